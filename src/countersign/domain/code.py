@@ -1,0 +1,131 @@
+"""A code: derived from a key and its challenge, never stored, compared in constant time."""
+
+from __future__ import annotations
+
+import hmac
+import unicodedata
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+MIN_LENGTH: Final = 4
+MAX_LENGTH: Final = 10
+
+DIGITS: Final = "0123456789"
+# The alphabet of Microsoft's product keys: no 0 O, 1 I L, 5 S, 2 Z (Z left out), no vowels, so no words.
+UNAMBIGUOUS: Final = "2346789BCDFGHJKMPQRTVWXY"
+
+_WORD_BITS: Final = 64
+_WORD_BYTES: Final = _WORD_BITS // 8
+_DASHES: Final = frozenset("-\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d")
+_LOOK_ALIKES: Final = {"O": "0", "I": "1", "L": "1"}
+
+
+class Alphabet(StrEnum):
+    """Which symbols a code is made of."""
+
+    DIGITS = "digits"
+    ALPHANUMERIC = "alphanumeric"
+
+    @property
+    def symbols(self) -> str:
+        """Return the symbols in the order in which derivation counts them."""
+        return DIGITS if self is Alphabet.DIGITS else UNAMBIGUOUS
+
+
+class CodeShape(msgspec.Struct, frozen=True):
+    """How long a code is (4 to 10 symbols) and what it is made of."""
+
+    length: int = 6
+    alphabet: Alphabet = Alphabet.DIGITS
+
+    @property
+    def space(self) -> int:
+        """Return how many different codes there are."""
+        return len(self.alphabet.symbols) ** self.length
+
+
+class Code:
+    """A code in the clear, which no repr, log or error shows; `reveal` is for the message alone."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """Return the code itself; only what renders a message may ask."""
+        return self._value
+
+    def matches(self, typed: str) -> bool:
+        """Say whether `typed` (tidied before) is this code, in time that does not depend on where it differs."""
+        return hmac.compare_digest(self._value.encode(), typed.encode("utf-8", "surrogatepass"))
+
+    def __repr__(self) -> str:
+        """Hide the code."""
+        return "Code(hidden)"
+
+    __str__ = __repr__
+
+
+def derive(key: bytes, challenge_id: str, round_: int, shape: CodeShape) -> Code:
+    """Return the code of a challenge's round: every value of `shape` equally likely, leading zeros kept.
+
+    The bytes are HMAC-SHA256(key, challenge id ":" round ":" block) (FIPS 198-1), read as 64-bit words; words that would
+    favour small values are passed over (rejection sampling, NIST SP 800-90A B.5.1).
+    """
+    return Code(encode(pick(_words(key, challenge_id, round_), shape.space), shape))
+
+
+def pick(words: Iterator[int], space: int) -> int:
+    """Return the first 64-bit word below the largest multiple of `space`, reduced; so no value is favoured."""
+    limit = (1 << _WORD_BITS) - (1 << _WORD_BITS) % space
+    for word in words:
+        if word < limit:
+            return word % space
+    raise AssertionError("the stream of words has no end")  # pragma: no cover
+
+
+def encode(number: int, shape: CodeShape) -> str:
+    """Write `number` (0 to space - 1) in the alphabet, padded with its first symbol to the full length."""
+    if shape.alphabet is Alphabet.DIGITS:
+        return str(number).zfill(shape.length)
+    symbols = shape.alphabet.symbols
+    base = len(symbols)
+    written: list[str] = []
+    for _ in range(shape.length):
+        number, digit = divmod(number, base)
+        written.append(symbols[digit])
+    return "".join(reversed(written))
+
+
+def tidy(typed: str, shape: CodeShape) -> str:
+    """Return what a person meant: without spaces and dashes, full-width folded, upper case, look-alikes mapped.
+
+    A look-alike (O, I, l) is mapped only where the alphabet has the digit and not the letter. Nothing else is forgiven.
+    """
+    symbols = shape.alphabet.symbols
+    kept: list[str] = []
+    for character in typed:
+        if character.isspace() or character in _DASHES:
+            continue
+        if "\uff01" <= character <= "\uff5e":
+            character = unicodedata.normalize("NFKC", character)  # noqa: PLW2901 - full width to ASCII
+        if character.isascii():
+            character = character.upper()  # noqa: PLW2901
+        meant = _LOOK_ALIKES.get(character)
+        if meant is not None and meant in symbols and character not in symbols:
+            character = meant  # noqa: PLW2901
+        kept.append(character)
+    return "".join(kept)
+
+
+def _words(key: bytes, challenge_id: str, round_: int) -> Iterator[int]:
+    block = 0
+    while True:
+        digest = hmac.digest(key, f"{challenge_id}:{round_}:{block}".encode(), "sha256")
+        for start in range(0, len(digest), _WORD_BYTES):
+            yield int.from_bytes(digest[start : start + _WORD_BYTES])
+        block += 1

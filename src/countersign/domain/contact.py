@@ -1,0 +1,162 @@
+"""A contact: a channel's address in one canonical form, masked for show, and what is refused as one."""
+
+from __future__ import annotations
+
+import ipaddress
+import unicodedata
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+import phonenumbers
+from email_validator import EmailNotValidError, EmailSyntaxError, validate_email
+from phonenumbers import PhoneNumberType
+
+from countersign.errors import InputError
+
+
+class Channel(StrEnum):
+    """A way by which a message reaches a person."""
+
+    EMAIL = "email"
+    SMS = "sms"
+    VOICE = "voice"
+    WHATSAPP = "whatsapp"
+
+
+class Kind(StrEnum):
+    """What an address is: a mailbox or a telephone number."""
+
+    MAIL = "mail"
+    PHONE = "phone"
+
+
+CHANNELS_OF: Final = {
+    Kind.MAIL: (Channel.EMAIL,),
+    Kind.PHONE: (Channel.SMS, Channel.VOICE, Channel.WHATSAPP),
+}
+
+MAX_TYPED: Final = 320  # RFC 3696 erratum 1690: 64 + 1 + 255 octets is the longest mail address in practice
+_REFUSED_TYPES: Final = {
+    PhoneNumberType.PREMIUM_RATE: "premium_number",
+    PhoneNumberType.SHARED_COST: "premium_number",
+    PhoneNumberType.TOLL_FREE: "not_a_mobile_number",
+    PhoneNumberType.UAN: "not_a_mobile_number",
+    PhoneNumberType.VOICEMAIL: "not_a_mobile_number",
+    PhoneNumberType.PAGER: "not_a_mobile_number",
+}
+_SATELLITE_AND_NETWORKS: Final = frozenset({870, 878, 881, 882, 883, 888, 979})  # ITU-T E.164, list of assigned codes
+
+
+class Contact(msgspec.Struct, frozen=True):
+    """A mailbox or a number in canonical form; its repr shows the mask alone."""
+
+    kind: Kind
+    address: str
+
+    @property
+    def masked(self) -> str:
+        """Return the form for pages, answers and logs: `a***@example.org`, `+1415***0123`."""
+        return mask(self)
+
+    def __repr__(self) -> str:
+        """Show the mask alone."""
+        return f"Contact({self.kind.value}, {self.masked})"
+
+    __str__ = __repr__
+
+
+def parse(typed: str) -> Contact:
+    """Return the contact that `typed` names, in canonical form.
+
+    A telephone number is written in international form (`+` first) and becomes E.164; a mail address keeps its local part's
+    case folded, and its domain in Unicode (IDNA 2008). Raises InputError with reason `malformed`, `premium_number`,
+    `satellite_number`, `short_number`, `not_a_mobile_number`, `impossible_number` or `mixed_scripts`.
+    """
+    if len(typed) > MAX_TYPED:
+        raise InputError("to", "malformed", "The destination is longer than any address.")
+    if any(unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"} for character in typed):
+        raise InputError("to", "malformed", "The destination holds control or invisible characters; send it without them.")
+    typed = typed.strip()
+    return _mail(typed) if "@" in typed else _phone(typed)
+
+
+def mask(contact: Contact) -> str:
+    """Return the contact with its telling part hidden, the same length for every length that was hidden."""
+    if contact.kind is Kind.MAIL:
+        local, _, domain = contact.address.rpartition("@")
+        return f"{local[0]}***@{domain}"
+    digits = contact.address
+    return f"{digits[:5]}***{digits[-4:]}" if len(digits) > 10 else f"{digits[:3]}***{digits[-2:]}"  # noqa: PLR2004
+
+
+def _phone(typed: str) -> Contact:
+    if not typed.startswith(("+", "\uff0b")):
+        raise InputError(
+            "to", "malformed", "Write a mail address, or a telephone number with its country code, such as +14155550123."
+        )
+    try:
+        number = phonenumbers.parse(typed, None)
+    except phonenumbers.NumberParseException as error:
+        raise InputError("to", "malformed", "This is no telephone number; write it like +14155550123.") from error
+    if number.extension:
+        raise InputError("to", "malformed", "A number with an extension cannot receive a message; leave the extension out.")
+    if number.country_code in _SATELLITE_AND_NETWORKS:
+        raise InputError("to", "satellite_number", "Satellite and international network numbers are not sent to.")
+    if not phonenumbers.is_possible_number(number):
+        short = phonenumbers.is_possible_number_with_reason(number) in {
+            phonenumbers.ValidationResult.TOO_SHORT,
+            phonenumbers.ValidationResult.IS_POSSIBLE_LOCAL_ONLY,
+        }
+        reason = "short_number" if short else "impossible_number"
+        raise InputError("to", reason, "No telephone number of that country has this length; check it for a missing or extra digit.")
+    refused = _REFUSED_TYPES.get(phonenumbers.number_type(number))
+    if refused is not None:
+        raise InputError("to", refused, "Premium, toll-free and service numbers are not sent to; give a mobile number.")
+    return Contact(Kind.PHONE, phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+
+
+def _mail(typed: str) -> Contact:
+    local_typed, _, _ = typed.rpartition("@")
+    try:
+        found = validate_email(typed, check_deliverability=False, allow_smtputf8=True, allow_quoted_local=False, allow_domain_literal=False, test_environment=True)
+    except (EmailSyntaxError, EmailNotValidError) as error:
+        raise InputError("to", "malformed", "This is no mail address; write it like ada@example.org.") from error
+    local = unicodedata.normalize("NFC", found.local_part).casefold()
+    # The local part is matched without regard to case: no provider of note keeps two mailboxes that differ in it.
+    if not local or not local_typed:
+        raise InputError("to", "malformed", "This is no mail address; write it like ada@example.org.")
+    for label in [*found.domain.split("."), local]:
+        if _mixes_scripts(label):
+            raise InputError(
+                "to", "mixed_scripts", "The address mixes letters of several scripts that look alike; type it in one script."
+            )
+    return Contact(Kind.MAIL, f"{local}@{found.domain.lower()}")
+
+
+def _mixes_scripts(label: str) -> bool:
+    """Say whether Latin, Greek and Cyrillic letters meet in one label (UTS 39, 5.2: the confusable trio)."""
+    scripts = {
+        name
+        for character in label
+        if character.isalpha()
+        for name in ("LATIN", "GREEK", "CYRILLIC")
+        if unicodedata.name(character, "").startswith(name)
+    }
+    return len(scripts) > 1
+
+
+def network_of(ip: str) -> str:
+    """Return what an address counts as for limits: itself for IPv4, its /64 for IPv6 (mapped IPv4 as IPv4).
+
+    Raises InputError if `ip` is no address.
+    """
+    try:
+        address = ipaddress.ip_address(ip)
+    except ValueError as error:
+        raise InputError("requester.ip", "malformed", "requester.ip is no IPv4 or IPv6 address.") from error
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is not None:
+            return str(address.ipv4_mapped)
+        return str(ipaddress.ip_network((int(address) >> 64 << 64, 64)))
+    return str(address)

@@ -1,0 +1,53 @@
+"""A limit: the generic cell rate algorithm (ITU-T I.371, annex A), one timestamp per key and rule."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Limit(msgspec.Struct, frozen=True):
+    """`burst` acts at once, and one more each `period / burst`; `name` is told to who meets it.
+
+    `period` is in milliseconds: `Limit("destination", 5, 600_000)` is five in ten minutes.
+    """
+
+    name: str
+    burst: int
+    period: int
+
+    @property
+    def interval(self) -> int:
+        """Return the milliseconds after which one more act is allowed."""
+        return max(1, self.period // self.burst)
+
+
+class Room(msgspec.Struct, frozen=True):
+    """What a limit answers: the timestamp to keep, how many acts are left, and when to try again (both in ms)."""
+
+    allowed: bool
+    tat: int
+    remaining: int
+    retry_after: int
+    reset_after: int
+
+
+def allows(limit: Limit, tat: int | None, now: int) -> Room:
+    """Judge one act at `now` against the stored theoretical arrival time `tat` (None: never seen).
+
+    A refused act is not counted: `tat` comes back unchanged. A clock that stepped back never gives less room than
+    an empty key would have after one whole period.
+    """
+    interval = limit.interval
+    tolerance = interval * limit.burst
+    before = now if tat is None else min(max(tat, now), now + tolerance)
+    after = before + interval
+    over = after - tolerance - now
+    if over > 0:
+        return Room(allowed=False, tat=before, remaining=0, retry_after=over, reset_after=before - now)
+    return Room(
+        allowed=True,
+        tat=after,
+        remaining=-over // interval,
+        retry_after=0,
+        reset_after=after - now,
+    )
