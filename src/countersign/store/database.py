@@ -1,0 +1,146 @@
+"""A database: whatever drives a transaction, which is a generator of statements that gets rows back.
+
+`yield` a statement, receive its rows, and return a result: so a transaction is written once and knows no driver. PostgreSQL
+awaits each statement; SQLite runs the whole generator in one visit to its writer thread.
+
+    def spend(key: str) -> Steps[int]:
+        rows = yield Take(COUNTS, [(key,)])
+        ...
+        yield Write((Update(COUNTS, [(key, left)]),))
+        return left
+
+    left = await database.run(spend, "k")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from typing import Any, Literal, ParamSpec, Protocol, TypeAlias, TypeVar
+
+import msgspec
+
+Row: TypeAlias = Sequence[Any]
+Rows: TypeAlias = Sequence[Row]
+Kind: TypeAlias = Literal["text", "int", "bytes"]
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+
+class Table(msgspec.Struct, frozen=True):
+    """A table by name: its key, the columns that never change once written, and those that do.
+
+    A row is a tuple of key, fixed and moving values in this order; an update's row is key and moving alone. Each column is (name, kind);
+    `int` is 64 bits. A column may be NULL wherever its value is None.
+    """
+
+    name: str
+    key: tuple[tuple[str, Kind], ...]
+    fixed: tuple[tuple[str, Kind], ...] = ()
+    moving: tuple[tuple[str, Kind], ...] = ()
+
+    @property
+    def columns(self) -> tuple[tuple[str, Kind], ...]:
+        """Return all columns in the order of a row."""
+        return self.key + self.fixed + self.moving
+
+    @property
+    def names(self) -> str:
+        """Return the names of all columns, for a SELECT."""
+        return ", ".join(name for name, _ in self.columns)
+
+
+class Query(msgspec.Struct, frozen=True):
+    """A statement written by hand with `$1`-style parameters; its rows (if any) come back."""
+
+    sql: str
+    args: tuple[Any, ...] = ()
+
+
+class Take(msgspec.Struct, frozen=True):
+    """Whole rows by key, locked in the order of the keys until the transaction ends; absent keys have no row.
+
+    Each key is a tuple of the table's key columns.
+    """
+
+    table: Table
+    keys: Sequence[Row]
+
+
+class Insert(msgspec.Struct, frozen=True):
+    """New rows; a key that exists raises ConflictError and the transaction is rolled back."""
+
+    table: Table
+    rows: Rows
+
+
+class Update(msgspec.Struct, frozen=True):
+    """The moving columns of rows that exist (each row: key, then moving)."""
+
+    table: Table
+    rows: Rows
+
+
+class Upsert(msgspec.Struct, frozen=True):
+    """Rows that are written whether or not their key exists (moving columns replaced)."""
+
+    table: Table
+    rows: Rows
+
+
+Change: TypeAlias = Insert | Update | Upsert
+
+
+class Write(msgspec.Struct, frozen=True):
+    """Changes to different tables, carried out together; at most one change a table."""
+
+    changes: tuple[Change, ...]
+
+
+Statement: TypeAlias = Query | Take | Write
+Steps: TypeAlias = Generator[Statement, Rows, T]
+
+
+class ConflictError(Exception):
+    """A row with this key was written by somebody else in the meantime; nothing of the transaction stays."""
+
+
+class RejectedError(Exception):
+    """The database refuses a value (SQLSTATE class 22 or 23 but a conflict of keys); nothing of the transaction stays."""
+
+
+class Runner(Protocol):
+    """Runs transactions, one at a time."""
+
+    async def run(self, steps: Callable[P, Steps[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Carry out one transaction that writes: all of it is durable on return, or none of it is.
+
+        Raises ConflictError, RejectedError, or UnavailableError (the outcome of a commit that was cut off is unknown and reported
+        so). A deadlock or serialisation failure is tried again, up to three times, from the start of the generator.
+        An exception that the generator itself raises rolls back and passes through.
+        """
+
+
+class Database(Runner, Protocol):
+    """A store of rows: PostgreSQL or SQLite."""
+
+    async def read(self, steps: Callable[P, Steps[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Carry out one transaction that only reads, on one snapshot; it never waits for a writer."""
+
+    def lanes(self) -> Sequence[Runner]:
+        """Return the runners that the ledger's batches go through: connections of their own, each used by one task."""
+
+    def announce(self) -> None:
+        """Say to every process that a delivery is due; at once, without waiting, merged when it is said often."""
+
+    def hear(self, wake: Callable[[], None]) -> None:
+        """Call `wake` when any process announced; a lost announcement is made up for by polling."""
+
+    async def open(self) -> None:
+        """Connect; raises UnavailableError with what to check."""
+
+    async def close(self) -> None:
+        """Finish what runs and let go."""
+
+
+Opener: TypeAlias = Callable[[], Awaitable[Database]]
