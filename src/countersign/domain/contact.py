@@ -122,7 +122,7 @@ def _mail(typed: str) -> Contact:
         found = validate_email(typed, check_deliverability=False, allow_smtputf8=True, allow_quoted_local=False, allow_domain_literal=False, test_environment=True)
     except (EmailSyntaxError, EmailNotValidError) as error:
         raise InputError("to", "malformed", "This is no mail address; write it like ada@example.org.") from error
-    local = unicodedata.normalize("NFC", found.local_part).casefold()
+    local = unicodedata.normalize("NFC", found.local_part).lower()
     # The local part is matched without regard to case: no provider of note keeps two mailboxes that differ in it.
     if not local or not local_typed:
         raise InputError("to", "malformed", "This is no mail address; write it like ada@example.org.")

@@ -1,0 +1,51 @@
+"""An application: a site that asks for verifications, known by a key that is shown once."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+PREFIXES: Final = {"live": "csk_live_", "test": "csk_test_"}
+KEY_BYTES: Final = 24
+"""192 bits of chance in a key, in front of a prefix that secret scanners can look for."""
+
+ROTATION_OVERLAP: Final = 24 * 3_600_000
+"""Milliseconds for which the key before a rotation still works."""
+
+
+class Mode(StrEnum):
+    """Whether an application's messages go out (live) or reach the inbox alone (test)."""
+
+    LIVE = "live"
+    TEST = "test"
+
+
+class Application(msgspec.Struct, frozen=True):
+    """A site: `site` is its name in messages, `host` the domain where its codes are typed, `purposes` what it may ask for (empty: all)."""
+
+    id: str
+    created_at: int
+    name: str
+    mode: Mode
+    site: str
+    host: str
+    purposes: tuple[str, ...]
+    key_hash: bytes
+    old_key_hash: bytes | None = None
+    old_until: int | None = None
+    removed_at: int | None = None
+
+    @property
+    def live(self) -> bool:
+        """Say whether messages really go out."""
+        return self.mode is Mode.LIVE
+
+    def accepts(self, key_hash: bytes, now: int) -> bool:
+        """Say whether a key (by its keyed hash) opens this application at `now` (ms)."""
+        if self.removed_at is not None:
+            return False
+        if key_hash == self.key_hash:
+            return True
+        return key_hash == self.old_key_hash and self.old_until is not None and now < self.old_until

@@ -1,0 +1,48 @@
+"""A standing: how often codes to one contact of one account were answered wrong, across challenges, browsers and addresses."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+DAY: Final = 86_400_000
+PAUSE_AFTER: Final = 20
+"""Failures within a day from browsers that are not remembered, after which another method is asked for (semantics C6)."""
+
+LOCK_AFTER: Final = 100
+"""Failures in a row after which the contact must be bound anew: NIST SP 800-63B-4, 3.2.2."""
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """Failures in a row, and those of new browsers within the day that began at `day_began_at` (ms)."""
+
+    in_a_row: int = 0
+    day_began_at: int = 0
+    in_day: int = 0
+
+
+CLEAN: Final = Standing()
+
+
+def failed(standing: Standing, now: int, *, remembered: bool) -> Standing:
+    """Count one wrong answer; a remembered browser's does not use up the day of the new ones."""
+    fresh_day = not standing.day_began_at <= now < standing.day_began_at + DAY
+    return Standing(
+        in_a_row=standing.in_a_row + 1,
+        day_began_at=now if fresh_day else standing.day_began_at,
+        in_day=(0 if fresh_day else standing.in_day) + (not remembered),
+    )
+
+
+def paused_for(standing: Standing, now: int, *, remembered: bool) -> int:
+    """Return for how many milliseconds new browsers must use another method; 0 if not paused."""
+    end = standing.day_began_at + DAY
+    if remembered or standing.in_day < PAUSE_AFTER or not standing.day_began_at <= now < end:
+        return 0
+    return end - now
+
+
+def is_locked(standing: Standing) -> bool:
+    """Say whether the contact must be bound anew before a code to it counts again."""
+    return standing.in_a_row >= LOCK_AFTER
