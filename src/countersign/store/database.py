@@ -67,6 +67,28 @@ class Take(msgspec.Struct, frozen=True):
     keys: Sequence[Row]
 
 
+class Seek(msgspec.Struct, frozen=True):
+    """Whole rows, not locked, whose column `by` has one of `values`, and for which `condition` (SQL of ours, or empty) holds."""
+
+    table: Table
+    by: str
+    values: Sequence[Any]
+    condition: str = ""
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """Whole rows for which `condition` holds (SQL of ours with `$1`...), locked, those that others hold passed over.
+
+    At most `most` rows, in the order of the column `by`.
+    """
+
+    table: Table
+    condition: str
+    args: tuple[Any, ...]
+    by: str
+    most: int
+
+
 class Insert(msgspec.Struct, frozen=True):
     """New rows; a key that exists raises ConflictError and the transaction is rolled back."""
 
@@ -97,7 +119,7 @@ class Write(msgspec.Struct, frozen=True):
     changes: tuple[Change, ...]
 
 
-Statement: TypeAlias = Query | Take | Write
+Statement: TypeAlias = Query | Take | Seek | Claim | Write
 Steps: TypeAlias = Generator[Statement, Rows, T]
 
 

@@ -1,0 +1,46 @@
+"""The rules of an installation: its policies, limits and routes, as the flows are handed them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from countersign.domain.contact import CHANNELS_OF, Channel, Kind
+from countersign.domain.limit import Limit
+from countersign.domain.purpose import DEFAULT_POLICIES, Policy
+
+INBOX: Final = "inbox"
+"""The provider of development and of test keys."""
+
+MINUTE: Final = 60_000
+DAY: Final = 86_400_000
+
+
+class Rules(msgspec.Struct, frozen=True):
+    """What holds for every challenge: policies by purpose, budgets, and the ordered providers of each channel.
+
+    `destination` limits count messages asked for to one contact of one application, `requester` those that one network
+    address asked for. An empty tuple means no limit.
+    """
+
+    policies: dict[str, Policy] = DEFAULT_POLICIES
+    destination: tuple[Limit, ...] = (
+        Limit("destination", 10, 10 * MINUTE),
+        Limit("destination_day", 30, DAY),
+    )
+    requester: tuple[Limit, ...] = (Limit("requester", 60, 10 * MINUTE),)
+    routes: dict[Channel, tuple[str, ...]] = {}
+    issuer: str = "http://localhost:8000"
+
+    def route(self, channel: Channel, *, live: bool) -> tuple[str, ...]:
+        """Return the ordered providers for a channel; test keys have the inbox and nothing else."""
+        return self.routes.get(channel, ()) if live else (INBOX,)
+
+    def channels(self, kind: Kind, policy: Policy, *, live: bool) -> tuple[Channel, ...]:
+        """Return by which channels a destination of this kind can be reached, the preferred first."""
+        return tuple(
+            channel
+            for channel in CHANNELS_OF[kind]
+            if (not policy.channels or channel in policy.channels) and self.route(channel, live=live)
+        )

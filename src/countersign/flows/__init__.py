@@ -1,0 +1,1 @@
+"""What people and programs do, one act a file, its steps in order."""

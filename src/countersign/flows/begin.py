@@ -1,0 +1,215 @@
+"""Begin a challenge: see that it is allowed, continue a pending twin or make a new one, and owe its first message."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from countersign.domain import challenge as rules_of
+from countersign.domain import identifier
+from countersign.domain.challenge import Action, Challenge, Refusal, Requester, State, Terms
+from countersign.domain.contact import CHANNELS_OF, Channel, Contact, network_of
+from countersign.domain.delivery import owed
+from countersign.domain.event import Event, EventKind
+from countersign.domain.limit import Limit, Room, allows
+from countersign.domain.standing import is_locked, paused_for
+from countersign.flows.once import submit
+from countersign.flows.outcome import Budget, Done, Outcome, Refused
+from countersign.store.book import Book, Needs, Verdict
+
+if TYPE_CHECKING:
+    from countersign.domain.application import Application
+    from countersign.flows.house import House
+    from countersign.flows.once import Once
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """What an application asks for. `channel` None leaves the choice to us."""
+
+    to: Contact
+    channel: Channel | None = None
+    purpose: str = "sign_in"
+    subject: str = ""
+    action: Action = Action()
+    locale: str = ""
+    requester: Requester = Requester()
+
+
+async def begin_challenge(house: House, application: Application, asked: Asked, once: Once | None = None) -> Outcome:
+    """Ask the holder of `asked.to` for a code; on return the message is durable, and will be sent.
+
+    Raises InputError where `requester.ip` is no address.
+    """
+    policy = house.rules.policies.get(asked.purpose)
+    if policy is None or (application.purposes and asked.purpose not in application.purposes):
+        return Refused(Refusal.PURPOSE_NOT_ALLOWED)
+    channels = house.rules.channels(asked.to.kind, policy, live=application.live)
+    if asked.channel is not None and asked.channel not in CHANNELS_OF[asked.to.kind]:
+        return Refused(Refusal.UNUSABLE_DESTINATION, reason="wrong_channel")
+    if not channels or (asked.channel is not None and asked.channel not in channels):
+        return Refused(Refusal.CHANNEL_NOT_ALLOWED)
+    channel = asked.channel or channels[0]
+
+    now = house.clock()
+    keyring = house.keyring
+    id_ = identifier.make("ver", now, house.chance(identifier.CHANCE_BYTES))
+    address, subject, requester = asked.to.address, asked.subject, asked.requester
+    key = keyring.primary
+    terms = Terms(
+        purpose=asked.purpose,
+        policy=policy,
+        to=key.seal(address.encode(), id_.encode()),
+        to_masked=asked.to.masked,
+        to_kind=asked.to.kind,
+        kid=key.kid,
+        subject=subject,
+        action=asked.action,
+        locale=asked.locale,
+        requester=requester,
+        live=application.live,
+    )
+    command = Begin(
+        id=id_,
+        application=application.id,
+        terms=terms,
+        channel=channel,
+        route=house.rules.route(channel, live=application.live),
+        twin=keyring.blind("twin", application.id, subject, address, asked.purpose, asked.action.summary, asked.action.hash),
+        standing=keyring.blind("standing", application.id, subject, address),
+        limits=budgets(house, application.id, address, requester),
+    )
+    return await submit(house, command, once)
+
+
+def budgets(house: House, application: str, address: str, requester: Requester) -> tuple[tuple[Limit, bytes], ...]:
+    """Return the limits that a message to `address` counts against, each with its key.
+
+    Who is asked and who asks have separate budgets; a remembered browser has a lane of its own, which strangers cannot use up.
+    """
+    blind = house.keyring.blind
+    found = [(limit, blind("limit", limit.name, application, address, requester.device)) for limit in house.rules.destination]
+    if requester.ip:
+        network = network_of(requester.ip)
+        found += [(limit, blind("limit", limit.name, application, network)) for limit in house.rules.requester]
+    return tuple(found)
+
+
+class Begin(msgspec.Struct, frozen=True):
+    """The command: all that is needed to judge a begin."""
+
+    id: str
+    application: str
+    terms: Terms
+    channel: Channel
+    route: tuple[str, ...]
+    twin: bytes
+    standing: bytes
+    limits: tuple[tuple[Limit, bytes], ...]
+
+    @property
+    def needs(self) -> Needs:
+        """Return the pending twin, the contact's standing, and the limits."""
+        return Needs(twins=(self.twin,), standings=(self.standing,), limits=tuple(key for _, key in self.limits))
+
+    def judge(self, book: Book, now: int) -> Verdict[Outcome]:
+        """Continue the twin if one is pending; else begin, unless the contact or a limit forbids it."""
+        ended: tuple[Challenge, ...] = ()
+        twin = book.twin(self.twin)
+        if twin is not None:
+            twin = rules_of.expire(twin, now)
+            if twin.state is State.PENDING:
+                return self._go_on(book, twin, now)
+            ended = (twin,)
+
+        standing = book.standing(self.standing)
+        remembered = bool(self.terms.requester.device)
+        if not self.terms.policy.binds:
+            if is_locked(standing):
+                return Verdict(Refused(Refusal.CONTACT_LOCKED))
+            if paused := paused_for(standing, now, remembered=remembered):
+                return Verdict(Refused(Refusal.CONTACT_PAUSED, retry_after=paused, limit="contact_failures"))
+        rooms = spend(self.limits, book, now)
+        if isinstance(rooms, Refused):
+            return Verdict(rooms)
+
+        begun = rules_of.begin(
+            id=self.id,
+            application=self.application,
+            twin=self.twin,
+            standing=self.standing,
+            terms=self.terms,
+            channel=self.channel,
+            now=now,
+        )
+        delivery = owed(begun.id, begun.sends, self.channel, self.route, now)
+        told = Event(
+            now,
+            EventKind.CHALLENGE_BEGUN,
+            self.application,
+            begun.id,
+            {"purpose": self.terms.purpose, "channel": self.channel.value, "to": self.terms.to_masked},
+        )
+        return Verdict(
+            Done(begun, delivery, budget=nearest(self.limits, rooms)),
+            challenges=(*ended, begun),
+            limits=tuple((key, room.tat) for (_, key), room in zip(self.limits, rooms, strict=True)),
+            deliveries=(delivery,),
+            events=(*(_expired(one) for one in ended), told),
+        )
+
+    def _go_on(self, book: Book, twin: Challenge, now: int) -> Verdict[Outcome]:
+        """Go on with a pending challenge: send again where a resend may, and say when it may where it may not yet."""
+        judged = rules_of.redirect(twin, self.channel, now)
+        rooms = spend(self.limits, book, now)
+        if judged.refusal is not None or isinstance(rooms, Refused):
+            return Verdict(Done(twin, continued=True))
+        return resent(judged.challenge, self.route, self.limits, rooms, now, continued=True)
+
+
+def resent(  # noqa: PLR0913 - a resend is judged in two places, and writes the same in both
+    challenge: Challenge,
+    route: tuple[str, ...],
+    limits: tuple[tuple[Limit, bytes], ...],
+    rooms: tuple[Room, ...],
+    now: int,
+    *,
+    continued: bool = False,
+) -> Verdict[Outcome]:
+    """Return the verdict that owes one more message for a challenge."""
+    delivery = owed(challenge.id, challenge.sends, challenge.channel, route, now, challenge.round)
+    told = Event(
+        now,
+        EventKind.CHALLENGE_RESENT,
+        challenge.application,
+        challenge.id,
+        {"channel": challenge.channel.value, "sends": challenge.sends},
+    )
+    return Verdict(
+        Done(challenge, delivery, continued=continued, budget=nearest(limits, rooms)),
+        challenges=(challenge,),
+        limits=tuple((key, room.tat) for (_, key), room in zip(limits, rooms, strict=True)),
+        deliveries=(delivery,),
+        events=(told,),
+    )
+
+
+def spend(limits: tuple[tuple[Limit, bytes], ...], book: Book, now: int) -> tuple[Room, ...] | Refused:
+    """Take one from every budget, or say which has none left; a refusal takes from none."""
+    rooms = tuple(allows(limit, book.tat(key), now) for limit, key in limits)
+    for (limit, _), room in zip(limits, rooms, strict=True):
+        if not room.allowed:
+            return Refused(Refusal.LIMITED, retry_after=room.retry_after, limit=limit.name)
+    return rooms
+
+
+def nearest(limits: tuple[tuple[Limit, bytes], ...], rooms: tuple[Room, ...]) -> Budget | None:
+    """Return the budget that will run out first."""
+    if not rooms:
+        return None
+    (limit, _), room = min(zip(limits, rooms, strict=True), key=lambda pair: pair[1].remaining)
+    return Budget(limit.name, limit.burst, room.remaining, room.reset_after)
+
+
+def _expired(challenge: Challenge) -> Event:
+    return Event(challenge.ended_at or 0, EventKind.CHALLENGE_EXPIRED, challenge.application, challenge.id)
