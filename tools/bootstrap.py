@@ -1,0 +1,180 @@
+"""Sets up the virtual environment of this checkout from the hashed locks, and does nothing when it already stands.
+
+Usage: bootstrap.py [run|dev]. `run` is what serving needs; `dev` adds what the tests and the checks need.
+Needs Python 3.11 or later with either pip or ensurepip, and nothing else: the rest is installed below the checkout,
+in .tools/ (uv, pinned by hash) and .venv/. The PIP_ and UV_ settings of the environment are honoured.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+OLDEST = (3, 11)
+NEWER = ("3.14", "3.13", "3.12", "3.11")
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+TOOLS = ROOT / ".tools"
+LOCKS = ROOT / "requirements"
+STAMP = VENV / "countersign-stamp.json"
+UV_STAMP = TOOLS / "uv-stamp.txt"
+
+
+class SetupError(Exception):
+    """Setting up went wrong in a way the person at the terminal can mend; the text says how."""
+
+
+def find_python() -> str:
+    """Return the path of a Python that is new enough: this one, else the newest on PATH."""
+    if sys.version_info[:2] >= OLDEST:
+        return sys.executable
+    for version in NEWER:
+        path = shutil.which("python" + version)
+        if path and subprocess.run([path, "-c", ""], capture_output=True, check=False).returncode == 0:
+            return path
+    found = "{} is Python {}.{}.{}".format(sys.executable, *sys.version_info[:3])
+    raise SetupError(
+        f"Countersign needs Python 3.11 or later, but {found}, and no newer one is on PATH.\n"
+        "Install one (Debian, Ubuntu: apt-get install python3.11 python3.11-venv; macOS: brew install python),\n"
+        "or name the one you have: make PYTHON=/path/to/python3.11 ..."
+    )
+
+
+def fingerprint(*parts: bytes) -> str:
+    """Return what identifies an installation: these parts, this Python, this place and this script."""
+    seen = hashlib.sha256()
+    here = f"{sys.version}|{sys.base_prefix}|{ROOT}"
+    for part in (here.encode(), Path(__file__).read_bytes(), *parts):
+        seen.update(hashlib.sha256(part).digest())
+    return seen.hexdigest()
+
+
+def standing_level(mark: dict[str, str]) -> str | None:
+    """Return the level that is installed and up to date, or None if there is none."""
+    try:
+        stamp = json.loads(STAMP.read_text())
+        level = stamp["level"]
+        fresh = stamp["mark"] == mark[level] and (VENV / "bin" / "python").exists()
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return level if fresh else None
+
+
+def install(level: str, python: str) -> None:
+    """Bring .venv to `level` ("run" or "dev") and stamp it; a dev installation already there stays one."""
+    project = (ROOT / "pyproject.toml").read_bytes()
+    pin = (LOCKS / "uv.txt").read_bytes()
+    mark = {name: fingerprint(project, pin, (LOCKS / f"{name}.txt").read_bytes()) for name in ("run", "dev")}
+    if standing_level(mark) in ("dev", level):
+        return
+    began = time.monotonic()
+    if installed_before() == "dev":
+        level = "dev"
+    print(f"Setting up .venv ({level}) ...", file=sys.stderr, flush=True)
+    uv = str(ready_uv(python, pin))
+    lock = LOCKS / f"{level}.txt"
+    STAMP.unlink(missing_ok=True)
+    if not same_python(python):
+        ask([uv, "venv", "--quiet", "--clear", "--no-project", "--python", python, str(VENV)])
+    into = ["--python", str(VENV / "bin" / "python")]
+    # Compiled now, since a machine whose environment forbids Python to write bytecode would compile at each start.
+    ask([uv, "pip", "sync", "--quiet", "--compile-bytecode", "--require-hashes", *into, str(lock)])
+    ask([uv, "pip", "install", "--quiet", "--no-deps", "--offline", *into, "--editable", str(ROOT)])
+    STAMP.write_text(json.dumps({"level": level, "mark": mark[level]}) + "\n")
+    print(f"Set up in {time.monotonic() - began:.1f} s.", file=sys.stderr, flush=True)
+
+
+def installed_before() -> str | None:
+    """Return the level of the last installation, up to date or not."""
+    try:
+        return str(json.loads(STAMP.read_text())["level"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def same_python(python: str) -> bool:
+    """Say whether .venv works and was made from the same Python as `python`."""
+    ours = VENV / "bin" / "python"
+    if not ours.exists():
+        return False
+    which = "import sys; print(sys.version, sys.base_prefix)"
+    answers = [
+        subprocess.run([path, "-c", which], capture_output=True, text=True, check=False).stdout
+        for path in (str(ours), python)
+    ]
+    return bool(answers[0]) and answers[0] == answers[1]
+
+
+def ready_uv(python: str, pin: bytes) -> Path:
+    """Return the path of the pinned uv, installing it into .tools/ if it is not there yet."""
+    uv = TOOLS / "bin" / "uv"
+    mark = fingerprint(pin)
+    if uv.exists() and UV_STAMP.exists() and UV_STAMP.read_text() == mark:
+        return uv
+    shutil.rmtree(TOOLS, ignore_errors=True)
+    words = [
+        "install",
+        "--quiet",
+        "--no-input",
+        "--disable-pip-version-check",
+        "--no-warn-script-location",
+        "--no-deps",
+    ]
+    words += ["--no-compile", "--only-binary", ":all:", "--require-hashes", "--target", str(TOOLS)]
+    words += ["--requirement", str(LOCKS / "uv.txt")]
+    if subprocess.run([python, "-m", "pip", "--version"], capture_output=True, check=False).returncode == 0:
+        ask([python, "-m", "pip", *words])
+    else:
+        install_with_ensurepip(python, words)
+    UV_STAMP.write_text(mark)
+    return uv
+
+
+def install_with_ensurepip(python: str, words: list[str]) -> None:
+    """Run pip with `words` from a throw-away environment that ensurepip fills."""
+    with tempfile.TemporaryDirectory(prefix="countersign-pip-") as place:
+        made = subprocess.run([python, "-m", "venv", place], capture_output=True, text=True, check=False)
+        if made.returncode != 0:
+            raise SetupError(
+                f"{python} has neither pip nor ensurepip, so nothing can be installed with it.\n"
+                "Add one of them (Debian, Ubuntu: apt-get install python3-venv; Alpine: apk add py3-pip) and try again."
+            )
+        ask([str(Path(place) / "bin" / "python"), "-m", "pip", *words])
+
+
+def ask(command: list[str]) -> None:
+    """Run `command`; where it fails, say which one it was after its own words."""
+    # Nothing is installed into the system, so pip's warning to root would only frighten.
+    calm = {"PIP_ROOT_USER_ACTION": "ignore", **os.environ}
+    if subprocess.run(command, cwd=ROOT, env=calm, check=False, stdin=subprocess.DEVNULL).returncode != 0:
+        raise SetupError(
+            "Setting up stopped at: " + " ".join(command) + "\n"
+            "What went wrong is said above. Without a network, or behind a mirror, set PIP_INDEX_URL and UV_DEFAULT_INDEX\n"
+            "(or PIP_FIND_LINKS and UV_FIND_LINKS), then run the same command again; what is done already is kept."
+        )
+
+
+def main() -> int:
+    """Set up the level named on the command line and return the exit code."""
+    level = sys.argv[1] if len(sys.argv) > 1 else "run"
+    if level not in {"run", "dev"}:
+        print(f"bootstrap.py: the level is run or dev, not {level!r}", file=sys.stderr)
+        return 2
+    try:
+        python = find_python()
+        if python != sys.executable:
+            os.execv(python, [python, __file__, level])  # noqa: S606 - the same script, in a Python that is new enough
+        install(level, python)
+    except SetupError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
