@@ -5,6 +5,8 @@ Needs Python 3.11 or later with either pip or ensurepip, and nothing else: the r
 in .tools/ (uv, pinned by hash) and .venv/. The PIP_ and UV_ settings of the environment are honoured.
 """
 
+from __future__ import annotations  # an older Python must get as far as being told that it is too old
+
 import hashlib
 import json
 import os
@@ -16,7 +18,6 @@ import time
 from pathlib import Path
 
 OLDEST = (3, 11)
-NEWER = ("3.14", "3.13", "3.12", "3.11")
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 TOOLS = ROOT / ".tools"
@@ -29,20 +30,15 @@ class SetupError(Exception):
     """Setting up went wrong in a way the person at the terminal can mend; the text says how."""
 
 
-def find_python() -> str:
-    """Return the path of a Python that is new enough: this one, else the newest on PATH."""
-    if sys.version_info[:2] >= OLDEST:
-        return sys.executable
-    for version in NEWER:
-        path = shutil.which("python" + version)
-        if path and subprocess.run([path, "-c", ""], capture_output=True, check=False).returncode == 0:
-            return path
-    found = "{} is Python {}.{}.{}".format(sys.executable, *sys.version_info[:3])
-    raise SetupError(
-        f"Countersign needs Python 3.11 or later, but {found}, and no newer one is on PATH.\n"
-        "Install one (Debian, Ubuntu: apt-get install python3.11 python3.11-venv; macOS: brew install python),\n"
-        "or name the one you have: make PYTHON=/path/to/python3.11 ..."
-    )
+def new_enough_python() -> str:
+    """Return the path of the Python that runs this; refuse one that is too old for us."""
+    if sys.version_info[:2] < OLDEST:
+        found = ".".join(map(str, sys.version_info[:3]))
+        raise SetupError(
+            f"Countersign needs Python 3.11 or later, but {sys.executable} is Python {found}.\n"
+            "Name a newer one, such as: make PYTHON=/path/to/python3.12 run"
+        )
+    return sys.executable
 
 
 def fingerprint(*parts: bytes) -> str:
@@ -166,10 +162,7 @@ def main() -> int:
         print(f"bootstrap.py: the level is run or dev, not {level!r}", file=sys.stderr)
         return 2
     try:
-        python = find_python()
-        if python != sys.executable:
-            os.execv(python, [python, __file__, level])  # noqa: S606 - the same script, in a Python that is new enough
-        install(level, python)
+        install(level, new_enough_python())
     except SetupError as error:
         print(error, file=sys.stderr)
         return 1
