@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import shutil
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -24,6 +25,14 @@ TOOLS = ROOT / ".tools"
 LOCKS = ROOT / "requirements"
 STAMP = VENV / "countersign-stamp.json"
 UV_STAMP = TOOLS / "uv-stamp.txt"
+# uv reads none of pip's settings by itself. [uv documentation, "Compatibility with pip"]
+SAME_MEANING = {
+    "PIP_INDEX_URL": "UV_DEFAULT_INDEX",
+    "PIP_EXTRA_INDEX_URL": "UV_INDEX",
+    "PIP_FIND_LINKS": "UV_FIND_LINKS",
+    "PIP_NO_INDEX": "UV_NO_INDEX",
+    "PIP_CERT": "SSL_CERT_FILE",
+}
 
 
 class SetupError(Exception):
@@ -145,14 +154,27 @@ def install_with_ensurepip(python: str, words: list[str]) -> None:
 
 def ask(command: list[str]) -> None:
     """Run `command`; where it fails, say which one it was after its own words."""
-    # Nothing is installed into the system, so pip's warning to root would only frighten.
-    calm = {"PIP_ROOT_USER_ACTION": "ignore", **os.environ}
-    if subprocess.run(command, cwd=ROOT, env=calm, check=False, stdin=subprocess.DEVNULL).returncode != 0:
+    if subprocess.run(command, cwd=ROOT, env=surroundings(), check=False, stdin=subprocess.DEVNULL).returncode != 0:
         raise SetupError(
             "Setting up stopped at: " + " ".join(command) + "\n"
-            "What went wrong is said above. Without a network, or behind a mirror, set PIP_INDEX_URL and UV_DEFAULT_INDEX\n"
-            "(or PIP_FIND_LINKS and UV_FIND_LINKS), then run the same command again; what is done already is kept."
+            "What went wrong is said above. Behind a mirror, set PIP_INDEX_URL; behind a proxy with a certificate of its\n"
+            "own, PIP_CERT. Then run the same command again; what is done already is kept."
         )
+
+
+def surroundings() -> dict[str, str]:
+    """Return the environment for pip and uv: the caller's own, with pip's settings said to uv where uv has none."""
+    theirs = os.environ
+    ours = {
+        "PIP_ROOT_USER_ACTION": "ignore"
+    }  # nothing goes into the system, so pip's warning to root would only frighten
+    for pip, uv in SAME_MEANING.items():
+        if pip in theirs:
+            ours[uv] = ",".join(theirs[pip].split()) if uv == "UV_FIND_LINKS" else theirs[pip]
+    system = ssl.get_default_verify_paths()
+    if system.cafile or (system.capath and any(Path(system.capath).iterdir())):
+        ours["UV_SYSTEM_CERTS"] = "true"  # a company's own authority is known there, and not to uv's built-in list
+    return {**ours, **theirs}
 
 
 def main() -> int:
