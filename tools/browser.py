@@ -6,6 +6,8 @@ import subprocess
 import sys
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
+# Without a font of its own a bare machine draws boxes.
+PACKAGES = ("chromium", "fonts-liberation", "fonts-dejavu-core")
 
 
 def main() -> int:
@@ -19,7 +21,7 @@ def main() -> int:
         return 0
     print("Installing Chromium for the browser tests ...", flush=True)
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for words in (["update"], ["install", "--yes", "--no-install-recommends", "chromium"]):
+    for words in (["update"], ["install", "--yes", "--no-install-recommends", *PACKAGES]):
         done = subprocess.run(["apt-get", "-qq", *words], env=quiet, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             print(f"apt-get {words[0]} failed, so the browser tests will skip:\n{done.stderr.strip()}", flush=True)
