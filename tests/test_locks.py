@@ -74,6 +74,11 @@ def test_the_package_asks_for_what_is_locked_to_serve() -> None:
     assert {plain(line) for line in project["dependencies"]} == wanted("run")
 
 
+def test_the_pinned_uv_holds_the_backend_that_builds_us() -> None:
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]
+    assert build["requires"][0].startswith(f"uv_build>={pins('uv')['uv']},<")
+
+
 def test_no_lock_of_another_kind_stands_beside_ours() -> None:
     names = {Path(path).name for path in tracked()}
     assert not names & {"uv.lock", "pylock.toml", "poetry.lock", "Pipfile.lock", "yarn.lock", "pnpm-lock.yaml"}

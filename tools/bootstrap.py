@@ -7,6 +7,8 @@ in .tools/ (uv, pinned by hash) and .venv/. The PIP_ and UV_ settings of the env
 
 from __future__ import annotations  # an older Python must get as far as being told that it is too old
 
+import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -16,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 OLDEST = (3, 11)
@@ -152,6 +155,14 @@ def install_with_ensurepip(python: str, words: list[str]) -> None:
         ask([str(Path(place) / "bin" / "python"), "-m", "pip", *words])
 
 
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Wait until no other terminal is setting up this checkout, and keep others waiting meanwhile."""
+    with (ROOT / "requirements" / "run.txt").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def ask(command: list[str]) -> None:
     """Run `command`; where it fails, say which one it was after its own words."""
     if subprocess.run(command, cwd=ROOT, env=surroundings(), check=False, stdin=subprocess.DEVNULL).returncode != 0:
@@ -184,10 +195,15 @@ def main() -> int:
         print(f"bootstrap.py: the level is run or dev, not {level!r}", file=sys.stderr)
         return 2
     try:
-        install(level, new_enough_python())
+        python = new_enough_python()
+        with alone():
+            install(level, python)
     except SetupError as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\nStopped before the end; the same command goes on from here.", file=sys.stderr)
+        return 130
     return 0
 
 

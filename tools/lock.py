@@ -1,6 +1,5 @@
 """Locks each requirements/*.in into a .txt with hashes, for every platform and Python we support."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +17,7 @@ def main() -> int:
     for name in NAMES:
         command = [str(UV), "pip", "compile", "--universal", "--python-version", "3.11", "--generate-hashes", *SILENT]
         command += [*sys.argv[1:], f"requirements/{name}.in", "--output-file", f"requirements/{name}.txt"]
-        if subprocess.run(command, cwd=ROOT, env=os.environ, check=False).returncode != 0:
+        if subprocess.run(command, cwd=ROOT, check=False).returncode != 0:
             print(f"requirements/{name}.in could not be locked; why is said above. Nothing after it was touched.")
             return 1
     return 0
