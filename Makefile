@@ -1,0 +1,64 @@
+# One verb per habit; `make help` lists them. Each sets up what it needs, and a second time at once.
+ifndef PYTHON
+PYTHON := $(shell for name in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+  $$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v $$name && break; done)
+endif
+PORT ?= 8000
+COUNTERSIGN_HOME ?= ./.countersign
+BIN := .venv/bin
+# Python keeps its bytecode even where the environment forbids it: the second start is a quick one.
+export PYTHONDONTWRITEBYTECODE :=
+
+.DEFAULT_GOAL := help
+.PHONY: help python run test test-quick lint format bench docs lock clean setup setup-dev
+
+help: ## list the verbs
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r verb text; do printf '  make %-12s %s\n' "$$verb" "$$text"; done
+
+run: setup ## serve everything in one process on http://localhost:8000 (PORT=n for another)
+	@COUNTERSIGN_ENVIRONMENT=development COUNTERSIGN_HOME='$(COUNTERSIGN_HOME)' exec $(BIN)/countersign serve --port '$(PORT)'
+
+test: setup-dev ## run every test; what cannot run here says why
+	@$(BIN)/python tools/browser.py
+	@exec $(BIN)/python -m pytest $(ARGS)
+
+test-quick: setup-dev ## run the tests that need no peer and no patience
+	@exec $(BIN)/python -m pytest -m 'not (postgres or browser or slow or peers)' $(ARGS)
+
+lint: setup-dev ## check style, format, types and layers
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy $(wildcard src tests bench tools examples)
+	$(BIN)/lint-imports
+
+format: setup-dev ## put the code into its format
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+bench: setup-dev ## measure, and write bench/results.md
+	@exec $(BIN)/python -m bench $(ARGS)
+
+docs: setup-dev ## hold the documents against the program
+	@exec $(BIN)/python -m pytest tests/test_docs.py $(ARGS)
+
+lock: setup-dev ## lock requirements/*.in anew, with hashes (ARGS=--upgrade for newer versions)
+	@$(BIN)/python tools/lock.py $(ARGS)
+
+clean: ## remove what was built (not .countersign, which holds data)
+	@rm -rf .venv .tools .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache node_modules build dist
+	@find src tests bench tools -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+setup: python
+	@'$(PYTHON)' tools/bootstrap.py run
+
+setup-dev: python
+	@'$(PYTHON)' tools/bootstrap.py dev
+
+python:
+ifeq ($(PYTHON),)
+	@echo "Countersign needs Python 3.11 or later, and none is on PATH (python3 is: $$(python3 --version 2>&1 || true))." >&2
+	@echo "Install one (Debian, Ubuntu: apt-get install python3 python3-venv; macOS: brew install python)," >&2
+	@echo "or name the one you have: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2
+	@exit 1
+endif
+	@:
