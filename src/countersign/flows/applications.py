@@ -1,0 +1,122 @@
+"""Applications: add one, rotate its key, remove it, and know it by its key."""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from countersign.domain import identifier
+from countersign.domain.application import KEY_BYTES, PREFIXES, ROTATION_OVERLAP, Application, Mode
+from countersign.domain.event import Event, EventKind
+from countersign.errors import InputError, NotFoundError
+from countersign.keys import Keyring
+from countersign.store import applications
+from countersign.store.database import Database
+from countersign.store.events import Chain
+
+REMEMBERED_FOR: Final = 1.0
+"""Seconds for which a program trusts what it last read of a key: a removed one stops working within that time."""
+
+_MOST_REMEMBERED: Final = 10_000
+_MAX_KEY: Final = 100
+
+
+async def add_application(  # noqa: PLR0913 - what an application is, each by name
+    database: Database,
+    chain: Chain,
+    keyring: Keyring,
+    *,
+    name: str,
+    mode: Mode,
+    site: str,
+    host: str,
+    purposes: tuple[str, ...],
+    now: int,
+    chance: Callable[[int], bytes],
+) -> tuple[Application, str]:
+    """Add an application; return it with its key, which nobody can be shown again. Raises InputError if the name is taken."""
+    if not name or len(name) > 100 or not name.isprintable():  # noqa: PLR2004
+        raise InputError("name", "malformed", "An application's name is 1 to 100 printable characters.")
+    if await database.read(applications.find_by_name, name) is not None:
+        raise InputError("name", "taken", f"There is an application named {name!r} already; choose another name, or rotate its key.")
+    key = _fresh_key(mode, chance)
+    added = Application(
+        id=identifier.make("app", now, chance(identifier.CHANCE_BYTES)),
+        created_at=now,
+        name=name,
+        mode=mode,
+        site=site or name,
+        host=host,
+        purposes=purposes,
+        key_hash=keyring.hash_secret(key),
+    )
+    event = Event(now, EventKind.APPLICATION_ADDED, added.id, added.id, {"name": name, "mode": mode.value})
+    chain.advance(await database.run(applications.add, added, event, chain))
+    return added, key
+
+
+async def rotate_application_key(
+    database: Database, chain: Chain, keyring: Keyring, name: str, now: int, chance: Callable[[int], bytes]
+) -> tuple[Application, str]:
+    """Give an application a new key; the one before works for another day. Raises NotFoundError."""
+    found = await _named(database, name)
+    key = _fresh_key(found.mode, chance)
+    rotated = msgspec.structs.replace(
+        found, key_hash=keyring.hash_secret(key), old_key_hash=found.key_hash, old_until=now + ROTATION_OVERLAP
+    )
+    event = Event(now, EventKind.APPLICATION_ROTATED, found.id, found.id, {"name": name})
+    chain.advance(await database.run(applications.save, rotated, event, chain))
+    return rotated, key
+
+
+async def remove_application(database: Database, chain: Chain, name: str, now: int) -> Application:
+    """End an application: its keys open nothing from then on. Raises NotFoundError."""
+    found = await _named(database, name)
+    removed = msgspec.structs.replace(found, removed_at=now)
+    event = Event(now, EventKind.APPLICATION_REMOVED, found.id, found.id, {"name": name})
+    chain.advance(await database.run(applications.save, removed, event, chain))
+    return removed
+
+
+class Doorkeeper:
+    """Knows applications by their keys, and remembers each for a second, so that a request need not ask the database."""
+
+    def __init__(self, database: Database, keyring: Keyring, clock: Callable[[], int]) -> None:
+        self._database = database
+        self._keyring = keyring
+        self._clock = clock
+        self._seen: dict[bytes, tuple[float, Application]] = {}
+
+    async def recognise(self, key: str) -> Application | None:
+        """Return the application that `key` opens, or None. Only what starts like a key of ours is looked up at all."""
+        if len(key) > _MAX_KEY or not key.startswith(tuple(PREFIXES.values())):
+            return None
+        key_hash = self._keyring.hash_secret(key)
+        seen = self._seen.get(key_hash)
+        if seen is not None and time.monotonic() - seen[0] < REMEMBERED_FOR:
+            application = seen[1]
+        else:
+            found = await self._database.read(applications.find_by_key, key_hash)
+            if found is None:
+                self._seen.pop(key_hash, None)
+                return None
+            application = found
+            if len(self._seen) >= _MOST_REMEMBERED:
+                self._seen.clear()
+            self._seen[key_hash] = (time.monotonic(), application)
+        return application if application.accepts(key_hash, self._clock()) else None
+
+
+async def _named(database: Database, name: str) -> Application:
+    found = await database.read(applications.find_by_name, name)
+    if found is None:
+        raise NotFoundError(f"There is no application named {name!r}. `countersign apps list` shows those there are.")
+    return found
+
+
+def _fresh_key(mode: Mode, chance: Callable[[int], bytes]) -> str:
+    return PREFIXES[mode.value] + base64.b32encode(chance(KEY_BYTES)).decode().rstrip("=").lower()
