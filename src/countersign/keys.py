@@ -25,7 +25,8 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from joserfc import jwk
+from joserfc import jwk, jws
+from joserfc.errors import JoseError
 
 from countersign.errors import SettingsError
 
@@ -175,6 +176,14 @@ class Keyring:
         """Return the public keys of proofs (RFC 7517), those to come included."""
         self._look()
         return {"keys": [key.public_jwk() for key in self._made.values()]}
+
+    def verified(self, signed: str) -> dict[str, Any] | None:
+        """Return the claims of a compact JWS that one of these keys signed, or None."""
+        try:
+            found = jws.deserialize_compact(signed, jwk.KeySet.import_key_set(self.jwks()), algorithms=[PROOF_ALGORITHM])
+            return msgspec.json.decode(found.payload, type=dict[str, Any])
+        except (JoseError, ValueError, msgspec.DecodeError):
+            return None
 
     def _look(self) -> None:
         if time.monotonic() - self._looked_at > REREAD_AFTER:

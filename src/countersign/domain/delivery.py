@@ -135,11 +135,16 @@ def owed(owner: str, number: int, channel: Channel, route: tuple[str, ...], now:
 
 
 def claim(delivery: Delivery, now: int) -> Delivery:
-    """Take the message to send it: the try is counted before it is made, and the lease runs."""
-    if delivery.state is DeliveryState.ACCEPTED:  # the receipt is overdue
+    """Take the message to send it: the try is counted before it is made, and the lease runs.
+
+    One whose receipt is overdue goes on to the next provider, and so does one whose workers keep dying over it.
+    """
+    if delivery.state is DeliveryState.ACCEPTED:
         delivery = next_leg(delivery, Reason.NO_RECEIPT, now)
-        if delivery.ended:
-            return delivery
+    elif delivery.state is DeliveryState.SENDING and delivery.tries > len(BACKOFF):
+        delivery = next_leg(delivery, Reason.TRIES_SPENT, now)
+    if delivery.ended:
+        return delivery
     return msgspec.structs.replace(
         delivery,
         state=DeliveryState.SENDING,

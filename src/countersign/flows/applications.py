@@ -16,7 +16,7 @@ from countersign.errors import InputError, NotFoundError
 from countersign.keys import Keyring
 from countersign.store import applications
 from countersign.store.database import Database
-from countersign.store.events import Chain
+from countersign.store.events import Log
 
 REMEMBERED_FOR: Final = 1.0
 """Seconds for which a program trusts what it last read of a key: a removed one stops working within that time."""
@@ -27,7 +27,7 @@ _MAX_KEY: Final = 100
 
 async def add_application(  # noqa: PLR0913 - what an application is, each by name
     database: Database,
-    chain: Chain,
+    log: Log,
     keyring: Keyring,
     *,
     name: str,
@@ -55,12 +55,12 @@ async def add_application(  # noqa: PLR0913 - what an application is, each by na
         key_hash=keyring.hash_secret(key),
     )
     event = Event(now, EventKind.APPLICATION_ADDED, added.id, added.id, {"name": name, "mode": mode.value})
-    chain.advance(await database.run(applications.add, added, event, chain))
+    await log.run(database, applications.add, added, event)
     return added, key
 
 
 async def rotate_application_key(
-    database: Database, chain: Chain, keyring: Keyring, name: str, now: int, chance: Callable[[int], bytes]
+    database: Database, log: Log, keyring: Keyring, name: str, now: int, chance: Callable[[int], bytes]
 ) -> tuple[Application, str]:
     """Give an application a new key; the one before works for another day. Raises NotFoundError."""
     found = await _named(database, name)
@@ -69,16 +69,16 @@ async def rotate_application_key(
         found, key_hash=keyring.hash_secret(key), old_key_hash=found.key_hash, old_until=now + ROTATION_OVERLAP
     )
     event = Event(now, EventKind.APPLICATION_ROTATED, found.id, found.id, {"name": name})
-    chain.advance(await database.run(applications.save, rotated, event, chain))
+    await log.run(database, applications.save, rotated, event)
     return rotated, key
 
 
-async def remove_application(database: Database, chain: Chain, name: str, now: int) -> Application:
+async def remove_application(database: Database, log: Log, name: str, now: int) -> Application:
     """End an application: its keys open nothing from then on. Raises NotFoundError."""
     found = await _named(database, name)
     removed = msgspec.structs.replace(found, removed_at=now)
     event = Event(now, EventKind.APPLICATION_REMOVED, found.id, found.id, {"name": name})
-    chain.advance(await database.run(applications.save, removed, event, chain))
+    await log.run(database, applications.save, removed, event)
     return removed
 
 

@@ -8,7 +8,7 @@ import msgspec
 
 from countersign.domain.application import Application, Mode
 from countersign.domain.event import Event
-from countersign.store.database import Insert, Query, Row, Steps, Take, Update, Write
+from countersign.store.database import Insert, Query, Row, Seek, Steps, Update, Write
 from countersign.store.events import Chain, Head
 from countersign.store.tables import APPLICATIONS
 
@@ -35,8 +35,8 @@ def find(application_id: str) -> Steps[Application | None]:
 
 
 def of_ids(ids: Sequence[str]) -> Steps[dict[str, Application]]:
-    """Return the applications with these ids, locked for the length of the transaction."""
-    rows = yield Take(APPLICATIONS, [(id_,) for id_ in sorted(set(ids))])
+    """Return the applications with these ids, removed ones too."""
+    rows = yield Seek(APPLICATIONS, "id", sorted(set(ids)))
     return {row[0]: of_row(row) for row in rows}
 
 
@@ -46,19 +46,19 @@ def all_of_them() -> Steps[list[Application]]:
     return [of_row(row) for row in rows]
 
 
-def add(application: Application, event: Event, chain: Chain) -> Steps[Head]:
+def add(chain: Chain, application: Application, event: Event) -> Steps[tuple[None, Head]]:
     """Add an application, and record it."""
     linked, head = chain.link([event])
     yield Write((Insert(APPLICATIONS, [_row(application)]), *linked))
-    return head
+    return None, head
 
 
-def save(application: Application, event: Event, chain: Chain) -> Steps[Head]:
+def save(chain: Chain, application: Application, event: Event) -> Steps[tuple[None, Head]]:
     """Change an application, and record it."""
     linked, head = chain.link([event])
     row = _row(application)
     yield Write((Update(APPLICATIONS, [(row[0], *row[2:])]), *linked))
-    return head
+    return None, head
 
 
 def of_row(row: Row) -> Application:

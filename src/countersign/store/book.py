@@ -114,10 +114,10 @@ class Book:
         self._deliveries: list[Delivery] = []
         self._events: list[Event] = []
 
-    def challenge(self, challenge_id: str, application: str) -> Challenge | None:
-        """Return a challenge, if it exists and belongs to the application."""
+    def challenge(self, challenge_id: str, application: str | None = None) -> Challenge | None:
+        """Return a challenge, if it exists and (where one is named) belongs to the application."""
         found = self._challenges.values.get(challenge_id)
-        return found if found is not None and found.application == application else None
+        return found if found is None or application in {None, found.application} else None
 
     def twin(self, twin: bytes) -> Challenge | None:
         """Return the challenge that is pending for the same subject, destination, purpose and action."""

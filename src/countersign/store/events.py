@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
-from typing import Final, TypeAlias
+from typing import Concatenate, Final, ParamSpec, TypeAlias, TypeVar
 
 import msgspec
 
 from countersign.domain.event import START, Event, EventKind, linked_bytes, written_facts
-from countersign.store.database import Change, Insert, Query, Row, Rows, Steps, Upsert
+from countersign.store.database import Change, Insert, Query, Row, Rows, Runner, Steps, Upsert
 from countersign.store.tables import EVENTS, WRITERS
 
 Link: TypeAlias = Callable[[bytes], bytes]
 """A keyed hash (32 bytes): who can write to the database alone cannot make one."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _PAGE: Final = 2_000
 
@@ -60,6 +64,26 @@ class Chain:
     def restart(self) -> None:
         """Begin a new chain: whether the last transaction became durable is not known."""
         self.head = Head(self._name())
+
+
+class Log:
+    """A chain for acts outside the ledger, which take turns: one transaction at a time."""
+
+    def __init__(self, chain: Chain) -> None:
+        self._chain = chain
+        self._turn = asyncio.Lock()
+
+    async def run(self, runner: Runner, steps: Callable[Concatenate[Chain, P], Steps[tuple[T, Head]]], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Carry out a transaction that appends to the chain; it returns its result and the head that `Chain.link` gave."""
+        async with self._turn:
+            try:
+                result, head = await runner.run(steps, self._chain, *args, **kwargs)
+            except BaseException:
+                # Also when we are told to stop in the middle: whether it became durable is not known.
+                self._chain.restart()
+                raise
+            self._chain.advance(head)
+            return result
 
 
 def heads() -> Steps[list[tuple[Head, bytes]]]:

@@ -1,0 +1,276 @@
+"""Deliver what is owed: claim what is due, drop what is no longer wanted, hand the rest to providers, and record what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+import msgspec
+import structlog
+
+from countersign.domain import delivery as rules_of
+from countersign.domain.application import Application
+from countersign.domain.challenge import Challenge, State
+from countersign.domain.code import derive
+from countersign.domain.contact import Contact
+from countersign.domain.delivery import Accepted, Delivery, DeliveryState, Failure, Message, Reason, Receipt
+from countersign.domain.event import Event, EventKind
+from countersign.domain.purpose import Resend
+from countersign.domain.rules import Rules
+from countersign.errors import CountersignError, DeliveryFailedError
+from countersign.flows.cancel import not_me_reference
+from countersign.keys import Keyring
+from countersign.messages.device import device
+from countersign.messages.render import Occasion, render
+from countersign.providers import Provider
+from countersign.store import applications, challenges, deliveries
+from countersign.store.database import Claim, Database, Insert, Seek, Steps, Take, Update, Write
+from countersign.store.deliveries import Attempt
+from countersign.store.events import Chain, Head, Log
+from countersign.store.tables import ATTEMPTS, CHALLENGES, DELIVERIES
+
+GIVE_UP_AFTER: Final = 0.75 * rules_of.LEASE / 1_000
+"""Seconds after which a provider that still has not answered is left: well before the lease ends and another worker tries."""
+
+_log = structlog.get_logger("countersign.deliver")
+
+
+class Post(msgspec.Struct, frozen=True):
+    """What delivering stands on.
+
+    `chance` returns a float in [0, 1). Claims, records and receipts each append to a chain of their own, so that none waits for the others.
+    """
+
+    database: Database
+    keyring: Keyring
+    rules: Rules
+    providers: Mapping[str, Provider]
+    clock: Callable[[], int]
+    chance: Callable[[], float]
+    claims: Log
+    records: Log
+    receipts: Log
+    host: str
+
+
+class Parcel(msgspec.Struct, frozen=True):
+    """A claimed delivery with all that its message is made of."""
+
+    delivery: Delivery
+    challenge: Challenge
+    application: Application | None
+
+
+class Result(msgspec.Struct, frozen=True):
+    """What came of one try."""
+
+    delivery: Delivery
+    provider: str
+    started_at: int
+    ended_at: int
+    word: Accepted | Failure
+
+
+async def claim_due(post: Post, most: int) -> list[Parcel]:
+    """Take up to `most` messages that are due; what nobody wants any more is dropped on the way."""
+    return await post.claims.run(post.database, _claim, post.clock(), most)
+
+
+def _claim(chain: Chain, now: int, most: int) -> Steps[tuple[list[Parcel], Head]]:
+    rows = yield Claim(DELIVERIES, "due_at IS NOT NULL AND due_at <= $1", (now,), "due_at", most)
+    due = [deliveries.of_row(row) for row in rows]
+    if not due:
+        return [], chain.head
+    found = yield Seek(CHALLENGES, "id", sorted({delivery.owner for delivery in due}))
+    owners = {row[0]: challenges.of_row(row) for row in found}
+    sites = yield from applications.of_ids([owner.application for owner in owners.values()])
+    parcels: list[Parcel] = []
+    changed: list[Delivery] = []
+    events: list[Event] = []
+    for delivery in due:
+        owner = owners.get(delivery.owner)
+        unwanted = why_unwanted(delivery, owner, now)
+        taken = rules_of.claim(delivery, now) if unwanted is None else rules_of.drop(delivery, unwanted, now)
+        changed.append(taken)
+        if taken.ended:
+            events.append(_event(taken, owner, now))
+        elif owner is not None:
+            parcels.append(Parcel(taken, owner, sites.get(owner.application)))
+    linked, head = chain.link(events)
+    yield Write((Update(DELIVERIES, [deliveries.changed_row(delivery) for delivery in changed]), *linked))
+    return parcels, head
+
+
+def why_unwanted(delivery: Delivery, owner: Challenge | None, now: int) -> Reason | None:
+    """Return why a message must not be sent any more: its challenge has ended, expired, or goes by a newer code; else None."""
+    if owner is None:
+        return Reason.ENDED
+    state = owner.state_at(now)
+    if state is State.EXPIRED:
+        return Reason.EXPIRED
+    outdated = owner.terms.policy.resend is Resend.NEW and delivery.round != owner.round
+    return Reason.ENDED if state is not State.PENDING or outdated else None
+
+
+async def hand_over(post: Post, parcel: Parcel) -> Result:
+    """Render a message and hand it to the provider whose turn it is; every way to fail comes back as a Failure."""
+    delivery = parcel.delivery
+    name = delivery.provider or ""
+    started_at = post.clock()
+    word: Accepted | Failure
+    try:
+        provider = post.providers.get(name)
+        if provider is None:
+            raise DeliveryFailedError(Reason.MISCONFIGURED, f"No provider is named {name!r} in the settings.", permanent=True)
+        async with asyncio.timeout(GIVE_UP_AFTER):
+            word = await provider.send(compose(post, parcel))
+    except DeliveryFailedError as error:
+        retry_after = None if error.retry_after is None else error.retry_after * 1_000
+        word = Failure(Reason(error.reason), error.permanent, retry_after)
+        _log.warning("not_taken", delivery=delivery.key, provider=name, reason=error.reason, permanent=error.permanent, detail=str(error))
+    except TimeoutError:
+        word = Failure(Reason.TIMED_OUT, permanent=False)
+        _log.warning("not_taken", delivery=delivery.key, provider=name, reason="timed_out", permanent=False)
+    except CountersignError as error:
+        word = Failure(Reason.MISCONFIGURED, permanent=False)
+        _log.error("not_composed", delivery=delivery.key, provider=name, detail=str(error))  # noqa: TRY400 - the text says it all
+    except Exception as error:  # noqa: BLE001 - a provider that breaks in its own way must not stop the others' messages
+        word = Failure(Reason.PROVIDER_ERROR, permanent=False)
+        # The type alone: the exception of a library may quote what it was sending.
+        _log.error("provider_broke", delivery=delivery.key, provider=name, error=type(error).__name__)  # noqa: TRY400
+    return Result(delivery, name, started_at, post.clock(), word)
+
+
+def compose(post: Post, parcel: Parcel) -> Message:
+    """Return the message of a claimed delivery; here the code is derived, and nowhere kept."""
+    challenge, application = parcel.challenge, parcel.application
+    terms = challenge.terms
+    key = post.keyring.named(terms.kid)
+    occasion = Occasion(
+        key=parcel.delivery.key,
+        channel=parcel.delivery.channel,
+        to=Contact(terms.to_kind, key.unseal(terms.to, challenge.id.encode()).decode()),
+        locale=terms.locale,
+        site=application.site if application else "",
+        host=(application.host if application else "") or post.host,
+        purpose=terms.purpose,
+        summary=terms.action.summary,
+        asked_at=challenge.sent_at,
+        expires_at=challenge.expires_at,
+        device=device(terms.requester.user_agent, terms.locale),
+        place=terms.requester.ip,
+        not_me=f"{post.rules.issuer}/not-me?ref={not_me_reference(post.keyring, challenge.id)}",
+    )
+    return render(occasion, derive(key.code, challenge.id, parcel.delivery.round, terms.policy.shape))
+
+
+async def record(post: Post, results: Sequence[Result]) -> None:
+    """Write down what came of tries; each message that still is ours moves on by the rule."""
+    chances = [post.chance() for _ in results]
+    await post.records.run(post.database, _record, results, chances)
+
+
+def _record(chain: Chain, results: Sequence[Result], chances: Sequence[float]) -> Steps[tuple[None, Head]]:
+    rows = yield Take(DELIVERIES, sorted((result.delivery.owner, result.delivery.number) for result in results))
+    stored = {(row[0], row[1]): deliveries.of_row(row) for row in rows}
+    attempts: list[Attempt] = []
+    changed: list[Delivery] = []
+    events: list[Event] = []
+    for result, chance in zip(results, chances, strict=True):
+        delivery, word = result.delivery, result.word
+        current = stored.get((delivery.owner, delivery.number))
+        if current is None:
+            continue
+        attempts.append(_attempt(result))
+        if current.state is not DeliveryState.SENDING or current.attempts != delivery.attempts:
+            continue  # the lease ran out and another worker has it, or a receipt was quicker than we were
+        moved = (
+            rules_of.accepted(current, word, result.ended_at)
+            if isinstance(word, Accepted)
+            else rules_of.next_try(current, word, result.ended_at, chance)
+        )
+        changed.append(moved)
+        events.append(_event(moved, None, result.ended_at, provider=result.provider))
+    linked, head = chain.link(events)
+    yield Write(
+        (
+            *((Update(DELIVERIES, [deliveries.changed_row(one) for one in changed]),) if changed else ()),
+            *((Insert(ATTEMPTS, [deliveries.attempt_row(one) for one in attempts]),) if attempts else ()),
+            *linked,
+        )
+    )
+    return None, head
+
+
+async def give_back(post: Post, parcels: Sequence[Parcel]) -> None:
+    """Undo claims whose try was not made, because this worker stops: another may take them at once."""
+    if parcels:
+        await post.records.run(post.database, _give_back, [parcel.delivery for parcel in parcels], post.clock())
+
+
+def _give_back(chain: Chain, given: Sequence[Delivery], now: int) -> Steps[tuple[None, Head]]:
+    rows = yield Take(DELIVERIES, sorted((delivery.owner, delivery.number) for delivery in given))
+    ours = {(delivery.owner, delivery.number): delivery.attempts for delivery in given}
+    back = [
+        rules_of.give_back(current, now)
+        for current in (deliveries.of_row(row) for row in rows)
+        if current.state is DeliveryState.SENDING and current.attempts == ours[current.owner, current.number]
+    ]
+    if back:
+        yield Write((Update(DELIVERIES, [deliveries.changed_row(delivery) for delivery in back]),))
+    return None, chain.head
+
+
+async def take_receipt(post: Post, receipt: Receipt) -> bool:
+    """Move a message on by a provider's later word; False if no message is known by that id (yet: a receipt can outrun our record)."""
+    return await post.receipts.run(post.database, _receive, receipt, post.clock())
+
+
+def _receive(chain: Chain, receipt: Receipt, now: int) -> Steps[tuple[bool, Head]]:
+    key = yield from deliveries.by_provider_message(receipt.provider, receipt.provider_message_id)
+    if key is None:
+        return False, chain.head
+    rows = yield Take(DELIVERIES, [key])
+    current = deliveries.of_row(rows[0])
+    moved = rules_of.received(current, receipt, now)
+    if moved is current:
+        return True, chain.head
+    linked, head = chain.link([_event(moved, None, now, provider=receipt.provider)])
+    yield Write((Update(DELIVERIES, [deliveries.changed_row(moved)]), *linked))
+    return True, head
+
+
+_KINDS: Final = {
+    DeliveryState.ACCEPTED: EventKind.DELIVERY_ACCEPTED,
+    DeliveryState.QUEUED: EventKind.DELIVERY_RETRIED,
+    DeliveryState.FAILED: EventKind.DELIVERY_FAILED,
+    DeliveryState.DROPPED: EventKind.DELIVERY_DROPPED,
+    DeliveryState.DELIVERED: EventKind.DELIVERY_DELIVERED,
+    DeliveryState.UNDELIVERED: EventKind.DELIVERY_UNDELIVERED,
+}
+
+
+def _event(delivery: Delivery, owner: Challenge | None, at: int, *, provider: str = "") -> Event:
+    facts: dict[str, str | int] = {"number": delivery.number, "channel": delivery.channel.value}
+    if provider:
+        facts["provider"] = provider
+    if delivery.reason is not None:
+        facts["reason"] = delivery.reason.value
+    return Event(at, _KINDS[delivery.state], owner.application if owner else "", delivery.owner, facts)
+
+
+def _attempt(result: Result) -> Attempt:
+    delivery, word = result.delivery, result.word
+    taken = isinstance(word, Accepted)
+    return Attempt(
+        delivery.owner,
+        delivery.number,
+        delivery.attempts,
+        result.provider,
+        result.started_at,
+        result.ended_at,
+        "accepted" if taken else "failed",
+        "" if isinstance(word, Accepted) else word.reason.value,
+        word.provider_message_id if isinstance(word, Accepted) else "",
+    )

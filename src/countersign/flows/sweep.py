@@ -1,0 +1,67 @@
+"""Sweep: record that challenges ran out, and forget what has been kept long enough."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from countersign.domain import challenge as rules_of
+from countersign.domain.event import Event, EventKind
+from countersign.flows.outcome import Done, Missing, Outcome
+from countersign.store import challenges, limits
+from countersign.store.book import Book, Needs, Verdict
+
+if TYPE_CHECKING:
+    from countersign.flows.house import House
+
+AT_ONCE: Final = 500
+"""Records in one go: the sweep waits its turn behind the people."""
+
+DAY: Final = 86_400_000
+
+
+class Swept(msgspec.Struct, frozen=True):
+    """How much a sweep did."""
+
+    expired: int
+    forgotten: int
+
+
+async def sweep(house: House, retention_days: int) -> Swept:
+    """Expire what ran out, and delete what ended more than `retention_days` ago, with all counters that mean nothing any more."""
+    expired = 0
+    while ids := await house.database.read(challenges.overdue, house.clock(), AT_ONCE):
+        await asyncio.gather(*(house.ledger.submit(Expire(id_)) for id_ in ids))
+        expired += len(ids)
+        if len(ids) < AT_ONCE:
+            break
+    now = house.clock()
+    forgotten = 0
+    while gone := await house.database.run(challenges.forget, now - retention_days * DAY, AT_ONCE):
+        forgotten += gone
+    await house.database.run(limits.forget, now, now - DAY)
+    return Swept(expired, forgotten)
+
+
+class Expire(msgspec.Struct, frozen=True):
+    """The command: record that one challenge's time ran out, if it did."""
+
+    id: str
+
+    @property
+    def needs(self) -> Needs:
+        """Return the challenge."""
+        return Needs(challenges=(self.id,))
+
+    def judge(self, book: Book, now: int) -> Verdict[Outcome]:
+        """Expire what is pending and over; leave all else as it is."""
+        before = book.challenge(self.id)
+        if before is None:
+            return Verdict(Missing())
+        after = rules_of.expire(before, now)
+        if after is before:
+            return Verdict(Done(before))
+        told = Event(after.ended_at or now, EventKind.CHALLENGE_EXPIRED, after.application, after.id, {"guesses": after.guesses})
+        return Verdict(Done(after), challenges=(after,), events=(told,))

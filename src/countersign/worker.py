@@ -1,0 +1,150 @@
+"""The worker: takes messages as they fall due, keeps many under way at once, and sweeps between."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from typing import Final
+
+import structlog
+
+from countersign.errors import CountersignError, UnavailableError
+from countersign.flows.audit import write_checkpoint
+from countersign.flows.deliver import Parcel, Post, Result, claim_due, give_back, hand_over, record
+from countersign.flows.house import House
+from countersign.flows.sweep import sweep
+
+SLOTS: Final = 64
+"""Messages under way at once in one worker."""
+
+POLL: Final = 1.0
+"""Seconds after which the worker looks by itself, should every wake-up be lost."""
+
+SWEEP_EVERY: Final = 10.0
+CHECKPOINT_EVERY: Final = 60.0
+GRACE: Final = 10.0
+"""Seconds that messages under way have to finish when the worker is told to stop; the lease covers those that do not."""
+
+_log = structlog.get_logger("countersign.worker")
+
+
+class Worker:
+    """One delivery loop and its sweep; `run` until `stop`."""
+
+    def __init__(self, post: Post, house: House, retention_days: int) -> None:
+        self._post = post
+        self._house = house
+        self._retention_days = retention_days
+        self._due = asyncio.Event()
+        self._results: asyncio.Queue[Result] = asyncio.Queue()
+        self._under_way: dict[asyncio.Task[None], Parcel] = {}
+        self._stopping = asyncio.Event()
+        self.alive = False
+
+    def wake(self) -> None:
+        """Say that something fell due; from the loop's own thread."""
+        self._due.set()
+
+    def stop(self) -> None:
+        """Ask the loop to end: nothing new is taken, what is under way finishes."""
+        self._stopping.set()
+        self._due.set()
+
+    async def run(self) -> None:
+        """Deliver and sweep until told to stop."""
+        recording = asyncio.create_task(self._record())
+        sweeping = asyncio.create_task(self._sweep())
+        self.alive = True
+        try:
+            while not self._stopping.is_set():
+                self._due.clear()
+                if not await self._take():
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(self._due.wait(), POLL)
+        finally:
+            self.alive = False
+            sweeping.cancel()
+            await self._finish()
+            recording.cancel()
+            await asyncio.gather(recording, sweeping, return_exceptions=True)
+            with contextlib.suppress(CountersignError):
+                await write_checkpoint(self._house)
+
+    async def _take(self) -> bool:
+        """Claim as many as there is room for, and set them going; say whether there may be more at once."""
+        free = SLOTS - len(self._under_way)
+        if free == 0:
+            await asyncio.wait(self._under_way, timeout=POLL, return_when=asyncio.FIRST_COMPLETED)
+            return True
+        try:
+            parcels = await claim_due(self._post, free)
+        except UnavailableError as error:
+            _log.warning("cannot_claim", detail=str(error))
+            await self._pause(POLL)
+            return False
+        for parcel in parcels:
+            task = asyncio.create_task(self._carry(parcel))
+            self._under_way[task] = parcel
+            task.add_done_callback(self._under_way.pop)
+        return len(parcels) == free
+
+    async def _carry(self, parcel: Parcel) -> None:
+        self._results.put_nowait(await hand_over(self._post, parcel))
+
+    async def _record(self) -> None:
+        """Write down what came of tries, as many at once as have come in."""
+        while True:
+            results = [await self._results.get()]
+            while not self._results.empty():
+                results.append(self._results.get_nowait())
+            await self._write_down(results)
+            self._due.set()  # one of them may have moved on to its next provider
+
+    async def _write_down(self, results: list[Result]) -> None:
+        while True:
+            try:
+                await record(self._post, results)
+            except UnavailableError as error:
+                # What was sent must be written down, or it would be sent again when its lease ends.
+                _log.warning("cannot_record", detail=str(error), results=len(results))
+                await asyncio.sleep(POLL)
+            else:
+                return
+
+    async def _finish(self) -> None:
+        """Let what is under way end within GRACE, give back the rest, and write everything down."""
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=GRACE)
+        late = dict(self._under_way)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+        results: list[Result] = []
+        while not self._results.empty():
+            results.append(self._results.get_nowait())
+        with contextlib.suppress(UnavailableError):
+            if results:
+                await record(self._post, results)
+            # A try that was cut short may have arrived all the same: whoever takes it next sends it under the same key.
+            await give_back(self._post, list(late.values()))
+
+    async def _sweep(self) -> None:
+        since_checkpoint = 0.0
+        while True:
+            wait = SWEEP_EVERY * random.uniform(0.8, 1.2)  # noqa: S311 - spreads the sweeps of several programs, guards nothing
+            await asyncio.sleep(wait)
+            since_checkpoint += wait
+            try:
+                swept = await sweep(self._house, self._retention_days)
+                if swept.expired or swept.forgotten:
+                    _log.debug("swept", expired=swept.expired, forgotten=swept.forgotten)
+                if since_checkpoint >= CHECKPOINT_EVERY:
+                    since_checkpoint = 0.0
+                    await write_checkpoint(self._house)
+            except UnavailableError as error:
+                _log.warning("cannot_sweep", detail=str(error))
+
+    async def _pause(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
