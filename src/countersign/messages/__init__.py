@@ -1,0 +1,1 @@
+"""What people are told: mail, SMS, calls and hints, in their language."""

@@ -1,0 +1,94 @@
+"""A language: the catalogue of its sentences, read from the .po files and compiled in memory, and how it writes."""
+
+from __future__ import annotations
+
+import gettext
+import re
+from functools import cache, lru_cache
+from importlib.resources import files
+from io import BytesIO
+from typing import TYPE_CHECKING, Final
+
+from babel import Locale, UnknownLocaleError
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
+DOMAIN: Final = "countersign"
+FALLBACK: Final = "en"
+
+_MAX_TAG: Final = 35  # RFC 5646, 4.4.1: room for every tag in ordinary use
+_REGION: Final = re.compile(r"[A-Z]{2}|[0-9]{3}")
+
+
+class Language:
+    """One language with a region's way of writing times: `tag` for `lang`, `direction` for `dir` (ltr, rtl)."""
+
+    __slots__ = ("_catalogue", "direction", "locale", "tag")
+
+    def __init__(self, tag: str, locale: Locale) -> None:
+        self.tag = tag
+        self.locale = locale
+        self.direction: str = locale.text_direction
+        self._catalogue = _catalogue(tag)
+
+    def say(self, sentence: str, /, **values: str) -> str:
+        """Return the sentence in this language with its {places} filled; values are never read as places themselves."""
+        return self._catalogue.gettext(sentence).format_map(values)
+
+    def count(self, one: str, many: str, number: int, /, **values: str) -> str:
+        """Return the form of the sentence that fits `number`, which fills {number}."""
+        return self._catalogue.ngettext(one, many, number).format_map({"number": str(number), **values})
+
+
+def mark(sentence: str) -> str:
+    """Return the sentence as it is; marks it for translation where a table holds it until it is said."""
+    return sentence
+
+
+@cache
+def languages() -> tuple[str, ...]:
+    """Return the tags of the languages there are, the fallback first."""
+    found = {entry.name for entry in _folder().iterdir() if entry.is_dir()}
+    return (FALLBACK, *sorted(found - {FALLBACK}))
+
+
+@lru_cache(maxsize=512)
+def negotiate(locale: str) -> Language:
+    """Return the language nearest to a BCP 47 tag (RFC 4647, 3.4: lookup), English if there is none; never raises.
+
+    `de-AT` speaks German and writes times as Austria does; `en-GB` writes 16:32 where `en` writes 4:32 PM.
+    """
+    parts = locale[:_MAX_TAG].replace("_", "-").split("-")
+    ours = {tag.lower(): tag for tag in languages()}
+    for end in range(len(parts), 0, -1):
+        tag = ours.get("-".join(parts[:end]).lower())
+        if tag is not None:
+            return Language(tag, _regional(tag, parts[end:]))
+    return Language(FALLBACK, Locale.parse(FALLBACK))
+
+
+def _regional(tag: str, subtags: list[str]) -> Locale:
+    region = next((part.upper() for part in subtags if _REGION.fullmatch(part.upper())), None)
+    if region is not None:
+        try:
+            return Locale.parse(f"{tag}_{region}", sep="_")
+        except (UnknownLocaleError, ValueError):
+            pass
+    return Locale.parse(tag, sep="-")
+
+
+@cache
+def _catalogue(tag: str) -> gettext.NullTranslations:
+    with (_folder() / tag / "LC_MESSAGES" / f"{DOMAIN}.po").open("rb") as source:
+        catalogue = read_po(source, locale=tag.replace("-", "_"), domain=DOMAIN)
+    compiled = BytesIO()
+    write_mo(compiled, catalogue)
+    compiled.seek(0)
+    return gettext.GNUTranslations(compiled)
+
+
+def _folder() -> Traversable:
+    return files("countersign.messages") / "locale"

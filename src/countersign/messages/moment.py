@@ -1,0 +1,61 @@
+"""A moment as a person reads it: the day and the time of day, with the time zone, in the way of the language."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_date, format_time, get_timezone_name
+
+if TYPE_CHECKING:
+    from babel import Locale
+
+_MINUTE: Final = 60_000
+_ABBREVIATION: Final = re.compile(r"[A-Z]{2,5}")
+_MAX_ZONE: Final = 64
+
+
+def time_of_day(at: int, timezone: str, locale: Locale) -> str:
+    """Return `16:32 UTC`, `4:32 PM UTC` or `17:32 MEZ`: the time of `at` (ms) in `timezone` (IANA name; unknown: UTC)."""
+    return _written(at // _MINUTE, timezone, locale)[1]
+
+
+def day(at: int, timezone: str, locale: Locale) -> str:
+    """Return `November 23, 2026` or `23. November 2026`: the day of `at` (ms) in the time zone."""
+    return _written(at // _MINUTE, timezone, locale)[0]
+
+
+@lru_cache(maxsize=2048)
+def _written(minute: int, timezone: str, locale: Locale) -> tuple[str, str]:
+    # Remembered, because messages of one minute share their times and these patterns are the dearest part of a message.
+    zone = _zone(timezone)
+    at = datetime.fromtimestamp(minute * 60, UTC).astimezone(zone)
+    time = format_time(at, "short", tzinfo=zone, locale=locale)
+    return format_date(at, "long", locale=locale), f"{time} {_zone_name(at, zone, locale)}"
+
+
+def _zone(name: str) -> tzinfo:
+    if name == "UTC" or len(name) > _MAX_ZONE:
+        return UTC
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):  # OSError: the name of a folder of the zone files
+        return UTC
+
+
+def _zone_name(at: datetime, zone: tzinfo, locale: Locale) -> str:
+    if zone is UTC:
+        return "UTC"
+    name = get_timezone_name(at, width="short", locale=locale)
+    if _ABBREVIATION.fullmatch(name):
+        return name
+    # Where a language has no short name of its own, CLDR gives "+0530" or a long name; this is what people know.
+    offset = at.utcoffset() or timedelta()
+    hours, minutes = divmod(abs(offset) // timedelta(minutes=1), 60)
+    if not hours and not minutes:
+        return "UTC"
+    sign = "-" if offset < timedelta() else "+"
+    return f"UTC{sign}{hours}" + (f":{minutes:02}" if minutes else "")

@@ -1,0 +1,84 @@
+"""What comes from outside (names, summaries, devices, places, links) is made into one short, harmless line."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+from typing import Final
+from urllib.parse import urlsplit
+
+MAX_SITE: Final = 60
+MAX_SUMMARY: Final = 160
+MAX_DETAIL: Final = 60
+MAX_LINK: Final = 300
+
+_ELLIPSIS: Final = "\u2026"
+_JOINERS: Final = "\u200c\u200d"
+_UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp"})
+_MOST_MARKS: Final = 4
+_SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]*:/+|\bwww\.", re.IGNORECASE)
+_BOUND: Final = re.compile(r"(@\S*\s*)#")
+# RFC 1123, 2.1, in the ASCII form; the trailing dot of a fully qualified name is not part of an origin.
+_HOST: Final = re.compile(r"(?=.{1,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_LINK: Final = re.compile(r"[A-Za-z0-9._~:/?#@!$&()*+,;=%-]+")
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1"})
+
+
+@lru_cache(maxsize=4096)
+def one_line(value: str, most: int) -> str:
+    """Return `value` as one line of at most `most` characters that cannot pretend to be anything but itself.
+
+    Control, invisible, bidirectional and unassigned characters go, runs of white space become one space, heaps of combining
+    marks are cut, `scheme://` and `www.` go (so that no reader makes a link of it), and so does the `#` of `@host #code`.
+    """
+    value = value[: most * 4]
+    if not (value.isascii() and value.isprintable()):
+        value = _seen(unicodedata.normalize("NFC", value))
+    # Repeated, because taking one part out may put another together.
+    while (without := _BOUND.sub(r"\1", _SCHEME.sub("", value))) != value:
+        value = without
+    value = " ".join(value.split())
+    return value if len(value) <= most else value[: most - 1].rstrip() + _ELLIPSIS
+
+
+def is_host(host: str) -> bool:
+    """Say whether `host` is the ASCII form of a host name: what an SMS can be bound to."""
+    return _HOST.fullmatch(host.lower()) is not None
+
+
+def host_name(host: str) -> str:
+    """Return the host in lower case, or "" if it is none."""
+    return host.lower() if is_host(host) else ""
+
+
+def safe_link(address: str) -> str:
+    """Return an https address (or plain http on the loopback, for development), or "" for anything else."""
+    if len(address) > MAX_LINK or _LINK.fullmatch(address) is None:
+        return ""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return ""
+    host = parts.hostname or ""
+    if parts.username is not None or parts.password is not None or not is_host(host):
+        return ""
+    return address if parts.scheme == "https" or (parts.scheme == "http" and host in _LOOPBACK) else ""
+
+
+def _seen(value: str) -> str:
+    kept: list[str] = []
+    marks = 0
+    for character in value:
+        category = unicodedata.category(character)
+        if category in _UNSEEN:
+            # Persian and Indic words and joined emoji need these two between letters of their own.
+            if character in _JOINERS and kept and not kept[-1].isascii() and kept[-1] not in _JOINERS:
+                kept.append(character)
+            elif category in {"Cc", "Zl", "Zp"}:
+                kept.append(" ")
+            continue
+        marks = marks + 1 if category in {"Mn", "Me"} else 0
+        if marks <= _MOST_MARKS:
+            kept.append(character)
+    return "".join(kept)

@@ -1,0 +1,112 @@
+"""What reaches a phone: an SMS of one segment where it can be, a WhatsApp message, and the words of a call."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from countersign.messages.acts import act_of
+from countersign.messages.moment import time_of_day
+from countersign.messages.sms import bound_line, plain, segments
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from countersign.messages.language import Language
+    from countersign.messages.occasion import Occasion
+
+
+def sms(occasion: Occasion, code: str, language: Language) -> str:
+    """Return the text of an SMS whose last line is `@host #code`.
+
+    The code, its act, the warning, what is approved and that line are always there. The rest (device, place, time, the "not me"
+    address) is added as far as it costs no further segment, the most telling first.
+    """
+    act = act_of(occasion.purpose, occasion.channel)
+    opening = language.say(act.short, code=code, site=occasion.site, purpose=_spaced(occasion.purpose))
+    warning = language.say("Never share it: we never ask for it.")
+    approves = language.say("It approves: {summary}", summary=occasion.summary) if occasion.summary else ""
+    bound = bound_line(occasion.host, code)
+
+    def whole(*more: str) -> str:
+        return plain("\n".join(line for line in (f"{opening} {warning}", approves, *more, bound) if line))
+
+    needed = whole()
+    room = segments(needed).segments
+    for more in _further(occasion, language):
+        text = whole(*more)
+        if segments(text).segments <= room:
+            return text
+    return needed
+
+
+def whatsapp(occasion: Occasion, code: str, language: Language) -> str:
+    """Return the text of a WhatsApp message: an SMS with room for everything, and without the line for the domain."""
+    act = act_of(occasion.purpose, occasion.channel)
+    asked = time_of_day(occasion.asked_at, occasion.timezone, language.locale)
+    until = time_of_day(occasion.expires_at, occasion.timezone, language.locale)
+    lines = [
+        language.say(act.short, code=code, site=occasion.site, purpose=_spaced(occasion.purpose)),
+        language.say("It approves: {summary}", summary=occasion.summary) if occasion.summary else "",
+        language.say("Nobody from {site} will ever ask you for this code. Never share it.", site=occasion.site),
+        ", ".join(
+            part
+            for part in (language.say("Asked for at {time}", time=asked), occasion.device, occasion.place)
+            if part
+        ),
+        language.say("Valid until {time}", time=until),
+        _not_you(occasion, language),
+    ]
+    return "\n".join(line for line in lines if line)
+
+
+def voice(occasion: Occasion, code: str, language: Language) -> str:
+    """Return what a call says: the site, the act and the warning first, then the code twice, symbol by symbol."""
+    act = act_of(occasion.purpose, occasion.channel)
+    asked = time_of_day(occasion.asked_at, occasion.timezone, language.locale)
+    # Commas and full stops are the pauses of every speaking machine, marked up or not.
+    spelled = ". ".join(", ".join(group) for group in grouped(code))
+    sentences = [
+        language.say("Hello, this is {site}.", site=occasion.site),
+        f"{language.say(act.title, purpose=_spaced(occasion.purpose))}.",
+        language.say("It approves: {summary}.", summary=occasion.summary) if occasion.summary else "",
+        language.say("Asked for at {time}.", time=asked),
+        language.say("Device: {device}.", device=occasion.device) if occasion.device else "",
+        language.say("Place: {place}.", place=occasion.place) if occasion.place else "",
+        language.say("Nobody from {site} will ever ask you for this code.", site=occasion.site),
+        language.say("If this was not you, hang up and tell nobody the code."),
+        language.say("The code is: {spelled}.", spelled=spelled),
+        language.say("Once more: {spelled}.", spelled=spelled),
+    ]
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def grouped(code: str) -> tuple[str, ...]:
+    """Return the code in groups of three, four or five that the eye and the ear hold: 123 456, 1234 5678, 123 4567."""
+    sizes = {6: (3,), 7: (3,), 8: (4,), 9: (3, 3), 10: (5,)}.get(len(code), ())
+    groups: list[str] = []
+    for size in sizes:
+        groups.append(code[:size])
+        code = code[size:]
+    return (*groups, code)
+
+
+def _further(occasion: Occasion, language: Language) -> Iterator[tuple[str, ...]]:
+    """Yield what else an SMS could say, the fullest first; the phone shows a time of its own, so ours is given up first."""
+    asked = time_of_day(occasion.asked_at, occasion.timezone, language.locale)
+    time = language.say("At {time}", time=asked)
+    device, place = occasion.device, occasion.place
+    link = _not_you(occasion, language)
+    for parts in ((time, device, place), (device, place), (time, place), (place,), (device,), (time,)):
+        details = ", ".join(part for part in parts if part)
+        if link:
+            yield details, link
+        yield (details,)
+    yield (link,)
+
+
+def _not_you(occasion: Occasion, language: Language) -> str:
+    return language.say("Not you? {link}", link=occasion.not_me) if occasion.not_me else ""
+
+
+def _spaced(purpose: str) -> str:
+    return purpose.replace("_", " ").replace("-", " ")

@@ -1,0 +1,125 @@
+"""Whole batches as single PostgreSQL statements: a Take is one SELECT by arrays of keys, a Write one chain of changing CTEs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from countersign.store.database import Change, Insert, Kind, Row, Rows, Table, Update, Upsert
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_ARRAY: Final[dict[Kind, str]] = {"text": "text[]", "int": "bigint[]", "bytes": "bytea[]"}
+
+Columns = tuple[tuple[str, Kind], ...]
+Shape = tuple[tuple[type[Change], str], ...]
+
+
+def take(table: Table) -> str:
+    """Return the SELECT of whole rows by key; its arguments are one array for each column of the key.
+
+    ORDER BY stands below the locking in the plan, so rows are locked in the order of their keys.
+    """
+    order = ", ".join(f"t.{name}" for name, _ in table.key)
+    columns = ", ".join(f"t.{name}" for name, _ in table.columns)
+    if len(table.key) == 1:
+        (name, kind), *_ = table.key
+        return (
+            f"SELECT {columns} FROM {table.name} t WHERE t.{name} = ANY($1::{_ARRAY[kind]})"  # noqa: S608 - names are ours
+            f" ORDER BY {order} FOR UPDATE OF t"
+        )
+    return (
+        f"SELECT {columns} FROM {_unnest(table.key, 1)} JOIN {table.name} t ON {_same_key(table)}"  # noqa: S608
+        f" ORDER BY {order} FOR UPDATE OF t"
+    )
+
+
+def write(changes: Sequence[Change]) -> str:
+    """Return the one statement that carries out changes of these shapes; its arguments are one array for each column."""
+    parts: list[str] = []
+    argument = 1
+    for change in changes:
+        columns = _columns(change)
+        parts.append(_part(change, columns, argument))
+        argument += len(columns)
+    *chained, last = parts
+    if not chained:
+        return last
+    ctes = ", ".join(f"part{n} AS ({part})" for n, part in enumerate(chained, 1))
+    return f"WITH {ctes} {last}"
+
+
+def arguments(changes: Sequence[Change]) -> list[Any]:
+    """Return the arrays of a write: the rows of each change, turned on their side."""
+    arrays: list[Any] = []
+    for change in changes:
+        arrays.extend(zip(*change.rows, strict=True))
+    return arrays
+
+
+def shape(changes: Sequence[Change]) -> Shape:
+    """Return what a statement of `write` depends on; table names are unique."""
+    return tuple([(type(change), change.table.name) for change in changes])
+
+
+def divided(change: Upsert, found: frozenset[Row] | set[Row]) -> list[Change]:
+    """Return an upsert as plain changes, for a transaction that took the table's rows and found these keys.
+
+    What was found is locked and so can be updated; what was absent must still be absent. Had somebody else written it in
+    the meantime, replacing it would lose their update: as a plain insert it fails, and the transaction is tried again.
+    """
+    table = change.table
+    keys = len(table.key)
+    moving = keys + len(table.fixed)
+    new: list[Row] = []
+    old: list[Row] = []
+    for row in change.rows:
+        if tuple(row[:keys]) in found:
+            old.append((*row[:keys], *row[moving:]))
+        else:
+            new.append(row)
+    parts: list[Change] = []
+    if new:
+        parts.append(Insert(table, new))
+    if old and table.moving:
+        parts.append(Update(table, old))
+    return parts
+
+
+def by_key(rows: Rows, keys: int) -> Rows:
+    """Return rows in the order of their keys: two transactions that insert the same keys then wait in turn, never in a ring."""
+    if keys == 1:
+        return sorted(rows, key=_first)
+    return sorted(rows, key=lambda row: tuple(row[:keys]))
+
+
+def _first(row: Row) -> Any:  # noqa: ANN401 - a column of any kind
+    return row[0]
+
+
+def _columns(change: Change) -> Columns:
+    table = change.table
+    return table.key + table.moving if isinstance(change, Update) else table.columns
+
+
+def _unnest(columns: Columns, argument: int) -> str:
+    arrays = ", ".join(f"${argument + n}::{_ARRAY[kind]}" for n, (_, kind) in enumerate(columns))
+    return f"unnest({arrays}) AS r({', '.join(name for name, _ in columns)})"
+
+
+def _same_key(table: Table) -> str:
+    return " AND ".join(f"t.{name} = r.{name}" for name, _ in table.key)
+
+
+def _part(change: Change, columns: Columns, argument: int) -> str:
+    table = change.table
+    rows = _unnest(columns, argument)
+    if isinstance(change, Update):
+        assignments = ", ".join(f"{name} = r.{name}" for name, _ in table.moving)
+        return f"UPDATE {table.name} t SET {assignments} FROM {rows} WHERE {_same_key(table)}"  # noqa: S608 - names are ours
+    insert = f"INSERT INTO {table.name} ({table.names}) SELECT * FROM {rows}"  # noqa: S608 - as above
+    if isinstance(change, Insert):
+        return insert
+    key = ", ".join(name for name, _ in table.key)
+    replaced = ", ".join(f"{name} = excluded.{name}" for name, _ in table.moving)
+    return f"{insert} ON CONFLICT ({key}) DO {f'UPDATE SET {replaced}' if replaced else 'NOTHING'}"

@@ -1,0 +1,78 @@
+"""The fixtures that give a test a database: a file of SQLite, a database on a real PostgreSQL, or each in turn."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import pytest_asyncio
+
+from countersign.store.connect import open_database
+from countersign.store.migrate import migrate
+from tests.peers.postgres import MissingPostgresError, PostgresServer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+    from countersign.store.database import Database
+
+EACH_DATABASE = (pytest.param("sqlite"), pytest.param("postgres", marks=pytest.mark.postgres))
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """The PostgreSQL that all tests share; it does not wait for the disk."""
+    try:
+        server = PostgresServer()
+    except MissingPostgresError as reason:
+        pytest.skip(f"PostgreSQL cannot run here: {reason}")
+    yield server
+    server.remove()
+
+
+@pytest.fixture(scope="session")
+def _postgres_template(postgres_server: PostgresServer) -> str:
+    name = postgres_server.create()
+    migrate(postgres_server.url(name))
+    return name
+
+
+@pytest.fixture
+def empty_postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """The address of a new database without any table."""
+    name = postgres_server.create()
+    yield postgres_server.url(name)
+    postgres_server.drop(name)
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer, _postgres_template: str) -> Iterator[str]:
+    """The address of a new, migrated database on PostgreSQL."""
+    name = postgres_server.create(_postgres_template)
+    yield postgres_server.url(name)
+    postgres_server.drop(name)
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """The address of a new, migrated file of SQLite."""
+    url = f"sqlite:///{tmp_path / 'countersign.db'}"
+    migrate(url)
+    return url
+
+
+@pytest.fixture(params=EACH_DATABASE)
+def database_url(request: pytest.FixtureRequest) -> str:
+    """The address of a new, migrated database: SQLite, then PostgreSQL."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+@pytest_asyncio.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """An open database, new and migrated: SQLite, then PostgreSQL."""
+    opened = open_database(database_url)
+    await opened.open()
+    yield opened
+    await opened.close()
