@@ -40,6 +40,7 @@ class Worker:
         self._results: asyncio.Queue[Result] = asyncio.Queue()
         self._under_way: dict[asyncio.Task[None], Parcel] = {}
         self._stopping = asyncio.Event()
+        self._signed: dict[str, int] = {}
         self.alive = False
 
     def wake(self) -> None:
@@ -69,7 +70,7 @@ class Worker:
             recording.cancel()
             await asyncio.gather(recording, sweeping, return_exceptions=True)
             with contextlib.suppress(CountersignError):
-                await write_checkpoint(self._house)
+                await write_checkpoint(self._house, self._signed)
 
     async def _take(self) -> bool:
         """Claim as many as there is room for, and set them going; say whether there may be more at once."""
@@ -141,7 +142,7 @@ class Worker:
                     _log.debug("swept", expired=swept.expired, forgotten=swept.forgotten)
                 if since_checkpoint >= CHECKPOINT_EVERY:
                     since_checkpoint = 0.0
-                    await write_checkpoint(self._house)
+                    await write_checkpoint(self._house, self._signed)
             except UnavailableError as error:
                 _log.warning("cannot_sweep", detail=str(error))
 

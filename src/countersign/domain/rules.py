@@ -24,13 +24,13 @@ class Rules(msgspec.Struct, frozen=True):
     address asked for. An empty tuple means no limit.
     """
 
-    policies: dict[str, Policy] = DEFAULT_POLICIES
+    policies: dict[str, Policy] = msgspec.field(default_factory=DEFAULT_POLICIES.copy)
     destination: tuple[Limit, ...] = (
         Limit("destination", 10, 10 * MINUTE),
         Limit("destination_day", 30, DAY),
     )
     requester: tuple[Limit, ...] = (Limit("requester", 60, 10 * MINUTE),)
-    routes: dict[Channel, tuple[str, ...]] = {}
+    routes: dict[Channel, tuple[str, ...]] = msgspec.field(default_factory=dict)
     issuer: str = "http://localhost:8000"
 
     def route(self, channel: Channel, *, live: bool) -> tuple[str, ...]:

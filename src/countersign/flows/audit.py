@@ -8,7 +8,6 @@ off too - one that was kept outside (`countersign events verify --checkpoint FIL
 from __future__ import annotations
 
 import base64
-import contextlib
 import hashlib
 import hmac
 from typing import TYPE_CHECKING, Any
@@ -51,25 +50,26 @@ class Checkpoint(msgspec.Struct, frozen=True):
     heads: dict[str, tuple[int, str]]
 
 
-async def write_checkpoint(house: House) -> str | None:
-    """Sign where every chain ends now; return the checkpoint, or None if nothing was added since the last."""
-    stored, heads = await house.database.read(_standing)
-    known: dict[str, tuple[int, str]] = {}
-    number, before = 0, ""
-    for number, signed in stored:
-        claims = house.keyring.verified(signed)
-        if claims is not None:
-            known.update(msgspec.convert(claims, Checkpoint).heads)
-        before = digest(signed)
-    moved = {head.writer: (head.seq, _text(head.hash)) for head, _ in heads if known.get(head.writer, (0, ""))[0] != head.seq}
+async def write_checkpoint(house: House, known: dict[str, int]) -> str | None:
+    """Sign where every chain ends now; return the checkpoint, or None if nothing was added since the last.
+
+    `known` (writer to entry) is what the caller's checkpoints hold already; it is brought up to date.
+    """
+    last, heads = await house.database.read(_standing)
+    number, signed = last or (0, "")
+    moved = [head for head, _ in heads if known.get(head.writer) != head.seq]
     if not moved:
         return None
     at = house.clock()
-    signed = house.keyring.primary.sign(msgspec.to_builtins(Checkpoint(number + 1, at, before, moved)))
-    with contextlib.suppress(ConflictError):  # another program was quicker: the next one covers what is new
+    ends = {head.writer: (head.seq, _text(head.hash)) for head in moved}
+    told = Checkpoint(number + 1, at, digest(signed) if signed else "", ends)
+    signed = house.keyring.primary.sign(msgspec.to_builtins(told))
+    try:
         await house.database.run(checkpoints.add, number + 1, at, signed)
-        return signed
-    return None
+    except ConflictError:  # another program was quicker: the next one covers what is new
+        return None
+    known.update({head.writer: head.seq for head in moved})
+    return signed
 
 
 async def verify_events(database: Database, keyring: Keyring, kept: str | None = None) -> Report:
@@ -82,10 +82,10 @@ def digest(signed: str) -> str:
     return _text(hashlib.sha256(signed.encode()).digest())
 
 
-def _standing() -> Steps[tuple[list[tuple[int, str]], list[tuple[Head, bytes]]]]:
-    stored = yield from checkpoints.all_of_them()
+def _standing() -> Steps[tuple[tuple[int, str] | None, list[tuple[Head, bytes]]]]:
+    last = yield from checkpoints.last()
     heads = yield from events.heads()
-    return stored, heads
+    return last, heads
 
 
 def _verify(keyring: Keyring, kept: str | None) -> Steps[Report]:

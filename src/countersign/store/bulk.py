@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from countersign.store.database import Change, Insert, Kind, Row, Rows, Table, Update, Upsert
+from countersign.store.database import Change, Claim, Insert, Kind, Row, Rows, Seek, Table, Update, Upsert
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +31,23 @@ def take(table: Table) -> str:
     return (
         f"SELECT {columns} FROM {_unnest(table.key, 1)} JOIN {table.name} t ON {_same_key(table)}"  # noqa: S608
         f" ORDER BY {order} FOR UPDATE OF t"
+    )
+
+
+def seek(statement: Seek) -> str:
+    """Return the SELECT of whole rows by a column; its argument is one array."""
+    table = statement.table
+    kind = dict(table.columns)[statement.by]
+    condition = f" AND {statement.condition}" if statement.condition else ""
+    return f"SELECT {table.names} FROM {table.name} WHERE {statement.by} = ANY($1::{_ARRAY[kind]}){condition}"  # noqa: S608 - names are ours
+
+
+def claim(statement: Claim) -> str:
+    """Return the SELECT that locks whole rows and passes over those that others hold."""
+    table = statement.table
+    return (
+        f"SELECT {table.names} FROM {table.name} WHERE {statement.condition}"  # noqa: S608 - names and condition are ours
+        f" ORDER BY {statement.by} LIMIT {statement.most} FOR UPDATE SKIP LOCKED"
     )
 
 

@@ -15,12 +15,14 @@ from countersign.store import bulk
 from countersign.store.bell import Bell
 from countersign.store.database import (
     Change,
+    Claim,
     ConflictError,
     Query,
     RejectedError,
     Row,
     Rows,
     Runner,
+    Seek,
     Statement,
     Steps,
     Take,
@@ -255,6 +257,12 @@ class _Transaction:
             return await self._take(statement)
         if isinstance(statement, Query):
             return [tuple(row) for row in await self._connection.fetch(statement.sql, *statement.args)]
+        if isinstance(statement, Seek):
+            if not statement.values:
+                return ()
+            return [tuple(row) for row in await self._connection.fetch(bulk.seek(statement), list(statement.values))]
+        if isinstance(statement, Claim):
+            return [tuple(row) for row in await self._connection.fetch(bulk.claim(statement), *statement.args)]
         changes = [change for change in statement.changes if change.rows]
         if any(isinstance(change, Upsert) for change in changes):
             changes = self._settled(changes)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 from countersign.errors import OverloadedError, UnavailableError
 from countersign.store.database import (
     Change,
+    Claim,
     ConflictError,
     Insert,
     Query,
@@ -23,6 +24,7 @@ from countersign.store.database import (
     Row,
     Rows,
     Runner,
+    Seek,
     Statement,
     Steps,
     Table,
@@ -364,6 +366,14 @@ class SqliteDatabase:
             if any(isinstance(value, str) and "\0" in value for value in statement.args):
                 raise RejectedError("A text holds the character NUL, which no text may.")
             return connection.execute(in_sqlite(statement.sql), statement.args).fetchall()
+        if isinstance(statement, Seek):
+            return self._seek(connection, statement)
+        if isinstance(statement, Claim):
+            sql = (
+                f"SELECT {statement.table.names} FROM {statement.table.name} WHERE {statement.condition}"  # noqa: S608 - ours
+                f" ORDER BY {statement.by} LIMIT {statement.most}"
+            )
+            return connection.execute(in_sqlite(sql), statement.args).fetchall()
         for change in statement.changes:
             if not change.rows:
                 continue
@@ -393,6 +403,18 @@ class SqliteDatabase:
             chunk.extend(chunk[-1:] * (count - len(chunk)))
             values = [value for key in chunk for value in key]
             found.extend(connection.execute(_select(table.name, names, table.names, count), values))
+        return found
+
+    @staticmethod
+    def _seek(connection: sqlite3.Connection, statement: Seek) -> Rows:
+        table = statement.table
+        condition = f" AND {statement.condition}" if statement.condition else ""
+        found: list[Row] = []
+        for start in range(0, len(statement.values), KEYS_A_QUERY):
+            chunk = list(statement.values[start : start + KEYS_A_QUERY])
+            marks = ", ".join("?" * len(chunk))
+            sql = f"SELECT {table.names} FROM {table.name} WHERE {statement.by} IN ({marks}){condition}"  # noqa: S608 - ours
+            found.extend(connection.execute(sql, chunk).fetchall())
         return found
 
     @contextlib.contextmanager
