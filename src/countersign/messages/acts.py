@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import msgspec
 
 from countersign.domain.contact import Channel
 from countersign.messages.language import mark
-
-if TYPE_CHECKING:
-    from countersign.messages.language import Language
 
 
 class Act(msgspec.Struct, frozen=True):
@@ -22,7 +19,6 @@ class Act(msgspec.Struct, frozen=True):
     title: str
     subject: str
     short: str
-
 
 
 ACTS: Final = {
