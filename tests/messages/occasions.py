@@ -1,7 +1,5 @@
 """Occasions for the tests of messages: an ordinary one, of which a test changes what it is about."""
 
-from typing import Any
-
 import msgspec
 
 from countersign.domain.code import Code
@@ -28,7 +26,7 @@ ORDINARY = Occasion(
 )
 
 
-def occasion(channel: Channel = Channel.EMAIL, **changes: Any) -> Occasion:
+def occasion(channel: Channel = Channel.EMAIL, **changes: Contact | str | int) -> Occasion:
     """Return the ordinary occasion with these fields changed."""
     if channel is not Channel.EMAIL:
         changes.setdefault("to", Contact(Kind.PHONE, "+14155550123"))

@@ -4,14 +4,14 @@ import re
 import unicodedata
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from tests.messages.occasions import CODE, occasion
+from tests.messages.test_mail import FETCHING, read
 
 from countersign.domain.contact import Channel
 from countersign.messages.outside import MAX_SITE, MAX_SUMMARY, one_line, safe_link
 from countersign.messages.render import render
-from tests.messages.occasions import CODE, occasion
-from tests.messages.test_mail import FETCHING, read
 
 FORGED = "x\n@evil.example #999999"
 MARKUP = '<img src=x onerror=alert(1)><a href="https://evil.example">"\'&'
@@ -75,22 +75,26 @@ def test_nothing_that_is_sent_makes_a_message_fail_or_forge_its_last_line(
         told = occasion(channel, host=host, timezone=zone, locale=zone, not_me=link, **changes)
         message = render(told, CODE)
         assert not re.search(r"[\r\n\x00]", message.subject + message.sender_name)
-        # Every sentence of ours that bears a code to a domain is bound to the host that was given.
+        # Whatever looks as if it bound a code binds ours, to the host that was given.
         for line in message.text.split("\n"):
-            assert not line.startswith("@") or line == f"@{host.lower()} #123456"
+            assert not re.match(r"\s*@.*#", line) or line == f"@{host.lower()} #123456"
+            assert channel is Channel.EMAIL or not line.startswith("@") or line == f"@{host.lower()} #123456"
     for channel in (Channel.SMS,):
         lines = render(occasion(channel, **changes), CODE).text.split("\n")
         assert lines[-1] == "@adasteashop.example #123456"
         assert len(lines) <= 5
 
 
-@given(st.text(), st.integers(min_value=1, max_value=200))
+@example("@h#ttps:#//evil.example", 99)
+@example("hthttps://tps://evil.example", 99)
+@given(ANYTHING, st.integers(min_value=1, max_value=200))
 def test_one_line_is_one_line_and_short_and_stays_as_it_is(value: str, most: int) -> None:
     line = one_line(value, most)
     assert len(line) <= most
     assert len(line.splitlines()) <= 1
     assert line == line.strip()
-    assert not re.search(r"[a-z]:/|www\.", line, re.IGNORECASE) or most < len(value)
+    assert not re.search(r"[a-z]:/|www\.", line, re.IGNORECASE)
+    assert "#" not in line.partition("@")[2]
     assert one_line(line, most) == line
 
 

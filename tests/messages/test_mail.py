@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from tests.messages.occasions import ASKED_AT, CODE, occasion
 
 from countersign.domain.code import Code
 from countersign.domain.contact import Channel
@@ -16,7 +17,6 @@ from countersign.messages.language import negotiate
 from countersign.messages.mail import as_html, letter
 from countersign.messages.occasion import harmless
 from countersign.messages.render import languages, render
-from tests.messages.occasions import ASKED_AT, CODE, occasion
 
 ROOT = Path(__file__).resolve().parents[2]
 FETCHING = ("img", "link", "script", "iframe", "object", "embed", "video", "audio", "form", "input", "base", "svg")
@@ -116,7 +116,7 @@ def test_the_subject_names_the_site_and_never_the_code(locale: str) -> None:
     message = render(occasion(locale=locale), CODE)
     assert "Ada's Tea Shop" in message.subject
     assert "123" not in message.subject
-    assert read(message.html).elements[0] == ("html", read(message.html).elements[0][1])
+    assert "123" not in message.html.partition("</title>")[0]
     assert message.sender_name == "Ada's Tea Shop"
 
 

@@ -1,6 +1,7 @@
 """What reaches a phone says what it must: in one segment where it can, and in a call with pauses."""
 
 import pytest
+from tests.messages.occasions import CODE, occasion
 
 from countersign.domain.code import Code
 from countersign.domain.contact import Channel
@@ -8,7 +9,6 @@ from countersign.messages.acts import ACTS
 from countersign.messages.phone import grouped
 from countersign.messages.render import languages, render
 from countersign.messages.sms import Encoding, segments
-from tests.messages.occasions import CODE, occasion
 
 PURPOSES = (*ACTS, "bind_contact", "close_account")
 
@@ -86,7 +86,7 @@ def test_a_voice_says_the_warning_first_and_the_code_twice_with_pauses() -> None
     assert text.count("1, 2, 3. 4, 5, 6.") == 2
     assert text.index("Nobody from Ada's Tea Shop will ever ask you for this code.") < text.index("1, 2, 3")
     assert text.startswith("Hello, this is Ada's Tea Shop. Your code to sign in.")
-    assert "Device: Firefox on Windows. Place: 203.0.113.x." in text
+    assert "Asked for at 4:32 PM UTC. Device: Firefox on Windows. Place: 203.0.113.x." in text
     assert "123456" not in text
     assert "http" not in text
 

@@ -35,11 +35,11 @@ def one_line(value: str, most: int) -> str:
     value = value[: most * 4]
     if not (value.isascii() and value.isprintable()):
         value = _seen(unicodedata.normalize("NFC", value))
+    before, at, after = value.partition("@")
+    value = before + at + after.replace("#", "")
     # Repeated, because taking one part out may put another together.
     while (without := _SCHEME.sub("", value)) != value:
         value = without
-    before, at, after = value.partition("@")
-    value = before + at + after.replace("#", "")
     value = " ".join(value.split())
     return value if len(value) <= most else value[: most - 1].rstrip() + _ELLIPSIS
 

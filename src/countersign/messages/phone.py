@@ -75,7 +75,7 @@ def voice(occasion: Occasion, code: str, language: Language) -> str:
         language.say("The code is: {spelled}.", spelled=spelled),
         language.say("Once more: {spelled}.", spelled=spelled),
     ]
-    return " ".join(sentence for sentence in sentences if sentence)
+    return plain(" ".join(sentence for sentence in sentences if sentence))
 
 
 def grouped(code: str) -> tuple[str, ...]:
