@@ -30,7 +30,7 @@ ACTS: Final = {
     "step_up": Act(
         mark("Your code to confirm that it is you"),
         mark("Your code to confirm that it is you at {site}"),
-        mark("{code} is your {site} code to confirm that it is you."),
+        mark("{code} is your {site} code to confirm it is you."),
     ),
     "change_contact": Act(
         mark("Your code to change your contact details"),
