@@ -26,10 +26,12 @@ test-quick: setup-dev ## run the tests that need no peer and no patience
 	@exec $(BIN)/python -m pytest -m 'not (postgres or browser or slow or peers)' $(ARGS)
 
 lint: setup-dev ## check style, format, types and layers
-	$(BIN)/ruff check
-	$(BIN)/ruff format --check
-	$(BIN)/mypy $(wildcard src tests bench tools examples)
-	$(BIN)/lint-imports
+	@status=0; \
+	$(BIN)/ruff check || status=1; \
+	$(BIN)/ruff format --check || status=1; \
+	$(BIN)/mypy $(wildcard src tests bench tools examples) || status=1; \
+	$(BIN)/lint-imports || status=1; \
+	exit $$status
 
 format: setup-dev ## put the code into its format
 	@$(BIN)/ruff check --fix
