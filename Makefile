@@ -1,7 +1,7 @@
 # One verb per habit; `make help` lists them. Each sets up what it needs, and a second time at once.
 ifndef PYTHON
 PYTHON := $(shell for name in python3 python3.14 python3.13 python3.12 python3.11 python; do \
-  $$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v $$name && break; done)
+  $$name -c 'import sys; sys.version_info < (3, 11) and sys.exit(1); print(sys.executable)' 2>/dev/null && break; done)
 endif
 PORT ?= 8000
 COUNTERSIGN_HOME ?= ./.countersign

@@ -73,7 +73,7 @@ def last_stamp() -> dict[str, str]:
 
 def install(level: str, python: str) -> None:
     """Bring .venv to `level` ("run" or "dev") and stamp it; a dev installation already there stays one."""
-    import tomllib  # noqa: PLC0415 - an older Python has none, and must get as far as being told so
+    import tomllib  # an older Python has none, and must get as far as being told so
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     ours = json.dumps([project["build-system"], project["project"]], sort_keys=True).encode()
