@@ -23,7 +23,9 @@ Int = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 Bytes = sa.LargeBinary()
 
 
-def _table(name: str, *columns: sa.Column[Any], key: tuple[str, ...], often: bool = False, in_key_order: bool = False) -> None:
+def _table(
+    name: str, *columns: sa.Column[Any], key: tuple[str, ...], often: bool = False, in_key_order: bool = False
+) -> None:
     op.create_table(
         name,
         *columns,
