@@ -275,7 +275,7 @@ class _Transaction:
         if isinstance(statement, Seek):
             if not statement.values:
                 return ()
-            return [tuple(row) for row in await self._connection.fetch(bulk.seek(statement), list(statement.values))]
+            return [tuple(row) for row in await self._connection.fetch(*bulk.seek(statement))]
         if isinstance(statement, Claim):
             return [tuple(row) for row in await self._connection.fetch(bulk.claim(statement), *statement.args)]
         changes = [change for change in statement.changes if change.rows]
@@ -298,7 +298,7 @@ class _Transaction:
         sql = self._takes.get(table.name)
         if sql is None:
             sql = self._takes[table.name] = bulk.take(table)
-        rows = [tuple(row) for row in await self._connection.fetch(sql, *zip(*keys, strict=True))]
+        rows = [tuple(row) for row in await self._connection.fetch(sql, *bulk.key_arrays(table, keys))]
         width = len(table.key)
         found.update([row[:width] for row in rows])
         return rows
