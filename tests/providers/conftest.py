@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Iterator
+from typing import cast
 
 import pytest
 from tests.providers.peers import (
@@ -55,8 +56,7 @@ async def start_mail_server(authority: Authority) -> AsyncIterator[StartMailServ
 async def _stop(server: asyncio.Server, peer: MailPeer) -> None:
     server.close()
     for transport in peer.transports:
-        if isinstance(transport, asyncio.WriteTransport):
-            transport.abort()
+        cast("asyncio.WriteTransport", transport).abort()
     await asyncio.sleep(0.01)  # aiosmtpd ends its tasks when it hears of the loss
 
 
