@@ -57,6 +57,36 @@ def claim(statement: Claim) -> str:
     )
 
 
+def look(table: Table) -> str:
+    """Return the SELECT of whole rows by key, not locked, each followed by its version; its arguments are those of `take`.
+
+    The version is the id of the transaction that wrote the row as it is (xmin; manual, 5.5).
+    """
+    return take(table).removesuffix(" FOR UPDATE OF t").replace(" FROM ", ", t.xmin::text FROM ", 1)
+
+
+def guarded_write(changes: Sequence[Change]) -> str:
+    """Return the statement of `write` that fails as a whole (division by zero) unless every row it updates is of the version given.
+
+    Each update has one more argument, the array of versions, and the last argument of all is how many rows are updated.
+    """
+    parts: list[str] = []
+    argument = 1
+    counted: list[str] = []
+    for n, change in enumerate(changes, 1):
+        columns = _columns(change)
+        if isinstance(change, Update):
+            columns = (*columns, ("version", "text"))
+            counted.append(f"(SELECT count(*) FROM part{n})")
+        part = _part(change, columns, argument)
+        if isinstance(change, Update):
+            part += " AND t.xmin = r.version::xid RETURNING 1"
+        parts.append(part)
+        argument += len(columns)
+    ctes = ", ".join(f"part{n} AS ({part})" for n, part in enumerate(parts, 1))
+    return f"WITH {ctes} SELECT 1 / ({' + '.join(counted) or '0'} = ${argument}::bigint)::int"
+
+
 def write(changes: Sequence[Change]) -> str:
     """Return the one statement that carries out changes of these shapes; its arguments are one array for each column."""
     parts: list[str] = []
