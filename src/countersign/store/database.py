@@ -60,7 +60,7 @@ class Query(msgspec.Struct, frozen=True):
 class Take(msgspec.Struct, frozen=True):
     """Whole rows by key, locked in the order of the keys until the transaction ends; absent keys have no row.
 
-    Each key is a tuple of the table's key columns.
+    Each key is a tuple of the table's key columns. In a `read` nothing is locked.
     """
 
     table: Table
@@ -104,7 +104,11 @@ class Update(msgspec.Struct, frozen=True):
 
 
 class Upsert(msgspec.Struct, frozen=True):
-    """Rows that are written whether or not their key exists (moving columns replaced)."""
+    """Rows that are written whether or not their key exists (moving columns replaced).
+
+    After a Take of the same table in the same transaction it loses no update of others either: had one of them written a key that the
+    Take found absent, the transaction is tried again from its start. Each key stands once.
+    """
 
     table: Table
     rows: Rows

@@ -85,7 +85,7 @@ class _Line:
         self._connection: Connection | None = None
         self._free = asyncio.Lock()
         self._writes: dict[bulk.Shape, str] = {}
-        self._takes: dict[str, str] = {}
+        self._takes: dict[tuple[str, bool], str] = {}
 
     async def run(self, steps: Callable[P, Steps[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Carry out one transaction that writes; see Runner."""
@@ -149,7 +149,7 @@ class _Line:
     async def _once(self, begin: str, steps: Steps[T]) -> T:
         try:
             connection = await self._begun(begin)
-            transaction = _Transaction(connection, self._takes, self._writes)
+            transaction = _Transaction(connection, self._takes, self._writes, locks=begin is WRITE)
             result = await self._drive(transaction, steps)
             await self._commit(connection, transaction)
         except UnavailableError:
@@ -260,8 +260,11 @@ class _Line:
 class _Transaction:
     """The statements of one transaction, which keys it took, and the primary keys that are violated if an absent one is not."""
 
-    def __init__(self, connection: Connection, takes: dict[str, str], writes: dict[bulk.Shape, str]) -> None:
+    def __init__(
+        self, connection: Connection, takes: dict[tuple[str, bool], str], writes: dict[bulk.Shape, str], *, locks: bool
+    ) -> None:
         self._connection = connection
+        self._locks = locks
         self._takes = takes
         self._writes = writes
         self._found: dict[str, set[Row]] = {}
@@ -295,9 +298,9 @@ class _Transaction:
         keys = sorted(set(map(tuple, statement.keys)))
         if not keys:
             return ()
-        sql = self._takes.get(table.name)
+        sql = self._takes.get((table.name, self._locks))
         if sql is None:
-            sql = self._takes[table.name] = bulk.take(table)
+            sql = self._takes[table.name, self._locks] = bulk.take(table, locked=self._locks)
         rows = [tuple(row) for row in await self._connection.fetch(sql, *bulk.key_arrays(table, keys))]
         width = len(table.key)
         found.update([row[:width] for row in rows])
