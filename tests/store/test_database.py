@@ -336,24 +336,6 @@ async def test_a_read_takes_rows_without_locking_them(database: Database) -> Non
     assert list(await database.read(look)) == [(b"a", 1)]
 
 
-@pytest.mark.postgres
-async def test_a_claim_passes_over_what_another_has_claimed(postgres_url: str) -> None:
-    database = open_database(postgres_url)
-    await database.open()
-    await database.run(write, Insert(DELIVERIES, [owed(n) for n in range(4)]))
-
-    def claim(pause: float) -> Steps[Rows]:
-        rows = yield Claim(DELIVERIES, "due_at <= $1", (9,), "due_at", 2)
-        yield Query("SELECT pg_sleep($1::float8)", (pause,))
-        return rows
-
-    first = asyncio.create_task(database.run(claim, 0.3))
-    await asyncio.sleep(0.1)
-    assert list(await database.run(claim, 0)) == [owed(2), owed(3)]
-    assert list(await first) == [owed(0), owed(1)]
-    await database.close()
-
-
 async def test_rows_are_claimed_and_sought_in_both_dialects(database: Database) -> None:
     await database.run(write, Insert(DELIVERIES, [owed(n) for n in range(4)]))
 

@@ -14,10 +14,10 @@ from tests.peers.postgres import MissingPostgresError, PostgresServer
 from countersign.errors import OverloadedError, UnavailableError
 from countersign.store import postgres
 from countersign.store.connect import open_database
-from countersign.store.database import Insert, Query, Rows, Steps, Take, Update, Upsert, Write
+from countersign.store.database import Claim, Insert, Query, Rows, Steps, Take, Update, Upsert, Write
 from countersign.store.migrate import migrate
 from countersign.store.postgres import PostgresDatabase
-from countersign.store.tables import LIMITS
+from countersign.store.tables import DELIVERIES, LIMITS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -287,3 +287,18 @@ async def test_an_error_names_neither_the_password_nor_a_value(own_server: Postg
         await open_database(url).open()
     assert "hunter2" not in str(told.value)
     assert "nowhere" in str(told.value)
+
+
+async def test_a_claim_passes_over_what_another_has_claimed(shaken: PostgresDatabase) -> None:
+    rows = [(f"o{n}", 1, "sms", "route", 1, 1, "queued", 0, 0, 0, n, None, 1) for n in range(4)]
+    await shaken.run(write, Insert(DELIVERIES, rows))
+
+    def claim(pause: float) -> Steps[Rows]:
+        claimed = yield Claim(DELIVERIES, "due_at <= $1", (9,), "due_at", 2)
+        yield Query("SELECT pg_sleep($1::float8)", (pause,))
+        return claimed
+
+    first = asyncio.create_task(shaken.run(claim, 0.3))
+    await asyncio.sleep(0.1)
+    assert await shaken.run(claim, 0) == rows[2:]
+    assert await first == rows[:2]

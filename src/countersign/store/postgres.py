@@ -182,7 +182,7 @@ class _Line:
     async def _begun(self, begin: str) -> Connection:
         connection = await self.connect()
         try:
-            await connection.execute(begin)
+            await connection.execute(begin, timeout=CONNECT_S)
         except Exception as error:
             # The connection had died unnoticed (the server was restarted): nothing has been done yet, so once more on a new one.
             self._drop()
@@ -190,7 +190,7 @@ class _Line:
                 raise self._meaning(error, None) from error
             connection = await self.connect()
             try:
-                await connection.execute(begin)
+                await connection.execute(begin, timeout=CONNECT_S)
             except Exception as again:
                 raise self._meaning(again, None) from again
         return connection
@@ -341,7 +341,11 @@ class PostgresDatabase:
 
     async def open(self) -> None:
         """Connect the lanes and begin to listen; raises UnavailableError with what to check."""
-        await asyncio.gather(*(lane.connect() for lane in self._lanes))
+        connected = await asyncio.gather(*(lane.connect() for lane in self._lanes), return_exceptions=True)
+        for failure in connected:
+            if isinstance(failure, BaseException):
+                await self.close()
+                raise failure
         self._bell.open()
 
     async def close(self) -> None:
