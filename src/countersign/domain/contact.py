@@ -87,7 +87,7 @@ def mask(contact: Contact) -> str:
         local, _, domain = contact.address.rpartition("@")
         return f"{local[0]}***@{domain}"
     digits = contact.address
-    return f"{digits[:5]}***{digits[-4:]}" if len(digits) > 10 else f"{digits[:3]}***{digits[-2:]}"  # noqa: PLR2004
+    return f"{digits[:5]}***{digits[-4:]}" if len(digits) > 11 else f"{digits[:3]}***{digits[-2:]}"  # noqa: PLR2004
 
 
 def _phone(typed: str) -> Contact:
@@ -110,6 +110,8 @@ def _phone(typed: str) -> Contact:
         }
         reason = "short_number" if short else "impossible_number"
         raise InputError("to", reason, "No telephone number of that country has this length; check it for a missing or extra digit.")
+    if phonenumbers.is_valid_short_number(number) and not phonenumbers.is_valid_number(number):
+        raise InputError("to", "short_number", "Short numbers (services, emergencies) are not sent to; give a mobile number.")
     refused = _REFUSED_TYPES.get(phonenumbers.number_type(number))
     if refused is not None:
         raise InputError("to", refused, "Premium, toll-free and service numbers are not sent to; give a mobile number.")
@@ -119,7 +121,7 @@ def _phone(typed: str) -> Contact:
 def _mail(typed: str) -> Contact:
     local_typed, _, _ = typed.rpartition("@")
     try:
-        found = validate_email(typed, check_deliverability=False, allow_smtputf8=True, allow_quoted_local=False, allow_domain_literal=False, test_environment=True)
+        found = validate_email(typed, check_deliverability=False, allow_smtputf8=True, allow_quoted_local=False, allow_domain_literal=False, test_environment=True, strict=True)
     except (EmailSyntaxError, EmailNotValidError) as error:
         raise InputError("to", "malformed", "This is no mail address; write it like ada@example.org.") from error
     local = unicodedata.normalize("NFC", found.local_part).lower()
@@ -131,6 +133,9 @@ def _mail(typed: str) -> Contact:
             raise InputError(
                 "to", "mixed_scripts", "The address mixes letters of several scripts that look alike; type it in one script."
             )
+    if unicodedata.normalize("NFKC", local) != local:
+        # Wide, raised or joined letters: they look like the plain ones, and some servers take them for those.
+        raise InputError("to", "mixed_scripts", "The address has letters in a form that looks like others; type it in plain ones.")
     return Contact(Kind.MAIL, f"{local}@{found.domain.lower()}")
 
 
