@@ -89,7 +89,7 @@ def mask(contact: Contact) -> str:
         local, _, domain = contact.address.rpartition("@")
         return f"{local[0]}***@{domain}"
     digits = contact.address
-    return f"{digits[:5]}***{digits[-4:]}" if len(digits) > 10 else f"{digits[:3]}***{digits[-2:]}"  # noqa: PLR2004
+    return f"{digits[:5]}***{digits[-4:]}" if len(digits) > 11 else f"{digits[:3]}***{digits[-2:]}"  # noqa: PLR2004
 
 
 def _phone(typed: str) -> Contact:
@@ -118,6 +118,10 @@ def _phone(typed: str) -> Contact:
         raise InputError(
             "to", reason, "No telephone number of that country has this length; check it for a missing or extra digit."
         )
+    if phonenumbers.is_valid_short_number(number) and not phonenumbers.is_valid_number(number):
+        raise InputError(
+            "to", "short_number", "Short numbers (services, emergencies) are not sent to; give a mobile number."
+        )
     refused = _REFUSED_TYPES.get(phonenumbers.number_type(number))
     if refused is not None:
         raise InputError("to", refused, "Premium, toll-free and service numbers are not sent to; give a mobile number.")
@@ -134,6 +138,7 @@ def _mail(typed: str) -> Contact:
             allow_quoted_local=False,
             allow_domain_literal=False,
             test_environment=True,
+            strict=True,
         )
     except (EmailSyntaxError, EmailNotValidError) as error:
         raise InputError("to", "malformed", "This is no mail address; write it like ada@example.org.") from error
@@ -148,6 +153,11 @@ def _mail(typed: str) -> Contact:
                 "mixed_scripts",
                 "The address mixes letters of several scripts that look alike; type it in one script.",
             )
+    if unicodedata.normalize("NFKC", local) != local:
+        # Wide, raised or joined letters: they look like the plain ones, and some servers take them for those.
+        raise InputError(
+            "to", "mixed_scripts", "The address has letters in a form that looks like others; type it in plain ones."
+        )
     return Contact(Kind.MAIL, f"{local}@{found.domain.lower()}")
 
 
