@@ -45,9 +45,7 @@ INSERT INTO messages (key, channel, recipient, subject, text, html, at) VALUES (
 ON CONFLICT (key) DO NOTHING
 """
 _NUMBER: Final = "SELECT number FROM messages WHERE key = ?"
-_TRIM: Final = f"""
-DELETE FROM messages WHERE number <= (SELECT number FROM messages ORDER BY number DESC LIMIT 1 OFFSET {KEPT})
-"""
+_TRIM: Final = "DELETE FROM messages WHERE number <= (SELECT number FROM messages ORDER BY number DESC LIMIT 1 OFFSET ?)"
 _CHANGED: Final = "UPDATE changes SET count = count + 1"
 _LIST: Final = """
 SELECT number, channel, recipient, subject, text, html, at FROM messages
@@ -179,7 +177,7 @@ def _add(database: sqlite3.Connection, message: Message, at: int) -> str:
         ).rowcount
         number = int(database.execute(_NUMBER, (message.key,)).fetchone()[0])
         if added:
-            database.execute(_TRIM)
+            database.execute(_TRIM, (KEPT,))
             database.execute(_CHANGED)
     return _id(number)
 

@@ -90,7 +90,7 @@ def ascii_domain(address: str) -> str:
 
 
 def _mime(
-    message: Message, sender: str, recipient: str, message_id: str, now: int, rules: policy.EmailPolicy
+    message: Message, sender: str, recipient: str, message_id: str, now: int, rules: policy.EmailPolicy[EmailMessage]
 ) -> EmailMessage:
     mail = EmailMessage(policy=rules)
     mail["From"] = _address(sender, _plain(message.sender_name))
@@ -99,13 +99,13 @@ def _mime(
     mail["Date"] = format_datetime(datetime.fromtimestamp(now / 1000, UTC))
     mail["Message-ID"] = message_id
     mail["Auto-Submitted"] = "auto-generated"  # RFC 3834, 5: no out-of-office answers, please
-    language = message.locale.replace("_", "-")
-    if _LANGUAGE.fullmatch(language):
-        mail["Content-Language"] = language
     # Quoted-printable passes every server, whether it announces 8BITMIME or not.
     mail.set_content(message.text, charset="utf-8", cte="quoted-printable")
     if message.html:
         mail.add_alternative(message.html, subtype="html", charset="utf-8", cte="quoted-printable")
+    language = message.locale.replace("_", "-")
+    if _LANGUAGE.fullmatch(language):  # last, for `add_alternative` moves what begins with Content- into the first part
+        mail["Content-Language"] = language
     return mail
 
 

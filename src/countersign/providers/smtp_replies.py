@@ -18,7 +18,8 @@ _RELAY: Final = re.compile(r"relay|authenticat|authoriz|authoris|log ?in", re.IG
 _THROTTLED_CODES: Final = frozenset({421, 450, 451})
 _UNKNOWN_CODES: Final = frozenset({550, 551, 553})
 _CREDENTIAL_CODES: Final = frozenset({530, 534, 535, 538})  # RFC 4954, 6
-_ABOUT_SENDER: Final = frozenset({7, 8})  # X.1.7 and X.1.8: the sender's address (RFC 3463, 3.2)
+_ABOUT_SENDER: Final = frozenset({(1, 7), (1, 8)})  # X.1.7 and X.1.8: the sender's address (RFC 3463, 3.2)
+_DISABLED: Final = (2, 1)  # X.2.1: the mailbox takes no messages (RFC 3463, 3.3)
 _ABOUT_SIZE: Final = frozenset({(2, 3), (3, 4)})  # X.2.3 and X.3.4: longer than is allowed (RFC 3463, 3.3 and 3.4)
 
 
@@ -79,17 +80,19 @@ def _permanent(stage: Stage, code: int, detail: tuple[int, int] | None, text: st
     if detail == (2, 2) or (code == 552 and detail is None):  # noqa: PLR2004
         return Reason.MAILBOX_FULL
     subject = detail[0] if detail else None
-    if subject == 7 or code == 554:  # noqa: PLR2004
+    if subject == 7 or (code == 554 and subject not in {1, 2}):  # noqa: PLR2004
         if _RELAY.search(text):
             return Reason.MISCONFIGURED
         return Reason.BLOCKED if _BLOCK.search(text) else Reason.REFUSED
-    if _BLOCK.search(text) and subject != 1:
+    if subject != 1 and _BLOCK.search(text):
         return Reason.BLOCKED
+    return _about_address(stage, code, detail)
+
+
+def _about_address(stage: Stage, code: int, detail: tuple[int, int] | None) -> Reason:
     # What is wrong with the sender must not be told as if it were the recipient's: that would end the message on every route.
-    if stage is Stage.MAIL or (subject == 1 and detail is not None and detail[1] in _ABOUT_SENDER):
+    if stage is Stage.MAIL or detail in _ABOUT_SENDER:
         return Reason.MISCONFIGURED
-    if subject == 1 or detail == (2, 1):
+    if detail is not None and (detail[0] == 1 or detail == _DISABLED):
         return Reason.UNKNOWN_RECIPIENT
-    if stage is Stage.RCPT and code in _UNKNOWN_CODES:
-        return Reason.UNKNOWN_RECIPIENT
-    return Reason.REFUSED
+    return Reason.UNKNOWN_RECIPIENT if stage is Stage.RCPT and code in _UNKNOWN_CODES else Reason.REFUSED

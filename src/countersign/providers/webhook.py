@@ -254,7 +254,7 @@ def _answer(body: bytes) -> _Answer:
 
 def _reason(word: str | None) -> Reason | None:
     try:
-        reason = Reason(word)
+        reason = Reason(word or "")
     except ValueError:
         return None
     return None if reason in _OURS else reason
