@@ -1,165 +1,29 @@
-"""Peers for the providers: a real mail server, a raw TCP server that misbehaves as told, a receiver of webhooks, an authority."""
+"""Peers for the tests of providers, each on a port of its own and gone when its test ends."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime
-import ipaddress
 import logging
-import ssl
-import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
-from countersign.domain.contact import Channel
-from countersign.domain.delivery import Message
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-NOW = 1_795_428_000_000
-CODE = "481516"
-ADA = "ada.lovelace@example.org"
-
-
-def message(**changes: Any) -> Message:
-    """Return a mail with the code in it."""
-    given: dict[str, Any] = {
-        "key": "ver_01kabc.1.0",
-        "channel": Channel.EMAIL,
-        "to": ADA,
-        "locale": "de-DE",
-        "subject": "Ihr Prüfwort für Müller & Söhne",
-        "text": f"Ihr Code: {CODE}\n.\nEine Zeile mit einem Punkt davor\n",
-        "html": f"<p>Ihr Code: <b>{CODE}</b></p>",
-        "sender_name": "Müller & Söhne",
-    }
-    return Message(**{**given, **changes})
-
-
-# ---------------------------------------------------------------------------------------------------------- authority
-
-
-@dataclass
-class Authority:
-    """Certificates for 127.0.0.1, localhost and sender.example, and the file that says who issued them."""
-
-    ca_file: str
-    server: ssl.SSLContext
-
-
-def _authority(folder: Path) -> Authority:
-    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
-    start = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
-
-    def begin(subject: x509.Name, public: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
-        return (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(name)
-            .public_key(public)
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(start)
-            .not_valid_after(start + datetime.timedelta(days=30))
-        )
-
-    root = begin(name, key.public_key()).add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-    leaf_key = ec.generate_private_key(ec.SECP256R1())
-    names = x509.SubjectAlternativeName(
-        [
-            x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
-            x509.DNSName("localhost"),
-            x509.DNSName("sender.example"),
-        ]
-    )
-    leaf = begin(x509.Name([]), leaf_key.public_key()).add_extension(names, critical=True)
-    ca_file, chain = folder / "ca.pem", folder / "server.pem"
-    ca_file.write_bytes(root.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
-    chain.write_bytes(
-        leaf.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-        + leaf_key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(chain)
-    return Authority(str(ca_file), context)
+from tests.providers.peers import (
+    Authority,
+    Conversation,
+    Hidden,
+    MailPeer,
+    StartMailServer,
+    StartServer,
+    make_authority,
+)
 
 
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     """Return an authority that nothing but our settings knows."""
-    return _authority(tmp_path_factory.mktemp("authority"))
-
-
-# -------------------------------------------------------------------------------------------------------- mail server
-
-
-class _CountedSMTP(SMTP):
-    peer: MailPeer
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if not self.transport:  # not the second call, that STARTTLS makes
-            self.peer.connections += 1
-        self.peer.transports.append(transport)
-        super().connection_made(transport)
-
-
-@dataclass
-class MailPeer:
-    """A mail server (aiosmtpd) that keeps its letters; set a reply to have a command refused."""
-
-    port: int = 0
-    mail_reply: str | None = None
-    rcpt_replies: dict[str, str] = field(default_factory=dict)
-    data_reply: str | None = None
-    letters: list[Envelope] = field(default_factory=list)
-    was_secured: list[bool] = field(default_factory=list)
-    signed_in: list[bool] = field(default_factory=list)
-    connections: int = 0
-    transports: list[asyncio.BaseTransport] = field(default_factory=list)
-
-    async def handle_MAIL(  # noqa: N802 - aiosmtpd's name
-        self, _: SMTP, __: Session, envelope: Envelope, address: str, options: list[str]
-    ) -> str:
-        if self.mail_reply:
-            return self.mail_reply
-        envelope.mail_from = address
-        envelope.mail_options.extend(options)
-        return "250 OK"
-
-    async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
-        self, _: SMTP, __: Session, envelope: Envelope, address: str, ___: list[str]
-    ) -> str:
-        if address in self.rcpt_replies:
-            return self.rcpt_replies[address]
-        envelope.rcpt_tos.append(address)
-        return "250 OK"
-
-    async def handle_DATA(self, _: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
-        if self.data_reply:
-            return self.data_reply
-        self.letters.append(envelope)
-        self.was_secured.append(session.ssl is not None)
-        self.signed_in.append(bool(session.authenticated))
-        return "250 2.0.0 Ok: queued"
-
-    def hang_up(self) -> None:
-        """Close every connection, as a server does with idle ones."""
-        for transport in self.transports:
-            transport.close()
-
-
-StartMailServer = Callable[..., Awaitable[MailPeer]]
+    return make_authority(tmp_path_factory.mktemp("authority"))
 
 
 @pytest.fixture
@@ -168,33 +32,19 @@ async def start_mail_server(authority: Authority) -> AsyncIterator[StartMailServ
     async with contextlib.AsyncExitStack() as stack:
 
         async def start(
-            tls: str = "none", credentials: tuple[str, str] | None = None, *, smtputf8: bool = True
+            tls: str = "none",
+            credentials: tuple[str, str] | None = None,
+            *,
+            smtputf8: bool = True,
+            address: str = "127.0.0.1",
         ) -> MailPeer:
-            peer = MailPeer()
-
-            def authenticate(_: SMTP, __: Session, ___: Envelope, mechanism: str, given: Any) -> AuthResult:
-                assert mechanism in {"LOGIN", "PLAIN"}
-                assert isinstance(given, LoginPassword)
-                right = credentials == (given.login.decode(), given.password.decode())
-                return AuthResult(success=right, handled=False)
-
-            def protocol() -> _CountedSMTP:
-                made = _CountedSMTP(
-                    peer,
-                    hostname="peer.example",
-                    enable_SMTPUTF8=smtputf8,
-                    tls_context=authority.server if tls == "starttls" else None,
-                    require_starttls=tls == "starttls",
-                    authenticator=authenticate if credentials else None,
-                    auth_required=credentials is not None,
-                    auth_require_tls=tls == "starttls",
-                )
-                made.peer = peer
-                return made
-
+            peer = MailPeer(credentials=credentials, smtputf8=smtputf8)
             loop = asyncio.get_running_loop()
             server = await loop.create_server(
-                protocol, "127.0.0.1", 0, ssl=authority.server if tls == "tls" else None
+                lambda: peer.protocol(authority.server if tls == "starttls" else None),
+                address,
+                0,
+                ssl=authority.server if tls == "tls" else None,
             )
             stack.push_async_callback(_stop, server, peer)
             peer.port = server.sockets[0].getsockname()[1]
@@ -211,13 +61,8 @@ async def _stop(server: asyncio.Server, peer: MailPeer) -> None:
     await asyncio.sleep(0.01)  # aiosmtpd ends its tasks when it hears of the loss
 
 
-# ---------------------------------------------------------------------------------------------------- misbehaving TCP
-
-Conversation = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-
 @pytest.fixture
-async def start_tcp_server(authority: Authority) -> AsyncIterator[Callable[..., Awaitable[int]]]:
+async def start_tcp_server(authority: Authority) -> AsyncIterator[StartServer]:
     """Return a function that serves a conversation on a port of 127.0.0.1, and cuts all of them off in the end."""
     tasks: set[asyncio.Task[None]] = set()
     servers: list[asyncio.Server] = []
@@ -235,9 +80,7 @@ async def start_tcp_server(authority: Authority) -> AsyncIterator[Callable[..., 
             tasks.add(task)
             task.add_done_callback(tasks.discard)
 
-        server = await asyncio.start_server(
-            accept, "127.0.0.1", 0, ssl=authority.server if tls else None, limit=2**20
-        )
+        server = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=authority.server if tls else None, limit=2**20)
         servers.append(server)
         port: int = server.sockets[0].getsockname()[1]
         return port
@@ -249,33 +92,6 @@ async def start_tcp_server(authority: Authority) -> AsyncIterator[Callable[..., 
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     await asyncio.sleep(0.01)
-
-
-# -------------------------------------------------------------------------------------------------------------- hiding
-
-
-class Hidden:
-    """Collects what was logged, and says whether a secret shows anywhere."""
-
-    def __init__(self, caplog: pytest.LogCaptureFixture) -> None:
-        self._caplog = caplog
-
-    def check(self, *shown: object, secrets: tuple[str, ...] = (CODE, ADA)) -> None:
-        """Fail if a secret is in the repr or str of one of `shown`, in an exception's whole chain, or in a log of ours."""
-        texts = [text for thing in shown for text in (repr(thing), str(thing))]
-        for thing in shown:
-            if isinstance(thing, BaseException):
-                texts += traceback.format_exception(thing)
-                assert thing.__cause__ is None
-                assert thing.__context__ is None
-        texts += [
-            record.getMessage() + str(record.exc_text)
-            for record in self._caplog.records
-            if not record.name.startswith("mail.")  # the log of aiosmtpd, which is the peer
-        ]
-        for text in texts:
-            for secret in secrets:
-                assert secret not in text
 
 
 @pytest.fixture

@@ -14,7 +14,15 @@ from countersign.errors import DeliveryFailedError
 # between patch releases of Python 3.11 (CVE-2024-4032).
 _PRIVATE: Final = tuple(
     ip_network(block)
-    for block in ("10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7")
+    for block in (
+        "10.0.0.0/8",
+        "100.64.0.0/10",
+        "127.0.0.0/8",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "::1/128",
+        "fc00::/7",
+    )
 )
 """An operator's own networks: refused unless the settings allow them."""
 _NEVER: Final = tuple(

@@ -45,7 +45,9 @@ INSERT INTO messages (key, channel, recipient, subject, text, html, at) VALUES (
 ON CONFLICT (key) DO NOTHING
 """
 _NUMBER: Final = "SELECT number FROM messages WHERE key = ?"
-_TRIM: Final = "DELETE FROM messages WHERE number <= (SELECT number FROM messages ORDER BY number DESC LIMIT 1 OFFSET ?)"
+_TRIM: Final = (
+    "DELETE FROM messages WHERE number <= (SELECT number FROM messages ORDER BY number DESC LIMIT 1 OFFSET ?)"
+)
 _CHANGED: Final = "UPDATE changes SET count = count + 1"
 _LIST: Final = """
 SELECT number, channel, recipient, subject, text, html, at FROM messages
@@ -125,7 +127,9 @@ class Inbox:
             failure = type(error).__name__
         except RuntimeError:
             failure = "it is closed"
-        raise UnavailableError(f"The inbox's file cannot be used ({failure}); check that its folder is ours and has room.")
+        raise UnavailableError(
+            f"The inbox's file cannot be used ({failure}); check that its folder is ours and has room."
+        )
 
     def _do(self, act: Callable[[sqlite3.Connection], T]) -> T:
         if self._database is None:
@@ -158,7 +162,9 @@ def _open(path: Path) -> sqlite3.Connection:
     database = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
     try:
         database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = NORMAL")  # outlives a kill of every process; a power cut may cost the last ones
+        database.execute(
+            "PRAGMA synchronous = NORMAL"
+        )  # outlives a kill of every process; a power cut may cost the last ones
         database.execute("PRAGMA secure_delete = ON")  # what is removed is overwritten
         database.execute("BEGIN IMMEDIATE")
         for statement in _SCHEMA.split(";"):

@@ -64,11 +64,15 @@ def verify(key: bytes, headers: Mapping[str, str], body: bytes, seconds: int) ->
             continue
         matched |= hmac.compare_digest(expected, found)
     if not matched:
-        raise InputError("headers", "bad_signature", "No signature matches; sign with the secret this provider is set to.")
+        raise InputError(
+            "headers", "bad_signature", "No signature matches; sign with the secret this provider is set to."
+        )
     # Only now: who holds no key learns nothing of our clock.
     if abs(seconds - int(timestamp)) > TOLERANCE:
         raise InputError(
-            "headers", "stale_signature", f"{TIMESTAMP} is more than {TOLERANCE} seconds away from now; sign anew, check the clock."
+            "headers",
+            "stale_signature",
+            f"{TIMESTAMP} is more than {TOLERANCE} seconds away from now; sign anew, check the clock.",
         )
 
 

@@ -58,7 +58,9 @@ class SmtpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         if not self.host or not self.host.isprintable() or " " in self.host:
             raise SettingsError("smtp host is no host name; give the mail server's, such as mail.example.org.")
         if not 0 < self.port <= _MAX_PORT:
-            raise SettingsError("smtp port must be between 1 and 65535; mail servers take 587 (starttls), 465 (tls) or 25.")
+            raise SettingsError(
+                "smtp port must be between 1 and 65535; mail servers take 587 (starttls), 465 (tls) or 25."
+            )
         if not 0 < self.timeout < LEASE / 1000:
             raise SettingsError(f"smtp timeout must be above 0 and below {LEASE // 1000} seconds.")
         if self.connections < 1:
@@ -151,8 +153,9 @@ class SmtpProvider:
                 _drop(connection.smtp)
                 continue
             try:
-                await connection.smtp.rset(timeout=self._settings.timeout * PROBE)
-            except (SMTPException, OSError):
+                async with asyncio.timeout(self._settings.timeout * PROBE):
+                    await connection.smtp.rset()
+            except (SMTPException, OSError):  # TimeoutError is an OSError
                 _drop(connection.smtp)
                 return None  # its neighbours are no fresher: do not spend the time on them
             except BaseException:
@@ -172,8 +175,9 @@ class SmtpProvider:
             username=settings.username or None,
             password=settings.password or None,
             local_hostname=self._hello,
-            # Never the bound that decides: when the library gives up it closes politely, which a peer that hangs can hold off.
-            timeout=LEASE / 1000,
+            # Ours is the one bound (in `send`). The library's own would close politely, which a peer that hangs can hold off, and
+            # until Python 3.12 `asyncio.wait_for`, which it is made of, can swallow our cancellation (CPython issue 86296).
+            timeout=None,
         )
         await smtp.connect()
         return smtp
@@ -258,7 +262,7 @@ async def _leave(smtp: SMTP) -> None:
     try:
         async with asyncio.timeout(_FAREWELL):
             await smtp.quit()
-    except (SMTPException, OSError):  # it may be gone already; TimeoutError is an OSError
+    except (SMTPException, OSError):  # it may be gone already, or not answer in time
         pass
     finally:
         _drop(smtp)

@@ -11,8 +11,12 @@ from countersign.errors import DeliveryFailedError
 
 _ENHANCED: Final = re.compile(r"\s*([245])\.(\d{1,3})\.(\d{1,3})(?!\d)", re.ASCII)  # RFC 3463, 2
 _GREYLIST: Final = re.compile(r"gr[ea]y[ -]?list", re.IGNORECASE)
-_THROTTLE: Final = re.compile(r"too many|too fast|throttl|\brate\b|limit|slow down|busy|quota of connections", re.IGNORECASE)
-_BLOCK: Final = re.compile(r"block|spam|black ?list|deny ?list|\blisted (?:at|by|on)\b|reputation|\bbanned\b|dnsbl|spamhaus", re.IGNORECASE)
+_THROTTLE: Final = re.compile(
+    r"too many|too fast|throttl|\brate\b|limit|slow down|busy|quota of connections", re.IGNORECASE
+)
+_BLOCK: Final = re.compile(
+    r"block|spam|black ?list|deny ?list|\blisted (?:at|by|on)\b|reputation|\bbanned\b|dnsbl|spamhaus", re.IGNORECASE
+)
 _RELAY: Final = re.compile(r"relay|authenticat|authoriz|authoris|log ?in", re.IGNORECASE)
 
 _THROTTLED_CODES: Final = frozenset({421, 450, 451})

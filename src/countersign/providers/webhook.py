@@ -57,13 +57,19 @@ class WebhookSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
             port = parts.port
             host = httpx2.URL(self.url).host
         except (ValueError, httpx2.InvalidURL):
-            raise SettingsError("webhook url is no address; write it like https://sender.example.org/messages.") from None
+            raise SettingsError(
+                "webhook url is no address; write it like https://sender.example.org/messages."
+            ) from None
         if parts.scheme not in {"https", "http"} or not host or port == 0:
             raise SettingsError("webhook url must begin with https:// and name a host.")
         if parts.scheme == "http" and not self.allow_http:
-            raise SettingsError("webhook url would carry codes in the clear; use https, or set allow_http on a network of yours.")
+            raise SettingsError(
+                "webhook url would carry codes in the clear; use https, or set allow_http on a network of yours."
+            )
         if parts.username is not None or parts.fragment:
-            raise SettingsError("webhook url must hold no user name, password or fragment; requests are signed instead.")
+            raise SettingsError(
+                "webhook url must hold no user name, password or fragment; requests are signed instead."
+            )
         try:
             key_of(self.secret)
         except ValueError:
@@ -73,7 +79,9 @@ class WebhookSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         if self.connections < 1:
             raise SettingsError("webhook connections must be at least 1.")
         if self.receipt_within is not None and self.receipt_within <= 0:
-            raise SettingsError("webhook receipt_within must be above 0 milliseconds, or left out if there are no receipts.")
+            raise SettingsError(
+                "webhook receipt_within must be above 0 milliseconds, or left out if there are no receipts."
+            )
 
     def __repr__(self) -> str:
         """Hide the secret and the path, which some take for one."""
@@ -191,9 +199,12 @@ class WebhookProvider:
             return DeliveryFailedError(Reason.PROVIDER_ERROR, f"{shown}.", permanent=False)
         if status >= 500:  # noqa: PLR2004
             return DeliveryFailedError(Reason.PROVIDER_ERROR, f"{shown}.", permanent=False)
-        hint = {401: " Check the secret.", 403: " Check the secret.", 404: " Check the url.", 410: " Check the url."}.get(
-            status, " Redirects are not followed: set the url it leads to." if status in _REDIRECTS else ""
-        )
+        hint = {
+            401: " Check the secret.",
+            403: " Check the secret.",
+            404: " Check the url.",
+            410: " Check the url.",
+        }.get(status, " Redirects are not followed: set the url it leads to." if status in _REDIRECTS else "")
         return DeliveryFailedError(Reason.MISCONFIGURED, f"{shown}.{hint}", permanent=True)
 
 
@@ -225,7 +236,9 @@ def parse_receipt(settings: WebhookSettings, headers: Mapping[str, str], body: b
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         receipt = None
     if receipt is None or not 0 < len(receipt.id) <= _MAX_ID:
-        raise InputError("", "malformed", 'A receipt is {"id": text, "state": "delivered" or "undelivered", "reason": text}.')
+        raise InputError(
+            "", "malformed", 'A receipt is {"id": text, "state": "delivered" or "undelivered", "reason": text}.'
+        )
     state = ReceiptState(receipt.state)
     reason = _reason(receipt.reason) or Reason.REFUSED if state is ReceiptState.UNDELIVERED else None
     return Receipt(settings.name, receipt.id, state, reason)
@@ -284,5 +297,7 @@ def _broken(error: httpx2.HTTPError) -> DeliveryFailedError:
             )
         cause = cause.__cause__ or cause.__context__
     if isinstance(error, httpx2.RemoteProtocolError):
-        return DeliveryFailedError(Reason.PROVIDER_ERROR, "The webhook's answer is no HTTP, or broke off.", permanent=False)
+        return DeliveryFailedError(
+            Reason.PROVIDER_ERROR, "The webhook's answer is no HTTP, or broke off.", permanent=False
+        )
     return DeliveryFailedError(Reason.UNREACHABLE, "The webhook could not be reached, or hung up.", permanent=False)
