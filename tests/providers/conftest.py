@@ -8,7 +8,6 @@ import logging
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-
 from tests.providers.peers import (
     Authority,
     Conversation,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
+import datetime as dt
 import ipaddress
 import ssl
 import traceback
@@ -31,7 +31,7 @@ CODE = "481516"
 ADA = "ada.lovelace@example.org"
 
 
-def message(**changes: Any) -> Message:
+def message(**changes: object) -> Message:
     """Return a mail with the code in it."""
     given: dict[str, Any] = {
         "key": "ver_01kabc.1.0",
@@ -57,7 +57,7 @@ class Authority:
 def make_authority(folder: Path) -> Authority:
     """Return a new authority, with its files in `folder`."""
     key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
-    start = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
+    start = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
 
     def begin(subject: x509.Name, public: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
         return (
@@ -67,7 +67,7 @@ def make_authority(folder: Path) -> Authority:
             .public_key(public)
             .serial_number(x509.random_serial_number())
             .not_valid_before(start)
-            .not_valid_after(start + datetime.timedelta(days=30))
+            .not_valid_after(start + dt.timedelta(days=30))
         )
 
     root = begin(name, key.public_key()).add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
@@ -136,7 +136,7 @@ class MailPeer:
         made.peer = self
         return made
 
-    def _authenticate(self, _: SMTP, __: Session, ___: Envelope, mechanism: str, given: Any) -> AuthResult:
+    def _authenticate(self, _: SMTP, __: Session, ___: Envelope, mechanism: str, given: object) -> AuthResult:
         assert mechanism in {"LOGIN", "PLAIN"}
         assert isinstance(given, LoginPassword)
         return AuthResult(success=self.credentials == (given.login.decode(), given.password.decode()), handled=False)

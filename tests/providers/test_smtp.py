@@ -7,21 +7,22 @@ import base64
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.providers.peers import ADA, CODE, NOW, Authority, Hidden, MailPeer, StartMailServer, message
 
 from countersign.domain.contact import Channel
 from countersign.domain.delivery import Accepted, Reason
 from countersign.errors import DeliveryFailedError, SettingsError
 from countersign.providers.smtp import SmtpProvider, SmtpSettings
-from tests.providers.peers import ADA, CODE, NOW, Authority, Hidden, MailPeer, StartMailServer, message
 
 SENDER = "codes@shop.example"
 PASSWORD = "correct horse battery"
 
 
-def settings(peer: MailPeer, **changes: Any) -> SmtpSettings:
+def settings(peer: MailPeer, **changes: object) -> SmtpSettings:
     given: dict[str, Any] = {
         "host": "127.0.0.1",
         "port": peer.port,
@@ -32,11 +33,11 @@ def settings(peer: MailPeer, **changes: Any) -> SmtpSettings:
     return SmtpSettings(**{**given, **changes})
 
 
-def provider(peer: MailPeer, **changes: Any) -> SmtpProvider:
+def provider(peer: MailPeer, **changes: object) -> SmtpProvider:
     return SmtpProvider(settings(peer, **changes), lambda: NOW)
 
 
-async def refusal(mail: SmtpProvider, **changes: Any) -> DeliveryFailedError:
+async def refusal(mail: SmtpProvider, **changes: object) -> DeliveryFailedError:
     with pytest.raises(DeliveryFailedError) as caught:
         await mail.send(message(**changes))
     return caught.value
@@ -332,7 +333,7 @@ def test_a_bad_setting_is_named_and_no_secret_with_it(changes: dict[str, Any], w
     assert PASSWORD not in str(caught.value)
 
 
-def test_a_file_of_authorities_that_is_none_stops_the_start(tmp_path: Any) -> None:
+def test_a_file_of_authorities_that_is_none_stops_the_start(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_text("nothing")
     with pytest.raises(SettingsError, match="ca_file"):
         provider(MailPeer(port=25), tls="tls", ca_file=str(tmp_path / "ca.pem"))
