@@ -62,6 +62,7 @@ class Runtime(msgspec.Struct, frozen=True):
     """Everything that serving and delivering stand on.
 
     `inbox` is None in production, where nobody may look into it. `demo_key` is the test key of the application "demo" in development.
+    `stopping` is set as soon as the process is told to stop: what would go on for ever (a stream of events) ends then.
     """
 
     settings: Settings
@@ -74,6 +75,7 @@ class Runtime(msgspec.Struct, frozen=True):
     chain: Callable[[], Chain]
     demo_key: str | None
     letters: Inbox
+    stopping: asyncio.Event
 
     def __repr__(self) -> str:
         """Hide the key."""
@@ -133,6 +135,7 @@ async def open_runtime(settings: Settings) -> Runtime:
         chain=ground.chain,
         demo_key=demo_key,
         letters=letters,
+        stopping=asyncio.Event(),
     )
 
 
