@@ -14,9 +14,13 @@ from countersign import logs
 from countersign.config import load
 from countersign.errors import CountersignError
 from countersign.serving.crew import Crew, gather_crew
+from countersign.wiring import Runtime
 
 LOOK_FOR_PARENT: Final = 0.5
 """Seconds between two looks whether the server that started this process still lives."""
+
+KEPT_FOR_THE_END: Final = 0.25
+"""Part of the grace time in which claims are given back and the ledger finishes, even while requests hang on."""
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -53,7 +57,7 @@ class Inside:
             return
         watch = asyncio.create_task(_outlive_no_parent(os.getppid()))
         await send({"type": "lifespan.startup.complete"})
-        await receive()
+        await _until_drained(receive, crew.runtime)
         watch.cancel()
         await crew.leave()
         await send({"type": "lifespan.shutdown.complete"})
@@ -69,6 +73,18 @@ class Inside:
         _on_stop(crew.stop)
         self._answer = answer
         return crew
+
+
+async def _until_drained(receive: Receive, runtime: Runtime) -> None:
+    """Return once no request is in flight after a stop, or when so little of the grace time is left that claims must be given back now."""
+    drained = asyncio.ensure_future(receive())
+    stopping = asyncio.ensure_future(runtime.stopping.wait())
+    await asyncio.wait((drained, stopping), return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    await asyncio.wait((drained,), timeout=runtime.settings.grace * (1 - KEPT_FOR_THE_END))
+    if not drained.done():
+        _log.warning("cut_off", detail="Requests are still in flight at the end of the grace time.")
+        drained.cancel()
 
 
 async def _outlive_no_parent(parent: int) -> None:

@@ -148,12 +148,11 @@ def _server(settings: Settings, ready: Callable[[], None]) -> MPServer:
         gave_up = False
 
         def _serve_loop(self, spawn_target: Any, target_loader: Any) -> None:  # noqa: ANN401 - as Granian has it
-            failed_starts = 0
+            deaths = failed_starts = 0
             told = False
             while not self.interrupt_signal:
                 if not told and _answers(settings):
                     told = True
-                    failed_starts = 0
                     ready()
                 if not self.main_loop_interrupt.wait(None if told else 0.02):
                     continue
@@ -162,14 +161,17 @@ def _server(settings: Settings, ready: Callable[[], None]) -> MPServer:
                     self._reload(spawn_target, target_loader)
                 while self.interrupt_children and not self.interrupt_signal:
                     dead = self.interrupt_children.pop()
+                    died = self.wrks[dead].inner
                     young = time.monotonic() - self.wrks[dead].birth < YOUNG
-                    failed_starts = failed_starts + 1 if young else 0
+                    deaths = deaths + 1 if young else 0
+                    # A negative exit code is a signal's: somebody killed it, which says nothing of whether it can start.
+                    failed_starts = failed_starts + 1 if young and died.exitcode > 0 else 0
                     if failed_starts >= MOST_FAILED_STARTS:
-                        _log.error("gave_up", detail=f"{failed_starts} processes in a row could not start; what stopped them stands above.")
+                        _log.error("gave_up", detail=f"{failed_starts} processes in a row could not start; why stands above.")
                         self.gave_up = True
                         return
-                    pause = 0.1 * 2**failed_starts if failed_starts else 0.0
-                    _log.warning("process_died", pid=self.wrks[dead].inner.pid, exit_code=self.wrks[dead].inner.exitcode, again_in=pause)
+                    pause = min(1.0, 0.1 * 2**deaths) if deaths else 0.0
+                    _log.warning("process_died", pid=died.pid, exit_code=died.exitcode, again_in=pause)
                     time.sleep(pause)
                     self._respawn_workers([dead], spawn_target, target_loader)
 
