@@ -99,6 +99,12 @@ class Shelf(Generic[K, V]):
         return [Insert(self._table, sorted(rows, key=_first))] if rows else []
 
 
+    @property
+    def both_moved_and_added(self) -> bool:
+        """Say whether there are rows to change and rows to add."""
+        return not self._known.isdisjoint(self._changed) and not self._known.issuperset(self._changed)
+
+
 class Book:
     """Everything one batch has in hand."""
 
@@ -182,12 +188,12 @@ class Book:
         if self._deliveries:
             inserts.append(Insert(DELIVERIES, [deliveries.new_row(delivery) for delivery in self._deliveries]))
         linked, head = chain.link(self._events)
-        if {change.table.name for change in updates} & {change.table.name for change in inserts}:
-            # The old twin must have ended before the new one begins.
+        if self._challenges.both_moved_and_added:
+            # An old twin must have ended before the new one begins, or the index of pending twins refuses it.
             yield Write(tuple(updates))
             updates = []
         if everything := (*updates, *inserts, *linked):
-            yield Write(everything)
+            yield Write(everything, last=True)
         return head
 
     @property
