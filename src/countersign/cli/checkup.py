@@ -56,7 +56,13 @@ class Finding(msgspec.Struct, frozen=True):
 
 async def check(settings: Settings) -> list[Finding]:
     """Look at everything; nothing is changed."""
-    found = [*_environment(settings), *_public_url(settings), *_proxies(settings), *_upkeep(settings), *_routes(settings)]
+    found = [
+        *_environment(settings),
+        *_public_url(settings),
+        *_proxies(settings),
+        *_upkeep(settings),
+        *_routes(settings),
+    ]
     keys, keyring = _keys(settings)
     found += keys
     found += await _database(settings, keyring)
@@ -80,7 +86,14 @@ def _environment(settings: Settings) -> list[Finding]:
         ]
     found = [Finding("environment", State.FINE, "production")]
     if settings.log_level == "debug":
-        found.append(Finding("log.level", State.ADVICE, "Everything is logged.", "Set COUNTERSIGN_LOG_LEVEL=info once you have seen enough."))
+        found.append(
+            Finding(
+                "log.level",
+                State.ADVICE,
+                "Everything is logged.",
+                "Set COUNTERSIGN_LOG_LEVEL=info once you have seen enough.",
+            )
+        )
     return found
 
 
@@ -126,13 +139,23 @@ def _upkeep(settings: Settings) -> list[Finding]:
     days = settings.retention_days
     if days > LONG_RETENTION_DAYS:
         found.append(
-            Finding("retention_days", State.ADVICE, f"Addresses are kept for {days} days.", "Set COUNTERSIGN_RETENTION_DAYS to what you need.")
+            Finding(
+                "retention_days",
+                State.ADVICE,
+                f"Addresses are kept for {days} days.",
+                "Set COUNTERSIGN_RETENTION_DAYS to what you need.",
+            )
         )
     else:
         found.append(Finding("retention_days", State.FINE, f"{days} days"))
     if settings.sqlite and settings.workers > 1:
         found.append(
-            Finding("workers", State.UNSAFE, "Several processes cannot serve one SQLite file.", "Set COUNTERSIGN_WORKERS=1, or use PostgreSQL.")
+            Finding(
+                "workers",
+                State.UNSAFE,
+                "Several processes cannot serve one SQLite file.",
+                "Set COUNTERSIGN_WORKERS=1, or use PostgreSQL.",
+            )
         )
     if settings.metrics_port is not None and settings.bind not in {"127.0.0.1", "::1"}:
         found.append(
@@ -162,14 +185,20 @@ def _routes(settings: Settings) -> list[Finding]:
                 )
             )
     if not settings.routes:
-        found.append(Finding("routes", State.UNSAFE, "No message can leave: no channel has a route.", "Add a provider and a route."))
+        found.append(
+            Finding(
+                "routes", State.UNSAFE, "No message can leave: no channel has a route.", "Add a provider and a route."
+            )
+        )
     return found
 
 
 def _keys(settings: Settings) -> tuple[list[Finding], Keyring | None]:
     path = settings.secret_file
     if settings.development and not path.exists():
-        return [Finding("keys", State.ADVICE, f"{path} is not there yet.", "It is made at the first start in development.")], None
+        return [
+            Finding("keys", State.ADVICE, f"{path} is not there yet.", "It is made at the first start in development.")
+        ], None
     try:
         read_file(path)
         keyring = Keyring(path, clock)
@@ -178,7 +207,9 @@ def _keys(settings: Settings) -> tuple[list[Finding], Keyring | None]:
     count = len(keyring.kids())
     days = (clock() - keyring.primary.active_from) // _DAY
     if days > OLD_KEY_DAYS:
-        aged = Finding("keys", State.ADVICE, f"The key in use is {days} days old.", "Rotate it: countersign keys rotate")
+        aged = Finding(
+            "keys", State.ADVICE, f"The key in use is {days} days old.", "Rotate it: countersign keys rotate"
+        )
     else:
         aged = Finding("keys", State.FINE, f"{count} in {path}, mode 0600, the one in use {days} days old")
     return [aged], keyring
@@ -188,7 +219,11 @@ async def _database(settings: Settings, keyring: Keyring | None) -> list[Finding
     path = sqlite_path(settings.database_url)
     if path is not None and not path.exists():
         how = "It is made at the first start." if settings.development else "Make it: countersign migrate"
-        return [Finding("database", State.ADVICE if settings.development else State.UNSAFE, f"{path} is not there yet.", how)]
+        return [
+            Finding(
+                "database", State.ADVICE if settings.development else State.UNSAFE, f"{path} is not there yet.", how
+            )
+        ]
     from countersign.store.migrate import pending
 
     try:
@@ -196,7 +231,11 @@ async def _database(settings: Settings, keyring: Keyring | None) -> list[Finding
     except CountersignError as error:
         return [Finding("database", State.UNSAFE, str(error), "Nothing can be served without it.")]
     if missing:
-        return [Finding("database", State.UNSAFE, f"Its schema is behind by {', '.join(missing)}.", "Run: countersign migrate")]
+        return [
+            Finding(
+                "database", State.UNSAFE, f"Its schema is behind by {', '.join(missing)}.", "Run: countersign migrate"
+            )
+        ]
     database = open_database(settings.database_url, lanes=1, pool=1)
     try:
         await database.open()
@@ -218,14 +257,22 @@ async def _database(settings: Settings, keyring: Keyring | None) -> list[Finding
 async def _reachable(database: Database) -> list[Finding]:
     began = time.perf_counter()
     revision = await database.read(facts.revision)
-    return [Finding("database", State.FINE, f"revision {revision}, answers in {(time.perf_counter() - began) * 1_000:.1f} ms")]
+    return [
+        Finding(
+            "database", State.FINE, f"revision {revision}, answers in {(time.perf_counter() - began) * 1_000:.1f} ms"
+        )
+    ]
 
 
 async def _fingerprint(settings: Settings, database: Database, keyring: Keyring) -> list[Finding]:
     known = await database.read(facts.find, facts.KEYS)
     if known is not None and known != keyring.fingerprint():
         return [Finding("fingerprint", State.UNSAFE, str(foreign_keys(settings)), "Bring keys and database together.")]
-    return [Finding("fingerprint", State.FINE, "the keys are the database's" if known else "the database belongs to no keys yet")]
+    return [
+        Finding(
+            "fingerprint", State.FINE, "the keys are the database's" if known else "the database belongs to no keys yet"
+        )
+    ]
 
 
 async def _clock(database: Database) -> list[Finding]:
@@ -234,7 +281,14 @@ async def _clock(database: Database) -> list[Finding]:
     skew = abs(theirs - (before + clock()) // 2)
     if skew > SKEW_TO_LOOK_AT:
         state = State.UNSAFE if skew > SKEW_UNSAFE else State.ADVICE
-        return [Finding("clock", state, f"It differs from the database's by {skew / 1_000:.1f} s.", "Have both machines set theirs by NTP.")]
+        return [
+            Finding(
+                "clock",
+                state,
+                f"It differs from the database's by {skew / 1_000:.1f} s.",
+                "Have both machines set theirs by NTP.",
+            )
+        ]
     return [Finding("clock", State.FINE, f"within {skew} ms of the database's")]
 
 
@@ -268,7 +322,10 @@ def _disk(settings: Settings) -> list[Finding]:
     shown = f"{free / 1024**3:.1f} GiB free at {place}"
     if free < LITTLE_FREE and path is not None:
         state = State.UNSAFE if free < LEAST_FREE else State.ADVICE
-        return [*found, Finding("disk", state, f"{shown}: when it is full, every request is answered 503.", "Free some space.")]
+        return [
+            *found,
+            Finding("disk", state, f"{shown}: when it is full, every request is answered 503.", "Free some space."),
+        ]
     return [*found, Finding("disk", State.FINE, shown)]
 
 

@@ -37,7 +37,9 @@ def doctor(config: Path | None, as_json: bool) -> None:  # noqa: FBT001 - click'
     try:
         settings = load(environ)
     except SettingsError as error:
-        findings = [Finding("settings", State.UNSAFE, fault, "Correct this setting.") for fault in str(error).splitlines()]
+        findings = [
+            Finding("settings", State.UNSAFE, fault, "Correct this setting.") for fault in str(error).splitlines()
+        ]
     else:
         findings = wait_for(check(settings))
     if as_json:
@@ -52,7 +54,7 @@ def _print(findings: Sequence[Finding]) -> None:
     for finding in findings:
         sign, colour = SIGNS[finding.state.value]
         if not pretty:
-            click.echo("\t".join((finding.state.value, finding.name, finding.what, finding.remedy)))
+            click.echo(f"{finding.state.value}\t{finding.name}\t{finding.what}\t{finding.remedy}")
             continue
         click.echo(f"{click.style(f'{sign:>7}', fg=colour)}  {click.style(finding.name, bold=True)}: {finding.what}")
         if finding.remedy:

@@ -64,7 +64,10 @@ async def _smtp(settings: SmtpSettings) -> tuple[str, str]:
     except (SMTPException, OSError) as error:
         if isinstance(error.__cause__, ssl.SSLError):
             return f"{where}: its certificate does not hold.", "Check host, or name its authority in ca_file."
-        return f"{where} cannot be spoken to ({type(error).__name__}).", "Check host, port and tls, and that the server offers what is asked."
+        return (
+            f"{where} cannot be spoken to ({type(error).__name__}).",
+            "Check host, port and tls, and that the server offers what is asked.",
+        )
     finally:
         smtp.close()
     how = {"none": "in the clear", "tls": "over TLS", "starttls": "over STARTTLS"}[settings.tls]
@@ -90,5 +93,8 @@ async def _webhook(settings: WebhookSettings) -> tuple[str, str]:
     except ssl.SSLError:
         return f"{host} port {port}: its certificate does not hold.", "Renew it, or name its authority in ca_file."
     except OSError as error:
-        return f"{host} port {port} cannot be reached ({type(error).__name__}).", "Check the url, and that the sender runs."
+        return (
+            f"{host} port {port} cannot be reached ({type(error).__name__}).",
+            "Check the url, and that the sender runs.",
+        )
     return f"{host} port {port} can be reached{' over TLS' if context is not None else ' in the clear'}", ""

@@ -52,7 +52,7 @@ class Inside:
         try:
             crew = await self._start()
         except CountersignError as error:
-            _log.error("cannot_start", detail=str(error))  # noqa: TRY400 - the text says it all
+            _log.error("cannot_start", detail=str(error))
             await send({"type": "lifespan.startup.failed", "message": ""})
             return
         watch = asyncio.create_task(_outlive_no_parent(os.getppid()))
@@ -89,14 +89,14 @@ async def _until_drained(receive: Receive, runtime: Runtime) -> None:
 
 async def _outlive_no_parent(parent: int) -> None:
     """Stop in good order when the server that watches this process is gone: nobody would replace it or tell it to stop."""
-    while os.getppid() == parent:
+    while os.getppid() == parent:  # noqa: ASYNC110 - the system announces this to nobody
         await asyncio.sleep(LOOK_FOR_PARENT)
     _log.warning("server_gone", detail="The process that started this one has ended; stopping.")
     os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _on_stop(act: Callable[[], None]) -> None:
-    """Have the running loop call `act` at SIGTERM or SIGINT, besides what the server does then: it waits for streams, which must be told."""
+    """Have the running loop call `act` at SIGTERM or SIGINT, besides what the server does then: it waits for streams, so they are told."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         before = signal.getsignal(number)
