@@ -10,5 +10,5 @@ if TYPE_CHECKING:
     from countersign.wiring import Runtime
 
 
-def add_routes(app: falcon.asgi.App, runtime: Runtime) -> None:
+def add_routes(app: falcon.asgi.App[falcon.asgi.Request, falcon.asgi.Response], runtime: Runtime) -> None:
     """Add the routes of pages."""
