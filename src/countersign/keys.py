@@ -153,7 +153,8 @@ class Keyring:
 
     def blind(self, what: str, *values: str) -> bytes:
         """Return the keyed hash (16 bytes) by which `values` are found without being stored; `what` keeps uses apart."""
-        return hmac.digest(self._index, "\0".join((what, *values)).encode("utf-8", "surrogatepass"), "sha256")[:_BLIND_BYTES]
+        told = "\0".join((what, *values)).encode("utf-8", "surrogatepass")
+        return hashlib.blake2b(told, key=self._index, digest_size=_BLIND_BYTES).digest()  # RFC 7693: a keyed hash in one pass
 
     def hash_secret(self, secret: str) -> bytes:
         """Return the keyed hash (32 bytes) that stands for a secret a client holds: it has chance enough to need no stretching."""
