@@ -66,7 +66,7 @@ async def start_tcp_server(authority: Authority) -> AsyncIterator[StartServer]:
     tasks: set[asyncio.Task[None]] = set()
     servers: list[asyncio.Server] = []
 
-    async def start(conversation: Conversation, *, tls: bool = False) -> int:
+    async def start(conversation: Conversation, *, tls: bool = False, address: str = "127.0.0.1") -> int:
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             try:
                 with contextlib.suppress(OSError, asyncio.IncompleteReadError):
@@ -79,7 +79,7 @@ async def start_tcp_server(authority: Authority) -> AsyncIterator[StartServer]:
             tasks.add(task)
             task.add_done_callback(tasks.discard)
 
-        server = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=authority.server if tls else None, limit=2**20)
+        server = await asyncio.start_server(accept, address, 0, ssl=authority.server if tls else None, limit=2**20)
         servers.append(server)
         port: int = server.sockets[0].getsockname()[1]
         return port
