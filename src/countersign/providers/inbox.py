@@ -1,0 +1,218 @@
+"""The inbox: messages of development and test keys, kept to be looked at in an SQLite file of their own.
+
+They hold live codes and full contacts, which is what an inbox is for. So they stay out of the main database, in a file that only its
+owner may read, of which the newest 1,000 are kept and which is overwritten where something is removed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final, TypeVar
+
+import msgspec
+
+from countersign.domain.contact import Channel
+from countersign.domain.delivery import Accepted, Message, Reason
+from countersign.errors import DeliveryFailedError, SettingsError, UnavailableError
+
+KEPT: Final = 1_000
+"""Messages; older ones are removed."""
+PATIENCE: Final = 5.0
+"""Seconds to wait for another process that writes."""
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS messages (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    key TEXT NOT NULL UNIQUE,
+    channel TEXT NOT NULL,
+    recipient TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    text TEXT NOT NULL,
+    html TEXT NOT NULL,
+    at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS messages_by_recipient ON messages (recipient, number);
+CREATE TABLE IF NOT EXISTS changes (count INTEGER NOT NULL) STRICT;
+INSERT INTO changes SELECT 0 WHERE NOT EXISTS (SELECT * FROM changes);
+"""
+_ADD: Final = """
+INSERT INTO messages (key, channel, recipient, subject, text, html, at) VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (key) DO NOTHING
+"""
+_NUMBER: Final = "SELECT number FROM messages WHERE key = ?"
+_TRIM: Final = (
+    "DELETE FROM messages WHERE number <= (SELECT number FROM messages ORDER BY number DESC LIMIT 1 OFFSET ?)"
+)
+_CHANGED: Final = "UPDATE changes SET count = count + 1"
+_LIST: Final = """
+SELECT number, channel, recipient, subject, text, html, at FROM messages
+WHERE ?1 IS NULL OR recipient = ?1 ORDER BY number DESC LIMIT ?2
+"""
+
+T = TypeVar("T")
+
+
+class InboxMessage(msgspec.Struct, frozen=True):
+    """A message as its reader would have it; `at` is when it arrived, in milliseconds since the epoch."""
+
+    id: str
+    channel: Channel
+    to: str
+    subject: str
+    text: str
+    html: str
+    at: int
+
+    def __repr__(self) -> str:
+        """Hide the recipient and what is said."""
+        return f"InboxMessage({self.id}, {self.channel.value})"
+
+
+class Inbox:
+    """One file of messages. Any number of processes may use it at once; within one, the file is spoken to in a thread of its own.
+
+    `path` must have a name that begins with `inbox`. Every method raises UnavailableError if the file cannot be used.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if not path.name.startswith("inbox"):
+            raise SettingsError("The inbox's file must have a name that begins with inbox.")
+        self._path = path
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="inbox")
+        self._database: sqlite3.Connection | None = None
+
+    async def add(self, message: Message, at: int) -> str:
+        """Keep `message`, which arrived at `at` (milliseconds), and return its id; one whose key is known is not kept twice."""
+        return await self._run(lambda database: _add(database, message, at))
+
+    async def list(self, to: str | None = None, limit: int = 100) -> list[InboxMessage]:
+        """Return up to `limit` messages, newest first; with `to`, those to that address in canonical form."""
+
+        def read(database: sqlite3.Connection) -> list[InboxMessage]:
+            return [_message(row) for row in database.execute(_LIST, (to, max(0, min(limit, KEPT))))]
+
+        return await self._run(read)
+
+    async def clear(self) -> None:
+        """Remove every message, from the file as well."""
+        await self._run(_clear)
+
+    async def version(self) -> int:
+        """Return a number that differs whenever something was added or removed, by any process."""
+        return await self._run(lambda database: int(database.execute("SELECT count FROM changes").fetchone()[0]))
+
+    async def close(self) -> None:
+        """Let go of the file; the inbox cannot be used afterwards."""
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
+        except RuntimeError:  # closed before
+            return
+        self._thread.shutdown(wait=False)
+
+    def _close(self) -> None:
+        if self._database is not None:
+            self._database.close()
+            self._database = None
+
+    async def _run(self, act: Callable[[sqlite3.Connection], T]) -> T:
+        failure: str
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, self._do, act)
+        except (sqlite3.Error, OSError) as error:
+            failure = type(error).__name__
+        except RuntimeError:
+            failure = "it is closed"
+        raise UnavailableError(
+            f"The inbox's file cannot be used ({failure}); check that its folder is ours and has room."
+        )
+
+    def _do(self, act: Callable[[sqlite3.Connection], T]) -> T:
+        if self._database is None:
+            self._database = _open(self._path)
+        return act(self._database)
+
+
+class InboxProvider:
+    """Delivers into an inbox, which stays its owner's to close. `clock` returns milliseconds since the epoch."""
+
+    def __init__(self, inbox: Inbox, clock: Callable[[], int]) -> None:
+        self._inbox = inbox
+        self._clock = clock
+
+    async def send(self, message: Message) -> Accepted:
+        """Put `message` into the inbox; raises DeliveryFailedError, temporary."""
+        try:
+            return Accepted(await self._inbox.add(message, self._clock()))
+        except UnavailableError as error:
+            raise DeliveryFailedError(Reason.UNREACHABLE, str(error), permanent=False) from error
+
+    async def close(self) -> None:
+        """Do nothing: the pages that show the inbox use it too."""
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    # The mode is set as the file is made, so that there is no moment in which others can read it; its WAL takes the same mode.
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+    path.chmod(0o600)
+    database = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
+    try:
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute(
+            "PRAGMA synchronous = NORMAL"
+        )  # outlives a kill of every process; a power cut may cost the last ones
+        database.execute("PRAGMA secure_delete = ON")  # what is removed is overwritten
+        database.execute("BEGIN IMMEDIATE")
+        for statement in _SCHEMA.split(";"):
+            database.execute(statement)
+        database.execute("COMMIT")
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _add(database: sqlite3.Connection, message: Message, at: int) -> str:
+    with _Writing(database):
+        added = database.execute(
+            _ADD, (message.key, message.channel.value, message.to, message.subject, message.text, message.html, at)
+        ).rowcount
+        number = int(database.execute(_NUMBER, (message.key,)).fetchone()[0])
+        if added:
+            database.execute(_TRIM, (KEPT,))
+            database.execute(_CHANGED)
+    return _id(number)
+
+
+def _clear(database: sqlite3.Connection) -> None:
+    with _Writing(database):
+        database.execute("DELETE FROM messages")
+        database.execute(_CHANGED)
+    database.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # the log held them too
+
+
+class _Writing:
+    """A transaction that takes the right to write at once: one that takes it later can be refused without a wait."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+
+    def __enter__(self) -> None:
+        self._database.execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, failed: type[BaseException] | None, *_: object) -> None:
+        self._database.execute("ROLLBACK" if failed else "COMMIT")
+
+
+def _message(row: tuple[int, str, str, str, str, str, int]) -> InboxMessage:
+    number, channel, *rest, at = row
+    to, subject, text, html = (str(part) for part in rest)
+    return InboxMessage(_id(number), Channel(channel), to, subject, text, html, at)
+
+
+def _id(number: int) -> str:
+    return f"inb_{number:012d}"
