@@ -1,7 +1,7 @@
 # One verb per habit; `make help` lists them. Each sets up what it needs, and a second time at once.
 ifndef PYTHON
 PYTHON := $(shell for name in python3 python3.14 python3.13 python3.12 python3.11 python; do \
-  $$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v $$name && break; done)
+  $$name -c 'import sys; sys.version_info < (3, 11) and sys.exit(1); print(sys.executable)' 2>/dev/null && break; done)
 endif
 PORT ?= 8000
 COUNTERSIGN_HOME ?= ./.countersign
@@ -26,10 +26,12 @@ test-quick: setup-dev ## run the tests that need no peer and no patience
 	@exec $(BIN)/python -m pytest -m 'not (postgres or browser or slow or peers)' $(ARGS)
 
 lint: setup-dev ## check style, format, types and layers
-	$(BIN)/ruff check
-	$(BIN)/ruff format --check
-	$(BIN)/mypy $(wildcard src tests bench tools examples)
-	$(BIN)/lint-imports
+	@status=0; \
+	$(BIN)/ruff check || status=1; \
+	$(BIN)/ruff format --check || status=1; \
+	$(BIN)/mypy $(wildcard src tests bench tools examples) || status=1; \
+	$(BIN)/lint-imports || status=1; \
+	exit $$status
 
 format: setup-dev ## put the code into its format
 	@$(BIN)/ruff check --fix

@@ -62,47 +62,42 @@ def fingerprint(*parts: bytes) -> str:
     return seen.hexdigest()
 
 
-def standing_level(mark: dict[str, str]) -> str | None:
-    """Return the level that is installed and up to date, or None if there is none."""
+def last_stamp() -> dict[str, str]:
+    """Return what the last installation that was finished wrote of itself: its level, mark and place."""
     try:
         stamp = json.loads(STAMP.read_text())
-        level = stamp["level"]
-        fresh = stamp["mark"] == mark[level] and (VENV / "bin" / "python").exists()
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return level if fresh else None
+    except (OSError, ValueError):
+        return {}
+    return stamp if isinstance(stamp, dict) else {}
 
 
 def install(level: str, python: str) -> None:
     """Bring .venv to `level` ("run" or "dev") and stamp it; a dev installation already there stays one."""
-    project = (ROOT / "pyproject.toml").read_bytes()
+    import tomllib  # an older Python has none, and must get as far as being told so
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    ours = json.dumps([project["build-system"], project["project"]], sort_keys=True).encode()
     pin = (LOCKS / "uv.txt").read_bytes()
-    mark = {name: fingerprint(project, pin, (LOCKS / f"{name}.txt").read_bytes()) for name in ("run", "dev")}
-    if standing_level(mark) in ("dev", level):
+    mark = {name: fingerprint(ours, pin, (LOCKS / f"{name}.txt").read_bytes()) for name in ("run", "dev")}
+    before = last_stamp()
+    if before.get("level") == "dev":
+        level = "dev"
+    if before.get("mark") == mark[level] and (VENV / "bin" / "python").exists():
         return
     began = time.monotonic()
-    if installed_before() == "dev":
-        level = "dev"
     print(f"Setting up .venv ({level}) ...", file=sys.stderr, flush=True)
     uv = str(ready_uv(python, pin))
-    lock = LOCKS / f"{level}.txt"
     STAMP.unlink(missing_ok=True)
-    if not same_python(python):
+    # A checkout that was moved begins anew too: the programs in .venv/bin name the place they were installed in.
+    if before.get("place") != str(ROOT) or not same_python(python):
         ask([uv, "venv", "--quiet", "--clear", "--no-project", "--python", python, str(VENV)])
     into = ["--python", str(VENV / "bin" / "python")]
     # Compiled now, since a machine whose environment forbids Python to write bytecode would compile at each start.
-    ask([uv, "pip", "sync", "--quiet", "--compile-bytecode", "--require-hashes", *into, str(lock)])
+    lock = str(LOCKS / f"{level}.txt")
+    ask([uv, "pip", "sync", "--quiet", "--compile-bytecode", "--require-hashes", *into, lock])
     ask([uv, "pip", "install", "--quiet", "--no-deps", "--offline", *into, "--editable", str(ROOT)])
-    STAMP.write_text(json.dumps({"level": level, "mark": mark[level]}) + "\n")
+    STAMP.write_text(json.dumps({"level": level, "mark": mark[level], "place": str(ROOT)}) + "\n")
     print(f"Set up in {time.monotonic() - began:.1f} s.", file=sys.stderr, flush=True)
-
-
-def installed_before() -> str | None:
-    """Return the level of the last installation, up to date or not."""
-    try:
-        return str(json.loads(STAMP.read_text())["level"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
 
 
 def same_python(python: str) -> bool:

@@ -23,7 +23,9 @@ def main() -> int:
         if check:
             if not target.exists() or target.read_text(encoding="utf-8") != fresh:
                 stale += 1
-                print(f"{target.name} is not what {source.name} compiles to; run tools/mail_templates.py and commit both.")
+                print(
+                    f"{target.name} is not what {source.name} compiles to; run tools/mail_templates.py and commit both."
+                )
         else:
             target.write_text(fresh, encoding="utf-8")
             print(f"{source.name} -> {target.name}, {len(fresh.encode())} bytes")

@@ -23,7 +23,14 @@ KEYWORDS = {"say": None, "mark": None, "count": (1, 2)}
 SOURCE_LANGUAGE = "en"
 PLACE = re.compile(r"\{\w+\}")
 # Dates and names in the header would make every update a change.
-PASSING = ("POT-Creation-Date", "PO-Revision-Date", "Last-Translator", "Language-Team", "Report-Msgid-Bugs-To", "Generated-By")
+PASSING = (
+    "POT-Creation-Date",
+    "PO-Revision-Date",
+    "Last-Translator",
+    "Language-Team",
+    "Report-Msgid-Bugs-To",
+    "Generated-By",
+)
 
 
 def gathered() -> Catalog:
@@ -83,8 +90,9 @@ def faults() -> Iterator[str]:
 
 
 def _faults_of(message: Message, forms: int) -> Iterator[str]:
-    strings = list(message.string) if isinstance(message.string, tuple | list) else [message.string]
-    if not all(strings):
+    told = message.string if isinstance(message.string, tuple | list) else (message.string,)
+    strings = [string or "" for string in told]
+    if "" in strings:
         yield "is not translated"
         return
     if message.fuzzy:

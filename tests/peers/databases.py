@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
+from tests.peers.postgres import MissingPostgresError, PostgresServer
 
 from countersign.store.connect import open_database
 from countersign.store.migrate import migrate
-from tests.peers.postgres import MissingPostgresError, PostgresServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -22,7 +22,7 @@ EACH_DATABASE = (pytest.param("sqlite"), pytest.param("postgres", marks=pytest.m
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
-    """The PostgreSQL that all tests share; it does not wait for the disk."""
+    """Give the PostgreSQL that all tests share; it does not wait for the disk."""
     try:
         server = PostgresServer()
     except MissingPostgresError as reason:
@@ -40,7 +40,7 @@ def _postgres_template(postgres_server: PostgresServer) -> str:
 
 @pytest.fixture
 def empty_postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
-    """The address of a new database without any table."""
+    """Give the address of a new database without any table."""
     name = postgres_server.create()
     yield postgres_server.url(name)
     postgres_server.drop(name)
@@ -48,7 +48,7 @@ def empty_postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
 
 @pytest.fixture
 def postgres_url(postgres_server: PostgresServer, _postgres_template: str) -> Iterator[str]:
-    """The address of a new, migrated database on PostgreSQL."""
+    """Give the address of a new, migrated database on PostgreSQL."""
     name = postgres_server.create(_postgres_template)
     yield postgres_server.url(name)
     postgres_server.drop(name)
@@ -56,7 +56,7 @@ def postgres_url(postgres_server: PostgresServer, _postgres_template: str) -> It
 
 @pytest.fixture
 def sqlite_url(tmp_path: Path) -> str:
-    """The address of a new, migrated file of SQLite."""
+    """Give the address of a new, migrated file of SQLite."""
     url = f"sqlite:///{tmp_path / 'countersign.db'}"
     migrate(url)
     return url
@@ -64,14 +64,14 @@ def sqlite_url(tmp_path: Path) -> str:
 
 @pytest.fixture(params=EACH_DATABASE)
 def database_url(request: pytest.FixtureRequest) -> str:
-    """The address of a new, migrated database: SQLite, then PostgreSQL."""
+    """Give the address of a new, migrated database: SQLite, then PostgreSQL."""
     url: str = request.getfixturevalue(f"{request.param}_url")
     return url
 
 
 @pytest_asyncio.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
-    """An open database, new and migrated: SQLite, then PostgreSQL."""
+    """Give an open database, new and migrated: SQLite, then PostgreSQL."""
     opened = open_database(database_url)
     await opened.open()
     yield opened

@@ -60,7 +60,16 @@ class PostgresServer:
             **settings,
         }
         try:
-            self._call("initdb", "--no-sync", "--auth=trust", "--username=tester", "--encoding=UTF8", "--locale=C", "-D", self._data)
+            self._call(
+                "initdb",
+                "--no-sync",
+                "--auth=trust",
+                "--username=tester",
+                "--encoding=UTF8",
+                "--locale=C",
+                "-D",
+                self._data,
+            )
             with (self._data / "postgresql.conf").open("a") as conf:
                 conf.writelines(f"{name} = '{value}'\n" for name, value in settings.items())
             self.start()
@@ -79,7 +88,9 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start, and wait until it answers."""
-        self._call("pg_ctl", "-D", self._data, "-l", self._home / "log", "-o", f"-p {self.port}", "-w", "-t", "60", "start")
+        self._call(
+            "pg_ctl", "-D", self._data, "-l", self._home / "log", "-o", f"-p {self.port}", "-w", "-t", "60", "start"
+        )
 
     def stop(self, mode: str = "fast") -> None:
         """Stop: `fast` ends connections, `immediate` is a crash that is recovered from at the next start."""
@@ -124,10 +135,14 @@ class PostgresServer:
         """Run the programs as nobody, from a place that nobody can reach."""
         setpriv = shutil.which("setpriv")
         if setpriv is None:
-            raise MissingPostgresError("we are root, as which PostgreSQL does not run, and there is no setpriv to become another user")
+            raise MissingPostgresError(
+                "we are root, as which PostgreSQL does not run, and there is no setpriv to become another user"
+            )
         self._as = [setpriv, f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
         os.chown(self._home, NOBODY, NOBODY)
-        reachable = subprocess.run([*self._as, self._binaries / "initdb", "--version"], capture_output=True, check=False, cwd="/")
+        reachable = subprocess.run(
+            [*self._as, self._binaries / "initdb", "--version"], capture_output=True, check=False, cwd="/"
+        )
         if reachable.returncode:
             copy = self._home / "install"
             shutil.copytree(self._binaries.parent, copy, symlinks=True)
@@ -139,7 +154,12 @@ class PostgresServer:
         said = self._home / "said"
         with said.open("wb") as output:
             ended = subprocess.run(
-                [*self._as, self._binaries / program, *args], stdout=output, stderr=output, stdin=subprocess.DEVNULL, check=False, cwd="/"
+                [*self._as, self._binaries / program, *args],
+                stdout=output,
+                stderr=output,
+                stdin=subprocess.DEVNULL,
+                check=False,
+                cwd="/",
             )
         if ended.returncode:
             log = self._home / "log"

@@ -107,6 +107,8 @@ def tidy(typed: str, shape: CodeShape) -> str:
     A look-alike (O, I, l) is mapped only where the alphabet has the digit and not the letter. Nothing else is forgiven.
     """
     symbols = shape.alphabet.symbols
+    if typed.isascii() and typed.isdigit() and symbols is DIGITS:
+        return typed
     kept: list[str] = []
     for character in typed:
         if character.isspace() or character in _DASHES:

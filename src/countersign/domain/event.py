@@ -1,7 +1,8 @@
-"""An event: one thing that happened, as the log keeps it for good."""
+"""An event: one thing that happened, as the log keeps it for good; what becomes durable together makes one page."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Final
 
@@ -31,7 +32,7 @@ class EventKind(StrEnum):
     KEYS_ROTATED = "keys.rotated"
 
 
-class Event(msgspec.Struct, frozen=True):
+class Event(msgspec.Struct, frozen=True, array_like=True):
     """What happened (`kind`), when (ms), in which application, to which record, and a few facts.
 
     Facts never hold a code, a contact or an address: names of states, counts, masked destinations.
@@ -45,16 +46,22 @@ class Event(msgspec.Struct, frozen=True):
 
 
 START: Final = b"\x00" * 32
-"""What the first entry of a writer is linked to."""
+"""What the first page of a writer is linked to."""
 
-_FACTS: Final = msgspec.json.Encoder(order="deterministic")
-
-
-def written_facts(event: Event) -> str:
-    """Return the facts as they are stored and linked: JSON with sorted keys."""
-    return _FACTS.encode(event.facts).decode() if event.facts else "{}"
+_encode: Final = msgspec.json.Encoder(order="deterministic").encode
+_decode: Final = msgspec.json.Decoder(list[Event]).decode
 
 
-def linked_bytes(before: bytes, writer: str, seq: int, at: int, kind: str, application: str, owner: str, facts: str) -> bytes:  # noqa: PLR0913 - the columns
-    """Return what an entry's hash is taken over: the hash before it, then every field, each ended by NUL."""
-    return before + f"{writer}\0{seq}\0{at}\0{kind}\0{application}\0{owner}\0{facts}\0".encode("utf-8", "surrogatepass")
+def written(events: Sequence[Event]) -> str:
+    """Return a page as it is stored and linked: a JSON array of [at, kind, application, owner, facts]."""
+    return _encode(events).decode()
+
+
+def read(page: str) -> list[Event]:
+    """Return the events of a page."""
+    return _decode(page)
+
+
+def linked_bytes(before: bytes, writer: str, seq: int, at: int, count: int, page: str) -> bytes:
+    """Return what a page's hash is taken over: the hash of the page before it, then every field, each ended by NUL."""
+    return before + f"{writer}\0{seq}\0{at}\0{count}\0{page}\0".encode("utf-8", "surrogatepass")

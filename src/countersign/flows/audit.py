@@ -1,6 +1,6 @@
-"""Audit the event log: sign where its chains end from time to time, and find any entry that was changed, removed, or cut off.
+"""Audit the event log: sign where its chains end from time to time, and find anything that was changed, removed, or cut off.
 
-What each measure finds: an entry changed, removed or put in - the keyed hash that links it to the next; a chain cut at its end - the
+What each measure finds: a page changed, removed or put in - the keyed hash that links it to the next; a chain cut at its end - the
 sealed head of its writer; a writer removed as a whole, or head and end set back together - a later checkpoint; checkpoints cut
 off too - one that was kept outside (`countersign events verify --checkpoint FILE`).
 """
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """Something that is not as it was written: in which chain, from which entry on, and what."""
+    """Something that is not as it was written: in which chain, from which page on, and what."""
 
     writer: str
     seq: int
@@ -53,7 +53,7 @@ class Checkpoint(msgspec.Struct, frozen=True):
 async def write_checkpoint(house: House, known: dict[str, int]) -> str | None:
     """Sign where every chain ends now; return the checkpoint, or None if nothing was added since the last.
 
-    `known` (writer to entry) is what the caller's checkpoints hold already; it is brought up to date.
+    `known` (writer to page) is what the caller's checkpoints hold already; it is brought up to date.
     """
     last, heads = await house.database.read(_standing)
     number, signed = last or (0, "")
@@ -105,36 +105,37 @@ def _walk(
     keyring: Keyring, writer: str, head: tuple[Head, bytes] | None, promised: dict[int, str], findings: list[Finding]
 ) -> Steps[int]:
     """Follow one chain from its start; the first break is told, since all that follows hangs on it."""
-    seq, before, broken = 0, START, False
+    seq, before, broken, entries = 0, START, False, 0
     unmet = dict(promised)
-    while rows := (yield from events.entries_after(writer, seq)):
+    while rows := (yield from events.pages_after(writer, seq)):
         for row in rows:
+            hash_ = bytes(row[4])
             if not broken and row[0] != seq + 1:
-                findings.append(Finding(writer, seq + 1, f"entries {seq + 1} to {row[0] - 1} are missing"))
+                findings.append(Finding(writer, seq + 1, f"pages {seq + 1} to {row[0] - 1} are missing"))
                 broken = True
             ought = events.relink(writer, row, before, keyring.link)
-            if not broken and not hmac.compare_digest(ought, bytes(row[6])):
-                findings.append(Finding(writer, row[0], "the entry, or the one before it, is not what was written"))
+            if not broken and not hmac.compare_digest(ought, hash_):
+                findings.append(Finding(writer, row[0], "the page, or the one before it, is not what was written"))
                 broken = True
-            seq, before = row[0], bytes(row[6])
+            seq, before, entries = row[0], hash_, entries + row[2]
             promise = unmet.pop(seq, None)
             if promise is not None and promise != _text(before):
-                findings.append(Finding(writer, seq, "the entry is not the one that a checkpoint signed"))
+                findings.append(Finding(writer, seq, "the page is not the one that a checkpoint signed"))
     if unmet:
-        findings.append(Finding(writer, seq + 1, f"entries up to {max(unmet)} were there when a checkpoint was signed, and are not now"))
+        findings.append(Finding(writer, seq + 1, f"pages up to {max(unmet)} were there when a checkpoint was signed, and are not now"))
     if head is None:
         findings.append(Finding(writer, seq, "the head of the chain is missing"))
     elif not hmac.compare_digest(events.head_mac(head[0], keyring.link), head[1]):
         findings.append(Finding(writer, head[0].seq, "the head of the chain is not what was written"))
     elif (head[0].seq, head[0].hash) != (seq, before):
-        findings.append(Finding(writer, seq, f"the chain ends at entry {seq}, and was written up to {head[0].seq}"))
-    return seq
+        findings.append(Finding(writer, seq, f"the chain ends at page {seq}, and was written up to page {head[0].seq}"))
+    return entries
 
 
 def _promises(
     keyring: Keyring, stored: list[tuple[int, str]], kept: str | None, findings: list[Finding]
 ) -> dict[str, dict[int, str]]:
-    """Return what checkpoints signed, by writer and entry; findings are told of any that does not hold."""
+    """Return what checkpoints signed, by writer and page; findings are told of any that does not hold."""
     promised: dict[str, dict[int, str]] = {}
     before, count = "", 0
     for number, signed in stored:

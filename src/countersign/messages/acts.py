@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import msgspec
 
 from countersign.domain.contact import Channel
 from countersign.messages.language import mark
-
-if TYPE_CHECKING:
-    from countersign.messages.language import Language
 
 
 class Act(msgspec.Struct, frozen=True):
@@ -24,7 +21,6 @@ class Act(msgspec.Struct, frozen=True):
     short: str
 
 
-
 ACTS: Final = {
     "sign_in": Act(
         mark("Your code to sign in"),
@@ -34,7 +30,7 @@ ACTS: Final = {
     "step_up": Act(
         mark("Your code to confirm that it is you"),
         mark("Your code to confirm that it is you at {site}"),
-        mark("{code} is your {site} code to confirm that it is you."),
+        mark("{code} is your {site} code to confirm it is you."),
     ),
     "change_contact": Act(
         mark("Your code to change your contact details"),

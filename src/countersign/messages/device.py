@@ -62,7 +62,6 @@ _SYSTEMS: Final = {
 }
 
 
-@lru_cache(maxsize=4096)
 def device(user_agent: str, locale: str) -> str:
     """Return `Firefox on Windows` in the language of `locale`, the part that is known, or "" for what no browser sends.
 
@@ -70,12 +69,16 @@ def device(user_agent: str, locale: str) -> str:
     """
     if not user_agent.startswith(("Mozilla/", "Opera/")):
         return ""
-    told = user_agent[:MAX_USER_AGENT]
+    return _named(user_agent[:MAX_USER_AGENT], negotiate(locale).tag)
+
+
+@lru_cache(maxsize=4096)
+def _named(told: str, language: str) -> str:
     browser_found, system_found = parse_user_agent(told), parse_os(told)
     browser = _BROWSERS.get(browser_found.family, "") if browser_found else ""
     system = _SYSTEMS.get(system_found.family, "") if system_found else ""
     if system == "iPhone" and "iPad" in told:
         system = "iPad"
     if browser and system:
-        return negotiate(locale).say("{browser} on {system}", browser=browser, system=system)
+        return negotiate(language).say("{browser} on {system}", browser=browser, system=system)
     return browser or system

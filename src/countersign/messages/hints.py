@@ -14,13 +14,17 @@ _NOT_SENT: Final = mark("The message could not be sent; ask for it again, or cho
 
 _ACCEPTED: Final = {
     Channel.EMAIL: mark("The message has left us; if you do not see it in a minute, look in your spam folder."),
-    Channel.SMS: mark("The message is with your network; if it does not come, check your signal and your blocked senders."),
+    Channel.SMS: mark(
+        "The message is with your network; if it does not come, check your signal and your blocked senders."
+    ),
     Channel.VOICE: mark("We are calling you; if your phone does not ring, check your signal and your blocked numbers."),
     Channel.WHATSAPP: mark("The message is with WhatsApp; if it does not come, check that your phone is online."),
 }
 _DELIVERED: Final = {
     Channel.EMAIL: mark("Your mailbox has taken the message; if you do not see it, look in your spam folder."),
-    Channel.SMS: mark("Your phone has received the message; if you do not see it, look among unknown and blocked senders."),
+    Channel.SMS: mark(
+        "Your phone has received the message; if you do not see it, look among unknown and blocked senders."
+    ),
     Channel.VOICE: mark("Your call was answered; if you did not hear it, ask for another one."),
     Channel.WHATSAPP: mark("Your phone has received the message; look in WhatsApp, also in the archive."),
 }
@@ -32,7 +36,9 @@ _WAITING: Final = {
 _ENDED_PHONE: Final = {
     Reason.BLOCKED: mark("Your network does not let our messages through; choose another way."),
     Reason.MAILBOX_FULL: mark("Your phone has no room for messages; delete some, then ask for the code again."),
-    Reason.UNKNOWN_RECIPIENT: mark("This number cannot receive messages; check it for a wrong digit, or choose another way."),
+    Reason.UNKNOWN_RECIPIENT: mark(
+        "This number cannot receive messages; check it for a wrong digit, or choose another way."
+    ),
 }
 _ENDED_MAIL: Final = {
     Reason.BLOCKED: mark("Your mail provider has turned our message away; choose another way."),
@@ -42,8 +48,12 @@ _ENDED_MAIL: Final = {
 _ENDED: Final = {
     Reason.UNREACHABLE: mark("We could not reach your provider; ask for the code again, or choose another way."),
     Reason.TIMED_OUT: mark("Your provider did not answer in time; ask for the code again, or choose another way."),
-    Reason.THROTTLED: mark("Too many messages were being sent; ask for the code again in a minute, or choose another way."),
-    Reason.GREYLISTED: mark("Your mail provider kept us waiting for too long; ask for the code again, or choose another way."),
+    Reason.THROTTLED: mark(
+        "Too many messages were being sent; ask for the code again in a minute, or choose another way."
+    ),
+    Reason.GREYLISTED: mark(
+        "Your mail provider kept us waiting for too long; ask for the code again, or choose another way."
+    ),
     Reason.PROVIDER_ERROR: mark("Something went wrong on the way; ask for the code again, or choose another way."),
     Reason.MISCONFIGURED: mark("The message could not be sent; the fault is ours, please choose another way."),
     Reason.REFUSED: mark("The message was turned away; check where it should go, or choose another way."),

@@ -55,13 +55,17 @@ def languages() -> tuple[str, ...]:
     return (FALLBACK, *sorted(found - {FALLBACK}))
 
 
-@lru_cache(maxsize=512)
 def negotiate(locale: str) -> Language:
     """Return the language nearest to a BCP 47 tag (RFC 4647, 3.4: lookup), English if there is none; never raises.
 
     `de-AT` speaks German and writes times as Austria does; `en-GB` writes 16:32 where `en` writes 4:32 PM.
     """
-    parts = locale[:_MAX_TAG].replace("_", "-").split("-")
+    return _negotiated(locale[:_MAX_TAG])
+
+
+@lru_cache(maxsize=512)
+def _negotiated(locale: str) -> Language:
+    parts = locale.replace("_", "-").split("-")
     ours = {tag.lower(): tag for tag in languages()}
     for end in range(len(parts), 0, -1):
         tag = ours.get("-".join(parts[:end]).lower())

@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 _MINUTE: Final = 60_000
 _ABBREVIATION: Final = re.compile(r"[A-Z]{2,5}")
-_MAX_ZONE: Final = 64
+_MAX_ZONE: Final = 64  # characters; the longest name there is has 32
 
 
 def time_of_day(at: int, timezone: str, locale: Locale) -> str:
     """Return `16:32 UTC`, `4:32 PM UTC` or `17:32 MEZ`: the time of `at` (ms) in `timezone` (IANA name; unknown: UTC)."""
-    return _written(at // _MINUTE, timezone, locale)[1]
+    return _written(at // _MINUTE, timezone[:_MAX_ZONE], locale)[1]
 
 
 def day(at: int, timezone: str, locale: Locale) -> str:
     """Return `November 23, 2026` or `23. November 2026`: the day of `at` (ms) in the time zone."""
-    return _written(at // _MINUTE, timezone, locale)[0]
+    return _written(at // _MINUTE, timezone[:_MAX_ZONE], locale)[0]
 
 
 @lru_cache(maxsize=2048)
@@ -38,7 +38,7 @@ def _written(minute: int, timezone: str, locale: Locale) -> tuple[str, str]:
 
 
 def _zone(name: str) -> tzinfo:
-    if name == "UTC" or len(name) > _MAX_ZONE:
+    if name == "UTC":
         return UTC
     try:
         return ZoneInfo(name)

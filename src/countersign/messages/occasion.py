@@ -44,7 +44,8 @@ def harmless(occasion: Occasion) -> Occasion:
         host=host,
         purpose=one_line(occasion.purpose, MAX_DETAIL),
         summary=one_line(occasion.summary, MAX_SUMMARY),
-        device=one_line(occasion.device, MAX_DETAIL),
-        place=one_line(occasion.place, MAX_DETAIL),
+        # A line may begin with these two, and no line but ours begins like the one that binds the code.
+        device=one_line(occasion.device, MAX_DETAIL).lstrip("@ "),
+        place=one_line(occasion.place, MAX_DETAIL).lstrip("@ "),
         not_me=safe_link(occasion.not_me),
     )

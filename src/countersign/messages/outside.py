@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -17,26 +16,29 @@ _ELLIPSIS: Final = "\u2026"
 _JOINERS: Final = "\u200c\u200d"
 _UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp"})
 _MOST_MARKS: Final = 4
-_SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]*:/+|\bwww\.", re.IGNORECASE)
-_BOUND: Final = re.compile(r"(@\S*\s*)#")
+# Bounded, for a pattern that may start anywhere and run to the end costs the square of the length.
+_SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]{0,15}:/+|\bwww\.", re.IGNORECASE)
 # RFC 1123, 2.1, in the ASCII form; the trailing dot of a fully qualified name is not part of an origin.
-_HOST: Final = re.compile(r"(?=.{1,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_HOST: Final = re.compile(
+    r"(?=.{1,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+)
 _LINK: Final = re.compile(r"[A-Za-z0-9._~:/?#@!$&()*+,;=%-]+")
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1"})
 
 
-@lru_cache(maxsize=4096)
 def one_line(value: str, most: int) -> str:
     """Return `value` as one line of at most `most` characters that cannot pretend to be anything but itself.
 
     Control, invisible, bidirectional and unassigned characters go, runs of white space become one space, heaps of combining
-    marks are cut, `scheme://` and `www.` go (so that no reader makes a link of it), and so does the `#` of `@host #code`.
+    marks are cut, `scheme://` and `www.` go (so that no reader makes a link of it), and so does every `#` after an `@` (`@host #code`).
     """
     value = value[: most * 4]
     if not (value.isascii() and value.isprintable()):
         value = _seen(unicodedata.normalize("NFC", value))
+    before, at, after = value.partition("@")
+    value = before + at + after.replace("#", "")
     # Repeated, because taking one part out may put another together.
-    while (without := _BOUND.sub(r"\1", _SCHEME.sub("", value))) != value:
+    while (without := _SCHEME.sub("", value)) != value:
         value = without
     value = " ".join(value.split())
     return value if len(value) <= most else value[: most - 1].rstrip() + _ELLIPSIS

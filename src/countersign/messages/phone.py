@@ -49,9 +49,7 @@ def whatsapp(occasion: Occasion, code: str, language: Language) -> str:
         language.say("It approves: {summary}", summary=occasion.summary) if occasion.summary else "",
         language.say("Nobody from {site} will ever ask you for this code. Never share it.", site=occasion.site),
         ", ".join(
-            part
-            for part in (language.say("Asked for at {time}", time=asked), occasion.device, occasion.place)
-            if part
+            part for part in (language.say("Asked for at {time}", time=asked), occasion.device, occasion.place) if part
         ),
         language.say("Valid until {time}", time=until),
         _not_you(occasion, language),
@@ -77,7 +75,7 @@ def voice(occasion: Occasion, code: str, language: Language) -> str:
         language.say("The code is: {spelled}.", spelled=spelled),
         language.say("Once more: {spelled}.", spelled=spelled),
     ]
-    return " ".join(sentence for sentence in sentences if sentence)
+    return plain(" ".join(sentence for sentence in sentences if sentence))
 
 
 def grouped(code: str) -> tuple[str, ...]:

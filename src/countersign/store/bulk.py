@@ -25,11 +25,11 @@ def take(table: Table) -> str:
     if len(table.key) == 1:
         (name, kind), *_ = table.key
         return (
-            f"SELECT {columns} FROM {table.name} t WHERE t.{name} = ANY($1::{_ARRAY[kind]})"  # noqa: S608 - names are ours
+            f"SELECT {columns} FROM {table.name} t WHERE t.{name} = ANY($1::{_ARRAY[kind]})"
             f" ORDER BY {order} FOR UPDATE OF t"
         )
     return (
-        f"SELECT {columns} FROM {_unnest(table.key, 1)} JOIN {table.name} t ON {_same_key(table)}"  # noqa: S608
+        f"SELECT {columns} FROM {_unnest(table.key, 1)} JOIN {table.name} t ON {_same_key(table)}"
         f" ORDER BY {order} FOR UPDATE OF t"
     )
 
@@ -133,8 +133,8 @@ def _part(change: Change, columns: Columns, argument: int) -> str:
     rows = _unnest(columns, argument)
     if isinstance(change, Update):
         assignments = ", ".join(f"{name} = r.{name}" for name, _ in table.moving)
-        return f"UPDATE {table.name} t SET {assignments} FROM {rows} WHERE {_same_key(table)}"  # noqa: S608 - names are ours
-    insert = f"INSERT INTO {table.name} ({table.names}) SELECT * FROM {rows}"  # noqa: S608 - as above
+        return f"UPDATE {table.name} t SET {assignments} FROM {rows} WHERE {_same_key(table)}"
+    insert = f"INSERT INTO {table.name} ({table.names}) SELECT * FROM {rows}"
     if isinstance(change, Insert):
         return insert
     key = ", ".join(name for name, _ in table.key)

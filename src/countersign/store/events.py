@@ -8,7 +8,7 @@ from typing import Concatenate, Final, ParamSpec, TypeAlias, TypeVar
 
 import msgspec
 
-from countersign.domain.event import START, Event, EventKind, linked_bytes, written_facts
+from countersign.domain.event import START, Event, linked_bytes, read, written
 from countersign.store.database import Change, Insert, Query, Row, Rows, Runner, Steps, Upsert
 from countersign.store.tables import EVENTS, WRITERS
 
@@ -18,11 +18,11 @@ Link: TypeAlias = Callable[[bytes], bytes]
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_PAGE: Final = 2_000
+_AT_ONCE: Final = 500
 
 
 class Head(msgspec.Struct, frozen=True):
-    """Where a writer's chain ends: how many entries it has and the hash of the last."""
+    """Where a writer's chain ends: how many pages it has and the hash of the last."""
 
     writer: str
     seq: int = 0
@@ -47,15 +47,11 @@ class Chain:
         head = self.head
         if not events:
             return (), head
-        rows: list[Row] = []
-        writer, seq, before = head.writer, head.seq, head.hash
-        for event in events:
-            seq += 1
-            facts = written_facts(event)
-            before = self._link(linked_bytes(before, writer, seq, event.at, event.kind.value, event.application, event.owner, facts))
-            rows.append((writer, seq, event.at, event.kind.value, event.application, event.owner, facts, before))
-        head = Head(writer, seq, before)
-        return (Insert(EVENTS, rows), Upsert(WRITERS, [(writer, seq, before, head_mac(head, self._link))])), head
+        at, seq, page = events[-1].at, head.seq + 1, written(events)
+        hash_ = self._link(linked_bytes(head.hash, head.writer, seq, at, len(events), page))
+        after = Head(head.writer, seq, hash_)
+        entry = Insert(EVENTS, [(head.writer, seq, at, len(events), page, hash_)])
+        return (entry, Upsert(WRITERS, [(head.writer, seq, hash_, head_mac(after, self._link))])), after
 
     def advance(self, head: Head) -> None:
         """Go on from `head`, whose transaction is durable."""
@@ -93,30 +89,28 @@ def heads() -> Steps[list[tuple[Head, bytes]]]:
 
 
 def writers_seen() -> Steps[list[str]]:
-    """Return the writers that have entries."""
+    """Return the writers that have pages."""
     rows = yield Query("SELECT DISTINCT writer FROM events ORDER BY writer")
     return [row[0] for row in rows]
 
 
-def entries_after(writer: str, seq: int) -> Steps[Rows]:
-    """Return the next entries of a chain, 2,000 at most: (seq, at, kind, application, owner, facts, hash)."""
+def pages_after(writer: str, seq: int) -> Steps[Rows]:
+    """Return the next pages of a chain, 500 at most: (seq, at, count, page, hash)."""
     return (
         yield Query(
-            "SELECT seq, at, kind, application, owner, facts, hash FROM events WHERE writer = $1 AND seq > $2 ORDER BY seq LIMIT $3",
-            (writer, seq, _PAGE),
+            "SELECT seq, at, count, page, hash FROM events WHERE writer = $1 AND seq > $2 ORDER BY seq LIMIT $3",
+            (writer, seq, _AT_ONCE),
         )
     )
 
 
-def of_owner(owner: str) -> Steps[list[Event]]:
-    """Return what is recorded of a challenge (or another record), oldest first."""
-    rows = yield Query(
-        "SELECT at, kind, application, owner, facts FROM events WHERE owner = $1 ORDER BY at, writer, seq", (owner,)
-    )
-    return [Event(at, EventKind(kind), application, own, msgspec.json.decode(facts, type=dict[str, str | int])) for at, kind, application, own, facts in rows]
+def between(start: int, end: int) -> Steps[list[Event]]:
+    """Return the events of all pages written from `start` to before `end` (ms), oldest first."""
+    rows = yield Query("SELECT page FROM events WHERE at >= $1 AND at < $2 ORDER BY at, writer, seq", (start, end))
+    return [event for (page,) in rows for event in read(page)]
 
 
 def relink(writer: str, row: Row, before: bytes, link: Link) -> bytes:
-    """Return the hash that an entry ought to have, from what stands in its row now."""
-    seq, at, kind, application, owner, facts, _ = row
-    return link(linked_bytes(before, writer, seq, at, kind, application, owner, facts))
+    """Return the hash that a page ought to have, from what stands in its row now."""
+    seq, at, count, page, _ = row
+    return link(linked_bytes(before, writer, seq, at, count, page))

@@ -65,6 +65,7 @@ class Ledger:
         self._queue: deque[Waiting] = deque()
         self._idle: deque[asyncio.Future[None]] = deque()
         self._tasks: list[asyncio.Task[None]] = []
+        self._under_way = 0
         self._closing = False
 
     def open(self) -> None:
@@ -107,10 +108,19 @@ class Ledger:
                 self._idle.append(idle)
                 await idle
                 continue
-            batch = [self._queue.popleft() for _ in range(min(MOST, len(self._queue)))]
+            batch = [self._queue.popleft() for _ in range(self._share())]
             batch = [waiting for waiting in batch if not waiting.answer.done()]  # the caller has gone: never mind
             if batch:
-                await self._carry_out(lane, chain, batch)
+                self._under_way += len(batch)
+                try:
+                    await self._carry_out(lane, chain, batch)
+                finally:
+                    self._under_way -= len(batch)
+
+    def _share(self) -> int:
+        """Return how many commands a lane takes: its part of all that are here, so that one lane judges while another commits."""
+        fair = -(-(len(self._queue) + self._under_way) // len(self._lanes))
+        return min(MOST, len(self._queue), fair)
 
     async def _carry_out(self, lane: Runner, chain: Chain, batch: list[Waiting]) -> None:
         began = time.perf_counter()

@@ -94,16 +94,17 @@ class _Line:
     async def carry_out(self, begin: str, start: Callable[[], Steps[T]]) -> T:
         """Carry out a transaction, and again from its start if it collided with another."""
         async with self._free:
-            for attempt in range(RETRIES + 1):
-                if attempt:
-                    await asyncio.sleep(secrets.randbelow(10 << attempt) / 1_000)
+            for attempt in range(1, RETRIES + 1):
                 try:
                     return await self._once(begin, start())
-                except _CollidedError as error:
-                    cause = error.__cause__
-        raise UnavailableError(
-            f"A transaction collided with others {RETRIES + 1} times in a row and was given up; nothing was done."
-        ) from cause
+                except _CollidedError:
+                    await asyncio.sleep(secrets.randbelow(10 << attempt) / 1_000)
+            try:
+                return await self._once(begin, start())
+            except _CollidedError as error:
+                raise UnavailableError(
+                    f"A transaction collided with others {RETRIES + 1} times in a row and was given up; nothing was done."
+                ) from error
 
     async def connect(self) -> Connection:
         """Return the connection, made anew if it is lost; raises UnavailableError with what to check."""
@@ -121,7 +122,13 @@ class _Line:
                     max_cacheable_statement_size=0,
                     server_settings=self._settings,
                 )
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+        except (
+            OSError,
+            TimeoutError,
+            asyncpg.PostgresError,
+            asyncpg.InterfaceError,
+            asyncpg.InternalClientError,
+        ) as error:
             raise UnavailableError(
                 f"PostgreSQL at {self._where} cannot be reached ({_short(error)}): check that it runs, that"
                 " COUNTERSIGN_DATABASE_URL names it with the right user, password and database, and that it has a connection free."
@@ -143,16 +150,7 @@ class _Line:
         try:
             connection = await self._begun(begin)
             transaction = _Transaction(connection, self._takes, self._writes)
-            rows: Rows | None = None
-            try:
-                while True:
-                    statement = next(steps) if rows is None else steps.send(rows)
-                    try:
-                        rows = await transaction.perform(statement)
-                    except Exception as error:
-                        raise self._meaning(error, transaction) from error
-            except StopIteration as end:
-                result: T = end.value
+            result = await self._drive(transaction, steps)
             await self._commit(connection, transaction)
         except UnavailableError:
             self._drop()
@@ -167,6 +165,19 @@ class _Line:
         finally:
             steps.close()
         return result
+
+    async def _drive(self, transaction: _Transaction, steps: Steps[T]) -> T:
+        rows: Rows | None = None
+        while True:
+            try:
+                statement = next(steps) if rows is None else steps.send(rows)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            try:
+                rows = await transaction.perform(statement)
+            except Exception as error:
+                raise self._meaning(error, transaction) from error
 
     async def _begun(self, begin: str) -> Connection:
         connection = await self.connect()
@@ -223,7 +234,9 @@ class _Line:
         if isinstance(error, asyncpg.DataError):
             return RejectedError("A value does not fit its column.")
         if isinstance(error, (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError)):
-            return UnavailableError(f"PostgreSQL at {self._where} does not answer ({_short(error)}): check that it runs.")
+            return UnavailableError(
+                f"PostgreSQL at {self._where} does not answer ({_short(error)}): check that it runs."
+            )
         return error
 
     def _meaning_of_state(self, error: asyncpg.PostgresError) -> Exception:
@@ -236,7 +249,9 @@ class _Line:
         if state.startswith(_REFUSED_CLASSES):
             return RejectedError(f"The database refuses a value (SQLSTATE {state}).")
         if state in _UNMIGRATED:
-            return UnavailableError(f"The database at {self._where} lacks a table or column: run `countersign migrate`.")
+            return UnavailableError(
+                f"The database at {self._where} lacks a table or column: run `countersign migrate`."
+            )
         if state.startswith(_OUTAGE_CLASSES) or state in {_READ_ONLY, _LOCK_WAIT}:
             return UnavailableError(f"PostgreSQL at {self._where} is unavailable ({_short(error)}): look at its log.")
         return error

@@ -87,7 +87,7 @@ def _select(name: str, key: tuple[str, ...], columns: str, count: int) -> str:
     else:
         one = "(" + ", ".join("?" * len(key)) + ")"
         wanted = "VALUES " + ", ".join([one] * count)
-    return f"SELECT {columns} FROM {name} WHERE ({names}) IN ({wanted}) ORDER BY {names}"  # noqa: S608 - names are ours
+    return f"SELECT {columns} FROM {name} WHERE ({names}) IN ({wanted}) ORDER BY {names}"
 
 
 def _change(change: Change) -> str:
@@ -99,8 +99,8 @@ def _change(change: Change) -> str:
     if isinstance(change, Update):
         assignments = ", ".join(f"{name} = ?{len(key) + n}" for n, name in enumerate(moving, 1))
         condition = " AND ".join(f"{name} = ?{n}" for n, name in enumerate(key, 1))
-        return f"UPDATE {table.name} SET {assignments} WHERE {condition}"  # noqa: S608 - names are ours
-    insert = f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"  # noqa: S608
+        return f"UPDATE {table.name} SET {assignments} WHERE {condition}"
+    insert = f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
     if isinstance(change, Insert):
         return insert
     replaced = ", ".join(f"{name} = excluded.{name}" for name in moving)
@@ -339,14 +339,7 @@ class SqliteDatabase:
         try:
             with self._explained():
                 connection.execute(begin)
-            rows: Rows | None = None
-            try:
-                while True:
-                    statement = next(steps) if rows is None else steps.send(rows)
-                    with self._explained():
-                        rows = self._perform(connection, statement)
-            except StopIteration as end:
-                result: T = end.value
+            result = self._drive(connection, steps)
             with self._explained():
                 connection.execute("COMMIT")
         except BaseException:
@@ -358,6 +351,17 @@ class SqliteDatabase:
         finally:
             steps.close()
         return result
+
+    def _drive(self, connection: sqlite3.Connection, steps: Steps[T]) -> T:
+        rows: Rows | None = None
+        while True:
+            try:
+                statement = next(steps) if rows is None else steps.send(rows)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            with self._explained():
+                rows = self._perform(connection, statement)
 
     def _perform(self, connection: sqlite3.Connection, statement: Statement) -> Rows:
         if isinstance(statement, Take):

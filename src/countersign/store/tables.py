@@ -73,15 +73,9 @@ ANSWERS: Final = Table(
 EVENTS: Final = Table(
     "events",
     key=(("writer", "text"), ("seq", "int")),
-    fixed=(
-        ("at", "int"),
-        ("kind", "text"),
-        ("application", "text"),
-        ("owner", "text"),
-        ("facts", "text"),
-        ("hash", "bytes"),
-    ),
+    fixed=(("at", "int"), ("count", "int"), ("page", "text"), ("hash", "bytes")),
 )
+"""One row a transaction: `page` is the JSON of all events that became durable together, `count` how many they are."""
 
 WRITERS: Final = Table(
     "writers", key=(("writer", "text"),), moving=(("seq", "int"), ("hash", "bytes"), ("mac", "bytes"))

@@ -10,16 +10,16 @@ from countersign.web.pages.inbox import InboxMail, InboxMessages, InboxPage
 from countersign.web.pages.not_me import NotMePage
 
 if TYPE_CHECKING:
+    import falcon.asgi
+
     from countersign.wiring import Runtime
 
 
-def routes(runtime: Runtime) -> tuple[tuple[str, object], ...]:
-    """Return the address (a template of Falcon's) and the resource of every page and of what pages are made of."""
-    return (
-        ("/", Demonstration(runtime)),
-        ("/inbox", InboxPage(runtime)),
-        ("/inbox/messages", InboxMessages(runtime)),
-        ("/inbox/mail/{message_id}", InboxMail(runtime)),
-        ("/not-me", NotMePage(runtime)),
-        ("/static/{version}/{name}", Assets()),
-    )
+def add_routes(app: falcon.asgi.App, runtime: Runtime) -> None:
+    """Add the routes of every page and of what pages are made of."""
+    app.add_route("/", Demonstration(runtime))
+    app.add_route("/inbox", InboxPage(runtime))
+    app.add_route("/inbox/messages", InboxMessages(runtime))
+    app.add_route("/inbox/mail/{message_id}", InboxMail(runtime))
+    app.add_route("/not-me", NotMePage(runtime))
+    app.add_route("/static/{version}/{name}", Assets())

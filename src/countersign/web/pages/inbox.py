@@ -11,7 +11,6 @@ import msgspec
 
 from countersign.domain.contact import parse
 from countersign.errors import InputError
-from countersign.web.pages.origin import refuse_foreign
 from countersign.web.pages.sheet import show
 
 if TYPE_CHECKING:
@@ -70,13 +69,12 @@ class InboxPage:
             preview=_preview,
         )
 
-    async def on_post(self, req: Request, resp: Response) -> None:
+    async def on_post(self, _: Request, resp: Response) -> None:
         """Delete every message: the form of the page, for whom DELETE is out of reach. Answers 303 to the page."""
         inbox = _open(self._runtime)
-        refuse_foreign(req, self._runtime.settings.public_url)
         await inbox.clear()
-        resp.set_header("Cache-Control", "no-store")
-        raise falcon.HTTPSeeOther("/inbox")
+        resp.status = falcon.HTTP_303
+        resp.location = "/inbox"
 
 
 class InboxMessages:
@@ -99,10 +97,9 @@ class InboxMessages:
         resp.content_type = falcon.MEDIA_JSON
         resp.data = msgspec.json.encode([_told(message) for message in found])
 
-    async def on_delete(self, req: Request, resp: Response) -> None:
+    async def on_delete(self, _: Request, resp: Response) -> None:
         """Delete every message; answers 204."""
         inbox = _open(self._runtime)
-        refuse_foreign(req, self._runtime.settings.public_url)
         await inbox.clear()
         resp.status = falcon.HTTP_204
 

@@ -23,7 +23,9 @@ Int = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 Bytes = sa.LargeBinary()
 
 
-def _table(name: str, *columns: sa.Column[Any], key: tuple[str, ...], often: bool = False, in_key_order: bool = False) -> None:
+def _table(
+    name: str, *columns: sa.Column[Any], key: tuple[str, ...], often: bool = False, in_key_order: bool = False
+) -> None:
     op.create_table(
         name,
         *columns,
@@ -161,14 +163,12 @@ def _events() -> None:
         _text("writer"),
         _int("seq"),
         _int("at"),
-        _text("kind"),
-        _text("application", null=True),
-        _text("owner", null=True),
-        _text("facts"),
+        _int("count"),
+        _text("page"),
         _bytes("hash"),
         key=("writer", "seq"),
     )
-    _index("events", "owner")
+    _index("events", "at")
     _table("writers", _text("writer"), _int("seq"), _bytes("hash"), _bytes("mac"), key=("writer",), often=True)
     _table("checkpoints", _int("number"), _int("at"), _text("signed"), key=("number",))
 

@@ -1,0 +1,330 @@
+"""The settings: frozen, checked as a whole before anything starts, every fault named with its place and what was expected."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from urllib.parse import urlsplit
+
+import msgspec
+
+from countersign.config.sources import Given, Sources, gather
+from countersign.config.table import PROVIDER_SETTINGS, PURPOSE_SETTINGS, SETTINGS, Setting
+from countersign.domain.code import Alphabet, CodeShape
+from countersign.domain.contact import Channel
+from countersign.domain.limit import Limit
+from countersign.domain.purpose import DEFAULT_POLICIES, Policy
+from countersign.domain.rules import INBOX, Rules
+from countersign.errors import SettingsError
+
+if TYPE_CHECKING:
+    from countersign.providers.smtp import SmtpSettings
+    from countersign.providers.webhook import WebhookSettings
+
+    ProviderSettings: TypeAlias = SmtpSettings | WebhookSettings
+
+Network: TypeAlias = IPv4Network | IPv6Network
+
+LEAST_TOKEN: Final = 16
+MAX_SITE: Final = 60
+_LIMIT: Final = re.compile(r"([1-9][0-9]{0,6})/([1-9][0-9]{0,6})([smhd])")
+_UNITS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_HOST: Final = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
+_WORDS: Final = {"yes": True, "on": True, "no": False, "off": False}
+_DEFAULT_RULES: Final = Rules()
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """An installation's settings; the table in `config/table.py` tells each one's meaning. Its repr shows nothing secret."""
+
+    environment: Literal["development", "production"]
+    home: Path
+    database_url: str
+    database_lanes: int
+    database_pool: int
+    secret_file: Path
+    public_url: str
+    site: str
+    host: str
+    bind: str
+    port: int
+    workers: int
+    no_worker: bool
+    grace: int
+    trusted_proxies: tuple[Network, ...]
+    queue_bound: int
+    retention_days: int
+    purposes: dict[str, Policy]
+    destination_limits: tuple[Limit, ...]
+    requester_limits: tuple[Limit, ...]
+    providers: dict[str, ProviderSettings]
+    routes: dict[Channel, tuple[str, ...]]
+    metrics_token: str
+    metrics_port: int | None
+    log_level: str
+    log_format: str
+
+    @property
+    def development(self) -> bool:
+        """Say whether this is a developer's machine."""
+        return self.environment == "development"
+
+    @property
+    def sqlite(self) -> bool:
+        """Say whether the database is a file of ours."""
+        return self.database_url.startswith("sqlite:")
+
+    def __repr__(self) -> str:
+        """Hide what may be secret."""
+        return f"Settings({self.environment}, {self.home})"
+
+
+def load(environ: Mapping[str, str], config_file: Path | None = None) -> Settings:
+    """Return the settings of a file and the environment; raises SettingsError that names every fault, its place, and what was expected."""
+    sources = gather(environ, config_file)
+    reader = _Reader(sources)
+    settings = reader.settings()
+    if reader.faults:
+        raise SettingsError("\n".join(reader.faults))
+    return settings
+
+
+def rules(settings: Settings) -> Rules:
+    """Return what the flows are handed."""
+    return Rules(
+        policies=settings.purposes,
+        destination=settings.destination_limits,
+        requester=settings.requester_limits,
+        routes=settings.routes,
+        issuer=settings.public_url,
+    )
+
+
+class _Reader:
+    """Reads one setting after the other, and gathers what is wrong, so that all of it is told at once."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._given = sources.single
+        self._families = sources.families
+        self._settings = {setting.name: setting for setting in SETTINGS}
+        self.faults = sources.faults
+
+    def settings(self) -> Settings:
+        """Return the settings; worth nothing if there are faults."""
+        development = self._value("environment", "production") == "development"
+        home = Path(self._value("home", ".countersign"))
+        port = self._value("port", 8000)
+        public_url = self._public_url(f"http://localhost:{port}" if development else None)
+        providers = self._providers()
+        metrics_token = self._value("metrics.token", "")
+        if metrics_token and len(metrics_token) < LEAST_TOKEN:
+            self._fault("metrics.token")
+        site = self._value("site", "Countersign")
+        if not site.strip() or len(site) > MAX_SITE or not site.isprintable():
+            self._fault("site")
+        return Settings(
+            environment="development" if development else "production",
+            home=home,
+            database_url=self._database_url(home),
+            database_lanes=self._value("database_lanes", 2),
+            database_pool=self._value("database_pool", 8),
+            secret_file=Path(self._value("secret_file", str(home / "secret.keys"))),
+            public_url=public_url,
+            site=site,
+            host=self._host(urlsplit(public_url).hostname or ""),
+            bind=self._bind(),
+            port=port,
+            workers=self._value("workers", 1),
+            no_worker=self._value("no_worker", False),
+            grace=self._value("grace", 20),
+            trusted_proxies=self._networks(),
+            queue_bound=self._value("queue_bound", 4096),
+            retention_days=self._value("retention_days", 30),
+            purposes=self._purposes(),
+            destination_limits=self._limits("destination", _DEFAULT_RULES.destination),
+            requester_limits=self._limits("requester", _DEFAULT_RULES.requester),
+            providers=providers,
+            routes=self._routes(providers, development=development),
+            metrics_token=metrics_token,
+            metrics_port=self._value("metrics.port", None),
+            log_level=self._value("log.level", "info"),
+            log_format=self._value("log.format", "auto"),
+        )
+
+    def _value(self, name: str, default: Any) -> Any:  # noqa: ANN401 - of the type that the table says
+        given = self._given.get(name)
+        return default if given is None else self._converted(self._settings[name], given, default)
+
+    def _converted(self, setting: Setting, given: Given, default: Any = None) -> Any:  # noqa: ANN401
+        value = given.value
+        if isinstance(value, str) and setting.type not in {str, float, int}:
+            word = value.strip()
+            if str(setting.type).startswith("tuple["):
+                value = [part.strip() for part in word.split(",") if part.strip()]
+            elif setting.type is bool:
+                value = _WORDS.get(word.lower(), word)
+        try:
+            # Not strict, since the environment has nothing but text; but a number is not taken for a text.
+            return msgspec.convert(value, setting.type, strict=isinstance(given.value, bool) or not isinstance(value, str | list))
+        except msgspec.ValidationError:
+            self.faults.append(_sentence(setting, given))
+            return default
+
+    def _fault(self, name: str) -> None:
+        given = self._given.get(name)
+        if given is not None:
+            self.faults.append(_sentence(self._settings[name], given))
+
+    def _public_url(self, default: str | None) -> str:
+        found: str | None = self._value("public_url", default)
+        if found is None:
+            if "public_url" not in self._given:
+                self.faults.append(
+                    "public_url (COUNTERSIGN_PUBLIC_URL) is required in production: the https address by which people reach this"
+                    " installation. To try Countersign out, set COUNTERSIGN_ENVIRONMENT=development."
+                )
+            return ""
+        found = found.rstrip("/")
+        try:
+            parts = urlsplit(found)
+            sound = parts.scheme in {"https", "http"} and bool(parts.hostname) and parts.port != 0
+            sound = sound and found == f"{parts.scheme}://{parts.netloc}" and "@" not in parts.netloc
+        except ValueError:
+            sound = False
+        if not sound:
+            self._fault("public_url")
+        return found if sound else ""
+
+    def _database_url(self, home: Path) -> str:
+        found: str = self._value("database_url", f"sqlite:///{home / 'countersign.db'}")
+        sound = found.startswith(("postgresql://", "postgres://")) or (
+            found.startswith("sqlite:///") and found.removeprefix("sqlite:///") not in {"", ":memory:"}
+        )
+        if not sound:
+            self._fault("database_url")
+        return found
+
+    def _host(self, default: str) -> str:
+        found: str = self._value("host", default)
+        try:
+            found = found.encode("idna").decode().lower() if not found.isascii() else found.lower()
+        except UnicodeError:
+            found = ""
+        if not _HOST.fullmatch(found):
+            self._fault("host")
+        return found
+
+    def _bind(self) -> str:
+        found: str = self._value("bind", "127.0.0.1")
+        try:
+            return str(ip_address("127.0.0.1" if found == "localhost" else found.strip("[]")))
+        except ValueError:
+            self._fault("bind")
+            return found
+
+    def _networks(self) -> tuple[Network, ...]:
+        found: list[Network] = []
+        for text in self._value("trusted_proxies", ()):
+            try:
+                found.append(ip_network(text))
+            except ValueError:
+                self._fault("trusted_proxies")
+        return tuple(found)
+
+    def _limits(self, who: str, default: tuple[Limit, ...]) -> tuple[Limit, ...]:
+        texts: tuple[str, ...] | None = self._value(f"limits.{who}", None)
+        if texts is None:
+            return default
+        found: list[Limit] = []
+        for text in texts:
+            match = _LIMIT.fullmatch(text.replace(" ", ""))
+            if match is None:
+                self._fault(f"limits.{who}")
+                continue
+            burst, count, unit = match.groups()
+            name = who if not found else f"{who}_{'day' if count + unit == '1d' else count + unit}"
+            found.append(Limit(name, int(burst), int(count) * _UNITS[unit]))
+        if len({limit.name for limit in found}) != len(found):
+            self._fault(f"limits.{who}")
+        return tuple(found)
+
+    def _purposes(self) -> dict[str, Policy]:
+        known = {setting.name: setting for setting in PURPOSE_SETTINGS}
+        found = dict(DEFAULT_POLICIES)
+        for name, table in self._families["purposes"].items():
+            set_ = {key: self._converted(known[key], given) for key, given in table.items()}
+            set_ = {key: value for key, value in set_.items() if value is not None}
+            before = found.get(name, Policy())
+            length, alphabet = set_.pop("code_length", before.shape.length), set_.pop("code_alphabet", before.shape.alphabet)
+            policy = msgspec.structs.replace(before, shape=CodeShape(length, Alphabet(alphabet)), **set_)
+            self.faults += [f"[purposes.{name}] {fault}." for fault in policy.faults()]
+            found[name] = policy
+        return found
+
+    def _providers(self) -> dict[str, ProviderSettings]:
+        found: dict[str, ProviderSettings] = {}
+        for name, table in self._families["providers"].items():
+            provider = self._provider(name, table)
+            if provider is not None:
+                found[name] = provider
+        return found
+
+    def _provider(self, name: str, table: dict[str, Given]) -> ProviderSettings | None:
+        if name == INBOX:
+            self.faults.append("[providers.inbox]: the inbox is always there, in development and for test keys; choose another name.")
+            return None
+        known = {setting.name: setting for setting in PROVIDER_SETTINGS}
+        before = len(self.faults)
+        set_ = {key: self._converted(known[key], given) for key, given in table.items()}
+        kind = set_.pop("kind", None)
+        if len(self.faults) > before:
+            return None
+        if kind is None:
+            self.faults.append(f"[providers.{name}] kind: expected smtp or webhook; it is missing.")
+            return None
+        try:
+            if kind == "smtp":
+                from countersign.providers.smtp import SmtpSettings
+
+                return msgspec.convert(set_, SmtpSettings)
+            from countersign.providers.webhook import WebhookSettings
+
+            return msgspec.convert({**set_, "name": name}, WebhookSettings)
+        except (msgspec.ValidationError, SettingsError) as error:
+            # Neither kind of error repeats a value.
+            self.faults.append(f"[providers.{name}] ({kind}): {str(error).rstrip('.')}.")
+            return None
+
+    def _routes(self, providers: Mapping[str, ProviderSettings], *, development: bool) -> dict[Channel, tuple[str, ...]]:
+        found: dict[Channel, tuple[str, ...]] = {}
+        for channel in Channel:
+            name = f"routes.{channel.value}"
+            route: tuple[str, ...] = self._value(name, (INBOX,) if development else ())
+            for provider in route:
+                wrong = self._wrong(provider, channel, development=development)
+                if wrong and not any(fault.startswith(f"[providers.{provider}]") for fault in self.faults):
+                    self.faults.append(f"{name} ({self._given[name].where}): {wrong}")
+            if len(set(route)) != len(route):
+                self.faults.append(f"{name} ({self._given[name].where}): names a provider twice.")
+            if route:
+                found[channel] = route
+        return found
+
+    def _wrong(self, provider: str, channel: Channel, *, development: bool) -> str:
+        if provider == INBOX:
+            return "" if development else "the inbox is for development and test keys alone; name a provider that really sends."
+        table = self._families["providers"].get(provider)
+        if table is None:
+            return f"there is no provider {provider!r}; add [providers.{provider}]."
+        kind = table.get("kind")
+        if kind is not None and kind.value == "smtp" and channel is not Channel.EMAIL:
+            return f"{provider} is a mail server and cannot carry {channel.value}."
+        return ""
+
+
+def _sentence(setting: Setting, given: Given) -> str:
+    got = "" if setting.secret else f", got {given.value!r}"
+    return f"{setting.name} ({given.where}): expected {setting.expects}{got}."

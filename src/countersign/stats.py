@@ -1,0 +1,122 @@
+"""What is counted for /metrics: how the ledger's batches go, what callers were answered, and what providers said."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SHARED: Final = "PROMETHEUS_MULTIPROC_DIR"
+"""Where several processes of one server keep their counts, so that any of them can tell all; read by prometheus-client at import."""
+
+_SIZES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+_SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_LONG: Final = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 45.0)
+
+
+class Stats:
+    """The counts of this process. No label ever comes from a caller: routes, statuses, refusals and names of providers are ours."""
+
+    content_type: Final = CONTENT_TYPE_LATEST
+
+    def __init__(self) -> None:
+        self._registry = registry = CollectorRegistry()
+        self._waiting_now: Callable[[], int] = int
+        self._sizes = Histogram("countersign_ledger_batch_size", "Commands in a batch.", registry=registry, buckets=_SIZES)
+        self._waits = Histogram(
+            "countersign_ledger_wait_seconds", "How long the oldest command of a batch waited.", registry=registry, buckets=_SECONDS
+        )
+        self._batches = Histogram("countersign_ledger_batch_seconds", "How long a batch took.", registry=registry, buckets=_SECONDS)
+        self._waiting = Gauge(
+            "countersign_ledger_waiting", "Commands that wait.", registry=registry, multiprocess_mode="livesum"
+        )
+        self._outcomes = Counter(
+            "countersign_outcomes", "What was answered: done, or the refusal.", ("act", "outcome"), registry=registry
+        )
+        self._requests = Histogram(
+            "countersign_request_seconds", "Requests over HTTP.", ("route", "status"), registry=registry, buckets=_SECONDS
+        )
+        self._tries = Histogram(
+            "countersign_try_seconds", "Messages handed to providers.", ("provider", "outcome"), registry=registry, buckets=_LONG
+        )
+        self._due = Gauge(
+            "countersign_deliveries_due", "Messages that are due and not sent.", registry=registry, multiprocess_mode="mostrecent"
+        )
+        self._oldest = Gauge(
+            "countersign_deliveries_oldest_seconds",
+            "How long the oldest of them has waited.",
+            registry=registry,
+            multiprocess_mode="mostrecent",
+        )
+        self._worker = Gauge(
+            "countersign_worker_alive", "Delivery loops that run.", registry=registry, multiprocess_mode="livesum"
+        )
+        if SHARED not in os.environ:
+            ProcessCollector(registry=registry)
+
+    def batch(self, size: int, waited: float, took: float) -> None:
+        """Count a batch of the ledger; times in seconds."""
+        self._sizes.observe(size)
+        self._waits.observe(waited)
+        self._batches.observe(took)
+
+    def queue(self, waiting_now: Callable[[], int]) -> None:
+        """Say where to ask how many commands wait."""
+        self._waiting_now = waiting_now
+
+    def outcome(self, act: str, outcome: str) -> None:
+        """Count an answer: `act` such as begin, check, resend, cancel; `outcome` is done or the refusal."""
+        self._outcomes.labels(act, outcome).inc()
+
+    def request(self, route: str, status: int, seconds: float) -> None:
+        """Count a request; `route` is a template such as /v1/verifications/{id}, never the path itself."""
+        self._requests.labels(route, str(status)).observe(seconds)
+
+    def tried(self, provider: str, outcome: str, seconds: float) -> None:
+        """Count a message handed to a provider: `outcome` is accepted or the reason it was not."""
+        self._tries.labels(provider, outcome).observe(seconds)
+
+    def backlog(self, due: int, oldest: int) -> None:
+        """Note how many messages are due, and how long the oldest has waited (ms)."""
+        self._due.set(due)
+        self._oldest.set(oldest / 1_000)
+
+    def worker(self, *, alive: bool) -> None:
+        """Note whether the delivery loop of this process runs."""
+        self._worker.set(int(alive))
+
+    def page(self) -> bytes:
+        """Return the page in Prometheus' text format: of all processes of this server, where there are several."""
+        self._waiting.set(self._waiting_now())
+        folder = os.environ.get(SHARED)
+        if folder is None:
+            return generate_latest(self._registry)
+        from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+        for pid in _left_behind(Path(folder)):
+            mark_process_dead(pid, folder)
+        together = CollectorRegistry()
+        MultiProcessCollector(together, folder)
+        return generate_latest(together)
+
+
+def _left_behind(folder: Path) -> set[int]:
+    """Return the processes that have files there and are gone: what they counted stays, what they were at the moment does not."""
+    pids = {int(path.stem.rpartition("_")[2]) for path in folder.glob("gauge_live*_*.db")}
+    return {pid for pid in pids if not _lives(pid)}
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

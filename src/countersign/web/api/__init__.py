@@ -1,0 +1,1 @@
+"""The JSON endpoints: each is a function from a desk and a call to a reply."""

@@ -1,0 +1,133 @@
+"""A challenge as the API shows it: masked, with times in words and what is left of it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Final
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from countersign.domain.challenge import Challenge, State
+from countersign.domain.contact import Channel
+from countersign.domain.delivery import Delivery, DeliveryState, Reason
+from countersign.flows.look import Seen
+from countersign.messages.hints import hint
+
+MS: Final = 1_000
+
+encode: Final = msgspec.json.Encoder().encode
+
+
+class DeliveryView(msgspec.Struct, frozen=True):
+    """A message in short."""
+
+    state: DeliveryState
+    channel: Channel
+    hint: str | None
+
+
+class DeliveryInFull(msgspec.Struct, frozen=True):
+    """A message with its provider and what it last heard."""
+
+    channel: Channel
+    provider: str | None
+    state: DeliveryState
+    reason: Reason | None
+    hint: str | None
+    at: str
+
+
+class Verification(msgspec.Struct, frozen=True):
+    """A challenge; what is UNSET is left out."""
+
+    id: str
+    status: State
+    to: str
+    channel: Channel
+    purpose: str
+    expires_at: str
+    guesses_left: int
+    sends_left: int
+    resend_at: str
+    delivery: DeliveryView | None | UnsetType = UNSET
+    deliveries: list[DeliveryInFull] | UnsetType = UNSET
+    proof: str | UnsetType = UNSET
+    refusal: str | UnsetType = UNSET
+
+
+@lru_cache(maxsize=4_096)
+def _written(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def earlier(at: int) -> str:
+    """Return a time (ms) as RFC 3339, rounded down: for what ended or happened by then."""
+    return _written(at // MS)
+
+
+def later(at: int) -> str:
+    """Return a time (ms) as RFC 3339, rounded up: for what may be done from then on."""
+    return _written(-(-at // MS))
+
+
+def shown(  # noqa: PLR0913 - the parts that differ from answer to answer, each by name
+    challenge: Challenge,
+    *,
+    state: State | None = None,
+    delivery: DeliveryView | None | UnsetType = UNSET,
+    deliveries: list[DeliveryInFull] | UnsetType = UNSET,
+    proof: str | UnsetType = UNSET,
+    refusal: str | UnsetType = UNSET,
+) -> bytes:
+    """Return a challenge as JSON; `state` where it is another than was last recorded."""
+    return encode(
+        Verification(
+            challenge.id,
+            state or challenge.state,
+            challenge.terms.to_masked,
+            challenge.channel,
+            challenge.terms.purpose,
+            earlier(challenge.expires_at),
+            challenge.guesses_left,
+            challenge.sends_left,
+            later(challenge.resend_at),
+            delivery,
+            deliveries,
+            proof,
+            refusal,
+        )
+    )
+
+
+def message(delivery: Delivery, locale: str) -> DeliveryView:
+    """Return a message in short, with a hint in the person's language."""
+    return DeliveryView(delivery.state, delivery.channel, hint(delivery.state, delivery.reason, delivery.channel, locale))
+
+
+def newest(seen: Seen) -> DeliveryView | None:
+    """Return the newest message of a challenge in short."""
+    return message(seen.deliveries[-1], seen.challenge.terms.locale) if seen.deliveries else None
+
+
+def in_full(seen: Seen, now: int) -> bytes:
+    """Return a challenge with all its messages as JSON, as it stands at `now` (ms)."""
+    challenge = seen.challenge
+    return shown(
+        challenge,
+        state=challenge.state_at(now),
+        delivery=newest(seen),
+        deliveries=[_in_full(delivery, challenge.terms.locale) for delivery in seen.deliveries],
+    )
+
+
+def _in_full(delivery: Delivery, locale: str) -> DeliveryInFull:
+    return DeliveryInFull(
+        delivery.channel,
+        delivery.provider,
+        delivery.state,
+        delivery.reason,
+        hint(delivery.state, delivery.reason, delivery.channel, locale),
+        earlier(delivery.changed_at),
+    )

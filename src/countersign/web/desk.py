@@ -1,0 +1,33 @@
+"""The desk: what every endpoint stands on, made once from the Runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from countersign.web.api.idempotency import InFlight
+from countersign.web.budgets import Budgets
+from countersign.web.counts import Counts
+from countersign.web.proxies import Proxies
+
+if TYPE_CHECKING:
+    from countersign.wiring import Runtime
+
+MOST_STREAMS: Final = 200
+"""Streams of events that one process keeps open: each asks the database twice a second."""
+
+
+class Desk:
+    """What the Runtime holds, and what this process counts and keeps in hand."""
+
+    def __init__(self, runtime: Runtime, worker_alive: Callable[[], bool]) -> None:
+        self.runtime = runtime
+        self.house = runtime.house
+        self.doorkeeper = runtime.doorkeeper
+        self.worker_alive = worker_alive
+        self.proxies = Proxies(runtime.settings.trusted_proxies)
+        self.budgets = Budgets(runtime.house.rules)
+        self.in_flight = InFlight()
+        self.counts = Counts()
+        self.streams = 0
+        self.closing = False

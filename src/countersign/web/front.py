@@ -1,0 +1,179 @@
+"""The front: every request comes in here, is matched to its endpoint or given to the pages, and leaves with the headers all answers bear."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+import traceback
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import structlog
+
+from countersign.errors import InputError, NotFoundError, UnavailableError
+from countersign.web.call import Call, Header, Receive, Reply, Scope, Send, Stream
+from countersign.web.desk import Desk
+from countersign.web.origin import Origins
+from countersign.web.problems import ProblemError, of_error, problem
+
+Endpoint: TypeAlias = Callable[[Desk, Call], Awaitable[Reply | Stream]]
+Routes: TypeAlias = Mapping[str, Mapping[str, Endpoint]]
+Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_OPEN: Final = "{}"
+_ALWAYS: Final[tuple[Header, ...]] = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+)
+_STRICT: Final[Header] = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+_NO_STORE: Final[Header] = (b"cache-control", b"no-store")
+_HSTS: Final[Header] = (b"strict-transport-security", b"max-age=31536000")
+
+_log = structlog.get_logger("countersign.web")
+
+
+class Front:
+    """An ASGI application: the API's routes by a look-up in one table, and everything else by the pages.
+
+    A route is a path whose fourth part may be left open (`/v1/verifications/{}/check`); that is all an API of ours needs, and a fifth of
+    what a framework's router and request objects cost on each call.
+    """
+
+    def __init__(self, desk: Desk, routes: Routes, pages: Application) -> None:
+        self._desk = desk
+        self._routes = routes
+        self._pages = pages
+        settings = desk.runtime.settings
+        self._origins = Origins(settings.public_url, development=settings.development)
+        self._debug = settings.log_level == "debug"
+        self._plain = (*_ALWAYS, _STRICT)
+        self._secure = (*_ALWAYS, _STRICT, _HSTS)
+
+    def close(self) -> None:
+        """Let the streams that are open end; for when the server stops, which waits for them."""
+        self._desk.closing = True
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            if scope["type"] == "websocket":
+                await receive()
+                await send({"type": "websocket.close", "code": 1000})
+            return
+        began = time.perf_counter()
+        path: str = scope["path"]
+        route, it = path, ""
+        row = self._routes.get(path)
+        if row is None:
+            parts = path.split("/")
+            if len(parts) > 3:  # noqa: PLR2004 - "", "v1", what, which
+                it, parts[3] = parts[3], _OPEN
+                route = "/".join(parts)
+                row = self._routes.get(route)
+        if row is None:
+            if not path.startswith("/v1/"):
+                await self._page(scope, receive, send, began)
+                return
+            route = "unknown"
+        method: str = scope["method"]
+        head = method == "HEAD"
+        if row is None:
+            reply: Reply | Stream = problem("not_found")
+        elif (endpoint := row.get("GET" if head else method)) is None:
+            method = "other"
+            allowed = ", ".join([*row, "HEAD"] if "GET" in row else row)
+            reply = problem("method_not_allowed", headers=((b"allow", allowed.encode()),))
+        else:
+            reply = await self._carried_out(endpoint, Call(scope, receive, it))
+        always = self._secure if self._desk.proxies.is_tls(scope) else self._plain
+        if type(reply) is Reply:
+            await _answer(send, reply, always, head=head)
+            status = reply.status
+        else:
+            assert isinstance(reply, Stream)  # noqa: S101 - the only other kind
+            await _stream(receive, send, reply, always, head=head)
+            status = 200
+        took = time.perf_counter() - began
+        self._desk.counts.add(method, route, status, took)
+        if self._debug:
+            _log.debug("request", method=method, route=route, id=it[:60], status=status, took=round(took, 6))
+
+    async def _carried_out(self, endpoint: Endpoint, call: Call) -> Reply | Stream:
+        try:
+            return await endpoint(self._desk, call)
+        except ProblemError as refused:
+            return refused.reply()
+        except (InputError, NotFoundError, UnavailableError) as error:
+            return of_error(error)
+        except Exception as error:  # noqa: BLE001 - the last resort: the caller hears that it broke, and the log where
+            return broken(error)
+
+    async def _page(self, scope: Scope, receive: Receive, send: Send, began: float) -> None:
+        tls = self._desk.proxies.is_tls(scope)
+        if self._origins.refuses(scope):
+            await _answer(send, problem("cross_origin"), self._secure if tls else self._plain, head=False)
+            return
+        status = 0
+
+        async def with_headers(event: dict[str, Any]) -> None:
+            nonlocal status
+            if event["type"] == "http.response.start":
+                status = event["status"]
+                headers = list(event.get("headers", ()))
+                there = {name for name, _ in headers}
+                wanted = (*self._plain, _NO_STORE) if not tls else (*self._secure, _NO_STORE)
+                headers += [header for header in wanted if header[0] not in there]
+                event = {**event, "headers": headers}
+            await send(event)
+
+        await self._pages(scope, receive, with_headers)
+        self._desk.counts.add("any", "pages", status, time.perf_counter() - began)
+        if self._debug:
+            # What follows the first part of a page's address may be a reference that only its reader should have.
+            _log.debug("request", method=scope["method"], route="/" + scope["path"].split("/")[1][:40], status=status)
+
+
+def broken(error: Exception) -> Reply:
+    """Return the answer to a fault of ours, and note its kind and place under a reference; what it says may be anybody's secret."""
+    reference = f"ref_{secrets.token_hex(8)}"
+    frames = traceback.extract_tb(error.__traceback__)[-6:]
+    place = [f"{'/'.join(Path(frame.filename).parts[-2:])}:{frame.lineno} {frame.name}" for frame in frames]
+    _log.error("broken", reference=reference, kind=type(error).__name__, place=place)
+    return problem("internal", more={"reference": reference})
+
+
+async def _answer(send: Send, reply: Reply, always: tuple[Header, ...], *, head: bool) -> None:
+    headers: list[Header] = [(b"cache-control", reply.cache), *always, *reply.headers]
+    if reply.body:
+        headers += ((b"content-type", reply.type), (b"content-length", b"%d" % len(reply.body)))
+    elif reply.status != 204:  # noqa: PLR2004
+        headers.append((b"content-length", b"0"))
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if head else reply.body})
+
+
+async def _stream(receive: Receive, send: Send, stream: Stream, always: tuple[Header, ...], *, head: bool) -> None:
+    """Send a stream until it ends or its reader has gone."""
+    headers = [_NO_STORE, *always, (b"content-type", stream.type), (b"x-accel-buffering", b"no")]
+    gone = asyncio.create_task(_gone(receive))
+    try:
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        if not head:
+            async for chunk in stream.chunks:
+                if gone.done():
+                    return
+                if chunk:
+                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+    except OSError:
+        return  # hung up while we spoke
+    finally:
+        gone.cancel()
+        await stream.chunks.aclose()
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,108 @@
+"""Health, readiness and figures: for whoever keeps the program running."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import time
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from prometheus_client import CollectorRegistry, generate_latest
+
+from countersign.errors import CountersignError
+from countersign.keys import read_file
+from countersign.store.database import Query, Steps
+from countersign.store.migrate import head
+from countersign.web.api.callers import bearer
+from countersign.web.call import Reply
+from countersign.web.problems import ProblemError, problem
+from countersign.web.proxies import is_this_machine
+
+if TYPE_CHECKING:
+    from countersign.web.call import Call
+    from countersign.web.desk import Desk
+
+OK: Final = "ok"
+PATIENCE: Final = 2.0
+"""Seconds that the database has to answer."""
+
+KEPT_FOR: Final = 1.0
+"""Seconds for which a finding is given again: anyone may ask, and must not be able to ask the database."""
+
+_ALIVE: Final = Reply(200, b'{"alive":true}')
+
+
+async def live(_: Desk, __: Call) -> Reply:
+    """GET /health/live."""
+    return _ALIVE
+
+
+class Readiness:
+    """GET /health/ready: each thing that serving needs, by name."""
+
+    def __init__(self) -> None:
+        self._found: Reply | None = None
+        self._at = 0.0
+        self._turn = asyncio.Lock()
+        self._newest = head()
+
+    async def __call__(self, desk: Desk, _: Call) -> Reply:
+        """Answer 200, or 503 with what is missing."""
+        async with self._turn:
+            if self._found is None or time.monotonic() - self._at > KEPT_FOR:
+                self._found = await self._look(desk)
+                self._at = time.monotonic()
+            return self._found
+
+    async def _look(self, desk: Desk) -> Reply:
+        database, migrations = await self._database(desk)
+        checks = {
+            "database": database,
+            "migrations": migrations,
+            "worker": OK if desk.worker_alive() else "The worker in this program has stopped: messages wait for another one.",
+            "keys": _keys(desk),
+        }
+        if all(finding == OK for finding in checks.values()):
+            return Reply(200, msgspec.json.encode({"ready": True, "checks": checks}))
+        return problem("not_ready", retry_after=1, more={"checks": checks})
+
+    async def _database(self, desk: Desk) -> tuple[str, str]:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                revision = await desk.house.database.read(_revision)
+        except TimeoutError:
+            return "The database does not answer.", "Not known."
+        except Exception as error:  # noqa: BLE001 - whatever it is, we are not ready; drivers name it best
+            return f"The database cannot be read ({type(error).__name__}).", "Not known."
+        if revision != self._newest:
+            return OK, "The database is at another revision than this program: run `countersign migrate`."
+        return OK, OK
+
+
+async def metrics(desk: Desk, call: Call) -> Reply:
+    """GET /metrics: with the token where one is set, else from this very machine only."""
+    token = desk.runtime.settings.metrics_token
+    if token:
+        if not hmac.compare_digest(bearer(call).encode(), token.encode()):
+            raise ProblemError("unauthorized")
+    elif not is_this_machine(call.scope):
+        raise ProblemError("forbidden")
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(desk.counts)
+    registry.register(desk.runtime.stats)
+    return Reply(200, generate_latest(registry), b"text/plain; version=0.0.4; charset=utf-8")
+
+
+def _revision() -> Steps[str]:
+    rows = yield Query("SELECT version_num FROM alembic_version")
+    return str(rows[0][0]) if rows else ""
+
+
+def _keys(desk: Desk) -> str:
+    try:
+        stored = {key.kid for key in read_file(desk.runtime.settings.secret_file).keys}
+        missing = desk.house.keyring.primary.kid not in stored
+    except CountersignError:
+        return "The key file cannot be read, or is not sound: `countersign doctor` says more."
+    return "The key in use is not in the key file any more: bring the file back." if missing else OK

@@ -1,0 +1,298 @@
+"""Wiring: Settings become a Runtime, and this is the only place that picks implementations."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from countersign.config import Settings, rules
+from countersign.domain import identifier
+from countersign.domain.application import Mode
+from countersign.domain.delivery import Accepted, Message
+from countersign.domain.rules import INBOX
+from countersign.errors import DeliveryFailedError, NotFoundError, SettingsError, UnavailableError
+from countersign.flows.applications import Doorkeeper, add_application, rotate_application_key
+from countersign.flows.deliver import Post
+from countersign.flows.house import House
+from countersign.keys import Keyring, new_file
+from countersign.providers import Provider
+from countersign.providers.inbox import Inbox, InboxProvider
+from countersign.store import deliveries, facts
+from countersign.store.connect import open_database
+from countersign.store.database import ConflictError, Database
+from countersign.store.events import Chain, Log
+from countersign.store.ledger import Ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from countersign.stats import Stats
+
+DEMO: Final = "demo"
+"""The application of development, whose test key the start page and the first curl line use."""
+
+
+def clock() -> int:
+    """Return the time in milliseconds since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
+class Ground(msgspec.Struct, frozen=True):
+    """What every command stands on: an open database of the right revision, and the keys it was made with."""
+
+    settings: Settings
+    database: Database
+    keyring: Keyring
+
+    def chain(self) -> Chain:
+        """Return a new writer's chain of events."""
+        return Chain(lambda: identifier.make("wri", clock(), os.urandom(identifier.CHANCE_BYTES)), self.keyring.link)
+
+    def log(self) -> Log:
+        """Return a new writer's chain for acts outside the ledger."""
+        return Log(self.chain())
+
+
+class Runtime(msgspec.Struct, frozen=True):
+    """Everything that serving and delivering stand on.
+
+    `inbox` is None in production, where nobody may look into it. `demo_key` is the test key of the application "demo" in development.
+    `stopping` is set as soon as the process is told to stop: what would go on for ever (a stream of events) ends then.
+    """
+
+    settings: Settings
+    house: House
+    doorkeeper: Doorkeeper
+    inbox: Inbox | None
+    providers: Mapping[str, Provider]
+    post: Post
+    stats: Stats
+    chain: Callable[[], Chain]
+    demo_key: str | None
+    letters: Inbox
+    stopping: asyncio.Event
+
+    def __repr__(self) -> str:
+        """Hide the key."""
+        return f"Runtime({self.settings!r})"
+
+    async def metrics(self) -> bytes:
+        """Return the page of /metrics, `stats.content_type`; a database that is away leaves out only what it would have told."""
+        try:
+            due, oldest = await self.house.database.read(deliveries.backlog, self.house.clock())
+        except UnavailableError:
+            pass
+        else:
+            self.stats.backlog(due, oldest)
+        return self.stats.page()
+
+
+async def open_runtime(settings: Settings) -> Runtime:
+    """Open everything; raises SettingsError or UnavailableError with what to do, and leaves nothing open then."""
+    from countersign.stats import Stats
+
+    ground = await open_ground(settings)
+    database, keyring = ground.database, ground.keyring
+    stats = Stats()
+    try:
+        demo_key = await _demo_key(ground) if settings.development else None
+        letters = Inbox(settings.home / "inbox.db")
+        providers = _providers(settings, letters, stats)
+        ledger = Ledger(
+            database.lanes(), chain=ground.chain, clock=clock, owed=database.announce, observe=stats.batch, bound=settings.queue_bound
+        )
+    except BaseException:
+        await database.close()
+        raise
+    ledger.open()
+    stats.queue(lambda: ledger.waiting)
+    house = House(database, ledger, keyring, rules(settings), clock, os.urandom)
+    post = Post(
+        database,
+        keyring,
+        house.rules,
+        providers,
+        clock,
+        random.random,
+        claims=ground.log(),
+        records=ground.log(),
+        receipts=ground.log(),
+        host=settings.host,
+    )
+    return Runtime(
+        settings=settings,
+        house=house,
+        doorkeeper=Doorkeeper(database, keyring, clock),
+        inbox=letters if settings.development else None,
+        providers=providers,
+        post=post,
+        stats=stats,
+        chain=ground.chain,
+        demo_key=demo_key,
+        letters=letters,
+        stopping=asyncio.Event(),
+    )
+
+
+async def close_runtime(runtime: Runtime) -> None:
+    """Let the ledger finish what waits, then let go of providers, inbox and database."""
+    await runtime.house.ledger.close()
+    await asyncio.gather(*(provider.close() for provider in runtime.providers.values()))
+    await runtime.letters.close()
+    await runtime.house.database.close()
+
+
+async def open_ground(settings: Settings) -> Ground:
+    """Open the database and the keys, and see that they belong together.
+
+    Development makes what is missing: home, keys, schema. Production refuses to start without.
+    """
+    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if settings.development and not settings.secret_file.exists():
+        _make_keys(settings)
+    keyring = Keyring(settings.secret_file, clock)
+    database = open_database(settings.database_url, lanes=settings.database_lanes, pool=settings.database_pool)
+    await database.open()
+    try:
+        await _see_to_schema(settings, database)
+        await _see_to_fingerprint(settings, database, keyring)
+    except BaseException:
+        await database.close()
+        raise
+    return Ground(settings, database, keyring)
+
+
+async def is_current(database: Database) -> bool:
+    """Say whether the schema has the newest revision."""
+    try:
+        return await database.read(facts.revision) == facts.newest_revision()
+    except UnavailableError:
+        return False  # never migrated, or away: who asks more closely is told which
+
+
+def foreign_keys(settings: Settings) -> SettingsError:
+    """Return the error for a key file that is not the database's."""
+    return SettingsError(
+        f"The key file {settings.secret_file} is not the one that this database was made with: nothing stored could be read, and every"
+        " application key would be refused. Restore the right file from your backup (COUNTERSIGN_SECRET_FILE), or name another"
+        " database (COUNTERSIGN_DATABASE_URL)."
+    )
+
+
+def _make_keys(settings: Settings) -> None:
+    try:
+        new_file(settings.secret_file, clock())
+    except SettingsError:
+        if not settings.secret_file.exists():  # else another program was quicker, and its keys are as good
+            raise
+
+
+async def _see_to_schema(settings: Settings, database: Database) -> None:
+    if await is_current(database):
+        return
+    from countersign.store.migrate import migrate, pending
+
+    if settings.development:
+        await asyncio.to_thread(migrate, settings.database_url)
+        return
+    missing = await asyncio.to_thread(pending, settings.database_url)
+    if missing:
+        raise SettingsError(
+            f"The database's schema is behind by {len(missing)} revision{'s' * (len(missing) > 1)} ({', '.join(missing)}): run `countersign migrate`."
+        )
+
+
+async def _see_to_fingerprint(settings: Settings, database: Database, keyring: Keyring) -> None:
+    known = await database.read(facts.find, facts.KEYS)
+    if known is None:
+        try:
+            await database.run(facts.add, facts.KEYS, keyring.fingerprint())
+        except ConflictError:
+            known = await database.read(facts.find, facts.KEYS)
+        else:
+            return
+    if known != keyring.fingerprint():
+        raise foreign_keys(settings)
+
+
+async def _demo_key(ground: Ground) -> str:
+    """Return the test key of the application "demo", made anew where there is none that still opens."""
+    database, keyring = ground.database, ground.keyring
+    path = ground.settings.home / "demo.key"
+    try:
+        kept = path.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        kept = ""
+    if kept and await Doorkeeper(database, keyring, clock).recognise(kept) is not None:
+        return kept
+    log = ground.log()
+    try:
+        _, key = await rotate_application_key(database, log, keyring, DEMO, clock(), os.urandom)
+    except NotFoundError:
+        _, key = await add_application(
+            database,
+            log,
+            keyring,
+            name=DEMO,
+            mode=Mode.TEST,
+            site=ground.settings.site,
+            host=ground.settings.host,
+            purposes=(),
+            now=clock(),
+            chance=os.urandom,
+        )
+    draft = path.with_name(f".demo.key.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(key + "\n")
+    draft.replace(path)
+    return key
+
+
+def _providers(settings: Settings, letters: Inbox, stats: Stats) -> dict[str, Provider]:
+    made: dict[str, Provider] = {INBOX: _Counted(INBOX, InboxProvider(letters, clock), stats)}
+    for name, each in settings.providers.items():
+        made[name] = _Counted(name, _provider(each), stats)
+    return made
+
+
+def _provider(settings: Any) -> Provider:  # noqa: ANN401 - the library behind each kind is loaded only where it is used
+    from countersign.providers.smtp import SmtpProvider, SmtpSettings
+
+    if isinstance(settings, SmtpSettings):
+        return SmtpProvider(settings, clock)
+    from countersign.providers.webhook import WebhookProvider
+
+    return WebhookProvider(settings, clock)
+
+
+class _Counted:
+    """A provider whose every word is counted."""
+
+    def __init__(self, name: str, provider: Provider, stats: Stats) -> None:
+        self._name = name
+        self._provider = provider
+        self._stats = stats
+
+    async def send(self, message: Message) -> Accepted:
+        """Hand the message on; what comes back is counted, and passes through."""
+        began = time.perf_counter()
+        outcome = "broke_off"
+        try:
+            word = await self._provider.send(message)
+            outcome = "accepted"
+        except DeliveryFailedError as error:
+            outcome = error.reason
+            raise
+        finally:
+            self._stats.tried(self._name, outcome, time.perf_counter() - began)
+        return word
+
+    async def close(self) -> None:
+        """Close the provider."""
+        await self._provider.close()

@@ -1,0 +1,33 @@
+"""Occasions for the tests of messages: an ordinary one, of which a test changes what it is about."""
+
+import msgspec
+
+from countersign.domain.code import Code
+from countersign.domain.contact import Channel, Contact, Kind
+from countersign.messages.render import Occasion
+
+ASKED_AT = 1_795_451_520_000  # 2026-11-23 16:32:00 UTC
+CODE = Code("123456")
+
+ORDINARY = Occasion(
+    key="ver_1.0.0",
+    channel=Channel.EMAIL,
+    to=Contact(Kind.MAIL, "ada@example.org"),
+    locale="en",
+    site="Ada's Tea Shop",
+    host="adasteashop.example",
+    purpose="sign_in",
+    summary="",
+    asked_at=ASKED_AT,
+    expires_at=ASKED_AT + 600_000,
+    device="Firefox on Windows",
+    place="203.0.113.x",
+    not_me="https://adasteashop.example/not-me/ver_1",
+)
+
+
+def occasion(channel: Channel = Channel.EMAIL, **changes: Contact | str | int) -> Occasion:
+    """Return the ordinary occasion with these fields changed."""
+    if channel is not Channel.EMAIL:
+        changes.setdefault("to", Contact(Kind.PHONE, "+14155550123"))
+    return msgspec.structs.replace(ORDINARY, channel=channel, **changes)

@@ -1,0 +1,52 @@
+"""A hint is one plain sentence in the person's language for whatever is known of a message."""
+
+from itertools import product
+
+import pytest
+
+from countersign.domain.contact import Channel
+from countersign.domain.delivery import DeliveryState, Reason
+from countersign.messages.render import hint, languages
+
+EVERY = list(product(DeliveryState, [None, *Reason], Channel))
+
+
+def test_every_state_and_reason_has_one_sentence_in_every_language() -> None:
+    for state, reason, channel in EVERY:
+        told = [hint(state, reason, channel, locale) for locale in languages()]
+        if state is DeliveryState.QUEUED and reason is None:
+            assert told == [None, None]
+            continue
+        assert len(set(told)) == len(languages()), "each language has words of its own"
+        for sentence in told:
+            assert sentence is not None
+            assert sentence.endswith(".")
+            assert sentence.count(".") == 1
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "channel", "holds"),
+    [
+        (DeliveryState.ACCEPTED, None, Channel.EMAIL, "spam folder"),
+        (DeliveryState.ACCEPTED, None, Channel.SMS, "check your signal and your blocked senders"),
+        (DeliveryState.FAILED, Reason.UNKNOWN_RECIPIENT, Channel.EMAIL, "This mailbox does not exist"),
+        (DeliveryState.UNDELIVERED, Reason.UNKNOWN_RECIPIENT, Channel.SMS, "This number cannot receive messages"),
+        (DeliveryState.FAILED, Reason.MAILBOX_FULL, Channel.EMAIL, "Your mailbox is full"),
+        (DeliveryState.QUEUED, Reason.TIMED_OUT, Channel.SMS, "another way"),
+        (DeliveryState.QUEUED, Reason.GREYLISTED, Channel.EMAIL, "come back in a moment"),
+        (DeliveryState.FAILED, Reason.MISCONFIGURED, Channel.EMAIL, "the fault is ours"),
+        (DeliveryState.DROPPED, Reason.EXPIRED, Channel.SMS, "ask for a new one"),
+    ],
+)
+def test_a_hint_says_what_the_person_can_do(
+    state: DeliveryState, reason: Reason | None, channel: Channel, holds: str
+) -> None:
+    """M10: spam, signal and blocked senders, another way."""
+    assert holds in (hint(state, reason, channel, "en-GB") or "")
+
+
+def test_german_hints_address_the_person_formally() -> None:
+    told = hint(DeliveryState.FAILED, Reason.UNKNOWN_RECIPIENT, Channel.EMAIL, "de-AT")
+    assert told == (
+        "Dieses Postfach gibt es nicht; prüfen Sie die Adresse auf einen Tippfehler oder wählen Sie einen anderen Weg."
+    )
