@@ -9,7 +9,7 @@ from typing import Concatenate, Final, ParamSpec, TypeAlias, TypeVar
 import msgspec
 
 from countersign.domain.event import START, Event, linked_bytes, read, written
-from countersign.store.database import Change, Insert, Query, Row, Rows, Runner, Steps, Upsert
+from countersign.store.database import Change, Insert, Query, Row, Rows, Runner, Steps, Upsert, Write
 from countersign.store.tables import EVENTS, WRITERS
 
 Link: TypeAlias = Callable[[bytes], bytes]
@@ -80,6 +80,13 @@ class Log:
                 raise
             self._chain.advance(head)
             return result
+
+
+def append(chain: Chain, event: Event) -> Steps[tuple[None, Head]]:
+    """Record one event that changes nothing else."""
+    linked, head = chain.link([event])
+    yield Write(linked)
+    return None, head
 
 
 def heads() -> Steps[list[tuple[Head, bytes]]]:
