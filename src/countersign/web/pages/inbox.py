@@ -37,6 +37,7 @@ MAIL_POLICY: Final = "; ".join(
 """The letter's own policy. A frame made with `srcdoc` would have inherited the page's, under which no mail looks like itself."""
 
 _HEAD: Final = re.compile(r"<head[^>]*>", re.IGNORECASE)
+_PAUSE: Final = re.compile(r"(?<=[.!?:]) (?=[A-ZÄÖÜ])")
 _DIGITS: Final = re.compile(r"\d{5,}")
 
 
@@ -67,6 +68,7 @@ class InboxPage:
             part=req.get_param("part") or "html",
             here=_here,
             preview=_preview,
+            sentences=_sentences,
         )
 
     async def on_post(self, _: Request, resp: Response) -> None:
@@ -165,3 +167,8 @@ def _here(typed: str, message: str = "", part: str = "") -> str:
 def _preview(message: InboxMessage) -> str:
     """Return the line that a list shows of a message."""
     return message.subject or message.text.strip().split("\n", maxsplit=1)[0]
+
+
+def _sentences(message: InboxMessage) -> list[str]:
+    """Return what a call says, one sentence a line."""
+    return _PAUSE.split(message.text)
