@@ -21,9 +21,11 @@ from countersign.domain.event import Event
 from countersign.domain.rules import Rules
 from countersign.flows.answer import answer_challenge
 from countersign.flows.begin import Asked, begin_challenge
+from countersign.flows.cancel import cancel_challenge
 from countersign.flows.deliver import Post, claim_due, hand_over, record
 from countersign.flows.house import House
 from countersign.flows.outcome import Done, Outcome, Refused
+from countersign.flows.resend import resend_code
 from countersign.keys import Keyring, new_file
 from countersign.store import challenges, deliveries, events
 from countersign.store.connect import open_database
@@ -122,6 +124,16 @@ class Place:
     async def answer(self, challenge: Challenge, typed: str, application: Application = SHOP) -> Outcome:
         """Type something for a challenge."""
         return await answer_challenge(self.house, application, challenge.id, typed)
+
+    async def resend(
+        self, challenge: Challenge, channel: Channel | None = None, application: Application = SHOP
+    ) -> Outcome:
+        """Ask for another message."""
+        return await resend_code(self.house, application, challenge.id, channel)
+
+    async def cancel(self, challenge: Challenge, application: Application = SHOP) -> Outcome:
+        """End a challenge."""
+        return await cancel_challenge(self.house, application, challenge.id)
 
     def code(self, challenge: Challenge, round_: int | None = None) -> str:
         """Return the code of a challenge, as its message would show it."""
