@@ -56,7 +56,9 @@ INSERT INTO deliveries""",
 ).replace("RETURNING id)\n,", "RETURNING id),")
 
 
-def measure(server: PostgresServer, database: str, name: str, script: str, clients: int, seconds: int, live: int) -> Figure:
+def measure(
+    server: PostgresServer, database: str, name: str, script: str, clients: int, seconds: int, live: int
+) -> Figure:
     """Run one script with prepared statements; every transaction's latency is logged."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "script.sql"

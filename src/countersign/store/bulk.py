@@ -15,22 +15,23 @@ Columns = tuple[tuple[str, Kind], ...]
 Shape = tuple[tuple[type[Change], str], ...]
 
 
-def take(table: Table) -> str:
+def take(table: Table, *, locked: bool = True) -> str:
     """Return the SELECT of whole rows by key; its arguments are one array for each column of the key.
 
     ORDER BY stands below the locking in the plan, so rows are locked in the order of their keys.
     """
     order = ", ".join(f"t.{name}" for name, _ in table.key)
     columns = ", ".join(f"t.{name}" for name, _ in table.columns)
+    lock = " FOR UPDATE OF t" if locked else ""
     if len(table.key) == 1:
         (name, kind), *_ = table.key
         return (
             f"SELECT {columns} FROM {table.name} t WHERE t.{name} = ANY($1::text::{_ARRAY[kind]})"
-            f" ORDER BY {order} FOR UPDATE OF t"
+            f" ORDER BY {order}{lock}"
         )
     return (
         f"SELECT {columns} FROM {_unnest(table.key, 1)} JOIN {table.name} t ON {_same_key(table)}"
-        f" ORDER BY {order} FOR UPDATE OF t"
+        f" ORDER BY {order}{lock}"
     )
 
 
@@ -44,7 +45,7 @@ def seek(statement: Seek) -> tuple[str, str]:
     table = statement.table
     kind = dict(table.columns)[statement.by]
     condition = f" AND {statement.condition}" if statement.condition else ""
-    sql = f"SELECT {table.names} FROM {table.name} WHERE {statement.by} = ANY($1::text::{_ARRAY[kind]}){condition}"  # noqa: S608 - names are ours
+    sql = f"SELECT {table.names} FROM {table.name} WHERE {statement.by} = ANY($1::text::{_ARRAY[kind]}){condition}"
     return sql, array(kind, statement.values)
 
 
@@ -52,7 +53,7 @@ def claim(statement: Claim) -> str:
     """Return the SELECT that locks whole rows and passes over those that others hold."""
     table = statement.table
     return (
-        f"SELECT {table.names} FROM {table.name} WHERE {statement.condition}"  # noqa: S608 - names and condition are ours
+        f"SELECT {table.names} FROM {table.name} WHERE {statement.condition}"
         f" ORDER BY {statement.by} LIMIT {statement.most} FOR UPDATE SKIP LOCKED"
     )
 

@@ -61,7 +61,8 @@ class Take(msgspec.Struct, frozen=True):
     """Whole rows by key that nobody else changes until the transaction ends; absent keys have no row.
 
     Each key is a tuple of the table's key columns. The rows are locked, in the order of their keys; or, where the transaction
-    has one last Write and no other, they are read, and the write is refused and tried again should one have changed.
+    has one last Write and no other, they are read, and the write is refused and tried again should one have changed. In a `read`
+    nothing is locked.
     """
 
     table: Table
@@ -105,7 +106,11 @@ class Update(msgspec.Struct, frozen=True):
 
 
 class Upsert(msgspec.Struct, frozen=True):
-    """Rows that are written whether or not their key exists (moving columns replaced)."""
+    """Rows that are written whether or not their key exists (moving columns replaced).
+
+    After a Take of the same table in the same transaction it loses no update of others either: had one of them written a key that the
+    Take found absent, the transaction is tried again from its start. Each key stands once.
+    """
 
     table: Table
     rows: Rows

@@ -238,9 +238,8 @@ def of_refusal(refused: Refused, headers: Headers = (), *, beginning: bool = Fal
 
 
 def of_input(error: InputError) -> Reply:
-    """Return what is wrong with a part of the request: 422 for a destination nobody could be reached at, else 400."""
-    name = "unusable_destination" if error.field == "to" else "malformed"
-    return problem(name, detail=str(error), more={"field": error.field or "body", "reason": error.reason})
+    """Return what is wrong with a part of the request."""
+    return problem("malformed", detail=str(error), more={"field": error.field or "body", "reason": error.reason})
 
 
 def of_error(error: InputError | NotFoundError | UnavailableError) -> Reply:

@@ -9,7 +9,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from countersign.domain import identifier
 from countersign.domain.challenge import Action, Challenge, Refusal, Requester
-from countersign.domain.contact import Channel, parse
+from countersign.domain.contact import Channel, Contact, parse
 from countersign.errors import InputError
 from countersign.flows.answer import answer_challenge, prove
 from countersign.flows.begin import Asked, begin_challenge
@@ -173,7 +173,7 @@ async def get(desk: Desk, call: Call) -> Reply:
 def _asked(body: BeginBody) -> Asked:
     action, requester = body.action, body.requester
     return Asked(
-        to=parse(body.to),
+        to=_destination(body.to),
         channel=None if body.channel == "auto" else Channel(body.channel),
         purpose=body.purpose,
         subject=clean("subject", body.subject),
@@ -189,6 +189,14 @@ def _asked(body: BeginBody) -> Asked:
             clean("requester.device", requester.device),
         ),
     )
+
+
+def _destination(typed: str) -> Contact:
+    """Return the contact; one that fits the contract and still cannot be reached is another fault than a misfit."""
+    try:
+        return parse(typed)
+    except InputError as error:
+        raise ProblemError("unusable_destination", detail=str(error), field=error.field, reason=error.reason) from None
 
 
 def id_of(call: Call) -> str:
