@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import random
 import time
@@ -29,7 +30,7 @@ from countersign.store.events import Chain, Log
 from countersign.store.ledger import Ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from countersign.stats import Stats
 
@@ -104,7 +105,12 @@ async def open_runtime(settings: Settings) -> Runtime:
         letters = Inbox(settings.home / "inbox.db")
         providers = _providers(settings, letters, stats)
         ledger = Ledger(
-            database.lanes(), chain=ground.chain, clock=clock, owed=database.announce, observe=stats.batch, bound=settings.queue_bound
+            database.lanes(),
+            chain=ground.chain,
+            clock=clock,
+            owed=database.announce,
+            observe=stats.batch,
+            bound=settings.queue_bound,
         )
     except BaseException:
         await database.close()
@@ -165,6 +171,22 @@ async def open_ground(settings: Settings) -> Ground:
         await database.close()
         raise
     return Ground(settings, database, keyring)
+
+
+@contextlib.asynccontextmanager
+async def ground_of(settings: Settings) -> AsyncIterator[Ground]:
+    """Open the ground for one command, and close it."""
+    ground = await open_ground(settings)
+    try:
+        yield ground
+    finally:
+        await ground.database.close()
+
+
+async def prepare(settings: Settings) -> str | None:
+    """See, once and before any process starts, that all of them can; return the key of the demonstration in development."""
+    async with ground_of(settings) as ground:
+        return await _demo_key(ground) if settings.development else None
 
 
 async def is_current(database: Database) -> bool:

@@ -9,7 +9,7 @@ from typing import Concatenate, Final, ParamSpec, TypeAlias, TypeVar
 import msgspec
 
 from countersign.domain.event import START, Event, linked_bytes, read, written
-from countersign.store.database import Change, Insert, Query, Row, Rows, Runner, Steps, Upsert
+from countersign.store.database import Change, Insert, Query, Row, Rows, Runner, Steps, Upsert, Write
 from countersign.store.tables import EVENTS, WRITERS
 
 Link: TypeAlias = Callable[[bytes], bytes]
@@ -69,7 +69,14 @@ class Log:
         self._chain = chain
         self._turn = asyncio.Lock()
 
-    async def run(self, runner: Runner, steps: Callable[Concatenate[Chain, P], Steps[tuple[T, Head]]], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    async def run(
+        self,
+        runner: Runner,
+        steps: Callable[Concatenate[Chain, P], Steps[tuple[T, Head]]],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
         """Carry out a transaction that appends to the chain; it returns its result and the head that `Chain.link` gave."""
         async with self._turn:
             try:
@@ -80,6 +87,13 @@ class Log:
                 raise
             self._chain.advance(head)
             return result
+
+
+def append(chain: Chain, event: Event) -> Steps[tuple[None, Head]]:
+    """Record one event that changes nothing else."""
+    linked, head = chain.link([event])
+    yield Write(linked)
+    return None, head
 
 
 def heads() -> Steps[list[tuple[Head, bytes]]]:

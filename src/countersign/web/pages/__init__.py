@@ -1,8 +1,13 @@
-"""The pages that people see."""
+"""Pages: what a person sees of Countersign, as templates that are filled on the server and made livelier by small modules."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+from countersign.web.pages.assets import Assets
+from countersign.web.pages.demonstration import Demonstration
+from countersign.web.pages.inbox import InboxMail, InboxMessages, InboxPage
+from countersign.web.pages.not_me import NotMePage
 
 if TYPE_CHECKING:
     import falcon.asgi
@@ -10,5 +15,11 @@ if TYPE_CHECKING:
     from countersign.wiring import Runtime
 
 
-def add_routes(app: falcon.asgi.App[falcon.asgi.Request, falcon.asgi.Response], runtime: Runtime) -> None:
-    """Add the routes of pages."""
+def add_routes(app: falcon.asgi.App, runtime: Runtime) -> None:
+    """Add the routes of every page and of what pages are made of."""
+    app.add_route("/", Demonstration(runtime))
+    app.add_route("/inbox", InboxPage(runtime))
+    app.add_route("/inbox/messages", InboxMessages(runtime))
+    app.add_route("/inbox/mail/{message_id}", InboxMail(runtime))
+    app.add_route("/not-me", NotMePage(runtime))
+    app.add_route("/static/{version}/{name}", Assets())

@@ -1,0 +1,161 @@
+"""Commands on applications: the key is printed once, and nobody can be shown it again."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from countersign.cli.output import (
+    config_option,
+    json_option,
+    moment,
+    print_json,
+    print_table,
+    remark,
+    settings_of,
+    wait_for,
+)
+from countersign.config import Settings
+from countersign.domain.application import Application, Mode
+from countersign.errors import SettingsError
+
+
+@click.group()
+def apps() -> None:
+    """Add, list, rotate and remove applications and their keys."""
+
+
+@apps.command(epilog="The key goes to stdout by itself: KEY=$(countersign apps add shop)")
+@click.argument("name")
+@click.option("--test", is_flag=True, help="A test key: messages reach the inbox alone.")
+@click.option("--site", default="", help="What messages call the application; else its name.")
+@click.option(
+    "--host",
+    default="",
+    metavar="DOMAIN",
+    help="Domain its codes are typed on (SMS are bound to it); else the setting `host`.",
+)
+@click.option("--purposes", default="", metavar="A,B", help="What it may ask codes for; else everything.")
+@config_option
+@json_option
+def add(name: str, test: bool, site: str, host: str, purposes: str, config: Path | None, as_json: bool) -> None:  # noqa: FBT001, PLR0917 - click's way
+    """Add the application NAME and print its key."""
+    settings, _ = settings_of(config)
+    wanted = tuple(purpose.strip() for purpose in purposes.split(",") if purpose.strip())
+    if unknown := sorted(set(wanted) - set(settings.purposes)):
+        raise SettingsError(
+            f"There is no purpose {unknown[0]!r}; there are {', '.join(sorted(settings.purposes))}. Others are made by [purposes.NAME]."
+        )
+    added, key = wait_for(_add(settings, name, Mode.TEST if test else Mode.LIVE, site, host or settings.host, wanted))
+    _print_key(added, key, as_json=as_json)
+
+
+@apps.command(name="list")
+@config_option
+@json_option
+def list_(config: Path | None, as_json: bool) -> None:  # noqa: FBT001 - click's way
+    """Show every application; keys cannot be shown."""
+    settings, _ = settings_of(config)
+    found = wait_for(_all(settings))
+    if as_json:
+        print_json([_shown(one) for one in found])
+        return
+    rows = [
+        (one.name, one.mode.value, one.site, one.host, ",".join(one.purposes) or "all", one.id, moment(one.created_at))
+        for one in found
+    ]
+    print_table(("Name", "Mode", "Site", "Host", "Purposes", "Id", "Added"), rows)
+    if not found:
+        remark("There is no application yet: countersign apps add NAME")
+
+
+@apps.command()
+@click.argument("name")
+@config_option
+@json_option
+def rotate(name: str, config: Path | None, as_json: bool) -> None:  # noqa: FBT001 - click's way
+    """Give the application NAME a new key; the one before works for another day."""
+    settings, _ = settings_of(config)
+    rotated, key = wait_for(_rotate(settings, name))
+    _print_key(rotated, key, as_json=as_json)
+    if rotated.old_until is not None:
+        remark(f"The key before works until {moment(rotated.old_until)}.")
+
+
+@apps.command()
+@click.argument("name")
+@config_option
+def remove(name: str, config: Path | None) -> None:
+    """End the application NAME: within a second its keys open nothing."""
+    settings, _ = settings_of(config)
+    wait_for(_remove(settings, name))
+    click.echo(f"Removed {name}.")
+
+
+async def _add(
+    settings: Settings, name: str, mode: Mode, site: str, host: str, purposes: tuple[str, ...]
+) -> tuple[Application, str]:
+    from countersign.flows.applications import add_application
+    from countersign.wiring import clock, ground_of
+
+    async with ground_of(settings) as ground:
+        return await add_application(
+            ground.database,
+            ground.log(),
+            ground.keyring,
+            name=name,
+            mode=mode,
+            site=site,
+            host=host,
+            purposes=purposes,
+            now=clock(),
+            chance=os.urandom,
+        )
+
+
+async def _all(settings: Settings) -> list[Application]:
+    from countersign.store import applications
+    from countersign.wiring import ground_of
+
+    async with ground_of(settings) as ground:
+        return await ground.database.read(applications.all_of_them)
+
+
+async def _rotate(settings: Settings, name: str) -> tuple[Application, str]:
+    from countersign.flows.applications import rotate_application_key
+    from countersign.wiring import clock, ground_of
+
+    async with ground_of(settings) as ground:
+        return await rotate_application_key(ground.database, ground.log(), ground.keyring, name, clock(), os.urandom)
+
+
+async def _remove(settings: Settings, name: str) -> Application:
+    from countersign.flows.applications import remove_application
+    from countersign.wiring import clock, ground_of
+
+    async with ground_of(settings) as ground:
+        return await remove_application(ground.database, ground.log(), name, clock())
+
+
+def _print_key(application: Application, key: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json({**_shown(application), "key": key})
+        return
+    click.echo(key)
+    where = "is sent" if application.live else "reaches the inbox alone"
+    remark(f"This is the key of {application.name}; it is not shown again. What it asks for {where}.")
+
+
+def _shown(application: Application) -> dict[str, object]:
+    return {
+        "id": application.id,
+        "name": application.name,
+        "mode": application.mode.value,
+        "site": application.site,
+        "host": application.host,
+        "purposes": list(application.purposes),
+        "created_at": moment(application.created_at),
+        "old_key_until": None if application.old_until is None else moment(application.old_until),
+    }

@@ -1,0 +1,81 @@
+"""Commands on the key file: make it, look at it (never at its secrets), rotate it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from countersign.cli.output import (
+    config_option,
+    json_option,
+    moment,
+    print_json,
+    print_table,
+    remark,
+    settings_of,
+    wait_for,
+)
+from countersign.config import Settings
+
+
+@click.group()
+def keys() -> None:
+    """Make, look at and rotate the key file that everything is derived from."""
+
+
+@keys.command()
+@click.argument("file", type=click.Path(path_type=Path))
+def new(file: Path) -> None:
+    """Write fresh keys to FILE, mode 0600; one that exists is never overwritten."""
+    from countersign.keys import new_file
+    from countersign.wiring import clock
+
+    new_file(file, clock())
+    click.echo(f"Wrote {file}.")
+    remark("Keep a copy where it cannot be lost: without it, nothing that is stored can be read.")
+
+
+@keys.command(name="list")
+@config_option
+@json_option
+def list_(config: Path | None, as_json: bool) -> None:  # noqa: FBT001 - click's way
+    """Show each key's name and from when it is used; the newest of those makes what is new, all of them read."""
+    from countersign.keys import Keyring
+    from countersign.wiring import clock
+
+    settings, _ = settings_of(config)
+    keyring = Keyring(settings.secret_file, clock)
+    now, primary = clock(), keyring.primary.kid
+    rows = [
+        (kid, moment(since), "in use" if kid == primary else "to come" if since > now else "reads")
+        for kid, since in keyring.kids()
+    ]
+    if as_json:
+        print_json([{"kid": kid, "active_from": since, "state": state.replace(" ", "_")} for kid, since, state in rows])
+        return
+    print_table(("Key", "From", "State"), rows)
+
+
+@keys.command()
+@config_option
+@json_option
+def rotate(config: Path | None, as_json: bool) -> None:  # noqa: FBT001 - click's way
+    """Add a key that takes over in a minute; programs that run take it up by themselves, and what is under way goes on."""
+    settings, _ = settings_of(config)
+    kid, active_from = wait_for(_rotate(settings))
+    if as_json:
+        print_json({"kid": kid, "active_from": moment(active_from)})
+        return
+    click.echo(f"Added {kid}, in use from {moment(active_from)}.")
+    remark(
+        f"Where other machines serve too, bring {settings.secret_file} to each of them before then, and to your backup."
+    )
+
+
+async def _rotate(settings: Settings) -> tuple[str, int]:
+    from countersign.flows.rotate_keys import rotate_keys
+    from countersign.wiring import clock, ground_of
+
+    async with ground_of(settings) as ground:
+        return await rotate_keys(ground.database, ground.log(), settings.secret_file, clock())

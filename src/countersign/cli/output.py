@@ -1,0 +1,105 @@
+"""How commands speak: in colour to a person at a terminal, plain into a pipe, as JSON to a script."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+import click
+import msgspec
+
+from countersign import logs
+from countersign.config import Settings, load
+from countersign.config.sources import CONFIG
+
+T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Stopped(click.ClickException):
+    """A command could not be carried out: why, and the exit code."""
+
+    def __init__(self, text: str, exit_code: int) -> None:
+        super().__init__(text)
+        self.exit_code = exit_code  # type: ignore[misc]  # click reads it from the exception that it got
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Print the text as it is: its lines are sentences for the person who can act."""
+        lines = self.message.splitlines()
+        click.secho(
+            lines[0] if len(lines) == 1 else "\n".join(f"- {line}" for line in lines), fg="red", err=True, file=file
+        )
+
+
+def config_option(command: F) -> F:
+    """Add --config."""
+    return click.option(
+        "--config",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="Settings file instead of countersign.toml.",
+    )(command)
+
+
+def json_option(command: F) -> F:
+    """Add --json."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON, for a script.")(command)
+
+
+def settings_of(config: Path | None, **overrides: object) -> tuple[Settings, dict[str, str]]:
+    """Return the settings, and the environment that gives the same ones to a process started from here.
+
+    Overrides that are None leave a setting as it is.
+    """
+    environ = dict(os.environ)
+    if config is not None:
+        environ[CONFIG] = str(config.absolute())
+    environ |= {f"COUNTERSIGN_{name.upper()}": str(value) for name, value in overrides.items() if value is not None}
+    settings = load(environ)
+    logs.configure(settings.log_level, settings.log_format)
+    return settings, environ
+
+
+def wait_for(act: Awaitable[T]) -> T:
+    """Run an act to its end in a loop of its own."""
+    import asyncio
+
+    async def run() -> T:
+        return await act
+
+    return asyncio.run(run())
+
+
+def print_json(value: object) -> None:
+    """Print a value as JSON, indented for a person who looks all the same."""
+    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2))
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print rows under their columns: a table on a terminal, fields parted by tabs in a pipe."""
+    if not sys.stdout.isatty():
+        for row in rows:
+            click.echo("\t".join(row))
+        return
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*columns, box=box.SIMPLE_HEAD, header_style="bold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    Console().print(table)
+
+
+def remark(text: str) -> None:
+    """Say something to the person, apart from the answer of the command: a pipe does not get it."""
+    click.echo(text, err=True)
+
+
+def moment(ms: int) -> str:
+    """Return a time in ms as people and programs read it, in UTC."""
+    return datetime.fromtimestamp(ms // 1_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,18 @@
+"""Rotate the keys: a new one takes over in a minute, those before still read, and the log keeps that it happened."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from countersign.domain.event import Event, EventKind
+from countersign.keys import rotate_file
+from countersign.store import events
+from countersign.store.database import Database
+from countersign.store.events import Log
+
+
+async def rotate_keys(database: Database, log: Log, path: Path, now: int) -> tuple[str, int]:
+    """Add a key to the file; return its name and from when it is used (ms). Raises SettingsError if the file cannot be written."""
+    kid, active_from = rotate_file(path, now)
+    await log.run(database, events.append, Event(now, EventKind.KEYS_ROTATED, "", kid, {"active_from": active_from}))
+    return kid, active_from
