@@ -100,6 +100,8 @@ class Worker:
             while not self._results.empty():
                 results.append(self._results.get_nowait())
             await self._write_down(results)
+            for _ in results:
+                self._results.task_done()
             self._due.set()  # one of them may have moved on to its next provider
 
     async def _write_down(self, results: list[Result]) -> None:
@@ -121,12 +123,10 @@ class Worker:
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
-        results: list[Result] = []
-        while not self._results.empty():
-            results.append(self._results.get_nowait())
+        # Also what the recording task has in hand already: to cut it off there would have those messages sent again.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._results.join(), GRACE)
         with contextlib.suppress(UnavailableError):
-            if results:
-                await record(self._post, results)
             # A try that was cut short may have arrived all the same: whoever takes it next sends it under the same key.
             await give_back(self._post, list(late.values()))
 
