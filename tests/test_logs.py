@@ -59,7 +59,7 @@ def test_a_secret_with_a_form_of_its_own_is_hidden_wherever_it_stands(lines: io.
     """C8."""
     log = structlog.get_logger("test")
     log.info(
-        f"we sent it to {secret} just now", detail=f"<{secret}>", parts=[secret, (secret,)], odd={secret: 1}.keys()
+        "we sent it to " + secret + " just now", detail=f"<{secret}>", parts=[secret, (secret,)], odd={secret: 1}.keys()
     )
     logging.getLogger("somebody.else").warning("they said %s and %r", secret, {"x": secret})
     assert secret.rpartition("@")[0] not in lines.getvalue() if "@" in secret else secret not in lines.getvalue()
@@ -122,8 +122,10 @@ def test_configuring_twice_logs_once() -> None:
 
 @pytest.mark.parametrize(
     ("name", "secret"),
-    [("code", True), ("X-Api-Key", True), ("idempotency_key", True), ("apiKey", True), ("To", True), ("html", True)]
-    + [("status_code", False), ("total", False), ("token_count", True), ("keyring", False), ("reason", False)],
+    [
+        *((name, True) for name in ("code", "X-Api-Key", "idempotency_key", "apiKey", "To", "html", "token_count")),
+        *((name, False) for name in ("status_code", "total", "keyring", "reason", "delivery")),
+    ],
 )
 def test_a_name_tells_whether_its_value_is_secret(name: str, secret: bool) -> None:  # noqa: FBT001 - a table of names
     assert logs.is_secret(name) is secret
