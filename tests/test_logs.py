@@ -58,9 +58,8 @@ def test_a_secret_under_a_telling_name_is_hidden(lines: io.StringIO, secret: str
 def test_a_secret_with_a_form_of_its_own_is_hidden_wherever_it_stands(lines: io.StringIO, secret: str) -> None:
     """C8."""
     log = structlog.get_logger("test")
-    log.info(
-        "we sent it to " + secret + " just now", detail=f"<{secret}>", parts=[secret, (secret,)], odd={secret: 1}.keys()
-    )
+    event = f"we sent it to {secret} just now"
+    log.info(event, detail=f"<{secret}>", parts=[secret, (secret,)], odd={secret: 1}.keys())
     logging.getLogger("somebody.else").warning("they said %s and %r", secret, {"x": secret})
     assert secret.rpartition("@")[0] not in lines.getvalue() if "@" in secret else secret not in lines.getvalue()
 
