@@ -21,9 +21,11 @@ from countersign.domain.event import Event
 from countersign.domain.rules import Rules
 from countersign.flows.answer import answer_challenge
 from countersign.flows.begin import Asked, begin_challenge
+from countersign.flows.cancel import cancel_challenge
 from countersign.flows.deliver import Post, claim_due, hand_over, record
 from countersign.flows.house import House
 from countersign.flows.outcome import Done, Outcome, Refused
+from countersign.flows.resend import resend_code
 from countersign.keys import Keyring, new_file
 from countersign.store import challenges, deliveries, events
 from countersign.store.connect import open_database
@@ -123,6 +125,16 @@ class Place:
         """Type something for a challenge."""
         return await answer_challenge(self.house, application, challenge.id, typed)
 
+    async def resend(
+        self, challenge: Challenge, channel: Channel | None = None, application: Application = SHOP
+    ) -> Outcome:
+        """Ask for another message."""
+        return await resend_code(self.house, application, challenge.id, channel)
+
+    async def cancel(self, challenge: Challenge, application: Application = SHOP) -> Outcome:
+        """End a challenge."""
+        return await cancel_challenge(self.house, application, challenge.id)
+
     def code(self, challenge: Challenge, round_: int | None = None) -> str:
         """Return the code of a challenge, as its message would show it."""
         round_ = challenge.round if round_ is None else round_
@@ -146,7 +158,7 @@ class Place:
 
     async def events(self, challenge: Challenge) -> list[Event]:
         """Return what the log has on a challenge."""
-        return await self.database.read(events.of_owner, challenge.id)
+        return [event for event in await self.database.read(events.between, 0, 1 << 62) if event.owner == challenge.id]
 
     async def deliver(self, most: int = 100) -> int:
         """Do one round of a worker's work; return how many messages it carried."""
