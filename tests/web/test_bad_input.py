@@ -131,7 +131,7 @@ async def test_what_is_no_json_is_refused_at_once(client: Client, raw: bytes) ->
     began = time.perf_counter()
     answer = await client.post(BEGIN, raw=raw)
     assert_problem(answer, 400, "malformed")
-    assert time.perf_counter() - began < 0.5
+    assert time.perf_counter() - began < 2
 
 
 async def test_a_long_body_is_refused_before_it_is_read(client: Client) -> None:
