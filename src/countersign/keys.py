@@ -209,7 +209,9 @@ class Keyring:
         stat = self._path.stat()
         index = _made(_secret(stored.index, "index", self._path), b"countersign index v1")
         if self._index and self._index != index:
-            raise SettingsError(f"The key file {self._path} was replaced by another installation's; put the right one back.")
+            raise SettingsError(
+                f"The key file {self._path} was replaced by another installation's; put the right one back."
+            )
         self._stamp = (stat.st_mtime_ns, stat.st_size)
         self._index = index
         for key in stored.keys:

@@ -43,7 +43,7 @@ class SmtpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """A mail server and how to speak to it.
 
     `tls`: "starttls" and "tls" are required, never tried and given up; `ca_file` replaces the system's authorities. `timeout` is in
-    seconds and covers one hand-over whole: waiting for a free connection, connecting, signing in, sending. `connections` is both
+    seconds and covers one hand-over: connecting, signing in, sending. `connections` is both
     how many are kept and how many are used at once. Raises SettingsError.
     """
 
