@@ -15,7 +15,7 @@ from countersign.domain.event import Event, EventKind
 from countersign.errors import InputError, NotFoundError
 from countersign.keys import Keyring
 from countersign.store import applications
-from countersign.store.database import Database
+from countersign.store.database import ConflictError, Database
 from countersign.store.events import Log
 
 REMEMBERED_FOR: Final = 1.0
@@ -41,10 +41,6 @@ async def add_application(
     """Add an application; return it with its key, which nobody can be shown again. Raises InputError if the name is taken."""
     if not name or len(name) > 100 or not name.isprintable():  # noqa: PLR2004
         raise InputError("name", "malformed", "An application's name is 1 to 100 printable characters.")
-    if await database.read(applications.find_by_name, name) is not None:
-        raise InputError(
-            "name", "taken", f"There is an application named {name!r} already; choose another name, or rotate its key."
-        )
     key = _fresh_key(mode, chance)
     added = Application(
         id=identifier.make("app", now, chance(identifier.CHANCE_BYTES)),
@@ -57,7 +53,12 @@ async def add_application(
         key_hash=keyring.hash_secret(key),
     )
     event = Event(now, EventKind.APPLICATION_ADDED, added.id, added.id, {"name": name, "mode": mode.value})
-    await log.run(database, applications.add, added, event)
+    try:
+        await log.run(database, applications.add, added, event)
+    except ConflictError as error:
+        raise InputError(
+            "name", "taken", f"There is an application named {name!r} already; choose another name, or rotate its key."
+        ) from error
     return added, key
 
 

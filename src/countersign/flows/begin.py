@@ -167,7 +167,7 @@ class Begin(msgspec.Struct, frozen=True):
         judged = rules_of.redirect(twin, self.channel, now)
         rooms = spend(self.limits, book, now)
         if judged.refusal is not None or isinstance(rooms, Refused):
-            return Verdict(Done(twin, continued=True))
+            return Verdict(Done(twin, book.message(twin), continued=True))
         return resent(judged.challenge, self.route, self.limits, rooms, now, continued=True)
 
 

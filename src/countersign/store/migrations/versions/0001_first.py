@@ -189,6 +189,7 @@ def _applications() -> None:
         _int("removed_at", null=True),
         key=("id",),
     )
+    _index("applications", "name", where="removed_at IS NULL", unique=True)
     _index("applications", "key_hash", unique=True)
     _index("applications", "old_key_hash", where="old_key_hash IS NOT NULL", unique=True)
     _table("facts", _text("name"), _bytes("value"), key=("name",))
