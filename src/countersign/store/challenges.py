@@ -7,8 +7,9 @@ from typing import Final
 import msgspec
 
 from countersign.domain import identifier
-from countersign.domain.challenge import Challenge, State, Terms
+from countersign.domain.challenge import MS, Challenge, State, Terms
 from countersign.domain.contact import Channel
+from countersign.domain.purpose import MAX_LIFETIME
 from countersign.errors import NotFoundError
 from countersign.store.database import Query, Row, Steps
 from countersign.store.tables import CHALLENGES
@@ -98,11 +99,11 @@ def overdue(now: int, most: int) -> Steps[list[str]]:
 
 
 def forget(before: int, most: int) -> Steps[int]:
-    """Delete challenges that began before `before` (ms) and have ended, with their messages and attempts; return how many went.
+    """Delete challenges that ended before `before` (ms), with their messages and attempts; return how many went.
 
-    Their ids begin with the time, so the oldest are the first of the key.
+    None outlives MAX_LIFETIME, and ids begin with the time of their beginning: the oldest are the first of the key.
     """
-    first_kept = identifier.make("ver", before, bytes(identifier.CHANCE_BYTES))
+    first_kept = identifier.make("ver", before - MAX_LIFETIME * MS, bytes(identifier.CHANCE_BYTES))
     rows = yield Query(
         "SELECT id FROM challenges WHERE id < $1 AND state <> 'pending' ORDER BY id LIMIT $2", (first_kept, most)
     )
