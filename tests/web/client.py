@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -17,7 +18,7 @@ class Answer(msgspec.Struct):
     body: bytes
 
     @property
-    def json(self) -> Any:  # noqa: ANN401 - JSON is anything
+    def json(self) -> Any:
         """Return the body as JSON."""
         return json.loads(self.body)
 
@@ -48,7 +49,7 @@ class Client:
             "server": ("127.0.0.1", 8000),
         }
 
-    async def ask(  # noqa: PLR0913 - what a request is made of, each by name
+    async def ask(
         self,
         method: str,
         path: str,
@@ -79,15 +80,15 @@ class Client:
             b"".join(event.get("body", b"") for event in rest),
         )
 
-    async def post(self, path: str, body: object = None, **more: Any) -> Answer:  # noqa: ANN401 - as `ask`
+    async def post(self, path: str, body: object = None, **more: Any) -> Answer:
         """POST, as `ask`."""
         return await self.ask("POST", path, body, **more)
 
-    async def get(self, path: str, **more: Any) -> Answer:  # noqa: ANN401 - as `ask`
+    async def get(self, path: str, **more: Any) -> Answer:
         """GET, as `ask`."""
         return await self.ask("GET", path, **more)
 
-    async def begin(self, to: str = "ada@example.org", **more: object) -> Any:  # noqa: ANN401 - JSON
+    async def begin(self, to: str = "ada@example.org", **more: object) -> Any:
         """Begin a verification, and return its JSON."""
         answer = await self.post("/v1/verifications", {"to": to, **more})
         assert answer.status in {200, 201}, answer.body
@@ -107,6 +108,11 @@ def assert_problem(answer: Answer, status: int, slug: str) -> None:
     if status in {429, 503}:
         assert int(answer.headers["retry-after"]) >= 1
         assert told["retry_after"] == int(answer.headers["retry-after"])
+
+
+def shows(text: str, code: str) -> bool:
+    """Say whether a code stands in a text by itself, not as digits of a longer number or of an id."""
+    return re.search(rf"(?<![\w.]){code}(?![\w.])", text) is not None
 
 
 def _receiver(raw: bytes, parts: AsyncIterator[bytes] | None) -> Callable[[], Awaitable[dict[str, Any]]]:

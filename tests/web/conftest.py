@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 import pytest
 import pytest_asyncio
+from tests.web.client import Client
 
 from countersign.config import load
 from countersign.domain.application import Mode
@@ -22,7 +23,6 @@ from countersign.store.events import Log
 from countersign.web.app import make_app
 from countersign.web.front import Front
 from countersign.wiring import Runtime, close_runtime, open_runtime
-from tests.web.client import Client
 
 Opener: TypeAlias = Callable[..., Awaitable[Runtime]]
 CodeOf: TypeAlias = Callable[[str], Awaitable[str]]
@@ -47,11 +47,13 @@ async def open_house(_made_home: Path, tmp_path: Path) -> AsyncIterator[Opener]:
     """Opens a Runtime with settings of its own."""
     opened: list[Runtime] = []
 
-    async def open_with(**settings: str) -> Runtime:
+    async def open_with(toml: str = "", **settings: str) -> Runtime:
         home = tmp_path / f"home{len(opened)}"
         shutil.copytree(_made_home, home)
+        file = tmp_path / f"{home.name}.toml"
+        file.write_text(toml)
         named = {f"COUNTERSIGN_{name.upper()}": value for name, value in settings.items()}
-        opened.append(await open_runtime(load({**_SETTINGS, "COUNTERSIGN_HOME": str(home), **named})))
+        opened.append(await open_runtime(load({**_SETTINGS, "COUNTERSIGN_HOME": str(home), **named}, file)))
         return opened[-1]
 
     yield open_with

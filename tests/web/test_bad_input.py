@@ -6,20 +6,20 @@ import asyncio
 import json
 import time
 import tracemalloc
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
-
-from countersign.web import reading
-from countersign.wiring import Runtime
 from tests.web.client import Client, assert_problem
+
+from countersign.web import front, patience, reading
+from countersign.wiring import Runtime
 
 BEGIN = "/v1/verifications"
 SECRET = "Zq7secret"
 
 
 @pytest.fixture(autouse=True)
-def _in_bounded_time() -> AsyncIterator[None]:
+def _in_bounded_time() -> Iterator[None]:
     began = time.monotonic()
     yield
     assert time.monotonic() - began < 5
@@ -131,7 +131,7 @@ async def test_what_is_no_json_is_refused_at_once(client: Client, raw: bytes) ->
     began = time.perf_counter()
     answer = await client.post(BEGIN, raw=raw)
     assert_problem(answer, 400, "malformed")
-    assert time.perf_counter() - began < 0.5
+    assert time.perf_counter() - began < 2
 
 
 async def test_a_long_body_is_refused_before_it_is_read(client: Client) -> None:
@@ -167,14 +167,24 @@ async def test_a_body_in_parts_is_put_together(client: Client) -> None:
     assert (await client.post(BEGIN, parts=parts())).status == 201
 
 
-async def test_a_body_that_never_comes_is_waited_for_so_long(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "PATIENCE", 0.05)
+@pytest.mark.parametrize("path", [BEGIN, "/not-me"])
+async def test_a_body_that_never_comes_is_waited_for_so_long(
+    client: Client, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr(patience, "BODY_WITHIN", 0.05)
+    monkeypatch.setattr(patience, "LOOK_EVERY", 0.05)
+    monkeypatch.setattr(front, "BODY_WITHIN", 0.05)
 
     async def parts() -> AsyncIterator[bytes]:
         yield b"{"
         await asyncio.sleep(60)
 
-    assert_problem(await client.post(BEGIN, parts=parts()), 408, "timed-out")
+    began = time.monotonic()
+    answer = await client.post(path, parts=parts())
+    assert 400 <= answer.status < 500
+    assert time.monotonic() - began < 3
+    if path == BEGIN:
+        assert_problem(answer, 408, "timed-out")
 
 
 @pytest.mark.parametrize(
@@ -203,7 +213,9 @@ async def test_a_length_that_is_none_is_refused(client: Client, length: str) -> 
     assert_problem(answer, 413, "too-large")
 
 
-@pytest.mark.parametrize("id_", ["x", "ver_", "ver_%00", "ver_0000000000000000000000000u", "ver_" + "0" * 500, "..", "\u0430"])
+@pytest.mark.parametrize(
+    "id_", ["x", "ver_", "ver_%00", "ver_0000000000000000000000000u", "ver_" + "0" * 500, "..", "\u0430"]
+)
 async def test_an_id_that_cannot_be_one_is_unknown(client: Client, id_: str) -> None:
     assert_problem(await client.get(f"/v1/verifications/{id_}"), 404, "missing")
 
@@ -223,7 +235,10 @@ async def test_a_method_an_address_does_not_take_is_told(client: Client, method:
     assert answer.headers["allow"] == allow
 
 
-@pytest.mark.parametrize("path", ["/v1/", "/v1/nothing", "/v1/verifications/", "/v1/verifications/a/b/c", "/v1/verifications/a/b", "/nothing"])
+@pytest.mark.parametrize(
+    "path",
+    ["/v1/", "/v1/nothing", "/v1/verifications/", "/v1/verifications/a/b/c", "/v1/verifications/a/b", "/nothing"],
+)
 async def test_an_address_there_is_not_is_a_problem_too(client: Client, path: str) -> None:
     """H1: also where no endpoint was reached."""
     answer = await client.get(path)
@@ -233,5 +248,10 @@ async def test_an_address_there_is_not_is_a_problem_too(client: Client, path: st
 
 
 async def test_text_of_every_script_is_welcome(client: Client) -> None:
-    for summary in ("Zahlung über 5\u00a0€ an Jürgen", "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", "\u0928\u093e\u092e", "👩\u200d🚀"):
+    for summary in (
+        "Zahlung über 5\u00a0€ an Jürgen",
+        "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",
+        "\u0928\u093e\u092e",
+        "👩\u200d🚀",
+    ):
         assert (await client.begin(subject=summary, action={"summary": summary}))["status"] == "pending"

@@ -5,12 +5,15 @@ from __future__ import annotations
 from ipaddress import ip_network
 
 import pytest
-
-from countersign.web.app import make_app
-from countersign.web.front import Front
-from countersign.web.proxies import Proxies, is_this_machine
 from tests.web.client import Client, assert_problem
 from tests.web.conftest import Opener
+
+from countersign.web.app import make_app
+from countersign.web.call import Receive, Scope, Send
+from countersign.web.desk import Desk
+from countersign.web.front import Front
+from countersign.web.origin import Origins
+from countersign.web.proxies import Proxies, is_this_machine
 
 NOBODY = Proxies(())
 EDGE = Proxies((ip_network("10.0.0.0/8"), ip_network("fd00::/8")))
@@ -62,7 +65,9 @@ def test_the_right_most_address_that_no_trusted_proxy_has_is_the_client(
         (EDGE, "10.0.0.1", "", "http", False),
     ],
 )
-def test_tls_is_believed_of_a_trusted_proxy_alone(proxies: Proxies, peer: str, proto: str, scheme: str, *, tls: bool) -> None:
+def test_tls_is_believed_of_a_trusted_proxy_alone(
+    proxies: Proxies, peer: str, proto: str, scheme: str, *, tls: bool
+) -> None:
     """H6: X-Forwarded-Proto too."""
     assert proxies.is_tls(scope(peer, proto=proto, scheme=scheme)) is tls
 
@@ -83,7 +88,27 @@ async def test_over_tls_every_answer_asks_for_it_again(open_house: Opener) -> No
     for path in ("/health/live", "/v1/nothing", "/nowhere"):
         assert "strict-transport-security" in (await Client(app, peer="10.0.0.1").get(path, headers=forwarded)).headers
         assert "strict-transport-security" in (await Client(app).get(path, scheme="https")).headers
-        assert "strict-transport-security" not in (await Client(app, peer="203.0.113.9").get(path, headers=forwarded)).headers
+        assert (
+            "strict-transport-security"
+            not in (await Client(app, peer="203.0.113.9").get(path, headers=forwarded)).headers
+        )
+
+
+async def test_pages_learn_who_asks_by_the_word_of_trusted_proxies_alone(open_house: Opener) -> None:
+    """H6: what a page sees as its client and its scheme is what may be believed."""
+    runtime = await open_house(trusted_proxies="10.0.0.0/8")
+    seen: list[Scope] = []
+
+    async def page(scope: Scope, _: Receive, send: Send) -> None:
+        seen.append(scope)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    front = Front(Desk(runtime, lambda: True), {}, page)
+    forwarded = {"x-forwarded-for": "6.6.6.6, 198.51.100.1", "x-forwarded-proto": "https"}
+    for peer, client, scheme in [("10.0.0.1", "198.51.100.1", "https"), ("203.0.113.9", "203.0.113.9", "http")]:
+        await Client(front, peer=peer).get("/page", headers=forwarded)
+        assert (seen[-1]["client"][0], seen[-1]["scheme"]) == (client, scheme)
 
 
 async def test_every_answer_bears_the_headers_of_caution(app: Front, client: Client) -> None:
@@ -127,8 +152,10 @@ async def test_a_form_of_another_site_changes_nothing(app: Front, headers: dict[
 
 
 async def test_in_production_the_origin_is_that_of_the_public_address(app: Front) -> None:
-    from countersign.web.origin import Origins
-
     origins = Origins("https://verify.example.org", development=False)
-    for origin, refused in [("https://verify.example.org", False), ("http://verify.example.org", True), ("http://localhost:8000", True)]:
+    for origin, refused in [
+        ("https://verify.example.org", False),
+        ("http://verify.example.org", True),
+        ("http://localhost:8000", True),
+    ]:
         assert origins.refuses(Client(app).scope("POST", "/", {"origin": origin})) is refused
