@@ -37,7 +37,7 @@ MAIL_POLICY: Final = "; ".join(
 """The letter's own policy. A frame made with `srcdoc` would have inherited the page's, under which no mail looks like itself."""
 
 _HEAD: Final = re.compile(r"<head[^>]*>", re.IGNORECASE)
-_PAUSE: Final = re.compile(r"(?<=[.!?:]) (?=[A-ZÄÖÜ])")
+_PAUSE: Final = re.compile(r"(?<=[.!?]) (?=[A-ZÄÖÜ])")
 _DIGITS: Final = re.compile(r"\d{5,}")
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
 import jinja2
+import markupsafe
 
 from countersign.web.pages.assets import address
 
@@ -43,6 +45,9 @@ HEADERS: Final = {
 }
 
 
+_ADDRESS: Final = re.compile(r"(https?://[^\s<>\"]*[\w/=-])")
+
+
 def show(resp: Response, template: str, *, lang: str = "en", direction: str = "ltr", **values: object) -> None:
     """Answer with `template`, filled; `lang` and `direction` are what the page is written in."""
     resp.content_type = "text/html; charset=utf-8"
@@ -61,6 +66,13 @@ def clock_time(at: int) -> str:
     return datetime.fromtimestamp(at // 1000, UTC).strftime("%H:%M:%S UTC")
 
 
+def links(text: str) -> markupsafe.Markup:
+    """Return a text as markup in which web addresses, and nothing else, are links that open beside."""
+    parts = _ADDRESS.split(text)
+    link = markupsafe.Markup('<a href="{0}" target="_blank" rel="noopener noreferrer">{0}</a>')
+    return markupsafe.Markup("").join(link.format(part) if place % 2 else part for place, part in enumerate(parts))
+
+
 @cache
 def _templates() -> jinja2.Environment:
     made = jinja2.Environment(
@@ -73,4 +85,5 @@ def _templates() -> jinja2.Environment:
     made.globals["asset"] = address
     made.filters["instant"] = instant
     made.filters["clock_time"] = clock_time
+    made.filters["links"] = links
     return made
