@@ -64,7 +64,17 @@ async def fill(house: House, count: int, first: int = 1) -> None:
     for start in range(first, first + count, 5_000):
         rows = [
             challenges.new_row(
-                Challenge(live_id(n), APPLICATION.id, n.to_bytes(16), n.to_bytes(16), terms, now, now + 3_600_000, State.PENDING, Channel.EMAIL)
+                Challenge(
+                    live_id(n),
+                    APPLICATION.id,
+                    n.to_bytes(16),
+                    n.to_bytes(16),
+                    terms,
+                    now,
+                    now + 3_600_000,
+                    State.PENDING,
+                    Channel.EMAIL,
+                )
             )
             for n in range(start, min(start + 5_000, first + count))
         ]
@@ -101,7 +111,9 @@ async def begin(house: House, clients: int, seconds: float, server_pid: int | No
     return await _drive("begin", one, clients, seconds, server_pid)
 
 
-async def _drive(name: str, one: Callable[[], Awaitable[None]], clients: int, seconds: float, server_pid: int | None) -> Figure:
+async def _drive(
+    name: str, one: Callable[[], Awaitable[None]], clients: int, seconds: float, server_pid: int | None
+) -> Figure:
     latencies: list[float] = []
     end = time.perf_counter() + seconds
 

@@ -23,8 +23,8 @@ BEGIN: Final = """
 \\set b random(1, 9000000000000000000)
 WITH begun AS (
   INSERT INTO challenges (id, application, twin, standing, terms, begun_at, expires_at, state, channel, guesses, sends, round, sent_at)
-  VALUES ('ver_' || to_hex(:a) || to_hex(:b), 'app_bench', decode(lpad(to_hex(:a) || to_hex(:b), 32, '0'), 'hex'),
-          decode(lpad(to_hex(:b), 32, '0'), 'hex'), convert_to(repeat('x', 260), 'UTF8'), 1, 600001, 'pending', 'email', 0, 1, 0, 1)
+  VALUES ('ver_' || to_hex(:a::bigint) || to_hex(:b::bigint), 'app_bench', decode(lpad(to_hex(:a::bigint) || to_hex(:b::bigint), 32, '0'), 'hex'),
+          decode(lpad(to_hex(:b::bigint), 32, '0'), 'hex'), convert_to(repeat('x', 260), 'UTF8'), 1, 600001, 'pending', 'email', 0, 1, 0, 1)
   RETURNING id)
 INSERT INTO deliveries (owner, number, channel, route, created_at, round, state, leg, tries, attempts, due_at, changed_at)
 SELECT id, 1, 'email', '["inbox"]', 1, 0, 'queued', 0, 0, 0, 9000000000000, 1 FROM begun;
@@ -46,7 +46,7 @@ SELECT 'wbench', :a, 1, 'challenge.refused', 'app_bench', id, '{"guesses":1}', d
 BEGIN_ALL: Final = BEGIN.replace(
     "INSERT INTO deliveries",
     """, counted AS (
-  INSERT INTO limits (key, tat) VALUES (decode(lpad(to_hex(:a), 32, '0'), 'hex'), 1), (decode(lpad(to_hex(:b), 32, '1'), 'hex'), 1)
+  INSERT INTO limits (key, tat) VALUES (decode(lpad(to_hex(:a::bigint), 32, '0'), 'hex'), 1), (decode(lpad(to_hex(:b::bigint), 32, '1'), 'hex'), 1)
    ON CONFLICT (key) DO UPDATE SET tat = excluded.tat),
  told AS (
   INSERT INTO events (writer, seq, at, kind, application, owner, facts, hash)
@@ -56,7 +56,9 @@ INSERT INTO deliveries""",
 ).replace("RETURNING id)\n,", "RETURNING id),")
 
 
-def measure(server: PostgresServer, database: str, name: str, script: str, clients: int, seconds: int, live: int) -> Figure:
+def measure(
+    server: PostgresServer, database: str, name: str, script: str, clients: int, seconds: int, live: int
+) -> Figure:
     """Run one script with prepared statements; every transaction's latency is logged."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "script.sql"

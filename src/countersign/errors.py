@@ -48,9 +48,7 @@ class DeliveryFailedError(CountersignError):
     neither the code nor the contact.
     """
 
-    def __init__(
-        self, reason: str, text: str = "", *, permanent: bool, retry_after: int | None = None
-    ) -> None:
+    def __init__(self, reason: str, text: str = "", *, permanent: bool, retry_after: int | None = None) -> None:
         super().__init__(text or reason)
         self.reason = reason
         self.permanent = permanent

@@ -42,7 +42,9 @@ _NONCE_BYTES: Final = 12
 _BLIND_BYTES: Final = 16
 _P256_ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551  # FIPS 186-5, curve P-256
 _P256_BYTES: Final = 32
-_DETERMINISTIC: Final = ec.ECDSA(SHA256(), deterministic_signing=True)  # RFC 6979: a repeated answer is the same to the byte
+_DETERMINISTIC: Final = ec.ECDSA(
+    SHA256(), deterministic_signing=True
+)  # RFC 6979: a repeated answer is the same to the byte
 
 
 class StoredKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -153,7 +155,10 @@ class Keyring:
 
     def blind(self, what: str, *values: str) -> bytes:
         """Return the keyed hash (16 bytes) by which `values` are found without being stored; `what` keeps uses apart."""
-        return hmac.digest(self._index, "\0".join((what, *values)).encode("utf-8", "surrogatepass"), "sha256")[:_BLIND_BYTES]
+        told = "\0".join((what, *values)).encode("utf-8", "surrogatepass")
+        return hashlib.blake2b(
+            told, key=self._index, digest_size=_BLIND_BYTES
+        ).digest()  # RFC 7693: a keyed hash in one pass
 
     def hash_secret(self, secret: str) -> bytes:
         """Return the keyed hash (32 bytes) that stands for a secret a client holds: it has chance enough to need no stretching."""
@@ -180,7 +185,11 @@ class Keyring:
     def verified(self, signed: str) -> dict[str, Any] | None:
         """Return the claims of a compact JWS that one of these keys signed, or None."""
         try:
-            found = jws.deserialize_compact(signed, jwk.KeySet.import_key_set(self.jwks()), algorithms=[PROOF_ALGORITHM])
+            found = jws.deserialize_compact(
+                signed,
+                jwk.KeySet([jwk.ECKey.import_key(key.public_jwk()) for key in self._made.values()]),
+                algorithms=[PROOF_ALGORITHM],
+            )
             return msgspec.json.decode(found.payload, type=dict[str, Any])
         except (JoseError, ValueError, msgspec.DecodeError):
             return None
@@ -216,13 +225,19 @@ def read_file(path: Path) -> StoredKeyring:
             f"The key file {path} cannot be read ({error.strerror}). Make one with `countersign keys new {path}`, or name another with COUNTERSIGN_SECRET_FILE."
         ) from error
     if mode & 0o077:
-        raise SettingsError(f"The key file {path} can be read by others (mode {mode & 0o777:o}). Close it: chmod 600 {path}")
+        raise SettingsError(
+            f"The key file {path} can be read by others (mode {mode & 0o777:o}). Close it: chmod 600 {path}"
+        )
     try:
         stored = msgspec.json.decode(raw, type=StoredKeyring)
     except msgspec.DecodeError as error:
-        raise SettingsError(f"The key file {path} is not what `countersign keys new` writes: {_about(error)}.") from error
+        raise SettingsError(
+            f"The key file {path} is not what `countersign keys new` writes: {_about(error)}."
+        ) from error
     if not stored.keys:
-        raise SettingsError(f"The key file {path} holds no key. Restore it from your backup; a new one would not open what is stored.")
+        raise SettingsError(
+            f"The key file {path} holds no key. Restore it from your backup; a new one would not open what is stored."
+        )
     _secret(stored.index, "index", path)
     for key in stored.keys:
         _secret(key.secret, key.kid, path)
@@ -241,7 +256,9 @@ def new_file(path: Path, now: int) -> None:
         _write(draft, stored)
         os.link(draft, path)
     except FileExistsError as error:
-        raise SettingsError(f"There is a key file at {path} already; it is never overwritten, since nothing stored could be read without it.") from error
+        raise SettingsError(
+            f"There is a key file at {path} already; it is never overwritten, since nothing stored could be read without it."
+        ) from error
     except OSError as error:
         raise SettingsError(f"The key file {path} cannot be written: {error.strerror}.") from error
     finally:

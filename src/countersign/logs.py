@@ -13,7 +13,22 @@ import structlog
 HIDDEN: Final = "[hidden]"
 
 SECRET_NAMES: Final = frozenset(
-    {"authorization", "code", "cookie", "html", "key", "password", "proof", "recipient", "secret", "subject", "text", "to", "token", "typed"}
+    {
+        "authorization",
+        "code",
+        "cookie",
+        "html",
+        "key",
+        "password",
+        "proof",
+        "recipient",
+        "secret",
+        "subject",
+        "text",
+        "to",
+        "token",
+        "typed",
+    }
 )
 """A value whose name has one of these words in it is hidden."""
 
@@ -70,7 +85,8 @@ def configure(level: str, style: str = "auto", stream: TextIO | None = None) -> 
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=first, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, redact, last]
+            foreign_pre_chain=first,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, redact, last],
         )
     )
     root = logging.getLogger()

@@ -28,11 +28,18 @@ class Stats:
     def __init__(self) -> None:
         self._registry = registry = CollectorRegistry()
         self._waiting_now: Callable[[], int] = int
-        self._sizes = Histogram("countersign_ledger_batch_size", "Commands in a batch.", registry=registry, buckets=_SIZES)
-        self._waits = Histogram(
-            "countersign_ledger_wait_seconds", "How long the oldest command of a batch waited.", registry=registry, buckets=_SECONDS
+        self._sizes = Histogram(
+            "countersign_ledger_batch_size", "Commands in a batch.", registry=registry, buckets=_SIZES
         )
-        self._batches = Histogram("countersign_ledger_batch_seconds", "How long a batch took.", registry=registry, buckets=_SECONDS)
+        self._waits = Histogram(
+            "countersign_ledger_wait_seconds",
+            "How long the oldest command of a batch waited.",
+            registry=registry,
+            buckets=_SECONDS,
+        )
+        self._batches = Histogram(
+            "countersign_ledger_batch_seconds", "How long a batch took.", registry=registry, buckets=_SECONDS
+        )
         self._waiting = Gauge(
             "countersign_ledger_waiting", "Commands that wait.", registry=registry, multiprocess_mode="livesum"
         )
@@ -40,13 +47,24 @@ class Stats:
             "countersign_outcomes", "What was answered: done, or the refusal.", ("act", "outcome"), registry=registry
         )
         self._requests = Histogram(
-            "countersign_request_seconds", "Requests over HTTP.", ("route", "status"), registry=registry, buckets=_SECONDS
+            "countersign_request_seconds",
+            "Requests over HTTP.",
+            ("route", "status"),
+            registry=registry,
+            buckets=_SECONDS,
         )
         self._tries = Histogram(
-            "countersign_try_seconds", "Messages handed to providers.", ("provider", "outcome"), registry=registry, buckets=_LONG
+            "countersign_try_seconds",
+            "Messages handed to providers.",
+            ("provider", "outcome"),
+            registry=registry,
+            buckets=_LONG,
         )
         self._due = Gauge(
-            "countersign_deliveries_due", "Messages that are due and not sent.", registry=registry, multiprocess_mode="mostrecent"
+            "countersign_deliveries_due",
+            "Messages that are due and not sent.",
+            registry=registry,
+            multiprocess_mode="mostrecent",
         )
         self._oldest = Gauge(
             "countersign_deliveries_oldest_seconds",
@@ -100,9 +118,9 @@ class Stats:
         from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
         for pid in _left_behind(Path(folder)):
-            mark_process_dead(pid, folder)
+            mark_process_dead(pid, folder)  # type: ignore[no-untyped-call]
         together = CollectorRegistry()
-        MultiProcessCollector(together, folder)
+        MultiProcessCollector(together, folder)  # type: ignore[no-untyped-call]
         return generate_latest(together)
 
 

@@ -105,7 +105,12 @@ async def open_runtime(settings: Settings) -> Runtime:
         letters = Inbox(settings.home / "inbox.db")
         providers = _providers(settings, letters, stats)
         ledger = Ledger(
-            database.lanes(), chain=ground.chain, clock=clock, owed=database.announce, observe=stats.batch, bound=settings.queue_bound
+            database.lanes(),
+            chain=ground.chain,
+            clock=clock,
+            owed=database.announce,
+            observe=stats.batch,
+            bound=settings.queue_bound,
         )
     except BaseException:
         await database.close()

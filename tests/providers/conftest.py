@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Iterator
+from typing import cast
 
 import pytest
 from tests.providers.peers import (
@@ -55,8 +56,7 @@ async def start_mail_server(authority: Authority) -> AsyncIterator[StartMailServ
 async def _stop(server: asyncio.Server, peer: MailPeer) -> None:
     server.close()
     for transport in peer.transports:
-        if isinstance(transport, asyncio.WriteTransport):
-            transport.abort()
+        cast("asyncio.WriteTransport", transport).abort()
     await asyncio.sleep(0.01)  # aiosmtpd ends its tasks when it hears of the loss
 
 
@@ -66,7 +66,7 @@ async def start_tcp_server(authority: Authority) -> AsyncIterator[StartServer]:
     tasks: set[asyncio.Task[None]] = set()
     servers: list[asyncio.Server] = []
 
-    async def start(conversation: Conversation, *, tls: bool = False, address: str = "127.0.0.1") -> int:
+    async def start(conversation: Conversation, *, tls: bool = False, address: str = "127.0.0.1", port: int = 0) -> int:
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             try:
                 with contextlib.suppress(OSError, asyncio.IncompleteReadError):
@@ -79,10 +79,10 @@ async def start_tcp_server(authority: Authority) -> AsyncIterator[StartServer]:
             tasks.add(task)
             task.add_done_callback(tasks.discard)
 
-        server = await asyncio.start_server(accept, address, 0, ssl=authority.server if tls else None, limit=2**20)
+        server = await asyncio.start_server(accept, address, port, ssl=authority.server if tls else None, limit=2**20)
         servers.append(server)
-        port: int = server.sockets[0].getsockname()[1]
-        return port
+        taken: int = server.sockets[0].getsockname()[1]
+        return taken
 
     yield start
     for server in servers:

@@ -162,7 +162,7 @@ class MailPeer:
         if self.data_reply:
             return self.data_reply
         self.letters.append(envelope)
-        assert isinstance(server.transport, asyncio.BaseTransport)
+        assert server.transport is not None
         self.was_secured.append(server.transport.get_extra_info("sslcontext") is not None)
         self.signed_in.append(bool(session.authenticated))
         return "250 2.0.0 Ok: queued"

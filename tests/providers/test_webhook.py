@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from tests.providers.peers import ADA, CODE, NOW, Authority, Hidden, StartServer, message
 
 from countersign.domain.contact import Channel
-from countersign.domain.delivery import Accepted, Reason
+from countersign.domain.delivery import Accepted, Message, Reason
 from countersign.errors import DeliveryFailedError, SettingsError
 from countersign.providers.webhook import WebhookProvider, WebhookSettings
-from tests.providers.peers import ADA, CODE, NOW, Authority, Hidden, StartServer, message
 
 KEY = bytes(range(32))
 SECRET = "whsec_" + base64.b64encode(KEY).decode()
@@ -50,13 +50,15 @@ class Receiver:
         head = f"HTTP/1.1 {status} X\r\ncontent-length: {len(body)}\r\n{headers}\r\n"
         self.reply = head.encode() + body
 
-    def verified(self, number: int = -1) -> Any:
+    def verified(self, number: int = -1) -> dict[str, object]:
         """Return the body of a post, having checked its signature by the specification's words."""
         _, headers, body = self.posted[number]
         signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
         expected = base64.b64encode(hmac.new(KEY, signed, hashlib.sha256).digest()).decode()
         assert headers["webhook-signature"] == f"v1,{expected}"
-        return json.loads(body)
+        found = json.loads(body)
+        assert isinstance(found, dict)
+        return found
 
 
 @pytest.fixture
@@ -81,7 +83,7 @@ def provider(port: int, **changes: object) -> WebhookProvider:
     return WebhookProvider(settings(port, **changes), lambda: NOW)
 
 
-def sms() -> Any:
+def sms() -> Message:
     return message(channel=Channel.SMS, to="+14155550123", text=f"Your code is {CODE}", subject="", html="")
 
 
@@ -136,7 +138,18 @@ async def test_the_senders_own_id_and_the_wait_for_a_receipt_are_kept(receiver: 
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"OK", b"[]", b'{"id": 7}', b'{"id": ""}', b"\xff", b"[" * 50_000, b'{"id": "' + b"x" * 300 + b'"}', b"x" * 70_000]
+    "body",
+    [
+        b"",
+        b"OK",
+        b"[]",
+        b'{"id": 7}',
+        b'{"id": ""}',
+        b"\xff",
+        b"[" * 50_000,
+        b'{"id": "' + b"x" * 300 + b'"}',
+        b"x" * 70_000,
+    ],
 )
 async def test_an_answer_that_says_nothing_is_still_a_yes(receiver: Receiver, body: bytes) -> None:
     receiver.answer(200, body)
@@ -174,7 +187,15 @@ async def test_an_answer_that_says_nothing_is_still_a_yes(receiver: Receiver, bo
     ],
 )
 async def test_a_refusal_is_told_by_its_status(
-    receiver: Receiver, hidden: Hidden, status: int, headers: str, body: bytes, reason: Reason, *, permanent: bool, rest: int | None
+    receiver: Receiver,
+    hidden: Hidden,
+    status: int,
+    headers: str,
+    body: bytes,
+    reason: Reason,
+    *,
+    permanent: bool,
+    rest: int | None,
 ) -> None:
     """D2: what is temporary is tried again, and the sender's wish for rest is passed on in seconds."""
     assert NOW == 1_795_428_000_000  # Mon, 23 Nov 2026 10:00:00 GMT
@@ -317,6 +338,7 @@ async def test_a_certificate_that_is_not_trusted_or_not_for_the_name_is_refused(
         ({"url": "https://sender.example/\r\nx: y"}, "url"),
         ({"url": "https://us:secret@sender.example/"}, "url"),
         ({"url": "https://sender.example/#part"}, "url"),
+        ({"url": "https://0177.0.0.1/"}, "url"),
         ({"url": "http://sender.example/", "allow_http": False}, "allow_http"),
         ({"secret": "hunter2"}, "secret"),
         ({"secret": "whsec_short"}, "secret"),

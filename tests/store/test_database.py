@@ -11,12 +11,14 @@ import pytest
 from countersign.errors import UnavailableError
 from countersign.store.connect import open_database
 from countersign.store.database import (
+    Claim,
     ConflictError,
     Insert,
     Query,
     RejectedError,
     Row,
     Rows,
+    Seek,
     Steps,
     Take,
     Update,
@@ -57,6 +59,11 @@ def challenge(number: int, *, twin: bytes = b"", state: str = "pending", guesses
 def moved(row: Row) -> Row:
     """Return the key and the moving columns of a challenge's row: what an update needs."""
     return (row[0], *row[7:])
+
+
+def owed(number: int) -> Row:
+    """Return a delivery that is due at its number."""
+    return (f"o{number}", 1, "sms", "route", 1, 1, "queued", 0, 0, 0, number, None, 1)
 
 
 async def test_rows_come_back_as_they_were_written_in_the_order_of_their_keys(database: Database) -> None:
@@ -105,7 +112,7 @@ async def test_an_upsert_writes_whether_or_not_the_key_exists(database: Database
 async def test_an_upsert_after_a_take_writes_whether_or_not_the_key_exists(database: Database) -> None:
     def steps() -> Steps[None]:
         rows = yield Take(LIMITS, [(b"a",), (b"b",)])
-        found: dict[bytes, int] = dict(rows)
+        found = {bytes(key): int(tat) for key, tat in rows}
         yield Write((Upsert(LIMITS, [(key, found.get(key, 0) + 1) for key in (b"b", b"a", b"c")]),))
 
     await database.run(write, Insert(LIMITS, [(b"a", 10)]))
@@ -227,7 +234,7 @@ async def test_two_runners_that_race_for_the_same_rows_lose_no_update(database: 
 
     def spend() -> Steps[None]:
         rows = yield Take(LIMITS, keys)
-        found: dict[bytes, int] = dict(rows)
+        found = {bytes(key): int(tat) for key, tat in rows}
         yield Write((Upsert(LIMITS, [(key, found.get(key, 0) + 1) for (key,) in keys]),))
 
     async def race(n: int) -> None:
@@ -316,6 +323,30 @@ async def test_a_read_sees_one_snapshot_and_waits_for_no_writer(database: Databa
     assert not looking.done()
     assert await looking == (1, 1)
     assert await database.read(count, LIMITS) == 2
+
+
+async def test_a_read_takes_rows_without_locking_them(database: Database) -> None:
+    await database.run(write, Insert(LIMITS, [(b"a", 1)]))
+
+    def look() -> Steps[Rows]:
+        rows = yield Take(LIMITS, [(b"a",)])
+        yield Seek(LIMITS, "key", [b"a"])
+        return rows
+
+    assert list(await database.read(look)) == [(b"a", 1)]
+
+
+async def test_rows_are_claimed_and_sought_in_both_dialects(database: Database) -> None:
+    await database.run(write, Insert(DELIVERIES, [owed(n) for n in range(4)]))
+
+    def steps() -> Steps[tuple[Rows, Rows, Rows]]:
+        claimed = yield Claim(DELIVERIES, "due_at <= $1 AND state = $2", (2, "queued"), "due_at", 2)
+        sought = yield Seek(DELIVERIES, "owner", ["o3", "o1", "nobody"], "due_at > 1")
+        nothing = yield Seek(DELIVERIES, "owner", [])
+        return claimed, sought, nothing
+
+    claimed, sought, nothing = await database.run(steps)
+    assert [list(claimed), list(sought), list(nothing)] == [[owed(0), owed(1)], [owed(3)], []]
 
 
 async def test_a_read_cannot_write(database: Database) -> None:

@@ -24,14 +24,19 @@ from countersign.errors import SettingsError
 
 @click.group()
 def apps() -> None:
-    """Applications and their keys."""
+    """Add, list, rotate and remove applications and their keys."""
 
 
 @apps.command(epilog="The key goes to stdout by itself: KEY=$(countersign apps add shop)")
 @click.argument("name")
 @click.option("--test", is_flag=True, help="A test key: messages reach the inbox alone.")
 @click.option("--site", default="", help="What messages call the application; else its name.")
-@click.option("--host", default="", metavar="DOMAIN", help="Domain its codes are typed on (SMS are bound to it); else the setting `host`.")
+@click.option(
+    "--host",
+    default="",
+    metavar="DOMAIN",
+    help="Domain its codes are typed on (SMS are bound to it); else the setting `host`.",
+)
 @click.option("--purposes", default="", metavar="A,B", help="What it may ask codes for; else everything.")
 @config_option
 @json_option
@@ -40,7 +45,9 @@ def add(name: str, test: bool, site: str, host: str, purposes: str, config: Path
     settings, _ = settings_of(config)
     wanted = tuple(purpose.strip() for purpose in purposes.split(",") if purpose.strip())
     if unknown := sorted(set(wanted) - set(settings.purposes)):
-        raise SettingsError(f"There is no purpose {unknown[0]!r}; there are {', '.join(sorted(settings.purposes))}. Others are made by [purposes.NAME].")
+        raise SettingsError(
+            f"There is no purpose {unknown[0]!r}; there are {', '.join(sorted(settings.purposes))}. Others are made by [purposes.NAME]."
+        )
     added, key = wait_for(_add(settings, name, Mode.TEST if test else Mode.LIVE, site, host or settings.host, wanted))
     _print_key(added, key, as_json=as_json)
 
@@ -55,7 +62,10 @@ def list_(config: Path | None, as_json: bool) -> None:  # noqa: FBT001 - click's
     if as_json:
         print_json([_shown(one) for one in found])
         return
-    rows = [(one.name, one.mode.value, one.site, one.host, ",".join(one.purposes) or "all", one.id, moment(one.created_at)) for one in found]
+    rows = [
+        (one.name, one.mode.value, one.site, one.host, ",".join(one.purposes) or "all", one.id, moment(one.created_at))
+        for one in found
+    ]
     print_table(("Name", "Mode", "Site", "Host", "Purposes", "Id", "Added"), rows)
     if not found:
         remark("There is no application yet: countersign apps add NAME")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def events() -> None:
-    """The event log."""
+    """Hold the event log against what was written."""
 
 
 @events.command(epilog="Exits with 1 if anything is not as it was written.")
@@ -43,8 +43,13 @@ def verify(checkpoint: Path | None, config: Path | None, as_json: bool) -> None:
     if as_json:
         print_json(report)
     else:
-        click.echo(f"{report.entries} entries in {report.writers} chains, {report.checkpoints} checkpoints: {len(report.findings)} findings.")
-        print_table(("Chain", "Entry", "Finding"), [(one.writer or "checkpoints", str(one.seq), one.what) for one in report.findings])
+        click.echo(
+            f"{report.entries} entries in {report.writers} chains, {report.checkpoints} checkpoints: {len(report.findings)} findings."
+        )
+        print_table(
+            ("Chain", "Entry", "Finding"),
+            [(one.writer or "checkpoints", str(one.seq), one.what) for one in report.findings],
+        )
         if report.last_checkpoint and not report.findings:
             remark("Keep this checkpoint where nobody who can write to the database can:")
             click.echo(report.last_checkpoint)

@@ -21,7 +21,7 @@ from countersign.config import Settings
 
 @click.group()
 def keys() -> None:
-    """The key file that everything is derived from."""
+    """Make, look at and rotate the key file that everything is derived from."""
 
 
 @keys.command()
@@ -47,7 +47,10 @@ def list_(config: Path | None, as_json: bool) -> None:  # noqa: FBT001 - click's
     settings, _ = settings_of(config)
     keyring = Keyring(settings.secret_file, clock)
     now, primary = clock(), keyring.primary.kid
-    rows = [(kid, moment(since), "in use" if kid == primary else "to come" if since > now else "reads") for kid, since in keyring.kids()]
+    rows = [
+        (kid, moment(since), "in use" if kid == primary else "to come" if since > now else "reads")
+        for kid, since in keyring.kids()
+    ]
     if as_json:
         print_json([{"kid": kid, "active_from": since, "state": state.replace(" ", "_")} for kid, since, state in rows])
         return
@@ -65,7 +68,9 @@ def rotate(config: Path | None, as_json: bool) -> None:  # noqa: FBT001 - click'
         print_json({"kid": kid, "active_from": moment(active_from)})
         return
     click.echo(f"Added {kid}, in use from {moment(active_from)}.")
-    remark(f"Where other machines serve too, bring {settings.secret_file} to each of them before then, and to your backup.")
+    remark(
+        f"Where other machines serve too, bring {settings.secret_file} to each of them before then, and to your backup."
+    )
 
 
 async def _rotate(settings: Settings) -> tuple[str, int]:

@@ -25,12 +25,14 @@ class Stopped(click.ClickException):
 
     def __init__(self, text: str, exit_code: int) -> None:
         super().__init__(text)
-        self.exit_code = exit_code
+        self.exit_code = exit_code  # type: ignore[misc]  # click reads it from the exception that it got
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Print the text as it is: its lines are sentences for the person who can act."""
         lines = self.message.splitlines()
-        click.secho(lines[0] if len(lines) == 1 else "\n".join(f"- {line}" for line in lines), fg="red", err=True, file=file)
+        click.secho(
+            lines[0] if len(lines) == 1 else "\n".join(f"- {line}" for line in lines), fg="red", err=True, file=file
+        )
 
 
 def config_option(command: F) -> F:

@@ -31,7 +31,9 @@ def serve(bind: str | None, port: int | None, workers: int | None, no_worker: bo
     sys.exit(start(settings, environ, demo_key))
 
 
-@click.command(epilog="Any number may run beside `countersign serve --no-worker` on one PostgreSQL. SIGTERM and Ctrl-C stop it in order.")
+@click.command(
+    epilog="Any number may run beside `countersign serve --no-worker` on one PostgreSQL. SIGTERM and Ctrl-C stop it in order."
+)
 @config_option
 def work(config: Path | None) -> None:
     """Deliver and sweep, without HTTP."""
@@ -50,4 +52,8 @@ def migrate(config: Path | None) -> None:
     settings, _ = settings_of(config)
     missing = schema.pending(settings.database_url)
     reached = schema.migrate(settings.database_url)
-    click.echo(f"The database has revision {reached}." if missing else f"Nothing to do: the database has revision {reached} already.")
+    click.echo(
+        f"The database has revision {reached}."
+        if missing
+        else f"Nothing to do: the database has revision {reached} already."
+    )

@@ -147,7 +147,7 @@ class _Reader:
             destination_limits=self._limits("destination", _DEFAULT_RULES.destination),
             requester_limits=self._limits("requester", _DEFAULT_RULES.requester),
             providers=providers,
-            routes=self._routes(providers, development=development),
+            routes=self._routes(development=development),
             metrics_token=metrics_token,
             metrics_port=self._value("metrics.port", None),
             log_level=self._value("log.level", "info"),
@@ -168,7 +168,9 @@ class _Reader:
                 value = _WORDS.get(word.lower(), word)
         try:
             # Not strict, since the environment has nothing but text; but a number is not taken for a text.
-            return msgspec.convert(value, setting.type, strict=isinstance(given.value, bool) or not isinstance(value, str | list))
+            return msgspec.convert(
+                value, setting.type, strict=isinstance(given.value, bool) or not isinstance(value, str | list)
+            )
         except msgspec.ValidationError:
             self.faults.append(_sentence(setting, given))
             return default
@@ -258,7 +260,10 @@ class _Reader:
             set_ = {key: self._converted(known[key], given) for key, given in table.items()}
             set_ = {key: value for key, value in set_.items() if value is not None}
             before = found.get(name, Policy())
-            length, alphabet = set_.pop("code_length", before.shape.length), set_.pop("code_alphabet", before.shape.alphabet)
+            length, alphabet = (
+                set_.pop("code_length", before.shape.length),
+                set_.pop("code_alphabet", before.shape.alphabet),
+            )
             policy = msgspec.structs.replace(before, shape=CodeShape(length, Alphabet(alphabet)), **set_)
             self.faults += [f"[purposes.{name}] {fault}." for fault in policy.faults()]
             found[name] = policy
@@ -274,7 +279,9 @@ class _Reader:
 
     def _provider(self, name: str, table: dict[str, Given]) -> ProviderSettings | None:
         if name == INBOX:
-            self.faults.append("[providers.inbox]: the inbox is always there, in development and for test keys; choose another name.")
+            self.faults.append(
+                "[providers.inbox]: the inbox is always there, in development and for test keys; choose another name."
+            )
             return None
         known = {setting.name: setting for setting in PROVIDER_SETTINGS}
         before = len(self.faults)
@@ -298,7 +305,7 @@ class _Reader:
             self.faults.append(f"[providers.{name}] ({kind}): {str(error).rstrip('.')}.")
             return None
 
-    def _routes(self, providers: Mapping[str, ProviderSettings], *, development: bool) -> dict[Channel, tuple[str, ...]]:
+    def _routes(self, *, development: bool) -> dict[Channel, tuple[str, ...]]:
         found: dict[Channel, tuple[str, ...]] = {}
         for channel in Channel:
             name = f"routes.{channel.value}"
@@ -315,7 +322,11 @@ class _Reader:
 
     def _wrong(self, provider: str, channel: Channel, *, development: bool) -> str:
         if provider == INBOX:
-            return "" if development else "the inbox is for development and test keys alone; name a provider that really sends."
+            return (
+                ""
+                if development
+                else "the inbox is for development and test keys alone; name a provider that really sends."
+            )
         table = self._families["providers"].get(provider)
         if table is None:
             return f"there is no provider {provider!r}; add [providers.{provider}]."

@@ -40,15 +40,17 @@ class Sources(msgspec.Struct):
     """All that was set: single settings by name, families by kind and name, and what was wrong, one sentence each."""
 
     single: dict[str, Given] = {}
-    families: dict[str, dict[str, dict[str, Given]]] = msgspec.field(default_factory=lambda: {kind: {} for kind in FAMILIES})
+    families: dict[str, dict[str, dict[str, Given]]] = msgspec.field(
+        default_factory=lambda: {kind: {} for kind in FAMILIES}
+    )
     faults: list[str] = []
 
 
 def gather(environ: Mapping[str, str], config_file: Path | None) -> Sources:
     """Return what the file and the environment set; the environment wins.
 
-    The file is `config_file`, or else what COUNTERSIGN_CONFIG names, or else countersign.toml where there is one. Raises SettingsError if the
-    file cannot be read.
+    The file is `config_file`, or else what COUNTERSIGN_CONFIG names, or else countersign.toml where there is one.
+    Raises SettingsError if the file cannot be read.
     """
     sources = Sources()
     path = config_file or (Path(environ[CONFIG]) if environ.get(CONFIG) else None)
@@ -84,7 +86,9 @@ def _family_of_file(sources: Sources, kind: str, tables: object, path: Path) -> 
         return
     for name, table in tables.items():
         if _NAME.fullmatch(name) is None:
-            sources.faults.append(f"[{kind}.{name}] in {path}: a name is a lower-case word of letters, digits and underscores.")
+            sources.faults.append(
+                f"[{kind}.{name}] in {path}: a name is a lower-case word of letters, digits and underscores."
+            )
             continue
         given = {key: Given(value, f"[{kind}.{name}] {key} in {path}") for key, value in table.items()}
         sources.families[kind].setdefault(name, {}).update(_known(given, FAMILIES[kind], sources.faults))
@@ -145,7 +149,9 @@ def _read(given: Given, faults: list[str]) -> Given | None:
         with Path(str(given.value)).open(encoding="utf-8") as file:
             text = file.read(_MAX_FILE)
     except (OSError, UnicodeDecodeError, ValueError) as error:
-        faults.append(f"{given.where}: the file {given.value} cannot be read ({getattr(error, 'strerror', None) or 'it is no text'}).")
+        faults.append(
+            f"{given.where}: the file {given.value} cannot be read ({getattr(error, 'strerror', None) or 'it is no text'})."
+        )
         return None
     return Given(text.rstrip("\r\n"), f"the file {given.value}, named by {given.where}")
 

@@ -50,9 +50,23 @@ SETTINGS: Final = (
         "The database. SQLite serves one process; PostgreSQL any number of them.",
         secret=True,
     ),
-    Setting("database_lanes", _at_least(1, 16), "2", "1 to 16", "PostgreSQL: connections of each process for the ledger's batches."),
-    Setting("database_pool", _at_least(1, 100), "8", "1 to 100", "PostgreSQL: most connections of each process for everything else."),
-    Setting("secret_file", str, "HOME/secret.keys", "a file", "The key file, which `countersign keys new` makes; mode 0600."),
+    Setting(
+        "database_lanes",
+        _at_least(1, 16),
+        "2",
+        "1 to 16",
+        "PostgreSQL: connections of each process for the ledger's batches.",
+    ),
+    Setting(
+        "database_pool",
+        _at_least(1, 100),
+        "8",
+        "1 to 100",
+        "PostgreSQL: most connections of each process for everything else.",
+    ),
+    Setting(
+        "secret_file", str, "HOME/secret.keys", "a file", "The key file, which `countersign keys new` makes; mode 0600."
+    ),
     Setting(
         "public_url",
         str,
@@ -60,7 +74,13 @@ SETTINGS: Final = (
         "an address such as https://verify.example.org, without a path",
         "Where people and programs reach this installation: in links, and as the issuer of proofs. Required in production.",
     ),
-    Setting("site", str, "Countersign", "a name of at most 60 characters", "What messages call the site, unless the application has a name of its own."),
+    Setting(
+        "site",
+        str,
+        "Countersign",
+        "a name of at most 60 characters",
+        "What messages call the site, unless the application has a name of its own.",
+    ),
     Setting(
         "host",
         str,
@@ -72,7 +92,13 @@ SETTINGS: Final = (
     Setting("port", Port, "8000", "0 to 65535", "The port that is listened on; 0 takes a free one."),
     Setting("workers", _at_least(1, 64), "1", "1 to 64", "Processes that serve; more than one needs PostgreSQL."),
     Setting("no_worker", bool, "no", "yes or no", "Leaves sending to `countersign work` elsewhere."),
-    Setting("grace", _at_least(1, 600), "20", "1 to 600 seconds", "How long a stop may take: what is in flight is finished, then the rest is cut off."),
+    Setting(
+        "grace",
+        _at_least(1, 600),
+        "20",
+        "1 to 600 seconds",
+        "How long a stop may take: what is in flight is finished, then the rest is cut off.",
+    ),
     Setting(
         "trusted_proxies",
         Names,
@@ -88,7 +114,11 @@ SETTINGS: Final = (
         "Requests that may wait for the database in each process; one more is answered 503.",
     ),
     Setting(
-        "retention_days", _at_least(1, 3_650), "30", "1 to 3650", "Days after which ended verifications and their addresses are removed."
+        "retention_days",
+        _at_least(1, 3_650),
+        "30",
+        "1 to 3650",
+        "Days after which ended verifications and their addresses are removed.",
     ),
     Setting(
         "limits.destination",
@@ -114,9 +144,24 @@ SETTINGS: Final = (
         )
         for channel in Channel
     ),
-    Setting("metrics.token", str, "none", "at least 16 characters", "Opens /metrics to who sends it as a bearer.", secret=True),
-    Setting("metrics.port", Port, "none", "0 to 65535", "Serves /metrics without a token on this port of `bind` instead."),
-    Setting("log.level", Literal["debug", "info", "warning", "error"], "info", "debug, info, warning or error", "What is logged."),
+    Setting(
+        "metrics.token",
+        str,
+        "none",
+        "at least 16 characters",
+        "Opens /metrics to who sends it as a bearer.",
+        secret=True,
+    ),
+    Setting(
+        "metrics.port", Port, "none", "0 to 65535", "Serves /metrics without a token on this port of `bind` instead."
+    ),
+    Setting(
+        "log.level",
+        Literal["debug", "info", "warning", "error"],
+        "info",
+        "debug, info, warning or error",
+        "What is logged.",
+    ),
     Setting(
         "log.format",
         Literal["auto", "console", "json"],
@@ -129,14 +174,34 @@ SETTINGS: Final = (
 
 PURPOSE_SETTINGS: Final = (
     Setting("code_length", int, "6", "4 to 10", "Symbols of a code."),
-    Setting("code_alphabet", Literal["digits", "alphanumeric"], "digits", "digits or alphanumeric", "What a code is made of."),
+    Setting(
+        "code_alphabet",
+        Literal["digits", "alphanumeric"],
+        "digits",
+        "digits or alphanumeric",
+        "What a code is made of.",
+    ),
     Setting("lifetime", int, "600", "30 to 600 seconds", "How long a code is worth something."),
     Setting("guesses", int, "5", "1 to 10", "Answers that are compared."),
     Setting("sends", int, "5", "1 to 10", "Messages that may be asked for, the first included."),
     Setting("resend_after", int, "30", "1 to 600 seconds", "The shortest time between two messages."),
-    Setting("resend", Resend, "same", "same, new or overlap", "What a resend sends: the same code, a new one, or a new one while the last still works."),
-    Setting("channels", tuple[Channel, ...], "every one with a route", "a list of email, sms, voice, whatsapp", "How it may be sent."),
-    Setting("binds", bool, "no", "yes or no", "Its approval binds a contact anew that was locked after too many failures."),
+    Setting(
+        "resend",
+        Resend,
+        "same",
+        "same, new or overlap",
+        "What a resend sends: the same code, a new one, or a new one while the last still works.",
+    ),
+    Setting(
+        "channels",
+        tuple[Channel, ...],
+        "every one with a route",
+        "a list of email, sms, voice, whatsapp",
+        "How it may be sent.",
+    ),
+    Setting(
+        "binds", bool, "no", "yes or no", "Its approval binds a contact anew that was locked after too many failures."
+    ),
 )
 """Settings of each `[purposes.NAME]`; a purpose of ours keeps what is not set, a new one begins with the defaults."""
 
@@ -145,14 +210,36 @@ PROVIDER_SETTINGS: Final = (
     Setting("host", str, "none", "a host name", "smtp: the mail server. Required."),
     Setting("from_address", str, "none", "a mail address", "smtp: who the mail is from. Required."),
     Setting("port", int, "587", "1 to 65535", "smtp: its port."),
-    Setting("tls", Literal["starttls", "tls", "none"], "starttls", "starttls, tls or none", "smtp: how the connection is protected."),
+    Setting(
+        "tls",
+        Literal["starttls", "tls", "none"],
+        "starttls",
+        "starttls, tls or none",
+        "smtp: how the connection is protected.",
+    ),
     Setting("username", str, "none", "text", "smtp: whom to sign in as."),
     Setting("password", str, "none", "text", "smtp: with which password.", secret=True),
-    Setting("url", str, "none", "an address that begins with https://", "webhook: where messages are posted. Required.", secret=True),
-    Setting("secret", str, "none", "whsec_ and base64", "webhook: what requests and receipts are signed with. Required.", secret=True),
+    Setting(
+        "url",
+        str,
+        "none",
+        "an address that begins with https://",
+        "webhook: where messages are posted. Required.",
+        secret=True,
+    ),
+    Setting(
+        "secret",
+        str,
+        "none",
+        "whsec_ and base64",
+        "webhook: what requests and receipts are signed with. Required.",
+        secret=True,
+    ),
     Setting("allow_http", bool, "no", "yes or no", "webhook: lets codes travel in the clear, on a network of yours."),
     Setting("allow_private", bool, "no", "yes or no", "webhook: lets it be in a private network."),
-    Setting("receipt_within", int, "none", "milliseconds", "webhook: receipts are posted back, and overdue after this."),
+    Setting(
+        "receipt_within", int, "none", "milliseconds", "webhook: receipts are posted back, and overdue after this."
+    ),
     Setting("timeout", float, "15 (smtp), 10 (webhook)", "below 60 seconds", "How long one hand-over may take."),
     Setting("connections", int, "4 (smtp), 16 (webhook)", "at least 1", "How many at once."),
     Setting("ca_file", str, "the system's authorities", "a file of certificates in PEM form", "Whom to trust instead."),

@@ -1,11 +1,11 @@
-"""A challenge: one code asked for one purpose, and the pure rules that judge everything that can happen to it.
+r"""A challenge: one code asked for one purpose, and the pure rules that judge everything that can happen to it.
 
     pending --answer, right------------> approved
-       |  \\--answer, the last guess----> exhausted
-       |  \\--cancel, "not me"----------> canceled
-       |  \\--time----------------------> expired
+       |  \--answer, the last guess----> exhausted
+       |  \--cancel, "not me"----------> canceled
+       |  \--time----------------------> expired
        |
-       \\--answer, wrong / send_again / redirect: stays pending, with less left
+       \--answer, wrong / send_again / redirect: stays pending, with less left
 
 An expected refusal is a value: an exception would roll back the guess that was just spent.
 """
@@ -161,7 +161,7 @@ class Judged(msgspec.Struct, frozen=True):
     refusal: Refusal | None = None
 
 
-def begin(  # noqa: PLR0913 - a challenge is made of that much, and each part by name
+def begin(
     *,
     id: str,  # noqa: A002
     application: str,

@@ -44,7 +44,8 @@ class CodeShape(msgspec.Struct, frozen=True):
     @property
     def space(self) -> int:
         """Return how many different codes there are."""
-        return len(self.alphabet.symbols) ** self.length
+        space: int = len(self.alphabet.symbols) ** self.length
+        return space
 
 
 class Code:

@@ -76,7 +76,9 @@ def parse(typed: str) -> Contact:
     if len(typed) > MAX_TYPED:
         raise InputError("to", "malformed", "The destination is longer than any address.")
     if any(unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"} for character in typed):
-        raise InputError("to", "malformed", "The destination holds control or invisible characters; send it without them.")
+        raise InputError(
+            "to", "malformed", "The destination holds control or invisible characters; send it without them."
+        )
     typed = typed.strip()
     return _mail(typed) if "@" in typed else _phone(typed)
 
@@ -87,20 +89,24 @@ def mask(contact: Contact) -> str:
         local, _, domain = contact.address.rpartition("@")
         return f"{local[0]}***@{domain}"
     digits = contact.address
-    return f"{digits[:5]}***{digits[-4:]}" if len(digits) > 10 else f"{digits[:3]}***{digits[-2:]}"  # noqa: PLR2004
+    return f"{digits[:5]}***{digits[-4:]}" if len(digits) > 11 else f"{digits[:3]}***{digits[-2:]}"  # noqa: PLR2004
 
 
 def _phone(typed: str) -> Contact:
     if not typed.startswith(("+", "\uff0b")):
         raise InputError(
-            "to", "malformed", "Write a mail address, or a telephone number with its country code, such as +14155550123."
+            "to",
+            "malformed",
+            "Write a mail address, or a telephone number with its country code, such as +14155550123.",
         )
     try:
         number = phonenumbers.parse(typed, None)
     except phonenumbers.NumberParseException as error:
         raise InputError("to", "malformed", "This is no telephone number; write it like +14155550123.") from error
     if number.extension:
-        raise InputError("to", "malformed", "A number with an extension cannot receive a message; leave the extension out.")
+        raise InputError(
+            "to", "malformed", "A number with an extension cannot receive a message; leave the extension out."
+        )
     if number.country_code in _SATELLITE_AND_NETWORKS:
         raise InputError("to", "satellite_number", "Satellite and international network numbers are not sent to.")
     if not phonenumbers.is_possible_number(number):
@@ -109,7 +115,13 @@ def _phone(typed: str) -> Contact:
             phonenumbers.ValidationResult.IS_POSSIBLE_LOCAL_ONLY,
         }
         reason = "short_number" if short else "impossible_number"
-        raise InputError("to", reason, "No telephone number of that country has this length; check it for a missing or extra digit.")
+        raise InputError(
+            "to", reason, "No telephone number of that country has this length; check it for a missing or extra digit."
+        )
+    if phonenumbers.is_valid_short_number(number) and not phonenumbers.is_valid_number(number):
+        raise InputError(
+            "to", "short_number", "Short numbers (services, emergencies) are not sent to; give a mobile number."
+        )
     refused = _REFUSED_TYPES.get(phonenumbers.number_type(number))
     if refused is not None:
         raise InputError("to", refused, "Premium, toll-free and service numbers are not sent to; give a mobile number.")
@@ -119,7 +131,15 @@ def _phone(typed: str) -> Contact:
 def _mail(typed: str) -> Contact:
     local_typed, _, _ = typed.rpartition("@")
     try:
-        found = validate_email(typed, check_deliverability=False, allow_smtputf8=True, allow_quoted_local=False, allow_domain_literal=False, test_environment=True)
+        found = validate_email(
+            typed,
+            check_deliverability=False,
+            allow_smtputf8=True,
+            allow_quoted_local=False,
+            allow_domain_literal=False,
+            test_environment=True,
+            strict=True,
+        )
     except (EmailSyntaxError, EmailNotValidError) as error:
         raise InputError("to", "malformed", "This is no mail address; write it like ada@example.org.") from error
     local = unicodedata.normalize("NFC", found.local_part).lower()
@@ -129,8 +149,15 @@ def _mail(typed: str) -> Contact:
     for label in [*found.domain.split("."), local]:
         if _mixes_scripts(label):
             raise InputError(
-                "to", "mixed_scripts", "The address mixes letters of several scripts that look alike; type it in one script."
+                "to",
+                "mixed_scripts",
+                "The address mixes letters of several scripts that look alike; type it in one script.",
             )
+    if unicodedata.normalize("NFKC", local) != local:
+        # Wide, raised or joined letters: they look like the plain ones, and some servers take them for those.
+        raise InputError(
+            "to", "mixed_scripts", "The address has letters in a form that looks like others; type it in plain ones."
+        )
     return Contact(Kind.MAIL, f"{local}@{found.domain.lower()}")
 
 

@@ -130,7 +130,9 @@ class Delivery(msgspec.Struct, frozen=True):
 def owed(owner: str, number: int, channel: Channel, route: tuple[str, ...], now: int, round_: int = 0) -> Delivery:
     """Return a new message, due at once; one that no provider can carry is failed from the start."""
     if not route:
-        return Delivery(owner, number, channel, route, now, round_, DeliveryState.FAILED, reason=Reason.NO_ROUTE, changed_at=now)
+        return Delivery(
+            owner, number, channel, route, now, round_, DeliveryState.FAILED, reason=Reason.NO_ROUTE, changed_at=now
+        )
     return Delivery(owner, number, channel, route, now, round_, due_at=now, changed_at=now)
 
 
@@ -163,9 +165,7 @@ def drop(delivery: Delivery, reason: Reason, now: int) -> Delivery:
 def accepted(delivery: Delivery, word: Accepted, now: int) -> Delivery:
     """Record that the provider took it; where a receipt is promised, look again when it is overdue."""
     due_at = None if word.receipt_within is None else now + word.receipt_within
-    return msgspec.structs.replace(
-        delivery, state=DeliveryState.ACCEPTED, reason=None, due_at=due_at, changed_at=now
-    )
+    return msgspec.structs.replace(delivery, state=DeliveryState.ACCEPTED, reason=None, due_at=due_at, changed_at=now)
 
 
 def give_back(delivery: Delivery, now: int) -> Delivery:
@@ -254,6 +254,4 @@ def received(delivery: Delivery, receipt: Receipt, now: int) -> Delivery:
 
 
 def _failed(delivery: Delivery, reason: Reason, now: int) -> Delivery:
-    return msgspec.structs.replace(
-        delivery, state=DeliveryState.FAILED, reason=reason, due_at=None, changed_at=now
-    )
+    return msgspec.structs.replace(delivery, state=DeliveryState.FAILED, reason=reason, due_at=None, changed_at=now)

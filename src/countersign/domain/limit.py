@@ -34,12 +34,13 @@ class Room(msgspec.Struct, frozen=True):
 def allows(limit: Limit, tat: int | None, now: int) -> Room:
     """Judge one act at `now` against the stored theoretical arrival time `tat` (None: never seen).
 
-    A refused act is not counted: `tat` comes back unchanged. A clock that stepped back never gives less room than
-    an empty key would have after one whole period.
+    A refused act is not counted: `tat` comes back unchanged. One that lies further ahead than a whole period beyond what the limit can
+    have allowed was written by a clock that has been set back since, and counts as never seen: else a machine that was a
+    year ahead for a minute would leave behind limits that are met for a year. Clocks of several machines may differ by less.
     """
     interval = limit.interval
     tolerance = interval * limit.burst
-    before = now if tat is None else min(max(tat, now), now + tolerance)
+    before = now if tat is None or tat > now + 2 * tolerance else max(tat, now)
     after = before + interval
     over = after - tolerance - now
     if over > 0:

@@ -25,7 +25,7 @@ _MOST_REMEMBERED: Final = 10_000
 _MAX_KEY: Final = 100
 
 
-async def add_application(  # noqa: PLR0913 - what an application is, each by name
+async def add_application(
     database: Database,
     log: Log,
     keyring: Keyring,
@@ -42,7 +42,9 @@ async def add_application(  # noqa: PLR0913 - what an application is, each by na
     if not name or len(name) > 100 or not name.isprintable():  # noqa: PLR2004
         raise InputError("name", "malformed", "An application's name is 1 to 100 printable characters.")
     if await database.read(applications.find_by_name, name) is not None:
-        raise InputError("name", "taken", f"There is an application named {name!r} already; choose another name, or rotate its key.")
+        raise InputError(
+            "name", "taken", f"There is an application named {name!r} already; choose another name, or rotate its key."
+        )
     key = _fresh_key(mode, chance)
     added = Application(
         id=identifier.make("app", now, chance(identifier.CHANCE_BYTES)),

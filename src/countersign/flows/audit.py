@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from countersign.domain.event import START
 from countersign.keys import Keyring
 from countersign.store import checkpoints, events
 from countersign.store.database import ConflictError, Database, Steps
-from countersign.store.events import START, Head
+from countersign.store.events import Head
 
 if TYPE_CHECKING:
     from countersign.flows.house import House
@@ -122,7 +123,11 @@ def _walk(
             if promise is not None and promise != _text(before):
                 findings.append(Finding(writer, seq, "the page is not the one that a checkpoint signed"))
     if unmet:
-        findings.append(Finding(writer, seq + 1, f"pages up to {max(unmet)} were there when a checkpoint was signed, and are not now"))
+        findings.append(
+            Finding(
+                writer, seq + 1, f"pages up to {max(unmet)} were there when a checkpoint was signed, and are not now"
+            )
+        )
     if head is None:
         findings.append(Finding(writer, seq, "the head of the chain is missing"))
     elif not hmac.compare_digest(events.head_mac(head[0], keyring.link), head[1]):
@@ -157,7 +162,9 @@ def _promises(
         else:
             _add(promised, checkpoint)
             if (checkpoint.number, kept.strip()) not in stored:
-                findings.append(Finding("", checkpoint.number, f"checkpoint {checkpoint.number}, which was kept, is not in the log"))
+                findings.append(
+                    Finding("", checkpoint.number, f"checkpoint {checkpoint.number}, which was kept, is not in the log")
+                )
     return promised
 
 

@@ -75,7 +75,9 @@ async def begin_challenge(house: House, application: Application, asked: Asked, 
         terms=terms,
         channel=channel,
         route=house.rules.route(channel, live=application.live),
-        twin=keyring.blind("twin", application.id, subject, address, asked.purpose, asked.action.summary, asked.action.hash),
+        twin=keyring.blind(
+            "twin", application.id, subject, address, asked.purpose, asked.action.summary, asked.action.hash
+        ),
         standing=keyring.blind("standing", application.id, subject, address),
         limits=budgets(house, application.id, address, requester),
     )
@@ -88,7 +90,9 @@ def budgets(house: House, application: str, address: str, requester: Requester) 
     Who is asked and who asks have separate budgets; a remembered browser has a lane of its own, which strangers cannot use up.
     """
     blind = house.keyring.blind
-    found = [(limit, blind("limit", limit.name, application, address, requester.device)) for limit in house.rules.destination]
+    found = [
+        (limit, blind("limit", limit.name, application, address, requester.device)) for limit in house.rules.destination
+    ]
     if requester.ip:
         network = network_of(requester.ip)
         found += [(limit, blind("limit", limit.name, application, network)) for limit in house.rules.requester]
@@ -167,7 +171,7 @@ class Begin(msgspec.Struct, frozen=True):
         return resent(judged.challenge, self.route, self.limits, rooms, now, continued=True)
 
 
-def resent(  # noqa: PLR0913 - a resend is judged in two places, and writes the same in both
+def resent(
     challenge: Challenge,
     route: tuple[str, ...],
     limits: tuple[tuple[Limit, bytes], ...],

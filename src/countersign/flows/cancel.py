@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 _NOT_ME: Final = "not me"
 
 
-async def cancel_challenge(house: House, application: Application, challenge_id: str, once: Once | None = None) -> Outcome:
+async def cancel_challenge(
+    house: House, application: Application, challenge_id: str, once: Once | None = None
+) -> Outcome:
     """End a challenge that the application no longer wants."""
     return await submit(house, Cancel(challenge_id, application.id, EventKind.CHALLENGE_CANCELED), once)
 
@@ -81,5 +83,7 @@ class Cancel(msgspec.Struct, frozen=True):
         if before.state is State.CANCELED:
             return Verdict(Done(after))
         return Verdict(
-            Done(after), challenges=(after,), events=(Event(now, self.kind, self.application, self.id, {"guesses": after.guesses}),)
+            Done(after),
+            challenges=(after,),
+            events=(Event(now, self.kind, self.application, self.id, {"guesses": after.guesses}),),
         )

@@ -122,23 +122,32 @@ async def hand_over(post: Post, parcel: Parcel) -> Result:
     try:
         provider = post.providers.get(name)
         if provider is None:
-            raise DeliveryFailedError(Reason.MISCONFIGURED, f"No provider is named {name!r} in the settings.", permanent=True)
+            raise DeliveryFailedError(
+                Reason.MISCONFIGURED, f"No provider is named {name!r} in the settings.", permanent=True
+            )
         async with asyncio.timeout(GIVE_UP_AFTER):
             word = await provider.send(compose(post, parcel))
     except DeliveryFailedError as error:
         retry_after = None if error.retry_after is None else error.retry_after * 1_000
         word = Failure(Reason(error.reason), error.permanent, retry_after)
-        _log.warning("not_taken", delivery=delivery.key, provider=name, reason=error.reason, permanent=error.permanent, detail=str(error))
+        _log.warning(
+            "not_taken",
+            delivery=delivery.key,
+            provider=name,
+            reason=error.reason,
+            permanent=error.permanent,
+            detail=str(error),
+        )
     except TimeoutError:
         word = Failure(Reason.TIMED_OUT, permanent=False)
         _log.warning("not_taken", delivery=delivery.key, provider=name, reason="timed_out", permanent=False)
     except CountersignError as error:
         word = Failure(Reason.MISCONFIGURED, permanent=False)
-        _log.error("not_composed", delivery=delivery.key, provider=name, detail=str(error))  # noqa: TRY400 - the text says it all
+        _log.error("not_composed", delivery=delivery.key, provider=name, detail=str(error))
     except Exception as error:  # noqa: BLE001 - a provider that breaks in its own way must not stop the others' messages
         word = Failure(Reason.PROVIDER_ERROR, permanent=False)
         # The type alone: the exception of a library may quote what it was sending.
-        _log.error("provider_broke", delivery=delivery.key, provider=name, error=type(error).__name__)  # noqa: TRY400
+        _log.error("provider_broke", delivery=delivery.key, provider=name, error=type(error).__name__)
     return Result(delivery, name, started_at, post.clock(), word)
 
 

@@ -65,7 +65,9 @@ class Resend(msgspec.Struct, frozen=True):
             return Verdict(Missing())
         judged = rules_of.redirect(before, self.channel, now)
         if judged.refusal is not None:
-            return Verdict(Refused(judged.refusal, judged.challenge, _wait(judged.challenge, judged.refusal, now), at=now))
+            return Verdict(
+                Refused(judged.refusal, judged.challenge, _wait(judged.challenge, judged.refusal, now), at=now)
+            )
         rooms = spend(self.limits, book, now)
         if isinstance(rooms, Refused):
             return Verdict(msgspec.structs.replace(rooms, challenge=before, at=now))

@@ -63,5 +63,7 @@ class Expire(msgspec.Struct, frozen=True):
         after = rules_of.expire(before, now)
         if after is before:
             return Verdict(Done(before))
-        told = Event(after.ended_at or now, EventKind.CHALLENGE_EXPIRED, after.application, after.id, {"guesses": after.guesses})
+        told = Event(
+            after.ended_at or now, EventKind.CHALLENGE_EXPIRED, after.application, after.id, {"guesses": after.guesses}
+        )
         return Verdict(Done(after), challenges=(after,), events=(told,))

@@ -81,7 +81,7 @@ async def addresses(host: str, port: int, *, allow_private: bool) -> list[str]:
     mixes public and private addresses is being turned against us.
     """
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        found = await asyncio.to_thread(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         found = []
     literals = list(dict.fromkeys(str(entry[4][0]) for entry in found))

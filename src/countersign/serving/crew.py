@@ -69,7 +69,7 @@ class Crew:
                 await worker.run()
             except Exception as error:  # noqa: BLE001 - the people of this process must not go without their messages
                 # The type alone: whatever broke may quote what it had in hand.
-                _log.error("delivery_broke", error=type(error).__name__, again_in=BEGIN_AGAIN)  # noqa: TRY400
+                _log.error("delivery_broke", error=type(error).__name__, again_in=BEGIN_AGAIN)
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stopping.wait(), BEGIN_AGAIN)
             finally:

@@ -14,9 +14,13 @@ from countersign import logs
 from countersign.config import load
 from countersign.errors import CountersignError
 from countersign.serving.crew import Crew, gather_crew
+from countersign.wiring import Runtime
 
 LOOK_FOR_PARENT: Final = 0.5
 """Seconds between two looks whether the server that started this process still lives."""
+
+KEPT_FOR_THE_END: Final = 0.25
+"""Part of the grace time in which claims are given back and the ledger finishes, even while requests hang on."""
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -48,12 +52,12 @@ class Inside:
         try:
             crew = await self._start()
         except CountersignError as error:
-            _log.error("cannot_start", detail=str(error))  # noqa: TRY400 - the text says it all
+            _log.error("cannot_start", detail=str(error))
             await send({"type": "lifespan.startup.failed", "message": ""})
             return
         watch = asyncio.create_task(_outlive_no_parent(os.getppid()))
         await send({"type": "lifespan.startup.complete"})
-        await receive()
+        await _until_drained(receive, crew.runtime)
         watch.cancel()
         await crew.leave()
         await send({"type": "lifespan.shutdown.complete"})
@@ -71,16 +75,28 @@ class Inside:
         return crew
 
 
+async def _until_drained(receive: Receive, runtime: Runtime) -> None:
+    """Return once no request is in flight after a stop, or when so little of the grace time is left that claims must be given back now."""
+    drained = asyncio.ensure_future(receive())
+    stopping = asyncio.ensure_future(runtime.stopping.wait())
+    await asyncio.wait((drained, stopping), return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    await asyncio.wait((drained,), timeout=runtime.settings.grace * (1 - KEPT_FOR_THE_END))
+    if not drained.done():
+        _log.warning("cut_off", detail="Requests are still in flight at the end of the grace time.")
+        drained.cancel()
+
+
 async def _outlive_no_parent(parent: int) -> None:
     """Stop in good order when the server that watches this process is gone: nobody would replace it or tell it to stop."""
-    while os.getppid() == parent:
+    while os.getppid() == parent:  # noqa: ASYNC110 - the system announces this to nobody
         await asyncio.sleep(LOOK_FOR_PARENT)
     _log.warning("server_gone", detail="The process that started this one has ended; stopping.")
     os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _on_stop(act: Callable[[], None]) -> None:
-    """Have the running loop call `act` at SIGTERM or SIGINT, besides what the server does then: it waits for streams, which must be told."""
+    """Have the running loop call `act` at SIGTERM or SIGINT, besides what the server does then: it waits for streams, so they are told."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         before = signal.getsignal(number)

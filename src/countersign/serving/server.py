@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import resource
 import shutil
@@ -17,7 +18,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from countersign import __version__
 from countersign.errors import SettingsError
 from countersign.serving.greeting import greet
 
@@ -58,9 +58,7 @@ def serve(settings: Settings, environ: Mapping[str, str], demo_key: str | None) 
     _more_files()
     with _shared_counts(settings.workers):
         # Loaded once, here, before the processes fork: they start at once, and share the memory.
-        import countersign.web.app
-
-        assert countersign.web.app  # noqa: S101 - says that the name is used
+        importlib.import_module("countersign.web.app")
         server = _server(settings, lambda: greet(settings, demo_key, time.monotonic() - began))
         try:
             server.serve()
@@ -118,7 +116,9 @@ def _more_files() -> None:
     wanted = CONNECTIONS + 256
     if soft < wanted:
         with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))
+            resource.setrlimit(
+                resource.RLIMIT_NOFILE, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard)
+            )
 
 
 @contextlib.contextmanager
@@ -148,28 +148,32 @@ def _server(settings: Settings, ready: Callable[[], None]) -> MPServer:
         gave_up = False
 
         def _serve_loop(self, spawn_target: Any, target_loader: Any) -> None:  # noqa: ANN401 - as Granian has it
-            failed_starts = 0
+            deaths = failed_starts = 0
             told = False
             while not self.interrupt_signal:
                 if not told and _answers(settings):
                     told = True
-                    failed_starts = 0
                     ready()
                 if not self.main_loop_interrupt.wait(None if told else 0.02):
                     continue
                 self.main_loop_interrupt.clear()
                 if self.reload_signal:
-                    self._reload(spawn_target, target_loader)
+                    self._reload(spawn_target, target_loader)  # type: ignore[no-untyped-call]
                 while self.interrupt_children and not self.interrupt_signal:
                     dead = self.interrupt_children.pop()
+                    died = self.wrks[dead].inner
                     young = time.monotonic() - self.wrks[dead].birth < YOUNG
-                    failed_starts = failed_starts + 1 if young else 0
+                    deaths = deaths + 1 if young else 0
+                    # A negative exit code is a signal's: somebody killed it, which says nothing of whether it can start.
+                    failed_starts = failed_starts + 1 if young and died.exitcode > 0 else 0
                     if failed_starts >= MOST_FAILED_STARTS:
-                        _log.error("gave_up", detail=f"{failed_starts} processes in a row could not start; what stopped them stands above.")
+                        _log.error(
+                            "gave_up", detail=f"{failed_starts} processes in a row could not start; why stands above."
+                        )
                         self.gave_up = True
                         return
-                    pause = 0.1 * 2**failed_starts if failed_starts else 0.0
-                    _log.warning("process_died", pid=self.wrks[dead].inner.pid, exit_code=self.wrks[dead].inner.exitcode, again_in=pause)
+                    pause = min(1.0, 0.1 * 2**deaths) if deaths else 0.0
+                    _log.warning("process_died", pid=died.pid, exit_code=died.exitcode, again_in=pause)
                     time.sleep(pause)
                     self._respawn_workers([dead], spawn_target, target_loader)
 
@@ -197,6 +201,8 @@ def _server(settings: Settings, ready: Callable[[], None]) -> MPServer:
             "disable_existing_loggers": False,
             "formatters": {},
             "handlers": {},
-            "loggers": {name: {"handlers": [], "propagate": True, "level": "WARNING"} for name in ("_granian", "granian.access")},
+            "loggers": {
+                name: {"handlers": [], "propagate": True, "level": "WARNING"} for name in ("_granian", "granian.access")
+            },
         },
     )

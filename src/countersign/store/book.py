@@ -68,9 +68,7 @@ class Command(Protocol[T_co]):
 class Shelf(Generic[K, V]):
     """The rows of one table that a batch has in hand: which the database knows, and which changed."""
 
-    def __init__(
-        self, table: Table, new_row: Callable[[K, V], Row], changed_row: Callable[[K, V], Row]
-    ) -> None:
+    def __init__(self, table: Table, new_row: Callable[[K, V], Row], changed_row: Callable[[K, V], Row]) -> None:
         self._table = table
         self._new_row = new_row
         self._changed_row = changed_row
@@ -98,18 +96,30 @@ class Shelf(Generic[K, V]):
         rows = [self._new_row(key, self.values[key]) for key in self._changed if key not in self._known]
         return [Insert(self._table, sorted(rows, key=_first))] if rows else []
 
+    @property
+    def both_moved_and_added(self) -> bool:
+        """Say whether there are rows to change and rows to add."""
+        return not self._known.isdisjoint(self._changed) and not self._known.issuperset(self._changed)
+
 
 class Book:
     """Everything one batch has in hand."""
 
     def __init__(self) -> None:
         self._challenges = Shelf[str, Challenge](
-            CHALLENGES, lambda _, challenge: challenges.new_row(challenge), lambda _, challenge: challenges.changed_row(challenge)
+            CHALLENGES,
+            lambda _, challenge: challenges.new_row(challenge),
+            lambda _, challenge: challenges.changed_row(challenge),
         )
         self._standings = Shelf[bytes, Standing](STANDINGS, _standing_row, _standing_row)
         self._limits = Shelf[bytes, int](LIMITS, lambda key, tat: (key, tat), lambda key, tat: (key, tat))
         self._answers = Shelf[AnswerKey, Remembered](ANSWERS, _answer_row, _answer_row)
-        self._shelves: Final[tuple[Shelf[Any, Any], ...]] = (self._challenges, self._standings, self._limits, self._answers)
+        self._shelves: Final[tuple[Shelf[Any, Any], ...]] = (
+            self._challenges,
+            self._standings,
+            self._limits,
+            self._answers,
+        )
         self._pending: dict[bytes, str] = {}
         self._deliveries: list[Delivery] = []
         self._events: list[Event] = []
@@ -182,12 +192,12 @@ class Book:
         if self._deliveries:
             inserts.append(Insert(DELIVERIES, [deliveries.new_row(delivery) for delivery in self._deliveries]))
         linked, head = chain.link(self._events)
-        if {change.table.name for change in updates} & {change.table.name for change in inserts}:
-            # The old twin must have ended before the new one begins.
+        if self._challenges.both_moved_and_added:
+            # An old twin must have ended before the new one begins, or the index of pending twins refuses it.
             yield Write(tuple(updates))
             updates = []
         if everything := (*updates, *inserts, *linked):
-            yield Write(everything)
+            yield Write(everything, last=True)
         return head
 
     @property
@@ -202,7 +212,7 @@ class Book:
             del self._pending[challenge.twin]
 
 
-def _first(row: Row) -> Any:
+def _first(row: Row) -> Any:  # noqa: ANN401 - a column of any kind
     return row[0]
 
 

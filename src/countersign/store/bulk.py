@@ -15,40 +15,77 @@ Columns = tuple[tuple[str, Kind], ...]
 Shape = tuple[tuple[type[Change], str], ...]
 
 
-def take(table: Table) -> str:
+def take(table: Table, *, locked: bool = True) -> str:
     """Return the SELECT of whole rows by key; its arguments are one array for each column of the key.
 
     ORDER BY stands below the locking in the plan, so rows are locked in the order of their keys.
     """
     order = ", ".join(f"t.{name}" for name, _ in table.key)
     columns = ", ".join(f"t.{name}" for name, _ in table.columns)
+    lock = " FOR UPDATE OF t" if locked else ""
     if len(table.key) == 1:
         (name, kind), *_ = table.key
         return (
-            f"SELECT {columns} FROM {table.name} t WHERE t.{name} = ANY($1::{_ARRAY[kind]})"
-            f" ORDER BY {order} FOR UPDATE OF t"
+            f"SELECT {columns} FROM {table.name} t WHERE t.{name} = ANY($1::text::{_ARRAY[kind]})"
+            f" ORDER BY {order}{lock}"
         )
     return (
         f"SELECT {columns} FROM {_unnest(table.key, 1)} JOIN {table.name} t ON {_same_key(table)}"
-        f" ORDER BY {order} FOR UPDATE OF t"
+        f" ORDER BY {order}{lock}"
     )
 
 
-def seek(statement: Seek) -> str:
-    """Return the SELECT of whole rows by a column; its argument is one array."""
+def key_arrays(table: Table, keys: Rows) -> list[str]:
+    """Return the arguments of `take`: one array for each column of the key."""
+    return [array(kind, values) for (_, kind), values in zip(table.key, zip(*keys, strict=True), strict=True)]
+
+
+def seek(statement: Seek) -> tuple[str, str]:
+    """Return the SELECT of whole rows by a column, and its one argument."""
     table = statement.table
     kind = dict(table.columns)[statement.by]
     condition = f" AND {statement.condition}" if statement.condition else ""
-    return f"SELECT {table.names} FROM {table.name} WHERE {statement.by} = ANY($1::{_ARRAY[kind]}){condition}"  # noqa: S608 - names are ours
+    sql = f"SELECT {table.names} FROM {table.name} WHERE {statement.by} = ANY($1::text::{_ARRAY[kind]}){condition}"
+    return sql, array(kind, statement.values)
 
 
 def claim(statement: Claim) -> str:
     """Return the SELECT that locks whole rows and passes over those that others hold."""
     table = statement.table
     return (
-        f"SELECT {table.names} FROM {table.name} WHERE {statement.condition}"  # noqa: S608 - names and condition are ours
+        f"SELECT {table.names} FROM {table.name} WHERE {statement.condition}"
         f" ORDER BY {statement.by} LIMIT {statement.most} FOR UPDATE SKIP LOCKED"
     )
+
+
+def look(table: Table) -> str:
+    """Return the SELECT of whole rows by key, not locked, each followed by its version; its arguments are those of `take`.
+
+    The version is the id of the transaction that wrote the row as it is (xmin; manual, 5.5).
+    """
+    return take(table).removesuffix(" FOR UPDATE OF t").replace(" FROM ", ", t.xmin::text FROM ", 1)
+
+
+def guarded_write(changes: Sequence[Change]) -> str:
+    """Return the statement of `write` that fails as a whole (division by zero) unless every row it updates is of the version given.
+
+    Each update has one more argument, the array of versions, and the last argument of all is how many rows are updated.
+    """
+    parts: list[str] = []
+    argument = 1
+    counted: list[str] = []
+    for n, change in enumerate(changes, 1):
+        columns = _columns(change)
+        if isinstance(change, Update):
+            columns = (*columns, ("version", "text"))
+            counted.append(f"(SELECT count(*) FROM part{n})")
+        part = _part(change, columns, argument)
+        if isinstance(change, Update):
+            part += " AND t.xmin = r.version::xid RETURNING 1"
+        parts.append(part)
+        argument += len(columns)
+    ctes = ", ".join(f"part{n} AS ({part})" for n, part in enumerate(parts, 1))
+    return f"WITH {ctes} SELECT 1 / ({' + '.join(counted) or '0'} = ${argument}::bigint)::int"
 
 
 def write(changes: Sequence[Change]) -> str:
@@ -66,12 +103,33 @@ def write(changes: Sequence[Change]) -> str:
     return f"WITH {ctes} {last}"
 
 
-def arguments(changes: Sequence[Change]) -> list[Any]:
+def arguments(changes: Sequence[Change]) -> list[str]:
     """Return the arrays of a write: the rows of each change, turned on their side."""
-    arrays: list[Any] = []
+    arrays: list[str] = []
     for change in changes:
-        arrays.extend(zip(*change.rows, strict=True))
+        for (_, kind), values in zip(_columns(change), zip(*change.rows, strict=True), strict=True):
+            arrays.append(array(kind, values))
     return arrays
+
+
+def array(kind: Kind, values: Sequence[Any]) -> str:
+    """Return values as PostgreSQL writes an array in text (manual, 8.15.2): for the driver one string instead of many values.
+
+    Measured: a third of the driver's time for arrays of values, and less of the server's.
+    """
+    if kind == "int":
+        return "{" + ",".join(["NULL" if value is None else str(value) for value in values]) + "}"
+    if kind == "bytes":
+        return "{" + ",".join(["NULL" if value is None else f'"\\\\x{value.hex()}"' for value in values]) + "}"
+    return "{" + ",".join([_quoted(value) for value in values]) + "}"
+
+
+def _quoted(value: str | None) -> str:
+    if value is None:
+        return "NULL"
+    if "\\" in value or '"' in value:
+        value = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{value}"'
 
 
 def shape(changes: Sequence[Change]) -> Shape:
@@ -120,7 +178,7 @@ def _columns(change: Change) -> Columns:
 
 
 def _unnest(columns: Columns, argument: int) -> str:
-    arrays = ", ".join(f"${argument + n}::{_ARRAY[kind]}" for n, (_, kind) in enumerate(columns))
+    arrays = ", ".join(f"${argument + n}::text::{_ARRAY[kind]}" for n, (_, kind) in enumerate(columns))
     return f"unnest({arrays}) AS r({', '.join(name for name, _ in columns)})"
 
 

@@ -39,7 +39,22 @@ def changed_row(challenge: Challenge) -> Row:
 
 def of_row(row: Row) -> Challenge:
     """Return the challenge that a whole row holds."""
-    (id_, application, twin, standing, terms, begun_at, expires_at, state, channel, guesses, sends, round_, sent_at, ended_at) = row
+    (
+        id_,
+        application,
+        twin,
+        standing,
+        terms,
+        begun_at,
+        expires_at,
+        state,
+        channel,
+        guesses,
+        sends,
+        round_,
+        sent_at,
+        ended_at,
+    ) = row
     return Challenge(
         id_,
         application,
@@ -75,7 +90,8 @@ def get(challenge_id: str, application: str) -> Steps[Challenge]:
 def overdue(now: int, most: int) -> Steps[list[str]]:
     """Return ids of challenges that are pending though their time ran out, at most `most`, the oldest first."""
     rows = yield Query(
-        "SELECT id FROM challenges WHERE state = 'pending' AND expires_at <= $1 ORDER BY expires_at LIMIT $2", (now, most)
+        "SELECT id FROM challenges WHERE state = 'pending' AND expires_at <= $1 ORDER BY expires_at LIMIT $2",
+        (now, most),
     )
     return [row[0] for row in rows]
 
@@ -83,7 +99,8 @@ def overdue(now: int, most: int) -> Steps[list[str]]:
 def forget(before: int, most: int) -> Steps[int]:
     """Delete challenges that expired before `before` (ms), with their messages and attempts; return how many went."""
     rows = yield Query(
-        "SELECT id FROM challenges WHERE expires_at < $1 AND state <> 'pending' ORDER BY expires_at LIMIT $2", (before, most)
+        "SELECT id FROM challenges WHERE expires_at < $1 AND state <> 'pending' ORDER BY expires_at LIMIT $2",
+        (before, most),
     )
     for (id_,) in rows:
         yield Query("DELETE FROM attempts WHERE owner = $1", (id_,))

@@ -58,9 +58,11 @@ class Query(msgspec.Struct, frozen=True):
 
 
 class Take(msgspec.Struct, frozen=True):
-    """Whole rows by key, locked in the order of the keys until the transaction ends; absent keys have no row.
+    """Whole rows by key that nobody else changes until the transaction ends; absent keys have no row.
 
-    Each key is a tuple of the table's key columns.
+    Each key is a tuple of the table's key columns. The rows are locked, in the order of their keys; or, where the transaction
+    has one last Write and no other, they are read, and the write is refused and tried again should one have changed. In a `read`
+    nothing is locked.
     """
 
     table: Table
@@ -104,7 +106,11 @@ class Update(msgspec.Struct, frozen=True):
 
 
 class Upsert(msgspec.Struct, frozen=True):
-    """Rows that are written whether or not their key exists (moving columns replaced)."""
+    """Rows that are written whether or not their key exists (moving columns replaced).
+
+    After a Take of the same table in the same transaction it loses no update of others either: had one of them written a key that the
+    Take found absent, the transaction is tried again from its start. Each key stands once.
+    """
 
     table: Table
     rows: Rows
@@ -114,9 +120,13 @@ Change: TypeAlias = Insert | Update | Upsert
 
 
 class Write(msgspec.Struct, frozen=True):
-    """Changes to different tables, carried out together; at most one change a table."""
+    """Changes to different rows, carried out together in no particular order.
+
+    `last` promises that no statement follows.
+    """
 
     changes: tuple[Change, ...]
+    last: bool = False
 
 
 Statement: TypeAlias = Query | Take | Seek | Claim | Write

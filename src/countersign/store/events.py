@@ -69,7 +69,14 @@ class Log:
         self._chain = chain
         self._turn = asyncio.Lock()
 
-    async def run(self, runner: Runner, steps: Callable[Concatenate[Chain, P], Steps[tuple[T, Head]]], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    async def run(
+        self,
+        runner: Runner,
+        steps: Callable[Concatenate[Chain, P], Steps[tuple[T, Head]]],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
         """Carry out a transaction that appends to the chain; it returns its result and the head that `Chain.link` gave."""
         async with self._turn:
             try:

@@ -46,7 +46,7 @@ class Ledger:
     how long the batch took (seconds). `owed()` is called once messages that are due have become durable.
     """
 
-    def __init__(  # noqa: PLR0913 - what it stands on, each by name
+    def __init__(
         self,
         lanes: Sequence[Runner],
         *,

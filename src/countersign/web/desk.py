@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 
 from countersign.web.api.idempotency import InFlight
 from countersign.web.budgets import Budgets
-from countersign.web.counts import Counts
 from countersign.web.proxies import Proxies
 
 if TYPE_CHECKING:
@@ -23,11 +22,10 @@ class Desk:
     def __init__(self, runtime: Runtime, worker_alive: Callable[[], bool]) -> None:
         self.runtime = runtime
         self.house = runtime.house
+        self.stats = runtime.stats
         self.doorkeeper = runtime.doorkeeper
         self.worker_alive = worker_alive
         self.proxies = Proxies(runtime.settings.trusted_proxies)
         self.budgets = Budgets(runtime.house.rules)
         self.in_flight = InFlight()
-        self.counts = Counts()
         self.streams = 0
-        self.closing = False

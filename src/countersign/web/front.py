@@ -1,4 +1,4 @@
-"""The front: every request comes in here, is matched to its endpoint or given to the pages, and leaves with the headers all answers bear."""
+"""The front: every request comes in here, meets its endpoint or the pages, and leaves with the headers that all answers bear."""
 
 from __future__ import annotations
 
@@ -42,18 +42,14 @@ class Front:
     """
 
     def __init__(self, desk: Desk, routes: Routes, pages: Application) -> None:
-        self._desk = desk
-        self._routes = routes
+        self.desk = desk
+        self.routes = routes
         self._pages = pages
         settings = desk.runtime.settings
         self._origins = Origins(settings.public_url, development=settings.development)
         self._debug = settings.log_level == "debug"
         self._plain = (*_ALWAYS, _STRICT)
         self._secure = (*_ALWAYS, _STRICT, _HSTS)
-
-    def close(self) -> None:
-        """Let the streams that are open end; for when the server stops, which waits for them."""
-        self._desk.closing = True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -63,31 +59,19 @@ class Front:
                 await send({"type": "websocket.close", "code": 1000})
             return
         began = time.perf_counter()
-        path: str = scope["path"]
-        route, it = path, ""
-        row = self._routes.get(path)
-        if row is None:
-            parts = path.split("/")
-            if len(parts) > 3:  # noqa: PLR2004 - "", "v1", what, which
-                it, parts[3] = parts[3], _OPEN
-                route = "/".join(parts)
-                row = self._routes.get(route)
-        if row is None:
-            if not path.startswith("/v1/"):
-                await self._page(scope, receive, send, began)
-                return
-            route = "unknown"
+        matched = self._match(scope["path"])
+        if matched is None:
+            await self._page(scope, receive, send, began)
+            return
+        route, it, row = matched
         method: str = scope["method"]
         head = method == "HEAD"
-        if row is None:
-            reply: Reply | Stream = problem("not_found")
-        elif (endpoint := row.get("GET" if head else method)) is None:
-            method = "other"
-            allowed = ", ".join([*row, "HEAD"] if "GET" in row else row)
-            reply = problem("method_not_allowed", headers=((b"allow", allowed.encode()),))
+        endpoint = row.get("GET" if head else method)
+        if endpoint is None:
+            reply: Reply | Stream = _no_such(row)
         else:
             reply = await self._carried_out(endpoint, Call(scope, receive, it))
-        always = self._secure if self._desk.proxies.is_tls(scope) else self._plain
+        always = self._secure if self.desk.proxies.is_tls(scope) else self._plain
         if type(reply) is Reply:
             await _answer(send, reply, always, head=head)
             status = reply.status
@@ -96,13 +80,27 @@ class Front:
             await _stream(receive, send, reply, always, head=head)
             status = 200
         took = time.perf_counter() - began
-        self._desk.counts.add(method, route, status, took)
+        self.desk.stats.request(route, status, took)
         if self._debug:
             _log.debug("request", method=method, route=route, id=it[:60], status=status, took=round(took, 6))
 
+    def _match(self, path: str) -> tuple[str, str, Mapping[str, Endpoint]] | None:
+        """Return the route, the part it leaves open, and its endpoints by method; None for what the pages may know."""
+        row = self.routes.get(path)
+        if row is not None:
+            return path, "", row
+        parts = path.split("/")
+        if len(parts) > 3:  # noqa: PLR2004 - "", "v1", what, which
+            it, parts[3] = parts[3], _OPEN
+            route = "/".join(parts)
+            row = self.routes.get(route)
+            if row is not None:
+                return route, it, row
+        return ("/v1/", "", {}) if path.startswith("/v1/") else None
+
     async def _carried_out(self, endpoint: Endpoint, call: Call) -> Reply | Stream:
         try:
-            return await endpoint(self._desk, call)
+            return await endpoint(self.desk, call)
         except ProblemError as refused:
             return refused.reply()
         except (InputError, NotFoundError, UnavailableError) as error:
@@ -111,7 +109,7 @@ class Front:
             return broken(error)
 
     async def _page(self, scope: Scope, receive: Receive, send: Send, began: float) -> None:
-        tls = self._desk.proxies.is_tls(scope)
+        tls = self.desk.proxies.is_tls(scope)
         if self._origins.refuses(scope):
             await _answer(send, problem("cross_origin"), self._secure if tls else self._plain, head=False)
             return
@@ -129,10 +127,18 @@ class Front:
             await send(event)
 
         await self._pages(scope, receive, with_headers)
-        self._desk.counts.add("any", "pages", status, time.perf_counter() - began)
+        self.desk.stats.request("pages", status, time.perf_counter() - began)
         if self._debug:
             # What follows the first part of a page's address may be a reference that only its reader should have.
             _log.debug("request", method=scope["method"], route="/" + scope["path"].split("/")[1][:40], status=status)
+
+
+def _no_such(row: Mapping[str, Endpoint]) -> Reply:
+    """Return the answer where no endpoint takes a method; without any endpoint there is no such address."""
+    if not row:
+        return problem("not_found")
+    allowed = ", ".join([*row, "HEAD"] if "GET" in row else row)
+    return problem("method_not_allowed", headers=((b"allow", allowed.encode()),))
 
 
 def broken(error: Exception) -> Reply:

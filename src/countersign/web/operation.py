@@ -8,12 +8,11 @@ import time
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-from prometheus_client import CollectorRegistry, generate_latest
 
-from countersign.errors import CountersignError
+from countersign.errors import CountersignError, UnavailableError
 from countersign.keys import read_file
-from countersign.store.database import Query, Steps
-from countersign.store.migrate import head
+from countersign.store import facts
+from countersign.store.database import Steps
 from countersign.web.api.callers import bearer
 from countersign.web.call import Reply
 from countersign.web.problems import ProblemError, problem
@@ -45,7 +44,6 @@ class Readiness:
         self._found: Reply | None = None
         self._at = 0.0
         self._turn = asyncio.Lock()
-        self._newest = head()
 
     async def __call__(self, desk: Desk, _: Call) -> Reply:
         """Answer 200, or 503 with what is missing."""
@@ -56,28 +54,35 @@ class Readiness:
             return self._found
 
     async def _look(self, desk: Desk) -> Reply:
-        database, migrations = await self._database(desk)
-        checks = {
-            "database": database,
-            "migrations": migrations,
-            "worker": OK if desk.worker_alive() else "The worker in this program has stopped: messages wait for another one.",
-            "keys": _keys(desk),
-        }
+        checks = await self._stored(desk)
+        checks["worker"] = (
+            OK if desk.worker_alive() else "The worker in this program has stopped: messages wait for another one."
+        )
+        if checks["keys"] == OK:
+            checks["keys"] = _keys(desk)
         if all(finding == OK for finding in checks.values()):
             return Reply(200, msgspec.json.encode({"ready": True, "checks": checks}))
         return problem("not_ready", retry_after=1, more={"checks": checks})
 
-    async def _database(self, desk: Desk) -> tuple[str, str]:
+    async def _stored(self, desk: Desk) -> dict[str, str]:
+        """Return what the database says of itself, of its schema, and of the keys it was made with."""
         try:
             async with asyncio.timeout(PATIENCE):
-                revision = await desk.house.database.read(_revision)
-        except TimeoutError:
-            return "The database does not answer.", "Not known."
-        except Exception as error:  # noqa: BLE001 - whatever it is, we are not ready; drivers name it best
-            return f"The database cannot be read ({type(error).__name__}).", "Not known."
-        if revision != self._newest:
-            return OK, "The database is at another revision than this program: run `countersign migrate`."
-        return OK, OK
+                revision, fingerprint = await desk.house.database.read(_facts)
+        except (TimeoutError, UnavailableError):
+            unknown = "Not known: the database tells it."
+            return {
+                "database": "The database does not answer, or was never migrated.",
+                "migrations": unknown,
+                "keys": unknown,
+            }
+        behind = "The database has another revision than this program: run `countersign migrate`."
+        foreign = "The database was made with other keys: `countersign doctor` says more."
+        return {
+            "database": OK,
+            "migrations": OK if revision == facts.newest_revision() else behind,
+            "keys": OK if fingerprint == desk.house.keyring.fingerprint() else foreign,
+        }
 
 
 async def metrics(desk: Desk, call: Call) -> Reply:
@@ -88,15 +93,13 @@ async def metrics(desk: Desk, call: Call) -> Reply:
             raise ProblemError("unauthorized")
     elif not is_this_machine(call.scope):
         raise ProblemError("forbidden")
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(desk.counts)
-    registry.register(desk.runtime.stats)
-    return Reply(200, generate_latest(registry), b"text/plain; version=0.0.4; charset=utf-8")
+    return Reply(200, await desk.runtime.metrics(), desk.stats.content_type.encode())
 
 
-def _revision() -> Steps[str]:
-    rows = yield Query("SELECT version_num FROM alembic_version")
-    return str(rows[0][0]) if rows else ""
+def _facts() -> Steps[tuple[str | None, bytes | None]]:
+    revision = yield from facts.revision()
+    fingerprint = yield from facts.find(facts.KEYS)
+    return revision, fingerprint
 
 
 def _keys(desk: Desk) -> str:

@@ -41,7 +41,9 @@ _MAKER: Final = "Tell whoever runs this installation, with the reference if ther
 
 PROBLEMS: Final[dict[str, Problem]] = {
     # ---- the request itself
-    "malformed": Problem(400, "The request is malformed", "A part of the request is not what the contract asks for.", _CONTRACT),
+    "malformed": Problem(
+        400, "The request is malformed", "A part of the request is not what the contract asks for.", _CONTRACT
+    ),
     "unauthorized": Problem(
         401,
         "No valid key",
@@ -49,7 +51,10 @@ PROBLEMS: Final[dict[str, Problem]] = {
         "Send `Authorization: Bearer csk_...` with the key that `countersign apps add` showed. Keys are read from nowhere else.",
     ),
     "forbidden": Problem(
-        403, "Not from here", "This address is open to this very machine alone.", "Set metrics.token to ask from elsewhere."
+        403,
+        "Not from here",
+        "This address is open to this very machine alone.",
+        "Set metrics.token to ask from elsewhere.",
     ),
     "cross_origin": Problem(
         403,
@@ -57,7 +62,9 @@ PROBLEMS: Final[dict[str, Problem]] = {
         "A page of another origin sent it, and such requests change nothing here.",
         "Open the page on this site and send it from there.",
     ),
-    "not_found": Problem(404, "Not found", "There is nothing at this address.", "Compare the address with /openapi.yaml."),
+    "not_found": Problem(
+        404, "Not found", "There is nothing at this address.", "Compare the address with /openapi.yaml."
+    ),
     "missing": Problem(
         404,
         "No such verification",
@@ -70,8 +77,12 @@ PROBLEMS: Final[dict[str, Problem]] = {
         "No provider of this name takes receipts, or no message is known by this id yet.",
         "Check the name in the address; if it is right, send the receipt again later.",
     ),
-    "method_not_allowed": Problem(405, "Not by this method", "This address does not take this method.", "Use one that Allow names."),
-    "timed_out": Problem(408, "The body did not come", "The request's body was not complete in time.", "Send it again."),
+    "method_not_allowed": Problem(
+        405, "Not by this method", "This address does not take this method.", "Use one that Allow names."
+    ),
+    "timed_out": Problem(
+        408, "The body did not come", "The request's body was not complete in time.", "Send it again."
+    ),
     "in_flight": Problem(
         409,
         "Still being carried out",
@@ -92,7 +103,9 @@ PROBLEMS: Final[dict[str, Problem]] = {
         "Use a fresh key for each new request, and the same one only to repeat a request unchanged.",
     ),
     # ---- what the rules refuse
-    "already_approved": Problem(409, "Already approved", "The right code was given before, and a code is accepted once.", _AGAIN),
+    "already_approved": Problem(
+        409, "Already approved", "The right code was given before, and a code is accepted once.", _AGAIN
+    ),
     "exhausted": Problem(409, "No guesses left", "Too many wrong codes were given.", _AGAIN),
     "canceled": Problem(409, "Canceled", "The verification was canceled, by you or by the person it went to.", _AGAIN),
     "expired": Problem(409, "Expired", "The time for this code ran out.", _AGAIN),
@@ -138,13 +151,17 @@ PROBLEMS: Final[dict[str, Problem]] = {
     # ---- our own part
     "internal": Problem(500, "Something broke", "The fault is ours, and it has been noted.", _MAKER),
     "unavailable": Problem(503, "Not available just now", "Something this depends on is down or full.", _LATER),
-    "too_many_streams": Problem(503, "Too many are watching", "As many streams are open as this program keeps.", _LATER),
+    "too_many_streams": Problem(
+        503, "Too many are watching", "As many streams are open as this program keeps.", _LATER
+    ),
     "not_ready": Problem(503, "Not ready", "Something this depends on is missing; `checks` names it.", _MAKER),
 }
 """Every problem there is, by the name that its `type` ends in (with dashes)."""
 
 _LIMITS: Final = {Refusal.TOO_SOON: "resend", Refusal.NO_SENDS_LEFT: "sends"}
-_ENDED: Final = frozenset({Refusal.ALREADY_APPROVED, Refusal.EXHAUSTED, Refusal.CANCELED, Refusal.EXPIRED, Refusal.CONTACT_LOCKED})
+_ENDED: Final = frozenset(
+    {Refusal.ALREADY_APPROVED, Refusal.EXHAUSTED, Refusal.CANCELED, Refusal.EXPIRED, Refusal.CONTACT_LOCKED}
+)
 
 
 class ProblemError(Exception):
@@ -221,9 +238,8 @@ def of_refusal(refused: Refused, headers: Headers = (), *, beginning: bool = Fal
 
 
 def of_input(error: InputError) -> Reply:
-    """Return what is wrong with a part of the request: 422 for a destination nobody could be reached at, else 400."""
-    name = "unusable_destination" if error.field == "to" else "malformed"
-    return problem(name, detail=str(error), more={"field": error.field or "body", "reason": error.reason})
+    """Return what is wrong with a part of the request."""
+    return problem("malformed", detail=str(error), more={"field": error.field or "body", "reason": error.reason})
 
 
 def of_error(error: InputError | NotFoundError | UnavailableError) -> Reply:

@@ -109,7 +109,9 @@ def clean(field: str, text: str) -> str:
         return text
     for character in text:
         if not character.isprintable() and character not in _JOINERS and unicodedata.category(character) != "Zs":
-            raise InputError(field, "malformed", "The text holds control or invisible characters; send it without them.")
+            raise InputError(
+                field, "malformed", "The text holds control or invisible characters; send it without them."
+            )
     return text
 
 
@@ -130,7 +132,9 @@ def _misfit(said: str) -> InputError:
     if match := _LENGTH.match(said):
         at_most = match[1] == "<="
         return InputError(
-            path, "too_long" if at_most else "too_short", f"Expected {'at most' if at_most else 'at least'} {match[2]} characters."
+            path,
+            "too_long" if at_most else "too_short",
+            f"Expected {'at most' if at_most else 'at least'} {match[2]} characters.",
         )
     return InputError(path, "malformed", "This is not one of the values that are allowed here.")
 
@@ -144,9 +148,10 @@ class _Waiting:
         self.over = False
         self._timer = asyncio.get_running_loop().call_later(PATIENCE, self._stop, asyncio.current_task())
 
-    def _stop(self, task: asyncio.Task[object]) -> None:
+    def _stop(self, task: asyncio.Task[object] | None) -> None:
         self.over = True
-        task.cancel()
+        if task is not None:
+            task.cancel()
 
     def end(self) -> None:
         self._timer.cancel()

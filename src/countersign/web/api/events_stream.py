@@ -38,7 +38,7 @@ async def events(desk: Desk, call: Call) -> Reply | Stream:
     seen = await look_at_challenge(desk.house, application, id_of(call))
     if seen is None:
         raise ProblemError("missing")
-    if desk.streams >= MOST_STREAMS or desk.closing:
+    if desk.streams >= MOST_STREAMS or desk.runtime.stopping.is_set():
         return problem("too_many_streams", retry_after=5)
     return Stream(_changes(desk, bearer(call), seen), b"text/event-stream")
 
@@ -59,7 +59,7 @@ async def _changes(desk: Desk, key: str, seen: Seen) -> AsyncGenerator[bytes, No
                 yield b": still here\n\n"
             else:
                 yield b""
-            if _is_over(seen, now) or time.monotonic() > until or desk.closing:
+            if _is_over(seen, now) or time.monotonic() > until or desk.runtime.stopping.is_set():
                 return
             await asyncio.sleep(POLL)
             try:

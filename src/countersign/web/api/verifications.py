@@ -9,7 +9,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from countersign.domain import identifier
 from countersign.domain.challenge import Action, Challenge, Refusal, Requester
-from countersign.domain.contact import Channel, parse
+from countersign.domain.contact import Channel, Contact, parse
 from countersign.errors import InputError
 from countersign.flows.answer import answer_challenge, prove
 from countersign.flows.begin import Asked, begin_challenge
@@ -87,6 +87,7 @@ _begin: Final = msgspec.json.Decoder(BeginBody).decode
 _check: Final = msgspec.json.Decoder(CheckBody).decode
 _resend: Final = msgspec.json.Decoder(ResendBody).decode
 _cancel: Final = msgspec.json.Decoder(CancelBody).decode
+_OUTCOMES: Final = {Done: "done", Missing: "missing", KeyReused: "key_reused"}
 _NOBODY: Final = RequesterBody()
 _NOTHING: Final = ActionBody()
 _NO_ACTION: Final = Action()
@@ -101,6 +102,7 @@ async def begin(desk: Desk, call: Call) -> Reply:
     once = once_of(desk.house.keyring, call, application, body)
     with desk.in_flight(once):
         outcome = await begin_challenge(desk.house, application, asked, once)
+    _count(desk, "begin", outcome)
     if isinstance(outcome, Done):
         challenge = outcome.challenge
         headers = ((b"location", f"/v1/verifications/{challenge.id}".encode()), *desk.budgets.left(outcome.budget))
@@ -120,6 +122,7 @@ async def check(desk: Desk, call: Call) -> Reply:
     once = once_of(desk.house.keyring, call, application, body)
     with desk.in_flight(once):
         outcome = await answer_challenge(desk.house, application, id_, typed, once)
+    _count(desk, "check", outcome)
     if isinstance(outcome, Done):
         return Reply(200, shown(outcome.challenge, proof=prove(desk.house, outcome.challenge)))
     if isinstance(outcome, Refused) and outcome.refusal is Refusal.WRONG_CODE and outcome.challenge is not None:
@@ -136,6 +139,7 @@ async def resend(desk: Desk, call: Call) -> Reply:
     once = once_of(desk.house.keyring, call, application, body)
     with desk.in_flight(once):
         outcome = await resend_code(desk.house, application, id_, channel, once)
+    _count(desk, "resend", outcome)
     if isinstance(outcome, Done):
         delivery = await _owed(desk, application, outcome)
         return Reply(200, shown(outcome.challenge, delivery=delivery), headers=desk.budgets.left(outcome.budget))
@@ -151,6 +155,7 @@ async def cancel(desk: Desk, call: Call) -> Reply:
     once = once_of(desk.house.keyring, call, application, body)
     with desk.in_flight(once):
         outcome = await cancel_challenge(desk.house, application, id_, once)
+    _count(desk, "cancel", outcome)
     if isinstance(outcome, Done):
         return Reply(200, shown(outcome.challenge))
     return _not_done(desk, outcome)
@@ -168,7 +173,7 @@ async def get(desk: Desk, call: Call) -> Reply:
 def _asked(body: BeginBody) -> Asked:
     action, requester = body.action, body.requester
     return Asked(
-        to=parse(body.to),
+        to=_destination(body.to),
         channel=None if body.channel == "auto" else Channel(body.channel),
         purpose=body.purpose,
         subject=clean("subject", body.subject),
@@ -186,6 +191,14 @@ def _asked(body: BeginBody) -> Asked:
     )
 
 
+def _destination(typed: str) -> Contact:
+    """Return the contact; one that fits the contract and still cannot be reached is another fault than a misfit."""
+    try:
+        return parse(typed)
+    except InputError as error:
+        raise ProblemError("unusable_destination", detail=str(error), field=error.field, reason=error.reason) from None
+
+
 def id_of(call: Call) -> str:
     """Return the id in the path; what cannot be one is unknown, and the database is not asked."""
     if not identifier.is_one("ver", call.it):
@@ -200,6 +213,10 @@ async def _owed(desk: Desk, application: Application, done: Done) -> DeliveryVie
         return message(done.delivery, challenge.terms.locale)
     seen = await look_at_challenge(desk.house, application, challenge.id)
     return None if seen is None else newest(seen)
+
+
+def _count(desk: Desk, act: str, outcome: Outcome) -> None:
+    desk.stats.outcome(act, outcome.refusal.value if isinstance(outcome, Refused) else _OUTCOMES[type(outcome)])
 
 
 def _not_done(desk: Desk, outcome: Outcome, *, beginning: bool = False) -> Reply:

@@ -51,7 +51,7 @@ class Verification(msgspec.Struct, frozen=True):
     guesses_left: int
     sends_left: int
     resend_at: str
-    delivery: DeliveryView | None | UnsetType = UNSET
+    delivery: DeliveryView | UnsetType | None = UNSET
     deliveries: list[DeliveryInFull] | UnsetType = UNSET
     proof: str | UnsetType = UNSET
     refusal: str | UnsetType = UNSET
@@ -72,11 +72,11 @@ def later(at: int) -> str:
     return _written(-(-at // MS))
 
 
-def shown(  # noqa: PLR0913 - the parts that differ from answer to answer, each by name
+def shown(
     challenge: Challenge,
     *,
     state: State | None = None,
-    delivery: DeliveryView | None | UnsetType = UNSET,
+    delivery: DeliveryView | UnsetType | None = UNSET,
     deliveries: list[DeliveryInFull] | UnsetType = UNSET,
     proof: str | UnsetType = UNSET,
     refusal: str | UnsetType = UNSET,
@@ -103,7 +103,9 @@ def shown(  # noqa: PLR0913 - the parts that differ from answer to answer, each 
 
 def message(delivery: Delivery, locale: str) -> DeliveryView:
     """Return a message in short, with a hint in the person's language."""
-    return DeliveryView(delivery.state, delivery.channel, hint(delivery.state, delivery.reason, delivery.channel, locale))
+    return DeliveryView(
+        delivery.state, delivery.channel, hint(delivery.state, delivery.reason, delivery.channel, locale)
+    )
 
 
 def newest(seen: Seen) -> DeliveryView | None:

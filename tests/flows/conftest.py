@@ -1,0 +1,27 @@
+"""What tests of flows may ask for: places on an embedded database, and on each database in turn."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import pytest_asyncio
+from tests.clock import FixedClock
+from tests.flows.place import Place, place_at
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def clock() -> FixedClock:
+    """A clock that the test moves."""
+    return FixedClock()
+
+
+@pytest_asyncio.fixture
+async def place(database_url: str, tmp_path: Path, clock: FixedClock) -> AsyncIterator[Place]:
+    """A place without budgets: on SQLite, then on PostgreSQL."""
+    async with place_at(database_url, tmp_path, clock=clock) as opened:
+        yield opened

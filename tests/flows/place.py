@@ -1,0 +1,248 @@
+"""A place where flows can be tried: a real database, real keys, a clock that stands still, and carriers that keep what they were handed."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import secrets
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from tests.clock import FixedClock
+
+from countersign.domain.application import Application, Mode
+from countersign.domain.challenge import Action, Challenge, Requester, State
+from countersign.domain.code import derive
+from countersign.domain.contact import Channel, parse
+from countersign.domain.delivery import Accepted, Delivery, Message
+from countersign.domain.event import Event
+from countersign.domain.rules import Rules
+from countersign.flows.answer import answer_challenge
+from countersign.flows.begin import Asked, begin_challenge
+from countersign.flows.deliver import Post, claim_due, hand_over, record
+from countersign.flows.house import House
+from countersign.flows.outcome import Done, Outcome, Refused
+from countersign.keys import Keyring, new_file
+from countersign.store import challenges, deliveries, events
+from countersign.store.connect import open_database
+from countersign.store.database import Query, Rows, Steps
+from countersign.store.events import Chain, Log
+from countersign.store.ledger import BOUND, Ledger
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+    from pathlib import Path
+
+    from countersign.flows.once import Once
+    from countersign.store.database import Database
+
+SHOP = Application("app_shop", 0, "shop", Mode.TEST, "Shop", "shop.example", (), b"shop's key")
+BANK = Application("app_bank", 0, "bank", Mode.TEST, "Bank", "bank.example", (), b"bank's key")
+
+UNLIMITED = Rules(destination=(), requester=())
+"""The rules of an installation without budgets, for tests about something else."""
+
+
+class Carrier:
+    """A provider that does what it was told to, in turn, and keeps every message; left alone it accepts them."""
+
+    def __init__(self) -> None:
+        self.sent: list[Message] = []
+        self.words: deque[Accepted | Exception] = deque()
+        self._numbers = itertools.count(1)
+
+    async def send(self, message: Message) -> Accepted:
+        """Keep the message; give or raise the next word."""
+        self.sent.append(message)
+        word = self.words.popleft() if self.words else Accepted(f"m{next(self._numbers)}")
+        if isinstance(word, Exception):
+            raise word
+        return word
+
+    async def close(self) -> None:
+        """Nothing is kept open."""
+
+
+@dataclass
+class Observed:
+    """What a ledger said of its batches: how many commands each had, and how often a message was owed."""
+
+    sizes: list[int] = field(default_factory=list)
+    owed: int = 0
+
+
+@dataclass
+class Place:
+    """A house with everything it stands on."""
+
+    house: House
+    clock: FixedClock
+    post: Post
+    carriers: dict[str, Carrier]
+    observed: Observed
+
+    @property
+    def database(self) -> Database:
+        """Return the database."""
+        return self.house.database
+
+    @property
+    def keyring(self) -> Keyring:
+        """Return the keys."""
+        return self.house.keyring
+
+    @property
+    def inbox(self) -> Carrier:
+        """Return the carrier of test keys."""
+        return self.carriers["inbox"]
+
+    async def begin(
+        self,
+        to: str = "ada@example.org",
+        *,
+        application: Application = SHOP,
+        channel: Channel | None = None,
+        purpose: str = "sign_in",
+        subject: str = "user-42",
+        action: Action | None = None,
+        ip: str = "",
+        device: str = "",
+        once: Once | None = None,
+    ) -> Outcome:
+        """Ask for a code."""
+        asked = Asked(parse(to), channel, purpose, subject, action or Action(), "en", Requester(ip, "", device))
+        return await begin_challenge(self.house, application, asked, once)
+
+    async def begun(self, to: str = "ada@example.org", **asked: Any) -> Challenge:
+        """Ask for a code, which must be granted."""
+        return done(await self.begin(to, **asked)).challenge
+
+    async def answer(self, challenge: Challenge, typed: str, application: Application = SHOP) -> Outcome:
+        """Type something for a challenge."""
+        return await answer_challenge(self.house, application, challenge.id, typed)
+
+    def code(self, challenge: Challenge, round_: int | None = None) -> str:
+        """Return the code of a challenge, as its message would show it."""
+        round_ = challenge.round if round_ is None else round_
+        key = self.keyring.named(challenge.terms.kid).code
+        return derive(key, challenge.id, round_, challenge.terms.policy.shape).reveal()
+
+    def wrong(self, challenge: Challenge) -> str:
+        """Return a code of the right shape that is not the challenge's."""
+        code = self.code(challenge)
+        return code[:-1] + ("0" if code[-1] != "0" else "1")
+
+    async def stored(self, challenge: Challenge) -> Challenge:
+        """Return the challenge as it stands in the database."""
+        found = await self.database.read(challenges.find, challenge.id)
+        assert found is not None
+        return found
+
+    async def deliveries(self, challenge: Challenge) -> list[Delivery]:
+        """Return the messages of a challenge."""
+        return await self.database.read(deliveries.of_owner, challenge.id)
+
+    async def events(self, challenge: Challenge) -> list[Event]:
+        """Return what the log has on a challenge."""
+        return await self.database.read(events.of_owner, challenge.id)
+
+    async def deliver(self, most: int = 100) -> int:
+        """Do one round of a worker's work; return how many messages it carried."""
+        parcels = await claim_due(self.post, most)
+        await record(self.post, [await hand_over(self.post, parcel) for parcel in parcels])
+        return len(parcels)
+
+    async def count(self, table: str) -> int:
+        """Return how many rows a table has."""
+        rows = await self.database.read(query, f"SELECT count(*) FROM {table}")  # noqa: S608 - names are ours
+        found: int = rows[0][0]
+        return found
+
+    async def change(self, sql: str, *args: object) -> None:
+        """Change the database behind the program's back."""
+        await self.database.run(query, sql, *args)
+
+
+def query(sql: str, *args: object) -> Steps[Rows]:
+    """One statement as a transaction."""
+    return (yield Query(sql, args))
+
+
+def done(outcome: Outcome) -> Done:
+    """Return an outcome that must be Done."""
+    assert isinstance(outcome, Done), outcome
+    return outcome
+
+
+def refused(outcome: Outcome) -> Refused:
+    """Return an outcome that must be Refused."""
+    assert isinstance(outcome, Refused), outcome
+    return outcome
+
+
+def approvals(outcomes: Sequence[Outcome]) -> list[Challenge]:
+    """Return the challenges that these answers approved."""
+    return [one.challenge for one in outcomes if isinstance(one, Done) and one.challenge.state is State.APPROVED]
+
+
+def refusals(outcomes: Sequence[Outcome]) -> dict[str, int]:
+    """Count the refusals by name."""
+    counted: dict[str, int] = {}
+    for one in outcomes:
+        if isinstance(one, Refused):
+            counted[one.refusal.value] = counted.get(one.refusal.value, 0) + 1
+    return counted
+
+
+@contextlib.asynccontextmanager
+async def place_at(
+    url: str,
+    folder: Path,
+    *,
+    clock: FixedClock | None = None,
+    rules: Rules = UNLIMITED,
+    live: tuple[str, ...] = (),
+    bound: int = BOUND,
+    owed: Callable[[], None] | None = None,
+) -> AsyncIterator[Place]:
+    """Open a migrated database as a place; keys are made in `folder` unless another place made them there before.
+
+    `live` names further carriers beside the inbox, and is the route of every channel for live keys.
+    """
+    database = open_database(url)
+    await database.open()
+    clock = clock or FixedClock()
+    path = folder / "keys.json"
+    if not path.exists():
+        new_file(path, 0)
+    keyring = Keyring(path, clock)
+    observed = Observed()
+
+    def told(size: int, _waited: float, _took: float) -> None:
+        observed.sizes.append(size)
+
+    def due() -> None:
+        observed.owed += 1
+
+    def chain() -> Chain:
+        return Chain(_writer, keyring.link)
+
+    ledger = Ledger(database.lanes(), chain=chain, clock=clock, owed=owed or due, observe=told, bound=bound)
+    ledger.open()
+    if live:
+        rules = msgspec.structs.replace(rules, routes=dict.fromkeys(Channel, live))
+    house = House(database, ledger, keyring, rules, clock, secrets.token_bytes)
+    carriers = {name: Carrier() for name in ("inbox", *live)}
+    claims, records, receipts = Log(chain()), Log(chain()), Log(chain())
+    post = Post(database, keyring, rules, carriers, clock, lambda: 0.0, claims, records, receipts, "verify.example")
+    try:
+        yield Place(house, clock, post, carriers, observed)
+    finally:
+        await ledger.close()
+        await database.close()
+
+
+def _writer() -> str:
+    return f"w{secrets.token_hex(6)}"

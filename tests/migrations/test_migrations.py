@@ -1,0 +1,210 @@
+"""The schema that migrations make is the one that the statements expect, alike on both databases."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from countersign.errors import SettingsError, UnavailableError
+from countersign.store.connect import open_database, sqlite_path
+from countersign.store.database import Query, Rows, Steps
+from countersign.store.migrate import head, migrate, pending
+from countersign.store.tables import ALL
+
+Schema = dict[str, dict[str, tuple[str, bool]]]
+"""Of each table, of each column: its kind, and whether it may be NULL."""
+
+NULLABLE = {
+    "challenges.ended_at",
+    "deliveries.due_at",
+    "deliveries.reason",
+    "attempts.ended_at",
+    "attempts.reason",
+    "applications.old_key_hash",
+    "applications.old_until",
+    "applications.removed_at",
+}
+
+INDEXES = {
+    "challenges_twin",
+    "challenges_expires_at",
+    "deliveries_due_at",
+    "attempts_provider_provider_message_id",
+    "events_at",
+    "answers_expires_at",
+    "applications_key_hash",
+    "applications_old_key_hash",
+}
+
+
+@pytest.fixture(params=[pytest.param("sqlite"), pytest.param("postgres", marks=pytest.mark.postgres)])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Give the address of a database without tables: SQLite, then PostgreSQL."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'folder' / 'empty.db'}"
+    url: str = request.getfixturevalue("empty_postgres_url")
+    return url
+
+
+def query(sql: str, *args: object) -> Steps[Rows]:
+    return (yield Query(sql, args))
+
+
+async def ask(url: str, sql: str, *args: object) -> Rows:
+    database = open_database(url)
+    await database.open()
+    try:
+        return await database.read(query, sql, *args)
+    finally:
+        await database.close()
+
+
+async def schema(url: str) -> Schema:
+    """Return the tables as the database itself describes them."""
+    if sqlite_path(url) is None:
+        kinds = {"text": "text", "bigint": "int", "bytea": "bytes", "character varying": "version"}
+        rows = await ask(
+            url,
+            "SELECT table_name::text, column_name::text, data_type::text, is_nullable = 'YES' FROM information_schema.columns"
+            " WHERE table_schema = 'public'",
+        )
+    else:
+        kinds = {"TEXT": "text", "INTEGER": "int", "BLOB": "bytes", "VARCHAR(32)": "version"}
+        rows = await ask(
+            url,
+            'SELECT t.name, c.name, c.type, NOT c."notnull" FROM sqlite_schema t, pragma_table_info(t.name) c'
+            " WHERE t.type = 'table'",
+        )
+    found: Schema = {}
+    for table, column, kind, null in rows:
+        found.setdefault(table, {})[column] = (kinds[kind], bool(null))
+    del found["alembic_version"]
+    return found
+
+
+async def indexes(url: str) -> set[str]:
+    sql = (
+        "SELECT indexname::text FROM pg_indexes WHERE schemaname = 'public' AND indexname NOT LIKE '%pk%'"
+        if sqlite_path(url) is None
+        else "SELECT name FROM sqlite_schema WHERE type = 'index' AND name NOT LIKE 'sqlite_autoindex%'"
+    )
+    return {name for (name,) in await ask(url, sql)}
+
+
+async def test_the_tables_of_the_statements_are_those_of_the_schema(database_url: str) -> None:
+    expected: Schema = {
+        table.name: {name: (kind, f"{table.name}.{name}" in NULLABLE) for name, kind in table.columns} for table in ALL
+    }
+    assert await schema(database_url) == expected
+
+
+async def test_each_key_is_the_primary_key(database_url: str) -> None:
+    if sqlite_path(database_url) is None:
+        rows = await ask(
+            database_url,
+            "SELECT c.relname::text, a.attname::text FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid"
+            " JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname = 'public'"
+            " JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY(i.indkey)"
+            " WHERE i.indisprimary ORDER BY c.relname, array_position(i.indkey::int[], a.attnum::int)",
+        )
+    else:
+        rows = await ask(
+            database_url,
+            "SELECT t.name, c.name FROM sqlite_schema t, pragma_table_info(t.name) c WHERE t.type = 'table' AND c.pk ORDER BY t.name, c.pk",
+        )
+    found: dict[str, tuple[str, ...]] = {}
+    for table, column in rows:
+        found[table] = (*found.get(table, ()), column)
+    assert found == {table.name: tuple(name for name, _ in table.key) for table in ALL} | {
+        "alembic_version": ("version_num",)
+    }
+
+
+async def test_the_indexes_are_there(database_url: str) -> None:
+    assert await indexes(database_url) == INDEXES
+
+
+@pytest.mark.postgres
+async def test_text_is_compared_byte_by_byte_on_postgresql(postgres_url: str) -> None:
+    rows = await ask(
+        postgres_url,
+        "SELECT table_name::text, column_name::text FROM information_schema.columns WHERE table_schema = 'public'"
+        " AND data_type = 'text' AND collation_name IS DISTINCT FROM 'C'",
+    )
+    assert list(rows) == []
+
+
+@pytest.mark.postgres
+async def test_tables_that_change_often_keep_room_on_their_pages(postgres_url: str) -> None:
+    rows = await ask(postgres_url, "SELECT relname::text FROM pg_class WHERE reloptions @> ARRAY['fillfactor=85']")
+    assert {name for (name,) in rows} == {"challenges", "deliveries", "limits", "standings", "writers"}
+
+
+async def test_a_new_database_is_migrated_once_and_then_left_alone(empty_url: str) -> None:
+    assert pending(empty_url)[-1] == head()
+    assert migrate(empty_url) == head()
+    assert pending(empty_url) == []
+    made = await schema(empty_url)
+    assert migrate(empty_url) == head()
+    assert await schema(empty_url) == made
+
+
+async def test_one_revision_after_the_other_leads_where_one_leap_does(
+    empty_url: str, request: pytest.FixtureRequest
+) -> None:
+    database_url = request.getfixturevalue("postgres_url" if sqlite_path(empty_url) is None else "sqlite_url")
+    for revision in pending(empty_url):
+        assert migrate(empty_url, revision) == revision
+    assert await schema(empty_url) == await schema(database_url)
+    assert await indexes(empty_url) == await indexes(database_url)
+
+
+def test_several_processes_may_migrate_at_once(empty_url: str) -> None:
+    script = "import sys; from countersign.store.migrate import migrate; print(migrate(sys.argv[1]))"
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", script, empty_url], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        for _ in range(4)
+    ]
+    ended = [one.communicate(timeout=60) for one in started]
+    assert ended == [(f"{head()}\n", "")] * 4
+
+
+async def test_a_database_that_is_newer_than_the_program_is_left_alone(database_url: str) -> None:
+    database = open_database(database_url)
+    await database.open()
+    await database.run(query, "UPDATE alembic_version SET version_num = $1", "9999")
+    await database.close()
+    with pytest.raises(SettingsError, match="9999"):
+        pending(database_url)
+    with pytest.raises(SettingsError, match="9999"):
+        migrate(database_url)
+
+
+@pytest.mark.postgres
+async def test_a_migration_that_fails_leaves_the_database_as_it_was(empty_postgres_url: str) -> None:
+    connection = await asyncpg.connect(empty_postgres_url)
+    await connection.execute("CREATE TABLE facts (something_else int)")
+    with pytest.raises(UnavailableError, match="left as it was"):
+        migrate(empty_postgres_url)
+    tables = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    await connection.close()
+    assert [name for (name,) in tables] == ["facts"]
+
+
+def test_a_server_that_is_not_there_is_told_without_its_password() -> None:
+    with pytest.raises(UnavailableError, match="cannot be reached") as told:
+        migrate("postgresql://tester:hunter2@127.0.0.1:1/x")
+    assert "hunter2" not in str(told.value)
+
+
+def test_a_file_of_sqlite_is_made_for_its_owner_alone(tmp_path: Path) -> None:
+    path = tmp_path / "folder" / "x.db"
+    migrate(f"sqlite:///{path}")
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.parent.stat().st_mode & 0o777 == 0o700

@@ -1,0 +1,134 @@
+"""Proxies: whose word on the client is believed."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+
+import pytest
+
+from countersign.web.app import make_app
+from countersign.web.front import Front
+from countersign.web.proxies import Proxies, is_this_machine
+from tests.web.client import Client, assert_problem
+from tests.web.conftest import Opener
+
+NOBODY = Proxies(())
+EDGE = Proxies((ip_network("10.0.0.0/8"), ip_network("fd00::/8")))
+
+
+def scope(peer: str | None, *forwarded: str, proto: str = "", scheme: str = "http") -> dict[str, object]:
+    headers = [(b"x-forwarded-for", value.encode()) for value in forwarded]
+    if proto:
+        headers.append((b"x-forwarded-proto", proto.encode()))
+    return {"client": (peer, 1) if peer else None, "headers": headers, "scheme": scheme}
+
+
+@pytest.mark.parametrize(
+    ("proxies", "peer", "forwarded", "client"),
+    [
+        (NOBODY, "203.0.113.9", (), "203.0.113.9"),
+        (NOBODY, "203.0.113.9", ("198.51.100.1",), "203.0.113.9"),
+        (NOBODY, "127.0.0.1", ("198.51.100.1",), "127.0.0.1"),
+        (EDGE, "203.0.113.9", ("198.51.100.1",), "203.0.113.9"),
+        (EDGE, "10.0.0.1", ("198.51.100.1",), "198.51.100.1"),
+        (EDGE, "10.0.0.1", ("6.6.6.6, 198.51.100.1",), "198.51.100.1"),
+        (EDGE, "10.0.0.1", ("6.6.6.6", "198.51.100.1"), "198.51.100.1"),
+        (EDGE, "10.0.0.1", ("6.6.6.6, 198.51.100.1, 10.0.0.2",), "198.51.100.1"),
+        (EDGE, "10.0.0.1", ("10.0.0.3, 10.0.0.2",), "10.0.0.3"),
+        (EDGE, "10.0.0.1", ("198.51.100.1, nonsense",), "10.0.0.1"),
+        (EDGE, "10.0.0.1", (), "10.0.0.1"),
+        (EDGE, "10.0.0.1", ("198.51.100.1:4711",), "198.51.100.1"),
+        (EDGE, "::ffff:10.0.0.1", ("[2001:db8::1]:4711",), "2001:db8::1"),
+        (EDGE, "fd00::1", ("::ffff:198.51.100.1",), "198.51.100.1"),
+        (EDGE, None, ("198.51.100.1",), ""),
+    ],
+)
+def test_the_right_most_address_that_no_trusted_proxy_has_is_the_client(
+    proxies: Proxies, peer: str | None, forwarded: tuple[str, ...], client: str
+) -> None:
+    """H6: what stands further left, or comes from elsewhere, proves nothing."""
+    assert proxies.client(scope(peer, *forwarded)) == client
+
+
+@pytest.mark.parametrize(
+    ("proxies", "peer", "proto", "scheme", "tls"),
+    [
+        (NOBODY, "203.0.113.9", "https", "http", False),
+        (NOBODY, "203.0.113.9", "", "https", True),
+        (EDGE, "203.0.113.9", "https", "http", False),
+        (EDGE, "10.0.0.1", "https", "http", True),
+        (EDGE, "10.0.0.1", "https, http", "http", False),
+        (EDGE, "10.0.0.1", "http", "http", False),
+        (EDGE, "10.0.0.1", "", "http", False),
+    ],
+)
+def test_tls_is_believed_of_a_trusted_proxy_alone(proxies: Proxies, peer: str, proto: str, scheme: str, *, tls: bool) -> None:
+    """H6: X-Forwarded-Proto too."""
+    assert proxies.is_tls(scope(peer, proto=proto, scheme=scheme)) is tls
+
+
+def test_what_was_handed_on_is_not_from_this_machine() -> None:
+    assert is_this_machine(scope("127.0.0.1"))
+    assert is_this_machine(scope("::1"))
+    assert not is_this_machine(scope("203.0.113.9"))
+    assert not is_this_machine(scope("127.0.0.1", "203.0.113.9"))
+    assert not is_this_machine(scope(None))
+
+
+async def test_over_tls_every_answer_asks_for_it_again(open_house: Opener) -> None:
+    """H4, H6: HSTS on TLS, ours or a trusted proxy's, and never at a stranger's word."""
+    runtime = await open_house(trusted_proxies="10.0.0.0/8")
+    app = make_app(runtime, worker_alive=lambda: True)
+    forwarded = {"x-forwarded-proto": "https"}
+    for path in ("/health/live", "/v1/nothing", "/nowhere"):
+        assert "strict-transport-security" in (await Client(app, peer="10.0.0.1").get(path, headers=forwarded)).headers
+        assert "strict-transport-security" in (await Client(app).get(path, scheme="https")).headers
+        assert "strict-transport-security" not in (await Client(app, peer="203.0.113.9").get(path, headers=forwarded)).headers
+
+
+async def test_every_answer_bears_the_headers_of_caution(app: Front, client: Client) -> None:
+    answers = [
+        await client.post("/v1/verifications", {"to": "ada@example.org"}),
+        await client.post("/v1/verifications", {}),
+        await client.get("/nowhere"),
+        await client.get("/health/ready"),
+        await Client(app).get("/v1/verifications/x"),
+    ]
+    for answer in answers:
+        assert answer.headers["cache-control"] == "no-store"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "refused"),
+    [
+        ({}, False),
+        ({"origin": "http://localhost:8000"}, False),
+        ({"origin": "http://localhost:8000", "sec-fetch-site": "same-origin"}, False),
+        ({"sec-fetch-site": "none"}, False),
+        ({"origin": "https://evil.example"}, True),
+        ({"origin": "null"}, True),
+        ({"origin": "http://localhost.evil.example"}, True),
+        ({"sec-fetch-site": "cross-site"}, True),
+        ({"sec-fetch-site": "same-site", "origin": "http://localhost:8000"}, True),
+        ({"sec-fetch-site": "same-origin", "origin": "https://evil.example"}, True),
+        ({"origin": "http://[bad"}, True),
+    ],
+)
+async def test_a_form_of_another_site_changes_nothing(app: Front, headers: dict[str, str], *, refused: bool) -> None:
+    """H5: Origin and Sec-Fetch-Site decide for pages, whatever the page."""
+    answer = await Client(app).post("/some-page", headers=headers)
+    if refused:
+        assert_problem(answer, 403, "cross-origin")
+    else:
+        assert answer.status == 404
+    assert (await Client(app).get("/some-page", headers=headers)).status == 404
+
+
+async def test_in_production_the_origin_is_that_of_the_public_address(app: Front) -> None:
+    from countersign.web.origin import Origins
+
+    origins = Origins("https://verify.example.org", development=False)
+    for origin, refused in [("https://verify.example.org", False), ("http://verify.example.org", True), ("http://localhost:8000", True)]:
+        assert origins.refuses(Client(app).scope("POST", "/", {"origin": origin})) is refused
