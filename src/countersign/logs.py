@@ -52,7 +52,7 @@ CAPS: Final = {
 }
 """The least level of others' loggers, however much is asked of ours."""
 
-_WORDS: Final = re.compile(r"[^a-z0-9]+|(?<=[a-z0-9])(?=[A-Z])")
+_WORDS: Final = re.compile(r"[^A-Za-z0-9]+|(?<=[a-z0-9])(?=[A-Z])")
 _SECRETS: Final = (
     (re.compile(r"\b(csk_(?:live|test)_|whsec_)[A-Za-z0-9+/=_-]+"), rf"\1{HIDDEN}"),
     (re.compile(r"\b(Bearer|Basic)\s+[^\s'\"]+", re.IGNORECASE), rf"\1 {HIDDEN}"),

@@ -1,0 +1,6 @@
+"""Runs the command line: `python -m countersign`."""
+
+from countersign.cli import main
+
+if __name__ == "__main__":
+    main(prog_name="countersign")

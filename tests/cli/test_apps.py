@@ -1,0 +1,89 @@
+"""Applications at the command line: a key is printed once, alone, and opens what it should."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.cli.conftest import Run
+
+
+def test_add_prints_the_key_alone_and_says_the_rest_beside(run: Run) -> None:
+    ended = run("apps", "add", "shop")
+    assert ended.exit_code == 0
+    assert ended.stdout.startswith("csk_live_")
+    assert len(ended.stdout.split()) == 1
+    assert "not shown again" in ended.stderr
+
+
+def test_a_test_application_has_a_test_key(run: Run) -> None:
+    ended = run("apps", "add", "shop", "--test")
+    assert ended.stdout.startswith("csk_test_")
+    assert "the inbox alone" in ended.stderr
+
+
+def test_add_keeps_what_it_was_told(run: Run) -> None:
+    words = ("--site", "The Shop", "--host", "shop.example.org", "--purposes", "sign_in, recover", "--json")
+    added = json.loads(run("apps", "add", "shop", *words).stdout)
+    listed = json.loads(run("apps", "list", "--json").stdout)
+    assert added.pop("key").startswith("csk_live_")
+    assert listed == [added]
+    assert (added["site"], added["host"], added["purposes"]) == ("The Shop", "shop.example.org", ["sign_in", "recover"])
+
+
+def test_a_name_is_taken_once(run: Run) -> None:
+    run("apps", "add", "shop")
+    ended = run("apps", "add", "shop")
+    assert ended.exit_code == 2
+    assert "already" in ended.stderr
+    assert ended.stdout == ""
+
+
+def test_a_purpose_that_nobody_knows_is_refused(run: Run) -> None:
+    ended = run("apps", "add", "shop", "--purposes", "sign_in,nonsense")
+    assert ended.exit_code == 2
+    assert "'nonsense'" in ended.stderr
+
+
+def test_list_shows_no_key(run: Run) -> None:
+    """C8."""
+    key = run("apps", "add", "shop").stdout.strip()
+    for words in (("apps", "list"), ("apps", "list", "--json")):
+        assert key not in run(*words).output
+        assert "csk_" not in run(*words).output
+
+
+def test_list_gives_a_pipe_one_line_each(run: Run) -> None:
+    run("apps", "add", "shop")
+    run("apps", "add", "bank")
+    lines = run("apps", "list").stdout.splitlines()
+    assert [line.split("\t")[0] for line in lines] == ["bank", "shop"]
+
+
+def test_rotate_prints_another_key_and_until_when_the_first_one_works(run: Run) -> None:
+    first = run("apps", "add", "shop").stdout
+    ended = run("apps", "rotate", "shop")
+    assert ended.stdout.startswith("csk_live_")
+    assert ended.stdout != first
+    assert "works until 20" in ended.stderr
+
+
+def test_remove_takes_it_off_the_list(run: Run) -> None:
+    run("apps", "add", "shop")
+    assert run("apps", "remove", "shop").exit_code == 0
+    assert json.loads(run("apps", "list", "--json").stdout) == []
+
+
+def test_a_name_that_does_not_exist_is_misuse(run: Run) -> None:
+    for command in ("rotate", "remove"):
+        ended = run("apps", command, "nobody")
+        assert ended.exit_code == 2
+        assert "countersign apps list" in ended.stderr
+
+
+def test_no_key_reaches_the_disk(run: Run, tmp_path: Path) -> None:
+    """C8: the database knows a keyed hash, and its log nothing."""
+    key = run("apps", "add", "shop").stdout.strip().encode()
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert files
+    assert not any(key in path.read_bytes() for path in files)

@@ -1,0 +1,106 @@
+"""The doctor: finds what is unsafe, and gives each finding its remedy."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from countersign.cli.doctor import SIGNS
+from tests.cli.conftest import Run
+from tests.peers.program import Program, free_port
+
+HTTPS = "https://verify.example.org"
+SECRET = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
+DEAD_MAIL = {"PROVIDERS_MAIL_KIND": "smtp", "PROVIDERS_MAIL_HOST": "127.0.0.1", "PROVIDERS_MAIL_FROM_ADDRESS": "codes@example.org"}
+
+
+def findings(run: Run, **settings: str) -> tuple[int, dict[str, dict[str, str]]]:
+    """Return the exit code and what was found, by name."""
+    ended = run("doctor", "--json", **settings)
+    return ended.exit_code, {finding["name"]: finding for finding in json.loads(ended.stdout)}
+
+
+def test_a_developers_house_is_in_order(run: Run) -> None:
+    run("apps", "list")
+    code, found = findings(run)
+    assert code == 0
+    assert {found[name]["state"] for name in ("keys", "database", "fingerprint", "deliveries", "disk", "route sms")} == {"fine"}
+    assert found["environment"]["state"] == "advice"
+
+
+def test_a_house_that_was_never_opened_is_no_emergency(run: Run, tmp_path: Path) -> None:
+    code, found = findings(run)
+    assert code == 0
+    assert found["keys"]["state"] == found["database"]["state"] == "advice"
+    assert list(tmp_path.iterdir()) == []  # it changes nothing
+
+
+def test_every_finding_but_a_fine_one_has_a_remedy(run: Run) -> None:
+    unsafe = {"ENVIRONMENT": "production", "PUBLIC_URL": "http://example.org", "TRUSTED_PROXIES": "::/0", "RETENTION_DAYS": "400"}
+    code, found = findings(run, **unsafe, METRICS_PORT="9100", BIND="0.0.0.0", WORKERS="2", LOG_LEVEL="debug")
+    assert code == 1
+    assert all(finding["remedy"] for finding in found.values() if finding["state"] != "fine")
+    unsafe_names = {name for name, finding in found.items() if finding["state"] == "unsafe"}
+    assert unsafe_names == {"public_url", "trusted_proxies", "routes", "workers", "keys", "database"}
+    assert {"retention_days", "metrics.port", "log.level"} <= {name for name, one in found.items() if one["state"] == "advice"}
+
+
+def test_bad_settings_are_findings_too(run: Run) -> None:
+    ended = run("doctor", "--json", PORT="x", GRACE="x")
+    assert ended.exit_code == 1
+    assert [finding["name"] for finding in json.loads(ended.stdout)] == ["settings", "settings"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "name", "said"),
+    [
+        ({**DEAD_MAIL, "PROVIDERS_MAIL_PORT": str(free_port())}, "provider mail", "cannot be spoken to"),
+        (
+            {"PROVIDERS_HOOK_KIND": "webhook", "PROVIDERS_HOOK_URL": "https://127.0.0.1/x", "PROVIDERS_HOOK_SECRET": SECRET},
+            "provider hook",
+            "private or reserved network",
+        ),
+        ({"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}, "database", "cannot be reached"),
+    ],
+)
+def test_a_peer_that_cannot_be_used_is_unsafe(run: Run, settings: dict[str, str], name: str, said: str) -> None:
+    code, found = findings(run, **settings)
+    assert code == 1
+    assert found[name]["state"] == "unsafe"
+    assert said in found[name]["what"]
+
+
+def test_the_keys_of_another_house_are_unsafe(run: Run, tmp_path: Path) -> None:
+    """O2."""
+    run("apps", "list")
+    run("keys", "new", "other.keys")
+    code, found = findings(run, SECRET_FILE=str(tmp_path / "other.keys"))
+    assert code == 1
+    assert found["fingerprint"]["state"] == "unsafe"
+
+
+def test_keys_that_others_can_read_are_unsafe(run: Run, tmp_path: Path) -> None:
+    """O2."""
+    run("apps", "list")
+    (tmp_path / ".countersign" / "secret.keys").chmod(0o644)
+    code, found = findings(run)
+    assert code == 1
+    assert "chmod 600" in found["keys"]["what"]
+
+
+def test_a_sound_production_is_told_so_in_a_pipe(production: Program) -> None:
+    settings = {"TRUSTED_PROXIES": "10.0.0.0/8"}
+    ended = production.run("doctor", **settings)
+    assert ended.returncode == 1  # nothing can be sent yet
+    lines = [line.split("\t") for line in ended.stdout.splitlines()]
+    assert {line[0] for line in lines} <= SIGNS.keys()
+    assert [line[1] for line in lines if line[0] == "unsafe"] == ["routes"]
+
+
+@pytest.mark.postgres
+def test_the_clocks_of_two_machines_are_compared(run: Run, postgres_url: str) -> None:
+    code, found = findings(run, DATABASE_URL=postgres_url)
+    assert code == 0
+    assert "ms of the database's" in found["clock"]["what"]

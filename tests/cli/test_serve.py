@@ -1,0 +1,251 @@
+"""Serving as an operator sees it: it starts, says so, is stopped without losing anything, and gets up again."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.peers.program import PATIENCE, Program, Server, curl_line, free_port
+
+SLOW_BODY = b'{"to": "ada@example.org"}'
+
+
+def half_a_request(server: Server) -> socket.socket:
+    """Return a connection on which a request has begun that the server now waits for."""
+    connection = socket.create_connection(("127.0.0.1", server.port), PATIENCE)
+    head = f"POST /v1/verifications HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {server.key}\r\nContent-Type: application/json\r\n"
+    connection.sendall(f"{head}Content-Length: {len(SLOW_BODY)}\r\n\r\n".encode() + SLOW_BODY[:5])
+    time.sleep(0.2)  # it has to be taken up before the server is told to stop
+    return connection
+
+
+def gone(pid: int) -> bool:
+    """Say whether a process has ended, waiting for it a while."""
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_a_developer_is_greeted_with_what_works_as_pasted(program: Program) -> None:
+    with program.serving() as server:
+        address, headers, body = curl_line(server.said if server.key else "")
+        assert f"http://localhost:{server.port}/inbox" in server.said
+        request = urllib.request.Request(address.replace("localhost", "127.0.0.1"), body, headers)  # noqa: S310 - our own
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:  # noqa: S310 - our own
+            assert answer.status == 201
+            assert json.load(answer)["status"] == "pending"
+
+
+def test_production_logs_one_line_when_it_serves_and_one_when_it_stopped(production: Program) -> None:
+    with production.serving() as server:
+        until = time.monotonic() + PATIENCE
+        while not server.logged and time.monotonic() < until:
+            time.sleep(0.02)
+        assert server.end() == 0
+        events = [json.loads(line)["event"] for line in server.logged.splitlines()]
+        assert events == ["serving", "stopped"]
+        assert server.said == ""
+
+
+def test_a_stop_finishes_what_is_in_flight_and_takes_nothing_new(program: Program) -> None:
+    """O1: SIGTERM while a request is half sent: it is answered, idle connections are closed, and the exit is clean."""
+    with program.serving() as server:
+        idle = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
+        idle.request("GET", "/health/live")
+        idle.getresponse().read()
+        slow = half_a_request(server)
+        began = time.monotonic()
+        server.started.terminate()
+        assert idle.sock is not None
+        assert idle.sock.recv(1) == b""
+        with pytest.raises(OSError, match="refused"):
+            socket.create_connection(("127.0.0.1", server.port), 1).close()
+        slow.sendall(SLOW_BODY[5:])
+        answer = slow.recv(65_536)
+        assert answer.startswith(b"HTTP/1.1 201 ")
+        assert b"connection: close" in answer.lower()
+        assert server.started.wait(PATIENCE) == 0
+        assert time.monotonic() - began < PATIENCE
+        slow.close()
+        idle.close()
+    assert "cut_off" not in server.logged
+
+
+def test_a_request_that_never_ends_is_cut_off_with_the_grace_time(program: Program) -> None:
+    """O1: the exit is within the grace time, and claims are given back before it."""
+    with program.serving(GRACE="2") as server:
+        slow = half_a_request(server)
+        began = time.monotonic()
+        server.started.terminate()
+        server.started.wait(PATIENCE)
+        assert time.monotonic() - began < 4
+        slow.close()
+    assert "cut_off" in server.logged
+
+
+def test_a_stream_of_events_does_not_hold_a_stop_up(program: Program) -> None:
+    """O1."""
+    with program.serving() as server:
+        begun = server.ask("POST", "/v1/verifications", {"to": "ada@example.org"}, server.key)
+        stream = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
+        stream.request("GET", f"/v1/verifications/{begun.json['id']}/events", headers={"Authorization": f"Bearer {server.key}"})
+        answer = stream.getresponse()
+        assert answer.status == 200
+        assert answer.readline()
+        began = time.monotonic()
+        assert server.end() == 0
+        assert time.monotonic() - began < 8
+        stream.close()
+
+
+def test_a_process_that_is_killed_is_replaced_however_often(program: Program) -> None:
+    """O1: kill -9, three times in a row and at once."""
+    with program.serving() as server:
+        for _ in range(3):
+            (pid,) = server.processes()
+            os.kill(pid, signal.SIGKILL)
+            assert gone(pid)
+            server.wait_until_it_answers()
+            assert server.processes() != [pid]
+        assert server.logged.count("process_died") == 3
+
+
+def test_what_was_promised_before_a_kill_is_still_known_after_it(program: Program) -> None:
+    """O1: kill -9 of every process between begin and check."""
+    with program.serving("--no-worker") as server:
+        key = server.key
+        begun = server.ask("POST", "/v1/verifications", {"to": "ada@example.org"}, key)
+        (pid,) = server.processes()
+        os.kill(server.started.pid, signal.SIGKILL)
+        os.kill(pid, signal.SIGKILL)
+        assert gone(pid)
+    with program.serving() as again:
+        assert again.key == key
+        code = again.code_for("ada@example.org")
+        answered = again.ask("POST", f"/v1/verifications/{begun.json['id']}/check", {"code": code}, key)
+        assert answered.json["status"] == "approved"
+
+
+def test_no_process_outlives_the_server_that_watched_it(program: Program) -> None:
+    with program.serving() as server:
+        (pid,) = server.processes()
+        os.kill(server.started.pid, signal.SIGKILL)
+        assert gone(pid)
+    assert "server_gone" in server.logged
+
+
+def test_a_second_server_on_the_same_port_says_so(program: Program) -> None:
+    with program.serving() as server:
+        ended = program.run("serve", "--port", str(server.port))
+        assert ended.returncode == 2
+        assert "cannot be listened on" in ended.stderr
+        assert f"--port {server.port + 1}" in ended.stderr
+        assert server.ask("GET", "/health/live").status == 200
+
+
+def test_a_free_port_can_be_asked_for(program: Program) -> None:
+    server = Server(program, 0, (), {})
+    try:
+        assert server.key
+        address, _, _ = curl_line(server.said)
+        server.port = int(address.split("/")[2].partition(":")[2])
+        assert server.port > 0
+        server.wait_until_it_answers()
+    finally:
+        server.end()
+
+
+def test_several_processes_on_sqlite_are_refused(program: Program) -> None:
+    ended = program.run("serve", "--workers", "2", "--port", str(free_port()))
+    assert ended.returncode == 2
+    assert "PostgreSQL" in ended.stderr
+
+
+def test_production_without_keys_does_not_serve(tmp_path: Path) -> None:
+    """O2."""
+    ended = Program(tmp_path, PUBLIC_URL="https://verify.example.org").run("serve", "--port", str(free_port()))
+    assert ended.returncode == 2
+    assert "countersign keys new" in ended.stderr
+
+
+def test_production_with_the_keys_of_another_does_not_serve(production: Program) -> None:
+    """O2."""
+    assert production.run("apps", "list").returncode == 0
+    assert production.run("keys", "new", "other.keys").returncode == 0
+    ended = production.run("serve", "--port", str(free_port()), SECRET_FILE="other.keys")
+    assert ended.returncode == 2
+    assert "is not the one that this database was made with" in ended.stderr
+
+
+def test_commands_work_while_it_serves(program: Program) -> None:
+    """One SQLite file, written by the server and by the command line at once."""
+    with program.serving() as server:
+        key = program.run("apps", "add", "shop").stdout.strip()
+        begun = server.ask("POST", "/v1/verifications", {"to": "ada@example.org"}, key)
+        assert begun.status == 201
+        rotated = program.run("apps", "rotate", "shop").stdout.strip()
+        for each in (key, rotated):
+            assert server.ask("GET", f"/v1/verifications/{begun.json['id']}", key=each).status == 200
+        assert program.run("apps", "remove", "shop").returncode == 0
+        until = time.monotonic() + 3
+        while server.ask("GET", f"/v1/verifications/{begun.json['id']}", key=rotated).status != 401:
+            assert time.monotonic() < until
+            time.sleep(0.1)
+
+
+def test_keys_rotated_while_it_serves_leave_what_is_under_way_answerable(program: Program) -> None:
+    """O2."""
+    with program.serving() as server:
+        begun = server.ask("POST", "/v1/verifications", {"to": "ada@example.org"}, server.key)
+        assert program.run("keys", "rotate").returncode == 0
+        code = server.code_for("ada@example.org")
+        answered = server.ask("POST", f"/v1/verifications/{begun.json['id']}/check", {"code": code}, server.key)
+        assert answered.json["status"] == "approved"
+
+
+def test_working_alone_delivers_what_a_server_left(program: Program) -> None:
+    """D1: `serve --no-worker` promises, `work` sends."""
+    with program.serving("--no-worker") as server:
+        server.ask("POST", "/v1/verifications", {"to": "ada@example.org"}, server.key)
+        alone = subprocess.Popen(program.command("work"), cwd=program.place, env=program.environ, stderr=subprocess.PIPE)
+        try:
+            assert server.code_for("ada@example.org")
+        finally:
+            alone.terminate()
+            _, logged = alone.communicate(timeout=PATIENCE)
+        assert alone.returncode == 0
+        assert b"stopped" in logged
+
+
+def test_metrics_have_a_port_of_their_own(program: Program) -> None:
+    port = free_port()
+    with program.serving(METRICS_PORT=str(port)) as server:
+        assert server.ask("GET", "/health/live").status == 200
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=PATIENCE) as answer:
+            assert b"countersign_worker_alive 1.0" in answer.read()
+
+
+@pytest.mark.postgres
+def test_two_processes_serve_one_postgresql_and_count_together(program: Program, postgres_url: str) -> None:
+    with program.serving("--workers", "2", DATABASE_URL=postgres_url) as server:
+        assert len(server.processes()) == 2
+        for n in range(20):
+            begun = server.ask("POST", "/v1/verifications", {"to": f"ada{n}@example.org"}, server.key)
+            assert begun.status == 201
+        page = server.ask("GET", "/metrics").body.decode()
+        counted = next(line for line in page.splitlines() if line.startswith('countersign_outcomes_total{act="begin"'))
+        assert counted.endswith(" 20.0")
+        assert server.end() == 0

@@ -1,0 +1,224 @@
+"""Wiring: what is made, what is refused, and that all of it together sends a code and knows the answer."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import sqlite3
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from countersign.config import Settings, load
+from countersign.domain.application import Application, Mode
+from countersign.domain.challenge import State
+from countersign.domain.contact import parse
+from countersign.errors import SettingsError, UnavailableError
+from countersign.flows.answer import answer_challenge
+from countersign.flows.applications import Doorkeeper
+from countersign.flows.begin import Asked, begin_challenge
+from countersign.flows.outcome import Done
+from countersign.keys import ACTIVATION_DELAY, Keyring, new_file, rotate_file
+from countersign.store import facts
+from countersign.store.migrate import head, migrate
+from countersign.wiring import Runtime, clock, close_runtime, is_current, open_runtime, prepare
+from countersign.worker import Worker
+
+
+@pytest.fixture
+def development(tmp_path: Path) -> Settings:
+    """Return the settings of a developer who has nothing yet."""
+    return load({"COUNTERSIGN_ENVIRONMENT": "development", "COUNTERSIGN_HOME": str(tmp_path / "home")})
+
+
+@pytest.fixture
+def production(tmp_path: Path) -> Settings:
+    """Return the settings of an operator who has made keys and database."""
+    home = tmp_path / "home"
+    settings = load({"COUNTERSIGN_PUBLIC_URL": "https://verify.example.org", "COUNTERSIGN_HOME": str(home)})
+    new_file(settings.secret_file, clock())
+    migrate(settings.database_url)
+    return settings
+
+
+@pytest.fixture
+async def runtime(development: Settings) -> AsyncIterator[Runtime]:
+    """Return a Runtime of development, closed afterwards."""
+    opened = await open_runtime(development)
+    yield opened
+    await close_runtime(opened)
+
+
+async def refused(settings: Settings) -> str:
+    """Return why a Runtime cannot be opened."""
+    with pytest.raises(SettingsError) as caught:
+        await close_runtime(await open_runtime(settings))
+    return str(caught.value)
+
+
+async def demo(runtime: Runtime) -> Application:
+    """Return the application of the demonstration."""
+    found = await runtime.doorkeeper.recognise(runtime.demo_key or "")
+    assert found is not None
+    return found
+
+
+async def test_development_makes_what_is_missing_and_nobody_else_can_read_it(development: Settings) -> None:
+    await close_runtime(await open_runtime(development))
+    modes = {path.name: path.stat().st_mode & 0o777 for path in development.home.iterdir()}
+    assert development.home.stat().st_mode & 0o777 == 0o700
+    assert {"secret.keys", "countersign.db", "demo.key"} <= modes.keys()
+    assert set(modes.values()) == {0o600}
+
+
+async def test_the_key_of_the_demonstration_opens_a_test_application_and_stays(development: Settings) -> None:
+    first = await open_runtime(development)
+    assert (await demo(first)).mode is Mode.TEST
+    await close_runtime(first)
+    second = await open_runtime(development)
+    assert second.demo_key == first.demo_key
+    await close_runtime(second)
+
+
+async def test_a_lost_key_of_the_demonstration_is_made_anew(development: Settings) -> None:
+    first = await prepare(development)
+    (development.home / "demo.key").unlink()
+    second = await open_runtime(development)
+    assert second.demo_key != first
+    assert (await demo(second)).name == "demo"
+    await close_runtime(second)
+
+
+async def test_production_opens_with_keys_and_schema_and_shows_nobody_the_inbox(production: Settings) -> None:
+    opened = await open_runtime(production)
+    assert opened.inbox is None
+    assert opened.demo_key is None
+    assert "inbox" in opened.providers  # where test keys deliver, in production too
+    await close_runtime(opened)
+
+
+async def test_production_without_keys_does_not_start(production: Settings) -> None:
+    """O2."""
+    production.secret_file.unlink()
+    said = await refused(production)
+    assert str(production.secret_file) in said
+    assert "countersign keys new" in said
+    assert not production.secret_file.exists()
+
+
+async def test_a_short_key_stops_the_start(production: Settings) -> None:
+    """O2."""
+    stored = json.loads(production.secret_file.read_text())
+    stored["keys"][0]["secret"] = "c2hvcnQ="
+    production.secret_file.write_text(json.dumps(stored))
+    assert "has 5 bytes; expected 32" in await refused(production)
+
+
+async def test_keys_that_others_can_read_stop_the_start(production: Settings) -> None:
+    """O2."""
+    production.secret_file.chmod(0o640)
+    assert "chmod 600" in await refused(production)
+
+
+async def test_the_keys_of_another_installation_stop_the_start(production: Settings) -> None:
+    """O2: with them nothing stored could be read, and new records would be mixed with old."""
+    await close_runtime(await open_runtime(production))
+    production.secret_file.unlink()
+    new_file(production.secret_file, clock())
+    said = await refused(production)
+    assert "is not the one that this database was made with" in said
+    assert "COUNTERSIGN_SECRET_FILE" in said
+
+
+async def test_rotated_keys_are_still_the_keys_of_this_installation(production: Settings) -> None:
+    """O2."""
+    await close_runtime(await open_runtime(production))
+    rotate_file(production.secret_file, clock())
+    await close_runtime(await open_runtime(production))
+
+
+async def test_production_refuses_a_database_that_is_behind(production: Settings) -> None:
+    with sqlite3.connect(production.database_url.removeprefix("sqlite:///")) as connection:
+        connection.execute("DROP TABLE alembic_version")
+    connection.close()
+    assert "countersign migrate" in await refused(production)
+
+
+async def test_a_database_that_cannot_be_reached_is_an_outage() -> None:
+    settings = load({"COUNTERSIGN_ENVIRONMENT": "development", "COUNTERSIGN_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"})
+    with pytest.raises(UnavailableError, match="COUNTERSIGN_DATABASE_URL"):
+        await open_runtime(settings)
+
+
+async def test_the_newest_revision_is_the_one_that_alembic_knows(runtime: Runtime) -> None:
+    assert facts.newest_revision() == head()
+    assert await is_current(runtime.house.database)
+
+
+async def test_a_code_goes_out_and_its_answer_is_known_after_the_keys_were_rotated(runtime: Runtime) -> None:
+    """O2: a challenge that is under way when a new key takes over is still delivered, and answered."""
+    application = await demo(runtime)
+    begun = await begin_challenge(runtime.house, application, Asked(to=parse("ada@example.org")))
+    assert isinstance(begun, Done)
+
+    rotate_file(runtime.settings.secret_file, clock())
+    later = Keyring(runtime.settings.secret_file, lambda: clock() + ACTIVATION_DELAY)
+    assert later.primary.kid != begun.challenge.terms.kid
+    house = msgspec.structs.replace(runtime.house, keyring=later)
+
+    worker = Worker(msgspec.structs.replace(runtime.post, keyring=later), house, runtime.settings.retention_days)
+    working = asyncio.create_task(worker.run())
+    code = await arrived_code(runtime)
+    answered = await answer_challenge(house, application, begun.challenge.id, code)
+    worker.stop()
+    await working
+    assert isinstance(answered, Done)
+    assert answered.challenge.state is State.APPROVED
+
+
+async def test_what_is_counted_is_told(runtime: Runtime) -> None:
+    application = await demo(runtime)
+    await begin_challenge(runtime.house, application, Asked(to=parse("ada@example.org")))
+    worker = Worker(runtime.post, runtime.house, runtime.settings.retention_days)
+    before = (await runtime.metrics()).decode()
+    working = asyncio.create_task(worker.run())
+    await arrived_code(runtime)
+    worker.stop()
+    await working
+    after = (await runtime.metrics()).decode()
+    assert "countersign_deliveries_due 1.0" in before
+    assert "countersign_ledger_batch_size_count 1.0" in before
+    assert "countersign_deliveries_due 0.0" in after
+    assert 'countersign_try_seconds_count{outcome="accepted",provider="inbox"} 1.0' in after
+    assert "ada" not in after
+
+
+async def test_a_removed_key_file_does_not_end_what_runs(runtime: Runtime) -> None:
+    runtime.settings.secret_file.unlink()
+    begun = await begin_challenge(runtime.house, await demo(runtime), Asked(to=parse("ada@example.org")))
+    assert isinstance(begun, Done)
+
+
+async def test_no_repr_shows_a_key(runtime: Runtime) -> None:
+    """C8."""
+    assert runtime.demo_key is not None
+    assert runtime.demo_key not in repr(runtime)
+    assert "inbox" not in repr(Doorkeeper)
+
+
+async def arrived_code(runtime: Runtime) -> str:
+    """Return the code of the newest message in the inbox, once there is one."""
+    assert runtime.inbox is not None
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        messages = await runtime.inbox.list("ada@example.org")
+        if messages:
+            found = re.search(r"\b\d{3} ?\d{3}\b", messages[0].text)
+            assert found is not None
+            return found[0]
+        await asyncio.sleep(0.01)
+    raise AssertionError("no message arrived")
