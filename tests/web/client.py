@@ -17,7 +17,7 @@ class Answer(msgspec.Struct):
     body: bytes
 
     @property
-    def json(self) -> Any:  # noqa: ANN401 - JSON is anything
+    def json(self) -> Any:
         """Return the body as JSON."""
         return json.loads(self.body)
 
@@ -48,7 +48,7 @@ class Client:
             "server": ("127.0.0.1", 8000),
         }
 
-    async def ask(  # noqa: PLR0913 - what a request is made of, each by name
+    async def ask(
         self,
         method: str,
         path: str,
@@ -79,15 +79,15 @@ class Client:
             b"".join(event.get("body", b"") for event in rest),
         )
 
-    async def post(self, path: str, body: object = None, **more: Any) -> Answer:  # noqa: ANN401 - as `ask`
+    async def post(self, path: str, body: object = None, **more: Any) -> Answer:
         """POST, as `ask`."""
         return await self.ask("POST", path, body, **more)
 
-    async def get(self, path: str, **more: Any) -> Answer:  # noqa: ANN401 - as `ask`
+    async def get(self, path: str, **more: Any) -> Answer:
         """GET, as `ask`."""
         return await self.ask("GET", path, **more)
 
-    async def begin(self, to: str = "ada@example.org", **more: object) -> Any:  # noqa: ANN401 - JSON
+    async def begin(self, to: str = "ada@example.org", **more: object) -> Any:
         """Begin a verification, and return its JSON."""
         answer = await self.post("/v1/verifications", {"to": to, **more})
         assert answer.status in {200, 201}, answer.body

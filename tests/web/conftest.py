@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 import pytest
 import pytest_asyncio
+from tests.web.client import Client
 
 from countersign.config import load
 from countersign.domain.application import Mode
@@ -22,7 +23,6 @@ from countersign.store.events import Log
 from countersign.web.app import make_app
 from countersign.web.front import Front
 from countersign.wiring import Runtime, close_runtime, open_runtime
-from tests.web.client import Client
 
 Opener: TypeAlias = Callable[..., Awaitable[Runtime]]
 CodeOf: TypeAlias = Callable[[str], Awaitable[str]]

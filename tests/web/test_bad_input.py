@@ -6,20 +6,20 @@ import asyncio
 import json
 import time
 import tracemalloc
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from tests.web.client import Client, assert_problem
 
 from countersign.web import reading
 from countersign.wiring import Runtime
-from tests.web.client import Client, assert_problem
 
 BEGIN = "/v1/verifications"
 SECRET = "Zq7secret"
 
 
 @pytest.fixture(autouse=True)
-def _in_bounded_time() -> AsyncIterator[None]:
+def _in_bounded_time() -> Iterator[None]:
     began = time.monotonic()
     yield
     assert time.monotonic() - began < 5
@@ -203,7 +203,9 @@ async def test_a_length_that_is_none_is_refused(client: Client, length: str) -> 
     assert_problem(answer, 413, "too-large")
 
 
-@pytest.mark.parametrize("id_", ["x", "ver_", "ver_%00", "ver_0000000000000000000000000u", "ver_" + "0" * 500, "..", "\u0430"])
+@pytest.mark.parametrize(
+    "id_", ["x", "ver_", "ver_%00", "ver_0000000000000000000000000u", "ver_" + "0" * 500, "..", "\u0430"]
+)
 async def test_an_id_that_cannot_be_one_is_unknown(client: Client, id_: str) -> None:
     assert_problem(await client.get(f"/v1/verifications/{id_}"), 404, "missing")
 
@@ -223,7 +225,10 @@ async def test_a_method_an_address_does_not_take_is_told(client: Client, method:
     assert answer.headers["allow"] == allow
 
 
-@pytest.mark.parametrize("path", ["/v1/", "/v1/nothing", "/v1/verifications/", "/v1/verifications/a/b/c", "/v1/verifications/a/b", "/nothing"])
+@pytest.mark.parametrize(
+    "path",
+    ["/v1/", "/v1/nothing", "/v1/verifications/", "/v1/verifications/a/b/c", "/v1/verifications/a/b", "/nothing"],
+)
 async def test_an_address_there_is_not_is_a_problem_too(client: Client, path: str) -> None:
     """H1: also where no endpoint was reached."""
     answer = await client.get(path)
@@ -233,5 +238,10 @@ async def test_an_address_there_is_not_is_a_problem_too(client: Client, path: st
 
 
 async def test_text_of_every_script_is_welcome(client: Client) -> None:
-    for summary in ("Zahlung über 5\u00a0€ an Jürgen", "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", "\u0928\u093e\u092e", "👩\u200d🚀"):
+    for summary in (
+        "Zahlung über 5\u00a0€ an Jürgen",
+        "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",
+        "\u0928\u093e\u092e",
+        "👩\u200d🚀",
+    ):
         assert (await client.begin(subject=summary, action={"summary": summary}))["status"] == "pending"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from tests.web.client import Client, assert_problem
+from tests.web.conftest import CodeOf
 
 from countersign.web.front import Front
 from countersign.wiring import Runtime
-from tests.web.client import Client, assert_problem
-from tests.web.conftest import CodeOf
 
 UNKNOWN = "csk_test_" + "a" * 39
 
@@ -74,7 +74,9 @@ async def test_a_stranger_is_refused_before_the_body_is_read(app: Front) -> None
 @pytest.mark.parametrize("scheme", ["bearer", "BEARER", "Bearer"])
 async def test_the_scheme_is_read_in_any_case(app: Front, client: Client, scheme: str) -> None:
     stranger = Client(app)
-    answer = await stranger.post("/v1/verifications", {"to": "a@example.org"}, headers={"authorization": f"{scheme} {client.key}"})
+    answer = await stranger.post(
+        "/v1/verifications", {"to": "a@example.org"}, headers={"authorization": f"{scheme} {client.key}"}
+    )
     assert answer.status == 201
 
 

@@ -7,6 +7,8 @@ import json
 from typing import Any
 
 import pytest
+from tests.web.client import Client, assert_problem
+from tests.web.conftest import CodeOf
 
 from countersign.web import desk
 from countersign.web.api import events_stream
@@ -14,8 +16,6 @@ from countersign.web.app import make_app
 from countersign.web.front import Front
 from countersign.wiring import Runtime
 from countersign.worker import Worker
-from tests.web.client import Client, assert_problem
-from tests.web.conftest import CodeOf
 
 
 class Watch:
@@ -26,7 +26,7 @@ class Watch:
         self.hang_up = asyncio.Event()
         self.headers: dict[str, str] = {}
         scope = client.scope("GET", path, {"authorization": f"Bearer {client.key}"})
-        self.task = asyncio.create_task(client.app(scope, self._receive, self._send))
+        self.task = asyncio.ensure_future(client.app(scope, self._receive, self._send))
 
     async def _receive(self) -> dict[str, Any]:
         await self.hang_up.wait()

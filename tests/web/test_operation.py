@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 import structlog
 from joserfc import jwk, jws
+from tests.web.client import Client, assert_problem
+from tests.web.conftest import CodeOf, Opener, change
 
 from countersign.errors import OverloadedError, UnavailableError
 from countersign.web import operation
@@ -15,8 +18,6 @@ from countersign.web.call import Call, Reply, Stream
 from countersign.web.desk import Desk
 from countersign.web.front import Front
 from countersign.wiring import Runtime
-from tests.web.client import Client, assert_problem
-from tests.web.conftest import CodeOf, Opener, change
 
 TOKEN = "a-token-of-twenty-letters"
 
@@ -29,7 +30,10 @@ async def test_a_program_that_answers_is_alive(app: Front) -> None:
 
 async def test_a_program_that_can_serve_names_each_thing_it_needs(app: Front) -> None:
     answer = await Client(app).get("/health/ready")
-    assert answer.json == {"ready": True, "checks": {"database": "ok", "migrations": "ok", "worker": "ok", "keys": "ok"}}
+    assert answer.json == {
+        "ready": True,
+        "checks": {"database": "ok", "migrations": "ok", "worker": "ok", "keys": "ok"},
+    }
 
 
 @pytest.mark.parametrize(
@@ -104,7 +108,9 @@ async def test_a_proof_can_be_checked_with_the_published_keys(app: Front, client
     published = await Client(app).get("/.well-known/jwks.json")
     assert published.headers["cache-control"] == "public, max-age=30"
     assert all("d" not in key for key in published.json["keys"])
-    proof = jws.deserialize_compact(checked.json["proof"], jwk.KeySet.import_key_set(published.json), algorithms=["ES256"])
+    proof = jws.deserialize_compact(
+        checked.json["proof"], jwk.KeySet.import_key_set(published.json), algorithms=["ES256"]
+    )
     assert begun["id"].encode() in proof.payload
 
 
@@ -142,8 +148,6 @@ async def test_an_outage_or_a_fault_says_nothing_of_itself(
 
 
 async def test_a_full_ledger_is_told_as_503(open_house: Opener) -> None:
-    import asyncio
-
     runtime = await open_house(queue_bound="1")
     assert runtime.demo_key
     client = Client(make_app(runtime, worker_alive=lambda: True), runtime.demo_key)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from ipaddress import ip_network
 
 import pytest
+from tests.web.client import Client, assert_problem
+from tests.web.conftest import Opener
 
 from countersign.web.app import make_app
 from countersign.web.front import Front
+from countersign.web.origin import Origins
 from countersign.web.proxies import Proxies, is_this_machine
-from tests.web.client import Client, assert_problem
-from tests.web.conftest import Opener
 
 NOBODY = Proxies(())
 EDGE = Proxies((ip_network("10.0.0.0/8"), ip_network("fd00::/8")))
@@ -62,7 +63,9 @@ def test_the_right_most_address_that_no_trusted_proxy_has_is_the_client(
         (EDGE, "10.0.0.1", "", "http", False),
     ],
 )
-def test_tls_is_believed_of_a_trusted_proxy_alone(proxies: Proxies, peer: str, proto: str, scheme: str, *, tls: bool) -> None:
+def test_tls_is_believed_of_a_trusted_proxy_alone(
+    proxies: Proxies, peer: str, proto: str, scheme: str, *, tls: bool
+) -> None:
     """H6: X-Forwarded-Proto too."""
     assert proxies.is_tls(scope(peer, proto=proto, scheme=scheme)) is tls
 
@@ -83,7 +86,10 @@ async def test_over_tls_every_answer_asks_for_it_again(open_house: Opener) -> No
     for path in ("/health/live", "/v1/nothing", "/nowhere"):
         assert "strict-transport-security" in (await Client(app, peer="10.0.0.1").get(path, headers=forwarded)).headers
         assert "strict-transport-security" in (await Client(app).get(path, scheme="https")).headers
-        assert "strict-transport-security" not in (await Client(app, peer="203.0.113.9").get(path, headers=forwarded)).headers
+        assert (
+            "strict-transport-security"
+            not in (await Client(app, peer="203.0.113.9").get(path, headers=forwarded)).headers
+        )
 
 
 async def test_every_answer_bears_the_headers_of_caution(app: Front, client: Client) -> None:
@@ -127,8 +133,10 @@ async def test_a_form_of_another_site_changes_nothing(app: Front, headers: dict[
 
 
 async def test_in_production_the_origin_is_that_of_the_public_address(app: Front) -> None:
-    from countersign.web.origin import Origins
-
     origins = Origins("https://verify.example.org", development=False)
-    for origin, refused in [("https://verify.example.org", False), ("http://verify.example.org", True), ("http://localhost:8000", True)]:
+    for origin, refused in [
+        ("https://verify.example.org", False),
+        ("http://verify.example.org", True),
+        ("http://localhost:8000", True),
+    ]:
         assert origins.refuses(Client(app).scope("POST", "/", {"origin": origin})) is refused

@@ -6,7 +6,6 @@ import asyncio
 from collections import Counter
 
 import pytest
-
 from tests.web.client import Client
 from tests.web.conftest import CodeOf, wrong
 

@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 
 import msgspec
 import pytest
+from tests.web.client import Client, assert_problem
+from tests.web.conftest import CodeOf, Opener, change, new_key, wrong
 
 from countersign.domain.application import Mode
 from countersign.web.app import make_app
 from countersign.web.front import Front
 from countersign.wiring import Runtime
-from tests.web.client import Client, assert_problem
-from tests.web.conftest import CodeOf, Opener, change, new_key, wrong
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
@@ -43,7 +43,18 @@ async def test_a_begin_answers_with_what_is_pending(client: Client) -> None:
     left = datetime.fromisoformat(told["resend_at"]) - datetime.now(UTC)
     assert 28 < left.total_seconds() <= 31
     assert set(told) == {
-        *("id", "status", "to", "channel", "purpose", "expires_at", "guesses_left", "sends_left", "resend_at", "delivery")
+        *(
+            "id",
+            "status",
+            "to",
+            "channel",
+            "purpose",
+            "expires_at",
+            "guesses_left",
+            "sends_left",
+            "resend_at",
+            "delivery",
+        )
     }
 
 
@@ -144,11 +155,15 @@ async def test_a_channel_the_contact_does_not_have_is_refused(client: Client) ->
     assert_problem(wrong_kind, 422, "unusable-destination")
     assert wrong_kind.json["reason"] == "wrong_channel"
     begun = await client.begin()
-    assert_problem(await client.post(f"/v1/verifications/{begun['id']}/resend", {"channel": "sms"}), 403, "channel-not-allowed")
+    assert_problem(
+        await client.post(f"/v1/verifications/{begun['id']}/resend", {"channel": "sms"}), 403, "channel-not-allowed"
+    )
 
 
 async def test_a_purpose_that_is_not_the_applications_is_refused(app: Front, runtime: Runtime, client: Client) -> None:
-    assert_problem(await client.post("/v1/verifications", {"to": "ada@example.org", "purpose": "wed"}), 403, "purpose-not-allowed")
+    assert_problem(
+        await client.post("/v1/verifications", {"to": "ada@example.org", "purpose": "wed"}), 403, "purpose-not-allowed"
+    )
     narrow = Client(app, await new_key(runtime, "narrow", Mode.LIVE, ("recover",)))
     assert_problem(await narrow.post("/v1/verifications", {"to": "ada@example.org"}), 403, "purpose-not-allowed")
     assert (await narrow.begin(purpose="recover"))["purpose"] == "recover"
@@ -194,7 +209,9 @@ async def test_a_budget_that_is_spent_is_named(open_house: Opener) -> None:
     assert answer.headers["ratelimit-policy"] == '"destination";q=2;w=600'
 
 
-async def test_a_contact_with_too_many_failures_rests_then_is_locked(client: Client, runtime: Runtime, code_of: CodeOf) -> None:
+async def test_a_contact_with_too_many_failures_rests_then_is_locked(
+    client: Client, runtime: Runtime, code_of: CodeOf
+) -> None:
     """C6: as the API tells it."""
     begun = await client.begin()
     code = await code_of(begun["id"])

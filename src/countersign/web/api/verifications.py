@@ -42,7 +42,7 @@ class ActionBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class RequesterBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Who asks, as the application sees it."""
 
-    ip: Annotated[str, Meta(max_length=45, pattern=r"\A[0-9A-Fa-f:.]*\Z")] = ""
+    ip: Annotated[str, Meta(max_length=45, pattern=r"\A[0-9A-Fa-f:.]+\Z")] = ""
     user_agent: Annotated[str, Meta(max_length=1_000)] = ""
     device: Id = ""
 
@@ -55,7 +55,7 @@ class BeginBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     purpose: Annotated[str, Meta(min_length=1, max_length=40)] = "sign_in"
     subject: Id = ""
     action: ActionBody = ActionBody()
-    locale: Annotated[str, Meta(max_length=35, pattern=r"\A(?:[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*)?\Z")] = ""
+    locale: Annotated[str, Meta(max_length=35, pattern=r"\A[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*\Z")] = ""
     requester: RequesterBody = RequesterBody()
 
     def __repr__(self) -> str:
