@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, ViewportSize, async_playwright
-
 from tests.journeys.chromium import ARGUMENTS, DESKTOP, chromium
 from tests.journeys.program import Program
 
@@ -83,7 +82,9 @@ async def opens(browser: Browser) -> AsyncIterator[Opens]:
         context.set_default_timeout(10_000)
         page = await context.new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda word: complaints.append(word.text) if "Content Security Policy" in word.text else None)
+        page.on(
+            "console", lambda word: complaints.append(word.text) if "Content Security Policy" in word.text else None
+        )
         return page
 
     yield opening

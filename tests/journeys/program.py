@@ -39,7 +39,9 @@ class Program:
         if environment == "production":
             self._environ["COUNTERSIGN_PUBLIC_URL"] = "https://id.example.org"
             for words in (("keys", "new"), ("migrate",)):
-                subprocess.run([sys.executable, "-c", _START, *words], env=self._environ, check=True, capture_output=True)
+                subprocess.run(
+                    [sys.executable, "-c", _START, *words], env=self._environ, check=True, capture_output=True
+                )
         self._log = (home / "program.log").open("wb")
         self._running = subprocess.Popen(
             [sys.executable, "-c", _START, "serve", "--port", str(self.port)],

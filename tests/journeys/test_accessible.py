@@ -74,7 +74,16 @@ async def not_me_of_nothing(page: Page, program: Program) -> None:
     await page.goto(f"{program.url}/not-me?ref=ver_1.x")
 
 
-PAGES = [the_start, the_answer, the_proof, the_inbox, the_inbox_with_a_bubble, the_empty_inbox, not_me, not_me_of_nothing]
+PAGES = [
+    the_start,
+    the_answer,
+    the_proof,
+    the_inbox,
+    the_inbox_with_a_bubble,
+    the_empty_inbox,
+    not_me,
+    not_me_of_nothing,
+]
 
 
 @pytest.mark.parametrize("colours", ["light", "dark"])

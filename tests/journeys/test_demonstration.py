@@ -40,7 +40,9 @@ async def answer(page: Page, typed: str) -> None:
 
 
 @pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
-async def test_a_developer_goes_from_an_address_to_a_verified_proof(program: Program, opens: Opens, size: dict[str, int]) -> None:
+async def test_a_developer_goes_from_an_address_to_a_verified_proof(
+    program: Program, opens: Opens, size: dict[str, int]
+) -> None:
     page = await opens(size)
     to = f"grace-{size['width']}@example.org"
     await ask(page, program, to)
@@ -92,7 +94,9 @@ async def test_the_message_is_sent_again_after_the_wait_and_by_another_way(progr
     await call.click()
     await expect(page.locator("#by")).to_have_text("by a call")
     await expect(page.locator("#delivery")).to_contain_text("We are calling you")
-    assert code_in(first["text"]) == code_in(re.sub(r"[,. ]", "", program.letter("+14155550177")["text"].split("The code is:")[1])[:6])
+    assert code_in(first["text"]) == code_in(
+        re.sub(r"[,. ]", "", program.letter("+14155550177")["text"].split("The code is:")[1])[:6]
+    )
 
 
 async def test_who_asks_too_soon_sees_how_long_to_wait(program: Program, opens: Opens) -> None:
@@ -116,7 +120,9 @@ async def test_an_address_that_cannot_be_used_is_told_at_its_field(program: Prog
     assert await field.get_attribute("aria-invalid") == "true"
 
 
-async def test_the_channel_follows_what_is_typed_and_the_sample_follows_the_channel(program: Program, opens: Opens) -> None:
+async def test_the_channel_follows_what_is_typed_and_the_sample_follows_the_channel(
+    program: Program, opens: Opens
+) -> None:
     page = await opens()
     await page.goto(program.url)
     field = page.get_by_label("E-mail address or phone number")

@@ -98,7 +98,9 @@ async def test_the_list_is_walked_with_the_arrows_and_filtered_by_address(progra
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no-scripts"])
-async def test_reading_and_deleting_work_with_and_without_scripts(program: Program, opens: Opens, *, scripts: bool) -> None:
+async def test_reading_and_deleting_work_with_and_without_scripts(
+    program: Program, opens: Opens, *, scripts: bool
+) -> None:
     page = await opens(scripts=scripts)
     send(program, PHONE_NUMBER, "sms", f"deleting-{scripts}")
     send(program, MAIL, "email", f"deleting-{scripts}")

@@ -25,7 +25,9 @@ def asked(program: Program, to: str) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no-scripts"])
-async def test_the_button_ends_the_challenge_and_opening_the_page_does_not(program: Program, opens: Opens, *, scripts: bool) -> None:
+async def test_the_button_ends_the_challenge_and_opening_the_page_does_not(
+    program: Program, opens: Opens, *, scripts: bool
+) -> None:
     """R3: links in mail change nothing on GET; a person presses a button."""
     page = await opens(PHONE, scripts=scripts)
     name, path = asked(program, f"not-me-{scripts}@example.org")
@@ -46,7 +48,9 @@ async def test_another_sites_form_ends_nothing(program: Program, opens: Opens) -
     page = await opens()
     reference = path.removeprefix("/not-me?ref=")
     await page.goto("about:blank")
-    await page.set_content(f'<form method="post" action="{program.url}/not-me"><input name="ref" value="{reference}"><button>Win</button></form>')
+    await page.set_content(
+        f'<form method="post" action="{program.url}/not-me"><input name="ref" value="{reference}"><button>Win</button></form>'
+    )
     async with page.expect_response("**/not-me") as answered:
         await page.get_by_role("button").click()
     assert (await answered.value).status == 403

@@ -11,7 +11,7 @@ import msgspec
 
 from countersign.domain.contact import parse
 from countersign.errors import InputError
-from countersign.web.pages.sheet import show
+from countersign.web.pages.sheet import instant, show
 
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SHOWN: Final = 100
 """Messages, the newest, that the page and the JSON list at once."""
 
-MAIL_POLICY: Final = "; ".join(
+MAIL_POLICY: Final = "; ".join(  # noqa: FLY002 - one directive a line is what can be read
     (
         "default-src 'none'",
         # A letter styles itself inside its own markup, as mail must. It may do nothing else: no script, no picture from afar, no form.
@@ -48,7 +48,7 @@ class InboxPage:
         self._runtime = runtime
 
     async def on_get(self, req: Request, resp: Response) -> None:
-        """Answer with the list and the chosen message; `to` filters, `message` chooses (else the newest), `part=text` shows a mail's text."""
+        """Answer with the list and a message: `to` filters, `message` chooses (else the newest), `part=text` shows a mail's text."""
         inbox = _open(self._runtime)
         version = await inbox.version()
         typed = req.get_param("to") or ""
@@ -70,6 +70,8 @@ class InboxPage:
             preview=_preview,
             sentences=_sentences,
         )
+
+    on_head = on_get
 
     async def on_post(self, _: Request, resp: Response) -> None:
         """Delete every message: the form of the page, for whom DELETE is out of reach. Answers 303 to the page."""
@@ -99,6 +101,8 @@ class InboxMessages:
         resp.content_type = falcon.MEDIA_JSON
         resp.data = msgspec.json.encode([_told(message) for message in found])
 
+    on_head = on_get
+
     async def on_delete(self, _: Request, resp: Response) -> None:
         """Delete every message; answers 204."""
         inbox = _open(self._runtime)
@@ -127,6 +131,8 @@ class InboxMail:
         resp.set_header("Referrer-Policy", "no-referrer")
         resp.text = _HEAD.sub(lambda head: f'{head[0]}<base target="_blank">', message.html, count=1)
 
+    on_head = on_get
+
 
 def _open(runtime: Runtime) -> Inbox:
     if runtime.settings.environment != "development" or runtime.inbox is None:
@@ -154,7 +160,7 @@ def _told(message: InboxMessage) -> dict[str, object]:
         "subject": message.subject,
         "text": message.text,
         "html": message.html,
-        "at": message.at,
+        "at": instant(message.at),
     }
 
 

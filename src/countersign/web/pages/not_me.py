@@ -48,11 +48,16 @@ STOPPED: Final = Ending(
 UNKNOWN: Final = Ending(
     "warn",
     mark("This link leads nowhere"),
-    mark("It may have been cut off on its way to you, or it is an old one. Open it once more from the message, in full."),
+    mark(
+        "It may have been cut off on its way to you, or it is an old one. Open it once more from the message, in full."
+    ),
 )
 ENDINGS: Final = {
     State.CANCELED: Ending(
-        "good", mark("This code is worth nothing already"), mark("It was stopped before, and cannot be used any more."), _PASSWORD
+        "good",
+        mark("This code is worth nothing already"),
+        mark("It was stopped before, and cannot be used any more."),
+        _PASSWORD,
     ),
     State.EXPIRED: Ending(
         "good",
@@ -114,10 +119,14 @@ class NotMePage:
             warning=language.say("Nobody from {site} will ever ask you for this code.", site=site),
             button=language.say("No, that was not me"),
             otherwise=language.say("Was it you after all? Then close this page: the code stays valid."),
-            purpose=language.say(act_of(terms.purpose, challenge.channel).title, purpose=terms.purpose.replace("_", " ")),
+            purpose=language.say(
+                act_of(terms.purpose, challenge.channel).title, purpose=terms.purpose.replace("_", " ")
+            ),
             summary=terms.action.summary,
             approves=language.say("With it you approve"),
         )
+
+    on_head = on_get
 
     async def on_post(self, req: Request, resp: Response) -> None:
         """End the challenge, and say what happens next."""
@@ -188,9 +197,9 @@ def _spoken(req: Request) -> Language:
             wishes.append((-float(weight.strip().removeprefix("q=") or 1), place, tag.strip()))
         except ValueError:
             continue
-    for weight, _, tag in sorted(wishes):
+    for rank, _, tag in sorted(wishes):
         language = negotiate(tag)
-        if weight < 0 and language.tag.split("-")[0] == tag.lower().split("-")[0]:
+        if rank < 0 and language.tag.split("-")[0] == tag.lower().split("-")[0]:
             return language
     return negotiate("")
 

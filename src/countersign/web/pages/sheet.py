@@ -15,7 +15,7 @@ from countersign.web.pages.assets import address
 if TYPE_CHECKING:
     from falcon.asgi import Response
 
-POLICY: Final = "; ".join(
+POLICY: Final = "; ".join(  # noqa: FLY002 - one directive a line is what can be read
     (
         "default-src 'none'",
         "script-src 'self'",
@@ -57,7 +57,7 @@ def show(resp: Response, template: str, *, lang: str = "en", direction: str = "l
 
 
 def instant(at: int) -> str:
-    """Return `at` (ms) as `2026-11-23T16:32:05Z`, for `datetime` attributes."""
+    """Return `at` (ms) as `2026-11-23T16:32:05Z` (RFC 3339), for programs and `datetime` attributes."""
     return datetime.fromtimestamp(at // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
