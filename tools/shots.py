@@ -12,7 +12,7 @@ from typing import Final
 
 from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 from tests.journeys.chromium import ARGUMENTS, DESKTOP, PHONE, chromium
-from tests.journeys.program import Program
+from tests.journeys.site import Site, open_site
 
 OUT: Final = Path(__file__).resolve().parent.parent / "build" / "shots"
 SIZES: Final = {"phone": PHONE, "desktop": DESKTOP}
@@ -30,7 +30,7 @@ def main() -> int:
     OUT.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory() as folder,
-        Program(Path(folder), SETTINGS) as program,
+        open_site(Path(folder), SETTINGS) as site,
         sync_playwright() as tools,
     ):
         browser = tools.chromium.launch(executable_path=path, args=list(ARGUMENTS))
@@ -46,7 +46,7 @@ def main() -> int:
     return 0
 
 
-def _take(browser: Browser, program: Program, scene: Scene, picture: str, viewport: dict[str, int]) -> None:
+def _take(browser: Browser, site: Site, scene: Scene, picture: str, viewport: dict[str, int]) -> None:
     phone = viewport is PHONE
     context = browser.new_context(
         viewport=ViewportSize(width=viewport["width"], height=viewport["height"]),
@@ -54,7 +54,7 @@ def _take(browser: Browser, program: Program, scene: Scene, picture: str, viewpo
         device_scale_factor=2 if phone else 1,
         has_touch=phone,
         is_mobile=phone,
-        locale="en-GB",
+        locale="de" if "german" in picture else "en-GB",
     )
     page = context.new_page()
     page.on(
@@ -62,7 +62,7 @@ def _take(browser: Browser, program: Program, scene: Scene, picture: str, viewpo
         lambda word: print(f"{picture}: {word.type}: {word.text}") if word.type in {"error", "warning"} else None,
     )
     page.on("pageerror", lambda error: print(f"{picture}: {error}"))
-    scene(page, program)
+    scene(page, site)
     if picture.endswith("-rtl"):
         page.evaluate("document.documentElement.dir = 'rtl'")
     page.wait_for_timeout(350)
@@ -78,17 +78,17 @@ FRESH: Final = itertools.count(123)
 """A number nobody waits at: whoever asks again while a code is pending has to wait."""
 
 
-def _code(program: Program, to: str) -> str:
-    return "".join(re.findall(r"#(\w+)$|^(\d+) is", program.letter(to)["text"], re.MULTILINE)[0])
+def _code(site: Site, to: str) -> str:
+    return "".join(re.findall(r"#(\w+)$|^(\d+) is", site.letter(to)["text"], re.MULTILINE)[0])
 
 
-def _front(page: Page, program: Program) -> None:
-    page.goto(program.url)
+def _front(page: Page, site: Site) -> None:
+    page.goto(site.url)
 
 
-def _asked(page: Page, program: Program) -> str:
+def _asked(page: Page, site: Site) -> str:
     number = f"+1415555{next(FRESH):04}"
-    page.goto(program.url)
+    page.goto(site.url)
     page.get_by_text("SMS", exact=True).click()
     page.get_by_label("E-mail address or phone number").fill(number)
     page.get_by_text("What the code is for").click()
@@ -98,36 +98,36 @@ def _asked(page: Page, program: Program) -> str:
     return number
 
 
-def _wrong(page: Page, program: Program) -> None:
-    _asked(page, program)
+def _wrong(page: Page, site: Site) -> None:
+    _asked(page, site)
     page.get_by_label("Code", exact=True).fill("000 000")
     page.get_by_role("button", name="Verify").click()
     page.get_by_text("That is not the code").wait_for()
 
 
-def _approved(page: Page, program: Program) -> None:
-    number = _asked(page, program)
-    page.get_by_label("Code", exact=True).fill(_code(program, number))
+def _approved(page: Page, site: Site) -> None:
+    number = _asked(page, site)
+    page.get_by_label("Code", exact=True).fill(_code(site, number))
     page.get_by_role("button", name="Verify").click()
     page.get_by_text("Signature verified", exact=True).wait_for()
 
 
-def _exhausted(page: Page, program: Program) -> None:
-    _wrong(page, program)
+def _exhausted(page: Page, site: Site) -> None:
+    _wrong(page, site)
     page.get_by_label("Code", exact=True).fill("000 001")
     page.get_by_role("button", name="Verify").click()
     page.get_by_role("button", name="Start again").wait_for()
 
 
-def _refused(page: Page, program: Program) -> None:
-    page.goto(program.url)
+def _refused(page: Page, site: Site) -> None:
+    page.goto(site.url)
     page.get_by_label("E-mail address or phone number").fill("+1 415")
     page.get_by_role("button", name="Send the code").click()
     page.locator("#to-fault").wait_for()
 
 
-def _filled(program: Program) -> None:
-    program.call("DELETE", "/inbox/messages")
+def _filled(site: Site) -> None:
+    site.call("DELETE", "/inbox/messages")
     agent = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0"
     asked: tuple[tuple[str, str, str, str], ...] = (
         ("grace@example.org", "email", "recover", ""),
@@ -144,14 +144,14 @@ def _filled(program: Program) -> None:
             "subject": f"user-{next(FRESH)}",
             "requester": {"user_agent": agent, "ip": "203.0.113.9"},
         }
-        program.call("POST", "/v1/verifications", {**body, "action": {"summary": summary}} if summary else body)
-        program.letter(to)
+        site.call("POST", "/v1/verifications", {**body, "action": {"summary": summary}} if summary else body)
+        site.letter(to)
 
 
 def _letters(kind: str = "") -> Scene:
-    def scene(page: Page, program: Program) -> None:
-        _filled(program)
-        page.goto(f"{program.url}/inbox")
+    def scene(page: Page, site: Site) -> None:
+        _filled(site)
+        page.goto(f"{site.url}/inbox")
         if kind:
             page.locator(f"a.letter:has(.{kind})").first.click()
             page.wait_for_url("**message=**")
@@ -159,26 +159,26 @@ def _letters(kind: str = "") -> Scene:
     return scene
 
 
-def _empty(page: Page, program: Program) -> None:
-    program.call("DELETE", "/inbox/messages")
-    page.goto(f"{program.url}/inbox")
+def _empty(page: Page, site: Site) -> None:
+    site.call("DELETE", "/inbox/messages")
+    page.goto(f"{site.url}/inbox")
 
 
-def _not_me(page: Page, program: Program) -> None:
-    _filled(program)
-    found = re.search(r"(/not-me\?ref=[^\s\"]+)", program.letter("ada@example.org")["text"])
+def _not_me(page: Page, site: Site) -> None:
+    _filled(site)
+    found = re.search(r"(/not-me\?ref=[^\s\"]+)", site.letter("ada@example.org")["text"])
     assert found is not None, "the mail holds no link"  # noqa: S101
-    page.goto(program.url + found[1])
+    page.goto(site.url + found[1])
 
 
-def _stopped(page: Page, program: Program) -> None:
-    _not_me(page, program)
+def _stopped(page: Page, site: Site) -> None:
+    _not_me(page, site)
     page.get_by_role("button").click()
     page.get_by_role("status").wait_for()
 
 
-def _unknown(page: Page, program: Program) -> None:
-    page.goto(f"{program.url}/not-me?ref=ver_1.x")
+def _unknown(page: Page, site: Site) -> None:
+    page.goto(f"{site.url}/not-me?ref=ver_1.x")
 
 
 SCENES: Final[dict[str, Scene]] = {
@@ -195,6 +195,7 @@ SCENES: Final[dict[str, Scene]] = {
     "inbox-voice": _letters("voice"),
     "inbox-whatsapp": _letters("whatsapp"),
     "not-me-ask": _not_me,
+    "not-me-german": _not_me,
     "not-me-stopped": _stopped,
     "not-me-unknown": _unknown,
 }

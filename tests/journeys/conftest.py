@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, ViewportSize, async_playwright
 from tests.journeys.chromium import ARGUMENTS, DESKTOP, chromium
-from tests.journeys.program import Program
+from tests.journeys.site import Site, open_site
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -40,15 +40,15 @@ class Opens(Protocol):
 
 
 @pytest.fixture(scope="session")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Give the program of all journeys, whose policies are short of patience."""
-    with Program(tmp_path_factory.mktemp("home"), SETTINGS) as started:
+    with open_site(tmp_path_factory.mktemp("site"), SETTINGS) as started:
         yield started
 
 
 @pytest.fixture
-def _empty_inbox(program: Program) -> None:
-    program.call("DELETE", "/inbox/messages")
+def _empty_inbox(site: Site) -> None:
+    site.call("DELETE", "/inbox/messages")
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -10,7 +10,7 @@ from playwright.async_api import Browser, Page, expect
 from tests.journeys.chromium import PHONE
 
 if TYPE_CHECKING:
-    from tests.journeys.program import Program
+    from tests.journeys.site import Site
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -19,13 +19,13 @@ ONE_ROUND_TRIP = 14_000
 """Bytes that ten segments of a first flight hold (RFC 6928)."""
 
 
-async def the_start(page: Page, program: Program) -> None:
-    await page.goto(program.url)
+async def the_start(page: Page, site: Site) -> None:
+    await page.goto(site.url)
     await page.get_by_text("What the code is for").click()
 
 
-async def the_answer(page: Page, program: Program) -> None:
-    await page.goto(program.url)
+async def the_answer(page: Page, site: Site) -> None:
+    await page.goto(site.url)
     await page.get_by_label("E-mail address or phone number").fill("+14155550166")
     await page.get_by_role("button", name="Send the code").click()
     await page.get_by_label("Code", exact=True).fill("000000")
@@ -33,12 +33,12 @@ async def the_answer(page: Page, program: Program) -> None:
     await expect(page.locator("#code-fault")).to_be_visible()
 
 
-async def the_proof(page: Page, program: Program) -> None:
-    await page.goto(program.url)
+async def the_proof(page: Page, site: Site) -> None:
+    await page.goto(site.url)
     await page.get_by_label("E-mail address or phone number").fill("axe@example.org")
     await page.get_by_role("button", name="Send the code").click()
     await expect(page.locator("#delivery")).to_contain_text("has left us")
-    found = re.search(r"(\d{3}) ?(\d{3})", program.letter("axe@example.org")["text"])
+    found = re.search(r"(\d{3}) ?(\d{3})", site.letter("axe@example.org")["text"])
     assert found is not None
     await page.get_by_label("Code", exact=True).fill(found[1] + found[2])
     await page.get_by_role("button", name="Verify").click()
@@ -46,32 +46,32 @@ async def the_proof(page: Page, program: Program) -> None:
     await page.get_by_text("The proof as it was signed").click()
 
 
-async def the_inbox(page: Page, program: Program) -> None:
-    program.call("POST", "/v1/verifications", {"to": "inbox-axe@example.org"})
-    program.letter("inbox-axe@example.org")
-    await page.goto(f"{program.url}/inbox?to=inbox-axe@example.org")
+async def the_inbox(page: Page, site: Site) -> None:
+    site.call("POST", "/v1/verifications", {"to": "inbox-axe@example.org"})
+    site.letter("inbox-axe@example.org")
+    await page.goto(f"{site.url}/inbox?to=inbox-axe@example.org")
 
 
-async def the_inbox_with_a_bubble(page: Page, program: Program) -> None:
-    program.call("POST", "/v1/verifications", {"to": "+14155550167"})
-    letter = program.letter("+14155550167")
-    await page.goto(f"{program.url}/inbox?message={letter['id']}")
+async def the_inbox_with_a_bubble(page: Page, site: Site) -> None:
+    site.call("POST", "/v1/verifications", {"to": "+14155550167"})
+    letter = site.letter("+14155550167")
+    await page.goto(f"{site.url}/inbox?message={letter['id']}")
     await expect(page.locator(".bubble")).to_be_visible()
 
 
-async def the_empty_inbox(page: Page, program: Program) -> None:
-    await page.goto(f"{program.url}/inbox?to=nobody@example.org")
+async def the_empty_inbox(page: Page, site: Site) -> None:
+    await page.goto(f"{site.url}/inbox?to=nobody@example.org")
 
 
-async def not_me(page: Page, program: Program) -> None:
-    program.call("POST", "/v1/verifications", {"to": "not-me-axe@example.org", "action": {"summary": "Pay €49.90"}})
-    link = re.search(r"(/not-me\?ref=\S+)", program.letter("not-me-axe@example.org")["text"])
+async def not_me(page: Page, site: Site) -> None:
+    site.call("POST", "/v1/verifications", {"to": "not-me-axe@example.org", "action": {"summary": "Pay €49.90"}})
+    link = re.search(r"(/not-me\?ref=\S+)", site.letter("not-me-axe@example.org")["text"])
     assert link is not None
-    await page.goto(program.url + link[1])
+    await page.goto(site.url + link[1])
 
 
-async def not_me_of_nothing(page: Page, program: Program) -> None:
-    await page.goto(f"{program.url}/not-me?ref=ver_1.x")
+async def not_me_of_nothing(page: Page, site: Site) -> None:
+    await page.goto(f"{site.url}/not-me?ref=ver_1.x")
 
 
 PAGES = [
@@ -88,12 +88,12 @@ PAGES = [
 
 @pytest.mark.parametrize("colours", ["light", "dark"])
 @pytest.mark.parametrize("reach", PAGES, ids=lambda reach: reach.__name__)
-async def test_axe_finds_nothing(program: Program, browser: Browser, axe: str, reach: Any, colours: Any) -> None:
+async def test_axe_finds_nothing(site: Site, browser: Browser, axe: str, reach: Any, colours: Any) -> None:
     """H4: axe finds nothing serious; here, nothing at all by the rules of WCAG 2.2 AA and its own best practices."""
     context = await browser.new_context(color_scheme=colours, bypass_csp=True, viewport={"width": 1280, "height": 900})
     try:
         page = await context.new_page()
-        await reach(page, program)
+        await reach(page, site)
         await page.evaluate(axe)
         found = await page.evaluate("async () => (await axe.run(document, { iframes: false })).violations")
         assert [(rule["id"], rule["impact"], [node["target"] for node in rule["nodes"]]) for rule in found] == []
@@ -102,7 +102,7 @@ async def test_axe_finds_nothing(program: Program, browser: Browser, axe: str, r
 
 
 @pytest.mark.parametrize("path", ["/", "/inbox?to=nobody@example.org", "/not-me?ref=x"])
-async def test_a_page_is_light_and_its_words_come_at_once(program: Program, browser: Browser, path: str) -> None:
+async def test_a_page_is_light_and_its_words_come_at_once(site: Site, browser: Browser, path: str) -> None:
     context = await browser.new_context(viewport={"width": PHONE["width"], "height": PHONE["height"]})
     try:
         page = await context.new_page()
@@ -113,10 +113,10 @@ async def test_a_page_is_light_and_its_words_come_at_once(program: Program, brow
                 sizes[response.url] = len(await response.body())
 
         page.on("response", weigh)
-        await page.goto(program.url + path, wait_until="networkidle")
+        await page.goto(site.url + path, wait_until="networkidle")
         assert sum(sizes.values()) < MOST_BYTES
-        assert sizes[program.url + path] < ONE_ROUND_TRIP
+        assert sizes[site.url + path] < ONE_ROUND_TRIP
         assert len(sizes) >= 2
-        assert all(url.startswith(program.url) for url in sizes)
+        assert all(url.startswith(site.url) for url in sizes)
     finally:
         await context.close()

@@ -10,7 +10,7 @@ from tests.journeys.chromium import PHONE
 
 if TYPE_CHECKING:
     from tests.journeys.conftest import Opens
-    from tests.journeys.program import Program
+    from tests.journeys.site import Site
 
 pytestmark = [
     pytest.mark.browser,
@@ -22,26 +22,26 @@ MAIL = "reader@example.org"
 PHONE_NUMBER = "+14155550144"
 
 
-def send(program: Program, to: str, channel: str, subject: str) -> None:
+def send(site: Site, to: str, channel: str, subject: str) -> None:
     """Ask for a code, and wait until its message is there."""
-    told = program.call("POST", "/v1/verifications", {"to": to, "channel": channel, "subject": subject})
+    told = site.call("POST", "/v1/verifications", {"to": to, "channel": channel, "subject": subject})
     assert told["status"] == "pending"
-    program.letter(to)
+    site.letter(to)
 
 
-async def test_an_empty_inbox_says_how_to_fill_it_and_then_fills_by_itself(program: Program, opens: Opens) -> None:
+async def test_an_empty_inbox_says_how_to_fill_it_and_then_fills_by_itself(site: Site, opens: Opens) -> None:
     page = await opens()
-    await page.goto(f"{program.url}/inbox")
+    await page.goto(f"{site.url}/inbox")
     await expect(page.get_by_role("heading", name="No messages yet")).to_be_visible()
-    send(program, MAIL, "email", "fills")
+    send(site, MAIL, "email", "fills")
     await expect(page.locator("a.letter")).to_have_count(1)
     await expect(page.get_by_role("heading", name="Your code to sign in")).to_be_visible()
 
 
-async def test_mail_is_shown_as_it_renders_and_can_do_nothing(program: Program, opens: Opens) -> None:
+async def test_mail_is_shown_as_it_renders_and_can_do_nothing(site: Site, opens: Opens) -> None:
     page = await opens()
-    send(program, MAIL, "email", "renders")
-    await page.goto(f"{program.url}/inbox")
+    send(site, MAIL, "email", "renders")
+    await page.goto(f"{site.url}/inbox")
     letter = page.frame_locator("iframe")
     await expect(letter.locator(".code-box")).to_be_visible()
     colour = await letter.locator(".code-box").evaluate("element => getComputedStyle(element).backgroundColor")
@@ -55,11 +55,11 @@ async def test_mail_is_shown_as_it_renders_and_can_do_nothing(program: Program, 
     await expect(page.locator("pre.sheet")).to_contain_text("Nobody from Countersign will ever ask you")
 
 
-async def test_sms_is_a_bubble_and_a_call_is_told_sentence_by_sentence(program: Program, opens: Opens) -> None:
+async def test_sms_is_a_bubble_and_a_call_is_told_sentence_by_sentence(site: Site, opens: Opens) -> None:
     page = await opens(PHONE)
-    send(program, PHONE_NUMBER, "sms", "bubble")
-    send(program, "+14155550145", "voice", "call")
-    await page.goto(f"{program.url}/inbox")
+    send(site, PHONE_NUMBER, "sms", "bubble")
+    send(site, "+14155550145", "voice", "call")
+    await page.goto(f"{site.url}/inbox")
     await expect(page.locator("#pane")).to_be_hidden()
     await page.get_by_role("link", name=PHONE_NUMBER).click()
     await expect(page.locator(".bubble")).to_contain_text("@localhost #")
@@ -70,23 +70,23 @@ async def test_sms_is_a_bubble_and_a_call_is_told_sentence_by_sentence(program: 
     await expect(page.locator("a.letter")).to_have_count(2)
 
 
-async def test_what_is_being_read_stays_when_something_arrives(program: Program, opens: Opens) -> None:
+async def test_what_is_being_read_stays_when_something_arrives(site: Site, opens: Opens) -> None:
     page = await opens()
-    send(program, PHONE_NUMBER, "sms", "stays")
-    await page.goto(f"{program.url}/inbox")
+    send(site, PHONE_NUMBER, "sms", "stays")
+    await page.goto(f"{site.url}/inbox")
     await page.get_by_role("link", name=PHONE_NUMBER).click()
     await page.wait_for_url("**message=**")
     await page.locator(".bubble").evaluate("element => { element.dataset.seen = 'yes'; }")
-    send(program, MAIL, "email", "arrives")
+    send(site, MAIL, "email", "arrives")
     await expect(page.locator("a.letter")).to_have_count(2)
     await expect(page.locator(".bubble[data-seen]")).to_be_visible()
 
 
-async def test_the_list_is_walked_with_the_arrows_and_filtered_by_address(program: Program, opens: Opens) -> None:
+async def test_the_list_is_walked_with_the_arrows_and_filtered_by_address(site: Site, opens: Opens) -> None:
     page = await opens()
-    send(program, PHONE_NUMBER, "sms", "walked")
-    send(program, MAIL, "email", "walked")
-    await page.goto(f"{program.url}/inbox")
+    send(site, PHONE_NUMBER, "sms", "walked")
+    send(site, MAIL, "email", "walked")
+    await page.goto(f"{site.url}/inbox")
     await page.locator("a.letter").first.focus()
     await page.keyboard.press("ArrowDown")
     await expect(page.locator(".bubble")).to_be_visible()
@@ -99,14 +99,14 @@ async def test_the_list_is_walked_with_the_arrows_and_filtered_by_address(progra
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no-scripts"])
 async def test_reading_and_deleting_work_with_and_without_scripts(
-    program: Program, opens: Opens, *, scripts: bool
+    site: Site, opens: Opens, *, scripts: bool
 ) -> None:
     page = await opens(scripts=scripts)
-    send(program, PHONE_NUMBER, "sms", f"deleting-{scripts}")
-    send(program, MAIL, "email", f"deleting-{scripts}")
-    await page.goto(f"{program.url}/inbox")
+    send(site, PHONE_NUMBER, "sms", f"deleting-{scripts}")
+    send(site, MAIL, "email", f"deleting-{scripts}")
+    await page.goto(f"{site.url}/inbox")
     await page.get_by_role("link", name=PHONE_NUMBER).click()
     await expect(page.locator(".bubble")).to_be_visible()
     await page.get_by_role("button", name="Delete all").click()
     await expect(page.get_by_role("heading", name="No messages yet")).to_be_visible()
-    assert program.call("GET", "/inbox/messages") == []
+    assert site.call("GET", "/inbox/messages") == []

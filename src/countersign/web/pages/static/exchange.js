@@ -6,7 +6,7 @@ const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 const pretty = (body) => (typeof body === "string" ? body : JSON.stringify(body, null, 2));
 
 // An id is told by its last letters, so that what is asked of it stays in sight on a phone.
-const short = (path) => path.replace(/(ver_)\w+(\w{4})/, "$1…$2");
+const short = (path) => path.replace(/(ver_)\w+(\w{4})/, "$1…$2").split(/(?<=.)(?=\/)/).flatMap((part) => [part, make("wbr")]);
 
 const curl = (method, path, headers, body) =>
   [
@@ -29,7 +29,7 @@ const entry = (method, path, headers, body) => {
   }
   within.append(heading, answer, make("div", {}, copying(make("button", { className: "button plain low", type: "button", textContent: "Copy as curl" }), curl(method, path, headers, body))));
   const details = make("details", { className: "exchange", open: method !== "GET" },
-    make("summary", {}, make("span", { className: "method", textContent: method }), make("span", { className: "path", textContent: short(path), title: path }), status, took),
+    make("summary", {}, make("span", { className: "method", textContent: method }), make("span", { className: "path", title: path }, ...short(path)), status, took),
     within);
   $("exchanges").prepend(make("li", {}, details));
   const began = performance.now();
