@@ -154,7 +154,9 @@ def test_a_bad_value_is_named_with_its_place_and_what_was_expected(variable: str
     assert expected in said
 
 
-@pytest.mark.parametrize("text", ["port = '80'\n[log]\nlevel = 3", "no_worker = 'yes'\ntrusted_proxies = 3", "site = 3"])
+@pytest.mark.parametrize(
+    "text", ["port = '80'\n[log]\nlevel = 3", "no_worker = 'yes'\ntrusted_proxies = 3", "site = 3"]
+)
 def test_a_value_of_another_type_in_the_file_is_a_fault_or_means_the_same(tmp_path: Path, text: str) -> None:
     assert "expected" in faults(DEVELOPMENT, written(tmp_path, text))
 
@@ -185,20 +187,31 @@ def test_no_secret_is_repeated_in_a_fault(tmp_path: Path) -> None:
 
 def test_no_secret_is_shown_by_the_settings_themselves() -> None:
     """C8: a log or a traceback that shows the settings shows nothing of them."""
-    settings = load({**DEVELOPMENT, "COUNTERSIGN_METRICS_TOKEN": "a token of sixteen", "COUNTERSIGN_DATABASE_URL": "postgresql://a:hunter2@b/c"})
+    settings = load(
+        {
+            **DEVELOPMENT,
+            "COUNTERSIGN_METRICS_TOKEN": "a token of sixteen",
+            "COUNTERSIGN_DATABASE_URL": "postgresql://a:hunter2@b/c",
+        }
+    )
     assert "hunter2" not in repr(settings)
     assert "sixteen" not in repr(settings)
 
 
 def test_a_secret_is_read_from_a_file_without_its_last_line_end(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("a token of sixteen\n")
-    assert load({**DEVELOPMENT, "COUNTERSIGN_METRICS_TOKEN_FILE": str(tmp_path / "token")}).metrics_token == "a token of sixteen"
+    assert (
+        load({**DEVELOPMENT, "COUNTERSIGN_METRICS_TOKEN_FILE": str(tmp_path / "token")}).metrics_token
+        == "a token of sixteen"
+    )
     file = written(tmp_path, f'[metrics]\ntoken_file = "{tmp_path / "token"}"\n')
     assert load(DEVELOPMENT, file).metrics_token == "a token of sixteen"
 
 
 def test_a_secret_that_is_given_twice_stops_the_start(tmp_path: Path) -> None:
-    said = faults({**DEVELOPMENT, "COUNTERSIGN_METRICS_TOKEN": "x" * 16, "COUNTERSIGN_METRICS_TOKEN_FILE": str(tmp_path)})
+    said = faults(
+        {**DEVELOPMENT, "COUNTERSIGN_METRICS_TOKEN": "x" * 16, "COUNTERSIGN_METRICS_TOKEN_FILE": str(tmp_path)}
+    )
     assert "keep one of the two" in said
 
 
@@ -243,7 +256,10 @@ def test_a_provider_comes_from_the_environment_whatever_its_name(tmp_path: Path)
         ({"COUNTERSIGN_PROVIDERS_MAIL_HOST": "x"}, "[providers.mail] kind: expected smtp or webhook"),
         ({**MAIL, "COUNTERSIGN_PROVIDERS_MAIL_HOST": ""}, "[providers.mail] (smtp): smtp host is no host name"),
         ({"COUNTERSIGN_PROVIDERS_MAIL_KIND": "smtp"}, "missing required field"),
-        ({**MAIL, "COUNTERSIGN_PROVIDERS_MAIL_TIMEOUT": "soon"}, "timeout (COUNTERSIGN_PROVIDERS_MAIL_TIMEOUT): expected"),
+        (
+            {**MAIL, "COUNTERSIGN_PROVIDERS_MAIL_TIMEOUT": "soon"},
+            "timeout (COUNTERSIGN_PROVIDERS_MAIL_TIMEOUT): expected",
+        ),
     ],
 )
 def test_a_provider_or_a_route_that_cannot_work_stops_the_start(environ: dict[str, str], said: str) -> None:
@@ -251,7 +267,9 @@ def test_a_provider_or_a_route_that_cannot_work_stops_the_start(environ: dict[st
 
 
 def test_a_purpose_keeps_what_is_not_set(tmp_path: Path) -> None:
-    file = written(tmp_path, '[purposes.bind_contact]\nguesses = 3\n[purposes.pay]\ncode_length = 8\nchannels = ["sms"]\n')
+    file = written(
+        tmp_path, '[purposes.bind_contact]\nguesses = 3\n[purposes.pay]\ncode_length = 8\nchannels = ["sms"]\n'
+    )
     purposes = load(DEVELOPMENT, file).purposes
     assert (purposes["bind_contact"].guesses, purposes["bind_contact"].binds) == (3, True)
     assert (purposes["pay"].shape.length, purposes["pay"].channels, purposes["pay"].guesses) == (8, (Channel.SMS,), 5)
@@ -267,19 +285,26 @@ def test_a_purpose_that_is_too_easily_guessed_stops_the_start() -> None:
 
 
 def test_limits_are_read_as_people_write_them() -> None:
-    settings = load({**DEVELOPMENT, "COUNTERSIGN_LIMITS_DESTINATION": "3/1m, 20/1d", "COUNTERSIGN_LIMITS_REQUESTER": ""})
+    settings = load(
+        {**DEVELOPMENT, "COUNTERSIGN_LIMITS_DESTINATION": "3/1m, 20/1d", "COUNTERSIGN_LIMITS_REQUESTER": ""}
+    )
     assert settings.destination_limits == (Limit("destination", 3, 60_000), Limit("destination_day", 20, 86_400_000))
     assert settings.requester_limits == ()
 
 
-@pytest.mark.parametrize(("word", "meant"), [("yes", True), ("true", True), ("1", True), ("no", False), ("false", False), ("off", False)])
+@pytest.mark.parametrize(
+    ("word", "meant"), [("yes", True), ("true", True), ("1", True), ("no", False), ("false", False), ("off", False)]
+)
 def test_yes_and_no_may_be_said_in_several_ways(word: str, meant: bool) -> None:  # noqa: FBT001 - a table of words
     assert load({**DEVELOPMENT, "COUNTERSIGN_NO_WORKER": word}).no_worker is meant
 
 
 def test_the_example_names_every_setting() -> None:
     text = EXAMPLE.read_text()
-    last_names = {setting.name.rpartition(".")[2] for setting in (*SETTINGS, *(one for family in FAMILIES.values() for one in family))}
+    last_names = {
+        setting.name.rpartition(".")[2]
+        for setting in (*SETTINGS, *(one for family in FAMILIES.values() for one in family))
+    }
     assert {name for name in last_names if not re.search(rf"^# {name} = ", text, re.MULTILINE)} == set()
 
 

@@ -12,7 +12,14 @@ import structlog
 
 from countersign import logs
 
-SECRETS = ("csk_live_abcdefgh234567", "whsec_MDEyMzQ1", "hunter2", "ada@example.org", "+14155550123", "eyJhbGciOi.eyJzdWIi.c2ln")
+SECRETS = (
+    "csk_live_abcdefgh234567",
+    "whsec_MDEyMzQ1",
+    "hunter2",
+    "ada@example.org",
+    "+14155550123",
+    "eyJhbGciOi.eyJzdWIi.c2ln",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +47,9 @@ def lines(request: pytest.FixtureRequest) -> io.StringIO:
 @pytest.mark.parametrize("secret", SECRETS)
 def test_a_secret_under_a_telling_name_is_hidden(lines: io.StringIO, secret: str) -> None:
     """C8."""
-    structlog.get_logger("test").info("it_happened", password=secret, nested={"idempotency_key": secret, "list": [{"to": secret}]})
+    structlog.get_logger("test").info(
+        "it_happened", password=secret, nested={"idempotency_key": secret, "list": [{"to": secret}]}
+    )
     assert secret not in lines.getvalue()
     assert "it_happened" in lines.getvalue()
 
@@ -49,7 +58,8 @@ def test_a_secret_under_a_telling_name_is_hidden(lines: io.StringIO, secret: str
 def test_a_secret_with_a_form_of_its_own_is_hidden_wherever_it_stands(lines: io.StringIO, secret: str) -> None:
     """C8."""
     log = structlog.get_logger("test")
-    log.info(f"we sent it to {secret} just now", detail=f"<{secret}>", parts=[secret, (secret,)], odd={secret: 1}.keys())
+    event = f"we sent it to {secret} just now"
+    log.info(event, detail=f"<{secret}>", parts=[secret, (secret,)], odd={secret: 1}.keys())
     logging.getLogger("somebody.else").warning("they said %s and %r", secret, {"x": secret})
     assert secret.rpartition("@")[0] not in lines.getvalue() if "@" in secret else secret not in lines.getvalue()
 
@@ -87,7 +97,9 @@ def test_a_library_that_would_show_contents_is_held_back_at_debug(lines: io.Stri
 
 
 def test_what_is_harmless_is_shown(lines: io.StringIO) -> None:
-    structlog.get_logger("test").info("not_taken", delivery="ver_01.1.0", provider="mail", status_code=503, permanent=False)
+    structlog.get_logger("test").info(
+        "not_taken", delivery="ver_01.1.0", provider="mail", status_code=503, permanent=False
+    )
     assert all(word in lines.getvalue() for word in ("not_taken", "ver_01.1.0", "mail", "503"))
 
 
@@ -109,8 +121,10 @@ def test_configuring_twice_logs_once() -> None:
 
 @pytest.mark.parametrize(
     ("name", "secret"),
-    [("code", True), ("X-Api-Key", True), ("idempotency_key", True), ("apiKey", True), ("To", True), ("html", True)]
-    + [("status_code", False), ("total", False), ("token_count", True), ("keyring", False), ("reason", False)],
+    [
+        *((name, True) for name in ("code", "X-Api-Key", "idempotency_key", "apiKey", "To", "html", "token_count")),
+        *((name, False) for name in ("status_code", "total", "keyring", "reason", "delivery")),
+    ],
 )
 def test_a_name_tells_whether_its_value_is_secret(name: str, secret: bool) -> None:  # noqa: FBT001 - a table of names
     assert logs.is_secret(name) is secret

@@ -149,7 +149,9 @@ async def test_production_refuses_a_database_that_is_behind(production: Settings
 
 
 async def test_a_database_that_cannot_be_reached_is_an_outage() -> None:
-    settings = load({"COUNTERSIGN_ENVIRONMENT": "development", "COUNTERSIGN_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"})
+    settings = load(
+        {"COUNTERSIGN_ENVIRONMENT": "development", "COUNTERSIGN_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}
+    )
     with pytest.raises(UnavailableError, match="COUNTERSIGN_DATABASE_URL"):
         await open_runtime(settings)
 

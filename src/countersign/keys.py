@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import hashlib
 import hmac
 import os
@@ -95,7 +96,7 @@ class MadeKey:
         """Return what was sealed; raises SettingsError if the key, the bytes or the binding is another."""
         try:
             return self._sealing.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], bound_to)
-        except InvalidTag as error:
+        except (InvalidTag, ValueError) as error:  # ValueError: too short for a nonce
             raise SettingsError(
                 f"A record sealed with key {self.kid} cannot be opened: it was changed, or the key file is another installation's."
             ) from error
@@ -197,18 +198,22 @@ class Keyring:
     def _look(self) -> None:
         if time.monotonic() - self._looked_at > REREAD_AFTER:
             self._looked_at = time.monotonic()
-            try:
+            # A file that was lost or spoilt under way fails nobody's sign-in: what was read still serves; `doctor` and the next start tell.
+            with contextlib.suppress(OSError, SettingsError):
                 stat = self._path.stat()
-            except OSError:
-                return  # what was read still serves; `doctor` and the next start tell of the missing file
-            if (stat.st_mtime_ns, stat.st_size) != self._stamp:
-                self._read()
+                if (stat.st_mtime_ns, stat.st_size) != self._stamp:
+                    self._read()
 
     def _read(self) -> None:
         stored = read_file(self._path)
         stat = self._path.stat()
+        index = _made(_secret(stored.index, "index", self._path), b"countersign index v1")
+        if self._index and self._index != index:
+            raise SettingsError(
+                f"The key file {self._path} was replaced by another installation's; put the right one back."
+            )
         self._stamp = (stat.st_mtime_ns, stat.st_size)
-        self._index = _made(_secret(stored.index, "index", self._path), b"countersign index v1")
+        self._index = index
         for key in stored.keys:
             if key.kid not in self._made:
                 self._made[key.kid] = MadeKey(key.kid, key.active_from, _secret(key.secret, key.kid, self._path))

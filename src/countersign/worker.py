@@ -32,12 +32,13 @@ _log = structlog.get_logger("countersign.worker")
 class Worker:
     """One delivery loop and its sweep; `run` until `stop`."""
 
-    def __init__(self, post: Post, house: House, retention_days: int) -> None:
+    def __init__(self, post: Post, house: House, retention_days: int, grace: float = GRACE) -> None:
         self._post = post
         self._house = house
         self._retention_days = retention_days
+        self._grace = min(GRACE, grace / 2)  # the other half is for writing down, giving back and closing
         self._due = asyncio.Event()
-        self._results: asyncio.Queue[Result] = asyncio.Queue()
+        self._results: asyncio.Queue[Result | None] = asyncio.Queue()  # None: there will be no more
         self._under_way: dict[asyncio.Task[None], Parcel] = {}
         self._stopping = asyncio.Event()
         self._signed: dict[str, int] = {}
@@ -66,8 +67,12 @@ class Worker:
         finally:
             self.alive = False
             sweeping.cancel()
-            await self._finish()
-            recording.cancel()
+            late = await self._finish()
+            self._results.put_nowait(None)
+            with contextlib.suppress(TimeoutError, UnavailableError):
+                await asyncio.wait_for(recording, self._grace)
+                # A try that was cut short may have arrived all the same: whoever takes it next sends it under the same key.
+                await give_back(self._post, late)
             await asyncio.gather(recording, sweeping, return_exceptions=True)
             with contextlib.suppress(CountersignError):
                 await write_checkpoint(self._house, self._signed)
@@ -94,12 +99,16 @@ class Worker:
         self._results.put_nowait(await hand_over(self._post, parcel))
 
     async def _record(self) -> None:
-        """Write down what came of tries, as many at once as have come in."""
-        while True:
-            results = [await self._results.get()]
+        """Write down what came of tries, as many at once as have come in, until there will be no more."""
+        last = False
+        while not last:
+            came = [await self._results.get()]
             while not self._results.empty():
-                results.append(self._results.get_nowait())
-            await self._write_down(results)
+                came.append(self._results.get_nowait())
+            results = [result for result in came if result is not None]
+            last = len(results) < len(came)
+            if results:
+                await self._write_down(results)
             self._due.set()  # one of them may have moved on to its next provider
 
     async def _write_down(self, results: list[Result]) -> None:
@@ -110,25 +119,25 @@ class Worker:
                 # What was sent must be written down, or it would be sent again when its lease ends.
                 _log.warning("cannot_record", detail=str(error), results=len(results))
                 await asyncio.sleep(POLL)
+            except Exception as error:  # noqa: BLE001 - whatever is wrong with one must not end the writing down of all others
+                if len(results) == 1:
+                    _log.error("not_recorded", delivery=results[0].delivery.key, error=type(error).__name__)
+                    return
+                for result in results:
+                    await self._write_down([result])
+                return
             else:
                 return
 
-    async def _finish(self) -> None:
-        """Let what is under way end within GRACE, give back the rest, and write everything down."""
+    async def _finish(self) -> list[Parcel]:
+        """Let what is under way end within the grace time; return what did not, and was cut short."""
         if self._under_way:
-            await asyncio.wait(self._under_way, timeout=GRACE)
-        late = dict(self._under_way)
+            await asyncio.wait(self._under_way, timeout=self._grace)
+        late = {task: parcel for task, parcel in self._under_way.items() if not task.done()}
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
-        results: list[Result] = []
-        while not self._results.empty():
-            results.append(self._results.get_nowait())
-        with contextlib.suppress(UnavailableError):
-            if results:
-                await record(self._post, results)
-            # A try that was cut short may have arrived all the same: whoever takes it next sends it under the same key.
-            await give_back(self._post, list(late.values()))
+        return list(late.values())
 
     async def _sweep(self) -> None:
         since_checkpoint = 0.0

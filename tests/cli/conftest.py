@@ -10,10 +10,10 @@ from typing import TypeAlias
 import pytest
 import structlog
 from click.testing import CliRunner, Result
+from tests.peers.program import Program
 
 from countersign import logs
 from countersign.cli import main
-from tests.peers.program import Program
 
 Run: TypeAlias = Callable[..., Result]
 

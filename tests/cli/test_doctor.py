@@ -6,14 +6,18 @@ import json
 from pathlib import Path
 
 import pytest
-
-from countersign.cli.doctor import SIGNS
 from tests.cli.conftest import Run
 from tests.peers.program import Program, free_port
 
+from countersign.cli.doctor import SIGNS
+
 HTTPS = "https://verify.example.org"
 SECRET = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
-DEAD_MAIL = {"PROVIDERS_MAIL_KIND": "smtp", "PROVIDERS_MAIL_HOST": "127.0.0.1", "PROVIDERS_MAIL_FROM_ADDRESS": "codes@example.org"}
+DEAD_MAIL = {
+    "PROVIDERS_MAIL_KIND": "smtp",
+    "PROVIDERS_MAIL_HOST": "127.0.0.1",
+    "PROVIDERS_MAIL_FROM_ADDRESS": "codes@example.org",
+}
 
 
 def findings(run: Run, **settings: str) -> tuple[int, dict[str, dict[str, str]]]:
@@ -26,7 +30,9 @@ def test_a_developers_house_is_in_order(run: Run) -> None:
     run("apps", "list")
     code, found = findings(run)
     assert code == 0
-    assert {found[name]["state"] for name in ("keys", "database", "fingerprint", "deliveries", "disk", "route sms")} == {"fine"}
+    assert {
+        found[name]["state"] for name in ("keys", "database", "fingerprint", "deliveries", "disk", "route sms")
+    } == {"fine"}
     assert found["environment"]["state"] == "advice"
 
 
@@ -38,13 +44,20 @@ def test_a_house_that_was_never_opened_is_no_emergency(run: Run, tmp_path: Path)
 
 
 def test_every_finding_but_a_fine_one_has_a_remedy(run: Run) -> None:
-    unsafe = {"ENVIRONMENT": "production", "PUBLIC_URL": "http://example.org", "TRUSTED_PROXIES": "::/0", "RETENTION_DAYS": "400"}
+    unsafe = {
+        "ENVIRONMENT": "production",
+        "PUBLIC_URL": "http://example.org",
+        "TRUSTED_PROXIES": "::/0",
+        "RETENTION_DAYS": "400",
+    }
     code, found = findings(run, **unsafe, METRICS_PORT="9100", BIND="0.0.0.0", WORKERS="2", LOG_LEVEL="debug")
     assert code == 1
     assert all(finding["remedy"] for finding in found.values() if finding["state"] != "fine")
     unsafe_names = {name for name, finding in found.items() if finding["state"] == "unsafe"}
     assert unsafe_names == {"public_url", "trusted_proxies", "routes", "workers", "keys", "database"}
-    assert {"retention_days", "metrics.port", "log.level"} <= {name for name, one in found.items() if one["state"] == "advice"}
+    assert {"retention_days", "metrics.port", "log.level"} <= {
+        name for name, one in found.items() if one["state"] == "advice"
+    }
 
 
 def test_bad_settings_are_findings_too(run: Run) -> None:
@@ -58,7 +71,11 @@ def test_bad_settings_are_findings_too(run: Run) -> None:
     [
         ({**DEAD_MAIL, "PROVIDERS_MAIL_PORT": str(free_port())}, "provider mail", "cannot be spoken to"),
         (
-            {"PROVIDERS_HOOK_KIND": "webhook", "PROVIDERS_HOOK_URL": "https://127.0.0.1/x", "PROVIDERS_HOOK_SECRET": SECRET},
+            {
+                "PROVIDERS_HOOK_KIND": "webhook",
+                "PROVIDERS_HOOK_URL": "https://127.0.0.1/x",
+                "PROVIDERS_HOOK_SECRET": SECRET,
+            },
             "provider hook",
             "private or reserved network",
         ),

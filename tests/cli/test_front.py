@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.cli.conftest import Run
 
 from countersign import __version__
 from countersign.cli.front import COMMANDS
-from tests.cli.conftest import Run
 
 
 def test_help_names_every_command_and_every_exit_code(run: Run) -> None:

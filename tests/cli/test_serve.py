@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import time
 import urllib.request
 from pathlib import Path
 
-import psutil
 import pytest
-
-from tests.peers.program import PATIENCE, Program, Server, curl_line, free_port
+from tests.peers.program import PATIENCE, Program, Server, curl_line, free_port, living
 
 SLOW_BODY = b'{"to": "ada@example.org"}'
 
@@ -33,7 +33,7 @@ def gone(pid: int) -> bool:
     """Say whether a process has ended, waiting for it a while."""
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
-        if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+        if pid not in living():
             return True
         time.sleep(0.02)
     return False
@@ -84,6 +84,20 @@ def test_a_stop_finishes_what_is_in_flight_and_takes_nothing_new(program: Progra
     assert "cut_off" not in server.logged
 
 
+def test_a_stop_under_load_leaves_no_message_claimed(program: Program) -> None:
+    """O1: what was sent is written down, and what was claimed and not sent is given back."""
+    with program.serving() as server:
+        key = server.key
+        for n in range(60):
+            assert server.ask("POST", "/v1/verifications", {"to": f"ada{n}@example.org"}, key).status == 201
+        assert server.end() == 0
+    with contextlib.closing(sqlite3.connect(program.place / ".countersign" / "countersign.db")) as database:
+        states = dict(database.execute("SELECT state, count(*) FROM deliveries GROUP BY state"))
+    assert states.keys() <= {"accepted", "queued"}
+    assert sum(states.values()) == 60
+
+
+@pytest.mark.slow
 def test_a_request_that_never_ends_is_cut_off_with_the_grace_time(program: Program) -> None:
     """O1: the exit is within the grace time, and claims are given back before it."""
     with program.serving(GRACE="2") as server:
@@ -101,7 +115,9 @@ def test_a_stream_of_events_does_not_hold_a_stop_up(program: Program) -> None:
     with program.serving() as server:
         begun = server.ask("POST", "/v1/verifications", {"to": "ada@example.org"}, server.key)
         stream = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
-        stream.request("GET", f"/v1/verifications/{begun.json['id']}/events", headers={"Authorization": f"Bearer {server.key}"})
+        stream.request(
+            "GET", f"/v1/verifications/{begun.json['id']}/events", headers={"Authorization": f"Bearer {server.key}"}
+        )
         answer = stream.getresponse()
         assert answer.status == 200
         assert answer.readline()
@@ -111,6 +127,7 @@ def test_a_stream_of_events_does_not_hold_a_stop_up(program: Program) -> None:
         stream.close()
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_is_replaced_however_often(program: Program) -> None:
     """O1: kill -9, three times in a row and at once."""
     with program.serving() as server:
@@ -123,6 +140,7 @@ def test_a_process_that_is_killed_is_replaced_however_often(program: Program) ->
         assert server.logged.count("process_died") == 3
 
 
+@pytest.mark.slow
 def test_what_was_promised_before_a_kill_is_still_known_after_it(program: Program) -> None:
     """O1: kill -9 of every process between begin and check."""
     with program.serving("--no-worker") as server:
@@ -139,6 +157,7 @@ def test_what_was_promised_before_a_kill_is_still_known_after_it(program: Progra
         assert answered.json["status"] == "approved"
 
 
+@pytest.mark.slow
 def test_no_process_outlives_the_server_that_watched_it(program: Program) -> None:
     with program.serving() as server:
         (pid,) = server.processes()
@@ -190,6 +209,7 @@ def test_production_with_the_keys_of_another_does_not_serve(production: Program)
     assert "is not the one that this database was made with" in ended.stderr
 
 
+@pytest.mark.slow
 def test_commands_work_while_it_serves(program: Program) -> None:
     """One SQLite file, written by the server and by the command line at once."""
     with program.serving() as server:
@@ -216,11 +236,14 @@ def test_keys_rotated_while_it_serves_leave_what_is_under_way_answerable(program
         assert answered.json["status"] == "approved"
 
 
+@pytest.mark.slow
 def test_working_alone_delivers_what_a_server_left(program: Program) -> None:
     """D1: `serve --no-worker` promises, `work` sends."""
     with program.serving("--no-worker") as server:
         server.ask("POST", "/v1/verifications", {"to": "ada@example.org"}, server.key)
-        alone = subprocess.Popen(program.command("work"), cwd=program.place, env=program.environ, stderr=subprocess.PIPE)
+        alone = subprocess.Popen(
+            program.command("work"), cwd=program.place, env=program.environ, stderr=subprocess.PIPE
+        )
         try:
             assert server.code_for("ada@example.org")
         finally:

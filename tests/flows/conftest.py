@@ -1,4 +1,4 @@
-"""What tests of flows may ask for: places on an embedded database, and on each database in turn."""
+"""What tests of flows may ask for: a place on an embedded database, and one on each database in turn."""
 
 from __future__ import annotations
 
@@ -21,7 +21,14 @@ def clock() -> FixedClock:
 
 
 @pytest_asyncio.fixture
-async def place(database_url: str, tmp_path: Path, clock: FixedClock) -> AsyncIterator[Place]:
+async def place(sqlite_url: str, tmp_path: Path, clock: FixedClock) -> AsyncIterator[Place]:
+    """A place without budgets on SQLite."""
+    async with place_at(sqlite_url, tmp_path, clock=clock) as opened:
+        yield opened
+
+
+@pytest_asyncio.fixture
+async def each_place(database_url: str, tmp_path: Path, clock: FixedClock) -> AsyncIterator[Place]:
     """A place without budgets: on SQLite, then on PostgreSQL."""
     async with place_at(database_url, tmp_path, clock=clock) as opened:
         yield opened

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import secrets
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +17,15 @@ from countersign.domain.challenge import Action, Challenge, Requester, State
 from countersign.domain.code import derive
 from countersign.domain.contact import Channel, parse
 from countersign.domain.delivery import Accepted, Delivery, Message
-from countersign.domain.event import Event
+from countersign.domain.event import Event, EventKind
 from countersign.domain.rules import Rules
 from countersign.flows.answer import answer_challenge
 from countersign.flows.begin import Asked, begin_challenge
+from countersign.flows.cancel import cancel_challenge
 from countersign.flows.deliver import Post, claim_due, hand_over, record
 from countersign.flows.house import House
 from countersign.flows.outcome import Done, Outcome, Refused
+from countersign.flows.resend import resend_code
 from countersign.keys import Keyring, new_file
 from countersign.store import challenges, deliveries, events
 from countersign.store.connect import open_database
@@ -123,6 +125,16 @@ class Place:
         """Type something for a challenge."""
         return await answer_challenge(self.house, application, challenge.id, typed)
 
+    async def resend(
+        self, challenge: Challenge, channel: Channel | None = None, application: Application = SHOP
+    ) -> Outcome:
+        """Ask for another message."""
+        return await resend_code(self.house, application, challenge.id, channel)
+
+    async def cancel(self, challenge: Challenge, application: Application = SHOP) -> Outcome:
+        """End a challenge."""
+        return await cancel_challenge(self.house, application, challenge.id)
+
     def code(self, challenge: Challenge, round_: int | None = None) -> str:
         """Return the code of a challenge, as its message would show it."""
         round_ = challenge.round if round_ is None else round_
@@ -146,7 +158,11 @@ class Place:
 
     async def events(self, challenge: Challenge) -> list[Event]:
         """Return what the log has on a challenge."""
-        return await self.database.read(events.of_owner, challenge.id)
+        return [event for event in await self.database.read(events.between, 0, 1 << 62) if event.owner == challenge.id]
+
+    async def kinds(self, challenge: Challenge) -> Counter[EventKind]:
+        """Count what the log has on a challenge, by kind; of one millisecond's events of two lanes none is the first."""
+        return Counter(event.kind for event in await self.events(challenge))
 
     async def deliver(self, most: int = 100) -> int:
         """Do one round of a worker's work; return how many messages it carried."""
@@ -168,6 +184,11 @@ class Place:
 def query(sql: str, *args: object) -> Steps[Rows]:
     """One statement as a transaction."""
     return (yield Query(sql, args))
+
+
+def says(message: Message, code: str) -> bool:
+    """Say whether a message shows this code, in one piece or two."""
+    return code in message.text.replace(" ", "")
 
 
 def done(outcome: Outcome) -> Done:

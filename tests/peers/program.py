@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shlex
+import signal
 import socket
 import sqlite3
 import subprocess
@@ -16,8 +17,6 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
-
-import psutil
 
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
 PATIENCE: Final = 20.0
@@ -33,7 +32,7 @@ class Answer:
         self.body = response.read()
 
     @property
-    def json(self) -> Any:  # noqa: ANN401 - whatever it is
+    def json(self) -> Any:
         """The body, decoded."""
         return json.loads(self.body)
 
@@ -43,8 +42,14 @@ class Program:
 
     def __init__(self, place: Path, **settings: str) -> None:
         self.place = place
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(("COUNTERSIGN_", "PROMETHEUS_"))}
-        self.environ = {**clean, "PYTHONPATH": str(ROOT / "src"), **{f"COUNTERSIGN_{name}": value for name, value in settings.items()}}
+        clean = {
+            name: value for name, value in os.environ.items() if not name.startswith(("COUNTERSIGN_", "PROMETHEUS_"))
+        }
+        self.environ = {
+            **clean,
+            "PYTHONPATH": str(ROOT / "src"),
+            **{f"COUNTERSIGN_{name}": value for name, value in settings.items()},
+        }
 
     def run(self, *words: str, **settings: str) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
@@ -89,7 +94,6 @@ class Server:
                 stderr=logged,
             )
         self._inbox = program.place / ".countersign" / "inbox.db"
-        self._watcher = psutil.Process(self.started.pid)
 
     @property
     def said(self) -> str:
@@ -113,7 +117,7 @@ class Server:
 
     def processes(self) -> list[int]:
         """Return the processes that serve."""
-        return [child.pid for child in self._watcher.children()]
+        return [pid for pid, parent in living().items() if parent == self.started.pid]
 
     def ask(self, method: str, path: str, body: object = None, key: str = "", **headers: str) -> Answer:
         """Ask on a connection of its own."""
@@ -143,8 +147,13 @@ class Server:
         """Return the code of the newest message to somebody, once it is in the inbox's own file."""
         until = time.monotonic() + PATIENCE
         while time.monotonic() < until:
-            with contextlib.closing(sqlite3.connect(self._inbox)) as inbox, contextlib.suppress(sqlite3.OperationalError):
-                rows = inbox.execute("SELECT text FROM messages WHERE recipient = ? ORDER BY number DESC", (to,)).fetchall()
+            with (
+                contextlib.closing(sqlite3.connect(self._inbox)) as inbox,
+                contextlib.suppress(sqlite3.OperationalError),
+            ):
+                rows = inbox.execute(
+                    "SELECT text FROM messages WHERE recipient = ? ORDER BY number DESC", (to,)
+                ).fetchall()
                 if rows and (found := re.search(r"\b\d{3} ?\d{3}\b", rows[0][0])):
                     return found[0]
             time.sleep(0.02)
@@ -152,7 +161,7 @@ class Server:
 
     def end(self) -> int:
         """Stop it in order and return its exit code; what is left of it is killed."""
-        left = self._watcher.children(recursive=True) if self.started.poll() is None else []
+        left = self.processes() if self.started.poll() is None else []
         if self.started.poll() is None:
             self.started.terminate()
         try:
@@ -161,9 +170,9 @@ class Server:
             if self.started.poll() is None:
                 self.started.kill()
                 self.started.wait()
-            for process in left:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    process.kill()
+            for pid in left:
+                if pid in living():
+                    os.kill(pid, signal.SIGKILL)
 
 
 def curl_line(said: str) -> tuple[str, dict[str, str], bytes]:
@@ -172,6 +181,13 @@ def curl_line(said: str) -> tuple[str, dict[str, str], bytes]:
     headers = dict(words[n + 1].split(": ", 1) for n, word in enumerate(words) if word == "-H")
     address = next(word for word in words if word.startswith("http"))
     return address, headers, words[words.index("-d") + 1].encode()
+
+
+def living() -> dict[int, int]:
+    """Return every process that has not ended, with its parent."""
+    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,stat="], capture_output=True, text=True, check=True).stdout
+    rows = (line.split() for line in listed.splitlines())
+    return {int(pid): int(parent) for pid, parent, state in rows if not state.startswith("Z")}
 
 
 def free_port() -> int:

@@ -238,7 +238,8 @@ async def test_waiting_for_a_free_connection_is_bounded_too(start_tcp_server: St
     talk = Talk("RCPT", "hang")
     mail = provider(await start_tcp_server(talk), connections=1)
     failures = await asyncio.gather(*(refusal(mail) for _ in range(5)))
-    assert {failure.reason for failure in failures} == {Reason.TIMED_OUT}
+    assert {failure.reason for failure in failures} == {Reason.TIMED_OUT, Reason.THROTTLED}
+    assert not any(failure.permanent for failure in failures)
 
 
 async def test_a_send_that_is_canceled_lets_its_connection_go(start_tcp_server: StartServer) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -107,6 +108,11 @@ def assert_problem(answer: Answer, status: int, slug: str) -> None:
     if status in {429, 503}:
         assert int(answer.headers["retry-after"]) >= 1
         assert told["retry_after"] == int(answer.headers["retry-after"])
+
+
+def shows(text: str, code: str) -> bool:
+    """Say whether a code stands in a text by itself, not as digits of a longer number or of an id."""
+    return re.search(rf"(?<![\w.]){code}(?![\w.])", text) is not None
 
 
 def _receiver(raw: bytes, parts: AsyncIterator[bytes] | None) -> Callable[[], Awaitable[dict[str, Any]]]:

@@ -47,11 +47,13 @@ async def open_house(_made_home: Path, tmp_path: Path) -> AsyncIterator[Opener]:
     """Opens a Runtime with settings of its own."""
     opened: list[Runtime] = []
 
-    async def open_with(**settings: str) -> Runtime:
+    async def open_with(toml: str = "", **settings: str) -> Runtime:
         home = tmp_path / f"home{len(opened)}"
         shutil.copytree(_made_home, home)
+        file = tmp_path / f"{home.name}.toml"
+        file.write_text(toml)
         named = {f"COUNTERSIGN_{name.upper()}": value for name, value in settings.items()}
-        opened.append(await open_runtime(load({**_SETTINGS, "COUNTERSIGN_HOME": str(home), **named})))
+        opened.append(await open_runtime(load({**_SETTINGS, "COUNTERSIGN_HOME": str(home), **named}, file)))
         return opened[-1]
 
     yield open_with

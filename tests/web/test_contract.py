@@ -24,7 +24,9 @@ from countersign.web.problems import PROBLEMS
 CONTRACT = Path(__file__).parents[2] / "src" / "countersign" / "web" / "openapi.yaml"
 DOCUMENT: dict[str, Any] = yaml.safe_load(CONTRACT.read_text())
 # What no schema can say: that a text is printable (400), that somebody can be reached at an address, that a key is a fresh one (422).
-JUDGED = {"positive_data_acceptance": {"expected-statuses": ["2xx", "400", "401", "403", "404", "409", "422", "429", "503"]}}
+JUDGED = {
+    "positive_data_acceptance": {"expected-statuses": ["2xx", "400", "401", "403", "404", "409", "422", "429", "503"]}
+}
 api = schemathesis.openapi.from_path(str(CONTRACT), config=schemathesis.Config.from_dict({"checks": JUDGED}))
 
 

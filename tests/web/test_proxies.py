@@ -9,6 +9,8 @@ from tests.web.client import Client, assert_problem
 from tests.web.conftest import Opener
 
 from countersign.web.app import make_app
+from countersign.web.call import Receive, Scope, Send
+from countersign.web.desk import Desk
 from countersign.web.front import Front
 from countersign.web.origin import Origins
 from countersign.web.proxies import Proxies, is_this_machine
@@ -90,6 +92,23 @@ async def test_over_tls_every_answer_asks_for_it_again(open_house: Opener) -> No
             "strict-transport-security"
             not in (await Client(app, peer="203.0.113.9").get(path, headers=forwarded)).headers
         )
+
+
+async def test_pages_learn_who_asks_by_the_word_of_trusted_proxies_alone(open_house: Opener) -> None:
+    """H6: what a page sees as its client and its scheme is what may be believed."""
+    runtime = await open_house(trusted_proxies="10.0.0.0/8")
+    seen: list[Scope] = []
+
+    async def page(scope: Scope, _: Receive, send: Send) -> None:
+        seen.append(scope)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    front = Front(Desk(runtime, lambda: True), {}, page)
+    forwarded = {"x-forwarded-for": "6.6.6.6, 198.51.100.1", "x-forwarded-proto": "https"}
+    for peer, client, scheme in [("10.0.0.1", "198.51.100.1", "https"), ("203.0.113.9", "203.0.113.9", "http")]:
+        await Client(front, peer=peer).get("/page", headers=forwarded)
+        assert (seen[-1]["client"][0], seen[-1]["scheme"]) == (client, scheme)
 
 
 async def test_every_answer_bears_the_headers_of_caution(app: Front, client: Client) -> None:

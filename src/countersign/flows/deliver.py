@@ -11,12 +11,11 @@ import structlog
 
 from countersign.domain import delivery as rules_of
 from countersign.domain.application import Application
-from countersign.domain.challenge import Challenge, State
+from countersign.domain.challenge import Challenge, State, accepted_rounds
 from countersign.domain.code import derive
 from countersign.domain.contact import Contact
 from countersign.domain.delivery import Accepted, Delivery, DeliveryState, Failure, Message, Reason, Receipt
 from countersign.domain.event import Event, EventKind
-from countersign.domain.purpose import Resend
 from countersign.domain.rules import Rules
 from countersign.errors import CountersignError, DeliveryFailedError
 from countersign.flows.cancel import not_me_reference
@@ -25,13 +24,15 @@ from countersign.messages.device import device
 from countersign.messages.render import Occasion, render
 from countersign.providers import Provider
 from countersign.store import applications, challenges, deliveries
-from countersign.store.database import Claim, Database, Insert, Seek, Steps, Take, Update, Write
+from countersign.store.database import Claim, Database, Seek, Steps, Take, Update, Upsert, Write
 from countersign.store.deliveries import Attempt
 from countersign.store.events import Chain, Head, Log
 from countersign.store.tables import ATTEMPTS, CHALLENGES, DELIVERIES
 
 GIVE_UP_AFTER: Final = 0.75 * rules_of.LEASE / 1_000
 """Seconds after which a provider that still has not answered is left: well before the lease ends and another worker tries."""
+
+_REASONS: Final = frozenset(Reason)
 
 _log = structlog.get_logger("countersign.deliver")
 
@@ -109,7 +110,7 @@ def why_unwanted(delivery: Delivery, owner: Challenge | None, now: int) -> Reaso
     state = owner.state_at(now)
     if state is State.EXPIRED:
         return Reason.EXPIRED
-    outdated = owner.terms.policy.resend is Resend.NEW and delivery.round != owner.round
+    outdated = delivery.round not in accepted_rounds(owner)
     return Reason.ENDED if state is not State.PENDING or outdated else None
 
 
@@ -129,7 +130,8 @@ async def hand_over(post: Post, parcel: Parcel) -> Result:
             word = await provider.send(compose(post, parcel))
     except DeliveryFailedError as error:
         retry_after = None if error.retry_after is None else error.retry_after * 1_000
-        word = Failure(Reason(error.reason), error.permanent, retry_after)
+        reason = Reason(error.reason) if error.reason in _REASONS else Reason.PROVIDER_ERROR
+        word = Failure(reason, error.permanent, retry_after)
         _log.warning(
             "not_taken",
             delivery=delivery.key,
@@ -175,7 +177,7 @@ def compose(post: Post, parcel: Parcel) -> Message:
 
 
 async def record(post: Post, results: Sequence[Result]) -> None:
-    """Write down what came of tries; each message that still is ours moves on by the rule."""
+    """Write down what came of tries; each message that still is ours moves on by the rule. Doing so twice is doing so once."""
     chances = [post.chance() for _ in results]
     await post.records.run(post.database, _record, results, chances)
 
@@ -205,7 +207,7 @@ def _record(chain: Chain, results: Sequence[Result], chances: Sequence[float]) -
     yield Write(
         (
             *((Update(DELIVERIES, [deliveries.changed_row(one) for one in changed]),) if changed else ()),
-            *((Insert(ATTEMPTS, [deliveries.attempt_row(one) for one in attempts]),) if attempts else ()),
+            *((Upsert(ATTEMPTS, [deliveries.attempt_row(one) for one in attempts]),) if attempts else ()),
             *linked,
         )
     )
@@ -281,5 +283,6 @@ def _attempt(result: Result) -> Attempt:
         result.ended_at,
         "accepted" if taken else "failed",
         "" if isinstance(word, Accepted) else word.reason.value,
-        word.provider_message_id if isinstance(word, Accepted) else "",
+        # A provider's own text: a NUL in it would be refused by the database, and with it all that is written down beside it.
+        "".join(filter(str.isprintable, word.provider_message_id)) if isinstance(word, Accepted) else "",
     )

@@ -51,7 +51,7 @@ class OnlyOnce:
         """Give the first answer again; or carry the command out, and remember."""
         once = self._once
         before = book.answered(once.key)
-        if before is not None:
+        if before is not None and now < before.expires_at:
             same = before.request == once.request
             return Verdict(_decode(before.outcome) if same else KeyReused())
         verdict = self._command.judge(book, now)

@@ -29,6 +29,9 @@ from countersign.providers.smtp_replies import Stage, refusal
 IDLE: Final = 60.0
 """Seconds a connection is kept unused; servers drop it after 10 s (a busy Postfix) to 5 minutes (RFC 5321, 4.5.3.2.7)."""
 
+PATIENCE: Final = 2
+"""Time-outs that a message waits for a free connection."""
+
 PROBE: Final = 1 / 3
 """Part of the time-out that a kept connection may take to show that it is alive, so that a new one can still be made."""
 
@@ -40,7 +43,7 @@ class SmtpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """A mail server and how to speak to it.
 
     `tls`: "starttls" and "tls" are required, never tried and given up; `ca_file` replaces the system's authorities. `timeout` is in
-    seconds and covers one hand-over whole: waiting for a free connection, connecting, signing in, sending. `connections` is both
+    seconds and covers one hand-over: connecting, signing in, sending. `connections` is both
     how many are kept and how many are used at once. Raises SettingsError.
     """
 
@@ -99,7 +102,7 @@ class SmtpProvider:
         self._closed = False
 
     async def send(self, message: Message) -> Accepted:
-        """Hand `message` over within the time-out; raises DeliveryFailedError.
+        """Hand `message` over within the time-out once a connection is free; raises DeliveryFailedError.
 
         After the message was sent and before the server's word for it nothing is repeated here: such a failure is temporary, and
         the next try has the same Message-ID.
@@ -111,10 +114,20 @@ class SmtpProvider:
         mail = letter(message, self._settings.from_address, self._clock())
         failure: DeliveryFailedError | None = None
         try:
-            async with asyncio.timeout(self._settings.timeout), self._free:
+            # Waiting for a free connection has a bound of its own, so that a burst is not taken for a server that hangs.
+            async with asyncio.timeout(self._settings.timeout * PATIENCE):
+                await self._free.acquire()
+        except TimeoutError:
+            raise DeliveryFailedError(
+                Reason.THROTTLED, "Every connection to the mail server was busy for too long.", permanent=False
+            ) from None
+        try:
+            async with asyncio.timeout(self._settings.timeout):
                 failure = await self._hand_over(mail)
         except TimeoutError:
             failure = _timed_out()
+        finally:
+            self._free.release()
         # Raised here, outside of any handler: what the library raised names the recipient, and would hang on as its context.
         if failure is not None:
             raise failure

@@ -79,5 +79,7 @@ class Crew:
 async def gather_crew(settings: Settings) -> Crew:
     """Open the Runtime and whoever works on it; raises SettingsError or UnavailableError."""
     runtime = await open_runtime(settings)
-    worker = None if settings.no_worker else Worker(runtime.post, runtime.house, settings.retention_days)
+    worker = (
+        None if settings.no_worker else Worker(runtime.post, runtime.house, settings.retention_days, settings.grace)
+    )
     return Crew(runtime, worker)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar
 
 import msgspec
@@ -72,13 +73,13 @@ class Shelf(Generic[K, V]):
         self._table = table
         self._new_row = new_row
         self._changed_row = changed_row
-        self._known: set[K] = set()
+        self._known: dict[K, V] = {}
         self._changed: dict[K, None] = {}
         self.values: dict[K, V] = {}
 
     def known(self, key: K, value: V) -> None:
         """Take in a row as the database has it."""
-        self._known.add(key)
+        self._known[key] = value
         self.values[key] = value
 
     def put(self, key: K, value: V) -> None:
@@ -87,9 +88,19 @@ class Shelf(Generic[K, V]):
         self.values[key] = value
 
     def updates(self) -> Iterable[Change]:
-        """Return the rows to change, in the order of their keys, as every batch does: no two batches wait for each other."""
-        rows = [self._changed_row(key, self.values[key]) for key in self._changed if key in self._known]
-        return [Update(self._table, sorted(rows, key=_first))] if rows else []
+        """Return what to change of which rows, each change in the order of its keys; what stays is left alone, and so are its indexes."""
+        width = len(self._table.key)
+        rows: dict[tuple[int, ...], list[Row]] = {}
+        for key in self._changed:
+            if key in self._known:
+                before, after = self._changed_row(key, self._known[key]), self._changed_row(key, self.values[key])
+                places = tuple([n for n in range(width, len(after)) if after[n] != before[n]])
+                rows.setdefault(places, []).append((*after[:width], *[after[n] for n in places]))
+        return [
+            Update(_narrowed(self._table, places), sorted(changed, key=_first))
+            for places, changed in sorted(rows.items())
+            if places
+        ]
 
     def inserts(self) -> Iterable[Change]:
         """Return the rows to add, in the order of their keys."""
@@ -99,7 +110,8 @@ class Shelf(Generic[K, V]):
     @property
     def both_moved_and_added(self) -> bool:
         """Say whether there are rows to change and rows to add."""
-        return not self._known.isdisjoint(self._changed) and not self._known.issuperset(self._changed)
+        known = [key in self._known for key in self._changed]
+        return any(known) and not all(known)
 
 
 class Book:
@@ -210,6 +222,11 @@ class Book:
             self._pending[challenge.twin] = challenge.id
         elif self._pending.get(challenge.twin) == challenge.id:
             del self._pending[challenge.twin]
+
+
+@lru_cache(maxsize=256)
+def _narrowed(table: Table, places: tuple[int, ...]) -> Table:
+    return table.only(places)
 
 
 def _first(row: Row) -> Any:  # noqa: ANN401 - a column of any kind

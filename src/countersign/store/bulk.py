@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 _ARRAY: Final[dict[Kind, str]] = {"text": "text[]", "int": "bigint[]", "bytes": "bytea[]"}
 
 Columns = tuple[tuple[str, Kind], ...]
-Shape = tuple[tuple[type[Change], str], ...]
+Shape = tuple[tuple[type[Change], Table], ...]
 
 
 def take(table: Table, *, locked: bool = True) -> str:
@@ -133,8 +133,8 @@ def _quoted(value: str | None) -> str:
 
 
 def shape(changes: Sequence[Change]) -> Shape:
-    """Return what a statement of `write` depends on; table names are unique."""
-    return tuple([(type(change), change.table.name) for change in changes])
+    """Return what a statement of `write` depends on."""
+    return tuple([(type(change), change.table) for change in changes])
 
 
 def divided(change: Upsert, found: frozenset[Row] | set[Row]) -> list[Change]:

@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from countersign.domain import identifier
 from countersign.domain.challenge import Challenge, State, Terms
 from countersign.domain.contact import Channel
 from countersign.errors import NotFoundError
@@ -97,10 +98,13 @@ def overdue(now: int, most: int) -> Steps[list[str]]:
 
 
 def forget(before: int, most: int) -> Steps[int]:
-    """Delete challenges that expired before `before` (ms), with their messages and attempts; return how many went."""
+    """Delete challenges that began before `before` (ms) and have ended, with their messages and attempts; return how many went.
+
+    Their ids begin with the time, so the oldest are the first of the key.
+    """
+    first_kept = identifier.make("ver", before, bytes(identifier.CHANCE_BYTES))
     rows = yield Query(
-        "SELECT id FROM challenges WHERE expires_at < $1 AND state <> 'pending' ORDER BY expires_at LIMIT $2",
-        (before, most),
+        "SELECT id FROM challenges WHERE id < $1 AND state <> 'pending' ORDER BY id LIMIT $2", (first_kept, most)
     )
     for (id_,) in rows:
         yield Query("DELETE FROM attempts WHERE owner = $1", (id_,))

@@ -44,6 +44,11 @@ class Table(msgspec.Struct, frozen=True):
         """Return all columns in the order of a row."""
         return self.key + self.fixed + self.moving
 
+    def only(self, places: tuple[int, ...]) -> Table:
+        """Return the table with but those moving columns that stand at `places` of an update's row: for updates that leave the rest."""
+        columns = self.key + self.moving
+        return Table(self.name, self.key, (), tuple(columns[place] for place in places))
+
     @property
     def names(self) -> str:
         """Return the names of all columns, for a SELECT."""

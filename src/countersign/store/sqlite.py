@@ -121,7 +121,7 @@ class SqliteDatabase:
         self._path = Path(path)
         self._readers = readers
         self._wakes: list[Callable[[], None]] = []
-        self._sql: dict[tuple[type[Change], str], tuple[str, tuple[int, ...]]] = {}
+        self._sql: dict[tuple[type[Change], Table], tuple[str, tuple[int, ...]]] = {}
         self._write_room: Room | None = None
         self._read_room: Room | None = None
         self._checkpoints: Checkpoints | None = None
@@ -274,9 +274,9 @@ class SqliteDatabase:
         return ()
 
     def _change(self, connection: sqlite3.Connection, change: Change) -> None:
-        known = self._sql.get((type(change), change.table.name))
+        known = self._sql.get((type(change), change.table))
         if known is None:
-            known = self._sql[type(change), change.table.name] = (_change(change), _texts(change))
+            known = self._sql[type(change), change.table] = (_change(change), _texts(change))
         sql, texts = known
         # PostgreSQL refuses NUL in text; SQLite would keep it, and cut the text off there when a function reads it.
         for n in texts:

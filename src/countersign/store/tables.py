@@ -67,7 +67,7 @@ STANDINGS: Final = Table(
 ANSWERS: Final = Table(
     "answers",
     key=(("application", "text"), ("key", "bytes")),
-    fixed=(("request", "bytes"), ("outcome", "bytes"), ("expires_at", "int")),
+    moving=(("request", "bytes"), ("outcome", "bytes"), ("expires_at", "int")),
 )
 
 EVENTS: Final = Table(

@@ -7,6 +7,8 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
+from countersign.web.patience import Patience
+
 Scope: TypeAlias = dict[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[dict[str, Any]]]
 Send: TypeAlias = Callable[[dict[str, Any]], Awaitable[None]]
@@ -20,14 +22,15 @@ PROBLEM: Final = b"application/problem+json"
 class Call:
     """One HTTP request. `it` is the part of the path that a route leaves open: an id, a name."""
 
-    __slots__ = ("_headers", "it", "method", "path", "receive", "scope")
+    __slots__ = ("_headers", "it", "method", "path", "patience", "receive", "scope")
 
-    def __init__(self, scope: Scope, receive: Receive, it: str) -> None:
+    def __init__(self, scope: Scope, receive: Receive, it: str, patience: Patience) -> None:
         self.scope = scope
         self.receive = receive
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.it = it
+        self.patience = patience
         self._headers: dict[bytes, bytes] = dict(scope["headers"])
 
     def header(self, name: bytes) -> bytes | None:

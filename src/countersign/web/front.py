@@ -16,6 +16,7 @@ from countersign.errors import InputError, NotFoundError, UnavailableError
 from countersign.web.call import Call, Header, Receive, Reply, Scope, Send, Stream
 from countersign.web.desk import Desk
 from countersign.web.origin import Origins
+from countersign.web.patience import BODY_WITHIN, Patience
 from countersign.web.problems import ProblemError, of_error, problem
 
 Endpoint: TypeAlias = Callable[[Desk, Call], Awaitable[Reply | Stream]]
@@ -43,6 +44,7 @@ class Front:
 
     def __init__(self, desk: Desk, routes: Routes, pages: Application) -> None:
         self.desk = desk
+        self._patience = Patience()
         self.routes = routes
         self._pages = pages
         settings = desk.runtime.settings
@@ -70,7 +72,7 @@ class Front:
         if endpoint is None:
             reply: Reply | Stream = _no_such(row)
         else:
-            reply = await self._carried_out(endpoint, Call(scope, receive, it))
+            reply = await self._carried_out(endpoint, Call(scope, receive, it, self._patience))
         always = self._secure if self.desk.proxies.is_tls(scope) else self._plain
         if type(reply) is Reply:
             await _answer(send, reply, always, head=head)
@@ -113,6 +115,8 @@ class Front:
         if self._origins.refuses(scope):
             await _answer(send, problem("cross_origin"), self._secure if tls else self._plain, head=False)
             return
+        # Pages learn who asks, and over what, from here: no other word on it is to be believed (semantics H6).
+        scope = {**scope, "client": (self.desk.proxies.client(scope), 0), "scheme": "https" if tls else "http"}
         status = 0
 
         async def with_headers(event: dict[str, Any]) -> None:
@@ -126,7 +130,7 @@ class Front:
                 event = {**event, "headers": headers}
             await send(event)
 
-        await self._pages(scope, receive, with_headers)
+        await self._pages(scope, receive if scope["method"] == "GET" else _in_time(receive), with_headers)
         self.desk.stats.request("pages", status, time.perf_counter() - began)
         if self._debug:
             # What follows the first part of a page's address may be a reference that only its reader should have.
@@ -148,6 +152,26 @@ def broken(error: Exception) -> Reply:
     place = [f"{'/'.join(Path(frame.filename).parts[-2:])}:{frame.lineno} {frame.name}" for frame in frames]
     _log.error("broken", reference=reference, kind=type(error).__name__, place=place)
     return problem("internal", more={"reference": reference})
+
+
+def _in_time(receive: Receive) -> Receive:
+    """Return a `receive` that takes a sender whose body does not come in time for one who hung up."""
+    until = time.monotonic() + BODY_WITHIN
+    whole = False
+
+    async def receive_in_time() -> dict[str, Any]:
+        nonlocal whole
+        if whole:
+            return await receive()
+        try:
+            async with asyncio.timeout(until - time.monotonic()):
+                event = await receive()
+        except TimeoutError:
+            return {"type": "http.disconnect"}
+        whole = not event.get("more_body")
+        return event
+
+    return receive_in_time
 
 
 async def _answer(send: Send, reply: Reply, always: tuple[Header, ...], *, head: bool) -> None:

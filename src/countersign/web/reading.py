@@ -17,9 +17,6 @@ from countersign.web.problems import ProblemError
 MAX_BODY: Final = 64 * 1024
 """Bytes."""
 
-PATIENCE: Final = 10.0
-"""Seconds in which a body must have come: a sender who trickles would hold a place for ever."""
-
 _JSON: Final = re.compile(rb"application/json[ \t]*(?:;[ \t]*charset=\"?utf-?8\"?[ \t]*)?", re.IGNORECASE)
 _PLAIN: Final = b"application/json"
 _PATH: Final = re.compile(r" - at `\$\.?([^`]*)`$")
@@ -44,11 +41,11 @@ T = TypeVar("T")
 
 
 async def body_of(call: Call) -> bytes:
-    """Return the whole body. Raises ProblemError if it is longer than MAX_BODY or takes longer than PATIENCE."""
+    """Return the whole body. Raises ProblemError if it is longer than MAX_BODY, or does not come in time."""
     length = call.header(b"content-length")
     if length is not None and (not length.isdigit() or int(length[:12]) > MAX_BODY):
         raise ProblemError("too_large")
-    waiting = _Waiting()
+    task = call.patience.begin()
     try:
         event = await call.receive()
         body: bytes = event.get("body", b"")
@@ -64,11 +61,12 @@ async def body_of(call: Call) -> bytes:
                 raise ProblemError("too_large")
         return bytes(parts)
     except asyncio.CancelledError:
-        if waiting.over:
+        if call.patience.ran_out(task):
+            task.uncancel()  # it was ours, and what follows may be canceled anew
             raise ProblemError("timed_out") from None
         raise
     finally:
-        waiting.end()
+        call.patience.end(task)
 
 
 async def json_of(call: Call) -> bytes:
@@ -137,21 +135,3 @@ def _misfit(said: str) -> InputError:
             f"Expected {'at most' if at_most else 'at least'} {match[2]} characters.",
         )
     return InputError(path, "malformed", "This is not one of the values that are allowed here.")
-
-
-class _Waiting:
-    """Cancels its task after PATIENCE; a third of what asyncio.timeout costs, on the path of every request."""
-
-    __slots__ = ("_timer", "over")
-
-    def __init__(self) -> None:
-        self.over = False
-        self._timer = asyncio.get_running_loop().call_later(PATIENCE, self._stop, asyncio.current_task())
-
-    def _stop(self, task: asyncio.Task[object] | None) -> None:
-        self.over = True
-        if task is not None:
-            task.cancel()
-
-    def end(self) -> None:
-        self._timer.cancel()

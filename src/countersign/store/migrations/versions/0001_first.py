@@ -91,7 +91,7 @@ def _challenges() -> None:
         often=True,
     )
     _index("challenges", "twin", where="state = 'pending'", unique=True)
-    _index("challenges", "expires_at")
+    _index("challenges", "expires_at", where="state = 'pending'")
 
 
 def _deliveries() -> None:

@@ -1,0 +1,70 @@
+"""Policies that would make codes easy to guess or long to live are refused, and rules say which ways are open."""
+
+from __future__ import annotations
+
+import pytest
+
+from countersign.domain.code import Alphabet, CodeShape
+from countersign.domain.contact import Channel, Kind
+from countersign.domain.purpose import DEFAULT_POLICIES, Policy, is_purpose
+from countersign.domain.rules import INBOX, Rules
+
+
+def test_the_policies_we_ship_have_no_faults() -> None:
+    """C1, C2, C5: six digits, ten minutes, five guesses."""
+    for policy in DEFAULT_POLICIES.values():
+        assert policy.faults() == []
+        assert (policy.shape, policy.lifetime, policy.guesses) == (CodeShape(6), 600, 5)
+    assert [name for name, policy in DEFAULT_POLICIES.items() if policy.binds] == ["bind_contact"]
+
+
+@pytest.mark.parametrize(
+    ("policy", "setting"),
+    [
+        (Policy(CodeShape(3)), "code_length"),
+        (Policy(CodeShape(11)), "code_length"),
+        (Policy(lifetime=601), "lifetime"),
+        (Policy(lifetime=29), "lifetime"),
+        (Policy(guesses=0), "guesses"),
+        (Policy(guesses=11), "guesses"),
+        (Policy(sends=0), "sends"),
+        (Policy(sends=11), "sends"),
+        (Policy(resend_after=0), "resend_after"),
+    ],
+)
+def test_a_setting_out_of_bounds_is_named(policy: Policy, setting: str) -> None:
+    """C2: among them a life of more than ten minutes."""
+    assert [fault.partition(":")[0] for fault in policy.faults()] == [setting]
+
+
+def test_four_digits_allow_ten_guesses_and_no_better_odds_than_one_in_a_thousand() -> None:
+    assert Policy(CodeShape(4), guesses=10).faults() == []
+    assert Policy(CodeShape(4, Alphabet.ALPHANUMERIC), guesses=10).faults() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("sign_in", True),
+        ("a1", True),
+        ("", False),
+        ("Sign", False),
+        ("a b", False),
+        ("1a", False),
+        ("a" * 41, False),
+        ("a\n", False),
+    ],
+)
+def test_a_purpose_is_one_lower_case_word(name: str, *, known: bool) -> None:
+    assert is_purpose(name) is known
+
+
+def test_test_keys_reach_the_inbox_and_nothing_else() -> None:
+    rules = Rules(routes={Channel.EMAIL: ("smtp",), Channel.SMS: ("webhook", "other")})
+    assert rules.route(Channel.SMS, live=False) == (INBOX,)
+    assert rules.route(Channel.SMS, live=True) == ("webhook", "other")
+    assert rules.route(Channel.VOICE, live=True) == ()
+    assert rules.channels(Kind.PHONE, Policy(), live=True) == (Channel.SMS,)
+    assert rules.channels(Kind.PHONE, Policy(channels=(Channel.VOICE,)), live=True) == ()
+    assert rules.channels(Kind.PHONE, Policy(), live=False) == (Channel.SMS, Channel.VOICE, Channel.WHATSAPP)
+    assert rules.channels(Kind.MAIL, Policy(channels=(Channel.SMS,)), live=False) == ()

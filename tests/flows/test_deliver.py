@@ -1,0 +1,276 @@
+"""Deliver: what is due is claimed, dropped or handed over, and what came of it is written down once."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+import pytest_asyncio
+from tests.clock import MINUTE, SECOND, FixedClock
+from tests.flows.place import SHOP, Place, done, place_at, says
+
+from countersign.domain.application import Mode
+from countersign.domain.challenge import State
+from countersign.domain.contact import Channel
+from countersign.domain.delivery import LEASE, Accepted, DeliveryState, Failure, Message, Reason, Receipt, ReceiptState
+from countersign.domain.event import EventKind
+from countersign.domain.purpose import Policy, Resend
+from countersign.domain.rules import Rules
+from countersign.errors import DeliveryFailedError
+from countersign.flows import deliver
+from countersign.flows.deliver import claim_due, give_back, hand_over, record, take_receipt
+from countersign.store import deliveries
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from countersign.domain.challenge import Challenge
+    from countersign.domain.delivery import Delivery
+
+LIVE = msgspec.structs.replace(SHOP, mode=Mode.LIVE)
+BUSY = DeliveryFailedError("throttled", permanent=False)
+NO = DeliveryFailedError("refused", permanent=True)
+
+
+@pytest_asyncio.fixture
+async def live(database_url: str, tmp_path: Path, clock: FixedClock) -> AsyncIterator[Place]:
+    """A place with a route of two carriers, on SQLite, then on PostgreSQL."""
+    async with place_at(database_url, tmp_path, clock=clock, live=("first", "second")) as opened:
+        yield opened
+
+
+async def only(place: Place, challenge: Challenge) -> Delivery:
+    (delivery,) = await place.deliveries(challenge)
+    return delivery
+
+
+async def test_a_message_goes_out_with_the_code_and_is_accepted(live: Place) -> None:
+    challenge = await live.begun(application=LIVE)
+    assert await live.deliver() == 1
+    (message,) = live.carriers["first"].sent
+    assert says(message, live.code(challenge))
+    assert (message.to, message.channel, message.key) == ("ada@example.org", Channel.EMAIL, f"{challenge.id}.1.0")
+    assert live.code(challenge) not in message.subject
+    delivery = await only(live, challenge)
+    assert (delivery.state, delivery.ended, delivery.attempts) == (DeliveryState.ACCEPTED, True, 1)
+    (attempt,) = await live.database.read(deliveries.attempts_of, challenge.id)
+    assert (attempt.provider, attempt.outcome, attempt.provider_message_id) == ("first", "accepted", "m1")
+    assert (await live.kinds(challenge))[EventKind.DELIVERY_ACCEPTED] == 1
+    assert await live.deliver() == 0
+
+
+async def test_test_keys_never_reach_a_real_carrier(live: Place) -> None:
+    await live.begun()
+    assert await live.deliver() == 1
+    assert (len(live.inbox.sent), live.carriers["first"].sent, live.carriers["second"].sent) == (1, [], [])
+
+
+async def test_a_claimed_message_is_nobody_elses(live: Place) -> None:
+    """D2: two workers never send one message for one try."""
+    challenge = await live.begun(application=LIVE)
+    parcels = await asyncio.gather(*(claim_due(live.post, 10) for _ in range(5)))
+    assert sorted(map(len, parcels)) == [0, 0, 0, 0, 1]
+    assert (await only(live, challenge)).state is DeliveryState.SENDING
+
+
+async def test_no_more_is_claimed_than_there_is_room_for_and_the_oldest_first(live: Place, clock: FixedClock) -> None:
+    begun = []
+    for number in range(5):
+        begun.append(await live.begun(f"p{number}@example.org"))
+        clock.forward(1)
+    first, second = await claim_due(live.post, 3), await claim_due(live.post, 3)
+    assert [parcel.challenge.id for parcel in first + second] == [challenge.id for challenge in begun]
+    assert len(first) == 3
+
+
+async def test_failures_wait_then_move_to_the_next_route_with_the_same_code(live: Place, clock: FixedClock) -> None:
+    """D2: four tries, then the next provider at once."""
+    live.carriers["first"].words.extend([BUSY] * 4)
+    challenge = await live.begun(application=LIVE)
+    for wait in (0, SECOND, 4 * SECOND, 12 * SECOND):
+        clock.forward(wait - 1)
+        assert await live.deliver() == 0 if wait else True
+        clock.forward(1)
+        assert await live.deliver() == 1
+    assert await live.deliver() == 1
+    sent = [*live.carriers["first"].sent, *live.carriers["second"].sent]
+    assert [message.key for message in sent] == [f"{challenge.id}.1.0"] * 4 + [f"{challenge.id}.1.1"]
+    assert all(says(message, live.code(challenge)) for message in sent)
+    assert (await only(live, challenge)).state is DeliveryState.ACCEPTED
+    kinds = await live.kinds(challenge)
+    assert (kinds[EventKind.DELIVERY_RETRIED], kinds[EventKind.DELIVERY_ACCEPTED]) == (4, 1)
+
+
+async def test_a_message_that_no_route_takes_is_a_dead_letter_with_its_reason(live: Place) -> None:
+    """D2: permanent refusals are not retried."""
+    for name in ("first", "second"):
+        live.carriers[name].words.append(NO)
+    challenge = await live.begun(application=LIVE)
+    assert [await live.deliver() for _ in range(3)] == [1, 1, 0]
+    delivery = await only(live, challenge)
+    assert (delivery.state, delivery.reason, delivery.ended) == (DeliveryState.FAILED, Reason.REFUSED, True)
+    assert (await live.kinds(challenge))[EventKind.DELIVERY_FAILED] == 1
+    assert (await live.stored(challenge)).state is State.PENDING, "the person may still ask for another way"
+
+
+@pytest.mark.parametrize("end", [State.APPROVED, State.CANCELED, State.EXPIRED])
+async def test_a_message_whose_challenge_has_ended_is_dropped(live: Place, clock: FixedClock, end: State) -> None:
+    """D1: one that has expired, or whose challenge has ended, is not sent."""
+    challenge = await live.begun(application=LIVE)
+    if end is State.APPROVED:
+        await live.answer(challenge, live.code(challenge), LIVE)
+    elif end is State.CANCELED:
+        await live.cancel(challenge)
+    else:
+        clock.forward(10 * MINUTE)
+    assert await live.deliver() == 0
+    delivery = await only(live, challenge)
+    assert (delivery.state, delivery.ended) == (DeliveryState.DROPPED, True)
+    assert delivery.reason is (Reason.EXPIRED if end is State.EXPIRED else Reason.ENDED)
+    assert live.carriers["first"].sent == []
+    assert (await live.kinds(challenge))[EventKind.DELIVERY_DROPPED] == 1
+
+
+@pytest.mark.parametrize(("resend", "numbers"), [(Resend.SAME, [1, 2, 3]), (Resend.NEW, [3]), (Resend.OVERLAP, [2, 3])])
+async def test_a_message_whose_code_works_no_more_is_dropped(
+    sqlite_url: str, tmp_path: Path, resend: Resend, numbers: list[int]
+) -> None:
+    """C7: nobody is sent a code that will be refused."""
+    rules = Rules(policies={"sign_in": Policy(resend=resend)}, destination=(), requester=())
+    async with place_at(sqlite_url, tmp_path, rules=rules) as place:
+        challenge = await place.begun()
+        for _ in range(2):
+            place.clock.forward(30 * SECOND)
+            done(await place.resend(challenge))
+        await place.deliver()
+        sent = [one.number for one in await place.deliveries(challenge) if one.state is DeliveryState.ACCEPTED]
+        assert sent == numbers
+
+
+async def test_a_lost_lease_is_taken_up_and_the_late_word_changes_nothing(live: Place, clock: FixedClock) -> None:
+    """D1: a worker that died, or only seemed to."""
+    challenge = await live.begun(application=LIVE)
+    (slow,) = await claim_due(live.post, 1)
+    clock.forward(LEASE - 1)
+    assert await claim_due(live.post, 1) == []
+    clock.forward(1)
+    (again,) = await claim_due(live.post, 1)
+    assert (again.delivery.attempts, again.delivery.key) == (2, slow.delivery.key)
+    live.carriers["first"].words.append(NO)
+    await record(live.post, [await hand_over(live.post, slow)])
+    assert (await only(live, challenge)).state is DeliveryState.SENDING
+    await record(live.post, [await hand_over(live.post, again)])
+    assert (await only(live, challenge)).state is DeliveryState.ACCEPTED
+    attempts = await live.database.read(deliveries.attempts_of, challenge.id)
+    assert [(one.attempt, one.outcome) for one in attempts] == [(1, "failed"), (2, "accepted")]
+
+
+async def test_what_is_given_back_is_taken_at_once_by_another(live: Place) -> None:
+    """O1: a worker that stops gives its claims back."""
+    challenge = await live.begun(application=LIVE)
+    parcels = await claim_due(live.post, 1)
+    await give_back(live.post, parcels)
+    assert (await only(live, challenge)).attempts == 0
+    (again,) = await claim_due(live.post, 1)
+    await record(live.post, [await hand_over(live.post, again)])
+    await give_back(live.post, parcels)
+    assert (await only(live, challenge)).state is DeliveryState.ACCEPTED, "what was sent cannot be given back"
+
+
+async def test_what_came_of_a_try_can_be_written_down_twice(live: Place) -> None:
+    """O1: a commit whose outcome is not known is tried again."""
+    challenge = await live.begun(application=LIVE)
+    (parcel,) = await claim_due(live.post, 1)
+    result = await hand_over(live.post, parcel)
+    await record(live.post, [result])
+    await record(live.post, [result])
+    assert len(await live.database.read(deliveries.attempts_of, challenge.id)) == 1
+    assert (await live.kinds(challenge))[EventKind.DELIVERY_ACCEPTED] == 1
+
+
+async def test_a_providers_id_with_nul_in_it_does_not_keep_the_others_from_being_written_down(live: Place) -> None:
+    live.carriers["first"].words.append(Accepted("m\x00\ud8001"))
+    broken, whole = await live.begun(application=LIVE), await live.begun("eve@example.org", application=LIVE)
+    assert await live.deliver() == 2
+    assert (await only(live, broken)).state is (await only(live, whole)).state is DeliveryState.ACCEPTED
+
+
+async def test_a_receipt_moves_the_message_on(live: Place) -> None:
+    live.carriers["first"].words.append(Accepted("a-1", receipt_within=30_000))
+    challenge = await live.begun(application=LIVE)
+    arrived = Receipt("first", "a-1", ReceiptState.DELIVERED)
+    assert await take_receipt(live.post, arrived) is False, "a receipt can outrun our own record"
+    await live.deliver()
+    assert await take_receipt(live.post, msgspec.structs.replace(arrived, provider="second")) is False
+    assert await take_receipt(live.post, arrived) is True
+    assert await take_receipt(live.post, arrived) is True
+    assert (await only(live, challenge)).state is DeliveryState.DELIVERED
+    assert (await live.kinds(challenge))[EventKind.DELIVERY_DELIVERED] == 1
+    assert await live.deliver() == 0
+
+
+async def test_a_bad_or_missing_receipt_brings_the_next_route(live: Place, clock: FixedClock) -> None:
+    live.carriers["first"].words.extend([Accepted("a-1", 30_000), Accepted("a-2", 30_000)])
+    bounced, silent = await live.begun(application=LIVE), await live.begun("eve@example.org", application=LIVE)
+    await live.deliver()
+    await take_receipt(live.post, Receipt("first", "a-1", ReceiptState.UNDELIVERED, Reason.BLOCKED))
+    assert await live.deliver() == 1
+    clock.forward(30 * SECOND)
+    assert await live.deliver() == 1
+    assert len(live.carriers["second"].sent) == 2
+    late = Receipt("first", "a-2", ReceiptState.DELIVERED)
+    assert await take_receipt(live.post, late) is True
+    assert (await only(live, silent)).state is DeliveryState.DELIVERED, "late, and still the better end"
+    assert (await only(live, bounced)).state is DeliveryState.ACCEPTED
+
+
+@pytest.mark.parametrize(
+    ("raised", "reason"),
+    [
+        (DeliveryFailedError("mailbox_full", permanent=False, retry_after=7), Reason.MAILBOX_FULL),
+        (DeliveryFailedError("no such reason", permanent=False), Reason.PROVIDER_ERROR),
+        (TimeoutError(), Reason.TIMED_OUT),
+        (ZeroDivisionError("918273"), Reason.PROVIDER_ERROR),
+    ],
+)
+async def test_every_way_to_fail_comes_back_as_a_failure(place: Place, raised: Exception, reason: Reason) -> None:
+    """D2: none stops the others' messages."""
+    place.inbox.words.append(raised)
+    await place.begun()
+    (parcel,) = await claim_due(place.post, 1)
+    word = (await hand_over(place.post, parcel)).word
+    assert isinstance(word, Failure)
+    assert (word.reason, word.permanent) == (reason, False)
+    assert word.retry_after == (7_000 if reason is Reason.MAILBOX_FULL else None)
+
+
+async def test_a_provider_that_never_answers_is_left(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Hung:
+        async def send(self, message: Message) -> Accepted:
+            await asyncio.Event().wait()
+            raise AssertionError(message)
+
+        async def close(self) -> None:
+            """Nothing is kept open."""
+
+    monkeypatch.setattr(deliver, "GIVE_UP_AFTER", 0.01)
+    await place.begun()
+    (parcel,) = await claim_due(place.post, 1)
+    hung = msgspec.structs.replace(place.post, providers={"inbox": Hung()})
+    assert (await hand_over(hung, parcel)).word == Failure(Reason.TIMED_OUT, permanent=False)
+
+
+async def test_a_provider_that_is_no_longer_in_the_settings_is_passed_over(live: Place) -> None:
+    challenge = await live.begun(application=LIVE)
+    post = msgspec.structs.replace(live.post, providers={"second": live.carriers["second"]})
+    for _ in range(2):
+        await record(post, [await hand_over(post, parcel) for parcel in await claim_due(post, 1)])
+    assert len(live.carriers["second"].sent) == 1
+    assert (await only(live, challenge)).provider == "second"
+
+
+def test_a_post_gives_up_on_a_provider_before_its_lease_ends() -> None:
+    assert SECOND * deliver.GIVE_UP_AFTER < LEASE

@@ -1,0 +1,84 @@
+"""Sweep: what ran out is recorded, and what was kept long enough is forgotten."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.clock import DAY, MINUTE, NOON, FixedClock
+from tests.flows.place import Place, place_at
+
+from countersign.domain.challenge import Action, State
+from countersign.domain.event import EventKind
+from countersign.domain.rules import Rules
+from countersign.flows import sweep as module
+from countersign.flows.once import Once
+from countersign.flows.sweep import Swept, sweep
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+async def test_what_ran_out_is_recorded_as_of_the_time_it_did(each_place: Place, clock: FixedClock) -> None:
+    """C2: and nothing else is touched."""
+    place = each_place
+    old = await place.begun()
+    approved = await place.begun(action=Action(hash="1"))
+    await place.answer(approved, place.code(approved))
+    clock.forward(9 * MINUTE)
+    young = await place.begun("eve@example.org")
+    clock.forward(2 * MINUTE)
+    assert await sweep(place.house, 30) == Swept(expired=1, forgotten=0)
+    stored = await place.stored(old)
+    assert (stored.state, stored.ended_at) == (State.EXPIRED, NOON + 10 * MINUTE)
+    assert (await place.kinds(old))[EventKind.CHALLENGE_EXPIRED] == 1
+    assert (await place.stored(approved)).state is State.APPROVED
+    assert (await place.stored(young)).state is State.PENDING
+    assert await sweep(place.house, 30) == Swept(expired=0, forgotten=0)
+
+
+async def test_a_sweep_goes_on_until_nothing_is_left(
+    place: Place, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "AT_ONCE", 3)
+    for number in range(10):
+        await place.begun(f"p{number}@example.org")
+    clock.forward(10 * MINUTE)
+    assert await sweep(place.house, 30) == Swept(expired=10, forgotten=0)
+    clock.forward(31 * DAY)
+    assert await sweep(place.house, 30) == Swept(expired=0, forgotten=10)
+
+
+async def test_after_the_days_of_retention_a_challenge_is_gone_with_all_that_hung_on_it(
+    each_place: Place, clock: FixedClock
+) -> None:
+    """O3: the log of events stays, and holds no contact."""
+    place = each_place
+    await place.begun()
+    await place.deliver()
+    clock.forward(10 * MINUTE)
+    await sweep(place.house, 7)
+    clock.forward(7 * DAY)
+    assert (await sweep(place.house, 7)).forgotten == 0
+    clock.forward(1)
+    assert (await sweep(place.house, 7)).forgotten == 1
+    for table in ("challenges", "deliveries", "attempts"):
+        assert await place.count(table) == 0, table
+    assert await place.count("events") > 0
+
+
+async def test_counters_are_kept_as_long_as_they_count(database_url: str, tmp_path: Path) -> None:
+    """C6: a limit that is full again goes, a row of failures stays."""
+    async with place_at(database_url, tmp_path, rules=Rules()) as place:
+        failed = await place.begun(ip="203.0.113.9", once=Once(("app_shop", b"k"), b"r"))
+        await place.answer(failed, place.wrong(failed))
+        right = await place.begun("eve@example.org")
+        await place.answer(right, place.wrong(right))
+        await place.answer(right, place.code(right))
+        assert await place.count("limits") == 5
+        place.clock.forward(DAY - 1)
+        await sweep(place.house, 30)
+        assert await place.count("answers") == 1
+        place.clock.forward(2 * DAY)
+        await sweep(place.house, 30)
+        assert (await place.count("limits"), await place.count("answers"), await place.count("standings")) == (0, 0, 1)
