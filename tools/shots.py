@@ -40,7 +40,7 @@ def main() -> int:
                     for direction in ("ltr", "rtl") if name in MIRRORED and colours == "light" else ("ltr",):
                         picture = f"{name}-{size}-{colours}{'-rtl' if direction == 'rtl' else ''}"
                         if all(word in picture for word in wanted):
-                            _take(browser, program, scene, picture, viewport)
+                            _take(browser, site, scene, picture, viewport)
         browser.close()
     print(f"The pictures are in {OUT}.")
     return 0
@@ -73,7 +73,7 @@ def _take(browser: Browser, site: Site, scene: Scene, picture: str, viewport: di
     context.close()
 
 
-Scene = Callable[[Page, Program], object]
+Scene = Callable[[Page, Site], object]
 FRESH: Final = itertools.count(123)
 """A number nobody waits at: whoever asks again while a code is pending has to wait."""
 

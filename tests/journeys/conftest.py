@@ -1,4 +1,4 @@
-"""What a journey needs: the real program, a real browser, and the rules that axe checks."""
+"""What a journey needs: the real site, a real browser, and the rules that axe checks."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Opens(Protocol):
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """Give the program of all journeys, whose policies are short of patience."""
+    """Give the site of all journeys, whose policies are short of patience."""
     with open_site(tmp_path_factory.mktemp("site"), SETTINGS) as started:
         yield started
 

@@ -22,7 +22,7 @@ class Site:
         self.url = f"http://localhost:{server.port}"
         self.demo_key = server.key
 
-    def call(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - whatever it answers
+    def call(self, method: str, path: str, body: object = None) -> Any:
         """Send a request with the demo key and return the answer's JSON, whatever its status; None if it is empty."""
         answer = self._server.ask(method, path, body, self.demo_key)
         return answer.json if answer.body else None

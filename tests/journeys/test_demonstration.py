@@ -122,9 +122,7 @@ async def test_an_address_that_cannot_be_used_is_told_at_its_field(site: Site, o
     assert await field.get_attribute("aria-invalid") == "true"
 
 
-async def test_the_channel_follows_what_is_typed_and_the_sample_follows_the_channel(
-    site: Site, opens: Opens
-) -> None:
+async def test_the_channel_follows_what_is_typed_and_the_sample_follows_the_channel(site: Site, opens: Opens) -> None:
     page = await opens()
     await page.goto(site.url)
     field = page.get_by_label("E-mail address or phone number")

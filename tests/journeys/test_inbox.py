@@ -98,9 +98,7 @@ async def test_the_list_is_walked_with_the_arrows_and_filtered_by_address(site: 
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no-scripts"])
-async def test_reading_and_deleting_work_with_and_without_scripts(
-    site: Site, opens: Opens, *, scripts: bool
-) -> None:
+async def test_reading_and_deleting_work_with_and_without_scripts(site: Site, opens: Opens, *, scripts: bool) -> None:
     page = await opens(scripts=scripts)
     send(site, PHONE_NUMBER, "sms", f"deleting-{scripts}")
     send(site, MAIL, "email", f"deleting-{scripts}")
