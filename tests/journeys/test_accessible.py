@@ -101,8 +101,11 @@ async def test_axe_finds_nothing(site: Site, browser: Browser, axe: str, reach: 
         await context.close()
 
 
-@pytest.mark.parametrize("path", ["/", "/inbox?to=nobody@example.org", "/not-me?ref=x"])
+@pytest.mark.parametrize("path", ["/", "/inbox?to=nobody@example.org", "/inbox", "/not-me?ref=x"])
 async def test_a_page_is_light_and_its_words_come_at_once(site: Site, browser: Browser, path: str) -> None:
+    for number in range(45 if path == "/inbox" else 0):
+        site.call("POST", "/v1/verifications", {"to": f"+1415555{number:04}"})
+        site.letter(f"+1415555{number:04}")
     context = await browser.new_context(viewport={"width": PHONE["width"], "height": PHONE["height"]})
     try:
         page = await context.new_page()
@@ -113,9 +116,11 @@ async def test_a_page_is_light_and_its_words_come_at_once(site: Site, browser: B
                 sizes[response.url] = len(await response.body())
 
         page.on("response", weigh)
-        await page.goto(site.url + path, wait_until="networkidle")
+        await page.goto(site.url + path)
+        await page.wait_for_timeout(700)
         assert sum(sizes.values()) < MOST_BYTES
-        assert sizes[site.url + path] < ONE_ROUND_TRIP
+        if path != "/inbox":  # its list goes on for as long as it is, the newest first
+            assert sizes[site.url + path] < ONE_ROUND_TRIP
         assert len(sizes) >= 2
         assert all(url.startswith(site.url) for url in sizes)
     finally:

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from countersign.providers.inbox import Inbox, InboxMessage
     from countersign.wiring import Runtime
 
-SHOWN: Final = 100
-"""Messages, the newest, that the page and the JSON list at once."""
+LISTED: Final = 100
+"""Messages, the newest, that the JSON lists at once."""
+SHOWN: Final = 40
+"""Messages that the page lists, which stays light."""
 
 MAIL_POLICY: Final = "; ".join(  # noqa: FLY002 - one directive a line is what can be read
     (
@@ -52,7 +54,8 @@ class InboxPage:
         inbox = _open(self._runtime)
         version = await inbox.version()
         typed = req.get_param("to") or ""
-        found = await inbox.list(_canonical(typed), SHOWN)
+        listed = await inbox.list(_canonical(typed), SHOWN + 1)
+        found = listed[:SHOWN]
         wanted = req.get_param("message")
         chosen = next((message for message in found if message.id == wanted), None)
         opened = chosen or (found[0] if found else None)
@@ -63,6 +66,7 @@ class InboxPage:
             version=version,
             typed=typed.strip(),
             messages=found,
+            more=len(listed) > SHOWN,
             opened=opened,
             chosen=chosen is not None,
             part=req.get_param("part") or "html",
@@ -97,7 +101,7 @@ class InboxMessages:
         if req.get_header("If-None-Match") == tag:
             resp.status = falcon.HTTP_304
             return
-        found = await inbox.list(_canonical(req.get_param("to")), SHOWN)
+        found = await inbox.list(_canonical(req.get_param("to")), LISTED)
         resp.content_type = falcon.MEDIA_JSON
         resp.data = msgspec.json.encode([_told(message) for message in found])
 
@@ -119,7 +123,7 @@ class InboxMail:
     async def on_get(self, _: Request, resp: Response, message_id: str) -> None:
         """Answer with the mail's HTML, whose links open beside; 404 if there is none."""
         inbox = _open(self._runtime)
-        for message in await inbox.list(None, SHOWN):
+        for message in await inbox.list(None, LISTED):
             if message.id == message_id and message.html:
                 break
         else:
