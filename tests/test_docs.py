@@ -187,6 +187,12 @@ def test_every_command_has_a_place_in_the_readers_first_list() -> None:
     assert missing(list(COMMANDS), ROOT / "CHANGELOG.md") == []
 
 
+def test_every_habit_of_the_makefile_has_its_row() -> None:
+    verbs = re.findall(r"^([a-z-]+):.*## ", read(ROOT / "Makefile"), re.MULTILINE)
+    assert len(verbs) > 5
+    assert missing([f"make {verb}" for verb in verbs if verb != "help"], ROOT / "CONTRIBUTING.md") == []
+
+
 def test_every_table_of_the_database_has_its_row() -> None:
     assert missing([table.name for table in ALL], ROOT / "docs" / "architecture.md") == []
 
