@@ -85,7 +85,7 @@ class Crowd:
         body = {"to": to, "subject": secrets.token_hex(5)}
         key = secrets.token_hex(8)
         while True:
-            heard = await self._ask(wire, "/v1/verifications", body, idempotency_key=key)
+            heard = await self._ask(wire, "/v1/verifications", body, {"Idempotency-Key": key})
             if heard is None or heard.status in {503, 409}:
                 self.begins_unanswered += 1
                 if self._over.is_set() and heard is None:
@@ -130,9 +130,9 @@ class Crowd:
             assert heard.status == 409, heard.body
             case.refusals.append(told["refusal"])
 
-    async def _ask(self, wire: Wire, path: str, body: object, **headers: str) -> Heard | None:
+    async def _ask(self, wire: Wire, path: str, body: object, headers: dict[str, str] | None = None) -> Heard | None:
         try:
-            heard = await wire.post(path, body, **headers)
+            heard = await wire.post(path, body, headers=headers)
         except BrokenError:
             self.broken += 1
             await asyncio.sleep(AGAIN)

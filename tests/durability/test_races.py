@@ -52,11 +52,11 @@ class Everybody:
         id_: str = heard.json["id"]
         return id_
 
-    async def at_once(self, *requests: Request, **headers: str) -> list[Heard]:
+    async def at_once(self, *requests: Request, headers: dict[str, str] | None = None) -> list[Heard]:
         """Send each request on a connection of its own, all at once, in an order of chance; return the answers in theirs."""
         wires = random.sample(self.wires, len(requests))
         return await asyncio.gather(
-            *(wire.post(path, body, **headers) for wire, (path, body) in zip(wires, requests, strict=True))
+            *(wire.post(path, body, headers=headers) for wire, (path, body) in zip(wires, requests, strict=True))
         )
 
 
@@ -180,10 +180,10 @@ async def test_one_idempotency_key_on_many_connections_begins_one_verification(e
     for n in range(5):
         to = f"same{n}@example.org"
         request = ("/v1/verifications", {"to": to, "subject": f"s{n}"})
-        answers = await everybody.at_once(*[request] * 60, idempotency_key=f"key-{n}")
+        answers = await everybody.at_once(*[request] * 60, headers={"Idempotency-Key": f"key-{n}"})
         assert {answer.status for answer in answers} <= {201, 409}
         assert len({answer.json["id"] for answer in answers if answer.status == 201}) == 1
-        again = (await everybody.at_once(request, idempotency_key=f"key-{n}"))[0]
+        again = (await everybody.at_once(request, headers={"Idempotency-Key": f"key-{n}"}))[0]
         assert again.status == 201
         first = next(answer for answer in answers if answer.status == 201)
         assert {name: value for name, value in again.json.items() if name != "delivery"} == {
@@ -197,7 +197,9 @@ async def test_one_idempotency_key_on_many_connections_begins_one_verification(e
 async def test_one_idempotency_key_on_many_checks_spends_one_guess(everybody: Everybody) -> None:
     """H2, C5: a client that repeats a check because the answer was lost loses no guess by it."""
     id_ = await everybody.begin()
-    answers = await everybody.at_once(*[check(id_, everybody.installation.wrong_for(id_))] * 60, idempotency_key="one")
+    answers = await everybody.at_once(
+        *[check(id_, everybody.installation.wrong_for(id_))] * 60, headers={"Idempotency-Key": "one"}
+    )
     assert {answer.status for answer in answers} <= {200, 409}
     assert {answer.json["guesses_left"] for answer in answers if answer.status == 200} == {4}
     ((guesses,),) = await everybody.installation.rows(f"SELECT guesses FROM challenges WHERE id = '{id_}'")  # noqa: S608

@@ -53,7 +53,7 @@ class Wire:
         raw: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Heard:
-        """Send one request, once; an underscore in the name of a header is a dash. Raises BrokenError."""
+        """Send one request, once. Raises BrokenError."""
         if raw is None:
             raw = b"" if body is None else json.dumps(body).encode()
         lines = [f"{method} {path} HTTP/1.1", f"host: localhost:{self._port}", f"content-length: {len(raw)}"]
@@ -61,7 +61,7 @@ class Wire:
             lines.append("content-type: application/json")
         if self._key:
             lines.append(f"authorization: Bearer {self._key}")
-        lines += [f"{name.replace('_', '-')}: {value}" for name, value in (headers or {}).items()]
+        lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
         try:
             async with asyncio.timeout(PATIENCE):
                 reader, writer = self._streams or await asyncio.open_connection("127.0.0.1", self._port)
@@ -80,11 +80,11 @@ class Wire:
             self.close()
         return heard
 
-    async def post(self, path: str, body: object = None, **headers: str) -> Heard:
+    async def post(self, path: str, body: object = None, *, headers: Mapping[str, str] | None = None) -> Heard:
         """POST, as `ask`."""
         return await self.ask("POST", path, body, headers=headers)
 
-    async def get(self, path: str, **headers: str) -> Heard:
+    async def get(self, path: str, *, headers: Mapping[str, str] | None = None) -> Heard:
         """GET, as `ask`."""
         return await self.ask("GET", path, headers=headers)
 

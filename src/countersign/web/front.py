@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias
 
 import structlog
 
+from countersign.domain import identifier
 from countersign.errors import InputError, NotFoundError, UnavailableError
 from countersign.web.call import Call, Header, Receive, Reply, Scope, Send, Stream
 from countersign.web.desk import Desk
@@ -24,6 +25,7 @@ Routes: TypeAlias = Mapping[str, Mapping[str, Endpoint]]
 Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _OPEN: Final = "{}"
+_NOT_FOUND: Final = 404
 _ALWAYS: Final[tuple[Header, ...]] = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -84,7 +86,9 @@ class Front:
         took = time.perf_counter() - began
         self.desk.stats.request(route, status, took)
         if self._debug:
-            _log.debug("request", method=method, route=route, id=it[:60], status=status, took=round(took, 6))
+            # A careless caller puts a code or a contact where an id belongs: only what has an id's form is repeated.
+            shown = it if identifier.is_one("ver", it) else ""
+            _log.debug("request", method=method, route=route, id=shown, status=status, took=round(took, 6))
 
     def _match(self, path: str) -> tuple[str, str, Mapping[str, Endpoint]] | None:
         """Return the route, the part it leaves open, and its endpoints by method; None for what the pages may know."""
@@ -136,8 +140,10 @@ class Front:
         await self._pages(scope, receive if scope["method"] == "GET" else _in_time(receive), with_headers)
         self.desk.stats.request("pages", status, time.perf_counter() - began)
         if self._debug:
-            # What follows the first part of a page's address may be a reference that only its reader should have.
-            _log.debug("request", method=scope["method"], route="/" + scope["path"].split("/")[1][:40], status=status)
+            # What follows the first part of a page's address may be a reference that only its reader should have, and an address
+            # that is none of ours may be anything, a code too.
+            page = "/" + scope["path"].split("/")[1] if status != _NOT_FOUND else "/?"
+            _log.debug("request", method=scope["method"], route=page, status=status)
 
 
 def _no_such(row: Mapping[str, Endpoint]) -> Reply:
