@@ -17,7 +17,7 @@ from joserfc import jwk, jwt
 from joserfc.errors import BadSignatureError
 from tests.clock import MINUTE, NOON, FixedClock
 
-from countersign.errors import SettingsError
+from countersign.errors import SettingsError, UnavailableError
 from countersign.keys import (
     ACTIVATION_DELAY,
     REREAD_AFTER,
@@ -202,7 +202,7 @@ def test_a_key_that_another_program_used_first_is_found_by_reading_again(path: P
 
 
 def test_a_record_of_a_key_that_is_gone_says_which_key_is_missing(keyring: Keyring) -> None:
-    with pytest.raises(SettingsError, match="Key k00000000 is needed"):
+    with pytest.raises(UnavailableError, match="Key k00000000 is needed"):
         keyring.named("k00000000")
 
 

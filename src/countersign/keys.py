@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from joserfc import jwk, jws
 from joserfc.errors import JoseError
 
-from countersign.errors import SettingsError
+from countersign.errors import SettingsError, UnavailableError
 
 SECRET_BYTES: Final = 32
 ACTIVATION_DELAY: Final = 60_000
@@ -143,13 +143,13 @@ class Keyring:
         return self._primary[0]
 
     def named(self, kid: str) -> MadeKey:
-        """Return the key that something older was made with; raises SettingsError if it is gone."""
+        """Return the key that something older was made with; raises UnavailableError if this program has not got it (yet)."""
         found = self._made.get(kid)
         if found is None:
             self._read()
             found = self._made.get(kid)
         if found is None:
-            raise SettingsError(
+            raise UnavailableError(
                 f"Key {kid} is needed for records that were made with it, and is not in {self._path}: bring the key file of all programs to the same state."
             )
         return found
@@ -270,10 +270,10 @@ def new_file(path: Path, now: int) -> None:
         draft.unlink(missing_ok=True)
 
 
-def rotate_file(path: Path, now: int) -> tuple[str, int]:
-    """Add a key that takes over after ACTIVATION_DELAY; return its name and that time (ms). Older keys stay and still read."""
+def rotate_file(path: Path, now: int, delay: int = ACTIVATION_DELAY) -> tuple[str, int]:
+    """Add a key that takes over after `delay` (ms); return its name and that time (ms). Older keys stay and still read."""
     stored = read_file(path)
-    added = StoredKey(_kid(), now + ACTIVATION_DELAY, _fresh())
+    added = StoredKey(_kid(), now + delay, _fresh())
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         _write(draft, StoredKeyring(stored.index, (*stored.keys, added)))

@@ -115,7 +115,6 @@ PROBLEMS: Final[dict[str, Problem]] = {
     "exhausted": Problem(409, "No guesses left", "Too many wrong codes were given.", _AGAIN),
     "canceled": Problem(409, "Canceled", "The verification was canceled, by you or by the person it went to.", _AGAIN),
     "expired": Problem(409, "Expired", "The time for this code ran out.", _AGAIN),
-    "wrong_code": Problem(409, "Wrong code", "This is not the code.", "Let the person try again."),
     "contact_locked": Problem(
         409,
         "The contact is locked",
