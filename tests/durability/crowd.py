@@ -203,6 +203,9 @@ async def hold_to_account(crowd: Crowd, installation: Installation, sent: Counte
         "approved": sum(case.approvals for case in crowd.cases),
         "wrong": sum(len(case.guesses_left) for case in crowd.cases),
         "checks without an answer": sum(case.unanswered for case in crowd.cases),
+        "judged without an answer": sum(
+            stored[case.id][1] - len(case.guesses_left) - case.approvals for case in crowd.cases
+        ),
         "begins repeated": crowd.begins_unanswered,
         "connections broken": crowd.broken,
         "answered 503": crowd.statuses[503],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import shutil
 import subprocess
 import urllib.parse
@@ -75,18 +76,29 @@ class Search:
         self._file = folder / "needles"
         self._file.write_bytes(b"\n".join(self._names) + b"\n")
 
-    def found_in(self, files: Iterable[Path]) -> dict[str, str]:
-        """Return the names of the needles that are in one of these files, with the file's name."""
+    def found_in(self, files: Iterable[Path]) -> dict[str, set[str]]:
+        """Return the names of the needles that are in these files, each with the files it is in."""
         assert GREP is not None
-        found: dict[str, str] = {}
-        for file in files:
-            ended = subprocess.run(
-                [GREP, "-a", "-o", "-F", "-f", self._file, "--", file],
-                capture_output=True,
-                check=False,
-                env={"LC_ALL": "C"},
-            )
-            if ended.returncode > 1 and file.exists():
-                raise AssertionError(ended.stderr.decode())
-            found |= {self._names[line]: str(file) for line in ended.stdout.splitlines()}
+        # One file of all of them, since reading the needles takes longer than looking for them. A line break keeps files apart.
+        whole = self._file.with_name("haystack")
+        found: dict[str, set[str]] = {}
+        places: list[tuple[int, Path]] = []
+        with whole.open("wb") as haystack:
+            for file in files:
+                with contextlib.suppress(FileNotFoundError):  # a file of a server that runs can go while we look
+                    places.append((haystack.tell(), file))
+                    haystack.write(file.read_bytes() + b"\n")
+        ended = subprocess.run(
+            [GREP, "-a", "-b", "-o", "-F", "-f", self._file, "--", whole],
+            capture_output=True,
+            check=False,
+            env={"LC_ALL": "C"},
+        )
+        if ended.returncode > 1:
+            raise AssertionError(ended.stderr.decode())
+        for line in ended.stdout.splitlines():
+            at, _, needle = line.partition(b":")
+            file = next(file for start, file in reversed(places) if start <= int(at))
+            found.setdefault(self._names[needle], set()).add(str(file))
+        whole.unlink()
         return found

@@ -108,7 +108,7 @@ async def test_no_live_code_and_no_full_contact_is_anywhere(
         search = Search(tmp_path, dict(needle for secret in told for needle in secret.needles()))
         places = [heard, *_files(installation, tmp_path), *await _dumped(installation, tmp_path)]
         if not installation.sqlite:
-            places += _data_folder(durable_server)
+            places += await _data_folder(durable_server, installation)
         assert await asyncio.to_thread(search.found_in, places) == {}
         sizes = {place.name: place.stat().st_size for place in (heard, *installation.home.iterdir()) if place.is_file()}
 
@@ -257,9 +257,13 @@ async def _dumped(installation: Installation, tmp_path: Path) -> list[Path]:
     return [dump]
 
 
-def _data_folder(server: PostgresServer) -> list[Path]:
+async def _data_folder(server: PostgresServer, installation: Installation) -> list[Path]:
     """Return PostgreSQL's own files: tables, indexes, the log of transactions (WAL), and its log."""
-    found = [path for path in (server._home).rglob("*") if path.is_file() and "install" not in path.parts]
+    ((number,),) = await installation.rows("SELECT oid FROM pg_database WHERE datname = current_database()")
+    oid = str(number)
+    found = [
+        path for path in server._data.rglob("*") if path.is_file() and ("base" not in path.parts or oid in path.parts)
+    ]
     assert any("pg_wal" in path.parts for path in found)
     return found
 
@@ -273,18 +277,22 @@ async def _the_search_finds_what_is_there(
     started: Started,
 ) -> None:
     """Plant a code and contacts, in every form, in the log, the database and its WAL: each must be found."""
-    planted = tmp_path / "planted"
-    for secret in (told[0], told[1], told[-1]):
-        for name, needle in secret.needles():
-            planted.write_bytes(b"\xff\x00 before" + needle + b"after \x00" + b"x" * 9_000)
-            assert search.found_in([planted]), name
+    planted: list[Path] = []
+    for secret in (told[0], told[1]):
+        for _, needle in secret.needles():
+            planted.append(tmp_path / f"planted-{len(planted)}")
+            planted[-1].write_bytes(b"\xff\x00 before" + needle + b"after \x00" + b"x" * 9_000)
+    found = await asyncio.to_thread(search.found_in, planted)
+    assert set.union(*found.values()) == set(map(str, planted))
     code, to = told[0].code, told[1].to
     connection_sql = f"UPDATE applications SET site = '{code}', host = '{to}'"  # noqa: S608 - what is planted
     await installation.change(connection_sql)
     hits = await asyncio.to_thread(search.found_in, await _dumped(installation, tmp_path))
     assert any("code" in name for name in hits)
     assert any("contact" in name for name in hits)
-    raw = [installation.home / "countersign.db-wal"] if installation.sqlite else _data_folder(server)
+    raw = (
+        [installation.home / "countersign.db-wal"] if installation.sqlite else await _data_folder(server, installation)
+    )
     assert {"plain"} <= {name.rpartition(", ")[2] for name in await asyncio.to_thread(search.found_in, raw)}
     assert await asyncio.to_thread(started.stop) == 0
     if installation.sqlite:
