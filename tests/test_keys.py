@@ -327,3 +327,10 @@ def test_the_hash_of_a_contact_is_one_that_a_site_can_compute_itself() -> None:
         base64.urlsafe_b64encode(hashlib.sha256("j\u00fcrgen@example.org".encode()).digest()).rstrip(b"=").decode()
     )
     assert to_hash("j\u00fcrgen@example.org") == expected
+
+
+def test_two_rotations_at_once_lose_no_key(path: Path) -> None:
+    with ThreadPoolExecutor(8) as crowd:
+        added = {kid for kid, _ in crowd.map(lambda _: rotate_file(path, 1_000), range(8))}
+    assert added < {key.kid for key in read_file(path).keys}
+    assert len(added) == 8

@@ -10,12 +10,13 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
+import fcntl
 import hashlib
 import hmac
 import os
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -272,21 +273,38 @@ def new_file(path: Path, now: int) -> None:
 
 def rotate_file(path: Path, now: int, delay: int = ACTIVATION_DELAY) -> tuple[str, int]:
     """Add a key that takes over after `delay` (ms); return its name and that time (ms). Older keys stay and still read."""
-    stored = read_file(path)
-    added = StoredKey(_kid(), now + delay, _fresh())
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        _write(draft, StoredKeyring(stored.index, (*stored.keys, added)))
-        draft.replace(path)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise SettingsError(f"The key file {path} cannot be written: {error.strerror}. Nothing was changed.") from error
+    with _alone(path):
+        stored = read_file(path)
+        added = StoredKey(_kid(), now + delay, _fresh())
+        draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        try:
+            _write(draft, StoredKeyring(stored.index, (*stored.keys, added)))
+            draft.replace(path)
+        except OSError as error:
+            draft.unlink(missing_ok=True)
+            raise SettingsError(
+                f"The key file {path} cannot be written: {error.strerror}. Nothing was changed."
+            ) from error
     return added.kid, added.active_from
 
 
 def to_hash(address: str) -> str:
     """Return the `to_hash` claim: base64url of SHA-256 over the canonical address in UTF-8, without padding."""
     return _base64url(hashlib.sha256(address.encode()).digest()).decode()
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Have two rotations of one file take turns: each writes it anew, and the second would lose the first one's key."""
+    try:
+        descriptor = os.open(path.parent, os.O_RDONLY)
+    except OSError as error:
+        raise SettingsError(f"The folder of the key file {path} cannot be read: {error.strerror}.") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _write(path: Path, stored: StoredKeyring) -> None:
