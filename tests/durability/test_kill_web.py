@@ -29,7 +29,7 @@ async def test_killing_the_process_on_sqlite_loses_nothing_and_approves_nothing_
         started = await asyncio.to_thread(installation.serve)
         async with crowd.busy():
             for number in range(ROUNDS):
-                await asyncio.sleep(random.uniform(0.05, 0.6))
+                await asyncio.sleep(random.uniform(0.05, 0.45))
                 if number % 5 == 4:
                     await asyncio.to_thread(started.kill)
                     started = await asyncio.to_thread(installation.serve)
@@ -57,7 +57,7 @@ async def test_killing_web_processes_on_postgresql_loses_nothing_and_approves_no
         killed = 0
         async with crowd.busy():
             while killed < ROUNDS:
-                await asyncio.sleep(random.uniform(0.2, 0.9))
+                await asyncio.sleep(random.uniform(0.1, 0.6))
                 if killed % 10 == 9:
                     await asyncio.to_thread(started.kill)
                     started = await asyncio.to_thread(installation.serve, "--workers", "2")

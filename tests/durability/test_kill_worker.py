@@ -37,7 +37,7 @@ async def test_killing_workers_loses_no_message_and_repeats_one_only_under_its_o
         workers = [installation.work(), installation.work()]
         async with crowd.busy():
             for _ in range(ROUNDS):
-                await asyncio.sleep(random.uniform(0.3, 1.2))
+                await asyncio.sleep(random.uniform(0.2, 0.8))
                 dying = random.randrange(2)
                 await asyncio.to_thread(workers[dying].kill)
                 workers[dying] = installation.work()

@@ -24,6 +24,9 @@ Endpoint: TypeAlias = Callable[[Desk, Call], Awaitable[Reply | Stream]]
 Routes: TypeAlias = Mapping[str, Mapping[str, Endpoint]]
 Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+NOTED_EVERY: Final = 1.0
+"""Seconds between two lines of log about an outage; each counts the requests that met it since the last."""
+
 _OPEN: Final = "{}"
 _NOT_FOUND: Final = 404
 _ALWAYS: Final[tuple[Header, ...]] = (
@@ -52,6 +55,8 @@ class Front:
         settings = desk.runtime.settings
         self._origins = Origins(settings.public_url, development=settings.development)
         self._debug = settings.log_level == "debug"
+        self._outages = 0
+        self._noted_at = -NOTED_EVERY
         self._plain = (*_ALWAYS, _STRICT)
         self._secure = (*_ALWAYS, _STRICT, _HSTS)
 
@@ -109,10 +114,21 @@ class Front:
             return await endpoint(self.desk, call)
         except ProblemError as refused:
             return refused.reply()
-        except (InputError, NotFoundError, UnavailableError) as error:
+        except UnavailableError as error:
+            self._note(error)
+            return of_error(error)
+        except (InputError, NotFoundError) as error:
             return of_error(error)
         except Exception as error:  # noqa: BLE001 - the last resort: the caller hears that it broke, and the log where
             return broken(error)
+
+    def _note(self, outage: UnavailableError) -> None:
+        """Tell the operator what the caller is not told; once in a while, since an outage meets every request."""
+        self._outages += 1
+        if time.monotonic() - self._noted_at >= NOTED_EVERY:
+            self._noted_at = time.monotonic()
+            _log.warning("unavailable", detail=str(outage), requests=self._outages)
+            self._outages = 0
 
     async def _page(self, scope: Scope, receive: Receive, send: Send, began: float) -> None:
         tls = self.desk.proxies.is_tls(scope)
