@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import time
 from collections.abc import Callable
@@ -93,6 +94,7 @@ class Doorkeeper:
         self._keyring = keyring
         self._clock = clock
         self._seen: dict[bytes, tuple[float, Application]] = {}
+        self._asked: dict[bytes, asyncio.Future[Application | None]] = {}
 
     async def recognise(self, key: str) -> Application | None:
         """Return the application that `key` opens, or None. Only what starts like a key of ours is looked up at all."""
@@ -103,7 +105,7 @@ class Doorkeeper:
         if seen is not None and time.monotonic() - seen[0] < REMEMBERED_FOR:
             application = seen[1]
         else:
-            found = await self._database.read(applications.find_by_key, key_hash)
+            found = await self._look_up(key_hash)
             if found is None:
                 self._seen.pop(key_hash, None)
                 return None
@@ -112,6 +114,15 @@ class Doorkeeper:
                 self._seen.clear()
             self._seen[key_hash] = (time.monotonic(), application)
         return application if application.accepts(key_hash, self._clock()) else None
+
+    async def _look_up(self, key_hash: bytes) -> Application | None:
+        """Ask the database; who comes meanwhile with the same key waits for the same answer, or a busy site would ask at once for all."""
+        asked = self._asked.get(key_hash)
+        if asked is None:
+            asked = asyncio.ensure_future(self._database.read(applications.find_by_key, key_hash))
+            self._asked[key_hash] = asked
+            asked.add_done_callback(lambda _: self._asked.pop(key_hash, None))
+        return await asyncio.shield(asked)
 
 
 async def _named(database: Database, name: str) -> Application:

@@ -107,11 +107,13 @@ class Shelf(Generic[K, V]):
         rows = [self._new_row(key, self.values[key]) for key in self._changed if key not in self._known]
         return [Insert(self._table, sorted(rows, key=_first))] if rows else []
 
-    @property
-    def both_moved_and_added(self) -> bool:
-        """Say whether there are rows to change and rows to add."""
-        known = [key in self._known for key in self._changed]
-        return any(known) and not all(known)
+    def moved(self) -> Iterable[V]:
+        """Return the values that the database knows otherwise."""
+        return (self.values[key] for key in self._changed if key in self._known)
+
+    def added(self) -> Iterable[V]:
+        """Return the values that the database does not know."""
+        return (self.values[key] for key in self._changed if key not in self._known)
 
 
 class Book:
@@ -225,7 +227,7 @@ class Book:
         if self._deliveries:
             inserts.append(Insert(DELIVERIES, [deliveries.new_row(delivery) for delivery in self._deliveries]))
         linked, head = chain.link(self._events)
-        if self._challenges.both_moved_and_added:
+        if self._twin_makes_way:
             # An old twin must have ended before the new one begins, or the index of pending twins refuses it.
             yield Write(tuple(updates))
             updates = []
@@ -242,6 +244,12 @@ class Book:
         known = self._messages.get(delivery.owner)
         if known is None or known.number < delivery.number:
             self._messages[delivery.owner] = delivery
+
+    @property
+    def _twin_makes_way(self) -> bool:
+        """Say whether a challenge begins whose twin ends in the same batch: all others may be written in any order."""
+        ended = {challenge.twin for challenge in self._challenges.moved() if challenge.ended_at is not None}
+        return bool(ended) and not ended.isdisjoint(challenge.twin for challenge in self._challenges.added())
 
     def _note(self, challenge: Challenge) -> None:
         if challenge.ended_at is None:

@@ -92,7 +92,7 @@ def get(challenge_id: str, application: str) -> Steps[Challenge]:
 def overdue(now: int, most: int) -> Steps[list[str]]:
     """Return ids of challenges that are pending though their time ran out, at most `most`, the oldest first."""
     rows = yield Query(
-        "SELECT id FROM challenges WHERE state = 'pending' AND expires_at <= $1 ORDER BY expires_at LIMIT $2",
+        "SELECT id FROM challenges WHERE ended_at IS NULL AND expires_at <= $1 ORDER BY expires_at LIMIT $2",
         (now, most),
     )
     return [row[0] for row in rows]
