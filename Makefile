@@ -10,7 +10,7 @@ BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help python run test test-quick lint format bench docs lock clean setup setup-dev
+.PHONY: help python run test test-quick lint format bench docs shots lock clean setup setup-dev
 
 help: ## list the verbs
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r verb text; do printf '  make %-12s %s\n' "$$verb" "$$text"; done
@@ -42,6 +42,10 @@ bench: setup-dev ## measure, and write bench/results.md
 
 docs: setup-dev ## hold the documents against the program
 	@exec $(BIN)/python -m pytest tests/test_docs.py $(ARGS)
+
+shots: setup-dev ## take a picture of every page into build/shots (ARGS='inbox dark' for some)
+	@$(BIN)/python tools/browser.py
+	@PYTHONPATH=. exec $(BIN)/python -m tools.shots $(ARGS)
 
 lock: setup-dev ## lock requirements/*.in anew, with hashes (ARGS=--upgrade for newer versions)
 	@$(BIN)/python tools/lock.py $(ARGS)

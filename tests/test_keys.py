@@ -17,7 +17,7 @@ from joserfc import jwk, jwt
 from joserfc.errors import BadSignatureError
 from tests.clock import MINUTE, NOON, FixedClock
 
-from countersign.errors import SettingsError
+from countersign.errors import SettingsError, UnavailableError
 from countersign.keys import (
     ACTIVATION_DELAY,
     REREAD_AFTER,
@@ -202,7 +202,7 @@ def test_a_key_that_another_program_used_first_is_found_by_reading_again(path: P
 
 
 def test_a_record_of_a_key_that_is_gone_says_which_key_is_missing(keyring: Keyring) -> None:
-    with pytest.raises(SettingsError, match="Key k00000000 is needed"):
+    with pytest.raises(UnavailableError, match="Key k00000000 is needed"):
         keyring.named("k00000000")
 
 
@@ -327,3 +327,10 @@ def test_the_hash_of_a_contact_is_one_that_a_site_can_compute_itself() -> None:
         base64.urlsafe_b64encode(hashlib.sha256("j\u00fcrgen@example.org".encode()).digest()).rstrip(b"=").decode()
     )
     assert to_hash("j\u00fcrgen@example.org") == expected
+
+
+def test_two_rotations_at_once_lose_no_key(path: Path) -> None:
+    with ThreadPoolExecutor(8) as crowd:
+        added = {kid for kid, _ in crowd.map(lambda _: rotate_file(path, 1_000), range(8))}
+    assert added < {key.kid for key in read_file(path).keys}
+    assert len(added) == 8

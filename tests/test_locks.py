@@ -1,9 +1,11 @@
 """The locks name exact versions with hashes, agree with each other, and say nothing of where they were downloaded from."""
 
+import ast
 import json
 import re
 import subprocess
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -92,3 +94,36 @@ def test_npm_leaves_the_address_of_its_registry_out() -> None:
             for name, package in packages.items():
                 assert "resolved" not in package, f"{path}: {name}"
                 assert not name or "integrity" in package, f"{path}: {name} has no hash"
+
+
+# What is used without being imported: started as a program, loaded by name, or read by a tool.
+UNSEEN = {
+    "asyncpg-stubs": "mypy reads it",
+    "import-linter": "started by test_architecture",
+    "mypy": "started by make lint",
+    "pytest-asyncio": "pytest loads it",
+    "pytest-timeout": "pytest loads it",
+    "ruff": "started by make lint",
+    "types-pyyaml": "mypy reads it",
+    "ua-parser-builtins": "ua-parser loads it",
+    "uvloop": "granian loads it",
+}
+
+
+def imported() -> set[str]:
+    """Return every distribution that a module of ours imports."""
+    names: set[str] = set()
+    for path in tracked():
+        if path.endswith(".py"):
+            for node in ast.walk(ast.parse((ROOT / path).read_text())):
+                if isinstance(node, ast.Import):
+                    names.update(alias.name.split(".")[0] for alias in node.names)
+                elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                    names.add(node.module.split(".")[0])
+    known = packages_distributions()
+    return {plain(distribution) for name in names for distribution in known.get(name, [])}
+
+
+@pytest.mark.parametrize("name", ["run", "dev"])
+def test_nothing_is_asked_for_that_nothing_uses(name: str) -> None:
+    assert wanted(name) - imported() - set(UNSEEN) == set()

@@ -1,10 +1,12 @@
-"""Sees to it that the browser tests find a Chromium: installs Debian's where we may, else says that they will skip."""
+"""Sees to it that the browser tests find a Chromium and axe: installs them where we may, else says which tests will skip."""
 
 import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
+ROOT = Path(__file__).resolve().parent.parent
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 # Without a font of its own a bare machine draws boxes.
 PACKAGES = ("chromium", "fonts-liberation", "fonts-dejavu-core")
@@ -12,6 +14,7 @@ PACKAGES = ("chromium", "fonts-liberation", "fonts-dejavu-core")
 
 def main() -> int:
     """Install Chromium if it is missing and can be had; never fail, since the tests that need it skip and say why."""
+    _install_axe()
     if any(shutil.which(name) for name in NAMES):
         return 0
     if not shutil.which("apt-get") or os.geteuid() != 0:
@@ -27,6 +30,19 @@ def main() -> int:
             print(f"apt-get {words[0]} failed, so the browser tests will skip:\n{done.stderr.strip()}", flush=True)
             return 0
     return 0
+
+
+def _install_axe() -> None:
+    """Install what package-lock.json names, which the tests of accessibility load into the page."""
+    if (ROOT / "node_modules" / "axe-core" / "axe.min.js").exists():
+        return
+    if not shutil.which("npm"):
+        print("No npm found: the tests by axe will skip. To run them, install Node.js and try again.", flush=True)
+        return
+    words = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        print(f"npm ci failed, so the tests by axe will skip:\n{done.stderr.strip()}", flush=True)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ def main() -> int:
     """Compile every source, or check each; return 1 if one differs."""
     check = "--check" in sys.argv[1:]
     stale = 0
-    for source in sorted((MESSAGES / "mail").glob("*.mjml")):
+    for source in sorted((MESSAGES / "templates").glob("*.mjml")):
         target = MESSAGES / "templates" / f"{source.stem}.html"
         fresh = compiled(source)
         if check:

@@ -1,4 +1,4 @@
-"""Gathers the sentences of the messages into the catalogue of each language; `--check` only says what is missing there."""
+"""Gathers the sentences of messages and pages into the catalogue of each language; `--check` only says what is missing there."""
 
 import io
 import re
@@ -16,7 +16,9 @@ from countersign.messages.acts import ACTS
 from countersign.messages.render import Occasion, render
 from countersign.messages.sms import segments
 
-MESSAGES = Path(__file__).resolve().parent.parent / "src" / "countersign" / "messages"
+SOURCE = Path(__file__).resolve().parent.parent / "src" / "countersign"
+MESSAGES = SOURCE / "messages"
+PAGES = SOURCE / "web" / "pages"
 LOCALES = MESSAGES / "locale"
 TEMPLATE = LOCALES / "countersign.pot"
 KEYWORDS = {"say": None, "mark": None, "count": (1, 2)}
@@ -37,7 +39,7 @@ def gathered() -> Catalog:
     """Return every sentence of the modules, with the file that says it."""
     catalogue = Catalog(project="Countersign", version="1", domain="countersign", charset="utf-8", fuzzy=False)
     catalogue.header_comment = "# The sentences of Countersign, gathered by tools/translations.py."
-    for path in sorted(MESSAGES.glob("*.py")):
+    for path in sorted((*MESSAGES.glob("*.py"), *PAGES.glob("*.py"))):
         with path.open("rb") as source:
             for _, sentence, comments, context in extract("python", source, KEYWORDS):
                 catalogue.add(sentence, None, [(path.name, 0)], auto_comments=comments, context=context)

@@ -10,12 +10,13 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
+import fcntl
 import hashlib
 import hmac
 import os
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,7 +30,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from joserfc import jwk, jws
 from joserfc.errors import JoseError
 
-from countersign.errors import SettingsError
+from countersign.errors import SettingsError, UnavailableError
 
 SECRET_BYTES: Final = 32
 ACTIVATION_DELAY: Final = 60_000
@@ -143,13 +144,13 @@ class Keyring:
         return self._primary[0]
 
     def named(self, kid: str) -> MadeKey:
-        """Return the key that something older was made with; raises SettingsError if it is gone."""
+        """Return the key that something older was made with; raises UnavailableError if this program has not got it (yet)."""
         found = self._made.get(kid)
         if found is None:
             self._read()
             found = self._made.get(kid)
         if found is None:
-            raise SettingsError(
+            raise UnavailableError(
                 f"Key {kid} is needed for records that were made with it, and is not in {self._path}: bring the key file of all programs to the same state."
             )
         return found
@@ -270,23 +271,40 @@ def new_file(path: Path, now: int) -> None:
         draft.unlink(missing_ok=True)
 
 
-def rotate_file(path: Path, now: int) -> tuple[str, int]:
-    """Add a key that takes over after ACTIVATION_DELAY; return its name and that time (ms). Older keys stay and still read."""
-    stored = read_file(path)
-    added = StoredKey(_kid(), now + ACTIVATION_DELAY, _fresh())
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        _write(draft, StoredKeyring(stored.index, (*stored.keys, added)))
-        draft.replace(path)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise SettingsError(f"The key file {path} cannot be written: {error.strerror}. Nothing was changed.") from error
+def rotate_file(path: Path, now: int, delay: int = ACTIVATION_DELAY) -> tuple[str, int]:
+    """Add a key that takes over after `delay` (ms); return its name and that time (ms). Older keys stay and still read."""
+    with _alone(path):
+        stored = read_file(path)
+        added = StoredKey(_kid(), now + delay, _fresh())
+        draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        try:
+            _write(draft, StoredKeyring(stored.index, (*stored.keys, added)))
+            draft.replace(path)
+        except OSError as error:
+            draft.unlink(missing_ok=True)
+            raise SettingsError(
+                f"The key file {path} cannot be written: {error.strerror}. Nothing was changed."
+            ) from error
     return added.kid, added.active_from
 
 
 def to_hash(address: str) -> str:
     """Return the `to_hash` claim: base64url of SHA-256 over the canonical address in UTF-8, without padding."""
     return _base64url(hashlib.sha256(address.encode()).digest()).decode()
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Have two rotations of one file take turns: each writes it anew, and the second would lose the first one's key."""
+    try:
+        descriptor = os.open(path.parent, os.O_RDONLY)
+    except OSError as error:
+        raise SettingsError(f"The folder of the key file {path} cannot be read: {error.strerror}.") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _write(path: Path, stored: StoredKeyring) -> None:

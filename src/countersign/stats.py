@@ -6,11 +6,21 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, which nobody asked for
 
 SHARED: Final = "PROMETHEUS_MULTIPROC_DIR"
 """Where several processes of one server keep their counts, so that any of them can tell all; read by prometheus-client at import."""
@@ -93,7 +103,7 @@ class Stats:
         self._outcomes.labels(act, outcome).inc()
 
     def request(self, route: str, status: int, seconds: float) -> None:
-        """Count a request; `route` is a template such as /v1/verifications/{id}, never the path itself."""
+        """Count a request; `route` is a template such as /v1/verifications/{}, never the path itself."""
         self._requests.labels(route, str(status)).observe(seconds)
 
     def tried(self, provider: str, outcome: str, seconds: float) -> None:

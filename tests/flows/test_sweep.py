@@ -52,7 +52,7 @@ async def test_a_sweep_goes_on_until_nothing_is_left(
 async def test_after_the_days_of_retention_a_challenge_is_gone_with_all_that_hung_on_it(
     each_place: Place, clock: FixedClock
 ) -> None:
-    """O3: the log of events stays, and holds no contact."""
+    """O3: counted from its end at the latest; the log of events stays, and holds no contact."""
     place = each_place
     await place.begun()
     await place.deliver()

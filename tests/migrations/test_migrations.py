@@ -36,6 +36,7 @@ INDEXES = {
     "attempts_provider_provider_message_id",
     "events_at",
     "answers_expires_at",
+    "applications_name",
     "applications_key_hash",
     "applications_old_key_hash",
 }

@@ -82,6 +82,11 @@ class PostgresServer:
         """The folder of this server's programs, pgbench among them."""
         return self._binaries
 
+    @property
+    def pid(self) -> int:
+        """The postmaster, parent of every process of this server."""
+        return int((self._data / "postmaster.pid").read_text().split()[0])
+
     def url(self, database: str = "postgres") -> str:
         """Return the address of one of its databases."""
         return f"postgresql://tester@127.0.0.1:{self.port}/{quote(database)}"
@@ -125,7 +130,7 @@ class PostgresServer:
 
     def _signal_all(self, number: signal.Signals) -> None:
         """Signal the postmaster and its children; they are ours, found by the number of their parent."""
-        parent = int((self._data / "postmaster.pid").read_text().split()[0])
+        parent = self.pid
         children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
         for pid in (parent, *map(int, children)):
             with contextlib.suppress(ProcessLookupError):

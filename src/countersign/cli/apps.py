@@ -144,7 +144,7 @@ def _print_key(application: Application, key: str, *, as_json: bool) -> None:
         print_json({**_shown(application), "key": key})
         return
     click.echo(key)
-    where = "is sent" if application.live else "reaches the inbox alone"
+    where = "goes out by the routes of the settings" if application.live else "reaches the inbox alone"
     remark(f"This is the key of {application.name}; it is not shown again. What it asks for {where}.")
 
 

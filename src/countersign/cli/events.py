@@ -47,7 +47,7 @@ def verify(checkpoint: Path | None, config: Path | None, as_json: bool) -> None:
             f"{report.entries} entries in {report.writers} chains, {report.checkpoints} checkpoints: {len(report.findings)} findings."
         )
         print_table(
-            ("Chain", "Entry", "Finding"),
+            ("Chain", "Page", "Finding"),
             [(one.writer or "checkpoints", str(one.seq), one.what) for one in report.findings],
         )
         if report.last_checkpoint and not report.findings:

@@ -58,12 +58,20 @@ def list_(config: Path | None, as_json: bool) -> None:  # noqa: FBT001 - click's
 
 
 @keys.command()
+@click.option(
+    "--active-in",
+    type=click.IntRange(10, 86_400),
+    default=60,
+    show_default=True,
+    metavar="SECONDS",
+    help="When the key takes over: the time there is to bring the file to other machines.",
+)
 @config_option
 @json_option
-def rotate(config: Path | None, as_json: bool) -> None:  # noqa: FBT001 - click's way
-    """Add a key that takes over in a minute; programs that run take it up by themselves, and what is under way goes on."""
+def rotate(active_in: int, config: Path | None, as_json: bool) -> None:  # noqa: FBT001 - click's way
+    """Add a key that takes over a little later; programs that run take it up by themselves, and what is under way goes on."""
     settings, _ = settings_of(config)
-    kid, active_from = wait_for(_rotate(settings))
+    kid, active_from = wait_for(_rotate(settings, active_in * 1_000))
     if as_json:
         print_json({"kid": kid, "active_from": moment(active_from)})
         return
@@ -73,9 +81,9 @@ def rotate(config: Path | None, as_json: bool) -> None:  # noqa: FBT001 - click'
     )
 
 
-async def _rotate(settings: Settings) -> tuple[str, int]:
+async def _rotate(settings: Settings, delay: int) -> tuple[str, int]:
     from countersign.flows.rotate_keys import rotate_keys
     from countersign.wiring import clock, ground_of
 
     async with ground_of(settings) as ground:
-        return await rotate_keys(ground.database, ground.log(), settings.secret_file, clock())
+        return await rotate_keys(ground.database, ground.log(), settings.secret_file, clock(), delay)

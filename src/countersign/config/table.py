@@ -39,7 +39,7 @@ SETTINGS: Final = (
         Literal["development", "production"],
         "production",
         "development or production",
-        "Development makes its own keys and database, shows the inbox, and sends nothing.",
+        "Development makes its own keys and database, shows the inbox, and sends there whatever has no route.",
     ),
     Setting("home", str, ".countersign", "a folder", "Where files are kept whose place is not set elsewhere."),
     Setting(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import time
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from countersign.domain.event import Event, EventKind
 from countersign.errors import InputError, NotFoundError
 from countersign.keys import Keyring
 from countersign.store import applications
-from countersign.store.database import Database
+from countersign.store.database import ConflictError, Database
 from countersign.store.events import Log
 
 REMEMBERED_FOR: Final = 1.0
@@ -41,10 +42,6 @@ async def add_application(
     """Add an application; return it with its key, which nobody can be shown again. Raises InputError if the name is taken."""
     if not name or len(name) > 100 or not name.isprintable():  # noqa: PLR2004
         raise InputError("name", "malformed", "An application's name is 1 to 100 printable characters.")
-    if await database.read(applications.find_by_name, name) is not None:
-        raise InputError(
-            "name", "taken", f"There is an application named {name!r} already; choose another name, or rotate its key."
-        )
     key = _fresh_key(mode, chance)
     added = Application(
         id=identifier.make("app", now, chance(identifier.CHANCE_BYTES)),
@@ -57,7 +54,12 @@ async def add_application(
         key_hash=keyring.hash_secret(key),
     )
     event = Event(now, EventKind.APPLICATION_ADDED, added.id, added.id, {"name": name, "mode": mode.value})
-    await log.run(database, applications.add, added, event)
+    try:
+        await log.run(database, applications.add, added, event)
+    except ConflictError as error:
+        raise InputError(
+            "name", "taken", f"There is an application named {name!r} already; choose another name, or rotate its key."
+        ) from error
     return added, key
 
 
@@ -92,6 +94,7 @@ class Doorkeeper:
         self._keyring = keyring
         self._clock = clock
         self._seen: dict[bytes, tuple[float, Application]] = {}
+        self._asked: dict[bytes, asyncio.Future[Application | None]] = {}
 
     async def recognise(self, key: str) -> Application | None:
         """Return the application that `key` opens, or None. Only what starts like a key of ours is looked up at all."""
@@ -102,7 +105,7 @@ class Doorkeeper:
         if seen is not None and time.monotonic() - seen[0] < REMEMBERED_FOR:
             application = seen[1]
         else:
-            found = await self._database.read(applications.find_by_key, key_hash)
+            found = await self._look_up(key_hash)
             if found is None:
                 self._seen.pop(key_hash, None)
                 return None
@@ -111,6 +114,15 @@ class Doorkeeper:
                 self._seen.clear()
             self._seen[key_hash] = (time.monotonic(), application)
         return application if application.accepts(key_hash, self._clock()) else None
+
+    async def _look_up(self, key_hash: bytes) -> Application | None:
+        """Ask the database; who comes meanwhile with the same key waits for the same answer, or a busy site would ask at once for all."""
+        asked = self._asked.get(key_hash)
+        if asked is None:
+            asked = asyncio.ensure_future(self._database.read(applications.find_by_key, key_hash))
+            self._asked[key_hash] = asked
+            asked.add_done_callback(lambda _: self._asked.pop(key_hash, None))
+        return await asyncio.shield(asked)
 
 
 async def _named(database: Database, name: str) -> Application:

@@ -13,7 +13,7 @@ from countersign.domain.contact import CHANNELS_OF, Channel, Contact, network_of
 from countersign.domain.delivery import owed
 from countersign.domain.event import Event, EventKind
 from countersign.domain.limit import Limit, Room, allows
-from countersign.domain.standing import is_locked, paused_for
+from countersign.domain.standing import Standing, is_locked, paused_for
 from countersign.flows.once import submit
 from countersign.flows.outcome import Budget, Done, Outcome, Refused
 from countersign.store.book import Book, Needs, Verdict
@@ -118,6 +118,10 @@ class Begin(msgspec.Struct, frozen=True):
 
     def judge(self, book: Book, now: int) -> Verdict[Outcome]:
         """Continue the twin if one is pending; else begin, unless the contact or a limit forbids it."""
+        barred = bar(self.terms, book.standing(self.standing), now)
+        if barred is not None:
+            return Verdict(barred)
+
         ended: tuple[Challenge, ...] = ()
         twin = book.twin(self.twin)
         if twin is not None:
@@ -126,13 +130,6 @@ class Begin(msgspec.Struct, frozen=True):
                 return self._go_on(book, twin, now)
             ended = (twin,)
 
-        standing = book.standing(self.standing)
-        remembered = bool(self.terms.requester.device)
-        if not self.terms.policy.binds:
-            if is_locked(standing):
-                return Verdict(Refused(Refusal.CONTACT_LOCKED))
-            if paused := paused_for(standing, now, remembered=remembered):
-                return Verdict(Refused(Refusal.CONTACT_PAUSED, retry_after=paused, limit="contact_failures"))
         rooms = spend(self.limits, book, now)
         if isinstance(rooms, Refused):
             return Verdict(rooms)
@@ -167,7 +164,7 @@ class Begin(msgspec.Struct, frozen=True):
         judged = rules_of.redirect(twin, self.channel, now)
         rooms = spend(self.limits, book, now)
         if judged.refusal is not None or isinstance(rooms, Refused):
-            return Verdict(Done(twin, continued=True))
+            return Verdict(Done(twin, book.message(twin), continued=True))
         return resent(judged.challenge, self.route, self.limits, rooms, now, continued=True)
 
 
@@ -196,6 +193,17 @@ def resent(
         deliveries=(delivery,),
         events=(told,),
     )
+
+
+def bar(terms: Terms, standing: Standing, now: int) -> Refused | None:
+    """Say why nothing is sent to a contact for now: too many failures; the purpose that binds it anew stays open."""
+    if terms.policy.binds:
+        return None
+    if is_locked(standing):
+        return Refused(Refusal.CONTACT_LOCKED, at=now)
+    if paused := paused_for(standing, now, remembered=bool(terms.requester.device)):
+        return Refused(Refusal.CONTACT_PAUSED, retry_after=paused, limit="contact_failures", at=now)
+    return None
 
 
 def spend(limits: tuple[tuple[Limit, bytes], ...], book: Book, now: int) -> tuple[Room, ...] | Refused:

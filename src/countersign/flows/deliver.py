@@ -67,6 +67,7 @@ class Result(msgspec.Struct, frozen=True):
     """What came of one try."""
 
     delivery: Delivery
+    application: str
     provider: str
     started_at: int
     ended_at: int
@@ -95,7 +96,7 @@ def _claim(chain: Chain, now: int, most: int) -> Steps[tuple[list[Parcel], Head]
         taken = rules_of.claim(delivery, now) if unwanted is None else rules_of.drop(delivery, unwanted, now)
         changed.append(taken)
         if taken.ended:
-            events.append(_event(taken, owner, now))
+            events.append(_event(taken, owner.application if owner else "", now))
         elif owner is not None:
             parcels.append(Parcel(taken, owner, sites.get(owner.application)))
     linked, head = chain.link(events)
@@ -150,7 +151,7 @@ async def hand_over(post: Post, parcel: Parcel) -> Result:
         word = Failure(Reason.PROVIDER_ERROR, permanent=False)
         # The type alone: the exception of a library may quote what it was sending.
         _log.error("provider_broke", delivery=delivery.key, provider=name, error=type(error).__name__)
-    return Result(delivery, name, started_at, post.clock(), word)
+    return Result(delivery, parcel.challenge.application, name, started_at, post.clock(), word)
 
 
 def compose(post: Post, parcel: Parcel) -> Message:
@@ -202,7 +203,7 @@ def _record(chain: Chain, results: Sequence[Result], chances: Sequence[float]) -
             else rules_of.next_try(current, word, result.ended_at, chance)
         )
         changed.append(moved)
-        events.append(_event(moved, None, result.ended_at, provider=result.provider))
+        events.append(_event(moved, result.application, result.ended_at, provider=result.provider))
     linked, head = chain.link(events)
     yield Write(
         (
@@ -247,7 +248,8 @@ def _receive(chain: Chain, receipt: Receipt, now: int) -> Steps[tuple[bool, Head
     moved = rules_of.received(current, receipt, now)
     if moved is current:
         return True, chain.head
-    linked, head = chain.link([_event(moved, None, now, provider=receipt.provider)])
+    owner = yield from challenges.find(current.owner)
+    linked, head = chain.link([_event(moved, owner.application if owner else "", now, provider=receipt.provider)])
     yield Write((Update(DELIVERIES, [deliveries.changed_row(moved)]), *linked))
     return True, head
 
@@ -262,13 +264,13 @@ _KINDS: Final = {
 }
 
 
-def _event(delivery: Delivery, owner: Challenge | None, at: int, *, provider: str = "") -> Event:
+def _event(delivery: Delivery, application: str, at: int, *, provider: str = "") -> Event:
     facts: dict[str, str | int] = {"number": delivery.number, "channel": delivery.channel.value}
     if provider:
         facts["provider"] = provider
     if delivery.reason is not None:
         facts["reason"] = delivery.reason.value
-    return Event(at, _KINDS[delivery.state], owner.application if owner else "", delivery.owner, facts)
+    return Event(at, _KINDS[delivery.state], application, delivery.owner, facts)
 
 
 def _attempt(result: Result) -> Attempt:

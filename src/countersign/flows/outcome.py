@@ -20,7 +20,7 @@ class Budget(msgspec.Struct, frozen=True):
 
 
 class Done(msgspec.Struct, frozen=True, tag=True):
-    """It was done. `delivery` is the message that is owed for it, `continued` says that a pending challenge went on."""
+    """It was done. `delivery` is the newest message that is owed for it, `continued` says that a pending challenge went on."""
 
     challenge: Challenge
     delivery: Delivery | None = None

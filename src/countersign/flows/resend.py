@@ -10,7 +10,7 @@ from countersign.domain import challenge as rules_of
 from countersign.domain.challenge import Challenge, Refusal
 from countersign.domain.contact import Channel
 from countersign.domain.limit import Limit
-from countersign.flows.begin import budgets, resent, spend
+from countersign.flows.begin import bar, budgets, resent, spend
 from countersign.flows.look import find_challenge
 from countersign.flows.once import submit
 from countersign.flows.outcome import Missing, Outcome, Refused
@@ -68,6 +68,9 @@ class Resend(msgspec.Struct, frozen=True):
             return Verdict(
                 Refused(judged.refusal, judged.challenge, _wait(judged.challenge, judged.refusal, now), at=now)
             )
+        barred = bar(before.terms, book.standing(before.standing), now)
+        if barred is not None:
+            return Verdict(msgspec.structs.replace(barred, challenge=before))
         rooms = spend(self.limits, book, now)
         if isinstance(rooms, Refused):
             return Verdict(msgspec.structs.replace(rooms, challenge=before, at=now))

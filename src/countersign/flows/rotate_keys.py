@@ -1,4 +1,4 @@
-"""Rotate the keys: a new one takes over in a minute, those before still read, and the log keeps that it happened."""
+"""Rotate the keys: a new one takes over a little later, those before still read, and the log keeps that it happened."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from countersign.store.database import Database
 from countersign.store.events import Log
 
 
-async def rotate_keys(database: Database, log: Log, path: Path, now: int) -> tuple[str, int]:
-    """Add a key to the file; return its name and from when it is used (ms). Raises SettingsError if the file cannot be written."""
-    kid, active_from = rotate_file(path, now)
+async def rotate_keys(database: Database, log: Log, path: Path, now: int, delay: int) -> tuple[str, int]:
+    """Add a key to the file that takes over after `delay` (ms); return its name and from when it is used (ms).
+
+    Raises SettingsError if the file cannot be written.
+    """
+    kid, active_from = rotate_file(path, now, delay)
     await log.run(database, events.append, Event(now, EventKind.KEYS_ROTATED, "", kid, {"active_from": active_from}))
     return kid, active_from

@@ -20,6 +20,10 @@ RECONNECT_S: Final = (0.1, 0.2, 0.5, 1.0, 2.0)
 """The pauses before a lost connection is tried again, in seconds; the last one repeats."""
 
 
+_AWAY: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""What the driver raises when the server goes away, the last of them in the middle of an answer."""
+
+
 class Bell:
     """One connection that listens and notifies, and comes back when it is lost.
 
@@ -50,7 +54,7 @@ class Bell:
             connection.remove_termination_listener(self._lost)
             try:
                 await connection.close(timeout=1.0)
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            except (OSError, TimeoutError, *_AWAY):
                 connection.terminate()
 
     def ring(self) -> None:
@@ -82,7 +86,7 @@ class Bell:
                 await self._listen()
                 failures = 0
                 await self._notify()
-            except (UnavailableError, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            except (UnavailableError, OSError, TimeoutError, *_AWAY):
                 if self._connection is not None:
                     self._connection.terminate()
                 await asyncio.sleep(RECONNECT_S[min(failures, len(RECONNECT_S) - 1)])

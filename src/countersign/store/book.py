@@ -107,11 +107,13 @@ class Shelf(Generic[K, V]):
         rows = [self._new_row(key, self.values[key]) for key in self._changed if key not in self._known]
         return [Insert(self._table, sorted(rows, key=_first))] if rows else []
 
-    @property
-    def both_moved_and_added(self) -> bool:
-        """Say whether there are rows to change and rows to add."""
-        known = [key in self._known for key in self._changed]
-        return any(known) and not all(known)
+    def moved(self) -> Iterable[V]:
+        """Return the values that the database knows otherwise."""
+        return (self.values[key] for key in self._changed if key in self._known)
+
+    def added(self) -> Iterable[V]:
+        """Return the values that the database does not know."""
+        return (self.values[key] for key in self._changed if key not in self._known)
 
 
 class Book:
@@ -133,6 +135,7 @@ class Book:
             self._answers,
         )
         self._pending: dict[bytes, str] = {}
+        self._messages: dict[str, Delivery] = {}
         self._deliveries: list[Delivery] = []
         self._events: list[Event] = []
 
@@ -145,6 +148,10 @@ class Book:
         """Return the challenge that is pending for the same subject, destination, purpose and action."""
         found = self._pending.get(twin)
         return None if found is None else self._challenges.values[found]
+
+    def message(self, challenge: Challenge) -> Delivery | None:
+        """Return the newest message of a challenge that was found as a twin."""
+        return self._messages.get(challenge.id)
 
     def standing(self, key: bytes) -> Standing:
         """Return a contact's count of failures; one never seen is clean."""
@@ -161,16 +168,9 @@ class Book:
     def load(self, needs: Sequence[Needs]) -> Steps[None]:
         """Load and lock what the commands name: each table in the order of its keys, the tables always in the same order."""
         named = {id_ for need in needs for id_ in need.challenges}
-        twins = sorted({twin for need in needs for twin in need.twins})
-        if twins:
-            named.update(row[0] for row in (yield Seek(CHALLENGES, "twin", twins, "state = 'pending'")))
+        named.update((yield from self._load_twins(sorted({twin for need in needs for twin in need.twins}))))
         standings = {key for need in needs for key in need.standings}
-        if named:
-            for row in (yield Take(CHALLENGES, [(id_,) for id_ in sorted(named)])):
-                challenge = challenges.of_row(row)
-                self._challenges.known(challenge.id, challenge)
-                self._note(challenge)
-                standings.add(challenge.standing)
+        standings.update((yield from self._load_challenges(sorted(named))))
         if standings:
             for key, *moving in (yield Take(STANDINGS, [(key,) for key in sorted(standings)])):
                 self._standings.known(bytes(key), Standing(*moving))
@@ -182,6 +182,27 @@ class Book:
         if answers:
             for application, key, request, outcome, expires_at in (yield Take(ANSWERS, answers)):
                 self._answers.known((application, bytes(key)), Remembered(bytes(request), bytes(outcome), expires_at))
+
+    def _load_twins(self, twins: Sequence[bytes]) -> Steps[list[str]]:
+        """Return the ids of challenges that are pending as twins, with the newest message of each in hand."""
+        rows = (yield Seek(CHALLENGES, "twin", twins, "state = 'pending'")) if twins else ()
+        pending = sorted(row[0] for row in rows)
+        if pending:
+            for row in (yield Seek(DELIVERIES, "owner", pending)):
+                self._newest(deliveries.of_row(row))
+        return pending
+
+    def _load_challenges(self, ids: Sequence[str]) -> Steps[list[bytes]]:
+        """Load and lock challenges; return whose standings come along."""
+        if not ids:
+            return []
+        standings: list[bytes] = []
+        for row in (yield Take(CHALLENGES, [(id_,) for id_ in ids])):
+            challenge = challenges.of_row(row)
+            self._challenges.known(challenge.id, challenge)
+            self._note(challenge)
+            standings.append(challenge.standing)
+        return standings
 
     def enter(self, verdict: Verdict[Any]) -> None:
         """Take a verdict in: the next command sees what it changed."""
@@ -195,6 +216,8 @@ class Book:
         for answer_key, remembered in verdict.answers:
             self._answers.put(answer_key, remembered)
         self._deliveries.extend(verdict.deliveries)
+        for delivery in verdict.deliveries:
+            self._newest(delivery)
         self._events.extend(verdict.events)
 
     def save(self, chain: Chain) -> Steps[Head]:
@@ -204,7 +227,7 @@ class Book:
         if self._deliveries:
             inserts.append(Insert(DELIVERIES, [deliveries.new_row(delivery) for delivery in self._deliveries]))
         linked, head = chain.link(self._events)
-        if self._challenges.both_moved_and_added:
+        if self._twin_makes_way:
             # An old twin must have ended before the new one begins, or the index of pending twins refuses it.
             yield Write(tuple(updates))
             updates = []
@@ -216,6 +239,17 @@ class Book:
     def owes(self) -> bool:
         """Say whether a message is owed because of this batch."""
         return bool(self._deliveries)
+
+    def _newest(self, delivery: Delivery) -> None:
+        known = self._messages.get(delivery.owner)
+        if known is None or known.number < delivery.number:
+            self._messages[delivery.owner] = delivery
+
+    @property
+    def _twin_makes_way(self) -> bool:
+        """Say whether a challenge begins whose twin ends in the same batch: all others may be written in any order."""
+        ended = {challenge.twin for challenge in self._challenges.moved() if challenge.ended_at is not None}
+        return bool(ended) and not ended.isdisjoint(challenge.twin for challenge in self._challenges.added())
 
     def _note(self, challenge: Challenge) -> None:
         if challenge.ended_at is None:

@@ -7,8 +7,9 @@ from typing import Final
 import msgspec
 
 from countersign.domain import identifier
-from countersign.domain.challenge import Challenge, State, Terms
+from countersign.domain.challenge import MS, Challenge, State, Terms
 from countersign.domain.contact import Channel
+from countersign.domain.purpose import MAX_LIFETIME
 from countersign.errors import NotFoundError
 from countersign.store.database import Query, Row, Steps
 from countersign.store.tables import CHALLENGES
@@ -91,18 +92,18 @@ def get(challenge_id: str, application: str) -> Steps[Challenge]:
 def overdue(now: int, most: int) -> Steps[list[str]]:
     """Return ids of challenges that are pending though their time ran out, at most `most`, the oldest first."""
     rows = yield Query(
-        "SELECT id FROM challenges WHERE state = 'pending' AND expires_at <= $1 ORDER BY expires_at LIMIT $2",
+        "SELECT id FROM challenges WHERE ended_at IS NULL AND expires_at <= $1 ORDER BY expires_at LIMIT $2",
         (now, most),
     )
     return [row[0] for row in rows]
 
 
 def forget(before: int, most: int) -> Steps[int]:
-    """Delete challenges that began before `before` (ms) and have ended, with their messages and attempts; return how many went.
+    """Delete challenges that ended before `before` (ms), with their messages and attempts; return how many went.
 
-    Their ids begin with the time, so the oldest are the first of the key.
+    None outlives MAX_LIFETIME, and ids begin with the time of their beginning: the oldest are the first of the key.
     """
-    first_kept = identifier.make("ver", before, bytes(identifier.CHANCE_BYTES))
+    first_kept = identifier.make("ver", before - MAX_LIFETIME * MS, bytes(identifier.CHANCE_BYTES))
     rows = yield Query(
         "SELECT id FROM challenges WHERE id < $1 AND state <> 'pending' ORDER BY id LIMIT $2", (first_kept, most)
     )

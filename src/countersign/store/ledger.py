@@ -126,22 +126,22 @@ class Ledger:
         began = time.perf_counter()
         try:
             await self._settle(lane, chain, batch)
-        except (ConflictError, RejectedError) as error:
-            if len(batch) == 1 and isinstance(error, RejectedError):
-                _fail(batch, error)
-            else:
-                await self._one_by_one(lane, chain, batch)
         except UnavailableError as error:
             chain.restart()
             _fail(batch, error)
-        except Exception as error:  # noqa: BLE001 - a bug must not stop the lane; every caller hears of it
-            chain.restart()
-            _fail(batch, error)
+        except Exception as error:  # noqa: BLE001 - nothing of it stays; a row that is refused, or a bug, must stop neither lane nor neighbours
+            if not isinstance(error, ConflictError | RejectedError):
+                chain.restart()
+            if len(batch) > 1 or isinstance(error, ConflictError):
+                await self._one_by_one(lane, chain, batch)
+            else:
+                _fail(batch, error)
         ended = time.perf_counter()
-        self._observe(len(batch), began - batch[0].since, ended - began)
+        with contextlib.suppress(Exception):  # whatever is wrong with the counting must not end a lane
+            self._observe(len(batch), began - batch[0].since, ended - began)
 
     async def _one_by_one(self, lane: Runner, chain: Chain, batch: list[Waiting]) -> None:
-        """Carry out a batch whose transaction was refused for the sake of one row: each command alone, that one fails alone."""
+        """Carry out a batch whose transaction failed for the sake of one row: each command alone, that one fails alone."""
         for waiting in batch:
             for last in (False, False, True):
                 try:
@@ -150,11 +150,13 @@ class Ledger:
                 except ConflictError:
                     if last:
                         _fail([waiting], UnavailableError("Others are changing the same record. Try again."))
-                except RejectedError as error:
-                    _fail([waiting], error)
-                    break
                 except UnavailableError as error:
                     chain.restart()
+                    _fail([waiting], error)
+                    break
+                except Exception as error:  # noqa: BLE001 - as above
+                    if not isinstance(error, RejectedError):
+                        chain.restart()
                     _fail([waiting], error)
                     break
 
@@ -162,7 +164,8 @@ class Ledger:
         outcomes, head, owes = await lane.run(self._transaction, batch, chain)
         chain.advance(head)
         if owes:
-            self._owed()
+            with contextlib.suppress(Exception):  # it is durable, and a worker that is not woken finds it by polling
+                self._owed()
         for waiting, outcome in zip(batch, outcomes, strict=True):
             if waiting.answer.done():
                 continue

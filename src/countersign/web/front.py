@@ -133,6 +133,9 @@ class Front:
 
     async def _page(self, scope: Scope, receive: Receive, send: Send, began: float) -> None:
         tls = self.desk.proxies.is_tls(scope)
+        if self._origins.misdirected(scope):
+            await _answer(send, problem("misdirected"), self._plain, head=False)
+            return
         if self._origins.refuses(scope):
             await _answer(send, problem("cross_origin"), self._secure if tls else self._plain, head=False)
             return

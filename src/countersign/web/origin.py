@@ -17,6 +17,7 @@ class Origins:
 
     def __init__(self, public_url: str, *, development: bool) -> None:
         parts = urlsplit(public_url)
+        self._scheme = parts.scheme
         self._own = f"{parts.scheme}://{parts.netloc}".lower()
         self._development = development
 
@@ -34,6 +35,16 @@ class Origins:
             return True
         origin = headers.get(b"origin")
         return origin is not None and not self._is_own(origin.decode("latin-1").lower())
+
+    def misdirected(self, scope: Scope) -> bool:
+        """Say whether a page of development was asked for under a name that is not this machine's nor `public_url`'s.
+
+        So a site that points its own name at 127.0.0.1 (DNS rebinding) reads neither the test key nor the inbox.
+        """
+        if not self._development:
+            return False
+        host = dict(scope["headers"]).get(b"host")
+        return host is not None and not self._is_own(f"{self._scheme}://{host.decode('latin-1').lower()}")
 
     def _is_own(self, origin: str) -> bool:
         if origin == self._own:

@@ -62,6 +62,12 @@ PROBLEMS: Final[dict[str, Problem]] = {
         "A page of another origin sent it, and such requests change nothing here.",
         "Open the page on this site and send it from there.",
     ),
+    "misdirected": Problem(
+        421,
+        "Not under this name",
+        "In development, pages are shown under the name of this machine alone, so that no other site can read the inbox.",
+        "Open http://localhost and the port, or set public_url (COUNTERSIGN_PUBLIC_URL) to the name that you use.",
+    ),
     "not_found": Problem(
         404, "Not found", "There is nothing at this address.", "Compare the address with /openapi.yaml."
     ),
@@ -109,7 +115,6 @@ PROBLEMS: Final[dict[str, Problem]] = {
     "exhausted": Problem(409, "No guesses left", "Too many wrong codes were given.", _AGAIN),
     "canceled": Problem(409, "Canceled", "The verification was canceled, by you or by the person it went to.", _AGAIN),
     "expired": Problem(409, "Expired", "The time for this code ran out.", _AGAIN),
-    "wrong_code": Problem(409, "Wrong code", "This is not the code.", "Let the person try again."),
     "contact_locked": Problem(
         409,
         "The contact is locked",

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from countersign.domain import identifier
-from countersign.domain.challenge import Action, Challenge, Refusal, Requester
+from countersign.domain.challenge import Action, Refusal, Requester
 from countersign.domain.contact import Channel, Contact, parse
 from countersign.errors import InputError
 from countersign.flows.answer import answer_challenge, prove
@@ -19,13 +19,12 @@ from countersign.flows.outcome import Done, KeyReused, Missing, Outcome, Refused
 from countersign.flows.resend import resend_code
 from countersign.web.api.callers import caller
 from countersign.web.api.idempotency import once_of
-from countersign.web.api.views import DeliveryView, in_full, message, newest, shown
+from countersign.web.api.views import DeliveryView, in_full, message, shown
 from countersign.web.call import Reply
 from countersign.web.problems import ProblemError, of_refusal, problem
 from countersign.web.reading import clean, decoded, json_if_any, json_of
 
 if TYPE_CHECKING:
-    from countersign.domain.application import Application
     from countersign.web.call import Call
     from countersign.web.desk import Desk
 
@@ -107,7 +106,7 @@ async def begin(desk: Desk, call: Call) -> Reply:
         challenge = outcome.challenge
         headers = ((b"location", f"/v1/verifications/{challenge.id}".encode()), *desk.budgets.left(outcome.budget))
         status = 200 if outcome.continued else 201
-        return Reply(status, shown(challenge, delivery=await _owed(desk, application, outcome)), headers=headers)
+        return Reply(status, shown(challenge, delivery=_owed(outcome)), headers=headers)
     return _not_done(desk, outcome, beginning=True)
 
 
@@ -141,8 +140,7 @@ async def resend(desk: Desk, call: Call) -> Reply:
         outcome = await resend_code(desk.house, application, id_, channel, once)
     _count(desk, "resend", outcome)
     if isinstance(outcome, Done):
-        delivery = await _owed(desk, application, outcome)
-        return Reply(200, shown(outcome.challenge, delivery=delivery), headers=desk.budgets.left(outcome.budget))
+        return Reply(200, shown(outcome.challenge, delivery=_owed(outcome)), headers=desk.budgets.left(outcome.budget))
     return _not_done(desk, outcome)
 
 
@@ -206,13 +204,8 @@ def id_of(call: Call) -> str:
     return call.it
 
 
-async def _owed(desk: Desk, application: Application, done: Done) -> DeliveryView | None:
-    """Return the message that is owed for this request; where it owes none, the newest there is, as it stands."""
-    challenge: Challenge = done.challenge
-    if done.delivery is not None:
-        return message(done.delivery, challenge.terms.locale)
-    seen = await look_at_challenge(desk.house, application, challenge.id)
-    return None if seen is None else newest(seen)
+def _owed(done: Done) -> DeliveryView | None:
+    return None if done.delivery is None else message(done.delivery, done.challenge.terms.locale)
 
 
 def _count(desk: Desk, act: str, outcome: Outcome) -> None:

@@ -11,11 +11,12 @@ from countersign.web.pages.not_me import NotMePage
 
 if TYPE_CHECKING:
     import falcon.asgi
+    from falcon.asgi import Request, Response
 
     from countersign.wiring import Runtime
 
 
-def add_routes(app: falcon.asgi.App, runtime: Runtime) -> None:
+def add_routes(app: falcon.asgi.App[Request, Response], runtime: Runtime) -> None:
     """Add the routes of every page and of what pages are made of."""
     app.add_route("/", Demonstration(runtime))
     app.add_route("/inbox", InboxPage(runtime))

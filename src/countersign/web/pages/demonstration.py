@@ -49,6 +49,8 @@ class Demonstration:
             sample_phone=SAMPLE_PHONE,
         )
 
+    on_head = on_get
+
 
 _CHANNELS = (
     (Channel.EMAIL.value, "E-mail"),

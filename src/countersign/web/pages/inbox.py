@@ -11,7 +11,7 @@ import msgspec
 
 from countersign.domain.contact import parse
 from countersign.errors import InputError
-from countersign.web.pages.sheet import show
+from countersign.web.pages.sheet import instant, show
 
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     from countersign.providers.inbox import Inbox, InboxMessage
     from countersign.wiring import Runtime
 
-SHOWN: Final = 100
-"""Messages, the newest, that the page and the JSON list at once."""
+LISTED: Final = 100
+"""Messages, the newest, that the JSON lists at once."""
+SHOWN: Final = 40
+"""Messages that the page lists, which stays light."""
 
-MAIL_POLICY: Final = "; ".join(
+MAIL_POLICY: Final = "; ".join(  # noqa: FLY002 - one directive a line is what can be read
     (
         "default-src 'none'",
         # A letter styles itself inside its own markup, as mail must. It may do nothing else: no script, no picture from afar, no form.
@@ -37,7 +39,7 @@ MAIL_POLICY: Final = "; ".join(
 """The letter's own policy. A frame made with `srcdoc` would have inherited the page's, under which no mail looks like itself."""
 
 _HEAD: Final = re.compile(r"<head[^>]*>", re.IGNORECASE)
-_PAUSE: Final = re.compile(r"(?<=[.!?:]) (?=[A-ZÄÖÜ])")
+_PAUSE: Final = re.compile(r"(?<=[.!?]) (?=[A-ZÄÖÜ])")
 _DIGITS: Final = re.compile(r"\d{5,}")
 
 
@@ -48,11 +50,12 @@ class InboxPage:
         self._runtime = runtime
 
     async def on_get(self, req: Request, resp: Response) -> None:
-        """Answer with the list and the chosen message; `to` filters, `message` chooses (else the newest), `part=text` shows a mail's text."""
+        """Answer with the list and a message: `to` filters, `message` chooses (else the newest), `part=text` shows a mail's text."""
         inbox = _open(self._runtime)
         version = await inbox.version()
         typed = req.get_param("to") or ""
-        found = await inbox.list(_canonical(typed), SHOWN)
+        listed = await inbox.list(_canonical(typed), SHOWN + 1)
+        found = listed[:SHOWN]
         wanted = req.get_param("message")
         chosen = next((message for message in found if message.id == wanted), None)
         opened = chosen or (found[0] if found else None)
@@ -63,6 +66,7 @@ class InboxPage:
             version=version,
             typed=typed.strip(),
             messages=found,
+            more=len(listed) > SHOWN,
             opened=opened,
             chosen=chosen is not None,
             part=req.get_param("part") or "html",
@@ -70,6 +74,8 @@ class InboxPage:
             preview=_preview,
             sentences=_sentences,
         )
+
+    on_head = on_get
 
     async def on_post(self, _: Request, resp: Response) -> None:
         """Delete every message: the form of the page, for whom DELETE is out of reach. Answers 303 to the page."""
@@ -95,9 +101,11 @@ class InboxMessages:
         if req.get_header("If-None-Match") == tag:
             resp.status = falcon.HTTP_304
             return
-        found = await inbox.list(_canonical(req.get_param("to")), SHOWN)
+        found = await inbox.list(_canonical(req.get_param("to")), LISTED)
         resp.content_type = falcon.MEDIA_JSON
         resp.data = msgspec.json.encode([_told(message) for message in found])
+
+    on_head = on_get
 
     async def on_delete(self, _: Request, resp: Response) -> None:
         """Delete every message; answers 204."""
@@ -115,7 +123,7 @@ class InboxMail:
     async def on_get(self, _: Request, resp: Response, message_id: str) -> None:
         """Answer with the mail's HTML, whose links open beside; 404 if there is none."""
         inbox = _open(self._runtime)
-        for message in await inbox.list(None, SHOWN):
+        for message in await inbox.list(None, LISTED):
             if message.id == message_id and message.html:
                 break
         else:
@@ -126,6 +134,8 @@ class InboxMail:
         resp.set_header("X-Content-Type-Options", "nosniff")
         resp.set_header("Referrer-Policy", "no-referrer")
         resp.text = _HEAD.sub(lambda head: f'{head[0]}<base target="_blank">', message.html, count=1)
+
+    on_head = on_get
 
 
 def _open(runtime: Runtime) -> Inbox:
@@ -154,7 +164,7 @@ def _told(message: InboxMessage) -> dict[str, object]:
         "subject": message.subject,
         "text": message.text,
         "html": message.html,
-        "at": message.at,
+        "at": instant(message.at),
     }
 
 

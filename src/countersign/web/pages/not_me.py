@@ -126,6 +126,8 @@ class NotMePage:
             approves=language.say("With it you approve"),
         )
 
+    on_head = on_get
+
     async def on_post(self, req: Request, resp: Response) -> None:
         """End the challenge, and say what happens next."""
         language = _spoken(req)
@@ -195,9 +197,9 @@ def _spoken(req: Request) -> Language:
             wishes.append((-float(weight.strip().removeprefix("q=") or 1), place, tag.strip()))
         except ValueError:
             continue
-    for weight, _, tag in sorted(wishes):
+    for rank, _, tag in sorted(wishes):
         language = negotiate(tag)
-        if weight < 0 and language.tag.split("-")[0] == tag.lower().split("-")[0]:
+        if rank < 0 and language.tag.split("-")[0] == tag.lower().split("-")[0]:
             return language
     return negotiate("")
 

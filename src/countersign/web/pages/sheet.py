@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
 import jinja2
+import markupsafe
 
 from countersign.web.pages.assets import address
 
 if TYPE_CHECKING:
     from falcon.asgi import Response
 
-POLICY: Final = "; ".join(
+POLICY: Final = "; ".join(  # noqa: FLY002 - one directive a line is what can be read
     (
         "default-src 'none'",
         "script-src 'self'",
@@ -43,6 +45,9 @@ HEADERS: Final = {
 }
 
 
+_ADDRESS: Final = re.compile(r"(https?://[^\s<>\"]*[\w/=-])")
+
+
 def show(resp: Response, template: str, *, lang: str = "en", direction: str = "ltr", **values: object) -> None:
     """Answer with `template`, filled; `lang` and `direction` are what the page is written in."""
     resp.content_type = "text/html; charset=utf-8"
@@ -52,13 +57,20 @@ def show(resp: Response, template: str, *, lang: str = "en", direction: str = "l
 
 
 def instant(at: int) -> str:
-    """Return `at` (ms) as `2026-11-23T16:32:05Z`, for `datetime` attributes."""
+    """Return `at` (ms) as `2026-11-23T16:32:05Z` (RFC 3339), for programs and `datetime` attributes."""
     return datetime.fromtimestamp(at // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def clock_time(at: int) -> str:
     """Return `at` (ms) as `16:32:05 UTC`."""
     return datetime.fromtimestamp(at // 1000, UTC).strftime("%H:%M:%S UTC")
+
+
+def links(text: str) -> markupsafe.Markup:
+    """Return a text as markup in which web addresses, and nothing else, are links that open beside."""
+    parts = _ADDRESS.split(text)
+    link = markupsafe.Markup('<a href="{0}" target="_blank" rel="noopener noreferrer">{0}</a>')
+    return markupsafe.Markup("").join(link.format(part) if place % 2 else part for place, part in enumerate(parts))
 
 
 @cache
@@ -73,4 +85,5 @@ def _templates() -> jinja2.Environment:
     made.globals["asset"] = address
     made.filters["instant"] = instant
     made.filters["clock_time"] = clock_time
+    made.filters["links"] = links
     return made

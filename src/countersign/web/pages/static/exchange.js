@@ -5,6 +5,9 @@ import { $, copying, make } from "./element.js";
 const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 const pretty = (body) => (typeof body === "string" ? body : JSON.stringify(body, null, 2));
 
+// An id is told by its last letters, so that what is asked of it stays in sight on a phone.
+const short = (path) => path.replace(/(ver_)\w+(\w{4})/, "$1…$2").split(/(?<=.)(?=\/)/).flatMap((part) => [part, make("wbr")]);
+
 const curl = (method, path, headers, body) =>
   [
     `curl -sS${method === "GET" ? "" : ` -X ${method}`}${headers.Accept === "text/event-stream" ? "N" : ""} ${quoted(location.origin + path)}`,
@@ -15,7 +18,7 @@ const curl = (method, path, headers, body) =>
 // Opens an entry of the log; what it returns writes the answer into it.
 const entry = (method, path, headers, body) => {
   $("wire-empty").hidden = true;
-  for (const open of $("exchanges").querySelectorAll("details[open]")) open.open = false;
+  if (method !== "GET") for (const open of $("exchanges").querySelectorAll("details[open]")) open.open = false;
   const status = make("span", { className: "pill", textContent: "…" });
   const took = make("span", { className: "took" });
   const answer = make("pre", { className: "snippet", tabIndex: 0, ariaLabel: "Answer", dir: "ltr" });
@@ -26,7 +29,7 @@ const entry = (method, path, headers, body) => {
   }
   within.append(heading, answer, make("div", {}, copying(make("button", { className: "button plain low", type: "button", textContent: "Copy as curl" }), curl(method, path, headers, body))));
   const details = make("details", { className: "exchange", open: method !== "GET" },
-    make("summary", {}, make("span", { className: "method", textContent: method }), make("span", { className: "path", textContent: path, title: path }), status, took),
+    make("summary", {}, make("span", { className: "method", textContent: method }), make("span", { className: "path", title: path }, ...short(path)), status, took),
     within);
   $("exchanges").prepend(make("li", {}, details));
   const began = performance.now();

@@ -46,7 +46,7 @@ export const verified = async (jws, keys) => {
   const opened = await crypto.subtle.importKey("jwk", y ? { kty, crv, x, y } : { kty, crv, x }, imported, false, ["verify"]);
   const right = await crypto.subtle.verify(used, opened, signature, new TextEncoder().encode(signed));
   return right
-    ? { sure: true, word: `Signature verified: ${header.alg}, key ${header.kid}` }
+    ? { sure: true, word: `${header.alg}, key ${header.kid}` }
     : { sure: false, word: "The signature does not fit. Do not trust this proof." };
 };
 

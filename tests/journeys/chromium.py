@@ -1,0 +1,24 @@
+"""Chromium, the real one, kept to this machine and to its task."""
+
+from __future__ import annotations
+
+import shutil
+from typing import Final
+
+NAMES: Final = ("chromium", "chromium-browser", "google-chrome")
+ARGUMENTS: Final = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+PHONE: Final = {"width": 390, "height": 844}
+DESKTOP: Final = {"width": 1280, "height": 900}
+
+
+def chromium() -> str | None:
+    """Return the path of Chromium, or None if there is none."""
+    return next((path for name in NAMES if (path := shutil.which(name))), None)

@@ -1,0 +1,127 @@
+"""Each page by the rules of axe, in both colours, and by its weight."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from playwright.async_api import Browser, Page, expect
+from tests.journeys.chromium import PHONE
+
+if TYPE_CHECKING:
+    from tests.journeys.site import Site
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
+
+MOST_BYTES = 60_000
+ONE_ROUND_TRIP = 14_000
+"""Bytes that ten segments of a first flight hold (RFC 6928)."""
+
+
+async def the_start(page: Page, site: Site) -> None:
+    await page.goto(site.url)
+    await page.get_by_text("What the code is for").click()
+
+
+async def the_answer(page: Page, site: Site) -> None:
+    await page.goto(site.url)
+    await page.get_by_label("E-mail address or phone number").fill("+14155550166")
+    await page.get_by_role("button", name="Send the code").click()
+    await page.get_by_label("Code", exact=True).fill("000000")
+    await page.get_by_role("button", name="Verify").click()
+    await expect(page.locator("#code-fault")).to_be_visible()
+
+
+async def the_proof(page: Page, site: Site) -> None:
+    await page.goto(site.url)
+    await page.get_by_label("E-mail address or phone number").fill("axe@example.org")
+    await page.get_by_role("button", name="Send the code").click()
+    await expect(page.locator("#delivery")).to_contain_text("has left us")
+    found = re.search(r"(\d{3}) ?(\d{3})", site.letter("axe@example.org")["text"])
+    assert found is not None
+    await page.get_by_label("Code", exact=True).fill(found[1] + found[2])
+    await page.get_by_role("button", name="Verify").click()
+    await expect(page.get_by_text("Signature verified", exact=True)).to_be_visible()
+    await page.get_by_text("The proof as it was signed").click()
+
+
+async def the_inbox(page: Page, site: Site) -> None:
+    site.call("POST", "/v1/verifications", {"to": "inbox-axe@example.org"})
+    site.letter("inbox-axe@example.org")
+    await page.goto(f"{site.url}/inbox?to=inbox-axe@example.org")
+
+
+async def the_inbox_with_a_bubble(page: Page, site: Site) -> None:
+    site.call("POST", "/v1/verifications", {"to": "+14155550167"})
+    letter = site.letter("+14155550167")
+    await page.goto(f"{site.url}/inbox?message={letter['id']}")
+    await expect(page.locator(".bubble")).to_be_visible()
+
+
+async def the_empty_inbox(page: Page, site: Site) -> None:
+    await page.goto(f"{site.url}/inbox?to=nobody@example.org")
+
+
+async def not_me(page: Page, site: Site) -> None:
+    site.call("POST", "/v1/verifications", {"to": "not-me-axe@example.org", "action": {"summary": "Pay €49.90"}})
+    link = re.search(r"(/not-me\?ref=\S+)", site.letter("not-me-axe@example.org")["text"])
+    assert link is not None
+    await page.goto(site.url + link[1])
+
+
+async def not_me_of_nothing(page: Page, site: Site) -> None:
+    await page.goto(f"{site.url}/not-me?ref=ver_1.x")
+
+
+PAGES = [
+    the_start,
+    the_answer,
+    the_proof,
+    the_inbox,
+    the_inbox_with_a_bubble,
+    the_empty_inbox,
+    not_me,
+    not_me_of_nothing,
+]
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+@pytest.mark.parametrize("reach", PAGES, ids=lambda reach: reach.__name__)
+async def test_axe_finds_nothing(site: Site, browser: Browser, axe: str, reach: Any, colours: Any) -> None:
+    """H4: axe finds nothing serious; here, nothing at all by the rules of WCAG 2.2 AA and its own best practices."""
+    context = await browser.new_context(color_scheme=colours, bypass_csp=True, viewport={"width": 1280, "height": 900})
+    try:
+        page = await context.new_page()
+        await reach(page, site)
+        await page.evaluate(axe)
+        found = await page.evaluate("async () => (await axe.run(document, { iframes: false })).violations")
+        assert [(rule["id"], rule["impact"], [node["target"] for node in rule["nodes"]]) for rule in found] == []
+    finally:
+        await context.close()
+
+
+@pytest.mark.parametrize("path", ["/", "/inbox?to=nobody@example.org", "/inbox", "/not-me?ref=x"])
+async def test_a_page_is_light_and_its_words_come_at_once(site: Site, browser: Browser, path: str) -> None:
+    for number in range(45 if path == "/inbox" else 0):
+        site.call("POST", "/v1/verifications", {"to": f"+1415555{number:04}"})
+        site.letter(f"+1415555{number:04}")
+    context = await browser.new_context(viewport={"width": PHONE["width"], "height": PHONE["height"]})
+    try:
+        page = await context.new_page()
+        sizes: dict[str, int] = {}
+
+        async def weigh(response: Any) -> None:
+            if "/inbox/messages" not in response.url:
+                sizes[response.url] = len(await response.body())
+
+        page.on("response", weigh)
+        await page.goto(site.url + path)
+        await page.wait_for_timeout(700)
+        assert sum(sizes.values()) < MOST_BYTES
+        if path != "/inbox":  # its list goes on for as long as it is, the newest first
+            assert sizes[site.url + path] < ONE_ROUND_TRIP
+        assert len(sizes) >= 2
+        assert all(url.startswith(site.url) for url in sizes)
+    finally:
+        await context.close()
