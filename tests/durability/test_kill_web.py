@@ -7,11 +7,12 @@ import os
 import random
 import signal
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from tests.durability.crowd import Crowd, exhaust_some, hold_to_account, sent_by, settle
-from tests.durability.installation import Started, installed, webhook_config
+from tests.durability.installation import Installation, Started, installed, webhook_config
 from tests.durability.sender import SECRET, Sender
 
 ROUNDS = 50
@@ -40,6 +41,7 @@ async def test_killing_the_process_on_sqlite_loses_nothing_and_approves_nothing_
         figures = await hold_to_account(crowd, installation, sent_by(sender, installation))
         await exhaust_some(crowd, installation)
         assert await asyncio.to_thread(started.stop) == 0
+        await _the_accounting_bites(crowd, installation, sent_by(sender, installation))
     print(f"\n{ROUNDS} rounds in {time.monotonic() - began:.0f} s: {figures}")  # noqa: T201 - shown with -s or -rP
     assert crowd.broken > ROUNDS
     assert figures["approved"] > ROUNDS
@@ -72,6 +74,23 @@ async def test_killing_web_processes_on_postgresql_loses_nothing_and_approves_no
     print(f"\n{ROUNDS} rounds in {time.monotonic() - began:.0f} s: {figures}")  # noqa: T201 - shown with -s or -rP
     assert crowd.broken > ROUNDS
     assert figures["approved"] > ROUNDS
+
+
+async def _the_accounting_bites(crowd: Crowd, installation: Installation, sent: Counter[str]) -> None:
+    """Falsify the outcome in each way that a crash could: the accounting above must find it, or it would have found nothing."""
+    case = next(case for case in crowd.cases if case.approvals)
+    for falsehood in (
+        f"UPDATE challenges SET guesses = guesses - 1 WHERE id = '{case.id}'",  # noqa: S608 - an id of ours
+        f"UPDATE challenges SET state = 'pending' WHERE id = '{case.id}'",  # noqa: S608
+        f"DELETE FROM challenges WHERE id = '{case.id}'",  # noqa: S608
+    ):
+        await installation.change(falsehood)
+        with pytest.raises(AssertionError):
+            await hold_to_account(crowd, installation, sent)
+    crowd.cases.remove(case)
+    lost = next(case for case in crowd.cases if f"{case.id}.1.0" in sent and not case.right_sent)
+    with pytest.raises((AssertionError, KeyError)):
+        await hold_to_account(crowd, installation, Counter({key: n for key, n in sent.items() if lost.id not in key}))
 
 
 def _kill_one(started: Started) -> bool:

@@ -96,7 +96,12 @@ async def test_a_server_that_fails_for_now_is_tried_by_the_rule_and_then_the_nex
 ) -> None:
     """D2: one hangs, one resets, one dies before its answer, one greylists: four tries with growing waits, then the next of the route."""
     greylisting = MailPeer(rcpt_replies={"ada@example.org": GREYLISTED})
-    cases = {"hangs": hangs, "resets": resets, "dies": dies_before_its_answer, "greylists": greylisting}
+    cases: dict[str, Talk | MailPeer] = {
+        "hangs": hangs,
+        "resets": resets,
+        "dies": dies_before_its_answer,
+        "greylists": greylisting,
+    }
     reasons = {"hangs": "timed_out", "resets": "unreachable", "dies": "unreachable", "greylists": "greylisted"}
     for name in cases:
         (tmp_path / name).mkdir()

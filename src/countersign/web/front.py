@@ -14,6 +14,7 @@ import structlog
 
 from countersign.domain import identifier
 from countersign.errors import InputError, NotFoundError, UnavailableError
+from countersign.logs import scrub
 from countersign.web.call import Call, Header, Receive, Reply, Scope, Send, Stream
 from countersign.web.desk import Desk
 from countersign.web.origin import Origins
@@ -127,7 +128,7 @@ class Front:
         self._outages += 1
         if time.monotonic() - self._noted_at >= NOTED_EVERY:
             self._noted_at = time.monotonic()
-            _log.warning("unavailable", detail=str(outage), requests=self._outages)
+            _log.warning("unavailable", detail=scrub(str(outage)), requests=self._outages)
             self._outages = 0
 
     async def _page(self, scope: Scope, receive: Receive, send: Send, began: float) -> None:
