@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import secrets
 import tempfile
@@ -13,19 +12,21 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
+from bench.load import WrongAnswerError
 from bench.meter import Figure, cpu_of_tree, figure
 from countersign.domain.application import Application, Mode
-from countersign.domain.challenge import Challenge, State, Terms
+from countersign.domain.challenge import Challenge, Refusal, State, Terms
 from countersign.domain.contact import Channel, Contact, Kind
 from countersign.domain.purpose import Policy
 from countersign.domain.rules import Rules
 from countersign.flows.answer import Answer
 from countersign.flows.begin import Asked, begin_challenge
 from countersign.flows.house import House
+from countersign.flows.outcome import Done, Refused
 from countersign.keys import Keyring, new_file
 from countersign.store import challenges
 from countersign.store.connect import open_database
-from countersign.store.database import Insert, Steps, Write
+from countersign.store.database import Insert, Query, Row, Steps, Write
 from countersign.store.events import Chain
 from countersign.store.ledger import Ledger
 from countersign.store.migrate import migrate
@@ -33,56 +34,45 @@ from countersign.store.tables import CHALLENGES
 
 APPLICATION: Final = Application("app_bench", 0, "bench", Mode.TEST, "Bench", "shop.example", (), b"")
 
+GUESSES: Final = 1_000_000
+"""How many answers the challenges that are filled in take: none of them may end under a benchmark."""
+
 
 @asynccontextmanager
-async def house_at(url: str) -> AsyncIterator[House]:
+async def house_at(url: str, rules: Rules | None = None) -> AsyncIterator[House]:
     """Open a migrated database with a ledger on it, and nothing else."""
-    migrate(url)
+    await asyncio.to_thread(migrate, url)
     database = open_database(url)
     await database.open()
     with tempfile.TemporaryDirectory() as folder:
         new_file(Path(folder) / "secret.keys", 0)
-        keyring = Keyring(Path(folder) / "secret.keys", _now)
+        keyring = Keyring(Path(folder) / "secret.keys", now)
         ledger = Ledger(
             database.lanes(),
-            chain=lambda: Chain(lambda: f"w{secrets.token_hex(6)}", keyring.link),
-            clock=_now,
-            owed=lambda: None,
+            chain=lambda: chain_of(keyring),
+            clock=now,
+            owed=database.announce,
             observe=lambda _size, _waited, _took: None,
         )
         ledger.open()
-        yield House(database, ledger, keyring, Rules(), _now, secrets.token_bytes)
+        yield House(database, ledger, keyring, rules or Rules(), now, secrets.token_bytes)
         await ledger.close()
     await database.close()
 
 
+def chain_of(keyring: Keyring) -> Chain:
+    """Return a new writer's chain of events."""
+    return Chain(lambda: f"w{secrets.token_hex(6)}", keyring.link)
+
+
 async def fill(house: House, count: int, first: int = 1) -> None:
-    """Put `count` live challenges into the table, whose guesses do not run out, in transactions of 5,000 rows."""
+    """Put `count` live challenges into the table, the n-th under `live_id(n)`, in transactions of 5,000 rows."""
     kid = house.keyring.primary.kid
-    now = _now()
-    terms = Terms("sign_in", Policy(guesses=1_000_000), b"x" * 60, "a***@example.org", Kind.MAIL, kid)
+    began = now()
+    terms = Terms("sign_in", Policy(guesses=GUESSES), b"x" * 60, "a***@example.org", Kind.MAIL, kid)
     for start in range(first, first + count, 5_000):
-        rows = [
-            challenges.new_row(
-                Challenge(
-                    live_id(n),
-                    APPLICATION.id,
-                    n.to_bytes(16),
-                    n.to_bytes(16),
-                    terms,
-                    now,
-                    now + 3_600_000,
-                    State.PENDING,
-                    Channel.EMAIL,
-                )
-            )
-            for n in range(start, min(start + 5_000, first + count))
-        ]
-
-        def insert(batch: list[tuple[object, ...]] = rows) -> Steps[None]:  # type: ignore[assignment]
-            yield Write((Insert(CHALLENGES, batch),))
-
-        await house.database.run(insert)
+        rows = [_live(n, terms, began) for n in range(start, min(start + 5_000, first + count))]
+        await house.database.run(_insert, rows)
 
 
 def live_id(n: int) -> str:
@@ -90,51 +80,85 @@ def live_id(n: int) -> str:
     return f"ver_{n:026d}"
 
 
-async def check(house: House, clients: int, seconds: float, live: int, server_pid: int | None) -> Figure:
+async def forget_begun(house: House) -> None:
+    """Delete the challenges that were begun since, so that as many are live as were filled in: ids begin with the time."""
+
+    def delete() -> Steps[None]:
+        yield Query("DELETE FROM challenges WHERE id > $1", (live_id(10**20),))
+
+    await house.database.run(delete)
+
+
+async def check(
+    house: House, clients: int, seconds: float, live: int, server_pid: int | None, name: str = "check"
+) -> Figure:
     """Answer wrong, each client one after the other, at challenges picked by chance."""
-    standing = random.Random(clients)  # noqa: S311 - load
+    chance = random.Random(clients)
 
     async def one() -> None:
-        await house.ledger.submit(Answer(live_id(standing.randint(1, live)), APPLICATION.id, "0000000", house.keyring))
+        typed = Answer(live_id(chance.randint(1, live)), APPLICATION.id, "0000000", house.keyring)
+        outcome = await house.ledger.submit(typed)
+        if not isinstance(outcome, Refused) or outcome.refusal is not Refusal.WRONG_CODE:
+            raise WrongAnswerError(f"A check was not counted: {outcome}")
 
-    return await _drive("check", one, clients, seconds, server_pid)
+    return await _drive(name, one, clients, seconds, server_pid)
 
 
-async def begin(house: House, clients: int, seconds: float, server_pid: int | None) -> Figure:
-    """Begin, each client one after the other, each time for another address."""
+async def begin(
+    house: House, clients: int, seconds: float, server_pid: int | None, name: str = "begin", most: int = 1 << 60
+) -> Figure:
+    """Begin, each client one after the other, each time for another address, `most` in all."""
     numbers = iter(range(1 << 60))
     run = secrets.token_hex(4)
 
     async def one() -> None:
-        await begin_challenge(house, APPLICATION, Asked(Contact(Kind.MAIL, f"ada-{run}-{next(numbers)}@example.org")))
+        to = Contact(Kind.MAIL, f"ada-{run}-{next(numbers)}@example.org")
+        outcome = await begin_challenge(house, APPLICATION, Asked(to))
+        if not isinstance(outcome, Done):
+            raise WrongAnswerError(f"A begin was refused: {outcome}")
 
-    return await _drive("begin", one, clients, seconds, server_pid)
+    return await _drive(name, one, clients, seconds, server_pid, most)
+
+
+def now() -> int:
+    """Return the time in milliseconds since the epoch."""
+    return time.time_ns() // 1_000_000
 
 
 async def _drive(
-    name: str, one: Callable[[], Awaitable[None]], clients: int, seconds: float, server_pid: int | None
+    name: str,
+    one: Callable[[], Awaitable[None]],
+    clients: int,
+    seconds: float,
+    server_pid: int | None,
+    most: int = 1 << 60,
 ) -> Figure:
     latencies: list[float] = []
-    end = time.perf_counter() + seconds
+    await one()
+    spent, server = time.process_time(), cpu_of_tree(server_pid) if server_pid else 0.0
+    start = time.perf_counter()
+    end = start + seconds
 
     async def client() -> None:
-        while (began := time.perf_counter()) < end:
+        while (began := time.perf_counter()) < end and len(latencies) + clients <= most:
             await one()
             latencies.append(time.perf_counter() - began)
 
-    await one()
-    spent, server = time.process_time(), cpu_of_tree(server_pid) if server_pid else 0.0
-    began = time.perf_counter()
     await asyncio.gather(*(client() for _ in range(clients)))
-    took = time.perf_counter() - began
+    took = time.perf_counter() - start
     cpu = {"Python": time.process_time() - spent}
     if server_pid:
         cpu["PostgreSQL"] = cpu_of_tree(server_pid) - server
     return figure(name, clients, took, latencies, cpu)
 
 
-def _now() -> int:
-    return time.time_ns() // 1_000_000
+def _live(n: int, terms: Terms, began: int) -> Row:
+    expires = began + 3_600_000
+    key = n.to_bytes(16)
+    return challenges.new_row(
+        Challenge(live_id(n), APPLICATION.id, key, key, terms, began, expires, State.PENDING, Channel.EMAIL)
+    )
 
 
-assert os.name == "posix"  # noqa: S101 - /proc tells the CPU
+def _insert(rows: list[Row]) -> Steps[None]:
+    yield Write((Insert(CHALLENGES, rows),))

@@ -1,8 +1,9 @@
-"""What a benchmark counts: operations, latencies, and the CPU that processes spent."""
+"""What a benchmark counts: operations, latencies, and the CPU and memory that processes use."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +13,7 @@ _TICK: Final = os.sysconf("SC_CLK_TCK")
 
 
 class Figure(msgspec.Struct, frozen=True):
-    """One measurement: `rate` in operations a second, latencies in ms, CPU in µs an operation by process group."""
+    """One measurement: `rate` in operations a second, latencies in ms, CPU in µs an operation by group of processes."""
 
     name: str
     clients: int
@@ -20,6 +21,13 @@ class Figure(msgspec.Struct, frozen=True):
     p50: float
     p99: float
     cpu: dict[str, float] = {}
+
+    def __str__(self) -> str:
+        """Show it on one line."""
+        cpu = "  ".join(f"{group} {spent:.0f} µs" for group, spent in self.cpu.items())
+        return (
+            f"{self.name:<34}{self.clients:>5}{self.rate:>9.0f}/s  p50 {self.p50:>7.2f}  p99 {self.p99:>7.2f} ms  {cpu}"
+        )
 
 
 def figure(name: str, clients: int, seconds: float, latencies: list[float], cpu: dict[str, float]) -> Figure:
@@ -30,23 +38,32 @@ def figure(name: str, clients: int, seconds: float, latencies: list[float], cpu:
         name,
         clients,
         count / seconds,
-        _at(ordered, 0.50) * 1_000,
-        _at(ordered, 0.99) * 1_000,
+        at(ordered, 0.50) * 1_000,
+        at(ordered, 0.99) * 1_000,
         {group: spent / count * 1e6 for group, spent in cpu.items()},
     )
 
 
+def middle(figures: Sequence[Figure]) -> Figure:
+    """Return the figure with the median rate: one run, whole, rather than medians of what was measured apart."""
+    return sorted(figures, key=lambda one: one.rate)[len(figures) // 2]
+
+
+def at(ordered: Sequence[float], part: float) -> float:
+    """Return the quantile `part` of sorted values."""
+    return ordered[min(len(ordered) - 1, int(len(ordered) * part))] if ordered else 0.0
+
+
 def cpu_of_tree(pid: int) -> float:
-    """Return the CPU seconds that a process and its children have spent, those that ended included."""
+    """Return the CPU seconds that a process and its descendants have spent, those that ended and were waited for included."""
     total = 0.0
     for member in _tree(pid):
         try:
             fields = Path(f"/proc/{member}/stat").read_text().rsplit(")", 1)[1].split()
         except OSError:
             continue
-        # utime, stime; and of the children it has reaped, for the root alone: the living are counted themselves
-        spent = int(fields[11]) + int(fields[12]) + (int(fields[13]) + int(fields[14]))
-        total += spent / _TICK
+        # utime, stime, and both of the children that it has waited for: the living are counted themselves.
+        total += sum(map(int, fields[11:15])) / _TICK
     return total
 
 
@@ -74,7 +91,3 @@ def _tree(pid: int) -> list[int]:
         except OSError:
             continue
     return members
-
-
-def _at(ordered: list[float], part: float) -> float:
-    return ordered[min(len(ordered) - 1, int(len(ordered) * part))] if ordered else 0.0

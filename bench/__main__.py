@@ -1,0 +1,257 @@
+"""`python -m bench`: every figure in one run, printed as it comes and written to bench/results.md."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import tempfile
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import uvloop
+from tests.peers.postgres import PostgresServer
+
+from bench import delivery, growth, ledger, over_http, pgbench
+from bench.machine import described
+from bench.meter import Figure, middle
+from bench.report import Report, cells, times
+from countersign.flows.house import House
+
+RESULTS: Final = Path(__file__).parent / "results.md"
+TARGET: Final = 3.0
+"""How many times pgbench's one-statement rate the ledger is to make at 64 clients."""
+HALF: Final = 0.5
+"""Which part of the bare echo's rate the whole API is to make with two workers."""
+
+
+class Extent(msgspec.Struct, frozen=True):
+    """How long a run is: seconds of each measurement, rounds of which the median counts, and sizes."""
+
+    rounds: int = 3
+    seconds: float = 5
+    clients: tuple[int, ...] = (1, 16, 64, 256)
+    live: int = 100_000
+    sizes: tuple[int, ...] = (10_000, 100_000, 1_000_000)
+    messages: int = 20_000
+
+
+QUICK: Final = Extent(1, 2, (1, 64), 20_000, (10_000, 100_000), 3_000)
+
+
+def main() -> None:
+    """Measure what was asked for."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Measure Countersign on this machine.")
+    parser.add_argument("--quick", action="store_true", help="one short round of everything")
+    parser.add_argument("--only", choices=tuple(PARTS), help="one part alone")
+    parser.add_argument("--output", type=Path, help="where to write; a whole full run: bench/results.md, else nowhere")
+    asked = parser.parse_args()
+    extent = QUICK if asked.quick else Extent()
+    report = Report()
+    report.say("# Results", "", f"Measured by `make bench`{' ARGS=--quick' * asked.quick}: {_manner(extent)}", "")
+    report.table(("", ""), described())
+    for name, part in PARTS.items():
+        if asked.only in {None, name}:
+            uvloop.run(part(report, extent))
+    output = asked.output or (None if asked.quick or asked.only else RESULTS)
+    if output:
+        output.write_text("\n".join(report.lines) + "\n", encoding="utf-8")
+
+
+async def ledger_alone(report: Report, extent: Extent) -> None:
+    """Part (a): the ledger on both databases, each round in turns with pgbench on the same server."""
+    report.title(
+        "(a) The ledger alone",
+        "One process, no HTTP. *Least* is one statement that does the least an operation needs (count a guess; add a challenge and the message"
+        " owed), *same rows* one that writes all rows the ledger writes, each by pgbench with prepared statements at as many clients."
+        f" {extent.live:,} challenges are live, guesses are wrong and spread by chance. Times in ms, CPU in µs an operation.",
+    )
+    scripts = {
+        "check": (pgbench.CHECK, pgbench.CHECK_ALL),
+        "begin": (pgbench.BEGIN, pgbench.BEGIN_ALL),
+    }
+    rows: list[list[str]] = []
+    verdicts: list[list[str]] = []
+    with _postgres() as server, tempfile.TemporaryDirectory(prefix="countersign-bench-") as folder:
+        floor = server.create()
+        async with (
+            ledger.house_at(server.url(floor)) as ground,
+            ledger.house_at(server.url(server.create())) as ours,
+            ledger.house_at(f"sqlite:///{folder}/ledger.db") as embedded,
+        ):
+            for house in (ground, ours, embedded):
+                await ledger.fill(house, extent.live)
+            for house in (ours, embedded):
+                await ledger.check(house, 64, 1, extent.live, None)
+                await ledger.begin(house, 64, 1, None)
+            for act, (least, same) in scripts.items():
+                for clients in extent.clients:
+
+                    def on(house: House, pid: int | None, act: str = act, clients: int = clients) -> Measure:
+                        if act == "check":
+                            return lambda: ledger.check(house, clients, extent.seconds, extent.live, pid)
+                        return lambda: ledger.begin(house, clients, extent.seconds, pid)
+
+                    def by_pgbench(script: str, clients: int = clients) -> Measure:
+                        return lambda: asyncio.to_thread(
+                            pgbench.measure,
+                            server,
+                            floor,
+                            script,
+                            clients,
+                            seconds=int(extent.seconds),
+                            live=extent.live,
+                        )
+
+                    postgres, plain, sqlite, whole = await _in_turns(
+                        extent.rounds, on(ours, server.pid), by_pgbench(least), on(embedded, None), by_pgbench(same)
+                    )
+                    for name, one in (
+                        ("ledger, PostgreSQL", postgres),
+                        ("ledger, SQLite", sqlite),
+                        ("pgbench, least", plain),
+                        ("pgbench, same rows", whole),
+                    ):
+                        ratios = (times(one.rate, plain.rate), times(one.rate, whole.rate))
+                        rows.append(
+                            [f"{act}, {clients}: {name}", *cells(one, "Python", "pgbench", "PostgreSQL"), *ratios]
+                        )
+                    if clients == 64:
+                        verdicts += _verdicts(act, postgres, sqlite, plain)
+    report.table(
+        ("act, clients", "ops/s", "p50", "p99", "Python", "pgbench", "PostgreSQL", "÷ least", "÷ same rows"), rows
+    )
+    report.say("")
+    report.table(("at 64 clients", "measured", "wanted", ""), verdicts)
+
+
+def _verdicts(act: str, postgres: Figure, sqlite: Figure, plain: Figure) -> list[list[str]]:
+    wanted = (
+        (f"{act} on PostgreSQL ÷ pgbench, least", postgres.rate / plain.rate, TARGET),
+        (f"{act} on SQLite ÷ pgbench, least", sqlite.rate / plain.rate, 1.0),
+        (f"{act}: p99 of pgbench, least ÷ p99 on PostgreSQL", plain.p99 / postgres.p99, 1.0),
+    )
+    return [
+        [what, f"{found:.2f}", f"at least {least:.1f}", "met" if found >= least else "**missed**"]
+        for what, found, least in wanted
+    ]
+
+
+async def api_over_http(report: Report, extent: Extent) -> None:
+    """Parts (b) and (c): the whole API beside a bare echo, and the memory of its workers."""
+    report.title(
+        "(b) The whole API",
+        f"`countersign serve` in production: begin, then one wrong check, each begin for another address, {over_http.CLIENTS} connections kept alive; in turns"
+        " with a bare ASGI application that reads a JSON body and answers with it, under the same server with the same options and the same load."
+        " Messages are left to a worker elsewhere (`--no-worker`) unless *delivers* stands there. Server, database and load share the processors."
+        " Times in ms, CPU in µs a request.",
+    )
+    found = []
+    with _postgres() as server:
+        for name, workers, where, delivers in (
+            ("PostgreSQL, 1 worker", 1, server, False),
+            ("PostgreSQL, 2 workers", 2, server, False),
+            ("SQLite, 1 worker", 1, None, False),
+            ("PostgreSQL, 2 workers, delivers", 2, server, True),
+        ):
+            found.append(
+                await over_http.beside_an_echo(name, workers, where, extent.rounds, extent.seconds, delivers=delivers)
+            )
+    groups = ("server", "PostgreSQL", "load")
+    rows = []
+    for one in found:
+        rows.append([one.name, *cells(one.api, *groups), times(one.api.rate, one.echo.rate)])
+        rows.append([f"{one.name}: bare echo", *cells(one.echo, *groups), ""])
+    report.table(("", "requests/s", "p50", "p99", *groups, "÷ echo"), rows)
+    two = found[1].api.rate / found[1].echo.rate
+    report.say("")
+    report.table(
+        ("", "measured", "wanted", ""),
+        [["2 workers ÷ echo", f"{two:.2f}", f"at least {HALF}", "met" if two >= HALF else "**missed**"]],
+    )
+    report.title("(c) Memory", "Proportional share (Pss) of one worker process in MiB, idle and after the load of (b).")
+    report.table(("", "idle", "after"), [[one.name, f"{one.idle:.0f}", f"{one.after:.0f}"] for one in found])
+
+
+async def as_it_grows(report: Report, extent: Extent) -> None:
+    """Part (d): check and begin with ever more live challenges."""
+    report.title(
+        "(d) As the table grows",
+        f"{growth.CLIENTS} clients on the ledger alone; begins {growth.BEGINS:,} at a time, deleted after each. Times in ms, CPU in µs an operation.",
+    )
+    with _postgres() as server, tempfile.TemporaryDirectory(prefix="countersign-bench-") as folder:
+        figures = [
+            *await growth.grow(
+                "PostgreSQL", server.url(server.create()), extent.sizes, extent.rounds, extent.seconds, server.pid
+            ),
+            *await growth.grow(
+                "SQLite", f"sqlite:///{folder}/growth.db", extent.sizes, extent.rounds, extent.seconds, None
+            ),
+        ]
+    first: dict[str, float] = {}
+    rows = []
+    for one in figures:
+        smallest = first.setdefault(one.name.partition(",")[0], one.rate)
+        rows.append([one.name, *cells(one, "Python", "PostgreSQL"), times(one.rate, smallest)])
+    report.table(("", "ops/s", "p50", "p99", "Python", "PostgreSQL", f"÷ {extent.sizes[0]:,}"), rows)
+
+
+async def on_the_way(report: Report, extent: Extent) -> None:
+    """Part (e): delivery through the worker."""
+    report.title(
+        "(e) Delivery",
+        "One worker, in a process with the ledger, and a provider that takes each mail at once: a pile worked off, then begins at random moments, of which"
+        " p50 and p99 are the time (ms) from asking to hand-over. CPU in µs a message, begins not counted.",
+    )
+    with _postgres() as server, tempfile.TemporaryDirectory(prefix="countersign-bench-") as folder:
+        pile, delay = await delivery.deliver(
+            "PostgreSQL", server.url(server.create()), extent.messages, extent.seconds, server.pid
+        )
+        small, quick = await delivery.deliver(
+            "SQLite", f"sqlite:///{folder}/delivery.db", extent.messages, extent.seconds, None
+        )
+    rows = []
+    for one, late in ((pile, delay), (small, quick)):
+        rate, _, _, *spent = cells(one, "Python", "PostgreSQL")
+        rows += [[one.name, rate, "", "", *spent], [late.name, *cells(late), "", ""]]
+    report.table(("", "messages/s", "p50", "p99", "Python", "PostgreSQL"), rows)
+
+
+Measure = Callable[[], Awaitable[Figure]]
+PARTS: Final[dict[str, Callable[[Report, Extent], Coroutine[None, None, None]]]] = {
+    "a": ledger_alone,
+    "b": api_over_http,
+    "d": as_it_grows,
+    "e": on_the_way,
+}
+"""Parts by letter; (c) comes with (b)."""
+
+
+async def _in_turns(rounds: int, *measures: Measure) -> list[Figure]:
+    """Measure each in turn, as often as there are rounds, so that what else the machine does hits all; return the middle ones."""
+    found: list[list[Figure]] = [[] for _ in measures]
+    for _ in range(rounds):
+        for measure, figures in zip(measures, found, strict=True):
+            figures.append(await measure())
+    return [middle(figures) for figures in found]
+
+
+@contextmanager
+def _postgres() -> Iterator[PostgresServer]:
+    """Start a server that waits for the disk at each commit, with room for 256 clients and a cache that holds the tables."""
+    server = PostgresServer(durable=True, max_connections="400", shared_buffers="1GB", max_wal_size="4GB")
+    try:
+        yield server
+    finally:
+        server.remove()
+
+
+def _manner(extent: Extent) -> str:
+    rounds = "one round" if extent.rounds == 1 else f"medians of {extent.rounds} rounds in turns"
+    return f"{rounds}, {extent.seconds:g} s each; PostgreSQL with fsync, SQLite with synchronous=FULL."
+
+
+if __name__ == "__main__":
+    main()
