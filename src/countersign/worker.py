@@ -9,9 +9,10 @@ from typing import Final
 
 import structlog
 
+from countersign.domain.delivery import LEASE
 from countersign.errors import CountersignError, UnavailableError
 from countersign.flows.audit import write_checkpoint
-from countersign.flows.deliver import Parcel, Post, Result, claim_due, give_back, hand_over, record
+from countersign.flows.deliver import Parcel, Post, Result, claim_due, give_back, hand_over, record, renew
 from countersign.flows.house import House
 from countersign.flows.sweep import sweep
 
@@ -20,6 +21,9 @@ SLOTS: Final = 64
 
 POLL: Final = 1.0
 """Seconds after which the worker looks by itself, should every wake-up be lost."""
+
+RENEW_EVERY: Final = LEASE / 3_000
+"""Seconds between renewals: one may fail and the lease still holds."""
 
 SWEEP_EVERY: Final = 10.0
 CHECKPOINT_EVERY: Final = 60.0
@@ -57,6 +61,7 @@ class Worker:
         """Deliver and sweep until told to stop."""
         recording = asyncio.create_task(self._record())
         sweeping = asyncio.create_task(self._sweep())
+        renewing = asyncio.create_task(self._renew())
         self.alive = True
         try:
             while not self._stopping.is_set():
@@ -68,12 +73,13 @@ class Worker:
             self.alive = False
             sweeping.cancel()
             late = await self._finish()
+            renewing.cancel()
             self._results.put_nowait(None)
             with contextlib.suppress(TimeoutError, UnavailableError):
                 await asyncio.wait_for(recording, self._grace)
                 # A try that was cut short may have arrived all the same: whoever takes it next sends it under the same key.
                 await give_back(self._post, late)
-            await asyncio.gather(recording, sweeping, return_exceptions=True)
+            await asyncio.gather(recording, sweeping, renewing, return_exceptions=True)
             with contextlib.suppress(CountersignError):
                 await write_checkpoint(self._house, self._signed)
 
@@ -138,6 +144,15 @@ class Worker:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
         return list(late.values())
+
+    async def _renew(self) -> None:
+        """Hold on to what takes longer than a lease: its provider is slow, not its worker dead."""
+        while True:
+            await asyncio.sleep(RENEW_EVERY)
+            try:
+                await renew(self._post, list(self._under_way.values()))
+            except UnavailableError as error:
+                _log.warning("cannot_renew", detail=str(error))
 
     async def _sweep(self) -> None:
         since_checkpoint = 0.0

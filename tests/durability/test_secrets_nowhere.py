@@ -294,6 +294,8 @@ async def _the_search_finds_what_is_there(
     hits = await asyncio.to_thread(search.found_in, await _dumped(installation, tmp_path))
     assert any("code" in name for name in hits)
     assert any("contact" in name for name in hits)
+    if not installation.sqlite:
+        await installation.change("CHECKPOINT")  # what is in the server's memory comes to the disk
     raw = (
         [installation.home / "countersign.db-wal"] if installation.sqlite else await _data_folder(server, installation)
     )

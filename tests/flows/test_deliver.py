@@ -20,7 +20,7 @@ from countersign.domain.purpose import Policy, Resend
 from countersign.domain.rules import Rules
 from countersign.errors import DeliveryFailedError
 from countersign.flows import deliver
-from countersign.flows.deliver import claim_due, give_back, hand_over, record, take_receipt
+from countersign.flows.deliver import claim_due, give_back, hand_over, record, renew, take_receipt
 from countersign.store import deliveries
 
 if TYPE_CHECKING:
@@ -272,5 +272,16 @@ async def test_a_provider_that_is_no_longer_in_the_settings_is_passed_over(live:
     assert (await only(live, challenge)).provider == "second"
 
 
-def test_a_post_gives_up_on_a_provider_before_its_lease_ends() -> None:
-    assert SECOND * deliver.GIVE_UP_AFTER < LEASE
+async def test_a_message_that_takes_long_is_held_on_to(place: Place, clock: FixedClock) -> None:
+    """D2: a slow provider is no dead worker: nobody else takes the message while its lease is renewed."""
+    await place.begun()
+    (parcel,) = await claim_due(place.post, 1)
+    for _ in range(5):
+        clock.forward(LEASE - 1)
+        assert await claim_due(place.post, 1) == []
+        await renew(place.post, [parcel])
+    clock.forward(LEASE)
+    assert len(await claim_due(place.post, 1)) == 1
+    await renew(place.post, [parcel])  # too late: another has it, whose claim stays as it is
+    clock.forward(LEASE)
+    assert len(await claim_due(place.post, 1)) == 1

@@ -59,7 +59,7 @@ async def test_a_redirect_goes_by_the_other_channel(place: Place, clock: FixedCl
     assert done(await place.resend(challenge, Channel.VOICE)).challenge.channel is Channel.VOICE
     await place.deliver()
     assert [message.channel for message in place.inbox.sent] == [Channel.SMS, Channel.VOICE]
-    assert refused(await place.resend(challenge, Channel.EMAIL)).refusal is Refusal.CHANNEL_NOT_ALLOWED
+    assert refused(await place.resend(challenge, Channel.EMAIL)).refusal is Refusal.UNUSABLE_DESTINATION
 
 
 async def test_a_channel_whose_route_is_gone_is_refused(sqlite_url: str, tmp_path: Path) -> None:

@@ -155,7 +155,7 @@ async def test_a_channel_the_contact_does_not_have_is_refused(client: Client) ->
     assert wrong_kind.json["reason"] == "wrong_channel"
     begun = await client.begin()
     assert_problem(
-        await client.post(f"/v1/verifications/{begun['id']}/resend", {"channel": "sms"}), 403, "channel-not-allowed"
+        await client.post(f"/v1/verifications/{begun['id']}/resend", {"channel": "sms"}), 422, "unusable-destination"
     )
 
 

@@ -240,7 +240,7 @@ PROVIDER_SETTINGS: Final = (
     Setting(
         "receipt_within", int, "none", "milliseconds", "webhook: receipts are posted back, and overdue after this."
     ),
-    Setting("timeout", float, "15 (smtp), 10 (webhook)", "below 60 seconds", "How long one hand-over may take."),
+    Setting("timeout", float, "15 (smtp), 10 (webhook)", "below 45 seconds", "How long one hand-over may take."),
     Setting("connections", int, "4 (smtp), 16 (webhook)", "at least 1", "How many at once."),
     Setting("ca_file", str, "the system's authorities", "a file of certificates in PEM form", "Whom to trust instead."),
 )

@@ -36,6 +36,9 @@ CHANNELS_OF: Final = {
     Kind.PHONE: (Channel.SMS, Channel.VOICE, Channel.WHATSAPP),
 }
 
+# Lower-case Cyrillic and Greek letters that are drawn like Latin ones (Unicode UTS 39, confusables.txt): `apple` can be written in them.
+_LATIN_LOOKS: Final = frozenset("асԁеһіјӏоорԗԛѕԝхуүѵгпьѡтк" + "αικνορτυχγ")
+
 MAX_TYPED: Final = 320  # RFC 3696 erratum 1690: 64 + 1 + 255 octets is the longest mail address in practice
 _REFUSED_TYPES: Final = {
     PhoneNumberType.PREMIUM_RATE: "premium_number",
@@ -71,7 +74,7 @@ def parse(typed: str) -> Contact:
 
     A telephone number is written in international form (`+` first) and becomes E.164; a mail address keeps its local part's
     case folded, and its domain in Unicode (IDNA 2008). Raises InputError with reason `malformed`, `premium_number`,
-    `satellite_number`, `short_number`, `not_a_mobile_number`, `impossible_number` or `mixed_scripts`.
+    `satellite_number`, `short_number`, `not_a_mobile_number`, `impossible_number` `mixed_scripts` or `look_alike`.
     """
     if len(typed) > MAX_TYPED:
         raise InputError("to", "malformed", "The destination is longer than any address.")
@@ -158,6 +161,12 @@ def _mail(typed: str) -> Contact:
         raise InputError(
             "to", "mixed_scripts", "The address has letters in a form that looks like others; type it in plain ones."
         )
+    if any(_passes_for_latin(label) for label in found.domain.split(".")) and found.domain.rpartition(".")[2].isascii():
+        raise InputError(
+            "to",
+            "look_alike",
+            "The domain is written in letters that pass for Latin ones; check that it is the one you mean.",
+        )
     return Contact(Kind.MAIL, f"{local}@{found.domain.lower()}")
 
 
@@ -171,6 +180,11 @@ def _mixes_scripts(label: str) -> bool:
         if unicodedata.name(character, "").startswith(name)
     }
     return len(scripts) > 1
+
+
+def _passes_for_latin(label: str) -> bool:
+    """Say whether a label that is not ASCII consists of nothing but letters that look like Latin ones, and ASCII."""
+    return not label.isascii() and all(character.isascii() or character in _LATIN_LOOKS for character in label)
 
 
 def network_of(ip: str) -> str:

@@ -15,8 +15,11 @@ BACKOFF: Final = (1_000, 4_000, 12_000)
 JITTER: Final = 0.25
 """A wait is lengthened by up to this part of itself, so that messages that failed together do not return together."""
 
-LEASE: Final = 60_000
-"""Milliseconds a worker may hold a message before another takes it; longer than any provider's time-out."""
+LEASE: Final = 15_000
+"""Milliseconds for which a claim holds unless it is renewed: so soon does another worker take what a dead one had in hand."""
+
+LONGEST_TRY: Final = 45_000
+"""Milliseconds after which a try that has not ended is given up, however alive its worker is."""
 
 
 class DeliveryState(StrEnum):
@@ -166,6 +169,11 @@ def accepted(delivery: Delivery, word: Accepted, now: int) -> Delivery:
     """Record that the provider took it; where a receipt is promised, look again when it is overdue."""
     due_at = None if word.receipt_within is None else now + word.receipt_within
     return msgspec.structs.replace(delivery, state=DeliveryState.ACCEPTED, reason=None, due_at=due_at, changed_at=now)
+
+
+def hold(delivery: Delivery, now: int) -> Delivery:
+    """Renew the lease of a message that is still being sent."""
+    return msgspec.structs.replace(delivery, due_at=now + LEASE)
 
 
 def give_back(delivery: Delivery, now: int) -> Delivery:

@@ -11,7 +11,8 @@ from countersign.domain import proof
 from countersign.domain.challenge import Challenge, Refusal, State
 from countersign.domain.code import Code, derive
 from countersign.domain.event import Event, EventKind
-from countersign.domain.standing import CLEAN, failed, is_locked
+from countersign.domain.standing import CLEAN, failed
+from countersign.flows.begin import bar
 from countersign.flows.once import submit
 from countersign.flows.outcome import Done, Missing, Outcome, Refused
 from countersign.keys import Keyring, to_hash
@@ -60,8 +61,9 @@ class Answer(msgspec.Struct, frozen=True):
         if before is None:
             return Verdict(Missing())
         standing = book.standing(before.standing)
-        if is_locked(standing) and not before.terms.policy.binds:
-            return Verdict(Refused(Refusal.CONTACT_LOCKED, before, at=now))
+        barred = bar(before.terms, standing, now)
+        if barred is not None and before.state_at(now) is State.PENDING:
+            return Verdict(msgspec.structs.replace(barred, challenge=before))
 
         judged = rules_of.answer(before, self.typed, self._code_of(before), now)
         after = judged.challenge

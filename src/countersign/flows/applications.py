@@ -15,6 +15,7 @@ from countersign.domain.application import KEY_BYTES, PREFIXES, ROTATION_OVERLAP
 from countersign.domain.event import Event, EventKind
 from countersign.errors import InputError, NotFoundError
 from countersign.keys import Keyring
+from countersign.messages.outside import is_host
 from countersign.store import applications
 from countersign.store.database import ConflictError, Database
 from countersign.store.events import Log
@@ -42,6 +43,14 @@ async def add_application(
     """Add an application; return it with its key, which nobody can be shown again. Raises InputError if the name is taken."""
     if not name or len(name) > 100 or not name.isprintable():  # noqa: PLR2004
         raise InputError("name", "malformed", "An application's name is 1 to 100 printable characters.")
+    if not site.isprintable() or len(site) > 100:  # noqa: PLR2004
+        raise InputError("site", "malformed", "The site's name in messages is at most 100 printable characters.")
+    if host and not is_host(host):
+        raise InputError(
+            "host",
+            "malformed",
+            "The host is the bare domain where codes are typed, such as shop.example: an SMS is bound to it.",
+        )
     key = _fresh_key(mode, chance)
     added = Application(
         id=identifier.make("app", now, chance(identifier.CHANCE_BYTES)),

@@ -16,7 +16,7 @@ import msgspec
 
 from countersign.domain.event import START
 from countersign.keys import Keyring
-from countersign.store import checkpoints, events
+from countersign.store import applications, checkpoints, events
 from countersign.store.database import ConflictError, Database, Steps
 from countersign.store.events import Head
 
@@ -99,6 +99,8 @@ def _verify(keyring: Keyring, kept: str | None) -> Steps[Report]:
     writers = sorted({*heads, *seen, *promised})
     for writer in writers:
         entries += yield from _walk(keyring, writer, heads.get(writer), promised.get(writer, {}), findings)
+    if not writers and (yield from applications.were_added()):
+        findings.append(Finding("", 0, "the log is empty, though it must tell of the applications that were added"))
     return Report(entries, len(writers), len(stored), tuple(findings), stored[-1][1] if stored else "")
 
 

@@ -196,7 +196,7 @@ def resent(
 
 
 def bar(terms: Terms, standing: Standing, now: int) -> Refused | None:
-    """Say why nothing is sent to a contact for now: too many failures; the purpose that binds it anew stays open."""
+    """Say why nothing is sent to a contact, nor compared, for now: too many failures. The purpose that binds it anew stays open."""
     if terms.policy.binds:
         return None
     if is_locked(standing):

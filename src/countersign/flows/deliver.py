@@ -29,8 +29,8 @@ from countersign.store.deliveries import Attempt
 from countersign.store.events import Chain, Head, Log
 from countersign.store.tables import ATTEMPTS, CHALLENGES, DELIVERIES
 
-GIVE_UP_AFTER: Final = 0.75 * rules_of.LEASE / 1_000
-"""Seconds after which a provider that still has not answered is left: well before the lease ends and another worker tries."""
+GIVE_UP_AFTER: Final = rules_of.LONGEST_TRY / 1_000
+"""Seconds after which a provider that still has not answered is left."""
 
 _REASONS: Final = frozenset(Reason)
 
@@ -215,17 +215,30 @@ def _record(chain: Chain, results: Sequence[Result], chances: Sequence[float]) -
     return None, head
 
 
+async def renew(post: Post, parcels: Sequence[Parcel]) -> None:
+    """Hold on to messages that are still being sent, so that no other worker takes them for a dead one's."""
+    if parcels:
+        await post.records.run(
+            post.database, _move_ours, [parcel.delivery for parcel in parcels], post.clock(), rules_of.hold
+        )
+
+
 async def give_back(post: Post, parcels: Sequence[Parcel]) -> None:
     """Undo claims whose try was not made, because this worker stops: another may take them at once."""
     if parcels:
-        await post.records.run(post.database, _give_back, [parcel.delivery for parcel in parcels], post.clock())
+        await post.records.run(
+            post.database, _move_ours, [parcel.delivery for parcel in parcels], post.clock(), rules_of.give_back
+        )
 
 
-def _give_back(chain: Chain, given: Sequence[Delivery], now: int) -> Steps[tuple[None, Head]]:
-    rows = yield Take(DELIVERIES, sorted((delivery.owner, delivery.number) for delivery in given))
-    ours = {(delivery.owner, delivery.number): delivery.attempts for delivery in given}
+def _move_ours(
+    chain: Chain, claimed: Sequence[Delivery], now: int, move: Callable[[Delivery, int], Delivery]
+) -> Steps[tuple[None, Head]]:
+    """Move those claims that are still ours."""
+    rows = yield Take(DELIVERIES, sorted((delivery.owner, delivery.number) for delivery in claimed))
+    ours = {(delivery.owner, delivery.number): delivery.attempts for delivery in claimed}
     back = [
-        rules_of.give_back(current, now)
+        move(current, now)
         for current in (deliveries.of_row(row) for row in rows)
         if current.state is DeliveryState.SENDING and current.attempts == ours[current.owner, current.number]
     ]

@@ -8,7 +8,7 @@ import msgspec
 
 from countersign.domain import challenge as rules_of
 from countersign.domain.challenge import Challenge, Refusal
-from countersign.domain.contact import Channel
+from countersign.domain.contact import CHANNELS_OF, Channel
 from countersign.domain.limit import Limit
 from countersign.flows.begin import bar, budgets, resent, spend
 from countersign.flows.look import find_challenge
@@ -31,6 +31,8 @@ async def resend_code(
         return Missing()
     terms = found.terms
     wanted = channel or found.channel
+    if wanted not in CHANNELS_OF[terms.to_kind]:
+        return Refused(Refusal.UNUSABLE_DESTINATION, found, reason="wrong_channel")
     if wanted not in house.rules.channels(terms.to_kind, terms.policy, live=terms.live):
         return Refused(Refusal.CHANNEL_NOT_ALLOWED, found)
     address = house.keyring.named(terms.kid).unseal(terms.to, found.id.encode()).decode()

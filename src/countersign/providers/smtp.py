@@ -20,7 +20,7 @@ from aiosmtplib import (
 )
 
 from countersign.domain.contact import Channel, Kind, parse
-from countersign.domain.delivery import LEASE, Accepted, Message, Reason
+from countersign.domain.delivery import LONGEST_TRY, Accepted, Message, Reason
 from countersign.errors import DeliveryFailedError, InputError, SettingsError
 from countersign.providers import tls
 from countersign.providers.mail import Letter, ascii_domain, letter
@@ -64,8 +64,8 @@ class SmtpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             raise SettingsError(
                 "smtp port must be between 1 and 65535; mail servers take 587 (starttls), 465 (tls) or 25."
             )
-        if not 0 < self.timeout < LEASE / 1000:
-            raise SettingsError(f"smtp timeout must be above 0 and below {LEASE // 1000} seconds.")
+        if not 0 < self.timeout < LONGEST_TRY / 1000:
+            raise SettingsError(f"smtp timeout must be above 0 and below {LONGEST_TRY // 1000} seconds.")
         if self.connections < 1:
             raise SettingsError("smtp connections must be at least 1.")
         if bool(self.username) != bool(self.password):

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import httpx2
 import msgspec
 
-from countersign.domain.delivery import LEASE, Accepted, Message, Reason, Receipt, ReceiptState
+from countersign.domain.delivery import LONGEST_TRY, Accepted, Message, Reason, Receipt, ReceiptState
 from countersign.errors import DeliveryFailedError, InputError, SettingsError
 from countersign.providers import tls
 from countersign.providers.destination import addresses
@@ -74,8 +74,8 @@ class WebhookSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
             key_of(self.secret)
         except ValueError:
             raise SettingsError("webhook secret must be whsec_ and the base64 of 24 to 64 bytes of chance.") from None
-        if not 0 < self.timeout < LEASE / 1000:
-            raise SettingsError(f"webhook timeout must be above 0 and below {LEASE // 1000} seconds.")
+        if not 0 < self.timeout < LONGEST_TRY / 1000:
+            raise SettingsError(f"webhook timeout must be above 0 and below {LONGEST_TRY // 1000} seconds.")
         if self.connections < 1:
             raise SettingsError("webhook connections must be at least 1.")
         if self.receipt_within is not None and self.receipt_within <= 0:

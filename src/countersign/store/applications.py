@@ -22,6 +22,11 @@ def find_by_key(key_hash: bytes) -> Steps[Application | None]:
     return of_row(rows[0]) if rows else None
 
 
+def were_added() -> Steps[bool]:
+    """Say whether any application was ever added."""
+    return bool((yield Query("SELECT 1 FROM applications LIMIT 1")))
+
+
 def find_by_name(name: str) -> Steps[Application | None]:
     """Return the application of this name, removed ones aside."""
     rows = yield Query(f"SELECT {APPLICATIONS.names} FROM applications WHERE name = $1 AND removed_at IS NULL", (name,))

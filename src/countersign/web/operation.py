@@ -90,7 +90,9 @@ async def metrics(desk: Desk, call: Call) -> Reply:
     token = desk.runtime.settings.metrics_token
     if token:
         if not hmac.compare_digest(bearer(call).encode(), token.encode()):
-            raise ProblemError("unauthorized")
+            raise ProblemError(
+                "unauthorized", remedy="Send `Authorization: Bearer ...` with the value of metrics.token."
+            )
     elif not is_this_machine(call.scope):
         raise ProblemError("forbidden")
     return Reply(200, await desk.runtime.metrics(), desk.stats.content_type.encode())

@@ -24,6 +24,12 @@ _TYPES: Final = re.compile(r"Expected `([a-z |`]+)`, got `([a-z]+)`")
 _LENGTH: Final = re.compile(r"Expected `str` of length (>=|<=) (\d+)")
 _REQUIRED: Final = re.compile(r"Object missing required field `([a-z_]+)`")
 _UNKNOWN: Final = re.compile(r"Object contains unknown field `([^`]*)`")
+_ALLOWED: Final = {
+    "channel": "Expected one of email, sms, voice, whatsapp; where a verification begins, also auto.",
+    "locale": "Expected a language tag (BCP 47), such as en or de-AT.",
+    "requester.ip": "Expected an IPv4 or IPv6 address without a zone; leave the field out where there is none.",
+    "to": "Expected text: a mail address, or a telephone number with its country code.",
+}
 _A_NAME: Final = re.compile(r"[a-z_]{1,40}")
 _WORDS: Final = {
     "str": "text",
@@ -79,7 +85,8 @@ async def json_of(call: Call) -> bytes:
 
 async def json_if_any(call: Call) -> bytes:
     """Return the body of a call that may bring JSON, or `{}` if it brings nothing."""
-    if call.header(b"content-type") is not None:
+    kind = call.header(b"content-type")
+    if kind is not None and _JSON.fullmatch(kind):
         return await json_of(call) or b"{}"
     if await body_of(call):
         raise ProblemError("not_json")
@@ -134,4 +141,4 @@ def _misfit(said: str) -> InputError:
             "too_long" if at_most else "too_short",
             f"Expected {'at most' if at_most else 'at least'} {match[2]} characters.",
         )
-    return InputError(path, "malformed", "This is not one of the values that are allowed here.")
+    return InputError(path, "malformed", _ALLOWED.get(path, "This is not one of the values that are allowed here."))
