@@ -68,7 +68,9 @@ def test_every_enumeration_of_the_contract_is_the_programs() -> None:
 
 
 def test_every_refusal_has_its_sentences() -> None:
-    assert {refusal.value for refusal in Refusal} - {Refusal.WRONG_CODE} <= set(PROBLEMS)  # a wrong code is an answer, no problem
+    assert {refusal.value for refusal in Refusal} - {Refusal.WRONG_CODE} <= set(
+        PROBLEMS
+    )  # a wrong code is an answer, no problem
     for name, row in PROBLEMS.items():
         assert 400 <= row.status < 600, name
         assert not row.title.endswith("."), name
