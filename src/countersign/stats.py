@@ -38,6 +38,9 @@ class Stats:
     def __init__(self) -> None:
         self._registry = registry = CollectorRegistry()
         self._waiting_now: Callable[[], int] = int
+        # To find a series by its labels costs more than to count in it.
+        self._kept: dict[tuple[str, str], Counter] = {}
+        self._timed: dict[tuple[str, int], Histogram] = {}
         self._sizes = Histogram(
             "countersign_ledger_batch_size", "Commands in a batch.", registry=registry, buckets=_SIZES
         )
@@ -100,11 +103,17 @@ class Stats:
 
     def outcome(self, act: str, outcome: str) -> None:
         """Count an answer: `act` such as begin, check, resend, cancel; `outcome` is done or the refusal."""
-        self._outcomes.labels(act, outcome).inc()
+        kept = self._kept.get((act, outcome))
+        if kept is None:
+            kept = self._kept[act, outcome] = self._outcomes.labels(act, outcome)
+        kept.inc()
 
     def request(self, route: str, status: int, seconds: float) -> None:
         """Count a request; `route` is a template such as /v1/verifications/{}, never the path itself."""
-        self._requests.labels(route, str(status)).observe(seconds)
+        timed = self._timed.get((route, status))
+        if timed is None:
+            timed = self._timed[route, status] = self._requests.labels(route, str(status))
+        timed.observe(seconds)
 
     def tried(self, provider: str, outcome: str, seconds: float) -> None:
         """Count a message handed to a provider: `outcome` is accepted or the reason it was not."""

@@ -78,7 +78,8 @@ def parse(typed: str) -> Contact:
     """
     if len(typed) > MAX_TYPED:
         raise InputError("to", "malformed", "The destination is longer than any address.")
-    if any(unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"} for character in typed):
+    plain = typed.isascii() and typed.isprintable()  # nearly all are: no need to look at each character
+    if not plain and any(unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"} for character in typed):
         raise InputError(
             "to", "malformed", "The destination holds control or invisible characters; send it without them."
         )
@@ -172,6 +173,8 @@ def _mail(typed: str) -> Contact:
 
 def _mixes_scripts(label: str) -> bool:
     """Say whether Latin, Greek and Cyrillic letters meet in one label (UTS 39, 5.2: the confusable trio)."""
+    if label.isascii():
+        return False
     scripts = {
         name
         for character in label

@@ -25,5 +25,5 @@ def is_one(prefix: str, text: str) -> bool:
     return (
         len(text) == len(prefix) + 1 + _LENGTH
         and text.startswith(prefix + "_")
-        and all(symbol in ALPHABET for symbol in text[len(prefix) + 1 :])
+        and not text[len(prefix) + 1 :].strip(ALPHABET)
     )
