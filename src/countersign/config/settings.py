@@ -129,7 +129,7 @@ class _Reader:
             environment="development" if development else "production",
             home=home,
             database_url=self._database_url(home),
-            database_lanes=self._value("database_lanes", 2),
+            database_lanes=self._value("database_lanes", 1),
             database_pool=self._value("database_pool", 8),
             secret_file=Path(self._value("secret_file", str(home / "secret.keys"))),
             public_url=public_url,

@@ -53,9 +53,9 @@ SETTINGS: Final = (
     Setting(
         "database_lanes",
         _at_least(1, 16),
-        "2",
+        "1",
         "1 to 16",
-        "PostgreSQL: connections of each process for the ledger's batches.",
+        "PostgreSQL: connections of each process for the ledger's batches; a second one helps where the database is far.",
     ),
     Setting(
         "database_pool",

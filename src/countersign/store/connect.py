@@ -31,7 +31,7 @@ def sqlite_path(url: str) -> Path | None:
     return Path(path)
 
 
-def open_database(url: str, *, lanes: int = 2, pool: int = 8) -> Database:
+def open_database(url: str, *, lanes: int = 1, pool: int = 8) -> Database:
     """Return the database at an address; nothing is connected before its `open`.
 
     `lanes` and `pool` are numbers of connections to PostgreSQL: the ledger's own, and those for everything else.
