@@ -196,6 +196,22 @@ async def test_twenty_wrong_answers_in_a_day_pause_new_browsers_for_the_rest_of_
     done(await place.begin(action=Action(hash="tomorrow")))
 
 
+async def test_a_stranger_never_meets_the_challenge_of_a_remembered_browser(each_place: Place) -> None:
+    """C6: their wrong answers count in their own lane, and neither end the owner's challenge nor bar its resend."""
+    place = each_place
+    owners = await place.begun(device="remembered")
+    for _ in range(4):
+        strangers = await place.begun()
+        assert strangers.id != owners.id
+        for _ in range(5):
+            await place.answer(strangers, place.wrong(strangers))
+    assert refused(await place.begin()).refusal is Refusal.CONTACT_PAUSED
+    assert (await place.stored(owners)).guesses == 0
+    again = done(await place.begin(device="remembered"))
+    assert (again.continued, again.challenge.id) == (True, owners.id)
+    done(await place.answer(owners, place.code(owners)))
+
+
 async def test_a_hundred_wrong_answers_in_a_row_lock_the_contact_until_it_is_bound_anew(
     place: Place, clock: FixedClock
 ) -> None:

@@ -23,7 +23,7 @@ async def test_no_new_message_brings_a_guess_back(sqlite_url: str, tmp_path: Pat
     """C5: a resend, a new code or a new session gives none back."""
     rules = Rules(policies={"sign_in": Policy(resend=resend)}, destination=(), requester=())
     async with place_at(sqlite_url, tmp_path, rules=rules) as place:
-        challenge = await place.begun("+14155550123")
+        challenge = await place.begun("+14155550123", device="session 5")
         for left in (4, 3, 2, 1):
             refused(await place.answer(challenge, "x"))
             place.clock.forward(30 * SECOND)

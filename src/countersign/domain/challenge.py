@@ -109,8 +109,8 @@ class Terms(msgspec.Struct, frozen=True, omit_defaults=True):
 class Challenge(msgspec.Struct, frozen=True):
     """A challenge as it stands; times in milliseconds. `guesses` are spent, `sends` made.
 
-    `twin` is the same for every begin of the same subject, destination, purpose and action of an application; `standing` names the
-    contact's count of failures. Both are keyed hashes.
+    `twin` is the same for every begin of the same subject, destination, purpose, action and lane (remembered browsers, or all
+    others) of an application; `standing` names the contact's count of failures. Both are keyed hashes.
     """
 
     id: str

@@ -75,8 +75,16 @@ async def begin_challenge(house: House, application: Application, asked: Asked, 
         terms=terms,
         channel=channel,
         route=house.rules.route(channel, live=application.live),
+        # The lane too: else a stranger who begins beside a remembered browser meets its challenge, and spends its guesses in its lane.
         twin=keyring.blind(
-            "twin", application.id, subject, address, asked.purpose, asked.action.summary, asked.action.hash
+            "twin",
+            application.id,
+            subject,
+            address,
+            asked.purpose,
+            asked.action.summary,
+            asked.action.hash,
+            "remembered" if requester.device else "",
         ),
         standing=keyring.blind("standing", application.id, subject, address),
         limits=budgets(house, application.id, address, requester),

@@ -145,7 +145,7 @@ class Book:
         return found if found is None or application in {None, found.application} else None
 
     def twin(self, twin: bytes) -> Challenge | None:
-        """Return the challenge that is pending for the same subject, destination, purpose and action."""
+        """Return the challenge that is pending for the same subject, destination, purpose, action and lane."""
         found = self._pending.get(twin)
         return None if found is None else self._challenges.values[found]
 
