@@ -169,6 +169,9 @@ class Worker:
                     await write_checkpoint(self._house, self._signed)
             except UnavailableError as error:
                 _log.warning("cannot_sweep", detail=str(error))
+            except Exception as error:  # noqa: BLE001 - a sweep that breaks once must not be the last one
+                # The type alone: whatever broke may quote what it had in hand.
+                _log.error("sweep_broke", error=type(error).__name__)
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):

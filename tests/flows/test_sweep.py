@@ -82,3 +82,16 @@ async def test_counters_are_kept_as_long_as_they_count(database_url: str, tmp_pa
         place.clock.forward(2 * DAY)
         await sweep(place.house, 30)
         assert (await place.count("limits"), await place.count("answers"), await place.count("standings")) == (0, 0, 1)
+
+
+async def test_a_record_that_cannot_be_read_keeps_no_other_from_its_end(each_place: Place, clock: FixedClock) -> None:
+    """O3: a newer program may have written it; the others expire, and are forgotten in time."""
+    place = each_place
+    strange = await place.begun("strange@example.org")
+    other = await place.begun()
+    await place.change("UPDATE challenges SET channel = 'pigeon' WHERE id = $1", strange.id)
+    clock.forward(10 * MINUTE)
+    assert await sweep(place.house, 30) == Swept(expired=1, forgotten=0)
+    assert (await place.stored(other)).state is State.EXPIRED
+    clock.forward(31 * DAY)
+    assert await sweep(place.house, 30) == Swept(expired=0, forgotten=1)

@@ -11,9 +11,10 @@ import pytest
 from tests.flows.place import Carrier, Place
 
 from countersign import worker as module
-from countersign.domain.delivery import Accepted, DeliveryState, Message
+from countersign.domain.delivery import LEASE, Accepted, DeliveryState, Message
 from countersign.errors import UnavailableError
 from countersign.flows.audit import verify_events
+from countersign.flows.sweep import Swept
 from countersign.store.database import ConflictError, RejectedError, Steps
 from countersign.worker import Worker
 
@@ -166,3 +167,41 @@ async def test_stopping_signs_where_the_log_ends(place: Place) -> None:
     report = await verify_events(place.database, place.keyring)
     assert (report.findings, report.checkpoints) == ((), 1)
     assert report.last_checkpoint
+
+
+@pytest.mark.parametrize("table", ["deliveries", "challenges"])
+async def test_a_message_that_cannot_be_read_holds_up_no_other(each_place: Place, table: str) -> None:
+    """D1: a newer program may have written it, and may send it; this one leaves it for as long as a lease."""
+    place = each_place
+    strange = await place.begun("strange@example.org")
+    column = "id" if table == "challenges" else "owner"
+    await place.change(f"UPDATE {table} SET channel = 'pigeon' WHERE {column} = $1", strange.id)  # noqa: S608 - names are ours
+    async with working(place) as worker:
+        await begun(place, 3)
+        worker.wake()
+        await eventually(lambda: len(place.inbox.sent) == 3)
+        alive = worker.alive
+    assert alive
+    await place.change(f"UPDATE {table} SET channel = 'email' WHERE {column} = $1", strange.id)  # noqa: S608 - names are ours
+    (left,) = await place.deliveries(strange)
+    assert (left.state, left.due_at) == (DeliveryState.QUEUED, place.clock() + LEASE)
+
+
+async def test_a_sweep_that_broke_is_not_the_last(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """O3: whatever went wrong with one."""
+    swept = asyncio.Event()
+    times = 0
+
+    async def breaks_once(*_: object) -> Swept:
+        nonlocal times
+        times += 1
+        if times == 1:
+            raise ValueError
+        swept.set()
+        return Swept(0, 0)
+
+    monkeypatch.setattr(module, "SWEEP_EVERY", 0.01)
+    monkeypatch.setattr(module, "sweep", breaks_once)
+    async with working(place):
+        await asyncio.wait_for(swept.wait(), 5)
+    assert times > 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 import structlog
@@ -24,13 +24,15 @@ from countersign.messages.device import device
 from countersign.messages.render import Occasion, render
 from countersign.providers import Provider
 from countersign.store import applications, challenges, deliveries
-from countersign.store.database import Claim, Database, Seek, Steps, Take, Update, Upsert, Write
+from countersign.store.database import Claim, Database, Row, Rows, Seek, Steps, Take, Update, Upsert, Write
 from countersign.store.deliveries import Attempt
 from countersign.store.events import Chain, Head, Log
 from countersign.store.tables import ATTEMPTS, CHALLENGES, DELIVERIES
 
 GIVE_UP_AFTER: Final = rules_of.LONGEST_TRY / 1_000
 """Seconds after which a provider that still has not answered is left."""
+
+T = TypeVar("T")
 
 _REASONS: Final = frozenset(Reason)
 
@@ -81,11 +83,18 @@ async def claim_due(post: Post, most: int) -> list[Parcel]:
 
 def _claim(chain: Chain, now: int, most: int) -> Steps[tuple[list[Parcel], Head]]:
     rows = yield Claim(DELIVERIES, "due_at IS NOT NULL AND due_at <= $1", (now,), "due_at", most)
-    due = [deliveries.of_row(row) for row in rows]
-    if not due:
+    if not rows:
         return [], chain.head
-    found = yield Seek(CHALLENGES, "id", sorted({delivery.owner for delivery in due}))
-    owners = {row[0]: challenges.of_row(row) for row in found}
+    found = yield Seek(CHALLENGES, "id", sorted({row[0] for row in rows}))
+    read, strange = _read(found, challenges.of_row)
+    owners = {owner.id: owner for owner in read}
+    # A newer program may have written what this one cannot read: that must not stop the messages of everybody else.
+    strangers = {row[0] for row in strange}
+    due, unreadable = _read([row for row in rows if row[0] not in strangers], deliveries.of_row)
+    unreadable += [row for row in rows if row[0] in strangers]
+    put_off = [deliveries.put_off(row, now + rules_of.LEASE) for row in unreadable]
+    for owner_id, number, *_ in put_off:
+        _log.error("unreadable", delivery=f"{owner_id}.{number}")
     sites = yield from applications.of_ids([owner.application for owner in owners.values()])
     parcels: list[Parcel] = []
     changed: list[Delivery] = []
@@ -100,8 +109,20 @@ def _claim(chain: Chain, now: int, most: int) -> Steps[tuple[list[Parcel], Head]
         elif owner is not None:
             parcels.append(Parcel(taken, owner, sites.get(owner.application)))
     linked, head = chain.link(events)
-    yield Write((Update(DELIVERIES, [deliveries.changed_row(delivery) for delivery in changed]), *linked))
+    yield Write((Update(DELIVERIES, [*(deliveries.changed_row(delivery) for delivery in changed), *put_off]), *linked))
     return parcels, head
+
+
+def _read(rows: Rows, of_row: Callable[[Row], T]) -> tuple[list[T], list[Row]]:
+    """Return what rows hold, and the rows that this program cannot read."""
+    read: list[T] = []
+    strange: list[Row] = []
+    for row in rows:
+        try:
+            read.append(of_row(row))
+        except (ValueError, msgspec.MsgspecError):
+            strange.append(row)
+    return read, strange
 
 
 def why_unwanted(delivery: Delivery, owner: Challenge | None, now: int) -> Reason | None:

@@ -6,9 +6,11 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+import structlog
 
 from countersign.domain import challenge as rules_of
 from countersign.domain.event import Event, EventKind
+from countersign.errors import UnavailableError
 from countersign.flows.outcome import Done, Missing, Outcome
 from countersign.store import challenges, limits
 from countersign.store.book import Book, Needs, Verdict
@@ -20,6 +22,8 @@ AT_ONCE: Final = 500
 """Records in one go: the sweep waits its turn behind the people."""
 
 DAY: Final = 86_400_000
+
+_log = structlog.get_logger("countersign.sweep")
 
 
 class Swept(msgspec.Struct, frozen=True):
@@ -33,9 +37,15 @@ async def sweep(house: House, retention_days: int) -> Swept:
     """Expire what ran out, and delete what ended more than `retention_days` ago, with all counters that mean nothing any more."""
     expired = 0
     while ids := await house.database.read(challenges.overdue, house.clock(), AT_ONCE):
-        await asyncio.gather(*(house.ledger.submit(Expire(id_)) for id_ in ids))
-        expired += len(ids)
-        if len(ids) < AT_ONCE:
+        outcomes = await asyncio.gather(*(house.ledger.submit(Expire(id_)) for id_ in ids), return_exceptions=True)
+        failed = [(id_, error) for id_, error in zip(ids, outcomes, strict=True) if isinstance(error, BaseException)]
+        for id_, error in failed:
+            if isinstance(error, UnavailableError):
+                raise error
+            # One that cannot be read stays, and must keep neither the others nor what is to be forgotten.
+            _log.error("not_expired", verification=id_, error=type(error).__name__)
+        expired += len(ids) - len(failed)
+        if len(ids) < AT_ONCE or len(failed) == len(ids):
             break
     now = house.clock()
     forgotten = 0

@@ -69,6 +69,12 @@ def of_row(row: Row) -> Delivery:
     )
 
 
+def put_off(row: Row, until: int) -> Row:
+    """Return the key and what moves of a whole row as it is, but due at `until` (ms): for one that cannot be read."""
+    owner, number, _, _, _, _, state, leg, tries, attempts, _, reason, changed_at = row
+    return (owner, number, state, leg, tries, attempts, until, reason, changed_at)
+
+
 def attempt_row(attempt: Attempt) -> Row:
     """Return the whole row of an attempt."""
     return tuple(getattr(attempt, name) for name, _ in ATTEMPTS.columns)
