@@ -301,3 +301,24 @@ async def test_a_claim_passes_over_what_another_has_claimed(shaken: PostgresData
     await asyncio.sleep(0.1)
     assert await shaken.run(claim, 0) == rows[2:]
     assert await first == rows[:2]
+
+
+async def test_no_default_of_the_server_makes_a_commit_less_than_durable(shaken_url: str) -> None:
+    """C3, C5: `synchronous_commit = off` is a common tuning, and a crash would then give spent guesses back."""
+    administrator = await asyncpg.connect(shaken_url)
+    name = await administrator.fetchval("SELECT current_database()")
+    await administrator.execute(f'ALTER DATABASE "{name}" SET synchronous_commit = off')
+    await administrator.close()
+
+    def settings() -> Steps[Rows]:
+        return (
+            yield Query(
+                "SELECT current_setting('synchronous_commit'), current_setting('idle_in_transaction_session_timeout')"
+            )
+        )
+
+    database = PostgresDatabase(shaken_url, lanes=1, pool=1)
+    await database.open()
+    for runner in (*database.lanes(), database):
+        assert await runner.run(settings) == [("on", "30s")]
+    await database.close()

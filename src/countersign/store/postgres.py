@@ -45,7 +45,16 @@ WRITE: Final = "BEGIN"
 READ: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 # A plan made while a table was empty is a sequential scan and stays: here every statement goes by an index.
-_EVERYWHERE: Final = {"application_name": "countersign", "enable_seqscan": "off", "jit": "off"}
+_EVERYWHERE: Final = {
+    "application_name": "countersign",
+    "enable_seqscan": "off",
+    "jit": "off",
+    # Whatever the server's or the role's default: a guess that a crash of the server gives back would be one more comparison, an approval
+    # that it takes back a second one.
+    "synchronous_commit": "on",
+    # A machine that vanishes in the middle of a transaction must not hold its locks until TCP notices, hours later.
+    "idle_in_transaction_session_timeout": "30s",
+}
 _LANE: Final = {
     **_EVERYWHERE,
     "enable_hashjoin": "off",
