@@ -6,7 +6,7 @@ import pytest
 
 from countersign.domain.code import Alphabet, CodeShape
 from countersign.domain.contact import Channel, Kind
-from countersign.domain.purpose import DEFAULT_POLICIES, Policy, is_purpose
+from countersign.domain.purpose import DEFAULT_POLICIES, Policy, Resend, is_purpose
 from countersign.domain.rules import INBOX, Rules
 
 
@@ -40,6 +40,13 @@ def test_a_setting_out_of_bounds_is_named(policy: Policy, setting: str) -> None:
 def test_four_digits_allow_ten_guesses_and_no_better_odds_than_one_in_a_thousand() -> None:
     assert Policy(CodeShape(4), guesses=10).faults() == []
     assert Policy(CodeShape(4, Alphabet.ALPHANUMERIC), guesses=10).faults() == []
+
+
+def test_where_two_codes_are_right_half_as_many_guesses_are_allowed() -> None:
+    """C1: with `overlap` an answer is compared with two."""
+    (fault,) = Policy(CodeShape(4), guesses=6, resend=Resend.OVERLAP).faults()
+    assert fault.startswith("guesses: ")
+    assert Policy(CodeShape(4), guesses=5, resend=Resend.OVERLAP).faults() == []
 
 
 @pytest.mark.parametrize(

@@ -58,9 +58,11 @@ class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
             found.append(f"sends: expected 1 to 10, got {self.sends}")
         if not 1 <= self.resend_after <= MAX_LIFETIME:
             found.append(f"resend_after: expected 1 to {MAX_LIFETIME} seconds, got {self.resend_after}")
-        if self.shape.length >= MIN_LENGTH and self.guesses / self.shape.space > MAX_ODDS:
+        right = 2 if self.resend is Resend.OVERLAP else 1  # how many codes an answer is compared with
+        if self.shape.length >= MIN_LENGTH and right * self.guesses / self.shape.space > MAX_ODDS:
             found.append(
-                f"guesses: {self.guesses} guesses at {self.shape.space:,} codes are too good odds (greatest allowed: 1 in 1,000); "
+                f"guesses: {self.guesses} guesses at {self.shape.space:,} codes, {right} of them right,"
+                " are too good odds (greatest allowed: 1 in 1,000); "
                 "make the code longer or allow fewer guesses"
             )
         return found
