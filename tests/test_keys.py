@@ -334,3 +334,11 @@ def test_two_rotations_at_once_lose_no_key(path: Path) -> None:
         added = {kid for kid, _ in crowd.map(lambda _: rotate_file(path, 1_000), range(8))}
     assert added < {key.kid for key in read_file(path).keys}
     assert len(added) == 8
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_rotation_by_root_leaves_the_file_to_who_serves(path: Path) -> None:
+    """O2: else no program could read the new key, and none would start again."""
+    os.chown(path, 65534, 65534)
+    rotate_file(path, 0)
+    assert (path.stat().st_uid, path.stat().st_gid, path.stat().st_mode & 0o777) == (65534, 65534, 0o600)

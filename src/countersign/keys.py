@@ -279,6 +279,7 @@ def rotate_file(path: Path, now: int, delay: int = ACTIVATION_DELAY) -> tuple[st
         draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
         try:
             _write(draft, StoredKeyring(stored.index, (*stored.keys, added)))
+            _belong_alike(path, draft)
             draft.replace(path)
         except OSError as error:
             draft.unlink(missing_ok=True)
@@ -313,6 +314,13 @@ def _write(path: Path, stored: StoredKeyring) -> None:
         file.write(msgspec.json.format(msgspec.json.encode(stored), indent=2) + b"\n")
         file.flush()
         os.fsync(file.fileno())
+
+
+def _belong_alike(path: Path, draft: Path) -> None:
+    """Give `draft` the owner of `path`: a rotation by root must not take the file from the user that serves."""
+    there, made = path.stat(), draft.stat()
+    if (there.st_uid, there.st_gid) != (made.st_uid, made.st_gid):
+        os.chown(draft, there.st_uid, there.st_gid)
 
 
 def _secret(text: str, name: str, path: Path) -> bytes:
