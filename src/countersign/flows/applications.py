@@ -78,21 +78,25 @@ async def rotate_application_key(
     """Give an application a new key; the one before works for another day. Raises NotFoundError."""
     found = await _named(database, name)
     key = _fresh_key(found.mode, chance)
-    rotated = msgspec.structs.replace(
-        found, key_hash=keyring.hash_secret(key), old_key_hash=found.key_hash, old_until=now + ROTATION_OVERLAP
-    )
+
+    def rotated(before: Application) -> Application:
+        return msgspec.structs.replace(
+            before, key_hash=keyring.hash_secret(key), old_key_hash=before.key_hash, old_until=now + ROTATION_OVERLAP
+        )
+
     event = Event(now, EventKind.APPLICATION_ROTATED, found.id, found.id, {"name": name})
-    await log.run(database, applications.save, rotated, event)
-    return rotated, key
+    return await _changed(database, log, found, rotated, event), key
 
 
 async def remove_application(database: Database, log: Log, name: str, now: int) -> Application:
     """End an application: its keys open nothing from then on. Raises NotFoundError."""
     found = await _named(database, name)
-    removed = msgspec.structs.replace(found, removed_at=now)
+
+    def removed(before: Application) -> Application:
+        return msgspec.structs.replace(before, removed_at=now)
+
     event = Event(now, EventKind.APPLICATION_REMOVED, found.id, found.id, {"name": name})
-    await log.run(database, applications.save, removed, event)
-    return removed
+    return await _changed(database, log, found, removed, event)
 
 
 class Doorkeeper:
@@ -137,8 +141,22 @@ class Doorkeeper:
 async def _named(database: Database, name: str) -> Application:
     found = await database.read(applications.find_by_name, name)
     if found is None:
-        raise NotFoundError(f"There is no application named {name!r}. `countersign apps list` shows those there are.")
+        raise _unknown(name)
     return found
+
+
+async def _changed(
+    database: Database, log: Log, found: Application, changed: Callable[[Application], Application], event: Event
+) -> Application:
+    """Change an application as it stands in the transaction itself: a rotation must not bring back what was removed meanwhile."""
+    after = await log.run(database, applications.change, found.id, changed, event)
+    if after is None:
+        raise _unknown(found.name)
+    return after
+
+
+def _unknown(name: str) -> NotFoundError:
+    return NotFoundError(f"There is no application named {name!r}. `countersign apps list` shows those there are.")
 
 
 def _fresh_key(mode: Mode, chance: Callable[[int], bytes]) -> str:

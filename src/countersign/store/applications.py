@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from countersign.domain.application import Application, Mode
 from countersign.domain.event import Event
-from countersign.store.database import Insert, Query, Row, Seek, Steps, Update, Write
+from countersign.store.database import Insert, Query, Row, Seek, Steps, Take, Update, Write
 from countersign.store.events import Chain, Head
 from countersign.store.tables import APPLICATIONS
 
@@ -58,12 +58,19 @@ def add(chain: Chain, application: Application, event: Event) -> Steps[tuple[Non
     return None, head
 
 
-def save(chain: Chain, application: Application, event: Event) -> Steps[tuple[None, Head]]:
-    """Change an application, and record it."""
+def change(
+    chain: Chain, application_id: str, changed: Callable[[Application], Application], event: Event
+) -> Steps[tuple[Application | None, Head]]:
+    """Change an application as it stands now, and record it; None, and nothing changed, if it was removed meanwhile."""
+    rows = yield Take(APPLICATIONS, [(application_id,)])
+    before = of_row(rows[0]) if rows else None
+    if before is None or before.removed_at is not None:
+        return None, chain.head
+    after = changed(before)
     linked, head = chain.link([event])
-    row = _row(application)
+    row = _row(after)
     yield Write((Update(APPLICATIONS, [(row[0], *row[2:])]), *linked))
-    return None, head
+    return after, head
 
 
 def of_row(row: Row) -> Application:
