@@ -153,6 +153,8 @@ class Worker:
                 await renew(self._post, list(self._under_way.values()))
             except UnavailableError as error:
                 _log.warning("cannot_renew", detail=str(error))
+            except Exception as error:  # noqa: BLE001 - unrenewed, whatever is slow would be sent by another worker as well
+                _log.error("renewal_broke", error=type(error).__name__)
 
     async def _sweep(self) -> None:
         since_checkpoint = 0.0

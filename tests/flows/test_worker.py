@@ -187,6 +187,25 @@ async def test_a_message_that_cannot_be_read_holds_up_no_other(each_place: Place
     assert (left.state, left.due_at) == (DeliveryState.QUEUED, place.clock() + LEASE)
 
 
+async def test_a_renewal_that_broke_is_not_the_last(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """D1: else what is slow would be taken for a dead worker's, and sent twice."""
+    renewed = asyncio.Event()
+    times = 0
+
+    async def breaks_once(*_: object) -> None:
+        nonlocal times
+        times += 1
+        if times == 1:
+            raise ValueError
+        renewed.set()
+
+    monkeypatch.setattr(module, "RENEW_EVERY", 0.01)
+    monkeypatch.setattr(module, "renew", breaks_once)
+    async with working(place):
+        await asyncio.wait_for(renewed.wait(), 5)
+    assert times > 1
+
+
 async def test_a_sweep_that_broke_is_not_the_last(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """O3: whatever went wrong with one."""
     swept = asyncio.Event()

@@ -182,17 +182,20 @@ async def test_twins_begun_at_once_after_one_ran_out_are_one_challenge(houses: l
 
 
 async def test_failures_on_many_challenges_at_once_are_all_counted(houses: list[Place]) -> None:
-    """C6: no parallel guess escapes the count of its contact."""
+    """C6: no parallel guess escapes the count of its contact, and at twenty a day the comparing ends."""
     challenges = [await houses[0].begun(action=Action(hash=str(number))) for number in range(30)]
-    await at_once(*(houses[number % len(houses)].answer(challenges[number % 30], "x") for number in range(90)))
+    outcomes = await at_once(
+        *(houses[number % len(houses)].answer(challenges[number % 30], "x") for number in range(90))
+    )
+    assert refusals(outcomes) == {"wrong_code": 20, "contact_paused": 70}
     (row,) = await houses[0].database.read(_standings)
-    assert row == (90, 90)
+    assert row == (20, 20)
     assert refused(await houses[0].begin(action=Action(hash="more"))).refusal.value == "contact_paused"
 
 
 async def test_never_more_than_a_hundred_failures_in_a_row_under_any_number_at_once(houses: list[Place]) -> None:
     """C6: the hundredth locks, and what comes at the same moment is not compared."""
-    challenges = [await houses[0].begun(action=Action(hash=str(number))) for number in range(40)]
+    challenges = [await houses[0].begun(action=Action(hash=str(number)), device="remembered") for number in range(40)]
     outcomes = await at_once(
         *(houses[number % len(houses)].answer(challenges[number % 40], "x") for number in range(200))
     )
