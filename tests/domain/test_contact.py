@@ -116,6 +116,26 @@ def test_no_control_and_nothing_invisible_gets_into_an_address(address: str, cha
 
 
 @pytest.mark.parametrize(
+    "typed", ["ada@xn--80ak6aa92e.com", "ada@\u0430\u0440\u0440\u04cf\u0435.com", "ada@\u03bf\u03bf\u03bf.example"]
+)
+def test_a_domain_written_wholly_in_letters_that_pass_for_latin_is_refused(typed: str) -> None:
+    """A6: it is one script, and still reads like another's name."""
+    assert reason(typed) == "look_alike"
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "ada@\u043f\u0440\u0438\u043c\u0435\u0440.com",
+        "ada@b\u00fccher.example",
+        "ada@\u0430\u0440\u0440\u04cf\u0435.\u0440\u0444",
+    ],
+)
+def test_domains_that_only_their_own_script_can_write_are_taken(typed: str) -> None:
+    assert parse(typed).kind is Kind.MAIL
+
+
+@pytest.mark.parametrize(
     "typed",
     [
         "ada@ex\u0430mple.org",

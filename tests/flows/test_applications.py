@@ -7,8 +7,10 @@ import itertools
 import os
 from typing import TYPE_CHECKING
 
+import pytest
+
 from countersign.domain.application import Mode
-from countersign.errors import NotFoundError
+from countersign.errors import InputError, NotFoundError
 from countersign.flows.applications import Doorkeeper, add_application, remove_application, rotate_application_key
 from countersign.flows.audit import verify_events
 from countersign.store.events import Chain, Log
@@ -50,3 +52,49 @@ async def test_a_rotation_never_brings_back_what_is_removed_at_the_same_moment(e
 
     assert not any([await raced(f"shop {number}") for number in range(40)])
     assert (await verify_events(place.database, place.keyring)).findings == ()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("host", "not a host"),
+        ("host", "shop.example:443"),
+        ("site", "Evil\r\nBcc: x"),
+        ("site", "s" * 101),
+        ("name", ""),
+    ],
+)
+async def test_what_messages_could_not_show_or_be_bound_to_is_refused(place: Place, field: str, value: str) -> None:
+    """D4: a host that no SMS can be bound to would silently leave the last line out."""
+    given = {"name": "shop", "site": "Shop", "host": "shop.example"} | {field: value}
+    log = Log(Chain(lambda: "wri_1", place.keyring.link))
+    with pytest.raises(InputError) as refused:
+        await add_application(
+            place.database, log, place.keyring, mode=Mode.TEST, purposes=(), now=1, chance=os.urandom, **given
+        )
+    assert refused.value.field == field
+    assert await place.count("applications") == 0
+
+
+async def test_two_applications_never_share_a_name(each_place: Place) -> None:
+    place = each_place
+
+    async def add(number: int) -> str:
+        log = Log(Chain(lambda: f"wri_{number}", place.keyring.link))
+        added, _ = await add_application(
+            place.database,
+            log,
+            place.keyring,
+            name="shop",
+            mode=Mode.TEST,
+            site="",
+            host="",
+            purposes=(),
+            now=1,
+            chance=os.urandom,
+        )
+        return added.id
+
+    outcomes = await asyncio.gather(*(add(number) for number in range(8)), return_exceptions=True)
+    assert sum(isinstance(outcome, str) for outcome in outcomes) == 1
+    assert {outcome.reason for outcome in outcomes if isinstance(outcome, InputError)} == {"taken"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,10 +11,12 @@ import pytest_asyncio
 from tests.clock import MINUTE
 from tests.flows.place import Place, place_at, query
 
+from countersign.domain.application import Mode
 from countersign.domain.challenge import Action
+from countersign.flows.applications import add_application
 from countersign.flows.audit import Report, verify_events, write_checkpoint
 from countersign.keys import MadeKey, rotate_file
-from countersign.store.events import heads
+from countersign.store.events import Chain, Log, heads
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -257,3 +260,25 @@ async def test_programs_that_sign_at_once_leave_one_checkpoint_of_each_number(wr
     report = await verified(written)
     assert report.findings == ()
     assert report.checkpoints == 2 + sum(one is not None for one in signed)
+
+
+async def test_an_empty_log_beside_applications_is_a_finding(each_place: Place) -> None:
+    """O4: whoever removes every page, head and checkpoint leaves the applications that the log must tell of."""
+    place = each_place
+    log = Log(Chain(lambda: "wri_1", place.keyring.link))
+    await add_application(
+        place.database,
+        log,
+        place.keyring,
+        name="shop",
+        mode=Mode.TEST,
+        site="",
+        host="",
+        purposes=(),
+        now=1,
+        chance=os.urandom,
+    )
+    assert await found(place) == ""
+    for statement in ("DELETE FROM events", "DELETE FROM writers", "DELETE FROM checkpoints"):
+        await place.database.run(query, statement)
+    assert "the log is empty" in await found(place)

@@ -168,6 +168,13 @@ async def test_a_purpose_that_is_not_the_applications_is_refused(app: Front, run
     assert (await narrow.begin(purpose="recover"))["purpose"] == "recover"
 
 
+async def test_a_call_that_needs_no_body_may_name_any_type_for_none(client: Client) -> None:
+    begun = await client.begin()
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    answer = await client.ask("POST", f"/v1/verifications/{begun['id']}/cancel", headers=form)
+    assert (answer.status, answer.json["status"]) == (200, "canceled")
+
+
 async def test_what_was_canceled_stays_so(client: Client, code_of: CodeOf) -> None:
     begun = await client.begin()
     for _ in range(2):
