@@ -69,7 +69,7 @@ async def fill(house: House, count: int, first: int = 1) -> None:
     """Put `count` live challenges into the table, the n-th under `live_id(n)`, in transactions of 5,000 rows."""
     kid = house.keyring.primary.kid
     began = now()
-    terms = Terms("sign_in", Policy(guesses=GUESSES), b"x" * 60, "a***@example.org", Kind.MAIL, kid)
+    terms = Terms("sign_in", Policy(guesses=GUESSES, binds=True), b"x" * 60, "a***@example.org", Kind.MAIL, kid)
     for start in range(first, first + count, 5_000):
         rows = [_live(n, terms, began) for n in range(start, min(start + 5_000, first + count))]
         await house.database.run(_insert, rows)
