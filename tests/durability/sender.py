@@ -40,6 +40,7 @@ class Sender:
         self.delay = 0.0
         self.port = 0
         self._server: asyncio.Server | None = None
+        self._open: set[asyncio.StreamWriter] = set()
 
     @property
     def url(self) -> str:
@@ -61,8 +62,19 @@ class Sender:
         if self._server is not None:
             self._server.close()
             self._server = None
+        for writer in self._open:
+            writer.transport.abort()
+        await asyncio.sleep(0)  # in the loop's next turn the sockets are closed
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._open.add(writer)
+        try:
+            await self._listen_to(reader, writer)
+        finally:
+            writer.transport.abort()
+            self._open.discard(writer)
+
+    async def _listen_to(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, EOFError):
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
@@ -78,4 +90,3 @@ class Sender:
                     break
                 writer.write(b"HTTP/1.1 %d Said\r\ncontent-length: 0\r\n\r\n" % self.answer)
                 await writer.drain()
-        writer.close()
