@@ -155,6 +155,18 @@ class Keyring:
             )
         return found
 
+    def seal(self, text: str, bound_to: str) -> bytes:
+        """Return `text` sealed under the present key, worth nothing beside anything but `bound_to`; the key's name travels with it."""
+        key = self.primary
+        return key.kid.encode() + b"." + key.seal(text.encode("utf-8", "surrogatepass"), bound_to.encode())
+
+    def unseal(self, sealed: bytes, bound_to: str) -> str:
+        """Return what `seal` was given; raises SettingsError for other bytes or another binding, UnavailableError without the key."""
+        kid, _, rest = sealed.partition(b".")
+        return (
+            self.named(kid.decode("ascii", "replace")).unseal(rest, bound_to.encode()).decode("utf-8", "surrogatepass")
+        )
+
     def blind(self, what: str, *values: str) -> bytes:
         """Return the keyed hash (16 bytes) by which `values` are found without being stored; `what` keeps uses apart."""
         told = "\0".join((what, *values)).encode("utf-8", "surrogatepass")

@@ -23,7 +23,10 @@ class Mode(StrEnum):
 
 
 class Application(msgspec.Struct, frozen=True):
-    """A site: `site` is its name in messages, `host` the domain where its codes are typed, `purposes` what it may ask for (empty: all)."""
+    """A site: `site` is its name in messages, `host` the domain where its codes are typed, `purposes` what it may ask for (empty: all).
+
+    `redirects` are the addresses that a person may be sent back to signed in, `sign_outs` signed out; each to the letter.
+    """
 
     id: str
     created_at: int
@@ -36,6 +39,8 @@ class Application(msgspec.Struct, frozen=True):
     old_key_hash: bytes | None = None
     old_until: int | None = None
     removed_at: int | None = None
+    redirects: tuple[str, ...] = ()
+    sign_outs: tuple[str, ...] = ()
 
     @property
     def live(self) -> bool:

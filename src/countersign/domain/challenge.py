@@ -89,8 +89,9 @@ class Requester(msgspec.Struct, frozen=True, omit_defaults=True):
 class Terms(msgspec.Struct, frozen=True, omit_defaults=True):
     """What was agreed when the challenge began, and never changes.
 
-    `to` is the contact, sealed; `to_hash` its unkeyed digest for the proof; `kid` names the key that the code is derived from; `live` is
-    false for test keys, whose messages reach the inbox alone.
+    `to` is the contact, sealed; `kid` names the key that the code is derived from; `live` is false for test keys, whose messages reach
+    the inbox alone. `known` marks a sign-up with a contact that has an account already: its owner is told so instead of being sent
+    a code, and no answer is right.
     """
 
     purpose: str
@@ -104,13 +105,15 @@ class Terms(msgspec.Struct, frozen=True, omit_defaults=True):
     locale: str = ""
     requester: Requester = Requester()
     live: bool = True
+    known: bool = False
 
 
 class Challenge(msgspec.Struct, frozen=True):
     """A challenge as it stands; times in milliseconds. `guesses` are spent, `sends` made.
 
     `twin` is the same for every begin of the same subject, destination, purpose, action and lane (remembered browsers, or all
-    others) of an application; `standing` names the contact's count of failures. Both are keyed hashes.
+    others) of an application, on pages of ours by the same browser too; `standing` names the contact's
+    count of failures. Both are keyed hashes.
     """
 
     id: str
@@ -170,8 +173,12 @@ def begin(
     terms: Terms,
     channel: Channel,
     now: int,
+    guesses: int = 0,
 ) -> Challenge:
-    """Return a new challenge whose first message is owed from now; its end is fixed, and no resend moves it."""
+    """Return a new challenge whose first message is owed from now; its end is fixed, and no resend moves it.
+
+    `guesses` were spent before on another way to prove the same.
+    """
     return Challenge(
         id=id,
         application=application,
@@ -182,6 +189,7 @@ def begin(
         expires_at=now + terms.policy.lifetime * MS,
         state=State.PENDING,
         channel=channel,
+        guesses=guesses,
         sent_at=now,
     )
 
@@ -199,7 +207,7 @@ def answer(challenge: Challenge, typed: str, code_of: Callable[[int], Code], now
     right = False
     for round_ in accepted_rounds(challenge):
         right |= code_of(round_).matches(meant)  # no short cut: the same work for each round
-    if right:
+    if right and not challenge.terms.known:
         return Judged(_end(counted, State.APPROVED, now))
     if counted.guesses >= challenge.terms.policy.guesses:
         counted = _end(counted, State.EXHAUSTED, now)

@@ -25,7 +25,11 @@ if TYPE_CHECKING:
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """What an application asks for. `channel` None leaves the choice to us."""
+    """What an application asks for. `channel` None leaves the choice to us.
+
+    Pages of ours add: `browser`, to which the challenge is bound (semantics C4); `spent`, guesses that were used up on another way
+    to prove the same; `known`, see Terms.
+    """
 
     to: Contact
     channel: Channel | None = None
@@ -34,6 +38,9 @@ class Asked(msgspec.Struct, frozen=True):
     action: Action = Action()
     locale: str = ""
     requester: Requester = Requester()
+    browser: str = ""
+    spent: int = 0
+    known: bool = False
 
 
 async def begin_challenge(house: House, application: Application, asked: Asked, once: Once | None = None) -> Outcome:
@@ -68,6 +75,7 @@ async def begin_challenge(house: House, application: Application, asked: Asked, 
         locale=asked.locale,
         requester=requester,
         live=application.live,
+        known=asked.known,
     )
     command = Begin(
         id=id_,
@@ -85,9 +93,11 @@ async def begin_challenge(house: House, application: Application, asked: Asked, 
             asked.action.summary,
             asked.action.hash,
             "remembered" if requester.device else "",
+            *((asked.browser,) if asked.browser else ()),
         ),
         standing=keyring.blind("standing", application.id, subject, address),
         limits=budgets(house, application.id, address, requester),
+        spent=asked.spent,
     )
     return await submit(house, command, once)
 
@@ -118,6 +128,7 @@ class Begin(msgspec.Struct, frozen=True):
     twin: bytes
     standing: bytes
     limits: tuple[tuple[Limit, bytes], ...]
+    spent: int = 0
 
     @property
     def needs(self) -> Needs:
@@ -150,6 +161,7 @@ class Begin(msgspec.Struct, frozen=True):
             terms=self.terms,
             channel=self.channel,
             now=now,
+            guesses=self.spent,
         )
         delivery = owed(begun.id, begun.sends, self.channel, self.route, now)
         told = Event(

@@ -75,7 +75,7 @@ def change(
 
 def of_row(row: Row) -> Application:
     """Return the application that a whole row holds."""
-    id_, created_at, name, mode, site, host, purposes, key_hash, old_key_hash, old_until, removed_at = row
+    id_, created_at, name, mode, site, host, purposes, key_hash, old_key_hash, old_until, removed_at, *addresses = row
     return Application(
         id_,
         created_at,
@@ -88,6 +88,7 @@ def of_row(row: Row) -> Application:
         None if old_key_hash is None else bytes(old_key_hash),
         old_until,
         removed_at,
+        *(msgspec.json.decode(listed, type=tuple[str, ...]) for listed in addresses),
     )
 
 
@@ -104,4 +105,6 @@ def _row(application: Application) -> Row:
         application.old_key_hash,
         application.old_until,
         application.removed_at,
+        msgspec.json.encode(application.redirects).decode(),
+        msgspec.json.encode(application.sign_outs).decode(),
     )

@@ -97,11 +97,106 @@ APPLICATIONS: Final = Table(
         ("old_key_hash", "bytes"),
         ("old_until", "int"),
         ("removed_at", "int"),
+        ("redirects", "text"),
+        ("sign_outs", "text"),
     ),
 )
 
 FACTS: Final = Table("facts", key=(("name", "text"),), moving=(("value", "bytes"),))
 """Single facts about this database, such as the fingerprint of the keys it was made with."""
+
+ACCOUNTS: Final = Table(
+    "accounts",
+    key=(("id", "text"),),
+    fixed=(("created_at", "int"),),
+    moving=(
+        ("name", "bytes"),
+        ("locale", "text"),
+        ("password", "bytes"),
+        ("password_at", "int"),
+        ("disabled_at", "int"),
+    ),
+)
+
+CONTACTS: Final = Table(
+    "contacts",
+    key=(("account", "text"), ("id", "text")),
+    fixed=(("added_at", "int"), ("kind", "text"), ("blind", "bytes"), ("address", "bytes"), ("masked", "text")),
+    moving=(("proved_at", "int"), ("is_primary", "int")),
+)
+
+IDENTIFIERS: Final = Table("identifiers", key=(("blind", "bytes"),), moving=(("account", "text"), ("contact", "text")))
+"""By which contact a person signs in: one account for each."""
+
+DEVICES: Final = Table(
+    "devices",
+    key=(("account", "text"), ("mark", "bytes")),
+    fixed=(("id", "text"), ("created_at", "int")),
+    moving=(
+        ("user_agent", "text"),
+        ("last_seen_at", "int"),
+        ("ip", "text"),
+        ("place", "text"),
+        ("trusted_at", "int"),
+        ("ended_at", "int"),
+    ),
+)
+
+SESSIONS: Final = Table(
+    "sessions",
+    key=(("mark", "bytes"),),
+    fixed=(("id", "text"), ("account", "text"), ("device", "bytes"), ("created_at", "int")),
+    moving=(
+        ("user_agent", "text"),
+        ("ip", "text"),
+        ("place", "text"),
+        ("proofs", "text"),
+        ("last_seen_at", "int"),
+        ("expires_at", "int"),
+    ),
+)
+
+VISITS: Final = Table("visits", key=(("mark", "bytes"),), moving=(("data", "bytes"), ("expires_at", "int")))
+
+NOTICES: Final = Table(
+    "notices",
+    key=(("id", "text"),),
+    fixed=(
+        ("account", "text"),
+        ("application", "text"),
+        ("kind", "text"),
+        ("recipient", "bytes"),
+        ("recipient_kind", "text"),
+        ("masked", "text"),
+        ("locale", "text"),
+        ("facts", "text"),
+        ("created_at", "int"),
+        ("expires_at", "int"),
+    ),
+)
+
+GRANTS: Final = Table(
+    "grants",
+    key=(("key", "bytes"),),
+    fixed=(("data", "bytes"), ("created_at", "int")),
+    moving=(("expires_at", "int"), ("used_at", "int")),
+)
+"""Authorization codes by their keyed hash, with what each was given for (sealed)."""
+
+TOKENS: Final = Table(
+    "tokens",
+    key=(("key", "bytes"),),
+    fixed=(
+        ("grant_key", "bytes"),
+        ("application", "text"),
+        ("account", "text"),
+        ("session", "text"),
+        ("scope", "text"),
+        ("created_at", "int"),
+    ),
+    moving=(("expires_at", "int"), ("ended_at", "int")),
+)
+"""Access tokens by their keyed hash; `session` is the id of the session that each dies with."""
 
 ALL: Final = (
     CHALLENGES,
@@ -115,4 +210,13 @@ ALL: Final = (
     CHECKPOINTS,
     APPLICATIONS,
     FACTS,
+    ACCOUNTS,
+    CONTACTS,
+    IDENTIFIERS,
+    DEVICES,
+    SESSIONS,
+    VISITS,
+    NOTICES,
+    GRANTS,
+    TOKENS,
 )

@@ -1,0 +1,157 @@
+"""A session: what a browser has proved, when, and what that is worth now."""
+
+from __future__ import annotations
+
+from enum import IntEnum, StrEnum
+from typing import Final
+
+import msgspec
+
+from countersign.domain.challenge import Action
+from countersign.domain.contact import Channel
+
+HOUR: Final = 3_600_000
+LASTS: Final = 12 * HOUR
+"""Milliseconds from sign-in to the end of a session, and from a proof to the end of the level it gave (semantics S8, U3)."""
+REMEMBERED_LASTS: Final = 30 * 24 * HOUR
+"""Milliseconds that a trusted browser's session lasts, at the lowest level once LASTS is over."""
+SEEN_EVERY: Final = 60_000
+"""Milliseconds after which it is written down again that a session is in use."""
+
+
+class Method(StrEnum):
+    """How something was proved."""
+
+    PASSWORD = "password"  # noqa: S105 - the name of a method
+    TRUSTED_DEVICE = "trusted_device"
+    MAIL_CODE = "mail_code"
+    SMS_CODE = "sms_code"
+    VOICE_CODE = "voice_code"
+
+
+class Level(IntEnum):
+    """How strong a session is, weakest first; `acr` is its public name."""
+
+    PASSWORD = 1
+    TRUSTED_DEVICE = 2
+    MAIL_CODE = 3
+    PHONE_CODE = 4
+    APP_CODE = 5
+    PASSKEY = 6
+
+    @property
+    def acr(self) -> str:
+        """Return the authentication context class reference (OpenID Connect Core, 2)."""
+        return f"urn:countersign:acr:{self.name.lower().replace('_', '-')}"
+
+
+LEVELS: Final = {level.acr: level for level in Level}
+
+OF_METHOD: Final = {
+    Method.PASSWORD: Level.PASSWORD,
+    Method.TRUSTED_DEVICE: Level.TRUSTED_DEVICE,
+    Method.MAIL_CODE: Level.MAIL_CODE,
+    Method.SMS_CODE: Level.PHONE_CODE,
+    Method.VOICE_CODE: Level.PHONE_CODE,
+}
+BY_CHANNEL: Final = {
+    Channel.EMAIL: Method.MAIL_CODE,
+    Channel.SMS: Method.SMS_CODE,
+    Channel.WHATSAPP: Method.SMS_CODE,
+    Channel.VOICE: Method.VOICE_CODE,
+}
+_AMR: Final[dict[Method, tuple[str, ...]]] = {
+    Method.PASSWORD: ("pwd",),
+    Method.TRUSTED_DEVICE: ("user",),
+    Method.MAIL_CODE: ("mail", "otp"),
+    Method.SMS_CODE: ("sms", "otp"),
+    Method.VOICE_CODE: ("tel", "otp"),
+}
+_SECOND: Final = frozenset({Method.SMS_CODE, Method.VOICE_CODE, Method.MAIL_CODE})
+
+
+class Proven(msgspec.Struct, frozen=True):
+    """One proof: how, and when (ms)."""
+
+    method: Method
+    at: int
+
+
+class Session(msgspec.Struct, frozen=True):
+    """A signed-in browser; times in ms. `mark` is the keyed hash of its secret, `device` its device's mark; `id` outlives secrets."""
+
+    mark: bytes
+    id: str
+    account: str
+    device: bytes
+    created_at: int
+    user_agent: str
+    ip: str
+    place: str
+    proofs: tuple[Proven, ...]
+    last_seen_at: int
+    expires_at: int
+
+    def __repr__(self) -> str:
+        """Show what may stand in a log."""
+        return f"Session({self.id})"
+
+
+class Need(msgspec.Struct, frozen=True):
+    """What a section or an act asks for: a level, the greatest age of its proof (seconds; None: the session's own), and the act it is for.
+
+    With an action, nothing that was proved before will do: the code is asked for this very act (semantics U2).
+    """
+
+    level: Level = Level.PASSWORD
+    max_age: int | None = None
+    action: Action = Action()
+
+    @property
+    def binds(self) -> bool:
+        """Say whether the approval is worth one act only."""
+        return bool(self.action.summary or self.action.hash)
+
+
+def counting(session: Session, now: int, max_age: int | None = None) -> tuple[Proven, ...]:
+    """Return the proofs that still count at `now`, of at most `max_age` seconds; a level ends by itself with its age."""
+    oldest = now - (LASTS if max_age is None else min(LASTS, max_age * 1_000))
+    return tuple(proof for proof in session.proofs if oldest <= proof.at <= now)
+
+
+def level_of(session: Session, now: int, max_age: int | None = None) -> Level:
+    """Return the strongest level that still counts; one that has run out is never reported."""
+    return max((OF_METHOD[proof.method] for proof in counting(session, now, max_age)), default=Level.PASSWORD)
+
+
+def meets(session: Session, need: Need, now: int) -> bool:
+    """Say whether the session needs no further proof for this."""
+    if need.binds:
+        return False
+    fresh = counting(session, now, need.max_age)
+    if need.max_age is not None:
+        # Trust proves nothing new: only what a person did counts as fresh.
+        fresh = tuple(proof for proof in fresh if proof.method is not Method.TRUSTED_DEVICE)
+        if not fresh:
+            return False
+    return max((OF_METHOD[proof.method] for proof in fresh), default=Level.PASSWORD) >= need.level
+
+
+def amr_of(session: Session, now: int) -> list[str]:
+    """Return the authentication methods (RFC 8176; `mail` is ours), `mfa` only where a second factor was really shown (semantics S5)."""
+    methods = {proof.method for proof in counting(session, now)}
+    found = [value for method in Method if method in methods for value in _AMR[method]]
+    if Method.PASSWORD in methods and methods & _SECOND:
+        found.append("mfa")
+    return list(dict.fromkeys(found))
+
+
+def auth_time_of(session: Session) -> int:
+    """Return when a person last proved something (seconds): the true event, which looking at a page does not move."""
+    return max((proof.at for proof in session.proofs), default=session.created_at) // 1_000
+
+
+def raised(session: Session, mark: bytes, proof: Proven) -> Session:
+    """Return the session after a further proof, under a new secret; its end stays where it was."""
+    kept = tuple(old for old in session.proofs if old.method is not proof.method)
+    return msgspec.structs.replace(session, mark=mark, proofs=(*kept, proof), last_seen_at=proof.at)

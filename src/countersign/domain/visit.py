@@ -1,0 +1,67 @@
+"""A visit: one flow that a browser has under way (sign-up, sign-in, step-up), kept on the server; its cookie is all the browser holds."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+from countersign.domain.challenge import Requester
+from countersign.domain.session import Need
+
+LASTS: Final = 30 * 60_000
+"""Milliseconds from the beginning of a visit to its end."""
+MAX_KEPT: Final = 32_768
+"""Bytes of an interrupted request that are kept."""
+
+
+class VisitKind(StrEnum):
+    """What the person is about to do."""
+
+    SIGN_UP = "sign_up"
+    SIGN_IN = "sign_in"
+    STEP_UP = "step_up"
+
+
+class Interrupted(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The request that a step-up interrupted: it goes on afterwards, once, as it was (semantics U1)."""
+
+    method: str = "GET"
+    path: str = "/account"
+    fields: tuple[tuple[str, str], ...] = ()
+
+    def __repr__(self) -> str:
+        """Leave the fields out."""
+        return f"Interrupted({self.method} {self.path})"
+
+
+class Visit(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A flow under way; times in ms. Kept sealed as a whole.
+
+    `account` is empty where a new one is being made: then `name`, `password` (PHC), `to` and `locale` wait here for the contact's proof.
+    `known` says that the address has an account already: its owner is told, the browser is not, and no code is right.
+    `session` is the id of the session that is raised, `device` the mark of the browser; `reasons` are findings of the risk rules.
+    """
+
+    kind: VisitKind
+    begun_at: int
+    expires_at: int
+    challenge: str
+    contact: str
+    account: str = ""
+    known: bool = False
+    name: str = ""
+    password: str = ""
+    to: str = ""
+    locale: str = ""
+    session: str = ""
+    need: Need = Need()
+    then: Interrupted = Interrupted()
+    requester: Requester = Requester()
+    place: str = ""
+    reasons: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        """Show what may stand in a log."""
+        return f"Visit({self.kind.value}, {self.challenge})"

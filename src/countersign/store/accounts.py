@@ -1,0 +1,101 @@
+"""Accounts and their contacts as rows."""
+
+from __future__ import annotations
+
+from countersign.domain.account import Account, OwnedContact
+from countersign.domain.contact import Kind
+from countersign.store.database import Change, Insert, Query, Row, Steps, Take, Update, Write
+from countersign.store.tables import ACCOUNTS, CONTACTS, IDENTIFIERS
+
+
+def find(account_id: str) -> Steps[Account | None]:
+    """Return an account, or None."""
+    rows = yield Query(f"SELECT {ACCOUNTS.names} FROM accounts WHERE id = $1", (account_id,))
+    return _of_row(rows[0]) if rows else None
+
+
+def find_by_identifier(blind: bytes) -> Steps[Account | None]:
+    """Return the account that a contact signs in to, by the contact's keyed hash."""
+    columns = ", ".join(f"a.{name}" for name, _ in ACCOUNTS.columns)
+    rows = yield Query(
+        f"SELECT {columns} FROM identifiers i JOIN accounts a ON a.id = i.account WHERE i.blind = $1", (blind,)
+    )
+    return _of_row(rows[0]) if rows else None
+
+
+def contacts_of(account_id: str) -> Steps[list[OwnedContact]]:
+    """Return an account's contacts, the primary first, then as they were added."""
+    rows = yield Query(
+        f"SELECT {CONTACTS.names} FROM contacts WHERE account = $1 ORDER BY is_primary DESC, added_at, id",
+        (account_id,),
+    )
+    return [contact_of_row(row) for row in rows]
+
+
+def person(account_id: str) -> Steps[tuple[Account | None, list[OwnedContact]]]:
+    """Return an account and its contacts."""
+    account = yield from find(account_id)
+    return account, (yield from contacts_of(account_id))
+
+
+def identified(blind: bytes) -> Steps[tuple[Account | None, list[OwnedContact]]]:
+    """Return the account that a contact signs in to, and its contacts; as much is read where there is none."""
+    account = yield from find_by_identifier(blind)
+    return account, (yield from contacts_of(account.id if account else ""))
+
+
+def added(account: Account, contact: OwnedContact) -> tuple[Change, ...]:
+    """Return the changes that add an account with its first contact, by which it signs in; a contact that signs in already conflicts."""
+    return (
+        Insert(ACCOUNTS, [tuple(getattr(account, name) for name, _ in ACCOUNTS.columns)]),
+        Insert(CONTACTS, [contact_row(contact)]),
+        Insert(IDENTIFIERS, [(contact.blind, account.id, contact.id)]),
+    )
+
+
+def another(contact: OwnedContact) -> Change:
+    """Return the change that adds a further contact."""
+    return Insert(CONTACTS, [contact_row(contact)])
+
+
+def set_password(account_id: str, before: bytes, after: bytes) -> Steps[bool]:
+    """Replace a sealed password hash by a stronger one of the same password; False if it has changed meanwhile."""
+    rows = yield Take(ACCOUNTS, [(account_id,)])
+    if not rows:
+        return False
+    found = _of_row(rows[0])
+    if found.password != before:
+        return False
+    yield Write(
+        (Update(ACCOUNTS, [(found.id, found.name, found.locale, after, found.password_at, found.disabled_at)]),),
+        last=True,
+    )
+    return True
+
+
+def contact_of_row(row: Row) -> OwnedContact:
+    """Return the contact that a whole row holds."""
+    account, id_, added_at, kind, blind, address, masked, proved_at, primary = row
+    return OwnedContact(
+        account, id_, added_at, Kind(kind), bytes(blind), bytes(address), masked, proved_at, primary=bool(primary)
+    )
+
+
+def contact_row(contact: OwnedContact) -> Row:
+    """Return the whole row of a contact."""
+    return (
+        contact.account,
+        contact.id,
+        contact.added_at,
+        contact.kind.value,
+        contact.blind,
+        contact.address,
+        contact.masked,
+        contact.proved_at,
+        int(contact.primary),
+    )
+
+
+def _of_row(row: Row) -> Account:
+    id_, created_at, name, locale, password, password_at, disabled_at = row
+    return Account(id_, created_at, bytes(name), locale, bytes(password), password_at, disabled_at)
