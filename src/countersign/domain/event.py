@@ -30,6 +30,14 @@ class EventKind(StrEnum):
     APPLICATION_ROTATED = "application.rotated"
     APPLICATION_REMOVED = "application.removed"
     KEYS_ROTATED = "keys.rotated"
+    ACCOUNT_CREATED = "account.created"
+    SIGN_IN_ASSESSED = "sign_in.assessed"
+    SIGN_IN_COMPLETED = "sign_in.completed"
+    SESSION_RAISED = "session.raised"
+    SESSION_ENDED = "session.ended"
+    DEVICE_ADDED = "device.added"
+    DEVICE_TRUSTED = "device.trusted"
+    DEVICE_ENDED = "device.ended"
 
 
 class Event(msgspec.Struct, frozen=True, array_like=True):

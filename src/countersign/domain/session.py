@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from enum import IntEnum, StrEnum
 from typing import Final
 
@@ -15,6 +16,8 @@ LASTS: Final = 12 * HOUR
 """Milliseconds from sign-in to the end of a session, and from a proof to the end of the level it gave (semantics S8, U3)."""
 REMEMBERED_LASTS: Final = 30 * 24 * HOUR
 """Milliseconds that a trusted browser's session lasts, at the lowest level once LASTS is over."""
+APPROVAL_LASTS: Final = 300_000
+"""Milliseconds within which an approved act must be carried out."""
 SEEN_EVERY: Final = 60_000
 """Milliseconds after which it is written down again that a session is in use."""
 
@@ -70,11 +73,12 @@ _AMR: Final[dict[Method, tuple[str, ...]]] = {
 _SECOND: Final = frozenset({Method.SMS_CODE, Method.VOICE_CODE, Method.MAIL_CODE})
 
 
-class Proven(msgspec.Struct, frozen=True):
-    """One proof: how, and when (ms)."""
+class Proven(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One proof: how, and when (ms). `action` is the digest of the one act it approved and that has not been carried out yet."""
 
     method: Method
     at: int
+    action: str = ""
 
 
 class Session(msgspec.Struct, frozen=True):
@@ -100,7 +104,8 @@ class Session(msgspec.Struct, frozen=True):
 class Need(msgspec.Struct, frozen=True):
     """What a section or an act asks for: a level, the greatest age of its proof (seconds; None: the session's own), and the act it is for.
 
-    With an action, nothing that was proved before will do: the code is asked for this very act (semantics U2).
+    With an action, nothing that was proved before will do: the code is asked for this very act, and is worth nothing for another
+    (semantics U2).
     """
 
     level: Level = Level.PASSWORD
@@ -111,6 +116,13 @@ class Need(msgspec.Struct, frozen=True):
     def binds(self) -> bool:
         """Say whether the approval is worth one act only."""
         return bool(self.action.summary or self.action.hash)
+
+    @property
+    def digest(self) -> str:
+        """Return what tells this act from every other; empty if there is none."""
+        if not self.binds:
+            return ""
+        return hashlib.sha256(f"{self.action.summary}\0{self.action.hash}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def counting(session: Session, now: int, max_age: int | None = None) -> tuple[Proven, ...]:
@@ -126,9 +138,10 @@ def level_of(session: Session, now: int, max_age: int | None = None) -> Level:
 
 def meets(session: Session, need: Need, now: int) -> bool:
     """Say whether the session needs no further proof for this."""
-    if need.binds:
-        return False
     fresh = counting(session, now, need.max_age)
+    if need.binds:
+        fresh = tuple(proof for proof in fresh if proof.action == need.digest and now - proof.at <= APPROVAL_LASTS)
+        return max((OF_METHOD[proof.method] for proof in fresh), default=0) >= need.level
     if need.max_age is not None:
         # Trust proves nothing new: only what a person did counts as fresh.
         fresh = tuple(proof for proof in fresh if proof.method is not Method.TRUSTED_DEVICE)
@@ -155,3 +168,12 @@ def raised(session: Session, mark: bytes, proof: Proven) -> Session:
     """Return the session after a further proof, under a new secret; its end stays where it was."""
     kept = tuple(old for old in session.proofs if old.method is not proof.method)
     return msgspec.structs.replace(session, mark=mark, proofs=(*kept, proof), last_seen_at=proof.at)
+
+
+def spent(session: Session, need: Need) -> Session:
+    """Return the session with the approval of an act used up: it is carried out once (semantics U1)."""
+    proofs = tuple(
+        msgspec.structs.replace(proof, action="") if need.binds and proof.action == need.digest else proof
+        for proof in session.proofs
+    )
+    return msgspec.structs.replace(session, proofs=proofs)

@@ -19,6 +19,7 @@ MAX_KEPT: Final = 32_768
 class VisitKind(StrEnum):
     """What the person is about to do."""
 
+    # Each is the purpose of its codes too.
     SIGN_UP = "sign_up"
     SIGN_IN = "sign_in"
     STEP_UP = "step_up"
@@ -41,14 +42,16 @@ class Visit(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `account` is empty where a new one is being made: then `name`, `password` (PHC), `to` and `locale` wait here for the contact's proof.
     `known` says that the address has an account already: its owner is told, the browser is not, and no code is right.
-    `session` is the id of the session that is raised, `device` the mark of the browser; `reasons` are findings of the risk rules.
+    `session` is the id of the session that is raised, `device` the mark (hex) of the browser that it is bound to;
+    `reasons` are findings of the risk rules.
     """
 
     kind: VisitKind
     begun_at: int
     expires_at: int
-    challenge: str
-    contact: str
+    device: str
+    challenge: str = ""
+    contact: str = ""
     account: str = ""
     known: bool = False
     name: str = ""

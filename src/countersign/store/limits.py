@@ -1,8 +1,12 @@
-"""Counters that outlive their use, and how they are forgotten."""
+"""Counters outside the ledger's batches: how they are spent, and how those that outlived their use are forgotten."""
 
 from __future__ import annotations
 
-from countersign.store.database import Query, Steps
+from collections.abc import Sequence
+
+from countersign.domain.limit import Limit, Room, allows
+from countersign.store.database import Query, Steps, Take, Upsert, Write
+from countersign.store.tables import LIMITS
 
 
 def forget(now: int, before: int) -> Steps[None]:
@@ -10,3 +14,13 @@ def forget(now: int, before: int) -> Steps[None]:
     yield Query("DELETE FROM answers WHERE expires_at <= $1", (now,))
     yield Query("DELETE FROM limits WHERE tat < $1", (before,))
     yield Query("DELETE FROM standings WHERE in_a_row = 0 AND day_began_at < $1", (before,))
+
+
+def spend(limits: Sequence[tuple[Limit, bytes]], now: int) -> Steps[tuple[Room, ...]]:
+    """Take one from every budget that has one left; return what each answers."""
+    rows = yield Take(LIMITS, [(key,) for _, key in limits])
+    tats = {bytes(key): tat for key, tat in rows}
+    rooms = tuple(allows(limit, tats.get(key), now) for limit, key in limits)
+    changed = [(key, room.tat) for (_, key), room in zip(limits, rooms, strict=True) if room.allowed]
+    yield Write((Upsert(LIMITS, changed),), last=True)
+    return rooms

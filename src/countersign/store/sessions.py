@@ -57,6 +57,21 @@ def end_all(account: str, but: str = "") -> Steps[list[str]]:
     return sorted(row[0] for row in rows)
 
 
+def spend(before: Session, after: Session) -> Steps[bool]:
+    """Replace a session's proofs by what is left of them; False if they have changed meanwhile."""
+    rows = yield Query(
+        "UPDATE sessions SET proofs = $1 WHERE mark = $2 AND proofs = $3 RETURNING id",
+        (_encode(after.proofs).decode(), before.mark, _encode(before.proofs).decode()),
+    )
+    return bool(rows)
+
+
+def end_of_device(account: str, device: bytes) -> Steps[list[str]]:
+    """End an account's sessions on one browser; return their ids."""
+    rows = yield Query("DELETE FROM sessions WHERE account = $1 AND device = $2 RETURNING id", (account, device))
+    return sorted(row[0] for row in rows)
+
+
 def seen(mark: bytes, ip: str, place: str, now: int) -> Steps[None]:
     """Write down that a session is in use, and where."""
     yield Query(

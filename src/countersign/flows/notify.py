@@ -1,0 +1,59 @@
+"""Notify: tell every proved contact of an account what happened to it, through the same outbox as codes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from countersign.domain.contact import CHANNELS_OF
+from countersign.domain.delivery import owed
+from countersign.domain.notice import LASTS, Notice, NoticeKind
+from countersign.store import deliveries, notices
+from countersign.store.database import Change, Insert
+from countersign.store.tables import DELIVERIES
+
+if TYPE_CHECKING:
+    from countersign.domain.account import Account, OwnedContact
+    from countersign.flows.gate import Browser, Gate
+
+
+def notices_to(
+    gate: Gate,
+    person: tuple[Account | None, list[OwnedContact]],
+    kind: NoticeKind,
+    browser: Browser,
+    place: str,
+    now: int,
+) -> tuple[Change, ...]:
+    """Return the changes that owe a notice to each proved contact that can be reached; they are part of the act's own transaction."""
+    account, contacts = person
+    if account is None:
+        return ()
+    made: list[Notice] = []
+    rows = []
+    for contact in contacts:
+        channel = next(
+            (one for one in CHANNELS_OF[contact.kind] if gate.house.rules.route(one, live=gate.own.live)), None
+        )
+        if contact.proved_at is None or channel is None:
+            continue
+        id_ = gate.id("ntc")
+        address = gate.keyring.unseal(contact.address, contact.id)
+        made.append(
+            Notice(
+                id=id_,
+                account=account.id,
+                application=gate.own.id,
+                kind=kind,
+                to=gate.keyring.seal(address, id_),
+                to_kind=contact.kind,
+                masked=contact.masked,
+                locale=account.locale,
+                facts={"user_agent": browser.user_agent, "ip": browser.ip, "place": place},
+                created_at=now,
+                expires_at=now + LASTS,
+            )
+        )
+        rows.append(deliveries.new_row(owed(id_, 1, channel, gate.house.rules.route(channel, live=gate.own.live), now)))
+    if not made:
+        return ()
+    return (*notices.added(made), Insert(DELIVERIES, rows))

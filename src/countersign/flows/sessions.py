@@ -1,0 +1,130 @@
+"""Sessions: find the one that a browser bears, show all of an account's, and end one, the others, or this one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from countersign.domain.account import Account, OwnedContact
+from countersign.domain.device import Device
+from countersign.domain.event import Event, EventKind
+from countersign.domain.session import SEEN_EVERY, Need, Session, spent
+from countersign.store import accounts, devices, sessions
+from countersign.store.database import Steps, Write
+from countersign.store.events import Chain, Head
+
+if TYPE_CHECKING:
+    from countersign.flows.gate import Browser, Gate
+
+
+class Overview(msgspec.Struct, frozen=True):
+    """An account as its person sees it: name, contacts, sessions and browsers."""
+
+    name: str
+    contacts: tuple[OwnedContact, ...]
+    sessions: tuple[Session, ...]
+    devices: tuple[Device, ...]
+
+
+async def find_session(gate: Gate, browser: Browser) -> Session | None:
+    """Return the session that a browser bears, if it is alive; that it is in use is written down once a minute at most."""
+    if not browser.session:
+        return None
+    now = gate.now()
+    mark = gate.mark(browser.session)
+    session, account = await gate.database.read(_found, mark, now)
+    if session is None or account is None or account.disabled_at is not None:
+        return None
+    if now - session.last_seen_at >= SEEN_EVERY:
+        await gate.database.run(sessions.seen, mark, browser.ip, gate.place(browser.ip), now)
+    return session
+
+
+def _found(mark: bytes, now: int) -> Steps[tuple[Session | None, Account | None]]:
+    session = yield from sessions.find(mark, now)
+    return session, None if session is None else (yield from accounts.find(session.account))
+
+
+async def overview(gate: Gate, session: Session) -> Overview | None:
+    """Return the account of a session as its person sees it; None if it is gone."""
+    return await gate.database.read(_overview, gate, session.account)
+
+
+def _overview(gate: Gate, account_id: str) -> Steps[Overview | None]:
+    account, contacts = yield from accounts.person(account_id)
+    if account is None:
+        return None
+    alive = yield from sessions.of_account(account_id, gate.now())
+    known = yield from devices.of_account(account_id)
+    return Overview(gate.keyring.unseal(account.name, account_id), tuple(contacts), tuple(alive), tuple(known))
+
+
+async def sign_out(gate: Gate, browser: Browser) -> bool:
+    """End the session of this browser, here and now; False if there was none."""
+    if not browser.session:
+        return False
+    return await gate.log.run(gate.database, _sign_out, gate, gate.mark(browser.session))
+
+
+def _sign_out(chain: Chain, gate: Gate, mark: bytes) -> Steps[tuple[bool, Head]]:
+    session = yield from sessions.find(mark, gate.now())
+    if session is None or not (yield from sessions.end(mark)):
+        return False, chain.head
+    return True, (yield from _ended(chain, gate, session.account, [session.id]))
+
+
+async def end_session(gate: Gate, session: Session, which: str) -> bool:
+    """End one of the account's sessions by its id; its next request is not signed in any more (semantics A4)."""
+    return await gate.log.run(gate.database, _end_one, gate, session.account, which)
+
+
+def _end_one(chain: Chain, gate: Gate, account: str, which: str) -> Steps[tuple[bool, Head]]:
+    if not (yield from sessions.end_by_id(account, which)):
+        return False, chain.head
+    return True, (yield from _ended(chain, gate, account, [which]))
+
+
+async def end_others(gate: Gate, session: Session) -> int:
+    """End all of the account's sessions but this one; return how many ended."""
+    return await gate.log.run(gate.database, _end_others, gate, session)
+
+
+def _end_others(chain: Chain, gate: Gate, session: Session) -> Steps[tuple[int, Head]]:
+    ended = yield from sessions.end_all(session.account, but=session.id)
+    if not ended:
+        return 0, chain.head
+    return len(ended), (yield from _ended(chain, gate, session.account, ended))
+
+
+async def end_device(gate: Gate, session: Session, which: str) -> bool:
+    """Forget one of the account's browsers by its id: its trust and its sessions end at once (semantics A4)."""
+    return await gate.log.run(gate.database, _end_device, gate, session.account, which)
+
+
+def _end_device(chain: Chain, gate: Gate, account: str, which: str) -> Steps[tuple[bool, Head]]:
+    known = yield from devices.of_account(account)
+    device = next((one for one in known if one.id == which), None)
+    if device is None:
+        return False, chain.head
+    now = gate.now()
+    ended = yield from sessions.end_of_device(account, device.mark)
+    told = [Event(now, EventKind.DEVICE_ENDED, gate.own.id, account, {"device": device.id})]
+    told += [Event(now, EventKind.SESSION_ENDED, gate.own.id, account, {"session": id_}) for id_ in ended]
+    linked, head = chain.link(told)
+    yield Write((devices.changed(msgspec.structs.replace(device, ended_at=now, trusted_at=None)), *linked), last=True)
+    return True, head
+
+
+async def use_up(gate: Gate, session: Session, need: Need) -> bool:
+    """Use up the approval of an act; True for one caller alone, who carries it out (semantics U1, U2)."""
+    return await gate.database.run(sessions.spend, session, spent(session, need))
+
+
+def _ended(chain: Chain, gate: Gate, account: str, ids: list[str]) -> Steps[Head]:
+    now = gate.now()
+    linked, head = chain.link(
+        [Event(now, EventKind.SESSION_ENDED, gate.own.id, account, {"session": id_}) for id_ in ids]
+    )
+    yield Write(linked, last=True)
+    return head

@@ -1,0 +1,76 @@
+"""Sign up: take name, contact and password, and have the contact proved before there is an account."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from countersign.domain.account import is_name
+from countersign.domain.contact import Contact, parse
+from countersign.domain.password import faults, normal
+from countersign.domain.visit import LASTS, Interrupted, Visit, VisitKind
+from countersign.errors import InputError
+from countersign.flows import visits
+from countersign.flows.asking import ask, began
+from countersign.flows.gate import Browser, Faulty, Gate, ToVerify
+from countersign.flows.outcome import Refused
+from countersign.store import accounts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+async def sign_up(
+    gate: Gate, browser: Browser, name: str, identifier: str, password: str, then: Interrupted
+) -> ToVerify | Faulty | Refused:
+    """Ask the contact's holder for a code; what the browser learns is the same whether the contact has an account or not.
+
+    Where it has one, its owner is told by the message that would have held the code. Nothing is kept but the visit, so nobody can occupy
+    an address that is not theirs.
+    """
+    found: dict[str, str] = {}
+    if not is_name(name):
+        found["name"] = "malformed"
+    contact: Contact | None = None
+    try:
+        contact = parse(identifier)
+    except InputError as error:
+        found["identifier"] = error.reason
+    password = normal(password)
+    if fault := await fault_of(gate, password, (name, contact.address if contact else "")):
+        found["password"] = fault
+    if found or contact is None:
+        return Faulty(found)
+
+    hashed = await gate.passwords.hash(password)
+    account, _ = await gate.database.read(accounts.identified, gate.blind(contact))
+    device = browser.device or gate.secret()
+    outcome = began(
+        await ask(gate, browser, contact, purpose=VisitKind.SIGN_UP.value, device=device, known=account is not None)
+    )
+    if isinstance(outcome, Refused):
+        return outcome
+    now = gate.now()
+    visit = Visit(
+        kind=VisitKind.SIGN_UP,
+        begun_at=now,
+        expires_at=now + LASTS,
+        device=gate.mark(device).hex(),
+        challenge=outcome.challenge.id,
+        known=account is not None,
+        name=name.strip(),
+        password=hashed,
+        to=contact.address,
+        locale=browser.locale,
+        then=then,
+        requester=browser.requester(),
+        place=gate.place(browser.ip),
+    )
+    return ToVerify(await visits.keep(gate, visit), device)
+
+
+async def fault_of(gate: Gate, password: str, names: Sequence[str]) -> str:
+    """Say why a password (in its normal form) is not taken, or nothing (semantics S9)."""
+    fault = faults(password, names=(*gate.names, *names), least=gate.least)
+    if fault is not None:
+        return fault.value
+    return await gate.passwords.known_fault(password)

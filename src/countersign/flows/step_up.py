@@ -1,0 +1,45 @@
+"""Step up: a signed-in person is asked for a further proof before a section opens or an act is carried out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from countersign.domain.session import Level, Need, Session
+from countersign.domain.visit import LASTS, Interrupted, Visit, VisitKind
+from countersign.flows.asking import ask_by_first_way
+from countersign.flows.gate import Asking, Browser, Gate
+from countersign.store import accounts, devices
+
+if TYPE_CHECKING:
+    from countersign.domain.account import OwnedContact
+    from countersign.domain.device import Device
+    from countersign.store.database import Steps
+
+
+async def step_up(gate: Gate, browser: Browser, session: Session, need: Need, then: Interrupted) -> Asking:
+    """Ask for a code that raises this session to what is needed; the interrupted request goes on afterwards, once (semantics U1).
+
+    Only ways that are strong enough are used (semantics U5). The caller has seen that the session does not meet the need.
+    """
+    contacts, device = await gate.database.read(_who, session)
+    now = gate.now()
+    trusted = device.id if device is not None and device.trusted(now) else ""
+    secret = browser.device or gate.secret()
+    visit = Visit(
+        kind=VisitKind.STEP_UP,
+        begun_at=now,
+        expires_at=now + LASTS,
+        device=gate.mark(secret).hex(),
+        account=session.account,
+        session=session.id,
+        need=need,
+        then=then,
+        requester=browser.requester(trusted),
+        place=gate.place(browser.ip),
+    )
+    return await ask_by_first_way(gate, browser, contacts, max(need.level, Level.MAIL_CODE), visit, secret)
+
+
+def _who(session: Session) -> Steps[tuple[list[OwnedContact], Device | None]]:
+    contacts = yield from accounts.contacts_of(session.account)
+    return contacts, (yield from devices.find(session.account, session.device))

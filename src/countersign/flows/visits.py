@@ -1,0 +1,53 @@
+"""Visits: keep a flow that a browser has under way, and find it again by the browser's cookie."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from countersign.domain.visit import Visit
+from countersign.store import visits
+
+if TYPE_CHECKING:
+    from countersign.flows.gate import Browser, Gate
+
+_encode: Final = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder(Visit).decode
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """A visit as it stands in the database."""
+
+    mark: bytes
+    sealed: bytes
+    visit: Visit
+
+
+async def keep(gate: Gate, visit: Visit) -> str:
+    """Keep a visit that begins; return the secret for its cookie."""
+    secret = gate.secret()
+    mark = gate.mark(secret)
+    await gate.database.run(visits.save, mark, _sealed(gate, mark, visit), visit.expires_at)
+    return secret
+
+
+async def find(gate: Gate, browser: Browser) -> Kept | None:
+    """Return the visit that this browser has under way, or None; with another browser's secret it is worth nothing (semantics C4)."""
+    if not browser.visit:
+        return None
+    mark = gate.mark(browser.visit)
+    sealed = await gate.database.read(visits.find, mark, gate.now())
+    if sealed is None:
+        return None
+    visit = _decode(gate.keyring.unseal(sealed, mark.hex()))
+    return Kept(mark, sealed, visit) if visit.device == gate.mark(browser.device).hex() else None
+
+
+async def move(gate: Gate, kept: Kept, visit: Visit) -> bool:
+    """Move a visit on; False if another request of the same browser was quicker."""
+    return await gate.database.run(visits.move, kept.mark, kept.sealed, _sealed(gate, kept.mark, visit))
+
+
+def _sealed(gate: Gate, mark: bytes, visit: Visit) -> bytes:
+    return gate.keyring.seal(_encode(visit).decode(), mark.hex())
