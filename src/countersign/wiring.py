@@ -19,8 +19,11 @@ from countersign.domain.rules import INBOX
 from countersign.errors import DeliveryFailedError, NotFoundError, SettingsError, UnavailableError
 from countersign.flows.applications import Doorkeeper, add_application, rotate_application_key
 from countersign.flows.deliver import Post
+from countersign.flows.gate import Gate, own_application
 from countersign.flows.house import House
 from countersign.keys import Keyring, new_file
+from countersign.passwords import Passwords
+from countersign.places import Places
 from countersign.providers import Provider
 from countersign.providers.inbox import Inbox, InboxProvider
 from countersign.store import deliveries, facts
@@ -68,6 +71,7 @@ class Runtime(msgspec.Struct, frozen=True):
 
     settings: Settings
     house: House
+    gate: Gate
     doorkeeper: Doorkeeper
     inbox: Inbox | None
     providers: Mapping[str, Provider]
@@ -102,6 +106,8 @@ async def open_runtime(settings: Settings) -> Runtime:
     stats = Stats()
     try:
         demo_key = await _demo_key(ground) if settings.development else None
+        passwords = Passwords(settings.passwords_slots, settings.passwords_breached_file)
+        places = Places(settings.places_file, settings.lists)
         letters = Inbox(settings.home / "inbox.db")
         providers = _providers(settings, letters, stats)
         ledger = Ledger(
@@ -118,6 +124,17 @@ async def open_runtime(settings: Settings) -> Runtime:
     ledger.open()
     stats.queue(lambda: ledger.waiting)
     house = House(database, ledger, keyring, rules(settings), clock, os.urandom)
+    own = own_application(settings.site, settings.host)
+    gate = Gate(
+        house=house,
+        own=own,
+        log=ground.log(),
+        passwords=passwords,
+        places=places,
+        risk=settings.risk,
+        least=settings.passwords_least,
+        names=(settings.site, settings.host.rpartition(".")[0] or settings.host),
+    )
     post = Post(
         database,
         keyring,
@@ -128,11 +145,13 @@ async def open_runtime(settings: Settings) -> Runtime:
         claims=ground.log(),
         records=ground.log(),
         receipts=ground.log(),
-        host=settings.host,
+        own=own,
+        places=places,
     )
     return Runtime(
         settings=settings,
         house=house,
+        gate=gate,
         doorkeeper=Doorkeeper(database, keyring, clock),
         inbox=letters if settings.development else None,
         providers=providers,
@@ -148,6 +167,8 @@ async def open_runtime(settings: Settings) -> Runtime:
 async def close_runtime(runtime: Runtime) -> None:
     """Let the ledger finish what waits, then let go of providers, inbox and database."""
     await runtime.house.ledger.close()
+    runtime.gate.passwords.close()
+    runtime.gate.places.close()
     await asyncio.gather(*(provider.close() for provider in runtime.providers.values()))
     await runtime.letters.close()
     await runtime.house.database.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
@@ -17,6 +18,7 @@ from countersign.domain.code import Alphabet, CodeShape
 from countersign.domain.contact import Channel
 from countersign.domain.limit import Limit
 from countersign.domain.purpose import DEFAULT_POLICIES, Policy
+from countersign.domain.risk import RiskPolicy
 from countersign.domain.rules import INBOX, Rules
 from countersign.errors import SettingsError
 
@@ -31,6 +33,7 @@ Network: TypeAlias = IPv4Network | IPv6Network
 LEAST_TOKEN: Final = 16
 MAX_SITE: Final = 60
 _LIMIT: Final = re.compile(r"([1-9][0-9]{0,6})/([1-9][0-9]{0,6})([smhd])")
+_LIST: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _UNITS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _HOST: Final = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 _WORDS: Final = {"yes": True, "on": True, "no": False, "off": False}
@@ -62,6 +65,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     requester_limits: tuple[Limit, ...]
     providers: dict[str, ProviderSettings]
     routes: dict[Channel, tuple[str, ...]]
+    passwords_least: int
+    passwords_slots: int
+    passwords_breached_file: Path | None
+    places_file: Path | None
+    lists: dict[str, Path]
+    risk: RiskPolicy
     metrics_token: str
     metrics_port: int | None
     log_level: str
@@ -119,6 +128,7 @@ class _Reader:
         port = self._value("port", 8000)
         public_url = self._public_url(f"http://localhost:{port}" if development else None)
         providers = self._providers()
+        lists = self._lists()
         metrics_token = self._value("metrics.token", "")
         if metrics_token and len(metrics_token) < LEAST_TOKEN:
             self._fault("metrics.token")
@@ -148,6 +158,12 @@ class _Reader:
             requester_limits=self._limits("requester", _DEFAULT_RULES.requester),
             providers=providers,
             routes=self._routes(development=development),
+            passwords_least=self._value("passwords.least", 8),
+            passwords_slots=self._value("passwords.slots", os.cpu_count() or 1),
+            passwords_breached_file=self._file("passwords.breached_file"),
+            places_file=self._file("risk.places_file"),
+            lists=lists,
+            risk=self._risk(lists),
             metrics_token=metrics_token,
             metrics_port=self._value("metrics.port", None),
             log_level=self._value("log.level", "info"),
@@ -235,6 +251,32 @@ class _Reader:
             except ValueError:
                 self._fault("trusted_proxies")
         return tuple(found)
+
+    def _file(self, name: str) -> Path | None:
+        found: str = self._value(name, "")
+        return Path(found) if found else None
+
+    def _lists(self) -> dict[str, Path]:
+        found: dict[str, Path] = {}
+        for text in self._value("risk.lists", ()):
+            name, _, path = text.partition("=")
+            if not _LIST.fullmatch(name.strip()) or not path.strip() or name.strip() in found:
+                self._fault("risk.lists")
+                continue
+            found[name.strip()] = Path(path.strip())
+        return found
+
+    def _risk(self, lists: Mapping[str, Path]) -> RiskPolicy:
+        denied: tuple[str, ...] = self._value("risk.deny_lists", ())
+        if any(name not in lists for name in denied):
+            self._fault("risk.deny_lists")
+        return RiskPolicy(
+            travel_kmh=self._value("risk.travel_kmh", 1_000),
+            failures=self._value("risk.failures", 5),
+            new_contact_hours=self._value("risk.new_contact_hours", 24),
+            new_country=self._value("risk.new_country", True),
+            deny_lists=denied,
+        )
 
     def _limits(self, who: str, default: tuple[Limit, ...]) -> tuple[Limit, ...]:
         texts: tuple[str, ...] | None = self._value(f"limits.{who}", None)

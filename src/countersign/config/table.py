@@ -134,6 +134,68 @@ SETTINGS: Final = (
         "a list such as 60/10m",
         "Messages that one network address asks for. An empty list: no limit.",
     ),
+    Setting(
+        "passwords.least",
+        _at_least(8, 64),
+        "8",
+        "8 to 64",
+        "Code points that a password has at least; 15 where none stands for more than itself (NIST SP 800-63B-4, 3.1.1.2).",
+    ),
+    Setting(
+        "passwords.slots",
+        _at_least(1, 64),
+        "as many as processors",
+        "1 to 64",
+        "Passwords that are verified at once in each process; each takes a core for about 50 ms.",
+    ),
+    Setting(
+        "passwords.breached_file",
+        str,
+        "none",
+        "a file of SHA-1 digests in order, such as 5BAA61E4...:3861493",
+        "Passwords that are known from breaches and so refused: what the downloader of Pwned Passwords writes.",
+    ),
+    Setting(
+        "risk.places_file",
+        str,
+        "none",
+        "an MMDB file in the layout of GeoIP2 City or Country",
+        "Where network addresses are: for rough places in messages, new countries and impossible travel.",
+    ),
+    Setting(
+        "risk.lists",
+        Names,
+        "none",
+        "a list of NAME=FILE",
+        "Lists of networks, one a line, such as tor=/etc/countersign/tor.txt: who is on one always needs a code.",
+    ),
+    Setting(
+        "risk.deny_lists", Names, "none", "names from risk.lists", "Lists from which nobody signs in, with a code either."
+    ),
+    Setting(
+        "risk.travel_kmh",
+        _at_least(0, 100_000),
+        "1000",
+        "0 to 100000",
+        "Kilometres an hour that no person travels between two sign-ins; 0 for any.",
+    ),
+    Setting(
+        "risk.failures",
+        _at_least(0, 10),
+        "5",
+        "0 to 10",
+        "Wrong passwords shortly before the right one that take trust back for this sign-in; 0 for any number.",
+    ),
+    Setting(
+        "risk.new_contact_hours",
+        _at_least(0, 720),
+        "24",
+        "0 to 720",
+        "Hours for which a proved contact counts as new, which operators see with each sign-in.",
+    ),
+    Setting(
+        "risk.new_country", bool, "yes", "yes or no", "Whether another country than last time takes trust back."
+    ),
     *(
         Setting(
             f"routes.{channel.value}",
