@@ -18,8 +18,10 @@ from countersign.domain.rules import Rules
 from countersign.flows.applications import add_application
 from countersign.flows.begin import Asked, begin_challenge
 from countersign.flows.deliver import Post
+from countersign.flows.gate import own_application
 from countersign.flows.house import House
 from countersign.flows.outcome import Done
+from countersign.places import Places
 from countersign.store.events import Log
 from countersign.worker import Worker
 
@@ -57,7 +59,7 @@ async def deliver(name: str, url: str, messages: int, seconds: float, server_pid
             name="bench",
             mode=Mode.LIVE,
             site="Bench",
-            host="shop.example",
+                host="shop.example",
             purposes=(),
             now=now(),
             chance=secrets.token_bytes,
@@ -93,7 +95,8 @@ def _worker(house: House, sink: Sink) -> Worker:
         claims=claims,
         records=records,
         receipts=receipts,
-        host="shop.example",
+        own=own_application("Shop", "shop.example"),
+        places=Places(),
     )
     worker = Worker(post, house, 30)
     house.database.hear(worker.wake)

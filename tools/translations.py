@@ -43,6 +43,10 @@ def gathered() -> Catalog:
         with path.open("rb") as source:
             for _, sentence, comments, context in extract("python", source, KEYWORDS):
                 catalogue.add(sentence, None, [(path.name, 0)], auto_comments=comments, context=context)
+    for path in sorted((PAGES / "templates").glob("*.html")):
+        with path.open("rb") as source:
+            for _, sentence, comments, context in extract("jinja2.ext:babel_extract", source, KEYWORDS):
+                catalogue.add(sentence, None, [(path.name, 0)], auto_comments=comments, context=context)
     return catalogue
 
 

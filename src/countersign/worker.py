@@ -12,7 +12,8 @@ import structlog
 from countersign.domain.delivery import LEASE
 from countersign.errors import CountersignError, UnavailableError
 from countersign.flows.audit import write_checkpoint
-from countersign.flows.deliver import Parcel, Post, Result, claim_due, give_back, hand_over, record, renew
+from countersign.flows.compose import Parcel
+from countersign.flows.deliver import Post, Result, claim_due, give_back, hand_over, record, renew
 from countersign.flows.house import House
 from countersign.flows.sweep import sweep
 

@@ -23,10 +23,12 @@ from countersign.flows.answer import answer_challenge
 from countersign.flows.begin import Asked, begin_challenge
 from countersign.flows.cancel import cancel_challenge
 from countersign.flows.deliver import Post, claim_due, hand_over, record
+from countersign.flows.gate import own_application
 from countersign.flows.house import House
 from countersign.flows.outcome import Done, Outcome, Refused
 from countersign.flows.resend import resend_code
 from countersign.keys import Keyring, new_file
+from countersign.places import Places
 from countersign.store import challenges, deliveries, events
 from countersign.store.connect import open_database
 from countersign.store.database import Query, Rows, Steps
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
 
 SHOP = Application("app_shop", 0, "shop", Mode.TEST, "Shop", "shop.example", (), b"shop's key")
 BANK = Application("app_bank", 0, "bank", Mode.TEST, "Bank", "bank.example", (), b"bank's key")
+
+OWN = own_application("Verify", "verify.example")
 
 UNLIMITED = Rules(destination=(), requester=())
 """The rules of an installation without budgets, for tests about something else."""
@@ -257,7 +261,7 @@ async def place_at(
     house = House(database, ledger, keyring, rules, clock, secrets.token_bytes)
     carriers = {name: Carrier() for name in ("inbox", *live)}
     claims, records, receipts = Log(chain()), Log(chain()), Log(chain())
-    post = Post(database, keyring, rules, carriers, clock, lambda: 0.0, claims, records, receipts, "verify.example")
+    post = Post(database, keyring, rules, carriers, clock, lambda: 0.0, claims, records, receipts, OWN, Places())
     try:
         yield Place(house, clock, post, carriers, observed)
     finally:

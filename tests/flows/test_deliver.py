@@ -82,7 +82,7 @@ async def test_no_more_is_claimed_than_there_is_room_for_and_the_oldest_first(li
         begun.append(await live.begun(f"p{number}@example.org"))
         clock.forward(1)
     first, second = await claim_due(live.post, 3), await claim_due(live.post, 3)
-    assert [parcel.challenge.id for parcel in first + second] == [challenge.id for challenge in begun]
+    assert [parcel.owner.id for parcel in first + second] == [challenge.id for challenge in begun]
     assert len(first) == 3
 
 

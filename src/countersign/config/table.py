@@ -170,7 +170,11 @@ SETTINGS: Final = (
         "Lists of networks, one a line, such as tor=/etc/countersign/tor.txt: who is on one always needs a code.",
     ),
     Setting(
-        "risk.deny_lists", Names, "none", "names from risk.lists", "Lists from which nobody signs in, with a code either."
+        "risk.deny_lists",
+        Names,
+        "none",
+        "names from risk.lists",
+        "Lists from which nobody signs in, with a code either.",
     ),
     Setting(
         "risk.travel_kmh",
@@ -193,9 +197,7 @@ SETTINGS: Final = (
         "0 to 720",
         "Hours for which a proved contact counts as new, which operators see with each sign-in.",
     ),
-    Setting(
-        "risk.new_country", bool, "yes", "yes or no", "Whether another country than last time takes trust back."
-    ),
+    Setting("risk.new_country", bool, "yes", "yes or no", "Whether another country than last time takes trust back."),
     *(
         Setting(
             f"routes.{channel.value}",

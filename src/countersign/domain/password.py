@@ -38,7 +38,7 @@ def normal(password: str) -> str:
 def faults(password: str, *, names: Sequence[str], least: int = LEAST) -> PasswordFault | None:
     """Say why a password in its normal form is not taken, if rules alone can tell.
 
-    There is no rule of composition. `names` are those of the site and of the person; one that consists of them and of little else is refused.
+    There is no rule of composition. `names` are those of the site and of the person: a password made of little else is refused.
     """
     if len(password) < least:
         return PasswordFault.TOO_SHORT

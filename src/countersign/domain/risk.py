@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import Final
 
@@ -82,30 +83,33 @@ class Assessment(msgspec.Struct, frozen=True):
 
 def assess(facts: Facts, policy: RiskPolicy) -> Assessment:
     """Judge a sign-in. Nothing but trust skips the code, and any finding at all takes that back (mission M8)."""
-    found: list[FindingKind] = []
-    if not facts.device_known:
-        found.append(FindingKind.NEW_BROWSER)
-    elif facts.trusted_for is None:
-        found.append(FindingKind.UNTRUSTED_BROWSER)
-    if policy.new_country and _differs(facts.place, facts.last_place):
-        found.append(FindingKind.NEW_COUNTRY)
-    if policy.travel_kmh and _speed(facts) > policy.travel_kmh:
-        found.append(FindingKind.IMPOSSIBLE_TRAVEL)
-    if policy.failures and facts.failures >= policy.failures:
-        found.append(FindingKind.MANY_FAILURES)
-    if facts.contact_age < policy.new_contact_hours * HOUR and facts.device_known:
-        found.append(FindingKind.NEW_CONTACT)
-    if any(name in policy.deny_lists for name in facts.lists):
-        found.append(FindingKind.REFUSED_LIST)
-    elif facts.lists:
-        found.append(FindingKind.LISTED)
+    found = tuple(_findings(facts, policy))
     if FindingKind.REFUSED_LIST in found:
         decision = Decision.DENY
     elif facts.trusted_for is not None and facts.device_known and not set(found) - {FindingKind.NEW_CONTACT}:
         decision = Decision.SKIP
     else:
         decision = Decision.CHALLENGE
-    return Assessment(decision, tuple(found))
+    return Assessment(decision, found)
+
+
+def _findings(facts: Facts, policy: RiskPolicy) -> Iterator[FindingKind]:
+    if not facts.device_known:
+        yield FindingKind.NEW_BROWSER
+    elif facts.trusted_for is None:
+        yield FindingKind.UNTRUSTED_BROWSER
+    if policy.new_country and _differs(facts.place, facts.last_place):
+        yield FindingKind.NEW_COUNTRY
+    if policy.travel_kmh and _speed(facts) > policy.travel_kmh:
+        yield FindingKind.IMPOSSIBLE_TRAVEL
+    if policy.failures and facts.failures >= policy.failures:
+        yield FindingKind.MANY_FAILURES
+    if facts.device_known and facts.contact_age < policy.new_contact_hours * HOUR:
+        yield FindingKind.NEW_CONTACT
+    if any(name in policy.deny_lists for name in facts.lists):
+        yield FindingKind.REFUSED_LIST
+    elif facts.lists:
+        yield FindingKind.LISTED
 
 
 def distance_km(one: Place | None, other: Place | None) -> float | None:
@@ -160,7 +164,12 @@ def of_facts(told: dict[str, str | int], at: int) -> Facts:
 
 
 def _differs(place: Place | None, last: Place | None) -> bool:
-    return place is not None and last is not None and "" not in {place.country, last.country} and place.country != last.country
+    return (
+        place is not None
+        and last is not None
+        and "" not in {place.country, last.country}
+        and place.country != last.country
+    )
 
 
 def _speed(facts: Facts) -> float:

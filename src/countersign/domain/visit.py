@@ -43,7 +43,7 @@ class Visit(msgspec.Struct, frozen=True, omit_defaults=True):
     `account` is empty where a new one is being made: then `name`, `password` (PHC), `to` and `locale` wait here for the contact's proof.
     `known` says that the address has an account already: its owner is told, the browser is not, and no code is right.
     `session` is the id of the session that is raised, `device` the mark (hex) of the browser that it is bound to;
-    `reasons` are findings of the risk rules.
+    `reasons` are findings of the risk rules; `between` says that one way was given up and the next could not be asked yet.
     """
 
     kind: VisitKind
@@ -64,6 +64,7 @@ class Visit(msgspec.Struct, frozen=True, omit_defaults=True):
     requester: Requester = Requester()
     place: str = ""
     reasons: tuple[str, ...] = ()
+    between: bool = False
 
     def __repr__(self) -> str:
         """Show what may stand in a log."""

@@ -12,22 +12,20 @@ import structlog
 from countersign.domain import delivery as rules_of
 from countersign.domain.application import Application
 from countersign.domain.challenge import Challenge, State, accepted_rounds
-from countersign.domain.code import derive
-from countersign.domain.contact import Contact
-from countersign.domain.delivery import Accepted, Delivery, DeliveryState, Failure, Message, Reason, Receipt
+from countersign.domain.delivery import Accepted, Delivery, DeliveryState, Failure, Reason, Receipt
 from countersign.domain.event import Event, EventKind
+from countersign.domain.notice import PREFIX, Notice
 from countersign.domain.rules import Rules
 from countersign.errors import CountersignError, DeliveryFailedError
-from countersign.flows.cancel import not_me_reference
+from countersign.flows.compose import Parcel, compose
 from countersign.keys import Keyring
-from countersign.messages.device import device
-from countersign.messages.render import Occasion, render
+from countersign.places import Places
 from countersign.providers import Provider
-from countersign.store import applications, challenges, deliveries
+from countersign.store import applications, challenges, deliveries, notices
 from countersign.store.database import Claim, Database, Row, Rows, Seek, Steps, Take, Update, Upsert, Write
 from countersign.store.deliveries import Attempt
 from countersign.store.events import Chain, Head, Log
-from countersign.store.tables import ATTEMPTS, CHALLENGES, DELIVERIES
+from countersign.store.tables import ATTEMPTS, CHALLENGES, DELIVERIES, NOTICES
 
 GIVE_UP_AFTER: Final = rules_of.LONGEST_TRY / 1_000
 """Seconds after which a provider that still has not answered is left."""
@@ -54,15 +52,8 @@ class Post(msgspec.Struct, frozen=True):
     claims: Log
     records: Log
     receipts: Log
-    host: str
-
-
-class Parcel(msgspec.Struct, frozen=True):
-    """A claimed delivery with all that its message is made of."""
-
-    delivery: Delivery
-    challenge: Challenge
-    application: Application | None
+    own: Application
+    places: Places
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -85,9 +76,13 @@ def _claim(chain: Chain, now: int, most: int) -> Steps[tuple[list[Parcel], Head]
     rows = yield Claim(DELIVERIES, "due_at IS NOT NULL AND due_at <= $1", (now,), "due_at", most)
     if not rows:
         return [], chain.head
-    found = yield Seek(CHALLENGES, "id", sorted({row[0] for row in rows}))
+    found = yield Seek(CHALLENGES, "id", sorted({row[0] for row in rows if not row[0].startswith(PREFIX)}))
+    told = yield Seek(NOTICES, "id", sorted({row[0] for row in rows if row[0].startswith(PREFIX)}))
     read, strange = _read(found, challenges.of_row)
-    owners = {owner.id: owner for owner in read}
+    read_notices, strange_notices = _read(told, notices.of_row)
+    strange += strange_notices
+    owners: dict[str, Challenge | Notice] = {owner.id: owner for owner in read}
+    owners.update({owner.id: owner for owner in read_notices})
     # A newer program may have written what this one cannot read: that must not stop the messages of everybody else.
     strangers = {row[0] for row in strange}
     due, unreadable = _read([row for row in rows if row[0] not in strangers], deliveries.of_row)
@@ -125,10 +120,12 @@ def _read(rows: Rows, of_row: Callable[[Row], T]) -> tuple[list[T], list[Row]]:
     return read, strange
 
 
-def why_unwanted(delivery: Delivery, owner: Challenge | None, now: int) -> Reason | None:
-    """Return why a message must not be sent any more: its challenge has ended, expired, or goes by a newer code; else None."""
+def why_unwanted(delivery: Delivery, owner: Challenge | Notice | None, now: int) -> Reason | None:
+    """Return why a message must not be sent any more: what it is for has ended, expired, or goes by a newer code; else None."""
     if owner is None:
         return Reason.ENDED
+    if isinstance(owner, Notice):
+        return Reason.EXPIRED if now >= owner.expires_at else None
     state = owner.state_at(now)
     if state is State.EXPIRED:
         return Reason.EXPIRED
@@ -149,7 +146,7 @@ async def hand_over(post: Post, parcel: Parcel) -> Result:
                 Reason.MISCONFIGURED, f"No provider is named {name!r} in the settings.", permanent=True
             )
         async with asyncio.timeout(GIVE_UP_AFTER):
-            word = await provider.send(compose(post, parcel))
+            word = await provider.send(compose(post.keyring, post.rules.issuer, post.own, post.places, parcel))
     except DeliveryFailedError as error:
         retry_after = None if error.retry_after is None else error.retry_after * 1_000
         reason = Reason(error.reason) if error.reason in _REASONS else Reason.PROVIDER_ERROR
@@ -172,30 +169,7 @@ async def hand_over(post: Post, parcel: Parcel) -> Result:
         word = Failure(Reason.PROVIDER_ERROR, permanent=False)
         # The type alone: the exception of a library may quote what it was sending.
         _log.error("provider_broke", delivery=delivery.key, provider=name, error=type(error).__name__)
-    return Result(delivery, parcel.challenge.application, name, started_at, post.clock(), word)
-
-
-def compose(post: Post, parcel: Parcel) -> Message:
-    """Return the message of a claimed delivery; here the code is derived, and nowhere kept."""
-    challenge, application = parcel.challenge, parcel.application
-    terms = challenge.terms
-    key = post.keyring.named(terms.kid)
-    occasion = Occasion(
-        key=parcel.delivery.key,
-        channel=parcel.delivery.channel,
-        to=Contact(terms.to_kind, key.unseal(terms.to, challenge.id.encode()).decode()),
-        locale=terms.locale,
-        site=application.site if application else "",
-        host=(application.host if application else "") or post.host,
-        purpose=terms.purpose,
-        summary=terms.action.summary,
-        asked_at=challenge.sent_at,
-        expires_at=challenge.expires_at,
-        device=device(terms.requester.user_agent, terms.locale),
-        place=terms.requester.ip,
-        not_me=f"{post.rules.issuer}/not-me?ref={not_me_reference(post.keyring, challenge.id)}",
-    )
-    return render(occasion, derive(key.code, challenge.id, parcel.delivery.round, terms.policy.shape))
+    return Result(delivery, parcel.owner.application, name, started_at, post.clock(), word)
 
 
 async def record(post: Post, results: Sequence[Result]) -> None:

@@ -138,11 +138,13 @@ async def another_way(gate: Gate, browser: Browser, way: Way) -> Outcome | Gone:
         trusted=trusted,
         spent=before.guesses,
     )
-    if isinstance(asked, Done):
-        moved = msgspec.structs.replace(visit, challenge=asked.challenge.id, contact=way.contact)
-        if not await visits.move(gate, kept, moved):
-            await cancel_challenge(gate.house, gate.own, asked.challenge.id)
-            return Gone()
+    if not isinstance(asked, Done):
+        await visits.move(gate, kept, msgspec.structs.replace(visit, between=True))
+        return asked
+    moved = msgspec.structs.replace(visit, challenge=asked.challenge.id, contact=way.contact, between=False)
+    if not await visits.move(gate, kept, moved):
+        await cancel_challenge(gate.house, gate.own, asked.challenge.id)
+        return Gone()
     return asked
 
 

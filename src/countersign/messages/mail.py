@@ -1,4 +1,4 @@
-"""A letter: the mail with a code, in words; two templates, text and HTML, only lay it out."""
+"""A letter: the mail with a code or with a notice, in words; two templates, text and HTML, only lay it out."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _TEMPLATES: Final = Environment(
 )
 # After the preheader a client previews what comes next, which would be the code; this fills the preview with nothing.
 _TEMPLATES.globals["filler"] = "\u034f\u200c\u00a0" * 80
-_HTML: Final = _TEMPLATES.get_template("code.html")
-_TEXT: Final = _TEMPLATES.get_template("code.txt")
+_HTML: Final = _TEMPLATES.get_template("letter.html")
+_TEXT: Final = _TEMPLATES.get_template("letter.txt")
 
 
 class Letter(msgspec.Struct, frozen=True):
@@ -51,6 +51,7 @@ class Letter(msgspec.Struct, frozen=True):
     advice: str
     not_me: str
     not_me_label: str
+    body: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         """Hide what is said: the code is among it."""

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from countersign.web.pages.account import AccountPage, EndPage
 from countersign.web.pages.assets import Assets
 from countersign.web.pages.demonstration import Demonstration
+from countersign.web.pages.door import Door
 from countersign.web.pages.inbox import InboxMail, InboxMessages, InboxPage
 from countersign.web.pages.not_me import NotMePage
+from countersign.web.pages.sign_in import SignInPage, SignOutPage
+from countersign.web.pages.sign_up import SignUpPage
+from countersign.web.pages.verify import ProgressStream, ResendPage, VerifyPage, WayPage
 
 if TYPE_CHECKING:
     import falcon.asgi
@@ -23,4 +28,19 @@ def add_routes(app: falcon.asgi.App[Request, Response], runtime: Runtime) -> Non
     app.add_route("/inbox/messages", InboxMessages(runtime))
     app.add_route("/inbox/mail/{message_id}", InboxMail(runtime))
     app.add_route("/not-me", NotMePage(runtime))
+    _account(app, Door(runtime))
     app.add_route("/static/{version}/{name}", Assets())
+
+
+def _account(app: falcon.asgi.App[Request, Response], door: Door) -> None:
+    end = EndPage(door)
+    verify = VerifyPage(door, {"/account/end": end.act})
+    app.add_route("/sign-up", SignUpPage(door))
+    app.add_route("/sign-in", SignInPage(door))
+    app.add_route("/sign-out", SignOutPage(door))
+    app.add_route("/verify", verify)
+    app.add_route("/verify/resend", ResendPage(door, verify))
+    app.add_route("/verify/way", WayPage(door, verify))
+    app.add_route("/verify/events", ProgressStream(door))
+    app.add_route("/account", AccountPage(door))
+    app.add_route("/account/end", end)

@@ -13,9 +13,10 @@ from countersign.flows.cancel import disown_challenge, find_disowned
 from countersign.flows.outcome import Done, Missing, Refused
 from countersign.messages.acts import act_of
 from countersign.messages.device import device
-from countersign.messages.language import Language, mark, negotiate
+from countersign.messages.language import Language, mark
 from countersign.messages.moment import day, time_of_day
 from countersign.store import applications
+from countersign.web.pages.forms import spoken
 from countersign.web.pages.sheet import show
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class NotMePage:
     async def on_get(self, req: Request, resp: Response) -> None:
         """Tell what was asked, and ask."""
         reference = req.get_param("ref") or ""
-        language = _spoken(req)
+        language = spoken(req)
         challenge = await self._find(reference)
         if challenge is None:
             await self._end(resp, language, UNKNOWN, None)
@@ -130,7 +131,7 @@ class NotMePage:
 
     async def on_post(self, req: Request, resp: Response) -> None:
         """End the challenge, and say what happens next."""
-        language = _spoken(req)
+        language = spoken(req)
         reference = await _reference(req)
         outcome = await disown_challenge(self._runtime.house, reference) if reference else Missing()
         match outcome:
@@ -186,22 +187,6 @@ def _facts(challenge: Challenge, language: Language) -> list[tuple[str, str]]:
         (language.say("Network address"), terms.requester.ip),
     ]
     return [(name, value) for name, value in facts if value]
-
-
-def _spoken(req: Request) -> Language:
-    """Return the first language of Accept-Language (RFC 9110, 12.5.4) that we speak, by weight; English if none."""
-    wishes: list[tuple[float, int, str]] = []
-    for place, part in enumerate((req.get_header("Accept-Language") or "")[:400].split(",")):
-        tag, _, weight = part.partition(";")
-        try:
-            wishes.append((-float(weight.strip().removeprefix("q=") or 1), place, tag.strip()))
-        except ValueError:
-            continue
-    for rank, _, tag in sorted(wishes):
-        language = negotiate(tag)
-        if rank < 0 and language.tag.split("-")[0] == tag.lower().split("-")[0]:
-            return language
-    return negotiate("")
 
 
 async def _reference(req: Request) -> str:

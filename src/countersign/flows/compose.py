@@ -1,0 +1,109 @@
+"""Compose: what a claimed delivery says, made at the last moment; here a code is derived, and nowhere kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from countersign.domain.application import Application
+from countersign.domain.challenge import Challenge
+from countersign.domain.code import derive
+from countersign.domain.contact import Contact
+from countersign.domain.delivery import Delivery, Message
+from countersign.domain.notice import Notice, NoticeKind
+from countersign.flows.cancel import not_me_reference
+from countersign.messages.device import device
+from countersign.messages.notice import News, render_notice
+from countersign.messages.render import Occasion, render
+
+if TYPE_CHECKING:
+    from countersign.keys import Keyring
+    from countersign.places import Places
+
+
+class Parcel(msgspec.Struct, frozen=True):
+    """A claimed delivery with all that its message is made of: the challenge or the notice that owes it."""
+
+    delivery: Delivery
+    owner: Challenge | Notice
+    application: Application | None
+
+
+def compose(keyring: Keyring, issuer: str, own: Application, places: Places, parcel: Parcel) -> Message:
+    """Return the message of a claimed delivery. What our own pages ask bears the site's name and host."""
+    owner = parcel.owner
+    if isinstance(owner, Notice):
+        return _notice(keyring, issuer, own, parcel, owner)
+    if owner.terms.known:
+        return _known(keyring, issuer, own, parcel, owner)
+    return _code(keyring, issuer, own, places, parcel, owner)
+
+
+def _code(
+    keyring: Keyring, issuer: str, own: Application, places: Places, parcel: Parcel, challenge: Challenge
+) -> Message:
+    application = parcel.application or (own if challenge.application == own.id else None)
+    terms = challenge.terms
+    place = places.find(terms.requester.ip)
+    occasion = Occasion(
+        key=parcel.delivery.key,
+        channel=parcel.delivery.channel,
+        to=_to(keyring, challenge),
+        locale=terms.locale,
+        site=application.site if application else "",
+        host=(application.host if application else "") or own.host,
+        purpose=terms.purpose,
+        summary=terms.action.summary,
+        asked_at=challenge.sent_at,
+        expires_at=challenge.expires_at,
+        device=device(terms.requester.user_agent, terms.locale),
+        place=(place.rough if place else "") or terms.requester.ip,
+        not_me=f"{issuer}/not-me?ref={not_me_reference(keyring, challenge.id)}",
+    )
+    key = keyring.named(terms.kid)
+    return render(occasion, derive(key.code, challenge.id, parcel.delivery.round, terms.policy.shape))
+
+
+def _known(keyring: Keyring, issuer: str, own: Application, parcel: Parcel, challenge: Challenge) -> Message:
+    """Tell the owner of a known contact that somebody wanted to sign up with it; the code stays underived."""
+    requester = challenge.terms.requester
+    return render_notice(
+        News(
+            key=parcel.delivery.key,
+            kind=NoticeKind.SIGN_UP_KNOWN,
+            channel=parcel.delivery.channel,
+            to=_to(keyring, challenge),
+            locale=challenge.terms.locale,
+            site=own.site,
+            host=own.host,
+            at=challenge.sent_at,
+            device=device(requester.user_agent, challenge.terms.locale),
+            place=requester.ip,
+            link=f"{issuer}/sign-in",
+        )
+    )
+
+
+def _notice(keyring: Keyring, issuer: str, own: Application, parcel: Parcel, notice: Notice) -> Message:
+    facts = notice.facts
+    return render_notice(
+        News(
+            key=parcel.delivery.key,
+            kind=notice.kind,
+            channel=parcel.delivery.channel,
+            to=Contact(notice.to_kind, keyring.unseal(notice.to, notice.id)),
+            locale=notice.locale,
+            site=own.site,
+            host=own.host,
+            at=notice.created_at,
+            device=device(facts.get("user_agent", ""), notice.locale),
+            place=facts.get("place") or facts.get("ip", ""),
+            link=f"{issuer}/not-me?ref={not_me_reference(keyring, notice.id)}",
+        )
+    )
+
+
+def _to(keyring: Keyring, challenge: Challenge) -> Contact:
+    terms = challenge.terms
+    return Contact(terms.to_kind, keyring.named(terms.kid).unseal(terms.to, challenge.id.encode()).decode())

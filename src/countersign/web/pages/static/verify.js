@@ -1,0 +1,57 @@
+// The verification screen, livelier: the code fills itself in where the browser can, the message is watched, the wait is counted.
+
+import { $ } from "./element.js";
+
+const field = $("code");
+const form = $("answer");
+
+// WebOTP (WICG): the SMS names our host, so the browser may offer its code.
+if ("OTPCredential" in window) {
+  const stop = new AbortController();
+  form.addEventListener("submit", () => stop.abort());
+  navigator.credentials.get({ otp: { transport: ["sms"] }, signal: stop.signal }).then((found) => {
+    if (found?.code && !field.value) {
+      field.value = found.code;
+      form.requestSubmit();
+    }
+  }).catch(() => { /* the person or the browser would rather not */ });
+}
+
+// A button pressed twice asks once.
+for (const one of document.forms) {
+  one.addEventListener("submit", (event) => {
+    if (one.dataset.sent) event.preventDefault();
+    one.dataset.sent = "yes";
+  });
+}
+addEventListener("pageshow", () => { for (const one of document.forms) delete one.dataset.sent; });
+
+const resend = $("resend");
+if (resend) {
+  const until = performance.now() + Number(resend.dataset.in) * 1000;
+  const tick = () => {
+    const left = Math.ceil((until - performance.now()) / 1000);
+    const waits = left > 0;
+    $("count").hidden = !waits;
+    $("count").textContent = waits ? `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}` : "";
+    resend.setAttribute("aria-disabled", String(waits));
+    if (waits) setTimeout(tick, 250);
+  };
+  resend.addEventListener("click", (event) => { if (resend.getAttribute("aria-disabled") === "true") event.preventDefault(); });
+  tick();
+}
+
+const news = new EventSource("/verify/events");
+news.onmessage = ({ data }) => {
+  const { state, hint, late, over } = JSON.parse(data);
+  if ($("state").textContent !== state) $("state").textContent = state;
+  if ($("hint").textContent !== hint) $("hint").textContent = hint;
+  $("progress").classList.toggle("warn", late);
+  if (late && $("ways")) $("ways").open = true;
+  if (over) {
+    news.close();
+    if (!form.dataset.sent) location.reload();
+  }
+};
+news.onerror = () => { if (news.readyState === EventSource.CLOSED) news.close(); };
+addEventListener("pagehide", () => news.close());
