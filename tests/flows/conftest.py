@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 from tests.clock import FixedClock
+from tests.flows.people import CARRIER
 from tests.flows.place import Place, place_at
 
 from countersign.store.migrate import migrate
@@ -49,4 +50,11 @@ async def place(sqlite_url: str, tmp_path: Path, clock: FixedClock) -> AsyncIter
 async def each_place(database_url: str, tmp_path: Path, clock: FixedClock) -> AsyncIterator[Place]:
     """A place without budgets: on SQLite, then on PostgreSQL."""
     async with place_at(database_url, tmp_path, clock=clock) as opened:
+        yield opened
+
+
+@pytest_asyncio.fixture
+async def home(database_url: str, tmp_path: Path, clock: FixedClock) -> AsyncIterator[Place]:
+    """A place whose own pages can send, by a carrier: on SQLite, then on PostgreSQL."""
+    async with place_at(database_url, tmp_path, clock=clock, live=(CARRIER,)) as opened:
         yield opened

@@ -18,16 +18,18 @@ from countersign.domain.code import derive
 from countersign.domain.contact import Channel, parse
 from countersign.domain.delivery import Accepted, Delivery, Message
 from countersign.domain.event import Event, EventKind
+from countersign.domain.risk import RiskPolicy
 from countersign.domain.rules import Rules
 from countersign.flows.answer import answer_challenge
 from countersign.flows.begin import Asked, begin_challenge
 from countersign.flows.cancel import cancel_challenge
 from countersign.flows.deliver import Post, claim_due, hand_over, record
-from countersign.flows.gate import own_application
+from countersign.flows.gate import Gate, own_application
 from countersign.flows.house import House
 from countersign.flows.outcome import Done, Outcome, Refused
 from countersign.flows.resend import resend_code
 from countersign.keys import Keyring, new_file
+from countersign.passwords import Passwords
 from countersign.places import Places
 from countersign.store import challenges, deliveries, events
 from countersign.store.connect import open_database
@@ -84,6 +86,7 @@ class Place:
     """A house with everything it stands on."""
 
     house: House
+    gate: Gate
     clock: FixedClock
     post: Post
     carriers: dict[str, Carrier]
@@ -231,6 +234,8 @@ async def place_at(
     live: tuple[str, ...] = (),
     bound: int = BOUND,
     owed: Callable[[], None] | None = None,
+    risk: RiskPolicy | None = None,
+    places: Places | None = None,
 ) -> AsyncIterator[Place]:
     """Open a migrated database as a place; keys are made in `folder` unless another place made them there before.
 
@@ -262,9 +267,12 @@ async def place_at(
     carriers = {name: Carrier() for name in ("inbox", *live)}
     claims, records, receipts = Log(chain()), Log(chain()), Log(chain())
     post = Post(database, keyring, rules, carriers, clock, lambda: 0.0, claims, records, receipts, OWN, Places())
+    passwords = Passwords(2)
+    gate = Gate(house, OWN, Log(chain()), passwords, places or Places(), risk or RiskPolicy(), 8, (OWN.site, "verify"))
     try:
-        yield Place(house, clock, post, carriers, observed)
+        yield Place(house, gate, clock, post, carriers, observed)
     finally:
+        passwords.close()
         await ledger.close()
         await database.close()
 

@@ -1,0 +1,189 @@
+"""Step-up and the verification screen: a further proof, by a way that is strong enough, for the act that was interrupted, once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+from tests.flows.people import ADA, Visitor, ada
+
+from countersign.domain.account import OwnedContact, Way
+from countersign.domain.challenge import Action, Refusal
+from countersign.domain.contact import Channel, Contact, parse
+from countersign.domain.session import Level, Need, auth_time_of, level_of, meets
+from countersign.domain.visit import Interrupted
+from countersign.flows.gate import Entered, Gone, ToVerify, Unmet
+from countersign.flows.outcome import Done, Refused
+from countersign.flows.sessions import use_up
+from countersign.store import accounts
+from countersign.store.database import Steps, Write
+
+if TYPE_CHECKING:
+    from tests.flows.place import Place
+
+    from countersign.domain.session import Session
+
+PHONE = "+14155550123"
+PAY = Action("Pay €148.00", "h1")
+
+
+async def alive(visitor: Visitor) -> Session:
+    session = await visitor.session()
+    assert session is not None
+    return session
+
+
+async def with_phone(visitor: Visitor) -> str:
+    """Give the account a proved phone; return the contact's id."""
+    gate, session = visitor.place.gate, await alive(visitor)
+    contact: Contact = parse(PHONE)
+    id_ = gate.id("con")
+    owned = OwnedContact(
+        session.account,
+        id_,
+        gate.now(),
+        contact.kind,
+        gate.blind(contact),
+        gate.keyring.seal(contact.address, id_),
+        contact.masked,
+        gate.now(),
+    )
+
+    def add() -> Steps[None]:
+        yield Write((accounts.another(owned),))
+
+    await gate.database.run(add)
+    return id_
+
+
+async def test_a_level_ends_by_itself_and_is_raised_by_a_fresh_code(home: Place) -> None:
+    """U1, U3."""
+    visitor = await ada(home)
+    need = Need(Level.MAIL_CODE, 900)
+    assert meets(await alive(visitor), need, home.clock())
+    signed_in = auth_time_of(await alive(visitor))
+    home.clock.forward(901_000)
+    assert not meets(await alive(visitor), need, home.clock())
+    before = visitor.browser.session
+    post = Interrupted("POST", "/account/end", (("others", "yes"),))
+    assert isinstance(await visitor.steps_up(need, post), ToVerify)
+    entered = await visitor.types(await visitor.code())
+    assert isinstance(entered, Entered)
+    assert entered.then == post
+    session = await alive(visitor)
+    assert meets(session, need, home.clock())
+    assert auth_time_of(session) > signed_in
+    assert visitor.browser.session != before
+    assert await Visitor(home, msgspec.structs.replace(visitor.browser, session=before)).session() is None
+
+
+async def test_an_approval_is_worth_its_own_act_only_and_once(home: Place) -> None:
+    """U2."""
+    visitor = await ada(home)
+    need = Need(Level.MAIL_CODE, None, PAY)
+    assert not meets(await alive(visitor), need, home.clock())
+    await visitor.steps_up(need)
+    assert "Pay €148.00" in (await visitor.reads()).text
+    await visitor.types(await visitor.code())
+    session, now = await alive(visitor), home.clock()
+    assert meets(session, need, now)
+    assert not meets(session, Need(Level.MAIL_CODE, None, Action("Pay €148.00", "h2")), now)
+    assert not meets(session, Need(Level.MAIL_CODE, None, Action("Pay €1.00", "h1")), now)
+    assert not meets(session, need, now + 300_001)
+    assert await use_up(home.gate, session, need)
+    assert not await use_up(home.gate, session, need)
+    assert not meets(await alive(visitor), need, now)
+    assert level_of(await alive(visitor), now) is Level.MAIL_CODE
+
+
+async def test_a_weaker_way_cannot_be_chosen_by_any_parameter(home: Place) -> None:
+    """U5."""
+    visitor = await ada(home)
+    assert isinstance(await visitor.steps_up(Need(Level.PHONE_CODE)), Unmet)
+    phone = await with_phone(visitor)
+    assert isinstance(await visitor.steps_up(Need(Level.PHONE_CODE)), ToVerify)
+    seen = await visitor.sees()
+    assert seen is not None
+    assert {way.channel for way in seen.ways} == {Channel.SMS, Channel.VOICE, Channel.WHATSAPP}
+    contacts = await home.database.read(accounts.contacts_of, (await alive(visitor)).account)
+    mail = next(contact for contact in contacts if contact.id != phone)
+    refused = await visitor.asks_another_way(Way(mail.id, Channel.EMAIL, ""))
+    assert isinstance(refused, Refused)
+    assert refused.refusal is Refusal.CHANNEL_NOT_ALLOWED
+    strange = await visitor.asks_another_way(Way("con_of_somebody_else", Channel.SMS, ""))
+    assert isinstance(strange, Refused)
+    assert isinstance(await visitor.types(await visitor.code(PHONE)), Entered)
+    assert level_of(await alive(visitor), home.clock()) is Level.PHONE_CODE
+    assert isinstance(await visitor.steps_up(Need(Level.PASSKEY)), Unmet)
+
+
+async def test_another_way_gives_no_guess_back_and_ends_the_code_before(home: Place) -> None:
+    """C5."""
+    visitor = await ada(home)
+    phone = await with_phone(visitor)
+    home.clock.forward(901_000)
+    await visitor.steps_up(Need(Level.MAIL_CODE, 900))
+    first = await visitor.code()
+    seen = await visitor.sees()
+    assert seen is not None
+    for _ in range(3):
+        assert isinstance(await visitor.types(home.wrong(seen.challenge)), Refused)
+    assert isinstance(await visitor.asks_another_way(Way(phone, Channel.SMS, "")), Done)
+    seen = await visitor.sees()
+    assert seen is not None
+    assert seen.challenge.guesses_left == 2
+    second = await visitor.code(PHONE)
+    if first != second:
+        assert isinstance(await visitor.types(first), Refused)
+    assert isinstance(await visitor.types(second), Entered)
+
+
+async def test_the_last_guess_is_the_last_in_every_way(home: Place) -> None:
+    """C5."""
+    visitor = await ada(home)
+    phone = await with_phone(visitor)
+    await visitor.steps_up(Need(Level.MAIL_CODE, 0))
+    seen = await visitor.sees()
+    assert seen is not None
+    for _ in range(5):
+        await visitor.types(home.wrong(seen.challenge))
+    refused = await visitor.asks_another_way(Way(phone, Channel.SMS, ""))
+    assert isinstance(refused, Refused)
+    assert refused.refusal is Refusal.EXHAUSTED
+    assert isinstance(await visitor.types(home.code(seen.challenge)), Refused)
+
+
+async def test_a_resend_waits_its_time_and_sends_the_same_code(home: Place) -> None:
+    """C7."""
+    await ada(home)
+    stranger = Visitor(home)
+    await stranger.signs_in()
+    code = await stranger.code()
+    too_soon = await stranger.asks_again()
+    assert isinstance(too_soon, Refused)
+    assert too_soon.refusal is Refusal.TOO_SOON
+    home.clock.forward(30_000)
+    assert isinstance(await stranger.asks_again(), Done)
+    assert await stranger.code() == code
+
+
+async def test_a_step_up_raises_the_session_that_asked_and_no_other(home: Place) -> None:
+    """S8, U2."""
+    visitor = await ada(home)
+    await visitor.steps_up(Need(Level.MAIL_CODE, 0))
+    code, visit = await visitor.code(), visitor.browser.visit
+    home.clock.forward(1_000)
+    await visitor.is_let_in()
+    moved = Visitor(home, msgspec.structs.replace(visitor.browser, visit=visit))
+    before = await alive(visitor)
+    assert isinstance(await moved.types(code), Gone)
+    assert (await alive(visitor)).proofs == before.proofs
+
+
+async def test_a_visit_ends_after_half_an_hour(home: Place) -> None:
+    await ada(home)
+    stranger = Visitor(home)
+    await stranger.signs_in(ADA)
+    home.clock.forward(30 * 60_000)
+    assert await stranger.sees() is None
+    assert isinstance(await stranger.asks_again(), Gone)
