@@ -11,7 +11,7 @@ from typing import Final
 
 from bench.ledger import chain_of, house_at, now
 from bench.meter import Figure, cpu_of_tree, figure
-from countersign.domain.application import Application, Mode
+from countersign.domain.application import Application, Draft, Mode
 from countersign.domain.contact import Channel, Contact, Kind
 from countersign.domain.delivery import Accepted, Message
 from countersign.domain.rules import Rules
@@ -56,13 +56,9 @@ async def deliver(name: str, url: str, messages: int, seconds: float, server_pid
             house.database,
             log,
             house.keyring,
-            name="bench",
-            mode=Mode.LIVE,
-            site="Bench",
-                host="shop.example",
-            purposes=(),
-            now=now(),
-            chance=secrets.token_bytes,
+            Draft("bench", Mode.LIVE, "Bench", "shop.example", ()),
+            now(),
+            secrets.token_bytes,
         )
         sink = Sink(messages)
         await _pile_up(house, application, messages)

@@ -40,6 +40,8 @@ REREAD_AFTER: Final = 5.0
 """Seconds after which a program looks whether the file has changed."""
 
 PROOF_ALGORITHM: Final = "ES256"
+ID_SUFFIX: Final = "-id"
+"""What the names of keys for ID tokens end in."""
 _NONCE_BYTES: Final = 12
 _BLIND_BYTES: Final = 16
 _P256_ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551  # FIPS 186-5, curve P-256
@@ -72,17 +74,39 @@ class StoredKeyring(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return f"StoredKeyring({', '.join(key.kid for key in self.keys)})"
 
 
+class Signer:
+    """A pair of keys for one use, derived from a master secret."""
+
+    def __init__(self, kid: str, master: bytes, use: bytes) -> None:
+        self._kid = kid
+        wide = int.from_bytes(_made(master, use, 48))
+        self._key = ec.derive_private_key(wide % (_P256_ORDER - 1) + 1, ec.SECP256R1())
+        self._header = _base64url(msgspec.json.encode({"alg": PROOF_ALGORITHM, "kid": kid, "typ": "JWT"}))
+
+    def sign(self, claims: dict[str, Any]) -> str:
+        """Return a compact JWS (RFC 7515) of the claims; the same claims give the same bytes."""
+        signed = self._header + b"." + _base64url(msgspec.json.encode(claims))
+        r, s = decode_dss_signature(self._key.sign(signed, _DETERMINISTIC))
+        signature = r.to_bytes(_P256_BYTES) + s.to_bytes(_P256_BYTES)
+        return (signed + b"." + _base64url(signature)).decode()
+
+    def public_jwk(self) -> dict[str, Any]:
+        """Return the public half as a JWK (RFC 7517)."""
+        key = jwk.ECKey.import_key(self._key.public_key(), {"kid": self._kid, "use": "sig", "alg": PROOF_ALGORITHM})
+        return dict(key.as_dict(private=False))
+
+
 class MadeKey:
-    """What one master secret gives: a key for codes, one for sealing, and a pair for proofs."""
+    """What one master secret gives: a key for codes, one for sealing, a pair for proofs and one for ID tokens."""
 
     def __init__(self, kid: str, active_from: int, master: bytes) -> None:
         self.kid = kid
         self.active_from = active_from
         self.code = _made(master, b"countersign code v1")
         self._sealing = AESGCM(_made(master, b"countersign seal v1"))
-        wide = int.from_bytes(_made(master, b"countersign proof v1", 48))
-        self._signing = ec.derive_private_key(wide % (_P256_ORDER - 1) + 1, ec.SECP256R1())
-        self._header = _base64url(msgspec.json.encode({"alg": PROOF_ALGORITHM, "kid": kid, "typ": "JWT"}))
+        self._proofs = Signer(kid, master, b"countersign proof v1")
+        # A pair of its own: a proof is never taken for an ID token, nor an ID token for a proof.
+        self._identities = Signer(kid + ID_SUFFIX, master, b"countersign id token v1")
 
     def __repr__(self) -> str:
         """Hide the keys."""
@@ -103,16 +127,20 @@ class MadeKey:
             ) from error
 
     def sign(self, claims: dict[str, Any]) -> str:
-        """Return a compact JWS (RFC 7515) of the claims; the same claims give the same bytes."""
-        signed = self._header + b"." + _base64url(msgspec.json.encode(claims))
-        r, s = decode_dss_signature(self._signing.sign(signed, _DETERMINISTIC))
-        signature = r.to_bytes(_P256_BYTES) + s.to_bytes(_P256_BYTES)
-        return (signed + b"." + _base64url(signature)).decode()
+        """Return a proof: a compact JWS (RFC 7515) of the claims; the same claims give the same bytes."""
+        return self._proofs.sign(claims)
+
+    def sign_identity(self, claims: dict[str, Any]) -> str:
+        """Return an ID token: a compact JWS of the claims under a key that signs nothing else."""
+        return self._identities.sign(claims)
 
     def public_jwk(self) -> dict[str, Any]:
-        """Return the public half as a JWK (RFC 7517)."""
-        key = jwk.ECKey.import_key(self._signing.public_key(), {"kid": self.kid, "use": "sig", "alg": PROOF_ALGORITHM})
-        return dict(key.as_dict(private=False))
+        """Return the public half of the key of proofs as a JWK (RFC 7517)."""
+        return self._proofs.public_jwk()
+
+    def public_identity_jwk(self) -> dict[str, Any]:
+        """Return the public half of the key of ID tokens as a JWK."""
+        return self._identities.public_jwk()
 
 
 class Keyring:
@@ -192,21 +220,18 @@ class Keyring:
         return sorted(((key.kid, key.active_from) for key in self._made.values()), key=lambda pair: pair[1])
 
     def jwks(self) -> dict[str, Any]:
-        """Return the public keys of proofs (RFC 7517), those to come included."""
+        """Return the public keys of proofs and of ID tokens (RFC 7517), those to come included."""
         self._look()
-        return {"keys": [key.public_jwk() for key in self._made.values()]}
+        made = self._made.values()
+        return {"keys": [key.public_jwk() for key in made] + [key.public_identity_jwk() for key in made]}
 
     def verified(self, signed: str) -> dict[str, Any] | None:
-        """Return the claims of a compact JWS that one of these keys signed, or None."""
-        try:
-            found = jws.deserialize_compact(
-                signed,
-                jwk.KeySet([jwk.ECKey.import_key(key.public_jwk()) for key in self._made.values()]),
-                algorithms=[PROOF_ALGORITHM],
-            )
-            return msgspec.json.decode(found.payload, type=dict[str, Any])
-        except (JoseError, ValueError, msgspec.DecodeError):
-            return None
+        """Return the claims of a proof or a checkpoint that one of these keys signed, or None."""
+        return _verified(signed, [key.public_jwk() for key in self._made.values()])
+
+    def verified_identity(self, signed: str) -> dict[str, Any] | None:
+        """Return the claims of an ID token that one of these keys signed, however old, or None."""
+        return _verified(signed, [key.public_identity_jwk() for key in self._made.values()])
 
     def _look(self) -> None:
         if time.monotonic() - self._looked_at > REREAD_AFTER:
@@ -231,6 +256,15 @@ class Keyring:
             if key.kid not in self._made:
                 self._made[key.kid] = MadeKey(key.kid, key.active_from, _secret(key.secret, key.kid, self._path))
         self._primary = None
+
+
+def _verified(signed: str, public: list[dict[str, Any]]) -> dict[str, Any] | None:
+    try:
+        keys = jwk.KeySet([jwk.ECKey.import_key(key) for key in public])
+        found = jws.deserialize_compact(signed, keys, algorithms=[PROOF_ALGORITHM])
+        return msgspec.json.decode(found.payload, type=dict[str, Any])
+    except (JoseError, ValueError, msgspec.DecodeError):
+        return None
 
 
 def read_file(path: Path) -> StoredKeyring:

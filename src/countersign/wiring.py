@@ -13,7 +13,7 @@ import msgspec
 
 from countersign.config import Settings, rules
 from countersign.domain import identifier
-from countersign.domain.application import Mode
+from countersign.domain.application import Draft, Mode
 from countersign.domain.delivery import Accepted, Message
 from countersign.domain.rules import INBOX
 from countersign.errors import DeliveryFailedError, NotFoundError, SettingsError, UnavailableError
@@ -277,18 +277,8 @@ async def _demo_key(ground: Ground) -> str:
     try:
         _, key = await rotate_application_key(database, log, keyring, DEMO, clock(), os.urandom)
     except NotFoundError:
-        _, key = await add_application(
-            database,
-            log,
-            keyring,
-            name=DEMO,
-            mode=Mode.TEST,
-            site=ground.settings.site,
-            host=ground.settings.host,
-            purposes=(),
-            now=clock(),
-            chance=os.urandom,
-        )
+        wanted = Draft(DEMO, Mode.TEST, ground.settings.site, ground.settings.host)
+        _, key = await add_application(database, log, keyring, wanted, clock(), os.urandom)
     draft = path.with_name(f".demo.key.{os.getpid()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from countersign.domain.application import Mode
+from countersign.domain.application import Draft, Mode
 from countersign.errors import InputError, NotFoundError
 from countersign.flows.applications import Doorkeeper, add_application, remove_application, rotate_application_key
 from countersign.flows.audit import verify_events
@@ -29,16 +29,7 @@ async def test_a_rotation_never_brings_back_what_is_removed_at_the_same_moment(e
 
     async def raced(name: str) -> bool:
         await add_application(
-            place.database,
-            log(),
-            place.keyring,
-            name=name,
-            mode=Mode.TEST,
-            site="Shop",
-            host="shop.example",
-            purposes=(),
-            now=1,
-            chance=os.urandom,
+            place.database, log(), place.keyring, Draft(name, Mode.TEST, "Shop", "shop.example", ()), 1, os.urandom
         )
         rotated, _ = await asyncio.gather(
             rotate_application_key(place.database, log(), place.keyring, name, 2, os.urandom),
@@ -69,9 +60,7 @@ async def test_what_messages_could_not_show_or_be_bound_to_is_refused(place: Pla
     given = {"name": "shop", "site": "Shop", "host": "shop.example"} | {field: value}
     log = Log(Chain(lambda: "wri_1", place.keyring.link))
     with pytest.raises(InputError) as refused:
-        await add_application(
-            place.database, log, place.keyring, mode=Mode.TEST, purposes=(), now=1, chance=os.urandom, **given
-        )
+        await add_application(place.database, log, place.keyring, Draft(mode=Mode.TEST, **given), 1, os.urandom)
     assert refused.value.field == field
     assert await place.count("applications") == 0
 
@@ -82,16 +71,7 @@ async def test_two_applications_never_share_a_name(each_place: Place) -> None:
     async def add(number: int) -> str:
         log = Log(Chain(lambda: f"wri_{number}", place.keyring.link))
         added, _ = await add_application(
-            place.database,
-            log,
-            place.keyring,
-            name="shop",
-            mode=Mode.TEST,
-            site="",
-            host="",
-            purposes=(),
-            now=1,
-            chance=os.urandom,
+            place.database, log, place.keyring, Draft("shop", Mode.TEST, "", "", ()), 1, os.urandom
         )
         return added.id
 

@@ -11,7 +11,7 @@ import pytest_asyncio
 from tests.clock import MINUTE
 from tests.flows.place import Place, place_at, query
 
-from countersign.domain.application import Mode
+from countersign.domain.application import Draft, Mode
 from countersign.domain.challenge import Action
 from countersign.flows.applications import add_application
 from countersign.flows.audit import Report, verify_events, write_checkpoint
@@ -266,18 +266,7 @@ async def test_an_empty_log_beside_applications_is_a_finding(each_place: Place) 
     """O4: whoever removes every page, head and checkpoint leaves the applications that the log must tell of."""
     place = each_place
     log = Log(Chain(lambda: "wri_1", place.keyring.link))
-    await add_application(
-        place.database,
-        log,
-        place.keyring,
-        name="shop",
-        mode=Mode.TEST,
-        site="",
-        host="",
-        purposes=(),
-        now=1,
-        chance=os.urandom,
-    )
+    await add_application(place.database, log, place.keyring, Draft("shop", Mode.TEST, "", "", ()), 1, os.urandom)
     assert await found(place) == ""
     for statement in ("DELETE FROM events", "DELETE FROM writers", "DELETE FROM checkpoints"):
         await place.database.run(query, statement)

@@ -14,7 +14,7 @@ import pytest_asyncio
 from tests.web.client import Client
 
 from countersign.config import load
-from countersign.domain.application import Mode
+from countersign.domain.application import Draft, Mode
 from countersign.domain.code import derive
 from countersign.flows.applications import add_application
 from countersign.store import challenges
@@ -105,13 +105,9 @@ async def new_key(runtime: Runtime, name: str, mode: Mode = Mode.TEST, purposes:
         runtime.house.database,
         Log(runtime.chain()),
         runtime.house.keyring,
-        name=name,
-        mode=mode,
-        site=name,
-        host="localhost",
-        purposes=purposes,
-        now=runtime.house.clock(),
-        chance=os.urandom,
+        Draft(name, mode, name, "localhost", purposes),
+        runtime.house.clock(),
+        os.urandom,
     )
     return key
 

@@ -18,7 +18,7 @@ from countersign.cli.output import (
     wait_for,
 )
 from countersign.config import Settings
-from countersign.domain.application import Application, Mode
+from countersign.domain.application import Application, Draft, Mode
 from countersign.errors import SettingsError
 
 
@@ -38,9 +38,33 @@ def apps() -> None:
     help="Domain its codes are typed on (SMS are bound to it); else the setting `host`.",
 )
 @click.option("--purposes", default="", metavar="A,B", help="What it may ask codes for; else everything.")
+@click.option(
+    "--redirect",
+    "redirects",
+    multiple=True,
+    metavar="URL",
+    help="Where people may be sent back signed in (OpenID Connect); to the letter, may be given again.",
+)
+@click.option(
+    "--sign-out",
+    "sign_outs",
+    multiple=True,
+    metavar="URL",
+    help="Where they may be sent back signed out; may be given again.",
+)
 @config_option
 @json_option
-def add(name: str, test: bool, site: str, host: str, purposes: str, config: Path | None, as_json: bool) -> None:  # noqa: FBT001, PLR0917 - click's way
+def add(  # noqa: PLR0917 - click's way
+    name: str,
+    test: bool,  # noqa: FBT001
+    site: str,
+    host: str,
+    purposes: str,
+    redirects: tuple[str, ...],
+    sign_outs: tuple[str, ...],
+    config: Path | None,
+    as_json: bool,  # noqa: FBT001
+) -> None:
     """Add the application NAME and print its key."""
     settings, _ = settings_of(config)
     wanted = tuple(purpose.strip() for purpose in purposes.split(",") if purpose.strip())
@@ -48,7 +72,9 @@ def add(name: str, test: bool, site: str, host: str, purposes: str, config: Path
         raise SettingsError(
             f"There is no purpose {unknown[0]!r}; there are {', '.join(sorted(settings.purposes))}. Others are made by [purposes.NAME]."
         )
-    added, key = wait_for(_add(settings, name, Mode.TEST if test else Mode.LIVE, site, host or settings.host, wanted))
+    mode = Mode.TEST if test else Mode.LIVE
+    draft = Draft(name, mode, site, host or settings.host, wanted, redirects, sign_outs)
+    added, key = wait_for(_add(settings, draft))
     _print_key(added, key, as_json=as_json)
 
 
@@ -94,25 +120,12 @@ def remove(name: str, config: Path | None) -> None:
     click.echo(f"Removed {name}.")
 
 
-async def _add(
-    settings: Settings, name: str, mode: Mode, site: str, host: str, purposes: tuple[str, ...]
-) -> tuple[Application, str]:
+async def _add(settings: Settings, draft: Draft) -> tuple[Application, str]:
     from countersign.flows.applications import add_application
     from countersign.wiring import clock, ground_of
 
     async with ground_of(settings) as ground:
-        return await add_application(
-            ground.database,
-            ground.log(),
-            ground.keyring,
-            name=name,
-            mode=mode,
-            site=site,
-            host=host,
-            purposes=purposes,
-            now=clock(),
-            chance=os.urandom,
-        )
+        return await add_application(ground.database, ground.log(), ground.keyring, draft, clock(), os.urandom)
 
 
 async def _all(settings: Settings) -> list[Application]:
@@ -156,6 +169,8 @@ def _shown(application: Application) -> dict[str, object]:
         "site": application.site,
         "host": application.host,
         "purposes": list(application.purposes),
+        "redirects": list(application.redirects),
+        "sign_outs": list(application.sign_outs),
         "created_at": moment(application.created_at),
         "old_key_until": None if application.old_until is None else moment(application.old_until),
     }

@@ -22,6 +22,18 @@ class Mode(StrEnum):
     TEST = "test"
 
 
+class Draft(msgspec.Struct, frozen=True):
+    """An application as its operator wants it, before it has an id and a key; see Application."""
+
+    name: str
+    mode: Mode
+    site: str = ""
+    host: str = ""
+    purposes: tuple[str, ...] = ()
+    redirects: tuple[str, ...] = ()
+    sign_outs: tuple[str, ...] = ()
+
+
 class Application(msgspec.Struct, frozen=True):
     """A site: `site` is its name in messages, `host` the domain where its codes are typed, `purposes` what it may ask for (empty: all).
 

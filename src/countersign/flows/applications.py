@@ -7,11 +7,12 @@ import base64
 import time
 from collections.abc import Callable
 from typing import Final
+from urllib.parse import urlsplit
 
 import msgspec
 
 from countersign.domain import identifier
-from countersign.domain.application import KEY_BYTES, PREFIXES, ROTATION_OVERLAP, Application, Mode
+from countersign.domain.application import KEY_BYTES, PREFIXES, ROTATION_OVERLAP, Application, Draft, Mode
 from countersign.domain.event import Event, EventKind
 from countersign.errors import InputError, NotFoundError
 from countersign.keys import Keyring
@@ -28,41 +29,41 @@ _MAX_KEY: Final = 100
 
 
 async def add_application(
-    database: Database,
-    log: Log,
-    keyring: Keyring,
-    *,
-    name: str,
-    mode: Mode,
-    site: str,
-    host: str,
-    purposes: tuple[str, ...],
-    now: int,
-    chance: Callable[[int], bytes],
+    database: Database, log: Log, keyring: Keyring, draft: Draft, now: int, chance: Callable[[int], bytes]
 ) -> tuple[Application, str]:
     """Add an application; return it with its key, which nobody can be shown again. Raises InputError if the name is taken."""
+    name = draft.name
     if not name or len(name) > 100 or not name.isprintable():  # noqa: PLR2004
         raise InputError("name", "malformed", "An application's name is 1 to 100 printable characters.")
-    if not site.isprintable() or len(site) > 100:  # noqa: PLR2004
+    if not draft.site.isprintable() or len(draft.site) > 100:  # noqa: PLR2004
         raise InputError("site", "malformed", "The site's name in messages is at most 100 printable characters.")
-    if host and not is_host(host):
+    if draft.host and not is_host(draft.host):
         raise InputError(
             "host",
             "malformed",
             "The host is the bare domain where codes are typed, such as shop.example: an SMS is bound to it.",
         )
-    key = _fresh_key(mode, chance)
+    for field, addresses in (("redirect", draft.redirects), ("sign_out", draft.sign_outs)):
+        if any(not _may_be_sent_to(address) for address in addresses):
+            raise InputError(
+                field,
+                "malformed",
+                "Addresses that people are sent back to begin with https://, or on this machine with http://localhost, and have no #fragment.",
+            )
+    key = _fresh_key(draft.mode, chance)
     added = Application(
         id=identifier.make("app", now, chance(identifier.CHANCE_BYTES)),
         created_at=now,
         name=name,
-        mode=mode,
-        site=site or name,
-        host=host,
-        purposes=purposes,
+        mode=draft.mode,
+        site=draft.site or name,
+        host=draft.host,
+        purposes=draft.purposes,
         key_hash=keyring.hash_secret(key),
+        redirects=draft.redirects,
+        sign_outs=draft.sign_outs,
     )
-    event = Event(now, EventKind.APPLICATION_ADDED, added.id, added.id, {"name": name, "mode": mode.value})
+    event = Event(now, EventKind.APPLICATION_ADDED, added.id, added.id, {"name": name, "mode": draft.mode.value})
     try:
         await log.run(database, applications.add, added, event)
     except ConflictError as error:
@@ -70,6 +71,18 @@ async def add_application(
             "name", "taken", f"There is an application named {name!r} already; choose another name, or rotate its key."
         ) from error
     return added, key
+
+
+def _may_be_sent_to(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        host = parts.hostname or ""
+        loopback = parts.scheme == "http" and host in {"localhost", "127.0.0.1", "::1"}
+        sound = parts.username is None and parts.password is None and parts.port != 0
+    except ValueError:
+        return False
+    plain = address.isascii() and address.isprintable() and " " not in address and "\\" not in address
+    return plain and sound and bool(host) and "#" not in address and (parts.scheme == "https" or loopback)
 
 
 async def rotate_application_key(

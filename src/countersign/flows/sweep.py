@@ -12,7 +12,7 @@ from countersign.domain import challenge as rules_of
 from countersign.domain.event import Event, EventKind
 from countersign.errors import UnavailableError
 from countersign.flows.outcome import Done, Missing, Outcome
-from countersign.store import challenges, limits
+from countersign.store import challenges, grants, limits, notices, sessions, visits
 from countersign.store.book import Book, Needs, Verdict
 
 if TYPE_CHECKING:
@@ -51,6 +51,9 @@ async def sweep(house: House, retention_days: int) -> Swept:
     forgotten = 0
     while gone := await house.database.run(challenges.forget, now - retention_days * DAY, AT_ONCE):
         forgotten += gone
+    for forget in (sessions.forget, visits.forget, grants.forget):
+        await house.database.run(forget, now, AT_ONCE)
+    forgotten += await house.database.run(notices.forget, now - retention_days * DAY, AT_ONCE)
     await house.database.run(limits.forget, now, now - DAY)
     return Swept(expired, forgotten)
 

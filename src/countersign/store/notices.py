@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from countersign.domain import identifier
 from countersign.domain.contact import Kind
 from countersign.domain.notice import Notice, NoticeKind
 from countersign.store.database import Change, Insert, Query, Row, Seek, Steps
@@ -31,6 +32,17 @@ def of_ids(ids: Sequence[str]) -> Steps[dict[str, Notice]]:
 def added(notices: Sequence[Notice]) -> tuple[Change, ...]:
     """Return the changes that add notices; their deliveries are added beside them."""
     return (Insert(NOTICES, [row(notice) for notice in notices]),) if notices else ()
+
+
+def forget(before: int, most: int) -> Steps[int]:
+    """Delete notices that were made before `before` (ms), with their messages and attempts; return how many went."""
+    first_kept = identifier.make("ntc", before, bytes(identifier.CHANCE_BYTES))
+    rows = yield Query("SELECT id FROM notices WHERE id < $1 ORDER BY id LIMIT $2", (first_kept, most))
+    for (id_,) in rows:
+        yield Query("DELETE FROM attempts WHERE owner = $1", (id_,))
+        yield Query("DELETE FROM deliveries WHERE owner = $1", (id_,))
+        yield Query("DELETE FROM notices WHERE id = $1", (id_,))
+    return len(rows)
 
 
 def of_row(row: Row) -> Notice:

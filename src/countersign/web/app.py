@@ -14,6 +14,7 @@ from countersign.web.api import events_stream, keys, receipts, verifications
 from countersign.web.call import Call, Reply
 from countersign.web.desk import Desk
 from countersign.web.front import Endpoint, Front, Routes, broken
+from countersign.web.oauth import endpoints as oauth
 from countersign.web.problems import problem
 
 if TYPE_CHECKING:
@@ -33,6 +34,11 @@ def routes() -> Routes:
         "/v1/verifications/{}/events": {"GET": events_stream.events},
         "/v1/receipts/{}": {"POST": receipts.receipt},
         "/.well-known/jwks.json": {"GET": keys.jwks},
+        "/.well-known/openid-configuration": {"GET": oauth.configuration},
+        "/oauth/token": {"POST": oauth.token},
+        "/oauth/userinfo": {"GET": oauth.who, "POST": oauth.who},
+        "/oauth/introspect": {"POST": oauth.look_into},
+        "/oauth/revoke": {"POST": oauth.let_go},
         "/openapi.yaml": {"GET": _contract()},
         "/health/live": {"GET": operation.live},
         "/health/ready": {"GET": operation.Readiness()},

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from countersign.errors import UnavailableError
+from countersign.web.oauth.pages import AuthorizePage, SignOutThere
 from countersign.web.pages.account import AccountPage, EndPage
 from countersign.web.pages.assets import Assets
 from countersign.web.pages.demonstration import Demonstration
@@ -33,6 +35,7 @@ def add_routes(app: falcon.asgi.App[Request, Response], runtime: Runtime) -> Non
 
 
 def _account(app: falcon.asgi.App[Request, Response], door: Door) -> None:
+    app.add_error_handler(UnavailableError, door.unavailable)
     end = EndPage(door)
     verify = VerifyPage(door, {"/account/end": end.act})
     app.add_route("/sign-up", SignUpPage(door))
@@ -42,5 +45,7 @@ def _account(app: falcon.asgi.App[Request, Response], door: Door) -> None:
     app.add_route("/verify/resend", ResendPage(door, verify))
     app.add_route("/verify/way", WayPage(door, verify))
     app.add_route("/verify/events", ProgressStream(door))
+    app.add_route("/oauth/authorize", AuthorizePage(door))
+    app.add_route("/oauth/sign-out", SignOutThere(door))
     app.add_route("/account", AccountPage(door))
     app.add_route("/account/end", end)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qs, quote, urlsplit
 
 import falcon
 import msgspec
 
 from countersign.domain.session import Need, Session, meets
 from countersign.domain.visit import MAX_KEPT, Interrupted
+from countersign.flows.authorize import PATH
 from countersign.flows.gate import Browser, Entered, Gate, ToVerify
 from countersign.flows.outcome import Refused
 from countersign.flows.sessions import find_session
@@ -78,6 +80,19 @@ class Door:
         known = await self.gate.database.read(applications.all_of_them)
         return wanted if any(wanted in application.redirects for application in known) else HOME
 
+    async def leads_to(self, path: str) -> str:
+        """Return the origin that a path of ours leads to in the end, where it is an application's registered one; else nothing."""
+        where, _, query = path.partition("?")
+        if where != PATH:
+            return ""
+        asked = parse_qs(query)
+        wanted, client = asked.get("redirect_uri", [""])[0], asked.get("client_id", [""])[0]
+        found = await self.gate.database.read(applications.find, client)
+        if found is None or found.removed_at is not None or wanted not in found.redirects:
+            return ""
+        parts = urlsplit(wanted)
+        return f"{parts.scheme}://{parts.netloc}"
+
     def to_verify(self, resp: Response, begun: ToVerify) -> None:
         """Keep the secrets of a flow that has begun, and send the browser to the verification screen."""
         keep(resp, DEVICE, begun.device, DEVICE_KEPT)
@@ -99,8 +114,6 @@ class Door:
         """Return who is signed in; else send the browser to sign in, and return None."""
         session = await find_session(self.gate, self.browser(req))
         if session is None:
-            from urllib.parse import quote
-
             self.see(resp, f"/sign-in?return_to={quote(then.path if then.method == 'GET' else HOME, safe='/')}")
         return session
 
@@ -138,4 +151,20 @@ class Door:
             sentence=sentence,
             link=HOME,
             label=language.say("To your account"),
+        )
+
+    async def unavailable(self, req: Request, resp: Response, error: Exception, _: object) -> None:
+        """Tell that something is down or full, and when to come again (semantics H1)."""
+        language = spoken(req)
+        resp.status = falcon.HTTP_503
+        resp.set_header("Retry-After", str(getattr(error, "retry_after", 1)))
+        self.show(
+            req,
+            resp,
+            "word.html",
+            tone="warn",
+            title=language.say("Not available just now"),
+            sentence=language.say("Too much is going on, or something is being mended. Try again in a moment."),
+            link=req.path if req.method == "GET" else HOME,
+            label=language.say("Try again"),
         )

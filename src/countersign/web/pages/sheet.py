@@ -49,10 +49,15 @@ _ADDRESS: Final = re.compile(r"(https?://[^\s<>\"]*[\w/=-])")
 
 
 def show(resp: Response, template: str, *, lang: str = "en", direction: str = "ltr", **values: object) -> None:
-    """Answer with `template`, filled; `lang` and `direction` are what the page is written in."""
+    """Answer with `template`, filled; `lang` and `direction` are what the page is written in.
+
+    `form_action` among the values is an origin beside ours that the page's forms may lead to in the end, by a redirect.
+    """
     resp.content_type = "text/html; charset=utf-8"
     for name, value in HEADERS.items():
         resp.set_header(name, value)
+    if beside := values.get("form_action"):
+        resp.set_header("Content-Security-Policy", POLICY.replace("form-action 'self'", f"form-action 'self' {beside}"))
     resp.text = _templates().get_template(template).render(lang=lang, direction=direction, **values)
 
 

@@ -33,7 +33,7 @@ class SignInPage:
         if await find_session(self._door.gate, self._door.browser(req)) is not None:
             self._door.see(resp, await self._door.return_to(wanted))
             return
-        self._show(req, resp, "", wanted)
+        await self._show(req, resp, "", wanted)
 
     on_head = on_get
 
@@ -53,7 +53,7 @@ class SignInPage:
                 self._door.see(resp, outcome.then.path)
             case Wrong():
                 resp.status = falcon.HTTP_422
-                self._show(req, resp, fields.get("identifier", ""), wanted, wrong=True)
+                await self._show(req, resp, fields.get("identifier", ""), wanted, wrong=True)
             case Denied(reasons):
                 resp.status = falcon.HTTP_403
                 language = spoken(req)
@@ -70,8 +70,18 @@ class SignInPage:
             case Refused() | Unmet():
                 self._door.refuse(req, resp, outcome)
 
-    def _show(self, req: Request, resp: Response, identifier: str, return_to: str, *, wrong: bool = False) -> None:
-        self._door.show(req, resp, "sign_in.html", identifier=identifier, return_to=return_to, wrong=wrong)
+    async def _show(
+        self, req: Request, resp: Response, identifier: str, return_to: str, *, wrong: bool = False
+    ) -> None:
+        self._door.show(
+            req,
+            resp,
+            "sign_in.html",
+            identifier=identifier,
+            return_to=return_to,
+            wrong=wrong,
+            form_action=await self._door.leads_to(return_to),
+        )
 
 
 class SignOutPage:

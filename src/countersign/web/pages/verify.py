@@ -209,6 +209,7 @@ class VerifyPage:
                 for way in view.ways
                 if (way.contact, way.channel) != (visit.contact, challenge.channel)
             ],
+            form_action=await self._door.leads_to(visit.then.path),
             may_remember=visit.kind is not VisitKind.STEP_UP,
             again=AGAIN[visit.kind],
         )
