@@ -15,8 +15,8 @@ export PYTHONDONTWRITEBYTECODE :=
 help: ## list the verbs
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r verb text; do printf '  make %-12s %s\n' "$$verb" "$$text"; done
 
-run: setup ## serve everything in one process on http://localhost:8000 (PORT=n for another)
-	@COUNTERSIGN_ENVIRONMENT=development COUNTERSIGN_HOME='$(COUNTERSIGN_HOME)' exec $(BIN)/countersign serve --port '$(PORT)'
+run: setup ## serve on http://localhost:8000 (PORT=n for another), and on the next port a shop that uses it
+	@COUNTERSIGN_ENVIRONMENT=development COUNTERSIGN_HOME='$(COUNTERSIGN_HOME)' exec $(BIN)/python tools/run.py '$(PORT)'
 
 test: setup-dev ## run every test; what cannot run here says why
 	@$(BIN)/python tools/browser.py

@@ -227,7 +227,7 @@ def test_a_running_program_goes_on_with_the_keys_it_has_read(
         look_again(running)
         assert running.primary.kid == kid
         assert running.fingerprint() == index
-        assert [key["kid"] for key in running.jwks()["keys"]] == [kid]
+        assert [key["kid"] for key in running.jwks()["keys"]] == [kid, f"{kid}-id"]
     if harm != "another installation's":
         with pytest.raises(SettingsError):
             Keyring(path, clock)

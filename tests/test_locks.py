@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-LOCKS = ("uv", "run", "dev")
+LOCKS = ("uv", "run", "examples", "dev")
 PIN = re.compile(r"^(?P<name>[a-z0-9][a-z0-9.-]*)==(?P<version>[^\s;]+)(?: ; (?P<marker>[^\\]+?))? \\$")
 HASH = re.compile(r"^    --hash=sha256:[0-9a-f]{64}( \\)?$")
 ADDRESS = re.compile(r"[a-z]+://|file:|--(extra-)?index-url|--find-links|\.(org|com|io|net)\b")

@@ -28,6 +28,8 @@ TOOLS = ROOT / ".tools"
 LOCKS = ROOT / "requirements"
 STAMP = VENV / "countersign-stamp.json"
 UV_STAMP = TOOLS / "uv-stamp.txt"
+# `make run` serves the example shop too, which needs a client for OpenID Connect; the product itself needs run.txt alone.
+LEVELS = {"run": "examples.txt", "dev": "dev.txt"}
 # uv reads none of pip's settings by itself. [uv documentation, "Compatibility with pip"]
 SAME_MEANING = {
     "PIP_INDEX_URL": "UV_DEFAULT_INDEX",
@@ -78,7 +80,7 @@ def install(level: str, python: str) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     ours = json.dumps([project["build-system"], project["project"]], sort_keys=True).encode()
     pin = (LOCKS / "uv.txt").read_bytes()
-    mark = {name: fingerprint(ours, pin, (LOCKS / f"{name}.txt").read_bytes()) for name in ("run", "dev")}
+    mark = {name: fingerprint(ours, pin, (LOCKS / file).read_bytes()) for name, file in LEVELS.items()}
     before = last_stamp()
     if before.get("level") == "dev":
         level = "dev"
@@ -93,7 +95,7 @@ def install(level: str, python: str) -> None:
         ask([uv, "venv", "--quiet", "--clear", "--no-project", "--python", python, str(VENV)])
     into = ["--python", str(VENV / "bin" / "python")]
     # Compiled now, since a machine whose environment forbids Python to write bytecode would compile at each start.
-    lock = str(LOCKS / f"{level}.txt")
+    lock = str(LOCKS / LEVELS[level])
     ask([uv, "pip", "sync", "--quiet", "--compile-bytecode", "--require-hashes", *into, lock])
     ask([uv, "pip", "install", "--quiet", "--no-deps", "--offline", *into, "--editable", str(ROOT)])
     STAMP.write_text(json.dumps({"level": level, "mark": mark[level], "place": str(ROOT)}) + "\n")
@@ -186,7 +188,7 @@ def surroundings() -> dict[str, str]:
 def main() -> int:
     """Set up the level named on the command line and return the exit code."""
     level = sys.argv[1] if len(sys.argv) > 1 else "run"
-    if level not in {"run", "dev"}:
+    if level not in LEVELS:
         print(f"bootstrap.py: the level is run or dev, not {level!r}", file=sys.stderr)
         return 2
     try:

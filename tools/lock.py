@@ -6,8 +6,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 UV = ROOT / ".tools" / "bin" / "uv"
-# In this order: dev is held to the versions of run.
-NAMES = ("uv", "run", "dev")
+# In this order: each is held to the versions of those before.
+NAMES = ("uv", "run", "examples", "dev")
 # No address of an index or of a folder may reach the file: whoever installs from it has their own.
 SILENT = ("--no-emit-index-url", "--no-emit-find-links", "--no-header", "--no-annotate", "--quiet")
 

@@ -60,7 +60,14 @@ async def test_what_messages_could_not_show_or_be_bound_to_is_refused(place: Pla
     given = {"name": "shop", "site": "Shop", "host": "shop.example"} | {field: value}
     log = Log(Chain(lambda: "wri_1", place.keyring.link))
     with pytest.raises(InputError) as refused:
-        await add_application(place.database, log, place.keyring, Draft(mode=Mode.TEST, **given), 1, os.urandom)
+        await add_application(
+            place.database,
+            log,
+            place.keyring,
+            Draft(given["name"], Mode.TEST, given["site"], given["host"]),
+            1,
+            os.urandom,
+        )
     assert refused.value.field == field
     assert await place.count("applications") == 0
 
