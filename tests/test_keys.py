@@ -269,7 +269,9 @@ def test_a_proof_is_verified_from_the_published_keys_alone(keyring: Keyring, pat
     rotate_file(path, clock())
     look_again(keyring)
     published = json.loads(json.dumps(keyring.jwks()))
-    assert len(published["keys"]) == 2, "the next key is published before it signs"
+    assert len(published["keys"]) == 4, (
+        "the next keys are published before they sign: one for proofs and one for ID tokens"
+    )
     found = jwt.decode(signed, jwk.KeySet.import_key_set(published), algorithms=["ES256"])
     assert found.claims == CLAIMS
     assert found.header == {"alg": "ES256", "kid": keyring.primary.kid, "typ": "JWT"}

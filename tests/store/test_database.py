@@ -407,21 +407,7 @@ async def test_a_cancelled_caller_leaves_the_database_usable(database: Database)
 
 
 async def test_an_application_may_have_no_old_key(database: Database) -> None:
-    row = (
-        "app_1",
-        1,
-        "shop",
-        "test",
-        "https://shop.example",
-        "shop.example",
-        "[]",
-        b"hash",
-        None,
-        None,
-        None,
-        "[]",
-        "[]",
-    )
+    row = ("app_1", 1, "shop", "test", "Shop", "shop.example", "[]", b"hash", None, None, None, "[]", "[]")
     await database.run(write, Insert(APPLICATIONS, [row]))
     found = await database.read(query, f"SELECT {APPLICATIONS.names} FROM applications WHERE key_hash = $1", b"hash")  # noqa: S608
     assert list(found) == [row]

@@ -25,7 +25,7 @@ UNKNOWN = "csk_test_" + "a" * 39
         "Bearer \x00",
         "Bearer \u00ff\u00fe",
         "Basic Y3NrX3Rlc3Q6",
-        f"Token {UNKNOWN}",
+        f"AccessToken {UNKNOWN}",
         UNKNOWN,
     ],
 )

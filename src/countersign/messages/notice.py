@@ -1,4 +1,4 @@
-"""A notice in words: what happened to an account, when and where, and what to do if it was somebody else. It never holds a code."""
+"""A notice in words: what happened to an account, when and where, and what to do if it was somebody else; it never holds a code."""
 
 from __future__ import annotations
 

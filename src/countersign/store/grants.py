@@ -8,7 +8,7 @@ from countersign.store.database import Insert, Query, Steps, Write
 from countersign.store.tables import GRANTS, TOKENS
 
 
-class Token(msgspec.Struct, frozen=True):
+class AccessToken(msgspec.Struct, frozen=True):
     """An access token; `key` and `grant` are keyed hashes, times in ms, `session` the id of the session it dies with."""
 
     key: bytes
@@ -44,12 +44,12 @@ def use(key: bytes, now: int) -> Steps[bytes | None]:
     return None
 
 
-def add_token(token: Token) -> Steps[None]:
+def add_token(token: AccessToken) -> Steps[None]:
     """Add an access token."""
-    yield Write((Insert(TOKENS, [tuple(getattr(token, name) for name in Token.__struct_fields__)]),), last=True)
+    yield Write((Insert(TOKENS, [tuple(getattr(token, name) for name in AccessToken.__struct_fields__)]),), last=True)
 
 
-def find_token(key: bytes, now: int) -> Steps[Token | None]:
+def find_token(key: bytes, now: int) -> Steps[AccessToken | None]:
     """Return a token that is alive."""
     rows = yield Query(
         f"SELECT {TOKENS.names} FROM tokens WHERE key = $1 AND ended_at IS NULL AND expires_at > $2", (key, now)
@@ -57,7 +57,7 @@ def find_token(key: bytes, now: int) -> Steps[Token | None]:
     if not rows:
         return None
     key_, grant, *rest = rows[0]
-    return Token(bytes(key_), bytes(grant), *rest)
+    return AccessToken(bytes(key_), bytes(grant), *rest)
 
 
 def end_token(key: bytes, application: str, now: int) -> Steps[bool]:

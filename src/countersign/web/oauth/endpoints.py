@@ -11,7 +11,7 @@ import msgspec
 
 from countersign.domain.authorize import ACTION_TYPE, SCOPES
 from countersign.domain.session import Level
-from countersign.flows.token import introspect, redeem, revoke, userinfo
+from countersign.flows.redeem import introspect, redeem, revoke, userinfo
 from countersign.keys import PROOF_ALGORITHM
 from countersign.web.api.callers import bearer
 from countersign.web.call import Reply

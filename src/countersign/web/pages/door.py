@@ -47,7 +47,11 @@ class Door:
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
-        self.gate: Gate = runtime.gate
+
+    @property
+    def gate(self) -> Gate:
+        """Return the gate."""
+        return self.runtime.gate
 
     def browser(self, req: Request) -> Browser:
         """Return who asks, with the language they read."""

@@ -1,4 +1,4 @@
-"""The page at /sign-in: who, and the password; then a code, unless the account trusts this browser. And the way out at /sign-out."""
+"""The page at /sign-in: who, and the password, then a code unless the account trusts this browser; and the way out at /sign-out."""
 
 from __future__ import annotations
 

@@ -22,14 +22,16 @@ if TYPE_CHECKING:
     from countersign.web.pages.door import Door
 
 FAULTS: Final = {
-    "name": mark("Tell us what to call you, in at most 80 characters."),
     PasswordFault.TOO_SHORT.value: mark("Use at least {least} characters."),
     PasswordFault.TOO_LONG.value: mark("Use at most 256 characters."),
     PasswordFault.COMMON.value: mark("This password is among those that everybody tries first. Choose another one."),
     PasswordFault.BREACHED.value: mark("This password is known from a break-in somewhere else. Choose another one."),
     PasswordFault.MADE_OF_NAMES.value: mark("This password is made of your name or ours. Choose another one."),
 }
-_CONTACT: Final = mark("Write an e-mail address, or a mobile number that begins with + and its country code.")
+_NAME: Final = mark("Tell us what to call you, in at most 80 characters.")
+_CONTACTS: Final = {
+    "malformed": mark("Write an e-mail address, or a mobile number that begins with + and its country code.")
+}
 _UNUSABLE: Final = mark("We cannot send codes there. Use another address or a mobile number.")
 
 
@@ -88,8 +90,5 @@ class SignUpPage:
         )
 
     def _words(self, field: str, fault: str, language: Language) -> str:
-        if field == "name":
-            return language.say(FAULTS["name"])
-        if field == "identifier":
-            return language.say(_CONTACT if fault == "malformed" else _UNUSABLE)
-        return language.say(FAULTS[fault], least=str(self._door.gate.least))
+        told = _CONTACTS.get(fault, _UNUSABLE) if field == "identifier" else FAULTS.get(fault, _NAME)
+        return language.say(told, least=str(self._door.gate.least))

@@ -1,4 +1,4 @@
-"""Token: a relying party redeems its code, asks who the person is, and lets go again."""
+"""AccessToken: a relying party redeems its code, asks who the person is, and lets go again."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from countersign.domain.authorize import ID_TOKEN_LASTS, TOKEN_LASTS
 from countersign.domain.contact import Kind
 from countersign.flows.authorize import Grant, details_of
 from countersign.store import accounts, grants, sessions
-from countersign.store.grants import Token
+from countersign.store.grants import AccessToken
 
 if TYPE_CHECKING:
     from countersign.domain.account import OwnedContact
@@ -77,7 +77,7 @@ def _redeem(gate: Gate, asked: Redemption) -> Steps[Grant | None]:
     ):
         return None
     yield from grants.add_token(
-        Token(
+        AccessToken(
             key=asked.access,
             grant=asked.code,
             application=asked.client,
@@ -112,14 +112,14 @@ def _id_token(gate: Gate, grant: Grant, access: str, now: int) -> str:
     return gate.keyring.primary.sign_identity(claims)
 
 
-async def find_token(gate: Gate, access: str) -> Token | None:
+async def find_token(gate: Gate, access: str) -> AccessToken | None:
     """Return a token that is alive, whose session is, too (semantics S8)."""
     if not access.startswith(PREFIX):
         return None
     return await gate.database.read(_alive, gate.mark(access), gate.now())
 
 
-def _alive(key: bytes, now: int) -> Steps[Token | None]:
+def _alive(key: bytes, now: int) -> Steps[AccessToken | None]:
     token = yield from grants.find_token(key, now)
     if token is None or (yield from sessions.find_by_id(token.account, token.session, now)) is None:
         return None
