@@ -99,6 +99,7 @@ def test_npm_leaves_the_address_of_its_registry_out() -> None:
 # What is used without being imported: started as a program, loaded by name, or read by a tool.
 UNSEEN = {
     "types-authlib": "mypy reads it",
+    "types-netaddr": "mypy reads it",
     "types-zxcvbn": "mypy reads it",
     "asyncpg-stubs": "mypy reads it",
     "import-linter": "started by test_architecture",

@@ -106,7 +106,7 @@ class _Digests:
             ) from error
         for at in (0, len(self._map) // 2):
             line = self._line(at)[1]
-            if line and not re.fullmatch(rb"[0-9A-Fa-f]{40}(:\d+)?", line):
+            if line and not re.fullmatch(rb"[0-9A-Fa-f]{40}(:\d+)?\r?", line):
                 raise SettingsError(
                     f"passwords.breached_file: {path} does not hold SHA-1 digests; expected lines such as 5BAA61E4...:3861493, in order."
                 )

@@ -1,0 +1,143 @@
+"""Risk: facts become findings and a decision; nothing but trust skips a code, and more bad facts never make it milder."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from countersign.domain.risk import (
+    HOUR,
+    Decision,
+    Facts,
+    FindingKind,
+    Place,
+    RiskPolicy,
+    as_facts,
+    assess,
+    distance_km,
+    of_facts,
+)
+
+ZURICH = Place("CH", "Zürich", 47.37, 8.54)
+BERN = Place("CH", "Bern", 46.95, 7.45)
+SYDNEY = Place("AU", "Sydney", -33.87, 151.21)
+DAY = 24 * HOUR
+TRUSTED = Facts(
+    device_known=True,
+    trusted_for=DAY,
+    place=ZURICH,
+    last_place=ZURICH,
+    last_seen_at=1_000 * DAY,
+    now=1_001 * DAY,
+    failures=0,
+    contact_age=100 * DAY,
+)
+ORDER = [Decision.SKIP, Decision.CHALLENGE, Decision.DENY]
+
+PLACES = st.one_of(
+    st.none(),
+    st.builds(
+        Place,
+        country=st.sampled_from(["", "CH", "AU"]),
+        city=st.just(""),
+        latitude=st.one_of(st.none(), st.floats(-90, 90)),
+        longitude=st.one_of(st.none(), st.floats(-180, 180)),
+    ),
+)
+FACTS = st.builds(
+    Facts,
+    device_known=st.booleans(),
+    trusted_for=st.one_of(st.none(), st.integers(0, 30 * DAY)),
+    place=PLACES,
+    last_place=PLACES,
+    last_seen_at=st.one_of(st.none(), st.integers(0, 2_000 * DAY)),
+    now=st.integers(1_000 * DAY, 2_000 * DAY),
+    failures=st.integers(0, 10),
+    contact_age=st.integers(0, 400 * DAY),
+    lists=st.sampled_from([(), ("tor",), ("hosting",), ("tor", "hosting")]),
+)
+POLICIES = st.builds(
+    RiskPolicy,
+    travel_kmh=st.integers(0, 2_000),
+    failures=st.integers(0, 10),
+    new_contact_hours=st.integers(0, 100),
+    new_country=st.booleans(),
+    deny_lists=st.sampled_from([(), ("tor",)]),
+)
+
+
+def decided(facts: Facts, policy: RiskPolicy | None = None) -> tuple[str, list[str]]:
+    found = assess(facts, policy or RiskPolicy())
+    return found.decision.value, [finding.value for finding in found.findings]
+
+
+def test_a_trusted_browser_at_home_skips_the_code() -> None:
+    """S5."""
+    assert decided(TRUSTED) == ("skip", [])
+
+
+@pytest.mark.parametrize(
+    ("changed", "findings"),
+    [
+        ({"device_known": False, "trusted_for": None}, ["new_browser"]),
+        ({"trusted_for": None}, ["untrusted_browser"]),
+        ({"place": SYDNEY}, ["new_country"]),
+        ({"place": SYDNEY, "now": 1_000 * DAY + HOUR}, ["new_country", "impossible_travel"]),
+        ({"failures": 5}, ["many_failures"]),
+        ({"lists": ("hosting",)}, ["listed"]),
+    ],
+)
+def test_what_is_held_against_a_sign_in_asks_for_a_code(changed: dict[str, object], findings: list[str]) -> None:
+    assert decided(msgspec.structs.replace(TRUSTED, **changed)) == ("challenge", findings)
+
+
+def test_an_address_on_a_refused_list_does_not_get_in() -> None:
+    facts = msgspec.structs.replace(TRUSTED, lists=("tor",))
+    assert decided(facts, RiskPolicy(deny_lists=("tor",))) == ("deny", ["refused_list"])
+
+
+def test_a_journey_that_a_train_makes_is_no_finding() -> None:
+    assert decided(msgspec.structs.replace(TRUSTED, place=BERN, now=1_000 * DAY + HOUR // 2)) == ("skip", [])
+
+
+@given(FACTS, POLICIES)
+def test_nothing_but_trust_skips_a_code(facts: Facts, policy: RiskPolicy) -> None:
+    """S5: whatever the policy."""
+    if facts.trusted_for is None or not facts.device_known:
+        assert assess(facts, policy).decision is not Decision.SKIP
+
+
+@given(FACTS, POLICIES, st.integers(0, 10), st.sampled_from(["tor", "hosting"]))
+def test_more_bad_facts_never_make_a_decision_milder(
+    facts: Facts, policy: RiskPolicy, failures: int, name: str
+) -> None:
+    before = ORDER.index(assess(facts, policy).decision)
+    worse = msgspec.structs.replace(
+        facts, failures=facts.failures + failures, lists=tuple({*facts.lists, name}), trusted_for=None
+    )
+    assert ORDER.index(assess(worse, policy).decision) >= before
+
+
+@given(FACTS, POLICIES)
+def test_what_the_log_keeps_is_judged_the_same(facts: Facts, policy: RiskPolicy) -> None:
+    """The log keeps whole hours, minutes and kilometres: facts that are whole already come back to the same decision."""
+    kept = of_facts(as_facts(facts), facts.now)
+    again = of_facts(as_facts(kept), kept.now)
+    assert assess(again, policy) == assess(kept, policy)
+    assert FindingKind.NEW_BROWSER in assess(kept, policy).findings or facts.device_known
+
+
+def test_the_log_keeps_no_coordinates_and_no_city() -> None:
+    """C8."""
+    told = repr(as_facts(msgspec.structs.replace(TRUSTED, place=SYDNEY)))
+    assert "Sydney" not in told
+    assert "151" not in told
+
+
+def test_distances_are_those_of_the_globe() -> None:
+    found = distance_km(ZURICH, SYDNEY)
+    assert found is not None
+    assert 16_500 < found < 16_600
+    assert distance_km(ZURICH, Place("CH")) is None
