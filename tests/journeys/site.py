@@ -39,8 +39,8 @@ class Site:
 
 
 @contextlib.contextmanager
-def open_site(folder: Path, settings: str) -> Iterator[Site]:
+def open_site(folder: Path, settings: str, **environment: str) -> Iterator[Site]:
     """Serve in `folder` with the text of a countersign.toml until the block ends."""
     (folder / "countersign.toml").write_text(settings)
-    with Program(folder, ENVIRONMENT="development").serving() as server:
+    with Program(folder, ENVIRONMENT="development", **environment).serving() as server:
         yield Site(server)

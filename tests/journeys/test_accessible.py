@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -74,7 +75,68 @@ async def not_me_of_nothing(page: Page, site: Site) -> None:
     await page.goto(f"{site.url}/not-me?ref=ver_1.x")
 
 
+async def sign_up(page: Page, site: Site) -> None:
+    await page.goto(site.url + "/sign-up")
+    await page.locator("#name").fill("Ada")
+    await page.locator("#identifier").fill("not an address")
+    await page.locator("#password").fill("password1")
+    await page.get_by_role("button", name="Go on").click()
+    await expect(page.locator(".fault").first).to_be_visible()
+
+
+async def sign_in(page: Page, site: Site) -> None:
+    await page.goto(site.url + "/sign-in")
+    await page.locator("#identifier").fill("nobody@example.org")
+    await page.locator("#password").fill("wrong password")
+    await page.get_by_role("button", name="Sign in").click()
+    await expect(page.get_by_text("That did not work.")).to_be_visible()
+
+
+async def verify(page: Page, site: Site) -> None:
+    await _opened(page, site)
+    await page.locator("#code").fill("000000")
+    await page.get_by_role("button", name="Confirm").click()
+    await expect(page.locator("#fault")).to_contain_text("not the code")
+
+
+async def account(page: Page, site: Site) -> None:
+    to = await _opened(page, site)
+    found = re.search(r"(\d{3}) ?(\d{3})", site.letter(to)["text"])
+    assert found is not None
+    await page.locator("#code").fill(found[1] + found[2])
+    await page.get_by_role("button", name="Confirm").click()
+    await expect(page.get_by_role("heading", name="Where you are signed in")).to_be_visible()
+
+
+async def sign_out_asked(page: Page, site: Site) -> None:
+    await account(page, site)
+    await page.goto(site.url + "/oauth/sign-out")
+    await expect(page.get_by_role("heading", name="Do you want to sign out?")).to_be_visible()
+
+
+async def nothing_waits(page: Page, site: Site) -> None:
+    await page.goto(site.url + "/verify")
+
+
+async def _opened(page: Page, site: Site) -> str:
+    """Begin to open an account; return its contact."""
+    to = f"axe-{secrets.token_hex(4)}@example.org"
+    await page.goto(site.url + "/sign-up")
+    await page.locator("#name").fill("Ada")
+    await page.locator("#identifier").fill(to)
+    await page.locator("#password").fill("correct horse battery")
+    await page.get_by_role("button", name="Go on").click()
+    await expect(page.locator("#state")).to_have_text("Handed over")
+    return to
+
+
 PAGES = [
+    sign_up,
+    sign_in,
+    verify,
+    account,
+    sign_out_asked,
+    nothing_waits,
     the_start,
     the_answer,
     the_proof,
@@ -101,7 +163,9 @@ async def test_axe_finds_nothing(site: Site, browser: Browser, axe: str, reach: 
         await context.close()
 
 
-@pytest.mark.parametrize("path", ["/", "/inbox?to=nobody@example.org", "/inbox", "/not-me?ref=x"])
+@pytest.mark.parametrize(
+    "path", ["/", "/inbox?to=nobody@example.org", "/inbox", "/not-me?ref=x", "/sign-up", "/sign-in"]
+)
 async def test_a_page_is_light_and_its_words_come_at_once(site: Site, browser: Browser, path: str) -> None:
     for number in range(45 if path == "/inbox" else 0):
         site.call("POST", "/v1/verifications", {"to": f"+1415555{number:04}"})
