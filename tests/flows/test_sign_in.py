@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -10,6 +11,7 @@ from tests.flows.people import ADA, Visitor, ada
 
 from countersign.domain.device import TRUST_LASTS
 from countersign.domain.session import LASTS, REMEMBERED_LASTS, Level, Need, amr_of, level_of, meets
+from countersign.flows.disown import disown_sign_in, find_notice
 from countersign.flows.gate import Browser, Entered, Gone, ToVerify, Wrong
 from countersign.flows.outcome import Refused
 from countersign.flows.sessions import end_device, end_others, sign_out
@@ -172,6 +174,26 @@ async def test_a_new_device_is_told_to_the_contact_and_a_known_one_is_not(home: 
     home.clock.forward(DAY)
     await stranger.is_let_in()
     assert await home.count("notices") == told
+
+
+async def test_saying_that_it_was_not_me_ends_every_session_and_all_trust(home: Place) -> None:
+    """S6, R3: at a press, by a link that only a message of ours can hold, and while it is fresh."""
+    visitor = await ada(home)
+    thief = Visitor(home, PHONE)
+    await thief.is_let_in(remember=True)
+    link = re.search(r"ref=(ntc_\S+)", (await thief.reads()).text)
+    assert link is not None
+    assert await find_notice(home.gate, link[1]) is not None
+    assert await thief.session() is not None
+    for forged in (link[1][:-3] + "abc", link[1].partition(".")[0] + ".", "ntc_x.y", link[1].replace("ntc_", "ver_")):
+        assert not await disown_sign_in(home.gate, forged)
+    assert await thief.session() is not None
+    assert await disown_sign_in(home.gate, link[1])
+    assert await thief.session() is None
+    assert await visitor.session() is None
+    assert isinstance(await thief.signs_in(), ToVerify)
+    home.clock.forward(7 * DAY)
+    assert not await disown_sign_in(home.gate, link[1])
 
 
 async def test_a_code_works_in_the_browser_that_asked_and_in_no_other(home: Place) -> None:
