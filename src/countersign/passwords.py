@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import mmap
 import os
 import re
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar, cast
 
 import msgspec
 from cryptography.exceptions import InvalidKey
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from countersign.domain.password import PasswordFault
-from countersign.errors import OverloadedError, SettingsError
+from countersign.errors import OverloadedError, SettingsError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +39,9 @@ _SALT_BYTES: Final = 16
 _HASH_BYTES: Final = 32
 _PARAMETERS: Final = re.compile(r"\$argon2id\$v=19\$m=(\d+),t=(\d+),p=(\d+)\$")
 _DIGEST: Final = 40
+_DIGEST_LINE: Final = re.compile(rb"[0-9A-Fa-f]{40}(:\d+)?\r?")
+_SAMPLES: Final = 64
+"""Lines that are looked at when a file is opened: hardly any other order is a rising one at all of them."""
 
 
 class Verified(msgspec.Struct, frozen=True):
@@ -49,48 +54,82 @@ class Verified(msgspec.Struct, frozen=True):
 class Passwords:
     """Hashes and verifies on `slots` threads; the interpreter's lock is free meanwhile.
 
-    `breached` is a file of SHA-1 digests in order, one `HEX:COUNT` a line, as the Pwned Passwords downloader writes it.
+    `breached` is a file of SHA-1 digests in order, one `HEX:COUNT` a line, as the Pwned Passwords downloader writes it. Raises
+    SettingsError if it is none.
     """
 
     def __init__(self, slots: int, breached: Path | None = None) -> None:
-        self._bound = slots * WAITING
-        self._waiting = 0
-        self._threads = ThreadPoolExecutor(slots, thread_name_prefix="passwords")
         self._breached = _Digests(breached) if breached is not None else None
         # Who names nobody costs as much time as who names somebody (semantics S1).
         self._decoy = _hashed(os.urandom(_SALT_BYTES).hex())
+        self._threads = ThreadPoolExecutor(slots, thread_name_prefix="passwords")
+        self._bound = slots * WAITING
+        self._waiting = 0
+        self._counting = threading.Lock()
+        self._closed = False
 
     def close(self) -> None:
-        """End the threads, once what they do is done."""
+        """End the threads, once what somebody still waits for is done. A second time does nothing."""
+        with self._counting:
+            self._closed = True
         self._threads.shutdown(wait=True)
         if self._breached is not None:
             self._breached.close()
 
     async def hash(self, password: str) -> str:
-        """Return the hash of a password in PHC form; raises OverloadedError if too many wait already."""
+        """Return the hash of a password in PHC form. Raises OverloadedError if too many wait, UnavailableError once closed."""
         return await self._on_thread(_hashed, password)
 
     async def verify(self, password: str, hashed: str | None) -> Verified:
-        """Compare a password with a hash in PHC form; with None it takes as long and is wrong. Raises OverloadedError."""
+        """Compare a password with a hash in PHC form; with None it takes as long and is wrong. Raises as `hash` does."""
         right = await self._on_thread(_verified, password, self._decoy if hashed is None else hashed)
         return Verified(right and hashed is not None, hashed is not None and _is_stale(hashed))
 
     async def known_fault(self, password: str) -> str:
-        """Return `common` or `breached` for a password that stands in a list of those, else nothing. Raises OverloadedError."""
+        """Return `common` or `breached` for a password that stands in a list of those, else nothing. Raises as `hash` does."""
+        return await self._on_thread(self._fault_of, password)
+
+    def _fault_of(self, password: str) -> str:
         if password.casefold() in _common():
             return PasswordFault.COMMON.value
-        if self._breached is not None and await self._on_thread(self._breached.holds, password):
+        if self._breached is not None and self._breached.holds(password):
             return PasswordFault.BREACHED.value
         return ""
 
     async def _on_thread(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        if self._waiting >= self._bound:
-            raise OverloadedError("Too many passwords wait to be verified. Try again shortly.")
-        self._waiting += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, lambda: work(*args, **kwargs))
-        finally:
-            self._waiting -= 1
+        loop = asyncio.get_running_loop()
+        outcome: asyncio.Future[T] = loop.create_future()
+
+        def settle(result: T | None, error: BaseException | None) -> None:
+            if outcome.done():  # its caller has left
+                return
+            if error is not None:
+                outcome.set_exception(error)
+            else:
+                outcome.set_result(cast("T", result))
+
+        def turn() -> None:
+            result, error = None, None
+            try:
+                if not outcome.cancelled():
+                    result = work(*args, **kwargs)
+            except BaseException as caught:  # noqa: BLE001 - it belongs to the caller, who awaits the outcome
+                error = caught
+            with self._counting:
+                self._waiting -= 1
+            # The loop may have ended while the thread was at work; then nobody waits any more.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(settle, result, error)
+
+        with self._counting:
+            if self._closed:
+                raise UnavailableError("Passwords are no longer verified: the program is stopping.")
+            if self._waiting >= self._bound:
+                raise OverloadedError("Too many passwords wait to be verified. Try again shortly.")
+            self._waiting += 1
+            # Who leaves keeps the place in the queue until a thread comes to it: else connecting and leaving makes it grow.
+            self._threads.submit(turn)
+        return await outcome
 
 
 class _Digests:
@@ -104,20 +143,24 @@ class _Digests:
             raise SettingsError(
                 f"passwords.breached_file: {path} cannot be read ({error}); expected lines of SHA-1 digests in order."
             ) from error
-        for at in (0, len(self._map) // 2):
-            line = self._line(at)[1]
-            if line and not re.fullmatch(rb"[0-9A-Fa-f]{40}(:\d+)?\r?", line):
+        # The same passwords can be had in the order of their counts: there nearly nothing would be found, and nobody would notice.
+        before = b""
+        for sample in range(_SAMPLES):
+            line = self._line(len(self._map) * sample // _SAMPLES)[1]
+            if not _DIGEST_LINE.fullmatch(line) or line[:_DIGEST].upper() < before:
+                self.close()
                 raise SettingsError(
-                    f"passwords.breached_file: {path} does not hold SHA-1 digests; expected lines such as 5BAA61E4...:3861493, in order."
+                    f"passwords.breached_file: {path} does not hold SHA-1 digests in order; expected lines such as 5BAA61E4...:3861493,"
+                    " sorted by digest."
                 )
+            before = line[:_DIGEST].upper()
 
     def close(self) -> None:
         self._map.close()
 
     def holds(self, password: str) -> bool:
         """Say whether the digest of a password stands in the file."""
-        raw = password.encode("utf-8", "surrogatepass")
-        wanted = hashlib.sha1(raw, usedforsecurity=False).hexdigest().upper().encode()
+        wanted = hashlib.sha1(_bytes_of(password), usedforsecurity=False).hexdigest().upper().encode()
         low, high = 0, len(self._map)
         while low < high:
             start, line = self._line((low + high) // 2)
@@ -138,24 +181,31 @@ class _Digests:
         return start, self._map[start:end]
 
 
+def _bytes_of(password: str) -> bytes:
+    """Return what is hashed; half of a surrogate pair, which a browser may send in JSON, is as good as any other sign."""
+    return password.encode("utf-8", "surrogatepass")
+
+
 def _hashed(password: str) -> str:
     made = Argon2id(
         salt=os.urandom(_SALT_BYTES), length=_HASH_BYTES, iterations=ITERATIONS, lanes=LANES, memory_cost=MEMORY_KIB
     )
-    return made.derive_phc_encoded(password.encode("utf-8", "surrogatepass"))
+    return made.derive_phc_encoded(_bytes_of(password))
 
 
 def _verified(password: str, hashed: str) -> bool:
     try:
-        Argon2id.verify_phc_encoded(password.encode("utf-8", "surrogatepass"), hashed)
+        Argon2id.verify_phc_encoded(_bytes_of(password), hashed)
     except InvalidKey:
         return False
     return True
 
 
 def _is_stale(hashed: str) -> bool:
+    """Say whether any parameter of a hash is lower than today's."""
     found = _PARAMETERS.match(hashed)
-    return found is None or [int(value) for value in found.groups()] < [MEMORY_KIB, ITERATIONS, LANES]
+    today = (MEMORY_KIB, ITERATIONS, LANES)
+    return found is None or any(int(was) < now for was, now in zip(found.groups(), today, strict=True))
 
 
 @cache

@@ -12,12 +12,14 @@ LEAST: Final = 8
 """Code points. NIST asks for 15 where a password stands alone; here every new browser needs a code as well (semantics S9)."""
 MOST: Final = 256
 
-_SHORTEST_NAME: Final = 4
-"""Letters of a name that are looked for: a shorter one stands in too many good passwords by chance."""
+_SHORTEST_NAME: Final = 2
+"""Letters of a name that is looked for: an initial stands in every password, and many a name in Chinese has two."""
 _LEFT_OVER: Final = 4
-"""Characters beside names that are still nothing to guess."""
-_LOOKS: Final = str.maketrans("0134578@$!+", "oieastbasit")
-_PARTS: Final = re.compile(r"[^\W\d_]+")
+"""Characters beside names that are still nothing to guess: a year, or a mark and a few digits."""
+_BETWEEN: Final = str.maketrans("", "", " -_.,@/")
+"""What people put between names; it counts for nothing."""
+_LOOKS: Final = str.maketrans("0134578@$!|+l", "oieastbasiiti")
+"""Signs that are typed for letters. Both 1 and ! stand for i and for l, so these two letters are one."""
 
 
 class PasswordFault(StrEnum):
@@ -36,7 +38,7 @@ def normal(password: str) -> str:
 
 
 def faults(password: str, *, names: Sequence[str], least: int = LEAST) -> PasswordFault | None:
-    """Say why a password in its normal form is not taken, if rules alone can tell.
+    """Say why a password in its normal form is not taken, if rules alone can tell; `least` in code points.
 
     There is no rule of composition. `names` are those of the site and of the person: a password made of little else is refused.
     """
@@ -50,22 +52,23 @@ def faults(password: str, *, names: Sequence[str], least: int = LEAST) -> Passwo
 
 
 def _is_made_of(password: str, names: Sequence[str]) -> bool:
-    """Say whether hardly anything is left of a password once names are taken out of it, in either reading of its digits."""
-    words = sorted(set(_words(names)), key=len, reverse=True)
+    """Say whether hardly anything is left of a password once names are taken out of it, in either reading of its signs."""
+    words = set(_words(names))
     plain = password.casefold()
-    for text in (plain, plain.translate(_LOOKS)):
-        left = text
-        for word in words:
-            left = left.replace(word, "")
-        if left != text and len(left) <= _LEFT_OVER:
-            return True
-    return False
+    return _is_covered(plain, words) or _is_covered(plain.translate(_LOOKS), {word.translate(_LOOKS) for word in words})
+
+
+def _is_covered(text: str, words: Iterable[str]) -> bool:
+    longest_first = sorted(words, key=lambda word: (-len(word), word))
+    if not longest_first:
+        return False
+    left, found = re.subn("|".join(map(re.escape, longest_first)), "", text)
+    return found > 0 and len(left.translate(_BETWEEN)) <= _LEFT_OVER
 
 
 def _words(names: Iterable[str]) -> Iterable[str]:
+    """Return each part of each name that consists of letters and their marks, in small letters."""
     for name in names:
         folded = unicodedata.normalize("NFC", name).casefold()
-        yield from (part for part in _PARTS.findall(folded) if len(part) >= _SHORTEST_NAME)
-        whole = "".join(_PARTS.findall(folded))
-        if len(whole) >= _SHORTEST_NAME:
-            yield whole
+        letters = "".join(sign if unicodedata.category(sign)[0] in "LM" else " " for sign in folded)
+        yield from (part for part in letters.split() if len(part) >= _SHORTEST_NAME)
