@@ -20,7 +20,7 @@ from examples.shop.sign_in import strong_enough
 from falcon import testing
 from tests.examples.walker import Walker
 from tests.peers.pair import Pair, open_pair
-from tests.peers.program import PATIENCE, free_port, living
+from tests.peers.program import PATIENCE, ROOT, free_port, living
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,6 +99,15 @@ def test_an_order_is_told_from_every_other_by_what_is_in_it_and_not_by_its_turn(
 def test_a_proof_is_enough_by_its_level_and_its_age(acr: str, age: int, *, enough: bool) -> None:
     """U3: an expired level is no level."""
     assert strong_enough(Need(acr=MAIL_CODE, max_age=900), acr, int(time.time()) - age) is enough
+
+
+def test_the_code_of_the_document_is_the_shops() -> None:
+    shown = re.findall(
+        r"^```python\n(.*?)^```$", (ROOT / "docs" / "relying-party.md").read_text(), re.DOTALL | re.MULTILINE
+    )
+    written = "\n".join(path.read_text() for path in (ROOT / "examples" / "shop").glob("*.py"))
+    assert len(shown) > 3
+    assert [code for code in shown if code not in written] == []
 
 
 # ------------------------------------------------------------------------------------------------ sections that ask for more
