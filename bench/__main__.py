@@ -14,7 +14,7 @@ import msgspec
 import uvloop
 from tests.peers.postgres import PostgresServer
 
-from bench import delivery, growth, ledger, over_http, pgbench
+from bench import delivery, growth, ledger, over_http, pgbench, signing_in
 from bench.machine import described
 from bench.meter import Figure, middle
 from bench.report import Report, cells, times
@@ -23,6 +23,10 @@ from countersign.flows.house import House
 RESULTS: Final = Path(__file__).parent / "results.md"
 TARGET: Final = 3.0
 """How many times pgbench's one-statement rate the ledger is to make at 64 clients."""
+CEILING: Final = 0.9
+"""Which part of Argon2id's own rate sign-ins are to make."""
+OTHERS: Final = 50
+"""Milliseconds below which others are to be served meanwhile (p99)."""
 HALF: Final = 0.5
 """Which part of the bare echo's rate the whole API is to make with two workers."""
 
@@ -45,7 +49,7 @@ def main() -> None:
     """Measure what was asked for."""
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measure Countersign on this machine.")
     parser.add_argument("--quick", action="store_true", help="one short round of everything")
-    parser.add_argument("--only", choices=("a", "b", "c", "d", "e"), help="one part alone; b and c come together")
+    parser.add_argument("--only", choices=("a", "b", "c", "d", "e", "f"), help="one part alone; b and c come together")
     parser.add_argument("--output", type=Path, help="where to write; a whole full run: bench/results.md, else nowhere")
     asked = parser.parse_args()
     extent = QUICK if asked.quick else Extent()
@@ -220,12 +224,52 @@ async def on_the_way(report: Report, extent: Extent) -> None:
     report.table(("", "messages/s", "p50", "p99", "Python", "PostgreSQL"), rows)
 
 
+async def at_the_door(report: Report, extent: Extent) -> None:
+    """Part (f): signing in, beside what Argon2id allows."""
+    report.title(
+        "(f) Signing in",
+        "Right passwords on a browser that the account trusts, on SQLite, in turns with the library's own verification on as many threads as there are"
+        " processors; meanwhile somebody looks at a session every 5 ms. Times in ms, CPU in µs an operation.",
+    )
+    raw: list[Figure] = []
+    ours: list[tuple[Figure, Figure, Figure]] = []
+    for _ in range(extent.rounds):
+        raw.append(await asyncio.to_thread(signing_in.by_the_library_alone, extent.seconds))
+        with tempfile.TemporaryDirectory(prefix="countersign-bench-") as folder:
+            ours.append(await signing_in.by_the_flows(Path(folder), extent.seconds))
+    floor = middle(raw)
+    signing, aside, alone = (middle(figures) for figures in zip(*ours, strict=True))
+    rows = [[one.name, *cells(one, "Python"), times(one.rate, floor.rate)] for one in (floor, signing)]
+    rows += [[one.name, *cells(one, "Python"), ""] for one in (aside, alone)]
+    report.table(("", "ops/s", "p50", "p99", "Python", "÷ Argon2id alone"), rows)
+    report.say("")
+    part = signing.rate / floor.rate
+    report.table(
+        ("", "measured", "wanted", ""),
+        [
+            [
+                "sign-ins ÷ Argon2id alone",
+                f"{part:.2f}",
+                f"at least {CEILING}",
+                "met" if part >= CEILING else "**missed**",
+            ],
+            [
+                "p99 of others meanwhile",
+                f"{aside.p99:.1f} ms",
+                f"below {OTHERS} ms",
+                "met" if aside.p99 < OTHERS else "**missed**",
+            ],
+        ],
+    )
+
+
 Measure = Callable[[], Awaitable[Figure]]
 PARTS: Final[dict[str, Callable[[Report, Extent], Coroutine[None, None, None]]]] = {
     "a": ledger_alone,
     "b": api_over_http,
     "d": as_it_grows,
     "e": on_the_way,
+    "f": at_the_door,
 }
 """Parts by letter; (c) comes with (b)."""
 

@@ -54,7 +54,7 @@ def _take(browser: Browser, site: Site, scene: Scene, picture: str, viewport: di
         device_scale_factor=2 if phone else 1,
         has_touch=phone,
         is_mobile=phone,
-        locale="de" if "german" in picture else "en-GB",
+        locale="de" if "german" in picture else "ar" if "arabic" in picture else "en-GB",
     )
     page = context.new_page()
     page.on(
@@ -181,7 +181,70 @@ def _unknown(page: Page, site: Site) -> None:
     page.goto(f"{site.url}/not-me?ref=ver_1.x")
 
 
+def _sign_up(page: Page, site: Site) -> None:
+    page.goto(f"{site.url}/sign-up")
+
+
+def _sign_up_faults(page: Page, site: Site) -> None:
+    page.goto(f"{site.url}/sign-up")
+    page.locator("#name").fill("Ada")
+    page.locator("#identifier").fill("ada")
+    page.locator("#password").fill("password1")
+    page.locator("form button.full").click()
+
+
+def _sign_in(page: Page, site: Site) -> None:
+    page.goto(f"{site.url}/sign-in")
+
+
+def _sign_in_wrong(page: Page, site: Site) -> None:
+    page.goto(f"{site.url}/sign-in")
+    page.locator("#identifier").fill("ada@example.org")
+    page.locator("#password").fill("wrong password")
+    page.locator("form button.full").click()
+
+
+def _verify(page: Page, site: Site) -> str:
+    number = f"+1415555{next(FRESH):04}"
+    page.goto(f"{site.url}/sign-up")
+    page.locator("#name").fill("Ada Lovelace")
+    page.locator("#identifier").fill(number)
+    page.locator("#password").fill("correct horse battery")
+    page.locator("form button.full").click()
+    page.locator("#state").filter(has_text=re.compile("Handed over|Übergeben|سُلّمت")).wait_for()
+    page.locator("summary").click()
+    return number
+
+
+def _verify_wrong(page: Page, site: Site) -> None:
+    _verify(page, site)
+    page.locator("#code").fill("000000")
+    page.locator("#answer button").click()
+
+
+def _account(page: Page, site: Site) -> None:
+    number = _verify(page, site)
+    page.locator("#code").fill(_code(site, number))
+    page.locator("#answer button").click()
+    page.wait_for_url("**/account")
+
+
+def _nothing_waits(page: Page, site: Site) -> None:
+    page.goto(f"{site.url}/verify")
+
+
 SCENES: Final[dict[str, Scene]] = {
+    "sign-up": _sign_up,
+    "sign-up-faults": _sign_up_faults,
+    "sign-up-german": _sign_up,
+    "sign-in": _sign_in,
+    "sign-in-wrong": _sign_in_wrong,
+    "verify": _verify,
+    "verify-arabic": _verify,
+    "verify-wrong": _verify_wrong,
+    "verify-nothing": _nothing_waits,
+    "account": _account,
+    "account-arabic": _account,
     "demo-ask": _front,
     "demo-refused": _refused,
     "demo-answer": _asked,

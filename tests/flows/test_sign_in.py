@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING
 
 import msgspec
 from tests.flows.people import ADA, Visitor, ada
+from tests.flows.place import query
 
 from countersign.domain.device import TRUST_LASTS
 from countersign.domain.session import LASTS, REMEMBERED_LASTS, Level, Need, amr_of, level_of, meets
+from countersign.flows.disown import disown_sign_in, find_notice
 from countersign.flows.gate import Browser, Entered, Gone, ToVerify, Wrong
 from countersign.flows.outcome import Refused
 from countersign.flows.sessions import end_device, end_others, sign_out
+from countersign.flows.sweep import sweep
 from countersign.store import devices
 
 if TYPE_CHECKING:
@@ -174,6 +178,26 @@ async def test_a_new_device_is_told_to_the_contact_and_a_known_one_is_not(home: 
     assert await home.count("notices") == told
 
 
+async def test_saying_that_it_was_not_me_ends_every_session_and_all_trust(home: Place) -> None:
+    """S6, R3: at a press, by a link that only a message of ours can hold, and while it is fresh."""
+    visitor = await ada(home)
+    thief = Visitor(home, PHONE)
+    await thief.is_let_in(remember=True)
+    link = re.search(r"ref=(ntc_\S+)", (await thief.reads()).text)
+    assert link is not None
+    assert await find_notice(home.gate, link[1]) is not None
+    assert await thief.session() is not None
+    for forged in (link[1][:-3] + "abc", link[1].partition(".")[0] + ".", "ntc_x.y", link[1].replace("ntc_", "ver_")):
+        assert not await disown_sign_in(home.gate, forged)
+    assert await thief.session() is not None
+    assert await disown_sign_in(home.gate, link[1])
+    assert await thief.session() is None
+    assert await visitor.session() is None
+    assert isinstance(await thief.signs_in(), ToVerify)
+    home.clock.forward(7 * DAY)
+    assert not await disown_sign_in(home.gate, link[1])
+
+
 async def test_a_code_works_in_the_browser_that_asked_and_in_no_other(home: Place) -> None:
     """C4: neither with a visit of its own for the same account nor with the cookie of the flow alone."""
     await ada(home)
@@ -264,3 +288,42 @@ def everything():  # type: ignore[no-untyped-def] # noqa: ANN201 - a generator o
     for table in ("accounts", "contacts", "identifiers", "devices", "sessions", "visits", "notices", "deliveries"):
         found += yield Query(f"SELECT * FROM {table}")  # noqa: S608 - names are ours
     return found
+
+
+async def test_what_is_kept_of_browsers_goes_in_its_time(home: Place) -> None:
+    """O3: addresses after the configured days, a browser once it has lost its cookie, ended ones with the addresses."""
+    visitor = await ada(home)
+    other = Visitor(home, PHONE)
+    await other.is_let_in()
+    known = await home.database.read(devices.of_account, (await alive(visitor)).account)
+    assert await end_device(home.gate, await alive(visitor), known[0].id)
+    await sweep(home.house, 30)
+    assert await home.count("devices") == 2
+    assert await home.count("sessions") == 1
+    home.clock.forward(31 * DAY)
+    await sweep(home.house, 30)
+    assert await home.count("devices") == 1
+    assert await home.count("sessions") == await home.count("visits") == await home.count("notices") == 0
+    rows = await home.database.read(query, "SELECT ip FROM devices")
+    assert list(rows) == [("",)]
+    home.clock.forward(400 * DAY)
+    await sweep(home.house, 30)
+    assert await home.count("devices") == 0
+    assert await home.count("accounts") == 1
+
+
+async def test_right_passwords_use_up_no_budget(home: Place) -> None:
+    """S7, S1."""
+    await ada(home)
+    owner = Visitor(home, PHONE)
+    await owner.is_let_in(remember=True)
+    for _ in range(30):
+        assert isinstance(await owner.signs_in(), Entered)
+
+
+async def test_one_network_cannot_have_accounts_opened_without_end(home: Place) -> None:
+    """S1, H1: each costs a hash before anything is proved."""
+    outcomes = [await Visitor(home).signs_up(f"ada{number}@example.org") for number in range(22)]
+    assert [isinstance(outcome, ToVerify) for outcome in outcomes] == [True] * 20 + [False] * 2
+    assert isinstance(outcomes[-1], Refused)
+    assert outcomes[-1].retry_after > 0

@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
-from tests.flows.people import ADA, Visitor, ada
+from tests.flows.people import ADA, CARRIER, Visitor, ada
+from tests.flows.place import place_at
 
 from countersign.domain.account import OwnedContact, Way
 from countersign.domain.challenge import Action, Refusal
 from countersign.domain.contact import Channel, Contact, parse
+from countersign.domain.limit import Limit
+from countersign.domain.rules import Rules
 from countersign.domain.session import Level, Need, auth_time_of, level_of, meets
 from countersign.domain.visit import Interrupted
 from countersign.flows.gate import Entered, Gone, ToVerify, Unmet
@@ -19,6 +22,8 @@ from countersign.store import accounts
 from countersign.store.database import Steps, Write
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.flows.place import Place
 
     from countersign.domain.session import Session
@@ -187,3 +192,49 @@ async def test_a_visit_ends_after_half_an_hour(home: Place) -> None:
     home.clock.forward(30 * 60_000)
     assert await stranger.sees() is None
     assert isinstance(await stranger.asks_again(), Gone)
+
+
+async def test_who_disowned_a_code_has_ended_every_way_of_that_flow(home: Place) -> None:
+    """S6, C5."""
+    visitor = await ada(home)
+    phone = await with_phone(visitor)
+    await visitor.steps_up(Need(Level.MAIL_CODE, 0))
+    seen = await visitor.sees()
+    assert seen is not None
+    await home.cancel(seen.challenge, home.gate.own)
+    refused = await visitor.asks_another_way(Way(phone, Channel.SMS, ""))
+    assert isinstance(refused, Refused)
+    assert refused.refusal is Refusal.CANCELED
+    again = Visitor(home)
+    await again.signs_up("grace@example.org")
+    begun = await again.sees()
+    assert begun is not None
+    await home.cancel(begun.challenge, home.gate.own)
+    refused = await again.asks_another_way(Way("", Channel.EMAIL, ""))
+    assert isinstance(refused, Refused)
+    assert refused.refusal is Refusal.CANCELED
+
+
+async def test_a_way_that_cannot_be_asked_yet_leaves_the_others_open(sqlite_url: str, tmp_path: Path) -> None:
+    """C5: the code before is worth nothing, and the guesses it spent stay spent."""
+    rules = Rules(destination=(Limit("destination", 2, 600_000),), requester=())
+    async with place_at(sqlite_url, tmp_path, rules=rules, live=(CARRIER,)) as home:
+        visitor = await ada(home)
+        phone = await with_phone(visitor)
+        for _ in range(2):
+            assert isinstance(await home.begin(PHONE, application=home.gate.own, subject=home.gate.id("x")), Done)
+        await visitor.steps_up(Need(Level.MAIL_CODE, 0))
+        first = await visitor.code()
+        seen = await visitor.sees()
+        assert seen is not None
+        await visitor.types(home.wrong(seen.challenge))
+        refused = await visitor.asks_another_way(Way(phone, Channel.SMS, ""))
+        assert isinstance(refused, Refused)
+        assert refused.refusal is Refusal.LIMITED
+        assert isinstance(await visitor.types(first), Refused)
+        home.clock.forward(300_000)
+        assert isinstance(await visitor.asks_another_way(Way(phone, Channel.SMS, "")), Done)
+        seen = await visitor.sees()
+        assert seen is not None
+        assert seen.challenge.guesses_left == 4
+        assert isinstance(await visitor.types(await visitor.code(PHONE)), Entered)

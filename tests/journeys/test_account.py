@@ -191,6 +191,28 @@ async def test_the_pages_speak_german(site: Site, opens: Opens) -> None:
     await expect(page.get_by_text("Das hat nicht geklappt.")).to_be_visible()
 
 
+async def test_the_pages_speak_arabic_from_right_to_left(site: Site, opens: Opens) -> None:
+    """H4: the code and the contact keep their own direction."""
+    to = "arabic@example.org"
+    page = await opens(PHONE, locale="ar-EG")
+    await page.goto(site.url + "/sign-up")
+    await expect(page.get_by_role("heading", name="فتح حساب")).to_be_visible()
+    assert await page.locator("html").get_attribute("dir") == "rtl"
+    await page.locator("#name").fill("Ada")
+    await page.locator("#identifier").fill(to)
+    await page.locator("#password").fill(PASSWORD)
+    await page.locator("form button.full").click()
+    await expect(page.get_by_role("heading", name="أكّد أن هذا لك")).to_be_visible()
+    assert await page.locator("#code").get_attribute("dir") == "ltr"
+    letter = site.letter(to)
+    assert 'dir="rtl"' in letter["html"]
+    await page.locator("#code").fill(code(site, to))
+    await page.locator("#answer button").click()
+    await expect(page.get_by_role("heading", name="أين سجّلت الدخول")).to_be_visible()
+    wide = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert wide <= 0
+
+
 async def test_unknown_and_wrong_look_the_same(site: Site, opens: Opens) -> None:
     """S1: the same page to the letter, but for the name that was typed."""
     await sign_up(await opens(), site, "known@example.org")

@@ -15,7 +15,7 @@ def test_every_state_and_reason_has_one_sentence_in_every_language() -> None:
     for state, reason, channel in EVERY:
         told = [hint(state, reason, channel, locale) for locale in languages()]
         if state is DeliveryState.QUEUED and reason is None:
-            assert told == [None, None]
+            assert set(told) == {None}
             continue
         assert len(set(told)) == len(languages()), "each language has words of its own"
         for sentence in told:

@@ -46,6 +46,7 @@ INDEXES = {
     "applications_key_hash",
     "applications_old_key_hash",
     "contacts_blind",
+    "devices_last_seen_at",
     "sessions_account",
     "sessions_expires_at",
     "visits_expires_at",

@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "apps": ("apps", "apps", "Applications and their keys."),
     "keys": ("keys", "keys", "The key file that everything is derived from."),
     "events": ("events", "events", "The event log."),
+    "policy": ("policy", "policy", "What a changed policy would have done."),
 }
 
 EXIT_CODES: Final = """\b

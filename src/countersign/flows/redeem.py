@@ -12,7 +12,7 @@ import msgspec
 from countersign.domain.authorize import ID_TOKEN_LASTS, TOKEN_LASTS
 from countersign.domain.contact import Kind
 from countersign.flows.authorize import Grant, details_of
-from countersign.store import accounts, grants, sessions
+from countersign.store import accounts, applications, grants, sessions
 from countersign.store.grants import AccessToken
 
 if TYPE_CHECKING:
@@ -122,6 +122,9 @@ async def find_token(gate: Gate, access: str) -> AccessToken | None:
 def _alive(key: bytes, now: int) -> Steps[AccessToken | None]:
     token = yield from grants.find_token(key, now)
     if token is None or (yield from sessions.find_by_id(token.account, token.session, now)) is None:
+        return None
+    client = yield from applications.find(token.application)
+    if client is None or client.removed_at is not None:
         return None
     account = yield from accounts.find(token.account)
     return token if account is not None and account.disabled_at is None else None

@@ -68,6 +68,7 @@ async def sign_in(
     verified = await gate.passwords.verify(password, hashed)
     if not verified.right or not rooms[0].allowed or account is None or account.disabled_at is not None:
         return Wrong()
+    await gate.database.run(limits.clear, budgets[0][1])
     if verified.stale:
         await _strengthen(gate, account, password)
 

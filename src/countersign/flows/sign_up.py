@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from countersign.domain.account import is_name
-from countersign.domain.contact import Contact, parse
+from countersign.domain.challenge import Refusal
+from countersign.domain.contact import Contact, network_of, parse
+from countersign.domain.limit import Limit
 from countersign.domain.password import faults, normal
 from countersign.domain.visit import LASTS, Interrupted, Visit, VisitKind
 from countersign.errors import InputError
@@ -13,10 +15,14 @@ from countersign.flows import visits
 from countersign.flows.asking import ask, began
 from countersign.flows.gate import Browser, Faulty, Gate, ToVerify
 from countersign.flows.outcome import Refused
-from countersign.store import accounts
+from countersign.store import accounts, limits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+BY_NETWORK: Final = Limit("sign_up_network", 20, 10 * 60_000)
+"""Accounts that one network may ask to open: each costs a hash of a password before anything is proved."""
 
 
 async def sign_up(
@@ -41,6 +47,11 @@ async def sign_up(
     if found or contact is None:
         return Faulty(found)
 
+    if browser.ip:
+        budget = [(BY_NETWORK, gate.keyring.blind("sign up from", network_of(browser.ip)))]
+        (room,) = await gate.database.run(limits.spend, budget, gate.now())
+        if not room.allowed:
+            return Refused(Refusal.LIMITED, retry_after=room.retry_after, limit=BY_NETWORK.name, at=gate.now())
     hashed = await gate.passwords.hash(password)
     account, _ = await gate.database.read(accounts.identified, gate.blind(contact))
     device = browser.device or gate.secret()

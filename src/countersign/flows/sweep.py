@@ -12,7 +12,7 @@ from countersign.domain import challenge as rules_of
 from countersign.domain.event import Event, EventKind
 from countersign.errors import UnavailableError
 from countersign.flows.outcome import Done, Missing, Outcome
-from countersign.store import challenges, grants, limits, notices, sessions, visits
+from countersign.store import challenges, devices, grants, limits, notices, sessions, visits
 from countersign.store.book import Book, Needs, Verdict
 
 if TYPE_CHECKING:
@@ -22,6 +22,9 @@ AT_ONCE: Final = 500
 """Records in one go: the sweep waits its turn behind the people."""
 
 DAY: Final = 86_400_000
+
+KNOWN_FOR: Final = 400 * DAY
+"""Milliseconds for which a browser that is not seen is still known: as long as it keeps its cookie."""
 
 _log = structlog.get_logger("countersign.sweep")
 
@@ -52,8 +55,13 @@ async def sweep(house: House, retention_days: int) -> Swept:
     while gone := await house.database.run(challenges.forget, now - retention_days * DAY, AT_ONCE):
         forgotten += gone
     for forget in (sessions.forget, visits.forget, grants.forget):
-        await house.database.run(forget, now, AT_ONCE)
-    forgotten += await house.database.run(notices.forget, now - retention_days * DAY, AT_ONCE)
+        while await house.database.run(forget, now, AT_ONCE) >= AT_ONCE:
+            pass
+    kept_since = now - retention_days * DAY
+    while gone := await house.database.run(notices.forget, kept_since, AT_ONCE):
+        forgotten += gone
+    while await house.database.run(devices.forget, kept_since, now - KNOWN_FOR, AT_ONCE) >= AT_ONCE:
+        pass
     await house.database.run(limits.forget, now, now - DAY)
     return Swept(expired, forgotten)
 

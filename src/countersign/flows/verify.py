@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import msgspec
 
 from countersign.domain.account import Account, OwnedContact, Way
-from countersign.domain.challenge import Challenge, Refusal, State
+from countersign.domain.challenge import ENDED_BY, Challenge, Refusal, State
 from countersign.domain.contact import Contact, parse
 from countersign.domain.delivery import Delivery
 from countersign.domain.device import Device
@@ -117,8 +117,9 @@ async def another_way(gate: Gate, browser: Browser, way: Way) -> Outcome | Gone:
     before = seen.challenge
     if way.contact == visit.contact and before.state_at(gate.now()) is State.PENDING:
         return await resend_code(gate.house, gate.own, visit.challenge, way.channel)
-    if before.state_at(gate.now()) not in {State.PENDING, State.CANCELED}:
-        return Refused(Refusal(_ENDED[before.state_at(gate.now())]), before)
+    state = before.state_at(gate.now())
+    if state is not State.PENDING and not (state is State.CANCELED and visit.between):
+        return Refused(ENDED_BY[state], before)
     ended = await cancel_challenge(gate.house, gate.own, before.id)
     if not isinstance(ended, Done):
         return ended
@@ -146,13 +147,6 @@ async def another_way(gate: Gate, browser: Browser, way: Way) -> Outcome | Gone:
         await cancel_challenge(gate.house, gate.own, asked.challenge.id)
         return Gone()
     return asked
-
-
-_ENDED = {
-    State.APPROVED: Refusal.ALREADY_APPROVED,
-    State.EXHAUSTED: Refusal.EXHAUSTED,
-    State.EXPIRED: Refusal.EXPIRED,
-}
 
 
 async def _ways(gate: Gate, visit: Visit) -> tuple[Sequence[Way], dict[str, OwnedContact]]:

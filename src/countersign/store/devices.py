@@ -40,6 +40,24 @@ def end_trust(account: str) -> Steps[int]:
     return len(rows)
 
 
+def forget(before: int, unseen_since: int, most: int) -> Steps[int]:
+    """Delete devices that ended or were last seen before `before` (ms), unless they are still known; return how many were looked at.
+
+    A device that is known is kept until it was not seen since `unseen_since`; where it was seen last is forgotten at `before`.
+    """
+    rows = yield Query(
+        "SELECT account, mark, last_seen_at, ended_at FROM devices"
+        " WHERE last_seen_at < $1 AND (ip <> '' OR ended_at IS NOT NULL OR last_seen_at < $2) ORDER BY last_seen_at LIMIT $3",
+        (before, unseen_since, most),
+    )
+    for account, mark, last_seen_at, ended_at in rows:
+        if ended_at is not None or last_seen_at < unseen_since:
+            yield Query("DELETE FROM devices WHERE account = $1 AND mark = $2", (account, bytes(mark)))
+        else:
+            yield Query("UPDATE devices SET ip = '' WHERE account = $1 AND mark = $2", (account, bytes(mark)))
+    return len(rows)
+
+
 def changed(device: Device) -> Change:
     """Return the change of a device that is there."""
     whole = row(device)

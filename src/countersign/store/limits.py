@@ -24,3 +24,8 @@ def spend(limits: Sequence[tuple[Limit, bytes]], now: int) -> Steps[tuple[Room, 
     changed = [(key, room.tat) for (_, key), room in zip(limits, rooms, strict=True) if room.allowed]
     yield Write((Upsert(LIMITS, changed),), last=True)
     return rooms
+
+
+def clear(key: bytes) -> Steps[None]:
+    """Give a budget back whole: what it counted turned out to be its owner."""
+    yield Query("DELETE FROM limits WHERE key = $1", (key,))

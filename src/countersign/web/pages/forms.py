@@ -17,6 +17,7 @@ MAX_FORM: Final = 65_536
 MAX_FIELDS: Final = 32
 _FORM: Final = "application/x-www-form-urlencoded"
 _MAX_LANGUAGES: Final = 400
+_MAX_TAG: Final = 35  # RFC 5646, 4.4.1
 
 
 async def fields_of(req: Request, most: int = MAX_FORM) -> dict[str, str]:
@@ -47,7 +48,7 @@ def wish_of(req: Request) -> str:
             continue
     for rank, _, tag in sorted(wishes):
         if rank < 0 and negotiate(tag).tag.split("-")[0] == tag.lower().split("-")[0]:
-            return tag
+            return tag[:_MAX_TAG]
     return ""
 
 

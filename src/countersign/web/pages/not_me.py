@@ -9,6 +9,7 @@ import falcon
 import msgspec
 
 from countersign.domain.challenge import Challenge, Refusal, State
+from countersign.domain.notice import PREFIX
 from countersign.flows.cancel import disown_challenge, find_disowned
 from countersign.flows.outcome import Done, Missing, Refused
 from countersign.messages.acts import act_of
@@ -22,6 +23,7 @@ from countersign.web.pages.sheet import show
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
+    from countersign.web.pages.not_my_sign_in import NotMySignIn
     from countersign.wiring import Runtime
 
 MAX_FORM: Final = 4_096
@@ -90,12 +92,16 @@ _ENDED_AS: Final = {
 class NotMePage:
     """The page at `/not-me?ref=...`. Opening it changes nothing, as whoever scans mail opens every link in it."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, sign_in: NotMySignIn) -> None:
         self._runtime = runtime
+        self._sign_in = sign_in
 
     async def on_get(self, req: Request, resp: Response) -> None:
         """Tell what was asked, and ask."""
         reference = req.get_param("ref") or ""
+        if reference.startswith(PREFIX):
+            await self._sign_in.get(req, resp, reference[:MAX_REFERENCE])
+            return
         language = spoken(req)
         challenge = await self._find(reference)
         if challenge is None:
@@ -133,6 +139,9 @@ class NotMePage:
         """End the challenge, and say what happens next."""
         language = spoken(req)
         reference = await _reference(req)
+        if reference.startswith(PREFIX):
+            await self._sign_in.post(req, resp, reference)
+            return
         outcome = await disown_challenge(self._runtime.house, reference) if reference else Missing()
         match outcome:
             case Done(challenge):

@@ -99,6 +99,7 @@ def _browsers() -> None:
         _int("ended_at", null=True),
         key=("account", "mark"),
     )
+    _index("devices", "last_seen_at")
     _table(
         "sessions",
         _bytes("mark"),

@@ -1,0 +1,136 @@
+"""Signing in: how near it comes to what Argon2id itself allows on these processors, and what others notice of it meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import threading
+import time
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+
+from bench.ledger import chain_of, house_at
+from bench.meter import Figure, figure
+from countersign.domain.code import derive
+from countersign.domain.contact import Channel
+from countersign.domain.risk import RiskPolicy
+from countersign.domain.visit import Interrupted
+from countersign.flows.gate import Browser, Entered, Gate, ToVerify, own_application
+from countersign.flows.sessions import find_session
+from countersign.flows.sign_in import sign_in
+from countersign.flows.sign_up import sign_up
+from countersign.flows.verify import answer, look
+from countersign.passwords import ITERATIONS, LANES, MEMORY_KIB, Passwords
+from countersign.places import Places
+from countersign.store.events import Log
+
+SLOTS: Final = os.cpu_count() or 1
+ASIDE: Final = 0.005
+"""Seconds between two looks at a session while sign-ins take all they can."""
+_PASSWORD: Final = "correct horse battery"  # noqa: S105 - of the benchmark's own account
+_NAME: Final = "ada@example.org"
+
+
+def by_the_library_alone(seconds: float) -> Figure:
+    """Verify on as many threads as there are processors, by the library and nothing else."""
+    made = Argon2id(
+        salt=secrets.token_bytes(16), length=32, iterations=ITERATIONS, lanes=LANES, memory_cost=MEMORY_KIB
+    ).derive_phc_encoded(_PASSWORD.encode())
+    took: list[list[float]] = [[] for _ in range(SLOTS)]
+    until = time.perf_counter() + seconds
+
+    def work(mine: list[float]) -> None:
+        while (began := time.perf_counter()) < until:
+            Argon2id.verify_phc_encoded(_PASSWORD.encode(), made)
+            mine.append(time.perf_counter() - began)
+
+    threads = [threading.Thread(target=work, args=(mine,)) for mine in took]
+    began, cpu = time.perf_counter(), time.process_time()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    spent = {"Python": time.process_time() - cpu}
+    return figure("Argon2id alone", SLOTS, time.perf_counter() - began, [one for mine in took for one in mine], spent)
+
+
+async def by_the_flows(folder: Path, seconds: float) -> tuple[Figure, Figure, Figure]:
+    """Return sign-ins on a trusted browser, looks at a session meanwhile, and looks at a session alone; on SQLite."""
+    async with house_at(f"sqlite:///{folder}/signing-in.db") as found:
+        house = msgspec.structs.replace(
+            found, rules=msgspec.structs.replace(found.rules, routes={Channel.EMAIL: ("sink",)})
+        )
+        passwords = Passwords(SLOTS)
+        own, log = own_application("Bench", "bench.example"), Log(chain_of(house.keyring))
+        gate = Gate(house, own, log, passwords, Places(), RiskPolicy(), 8, ())
+        try:
+            browser = await _account(gate)
+            alone = await _looks(gate, browser, seconds)
+            aside: list[float] = []
+            looking = asyncio.create_task(_look_aside(gate, browser, aside))
+            signing = await _sign_ins(gate, browser, seconds)
+            looking.cancel()
+            return signing, figure("a session looked at meanwhile", 1, seconds, aside, {}), alone
+        finally:
+            passwords.close()
+
+
+async def _account(gate: Gate) -> Browser:
+    """Open an account, and return a browser that it trusts."""
+    browser = Browser(ip="203.0.113.9", user_agent="bench", locale="en")
+    asked = await sign_up(gate, browser, "Ada", _NAME, _PASSWORD, Interrupted())
+    assert isinstance(asked, ToVerify)  # noqa: S101 - else there is nothing to measure
+    browser = msgspec.structs.replace(browser, device=asked.device, visit=asked.visit)
+    seen = await look(gate, browser)
+    assert seen is not None  # noqa: S101
+    challenge = seen.challenge
+    key = gate.keyring.named(challenge.terms.kid).code
+    code = derive(key, challenge.id, challenge.round, challenge.terms.policy.shape).reveal()
+    entered = await answer(gate, browser, code, remember=True)
+    assert isinstance(entered, Entered)  # noqa: S101
+    return msgspec.structs.replace(browser, session=entered.session, visit="")
+
+
+async def _sign_ins(gate: Gate, browser: Browser, seconds: float) -> Figure:
+    until = time.perf_counter() + seconds
+    latencies: list[float] = []
+    # Their own session stays: each signs in as the same trusted browser, which has none yet.
+    fresh = msgspec.structs.replace(browser, session="")
+
+    async def client() -> None:
+        while (began := time.perf_counter()) < until:
+            outcome = await sign_in(gate, fresh, _NAME, _PASSWORD, Interrupted())
+            assert isinstance(outcome, Entered), outcome  # noqa: S101
+            latencies.append(time.perf_counter() - began)
+
+    began, cpu = time.perf_counter(), time.process_time()
+    await asyncio.gather(*(client() for _ in range(2 * SLOTS)))
+    spent = {"Python": time.process_time() - cpu}
+    return figure("sign-ins", 2 * SLOTS, time.perf_counter() - began, latencies, spent)
+
+
+async def _looks(gate: Gate, browser: Browser, seconds: float, clients: int = 64) -> Figure:
+    until = time.perf_counter() + seconds
+    latencies: list[float] = []
+
+    async def client() -> None:
+        while (began := time.perf_counter()) < until:
+            assert await find_session(gate, browser) is not None  # noqa: S101
+            latencies.append(time.perf_counter() - began)
+
+    began, cpu = time.perf_counter(), time.process_time()
+    await asyncio.gather(*(client() for _ in range(clients)))
+    spent = {"Python": time.process_time() - cpu}
+    return figure("sessions looked at, nothing else", clients, time.perf_counter() - began, latencies, spent)
+
+
+async def _look_aside(gate: Gate, browser: Browser, latencies: list[float]) -> None:
+    while True:
+        began = time.perf_counter()
+        assert await find_session(gate, browser) is not None  # noqa: S101
+        latencies.append(time.perf_counter() - began)
+        await asyncio.sleep(ASIDE)
