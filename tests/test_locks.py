@@ -130,6 +130,6 @@ def imported() -> set[str]:
     return {plain(distribution) for name in names for distribution in known.get(name, [])}
 
 
-@pytest.mark.parametrize("name", ["run", "dev"])
+@pytest.mark.parametrize("name", ["run", "examples", "dev"])
 def test_nothing_is_asked_for_that_nothing_uses(name: str) -> None:
     assert wanted(name) - imported() - set(UNSEEN) == set()

@@ -15,7 +15,7 @@ import falcon.asgi
 import jinja2
 from examples.shop.catalogue import LARGE, MOST, TEAS, digest, euros, total
 from examples.shop.customers import Customer, Customers, Need, Order, Visit
-from examples.shop.sign_in import Countersign, RefusedError, strong_enough
+from examples.shop.sign_in import AwayError, Countersign, RefusedError, strong_enough
 
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
@@ -92,7 +92,8 @@ class Shop:
         """POST /checkout, /address, /payment: carried out at once, or after the person has proved enough: once."""
         fields = await self._fields(req)
         visit = self._visit(req, resp)
-        need = self._need(req.path, visit)
+        # Whose order it is must be known before it can be approved: a stranger signs in first.
+        need = self._need(req.path, visit) if visit.sub or req.path != "/checkout" else SIGNED_IN
         if not visit.sub or need.summary or not strong_enough(need, visit.acr, visit.auth_time):
             self._see(resp, await self._provider.leave_for(visit, need, "POST", req.path, fields))
             return
@@ -114,16 +115,21 @@ class Shop:
         secret = req.get_cookie_values(COOKIE)
         if secret and self._customers.visit(secret[0]) is visit:
             self._keep(resp, self._customers.renew(secret[0]))
-        if pending.method == "POST":
-            self._see(resp, self._acts[pending.path](visit, pending.fields, pending.need))
-        else:
+        if pending.method != "POST":
             self._see(resp, pending.path)
+            return
+        need = self._need(pending.path, visit)
+        if need.summary and not pending.need.summary:
+            self._see(resp, await self._provider.leave_for(visit, need, "POST", pending.path, pending.fields))
+            return
+        self._see(resp, self._acts[pending.path](visit, pending.fields, pending.need))
 
     async def on_post_sign_out(self, req: Request, resp: Response) -> None:
         """POST /sign-out: here, and at Countersign."""
         await self._fields(req)
         visit = self._visit(req, resp)
         token, visit.sub, visit.acr, visit.auth_time, visit.id_token = visit.id_token, "", "", 0, ""
+        visit.pending.clear()
         self._see(resp, await self._provider.sign_out_at(token, self._url + "/") if token else "/")
 
     # ---- what the forms do
@@ -213,7 +219,9 @@ class Shop:
         resp.set_header("Cache-Control", "no-store")
 
     def _show(self, req: Request, resp: Response, template: str, **values: Any) -> None:  # noqa: ANN401
-        visit = self._visit(req, resp)
+        self._fill(req, resp, self._visit(req, resp), template, **values)
+
+    def _fill(self, req: Request, resp: Response, visit: Visit, template: str, **values: Any) -> None:  # noqa: ANN401
         person = self._customers.people.get(visit.sub)
         resp.content_type = "text/html; charset=utf-8"
         resp.set_header("Content-Security-Policy", POLICY.format(issuer=self._issuer))
@@ -230,6 +238,29 @@ class Shop:
         """Tell a person why they came back without what they went for."""
         resp.status = falcon.HTTP_403
         self._show(req, resp, "refused.html", title="Not confirmed", reason=str(error))
+
+    async def away(self, req: Request, resp: Response, _: AwayError, __: object) -> None:
+        """Tell a person that nobody can sign in just now."""
+        resp.status = falcon.HTTP_503
+        resp.set_header("Retry-After", "30")
+        reason = "The service that signs you in does not answer just now. Nothing has happened; please try again in a minute."
+        self._show(req, resp, "refused.html", title="One moment, please", reason=reason)
+
+    async def failed(self, req: Request, resp: Response, error: falcon.HTTPError, _: object) -> None:
+        """Say what is wrong with a request. It begins no visit: the browser of a form from another site keeps the one it has."""
+        resp.status = error.status
+        visit = self._customers.visit((req.get_cookie_values(COOKIE) or [""])[0]) or Visit(0)
+        title, reason = _FAULTS.get(
+            error.status_code, (error.title or "That did not work", "Please go back and try again.")
+        )
+        self._fill(req, resp, visit, "refused.html", title=title, reason=reason)
+
+
+_FAULTS: Final = {
+    403: ("This came from another site", "We take forms from our own pages only. Nothing has happened."),
+    404: ("This page is not here", "It may have been moved, or the address has a slip in it."),
+    405: ("This page is not here", "It may have been moved, or the address has a slip in it."),
+}
 
 
 def _day(at: float) -> str:
@@ -256,7 +287,9 @@ def make_app() -> falcon.asgi.App[Request, Response]:
     provider = Countersign(told["issuer"], told["client_id"], told["client_secret"], told["url"] + "/signed-in")
     shop = Shop(provider, told["issuer"], told["url"])
     app = falcon.asgi.App()
+    app.add_error_handler(falcon.HTTPError, shop.failed)
     app.add_error_handler(RefusedError, shop.refused)
+    app.add_error_handler(AwayError, shop.away)
     app.add_route("/", shop)
     app.add_route("/cart", shop, suffix="cart")
     for path in ("/orders", "/payment", "/address"):

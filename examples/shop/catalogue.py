@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 
 class Tea(NamedTuple):
-    """One tea; the price is in cents of a euro for a tin of 100 g, `leaf` and `ground` are the colours of its picture."""
+    """One tea; the price is in cents of a euro for a tin of 100 g, `leaf` is the colour of its picture."""
 
     id: str
     name: str
@@ -17,7 +17,6 @@ class Tea(NamedTuple):
     taste: str
     price: int
     leaf: str
-    ground: str
 
 
 TEAS: Final = {
@@ -30,7 +29,6 @@ TEAS: Final = {
             "Grass, sea air, a long sweet end.",
             1_890,
             "#5b8c51",
-            "#e3efdc",
         ),
         Tea(
             "oolong",
@@ -39,7 +37,6 @@ TEAS: Final = {
             "Orchid and warm butter; good for six infusions.",
             2_450,
             "#7d8f3c",
-            "#eff0d6",
         ),
         Tea(
             "darjeeling",
@@ -48,7 +45,6 @@ TEAS: Final = {
             "Muscat, green almond, bright as a window.",
             2_190,
             "#b0803a",
-            "#f6ead3",
         ),
         Tea(
             "assam",
@@ -57,7 +53,6 @@ TEAS: Final = {
             "Malt and honey. Takes milk, asks for toast.",
             1_490,
             "#9a4f2e",
-            "#f5e1d6",
         ),
         Tea(
             "puerh",
@@ -66,7 +61,6 @@ TEAS: Final = {
             "Forest floor, plums, a cellar worth visiting.",
             12_900,
             "#5a3b32",
-            "#ebdfd9",
         ),
         Tea(
             "rooibos",
@@ -75,7 +69,6 @@ TEAS: Final = {
             "Red, round and without caffeine.",
             990,
             "#b4432c",
-            "#f7ddd5",
         ),
     )
 }

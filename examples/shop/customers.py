@@ -26,7 +26,7 @@ class Need:
 
 @dataclass(frozen=True)
 class Pending:
-    """A request that waits until the person comes back from Countersign."""
+    """A request that waits until the person comes back from Countersign; `sub` is who made it, empty for a stranger."""
 
     method: str
     path: str
@@ -34,6 +34,7 @@ class Pending:
     verifier: str
     nonce: str
     need: Need
+    sub: str
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ import secrets
 import time
 from typing import Any, Final
 
+import httpx2
+from authlib.integrations.base_client import OAuthError
 from authlib.integrations.httpx_client import AsyncOAuth2Client
 from examples.shop.customers import Need, Pending, Visit
 from joserfc import jwk, jwt
@@ -28,6 +30,10 @@ class RefusedError(Exception):
     """The person came back without what was asked for; the text says why, in words for them."""
 
 
+class AwayError(Exception):
+    """Countersign does not answer, or not as it should."""
+
+
 class Countersign:
     """The provider, as its discovery document describes it."""
 
@@ -39,8 +45,8 @@ class Countersign:
         self._known: dict[str, Any] = {}
 
     async def leave_for(self, visit: Visit, need: Need, method: str, path: str, fields: dict[str, str]) -> str:
-        """Return where to send the person; the request they made waits in their visit."""
-        pending = Pending(method, path, fields, secrets.token_urlsafe(48), secrets.token_urlsafe(16), need)
+        """Return where to send the person; the request they made waits in their visit. Raises AwayError."""
+        pending = Pending(method, path, fields, secrets.token_urlsafe(48), secrets.token_urlsafe(16), need, visit.sub)
         more: dict[str, Any] = {"nonce": pending.nonce}
         if need.acr:
             more["acr_values"] = need.acr
@@ -60,7 +66,7 @@ class Countersign:
         return str(where)
 
     async def come_back(self, visit: Visit, query: dict[str, str]) -> tuple[Pending, dict[str, Any]]:
-        """Judge the answer; return the request that waited and the claims about the person. Raises RefusedError."""
+        """Judge the answer; return the request that waited and the claims about the person. Raises RefusedError and AwayError."""
         pending = visit.pending.pop(query.get("state", ""), None)
         if pending is None:
             raise RefusedError("This answer belongs to no question of yours. Please start again.")
@@ -70,12 +76,21 @@ class Countersign:
             raise RefusedError(_REASONS.get(query.get("error", ""), "You came back without being confirmed."))
         async with self._client() as client:
             known = await self._configuration(client)
-            told = await client.fetch_token(known["token_endpoint"], code=query["code"], code_verifier=pending.verifier)
-            keys = (await client.request("GET", known["jwks_uri"], withhold_token=True)).json()
-            person = (await client.get(known["userinfo_endpoint"])).json()
+            try:
+                told = await client.fetch_token(
+                    known["token_endpoint"], code=query["code"], code_verifier=pending.verifier
+                )
+                keys = (await client.request("GET", known["jwks_uri"], withhold_token=True)).json()
+                person = (await client.get(known["userinfo_endpoint"])).json()
+            except OAuthError as error:  # as the code was used before, or is more than a minute old
+                raise RefusedError("You took too long, or came by the same way twice. Please start again.") from error
+            except (httpx2.HTTPError, ValueError) as error:
+                raise AwayError from error
         claims = self._claims(told["id_token"], keys, pending)
         if person.get("sub") != claims["sub"]:
             raise RefusedError("The answers about you do not agree. Please start again.")
+        if pending.method == "POST" and pending.sub not in {"", claims["sub"]}:
+            raise RefusedError("You came back as somebody else, so what you had sent was not carried out.")
         return pending, {**person, **claims, "id_token": told["id_token"]}
 
     def _claims(self, id_token: str, keys: KeySetSerialization, pending: Pending) -> dict[str, Any]:
@@ -126,13 +141,17 @@ class Countersign:
 
     async def _configuration(self, client: AsyncOAuth2Client) -> dict[str, Any]:
         if not self._known:
-            answer = await client.request(
-                "GET", f"{self._issuer}/.well-known/openid-configuration", withhold_token=True
-            )
-            answer.raise_for_status()
-            self._known = answer.json()
-            if self._known.get("issuer") != self._issuer:
+            try:
+                answer = await client.request(
+                    "GET", f"{self._issuer}/.well-known/openid-configuration", withhold_token=True
+                )
+                answer.raise_for_status()
+                known: dict[str, Any] = answer.json()
+            except (httpx2.HTTPError, ValueError) as error:
+                raise AwayError from error
+            if known.get("issuer") != self._issuer:
                 raise RefusedError("The sign-in service is set up for another address.")
+            self._known = known
         return self._known
 
 

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from playwright.async_api import Browser, Page, expect
 from tests.journeys.chromium import DESKTOP, PHONE
+from tests.peers.pair import Pair, open_pair
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,76 +17,14 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 PASSWORD = "correct horse battery"
-
-
-class Pair:
-    """Both programs, by their addresses."""
-
-    def __init__(self, port: int) -> None:
-        self.provider = f"http://localhost:{port}"
-        self.shop = f"http://localhost:{port + 1}"
-
-    def code(self, to: str, after: str = "") -> str:
-        """Return the newest code that came to an address."""
-        until = time.monotonic() + 20
-        while time.monotonic() < until:
-            with urllib.request.urlopen(f"{self.provider}/inbox/messages?to={to}", timeout=5) as answer:  # noqa: S310
-                for message in json.load(answer):
-                    found = re.search(r"\b(\d{3}) (\d{3})\b", message["text"])
-                    if found and found[1] + found[2] != after:
-                        return found[1] + found[2]
-            time.sleep(0.1)
-        raise AssertionError(f"no code came to {to}")
 
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     """Give both, started as `make run` starts them."""
-    home = tmp_path_factory.mktemp("shop")
-    port = _two_free_ports()
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("COUNTERSIGN_")}
-    with (home / "said").open("wb") as said:
-        started = subprocess.Popen(
-            [sys.executable, "tools/run.py", str(port)],
-            cwd=ROOT,
-            env={**clean, "COUNTERSIGN_ENVIRONMENT": "development", "COUNTERSIGN_HOME": str(home / "c")},
-            stdout=said,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        made = Pair(port)
-        _wait_for(made.shop, home / "said")
-        yield made
-    finally:
-        started.send_signal(signal.SIGTERM)
-        assert started.wait(30) == 0
-        with pytest.raises(OSError, match="refused"):
-            urllib.request.urlopen(made.shop, timeout=2)  # noqa: S310
-
-
-def _two_free_ports() -> int:
-    for port in range(21_000, 29_000, 2):
-        with socket.socket() as one, socket.socket() as other:
-            try:
-                one.bind(("127.0.0.1", port))
-                other.bind(("127.0.0.1", port + 1))
-            except OSError:
-                continue
-            return port
-    raise AssertionError("no two ports are free")
-
-
-def _wait_for(address: str, said: Path) -> None:
-    until = time.monotonic() + 60
-    while time.monotonic() < until:
-        try:
-            with urllib.request.urlopen(address, timeout=2):  # noqa: S310
-                return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.1)
-    raise AssertionError(said.read_text())
+    with open_pair(tmp_path_factory.mktemp("shop")) as started:
+        yield started
 
 
 async def open_account(page: Page, pair: Pair, to: str) -> str:
