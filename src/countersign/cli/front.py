@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "apps": ("apps", "apps", "Applications and their keys."),
     "keys": ("keys", "keys", "The key file that everything is derived from."),
     "events": ("events", "events", "The event log."),
+    "demo": ("demo", "demo", "Open a few accounts to look at, in development."),
     "policy": ("policy", "policy", "What a changed policy would have done."),
 }
 

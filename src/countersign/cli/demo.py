@@ -1,0 +1,142 @@
+"""The command that fills a developer's installation with a few accounts and some history, so that no page is empty."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+import msgspec
+
+from countersign.cli.output import config_option, json_option, print_json, print_table, remark, settings_of, wait_for
+from countersign.errors import SettingsError
+
+if TYPE_CHECKING:
+    from countersign.config import Settings
+    from countersign.flows.gate import Browser, Gate
+
+PASSWORD: Final = "correct horse battery"  # noqa: S105 - printed, and good in development alone
+DAY: Final = 86_400_000
+PEOPLE: Final = (
+    ("Ada Lovelace", "ada@example.org", "+14155550123"),
+    ("Grace Hopper", "grace@example.org", ""),
+    ("Émilie du Châtelet", "+33612345678", ""),
+)
+BROWSERS: Final = (
+    (
+        21,
+        "198.51.100.24",
+        "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36",
+        False,
+    ),
+    (
+        6,
+        "203.0.113.70",
+        "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 Mobile/15E148 Safari/604.1",
+        True,
+    ),
+    (0, "203.0.113.9", "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0", False),
+)
+"""How many days ago, from where, by what, and whether the browser is remembered."""
+
+
+@click.command(epilog="In development alone. Accounts that are there already are left as they are.")
+@config_option
+@json_option
+def demo(config: Path | None, as_json: bool) -> None:  # noqa: FBT001 - click's way
+    """Open a few accounts that have signed in here and there, and print how to sign in to them."""
+    settings, _ = settings_of(config)
+    if not settings.development:
+        raise SettingsError("Accounts with a known password are made in development alone.")
+    made = wait_for(_made(settings))
+    rows = [(name, identifier, PASSWORD) for name, identifier, _ in PEOPLE]
+    if as_json:
+        print_json(
+            [{"name": name, "identifier": identifier, "password": password} for name, identifier, password in rows]
+        )
+    else:
+        print_table(("Name", "Sign in as", "Password"), rows)
+        remark(f"{made} of {len(PEOPLE)} accounts are new. Codes land in the inbox: {settings.public_url}/inbox")
+
+
+async def _made(settings: Settings) -> int:
+    from countersign.wiring import close_runtime, open_runtime
+
+    runtime = await open_runtime(settings)
+    try:
+        return sum([await _person(runtime.gate, *person) for person in PEOPLE])
+    finally:
+        await close_runtime(runtime)
+
+
+async def _person(gate: Gate, name: str, identifier: str, phone: str) -> bool:
+    """Open an account as its person would have, some days ago, and sign in on a few browsers; False if it is there already."""
+    from countersign.domain.contact import parse
+    from countersign.domain.visit import Interrupted
+    from countersign.flows.gate import Browser, ToVerify
+    from countersign.flows.sign_in import sign_in
+    from countersign.flows.sign_up import sign_up
+    from countersign.store import accounts
+
+    if (await gate.database.read(accounts.identified, gate.blind(parse(identifier))))[0] is not None:
+        return False
+    now = gate.now()
+    for place, (days, ip, agent, remember) in enumerate(BROWSERS):
+        then = msgspec.structs.replace(
+            gate, house=msgspec.structs.replace(gate.house, clock=lambda at=now - days * DAY: at)
+        )
+        browser = Browser(ip=ip, user_agent=agent, locale="en")
+        if place == 0:
+            asked: object = await sign_up(then, browser, name, identifier, PASSWORD, Interrupted())
+        else:
+            asked = await sign_in(then, browser, identifier, PASSWORD, Interrupted())
+        if not isinstance(asked, ToVerify):
+            raise SettingsError(f"The account of {identifier} could not be made; try again in a few minutes.")
+        await _answers(
+            then, msgspec.structs.replace(browser, device=asked.device, visit=asked.visit), remember=remember
+        )
+        if place == 0 and phone:
+            await _has_phone(then, identifier, phone)
+    return True
+
+
+async def _answers(gate: Gate, browser: Browser, *, remember: bool) -> None:
+    """Type the code, which is derived here as its message's would be."""
+    from countersign.domain.code import derive
+    from countersign.flows.verify import answer, look
+
+    seen = await look(gate, browser)
+    if seen is not None:
+        challenge = seen.challenge
+        key = gate.keyring.named(challenge.terms.kid).code
+        code = derive(key, challenge.id, challenge.round, challenge.terms.policy.shape).reveal()
+        await answer(gate, browser, code, remember=remember)
+
+
+async def _has_phone(gate: Gate, identifier: str, phone: str) -> None:
+    """Give the account a second contact, as proved as the first."""
+    from countersign.domain.account import OwnedContact
+    from countersign.domain.contact import parse
+    from countersign.store import accounts
+    from countersign.store.database import Steps, Write
+
+    account, _ = await gate.database.read(accounts.identified, gate.blind(parse(identifier)))
+    contact = parse(phone)
+    id_ = gate.id("con")
+    if account is None:
+        return
+    owned = OwnedContact(
+        account=account.id,
+        id=id_,
+        added_at=gate.now(),
+        kind=contact.kind,
+        blind=gate.blind(contact),
+        address=gate.keyring.seal(contact.address, id_),
+        masked=contact.masked,
+        proved_at=gate.now(),
+    )
+
+    def add() -> Steps[None]:
+        yield Write((accounts.another(owned),), last=True)
+
+    await gate.database.run(add)
