@@ -35,7 +35,7 @@ def code(site: Site, to: str, after: str = "") -> str:
     raise AssertionError(f"no code came to {to}")
 
 
-async def sign_up(page: Page, site: Site, to: str, *, name: str = "Ada") -> str:
+async def sign_up(page: Page, site: Site, to: str, *, name: str = "Ada", remember: bool = False) -> str:
     """Open an account; return its code."""
     await page.goto(site.url + "/sign-up")
     await page.locator("#name").fill(name)
@@ -44,6 +44,8 @@ async def sign_up(page: Page, site: Site, to: str, *, name: str = "Ada") -> str:
     await page.locator("form button.full").click()
     await expect(page).to_have_url(re.compile("/verify$"))
     sent = code(site, to)
+    if remember:
+        await page.locator("[name=remember]").check()
     await page.locator("#code").fill(f"{sent[:3]} {sent[3:]}")
     await page.locator("#answer button").click()
     await expect(page).to_have_url(re.compile("/account$"))

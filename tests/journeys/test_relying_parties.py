@@ -1,4 +1,4 @@
-"""Relying parties that are not ours complete a sign-in with step-up: the npm package openid-client."""
+"""Relying parties that are not ours complete a sign-in with step-up: the npm package openid-client, and Apache."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from playwright.async_api import expect
+from tests.journeys import apache
 from tests.journeys.conftest import SETTINGS
 from tests.journeys.site import open_site
 from tests.journeys.test_account import code, sign_in, sign_up
@@ -132,3 +134,34 @@ async def test_openid_client_hears_that_nobody_is_signed_in(
     assert "error=login_required" in page.url
     with pytest.raises(AssertionError, match="login_required"):
         await party.learns(page.url)
+
+
+async def test_apache_asks_for_a_level_by_path(tmp_path: Path, opens: Opens) -> None:
+    """U1: Debian's mod_auth_openidc signs a person in with what they have, and steps them up where a path asks for more."""
+    if not apache.is_here():
+        pytest.skip(
+            "Apache with mod_auth_openidc is not installed (apt-get install apache2 libapache2-mod-auth-openidc)."
+        )
+    port = apache.free_port()
+    (tmp_path / "site").mkdir()
+    (tmp_path / "apache").mkdir()
+    program = Program(tmp_path / "site", ENVIRONMENT="development")
+    back = f"http://localhost:{port}/back"
+    added = json.loads(program.run("apps", "add", "party", "--redirect", back, "--json").stdout)
+    with (
+        open_site(tmp_path / "site", SETTINGS) as site,
+        apache.apache(tmp_path / "apache", port, site.url, added["id"], added["key"]) as address,
+    ):
+        page = await opens()
+        to = "apache@example.org"
+        first = await sign_up(page, site, to, remember=True)
+        await page.get_by_role("button", name="Sign out").click()
+        await sign_in(page, site, to)
+        await expect(page.get_by_text("on a browser that you trust")).to_be_visible()
+        await page.goto(address + "/")
+        await expect(page).to_have_title("apache start")
+        await page.goto(address + "/orders/")
+        await expect(page).to_have_url(site.url + "/verify")
+        await page.locator("#code").fill(code(site, to, first))
+        await page.locator("#answer button").click()
+        await expect(page).to_have_title("apache orders")
