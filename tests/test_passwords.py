@@ -338,8 +338,9 @@ def test_a_file_in_the_order_of_its_counts_stops_the_start(tmp_path: Path) -> No
         [digest("a") + "0:1"],
         [digest("a") + ":many"],
         ["\ufeff" + digest("a")],
+        ["5BAA61E4"],
     ],
-    ids=["passwords", "md5", "too-long", "no-count", "byte-order-mark"],
+    ids=["passwords", "md5", "too-long", "no-count", "byte-order-mark", "too-short"],
 )
 def test_a_file_of_anything_else_stops_the_start(tmp_path: Path, lines: list[str]) -> None:
     path = digests(tmp_path, lines)

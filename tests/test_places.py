@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from mmdb_writer import MMDBWriter
 from netaddr import IPSet
 
+from countersign.domain.risk import Place
 from countersign.errors import SettingsError
 from countersign.places import Places
 
@@ -46,6 +47,36 @@ def test_an_address_is_found_as_far_as_the_file_tells(tmp_path: Path) -> None:
     for nowhere in ("9.9.9.9", "127.0.0.1", "10.0.0.1", "no address", ""):
         assert places.find(nowhere) is None
     places.close()
+
+
+@pytest.mark.parametrize(
+    ("version", "network", "record", "ip"),
+    [
+        (4, "1.2.3.0/24", ZURICH, "2001:4860::1"),
+        (6, "2001:4860::/32", {"country": "CH", "city": "Zurich", "location": "47.37,8.54"}, "2001:4860::1"),
+        (6, "2001:4860::/32", {"city": {"names": "Zurich"}, "location": {"latitude": "47"}}, "2001:4860::1"),
+        (6, "2001:4860::/32", "Zurich", "2001:4860::1"),
+    ],
+    ids=["ipv6-in-a-file-of-ipv4", "flat-layout", "wrong-types", "no-record"],
+)
+def test_what_a_file_cannot_tell_is_not_known_and_stops_nobody(
+    tmp_path: Path, version: int, network: str, record: Any, ip: str
+) -> None:
+    writer = MMDBWriter(ip_version=version, database_type="Other")
+    writer.insert_network(IPSet([network]), record)
+    writer.to_db_file(str(tmp_path / "other.mmdb"))
+    places = Places(tmp_path / "other.mmdb")
+    assert places.find(ip) in {None, Place()}
+    places.close()
+
+
+def test_a_list_may_come_from_any_editor_and_hold_mapped_addresses(tmp_path: Path) -> None:
+    path = tmp_path / "tor.txt"
+    path.write_bytes("\ufeff192.0.2.7\r\n::ffff:198.51.100.0/120\r\n::ffff:203.0.113.9\r\n".encode())
+    places = Places(None, {"tor": path})
+    on = ["192.0.2.7", "198.51.100.1", "::ffff:198.51.100.255", "203.0.113.9"]
+    off = ["192.0.2.8", "198.51.101.0", "203.0.113.10", "::c633:6401"]
+    assert [ip for ip in (*on, *off) if places.listed(ip)] == on
 
 
 def test_without_a_file_nothing_is_known() -> None:

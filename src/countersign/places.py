@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _LANGUAGE: Final = "en"
+_IPV6: Final = 6
+_MAPPED_PREFIX: Final = 96  # RFC 4291, 2.5.5.2
 
 
 class Places:
@@ -42,15 +44,18 @@ class Places:
         address = _address(ip)
         if self._reader is None or address is None or not address.is_global:
             return None
+        if address.version == _IPV6 and self._reader.metadata().ip_version != _IPV6:
+            return None  # a file of IPv4 alone raises an error for it
         found: Any = self._reader.get(address)
         if not isinstance(found, dict):
             return None
-        country, city, location = (found.get(part) or {} for part in ("country", "city", "location"))
+        country, city, location = (_part(found, name) for name in ("country", "city", "location"))
+        latitude, longitude = location.get("latitude"), location.get("longitude")
         return Place(
             country=str(country.get("iso_code") or ""),
-            city=str((city.get("names") or {}).get(_LANGUAGE) or ""),
-            latitude=location.get("latitude"),
-            longitude=location.get("longitude"),
+            city=str(_part(city, "names").get(_LANGUAGE) or ""),
+            latitude=latitude if isinstance(latitude, float) else None,
+            longitude=longitude if isinstance(longitude, float) else None,
         )
 
     def listed(self, ip: str) -> tuple[str, ...]:
@@ -65,7 +70,7 @@ class _Ranges:
     def __init__(self, name: str, path: Path) -> None:
         networks: list[ipaddress.IPv4Network | ipaddress.IPv6Network] = []
         try:
-            lines = path.read_text(encoding="utf-8").splitlines()
+            lines = path.read_text(encoding="utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise SettingsError(f"risk.lists: the list {name} ({path}) cannot be read: {error}.") from error
         for number, line in enumerate(lines, 1):
@@ -73,7 +78,7 @@ class _Ranges:
             if not text:
                 continue
             try:
-                networks.append(ipaddress.ip_network(text, strict=False))
+                networks.append(_network(text))
             except ValueError as error:
                 raise SettingsError(
                     f"risk.lists: line {number} of the list {name} ({path}) is neither an address nor a network such as 192.0.2.0/24."
@@ -91,6 +96,21 @@ def _merged(networks: list[Any]) -> tuple[list[int], list[int]]:
     """Return where ranges that do not overlap begin and end, in order."""
     merged = list(ipaddress.collapse_addresses(networks))
     return [int(one.network_address) for one in merged], [int(one.broadcast_address) for one in merged]
+
+
+def _part(record: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return a part of a record; of a file in another layout, an empty one."""
+    part = record.get(name)
+    return part if isinstance(part, dict) else {}
+
+
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    """Return a network; one of mapped IPv4 as IPv4, since that is how addresses are looked up."""
+    network = ipaddress.ip_network(text, strict=False)
+    mapped = network.network_address.ipv4_mapped if isinstance(network, ipaddress.IPv6Network) else None
+    if mapped is None or network.prefixlen < _MAPPED_PREFIX:
+        return network
+    return ipaddress.IPv4Network((mapped, network.prefixlen - _MAPPED_PREFIX))
 
 
 def _address(ip: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -67,6 +67,8 @@ def test_no_rule_of_composition_is_kept(password: str) -> None:
         "adaadaada",
         "verify.example.org",
         "verifyexample1",
+        "L0vel4ce!!",
+        "Lovel4ceVerify",
     ],
 )
 def test_a_password_made_of_names_is_refused(password: str) -> None:
@@ -123,9 +125,17 @@ def test_a_password_is_the_same_from_every_keyboard() -> None:
 
 @given(st.text(max_size=300))
 def test_the_normal_form_is_nfc_and_stays(password: str) -> None:
+    """S9: from a keyboard that sends accents apart as well."""
     once = normal(password)
     assert unicodedata.is_normalized("NFC", once)
     assert normal(once) == once
+    assert normal(unicodedata.normalize("NFD", password)) == once
+
+
+@given(st.text(min_size=8, max_size=MOST))
+def test_where_no_name_is_known_length_alone_decides(password: str) -> None:
+    """S9: there is no rule of composition."""
+    assert faults(password, names=()) is None
 
 
 @given(st.text(st.characters(), max_size=300), st.lists(st.text(st.characters(), max_size=40), max_size=5))

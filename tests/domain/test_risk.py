@@ -109,15 +109,35 @@ def test_nothing_but_trust_skips_a_code(facts: Facts, policy: RiskPolicy) -> Non
         assert assess(facts, policy).decision is not Decision.SKIP
 
 
-@given(FACTS, POLICIES, st.integers(0, 10), st.sampled_from(["tor", "hosting"]))
+@given(
+    FACTS,
+    POLICIES,
+    st.sampled_from(
+        [
+            {"trusted_for": None},
+            {"device_known": False, "trusted_for": None},
+            {"failures": 11},
+            {"contact_age": 0},
+            {"lists": ("hosting", "tor", "vpn")},
+        ]
+    ),
+)
 def test_more_bad_facts_never_make_a_decision_milder(
-    facts: Facts, policy: RiskPolicy, failures: int, name: str
+    facts: Facts, policy: RiskPolicy, worse: dict[str, object]
 ) -> None:
+    """S5: each by itself, so that none hides behind another."""
     before = ORDER.index(assess(facts, policy).decision)
-    worse = msgspec.structs.replace(
-        facts, failures=facts.failures + failures, lists=tuple({*facts.lists, name}), trusted_for=None
+    assert ORDER.index(assess(msgspec.structs.replace(facts, **worse), policy).decision) >= before
+
+
+@given(FACTS, POLICIES)
+def test_a_stricter_policy_never_makes_a_decision_milder(facts: Facts, policy: RiskPolicy) -> None:
+    """S5."""
+    strictest = RiskPolicy(
+        travel_kmh=1, failures=1, new_contact_hours=720, new_country=True, deny_lists=("tor", "hosting")
     )
-    assert ORDER.index(assess(worse, policy).decision) >= before
+    before = ORDER.index(assess(facts, policy).decision)
+    assert ORDER.index(assess(facts, strictest).decision) >= before
 
 
 @given(FACTS, POLICIES)

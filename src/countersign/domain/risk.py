@@ -82,7 +82,7 @@ class Assessment(msgspec.Struct, frozen=True):
 
 
 def assess(facts: Facts, policy: RiskPolicy) -> Assessment:
-    """Judge a sign-in. Nothing but trust skips the code, and any finding at all takes that back (mission M8)."""
+    """Judge a sign-in. Nothing but trust skips the code, and any finding but a new contact takes that back (mission M8)."""
     found = tuple(_findings(facts, policy))
     if FindingKind.REFUSED_LIST in found:
         decision = Decision.DENY
