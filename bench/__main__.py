@@ -242,6 +242,12 @@ async def at_the_door(report: Report, extent: Extent) -> None:
     rows = [[one.name, *cells(one, "Python"), times(one.rate, floor.rate)] for one in (floor, signing)]
     rows += [[one.name, *cells(one, "Python"), ""] for one in (aside, alone)]
     report.table(("", "ops/s", "p50", "p99", "Python", "÷ Argon2id alone"), rows)
+    page, bare = await signing_in.the_signed_in_page(extent.seconds)
+    report.say("", "The account's page over HTTP with one worker on SQLite, 64 connections, beside the bare echo:", "")
+    report.table(
+        ("", "requests/s", "p50", "p99", "server", "÷ echo"),
+        [[page.name, *cells(page, "server"), times(page.rate, bare.rate)], [bare.name, *cells(bare, "server"), ""]],
+    )
     report.say("")
     part = signing.rate / floor.rate
     report.table(

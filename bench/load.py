@@ -118,6 +118,19 @@ def echoes() -> Conversation:
                 raise WrongAnswerError(answer.decode())
 
 
+def page(path: str, cookies: str) -> Callable[[], Conversation]:
+    """Return conversations that ask for one page, with a browser's cookies."""
+    request = f"GET {path} HTTP/1.1\r\nhost: localhost\r\ncookie: {cookies}\r\naccept-language: en\r\n\r\n".encode()
+
+    def conversation() -> Conversation:
+        while True:
+            answer = yield request
+            if not answer.startswith(b"HTTP/1.1 200"):
+                raise WrongAnswerError(answer.decode())
+
+    return conversation
+
+
 _CHECK = b'{"code":"0000000"}'
 
 

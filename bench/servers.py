@@ -59,6 +59,21 @@ def countersign(database_url: str | None, workers: int, *, delivers: bool = Fals
 
 
 @contextlib.contextmanager
+def development() -> Iterator[Server]:
+    """Start the program as on a developer's machine, with its inbox, on SQLite."""
+    with tempfile.TemporaryDirectory(prefix="countersign-bench-") as home:
+        port = free_port("127.0.0.1")
+        environ = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("COUNTERSIGN_")},
+            "COUNTERSIGN_HOME": home,
+            "COUNTERSIGN_ENVIRONMENT": "development",
+            "COUNTERSIGN_LOG_LEVEL": "warning",
+        }
+        with _started([*_PROGRAM, "serve", "--port", str(port)], environ, port) as pid:
+            yield Server(port, pid)
+
+
+@contextlib.contextmanager
 def echo(workers: int) -> Iterator[Server]:
     """Start the bare echo."""
     port = free_port("127.0.0.1")

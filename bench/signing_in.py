@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import secrets
 import threading
 import time
+import urllib.error
+import urllib.parse
+import urllib.request
 from pathlib import Path
 from typing import Final
 
 import msgspec
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
+from bench import load, servers
 from bench.ledger import chain_of, house_at
 from bench.meter import Figure, figure
 from countersign.domain.code import derive
@@ -134,3 +139,46 @@ async def _look_aside(gate: Gate, browser: Browser, latencies: list[float]) -> N
         assert await find_session(gate, browser) is not None  # noqa: S101
         latencies.append(time.perf_counter() - began)
         await asyncio.sleep(ASIDE)
+
+
+async def the_signed_in_page(seconds: float) -> tuple[Figure, Figure]:
+    """Return the account's page over HTTP, its session looked up at each request, and the bare echo; one worker each, on SQLite."""
+    with servers.development() as program, servers.echo(1) as echo:
+        cookies = await asyncio.to_thread(_signed_in, program.port)
+        wanted = load.page("/account", cookies)
+        await load.drive("", program.port, wanted, 64, 1, {})
+        page = await load.drive("the signed-in page", program.port, wanted, 64, seconds, {"server": program.pid})
+        bare = await load.drive("bare echo", echo.port, load.echoes, 64, seconds, {"server": echo.pid})
+    return page, bare
+
+
+def _signed_in(port: int) -> str:
+    """Open an account over HTTP, as a browser would; return its cookies."""
+    jar: dict[str, str] = {}
+    opener = urllib.request.build_opener(_Stay)
+
+    def post(path: str, **fields: str) -> None:
+        body = urllib.parse.urlencode(fields).encode()
+        sent = {"Cookie": "; ".join(f"{name}={value}" for name, value in jar.items())}
+        try:
+            opener.open(urllib.request.Request(f"http://localhost:{port}{path}", body, sent), timeout=10)
+        except urllib.error.HTTPError as answer:
+            for line in answer.headers.get_all("Set-Cookie") or []:
+                name, _, value = line.partition(";")[0].partition("=")
+                jar[name] = value
+            answer.close()
+
+    post("/sign-up", name="Ada", identifier=_NAME, password=_PASSWORD)
+    for _ in range(100):
+        with urllib.request.urlopen(f"http://localhost:{port}/inbox/messages?to={_NAME}", timeout=10) as answer:
+            found = re.search(r"\b(\d{3}) (\d{3})\b", answer.read().decode())
+        if found:
+            post("/verify", code=found[1] + found[2])
+            break
+        time.sleep(0.05)
+    return f"__Host-session={jar['__Host-session']}"
+
+
+class _Stay(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_: object) -> None:
+        """Follow nothing: what a redirect sets is what is wanted."""

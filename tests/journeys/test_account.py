@@ -11,6 +11,7 @@ from playwright.async_api import Page, expect
 from tests.journeys.chromium import DESKTOP, PHONE
 from tests.journeys.conftest import SETTINGS
 from tests.journeys.site import open_site
+from tests.peers.program import Program
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -275,3 +276,26 @@ async def test_another_sites_form_neither_signs_in_nor_out(site: Site, opens: Op
         assert (await answered.value).status == 403
     await page.goto(site.url + "/account")
     await expect(page).to_have_url(re.compile("/account$"))
+
+
+async def test_a_code_by_mail_is_given_up_for_one_by_sms(tmp_path: Path, opens: Opens) -> None:
+    """C5, U5: on an account with two contacts, such as `countersign demo` opens; the first code is worth nothing then."""
+    Program(tmp_path, ENVIRONMENT="development").run("demo")
+    with open_site(tmp_path, SETTINGS) as site:
+        page = await opens(PHONE)
+        site.call("DELETE", "/inbox/messages")
+        await sign_in(page, site, "ada@example.org")
+        await expect(page.get_by_text("by e-mail")).to_be_visible()
+        by_mail = code(site, "ada@example.org")
+        await page.get_by_text("Use another way").click()
+        await page.get_by_role("button", name=re.compile("^SMS")).click()
+        await expect(page.get_by_text("by SMS")).to_be_visible()
+        found = re.search(r"#(\d{6})$", site.letter("+14155550123")["text"])
+        assert found is not None
+        if by_mail != found[1]:
+            await page.locator("#code").fill(by_mail)
+            await page.locator("#answer button").click()
+            await expect(page.locator("#fault")).to_contain_text("not the code")
+        await page.locator("#code").fill(found[1])
+        await page.locator("#answer button").click()
+        await expect(page.get_by_text("You are confirmed by a code to your phone.")).to_be_visible()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from countersign.wiring import Runtime
 
-PAGES = ("/", "/inbox", "/not-me?ref=x")
+PAGES = ("/", "/inbox", "/not-me?ref=x", "/sign-up", "/sign-in", "/verify")
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 
 
