@@ -13,6 +13,7 @@ from typing import Final
 from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 from tests.journeys.chromium import ARGUMENTS, DESKTOP, PHONE, chromium
 from tests.journeys.site import Site, open_site
+from tests.peers.pair import open_pair
 
 OUT: Final = Path(__file__).resolve().parent.parent / "build" / "shots"
 SIZES: Final = {"phone": PHONE, "desktop": DESKTOP}
@@ -41,6 +42,8 @@ def main() -> int:
                         picture = f"{name}-{size}-{colours}{'-rtl' if direction == 'rtl' else ''}"
                         if all(word in picture for word in wanted):
                             _take(browser, site, scene, picture, viewport)
+        if any("shop".startswith(word) or word.startswith("shop") for word in wanted) or not wanted:
+            _take_the_shop(browser, Path(folder) / "shop")
         browser.close()
     print(f"The pictures are in {OUT}.")
     return 0
@@ -71,6 +74,25 @@ def _take(browser: Browser, site: Site, scene: Scene, picture: str, viewport: di
     if tall:
         page.screenshot(path=OUT / f"{picture}-whole.png", full_page=True)
     context.close()
+
+
+def _take_the_shop(browser: Browser, home: Path) -> None:
+    """Take the pages of the example shop: the catalogue, a cart, and what is asked before a large order."""
+    home.mkdir()
+    with open_pair(home) as pair:
+        for (size, viewport), colours in itertools.product(SIZES.items(), ("light", "dark")):
+            context = browser.new_context(
+                viewport=ViewportSize(width=viewport["width"], height=viewport["height"]),
+                color_scheme="dark" if colours == "dark" else "light",
+                locale="en-GB",
+            )
+            page = context.new_page()
+            page.goto(pair.shop)
+            page.screenshot(path=OUT / f"shop-{size}-{colours}.png", full_page=True)
+            page.get_by_role("button", name="Put Aged Pu-erh").click()
+            page.goto(f"{pair.shop}/cart")
+            page.screenshot(path=OUT / f"shop-cart-{size}-{colours}.png", full_page=True)
+            context.close()
 
 
 Scene = Callable[[Page, Site], object]
