@@ -106,8 +106,8 @@ async def _answers(gate: Gate, browser: Browser, *, remember: bool) -> None:
     from countersign.flows.verify import answer, look
 
     seen = await look(gate, browser)
-    if seen is not None:
-        challenge = seen.challenge
+    challenge = seen.challenge if seen is not None else None
+    if challenge is not None:
         key = gate.keyring.named(challenge.terms.kid).code
         code = derive(key, challenge.id, challenge.round, challenge.terms.policy.shape).reveal()
         await answer(gate, browser, code, remember=remember)

@@ -39,6 +39,14 @@ class EventKind(StrEnum):
     DEVICE_ADDED = "device.added"
     DEVICE_TRUSTED = "device.trusted"
     DEVICE_ENDED = "device.ended"
+    MESSAGE_SENT = "message.sent"
+    CHANGE_ASKED = "change.asked"
+    CHANGE_APPLIED = "change.applied"
+    CHANGE_CANCELED = "change.canceled"
+    CHANGE_UNDONE = "change.undone"
+    FACTOR_USED = "factor.used"
+    ACCOUNT_LOCKED = "account.locked"
+    INTEGRATION_CODE_USED = "integration_code.used"
 
 
 class Event(msgspec.Struct, frozen=True, array_like=True):

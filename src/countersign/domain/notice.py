@@ -20,6 +20,26 @@ class NoticeKind(StrEnum):
 
     NEW_DEVICE = "new_device"
     SIGN_UP_KNOWN = "sign_up_known"
+    RECOVER_UNKNOWN = "recover_unknown"
+    RECOVER_TOO_NEW = "recover_too_new"
+    CONTACT_ASKED = "contact_asked"
+    CONTACT_ADDED = "contact_added"
+    CONTACT_REPLACED = "contact_replaced"
+    CONTACT_PRIMARY = "contact_primary"
+    CONTACT_REMOVED = "contact_removed"
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105 - the name of a kind
+    PASSWORD_RECOVERED = "password_recovered"  # noqa: S105
+    METHOD_ADDED = "method_added"
+    METHOD_REMOVED = "method_removed"
+    RECOVERY_CODES_MADE = "recovery_codes_made"
+    RECOVERY_CODE_USED = "recovery_code_used"
+    INTEGRATION_CODE_MADE = "integration_code_made"
+    INTEGRATION_CODE_ROTATED = "integration_code_rotated"
+    ACCESS_ASKED = "access_asked"
+    ACCESS_WAITS = "access_waits"
+    ACCESS_RECOVERED = "access_recovered"
+    CHANGE_UNDONE = "change_undone"
+    ACCOUNT_LOCKED = "account_locked"
 
 
 class Notice(msgspec.Struct, frozen=True):

@@ -30,6 +30,10 @@ class Method(StrEnum):
     MAIL_CODE = "mail_code"
     SMS_CODE = "sms_code"
     VOICE_CODE = "voice_code"
+    APP_CODE = "app_code"
+    RECOVERY_CODE = "recovery_code"
+    PASSKEY = "passkey"
+    SECURITY_KEY = "security_key"
 
 
 class Level(IntEnum):
@@ -56,6 +60,11 @@ OF_METHOD: Final = {
     Method.MAIL_CODE: Level.MAIL_CODE,
     Method.SMS_CODE: Level.PHONE_CODE,
     Method.VOICE_CODE: Level.PHONE_CODE,
+    Method.APP_CODE: Level.APP_CODE,
+    # A look-up secret (NIST SP 800-63B-4, 3.1.2): something that one has, typed as a code of an app is.
+    Method.RECOVERY_CODE: Level.APP_CODE,
+    Method.PASSKEY: Level.PASSKEY,
+    Method.SECURITY_KEY: Level.PASSKEY,
 }
 BY_CHANNEL: Final = {
     Channel.EMAIL: Method.MAIL_CODE,
@@ -69,8 +78,17 @@ _AMR: Final[dict[Method, tuple[str, ...]]] = {
     Method.MAIL_CODE: ("mail", "otp"),
     Method.SMS_CODE: ("sms", "otp"),
     Method.VOICE_CODE: ("tel", "otp"),
+    Method.APP_CODE: ("otp",),
+    Method.RECOVERY_CODE: ("otp",),
+    # One that may be copied between a person's devices is a key in software, one that may not in hardware.
+    Method.PASSKEY: ("swk", "user"),
+    Method.SECURITY_KEY: ("hwk", "user"),
 }
-_SECOND: Final = frozenset({Method.SMS_CODE, Method.VOICE_CODE, Method.MAIL_CODE})
+_SECOND: Final = frozenset(
+    {Method.SMS_CODE, Method.VOICE_CODE, Method.MAIL_CODE, Method.APP_CODE, Method.RECOVERY_CODE}
+)
+_ALONE: Final = frozenset({Method.PASSKEY, Method.SECURITY_KEY})
+"""Methods that are two factors by themselves: something that one has, opened by something that one is or knows (semantics U4)."""
 
 
 class Proven(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -105,12 +123,13 @@ class Need(msgspec.Struct, frozen=True):
     """What a section or an act asks for: a level, the greatest age of its proof (seconds; None: the session's own), and the act it is for.
 
     With an action, nothing that was proved before will do: the code is asked for this very act, and is worth nothing for another
-    (semantics U2).
+    (semantics U2). `without` is the id of a contact that does not approve where there is another way (semantics A1).
     """
 
     level: Level = Level.PASSWORD
     max_age: int | None = None
     action: Action = Action()
+    without: str = ""
 
     @property
     def binds(self) -> bool:
@@ -154,7 +173,7 @@ def amr_of(session: Session, now: int) -> list[str]:
     """Return the authentication methods (RFC 8176; `mail` is ours), `mfa` only where a second factor was really shown (semantics S5)."""
     methods = {proof.method for proof in counting(session, now)}
     found = [value for method in Method if method in methods for value in _AMR[method]]
-    if Method.PASSWORD in methods and methods & _SECOND:
+    if methods & _ALONE or (Method.PASSWORD in methods and methods & _SECOND):
         found.append("mfa")
     return list(dict.fromkeys(found))
 

@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from countersign.domain.challenge import Requester
-from countersign.domain.session import Need
+from countersign.domain.session import Need, Proven
 
 LASTS: Final = 30 * 60_000
 """Milliseconds from the beginning of a visit to its end."""
@@ -19,10 +19,19 @@ MAX_KEPT: Final = 32_768
 class VisitKind(StrEnum):
     """What the person is about to do."""
 
-    # Each is the purpose of its codes too.
     SIGN_UP = "sign_up"
     SIGN_IN = "sign_in"
     STEP_UP = "step_up"
+    BIND = "bind_contact"
+    RECOVER = "recover"
+    CLAIM = "claim_access"
+    ENROL = "enrol"
+    PASSKEY = "passkey"
+
+    @property
+    def purpose(self) -> str:
+        """Return the purpose of its codes: whoever claims an account back proves a new contact."""
+        return VisitKind.BIND.value if self is VisitKind.CLAIM else self.value
 
 
 class Interrupted(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -44,6 +53,8 @@ class Visit(msgspec.Struct, frozen=True, omit_defaults=True):
     `known` says that the address has an account already: its owner is told, the browser is not, and no code is right.
     `session` is the id of the session that is raised, `device` the mark (hex) of the browser that it is bound to;
     `reasons` are findings of the risk rules; `between` says that one way was given up and the next could not be asked yet.
+    `guesses` are the codes of an app or recovery codes that were tried, `change` the change that waits for the code, `sealed` the secret
+    of an app that is being enrolled or the challenge of a passkey, `proved` how a recovery was proved, before the new password.
     """
 
     kind: VisitKind
@@ -65,6 +76,10 @@ class Visit(msgspec.Struct, frozen=True, omit_defaults=True):
     place: str = ""
     reasons: tuple[str, ...] = ()
     between: bool = False
+    guesses: int = 0
+    change: str = ""
+    sealed: str = ""
+    proved: Proven | None = None
 
     def __repr__(self) -> str:
         """Show what may stand in a log."""

@@ -9,30 +9,48 @@ import msgspec
 from countersign.domain.account import OwnedContact, Way
 from countersign.domain.challenge import Action, Refusal
 from countersign.domain.contact import Contact, Kind
+from countersign.domain.factor import FactorKind
 from countersign.domain.session import BY_CHANNEL, OF_METHOD, Level
+from countersign.domain.visit import VisitKind
 from countersign.flows import visits
 from countersign.flows.begin import Asked, begin_challenge
 from countersign.flows.gate import Asking, Browser, Gate, ToVerify, Unmet
 from countersign.flows.outcome import Done, Outcome, Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    from countersign.domain.change import Holdings
     from countersign.domain.contact import Channel
     from countersign.domain.visit import Visit
+
+OF_FACTOR: Final = {
+    FactorKind.APP: Level.APP_CODE,
+    FactorKind.PASSKEY: Level.PASSKEY,
+    FactorKind.RECOVERY_CODE: Level.APP_CODE,
+}
+"""How strong a proof by each factor is."""
 
 _RESTING: Final = frozenset({Refusal.CONTACT_PAUSED, Refusal.CONTACT_LOCKED, Refusal.LIMITED})
 
 
-def ways_of(gate: Gate, contacts: Sequence[OwnedContact], purpose: str, level: Level) -> list[Way]:
-    """Return how a code may be asked for: proved contacts and channels that are strong enough, the primary contact first."""
-    policy = gate.house.rules.policies[purpose]
+def ways_of(gate: Gate, holdings: Holdings, visit: Visit) -> list[Way]:
+    """Return how a flow's code may be asked for: proved contacts and channels that are strong enough, the primary contact first.
+
+    A contact that is about to go, or that has just recovered the account, does not count where there is another one or a factor
+    (semantics A1, R2). To sign in, a code by mail or phone does not stand in for a factor that is enrolled.
+    """
+    signs_in = visit.kind is VisitKind.SIGN_IN
+    if signs_in and holdings.strong:
+        return []
+    least = max(visit.need.level, Level.MAIL_CODE)
+    policy = gate.house.rules.policies[visit.kind.purpose]
+    apart = holdings.account.recovered_by if signs_in else visit.need.without
+    others = [contact for contact in holdings.contacts if contact.id != apart]
     return [
         Way(contact.id, channel, contact.masked)
-        for contact in contacts
+        for contact in (others if others or holdings.strong else holdings.contacts)
         if contact.proved_at is not None
         for channel in gate.house.rules.channels(contact.kind, policy, live=gate.own.live)
-        if OF_METHOD[BY_CHANNEL[channel]] >= level
+        if OF_METHOD[BY_CHANNEL[channel]] >= least
     ]
 
 
@@ -83,19 +101,23 @@ def began(outcome: Outcome) -> Done | Refused:
     return outcome
 
 
-async def ask_by_first_way(
-    gate: Gate, browser: Browser, contacts: Sequence[OwnedContact], least: Level, visit: Visit, device: str
-) -> Asking:
-    """Ask an account's holder for a code by the first way that is strong enough and not resting, and keep the visit that waits for it."""
-    owned = {contact.id: contact for contact in contacts}
+async def ask_by_first_way(gate: Gate, browser: Browser, holdings: Holdings, visit: Visit, device: str) -> Asking:
+    """Ask an account's holder for the proof that a flow needs, and keep the visit that waits for it.
+
+    Where an authenticator app or a passkey is enrolled and strong enough it is asked for first, and no message is sent. Else a code, by
+    the first way that is strong enough and not resting.
+    """
+    if FactorKind.APP in (methods := methods_of(holdings, visit)) or FactorKind.PASSKEY in methods:
+        return ToVerify(await visits.keep(gate, visit), device)
+    owned = {contact.id: contact for contact in holdings.contacts}
     refused: Refused | None = None
-    for way in ways_of(gate, contacts, visit.kind.value, least):
+    for way in ways_of(gate, holdings, visit):
         outcome = began(
             await ask(
                 gate,
                 browser,
                 opened(gate, owned[way.contact]),
-                purpose=visit.kind.value,
+                purpose=visit.kind.purpose,
                 device=device,
                 subject=visit.account,
                 channel=way.channel,
@@ -110,3 +132,11 @@ async def ask_by_first_way(
         if outcome.refusal not in _RESTING:
             break
     return refused or Unmet()
+
+
+def methods_of(holdings: Holdings, visit: Visit) -> tuple[FactorKind, ...]:
+    """Return the factors that a flow may be proved by."""
+    if visit.kind not in {VisitKind.SIGN_IN, VisitKind.STEP_UP}:
+        return ()
+    there = {factor.kind for factor in holdings.factors if OF_FACTOR[factor.kind] >= visit.need.level}
+    return tuple(kind for kind in FactorKind if kind in there)

@@ -13,6 +13,7 @@ from countersign.domain.session import LASTS, OF_METHOD, REMEMBERED_LASTS, Level
 from countersign.domain.visit import Interrupted
 from countersign.flows.gate import Browser, Entered, Gate, Gone
 from countersign.flows.notify import notices_to
+from countersign.flows.record import record
 from countersign.store import accounts, devices, sessions, visits
 from countersign.store.database import Change, Steps, Write
 from countersign.store.events import Chain, Head
@@ -34,6 +35,7 @@ class Entry(msgspec.Struct, frozen=True):
     visit: bytes = b""
     remember: bool = False
     new: tuple[Change, ...] = ()
+    contact: str = ""
 
 
 async def enter(
@@ -47,10 +49,12 @@ async def enter(
     visit: Kept | None = None,
     remember: bool = False,
     new: tuple[Change, ...] = (),
+    contact: str = "",
 ) -> Entered | Gone:
     """Begin a session in one transaction with all that belongs to it; a visit ends with it, so that it is entered by once.
 
     `device` is the secret of the browser. Trust is given only where asked for, and only after a real second proof (semantics S4).
+    `contact` is the one whose code let in: one that has just recovered the account is no news, any other says that the owner is back.
     Raises ConflictError if what `new` adds is there already.
     """
     secret = gate.secret()
@@ -66,6 +70,7 @@ async def enter(
         visit=visit.mark if visit is not None else b"",
         remember=remember and real,
         new=new,
+        contact=contact,
     )
     done = await gate.log.run(gate.database, _enter, gate, entry)
     return Entered(secret, device, account, then) if done else Gone()
@@ -78,6 +83,8 @@ def _enter(chain: Chain, gate: Gate, entry: Entry) -> Steps[tuple[bool, Head]]:
     if entry.browser.session:
         # Whoever was signed in here before is not any more: a secret of before opens nothing (semantics S8).
         yield from sessions.end(gate.mark(entry.browser.session))
+    if not entry.new:
+        yield from accounts.is_back(account, entry.contact)
     before = yield from devices.find(account, entry.device)
     device = _seen(gate, entry, before)
     lasts = REMEMBERED_LASTS if device.trusted(now) else LASTS
@@ -101,11 +108,14 @@ def _enter(chain: Chain, gate: Gate, entry: Entry) -> Steps[tuple[bool, Head]]:
     if before is None:
         told.append(Event(now, EventKind.DEVICE_ADDED, gate.own.id, account, {"device": device.id}))
         if not entry.new:
-            known = yield from accounts.person(account)
-            owed = notices_to(gate, known, NoticeKind.NEW_DEVICE, entry.browser, entry.place, now)
+            known, contacts = yield from accounts.person(account)
+            if known is not None:
+                owed = notices_to(
+                    gate, known, contacts, NoticeKind.NEW_DEVICE, browser=entry.browser, place=entry.place, now=now
+                )
     if entry.remember:
         told.append(Event(now, EventKind.DEVICE_TRUSTED, gate.own.id, account, {"device": device.id}))
-    linked, head = chain.link(told)
+    linked, head = record(chain, gate, told, entry.browser, entry.place)
     yield Write((*entry.new, devices.saved(device), sessions.added(session), *owed, *linked), last=True)
     return True, head
 

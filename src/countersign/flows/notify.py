@@ -6,28 +6,32 @@ from typing import TYPE_CHECKING
 
 from countersign.domain.contact import CHANNELS_OF
 from countersign.domain.delivery import owed
+from countersign.domain.event import EventKind
 from countersign.domain.notice import LASTS, Notice, NoticeKind
+from countersign.flows.record import happened
 from countersign.store import deliveries, notices
 from countersign.store.database import Change, Insert
 from countersign.store.tables import DELIVERIES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from countersign.domain.account import Account, OwnedContact
     from countersign.flows.gate import Browser, Gate
 
 
 def notices_to(
     gate: Gate,
-    person: tuple[Account | None, list[OwnedContact]],
+    account: Account,
+    contacts: Iterable[OwnedContact],
     kind: NoticeKind,
+    *,
     browser: Browser,
     place: str,
     now: int,
+    facts: Mapping[str, str] | None = None,
 ) -> tuple[Change, ...]:
     """Return the changes that owe a notice to each proved contact that can be reached; they are part of the act's own transaction."""
-    account, contacts = person
-    if account is None:
-        return ()
     made: list[Notice] = []
     rows = []
     for contact in contacts:
@@ -48,7 +52,7 @@ def notices_to(
                 to_kind=contact.kind,
                 masked=contact.masked,
                 locale=account.locale,
-                facts={"user_agent": browser.user_agent, "ip": browser.ip, "place": place},
+                facts={"user_agent": browser.user_agent, "ip": browser.ip, "place": place, **(facts or {})},
                 created_at=now,
                 expires_at=now + LASTS,
             )
@@ -56,4 +60,8 @@ def notices_to(
         rows.append(deliveries.new_row(owed(id_, 1, channel, gate.house.rules.route(channel, live=gate.own.live), now)))
     if not made:
         return ()
-    return (*notices.added(made), Insert(DELIVERIES, rows))
+    sent = [
+        (EventKind.MESSAGE_SENT, {"message": notice.id, "about": notice.masked, "what": kind.value}) for notice in made
+    ]
+    nobody = type(browser)()
+    return (*notices.added(made), Insert(DELIVERIES, rows), *happened(gate, account.id, now, sent, nobody, ""))

@@ -34,7 +34,7 @@ async def find_session(gate: Gate, browser: Browser) -> Session | None:
     now = gate.now()
     mark = gate.mark(browser.session)
     session, account = await gate.database.read(_found, mark, now)
-    if session is None or account is None or account.disabled_at is not None:
+    if session is None or account is None or not account.open:
         return None
     if now - session.last_seen_at >= SEEN_EVERY:
         await gate.database.run(sessions.seen, mark, browser.ip, gate.place(browser.ip), now)

@@ -9,24 +9,23 @@ import msgspec
 from countersign.domain import risk
 from countersign.domain.account import Account, OwnedContact
 from countersign.domain.challenge import Refusal
+from countersign.domain.change import Holdings
 from countersign.domain.contact import network_of, parse
 from countersign.domain.device import Device
 from countersign.domain.event import Event, EventKind
+from countersign.domain.factor import Factor
 from countersign.domain.limit import Limit
 from countersign.domain.password import normal
 from countersign.domain.risk import Assessment, Decision
-from countersign.domain.session import Level, Method, Proven
+from countersign.domain.session import Method, Proven
 from countersign.domain.visit import LASTS, Interrupted, Visit, VisitKind
 from countersign.errors import InputError
 from countersign.flows.asking import ask_by_first_way
 from countersign.flows.enter import enter
 from countersign.flows.gate import Browser, Denied, Entered, Gate, ToVerify, Unmet, Wrong
 from countersign.flows.outcome import Refused
-from countersign.store import accounts, devices, events, limits
+from countersign.store import accounts, devices, events, factors, limits
 from countersign.store.database import Steps
-
-LEAST: Final = Level.MAIL_CODE
-"""The weakest second proof that lets in (semantics S10)."""
 
 BY_NAME: Final = Limit("sign_in_name", 10, 15 * 60_000)
 """Passwords that strangers may try on one name; a trusted browser has as many of its own, so that no stranger uses up its owner's (S7)."""
@@ -41,6 +40,7 @@ class Person(msgspec.Struct, frozen=True):
     contacts: list[OwnedContact]
     device: Device | None
     newest: Device | None
+    factors: list[Factor]
 
 
 async def sign_in(
@@ -66,7 +66,7 @@ async def sign_in(
     password = normal(password)
     hashed = gate.keyring.unseal(account.password, account.id) if account is not None else None
     verified = await gate.passwords.verify(password, hashed)
-    if not verified.right or not rooms[0].allowed or account is None or account.disabled_at is not None:
+    if not verified.right or not rooms[0].allowed or account is None or not account.open:
         return Wrong()
     await gate.database.run(limits.clear, budgets[0][1])
     if verified.stale:
@@ -92,7 +92,8 @@ async def sign_in(
         place=gate.place(browser.ip),
         reasons=reasons,
     )
-    return await ask_by_first_way(gate, browser, person.contacts, LEAST, visit, secret)
+    holdings = Holdings(account, tuple(person.contacts), tuple(person.factors))
+    return await ask_by_first_way(gate, browser, holdings, visit, secret)
 
 
 def _who(blind: bytes, mark: bytes) -> Steps[Person]:
@@ -100,7 +101,8 @@ def _who(blind: bytes, mark: bytes) -> Steps[Person]:
     account, contacts = yield from accounts.identified(blind)
     account_id = account.id if account else ""
     device = yield from devices.find(account_id, mark)
-    return Person(account, contacts, device, (yield from devices.newest(account_id)))
+    newest = yield from devices.newest(account_id)
+    return Person(account, contacts, device, newest, (yield from factors.of_account(account_id)))
 
 
 def _blind(gate: Gate, identifier: str) -> bytes:

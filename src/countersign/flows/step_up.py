@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from countersign.domain.session import Level, Need, Session
+from countersign.domain.session import Need, Session
 from countersign.domain.visit import LASTS, Interrupted, Visit, VisitKind
 from countersign.flows.asking import ask_by_first_way
-from countersign.flows.gate import Asking, Browser, Gate
-from countersign.store import accounts, devices
+from countersign.flows.gate import Asking, Browser, Gate, Unmet
+from countersign.flows.holdings import held
+from countersign.store import devices
 
 if TYPE_CHECKING:
-    from countersign.domain.account import OwnedContact
+    from countersign.domain.change import Holdings
     from countersign.domain.device import Device
     from countersign.store.database import Steps
 
@@ -21,7 +22,9 @@ async def step_up(gate: Gate, browser: Browser, session: Session, need: Need, th
 
     Only ways that are strong enough are used (semantics U5). The caller has seen that the session does not meet the need.
     """
-    contacts, device = await gate.database.read(_who, session)
+    holdings, device = await gate.database.read(_who, session)
+    if holdings is None:
+        return Unmet()
     now = gate.now()
     trusted = device.id if device is not None and device.trusted(now) else ""
     secret = browser.device or gate.secret()
@@ -37,9 +40,9 @@ async def step_up(gate: Gate, browser: Browser, session: Session, need: Need, th
         requester=browser.requester(trusted),
         place=gate.place(browser.ip),
     )
-    return await ask_by_first_way(gate, browser, contacts, max(need.level, Level.MAIL_CODE), visit, secret)
+    return await ask_by_first_way(gate, browser, holdings, visit, secret)
 
 
-def _who(session: Session) -> Steps[tuple[list[OwnedContact], Device | None]]:
-    contacts = yield from accounts.contacts_of(session.account)
-    return contacts, (yield from devices.find(session.account, session.device))
+def _who(session: Session) -> Steps[tuple[Holdings | None, Device | None]]:
+    holdings = yield from held(session.account)
+    return holdings, (yield from devices.find(session.account, session.device))

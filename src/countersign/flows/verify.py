@@ -6,42 +6,44 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
-from countersign.domain.account import Account, OwnedContact, Way
+from countersign.domain.account import Way
 from countersign.domain.challenge import ENDED_BY, Challenge, Refusal, State
-from countersign.domain.contact import Contact, parse
+from countersign.domain.change import Holdings
+from countersign.domain.contact import parse
 from countersign.domain.delivery import Delivery
-from countersign.domain.device import Device
-from countersign.domain.event import Event, EventKind
-from countersign.domain.session import BY_CHANNEL, Level, Method, Proven, raised
+from countersign.domain.factor import FactorKind
+from countersign.domain.session import BY_CHANNEL, Proven
 from countersign.domain.visit import Visit, VisitKind
 from countersign.flows import visits
 from countersign.flows.answer import answer_challenge
-from countersign.flows.asking import ask, channels_of, opened, ways_of
+from countersign.flows.asking import ask, channels_of, methods_of, opened, ways_of
 from countersign.flows.cancel import cancel_challenge
-from countersign.flows.enter import enter
-from countersign.flows.gate import Browser, Entered, Gate, Gone, Known
+from countersign.flows.finish import Finished, finish
+from countersign.flows.gate import Browser, Gate, Gone
+from countersign.flows.holdings import held
 from countersign.flows.look import look_at_challenge
 from countersign.flows.outcome import Done, Outcome, Refused
 from countersign.flows.resend import resend_code
 from countersign.flows.visits import Kept
-from countersign.store import accounts, devices, sessions
-from countersign.store import visits as rows_of
-from countersign.store.database import ConflictError, Steps, Write
-from countersign.store.events import Chain, Head
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Answered: TypeAlias = Entered | Refused | Known | Gone
+Answered: TypeAlias = Finished | Refused
+"""What comes of a code: it was right and the flow went on, or it was refused."""
 
 
 class View(msgspec.Struct, frozen=True):
-    """What the verification screen shows: the flow, its challenge with every message, and the ways to get a code."""
+    """What the verification screen shows: the flow, its challenge with every message, and every other way to prove.
+
+    There is no challenge where a factor is asked for and no code was sent.
+    """
 
     visit: Visit
-    challenge: Challenge
+    challenge: Challenge | None
     deliveries: tuple[Delivery, ...]
     ways: tuple[Way, ...]
+    methods: tuple[FactorKind, ...]
 
 
 async def look(gate: Gate, browser: Browser) -> View | None:
@@ -49,11 +51,17 @@ async def look(gate: Gate, browser: Browser) -> View | None:
     kept = await visits.find(gate, browser)
     if kept is None:
         return None
-    seen = await look_at_challenge(gate.house, gate.own, kept.visit.challenge)
-    if seen is None:
+    visit = kept.visit
+    if visit.kind in {VisitKind.ENROL, VisitKind.PASSKEY}:
         return None
-    ways, _ = await _ways(gate, kept.visit)
-    return View(kept.visit, seen.challenge, seen.deliveries, tuple(ways))
+    seen = await look_at_challenge(gate.house, gate.own, visit.challenge) if visit.challenge else None
+    if seen is None and visit.challenge:
+        return None
+    ways, holdings = await _ways(gate, visit)
+    methods = methods_of(holdings, visit) if holdings is not None else ()
+    if seen is None:
+        return View(visit, None, (), tuple(ways), methods)
+    return View(visit, seen.challenge, seen.deliveries, tuple(ways), methods)
 
 
 async def answer(gate: Gate, browser: Browser, typed: str, *, remember: bool) -> Answered:
@@ -66,6 +74,8 @@ async def answer(gate: Gate, browser: Browser, typed: str, *, remember: bool) ->
     if kept is None:
         return Gone()
     visit = kept.visit
+    if not visit.challenge:
+        return Gone()
     outcome = await answer_challenge(gate.house, gate.own, visit.challenge, typed)
     if isinstance(outcome, Refused) and outcome.refusal is not Refusal.ALREADY_APPROVED:
         return outcome
@@ -73,29 +83,17 @@ async def answer(gate: Gate, browser: Browser, typed: str, *, remember: bool) ->
         return Gone()
     approved = outcome.challenge
     proof = Proven(BY_CHANNEL[approved.channel], approved.ended_at or gate.now())
-    match visit.kind:
-        case VisitKind.SIGN_UP:
-            return await _finish_sign_up(gate, browser, kept, proof, remember=remember)
-        case VisitKind.SIGN_IN:
-            proofs = (Proven(Method.PASSWORD, visit.begun_at), proof)
-            return await enter(
-                gate,
-                browser,
-                visit.account,
-                proofs,
-                browser.device,
-                then=visit.then,
-                visit=kept,
-                remember=remember,
-            )
-        case VisitKind.STEP_UP:
-            return await _finish_step_up(gate, browser, kept, proof, remember=remember)
+    return await finish(gate, browser, kept, proof, remember=remember)
 
 
 async def resend(gate: Gate, browser: Browser) -> Outcome | Gone:
     """Send the code once more, the same way."""
     kept = await visits.find(gate, browser)
-    return Gone() if kept is None else await resend_code(gate.house, gate.own, kept.visit.challenge)
+    return (
+        Gone()
+        if kept is None or not kept.visit.challenge
+        else await resend_code(gate.house, gate.own, kept.visit.challenge)
+    )
 
 
 async def another_way(gate: Gate, browser: Browser, way: Way) -> Outcome | Gone:
@@ -108,39 +106,31 @@ async def another_way(gate: Gate, browser: Browser, way: Way) -> Outcome | Gone:
     if kept is None:
         return Gone()
     visit = kept.visit
-    ways, contacts = await _ways(gate, visit)
+    ways, holdings = await _ways(gate, visit)
     if not any(one.contact == way.contact and one.channel is way.channel for one in ways):
         return Refused(Refusal.CHANNEL_NOT_ALLOWED)
-    seen = await look_at_challenge(gate.house, gate.own, visit.challenge)
-    if seen is None:
-        return Gone()
-    before = seen.challenge
-    if way.contact == visit.contact and before.state_at(gate.now()) is State.PENDING:
-        return await resend_code(gate.house, gate.own, visit.challenge, way.channel)
-    state = before.state_at(gate.now())
-    if state is not State.PENDING and not (state is State.CANCELED and visit.between):
-        return Refused(ENDED_BY[state], before)
-    ended = await cancel_challenge(gate.house, gate.own, before.id)
-    if not isinstance(ended, Done):
-        return ended
-    before = ended.challenge
-    if before.guesses_left == 0:
-        return Refused(Refusal.EXHAUSTED, before)
-    trusted = visit.requester.device
+    spent = 0
+    if visit.challenge:
+        before = await _given_up(gate, kept, way)
+        if not isinstance(before, Challenge):
+            return before
+        spent = before.guesses
+    contact = next((one for one in holdings.contacts if one.id == way.contact), None) if holdings is not None else None
     asked = await ask(
         gate,
         browser,
-        opened(gate, contacts[way.contact]),
-        purpose=before.terms.purpose,
+        opened(gate, contact) if contact is not None else parse(visit.to),
+        purpose=visit.kind.purpose,
         device=browser.device,
         subject=visit.account,
         channel=way.channel,
         action=visit.need.action,
-        trusted=trusted,
-        spent=before.guesses,
+        trusted=visit.requester.device,
+        spent=spent,
     )
     if not isinstance(asked, Done):
-        await visits.move(gate, kept, msgspec.structs.replace(visit, between=True))
+        if visit.challenge:
+            await visits.move(gate, kept, msgspec.structs.replace(visit, between=True))
         return asked
     moved = msgspec.structs.replace(visit, challenge=asked.challenge.id, contact=way.contact, between=False)
     if not await visits.move(gate, kept, moved):
@@ -149,106 +139,30 @@ async def another_way(gate: Gate, browser: Browser, way: Way) -> Outcome | Gone:
     return asked
 
 
-async def _ways(gate: Gate, visit: Visit) -> tuple[Sequence[Way], dict[str, OwnedContact]]:
-    """Return how this flow's code may be asked for, and the contacts by their ids."""
-    if visit.kind is VisitKind.SIGN_UP:
-        contact = parse(visit.to)
-        return [Way("", channel, contact.masked) for channel in channels_of(gate, contact, visit.kind.value)], {}
-    contacts = await gate.database.read(accounts.contacts_of, visit.account)
-    least = max(visit.need.level, Level.MAIL_CODE)
-    return ways_of(gate, contacts, visit.kind.value, least), {contact.id: contact for contact in contacts}
-
-
-async def _finish_sign_up(gate: Gate, browser: Browser, kept: Kept, proof: Proven, *, remember: bool) -> Answered:
-    """Make the account, now that its contact is proved, and let the person in."""
-    visit, now = kept.visit, gate.now()
-    contact = parse(visit.to)
-    account_id, contact_id = gate.id("acc"), gate.id("con")
-    account = Account(
-        id=account_id,
-        created_at=now,
-        name=gate.keyring.seal(visit.name, account_id),
-        locale=visit.locale,
-        password=gate.keyring.seal(visit.password, account_id),
-        password_at=now,
-    )
-    owned = _owned(gate, account_id, contact_id, contact, now)
-    proofs = (Proven(Method.PASSWORD, now), proof)
-    try:
-        return await enter(
-            gate,
-            browser,
-            account_id,
-            proofs,
-            browser.device,
-            then=visit.then,
-            visit=kept,
-            remember=remember,
-            new=accounts.added(account, owned),
-        )
-    except ConflictError:
-        # Somebody who holds the same contact made an account while this code was on its way; they have just shown that they hold it.
-        await gate.database.run(rows_of.take, kept.mark)
-        return Known()
-
-
-def _owned(gate: Gate, account_id: str, contact_id: str, contact: Contact, now: int) -> OwnedContact:
-    return OwnedContact(
-        account=account_id,
-        id=contact_id,
-        added_at=now,
-        kind=contact.kind,
-        blind=gate.blind(contact),
-        address=gate.keyring.seal(contact.address, contact_id),
-        masked=contact.masked,
-        proved_at=now,
-        primary=True,
-    )
-
-
-async def _finish_step_up(gate: Gate, browser: Browser, kept: Kept, proof: Proven, *, remember: bool) -> Answered:
-    """Raise the session that asked, under a new secret; another one of this browser is not raised (semantics S8)."""
+async def _given_up(gate: Gate, kept: Kept, way: Way) -> Challenge | Outcome | Gone:
+    """Give up the way that was asked by before, and return its challenge; or send by another channel of the same contact, or refuse."""
     visit = kept.visit
-    proof = msgspec.structs.replace(proof, action=visit.need.digest)
-    secret = gate.secret()
-    raise_ = Raise(kept, gate.mark(browser.session), gate.mark(secret), proof, remember)
-    done = await gate.log.run(gate.database, _raise, gate, raise_)
-    return Entered(secret, browser.device, visit.account, visit.then) if done else Gone()
+    seen = await look_at_challenge(gate.house, gate.own, visit.challenge)
+    if seen is None:
+        return Gone()
+    before = seen.challenge
+    state = before.state_at(gate.now())
+    if way.contact == visit.contact and state is State.PENDING:
+        return await resend_code(gate.house, gate.own, visit.challenge, way.channel)
+    if state is not State.PENDING and not (state is State.CANCELED and visit.between):
+        return Refused(ENDED_BY[state], before)
+    ended = await cancel_challenge(gate.house, gate.own, before.id)
+    if not isinstance(ended, Done):
+        return ended
+    if ended.challenge.guesses_left == 0:
+        return Refused(Refusal.EXHAUSTED, ended.challenge)
+    return ended.challenge
 
 
-class Raise(msgspec.Struct, frozen=True):
-    """All that raising a session writes."""
-
-    kept: Kept
-    mark: bytes
-    new_mark: bytes
-    proof: Proven
-    remember: bool
-
-
-def _raise(chain: Chain, gate: Gate, asked: Raise) -> Steps[tuple[bool, Head]]:
-    now, visit, mark = gate.now(), asked.kept.visit, asked.mark
-    session = yield from sessions.find(mark, now)
-    if session is None or session.id != visit.session or not (yield from rows_of.take(asked.kept.mark)):
-        return False, chain.head
-    if not (yield from sessions.end(mark)):
-        return False, chain.head
-    told = [
-        Event(
-            now,
-            EventKind.SESSION_RAISED,
-            gate.own.id,
-            visit.account,
-            {"session": session.id, "method": asked.proof.method.value},
-        )
-    ]
-    device: Device | None = None
-    if asked.remember:
-        device = yield from devices.find(visit.account, session.device)
-        if device is not None:
-            device = msgspec.structs.replace(device, trusted_at=now)
-            told.append(Event(now, EventKind.DEVICE_TRUSTED, gate.own.id, visit.account, {"device": device.id}))
-    linked, head = chain.link(told)
-    trusted = (devices.changed(device),) if device is not None else ()
-    yield Write((sessions.added(raised(session, asked.new_mark, asked.proof)), *trusted, *linked), last=True)
-    return True, head
+async def _ways(gate: Gate, visit: Visit) -> tuple[Sequence[Way], Holdings | None]:
+    """Return how this flow's code may be asked for, and what the account has."""
+    if visit.to:
+        contact = parse(visit.to)
+        return [Way("", channel, contact.masked) for channel in channels_of(gate, contact, visit.kind.purpose)], None
+    holdings = await gate.database.read(held, visit.account)
+    return (ways_of(gate, holdings, visit) if holdings is not None else []), holdings

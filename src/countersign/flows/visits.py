@@ -44,9 +44,11 @@ async def find(gate: Gate, browser: Browser) -> Kept | None:
     return Kept(mark, sealed, visit) if visit.device == gate.mark(browser.device).hex() else None
 
 
-async def move(gate: Gate, kept: Kept, visit: Visit) -> bool:
-    """Move a visit on; False if another request of the same browser was quicker."""
-    return await gate.database.run(visits.move, kept.mark, kept.sealed, _sealed(gate, kept.mark, visit))
+async def move(gate: Gate, kept: Kept, visit: Visit) -> Kept | None:
+    """Move a visit on, and return it as it is now; None if another request of the same browser was quicker."""
+    sealed = _sealed(gate, kept.mark, visit)
+    moved = await gate.database.run(visits.move, kept.mark, kept.sealed, sealed)
+    return Kept(kept.mark, sealed, visit) if moved else None
 
 
 def _sealed(gate: Gate, mark: bytes, visit: Visit) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from countersign.domain.account import Account, OwnedContact
 from countersign.domain.contact import Kind
 from countersign.store.database import Change, Insert, Query, Row, Steps, Take, Update, Write
@@ -26,7 +28,7 @@ def find_by_identifier(blind: bytes) -> Steps[Account | None]:
 def contacts_of(account_id: str) -> Steps[list[OwnedContact]]:
     """Return an account's contacts, the primary first, then as they were added."""
     rows = yield Query(
-        f"SELECT {CONTACTS.names} FROM contacts WHERE account = $1 ORDER BY is_primary DESC, added_at, id",
+        f"SELECT {CONTACTS.names} FROM contacts WHERE account = $1 AND ended_at IS NULL ORDER BY is_primary DESC, added_at, id",
         (account_id,),
     )
     return [contact_of_row(row) for row in rows]
@@ -66,18 +68,100 @@ def set_password(account_id: str, before: bytes, after: bytes) -> Steps[bool]:
     found = _of_row(rows[0])
     if found.password != before:
         return False
-    yield Write(
-        (Update(ACCOUNTS, [(found.id, found.name, found.locale, after, found.password_at, found.disabled_at)]),),
-        last=True,
-    )
+    yield Write((changed(msgspec.structs.replace(found, password=after)),), last=True)
     return True
+
+
+def taken(account_id: str) -> Steps[Account | None]:
+    """Return an account that nobody else changes until the transaction ends: its changes are made one after the other."""
+    rows = yield Take(ACCOUNTS, [(account_id,)])
+    return _of_row(rows[0]) if rows else None
+
+
+def changed(account: Account) -> Change:
+    """Return the change of an account that is there."""
+    return Update(ACCOUNTS, [(account.id, *(getattr(account, name) for name, _ in ACCOUNTS.moving))])
+
+
+def contact_changed(contact: OwnedContact) -> Change:
+    """Return the change of a contact that is there."""
+    return Update(
+        CONTACTS,
+        [
+            (
+                contact.account,
+                contact.id,
+                contact.proved_at,
+                int(contact.primary),
+                contact.settled_at,
+                contact.ended_at,
+            )
+        ],
+    )
+
+
+def contacts_ever(account_id: str) -> Steps[list[OwnedContact]]:
+    """Return an account's contacts, those too that were removed and may come back."""
+    rows = yield Query(f"SELECT {CONTACTS.names} FROM contacts WHERE account = $1 ORDER BY added_at, id", (account_id,))
+    return [contact_of_row(row) for row in rows]
+
+
+def holders(blind: bytes) -> Steps[int]:
+    """Return how many accounts have a contact, by its keyed hash."""
+    rows = yield Query("SELECT count(*) FROM contacts WHERE blind = $1 AND ended_at IS NULL", (blind,))
+    count: int = rows[0][0]
+    return count
+
+
+def signs_in_to(blind: bytes) -> Steps[str]:
+    """Return the id of the account that a contact signs in to; empty if none."""
+    rows = yield Query("SELECT account FROM identifiers WHERE blind = $1", (blind,))
+    return rows[0][0] if rows else ""
+
+
+def is_back(account_id: str, contact: str) -> Steps[None]:
+    """Write down that the owner is in again by something other than the contact that recovered the account."""
+    yield Query(
+        "UPDATE accounts SET recovered_by = '' WHERE id = $1 AND recovered_by <> '' AND recovered_by <> $2",
+        (account_id, contact),
+    )
+
+
+def identifier_added(contact: OwnedContact) -> Change:
+    """Return the change by which a contact signs in from now on; one that signs in elsewhere conflicts."""
+    return Insert(IDENTIFIERS, [(contact.blind, contact.account, contact.id)])
+
+
+def identifier_ended(contact: OwnedContact) -> Steps[None]:
+    """Have a contact sign in no more."""
+    yield Query("DELETE FROM identifiers WHERE blind = $1 AND account = $2", (contact.blind, contact.account))
+
+
+def forget_contacts(before: int, most: int) -> Steps[int]:
+    """Delete contacts that were removed before `before` (ms), at most `most`; return how many went."""
+    rows = yield Query(
+        "SELECT account, id FROM contacts WHERE ended_at < $1 ORDER BY ended_at LIMIT $2", (before, most)
+    )
+    for account, id_ in rows:
+        yield Query("DELETE FROM contacts WHERE account = $1 AND id = $2", (account, id_))
+    return len(rows)
 
 
 def contact_of_row(row: Row) -> OwnedContact:
     """Return the contact that a whole row holds."""
-    account, id_, added_at, kind, blind, address, masked, proved_at, primary = row
+    account, id_, added_at, kind, blind, address, masked, proved_at, primary, settled_at, ended_at = row
     return OwnedContact(
-        account, id_, added_at, Kind(kind), bytes(blind), bytes(address), masked, proved_at, primary=bool(primary)
+        account,
+        id_,
+        added_at,
+        Kind(kind),
+        bytes(blind),
+        bytes(address),
+        masked,
+        proved_at,
+        primary=bool(primary),
+        settled_at=settled_at,
+        ended_at=ended_at,
     )
 
 
@@ -93,9 +177,11 @@ def contact_row(contact: OwnedContact) -> Row:
         contact.masked,
         contact.proved_at,
         int(contact.primary),
+        contact.settled_at,
+        contact.ended_at,
     )
 
 
 def _of_row(row: Row) -> Account:
-    id_, created_at, name, locale, password, password_at, disabled_at = row
-    return Account(id_, created_at, bytes(name), locale, bytes(password), password_at, disabled_at)
+    id_, created_at, name, locale, password, *rest = row
+    return Account(id_, created_at, bytes(name), locale, bytes(password), *rest)

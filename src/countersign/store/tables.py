@@ -115,6 +115,10 @@ ACCOUNTS: Final = Table(
         ("password", "bytes"),
         ("password_at", "int"),
         ("disabled_at", "int"),
+        ("locked_at", "int"),
+        ("reduced_until", "int"),
+        ("recovered_by", "text"),
+        ("checked_at", "int"),
     ),
 )
 
@@ -122,7 +126,7 @@ CONTACTS: Final = Table(
     "contacts",
     key=(("account", "text"), ("id", "text")),
     fixed=(("added_at", "int"), ("kind", "text"), ("blind", "bytes"), ("address", "bytes"), ("masked", "text")),
-    moving=(("proved_at", "int"), ("is_primary", "int")),
+    moving=(("proved_at", "int"), ("is_primary", "int"), ("settled_at", "int"), ("ended_at", "int")),
 )
 
 IDENTIFIERS: Final = Table("identifiers", key=(("blind", "bytes"),), moving=(("account", "text"), ("contact", "text")))
@@ -198,6 +202,53 @@ TOKENS: Final = Table(
 )
 """Access tokens by their keyed hash; `session` is the id of the session that each dies with."""
 
+CHANGES: Final = Table(
+    "changes",
+    key=(("account", "text"), ("id", "text")),
+    fixed=(
+        ("kind", "text"),
+        ("asked_at", "int"),
+        ("session", "text"),
+        ("blind", "bytes"),
+        ("about", "text"),
+        ("data", "bytes"),
+        ("user_agent", "text"),
+        ("place", "text"),
+    ),
+    moving=(
+        ("state", "text"),
+        ("until", "int"),
+        ("applied_at", "int"),
+        ("ended_at", "int"),
+        ("remind_at", "int"),
+        ("effect", "text"),
+    ),
+)
+"""What an account is changed in: `blind` is what a new contact is found by, `data` what the change needs (sealed), `effect` what it did."""
+
+FACTORS: Final = Table(
+    "factors",
+    key=(("account", "text"), ("id", "text")),
+    fixed=(("kind", "text"), ("added_at", "int"), ("mark", "bytes"), ("secret", "bytes")),
+    moving=(("name", "bytes"), ("used", "int"), ("last_used_at", "int"), ("ended_at", "int")),
+)
+"""Authenticator apps, passkeys and recovery codes; `mark` is what one is found by, `used` what may not come again."""
+
+CREDENTIALS: Final = Table(
+    "credentials",
+    key=(("key", "bytes"),),
+    fixed=(("account", "text"), ("id", "text"), ("created_at", "int"), ("name", "bytes"), ("scopes", "text")),
+    moving=(("expires_at", "int"), ("last_used_at", "int"), ("last_used_from", "text"), ("ended_at", "int")),
+)
+"""Integration codes by their keyed hash."""
+
+ACTIVITY: Final = Table(
+    "activity",
+    key=(("account", "text"), ("id", "text")),
+    fixed=(("at", "int"), ("kind", "text"), ("facts", "text")),
+)
+"""What happened to an account, for its person to read."""
+
 ALL: Final = (
     CHALLENGES,
     DELIVERIES,
@@ -219,4 +270,8 @@ ALL: Final = (
     NOTICES,
     GRANTS,
     TOKENS,
+    CHANGES,
+    FACTORS,
+    CREDENTIALS,
+    ACTIVITY,
 )

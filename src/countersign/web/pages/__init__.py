@@ -13,6 +13,8 @@ from countersign.web.pages.door import Door
 from countersign.web.pages.inbox import InboxMail, InboxMessages, InboxPage
 from countersign.web.pages.not_me import NotMePage
 from countersign.web.pages.not_my_sign_in import NotMySignIn
+from countersign.web.pages.onward import Onward
+from countersign.web.pages.prove import ProvePage
 from countersign.web.pages.sign_in import SignInPage, SignOutPage
 from countersign.web.pages.sign_up import SignUpPage
 from countersign.web.pages.verify import ProgressStream, ResendPage, VerifyPage, WayPage
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     import falcon.asgi
     from falcon.asgi import Request, Response
 
+    from countersign.web.pages.onward import Act
     from countersign.wiring import Runtime
 
 
@@ -38,7 +41,10 @@ def add_routes(app: falcon.asgi.App[Request, Response], runtime: Runtime) -> Non
 def _account(app: falcon.asgi.App[Request, Response], door: Door) -> None:
     app.add_error_handler(UnavailableError, door.unavailable)
     end = EndPage(door)
-    verify = VerifyPage(door, {"/account/end": end.act})
+    acts: dict[str, Act] = {"/account/end": end.act}
+    onward = Onward(door, acts)
+    prove = ProvePage(door, onward)
+    verify = VerifyPage(door, onward, prove)
     app.add_route("/sign-up", SignUpPage(door))
     app.add_route("/sign-in", SignInPage(door))
     app.add_route("/sign-out", SignOutPage(door))
@@ -46,6 +52,8 @@ def _account(app: falcon.asgi.App[Request, Response], door: Door) -> None:
     app.add_route("/verify/resend", ResendPage(door, verify))
     app.add_route("/verify/way", WayPage(door, verify))
     app.add_route("/verify/events", ProgressStream(door))
+    app.add_route("/verify/app", prove, suffix="app")
+    app.add_route("/verify/recovery-code", prove, suffix="recovery_code")
     app.add_route("/oauth/authorize", AuthorizePage(door))
     app.add_route("/oauth/sign-out", SignOutThere(door))
     app.add_route("/account", AccountPage(door))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from falcon.asgi import Request, Response
 
+    from countersign.flows.gate import Browser
     from countersign.flows.sessions import Overview
     from countersign.web.pages.door import Door
 
@@ -91,10 +92,10 @@ class EndPage:
         session = await self._door.session(req, resp, then)
         if session is None or not await self._door.admits(req, resp, session, FRESH, then):
             return
-        self._door.see(resp, await self.act(req, session, fields))
+        await self.act(req, resp, self._door.browser(req), session, fields)
 
-    async def act(self, _: Request, session: Session, fields: Mapping[str, str]) -> str:
-        """Carry it out; return where to go."""
+    async def act(self, _: Request, resp: Response, __: Browser, session: Session, fields: Mapping[str, str]) -> None:
+        """Carry it out, and show the account again."""
         gate = self._door.gate
         if fields.get("session"):
             done = "session" if await end_session(gate, session, fields["session"]) else "nothing"
@@ -104,7 +105,7 @@ class EndPage:
             done = "others" if await end_others(gate, session) else "nothing"
         else:
             raise falcon.HTTPBadRequest
-        return f"/account?done={done}"
+        self._door.see(resp, f"/account?done={done}")
 
 
 def _sessions(found: Overview, session: Session, language: Language) -> list[dict[str, object]]:

@@ -17,28 +17,26 @@ from countersign.domain.contact import Channel
 from countersign.domain.delivery import Delivery, DeliveryState
 from countersign.domain.visit import VisitKind
 from countersign.errors import UnavailableError
-from countersign.flows.gate import Browser, Entered, Gone, Known
+from countersign.flows.gate import Browser, Gone
 from countersign.flows.outcome import Done, Refused
-from countersign.flows.sessions import find_session
 from countersign.flows.verify import View, another_way, answer, look, resend
 from countersign.messages.hints import hint
 from countersign.messages.language import Language, mark
 from countersign.messages.reasons import reason
 from countersign.web.cookies import VISIT, drop
 from countersign.web.pages.forms import fields_of, spoken
+from countersign.web.pages.onward import AGAIN, Onward
+from countersign.web.pages.prove import WAYS, ProvePage, methods_shown
 from countersign.web.pages.sheet import instant
 from countersign.web.problems import seconds
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncGenerator
 
     from falcon.asgi import Request, Response
 
-    from countersign.domain.session import Session
     from countersign.flows.outcome import Outcome
     from countersign.web.pages.door import Door
-
-    Acts = Mapping[str, Callable[[Request, Session, Mapping[str, str]], Awaitable[str]]]
 
 POLL: Final = 0.7
 """Seconds between two looks at a message that is on its way."""
@@ -53,16 +51,13 @@ BY: Final = {
     Channel.VOICE: mark("by a call"),
     Channel.WHATSAPP: mark("by WhatsApp"),
 }
-ANOTHER: Final = {
-    Channel.EMAIL: mark("E-mail to {to}"),
-    Channel.SMS: mark("SMS to {to}"),
-    Channel.VOICE: mark("Call {to}"),
-    Channel.WHATSAPP: mark("WhatsApp to {to}"),
-}
 TITLES: Final = {
     VisitKind.SIGN_UP: mark("Confirm that this is yours"),
     VisitKind.SIGN_IN: mark("Enter the code to sign in"),
     VisitKind.STEP_UP: mark("Confirm that it is you"),
+    VisitKind.BIND: mark("Confirm that this is yours"),
+    VisitKind.RECOVER: mark("Recover your account"),
+    VisitKind.CLAIM: mark("Confirm that this is yours"),
 }
 ENDED: Final = {
     State.EXPIRED: (
@@ -92,7 +87,6 @@ STATES: Final = {
     DeliveryState.DROPPED: mark("Not sent"),
 }
 _LOST: Final = frozenset({DeliveryState.UNDELIVERED, DeliveryState.FAILED})
-AGAIN: Final = {VisitKind.SIGN_UP: "/sign-up", VisitKind.SIGN_IN: "/sign-in", VisitKind.STEP_UP: "/account"}
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -106,7 +100,7 @@ class Progress(msgspec.Struct, frozen=True):
 
 def progress(view: View, language: Language, now: int) -> Progress:
     """Return what is known of the message of a flow, for the person who waits for it."""
-    over = view.challenge.state_at(now) is not State.PENDING
+    over = view.challenge is None or view.challenge.state_at(now) is not State.PENDING
     newest: Delivery | None = max(view.deliveries, key=lambda one: one.number, default=None)
     if newest is None:
         return Progress("", "", late=True, over=over)
@@ -115,11 +109,12 @@ def progress(view: View, language: Language, now: int) -> Progress:
 
 
 class VerifyPage:
-    """GET shows the screen, POST judges the code. `acts` are our own forms that go on after a step-up, by their addresses."""
+    """GET shows the screen, POST judges the code."""
 
-    def __init__(self, door: Door, acts: Acts) -> None:
+    def __init__(self, door: Door, onward: Onward, prove: ProvePage) -> None:
         self._door = door
-        self._acts = acts
+        self.onward = onward
+        self._prove = prove
 
     async def on_get(self, req: Request, resp: Response) -> None:
         """Show what is under way."""
@@ -135,24 +130,6 @@ class VerifyPage:
             self._door.gate, browser, fields.get("code", ""), remember=fields.get("remember", "") not in {"", "no"}
         )
         match outcome:
-            case Entered():
-                await self._go_on(req, resp, outcome)
-            case Known():
-                language = spoken(req)
-                self._door.show(
-                    req,
-                    resp,
-                    "word.html",
-                    tone="good",
-                    title=language.say("You have an account already"),
-                    sentence=language.say(
-                        "It was opened with this address while your code was on its way. Sign in with its password."
-                    ),
-                    link="/sign-in",
-                    label=language.say("Sign in"),
-                )
-            case Gone():
-                self.nothing(req, resp)
             case Refused(refusal, challenge) if refusal is Refusal.WRONG_CODE and challenge is not None:
                 resp.status = falcon.HTTP_422
                 await self.screen(
@@ -160,15 +137,20 @@ class VerifyPage:
                 )
             case Refused():
                 await self.refused(req, resp, outcome)
+            case _:
+                await self.onward.go(req, resp, outcome)
 
     async def screen(self, req: Request, resp: Response, *, fault: str = "", typed: bool = False) -> None:
         """Show the screen as things stand."""
         view = await look(self._door.gate, self._door.browser(req))
         if view is None:
-            self.nothing(req, resp)
+            self.onward.nothing(req, resp)
             return
         language, now = spoken(req), self._door.gate.now()
         challenge, visit = view.challenge, view.visit
+        if challenge is None or self._prove.is_meant(req, view):
+            await self._prove.screen(req, resp, view)
+            return
         state = challenge.state_at(now)
         if state is not State.PENDING and not visit.between:
             title, sentence = ENDED[state]
@@ -205,12 +187,13 @@ class VerifyPage:
             resend_at=instant(challenge.resend_at + 999),
             sends_left=challenge.sends_left,
             ways=[
-                (way.contact, way.channel.value, language.say(ANOTHER[way.channel], to=f"\u2066{way.masked}\u2069"))
+                (way.contact, way.channel.value, language.say(WAYS[way.channel], to=f"\u2066{way.masked}\u2069"))
                 for way in view.ways
                 if (way.contact, way.channel) != (visit.contact, challenge.channel)
             ],
             form_action=await self._door.leads_to(visit.then.path),
-            may_remember=visit.kind is not VisitKind.STEP_UP,
+            methods=methods_shown(view, language),
+            may_remember=visit.kind in {VisitKind.SIGN_UP, VisitKind.SIGN_IN},
             again=AGAIN[visit.kind],
         )
 
@@ -241,35 +224,6 @@ class VerifyPage:
             case _:
                 fault = language.say("Too many codes were asked for. Try again in a few minutes.")
         await self.screen(req, resp, fault=fault)
-
-    def nothing(self, req: Request, resp: Response) -> None:
-        """Say that nothing is under way in this browser."""
-        language = spoken(req)
-        resp.status = falcon.HTTP_404
-        drop(resp, VISIT)
-        self._door.show(
-            req,
-            resp,
-            "word.html",
-            tone="warn",
-            title=language.say("Nothing is waiting for a code here"),
-            sentence=language.say(
-                "It may have been finished already, in another tab, or half an hour has passed. Start again, in one browser."
-            ),
-            link="/sign-in",
-            label=language.say("Sign in"),
-        )
-
-    async def _go_on(self, req: Request, resp: Response, entered: Entered) -> None:
-        """Go on where the person was going: by GET, or by carrying out the form that was interrupted, once (semantics U1)."""
-        self._door.enter(resp, entered)
-        then, where = entered.then, entered.then.path
-        act = self._acts.get(then.path) if then.method == "POST" else None
-        if act is not None:
-            session = await find_session(self._door.gate, Browser(session=entered.session))
-            if session is not None:
-                where = await act(req, session, dict(then.fields))
-        self._door.see(resp, where)
 
     def _wrong(self, req: Request, left: int) -> str:
         return spoken(req).count(
@@ -360,4 +314,4 @@ async def _answered(door: Door, page: VerifyPage, req: Request, resp: Response, 
         case Refused():
             await page.refused(req, resp, outcome)
         case _:
-            page.nothing(req, resp)
+            page.onward.nothing(req, resp)

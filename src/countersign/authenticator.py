@@ -1,0 +1,69 @@
+"""Authenticator apps: their secrets, the code of each step (RFC 4226, 6238), and the picture that an app is set up by."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import io
+from typing import Final
+from urllib.parse import quote, urlencode
+
+import segno
+from cryptography.hazmat.primitives.hashes import SHA1
+from cryptography.hazmat.primitives.twofactor.hotp import HOTP
+
+SECRET_BYTES: Final = 20
+"""160 bits, as RFC 4226, 4, recommends."""
+STEP: Final = 30_000
+"""Milliseconds of one step (RFC 6238, 5.2)."""
+DIGITS: Final = 6
+WINDOW: Final = 1
+"""Steps before and after that are accepted too: clocks differ, and people type slowly."""
+
+
+def code_at(secret: bytes, step: int, digits: int = DIGITS) -> str:
+    """Return the code of a step."""
+    # SHA-1 is what every app speaks, and HMAC does not rest on its resistance to collisions (RFC 6238, 1.2).
+    return HOTP(secret, digits, SHA1(), enforce_key_length=False).generate(step).decode()  # noqa: S303
+
+
+def step_of(secret: bytes, typed: str, now: int, after: int) -> int | None:
+    """Return the step that `typed` is the code of, near `now` (ms) and later than `after`, or None.
+
+    Every step of the window is compared, and each in constant time. The earliest that fits is taken, so that its code alone is used up.
+    """
+    current = now // STEP
+    found: int | None = None
+    for step in range(current + WINDOW, current - WINDOW - 1, -1):
+        same = hmac.compare_digest(code_at(secret, step).encode(), typed.encode())
+        if same and step > after:
+            found = step
+    return found
+
+
+def shown(secret: bytes) -> str:
+    """Return a secret as a person types it into an app: base 32 in groups of four."""
+    text = base64.b32encode(secret).decode().rstrip("=")
+    return " ".join(text[start : start + 4] for start in range(0, len(text), 4))
+
+
+def address(secret: bytes, issuer: str, account: str) -> str:
+    """Return the `otpauth` address that an app reads from the picture (Google Authenticator's key URI format)."""
+    label = quote(f"{issuer}:{account}", safe="")
+    params = {
+        "secret": base64.b32encode(secret).decode().rstrip("="),
+        "issuer": issuer,
+        "algorithm": "SHA1",
+        "digits": str(DIGITS),
+        "period": str(STEP // 1_000),
+    }
+    return f"otpauth://totp/{label}?{urlencode(params, quote_via=quote)}"
+
+
+def picture(text: str) -> str:
+    """Return a QR code as SVG, dark on white whatever the page's colours, so that every camera reads it."""
+    out = io.BytesIO()
+    segno.make(text, error="m").save(
+        out, kind="svg", scale=5, border=4, xmldecl=False, svgns=True, dark="#000", light="#fff", omitsize=False
+    )
+    return out.getvalue().decode()
