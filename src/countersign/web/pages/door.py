@@ -125,6 +125,11 @@ class Door:
         """Say whether a session may go on with this; else ask for what it lacks: the request goes on afterwards (semantics U1)."""
         if meets(session, need, self.gate.now()):
             return True
+        await self.ask_for(req, resp, session, need, then)
+        return False
+
+    async def ask_for(self, req: Request, resp: Response, session: Session, need: Need, then: Interrupted) -> None:
+        """Ask a session for what it lacks; the request goes on afterwards, once (semantics U1)."""
         if sum(len(name) + len(value) for name, value in then.fields) > MAX_KEPT:
             raise falcon.HTTPContentTooLarge
         asked = await step_up(self.gate, self.browser(req), session, need, then)
@@ -132,7 +137,6 @@ class Door:
             self.to_verify(resp, asked)
         else:
             self.refuse(req, resp, asked)
-        return False
 
     def refuse(self, req: Request, resp: Response, refused: Refused | Unmet) -> None:
         """Tell why nothing can be asked for now."""

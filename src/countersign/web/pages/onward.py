@@ -65,7 +65,7 @@ class Onward:
     """Sends a browser on. `acts` are our own forms that go on after a step-up, by their addresses."""
 
     def __init__(self, door: Door, acts: Acts) -> None:
-        self._door = door
+        self.door = door
         self._acts = acts
 
     async def go(self, req: Request, resp: Response, finished: Finished) -> None:
@@ -87,11 +87,11 @@ class Onward:
                 )
             case Applied(change):
                 drop(resp, VISIT)
-                self._door.see(resp, f"/account?done={change.kind.value}")
+                self.door.see(resp, f"/account?done={change.kind.value}")
             case ChangeRefusal():
                 self.refused(req, resp, finished)
             case Recoverable():
-                self._door.see(resp, "/recover/password")
+                self.door.see(resp, "/recover/password")
             case Waiting(due_at):
                 drop(resp, VISIT)
                 self.word(
@@ -111,7 +111,7 @@ class Onward:
 
     def word(self, req: Request, resp: Response, tone: str, title: str, sentence: str, link: tuple[str, str]) -> None:
         """Show a page that says one thing."""
-        self._door.show(req, resp, "word.html", tone=tone, title=title, sentence=sentence, link=link[0], label=link[1])
+        self.door.show(req, resp, "word.html", tone=tone, title=title, sentence=sentence, link=link[0], label=link[1])
 
     def refused(self, req: Request, resp: Response, refusal: ChangeRefusal) -> None:
         """Say why a change was not made."""
@@ -144,15 +144,15 @@ class Onward:
 
     async def _enter(self, req: Request, resp: Response, entered: Entered) -> None:
         """Go on where the person was going: by GET, or by carrying out the form that was interrupted, once (semantics U1)."""
-        self._door.enter(resp, entered)
+        self.door.enter(resp, entered)
         then = entered.then
         act = self._acts.get(then.path) if then.method == "POST" else None
         if act is not None:
             browser = msgspec.structs.replace(
-                self._door.browser(req), session=entered.session, device=entered.device, visit=""
+                self.door.browser(req), session=entered.session, device=entered.device, visit=""
             )
-            session = await find_session(self._door.gate, browser)
+            session = await find_session(self.door.gate, browser)
             if session is not None:
                 await act(req, resp, browser, session, dict(then.fields))
                 return
-        self._door.see(resp, then.path)
+        self.door.see(resp, then.path)
