@@ -8,20 +8,27 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
+from countersign.domain.change import ChangeKind, Holdings
+from countersign.domain.contact import parse
+from countersign.domain.session import Need
 from countersign.domain.visit import Interrupted
 from countersign.flows import verify
+from countersign.flows.change import Changed, change
 from countersign.flows.gate import Browser, Entered, ToVerify
+from countersign.flows.holdings import held
+from countersign.flows.recover import Recovered, choose_password, recover
 from countersign.flows.sessions import find_session
 from countersign.flows.sign_in import sign_in
 from countersign.flows.sign_up import sign_up
 from countersign.flows.step_up import step_up
+from countersign.flows.wanted import Wanted
 
 if TYPE_CHECKING:
     from tests.flows.place import Place
 
-    from countersign.domain.account import Way
+    from countersign.domain.account import OwnedContact, Way
     from countersign.domain.delivery import Message
-    from countersign.domain.session import Need, Session
+    from countersign.domain.session import Session
     from countersign.flows.gate import Asking, Denied, Faulty, Gone, Unmet, Wrong
     from countersign.flows.outcome import Outcome, Refused
     from countersign.flows.verify import Answered, View
@@ -82,6 +89,58 @@ class Visitor:
         entered = await self.types(await self.code(identifier), remember=remember)
         assert isinstance(entered, Entered), entered
         return entered
+
+    async def changes(self, wanted: Wanted, to: str = ADA) -> Changed:
+        """Ask for a change, and approve it with a code that goes to `to`."""
+        session = await self.session()
+        assert session is not None
+        outcome = await change(self.place.gate, self.browser, session, wanted)
+        if isinstance(outcome, Need):
+            asked = await self.steps_up(outcome)
+            assert isinstance(asked, ToVerify), asked
+            assert isinstance(await self.types(await self.code(to)), Entered)
+            session = await self.session()
+            assert session is not None
+            outcome = await change(self.place.gate, self.browser, session, wanted)
+        return self._kept(outcome)
+
+    async def adds(self, contact: str, to: str = ADA, *, replaces: str = "") -> Answered:
+        """Add a contact, or replace another by it: approve it, and prove the new one."""
+        kind = ChangeKind.CONTACT_REPLACED if replaces else ChangeKind.CONTACT_ADDED
+        new = parse(contact)
+        asked = await self.changes(Wanted(kind, replaces, new.masked, "Add it", new), to)
+        assert isinstance(asked, ToVerify), asked
+        return await self.types(await self.code(contact))
+
+    async def holdings(self) -> Holdings:
+        """Return what the account has."""
+        session = await self.session()
+        assert session is not None
+        found = await self.place.gate.database.read(held, session.account)
+        assert found is not None
+        return found
+
+    async def contact(self, to: str) -> OwnedContact:
+        """Return one of the account's contacts."""
+        blind = self.place.gate.blind(parse(to))
+        return next(one for one in (await self.holdings()).contacts if one.blind == blind)
+
+    async def recovers(self, identifier: str = ADA) -> ToVerify | Faulty | Refused:
+        """Say that the password is forgotten."""
+        return self._kept(await recover(self.place.gate, self.browser, identifier))
+
+    async def chooses(self, password: str) -> Recovered:
+        """Choose a new password, once the account's ownership was proved."""
+        return await choose_password(self.place.gate, self.browser, password)
+
+    async def told(self, title: str, to: str = ADA) -> str:
+        """Return the link of the newest message to `to` that has this title."""
+        while await self.place.deliver():
+            pass
+        texts = [one.text for one in self.place.carriers[CARRIER].sent if one.to == to and title in one.text]
+        assert texts, [(one.to, one.text[:60]) for one in self.place.carriers[CARRIER].sent]
+        found = re.search(r"ref=([\w.~-]+)", texts[-1])
+        return found.group(1) if found else ""
 
     async def session(self) -> Session | None:
         """Return the session that this browser bears."""

@@ -35,7 +35,9 @@ async def test_the_owner_of_a_known_contact_is_told_and_the_page_is_not(home: Pl
     assert isinstance(await new.signs_up("grace@example.org"), ToVerify)
     seen, other = await known.sees(), await new.sees()
     assert seen is not None
+    assert seen.challenge is not None
     assert other is not None
+    assert other.challenge is not None
     assert seen.challenge.guesses_left == other.challenge.guesses_left
     assert len(seen.ways) == len(other.ways)
     letter = await known.reads()
@@ -51,6 +53,7 @@ async def test_no_code_is_right_for_a_known_contact(home: Place) -> None:
     await thief.signs_up()
     seen = await thief.sees()
     assert seen is not None
+    assert seen.challenge is not None
     outcome = await thief.types(home.code(seen.challenge))
     assert isinstance(outcome, Refused)
     assert outcome.refusal.value == "wrong_code"

@@ -131,11 +131,13 @@ async def test_another_way_gives_no_guess_back_and_ends_the_code_before(home: Pl
     first = await visitor.code()
     seen = await visitor.sees()
     assert seen is not None
+    assert seen.challenge is not None
     for _ in range(3):
         assert isinstance(await visitor.types(home.wrong(seen.challenge)), Refused)
     assert isinstance(await visitor.asks_another_way(Way(phone, Channel.SMS, "")), Done)
     seen = await visitor.sees()
     assert seen is not None
+    assert seen.challenge is not None
     assert seen.challenge.guesses_left == 2
     second = await visitor.code(PHONE)
     if first != second:
@@ -150,6 +152,7 @@ async def test_the_last_guess_is_the_last_in_every_way(home: Place) -> None:
     await visitor.steps_up(Need(Level.MAIL_CODE, 0))
     seen = await visitor.sees()
     assert seen is not None
+    assert seen.challenge is not None
     for _ in range(5):
         await visitor.types(home.wrong(seen.challenge))
     refused = await visitor.asks_another_way(Way(phone, Channel.SMS, ""))
@@ -201,6 +204,7 @@ async def test_who_disowned_a_code_has_ended_every_way_of_that_flow(home: Place)
     await visitor.steps_up(Need(Level.MAIL_CODE, 0))
     seen = await visitor.sees()
     assert seen is not None
+    assert seen.challenge is not None
     await home.cancel(seen.challenge, home.gate.own)
     refused = await visitor.asks_another_way(Way(phone, Channel.SMS, ""))
     assert isinstance(refused, Refused)
@@ -209,6 +213,7 @@ async def test_who_disowned_a_code_has_ended_every_way_of_that_flow(home: Place)
     await again.signs_up("grace@example.org")
     begun = await again.sees()
     assert begun is not None
+    assert begun.challenge is not None
     await home.cancel(begun.challenge, home.gate.own)
     refused = await again.asks_another_way(Way("", Channel.EMAIL, ""))
     assert isinstance(refused, Refused)
@@ -227,6 +232,7 @@ async def test_a_way_that_cannot_be_asked_yet_leaves_the_others_open(sqlite_url:
         first = await visitor.code()
         seen = await visitor.sees()
         assert seen is not None
+        assert seen.challenge is not None
         await visitor.types(home.wrong(seen.challenge))
         refused = await visitor.asks_another_way(Way(phone, Channel.SMS, ""))
         assert isinstance(refused, Refused)
@@ -236,5 +242,6 @@ async def test_a_way_that_cannot_be_asked_yet_leaves_the_others_open(sqlite_url:
         assert isinstance(await visitor.asks_another_way(Way(phone, Channel.SMS, "")), Done)
         seen = await visitor.sees()
         assert seen is not None
+        assert seen.challenge is not None
         assert seen.challenge.guesses_left == 4
         assert isinstance(await visitor.types(await visitor.code(PHONE)), Entered)

@@ -47,6 +47,7 @@ async def test_a_hundred_requests_at_once_have_five_guesses(home: Place) -> None
     thief = await at_the_screen(home)
     seen = await thief.sees()
     assert seen is not None
+    assert seen.challenge is not None
     wrong = [f"{number:06}" for number in range(101) if f"{number:06}" != home.code(seen.challenge)][:100]
     outcomes = await asyncio.gather(*(Visitor(home, thief.browser).types(code) for code in wrong))
     compared = [one for one in outcomes if isinstance(one, Refused) and one.refusal.value == "wrong_code"]
@@ -80,6 +81,7 @@ async def test_no_application_answers_a_challenge_of_our_own_pages(home: Place) 
     thief = await at_the_screen(home)
     seen = await thief.sees()
     assert seen is not None
+    assert seen.challenge is not None
     for application in (SHOP, BANK):
         outcome = await answer_challenge(home.house, application, seen.challenge.id, home.code(seen.challenge))
         assert isinstance(outcome, Missing)

@@ -90,8 +90,8 @@ class Terms(msgspec.Struct, frozen=True, omit_defaults=True):
     """What was agreed when the challenge began, and never changes.
 
     `to` is the contact, sealed; `kid` names the key that the code is derived from; `live` is false for test keys, whose messages reach
-    the inbox alone. `known` marks a sign-up with a contact that has an account already: its owner is told so instead of being sent
-    a code, and no answer is right.
+    the inbox alone. `told` names the notice that the contact's holder is sent instead of a code, where there is nothing that a code
+    could be for; no answer is right then.
     """
 
     purpose: str
@@ -105,7 +105,7 @@ class Terms(msgspec.Struct, frozen=True, omit_defaults=True):
     locale: str = ""
     requester: Requester = Requester()
     live: bool = True
-    known: bool = False
+    told: str = ""
 
 
 class Challenge(msgspec.Struct, frozen=True):
@@ -207,7 +207,7 @@ def answer(challenge: Challenge, typed: str, code_of: Callable[[int], Code], now
     right = False
     for round_ in accepted_rounds(challenge):
         right |= code_of(round_).matches(meant)  # no short cut: the same work for each round
-    if right and not challenge.terms.known:
+    if right and not challenge.terms.told:
         return Judged(_end(counted, State.APPROVED, now))
     if counted.guesses >= challenge.terms.policy.guesses:
         counted = _end(counted, State.EXHAUSTED, now)

@@ -33,7 +33,6 @@ class EventKind(StrEnum):
     ACCOUNT_CREATED = "account.created"
     SIGN_IN_ASSESSED = "sign_in.assessed"
     SIGN_IN_COMPLETED = "sign_in.completed"
-    SIGN_IN_DISOWNED = "sign_in.disowned"
     SESSION_RAISED = "session.raised"
     SESSION_ENDED = "session.ended"
     DEVICE_ADDED = "device.added"

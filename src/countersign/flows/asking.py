@@ -76,7 +76,7 @@ async def ask(
     action: Action | None = None,
     trusted: str = "",
     spent: int = 0,
-    known: bool = False,
+    told: str = "",
 ) -> Outcome:
     """Ask the holder of a contact for a code that works in this browser alone; `device` is the browser's secret (semantics C4)."""
     asked = Asked(
@@ -89,7 +89,7 @@ async def ask(
         requester=browser.requester(trusted),
         browser=gate.mark(device).hex(),
         spent=spent,
-        known=known,
+        told=told,
     )
     return await begin_challenge(gate.house, gate.own, asked)
 

@@ -28,7 +28,7 @@ class Asked(msgspec.Struct, frozen=True):
     """What an application asks for. `channel` None leaves the choice to us.
 
     Pages of ours add: `browser`, to which the challenge is bound (semantics C4); `spent`, guesses that were used up on another way
-    to prove the same; `known`, see Terms.
+    to prove the same; `told`, see Terms.
     """
 
     to: Contact
@@ -40,7 +40,7 @@ class Asked(msgspec.Struct, frozen=True):
     requester: Requester = Requester()
     browser: str = ""
     spent: int = 0
-    known: bool = False
+    told: str = ""
 
 
 async def begin_challenge(house: House, application: Application, asked: Asked, once: Once | None = None) -> Outcome:
@@ -75,7 +75,7 @@ async def begin_challenge(house: House, application: Application, asked: Asked, 
         locale=asked.locale,
         requester=requester,
         live=application.live,
-        known=asked.known,
+        told=asked.told,
     )
     command = Begin(
         id=id_,

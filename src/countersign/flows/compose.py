@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -22,6 +22,14 @@ if TYPE_CHECKING:
     from countersign.places import Places
 
 
+PLACES: Final = {
+    NoticeKind.SIGN_UP_KNOWN: "/sign-in",
+    NoticeKind.RECOVER_UNKNOWN: "/recover",
+    NoticeKind.RECOVER_TOO_NEW: "/recover",
+}
+"""Where a message leads that stands in place of a code."""
+
+
 class Parcel(msgspec.Struct, frozen=True):
     """A claimed delivery with all that its message is made of: the challenge or the notice that owes it."""
 
@@ -35,8 +43,8 @@ def compose(keyring: Keyring, issuer: str, own: Application, places: Places, par
     owner = parcel.owner
     if isinstance(owner, Notice):
         return _notice(keyring, issuer, own, parcel, owner)
-    if owner.terms.known:
-        return _known(keyring, issuer, own, parcel, owner)
+    if owner.terms.told:
+        return _told(keyring, issuer, own, parcel, owner)
     return _code(keyring, issuer, own, places, parcel, owner)
 
 
@@ -65,13 +73,14 @@ def _code(
     return render(occasion, derive(key.code, challenge.id, parcel.delivery.round, terms.policy.shape))
 
 
-def _known(keyring: Keyring, issuer: str, own: Application, parcel: Parcel, challenge: Challenge) -> Message:
-    """Tell the owner of a known contact that somebody wanted to sign up with it; the code stays underived."""
+def _told(keyring: Keyring, issuer: str, own: Application, parcel: Parcel, challenge: Challenge) -> Message:
+    """Tell the holder of a contact what stands in place of a code; the code stays underived."""
+    kind = NoticeKind(challenge.terms.told)
     requester = challenge.terms.requester
     return render_notice(
         News(
             key=parcel.delivery.key,
-            kind=NoticeKind.SIGN_UP_KNOWN,
+            kind=kind,
             channel=parcel.delivery.channel,
             to=_to(keyring, challenge),
             locale=challenge.terms.locale,
@@ -80,7 +89,7 @@ def _known(keyring: Keyring, issuer: str, own: Application, parcel: Parcel, chal
             at=challenge.sent_at,
             device=device(requester.user_agent, challenge.terms.locale),
             place=requester.ip,
-            link=f"{issuer}/sign-in",
+            link=f"{issuer}{PLACES[kind]}",
         )
     )
 
@@ -99,7 +108,10 @@ def _notice(keyring: Keyring, issuer: str, own: Application, parcel: Parcel, not
             at=notice.created_at,
             device=device(facts.get("user_agent", ""), notice.locale),
             place=facts.get("place") or facts.get("ip", ""),
-            link=f"{issuer}/not-me?ref={not_me_reference(keyring, notice.id)}",
+            link=f"{issuer}/recover"
+            if notice.kind is NoticeKind.ACCOUNT_LOCKED
+            else f"{issuer}/not-me?ref={not_me_reference(keyring, notice.id)}",
+            about=facts.get("about", ""),
         )
     )
 

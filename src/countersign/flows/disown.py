@@ -1,25 +1,44 @@
-"""Disown: somebody who was told of a sign-in says that it was not theirs, and everything that is signed in ends."""
+"""Disown: somebody who was told of an act says that it was not theirs, and the account is closed until its owner has a new password."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import hmac
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from countersign.domain.event import Event, EventKind
+import msgspec
+
 from countersign.domain.notice import Notice, NoticeKind
+from countersign.flows.apply import Applied
 from countersign.flows.cancel import not_me_reference
-from countersign.store import devices, notices, sessions
-from countersign.store.database import Steps, Write
-from countersign.store.events import Chain, Head
+from countersign.flows.undo import cancel_change, lock_down
+from countersign.store import changes, notices
 
 if TYPE_CHECKING:
-    from countersign.flows.gate import Gate
+    from countersign.flows.gate import Browser, Gate
+
+WAITS: Final = frozenset({NoticeKind.ACCESS_ASKED, NoticeKind.ACCESS_WAITS})
+"""What is stopped alone: whoever asks is outside, and the account's own sessions are its owner's (semantics R5)."""
+_NOTHING_TO_DISOWN: Final = frozenset(
+    {
+        NoticeKind.SIGN_UP_KNOWN,
+        NoticeKind.RECOVER_UNKNOWN,
+        NoticeKind.RECOVER_TOO_NEW,
+        NoticeKind.ACCOUNT_LOCKED,
+    }
+)
+
+
+class Disowned(msgspec.Struct, frozen=True):
+    """What came of it: what waited was stopped, or the account was closed and so many changes undone."""
+
+    stopped: bool
+    undone: int = 0
 
 
 async def find_notice(gate: Gate, reference: str) -> Notice | None:
-    """Return the notice of a sign-in that a "this wasn't me" link names, for as long as the link is good. Changes nothing."""
+    """Return the notice that a "this wasn't me" link names, for as long as the link is good. Changes nothing."""
     notice_id, _, given = reference.partition(".")
     expected = not_me_reference(gate.keyring, notice_id).partition(".")[2]
     try:
@@ -27,28 +46,22 @@ async def find_notice(gate: Gate, reference: str) -> Notice | None:
     except (binascii.Error, ValueError):
         return None
     found = await gate.database.read(notices.find, notice_id) if same else None
-    if found is None or found.kind is not NoticeKind.NEW_DEVICE or gate.now() >= found.expires_at:
+    if found is None or found.kind in _NOTHING_TO_DISOWN or gate.now() >= found.expires_at:
         return None
     return found
 
 
-async def disown_sign_in(gate: Gate, reference: str) -> bool:
-    """End every session and all trust of the account, at the word of who holds one of its contacts (semantics S6); False for a bad link."""
+async def disown(gate: Gate, browser: Browser, reference: str) -> Disowned | None:
+    """Close the account at the word of who holds one of its contacts (semantics S6), or stop what waits; None for a bad link.
+
+    Whatever was changed since the act that was told of is undone, so that a thief's other changes go with the one that was noticed.
+    """
     notice = await find_notice(gate, reference)
     if notice is None:
-        return False
-    await gate.log.run(gate.database, _end_everything, gate, notice.account)
-    return True
-
-
-def _end_everything(chain: Chain, gate: Gate, account: str) -> Steps[tuple[None, Head]]:
-    now = gate.now()
-    ended = yield from sessions.end_all(account)
-    trusted = yield from devices.end_trust(account)
-    told = [
-        Event(now, EventKind.SIGN_IN_DISOWNED, gate.own.id, account, {"sessions": len(ended), "browsers": trusted}),
-        *(Event(now, EventKind.SESSION_ENDED, gate.own.id, account, {"session": id_}) for id_ in ended),
-    ]
-    linked, head = chain.link(told)
-    yield Write(linked, last=True)
-    return None, head
+        return None
+    which = notice.facts.get("change", "")
+    if notice.kind in WAITS:
+        return Disowned(stopped=isinstance(await cancel_change(gate, browser, notice.account, which), Applied))
+    told_of = await gate.database.read(changes.find, notice.account, which)
+    since = told_of.asked_at if told_of is not None else notice.created_at
+    return Disowned(stopped=False, undone=await lock_down(gate, browser, notice.account, since))

@@ -8,6 +8,7 @@ from countersign.domain.account import is_name
 from countersign.domain.challenge import Refusal
 from countersign.domain.contact import Contact, network_of, parse
 from countersign.domain.limit import Limit
+from countersign.domain.notice import NoticeKind
 from countersign.domain.password import faults, normal
 from countersign.domain.visit import LASTS, Interrupted, Visit, VisitKind
 from countersign.errors import InputError
@@ -56,7 +57,14 @@ async def sign_up(
     account, _ = await gate.database.read(accounts.identified, gate.blind(contact))
     device = browser.device or gate.secret()
     outcome = began(
-        await ask(gate, browser, contact, purpose=VisitKind.SIGN_UP.value, device=device, known=account is not None)
+        await ask(
+            gate,
+            browser,
+            contact,
+            purpose=VisitKind.SIGN_UP.value,
+            device=device,
+            told=NoticeKind.SIGN_UP_KNOWN.value if account is not None else "",
+        )
     )
     if isinstance(outcome, Refused):
         return outcome

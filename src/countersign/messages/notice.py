@@ -17,7 +17,7 @@ from countersign.messages.sms import plain, segments
 
 
 class News(msgspec.Struct, frozen=True):
-    """Who is told what; `at` in ms, `link` the address where to say "not me" or to sign in, empty if there is none."""
+    """Who is told what; `at` in ms, `link` the address where to say "not me" or to go on (empty: none), `about` a mask or name."""
 
     key: str
     kind: NoticeKind
@@ -30,25 +30,34 @@ class News(msgspec.Struct, frozen=True):
     device: str
     place: str
     link: str
+    about: str = ""
     timezone: str = "UTC"
 
 
 class Wording(msgspec.Struct, frozen=True):
-    """The sentences of one kind, which are also the names of their translations; each takes {site}."""
+    """The sentences of one kind, which are also the names of their translations; each takes {site} and {about}.
+
+    Without a `subject` or `short` of its own, a message says its title there.
+    """
 
     title: str
-    subject: str
     body: tuple[str, ...]
-    question: str
-    advice: str
-    label: str
-    short: str
+    question: str = mark("Was this not you?")
+    advice: str = mark(
+        "Then somebody has got into your account. Take it back now: what was changed is undone, everybody is signed out:"
+    )
+    label: str = mark("This was not me")
+    subject: str = mark("{title} at {site}")
+    short: str = mark("{site}: {title}.")
 
+
+_STOP: Final = mark("Then stop it now:")
+_STOP_LABEL: Final = mark("Stop it")
+_TO_RECOVER: Final = mark("Recover an account")
 
 WORDINGS: Final = {
     NoticeKind.NEW_DEVICE: Wording(
         mark("A new browser signed in to your account"),
-        mark("A new browser signed in to your account at {site}"),
         (
             mark(
                 "Your password and a code were entered on a browser that your account did not know. If that was you, all is well."
@@ -57,11 +66,11 @@ WORDINGS: Final = {
         mark("Was this not you?"),
         mark("Then somebody knows your password and can read your messages. End their access now:"),
         mark("This was not me"),
+        mark("A new browser signed in to your account at {site}"),
         mark("{site}: a new browser signed in to your account."),
     ),
     NoticeKind.SIGN_UP_KNOWN: Wording(
         mark("You have an account already"),
-        mark("You have an account already at {site}"),
         (
             mark(
                 "Somebody, perhaps you, wanted to open an account with this address. It has one already, so no code was sent."
@@ -71,7 +80,117 @@ WORDINGS: Final = {
         mark("Was it you?"),
         mark("Then sign in to the account that you have:"),
         mark("Sign in"),
+        mark("You have an account already at {site}"),
         mark("{site}: somebody tried to open an account with your number. You have one already; nothing was changed."),
+    ),
+    NoticeKind.RECOVER_UNKNOWN: Wording(
+        mark("No account was found here"),
+        (
+            mark("Somebody, perhaps you, wanted to recover an account with this address. There is none with it."),
+            mark("Nothing was changed, and the page has not told them."),
+        ),
+        mark("Was it you?"),
+        mark("Then try another address or number, one that you signed up with:"),
+        _TO_RECOVER,
+    ),
+    NoticeKind.RECOVER_TOO_NEW: Wording(
+        mark("This contact is too new to recover your account"),
+        (
+            mark(
+                "It was added less than seven days ago. Until then it cannot recover the account alone, so no code was sent."
+            ),
+        ),
+        mark("Was it you?"),
+        mark("Then use an older contact, or a recovery code:"),
+        _TO_RECOVER,
+    ),
+    NoticeKind.CONTACT_ASKED: Wording(
+        mark("A new contact was asked for in your account"),
+        (mark("{about} is to be added. It is not yet: it has to be confirmed first."),),
+    ),
+    NoticeKind.CONTACT_ADDED: Wording(
+        mark("A contact was added to your account"),
+        (mark("{about} gets codes from now on. You can undo this for 7 days."),),
+    ),
+    NoticeKind.CONTACT_REPLACED: Wording(
+        mark("A contact of your account was replaced"),
+        (mark("{about} gets codes from now on, in place of the old one. You can undo this for 7 days."),),
+    ),
+    NoticeKind.CONTACT_PRIMARY: Wording(
+        mark("The first contact of your account was changed"),
+        (mark("Codes go to {about} first from now on. You can undo this for 7 days."),),
+    ),
+    NoticeKind.CONTACT_REMOVED: Wording(
+        mark("A contact was removed from your account"),
+        (mark("{about} gets no more codes. You can undo this for 7 days."),),
+    ),
+    NoticeKind.PASSWORD_CHANGED: Wording(
+        mark("The password of your account was changed"),
+        (mark("All other sessions have ended, and no browser is trusted any more."),),
+    ),
+    NoticeKind.PASSWORD_RECOVERED: Wording(
+        mark("The password of your account was replaced"),
+        (mark("Somebody who can read your messages chose a new one. All sessions have ended; nobody was signed in."),),
+    ),
+    NoticeKind.METHOD_ADDED: Wording(
+        mark("A way to confirm was added to your account"),
+        (mark("“{about}” confirms that it is you from now on. You can undo this for 7 days."),),
+    ),
+    NoticeKind.METHOD_REMOVED: Wording(
+        mark("A way to confirm was removed from your account"),
+        (mark("“{about}” is not asked for any more. You can undo this for 7 days."),),
+    ),
+    NoticeKind.RECOVERY_CODES_MADE: Wording(
+        mark("Your account has new recovery codes"),
+        (mark("The old ones are worth nothing now. You can undo this for 7 days."),),
+    ),
+    NoticeKind.RECOVERY_CODE_USED: Wording(
+        mark("A recovery code of your account was used"),
+        (mark("Each works once. See in your account how many are left."),),
+    ),
+    NoticeKind.INTEGRATION_CODE_MADE: Wording(
+        mark("An integration code was made in your account"),
+        (mark("“{about}” lets a program act for you, as far as its scopes say. You can revoke it in your account."),),
+    ),
+    NoticeKind.INTEGRATION_CODE_ROTATED: Wording(
+        mark("An integration code of your account was renewed"),
+        (mark("“{about}” has a new code. The old one works for one more day."),),
+    ),
+    NoticeKind.ACCESS_ASKED: Wording(
+        mark("Somebody says that they lost access to your account"),
+        (
+            mark("If nobody stops it, {about} can take over the account in 7 days. You will be told every day."),
+            mark("If that is you, you need not do anything."),
+        ),
+        mark("Was this not you?"),
+        _STOP,
+        _STOP_LABEL,
+    ),
+    NoticeKind.ACCESS_WAITS: Wording(
+        mark("Somebody still waits to take over your account"),
+        (mark("If nobody stops it, {about} can take over the account when 7 days are over."),),
+        mark("Was this not you?"),
+        _STOP,
+        _STOP_LABEL,
+    ),
+    NoticeKind.ACCESS_RECOVERED: Wording(
+        mark("Your account was taken over after the waiting time"),
+        (mark("It has a new password and gets its codes at {about}. You can undo this for 7 days."),),
+    ),
+    NoticeKind.CHANGE_UNDONE: Wording(
+        mark("A change of your account was undone"),
+        (mark("What was changed is as it was before."),),
+    ),
+    NoticeKind.ACCOUNT_LOCKED: Wording(
+        mark("Your account is closed until you choose a new password"),
+        (
+            mark(
+                "Somebody who reads your messages said that something was not them. Everybody was signed out, and what was changed was undone."
+            ),
+        ),
+        mark("What now?"),
+        mark("Choose a new password. Nobody can sign in with the old one:"),
+        _TO_RECOVER,
     ),
 }
 
@@ -110,7 +229,7 @@ def _letter(told: News, language: Language) -> Letter:
     return Letter(
         language=language.tag,
         direction=language.direction,
-        subject=say(words.subject, site=told.site),
+        subject=say(words.subject, site=told.site, title=say(words.title)),
         preheader=f"{when}. {warning}",
         site=told.site,
         title=say(words.title),
@@ -126,14 +245,14 @@ def _letter(told: News, language: Language) -> Letter:
         advice=say(words.advice) if told.link else "",
         not_me=told.link,
         not_me_label=say(words.label),
-        body=tuple(say(sentence, site=told.site) for sentence in words.body),
+        body=tuple(say(sentence, site=told.site, about=f"\u2066{told.about}\u2069") for sentence in words.body),
     )
 
 
 def _short(told: News, language: Language) -> str:
     """Return a text for a phone: what happened always, the rest as far as it costs no further segment."""
     words = WORDINGS[told.kind]
-    opening = language.say(words.short, site=told.site)
+    opening = language.say(words.short, site=told.site, title=language.say(words.title))
     question = f"{language.say(words.question)} {told.link}" if told.link else ""
     details = ", ".join(part for part in (told.device, told.place) if part)
     needed = plain("\n".join(line for line in (opening, question) if line))
@@ -147,6 +266,7 @@ def _harmless(news: News) -> News:
         news,
         site=one_line(news.site, MAX_SITE) or host or "Countersign",
         host=host,
+        about=one_line(news.about, MAX_DETAIL).lstrip("@ "),
         device=one_line(news.device, MAX_DETAIL).lstrip("@ "),
         place=one_line(news.place, MAX_DETAIL).lstrip("@ "),
         link=safe_link(news.link),

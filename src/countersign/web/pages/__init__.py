@@ -12,7 +12,7 @@ from countersign.web.pages.demonstration import Demonstration
 from countersign.web.pages.door import Door
 from countersign.web.pages.inbox import InboxMail, InboxMessages, InboxPage
 from countersign.web.pages.not_me import NotMePage
-from countersign.web.pages.not_my_sign_in import NotMySignIn
+from countersign.web.pages.not_my_act import NotMyAct
 from countersign.web.pages.onward import Onward
 from countersign.web.pages.prove import ProvePage
 from countersign.web.pages.sign_in import SignInPage, SignOutPage
@@ -33,7 +33,7 @@ def add_routes(app: falcon.asgi.App[Request, Response], runtime: Runtime) -> Non
     app.add_route("/inbox", InboxPage(runtime))
     app.add_route("/inbox/messages", InboxMessages(runtime))
     app.add_route("/inbox/mail/{message_id}", InboxMail(runtime))
-    app.add_route("/not-me", NotMePage(runtime, NotMySignIn(Door(runtime))))
+    app.add_route("/not-me", NotMePage(runtime, NotMyAct(Door(runtime))))
     _account(app, Door(runtime))
     app.add_route("/static/{version}/{name}", Assets())
 

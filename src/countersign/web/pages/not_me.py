@@ -23,7 +23,7 @@ from countersign.web.pages.sheet import show
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
-    from countersign.web.pages.not_my_sign_in import NotMySignIn
+    from countersign.web.pages.not_my_act import NotMyAct
     from countersign.wiring import Runtime
 
 MAX_FORM: Final = 4_096
@@ -92,7 +92,7 @@ _ENDED_AS: Final = {
 class NotMePage:
     """The page at `/not-me?ref=...`. Opening it changes nothing, as whoever scans mail opens every link in it."""
 
-    def __init__(self, runtime: Runtime, sign_in: NotMySignIn) -> None:
+    def __init__(self, runtime: Runtime, sign_in: NotMyAct) -> None:
         self._runtime = runtime
         self._sign_in = sign_in
 

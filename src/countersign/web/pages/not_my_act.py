@@ -1,4 +1,4 @@
-"""The page that a notice of a sign-in leads to with "this wasn't me": it tells what happened, and ends every session on a press."""
+"""The page that a notice leads to with "this wasn't me": it tells what happened, and closes the account on a press."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import falcon
 
 from countersign.domain.notice import Notice
-from countersign.flows.disown import disown_sign_in, find_notice
+from countersign.flows.disown import WAITS, disown, find_notice
 from countersign.messages.device import device
 from countersign.messages.moment import day, time_of_day
+from countersign.messages.notice import WORDINGS
 from countersign.web.pages.forms import spoken
 
 if TYPE_CHECKING:
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from countersign.web.pages.door import Door
 
 
-class NotMySignIn:
-    """What /not-me is for a reference that names a notice. Opening it changes nothing."""
+class NotMyAct:
+    """What /not-me is for a reference that names a notice. Opening it changes nothing (semantics R3)."""
 
     def __init__(self, door: Door) -> None:
         self._door = door
@@ -33,42 +34,47 @@ class NotMySignIn:
             return
         language = spoken(req)
         site = self._door.runtime.settings.site
+        waits = notice.kind in WAITS
         self._door.show(
             req,
             resp,
             "not_me.html",
             ending=None,
             reference=reference,
-            title=language.say("Did you not sign in?"),
-            sentence=language.say("A new browser signed in to your account at {site}.", site=site),
+            title=language.say("Was this not you?"),
+            sentence=f"{language.say(WORDINGS[notice.kind].title)}.",
             facts=_facts(notice, language),
             warning=language.say("Nobody from {site} will ever ask you for a code or your password.", site=site),
-            button=language.say("No, that was not me"),
-            otherwise=language.say("It signs out every browser, yours too, and none is trusted any more."),
+            button=language.say("Stop it") if waits else language.say("No, that was not me"),
+            otherwise=language.say("If that is you, close this page: nothing happens.")
+            if waits
+            else language.say(
+                "It signs out every browser, yours too, undoes what was changed since, and closes the account until you choose a new password."
+            ),
             purpose=language.say("What we know of it"),
             summary="",
             approves="",
         )
 
     async def post(self, req: Request, resp: Response, reference: str) -> None:
-        """End everything that is signed in, and say what to do next."""
-        if not await disown_sign_in(self._door.gate, reference):
+        """Close the account or stop what waits, and say what to do next."""
+        outcome = await disown(self._door.gate, self._door.browser(req), reference)
+        if outcome is None:
             self._nowhere(req, resp)
             return
         language = spoken(req)
-        self._door.show(
-            req,
-            resp,
-            "word.html",
-            tone="good",
-            title=language.say("Everybody is signed out"),
-            sentence=language.say(
-                "Whoever it was needs your password and a code to come back. They had both: see who can read your messages,"
-                " and do not use this password anywhere else."
-            ),
-            link="/sign-in",
-            label=language.say("Sign in"),
-        )
+        if outcome.stopped:
+            title = language.say("It is stopped")
+            sentence = language.say("Nobody takes over your account. If they try again, you will be told again.")
+            link, label = "/account", language.say("To your account")
+        else:
+            title = language.say("Your account is closed to everybody")
+            sentence = language.say(
+                "Everybody is signed out, and what was changed since is undone. Choose a new password now. Whoever it was may still"
+                " read your messages: change the password of your mailbox too."
+            )
+            link, label = "/recover", language.say("Choose a new password")
+        self._door.show(req, resp, "word.html", tone="good", title=title, sentence=sentence, link=link, label=label)
 
     def _nowhere(self, req: Request, resp: Response) -> None:
         language = spoken(req)
@@ -95,6 +101,7 @@ def _facts(notice: Notice, language: Language) -> list[tuple[str, str]]:
     )
     told = notice.facts
     facts = [
+        (language.say("What"), told.get("about", "")),
         (language.say("Sent to"), notice.masked),
         (language.say("When"), at),
         (language.say("Device"), device(told.get("user_agent", ""), language.tag)),
