@@ -12,8 +12,10 @@ import structlog
 from countersign.domain.delivery import LEASE
 from countersign.errors import CountersignError, UnavailableError
 from countersign.flows.audit import write_checkpoint
+from countersign.flows.claim import remind
 from countersign.flows.compose import Parcel
 from countersign.flows.deliver import Post, Result, claim_due, give_back, hand_over, record, renew
+from countersign.flows.gate import Gate
 from countersign.flows.house import House
 from countersign.flows.sweep import sweep
 
@@ -35,11 +37,14 @@ _log = structlog.get_logger("countersign.worker")
 
 
 class Worker:
-    """One delivery loop and its sweep; `run` until `stop`."""
+    """One delivery loop and its sweep; `run` until `stop`. With a gate it also reminds people of what waits in their accounts."""
 
-    def __init__(self, post: Post, house: House, retention_days: int, grace: float = GRACE) -> None:
+    def __init__(
+        self, post: Post, house: House, retention_days: int, grace: float = GRACE, gate: Gate | None = None
+    ) -> None:
         self._post = post
         self._house = house
+        self._gate = gate
         self._retention_days = retention_days
         self._grace = min(GRACE, grace / 2)  # the other half is for writing down, giving back and closing
         self._due = asyncio.Event()
@@ -165,6 +170,8 @@ class Worker:
             since_checkpoint += wait
             try:
                 swept = await sweep(self._house, self._retention_days)
+                if self._gate is not None:
+                    await remind(self._gate)
                 if swept.expired or swept.forgotten:
                     _log.debug("swept", expired=swept.expired, forgotten=swept.forgotten)
                 if since_checkpoint >= CHECKPOINT_EVERY:

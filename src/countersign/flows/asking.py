@@ -134,9 +134,11 @@ async def ask_by_first_way(gate: Gate, browser: Browser, holdings: Holdings, vis
     return refused or Unmet()
 
 
-def methods_of(holdings: Holdings, visit: Visit) -> tuple[FactorKind, ...]:
-    """Return the factors that a flow may be proved by."""
-    if visit.kind not in {VisitKind.SIGN_IN, VisitKind.STEP_UP}:
+def methods_of(holdings: Holdings | None, visit: Visit) -> tuple[FactorKind, ...]:
+    """Return the factors that a flow may be proved by; where an account is recovered, the same whether there is one (semantics R1)."""
+    if visit.kind is VisitKind.RECOVER:
+        return (FactorKind.RECOVERY_CODE,)
+    if holdings is None or visit.kind not in {VisitKind.SIGN_IN, VisitKind.STEP_UP}:
         return ()
     there = {factor.kind for factor in holdings.factors if OF_FACTOR[factor.kind] >= visit.need.level}
     return tuple(kind for kind in FactorKind if kind in there)

@@ -14,7 +14,6 @@ from countersign.domain.factor import Factor, FactorKind
 from countersign.domain.limit import Limit
 from countersign.domain.notice import NoticeKind
 from countersign.domain.session import Method, Proven
-from countersign.domain.visit import VisitKind
 from countersign.flows import visits
 from countersign.flows.asking import methods_of
 from countersign.flows.finish import Finished, finish
@@ -111,8 +110,7 @@ async def _counted(gate: Gate, browser: Browser, kind: FactorKind) -> Guess | Go
         return Gone()
     visit, now = kept.visit, gate.now()
     holdings = await gate.database.read(held, visit.account)
-    recovers = visit.kind is VisitKind.RECOVER and kind is FactorKind.RECOVERY_CODE
-    if not recovers and (holdings is None or kind not in methods_of(holdings, visit)):
+    if kind not in methods_of(holdings, visit):
         return Gone()
     if visit.guesses >= GUESSES:
         return Refused(Refusal.EXHAUSTED, at=now)

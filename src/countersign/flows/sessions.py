@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
 
 class Overview(msgspec.Struct, frozen=True):
-    """An account as its person sees it: name, contacts, sessions and browsers."""
+    """An account as its person sees it: name, contacts, sessions and browsers; `checked_at` (ms) is when the contacts were looked over."""
 
     name: str
+    checked_at: int
     contacts: tuple[OwnedContact, ...]
     sessions: tuple[Session, ...]
     devices: tuple[Device, ...]
@@ -57,7 +58,19 @@ def _overview(gate: Gate, account_id: str) -> Steps[Overview | None]:
         return None
     alive = yield from sessions.of_account(account_id, gate.now())
     known = yield from devices.of_account(account_id)
-    return Overview(gate.keyring.unseal(account.name, account_id), tuple(contacts), tuple(alive), tuple(known))
+    checked = account.checked_at or account.created_at
+    return Overview(gate.keyring.unseal(account.name, account_id), checked, tuple(contacts), tuple(alive), tuple(known))
+
+
+async def check_contacts(gate: Gate, session: Session) -> None:
+    """Write down that the person says that all contacts are still theirs."""
+    await gate.database.run(_checked, session.account, gate.now())
+
+
+def _checked(account_id: str, now: int) -> Steps[None]:
+    account = yield from accounts.taken(account_id)
+    if account is not None:
+        yield Write((accounts.changed(msgspec.structs.replace(account, checked_at=now)),), last=True)
 
 
 async def sign_out(gate: Gate, browser: Browser) -> bool:

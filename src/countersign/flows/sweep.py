@@ -9,10 +9,24 @@ import msgspec
 import structlog
 
 from countersign.domain import challenge as rules_of
+from countersign.domain.change import CLAIM_LASTS, UNDO_LASTS, WAIT
 from countersign.domain.event import Event, EventKind
 from countersign.errors import UnavailableError
 from countersign.flows.outcome import Done, Missing, Outcome
-from countersign.store import challenges, devices, grants, limits, notices, sessions, visits
+from countersign.store import (
+    accounts,
+    activity,
+    challenges,
+    changes,
+    credentials,
+    devices,
+    factors,
+    grants,
+    limits,
+    notices,
+    sessions,
+    visits,
+)
 from countersign.store.book import Book, Needs, Verdict
 
 if TYPE_CHECKING:
@@ -60,6 +74,17 @@ async def sweep(house: House, retention_days: int) -> Swept:
     kept_since = now - retention_days * DAY
     while gone := await house.database.run(notices.forget, kept_since, AT_ONCE):
         forgotten += gone
+    # A contact or a factor that was removed stays for as long as that can be undone, and no longer.
+    undoable_since = now - UNDO_LASTS
+    for forget, before in (
+        (accounts.forget_contacts, undoable_since),
+        (factors.forget, undoable_since),
+        (credentials.forget, kept_since),
+        (activity.forget, kept_since),
+        (changes.forget, min(kept_since, undoable_since - WAIT - CLAIM_LASTS)),
+    ):
+        while await house.database.run(forget, before, AT_ONCE) >= AT_ONCE:
+            pass
     while await house.database.run(devices.forget, kept_since, now - KNOWN_FOR, AT_ONCE) >= AT_ONCE:
         pass
     await house.database.run(limits.forget, now, now - DAY)

@@ -58,7 +58,7 @@ async def look(gate: Gate, browser: Browser) -> View | None:
     if seen is None and visit.challenge:
         return None
     ways, holdings = await _ways(gate, visit)
-    methods = methods_of(holdings, visit) if holdings is not None else ()
+    methods = methods_of(holdings, visit)
     if seen is None:
         return View(visit, None, (), tuple(ways), methods)
     return View(visit, seen.challenge, seen.deliveries, tuple(ways), methods)

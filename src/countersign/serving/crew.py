@@ -80,6 +80,8 @@ async def gather_crew(settings: Settings) -> Crew:
     """Open the Runtime and whoever works on it; raises SettingsError or UnavailableError."""
     runtime = await open_runtime(settings)
     worker = (
-        None if settings.no_worker else Worker(runtime.post, runtime.house, settings.retention_days, settings.grace)
+        None
+        if settings.no_worker
+        else Worker(runtime.post, runtime.house, settings.retention_days, settings.grace, runtime.gate)
     )
     return Crew(runtime, worker)

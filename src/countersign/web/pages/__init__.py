@@ -8,13 +8,18 @@ from countersign.errors import UnavailableError
 from countersign.web.oauth.pages import AuthorizePage, SignOutThere
 from countersign.web.pages.account import AccountPage, EndPage
 from countersign.web.pages.assets import Assets
+from countersign.web.pages.changes import ChangesPage
+from countersign.web.pages.contacts import ContactsPage
 from countersign.web.pages.demonstration import Demonstration
 from countersign.web.pages.door import Door
 from countersign.web.pages.inbox import InboxMail, InboxMessages, InboxPage
+from countersign.web.pages.methods import MethodsPage
 from countersign.web.pages.not_me import NotMePage
 from countersign.web.pages.not_my_act import NotMyAct
 from countersign.web.pages.onward import Onward
+from countersign.web.pages.password import PasswordPage
 from countersign.web.pages.prove import ProvePage
+from countersign.web.pages.recover import RecoverPage
 from countersign.web.pages.sign_in import SignInPage, SignOutPage
 from countersign.web.pages.sign_up import SignUpPage
 from countersign.web.pages.verify import ProgressStream, ResendPage, VerifyPage, WayPage
@@ -43,6 +48,7 @@ def _account(app: falcon.asgi.App[Request, Response], door: Door) -> None:
     end = EndPage(door)
     acts: dict[str, Act] = {"/account/end": end.act}
     onward = Onward(door, acts)
+    _changes(app, onward, acts)
     prove = ProvePage(door, onward)
     verify = VerifyPage(door, onward, prove)
     app.add_route("/sign-up", SignUpPage(door))
@@ -56,5 +62,38 @@ def _account(app: falcon.asgi.App[Request, Response], door: Door) -> None:
     app.add_route("/verify/recovery-code", prove, suffix="recovery_code")
     app.add_route("/oauth/authorize", AuthorizePage(door))
     app.add_route("/oauth/sign-out", SignOutThere(door))
-    app.add_route("/account", AccountPage(door))
+    for path in ("/account", "/account/sessions", "/account/devices"):
+        app.add_route(path, AccountPage(door, path))
     app.add_route("/account/end", end)
+
+
+def _changes(app: falcon.asgi.App[Request, Response], onward: Onward, acts: dict[str, Act]) -> None:
+    """Add what an account is changed at; `acts` are the forms that go on by themselves after a step-up."""
+    contacts, methods = ContactsPage(onward), MethodsPage(onward)
+    password, changes, recover = PasswordPage(onward), ChangesPage(onward), RecoverPage(onward)
+    app.add_route("/account/contacts", contacts)
+    app.add_route("/account/contacts/primary", contacts, suffix="primary")
+    app.add_route("/account/contacts/remove", contacts, suffix="remove")
+    app.add_route("/account/contacts/checked", contacts, suffix="checked")
+    app.add_route("/account/password", password)
+    app.add_route("/account/methods", methods)
+    app.add_route("/account/methods/app", methods, suffix="app")
+    app.add_route("/account/methods/app/confirm", methods, suffix="confirm")
+    app.add_route("/account/methods/recovery-codes", methods, suffix="recovery_codes")
+    app.add_route("/account/methods/remove", methods, suffix="remove")
+    app.add_route("/account/changes", changes)
+    app.add_route("/account/changes/cancel", changes, suffix="cancel")
+    app.add_route("/account/changes/undo", changes, suffix="undo")
+    app.add_route("/recover", recover)
+    app.add_route("/recover/password", recover, suffix="password")
+    app.add_route("/recover/lost", recover, suffix="lost")
+    acts |= {
+        "/account/contacts": contacts.add,
+        "/account/contacts/primary": contacts.make_primary,
+        "/account/contacts/remove": contacts.remove,
+        "/account/password": password.act,
+        "/account/methods/app": methods.begin_app,
+        "/account/methods/recovery-codes": methods.make_codes,
+        "/account/methods/remove": methods.remove,
+        "/account/changes/undo": changes.undo,
+    }

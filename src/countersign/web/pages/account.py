@@ -11,8 +11,9 @@ from countersign.domain.visit import Interrupted
 from countersign.flows.sessions import end_device, end_others, end_session, overview
 from countersign.messages.device import device
 from countersign.messages.language import Language, mark
-from countersign.messages.moment import day, time_of_day
+from countersign.messages.moment import day
 from countersign.web.pages.forms import fields_of, spoken
+from countersign.web.pages.parts import show_part, when
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,14 +38,15 @@ LEVELS: Final = {
 
 
 class AccountPage:
-    """GET shows the account."""
+    """GET shows the account; at an address of its own, one of its parts."""
 
-    def __init__(self, door: Door) -> None:
+    def __init__(self, door: Door, path: str = "/account") -> None:
         self._door = door
+        self._path = path
 
     async def on_get(self, req: Request, resp: Response) -> None:
         """Show it to who is signed in."""
-        session = await self._door.session(req, resp, Interrupted("GET", "/account"))
+        session = await self._door.session(req, resp, Interrupted("GET", self._path))
         if session is None:
             return
         found = await overview(self._door.gate, session)
@@ -52,11 +54,12 @@ class AccountPage:
             self._door.see(resp, "/sign-in")
             return
         language, now = spoken(req), self._door.gate.now()
-        self._door.show(
+        show_part(
+            self._door,
             req,
             resp,
             "account.html",
-            title=language.say("Your account"),
+            self._path,
             name=found.name,
             level=language.say(LEVELS[level_of(session, now)]),
             contacts=[
@@ -65,18 +68,9 @@ class AccountPage:
             ],
             sessions=_sessions(found, session, language),
             browsers=_browsers(found, session, language, now),
-            done=language.say(DONE[done]) if (done := req.get_param("done") or "") in DONE else "",
         )
 
     on_head = on_get
-
-
-DONE: Final = {
-    "session": mark("That session has ended."),
-    "others": mark("All other sessions have ended."),
-    "browser": mark("That browser is forgotten. It needs a code the next time."),
-    "nothing": mark("There was nothing left to end."),
-}
 
 
 class EndPage:
@@ -115,8 +109,8 @@ def _sessions(found: Overview, session: Session, language: Language) -> list[dic
             "here": one.id == session.id,
             "device": device(one.user_agent, language.tag) or language.say("A browser that does not say what it is"),
             "place": one.place or one.ip,
-            "seen": _when(one.last_seen_at, language),
-            "since": _when(one.created_at, language),
+            "seen": when(one.last_seen_at, language),
+            "since": when(one.created_at, language),
         }
         for one in found.sessions
     ]
@@ -134,9 +128,3 @@ def _browsers(found: Overview, session: Session, language: Language, now: int) -
         }
         for one in found.devices
     ]
-
-
-def _when(at: int, language: Language) -> str:
-    return language.say(
-        "{day}, {time}", day=day(at, "UTC", language.locale), time=time_of_day(at, "UTC", language.locale)
-    )

@@ -8,7 +8,7 @@ from countersign.domain.change import ChangeKind, ChangeRefusal
 from countersign.domain.session import Need
 from countersign.domain.visit import Interrupted
 from countersign.flows.apply import Applied
-from countersign.flows.change import change
+from countersign.flows.change import Changed, change
 from countersign.flows.gate import ToVerify
 from countersign.flows.outcome import Refused
 from countersign.messages.language import Language, mark
@@ -67,8 +67,15 @@ async def carry_out(  # noqa: PLR0917 - a request with all that is known of it
 
     `then` is the form that goes on after the proof; the one of the page that asks.
     """
+    outcome = await change(onward.door.gate, browser, session, wanted)
+    return await answered(onward, req, resp, session, outcome, then)
+
+
+async def answered(
+    onward: Onward, req: Request, resp: Response, session: Session, outcome: Changed, then: Interrupted
+) -> Applied | None:
+    """Return a change that was made; else answer with what it needs first or why it cannot be, and return None."""
     door = onward.door
-    outcome = await change(door.gate, browser, session, wanted)
     match outcome:
         case Applied():
             door.gate.database.announce()

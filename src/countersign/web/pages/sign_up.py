@@ -35,6 +35,11 @@ _CONTACTS: Final = {
 _UNUSABLE: Final = mark("We cannot send codes there. Use another address or a mobile number.")
 
 
+def fault_of_contact(reason: str, language: Language) -> str:
+    """Return what is wrong with an address or number that was typed, in words."""
+    return language.say(_CONTACTS.get(reason, _UNUSABLE))
+
+
 class SignUpPage:
     """GET shows the form, POST asks for the code."""
 
@@ -90,5 +95,6 @@ class SignUpPage:
         )
 
     def _words(self, field: str, fault: str, language: Language) -> str:
-        told = _CONTACTS.get(fault, _UNUSABLE) if field == "identifier" else FAULTS.get(fault, _NAME)
-        return language.say(told, least=str(self._door.gate.least))
+        if field == "identifier":
+            return fault_of_contact(fault, language)
+        return language.say(FAULTS.get(fault, _NAME), least=str(self._door.gate.least))
