@@ -93,6 +93,7 @@ async def _account(gate: Gate) -> Browser:
     seen = await look(gate, browser)
     assert seen is not None  # noqa: S101
     challenge = seen.challenge
+    assert challenge is not None  # noqa: S101
     key = gate.keyring.named(challenge.terms.kid).code
     code = derive(key, challenge.id, challenge.round, challenge.terms.policy.shape).reveal()
     entered = await answer(gate, browser, code, remember=True)

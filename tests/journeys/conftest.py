@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
 AXE = Path(__file__).resolve().parent.parent.parent / "node_modules" / "axe-core" / "axe.min.js"
 SETTINGS = """
+trusted_proxies = ["127.0.0.1"]
+
 [purposes.sign_in]
 guesses = 3
 resend_after = 1
@@ -27,6 +31,10 @@ resend_after = 600
 requester = ["10000/1m"]
 destination = ["10000/1m"]
 """
+
+
+_networks = itertools.count(1)
+"""Addresses of 198.18.0.0/15, which are for tests (RFC 2544)."""
 
 
 class Opens(Protocol):
@@ -67,6 +75,7 @@ async def browser() -> AsyncIterator[Browser]:
 async def opens(browser: Browser) -> AsyncIterator[Opens]:
     """Give what opens pages; each in a context of its own, and none may complain."""
     contexts: list[BrowserContext] = []
+    # Each context comes from a network of its own, as people do: what one network may ask for is counted.
     complaints: list[str] = []
 
     async def opening(
@@ -77,6 +86,7 @@ async def opens(browser: Browser) -> AsyncIterator[Opens]:
             color_scheme="dark" if colours == "dark" else "light",
             java_script_enabled=scripts,
             locale=locale,
+            extra_http_headers={"X-Forwarded-For": str(IPv4Address("198.18.0.0") + next(_networks))},
         )
         contexts.append(context)
         context.set_default_timeout(10_000)

@@ -30,7 +30,10 @@ from countersign.store import (
 from countersign.store.book import Book, Needs, Verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from countersign.flows.house import House
+    from countersign.store.database import Steps
 
 AT_ONCE: Final = 500
 """Records in one go: the sweep waits its turn behind the people."""
@@ -64,31 +67,36 @@ async def sweep(house: House, retention_days: int) -> Swept:
         expired += len(ids) - len(failed)
         if len(ids) < AT_ONCE or len(failed) == len(ids):
             break
-    now = house.clock()
-    forgotten = 0
-    while gone := await house.database.run(challenges.forget, now - retention_days * DAY, AT_ONCE):
-        forgotten += gone
-    for forget in (sessions.forget, visits.forget, grants.forget):
-        while await house.database.run(forget, now, AT_ONCE) >= AT_ONCE:
-            pass
+    return Swept(expired, await _forget(house, retention_days))
+
+
+async def _forget(house: House, retention_days: int) -> int:
+    """Delete what has been kept long enough; return how many rows went."""
+    now, run = house.clock(), house.database.run
     kept_since = now - retention_days * DAY
-    while gone := await house.database.run(notices.forget, kept_since, AT_ONCE):
-        forgotten += gone
     # A contact or a factor that was removed stays for as long as that can be undone, and no longer.
     undoable_since = now - UNDO_LASTS
-    for forget, before in (
-        (accounts.forget_contacts, undoable_since),
-        (factors.forget, undoable_since),
+    whole: tuple[tuple[Callable[[int, int], Steps[int]], int], ...] = (
+        (challenges.forget, kept_since),
+        (notices.forget, kept_since),
         (credentials.forget, kept_since),
         (activity.forget, kept_since),
+        (sessions.forget, now),
+        (visits.forget, now),
+        (grants.forget, now),
+        (accounts.forget_contacts, undoable_since),
+        (factors.forget, undoable_since),
         (changes.forget, min(kept_since, undoable_since - WAIT - CLAIM_LASTS)),
-    ):
-        while await house.database.run(forget, before, AT_ONCE) >= AT_ONCE:
-            pass
-    while await house.database.run(devices.forget, kept_since, now - KNOWN_FOR, AT_ONCE) >= AT_ONCE:
+    )
+    forgotten = 0
+    for forget, before in whole:
+        while gone := await run(forget, before, AT_ONCE):
+            forgotten += gone
+    # Of a browser that is still known, only where it was seen is forgotten.
+    while await run(devices.forget, kept_since, now - KNOWN_FOR, AT_ONCE) >= AT_ONCE:
         pass
-    await house.database.run(limits.forget, now, now - DAY)
-    return Swept(expired, forgotten)
+    await run(limits.forget, now, now - DAY)
+    return forgotten
 
 
 class Expire(msgspec.Struct, frozen=True):

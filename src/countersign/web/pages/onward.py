@@ -87,7 +87,7 @@ class Onward:
                 )
             case Applied(change):
                 drop(resp, VISIT)
-                self.door.see(resp, f"/account?done={change.kind.value}")
+                self.door.see(resp, f"/account/contacts?done={change.kind.value}")
             case ChangeRefusal():
                 self.refused(req, resp, finished)
             case Recoverable():
