@@ -33,6 +33,7 @@ Network: TypeAlias = IPv4Network | IPv6Network
 LEAST_TOKEN: Final = 16
 MAX_SITE: Final = 60
 _LIMIT: Final = re.compile(r"([1-9][0-9]{0,6})/([1-9][0-9]{0,6})([smhd])")
+_SCOPE: Final = re.compile(r"[a-z][a-z0-9_.:-]{0,39}")
 _LIST: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _UNITS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _HOST: Final = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
@@ -65,6 +66,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     requester_limits: tuple[Limit, ...]
     providers: dict[str, ProviderSettings]
     routes: dict[Channel, tuple[str, ...]]
+    integration_scopes: tuple[str, ...]
     passwords_least: int
     passwords_slots: int
     passwords_breached_file: Path | None
@@ -158,6 +160,7 @@ class _Reader:
             requester_limits=self._limits("requester", _DEFAULT_RULES.requester),
             providers=providers,
             routes=self._routes(development=development),
+            integration_scopes=self._scopes(),
             passwords_least=self._value("passwords.least", 8),
             passwords_slots=self._value("passwords.slots", os.cpu_count() or 1),
             passwords_breached_file=self._file("passwords.breached_file"),
@@ -251,6 +254,12 @@ class _Reader:
             except ValueError:
                 self._fault("trusted_proxies")
         return tuple(found)
+
+    def _scopes(self) -> tuple[str, ...]:
+        found: tuple[str, ...] = self._value("integration_codes.scopes", ("read", "write"))
+        if not found or len(set(found)) != len(found) or not all(_SCOPE.fullmatch(name) for name in found):
+            self._fault("integration_codes.scopes")
+        return found
 
     def _file(self, name: str) -> Path | None:
         found: str = self._value(name, "")

@@ -121,6 +121,13 @@ SETTINGS: Final = (
         "Days after which ended verifications and their addresses are removed.",
     ),
     Setting(
+        "integration_codes.scopes",
+        Names,
+        "read, write",
+        "a list of names such as read, orders:write (lower case, at most 40 characters)",
+        "What integration codes may be allowed to do: the words that a service is told.",
+    ),
+    Setting(
         "limits.destination",
         Names,
         "10/10m, 30/1d",

@@ -13,6 +13,8 @@ CODE_BYTES: Final = 24
 OVERLAP: Final = 24 * 3_600_000
 """Milliseconds for which the code before a rotation still works (semantics I3)."""
 MAX_NAME: Final = 60
+SEEN_EVERY: Final = 60_000
+"""Milliseconds after which it is written down again that one is in use."""
 MOST: Final = 20
 """Integration codes of one account that are alive."""
 DAY: Final = 86_400_000

@@ -10,7 +10,7 @@ import falcon
 import falcon.asgi
 
 from countersign.web import operation, pages
-from countersign.web.api import events_stream, keys, receipts, verifications
+from countersign.web.api import events_stream, integration_codes, keys, receipts, verifications
 from countersign.web.call import Call, Reply
 from countersign.web.desk import Desk
 from countersign.web.front import Endpoint, Front, Routes, broken
@@ -32,6 +32,7 @@ def routes() -> Routes:
         "/v1/verifications/{}/resend": {"POST": verifications.resend},
         "/v1/verifications/{}/cancel": {"POST": verifications.cancel},
         "/v1/verifications/{}/events": {"GET": events_stream.events},
+        "/v1/integration-codes/verify": {"POST": integration_codes.verify},
         "/v1/receipts/{}": {"POST": receipts.receipt},
         "/.well-known/jwks.json": {"GET": keys.jwks},
         "/.well-known/openid-configuration": {"GET": oauth.configuration},

@@ -13,6 +13,7 @@ from countersign.web.pages.contacts import ContactsPage
 from countersign.web.pages.demonstration import Demonstration
 from countersign.web.pages.door import Door
 from countersign.web.pages.inbox import InboxMail, InboxMessages, InboxPage
+from countersign.web.pages.integration_codes import IntegrationCodesPage
 from countersign.web.pages.methods import MethodsPage
 from countersign.web.pages.not_me import NotMePage
 from countersign.web.pages.not_my_act import NotMyAct
@@ -84,6 +85,10 @@ def _changes(app: falcon.asgi.App[Request, Response], onward: Onward, acts: dict
     app.add_route("/account/changes", changes)
     app.add_route("/account/changes/cancel", changes, suffix="cancel")
     app.add_route("/account/changes/undo", changes, suffix="undo")
+    codes = IntegrationCodesPage(onward)
+    app.add_route("/account/integration-codes", codes)
+    app.add_route("/account/integration-codes/rotate", codes, suffix="rotate")
+    app.add_route("/account/integration-codes/revoke", codes, suffix="revoke")
     app.add_route("/recover", recover)
     app.add_route("/recover/password", recover, suffix="password")
     app.add_route("/recover/lost", recover, suffix="lost")
@@ -96,4 +101,7 @@ def _changes(app: falcon.asgi.App[Request, Response], onward: Onward, acts: dict
         "/account/methods/recovery-codes": methods.make_codes,
         "/account/methods/remove": methods.remove,
         "/account/changes/undo": changes.undo,
+        "/account/integration-codes": codes.make,
+        "/account/integration-codes/rotate": codes.rotate,
+        "/account/integration-codes/revoke": codes.revoke,
     }

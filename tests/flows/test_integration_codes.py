@@ -1,0 +1,231 @@
+"""Integration codes: shown once, kept hashed, scoped, renewed with an overlap, and revoked at once."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from typing import TYPE_CHECKING
+
+from tests.flows.people import ADA, Visitor, ada
+
+from countersign.domain.change import ChangeRefusal
+from countersign.domain.credential import CODE_BYTES, DAY, MOST, OVERLAP, Credential
+from countersign.domain.session import Need
+from countersign.flows.apply import Applied, Applying, apply
+from countersign.flows.disown import disown
+from countersign.flows.gate import Browser, Entered, ToVerify
+from countersign.flows.integration_codes import (
+    lifetime_of,
+    listed,
+    make_code,
+    name_of,
+    revoke_code,
+    rotate_code,
+    verify_code,
+    well_formed,
+)
+from countersign.flows.wanted import Wanted
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from tests.flows.place import Place
+
+    from countersign.domain.session import Session
+    from countersign.flows.change import Changed
+
+
+async def approved(visitor: Visitor, ask: Callable[[Session], Awaitable[Changed]]) -> Changed:
+    """Ask for a change, approve it with a code, and ask again."""
+    session = await visitor.session()
+    assert session is not None
+    need = await ask(session)
+    assert isinstance(need, Need), need
+    assert isinstance(await visitor.steps_up(need), ToVerify)
+    assert isinstance(await visitor.types(await visitor.code(ADA)), Entered)
+    session = await visitor.session()
+    assert session is not None
+    return await ask(session)
+
+
+async def made(visitor: Visitor, *, days: int = 30, scopes: tuple[str, ...] = ("read",)) -> str:
+    """Make an integration code as the page does."""
+    codes: list[str] = []
+
+    async def ask(session: Session) -> Changed:
+        outcome, code = await make_code(
+            visitor.place.gate, visitor.browser, session, "Bookkeeping", scopes, days=days, summary="Make it"
+        )
+        codes.append(code)
+        return outcome
+
+    assert isinstance(await approved(visitor, ask), Applied)
+    return codes[-1]
+
+
+async def test_a_code_is_strong_shown_once_kept_hashed_and_says_what_it_opens(home: Place) -> None:
+    """I1, I3."""
+    visitor = await ada(home)
+    code = await made(visitor, scopes=("read", "write"))
+    assert code.startswith("csi_")
+    assert CODE_BYTES * 8 >= 128
+    assert len(base64.b32decode(code[4:-7].upper() + "=")) == CODE_BYTES
+    session = await visitor.session()
+    assert session is not None
+    found = await verify_code(home.gate, code, "Ledger, Vienna")
+    assert isinstance(found, Credential)
+    assert (found.account, found.scopes) == (session.account, ("read", "write"))
+    (shown,) = await listed(home.gate, session.account)
+    assert (shown.name, shown.last_used_from, shown.last_used_at) == ("Bookkeeping", "Ledger, Vienna", home.clock())
+    assert shown.expires_at == shown.created_at + 30 * DAY
+    rows = await home.database.read(_all, "credentials")
+    assert all(code[4:-7] not in repr(row) and b"Bookkeeping" not in bytes(row[4]) for row in rows)
+    await visitor.told("An integration code was made in your account")
+
+
+def _all(table: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    from countersign.store.database import Query
+
+    return (yield Query(f"SELECT * FROM {table}"))  # noqa: S608 - names are ours
+
+
+async def test_it_ends_with_its_time(home: Place) -> None:
+    """I1."""
+    code = await made(await ada(home))
+    home.clock.forward(30 * DAY - 1)
+    assert await verify_code(home.gate, code, "") is not None
+    home.clock.forward(1)
+    assert await verify_code(home.gate, code, "") is None
+
+
+async def test_two_overlap_while_one_is_renewed(home: Place) -> None:
+    """I3."""
+    visitor = await ada(home)
+    old = await made(visitor)
+    session = await visitor.session()
+    assert session is not None
+    (before,) = await listed(home.gate, session.account)
+    home.clock.forward(61_000)
+    codes: list[str] = []
+
+    async def ask(session: Session) -> Changed:
+        outcome, code = await rotate_code(home.gate, visitor.browser, session, before.id, "Renew it")
+        codes.append(code)
+        return outcome
+
+    assert isinstance(await approved(visitor, ask), Applied)
+    new = codes[-1]
+    assert new != old
+    both = [await verify_code(home.gate, code, "") for code in (old, new)]
+    assert all(both)
+    assert both[0] is not None
+    assert both[1] is not None
+    assert both[0].scopes == both[1].scopes
+    await visitor.told("An integration code of your account was renewed")
+    home.clock.forward(OVERLAP)
+    assert await verify_code(home.gate, old, "") is None
+    assert await verify_code(home.gate, new, "") is not None
+
+
+async def test_revoking_works_at_the_next_request(home: Place) -> None:
+    """I3: also for the uses that come at the same time, each of which is before or after it."""
+    visitor = await ada(home)
+    code = await made(visitor)
+    session = await visitor.session()
+    assert session is not None
+    (before,) = await listed(home.gate, session.account)
+    home.clock.forward(61_000)
+
+    async def ask(session: Session) -> Changed:
+        return await revoke_code(home.gate, visitor.browser, session, before.id, "Revoke it")
+
+    outcome, *_ = await asyncio.gather(
+        approved(visitor, ask), *(verify_code(home.gate, code, str(number)) for number in range(10))
+    )
+    assert isinstance(outcome, Applied)
+    assert await verify_code(home.gate, code, "") is None
+    assert await listed(home.gate, session.account) == []
+
+
+async def test_another_account_neither_renews_nor_revokes_it(home: Place) -> None:
+    code = await made(await ada(home))
+    stranger = await ada(home, "grace@example.org")
+    session = await stranger.session()
+    assert session is not None
+    found = await verify_code(home.gate, code, "")
+    assert found is not None
+    from countersign.domain.change import ChangeKind
+
+    wanted = Wanted(ChangeKind.INTEGRATION_CODE_REVOKED, found.id, "x", "x")
+    assert await apply(home.gate, Applying(session.account, wanted, stranger.browser, session.id)) is (
+        ChangeRefusal.UNKNOWN
+    )
+    assert await verify_code(home.gate, code, "") is not None
+
+
+async def test_of_two_at_the_bound_one_is_made(home: Place) -> None:
+    """I3: the bound holds also for two that are made at the same time."""
+    visitor = await ada(home)
+    session = await visitor.session()
+    assert session is not None
+    from countersign.domain.change import ChangeKind
+
+    def wanted(number: int) -> Wanted:
+        id_ = home.gate.id("cre")
+        credential = Credential(
+            home.gate.mark(f"code {number}"), session.account, id_, home.clock(), b"", ("read",), home.clock() + DAY
+        )
+        return Wanted(ChangeKind.INTEGRATION_CODE_MADE, about=str(number), credential=credential)
+
+    for number in range(MOST - 1):
+        applying = Applying(session.account, wanted(number), visitor.browser, session.id)
+        assert isinstance(await apply(home.gate, applying), Applied)
+    outcomes = await asyncio.gather(
+        *(
+            apply(home.gate, Applying(session.account, wanted(number), visitor.browser, session.id))
+            for number in (100, 101)
+        )
+    )
+    assert sorted(type(one).__name__ for one in outcomes) == ["Applied", "ChangeRefusal"]
+
+
+async def test_not_me_ends_every_code(home: Place) -> None:
+    """S6, I3."""
+    visitor = await ada(home)
+    code = await made(visitor)
+    reference = await visitor.told("An integration code was made in your account")
+    assert await disown(home.gate, Browser(), reference) is not None
+    assert await verify_code(home.gate, code, "") is None
+
+
+async def test_what_has_not_the_form_is_never_looked_up(home: Place) -> None:
+    code = await made(await ada(home))
+    assert well_formed(code)
+    for text in (
+        "",
+        "csi_",
+        "123456",
+        code[:-1],
+        code + "a",
+        code.upper(),
+        code.replace("csi_", "csk_"),
+        "csi_" + "é" * 46,
+    ):
+        assert not well_formed(text)
+        assert await verify_code(home.gate, text, "") is None
+    other = code[:10] + ("b" if code[10] == "a" else "a") + code[11:]
+    assert not well_formed(other)
+
+
+def test_a_name_and_a_lifetime_are_taken_with_care() -> None:
+    assert name_of("  Book\x00keeping\n ") == "Bookkeeping"
+    assert name_of("x" * 100) == "x" * 60
+    assert [lifetime_of(text) for text in ("90", "365", "", "31", "x", "9" * 5_000, "٣٠")] == [
+        90,
+        365,
+        30,
+        30,
+        30,
+        30,
+        30,
+    ]

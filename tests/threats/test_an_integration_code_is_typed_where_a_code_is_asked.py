@@ -1,0 +1,71 @@
+"""A thief has an integration code, or hopes that some other secret passes for one: neither opens what it is not for (semantics I2)."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.flows.people import ADA, PASSWORD, Visitor, ada
+from tests.flows.test_enrol import enrols
+from tests.flows.test_integration_codes import made
+from tests.flows.test_recover import recovery_codes
+
+from countersign.flows.applications import Doorkeeper
+from countersign.flows.gate import Browser, ToVerify, Wrong
+from countersign.flows.integration_codes import verify_code
+from countersign.flows.outcome import Refused
+from countersign.flows.prove import Mistaken, prove_by_app, prove_by_recovery_code
+from countersign.flows.redeem import redeem, userinfo
+from countersign.flows.sessions import find_session
+
+if TYPE_CHECKING:
+    from tests.flows.place import Place
+
+
+async def test_it_is_accepted_nowhere_else(home: Place) -> None:
+    """I2: not as a password, a code, an app's or a recovery code, a cookie, an application's key or an access token."""
+    visitor = await ada(home)
+    code = await made(visitor)
+    thief = Visitor(home)
+    assert isinstance(await thief.signs_in(password=code), Wrong)
+    assert isinstance(await thief.signs_in(), ToVerify)
+    refused = await thief.types(code)
+    assert isinstance(refused, Refused)
+    assert refused.refusal.value == "wrong_code"
+    assert await find_session(home.gate, Browser(session=code)) is None
+    assert await Doorkeeper(home.database, home.keyring, home.clock).recognise(code) is None
+    assert await userinfo(home.gate, code) is None
+    from tests.flows.place import SHOP
+
+    assert await redeem(home.gate, SHOP, code, "https://shop.example/back", "v") is None
+    assert isinstance(await thief.recovers(), ToVerify)
+    assert isinstance(await prove_by_recovery_code(home.gate, thief.browser, code, remember=False), Mistaken)
+    home.clock.forward(61_000)
+    await enrols(visitor)
+    assert isinstance(await thief.signs_in(), ToVerify)
+    assert isinstance(await prove_by_app(home.gate, thief.browser, code, remember=False), Mistaken)
+
+
+@pytest.mark.parametrize("what", ["password", "one-time code", "session", "device", "recovery code", "application key"])
+async def test_nothing_else_is_accepted_for_it(home: Place, what: str) -> None:
+    """I2: also not when it is put into the form of one."""
+    visitor = await ada(home)
+    await made(visitor)
+    home.clock.forward(61_000)
+    secret = {
+        "password": PASSWORD,
+        "session": visitor.browser.session,
+        "device": visitor.browser.device,
+        "application key": "csk_test_" + "a" * 39,
+    }.get(what)
+    if what == "recovery code":
+        secret = (await recovery_codes(visitor))[0]
+    elif what == "one-time code":
+        other = Visitor(home)
+        assert isinstance(await other.signs_in(), ToVerify)
+        secret = await other.code(ADA)
+    assert secret
+    dressed = "csi_" + base64.b32encode(secret.encode()[:24].ljust(24, b"0")).decode().rstrip("=").lower()
+    for text in (secret, f"csi_{secret}", dressed, dressed + "aaaaaaa"):
+        assert await verify_code(home.gate, text, "") is None
