@@ -49,7 +49,7 @@ BANK = Application("app_bank", 0, "bank", Mode.TEST, "Bank", "bank.example", (),
 
 OWN = own_application("Verify", "verify.example")
 
-UNLIMITED = Rules(destination=(), requester=())
+UNLIMITED = Rules(destination=(), requester=(), issuer="https://verify.example")
 """The rules of an installation without budgets, for tests about something else."""
 
 

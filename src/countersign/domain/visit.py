@@ -26,6 +26,7 @@ class VisitKind(StrEnum):
     RECOVER = "recover"
     CLAIM = "claim_access"
     ENROL = "enrol"
+    ENROL_PASSKEY = "enrol_passkey"
     PASSKEY = "passkey"
 
     @property

@@ -144,7 +144,7 @@ def _code(gate: Gate) -> str:
     return "-".join(symbols[start : start + _GROUP] for start in range(0, len(symbols), _GROUP))
 
 
-def named(name: str) -> str:
-    """Return the name of a factor as it is kept; "Authenticator" where none was given."""
+def named(name: str, otherwise: str = "Authenticator") -> str:
+    """Return the name of a factor as it is kept; `otherwise` where none was given."""
     kept = "".join(one for one in name.strip()[:MAX_NAME] if one.isprintable())
-    return kept or "Authenticator"
+    return kept or otherwise

@@ -69,7 +69,7 @@ async def finish(gate: Gate, browser: Browser, kept: KeptVisit, proof: Proven, *
             return Recoverable() if moved else Gone()
         case VisitKind.CLAIM:
             return await claim(gate, browser, kept)
-        case VisitKind.ENROL | VisitKind.PASSKEY:
+        case VisitKind.ENROL | VisitKind.ENROL_PASSKEY | VisitKind.PASSKEY:
             return Gone()
 
 

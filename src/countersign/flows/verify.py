@@ -52,7 +52,7 @@ async def look(gate: Gate, browser: Browser) -> View | None:
     if kept is None:
         return None
     visit = kept.visit
-    if visit.kind in {VisitKind.ENROL, VisitKind.PASSKEY}:
+    if visit.kind in {VisitKind.ENROL, VisitKind.ENROL_PASSKEY, VisitKind.PASSKEY}:
         return None
     seen = await look_at_challenge(gate.house, gate.own, visit.challenge) if visit.challenge else None
     if seen is None and visit.challenge:

@@ -18,6 +18,7 @@ from countersign.web.pages.methods import MethodsPage
 from countersign.web.pages.not_me import NotMePage
 from countersign.web.pages.not_my_act import NotMyAct
 from countersign.web.pages.onward import Onward
+from countersign.web.pages.passkeys import PasskeyPages
 from countersign.web.pages.password import PasswordPage
 from countersign.web.pages.prove import ProvePage
 from countersign.web.pages.recover import RecoverPage
@@ -52,6 +53,7 @@ def _account(app: falcon.asgi.App[Request, Response], door: Door) -> None:
     _changes(app, onward, acts)
     prove = ProvePage(door, onward)
     verify = VerifyPage(door, onward, prove)
+    _passkeys(app, PasskeyPages(onward, prove), acts)
     app.add_route("/sign-up", SignUpPage(door))
     app.add_route("/sign-in", SignInPage(door))
     app.add_route("/sign-out", SignOutPage(door))
@@ -105,3 +107,15 @@ def _changes(app: falcon.asgi.App[Request, Response], onward: Onward, acts: dict
         "/account/integration-codes/rotate": codes.rotate,
         "/account/integration-codes/revoke": codes.revoke,
     }
+
+
+def _passkeys(app: falcon.asgi.App[Request, Response], passkeys: PasskeyPages, acts: dict[str, Act]) -> None:
+    """Add where passkeys are made and used."""
+    app.add_route("/account/methods/passkey", passkeys)
+    app.add_route("/account/methods/passkey/options", passkeys, suffix="options")
+    app.add_route("/account/methods/passkey/made", passkeys, suffix="made")
+    app.add_route("/sign-in/passkey/begin", passkeys, suffix="sign_in_begin")
+    app.add_route("/sign-in/passkey", passkeys, suffix="sign_in")
+    app.add_route("/verify/passkey/begin", passkeys, suffix="verify_begin")
+    app.add_route("/verify/passkey", passkeys, suffix="verify")
+    acts["/account/methods/passkey"] = passkeys.begin

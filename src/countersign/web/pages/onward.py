@@ -38,6 +38,7 @@ AGAIN: Final = {
     VisitKind.RECOVER: "/recover",
     VisitKind.CLAIM: "/recover/lost",
     VisitKind.ENROL: "/account/methods",
+    VisitKind.ENROL_PASSKEY: "/account/methods",
     VisitKind.PASSKEY: "/sign-in",
 }
 """Where each kind of flow is begun again."""

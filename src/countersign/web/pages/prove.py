@@ -91,16 +91,17 @@ class ProvePage:
                     "This is not the code. You have {number} guesses left.",
                     left,
                 )
-                await self._again(req, resp, kind, fault)
+                await self.again(req, resp, kind, fault)
             case Refused():
                 resp.status = falcon.HTTP_429 if proved.retry_after else falcon.HTTP_409
                 if proved.retry_after:
                     resp.set_header("Retry-After", str(seconds(proved.retry_after)))
-                await self._again(req, resp, kind, language.say("Too many wrong codes were entered. Use another way."))
+                await self.again(req, resp, kind, language.say("Too many wrong codes were entered. Use another way."))
             case _:
                 await self._onward.go(req, resp, proved)
 
-    async def _again(self, req: Request, resp: Response, kind: FactorKind, fault: str) -> None:
+    async def again(self, req: Request, resp: Response, kind: FactorKind, fault: str) -> None:
+        """Show the screen once more, with what was wrong."""
         view = await look(self._door.gate, self._door.browser(req))
         if view is None:
             self._onward.nothing(req, resp)

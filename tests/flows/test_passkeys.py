@@ -1,0 +1,268 @@
+"""Passkeys: made, used alone and for what is under way, and every way in which an answer is wrong."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.flows.people import ADA, Visitor, ada
+from tests.peers.authenticator import BACKED_UP, ELIGIBLE, PRESENT, VERIFIED, Authenticator
+
+from countersign.domain.change import ChangeKind
+from countersign.domain.factor import FactorKind
+from countersign.domain.session import Level, Need, amr_of, level_of
+from countersign.domain.visit import Interrupted
+from countersign.flows.apply import Applied, Applying, apply
+from countersign.flows.disown import disown
+from countersign.flows.finish import Recoverable
+from countersign.flows.gate import Browser, Entered, Gone, ToVerify, Wrong
+from countersign.flows.passkeys import (
+    begin_enrolment,
+    begin_proof,
+    begin_sign_in,
+    enrolment_options,
+    finish_enrolment,
+    prove_by_passkey,
+    sign_in_by_passkey,
+)
+from countersign.flows.wanted import Wanted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.flows.place import Place
+
+    from countersign.flows.outcome import Refused
+
+SYNCED = PRESENT | VERIFIED | ELIGIBLE | BACKED_UP
+
+
+async def enrolling(visitor: Visitor, name: str = "My laptop", to: str = ADA) -> str:
+    """Have a passkey approved, and return what the browser is asked for."""
+    gate = visitor.place.gate
+    session = await visitor.session()
+    assert session is not None
+    need = await begin_enrolment(gate, visitor.browser, session, name, "Add it")
+    assert isinstance(need, Need)
+    assert isinstance(await visitor.steps_up(need), ToVerify)
+    assert isinstance(await visitor.types(await visitor.code(to)), Entered)
+    session = await visitor.session()
+    assert session is not None
+    assert isinstance(visitor._kept(await begin_enrolment(gate, visitor.browser, session, name, "Add it")), ToVerify)
+    options = await enrolment_options(gate, visitor.browser, session)
+    assert options is not None
+    return options
+
+
+async def enrols(visitor: Visitor, authenticator: Authenticator | None = None) -> Authenticator:
+    """Add a passkey."""
+    authenticator = authenticator or Authenticator()
+    answer = authenticator.makes(await enrolling(visitor))
+    session = await visitor.session()
+    assert session is not None
+    assert isinstance(await finish_enrolment(visitor.place.gate, visitor.browser, session, answer), Applied)
+    assert isinstance(await finish_enrolment(visitor.place.gate, visitor.browser, session, answer), Gone)
+    return authenticator
+
+
+async def asked(visitor: Visitor) -> str:
+    """Press "sign in with a passkey"; return what the browser is asked for."""
+    begun, options = await begin_sign_in(visitor.place.gate, visitor.browser, Interrupted(path="/account"))
+    visitor._kept(begun)
+    return options
+
+
+async def signs_in(visitor: Visitor, answer: str) -> Entered | Wrong | Refused:
+    return visitor._kept(await sign_in_by_passkey(visitor.place.gate, visitor.browser, answer))
+
+
+async def test_one_is_made_and_signs_in_by_itself(home: Place) -> None:
+    """U4: nothing else is asked for; it is the strongest level, two factors, and synced or not is told apart."""
+    visitor = await ada(home)
+    options = await enrolling(visitor)
+    told = json.loads(options)
+    assert told["rp"]["id"] == "verify.example"
+    assert told["authenticatorSelection"]["userVerification"] == "required"
+    assert told["authenticatorSelection"]["residentKey"] == "required"
+    hardware = await enrols(visitor, Authenticator(count=1))
+    hardware.count = 2
+    other = Visitor(home)
+    before = await home.count("deliveries")
+    assert isinstance(await signs_in(other, hardware.uses(await asked(other))), Entered)
+    session = await other.session()
+    assert session is not None
+    assert level_of(session, home.clock()) is Level.PASSKEY
+    assert amr_of(session, home.clock()) == ["hwk", "user", "mfa"]
+    # The notice of the new browser alone: no code was sent.
+    assert await home.count("deliveries") == before + 1
+    await visitor.told("A way to confirm was added to your account")
+
+
+async def test_a_synced_one_never_counts(home: Place) -> None:
+    visitor = await ada(home)
+    synced = await enrols(visitor, Authenticator(flags=SYNCED))
+    for _ in range(2):
+        other = Visitor(home)
+        assert isinstance(await signs_in(other, synced.uses(await asked(other))), Entered)
+        session = await other.session()
+        assert session is not None
+        assert amr_of(session, home.clock()) == ["swk", "user", "mfa"]
+
+
+async def test_it_proves_what_is_under_way(home: Place) -> None:
+    """R2, U4: with the password where a code would have been asked, and for an act of the strongest level."""
+    visitor = await ada(home)
+    synced = await enrols(visitor, Authenticator(flags=SYNCED))
+    other = Visitor(home)
+    assert isinstance(await other.signs_in(), ToVerify)
+    seen = await other.sees()
+    assert seen is not None
+    assert (seen.ways, seen.methods) == ((), (FactorKind.PASSKEY,))
+    options = await begin_proof(home.gate, other.browser)
+    assert options is not None
+    assert len(json.loads(options)["allowCredentials"]) == 1
+    entered = other._kept(await prove_by_passkey(home.gate, other.browser, synced.uses(options), remember=False))
+    assert isinstance(entered, Entered)
+    assert isinstance(await other.steps_up(Need(Level.PASSKEY, 60)), ToVerify | Entered)
+    options = await begin_proof(home.gate, other.browser)
+    assert options is not None
+    raised = other._kept(await prove_by_passkey(home.gate, other.browser, synced.uses(options), remember=False))
+    assert isinstance(raised, Entered)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda one: replace(one, origin="https://verify.example.evil.example"),
+        lambda one: replace(one, origin="http://verify.example"),
+        lambda one: replace(one, host="evil.example"),
+        lambda one: replace(one, flags=PRESENT),
+        lambda one: replace(one, flags=VERIFIED),
+        lambda one: replace(one, count=4),
+        lambda one: replace(one, count=5),
+        lambda one: replace(one, count=0),
+        lambda one: replace(one, id=b"somebody else's passkey"),
+        lambda one: replace(one, key=Authenticator().key),
+    ],
+    ids=["origin", "scheme", "host", "unverified", "absent", "lower", "same", "none", "unknown", "key"],
+)
+async def test_a_wrong_answer_is_refused(home: Place, spoil: Callable[[Authenticator], Authenticator]) -> None:
+    """The negative cases of WebAuthn, 7.2, told alike, to sign in and to prove; the right one works afterwards."""
+    visitor = await ada(home)
+    good = await enrols(visitor, Authenticator(count=5))
+    other = Visitor(home)
+    bad = spoil(good)
+    assert isinstance(await signs_in(other, bad.uses(await asked(other))), Wrong)
+    assert await other.session() is None
+    assert isinstance(await other.signs_in(), ToVerify)
+    options = await begin_proof(home.gate, other.browser)
+    assert options is not None
+    assert isinstance(await prove_by_passkey(home.gate, other.browser, bad.uses(options), remember=False), Wrong)
+    good.count = 6
+    assert isinstance(await signs_in(other, good.uses(await asked(other))), Entered)
+
+
+async def test_a_challenge_is_answered_once_and_in_its_own_browser(home: Place) -> None:
+    """C3, C4: replayed, carried to another browser's flow, or answered after a wrong answer."""
+    visitor = await ada(home)
+    synced = await enrols(visitor, Authenticator(flags=SYNCED))
+    first, second = Visitor(home), Visitor(home)
+    answer = synced.uses(await asked(first))
+    await asked(second)
+    assert isinstance(await signs_in(second, answer), Wrong)
+    before = first.browser
+    assert isinstance(await signs_in(first, answer), Entered)
+    first.browser = before
+    assert isinstance(await signs_in(first, answer), Wrong)
+    options = await asked(first)
+    assert isinstance(await signs_in(first, synced.uses(options, signature=b"\x30\x00")), Wrong)
+    assert isinstance(await signs_in(first, synced.uses(options)), Wrong)
+    wrong_kind = synced.uses(await asked(first), kind="webauthn.create")
+    assert isinstance(await signs_in(first, wrong_kind), Wrong)
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", "null", '{"rawId": 5}', '{"rawId": "§"}', "x" * 20_000, "[" * 9_000])
+async def test_nonsense_is_refused(home: Place, text: str) -> None:
+    """H3."""
+    visitor = await ada(home)
+    other = Visitor(home)
+    await asked(other)
+    assert isinstance(await signs_in(other, text), Wrong)
+    await enrolling(visitor)
+    session = await visitor.session()
+    assert session is not None
+    assert isinstance(await finish_enrolment(home.gate, visitor.browser, session, text), Wrong)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [Authenticator(origin="https://evil.example"), Authenticator(host="evil.example"), Authenticator(flags=PRESENT)],
+)
+async def test_one_that_is_made_wrongly_is_not_added(home: Place, bad: Authenticator) -> None:
+    """WebAuthn, 7.1: wrong origin, wrong host, nobody verified."""
+    visitor = await ada(home)
+    answer = bad.makes(await enrolling(visitor))
+    session = await visitor.session()
+    assert session is not None
+    assert isinstance(await finish_enrolment(home.gate, visitor.browser, session, answer), Wrong)
+    assert (await visitor.holdings()).factors == ()
+
+
+async def test_anothers_passkey_does_not_prove_my_flow(home: Place) -> None:
+    """C4."""
+    await enrols(await ada(home), Authenticator(flags=SYNCED))
+    grace = await ada(home, "grace@example.org")
+    synced = Authenticator(flags=SYNCED)
+    answer = synced.makes(await enrolling(grace, to="grace@example.org"))
+    session = await grace.session()
+    assert session is not None
+    assert isinstance(await finish_enrolment(home.gate, grace.browser, session, answer), Applied)
+    thief = Visitor(home)
+    assert isinstance(await thief.signs_in(), ToVerify)
+    options = await begin_proof(home.gate, thief.browser)
+    assert options is not None
+    assert isinstance(await prove_by_passkey(home.gate, thief.browser, synced.uses(options), remember=False), Wrong)
+
+
+async def test_the_same_passkey_is_not_added_to_a_second_account(home: Place) -> None:
+    synced = await enrols(await ada(home), Authenticator(flags=SYNCED))
+    grace = await ada(home, "grace@example.org")
+    answer = synced.makes(await enrolling(grace, to="grace@example.org"))
+    session = await grace.session()
+    assert session is not None
+    assert isinstance(await finish_enrolment(home.gate, grace.browser, session, answer), Wrong)
+
+
+async def test_a_removed_one_and_a_closed_account_open_nothing(home: Place) -> None:
+    """A4, S6, R2: and a reset by mail does not get past it."""
+    visitor = await ada(home)
+    synced = await enrols(visitor, Authenticator(flags=SYNCED))
+    thief = Visitor(home)
+    home.clock.forward(61_000)
+    assert isinstance(await thief.recovers(), ToVerify)
+    assert isinstance(await thief.types(await thief.code()), Recoverable)
+    assert isinstance(await thief.chooses("a better battery staple"), Applied)
+    assert isinstance(await thief.signs_in(password="a better battery staple"), ToVerify)
+    seen = await thief.sees()
+    assert seen is not None
+    assert seen.ways == ()
+    reference = await visitor.told("The password of your account was replaced")
+    owner = Visitor(home)
+    assert isinstance(await signs_in(owner, synced.uses(await asked(owner))), Entered)
+    session = await owner.session()
+    assert session is not None
+    assert await disown(home.gate, Browser(), reference) is not None
+    assert isinstance(await signs_in(owner, synced.uses(await asked(owner))), Wrong)
+    assert isinstance(await thief.recovers(), ToVerify)
+    home.clock.forward(61_000)
+    assert isinstance(await thief.types(await thief.code()), Recoverable)
+    assert isinstance(await thief.chooses("yet another battery"), Applied)
+    assert isinstance(await signs_in(owner, synced.uses(await asked(owner))), Entered)
+    (factor,) = (await owner.holdings()).factors
+    session = await owner.session()
+    assert session is not None
+    wanted = Wanted(ChangeKind.METHOD_REMOVED, factor.id, "x", "x")
+    assert isinstance(await apply(home.gate, Applying(session.account, wanted, owner.browser, session.id)), Applied)
+    assert isinstance(await signs_in(owner, synced.uses(await asked(owner))), Wrong)
