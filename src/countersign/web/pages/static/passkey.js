@@ -58,3 +58,4 @@ for (const form of document.querySelectorAll("form[data-begin]")) {
 addEventListener("pageshow", () => {
   for (const form of document.querySelectorAll("form[data-begin]")) form.elements.namedItem("credential").value = "";
 });
+for (const one of document.querySelectorAll("[data-scriptless]")) one.remove();
