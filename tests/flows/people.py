@@ -129,9 +129,9 @@ class Visitor:
         """Say that the password is forgotten."""
         return self._kept(await recover(self.place.gate, self.browser, identifier))
 
-    async def chooses(self, password: str) -> Recovered:
+    async def chooses(self, password: str, current: str = "") -> Recovered:
         """Choose a new password, once the account's ownership was proved."""
-        return await choose_password(self.place.gate, self.browser, password)
+        return await choose_password(self.place.gate, self.browser, password, current)
 
     async def told(self, title: str, to: str = ADA) -> str:
         """Return the link of the newest message to `to` that has this title."""

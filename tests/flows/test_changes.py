@@ -237,7 +237,9 @@ async def test_a_password_change_ends_everything_else(home: Place) -> None:
     await visitor.told("The password of your account was changed")
     session = await visitor.session()
     assert session is not None
-    assert not await home.database.read(changes.open_ones, session.account, home.clock())
+    left = await home.database.read(changes.open_ones, session.account, home.clock())
+    assert [one.kind for one in left] == [ChangeKind.PASSWORD_CHANGED]
+    assert not left[0].undoable(home.clock())
 
 
 async def test_contacts_are_one_however_they_are_typed(home: Place) -> None:

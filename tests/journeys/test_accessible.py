@@ -88,7 +88,7 @@ async def sign_in(page: Page, site: Site) -> None:
     await page.goto(site.url + "/sign-in")
     await page.locator("#identifier").fill("nobody@example.org")
     await page.locator("#password").fill("wrong password")
-    await page.get_by_role("button", name="Sign in").click()
+    await page.get_by_role("button", name="Sign in", exact=True).click()
     await expect(page.get_by_text("That did not work.")).to_be_visible()
 
 
@@ -106,6 +106,70 @@ async def account(page: Page, site: Site) -> None:
     await page.locator("#code").fill(found[1] + found[2])
     await page.get_by_role("button", name="Confirm").click()
     await expect(page.get_by_role("heading", name="Where you are signed in")).to_be_visible()
+
+
+async def contacts(page: Page, site: Site) -> None:
+    await account(page, site)
+    await page.goto(site.url + "/account/contacts")
+    await page.locator("#contact").fill("nothing")
+    await page.get_by_role("button", name="Go on").click()
+    await expect(page.locator("#contact-fault")).to_be_visible()
+
+
+async def password(page: Page, site: Site) -> None:
+    await account(page, site)
+    await page.goto(site.url + "/account/password")
+    await page.locator("#password").fill("password1")
+    await page.get_by_role("button", name="Change the password").click()
+    await expect(page.locator("#password-fault")).to_be_visible()
+
+
+async def methods(page: Page, site: Site) -> None:
+    await account(page, site)
+    await page.goto(site.url + "/account/methods")
+    await expect(page.get_by_role("heading", name="Recovery codes")).to_be_visible()
+
+
+async def an_app(page: Page, site: Site) -> None:
+    to = await _opened(page, site)
+    found = re.search(r"(\d{3}) ?(\d{3})", site.letter(to)["text"])
+    assert found is not None
+    await page.locator("#code").fill(found[1] + found[2])
+    await page.get_by_role("button", name="Confirm").click()
+    await page.goto(site.url + "/account/methods")
+    await page.get_by_role("button", name="Add an authenticator app").click()
+    await expect(page.locator("#state")).to_have_text("Handed over")
+    found = re.search(r"(\d{3}) ?(\d{3})", site.letter(to)["text"])
+    assert found is not None
+    await page.locator("#code").fill(found[1] + found[2])
+    await page.get_by_role("button", name="Confirm").click()
+    await page.get_by_text("You cannot scan it?").click()
+
+
+async def integration_codes(page: Page, site: Site) -> None:
+    await account(page, site)
+    await page.goto(site.url + "/account/integration-codes")
+    await page.locator("#name").fill("Bookkeeping")
+    await page.get_by_role("button", name="Make the code").click()
+    await expect(page.locator(".fault")).to_be_visible()
+
+
+async def changes(page: Page, site: Site) -> None:
+    await account(page, site)
+    await page.goto(site.url + "/account/changes")
+    await expect(page.get_by_text("Nothing was changed.")).to_be_visible()
+
+
+async def recover(page: Page, site: Site) -> None:
+    await page.goto(site.url + "/recover")
+    await page.locator("#identifier").fill("nothing")
+    await page.get_by_role("button", name="Send the code").click()
+    await expect(page.locator(".fault")).to_be_visible()
+
+
+async def lost(page: Page, site: Site) -> None:
+    await page.goto(site.url + "/recover/lost")
+    await expect(page.locator("#contact")).to_be_visible()
 
 
 async def sign_out_asked(page: Page, site: Site) -> None:
@@ -135,6 +199,14 @@ PAGES = [
     sign_in,
     verify,
     account,
+    contacts,
+    password,
+    methods,
+    an_app,
+    integration_codes,
+    changes,
+    recover,
+    lost,
     sign_out_asked,
     nothing_waits,
     the_start,

@@ -60,15 +60,16 @@ class ChangeState(StrEnum):
 class Rule(msgspec.Struct, frozen=True):
     """What a kind of change is held to; times in ms.
 
-    `proves`: the new contact proves itself before; `waits`: how long nothing happens but notices; `undo`: for how long it can be undone;
-    `revokes`: every other session and whatever else is pending end with it; `untrusts`: no
-    browser is trusted any more (semantics S4); `reduced`: refused for a time after a recovery of
-    who lost everything; `told`: whether the contacts hear of it.
+    `proves`: the new contact proves itself before. `waits`: how long nothing happens but notices. `undo`: for how long it can be undone;
+    `closes`: by closing the account alone. `revokes`: every other session and whatever else is pending end with it. `untrusts`: no
+    browser is trusted any more (semantics S4). `reduced`: refused for a time after a recovery of who lost everything. `told`: whether
+    the contacts hear of it.
     """
 
     proves: bool = False
     waits: int = 0
     undo: int = 0
+    closes: bool = False
     revokes: bool = False
     untrusts: bool = False
     reduced: bool = False
@@ -80,8 +81,8 @@ RULES: Final = {
     ChangeKind.CONTACT_REPLACED: Rule(proves=True, undo=UNDO_LASTS, reduced=True, untrusts=True),
     ChangeKind.CONTACT_PRIMARY: Rule(undo=UNDO_LASTS, untrusts=True),
     ChangeKind.CONTACT_REMOVED: Rule(undo=UNDO_LASTS, reduced=True, untrusts=True),
-    ChangeKind.PASSWORD_CHANGED: Rule(revokes=True, untrusts=True),
-    ChangeKind.PASSWORD_RECOVERED: Rule(revokes=True, untrusts=True),
+    ChangeKind.PASSWORD_CHANGED: Rule(undo=UNDO_LASTS, closes=True, revokes=True, untrusts=True),
+    ChangeKind.PASSWORD_RECOVERED: Rule(undo=UNDO_LASTS, closes=True, revokes=True, untrusts=True),
     ChangeKind.METHOD_ADDED: Rule(undo=UNDO_LASTS, untrusts=True),
     ChangeKind.METHOD_REMOVED: Rule(undo=UNDO_LASTS, reduced=True, untrusts=True),
     ChangeKind.RECOVERY_CODES_MADE: Rule(undo=UNDO_LASTS, reduced=True, untrusts=True),
@@ -143,7 +144,11 @@ class AccountChange(msgspec.Struct, frozen=True):
         return self.state
 
     def undoable(self, now: int) -> bool:
-        """Say whether it can still be undone."""
+        """Say whether it can still be undone by itself."""
+        return self.revertible(now) and not RULES[self.kind].closes
+
+    def revertible(self, now: int) -> bool:
+        """Say whether closing the account still takes it back: a password too, so that what its owner knows is worth something again."""
         return self.state is ChangeState.APPLIED and now < self.until
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from countersign.domain.change import RULES, AccountChange, ChangeRefusal, ChangeState, Effect, judge
+from countersign.domain.change import RULES, AccountChange, ChangeRefusal, ChangeState, judge
 from countersign.domain.event import Event, EventKind
 from countersign.domain.notice import NoticeKind
 from countersign.flows.effects import Work, carry_out
@@ -69,7 +69,7 @@ def _apply(chain: Chain, gate: Gate, asked: Applying) -> Steps[tuple[Applied | C
     rule = RULES[wanted.kind]
     if rule.untrusts:
         yield from devices.end_trust(asked.account)
-    done = _done(gate, asked, pending, work.effect, now)
+    done = _done(gate, asked, pending, work, now)
     told = [
         Event(
             now,
@@ -108,18 +108,20 @@ def _waits(pending: AccountChange, now: int) -> Steps[bool]:
     return not pending.session or (yield from sessions.find_by_id(pending.account, pending.session, now)) is not None
 
 
-def _done(gate: Gate, asked: Applying, pending: AccountChange | None, effect: Effect, now: int) -> AccountChange:
+def _done(gate: Gate, asked: Applying, pending: AccountChange | None, work: Work, now: int) -> AccountChange:
     wanted, rule = asked.wanted, RULES[asked.wanted.kind]
     if pending is None:
+        id_ = gate.id("chg")
+        before = gate.keyring.unseal(work.account.password, work.account.id) if rule.closes else ""
         pending = AccountChange(
             account=asked.account,
-            id=gate.id("chg"),
+            id=id_,
             kind=wanted.kind,
             asked_at=now,
             session=asked.session,
             blind=b"",
             about=wanted.about,
-            data=b"",
+            data=gate.keyring.seal(before, id_) if before else b"",
             user_agent=asked.browser.user_agent,
             place=gate.place(asked.browser.ip),
             state=ChangeState.PENDING,
@@ -131,7 +133,7 @@ def _done(gate: Gate, asked: Applying, pending: AccountChange | None, effect: Ef
         until=now + rule.undo,
         applied_at=now,
         remind_at=None,
-        effect=effect,
+        effect=work.effect,
     )
 
 

@@ -127,7 +127,7 @@ async def ask_by_first_way(gate: Gate, browser: Browser, holdings: Holdings, vis
         )
         if isinstance(outcome, Done):
             begun = msgspec.structs.replace(visit, challenge=outcome.challenge.id, contact=way.contact)
-            return ToVerify(await visits.keep(gate, begun), device)
+            return ToVerify(await visits.keep(gate, begun, owned[way.contact].masked), device)
         refused = outcome
         if outcome.refusal not in _RESTING:
             break

@@ -112,7 +112,7 @@ async def _prove(gate: Gate, browser: Browser, session: Session, wanted: Wanted)
         place=gate.place(browser.ip),
         change=id_,
     )
-    return ToVerify(await visits.keep(gate, visit), device)
+    return ToVerify(await visits.keep(gate, visit, wanted.contact.masked), device)
 
 
 def _asked(chain: Chain, gate: Gate, browser: Browser, pending: AccountChange) -> Steps[tuple[None, Head]]:

@@ -18,6 +18,7 @@ from countersign.flows.apply import Applied, Applying, apply
 from countersign.flows.claim import Waiting, claim
 from countersign.flows.enter import enter
 from countersign.flows.gate import Browser, Entered, Gate, Gone, Known
+from countersign.flows.record import record
 from countersign.flows.visits import Kept as KeptVisit
 from countersign.flows.wanted import Kept, Wanted
 from countersign.store import accounts, changes, devices, sessions
@@ -142,7 +143,7 @@ async def _step_up(gate: Gate, browser: Browser, kept: KeptVisit, proof: Proven,
     visit = kept.visit
     proof = msgspec.structs.replace(proof, action=visit.need.digest)
     secret = gate.secret()
-    raise_ = Raise(kept, gate.mark(browser.session), gate.mark(secret), proof, remember)
+    raise_ = Raise(kept, gate.mark(browser.session), gate.mark(secret), proof, remember, browser)
     done = await gate.log.run(gate.database, _raise, gate, raise_)
     return Entered(secret, browser.device, visit.account, visit.then) if done else Gone()
 
@@ -155,6 +156,7 @@ class Raise(msgspec.Struct, frozen=True):
     new_mark: bytes
     proof: Proven
     remember: bool
+    browser: Browser
 
 
 def _raise(chain: Chain, gate: Gate, asked: Raise) -> Steps[tuple[bool, Head]]:
@@ -179,7 +181,7 @@ def _raise(chain: Chain, gate: Gate, asked: Raise) -> Steps[tuple[bool, Head]]:
         if device is not None:
             device = msgspec.structs.replace(device, trusted_at=now)
             told.append(Event(now, EventKind.DEVICE_TRUSTED, gate.own.id, visit.account, {"device": device.id}))
-    linked, head = chain.link(told)
+    linked, head = record(chain, gate, told, asked.browser, gate.place(asked.browser.ip))
     trusted = (devices.changed(device),) if device is not None else ()
     yield Write((sessions.added(raised(session, asked.new_mark, asked.proof)), *trusted, *linked), last=True)
     return True, head

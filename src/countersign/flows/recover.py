@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 BY_NETWORK: Final = Limit("recover_network", 20, 10 * 60_000)
 """Recoveries that one network may ask for."""
 
+BY_ACCOUNT: Final = Limit("recover_password", 5, 24 * 3_600_000)
+"""Old passwords that may be tried on one account in a day, by who has proved one of its contacts."""
+
 Recovered: TypeAlias = Applied | Faulty | ChangeRefusal | Gone
 
 _kept: Final = msgspec.json.Decoder(Kept).decode
@@ -73,7 +76,7 @@ async def recover(gate: Gate, browser: Browser, identifier: str) -> ToVerify | F
         contact=meant.contact.id if meant.contact is not None else "",
         change=meant.claim.id if meant.claim is not None else "",
     )
-    return ToVerify(await visits.keep(gate, visit), device)
+    return ToVerify(await visits.keep(gate, visit, contact.masked), device)
 
 
 def _meant(blind: bytes, now: int) -> Steps[Meant]:
@@ -127,10 +130,12 @@ async def is_recoverable(gate: Gate, browser: Browser) -> bool:
     return kept is not None and kept.visit.kind is VisitKind.RECOVER and kept.visit.proved is not None
 
 
-async def choose_password(gate: Gate, browser: Browser, password: str) -> Recovered:
+async def choose_password(gate: Gate, browser: Browser, password: str, current: str = "") -> Recovered:
     """Replace the password: every session, all trust and what is pending end, every contact hears of it, and nobody is signed in.
 
-    A factor that is enrolled stays, and is asked for at the next sign-in (semantics R2, A5).
+    A factor that is enrolled stays, and is asked for at the next sign-in (semantics R2, A5). The contact that recovered is no second
+    proof where there is another, unless the person knows the password as well: then it is what signing in takes. So a stolen phone
+    and a mailbox are not worth the same: the owner knows more.
     """
     kept = await visits.find(gate, browser)
     if kept is None or kept.visit.kind is not VisitKind.RECOVER or kept.visit.proved is None:
@@ -143,13 +148,24 @@ async def choose_password(gate: Gate, browser: Browser, password: str) -> Recove
     names = (gate.keyring.unseal(account.name, account.id), visit.to)
     if fault := await fault_of(gate, password, names):
         return Faulty({"password": fault})
+    if current and (refused := await _mistaken(gate, account, current)):
+        return refused
     hashed = await gate.passwords.hash(password)
     proved = kept.visit.proved
     if visit.change:
         return await _finish_claim(gate, browser, visit, kept.mark, hashed)
     wanted = Wanted(ChangeKind.PASSWORD_RECOVERED, password=hashed)
-    by = visit.contact if proved.method is not Method.RECOVERY_CODE else ""
+    by = visit.contact if proved.method is not Method.RECOVERY_CODE and not current else ""
     return await apply(gate, Applying(account.id, wanted, browser, visit=kept.mark, by=by))
+
+
+async def _mistaken(gate: Gate, account: Account, current: str) -> Faulty | None:
+    """Say that a password is not the account's; of tries there are few."""
+    counter = gate.keyring.blind("current password", account.id)
+    (room,) = await gate.database.run(limits.spend, [(BY_ACCOUNT, counter)], gate.now())
+    hashed = gate.keyring.unseal(account.password, account.id)
+    verified = await gate.passwords.verify(normal(current), hashed)
+    return None if verified.right and room.allowed else Faulty({"current": "wrong"})
 
 
 async def _finish_claim(

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import msgspec
 
 from countersign.domain.account import Account, OwnedContact
 from countersign.domain.device import Device
 from countersign.domain.event import Event, EventKind
 from countersign.domain.session import SEEN_EVERY, Need, Session, spent
+from countersign.flows.gate import Browser, Gate
+from countersign.flows.record import record
 from countersign.store import accounts, devices, sessions
 from countersign.store.database import Steps, Write
 from countersign.store.events import Chain, Head
-
-if TYPE_CHECKING:
-    from countersign.flows.gate import Browser, Gate
 
 
 class Overview(msgspec.Struct, frozen=True):
@@ -124,7 +121,7 @@ def _end_device(chain: Chain, gate: Gate, account: str, which: str) -> Steps[tup
     ended = yield from sessions.end_of_device(account, device.mark)
     told = [Event(now, EventKind.DEVICE_ENDED, gate.own.id, account, {"device": device.id})]
     told += [Event(now, EventKind.SESSION_ENDED, gate.own.id, account, {"session": id_}) for id_ in ended]
-    linked, head = chain.link(told)
+    linked, head = record(chain, gate, told, Browser(), "")
     yield Write((devices.changed(msgspec.structs.replace(device, ended_at=now, trusted_at=None)), *linked), last=True)
     return True, head
 
@@ -136,8 +133,7 @@ async def use_up(gate: Gate, session: Session, need: Need) -> bool:
 
 def _ended(chain: Chain, gate: Gate, account: str, ids: list[str]) -> Steps[Head]:
     now = gate.now()
-    linked, head = chain.link(
-        [Event(now, EventKind.SESSION_ENDED, gate.own.id, account, {"session": id_}) for id_ in ids]
-    )
+    told = [Event(now, EventKind.SESSION_ENDED, gate.own.id, account, {"session": id_}) for id_ in ids]
+    linked, head = record(chain, gate, told, Browser(), "")
     yield Write(linked, last=True)
     return head

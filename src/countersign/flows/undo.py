@@ -8,7 +8,7 @@ import msgspec
 
 from countersign.domain.account import OwnedContact
 from countersign.domain.challenge import Action
-from countersign.domain.change import AccountChange, ChangeRefusal, ChangeState, Holdings
+from countersign.domain.change import RULES, AccountChange, ChangeRefusal, ChangeState, Holdings
 from countersign.domain.event import Event, EventKind
 from countersign.domain.factor import Factor
 from countersign.domain.notice import NoticeKind
@@ -136,10 +136,12 @@ def _lock(chain: Chain, gate: Gate, browser: Browser, account: str, since: int) 
     trusted = yield from devices.end_trust(account)
     codes = yield from credentials.end_all(account, now)
     told += yield from cancel_pending(gate, account, now, rows)
-    undone = 0
+    undone, password = 0, ""
     for one in (yield from changes.open_ones(account, now)):
-        if not one.undoable(now) or (one.applied_at or 0) < since:
+        if not one.revertible(now) or (one.applied_at or 0) < since:
             continue
+        if RULES[one.kind].closes:
+            password = gate.keyring.unseal(one.data, one.id)
         before = dict(back.contacts), dict(back.factors), set(back.touched)
         _take_back(one, back)
         if not any(contact.ended_at is None for contact in back.contacts.values()):
@@ -166,7 +168,11 @@ def _lock(chain: Chain, gate: Gate, browser: Browser, account: str, since: int) 
         )
     )
     rows += yield from _written(holdings, back)
-    rows.append(accounts.changed(msgspec.structs.replace(holdings.account, locked_at=now)))
+    closed = msgspec.structs.replace(holdings.account, locked_at=now)
+    if password:
+        # It opens nothing now; but whoever knows it and proves a contact needs no further proof (flows/recover.py).
+        closed = msgspec.structs.replace(closed, password=gate.keyring.seal(password, account), recovered_by="")
+    rows.append(accounts.changed(closed))
     rows += notices_to(
         gate,
         holdings.account,

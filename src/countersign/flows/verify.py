@@ -136,6 +136,8 @@ async def another_way(gate: Gate, browser: Browser, way: Way) -> Outcome | Gone:
     if not await visits.move(gate, kept, moved):
         await cancel_challenge(gate.house, gate.own, asked.challenge.id)
         return Gone()
+    if visit.account:
+        await visits.say_sent(gate, moved, asked.challenge.terms.to_masked)
     return asked
 
 

@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from countersign.domain.activity import Activity
+from countersign.domain.event import EventKind
 from countersign.domain.visit import Visit
-from countersign.store import visits
+from countersign.store import activity, visits
+from countersign.store.database import Change, Steps, Write
 
 if TYPE_CHECKING:
     from countersign.flows.gate import Browser, Gate
@@ -24,12 +27,33 @@ class Kept(msgspec.Struct, frozen=True):
     visit: Visit
 
 
-async def keep(gate: Gate, visit: Visit) -> str:
-    """Keep a visit that begins; return the secret for its cookie."""
+async def keep(gate: Gate, visit: Visit, sent_to: str = "") -> str:
+    """Keep a visit that begins; return the secret for its cookie.
+
+    `sent_to` is the mask of the contact that its code goes to: the account's person may read that it was really sent.
+    """
     secret = gate.secret()
     mark = gate.mark(secret)
-    await gate.database.run(visits.save, mark, _sealed(gate, mark, visit), visit.expires_at)
+    sealed = _sealed(gate, mark, visit)
+    await gate.database.run(visits.save, mark, sealed, visit.expires_at, _sent(gate, visit, sent_to))
     return secret
+
+
+async def say_sent(gate: Gate, visit: Visit, sent_to: str) -> None:
+    """Write down for the account's person that a further code was sent."""
+    await gate.database.run(_say_sent, _sent(gate, visit, sent_to))
+
+
+def _say_sent(rows: tuple[Change, ...]) -> Steps[None]:
+    yield Write(rows, last=True)
+
+
+def _sent(gate: Gate, visit: Visit, to: str) -> tuple[Change, ...]:
+    """Return what writes down that a code was sent; where an account is recovered, as much where there is none (semantics R1)."""
+    if not to:
+        return ()
+    facts = {"message": visit.challenge, "about": to, "what": visit.kind.purpose}
+    return activity.added([Activity(visit.account, gate.id("act"), gate.now(), EventKind.MESSAGE_SENT, facts)])
 
 
 async def find(gate: Gate, browser: Browser) -> Kept | None:

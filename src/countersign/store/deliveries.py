@@ -9,7 +9,7 @@ import msgspec
 
 from countersign.domain.contact import Channel
 from countersign.domain.delivery import Delivery, DeliveryState, Reason
-from countersign.store.database import Query, Row, Steps
+from countersign.store.database import Query, Row, Seek, Steps
 from countersign.store.tables import ATTEMPTS, DELIVERIES
 
 _SELECT: Final = f"SELECT {DELIVERIES.names} FROM deliveries"
@@ -42,6 +42,15 @@ def new_row(delivery: Delivery) -> Row:
         delivery.round,
         *_moving(delivery),
     )
+
+
+def of_owners(owners: Sequence[str]) -> Steps[dict[str, list[Delivery]]]:
+    """Return the messages of several owners, each one's in the order they were owed."""
+    rows = (yield Seek(DELIVERIES, "owner", sorted(set(owners)))) if owners else ()
+    found: dict[str, list[Delivery]] = {}
+    for delivery in sorted(map(of_row, rows), key=lambda one: one.number):
+        found.setdefault(delivery.owner, []).append(delivery)
+    return found
 
 
 def changed_row(delivery: Delivery) -> Row:

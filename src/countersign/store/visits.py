@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from countersign.store.database import Query, Steps, Upsert, Write
+from countersign.store.database import Change, Query, Steps, Upsert, Write
 from countersign.store.tables import VISITS
 
 
@@ -12,9 +12,9 @@ def find(mark: bytes, now: int) -> Steps[bytes | None]:
     return bytes(rows[0][0]) if rows else None
 
 
-def save(mark: bytes, data: bytes, expires_at: int) -> Steps[None]:
-    """Write a visit, begun or moved on."""
-    yield Write((Upsert(VISITS, [(mark, data, expires_at)]),), last=True)
+def save(mark: bytes, data: bytes, expires_at: int, beside: tuple[Change, ...] = ()) -> Steps[None]:
+    """Write a visit, and what else is written with it."""
+    yield Write((Upsert(VISITS, [(mark, data, expires_at)]), *beside), last=True)
 
 
 def move(mark: bytes, before: bytes, after: bytes) -> Steps[bool]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from countersign.errors import UnavailableError
 from countersign.web.oauth.pages import AuthorizePage, SignOutThere
 from countersign.web.pages.account import AccountPage, EndPage
+from countersign.web.pages.activity import ActivityPage
 from countersign.web.pages.assets import Assets
 from countersign.web.pages.changes import ChangesPage
 from countersign.web.pages.contacts import ContactsPage
@@ -87,6 +88,7 @@ def _changes(app: falcon.asgi.App[Request, Response], onward: Onward, acts: dict
     app.add_route("/account/changes", changes)
     app.add_route("/account/changes/cancel", changes, suffix="cancel")
     app.add_route("/account/changes/undo", changes, suffix="undo")
+    app.add_route("/account/activity", ActivityPage(onward.door))
     codes = IntegrationCodesPage(onward)
     app.add_route("/account/integration-codes", codes)
     app.add_route("/account/integration-codes/rotate", codes, suffix="rotate")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
     from countersign.flows.outcome import Refused
+    from countersign.messages.language import Language
     from countersign.web.pages.onward import Onward
 
 PATH: Final = "/recover"
@@ -65,7 +66,9 @@ class RecoverPage:
     async def on_post_password(self, req: Request, resp: Response) -> None:
         """Replace the password, and lead to the sign-in: nobody is signed in by this (semantics R2)."""
         fields = await fields_of(req)
-        outcome = await choose_password(self._door.gate, self._door.browser(req), fields.get("password", ""))
+        outcome = await choose_password(
+            self._door.gate, self._door.browser(req), fields.get("password", ""), fields.get("current", "")
+        )
         language = spoken(req)
         match outcome:
             case Faulty(faults):
@@ -118,10 +121,11 @@ class RecoverPage:
             identifier=fields.get("identifier", ""),
             contact=fields.get("contact", ""),
             least=least,
-            faults={
-                field: language.say(FAULTS[fault], least=least)
-                if field == "password"
-                else fault_of_contact(fault, language)
-                for field, fault in faults.items()
-            },
+            faults={field: _words(field, fault, language, least) for field, fault in faults.items()},
         )
+
+
+def _words(field: str, fault: str, language: Language, least: str) -> str:
+    if field == "current":
+        return language.say("This is not the password. Leave it empty if you do not know it.")
+    return language.say(FAULTS[fault], least=least) if field == "password" else fault_of_contact(fault, language)

@@ -1,0 +1,76 @@
+"""What a person reads of their account's recent life: what happened, and which messages were really sent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.flows.people import ADA, Visitor, ada
+
+from countersign.domain.event import EventKind
+from countersign.domain.notice import NoticeKind
+from countersign.flows.activity import recent
+from countersign.flows.gate import Browser, ToVerify
+from countersign.flows.sessions import end_others
+from countersign.messages.language import negotiate
+from countersign.web.pages.activity import words
+
+if TYPE_CHECKING:
+    from tests.flows.place import Place
+
+PHONE = "+14155550123"
+
+
+async def test_it_tells_what_happened_where_and_what_was_sent(home: Place) -> None:
+    """D6: codes and notices, each with how far it is; of nobody else's."""
+    visitor = await ada(home)
+    other = Visitor(home, Browser(ip="198.51.100.7", user_agent="Safari", locale="en"))
+    home.clock.forward(1)
+    await other.is_let_in(remember=True)
+    home.clock.forward(1)
+    await visitor.adds(PHONE)
+    session = await visitor.session()
+    assert session is not None
+    await end_others(home.gate, session)
+    while await home.deliver():
+        pass
+    stranger = await ada(home, "grace@example.org")
+    assert isinstance(await Visitor(home).signs_in("grace@example.org"), ToVerify)
+    theirs = await stranger.session()
+    assert theirs is not None
+    happened, sent = await recent(home.gate, session.account, 50)
+    assert {one.kind for one in happened} == {
+        EventKind.ACCOUNT_CREATED,
+        EventKind.DEVICE_ADDED,
+        EventKind.SIGN_IN_COMPLETED,
+        EventKind.DEVICE_TRUSTED,
+        EventKind.SESSION_RAISED,
+        EventKind.CHANGE_ASKED,
+        EventKind.CHANGE_APPLIED,
+        EventKind.SESSION_ENDED,
+    }
+    assert all(words(one, negotiate("en")) for one in happened)
+    assert [one.at for one in happened] == sorted((one.at for one in happened), reverse=True)
+    assert {one.facts.get("user_agent") for one in happened if one.kind is EventKind.SIGN_IN_COMPLETED} == {"Safari"}
+    assert {(one.what, one.to, one.state.value) for one in sent} == {
+        ("sign_in", "a***@example.org", "accepted"),
+        (NoticeKind.NEW_DEVICE.value, "a***@example.org", "accepted"),
+        ("step_up", "a***@example.org", "accepted"),
+        ("bind_contact", "+1415***0123", "accepted"),
+        (NoticeKind.CONTACT_ASKED.value, "a***@example.org", "accepted"),
+        (NoticeKind.CONTACT_ADDED.value, "a***@example.org", "accepted"),
+    }
+    _, to_grace = await recent(home.gate, theirs.account, 50)
+    assert {one.to for one in to_grace} == {"g***@example.org"}
+
+
+async def test_a_code_that_is_sent_again_is_another_message(home: Place) -> None:
+    visitor = await ada(home)
+    other = Visitor(home)
+    assert isinstance(await other.signs_in(), ToVerify)
+    await other.code(ADA)
+    home.clock.forward(31_000)
+    await other.asks_again()
+    session = await visitor.session()
+    assert session is not None
+    _, sent = await recent(home.gate, session.account, 50)
+    assert [(one.what, one.state.value) for one in sent] == [("sign_in", "queued"), ("sign_in", "accepted")]

@@ -1,0 +1,174 @@
+"""A thief has got hold of one thing: what can be done with it, and that the owner gets back in and the thief is out for good."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.flows.people import ADA, PASSWORD, Visitor, ada
+from tests.flows.test_enrol import app_code, enrols
+from tests.flows.test_integration_codes import made
+
+from countersign.authenticator import STEP
+from countersign.domain.change import ChangeKind
+from countersign.domain.contact import parse
+from countersign.domain.factor import FactorKind
+from countersign.domain.session import Need
+from countersign.flows.apply import Applied
+from countersign.flows.change import change
+from countersign.flows.disown import disown
+from countersign.flows.enrol import make_recovery_codes
+from countersign.flows.finish import Recoverable
+from countersign.flows.gate import Browser, Entered, Faulty, ToVerify, Wrong
+from countersign.flows.integration_codes import verify_code
+from countersign.flows.wanted import Wanted
+from countersign.store import changes
+
+if TYPE_CHECKING:
+    from tests.flows.place import Place
+
+THIEFS = Browser(ip="192.0.2.66", user_agent="Safari", locale="en")
+PHONE = "+14155550123"
+EVIL = "thief@evil.example"
+BETTER = "a better battery staple"
+
+
+async def owner_takes_it_back(home: Place, title: str) -> Visitor:
+    """Press "this was not me" in the message with this title, choose a new password, and sign in."""
+    owner = Visitor(home)
+    reference = await owner.told(title)
+    assert await disown(home.gate, owner.browser, reference) is not None
+    home.clock.forward(61_000)
+    assert isinstance(await owner.recovers(ADA), ToVerify)
+    assert isinstance(await owner.types(await owner.code(ADA)), Recoverable)
+    assert isinstance(await owner.chooses(BETTER), Applied)
+    return owner
+
+
+async def test_a_live_session_changes_nothing_without_a_proof(home: Place) -> None:
+    """A1, A4, A5, I3: an unattended browser or a stolen cookie reads, and that is all."""
+    visitor = await ada(home)
+    await visitor.adds(PHONE)
+    mail = await visitor.contact(ADA)
+    home.clock.forward(61_000)
+    thief = Visitor(home, visitor.browser)
+    session = await thief.session()
+    assert session is not None
+    wanted = [
+        Wanted(ChangeKind.CONTACT_ADDED, about="t***", summary="x", contact=parse(EVIL)),
+        Wanted(ChangeKind.CONTACT_REPLACED, mail.id, "t***", "x", parse(EVIL)),
+        Wanted(ChangeKind.CONTACT_REMOVED, mail.id, "a***", "x"),
+        Wanted(ChangeKind.CONTACT_PRIMARY, (await visitor.contact(PHONE)).id, "+1", "x"),
+        Wanted(ChangeKind.PASSWORD_CHANGED, summary="x", password="x"),
+        Wanted(ChangeKind.RECOVERY_CODES_MADE, summary="x"),
+        Wanted(ChangeKind.INTEGRATION_CODE_MADE, about="x", summary="x"),
+    ]
+    for one in wanted:
+        assert isinstance(await change(home.gate, thief.browser, session, one), Need), one
+    outcome, _ = await make_recovery_codes(home.gate, thief.browser, session, "x")
+    assert isinstance(outcome, Need)
+    waiting = await home.database.read(changes.open_ones, session.account, home.clock())
+    assert [one.kind for one in waiting] == [ChangeKind.CONTACT_ADDED]
+
+
+async def test_the_session_and_the_mailbox_of_an_account_without_more_are_taken_back(home: Place) -> None:
+    """A2, S6: the thief makes it theirs as far as it goes; the old address undoes all of it, and the thief is out."""
+    visitor = await ada(home)
+    mail = await visitor.contact(ADA)
+    code = await made(visitor)
+    home.clock.forward(61_000)
+    thief = Visitor(home, visitor.browser)
+    assert isinstance(await thief.adds(EVIL, replaces=mail.id), Applied)
+    home.clock.forward(61_000)
+    assert isinstance(await thief.adds(PHONE, EVIL), Applied)
+    home.clock.forward(61_000)
+    secret = await enrols(thief, EVIL)
+    home.clock.forward(61_000)
+    owner = await owner_takes_it_back(home, "A contact of your account was replaced")
+    assert await thief.session() is None
+    assert await verify_code(home.gate, code, "") is None
+    assert isinstance(await owner.signs_in(password=BETTER), ToVerify)
+    seen = await owner.sees()
+    assert seen is not None
+    assert seen.methods == ()
+    home.clock.forward(61_000)
+    assert isinstance(await owner.types(await owner.code(ADA)), Entered)
+    assert [contact.masked for contact in (await owner.holdings()).contacts] == ["a***@example.org"]
+    for name in (EVIL, PHONE):
+        assert isinstance(await thief.signs_in(name, BETTER), Wrong)
+        assert isinstance(await thief.recovers(name), ToVerify)
+        assert "No account was found" in (await thief.reads(name)).text
+    assert secret
+
+
+async def test_the_mailbox_alone_gets_no_further_than_a_new_password(home: Place) -> None:
+    """R2, U4: where the account has a phone or an app, the reset is told there, and does not let in."""
+    visitor = await ada(home)
+    await visitor.adds(PHONE)
+    thief = Visitor(home, THIEFS)
+    assert isinstance(await thief.recovers(), ToVerify)
+    home.clock.forward(61_000)
+    assert isinstance(await thief.types(await thief.code(ADA)), Recoverable)
+    assert isinstance(await thief.chooses("the thief's own words"), Applied)
+    assert isinstance(await thief.signs_in(password="the thief's own words"), ToVerify)
+    seen = await thief.sees()
+    assert seen is not None
+    assert {way.masked for way in seen.ways} == {"+1415***0123"}
+    reference = await Visitor(home).told("The password of your account was replaced", PHONE)
+    assert await disown(home.gate, Browser(), reference) is not None
+    assert isinstance(await thief.signs_in(password="the thief's own words"), Wrong)
+
+
+async def test_the_mailbox_alone_does_not_get_past_an_app(home: Place) -> None:
+    """R2."""
+    visitor = await ada(home)
+    secret = await enrols(visitor)
+    home.clock.forward(5 * STEP)
+    thief = Visitor(home, THIEFS)
+    assert isinstance(await thief.recovers(), ToVerify)
+    assert isinstance(await thief.types(await thief.code(ADA)), Recoverable)
+    assert isinstance(await thief.chooses("the thief's own words"), Applied)
+    assert isinstance(await thief.signs_in(password="the thief's own words"), ToVerify)
+    seen = await thief.sees()
+    assert seen is not None
+    assert (seen.ways, seen.methods) == ((), (FactorKind.APP,))
+    # The owner, who has both, is not kept out by it.
+    home.clock.forward(61_000)
+    owner = Visitor(home)
+    assert isinstance(await owner.recovers(), ToVerify)
+    assert isinstance(await owner.types(await owner.code(ADA)), Recoverable)
+    assert isinstance(await owner.chooses(BETTER), Applied)
+    assert isinstance(await owner.signs_in(password=BETTER), ToVerify)
+    assert isinstance(await app_code(owner, secret), Entered)
+
+
+async def test_the_phone_alone_is_stopped_from_the_mailbox(home: Place) -> None:
+    """R2: a stolen SIM card gets a new password, and then needs the mailbox."""
+    visitor = await ada(home)
+    await visitor.adds(PHONE)
+    home.clock.forward(8 * 86_400_000)
+    thief = Visitor(home, THIEFS)
+    assert isinstance(await thief.recovers(PHONE), ToVerify)
+    assert isinstance(await thief.types(await thief.code(PHONE)), Recoverable)
+    assert isinstance(await thief.chooses("the thief's own words"), Applied)
+    assert isinstance(await thief.signs_in(PHONE, "the thief's own words"), ToVerify)
+    seen = await thief.sees()
+    assert seen is not None
+    assert {way.masked for way in seen.ways} == {"a***@example.org"}
+    owner = Visitor(home)
+    reference = await owner.told("The password of your account was replaced")
+    assert await disown(home.gate, owner.browser, reference) is not None
+    assert isinstance(await thief.signs_in(PHONE, "the thief's own words"), Wrong)
+    # The owner, who has lost the phone, knows the password of before; the thief's own is worth nothing.
+    for visitor, current in ((thief, "the thief's own words"), (owner, PASSWORD)):
+        home.clock.forward(61_000)
+        name = PHONE if visitor is thief else ADA
+        assert isinstance(await visitor.recovers(name), ToVerify)
+        assert isinstance(await visitor.types(await visitor.code(name)), Recoverable)
+        outcome = await visitor.chooses(BETTER, current)
+        assert isinstance(outcome, Faulty if visitor is thief else Applied)
+    home.clock.forward(61_000)
+    assert isinstance(await owner.signs_in(password=BETTER), ToVerify)
+    assert isinstance(await owner.types(await owner.code(ADA)), Entered)
+    phone = await owner.contact(PHONE)
+    assert isinstance(await owner.changes(Wanted(ChangeKind.CONTACT_REMOVED, phone.id, "+1415***0123", "x")), Applied)
+    assert isinstance(await thief.signs_in(PHONE, BETTER), Wrong)
