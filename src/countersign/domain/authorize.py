@@ -12,7 +12,7 @@ from countersign.domain.application import Application
 from countersign.domain.challenge import Action
 from countersign.domain.session import LEVELS, Level, Need
 
-SCOPES: Final = ("openid", "profile", "email", "phone")
+SCOPES: Final = ("openid", "profile", "email", "phone", "account")
 ACTION_TYPE: Final = "urn:countersign:action"
 MAX_SUMMARY: Final = 160
 MAX_HASH: Final = 128

@@ -46,7 +46,12 @@ def _found(mark: bytes, now: int) -> Steps[tuple[Session | None, Account | None]
 
 async def overview(gate: Gate, session: Session) -> Overview | None:
     """Return the account of a session as its person sees it; None if it is gone."""
-    return await gate.database.read(_overview, gate, session.account)
+    return await overview_of(gate, session.account)
+
+
+async def overview_of(gate: Gate, account: str) -> Overview | None:
+    """Return an account as its person sees it; None if it is gone."""
+    return await gate.database.read(_overview, gate, account)
 
 
 def _overview(gate: Gate, account_id: str) -> Steps[Overview | None]:

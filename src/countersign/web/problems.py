@@ -50,6 +50,12 @@ PROBLEMS: Final[dict[str, Problem]] = {
         "The request bears no key that opens this, in its Authorization header.",
         "Send `Authorization: Bearer csk_...` with the key that `countersign apps add` showed. Keys are read from nowhere else.",
     ),
+    "not_signed_in": Problem(
+        401,
+        "Nobody is signed in",
+        "The request bears neither a session of ours nor what lets an application read this (the scope `account`).",
+        "Sign in on this site in the same browser, or have the person let your application in with that scope.",
+    ),
     "forbidden": Problem(
         403,
         "Not from here",

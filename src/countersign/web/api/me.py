@@ -1,0 +1,221 @@
+"""Me: a signed-in person's contacts, devices, sessions, methods, integration codes, changes and activity, as a program reads them."""
+
+from __future__ import annotations
+
+from http.cookies import CookieError, SimpleCookie
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from countersign.domain.activity import SHOWN
+from countersign.domain.change import UNDO_LASTS
+from countersign.domain.factor import STRONG
+from countersign.domain.session import level_of
+from countersign.flows.activity import recent
+from countersign.flows.gate import Browser
+from countersign.flows.holdings import held
+from countersign.flows.integration_codes import listed
+from countersign.flows.redeem import find_token
+from countersign.flows.sessions import find_session, overview_of
+from countersign.store import changes
+from countersign.web.api.callers import bearer
+from countersign.web.call import Reply
+from countersign.web.cookies import SESSION
+from countersign.web.pages.sheet import instant
+from countersign.web.problems import ProblemError
+
+if TYPE_CHECKING:
+    from countersign.flows.sessions import Overview
+    from countersign.web.call import Call
+    from countersign.web.desk import Desk
+
+SCOPE: Final = "account"
+"""What an access token has to be granted to read these."""
+SINCE: Final = 4 * UNDO_LASTS
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class Asking(msgspec.Struct, frozen=True):
+    """Whose account is read, and the id of the session that reads it (empty where a token does)."""
+
+    account: str
+    session: str
+
+
+async def _who(desk: Desk, call: Call) -> Asking:
+    """Return who is signed in here, or let a program in; raises ProblemError for neither."""
+    gate = desk.runtime.gate
+    if given := bearer(call):
+        token = await find_token(gate, given)
+        if token is None or SCOPE not in token.scope.split():
+            raise ProblemError("not_signed_in")
+        return Asking(token.account, "")
+    try:
+        cookies = SimpleCookie((call.header(b"cookie") or b"").decode("latin-1"))
+    except CookieError:
+        raise ProblemError("not_signed_in") from None
+    secret = cookies[SESSION].value if SESSION in cookies else ""
+    session = await find_session(gate, Browser(session=secret, ip=desk.proxies.client(call.scope)))
+    if session is None:
+        raise ProblemError("not_signed_in")
+    return Asking(session.account, session.id)
+
+
+async def _overview(desk: Desk, asking: Asking) -> Overview:
+    found = await overview_of(desk.runtime.gate, asking.account)
+    if found is None:
+        raise ProblemError("not_signed_in")
+    return found
+
+
+async def contacts(desk: Desk, call: Call) -> Reply:
+    """GET /v1/me/contacts."""
+    found = await _overview(desk, await _who(desk, call))
+    return _told(
+        "contacts",
+        [
+            {
+                "id": one.id,
+                "kind": one.kind.value,
+                "to": one.masked,
+                "primary": one.primary,
+                "added_at": instant(one.added_at),
+                "recovers_from": instant(max(one.settled_at, one.added_at)),
+            }
+            for one in found.contacts
+        ],
+    )
+
+
+async def devices(desk: Desk, call: Call) -> Reply:
+    """GET /v1/me/devices."""
+    found, now = await _overview(desk, await _who(desk, call)), desk.runtime.gate.now()
+    return _told(
+        "devices",
+        [
+            {
+                "id": one.id,
+                "user_agent": one.user_agent,
+                "place": one.place,
+                "added_at": instant(one.created_at),
+                "last_seen_at": instant(one.last_seen_at),
+                "trusted_until": instant(one.trusted_until) if one.trusted(now) else None,
+            }
+            for one in found.devices
+        ],
+    )
+
+
+async def sessions(desk: Desk, call: Call) -> Reply:
+    """GET /v1/me/sessions."""
+    asking, now = await _who(desk, call), desk.runtime.gate.now()
+    found = await _overview(desk, asking)
+    return _told(
+        "sessions",
+        [
+            {
+                "id": one.id,
+                "here": one.id == asking.session,
+                "user_agent": one.user_agent,
+                "ip": one.ip,
+                "place": one.place,
+                "acr": level_of(one, now).acr,
+                "began_at": instant(one.created_at),
+                "last_seen_at": instant(one.last_seen_at),
+                "expires_at": instant(one.expires_at),
+            }
+            for one in found.sessions
+        ],
+    )
+
+
+async def methods(desk: Desk, call: Call) -> Reply:
+    """GET /v1/me/methods."""
+    asking, gate = await _who(desk, call), desk.runtime.gate
+    holdings = await gate.database.read(held, asking.account)
+    if holdings is None:
+        raise ProblemError("not_signed_in")
+    found = [
+        {
+            "id": one.id,
+            "kind": one.kind.value,
+            "name": gate.keyring.unseal(one.name, one.id),
+            "added_at": instant(one.added_at),
+            "last_used_at": instant(one.last_used_at) if one.last_used_at else None,
+        }
+        for one in holdings.factors
+        if one.kind in STRONG
+    ]
+    return _told("methods", found, recovery_codes_left=holdings.recovery_codes)
+
+
+async def integration_codes(desk: Desk, call: Call) -> Reply:
+    """GET /v1/me/integration-codes."""
+    asking = await _who(desk, call)
+    return _told(
+        "integration_codes",
+        [
+            {
+                "id": one.id,
+                "name": one.name,
+                "scopes": one.scopes,
+                "made_at": instant(one.created_at),
+                "expires_at": instant(one.expires_at),
+                "last_used_at": instant(one.last_used_at) if one.last_used_at else None,
+                "last_used_from": one.last_used_from,
+            }
+            for one in await listed(desk.runtime.gate, asking.account)
+        ],
+    )
+
+
+async def changes_of(desk: Desk, call: Call) -> Reply:
+    """GET /v1/me/changes."""
+    asking, gate = await _who(desk, call), desk.runtime.gate
+    now = gate.now()
+    found = await gate.database.read(changes.of_account, asking.account, now - SINCE, SHOWN)
+    return _told(
+        "changes",
+        [
+            {
+                "id": one.id,
+                "kind": one.kind.value,
+                "about": one.about,
+                "state": one.state_at(now).value,
+                "asked_at": instant(one.asked_at),
+                "user_agent": one.user_agent,
+                "place": one.place,
+                "undoable_until": instant(one.until) if one.undoable(now) else None,
+            }
+            for one in found
+        ],
+    )
+
+
+async def activity(desk: Desk, call: Call) -> Reply:
+    """GET /v1/me/activity."""
+    asking = await _who(desk, call)
+    happened, sent = await recent(desk.runtime.gate, asking.account, SHOWN)
+    return _told(
+        "activity",
+        [{"at": instant(one.at), "kind": one.kind.value, **_shown(one.facts)} for one in happened],
+        messages=[
+            {
+                "what": one.what,
+                "to": one.to,
+                "channel": one.channel.value,
+                "at": instant(one.at),
+                "state": one.state.value,
+            }
+            for one in sent
+        ],
+    )
+
+
+def _shown(facts: dict[str, str]) -> dict[str, str]:
+    return {name: facts[name] for name in ("user_agent", "place", "about") if facts.get(name)}
+
+
+def _told(name: str, found: list[dict[str, Any]], **more: object) -> Reply:
+    return Reply(200, _encode({name: found, **more}))
