@@ -37,7 +37,7 @@ SENTENCES: Final = {
     EventKind.DEVICE_TRUSTED: mark("A browser was trusted"),
     EventKind.DEVICE_ENDED: mark("A browser was forgotten"),
     EventKind.CHANGE_ASKED: mark("Asked for: {what}"),
-    EventKind.CHANGE_APPLIED: mark("{what}"),
+    EventKind.CHANGE_APPLIED: mark("Changed: {what}"),
     EventKind.CHANGE_CANCELED: mark("Canceled: {what}"),
     EventKind.CHANGE_UNDONE: mark("Undone: {what}"),
     EventKind.FACTOR_USED: mark("A recovery code was used"),
