@@ -45,7 +45,6 @@ class EventKind(StrEnum):
     CHANGE_UNDONE = "change.undone"
     FACTOR_USED = "factor.used"
     ACCOUNT_LOCKED = "account.locked"
-    INTEGRATION_CODE_USED = "integration_code.used"
 
 
 class Event(msgspec.Struct, frozen=True, array_like=True):
