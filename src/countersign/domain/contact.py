@@ -37,7 +37,10 @@ CHANNELS_OF: Final = {
 }
 
 # Lower-case Cyrillic and Greek letters that are drawn like Latin ones (Unicode UTS 39, confusables.txt): `apple` can be written in them.
-_LATIN_LOOKS: Final = frozenset("асԁеһіјӏоорԗԛѕԝхуүѵгпьѡтк" + "αικνορτυχγ")
+LATIN_LOOKS: Final = dict(
+    zip("асԁеһіјӏоорԗԛѕԝхуүѵгпьѡтк" + "αικνορτυχγ", "acdehijlooppqswxyyvrnbwtk" + "aikvoptuxy", strict=True)
+)
+"""What each is read as."""
 
 MAX_TYPED: Final = 320  # RFC 3696 erratum 1690: 64 + 1 + 255 octets is the longest mail address in practice
 _REFUSED_TYPES: Final = {
@@ -187,7 +190,7 @@ def _mixes_scripts(label: str) -> bool:
 
 def _passes_for_latin(label: str) -> bool:
     """Say whether a label that is not ASCII consists of nothing but letters that look like Latin ones, and ASCII."""
-    return not label.isascii() and all(character.isascii() or character in _LATIN_LOOKS for character in label)
+    return not label.isascii() and all(character.isascii() or character in LATIN_LOOKS for character in label)
 
 
 def network_of(ip: str) -> str:

@@ -15,6 +15,7 @@ from countersign.web.pages.demonstration import Demonstration
 from countersign.web.pages.door import Door
 from countersign.web.pages.inbox import InboxMail, InboxMessages, InboxPage
 from countersign.web.pages.integration_codes import IntegrationCodesPage
+from countersign.web.pages.is_this_us import IsThisUsPage
 from countersign.web.pages.methods import MethodsPage
 from countersign.web.pages.not_me import NotMePage
 from countersign.web.pages.not_my_act import NotMyAct
@@ -42,6 +43,7 @@ def add_routes(app: falcon.asgi.App[Request, Response], runtime: Runtime) -> Non
     app.add_route("/inbox/messages", InboxMessages(runtime))
     app.add_route("/inbox/mail/{message_id}", InboxMail(runtime))
     app.add_route("/not-me", NotMePage(runtime, NotMyAct(Door(runtime))))
+    app.add_route("/is-this-us", IsThisUsPage(Door(runtime)))
     _account(app, Door(runtime))
     app.add_route("/static/{version}/{name}", Assets())
 
