@@ -15,6 +15,10 @@ NEAR_KM: Final = 500
 _EARTH_KM: Final = 6_371.0
 
 
+FAR_KM: Final = 500
+"""Kilometres from which two places are far apart: networks place a phone in a neighbouring city, seldom further."""
+
+
 class Place(msgspec.Struct, frozen=True):
     """Where a network address is, as far as the operator's database tells."""
 
@@ -124,6 +128,14 @@ def distance_km(one: Place | None, other: Place | None) -> float | None:
         + math.cos(a) * math.cos(b) * math.sin(math.radians(other.longitude - one.longitude) / 2) ** 2
     )
     return 2 * _EARTH_KM * math.asin(min(1.0, math.sqrt(half)))
+
+
+def far_apart(one: Place, other: Place) -> bool:
+    """Say whether nobody is in both places within the life of a code: in two countries, or further apart than FAR_KM."""
+    if one.country and other.country and one.country != other.country:
+        return True
+    distance = distance_km(one, other)
+    return distance is not None and distance > FAR_KM
 
 
 def as_facts(facts: Facts) -> dict[str, str | int]:

@@ -16,6 +16,7 @@ from countersign.domain.notice import NoticeKind
 from countersign.domain.session import Method, Proven
 from countersign.flows import visits
 from countersign.flows.asking import methods_of
+from countersign.flows.far import FarAway, far_away
 from countersign.flows.finish import Finished, finish
 from countersign.flows.gate import Browser, Gate, Gone
 from countersign.flows.holdings import held
@@ -45,7 +46,7 @@ class Mistaken(msgspec.Struct, frozen=True):
     left: int
 
 
-Proved: TypeAlias = Finished | Mistaken | Refused
+Proved: TypeAlias = Finished | Mistaken | Refused | FarAway
 
 _FORGIVEN: Final = str.maketrans("oil", "011", " -\u2010\u2011\u2013")
 """What a person may type for a recovery code: look-alikes, blanks and dashes."""
@@ -64,9 +65,9 @@ class Guess(msgspec.Struct, frozen=True):
         return Mistaken(GUESSES - self.kept.visit.guesses)
 
 
-async def prove_by_app(gate: Gate, browser: Browser, typed: str, *, remember: bool) -> Proved:
+async def prove_by_app(gate: Gate, browser: Browser, typed: str, *, remember: bool, sure: bool = False) -> Proved:
     """Judge a code of an authenticator app: each step is accepted once, over the whole window (RFC 6238, 5.2)."""
-    guess = await _counted(gate, browser, FactorKind.APP)
+    guess = await _counted(gate, browser, FactorKind.APP, sure=sure)
     if not isinstance(guess, Guess):
         return guess
     app = await matching_app(gate, guess.factors, typed)
@@ -86,9 +87,11 @@ async def matching_app(gate: Gate, enrolled: Sequence[Factor], typed: str) -> Fa
     return None
 
 
-async def prove_by_recovery_code(gate: Gate, browser: Browser, typed: str, *, remember: bool) -> Proved:
+async def prove_by_recovery_code(
+    gate: Gate, browser: Browser, typed: str, *, remember: bool, sure: bool = False
+) -> Proved:
     """Spend a recovery code; every contact hears of it (semantics R4)."""
-    guess = await _counted(gate, browser, FactorKind.RECOVERY_CODE)
+    guess = await _counted(gate, browser, FactorKind.RECOVERY_CODE, sure=sure)
     if not isinstance(guess, Guess):
         return guess
     account = guess.kept.visit.account
@@ -103,7 +106,7 @@ def mark_of(gate: Gate, typed: str) -> bytes:
     return gate.mark(f"recovery code {typed.strip().lower().translate(_FORGIVEN)}")
 
 
-async def _counted(gate: Gate, browser: Browser, kind: FactorKind) -> Guess | Gone | Refused:
+async def _counted(gate: Gate, browser: Browser, kind: FactorKind, *, sure: bool) -> Guess | Gone | Refused | FarAway:
     """Count a guess before anything is compared (semantics C5)."""
     kept = await visits.find(gate, browser)
     if kept is None:
@@ -112,6 +115,8 @@ async def _counted(gate: Gate, browser: Browser, kind: FactorKind) -> Guess | Go
     holdings = await gate.database.read(held, visit.account)
     if kind not in methods_of(holdings, visit):
         return Gone()
+    if not sure and (far := far_away(gate, browser, visit)):
+        return far
     if visit.guesses >= GUESSES:
         return Refused(Refusal.EXHAUSTED, at=now)
     # Where there is no such account, its name has the same budget (semantics R1).

@@ -18,6 +18,7 @@ from countersign.flows import visits
 from countersign.flows.answer import answer_challenge
 from countersign.flows.asking import ask, channels_of, methods_of, opened, ways_of
 from countersign.flows.cancel import cancel_challenge
+from countersign.flows.far import FarAway, far_away
 from countersign.flows.finish import Finished, finish
 from countersign.flows.gate import Browser, Gate, Gone
 from countersign.flows.holdings import held
@@ -29,8 +30,8 @@ from countersign.flows.visits import Kept
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Answered: TypeAlias = Finished | Refused
-"""What comes of a code: it was right and the flow went on, or it was refused."""
+Answered: TypeAlias = Finished | Refused | FarAway
+"""What comes of a code: it was right and the flow went on, it was refused, or it was not judged yet."""
 
 
 class View(msgspec.Struct, frozen=True):
@@ -64,11 +65,12 @@ async def look(gate: Gate, browser: Browser) -> View | None:
     return View(visit, seen.challenge, seen.deliveries, tuple(ways), methods)
 
 
-async def answer(gate: Gate, browser: Browser, typed: str, *, remember: bool) -> Answered:
+async def answer(gate: Gate, browser: Browser, typed: str, *, remember: bool, sure: bool = False) -> Answered:
     """Judge what was typed; on the right code the person goes on, once.
 
     The right code is durable before what follows from it. If the program dies between the two, the same browser goes on with its next
-    answer: a challenge of ours can be approved by that browser alone, and its visit ends with the entry (semantics C3, C4).
+    answer: a challenge of ours can be approved by that browser alone, and its visit ends with the entry (semantics C3, C4). Far from where
+    it was asked for nothing is judged, and no guess spent, before the person is `sure`.
     """
     kept = await visits.find(gate, browser)
     if kept is None:
@@ -76,6 +78,8 @@ async def answer(gate: Gate, browser: Browser, typed: str, *, remember: bool) ->
     visit = kept.visit
     if not visit.challenge:
         return Gone()
+    if not sure and (far := far_away(gate, browser, visit)):
+        return far
     outcome = await answer_challenge(gate.house, gate.own, visit.challenge, typed)
     if isinstance(outcome, Refused) and outcome.refusal is not Refusal.ALREADY_APPROVED:
         return outcome

@@ -9,6 +9,7 @@ import falcon
 from countersign.domain.contact import Channel
 from countersign.domain.factor import FactorKind
 from countersign.domain.visit import VisitKind
+from countersign.flows.far import FarAway
 from countersign.flows.outcome import Refused
 from countersign.flows.prove import Mistaken, Proved, prove_by_app, prove_by_recovery_code
 from countersign.flows.verify import View, look
@@ -69,7 +70,11 @@ class ProvePage:
         """Judge a code of the app."""
         fields = await fields_of(req)
         proved = await prove_by_app(
-            self._door.gate, self._door.browser(req), fields.get("code", ""), remember=_remembers(fields)
+            self._door.gate,
+            self._door.browser(req),
+            fields.get("code", ""),
+            remember=_remembers(fields),
+            sure=_sure(fields),
         )
         await self._answer(req, resp, proved, FactorKind.APP)
 
@@ -77,7 +82,11 @@ class ProvePage:
         """Spend a recovery code."""
         fields = await fields_of(req)
         proved = await prove_by_recovery_code(
-            self._door.gate, self._door.browser(req), fields.get("code", ""), remember=_remembers(fields)
+            self._door.gate,
+            self._door.browser(req),
+            fields.get("code", ""),
+            remember=_remembers(fields),
+            sure=_sure(fields),
         )
         await self._answer(req, resp, proved, FactorKind.RECOVERY_CODE)
 
@@ -92,6 +101,9 @@ class ProvePage:
                     left,
                 )
                 await self.again(req, resp, kind, fault)
+            case FarAway():
+                resp.status = falcon.HTTP_409
+                await self.again(req, resp, kind, "", proved)
             case Refused():
                 resp.status = falcon.HTTP_429 if proved.retry_after else falcon.HTTP_409
                 if proved.retry_after:
@@ -100,16 +112,25 @@ class ProvePage:
             case _:
                 await self._onward.go(req, resp, proved)
 
-    async def again(self, req: Request, resp: Response, kind: FactorKind, fault: str) -> None:
+    async def again(
+        self, req: Request, resp: Response, kind: FactorKind, fault: str, far: FarAway | None = None
+    ) -> None:
         """Show the screen once more, with what was wrong."""
         view = await look(self._door.gate, self._door.browser(req))
         if view is None:
             self._onward.nothing(req, resp)
         else:
-            await self.screen(req, resp, view, kind=kind, fault=fault)
+            await self.screen(req, resp, view, kind=kind, fault=fault, far=far)
 
     async def screen(
-        self, req: Request, resp: Response, view: View, *, kind: FactorKind | None = None, fault: str = ""
+        self,
+        req: Request,
+        resp: Response,
+        view: View,
+        *,
+        kind: FactorKind | None = None,
+        fault: str = "",
+        far: FarAway | None = None,
     ) -> None:
         """Show the screen of the factor that was asked for, or of the first there is."""
         language, visit = spoken(req), view.visit
@@ -128,6 +149,7 @@ class ProvePage:
             summary=visit.need.action.summary,
             reason=reason(visit.reasons, language),
             fault=fault,
+            far=far,
             methods=[(name, label) for name, label in methods_shown(view, language) if name != kind.value],
             ways=[
                 (way.contact, way.channel.value, language.say(WAYS[way.channel], to=f"\u2066{way.masked}\u2069"))
@@ -143,3 +165,7 @@ class ProvePage:
 
 def _remembers(fields: dict[str, str]) -> bool:
     return fields.get("remember", "") not in {"", "no"}
+
+
+def _sure(fields: dict[str, str]) -> bool:
+    return fields.get("far") == "yes"

@@ -17,6 +17,7 @@ from countersign.domain.contact import Channel
 from countersign.domain.delivery import Delivery, DeliveryState
 from countersign.domain.visit import VisitKind
 from countersign.errors import UnavailableError
+from countersign.flows.far import FarAway
 from countersign.flows.gate import Browser, Gone
 from countersign.flows.outcome import Done, Refused
 from countersign.flows.verify import View, another_way, answer, look, resend
@@ -127,9 +128,16 @@ class VerifyPage:
         fields = await fields_of(req)
         browser = self._door.browser(req)
         outcome = await answer(
-            self._door.gate, browser, fields.get("code", ""), remember=fields.get("remember", "") not in {"", "no"}
+            self._door.gate,
+            browser,
+            fields.get("code", ""),
+            remember=fields.get("remember", "") not in {"", "no"},
+            sure=fields.get("far") == "yes",
         )
         match outcome:
+            case FarAway():
+                resp.status = falcon.HTTP_409
+                await self.screen(req, resp, far=outcome)
             case Refused(refusal, challenge) if refusal is Refusal.WRONG_CODE and challenge is not None:
                 resp.status = falcon.HTTP_422
                 await self.screen(
@@ -140,7 +148,9 @@ class VerifyPage:
             case _:
                 await self.onward.go(req, resp, outcome)
 
-    async def screen(self, req: Request, resp: Response, *, fault: str = "", typed: bool = False) -> None:
+    async def screen(
+        self, req: Request, resp: Response, *, fault: str = "", typed: bool = False, far: FarAway | None = None
+    ) -> None:
         """Show the screen as things stand."""
         view = await look(self._door.gate, self._door.browser(req))
         if view is None:
@@ -179,6 +189,7 @@ class VerifyPage:
             summary=visit.need.action.summary,
             known=known,
             fault=fault,
+            far=far,
             typed=typed,
             numeric=shape.alphabet is Alphabet.DIGITS,
             length=shape.length,
