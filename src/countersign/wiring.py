@@ -133,6 +133,7 @@ async def open_runtime(settings: Settings) -> Runtime:
         places=places,
         risk=settings.risk,
         least=settings.passwords_least,
+        entrance=settings.entrance,
         names=(settings.site, settings.host.rpartition(".")[0] or settings.host),
     )
     post = Post(

@@ -20,6 +20,7 @@ from countersign.domain.limit import Limit
 from countersign.domain.purpose import DEFAULT_POLICIES, Policy
 from countersign.domain.risk import RiskPolicy
 from countersign.domain.rules import INBOX, Rules
+from countersign.domain.session import Entrance
 from countersign.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     providers: dict[str, ProviderSettings]
     routes: dict[Channel, tuple[str, ...]]
     integration_scopes: tuple[str, ...]
+    entrance: Entrance
     passwords_least: int
     passwords_slots: int
     passwords_breached_file: Path | None
@@ -131,6 +133,7 @@ class _Reader:
         public_url = self._public_url(f"http://localhost:{port}" if development else None)
         providers = self._providers()
         lists = self._lists()
+        strict = self._value("profile", "balanced") == "strict"
         metrics_token = self._value("metrics.token", "")
         if metrics_token and len(metrics_token) < LEAST_TOKEN:
             self._fault("metrics.token")
@@ -161,7 +164,8 @@ class _Reader:
             providers=providers,
             routes=self._routes(development=development),
             integration_scopes=self._scopes(),
-            passwords_least=self._value("passwords.least", 8),
+            entrance=self._entrance(strict=strict),
+            passwords_least=self._value("passwords.least", 15 if strict else 8),
             passwords_slots=self._value("passwords.slots", os.cpu_count() or 1),
             passwords_breached_file=self._file("passwords.breached_file"),
             places_file=self._file("risk.places_file"),
@@ -254,6 +258,13 @@ class _Reader:
             except ValueError:
                 self._fault("trusted_proxies")
         return tuple(found)
+
+    def _entrance(self, *, strict: bool) -> Entrance:
+        return Entrance(
+            lasts=self._value("sign_in.session_hours", 8 if strict else 12) * 3_600_000,
+            trusts=self._value("sign_in.trusted_browsers", not strict),
+            sent_codes=self._value("sign_in.sent_codes", not strict),
+        )
 
     def _scopes(self) -> tuple[str, ...]:
         found: tuple[str, ...] = self._value("integration_codes.scopes", ("read", "write"))

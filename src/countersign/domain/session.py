@@ -22,6 +22,17 @@ SEEN_EVERY: Final = 60_000
 """Milliseconds after which it is written down again that a session is in use."""
 
 
+class Entrance(msgspec.Struct, frozen=True):
+    """How an installation lets in: for how long (ms), whether browsers may be trusted, whether codes by mail and phone are enough.
+
+    Where they are not, who has neither an app nor a passkey gets in by such a code to enrol one, and for nothing else.
+    """
+
+    lasts: int = LASTS
+    trusts: bool = True
+    sent_codes: bool = True
+
+
 class Method(StrEnum):
     """How something was proved."""
 
@@ -196,3 +207,8 @@ def spent(session: Session, need: Need) -> Session:
         for proof in session.proofs
     )
     return msgspec.structs.replace(session, proofs=proofs)
+
+
+def is_shut(session: Session, entrance: Entrance, now: int) -> bool:
+    """Say whether a session may do nothing but enrol: it was let in by a code that is not enough here (semantics S10)."""
+    return not entrance.sent_codes and level_of(session, now) < Level.APP_CODE

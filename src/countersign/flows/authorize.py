@@ -14,7 +14,7 @@ from countersign.domain.authorize import (
     AuthorizationRequest,
     parse,
 )
-from countersign.domain.session import Need, Session, amr_of, auth_time_of, level_of, meets
+from countersign.domain.session import Level, Need, Session, amr_of, auth_time_of, is_shut, level_of, meets
 from countersign.domain.visit import Interrupted
 from countersign.flows.gate import ToVerify, Unmet
 from countersign.flows.outcome import Refused
@@ -79,6 +79,8 @@ async def authorize(gate: Gate, browser: Browser, params: Mapping[str, str]) -> 
             return _refused(gate, asked, "login_required", "Nobody is signed in.")
         return SignInFirst(_onwards(params), asked.login_hint)
     now = gate.now()
+    if is_shut(session, gate.entrance, now) and asked.need.level < Level.APP_CODE:
+        asked = msgspec.structs.replace(asked, need=msgspec.structs.replace(asked.need, level=Level.APP_CODE))
     if "login" in asked.prompt or not meets(session, asked.need, now):
         return await _ask(gate, browser, session, asked, params)
     if asked.need.binds and not await use_up(gate, session, asked.need):

@@ -9,7 +9,7 @@ import msgspec
 from countersign.domain.device import Device
 from countersign.domain.event import Event, EventKind
 from countersign.domain.notice import NoticeKind
-from countersign.domain.session import LASTS, OF_METHOD, REMEMBERED_LASTS, Level, Proven, Session
+from countersign.domain.session import OF_METHOD, REMEMBERED_LASTS, Level, Proven, Session
 from countersign.domain.visit import Interrupted
 from countersign.flows.gate import Browser, Entered, Gate, Gone
 from countersign.flows.notify import notices_to
@@ -68,7 +68,7 @@ async def enter(
         place=gate.place(browser.ip),
         now=gate.now(),
         visit=visit.mark if visit is not None else b"",
-        remember=remember and real,
+        remember=remember and real and gate.entrance.trusts,
         new=new,
         contact=contact,
     )
@@ -87,7 +87,8 @@ def _enter(chain: Chain, gate: Gate, entry: Entry) -> Steps[tuple[bool, Head]]:
         yield from accounts.is_back(account, entry.contact)
     before = yield from devices.find(account, entry.device)
     device = _seen(gate, entry, before)
-    lasts = REMEMBERED_LASTS if device.trusted(now) else LASTS
+    entrance = gate.entrance
+    lasts = REMEMBERED_LASTS if entrance.trusts and device.trusted(now) else entrance.lasts
     session = Session(
         mark=entry.mark,
         id=gate.id("ses"),

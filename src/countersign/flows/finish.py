@@ -143,7 +143,9 @@ async def _step_up(gate: Gate, browser: Browser, kept: KeptVisit, proof: Proven,
     visit = kept.visit
     proof = msgspec.structs.replace(proof, action=visit.need.digest)
     secret = gate.secret()
-    raise_ = Raise(kept, gate.mark(browser.session), gate.mark(secret), proof, remember, browser)
+    raise_ = Raise(
+        kept, gate.mark(browser.session), gate.mark(secret), proof, remember and gate.entrance.trusts, browser
+    )
     done = await gate.log.run(gate.database, _raise, gate, raise_)
     return Entered(secret, browser.device, visit.account, visit.then) if done else Gone()
 

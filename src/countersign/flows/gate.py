@@ -10,6 +10,7 @@ import msgspec
 from countersign.domain import identifier
 from countersign.domain.application import Application, Mode
 from countersign.domain.challenge import Requester
+from countersign.domain.session import Entrance
 from countersign.domain.visit import Interrupted
 from countersign.flows.outcome import Refused
 
@@ -51,7 +52,8 @@ class Browser(msgspec.Struct, frozen=True):
 class Gate(msgspec.Struct, frozen=True):
     """A house that lets people in: with an application of its own, passwords, places, and the rules of risk.
 
-    `least` is how many code points a password has at least; `names` are words that none may be made of.
+    `least` is how many code points a password has at least; `names` are words that none may be made of; `entrance` says for
+    how long and by what people get in.
     """
 
     house: House
@@ -62,6 +64,7 @@ class Gate(msgspec.Struct, frozen=True):
     risk: RiskPolicy
     least: int
     names: tuple[str, ...]
+    entrance: Entrance = Entrance()
 
     @property
     def database(self) -> Database:

@@ -53,7 +53,7 @@ async def sign_in(
     blind = _blind(gate, identifier)
     person = await gate.database.read(_who, blind, gate.mark(browser.device))
     account, device, now = person.account, person.device, gate.now()
-    trusted = device is not None and device.trusted(now)
+    trusted = gate.entrance.trusts and device is not None and device.trusted(now)
 
     lane = device.id if device is not None and trusted else ""
     budgets = [(BY_NAME, gate.keyring.blind("sign in", blind.hex(), lane))]

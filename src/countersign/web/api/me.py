@@ -10,7 +10,7 @@ import msgspec
 from countersign.domain.activity import SHOWN
 from countersign.domain.change import UNDO_LASTS
 from countersign.domain.factor import STRONG
-from countersign.domain.session import level_of
+from countersign.domain.session import is_shut, level_of
 from countersign.flows.activity import recent
 from countersign.flows.gate import Browser
 from countersign.flows.holdings import held
@@ -57,7 +57,7 @@ async def _who(desk: Desk, call: Call) -> Asking:
         raise ProblemError("not_signed_in") from None
     secret = cookies[SESSION].value if SESSION in cookies else ""
     session = await find_session(gate, Browser(session=secret, ip=desk.proxies.client(call.scope)))
-    if session is None:
+    if session is None or is_shut(session, gate.entrance, gate.now()):
         raise ProblemError("not_signed_in")
     return Asking(session.account, session.id)
 

@@ -8,10 +8,11 @@ from urllib.parse import parse_qs, quote, urlsplit
 import falcon
 import msgspec
 
-from countersign.domain.session import Need, Session, meets
+from countersign.domain.session import Level, Need, Session, is_shut, meets
 from countersign.domain.visit import MAX_KEPT, Interrupted
 from countersign.flows.authorize import PATH
 from countersign.flows.gate import Browser, Entered, Gate, ToVerify
+from countersign.flows.holdings import held
 from countersign.flows.outcome import Refused
 from countersign.flows.sessions import find_session
 from countersign.flows.step_up import step_up
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from countersign.wiring import Runtime
 
 HOME: Final = "/account"
+METHODS: Final = "/account/methods"
 MAX_RETURN: Final = 4_000
 
 
@@ -119,7 +121,19 @@ class Door:
         session = await find_session(self.gate, self.browser(req))
         if session is None:
             self.see(resp, f"/sign-in?return_to={quote(then.path if then.method == 'GET' else HOME, safe='/')}")
+            return None
+        if is_shut(session, self.gate.entrance, self.gate.now()) and not then.path.startswith(METHODS):
+            await self._shut(req, resp, session, then)
+            return None
         return session
+
+    async def _shut(self, req: Request, resp: Response, session: Session, then: Interrupted) -> None:
+        """Ask for the app or passkey that this installation lets in by, or lead to where one is enrolled."""
+        holdings = await self.gate.database.read(held, session.account)
+        if holdings is not None and holdings.strong:
+            await self.ask_for(req, resp, session, Need(Level.APP_CODE), then)
+        else:
+            self.see(resp, f"{METHODS}?done=enrol")
 
     async def admits(self, req: Request, resp: Response, session: Session, need: Need, then: Interrupted) -> bool:
         """Say whether a session may go on with this; else ask for what it lacks: the request goes on afterwards (semantics U1)."""

@@ -49,6 +49,7 @@ DONE: Final = {
     ChangeKind.METHOD_REMOVED.value: mark("It was removed."),
     ChangeKind.RECOVERY_CODES_MADE.value: mark("You have new recovery codes. The old ones are worth nothing now."),
     ChangeKind.INTEGRATION_CODE_REVOKED.value: mark("The integration code was revoked. It opens nothing any more."),
+    "enrol": mark("Here a passkey or an authenticator app is needed. Add one, and you can go on."),
     "canceled": mark("The change was canceled."),
     "undone": mark("The change was undone. All your contacts are told."),
     "checked": mark("Thank you. We will ask again in a year."),

@@ -157,7 +157,7 @@ class ProvePage:
             ],
             sent=view.challenge is not None,
             form_action=await self._door.leads_to(visit.then.path),
-            may_remember=visit.kind is VisitKind.SIGN_IN,
+            may_remember=self._door.gate.entrance.trusts and visit.kind is VisitKind.SIGN_IN,
             lost=visit.kind is VisitKind.SIGN_IN,
             again=AGAIN[visit.kind],
         )

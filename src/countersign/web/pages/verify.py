@@ -204,7 +204,7 @@ class VerifyPage:
             ],
             form_action=await self._door.leads_to(visit.then.path),
             methods=methods_shown(view, language),
-            may_remember=visit.kind in {VisitKind.SIGN_UP, VisitKind.SIGN_IN},
+            may_remember=self._door.gate.entrance.trusts and visit.kind in {VisitKind.SIGN_UP, VisitKind.SIGN_IN},
             again=AGAIN[visit.kind],
         )
 
