@@ -45,17 +45,22 @@ class Clock:
         draft.replace(self._file)
 
 
+def faked(file: Path) -> dict[str, str]:
+    """Return the environment of a program whose clock `Clock(file)` moves."""
+    return {
+        "LD_PRELOAD": str(LIBRARY),
+        "FAKETIME_TIMESTAMP_FILE": str(file),
+        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
+
+
 @pytest.mark.skipif(LIBRARY is None, reason="libfaketime is not installed (apt-get install libfaketime)")
 async def test_no_step_of_the_clock_moves_a_written_expiry(tmp_path: Path, sender: Sender) -> None:
     """C2: forward, back, and to and fro; see the module's own words for what holds."""
     clock = Clock(tmp_path / "clock")
     with installed(tmp_path, config=webhook_config(sender.url, SECRET)) as installation:
-        installation.program.environ |= {
-            "LD_PRELOAD": str(LIBRARY),
-            "FAKETIME_TIMESTAMP_FILE": str(tmp_path / "clock"),
-            "FAKETIME_NO_CACHE": "1",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        }
+        installation.program.environ |= faked(tmp_path / "clock")
         started = await asyncio.to_thread(installation.serve)
         wire = Wire(installation.port, installation.key)
         began = time.time()

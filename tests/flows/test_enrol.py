@@ -12,7 +12,7 @@ from countersign.authenticator import STEP, code_at
 from countersign.domain.change import ChangeKind
 from countersign.domain.factor import FactorKind
 from countersign.domain.session import Level, Need, amr_of, level_of
-from countersign.flows.apply import Applied
+from countersign.flows.apply import Applied, Applying, apply
 from countersign.flows.disown import disown
 from countersign.flows.enrol import begin_app, draft_app, finish_app
 from countersign.flows.finish import Recoverable
@@ -188,3 +188,24 @@ async def test_an_app_is_enrolled_by_its_own_session_alone(home: Place) -> None:
     assert await draft_app(home.gate, visitor.browser, theirs) is None
     assert await draft_app(home.gate, other.browser, theirs) is None
     assert isinstance(await finish_app(home.gate, visitor.browser, theirs, "000000"), Gone)
+
+
+async def test_removing_the_app_against_using_it(home: Place) -> None:
+    """A4: whichever comes first, a code is taken before the removal or not at all."""
+    visitor = await ada(home)
+    secret = await enrols(visitor)
+    home.clock.forward(5 * STEP)
+    other = Visitor(home)
+    assert isinstance(await other.signs_in(), ToVerify)
+    (app,) = (await visitor.holdings()).factors
+    session = await visitor.session()
+    assert session is not None
+    wanted = Wanted(ChangeKind.METHOD_REMOVED, app.id, "My phone", "Remove it")
+    removed, used = await asyncio.gather(
+        apply(home.gate, Applying(session.account, wanted, visitor.browser, session.id)), app_code(other, secret)
+    )
+    assert isinstance(removed, Applied)
+    assert isinstance(used, Entered | Gone | Mistaken)
+    third = Visitor(home)
+    assert isinstance(await third.signs_in(), ToVerify)
+    assert isinstance(await app_code(third, secret, 1), Gone)

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from tests.peers.program import PATIENCE, Program, Server
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 
@@ -39,8 +39,12 @@ class Site:
 
 
 @contextlib.contextmanager
-def open_site(folder: Path, settings: str, **environment: str) -> Iterator[Site]:
-    """Serve in `folder` with the text of a countersign.toml until the block ends."""
+def open_site(
+    folder: Path, settings: str, *, raw: Mapping[str, str] | None = None, **environment: str
+) -> Iterator[Site]:
+    """Serve in `folder` with the text of a countersign.toml until the block ends; `raw` is what the environment has beside settings."""
     (folder / "countersign.toml").write_text(settings)
-    with Program(folder, ENVIRONMENT="development", **environment).serving() as server:
+    program = Program(folder, ENVIRONMENT="development", **environment)
+    program.environ |= raw or {}
+    with program.serving() as server:
         yield Site(server)

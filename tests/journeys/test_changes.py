@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import pytest
 from playwright.async_api import Page, expect
+from tests.durability.test_clock_steps import LIBRARY, Clock, faked
 from tests.journeys.chromium import DESKTOP, PHONE
 from tests.journeys.conftest import SETTINGS
 from tests.journeys.site import open_site
@@ -271,3 +272,47 @@ async def test_every_part_fits_a_phone_in_other_languages(site: Site, opens: Ope
         await page.goto(site.url + path)
         wide = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert wide <= 0, path
+
+
+@pytest.mark.skipif(LIBRARY is None, reason="libfaketime is not installed (apt-get install libfaketime)")
+async def test_who_lost_everything_gets_back_in_after_the_wait(tmp_path: Path, opens: Opens) -> None:
+    """R5: the program's clock is moved by a week; the new contact recovers the account, and the old is told."""
+    to, new = "lost-for-good@example.org", "+14155550122"
+    clock = Clock(tmp_path / "clock")
+    with open_site(tmp_path, SETTINGS, raw=faked(tmp_path / "clock")) as site:
+        await sign_up(await opens(), site, to)
+        claimant = await opens(PHONE, scripts=False)
+        await claimant.goto(site.url + "/recover/lost")
+        await claimant.locator("#identifier").fill(to)
+        await claimant.locator("#contact").fill(new)
+        await claimant.get_by_role("button", name="Send a code to the new one").click()
+        last = await confirm(claimant, site, new)
+        await expect(claimant.get_by_role("heading", name="The waiting time has begun")).to_be_visible()
+        clock.step(7 * 86_400 + 60)
+        await claimant.goto(site.url + "/recover")
+        await claimant.locator("#identifier").fill(new)
+        await claimant.get_by_role("button", name="Send the code").click()
+        last = await confirm(claimant, site, new, last)
+        await claimant.locator("#password").fill(BETTER)
+        await claimant.get_by_role("button", name="Set the password").click()
+        await expect(claimant.get_by_role("heading", name="You have a new password")).to_be_visible()
+        assert link(site, to, "taken over after the waiting time")
+        await sign_in(claimant, site, new, BETTER)
+        await confirm(claimant, site, new, last)
+        await expect(claimant).to_have_url(re.compile("/account$"))
+
+
+async def test_a_browser_is_forgotten_while_it_is_signed_in(site: Site, opens: Opens) -> None:
+    """A4: its next request is not signed in any more."""
+    to = "sold-laptop@example.org"
+    laptop, page = await opens(DESKTOP), await opens(PHONE)
+    first = await sign_up(laptop, site, to)
+    await sign_in(page, site, to)
+    await confirm(page, site, to, first)
+    await expect(page).to_have_url(re.compile("/account$"))
+    await page.goto(site.url + "/account/devices")
+    await page.locator("li", has_not=page.get_by_text("This one")).get_by_role("button").click()
+    # The code of the sign-in is fresh enough for this.
+    await expect(page.get_by_text("That browser is forgotten.")).to_be_visible()
+    await laptop.reload()
+    await expect(laptop).to_have_url(re.compile("/sign-in"))
