@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
+from countersign.domain.code import derive
 from countersign.domain.session import Method, Proven
 from countersign.domain.visit import Interrupted
+from countersign.flows.apply import Applied
 from countersign.flows.enter import enter
 from countersign.flows.gate import Browser, Entered
+from countersign.flows.verify import answer, look
 from countersign.store import accounts, grants
 from countersign.store.grants import AccessToken
 
 if TYPE_CHECKING:
-    from tests.web.client import Client
+    from tests.web.client import Answer, Client
 
     from countersign.flows.gate import Gate
     from countersign.wiring import Runtime
@@ -22,8 +27,8 @@ if TYPE_CHECKING:
 PARTS = ("contacts", "devices", "sessions", "methods", "integration-codes", "changes", "activity")
 
 
-async def signed_in(gate: Gate) -> tuple[str, str]:
-    """Make an account with a session; return its id and the session's secret."""
+async def signed_in(gate: Gate) -> tuple[str, str, str]:
+    """Make an account with a session; return its id, and the secrets of session and browser."""
     from countersign.domain.account import Account, OwnedContact
     from countersign.domain.contact import parse
 
@@ -44,12 +49,12 @@ async def signed_in(gate: Gate) -> tuple[str, str]:
         new=accounts.added(row, owned),
     )
     assert isinstance(entered, Entered)
-    return account, entered.session
+    return account, entered.session, entered.device
 
 
 @pytest.mark.parametrize("part", PARTS)
 async def test_each_part_is_read_with_the_pages_session(client: Client, runtime: Runtime, part: str) -> None:
-    _, session = await signed_in(runtime.gate)
+    _, session, _ = await signed_in(runtime.gate)
     answer = await client.ask(
         "GET", f"/v1/me/{part}", headers={"Cookie": f"__Host-session={session}", "Authorization": ""}
     )
@@ -81,7 +86,7 @@ async def test_nobody_else_reads_it(client: Client, part: str, headers: dict[str
 @pytest.mark.parametrize(("scope", "status"), [("openid account", 200), ("openid profile", 401)])
 async def test_a_token_needs_the_scope_for_it(client: Client, runtime: Runtime, scope: str, status: int) -> None:
     gate = runtime.gate
-    account, secret = await signed_in(gate)
+    account, secret, _ = await signed_in(gate)
     sessions = (
         await client.ask("GET", "/v1/me/sessions", headers={"Cookie": f"__Host-session={secret}", "Authorization": ""})
     ).json
@@ -95,3 +100,120 @@ async def test_a_token_needs_the_scope_for_it(client: Client, runtime: Runtime, 
     await gate.database.run(grants.add_token, token)
     answer = await client.ask("GET", "/v1/me/contacts", headers={"Authorization": f"Bearer {access}"})
     assert answer.status == status
+
+
+class Person:
+    """A browser that is signed in, and its answers."""
+
+    def __init__(self, client: Client, gate: Gate, session: str, device: str) -> None:
+        self.client, self.gate, self.session = client, gate, session
+        self.browser = Browser(session=session, device=device)
+
+    async def posts(self, path: str, body: object, **headers: str) -> Answer:
+        """Send a change, and keep the cookies that come back."""
+        cookie = (
+            f"__Host-session={self.session}; __Host-device={self.browser.device}; __Host-visit={self.browser.visit}"
+        )
+        answer = await self.client.ask(
+            "POST",
+            path,
+            body,
+            headers={"Cookie": cookie, "Authorization": "", "Sec-Fetch-Site": "same-origin", **headers},
+        )
+        for name in ("device", "visit"):
+            if found := re.search(rf"__Host-{name}=([^;]+)", answer.headers.get("set-cookie", "")):
+                self.browser = msgspec.structs.replace(self.browser, **{name: found[1]})
+        return answer
+
+    async def proves(self) -> object:
+        """Give the proof that is waited for, as the screen would."""
+        browser = msgspec.structs.replace(self.browser, session=self.session)
+        seen = await look(self.gate, browser)
+        assert seen is not None
+        assert seen.challenge is not None
+        terms = seen.challenge.terms
+        key = self.gate.keyring.named(terms.kid).code
+        code = derive(key, seen.challenge.id, seen.challenge.round, terms.policy.shape).reveal()
+        outcome = await answer(self.gate, browser, code, remember=False)
+        if isinstance(outcome, Entered):
+            self.session = outcome.session
+        return outcome
+
+
+@pytest.fixture
+async def person(client: Client, runtime: Runtime) -> Person:
+    _, session, device = await signed_in(runtime.gate)
+    return Person(client, runtime.gate, session, device)
+
+
+async def test_a_contact_is_added_with_a_proof_for_this_very_act(person: Person) -> None:
+    """A1, U2: the same request is sent again after the proof, and carried out once."""
+    body = {"add": "+14155550123"}
+    asked = await person.posts("/v1/me/contacts", body)
+    assert (asked.status, asked.json["verify"]) == (403, "/verify")
+    assert asked.json["type"].endswith("/step-up-required")
+    assert isinstance(await person.proves(), Entered)
+    other = await person.posts("/v1/me/contacts", {"add": "+14155550177"})
+    assert other.status == 403
+    taken = await person.posts("/v1/me/contacts", body)
+    assert (taken.status, taken.json) == (202, {"verify": "/verify"})
+    assert isinstance(await person.proves(), Applied)
+
+
+async def test_the_last_contact_is_refused_with_the_reason(person: Person, client: Client) -> None:
+    """A4."""
+    cookie = {"Cookie": f"__Host-session={person.session}", "Authorization": ""}
+    (only,) = (await client.ask("GET", "/v1/me/contacts", headers=cookie)).json["contacts"]
+    refused = await person.posts("/v1/me/contacts", {"remove": only["id"]})
+    assert (refused.status, refused.json["reason"]) == (409, "last_contact")
+
+
+async def test_an_integration_code_is_made_and_shown_once(person: Person, client: Client) -> None:
+    """I1, I3."""
+    body = {"name": "Bookkeeping", "scopes": ["read"], "days": 90}
+    assert (await person.posts("/v1/me/integration-codes", body)).status == 403
+    assert isinstance(await person.proves(), Entered)
+    made = await person.posts("/v1/me/integration-codes", body)
+    assert made.status == 200
+    verified = await client.post("/v1/integration-codes/verify", {"code": made.json["code"]})
+    assert verified.json["scopes"] == ["read"]
+    again = await person.posts("/v1/me/integration-codes", body)
+    assert again.status == 403
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("contacts", {}),
+        ("contacts", {"add": "+14155550123", "remove": "con_1"}),
+        ("contacts", {"add": "nothing"}),
+        ("integration-codes", {"name": "x", "scopes": ["fly"]}),
+        ("integration-codes", {"name": "x", "scopes": ["read"], "days": 31}),
+        ("changes", {}),
+        ("sessions", {"end": ""}),
+    ],
+)
+async def test_a_malformed_change_is_refused(person: Person, path: str, body: object) -> None:
+    """H3."""
+    assert (await person.posts(f"/v1/me/{path}", body)).status == 400
+
+
+async def test_sessions_end_and_browsers_are_forgotten_with_a_fresh_proof(person: Person) -> None:
+    """A4: the sign-in itself is fresh enough."""
+    assert (await person.posts("/v1/me/sessions", {"end": "others"})).json == {"ended": 0}
+    assert (await person.posts("/v1/me/devices", {"remove": "dev_nothing"})).json == {"ended": 0}
+
+
+@pytest.mark.parametrize("path", ["contacts", "devices", "sessions", "methods", "integration-codes", "changes"])
+async def test_another_site_changes_nothing(person: Person, path: str) -> None:
+    """H5: the cookie is sent from wherever a browser was told to; the request is refused."""
+    for headers in ({"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
+        answer = await person.posts(f"/v1/me/{path}", {}, **headers)
+        assert answer.status == 403
+        assert answer.json["type"].endswith("/cross-origin")
+
+
+@pytest.mark.parametrize("path", ["contacts", "devices", "sessions", "methods", "integration-codes", "changes"])
+async def test_nobody_else_changes_anything(client: Client, path: str) -> None:
+    """I2: neither an application's key nor an access token opens it."""
+    assert (await client.post(f"/v1/me/{path}", {})).status == 401

@@ -10,7 +10,7 @@ import falcon
 import falcon.asgi
 
 from countersign.web import operation, pages
-from countersign.web.api import events_stream, integration_codes, keys, me, receipts, verifications
+from countersign.web.api import events_stream, integration_codes, keys, me, my_changes, receipts, verifications
 from countersign.web.call import Call, Reply
 from countersign.web.desk import Desk
 from countersign.web.front import Endpoint, Front, Routes, broken
@@ -32,12 +32,12 @@ def routes() -> Routes:
         "/v1/verifications/{}/resend": {"POST": verifications.resend},
         "/v1/verifications/{}/cancel": {"POST": verifications.cancel},
         "/v1/verifications/{}/events": {"GET": events_stream.events},
-        "/v1/me/contacts": {"GET": me.contacts},
-        "/v1/me/devices": {"GET": me.devices},
-        "/v1/me/sessions": {"GET": me.sessions},
-        "/v1/me/methods": {"GET": me.methods},
-        "/v1/me/integration-codes": {"GET": me.integration_codes},
-        "/v1/me/changes": {"GET": me.changes_of},
+        "/v1/me/contacts": {"GET": me.contacts, "POST": my_changes.change_contacts},
+        "/v1/me/devices": {"GET": me.devices, "POST": my_changes.forget_devices},
+        "/v1/me/sessions": {"GET": me.sessions, "POST": my_changes.end_sessions},
+        "/v1/me/methods": {"GET": me.methods, "POST": my_changes.change_methods},
+        "/v1/me/integration-codes": {"GET": me.integration_codes, "POST": my_changes.change_integration_codes},
+        "/v1/me/changes": {"GET": me.changes_of, "POST": my_changes.change_changes},
         "/v1/me/activity": {"GET": me.activity},
         "/v1/integration-codes/verify": {"POST": integration_codes.verify},
         "/v1/receipts/{}": {"POST": receipts.receipt},

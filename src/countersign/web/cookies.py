@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 from countersign.flows.gate import Browser
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from falcon.asgi import Request, Response
 
 SESSION: Final = "__Host-session"
@@ -35,7 +37,12 @@ def browser_of(req: Request) -> Browser:
 
 def keep(resp: Response, name: str, secret: str, seconds: int) -> None:
     """Have the browser hold a secret."""
-    resp.append_header("Set-Cookie", f"{name}={secret}; Max-Age={seconds}; Path=/; Secure; HttpOnly; SameSite=Lax")
+    resp.append_header("Set-Cookie", written(name, secret, seconds))
+
+
+def written(name: str, secret: str, seconds: int) -> str:
+    """Return the cookie by which a browser holds a secret."""
+    return f"{name}={secret}; Max-Age={seconds}; Path=/; Secure; HttpOnly; SameSite=Lax"
 
 
 def drop(resp: Response, name: str) -> None:
@@ -44,7 +51,11 @@ def drop(resp: Response, name: str) -> None:
 
 
 def _secret(req: Request, name: str) -> str:
-    values = req.get_cookie_values(name) or []
+    return sole(req.get_cookie_values(name) or [])
+
+
+def sole(values: Sequence[str]) -> str:
+    """Return the one value of a cookie that is a secret of ours, or nothing."""
     if len(values) != 1:  # two of one name: somebody else's host wrote one of them
         return ""
     value = values[0]

@@ -29,6 +29,7 @@ NOTED_EVERY: Final = 1.0
 """Seconds between two lines of log about an outage; each counts the requests that met it since the last."""
 
 _OPEN: Final = "{}"
+_OWN: Final = "/v1/me/"
 _NOT_FOUND: Final = 404
 _ALWAYS: Final[tuple[Header, ...]] = (
     (b"x-content-type-options", b"nosniff"),
@@ -79,6 +80,9 @@ class Front:
         endpoint = row.get("GET" if head else method)
         if endpoint is None:
             reply: Reply | Stream = _no_such(row)
+        elif route.startswith(_OWN) and self._origins.refuses(scope):
+            # These are let in by a cookie, which a browser sends from wherever it was told to (semantics H5).
+            reply = problem("cross_origin")
         else:
             reply = await self._carried_out(endpoint, Call(scope, receive, it, self._patience))
         always = self._secure if self.desk.proxies.is_tls(scope) else self._plain

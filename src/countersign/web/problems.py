@@ -56,6 +56,24 @@ PROBLEMS: Final[dict[str, Problem]] = {
         "The request bears neither a session of ours nor what lets an application read this (the scope `account`).",
         "Sign in on this site in the same browser, or have the person let your application in with that scope.",
     ),
+    "step_up_required": Problem(
+        403,
+        "A proof is needed first",
+        "This act asks for a proof of its own, which the browser that sent the request can give at `verify`.",
+        "Lead the person there, and send the same request again within five minutes.",
+    ),
+    "unmet": Problem(
+        403,
+        "No method is strong enough",
+        "The account has no way to prove what this act asks for.",
+        "Let the person add a passkey or an authenticator app.",
+    ),
+    "change_refused": Problem(
+        409,
+        "Nothing was changed",
+        "The account cannot be changed so; `reason` says why.",
+        "Read the account again, and ask for what is possible.",
+    ),
     "forbidden": Problem(
         403,
         "Not from here",

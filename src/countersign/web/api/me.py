@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -10,7 +9,7 @@ import msgspec
 from countersign.domain.activity import SHOWN
 from countersign.domain.change import UNDO_LASTS
 from countersign.domain.factor import STRONG
-from countersign.domain.session import is_shut, level_of
+from countersign.domain.session import Session, is_shut, level_of
 from countersign.flows.activity import recent
 from countersign.flows.gate import Browser
 from countersign.flows.holdings import held
@@ -20,7 +19,7 @@ from countersign.flows.sessions import find_session, overview_of
 from countersign.store import changes
 from countersign.web.api.callers import bearer
 from countersign.web.call import Reply
-from countersign.web.cookies import SESSION
+from countersign.web.cookies import DEVICE, MAX_AGENT, SESSION, VISIT, sole
 from countersign.web.pages.sheet import instant
 from countersign.web.problems import ProblemError
 
@@ -51,15 +50,28 @@ async def _who(desk: Desk, call: Call) -> Asking:
         if token is None or SCOPE not in token.scope.split():
             raise ProblemError("not_signed_in")
         return Asking(token.account, "")
-    try:
-        cookies = SimpleCookie((call.header(b"cookie") or b"").decode("latin-1"))
-    except CookieError:
-        raise ProblemError("not_signed_in") from None
-    secret = cookies[SESSION].value if SESSION in cookies else ""
-    session = await find_session(gate, Browser(session=secret, ip=desk.proxies.client(call.scope)))
+    _, session = await browser_in(desk, call)
+    return Asking(session.account, session.id)
+
+
+async def browser_in(desk: Desk, call: Call) -> tuple[Browser, Session]:
+    """Return the browser that is signed in here, and its session; raises ProblemError for one that is not."""
+    given: dict[str, list[str]] = {}
+    for part in (call.header(b"cookie") or b"").decode("latin-1").split(";"):
+        name, _, value = part.strip().partition("=")
+        given.setdefault(name, []).append(value)
+    gate = desk.runtime.gate
+    browser = Browser(
+        session=sole(given.get(SESSION, [])),
+        device=sole(given.get(DEVICE, [])),
+        visit=sole(given.get(VISIT, [])),
+        ip=desk.proxies.client(call.scope),
+        user_agent=(call.header(b"user-agent") or b"").decode("latin-1")[:MAX_AGENT],
+    )
+    session = await find_session(gate, browser)
     if session is None or is_shut(session, gate.entrance, gate.now()):
         raise ProblemError("not_signed_in")
-    return Asking(session.account, session.id)
+    return browser, session
 
 
 async def _overview(desk: Desk, asking: Asking) -> Overview:
