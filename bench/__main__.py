@@ -14,7 +14,7 @@ import msgspec
 import uvloop
 from tests.peers.postgres import PostgresServer
 
-from bench import delivery, growth, ledger, over_http, pgbench, signing_in
+from bench import account_page, delivery, growth, ledger, over_http, pgbench, signing_in
 from bench.machine import described
 from bench.meter import Figure, middle
 from bench.report import Report, cells, times
@@ -49,7 +49,9 @@ def main() -> None:
     """Measure what was asked for."""
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measure Countersign on this machine.")
     parser.add_argument("--quick", action="store_true", help="one short round of everything")
-    parser.add_argument("--only", choices=("a", "b", "c", "d", "e", "f"), help="one part alone; b and c come together")
+    parser.add_argument(
+        "--only", choices=("a", "b", "c", "d", "e", "f", "g"), help="one part alone; b and c come together"
+    )
     parser.add_argument("--output", type=Path, help="where to write; a whole full run: bench/results.md, else nowhere")
     asked = parser.parse_args()
     extent = QUICK if asked.quick else Extent()
@@ -270,12 +272,31 @@ async def at_the_door(report: Report, extent: Extent) -> None:
 
 
 Measure = Callable[[], Awaitable[Figure]]
+
+
+async def the_account(report: Report, extent: Extent) -> None:
+    """Part (g): what an account's page reads, for an empty account and for a full one."""
+    report.title(
+        "(g) An account's page",
+        "What the page reads (overview, activity and messages), for an empty account and for a full one, in turns, on SQLite."
+        " Times in ms. The full one reads more rows to show; what it does not show must cost nothing.",
+    )
+    rounds: list[tuple[Figure, Figure]] = []
+    for _ in range(extent.rounds):
+        with tempfile.TemporaryDirectory(prefix="countersign-bench-") as folder:
+            rounds.append(await account_page.opened(Path(folder), extent.seconds))
+    empty, full = (middle(figures) for figures in zip(*rounds, strict=True))
+    rows = [[one.name, *cells(one, "Python"), times(one.rate, empty.rate)] for one in (empty, full)]
+    report.table(("", "reads/s", "p50", "p99", "Python", "÷ empty"), rows)
+
+
 PARTS: Final[dict[str, Callable[[Report, Extent], Coroutine[None, None, None]]]] = {
     "a": ledger_alone,
     "b": api_over_http,
     "d": as_it_grows,
     "e": on_the_way,
     "f": at_the_door,
+    "g": the_account,
 }
 """Parts by letter; (c) comes with (b)."""
 

@@ -61,3 +61,24 @@ async def test_sign_up_takes_as_long_for_a_known_contact_as_for_a_new_one(sqlite
                 times[known].append(time.perf_counter() - began)
         ratio = statistics.median(times[True]) / statistics.median(times[False])
         assert 0.85 < ratio < 1.18, ratio
+
+
+@pytest.mark.slow
+async def test_recovery_takes_as_long_for_an_unknown_contact_as_for_a_known_one(
+    sqlite_url: str, tmp_path: Path
+) -> None:
+    """R1: both send a message, and the medians differ by no more than those of the same against the same, twice."""
+    async with place_at(sqlite_url, tmp_path, live=("carrier",)) as home:
+        await ada(home)
+        times: dict[str, list[float]] = {"known": [], "unknown": [], "again": []}
+        for number in range(SAMPLES // 4):
+            for what, took in times.items():
+                home.clock.forward(600_000)
+                name = f"nobody{number}@example.org" if what == "unknown" else "ada@example.org"
+                visitor = Visitor(home)
+                began = time.perf_counter()
+                assert isinstance(await visitor.recovers(name), ToVerify)
+                took.append(time.perf_counter() - began)
+        known, unknown, again = (statistics.median(times[name]) for name in ("known", "unknown", "again"))
+        noise = abs(known - again) + 0.05 * known
+        assert abs(known - unknown) <= 2 * noise, (known, unknown, again)

@@ -35,8 +35,8 @@ async def recent(gate: Gate, account: str, most: int) -> tuple[list[Activity], l
 
 
 def _recent(account: str, most: int) -> Steps[tuple[list[Activity], list[Sent]]]:
-    # Each act tells a few contacts at most, so that twice as many rows have enough of both.
-    rows = yield from activity.newest(account, 4 * most)
+    # Messages and the acts that they tell of stand side by side, so that twice as many rows have enough of both.
+    rows = yield from activity.newest(account, 2 * most)
     told = [row for row in rows if row.kind is EventKind.MESSAGE_SENT][:MESSAGES]
     found = yield from deliveries.of_owners([row.facts["message"] for row in told])
     sent = [

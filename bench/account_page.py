@@ -1,0 +1,91 @@
+"""An account's page: what it reads, for an account of one contact, and for one with many contacts and browsers and a long past."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from bench.ledger import chain_of, house_at
+from bench.meter import Figure, figure
+from countersign.domain.account import Account, OwnedContact
+from countersign.domain.activity import SHOWN, Activity
+from countersign.domain.contact import parse
+from countersign.domain.device import Device
+from countersign.domain.event import EventKind
+from countersign.domain.risk import RiskPolicy
+from countersign.flows.activity import recent
+from countersign.flows.gate import Gate, own_application
+from countersign.flows.sessions import overview_of
+from countersign.passwords import Passwords
+from countersign.places import Places
+from countersign.store import accounts, activity, devices
+from countersign.store.database import Change, Steps, Write
+from countersign.store.events import Log
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+CONTACTS: Final = 20
+DEVICES: Final = 50
+HAPPENED: Final = 10_000
+
+
+async def opened(folder: Path, seconds: float) -> tuple[Figure, Figure]:
+    """Return how often the overview and the activity of an empty account and of a full one are read, in turns, on SQLite."""
+    async with house_at(f"sqlite:///{folder}/account-page.db") as house:
+        passwords = Passwords(1)
+        own, log = own_application("Bench", "bench.example"), Log(chain_of(house.keyring))
+        gate = Gate(house, own, log, passwords, Places(), RiskPolicy(), 8, ())
+        try:
+            empty, full = await _account(gate, 1, 1, 10), await _account(gate, CONTACTS, DEVICES, HAPPENED)
+            took: dict[str, list[float]] = {empty: [], full: []}
+            until = time.perf_counter() + 2 * seconds
+            while time.perf_counter() < until:
+                for account, times in took.items():
+                    began = time.perf_counter()
+                    assert await overview_of(gate, account) is not None  # noqa: S101
+                    await recent(gate, account, SHOWN)
+                    times.append(time.perf_counter() - began)
+        finally:
+            passwords.close()
+    names = {empty: "an empty account", full: f"{CONTACTS} contacts, {DEVICES} browsers, {HAPPENED:,} events"}
+    first, second = (figure(names[account], 1, sum(times), times, {}) for account, times in took.items())
+    return first, second
+
+
+async def _account(gate: Gate, contacts: int, browsers: int, happened: int) -> str:
+    """Make an account of that size; return its id."""
+    account, now = gate.id("acc"), gate.now()
+    row = Account(account, now, gate.keyring.seal("Ada", account), "en", gate.keyring.seal("none", account), now)
+    owned = [_contact(gate, account, number, now) for number in range(contacts)]
+    rows: list[Change] = [*accounts.added(row, owned[0]), *map(accounts.another, owned[1:])]
+    rows += [devices.saved(_device(gate, account, now)) for _ in range(browsers)]
+    await gate.database.run(_written, rows)
+    for start in range(0, happened, 500):
+        events = [
+            Activity(account, gate.id("act"), now, EventKind.SIGN_IN_COMPLETED, {"user_agent": "Firefox"})
+            for _ in range(start, min(happened, start + 500))
+        ]
+        await gate.database.run(_written, activity.added(events))
+    await asyncio.sleep(0)
+    return account
+
+
+def _contact(gate: Gate, account: str, number: int, now: int) -> OwnedContact:
+    id_, mail = gate.id("con"), parse(f"a{number}-{account[-6:]}@example.org")
+    sealed = gate.keyring.seal(mail.address, id_)
+    return OwnedContact(account, id_, now, mail.kind, gate.blind(mail), sealed, mail.masked, now, primary=number == 0)
+
+
+def _device(gate: Gate, account: str, now: int) -> Device:
+    device = Device(account, gate.mark(gate.secret()), gate.id("dev"), now, "Firefox", now, "203.0.113.9", "")
+    return msgspec.structs.replace(device, trusted_at=now)
+
+
+def _written(rows: Sequence[Change]) -> Steps[None]:
+    for row in rows:
+        yield Write((row,))
