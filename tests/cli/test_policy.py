@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING
+
+from countersign.config import load
+from countersign.domain.event import Event, EventKind
+from countersign.domain.risk import Facts, as_facts
+from countersign.store import events
+from countersign.wiring import clock, ground_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,3 +32,42 @@ def test_a_bad_policy_is_named(run: Run, tmp_path: Path) -> None:
     ended = run("policy", "test", "bad.toml")
     assert ended.exit_code == 2
     assert "risk.failures" in ended.stderr
+
+
+def test_what_would_change_is_shown_and_the_exit_code_says_so(run: Run, tmp_path: Path) -> None:
+    """The file is what is tried, also where the environment of the running program says otherwise."""
+    assert run("apps", "list").exit_code == 0
+    asyncio.run(_skipped_once(tmp_path))
+    (tmp_path / "same.toml").write_text("[risk]\nfailures = 5\n")
+    same = run("policy", "test", "same.toml", "--json", RISK_FAILURES="1")
+    assert (same.exit_code, json.loads(same.stdout)["sign_ins"]) == (0, 1)
+    (tmp_path / "wary.toml").write_text("[risk]\nfailures = 2\n")
+    wary = run("policy", "test", "wary.toml", "--json", RISK_FAILURES="9")
+    found = json.loads(wary.stdout)
+    assert wary.exit_code == 1
+    assert [(one["before"], one["after"], one["findings"]) for one in found["examples"]] == [
+        ("skip", "challenge", ["many_failures"])
+    ]
+    plain = run("policy", "test", "wary.toml")
+    assert plain.exit_code == 1
+    assert "1 of 1 sign-ins" in plain.stderr
+
+
+async def _skipped_once(folder: Path) -> None:
+    """Put a sign-in into the log that needed no code: on a trusted browser, after three wrong passwords."""
+    settings = load({"COUNTERSIGN_ENVIRONMENT": "development", "COUNTERSIGN_HOME": str(folder / ".countersign")})
+    async with ground_of(settings) as ground:
+        now = clock()
+        facts = Facts(
+            device_known=True,
+            trusted_for=86_400_000,
+            place=None,
+            last_place=None,
+            last_seen_at=None,
+            now=now,
+            failures=3,
+            contact_age=40 * 3_600_000,
+        )
+        told: dict[str, str | int] = {**as_facts(facts), "decision": "skip"}
+        event = Event(now, EventKind.SIGN_IN_ASSESSED, "app_own", "acc_1", told)
+        await ground.log().run(ground.database, events.append, event)
