@@ -76,5 +76,8 @@ def test_an_app_reads_issuer_account_and_secret() -> None:
 def test_the_picture_is_drawn_here_and_holds_no_script() -> None:
     drawn = picture("otpauth://totp/x?secret=AAAA")
     assert drawn.startswith("<svg")
+    # It is drawn to whatever size the page gives it, and nothing is cut off.
+    assert "viewBox" in drawn
+    assert " width=" not in drawn
     assert "script" not in drawn
     assert "href" not in drawn

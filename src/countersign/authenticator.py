@@ -64,6 +64,6 @@ def picture(text: str) -> str:
     """Return a QR code as SVG, dark on white whatever the page's colours, so that every camera reads it."""
     out = io.BytesIO()
     segno.make(text, error="m").save(
-        out, kind="svg", scale=5, border=4, xmldecl=False, svgns=True, dark="#000", light="#fff", omitsize=False
+        out, kind="svg", scale=5, border=4, xmldecl=False, svgns=True, dark="#000", light="#fff", omitsize=True
     )
     return out.getvalue().decode()

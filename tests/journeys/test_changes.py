@@ -316,3 +316,22 @@ async def test_a_browser_is_forgotten_while_it_is_signed_in(site: Site, opens: O
     await expect(page.get_by_text("That browser is forgotten.")).to_be_visible()
     await laptop.reload()
     await expect(laptop).to_have_url(re.compile("/sign-in"))
+
+
+@pytest.mark.skipif(shutil.which("zbarimg") is None, reason="zbarimg is not installed (apt-get install zbar-tools)")
+@pytest.mark.parametrize("colours", ["light", "dark"])
+async def test_a_camera_reads_the_picture(site: Site, opens: Opens, tmp_path: Path, colours: str) -> None:
+    """An independent reader finds in what is on the screen the very address that the link has."""
+    to = f"camera-{colours}@example.org"
+    page = await opens(PHONE, colours=colours)
+    last = await sign_up(page, site, to)
+    await page.goto(site.url + "/account/methods")
+    await page.get_by_role("button", name="Add an authenticator app").click()
+    await confirm(page, site, to, last)
+    await expect(page.locator(".qr svg")).to_be_visible()
+    seen = tmp_path / "seen.png"
+    await page.screenshot(path=seen)
+    read = subprocess.run(["zbarimg", "-q", "--raw", str(seen)], capture_output=True, text=True, check=True)  # noqa: ASYNC221
+    assert read.stdout.strip() == await page.get_by_role(
+        "link", name="Or open the app", include_hidden=True
+    ).get_attribute("href")
