@@ -79,6 +79,7 @@ def _apply(chain: Chain, gate: Gate, asked: Applying) -> Steps[tuple[Applied | C
             {"change": done.id, "kind": done.kind.value, "about": done.about},
         )
     ]
+    told += work.told
     if rule.revokes:
         told += yield from end_sessions(gate, asked.account, now, but=asked.session)
         told += yield from cancel_pending(gate, asked.account, now, work.rows, but=done.id)

@@ -17,6 +17,7 @@ from countersign.domain.change import (
     most_accounts,
 )
 from countersign.domain.credential import MOST, OVERLAP
+from countersign.domain.event import Event, EventKind
 from countersign.domain.factor import Factor, FactorKind
 from countersign.flows.wanted import Wanted
 from countersign.store import accounts, credentials, devices, factors, sessions
@@ -29,13 +30,14 @@ if TYPE_CHECKING:
 
 
 class Work(msgspec.Struct):
-    """What one change writes, as it is gathered, on what the account has; `by` is the contact that recovered it."""
+    """What one change writes and tells the log, as it is gathered, on what the account has; `by` is the contact that recovered it."""
 
     wanted: Wanted
     holdings: Holdings
     now: int
     by: str = ""
     rows: list[Change] = []
+    told: list[Event] = []
     effect: Effect = Effect()
 
     @property
@@ -56,7 +58,7 @@ def carry_out(gate: Gate, work: Work) -> Steps[ChangeRefusal | None]:
         case ChangeKind.METHOD_ADDED | ChangeKind.METHOD_REMOVED | ChangeKind.RECOVERY_CODES_MADE:
             _change_factors(work)
         case ChangeKind.BROWSER_REMOVED:
-            return (yield from _forget_browser(work))
+            return (yield from _forget_browser(gate, work))
         case ChangeKind.ACCESS_RECOVERED:
             return (yield from _recover_access(gate, work))
         case _:
@@ -137,13 +139,17 @@ def _change_factors(work: Work) -> None:
     work.effect = Effect(factors_added=_ids(wanted.factors), factors_ended=_ids(goes))
 
 
-def _forget_browser(work: Work) -> Steps[ChangeRefusal | None]:
-    known = yield from devices.of_account(work.account.id)
+def _forget_browser(gate: Gate, work: Work) -> Steps[ChangeRefusal | None]:
+    """Forget a browser: its trust and its sessions end at once (semantics A4)."""
+    account, now = work.account.id, work.now
+    known = yield from devices.of_account(account)
     device = next((one for one in known if one.id == work.wanted.which), None)
     if device is None:
         return ChangeRefusal.UNKNOWN
-    yield from sessions.end_of_device(work.account.id, device.mark)
-    work.rows.append(devices.changed(msgspec.structs.replace(device, ended_at=work.now, trusted_at=None)))
+    ended = yield from sessions.end_of_device(account, device.mark)
+    work.rows.append(devices.changed(msgspec.structs.replace(device, ended_at=now, trusted_at=None)))
+    work.told.append(Event(now, EventKind.DEVICE_ENDED, gate.own.id, account, {"device": device.id}))
+    work.told += [Event(now, EventKind.SESSION_ENDED, gate.own.id, account, {"session": id_}) for id_ in ended]
     return None
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import msgspec
 
 from countersign.domain.account import Account, OwnedContact
+from countersign.domain.change import ChangeKind
 from countersign.domain.device import Device
 from countersign.domain.event import Event, EventKind
 from countersign.domain.session import SEEN_EVERY, Need, Session, spent
+from countersign.flows.apply import Applied, Applying, apply
 from countersign.flows.gate import Browser, Gate
 from countersign.flows.record import record
+from countersign.flows.wanted import Wanted
 from countersign.store import accounts, devices, sessions
 from countersign.store.database import Steps, Write
 from countersign.store.events import Chain, Head
@@ -113,22 +116,9 @@ def _end_others(chain: Chain, gate: Gate, session: Session) -> Steps[tuple[int, 
 
 
 async def end_device(gate: Gate, session: Session, which: str) -> bool:
-    """Forget one of the account's browsers by its id: its trust and its sessions end at once (semantics A4)."""
-    return await gate.log.run(gate.database, _end_device, gate, session.account, which)
-
-
-def _end_device(chain: Chain, gate: Gate, account: str, which: str) -> Steps[tuple[bool, Head]]:
-    known = yield from devices.of_account(account)
-    device = next((one for one in known if one.id == which), None)
-    if device is None:
-        return False, chain.head
-    now = gate.now()
-    ended = yield from sessions.end_of_device(account, device.mark)
-    told = [Event(now, EventKind.DEVICE_ENDED, gate.own.id, account, {"device": device.id})]
-    told += [Event(now, EventKind.SESSION_ENDED, gate.own.id, account, {"session": id_}) for id_ in ended]
-    linked, head = record(chain, gate, told, Browser(), "")
-    yield Write((devices.changed(msgspec.structs.replace(device, ended_at=now, trusted_at=None)), *linked), last=True)
-    return True, head
+    """Forget one of the account's browsers by its id: a change like any other, which a fresh proof approves (semantics A4)."""
+    wanted = Wanted(ChangeKind.BROWSER_REMOVED, which)
+    return isinstance(await apply(gate, Applying(session.account, wanted, Browser(), session.id)), Applied)
 
 
 async def use_up(gate: Gate, session: Session, need: Need) -> bool:
