@@ -48,15 +48,17 @@ class Opens(Protocol):
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Give the site of all journeys, whose policies are short of patience."""
     with open_site(tmp_path_factory.mktemp("site"), SETTINGS) as started:
         yield started
 
 
 @pytest.fixture
-def _empty_inbox(site: Site) -> None:
-    site.call("DELETE", "/inbox/messages")
+def site(served: Site) -> Site:
+    """Give the site with an empty inbox, so that no journey takes another one's letter for its own."""
+    served.call("DELETE", "/inbox/messages")
+    return served
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import secrets
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,9 @@ pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 MOST_BYTES = 60_000
 ONE_ROUND_TRIP = 14_000
 """Bytes that ten segments of a first flight hold (RFC 6928)."""
+
+_turns = itertools.count()
+"""An address for each visit: a second request to the same one soon after sends nothing."""
 
 
 async def the_start(page: Page, site: Site) -> None:
@@ -48,14 +52,16 @@ async def the_proof(page: Page, site: Site) -> None:
 
 
 async def the_inbox(page: Page, site: Site) -> None:
-    site.call("POST", "/v1/verifications", {"to": "inbox-axe@example.org"})
-    site.letter("inbox-axe@example.org")
-    await page.goto(f"{site.url}/inbox?to=inbox-axe@example.org")
+    to = f"inbox-axe-{next(_turns)}@example.org"
+    site.call("POST", "/v1/verifications", {"to": to})
+    site.letter(to)
+    await page.goto(f"{site.url}/inbox?to={to}")
 
 
 async def the_inbox_with_a_bubble(page: Page, site: Site) -> None:
-    site.call("POST", "/v1/verifications", {"to": "+14155550167"})
-    letter = site.letter("+14155550167")
+    to = f"+141555502{next(_turns):02}"
+    site.call("POST", "/v1/verifications", {"to": to})
+    letter = site.letter(to)
     await page.goto(f"{site.url}/inbox?message={letter['id']}")
     await expect(page.locator(".bubble")).to_be_visible()
 
@@ -65,8 +71,9 @@ async def the_empty_inbox(page: Page, site: Site) -> None:
 
 
 async def not_me(page: Page, site: Site) -> None:
-    site.call("POST", "/v1/verifications", {"to": "not-me-axe@example.org", "action": {"summary": "Pay €49.90"}})
-    link = re.search(r"(/not-me\?ref=\S+)", site.letter("not-me-axe@example.org")["text"])
+    to = f"not-me-axe-{next(_turns)}@example.org"
+    site.call("POST", "/v1/verifications", {"to": to, "action": {"summary": "Pay €49.90"}})
+    link = re.search(r"(/not-me\?ref=\S+)", site.letter(to)["text"])
     assert link is not None
     await page.goto(site.url + link[1])
 

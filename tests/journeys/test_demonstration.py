@@ -85,8 +85,8 @@ async def test_wrong_codes_end_the_verification_when_no_guess_is_left(site: Site
 
 async def test_the_message_is_sent_again_after_the_wait_and_by_another_way(site: Site, opens: Opens) -> None:
     page = await opens(PHONE)
-    await ask(page, site, "+14155550177", "SMS")
-    first = site.letter("+14155550177")
+    await ask(page, site, "+14155550178", "SMS")
+    first = site.letter("+14155550178")
     again = page.get_by_role("button", name="Send it again")
     await expect(again).to_be_enabled()
     await again.click()
@@ -97,7 +97,7 @@ async def test_the_message_is_sent_again_after_the_wait_and_by_another_way(site:
     await expect(page.locator("#by")).to_have_text("by a call")
     await expect(page.locator("#delivery")).to_contain_text("We are calling you")
     assert code_in(first["text"]) == code_in(
-        re.sub(r"[,. ]", "", site.letter("+14155550177")["text"].split("The code is:")[1])[:6]
+        re.sub(r"[,. ]", "", site.letter("+14155550178")["text"].split("The code is:")[1])[:6]
     )
 
 

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.usefixtures("_empty_inbox"),
 ]
 
 MAIL = "reader@example.org"
