@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Protocol, runtime_checkable
 
-from countersign.domain.delivery import Accepted, Message
+import msgspec
+
+from countersign.domain.delivery import Accepted, Message, Receipt
+
+
+class Callback(msgspec.Struct, frozen=True):
+    """What a provider sent to its receipts' address: `url` as it was told it, with the query; names of `headers` in any case."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
 
 
 class Provider(Protocol):
@@ -15,3 +27,11 @@ class Provider(Protocol):
 
     async def close(self) -> None:
         """Let go of connections that were kept."""
+
+
+@runtime_checkable
+class TakesReceipts(Protocol):
+    """A provider that says later what became of a message, at an address of ours."""
+
+    async def receipts(self, callback: Callback) -> tuple[Receipt, ...]:
+        """Return what was said; raises InputError where it is not the provider who says it, or it cannot be understood."""

@@ -74,7 +74,7 @@ def _carried(address: IPv6Address) -> IPv4Address | None:
     return None
 
 
-async def addresses(host: str, port: int, *, allow_private: bool) -> list[str]:
+async def addresses(host: str, port: int, *, allow_private: bool, who: str = "The webhook") -> list[str]:
     """Return the addresses of `host`, every one of which may be reached.
 
     Raises DeliveryFailedError: UNREACHABLE if there is none, MISCONFIGURED and permanent if one of them is out of bounds: a name that
@@ -86,11 +86,11 @@ async def addresses(host: str, port: int, *, allow_private: bool) -> list[str]:
         found = []
     literals = list(dict.fromkeys(str(entry[4][0]) for entry in found))
     if not literals:
-        raise DeliveryFailedError(Reason.UNREACHABLE, "The webhook's host has no address.", permanent=False)
+        raise DeliveryFailedError(Reason.UNREACHABLE, f"{who}: its host has no address.", permanent=False)
     if not all(may_be_reached(ip_address(literal), allow_private=allow_private) for literal in literals):
         raise DeliveryFailedError(
             Reason.MISCONFIGURED,
-            "The webhook's host is in a private or reserved network; if it is your own, set allow_private.",
+            f"{who}: its host is in a private or reserved network; if it is your own, set allow_private.",
             permanent=True,
         )
     return literals
