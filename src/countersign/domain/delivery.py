@@ -47,6 +47,7 @@ class Reason(StrEnum):
     UNKNOWN_RECIPIENT = "unknown_recipient"
     MAILBOX_FULL = "mailbox_full"
     BLOCKED = "blocked"
+    NO_SIGNAL = "no_signal"
     NO_ROUTE = "no_route"
     NO_RECEIPT = "no_receipt"
     TRIES_SPENT = "tries_spent"
@@ -62,6 +63,7 @@ class Message(msgspec.Struct, frozen=True):
     """What a provider is handed: rendered, addressed, and named so that a second hand-over can be recognised.
 
     `key` is the same for every try of one delivery by one provider: an idempotency key and the left part of a Message-ID.
+    `code` is what the text says, for carriers that have a text of their own around it; "" in a notice.
     """
 
     key: str
@@ -72,6 +74,7 @@ class Message(msgspec.Struct, frozen=True):
     text: str
     html: str
     sender_name: str
+    code: str = ""
 
     def __repr__(self) -> str:
         """Hide the recipient and what is said."""

@@ -11,12 +11,16 @@ from countersign.domain.delivery import Accepted, Message, Receipt
 
 
 class Callback(msgspec.Struct, frozen=True):
-    """What a provider sent to its receipts' address: `url` as it was told it, with the query; names of `headers` in any case."""
+    """What a provider sent to its receipts' address: `query` without its question mark; names of `headers` in any case."""
 
     method: str
-    url: str
+    query: str
     headers: Mapping[str, str]
     body: bytes
+
+    def header(self, name: str) -> str:
+        """Return a header by its name in lower case, "" if it is not there."""
+        return next((value for key, value in self.headers.items() if key.lower() == name), "")
 
 
 class Provider(Protocol):
