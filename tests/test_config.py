@@ -253,7 +253,7 @@ def test_a_provider_comes_from_the_environment_whatever_its_name(tmp_path: Path)
         ({**MAIL, "COUNTERSIGN_ROUTES_EMAIL": "mail, mail"}, "names a provider twice"),
         ({"COUNTERSIGN_ROUTES_EMAIL": "inbox"}, "the inbox is for development"),
         ({"COUNTERSIGN_PROVIDERS_INBOX_KIND": "smtp"}, "choose another name"),
-        ({"COUNTERSIGN_PROVIDERS_MAIL_HOST": "x"}, "[providers.mail] kind: expected smtp or webhook"),
+        ({"COUNTERSIGN_PROVIDERS_MAIL_HOST": "x"}, "[providers.mail] kind: expected one of smtp, webhook, twilio"),
         ({**MAIL, "COUNTERSIGN_PROVIDERS_MAIL_HOST": ""}, "[providers.mail] (smtp): smtp host is no host name"),
         ({"COUNTERSIGN_PROVIDERS_MAIL_KIND": "smtp"}, "missing required field"),
         (
@@ -316,7 +316,7 @@ def test_the_example_is_good_as_it_is_and_with_every_line_of_it(tmp_path: Path) 
     assert {"providers", "purposes", "routes"} <= tomllib.loads(every).keys()
     settings = load({}, written(tmp_path, every))
     assert settings.purposes["sign_in"].channels == (Channel.EMAIL, Channel.SMS)
-    assert sorted(settings.providers) == ["gateway", "mail"]
+    assert sorted(settings.providers) == ["chat", "cloud", "first", "gateway", "mail", "second"]
 
 
 def test_every_setting_says_what_it_is_for() -> None:

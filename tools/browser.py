@@ -1,5 +1,6 @@
 """Sees to it that the browser tests find a Chromium and axe: installs them where we may, else says which tests will skip."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -33,16 +34,23 @@ def main() -> int:
 
 
 def _install_axe() -> None:
-    """Install what package-lock.json names, which the tests of accessibility load into the page."""
-    if (ROOT / "node_modules" / "axe-core" / "axe.min.js").exists():
+    """Install what package-lock.json names: the rules of accessibility, and peers of the tests."""
+    wanted = json.loads((ROOT / "package.json").read_text())["devDependencies"]
+    if all((ROOT / "node_modules" / name).exists() for name in wanted):
         return
     if not shutil.which("npm"):
-        print("No npm found: the tests by axe will skip. To run them, install Node.js and try again.", flush=True)
+        print(
+            "No npm found: the tests by axe and those with peers from npm will skip. To run them, install Node.js and try again.",
+            flush=True,
+        )
         return
     words = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        print(f"npm ci failed, so the tests by axe will skip:\n{done.stderr.strip()}", flush=True)
+        print(
+            f"npm ci failed, so the tests by axe and those with peers from npm will skip:\n{done.stderr.strip()}",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

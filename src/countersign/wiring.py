@@ -7,7 +7,7 @@ import contextlib
 import os
 import random
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -24,7 +24,8 @@ from countersign.flows.house import House
 from countersign.keys import Keyring, new_file
 from countersign.passwords import Passwords
 from countersign.places import Places
-from countersign.providers import Provider
+from countersign.providers import Provider, TakesReceipts
+from countersign.providers.catalogue import make
 from countersign.providers.inbox import Inbox, InboxProvider
 from countersign.store import deliveries, facts
 from countersign.store.connect import open_database
@@ -65,6 +66,7 @@ class Ground(msgspec.Struct, frozen=True):
 class Runtime(msgspec.Struct, frozen=True):
     """Everything that serving and delivering stand on.
 
+    `receivers` are the providers that say later what became of a message.
     `inbox` is None in production, where nobody may look into it. `demo_key` is the test key of the application "demo" in development.
     `stopping` is set as soon as the process is told to stop: what would go on for ever (a stream of events) ends then.
     """
@@ -75,6 +77,7 @@ class Runtime(msgspec.Struct, frozen=True):
     doorkeeper: Doorkeeper
     inbox: Inbox | None
     providers: Mapping[str, Provider]
+    receivers: Mapping[str, TakesReceipts]
     post: Post
     stats: Stats
     chain: Callable[[], Chain]
@@ -109,7 +112,8 @@ async def open_runtime(settings: Settings) -> Runtime:
         passwords = Passwords(settings.passwords_slots, settings.passwords_breached_file)
         places = Places(settings.places_file, settings.lists)
         letters = Inbox(settings.home / "inbox.db")
-        providers = _providers(settings, letters, stats)
+        carriers = {name: make(each, clock) for name, each in settings.providers.items()}
+        providers = _counted(carriers, letters, stats)
         ledger = Ledger(
             database.lanes(),
             chain=ground.chain,
@@ -156,6 +160,7 @@ async def open_runtime(settings: Settings) -> Runtime:
         doorkeeper=Doorkeeper(database, keyring, clock),
         inbox=letters if settings.development else None,
         providers=providers,
+        receivers={name: each for name, each in carriers.items() if isinstance(each, TakesReceipts)},
         post=post,
         stats=stats,
         chain=ground.chain,
@@ -288,21 +293,11 @@ async def _demo_key(ground: Ground) -> str:
     return key
 
 
-def _providers(settings: Settings, letters: Inbox, stats: Stats) -> dict[str, Provider]:
+def _counted(providers: Mapping[str, Provider], letters: Inbox, stats: Stats) -> dict[str, Provider]:
     made: dict[str, Provider] = {INBOX: _Counted(INBOX, InboxProvider(letters, clock), stats)}
-    for name, each in settings.providers.items():
-        made[name] = _Counted(name, _provider(each), stats)
+    for name, provider in providers.items():
+        made[name] = _Counted(name, provider, stats)
     return made
-
-
-def _provider(settings: Any) -> Provider:  # noqa: ANN401 - the library behind each kind is loaded only where it is used
-    from countersign.providers.smtp import SmtpProvider, SmtpSettings
-
-    if isinstance(settings, SmtpSettings):
-        return SmtpProvider(settings, clock)
-    from countersign.providers.webhook import WebhookProvider
-
-    return WebhookProvider(settings, clock)
 
 
 class _Counted:

@@ -12,6 +12,8 @@ from countersign.errors import DeliveryFailedError, SettingsError
 
 if TYPE_CHECKING:
     from countersign.config.settings import ProviderSettings
+    from countersign.providers.carrier import CarrierSettings
+    from countersign.providers.http import Endpoint
     from countersign.providers.smtp import SmtpSettings
     from countersign.providers.webhook import WebhookSettings
 
@@ -31,7 +33,7 @@ async def _check(name: str, settings: ProviderSettings) -> tuple[str, str, str]:
         async with asyncio.timeout(PATIENCE):
             if isinstance(settings, SmtpSettings):
                 return name, *await _smtp(settings)
-            return name, *await _webhook(settings)
+            return name, *await _over_http(_endpoint(settings))
     except TimeoutError:
         return name, f"It did not answer within {PATIENCE:g} s.", "Check its address, and any firewall between."
     except SettingsError as error:
@@ -74,14 +76,20 @@ async def _smtp(settings: SmtpSettings) -> tuple[str, str]:
     return f"{where} lets us in {how}{', signed in' if settings.username else ''}", ""
 
 
-async def _webhook(settings: WebhookSettings) -> tuple[str, str]:
+def _endpoint(settings: WebhookSettings | CarrierSettings) -> Endpoint:
+    from countersign.providers.webhook import WebhookSettings
+
+    return settings.endpoint if isinstance(settings, WebhookSettings) else settings.place()
+
+
+async def _over_http(settings: Endpoint) -> tuple[str, str]:
     from countersign.providers import tls
     from countersign.providers.destination import addresses
 
     parts = urlsplit(settings.url)
     host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
     try:
-        found = await addresses(host, port, allow_private=settings.allow_private)
+        found = await addresses(host, port, allow_private=settings.allow_private, who=settings.who)
     except DeliveryFailedError as error:
         return str(error), "Check the url; for a network of your own set allow_private."
     context = tls.context(settings.ca_file) if parts.scheme == "https" else None

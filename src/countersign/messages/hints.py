@@ -36,6 +36,9 @@ _WAITING: Final = {
 _ENDED_PHONE: Final = {
     Reason.BLOCKED: mark("Your network does not let our messages through; choose another way."),
     Reason.MAILBOX_FULL: mark("Your phone has no room for messages; delete some, then ask for the code again."),
+    Reason.NO_SIGNAL: mark(
+        "Your phone could not be reached; check that it is on and has signal, then ask for the code again."
+    ),
     Reason.UNKNOWN_RECIPIENT: mark(
         "This number cannot receive messages; check it for a wrong digit, or choose another way."
     ),
@@ -57,6 +60,7 @@ _ENDED: Final = {
     Reason.PROVIDER_ERROR: mark("Something went wrong on the way; ask for the code again, or choose another way."),
     Reason.MISCONFIGURED: mark("The message could not be sent; the fault is ours, please choose another way."),
     Reason.REFUSED: mark("The message was turned away; check where it should go, or choose another way."),
+    Reason.NO_SIGNAL: mark("The message could not be handed to you; ask for the code again, or choose another way."),
     Reason.NO_ROUTE: mark("We cannot send messages this way at the moment; choose another one."),
     Reason.NO_RECEIPT: mark("We do not know whether the message arrived; if you do not have it, choose another way."),
     Reason.TRIES_SPENT: mark("We have tried several times without success; choose another way."),

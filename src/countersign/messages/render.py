@@ -39,4 +39,5 @@ def render(occasion: Occasion, code: Code) -> Message:
         text=text,
         html=html,
         sender_name=told.site,
+        code=code.reveal(),
     )

@@ -32,8 +32,12 @@ class CarrierSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     allow_private: bool = False
     ca_file: str | None = None
 
+    def place(self) -> Endpoint:
+        """Return where the provider is spoken to; raises SettingsError where that cannot be meant."""
+        raise NotImplementedError
+
     def endpoint(self, who: str, default: str) -> Endpoint:
-        """Return where it is, with its bounds; raises SettingsError where that cannot be meant."""
+        """Return an endpoint with these bounds; raises SettingsError where that cannot be meant."""
         endpoint = Endpoint(
             who,
             (self.url or default).rstrip("/"),
@@ -43,10 +47,10 @@ class CarrierSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
             self.allow_private,
             self.ca_file,
         )
-        endpoint.check(who)
+        endpoint.check(who.lower())
         if self.receipt_within is not None and self.receipt_within <= 0:
             raise SettingsError(
-                f"{who} receipt_within must be above 0 milliseconds; leave it out for what fits this provider."
+                f"{who.lower()} receipt_within must be above 0 milliseconds; leave it out for what fits this provider."
             )
         return endpoint
 

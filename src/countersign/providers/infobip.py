@@ -26,7 +26,7 @@ from countersign.providers.carrier import (
     number,
     told,
 )
-from countersign.providers.http import Line, refusal, usable_id
+from countersign.providers.http import Endpoint, Line, refusal, usable_id
 
 _WHO: Final = "Infobip"
 _UNDELIVERABLE, _DELIVERED, _EXPIRED, _REJECTED = 2, 3, 4, 5
@@ -57,7 +57,11 @@ class InfobipSettings(CarrierSettings, frozen=True, kw_only=True, forbid_unknown
         if not self.url:
             raise SettingsError("infobip url is required: the base address of your account, in its console.")
         filled("infobip", api_key=self.api_key, sender=self.sender)
-        self.endpoint("infobip", "")
+        self.place()
+
+    def place(self) -> Endpoint:
+        """Return where the API is."""
+        return self.endpoint(_WHO, "")
 
 
 class InfobipProvider:
@@ -66,7 +70,7 @@ class InfobipProvider:
     def __init__(self, settings: InfobipSettings, clock: Callable[[], int]) -> None:
         self._settings = settings
         self._clock = clock
-        endpoint = settings.endpoint(_WHO, "")
+        endpoint = settings.place()
         self._url = f"{endpoint.url}/sms/2/text/advanced"
         self._headers = {"authorization": f"App {settings.api_key}", "content-type": "application/json"}
         self._line = Line(endpoint)

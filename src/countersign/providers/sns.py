@@ -1,4 +1,6 @@
-"""AWS SNS: SMS by Publish. It tells deliveries to CloudWatch alone, so no receipt comes: stand it last in a route.
+"""AWS SNS: SMS by Publish.
+
+SNS tells deliveries to CloudWatch alone, so no receipt comes: it stands last in a route.
 
 Source: the public documentation of the Amazon SNS API and its "Publishing to a mobile phone".
 """
@@ -13,7 +15,7 @@ from urllib.parse import urlencode
 from countersign.domain.delivery import Accepted, Message, Reason
 from countersign.errors import DeliveryFailedError, SettingsError
 from countersign.providers.carrier import CarrierSettings, at, document, filled
-from countersign.providers.http import Line, Reply, refusal, usable_id
+from countersign.providers.http import Endpoint, Line, Reply, refusal, usable_id
 from countersign.providers.sigv4 import signed
 
 _WHO: Final = "AWS SNS"
@@ -46,14 +48,12 @@ class AwsSettings(CarrierSettings, frozen=True, kw_only=True, forbid_unknown_fie
     access_key_id: str
     secret_access_key: str
 
-    def checked(self, kind: str, service: str) -> str:
-        """Return the address of the service; raises SettingsError."""
-        filled(kind, access_key_id=self.access_key_id, secret_access_key=self.secret_access_key)
+    def at_service(self, who: str, service: str) -> Endpoint:
+        """Return where the service of this region is; raises SettingsError."""
+        filled(service, access_key_id=self.access_key_id, secret_access_key=self.secret_access_key)
         if not _REGION.fullmatch(self.region):
-            raise SettingsError(f"{kind} region is one such as eu-central-1.")
-        default = f"https://{service}.{self.region}.amazonaws.com"
-        self.endpoint(kind, default)
-        return default
+            raise SettingsError(f"{service} region is one such as eu-central-1.")
+        return self.endpoint(who, f"https://{service}.{self.region}.amazonaws.com")
 
 
 class SnsSettings(AwsSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -62,7 +62,11 @@ class SnsSettings(AwsSettings, frozen=True, kw_only=True, forbid_unknown_fields=
     sender: str = ""
 
     def __post_init__(self) -> None:
-        self.checked("sns", "sns")
+        self.place()
+
+    def place(self) -> Endpoint:
+        """Return where the API is."""
+        return self.at_service(_WHO, "sns")
 
 
 class SnsProvider:
@@ -71,7 +75,7 @@ class SnsProvider:
     def __init__(self, settings: SnsSettings, clock: Callable[[], int]) -> None:
         self._settings = settings
         self._clock = clock
-        endpoint = settings.endpoint(_WHO, settings.checked("sns", "sns"))
+        endpoint = settings.place()
         self._url = f"{endpoint.url}/"
         self._line = Line(endpoint)
 

@@ -18,7 +18,7 @@ from countersign.domain.delivery import Accepted, Message, Reason, Receipt, Rece
 from countersign.errors import DeliveryFailedError
 from countersign.providers import Callback
 from countersign.providers.carrier import CarrierSettings, at, document, filled, forged, form, malformed, number, told
-from countersign.providers.http import Line, Reply, refusal, usable_id
+from countersign.providers.http import Endpoint, Line, Reply, refusal, usable_id
 
 _WHO: Final = "Twilio"
 _API: Final = "https://api.twilio.com"
@@ -67,7 +67,11 @@ class TwilioSettings(CarrierSettings, frozen=True, kw_only=True, forbid_unknown_
 
     def __post_init__(self) -> None:
         filled("twilio", account_sid=self.account_sid, auth_token=self.auth_token, sender=self.sender)
-        self.endpoint("twilio", _API)
+        self.place()
+
+    def place(self) -> Endpoint:
+        """Return where the API is."""
+        return self.endpoint(_WHO, _API)
 
 
 class TwilioProvider:
@@ -76,7 +80,7 @@ class TwilioProvider:
     def __init__(self, settings: TwilioSettings, clock: Callable[[], int]) -> None:
         self._settings = settings
         self._clock = clock
-        endpoint = settings.endpoint(_WHO, _API)
+        endpoint = settings.place()
         self._base = f"{endpoint.url}/2010-04-01/Accounts/{quote(settings.account_sid, safe='')}"
         key = base64.b64encode(f"{settings.account_sid}:{settings.auth_token}".encode()).decode()
         self._headers = {"authorization": f"Basic {key}", "content-type": "application/x-www-form-urlencoded"}

@@ -30,7 +30,7 @@ from countersign.providers.carrier import (
     number,
     told,
 )
-from countersign.providers.http import Line, refusal, usable_id
+from countersign.providers.http import Endpoint, Line, refusal, usable_id
 
 _WHO: Final = "Vonage"
 _API: Final = "https://api.nexmo.com"
@@ -64,7 +64,11 @@ class VonageSettings(CarrierSettings, frozen=True, kw_only=True, forbid_unknown_
 
     def __post_init__(self) -> None:
         filled("vonage", api_key=self.api_key, api_secret=self.api_secret, sender=self.sender)
-        self.endpoint("vonage", _API)
+        self.place()
+
+    def place(self) -> Endpoint:
+        """Return where the API is."""
+        return self.endpoint(_WHO, _API)
 
 
 class VonageProvider:
@@ -73,7 +77,7 @@ class VonageProvider:
     def __init__(self, settings: VonageSettings, clock: Callable[[], int]) -> None:
         self._settings = settings
         self._clock = clock
-        endpoint = settings.endpoint(_WHO, _API)
+        endpoint = settings.place()
         key = base64.b64encode(f"{settings.api_key}:{settings.api_secret}".encode()).decode()
         self._url = f"{endpoint.url}/v1/messages"
         self._headers = {"authorization": f"Basic {key}", "content-type": "application/json"}

@@ -26,7 +26,7 @@ from countersign.providers.carrier import (
     number,
     told,
 )
-from countersign.providers.http import Line, refusal, usable_id
+from countersign.providers.http import Endpoint, Line, refusal, usable_id
 
 _WHO: Final = "WhatsApp"
 _API: Final = "https://graph.facebook.com"
@@ -67,7 +67,11 @@ class WhatsappSettings(CarrierSettings, frozen=True, kw_only=True, forbid_unknow
             api_version=self.api_version,
             languages=",".join(self.languages),
         )
-        self.endpoint("whatsapp", _API)
+        self.place()
+
+    def place(self) -> Endpoint:
+        """Return where the API is."""
+        return self.endpoint(_WHO, _API)
 
 
 class WhatsappProvider:
@@ -76,7 +80,7 @@ class WhatsappProvider:
     def __init__(self, settings: WhatsappSettings, clock: Callable[[], int]) -> None:
         self._settings = settings
         self._clock = clock
-        endpoint = settings.endpoint(_WHO, _API)
+        endpoint = settings.place()
         version, sender = quote(settings.api_version, safe=""), quote(settings.phone_number_id, safe="")
         self._url = f"{endpoint.url}/{version}/{sender}/messages"
         self._headers = {"authorization": f"Bearer {settings.access_token}", "content-type": "application/json"}

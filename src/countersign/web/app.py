@@ -40,7 +40,7 @@ def routes() -> Routes:
         "/v1/me/changes": {"GET": me.changes_of, "POST": my_changes.change_changes},
         "/v1/me/activity": {"GET": me.activity},
         "/v1/integration-codes/verify": {"POST": integration_codes.verify},
-        "/v1/receipts/{}": {"POST": receipts.receipt},
+        "/v1/receipts/{}": {"GET": receipts.greeting, "POST": receipts.receipt},
         "/.well-known/jwks.json": {"GET": keys.jwks},
         "/.well-known/openid-configuration": {"GET": oauth.configuration},
         "/oauth/token": {"POST": oauth.token},

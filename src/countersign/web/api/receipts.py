@@ -1,11 +1,12 @@
-"""Receipts: what a webhook's sender says later of a message it took."""
+"""Receipts: what a provider says later of a message it took."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from countersign.flows.deliver import take_receipt
-from countersign.providers.webhook import WebhookSettings, parse_receipt
+from countersign.providers import Callback
+from countersign.providers.whatsapp import WhatsappProvider
 from countersign.web.call import Reply
 from countersign.web.problems import ProblemError
 from countersign.web.reading import body_of
@@ -17,12 +18,31 @@ if TYPE_CHECKING:
 
 async def receipt(desk: Desk, call: Call) -> Reply:
     """POST /v1/receipts/{provider}: signed, so that only the provider itself can move a message on."""
-    settings = desk.runtime.settings.providers.get(call.it)
-    if not isinstance(settings, WebhookSettings):
+    provider = desk.runtime.receivers.get(call.it)
+    if provider is None:
         raise ProblemError("receipt_unknown")
-    body = await body_of(call)
-    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in call.scope["headers"]}
-    told = parse_receipt(settings, headers, body, desk.house.clock())
-    if not await take_receipt(desk.runtime.post, told):
+    told = await provider.receipts(await _callback(call, "POST"))
+    unknown = [one for one in told if not await take_receipt(desk.runtime.post, one)]
+    if unknown:
         raise ProblemError("receipt_unknown")
     return Reply(204, b"")
+
+
+async def greeting(desk: Desk, call: Call) -> Reply:
+    """GET /v1/receipts/{provider}: the check that WhatsApp makes once, when our address is entered there."""
+    provider = desk.runtime.receivers.get(call.it)
+    challenge = provider.greet(_query(call)) if isinstance(provider, WhatsappProvider) else None
+    if challenge is None:
+        raise ProblemError("receipt_unknown")
+    return Reply(200, challenge.encode(), b"text/plain; charset=utf-8")
+
+
+async def _callback(call: Call, method: str) -> Callback:
+    body = await body_of(call)
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in call.scope["headers"]}
+    return Callback(method, _query(call), headers, body)
+
+
+def _query(call: Call) -> str:
+    text: str = call.scope["query_string"].decode("latin-1")
+    return text

@@ -1,0 +1,57 @@
+"""The kinds of providers there are: where each one's file is, what it carries, and what it is in a sentence."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from countersign.domain.contact import Channel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from countersign.providers import Provider
+
+
+class Kind(msgspec.Struct, frozen=True):
+    """One kind: `name` begins the names of its module and its classes; `called_back` says that it posts receipts to us."""
+
+    name: str
+    channels: tuple[Channel, ...]
+    what: str
+    called_back: bool = False
+
+    def settings(self) -> type[Any]:
+        """Return the class of its settings; the library behind a kind is loaded only where it is used."""
+        found: type[Any] = self._class("Settings")
+        return found
+
+    def provider(self) -> Callable[[Any, Callable[[], int]], Provider]:
+        """Return the class that sends."""
+        found: Callable[[Any, Callable[[], int]], Provider] = self._class("Provider")
+        return found
+
+    def _class(self, suffix: str) -> Any:  # noqa: ANN401 - one of that module's classes
+        return getattr(import_module(f"countersign.providers.{self.name}"), self.name.capitalize() + suffix)
+
+
+KINDS: Final = {
+    kind.name: kind
+    for kind in (
+        Kind("smtp", (Channel.EMAIL,), "a mail server"),
+        Kind("webhook", tuple(Channel), "a webhook"),
+        Kind("twilio", (Channel.SMS, Channel.VOICE), "a gateway for SMS and calls", called_back=True),
+        Kind("vonage", (Channel.SMS,), "a gateway for SMS", called_back=True),
+        Kind("infobip", (Channel.SMS,), "a gateway for SMS", called_back=True),
+        Kind("sns", (Channel.SMS,), "a gateway for SMS"),
+        Kind("whatsapp", (Channel.WHATSAPP,), "a gateway for WhatsApp", called_back=True),
+    )
+}
+
+
+def make(settings: Any, clock: Callable[[], int]) -> Provider:  # noqa: ANN401 - of one of the kinds
+    """Return the provider that these settings are of."""
+    module = type(settings).__module__.rpartition(".")[2]
+    return KINDS[module].provider()(settings, clock)

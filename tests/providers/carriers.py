@@ -1,0 +1,92 @@
+"""Every carrier with an HTTP API, its peer, and what that peer says when it takes a message."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from tests.providers.peers import NOW, message
+
+from countersign.domain.contact import Channel
+from countersign.providers.catalogue import KINDS, make
+
+if TYPE_CHECKING:
+    from countersign.domain.delivery import Message
+    from countersign.providers import Provider
+
+SECRETS: dict[str, dict[str, Any]] = {
+    "twilio": {"account_sid": "AC" + "1" * 32, "auth_token": "token-of-tests", "sender": "+14155550100"},
+    "vonage": {"api_key": "abcd", "api_secret": "secret-of-tests", "sender": "Shop", "signature_secret": "s" * 32},
+    "infobip": {"api_key": "key-of-tests", "sender": "Shop"},
+    "sns": {"region": "eu-central-1", "access_key_id": "AKIDEXAMPLE", "secret_access_key": "secret-of-tests"},
+    "whatsapp": {
+        "phone_number_id": "1029384756",
+        "access_token": "token-of-tests",
+        "template": "code",
+        "languages": ("en", "de", "pt_BR"),
+        "app_secret": "app-secret-of-tests",
+        "verify_token": "word-of-tests",
+    },
+}
+TAKEN: dict[str, tuple[int, bytes, str]] = {
+    "twilio": (201, b'{"sid": "SM1", "status": "queued"}', "SM1"),
+    "vonage": (202, b'{"message_uuid": "uuid-1"}', "uuid-1"),
+    "infobip": (
+        200,
+        b'{"messages": [{"messageId": "ver_01kabc.1.0", "status": {"groupId": 1, "id": 26}}]}',
+        "ver_01kabc.1.0",
+    ),
+    "sns": (
+        200,
+        b"<PublishResponse><PublishResult><MessageId>m-1</MessageId></PublishResult></PublishResponse>",
+        "m-1",
+    ),
+    "whatsapp": (200, b'{"messaging_product": "whatsapp", "messages": [{"id": "wamid.1"}]}', "wamid.1"),
+}
+"""Status, body, and the id in it, as the public documentation of each has them."""
+CARRIERS = tuple(SECRETS)
+CALLBACK = "https://verify.example.org/v1/receipts/ours"
+
+
+def carrier(kind: str, port: int, **changes: Any) -> Provider:
+    """Return a provider of a kind that speaks to a port of this machine."""
+    given = {
+        "name": "ours",
+        "url": f"http://127.0.0.1:{port}",
+        "callback": CALLBACK if KINDS[kind].called_back else "",
+        "allow_http": True,
+        "allow_private": True,
+        "timeout": 1.0,
+        **SECRETS[kind],
+        **changes,
+    }
+    return make(KINDS[kind].settings()(**given), lambda: NOW)
+
+
+def sms(**changes: Any) -> Message:
+    """Return a message to a phone with the code in it."""
+    text = "481516 is your Shop sign-in code. Never share it.\n@shop.example #481516"
+    given = {"channel": Channel.SMS, "to": "+491701234567", "text": text, "html": "", "subject": "", "code": "481516"}
+    return message(**{**given, **changes})
+
+
+class Gateway:
+    """A peer that keeps what is posted, and answers with `reply`."""
+
+    def __init__(self) -> None:
+        self.reply = b""
+        self.posted: list[tuple[str, dict[str, str], bytes]] = []
+        self.answer(200)
+
+    async def __call__(self, reader: Any, writer: Any) -> None:
+        while True:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode("ascii").split("\r\n")
+            headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:] if line)}
+            body = await reader.readexactly(int(headers.get("content-length", "0")))
+            self.posted.append((head[0], headers, body))
+            writer.write(self.reply)
+
+    def answer(self, status: int, body: object = b"", headers: str = "") -> None:
+        """Answer the next requests so."""
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.reply = f"HTTP/1.1 {status} X\r\ncontent-length: {len(raw)}\r\n{headers}\r\n".encode() + raw
