@@ -14,6 +14,7 @@ from bench.meter import Figure, cpu_of_tree, figure
 from countersign.domain.application import Application, Draft, Mode
 from countersign.domain.contact import Channel, Contact, Kind
 from countersign.domain.delivery import Accepted, Message
+from countersign.domain.route import as_written
 from countersign.domain.rules import Rules
 from countersign.flows.applications import add_application
 from countersign.flows.begin import Asked, begin_challenge
@@ -50,7 +51,7 @@ class Sink:
 
 async def deliver(name: str, url: str, messages: int, seconds: float, server_pid: int | None) -> list[Figure]:
     """Measure how fast a pile of owed mails is worked off, and how soon a message is handed over when there is none."""
-    async with house_at(url, Rules(routes={Channel.EMAIL: ("sink",)})) as house:
+    async with house_at(url, Rules(routes={Channel.EMAIL: as_written("sink")})) as house:
         log = Log(chain_of(house.keyring))
         application, _ = await add_application(
             house.database,

@@ -23,6 +23,7 @@ from bench.meter import Figure, figure
 from countersign.domain.code import derive
 from countersign.domain.contact import Channel
 from countersign.domain.risk import RiskPolicy
+from countersign.domain.route import as_written
 from countersign.domain.visit import Interrupted
 from countersign.flows.gate import Browser, Entered, Gate, ToVerify, own_application
 from countersign.flows.sessions import find_session
@@ -67,7 +68,7 @@ async def by_the_flows(folder: Path, seconds: float) -> tuple[Figure, Figure, Fi
     """Return sign-ins on a trusted browser, looks at a session meanwhile, and looks at a session alone; on SQLite."""
     async with house_at(f"sqlite:///{folder}/signing-in.db") as found:
         house = msgspec.structs.replace(
-            found, rules=msgspec.structs.replace(found.rules, routes={Channel.EMAIL: ("sink",)})
+            found, rules=msgspec.structs.replace(found.rules, routes={Channel.EMAIL: as_written("sink")})
         )
         passwords = Passwords(SLOTS)
         own, log = own_application("Bench", "bench.example"), Log(chain_of(house.keyring))

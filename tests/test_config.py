@@ -12,6 +12,7 @@ from countersign.config import FAMILIES, SETTINGS, load, rules
 from countersign.domain.contact import Channel
 from countersign.domain.limit import Limit
 from countersign.domain.purpose import DEFAULT_POLICIES
+from countersign.domain.route import Carrier, Detour, as_written
 from countersign.domain.rules import Rules
 from countersign.errors import SettingsError
 
@@ -52,7 +53,7 @@ def test_development_needs_no_setting_at_all() -> None:
     assert settings.database_url == "sqlite:///.countersign/countersign.db"
     assert settings.secret_file == Path(".countersign/secret.keys")
     assert (settings.public_url, settings.host) == ("http://localhost:8000", "localhost")
-    assert settings.routes == dict.fromkeys(Channel, ("inbox",))
+    assert settings.routes == dict.fromkeys(Channel, as_written("inbox"))
     assert settings.purposes == DEFAULT_POLICIES
 
 
@@ -242,7 +243,7 @@ def test_a_provider_comes_from_the_environment_whatever_its_name(tmp_path: Path)
     )
     mail = settings.providers["my_mail"]
     assert (getattr(mail, "port", 0), getattr(mail, "password", "")) == (465, "hunter2")
-    assert settings.routes == {Channel.EMAIL: ("my_mail",)}
+    assert settings.routes == {Channel.EMAIL: as_written("my_mail")}
 
 
 @pytest.mark.parametrize(
@@ -299,6 +300,59 @@ def test_yes_and_no_may_be_said_in_several_ways(word: str, meant: bool) -> None:
     assert load({**DEVELOPMENT, "COUNTERSIGN_NO_WORKER": word}).no_worker is meant
 
 
+ROUTED = """
+[providers.first]
+kind = "twilio"
+account_sid = "AC1"
+auth_token = "t"
+sender = "+14155550100"
+[providers.second]
+kind = "vonage"
+api_key = "k"
+api_secret = "s"
+sender = "Shop"
+"""
+
+
+def test_a_route_may_have_weights_and_numbers_a_route_of_their_own(tmp_path: Path) -> None:
+    text = (
+        ROUTED
+        + """
+[routes]
+sms = ["first=3", "second = 1"]
+[detours.dach]
+channel = "sms"
+prefixes = ["+49", "+43"]
+providers = ["second", "first"]
+"""
+    )
+    settings = load(PRODUCTION, written(tmp_path, text))
+    assert settings.routes == {Channel.SMS: (Carrier("first", 3), Carrier("second", 1))}
+    own = as_written("second", "first")
+    assert settings.detours == {Channel.SMS: (Detour("+49", own), Detour("+43", own))}
+    assert settings.providers["first"].callback == "https://verify.example.org/v1/receipts/first"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ("[routes]\nsms = ['first=0']", "a weight is a number from 1 to 1000"),
+        ("[routes]\nsms = ['first=many']", "a weight is a number from 1 to 1000"),
+        ("[routes]\nsms = ['first=1', 'second']", "either every provider has a weight"),
+        ("[routes]\nsms = ['first=1', 'first=2']", "names a provider twice"),
+        ("[routes]\nvoice = ['second']", "second is a gateway for SMS and cannot carry voice"),
+        ("[detours.x]\nchannel = 'sms'\nprefixes = ['+49']", "channel, prefixes and providers are required"),
+        ("[detours.x]\nchannel = 'sms'\nprefixes = ['49']\nproviders = ['first']", "the beginnings of numbers"),
+        ("[detours.x]\nchannel = 'email'\nprefixes = ['+49']\nproviders = ['first']", "the beginnings of numbers"),
+        ("[detours.x]\nchannel = 'sms'\nprefixes = ['+49']\nproviders = ['third']", "there is no provider 'third'"),
+        ("[detours.x]\nchannel = 'sms'\nprefixes = ['+49', '+49']\nproviders = ['first']", "two detours"),
+    ],
+)
+def test_a_route_that_cannot_be_meant_stops_the_start(tmp_path: Path, more: str, told: str) -> None:
+    with pytest.raises(SettingsError, match=re.escape(told)):
+        load(PRODUCTION, written(tmp_path, ROUTED + more))
+
+
 def test_the_example_names_every_setting() -> None:
     text = EXAMPLE.read_text()
     last_names = {
@@ -320,7 +374,7 @@ def test_the_example_is_good_as_it_is_and_with_every_line_of_it(tmp_path: Path) 
 
 
 def test_every_setting_says_what_it_is_for() -> None:
-    for setting in (*SETTINGS, *FAMILIES["purposes"], *FAMILIES["providers"]):
+    for setting in (*SETTINGS, *FAMILIES["purposes"], *FAMILIES["providers"], *FAMILIES["detours"]):
         assert setting.meaning.endswith(".")
         assert setting.expects
         assert setting.default

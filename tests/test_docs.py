@@ -30,6 +30,7 @@ from countersign.domain.contact import Channel
 from countersign.domain.delivery import DeliveryState, Reason
 from countersign.domain.event import EventKind
 from countersign.domain.purpose import DEFAULT_POLICIES
+from countersign.domain.route import as_written
 from countersign.stats import Stats
 from countersign.store.tables import ALL
 from countersign.web import pages
@@ -281,7 +282,7 @@ def test_the_settings_of_the_readme_are_accepted(tmp_path: Path) -> None:
     (tmp_path / "countersign.toml").write_text(text)
     settings = load({}, tmp_path / "countersign.toml")
     assert not settings.development
-    assert settings.routes == {Channel.EMAIL: ("mail",), Channel.SMS: ("gateway",)}
+    assert settings.routes == {Channel.EMAIL: as_written("mail"), Channel.SMS: as_written("gateway")}
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import random
 import time
@@ -18,7 +19,7 @@ from countersign.domain.delivery import Accepted, Message
 from countersign.domain.rules import INBOX
 from countersign.errors import DeliveryFailedError, NotFoundError, SettingsError, UnavailableError
 from countersign.flows.applications import Doorkeeper, add_application, rotate_application_key
-from countersign.flows.deliver import Post
+from countersign.flows.deliver import Post, take_receipt
 from countersign.flows.gate import Gate, own_application
 from countersign.flows.house import House
 from countersign.keys import Keyring, new_file
@@ -113,7 +114,8 @@ async def open_runtime(settings: Settings) -> Runtime:
         places = Places(settings.places_file, settings.lists)
         letters = Inbox(settings.home / "inbox.db")
         carriers = {name: make(each, clock) for name, each in settings.providers.items()}
-        providers = _counted(carriers, letters, stats)
+        inbox = InboxProvider(letters, clock)
+        providers = {name: _Counted(name, each, stats) for name, each in {INBOX: inbox, **carriers}.items()}
         ledger = Ledger(
             database.lanes(),
             chain=ground.chain,
@@ -153,6 +155,7 @@ async def open_runtime(settings: Settings) -> Runtime:
         own=own,
         places=places,
     )
+    inbox.hear = functools.partial(take_receipt, post)
     return Runtime(
         settings=settings,
         house=house,
@@ -291,13 +294,6 @@ async def _demo_key(ground: Ground) -> str:
         file.write(key + "\n")
     draft.replace(path)
     return key
-
-
-def _counted(providers: Mapping[str, Provider], letters: Inbox, stats: Stats) -> dict[str, Provider]:
-    made: dict[str, Provider] = {INBOX: _Counted(INBOX, InboxProvider(letters, clock), stats)}
-    for name, provider in providers.items():
-        made[name] = _Counted(name, provider, stats)
-    return made
 
 
 class _Counted:

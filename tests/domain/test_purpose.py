@@ -7,6 +7,7 @@ import pytest
 from countersign.domain.code import Alphabet, CodeShape
 from countersign.domain.contact import Channel, Kind
 from countersign.domain.purpose import DEFAULT_POLICIES, Policy, Resend, is_purpose
+from countersign.domain.route import as_written
 from countersign.domain.rules import INBOX, Rules
 
 
@@ -67,10 +68,10 @@ def test_a_purpose_is_one_lower_case_word(name: str, *, known: bool) -> None:
 
 
 def test_test_keys_reach_the_inbox_and_nothing_else() -> None:
-    rules = Rules(routes={Channel.EMAIL: ("smtp",), Channel.SMS: ("webhook", "other")})
-    assert rules.route(Channel.SMS, live=False) == (INBOX,)
-    assert rules.route(Channel.SMS, live=True) == ("webhook", "other")
-    assert rules.route(Channel.VOICE, live=True) == ()
+    rules = Rules(routes={Channel.EMAIL: as_written("smtp"), Channel.SMS: as_written("webhook", "other")})
+    assert rules.route(Channel.SMS, "+14155550123", "ver_1", live=False) == (INBOX,)
+    assert rules.route(Channel.SMS, "+14155550123", "ver_1", live=True) == ("webhook", "other")
+    assert rules.route(Channel.VOICE, "+14155550123", "ver_1", live=True) == ()
     assert rules.channels(Kind.PHONE, Policy(), live=True) == (Channel.SMS,)
     assert rules.channels(Kind.PHONE, Policy(channels=(Channel.VOICE,)), live=True) == ()
     assert rules.channels(Kind.PHONE, Policy(), live=False) == (Channel.SMS, Channel.VOICE, Channel.WHATSAPP)

@@ -19,6 +19,7 @@ from countersign.domain.contact import Channel, parse
 from countersign.domain.delivery import Accepted, Delivery, Message
 from countersign.domain.event import Event, EventKind
 from countersign.domain.risk import RiskPolicy
+from countersign.domain.route import as_written
 from countersign.domain.rules import Rules
 from countersign.flows.answer import answer_challenge
 from countersign.flows.begin import Asked, begin_challenge
@@ -262,7 +263,7 @@ async def place_at(
     ledger = Ledger(database.lanes(), chain=chain, clock=clock, owed=owed or due, observe=told, bound=bound)
     ledger.open()
     if live:
-        rules = msgspec.structs.replace(rules, routes=dict.fromkeys(Channel, live))
+        rules = msgspec.structs.replace(rules, routes=dict.fromkeys(Channel, as_written(*live)))
     house = House(database, ledger, keyring, rules, clock, secrets.token_bytes)
     carriers = {name: Carrier() for name in ("inbox", *live)}
     claims, records, receipts = Log(chain()), Log(chain()), Log(chain())

@@ -16,6 +16,7 @@ from countersign.domain.delivery import DeliveryState
 from countersign.domain.event import EventKind
 from countersign.domain.limit import Limit
 from countersign.domain.purpose import DEFAULT_POLICIES, Policy
+from countersign.domain.route import as_written
 from countersign.domain.rules import Rules
 from countersign.errors import InputError
 
@@ -121,7 +122,7 @@ async def test_a_purpose_that_is_not_known_or_not_the_applications_is_refused(pl
 
 async def test_a_channel_that_does_not_fit_or_has_no_route_is_refused(sqlite_url: str, tmp_path: Path) -> None:
     rules = Rules(
-        routes={Channel.EMAIL: ("smtp",)}, policies={"sign_in": Policy(channels=(Channel.EMAIL, Channel.SMS))}
+        routes={Channel.EMAIL: as_written("smtp")}, policies={"sign_in": Policy(channels=(Channel.EMAIL, Channel.SMS))}
     )
     async with place_at(sqlite_url, tmp_path, rules=rules) as place:
         wrong = refused(await place.begin(channel=Channel.SMS))

@@ -15,6 +15,7 @@ import msgspec
 from countersign.cli.peers import check_providers
 from countersign.config import Settings
 from countersign.domain.contact import Channel
+from countersign.domain.route import shown
 from countersign.errors import CountersignError, SettingsError
 from countersign.keys import Keyring, read_file
 from countersign.store import deliveries, facts
@@ -174,7 +175,8 @@ def _routes(settings: Settings) -> list[Finding]:
     for channel in Channel:
         route = settings.routes.get(channel)
         if route:
-            found.append(Finding(f"route {channel.value}", State.FINE, ", then ".join(route)))
+            joint = ", by chance of weight " if route[0].weight else ", then "
+            found.append(Finding(f"route {channel.value}", State.FINE, joint.join(map(shown, route))))
         elif channel in {Channel.EMAIL, Channel.SMS}:
             found.append(
                 Finding(

@@ -12,13 +12,17 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from countersign.config.provider_table import PROVIDER_SETTINGS
+from countersign.config.routes import read_carriers, read_detours
+from countersign.config.setting import Setting
 from countersign.config.sources import Given, Sources, gather
-from countersign.config.table import PROVIDER_SETTINGS, PURPOSE_SETTINGS, SETTINGS, Setting
+from countersign.config.table import DETOUR_SETTINGS, PURPOSE_SETTINGS, SETTINGS
 from countersign.domain.code import Alphabet, CodeShape
 from countersign.domain.contact import Channel
 from countersign.domain.limit import Limit
 from countersign.domain.purpose import DEFAULT_POLICIES, Policy
 from countersign.domain.risk import RiskPolicy
+from countersign.domain.route import Carrier, Detour
 from countersign.domain.rules import INBOX, Rules
 from countersign.domain.session import Entrance
 from countersign.errors import SettingsError
@@ -68,7 +72,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     destination_limits: tuple[Limit, ...]
     requester_limits: tuple[Limit, ...]
     providers: dict[str, ProviderSettings]
-    routes: dict[Channel, tuple[str, ...]]
+    routes: dict[Channel, tuple[Carrier, ...]]
+    detours: dict[Channel, tuple[Detour, ...]]
     integration_scopes: tuple[str, ...]
     entrance: Entrance
     passwords_least: int
@@ -114,6 +119,7 @@ def rules(settings: Settings) -> Rules:
         destination=settings.destination_limits,
         requester=settings.requester_limits,
         routes=settings.routes,
+        detours=settings.detours,
         issuer=settings.public_url,
     )
 
@@ -165,6 +171,7 @@ class _Reader:
             requester_limits=self._limits("requester", _DEFAULT_RULES.requester),
             providers=providers,
             routes=self._routes(development=development),
+            detours=self._detours(development=development),
             integration_scopes=self._scopes(),
             entrance=self._entrance(strict=strict),
             passwords_least=self._value("passwords.least", 15 if strict else 8),
@@ -369,36 +376,26 @@ class _Reader:
             return None
         return made
 
-    def _routes(self, *, development: bool) -> dict[Channel, tuple[str, ...]]:
-        found: dict[Channel, tuple[str, ...]] = {}
+    def _routes(self, *, development: bool) -> dict[Channel, tuple[Carrier, ...]]:
+        found: dict[Channel, tuple[Carrier, ...]] = {}
         for channel in Channel:
             name = f"routes.{channel.value}"
-            route: tuple[str, ...] = self._value(name, (INBOX,) if development else ())
-            for provider in route:
-                wrong = self._wrong(provider, channel, development=development)
-                if wrong and not any(fault.startswith(f"[providers.{provider}]") for fault in self.faults):
-                    self.faults.append(f"{name} ({self._given[name].where}): {wrong}")
-            if len(set(route)) != len(route):
-                self.faults.append(f"{name} ({self._given[name].where}): names a provider twice.")
-            if route:
-                found[channel] = route
+            names: tuple[str, ...] = self._value(name, (INBOX,) if development else ())
+            where = f"{name} ({self._given[name].where})" if name in self._given else name
+            carriers = read_carriers(
+                names, channel, where, self._families["providers"], self.faults, development=development
+            )
+            if carriers:
+                found[channel] = carriers
         return found
 
-    def _wrong(self, provider: str, channel: Channel, *, development: bool) -> str:
-        if provider == INBOX:
-            return (
-                ""
-                if development
-                else "the inbox is for development and test keys alone; name a provider that really sends."
-            )
-        table = self._families["providers"].get(provider)
-        if table is None:
-            return f"there is no provider {provider!r}; add [providers.{provider}]."
-        kind = table.get("kind")
-        found = KINDS.get(str(kind.value)) if kind is not None else None
-        if found is not None and channel not in found.channels:
-            return f"{provider} is {found.what} and cannot carry {channel.value}."
-        return ""
+    def _detours(self, *, development: bool) -> dict[Channel, tuple[Detour, ...]]:
+        known = {setting.name: setting for setting in DETOUR_SETTINGS}
+        tables = {
+            name: {key: self._converted(known[key], given) for key, given in table.items()}
+            for name, table in self._families["detours"].items()
+        }
+        return read_detours(tables, self._families["providers"], self.faults, development=development)
 
 
 def _sentence(setting: Setting, given: Given) -> str:

@@ -11,7 +11,8 @@ from typing import Any, Final
 
 import msgspec
 
-from countersign.config.table import FAMILIES, SETTINGS, Setting
+from countersign.config.setting import Setting
+from countersign.config.table import FAMILIES, SETTINGS
 from countersign.errors import SettingsError
 
 PREFIX: Final = "COUNTERSIGN_"

@@ -2,37 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from typing import Final, Literal
 
-import msgspec
-
+from countersign.config.provider_table import PROVIDER_SETTINGS
+from countersign.config.setting import Names, Port, Setting, at_least
 from countersign.domain.contact import Channel
 from countersign.domain.purpose import Resend
-from countersign.providers.catalogue import KINDS
-
-Port: Final = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
-Names: Final = tuple[str, ...]
-
-
-class Setting(msgspec.Struct, frozen=True):
-    """One setting: `name` as in the TOML file, its type, and three texts for people. A `secret` is never shown."""
-
-    name: str
-    type: Any
-    default: str
-    expects: str
-    meaning: str
-    secret: bool = False
-
-    @property
-    def variable(self) -> str:
-        """Return the environment variable that sets it; the same name ended by _FILE reads it from a file."""
-        return "COUNTERSIGN_" + self.name.replace(".", "_").upper()
-
-
-def _at_least(least: int, most: int) -> Any:  # noqa: ANN401 - a type made at run time
-    return Annotated[int, msgspec.Meta(ge=least, le=most)]
-
 
 SETTINGS: Final = (
     Setting(
@@ -53,14 +28,14 @@ SETTINGS: Final = (
     ),
     Setting(
         "database_lanes",
-        _at_least(1, 16),
+        at_least(1, 16),
         "1",
         "1 to 16",
         "PostgreSQL: connections of each process for the ledger's batches; a second one helps where the database is far.",
     ),
     Setting(
         "database_pool",
-        _at_least(1, 100),
+        at_least(1, 100),
         "8",
         "1 to 100",
         "PostgreSQL: most connections of each process for everything else.",
@@ -91,11 +66,11 @@ SETTINGS: Final = (
     ),
     Setting("bind", str, "127.0.0.1", "an IP address", "The address that is listened on; 0.0.0.0 for every one."),
     Setting("port", Port, "8000", "0 to 65535", "The port that is listened on; 0 takes a free one."),
-    Setting("workers", _at_least(1, 64), "1", "1 to 64", "Processes that serve; more than one needs PostgreSQL."),
+    Setting("workers", at_least(1, 64), "1", "1 to 64", "Processes that serve; more than one needs PostgreSQL."),
     Setting("no_worker", bool, "no", "yes or no", "Leaves sending to `countersign work` elsewhere."),
     Setting(
         "grace",
-        _at_least(1, 600),
+        at_least(1, 600),
         "20",
         "1 to 600 seconds",
         "How long a stop may take: what is in flight is finished, then the rest is cut off.",
@@ -109,14 +84,14 @@ SETTINGS: Final = (
     ),
     Setting(
         "queue_bound",
-        _at_least(1, 1_000_000),
+        at_least(1, 1_000_000),
         "4096",
         "1 to 1000000",
         "Requests that may wait for the database in each process; one more is answered 503.",
     ),
     Setting(
         "retention_days",
-        _at_least(1, 3_650),
+        at_least(1, 3_650),
         "30",
         "1 to 3650",
         "Days after which ended verifications and their addresses are removed.",
@@ -165,21 +140,21 @@ SETTINGS: Final = (
     ),
     Setting(
         "sign_in.session_hours",
-        _at_least(1, 24),
+        at_least(1, 24),
         "12; strict: 8",
         "1 to 24",
         "Hours from sign-in to the end of a session on a browser that is not trusted. NIST SP 800-63B-4, 2.2.3, has 24 at AAL2.",
     ),
     Setting(
         "passwords.least",
-        _at_least(8, 64),
+        at_least(8, 64),
         "8; strict: 15",
         "8 to 64",
         "Code points that a password has at least. NIST SP 800-63B-4 asks for 15 where a password stands alone; here a new browser needs a code too.",
     ),
     Setting(
         "passwords.slots",
-        _at_least(1, 64),
+        at_least(1, 64),
         "as many as processors",
         "1 to 64",
         "Passwords that are verified at once in each process; each takes a core for about 50 ms, and 19 MiB.",
@@ -214,21 +189,21 @@ SETTINGS: Final = (
     ),
     Setting(
         "risk.travel_kmh",
-        _at_least(0, 100_000),
+        at_least(0, 100_000),
         "1000",
         "0 to 100000",
         "Kilometres an hour that no person travels between two sign-ins; 0 for any.",
     ),
     Setting(
         "risk.failures",
-        _at_least(0, 10),
+        at_least(0, 10),
         "5",
         "0 to 10",
         "Wrong passwords shortly before the right one that take trust back for this sign-in; 0 for any number.",
     ),
     Setting(
         "risk.new_contact_hours",
-        _at_least(0, 720),
+        at_least(0, 720),
         "24",
         "0 to 720",
         "Hours for which a proved contact counts as new, which operators see with each sign-in.",
@@ -240,7 +215,7 @@ SETTINGS: Final = (
             Names,
             "inbox in development, else none",
             "a list of names of providers",
-            f"Who carries {channel.value}: the first is tried first, the next where it fails.",
+            f"Who carries {channel.value}: the first is tried first, the next where it fails. With weights (first=3, second=1) chance draws the order.",
         )
         for channel in Channel
     ),
@@ -305,101 +280,24 @@ PURPOSE_SETTINGS: Final = (
 )
 """Settings of each `[purposes.NAME]`; a purpose of ours keeps what is not set, a new one begins with the defaults."""
 
-PROVIDER_SETTINGS: Final = (
-    Setting("kind", Literal[*KINDS], "none", ", ".join(KINDS), "What it is. Required."),
-    Setting("host", str, "none", "a host name", "smtp: the mail server. Required."),
-    Setting("from_address", str, "none", "a mail address", "smtp: who the mail is from. Required."),
-    Setting("port", int, "587", "1 to 65535", "smtp: its port."),
+DETOUR_SETTINGS: Final = (
+    Setting("channel", Channel, "none", "email, sms, voice or whatsapp", "The channel. Required."),
     Setting(
-        "tls",
-        Literal["starttls", "tls", "none"],
-        "starttls",
-        "starttls, tls or none",
-        "smtp: how the connection is protected.",
-    ),
-    Setting("username", str, "none", "text", "smtp: whom to sign in as."),
-    Setting("password", str, "none", "text", "smtp: with which password.", secret=True),
-    Setting(
-        "url",
-        str,
-        "the provider's own",
-        "an address that begins with https://",
-        "webhook: where messages are posted. infobip: the base address of your account. Required by both.",
-        secret=True,
-    ),
-    Setting(
-        "secret",
-        str,
-        "none",
-        "whsec_ and base64",
-        "webhook: what requests and receipts are signed with. Required.",
-        secret=True,
-    ),
-    Setting(
-        "allow_http", bool, "no", "yes or no", "All but smtp: lets codes travel in the clear, on a network of yours."
-    ),
-    Setting("allow_private", bool, "no", "yes or no", "All but smtp: lets it be in a private network."),
-    Setting(
-        "receipt_within",
-        int,
-        "60000; webhook: none",
-        "milliseconds",
-        "When a receipt is overdue, so that the next provider is tried. webhook: says that receipts are posted back.",
-    ),
-    Setting(
-        "sender",
-        str,
-        "none",
-        "a number of yours, or a name",
-        "twilio (or a Messaging Service, MG...), vonage, infobip, sns: who the message is from. Required, but for sns.",
-    ),
-    Setting("account_sid", str, "none", "text", "twilio: the account. Required."),
-    Setting("auth_token", str, "none", "text", "twilio: its token. Required.", secret=True),
-    Setting("api_key", str, "none", "text", "vonage, infobip: the account's key. Required.", secret=True),
-    Setting("api_secret", str, "none", "text", "vonage: its secret. Required.", secret=True),
-    Setting(
-        "signature_secret",
-        str,
-        "none",
-        "text",
-        "vonage: what receipts are signed with; without it none are asked for.",
-        secret=True,
-    ),
-    Setting("region", str, "none", "a region such as eu-central-1", "sns: where. Required."),
-    Setting("access_key_id", str, "none", "text", "sns: the access key. Required."),
-    Setting("secret_access_key", str, "none", "text", "sns: its secret. Required.", secret=True),
-    Setting("phone_number_id", str, "none", "text", "whatsapp: the business number's id. Required."),
-    Setting("access_token", str, "none", "text", "whatsapp: the system user's access token. Required.", secret=True),
-    Setting(
-        "app_secret",
-        str,
-        "none",
-        "text",
-        "whatsapp: what receipts are signed with; without it none are waited for.",
-        secret=True,
-    ),
-    Setting(
-        "verify_token",
-        str,
-        "none",
-        "text",
-        "whatsapp: the word that is asked when our address is entered there.",
-        secret=True,
-    ),
-    Setting("template", str, "none", "a name", "whatsapp: the authentication template. Required."),
-    Setting(
-        "languages",
+        "prefixes",
         Names,
-        "en",
-        "a list such as en, de, pt_BR",
-        "whatsapp: the languages that the template is approved in.",
+        "none",
+        "a list such as +49, +43",
+        "Numbers that begin so; the longest that fits wins. Required.",
     ),
-    Setting("api_version", str, "v23.0", "a version such as v23.0", "whatsapp: of the Cloud API."),
-    Setting("timeout", float, "15 (smtp), 10 (all others)", "below 45 seconds", "How long one hand-over may take."),
-    Setting("connections", int, "4 (smtp), 16 (all others)", "at least 1", "How many at once."),
-    Setting("ca_file", str, "the system's authorities", "a file of certificates in PEM form", "Whom to trust instead."),
+    Setting(
+        "providers",
+        Names,
+        "none",
+        "a list of names of providers, each with a weight or none (first=3, second=1)",
+        "Who carries the channel there, instead of its route. Required.",
+    ),
 )
-"""Settings of each `[providers.NAME]`."""
+"""Settings of each `[detours.NAME]`."""
 
-FAMILIES: Final = {"purposes": PURPOSE_SETTINGS, "providers": PROVIDER_SETTINGS}
+FAMILIES: Final = {"purposes": PURPOSE_SETTINGS, "providers": PROVIDER_SETTINGS, "detours": DETOUR_SETTINGS}
 """Tables that there may be many of: `[purposes.NAME]`, and COUNTERSIGN_PURPOSES_NAME_SETTING in the environment."""

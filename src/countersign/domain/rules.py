@@ -9,6 +9,7 @@ import msgspec
 from countersign.domain.contact import CHANNELS_OF, Channel, Kind
 from countersign.domain.limit import Limit
 from countersign.domain.purpose import DEFAULT_POLICIES, Policy
+from countersign.domain.route import Carrier, Detour, detour, ordered
 
 INBOX: Final = "inbox"
 """The provider of development and of test keys."""
@@ -30,17 +31,28 @@ class Rules(msgspec.Struct, frozen=True):
         Limit("destination_day", 30, DAY),
     )
     requester: tuple[Limit, ...] = (Limit("requester", 60, 10 * MINUTE),)
-    routes: dict[Channel, tuple[str, ...]] = msgspec.field(default_factory=dict)
+    routes: dict[Channel, tuple[Carrier, ...]] = msgspec.field(default_factory=dict)
+    detours: dict[Channel, tuple[Detour, ...]] = msgspec.field(default_factory=dict)
     issuer: str = "http://localhost:8000"
 
-    def route(self, channel: Channel, *, live: bool) -> tuple[str, ...]:
-        """Return the ordered providers for a channel; test keys have the inbox and nothing else."""
-        return self.routes.get(channel, ()) if live else (INBOX,)
+    def route(self, channel: Channel, to: str, draw: str, *, live: bool) -> tuple[str, ...]:
+        """Return the providers for a destination (canonical) in the order they are tried; test keys have the inbox and nothing else.
+
+        `draw` (an id) decides where weights leave it to chance, so that a resend goes as the first message went.
+        """
+        if not live:
+            return (INBOX,)
+        carriers = detour(self.detours.get(channel, ()), to)
+        return ordered(self.routes.get(channel, ()) if carriers is None else carriers, draw)
+
+    def carries(self, channel: Channel, *, live: bool) -> bool:
+        """Say whether anybody carries a channel, be it to some destinations only."""
+        return not live or channel in self.routes or channel in self.detours
 
     def channels(self, kind: Kind, policy: Policy, *, live: bool) -> tuple[Channel, ...]:
         """Return by which channels a destination of this kind can be reached, the preferred first."""
         return tuple(
             channel
             for channel in CHANNELS_OF[kind]
-            if (not policy.channels or channel in policy.channels) and self.route(channel, live=live)
+            if (not policy.channels or channel in policy.channels) and self.carries(channel, live=live)
         )

@@ -82,7 +82,7 @@ async def begin_challenge(house: House, application: Application, asked: Asked, 
         application=application.id,
         terms=terms,
         channel=channel,
-        route=house.rules.route(channel, live=application.live),
+        route=house.rules.route(channel, address, id_, live=application.live),
         # The lane too: else a stranger who begins beside a remembered browser meets its challenge, and spends its guesses in its lane.
         twin=keyring.blind(
             "twin",

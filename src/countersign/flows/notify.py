@@ -36,7 +36,7 @@ def notices_to(
     rows = []
     for contact in contacts:
         channel = next(
-            (one for one in CHANNELS_OF[contact.kind] if gate.house.rules.route(one, live=gate.own.live)), None
+            (one for one in CHANNELS_OF[contact.kind] if gate.house.rules.carries(one, live=gate.own.live)), None
         )
         if contact.proved_at is None or channel is None:
             continue
@@ -57,7 +57,11 @@ def notices_to(
                 expires_at=now + LASTS,
             )
         )
-        rows.append(deliveries.new_row(owed(id_, 1, channel, gate.house.rules.route(channel, live=gate.own.live), now)))
+        rows.append(
+            deliveries.new_row(
+                owed(id_, 1, channel, gate.house.rules.route(channel, address, id_, live=gate.own.live), now)
+            )
+        )
     if not made:
         return ()
     sent = [

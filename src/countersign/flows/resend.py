@@ -40,7 +40,7 @@ async def resend_code(
         id=found.id,
         application=application.id,
         channel=wanted,
-        route=house.rules.route(wanted, live=terms.live),
+        route=house.rules.route(wanted, address, found.id, live=terms.live),
         limits=budgets(house, application.id, address, terms.requester),
     )
     return await submit(house, command, once)

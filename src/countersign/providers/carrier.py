@@ -105,6 +105,12 @@ def at(value: Any, *path: str | int) -> Any:  # noqa: ANN401
     return value
 
 
+def each(value: Any, *path: str | int) -> list[Any]:  # noqa: ANN401
+    """Return the list that a JSON document has at a path, an empty one where there is none."""
+    found = at(value, *path)
+    return found if isinstance(found, list) else []
+
+
 def number(value: Any) -> int:  # noqa: ANN401
     """Return a code of an API, which some write as text; 0 if it is none."""
     if isinstance(value, int):

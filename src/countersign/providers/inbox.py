@@ -10,7 +10,7 @@ import asyncio
 import os
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, TypeVar
@@ -18,11 +18,14 @@ from typing import Final, TypeVar
 import msgspec
 
 from countersign.domain.contact import Channel
-from countersign.domain.delivery import Accepted, Message, Reason
+from countersign.domain.delivery import Accepted, Message, Reason, Receipt
+from countersign.domain.rules import INBOX
 from countersign.errors import DeliveryFailedError, SettingsError, UnavailableError
+from countersign.providers.outcomes import Outcome, outcome_of, receipt_of
 
 KEPT: Final = 1_000
 """Messages; older ones are removed."""
+RECEIPT_TRIES: Final = 20
 PATIENCE: Final = 5.0
 """Seconds to wait for another process that writes."""
 
@@ -139,21 +142,68 @@ class Inbox:
 
 
 class InboxProvider:
-    """Delivers into an inbox, which stays its owner's to close. `clock` returns milliseconds since the epoch."""
+    """Delivers into an inbox, which stays its owner's to close; some destinations stand for an outcome (`outcomes.py`).
+
+    `clock` returns milliseconds since the epoch; `hear` takes the receipts that such a destination leads to.
+    """
 
     def __init__(self, inbox: Inbox, clock: Callable[[], int]) -> None:
         self._inbox = inbox
         self._clock = clock
+        self._refused_once: set[str] = set()
+        self._to_come: set[asyncio.Task[None]] = set()
+        self.hear: Callable[[Receipt], Awaitable[bool]] | None = None
 
     async def send(self, message: Message) -> Accepted:
-        """Put `message` into the inbox; raises DeliveryFailedError, temporary."""
-        try:
-            return Accepted(await self._inbox.add(message, self._clock()))
-        except UnavailableError as error:
-            raise DeliveryFailedError(Reason.UNREACHABLE, str(error), permanent=False) from error
+        """Put `message` into the inbox; raises DeliveryFailedError, temporary unless the destination asks for another kind."""
+        outcome = outcome_of(message.to)
+        if outcome is not None and outcome.refused is not None and self._refuses(outcome, message.key):
+            raise DeliveryFailedError(
+                outcome.refused, "The destination stands for this outcome.", permanent=outcome.permanent
+            )
+        if outcome is not None and not outcome.kept:
+            identifier = f"out_{message.key}"
+        else:
+            try:
+                identifier = await self._inbox.add(message, self._clock())
+            except UnavailableError as error:
+                raise DeliveryFailedError(Reason.UNREACHABLE, str(error), permanent=False) from error
+        receipt = None if outcome is None else receipt_of(outcome, INBOX, identifier)
+        if outcome is None or receipt is None or self.hear is None:
+            return Accepted(identifier)
+        task = asyncio.create_task(self._say(self.hear, receipt, outcome.after / 1_000))
+        self._to_come.add(task)
+        task.add_done_callback(self._to_come.discard)
+        return Accepted(identifier)
 
     async def close(self) -> None:
-        """Do nothing: the pages that show the inbox use it too."""
+        """Forget the receipts that were to come; the inbox stays, for the pages that show it use it too."""
+        for task in self._to_come:
+            task.cancel()
+        await asyncio.gather(*self._to_come, return_exceptions=True)
+
+    def _refuses(self, outcome: Outcome, key: str) -> bool:
+        if not outcome.first_only:
+            return True
+        if key in self._refused_once:
+            self._refused_once.discard(key)
+            return False
+        if len(self._refused_once) >= KEPT:
+            self._refused_once.clear()
+        self._refused_once.add(key)
+        return True
+
+    @staticmethod
+    async def _say(hear: Callable[[Receipt], Awaitable[bool]], receipt: Receipt, after: float) -> None:
+        """Post the receipt until its message is known: the first can outrun the note of the one who sent it."""
+        await asyncio.sleep(after)
+        for _ in range(RECEIPT_TRIES):
+            try:
+                if await hear(receipt):
+                    return
+            except UnavailableError:
+                pass
+            await asyncio.sleep(0.2)
 
 
 def _open(path: Path) -> sqlite3.Connection:

@@ -24,7 +24,7 @@ _WHO: Final = "Twilio"
 _API: Final = "https://api.twilio.com"
 
 _REASONS: Final = {
-    **dict.fromkeys((21211, 21214, 21217, 21219, 21614, 30005, 30006), Reason.UNKNOWN_RECIPIENT),
+    **dict.fromkeys((21201, 21211, 21214, 21217, 21219, 21614, 30005, 30006), Reason.UNKNOWN_RECIPIENT),
     **dict.fromkeys((21610, 21612, 30004, 30007, 30450), Reason.BLOCKED),
     **dict.fromkeys((20003, 20404, 21212, 21408, 21603, 21606, 21659, 21910, 30034), Reason.MISCONFIGURED),
     **dict.fromkeys((20429, 30001, 30022), Reason.THROTTLED),

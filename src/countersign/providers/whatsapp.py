@@ -20,6 +20,7 @@ from countersign.providers.carrier import (
     at,
     bounded,
     document,
+    each,
     filled,
     forged,
     malformed,
@@ -137,8 +138,8 @@ class WhatsappProvider:
             raise malformed()
         found: list[Receipt] = []
         for entry in entries:
-            for change in at(entry, "changes") or ():
-                for status in at(change, "value", "statuses") or ():
+            for change in each(entry, "changes"):
+                for status in each(change, "value", "statuses"):
                     word = at(status, "status")
                     if word in {"delivered", "read"}:
                         found.append(told(self._settings.name, at(status, "id"), ReceiptState.DELIVERED))
