@@ -19,6 +19,12 @@ SECRETS: dict[str, dict[str, Any]] = {
     "vonage": {"api_key": "abcd", "api_secret": "secret-of-tests", "sender": "Shop", "signature_secret": "s" * 32},
     "infobip": {"api_key": "key-of-tests", "sender": "Shop"},
     "sns": {"region": "eu-central-1", "access_key_id": "AKIDEXAMPLE", "secret_access_key": "secret-of-tests"},
+    "ses": {
+        "region": "eu-central-1",
+        "access_key_id": "AKIDEXAMPLE",
+        "secret_access_key": "secret-of-tests",
+        "from_address": "codes@shop.example",
+    },
     "whatsapp": {
         "phone_number_id": "1029384756",
         "access_token": "token-of-tests",
@@ -41,6 +47,7 @@ TAKEN: dict[str, tuple[int, bytes, str]] = {
         b"<PublishResponse><PublishResult><MessageId>m-1</MessageId></PublishResult></PublishResponse>",
         "m-1",
     ),
+    "ses": (200, b'{"MessageId": "m-1"}', "m-1"),
     "whatsapp": (200, b'{"messaging_product": "whatsapp", "messages": [{"id": "wamid.1"}]}', "wamid.1"),
 }
 """Status, body, and the id in it, as the public documentation of each has them."""
@@ -68,6 +75,11 @@ def sms(**changes: Any) -> Message:
     text = "481516 is your Shop sign-in code. Never share it.\n@shop.example #481516"
     given = {"channel": Channel.SMS, "to": "+491701234567", "text": text, "html": "", "subject": "", "code": "481516"}
     return message(**{**given, **changes})
+
+
+def sample(provider: Provider) -> Message:
+    """Return a message that this provider carries."""
+    return message(code="481516") if type(provider).__name__ == "SesProvider" else sms()
 
 
 class Gateway:

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlencode
 import pytest
 from joserfc import jwt
 from joserfc.jwk import OctKey
-from tests.providers.carriers import CALLBACK, SECRETS, TAKEN, Gateway, carrier, sms
+from tests.providers.carriers import CALLBACK, SECRETS, TAKEN, Gateway, carrier, sample, sms
 from tests.providers.peers import NOW
 
 from countersign.domain.contact import Channel
@@ -36,7 +36,7 @@ async def exchange(
     gateway.answer(*(reply or TAKEN[kind][:2]))
     provider = carrier(kind, await start(gateway))
     try:
-        await provider.send(sms(**changes))
+        await provider.send(sms(**changes) if kind != "ses" else sample(provider))
     finally:
         await provider.close()
     return gateway.posted[0]
@@ -101,6 +101,10 @@ def test_a_call_speaks_the_language_of_its_text(locale: str, voice: str) -> None
         ("sns", 403, b"<Error><Code>SignatureDoesNotMatch</Code></Error>", Reason.MISCONFIGURED, True),
         ("sns", 400, b"<Error><Code>Throttling</Code></Error>", Reason.THROTTLED, False),
         ("sns", 400, b"<Error><Code>OptedOut</Code></Error>", Reason.BLOCKED, True),
+        ("ses", 400, {"__type": "MessageRejected"}, Reason.REFUSED, True),
+        ("ses", 400, {"__type": "com.amazonaws#MailFromDomainNotVerifiedException"}, Reason.MISCONFIGURED, True),
+        ("ses", 429, {"__type": "TooManyRequestsException"}, Reason.THROTTLED, False),
+        ("ses", 403, {"__type": "UnrecognizedClientException"}, Reason.MISCONFIGURED, True),
         ("whatsapp", 400, {"error": {"code": 131026}}, Reason.UNKNOWN_RECIPIENT, True),
         ("whatsapp", 401, {"error": {"code": 190}}, Reason.MISCONFIGURED, True),
         ("whatsapp", 400, {"error": {"code": 130429}}, Reason.THROTTLED, False),

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.providers.carriers import CARRIERS, SECRETS, TAKEN, Gateway, carrier, sms
+from tests.providers.carriers import CARRIERS, SECRETS, TAKEN, Gateway, carrier, sample
 
 from countersign.domain.delivery import Reason
 from countersign.errors import DeliveryFailedError, SettingsError
@@ -36,7 +36,7 @@ async def provider(kind: str, gateway: Gateway, start_tcp_server: StartServer) -
 
 async def refused(provider: Provider) -> DeliveryFailedError:
     with pytest.raises(DeliveryFailedError) as caught:
-        await provider.send(sms())
+        await provider.send(sample(provider))
     assert "481516" not in str(caught.value)
     assert "1701234567" not in str(caught.value)
     assert not any(str(value) in str(caught.value) for value in SECRETS.values())
@@ -48,7 +48,7 @@ async def test_it_returns_the_providers_own_id_and_when_its_receipt_is_overdue(
 ) -> None:
     status, body, identifier = TAKEN[kind]
     gateway.answer(status, body)
-    word = await provider.send(sms())
+    word = await provider.send(sample(provider))
     assert word.provider_message_id == identifier
     assert word.receipt_within == (60_000 if KINDS[kind].called_back else None)
 
@@ -59,7 +59,7 @@ async def test_no_receipt_is_waited_for_where_none_can_come(
     status, body, _ = TAKEN[kind]
     gateway.answer(status, body)
     provider = carrier(kind, await start_tcp_server(gateway), callback="")
-    word = await provider.send(sms())
+    word = await provider.send(sample(provider))
     assert word.receipt_within is None or kind == "whatsapp"
     assert b"v1/receipts" not in gateway.posted[0][2]
     await provider.close()
@@ -71,8 +71,8 @@ async def test_an_answer_that_says_nothing_is_still_a_yes(
 ) -> None:
     """D2: what was taken is not sent again because its answer is strange."""
     gateway.answer(TAKEN[kind][0], body)
-    word = await provider.send(sms())
-    assert word.provider_message_id in {"", sms().key}
+    word = await provider.send(sample(provider))
+    assert word.provider_message_id in {"", sample(provider).key}
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ async def test_after_a_fault_the_next_message_goes_through(kind: str, start_tcp_
 
     provider = carrier(kind, await start_tcp_server(first_hangs_up))
     await refused(provider)
-    assert (await provider.send(sms())).provider_message_id == TAKEN[kind][2]
+    assert (await provider.send(sample(provider))).provider_message_id == TAKEN[kind][2]
     await provider.close()
 
 

@@ -17,7 +17,7 @@ import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from tests.providers.carriers import CALLBACK, SECRETS, carrier, sms
+from tests.providers.carriers import CALLBACK, SECRETS, carrier, sample, sms
 
 from countersign.domain.contact import Channel
 from countersign.domain.delivery import Reason, ReceiptState
@@ -165,6 +165,30 @@ async def test_sns_takes_it_as_moto_plays_it() -> None:
         with pytest.raises(DeliveryFailedError) as caught:
             await provider.send(sms(to="+1"))
         assert (caught.value.reason, caught.value.permanent) == (Reason.UNKNOWN_RECIPIENT, True)
+        await provider.close()
+    finally:
+        await asyncio.to_thread(server.stop)
+
+
+async def test_ses_takes_the_letter_as_moto_plays_it() -> None:
+    from moto.core.models import DEFAULT_ACCOUNT_ID
+    from moto.server import ThreadedMotoServer
+    from moto.ses.models import ses_backends
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    await asyncio.to_thread(server.start)
+    try:
+        _, port = server.get_host_and_port()
+        provider = carrier("ses", port, timeout=10.0)
+        with pytest.raises(DeliveryFailedError) as caught:
+            await provider.send(sample(provider))
+        assert (caught.value.reason, caught.value.permanent) == (Reason.REFUSED, True)
+        backend: Any = ses_backends[DEFAULT_ACCOUNT_ID]["eu-central-1"]
+        backend.verify_email_identity("codes@shop.example")
+        word = await provider.send(sample(provider))
+        (kept,) = [one for one in backend.sent_messages if one.id == word.provider_message_id]
+        assert set(kept.destinations) == {"ada.lovelace@example.org"}
+        assert "Auto-Submitted: auto-generated" in kept.raw_data
         await provider.close()
     finally:
         await asyncio.to_thread(server.stop)

@@ -13,6 +13,7 @@ from countersign.errors import CountersignError, UnavailableError
 
 COMMANDS: Final = {
     "serve": ("running", "serve", "Serve over HTTP, and deliver."),
+    "emulate": ("running", "emulate", "Serve from nothing and keep nothing, for the tests of others."),
     "work": ("running", "work", "Deliver and sweep, without HTTP."),
     "migrate": ("running", "migrate", "Bring the database to the newest revision."),
     "doctor": ("doctor", "doctor", "Check every setting and peer; each finding with its remedy."),
@@ -20,6 +21,7 @@ COMMANDS: Final = {
     "keys": ("keys", "keys", "The key file that everything is derived from."),
     "events": ("events", "events", "The event log."),
     "demo": ("demo", "demo", "Open a few accounts to look at, in development."),
+    "messages": ("messages", "messages", "What each message costs, and how it looks."),
     "policy": ("policy", "policy", "What a changed policy would have done."),
 }
 

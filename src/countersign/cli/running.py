@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
-from countersign.cli.output import config_option, settings_of, wait_for
+from countersign.cli.output import config_option, json_option, settings_of, wait_for
+from countersign.config.sources import PREFIX
+
+if TYPE_CHECKING:
+    from countersign.config import Settings
 
 
 @click.command(epilog="SIGTERM and Ctrl-C stop it in order: what is in flight is finished within `grace` seconds.")
@@ -29,6 +37,39 @@ def serve(bind: str | None, port: int | None, workers: int | None, no_worker: bo
     see_that_it_can(settings)
     demo_key = wait_for(prepare(settings))
     sys.exit(start(settings, environ, demo_key))
+
+
+@click.command(
+    epilog="Reads no settings file and no COUNTERSIGN_* variable, and has no limits on how often one asks. Once it says so, it serves."
+)
+@click.option("--host", "bind", default="127.0.0.1", metavar="ADDRESS", help="IP address to listen on; else 127.0.0.1.")
+@click.option("--port", type=click.IntRange(0, 65_535), default=0, help="Port to listen on; else a free one.")
+@json_option
+def emulate(bind: str, port: int, as_json: bool) -> None:  # noqa: FBT001 - click's way
+    """Serve from nothing and keep nothing: a new database in a folder that is removed at the end, every message in the inbox."""
+    from countersign.serving.greeting import greet
+    from countersign.serving.server import free_port, see_that_it_can
+    from countersign.serving.server import serve as start
+    from countersign.wiring import prepare
+
+    for name in [name for name in os.environ if name.startswith(PREFIX)]:
+        del os.environ[name]
+    memory = Path("/dev/shm")  # noqa: S108 - a folder of ours is made in it, with a name nobody knows and mode 0700
+    with tempfile.TemporaryDirectory(prefix="countersign-", dir=memory if memory.is_dir() else None) as folder:
+        nothing = Path(folder) / "countersign.toml"
+        nothing.write_text('environment = "development"\n[limits]\ndestination = []\nrequester = []\n')
+        chosen = {"home": folder, "bind": bind, "port": port or free_port(bind), "log_level": "warning"}
+        settings, environ = settings_of(nothing, **chosen)
+        see_that_it_can(settings)
+        key = wait_for(prepare(settings))
+        status = start(settings, environ, key, _in_one_line if as_json else greet)
+    sys.exit(status)
+
+
+def _in_one_line(settings: Settings, key: str | None, took: float) -> None:
+    """Say as JSON, once it serves, where and with which key."""
+    click.echo(msgspec.json.encode({"url": settings.public_url, "key": key, "took": round(took, 2)}))
+    sys.stdout.flush()
 
 
 @click.command(

@@ -10,7 +10,7 @@ from countersign.providers.catalogue import KINDS
 PROVIDER_SETTINGS: Final = (
     Setting("kind", Literal[*KINDS], "none", ", ".join(KINDS), "What it is. Required."),
     Setting("host", str, "none", "a host name", "smtp: the mail server. Required."),
-    Setting("from_address", str, "none", "a mail address", "smtp: who the mail is from. Required."),
+    Setting("from_address", str, "none", "a mail address", "smtp, ses: who the mail is from. Required."),
     Setting("port", int, "587", "1 to 65535", "smtp: its port."),
     Setting(
         "tls",
@@ -67,9 +67,9 @@ PROVIDER_SETTINGS: Final = (
         "vonage: what receipts are signed with; without it none are asked for.",
         secret=True,
     ),
-    Setting("region", str, "none", "a region such as eu-central-1", "sns: where. Required."),
-    Setting("access_key_id", str, "none", "text", "sns: the access key. Required."),
-    Setting("secret_access_key", str, "none", "text", "sns: its secret. Required.", secret=True),
+    Setting("region", str, "none", "a region such as eu-central-1", "sns, ses: where. Required."),
+    Setting("access_key_id", str, "none", "text", "sns, ses: the access key. Required."),
+    Setting("secret_access_key", str, "none", "text", "sns, ses: its secret. Required.", secret=True),
     Setting("phone_number_id", str, "none", "text", "whatsapp: the business number's id. Required."),
     Setting("access_token", str, "none", "text", "whatsapp: the system user's access token. Required.", secret=True),
     Setting(

@@ -55,6 +55,14 @@ def languages() -> tuple[str, ...]:
     return (FALLBACK, *sorted(found - {FALLBACK}))
 
 
+def untranslated(tag: str) -> int:
+    """Return how many sentences a language has no words of its own for."""
+    with (_folder() / tag / "LC_MESSAGES" / f"{DOMAIN}.po").open("rb") as source:
+        catalogue = read_po(source, locale=tag.replace("-", "_"), domain=DOMAIN)
+    strings = [message.string for message in catalogue if message.id]
+    return sum(not all(string if isinstance(string, list | tuple) else (string,)) for string in strings)
+
+
 def negotiate(locale: str) -> Language:
     """Return the language nearest to a BCP 47 tag (RFC 4647, 3.4: lookup), English if there is none; never raises.
 

@@ -45,6 +45,7 @@ KINDS: Final = {
         Kind("twilio", (Channel.SMS, Channel.VOICE), "a gateway for SMS and calls", called_back=True),
         Kind("vonage", (Channel.SMS,), "a gateway for SMS", called_back=True),
         Kind("infobip", (Channel.SMS,), "a gateway for SMS", called_back=True),
+        Kind("ses", (Channel.EMAIL,), "a mail service"),
         Kind("sns", (Channel.SMS,), "a gateway for SMS"),
         Kind("whatsapp", (Channel.WHATSAPP,), "a gateway for WhatsApp", called_back=True),
     )

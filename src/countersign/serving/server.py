@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import structlog
 
@@ -47,7 +47,11 @@ MOST_FAILED_STARTS: Final = 5
 _log = structlog.get_logger("countersign.serving")
 
 
-def serve(settings: Settings, environ: Mapping[str, str], demo_key: str | None) -> int:
+Greeting: TypeAlias = "Callable[[Settings, str | None, float], None]"
+"""Says that it serves: the settings, the key of the demonstration if there is one, and the seconds it took."""
+
+
+def serve(settings: Settings, environ: Mapping[str, str], demo_key: str | None, say: Greeting = greet) -> int:
     """Serve until SIGTERM or SIGINT; return the exit code: 0 after a stop, 3 when processes kept dying.
 
     `environ` is what the processes read their settings from. Raises SettingsError if the port is taken.
@@ -59,7 +63,7 @@ def serve(settings: Settings, environ: Mapping[str, str], demo_key: str | None) 
     with _shared_counts(settings.workers):
         # Loaded once, here, before the processes fork: they start at once, and share the memory.
         importlib.import_module("countersign.web.app")
-        server = _server(settings, lambda: greet(settings, demo_key, time.monotonic() - began))
+        server = _server(settings, lambda: say(settings, demo_key, time.monotonic() - began))
         try:
             server.serve()
         except SystemExit as end:

@@ -1,0 +1,183 @@
+"""Commands on messages: what each costs in each language, and how each looks."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+import msgspec
+
+from countersign.cli.output import config_option, json_option, print_json, print_table, remark, settings_of
+
+if TYPE_CHECKING:
+    from countersign.config import Settings
+    from countersign.domain.contact import Channel
+    from countersign.domain.delivery import Message
+
+SAMPLE_CODE: Final = "481516"
+SAMPLE_TIME: Final = 1_767_348_000_000
+"""2 January 2026, 10:00 UTC."""
+
+
+class Line(msgspec.Struct, frozen=True):
+    """An SMS as the network counts it; `faults` says what is wrong with it, in sentences."""
+
+    language: str
+    purpose: str
+    encoding: str
+    units: int
+    segments: int
+    cost: float | None
+    faults: tuple[str, ...]
+
+
+@click.group()
+def messages() -> None:
+    """Look at messages: what each costs, and how it looks."""
+
+
+@messages.command(
+    epilog="Exits with 1 if a sentence is missing, an SMS does not end with its @host #code line, or takes more segments than its writing needs."
+)
+@click.option("--language", metavar="TAG", help="One language instead of all.")
+@click.option("--price", type=click.FloatRange(0), help="What a segment costs, to show what each SMS does.")
+@config_option
+@json_option
+def lint(language: str | None, price: float | None, config: Path | None, as_json: bool) -> None:  # noqa: FBT001 - click's way
+    """Show the SMS of each purpose in each language: encoding, units, segments, cost, faults."""
+    settings, _ = settings_of(config)
+    found = [line for tag in _tags(language) for line in _lines(settings, tag, price)]
+    missing = {tag: count for tag in _tags(language) if (count := _untranslated(tag))}
+    if as_json:
+        print_json({"sms": found, "untranslated": missing})
+    else:
+        print_table(
+            ("Language", "Purpose", "Encoding", "Units", "Segments", "Cost", "Faults"),
+            [
+                (
+                    line.language,
+                    line.purpose,
+                    line.encoding,
+                    str(line.units),
+                    str(line.segments),
+                    "" if line.cost is None else f"{line.cost:.4f}",
+                    " ".join(line.faults),
+                )
+                for line in found
+            ],
+        )
+        for tag, count in missing.items():
+            remark(f"{tag}: {count} sentences are not translated, and are said in English.")
+        remark(f"{sum(line.segments > 1 for line in found)} of {len(found)} SMS take more than one segment.")
+    if missing or any(line.faults for line in found):
+        raise SystemExit(1)
+
+
+@messages.command(epilog="Opens nothing and sends nothing; the code in the messages is no code.")
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--language", metavar="TAG", help="One language instead of all.")
+@config_option
+def preview(folder: Path, language: str | None, config: Path | None) -> None:
+    """Write every message in every language as HTML to FOLDER, with an index.html."""
+    settings, _ = settings_of(config)
+    folder.mkdir(parents=True, exist_ok=True)
+    parts = [_section(settings, folder, tag, purpose) for tag in _tags(language) for purpose in settings.purposes]
+    index = folder / "index.html"
+    index.write_text(_PAGE.replace("PARTS", "\n".join(parts)), encoding="utf-8")
+    remark(f"{len(parts)} messages are in {index}.")
+
+
+def _tags(language: str | None) -> tuple[str, ...]:
+    from countersign.errors import InputError
+    from countersign.messages.language import languages
+
+    if language is None:
+        return languages()
+    if language not in languages():
+        raise InputError("language", "unknown", f"There is no language {language!r}: {', '.join(languages())}.")
+    return (language,)
+
+
+def _lines(settings: Settings, tag: str, price: float | None) -> Iterator[Line]:
+    from countersign.domain.contact import Channel
+    from countersign.messages.sms import Encoding, bound_line, segments
+
+    for purpose in settings.purposes:
+        text = _message(settings, tag, purpose, Channel.SMS).text
+        size = segments(text)
+        faults: list[str] = []
+        if size.segments > (1 if size.encoding is Encoding.GSM_7 else 2):
+            faults.append(f"It takes {size.segments} segments.")
+        line = bound_line(settings.host, SAMPLE_CODE)
+        if line and not text.endswith(f"\n{line}"):
+            faults.append("Its last line does not bind the code to the domain.")
+        cost = None if price is None else round(price * size.segments, 6)
+        yield Line(tag, purpose, size.encoding.value, size.units, size.segments, cost, tuple(faults))
+
+
+def _untranslated(tag: str) -> int:
+    from countersign.messages.language import untranslated
+
+    return untranslated(tag)
+
+
+def _message(settings: Settings, tag: str, purpose: str, channel: Channel) -> Message:
+    from countersign.domain.code import Code
+    from countersign.domain.contact import Channel, Contact, Kind
+    from countersign.messages.render import Occasion, render
+
+    mail = channel is Channel.EMAIL
+    occasion = Occasion(
+        key="ver_sample.1.0",
+        channel=channel,
+        to=Contact(Kind.MAIL, "ada@example.org") if mail else Contact(Kind.PHONE, "+14155550123"),
+        locale=tag,
+        site=settings.site,
+        host=settings.host,
+        purpose=purpose,
+        summary="",
+        asked_at=SAMPLE_TIME,
+        expires_at=SAMPLE_TIME + settings.purposes[purpose].lifetime * 1_000,
+        device="",
+        place="",
+        not_me=f"{settings.public_url}/not-me?ref=sample",
+    )
+    return render(occasion, Code(SAMPLE_CODE))
+
+
+def _section(settings: Settings, folder: Path, tag: str, purpose: str) -> str:
+    from countersign.domain.contact import Channel
+    from countersign.messages.language import negotiate
+
+    mail = _message(settings, tag, purpose, Channel.EMAIL)
+    name = f"{tag}-{purpose}.html"
+    (folder / name).write_text(mail.html, encoding="utf-8")
+    spoken = {channel: _message(settings, tag, purpose, channel).text for channel in (Channel.SMS, Channel.VOICE)}
+    direction = negotiate(tag).direction
+    return (
+        f"<section><h2>{html.escape(tag)} <small>{html.escape(purpose)}</small></h2>"
+        f'<p class="bubble" lang="{tag}" dir="{direction}">{html.escape(spoken[Channel.SMS])}</p>'
+        f'<p class="call" lang="{tag}" dir="{direction}">{html.escape(spoken[Channel.VOICE])}</p>'
+        f'<p lang="{tag}" dir="{direction}"><b>{html.escape(mail.subject)}</b></p>'
+        f'<iframe src="{name}" sandbox title="{html.escape(mail.subject)}"></iframe></section>'
+    )
+
+
+_PAGE: Final = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Messages</title><style>
+:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
+body { margin: 2rem auto; max-width: 80rem; padding: 0 1rem; display: grid; gap: 2rem;
+  grid-template-columns: repeat(auto-fill, minmax(20rem, 1fr)); }
+h2 { font-size: 1.1rem; } small { font-weight: 400; opacity: .7; }
+.bubble { white-space: pre-wrap; overflow-wrap: anywhere; border-radius: 1rem; padding: .7rem 1rem;
+  background: light-dark(#e9ecf1, #2a2f38); }
+.call { font-style: italic; opacity: .8; }
+iframe { width: 100%; height: 30rem; border: 1px solid #8886; border-radius: .5rem; background: #fff; }
+</style></head><body>
+PARTS
+</body></html>
+"""

@@ -1,0 +1,59 @@
+"""What messages cost and how they look, at the command line."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from countersign.messages.language import languages
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.cli.conftest import Run
+
+
+def test_every_language_and_purpose_has_its_line_and_nothing_is_missing(run: Run) -> None:
+    """D3, D4."""
+    ended = run("messages", "lint", "--price", "0.05", "--json")
+    assert ended.exit_code == 0
+    found = json.loads(ended.stdout)
+    assert found["untranslated"] == {}
+    assert {line["language"] for line in found["sms"]} == set(languages())
+    for line in found["sms"]:
+        assert line["segments"] == (1 if line["encoding"] == "gsm-7" else 2)
+        assert line["cost"] == pytest.approx(0.05 * line["segments"])
+        assert line["faults"] == []
+
+
+def test_a_table_is_for_people(run: Run) -> None:
+    ended = run("messages", "lint", "--language", "de")
+    assert ended.exit_code == 0
+    assert "gsm-7" in ended.stdout
+    assert "ucs-2" not in ended.stdout
+    assert "take more than one segment" in ended.stderr
+
+
+def test_a_site_whose_name_costs_a_second_segment_is_told(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "long.toml").write_text('site = "The Society for the Study of Very Long Names of Shops \u6f22"\n')
+    ended = run("messages", "lint", "--config", "long.toml", "--language", "en", "--json")
+    assert ended.exit_code == 1
+    assert any("segments" in fault for line in json.loads(ended.stdout)["sms"] for fault in line["faults"])
+
+
+def test_an_unknown_language_is_misuse(run: Run) -> None:
+    ended = run("messages", "lint", "--language", "tlh")
+    assert ended.exit_code == 2
+    assert "en, ar, de" in ended.stderr
+
+
+def test_a_preview_is_a_folder_of_pages(run: Run, tmp_path: Path) -> None:
+    ended = run("messages", "preview", "shown", "--language", "ar")
+    assert ended.exit_code == 0
+    index = (tmp_path / "shown" / "index.html").read_text()
+    assert 'dir="rtl"' in index
+    assert 'src="ar-sign_in.html"' in index
+    assert 'dir="rtl"' in (tmp_path / "shown" / "ar-sign_in.html").read_text()
+    assert "http://" not in index.replace("http://localhost", "")
