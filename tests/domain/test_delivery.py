@@ -71,11 +71,28 @@ def test_a_claim_counts_the_try_and_runs_a_lease() -> None:
     assert claimed.due_at == NOON + 5 + LEASE
 
 
+@pytest.mark.parametrize("reason", [Reason.TIMED_OUT, Reason.PROVIDER_ERROR, Reason.THROTTLED, Reason.UNREACHABLE])
+def test_where_another_could_take_it_a_failing_provider_is_tried_once_more(reason: Reason) -> None:
+    """D2: a person is waiting."""
+    failure = Failure(reason, permanent=False)
+    again = next_try(sending("a", "b", tries=1), failure, NOON, 0.0)
+    assert (again.provider, again.due_at) == ("a", NOON + SECOND)
+    moved = next_try(sending("a", "b", tries=2), failure, NOON, 0.0)
+    assert (moved.state, moved.provider, moved.due_at, moved.tries) == (DeliveryState.QUEUED, "b", NOON, 0)
+
+
+@pytest.mark.parametrize("reason", [Reason.GREYLISTED, Reason.MAILBOX_FULL])
+@pytest.mark.parametrize("tries", [1, 2, 3])
+def test_what_stands_behind_a_provider_is_waited_for(tries: int, reason: Reason) -> None:
+    moved = next_try(sending("a", "b", tries=tries), Failure(reason, permanent=False), NOON, 0.0)
+    assert moved.provider == "a"
+
+
 @pytest.mark.parametrize(("tries", "wait"), [(1, SECOND), (2, 4 * SECOND), (3, 12 * SECOND)])
 @pytest.mark.parametrize("reason", [Reason.TIMED_OUT, Reason.PROVIDER_ERROR, Reason.THROTTLED, Reason.UNREACHABLE])
 def test_a_passing_failure_is_tried_again_by_the_same_provider(tries: int, wait: int, reason: Reason) -> None:
-    """D2: time-out, 5xx and throttle wait longer each time."""
-    moved = next_try(sending("a", "b", tries=tries), Failure(reason, permanent=False), NOON, 0.0)
+    """D2: time-out, 5xx and throttle wait longer each time, where nobody else could take it."""
+    moved = next_try(sending("a", tries=tries), Failure(reason, permanent=False), NOON, 0.0)
     assert (moved.state, moved.provider, moved.due_at, moved.reason) == (DeliveryState.QUEUED, "a", NOON + wait, reason)
 
 

@@ -12,6 +12,9 @@ from countersign.domain.contact import Channel
 BACKOFF: Final = (1_000, 4_000, 12_000)
 """Milliseconds before the second, third and fourth try of one provider; after those the route goes on."""
 
+TRIES_BEFORE_ANOTHER: Final = 2
+"""Tries of a provider that fails for now while another could take the message: a person is waiting."""
+
 JITTER: Final = 0.25
 """A wait is lengthened by up to this part of itself, so that messages that failed together do not return together."""
 
@@ -57,6 +60,9 @@ class Reason(StrEnum):
 
 ABOUT_RECIPIENT: Final = frozenset({Reason.UNKNOWN_RECIPIENT})
 """Permanent refusals that no other provider would lift: the address itself is at fault."""
+
+BEHIND_IT: Final = frozenset({Reason.GREYLISTED, Reason.MAILBOX_FULL})
+"""Failures for now of what stands behind the provider: another one would meet them too, and from the beginning."""
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -195,11 +201,12 @@ def next_try(delivery: Delivery, failure: Failure, now: int, chance: float) -> D
     """Decide what follows a failed try: the same provider again later, the next of the route, or the end.
 
     `chance` in [0, 1) spreads the wait. A refusal that concerns the recipient ends the message at once; another permanent one
-    moves to the next provider at once; anything else is tried again after BACKOFF, or after the provider's own wish.
+    moves to the next provider at once; anything else is tried again after BACKOFF, or after the provider's own wish: once where
+    another provider is left, else as often as BACKOFF has waits.
     """
     if failure.permanent and failure.reason in ABOUT_RECIPIENT:
         return _failed(delivery, failure.reason, now)
-    if failure.permanent or delivery.tries > len(BACKOFF):
+    if failure.permanent or delivery.tries >= most_tries(delivery, failure.reason):
         return next_leg(delivery, failure.reason, now)
     wait = BACKOFF[delivery.tries - 1] if delivery.tries else BACKOFF[0]
     wait = max(wait, failure.retry_after or 0)
@@ -213,6 +220,12 @@ def next_try(delivery: Delivery, failure: Failure, now: int, chance: float) -> D
         due_at=now + int(wait * (1 + JITTER * chance)),
         changed_at=now,
     )
+
+
+def most_tries(delivery: Delivery, reason: Reason) -> int:
+    """Return how often the provider in use is tried that fails for now."""
+    another = delivery.leg + 1 < len(delivery.route)
+    return TRIES_BEFORE_ANOTHER if another and reason not in BEHIND_IT else len(BACKOFF) + 1
 
 
 def next_leg(delivery: Delivery, reason: Reason, now: int) -> Delivery:
