@@ -262,6 +262,9 @@ async def test_nobody_but_the_provider_moves_a_message() -> None:
     body = b'{"message_uuid": "u-1", "status": "delivered"}'
     forged: list[tuple[str, bytes, dict[str, str], str]] = [
         ("twilio", good, {}, ""),
+        ("twilio", good, {"X-Twilio-Signature": "\xe4"}, ""),
+        ("vonage", body, {"Authorization": "Bearer \xe4.\xe4.\xe4"}, ""),
+        ("whatsapp", b"{}", {"X-Hub-Signature-256": "sha256=\xe4"}, ""),
         ("twilio", good + b"&To=x", twilio_headers(fields), ""),
         ("vonage", body, {}, ""),
         ("vonage", body, vonage_headers(body, key="t" * 32), ""),

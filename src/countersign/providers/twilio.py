@@ -107,7 +107,8 @@ class TwilioProvider:
     async def receipts(self, callback: Callback) -> tuple[Receipt, ...]:
         """Return what a status callback says; one of a state on the way says nothing yet."""
         fields = form(callback.body)
-        if not hmac.compare_digest(signature(self._settings, fields), callback.header("x-twilio-signature")):
+        given_signature = callback.header("x-twilio-signature").encode()
+        if not hmac.compare_digest(signature(self._settings, fields).encode(), given_signature):
             raise forged()
         given = dict(fields)
         call = given.get("CallSid")
