@@ -95,11 +95,15 @@ class Accepted(msgspec.Struct, frozen=True):
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """A try that did not succeed: the reason, whether it is final for that provider, and the provider's own wish in ms."""
+    """A try that did not succeed: the reason, whether it is final for that provider, and the provider's own wish in ms.
+
+    `lasting` says that the address itself is known not to be there, beyond this message.
+    """
 
     reason: Reason
     permanent: bool
     retry_after: int | None = None
+    lasting: bool = False
 
 
 class Delivery(msgspec.Struct, frozen=True):
@@ -167,6 +171,11 @@ def claim(delivery: Delivery, now: int) -> Delivery:
         due_at=now + LEASE,
         changed_at=now,
     )
+
+
+def fail(delivery: Delivery, reason: Reason, now: int) -> Delivery:
+    """End a message that no provider is asked to carry: nothing is sent to its address."""
+    return _failed(delivery, reason, now)
 
 
 def drop(delivery: Delivery, reason: Reason, now: int) -> Delivery:
@@ -251,12 +260,16 @@ class ReceiptState(StrEnum):
 
 
 class Receipt(msgspec.Struct, frozen=True):
-    """A provider's later word on a message, found by its own id for it."""
+    """A provider's later word on a message, found by its own id for it.
+
+    `complained` says that it arrived, and that its person called it unwanted.
+    """
 
     provider: str
     provider_message_id: str
     state: ReceiptState
     reason: Reason | None = None
+    complained: bool = False
 
 
 def received(delivery: Delivery, receipt: Receipt, now: int) -> Delivery:
