@@ -30,20 +30,22 @@ class Suppression(msgspec.Struct, frozen=True):
         return self.lifted_at is None and now < self.until
 
 
-def suppressed(  # noqa: PLR0913 - what is known of a bounce
-    before: Suppression | None, key: bytes, masked: str, reason: Reason, provider: str, sent_at: int, now: int
-) -> Suppression | None:
-    """Return the suppression that a message sent at `sent_at` brings by coming back; None where it brings none.
+def begin(key: bytes, masked: str, reason: Reason, provider: str, now: int) -> Suppression:
+    """Return a suppression that begins `now` and lasts as long as its reason does."""
+    return Suppression(key, masked, reason, provider, now, now + LASTS[reason])
+
+
+def brings(before: Suppression | None, new: Suppression, sent_at: int) -> bool:
+    """Say whether a message sent at `sent_at` that came back brings the suppression `new`.
 
     One that stands is not prolonged by what comes again, but a complaint outweighs a mailbox that was not there. What was sent before
     an operator lifted the suppression says nothing new.
     """
-    if before is not None:
-        if before.lifted_at is not None and sent_at <= before.lifted_at:
-            return None
-        if before.stands_at(now) and LASTS[reason] <= LASTS[before.reason]:
-            return None
-    return Suppression(key, masked, reason, provider, now, now + LASTS[reason])
+    if before is None:
+        return True
+    if before.lifted_at is not None and sent_at <= before.lifted_at:
+        return False
+    return not before.stands_at(new.at) or LASTS[new.reason] > LASTS[before.reason]
 
 
 def lift(suppression: Suppression, now: int) -> Suppression:

@@ -11,7 +11,7 @@ from countersign.domain.contact import Channel, Contact
 from countersign.domain.delivery import Delivery, Reason
 from countersign.domain.event import Event, EventKind
 from countersign.domain.notice import PREFIX, Notice
-from countersign.domain.suppression import Suppression, lift, suppressed
+from countersign.domain.suppression import Suppression, begin, brings, lift
 from countersign.errors import CountersignError
 from countersign.store import challenges, deliveries, notices, suppressions
 from countersign.store.database import Take, Write
@@ -76,8 +76,8 @@ def _suppress(chain: Chain, keyring: Keyring, returned: Returned, now: int) -> S
     contact = contact_of(keyring, owner)
     key = key_of(keyring, contact)
     before = yield from suppressions.take(key)
-    after = suppressed(before, key, contact.masked, returned.reason, returned.provider, delivery.created_at, now)
-    if after is None:
+    after = begin(key, contact.masked, returned.reason, returned.provider, now)
+    if not brings(before, after, delivery.created_at):
         return False, chain.head
     facts: dict[str, str | int] = {
         "to": after.masked,

@@ -37,7 +37,7 @@ _ADDRESS: Final = re.compile(r"[^\s<>\"(),;:\[\]]{1,64}@[^\s<>\"(),;:\[\]@]{1,25
 _STATUS: Final = re.compile(r"(?<![\d.])([245])\.(\d{1,3})\.(\d{1,3})(?![\d.])", re.ASCII)  # RFC 3463, 2
 _REPLY: Final = re.compile(r"\b([245]\d\d)(?:[ -]|$)", re.ASCII)
 _FIELD: Final = re.compile(r"([!-9;-~]{1,60})[ \t]*:(.*)", re.ASCII | re.DOTALL)  # RFC 5322, 2.2
-_NO_DETAIL: Final = frozenset({(0, 0)})
+_NO_DETAIL: Final = frozenset({(0, 0), (1, 0)})
 _POLICY: Final = 7  # X.7.X: security or policy (RFC 3463, 3.8)
 _PERMANENT: Final = 5
 _FULL: Final = re.compile(r"over ?quota|mailbox (?:is )?full|quota exceeded|exceeded .{0,20}quota", re.IGNORECASE)
@@ -118,9 +118,8 @@ def reason_of(status: str, diagnostic: str) -> Reason | None:
         return Reason.BLOCKED
     code = int(reply[1]) if reply and reply[1][0] == "5" else 550
     text = diagnostic if detail in _NO_DETAIL else f"5.{detail[0]}.{detail[1]} "
-    # Without a detail nothing says that it is the mailbox: a server may answer 550 to anything.
-    stage = Stage.DATA if detail in _NO_DETAIL else Stage.RCPT
-    reason = refusal(stage, code, text).reason
+    # As after DATA, for at RCPT a bare 550 is taken for an unknown mailbox: that would be too little to suppress an address for.
+    reason = refusal(Stage.DATA, code, text).reason
     return Reason(reason) if reason in {Reason.UNKNOWN_RECIPIENT, Reason.BLOCKED} else Reason.REFUSED
 
 
