@@ -37,7 +37,11 @@ def test_a_bounce_says_where_it_arrived_whom_it_is_about_and_why() -> None:
     found = bounce(postfix(AT))
     assert found.arrived_at == (AT,)
     (one,) = found.recipients
-    assert (set(one.addresses), one.action, one.reason) == ({"ada@example.org"}, Action.FAILED, Reason.UNKNOWN_RECIPIENT)
+    assert (set(one.addresses), one.action, one.reason) == (
+        {"ada@example.org"},
+        Action.FAILED,
+        Reason.UNKNOWN_RECIPIENT,
+    )
 
 
 @pytest.mark.parametrize(
@@ -66,7 +70,9 @@ def test_a_bounce_says_where_it_arrived_whom_it_is_about_and_why() -> None:
         ("2.0.0", "", None),
     ],
 )
-def test_a_failure_has_the_reason_that_a_refusal_would_have(status: str, diagnostic: str, reason: Reason | None) -> None:
+def test_a_failure_has_the_reason_that_a_refusal_would_have(
+    status: str, diagnostic: str, reason: Reason | None
+) -> None:
     """D2: a bare 550 is never taken for a mailbox that is not there, and what fails for now says nothing."""
     assert reason_of(status, diagnostic) == reason
     (one,) = bounce(postfix(AT, status=status, diagnostic=diagnostic)).recipients
@@ -76,7 +82,7 @@ def test_a_failure_has_the_reason_that_a_refusal_would_have(status: str, diagnos
 @pytest.mark.parametrize("word", ["delayed", "relayed", "delivered", "expanded", "Delayed (will retry)", "DELIVERED"])
 def test_what_is_no_failure_has_no_reason(word: str) -> None:
     (one,) = bounce(postfix(AT, action=word)).recipients
-    assert (one.action.value, one.reason) == (word.split()[0].lower(), None)
+    assert (one.action.value, one.reason) == (word.split(maxsplit=1)[0].lower(), None)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from countersign.domain.notice import PREFIX, Notice
 from countersign.domain.rules import Rules
 from countersign.errors import CountersignError, DeliveryFailedError
 from countersign.flows.compose import Parcel, compose
+from countersign.flows.suppress import Returned, suppress, suppress_told, suppressed_among
 from countersign.keys import Keyring
 from countersign.places import Places
 from countersign.providers import Provider
@@ -69,10 +70,10 @@ class Result(msgspec.Struct, frozen=True):
 
 async def claim_due(post: Post, most: int) -> list[Parcel]:
     """Take up to `most` messages that are due; what nobody wants any more is dropped on the way."""
-    return await post.claims.run(post.database, _claim, post.clock(), most)
+    return await post.claims.run(post.database, _claim, post.keyring, post.clock(), most)
 
 
-def _claim(chain: Chain, now: int, most: int) -> Steps[tuple[list[Parcel], Head]]:
+def _claim(chain: Chain, keyring: Keyring, now: int, most: int) -> Steps[tuple[list[Parcel], Head]]:
     rows = yield Claim(DELIVERIES, "due_at IS NOT NULL AND due_at <= $1", (now,), "due_at", most)
     if not rows:
         return [], chain.head
@@ -91,13 +92,20 @@ def _claim(chain: Chain, now: int, most: int) -> Steps[tuple[list[Parcel], Head]
     for owner_id, number, *_ in put_off:
         _log.error("unreadable", delivery=f"{owner_id}.{number}")
     sites = yield from applications.of_ids([owner.application for owner in owners.values()])
+    refused = yield from suppressed_among(keyring, [(one, owners.get(one.owner)) for one in due], now)
     parcels: list[Parcel] = []
     changed: list[Delivery] = []
     events: list[Event] = []
     for delivery in due:
         owner = owners.get(delivery.owner)
         unwanted = why_unwanted(delivery, owner, now)
-        taken = rules_of.claim(delivery, now) if unwanted is None else rules_of.drop(delivery, unwanted, now)
+        suppressed = refused.get((delivery.owner, delivery.number))
+        if unwanted is not None:
+            taken = rules_of.drop(delivery, unwanted, now)
+        elif suppressed is not None:
+            taken = rules_of.fail(delivery, suppressed, now)
+        else:
+            taken = rules_of.claim(delivery, now)
         changed.append(taken)
         if taken.ended:
             events.append(_event(taken, owner.application if owner else "", now))
@@ -150,7 +158,7 @@ async def hand_over(post: Post, parcel: Parcel) -> Result:
     except DeliveryFailedError as error:
         retry_after = None if error.retry_after is None else error.retry_after * 1_000
         reason = Reason(error.reason) if error.reason in _REASONS else Reason.PROVIDER_ERROR
-        word = Failure(reason, error.permanent, retry_after)
+        word = Failure(reason, error.permanent, retry_after, error.lasting)
         _log.warning(
             "not_taken",
             delivery=delivery.key,
@@ -176,6 +184,10 @@ async def record(post: Post, results: Sequence[Result]) -> None:
     """Write down what came of tries; each message that still is ours moves on by the rule. Doing so twice is doing so once."""
     chances = [post.chance() for _ in results]
     await post.records.run(post.database, _record, results, chances)
+    for result in results:
+        if isinstance(result.word, Failure) and result.word.lasting:
+            returned = Returned(result.delivery.owner, result.delivery.number, result.word.reason, result.provider)
+            await suppress(post.database, post.records, post.keyring, returned, result.ended_at)
 
 
 def _record(chain: Chain, results: Sequence[Result], chances: Sequence[float]) -> Steps[tuple[None, Head]]:
@@ -244,7 +256,10 @@ def _move_ours(
 
 async def take_receipt(post: Post, receipt: Receipt) -> bool:
     """Move a message on by a provider's later word; False if no message is known by that id (yet: a receipt can outrun our record)."""
-    return await post.receipts.run(post.database, _receive, receipt, post.clock())
+    known = await post.receipts.run(post.database, _receive, receipt, post.clock())
+    if known:
+        await suppress_told(post.database, post.receipts, post.keyring, receipt, post.clock())
+    return known
 
 
 def _receive(chain: Chain, receipt: Receipt, now: int) -> Steps[tuple[bool, Head]]:

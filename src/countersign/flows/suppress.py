@@ -8,7 +8,7 @@ import msgspec
 
 from countersign.domain.challenge import Challenge
 from countersign.domain.contact import Channel, Contact
-from countersign.domain.delivery import Delivery, Reason
+from countersign.domain.delivery import Delivery, Reason, Receipt
 from countersign.domain.event import Event, EventKind
 from countersign.domain.notice import PREFIX, Notice
 from countersign.domain.suppression import Suppression, begin, brings, lift
@@ -63,6 +63,17 @@ async def suppress(database: Database, log: Log, keyring: Keyring, returned: Ret
     A message of a test key suppresses nothing: it reaches the inbox alone, and its bounces are made up.
     """
     return await log.run(database, _suppress, keyring, returned, now)
+
+
+async def suppress_told(database: Database, log: Log, keyring: Keyring, receipt: Receipt, now: int) -> bool:
+    """Suppress the address that a receipt is about, where it says that no mailbox is there, or that its person complained."""
+    if not receipt.complained and receipt.reason is not Reason.UNKNOWN_RECIPIENT:
+        return False
+    reason = Reason.BLOCKED if receipt.complained else Reason.UNKNOWN_RECIPIENT
+    found = await database.read(deliveries.by_provider_message, receipt.provider, receipt.provider_message_id)
+    if found is None:
+        return False
+    return await suppress(database, log, keyring, Returned(*found, reason, receipt.provider), now)
 
 
 def _suppress(chain: Chain, keyring: Keyring, returned: Returned, now: int) -> Steps[tuple[bool, Head]]:

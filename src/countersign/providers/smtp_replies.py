@@ -24,7 +24,9 @@ _UNKNOWN_CODES: Final = frozenset({550, 551, 553})
 _CREDENTIAL_CODES: Final = frozenset({530, 534, 535, 538})  # RFC 4954, 6
 _ABOUT_SENDER: Final = frozenset({(1, 7), (1, 8)})  # X.1.7 and X.1.8: the sender's address (RFC 3463, 3.2)
 _DISABLED: Final = (2, 1)  # X.2.1: the mailbox takes no messages (RFC 3463, 3.3)
-_NOT_THERE: Final = frozenset({(1, 1), (1, 2), (1, 10)})  # no such mailbox, no such system (RFC 3463, 3.2), null MX (RFC 7505)
+_NOT_THERE: Final = frozenset(
+    {(1, 1), (1, 2), (1, 10)}
+)  # no such mailbox, no such system (RFC 3463, 3.2), null MX (RFC 7505)
 _ABOUT_SIZE: Final = frozenset({(2, 3), (3, 4)})  # X.2.3 and X.3.4: longer than is allowed (RFC 3463, 3.3 and 3.4)
 
 
