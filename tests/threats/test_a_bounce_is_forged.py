@@ -16,7 +16,7 @@ from countersign.domain.challenge import Challenge
 from countersign.domain.delivery import DeliveryState, Reason, Receipt, ReceiptState
 from countersign.domain.event import EventKind
 from countersign.flows.bounces import Verdict, mark_of, take_bounce
-from countersign.flows.deliver import take_receipt
+from countersign.flows.receive import take_receipt
 from countersign.keys import Keyring, new_file
 from countersign.providers.verp import return_path
 

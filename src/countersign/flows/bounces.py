@@ -11,7 +11,8 @@ import structlog
 from countersign.domain.contact import parse
 from countersign.domain.delivery import Delivery, Reason, Receipt, ReceiptState
 from countersign.errors import InputError, SettingsError
-from countersign.flows.deliver import Post, take_receipt
+from countersign.flows.post import Post
+from countersign.flows.receive import take_receipt
 from countersign.flows.suppress import contact_of, owner_of
 from countersign.providers import dsn, verp
 from countersign.store import deliveries

@@ -73,7 +73,7 @@ async def suppress_told(database: Database, log: Log, keyring: Keyring, receipt:
     found = await database.read(deliveries.by_provider_message, receipt.provider, receipt.provider_message_id)
     if found is None:
         return False
-    return await suppress(database, log, keyring, Returned(*found, reason, receipt.provider), now)
+    return await suppress(database, log, keyring, Returned(found.owner, found.number, reason, receipt.provider), now)
 
 
 def _suppress(chain: Chain, keyring: Keyring, returned: Returned, now: int) -> Steps[tuple[bool, Head]]:
