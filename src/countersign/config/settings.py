@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from countersign.config.mailbox import read_mailbox
 from countersign.config.provider_table import PROVIDER_SETTINGS
 from countersign.config.routes import read_carriers, read_detours
 from countersign.config.setting import Setting
@@ -26,6 +27,7 @@ from countersign.domain.route import Carrier, Detour
 from countersign.domain.rules import INBOX, Rules
 from countersign.domain.session import Entrance
 from countersign.errors import SettingsError
+from countersign.providers.bounce_mailbox import MailboxSettings
 from countersign.providers.catalogue import KINDS
 
 if TYPE_CHECKING:
@@ -81,6 +83,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     passwords_breached_file: Path | None
     places_file: Path | None
     lists: dict[str, Path]
+    bounces: MailboxSettings | None
     risk: RiskPolicy
     metrics_token: str
     metrics_port: int | None
@@ -180,6 +183,7 @@ class _Reader:
             places_file=self._file("risk.places_file"),
             lists=lists,
             risk=self._risk(lists),
+            bounces=read_mailbox(self._value, self.faults),
             metrics_token=metrics_token,
             metrics_port=self._value("metrics.port", None),
             log_level=self._value("log.level", "info"),

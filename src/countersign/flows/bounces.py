@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import structlog
 
 from countersign.domain.contact import parse
 from countersign.domain.delivery import Delivery, Reason, Receipt, ReceiptState
-from countersign.errors import InputError, SettingsError
+from countersign.errors import InputError, SettingsError, UnavailableError
 from countersign.flows.post import Post
 from countersign.flows.receive import take_receipt
 from countersign.flows.suppress import contact_of, owner_of
@@ -24,7 +25,11 @@ if TYPE_CHECKING:
     from countersign.domain.contact import Contact
     from countersign.domain.notice import Notice
     from countersign.keys import Keyring
+    from countersign.providers.bounce_mailbox import BounceMailbox, Mail
     from countersign.store.database import Steps
+
+COLLECT_EVERY: Final = 60.0
+"""Seconds between two looks into the mailbox: who waits for a code is helped by a bounce within its lifetime."""
 
 _log = structlog.get_logger("countersign.bounces")
 
@@ -116,3 +121,29 @@ def _is(contact: Contact, address: str) -> bool:
         return parse(address).address == contact.address
     except InputError:
         return False
+
+
+async def collect(post: Post, mailbox: BounceMailbox) -> int:
+    """Take what lies in a mailbox; return how many bounces counted. A mail that was not taken stays unseen, for the next time."""
+    mails = await mailbox.unseen()
+    done: list[Mail] = []
+    counted = 0
+    try:
+        for mail in mails:
+            counted += await take_bounce(post, mail.raw) is Verdict.TAKEN
+            done.append(mail)
+    finally:
+        await mailbox.done(done)
+    return counted
+
+
+async def keep_collecting(post: Post, mailbox: BounceMailbox, every: float = COLLECT_EVERY) -> None:
+    """Take what comes to a mailbox for as long as the process runs; two that do so at once do it once."""
+    while True:
+        try:
+            await collect(post, mailbox)
+        except UnavailableError as error:
+            _log.warning("cannot_collect", detail=str(error))
+        except Exception as error:  # noqa: BLE001 - one mail must not end the reading of all others
+            _log.error("collecting_broke", error=type(error).__name__)
+        await asyncio.sleep(every)
