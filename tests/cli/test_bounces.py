@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -107,3 +108,22 @@ def test_only_a_mail_address_is_looked_for(alias: Alias) -> None:
     for typed in ("nonsense", "+14155550123"):
         ended = alias.program.run("suppressions", "show", typed)
         assert (ended.returncode, ended.stdout) == (2, "")
+
+
+def test_a_mailbox_that_is_away_keeps_nobody_from_serving(program: Program) -> None:
+    """D2: it is a line in the log, without the password."""
+    mailbox = {"IMAP_HOST": "127.0.0.1", "IMAP_PORT": "9", "IMAP_USERNAME": "bounces", "IMAP_PASSWORD": "word-of-tests"}
+    with program.serving(**{f"BOUNCES_{name}": value for name, value in mailbox.items()}) as server:
+        assert server.ask("GET", "/readyz").status == 200
+        until = time.monotonic() + 20
+        while "cannot_collect" not in server.log() and time.monotonic() < until:
+            time.sleep(0.1)
+        said = server.log()
+    assert "cannot_collect" in said
+    assert "word-of-tests" not in said
+
+
+def test_a_mailbox_without_a_password_stops_the_start(program: Program) -> None:
+    ended = program.run("serve", BOUNCES_IMAP_HOST="imap.example.org")
+    assert ended.returncode == 2
+    assert "bounces.imap_password" in ended.stderr

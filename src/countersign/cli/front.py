@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "suppressions": ("suppressions", "suppressions", "Addresses that nothing is sent to."),
     "demo": ("demo", "demo", "Open a few accounts to look at, in development."),
     "messages": ("messages", "messages", "What each message costs, and how it looks."),
+    "providers": ("providers", "providers", "How providers do, and which are left out of routes."),
     "policy": ("policy", "policy", "What a changed policy would have done."),
 }
 
