@@ -114,11 +114,11 @@ def test_a_mailbox_that_is_away_keeps_nobody_from_serving(program: Program) -> N
     """D2: it is a line in the log, without the password."""
     mailbox = {"IMAP_HOST": "127.0.0.1", "IMAP_PORT": "9", "IMAP_USERNAME": "bounces", "IMAP_PASSWORD": "word-of-tests"}
     with program.serving(**{f"BOUNCES_{name}": value for name, value in mailbox.items()}) as server:
-        assert server.ask("GET", "/readyz").status == 200
+        assert server.ask("GET", "/health/ready").status == 200
         until = time.monotonic() + 20
-        while "cannot_collect" not in server.log() and time.monotonic() < until:
+        while "cannot_collect" not in server.logged and time.monotonic() < until:
             time.sleep(0.1)
-        said = server.log()
+        said = server.logged
     assert "cannot_collect" in said
     assert "word-of-tests" not in said
 
