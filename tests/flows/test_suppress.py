@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 import pytest_asyncio
 from tests.clock import FixedClock
@@ -166,3 +168,16 @@ def test_a_refusal_is_lasting_where_it_says_so() -> None:
     assert not refusal(Stage.MAIL, 550, "5.1.1 x").lasting
     assert not refusal(Stage.RCPT, 450, "4.1.1 x").lasting
     assert not DeliveryFailedError("unknown_recipient", permanent=True).lasting
+
+
+async def test_many_bounces_of_one_address_at_once_are_one_suppression(live: Place) -> None:
+    """D2: two processes that hear of it in the same moment, and a complaint among them."""
+    for purpose in ("sign_in", "sign_up", "step_up", "recover"):
+        await live.begun(application=LIVE, purpose=purpose)
+    await live.deliver()
+    other = msgspec.structs.replace(live.post, receipts=live.post.claims)
+    told = [msgspec.structs.replace(GONE, provider_message_id=f"m{number}") for number in range(1, 5)]
+    told.append(msgspec.structs.replace(COMPLAINT, provider_message_id="m4"))
+    await asyncio.gather(*(take_receipt(post, one) for one in told for post in (live.post, other)))
+    (one,) = await list_suppressions(live.database, live.clock())
+    assert one.reason is Reason.BLOCKED, "a complaint outweighs, whoever comes first"

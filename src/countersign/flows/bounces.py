@@ -107,7 +107,8 @@ def _receipt(keyring: Keyring, sent: _Sent, recipients: Sequence[dsn.Returned]) 
     except SettingsError:  # sealed under keys of another installation
         return None
     own = [one for one in recipients if any(_is(contact, address) for address in one.addresses)]
-    told = (own or recipients)[0]
+    about = own or recipients
+    told = next((one for one in about if one.reason is not None), about[0])
     if told.action is dsn.Action.DELIVERED and own:
         return Receipt(sent.provider, sent.provider_message_id, ReceiptState.DELIVERED)
     if told.action is not dsn.Action.FAILED or told.reason is None:
