@@ -13,7 +13,8 @@ from countersign.messages.language import Language, mark, negotiate
 from countersign.messages.mail import Letter, as_html, as_text
 from countersign.messages.moment import day, time_of_day
 from countersign.messages.outside import MAX_DETAIL, MAX_SITE, host_name, one_line, safe_link
-from countersign.messages.sms import plain, segments
+from countersign.messages.sms import segments
+from countersign.messages.spelling import spelled
 
 
 class News(msgspec.Struct, frozen=True):
@@ -255,8 +256,8 @@ def _short(told: News, language: Language) -> str:
     opening = language.say(words.short, site=told.site, title=language.say(words.title))
     question = f"{language.say(words.question)} {told.link}" if told.link else ""
     details = ", ".join(part for part in (told.device, told.place) if part)
-    needed = plain("\n".join(line for line in (opening, question) if line))
-    whole = plain("\n".join(line for line in (opening, details, question) if line))
+    needed = spelled("\n".join(line for line in (opening, question) if line), language.tag).text
+    whole = spelled("\n".join(line for line in (opening, details, question) if line), language.tag).text
     return whole if segments(whole).segments <= segments(needed).segments else needed
 
 

@@ -13,7 +13,7 @@ from countersign.messages.phone import sms, voice, whatsapp
 
 __all__ = ["Occasion", "hint", "languages", "render"]
 
-_SPOKEN_AND_SHORT = {Channel.SMS: sms, Channel.VOICE: voice, Channel.WHATSAPP: whatsapp}
+_SPOKEN_AND_CHATTED = {Channel.VOICE: voice, Channel.WHATSAPP: whatsapp}
 
 
 def render(occasion: Occasion, code: Code) -> Message:
@@ -28,8 +28,10 @@ def render(occasion: Occasion, code: Code) -> Message:
     if told.channel is Channel.EMAIL:
         written = letter(told, code.reveal(), language)
         subject, text, html = written.subject, as_text(written), as_html(written)
+    elif told.channel is Channel.SMS:
+        text = sms(told, code.reveal(), language).text
     else:
-        text = _SPOKEN_AND_SHORT[told.channel](told, code.reveal(), language)
+        text = _SPOKEN_AND_CHATTED[told.channel](told, code.reveal(), language)
     return Message(
         key=told.key,
         channel=told.channel,
