@@ -67,6 +67,17 @@ def test_what_is_approved_is_always_said_and_opens_room_for_the_rest() -> None:
     assert segments(text).segments == 2
 
 
+def test_the_hash_of_an_app_stands_on_a_line_of_its_own_before_the_last() -> None:
+    """D4: the last line stays the last, and the hash stands where Android looks for it: anywhere, as a word of its own."""
+    lines = render(occasion(Channel.SMS, app_hash="FA+9qCX9VSu"), CODE).text.split("\n")
+    assert lines[-2:] == ["FA+9qCX9VSu", "@adasteashop.example #123456"]
+    assert render(occasion(Channel.SMS, app_hash="FA+9qCX9VSu", host=""), CODE).text.endswith("\nFA+9qCX9VSu")
+    for channel in set(Channel) - {Channel.SMS}:
+        assert "FA+9qCX9VSu" not in render(occasion(channel, app_hash="FA+9qCX9VSu"), CODE).text
+    for forged in ("@evil.example", "FA+9qCX9VS", "FA+9qCX9VS\n"):
+        assert render(occasion(Channel.SMS, app_hash=forged), CODE) == render(occasion(Channel.SMS), CODE)
+
+
 def test_an_sms_without_a_host_has_no_bound_line() -> None:
     assert "@" not in render(occasion(Channel.SMS, host=""), CODE).text
 

@@ -68,6 +68,7 @@ def _code(
         device=device(terms.requester.user_agent, terms.locale),
         place=(place.rough if place else "") or terms.requester.ip,
         not_me=f"{issuer}/not-me?ref={not_me_reference(keyring, challenge.id)}",
+        app_hash=application.app_hash if application else "",
     )
     key = keyring.named(terms.kid)
     return render(occasion, derive(key.code, challenge.id, parcel.delivery.round, terms.policy.shape))
