@@ -23,6 +23,7 @@ from countersign.flows.deliver import Post, take_receipt
 from countersign.flows.gate import Gate, own_application
 from countersign.flows.house import House
 from countersign.keys import Keyring, new_file
+from countersign.messages.own_words import OwnWords, own_words
 from countersign.passwords import Passwords
 from countersign.places import Places
 from countersign.providers import Provider, TakesReceipts
@@ -112,6 +113,7 @@ async def open_runtime(settings: Settings) -> Runtime:
         demo_key = await _demo_key(ground) if settings.development else None
         passwords = Passwords(settings.passwords_slots, settings.passwords_breached_file)
         places = Places(settings.places_file, settings.lists)
+        words = words_of(settings)
         letters = Inbox(settings.home / "inbox.db")
         carriers = {name: make(each, clock) for name, each in settings.providers.items()}
         inbox = InboxProvider(letters, clock)
@@ -154,6 +156,7 @@ async def open_runtime(settings: Settings) -> Runtime:
         receipts=ground.log(),
         own=own,
         places=places,
+        words=words,
     )
     inbox.hear = functools.partial(take_receipt, post)
     return Runtime(
@@ -171,6 +174,11 @@ async def open_runtime(settings: Settings) -> Runtime:
         letters=letters,
         stopping=asyncio.Event(),
     )
+
+
+def words_of(settings: Settings) -> OwnWords:
+    """Return the operator's templates, each checked; raises SettingsError that names what is wrong with them."""
+    return own_words(settings.messages_folder, settings.purposes, code_in_subject=settings.code_in_subject)
 
 
 async def close_runtime(runtime: Runtime) -> None:

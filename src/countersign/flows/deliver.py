@@ -19,6 +19,7 @@ from countersign.domain.rules import Rules
 from countersign.errors import CountersignError, DeliveryFailedError
 from countersign.flows.compose import Parcel, compose
 from countersign.keys import Keyring
+from countersign.messages.own_words import OURS, OwnWords
 from countersign.places import Places
 from countersign.providers import Provider
 from countersign.store import applications, challenges, deliveries, notices
@@ -54,6 +55,7 @@ class Post(msgspec.Struct, frozen=True):
     receipts: Log
     own: Application
     places: Places
+    words: OwnWords = OURS
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -146,7 +148,9 @@ async def hand_over(post: Post, parcel: Parcel) -> Result:
                 Reason.MISCONFIGURED, f"No provider is named {name!r} in the settings.", permanent=True
             )
         async with asyncio.timeout(GIVE_UP_AFTER):
-            word = await provider.send(compose(post.keyring, post.rules.issuer, post.own, post.places, parcel))
+            word = await provider.send(
+                compose(post.keyring, post.rules.issuer, post.own, post.places, parcel, post.words)
+            )
     except DeliveryFailedError as error:
         retry_after = None if error.retry_after is None else error.retry_after * 1_000
         reason = Reason(error.reason) if error.reason in _REASONS else Reason.PROVIDER_ERROR

@@ -71,7 +71,7 @@ def letter(occasion: Occasion, code: str, language: Language) -> Letter:
         (say("Where, roughly"), occasion.place),
     )
     valid = _valid(occasion, language)
-    warning = say("Nobody from {site} will ever ask you for this code.", site=site)
+    warning = full_warning(occasion, language)
     return Letter(
         language=language.tag,
         direction=language.direction,
@@ -94,6 +94,11 @@ def letter(occasion: Occasion, code: str, language: Language) -> Letter:
         not_me=occasion.not_me,
         not_me_label=say("This was not me"),
     )
+
+
+def full_warning(occasion: Occasion, language: Language) -> str:
+    """Return the warning of a mail."""
+    return language.say("Nobody from {site} will ever ask you for this code.", site=occasion.site)
 
 
 def as_html(told: Letter) -> str:

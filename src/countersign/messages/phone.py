@@ -24,7 +24,7 @@ def sms(occasion: Occasion, code: str, language: Language) -> Spelled:
     """
     act = act_of(occasion.purpose, occasion.channel)
     opening = language.say(act.short, code=code, site=occasion.site, purpose=_spaced(occasion.purpose))
-    warning = language.say("Never share it: we never ask for it.")
+    warning = short_warning(language)
     approves = language.say("It approves: {summary}", summary=occasion.summary) if occasion.summary else ""
     ending = for_machines(occasion, code)
 
@@ -39,6 +39,11 @@ def sms(occasion: Occasion, code: str, language: Language) -> Spelled:
         if segments(fuller.text).segments <= room:
             return fuller
     return needed
+
+
+def short_warning(language: Language) -> str:
+    """Return the warning of an SMS."""
+    return language.say("Never share it: we never ask for it.")
 
 
 def for_machines(occasion: Occasion, code: str) -> tuple[str, ...]:
