@@ -219,14 +219,14 @@ def render_notice(news: News) -> Message:
 
 
 def _letter(told: News, language: Language) -> Letter:
-    words, say = WORDINGS[told.kind], language.say
+    words, say, apart = WORDINGS[told.kind], language.say, language.isolated
     when = say(
         "{day}, {time}",
-        day=day(told.at, told.timezone, language.locale),
-        time=time_of_day(told.at, told.timezone, language.locale),
+        day=apart(day(told.at, told.timezone, language.locale)),
+        time=apart(time_of_day(told.at, told.timezone, language.locale)),
     )
-    facts = ((say("When"), when), (say("Device"), told.device), (say("Where, roughly"), told.place))
-    warning = say("Nobody from {site} will ever ask you for a code or your password.", site=told.site)
+    facts = ((say("When"), when), (say("Device"), apart(told.device)), (say("Where, roughly"), apart(told.place)))
+    warning = say("Nobody from {site} will ever ask you for a code or your password.", site=apart(told.site))
     return Letter(
         language=language.tag,
         direction=language.direction,

@@ -45,6 +45,7 @@ _NAME: Final = re.compile(
     r"(?:(?P<purpose>[a-z][a-z0-9_-]*)\.)?(?P<what>sms|mail\.subject|mail)(?:\.(?P<tag>[A-Za-z0-9-]+))?\.(?P<kind>txt|html)"
 )
 _BINDING: Final = re.compile(r"^\s*@.*#", re.MULTILINE)
+_ACT: Final = ACTS["change_contact"]
 _OPTIONAL: Final = ("summary", "device", "place", "host", "not_me")
 _SAMPLE: Final = {
     "site": "Example",
@@ -264,7 +265,7 @@ def _samples(tags: Collection[str]) -> Iterator[dict[str, str]]:
     for tag in tags:
         language = negotiate(tag)
         words = {
-            "act": language.say(ACTS["change_contact"].title),
+            "act": language.say(_ACT.title),
             "warning": short_warning(language),
             "language": tag,
             "direction": language.direction,

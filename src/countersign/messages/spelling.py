@@ -28,7 +28,7 @@ SPELLINGS: Final[Mapping[str, Mapping[str, str]]] = {
     # A capital with its grave accent is typed as the letter and an apostrophe: E' il tuo codice.
     "it": {"À": "A'", "È": "E'", "Ì": "I'", "Ò": "O'", "Ù": "U'", "î": "i", "Î": "I"},
     "nl": {
-        **dict(zip("áâêëíîïóôúûÁÈÊËÍÎÏÓÔÚÛ", "aaeeiiioouuAEEEIIIOOUU", strict=True)),
+        **dict(zip("áâêëíîïóôúûÁÂÈÊËÍÎÏÓÔÚÛ", "aaeeiiioouuAAEEEIIIOOUU", strict=True)),
         "ĳ": "ij",
         "Ĳ": "IJ",
     },
