@@ -223,6 +223,7 @@ async def ground_of(settings: Settings) -> AsyncIterator[Ground]:
 
 async def prepare(settings: Settings) -> str | None:
     """See, once and before any process starts, that all of them can; return the key of the demonstration in development."""
+    words_of(settings)
     async with ground_of(settings) as ground:
         return await _demo_key(ground) if settings.development else None
 

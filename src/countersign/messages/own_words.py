@@ -38,12 +38,13 @@ class Part(StrEnum):
     HTML = "mail.html"
 
 
-LONGEST: Final = {Part.SMS: 1_000, Part.SUBJECT: 200, Part.TEXT: 20_000, Part.HTML: 100_000}
+LONGEST: Final = {Part.SMS: 1_000, Part.SUBJECT: 400, Part.TEXT: 20_000, Part.HTML: 100_000}
 """Characters that each part may come to, whatever it is filled with. Mail clients cut HTML of more than about 100 kB."""
 
 _NAME: Final = re.compile(
     r"(?:(?P<purpose>[a-z][a-z0-9_-]*)\.)?(?P<what>sms|mail\.subject|mail)(?:\.(?P<tag>[A-Za-z0-9-]+))?\.(?P<kind>txt|html)"
 )
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029]")
 _BINDING: Final = re.compile(r"^\s*@.*#", re.MULTILINE)
 _ACT: Final = ACTS["change_contact"]
 _OPTIONAL: Final = ("summary", "device", "place", "host", "not_me")
@@ -186,9 +187,12 @@ def _source(path: Path) -> str:
     if len(given) > MAX_FILE:
         raise TemplateFaultError(0, f"It is longer than {MAX_FILE} bytes.")
     try:
-        return given.decode()
+        source = given.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise TemplateFaultError(len(given[: error.start].split(b"\n")), "It is not UTF-8.") from error
+    if found := _CONTROL.search(source):
+        raise TemplateFaultError(_line(source, found[0]), "It has a control character.")
+    return source
 
 
 def _checked(path: Path, key: tuple[str, Part, str], *, code_in_subject: bool) -> Checked:

@@ -62,7 +62,7 @@ _REFUSED: Final = {
     nodes.FromImport: "another file",
     nodes.Extends: "another file",
     nodes.Macro: "a macro",
-    nodes.ScopedEvalContextModifier: "a change of escaping",
+    nodes.Scope: "a change of escaping",
     nodes.Test: "a test",
 }
 _FETCHING: Final = frozenset(
@@ -132,7 +132,7 @@ def _named(tree: nodes.Template) -> Iterator[str]:
         if type(node) not in _ALLOWED:
             what = _REFUSED.get(type(node), f"“{type(node).__name__.lower()}”")
             raise TemplateFaultError(
-                node.lineno,
+                next((each.lineno for each in (node, *node.find_all(nodes.Node)) if each.lineno), 1),
                 f"{what} is not allowed: a template has variables, if, comparisons, and the filters {', '.join(FILTERS)}.",
             )
         if isinstance(node, nodes.Name):
