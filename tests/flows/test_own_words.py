@@ -42,7 +42,7 @@ async def test_a_code_goes_out_in_the_operators_words_with_the_hash_of_the_app(p
 
 
 async def test_a_template_that_breaks_a_rule_stops_the_start(tmp_path: Path) -> None:
-    """O2: with a clear word, and before any process of a crew starts."""
+    """With a clear word, and before any process of a crew starts."""
     folder = tmp_path / "words"
     folder.mkdir()
     (folder / "sms.txt").write_text("{{ code }}\n{{ password }}")

@@ -187,7 +187,7 @@ def test_hidden_files_are_passed_over(tmp_path: Path) -> None:
 def test_a_template_that_could_do_harm_or_fail_stops_the_start_in_bounded_time(
     tmp_path: Path, text: str, told: str
 ) -> None:
-    """H3: in words that name the file, and mostly the line."""
+    """In words that name the file, and mostly the line."""
     began = time.monotonic()
     said = refused(tmp_path, "sms.txt", text)
     assert said.startswith("messages.folder: sms.txt")
