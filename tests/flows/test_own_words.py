@@ -12,7 +12,8 @@ from countersign.config import load
 from countersign.domain.contact import Channel
 from countersign.domain.purpose import DEFAULT_POLICIES
 from countersign.errors import SettingsError
-from countersign.flows.deliver import claim_due, hand_over
+from countersign.flows.deliver import hand_over
+from countersign.flows.take_due import claim_due
 from countersign.messages.own_words import own_words
 from countersign.wiring import open_runtime, prepare
 
