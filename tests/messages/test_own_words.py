@@ -74,10 +74,11 @@ def test_the_nearest_language_says_it_then_the_purpose(tmp_path: Path) -> None:
         sms__de__txt="de {{ code }}",
         sign_in__sms__txt="sign_in {{ code }}",
         sign_in__sms__de__txt="sign_in de {{ code }}",
+        step_up__sms__txt="step_up {{ code }}",
     )
     said = {
         (purpose, locale): render(occasion(Channel.SMS, purpose=purpose, locale=locale), CODE, own).text.split(" 1")[0]
-        for purpose in ("sign_in", "recover")
+        for purpose in ("sign_in", "recover", "step_up")
         for locale in ("en", "de-AT")
     }
     assert said == {
@@ -85,6 +86,8 @@ def test_the_nearest_language_says_it_then_the_purpose(tmp_path: Path) -> None:
         ("sign_in", "de-AT"): "sign_in de",
         ("recover", "en"): "any",
         ("recover", "de-AT"): "de",
+        ("step_up", "en"): "step_up",
+        ("step_up", "de-AT"): "de",
     }
     assert own.file(Part.SMS, "recover", "de") == "sms.de.txt"
     assert not own.file(Part.TEXT, "recover", "de")
