@@ -24,6 +24,7 @@ from countersign.flows.house import House
 from countersign.flows.post import Lessons, Post
 from countersign.flows.receive import take_receipt
 from countersign.keys import Keyring, new_file
+from countersign.messages.own_words import OwnWords, own_words
 from countersign.passwords import Passwords
 from countersign.places import Places
 from countersign.providers import Provider, TakesReceipts
@@ -114,6 +115,7 @@ async def open_runtime(settings: Settings) -> Runtime:
         demo_key = await _demo_key(ground) if settings.development else None
         passwords = Passwords(settings.passwords_slots, settings.passwords_breached_file)
         places = Places(settings.places_file, settings.lists)
+        words = words_of(settings)
         letters = Inbox(settings.home / "inbox.db")
         carriers = {name: make(each, clock) for name, each in settings.providers.items()}
         inbox = InboxProvider(letters, clock)
@@ -156,6 +158,7 @@ async def open_runtime(settings: Settings) -> Runtime:
         receipts=ground.log(),
         own=own,
         places=places,
+        words=words,
         lessons=Lessons(),
     )
     inbox.hear = functools.partial(take_receipt, post)
@@ -175,6 +178,11 @@ async def open_runtime(settings: Settings) -> Runtime:
         stopping=asyncio.Event(),
         learning=asyncio.create_task(post.lessons.keep_learning(database, clock)),
     )
+
+
+def words_of(settings: Settings) -> OwnWords:
+    """Return the operator's templates, each checked; raises SettingsError that names what is wrong with them."""
+    return own_words(settings.messages_folder, settings.purposes, code_in_subject=settings.code_in_subject)
 
 
 async def close_runtime(runtime: Runtime) -> None:
@@ -223,6 +231,7 @@ async def ground_of(settings: Settings) -> AsyncIterator[Ground]:
 
 async def prepare(settings: Settings) -> str | None:
     """See, once and before any process starts, that all of them can; return the key of the demonstration in development."""
+    words_of(settings)
     async with ground_of(settings) as ground:
         return await _demo_key(ground) if settings.development else None
 

@@ -52,6 +52,12 @@ def apps() -> None:
     metavar="URL",
     help="Where they may be sent back signed out; may be given again.",
 )
+@click.option(
+    "--app-hash",
+    default="",
+    metavar="HASH",
+    help="The 11 characters by which Android's SMS Retriever knows the application's app; its SMS bear them.",
+)
 @config_option
 @json_option
 def add(  # noqa: PLR0917 - click's way
@@ -62,6 +68,7 @@ def add(  # noqa: PLR0917 - click's way
     purposes: str,
     redirects: tuple[str, ...],
     sign_outs: tuple[str, ...],
+    app_hash: str,
     config: Path | None,
     as_json: bool,  # noqa: FBT001
 ) -> None:
@@ -73,7 +80,7 @@ def add(  # noqa: PLR0917 - click's way
             f"There is no purpose {unknown[0]!r}; there are {', '.join(sorted(settings.purposes))}. Others are made by [purposes.NAME]."
         )
     mode = Mode.TEST if test else Mode.LIVE
-    draft = Draft(name, mode, site, host or settings.host, wanted, redirects, sign_outs)
+    draft = Draft(name, mode, site, host or settings.host, wanted, redirects, sign_outs, app_hash)
     added, key = wait_for(_add(settings, draft))
     _print_key(added, key, as_json=as_json)
 
@@ -171,6 +178,7 @@ def _shown(application: Application) -> dict[str, object]:
         "purposes": list(application.purposes),
         "redirects": list(application.redirects),
         "sign_outs": list(application.sign_outs),
+        "app_hash": application.app_hash,
         "created_at": moment(application.created_at),
         "old_key_until": None if application.old_until is None else moment(application.old_until),
     }

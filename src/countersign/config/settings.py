@@ -82,6 +82,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     places_file: Path | None
     lists: dict[str, Path]
     risk: RiskPolicy
+    messages_folder: Path | None
+    code_in_subject: bool
     metrics_token: str
     metrics_port: int | None
     log_level: str
@@ -180,6 +182,8 @@ class _Reader:
             places_file=self._file("risk.places_file"),
             lists=lists,
             risk=self._risk(lists),
+            messages_folder=self._file("messages.folder"),
+            code_in_subject=self._value("messages.code_in_subject", False),
             metrics_token=metrics_token,
             metrics_port=self._value("metrics.port", None),
             log_level=self._value("log.level", "info"),
