@@ -38,6 +38,7 @@ class Crew:
         settings = self.runtime.settings
         if self._worker is not None:
             self.runtime.house.database.hear(self._worker.wake)
+            self.runtime.clock.hear(self._worker.foresee, self._worker.move)
             self._delivering = asyncio.create_task(self._deliver(self._worker), name="deliver")
         if settings.metrics_port is not None:
             self._metrics = await serve_metrics(self.runtime, settings.bind, settings.metrics_port, shared=shared)
