@@ -395,22 +395,6 @@ def test_the_receiver_of_the_document_takes_nothing_from_strangers(
     assert said.read_text() == before
 
 
-def test_the_test_of_the_document_has_ten_minutes_pass(tmp_path: Path) -> None:
-    program = tmp_path / "expires.py"
-    program.write_text(example("clock"))
-    environ = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    ended = subprocess.run(
-        [sys.executable, str(program)],
-        cwd=tmp_path,
-        env=environ,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=PATIENCE,
-    )
-    assert (ended.stdout, ended.returncode) == ("expired\n", 0), ended.stderr
-
-
 def _functions(place: Path, name: str, changed: Callable[[str], str]) -> dict[str, Callable[..., Any]]:
     """Return the functions of an example, as a reader who pasted it into a file would have them."""
     pasted = place / f"{name.replace('-', '_')}.py"
