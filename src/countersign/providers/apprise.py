@@ -2,7 +2,7 @@
 
 It says yes or no and nothing else: no reason, no id, no receipt. So a no is always for now, and it stands last in a route.
 
-Source: the library's public documentation of its URLs and of `Apprise.instantiate`, and its plugins' own descriptions.
+Source: the library's public documentation of its URLs, and its plugins' own descriptions.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import logging
 import re
 import threading
 from collections.abc import Callable
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -22,40 +23,41 @@ from countersign.errors import DeliveryFailedError, SettingsError
 if TYPE_CHECKING:
     from apprise.plugins.base import NotifyBase
 
-GATEWAYS: Final = frozenset(
-    {
-        "46elks",
-        "atalk",
-        "bulksms",
-        "bulkvs",
-        "burstsms",
-        "clicksend",
-        "cm",
-        "d7sms",
-        "eight00com",
-        "elks",
-        "exotel",
-        "httpsms",
-        "kaleyra",
-        "kudosity",
-        "msgbird",
-        "octopush",
-        "plivo",
-        "serwersms",
-        "seven",
-        "sinch",
-        "smsc",
-        "smseagle",
-        "smseagles",
-        "telesign",
-        "telnyx",
-    }
-)
-"""Schemes whose plugin sends an SMS to a number, by POST, to its vendor's own host over TLS.
+GATEWAYS: Final = {
+    "46elks": "fortysixelks",
+    "atalk": "africas_talking",
+    "bulksms": "bulksms",
+    "bulkvs": "bulkvs",
+    "burstsms": "burstsms",
+    "clicksend": "clicksend",
+    "cm": "cm",
+    "d7sms": "d7networks",
+    "eight00com": "eight00com",
+    "elks": "fortysixelks",
+    "exotel": "exotel",
+    "httpsms": "httpsms",
+    "kaleyra": "kaleyra",
+    "kudosity": "burstsms",
+    "msgbird": "messagebird",
+    "octopush": "octopush",
+    "plivo": "plivo",
+    "serwersms": "serwersms",
+    "seven": "seven",
+    "sinch": "sinch",
+    "smsc": "smsc",
+    "smseagle": "smseagle",
+    "smseagles": "smseagle",
+    "telesign": "telesign",
+    "telnyx": "telnyx",
+}
+"""Schemes, with the module of the plugin, that sends an SMS to a number, by POST, to its vendor's own host over TLS.
+
+No other plugin is loaded, so no other can be reached: neither those that speak to any host, nor those that run programs, nor those of
+somebody's folder.
 
 The library's own metadata knows no such category, so each was read. Left out are those that put the message into an address
-(clickatell, smsmanager, voipms), speak in the clear (kavenegar), send what is no SMS, keep tokens on the disk (ringc), are carried by a
-kind of their own here, take numbers of one country alone (mobilemessage), and all that reach any host or run programs.
+(clickatell, smsmanager, voipms), speak in the clear (kavenegar), send what is no SMS, keep tokens on the disk (ringc), have a kind of
+their own here, or take numbers of one country alone (mobilemessage).
 """
 OWN_HOST: Final = frozenset({"smseagle", "smseagles"})
 """A gateway that is a device in the operator's network; the first of the two speaks in the clear."""
@@ -68,6 +70,9 @@ AFTER: Final = 1.0
 """Seconds that a silent connection outlives our patience: who waits is told first, then its thread ends."""
 
 _SAMPLE: Final = "14155550123"
+_TARGETS: Final = ("targets", "target_phones")
+_ADDRESS: Final = frozenset({"host", "fullpath"})
+"""Parts of the address as it was, which every plugin keeps."""
 _LAST: Final = re.compile(r"[/@](?:\+|%2B)?\{to\}/?(?:\?[^{}\s]*)?", re.IGNORECASE)
 _NOT_OURS: Final = re.compile(
     r"[?&](?:cto|emojis|format|optional|overflow|redirect|retry|rto|store|tag|to|tz|verify|wait)=", re.IGNORECASE
@@ -111,7 +116,7 @@ class AppriseSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         if self.connections < 1:
             raise SettingsError("apprise connections is at least 1.")
         plugin = plugin_for(self, _SAMPLE)
-        if plugin is None or [target.lstrip("+") for target in _targets(plugin)] != [_SAMPLE]:
+        if plugin is None or not _is_only_target(plugin, _SAMPLE):
             raise SettingsError(
                 "apprise url is not as this gateway's is written, or {to} does not stand where the number goes."
             )
@@ -182,18 +187,22 @@ def plugin_for(settings: AppriseSettings, digits: str) -> NotifyBase | None:
     if not (digits.isascii() and digits.isdigit()):
         return None
     try:
-        from apprise import Apprise, AppriseAsset
+        from apprise import AppriseAsset
         from apprise.common import PersistentStoreMode
+        from apprise.plugins.base import NotifyBase
     except ImportError:
         raise SettingsError(_MISSING) from None
     _silence()
-    # No plugins from folders, nothing on the disk, nobody led elsewhere.
-    asset = AppriseAsset(plugin_paths=[], storage_mode=PersistentStoreMode.MEMORY, http_redirects=False)
     try:
-        found: Any = Apprise.instantiate(settings.url.replace(PLACE, digits), asset=asset)
-    except Exception:  # noqa: BLE001 - a plugin's parser may raise whatever it likes, and quote the address
-        return None
-    if found is None:
+        module = import_module(f"apprise.plugins.{GATEWAYS[settings.scheme]}")
+        kind: Any = next(
+            one
+            for one in vars(module).values()
+            if isinstance(one, type) and issubclass(one, NotifyBase) and one.__module__ == module.__name__
+        )
+        asset = AppriseAsset(plugin_paths=[], storage_mode=PersistentStoreMode.MEMORY, http_redirects=False)
+        found: Any = kind(**kind.parse_url(settings.url.replace(PLACE, digits)), asset=asset)
+    except Exception:  # noqa: BLE001 - a plugin may raise whatever it likes, and quote the address
         return None
     found.verify_certificate, found.redirects = True, False
     found.socket_connect_timeout = found.socket_read_timeout = settings.timeout + AFTER
@@ -201,13 +210,11 @@ def plugin_for(settings: AppriseSettings, digits: str) -> NotifyBase | None:
     return plugin
 
 
-def _targets(plugin: NotifyBase) -> list[str]:
-    """Return to whom a plugin would send."""
-    for name in ("targets", "target_phones", "_targets"):
-        found = getattr(plugin, name, None)
-        if found:
-            return [str(target[-1] if isinstance(target, tuple) else target) for target in found]
-    return []
+def _is_only_target(plugin: NotifyBase, digits: str) -> bool:
+    """Say whether a plugin would send to this number alone, and not from it: without any target some send to their own sender."""
+    held = {name: value for name, value in vars(plugin).items() if digits in repr(value)}
+    targets = [str(one).lstrip("+") for name in _TARGETS for one in held.pop(name, ())]
+    return targets == [digits] and held.keys() <= _ADDRESS
 
 
 def _tell(outcome: asyncio.Future[bool | str], word: bool | str) -> None:  # noqa: FBT001 - it is the word itself
