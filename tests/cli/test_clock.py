@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -98,6 +99,22 @@ def test_a_session_ends_twelve_hours_after_the_sign_in(emulator: Emulator) -> No
     emulator.advance(61)
     ended = emulator.browse("GET", "/account")
     assert (ended.status, ended.headers["location"].startswith("/sign-in")) == (303, True)
+
+
+def test_a_process_that_is_killed_is_replaced_by_one_with_the_moved_time(emulator: Emulator) -> None:
+    """O1: what was worth nothing before is worth nothing after."""
+    begun = emulator.begin("ada@example.org")
+    code = emulator.code_for("ada@example.org")
+    emulator.advance(601)
+    killed = emulator.serving()
+    for process in killed:
+        os.kill(process, signal.SIGKILL)
+    until = time.monotonic() + PATIENCE
+    while not (set(emulator.serving()) - set(killed)) or not emulator.answers():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    assert emulator.ask("GET", "/test/clock").json["ahead"] == 601
+    assert emulator.check(begun, code)["refusal"] == "expired"
 
 
 def test_the_clock_is_never_put_back_and_never_moved_out_of_the_calendar(emulator: Emulator) -> None:

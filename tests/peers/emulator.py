@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 from urllib.parse import quote, urlencode, urlsplit
 
-from tests.peers.program import PATIENCE, ROOT, Answer
+from tests.peers.program import PATIENCE, ROOT, Answer, living
 
 PAUSE: Final = 0.02
 
@@ -22,11 +22,16 @@ PAUSE: Final = 0.02
 class Emulator:
     """Where a started one listens, and its test key; `cookies` are those of one browser."""
 
-    def __init__(self, told: dict[str, Any]) -> None:
+    def __init__(self, told: dict[str, Any], process: int) -> None:
         self.url: str = told["url"]
         self.key: str = told["key"]
         self._port = urlsplit(self.url).port
         self.cookies: dict[str, str] = {}
+        self._process = process
+
+    def serving(self) -> list[int]:
+        """Return the processes that answer."""
+        return [pid for pid, parent in living().items() if parent == self._process]
 
     def ask(self, method: str, path: str, body: object = None, *, key: str | None = None) -> Answer:
         """Ask as an application."""
@@ -42,6 +47,13 @@ class Emulator:
             body = urlencode(fields)
             headers["Content-Type"] = "application/x-www-form-urlencoded"
         return self._sent(method, path, body, headers)
+
+    def answers(self) -> bool:
+        """Say whether a request is answered now."""
+        try:
+            return self.ask("GET", "/health/live").status == 200
+        except OSError:
+            return False
 
     def begin(self, to: str) -> dict[str, Any]:
         """Begin a verification."""
@@ -112,7 +124,7 @@ def emulated() -> Iterator[Emulator]:
     with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
-            yield Emulator(json.loads(process.stdout.readline()))
+            yield Emulator(json.loads(process.stdout.readline()), process.pid)
         finally:
             process.terminate()
             process.wait(PATIENCE)
