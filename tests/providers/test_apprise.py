@@ -19,7 +19,7 @@ from countersign.config import load
 from countersign.domain.contact import Channel
 from countersign.domain.delivery import Reason
 from countersign.errors import DeliveryFailedError, SettingsError
-from countersign.providers.apprise import GATEWAYS, OWN_HOST, AppriseProvider, AppriseSettings
+from countersign.providers.apprise import GATEWAYS, OWN_HOST, AppriseProvider, AppriseSettings, plugin_for
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -128,6 +128,22 @@ async def test_a_device_of_loopback_gets_the_text_as_it_is(start_tcp_server: Sta
     assert [one["params"]["to"] for one in came] == [TO.lstrip("+")]
     assert came[0]["params"]["message"] == TEXT
     hidden.check(provider, word, secrets=(CODE, TO.lstrip("+"), SECRET))
+
+
+@pytest.mark.parametrize(("place", "written"), [("{to}", "14155550123"), ("+{to}", TO), ("%2B{to}/?priority=high", TO)])
+async def test_the_plus_is_there_where_the_settings_want_it(
+    start_tcp_server: StartServer, place: str, written: str
+) -> None:
+    came: list[Any] = []
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        came.append((await body_of(reader))["params"]["to"])
+        writer.write(answered(b'{"result": {"status": "ok"}}'))
+        await writer.drain()
+
+    port = await start_tcp_server(take)
+    await AppriseProvider(settings(url=f"smseagle://{SECRET}@127.0.0.1:{port}/{place}"), lambda: NOW).send(sms())
+    assert came == [written]
 
 
 @pytest.mark.parametrize("fault", ["refuses", "is broken", "hangs up", "talks nonsense", "leads elsewhere", "is away"])
@@ -304,6 +320,12 @@ def test_it_is_read_from_the_settings_and_hides_its_address(tmp_path: Path) -> N
     file.write_text(file.read_text().replace("json:", "seven:").replace("sms = ", "voice = "))
     with pytest.raises(SettingsError, match="cannot carry voice"):
         load({}, file)
+
+
+@pytest.mark.parametrize("to", ["1415555/../x", "14155550123?to=1", "1415555\r\n0123", "\u0661\u0664\u0661", ""])
+def test_nothing_but_digits_is_put_into_an_address(to: str) -> None:
+    """D5: whatever a destination may have become on its way here."""
+    assert plugin_for(settings(), to) is None
 
 
 async def test_the_library_says_nothing_whatever_the_level(start_tcp_server: StartServer, capfd: Any) -> None:
