@@ -20,10 +20,11 @@ from countersign.domain.delivery import Accepted, Message
 from countersign.domain.rules import INBOX
 from countersign.errors import DeliveryFailedError, NotFoundError, SettingsError, UnavailableError
 from countersign.flows.applications import Doorkeeper, add_application, rotate_application_key
-from countersign.flows.deliver import Post, take_receipt
 from countersign.flows.gate import Gate, own_application
 from countersign.flows.house import House
 from countersign.flows.move_clock import take_over_clock
+from countersign.flows.post import Lessons, Post
+from countersign.flows.receive import take_receipt
 from countersign.keys import Keyring, new_file
 from countersign.passwords import Passwords
 from countersign.places import Places
@@ -91,6 +92,7 @@ class Runtime(msgspec.Struct, frozen=True):
     letters: Inbox
     stopping: asyncio.Event
     clock: Clock
+    learning: asyncio.Task[None]
 
     def __repr__(self) -> str:
         """Hide the key."""
@@ -160,6 +162,7 @@ async def open_runtime(settings: Settings) -> Runtime:
         receipts=ground.log(),
         own=own,
         places=places,
+        lessons=Lessons(),
     )
     inbox.hear = functools.partial(take_receipt, post)
     return Runtime(
@@ -177,12 +180,17 @@ async def open_runtime(settings: Settings) -> Runtime:
         letters=letters,
         stopping=asyncio.Event(),
         clock=clock,
+        learning=asyncio.create_task(post.lessons.keep_learning(database, clock)),
     )
 
 
 async def close_runtime(runtime: Runtime) -> None:
     """Let the ledger finish what waits, then let go of providers, inbox and database."""
     await runtime.house.ledger.close()
+    runtime.learning.cancel()
+    await asyncio.gather(runtime.learning, return_exceptions=True)
+    with contextlib.suppress(UnavailableError):
+        await runtime.post.lessons.write(runtime.house.database, runtime.house.clock())
     runtime.gate.passwords.close()
     runtime.gate.places.close()
     await asyncio.gather(*(provider.close() for provider in runtime.providers.values()))
