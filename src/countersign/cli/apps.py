@@ -129,10 +129,10 @@ def remove(name: str, config: Path | None) -> None:
 
 async def _add(settings: Settings, draft: Draft) -> tuple[Application, str]:
     from countersign.flows.applications import add_application
-    from countersign.wiring import clock, ground_of
+    from countersign.wiring import ground_of
 
     async with ground_of(settings) as ground:
-        return await add_application(ground.database, ground.log(), ground.keyring, draft, clock(), os.urandom)
+        return await add_application(ground.database, ground.log(), ground.keyring, draft, ground.clock(), os.urandom)
 
 
 async def _all(settings: Settings) -> list[Application]:
@@ -145,18 +145,20 @@ async def _all(settings: Settings) -> list[Application]:
 
 async def _rotate(settings: Settings, name: str) -> tuple[Application, str]:
     from countersign.flows.applications import rotate_application_key
-    from countersign.wiring import clock, ground_of
+    from countersign.wiring import ground_of
 
     async with ground_of(settings) as ground:
-        return await rotate_application_key(ground.database, ground.log(), ground.keyring, name, clock(), os.urandom)
+        return await rotate_application_key(
+            ground.database, ground.log(), ground.keyring, name, ground.clock(), os.urandom
+        )
 
 
 async def _remove(settings: Settings, name: str) -> Application:
     from countersign.flows.applications import remove_application
-    from countersign.wiring import clock, ground_of
+    from countersign.wiring import ground_of
 
     async with ground_of(settings) as ground:
-        return await remove_application(ground.database, ground.log(), name, clock())
+        return await remove_application(ground.database, ground.log(), name, ground.clock())
 
 
 def _print_key(application: Application, key: str, *, as_json: bool) -> None:

@@ -29,11 +29,12 @@ from countersign.errors import SettingsError
 from countersign.providers.catalogue import KINDS
 
 if TYPE_CHECKING:
+    from countersign.providers.apprise import AppriseSettings
     from countersign.providers.carrier import CarrierSettings
     from countersign.providers.smtp import SmtpSettings
     from countersign.providers.webhook import WebhookSettings
 
-    ProviderSettings: TypeAlias = SmtpSettings | WebhookSettings | CarrierSettings
+    ProviderSettings: TypeAlias = SmtpSettings | WebhookSettings | CarrierSettings | AppriseSettings
 
 Network: TypeAlias = IPv4Network | IPv6Network
 
