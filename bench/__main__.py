@@ -14,7 +14,7 @@ import msgspec
 import uvloop
 from tests.peers.postgres import PostgresServer
 
-from bench import account_page, delivery, growth, ledger, over_http, pgbench, signing_in
+from bench import account_page, delivery, growth, ledger, mailing, over_http, pgbench, signing_in
 from bench.machine import described
 from bench.meter import Figure, middle
 from bench.report import Report, cells, times
@@ -27,6 +27,8 @@ CEILING: Final = 0.9
 """Which part of Argon2id's own rate sign-ins are to make."""
 OTHERS: Final = 50
 """Milliseconds below which others are to be served meanwhile (p99)."""
+HANDED_OVER: Final = 20
+"""Milliseconds below which a message is handed over after it was asked for, where the worker has room (p99)."""
 HALF: Final = 0.5
 """Which part of the bare echo's rate the whole API is to make with two workers."""
 
@@ -224,6 +226,36 @@ async def on_the_way(report: Report, extent: Extent) -> None:
         rate, _, _, *spent = cells(one, "Python", "PostgreSQL")
         rows += [[one.name, rate, "", "", *spent], [late.name, *cells(late), "", ""]]
     report.table(("", "messages/s", "p50", "p99", "Python", "PostgreSQL"), rows)
+    report.say(
+        "",
+        "Mail by SMTP, on SQLite, to a sink in a process of its own, beside the library alone with the same letter:",
+        "",
+    )
+    found: list[list[Figure]] = []
+    for _ in range(extent.rounds):
+        with tempfile.TemporaryDirectory(prefix="countersign-bench-") as folder:
+            found.append(await mailing.mail_out(f"sqlite:///{folder}/mailing.db", extent.messages // 4))
+    worker, alone = (middle(list(figures)) for figures in zip(*found, strict=True))
+    report.table(
+        ("", "messages/s", "Python", "÷ the library alone"),
+        [
+            [one.name, *(cells(one, "Python")[n] for n in (0, 3)), times(one.rate, alone.rate)]
+            for one in (worker, alone)
+        ],
+    )
+    report.say("")
+    slowest = max(delay.p99, quick.p99)
+    report.table(
+        ("", "measured", "wanted", ""),
+        [
+            [
+                "p99 from asking to hand-over",
+                f"{slowest:.1f} ms",
+                f"below {HANDED_OVER} ms",
+                "met" if slowest < HANDED_OVER else "**missed**",
+            ]
+        ],
+    )
 
 
 async def at_the_door(report: Report, extent: Extent) -> None:

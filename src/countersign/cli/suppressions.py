@@ -97,26 +97,26 @@ def lift(address: str, config: Path | None) -> None:
 
 async def _list(settings: Settings) -> list[Suppression]:
     from countersign.flows.suppress import list_suppressions
-    from countersign.wiring import clock, ground_of
+    from countersign.wiring import ground_of
 
     async with ground_of(settings) as ground:
-        return await list_suppressions(ground.database, clock())
+        return await list_suppressions(ground.database, ground.clock())
 
 
 async def _show(settings: Settings, contact: Contact) -> tuple[Suppression | None, int]:
     from countersign.flows.suppress import show_suppression
-    from countersign.wiring import clock, ground_of
+    from countersign.wiring import ground_of
 
     async with ground_of(settings) as ground:
-        return await show_suppression(ground.database, ground.keyring, contact), clock()
+        return await show_suppression(ground.database, ground.keyring, contact), ground.clock()
 
 
 async def _lift(settings: Settings, contact: Contact) -> Suppression | None:
     from countersign.flows.suppress import lift_suppression
-    from countersign.wiring import clock, ground_of
+    from countersign.wiring import ground_of
 
     async with ground_of(settings) as ground:
-        return await lift_suppression(ground.database, ground.log(), ground.keyring, contact, clock)
+        return await lift_suppression(ground.database, ground.log(), ground.keyring, contact, ground.clock)
 
 
 def _contact(address: str) -> Contact:

@@ -15,6 +15,7 @@ from countersign.domain.pace import Pace, Where, added
 from countersign.domain.rules import Rules
 from countersign.errors import UnavailableError
 from countersign.keys import Keyring
+from countersign.messages.own_words import OURS, OwnWords
 from countersign.places import Places
 from countersign.providers import Provider
 from countersign.store import carriers
@@ -93,6 +94,7 @@ class Post(msgspec.Struct, frozen=True):
     own: Application
     places: Places
     lessons: Lessons = msgspec.field(default_factory=Lessons)
+    words: OwnWords = OURS
 
 
 def whereabouts(delivery: Delivery) -> Where:

@@ -53,6 +53,7 @@ KINDS: Final = {
         Kind("ses", (Channel.EMAIL,), "a mail service", called_back=True),
         Kind("sns", (Channel.SMS,), "a gateway for SMS"),
         Kind("whatsapp", (Channel.WHATSAPP,), "a gateway for WhatsApp", called_back=True),
+        Kind("apprise", (Channel.SMS,), "a gateway for SMS"),
     )
 }
 
