@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import binascii
+import hashlib
 import re
 import unicodedata
 from datetime import UTC, datetime
@@ -66,7 +68,8 @@ def letter(message: Message, from_address: str, now: int) -> Letter:
     international = not recipient.isascii()
     rules = (policy.SMTPUTF8 if international else policy.SMTP).clone(cte_type="7bit")
     try:
-        content = _mime(message, sender, recipient, message_id, now, rules).as_bytes(policy=rules)
+        content = _head(message, sender, recipient, message_id, now, rules).as_bytes(policy=rules)
+        content = content.removesuffix(b"\r\n") + _body(message)
     except (ValueError, MessageError):
         content = b""
     if not _has_only_our_headers(content):
@@ -89,7 +92,7 @@ def ascii_domain(address: str) -> str:
     return f"{local}@{encoded}"
 
 
-def _mime(
+def _head(
     message: Message, sender: str, recipient: str, message_id: str, now: int, rules: policy.EmailPolicy[EmailMessage]
 ) -> EmailMessage:
     mail = EmailMessage(policy=rules)
@@ -99,14 +102,41 @@ def _mime(
     mail["Date"] = format_datetime(datetime.fromtimestamp(now / 1000, UTC))
     mail["Message-ID"] = message_id
     mail["Auto-Submitted"] = "auto-generated"  # RFC 3834, 5: no out-of-office answers, please
-    # Quoted-printable passes every server, whether it announces 8BITMIME or not.
-    mail.set_content(message.text, charset="utf-8", cte="quoted-printable")
-    if message.html:
-        mail.add_alternative(message.html, subtype="html", charset="utf-8", cte="quoted-printable")
+    mail["MIME-Version"] = "1.0"
     language = message.locale.replace("_", "-")
-    if _LANGUAGE.fullmatch(language):  # last, for `add_alternative` moves what begins with Content- into the first part
+    if _LANGUAGE.fullmatch(language):
         mail["Content-Language"] = language
     return mail
+
+
+def _body(message: Message) -> bytes:
+    """Return the text, or text and HTML as parts, with the headers that say which.
+
+    Put together here, for the library takes two milliseconds over it. Quoted-printable passes every server.
+    """
+    if not message.html:
+        return _part(b"plain", message.text)
+    boundary = _boundary(message)
+    first, next_ = b"--" + boundary + b"\r\n", b"\r\n--" + boundary + b"\r\n"
+    parts = first + _part(b"plain", message.text) + next_ + _part(b"html", message.html)
+    head = b'Content-Type: multipart/alternative; boundary="' + boundary + b'"\r\n\r\n'
+    return head + parts + b"\r\n--" + boundary + b"--\r\n"
+
+
+def _part(kind: bytes, text: str) -> bytes:
+    head = b"Content-Type: text/" + kind + b'; charset="utf-8"\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n'
+    return head + _quoted(text)
+
+
+def _boundary(message: Message) -> bytes:
+    """Return what parts a letter: `=_` never stands in quoted-printable (RFC 2045, 6.7), so no text can hold it."""
+    return b"=_" + hashlib.sha256(message.key.encode()).hexdigest()[:24].encode()
+
+
+def _quoted(text: str) -> bytes:
+    """Return a text in quoted-printable, its lines ended by CRLF, the last one too."""
+    lines = text.encode().replace(b"\r\n", b"\n").replace(b"\r", b"\n").removesuffix(b"\n").replace(b"\n", b"\r\n")
+    return binascii.b2a_qp(lines + b"\r\n")
 
 
 def _address(address: str, name: str = "") -> Address:
