@@ -29,9 +29,7 @@ ESCAPE: Final = 0x1B
 _GSM_7_TEXT: Final = re.compile(f"[{re.escape(GSM_7 + GSM_7_EXTENSION)}]*")
 _LAST_OF_BMP: Final = "\uffff"
 # 3GPP TS 23.038, 6.2.1.1: where each character of the extension table stands in it.
-_PLACES: Final = dict(
-    zip(GSM_7_EXTENSION, (0x0A, 0x14, 0x28, 0x29, 0x2F, 0x3C, 0x3D, 0x3E, 0x40, 0x65), strict=True)
-)
+_PLACES: Final = dict(zip(GSM_7_EXTENSION, (0x0A, 0x14, 0x28, 0x29, 0x2F, 0x3C, 0x3D, 0x3E, 0x40, 0x65), strict=True))
 _SEPTETS: Final = {
     **{character: bytes((at if at < ESCAPE else at + 1,)) for at, character in enumerate(GSM_7)},
     **{character: bytes((ESCAPE, at)) for character, at in _PLACES.items()},

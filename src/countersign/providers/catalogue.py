@@ -48,6 +48,7 @@ KINDS: Final = {
         Kind("ses", (Channel.EMAIL,), "a mail service"),
         Kind("sns", (Channel.SMS,), "a gateway for SMS"),
         Kind("whatsapp", (Channel.WHATSAPP,), "a gateway for WhatsApp", called_back=True),
+        Kind("smpp", (Channel.SMS,), "an SMSC, or a gateway that speaks as one"),
     )
 }
 
