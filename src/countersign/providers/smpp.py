@@ -69,12 +69,19 @@ class SmppSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     throughput: int = 0
 
     def __post_init__(self) -> None:
+        self._check_place()
+        self._check_account()
+        self._check_bounds()
+
+    def _check_place(self) -> None:
         if not self.host or not self.host.isprintable() or " " in self.host:
             raise SettingsError("smpp host is no host name; give the SMSC's, such as smsc.example.org.")
         if not 0 < self.port <= _MAX_PORT:
             raise SettingsError("smpp port must be between 1 and 65535; many take 2775, with TLS 3550.")
         if self.tls == "starttls":
             raise SettingsError("smpp tls must be tls, or none on a network of yours; SMPP has no starttls.")
+
+    def _check_account(self) -> None:
         for what, text, longest in (
             ("system_id", self.system_id, _LONGEST_SYSTEM_ID),
             ("password", self.password, _LONGEST_PASSWORD),
@@ -85,6 +92,8 @@ class SmppSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         if not self.system_id:
             raise SettingsError("smpp system_id is required; the SMSC's operator gives it with the password.")
         address_of(self.sender)
+
+    def _check_bounds(self) -> None:
         if not 0 < self.timeout < LONGEST_TRY / 1000:
             raise SettingsError(f"smpp timeout must be above 0 and below {LONGEST_TRY // 1000} seconds.")
         if self.connections < 1 or self.window < 1:
@@ -212,13 +221,15 @@ class SmppProvider:
 
     async def _submit(self, bodies: list[bytes], until: float) -> list[str | Failed]:
         """Return what became of each part that was sent; where one could not even be sent, of that one last."""
+        # One session for all parts: the one with the least under way.
+        session = min(self._sessions, key=lambda one: (one.outstanding, not one.bound))
         tasks: list[asyncio.Task[str | Failed]] = []
         try:
             for body in bodies:
-                room = await self._room(until)
-                if isinstance(room, Failed):
-                    return [*await asyncio.gather(*tasks), room]
-                tasks.append(asyncio.get_running_loop().create_task(room.submit(body, until)))
+                link = await self._room(session, until)
+                if isinstance(link, Failed):
+                    return [*await asyncio.gather(*tasks), link]
+                tasks.append(asyncio.get_running_loop().create_task(link.submit(body, until)))
                 await asyncio.sleep(0)  # the parts go out in their order
             return await asyncio.gather(*tasks)
         except BaseException:
@@ -226,28 +237,28 @@ class SmppProvider:
                 task.cancel()
             raise
 
-    async def _room(self, until: float) -> Link | Failed:
-        """Return a bound session that has room, which is taken; the one with the least under way."""
+    async def _room(self, session: _Session, until: float) -> Link | Failed:
+        """Return the session, bound, with room in its window, which is taken; one that is lost meanwhile is bound anew once."""
         loop = asyncio.get_running_loop()
-        session = min(self._sessions, key=lambda one: (one.outstanding, not one.bound))
-        link = await session.link(until)
-        if isinstance(link, Failed):
-            return link
-        patience = until - (until - loop.time()) * WAIT_FOR_ROOM
-        try:
-            async with asyncio.timeout_at(patience):
-                await link.reserve()
-        except TimeoutError:
-            return _FULL
-        try:
-            waited = await self._pace(patience)
-        except BaseException:
-            link.give_back()
-            raise
-        if not waited or not link.usable:
-            link.give_back()
-            return _FULL if not waited else link.why_ended
-        return link
+        found: Link | Failed = SILENT
+        for _ in range(2):
+            found = await session.link(until)
+            if isinstance(found, Failed):
+                return found
+            patience = until - (until - loop.time()) * WAIT_FOR_ROOM
+            if not await found.reserve(patience):
+                return _FULL
+            try:
+                waited = await self._pace(patience)
+            except BaseException:
+                found.give_back()
+                raise
+            if waited and found.usable and loop.time() < until:
+                return found
+            found.give_back()
+            if not waited:
+                return _FULL
+        return found.why_ended if isinstance(found, Link) and not found.usable else SILENT
 
     async def _pace(self, patience: float) -> bool:
         """Wait for this segment's turn; False where it is too far away."""

@@ -33,6 +33,7 @@ MOST_HEARD: Final = 256
 FAREWELL: Final = 1.0
 """Seconds for the SMSC's word when we leave."""
 
+_LONG: Final = 1 / 3  # part of the time-out that is long enough to take silence for absence
 _WRONG_STATE: Final = 0x04  # ESME_RINVBNDSTS: it does not know us as bound
 
 
@@ -47,7 +48,6 @@ class Door(msgspec.Struct, frozen=True):
     timeout: float
     window: int
     tls: ssl.SSLContext | None = None
-    pulse: float = PULSE
 
     def __repr__(self) -> str:
         """Hide the password."""
@@ -133,9 +133,13 @@ class Link:
         self._start(self._keep_alive())
         return None
 
-    async def reserve(self) -> None:
-        """Wait for room in the window; the next `submit` fills it, and whoever does not submit calls `give_back`."""
-        await self._window.acquire()
+    async def reserve(self, until: float) -> bool:
+        """Wait for room in the window until that loop time; the next `submit` fills it, and whoever does not submit gives it back."""
+        try:
+            async with asyncio.timeout_at(until):
+                return await self._window.acquire()
+        except TimeoutError:
+            return False
 
     def give_back(self) -> None:
         """Free the room of a request that is not made, or that ended."""
@@ -148,7 +152,7 @@ class Link:
             async with asyncio.timeout_at(until):
                 answer = await self._ask(Command.SUBMIT_SM, body)
         except TimeoutError:
-            if self._heard_at <= asked_at:
+            if self._heard_at <= asked_at and until - asked_at > self._door.timeout * _LONG:
                 self._end(SILENT)  # not a word in all that time: the next message shall not wait for it as well
             return SILENT
         finally:
@@ -268,7 +272,7 @@ class Link:
     async def _keep_alive(self) -> None:
         loop = asyncio.get_running_loop()
         while self._over is None:
-            rest = self._heard_at + self._door.pulse - loop.time()
+            rest = self._heard_at + PULSE - loop.time()
             if rest > 0:
                 await asyncio.sleep(rest)
                 continue
