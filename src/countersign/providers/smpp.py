@@ -103,6 +103,19 @@ class SmppSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         if self.receipt_within is not None and self.receipt_within <= 0:
             raise SettingsError("smpp receipt_within must be above 0 milliseconds.")
 
+    def door(self) -> Door:
+        """Return where the SMSC is and who we are there; raises SettingsError where `ca_file` cannot be used."""
+        return Door(
+            self.host,
+            self.port,
+            self.system_id,
+            self.password,
+            self.system_type,
+            self.timeout,
+            self.window,
+            tls.context(self.ca_file) if self.tls == "tls" else None,
+        )
+
     def __repr__(self) -> str:
         """Hide the password."""
         return f"SmppSettings({self.name}, {self.host}:{self.port}, {self.tls})"
@@ -129,16 +142,7 @@ class SmppProvider:
         self._settings = settings
         self._clock = clock
         self._source = address_of(settings.sender)
-        door = Door(
-            settings.host,
-            settings.port,
-            settings.system_id,
-            settings.password,
-            settings.system_type,
-            settings.timeout,
-            settings.window,
-            tls.context(settings.ca_file) if settings.tls == "tls" else None,
-        )
+        door = settings.door()
         self._intake = Intake(settings.name, settings.receipt_ids)
         self._sessions = tuple(_Session(door, self._intake, settings.name) for _ in range(settings.connections))
         self._next_at = 0.0

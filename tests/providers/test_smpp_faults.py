@@ -1,0 +1,429 @@
+"""SMPP through an SMSC that hangs, resets, babbles, lags or dies: every wait is bounded, and the next message goes through."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import pytest
+from tests.providers.peers import Authority, Hidden, StartServer
+from tests.providers.smsc import SECRETS, Answer, Faulty, Ledger, provider, sms
+
+from countersign.domain.delivery import Accepted, Reason, Receipt, ReceiptState
+from countersign.errors import DeliveryFailedError, UnavailableError
+from countersign.providers.smpp import SmppProvider
+from countersign.providers.smpp_pdu import (
+    MAX_PDU,
+    MESSAGE_STATE,
+    RECEIPTED_MESSAGE_ID,
+    Address,
+    Command,
+    Pdu,
+    ShortMessage,
+    c_octets,
+)
+
+TIMEOUT = 0.6
+BOUND = 2.0
+"""Seconds: the time-out, and generously what a busy machine adds."""
+AFTER_KNOCK = 0.7
+"""Seconds after which a door that stayed shut once is tried again."""
+
+
+async def refusal(smpp: SmppProvider) -> DeliveryFailedError:
+    async with asyncio.timeout(BOUND):
+        with pytest.raises(DeliveryFailedError) as caught:
+            await smpp.send(sms())
+    return caught.value
+
+
+async def goes_through(smpp: SmppProvider) -> Accepted:
+    """Return the word for a message, which must come in time."""
+    async with asyncio.timeout(BOUND):
+        return await smpp.send(sms())
+
+
+def fault(then: str) -> Answer:
+    """Return a fault that strikes once; afterwards the SMSC is polite."""
+    struck = False
+
+    async def answer(smsc: Faulty, pdu: Pdu, writer: asyncio.StreamWriter) -> bool:
+        nonlocal struck
+        if struck:
+            writer.write(smsc.polite(pdu).encoded())
+            return True
+        struck = True
+        match then:
+            case "hang":
+                await asyncio.sleep(30)
+            case "close":
+                writer.close()
+            case "reset":
+                taken = writer.get_extra_info("socket")
+                taken.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+                writer.transport.abort()
+            case "cut":
+                writer.write(smsc.polite(pdu).encoded()[:-1])
+            case "cut header":
+                writer.write(smsc.polite(pdu).encoded()[:9])
+            case "cut and hang":
+                writer.write(smsc.polite(pdu).encoded()[:-1])
+                await asyncio.sleep(30)
+            case "garbage":
+                writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+                await asyncio.sleep(30)
+            case "huge":
+                writer.write((MAX_PDU + 1).to_bytes(4, "big") + smsc.polite(pdu).encoded()[4:])
+                await asyncio.sleep(30)
+            case "tiny":
+                writer.write((15).to_bytes(4, "big") + smsc.polite(pdu).encoded()[4:])
+                await asyncio.sleep(30)
+            case "nack":
+                writer.write(Pdu(Command.GENERIC_NACK, 0, 2).encoded())
+                await asyncio.sleep(30)
+            case "drip":
+                for octet in smsc.polite(pdu).encoded():
+                    writer.write(bytes((octet,)))
+                    await asyncio.sleep(0.3)
+        return False
+
+    return answer
+
+
+BROKEN = {"close", "reset", "cut", "cut header"}
+SILENT = {"hang", "cut and hang", "drip"}
+FAULTS = sorted([*BROKEN, *SILENT, "garbage", "huge", "tiny", "nack"])
+
+
+@pytest.mark.parametrize("then", FAULTS)
+@pytest.mark.parametrize("at", ["bind_transceiver", "submit_sm"])
+async def test_a_fault_is_sorted_in_bounded_time_and_the_next_message_goes_through(
+    start_tcp_server: StartServer, hidden: Hidden, at: str, then: str
+) -> None:
+    """D2: every such failure is temporary, and nothing is sent twice in one try."""
+    smsc = Faulty(**{at: fault(then)})
+    smpp = provider(await start_tcp_server(smsc), timeout=TIMEOUT)
+    failure = await refusal(smpp)
+    expected = Reason.UNREACHABLE if then in BROKEN else Reason.TIMED_OUT if then in SILENT else Reason.PROVIDER_ERROR
+    assert (failure.reason, failure.permanent) == (expected, False)
+    assert smsc.count(Command.SUBMIT_SM) == (1 if at == "submit_sm" else 0)
+    hidden.check(failure, secrets=SECRETS)
+    if at == "bind_transceiver":
+        await asyncio.sleep(AFTER_KNOCK)
+    assert await goes_through(smpp) == Accepted(f"id-{smsc.given}")
+    assert smsc.count(Command.SUBMIT_SM) == (2 if at == "submit_sm" else 1)
+    await smpp.close()
+
+
+async def test_a_slow_smsc_is_waited_for_and_not_for_ever(start_tcp_server: StartServer) -> None:
+    """D2: an answer that comes late is nobody's any more."""
+    delays = [0.4, 0.9, 0.0]
+
+    async def late(smsc: Faulty, pdu: Pdu, writer: asyncio.StreamWriter) -> bool:
+        await asyncio.sleep(delays.pop(0))
+        writer.write(smsc.polite(pdu).encoded())
+        return True
+
+    smpp = provider(await start_tcp_server(Faulty(submit_sm=late)), timeout=TIMEOUT)
+    assert await goes_through(smpp) == Accepted("id-1")
+    assert (await refusal(smpp)).reason is Reason.TIMED_OUT
+    await asyncio.sleep(0.5)
+    assert (await goes_through(smpp)).provider_message_id == "id-3"
+    await smpp.close()
+
+
+async def test_a_half_open_session_is_found_out_though_nothing_is_sent(
+    start_tcp_server: StartServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("countersign.providers.smpp_link.PULSE", 0.1)
+
+    async def deaf(_: Faulty, __: Pdu, ___: asyncio.StreamWriter) -> bool:
+        return True
+
+    smsc = Faulty(enquire_link=deaf)
+    smpp = provider(await start_tcp_server(smsc), timeout=TIMEOUT)
+    await goes_through(smpp)
+    await asyncio.sleep(TIMEOUT + 0.4)
+    assert await goes_through(smpp) == Accepted("id-2")
+    assert smsc.bound == 2
+    await smpp.close()
+
+
+async def test_a_half_open_session_costs_one_message_its_time_out(start_tcp_server: StartServer) -> None:
+    async def deaf(smsc: Faulty, pdu: Pdu, writer: asyncio.StreamWriter) -> bool:
+        if smsc.bound == 1 and smsc.count(Command.SUBMIT_SM) > 1:
+            return True
+        writer.write(smsc.polite(pdu).encoded())
+        return True
+
+    smsc = Faulty(submit_sm=deaf)
+    smpp = provider(await start_tcp_server(smsc), timeout=TIMEOUT)
+    await goes_through(smpp)
+    assert (await refusal(smpp)).reason is Reason.TIMED_OUT
+    assert await goes_through(smpp) == Accepted("id-2")
+    await smpp.close()
+
+
+async def test_nobody_listening_is_unreachable_and_is_not_run_at(hidden: Hidden) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        smpp = provider(unused.getsockname()[1], timeout=TIMEOUT)
+    failures = await asyncio.gather(*(refusal(smpp) for _ in range(50)))
+    assert {(one.reason, one.permanent) for one in failures} == {(Reason.UNREACHABLE, False)}
+    hidden.check(*failures, secrets=SECRETS)
+    await smpp.close()
+
+
+async def test_more_than_the_window_holds_waits_its_turn_in_bounded_time(start_tcp_server: StartServer) -> None:
+    under_way, most = 0, 0
+
+    async def slow(smsc: Faulty, pdu: Pdu, writer: asyncio.StreamWriter) -> bool:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+
+        async def later() -> None:
+            nonlocal under_way
+            await asyncio.sleep(0.05)
+            under_way -= 1
+            writer.write(smsc.polite(pdu).encoded())
+
+        tasks.add(asyncio.get_running_loop().create_task(later()))
+        return True
+
+    tasks: set[asyncio.Task[None]] = set()
+    smpp = provider(await start_tcp_server(Faulty(submit_sm=slow)), timeout=2, window=3)
+    words = await asyncio.gather(*(smpp.send(sms(key=f"k.{number}.0")) for number in range(30)))
+    assert len({word.provider_message_id for word in words}) == 30
+    assert most == 3
+    await smpp.close()
+    await asyncio.gather(*tasks)
+
+
+async def test_a_window_that_stays_full_throttles(start_tcp_server: StartServer) -> None:
+    async def deaf(_: Faulty, __: Pdu, ___: asyncio.StreamWriter) -> bool:
+        return True
+
+    smpp = provider(await start_tcp_server(Faulty(submit_sm=deaf)), timeout=TIMEOUT, window=1)
+    failures = await asyncio.gather(*(refusal(smpp) for _ in range(5)))
+    assert sorted(str(one.reason) for one in failures) == ["throttled"] * 4 + ["timed_out"]
+    await smpp.close()
+
+
+async def test_segments_go_out_no_faster_than_the_settings_allow(start_tcp_server: StartServer) -> None:
+    smpp = provider(await start_tcp_server(Faulty()), throughput=20)
+    began = asyncio.get_running_loop().time()
+    await asyncio.gather(*(smpp.send(sms()) for _ in range(9)))
+    assert asyncio.get_running_loop().time() - began >= 0.39
+    await smpp.close()
+
+
+async def test_a_send_that_is_canceled_frees_its_room(start_tcp_server: StartServer) -> None:
+    asked = asyncio.Event()
+
+    async def once(smsc: Faulty, pdu: Pdu, writer: asyncio.StreamWriter) -> bool:
+        if asked.is_set():
+            writer.write(smsc.polite(pdu).encoded())
+        asked.set()
+        return True
+
+    smpp = provider(await start_tcp_server(Faulty(submit_sm=once)), window=1)
+    sending = asyncio.get_running_loop().create_task(smpp.send(sms()))
+    await asked.wait()
+    sending.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await sending
+    await goes_through(smpp)
+    await smpp.close()
+
+
+async def test_what_the_smsc_asks_is_answered_and_what_nobody_knows_is_said_to_be_unknown(
+    start_tcp_server: StartServer,
+) -> None:
+    smsc = Faulty()
+    smpp = provider(await start_tcp_server(smsc))
+    await goes_through(smpp)
+    (writer,) = smsc.writers
+    for pdu in (
+        Pdu(Command.ENQUIRE_LINK, 7),
+        Pdu(0x00000103, 8, body=b"?"),
+        Pdu(0x00000FFF, 9),
+        Pdu(Command.ALERT_NOTIFICATION, 10),
+        Pdu(0x80000FFF, 11),
+        Pdu(Command.SUBMIT_SM_RESP, 4_000_000, body=c_octets("late")),
+        Pdu(Command.DELIVER_SM, 12, body=b"cut"),
+        Pdu(Command.ENQUIRE_LINK, 13),
+    ):
+        writer.write(pdu.encoded())
+    async with asyncio.timeout(BOUND):
+        while len(smsc.heard) < 7:
+            await asyncio.sleep(0.01)
+    answers = {(pdu.command, pdu.sequence, pdu.status) for pdu in smsc.heard[2:]}
+    assert answers == {
+        (Command.ENQUIRE_LINK_RESP, 7, 0),
+        (Command.GENERIC_NACK, 8, 3),
+        (Command.GENERIC_NACK, 9, 3),
+        (Command.DELIVER_SM_RESP, 12, 0x65),
+        (Command.ENQUIRE_LINK_RESP, 13, 0),
+    }
+    assert await goes_through(smpp) == Accepted("id-2")
+    await smpp.close()
+
+
+async def test_an_id_that_cannot_be_kept_is_no_word(start_tcp_server: StartServer) -> None:
+    bodies = [b"", b"no end", b"\xff\xfe\0", b"\x1b[2J\0"]
+
+    async def strange(_: Faulty, pdu: Pdu, writer: asyncio.StreamWriter) -> bool:
+        writer.write(Pdu(Command.SUBMIT_SM_RESP, pdu.sequence, body=bodies.pop()).encoded())
+        return True
+
+    smpp = provider(await start_tcp_server(Faulty(submit_sm=strange)))
+    while bodies:
+        failure = await refusal(smpp)
+        assert (failure.reason, failure.permanent) == (Reason.PROVIDER_ERROR, False)
+    await smpp.close()
+
+
+def told(identifier: str, state: int) -> bytes:
+    """Return the body of a deliver_sm that says so."""
+    return ShortMessage(
+        source=Address(1, 1, "491701234567"),
+        destination=Address(1, 1, "4915112345678"),
+        esm_class=4,
+        text=b"",
+        parameters={RECEIPTED_MESSAGE_ID: c_octets(identifier), MESSAGE_STATE: bytes((state,))},
+    ).encoded()
+
+
+async def test_a_receipt_that_outruns_our_record_is_kept_until_the_message_is_known(
+    start_tcp_server: StartServer,
+) -> None:
+    smsc, ledger = Faulty(), Ledger()
+    smpp = provider(await start_tcp_server(smsc))
+    smpp.hear = ledger
+    await goes_through(smpp)
+    smsc.writers[0].write(Pdu(Command.DELIVER_SM, 5, body=told("id-1", 2)).encoded())
+    await asyncio.sleep(0.3)
+    assert len(ledger.looked) > 1
+    assert smsc.count(Command.DELIVER_SM_RESP) == 0  # nothing is promised that is not written down
+    ledger.known.add("id-1")
+    async with asyncio.timeout(BOUND):
+        assert await ledger.heard.get() == Receipt("ours", "id-1", ReceiptState.DELIVERED)
+        while not smsc.count(Command.DELIVER_SM_RESP):
+            await asyncio.sleep(0.01)
+    assert smsc.heard[-1] == Pdu(Command.DELIVER_SM_RESP, 5, body=b"\0")
+    await smpp.close()
+
+
+async def test_a_receipt_that_cannot_be_written_down_is_asked_for_again(start_tcp_server: StartServer) -> None:
+    smsc = Faulty()
+    smpp = provider(await start_tcp_server(smsc))
+
+    async def away(_: Receipt) -> bool:
+        raise UnavailableError("The database is away.")
+
+    smpp.hear = away
+    await goes_through(smpp)
+    smsc.writers[0].write(Pdu(Command.DELIVER_SM, 5, body=told("id-1", 2)).encoded())
+    async with asyncio.timeout(BOUND):
+        while not smsc.count(Command.DELIVER_SM_RESP):
+            await asyncio.sleep(0.01)
+    assert smsc.heard[-1].status == 0x64
+    await smpp.close()
+
+
+async def test_a_flood_of_receipts_is_put_off_and_keeps_no_message_waiting(start_tcp_server: StartServer) -> None:
+    smsc, ledger = Faulty(), Ledger()
+    smpp = provider(await start_tcp_server(smsc))
+    smpp.hear = ledger
+    await goes_through(smpp)
+    for number in range(2_000):
+        smsc.writers[0].write(Pdu(Command.DELIVER_SM, number + 1, body=told(f"x-{number}", 2)).encoded())
+    assert await goes_through(smpp) == Accepted("id-2", 60_000)
+    async with asyncio.timeout(BOUND):
+        while smsc.count(Command.DELIVER_SM_RESP) < 2_000 - 256:
+            await asyncio.sleep(0.01)
+    assert {pdu.status for pdu in smsc.heard if pdu.command == Command.DELIVER_SM_RESP} == {0x64}
+    await smpp.close()
+
+
+@pytest.mark.parametrize(
+    ("answered", "told_as"),
+    [("1A2B3C", "1715004"), ("1a2b3c", "1715004"), ("0001a2b3", "107187"), ("1715004", "1A2B3C")],
+)
+async def test_an_id_that_a_receipt_writes_in_another_base_is_found_and_soon_at_once(
+    start_tcp_server: StartServer, answered: str, told_as: str
+) -> None:
+    smsc, ledger = Faulty(), Ledger(answered)
+    smpp = provider(await start_tcp_server(smsc))
+    smpp.hear = ledger
+    await goes_through(smpp)
+    for _ in range(2):
+        ledger.looked.clear()
+        smsc.writers[0].write(Pdu(Command.DELIVER_SM, 5, body=told(told_as, 2)).encoded())
+        async with asyncio.timeout(10):
+            assert (await ledger.heard.get()).provider_message_id == answered
+    assert told_as not in ledger.looked
+    await smpp.close()
+
+
+async def test_digits_alone_never_lead_to_the_message_of_somebody_else(
+    start_tcp_server: StartServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A receipt for 100 which is not known (yet) is not one for 64 or 256, unless the settings say so."""
+    monkeypatch.setattr("countersign.providers.smpp_intake.WAITS", (0.01,))
+    smsc, ledger = Faulty(), Ledger("64", "256")
+    smpp = provider(await start_tcp_server(smsc))
+    smpp.hear = ledger
+    await goes_through(smpp)
+    smsc.writers[0].write(Pdu(Command.DELIVER_SM, 5, body=told("100", 2)).encoded())
+    async with asyncio.timeout(BOUND):
+        while not smsc.count(Command.DELIVER_SM_RESP):
+            await asyncio.sleep(0.01)
+    assert ledger.heard.empty()
+    await smpp.close()
+
+
+async def test_codes_travel_by_tls_to_whom_the_certificate_names(
+    start_tcp_server: StartServer, authority: Authority, hidden: Hidden
+) -> None:
+    smsc = Faulty()
+    port = await start_tcp_server(smsc, tls=True)
+    smpp = provider(port, tls="tls", ca_file=authority.ca_file)
+    assert await goes_through(smpp) == Accepted("id-1")
+    await smpp.close()
+    stranger = provider(port, tls="tls")
+    failure = await refusal(stranger)
+    assert (failure.reason, failure.permanent) == (Reason.MISCONFIGURED, True)
+    assert "certificate" in str(failure)
+    assert smsc.bound == 1
+    hidden.check(failure, secrets=SECRETS)
+
+
+async def test_an_smsc_that_does_not_read_is_given_up(start_tcp_server: StartServer) -> None:
+    async def blind(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(16)
+        writer.write(Pdu(Command.BIND_TRANSCEIVER_RESP, 1, body=c_octets("SMSC")).encoded())
+        flood = Pdu(Command.ENQUIRE_LINK, 1).encoded() * 1_000
+        while True:
+            writer.write(flood)
+            await writer.drain()
+
+    smpp = provider(await start_tcp_server(blind), timeout=TIMEOUT)
+    failure = await refusal(smpp)
+    assert not failure.permanent
+    async with asyncio.timeout(BOUND):
+        await smpp.close()
+
+
+async def test_closing_does_not_wait_for_an_smsc_that_hangs(start_tcp_server: StartServer) -> None:
+    async def deaf(_: Faulty, __: Pdu, ___: asyncio.StreamWriter) -> bool:
+        return True
+
+    smsc = Faulty(unbind=deaf)
+    smpp = provider(await start_tcp_server(smsc))
+    await goes_through(smpp)
+    async with asyncio.timeout(BOUND):
+        await smpp.close()
+    assert smsc.heard[-1].command == Command.UNBIND
+    assert (await refusal(smpp)).reason is Reason.UNREACHABLE
