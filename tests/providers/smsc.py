@@ -125,6 +125,7 @@ class Faulty:
         self.bound = 0
         self.given = 0
         self.writers: list[asyncio.StreamWriter] = []
+        self._came = asyncio.Condition()
 
     async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.writers.append(writer)
@@ -132,6 +133,8 @@ class Faulty:
             header = await reader.readexactly(HEADER)
             pdu = decoded(header, await reader.readexactly(body_length(header)))
             self.heard.append(pdu)
+            async with self._came:
+                self._came.notify_all()
             name = Command(pdu.command).name.lower()
             if name in self.answers:
                 if not await self.answers[name](self, pdu, writer):
@@ -153,3 +156,8 @@ class Faulty:
     def count(self, command: Command) -> int:
         """Return how many PDUs of a kind came."""
         return sum(pdu.command == command for pdu in self.heard)
+
+    async def until(self, count: int, command: Command) -> None:
+        """Wait until so many PDUs of a kind have come."""
+        async with self._came:
+            await self._came.wait_for(lambda: self.count(command) >= count)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Callable
 
 import pytest
 from tests.providers.peers import Authority, Hidden, StartServer
@@ -43,56 +44,51 @@ async def goes_through(smpp: SmppProvider) -> Accepted:
         return await smpp.send(sms())
 
 
+WRITTEN: dict[str, Callable[[bytes], bytes]] = {
+    "hang": lambda _: b"",
+    "close": lambda _: b"",
+    "cut": lambda polite: polite[:-1],
+    "cut header": lambda polite: polite[:9],
+    "cut and hang": lambda polite: polite[:-1],
+    "garbage": lambda _: b"HTTP/1.1 400 Bad Request\r\n\r\n",
+    "huge": lambda polite: (MAX_PDU + 1).to_bytes(4, "big") + polite[4:],
+    "tiny": lambda polite: (15).to_bytes(4, "big") + polite[4:],
+    "nack": lambda _: Pdu(Command.GENERIC_NACK, 0, 2).encoded(),
+}
+BROKEN = {"close", "reset", "cut", "cut header"}
+SILENT = {"hang", "cut and hang", "drip"}
+FAULTS = sorted({*WRITTEN, *BROKEN, *SILENT})
+
+
 def fault(then: str) -> Answer:
     """Return a fault that strikes once; afterwards the SMSC is polite."""
     struck = False
 
     async def answer(smsc: Faulty, pdu: Pdu, writer: asyncio.StreamWriter) -> bool:
         nonlocal struck
+        polite = smsc.polite(pdu).encoded()
         if struck:
-            writer.write(smsc.polite(pdu).encoded())
+            writer.write(polite)
             return True
         struck = True
-        match then:
-            case "hang":
-                await asyncio.sleep(30)
-            case "close":
+        if then == "reset":
+            taken = writer.get_extra_info("socket")
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            writer.transport.abort()
+        elif then == "drip":
+            for octet in polite:
+                writer.write(bytes((octet,)))
+                await asyncio.sleep(0.3)
+        else:
+            writer.write(WRITTEN[then](polite))
+            if then in BROKEN:
                 writer.close()
-            case "reset":
-                taken = writer.get_extra_info("socket")
-                taken.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-                writer.transport.abort()
-            case "cut":
-                writer.write(smsc.polite(pdu).encoded()[:-1])
-            case "cut header":
-                writer.write(smsc.polite(pdu).encoded()[:9])
-            case "cut and hang":
-                writer.write(smsc.polite(pdu).encoded()[:-1])
+                await writer.wait_closed()
+            else:
                 await asyncio.sleep(30)
-            case "garbage":
-                writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-                await asyncio.sleep(30)
-            case "huge":
-                writer.write((MAX_PDU + 1).to_bytes(4, "big") + smsc.polite(pdu).encoded()[4:])
-                await asyncio.sleep(30)
-            case "tiny":
-                writer.write((15).to_bytes(4, "big") + smsc.polite(pdu).encoded()[4:])
-                await asyncio.sleep(30)
-            case "nack":
-                writer.write(Pdu(Command.GENERIC_NACK, 0, 2).encoded())
-                await asyncio.sleep(30)
-            case "drip":
-                for octet in smsc.polite(pdu).encoded():
-                    writer.write(bytes((octet,)))
-                    await asyncio.sleep(0.3)
         return False
 
     return answer
-
-
-BROKEN = {"close", "reset", "cut", "cut header"}
-SILENT = {"hang", "cut and hang", "drip"}
-FAULTS = sorted([*BROKEN, *SILENT, "garbage", "huge", "tiny", "nack"])
 
 
 @pytest.mark.parametrize("then", FAULTS)
@@ -256,8 +252,8 @@ async def test_what_the_smsc_asks_is_answered_and_what_nobody_knows_is_said_to_b
     ):
         writer.write(pdu.encoded())
     async with asyncio.timeout(BOUND):
-        while len(smsc.heard) < 7:
-            await asyncio.sleep(0.01)
+        await smsc.until(2, Command.ENQUIRE_LINK_RESP)
+        await smsc.until(1, Command.DELIVER_SM_RESP)
     answers = {(pdu.command, pdu.sequence, pdu.status) for pdu in smsc.heard[2:]}
     assert answers == {
         (Command.ENQUIRE_LINK_RESP, 7, 0),
@@ -309,8 +305,7 @@ async def test_a_receipt_that_outruns_our_record_is_kept_until_the_message_is_kn
     ledger.known.add("id-1")
     async with asyncio.timeout(BOUND):
         assert await ledger.heard.get() == Receipt("ours", "id-1", ReceiptState.DELIVERED)
-        while not smsc.count(Command.DELIVER_SM_RESP):
-            await asyncio.sleep(0.01)
+        await smsc.until(1, Command.DELIVER_SM_RESP)
     assert smsc.heard[-1] == Pdu(Command.DELIVER_SM_RESP, 5, body=b"\0")
     await smpp.close()
 
@@ -326,8 +321,7 @@ async def test_a_receipt_that_cannot_be_written_down_is_asked_for_again(start_tc
     await goes_through(smpp)
     smsc.writers[0].write(Pdu(Command.DELIVER_SM, 5, body=told("id-1", 2)).encoded())
     async with asyncio.timeout(BOUND):
-        while not smsc.count(Command.DELIVER_SM_RESP):
-            await asyncio.sleep(0.01)
+        await smsc.until(1, Command.DELIVER_SM_RESP)
     assert smsc.heard[-1].status == 0x64
     await smpp.close()
 
@@ -341,8 +335,7 @@ async def test_a_flood_of_receipts_is_put_off_and_keeps_no_message_waiting(start
         smsc.writers[0].write(Pdu(Command.DELIVER_SM, number + 1, body=told(f"x-{number}", 2)).encoded())
     assert await goes_through(smpp) == Accepted("id-2", 60_000)
     async with asyncio.timeout(BOUND):
-        while smsc.count(Command.DELIVER_SM_RESP) < 2_000 - 256:
-            await asyncio.sleep(0.01)
+        await smsc.until(2_000 - 256, Command.DELIVER_SM_RESP)
     assert {pdu.status for pdu in smsc.heard if pdu.command == Command.DELIVER_SM_RESP} == {0x64}
     await smpp.close()
 
@@ -352,8 +345,9 @@ async def test_a_flood_of_receipts_is_put_off_and_keeps_no_message_waiting(start
     [("1A2B3C", "1715004"), ("1a2b3c", "1715004"), ("0001a2b3", "107187"), ("1715004", "1A2B3C")],
 )
 async def test_an_id_that_a_receipt_writes_in_another_base_is_found_and_soon_at_once(
-    start_tcp_server: StartServer, answered: str, told_as: str
+    start_tcp_server: StartServer, monkeypatch: pytest.MonkeyPatch, answered: str, told_as: str
 ) -> None:
+    monkeypatch.setattr("countersign.providers.smpp_intake.WAITS", (0.01,))
     smsc, ledger = Faulty(), Ledger(answered)
     smpp = provider(await start_tcp_server(smsc))
     smpp.hear = ledger
@@ -378,8 +372,7 @@ async def test_digits_alone_never_lead_to_the_message_of_somebody_else(
     await goes_through(smpp)
     smsc.writers[0].write(Pdu(Command.DELIVER_SM, 5, body=told("100", 2)).encoded())
     async with asyncio.timeout(BOUND):
-        while not smsc.count(Command.DELIVER_SM_RESP):
-            await asyncio.sleep(0.01)
+        await smsc.until(1, Command.DELIVER_SM_RESP)
     assert ledger.heard.empty()
     await smpp.close()
 
