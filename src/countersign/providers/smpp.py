@@ -226,7 +226,8 @@ class SmppProvider:
     async def _submit(self, bodies: list[bytes], until: float) -> list[str | Failed]:
         """Return what became of each part that was sent; where one could not even be sent, of that one last."""
         # One session for all parts: the one with the least under way.
-        session = min(self._sessions, key=lambda one: (one.outstanding, not one.bound))
+        session = min(self._sessions, key=lambda one: (one.load, not one.bound))
+        session.load += 1
         tasks: list[asyncio.Task[str | Failed]] = []
         try:
             for body in bodies:
@@ -240,6 +241,8 @@ class SmppProvider:
             for task in tasks:
                 task.cancel()
             raise
+        finally:
+            session.load -= 1
 
     async def _room(self, session: _Session, until: float) -> Link | Failed:
         """Return the session, bound, with room in its window, which is taken; one that is lost meanwhile is bound anew once."""
@@ -293,17 +296,13 @@ class _Session:
         self._knock_at = 0.0
         self._knocks = 0
         self._closed = False
-        self.listen_until = 0.0
+        self.listen_until = 0.0  # in the loop's time: when the last receipt that is to come is overdue
+        self.load = 0  # messages that are under way here, or wait to be
 
     @property
     def bound(self) -> bool:
         """Say whether a message may go at once."""
         return self._link is not None and self._link.usable
-
-    @property
-    def outstanding(self) -> int:
-        """Return how many messages are under way."""
-        return self._link.outstanding if self._link is not None and self._link.usable else 0
 
     async def link(self, until: float) -> Link | Failed:
         """Return the session, bound anew where it was lost; while its door stays shut, say at once what was said there."""

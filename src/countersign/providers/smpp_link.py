@@ -107,11 +107,6 @@ class Link:
         return self._bound and self._over is None
 
     @property
-    def outstanding(self) -> int:
-        """Return how many requests are under way."""
-        return len(self._pending)
-
-    @property
     def why_ended(self) -> Failed:
         """Return what ended the session."""
         return self._over or LEFT
