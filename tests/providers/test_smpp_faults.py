@@ -310,6 +310,30 @@ async def test_a_receipt_that_outruns_our_record_is_kept_until_the_message_is_kn
     await smpp.close()
 
 
+async def test_a_message_of_which_a_part_is_lost_has_not_arrived_however_soon_the_others_have(
+    start_tcp_server: StartServer,
+) -> None:
+    """The receipts come right behind each answer: before the last part is answered, and before anything is written down."""
+
+    async def tells(smsc: Faulty, pdu: Pdu, writer: asyncio.StreamWriter) -> bool:
+        writer.write(smsc.polite(pdu).encoded())
+        state = 5 if smsc.given == 1 else 2
+        writer.write(Pdu(Command.DELIVER_SM, smsc.given, body=told(f"id-{smsc.given}", state)).encoded())
+        return True
+
+    smsc, ledger = Faulty(submit_sm=tells), Ledger()
+    smpp = provider(await start_tcp_server(smsc))
+    smpp.hear = ledger
+    word = await smpp.send(sms(text="a" * 400))
+    await asyncio.sleep(0.1)
+    ledger.known.add(word.provider_message_id)
+    async with asyncio.timeout(BOUND):
+        await smsc.until(3, Command.DELIVER_SM_RESP)
+    assert await ledger.heard.get() == Receipt("ours", "id-3", ReceiptState.UNDELIVERED, Reason.NO_SIGNAL)
+    assert ledger.heard.empty()
+    await smpp.close()
+
+
 async def test_a_receipt_that_cannot_be_written_down_is_asked_for_again(start_tcp_server: StartServer) -> None:
     smsc = Faulty()
     smpp = provider(await start_tcp_server(smsc))

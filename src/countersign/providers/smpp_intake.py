@@ -85,22 +85,28 @@ class Intake:
             for name in spellings(heard.id, guess)
             if not (name.isdigit() and heard.id.isdigit())
         ]
-        part = next((name for name in (*likely, *(name for name, _ in guessed)) if name in self._last), None)
-        if part is not None:
-            last = self._last[part]
-            if state is ReceiptState.DELIVERED:
-                self._missing[last].discard(part)
-                if self._missing[last]:
-                    return OK
-            likely, guessed = (last,), []
+        every = (*likely, *(name for name, _ in guessed))
+        part: str | None = None
         for wait in (*WAITS, 0):
-            for name in likely:
+            # Looked up each time: a part's receipt can come before the last part was answered.
+            part = next((name for name in every if name in self._last), None)
+            if part is not None and not self._tells_of_all(part, state):
+                return OK
+            for name in likely if part is None else (self._last[part],):
                 if await hear(Receipt(self._name, name, state, heard.reason)):
                     return OK
             await asyncio.sleep(wait)
-        for name, guess in guessed:
+        for name, guess in guessed if part is None else ():
             if await hear(Receipt(self._name, name, state, heard.reason)):
                 self._ids = guess  # from now on without the wait
                 return OK
         _log.info("receipt_unknown", provider=self._name)
         return OK
+
+    def _tells_of_all(self, part: str, state: ReceiptState) -> bool:
+        """Say whether the whole message has come to that state, now that this part has: one lost part is enough to lose it."""
+        missing = self._missing[self._last[part]]
+        if state is ReceiptState.DELIVERED:
+            missing.discard(part)
+            return not missing
+        return True
