@@ -15,15 +15,28 @@ from tests.providers.peers import CODE, NOW
 from tests.providers.peers import message as letter
 
 from countersign.domain.contact import Channel
-from countersign.domain.delivery import Message, Receipt
+from countersign.domain.delivery import Accepted, Message, Receipt
 from countersign.providers.smpp import SmppProvider, SmppSettings
-from countersign.providers.smpp_pdu import HEADER, Command, Pdu, body_length, c_octets, decoded
+from countersign.providers.smpp_pdu import (
+    HEADER,
+    MESSAGE_STATE,
+    RECEIPTED_MESSAGE_ID,
+    Address,
+    Command,
+    Pdu,
+    ShortMessage,
+    body_length,
+    c_octets,
+    decoded,
+)
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 NODE = shutil.which("node") is not None and (ROOT / "node_modules" / "smpp").exists()
 SYSTEM_ID, PASSWORD = "countersign", "opensesa"
 NUMBER = "+491701234567"
 TEXT = f"Ihr Code: {CODE}\n@shop.example #{CODE}"
+BOUND = 2.0
+"""Seconds: a time-out of 0.6 s, and generously what a busy machine adds."""
 SECRETS = (CODE, PASSWORD, NUMBER, NUMBER[1:])
 
 
@@ -45,6 +58,23 @@ def provider(port: int, **changes: Any) -> SmppProvider:
         "timeout": 5.0,
     }
     return SmppProvider(SmppSettings(**{**given, **changes}), lambda: NOW)
+
+
+def told(identifier: str, state: int) -> bytes:
+    """Return the body of a deliver_sm that says so."""
+    return ShortMessage(
+        source=Address(1, 1, "491701234567"),
+        destination=Address(1, 1, "4915112345678"),
+        esm_class=4,
+        text=b"",
+        parameters={RECEIPTED_MESSAGE_ID: c_octets(identifier), MESSAGE_STATE: bytes((state,))},
+    ).encoded()
+
+
+async def goes_through(smpp: SmppProvider) -> Accepted:
+    """Return the word for a message, which must come in time."""
+    async with asyncio.timeout(BOUND):
+        return await smpp.send(sms())
 
 
 class Ledger:

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.providers.peers import StartServer
-from tests.providers.smsc import PASSWORD, SYSTEM_ID, Answer, Faulty, provider, sms
-from tests.providers.test_smpp_faults import told
+from tests.providers.smsc import PASSWORD, SYSTEM_ID, Answer, Faulty, provider, sms, told
 
 from countersign.cli.peers import check_providers
 from countersign.config import load
