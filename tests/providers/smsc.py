@@ -35,7 +35,7 @@ NODE = shutil.which("node") is not None and (ROOT / "node_modules" / "smpp").exi
 SYSTEM_ID, PASSWORD = "countersign", "opensesa"
 NUMBER = "+491701234567"
 TEXT = f"Ihr Code: {CODE}\n@shop.example #{CODE}"
-BOUND = 2.0
+BOUND = 3.0
 """Seconds: a time-out of 0.6 s, and generously what a busy machine adds."""
 SECRETS = (CODE, PASSWORD, NUMBER, NUMBER[1:])
 

@@ -158,6 +158,13 @@ async def test_nobody_listening_is_unreachable_and_is_not_run_at(hidden: Hidden)
     await smpp.close()
 
 
+@pytest.mark.parametrize("host", ["nowhere.invalid", "a" * 70 + ".example"])
+async def test_a_host_without_an_address_is_unreachable(host: str) -> None:
+    failure = await refusal(provider(2775, host=host, timeout=1.5))
+    assert failure.reason in {Reason.UNREACHABLE, Reason.TIMED_OUT}
+    assert not failure.permanent
+
+
 async def test_more_than_the_window_holds_waits_its_turn_in_bounded_time(start_tcp_server: StartServer) -> None:
     under_way, most = 0, 0
 

@@ -14,6 +14,8 @@ from countersign.cli.peers import check_providers
 from countersign.config import load
 from countersign.domain.application import Draft, Mode
 from countersign.domain.contact import parse
+from countersign.domain.delivery import Reason
+from countersign.errors import DeliveryFailedError
 from countersign.flows.applications import add_application
 from countersign.flows.begin import Asked, begin_challenge
 from countersign.flows.outcome import Done
@@ -151,3 +153,35 @@ async def test_sessions_are_as_many_as_the_settings_say_and_no_more(start_tcp_se
     assert len({word.provider_message_id for word in words}) == 30
     assert smsc.bound == 3
     await smpp.close()
+
+
+async def test_an_account_that_allows_fewer_sessions_than_the_settings_carries_all_by_those(
+    start_tcp_server: StartServer,
+) -> None:
+    async def one_alone(smsc: Faulty, pdu: Pdu, writer: asyncio.StreamWriter) -> bool:
+        polite = smsc.polite(pdu) if not smsc.bound else Pdu(Command.BIND_TRANSCEIVER_RESP, pdu.sequence, 0x05)
+        writer.write(polite.encoded())
+        return True
+
+    smsc = Faulty(bind_transceiver=one_alone)
+    smpp = provider(await start_tcp_server(smsc), connections=3)
+    await smpp.send(sms())
+    for _ in range(2):
+        words = await asyncio.gather(*(smpp.send(sms()) for _ in range(30)))
+        assert len({word.provider_message_id for word in words}) == 30
+    assert smsc.count(Command.BIND_TRANSCEIVER) <= 3
+    await smpp.close()
+
+
+async def test_closing_while_the_door_is_being_opened_ends_the_send(start_tcp_server: StartServer) -> None:
+    async def deaf(_: Faulty, __: Pdu, ___: asyncio.StreamWriter) -> bool:
+        return True
+
+    smsc = Faulty(bind_transceiver=deaf)
+    smpp = provider(await start_tcp_server(smsc))
+    sending = asyncio.get_running_loop().create_task(smpp.send(sms()))
+    await smsc.until(1, Command.BIND_TRANSCEIVER)
+    await smpp.close()
+    with pytest.raises(DeliveryFailedError) as caught:
+        await sending
+    assert (caught.value.reason, caught.value.permanent) == (Reason.UNREACHABLE, False)

@@ -225,11 +225,17 @@ class SmppProvider:
 
     async def _submit(self, bodies: list[bytes], until: float) -> list[str | Failed]:
         """Return what became of each part that was sent; where one could not even be sent, of that one last."""
-        # One session for all parts: the one with the least under way.
-        session = min(self._sessions, key=lambda one: (one.load, not one.bound))
+        # One session for all parts: the one with the least under way whose door is not known to be shut.
+        session = min(self._sessions, key=lambda one: (one.shut, one.load, not one.bound))
         session.load += 1
         tasks: list[asyncio.Task[str | Failed]] = []
         try:
+            if isinstance(await session.link(until), Failed) and (
+                bound := [one for one in self._sessions if one.bound]
+            ):
+                session.load -= 1
+                session = min(bound, key=lambda one: one.load)
+                session.load += 1
             for body in bodies:
                 link = await self._room(session, until)
                 if isinstance(link, Failed):
@@ -280,6 +286,7 @@ class SmppProvider:
 
 
 _FULL: Final = Failed(Reason.THROTTLED, "The SMSC was busy with our messages for too long.")
+_STOPPING: Final = Failed(Reason.UNREACHABLE, "This program is stopping.")
 
 
 class _Session:
@@ -304,21 +311,26 @@ class _Session:
         """Say whether a message may go at once."""
         return self._link is not None and self._link.usable
 
+    @property
+    def shut(self) -> bool:
+        """Say whether its door was found shut and is not to be knocked at yet."""
+        return not self.bound and self._shut is not None and asyncio.get_running_loop().time() < self._knock_at
+
     async def link(self, until: float) -> Link | Failed:
         """Return the session, bound anew where it was lost; while its door stays shut, say at once what was said there."""
         if self._link is not None and self._link.usable:
             return self._link
         if self._opening is None:
             if self._closed:
-                return Failed(Reason.UNREACHABLE, "This program is stopping.")
-            if self._shut is not None and asyncio.get_running_loop().time() < self._knock_at:
+                return _STOPPING
+            if self._shut is not None and self.shut:
                 return self._shut
             self._opening = asyncio.get_running_loop().create_task(self._open())
-        try:
-            async with asyncio.timeout_at(until):
-                return await asyncio.shield(self._opening)
-        except TimeoutError:
+        opening = self._opening
+        await asyncio.wait((opening,), timeout=until - asyncio.get_running_loop().time())
+        if not opening.done():
             return SILENT
+        return _STOPPING if opening.cancelled() else opening.result()
 
     async def close(self) -> None:
         """Unbind, and let nothing be bound again."""

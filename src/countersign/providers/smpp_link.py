@@ -215,6 +215,7 @@ class Link:
                 pdu = decoded(header, await self._reader.readexactly(body_length(header)))
                 self._heard_at = asyncio.get_running_loop().time()
                 await self._heard(pdu)
+                await asyncio.sleep(0)  # what has come already is read without a pause otherwise, and others wait
         except MalformedError:
             failed = NONSENSE
         except (OSError, asyncio.IncompleteReadError):
@@ -317,7 +318,7 @@ async def connect(door: Door, take: Callable[[bytes], Awaitable[int]]) -> Link |
         outcome = SILENT
     except ssl.SSLCertVerificationError:
         outcome = UNTRUSTED
-    except OSError:  # refused, reset, no such host, a handshake that failed
+    except (OSError, UnicodeError):  # refused, reset, no such host or no name of one, a handshake that failed
         outcome = HUNG_UP
     except BaseException:
         if link is not None:
