@@ -158,6 +158,20 @@ async def test_nobody_listening_is_unreachable_and_is_not_run_at(hidden: Hidden)
     await smpp.close()
 
 
+async def test_a_door_that_stays_shut_is_knocked_at_once_for_all_who_wait(start_tcp_server: StartServer) -> None:
+    async def refuses(_: Faulty, pdu: Pdu, writer: asyncio.StreamWriter) -> bool:
+        writer.write(Pdu(Command.BIND_TRANSCEIVER_RESP, pdu.sequence, 0x0E).encoded())
+        return True
+
+    smsc = Faulty(bind_transceiver=refuses)
+    smpp = provider(await start_tcp_server(smsc), timeout=TIMEOUT)
+    for _ in range(2):
+        failures = await asyncio.gather(*(refusal(smpp) for _ in range(20)))
+        assert {(one.reason, one.permanent) for one in failures} == {(Reason.MISCONFIGURED, True)}
+    assert smsc.count(Command.BIND_TRANSCEIVER) == 1
+    await smpp.close()
+
+
 @pytest.mark.parametrize("host", ["nowhere.invalid", "a" * 70 + ".example"])
 async def test_a_host_without_an_address_is_unreachable(host: str) -> None:
     failure = await refusal(provider(2775, host=host, timeout=1.5))

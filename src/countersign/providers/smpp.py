@@ -225,8 +225,8 @@ class SmppProvider:
 
     async def _submit(self, bodies: list[bytes], until: float) -> list[str | Failed]:
         """Return what became of each part that was sent; where one could not even be sent, of that one last."""
-        # One session for all parts: the one with the least under way whose door is not known to be shut.
-        session = min(self._sessions, key=lambda one: (one.shut, one.load, not one.bound))
+        # One session for all parts: the one with the least under way; where its door is shut, one that is open.
+        session = min(self._sessions, key=lambda one: (one.load, not one.bound))
         session.load += 1
         tasks: list[asyncio.Task[str | Failed]] = []
         try:

@@ -31,6 +31,16 @@ _HEADED: Final = 0x40
 _UCS_2: Final = 0x08
 _OF_GSM: Final = 3
 
+_ID: Final = 64
+"""Characters (5.2.23)."""
+
+_KIND: Final = 0x3C
+_RECEIPT: Final = 0x04
+_ON_THE_WAY: Final = 0x20
+_HEADED: Final = 0x40
+_UCS_2: Final = 0x08
+_OF_GSM: Final = 3
+
 # Of the text that a receipt repeats nothing is read: it is ours, with the code in it, and could look like any field.
 _REPEATED: Final = re.compile(r"(?:^|[\s,;])text\s*[:=]", re.IGNORECASE)
 _ID: Final = re.compile(r"(?:^|[\s,;])(?:message[ _]?)?id\s*[:=]\s*([^\s,;]+)", re.IGNORECASE)
@@ -121,10 +131,8 @@ def _text(message: ShortMessage) -> str:
 
 
 def _found(pattern: re.Pattern[str], text: str) -> str:
-    """Return a field of the text: before what it repeats of ours, or else, where an SMSC writes that first, behind."""
-    repeated = _REPEATED.search(text)
-    before = pattern.search(text, 0, repeated.start() if repeated else len(text))
-    found = before or pattern.search(text)
+    """Return a field of the text, the first where there are several: what is repeated of our own message stands last."""
+    found = pattern.search(text)
     return found[1] if found else ""
 
 
