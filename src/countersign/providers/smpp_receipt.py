@@ -31,18 +31,6 @@ _HEADED: Final = 0x40
 _UCS_2: Final = 0x08
 _OF_GSM: Final = 3
 
-_ID: Final = 64
-"""Characters (5.2.23)."""
-
-_KIND: Final = 0x3C
-_RECEIPT: Final = 0x04
-_ON_THE_WAY: Final = 0x20
-_HEADED: Final = 0x40
-_UCS_2: Final = 0x08
-_OF_GSM: Final = 3
-
-# Of the text that a receipt repeats nothing is read: it is ours, with the code in it, and could look like any field.
-_REPEATED: Final = re.compile(r"(?:^|[\s,;])text\s*[:=]", re.IGNORECASE)
 _ID: Final = re.compile(r"(?:^|[\s,;])(?:message[ _]?)?id\s*[:=]\s*([^\s,;]+)", re.IGNORECASE)
 _STATE: Final = re.compile(r"(?:^|[\s,;])stat(?:us|e)?\s*[:=]\s*([a-z]+)", re.IGNORECASE)
 _ERROR: Final = re.compile(r"(?:^|[\s,;])err(?:or)?\s*[:=]\s*([0-9a-z]{1,10})(?![0-9a-z])", re.IGNORECASE)
