@@ -175,6 +175,7 @@ LOST = ReceiptState.UNDELIVERED
         (of("id:7 stat:UNDELIV", network=b"\1\0\1"), Told("7", LOST, Reason.NO_SIGNAL)),
         (of("id:7 stat:UNDELIV text:id:9 stat:DELIVRD"), Told("7", LOST, Reason.NO_SIGNAL)),
         (of("text:hello id:7 stat:DELIVRD"), Told("7", ARRIVED)),
+        (of("id:7 stat:UNDELIV text:err:481516"), Told("7", LOST, Reason.NO_SIGNAL)),
         (of("\5\0\3\1\1\1id:7 stat:DELIVRD", esm_class=0x44), Told("7", ARRIVED)),
         (of("STOP", esm_class=0), None),
         (of("id:7 stat:DELIVRD", esm_class=0), None),

@@ -35,6 +35,8 @@ _ID: Final = re.compile(r"(?:^|[\s,;])(?:message[ _]?)?id\s*[:=]\s*([^\s,;]+)", 
 _STATE: Final = re.compile(r"(?:^|[\s,;])stat(?:us|e)?\s*[:=]\s*([a-z]+)", re.IGNORECASE)
 _ERROR: Final = re.compile(r"(?:^|[\s,;])err(?:or)?\s*[:=]\s*([0-9a-z]{1,10})(?![0-9a-z])", re.IGNORECASE)
 
+_REPEATED: Final = re.compile(r"(?:^|[\s,;])text\s*[:=]", re.IGNORECASE)
+
 _STATES: Final = {
     "SCHED": 0, "ENROU": 1, "DELIV": 2, "EXPIR": 3, "DELET": 4, "UNDEL": 5, "ACCEP": 6, "UNKNO": 7, "REJEC": 8, "SKIPP": 9,
 }  # fmt: skip
@@ -88,7 +90,8 @@ def told(message: ShortMessage) -> Told | None:
     moved, reason = _ENDS.get(state, (None, None))
     if moved is ReceiptState.UNDELIVERED:
         reason = _network_reason(parameters.get(NETWORK_ERROR_CODE, b"")) or reason
-    return Told(identifier, moved, reason, _found(_ERROR, text))
+    # The error is logged, and what a receipt repeats of our message may hold the code.
+    return Told(identifier, moved, reason, _found(_ERROR, _REPEATED.split(text, maxsplit=1)[0]))
 
 
 def spellings(identifier: str, ids: str) -> tuple[str, ...]:
