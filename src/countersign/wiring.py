@@ -30,7 +30,7 @@ from countersign.keys import Keyring, new_file
 from countersign.messages.own_words import OwnWords, own_words
 from countersign.passwords import Passwords
 from countersign.places import Places
-from countersign.providers import Provider, TakesReceipts
+from countersign.providers import Hears, Provider, TakesReceipts
 from countersign.providers.catalogue import make
 from countersign.providers.inbox import Inbox, InboxProvider
 from countersign.store import deliveries, facts
@@ -168,7 +168,9 @@ async def open_runtime(settings: Settings) -> Runtime:
         words=words,
         lessons=Lessons(),
     )
-    inbox.hear = functools.partial(take_receipt, post)
+    for each in (inbox, *carriers.values()):
+        if isinstance(each, Hears):
+            each.hear = functools.partial(take_receipt, post)
     return Runtime(
         settings=settings,
         house=house,

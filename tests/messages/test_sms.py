@@ -4,10 +4,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from countersign.domain.segment import GSM_7, GSM_7_EXTENSION, UCS_2_JOINED
 from countersign.messages.sms import (
-    GSM_7,
-    GSM_7_EXTENSION,
-    UCS_2_JOINED,
     Encoding,
     Size,
     bound_line,

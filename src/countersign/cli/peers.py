@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from countersign.config.settings import ProviderSettings
     from countersign.providers.carrier import CarrierSettings
     from countersign.providers.http import Endpoint
+    from countersign.providers.smpp import SmppSettings
     from countersign.providers.smtp import SmtpSettings
     from countersign.providers.webhook import WebhookSettings
 
@@ -28,6 +29,7 @@ async def check_providers(providers: Mapping[str, ProviderSettings]) -> list[tup
 
 async def _check(name: str, settings: ProviderSettings) -> tuple[str, str, str]:
     from countersign.providers.apprise import AppriseSettings
+    from countersign.providers.smpp import SmppSettings
     from countersign.providers.smtp import SmtpSettings
 
     if isinstance(settings, AppriseSettings):
@@ -36,6 +38,8 @@ async def _check(name: str, settings: ProviderSettings) -> tuple[str, str, str]:
         async with asyncio.timeout(PATIENCE):
             if isinstance(settings, SmtpSettings):
                 return name, *await _smtp(settings)
+            if isinstance(settings, SmppSettings):
+                return name, *await _smpp(settings)
             return name, *await _over_http(_endpoint(settings))
     except TimeoutError:
         return name, f"It did not answer within {PATIENCE:g} s.", "Check its address, and any firewall between."
@@ -77,6 +81,21 @@ async def _smtp(settings: SmtpSettings) -> tuple[str, str]:
         smtp.close()
     how = {"none": "in the clear", "tls": "over TLS", "starttls": "over STARTTLS"}[settings.tls]
     return f"{where} lets us in {how}{', signed in' if settings.username else ''}", ""
+
+
+async def _smpp(settings: SmppSettings) -> tuple[str, str]:
+    from countersign.providers.smpp_link import Failed, connect
+    from countersign.providers.smpp_status import TRY_LATER
+
+    async def put_off(_: bytes) -> int:
+        return TRY_LATER  # a receipt is for a process that can write it down
+
+    where = f"{settings.host} port {settings.port}"
+    found = await connect(settings.door(), put_off)
+    if isinstance(found, Failed):
+        return f"{where}: {found.text}", "Check host, port, tls, system_id, password and how many sessions are allowed."
+    await found.close()
+    return f"{where} lets us in {'over TLS' if settings.tls == 'tls' else 'in the clear'}, bound", ""
 
 
 def _endpoint(settings: WebhookSettings | CarrierSettings) -> Endpoint:

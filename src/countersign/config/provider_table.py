@@ -9,18 +9,20 @@ from countersign.providers.catalogue import KINDS
 
 PROVIDER_SETTINGS: Final = (
     Setting("kind", Literal[*KINDS], "none", ", ".join(KINDS), "What it is. Required."),
-    Setting("host", str, "none", "a host name", "smtp: the mail server. Required."),
+    Setting("host", str, "none", "a host name", "smtp: the mail server. smpp: the SMSC. Required by both."),
     Setting("from_address", str, "none", "a mail address", "smtp, ses: who the mail is from. Required."),
-    Setting("port", int, "587", "1 to 65535", "smtp: its port."),
+    Setting("port", int, "587; smpp: 2775", "1 to 65535", "smtp, smpp: its port."),
     Setting(
         "tls",
         Literal["starttls", "tls", "none"],
-        "starttls",
+        "starttls; smpp: tls",
         "starttls, tls or none",
-        "smtp: how the connection is protected.",
+        "smtp, smpp: how the connection is protected. smpp: tls, or none on a network of yours.",
     ),
     Setting("username", str, "none", "text", "smtp: whom to sign in as."),
-    Setting("password", str, "none", "text", "smtp: with which password.", secret=True),
+    Setting(
+        "password", str, "none", "text", "smtp, smpp: with which password. smpp: at most 8 characters.", secret=True
+    ),
     Setting(
         "bounce_address",
         str,
@@ -56,9 +58,13 @@ PROVIDER_SETTINGS: Final = (
         secret=True,
     ),
     Setting(
-        "allow_http", bool, "no", "yes or no", "All but smtp: lets codes travel in the clear, on a network of yours."
+        "allow_http",
+        bool,
+        "no",
+        "yes or no",
+        "All but smtp, smpp: lets codes travel in the clear, on a network of yours.",
     ),
-    Setting("allow_private", bool, "no", "yes or no", "All but smtp: lets it be in a private network."),
+    Setting("allow_private", bool, "no", "yes or no", "All but smtp, smpp: lets it be in a private network."),
     Setting(
         "receipt_within",
         int,
@@ -71,7 +77,7 @@ PROVIDER_SETTINGS: Final = (
         str,
         "none",
         "a number of yours, or a name",
-        "twilio (or a Messaging Service, MG...), vonage, infobip, sns: who the message is from. Required, but for sns.",
+        "twilio (or a Messaging Service, MG...), vonage, infobip, sns, smpp: who the message is from. Required, but for sns.",
     ),
     Setting("account_sid", str, "none", "text", "twilio: the account. Required."),
     Setting("auth_token", str, "none", "text", "twilio: its token. Required.", secret=True),
@@ -130,7 +136,27 @@ PROVIDER_SETTINGS: Final = (
     ),
     Setting("api_version", str, "v23.0", "a version such as v23.0", "whatsapp: of the Cloud API."),
     Setting("timeout", float, "15 (smtp), 10 (all others)", "below 45 seconds", "How long one hand-over may take."),
-    Setting("connections", int, "4 (smtp), 16 (all others)", "at least 1", "How many at once."),
+    Setting(
+        "connections",
+        int,
+        "4 (smtp), 1 (smpp), 16 (all others)",
+        "at least 1",
+        "How many at once. smpp: sessions of each process.",
+    ),
     Setting("ca_file", str, "the system's authorities", "a file of certificates in PEM form", "Whom to trust instead."),
+    Setting("system_id", str, "none", "at most 15 characters", "smpp: whom to bind as. Required."),
+    Setting(
+        "system_type", str, "none", "at most 12 characters", "smpp: what kind of system to bind as, where it is asked."
+    ),
+    Setting("receipts", bool, "yes", "yes or no", "smpp: whether receipts are asked for."),
+    Setting(
+        "receipt_ids",
+        Literal["any", "same", "hex", "decimal"],
+        "any",
+        "any, same, hex or decimal",
+        "smpp: how receipts write the ids of messages: as answers do, or in hex or decimal where answers have the other.",
+    ),
+    Setting("window", int, "10", "at least 1", "smpp: segments under way at once in one session."),
+    Setting("throughput", int, "no limit", "segments a second", "smpp: how many each process sends."),
 )
 """Settings of each `[providers.NAME]`."""

@@ -33,10 +33,11 @@ from countersign.providers.catalogue import KINDS
 if TYPE_CHECKING:
     from countersign.providers.apprise import AppriseSettings
     from countersign.providers.carrier import CarrierSettings
+    from countersign.providers.smpp import SmppSettings
     from countersign.providers.smtp import SmtpSettings
     from countersign.providers.webhook import WebhookSettings
 
-    ProviderSettings: TypeAlias = SmtpSettings | WebhookSettings | CarrierSettings | AppriseSettings
+    ProviderSettings: TypeAlias = SmtpSettings | SmppSettings | WebhookSettings | CarrierSettings | AppriseSettings
 
 Network: TypeAlias = IPv4Network | IPv6Network
 

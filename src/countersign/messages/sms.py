@@ -8,23 +8,15 @@ from typing import Final
 
 import msgspec
 
-from countersign.messages.outside import host_name
-
-# 3GPP TS 23.038, 6.2.1: the default alphabet, in its own order, without the escape that leads to the extension table.
-GSM_7: Final = (
-    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ"
-    " !\"#¤%&'()*+,-./0123456789:;<=>?"
-    "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§"
-    "¿abcdefghijklmnopqrstuvwxyzäöñüà"
+from countersign.domain.segment import (
+    GSM_7,
+    GSM_7_ALONE,
+    GSM_7_EXTENSION,
+    GSM_7_JOINED,
+    UCS_2_ALONE,
+    UCS_2_JOINED,
 )
-# 3GPP TS 23.038, 6.2.1.1: each is sent as an escape and one more septet.
-GSM_7_EXTENSION: Final = "\f^{}\\[~]|€"
-
-# 3GPP TS 23.040, 9.2.3.24.1: 140 octets, of which the header that joins several takes six (in septets, seven).
-GSM_7_ALONE: Final = 160
-GSM_7_JOINED: Final = 153
-UCS_2_ALONE: Final = 70
-UCS_2_JOINED: Final = 67
+from countersign.messages.outside import host_name
 
 _GSM_7_TEXT: Final = re.compile(f"[{re.escape(GSM_7 + GSM_7_EXTENSION)}]*")
 _EXTENDED: Final = re.compile(f"[{re.escape(GSM_7_EXTENSION)}]")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol, runtime_checkable
 
 import msgspec
@@ -39,3 +39,13 @@ class TakesReceipts(Protocol):
 
     async def receipts(self, callback: Callback) -> tuple[Receipt, ...]:
         """Return what was said; raises InputError where it is not the provider who says it, or it cannot be understood."""
+
+
+@runtime_checkable
+class Hears(Protocol):
+    """A provider that hears itself what became of a message: over a connection of its own, or because it is the network.
+
+    `hear` takes a receipt down; it returns False where no message is known by that id (yet), and raises UnavailableError.
+    """
+
+    hear: Callable[[Receipt], Awaitable[bool]] | None

@@ -54,6 +54,7 @@ KINDS: Final = {
         Kind("sns", (Channel.SMS,), "a gateway for SMS"),
         Kind("whatsapp", (Channel.WHATSAPP,), "a gateway for WhatsApp", called_back=True),
         Kind("apprise", (Channel.SMS,), "a gateway for SMS"),
+        Kind("smpp", (Channel.SMS,), "an SMSC, or a gateway that speaks as one"),
     )
 }
 
