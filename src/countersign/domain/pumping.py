@@ -1,0 +1,369 @@
+"""Pumping: whether one more phone message may go, judged by what was sent there before and what of it came back as right codes.
+
+Whoever pumps makes a form send to numbers whose revenue is shared with him. Such messages are asked for like others, but hardly any
+code comes back. So counts are kept for each place a number lies in (the ranges of 1,000, 10,000 and 100,000 numbers around it, its prefix,
+its country, all prefixes nobody has heard from), and each place is judged by the same four rules; the narrowest that is at fault is held.
+Money is in micros, millionths of the operator's currency unit; times are in ms.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+MINUTE: Final = 60_000
+HOUR: Final = 60 * MINUTE
+DAY: Final = 24 * HOUR
+
+SLOT: Final = 5 * MINUTE
+"""What was sent is counted for each five minutes, by the clock."""
+
+OLD_ENOUGH: Final = 2 * MINUTE
+"""After this, a code that will come back mostly has: a message is counted as missed no sooner."""
+
+MEMORY: Final = 8 * DAY
+"""How long counts are kept: a week before the day that is judged."""
+
+RANGE_MEMORY: Final = 2 * DAY
+"""How long those of narrow ranges are: there are many, and what is judged is a day."""
+
+FIRST_HOLD: Final = 15 * MINUTE
+LONGEST_HOLD: Final = DAY
+PROBATION: Final = DAY
+"""How long after a hold a place has but the allowance of one that was just let go."""
+
+REMEMBERED: Final = 7 * DAY
+"""How long a hold makes the next one longer."""
+
+PRIOR: Final = 20
+"""Messages without a conversion that are added to each history: a short one claims less."""
+
+GROWTH: Final = 4
+"""By how many messages each conversion raises an allowance: below one in five, conversions do not carry it."""
+
+FRESH: Final = "*"
+"""The place of all prefixes together from which too few codes have come back to know them."""
+
+KNOWN_FROM: Final = 10
+"""Conversions that make a prefix known."""
+
+RANGE_MARK: Final = "#"
+RANGES: Final = (3, 4, 5)
+"""How many last digits are free in the ranges around a number."""
+
+
+class Mode(StrEnum):
+    """Whether the breaker acts, only writes down what it would have done, or rests."""
+
+    OFF = "off"
+    SHADOW = "shadow"
+    ON = "on"
+
+
+class Scope(StrEnum):
+    """How wide a place is, the narrowest first: the order in which places are judged."""
+
+    THOUSAND = "thousand"
+    TEN_THOUSAND = "ten_thousand"
+    HUNDRED_THOUSAND = "hundred_thousand"
+    PREFIX = "prefix"
+    FRESH = "fresh"
+    COUNTRY = "country"
+    APPLICATION = "application"
+
+
+SCOPE_OF_RANGE: Final = {3: Scope.THOUSAND, 4: Scope.TEN_THOUSAND, 5: Scope.HUNDRED_THOUSAND}
+
+
+class Rule(StrEnum):
+    """Why a message is held back."""
+
+    HELD = "held"
+    MONEY = "money"
+    MESSAGES = "messages"
+    ALLOWANCE = "allowance"
+    CONVERSION = "conversion"
+
+
+class Policy(msgspec.Struct, frozen=True):
+    """What holds for every application. A budget of 0 is none.
+
+    `allowances` are messages in a day that may stay unanswered before conversions carry more; `floor` is the conversion below which nobody honest
+    stays, `part` the part of its own history below which a place is at fault, `rise` how many times its usual traffic it must have, and
+    `error` how often a place that is honest may be held by the rule of conversions all the same.
+    """
+
+    mode: Mode = Mode.ON
+    price: int = 50_000
+    prices: dict[str, int] = {}
+    money: dict[Scope, int] = {
+        Scope.PREFIX: 500_000_000,
+        Scope.COUNTRY: 2_000_000_000,
+        Scope.APPLICATION: 5_000_000_000,
+    }
+    messages: dict[Scope, int] = {}
+    allowances: dict[Scope, int] = {
+        Scope.THOUSAND: 20,
+        Scope.TEN_THOUSAND: 25,
+        Scope.HUNDRED_THOUSAND: 30,
+        Scope.PREFIX: 30,
+        Scope.FRESH: 60,
+        Scope.COUNTRY: 60,
+    }
+    probes: int = 3
+    floor: float = 0.25
+    part: float = 0.5
+    rise: float = 2.0
+    rise_from: int = 10
+    error: float = 1e-4
+
+
+class Slot(msgspec.Struct, frozen=True):
+    """What was sent to a place in the time that begins at `at`: messages, micros, and messages whose code came back."""
+
+    at: int
+    sent: int = 0
+    spent: int = 0
+    converted: int = 0
+
+
+class Hold(msgspec.Struct, frozen=True):
+    """A place is held: from when, until when, and the how manieth hold within a week it is (1 for the first)."""
+
+    since: int
+    until: int
+    times: int
+    lifted_at: int | None = None
+
+    @property
+    def ends_at(self) -> int:
+        """Return when it ends or has ended."""
+        return self.until if self.lifted_at is None else min(self.until, self.lifted_at)
+
+
+class Place(msgspec.Struct, frozen=True):
+    """A place that a number lies in: `name` is a prefix, a country, FRESH, "" for the application, or a keyed hash of a range."""
+
+    scope: Scope
+    name: str
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """What is known of a place: its counts (in any order), and its latest hold."""
+
+    slots: tuple[Slot, ...] = ()
+    hold: Hold | None = None
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """What one rule says of one place, with its figures; `passing` refuses this message and holds nothing."""
+
+    place: Place
+    rule: Rule
+    held: bool
+    figures: dict[str, int | float]
+    passing: bool = False
+
+    @property
+    def sentence(self) -> str:
+        """Return the figures as a sentence for an operator."""
+        return _SENTENCES[self.rule].format(**self.figures)
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """Whether a message may go, and the finding that holds it back."""
+
+    because: Finding | None = None
+
+    @property
+    def allowed(self) -> bool:
+        """Say whether it may go."""
+        return self.because is None
+
+
+_SENTENCES: Final = {
+    Rule.HELD: "It is held for another {minutes} minutes; this is hold number {times} within a week.",
+    Rule.MONEY: "{spent} micros of {budget} were spent in this hour, and the message costs {price}.",
+    Rule.MESSAGES: "{sent} messages of {budget} were sent in this hour.",
+    Rule.ALLOWANCE: "{sent} messages in {hours} hours and {converted} codes came back, which carry {allowance} messages.",
+    Rule.CONVERSION: (
+        "{converted} of {old} codes of the last {hours} hours came back, and at least {expected:.0%} were to be expected;"
+        " {sent} messages where {usual} are usual. Odds against this being chance: {odds:.3g} to 1."
+    ),
+}
+
+
+def places_of(country: str, prefix: str, ranges: Mapping[int, str], *, fresh: bool) -> tuple[Place, ...]:
+    """Return the places of a number, the narrowest first. `ranges` are keyed hashes of the number without its last digits, by how many."""
+    found = [Place(SCOPE_OF_RANGE[digits], RANGE_MARK + ranges[digits]) for digits in sorted(ranges)]
+    found.append(Place(Scope.PREFIX, prefix))
+    if fresh:
+        found.append(Place(Scope.FRESH, FRESH))
+    if country:
+        found.append(Place(Scope.COUNTRY, country))
+    found.append(Place(Scope.APPLICATION, ""))
+    return tuple(found)
+
+
+def range_of(number: str, prefix: str, digits: int) -> str | None:
+    """Return a number in E.164 without its last digits, or None where that is no narrower than its prefix."""
+    return number[:-digits] if len(number) - digits > len(prefix) else None
+
+
+def is_fresh(prefix: Standing) -> bool:
+    """Say whether too few codes have come back from a prefix to know it."""
+    return sum(slot.converted for slot in prefix.slots) < KNOWN_FROM
+
+
+def price_of(policy: Policy, country: str, number: str) -> int:
+    """Return the micros that a message costs: by the longest prefix that fits, else by country, else the price of any."""
+    fits = [prefix for prefix in policy.prices if prefix.startswith("+") and number.startswith(prefix)]
+    if fits:
+        return policy.prices[max(fits, key=len)]
+    return policy.prices.get(country, policy.price)
+
+
+def assess(
+    places: Sequence[Place], standings: Mapping[Place, Standing], price: int, policy: Policy, now: int
+) -> Verdict:
+    """Judge one more message at `now`: the first finding against it, the narrowest place first."""
+    for place in places:
+        for finding in findings(place, standings.get(place, Standing()), price, policy, now):
+            if finding.held:
+                return Verdict(finding)
+    return Verdict()
+
+
+def findings(place: Place, standing: Standing, price: int, policy: Policy, now: int) -> Iterator[Finding]:
+    """Tell what each rule says of one more message to a place."""
+    hold = standing.hold
+    if hold is not None and now < hold.ends_at:
+        minutes = -(-(hold.ends_at - now) // MINUTE)
+        yield Finding(place, Rule.HELD, held=True, figures={"minutes": minutes, "times": hold.times}, passing=True)
+        return
+    yield from _budgets(place, standing, price, policy, now)
+    if place.scope is not Scope.APPLICATION:
+        # What was before a hold has been answered by it: it is neither held against the place again nor counted for it.
+        since = hold.ends_at if hold is not None else 0
+        past = _sum(standing.slots, now - MEMORY, now - DAY)
+        yield _allowance(place, standing, past, policy, now, since)
+        for span in (HOUR, DAY):
+            yield _conversion(place, standing, past, policy, now, max(now - span, since), span)
+
+
+def next_hold(finding: Finding, before: Hold | None, now: int) -> Hold:
+    """Return the hold that a finding begins: a budget's until its hour is over, any other twice as long as the last of this week."""
+    if finding.rule in {Rule.MONEY, Rule.MESSAGES}:
+        return Hold(now, now - now % HOUR + HOUR, before.times if _counts(before, now) and before else 0)
+    times = before.times + 1 if before is not None and _counts(before, now) else 1
+    return Hold(now, now + min(LONGEST_HOLD, FIRST_HOLD << min(times - 1, 10)), times)
+
+
+def _counts(before: Hold | None, now: int) -> bool:
+    """Say whether a hold makes the next one longer: one that was lifted was a mistake."""
+    return before is not None and before.lifted_at is None and now < before.until + REMEMBERED
+
+
+def _budgets(place: Place, standing: Standing, price: int, policy: Policy, now: int) -> Iterator[Finding]:
+    money, messages = policy.money.get(place.scope, 0), policy.messages.get(place.scope, 0)
+    if not money and not messages:
+        return
+    hour = _sum(standing.slots, now - now % HOUR, now + HOUR)
+    if money:
+        figures: dict[str, int | float] = {"spent": hour.spent, "budget": money, "price": price}
+        yield Finding(place, Rule.MONEY, held=hour.spent + price > money, figures=figures)
+    if messages:
+        figures = {"sent": hour.sent, "budget": messages}
+        yield Finding(place, Rule.MESSAGES, held=hour.sent + 1 > messages, figures=figures)
+
+
+def _allowance(place: Place, standing: Standing, past: Slot, policy: Policy, now: int, since: int) -> Finding:
+    """Judge what may stay unanswered: a few messages, and more for each code that came back or comes back on other days."""
+    begin = max(now - DAY, since - since % SLOT)
+    day = _sum(standing.slots, begin, now + HOUR)
+    on_probation = 0 < since and now < since + PROBATION and standing.hold is not None and not standing.hold.lifted_at
+    if on_probation:
+        allowance = policy.probes + GROWTH * day.converted
+    else:
+        usual = past.converted // max(1, _days(standing, now))
+        allowance = policy.allowances[place.scope] + GROWTH * max(day.converted, usual)
+    figures: dict[str, int | float] = {
+        "sent": day.sent,
+        "hours": max(1, round((now - begin) / HOUR)),
+        "converted": day.converted,
+        "allowance": allowance,
+    }
+    # On probation the answer to the few that were let through is waited for, before the place is held again.
+    waits = on_probation and any(slot.at + SLOT + OLD_ENOUGH > now and slot.sent for slot in standing.slots)
+    return Finding(place, Rule.ALLOWANCE, held=day.sent + 1 > allowance, figures=figures, passing=waits)
+
+
+def _conversion(
+    place: Place, standing: Standing, past: Slot, policy: Policy, now: int, begin: int, span: int
+) -> Finding:
+    """Judge whether so few codes came back by chance, while more is sent than usual.
+
+    An outage loses codes too, but sends no more than the people there ask for; so both are asked, a rise and a fall.
+    """
+    old = _sum(standing.slots, begin, now - OLD_ENOUGH - SLOT + 1)
+    late = _sum(standing.slots, now - OLD_ENOUGH - SLOT + 1, now + HOUR)
+    converted = min(old.converted, old.sent)
+    expected = max(policy.floor, policy.part * past.converted / (past.sent + PRIOR))
+    usual = _usual(standing, past, now, span)
+    against = log_odds(converted, old.sent, expected)
+    rises = old.sent + late.sent > policy.rise * usual + policy.rise_from
+    figures: dict[str, int | float] = {
+        "converted": converted,
+        "old": old.sent,
+        "hours": span // HOUR,
+        "expected": expected,
+        "sent": old.sent + late.sent,
+        "usual": usual,
+        "odds": math.exp(min(against, 300.0)),
+    }
+    return Finding(place, Rule.CONVERSION, held=rises and against >= -math.log(policy.error), figures=figures)
+
+
+def log_odds(converted: int, sent: int, expected: float) -> float:
+    """Return the logarithm of how much better `converted` of `sent` fits somebody who pumps than a place where `expected` come back.
+
+    It is a mixture of two likelihood ratios, against a tenth and a half of what is expected. For a place whose codes come back with
+    probability `expected` or more its exponential is a supermartingale of mean 1: the chance that it ever reaches 1/p, however
+    often somebody looks, is at most p (Ville 1939; docs/decisions/0035).
+    """
+    missed = sent - converted
+    tenth, half = (
+        converted * math.log(part) + missed * math.log((1 - part * expected) / (1 - expected)) for part in (0.1, 0.5)
+    )
+    most = max(tenth, half)
+    return most + math.log((math.exp(tenth - most) + math.exp(half - most)) / 2)
+
+
+def _usual(standing: Standing, past: Slot, now: int, span: int) -> int:
+    """Return the messages that are usual in a span: the mean of the days before, or what it was a day ago if that is more."""
+    mean = past.sent * span // (max(1, _days(standing, now)) * DAY)
+    if span >= DAY:
+        return mean
+    yesterday = _sum(standing.slots, now - DAY - HOUR, now - DAY + HOUR).sent // 2
+    return max(mean, yesterday)
+
+
+def _days(standing: Standing, now: int) -> int:
+    """Return how many days before the one that is judged a place has been sent to."""
+    first = min((slot.at for slot in standing.slots), default=now)
+    return max(0, -((first - (now - DAY)) // DAY))
+
+
+def _sum(slots: Sequence[Slot], begin: int, end: int) -> Slot:
+    """Return the sum of the slots that begin within [begin, end)."""
+    sent = spent = converted = 0
+    for slot in slots:
+        if begin <= slot.at < end:
+            sent += slot.sent
+            spent += slot.spent
+            converted += slot.converted
+    return Slot(begin, sent, spent, converted)
