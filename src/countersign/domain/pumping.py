@@ -76,6 +76,9 @@ class Scope(StrEnum):
     APPLICATION = "application"
 
 
+TRIALS: Final = {Scope.PREFIX: 1, Scope.COUNTRY: 3}
+"""Messages of a day that may stay unanswered in a new prefix, and in its country, while new prefixes are held."""
+
 SCOPE_OF_RANGE: Final = {3: Scope.THOUSAND, 4: Scope.TEN_THOUSAND, 5: Scope.HUNDRED_THOUSAND}
 
 
@@ -89,31 +92,32 @@ class Rule(StrEnum):
     CONVERSION = "conversion"
 
 
-class Policy(msgspec.Struct, frozen=True):
-    """What holds for every application. A budget of 0 is none.
+MONEY: Final = {Scope.PREFIX: 500_000_000, Scope.COUNTRY: 2_000_000_000, Scope.APPLICATION: 5_000_000_000}
+ALLOWANCES: Final = {
+    Scope.THOUSAND: 20,
+    Scope.TEN_THOUSAND: 25,
+    Scope.HUNDRED_THOUSAND: 30,
+    Scope.PREFIX: 30,
+    Scope.FRESH: 60,
+    Scope.COUNTRY: 60,
+}
 
-    `allowances` are messages in a day that may stay unanswered before conversions carry more; `floor` is the conversion below which nobody honest
-    stays, `part` the part of its own history below which a place is at fault, `rise` how many times its usual traffic it must have, and
-    `error` how often a place that is honest may be held by the rule of conversions all the same.
+
+class Policy(msgspec.Struct, frozen=True):
+    """What holds for every application.
+
+    `price` and `prices` are micros a message; `money` and `messages` are budgets an hour, of which 0 is none. `allowances` are messages
+    in a day that may stay unanswered before conversions carry more; `probes` those after a hold. `floor` is the conversion below which
+    nobody honest stays, `part` the part of its own history below which a place is at fault, `rise` how many times its usual traffic
+    (and `rise_from` messages) it must have, and `error` how often an honest place may be held by the rule of conversions all the same.
     """
 
     mode: Mode = Mode.ON
     price: int = 50_000
     prices: dict[str, int] = {}
-    money: dict[Scope, int] = {
-        Scope.PREFIX: 500_000_000,
-        Scope.COUNTRY: 2_000_000_000,
-        Scope.APPLICATION: 5_000_000_000,
-    }
+    money: dict[Scope, int] = msgspec.field(default_factory=MONEY.copy)
     messages: dict[Scope, int] = {}
-    allowances: dict[Scope, int] = {
-        Scope.THOUSAND: 20,
-        Scope.TEN_THOUSAND: 25,
-        Scope.HUNDRED_THOUSAND: 30,
-        Scope.PREFIX: 30,
-        Scope.FRESH: 60,
-        Scope.COUNTRY: 60,
-    }
+    allowances: dict[Scope, int] = msgspec.field(default_factory=ALLOWANCES.copy)
     probes: int = 3
     floor: float = 0.25
     part: float = 0.5
@@ -233,9 +237,22 @@ def assess(
     """Judge one more message at `now`: the first finding against it, the narrowest place first."""
     for place in places:
         for finding in findings(place, standings.get(place, Standing()), price, policy, now):
-            if finding.held:
+            if finding.held and not (place.scope is Scope.FRESH and _tries_out(places, standings, now)):
                 return Verdict(finding)
     return Verdict()
+
+
+def _tries_out(places: Sequence[Place], standings: Mapping[Place, Standing], now: int) -> bool:
+    """Say whether a new prefix may find its way although new prefixes are held: very few messages, and more as their codes come back.
+
+    Else whoever pumps many new prefixes would keep honest people out of a country that somebody has just begun to serve.
+    """
+    for place in places:
+        if place.scope in TRIALS:
+            day = _sum(standings.get(place, Standing()).slots, now - DAY, now + HOUR)
+            if day.sent + 1 > TRIALS[place.scope] + GROWTH * day.converted:
+                return False
+    return True
 
 
 def findings(place: Place, standing: Standing, price: int, policy: Policy, now: int) -> Iterator[Finding]:
@@ -247,12 +264,10 @@ def findings(place: Place, standing: Standing, price: int, policy: Policy, now: 
         return
     yield from _budgets(place, standing, price, policy, now)
     if place.scope is not Scope.APPLICATION:
-        # What was before a hold has been answered by it: it is neither held against the place again nor counted for it.
-        since = hold.ends_at if hold is not None else 0
         past = _sum(standing.slots, now - MEMORY, now - DAY)
-        yield _allowance(place, standing, past, policy, now, since)
+        yield _allowance(place, standing, past, policy, now)
         for span in (HOUR, DAY):
-            yield _conversion(place, standing, past, policy, now, max(now - span, since), span)
+            yield _conversion(place, standing, past, policy, now, span)
 
 
 def next_hold(finding: Finding, before: Hold | None, now: int) -> Hold:
@@ -281,11 +296,12 @@ def _budgets(place: Place, standing: Standing, price: int, policy: Policy, now: 
         yield Finding(place, Rule.MESSAGES, held=hour.sent + 1 > messages, figures=figures)
 
 
-def _allowance(place: Place, standing: Standing, past: Slot, policy: Policy, now: int, since: int) -> Finding:
+def _allowance(place: Place, standing: Standing, past: Slot, policy: Policy, now: int) -> Finding:
     """Judge what may stay unanswered: a few messages, and more for each code that came back or comes back on other days."""
+    hold, since = standing.hold, _answered(standing)
     begin = max(now - DAY, since - since % SLOT)
     day = _sum(standing.slots, begin, now + HOUR)
-    on_probation = 0 < since and now < since + PROBATION and standing.hold is not None and not standing.hold.lifted_at
+    on_probation = hold is not None and hold.lifted_at is None and now < since + PROBATION
     if on_probation:
         allowance = policy.probes + GROWTH * day.converted
     else:
@@ -302,13 +318,12 @@ def _allowance(place: Place, standing: Standing, past: Slot, policy: Policy, now
     return Finding(place, Rule.ALLOWANCE, held=day.sent + 1 > allowance, figures=figures, passing=waits)
 
 
-def _conversion(
-    place: Place, standing: Standing, past: Slot, policy: Policy, now: int, begin: int, span: int
-) -> Finding:
+def _conversion(place: Place, standing: Standing, past: Slot, policy: Policy, now: int, span: int) -> Finding:
     """Judge whether so few codes came back by chance, while more is sent than usual.
 
     An outage loses codes too, but sends no more than the people there ask for; so both are asked, a rise and a fall.
     """
+    begin = max(now - span, _answered(standing))
     old = _sum(standing.slots, begin, now - OLD_ENOUGH - SLOT + 1)
     late = _sum(standing.slots, now - OLD_ENOUGH - SLOT + 1, now + HOUR)
     converted = min(old.converted, old.sent)
@@ -326,6 +341,11 @@ def _conversion(
         "odds": math.exp(min(against, 300.0)),
     }
     return Finding(place, Rule.CONVERSION, held=rises and against >= -math.log(policy.error), figures=figures)
+
+
+def _answered(standing: Standing) -> int:
+    """Return when a place's latest hold ended: what was before is neither held against the place again nor counted for it."""
+    return standing.hold.ends_at if standing.hold is not None else 0
 
 
 def log_odds(converted: int, sent: int, expected: float) -> float:
