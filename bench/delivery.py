@@ -18,10 +18,10 @@ from countersign.domain.route import as_written
 from countersign.domain.rules import Rules
 from countersign.flows.applications import add_application
 from countersign.flows.begin import Asked, begin_challenge
-from countersign.flows.deliver import Post
 from countersign.flows.gate import own_application
 from countersign.flows.house import House
 from countersign.flows.outcome import Done
+from countersign.flows.post import Post
 from countersign.places import Places
 from countersign.store.events import Log
 from countersign.worker import Worker

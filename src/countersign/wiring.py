@@ -19,9 +19,10 @@ from countersign.domain.delivery import Accepted, Message
 from countersign.domain.rules import INBOX
 from countersign.errors import DeliveryFailedError, NotFoundError, SettingsError, UnavailableError
 from countersign.flows.applications import Doorkeeper, add_application, rotate_application_key
-from countersign.flows.deliver import Post, take_receipt
 from countersign.flows.gate import Gate, own_application
 from countersign.flows.house import House
+from countersign.flows.post import Lessons, Post
+from countersign.flows.receive import take_receipt
 from countersign.keys import Keyring, new_file
 from countersign.passwords import Passwords
 from countersign.places import Places
@@ -85,6 +86,7 @@ class Runtime(msgspec.Struct, frozen=True):
     demo_key: str | None
     letters: Inbox
     stopping: asyncio.Event
+    learning: asyncio.Task[None]
 
     def __repr__(self) -> str:
         """Hide the key."""
@@ -154,6 +156,7 @@ async def open_runtime(settings: Settings) -> Runtime:
         receipts=ground.log(),
         own=own,
         places=places,
+        lessons=Lessons(),
     )
     inbox.hear = functools.partial(take_receipt, post)
     return Runtime(
@@ -170,12 +173,17 @@ async def open_runtime(settings: Settings) -> Runtime:
         demo_key=demo_key,
         letters=letters,
         stopping=asyncio.Event(),
+        learning=asyncio.create_task(post.lessons.keep_learning(database, clock)),
     )
 
 
 async def close_runtime(runtime: Runtime) -> None:
     """Let the ledger finish what waits, then let go of providers, inbox and database."""
     await runtime.house.ledger.close()
+    runtime.learning.cancel()
+    await asyncio.gather(runtime.learning, return_exceptions=True)
+    with contextlib.suppress(UnavailableError):
+        await runtime.post.lessons.write(runtime.house.database, runtime.house.clock())
     runtime.gate.passwords.close()
     runtime.gate.places.close()
     await asyncio.gather(*(provider.close() for provider in runtime.providers.values()))

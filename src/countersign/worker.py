@@ -14,10 +14,13 @@ from countersign.errors import CountersignError, UnavailableError
 from countersign.flows.audit import write_checkpoint
 from countersign.flows.claim import remind
 from countersign.flows.compose import Parcel
-from countersign.flows.deliver import Post, Result, claim_due, give_back, hand_over, record, renew
+from countersign.flows.deliver import Result, give_back, hand_over, record, renew
 from countersign.flows.gate import Gate
 from countersign.flows.house import House
+from countersign.flows.post import Post
+from countersign.flows.settle import settle
 from countersign.flows.sweep import sweep
+from countersign.flows.take_due import claim_due
 
 SLOTS: Final = 64
 """Messages under way at once in one worker."""
@@ -170,6 +173,7 @@ class Worker:
             since_checkpoint += wait
             try:
                 swept = await sweep(self._house, self._retention_days)
+                await settle(self._post)
                 if self._gate is not None:
                     await remind(self._gate)
                 if swept.expired or swept.forgotten:

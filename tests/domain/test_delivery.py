@@ -72,12 +72,9 @@ def test_a_claim_counts_the_try_and_runs_a_lease() -> None:
 
 
 @pytest.mark.parametrize("reason", [Reason.TIMED_OUT, Reason.PROVIDER_ERROR, Reason.THROTTLED, Reason.UNREACHABLE])
-def test_where_another_could_take_it_a_failing_provider_is_tried_once_more(reason: Reason) -> None:
+def test_where_another_could_take_it_a_failing_provider_is_left_at_once(reason: Reason) -> None:
     """D2: a person is waiting."""
-    failure = Failure(reason, permanent=False)
-    again = next_try(sending("a", "b", tries=1), failure, NOON, 0.0)
-    assert (again.provider, again.due_at) == ("a", NOON + SECOND)
-    moved = next_try(sending("a", "b", tries=2), failure, NOON, 0.0)
+    moved = next_try(sending("a", "b"), Failure(reason, permanent=False), NOON, 0.0)
     assert (moved.state, moved.provider, moved.due_at, moved.tries) == (DeliveryState.QUEUED, "b", NOON, 0)
 
 
@@ -127,9 +124,9 @@ def test_a_passing_doubt_about_the_recipient_is_tried_again() -> None:
 
 
 def test_a_providers_own_wish_is_waited_for() -> None:
-    moved = next_try(sending("a", "b"), msgspec.structs.replace(BUSY, retry_after=10_000), NOON, 0.0)
+    moved = next_try(sending("a"), msgspec.structs.replace(BUSY, retry_after=10_000), NOON, 0.0)
     assert (moved.provider, moved.due_at) == ("a", NOON + 10_000)
-    short = next_try(sending("a", "b"), msgspec.structs.replace(BUSY, retry_after=10), NOON, 0.0)
+    short = next_try(sending("a"), msgspec.structs.replace(BUSY, retry_after=10), NOON, 0.0)
     assert short.due_at == NOON + BACKOFF[0], "a wish does not shorten the wait"
 
 
@@ -161,6 +158,15 @@ def test_a_message_over_which_workers_keep_dying_moves_on_and_ends() -> None:
         providers.append(message.provider)
     assert providers == ["a"] * 4 + ["b"] * 4
     assert (message.state, message.reason) == (DeliveryState.FAILED, Reason.TRIES_SPENT)
+
+
+def test_providers_that_are_left_out_are_passed_over_while_there_are_others() -> None:
+    """D2."""
+    assert claim(due("a", "b", "c"), NOON, {"a"}).provider == "b"
+    assert claim(due("a", "b", "c"), NOON, {"a", "b"}).provider == "c"
+    assert claim(due("a", "b", "c"), NOON, {"b"}).provider == "a"
+    assert claim(due("a", "b"), NOON, {"a", "b"}).provider == "a", "better to try than to send nothing"
+    assert claim(sending("a", "b", leg=1), NOON + LEASE, {"b"}).provider == "b", "a route is never gone back"
 
 
 def test_a_receipt_that_does_not_come_moves_to_the_next_provider() -> None:
@@ -225,7 +231,7 @@ def test_a_bad_receipt_of_a_provider_that_was_left_changes_nothing() -> None:
 def test_a_name_for_the_provider_is_the_same_for_every_try_and_another_on_another_leg() -> None:
     """D2: one that offers idempotency sends nothing twice."""
     first = claim(due("a", "b"), NOON)
-    again = claim(next_try(first, BUSY, NOON, 0.0), NOON + SECOND)
+    again = claim(first, NOON + LEASE)
     moved = next_try(again, NO, NOON, 0.0)
     assert first.key == again.key == "ver_1.1.0"
     assert moved.key == "ver_1.1.1"

@@ -24,11 +24,13 @@ from countersign.domain.rules import Rules
 from countersign.flows.answer import answer_challenge
 from countersign.flows.begin import Asked, begin_challenge
 from countersign.flows.cancel import cancel_challenge
-from countersign.flows.deliver import Post, claim_due, hand_over, record
+from countersign.flows.deliver import hand_over, record
 from countersign.flows.gate import Gate, own_application
 from countersign.flows.house import House
 from countersign.flows.outcome import Done, Outcome, Refused
+from countersign.flows.post import Post
 from countersign.flows.resend import resend_code
+from countersign.flows.take_due import claim_due
 from countersign.keys import Keyring, new_file
 from countersign.passwords import Passwords
 from countersign.places import Places

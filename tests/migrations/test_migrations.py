@@ -19,6 +19,8 @@ Schema = dict[str, dict[str, tuple[str, bool]]]
 """Of each table, of each column: its kind, and whether it may be NULL."""
 
 NULLABLE = {
+    "breakers.until",
+    "deliveries.settled_at",
     "challenges.ended_at",
     "deliveries.due_at",
     "deliveries.reason",
@@ -48,6 +50,7 @@ INDEXES = {
     "challenges_twin",
     "challenges_expires_at",
     "deliveries_due_at",
+    "deliveries_created_at",
     "attempts_provider_provider_message_id",
     "events_at",
     "answers_expires_at",

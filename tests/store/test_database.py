@@ -74,13 +74,17 @@ async def test_rows_come_back_as_they_were_written_in_the_order_of_their_keys(da
 
 
 async def test_keys_of_two_columns_are_taken_and_changed(database: Database) -> None:
-    rows = [(owner, n, "sms", "route", 1, 1, "queued", 0, 0, 0, 7, None, 1) for owner in ("b", "a") for n in (2, 1)]
+    rows = [
+        (owner, n, "sms", "route", 1, 1, "US", "+1415", "queued", 0, 0, 0, 7, None, 1, None)
+        for owner in ("b", "a")
+        for n in (2, 1)
+    ]
     await database.run(write, Insert(DELIVERIES, rows))
-    await database.run(write, Update(DELIVERIES, [("a", 2, "dropped", 1, 2, 3, None, "ended", 9)]))
+    await database.run(write, Update(DELIVERIES, [("a", 2, "dropped", 1, 2, 3, None, "ended", 9, 10)]))
     found = await database.run(take, DELIVERIES, [("b", 1), ("a", 2), ("a", 3)])
     assert list(found) == [
         ("a", 2, "sms", "route", 1, 1, "dropped", 1, 2, 3, None, "ended", 9),
-        ("b", 1, "sms", "route", 1, 1, "queued", 0, 0, 0, 7, None, 1),
+        ("b", 1, "sms", "route", 1, 1, "US", "+1415", "queued", 0, 0, 0, 7, None, 1, None),
     ]
 
 
@@ -292,7 +296,7 @@ async def test_ten_thousand_rows_are_written_and_taken_at_once(database: Databas
 
 
 async def test_a_query_locks_and_returns_rows_in_both_dialects(database: Database) -> None:
-    rows = [(f"o{n}", 1, "sms", "route", 1, 1, "queued", 0, 0, 0, n, None, 1) for n in range(3)]
+    rows = [(f"o{n}", 1, "sms", "route", 1, 1, "US", "+1415", "queued", 0, 0, 0, n, None, 1, None) for n in range(3)]
     await database.run(write, Insert(DELIVERIES, rows))
     claimed = await database.run(
         query,

@@ -11,7 +11,8 @@ from tests.web.client import Client
 from tests.web.conftest import Opener, new_key
 
 from countersign.domain.application import Mode
-from countersign.flows.deliver import claim_due, hand_over, record
+from countersign.flows.deliver import hand_over, record
+from countersign.flows.take_due import claim_due
 from countersign.providers.outcomes import OUTCOMES
 from countersign.web.app import make_app
 from countersign.wiring import Runtime

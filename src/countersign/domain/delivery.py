@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import StrEnum
 from typing import Final
 
 import msgspec
 
+from countersign.domain.area import NOWHERE, Area
 from countersign.domain.contact import Channel
 
 BACKOFF: Final = (1_000, 4_000, 12_000)
 """Milliseconds before the second, third and fourth try of one provider; after those the route goes on."""
 
-TRIES_BEFORE_ANOTHER: Final = 2
+TRIES_BEFORE_ANOTHER: Final = 1
 """Tries of a provider that fails for now while another could take the message: a person is waiting."""
 
 JITTER: Final = 0.25
@@ -106,7 +108,8 @@ class Delivery(msgspec.Struct, frozen=True):
     """One message owed for a challenge (or, for notices, for whatever `owner` names).
 
     `route` is the ordered names of providers, fixed when the message was promised; `leg` the one in use, `tries` how
-    often that one was tried; `attempts` all tries so far. `due_at` is when a worker must look again (None: never).
+    often that one was tried; `attempts` all tries so far. `due_at` is when a worker must look again (None: never). `settled_at` is
+    when what became of its code was counted (None: not yet, for the code may still be typed).
     """
 
     owner: str
@@ -122,6 +125,8 @@ class Delivery(msgspec.Struct, frozen=True):
     due_at: int | None = None
     reason: Reason | None = None
     changed_at: int = 0
+    area: Area = NOWHERE
+    settled_at: int | None = None
 
     @property
     def provider(self) -> str | None:
@@ -139,19 +144,43 @@ class Delivery(msgspec.Struct, frozen=True):
         return self.due_at is None
 
 
-def owed(owner: str, number: int, channel: Channel, route: tuple[str, ...], now: int, round_: int = 0) -> Delivery:
+def owed(
+    owner: str,
+    number: int,
+    channel: Channel,
+    route: tuple[str, ...],
+    now: int,
+    round_: int = 0,
+    *,
+    area: Area = NOWHERE,
+    has_code: bool = True,
+) -> Delivery:
     """Return a new message, due at once; one that no provider can carry is failed from the start."""
+    settled_at = None if has_code else now
     if not route:
         return Delivery(
-            owner, number, channel, route, now, round_, DeliveryState.FAILED, reason=Reason.NO_ROUTE, changed_at=now
+            owner,
+            number,
+            channel,
+            route,
+            now,
+            round_,
+            DeliveryState.FAILED,
+            reason=Reason.NO_ROUTE,
+            changed_at=now,
+            area=area,
+            settled_at=settled_at,
         )
-    return Delivery(owner, number, channel, route, now, round_, due_at=now, changed_at=now)
+    return Delivery(
+        owner, number, channel, route, now, round_, due_at=now, changed_at=now, area=area, settled_at=settled_at
+    )
 
 
-def claim(delivery: Delivery, now: int) -> Delivery:
+def claim(delivery: Delivery, now: int, left_out: Collection[str] = ()) -> Delivery:
     """Take the message to send it: the try is counted before it is made, and the lease runs.
 
-    One whose receipt is overdue goes on to the next provider, and so does one whose workers keep dying over it.
+    One whose receipt is overdue goes on to the next provider, and so does one whose workers keep dying over it. Providers that are
+    `left_out` are passed over while the route has others.
     """
     if delivery.state is DeliveryState.ACCEPTED:
         delivery = next_leg(delivery, Reason.NO_RECEIPT, now)
@@ -159,6 +188,7 @@ def claim(delivery: Delivery, now: int) -> Delivery:
         delivery = next_leg(delivery, Reason.TRIES_SPENT, now)
     if delivery.ended:
         return delivery
+    delivery = pass_over(delivery, left_out)
     return msgspec.structs.replace(
         delivery,
         state=DeliveryState.SENDING,
@@ -167,6 +197,14 @@ def claim(delivery: Delivery, now: int) -> Delivery:
         due_at=now + LEASE,
         changed_at=now,
     )
+
+
+def pass_over(delivery: Delivery, left_out: Collection[str]) -> Delivery:
+    """Return the message at the first provider from its own on that is not left out; where all are, it stays where it is."""
+    for leg in range(delivery.leg, len(delivery.route)):
+        if delivery.route[leg] not in left_out:
+            return delivery if leg == delivery.leg else msgspec.structs.replace(delivery, leg=leg, tries=0)
+    return delivery
 
 
 def drop(delivery: Delivery, reason: Reason, now: int) -> Delivery:
@@ -201,8 +239,8 @@ def next_try(delivery: Delivery, failure: Failure, now: int, chance: float) -> D
     """Decide what follows a failed try: the same provider again later, the next of the route, or the end.
 
     `chance` in [0, 1) spreads the wait. A refusal that concerns the recipient ends the message at once; another permanent one
-    moves to the next provider at once; anything else is tried again after BACKOFF, or after the provider's own wish: once where
-    another provider is left, else as often as BACKOFF has waits.
+    moves to the next provider at once, and so does a failure for now while another provider is left. The last one is tried again after
+    BACKOFF, or after the provider's own wish, as often as BACKOFF has waits; so is one behind which another would meet the same.
     """
     if failure.permanent and failure.reason in ABOUT_RECIPIENT:
         return _failed(delivery, failure.reason, now)

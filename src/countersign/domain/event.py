@@ -26,6 +26,8 @@ class EventKind(StrEnum):
     DELIVERY_DROPPED = "delivery.dropped"
     DELIVERY_DELIVERED = "delivery.delivered"
     DELIVERY_UNDELIVERED = "delivery.undelivered"
+    PROVIDER_LEFT_OUT = "provider.left_out"
+    PROVIDER_BACK = "provider.back"
     APPLICATION_ADDED = "application.added"
     APPLICATION_ROTATED = "application.rotated"
     APPLICATION_REMOVED = "application.removed"

@@ -8,6 +8,7 @@ import msgspec
 
 from countersign.domain import challenge as rules_of
 from countersign.domain import identifier
+from countersign.domain.area import Area, area_of
 from countersign.domain.challenge import Action, Challenge, Refusal, Requester, State, Terms
 from countersign.domain.contact import CHANNELS_OF, Channel, Contact, network_of
 from countersign.domain.delivery import owed
@@ -83,6 +84,7 @@ async def begin_challenge(house: House, application: Application, asked: Asked, 
         terms=terms,
         channel=channel,
         route=house.rules.route(channel, address, id_, live=application.live),
+        area=area_of(address),
         # The lane too: else a stranger who begins beside a remembered browser meets its challenge, and spends its guesses in its lane.
         twin=keyring.blind(
             "twin",
@@ -125,6 +127,7 @@ class Begin(msgspec.Struct, frozen=True):
     terms: Terms
     channel: Channel
     route: tuple[str, ...]
+    area: Area
     twin: bytes
     standing: bytes
     limits: tuple[tuple[Limit, bytes], ...]
@@ -163,7 +166,7 @@ class Begin(msgspec.Struct, frozen=True):
             now=now,
             guesses=self.spent,
         )
-        delivery = owed(begun.id, begun.sends, self.channel, self.route, now)
+        delivery = owed(begun.id, begun.sends, self.channel, self.route, now, area=self.area)
         told = Event(
             now,
             EventKind.CHALLENGE_BEGUN,
@@ -185,12 +188,13 @@ class Begin(msgspec.Struct, frozen=True):
         rooms = spend(self.limits, book, now)
         if judged.refusal is not None or isinstance(rooms, Refused):
             return Verdict(Done(twin, book.message(twin), continued=True))
-        return resent(judged.challenge, self.route, self.limits, rooms, now, continued=True)
+        return resent(judged.challenge, self.route, self.area, self.limits, rooms, now, continued=True)
 
 
 def resent(
     challenge: Challenge,
     route: tuple[str, ...],
+    area: Area,
     limits: tuple[tuple[Limit, bytes], ...],
     rooms: tuple[Room, ...],
     now: int,
@@ -198,7 +202,7 @@ def resent(
     continued: bool = False,
 ) -> Verdict[Outcome]:
     """Return the verdict that owes one more message for a challenge."""
-    delivery = owed(challenge.id, challenge.sends, challenge.channel, route, now, challenge.round)
+    delivery = owed(challenge.id, challenge.sends, challenge.channel, route, now, challenge.round, area=area)
     told = Event(
         now,
         EventKind.CHALLENGE_RESENT,

@@ -1,59 +1,36 @@
-"""Deliver what is owed: claim what is due, drop what is no longer wanted, hand the rest to providers, and record what came of it."""
+"""Deliver what was claimed: hand it to the provider whose turn it is, and record what came of it."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from typing import Final, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Final
 
 import msgspec
 import structlog
 
+from countersign.domain import breaker as breaker_rules
 from countersign.domain import delivery as rules_of
-from countersign.domain.application import Application
-from countersign.domain.challenge import Challenge, State, accepted_rounds
-from countersign.domain.delivery import Accepted, Delivery, DeliveryState, Failure, Reason, Receipt
+from countersign.domain.breaker import Breaker
+from countersign.domain.delivery import Accepted, Delivery, DeliveryState, Failure, Reason
 from countersign.domain.event import Event, EventKind
-from countersign.domain.notice import PREFIX, Notice
-from countersign.domain.rules import Rules
+from countersign.domain.pace import Pace, answer_within, bucket, receipt_within
 from countersign.errors import CountersignError, DeliveryFailedError
 from countersign.flows.compose import Parcel, compose
-from countersign.keys import Keyring
-from countersign.places import Places
-from countersign.providers import Provider
-from countersign.store import applications, challenges, deliveries, notices
-from countersign.store.database import Claim, Database, Row, Rows, Seek, Steps, Take, Update, Upsert, Write
+from countersign.flows.post import Post, whereabouts
+from countersign.flows.told import told
+from countersign.store import carriers, deliveries
+from countersign.store.database import Steps, Take, Update, Upsert, Write
 from countersign.store.deliveries import Attempt
-from countersign.store.events import Chain, Head, Log
-from countersign.store.tables import ATTEMPTS, CHALLENGES, DELIVERIES, NOTICES
+from countersign.store.events import Chain, Head
+from countersign.store.tables import ATTEMPTS, DELIVERIES
 
 GIVE_UP_AFTER: Final = rules_of.LONGEST_TRY / 1_000
 """Seconds after which a provider that still has not answered is left."""
 
-T = TypeVar("T")
-
 _REASONS: Final = frozenset(Reason)
 
 _log = structlog.get_logger("countersign.deliver")
-
-
-class Post(msgspec.Struct, frozen=True):
-    """What delivering stands on.
-
-    `chance` returns a float in [0, 1). Claims, records and receipts each append to a chain of their own, so that none waits for the others.
-    """
-
-    database: Database
-    keyring: Keyring
-    rules: Rules
-    providers: Mapping[str, Provider]
-    clock: Callable[[], int]
-    chance: Callable[[], float]
-    claims: Log
-    records: Log
-    receipts: Log
-    own: Application
-    places: Places
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -65,72 +42,6 @@ class Result(msgspec.Struct, frozen=True):
     started_at: int
     ended_at: int
     word: Accepted | Failure
-
-
-async def claim_due(post: Post, most: int) -> list[Parcel]:
-    """Take up to `most` messages that are due; what nobody wants any more is dropped on the way."""
-    return await post.claims.run(post.database, _claim, post.clock(), most)
-
-
-def _claim(chain: Chain, now: int, most: int) -> Steps[tuple[list[Parcel], Head]]:
-    rows = yield Claim(DELIVERIES, "due_at IS NOT NULL AND due_at <= $1", (now,), "due_at", most)
-    if not rows:
-        return [], chain.head
-    found = yield Seek(CHALLENGES, "id", sorted({row[0] for row in rows if not row[0].startswith(PREFIX)}))
-    told = yield Seek(NOTICES, "id", sorted({row[0] for row in rows if row[0].startswith(PREFIX)}))
-    read, strange = _read(found, challenges.of_row)
-    read_notices, strange_notices = _read(told, notices.of_row)
-    strange += strange_notices
-    owners: dict[str, Challenge | Notice] = {owner.id: owner for owner in read}
-    owners.update({owner.id: owner for owner in read_notices})
-    # A newer program may have written what this one cannot read: that must not stop the messages of everybody else.
-    strangers = {row[0] for row in strange}
-    due, unreadable = _read([row for row in rows if row[0] not in strangers], deliveries.of_row)
-    unreadable += [row for row in rows if row[0] in strangers]
-    put_off = [deliveries.put_off(row, now + rules_of.LEASE) for row in unreadable]
-    for owner_id, number, *_ in put_off:
-        _log.error("unreadable", delivery=f"{owner_id}.{number}")
-    sites = yield from applications.of_ids([owner.application for owner in owners.values()])
-    parcels: list[Parcel] = []
-    changed: list[Delivery] = []
-    events: list[Event] = []
-    for delivery in due:
-        owner = owners.get(delivery.owner)
-        unwanted = why_unwanted(delivery, owner, now)
-        taken = rules_of.claim(delivery, now) if unwanted is None else rules_of.drop(delivery, unwanted, now)
-        changed.append(taken)
-        if taken.ended:
-            events.append(_event(taken, owner.application if owner else "", now))
-        elif owner is not None:
-            parcels.append(Parcel(taken, owner, sites.get(owner.application)))
-    linked, head = chain.link(events)
-    yield Write((Update(DELIVERIES, [*(deliveries.changed_row(delivery) for delivery in changed), *put_off]), *linked))
-    return parcels, head
-
-
-def _read(rows: Rows, of_row: Callable[[Row], T]) -> tuple[list[T], list[Row]]:
-    """Return what rows hold, and the rows that this program cannot read."""
-    read: list[T] = []
-    strange: list[Row] = []
-    for row in rows:
-        try:
-            read.append(of_row(row))
-        except (ValueError, msgspec.MsgspecError):
-            strange.append(row)
-    return read, strange
-
-
-def why_unwanted(delivery: Delivery, owner: Challenge | Notice | None, now: int) -> Reason | None:
-    """Return why a message must not be sent any more: what it is for has ended, expired, or goes by a newer code; else None."""
-    if owner is None:
-        return Reason.ENDED
-    if isinstance(owner, Notice):
-        return Reason.EXPIRED if now >= owner.expires_at else None
-    state = owner.state_at(now)
-    if state is State.EXPIRED:
-        return Reason.EXPIRED
-    outdated = delivery.round not in accepted_rounds(owner)
-    return Reason.ENDED if state is not State.PENDING or outdated else None
 
 
 async def hand_over(post: Post, parcel: Parcel) -> Result:
@@ -145,7 +56,7 @@ async def hand_over(post: Post, parcel: Parcel) -> Result:
             raise DeliveryFailedError(
                 Reason.MISCONFIGURED, f"No provider is named {name!r} in the settings.", permanent=True
             )
-        async with asyncio.timeout(GIVE_UP_AFTER):
+        async with asyncio.timeout(_patience(post, delivery)):
             word = await provider.send(compose(post.keyring, post.rules.issuer, post.own, post.places, parcel))
     except DeliveryFailedError as error:
         retry_after = None if error.retry_after is None else error.retry_after * 1_000
@@ -172,13 +83,42 @@ async def hand_over(post: Post, parcel: Parcel) -> Result:
     return Result(delivery, parcel.owner.application, name, started_at, post.clock(), word)
 
 
+def _patience(post: Post, delivery: Delivery) -> float:
+    """Return the seconds that a provider has to answer: while another could take the message, little more than it usually needs."""
+    if delivery.leg + 1 >= len(delivery.route):
+        return GIVE_UP_AFTER
+    return min(GIVE_UP_AFTER, answer_within(post.lessons.of(whereabouts(delivery))) / 1_000)
+
+
 async def record(post: Post, results: Sequence[Result]) -> None:
     """Write down what came of tries; each message that still is ours moves on by the rule. Doing so twice is doing so once."""
     chances = [post.chance() for _ in results]
-    await post.records.run(post.database, _record, results, chances)
+    patient = [_with_learned_patience(post, result) for result in results]
+    for breaker in await post.records.run(post.database, _record, patient, chances):
+        if breaker.tripped:
+            _log.warning("provider_left_out", provider=breaker.provider, reason=breaker.reason, trips=breaker.trips)
+        else:
+            _log.info("provider_back", provider=breaker.provider)
+    for result in results:
+        took = result.ended_at - result.started_at
+        if isinstance(result.word, Accepted):
+            post.lessons.note(whereabouts(result.delivery), Pace(taken=1, answers={bucket(took): 1}))
+        elif result.word.reason is Reason.TIMED_OUT:
+            # How long it would have taken is not known, but that it was longer than this.
+            post.lessons.note(whereabouts(result.delivery), Pace(answers={bucket(2 * took): 1}))
 
 
-def _record(chain: Chain, results: Sequence[Result], chances: Sequence[float]) -> Steps[tuple[None, Head]]:
+def _with_learned_patience(post: Post, result: Result) -> Result:
+    """Return the result with its receipt overdue when those of this provider and country usually have come."""
+    word, delivery = result.word, result.delivery
+    if not isinstance(word, Accepted) or word.receipt_within is None:
+        return result
+    last = delivery.leg + 1 >= len(delivery.route)
+    within = receipt_within(post.lessons.of(whereabouts(delivery)), word.receipt_within, last=last)
+    return msgspec.structs.replace(result, word=msgspec.structs.replace(word, receipt_within=within))
+
+
+def _record(chain: Chain, results: Sequence[Result], chances: Sequence[float]) -> Steps[tuple[list[Breaker], Head]]:
     rows = yield Take(DELIVERIES, sorted((result.delivery.owner, result.delivery.number) for result in results))
     stored = {(row[0], row[1]): deliveries.of_row(row) for row in rows}
     attempts: list[Attempt] = []
@@ -198,16 +138,48 @@ def _record(chain: Chain, results: Sequence[Result], chances: Sequence[float]) -
             else rules_of.next_try(current, word, result.ended_at, chance)
         )
         changed.append(moved)
-        events.append(_event(moved, result.application, result.ended_at, provider=result.provider))
+        events.append(told(moved, result.application, result.ended_at, provider=result.provider))
+    breakers, turned = yield from _judge_providers(results)
+    for breaker in turned:
+        kind = EventKind.PROVIDER_LEFT_OUT if breaker.tripped else EventKind.PROVIDER_BACK
+        facts: dict[str, str | int] = {"reason": breaker.reason} if breaker.tripped else {}
+        events.append(Event(breaker.changed_at, kind, "", breaker.provider, facts))
     linked, head = chain.link(events)
     yield Write(
         (
             *((Update(DELIVERIES, [deliveries.changed_row(one) for one in changed]),) if changed else ()),
             *((Upsert(ATTEMPTS, [deliveries.attempt_row(one) for one in attempts]),) if attempts else ()),
+            *carriers.saved(breakers),
             *linked,
         )
     )
-    return None, head
+    return turned, head
+
+
+def _judge_providers(results: Sequence[Result]) -> Steps[tuple[list[Breaker], list[Breaker]]]:
+    """Return the breakers that changed, and those of them by which a provider is left out from now on, or back."""
+    known = yield from carriers.breakers()
+    concerned = sorted(
+        {
+            result.provider
+            for result in results
+            if result.provider in known
+            or (isinstance(result.word, Failure) and result.word.reason in breaker_rules.ITS_OWN)
+        }
+    )
+    before = yield from carriers.take_breakers(concerned)
+    after = dict(before)
+    for result in sorted(results, key=lambda one: one.ended_at):
+        breaker = after.get(result.provider)
+        if breaker is None:
+            continue
+        after[result.provider] = (
+            breaker_rules.succeeded(breaker, result.ended_at)
+            if isinstance(result.word, Accepted)
+            else breaker_rules.failed(breaker, result.word.reason, result.ended_at)
+        )
+    changed = [after[name] for name in concerned if after[name] != before[name]]
+    return changed, [one for one in changed if one.tripped != before[one.provider].tripped]
 
 
 async def renew(post: Post, parcels: Sequence[Parcel]) -> None:
@@ -240,45 +212,6 @@ def _move_ours(
     if back:
         yield Write((Update(DELIVERIES, [deliveries.changed_row(delivery) for delivery in back]),))
     return None, chain.head
-
-
-async def take_receipt(post: Post, receipt: Receipt) -> bool:
-    """Move a message on by a provider's later word; False if no message is known by that id (yet: a receipt can outrun our record)."""
-    return await post.receipts.run(post.database, _receive, receipt, post.clock())
-
-
-def _receive(chain: Chain, receipt: Receipt, now: int) -> Steps[tuple[bool, Head]]:
-    key = yield from deliveries.by_provider_message(receipt.provider, receipt.provider_message_id)
-    if key is None:
-        return False, chain.head
-    rows = yield Take(DELIVERIES, [key])
-    current = deliveries.of_row(rows[0])
-    moved = rules_of.received(current, receipt, now)
-    if moved is current:
-        return True, chain.head
-    owner = yield from challenges.find(current.owner)
-    linked, head = chain.link([_event(moved, owner.application if owner else "", now, provider=receipt.provider)])
-    yield Write((Update(DELIVERIES, [deliveries.changed_row(moved)]), *linked))
-    return True, head
-
-
-_KINDS: Final = {
-    DeliveryState.ACCEPTED: EventKind.DELIVERY_ACCEPTED,
-    DeliveryState.QUEUED: EventKind.DELIVERY_RETRIED,
-    DeliveryState.FAILED: EventKind.DELIVERY_FAILED,
-    DeliveryState.DROPPED: EventKind.DELIVERY_DROPPED,
-    DeliveryState.DELIVERED: EventKind.DELIVERY_DELIVERED,
-    DeliveryState.UNDELIVERED: EventKind.DELIVERY_UNDELIVERED,
-}
-
-
-def _event(delivery: Delivery, application: str, at: int, *, provider: str = "") -> Event:
-    facts: dict[str, str | int] = {"number": delivery.number, "channel": delivery.channel.value}
-    if provider:
-        facts["provider"] = provider
-    if delivery.reason is not None:
-        facts["reason"] = delivery.reason.value
-    return Event(at, _KINDS[delivery.state], application, delivery.owner, facts)
 
 
 def _attempt(result: Result) -> Attempt:

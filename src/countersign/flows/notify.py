@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from countersign.domain.area import area_of
 from countersign.domain.contact import CHANNELS_OF
 from countersign.domain.delivery import owed
 from countersign.domain.event import EventKind
@@ -59,7 +60,15 @@ def notices_to(
         )
         rows.append(
             deliveries.new_row(
-                owed(id_, 1, channel, gate.house.rules.route(channel, address, id_, live=gate.own.live), now)
+                owed(
+                    id_,
+                    1,
+                    channel,
+                    gate.house.rules.route(channel, address, id_, live=gate.own.live),
+                    now,
+                    area=area_of(address),
+                    has_code=False,
+                )
             )
         )
     if not made:

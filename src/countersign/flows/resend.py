@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from countersign.domain import challenge as rules_of
+from countersign.domain.area import Area, area_of
 from countersign.domain.challenge import Challenge, Refusal
 from countersign.domain.contact import CHANNELS_OF, Channel
 from countersign.domain.limit import Limit
@@ -41,6 +42,7 @@ async def resend_code(
         application=application.id,
         channel=wanted,
         route=house.rules.route(wanted, address, found.id, live=terms.live),
+        area=area_of(address),
         limits=budgets(house, application.id, address, terms.requester),
     )
     return await submit(house, command, once)
@@ -53,6 +55,7 @@ class Resend(msgspec.Struct, frozen=True):
     application: str
     channel: Channel
     route: tuple[str, ...]
+    area: Area
     limits: tuple[tuple[Limit, bytes], ...]
 
     @property
@@ -76,7 +79,7 @@ class Resend(msgspec.Struct, frozen=True):
         rooms = spend(self.limits, book, now)
         if isinstance(rooms, Refused):
             return Verdict(msgspec.structs.replace(rooms, challenge=before, at=now))
-        return resent(judged.challenge, self.route, self.limits, rooms, now)
+        return resent(judged.challenge, self.route, self.area, self.limits, rooms, now)
 
 
 def _wait(challenge: Challenge, refusal: Refusal, now: int) -> int:

@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from countersign.domain.area import NOWHERE, Area
 from countersign.domain.contact import Channel
 from countersign.domain.delivery import Delivery, DeliveryState, Reason
 from countersign.store.database import Query, Row, Seek, Steps
@@ -40,6 +41,8 @@ def new_row(delivery: Delivery) -> Row:
         _encode(delivery.route).decode(),
         delivery.created_at,
         delivery.round,
+        delivery.area.country,
+        delivery.area.prefix,
         *_moving(delivery),
     )
 
@@ -60,7 +63,8 @@ def changed_row(delivery: Delivery) -> Row:
 
 def of_row(row: Row) -> Delivery:
     """Return the delivery that a whole row holds."""
-    owner, number, channel, route, created_at, round_, state, leg, tries, attempts, due_at, reason, changed_at = row
+    owner, number, channel, route, created_at, round_, country, prefix, state, leg, tries, attempts, *rest = row
+    due_at, reason, changed_at, settled_at = rest
     return Delivery(
         owner,
         number,
@@ -75,13 +79,15 @@ def of_row(row: Row) -> Delivery:
         due_at,
         None if reason is None else Reason(reason),
         changed_at,
+        Area(country, prefix) if country or prefix else NOWHERE,
+        settled_at,
     )
 
 
 def put_off(row: Row, until: int) -> Row:
     """Return the key and what moves of a whole row as it is, but due at `until` (ms): for one that cannot be read."""
-    owner, number, _, _, _, _, state, leg, tries, attempts, _, reason, changed_at = row
-    return (owner, number, state, leg, tries, attempts, until, reason, changed_at)
+    owner, number, *_, state, leg, tries, attempts, _, reason, changed_at, settled_at = row
+    return (owner, number, state, leg, tries, attempts, until, reason, changed_at, settled_at)
 
 
 def attempt_row(attempt: Attempt) -> Row:
@@ -95,14 +101,14 @@ def of_owner(owner: str) -> Steps[list[Delivery]]:
     return [of_row(row) for row in rows]
 
 
-def by_provider_message(provider: str, provider_message_id: str) -> Steps[tuple[str, int] | None]:
-    """Return (owner, number) of the delivery that a provider knows by this id, or None."""
+def by_provider_message(provider: str, provider_message_id: str) -> Steps[Attempt | None]:
+    """Return the try whose message a provider knows by this id, or None."""
     rows = yield Query(
-        "SELECT owner, number FROM attempts WHERE provider = $1 AND provider_message_id = $2"
+        f"SELECT {ATTEMPTS.names} FROM attempts WHERE provider = $1 AND provider_message_id = $2"
         " AND provider_message_id <> '' ORDER BY started_at DESC LIMIT 1",
         (provider, provider_message_id),
     )
-    return (rows[0][0], rows[0][1]) if rows else None
+    return Attempt(*rows[0]) if rows else None
 
 
 def next_due() -> Steps[int | None]:
@@ -134,4 +140,5 @@ def _moving(delivery: Delivery) -> tuple[object, ...]:
         delivery.due_at,
         None if delivery.reason is None else delivery.reason.value,
         delivery.changed_at,
+        delivery.settled_at,
     )

@@ -31,7 +31,14 @@ CHALLENGES: Final = Table(
 DELIVERIES: Final = Table(
     "deliveries",
     key=(("owner", "text"), ("number", "int")),
-    fixed=(("channel", "text"), ("route", "text"), ("created_at", "int"), ("round", "int")),
+    fixed=(
+        ("channel", "text"),
+        ("route", "text"),
+        ("created_at", "int"),
+        ("round", "int"),
+        ("country", "text"),
+        ("prefix", "text"),
+    ),
     moving=(
         ("state", "text"),
         ("leg", "int"),
@@ -40,6 +47,7 @@ DELIVERIES: Final = Table(
         ("due_at", "int"),
         ("reason", "text"),
         ("changed_at", "int"),
+        ("settled_at", "int"),
     ),
 )
 
@@ -53,6 +61,26 @@ ATTEMPTS: Final = Table(
         ("outcome", "text"),
         ("reason", "text"),
         ("provider_message_id", "text"),
+    ),
+)
+
+PACES: Final = Table(
+    "paces",
+    key=(("provider", "text"), ("channel", "text"), ("country", "text")),
+    moving=(("figures", "text"), ("changed_at", "int")),
+)
+"""How each provider does in each country, as JSON."""
+
+BREAKERS: Final = Table(
+    "breakers",
+    key=(("provider", "text"),),
+    moving=(
+        ("failures", "int"),
+        ("trips", "int"),
+        ("until", "int"),
+        ("probing", "int"),
+        ("reason", "text"),
+        ("changed_at", "int"),
     ),
 )
 
@@ -253,6 +281,8 @@ ALL: Final = (
     CHALLENGES,
     DELIVERIES,
     ATTEMPTS,
+    PACES,
+    BREAKERS,
     LIMITS,
     STANDINGS,
     ANSWERS,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from countersign.flows.deliver import take_receipt
+from countersign.flows.receive import take_receipt
 from countersign.providers import Callback
 from countersign.providers.whatsapp import WhatsappProvider
 from countersign.web.call import Reply
