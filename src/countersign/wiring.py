@@ -156,6 +156,7 @@ async def open_runtime(settings: Settings) -> Runtime:
         receipts=ground.log(),
         own=own,
         places=places,
+        held_back=stats.held_back,
         lessons=Lessons(),
     )
     inbox.hear = functools.partial(take_receipt, post)

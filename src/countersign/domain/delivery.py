@@ -54,6 +54,7 @@ class Reason(StrEnum):
     BLOCKED = "blocked"
     NO_SIGNAL = "no_signal"
     NO_ROUTE = "no_route"
+    HELD_BACK = "held_back"
     NO_RECEIPT = "no_receipt"
     TRIES_SPENT = "tries_spent"
     ENDED = "ended"
@@ -210,6 +211,11 @@ def pass_over(delivery: Delivery, left_out: Collection[str]) -> Delivery:
 def drop(delivery: Delivery, reason: Reason, now: int) -> Delivery:
     """End a message that is no longer wanted: its challenge has ended or expired."""
     return msgspec.structs.replace(delivery, state=DeliveryState.DROPPED, reason=reason, due_at=None, changed_at=now)
+
+
+def hold_back(delivery: Delivery, now: int) -> Delivery:
+    """End a message that is not handed over: too much is being sent there that nobody answers."""
+    return _failed(delivery, Reason.HELD_BACK, now)
 
 
 def accepted(delivery: Delivery, word: Accepted, now: int) -> Delivery:

@@ -28,6 +28,8 @@ class EventKind(StrEnum):
     DELIVERY_UNDELIVERED = "delivery.undelivered"
     PROVIDER_LEFT_OUT = "provider.left_out"
     PROVIDER_BACK = "provider.back"
+    PREFIX_HELD = "prefix.held"
+    PREFIX_LIFTED = "prefix.lifted"
     APPLICATION_ADDED = "application.added"
     APPLICATION_ROTATED = "application.rotated"
     APPLICATION_REMOVED = "application.removed"

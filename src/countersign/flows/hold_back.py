@@ -1,0 +1,209 @@
+"""Hold back what pumping makes us send: claimed phone messages are judged, and what is let through is counted, all in the claim's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+import structlog
+
+from countersign.domain.area import Area
+from countersign.domain.challenge import Challenge
+from countersign.domain.contact import Channel
+from countersign.domain.event import Event, EventKind
+from countersign.domain.pumping import (
+    FRESH,
+    RANGES,
+    Finding,
+    Mode,
+    Place,
+    Policy,
+    Scope,
+    Slot,
+    Standing,
+    assess,
+    findings,
+    is_fresh,
+    next_hold,
+    places_of,
+    price_of,
+    range_of,
+)
+from countersign.domain.rules import INBOX
+from countersign.errors import CountersignError
+from countersign.store import traffic
+from countersign.store.database import Change, Steps
+
+if TYPE_CHECKING:
+    from countersign.domain.delivery import Delivery
+    from countersign.flows.post import Post
+    from countersign.keys import Keyring
+
+_log = structlog.get_logger("countersign.pumping")
+
+
+class Judged(msgspec.Struct):
+    """What was judged: the messages that are held back, by owner and number; changes and events of places that are held from now on."""
+
+    held: set[tuple[str, int]] = set()
+    changes: list[Change] = []
+    events: list[Event] = []
+    countries: list[str] = []
+
+
+class Destination(msgspec.Struct, frozen=True):
+    """Where a message goes, as it is judged: its area, and the keyed hash of each range around its number."""
+
+    number: str
+    area: Area
+    ranges: dict[int, str]
+
+    def places(self, *, fresh: bool) -> tuple[Place, ...]:
+        """Return the places it lies in."""
+        return places_of(self.area.country, self.area.prefix, self.ranges, fresh=fresh)
+
+
+def counts(delivery: Delivery, owner: object) -> bool:
+    """Say whether a message is one that pumping could be after: a code by phone that leaves us by a carrier."""
+    return (
+        isinstance(owner, Challenge)
+        and owner.terms.live
+        and delivery.channel is not Channel.EMAIL
+        and bool(delivery.area.prefix)
+        and delivery.provider != INBOX
+    )
+
+
+def destination_of(keyring: Keyring, number: str, area: Area) -> Destination:
+    """Return where a number is judged; ranges are known by a keyed hash, so that no number is stored."""
+    beginnings = {digits: range_of(number, area.prefix, digits) for digits in RANGES}
+    ranges = {digits: keyring.blind("range", str(digits), begin).hex() for digits, begin in beginnings.items() if begin}
+    return Destination(number, area, ranges)
+
+
+def judge(post: Post, claimed: Sequence[tuple[Delivery, Challenge]], now: int) -> Steps[Judged]:
+    """Judge messages that are claimed for the first time, one after the other as they count."""
+    judged, policy = Judged(), post.rules.pumping
+    if policy.mode is Mode.OFF or not claimed:
+        return judged
+    yield from traffic.wait_turn([owner.application for _, owner in claimed])
+    counted: dict[traffic.Key, Slot] = {}
+    for application in sorted({owner.application for _, owner in claimed}):
+        ours = [
+            (delivery, _whereto(post, delivery, owner))
+            for delivery, owner in claimed
+            if owner.application == application
+        ]
+        names = {place.name for _, whereto in ours for place in whereto.places(fresh=True)}
+        known = yield from traffic.standings(application, sorted(names), now)
+        for delivery, whereto in ours:
+            _judge_one(judged, counted, known, application, delivery, whereto, policy, now)
+    yield from traffic.count(counted)
+    return judged
+
+
+def _judge_one(  # noqa: PLR0917 - one step of judge, on what it gathers
+    judged: Judged,
+    counted: dict[traffic.Key, Slot],
+    known: dict[str, Standing],
+    application: str,
+    delivery: Delivery,
+    whereto: Destination,
+    policy: Policy,
+    now: int,
+) -> None:
+    area = whereto.area
+    places = whereto.places(fresh=is_fresh(known[area.prefix]))
+    price = price_of(policy, area.country, whereto.number)
+    because = assess(places, {place: known[place.name] for place in places}, price, policy, now).because
+    if because is not None:
+        shadow = policy.mode is Mode.SHADOW
+        if not because.passing:
+            hold = next_hold(because, known[because.place.name].hold, now)
+            known[because.place.name] = msgspec.structs.replace(known[because.place.name], hold=hold)
+            block = traffic.held_since(because, hold, application, (area.country, area.prefix), shadow=shadow)
+            judged.changes.append(traffic.began(block))
+            judged.events.append(held_event(block))
+            _log.warning("prefix_held", place=shown(block), rule=block.rule, why=block.figures, shadow=shadow)
+        if not shadow:
+            judged.held.add((delivery.owner, delivery.number))
+            judged.countries.append(area.country)
+            return
+    for place in places:
+        one = Slot(traffic.slot_of(now), 1, price)
+        key = (application, place.name, one.at)
+        counted[key] = _plus(counted.get(key), one)
+        standing = known[place.name]
+        known[place.name] = msgspec.structs.replace(standing, slots=(*standing.slots, one))
+
+
+def count_conversions(post: Post, came_back: Sequence[tuple[Delivery, Challenge]], now: int) -> Steps[None]:
+    """Count messages whose code came back where they were counted as sent; each is told of once."""
+    if post.rules.pumping.mode is Mode.OFF:
+        return
+    counted: dict[traffic.Key, Slot] = {}
+    for application in sorted({owner.application for _, owner in came_back}):
+        ours = [
+            (delivery, _whereto(post, delivery, owner))
+            for delivery, owner in came_back
+            if owner.application == application
+        ]
+        known = yield from traffic.standings(application, sorted({whereto.area.prefix for _, whereto in ours}), now)
+        for delivery, whereto in ours:
+            for place in whereto.places(fresh=is_fresh(known[whereto.area.prefix])):
+                one = Slot(traffic.slot_of(delivery.created_at), converted=1)
+                key = (application, place.name, one.at)
+                counted[key] = _plus(counted.get(key), one)
+    yield from traffic.count(counted)
+
+
+def explain(whereto: Destination, application: str, policy: Policy, now: int) -> Steps[list[Finding]]:
+    """Return what every rule says of a message to a number, were it sent now."""
+    names = sorted({place.name for place in whereto.places(fresh=True)})
+    known = yield from traffic.standings(application, names, now)
+    price = price_of(policy, whereto.area.country, whereto.number)
+    places = whereto.places(fresh=is_fresh(known[whereto.area.prefix]))
+    return [one for place in places for one in findings(place, known[place.name], price, policy, now)]
+
+
+def held_event(block: traffic.Block) -> Event:
+    """Return the event of a place that is held from now on."""
+    facts: dict[str, str | int] = {
+        "scope": block.scope,
+        "country": block.country,
+        "rule": block.rule,
+        "why": block.figures,
+        "until": block.until,
+        "shadow": int(block.shadow),
+    }
+    return Event(block.since, EventKind.PREFIX_HELD, block.application, shown(block), facts)
+
+
+def lifted_event(block: traffic.Block, now: int) -> Event:
+    """Return the event of a place that was let go by hand."""
+    return Event(now, EventKind.PREFIX_LIFTED, block.application, shown(block), {"scope": block.scope})
+
+
+def shown(block: traffic.Block) -> str:
+    """Return what a place is called: itself, or the prefix that a range or all new prefixes were met by."""
+    ours = {Scope.PREFIX.value, Scope.COUNTRY.value}
+    if block.scope in ours or block.place == FRESH:
+        return block.place
+    return block.prefix if block.scope != Scope.APPLICATION.value else "all"
+
+
+def _whereto(post: Post, delivery: Delivery, owner: Challenge) -> Destination:
+    try:
+        key = post.keyring.named(owner.terms.kid)
+        number = key.unseal(owner.terms.to, owner.id.encode()).decode()
+    except CountersignError:
+        # Its message cannot be composed either, and that is told there; its prefix is known all the same.
+        return Destination(delivery.area.prefix, delivery.area, {})
+    return destination_of(post.keyring, number, delivery.area)
+
+
+def _plus(before: Slot | None, one: Slot) -> Slot:
+    if before is None:
+        return one
+    return Slot(one.at, before.sent + one.sent, before.spent + one.spent, before.converted + one.converted)
