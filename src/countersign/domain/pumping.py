@@ -299,7 +299,7 @@ def _budgets(place: Place, standing: Standing, price: int, policy: Policy, now: 
 def _allowance(place: Place, standing: Standing, past: Slot, policy: Policy, now: int) -> Finding:
     """Judge what may stay unanswered: a few messages, and more for each code that came back or comes back on other days."""
     hold, since = standing.hold, _answered(standing)
-    begin = max(now - DAY, since - since % SLOT)
+    begin = max(now - DAY, since)
     day = _sum(standing.slots, begin, now + HOUR)
     on_probation = hold is not None and hold.lifted_at is None and now < since + PROBATION
     if on_probation:
@@ -344,8 +344,15 @@ def _conversion(place: Place, standing: Standing, past: Slot, policy: Policy, no
 
 
 def _answered(standing: Standing) -> int:
-    """Return when a place's latest hold ended: what was before is neither held against the place again nor counted for it."""
-    return standing.hold.ends_at if standing.hold is not None else 0
+    """Return the slot in which a place's latest hold ended: what was before is neither held against the place again nor counted for it.
+
+    One that was lifted within the slot in which it began leaves that slot behind too.
+    """
+    hold = standing.hold
+    if hold is None:
+        return 0
+    begin = hold.ends_at - hold.ends_at % SLOT
+    return begin if begin > hold.since else begin + SLOT
 
 
 def log_odds(converted: int, sent: int, expected: float) -> float:

@@ -1,4 +1,4 @@
-"""Hold back what pumping makes us send: claimed phone messages are judged, and what is let through is counted, all in the claim's transaction."""
+"""Hold back what pumping makes us send: claimed phone messages are judged, and counted if they go, in the claim's own transaction."""
 
 from __future__ import annotations
 

@@ -78,7 +78,8 @@ class Lessons:
 class Post(msgspec.Struct, frozen=True):
     """What delivering stands on.
 
-    `chance` returns a float in [0, 1); `held_back` is told the country of each message that the breaker of pumping stops. Claims, records and receipts each append to a chain of their own, so that none waits for the others.
+    `chance` returns a float in [0, 1); `held_back` is told the country of each message that is not sent because of pumping.
+    Claims, records and receipts each append to a chain of their own, so that none waits for the others.
     """
 
     database: Database

@@ -185,8 +185,10 @@ def forget_blocks(before: int, most: int) -> Steps[int]:
 
 def of_row(row: Row) -> Block:
     """Return the block that a whole row holds."""
-    *fixed, shadow, until, lifted_at = row
-    return Block(*fixed, bool(shadow), until, lifted_at)
+    application, place, since, scope, prefix, country, rule, figures, times, shadow, until, lifted_at = row
+    return Block(
+        application, place, since, scope, prefix, country, rule, figures, times, bool(shadow), until, lifted_at
+    )
 
 
 def _row(block: Block) -> Row:
