@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "demo": ("demo", "demo", "Open a few accounts to look at, in development."),
     "messages": ("messages", "messages", "What each message costs, and how it looks."),
     "policy": ("policy", "policy", "What a changed policy would have done."),
+    "fraud": ("fraud", "fraud", "What is held because it was pumped, and why."),
 }
 
 EXIT_CODES: Final = """\b

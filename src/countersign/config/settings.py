@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from countersign.config.fraud import read_amount, read_policy, read_prices
 from countersign.config.provider_table import PROVIDER_SETTINGS
 from countersign.config.routes import read_carriers, read_detours
 from countersign.config.setting import Setting
@@ -20,6 +21,7 @@ from countersign.config.table import DETOUR_SETTINGS, PURPOSE_SETTINGS, SETTINGS
 from countersign.domain.code import Alphabet, CodeShape
 from countersign.domain.contact import Channel
 from countersign.domain.limit import Limit
+from countersign.domain.pumping import Policy as PumpingPolicy
 from countersign.domain.purpose import DEFAULT_POLICIES, Policy
 from countersign.domain.risk import RiskPolicy
 from countersign.domain.route import Carrier, Detour
@@ -82,6 +84,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     places_file: Path | None
     lists: dict[str, Path]
     risk: RiskPolicy
+    pumping: PumpingPolicy
     metrics_token: str
     metrics_port: int | None
     log_level: str
@@ -120,6 +123,7 @@ def rules(settings: Settings) -> Rules:
         requester=settings.requester_limits,
         routes=settings.routes,
         detours=settings.detours,
+        pumping=settings.pumping,
         issuer=settings.public_url,
     )
 
@@ -180,6 +184,7 @@ class _Reader:
             places_file=self._file("risk.places_file"),
             lists=lists,
             risk=self._risk(lists),
+            pumping=self._pumping(),
             metrics_token=metrics_token,
             metrics_port=self._value("metrics.port", None),
             log_level=self._value("log.level", "info"),
@@ -306,6 +311,15 @@ class _Reader:
             new_country=self._value("risk.new_country", True),
             deny_lists=denied,
         )
+
+    def _pumping(self) -> PumpingPolicy:
+        price = read_amount(self._value("fraud.price", "0.05"))
+        if price is None:
+            self._fault("fraud.price")
+        prices = read_prices(self._value("fraud.prices", ()))
+        if prices is None:
+            self._fault("fraud.prices")
+        return read_policy(lambda name, default: self._value(f"fraud.{name}", default), price or 0, prices or {})
 
     def _limits(self, who: str, default: tuple[Limit, ...]) -> tuple[Limit, ...]:
         texts: tuple[str, ...] | None = self._value(f"limits.{who}", None)

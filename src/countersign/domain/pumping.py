@@ -98,7 +98,7 @@ ALLOWANCES: Final = {
     Scope.TEN_THOUSAND: 25,
     Scope.HUNDRED_THOUSAND: 30,
     Scope.PREFIX: 30,
-    Scope.FRESH: 60,
+    Scope.FRESH: 40,
     Scope.COUNTRY: 60,
 }
 
