@@ -38,7 +38,7 @@ async def _hold(folder: Path) -> None:
 
 
 def _write(block: traffic.Block) -> Steps[None]:
-    yield Write((traffic.began(block),))
+    yield Write(traffic.began([block]))
 
 
 async def _events(folder: Path) -> list[Event]:

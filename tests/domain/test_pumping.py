@@ -192,6 +192,19 @@ def test_a_budgets_hold_ends_with_its_hour() -> None:
     assert hold.until == NOW - NOW % HOUR + HOUR
 
 
+def test_a_budget_that_is_spent_is_told_once_and_leaves_no_probation() -> None:
+    policy = Policy(messages={Scope.PREFIX: 40})
+    spent = Standing((*known(0.8), at(0, 40, 35)))
+    because = assess((PREFIX,), {PREFIX: spent}, 1, policy, NOW).because
+    assert because is not None
+    assert not because.passing
+    told = msgspec.structs.replace(spent, spent_until=next_hold(because, None, NOW).until)
+    again = assess((PREFIX,), {PREFIX: told}, 1, policy, NOW).because
+    assert again is not None
+    assert again.passing
+    assert verdict(told, policy, now=told.spent_until) is None
+
+
 def test_the_narrowest_place_at_fault_is_held() -> None:
     places = places_of("DE", "+49170", {3: "a", 4: "b", 5: "c"}, fresh=True)
     standings = {place: Standing((at(0, 70, 0),)) for place in places}

@@ -92,6 +92,8 @@ class Rule(StrEnum):
     CONVERSION = "conversion"
 
 
+BUDGETS: Final = frozenset({Rule.MONEY, Rule.MESSAGES})
+
 MONEY: Final = {Scope.PREFIX: 500_000_000, Scope.COUNTRY: 2_000_000_000, Scope.APPLICATION: 5_000_000_000}
 ALLOWANCES: Final = {
     Scope.THOUSAND: 20,
@@ -136,7 +138,7 @@ class Slot(msgspec.Struct, frozen=True):
 
 
 class Hold(msgspec.Struct, frozen=True):
-    """A place is held: from when, until when, and the how manieth hold within a week it is (1 for the first)."""
+    """A place is held: from when, until when, and which hold within a week it is (1 for the first, 0 for a budget)."""
 
     since: int
     until: int
@@ -157,14 +159,15 @@ class Place(msgspec.Struct, frozen=True):
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """What is known of a place: its counts (in any order), and its latest hold."""
+    """What is known of a place: its counts (in any order), its latest hold, and until when it was told that a budget is spent."""
 
     slots: tuple[Slot, ...] = ()
     hold: Hold | None = None
+    spent_until: int = 0
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """What one rule says of one place, with its figures; `passing` refuses this message and holds nothing."""
+    """What one rule says of one place, with its figures; `passing` refuses this message alone, and begins no hold."""
 
     place: Place
     rule: Rule
@@ -249,8 +252,9 @@ def _tries_out(places: Sequence[Place], standings: Mapping[Place, Standing], now
     """
     for place in places:
         if place.scope in TRIALS:
-            day = _sum(standings.get(place, Standing()).slots, now - DAY, now + HOUR)
-            if day.sent + 1 > TRIALS[place.scope] + GROWTH * day.converted:
+            slots = [slot for slot in standings.get(place, Standing()).slots if slot.at >= now - DAY]
+            converted = sum(slot.converted for slot in slots)
+            if sum(slot.sent for slot in slots) + 1 > TRIALS[place.scope] + GROWTH * converted:
                 return False
     return True
 
@@ -262,81 +266,136 @@ def findings(place: Place, standing: Standing, price: int, policy: Policy, now: 
         minutes = -(-(hold.ends_at - now) // MINUTE)
         yield Finding(place, Rule.HELD, held=True, figures={"minutes": minutes, "times": hold.times}, passing=True)
         return
-    yield from _budgets(place, standing, price, policy, now)
+    tally = _tally(standing, now)
+    yield from _budgets(place, standing, tally, price, policy, now)
     if place.scope is not Scope.APPLICATION:
-        past = _sum(standing.slots, now - MEMORY, now - DAY)
-        yield _allowance(place, standing, past, policy, now)
-        for span in (HOUR, DAY):
-            yield _conversion(place, standing, past, policy, now, span)
+        yield _allowance(place, standing, tally, policy, now)
+        yield _conversion(place, tally, policy, HOUR)
+        yield _conversion(place, tally, policy, DAY)
 
 
 def next_hold(finding: Finding, before: Hold | None, now: int) -> Hold:
-    """Return the hold that a finding begins: a budget's until its hour is over, any other twice as long as the last of this week."""
-    if finding.rule in {Rule.MONEY, Rule.MESSAGES}:
-        return Hold(now, now - now % HOUR + HOUR, before.times if _counts(before, now) and before else 0)
-    times = before.times + 1 if before is not None and _counts(before, now) else 1
+    """Return the hold that a finding begins: twice as long as the last of this week; a budget's lasts until its hour is over."""
+    if finding.rule in BUDGETS:
+        return Hold(now, now - now % HOUR + HOUR, 0)
+    # One that was lifted was a mistake, and makes none longer.
+    again = before is not None and before.lifted_at is None and now < before.until + REMEMBERED
+    times = before.times + 1 if again and before is not None else 1
     return Hold(now, now + min(LONGEST_HOLD, FIRST_HOLD << min(times - 1, 10)), times)
 
 
-def _counts(before: Hold | None, now: int) -> bool:
-    """Say whether a hold makes the next one longer: one that was lifted was a mistake."""
-    return before is not None and before.lifted_at is None and now < before.until + REMEMBERED
+class _Tally(msgspec.Struct):
+    """What was sent to a place and came back: in this hour of the clock, in the last hour and day, and in the week before.
+
+    Hour and day begin no earlier than the latest hold ended. `old` are messages that have had time to be answered.
+    """
+
+    budgeted: int = 0
+    spent: int = 0
+    hour: int = 0
+    hour_old: int = 0
+    hour_converted: int = 0
+    day: int = 0
+    day_old: int = 0
+    day_old_converted: int = 0
+    day_converted: int = 0
+    latest: int = 0
+    yesterday: int = 0
+    past: int = 0
+    past_converted: int = 0
+    days: int = 0
 
 
-def _budgets(place: Place, standing: Standing, price: int, policy: Policy, now: int) -> Iterator[Finding]:
+def _tally(standing: Standing, now: int) -> _Tally:
+    """Add all up in one go: this is most of what judging costs."""
+    found = _Tally()
+    answered = _answered(standing)
+    of_clock, day, hour, waits = now - now % HOUR, now - DAY, now - HOUR, now - OLD_ENOUGH - SLOT
+    first = now
+    for slot in standing.slots:
+        at, sent = slot.at, slot.sent
+        first = min(first, at)
+        if day - HOUR <= at < day + HOUR:
+            found.yesterday += sent
+        if at < day:
+            if at >= now - MEMORY:
+                found.past += sent
+                found.past_converted += slot.converted
+            continue
+        if at >= of_clock:
+            found.budgeted += sent
+            found.spent += slot.spent
+        if at < answered:
+            continue
+        found.latest = max(found.latest, at) if sent else found.latest
+        found.day += sent
+        found.day_converted += slot.converted
+        found.hour += sent if at >= hour else 0
+        if at <= waits:
+            found.day_old += sent
+            found.day_old_converted += slot.converted
+            if at >= hour:
+                found.hour_old += sent
+                found.hour_converted += slot.converted
+    found.yesterday //= 2
+    found.days = max(0, -((first - day) // DAY))
+    return found
+
+
+def _budgets(
+    place: Place, standing: Standing, tally: _Tally, price: int, policy: Policy, now: int
+) -> Iterator[Finding]:
     money, messages = policy.money.get(place.scope, 0), policy.messages.get(place.scope, 0)
-    if not money and not messages:
-        return
-    hour = _sum(standing.slots, now - now % HOUR, now + HOUR)
+    known = now < standing.spent_until
     if money:
-        figures: dict[str, int | float] = {"spent": hour.spent, "budget": money, "price": price}
-        yield Finding(place, Rule.MONEY, held=hour.spent + price > money, figures=figures)
+        figures: dict[str, int | float] = {"spent": tally.spent, "budget": money, "price": price}
+        yield Finding(place, Rule.MONEY, held=tally.spent + price > money, figures=figures, passing=known)
     if messages:
-        figures = {"sent": hour.sent, "budget": messages}
-        yield Finding(place, Rule.MESSAGES, held=hour.sent + 1 > messages, figures=figures)
+        figures = {"sent": tally.budgeted, "budget": messages}
+        yield Finding(place, Rule.MESSAGES, held=tally.budgeted + 1 > messages, figures=figures, passing=known)
 
 
-def _allowance(place: Place, standing: Standing, past: Slot, policy: Policy, now: int) -> Finding:
+def _allowance(place: Place, standing: Standing, tally: _Tally, policy: Policy, now: int) -> Finding:
     """Judge what may stay unanswered: a few messages, and more for each code that came back or comes back on other days."""
     hold, since = standing.hold, _answered(standing)
-    begin = max(now - DAY, since)
-    day = _sum(standing.slots, begin, now + HOUR)
     on_probation = hold is not None and hold.lifted_at is None and now < since + PROBATION
     if on_probation:
-        allowance = policy.probes + GROWTH * day.converted
+        allowance = policy.probes + GROWTH * tally.day_converted
     else:
-        usual = past.converted // max(1, _days(standing, now))
-        allowance = policy.allowances[place.scope] + GROWTH * max(day.converted, usual)
+        usual = tally.past_converted // max(1, tally.days)
+        allowance = policy.allowances[place.scope] + GROWTH * max(tally.day_converted, usual)
     figures: dict[str, int | float] = {
-        "sent": day.sent,
-        "hours": max(1, round((now - begin) / HOUR)),
-        "converted": day.converted,
+        "sent": tally.day,
+        "hours": -(-(now - max(now - DAY, min(since, now - 1))) // HOUR),
+        "converted": tally.day_converted,
         "allowance": allowance,
     }
     # On probation the answer to the few that were let through is waited for, before the place is held again.
-    waits = on_probation and any(slot.at + SLOT + OLD_ENOUGH > now and slot.sent for slot in standing.slots)
-    return Finding(place, Rule.ALLOWANCE, held=day.sent + 1 > allowance, figures=figures, passing=waits)
+    waits = on_probation and tally.latest + SLOT + OLD_ENOUGH > now
+    return Finding(place, Rule.ALLOWANCE, held=tally.day + 1 > allowance, figures=figures, passing=waits)
 
 
-def _conversion(place: Place, standing: Standing, past: Slot, policy: Policy, now: int, span: int) -> Finding:
+def _conversion(place: Place, tally: _Tally, policy: Policy, span: int) -> Finding:
     """Judge whether so few codes came back by chance, while more is sent than usual.
 
     An outage loses codes too, but sends no more than the people there ask for; so both are asked, a rise and a fall.
+    What is usual is the mean of the days before, or what this hour was a day ago if that is more.
     """
-    begin = max(now - span, _answered(standing))
-    old = _sum(standing.slots, begin, now - OLD_ENOUGH - SLOT + 1)
-    late = _sum(standing.slots, now - OLD_ENOUGH - SLOT + 1, now + HOUR)
-    converted = min(old.converted, old.sent)
-    expected = max(policy.floor, policy.part * past.converted / (past.sent + PRIOR))
-    usual = _usual(standing, past, now, span)
-    against = log_odds(converted, old.sent, expected)
-    rises = old.sent + late.sent > policy.rise * usual + policy.rise_from
+    mean = tally.past * span // (max(1, tally.days) * DAY)
+    if span == HOUR:
+        sent, old, converted, usual = tally.hour, tally.hour_old, tally.hour_converted, max(mean, tally.yesterday)
+    else:
+        sent, old, converted, usual = tally.day, tally.day_old, tally.day_old_converted, mean
+    converted = min(converted, old)
+    expected = max(policy.floor, policy.part * tally.past_converted / (tally.past + PRIOR))
+    against = log_odds(converted, old, expected)
+    rises = sent > policy.rise * usual + policy.rise_from
     figures: dict[str, int | float] = {
         "converted": converted,
-        "old": old.sent,
+        "old": old,
         "hours": span // HOUR,
         "expected": expected,
-        "sent": old.sent + late.sent,
+        "sent": sent,
         "usual": usual,
         "odds": math.exp(min(against, 300.0)),
     }
@@ -344,7 +403,7 @@ def _conversion(place: Place, standing: Standing, past: Slot, policy: Policy, no
 
 
 def _answered(standing: Standing) -> int:
-    """Return the slot in which a place's latest hold ended: what was before is neither held against the place again nor counted for it.
+    """Return the slot in which a place's latest hold ended: what was before is not held against it again, nor counted for it.
 
     One that was lifted within the slot in which it began leaves that slot behind too.
     """
@@ -368,29 +427,3 @@ def log_odds(converted: int, sent: int, expected: float) -> float:
     )
     most = max(tenth, half)
     return most + math.log((math.exp(tenth - most) + math.exp(half - most)) / 2)
-
-
-def _usual(standing: Standing, past: Slot, now: int, span: int) -> int:
-    """Return the messages that are usual in a span: the mean of the days before, or what it was a day ago if that is more."""
-    mean = past.sent * span // (max(1, _days(standing, now)) * DAY)
-    if span >= DAY:
-        return mean
-    yesterday = _sum(standing.slots, now - DAY - HOUR, now - DAY + HOUR).sent // 2
-    return max(mean, yesterday)
-
-
-def _days(standing: Standing, now: int) -> int:
-    """Return how many days before the one that is judged a place has been sent to."""
-    first = min((slot.at for slot in standing.slots), default=now)
-    return max(0, -((first - (now - DAY)) // DAY))
-
-
-def _sum(slots: Sequence[Slot], begin: int, end: int) -> Slot:
-    """Return the sum of the slots that begin within [begin, end)."""
-    sent = spent = converted = 0
-    for slot in slots:
-        if begin <= slot.at < end:
-            sent += slot.sent
-            spent += slot.spent
-            converted += slot.converted
-    return Slot(begin, sent, spent, converted)

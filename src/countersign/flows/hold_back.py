@@ -13,6 +13,7 @@ from countersign.domain.challenge import Challenge
 from countersign.domain.contact import Channel
 from countersign.domain.event import Event, EventKind
 from countersign.domain.pumping import (
+    BUDGETS,
     FRESH,
     RANGES,
     Finding,
@@ -33,7 +34,7 @@ from countersign.domain.pumping import (
 from countersign.domain.rules import INBOX
 from countersign.errors import CountersignError
 from countersign.store import traffic
-from countersign.store.database import Change, Steps
+from countersign.store.database import Steps
 
 if TYPE_CHECKING:
     from countersign.domain.delivery import Delivery
@@ -44,10 +45,10 @@ _log = structlog.get_logger("countersign.pumping")
 
 
 class Judged(msgspec.Struct):
-    """What was judged: the messages that are held back, by owner and number; changes and events of places that are held from now on."""
+    """What was judged: the messages that are held back, by owner and number; places that are held from now on, and the events of it."""
 
     held: set[tuple[str, int]] = set()
-    changes: list[Change] = []
+    blocks: list[traffic.Block] = []
     events: list[Event] = []
     countries: list[str] = []
 
@@ -120,10 +121,15 @@ def _judge_one(  # noqa: PLR0917 - one step of judge, on what it gathers
     if because is not None:
         shadow = policy.mode is Mode.SHADOW
         if not because.passing:
-            hold = next_hold(because, known[because.place.name].hold, now)
-            known[because.place.name] = msgspec.structs.replace(known[because.place.name], hold=hold)
+            standing = known[because.place.name]
+            hold = next_hold(because, standing.hold, now)
+            known[because.place.name] = (
+                msgspec.structs.replace(standing, spent_until=hold.until)
+                if because.rule in BUDGETS
+                else msgspec.structs.replace(standing, hold=hold)
+            )
             block = traffic.held_since(because, hold, application, (area.country, area.prefix), shadow=shadow)
-            judged.changes.append(traffic.began(block))
+            judged.blocks.append(block)
             judged.events.append(held_event(block))
             _log.warning("prefix_held", place=shown(block), rule=block.rule, why=block.figures, shadow=shadow)
         if not shadow:

@@ -20,7 +20,7 @@ from countersign.flows.compose import Parcel
 from countersign.flows.hold_back import counts, judge
 from countersign.flows.post import Post, whereabouts
 from countersign.flows.told import told
-from countersign.store import applications, carriers, challenges, deliveries, notices
+from countersign.store import applications, carriers, challenges, deliveries, notices, traffic
 from countersign.store.database import Claim, Row, Rows, Seek, Steps, Update, Write
 from countersign.store.events import Chain, Head
 from countersign.store.tables import CHALLENGES, DELIVERIES, NOTICES
@@ -110,7 +110,7 @@ def _claim(chain: Chain, post: Post, now: int, most: int) -> Steps[tuple[_Taken,
         (
             Update(DELIVERIES, [*(deliveries.changed_row(delivery) for delivery in changed), *put_off]),
             *carriers.saved(probed),
-            *judged.changes,
+            *traffic.began(judged.blocks),
             *linked,
         )
     )

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from countersign.domain.pumping import (
+    BUDGETS,
     DAY,
     HOUR,
     MEMORY,
@@ -20,7 +21,7 @@ from countersign.domain.pumping import (
     Slot,
     Standing,
 )
-from countersign.store.database import Change, Insert, Query, Row, Rows, Steps
+from countersign.store.database import Change, Query, Row, Rows, Steps, Upsert
 from countersign.store.tables import BLOCKS, TRAFFIC
 
 FOLD_AFTER: Final = 3 * HOUR
@@ -67,6 +68,7 @@ def standings(application: str, places: Sequence[str], now: int) -> Steps[dict[s
     """Return what is known of places of an application."""
     slots: dict[str, list[Slot]] = {}
     holds: dict[str, Hold] = {}
+    spent_until: dict[str, int] = {}
     names = sorted(set(places))
     for begin in range(0, len(names), _AT_ONCE):
         some = names[begin : begin + _AT_ONCE]
@@ -83,8 +85,12 @@ def standings(application: str, places: Sequence[str], now: int) -> Steps[dict[s
             " ORDER BY since",
             (application, now - REMEMBERED, *some),
         )
-        holds.update({row[1]: of_row(row).hold for row in rows})
-    return {name: Standing(tuple(slots.get(name, ())), holds.get(name)) for name in names}
+        for block in map(of_row, rows):
+            if block.rule in BUDGETS:
+                spent_until[block.place] = block.hold.ends_at
+            else:
+                holds[block.place] = block.hold
+    return {name: Standing(tuple(slots.get(name, ())), holds.get(name), spent_until.get(name, 0)) for name in names}
 
 
 def count(counted: Mapping[Key, Slot]) -> Steps[None]:
@@ -115,9 +121,10 @@ def slot_of(at: int) -> int:
     return at - at % SLOT
 
 
-def began(block: Block) -> Change:
-    """Return the change that holds a place."""
-    return Insert(BLOCKS, [_row(block)])
+def began(blocks: Sequence[Block]) -> tuple[Change, ...]:
+    """Return the change that holds places."""
+    rows = {(block.application, block.place, block.since): _row(block) for block in blocks}
+    return (Upsert(BLOCKS, [rows[key] for key in sorted(rows)]),) if rows else ()
 
 
 def blocks(since: int) -> Steps[list[Block]]:
