@@ -15,7 +15,7 @@ from bench.pumping import BEGAN, Message, Outcome
 from countersign.domain.application import Mode
 from countersign.domain.challenge import Challenge
 from countersign.domain.delivery import Reason
-from countersign.domain.pumping import HOUR
+from countersign.domain.traffic import HOUR
 from countersign.flows.settle import settle
 from countersign.flows.sweep import sweep
 from countersign.store.migrate import migrate

@@ -10,7 +10,8 @@ from typing import Final
 
 import msgspec
 
-from countersign.domain.pumping import (
+from countersign.domain.pumping import Policy, assess, next_hold
+from countersign.domain.traffic import (
     DAY,
     HOUR,
     MINUTE,
@@ -18,13 +19,10 @@ from countersign.domain.pumping import (
     SLOT,
     Hold,
     Place,
-    Policy,
     Scope,
     Slot,
     Standing,
-    assess,
     is_fresh,
-    next_hold,
     places_of,
     range_of,
 )

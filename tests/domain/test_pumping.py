@@ -8,29 +8,31 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from countersign.domain.pumping import (
-    DAY,
     FIRST_HOLD,
-    FRESH,
     GROWTH,
-    HOUR,
     LONGEST_HOLD,
-    MINUTE,
-    SLOT,
     Finding,
-    Hold,
-    Place,
     Policy,
     Rule,
+    assess,
+    findings,
+    log_odds,
+    next_hold,
+    price_of,
+)
+from countersign.domain.traffic import (
+    DAY,
+    FRESH,
+    HOUR,
+    MINUTE,
+    SLOT,
+    Hold,
+    Place,
     Scope,
     Slot,
     Standing,
-    assess,
-    findings,
     is_fresh,
-    log_odds,
-    next_hold,
     places_of,
-    price_of,
     range_of,
 )
 

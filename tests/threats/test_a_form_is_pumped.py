@@ -14,8 +14,9 @@ from countersign.domain.application import Mode
 from countersign.domain.challenge import Challenge
 from countersign.domain.delivery import DeliveryState, Reason
 from countersign.domain.event import EventKind
-from countersign.domain.pumping import ALLOWANCES, FIRST_HOLD, HOUR, MINUTE, Policy, Scope
+from countersign.domain.pumping import ALLOWANCES, FIRST_HOLD, Policy
 from countersign.domain.pumping import Mode as Breaker
+from countersign.domain.traffic import HOUR, MINUTE, Scope
 from countersign.flows.settle import settle
 from countersign.flows.take_due import claim_due
 from countersign.messages.hints import hint

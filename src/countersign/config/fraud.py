@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from countersign.domain.pumping import ALLOWANCES, MONEY, Mode, Policy, Scope
+from countersign.domain.pumping import ALLOWANCES, MONEY, Mode, Policy
+from countersign.domain.traffic import Scope
 
 MICROS: Final = 1_000_000
 """Parts of a currency unit that money is counted in."""
@@ -37,13 +38,19 @@ def read_prices(texts: Sequence[str]) -> dict[str, int] | None:
     return found
 
 
-def read_policy(value: Callable[[str, Any], Any], price: int, prices: dict[str, int]) -> Policy:
-    """Return the policy; `value` gives a setting by its name without the family, or the default it is handed."""
+def read_pumping(value: Callable[[str, Any], Any], fault: Callable[[str], None]) -> Policy:
+    """Return the policy; `value` gives a setting by its name, or the default it is handed, and `fault` is told of a senseless one."""
+    price = read_amount(value("fraud.price", "0.05"))
+    if price is None:
+        fault("fraud.price")
+    prices = read_prices(value("fraud.prices", ()))
+    if prices is None:
+        fault("fraud.prices")
     return Policy(
-        mode=Mode(value("mode", "on")),
-        price=price,
-        prices=prices,
-        money={scope: value(f"{scope.value}_money", MONEY[scope] // MICROS) * MICROS for scope in _BUDGETED},
-        messages={scope: value(f"{scope.value}_messages", 0) for scope in _BUDGETED},
-        allowances={**ALLOWANCES, Scope.PREFIX: value("new_prefix", ALLOWANCES[Scope.PREFIX])},
+        mode=Mode(value("fraud.mode", "on")),
+        price=price or 0,
+        prices=prices or {},
+        money={scope: value(f"fraud.{scope.value}_money", MONEY[scope] // MICROS) * MICROS for scope in _BUDGETED},
+        messages={scope: value(f"fraud.{scope.value}_messages", 0) for scope in _BUDGETED},
+        allowances={**ALLOWANCES, Scope.PREFIX: value("fraud.new_prefix", ALLOWANCES[Scope.PREFIX])},
     )

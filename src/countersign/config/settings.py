@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from countersign.config.fraud import read_amount, read_policy, read_prices
+from countersign.config.fraud import read_pumping
 from countersign.config.provider_table import PROVIDER_SETTINGS
 from countersign.config.routes import read_carriers, read_detours
 from countersign.config.setting import Setting
@@ -184,7 +184,7 @@ class _Reader:
             places_file=self._file("risk.places_file"),
             lists=lists,
             risk=self._risk(lists),
-            pumping=self._pumping(),
+            pumping=read_pumping(self._value, self._fault),
             metrics_token=metrics_token,
             metrics_port=self._value("metrics.port", None),
             log_level=self._value("log.level", "info"),
@@ -311,15 +311,6 @@ class _Reader:
             new_country=self._value("risk.new_country", True),
             deny_lists=denied,
         )
-
-    def _pumping(self) -> PumpingPolicy:
-        price = read_amount(self._value("fraud.price", "0.05"))
-        if price is None:
-            self._fault("fraud.price")
-        prices = read_prices(self._value("fraud.prices", ()))
-        if prices is None:
-            self._fault("fraud.prices")
-        return read_policy(lambda name, default: self._value(f"fraud.{name}", default), price or 0, prices or {})
 
     def _limits(self, who: str, default: tuple[Limit, ...]) -> tuple[Limit, ...]:
         texts: tuple[str, ...] | None = self._value(f"limits.{who}", None)

@@ -12,26 +12,9 @@ from countersign.domain.area import Area
 from countersign.domain.challenge import Challenge
 from countersign.domain.contact import Channel
 from countersign.domain.event import Event, EventKind
-from countersign.domain.pumping import (
-    BUDGETS,
-    FRESH,
-    RANGES,
-    Finding,
-    Mode,
-    Place,
-    Policy,
-    Scope,
-    Slot,
-    Standing,
-    assess,
-    findings,
-    is_fresh,
-    next_hold,
-    places_of,
-    price_of,
-    range_of,
-)
+from countersign.domain.pumping import BUDGETS, Finding, Mode, Policy, assess, findings, next_hold, price_of
 from countersign.domain.rules import INBOX
+from countersign.domain.traffic import FRESH, RANGES, Place, Scope, Slot, Standing, is_fresh, places_of, range_of
 from countersign.errors import CountersignError
 from countersign.store import traffic
 from countersign.store.database import Steps

@@ -7,20 +7,8 @@ from typing import Final
 
 import msgspec
 
-from countersign.domain.pumping import (
-    BUDGETS,
-    DAY,
-    HOUR,
-    MEMORY,
-    RANGE_MARK,
-    RANGE_MEMORY,
-    REMEMBERED,
-    SLOT,
-    Finding,
-    Hold,
-    Slot,
-    Standing,
-)
+from countersign.domain.pumping import BUDGETS, REMEMBERED, Finding
+from countersign.domain.traffic import DAY, HOUR, MEMORY, RANGE_MARK, RANGE_MEMORY, SLOT, Hold, Slot, Standing
 from countersign.store.database import Change, Query, Row, Rows, Steps, Upsert
 from countersign.store.tables import BLOCKS, TRAFFIC
 
