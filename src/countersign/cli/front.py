@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "events": ("events", "events", "The event log."),
     "demo": ("demo", "demo", "Open a few accounts to look at, in development."),
     "messages": ("messages", "messages", "What each message costs, and how it looks."),
+    "providers": ("providers", "providers", "How providers do, and which are left out of routes."),
     "policy": ("policy", "policy", "What a changed policy would have done."),
     "fraud": ("fraud", "fraud", "What is held because it was pumped, and why."),
 }

@@ -26,7 +26,7 @@ class EventKind(StrEnum):
     DELIVERY_DROPPED = "delivery.dropped"
     DELIVERY_DELIVERED = "delivery.delivered"
     DELIVERY_UNDELIVERED = "delivery.undelivered"
-    PROVIDER_LEFT_OUT = "provider.left_out"
+    PROVIDER_TRIPPED = "provider.tripped"
     PROVIDER_BACK = "provider.back"
     PREFIX_HELD = "prefix.held"
     PREFIX_LIFTED = "prefix.lifted"

@@ -141,7 +141,7 @@ def _record(chain: Chain, results: Sequence[Result], chances: Sequence[float]) -
         events.append(told(moved, result.application, result.ended_at, provider=result.provider))
     breakers, turned = yield from _judge_providers(results)
     for breaker in turned:
-        kind = EventKind.PROVIDER_LEFT_OUT if breaker.tripped else EventKind.PROVIDER_BACK
+        kind = EventKind.PROVIDER_TRIPPED if breaker.tripped else EventKind.PROVIDER_BACK
         facts: dict[str, str | int] = {"reason": breaker.reason} if breaker.tripped else {}
         events.append(Event(breaker.changed_at, kind, "", breaker.provider, facts))
     linked, head = chain.link(events)

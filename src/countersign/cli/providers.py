@@ -1,0 +1,131 @@
+"""Commands on providers: how each does in each country, and which are left out of routes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+from countersign.cli.output import (
+    config_option,
+    json_option,
+    moment,
+    print_json,
+    print_table,
+    remark,
+    settings_of,
+    wait_for,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from countersign.config import Settings
+    from countersign.domain.breaker import Breaker
+    from countersign.domain.pace import Pace, Where
+
+
+class Line(msgspec.Struct, frozen=True):
+    """How one provider does in one country; times in ms, None before enough is known."""
+
+    provider: str
+    channel: str
+    country: str
+    taken: int
+    delivered: int
+    undelivered: int
+    overdue: int
+    conversion: float | None
+    answer_p95: int | None
+    receipt_p50: int | None
+    receipt_p95: int | None
+
+
+@click.group()
+def providers() -> None:
+    """See how providers do, and which are left out."""
+
+
+@providers.command("list", epilog="Counts are of all time; times and conversion of the last one or two thousand.")
+@config_option
+@json_option
+def list_(config: Path | None, as_json: bool) -> None:  # noqa: FBT001 - click's way
+    """Show what was learned of each provider, by channel and country, and which are left out of routes."""
+    settings, _ = settings_of(config)
+    paces, breakers = wait_for(_known(settings))
+    lines = [_line(where, pace) for where, pace in sorted(paces.items())]
+    left_out = [one for one in breakers.values() if one.tripped]
+    if as_json:
+        print_json({"providers": lines, "left_out": left_out})
+        return
+    print_table(
+        ("Provider", "Channel", "Country", "Taken", "Delivered", "Undelivered", "No receipt", "Conversion", "Answer p95", "Receipt p50", "p95"),
+        [
+            (
+                line.provider,
+                line.channel,
+                line.country or "-",
+                str(line.taken),
+                str(line.delivered),
+                str(line.undelivered),
+                str(line.overdue),
+                "-" if line.conversion is None else f"{line.conversion:.0%}",
+                *("-" if one is None else f"{one / 1_000:.1f} s" for one in (line.answer_p95, line.receipt_p50, line.receipt_p95)),
+            )
+            for line in lines
+        ],
+    )  # fmt: skip
+    for one in left_out:
+        remark(
+            f"{one.provider} is left out until {moment(one.until or 0)}: {one.failures} failures, the last {one.reason}."
+        )
+    if not lines:
+        remark("No provider has taken a message yet.")
+
+
+@providers.command()
+@click.argument("name")
+@config_option
+def restore(name: str, config: Path | None) -> None:
+    """Let a provider that is left out have messages again at once."""
+    settings, _ = settings_of(config)
+    if wait_for(_restored(settings, name)):
+        click.echo(f"{name} has messages again.")
+    else:
+        remark(f"{name} is not left out.")
+
+
+async def _known(settings: Settings) -> tuple[Mapping[Where, Pace], Mapping[str, Breaker]]:
+    from countersign.store import carriers
+    from countersign.wiring import ground_of
+
+    async with ground_of(settings) as ground:
+        return await ground.database.read(carriers.paces), await ground.database.read(carriers.breakers)
+
+
+async def _restored(settings: Settings, name: str) -> bool:
+    from countersign.flows.restore import restore_provider
+    from countersign.wiring import clock, ground_of
+
+    async with ground_of(settings) as ground:
+        return await restore_provider(ground.database, ground.log(), name, clock())
+
+
+def _line(where: Where, pace: Pace) -> Line:
+    from countersign.domain.pace import OVERDUE, within
+
+    return Line(
+        where.provider,
+        where.channel.value,
+        where.country,
+        pace.taken,
+        pace.delivered,
+        pace.undelivered,
+        pace.overdue,
+        pace.conversion,
+        within(pace.answers, OVERDUE),
+        within(pace.receipts, 0.5),
+        within(pace.receipts, OVERDUE),
+    )
