@@ -17,6 +17,7 @@ from countersign.domain.event import EventKind
 from countersign.domain.pumping import ALLOWANCES, FIRST_HOLD, Policy
 from countersign.domain.pumping import Mode as Breaker
 from countersign.domain.traffic import HOUR, MINUTE, Scope
+from countersign.errors import DeliveryFailedError
 from countersign.flows.settle import settle
 from countersign.flows.take_due import claim_due
 from countersign.messages.hints import hint
@@ -53,10 +54,13 @@ def number(n: int, prefix: str = "+37254") -> str:
 
 
 async def pump(place: Place, count: int, *, start: int = 0) -> list[Challenge]:
-    """Ask for codes to numbers of one prefix, and have them sent."""
-    begun = [await place.begun(number(start + n), application=LIVE, subject=f"s{start + n}") for n in range(count)]
-    while await place.deliver():
-        pass
+    """Ask for codes to numbers of one prefix, and have them sent, five at a time."""
+    begun: list[Challenge] = []
+    for n in range(start, start + count):
+        begun.append(await place.begun(number(n), application=LIVE, subject=f"s{n}"))
+        if n % 5 == 4 or n == start + count - 1:
+            while await place.deliver():
+                pass
     return begun
 
 
@@ -160,6 +164,19 @@ async def test_numbers_one_after_the_other_are_stopped_while_the_prefix_goes_on(
     await site.begun("+491707654321", application=LIVE)
     await site.deliver()
     assert len(site.carriers[CARRIER].sent) == most + 1
+
+
+async def test_what_no_provider_took_is_not_held_against_the_place(site: Place) -> None:
+    """D7: a provider that is down must not close a prefix."""
+    for _ in range(MOST + 5):
+        site.carriers[CARRIER].words.append(
+            DeliveryFailedError(Reason.MISCONFIGURED, "The account is closed.", permanent=True)
+        )
+    failed = await pump(site, MOST + 5)
+    assert set(await reasons(site, failed)) == {Reason.MISCONFIGURED}
+    assert await site.database.read(traffic.blocks, 0) == []
+    await pump(site, MOST + 5, start=200)
+    assert len(site.carriers[CARRIER].sent) == MOST + 5 + MOST
 
 
 async def test_no_number_is_kept_of_what_is_counted(site: Place) -> None:

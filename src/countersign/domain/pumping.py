@@ -288,6 +288,8 @@ def _conversion(place: Place, tally: _Tally, policy: Policy, span: int) -> Findi
         sent, old, converted, usual = tally.hour, tally.hour_old, tally.hour_converted, max(mean, tally.yesterday)
     else:
         sent, old, converted, usual = tally.day, tally.day_old, tally.day_old_converted, mean
+    # Answers, and what no provider took, are entered where their message was asked for: at the edge of a window one may be missing.
+    old = max(0, old)
     converted = min(converted, old)
     expected = max(policy.floor, policy.part * tally.past_converted / (tally.past + PRIOR))
     against = log_odds(converted, old, expected)

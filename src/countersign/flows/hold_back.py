@@ -11,13 +11,15 @@ import structlog
 from countersign.domain.area import Area
 from countersign.domain.challenge import Challenge
 from countersign.domain.contact import Channel
+from countersign.domain.delivery import Reason
 from countersign.domain.event import Event, EventKind
 from countersign.domain.pumping import BUDGETS, Finding, Mode, Policy, assess, findings, next_hold, price_of
 from countersign.domain.rules import INBOX
 from countersign.domain.traffic import FRESH, RANGES, Place, Scope, Slot, Standing, is_fresh, places_of, range_of
 from countersign.errors import CountersignError
-from countersign.store import traffic
-from countersign.store.database import Steps
+from countersign.store import challenges, traffic
+from countersign.store.database import Seek, Steps
+from countersign.store.tables import ATTEMPTS, CHALLENGES
 
 if TYPE_CHECKING:
     from countersign.domain.delivery import Delivery
@@ -129,20 +131,47 @@ def _judge_one(  # noqa: PLR0917 - one step of judge, on what it gathers
 
 def count_conversions(post: Post, came_back: Sequence[tuple[Delivery, Challenge]], now: int) -> Steps[None]:
     """Count messages whose code came back where they were counted as sent; each is told of once."""
-    if post.rules.pumping.mode is Mode.OFF:
+    yield from _count_later(post, came_back, now, converted=True)
+
+
+def take_back(post: Post, failed: Sequence[Delivery], now: int) -> Steps[None]:
+    """Take off what was counted of messages that no provider took: they cost nothing, and nobody could answer them.
+
+    One whose last provider said nothing in time may have been sent, and stays counted.
+    """
+    unsure = {Reason.TIMED_OUT, Reason.HELD_BACK}
+    wanted = [one for one in failed if one.area.prefix and one.reason not in unsure]
+    if not wanted or post.rules.pumping.mode is Mode.OFF:
+        return
+    ids = sorted({one.owner for one in wanted})
+    tries = yield Seek(ATTEMPTS, "owner", ids, "outcome = 'accepted'")
+    taken = {(row[0], row[1]) for row in tries}
+    found = yield Seek(CHALLENGES, "id", ids)
+    owners = {challenge.id: challenge for challenge in map(challenges.of_row, found)}
+    ours = [
+        (one, owners[one.owner])
+        for one in wanted
+        if (one.owner, one.number) not in taken and counts(one, owners.get(one.owner))
+    ]
+    yield from _count_later(post, ours, now, converted=False)
+
+
+def _count_later(post: Post, which: Sequence[tuple[Delivery, Challenge]], now: int, *, converted: bool) -> Steps[None]:
+    policy = post.rules.pumping
+    if policy.mode is Mode.OFF:
         return
     counted: dict[traffic.Key, Slot] = {}
-    for application in sorted({owner.application for _, owner in came_back}):
+    for application in sorted({owner.application for _, owner in which}):
         ours = [
-            (delivery, _whereto(post, delivery, owner))
-            for delivery, owner in came_back
-            if owner.application == application
+            (delivery, _whereto(post, delivery, owner)) for delivery, owner in which if owner.application == application
         ]
         known = yield from traffic.standings(application, sorted({whereto.area.prefix for _, whereto in ours}), now)
         for delivery, whereto in ours:
+            at = traffic.slot_of(delivery.created_at)
+            price = price_of(policy, whereto.area.country, whereto.number)
+            one = Slot(at, converted=1) if converted else Slot(at, -1, -price)
             for place in whereto.places(fresh=is_fresh(known[whereto.area.prefix])):
-                one = Slot(traffic.slot_of(delivery.created_at), converted=1)
-                key = (application, place.name, one.at)
+                key = (application, place.name, at)
                 counted[key] = _plus(counted.get(key), one)
     yield from traffic.count(counted)
 

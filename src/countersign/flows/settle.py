@@ -70,6 +70,7 @@ def _settle(post: Post, now: int, most: int) -> Steps[list[Settled]]:
         for one in settled
         if (owner := owners[one.delivery.owner]).state is State.APPROVED
         and one.delivery.attempts
+        and one.delivery.state is not DeliveryState.FAILED
         and counts(one.delivery, owner)
     ]
     yield from count_conversions(post, came_back, now)
