@@ -138,23 +138,24 @@ def lift(where: str, application: str | None, now: int) -> Steps[list[Block]]:
 
 
 def fold(now: int) -> Steps[None]:
-    """Make one row of the counts of each hour that is long over."""
+    """Make one row of the counts of each hour that is long over; what was not folded within a day stays as it is."""
     before = now - FOLD_AFTER
     before -= before % HOUR
-    due = yield Query(f"SELECT 1 FROM traffic WHERE at > 0 AND at < $1 AND at % {HOUR} <> 0 LIMIT 1", (before,))
+    span = (before - DAY, before)
+    due = yield Query(f"SELECT 1 FROM traffic WHERE at >= $1 AND at < $2 AND at % {HOUR} <> 0 LIMIT 1", span)
     if not due:
         return
     yield from _add([("", "", LOCK)], {("", "", LOCK): Slot(LOCK)})  # two that fold at once would count twice
     yield Query(
-        "INSERT INTO traffic (application, place, at, sent, spent, converted)"
+        f"INSERT INTO traffic ({TRAFFIC.names})"
         f" SELECT application, place, at - at % {HOUR}, CAST(sum(sent) AS bigint), CAST(sum(spent) AS bigint),"
-        f" CAST(sum(converted) AS bigint) FROM traffic WHERE at > 0 AND at < $1 AND at % {HOUR} <> 0"
+        f" CAST(sum(converted) AS bigint) FROM traffic WHERE at >= $1 AND at < $2 AND at % {HOUR} <> 0"
         f" GROUP BY application, place, at - at % {HOUR}"
         " ON CONFLICT (application, place, at) DO UPDATE SET sent = traffic.sent + excluded.sent,"
         " spent = traffic.spent + excluded.spent, converted = traffic.converted + excluded.converted",
-        (before,),
+        span,
     )
-    yield Query(f"DELETE FROM traffic WHERE at > 0 AND at < $1 AND at % {HOUR} <> 0", (before,))
+    yield Query(f"DELETE FROM traffic WHERE at >= $1 AND at < $2 AND at % {HOUR} <> 0", span)
 
 
 def forget(now: int, most: int) -> Steps[int]:
