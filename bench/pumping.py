@@ -84,6 +84,7 @@ class Memory:
         self._policy = policy
         self._slots: dict[Place, dict[int, Slot]] = {}
         self._holds: dict[Place, Hold] = {}
+        self._past: dict[Place, Slot] = {}
         self._folded = 0
         self.holds = 0
 
@@ -117,13 +118,21 @@ class Memory:
         slots[begin] = Slot(begin, old.sent + sent, old.spent + sent * PRICE, old.converted + converted)
 
     def _standing(self, place: Place) -> Standing:
-        return Standing(tuple(self._slots.get(place, {}).values()), self._holds.get(place))
+        return Standing(
+            tuple(self._slots.get(place, {}).values()), self._holds.get(place), 0, self._past.get(place, Slot(0))
+        )
 
     def _fold(self, before: int) -> None:
-        """Make one slot of each hour that is over, as the sweep does."""
+        """Make one slot of each hour that is over, as the sweep does, and one of all before yesterday, as reading does."""
         for place, slots in self._slots.items():
             folded: dict[int, Slot] = {}
             for slot in slots.values():
+                if slot.at < before + FOLD - DAY - HOUR:
+                    past = self._past.get(place, Slot(slot.at))
+                    self._past[place] = Slot(
+                        min(past.at, slot.at), past.sent + slot.sent, 0, past.converted + slot.converted
+                    )
+                    continue
                 begin = slot.at - slot.at % HOUR if slot.at < before - before % HOUR else slot.at
                 old = folded.get(begin, Slot(begin))
                 folded[begin] = Slot(

@@ -81,11 +81,15 @@ class Place(msgspec.Struct, frozen=True):
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """What is known of a place: its counts (in any order), its latest hold, and until when it was told that a budget is spent."""
+    """What is known of a place: its counts (in any order), its latest hold, and until when it was told that a budget is spent.
+
+    `past` is the sum of what lies before the counts and begins with the first of it (0: nothing does); nobody needs to part it.
+    """
 
     slots: tuple[Slot, ...] = ()
     hold: Hold | None = None
     spent_until: int = 0
+    past: Slot = Slot(0)
 
 
 def places_of(country: str, prefix: str, ranges: Mapping[int, str], *, fresh: bool) -> tuple[Place, ...]:
@@ -107,4 +111,4 @@ def range_of(number: str, prefix: str, digits: int) -> str | None:
 
 def is_fresh(prefix: Standing) -> bool:
     """Say whether too few codes have come back from a prefix to know it."""
-    return sum(slot.converted for slot in prefix.slots) < KNOWN_FROM
+    return prefix.past.converted + sum(slot.converted for slot in prefix.slots) < KNOWN_FROM

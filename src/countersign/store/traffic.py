@@ -57,6 +57,8 @@ def standings(application: str, places: Sequence[str], now: int) -> Steps[dict[s
     slots: dict[str, list[Slot]] = {}
     holds: dict[str, Hold] = {}
     spent_until: dict[str, int] = {}
+    past: dict[str, Slot] = {}
+    since = now - DAY - HOUR
     names = sorted(set(places))
     for begin in range(0, len(names), _AT_ONCE):
         some = names[begin : begin + _AT_ONCE]
@@ -64,10 +66,16 @@ def standings(application: str, places: Sequence[str], now: int) -> Steps[dict[s
         rows = yield Query(
             "SELECT place, at, sent, spent, converted FROM traffic WHERE application = $1 AND at >= $2"
             f" AND place IN ({marks})",
-            (application, max(1, now - MEMORY), *some),
+            (application, since, *some),
         )
         for place, *figures in rows:
             slots.setdefault(place, []).append(Slot(*figures))
+        rows = yield Query(
+            "SELECT place, min(at), CAST(sum(sent) AS bigint), CAST(sum(converted) AS bigint) FROM traffic"
+            f" WHERE application = $1 AND at >= $2 AND at < {since} AND place IN ({marks}) GROUP BY place",
+            (application, max(1, now - MEMORY), *some),
+        )
+        past.update({place: Slot(first, sent, 0, converted) for place, first, sent, converted in rows})
         rows = yield Query(
             f"SELECT {BLOCKS.names} FROM blocks WHERE application = $1 AND until > $2 AND place IN ({marks})"
             " ORDER BY since",
@@ -78,7 +86,10 @@ def standings(application: str, places: Sequence[str], now: int) -> Steps[dict[s
                 spent_until[block.place] = block.hold.ends_at
             else:
                 holds[block.place] = block.hold
-    return {name: Standing(tuple(slots.get(name, ())), holds.get(name), spent_until.get(name, 0)) for name in names}
+    return {
+        name: Standing(tuple(slots.get(name, ())), holds.get(name), spent_until.get(name, 0), past.get(name, Slot(0)))
+        for name in names
+    }
 
 
 def count(counted: Mapping[Key, Slot]) -> Steps[None]:
