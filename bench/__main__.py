@@ -15,7 +15,7 @@ import msgspec
 import uvloop
 from tests.peers.postgres import PostgresServer
 
-from bench import account_page, delivery, growth, ledger, over_http, pgbench, pumped_flow, pumping, signing_in
+from bench import account_page, delivery, growth, ledger, mailing, over_http, pgbench, pumped_flow, pumping, signing_in
 from bench.machine import described
 from bench.meter import Figure, middle
 from bench.report import Report, cells, times
@@ -33,6 +33,8 @@ SPENT: Final = 0.01
 """Below which part of its money a pumping attack is to be stopped."""
 REFUSED: Final = 0.001
 """Below which part of honest messages is to be held back meanwhile."""
+HANDED_OVER: Final = 20
+"""Milliseconds below which a message is handed over after it was asked for, where the worker has room (p99)."""
 HALF: Final = 0.5
 """Which part of the bare echo's rate the whole API is to make with two workers."""
 
@@ -230,6 +232,36 @@ async def on_the_way(report: Report, extent: Extent) -> None:
         rate, _, _, *spent = cells(one, "Python", "PostgreSQL")
         rows += [[one.name, rate, "", "", *spent], [late.name, *cells(late), "", ""]]
     report.table(("", "messages/s", "p50", "p99", "Python", "PostgreSQL"), rows)
+    report.say(
+        "",
+        "Mail by SMTP, on SQLite, to a sink in a process of its own, beside the library alone with the same letter:",
+        "",
+    )
+    found: list[list[Figure]] = []
+    for _ in range(extent.rounds):
+        with tempfile.TemporaryDirectory(prefix="countersign-bench-") as folder:
+            found.append(await mailing.mail_out(f"sqlite:///{folder}/mailing.db", extent.messages // 4))
+    worker, alone = (middle(list(figures)) for figures in zip(*found, strict=True))
+    report.table(
+        ("", "messages/s", "Python", "÷ the library alone"),
+        [
+            [one.name, *(cells(one, "Python")[n] for n in (0, 3)), times(one.rate, alone.rate)]
+            for one in (worker, alone)
+        ],
+    )
+    report.say("")
+    slowest = max(delay.p99, quick.p99)
+    report.table(
+        ("", "measured", "wanted", ""),
+        [
+            [
+                "p99 from asking to hand-over",
+                f"{slowest:.1f} ms",
+                f"below {HANDED_OVER} ms",
+                "met" if slowest < HANDED_OVER else "**missed**",
+            ]
+        ],
+    )
 
 
 async def at_the_door(report: Report, extent: Extent) -> None:

@@ -23,6 +23,7 @@ from countersign.flows.house import House
 from countersign.flows.outcome import Done
 from countersign.flows.post import Post
 from countersign.places import Places
+from countersign.providers import Provider
 from countersign.store.events import Log
 from countersign.worker import Worker
 
@@ -52,18 +53,10 @@ class Sink:
 async def deliver(name: str, url: str, messages: int, seconds: float, server_pid: int | None) -> list[Figure]:
     """Measure how fast a pile of owed mails is worked off, and how soon a message is handed over when there is none."""
     async with house_at(url, Rules(routes={Channel.EMAIL: as_written("sink")})) as house:
-        log = Log(chain_of(house.keyring))
-        application, _ = await add_application(
-            house.database,
-            log,
-            house.keyring,
-            Draft("bench", Mode.LIVE, "Bench", "shop.example", ()),
-            now(),
-            secrets.token_bytes,
-        )
         sink = Sink(messages)
-        await _pile_up(house, application, messages)
-        worker = _worker(house, sink)
+        application = await pile_of_mail(house, messages)
+        worker = Worker(post_of(house, sink), house, 30)
+        house.database.hear(worker.wake)
         before, ours = cpu_of_tree(server_pid) if server_pid else 0.0, time.process_time()
         began = time.perf_counter()
         running = asyncio.create_task(worker.run())
@@ -80,9 +73,10 @@ async def deliver(name: str, url: str, messages: int, seconds: float, server_pid
     return [worked_off, figure(f"{name}, {RATE} a second", 1, seconds, delays, {})]
 
 
-def _worker(house: House, sink: Sink) -> Worker:
+def post_of(house: House, sink: Provider) -> Post:
+    """Return a post whose one provider is the sink."""
     claims, records, receipts = (Log(chain_of(house.keyring)) for _ in range(3))
-    post = Post(
+    return Post(
         house.database,
         house.keyring,
         house.rules,
@@ -95,9 +89,20 @@ def _worker(house: House, sink: Sink) -> Worker:
         own=own_application("Shop", "shop.example"),
         places=Places(),
     )
-    worker = Worker(post, house, 30)
-    house.database.hear(worker.wake)
-    return worker
+
+
+async def pile_of_mail(house: House, messages: int) -> Application:
+    """Owe so many mails for an application that is made for it; return that."""
+    application, _ = await add_application(
+        house.database,
+        Log(chain_of(house.keyring)),
+        house.keyring,
+        Draft("bench", Mode.LIVE, "Bench", "shop.example", ()),
+        now(),
+        secrets.token_bytes,
+    )
+    await _pile_up(house, application, messages)
+    return application
 
 
 async def _pile_up(house: House, application: Application, messages: int) -> None:

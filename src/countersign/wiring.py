@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from countersign.clock import Clock
 from countersign.config import Settings, rules
 from countersign.domain import identifier
 from countersign.domain.application import Draft, Mode
@@ -21,9 +22,11 @@ from countersign.errors import DeliveryFailedError, NotFoundError, SettingsError
 from countersign.flows.applications import Doorkeeper, add_application, rotate_application_key
 from countersign.flows.gate import Gate, own_application
 from countersign.flows.house import House
+from countersign.flows.move_clock import take_over_clock
 from countersign.flows.post import Lessons, Post
 from countersign.flows.receive import take_receipt
 from countersign.keys import Keyring, new_file
+from countersign.messages.own_words import OwnWords, own_words
 from countersign.passwords import Passwords
 from countersign.places import Places
 from countersign.providers import Provider, TakesReceipts
@@ -45,20 +48,23 @@ DEMO: Final = "demo"
 
 
 def clock() -> int:
-    """Return the time in milliseconds since the epoch."""
+    """Return the machine's time in milliseconds since the epoch; what runs on a ground asks that ground's clock instead."""
     return time.time_ns() // 1_000_000
 
 
 class Ground(msgspec.Struct, frozen=True):
-    """What every command stands on: an open database of the right revision, and the keys it was made with."""
+    """What every command stands on: an open database of the right revision, the keys it was made with, and the time there."""
 
     settings: Settings
     database: Database
     keyring: Keyring
+    clock: Clock
 
     def chain(self) -> Chain:
         """Return a new writer's chain of events."""
-        return Chain(lambda: identifier.make("wri", clock(), os.urandom(identifier.CHANCE_BYTES)), self.keyring.link)
+        return Chain(
+            lambda: identifier.make("wri", self.clock(), os.urandom(identifier.CHANCE_BYTES)), self.keyring.link
+        )
 
     def log(self) -> Log:
         """Return a new writer's chain for acts outside the ledger."""
@@ -86,6 +92,7 @@ class Runtime(msgspec.Struct, frozen=True):
     demo_key: str | None
     letters: Inbox
     stopping: asyncio.Event
+    clock: Clock
     learning: asyncio.Task[None]
 
     def __repr__(self) -> str:
@@ -108,15 +115,16 @@ async def open_runtime(settings: Settings) -> Runtime:
     from countersign.stats import Stats
 
     ground = await open_ground(settings)
-    database, keyring = ground.database, ground.keyring
+    database, keyring, clock = ground.database, ground.keyring, ground.clock
     stats = Stats()
     try:
         demo_key = await _demo_key(ground) if settings.development else None
         passwords = Passwords(settings.passwords_slots, settings.passwords_breached_file)
         places = Places(settings.places_file, settings.lists)
+        words = words_of(settings)
         letters = Inbox(settings.home / "inbox.db")
         carriers = {name: make(each, clock) for name, each in settings.providers.items()}
-        inbox = InboxProvider(letters, clock)
+        inbox = InboxProvider(letters, clock, clock.sleep)
         providers = {name: _Counted(name, each, stats) for name, each in {INBOX: inbox, **carriers}.items()}
         ledger = Ledger(
             database.lanes(),
@@ -157,6 +165,7 @@ async def open_runtime(settings: Settings) -> Runtime:
         own=own,
         places=places,
         held_back=stats.held_back,
+        words=words,
         lessons=Lessons(),
     )
     inbox.hear = functools.partial(take_receipt, post)
@@ -174,8 +183,14 @@ async def open_runtime(settings: Settings) -> Runtime:
         demo_key=demo_key,
         letters=letters,
         stopping=asyncio.Event(),
+        clock=clock,
         learning=asyncio.create_task(post.lessons.keep_learning(database, clock)),
     )
+
+
+def words_of(settings: Settings) -> OwnWords:
+    """Return the operator's templates, each checked; raises SettingsError that names what is wrong with them."""
+    return own_words(settings.messages_folder, settings.purposes, code_in_subject=settings.code_in_subject)
 
 
 async def close_runtime(runtime: Runtime) -> None:
@@ -200,16 +215,19 @@ async def open_ground(settings: Settings) -> Ground:
     settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     if settings.development and not settings.secret_file.exists():
         _make_keys(settings)
-    keyring = Keyring(settings.secret_file, clock)
+    time_there = Clock(clock)
+    keyring = Keyring(settings.secret_file, time_there)
     database = open_database(settings.database_url, lanes=settings.database_lanes, pool=settings.database_pool)
     await database.open()
     try:
         await _see_to_schema(settings, database)
         await _see_to_fingerprint(settings, database, keyring)
+        if settings.development:
+            await take_over_clock(time_there, database)
     except BaseException:
         await database.close()
         raise
-    return Ground(settings, database, keyring)
+    return Ground(settings, database, keyring, time_there)
 
 
 @contextlib.asynccontextmanager
@@ -224,6 +242,7 @@ async def ground_of(settings: Settings) -> AsyncIterator[Ground]:
 
 async def prepare(settings: Settings) -> str | None:
     """See, once and before any process starts, that all of them can; return the key of the demonstration in development."""
+    words_of(settings)
     async with ground_of(settings) as ground:
         return await _demo_key(ground) if settings.development else None
 
@@ -283,7 +302,7 @@ async def _see_to_fingerprint(settings: Settings, database: Database, keyring: K
 
 async def _demo_key(ground: Ground) -> str:
     """Return the test key of the application "demo", made anew where there is none that still opens."""
-    database, keyring = ground.database, ground.keyring
+    database, keyring, clock = ground.database, ground.keyring, ground.clock
     path = ground.settings.home / "demo.key"
     try:
         kept = path.read_text(encoding="utf-8").strip()

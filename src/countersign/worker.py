@@ -7,6 +7,7 @@ import contextlib
 import random
 from typing import Final
 
+import msgspec
 import structlog
 
 from countersign.domain.delivery import LEASE
@@ -55,10 +56,20 @@ class Worker:
         self._under_way: dict[asyncio.Task[None], Parcel] = {}
         self._stopping = asyncio.Event()
         self._signed: dict[str, int] = {}
+        self._time_moved = asyncio.Event()
         self.alive = False
 
     def wake(self) -> None:
         """Say that something fell due; from the loop's own thread."""
+        self._due.set()
+
+    async def foresee(self, now: int) -> None:
+        """Hold on to what is under way for when the clock will show `now`: moved there, it would find every lease over."""
+        await renew(msgspec.structs.replace(self._post, clock=lambda: now), list(self._under_way.values()))
+
+    def move(self) -> None:
+        """Say that the clock was moved: look at once what is due, and what has expired."""
+        self._time_moved.set()
         self._due.set()
 
     def stop(self) -> None:
@@ -169,7 +180,9 @@ class Worker:
         since_checkpoint = 0.0
         while True:
             wait = SWEEP_EVERY * random.uniform(0.8, 1.2)  # noqa: S311 - spreads the sweeps of several programs, guards nothing
-            await asyncio.sleep(wait)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._time_moved.wait(), wait)
+            self._time_moved.clear()
             since_checkpoint += wait
             try:
                 swept = await sweep(self._house, self._retention_days)

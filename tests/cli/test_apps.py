@@ -31,6 +31,16 @@ def test_add_keeps_what_it_was_told(run: Run) -> None:
     assert (added["site"], added["host"], added["purposes"]) == ("The Shop", "shop.example.org", ["sign_in", "recover"])
 
 
+def test_the_hash_of_an_android_app_is_kept_and_a_wrong_one_is_refused(run: Run) -> None:
+    added = json.loads(run("apps", "add", "shop", "--app-hash", "FA+9qCX9VSu", "--json").stdout)
+    assert added["app_hash"] == "FA+9qCX9VSu"
+    assert json.loads(run("apps", "list", "--json").stdout)[0]["app_hash"] == "FA+9qCX9VSu"
+    for wrong in ("FA+9qCX9VS", "FA+9qCX9VSuu", "FA+9qCX9VS\n", "FA 9qCX9VSu", "@evil.example"):
+        ended = run("apps", "add", "bank", "--app-hash", wrong)
+        assert ended.exit_code == 2
+        assert "11 characters" in ended.stderr
+
+
 def test_a_name_is_taken_once(run: Run) -> None:
     run("apps", "add", "shop")
     ended = run("apps", "add", "shop")

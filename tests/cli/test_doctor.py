@@ -89,6 +89,19 @@ def test_a_peer_that_cannot_be_used_is_unsafe(run: Run, settings: dict[str, str]
     assert said in found[name]["what"]
 
 
+def test_one_that_tells_nothing_is_advised_to_the_end_of_its_route(run: Run) -> None:
+    """D2: what its gateway loses nobody would send again."""
+    webhook = {"KIND": "webhook", "URL": "https://sender.example.org/", "SECRET": SECRET}
+    settings = {f"PROVIDERS_GATEWAY_{name}": value for name, value in webhook.items()}
+    settings |= {"PROVIDERS_TAIL_KIND": "apprise", "PROVIDERS_TAIL_URL": "seven://abcdefghij1234567890/{to}"}
+    for route, state in (("tail, gateway", "advice"), ("tail=1, gateway=1", "advice"), ("gateway, tail", None)):
+        ended = run("doctor", "--json", **settings, ROUTES_SMS=route)
+        found = {finding["name"]: finding for finding in json.loads(ended.stdout)}
+        assert found.get("route sms: tail", {}).get("state") == state
+        assert "seven through Apprise" in found["provider tail"]["what"]
+        assert "abcdefghij" not in ended.stdout
+
+
 def test_the_keys_of_another_house_are_unsafe(run: Run, tmp_path: Path) -> None:
     """O2."""
     run("apps", "list")

@@ -13,6 +13,7 @@ from tests.clock import MINUTE, NOON, SECOND
 from countersign.domain.contact import Channel
 from countersign.domain.delivery import (
     BACKOFF,
+    LATE,
     LEASE,
     Accepted,
     Delivery,
@@ -158,6 +159,16 @@ def test_a_message_over_which_workers_keep_dying_moves_on_and_ends() -> None:
         providers.append(message.provider)
     assert providers == ["a"] * 4 + ["b"] * 4
     assert (message.state, message.reason) == (DeliveryState.FAILED, Reason.TRIES_SPENT)
+
+
+def test_a_message_is_late_when_nobody_said_in_half_a_minute_that_it_came_and_at_once_when_it_is_lost() -> None:
+    """D2: then the page offers another way by itself."""
+    waiting = accepted(sending("a"), Accepted("m1"), NOON)
+    assert not waiting.late(NOON + LATE - 1)
+    assert waiting.late(NOON + LATE)
+    assert next_leg(sending("a"), Reason.REFUSED, NOON).late(NOON)
+    came = received(waiting, told(ReceiptState.DELIVERED), NOON)
+    assert not came.late(NOON + 10 * MINUTE)
 
 
 def test_providers_that_are_left_out_are_passed_over_while_there_are_others() -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 MESSAGES = int(os.environ.get("DELIVERIES", "20000"))
 """How many; `DELIVERIES=100000` is what the figures in the documents were made with."""
 WORKERS = 4
-EVERY = (1.5, 3.0)
+EVERY = (3.0, 6.0)
 """Seconds between two deaths."""
 PATIENCE = 480.0
 

@@ -6,6 +6,13 @@ from countersign.domain.code import Code
 from countersign.domain.contact import Channel, Contact, Kind
 from countersign.messages.render import Occasion
 
+TWELVE = {"en", "ar", "de", "es", "fr", "he", "it", "ja", "nl", "pl", "pt", "tr"}
+"""The languages that are meant to be there; a test holds for those of them that are."""
+
+FROM_RIGHT_TO_LEFT = {"ar", "he"}
+OTHER_SCRIPTS = {"ar", "he", "ja"}
+"""Those whose letters the default alphabet of SMS has none of: each takes sixteen bits."""
+
 ASKED_AT = 1_795_451_520_000  # 2026-11-23 16:32:00 UTC
 CODE = Code("123456")
 

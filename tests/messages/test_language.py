@@ -1,35 +1,79 @@
 """Languages: every sentence in each, times as each writes them, and the nearest one for every tag."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from babel import Locale
+from tests.messages.occasions import FROM_RIGHT_TO_LEFT, OTHER_SCRIPTS, TWELVE
 
 from countersign.messages.language import negotiate
 from countersign.messages.moment import day, time_of_day
 from countersign.messages.render import languages
 
 ROOT = Path(__file__).resolve().parents[2]
+MINUTES = (
+    "Valid until {time}, {number} minute after it was asked for.",
+    "Valid until {time}, {number} minutes after it was asked for.",
+)
+NOUNS = {
+    "pl": {1: "minutę", 2: "minuty", 5: "minut", 12: "minut", 22: "minuty", 25: "minut", 112: "minut"},
+    "ar": {0: "دقيقة", 1: "دقيقة", 2: "دقيقتين", 3: "دقائق", 10: "دقائق", 11: "دقيقة", 100: "دقيقة", 103: "دقائق"},
+    "fr": {0: "minute", 1: "minute", 2: "minutes"},
+    "pt": {1: "minuto", 2: "minutos"},
+    "he": {1: "דקה", 2: "דקות", 11: "דקות"},
+    "nl": {1: "minuut", 2: "minuten"},
+    "tr": {1: "dakika", 2: "dakika"},
+}
+
 AT = 1_795_451_520_000  # 2026-11-23 16:32:00 UTC
 
 
-def test_there_are_english_arabic_and_german() -> None:
-    assert languages() == ("en", "ar", "de")
-    assert negotiate("ar-EG").direction == "rtl"
-    assert negotiate("de").direction == "ltr"
+def test_english_is_the_first_of_the_languages_and_each_has_its_direction() -> None:
+    assert languages()[0] == "en"
+    assert {"en", "ar", "de"} <= set(languages()) <= TWELVE
+    for tag in languages():
+        for asked in (tag, tag.upper(), f"{tag}-001"):
+            language = negotiate(asked)
+            assert (language.tag, language.direction) == (tag, "rtl" if tag in FROM_RIGHT_TO_LEFT else "ltr")
+
+
+@pytest.mark.parametrize("tag", languages())
+def test_a_catalogue_has_the_plural_forms_of_its_language(tag: str) -> None:
+    """As CLDR has them: a language's form for a number is the same wherever CLDR says that the category is."""
+    rule = Locale.parse(tag).plural_form
+    said = {
+        number: negotiate(tag).count(*MINUTES, number, time="T").replace(str(number), "N") for number in range(1, 121)
+    }
+    by_category: dict[str, set[str]] = {}
+    for number, sentence in said.items():
+        by_category.setdefault(rule(number), set()).add(sentence)
+    for category, sentences in by_category.items():
+        assert len(sentences) == 1 or (tag, category) == ("ar", "zero"), (tag, category, sentences)
+
+
+@pytest.mark.parametrize(("tag", "nouns"), NOUNS.items())
+def test_the_noun_fits_its_number(tag: str, nouns: dict[int, str]) -> None:
+    if tag not in languages():
+        pytest.skip(f"there is no catalogue of {tag}")
+    for number, noun in nouns.items():
+        said = negotiate(tag).count(*MINUTES, number, time="T")
+        assert re.search(rf"(?<!\w){noun}(?!\w)", said), f"{number}: {said}"
+        assert str(number) in said
 
 
 def test_no_sentence_is_missing_in_any_language() -> None:
     program = [sys.executable, str(ROOT / "tools" / "translations.py"), "--check"]
     outcome = subprocess.run(program, capture_output=True, text=True, check=False, timeout=60)
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr
-    warned = outcome.stdout.splitlines()
-    assert all(line.startswith("warning: ar: ") and "takes 2 segments" in line for line in warned), (
+    warned = [line.split(": ")[1:] for line in outcome.stdout.splitlines()]
+    assert {tag for tag, _ in warned} == OTHER_SCRIPTS & set(languages()), (
         "D3: a language in seven bits makes one segment, one in sixteen two at most, and the template linter says so"
     )
-    assert len(warned) == 7
+    assert all("takes 2 segments" in told for _, told in warned)
+    assert len(warned) == 7 * len(OTHER_SCRIPTS & set(languages()))
 
 
 @pytest.mark.parametrize(
@@ -43,7 +87,8 @@ def test_no_sentence_is_missing_in_any_language() -> None:
         ("en-GB", "en", "en_GB"),
         ("en-001", "en", "en_001"),
         ("de-QQ", "de", "de"),
-        ("fr", "en", "en"),
+        ("tlh", "en", "en"),
+        ("sv", "en", "en"),
         ("deu", "en", "en"),
         ("", "en", "en"),
         ("../../de", "en", "en"),

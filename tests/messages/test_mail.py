@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tests.messages.occasions import ASKED_AT, CODE, occasion
+from tests.messages.occasions import ASKED_AT, CODE, FROM_RIGHT_TO_LEFT, occasion
 
 from countersign.domain.code import Code
 from countersign.domain.contact import Channel
@@ -79,7 +79,7 @@ def test_a_mail_says_everything_in_both_parts(locale: str, purpose: str) -> None
             written.not_you,
         ):
             assert said in part
-    assert "123 456" in message.text
+    assert ("123456" if locale in FROM_RIGHT_TO_LEFT else "123 456") in message.text
     assert "123456" in seen, "what is copied from the HTML is the code as it is typed"
     assert "https://adasteashop.example/not-me/ver_1" in message.text
 
@@ -152,7 +152,22 @@ def test_the_preview_of_a_mail_never_reaches_the_code(locale: str) -> None:
 def test_a_mail_says_its_language_and_its_direction(locale: str) -> None:
     html = render(occasion(locale=locale), CODE).html
     _, attributes = read(html).elements[0]
-    assert (attributes["lang"], attributes["dir"]) == (locale, {"ar": "rtl"}.get(locale, "ltr"))
+    assert (attributes["lang"], attributes["dir"]) == (locale, "rtl" if locale in FROM_RIGHT_TO_LEFT else "ltr")
+
+
+@pytest.mark.parametrize("locale", sorted(FROM_RIGHT_TO_LEFT & set(languages())))
+def test_names_and_times_do_not_take_their_neighbours_along_where_lines_run_from_right_to_left(locale: str) -> None:
+    """D6: what must be read right is kept apart by isolates (UAX 9); the code stays one number, which nothing turns round."""
+    message = render(occasion(locale=locale, summary="Change e-mail to a***@example.org"), CODE)
+    for part in (message.text, read(message.html).told):
+        for value in ("Ada's Tea Shop", "adasteashop.example", "Firefox on Windows", "203.0.113.x"):
+            assert f"\u2068{value}\u2069" in part, value
+        assert re.search("\u2068[^\u2069]*:42[^\u2069]*UTC\u2069", part), "the time at which the code ends"
+    assert "\n    123456\n" in message.text, "no invisible character is copied with it"
+    assert re.search(r'class="code-box" dir="ltr"', message.html)
+    assert not re.search("[\u2066-\u2069]", message.subject)
+    ordinary = render(occasion(locale="en"), CODE)
+    assert not re.search("[\u2066-\u2069]", ordinary.text + ordinary.html)
 
 
 def test_a_mail_in_a_language_from_right_to_left_is_laid_out_so() -> None:

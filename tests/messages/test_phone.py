@@ -1,7 +1,9 @@
 """What reaches a phone says what it must: in one segment where it can, and in a call with pauses."""
 
+import re
+
 import pytest
-from tests.messages.occasions import CODE, occasion
+from tests.messages.occasions import CODE, OTHER_SCRIPTS, occasion
 
 from countersign.domain.code import Code
 from countersign.domain.contact import Channel
@@ -22,7 +24,7 @@ def test_an_sms_with_an_ordinary_site_is_as_short_as_its_script_allows(locale: s
     A script that the default alphabet lacks has 67 characters a segment: there it is two, and never three.
     """
     size = segments(render(occasion(Channel.SMS, locale=locale, purpose=purpose, site=site), CODE).text)
-    if locale == "ar":
+    if locale in OTHER_SCRIPTS:
         assert size.encoding is Encoding.UCS_2
         assert size.segments == 2
     else:
@@ -65,6 +67,17 @@ def test_what_is_approved_is_always_said_and_opens_room_for_the_rest() -> None:
         "@adasteashop.example #123456",
     ]
     assert segments(text).segments == 2
+
+
+def test_the_hash_of_an_app_stands_on_a_line_of_its_own_before_the_last() -> None:
+    """D4: the last line stays the last, and the hash stands where Android looks for it: anywhere, as a word of its own."""
+    lines = render(occasion(Channel.SMS, app_hash="FA+9qCX9VSu"), CODE).text.split("\n")
+    assert lines[-2:] == ["FA+9qCX9VSu", "@adasteashop.example #123456"]
+    assert render(occasion(Channel.SMS, app_hash="FA+9qCX9VSu", host=""), CODE).text.endswith("\nFA+9qCX9VSu")
+    for channel in set(Channel) - {Channel.SMS}:
+        assert "FA+9qCX9VSu" not in render(occasion(channel, app_hash="FA+9qCX9VSu"), CODE).text
+    for forged in ("@evil.example", "FA+9qCX9VS", "FA+9qCX9VS\n"):
+        assert render(occasion(Channel.SMS, app_hash=forged), CODE) == render(occasion(Channel.SMS), CODE)
 
 
 def test_an_sms_without_a_host_has_no_bound_line() -> None:
@@ -118,5 +131,5 @@ def test_a_code_is_grouped_so_that_it_can_be_held_in_mind(code: str, groups: tup
 @pytest.mark.parametrize("code", ["0000", "7KQ4WXYB", "0123456789"])
 def test_a_code_of_every_shape_is_said_as_it_is_typed(locale: str, code: str) -> None:
     text = render(occasion(Channel.SMS, locale=locale), Code(code)).text
-    assert text.startswith(f"{code} ")
+    assert re.findall(r"[0-9A-Z]{4,}", text)[0] == code, "no other number or word in capitals stands before the code"
     assert text.endswith(f"\n@adasteashop.example #{code}")

@@ -52,6 +52,12 @@ def apps() -> None:
     metavar="URL",
     help="Where they may be sent back signed out; may be given again.",
 )
+@click.option(
+    "--app-hash",
+    default="",
+    metavar="HASH",
+    help="The 11 characters by which Android's SMS Retriever knows the application's app; its SMS bear them.",
+)
 @config_option
 @json_option
 def add(  # noqa: PLR0917 - click's way
@@ -62,6 +68,7 @@ def add(  # noqa: PLR0917 - click's way
     purposes: str,
     redirects: tuple[str, ...],
     sign_outs: tuple[str, ...],
+    app_hash: str,
     config: Path | None,
     as_json: bool,  # noqa: FBT001
 ) -> None:
@@ -73,7 +80,7 @@ def add(  # noqa: PLR0917 - click's way
             f"There is no purpose {unknown[0]!r}; there are {', '.join(sorted(settings.purposes))}. Others are made by [purposes.NAME]."
         )
     mode = Mode.TEST if test else Mode.LIVE
-    draft = Draft(name, mode, site, host or settings.host, wanted, redirects, sign_outs)
+    draft = Draft(name, mode, site, host or settings.host, wanted, redirects, sign_outs, app_hash)
     added, key = wait_for(_add(settings, draft))
     _print_key(added, key, as_json=as_json)
 
@@ -122,10 +129,10 @@ def remove(name: str, config: Path | None) -> None:
 
 async def _add(settings: Settings, draft: Draft) -> tuple[Application, str]:
     from countersign.flows.applications import add_application
-    from countersign.wiring import clock, ground_of
+    from countersign.wiring import ground_of
 
     async with ground_of(settings) as ground:
-        return await add_application(ground.database, ground.log(), ground.keyring, draft, clock(), os.urandom)
+        return await add_application(ground.database, ground.log(), ground.keyring, draft, ground.clock(), os.urandom)
 
 
 async def _all(settings: Settings) -> list[Application]:
@@ -138,18 +145,20 @@ async def _all(settings: Settings) -> list[Application]:
 
 async def _rotate(settings: Settings, name: str) -> tuple[Application, str]:
     from countersign.flows.applications import rotate_application_key
-    from countersign.wiring import clock, ground_of
+    from countersign.wiring import ground_of
 
     async with ground_of(settings) as ground:
-        return await rotate_application_key(ground.database, ground.log(), ground.keyring, name, clock(), os.urandom)
+        return await rotate_application_key(
+            ground.database, ground.log(), ground.keyring, name, ground.clock(), os.urandom
+        )
 
 
 async def _remove(settings: Settings, name: str) -> Application:
     from countersign.flows.applications import remove_application
-    from countersign.wiring import clock, ground_of
+    from countersign.wiring import ground_of
 
     async with ground_of(settings) as ground:
-        return await remove_application(ground.database, ground.log(), name, clock())
+        return await remove_application(ground.database, ground.log(), name, ground.clock())
 
 
 def _print_key(application: Application, key: str, *, as_json: bool) -> None:
@@ -171,6 +180,7 @@ def _shown(application: Application) -> dict[str, object]:
         "purposes": list(application.purposes),
         "redirects": list(application.redirects),
         "sign_outs": list(application.sign_outs),
+        "app_hash": application.app_hash,
         "created_at": moment(application.created_at),
         "old_key_until": None if application.old_until is None else moment(application.old_until),
     }

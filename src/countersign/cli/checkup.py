@@ -63,6 +63,7 @@ async def check(settings: Settings) -> list[Finding]:
         *_proxies(settings),
         *_upkeep(settings),
         *_routes(settings),
+        *_without_receipts(settings),
     ]
     keys, keyring = _keys(settings)
     found += keys
@@ -193,6 +194,25 @@ def _routes(settings: Settings) -> list[Finding]:
             )
         )
     return found
+
+
+def _without_receipts(settings: Settings) -> list[Finding]:
+    """Say which provider of the library that gives no receipts stands before another: only a refusal would lead past it."""
+    from countersign.providers.apprise import AppriseSettings
+
+    routes = [(f"route {channel.value}", route) for channel, route in settings.routes.items()]
+    routes += [(f"detour {one.prefix}", one.carriers) for detours in settings.detours.values() for one in detours]
+    return [
+        Finding(
+            f"{where}: {carrier.name}",
+            State.ADVICE,
+            "It gives no receipts and no reasons, and others stand after it: they are asked where it says no, never where a message is lost.",
+            f"Let {carrier.name} be the last of its route.",
+        )
+        for where, route in routes
+        for carrier in (route if route and route[0].weight else route[:-1])
+        if len(route) > 1 and isinstance(settings.providers.get(carrier.name), AppriseSettings)
+    ]
 
 
 def _keys(settings: Settings) -> tuple[list[Finding], Keyring | None]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -52,8 +51,7 @@ def fraud() -> None:
 def list_(since: int, config: Path | None, as_json: bool) -> None:  # noqa: FBT001 - click's way
     """Show what is held and was held, each with the reason; what the shadow would have held too."""
     settings, _ = settings_of(config)
-    now = _now()
-    found = wait_for(_blocks(settings, now - since * DAY))
+    now, found = wait_for(_blocks(settings, since))
     held = [one for one in found if not one.shadow and now < one.hold.ends_at]
     if as_json:
         print_json([{**msgspec.structs.asdict(one), "held": one in held} for one in found])
@@ -119,10 +117,6 @@ def lift(prefix: str, application: str | None, config: Path | None, as_json: boo
     remark(f"{len(lifted)} let go." if lifted else f"Nothing of {prefix} is held: see countersign fraud list.")
 
 
-def _now() -> int:
-    return time.time_ns() // 1_000_000
-
-
 def _place(name: str, prefix: str) -> str:
     return f"within {prefix}" if name.startswith("#") else name or "everywhere"
 
@@ -134,12 +128,13 @@ def _state(block: Block, now: int) -> str:
     return f"shadow, {state}" if block.shadow else state
 
 
-async def _blocks(settings: Settings, since: int) -> list[Block]:
+async def _blocks(settings: Settings, days: int) -> tuple[int, list[Block]]:
     from countersign.store import traffic
-    from countersign.wiring import ground_of
+    from countersign.wiring import clock, ground_of
 
     async with ground_of(settings) as ground:
-        return await ground.database.read(traffic.blocks, since)
+        now = clock()
+        return now, await ground.database.read(traffic.blocks, now - days * DAY)
 
 
 async def _explained(settings: Settings, number: str, name: str) -> list[tuple[str, Finding]]:
@@ -147,7 +142,7 @@ async def _explained(settings: Settings, number: str, name: str) -> list[tuple[s
     from countersign.domain.contact import Kind, parse
     from countersign.errors import InputError
     from countersign.flows.hold_back import destination_of, explain
-    from countersign.wiring import ground_of
+    from countersign.wiring import clock, ground_of
 
     contact = parse(number)
     if contact.kind is not Kind.PHONE:
@@ -157,16 +152,16 @@ async def _explained(settings: Settings, number: str, name: str) -> list[tuple[s
     async with ground_of(settings) as ground:
         whereto = destination_of(ground.keyring, contact.address, area_of(contact.address))
         application = await ground.database.read(_id_of, name) if name else _own()
-        found = await ground.database.read(explain, whereto, application, settings.pumping, _now())
+        found = await ground.database.read(explain, whereto, application, settings.pumping, clock())
         return [(whereto.area.prefix, one) for one in found]
 
 
 async def _lifted(settings: Settings, prefix: str, name: str | None) -> list[Block]:
-    from countersign.wiring import ground_of
+    from countersign.wiring import clock, ground_of
 
     async with ground_of(settings) as ground:
         application = None if name is None else await ground.database.read(_id_of, name)
-        return await ground.log().run(ground.database, _lift, prefix, application, _now())
+        return await ground.log().run(ground.database, _lift, prefix, application, clock())
 
 
 def _lift(chain: Chain, prefix: str, application: str | None, now: int) -> Steps[tuple[list[Block], Head]]:

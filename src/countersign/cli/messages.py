@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from countersign.config import Settings
     from countersign.domain.contact import Channel
     from countersign.domain.delivery import Message
+    from countersign.messages.occasion import Occasion
+    from countersign.messages.own_words import OwnWords
+    from countersign.messages.sms import Size
 
 SAMPLE_CODE: Final = "481516"
 SAMPLE_TIME: Final = 1_767_348_000_000
@@ -23,15 +26,25 @@ SAMPLE_TIME: Final = 1_767_348_000_000
 
 
 class Line(msgspec.Struct, frozen=True):
-    """An SMS as the network counts it; `faults` says what is wrong with it, in sentences."""
+    """An SMS as the network counts it: `template` says it, or ours if empty; `faults` says what is wrong with it, in sentences."""
 
     language: str
     purpose: str
+    template: str
+    spelling: str
     encoding: str
     units: int
     segments: int
     cost: float | None
     faults: tuple[str, ...]
+
+
+class Samples(msgspec.Struct, frozen=True):
+    """What sample messages are made of: the settings, the operator's words, and the hash of an app, if any."""
+
+    settings: Settings
+    own: OwnWords
+    app_hash: str
 
 
 @click.group()
@@ -40,26 +53,32 @@ def messages() -> None:
 
 
 @messages.command(
-    epilog="Exits with 1 if a sentence is missing, an SMS does not end with its @host #code line, or takes more segments than its writing needs."
+    epilog="Exits with 1 if a sentence is missing, an SMS does not end with its @host #code line, or takes more than one segment"
+    " (two where its letters take sixteen bits); with 2 if a template of yours breaks a rule."
 )
 @click.option("--language", metavar="TAG", help="One language instead of all.")
 @click.option("--price", type=click.FloatRange(0), help="What a segment costs, to show what each SMS does.")
+@click.option("--app-hash", default="", metavar="HASH", help="The hash of an Android app, to see what its line costs.")
 @config_option
 @json_option
-def lint(language: str | None, price: float | None, config: Path | None, as_json: bool) -> None:  # noqa: FBT001 - click's way
-    """Show the SMS of each purpose in each language: encoding, units, segments, cost, faults."""
+def lint(language: str | None, price: float | None, app_hash: str, config: Path | None, as_json: bool) -> None:  # noqa: FBT001 - click's way
+    """Show the SMS of each purpose in each language: spelling, encoding, units, segments, cost, faults."""
     settings, _ = settings_of(config)
-    found = [line for tag in _tags(language) for line in _lines(settings, tag, price)]
+    own = _own(settings)
+    samples = Samples(settings, own, _hash(app_hash))
+    found = [line for tag in _tags(language) for line in _lines(samples, tag, price)]
     missing = {tag: count for tag in _tags(language) if (count := _untranslated(tag))}
     if as_json:
         print_json({"sms": found, "untranslated": missing})
     else:
         print_table(
-            ("Language", "Purpose", "Encoding", "Units", "Segments", "Cost", "Faults"),
+            ("Language", "Purpose", "Template", "Spelling", "Encoding", "Units", "Segments", "Cost", "Faults"),
             [
                 (
                     line.language,
                     line.purpose,
+                    line.template or "ours",
+                    line.spelling,
                     line.encoding,
                     str(line.units),
                     str(line.segments),
@@ -83,8 +102,9 @@ def lint(language: str | None, price: float | None, config: Path | None, as_json
 def preview(folder: Path, language: str | None, config: Path | None) -> None:
     """Write every message in every language as HTML to FOLDER, with an index.html."""
     settings, _ = settings_of(config)
+    samples = Samples(settings, _own(settings), "")
     folder.mkdir(parents=True, exist_ok=True)
-    parts = [_section(settings, folder, tag, purpose) for tag in _tags(language) for purpose in settings.purposes]
+    parts = [_section(samples, folder, tag, purpose) for tag in _tags(language) for purpose in settings.purposes]
     index = folder / "index.html"
     index.write_text(_PAGE.replace("PARTS", "\n".join(parts)), encoding="utf-8")
     remark(f"{len(parts)} messages are in {index}.")
@@ -101,21 +121,54 @@ def _tags(language: str | None) -> tuple[str, ...]:
     return (language,)
 
 
-def _lines(settings: Settings, tag: str, price: float | None) -> Iterator[Line]:
-    from countersign.domain.contact import Channel
-    from countersign.messages.sms import Encoding, bound_line, segments
+def _own(settings: Settings) -> OwnWords:
+    from countersign.wiring import words_of
 
-    for purpose in settings.purposes:
-        text = _message(settings, tag, purpose, Channel.SMS).text
-        size = segments(text)
-        faults: list[str] = []
-        if size.segments > (1 if size.encoding is Encoding.GSM_7 else 2):
-            faults.append(f"It takes {size.segments} segments.")
-        line = bound_line(settings.host, SAMPLE_CODE)
-        if line and not text.endswith(f"\n{line}"):
-            faults.append("Its last line does not bind the code to the domain.")
-        cost = None if price is None else round(price * size.segments, 6)
-        yield Line(tag, purpose, size.encoding.value, size.units, size.segments, cost, tuple(faults))
+    return words_of(settings)
+
+
+def _hash(app_hash: str) -> str:
+    from countersign.domain.application import is_app_hash
+    from countersign.errors import InputError
+
+    if app_hash and not is_app_hash(app_hash):
+        raise InputError("app_hash", "malformed", "An app's hash has 11 characters: A to Z, a to z, 0 to 9, + and /.")
+    return app_hash
+
+
+def _lines(samples: Samples, tag: str, price: float | None) -> Iterator[Line]:
+    from countersign.domain.code import Code
+    from countersign.domain.contact import Channel
+    from countersign.messages.own_words import Part
+    from countersign.messages.render import render_sms
+    from countersign.messages.sms import segments
+
+    for purpose in samples.settings.purposes:
+        occasion = _occasion(samples, tag, purpose, Channel.SMS)
+        told = render_sms(occasion, Code(SAMPLE_CODE), samples.own)
+        size = segments(told.text)
+        yield Line(
+            language=tag,
+            purpose=purpose,
+            template=samples.own.file(Part.SMS, purpose, tag),
+            spelling=told.spelling.value,
+            encoding=size.encoding.value,
+            units=size.units,
+            segments=size.segments,
+            cost=None if price is None else round(price * size.segments, 6),
+            faults=tuple(_faults(samples, told.text, size)),
+        )
+
+
+def _faults(samples: Samples, text: str, size: Size) -> Iterator[str]:
+    from countersign.messages.sms import Encoding, bound_line
+
+    if size.segments > (1 if size.encoding is Encoding.GSM_7 else 2):
+        yield f"It takes {size.segments} segments."
+    binding = bound_line(samples.settings.host, SAMPLE_CODE)
+    ending = [line for line in (samples.app_hash, binding) if line]
+    if ending and text.split("\n")[-len(ending) :] != ending:
+        yield "Its last lines are not those for the app and the domain."
 
 
 def _untranslated(tag: str) -> int:
@@ -124,13 +177,19 @@ def _untranslated(tag: str) -> int:
     return untranslated(tag)
 
 
-def _message(settings: Settings, tag: str, purpose: str, channel: Channel) -> Message:
+def _message(samples: Samples, tag: str, purpose: str, channel: Channel) -> Message:
     from countersign.domain.code import Code
-    from countersign.domain.contact import Channel, Contact, Kind
-    from countersign.messages.render import Occasion, render
+    from countersign.messages.render import render
 
-    mail = channel is Channel.EMAIL
-    occasion = Occasion(
+    return render(_occasion(samples, tag, purpose, channel), Code(SAMPLE_CODE), samples.own)
+
+
+def _occasion(samples: Samples, tag: str, purpose: str, channel: Channel) -> Occasion:
+    from countersign.domain.contact import Channel, Contact, Kind
+    from countersign.messages.occasion import Occasion
+
+    mail, settings = channel is Channel.EMAIL, samples.settings
+    return Occasion(
         key="ver_sample.1.0",
         channel=channel,
         to=Contact(Kind.MAIL, "ada@example.org") if mail else Contact(Kind.PHONE, "+14155550123"),
@@ -144,18 +203,18 @@ def _message(settings: Settings, tag: str, purpose: str, channel: Channel) -> Me
         device="",
         place="",
         not_me=f"{settings.public_url}/not-me?ref=sample",
+        app_hash=samples.app_hash,
     )
-    return render(occasion, Code(SAMPLE_CODE))
 
 
-def _section(settings: Settings, folder: Path, tag: str, purpose: str) -> str:
+def _section(samples: Samples, folder: Path, tag: str, purpose: str) -> str:
     from countersign.domain.contact import Channel
     from countersign.messages.language import negotiate
 
-    mail = _message(settings, tag, purpose, Channel.EMAIL)
+    mail = _message(samples, tag, purpose, Channel.EMAIL)
     name = f"{tag}-{purpose}.html"
     (folder / name).write_text(mail.html, encoding="utf-8")
-    spoken = {channel: _message(settings, tag, purpose, channel).text for channel in (Channel.SMS, Channel.VOICE)}
+    spoken = {channel: _message(samples, tag, purpose, channel).text for channel in (Channel.SMS, Channel.VOICE)}
     direction = negotiate(tag).direction
     return (
         f"<section><h2>{html.escape(tag)} <small>{html.escape(purpose)}</small></h2>"

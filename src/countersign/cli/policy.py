@@ -55,10 +55,10 @@ def test(changed: Path, since: int, config: Path | None, as_json: bool) -> None:
 
 async def _replayed(settings: Settings, wanted: RiskPolicy, days: int) -> Replayed:
     from countersign.flows.replay import replay
-    from countersign.wiring import clock, ground_of
+    from countersign.wiring import ground_of
 
     async with ground_of(settings) as ground:
-        now = clock()
+        now = ground.clock()
         return await replay(ground.database, wanted, now - days * DAY, now + 1)
 
 

@@ -107,10 +107,10 @@ async def _known(settings: Settings) -> tuple[Mapping[Where, Pace], Mapping[str,
 
 async def _restored(settings: Settings, name: str) -> bool:
     from countersign.flows.restore import restore_provider
-    from countersign.wiring import clock, ground_of
+    from countersign.wiring import ground_of
 
     async with ground_of(settings) as ground:
-        return await restore_provider(ground.database, ground.log(), name, clock())
+        return await restore_provider(ground.database, ground.log(), name, ground.clock())
 
 
 def _line(where: Where, pace: Pace) -> Line:

@@ -26,7 +26,8 @@ PROVIDER_SETTINGS: Final = (
         str,
         "the provider's own",
         "an address that begins with https://",
-        "webhook: where messages are posted. infobip: the base address of your account. Required by both.",
+        "webhook: where messages are posted. infobip: the base address of your account. Required by both."
+        " apprise: the gateway's own, with {to} for the number.",
         secret=True,
     ),
     Setting(

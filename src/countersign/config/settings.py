@@ -31,11 +31,12 @@ from countersign.errors import SettingsError
 from countersign.providers.catalogue import KINDS
 
 if TYPE_CHECKING:
+    from countersign.providers.apprise import AppriseSettings
     from countersign.providers.carrier import CarrierSettings
     from countersign.providers.smtp import SmtpSettings
     from countersign.providers.webhook import WebhookSettings
 
-    ProviderSettings: TypeAlias = SmtpSettings | WebhookSettings | CarrierSettings
+    ProviderSettings: TypeAlias = SmtpSettings | WebhookSettings | CarrierSettings | AppriseSettings
 
 Network: TypeAlias = IPv4Network | IPv6Network
 
@@ -85,6 +86,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     lists: dict[str, Path]
     risk: RiskPolicy
     pumping: PumpingPolicy
+    messages_folder: Path | None
+    code_in_subject: bool
     metrics_token: str
     metrics_port: int | None
     log_level: str
@@ -185,6 +188,8 @@ class _Reader:
             lists=lists,
             risk=self._risk(lists),
             pumping=read_pumping(self._value, self._fault),
+            messages_folder=self._file("messages.folder"),
+            code_in_subject=self._value("messages.code_in_subject", False),
             metrics_token=metrics_token,
             metrics_port=self._value("metrics.port", None),
             log_level=self._value("log.level", "info"),

@@ -290,6 +290,20 @@ SETTINGS: Final = (
         for channel in Channel
     ),
     Setting(
+        "messages.folder",
+        str,
+        "none",
+        "a folder of templates such as sms.de.txt",
+        "Your own words for SMS and mail with codes; docs/messages.md says how they are written.",
+    ),
+    Setting(
+        "messages.code_in_subject",
+        bool,
+        "no",
+        "yes or no",
+        "Whether your mail.subject.txt may say the code, which then stands on locked screens.",
+    ),
+    Setting(
         "metrics.token",
         str,
         "none",

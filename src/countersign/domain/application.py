@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import Final
 
@@ -13,6 +14,9 @@ KEY_BYTES: Final = 24
 
 ROTATION_OVERLAP: Final = 24 * 3_600_000
 """Milliseconds for which the key before a rotation still works."""
+
+# Android's SMS Retriever: the first 11 characters of the base64 of a digest of the package's name and signing certificate.
+_APP_HASH: Final = re.compile(r"[A-Za-z0-9+/]{11}")
 
 
 class Mode(StrEnum):
@@ -32,12 +36,14 @@ class Draft(msgspec.Struct, frozen=True):
     purposes: tuple[str, ...] = ()
     redirects: tuple[str, ...] = ()
     sign_outs: tuple[str, ...] = ()
+    app_hash: str = ""
 
 
 class Application(msgspec.Struct, frozen=True):
     """A site: `site` is its name in messages, `host` the domain where its codes are typed, `purposes` what it may ask for (empty: all).
 
     `redirects` are the addresses that a person may be sent back to signed in, `sign_outs` signed out; each to the letter.
+    `app_hash` is by what Android knows the SMS that are for its app; empty if it has none.
     """
 
     id: str
@@ -53,6 +59,7 @@ class Application(msgspec.Struct, frozen=True):
     removed_at: int | None = None
     redirects: tuple[str, ...] = ()
     sign_outs: tuple[str, ...] = ()
+    app_hash: str = ""
 
     @property
     def live(self) -> bool:
@@ -66,3 +73,8 @@ class Application(msgspec.Struct, frozen=True):
         if key_hash == self.key_hash:
             return True
         return key_hash == self.old_key_hash and self.old_until is not None and now < self.old_until
+
+
+def is_app_hash(app_hash: str) -> bool:
+    """Say whether this is a hash by which Android's SMS Retriever knows an app."""
+    return _APP_HASH.fullmatch(app_hash) is not None

@@ -27,6 +27,10 @@ LONGEST_TRY: Final = 45_000
 """Milliseconds after which a try that has not ended is given up, however alive its worker is."""
 
 
+LATE: Final = 30_000
+"""Milliseconds after which a message that nobody says was delivered is late: the person is offered another way by itself."""
+
+
 class DeliveryState(StrEnum):
     """Where a message stands. `accepted` is a provider's word, `delivered` a receipt's."""
 
@@ -138,6 +142,15 @@ class Delivery(msgspec.Struct, frozen=True):
     def key(self) -> str:
         """Return what names this delivery to the provider in use, the same for each of its tries."""
         return f"{self.owner}.{self.number}.{self.leg}"
+
+    @property
+    def lost(self) -> bool:
+        """Say whether it did not reach the person and nothing more will be done for it."""
+        return self.state in {DeliveryState.UNDELIVERED, DeliveryState.FAILED}
+
+    def late(self, now: int) -> bool:
+        """Say whether the person has waited for longer than a message usually takes, or in vain."""
+        return self.lost or (self.state is not DeliveryState.DELIVERED and now >= self.created_at + LATE)
 
     @property
     def ended(self) -> bool:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from countersign.domain import identifier
-from countersign.domain.application import KEY_BYTES, PREFIXES, ROTATION_OVERLAP, Application, Draft, Mode
+from countersign.domain.application import KEY_BYTES, PREFIXES, ROTATION_OVERLAP, Application, Draft, Mode, is_app_hash
 from countersign.domain.event import Event, EventKind
 from countersign.errors import InputError, NotFoundError
 from countersign.keys import Keyring
@@ -43,6 +43,12 @@ async def add_application(
             "malformed",
             "The host is the bare domain where codes are typed, such as shop.example: an SMS is bound to it.",
         )
+    if draft.app_hash and not is_app_hash(draft.app_hash):
+        raise InputError(
+            "app_hash",
+            "malformed",
+            "An app's hash is the 11 characters (A to Z, a to z, 0 to 9, + and /) that Android's SMS Retriever knows it by.",
+        )
     for field, addresses in (("redirect", draft.redirects), ("sign_out", draft.sign_outs)):
         if any(not _may_be_sent_to(address) for address in addresses):
             raise InputError(
@@ -62,6 +68,7 @@ async def add_application(
         key_hash=keyring.hash_secret(key),
         redirects=draft.redirects,
         sign_outs=draft.sign_outs,
+        app_hash=draft.app_hash,
     )
     event = Event(now, EventKind.APPLICATION_ADDED, added.id, added.id, {"name": name, "mode": draft.mode.value})
     try:

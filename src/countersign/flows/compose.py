@@ -8,13 +8,14 @@ import msgspec
 
 from countersign.domain.application import Application
 from countersign.domain.challenge import Challenge
-from countersign.domain.code import derive
+from countersign.domain.code import Code, derive
 from countersign.domain.contact import Contact
 from countersign.domain.delivery import Delivery, Message
 from countersign.domain.notice import Notice, NoticeKind
 from countersign.flows.cancel import not_me_reference
 from countersign.messages.device import device
 from countersign.messages.notice import News, render_notice
+from countersign.messages.own_words import OURS, OwnWords
 from countersign.messages.render import Occasion, render
 
 if TYPE_CHECKING:
@@ -38,19 +39,25 @@ class Parcel(msgspec.Struct, frozen=True):
     application: Application | None
 
 
-def compose(keyring: Keyring, issuer: str, own: Application, places: Places, parcel: Parcel) -> Message:
-    """Return the message of a claimed delivery. What our own pages ask bears the site's name and host."""
+def compose(
+    keyring: Keyring, issuer: str, own: Application, places: Places, parcel: Parcel, words: OwnWords = OURS
+) -> Message:
+    """Return the message of a claimed delivery. What our own pages ask bears the site's name and host.
+
+    A code is told in the operator's `words` where there are some; a notice always in ours.
+    """
     owner = parcel.owner
     if isinstance(owner, Notice):
         return _notice(keyring, issuer, own, parcel, owner)
     if owner.terms.told:
         return _told(keyring, issuer, own, parcel, owner)
-    return _code(keyring, issuer, own, places, parcel, owner)
+    occasion, code = _code(keyring, issuer, own, places, parcel, owner)
+    return render(occasion, code, words)
 
 
 def _code(
     keyring: Keyring, issuer: str, own: Application, places: Places, parcel: Parcel, challenge: Challenge
-) -> Message:
+) -> tuple[Occasion, Code]:
     application = parcel.application or (own if challenge.application == own.id else None)
     terms = challenge.terms
     place = places.find(terms.requester.ip)
@@ -68,9 +75,10 @@ def _code(
         device=device(terms.requester.user_agent, terms.locale),
         place=(place.rough if place else "") or terms.requester.ip,
         not_me=f"{issuer}/not-me?ref={not_me_reference(keyring, challenge.id)}",
+        app_hash=application.app_hash if application else "",
     )
     key = keyring.named(terms.kid)
-    return render(occasion, derive(key.code, challenge.id, parcel.delivery.round, terms.policy.shape))
+    return occasion, derive(key.code, challenge.id, parcel.delivery.round, terms.policy.shape)
 
 
 def _told(keyring: Keyring, issuer: str, own: Application, parcel: Parcel, challenge: Challenge) -> Message:

@@ -58,7 +58,9 @@ async def hand_over(post: Post, parcel: Parcel) -> Result:
                 Reason.MISCONFIGURED, f"No provider is named {name!r} in the settings.", permanent=True
             )
         async with asyncio.timeout(_patience(post, delivery)):
-            word = await provider.send(compose(post.keyring, post.rules.issuer, post.own, post.places, parcel))
+            word = await provider.send(
+                compose(post.keyring, post.rules.issuer, post.own, post.places, parcel, post.words)
+            )
     except DeliveryFailedError as error:
         retry_after = None if error.retry_after is None else error.retry_after * 1_000
         reason = Reason(error.reason) if error.reason in _REASONS else Reason.PROVIDER_ERROR

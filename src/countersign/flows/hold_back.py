@@ -82,7 +82,7 @@ def judge(post: Post, claimed: Sequence[tuple[Delivery, Challenge]], now: int) -
             if owner.application == application
         ]
         names = {place.name for _, whereto in ours for place in whereto.places(fresh=True)}
-        known = yield from traffic.standings(application, sorted(names), now)
+        known = yield from traffic.standings(application, sorted(names), now, shadow=policy.mode is Mode.SHADOW)
         for delivery, whereto in ours:
             _judge_one(judged, counted, known, application, delivery, whereto, policy, now)
     yield from traffic.count(counted)
@@ -179,7 +179,7 @@ def _count_later(post: Post, which: Sequence[tuple[Delivery, Challenge]], now: i
 def explain(whereto: Destination, application: str, policy: Policy, now: int) -> Steps[list[Finding]]:
     """Return what every rule says of a message to a number, were it sent now."""
     names = sorted({place.name for place in whereto.places(fresh=True)})
-    known = yield from traffic.standings(application, names, now)
+    known = yield from traffic.standings(application, names, now, shadow=policy.mode is Mode.SHADOW)
     price = price_of(policy, whereto.area.country, whereto.number)
     places = whereto.places(fresh=is_fresh(known[whereto.area.prefix]))
     return [one for place in places for one in findings(place, known[place.name], price, policy, now)]

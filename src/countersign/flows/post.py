@@ -15,6 +15,7 @@ from countersign.domain.pace import Pace, Where, added
 from countersign.domain.rules import Rules
 from countersign.errors import UnavailableError
 from countersign.keys import Keyring
+from countersign.messages.own_words import OURS, OwnWords
 from countersign.places import Places
 from countersign.providers import Provider
 from countersign.store import carriers
@@ -95,6 +96,7 @@ class Post(msgspec.Struct, frozen=True):
     places: Places
     held_back: Callable[[str], None] = lambda _country: None
     lessons: Lessons = msgspec.field(default_factory=Lessons)
+    words: OwnWords = OURS
 
 
 def whereabouts(delivery: Delivery) -> Where:

@@ -42,6 +42,13 @@ class Language:
         """Return the form of the sentence that fits `number`, which fills {number}."""
         return self._catalogue.ngettext(one, many, number).format_map({"number": str(number), **values})
 
+    def isolated(self, value: str) -> str:
+        """Return a value kept apart from the sentence that it stands in, where that runs from right to left (UAX 9, 2.3).
+
+        A name in Latin letters or a time would else take its neighbours (a full stop, another number) along to its own side.
+        """
+        return f"\u2068{value}\u2069" if value and self.direction == "rtl" else value
+
 
 def mark(sentence: str) -> str:
     """Return the sentence as it is; marks it for translation where a table holds it until it is said."""

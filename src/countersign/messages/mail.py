@@ -62,16 +62,16 @@ def letter(occasion: Occasion, code: str, language: Language) -> Letter:
     """Return the letter of an occasion that was made harmless."""
     act = act_of(occasion.purpose, occasion.channel)
     purpose = occasion.purpose.replace("_", " ").replace("-", " ")
-    site, say = occasion.site, language.say
+    site, say, apart = occasion.site, language.say, language.isolated
     asked_on = day(occasion.asked_at, occasion.timezone, language.locale)
     asked_at = time_of_day(occasion.asked_at, occasion.timezone, language.locale)
     facts = (
-        (say("When"), say("{day}, {time}", day=asked_on, time=asked_at)),
-        (say("Device"), occasion.device),
-        (say("Where, roughly"), occasion.place),
+        (say("When"), say("{day}, {time}", day=apart(asked_on), time=apart(asked_at))),
+        (say("Device"), apart(occasion.device)),
+        (say("Where, roughly"), apart(occasion.place)),
     )
     valid = _valid(occasion, language)
-    warning = say("Nobody from {site} will ever ask you for this code.", site=site)
+    warning = full_warning(occasion, language)
     return Letter(
         language=language.tag,
         direction=language.direction,
@@ -83,7 +83,7 @@ def letter(occasion: Occasion, code: str, language: Language) -> Letter:
         summary=occasion.summary,
         code=grouped(code),
         valid=valid,
-        only_at=say("Enter it only at {host}.", host=occasion.host) if occasion.host else "",
+        only_at=say("Enter it only at {host}.", host=apart(occasion.host)) if occasion.host else "",
         facts=tuple((name, value) for name, value in facts if value),
         warning=warning,
         beware=say("Whoever does, on the phone or in a message, is trying to deceive you."),
@@ -94,6 +94,11 @@ def letter(occasion: Occasion, code: str, language: Language) -> Letter:
         not_me=occasion.not_me,
         not_me_label=say("This was not me"),
     )
+
+
+def full_warning(occasion: Occasion, language: Language) -> str:
+    """Return the warning of a mail."""
+    return language.say("Nobody from {site} will ever ask you for this code.", site=language.isolated(occasion.site))
 
 
 def as_html(told: Letter) -> str:
@@ -107,7 +112,7 @@ def as_text(told: Letter) -> str:
 
 
 def _valid(occasion: Occasion, language: Language) -> str:
-    until = time_of_day(occasion.expires_at, occasion.timezone, language.locale)
+    until = language.isolated(time_of_day(occasion.expires_at, occasion.timezone, language.locale))
     minutes = (occasion.expires_at - occasion.asked_at) // _MINUTE
     if 0 < minutes <= _LONGEST_IN_MINUTES:
         return language.count(
@@ -116,5 +121,5 @@ def _valid(occasion: Occasion, language: Language) -> str:
             minutes,
             time=until,
         )
-    until_day = day(occasion.expires_at, occasion.timezone, language.locale)
+    until_day = language.isolated(day(occasion.expires_at, occasion.timezone, language.locale))
     return language.say("Valid until {day}, {time}.", day=until_day, time=until)

@@ -13,7 +13,8 @@ from countersign.messages.language import Language, mark, negotiate
 from countersign.messages.mail import Letter, as_html, as_text
 from countersign.messages.moment import day, time_of_day
 from countersign.messages.outside import MAX_DETAIL, MAX_SITE, host_name, one_line, safe_link
-from countersign.messages.sms import plain, segments
+from countersign.messages.sms import segments
+from countersign.messages.spelling import spelled
 
 
 class News(msgspec.Struct, frozen=True):
@@ -218,14 +219,14 @@ def render_notice(news: News) -> Message:
 
 
 def _letter(told: News, language: Language) -> Letter:
-    words, say = WORDINGS[told.kind], language.say
+    words, say, apart = WORDINGS[told.kind], language.say, language.isolated
     when = say(
         "{day}, {time}",
-        day=day(told.at, told.timezone, language.locale),
-        time=time_of_day(told.at, told.timezone, language.locale),
+        day=apart(day(told.at, told.timezone, language.locale)),
+        time=apart(time_of_day(told.at, told.timezone, language.locale)),
     )
-    facts = ((say("When"), when), (say("Device"), told.device), (say("Where, roughly"), told.place))
-    warning = say("Nobody from {site} will ever ask you for a code or your password.", site=told.site)
+    facts = ((say("When"), when), (say("Device"), apart(told.device)), (say("Where, roughly"), apart(told.place)))
+    warning = say("Nobody from {site} will ever ask you for a code or your password.", site=apart(told.site))
     return Letter(
         language=language.tag,
         direction=language.direction,
@@ -255,8 +256,8 @@ def _short(told: News, language: Language) -> str:
     opening = language.say(words.short, site=told.site, title=language.say(words.title))
     question = f"{language.say(words.question)} {told.link}" if told.link else ""
     details = ", ".join(part for part in (told.device, told.place) if part)
-    needed = plain("\n".join(line for line in (opening, question) if line))
-    whole = plain("\n".join(line for line in (opening, details, question) if line))
+    needed = spelled("\n".join(line for line in (opening, question) if line), language.tag).text
+    whole = spelled("\n".join(line for line in (opening, details, question) if line), language.tag).text
     return whole if segments(whole).segments <= segments(needed).segments else needed
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from countersign.domain.application import is_app_hash
 from countersign.domain.contact import Channel, Contact
 from countersign.messages.outside import MAX_DETAIL, MAX_SITE, MAX_SUMMARY, host_name, one_line, safe_link
 
@@ -13,7 +14,8 @@ class Occasion(msgspec.Struct, frozen=True):
 
     `locale` is a BCP 47 tag; `site` the application's name for people; `host` the domain where the code is typed, in ASCII
     form; `purpose` one of the known purposes or an operator's own name; `summary` what is being approved; `asked_at` and
-    `expires_at` are in ms; `device`, `place` and `not_me` (an https address) may be empty; `timezone` is an IANA name.
+    `expires_at` are in ms; `device`, `place` and `not_me` (an https address) may be empty; `timezone` is an IANA name;
+    `app_hash` is that of the application's Android app, or empty.
     """
 
     key: str
@@ -30,6 +32,7 @@ class Occasion(msgspec.Struct, frozen=True):
     place: str
     not_me: str
     timezone: str = "UTC"
+    app_hash: str = ""
 
 
 def harmless(occasion: Occasion) -> Occasion:
@@ -48,4 +51,5 @@ def harmless(occasion: Occasion) -> Occasion:
         device=one_line(occasion.device, MAX_DETAIL).lstrip("@ "),
         place=one_line(occasion.place, MAX_DETAIL).lstrip("@ "),
         not_me=safe_link(occasion.not_me),
+        app_hash=occasion.app_hash if is_app_hash(occasion.app_hash) else "",
     )

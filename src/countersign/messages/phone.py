@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from countersign.messages.acts import act_of
 from countersign.messages.moment import time_of_day
 from countersign.messages.sms import bound_line, plain, segments
+from countersign.messages.spelling import Spelled, spelled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,28 +16,39 @@ if TYPE_CHECKING:
     from countersign.messages.occasion import Occasion
 
 
-def sms(occasion: Occasion, code: str, language: Language) -> str:
-    """Return the text of an SMS whose last line is `@host #code`.
+def sms(occasion: Occasion, code: str, language: Language) -> Spelled:
+    """Return the text of an SMS whose last line is `@host #code`, after the app's hash where there is one.
 
-    The code, its act, the warning, what is approved and that line are always there. The rest (device, place, time, the "not me"
-    address) is added as far as it costs no further segment, the most telling first.
+    The code, its act, the warning, what is approved and those lines are always there. The rest (device, place, time, the "not
+    me" address) is added as far as it costs no further segment, the most telling first.
     """
     act = act_of(occasion.purpose, occasion.channel)
     opening = language.say(act.short, code=code, site=occasion.site, purpose=_spaced(occasion.purpose))
-    warning = language.say("Never share it: we never ask for it.")
+    warning = short_warning(language)
     approves = language.say("It approves: {summary}", summary=occasion.summary) if occasion.summary else ""
-    bound = bound_line(occasion.host, code)
+    ending = for_machines(occasion, code)
 
-    def whole(*more: str) -> str:
-        return plain("\n".join(line for line in (f"{opening} {warning}", approves, *more, bound) if line))
+    def whole(*more: str) -> Spelled:
+        lines = (f"{opening} {warning}", approves, *more, *ending)
+        return spelled("\n".join(line for line in lines if line), language.tag)
 
     needed = whole()
-    room = segments(needed).segments
+    room = segments(needed.text).segments
     for more in _further(occasion, language):
-        text = whole(*more)
-        if segments(text).segments <= room:
-            return text
+        fuller = whole(*more)
+        if segments(fuller.text).segments <= room:
+            return fuller
     return needed
+
+
+def short_warning(language: Language) -> str:
+    """Return the warning of an SMS."""
+    return language.say("Never share it: we never ask for it.")
+
+
+def for_machines(occasion: Occasion, code: str) -> tuple[str, ...]:
+    """Return the last lines of an SMS: the hash by which Android hands it to its app, and the line that binds the code."""
+    return tuple(line for line in (occasion.app_hash, bound_line(occasion.host, code)) if line)
 
 
 def whatsapp(occasion: Occasion, code: str, language: Language) -> str:

@@ -6,30 +6,37 @@ from countersign.domain.code import Code
 from countersign.domain.contact import Channel
 from countersign.domain.delivery import Message
 from countersign.messages.hints import hint
-from countersign.messages.language import languages, negotiate
+from countersign.messages.language import Language, languages, negotiate
 from countersign.messages.mail import as_html, as_text, letter
 from countersign.messages.occasion import Occasion, harmless
-from countersign.messages.phone import sms, voice, whatsapp
+from countersign.messages.own_words import OURS, OwnWords
+from countersign.messages.phone import for_machines, sms, voice, whatsapp
+from countersign.messages.spelling import Spelled, spelled
 
-__all__ = ["Occasion", "hint", "languages", "render"]
+__all__ = ["Occasion", "hint", "languages", "render", "render_sms"]
 
-_SPOKEN_AND_SHORT = {Channel.SMS: sms, Channel.VOICE: voice, Channel.WHATSAPP: whatsapp}
+_SPOKEN_AND_CHATTED = {Channel.VOICE: voice, Channel.WHATSAPP: whatsapp}
 
 
-def render(occasion: Occasion, code: Code) -> Message:
+def render(occasion: Occasion, code: Code, own: OwnWords = OURS) -> Message:
     """Return the message, in the language nearest to the occasion's locale; no input makes this fail.
 
     Mail has a subject (one line, without the code), text and HTML; the other channels have text alone. `sender_name` is the
-    site's name, on one line.
+    site's name, on one line. What the operator has `own` words for is said in them.
     """
     told = harmless(occasion)
     language = negotiate(told.locale)
+    typed = code.reveal()
     subject = html = ""
     if told.channel is Channel.EMAIL:
-        written = letter(told, code.reveal(), language)
-        subject, text, html = written.subject, as_text(written), as_html(written)
+        written = letter(told, typed, language)
+        subject = own.subject(told, typed, language) or written.subject
+        text = own.text(told, typed, language) or as_text(written)
+        html = own.html(told, typed, language) or as_html(written)
+    elif told.channel is Channel.SMS:
+        text = _sms(told, typed, language, own).text
     else:
-        text = _SPOKEN_AND_SHORT[told.channel](told, code.reveal(), language)
+        text = _SPOKEN_AND_CHATTED[told.channel](told, typed, language)
     return Message(
         key=told.key,
         channel=told.channel,
@@ -39,5 +46,18 @@ def render(occasion: Occasion, code: Code) -> Message:
         text=text,
         html=html,
         sender_name=told.site,
-        code=code.reveal(),
+        code=typed,
     )
+
+
+def render_sms(occasion: Occasion, code: Code, own: OwnWords = OURS) -> Spelled:
+    """Return the text of the SMS that `render` makes, and how it is spelled."""
+    told = harmless(occasion)
+    return _sms(told, code.reveal(), negotiate(told.locale), own)
+
+
+def _sms(told: Occasion, code: str, language: Language, own: OwnWords) -> Spelled:
+    body = own.sms(told, code, language)
+    if body is None:
+        return sms(told, code, language)
+    return spelled("\n".join((body, *for_machines(told, code))), language.tag)

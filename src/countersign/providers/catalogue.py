@@ -48,6 +48,7 @@ KINDS: Final = {
         Kind("ses", (Channel.EMAIL,), "a mail service"),
         Kind("sns", (Channel.SMS,), "a gateway for SMS"),
         Kind("whatsapp", (Channel.WHATSAPP,), "a gateway for WhatsApp", called_back=True),
+        Kind("apprise", (Channel.SMS,), "a gateway for SMS"),
     )
 }
 

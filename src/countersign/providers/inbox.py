@@ -144,12 +144,16 @@ class Inbox:
 class InboxProvider:
     """Delivers into an inbox, which stays its owner's to close; some destinations stand for an outcome (`outcomes.py`).
 
-    `clock` returns milliseconds since the epoch; `hear` takes the receipts that such a destination leads to.
+    `clock` returns milliseconds since the epoch, and `wait` lets so many seconds pass by it; `hear` takes the receipts that such a
+    destination leads to.
     """
 
-    def __init__(self, inbox: Inbox, clock: Callable[[], int]) -> None:
+    def __init__(
+        self, inbox: Inbox, clock: Callable[[], int], wait: Callable[[float], Awaitable[None]] = asyncio.sleep
+    ) -> None:
         self._inbox = inbox
         self._clock = clock
+        self._wait = wait
         self._refused_once: set[str] = set()
         self._to_come: set[asyncio.Task[None]] = set()
         self.hear: Callable[[Receipt], Awaitable[bool]] | None = None
@@ -193,10 +197,9 @@ class InboxProvider:
         self._refused_once.add(key)
         return True
 
-    @staticmethod
-    async def _say(hear: Callable[[Receipt], Awaitable[bool]], receipt: Receipt, after: float) -> None:
+    async def _say(self, hear: Callable[[Receipt], Awaitable[bool]], receipt: Receipt, after: float) -> None:
         """Post the receipt until its message is known: the first can outrun the note of the one who sent it."""
-        await asyncio.sleep(after)
+        await self._wait(after)
         for _ in range(RECEIPT_TRIES):
             try:
                 if await hear(receipt):

@@ -36,8 +36,11 @@ class Crew:
     async def begin(self, *, shared: bool) -> None:
         """Start delivering and counting; `shared` says that sibling processes answer on the same port of metrics."""
         settings = self.runtime.settings
+        if self.runtime.clock.ahead:
+            _log.warning("clock_ahead", seconds=self.runtime.clock.ahead // 1_000)
         if self._worker is not None:
             self.runtime.house.database.hear(self._worker.wake)
+            self.runtime.clock.hear(self._worker.foresee, self._worker.move)
             self._delivering = asyncio.create_task(self._deliver(self._worker), name="deliver")
         if settings.metrics_port is not None:
             self._metrics = await serve_metrics(self.runtime, settings.bind, settings.metrics_port, shared=shared)

@@ -75,7 +75,8 @@ def change(
 
 def of_row(row: Row) -> Application:
     """Return the application that a whole row holds."""
-    id_, created_at, name, mode, site, host, purposes, key_hash, old_key_hash, old_until, removed_at, *addresses = row
+    id_, created_at, name, mode, site, host, purposes, key_hash, old_key_hash, old_until, removed_at, *rest = row
+    redirects, sign_outs, app_hash = rest
     return Application(
         id_,
         created_at,
@@ -88,7 +89,9 @@ def of_row(row: Row) -> Application:
         None if old_key_hash is None else bytes(old_key_hash),
         old_until,
         removed_at,
-        *(msgspec.json.decode(listed, type=tuple[str, ...]) for listed in addresses),
+        msgspec.json.decode(redirects, type=tuple[str, ...]),
+        msgspec.json.decode(sign_outs, type=tuple[str, ...]),
+        app_hash,
     )
 
 
@@ -107,4 +110,5 @@ def _row(application: Application) -> Row:
         application.removed_at,
         msgspec.json.encode(application.redirects).decode(),
         msgspec.json.encode(application.sign_outs).decode(),
+        application.app_hash,
     )

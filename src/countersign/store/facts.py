@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from countersign.store.database import Insert, Query, Steps, Write
+from countersign.store.database import Insert, Query, Steps, Upsert, Write
 from countersign.store.tables import FACTS
 
 KEYS: Final = "keys_fingerprint"
 """The fingerprint of the keys that this database was made with."""
+
+AHEAD: Final = "clock_ahead"
+"""Milliseconds, in digits, by which a test has moved the clock of development ahead."""
 
 _VERSIONS: Final = Path(__file__).parent / "migrations" / "versions"
 
@@ -23,6 +26,11 @@ def find(name: str) -> Steps[bytes | None]:
 def add(name: str, value: bytes) -> Steps[None]:
     """Add a fact; one that is there already raises ConflictError."""
     yield Write((Insert(FACTS, [(name, value)]),))
+
+
+def put(name: str, value: bytes) -> Steps[None]:
+    """Write a fact, in the place of what it was."""
+    yield Write((Upsert(FACTS, [(name, value)]),))
 
 
 def revision() -> Steps[str | None]:

@@ -150,6 +150,7 @@ APPLICATIONS: Final = Table(
         ("removed_at", "int"),
         ("redirects", "text"),
         ("sign_outs", "text"),
+        ("app_hash", "text"),
     ),
 )
 

@@ -52,8 +52,8 @@ def wait_turn(applications: Sequence[str]) -> Steps[None]:
         yield from _add([(application, "", LOCK)], {(application, "", LOCK): Slot(LOCK)})
 
 
-def standings(application: str, places: Sequence[str], now: int) -> Steps[dict[str, Standing]]:
-    """Return what is known of places of an application."""
+def standings(application: str, places: Sequence[str], now: int, *, shadow: bool = False) -> Steps[dict[str, Standing]]:
+    """Return what is known of places of an application, with the holds that are meant, or with those of the shadow alone."""
     slots: dict[str, list[Slot]] = {}
     holds: dict[str, Hold] = {}
     spent_until: dict[str, int] = {}
@@ -82,6 +82,8 @@ def standings(application: str, places: Sequence[str], now: int) -> Steps[dict[s
             (application, now - REMEMBERED, *some),
         )
         for block in map(of_row, rows):
+            if block.shadow is not shadow:
+                continue
             if block.rule in BUDGETS:
                 spent_until[block.place] = block.hold.ends_at
             else:

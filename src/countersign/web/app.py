@@ -10,7 +10,7 @@ import falcon
 import falcon.asgi
 
 from countersign.web import operation, pages
-from countersign.web.api import events_stream, integration_codes, keys, me, my_changes, receipts, verifications
+from countersign.web.api import clock, events_stream, integration_codes, keys, me, my_changes, receipts, verifications
 from countersign.web.call import Call, Reply
 from countersign.web.desk import Desk
 from countersign.web.front import Endpoint, Front, Routes, broken
@@ -41,6 +41,7 @@ def routes() -> Routes:
         "/v1/me/activity": {"GET": me.activity},
         "/v1/integration-codes/verify": {"POST": integration_codes.verify},
         "/v1/receipts/{}": {"GET": receipts.greeting, "POST": receipts.receipt},
+        "/test/clock": {"GET": clock.read, "POST": clock.move},
         "/.well-known/jwks.json": {"GET": keys.jwks},
         "/.well-known/openid-configuration": {"GET": oauth.configuration},
         "/oauth/token": {"POST": oauth.token},

@@ -119,6 +119,18 @@ PROBLEMS: Final[dict[str, Problem]] = {
         "The request with this idempotency key is still being carried out.",
         "Send it again in a moment; the first answer will be given again.",
     ),
+    "clock_shared": Problem(
+        409,
+        "The clock is not ours alone",
+        "A clock is moved only where one process serves and delivers on SQLite: others would go on by their own.",
+        "Use `countersign emulate`, or one process on SQLite.",
+    ),
+    "clock_unmoved": Problem(
+        422,
+        "The clock was not moved",
+        "A clock moves ahead only, and at most 400 days in all; `reason` says which of the two was asked to be broken.",
+        "Ask for less, or begin anew with `countersign emulate`.",
+    ),
     "too_large": Problem(413, "The body is too large", "A body may have 64 KiB at most.", "Send less."),
     "not_json": Problem(
         415,

@@ -87,14 +87,17 @@ STATES: Final = {
     DeliveryState.FAILED: mark("Not sent"),
     DeliveryState.DROPPED: mark("Not sent"),
 }
-_LOST: Final = frozenset({DeliveryState.UNDELIVERED, DeliveryState.FAILED})
 
 
 class Progress(msgspec.Struct, frozen=True):
-    """What is known of the newest message: its state and what to do, in words; `late` says to offer another way by itself."""
+    """What is known of the newest message: its state and what to do, in words.
+
+    `lost` says that it will not come, `late` to offer another way by itself.
+    """
 
     state: str
     hint: str
+    lost: bool
     late: bool
     over: bool
 
@@ -104,9 +107,9 @@ def progress(view: View, language: Language, now: int) -> Progress:
     over = view.challenge is None or view.challenge.state_at(now) is not State.PENDING
     newest: Delivery | None = max(view.deliveries, key=lambda one: one.number, default=None)
     if newest is None:
-        return Progress("", "", late=True, over=over)
+        return Progress("", "", lost=False, late=True, over=over)
     told = hint(newest.state, newest.reason, newest.channel, language.tag) or ""
-    return Progress(language.say(STATES[newest.state]), told, late=newest.state in _LOST, over=over)
+    return Progress(language.say(STATES[newest.state]), told, lost=newest.lost, late=newest.late(now), over=over)
 
 
 class VerifyPage:

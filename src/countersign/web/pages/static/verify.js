@@ -41,13 +41,15 @@ if (resend) {
   tick();
 }
 
+let offered = false; // once: a person who closes it again has seen it
 const news = new EventSource("/verify/events");
 news.onmessage = ({ data }) => {
-  const { state, hint, late, over } = JSON.parse(data);
+  const { state, hint, lost, late, over } = JSON.parse(data);
   if ($("state").textContent !== state) $("state").textContent = state;
   if ($("hint").textContent !== hint) $("hint").textContent = hint;
-  $("progress").classList.toggle("warn", late);
-  if (late && $("ways")) $("ways").open = true;
+  $("progress").classList.toggle("warn", lost);
+  if (late && !offered && $("ways")) $("ways").open = true;
+  offered = late;
   if (over) {
     news.close();
     if (!form.dataset.sent) location.reload();
