@@ -196,6 +196,7 @@ async def test_shadow_lets_through_and_writes_down_what_it_would_have_done(site:
     (block,) = await site.database.read(traffic.blocks, 0)
     assert block.shadow
     policed(site, Policy())
+    site.clock.now += MINUTE
     await pump(site, 1, start=400)
     (held, _) = await site.database.read(traffic.blocks, 0)
     assert not held.shadow, "what the shadow held is not held when the breaker is switched on, but judged anew"
