@@ -370,7 +370,7 @@ def test_the_example_is_good_as_it_is_and_with_every_line_of_it(tmp_path: Path) 
     assert {"providers", "purposes", "routes"} <= tomllib.loads(every).keys()
     settings = load({}, written(tmp_path, every))
     assert settings.purposes["sign_in"].channels == (Channel.EMAIL, Channel.SMS)
-    assert sorted(settings.providers) == ["chat", "cloud", "first", "gateway", "mail", "second"]
+    assert sorted(settings.providers) == ["chat", "cloud", "first", "gateway", "letters", "mail", "second"]
 
 
 def test_every_setting_says_what_it_is_for() -> None:

@@ -44,12 +44,15 @@ class DeliveryFailedError(CountersignError):
     """A provider did not take a message.
 
     `reason` is one of `domain.delivery.Reason`; `permanent` says that the same provider would refuse
-    the same message again; `retry_after` is the provider's own wish in seconds, if it gave one. The text is for the operator and holds
-    neither the code nor the contact.
+    the same message again; `retry_after` is the provider's own wish in seconds, if it gave one; `lasting` says that the address is
+    known not to be there. The text is for the operator and holds neither the code nor the contact.
     """
 
-    def __init__(self, reason: str, text: str = "", *, permanent: bool, retry_after: int | None = None) -> None:
+    def __init__(
+        self, reason: str, text: str = "", *, permanent: bool, retry_after: int | None = None, lasting: bool = False
+    ) -> None:
         super().__init__(text or reason)
         self.reason = reason
         self.permanent = permanent
         self.retry_after = retry_after
+        self.lasting = lasting

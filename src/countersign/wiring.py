@@ -20,6 +20,7 @@ from countersign.domain.delivery import Accepted, Message
 from countersign.domain.rules import INBOX
 from countersign.errors import DeliveryFailedError, NotFoundError, SettingsError, UnavailableError
 from countersign.flows.applications import Doorkeeper, add_application, rotate_application_key
+from countersign.flows.bounces import mark_of
 from countersign.flows.gate import Gate, own_application
 from countersign.flows.house import House
 from countersign.flows.move_clock import take_over_clock
@@ -123,7 +124,7 @@ async def open_runtime(settings: Settings) -> Runtime:
         places = Places(settings.places_file, settings.lists)
         words = words_of(settings)
         letters = Inbox(settings.home / "inbox.db")
-        carriers = {name: make(each, clock) for name, each in settings.providers.items()}
+        carriers = {name: make(each, clock, mark_of(keyring)) for name, each in settings.providers.items()}
         inbox = InboxProvider(letters, clock, clock.sleep)
         providers = {name: _Counted(name, each, stats) for name, each in {INBOX: inbox, **carriers}.items()}
         ledger = Ledger(
@@ -238,6 +239,24 @@ async def ground_of(settings: Settings) -> AsyncIterator[Ground]:
         yield ground
     finally:
         await ground.database.close()
+
+
+def post_of(ground: Ground) -> Post:
+    """Return what receipts are taken with, without a provider to send by: for a command."""
+    settings = ground.settings
+    return Post(
+        ground.database,
+        ground.keyring,
+        rules(settings),
+        {},
+        ground.clock,
+        random.random,
+        claims=ground.log(),
+        records=ground.log(),
+        receipts=ground.log(),
+        own=own_application(settings.site, settings.host),
+        places=Places(),
+    )
 
 
 async def prepare(settings: Settings) -> str | None:

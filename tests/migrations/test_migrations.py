@@ -45,6 +45,7 @@ NULLABLE = {
     "devices.ended_at",
     "grants.used_at",
     "tokens.ended_at",
+    "suppressions.lifted_at",
 }
 
 INDEXES = {
@@ -55,6 +56,7 @@ INDEXES = {
     "deliveries_created_at",
     "attempts_provider_provider_message_id",
     "events_at",
+    "suppressions_until",
     "answers_expires_at",
     "applications_name",
     "applications_key_hash",

@@ -52,6 +52,7 @@ TAKEN: dict[str, tuple[int, bytes, str]] = {
 }
 """Status, body, and the id in it, as the public documentation of each has them."""
 CARRIERS = tuple(SECRETS)
+TOPIC = "arn:aws:sns:eu-central-1:123456789012:mail"
 CALLBACK = "https://verify.example.org/v1/receipts/ours"
 
 
@@ -64,6 +65,7 @@ def carrier(kind: str, port: int, **changes: Any) -> Provider:
         "allow_http": True,
         "allow_private": True,
         "timeout": 1.0,
+        **({"topic_arn": TOPIC, "receipt_within": 60_000} if kind == "ses" else {}),
         **SECRETS[kind],
         **changes,
     }

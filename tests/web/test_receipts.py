@@ -103,3 +103,25 @@ async def test_a_receipt_for_a_message_not_known_yet_may_come_again(sender: Clie
 )
 async def test_a_signed_body_that_is_no_receipt_is_refused(sender: Client, hooked: Runtime, told: object) -> None:
     assert_problem(await sent(sender, hooked, told), 400, "malformed")
+
+
+async def test_what_is_not_from_our_topic_of_sns_is_refused(open_house: Opener) -> None:
+    """D2: SNS posts JSON as text/plain, and anybody can."""
+    runtime = await open_house(
+        toml="""
+[providers.letters]
+kind = "ses"
+region = "eu-central-1"
+access_key_id = "AKIDEXAMPLE"
+secret_access_key = "secret-of-tests"
+from_address = "codes@example.org"
+topic_arn = "arn:aws:sns:eu-central-1:123456789012:mail"
+sns_url = "https://127.0.0.1:9"
+"""
+    )
+    sns = Client(make_app(runtime, worker_alive=lambda: True))
+    told = {"Type": "Notification", "TopicArn": "arn:aws:sns:eu-central-1:999999999999:mail", "Message": "{}"}
+    posted = await sns.post(
+        "/v1/receipts/letters", raw=json.dumps(told).encode(), headers={"content-type": "text/plain; charset=UTF-8"}
+    )
+    assert posted.json["reason"] == "signature_wrong"

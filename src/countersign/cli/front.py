@@ -20,6 +20,8 @@ COMMANDS: Final = {
     "apps": ("apps", "apps", "Applications and their keys."),
     "keys": ("keys", "keys", "The key file that everything is derived from."),
     "events": ("events", "events", "The event log."),
+    "bounces": ("bounces", "bounces", "Mails that came back."),
+    "suppressions": ("suppressions", "suppressions", "Addresses that nothing is sent to."),
     "demo": ("demo", "demo", "Open a few accounts to look at, in development."),
     "messages": ("messages", "messages", "What each message costs, and how it looks."),
     "providers": ("providers", "providers", "How providers do, and which are left out of routes."),

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from countersign.config.fraud import read_pumping
+from countersign.config.mailbox import read_mailbox
 from countersign.config.provider_table import PROVIDER_SETTINGS
 from countersign.config.routes import read_carriers, read_detours
 from countersign.config.setting import Setting
@@ -28,6 +29,7 @@ from countersign.domain.route import Carrier, Detour
 from countersign.domain.rules import INBOX, Rules
 from countersign.domain.session import Entrance
 from countersign.errors import SettingsError
+from countersign.providers.bounce_mailbox import MailboxSettings
 from countersign.providers.catalogue import KINDS
 
 if TYPE_CHECKING:
@@ -84,6 +86,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     passwords_breached_file: Path | None
     places_file: Path | None
     lists: dict[str, Path]
+    bounces: MailboxSettings | None
     risk: RiskPolicy
     pumping: PumpingPolicy
     messages_folder: Path | None
@@ -188,6 +191,7 @@ class _Reader:
             lists=lists,
             risk=self._risk(lists),
             pumping=read_pumping(self._value, self._fault),
+            bounces=read_mailbox(self._value, self.faults),
             messages_folder=self._file("messages.folder"),
             code_in_subject=self._value("messages.code_in_subject", False),
             metrics_token=metrics_token,

@@ -290,6 +290,38 @@ SETTINGS: Final = (
         for channel in Channel
     ),
     Setting(
+        "bounces.imap_host",
+        str,
+        "none",
+        "a host name",
+        "The mail server with the mailbox that bounces come to, which is looked into each minute; see providers.md.",
+    ),
+    Setting("bounces.imap_port", Port, "993", "1 to 65535", "Its port: 993 for tls, 143 for starttls."),
+    Setting(
+        "bounces.imap_tls",
+        Literal["tls", "starttls", "none"],
+        "tls",
+        "tls, starttls or none",
+        "How the connection is protected; with none the password travels in the clear.",
+    ),
+    Setting("bounces.imap_username", str, "none", "text", "Whom to sign in as."),
+    Setting("bounces.imap_password", str, "none", "text", "With which password.", secret=True),
+    Setting("bounces.imap_folder", str, "INBOX", "a name in ASCII", "The folder."),
+    Setting(
+        "bounces.imap_after",
+        Literal["seen", "delete"],
+        "seen",
+        "seen or delete",
+        "What becomes of a mail that was read; everything in the folder is read.",
+    ),
+    Setting(
+        "bounces.imap_ca_file",
+        str,
+        "the system's authorities",
+        "a file of certificates in PEM form",
+        "Whom to trust instead.",
+    ),
+    Setting(
         "messages.folder",
         str,
         "none",

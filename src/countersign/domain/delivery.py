@@ -102,11 +102,15 @@ class Accepted(msgspec.Struct, frozen=True):
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """A try that did not succeed: the reason, whether it is final for that provider, and the provider's own wish in ms."""
+    """A try that did not succeed: the reason, whether it is final for that provider, and the provider's own wish in ms.
+
+    `lasting` says that the address itself is known not to be there, beyond this message.
+    """
 
     reason: Reason
     permanent: bool
     retry_after: int | None = None
+    lasting: bool = False
 
 
 class Delivery(msgspec.Struct, frozen=True):
@@ -221,14 +225,14 @@ def pass_over(delivery: Delivery, left_out: Collection[str]) -> Delivery:
     return delivery
 
 
+def fail(delivery: Delivery, reason: Reason, now: int) -> Delivery:
+    """End a message that no provider is asked to carry: nothing is sent to its address."""
+    return _failed(delivery, reason, now)
+
+
 def drop(delivery: Delivery, reason: Reason, now: int) -> Delivery:
     """End a message that is no longer wanted: its challenge has ended or expired."""
     return msgspec.structs.replace(delivery, state=DeliveryState.DROPPED, reason=reason, due_at=None, changed_at=now)
-
-
-def hold_back(delivery: Delivery, now: int) -> Delivery:
-    """End a message that is not handed over: too much is being sent there that nobody answers."""
-    return _failed(delivery, Reason.HELD_BACK, now)
 
 
 def accepted(delivery: Delivery, word: Accepted, now: int) -> Delivery:
@@ -308,12 +312,16 @@ class ReceiptState(StrEnum):
 
 
 class Receipt(msgspec.Struct, frozen=True):
-    """A provider's later word on a message, found by its own id for it."""
+    """A provider's later word on a message, found by its own id for it.
+
+    `complained` says that it arrived, and that its person called it unwanted.
+    """
 
     provider: str
     provider_message_id: str
     state: ReceiptState
     reason: Reason | None = None
+    complained: bool = False
 
 
 def received(delivery: Delivery, receipt: Receipt, now: int) -> Delivery:

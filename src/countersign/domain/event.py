@@ -49,6 +49,8 @@ class EventKind(StrEnum):
     CHANGE_UNDONE = "change.undone"
     FACTOR_USED = "factor.used"
     ACCOUNT_LOCKED = "account.locked"
+    ADDRESS_SUPPRESSED = "address.suppressed"
+    ADDRESS_LIFTED = "address.lifted"
 
 
 class Event(msgspec.Struct, frozen=True, array_like=True):

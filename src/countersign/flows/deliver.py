@@ -19,6 +19,7 @@ from countersign.errors import CountersignError, DeliveryFailedError
 from countersign.flows.compose import Parcel, compose
 from countersign.flows.hold_back import take_back
 from countersign.flows.post import Post, whereabouts
+from countersign.flows.suppress import Returned, suppress
 from countersign.flows.told import told
 from countersign.store import carriers, deliveries
 from countersign.store.database import Steps, Take, Update, Upsert, Write
@@ -64,7 +65,7 @@ async def hand_over(post: Post, parcel: Parcel) -> Result:
     except DeliveryFailedError as error:
         retry_after = None if error.retry_after is None else error.retry_after * 1_000
         reason = Reason(error.reason) if error.reason in _REASONS else Reason.PROVIDER_ERROR
-        word = Failure(reason, error.permanent, retry_after)
+        word = Failure(reason, error.permanent, retry_after, error.lasting)
         _log.warning(
             "not_taken",
             delivery=delivery.key,
@@ -102,6 +103,10 @@ async def record(post: Post, results: Sequence[Result]) -> None:
             _log.warning("provider_left_out", provider=breaker.provider, reason=breaker.reason, trips=breaker.trips)
         else:
             _log.info("provider_back", provider=breaker.provider)
+    for result in results:
+        if isinstance(result.word, Failure) and result.word.lasting:
+            returned = Returned(result.delivery.owner, result.delivery.number, result.word.reason, result.provider)
+            await suppress(post.database, post.records, post.keyring, returned, result.ended_at)
     for result in results:
         took = result.ended_at - result.started_at
         if isinstance(result.word, Accepted):

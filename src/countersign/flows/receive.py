@@ -8,6 +8,7 @@ from countersign.domain import delivery as rules_of
 from countersign.domain.delivery import Receipt, ReceiptState
 from countersign.domain.pace import Pace, Where, bucket
 from countersign.flows.post import Post
+from countersign.flows.suppress import suppress_told
 from countersign.flows.told import told
 from countersign.store import challenges, deliveries
 from countersign.store.database import Steps, Take, Update, Write
@@ -28,6 +29,8 @@ async def take_receipt(post: Post, receipt: Receipt) -> bool:
     heard = await post.receipts.run(post.database, _receive, receipt, post.clock())
     if heard.where is not None:
         post.lessons.note(heard.where, heard.lesson)
+    if heard.known:
+        await suppress_told(post.database, post.receipts, post.keyring, receipt, post.clock())
     return heard.known
 
 

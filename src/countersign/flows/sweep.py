@@ -25,6 +25,7 @@ from countersign.store import (
     limits,
     notices,
     sessions,
+    suppressions,
     traffic,
     visits,
 )
@@ -85,6 +86,7 @@ async def _forget(house: House, retention_days: int) -> int:
         (sessions.forget, now),
         (visits.forget, now),
         (grants.forget, now),
+        (suppressions.forget, now),
         (accounts.forget_contacts, undoable_since),
         (factors.forget, undoable_since),
         (changes.forget, min(kept_since, undoable_since - WAIT - CLAIM_LASTS)),

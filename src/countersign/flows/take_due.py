@@ -19,6 +19,7 @@ from countersign.domain.pace import Pace
 from countersign.flows.compose import Parcel
 from countersign.flows.hold_back import counts, judge
 from countersign.flows.post import Post, whereabouts
+from countersign.flows.suppress import suppressed_among
 from countersign.flows.told import told
 from countersign.store import applications, carriers, challenges, deliveries, notices, traffic
 from countersign.store.database import Claim, Row, Rows, Seek, Steps, Update, Write
@@ -76,6 +77,8 @@ def _claim(chain: Chain, post: Post, now: int, most: int) -> Steps[tuple[_Taken,
         and why_unwanted(delivery, owner, now) is None
     ]
     judged = yield from judge(post, wanted, now)
+    shut = yield from suppressed_among(post.keyring, [(one, owners.get(one.owner)) for one in due], now)
+    shut.update(dict.fromkeys(judged.held, Reason.HELD_BACK))
     breakers = yield from _breakers(now)
     left_out = {name for name, one in breakers.items() if one.is_open(now)}
     probed: list[Breaker] = []
@@ -88,8 +91,8 @@ def _claim(chain: Chain, post: Post, now: int, most: int) -> Steps[tuple[_Taken,
         unwanted = why_unwanted(delivery, owner, now)
         if unwanted is not None:
             taken = rules_of.drop(delivery, unwanted, now)
-        elif (delivery.owner, delivery.number) in judged.held:
-            taken = rules_of.hold_back(delivery, now)
+        elif (delivery.owner, delivery.number) in shut:
+            taken = rules_of.fail(delivery, shut[delivery.owner, delivery.number], now)
         else:
             if delivery.state is DeliveryState.ACCEPTED:
                 overdue.append(delivery)

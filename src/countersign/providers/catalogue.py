@@ -13,24 +13,29 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from countersign.providers import Provider
+    from countersign.providers.verp import Mark
 
 
 class Kind(msgspec.Struct, frozen=True):
-    """One kind: `name` begins the names of its module and its classes; `called_back` says that it posts receipts to us."""
+    """One kind: `name` begins the names of its module and its classes; `called_back` says that it posts receipts to us.
+
+    `comes_back` says that its bounces come to a mailbox of ours.
+    """
 
     name: str
     channels: tuple[Channel, ...]
     what: str
     called_back: bool = False
+    comes_back: bool = False
 
     def settings(self) -> type[Any]:
         """Return the class of its settings; the library behind a kind is loaded only where it is used."""
         found: type[Any] = self._class("Settings")
         return found
 
-    def provider(self) -> Callable[[Any, Callable[[], int]], Provider]:
+    def provider(self) -> Callable[..., Provider]:
         """Return the class that sends."""
-        found: Callable[[Any, Callable[[], int]], Provider] = self._class("Provider")
+        found: Callable[..., Provider] = self._class("Provider")
         return found
 
     def _class(self, suffix: str) -> Any:  # noqa: ANN401 - one of that module's classes
@@ -40,12 +45,12 @@ class Kind(msgspec.Struct, frozen=True):
 KINDS: Final = {
     kind.name: kind
     for kind in (
-        Kind("smtp", (Channel.EMAIL,), "a mail server"),
+        Kind("smtp", (Channel.EMAIL,), "a mail server", comes_back=True),
         Kind("webhook", tuple(Channel), "a webhook"),
         Kind("twilio", (Channel.SMS, Channel.VOICE), "a gateway for SMS and calls", called_back=True),
         Kind("vonage", (Channel.SMS,), "a gateway for SMS", called_back=True),
         Kind("infobip", (Channel.SMS,), "a gateway for SMS", called_back=True),
-        Kind("ses", (Channel.EMAIL,), "a mail service"),
+        Kind("ses", (Channel.EMAIL,), "a mail service", called_back=True),
         Kind("sns", (Channel.SMS,), "a gateway for SMS"),
         Kind("whatsapp", (Channel.WHATSAPP,), "a gateway for WhatsApp", called_back=True),
         Kind("apprise", (Channel.SMS,), "a gateway for SMS"),
@@ -53,7 +58,7 @@ KINDS: Final = {
 }
 
 
-def make(settings: Any, clock: Callable[[], int]) -> Provider:  # noqa: ANN401 - of one of the kinds
-    """Return the provider that these settings are of."""
-    module = type(settings).__module__.rpartition(".")[2]
-    return KINDS[module].provider()(settings, clock)
+def make(settings: Any, clock: Callable[[], int], mark: Mark | None = None) -> Provider:  # noqa: ANN401 - of one of the kinds
+    """Return the provider that these settings are of; `mark` is what addresses for bounces are marked with."""
+    kind = KINDS[type(settings).__module__.rpartition(".")[2]]
+    return kind.provider()(settings, clock, mark) if kind.comes_back else kind.provider()(settings, clock)

@@ -24,6 +24,9 @@ _UNKNOWN_CODES: Final = frozenset({550, 551, 553})
 _CREDENTIAL_CODES: Final = frozenset({530, 534, 535, 538})  # RFC 4954, 6
 _ABOUT_SENDER: Final = frozenset({(1, 7), (1, 8)})  # X.1.7 and X.1.8: the sender's address (RFC 3463, 3.2)
 _DISABLED: Final = (2, 1)  # X.2.1: the mailbox takes no messages (RFC 3463, 3.3)
+_NOT_THERE: Final = frozenset(
+    {(1, 1), (1, 2), (1, 10)}
+)  # no such mailbox, no such system (RFC 3463, 3.2), null MX (RFC 7505)
 _ABOUT_SIZE: Final = frozenset({(2, 3), (3, 4)})  # X.2.3 and X.3.4: longer than is allowed (RFC 3463, 3.3 and 3.4)
 
 
@@ -54,7 +57,11 @@ def refusal(stage: Stage, code: int, text: str) -> DeliveryFailedError:
         reason = Reason.PROVIDER_ERROR  # an answer that is none
     shown = f"{code} {code // 100}.{detail[0]}.{detail[1]}" if detail else str(code)
     return DeliveryFailedError(
-        reason, f"The mail server answered {shown} at {stage.value}." + _REMEDY.get(reason, ""), permanent=permanent
+        reason,
+        f"The mail server answered {shown} at {stage.value}." + _REMEDY.get(reason, ""),
+        permanent=permanent,
+        # A bare 550 may mean anything; only where the server says in so many words that there is no such mailbox is it believed.
+        lasting=reason is Reason.UNKNOWN_RECIPIENT and detail in _NOT_THERE,
     )
 
 

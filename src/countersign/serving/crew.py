@@ -9,6 +9,7 @@ from typing import Final
 import structlog
 
 from countersign.config import Settings
+from countersign.flows.bounces import keep_collecting
 from countersign.serving.metrics import serve_metrics
 from countersign.wiring import Runtime, close_runtime, open_runtime
 from countersign.worker import Worker
@@ -26,6 +27,7 @@ class Crew:
         self.runtime = runtime
         self._worker = worker
         self._delivering: asyncio.Task[None] | None = None
+        self._collecting: asyncio.Task[None] | None = None
         self._metrics: asyncio.Server | None = None
 
     @property
@@ -42,6 +44,11 @@ class Crew:
             self.runtime.house.database.hear(self._worker.wake)
             self.runtime.clock.hear(self._worker.foresee, self._worker.move)
             self._delivering = asyncio.create_task(self._deliver(self._worker), name="deliver")
+            if settings.bounces is not None:
+                from countersign.providers.bounce_mailbox import BounceMailbox
+
+                looking = keep_collecting(self.runtime.post, BounceMailbox(settings.bounces))
+                self._collecting = asyncio.create_task(looking, name="bounces")
         if settings.metrics_port is not None:
             self._metrics = await serve_metrics(self.runtime, settings.bind, settings.metrics_port, shared=shared)
 
@@ -60,6 +67,9 @@ class Crew:
         """Stop, give claims back, finish what waits, and let go of everything."""
         self.stop()
         await self.ended()
+        if self._collecting is not None:
+            self._collecting.cancel()
+            await asyncio.gather(self._collecting, return_exceptions=True)
         if self._metrics is not None:
             self._metrics.close()
         await close_runtime(self.runtime)

@@ -301,6 +301,20 @@ ACTIVITY: Final = Table(
 )
 """What happened to an account, for its person to read."""
 
+SUPPRESSIONS: Final = Table(
+    "suppressions",
+    key=(("key", "bytes"),),
+    moving=(
+        ("masked", "text"),
+        ("reason", "text"),
+        ("provider", "text"),
+        ("at", "int"),
+        ("until", "int"),
+        ("lifted_at", "int"),
+    ),
+)
+"""Addresses by their keyed hash that nothing is sent to, until when and why."""
+
 ALL: Final = (
     CHALLENGES,
     DELIVERIES,
@@ -330,4 +344,5 @@ ALL: Final = (
     FACTORS,
     CREDENTIALS,
     ACTIVITY,
+    SUPPRESSIONS,
 )

@@ -10,8 +10,8 @@ from typing import Any, Final
 import sqlalchemy as sa
 from alembic import op
 
-revision: Final = "0006"
-down_revision: Final = "0005"
+revision: Final = "0007"
+down_revision: Final = "0006"
 branch_labels: Final = None
 depends_on: Final = None
 

@@ -1,0 +1,50 @@
+"""Commands on bounces: what a mail server pipes to us, one message at a time."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from countersign.cli.output import config_option, settings_of, wait_for
+from countersign.errors import CountersignError
+
+if TYPE_CHECKING:
+    from countersign.config import Settings
+
+
+@click.group()
+def bounces() -> None:
+    """Take mails that came back."""
+
+
+@bounces.command(
+    epilog="Exits with 0 for whatever mail it is, and with 75 (EX_TEMPFAIL) where it must be offered again: an outage, or settings that"
+    " are wrong."
+)
+@click.argument("address", default="")
+@config_option
+def take(address: str, config: Path | None) -> None:
+    """Read one mail on stdin, for an alias or a .forward; ADDRESS is where it arrived, if its headers do not say."""
+    try:
+        settings, _ = settings_of(config)
+        wait_for(_take(settings, address))
+    except CountersignError as error:
+        click.echo(str(error), err=True)
+        # A mail server sends back what ends in any other way, and what came back would be lost.
+        sys.exit(os.EX_TEMPFAIL)
+
+
+async def _take(settings: Settings, address: str) -> None:
+    from countersign.flows.bounces import take_bounce
+    from countersign.providers.dsn import MAX_BYTES
+    from countersign.wiring import ground_of, post_of
+
+    raw = sys.stdin.buffer.read(MAX_BYTES + 1)
+    while sys.stdin.buffer.read(1 << 20):
+        pass  # who pipes must not meet a closed pipe
+    async with ground_of(settings) as ground:
+        await take_bounce(post_of(ground), raw, address)

@@ -1,0 +1,142 @@
+"""Commands on suppressions: which addresses nothing is sent to, why, and how to let one be sent to again."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+from countersign.cli.output import (
+    config_option,
+    json_option,
+    moment,
+    print_json,
+    print_table,
+    remark,
+    settings_of,
+    wait_for,
+)
+from countersign.errors import InputError, SettingsError
+
+if TYPE_CHECKING:
+    from countersign.config import Settings
+    from countersign.domain.contact import Contact
+    from countersign.domain.suppression import Suppression
+
+
+class Shown(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A suppression as scripts read it; the address is masked, for no more of it is kept."""
+
+    to: str
+    reason: str
+    provider: str
+    since: str
+    until: str
+    lifted_at: str = ""
+
+
+@click.group()
+def suppressions() -> None:
+    """Look at addresses that nothing is sent to, and lift one."""
+
+
+@suppressions.command(name="list")
+@config_option
+@json_option
+def list_(config: Path | None, as_json: bool) -> None:  # noqa: FBT001 - click's way
+    """List the addresses that nothing is sent to, masked, the newest first."""
+    settings, _ = settings_of(config)
+    found = wait_for(_list(settings))
+    if as_json:
+        print_json([_shown(one) for one in found])
+        return
+    print_table(
+        ("Address", "Reason", "Said by", "Since", "Until"),
+        [(one.masked, one.reason.value, one.provider, moment(one.at), moment(one.until)) for one in found],
+    )
+    if not found:
+        remark("No address is suppressed.")
+
+
+@suppressions.command(epilog="Exits with 1 if something stands in the way of sending there.")
+@click.argument("address")
+@config_option
+@json_option
+def show(address: str, config: Path | None, as_json: bool) -> None:  # noqa: FBT001 - click's way
+    """Say whether an address is sent to, and if not, why and until when."""
+    settings, _ = settings_of(config)
+    contact = _contact(address)
+    found, now = wait_for(_show(settings, contact))
+    stands = found is not None and found.stands_at(now)
+    if as_json:
+        print_json({"suppressed": stands} | ({} if found is None else msgspec.to_builtins(_shown(found))))
+    elif found is None:
+        click.echo(f"{contact.masked} is not suppressed.")
+    else:
+        click.echo(
+            f"{found.masked} {'is' if stands else 'was'} suppressed since {moment(found.at)} until"
+            f" {moment(found.lifted_at or found.until)}: {found.reason.value}, said by {found.provider}."
+        )
+    sys.exit(1 if stands else 0)
+
+
+@suppressions.command()
+@click.argument("address")
+@config_option
+def lift(address: str, config: Path | None) -> None:
+    """Let an address be sent to again."""
+    settings, _ = settings_of(config)
+    contact = _contact(address)
+    if wait_for(_lift(settings, contact)) is None:
+        raise SettingsError(f"{contact.masked} is not suppressed; nothing was changed.")
+    click.echo(f"{contact.masked} is sent to again.")
+
+
+async def _list(settings: Settings) -> list[Suppression]:
+    from countersign.flows.suppress import list_suppressions
+    from countersign.wiring import ground_of
+
+    async with ground_of(settings) as ground:
+        return await list_suppressions(ground.database, ground.clock())
+
+
+async def _show(settings: Settings, contact: Contact) -> tuple[Suppression | None, int]:
+    from countersign.flows.suppress import show_suppression
+    from countersign.wiring import ground_of
+
+    async with ground_of(settings) as ground:
+        return await show_suppression(ground.database, ground.keyring, contact), ground.clock()
+
+
+async def _lift(settings: Settings, contact: Contact) -> Suppression | None:
+    from countersign.flows.suppress import lift_suppression
+    from countersign.wiring import ground_of
+
+    async with ground_of(settings) as ground:
+        return await lift_suppression(ground.database, ground.log(), ground.keyring, contact, ground.clock)
+
+
+def _contact(address: str) -> Contact:
+    from countersign.domain.contact import Kind, parse
+
+    try:
+        contact = parse(address)
+    except InputError as error:
+        raise SettingsError(str(error)) from None
+    if contact.kind is not Kind.MAIL:
+        raise SettingsError("Only mail addresses are suppressed; give one.")
+    return contact
+
+
+def _shown(one: Suppression) -> Shown:
+    return Shown(
+        one.masked,
+        one.reason.value,
+        one.provider,
+        moment(one.at),
+        moment(one.until),
+        "" if one.lifted_at is None else moment(one.lifted_at),
+    )

@@ -1,0 +1,66 @@
+"""Addresses that bounces come back to: short enough for an envelope, changed by no server, and made by nobody else."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+from email_validator import validate_email
+from tests.providers.peers import ADA, NOW, StartMailServer, message
+
+from countersign.domain import identifier
+from countersign.providers.smtp import SmtpProvider, SmtpSettings
+from countersign.providers.verp import MAX_LOCAL, key_of, return_path
+
+
+def mark(key: str) -> bytes:
+    return hashlib.sha256(b"secret of tests" + key.encode()).digest()
+
+
+KEY = identifier.make("ver", NOW, bytes(range(10))) + ".1.0"
+AT = return_path("bounces@shop.example", KEY, mark)
+
+
+def test_an_address_leads_back_to_its_message_however_servers_write_it() -> None:
+    validate_email(AT, check_deliverability=False)
+    assert len(AT.partition("@")[0]) <= MAX_LOCAL
+    for written in (AT, AT.upper(), AT.replace("shop.example", "mx1.shop.example"), AT.replace("bounces+", "codes+")):
+        assert key_of(written, mark) == KEY
+
+
+@pytest.mark.parametrize("key", [KEY, KEY.replace(".1.0", ".10.9"), KEY.replace("ver_", "ntc_")])
+def test_the_longest_name_has_room(key: str) -> None:
+    assert key_of(return_path("bounce-codes@shop.example", key, mark), mark) == key
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["", "@", "bounces@shop.example", AT[:-20], AT.replace(".1.0.", ".1.1."), AT + "\n", "x" * 10_000, "+" * 10_000],
+)
+def test_no_other_address_leads_anywhere(address: str) -> None:
+    assert key_of(address, mark) is None
+
+
+def test_a_mark_of_another_secret_leads_nowhere() -> None:
+    assert key_of(AT, lambda key: hashlib.sha256(key.encode()).digest()) is None
+
+
+async def test_the_envelope_bears_the_address_and_the_letter_does_not(start_mail_server: StartMailServer) -> None:
+    """D5: `From` stays as it is, and so does everything that a person sees."""
+    peer = await start_mail_server()
+    given = SmtpSettings(
+        host="127.0.0.1",
+        port=peer.port,
+        tls="none",
+        from_address="codes@shop.example",
+        bounce_address="bounces@müller.example",
+    )
+    provider = SmtpProvider(given, lambda: NOW, mark)
+    await provider.send(message(key=KEY))
+    await provider.close()
+    (sent,) = peer.letters
+    assert sent.mail_from == return_path("bounces@xn--mller-kva.example", KEY, mark)
+    assert sent.rcpt_tos == [ADA]
+    assert isinstance(sent.content, bytes)
+    assert b"bounces" not in sent.content
+    assert b"codes@shop.example" in sent.content
