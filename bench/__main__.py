@@ -346,7 +346,10 @@ async def pumped(report: Report, extent: Extent) -> None:
         rows.append([name, *_pumped(outcome)])
     with tempfile.TemporaryDirectory(prefix="countersign-bench-") as folder:
         rows.append(
-            ["real flows: one new prefix, 15 a minute", *_pumped(await pumped_flow.through_the_flows(Path(folder)))]
+            [
+                "real flows: ten new prefixes of one country, 15 a minute for 2 hours",
+                *_pumped(await pumped_flow.through_the_flows(Path(folder))),
+            ]
         )
     report.table(("", "asked", "sent", "spent", "", "honest", "refused", "", "holds"), rows)
 
