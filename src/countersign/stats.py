@@ -73,6 +73,12 @@ class Stats:
             registry=registry,
             buckets=_LONG,
         )
+        self._held_back = Counter(
+            "countersign_messages_held_back",
+            "Phone messages not sent because of pumping.",
+            ("country",),
+            registry=registry,
+        )
         self._due = Gauge(
             "countersign_deliveries_due",
             "Messages that are due and not sent.",
@@ -118,6 +124,10 @@ class Stats:
     def tried(self, provider: str, outcome: str, seconds: float) -> None:
         """Count a message handed to a provider: `outcome` is accepted or the reason it was not."""
         self._tries.labels(provider, outcome).observe(seconds)
+
+    def held_back(self, country: str) -> None:
+        """Count a message that was not sent because of pumping; `country` is of ISO 3166's two letters, or empty."""
+        self._held_back.labels(country).inc()
 
     def backlog(self, due: int, oldest: int) -> None:
         """Note how many messages are due, and how long the oldest has waited (ms)."""

@@ -165,6 +165,7 @@ async def open_runtime(settings: Settings) -> Runtime:
         receipts=ground.log(),
         own=own,
         places=places,
+        held_back=stats.held_back,
         words=words,
         lessons=Lessons(),
     )

@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "messages": ("messages", "messages", "What each message costs, and how it looks."),
     "providers": ("providers", "providers", "How providers do, and which are left out of routes."),
     "policy": ("policy", "policy", "What a changed policy would have done."),
+    "fraud": ("fraud", "fraud", "What is held because it was pumped, and why."),
 }
 
 EXIT_CODES: Final = """\b

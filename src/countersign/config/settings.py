@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from countersign.config.fraud import read_pumping
 from countersign.config.mailbox import read_mailbox
 from countersign.config.provider_table import PROVIDER_SETTINGS
 from countersign.config.routes import read_carriers, read_detours
@@ -21,6 +22,7 @@ from countersign.config.table import DETOUR_SETTINGS, PURPOSE_SETTINGS, SETTINGS
 from countersign.domain.code import Alphabet, CodeShape
 from countersign.domain.contact import Channel
 from countersign.domain.limit import Limit
+from countersign.domain.pumping import Policy as PumpingPolicy
 from countersign.domain.purpose import DEFAULT_POLICIES, Policy
 from countersign.domain.risk import RiskPolicy
 from countersign.domain.route import Carrier, Detour
@@ -87,6 +89,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     lists: dict[str, Path]
     bounces: MailboxSettings | None
     risk: RiskPolicy
+    pumping: PumpingPolicy
     messages_folder: Path | None
     code_in_subject: bool
     metrics_token: str
@@ -127,6 +130,7 @@ def rules(settings: Settings) -> Rules:
         requester=settings.requester_limits,
         routes=settings.routes,
         detours=settings.detours,
+        pumping=settings.pumping,
         issuer=settings.public_url,
     )
 
@@ -187,6 +191,7 @@ class _Reader:
             places_file=self._file("risk.places_file"),
             lists=lists,
             risk=self._risk(lists),
+            pumping=read_pumping(self._value, self._fault),
             bounces=read_mailbox(self._value, self.faults),
             messages_folder=self._file("messages.folder"),
             code_in_subject=self._value("messages.code_in_subject", False),

@@ -58,6 +58,7 @@ class Reason(StrEnum):
     BLOCKED = "blocked"
     NO_SIGNAL = "no_signal"
     NO_ROUTE = "no_route"
+    HELD_BACK = "held_back"
     NO_RECEIPT = "no_receipt"
     TRIES_SPENT = "tries_spent"
     ENDED = "ended"

@@ -28,6 +28,8 @@ class EventKind(StrEnum):
     DELIVERY_UNDELIVERED = "delivery.undelivered"
     PROVIDER_TRIPPED = "provider.tripped"
     PROVIDER_BACK = "provider.back"
+    PREFIX_HELD = "prefix.held"
+    PREFIX_LIFTED = "prefix.lifted"
     APPLICATION_ADDED = "application.added"
     APPLICATION_ROTATED = "application.rotated"
     APPLICATION_REMOVED = "application.removed"

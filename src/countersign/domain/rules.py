@@ -8,6 +8,7 @@ import msgspec
 
 from countersign.domain.contact import CHANNELS_OF, Channel, Kind
 from countersign.domain.limit import Limit
+from countersign.domain.pumping import Policy as PumpingPolicy
 from countersign.domain.purpose import DEFAULT_POLICIES, Policy
 from countersign.domain.route import Carrier, Detour, detour, ordered
 
@@ -33,6 +34,7 @@ class Rules(msgspec.Struct, frozen=True):
     requester: tuple[Limit, ...] = (Limit("requester", 60, 10 * MINUTE),)
     routes: dict[Channel, tuple[Carrier, ...]] = msgspec.field(default_factory=dict)
     detours: dict[Channel, tuple[Detour, ...]] = msgspec.field(default_factory=dict)
+    pumping: PumpingPolicy = PumpingPolicy()
     issuer: str = "http://localhost:8000"
 
     def route(self, channel: Channel, to: str, draw: str, *, live: bool) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from countersign.domain.event import Event, EventKind
 from countersign.domain.pace import Pace, answer_within, bucket, receipt_within
 from countersign.errors import CountersignError, DeliveryFailedError
 from countersign.flows.compose import Parcel, compose
+from countersign.flows.hold_back import take_back
 from countersign.flows.post import Post, whereabouts
 from countersign.flows.suppress import Returned, suppress
 from countersign.flows.told import told
@@ -97,7 +98,7 @@ async def record(post: Post, results: Sequence[Result]) -> None:
     """Write down what came of tries; each message that still is ours moves on by the rule. Doing so twice is doing so once."""
     chances = [post.chance() for _ in results]
     patient = [_with_learned_patience(post, result) for result in results]
-    for breaker in await post.records.run(post.database, _record, patient, chances):
+    for breaker in await post.records.run(post.database, _record, post, patient, chances):
         if breaker.tripped:
             _log.warning("provider_left_out", provider=breaker.provider, reason=breaker.reason, trips=breaker.trips)
         else:
@@ -125,7 +126,9 @@ def _with_learned_patience(post: Post, result: Result) -> Result:
     return msgspec.structs.replace(result, word=msgspec.structs.replace(word, receipt_within=within))
 
 
-def _record(chain: Chain, results: Sequence[Result], chances: Sequence[float]) -> Steps[tuple[list[Breaker], Head]]:
+def _record(
+    chain: Chain, post: Post, results: Sequence[Result], chances: Sequence[float]
+) -> Steps[tuple[list[Breaker], Head]]:
     rows = yield Take(DELIVERIES, sorted((result.delivery.owner, result.delivery.number) for result in results))
     stored = {(row[0], row[1]): deliveries.of_row(row) for row in rows}
     attempts: list[Attempt] = []
@@ -146,6 +149,7 @@ def _record(chain: Chain, results: Sequence[Result], chances: Sequence[float]) -
         )
         changed.append(moved)
         events.append(told(moved, result.application, result.ended_at, provider=result.provider))
+    yield from take_back(post, [one for one in changed if one.state is DeliveryState.FAILED], post.clock())
     breakers, turned = yield from _judge_providers(results)
     for breaker in turned:
         kind = EventKind.PROVIDER_TRIPPED if breaker.tripped else EventKind.PROVIDER_BACK

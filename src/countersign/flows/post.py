@@ -79,7 +79,8 @@ class Lessons:
 class Post(msgspec.Struct, frozen=True):
     """What delivering stands on.
 
-    `chance` returns a float in [0, 1). Claims, records and receipts each append to a chain of their own, so that none waits for the others.
+    `chance` returns a float in [0, 1); `held_back` is told the country of each message that is not sent because of pumping.
+    Claims, records and receipts each append to a chain of their own, so that none waits for the others.
     """
 
     database: Database
@@ -93,6 +94,7 @@ class Post(msgspec.Struct, frozen=True):
     receipts: Log
     own: Application
     places: Places
+    held_back: Callable[[str], None] = lambda _country: None
     lessons: Lessons = msgspec.field(default_factory=Lessons)
     words: OwnWords = OURS
 

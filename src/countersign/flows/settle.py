@@ -9,6 +9,7 @@ import msgspec
 from countersign.domain.challenge import Challenge, State
 from countersign.domain.delivery import Delivery, DeliveryState
 from countersign.domain.pace import Pace
+from countersign.flows.hold_back import count_conversions, counts
 from countersign.flows.post import whereabouts
 from countersign.store import challenges, deliveries
 from countersign.store.database import Claim, Seek, Steps, Update, Write
@@ -41,7 +42,7 @@ class Settled(msgspec.Struct, frozen=True):
 async def settle(post: Post) -> int:
     """Count what became of codes, for as long as there are any that are not counted; return how many there were."""
     count = 0
-    while settled := await post.database.run(_settle, post.clock(), AT_ONCE):
+    while settled := await post.database.run(_settle, post, post.clock(), AT_ONCE):
         for one in settled:
             if one.converted is not None:
                 post.lessons.note(whereabouts(one.delivery), Pace(ended=1, converted=int(one.converted)))
@@ -51,7 +52,7 @@ async def settle(post: Post) -> int:
     return count
 
 
-def _settle(now: int, most: int) -> Steps[list[Settled]]:
+def _settle(post: Post, now: int, most: int) -> Steps[list[Settled]]:
     rows = yield Claim(DELIVERIES, _OVER, (), "created_at", most)
     if not rows:
         return []
@@ -64,6 +65,15 @@ def _settle(now: int, most: int) -> Steps[list[Settled]]:
         owner = owners.get(delivery.owner)
         if owner is not None:
             settled.append(Settled(changed[-1], owner.application, _converted(delivery, owner)))
+    came_back = [
+        (one.delivery, owner)
+        for one in settled
+        if (owner := owners[one.delivery.owner]).state is State.APPROVED
+        and one.delivery.attempts
+        and one.delivery.state is not DeliveryState.FAILED
+        and counts(one.delivery, owner)
+    ]
+    yield from count_conversions(post, came_back, now)
     yield Write((Update(DELIVERIES, [deliveries.changed_row(one) for one in changed]),))
     return settled
 

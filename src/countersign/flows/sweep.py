@@ -26,6 +26,7 @@ from countersign.store import (
     notices,
     sessions,
     suppressions,
+    traffic,
     visits,
 )
 from countersign.store.book import Book, Needs, Verdict
@@ -97,6 +98,11 @@ async def _forget(house: House, retention_days: int) -> int:
     # Of a browser that is still known, only where it was seen is forgotten.
     while await run(devices.forget, kept_since, now - KNOWN_FOR, AT_ONCE) >= AT_ONCE:
         pass
+    await run(traffic.fold, now)
+    while await run(traffic.forget, now, AT_ONCE) >= AT_ONCE:
+        pass
+    while gone := await run(traffic.forget_blocks, kept_since, AT_ONCE):
+        forgotten += gone
     await run(limits.forget, now, now - DAY)
     return forgotten
 

@@ -17,11 +17,11 @@ from countersign.domain.event import Event
 from countersign.domain.notice import PREFIX, Notice
 from countersign.domain.pace import Pace
 from countersign.flows.compose import Parcel
+from countersign.flows.hold_back import counts, judge
 from countersign.flows.post import Post, whereabouts
 from countersign.flows.suppress import suppressed_among
 from countersign.flows.told import told
-from countersign.keys import Keyring
-from countersign.store import applications, carriers, challenges, deliveries, notices
+from countersign.store import applications, carriers, challenges, deliveries, notices, traffic
 from countersign.store.database import Claim, Row, Rows, Seek, Steps, Update, Write
 from countersign.store.events import Chain, Head
 from countersign.store.tables import CHALLENGES, DELIVERIES, NOTICES
@@ -32,21 +32,24 @@ _log = structlog.get_logger("countersign.deliver")
 
 
 class _Taken(msgspec.Struct, frozen=True):
-    """What a claim brought: messages to send, and those whose receipts had not come in time."""
+    """What a claim brought: messages to send, those whose receipts had not come in time, and the countries of those held back."""
 
     parcels: list[Parcel]
     overdue: list[Delivery]
+    held_back: list[str] = []
 
 
 async def claim_due(post: Post, most: int) -> list[Parcel]:
     """Take up to `most` messages that are due; what nobody wants any more is dropped on the way."""
-    taken = await post.claims.run(post.database, _claim, post.keyring, post.clock(), most)
+    taken = await post.claims.run(post.database, _claim, post, post.clock(), most)
+    for country in taken.held_back:
+        post.held_back(country)
     for delivery in taken.overdue:
         post.lessons.note(whereabouts(delivery), Pace(overdue=1))
     return taken.parcels
 
 
-def _claim(chain: Chain, keyring: Keyring, now: int, most: int) -> Steps[tuple[_Taken, Head]]:
+def _claim(chain: Chain, post: Post, now: int, most: int) -> Steps[tuple[_Taken, Head]]:
     rows = yield Claim(DELIVERIES, "due_at IS NOT NULL AND due_at <= $1", (now,), "due_at", most)
     if not rows:
         return _Taken([], []), chain.head
@@ -65,14 +68,24 @@ def _claim(chain: Chain, keyring: Keyring, now: int, most: int) -> Steps[tuple[_
     for owner_id, number, *_ in put_off:
         _log.error("unreadable", delivery=f"{owner_id}.{number}")
     sites = yield from applications.of_ids([owner.application for owner in owners.values()])
-    shut = yield from suppressed_among(keyring, [(one, owners.get(one.owner)) for one in due], now)
+    wanted = [
+        (delivery, owner)
+        for delivery in due
+        if delivery.attempts == 0
+        and isinstance(owner := owners.get(delivery.owner), Challenge)
+        and counts(delivery, owner)
+        and why_unwanted(delivery, owner, now) is None
+    ]
+    judged = yield from judge(post, wanted, now)
+    shut = yield from suppressed_among(post.keyring, [(one, owners.get(one.owner)) for one in due], now)
+    shut.update(dict.fromkeys(judged.held, Reason.HELD_BACK))
     breakers = yield from _breakers(now)
     left_out = {name for name, one in breakers.items() if one.is_open(now)}
     probed: list[Breaker] = []
     parcels: list[Parcel] = []
     overdue: list[Delivery] = []
     changed: list[Delivery] = []
-    events: list[Event] = []
+    events: list[Event] = [*judged.events]
     for delivery in due:
         owner = owners.get(delivery.owner)
         unwanted = why_unwanted(delivery, owner, now)
@@ -100,10 +113,11 @@ def _claim(chain: Chain, keyring: Keyring, now: int, most: int) -> Steps[tuple[_
         (
             Update(DELIVERIES, [*(deliveries.changed_row(delivery) for delivery in changed), *put_off]),
             *carriers.saved(probed),
+            *traffic.began(judged.blocks),
             *linked,
         )
     )
-    return _Taken(parcels, overdue), head
+    return _Taken(parcels, overdue, judged.countries), head
 
 
 def _breakers(now: int) -> Steps[dict[str, Breaker]]:

@@ -62,6 +62,9 @@ _ENDED: Final = {
     Reason.REFUSED: mark("The message was turned away; check where it should go, or choose another way."),
     Reason.NO_SIGNAL: mark("The message could not be handed to you; ask for the code again, or choose another way."),
     Reason.NO_ROUTE: mark("We cannot send messages this way at the moment; choose another one."),
+    Reason.HELD_BACK: mark(
+        "We cannot send to numbers of this range at the moment; choose another way, such as e-mail."
+    ),
     Reason.NO_RECEIPT: mark("We do not know whether the message arrived; if you do not have it, choose another way."),
     Reason.TRIES_SPENT: mark("We have tried several times without success; choose another way."),
     Reason.ENDED: mark("This code is no longer needed, so its message was not sent."),

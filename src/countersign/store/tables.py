@@ -84,6 +84,29 @@ BREAKERS: Final = Table(
     ),
 )
 
+TRAFFIC: Final = Table(
+    "traffic",
+    key=(("application", "text"), ("place", "text"), ("at", "int")),
+    moving=(("sent", "int"), ("spent", "int"), ("converted", "int")),
+)
+"""Phone messages by place and time, as pumping is judged by; the row at 0 of the place "" is what those who judge wait for."""
+
+BLOCKS: Final = Table(
+    "blocks",
+    key=(("application", "text"), ("place", "text"), ("since", "int")),
+    fixed=(
+        ("scope", "text"),
+        ("prefix", "text"),
+        ("country", "text"),
+        ("rule", "text"),
+        ("figures", "text"),
+        ("times", "int"),
+        ("shadow", "int"),
+    ),
+    moving=(("until", "int"), ("lifted_at", "int")),
+)
+"""Places that no messages went to for a while, each with why."""
+
 LIMITS: Final = Table("limits", key=(("key", "bytes"),), moving=(("tat", "int"),))
 
 STANDINGS: Final = Table(
@@ -298,6 +321,8 @@ ALL: Final = (
     ATTEMPTS,
     PACES,
     BREAKERS,
+    TRAFFIC,
+    BLOCKS,
     LIMITS,
     STANDINGS,
     ANSWERS,

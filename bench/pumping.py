@@ -1,0 +1,280 @@
+"""Pumping attacks, replayed within a day of honest traffic against the very rules that judge messages, counted in memory."""
+
+from __future__ import annotations
+
+import heapq
+import math
+import random
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import msgspec
+
+from countersign.domain.pumping import Policy, assess, next_hold
+from countersign.domain.traffic import (
+    DAY,
+    HOUR,
+    MINUTE,
+    RANGES,
+    SLOT,
+    Hold,
+    Place,
+    Scope,
+    Slot,
+    Standing,
+    is_fresh,
+    places_of,
+    range_of,
+)
+
+BEGAN: Final = 1_767_312_000_000
+"""2 January 2026, 00:00 UTC: the day that is replayed; seven days are before it."""
+PRICE: Final = 50_000
+FOLD: Final = 3 * HOUR
+
+Sender = Callable[[random.Random], Iterator["Message"]]
+
+
+class Message(msgspec.Struct, frozen=True, order=True):
+    """One message somebody asks for: when, whereto, and after how many ms its code comes back (None: never)."""
+
+    at: int
+    number: str
+    prefix: str
+    country: str
+    honest: bool
+    answered_in: int | None = None
+
+
+class Prefix(msgspec.Struct, frozen=True):
+    """Honest traffic: messages an hour at the mean, the part that converts, and the hours in which its carrier is out."""
+
+    name: str
+    country: str
+    hourly: float
+    conversion: float
+    begins: int = 0
+    outage: tuple[int, int] = (0, 0)
+
+
+class Outcome(msgspec.Struct):
+    """What came of a day: messages asked for and let through, of the attack and of honest people; and what was held."""
+
+    asked: int = 0
+    sent: int = 0
+    honest: int = 0
+    refused: int = 0
+    holds: int = 0
+
+    @property
+    def spend(self) -> float:
+        """Return the part of the attack's money that was spent."""
+        return self.sent / self.asked if self.asked else 0.0
+
+    @property
+    def refusals(self) -> float:
+        """Return the part of honest messages that was refused."""
+        return self.refused / self.honest if self.honest else 0.0
+
+
+class Memory:
+    """What the database would hold: counts of each place by slot, and each place's latest hold."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._slots: dict[Place, dict[int, Slot]] = {}
+        self._holds: dict[Place, Hold] = {}
+        self._past: dict[Place, Slot] = {}
+        self._folded = 0
+        self.holds = 0
+
+    def lets_through(self, message: Message, places: tuple[Place, ...]) -> bool:
+        """Judge a message, and count it if it goes."""
+        if message.at - self._folded >= HOUR:
+            self._fold(message.at - FOLD)
+            self._folded = message.at
+        verdict = assess(places, {place: self._standing(place) for place in places}, PRICE, self._policy, message.at)
+        if verdict.because is None:
+            for place in places:
+                self.count(place, message.at, 1, 0)
+            return True
+        because = verdict.because
+        if not because.passing:
+            self._holds[because.place] = next_hold(because, self._holds.get(because.place), message.at)
+            self.holds += 1
+        return False
+
+    def places(self, message: Message) -> tuple[Place, ...]:
+        """Return the places a message counts for."""
+        fresh = is_fresh(self._standing(Place(Scope.PREFIX, message.prefix)))
+        ranges = {digits: found for digits in RANGES if (found := range_of(message.number, message.prefix, digits))}
+        return places_of(message.country, message.prefix, ranges, fresh=fresh)
+
+    def count(self, place: Place, at: int, sent: int, converted: int) -> None:
+        """Add to the slot of a time."""
+        begin = at - at % SLOT
+        slots = self._slots.setdefault(place, {})
+        old = slots.get(begin, Slot(begin))
+        slots[begin] = Slot(begin, old.sent + sent, old.spent + sent * PRICE, old.converted + converted)
+
+    def _standing(self, place: Place) -> Standing:
+        return Standing(
+            tuple(self._slots.get(place, {}).values()), self._holds.get(place), 0, self._past.get(place, Slot(0))
+        )
+
+    def _fold(self, before: int) -> None:
+        """Make one slot of each hour that is over, as the sweep does, and one of all before yesterday, as reading does."""
+        for place, slots in self._slots.items():
+            folded: dict[int, Slot] = {}
+            for slot in slots.values():
+                if slot.at < before + FOLD - DAY - HOUR:
+                    past = self._past.get(place, Slot(slot.at))
+                    self._past[place] = Slot(
+                        min(past.at, slot.at), past.sent + slot.sent, 0, past.converted + slot.converted
+                    )
+                    continue
+                begin = slot.at - slot.at % HOUR if slot.at < before - before % HOUR else slot.at
+                old = folded.get(begin, Slot(begin))
+                folded[begin] = Slot(
+                    begin, old.sent + slot.sent, old.spent + slot.spent, old.converted + slot.converted
+                )
+            self._slots[place] = folded
+
+
+def honest_prefixes(chance: random.Random) -> list[Prefix]:
+    """Return eight countries with five prefixes each, from a few messages an hour to hundreds; one is launched in, one has an outage."""
+    found: list[Prefix] = []
+    for place, scale in enumerate((200, 120, 60, 30, 15, 8, 4, 2)):
+        country, calling = f"C{place}", f"+{30 + place}"
+        outage = (2 * HOUR, 5 * HOUR) if place == 1 else (0, 0)
+        for n in range(5):
+            rate = scale * (1.6 - 0.3 * n)
+            found.append(Prefix(f"{calling}{170 + n}", country, rate, chance.uniform(0.7, 0.9), outage=outage))
+    launch = [Prefix(f"+99{5 + n}20", "NEW", 120, chance.uniform(0.7, 0.9), begins=9 * HOUR) for n in range(3)]
+    return found + launch
+
+
+def replay(prefixes: list[Prefix], attack: Sender | None, policy: Policy, seed: int) -> Outcome:
+    """Replay the day, with a week of honest history before it."""
+    chance = random.Random(seed)
+    memory = Memory(policy)
+    for prefix in prefixes:
+        _remember(memory, prefix, chance)
+    messages = [message for prefix in prefixes for message in _honest(prefix, chance)]
+    if attack is not None:
+        messages += attack(chance)
+    messages.sort()
+    outcome = Outcome()
+    coming: list[tuple[int, int, tuple[Place, ...]]] = []
+    for message in messages:
+        while coming and coming[0][0] <= message.at:
+            _, sent_at, places = heapq.heappop(coming)
+            for place in places:
+                memory.count(place, sent_at, 0, 1)
+        places = memory.places(message)
+        through = memory.lets_through(message, places)
+        if message.honest:
+            outcome.honest += 1
+            outcome.refused += not through
+        else:
+            outcome.asked += 1
+            outcome.sent += through
+        if through and message.answered_in is not None:
+            heapq.heappush(coming, (message.at + message.answered_in, message.at, places))
+    outcome.holds = memory.holds
+    return outcome
+
+
+def _remember(memory: Memory, prefix: Prefix, chance: random.Random) -> None:
+    """Write a week of history down, an hour at a time."""
+    if prefix.begins:
+        return
+    for hour in range(-7 * 24, 0):
+        at = BEGAN + hour * HOUR
+        sent = _poisson(prefix.hourly * _by_day(at), chance)
+        converted = sum(chance.random() < prefix.conversion for _ in range(sent))
+        for place in (
+            Place(Scope.PREFIX, prefix.name),
+            Place(Scope.COUNTRY, prefix.country),
+            Place(Scope.APPLICATION, ""),
+        ):
+            memory.count(place, at, sent, converted)
+
+
+def _honest(prefix: Prefix, chance: random.Random) -> Iterator[Message]:
+    """Return a day's messages: during an outage nine of ten codes are lost, and every second person asks once more."""
+    at = float(BEGAN + prefix.begins)
+    most = prefix.hourly * 2
+    while (at := at + chance.expovariate(most) * HOUR) < BEGAN + DAY:
+        if chance.random() * 2 > _by_day(int(at)):
+            continue
+        number = f"{prefix.name}{chance.randrange(10**7):07d}"
+        begin, end = prefix.outage
+        out = begin <= at - BEGAN < end
+        comes = chance.random() < prefix.conversion * (0.1 if out else 1)
+        answered = int(min(chance.lognormvariate(math.log(25_000), 0.9), 9 * MINUTE)) if comes else None
+        yield Message(int(at), number, prefix.name, prefix.country, True, answered)
+        if out and not comes and chance.random() < 1 / 2:
+            yield Message(int(at) + 45_000, number, prefix.name, prefix.country, True)
+
+
+def _by_day(at: int) -> float:
+    """Return how busy an hour is: between 0.3 at four in the morning and 1.7 at four in the afternoon."""
+    return 1 - 0.7 * math.cos(2 * math.pi * (at % DAY / DAY - 1 / 6))
+
+
+def _poisson(mean: float, chance: random.Random) -> int:
+    count, at = 0, chance.expovariate(1)
+    while at < mean:
+        count, at = count + 1, at + chance.expovariate(1)
+    return count
+
+
+def _steady(
+    an_hour: float, hours: float, where: Callable[[random.Random, int], tuple[str, str, str]], converts: float = 0.0
+) -> Sender:
+    """Return an attack of so many messages an hour from eight in the morning on; `where` draws number, prefix and country of the nth."""
+
+    def attack(chance: random.Random) -> Iterator[Message]:
+        at, n = float(BEGAN + 8 * HOUR), 0
+        while (at := at + chance.expovariate(an_hour) * HOUR) < BEGAN + (8 + hours) * HOUR:
+            number, prefix, country = where(chance, n)
+            n += 1
+            answered = 20_000 if chance.random() < converts else None
+            yield Message(int(at), number, prefix, country, False, answered)
+
+    return attack
+
+
+def _one_prefix(chance: random.Random, _: int) -> tuple[str, str, str]:
+    return f"+372900{chance.randrange(10**6):06d}", "+372900", "EE"
+
+
+def _fifty_prefixes(chance: random.Random, n: int) -> tuple[str, str, str]:
+    country, place = divmod(n % 50, 5)
+    prefix = f"+{960 + country}{77 + place}0"
+    return f"{prefix}{chance.randrange(10**6):06d}", prefix, f"X{country}"
+
+
+def _sequential(_: random.Random, n: int) -> tuple[str, str, str]:
+    return f"+30170{2_000_000 + n:07d}", "+30170", "C0"
+
+
+def _one_range(chance: random.Random, _: int) -> tuple[str, str, str]:
+    return f"+3017055{chance.randrange(10**5):05d}", "+30170", "C0"
+
+
+def _scattered(chance: random.Random, _: int) -> tuple[str, str, str]:
+    return f"+30170{chance.randrange(10**7):07d}", "+30170", "C0"
+
+
+SHAPES: Final[dict[str, Sender | None]] = {
+    "nobody attacks": None,
+    "one prefix nobody sends to, 60 a minute for 6 hours": _steady(3_600, 6, _one_prefix),
+    "50 prefixes of 10 such countries, 12 an hour each for 16 hours": _steady(600, 16, _fifty_prefixes),
+    "numbers one after the other in the busiest prefix, 10 a minute for 16 hours": _steady(600, 16, _sequential),
+    "one such prefix, 20 a minute for 16 hours, 5 % converted by the attacker": _steady(1_200, 16, _one_prefix, 0.05),
+    "one range of 100,000 numbers in the busiest prefix, 10 a minute for 16 hours": _steady(600, 16, _one_range),
+    "scattered over the busiest prefix, ten times its traffic for 16 hours": _steady(3_600, 16, _scattered),
+    "scattered over the busiest prefix, half its traffic for 16 hours": _steady(150, 16, _scattered),
+}

@@ -1,0 +1,191 @@
+"""Commands on pumping: what is held and why, what a message to a number would meet, and how to let go."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+import msgspec
+
+from countersign.cli.output import (
+    config_option,
+    json_option,
+    moment,
+    print_json,
+    print_table,
+    remark,
+    settings_of,
+    wait_for,
+)
+
+if TYPE_CHECKING:
+    from countersign.config import Settings
+    from countersign.domain.pumping import Finding
+    from countersign.store.database import Steps
+    from countersign.store.events import Chain, Head
+    from countersign.store.traffic import Block
+
+DAY: Final = 86_400_000
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """What one rule says of one place: a range has its prefix's name, and its scope tells how wide it is."""
+
+    scope: str
+    place: str
+    rule: str
+    held: bool
+    why: str
+
+
+@click.group()
+def fraud() -> None:
+    """See what is held because it was pumped, and let it go."""
+
+
+@fraud.command(name="list", epilog="Exits with 1 if anything is held now.")
+@click.option("--since", type=click.IntRange(1, 3_650), default=7, metavar="DAYS", help="How far back; else 7 days.")
+@config_option
+@json_option
+def list_(since: int, config: Path | None, as_json: bool) -> None:  # noqa: FBT001 - click's way
+    """Show what is held and was held, each with the reason; what the shadow would have held too."""
+    settings, _ = settings_of(config)
+    now, found = wait_for(_blocks(settings, since))
+    held = [one for one in found if not one.shadow and now < one.hold.ends_at]
+    if as_json:
+        print_json([{**msgspec.structs.asdict(one), "held": one in held} for one in found])
+    else:
+        print_table(
+            ("Held", "Until", "Place", "Scope", "Application", "Rule", "State", "Why"),
+            [
+                (
+                    moment(one.since),
+                    moment(one.until),
+                    _place(one.place, one.prefix),
+                    one.scope,
+                    one.application,
+                    one.rule,
+                    _state(one, now),
+                    one.figures,
+                )
+                for one in found
+            ],
+        )
+        remark(f"{len(held)} held now, {len(found)} in {since} days.")
+    if held:
+        raise SystemExit(1)
+
+
+@fraud.command(epilog="Sends nothing. Exits with 1 if a message would be held back.")
+@click.argument("number", metavar="+NUMBER")
+@click.option("--application", default="", metavar="NAME", help="An application; else the pages of this installation.")
+@config_option
+@json_option
+def explain(number: str, application: str, config: Path | None, as_json: bool) -> None:  # noqa: FBT001 - click's way
+    """Tell what would happen now to a message to a number, and what every rule says, with its figures."""
+    settings, _ = settings_of(config)
+    found = [
+        Shown(one.place.scope.value, _place(one.place.name, prefix), one.rule.value, one.held, one.sentence)
+        for prefix, one in wait_for(_explained(settings, number, application))
+    ]
+    if as_json:
+        print_json(found)
+    else:
+        print_table(
+            ("Scope", "Place", "Rule", "", "Why"),
+            [(one.scope, one.place, one.rule, "holds" if one.held else "passes", one.why) for one in found],
+        )
+        remark(
+            f"{sum(one.held for one in found)} of {len(found)} rules would hold it back; the mode is {settings.pumping.mode}."
+        )
+    if any(one.held for one in found):
+        raise SystemExit(1)
+
+
+@fraud.command(epilog="PREFIX is a prefix with the ranges within it, a country such as DE, or * for all new prefixes.")
+@click.argument("prefix")
+@click.option("--application", metavar="NAME", help="Of one application; else of all.")
+@config_option
+@json_option
+def lift(prefix: str, application: str | None, config: Path | None, as_json: bool) -> None:  # noqa: FBT001 - click's way
+    """Let go what is held, at once; what was counted before is forgiven."""
+    settings, _ = settings_of(config)
+    lifted = wait_for(_lifted(settings, prefix, application))
+    if as_json:
+        print_json(lifted)
+    remark(f"{len(lifted)} let go." if lifted else f"Nothing of {prefix} is held: see countersign fraud list.")
+
+
+def _place(name: str, prefix: str) -> str:
+    return f"within {prefix}" if name.startswith("#") else name or "everywhere"
+
+
+def _state(block: Block, now: int) -> str:
+    if block.lifted_at is not None:
+        return "lifted"
+    state = "held" if now < block.until else "over"
+    return f"shadow, {state}" if block.shadow else state
+
+
+async def _blocks(settings: Settings, days: int) -> tuple[int, list[Block]]:
+    from countersign.store import traffic
+    from countersign.wiring import clock, ground_of
+
+    async with ground_of(settings) as ground:
+        now = clock()
+        return now, await ground.database.read(traffic.blocks, now - days * DAY)
+
+
+async def _explained(settings: Settings, number: str, name: str) -> list[tuple[str, Finding]]:
+    from countersign.domain.area import area_of
+    from countersign.domain.contact import Kind, parse
+    from countersign.errors import InputError
+    from countersign.flows.hold_back import destination_of, explain
+    from countersign.wiring import clock, ground_of
+
+    contact = parse(number)
+    if contact.kind is not Kind.PHONE:
+        raise InputError(
+            "number", "malformed", "Only messages to telephone numbers are judged; write one like +14155550123."
+        )
+    async with ground_of(settings) as ground:
+        whereto = destination_of(ground.keyring, contact.address, area_of(contact.address))
+        application = await ground.database.read(_id_of, name) if name else _own()
+        found = await ground.database.read(explain, whereto, application, settings.pumping, clock())
+        return [(whereto.area.prefix, one) for one in found]
+
+
+async def _lifted(settings: Settings, prefix: str, name: str | None) -> list[Block]:
+    from countersign.wiring import clock, ground_of
+
+    async with ground_of(settings) as ground:
+        application = None if name is None else await ground.database.read(_id_of, name)
+        return await ground.log().run(ground.database, _lift, prefix, application, clock())
+
+
+def _lift(chain: Chain, prefix: str, application: str | None, now: int) -> Steps[tuple[list[Block], Head]]:
+    from countersign.flows.hold_back import lifted_event
+    from countersign.store import traffic
+    from countersign.store.database import Write
+
+    lifted = yield from traffic.lift(prefix, application, now)
+    linked, head = chain.link([lifted_event(block, now) for block in lifted])
+    yield Write(linked)
+    return lifted, head
+
+
+def _own() -> str:
+    from countersign.flows.gate import OWN_ID
+
+    return OWN_ID
+
+
+def _id_of(name: str) -> Steps[str]:
+    from countersign.errors import NotFoundError
+    from countersign.store import applications
+
+    found = yield from applications.find_by_name(name)
+    if found is None:
+        raise NotFoundError(f"There is no application {name!r}: see countersign apps list.")
+    return found.id
