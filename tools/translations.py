@@ -70,7 +70,8 @@ def update() -> None:
     TEMPLATE.write_text(written(template), encoding="utf-8")
     for path in sorted(LOCALES.glob("*/LC_MESSAGES/countersign.po")):
         catalogue = read(path)
-        catalogue.update(template, no_fuzzy_matching=True, update_header_comment=True)
+        # Gathered anew: what is new in a catalogue is the template's own object, and would be said in English everywhere.
+        catalogue.update(gathered(), no_fuzzy_matching=True, update_header_comment=True)
         if path.parent.parent.name == SOURCE_LANGUAGE:
             for message in catalogue:
                 if message.id:

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from tests.messages.occasions import CODE, occasion
 
 from countersign.domain.contact import Channel
+from countersign.domain.segment import GSM_7, GSM_7_EXTENSION
 from countersign.messages.acts import ACTS
 from countersign.messages.render import languages, render, render_sms
-from countersign.messages.sms import GSM_7, GSM_7_EXTENSION, Encoding, plain, segments
+from countersign.messages.sms import Encoding, plain, segments
 from countersign.messages.spelling import SPELLINGS, Spelling, plainly, spelled
 
 ROOT = Path(__file__).resolve().parents[2]
