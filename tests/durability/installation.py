@@ -190,6 +190,8 @@ def webhook_config(url: str, secret: str, more: str = "") -> str:
 [limits]
 destination = []
 requester = []
+[fraud]
+mode = "off"
 [routes]
 email = ["gateway"]
 sms = ["gateway"]

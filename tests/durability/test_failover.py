@@ -35,7 +35,7 @@ def configuration(first: int, second: int) -> str:
         "allow_http = true\nallow_private = true\n"
         for name, port in (("first", first), ("second", second))
     )
-    return f'[limits]\ndestination = []\nrequester = []\n[routes]\nsms = ["first", "second"]\n{providers}'
+    return f'[limits]\ndestination = []\nrequester = []\n[fraud]\nmode = "off"\n[routes]\nsms = ["first", "second"]\n{providers}'
 
 
 @contextlib.asynccontextmanager

@@ -15,6 +15,7 @@ import msgspec
 from countersign.config.fraud import read_pumping
 from countersign.config.mailbox import read_mailbox
 from countersign.config.provider_table import PROVIDER_SETTINGS
+from countersign.config.risk import read_risk
 from countersign.config.routes import read_carriers, read_detours
 from countersign.config.setting import Setting
 from countersign.config.sources import Given, Sources, gather
@@ -47,7 +48,6 @@ LEAST_TOKEN: Final = 16
 MAX_SITE: Final = 60
 _LIMIT: Final = re.compile(r"([1-9][0-9]{0,6})/([1-9][0-9]{0,6})([smhd])")
 _SCOPE: Final = re.compile(r"[a-z][a-z0-9_.:-]{0,39}")
-_LIST: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _UNITS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _HOST: Final = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 _WORDS: Final = {"yes": True, "on": True, "no": False, "off": False}
@@ -151,7 +151,7 @@ class _Reader:
         port = self._value("port", 8000)
         public_url = self._public_url(f"http://localhost:{port}" if development else None)
         providers = self._providers(public_url)
-        lists = self._lists()
+        lists, risk = read_risk(self._value, self._fault)
         strict = self._value("profile", "balanced") == "strict"
         metrics_token = self._value("metrics.token", "")
         if metrics_token and len(metrics_token) < LEAST_TOKEN:
@@ -190,7 +190,7 @@ class _Reader:
             passwords_breached_file=self._file("passwords.breached_file"),
             places_file=self._file("risk.places_file"),
             lists=lists,
-            risk=self._risk(lists),
+            risk=risk,
             pumping=read_pumping(self._value, self._fault),
             bounces=read_mailbox(self._value, self.faults),
             messages_folder=self._file("messages.folder"),
@@ -299,28 +299,6 @@ class _Reader:
     def _file(self, name: str) -> Path | None:
         found: str = self._value(name, "")
         return Path(found) if found else None
-
-    def _lists(self) -> dict[str, Path]:
-        found: dict[str, Path] = {}
-        for text in self._value("risk.lists", ()):
-            name, _, path = text.partition("=")
-            if not _LIST.fullmatch(name.strip()) or not path.strip() or name.strip() in found:
-                self._fault("risk.lists")
-                continue
-            found[name.strip()] = Path(path.strip())
-        return found
-
-    def _risk(self, lists: Mapping[str, Path]) -> RiskPolicy:
-        denied: tuple[str, ...] = self._value("risk.deny_lists", ())
-        if any(name not in lists for name in denied):
-            self._fault("risk.deny_lists")
-        return RiskPolicy(
-            travel_kmh=self._value("risk.travel_kmh", 1_000),
-            failures=self._value("risk.failures", 5),
-            new_contact_hours=self._value("risk.new_contact_hours", 24),
-            new_country=self._value("risk.new_country", True),
-            deny_lists=denied,
-        )
 
     def _limits(self, who: str, default: tuple[Limit, ...]) -> tuple[Limit, ...]:
         texts: tuple[str, ...] | None = self._value(f"limits.{who}", None)
