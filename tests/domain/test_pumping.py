@@ -237,4 +237,5 @@ def test_the_longest_prefix_sets_the_price_then_the_country() -> None:
 def test_every_finding_tells_its_figures_in_a_sentence(rule: Rule) -> None:
     policy = Policy(messages={Scope.PREFIX: 10})
     found = {one.rule: one for one in findings(PREFIX, Standing((at(10 * MINUTE, 50, 1),)), 5, policy, NOW)}
-    assert str(found[rule].figures["sent" if "sent" in found[rule].figures else "spent"]) in found[rule].sentence
+    figures, sentence = found[rule].figures, found[rule].sentence
+    assert (f"{figures['budget'] / 1_000_000:,.2f}" if rule is Rule.MONEY else str(figures["sent"])) in sentence

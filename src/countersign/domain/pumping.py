@@ -101,8 +101,9 @@ class Finding(msgspec.Struct, frozen=True):
 
     @property
     def sentence(self) -> str:
-        """Return the figures as a sentence for an operator."""
-        return _SENTENCES[self.rule].format(**self.figures)
+        """Return the figures as a sentence for an operator, money in whole units of his currency."""
+        money = {name: f"{value / 1_000_000:,.2f}" for name, value in self.figures.items() if self.rule is Rule.MONEY}
+        return _SENTENCES[self.rule].format(**{**self.figures, **money})
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -118,7 +119,7 @@ class Verdict(msgspec.Struct, frozen=True):
 
 _SENTENCES: Final = {
     Rule.HELD: "It is held for another {minutes} minutes; this is hold number {times} within a week.",
-    Rule.MONEY: "{spent} micros of {budget} were spent in this hour, and the message costs {price}.",
+    Rule.MONEY: "{spent} of {budget} were spent in this hour, and the message costs {price}.",
     Rule.MESSAGES: "{sent} messages of {budget} were sent in this hour.",
     Rule.ALLOWANCE: "{sent} messages in {hours} hours and {converted} codes came back, which carry {allowance} messages.",
     Rule.CONVERSION: (
