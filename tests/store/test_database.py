@@ -63,7 +63,7 @@ def moved(row: Row) -> Row:
 
 def owed(number: int) -> Row:
     """Return a delivery that is due at its number."""
-    return (f"o{number}", 1, "sms", "route", 1, 1, "queued", 0, 0, 0, number, None, 1)
+    return (f"o{number}", 1, "sms", "route", 1, 1, "US", "+1415", "queued", 0, 0, 0, number, None, 1, None)
 
 
 async def test_rows_come_back_as_they_were_written_in_the_order_of_their_keys(database: Database) -> None:
@@ -83,7 +83,7 @@ async def test_keys_of_two_columns_are_taken_and_changed(database: Database) -> 
     await database.run(write, Update(DELIVERIES, [("a", 2, "dropped", 1, 2, 3, None, "ended", 9, 10)]))
     found = await database.run(take, DELIVERIES, [("b", 1), ("a", 2), ("a", 3)])
     assert list(found) == [
-        ("a", 2, "sms", "route", 1, 1, "dropped", 1, 2, 3, None, "ended", 9),
+        ("a", 2, "sms", "route", 1, 1, "US", "+1415", "dropped", 1, 2, 3, None, "ended", 9, 10),
         ("b", 1, "sms", "route", 1, 1, "US", "+1415", "queued", 0, 0, 0, 7, None, 1, None),
     ]
 
@@ -411,7 +411,7 @@ async def test_a_cancelled_caller_leaves_the_database_usable(database: Database)
 
 
 async def test_an_application_may_have_no_old_key(database: Database) -> None:
-    row = ("app_1", 1, "shop", "test", "Shop", "shop.example", "[]", b"hash", None, None, None, "[]", "[]")
+    row = ("app_1", 1, "shop", "test", "Shop", "shop.example", "[]", b"hash", None, None, None, "[]", "[]", "")
     await database.run(write, Insert(APPLICATIONS, [row]))
     found = await database.read(query, f"SELECT {APPLICATIONS.names} FROM applications WHERE key_hash = $1", b"hash")  # noqa: S608
     assert list(found) == [row]
