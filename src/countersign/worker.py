@@ -181,7 +181,9 @@ class Worker:
         while True:
             wait = SWEEP_EVERY * random.uniform(0.8, 1.2)  # noqa: S311 - spreads the sweeps of several programs, guards nothing
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._time_moved.wait(), wait)
+                # Not `wait_for`: until Python 3.12 it can swallow our cancellation (CPython issue 86296), and the stop would hang.
+                async with asyncio.timeout(wait):
+                    await self._time_moved.wait()
             self._time_moved.clear()
             since_checkpoint += wait
             try:

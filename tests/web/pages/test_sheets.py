@@ -226,7 +226,8 @@ async def test_a_used_code_is_told_with_what_to_do_now(client: Client, runtime: 
     [
         ("de", "de"),
         ("de-CH,en;q=0.5", "de"),
-        ("fr, de;q=0.8, en;q=0.9", "en"),
+        ("fr, de;q=0.8, en;q=0.9", "fr"),
+        ("fi, de;q=0.8, en;q=0.9", "en"),
         ("en;q=0.1,de;q=0.2", "de"),
         ("de;q=0", "en"),
         ("*;q=x,,;;", "en"),
