@@ -19,8 +19,8 @@ from bench import account_page, delivery, growth, ledger, mailing, over_http, pg
 from bench.machine import described
 from bench.meter import Figure, middle
 from bench.report import Report, cells, times
-from countersign.domain.pumping import Policy
-from countersign.flows.house import House
+from countersign.domain.delivery.sms_pumping import Policy
+from countersign.flows.verifications.context import House
 
 RESULTS: Final = Path(__file__).parent / "results.md"
 TARGET: Final = 3.0

@@ -11,20 +11,20 @@ import msgspec
 
 from bench.ledger import chain_of, house_at
 from bench.meter import Figure, figure
-from countersign.domain.account import Account, OwnedContact
-from countersign.domain.activity import SHOWN, Activity
-from countersign.domain.contact import parse
-from countersign.domain.device import Device
-from countersign.domain.event import EventKind
-from countersign.domain.risk import RiskPolicy
-from countersign.flows.activity import recent
-from countersign.flows.gate import Gate, own_application
-from countersign.flows.sessions import overview_of
+from countersign.domain.accounts.account import Account, OwnedContact
+from countersign.domain.accounts.device import Device
+from countersign.domain.accounts.risk import RiskPolicy
+from countersign.domain.shared.activity import SHOWN, Activity
+from countersign.domain.shared.contact import parse
+from countersign.domain.shared.event import EventKind
+from countersign.flows.accounts.activity import recent
+from countersign.flows.accounts.context import Gate, own_application
+from countersign.flows.accounts.sessions import overview_of
+from countersign.geolocation import Places
 from countersign.passwords import Passwords
-from countersign.places import Places
-from countersign.store import accounts, activity, devices
-from countersign.store.database import Change, Steps, Write
-from countersign.store.events import Log
+from countersign.store.engine.database import Change, Steps, Write
+from countersign.store.tables import accounts, activity, devices
+from countersign.store.tables.events import Log
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

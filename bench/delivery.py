@@ -11,20 +11,20 @@ from typing import Final
 
 from bench.ledger import chain_of, house_at, now
 from bench.meter import Figure, cpu_of_tree, figure
-from countersign.domain.application import Application, Draft, Mode
-from countersign.domain.contact import Channel, Contact, Kind
-from countersign.domain.delivery import Accepted, Message
-from countersign.domain.route import as_written
-from countersign.domain.rules import Rules
-from countersign.flows.applications import add_application
-from countersign.flows.begin import Asked, begin_challenge
-from countersign.flows.gate import own_application
-from countersign.flows.house import House
-from countersign.flows.outcome import Done
-from countersign.flows.post import Post
-from countersign.places import Places
+from countersign.domain.delivery.delivery import Accepted, Message
+from countersign.domain.delivery.route import as_written
+from countersign.domain.policy import Rules
+from countersign.domain.shared.application import Application, Draft, Mode
+from countersign.domain.shared.contact import Channel, Contact, Kind
+from countersign.flows.accounts.context import own_application
+from countersign.flows.delivery.context import Post
+from countersign.flows.maintenance.applications import add_application
+from countersign.flows.verifications.begin import Asked, begin_challenge
+from countersign.flows.verifications.context import House
+from countersign.flows.verifications.results import Done
+from countersign.geolocation import Places
 from countersign.providers import Provider
-from countersign.store.events import Log
+from countersign.store.tables.events import Log
 from countersign.worker import Worker
 
 RATE: Final = 200

@@ -14,23 +14,23 @@ from typing import Final
 
 from bench.load import WrongAnswerError
 from bench.meter import Figure, cpu_of_tree, figure
-from countersign.domain.application import Application, Mode
-from countersign.domain.challenge import Challenge, Refusal, State, Terms
-from countersign.domain.contact import Channel, Contact, Kind
-from countersign.domain.purpose import Policy
-from countersign.domain.rules import Rules
-from countersign.flows.answer import Answer
-from countersign.flows.begin import Asked, begin_challenge
-from countersign.flows.house import House
-from countersign.flows.outcome import Done, Refused
+from countersign.domain.policy import Rules
+from countersign.domain.shared.application import Application, Mode
+from countersign.domain.shared.contact import Channel, Contact, Kind
+from countersign.domain.verifications.challenge import Challenge, Refusal, State, Terms
+from countersign.domain.verifications.purpose import Policy
+from countersign.flows.verifications.begin import Asked, begin_challenge
+from countersign.flows.verifications.check import Answer
+from countersign.flows.verifications.context import House
+from countersign.flows.verifications.results import Done, Refused
 from countersign.keys import Keyring, new_file
-from countersign.store import challenges
-from countersign.store.connect import open_database
-from countersign.store.database import Insert, Query, Row, Steps, Write
-from countersign.store.events import Chain
-from countersign.store.ledger import Ledger
-from countersign.store.migrate import migrate
-from countersign.store.tables import CHALLENGES
+from countersign.store.engine.connect import open_database
+from countersign.store.engine.database import Insert, Query, Row, Steps, Write
+from countersign.store.engine.migrate import migrate
+from countersign.store.ledger.ledger import Ledger
+from countersign.store.tables import challenges
+from countersign.store.tables.events import Chain
+from countersign.store.tables.schema import CHALLENGES
 
 APPLICATION: Final = Application("app_bench", 0, "bench", Mode.TEST, "Bench", "shop.example", (), b"")
 

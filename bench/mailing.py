@@ -17,14 +17,14 @@ from aiosmtplib import SMTP
 from bench.delivery import pile_of_mail, post_of
 from bench.ledger import house_at, now
 from bench.meter import Figure, figure
-from countersign.domain.contact import Channel
-from countersign.domain.delivery import Accepted, Message
-from countersign.domain.route import as_written
-from countersign.domain.rules import Rules
-from countersign.flows.deliver import hand_over
-from countersign.flows.take_due import claim_due
-from countersign.providers.mail import letter
-from countersign.providers.smtp import SmtpProvider, SmtpSettings
+from countersign.domain.delivery.delivery import Accepted, Message
+from countersign.domain.delivery.route import as_written
+from countersign.domain.policy import Rules
+from countersign.domain.shared.contact import Channel
+from countersign.flows.delivery.claim import claim_due
+from countersign.flows.delivery.send import hand_over
+from countersign.providers.email.message import letter
+from countersign.providers.email.smtp import SmtpProvider, SmtpSettings
 from countersign.worker import Worker
 
 CONNECTIONS: Final = 4

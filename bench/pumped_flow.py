@@ -12,13 +12,13 @@ from tests.clock import FixedClock
 from tests.flows.place import SHOP, place_at
 
 from bench.pumping import BEGAN, Message, Outcome
-from countersign.domain.application import Mode
-from countersign.domain.challenge import Challenge
-from countersign.domain.delivery import Reason
-from countersign.domain.traffic import HOUR
-from countersign.flows.settle import settle
-from countersign.flows.sweep import sweep
-from countersign.store.migrate import migrate
+from countersign.domain.delivery.delivery import Reason
+from countersign.domain.delivery.sms_traffic import HOUR
+from countersign.domain.shared.application import Mode
+from countersign.domain.verifications.challenge import Challenge
+from countersign.flows.delivery.conversions import settle
+from countersign.flows.maintenance.sweep import sweep
+from countersign.store.engine.migrate import migrate
 
 LIVE: Final = msgspec.structs.replace(SHOP, mode=Mode.LIVE)
 SETTLED_EVERY: Final = 10_000

@@ -10,8 +10,8 @@ from typing import Final
 
 import msgspec
 
-from countersign.domain.pumping import Policy, assess, next_hold
-from countersign.domain.traffic import (
+from countersign.domain.delivery.sms_pumping import Policy, assess, next_hold
+from countersign.domain.delivery.sms_traffic import (
     DAY,
     HOUR,
     MINUTE,

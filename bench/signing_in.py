@@ -20,19 +20,19 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from bench import load, servers
 from bench.ledger import chain_of, house_at
 from bench.meter import Figure, figure
-from countersign.domain.code import derive
-from countersign.domain.contact import Channel
-from countersign.domain.risk import RiskPolicy
-from countersign.domain.route import as_written
-from countersign.domain.visit import Interrupted
-from countersign.flows.gate import Browser, Entered, Gate, ToVerify, own_application
-from countersign.flows.sessions import find_session
-from countersign.flows.sign_in import sign_in
-from countersign.flows.sign_up import sign_up
-from countersign.flows.verify import answer, look
+from countersign.domain.accounts.login_flow import Interrupted
+from countersign.domain.accounts.risk import RiskPolicy
+from countersign.domain.delivery.route import as_written
+from countersign.domain.shared.contact import Channel
+from countersign.domain.verifications.code import derive
+from countersign.flows.accounts.context import Browser, Entered, Gate, ToVerify, own_application
+from countersign.flows.accounts.sessions import find_session
+from countersign.flows.sign_in.sign_in import sign_in
+from countersign.flows.sign_in.sign_up import sign_up
+from countersign.flows.sign_in.verify import answer, look
+from countersign.geolocation import Places
 from countersign.passwords import ITERATIONS, LANES, MEMORY_KIB, Passwords
-from countersign.places import Places
-from countersign.store.events import Log
+from countersign.store.tables.events import Log
 
 SLOTS: Final = os.cpu_count() or 1
 ASIDE: Final = 0.005

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from countersign.authenticator import DIGITS, STEP, WINDOW, address, code_at, picture, shown, step_of
+from countersign.totp import DIGITS, STEP, WINDOW, address, code_at, picture, shown, step_of
 
 RFC = b"12345678901234567890"
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from countersign.config import FAMILIES, SETTINGS, load, rules
-from countersign.domain.contact import Channel
-from countersign.domain.limit import Limit
-from countersign.domain.purpose import DEFAULT_POLICIES
-from countersign.domain.route import Carrier, Detour, as_written
-from countersign.domain.rules import Rules
+from countersign.domain.delivery.route import Carrier, Detour, as_written
+from countersign.domain.policy import Rules
+from countersign.domain.shared.contact import Channel
+from countersign.domain.verifications.purpose import DEFAULT_POLICIES
+from countersign.domain.verifications.rate_limit import Limit
 from countersign.errors import SettingsError
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -23,19 +23,19 @@ from prometheus_client.metrics import MetricWrapperBase
 from tests.peers.program import PATIENCE, Program, Server, free_port
 
 from countersign.cli import main
-from countersign.cli.front import COMMANDS, Front
+from countersign.cli.main import COMMANDS, Front
 from countersign.config import FAMILIES, SETTINGS, Setting, load
-from countersign.domain.challenge import Refusal, State
-from countersign.domain.contact import Channel
-from countersign.domain.delivery import DeliveryState, Reason
-from countersign.domain.event import EventKind
-from countersign.domain.purpose import DEFAULT_POLICIES
-from countersign.domain.route import as_written
-from countersign.stats import Stats
-from countersign.store.tables import ALL
+from countersign.domain.delivery.delivery import DeliveryState, Reason
+from countersign.domain.delivery.route import as_written
+from countersign.domain.shared.contact import Channel
+from countersign.domain.shared.event import EventKind
+from countersign.domain.verifications.challenge import Refusal, State
+from countersign.domain.verifications.purpose import DEFAULT_POLICIES
+from countersign.metrics import Stats
+from countersign.store.tables.schema import ALL
 from countersign.web import pages
 from countersign.web.app import routes
-from countersign.web.problems import PROBLEMS, slug
+from countersign.web.http.problems import PROBLEMS, slug
 from countersign.wiring import Runtime
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from countersign.domain.password import MOST, PasswordFault
+from countersign.domain.accounts.password import MOST, PasswordFault
 from countersign.errors import OverloadedError, SettingsError, UnavailableError
 from countersign.passwords import ITERATIONS, LANES, MEMORY_KIB, WAITING, Passwords, Verified
 

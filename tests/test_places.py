@@ -8,9 +8,9 @@ import pytest
 from mmdb_writer import MMDBWriter
 from netaddr import IPSet
 
-from countersign.domain.risk import Place
+from countersign.domain.accounts.risk import Place
 from countersign.errors import SettingsError
-from countersign.places import Places
+from countersign.geolocation import Places
 
 if TYPE_CHECKING:
     from pathlib import Path

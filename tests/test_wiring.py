@@ -14,17 +14,17 @@ import msgspec
 import pytest
 
 from countersign.config import Settings, load
-from countersign.domain.application import Application, Mode
-from countersign.domain.challenge import State
-from countersign.domain.contact import parse
+from countersign.domain.shared.application import Application, Mode
+from countersign.domain.shared.contact import parse
+from countersign.domain.verifications.challenge import State
 from countersign.errors import SettingsError, UnavailableError
-from countersign.flows.answer import answer_challenge
-from countersign.flows.applications import Doorkeeper
-from countersign.flows.begin import Asked, begin_challenge
-from countersign.flows.outcome import Done
+from countersign.flows.maintenance.applications import Doorkeeper
+from countersign.flows.verifications.begin import Asked, begin_challenge
+from countersign.flows.verifications.check import answer_challenge
+from countersign.flows.verifications.results import Done
 from countersign.keys import ACTIVATION_DELAY, Keyring, new_file, rotate_file
-from countersign.store import facts
-from countersign.store.migrate import head, migrate
+from countersign.store.engine.migrate import head, migrate
+from countersign.store.tables import metadata
 from countersign.wiring import Runtime, clock, close_runtime, is_current, open_runtime, prepare
 from countersign.worker import Worker
 
@@ -157,7 +157,7 @@ async def test_a_database_that_cannot_be_reached_is_an_outage() -> None:
 
 
 async def test_the_newest_revision_is_the_one_that_alembic_knows(runtime: Runtime) -> None:
-    assert facts.newest_revision() == head()
+    assert metadata.newest_revision() == head()
     assert await is_current(runtime.house.database)
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from babel.messages.pofile import read_po
 
-from countersign.messages.acts import ACTS, BIND_MAIL, BIND_PHONE, OTHER
-from countersign.messages.language import Language, languages, negotiate
-from countersign.messages.notice import WORDINGS
-from countersign.messages.spelling import SPELLINGS, plainly
+from countersign.messages.content.notice import WORDINGS
+from countersign.messages.content.purposes import ACTS, BIND_MAIL, BIND_PHONE, OTHER
+from countersign.messages.language.catalogue import Language, languages, negotiate
+from countersign.messages.language.transliteration import SPELLINGS, plainly
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "tests" / "messages" / "spellings"

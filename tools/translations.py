@@ -10,11 +10,11 @@ from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract
 from babel.messages.pofile import read_po, write_po
 
-from countersign.domain.code import Code
-from countersign.domain.contact import Channel, Contact, Kind
-from countersign.messages.acts import ACTS
+from countersign.domain.shared.contact import Channel, Contact, Kind
+from countersign.domain.verifications.code import Code
+from countersign.messages.channels.sms_size import segments
+from countersign.messages.content.purposes import ACTS
 from countersign.messages.render import Occasion, render
-from countersign.messages.sms import segments
 
 SOURCE = Path(__file__).resolve().parent.parent / "src" / "countersign"
 MESSAGES = SOURCE / "messages"

@@ -17,7 +17,7 @@ import msgspec
 from cryptography.exceptions import InvalidKey
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
-from countersign.domain.password import PasswordFault
+from countersign.domain.accounts.password import PasswordFault
 from countersign.errors import OverloadedError, SettingsError, UnavailableError
 
 if TYPE_CHECKING:

@@ -14,35 +14,35 @@ import msgspec
 
 from countersign.clock import Clock
 from countersign.config import Settings, rules
-from countersign.domain import identifier
-from countersign.domain.application import Draft, Mode
-from countersign.domain.delivery import Accepted, Message
-from countersign.domain.rules import INBOX
+from countersign.domain.delivery.delivery import Accepted, Message
+from countersign.domain.policy import INBOX
+from countersign.domain.shared import identifier
+from countersign.domain.shared.application import Draft, Mode
 from countersign.errors import DeliveryFailedError, NotFoundError, SettingsError, UnavailableError
-from countersign.flows.applications import Doorkeeper, add_application, rotate_application_key
-from countersign.flows.bounces import mark_of
-from countersign.flows.gate import Gate, own_application
-from countersign.flows.house import House
-from countersign.flows.move_clock import take_over_clock
-from countersign.flows.post import Lessons, Post
-from countersign.flows.receive import take_receipt
+from countersign.flows.accounts.context import Gate, own_application
+from countersign.flows.delivery.bounces import mark_of
+from countersign.flows.delivery.context import Lessons, Post
+from countersign.flows.delivery.receipts import take_receipt
+from countersign.flows.maintenance.applications import Doorkeeper, add_application, rotate_application_key
+from countersign.flows.maintenance.move_clock import take_over_clock
+from countersign.flows.verifications.context import House
+from countersign.geolocation import Places
 from countersign.keys import Keyring, new_file
-from countersign.messages.own_words import OwnWords, own_words
+from countersign.messages.custom.custom_templates import OwnWords, own_words
 from countersign.passwords import Passwords
-from countersign.places import Places
 from countersign.providers import Hears, Provider, TakesReceipts
-from countersign.providers.catalogue import make
 from countersign.providers.inbox import Inbox, InboxProvider
-from countersign.store import deliveries, facts
-from countersign.store.connect import open_database
-from countersign.store.database import ConflictError, Database
-from countersign.store.events import Chain, Log
-from countersign.store.ledger import Ledger
+from countersign.providers.registry import make
+from countersign.store.engine.connect import open_database
+from countersign.store.engine.database import ConflictError, Database
+from countersign.store.ledger.ledger import Ledger
+from countersign.store.tables import deliveries, metadata
+from countersign.store.tables.events import Chain, Log
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
-    from countersign.stats import Stats
+    from countersign.metrics import Stats
 
 DEMO: Final = "demo"
 """The application of development, whose test key the start page and the first curl line use."""
@@ -113,7 +113,7 @@ class Runtime(msgspec.Struct, frozen=True):
 
 async def open_runtime(settings: Settings) -> Runtime:
     """Open everything; raises SettingsError or UnavailableError with what to do, and leaves nothing open then."""
-    from countersign.stats import Stats
+    from countersign.metrics import Stats
 
     ground = await open_ground(settings)
     database, keyring, clock = ground.database, ground.keyring, ground.clock
@@ -271,7 +271,7 @@ async def prepare(settings: Settings) -> str | None:
 async def is_current(database: Database) -> bool:
     """Say whether the schema has the newest revision."""
     try:
-        return await database.read(facts.revision) == facts.newest_revision()
+        return await database.read(metadata.revision) == metadata.newest_revision()
     except UnavailableError:
         return False  # never migrated, or away: who asks more closely is told which
 
@@ -296,7 +296,7 @@ def _make_keys(settings: Settings) -> None:
 async def _see_to_schema(settings: Settings, database: Database) -> None:
     if await is_current(database):
         return
-    from countersign.store.migrate import migrate, pending
+    from countersign.store.engine.migrate import migrate, pending
 
     if settings.development:
         await asyncio.to_thread(migrate, settings.database_url)
@@ -309,12 +309,12 @@ async def _see_to_schema(settings: Settings, database: Database) -> None:
 
 
 async def _see_to_fingerprint(settings: Settings, database: Database, keyring: Keyring) -> None:
-    known = await database.read(facts.find, facts.KEYS)
+    known = await database.read(metadata.find, metadata.KEYS)
     if known is None:
         try:
-            await database.run(facts.add, facts.KEYS, keyring.fingerprint())
+            await database.run(metadata.add, metadata.KEYS, keyring.fingerprint())
         except ConflictError:
-            known = await database.read(facts.find, facts.KEYS)
+            known = await database.read(metadata.find, metadata.KEYS)
         else:
             return
     if known != keyring.fingerprint():

@@ -10,18 +10,18 @@ from typing import Final
 import msgspec
 import structlog
 
-from countersign.domain.delivery import LEASE
+from countersign.domain.delivery.delivery import LEASE
 from countersign.errors import CountersignError, UnavailableError
-from countersign.flows.audit import write_checkpoint
-from countersign.flows.claim import remind
-from countersign.flows.compose import Parcel
-from countersign.flows.deliver import Result, give_back, hand_over, record, renew
-from countersign.flows.gate import Gate
-from countersign.flows.house import House
-from countersign.flows.post import Post
-from countersign.flows.settle import settle
-from countersign.flows.sweep import sweep
-from countersign.flows.take_due import claim_due
+from countersign.flows.accounts.context import Gate
+from countersign.flows.changes.delayed_recovery import remind
+from countersign.flows.delivery.claim import claim_due
+from countersign.flows.delivery.compose import Parcel
+from countersign.flows.delivery.context import Post
+from countersign.flows.delivery.conversions import settle
+from countersign.flows.delivery.send import Result, give_back, hand_over, record, renew
+from countersign.flows.maintenance.audit import write_checkpoint
+from countersign.flows.maintenance.sweep import sweep
+from countersign.flows.verifications.context import House
 
 SLOTS: Final = 64
 """Messages under way at once in one worker."""

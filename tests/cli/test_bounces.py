@@ -16,9 +16,9 @@ from tests.peers.program import Program
 from tests.providers.bounces import postfix
 
 from countersign.cli.output import wait_for
-from countersign.domain.application import Mode
-from countersign.flows.bounces import mark_of
-from countersign.providers.verp import return_path
+from countersign.domain.shared.application import Mode
+from countersign.flows.delivery.bounces import mark_of
+from countersign.providers.email.verp import return_path
 
 __all__ = ["sqlite_template", "sqlite_url"]
 

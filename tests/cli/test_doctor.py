@@ -9,7 +9,7 @@ import pytest
 from tests.cli.conftest import Run
 from tests.peers.program import Program, free_port
 
-from countersign.cli.doctor import SIGNS
+from countersign.cli.doctor.command import SIGNS
 
 HTTPS = "https://verify.example.org"
 SECRET = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from countersign.config import load
-from countersign.domain.event import EventKind
-from countersign.store import events, traffic
-from countersign.store.database import Steps, Write
+from countersign.domain.shared.event import EventKind
+from countersign.store.engine.database import Steps, Write
+from countersign.store.tables import events, sms_traffic
 from countersign.wiring import clock, ground_of
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.cli.conftest import Run
 
     from countersign.config import Settings
-    from countersign.domain.event import Event
+    from countersign.domain.shared.event import Event
 
 WHY = "30 messages in 24 hours and 0 codes came back, which carry 30 messages."
 
@@ -32,13 +32,15 @@ def settings_in(folder: Path) -> Settings:
 
 async def _hold(folder: Path) -> None:
     now = clock()
-    block = traffic.Block("app_own", "+49170", now, "prefix", "+49170", "DE", "allowance", WHY, 1, False, now + 900_000)
+    block = sms_traffic.Block(
+        "app_own", "+49170", now, "prefix", "+49170", "DE", "allowance", WHY, 1, False, now + 900_000
+    )
     async with ground_of(settings_in(folder)) as ground:
         await ground.database.run(_write, block)
 
 
-def _write(block: traffic.Block) -> Steps[None]:
-    yield Write(traffic.began([block]))
+def _write(block: sms_traffic.Block) -> Steps[None]:
+    yield Write(sms_traffic.began([block]))
 
 
 async def _events(folder: Path) -> list[Event]:

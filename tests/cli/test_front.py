@@ -8,7 +8,7 @@ import pytest
 from tests.cli.conftest import Run
 
 from countersign import __version__
-from countersign.cli.front import COMMANDS
+from countersign.cli.main import COMMANDS
 
 
 def test_help_names_every_command_and_every_exit_code(run: Run) -> None:

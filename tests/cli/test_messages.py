@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from countersign.messages.language import languages
+from countersign.messages.language.catalogue import languages
 
 if TYPE_CHECKING:
     from pathlib import Path

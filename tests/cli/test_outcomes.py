@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from tests.peers.emulator import Emulator, emulated
 
-from countersign.domain.contact import Channel
-from countersign.providers.outcomes import OUTCOMES
+from countersign.domain.shared.contact import Channel
+from countersign.providers.inbox_outcomes import OUTCOMES
 
 LAST = {
     "delivered": ("delivered", None),

@@ -7,9 +7,9 @@ import json
 from typing import TYPE_CHECKING
 
 from countersign.config import load
-from countersign.domain.event import Event, EventKind
-from countersign.domain.risk import Facts, as_facts
-from countersign.store import events
+from countersign.domain.accounts.risk import Facts, as_facts
+from countersign.domain.shared.event import Event, EventKind
+from countersign.store.tables import events
 from countersign.wiring import clock, ground_of
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ import json
 from typing import TYPE_CHECKING
 
 from countersign.config import load
-from countersign.domain.breaker import Breaker
-from countersign.domain.contact import Channel
-from countersign.domain.pace import Pace, Where, bucket
-from countersign.store import carriers
-from countersign.store.database import Steps, Write
+from countersign.domain.delivery.circuit_breaker import Breaker
+from countersign.domain.delivery.latency import Pace, Where, bucket
+from countersign.domain.shared.contact import Channel
+from countersign.store.engine.database import Steps, Write
+from countersign.store.tables import provider_health
 from countersign.wiring import clock, ground_of
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def keep(breaker: Breaker) -> Steps[None]:
-    yield Write(carriers.saved([breaker]))
+    yield Write(provider_health.saved([breaker]))
 
 
 async def known(home: Path) -> None:
@@ -29,7 +29,7 @@ async def known(home: Path) -> None:
     settings = load({"COUNTERSIGN_ENVIRONMENT": "development", "COUNTERSIGN_HOME": str(home)})
     pace = Pace(40, 36, 2, 2, 40, 30, {bucket(200): 40}, {bucket(3_000): 36})
     async with ground_of(settings) as ground:
-        await ground.database.run(carriers.learn, {Where("first", Channel.SMS, "DE"): pace}, 1)
+        await ground.database.run(provider_health.learn, {Where("first", Channel.SMS, "DE"): pace}, 1)
         await ground.database.run(keep, Breaker("second", 3, 1, clock() + 60_000, reason="timed_out"))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.cli.conftest import Run
 
-from countersign.cli.standards import STATEMENTS, Standing, judge
+from countersign.cli.doctor.standards import STATEMENTS, Standing, judge
 from countersign.config import load
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "standards.md"

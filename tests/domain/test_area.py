@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from countersign.domain.area import NOWHERE, Area, area_of
+from countersign.domain.shared.phone_region import NOWHERE, Area, area_of
 
 
 @pytest.mark.parametrize(

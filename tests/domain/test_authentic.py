@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from countersign.domain.authentic import MOST_FOUND, MOST_TEXT, Judged, Ours, Trick, Verdict, judge
+from countersign.domain.accounts.phishing_check import MOST_FOUND, MOST_TEXT, Judged, Ours, Trick, Verdict, judge
 
 OURS = Ours(("verify.example.org", "shop.example.org"), ("no-reply@example.org",))
 

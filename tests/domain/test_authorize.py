@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from countersign.domain.application import Application, Mode
-from countersign.domain.authorize import AuthorizationFault, AuthorizationRequest, parse
-from countersign.domain.session import Level
+from countersign.domain.accounts.session import Level
+from countersign.domain.oidc.authorization_request import AuthorizationFault, AuthorizationRequest, parse
+from countersign.domain.shared.application import Application, Mode
 
 BACK = "https://shop.example/signed-in"
 SHOP = Application("app_shop", 0, "shop", Mode.LIVE, "Shop", "shop.example", (), b"key", redirects=(BACK,))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from countersign.domain.breaker import PROBE, RESTS, Breaker, failed, probe, succeeded
-from countersign.domain.delivery import Reason
+from countersign.domain.delivery.circuit_breaker import PROBE, RESTS, Breaker, failed, probe, succeeded
+from countersign.domain.delivery.delivery import Reason
 
 NOON = 1_795_428_000_000
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from tests.clock import MINUTE, NOON, SECOND
 
-from countersign.domain.challenge import (
+from countersign.domain.shared.contact import Channel, Kind
+from countersign.domain.verifications.challenge import (
     ENDED_BY,
     TRANSITIONS,
     Challenge,
@@ -27,9 +28,8 @@ from countersign.domain.challenge import (
     redirect,
     send_again,
 )
-from countersign.domain.code import Code
-from countersign.domain.contact import Channel, Kind
-from countersign.domain.purpose import Policy, Resend
+from countersign.domain.verifications.code import Code
+from countersign.domain.verifications.purpose import Policy, Resend
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from countersign.domain.code import (
+from countersign.domain.verifications.code import (
     DIGITS,
     MAX_LENGTH,
     MIN_LENGTH,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from countersign.domain.contact import Contact, Kind, mask, network_of, parse
+from countersign.domain.shared.contact import Contact, Kind, mask, network_of, parse
 from countersign.errors import InputError
 
 

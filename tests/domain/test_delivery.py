@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.clock import MINUTE, NOON, SECOND
 
-from countersign.domain.contact import Channel
-from countersign.domain.delivery import (
+from countersign.domain.delivery.delivery import (
     BACKOFF,
     LATE,
     LEASE,
@@ -32,6 +31,7 @@ from countersign.domain.delivery import (
     owed,
     received,
 )
+from countersign.domain.shared.contact import Channel
 
 BUSY = Failure(Reason.THROTTLED, permanent=False)
 NO = Failure(Reason.REFUSED, permanent=True)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.clock import NOON
 
-from countersign.domain.identifier import ALPHABET, CHANCE_BYTES, is_one, make
+from countersign.domain.shared.identifier import ALPHABET, CHANCE_BYTES, is_one, make
 
 times = st.integers(0, 2**48 - 1)
 chances = st.binary(min_size=CHANCE_BYTES, max_size=CHANCE_BYTES)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.clock import HOUR, MINUTE, NOON
 
-from countersign.domain.limit import Limit, allows
+from countersign.domain.verifications.rate_limit import Limit, allows
 
 FIVE = Limit("destination", 5, 10 * MINUTE)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from countersign.domain.pace import (
+from countersign.domain.delivery.latency import (
     ENOUGH,
     FINEST,
     HURRIED,

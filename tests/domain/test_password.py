@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from countersign.domain.password import LEAST, MOST, PasswordFault, faults, normal
+from countersign.domain.accounts.password import LEAST, MOST, PasswordFault, faults, normal
 
 ADA = ("Countersign", "verify.example", "Ada Lovelace", "ada.lovelace@example.org")
 

@@ -6,10 +6,10 @@ import msgspec
 import pytest
 from tests.clock import NOON
 
-from countersign.domain.challenge import Action, Challenge, State, Terms, begin
-from countersign.domain.contact import Channel, Kind
-from countersign.domain.proof import ACR, AMR, claims
-from countersign.domain.purpose import Policy
+from countersign.domain.shared.contact import Channel, Kind
+from countersign.domain.verifications.challenge import Action, Challenge, State, Terms, begin
+from countersign.domain.verifications.proof import ACR, AMR, claims
+from countersign.domain.verifications.purpose import Policy
 
 
 def approved(channel: Channel = Channel.EMAIL, action: Action | None = None) -> Challenge:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from countersign.domain.pumping import (
+from countersign.domain.delivery.sms_pumping import (
     FIRST_HOLD,
     GROWTH,
     LONGEST_HOLD,
@@ -20,7 +20,7 @@ from countersign.domain.pumping import (
     next_hold,
     price_of,
 )
-from countersign.domain.traffic import (
+from countersign.domain.delivery.sms_traffic import (
     DAY,
     FRESH,
     HOUR,

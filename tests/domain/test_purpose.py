@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from countersign.domain.code import Alphabet, CodeShape
-from countersign.domain.contact import Channel, Kind
-from countersign.domain.purpose import DEFAULT_POLICIES, Policy, Resend, is_purpose
-from countersign.domain.route import as_written
-from countersign.domain.rules import INBOX, Rules
+from countersign.domain.delivery.route import as_written
+from countersign.domain.policy import INBOX, Rules
+from countersign.domain.shared.contact import Channel, Kind
+from countersign.domain.verifications.code import Alphabet, CodeShape
+from countersign.domain.verifications.purpose import DEFAULT_POLICIES, Policy, Resend, is_purpose
 
 
 def test_the_policies_we_ship_have_no_faults() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from countersign.domain.risk import (
+from countersign.domain.accounts.risk import (
     HOUR,
     Decision,
     Facts,

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from countersign.domain.contact import Channel
-from countersign.domain.route import MOST_WEIGHTED, Carrier, Detour, as_written, is_sound, ordered, parse
-from countersign.domain.rules import INBOX, Rules
+from countersign.domain.delivery.route import MOST_WEIGHTED, Carrier, Detour, as_written, is_sound, ordered, parse
+from countersign.domain.policy import INBOX, Rules
+from countersign.domain.shared.contact import Channel
 
 WEIGHTED = (Carrier("first", 3), Carrier("second", 1))
 

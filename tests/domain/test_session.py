@@ -5,8 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from countersign.domain.challenge import Action
-from countersign.domain.session import (
+from countersign.domain.accounts.session import (
     LASTS,
     LEVELS,
     Level,
@@ -21,6 +20,7 @@ from countersign.domain.session import (
     raised,
     spent,
 )
+from countersign.domain.verifications.challenge import Action
 
 NOW = 1_795_435_200_000
 PROOFS = st.lists(

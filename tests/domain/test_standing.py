@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.clock import DAY, HOUR, NOON
 
-from countersign.domain.standing import CLEAN, Standing, failed, is_locked, paused_for
+from countersign.domain.verifications.lockout import CLEAN, Standing, failed, is_locked, paused_for
 
 
 def after(failures: int, *, remembered: bool = False, start: Standing = CLEAN, now: int = NOON) -> Standing:

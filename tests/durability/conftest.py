@@ -10,7 +10,7 @@ import pytest_asyncio
 from tests.durability.sender import Sender
 from tests.peers.postgres import MissingPostgresError, PostgresServer
 
-from countersign.store.migrate import migrate
+from countersign.store.engine.migrate import migrate
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.durability.installation import Installation
     from tests.durability.sender import Sender
 
-    from countersign.domain.event import Event
+    from countersign.domain.shared.event import Event
 
 AGAIN = 0.03
 """Seconds before somebody tries again whose connection broke, or who was told to come back."""

@@ -18,8 +18,8 @@ import asyncpg
 import psutil
 from tests.peers.program import Program, free_port
 
-from countersign.domain.code import CodeShape, derive
-from countersign.domain.event import Event, read
+from countersign.domain.shared.event import Event, read
+from countersign.domain.verifications.code import CodeShape, derive
 from countersign.keys import Keyring
 
 START: Final = 20.0

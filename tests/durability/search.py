@@ -13,7 +13,7 @@ from typing import Final
 
 import phonenumbers
 
-from countersign.messages.phone import grouped
+from countersign.messages.channels.phone import grouped
 
 GREP: Final = shutil.which("grep")
 _LEAST: Final = 8

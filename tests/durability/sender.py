@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from countersign.providers.signature import ID, key_of, verify
+from countersign.providers.http.webhook_signature import ID, key_of, verify
 
 SECRET: Final = "whsec_" + base64.b64encode(b"a secret of thirty-two bytes ...").decode()
 

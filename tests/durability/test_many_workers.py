@@ -13,9 +13,9 @@ from tests.durability.installation import installed, webhook_config
 from tests.durability.sender import SECRET, Sender
 
 from countersign.config import load
-from countersign.domain.contact import Contact, Kind
-from countersign.flows.begin import Asked, begin_challenge
-from countersign.flows.outcome import Done
+from countersign.domain.shared.contact import Contact, Kind
+from countersign.flows.verifications.begin import Asked, begin_challenge
+from countersign.flows.verifications.results import Done
 from countersign.wiring import close_runtime, open_runtime
 
 if TYPE_CHECKING:

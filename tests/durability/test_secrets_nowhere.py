@@ -23,7 +23,7 @@ from tests.peers.postgres import PostgresServer
 from tests.peers.program import free_port
 from tests.providers.peers import MailPeer
 
-from countersign.domain.code import Alphabet, CodeShape
+from countersign.domain.verifications.code import Alphabet, CodeShape
 
 MANY = 1_000
 AT_ONCE = 16

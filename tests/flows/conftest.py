@@ -11,7 +11,7 @@ from tests.clock import FixedClock
 from tests.flows.people import CARRIER
 from tests.flows.place import Place, place_at
 
-from countersign.store.migrate import migrate
+from countersign.store.engine.migrate import migrate
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -8,30 +8,30 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from countersign.domain.change import ChangeKind, Holdings
-from countersign.domain.contact import parse
-from countersign.domain.session import Need
-from countersign.domain.visit import Interrupted
-from countersign.flows import verify
-from countersign.flows.change import Changed, change
-from countersign.flows.gate import Browser, Entered, ToVerify
-from countersign.flows.holdings import held
-from countersign.flows.recover import Recovered, choose_password, recover
-from countersign.flows.sessions import find_session
-from countersign.flows.sign_in import sign_in
-from countersign.flows.sign_up import sign_up
-from countersign.flows.step_up import step_up
-from countersign.flows.wanted import Wanted
+from countersign.domain.accounts.change import ChangeKind, Holdings
+from countersign.domain.accounts.login_flow import Interrupted
+from countersign.domain.accounts.session import Need
+from countersign.domain.shared.contact import parse
+from countersign.flows.accounts.context import Browser, Entered, ToVerify
+from countersign.flows.accounts.sessions import find_session
+from countersign.flows.accounts.snapshot import held
+from countersign.flows.changes.request import Wanted
+from countersign.flows.changes.submit import Changed, change
+from countersign.flows.sign_in import verify
+from countersign.flows.sign_in.recover import Recovered, choose_password, recover
+from countersign.flows.sign_in.sign_in import sign_in
+from countersign.flows.sign_in.sign_up import sign_up
+from countersign.flows.sign_in.step_up import step_up
 
 if TYPE_CHECKING:
     from tests.flows.place import Place
 
-    from countersign.domain.account import OwnedContact, Way
-    from countersign.domain.delivery import Message
-    from countersign.domain.session import Session
-    from countersign.flows.gate import Asking, Denied, Faulty, Gone, Unmet, Wrong
-    from countersign.flows.outcome import Outcome, Refused
-    from countersign.flows.verify import Answered, View
+    from countersign.domain.accounts.account import OwnedContact, Way
+    from countersign.domain.accounts.session import Session
+    from countersign.domain.delivery.delivery import Message
+    from countersign.flows.accounts.context import Asking, Denied, Faulty, Gone, Unmet, Wrong
+    from countersign.flows.sign_in.verify import Answered, View
+    from countersign.flows.verifications.results import Outcome, Refused
 
 T = TypeVar("T")
 

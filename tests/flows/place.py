@@ -12,40 +12,40 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from tests.clock import FixedClock
 
-from countersign.domain.application import Application, Mode
-from countersign.domain.challenge import Action, Challenge, Requester, State
-from countersign.domain.code import derive
-from countersign.domain.contact import Channel, parse
-from countersign.domain.delivery import Accepted, Delivery, Message
-from countersign.domain.event import Event, EventKind
-from countersign.domain.risk import RiskPolicy
-from countersign.domain.route import as_written
-from countersign.domain.rules import Rules
-from countersign.flows.answer import answer_challenge
-from countersign.flows.begin import Asked, begin_challenge
-from countersign.flows.cancel import cancel_challenge
-from countersign.flows.deliver import hand_over, record
-from countersign.flows.gate import Gate, own_application
-from countersign.flows.house import House
-from countersign.flows.outcome import Done, Outcome, Refused
-from countersign.flows.post import Post
-from countersign.flows.resend import resend_code
-from countersign.flows.take_due import claim_due
+from countersign.domain.accounts.risk import RiskPolicy
+from countersign.domain.delivery.delivery import Accepted, Delivery, Message
+from countersign.domain.delivery.route import as_written
+from countersign.domain.policy import Rules
+from countersign.domain.shared.application import Application, Mode
+from countersign.domain.shared.contact import Channel, parse
+from countersign.domain.shared.event import Event, EventKind
+from countersign.domain.verifications.challenge import Action, Challenge, Requester, State
+from countersign.domain.verifications.code import derive
+from countersign.flows.accounts.context import Gate, own_application
+from countersign.flows.delivery.claim import claim_due
+from countersign.flows.delivery.context import Post
+from countersign.flows.delivery.send import hand_over, record
+from countersign.flows.verifications.begin import Asked, begin_challenge
+from countersign.flows.verifications.cancel import cancel_challenge
+from countersign.flows.verifications.check import answer_challenge
+from countersign.flows.verifications.context import House
+from countersign.flows.verifications.resend import resend_code
+from countersign.flows.verifications.results import Done, Outcome, Refused
+from countersign.geolocation import Places
 from countersign.keys import Keyring, new_file
 from countersign.passwords import Passwords
-from countersign.places import Places
-from countersign.store import challenges, deliveries, events
-from countersign.store.connect import open_database
-from countersign.store.database import Query, Rows, Steps
-from countersign.store.events import Chain, Log
-from countersign.store.ledger import BOUND, Ledger
+from countersign.store.engine.connect import open_database
+from countersign.store.engine.database import Query, Rows, Steps
+from countersign.store.ledger.ledger import BOUND, Ledger
+from countersign.store.tables import challenges, deliveries, events
+from countersign.store.tables.events import Chain, Log
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
     from pathlib import Path
 
-    from countersign.flows.once import Once
-    from countersign.store.database import Database
+    from countersign.flows.verifications.idempotency import Once
+    from countersign.store.engine.database import Database
 
 SHOP = Application("app_shop", 0, "shop", Mode.TEST, "Shop", "shop.example", (), b"shop's key")
 BANK = Application("app_bank", 0, "bank", Mode.TEST, "Bank", "bank.example", (), b"bank's key")

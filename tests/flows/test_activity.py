@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from tests.flows.people import ADA, Visitor, ada
 
-from countersign.domain.event import EventKind
-from countersign.domain.notice import NoticeKind
-from countersign.flows.activity import recent
-from countersign.flows.gate import Browser, ToVerify
-from countersign.flows.sessions import end_others
-from countersign.messages.language import negotiate
-from countersign.web.pages.activity import words
+from countersign.domain.delivery.notice import NoticeKind
+from countersign.domain.shared.event import EventKind
+from countersign.flows.accounts.activity import recent
+from countersign.flows.accounts.context import Browser, ToVerify
+from countersign.flows.accounts.sessions import end_others
+from countersign.messages.language.catalogue import negotiate
+from countersign.web.pages.account.activity import words
 
 if TYPE_CHECKING:
     from tests.flows.place import Place

@@ -10,14 +10,14 @@ from joserfc import jwk, jwt
 from tests.clock import MINUTE, NOON, SECOND, FixedClock
 from tests.flows.place import BANK, SHOP, Place, done, place_at, refused, says
 
-from countersign.domain.challenge import Action, Refusal, State
-from countersign.domain.code import Alphabet, CodeShape
-from countersign.domain.event import EventKind
-from countersign.domain.purpose import Policy, Resend
-from countersign.domain.rules import Rules
-from countersign.flows.answer import Answer, prove
-from countersign.flows.look import look_at_challenge
-from countersign.flows.outcome import Missing
+from countersign.domain.policy import Rules
+from countersign.domain.shared.event import EventKind
+from countersign.domain.verifications.challenge import Action, Refusal, State
+from countersign.domain.verifications.code import Alphabet, CodeShape
+from countersign.domain.verifications.purpose import Policy, Resend
+from countersign.flows.verifications.check import Answer, prove
+from countersign.flows.verifications.get import look_at_challenge
+from countersign.flows.verifications.results import Missing
 from countersign.keys import rotate_file, to_hash
 
 if TYPE_CHECKING:

@@ -9,11 +9,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from countersign.domain.application import Draft, Mode
+from countersign.domain.shared.application import Draft, Mode
 from countersign.errors import InputError, NotFoundError
-from countersign.flows.applications import Doorkeeper, add_application, remove_application, rotate_application_key
-from countersign.flows.audit import verify_events
-from countersign.store.events import Chain, Log
+from countersign.flows.maintenance.applications import (
+    Doorkeeper,
+    add_application,
+    remove_application,
+    rotate_application_key,
+)
+from countersign.flows.maintenance.audit import verify_events
+from countersign.store.tables.events import Chain, Log
 
 if TYPE_CHECKING:
     from tests.flows.place import Place

@@ -11,12 +11,12 @@ import pytest_asyncio
 from tests.clock import MINUTE
 from tests.flows.place import Place, place_at, query
 
-from countersign.domain.application import Draft, Mode
-from countersign.domain.challenge import Action
-from countersign.flows.applications import add_application
-from countersign.flows.audit import Report, verify_events, write_checkpoint
+from countersign.domain.shared.application import Draft, Mode
+from countersign.domain.verifications.challenge import Action
+from countersign.flows.maintenance.applications import add_application
+from countersign.flows.maintenance.audit import Report, verify_events, write_checkpoint
 from countersign.keys import MadeKey, rotate_file
-from countersign.store.events import Chain, Log, heads
+from countersign.store.tables.events import Chain, Log, heads
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -14,12 +14,12 @@ import pytest_asyncio
 from joserfc import jwk, jwt
 from tests.flows.people import ADA, Visitor, ada
 
-from countersign.domain.application import Application, Draft, Mode
-from countersign.flows.applications import add_application
-from countersign.flows.authorize import Back, SignInFirst, authorize
-from countersign.flows.gate import Browser, Entered, ToVerify
-from countersign.flows.redeem import Redeemed, introspect, redeem, revoke, userinfo
-from countersign.flows.sessions import sign_out
+from countersign.domain.shared.application import Application, Draft, Mode
+from countersign.flows.accounts.context import Browser, Entered, ToVerify
+from countersign.flows.accounts.sessions import sign_out
+from countersign.flows.maintenance.applications import add_application
+from countersign.flows.oidc.authorize import Back, SignInFirst, authorize
+from countersign.flows.oidc.token import Redeemed, introspect, redeem, revoke, userinfo
 
 if TYPE_CHECKING:
     from tests.flows.place import Place

@@ -9,15 +9,15 @@ import pytest
 from tests.clock import DAY, MINUTE, NOON, SECOND, FixedClock
 from tests.flows.place import BANK, SHOP, Place, done, place_at, refused
 
-from countersign.domain.application import Mode
-from countersign.domain.challenge import Action, Refusal, State
-from countersign.domain.contact import Channel
-from countersign.domain.delivery import DeliveryState
-from countersign.domain.event import EventKind
-from countersign.domain.limit import Limit
-from countersign.domain.purpose import DEFAULT_POLICIES, Policy
-from countersign.domain.route import as_written
-from countersign.domain.rules import Rules
+from countersign.domain.delivery.delivery import DeliveryState
+from countersign.domain.delivery.route import as_written
+from countersign.domain.policy import Rules
+from countersign.domain.shared.application import Mode
+from countersign.domain.shared.contact import Channel
+from countersign.domain.shared.event import EventKind
+from countersign.domain.verifications.challenge import Action, Refusal, State
+from countersign.domain.verifications.purpose import DEFAULT_POLICIES, Policy
+from countersign.domain.verifications.rate_limit import Limit
 from countersign.errors import InputError
 
 if TYPE_CHECKING:

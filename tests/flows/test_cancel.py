@@ -6,11 +6,11 @@ import pytest
 from tests.clock import MINUTE, FixedClock
 from tests.flows.place import Place, done, refused
 
-from countersign.domain.challenge import Refusal, State
-from countersign.domain.delivery import DeliveryState, Reason
-from countersign.domain.event import EventKind
-from countersign.flows.cancel import disown_challenge, find_disowned, not_me_reference
-from countersign.flows.outcome import Missing
+from countersign.domain.delivery.delivery import DeliveryState, Reason
+from countersign.domain.shared.event import EventKind
+from countersign.domain.verifications.challenge import Refusal, State
+from countersign.flows.verifications.cancel import disown_challenge, find_disowned, not_me_reference
+from countersign.flows.verifications.results import Missing
 
 
 async def test_a_canceled_challenge_takes_no_answer_and_sends_no_message(each_place: Place) -> None:

@@ -10,25 +10,25 @@ import pytest_asyncio
 from tests.clock import MINUTE, SECOND, FixedClock
 from tests.flows.place import SHOP, Place, done, place_at
 
-from countersign.domain.application import Mode
-from countersign.domain.breaker import PROBE, RESTS
-from countersign.domain.contact import Channel
-from countersign.domain.delivery import Accepted, DeliveryState, Message, Reason, Receipt, ReceiptState
-from countersign.domain.event import EventKind
-from countersign.domain.pace import Pace, Where, bucket
+from countersign.domain.delivery.circuit_breaker import PROBE, RESTS
+from countersign.domain.delivery.delivery import Accepted, DeliveryState, Message, Reason, Receipt, ReceiptState
+from countersign.domain.delivery.latency import Pace, Where, bucket
+from countersign.domain.shared.application import Mode
+from countersign.domain.shared.contact import Channel
+from countersign.domain.shared.event import EventKind
 from countersign.errors import DeliveryFailedError
-from countersign.flows.deliver import hand_over, record
-from countersign.flows.receive import take_receipt
-from countersign.flows.settle import settle
-from countersign.flows.take_due import claim_due
-from countersign.store import carriers, events
+from countersign.flows.delivery.claim import claim_due
+from countersign.flows.delivery.conversions import settle
+from countersign.flows.delivery.receipts import take_receipt
+from countersign.flows.delivery.send import hand_over, record
+from countersign.store.tables import events, provider_health
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from countersign.domain.challenge import Challenge
-    from countersign.domain.delivery import Delivery
+    from countersign.domain.delivery.delivery import Delivery
+    from countersign.domain.verifications.challenge import Challenge
 
 LIVE = msgspec.structs.replace(SHOP, mode=Mode.LIVE)
 DOWN = DeliveryFailedError("unreachable", permanent=False)
@@ -63,7 +63,7 @@ async def broken(place: Place) -> None:
 async def test_after_three_failures_in_a_row_nobody_waits_for_that_provider(live: Place) -> None:
     """D2: the state is in the database, so that another worker leaves it out as well."""
     await broken(live)
-    known = await live.database.read(carriers.breakers)
+    known = await live.database.read(provider_health.breakers)
     assert known["first"].is_open(live.clock())
     await asked(live, 3)
     assert await live.deliver() == 1
@@ -83,7 +83,7 @@ async def test_one_message_tries_whether_it_is_back_and_then_all_go_there_again(
         await asked(live, 10 + number)
     assert await live.deliver() == 5
     assert (len(live.carriers["first"].sent), len(live.carriers["second"].sent)) == (3 + 1, 3 + 4)
-    assert await live.database.read(carriers.breakers) == {}
+    assert await live.database.read(provider_health.breakers) == {}
     await asked(live, 20)
     await live.deliver()
     assert len(live.carriers["first"].sent) == 5
@@ -108,7 +108,7 @@ async def test_a_try_to_come_back_that_fails_lengthens_the_rest(live: Place, clo
     challenge = await asked(live, 40)
     assert [await live.deliver(), await live.deliver()] == [1, 1]
     assert (await only(live, challenge)).provider == "second"
-    known = await live.database.read(carriers.breakers)
+    known = await live.database.read(provider_health.breakers)
     assert known["first"].until == clock() + RESTS[1]
     clock.forward(RESTS[0])
     await asked(live, 41)
@@ -222,7 +222,7 @@ async def test_what_became_of_codes_is_counted_once_for_whoever_carried_them(liv
     done(await live.answer(again, live.code(again), LIVE))
     clock.forward(10 * MINUTE)
     assert expired.id not in {typed.id, again.id}
-    from countersign.flows.sweep import sweep
+    from countersign.flows.maintenance.sweep import sweep
 
     await sweep(live.house, 30)
     counted = await asyncio.gather(*(settle(live.post) for _ in range(3)))
@@ -250,6 +250,6 @@ async def test_lessons_are_kept_while_the_database_is_away(live: Place) -> None:
 
 
 def test_a_probe_is_given_longer_than_a_hurried_answer_takes() -> None:
-    from countersign.domain.pace import MOST_HURRIED
+    from countersign.domain.delivery.latency import MOST_HURRIED
 
     assert PROBE > MOST_HURRIED

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 from tests.flows.people import ADA, CARRIER, Visitor, ada
 
-from countersign.domain.change import DAY, ChangeKind, ChangeRefusal
-from countersign.domain.contact import parse
-from countersign.domain.session import Need
-from countersign.flows.apply import Applied, Applying, apply
-from countersign.flows.change import change
-from countersign.flows.disown import disown
-from countersign.flows.gate import Browser, Entered, Gone, ToVerify, Wrong
-from countersign.flows.sessions import end_others
-from countersign.flows.undo import cancel_change, undo_change
-from countersign.flows.wanted import Wanted, need_of
-from countersign.store import accounts, changes
+from countersign.domain.accounts.change import DAY, ChangeKind, ChangeRefusal
+from countersign.domain.accounts.session import Need
+from countersign.domain.shared.contact import parse
+from countersign.flows.accounts.context import Browser, Entered, Gone, ToVerify, Wrong
+from countersign.flows.accounts.sessions import end_others
+from countersign.flows.changes.apply import Applied, Applying, apply
+from countersign.flows.changes.report_change import disown
+from countersign.flows.changes.request import Wanted, need_of
+from countersign.flows.changes.submit import change
+from countersign.flows.changes.undo import cancel_change, undo_change
+from countersign.store.tables import accounts, changes
 
 if TYPE_CHECKING:
     from tests.flows.place import Place

@@ -11,26 +11,35 @@ import pytest_asyncio
 from tests.clock import MINUTE, SECOND, FixedClock
 from tests.flows.place import SHOP, Place, done, place_at, says
 
-from countersign.domain.application import Mode
-from countersign.domain.challenge import State
-from countersign.domain.contact import Channel
-from countersign.domain.delivery import LEASE, Accepted, DeliveryState, Failure, Message, Reason, Receipt, ReceiptState
-from countersign.domain.event import EventKind
-from countersign.domain.purpose import Policy, Resend
-from countersign.domain.rules import Rules
+from countersign.domain.delivery.delivery import (
+    LEASE,
+    Accepted,
+    DeliveryState,
+    Failure,
+    Message,
+    Reason,
+    Receipt,
+    ReceiptState,
+)
+from countersign.domain.policy import Rules
+from countersign.domain.shared.application import Mode
+from countersign.domain.shared.contact import Channel
+from countersign.domain.shared.event import EventKind
+from countersign.domain.verifications.challenge import State
+from countersign.domain.verifications.purpose import Policy, Resend
 from countersign.errors import DeliveryFailedError
-from countersign.flows import deliver
-from countersign.flows.deliver import give_back, hand_over, record, renew
-from countersign.flows.receive import take_receipt
-from countersign.flows.take_due import claim_due
-from countersign.store import deliveries
+from countersign.flows.delivery import send as deliver
+from countersign.flows.delivery.claim import claim_due
+from countersign.flows.delivery.receipts import take_receipt
+from countersign.flows.delivery.send import give_back, hand_over, record, renew
+from countersign.store.tables import deliveries
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from countersign.domain.challenge import Challenge
-    from countersign.domain.delivery import Delivery
+    from countersign.domain.delivery.delivery import Delivery
+    from countersign.domain.verifications.challenge import Challenge
 
 LIVE = msgspec.structs.replace(SHOP, mode=Mode.LIVE)
 BUSY = DeliveryFailedError("throttled", permanent=False)

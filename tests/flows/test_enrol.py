@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.flows.people import ADA, Visitor, ada
 
-from countersign.authenticator import STEP, code_at
-from countersign.domain.change import ChangeKind
-from countersign.domain.factor import FactorKind
-from countersign.domain.session import Level, Need, amr_of, level_of
-from countersign.flows.apply import Applied, Applying, apply
-from countersign.flows.disown import disown
-from countersign.flows.enrol import begin_app, draft_app, finish_app
-from countersign.flows.finish import Recoverable
-from countersign.flows.gate import Browser, Entered, Gone, ToVerify, Wrong
-from countersign.flows.outcome import Refused
-from countersign.flows.prove import GUESSES, Mistaken, Proved, prove_by_app
-from countersign.flows.wanted import Wanted
+from countersign.domain.accounts.authenticator import FactorKind
+from countersign.domain.accounts.change import ChangeKind
+from countersign.domain.accounts.session import Level, Need, amr_of, level_of
+from countersign.flows.accounts.context import Browser, Entered, Gone, ToVerify, Wrong
+from countersign.flows.changes.apply import Applied, Applying, apply
+from countersign.flows.changes.enrol import begin_app, draft_app, finish_app
+from countersign.flows.changes.report_change import disown
+from countersign.flows.changes.request import Wanted
+from countersign.flows.sign_in.authenticator import GUESSES, Mistaken, Proved, prove_by_app
+from countersign.flows.sign_in.complete import Recoverable
+from countersign.flows.verifications.results import Refused
+from countersign.totp import STEP, code_at
 
 if TYPE_CHECKING:
     from tests.flows.place import Place
@@ -148,7 +148,7 @@ async def test_removing_the_app_takes_the_app_and_is_undone_by_a_contact(home: P
     home.clock.forward(5 * STEP)
     (app,) = (await visitor.holdings()).factors
     wanted = Wanted(ChangeKind.METHOD_REMOVED, app.id, "My phone", "Remove it")
-    from countersign.flows.change import change
+    from countersign.flows.changes.submit import change
 
     session = await visitor.session()
     assert session is not None

@@ -13,14 +13,14 @@ from tests.flows.people import CARRIER, Visitor, ada
 from tests.flows.place import place_at
 from tests.flows.test_enrol import enrols
 
-from countersign.authenticator import STEP, code_at
-from countersign.domain.risk import Place as Where
-from countersign.domain.risk import far_apart
-from countersign.flows import verify
-from countersign.flows.far import FarAway
-from countersign.flows.gate import Browser, Entered, ToVerify
-from countersign.flows.prove import prove_by_app
-from countersign.places import Places
+from countersign.domain.accounts.risk import Place as Where
+from countersign.domain.accounts.risk import far_apart
+from countersign.flows.accounts.context import Browser, Entered, ToVerify
+from countersign.flows.accounts.location_check import FarAway
+from countersign.flows.sign_in import verify
+from countersign.flows.sign_in.authenticator import prove_by_app
+from countersign.geolocation import Places
+from countersign.totp import STEP, code_at
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 
 from tests.flows.people import ADA, Visitor, ada
 
-from countersign.domain.change import ChangeRefusal
-from countersign.domain.credential import CODE_BYTES, DAY, MOST, OVERLAP, Credential
-from countersign.domain.session import Need
-from countersign.flows.apply import Applied, Applying, apply
-from countersign.flows.disown import disown
-from countersign.flows.gate import Browser, Entered, ToVerify
-from countersign.flows.integration_codes import (
+from countersign.domain.accounts.change import ChangeRefusal
+from countersign.domain.accounts.integration_code import CODE_BYTES, DAY, MOST, OVERLAP, Credential
+from countersign.domain.accounts.session import Need
+from countersign.flows.accounts.context import Browser, Entered, ToVerify
+from countersign.flows.changes.apply import Applied, Applying, apply
+from countersign.flows.changes.integration_codes import (
     lifetime_of,
     listed,
     make_code,
@@ -24,15 +23,16 @@ from countersign.flows.integration_codes import (
     verify_code,
     well_formed,
 )
-from countersign.flows.wanted import Wanted
+from countersign.flows.changes.report_change import disown
+from countersign.flows.changes.request import Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from tests.flows.place import Place
 
-    from countersign.domain.session import Session
-    from countersign.flows.change import Changed
+    from countersign.domain.accounts.session import Session
+    from countersign.flows.changes.submit import Changed
 
 
 async def approved(visitor: Visitor, ask: Callable[[Session], Awaitable[Changed]]) -> Changed:
@@ -84,7 +84,7 @@ async def test_a_code_is_strong_shown_once_kept_hashed_and_says_what_it_opens(ho
 
 
 def _all(table: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
-    from countersign.store.database import Query
+    from countersign.store.engine.database import Query
 
     return (yield Query(f"SELECT * FROM {table}"))  # noqa: S608 - names are ours
 
@@ -154,7 +154,7 @@ async def test_another_account_neither_renews_nor_revokes_it(home: Place) -> Non
     assert session is not None
     found = await verify_code(home.gate, code, "")
     assert found is not None
-    from countersign.domain.change import ChangeKind
+    from countersign.domain.accounts.change import ChangeKind
 
     wanted = Wanted(ChangeKind.INTEGRATION_CODE_REVOKED, found.id, "x", "x")
     assert await apply(home.gate, Applying(session.account, wanted, stranger.browser, session.id)) is (
@@ -168,7 +168,7 @@ async def test_of_two_at_the_bound_one_is_made(home: Place) -> None:
     visitor = await ada(home)
     session = await visitor.session()
     assert session is not None
-    from countersign.domain.change import ChangeKind
+    from countersign.domain.accounts.change import ChangeKind
 
     def wanted(number: int) -> Wanted:
         id_ = home.gate.id("cre")

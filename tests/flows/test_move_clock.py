@@ -12,8 +12,8 @@ from tests.clock import HOUR, MINUTE, NOON, SECOND, FixedClock
 from tests.flows.place import Carrier, Place
 
 from countersign.clock import Clock
-from countersign.domain.delivery import Accepted, DeliveryState, Message
-from countersign.flows.move_clock import Unmoved, move_clock
+from countersign.domain.delivery.delivery import Accepted, DeliveryState, Message
+from countersign.flows.maintenance.move_clock import Unmoved, move_clock
 from countersign.worker import Worker
 
 if TYPE_CHECKING:

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from tests.clock import MINUTE, SECOND, FixedClock
 from tests.flows.place import SHOP, Place, approvals, done, place_at, refused
 
-from countersign.domain.challenge import Action, Refusal
-from countersign.domain.limit import Limit
-from countersign.domain.rules import Rules
-from countersign.flows.answer import answer_challenge
-from countersign.flows.cancel import cancel_challenge
-from countersign.flows.once import KEPT_FOR, Once
-from countersign.flows.outcome import KeyReused
-from countersign.flows.resend import resend_code
+from countersign.domain.policy import Rules
+from countersign.domain.verifications.challenge import Action, Refusal
+from countersign.domain.verifications.rate_limit import Limit
+from countersign.flows.verifications.cancel import cancel_challenge
+from countersign.flows.verifications.check import answer_challenge
+from countersign.flows.verifications.idempotency import KEPT_FOR, Once
+from countersign.flows.verifications.resend import resend_code
+from countersign.flows.verifications.results import KeyReused
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,12 +9,12 @@ import pytest
 from tests.flows.place import SHOP
 
 from countersign.config import load
-from countersign.domain.contact import Channel
-from countersign.domain.purpose import DEFAULT_POLICIES
+from countersign.domain.shared.contact import Channel
+from countersign.domain.verifications.purpose import DEFAULT_POLICIES
 from countersign.errors import SettingsError
-from countersign.flows.deliver import hand_over
-from countersign.flows.take_due import claim_due
-from countersign.messages.own_words import own_words
+from countersign.flows.delivery.claim import claim_due
+from countersign.flows.delivery.send import hand_over
+from countersign.messages.custom.custom_templates import own_words
 from countersign.wiring import open_runtime, prepare
 
 if TYPE_CHECKING:

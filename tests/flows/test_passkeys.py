@@ -10,15 +10,16 @@ import pytest
 from tests.flows.people import ADA, Visitor, ada
 from tests.peers.authenticator import BACKED_UP, ELIGIBLE, PRESENT, VERIFIED, Authenticator
 
-from countersign.domain.change import ChangeKind
-from countersign.domain.factor import FactorKind
-from countersign.domain.session import Level, Need, amr_of, level_of
-from countersign.domain.visit import Interrupted
-from countersign.flows.apply import Applied, Applying, apply
-from countersign.flows.disown import disown
-from countersign.flows.finish import Recoverable
-from countersign.flows.gate import Browser, Entered, Gone, ToVerify, Wrong
-from countersign.flows.passkeys import (
+from countersign.domain.accounts.authenticator import FactorKind
+from countersign.domain.accounts.change import ChangeKind
+from countersign.domain.accounts.login_flow import Interrupted
+from countersign.domain.accounts.session import Level, Need, amr_of, level_of
+from countersign.flows.accounts.context import Browser, Entered, Gone, ToVerify, Wrong
+from countersign.flows.changes.apply import Applied, Applying, apply
+from countersign.flows.changes.report_change import disown
+from countersign.flows.changes.request import Wanted
+from countersign.flows.sign_in.complete import Recoverable
+from countersign.flows.sign_in.passkeys import (
     begin_enrolment,
     begin_proof,
     begin_sign_in,
@@ -27,14 +28,13 @@ from countersign.flows.passkeys import (
     prove_by_passkey,
     sign_in_by_passkey,
 )
-from countersign.flows.wanted import Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.flows.place import Place
 
-    from countersign.flows.outcome import Refused
+    from countersign.flows.verifications.results import Refused
 
 SYNCED = PRESENT | VERIFIED | ELIGIBLE | BACKED_UP
 

@@ -6,20 +6,20 @@ from typing import TYPE_CHECKING
 
 from tests.flows.people import ADA, CARRIER, PASSWORD, Visitor, ada
 
-from countersign.domain.change import DAY, WAIT, ChangeKind, ChangeRefusal
-from countersign.domain.factor import FactorKind
-from countersign.domain.session import Need
-from countersign.flows.apply import Applied
-from countersign.flows.claim import Waiting, remind
-from countersign.flows.disown import disown
-from countersign.flows.enrol import Codes, make_recovery_codes
-from countersign.flows.finish import Recoverable
-from countersign.flows.gate import Browser, Entered, Faulty, Gone, ToVerify, Unmet, Wrong
-from countersign.flows.outcome import Refused
-from countersign.flows.prove import BY_ACCOUNT, GUESSES, Mistaken, prove_by_recovery_code
-from countersign.flows.recover import claim_access
-from countersign.flows.undo import cancel_change
-from countersign.store import changes, factors
+from countersign.domain.accounts.authenticator import FactorKind
+from countersign.domain.accounts.change import DAY, WAIT, ChangeKind, ChangeRefusal
+from countersign.domain.accounts.session import Need
+from countersign.flows.accounts.context import Browser, Entered, Faulty, Gone, ToVerify, Unmet, Wrong
+from countersign.flows.changes.apply import Applied
+from countersign.flows.changes.delayed_recovery import Waiting, remind
+from countersign.flows.changes.enrol import Codes, make_recovery_codes
+from countersign.flows.changes.report_change import disown
+from countersign.flows.changes.undo import cancel_change
+from countersign.flows.sign_in.authenticator import BY_ACCOUNT, GUESSES, Mistaken, prove_by_recovery_code
+from countersign.flows.sign_in.complete import Recoverable
+from countersign.flows.sign_in.recover import claim_access
+from countersign.flows.verifications.results import Refused
+from countersign.store.tables import authenticators, changes
 
 if TYPE_CHECKING:
     from tests.flows.place import Place
@@ -150,7 +150,7 @@ async def test_new_recovery_codes_end_the_old_and_undoing_brings_those_back(home
     assert (await visitor.holdings()).recovery_codes == 10
     reference = await visitor.told("Your account has new recovery codes")
     assert await disown(home.gate, Browser(), reference) is not None
-    assert len(await home.database.read(factors.of_account, session.account)) == 10
+    assert len(await home.database.read(authenticators.of_account, session.account)) == 10
     owner = Visitor(home)
     assert isinstance(await owner.recovers(), ToVerify)
     assert isinstance(await prove_by_recovery_code(home.gate, owner.browser, new[0], remember=False), Mistaken)
@@ -216,7 +216,7 @@ async def test_lost_everything_waits_is_told_daily_and_gets_back_in(home: Place)
     home.clock.forward(61_000)
     assert isinstance(await claimant.types(await claimant.code(NEW)), Entered)
     phone = await claimant.contact(PHONE)
-    from countersign.flows.wanted import Wanted
+    from countersign.flows.changes.request import Wanted
 
     refused = await claimant.changes(Wanted(ChangeKind.CONTACT_REMOVED, phone.id, "x", "Remove it"), NEW)
     assert refused is ChangeRefusal.REDUCED

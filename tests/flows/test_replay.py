@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from tests.flows.people import Visitor, ada
 
-from countersign.domain.risk import RiskPolicy
-from countersign.flows.gate import Browser, Entered
-from countersign.flows.replay import replay
+from countersign.domain.accounts.risk import RiskPolicy
+from countersign.flows.accounts.context import Browser, Entered
+from countersign.flows.maintenance.replay import replay
 
 if TYPE_CHECKING:
     from tests.flows.place import Place

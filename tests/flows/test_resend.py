@@ -9,13 +9,13 @@ import pytest
 from tests.clock import MINUTE, NOON, SECOND, FixedClock
 from tests.flows.place import SHOP, Place, done, place_at, refused, says
 
-from countersign.domain.application import Mode
-from countersign.domain.challenge import Refusal, State
-from countersign.domain.contact import Channel
-from countersign.domain.event import EventKind
-from countersign.domain.limit import Limit
-from countersign.domain.rules import Rules
-from countersign.flows.outcome import Missing
+from countersign.domain.policy import Rules
+from countersign.domain.shared.application import Mode
+from countersign.domain.shared.contact import Channel
+from countersign.domain.shared.event import EventKind
+from countersign.domain.verifications.challenge import Refusal, State
+from countersign.domain.verifications.rate_limit import Limit
+from countersign.flows.verifications.results import Missing
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,19 +10,19 @@ import msgspec
 from tests.flows.people import ADA, Visitor, ada
 from tests.flows.place import query
 
-from countersign.domain.device import TRUST_LASTS
-from countersign.domain.session import LASTS, REMEMBERED_LASTS, Level, Need, amr_of, level_of, meets
-from countersign.flows.disown import disown, find_notice
-from countersign.flows.gate import Browser, Entered, Gone, ToVerify, Wrong
-from countersign.flows.outcome import Refused
-from countersign.flows.sessions import end_device, end_others, sign_out
-from countersign.flows.sweep import sweep
-from countersign.store import devices
+from countersign.domain.accounts.device import TRUST_LASTS
+from countersign.domain.accounts.session import LASTS, REMEMBERED_LASTS, Level, Need, amr_of, level_of, meets
+from countersign.flows.accounts.context import Browser, Entered, Gone, ToVerify, Wrong
+from countersign.flows.accounts.sessions import end_device, end_others, sign_out
+from countersign.flows.changes.report_change import disown, find_notice
+from countersign.flows.maintenance.sweep import sweep
+from countersign.flows.verifications.results import Refused
+from countersign.store.tables import devices
 
 if TYPE_CHECKING:
     from tests.flows.place import Place
 
-    from countersign.domain.session import Session
+    from countersign.domain.accounts.session import Session
 
 PHONE = Browser(ip="198.51.100.7", user_agent="Safari", locale="en")
 DAY = 86_400_000
@@ -283,7 +283,7 @@ async def test_no_name_contact_or_password_stands_readable_in_the_database(home:
 
 
 def everything():  # type: ignore[no-untyped-def] # noqa: ANN201 - a generator of all that is kept of accounts
-    from countersign.store.database import Query
+    from countersign.store.engine.database import Query
 
     found = []
     for table in ("accounts", "contacts", "identifiers", "devices", "sessions", "visits", "notices", "deliveries"):

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.flows.people import ADA, PASSWORD, Visitor, ada
 
-from countersign.domain.session import Level, level_of
-from countersign.flows.gate import Entered, Faulty, Gone, Known, ToVerify
-from countersign.flows.outcome import Refused
+from countersign.domain.accounts.session import Level, level_of
+from countersign.flows.accounts.context import Entered, Faulty, Gone, Known, ToVerify
+from countersign.flows.verifications.results import Refused
 
 if TYPE_CHECKING:
     from tests.flows.place import Place

@@ -8,25 +8,25 @@ import msgspec
 from tests.flows.people import ADA, CARRIER, Visitor, ada
 from tests.flows.place import place_at
 
-from countersign.domain.account import OwnedContact, Way
-from countersign.domain.challenge import Action, Refusal
-from countersign.domain.contact import Channel, Contact, parse
-from countersign.domain.limit import Limit
-from countersign.domain.rules import Rules
-from countersign.domain.session import Level, Need, auth_time_of, level_of, meets
-from countersign.domain.visit import Interrupted
-from countersign.flows.gate import Entered, Gone, ToVerify, Unmet
-from countersign.flows.outcome import Done, Refused
-from countersign.flows.sessions import use_up
-from countersign.store import accounts
-from countersign.store.database import Steps, Write
+from countersign.domain.accounts.account import OwnedContact, Way
+from countersign.domain.accounts.login_flow import Interrupted
+from countersign.domain.accounts.session import Level, Need, auth_time_of, level_of, meets
+from countersign.domain.policy import Rules
+from countersign.domain.shared.contact import Channel, Contact, parse
+from countersign.domain.verifications.challenge import Action, Refusal
+from countersign.domain.verifications.rate_limit import Limit
+from countersign.flows.accounts.context import Entered, Gone, ToVerify, Unmet
+from countersign.flows.accounts.sessions import use_up
+from countersign.flows.verifications.results import Done, Refused
+from countersign.store.engine.database import Steps, Write
+from countersign.store.tables import accounts
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.flows.place import Place
 
-    from countersign.domain.session import Session
+    from countersign.domain.accounts.session import Session
 
 PHONE = "+14155550123"
 PAY = Action("Pay €148.00", "h1")

@@ -9,9 +9,9 @@ import pytest
 from tests.flows.people import ADA, Visitor, ada
 from tests.flows.test_enrol import app_code, enrols
 
-from countersign.authenticator import STEP
-from countersign.domain.session import Entrance, is_shut
-from countersign.flows.gate import Entered, ToVerify
+from countersign.domain.accounts.session import Entrance, is_shut
+from countersign.flows.accounts.context import Entered, ToVerify
+from countersign.totp import STEP
 
 if TYPE_CHECKING:
     from tests.flows.place import Place

@@ -12,16 +12,16 @@ import pytest_asyncio
 from tests.clock import FixedClock
 from tests.flows.place import SHOP, Place, place_at
 
-from countersign.domain.application import Mode
-from countersign.domain.contact import parse
-from countersign.domain.delivery import DeliveryState, Reason, Receipt, ReceiptState
-from countersign.domain.suppression import DAY, LASTS, begin, brings, lift
+from countersign.domain.delivery.delivery import DeliveryState, Reason, Receipt, ReceiptState
+from countersign.domain.delivery.suppression import DAY, LASTS, begin, brings, lift
+from countersign.domain.shared.application import Mode
+from countersign.domain.shared.contact import parse
 from countersign.errors import DeliveryFailedError
-from countersign.flows.receive import take_receipt
-from countersign.flows.suppress import lift_suppression, list_suppressions, show_suppression
-from countersign.flows.sweep import sweep
-from countersign.messages.hints import hint
-from countersign.providers.smtp_replies import Stage, refusal
+from countersign.flows.delivery.receipts import take_receipt
+from countersign.flows.delivery.suppressions import lift_suppression, list_suppressions, show_suppression
+from countersign.flows.maintenance.sweep import sweep
+from countersign.messages.content.hints import hint
+from countersign.providers.email.smtp_replies import Stage, refusal
 
 LIVE = type(SHOP)("app_live", 0, "live", Mode.LIVE, "Live", "live.example", (), b"live's key")
 ADA = parse("ada@example.org")
@@ -144,7 +144,7 @@ async def test_who_begins_is_answered_as_always(live: Place) -> None:
 
 
 def test_the_hint_says_that_the_mailbox_is_not_there() -> None:
-    from countersign.domain.contact import Channel
+    from countersign.domain.shared.contact import Channel
 
     assert "mailbox does not exist" in str(hint(DeliveryState.FAILED, Reason.UNKNOWN_RECIPIENT, Channel.EMAIL, "en"))
 

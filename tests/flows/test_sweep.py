@@ -8,12 +8,12 @@ import pytest
 from tests.clock import DAY, MINUTE, NOON, FixedClock
 from tests.flows.place import Place, place_at
 
-from countersign.domain.challenge import Action, State
-from countersign.domain.event import EventKind
-from countersign.domain.rules import Rules
-from countersign.flows import sweep as module
-from countersign.flows.once import Once
-from countersign.flows.sweep import Swept, sweep
+from countersign.domain.policy import Rules
+from countersign.domain.shared.event import EventKind
+from countersign.domain.verifications.challenge import Action, State
+from countersign.flows.maintenance import sweep as module
+from countersign.flows.maintenance.sweep import Swept, sweep
+from countersign.flows.verifications.idempotency import Once
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,17 +11,17 @@ import pytest
 from tests.flows.place import Carrier, Place
 
 from countersign import worker as module
-from countersign.domain.delivery import LEASE, Accepted, DeliveryState, Message
+from countersign.domain.delivery.delivery import LEASE, Accepted, DeliveryState, Message
 from countersign.errors import UnavailableError
-from countersign.flows.audit import verify_events
-from countersign.flows.sweep import Swept
-from countersign.store.database import ConflictError, RejectedError, Steps
+from countersign.flows.maintenance.audit import verify_events
+from countersign.flows.maintenance.sweep import Swept
+from countersign.store.engine.database import ConflictError, RejectedError, Steps
 from countersign.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from countersign.domain.challenge import Challenge
+    from countersign.domain.verifications.challenge import Challenge
 
 
 class Gate(Carrier):

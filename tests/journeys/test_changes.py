@@ -17,7 +17,7 @@ from tests.journeys.conftest import SETTINGS
 from tests.journeys.site import open_site
 from tests.journeys.test_account import PASSWORD, code, sign_in, sign_up
 
-from countersign.authenticator import STEP
+from countersign.totp import STEP
 
 if TYPE_CHECKING:
     from pathlib import Path

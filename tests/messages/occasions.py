@@ -2,8 +2,8 @@
 
 import msgspec
 
-from countersign.domain.code import Code
-from countersign.domain.contact import Channel, Contact, Kind
+from countersign.domain.shared.contact import Channel, Contact, Kind
+from countersign.domain.verifications.code import Code
 from countersign.messages.render import Occasion
 
 TWELVE = {"en", "ar", "de", "es", "fr", "he", "it", "ja", "nl", "pl", "pt", "tr"}

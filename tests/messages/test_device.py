@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from countersign.messages.device import device
+from countersign.messages.content.device_name import device
 
 WEBKIT = "AppleWebKit/605.1.15 (KHTML, like Gecko)"
 BLINK = "AppleWebKit/537.36 (KHTML, like Gecko)"

@@ -5,8 +5,8 @@ from itertools import product
 
 import pytest
 
-from countersign.domain.contact import Channel
-from countersign.domain.delivery import DeliveryState, Reason
+from countersign.domain.delivery.delivery import DeliveryState, Reason
+from countersign.domain.shared.contact import Channel
 from countersign.messages.render import hint, languages
 
 EVERY = list(product(DeliveryState, [None, *Reason], Channel))

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from tests.messages.occasions import CODE, occasion
 from tests.messages.test_mail import FETCHING, read
 
-from countersign.domain.contact import Channel
-from countersign.messages.outside import MAX_SITE, MAX_SUMMARY, one_line, safe_link
+from countersign.domain.shared.contact import Channel
+from countersign.messages.custom.sanitize import MAX_SITE, MAX_SUMMARY, one_line, safe_link
 from countersign.messages.render import render
 
 FORGED = "x\n@evil.example #999999"

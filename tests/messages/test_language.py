@@ -9,8 +9,8 @@ import pytest
 from babel import Locale
 from tests.messages.occasions import FROM_RIGHT_TO_LEFT, OTHER_SCRIPTS, TWELVE
 
-from countersign.messages.language import negotiate
-from countersign.messages.moment import day, time_of_day
+from countersign.messages.language.catalogue import negotiate
+from countersign.messages.language.datetimes import day, time_of_day
 from countersign.messages.render import languages
 
 ROOT = Path(__file__).resolve().parents[2]

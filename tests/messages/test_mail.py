@@ -10,12 +10,12 @@ import msgspec
 import pytest
 from tests.messages.occasions import ASKED_AT, CODE, FROM_RIGHT_TO_LEFT, occasion
 
-from countersign.domain.code import Code
-from countersign.domain.contact import Channel
-from countersign.messages.acts import ACTS
-from countersign.messages.language import negotiate
-from countersign.messages.mail import as_html, letter
-from countersign.messages.occasion import harmless
+from countersign.domain.shared.contact import Channel
+from countersign.domain.verifications.code import Code
+from countersign.messages.channels.email import as_html, letter
+from countersign.messages.content.code_message import harmless
+from countersign.messages.content.purposes import ACTS
+from countersign.messages.language.catalogue import negotiate
 from countersign.messages.render import languages, render
 
 ROOT = Path(__file__).resolve().parents[2]

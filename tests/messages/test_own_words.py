@@ -11,13 +11,13 @@ from tests.messages.occasions import CODE, occasion
 from tests.messages.test_hostile import HOSTILE
 from tests.messages.test_mail import FETCHING, read
 
-from countersign.domain.contact import Channel
-from countersign.domain.purpose import DEFAULT_POLICIES
+from countersign.domain.shared.contact import Channel
+from countersign.domain.verifications.purpose import DEFAULT_POLICIES
 from countersign.errors import SettingsError
-from countersign.messages.own_words import MAX_FILE, OwnWords, Part, own_words
+from countersign.messages.channels.sms_size import Encoding, segments
+from countersign.messages.custom.custom_templates import MAX_FILE, OwnWords, Part, own_words
+from countersign.messages.language.transliteration import Spelling
 from countersign.messages.render import languages, render, render_sms
-from countersign.messages.sms import Encoding, segments
-from countersign.messages.spelling import Spelling
 
 if TYPE_CHECKING:
     from pathlib import Path

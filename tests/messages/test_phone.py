@@ -5,12 +5,12 @@ import re
 import pytest
 from tests.messages.occasions import CODE, OTHER_SCRIPTS, occasion
 
-from countersign.domain.code import Code
-from countersign.domain.contact import Channel
-from countersign.messages.acts import ACTS
-from countersign.messages.phone import grouped
+from countersign.domain.shared.contact import Channel
+from countersign.domain.verifications.code import Code
+from countersign.messages.channels.phone import grouped
+from countersign.messages.channels.sms_size import Encoding, segments
+from countersign.messages.content.purposes import ACTS
 from countersign.messages.render import languages, render
-from countersign.messages.sms import Encoding, segments
 
 PURPOSES = (*ACTS, "bind_contact", "close_account")
 

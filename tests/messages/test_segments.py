@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from countersign.domain.segment import GSM_7, GSM_7_EXTENSION
-from countersign.messages.sms import Encoding, segments
+from countersign.domain.delivery.sms_segments import GSM_7, GSM_7_EXTENSION
+from countersign.messages.channels.sms_size import Encoding, segments
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 ORACLE = ROOT / "tests" / "peers" / "segments_oracle.mjs"

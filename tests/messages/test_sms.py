@@ -4,14 +4,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from countersign.domain.segment import GSM_7, GSM_7_EXTENSION, UCS_2_JOINED
-from countersign.messages.sms import (
-    Encoding,
-    Size,
-    bound_line,
-    plain,
-    segments,
-)
+from countersign.domain.delivery.sms_segments import GSM_7, GSM_7_EXTENSION, UCS_2_JOINED
+from countersign.messages.channels.sms_size import Encoding, Size, bound_line, plain, segments
 
 
 @pytest.mark.parametrize(

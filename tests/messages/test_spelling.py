@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.messages.occasions import CODE, occasion
 
-from countersign.domain.contact import Channel
-from countersign.domain.segment import GSM_7, GSM_7_EXTENSION
-from countersign.messages.acts import ACTS
+from countersign.domain.delivery.sms_segments import GSM_7, GSM_7_EXTENSION
+from countersign.domain.shared.contact import Channel
+from countersign.messages.channels.sms_size import Encoding, plain, segments
+from countersign.messages.content.purposes import ACTS
+from countersign.messages.language.transliteration import SPELLINGS, Spelling, plainly, spelled
 from countersign.messages.render import languages, render, render_sms
-from countersign.messages.sms import Encoding, plain, segments
-from countersign.messages.spelling import SPELLINGS, Spelling, plainly, spelled
 
 ROOT = Path(__file__).resolve().parents[2]
 PINNED = Path(__file__).parent / "spellings"

@@ -10,10 +10,10 @@ import asyncpg
 import pytest
 
 from countersign.errors import SettingsError, UnavailableError
-from countersign.store.connect import open_database, sqlite_path
-from countersign.store.database import Query, Rows, Steps
-from countersign.store.migrate import head, migrate, pending
-from countersign.store.tables import ALL
+from countersign.store.engine.connect import open_database, sqlite_path
+from countersign.store.engine.database import Query, Rows, Steps
+from countersign.store.engine.migrate import head, migrate, pending
+from countersign.store.tables.schema import ALL
 
 Schema = dict[str, dict[str, tuple[str, bool]]]
 """Of each table, of each column: its kind, and whether it may be NULL."""

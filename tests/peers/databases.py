@@ -8,14 +8,14 @@ import pytest
 import pytest_asyncio
 from tests.peers.postgres import MissingPostgresError, PostgresServer
 
-from countersign.store.connect import open_database
-from countersign.store.migrate import migrate
+from countersign.store.engine.connect import open_database
+from countersign.store.engine.migrate import migrate
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
-    from countersign.store.database import Database
+    from countersign.store.engine.database import Database
 
 EACH_DATABASE = (pytest.param("sqlite"), pytest.param("postgres", marks=pytest.mark.postgres))
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from tests.providers.peers import NOW, message
 
-from countersign.domain.contact import Channel
-from countersign.providers.catalogue import KINDS, make
+from countersign.domain.shared.contact import Channel
+from countersign.providers.registry import KINDS, make
 
 if TYPE_CHECKING:
-    from countersign.domain.delivery import Message
+    from countersign.domain.delivery.delivery import Message
     from countersign.providers import Provider
 
 SECRETS: dict[str, dict[str, Any]] = {

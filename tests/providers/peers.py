@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from countersign.domain.contact import Channel
-from countersign.domain.delivery import Message
+from countersign.domain.delivery.delivery import Message
+from countersign.domain.shared.contact import Channel
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,10 +14,9 @@ from typing import Any
 from tests.providers.peers import CODE, NOW
 from tests.providers.peers import message as letter
 
-from countersign.domain.contact import Channel
-from countersign.domain.delivery import Accepted, Message, Receipt
-from countersign.providers.smpp import SmppProvider, SmppSettings
-from countersign.providers.smpp_pdu import (
+from countersign.domain.delivery.delivery import Accepted, Message, Receipt
+from countersign.domain.shared.contact import Channel
+from countersign.providers.smpp.pdu import (
     HEADER,
     MESSAGE_STATE,
     RECEIPTED_MESSAGE_ID,
@@ -29,6 +28,7 @@ from countersign.providers.smpp_pdu import (
     c_octets,
     decoded,
 )
+from countersign.providers.smpp.provider import SmppProvider, SmppSettings
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 NODE = shutil.which("node") is not None and (ROOT / "node_modules" / "smpp").exists()

@@ -16,15 +16,15 @@ from tests.providers.peers import CODE, NOW, Hidden, StartServer, message
 
 from countersign import logs
 from countersign.config import load
-from countersign.domain.contact import Channel
-from countersign.domain.delivery import Reason
+from countersign.domain.delivery.delivery import Reason
+from countersign.domain.shared.contact import Channel
 from countersign.errors import DeliveryFailedError, SettingsError
-from countersign.providers.apprise import GATEWAYS, OWN_HOST, AppriseProvider, AppriseSettings, plugin_for
+from countersign.providers.sms.apprise_gateways import GATEWAYS, OWN_HOST, AppriseProvider, AppriseSettings, plugin_for
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from countersign.domain.delivery import Message
+    from countersign.domain.delivery.delivery import Message
 
 TO = "+14155550123"
 SECRET = "token-of-tests"

@@ -17,13 +17,13 @@ from tests.providers.bounces import postfix
 from tests.providers.imap_peer import PASSWORD, ImapPeer
 from tests.providers.peers import Authority, Hidden, StartServer
 
-from countersign.domain.application import Mode
-from countersign.domain.delivery import DeliveryState
+from countersign.domain.delivery.delivery import DeliveryState
+from countersign.domain.shared.application import Mode
 from countersign.errors import SettingsError, UnavailableError
-from countersign.flows.bounces import collect, keep_collecting, mark_of
-from countersign.providers.bounce_mailbox import AT_ONCE, BounceMailbox, MailboxSettings
-from countersign.providers.dsn import MAX_BYTES
-from countersign.providers.verp import return_path
+from countersign.flows.delivery.bounces import collect, keep_collecting, mark_of
+from countersign.providers.email.bounce_mailbox import AT_ONCE, BounceMailbox, MailboxSettings
+from countersign.providers.email.dsn import MAX_BYTES
+from countersign.providers.email.verp import return_path
 
 __all__ = ["sqlite_template", "sqlite_url"]
 

@@ -15,11 +15,11 @@ from joserfc.jwk import OctKey
 from tests.providers.carriers import CALLBACK, SECRETS, TAKEN, Gateway, carrier, sample, sms
 from tests.providers.peers import NOW
 
-from countersign.domain.contact import Channel
-from countersign.domain.delivery import Reason, Receipt, ReceiptState
+from countersign.domain.delivery.delivery import Reason, Receipt, ReceiptState
+from countersign.domain.shared.contact import Channel
 from countersign.errors import DeliveryFailedError, InputError
 from countersign.providers import Callback, TakesReceipts
-from countersign.providers.twilio import TwilioSettings, signature, twiml
+from countersign.providers.sms.twilio import TwilioSettings, signature, twiml
 from countersign.providers.whatsapp import WhatsappProvider
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.providers.carriers import CARRIERS, SECRETS, TAKEN, Gateway, carrier, sample
 
-from countersign.domain.delivery import Reason
+from countersign.domain.delivery.delivery import Reason
 from countersign.errors import DeliveryFailedError, SettingsError
-from countersign.providers.catalogue import KINDS
+from countersign.providers.registry import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

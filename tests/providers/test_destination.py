@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from tests.providers.peers import NOW, Authority, Hidden, StartServer, message
 
-from countersign.domain.delivery import Reason
+from countersign.domain.delivery.delivery import Reason
 from countersign.errors import DeliveryFailedError
-from countersign.providers.destination import may_be_reached
+from countersign.providers.http.ssrf_guard import may_be_reached
 from countersign.providers.webhook import WebhookProvider, WebhookSettings
 
 PUBLIC = [

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
 from tests.providers.peers import NOW, Hidden, MailPeer, StartMailServer, message
 
 from countersign.errors import SettingsError
-from countersign.providers.smtp import SmtpProvider, SmtpSettings
+from countersign.providers.email.smtp import SmtpProvider, SmtpSettings
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 ORACLE = ROOT / "tests" / "peers" / "mailauth_oracle.mjs"

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.providers.bounces import postfix
 
-from countersign.domain.delivery import Reason
-from countersign.providers.dsn import MAX_BYTES, Action, Bounce, read, reason_of
+from countersign.domain.delivery.delivery import Reason
+from countersign.providers.email.dsn import MAX_BYTES, Action, Bounce, read, reason_of
 
 AT = "bounces+x@shop.example"
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.providers.peers import ADA, CODE, NOW, message
 
-from countersign.domain.contact import Channel
-from countersign.domain.delivery import Accepted, Reason
+from countersign.domain.delivery.delivery import Accepted, Reason
+from countersign.domain.shared.contact import Channel
 from countersign.errors import DeliveryFailedError, SettingsError, UnavailableError
 from countersign.providers.inbox import KEPT, Inbox, InboxMessage, InboxProvider
 

@@ -11,9 +11,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.providers.peers import ADA, CODE, NOW, message
 
-from countersign.domain.delivery import Reason
+from countersign.domain.delivery.delivery import Reason
 from countersign.errors import DeliveryFailedError
-from countersign.providers.mail import Letter, letter
+from countersign.providers.email.message import Letter, letter
 
 SENDER = "codes@shop.example"
 BREAKS = ["\r\n", "\n", "\r", "\0", "\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\u2029", "\ud800", "\t", "\x7f"]

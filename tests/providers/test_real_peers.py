@@ -19,12 +19,12 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from tests.providers.carriers import CALLBACK, SECRETS, carrier, sample, sms
 
-from countersign.domain.contact import Channel
-from countersign.domain.delivery import Reason, ReceiptState
+from countersign.domain.delivery.delivery import Reason, ReceiptState
+from countersign.domain.shared.contact import Channel
 from countersign.errors import DeliveryFailedError
 from countersign.providers import Callback, TakesReceipts
-from countersign.providers.sigv4 import signed
-from countersign.providers.twilio import TwilioSettings, signature
+from countersign.providers.http.sigv4 import signed
+from countersign.providers.sms.twilio import TwilioSettings, signature
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -10,9 +10,9 @@ import json
 import pytest
 from tests.providers.peers import ADA, CODE, NOW
 
-from countersign.domain.delivery import Reason, Receipt, ReceiptState
+from countersign.domain.delivery.delivery import Reason, Receipt, ReceiptState
 from countersign.errors import InputError
-from countersign.providers.signature import key_of, sign
+from countersign.providers.http.webhook_signature import key_of, sign
 from countersign.providers.webhook import WebhookSettings, parse_receipt
 
 KEY = bytes(range(24))

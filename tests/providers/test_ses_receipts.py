@@ -18,10 +18,10 @@ from cryptography.x509.oid import NameOID
 from tests.providers.carriers import SECRETS, TOPIC, Gateway, carrier
 from tests.providers.peers import NOW, StartServer
 
-from countersign.domain.delivery import Reason, Receipt, ReceiptState
+from countersign.domain.delivery.delivery import Reason, Receipt, ReceiptState
 from countersign.errors import InputError, SettingsError, UnavailableError
 from countersign.providers import Callback
-from countersign.providers.ses import SesProvider, SesSettings
+from countersign.providers.email.ses import SesProvider, SesSettings
 
 HOST = "https://sns.eu-central-1.amazonaws.com"
 CERTIFICATE = f"{HOST}/SimpleNotificationService-01.pem"

@@ -9,11 +9,11 @@ import pytest
 from tests.providers.peers import Hidden
 from tests.providers.smsc import NODE, NUMBER, SECRETS, TEXT, Ledger, provider, sms, started
 
-from countersign.domain.contact import Channel
-from countersign.domain.delivery import Accepted, Reason, Receipt, ReceiptState
+from countersign.domain.delivery.delivery import Accepted, Reason, Receipt, ReceiptState
+from countersign.domain.shared.contact import Channel
 from countersign.errors import DeliveryFailedError, SettingsError
 from countersign.providers import Hears
-from countersign.providers.smpp import SmppProvider, SmppSettings
+from countersign.providers.smpp.provider import SmppProvider, SmppSettings
 
 pytestmark = [pytest.mark.peers, pytest.mark.skipif(not NODE, reason="needs Node.js and npm ci")]
 
@@ -235,7 +235,7 @@ async def test_a_session_that_is_lost_is_bound_anew_while_receipts_are_to_come()
 
 
 async def test_each_side_is_told_that_the_other_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("countersign.providers.smpp_link.PULSE", 0.2)
+    monkeypatch.setattr("countersign.providers.smpp.session.PULSE", 0.2)
     async with started() as smsc, asyncio.timeout(30):
         smpp = provider(smsc.port)
         await smpp.send(sms())

@@ -10,15 +10,10 @@ import pytest
 from tests.providers.peers import Authority, Hidden, StartServer
 from tests.providers.smsc import BOUND, SECRETS, Answer, Faulty, goes_through, provider, sms
 
-from countersign.domain.delivery import Accepted, Reason
+from countersign.domain.delivery.delivery import Accepted, Reason
 from countersign.errors import DeliveryFailedError
-from countersign.providers.smpp import SmppProvider
-from countersign.providers.smpp_pdu import (
-    MAX_PDU,
-    Command,
-    Pdu,
-    c_octets,
-)
+from countersign.providers.smpp.pdu import MAX_PDU, Command, Pdu, c_octets
+from countersign.providers.smpp.provider import SmppProvider
 
 TIMEOUT = 0.6
 AFTER_KNOCK = 0.7
@@ -119,7 +114,7 @@ async def test_a_slow_smsc_is_waited_for_and_not_for_ever(start_tcp_server: Star
 async def test_a_half_open_session_is_found_out_though_nothing_is_sent(
     start_tcp_server: StartServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("countersign.providers.smpp_link.PULSE", 0.1)
+    monkeypatch.setattr("countersign.providers.smpp.session.PULSE", 0.1)
 
     async def deaf(_: Faulty, __: Pdu, ___: asyncio.StreamWriter) -> bool:
         return True

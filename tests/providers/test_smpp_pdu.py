@@ -8,11 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from countersign.domain.delivery import Reason, ReceiptState
-from countersign.domain.segment import ESCAPE, GSM_7, GSM_7_EXTENSION, parted, septets, units
-from countersign.messages.sms import segments
-from countersign.providers.smpp import address_of
-from countersign.providers.smpp_pdu import (
+from countersign.domain.delivery.delivery import Reason, ReceiptState
+from countersign.domain.delivery.sms_segments import ESCAPE, GSM_7, GSM_7_EXTENSION, parted, septets, units
+from countersign.messages.channels.sms_size import segments
+from countersign.providers.smpp.pdu import (
     HEADER,
     MAX_PDU,
     MESSAGE_PAYLOAD,
@@ -29,8 +28,9 @@ from countersign.providers.smpp_pdu import (
     message_id,
     short_message,
 )
-from countersign.providers.smpp_receipt import Told, spellings, told
-from countersign.providers.smpp_status import refusal
+from countersign.providers.smpp.provider import address_of
+from countersign.providers.smpp.receipt import Told, spellings, told
+from countersign.providers.smpp.status import refusal
 
 octet = st.integers(0, 255)
 word = st.integers(0, 2**32 - 1)

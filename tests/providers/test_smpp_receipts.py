@@ -8,9 +8,9 @@ import pytest
 from tests.providers.peers import StartServer
 from tests.providers.smsc import BOUND, Faulty, Ledger, goes_through, provider, sms, told
 
-from countersign.domain.delivery import Accepted, Reason, Receipt, ReceiptState
+from countersign.domain.delivery.delivery import Accepted, Reason, Receipt, ReceiptState
 from countersign.errors import UnavailableError
-from countersign.providers.smpp_pdu import Command, Pdu
+from countersign.providers.smpp.pdu import Command, Pdu
 
 
 async def test_a_receipt_that_outruns_our_record_is_kept_until_the_message_is_known(
@@ -93,7 +93,7 @@ async def test_a_flood_of_receipts_is_put_off_and_keeps_no_message_waiting(start
 async def test_an_id_that_a_receipt_writes_in_another_base_is_found_and_soon_at_once(
     start_tcp_server: StartServer, monkeypatch: pytest.MonkeyPatch, answered: str, told_as: str
 ) -> None:
-    monkeypatch.setattr("countersign.providers.smpp_intake.WAITS", (0.01,))
+    monkeypatch.setattr("countersign.providers.smpp.receiver.WAITS", (0.01,))
     smsc, ledger = Faulty(), Ledger(answered)
     smpp = provider(await start_tcp_server(smsc))
     smpp.hear = ledger
@@ -111,7 +111,7 @@ async def test_digits_alone_never_lead_to_the_message_of_somebody_else(
     start_tcp_server: StartServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A receipt for 100 which is not known (yet) is not one for 64 or 256, unless the settings say so."""
-    monkeypatch.setattr("countersign.providers.smpp_intake.WAITS", (0.01,))
+    monkeypatch.setattr("countersign.providers.smpp.receiver.WAITS", (0.01,))
     smsc, ledger = Faulty(), Ledger("64", "256")
     smpp = provider(await start_tcp_server(smsc))
     smpp.hear = ledger

@@ -10,18 +10,18 @@ import pytest
 from tests.providers.peers import StartServer
 from tests.providers.smsc import PASSWORD, SYSTEM_ID, Answer, Faulty, provider, sms, told
 
-from countersign.cli.peers import check_providers
+from countersign.cli.doctor.provider_checks import check_providers
 from countersign.config import load
-from countersign.domain.application import Draft, Mode
-from countersign.domain.contact import parse
-from countersign.domain.delivery import Reason
+from countersign.domain.delivery.delivery import Reason
+from countersign.domain.shared.application import Draft, Mode
+from countersign.domain.shared.contact import parse
 from countersign.errors import DeliveryFailedError
-from countersign.flows.applications import add_application
-from countersign.flows.begin import Asked, begin_challenge
-from countersign.flows.outcome import Done
-from countersign.providers.smpp import SmppSettings
-from countersign.providers.smpp_pdu import Command, Pdu, short_message
-from countersign.store.database import Query, Steps
+from countersign.flows.maintenance.applications import add_application
+from countersign.flows.verifications.begin import Asked, begin_challenge
+from countersign.flows.verifications.results import Done
+from countersign.providers.smpp.pdu import Command, Pdu, short_message
+from countersign.providers.smpp.provider import SmppSettings
+from countersign.store.engine.database import Query, Steps
 from countersign.wiring import Runtime, close_runtime, open_runtime
 from countersign.worker import Worker
 

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from tests.providers.peers import ADA, CODE, NOW, Authority, Hidden, MailPeer, StartMailServer, message
 
-from countersign.domain.contact import Channel
-from countersign.domain.delivery import Accepted, Reason
+from countersign.domain.delivery.delivery import Accepted, Reason
+from countersign.domain.shared.contact import Channel
 from countersign.errors import DeliveryFailedError, SettingsError
-from countersign.providers.smtp import SmtpProvider, SmtpSettings
+from countersign.providers.email.smtp import SmtpProvider, SmtpSettings
 
 SENDER = "codes@shop.example"
 PASSWORD = "correct horse battery"

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from tests.providers.peers import NOW, Authority, Hidden, StartServer, message
 
-from countersign.domain.delivery import Reason
+from countersign.domain.delivery.delivery import Reason
 from countersign.errors import DeliveryFailedError
-from countersign.providers.smtp import SmtpProvider, SmtpSettings
+from countersign.providers.email.smtp import SmtpProvider, SmtpSettings
 
 TIMEOUT = 0.6
 BOUND = 2.0

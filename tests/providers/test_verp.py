@@ -8,9 +8,9 @@ import pytest
 from email_validator import validate_email
 from tests.providers.peers import ADA, NOW, StartMailServer, message
 
-from countersign.domain import identifier
-from countersign.providers.smtp import SmtpProvider, SmtpSettings
-from countersign.providers.verp import MAX_LOCAL, key_of, return_path
+from countersign.domain.shared import identifier
+from countersign.providers.email.smtp import SmtpProvider, SmtpSettings
+from countersign.providers.email.verp import MAX_LOCAL, key_of, return_path
 
 
 def mark(key: str) -> bytes:

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from tests.providers.peers import ADA, CODE, NOW, Authority, Hidden, StartServer, message
 
-from countersign.domain.contact import Channel
-from countersign.domain.delivery import Accepted, Message, Reason
+from countersign.domain.delivery.delivery import Accepted, Message, Reason
+from countersign.domain.shared.contact import Channel
 from countersign.errors import DeliveryFailedError, SettingsError
 from countersign.providers.webhook import WebhookProvider, WebhookSettings
 

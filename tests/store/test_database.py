@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from countersign.errors import UnavailableError
-from countersign.store.connect import open_database
-from countersign.store.database import (
+from countersign.store.engine.connect import open_database
+from countersign.store.engine.database import (
     Claim,
     ConflictError,
     Insert,
@@ -25,12 +25,12 @@ from countersign.store.database import (
     Upsert,
     Write,
 )
-from countersign.store.tables import APPLICATIONS, CHALLENGES, DELIVERIES, FACTS, LIMITS, STANDINGS
+from countersign.store.tables.schema import APPLICATIONS, CHALLENGES, DELIVERIES, FACTS, LIMITS, STANDINGS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from countersign.store.database import Change, Database, Table
+    from countersign.store.engine.database import Change, Database, Table
 
 
 def write(*changes: Change) -> Steps[None]:

@@ -11,17 +11,17 @@ import pytest
 from tests.clock import NOON, FixedClock
 from tests.flows.place import Place, place_at
 
-from countersign.domain.challenge import Challenge, State, Terms, begin
-from countersign.domain.contact import Channel, Kind
-from countersign.domain.event import Event, EventKind
-from countersign.domain.purpose import Policy
-from countersign.domain.standing import Standing
+from countersign.domain.shared.contact import Channel, Kind
+from countersign.domain.shared.event import Event, EventKind
+from countersign.domain.verifications.challenge import Challenge, State, Terms, begin
+from countersign.domain.verifications.lockout import Standing
+from countersign.domain.verifications.purpose import Policy
 from countersign.errors import OverloadedError, UnavailableError
-from countersign.flows.audit import verify_events
-from countersign.flows.sweep import Expire
-from countersign.store.book import Book, Needs, Verdict
-from countersign.store.database import RejectedError, Steps
-from countersign.store.ledger import MOST
+from countersign.flows.maintenance.audit import verify_events
+from countersign.flows.maintenance.sweep import Expire
+from countersign.store.engine.database import RejectedError, Steps
+from countersign.store.ledger.ledger import MOST
+from countersign.store.ledger.unit_of_work import Book, Needs, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable

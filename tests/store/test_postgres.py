@@ -12,17 +12,17 @@ import pytest_asyncio
 from tests.peers.postgres import MissingPostgresError, PostgresServer
 
 from countersign.errors import OverloadedError, UnavailableError
-from countersign.store import postgres
-from countersign.store.connect import open_database
-from countersign.store.database import Claim, Insert, Query, Rows, Steps, Take, Update, Upsert, Write
-from countersign.store.migrate import migrate
-from countersign.store.postgres import PostgresDatabase
-from countersign.store.tables import DELIVERIES, LIMITS
+from countersign.store.engine import postgres
+from countersign.store.engine.connect import open_database
+from countersign.store.engine.database import Claim, Insert, Query, Rows, Steps, Take, Update, Upsert, Write
+from countersign.store.engine.migrate import migrate
+from countersign.store.engine.postgres import PostgresDatabase
+from countersign.store.tables.schema import DELIVERIES, LIMITS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
-    from countersign.store.database import Change, Runner
+    from countersign.store.engine.database import Change, Runner
 
 pytestmark = pytest.mark.postgres
 

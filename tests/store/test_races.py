@@ -14,15 +14,15 @@ import pytest_asyncio
 from tests.clock import DAY, MINUTE, NOON, SECOND, FixedClock
 from tests.flows.place import UNLIMITED, Place, approvals, place_at, refusals, refused
 
-from countersign.domain.challenge import Action, State
-from countersign.domain.event import EventKind
-from countersign.domain.limit import Limit
-from countersign.domain.rules import Rules
+from countersign.domain.policy import Rules
+from countersign.domain.shared.event import EventKind
+from countersign.domain.verifications.challenge import Action, State
+from countersign.domain.verifications.rate_limit import Limit
 from countersign.errors import UnavailableError
-from countersign.flows.audit import verify_events
-from countersign.flows.once import Once
-from countersign.flows.outcome import Done, Outcome
-from countersign.store.database import Query, Rows, Steps
+from countersign.flows.maintenance.audit import verify_events
+from countersign.flows.verifications.idempotency import Once
+from countersign.flows.verifications.results import Done, Outcome
+from countersign.store.engine.database import Query, Rows, Steps
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine

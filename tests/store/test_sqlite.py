@@ -16,17 +16,17 @@ import pytest
 import pytest_asyncio
 
 from countersign.errors import OverloadedError, SettingsError, UnavailableError
-from countersign.store import rooms, sqlite
-from countersign.store.connect import open_database, sqlite_path
-from countersign.store.database import Insert, Query, Rows, Steps, Update, Upsert, Write
-from countersign.store.migrate import migrate
-from countersign.store.sqlite import SqliteDatabase, in_sqlite
-from countersign.store.tables import ALL, FACTS, LIMITS
+from countersign.store.engine import sqlite, sqlite_threads
+from countersign.store.engine.connect import open_database, sqlite_path
+from countersign.store.engine.database import Insert, Query, Rows, Steps, Update, Upsert, Write
+from countersign.store.engine.migrate import migrate
+from countersign.store.engine.sqlite import SqliteDatabase, in_sqlite
+from countersign.store.tables.schema import ALL, FACTS, LIMITS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from countersign.store.database import Change
+    from countersign.store.engine.database import Change
 
 
 def write(*changes: Change) -> Steps[None]:
@@ -158,7 +158,7 @@ async def test_another_process_may_write_and_one_that_never_ends_is_told(
 async def test_the_wal_stays_short_under_load_and_while_something_reads(
     store: SqliteDatabase, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rooms, "LONG_WAL", 800)
+    monkeypatch.setattr(sqlite_threads, "LONG_WAL", 800)
     wal = path.with_name(path.name + "-wal")
     keys = [n.to_bytes(4, "big") * 8 for n in range(5_000)]
     await store.run(write, Upsert(LIMITS, [(key, 0) for key in keys]))
@@ -173,7 +173,7 @@ async def test_the_wal_stays_short_under_load_and_while_something_reads(
 
 
 async def test_a_long_read_does_not_hold_up_the_writer(store: SqliteDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rooms, "LONG_WAL", 10)
+    monkeypatch.setattr(sqlite_threads, "LONG_WAL", 10)
 
     def long_read() -> Steps[Rows]:
         yield Query("SELECT count(*) FROM limits")
@@ -192,7 +192,7 @@ async def test_a_long_read_does_not_hold_up_the_writer(store: SqliteDatabase, mo
 
 
 async def test_more_waiting_than_promised_is_refused(store: SqliteDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rooms, "WAITING", 2)
+    monkeypatch.setattr(sqlite_threads, "WAITING", 2)
     running = asyncio.create_task(store.run(slow, 0.3))
     await asyncio.sleep(0.1)
     waiting = [asyncio.create_task(store.run(slow, 0)) for _ in range(2)]

@@ -11,14 +11,14 @@ from tests.clock import FixedClock
 from tests.flows.place import SHOP, Place, place_at
 from tests.providers.bounces import postfix
 
-from countersign.domain.application import Mode
-from countersign.domain.challenge import Challenge
-from countersign.domain.delivery import DeliveryState, Reason, Receipt, ReceiptState
-from countersign.domain.event import EventKind
-from countersign.flows.bounces import Verdict, mark_of, take_bounce
-from countersign.flows.receive import take_receipt
+from countersign.domain.delivery.delivery import DeliveryState, Reason, Receipt, ReceiptState
+from countersign.domain.shared.application import Mode
+from countersign.domain.shared.event import EventKind
+from countersign.domain.verifications.challenge import Challenge
+from countersign.flows.delivery.bounces import Verdict, mark_of, take_bounce
+from countersign.flows.delivery.receipts import take_receipt
 from countersign.keys import Keyring, new_file
-from countersign.providers.verp import return_path
+from countersign.providers.email.verp import return_path
 
 LIVE = type(SHOP)("app_live", 0, "live", Mode.LIVE, "Live", "live.example", (), b"live's key")
 BOUNCES = "bounces@shop.example"
@@ -128,8 +128,8 @@ async def test_only_a_mailbox_that_is_not_there_is_remembered(
 
 async def test_an_old_bounce_does_not_undo_what_an_operator_lifted(live: Place, clock: FixedClock) -> None:
     """D2: a bounce can be kept and sent again; it is about a message from before."""
-    from countersign.domain.contact import parse
-    from countersign.flows.suppress import lift_suppression
+    from countersign.domain.shared.contact import parse
+    from countersign.flows.delivery.suppressions import lift_suppression
 
     challenge = await live.begun(application=LIVE)
     await live.deliver()

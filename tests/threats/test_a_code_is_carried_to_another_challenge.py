@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from tests.flows.place import BANK, SHOP, Place, done, refused
 
-from countersign.domain.challenge import Action, Refusal
-from countersign.flows.outcome import Missing
+from countersign.domain.verifications.challenge import Action, Refusal
+from countersign.flows.verifications.results import Missing
 
 OTHERS: dict[str, dict[str, Any]] = {
     "purpose": {"purpose": "recover"},

@@ -7,10 +7,10 @@ import asyncio
 from tests.clock import MINUTE, FixedClock
 from tests.flows.place import SHOP, Place, approvals, done, refusals, refused
 
-from countersign.domain.challenge import Action, State
-from countersign.flows.answer import answer_challenge
-from countersign.flows.once import Once
-from countersign.flows.outcome import KeyReused
+from countersign.domain.verifications.challenge import Action, State
+from countersign.flows.verifications.check import answer_challenge
+from countersign.flows.verifications.idempotency import Once
+from countersign.flows.verifications.results import KeyReused
 
 
 async def test_a_code_that_was_used_is_worth_nothing(each_place: Place) -> None:

@@ -10,19 +10,19 @@ import pytest
 from tests.flows.people import CARRIER
 from tests.flows.place import SHOP, UNLIMITED, Place, place_at
 
-from countersign.domain.application import Mode
-from countersign.domain.challenge import Challenge
-from countersign.domain.delivery import DeliveryState, Reason
-from countersign.domain.event import EventKind
-from countersign.domain.pumping import ALLOWANCES, FIRST_HOLD, Policy
-from countersign.domain.pumping import Mode as Breaker
-from countersign.domain.traffic import HOUR, MINUTE, Scope
+from countersign.domain.delivery.delivery import DeliveryState, Reason
+from countersign.domain.delivery.sms_pumping import ALLOWANCES, FIRST_HOLD, Policy
+from countersign.domain.delivery.sms_pumping import Mode as Breaker
+from countersign.domain.delivery.sms_traffic import HOUR, MINUTE, Scope
+from countersign.domain.shared.application import Mode
+from countersign.domain.shared.event import EventKind
+from countersign.domain.verifications.challenge import Challenge
 from countersign.errors import DeliveryFailedError
-from countersign.flows.settle import settle
-from countersign.flows.take_due import claim_due
-from countersign.messages.hints import hint
-from countersign.store import events, traffic
-from countersign.store.database import Query, Steps
+from countersign.flows.delivery.claim import claim_due
+from countersign.flows.delivery.conversions import settle
+from countersign.messages.content.hints import hint
+from countersign.store.engine.database import Query, Steps
+from countersign.store.tables import events, sms_traffic
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -82,7 +82,7 @@ async def test_a_prefix_that_nothing_comes_back_from_is_stopped_and_the_reason_k
     assert len(site.carriers[CARRIER].sent) == MOST
     held = (await site.deliveries(begun[-1]))[0]
     assert (held.state, held.reason, held.attempts) == (DeliveryState.FAILED, Reason.HELD_BACK, 0)
-    (block,) = await site.database.read(traffic.blocks, 0)
+    (block,) = await site.database.read(sms_traffic.blocks, 0)
     assert (block.application, block.place, block.country, block.rule) == (LIVE.id, "+372545", "EE", "allowance")
     assert block.until - block.since == FIRST_HOLD
     assert f"{MOST} messages" in block.figures
@@ -108,7 +108,7 @@ async def test_a_prefix_whose_codes_come_back_goes_on(site: Place) -> None:
         await come_back(site, (await pump(site, MOST - 5, start=batch * MOST))[: MOST - 10])
         site.clock.now += MINUTE
     assert len(site.carriers[CARRIER].sent) == 6 * (MOST - 5)
-    assert await site.database.read(traffic.blocks, 0) == []
+    assert await site.database.read(sms_traffic.blocks, 0) == []
 
 
 async def test_another_tenant_and_another_country_are_not_held(site: Place) -> None:
@@ -131,7 +131,7 @@ async def test_after_a_hold_a_few_are_tried_and_the_next_hold_is_twice_as_long(s
     site.clock.now += 8 * MINUTE
     await pump(site, 5, start=200)
     assert len(site.carriers[CARRIER].sent) == MOST + probes
-    latest = (await site.database.read(traffic.blocks, 0))[0]
+    latest = (await site.database.read(sms_traffic.blocks, 0))[0]
     assert (latest.times, latest.until - latest.since) == (2, 2 * FIRST_HOLD)
 
 
@@ -147,7 +147,7 @@ async def test_honest_people_open_a_prefix_again(site: Place) -> None:
 async def test_a_lifted_prefix_is_sent_to_at_once(site: Place) -> None:
     """D7."""
     await pump(site, MOST + 1)
-    lifted = await site.database.run(traffic.lift, "+372545", None, site.clock.now)
+    lifted = await site.database.run(sms_traffic.lift, "+372545", None, site.clock.now)
     assert [block.place for block in lifted] == ["+372545"]
     await pump(site, 1, start=100)
     assert len(site.carriers[CARRIER].sent) == MOST + 1
@@ -174,7 +174,7 @@ async def test_what_no_provider_took_is_not_held_against_the_place(site: Place) 
         )
     failed = await pump(site, MOST + 5)
     assert set(await reasons(site, failed)) == {Reason.MISCONFIGURED}
-    assert await site.database.read(traffic.blocks, 0) == []
+    assert await site.database.read(sms_traffic.blocks, 0) == []
     await pump(site, MOST + 5, start=200)
     assert len(site.carriers[CARRIER].sent) == MOST + 5 + MOST
 
@@ -193,12 +193,12 @@ async def test_shadow_lets_through_and_writes_down_what_it_would_have_done(site:
     policed(site, Policy(mode=Breaker.SHADOW))
     await pump(site, MOST + 5)
     assert len(site.carriers[CARRIER].sent) == MOST + 5
-    (block,) = await site.database.read(traffic.blocks, 0)
+    (block,) = await site.database.read(sms_traffic.blocks, 0)
     assert block.shadow
     policed(site, Policy())
     site.clock.now += MINUTE
     await pump(site, 1, start=400)
-    (held, _) = await site.database.read(traffic.blocks, 0)
+    (held, _) = await site.database.read(sms_traffic.blocks, 0)
     assert not held.shadow, "what the shadow held is not held when the breaker is switched on, but judged anew"
 
 

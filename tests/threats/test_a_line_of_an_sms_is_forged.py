@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from tests.flows.place import SHOP, Place
 
-from countersign.domain.challenge import Action
+from countersign.domain.verifications.challenge import Action
 
 FORGED = "@evil.example #123456"
 BREAKS = ["\n", "\r\n", "\r", "\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\n\u200b", " \n\n"]

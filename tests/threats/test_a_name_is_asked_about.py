@@ -10,8 +10,8 @@ import pytest
 from tests.flows.people import Visitor, ada
 from tests.flows.place import place_at
 
-from countersign.flows.gate import ToVerify, Wrong
-from countersign.flows.sign_in import BY_NAME
+from countersign.flows.accounts.context import ToVerify, Wrong
+from countersign.flows.sign_in.sign_in import BY_NAME
 
 if TYPE_CHECKING:
     from pathlib import Path

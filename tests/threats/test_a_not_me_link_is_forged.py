@@ -10,9 +10,9 @@ import pytest
 from tests.clock import FixedClock
 from tests.flows.place import Place
 
-from countersign.domain.challenge import State
-from countersign.flows.cancel import disown_challenge, find_disowned, not_me_reference
-from countersign.flows.outcome import Missing
+from countersign.domain.verifications.challenge import State
+from countersign.flows.verifications.cancel import disown_challenge, find_disowned, not_me_reference
+from countersign.flows.verifications.results import Missing
 from countersign.keys import Keyring, new_file
 
 

@@ -10,11 +10,11 @@ import pytest_asyncio
 from tests.flows.people import ADA, CARRIER, Visitor, ada
 from tests.flows.place import BANK, SHOP, place_at
 
-from countersign.domain.account import Way
-from countersign.domain.contact import Channel
-from countersign.flows.answer import answer_challenge
-from countersign.flows.gate import Browser, Entered, ToVerify
-from countersign.flows.outcome import Missing, Refused
+from countersign.domain.accounts.account import Way
+from countersign.domain.shared.contact import Channel
+from countersign.flows.accounts.context import Browser, Entered, ToVerify
+from countersign.flows.verifications.check import answer_challenge
+from countersign.flows.verifications.results import Missing, Refused
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -117,6 +117,6 @@ async def test_what_she_ended_opens_nothing_any_more(home: Place) -> None:
 
 
 def _contacts():  # type: ignore[no-untyped-def] # noqa: ANN202 - a generator of accounts and contacts
-    from countersign.store.database import Query
+    from countersign.store.engine.database import Query
 
     return (yield Query("SELECT account, id FROM contacts"))

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from tests.clock import MINUTE
 from tests.flows.place import BANK, Place, done, place_at, refused
 
-from countersign.domain.challenge import Action, Refusal
-from countersign.domain.rules import Rules
-from countersign.flows.outcome import Done
+from countersign.domain.policy import Rules
+from countersign.domain.verifications.challenge import Action, Refusal
+from countersign.flows.verifications.results import Done
 
 if TYPE_CHECKING:
     from pathlib import Path

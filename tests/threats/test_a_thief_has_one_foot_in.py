@@ -8,20 +8,20 @@ from tests.flows.people import ADA, PASSWORD, Visitor, ada
 from tests.flows.test_enrol import app_code, enrols
 from tests.flows.test_integration_codes import made
 
-from countersign.authenticator import STEP
-from countersign.domain.change import ChangeKind
-from countersign.domain.contact import parse
-from countersign.domain.factor import FactorKind
-from countersign.domain.session import Need
-from countersign.flows.apply import Applied
-from countersign.flows.change import change
-from countersign.flows.disown import disown
-from countersign.flows.enrol import make_recovery_codes
-from countersign.flows.finish import Recoverable
-from countersign.flows.gate import Browser, Entered, Faulty, ToVerify, Wrong
-from countersign.flows.integration_codes import verify_code
-from countersign.flows.wanted import Wanted
-from countersign.store import changes
+from countersign.domain.accounts.authenticator import FactorKind
+from countersign.domain.accounts.change import ChangeKind
+from countersign.domain.accounts.session import Need
+from countersign.domain.shared.contact import parse
+from countersign.flows.accounts.context import Browser, Entered, Faulty, ToVerify, Wrong
+from countersign.flows.changes.apply import Applied
+from countersign.flows.changes.enrol import make_recovery_codes
+from countersign.flows.changes.integration_codes import verify_code
+from countersign.flows.changes.report_change import disown
+from countersign.flows.changes.request import Wanted
+from countersign.flows.changes.submit import change
+from countersign.flows.sign_in.complete import Recoverable
+from countersign.store.tables import changes
+from countersign.totp import STEP
 
 if TYPE_CHECKING:
     from tests.flows.place import Place

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.flows.place import Place, done
 
-from countersign.domain.contact import parse
+from countersign.domain.shared.contact import parse
 from countersign.errors import InputError
 
 VICTIM = "ada@example.org"

@@ -11,13 +11,13 @@ from tests.flows.test_enrol import enrols
 from tests.flows.test_integration_codes import made
 from tests.flows.test_recover import recovery_codes
 
-from countersign.flows.applications import Doorkeeper
-from countersign.flows.gate import Browser, ToVerify, Wrong
-from countersign.flows.integration_codes import verify_code
-from countersign.flows.outcome import Refused
-from countersign.flows.prove import Mistaken, prove_by_app, prove_by_recovery_code
-from countersign.flows.redeem import redeem, userinfo
-from countersign.flows.sessions import find_session
+from countersign.flows.accounts.context import Browser, ToVerify, Wrong
+from countersign.flows.accounts.sessions import find_session
+from countersign.flows.changes.integration_codes import verify_code
+from countersign.flows.maintenance.applications import Doorkeeper
+from countersign.flows.oidc.token import redeem, userinfo
+from countersign.flows.sign_in.authenticator import Mistaken, prove_by_app, prove_by_recovery_code
+from countersign.flows.verifications.results import Refused
 
 if TYPE_CHECKING:
     from tests.flows.place import Place

@@ -8,9 +8,9 @@ import pytest
 from tests.clock import DAY, MINUTE, FixedClock
 from tests.flows.place import Place, done, place_at, refused
 
-from countersign.domain.challenge import Action, Refusal
-from countersign.domain.rules import Rules
-from countersign.flows.outcome import Done
+from countersign.domain.policy import Rules
+from countersign.domain.verifications.challenge import Action, Refusal
+from countersign.flows.verifications.results import Done
 
 if TYPE_CHECKING:
     from pathlib import Path

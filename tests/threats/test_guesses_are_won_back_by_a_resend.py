@@ -8,10 +8,10 @@ import pytest
 from tests.clock import MINUTE, SECOND
 from tests.flows.place import done, place_at, refused
 
-from countersign.domain.challenge import Refusal, State
-from countersign.domain.contact import Channel
-from countersign.domain.purpose import Policy, Resend
-from countersign.domain.rules import Rules
+from countersign.domain.policy import Rules
+from countersign.domain.shared.contact import Channel
+from countersign.domain.verifications.challenge import Refusal, State
+from countersign.domain.verifications.purpose import Policy, Resend
 
 if TYPE_CHECKING:
     from pathlib import Path

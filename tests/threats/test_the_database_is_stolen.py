@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from tests.clock import FixedClock
 from tests.flows.place import place_at
 
-from countersign.domain.challenge import Action
-from countersign.domain.code import CodeShape, derive
+from countersign.domain.verifications.challenge import Action
+from countersign.domain.verifications.code import CodeShape, derive
 from countersign.keys import Keyring, new_file
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tests.flows.place import Place
 
-    from countersign.domain.challenge import Challenge
+    from countersign.domain.verifications.challenge import Challenge
 
 SECRETS = ("ada.lovelace@example.org", "+14155550123", "ada.lovelace", "4155550123")
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from tests.clock import NOON, FixedClock
 from tests.flows.place import Place
 
-from countersign.domain.event import Event, EventKind
-from countersign.flows.audit import verify_events, write_checkpoint
+from countersign.domain.shared.event import Event, EventKind
+from countersign.flows.maintenance.audit import verify_events, write_checkpoint
 from countersign.keys import Keyring, new_file
-from countersign.store.database import Steps, Write
-from countersign.store.events import Chain, heads
+from countersign.store.engine.database import Steps, Write
+from countersign.store.tables.events import Chain, heads
 
 if TYPE_CHECKING:
     from pathlib import Path

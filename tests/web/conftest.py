@@ -14,14 +14,14 @@ import pytest_asyncio
 from tests.web.client import Client
 
 from countersign.config import load
-from countersign.domain.application import Draft, Mode
-from countersign.domain.code import derive
-from countersign.flows.applications import add_application
-from countersign.store import challenges
-from countersign.store.database import Query, Steps
-from countersign.store.events import Log
+from countersign.domain.shared.application import Draft, Mode
+from countersign.domain.verifications.code import derive
+from countersign.flows.maintenance.applications import add_application
+from countersign.store.engine.database import Query, Steps
+from countersign.store.tables import challenges
+from countersign.store.tables.events import Log
 from countersign.web.app import make_app
-from countersign.web.front import Front
+from countersign.web.http.router import Front
 from countersign.wiring import Runtime, close_runtime, open_runtime
 
 Opener: TypeAlias = Callable[..., Awaitable[Runtime]]

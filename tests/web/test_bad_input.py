@@ -11,7 +11,8 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from tests.web.client import Client, assert_problem
 
-from countersign.web import front, patience, reading
+from countersign.web.http import body as reading
+from countersign.web.http import body_timeout, router
 from countersign.wiring import Runtime
 
 BEGIN = "/v1/verifications"
@@ -171,9 +172,9 @@ async def test_a_body_in_parts_is_put_together(client: Client) -> None:
 async def test_a_body_that_never_comes_is_waited_for_so_long(
     client: Client, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
-    monkeypatch.setattr(patience, "BODY_WITHIN", 0.05)
-    monkeypatch.setattr(patience, "LOOK_EVERY", 0.05)
-    monkeypatch.setattr(front, "BODY_WITHIN", 0.05)
+    monkeypatch.setattr(body_timeout, "BODY_WITHIN", 0.05)
+    monkeypatch.setattr(body_timeout, "LOOK_EVERY", 0.05)
+    monkeypatch.setattr(router, "BODY_WITHIN", 0.05)
 
     async def parts() -> AsyncIterator[bytes]:
         yield b"{"

@@ -8,10 +8,10 @@ from tests.providers.peers import StartMailServer
 from tests.web.client import Client
 from tests.web.conftest import Opener, new_key
 
-from countersign.domain.application import Mode
-from countersign.flows.bounces import Verdict, take_bounce
-from countersign.flows.deliver import hand_over, record
-from countersign.flows.take_due import claim_due
+from countersign.domain.shared.application import Mode
+from countersign.flows.delivery.bounces import Verdict, take_bounce
+from countersign.flows.delivery.claim import claim_due
+from countersign.flows.delivery.send import hand_over, record
 from countersign.web.app import make_app
 from countersign.wiring import Runtime
 

@@ -6,7 +6,7 @@ import pytest
 from tests.web.client import Client, assert_problem
 from tests.web.conftest import CodeOf
 
-from countersign.web.front import Front
+from countersign.web.http.router import Front
 from countersign.wiring import Runtime
 
 UNKNOWN = "csk_test_" + "a" * 39

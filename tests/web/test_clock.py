@@ -13,11 +13,11 @@ from tests.web.client import Client
 from tests.web.conftest import Opener, new_key
 
 from countersign.config import load
-from countersign.domain.application import Mode
-from countersign.domain.challenge import State
+from countersign.domain.shared.application import Mode
+from countersign.domain.verifications.challenge import State
 from countersign.keys import new_file
-from countersign.store import challenges
-from countersign.store.migrate import migrate
+from countersign.store.engine.migrate import migrate
+from countersign.store.tables import challenges
 from countersign.web.app import make_app
 from countersign.wiring import clock, close_runtime, ground_of, open_runtime, prepare
 from countersign.worker import Worker

@@ -15,11 +15,11 @@ import yaml
 from hypothesis import HealthCheck, Phase, settings
 from tests.web.served import Served, served
 
-from countersign.domain.challenge import Refusal
-from countersign.domain.contact import Channel
-from countersign.domain.delivery import DeliveryState
+from countersign.domain.delivery.delivery import DeliveryState
+from countersign.domain.shared.contact import Channel
+from countersign.domain.verifications.challenge import Refusal
 from countersign.web.app import routes
-from countersign.web.problems import PROBLEMS
+from countersign.web.http.problems import PROBLEMS
 
 CONTRACT = Path(__file__).parents[2] / "src" / "countersign" / "web" / "openapi.yaml"
 DOCUMENT: dict[str, Any] = yaml.safe_load(CONTRACT.read_text())

@@ -10,10 +10,10 @@ import pytest
 from tests.web.client import Client, assert_problem
 from tests.web.conftest import CodeOf
 
-from countersign.web import desk
 from countersign.web.api import events_stream
 from countersign.web.app import make_app
-from countersign.web.front import Front
+from countersign.web.http import context
+from countersign.web.http.router import Front
 from countersign.wiring import Runtime
 from countersign.worker import Worker
 
@@ -116,7 +116,7 @@ async def test_no_more_streams_are_opened_than_can_be_kept(
     client: Client, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(events_stream, "MOST_STREAMS", 1)
-    assert desk.MOST_STREAMS > 1
+    assert context.MOST_STREAMS > 1
     client.app = make_app(runtime, worker_alive=lambda: True)
     begun = await client.begin()
     path = f"/v1/verifications/{begun['id']}/events"

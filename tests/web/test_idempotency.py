@@ -9,7 +9,7 @@ import pytest
 from tests.web.client import Client, assert_problem
 from tests.web.conftest import CodeOf, change, wrong
 
-from countersign.store.database import Query, Steps
+from countersign.store.engine.database import Query, Steps
 from countersign.web.app import make_app
 from countersign.wiring import Runtime, close_runtime, open_runtime
 

@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from countersign.domain.code import derive
-from countersign.domain.session import Method, Proven
-from countersign.domain.visit import Interrupted
-from countersign.flows.apply import Applied
-from countersign.flows.enter import enter
-from countersign.flows.gate import Browser, Entered
-from countersign.flows.verify import answer, look
-from countersign.store import accounts, grants
-from countersign.store.grants import AccessToken
+from countersign.domain.accounts.login_flow import Interrupted
+from countersign.domain.accounts.session import Method, Proven
+from countersign.domain.verifications.code import derive
+from countersign.flows.accounts.context import Browser, Entered
+from countersign.flows.changes.apply import Applied
+from countersign.flows.sign_in.start_session import enter
+from countersign.flows.sign_in.verify import answer, look
+from countersign.store.tables import accounts, grants
+from countersign.store.tables.grants import AccessToken
 
 if TYPE_CHECKING:
     from tests.web.client import Answer, Client
 
-    from countersign.flows.gate import Gate
+    from countersign.flows.accounts.context import Gate
     from countersign.wiring import Runtime
 
 PARTS = ("contacts", "devices", "sessions", "methods", "integration-codes", "changes", "activity")
@@ -29,8 +29,8 @@ PARTS = ("contacts", "devices", "sessions", "methods", "integration-codes", "cha
 
 async def signed_in(gate: Gate) -> tuple[str, str, str]:
     """Make an account with a session; return its id, and the secrets of session and browser."""
-    from countersign.domain.account import Account, OwnedContact
-    from countersign.domain.contact import parse
+    from countersign.domain.accounts.account import Account, OwnedContact
+    from countersign.domain.shared.contact import parse
 
     account, contact, now = gate.id("acc"), gate.id("con"), gate.now()
     mail = parse("ada@example.org")
@@ -91,7 +91,7 @@ async def test_a_token_needs_the_scope_for_it(client: Client, runtime: Runtime, 
         await client.ask("GET", "/v1/me/sessions", headers={"Cookie": f"__Host-session={secret}", "Authorization": ""})
     ).json
     access, now = "cst_" + gate.secret(), gate.now()
-    from countersign.store import applications
+    from countersign.store.tables import applications
 
     (application, *_) = await gate.database.read(applications.all_of_them)
     token = AccessToken(

@@ -12,11 +12,11 @@ from tests.web.client import Client, assert_problem, shows
 from tests.web.conftest import CodeOf, Opener, change
 
 from countersign.errors import OverloadedError, UnavailableError
-from countersign.web import operation
+from countersign.web.api import health
 from countersign.web.app import make_app
-from countersign.web.call import Call, Reply, Stream
-from countersign.web.desk import Desk
-from countersign.web.front import Front
+from countersign.web.http.context import Desk
+from countersign.web.http.request import Call, Reply, Stream
+from countersign.web.http.router import Front
 from countersign.wiring import Runtime
 
 TOKEN = "a-token-of-twenty-letters"
@@ -67,7 +67,7 @@ async def test_a_worker_that_stopped_is_named_as_soon_as_the_finding_is_old(
     assert (await client.get("/health/ready")).status == 200
     alive = False
     assert (await client.get("/health/ready")).status == 200
-    monkeypatch.setattr(operation, "KEPT_FOR", 0.0)
+    monkeypatch.setattr(health, "KEPT_FOR", 0.0)
     answer = await client.get("/health/ready")
     assert_problem(answer, 503, "not-ready")
     assert answer.json["checks"]["worker"] != "ok"

@@ -9,11 +9,11 @@ from tests.web.client import Client, assert_problem
 from tests.web.conftest import Opener
 
 from countersign.web.app import make_app
-from countersign.web.call import Receive, Scope, Send
-from countersign.web.desk import Desk
-from countersign.web.front import Front
-from countersign.web.origin import Origins
-from countersign.web.proxies import Proxies, is_this_machine
+from countersign.web.http.context import Desk
+from countersign.web.http.csrf import Origins
+from countersign.web.http.proxies import Proxies, is_this_machine
+from countersign.web.http.request import Receive, Scope, Send
+from countersign.web.http.router import Front
 
 NOBODY = Proxies(())
 EDGE = Proxies((ip_network("10.0.0.0/8"), ip_network("fd00::/8")))

@@ -10,8 +10,8 @@ import pytest_asyncio
 from tests.web.client import Answer, Client, assert_problem
 from tests.web.conftest import Opener, change, new_key
 
-from countersign.domain.application import Mode
-from countersign.providers.signature import key_of, sign
+from countersign.domain.shared.application import Mode
+from countersign.providers.http.webhook_signature import key_of, sign
 from countersign.web.app import make_app
 from countersign.wiring import Runtime
 

@@ -9,9 +9,9 @@ import pytest
 from tests.web.client import Client, assert_problem, shows
 from tests.web.conftest import CodeOf, Opener, change, new_key, wrong
 
-from countersign.domain.application import Mode
+from countersign.domain.shared.application import Mode
 from countersign.web.app import make_app
-from countersign.web.front import Front
+from countersign.web.http.router import Front
 from countersign.wiring import Runtime
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")

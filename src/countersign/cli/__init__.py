@@ -1,5 +1,5 @@
 """The command line: the front door for whoever runs Countersign."""
 
-from countersign.cli.front import main
+from countersign.cli.main import main
 
 __all__ = ["main"]

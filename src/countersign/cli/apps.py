@@ -18,7 +18,7 @@ from countersign.cli.output import (
     wait_for,
 )
 from countersign.config import Settings
-from countersign.domain.application import Application, Draft, Mode
+from countersign.domain.shared.application import Application, Draft, Mode
 from countersign.errors import SettingsError
 
 
@@ -128,7 +128,7 @@ def remove(name: str, config: Path | None) -> None:
 
 
 async def _add(settings: Settings, draft: Draft) -> tuple[Application, str]:
-    from countersign.flows.applications import add_application
+    from countersign.flows.maintenance.applications import add_application
     from countersign.wiring import ground_of
 
     async with ground_of(settings) as ground:
@@ -136,7 +136,7 @@ async def _add(settings: Settings, draft: Draft) -> tuple[Application, str]:
 
 
 async def _all(settings: Settings) -> list[Application]:
-    from countersign.store import applications
+    from countersign.store.tables import applications
     from countersign.wiring import ground_of
 
     async with ground_of(settings) as ground:
@@ -144,7 +144,7 @@ async def _all(settings: Settings) -> list[Application]:
 
 
 async def _rotate(settings: Settings, name: str) -> tuple[Application, str]:
-    from countersign.flows.applications import rotate_application_key
+    from countersign.flows.maintenance.applications import rotate_application_key
     from countersign.wiring import ground_of
 
     async with ground_of(settings) as ground:
@@ -154,7 +154,7 @@ async def _rotate(settings: Settings, name: str) -> tuple[Application, str]:
 
 
 async def _remove(settings: Settings, name: str) -> Application:
-    from countersign.flows.applications import remove_application
+    from countersign.flows.maintenance.applications import remove_application
     from countersign.wiring import ground_of
 
     async with ground_of(settings) as ground:

@@ -39,8 +39,8 @@ def take(address: str, config: Path | None) -> None:
 
 
 async def _take(settings: Settings, address: str) -> None:
-    from countersign.flows.bounces import take_bounce
-    from countersign.providers.dsn import MAX_BYTES
+    from countersign.flows.delivery.bounces import take_bounce
+    from countersign.providers.email.dsn import MAX_BYTES
     from countersign.wiring import ground_of, post_of
 
     raw = sys.stdin.buffer.read(MAX_BYTES + 1)

@@ -13,7 +13,7 @@ from countersign.errors import SettingsError
 
 if TYPE_CHECKING:
     from countersign.config import Settings
-    from countersign.flows.gate import Browser, Gate
+    from countersign.flows.accounts.context import Browser, Gate
 
 PASSWORD: Final = "correct horse battery"  # noqa: S105 - printed, and good in development alone
 DAY: Final = 86_400_000
@@ -71,12 +71,12 @@ async def _made(settings: Settings) -> int:
 
 async def _person(gate: Gate, name: str, identifier: str, phone: str) -> bool:
     """Open an account as its person would have, some days ago, and sign in on a few browsers; False if it is there already."""
-    from countersign.domain.contact import parse
-    from countersign.domain.visit import Interrupted
-    from countersign.flows.gate import Browser, ToVerify
-    from countersign.flows.sign_in import sign_in
-    from countersign.flows.sign_up import sign_up
-    from countersign.store import accounts
+    from countersign.domain.accounts.login_flow import Interrupted
+    from countersign.domain.shared.contact import parse
+    from countersign.flows.accounts.context import Browser, ToVerify
+    from countersign.flows.sign_in.sign_in import sign_in
+    from countersign.flows.sign_in.sign_up import sign_up
+    from countersign.store.tables import accounts
 
     if (await gate.database.read(accounts.identified, gate.blind(parse(identifier))))[0] is not None:
         return False
@@ -102,8 +102,8 @@ async def _person(gate: Gate, name: str, identifier: str, phone: str) -> bool:
 
 async def _answers(gate: Gate, browser: Browser, *, remember: bool) -> None:
     """Type the code, which is derived here as its message's would be."""
-    from countersign.domain.code import derive
-    from countersign.flows.verify import answer, look
+    from countersign.domain.verifications.code import derive
+    from countersign.flows.sign_in.verify import answer, look
 
     seen = await look(gate, browser)
     challenge = seen.challenge if seen is not None else None
@@ -115,10 +115,10 @@ async def _answers(gate: Gate, browser: Browser, *, remember: bool) -> None:
 
 async def _has_phone(gate: Gate, identifier: str, phone: str) -> None:
     """Give the account a second contact, as proved as the first."""
-    from countersign.domain.account import OwnedContact
-    from countersign.domain.contact import parse
-    from countersign.store import accounts
-    from countersign.store.database import Steps, Write
+    from countersign.domain.accounts.account import OwnedContact
+    from countersign.domain.shared.contact import parse
+    from countersign.store.engine.database import Steps, Write
+    from countersign.store.tables import accounts
 
     account, _ = await gate.database.read(accounts.identified, gate.blind(parse(identifier)))
     contact = parse(phone)

@@ -13,7 +13,7 @@ from countersign.errors import SettingsError
 
 if TYPE_CHECKING:
     from countersign.config import Settings
-    from countersign.flows.audit import Report
+    from countersign.flows.maintenance.audit import Report
 
 
 @click.group()
@@ -57,7 +57,7 @@ def verify(checkpoint: Path | None, config: Path | None, as_json: bool) -> None:
 
 
 async def _verify(settings: Settings, kept: str | None) -> Report:
-    from countersign.flows.audit import verify_events
+    from countersign.flows.maintenance.audit import verify_events
     from countersign.wiring import ground_of
 
     async with ground_of(settings) as ground:

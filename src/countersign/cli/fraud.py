@@ -21,10 +21,10 @@ from countersign.cli.output import (
 
 if TYPE_CHECKING:
     from countersign.config import Settings
-    from countersign.domain.pumping import Finding
-    from countersign.store.database import Steps
-    from countersign.store.events import Chain, Head
-    from countersign.store.traffic import Block
+    from countersign.domain.delivery.sms_pumping import Finding
+    from countersign.store.engine.database import Steps
+    from countersign.store.tables.events import Chain, Head
+    from countersign.store.tables.sms_traffic import Block
 
 DAY: Final = 86_400_000
 
@@ -129,19 +129,19 @@ def _state(block: Block, now: int) -> str:
 
 
 async def _blocks(settings: Settings, days: int) -> tuple[int, list[Block]]:
-    from countersign.store import traffic
+    from countersign.store.tables import sms_traffic
     from countersign.wiring import clock, ground_of
 
     async with ground_of(settings) as ground:
         now = clock()
-        return now, await ground.database.read(traffic.blocks, now - days * DAY)
+        return now, await ground.database.read(sms_traffic.blocks, now - days * DAY)
 
 
 async def _explained(settings: Settings, number: str, name: str) -> list[tuple[str, Finding]]:
-    from countersign.domain.area import area_of
-    from countersign.domain.contact import Kind, parse
+    from countersign.domain.shared.contact import Kind, parse
+    from countersign.domain.shared.phone_region import area_of
     from countersign.errors import InputError
-    from countersign.flows.hold_back import destination_of, explain
+    from countersign.flows.delivery.sms_pumping import destination_of, explain
     from countersign.wiring import clock, ground_of
 
     contact = parse(number)
@@ -165,25 +165,25 @@ async def _lifted(settings: Settings, prefix: str, name: str | None) -> list[Blo
 
 
 def _lift(chain: Chain, prefix: str, application: str | None, now: int) -> Steps[tuple[list[Block], Head]]:
-    from countersign.flows.hold_back import lifted_event
-    from countersign.store import traffic
-    from countersign.store.database import Write
+    from countersign.flows.delivery.sms_pumping import lifted_event
+    from countersign.store.engine.database import Write
+    from countersign.store.tables import sms_traffic
 
-    lifted = yield from traffic.lift(prefix, application, now)
+    lifted = yield from sms_traffic.lift(prefix, application, now)
     linked, head = chain.link([lifted_event(block, now) for block in lifted])
     yield Write(linked)
     return lifted, head
 
 
 def _own() -> str:
-    from countersign.flows.gate import OWN_ID
+    from countersign.flows.accounts.context import OWN_ID
 
     return OWN_ID
 
 
 def _id_of(name: str) -> Steps[str]:
     from countersign.errors import NotFoundError
-    from countersign.store import applications
+    from countersign.store.tables import applications
 
     found = yield from applications.find_by_name(name)
     if found is None:

@@ -82,7 +82,7 @@ def rotate(active_in: int, config: Path | None, as_json: bool) -> None:  # noqa:
 
 
 async def _rotate(settings: Settings, delay: int) -> tuple[str, int]:
-    from countersign.flows.rotate_keys import rotate_keys
+    from countersign.flows.maintenance.rotate_keys import rotate_keys
     from countersign.wiring import ground_of
 
     async with ground_of(settings) as ground:

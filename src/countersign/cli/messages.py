@@ -14,11 +14,11 @@ from countersign.cli.output import config_option, json_option, print_json, print
 
 if TYPE_CHECKING:
     from countersign.config import Settings
-    from countersign.domain.contact import Channel
-    from countersign.domain.delivery import Message
-    from countersign.messages.occasion import Occasion
-    from countersign.messages.own_words import OwnWords
-    from countersign.messages.sms import Size
+    from countersign.domain.delivery.delivery import Message
+    from countersign.domain.shared.contact import Channel
+    from countersign.messages.channels.sms_size import Size
+    from countersign.messages.content.code_message import Occasion
+    from countersign.messages.custom.custom_templates import OwnWords
 
 SAMPLE_CODE: Final = "481516"
 SAMPLE_TIME: Final = 1_767_348_000_000
@@ -112,7 +112,7 @@ def preview(folder: Path, language: str | None, config: Path | None) -> None:
 
 def _tags(language: str | None) -> tuple[str, ...]:
     from countersign.errors import InputError
-    from countersign.messages.language import languages
+    from countersign.messages.language.catalogue import languages
 
     if language is None:
         return languages()
@@ -128,7 +128,7 @@ def _own(settings: Settings) -> OwnWords:
 
 
 def _hash(app_hash: str) -> str:
-    from countersign.domain.application import is_app_hash
+    from countersign.domain.shared.application import is_app_hash
     from countersign.errors import InputError
 
     if app_hash and not is_app_hash(app_hash):
@@ -137,11 +137,11 @@ def _hash(app_hash: str) -> str:
 
 
 def _lines(samples: Samples, tag: str, price: float | None) -> Iterator[Line]:
-    from countersign.domain.code import Code
-    from countersign.domain.contact import Channel
-    from countersign.messages.own_words import Part
+    from countersign.domain.shared.contact import Channel
+    from countersign.domain.verifications.code import Code
+    from countersign.messages.channels.sms_size import segments
+    from countersign.messages.custom.custom_templates import Part
     from countersign.messages.render import render_sms
-    from countersign.messages.sms import segments
 
     for purpose in samples.settings.purposes:
         occasion = _occasion(samples, tag, purpose, Channel.SMS)
@@ -161,7 +161,7 @@ def _lines(samples: Samples, tag: str, price: float | None) -> Iterator[Line]:
 
 
 def _faults(samples: Samples, text: str, size: Size) -> Iterator[str]:
-    from countersign.messages.sms import Encoding, bound_line
+    from countersign.messages.channels.sms_size import Encoding, bound_line
 
     if size.segments > (1 if size.encoding is Encoding.GSM_7 else 2):
         yield f"It takes {size.segments} segments."
@@ -172,21 +172,21 @@ def _faults(samples: Samples, text: str, size: Size) -> Iterator[str]:
 
 
 def _untranslated(tag: str) -> int:
-    from countersign.messages.language import untranslated
+    from countersign.messages.language.catalogue import untranslated
 
     return untranslated(tag)
 
 
 def _message(samples: Samples, tag: str, purpose: str, channel: Channel) -> Message:
-    from countersign.domain.code import Code
+    from countersign.domain.verifications.code import Code
     from countersign.messages.render import render
 
     return render(_occasion(samples, tag, purpose, channel), Code(SAMPLE_CODE), samples.own)
 
 
 def _occasion(samples: Samples, tag: str, purpose: str, channel: Channel) -> Occasion:
-    from countersign.domain.contact import Channel, Contact, Kind
-    from countersign.messages.occasion import Occasion
+    from countersign.domain.shared.contact import Channel, Contact, Kind
+    from countersign.messages.content.code_message import Occasion
 
     mail, settings = channel is Channel.EMAIL, samples.settings
     return Occasion(
@@ -208,8 +208,8 @@ def _occasion(samples: Samples, tag: str, purpose: str, channel: Channel) -> Occ
 
 
 def _section(samples: Samples, folder: Path, tag: str, purpose: str) -> str:
-    from countersign.domain.contact import Channel
-    from countersign.messages.language import negotiate
+    from countersign.domain.shared.contact import Channel
+    from countersign.messages.language.catalogue import negotiate
 
     mail = _message(samples, tag, purpose, Channel.EMAIL)
     name = f"{tag}-{purpose}.html"

@@ -22,8 +22,8 @@ from countersign.config import load
 
 if TYPE_CHECKING:
     from countersign.config import Settings
-    from countersign.domain.risk import RiskPolicy
-    from countersign.flows.replay import Replayed
+    from countersign.domain.accounts.risk import RiskPolicy
+    from countersign.flows.maintenance.replay import Replayed
 
 DAY: Final = 86_400_000
 _RISK: Final = "COUNTERSIGN_RISK_"
@@ -54,7 +54,7 @@ def test(changed: Path, since: int, config: Path | None, as_json: bool) -> None:
 
 
 async def _replayed(settings: Settings, wanted: RiskPolicy, days: int) -> Replayed:
-    from countersign.flows.replay import replay
+    from countersign.flows.maintenance.replay import replay
     from countersign.wiring import ground_of
 
     async with ground_of(settings) as ground:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from countersign.config import Settings
-    from countersign.domain.breaker import Breaker
-    from countersign.domain.pace import Pace, Where
+    from countersign.domain.delivery.circuit_breaker import Breaker
+    from countersign.domain.delivery.latency import Pace, Where
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -98,15 +98,15 @@ def restore(name: str, config: Path | None) -> None:
 
 
 async def _known(settings: Settings) -> tuple[Mapping[Where, Pace], Mapping[str, Breaker]]:
-    from countersign.store import carriers
+    from countersign.store.tables import provider_health
     from countersign.wiring import ground_of
 
     async with ground_of(settings) as ground:
-        return await ground.database.read(carriers.paces), await ground.database.read(carriers.breakers)
+        return await ground.database.read(provider_health.paces), await ground.database.read(provider_health.breakers)
 
 
 async def _restored(settings: Settings, name: str) -> bool:
-    from countersign.flows.restore import restore_provider
+    from countersign.flows.delivery.reset_breaker import restore_provider
     from countersign.wiring import ground_of
 
     async with ground_of(settings) as ground:
@@ -114,7 +114,7 @@ async def _restored(settings: Settings, name: str) -> bool:
 
 
 def _line(where: Where, pace: Pace) -> Line:
-    from countersign.domain.pace import OVERDUE, within
+    from countersign.domain.delivery.latency import OVERDUE, within
 
     return Line(
         where.provider,

@@ -23,8 +23,8 @@ from countersign.errors import InputError, SettingsError
 
 if TYPE_CHECKING:
     from countersign.config import Settings
-    from countersign.domain.contact import Contact
-    from countersign.domain.suppression import Suppression
+    from countersign.domain.delivery.suppression import Suppression
+    from countersign.domain.shared.contact import Contact
 
 
 class Shown(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -96,7 +96,7 @@ def lift(address: str, config: Path | None) -> None:
 
 
 async def _list(settings: Settings) -> list[Suppression]:
-    from countersign.flows.suppress import list_suppressions
+    from countersign.flows.delivery.suppressions import list_suppressions
     from countersign.wiring import ground_of
 
     async with ground_of(settings) as ground:
@@ -104,7 +104,7 @@ async def _list(settings: Settings) -> list[Suppression]:
 
 
 async def _show(settings: Settings, contact: Contact) -> tuple[Suppression | None, int]:
-    from countersign.flows.suppress import show_suppression
+    from countersign.flows.delivery.suppressions import show_suppression
     from countersign.wiring import ground_of
 
     async with ground_of(settings) as ground:
@@ -112,7 +112,7 @@ async def _show(settings: Settings, contact: Contact) -> tuple[Suppression | Non
 
 
 async def _lift(settings: Settings, contact: Contact) -> Suppression | None:
-    from countersign.flows.suppress import lift_suppression
+    from countersign.flows.delivery.suppressions import lift_suppression
     from countersign.wiring import ground_of
 
     async with ground_of(settings) as ground:
@@ -120,7 +120,7 @@ async def _lift(settings: Settings, contact: Contact) -> Suppression | None:
 
 
 def _contact(address: str) -> Contact:
-    from countersign.domain.contact import Kind, parse
+    from countersign.domain.shared.contact import Kind, parse
 
     try:
         contact = parse(address)

@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from countersign.domain.pumping import ALLOWANCES, MONEY, Mode, Policy
-from countersign.domain.traffic import Scope
+from countersign.domain.delivery.sms_pumping import ALLOWANCES, MONEY, Mode, Policy
+from countersign.domain.delivery.sms_traffic import Scope
 
 MICROS: Final = 1_000_000
 """Parts of a currency unit that money is counted in."""

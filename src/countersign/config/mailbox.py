@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from countersign.errors import SettingsError
-from countersign.providers.bounce_mailbox import MailboxSettings
+from countersign.providers.email.bounce_mailbox import MailboxSettings
 
 
 def read_mailbox(value: Callable[[str, Any], Any], faults: list[str]) -> MailboxSettings | None:

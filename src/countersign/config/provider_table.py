@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, Literal
 
 from countersign.config.setting import Names, Setting
-from countersign.providers.catalogue import KINDS
+from countersign.providers.registry import KINDS
 
 PROVIDER_SETTINGS: Final = (
     Setting("kind", Literal[*KINDS], "none", ", ".join(KINDS), "What it is. Required."),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from countersign.domain.risk import RiskPolicy
+from countersign.domain.accounts.risk import RiskPolicy
 
 _LIST: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from countersign.domain.contact import Channel
-from countersign.domain.route import Carrier, Detour, is_sound, parse
-from countersign.domain.rules import INBOX
-from countersign.providers.catalogue import KINDS
+from countersign.domain.delivery.route import Carrier, Detour, is_sound, parse
+from countersign.domain.policy import INBOX
+from countersign.domain.shared.contact import Channel
+from countersign.providers.registry import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

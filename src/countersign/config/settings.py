@@ -20,24 +20,24 @@ from countersign.config.routes import read_carriers, read_detours
 from countersign.config.setting import Setting
 from countersign.config.sources import Given, Sources, gather
 from countersign.config.table import DETOUR_SETTINGS, PURPOSE_SETTINGS, SETTINGS
-from countersign.domain.code import Alphabet, CodeShape
-from countersign.domain.contact import Channel
-from countersign.domain.limit import Limit
-from countersign.domain.pumping import Policy as PumpingPolicy
-from countersign.domain.purpose import DEFAULT_POLICIES, Policy
-from countersign.domain.risk import RiskPolicy
-from countersign.domain.route import Carrier, Detour
-from countersign.domain.rules import INBOX, Rules
-from countersign.domain.session import Entrance
+from countersign.domain.accounts.risk import RiskPolicy
+from countersign.domain.accounts.session import Entrance
+from countersign.domain.delivery.route import Carrier, Detour
+from countersign.domain.delivery.sms_pumping import Policy as PumpingPolicy
+from countersign.domain.policy import INBOX, Rules
+from countersign.domain.shared.contact import Channel
+from countersign.domain.verifications.code import Alphabet, CodeShape
+from countersign.domain.verifications.purpose import DEFAULT_POLICIES, Policy
+from countersign.domain.verifications.rate_limit import Limit
 from countersign.errors import SettingsError
-from countersign.providers.bounce_mailbox import MailboxSettings
-from countersign.providers.catalogue import KINDS
+from countersign.providers.email.bounce_mailbox import MailboxSettings
+from countersign.providers.registry import KINDS
 
 if TYPE_CHECKING:
-    from countersign.providers.apprise import AppriseSettings
-    from countersign.providers.carrier import CarrierSettings
-    from countersign.providers.smpp import SmppSettings
-    from countersign.providers.smtp import SmtpSettings
+    from countersign.providers.email.smtp import SmtpSettings
+    from countersign.providers.http.api_settings import CarrierSettings
+    from countersign.providers.smpp.provider import SmppSettings
+    from countersign.providers.sms.apprise_gateways import AppriseSettings
     from countersign.providers.webhook import WebhookSettings
 
     ProviderSettings: TypeAlias = SmtpSettings | SmppSettings | WebhookSettings | CarrierSettings | AppriseSettings

@@ -6,8 +6,8 @@ from typing import Final, Literal
 
 from countersign.config.provider_table import PROVIDER_SETTINGS
 from countersign.config.setting import Names, Port, Setting, at_least
-from countersign.domain.contact import Channel
-from countersign.domain.purpose import Resend
+from countersign.domain.shared.contact import Channel
+from countersign.domain.verifications.purpose import Resend
 
 SETTINGS: Final = (
     Setting(

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from countersign.domain.code import Code
-from countersign.domain.contact import Channel
-from countersign.domain.delivery import Message
-from countersign.messages.hints import hint
-from countersign.messages.language import Language, languages, negotiate
-from countersign.messages.mail import as_html, as_text, letter
-from countersign.messages.occasion import Occasion, harmless
-from countersign.messages.own_words import OURS, OwnWords
-from countersign.messages.phone import for_machines, sms, voice, whatsapp
-from countersign.messages.spelling import Spelled, spelled
+from countersign.domain.delivery.delivery import Message
+from countersign.domain.shared.contact import Channel
+from countersign.domain.verifications.code import Code
+from countersign.messages.channels.email import as_html, as_text, letter
+from countersign.messages.channels.phone import for_machines, sms, voice, whatsapp
+from countersign.messages.content.code_message import Occasion, harmless
+from countersign.messages.content.hints import hint
+from countersign.messages.custom.custom_templates import OURS, OwnWords
+from countersign.messages.language.catalogue import Language, languages, negotiate
+from countersign.messages.language.transliteration import Spelled, spelled
 
 __all__ = ["Occasion", "hint", "languages", "render", "render_sms"]
 

@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
-from countersign.domain.delivery import Accepted, Message, Receipt
+from countersign.domain.delivery.delivery import Accepted, Message, Receipt
 
 
 class Callback(msgspec.Struct, frozen=True):

@@ -17,11 +17,11 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from countersign.domain.contact import Channel
-from countersign.domain.delivery import Accepted, Message, Reason, Receipt
-from countersign.domain.rules import INBOX
+from countersign.domain.delivery.delivery import Accepted, Message, Reason, Receipt
+from countersign.domain.policy import INBOX
+from countersign.domain.shared.contact import Channel
 from countersign.errors import DeliveryFailedError, SettingsError, UnavailableError
-from countersign.providers.outcomes import Outcome, outcome_of, receipt_of
+from countersign.providers.inbox_outcomes import Outcome, outcome_of, receipt_of
 
 KEPT: Final = 1_000
 """Messages; older ones are removed."""

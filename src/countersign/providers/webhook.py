@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from countersign.domain.delivery import Accepted, Message, Reason, Receipt, ReceiptState
+from countersign.domain.delivery.delivery import Accepted, Message, Reason, Receipt, ReceiptState
 from countersign.errors import DeliveryFailedError, InputError, SettingsError
 from countersign.providers import Callback
-from countersign.providers.http import MAX_BODY, MAX_ID, Endpoint, Line, refusal
-from countersign.providers.signature import key_of, sign, verify
+from countersign.providers.http.client import MAX_BODY, MAX_ID, Endpoint, Line, refusal
+from countersign.providers.http.webhook_signature import key_of, sign, verify
 
 _OURS: Final = frozenset({Reason.NO_ROUTE, Reason.NO_RECEIPT, Reason.TRIES_SPENT, Reason.ENDED, Reason.EXPIRED})
 """Reasons that only we can know; a sender that gives one is taken to have refused."""

@@ -12,10 +12,10 @@ from urllib.parse import parse_qs, quote
 
 import msgspec
 
-from countersign.domain.delivery import Accepted, Message, Reason, Receipt, ReceiptState
+from countersign.domain.delivery.delivery import Accepted, Message, Reason, Receipt, ReceiptState
 from countersign.errors import DeliveryFailedError
 from countersign.providers import Callback
-from countersign.providers.carrier import (
+from countersign.providers.http.api_settings import (
     CarrierSettings,
     at,
     bounded,
@@ -27,7 +27,7 @@ from countersign.providers.carrier import (
     number,
     told,
 )
-from countersign.providers.http import Endpoint, Line, refusal, usable_id
+from countersign.providers.http.client import Endpoint, Line, refusal, usable_id
 
 _WHO: Final = "WhatsApp"
 _API: Final = "https://graph.facebook.com"

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import structlog
 
 from countersign.errors import SettingsError
-from countersign.serving.greeting import greet
+from countersign.serving.banner import greet
 
 if TYPE_CHECKING:
     from granian.server.mp import MPServer

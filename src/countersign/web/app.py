@@ -9,13 +9,23 @@ from typing import TYPE_CHECKING, Final
 import falcon
 import falcon.asgi
 
-from countersign.web import operation, pages
-from countersign.web.api import clock, events_stream, integration_codes, keys, me, my_changes, receipts, verifications
-from countersign.web.call import Call, Reply
-from countersign.web.desk import Desk
-from countersign.web.front import Endpoint, Front, Routes, broken
-from countersign.web.oauth import endpoints as oauth
-from countersign.web.problems import problem
+from countersign.web import pages
+from countersign.web.api import (
+    changes,
+    clock,
+    events_stream,
+    health,
+    integration_codes,
+    jwks,
+    me,
+    receipts,
+    verifications,
+)
+from countersign.web.api import oidc as oauth
+from countersign.web.http.context import Desk
+from countersign.web.http.problems import problem
+from countersign.web.http.request import Call, Reply
+from countersign.web.http.router import Endpoint, Front, Routes, broken
 
 if TYPE_CHECKING:
     from countersign.wiring import Runtime
@@ -32,26 +42,26 @@ def routes() -> Routes:
         "/v1/verifications/{}/resend": {"POST": verifications.resend},
         "/v1/verifications/{}/cancel": {"POST": verifications.cancel},
         "/v1/verifications/{}/events": {"GET": events_stream.events},
-        "/v1/me/contacts": {"GET": me.contacts, "POST": my_changes.change_contacts},
-        "/v1/me/devices": {"GET": me.devices, "POST": my_changes.forget_devices},
-        "/v1/me/sessions": {"GET": me.sessions, "POST": my_changes.end_sessions},
-        "/v1/me/methods": {"GET": me.methods, "POST": my_changes.change_methods},
-        "/v1/me/integration-codes": {"GET": me.integration_codes, "POST": my_changes.change_integration_codes},
-        "/v1/me/changes": {"GET": me.changes_of, "POST": my_changes.change_changes},
+        "/v1/me/contacts": {"GET": me.contacts, "POST": changes.change_contacts},
+        "/v1/me/devices": {"GET": me.devices, "POST": changes.forget_devices},
+        "/v1/me/sessions": {"GET": me.sessions, "POST": changes.end_sessions},
+        "/v1/me/methods": {"GET": me.methods, "POST": changes.change_methods},
+        "/v1/me/integration-codes": {"GET": me.integration_codes, "POST": changes.change_integration_codes},
+        "/v1/me/changes": {"GET": me.changes_of, "POST": changes.change_changes},
         "/v1/me/activity": {"GET": me.activity},
         "/v1/integration-codes/verify": {"POST": integration_codes.verify},
         "/v1/receipts/{}": {"GET": receipts.greeting, "POST": receipts.receipt},
         "/test/clock": {"GET": clock.read, "POST": clock.move},
-        "/.well-known/jwks.json": {"GET": keys.jwks},
+        "/.well-known/jwks.json": {"GET": jwks.jwks},
         "/.well-known/openid-configuration": {"GET": oauth.configuration},
         "/oauth/token": {"POST": oauth.token},
         "/oauth/userinfo": {"GET": oauth.who, "POST": oauth.who},
         "/oauth/introspect": {"POST": oauth.look_into},
         "/oauth/revoke": {"POST": oauth.let_go},
         "/openapi.yaml": {"GET": _contract()},
-        "/health/live": {"GET": operation.live},
-        "/health/ready": {"GET": operation.Readiness()},
-        "/metrics": {"GET": operation.metrics},
+        "/health/live": {"GET": health.live},
+        "/health/ready": {"GET": health.Readiness()},
+        "/metrics": {"GET": health.metrics},
     }
 
 

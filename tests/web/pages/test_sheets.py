@@ -9,12 +9,12 @@ from urllib.parse import urlencode
 import pytest
 from tests.web.client import Client
 
-from countersign.domain.contact import Channel
-from countersign.domain.delivery import Message
-from countersign.flows.cancel import not_me_reference
+from countersign.domain.delivery.delivery import Message
+from countersign.domain.shared.contact import Channel
+from countersign.flows.verifications.cancel import not_me_reference
 from countersign.web.app import make_app
-from countersign.web.pages.assets import contents, digest
-from countersign.web.pages.sheet import links
+from countersign.web.http.assets import contents, digest
+from countersign.web.http.templates import links
 
 if TYPE_CHECKING:
     from tests.web.conftest import CodeOf, Opener

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Final
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from countersign.domain.application import Mode
+from countersign.domain.shared.application import Mode
 from countersign.errors import InputError
-from countersign.flows.move_clock import move_clock
-from countersign.web.api.callers import caller
-from countersign.web.call import Reply
-from countersign.web.pages.sheet import instant
-from countersign.web.problems import ProblemError
-from countersign.web.reading import decoded, json_if_any
+from countersign.flows.maintenance.move_clock import move_clock
+from countersign.web.http.authentication import caller
+from countersign.web.http.body import decoded, json_if_any
+from countersign.web.http.problems import ProblemError
+from countersign.web.http.request import Reply
+from countersign.web.http.templates import instant
 
 if TYPE_CHECKING:
-    from countersign.web.call import Call
-    from countersign.web.desk import Desk
+    from countersign.web.http.context import Desk
+    from countersign.web.http.request import Call
 
 MS: Final = 1_000
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)

@@ -6,21 +6,21 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Final
 
-from countersign.domain.challenge import State
+from countersign.domain.verifications.challenge import State
 from countersign.errors import UnavailableError
-from countersign.flows.look import Seen, look_at_challenge
-from countersign.web.api.callers import bearer, caller
+from countersign.flows.verifications.get import Seen, look_at_challenge
 from countersign.web.api.verifications import id_of
 from countersign.web.api.views import in_full
-from countersign.web.call import Reply, Stream
-from countersign.web.desk import MOST_STREAMS
-from countersign.web.problems import ProblemError, problem
+from countersign.web.http.authentication import bearer, caller
+from countersign.web.http.context import MOST_STREAMS
+from countersign.web.http.problems import ProblemError, problem
+from countersign.web.http.request import Reply, Stream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from countersign.web.call import Call
-    from countersign.web.desk import Desk
+    from countersign.web.http.context import Desk
+    from countersign.web.http.request import Call
 
 POLL: Final = 0.5
 """Seconds between two looks at the database."""

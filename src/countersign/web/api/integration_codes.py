@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Final
 import msgspec
 from msgspec import Meta
 
-from countersign.flows.integration_codes import verify_code
-from countersign.web.api.callers import caller
+from countersign.flows.changes.integration_codes import verify_code
 from countersign.web.api.verifications import RequesterBody
-from countersign.web.call import Reply
-from countersign.web.pages.sheet import instant
-from countersign.web.reading import decoded, json_of
+from countersign.web.http.authentication import caller
+from countersign.web.http.body import decoded, json_of
+from countersign.web.http.request import Reply
+from countersign.web.http.templates import instant
 
 if TYPE_CHECKING:
-    from countersign.web.call import Call
-    from countersign.web.desk import Desk
+    from countersign.web.http.context import Desk
+    from countersign.web.http.request import Call
 
 
 class VerifyBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

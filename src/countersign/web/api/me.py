@@ -6,27 +6,27 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from countersign.domain.activity import SHOWN
-from countersign.domain.change import UNDO_LASTS
-from countersign.domain.factor import STRONG
-from countersign.domain.session import Session, is_shut, level_of
-from countersign.flows.activity import recent
-from countersign.flows.gate import Browser
-from countersign.flows.holdings import held
-from countersign.flows.integration_codes import listed
-from countersign.flows.redeem import find_token
-from countersign.flows.sessions import find_session, overview_of
-from countersign.store import changes
-from countersign.web.api.callers import bearer
-from countersign.web.call import Reply
-from countersign.web.cookies import DEVICE, MAX_AGENT, SESSION, VISIT, sole
-from countersign.web.pages.sheet import instant
-from countersign.web.problems import ProblemError
+from countersign.domain.accounts.authenticator import STRONG
+from countersign.domain.accounts.change import UNDO_LASTS
+from countersign.domain.accounts.session import Session, is_shut, level_of
+from countersign.domain.shared.activity import SHOWN
+from countersign.flows.accounts.activity import recent
+from countersign.flows.accounts.context import Browser
+from countersign.flows.accounts.sessions import find_session, overview_of
+from countersign.flows.accounts.snapshot import held
+from countersign.flows.changes.integration_codes import listed
+from countersign.flows.oidc.token import find_token
+from countersign.store.tables import changes
+from countersign.web.http.authentication import bearer
+from countersign.web.http.cookies import DEVICE, MAX_AGENT, SESSION, VISIT, sole
+from countersign.web.http.problems import ProblemError
+from countersign.web.http.request import Reply
+from countersign.web.http.templates import instant
 
 if TYPE_CHECKING:
-    from countersign.flows.sessions import Overview
-    from countersign.web.call import Call
-    from countersign.web.desk import Desk
+    from countersign.flows.accounts.sessions import Overview
+    from countersign.web.http.context import Desk
+    from countersign.web.http.request import Call
 
 SCOPE: Final = "account"
 """What an access token has to be granted to read these."""

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from countersign.flows.receive import take_receipt
+from countersign.flows.delivery.receipts import take_receipt
 from countersign.providers import Callback
 from countersign.providers.whatsapp import WhatsappProvider
-from countersign.web.call import Reply
-from countersign.web.problems import ProblemError
-from countersign.web.reading import body_of
+from countersign.web.http.body import body_of
+from countersign.web.http.problems import ProblemError
+from countersign.web.http.request import Reply
 
 if TYPE_CHECKING:
-    from countersign.web.call import Call
-    from countersign.web.desk import Desk
+    from countersign.web.http.context import Desk
+    from countersign.web.http.request import Call
 
 
 async def receipt(desk: Desk, call: Call) -> Reply:

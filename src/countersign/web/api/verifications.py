@@ -7,26 +7,26 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from countersign.domain import identifier
-from countersign.domain.challenge import Action, Refusal, Requester
-from countersign.domain.contact import Channel, Contact, parse
+from countersign.domain.shared import identifier
+from countersign.domain.shared.contact import Channel, Contact, parse
+from countersign.domain.verifications.challenge import Action, Refusal, Requester
 from countersign.errors import InputError
-from countersign.flows.answer import answer_challenge, prove
-from countersign.flows.begin import Asked, begin_challenge
-from countersign.flows.cancel import cancel_challenge
-from countersign.flows.look import look_at_challenge
-from countersign.flows.outcome import Done, KeyReused, Missing, Outcome, Refused
-from countersign.flows.resend import resend_code
-from countersign.web.api.callers import caller
-from countersign.web.api.idempotency import once_of
+from countersign.flows.verifications.begin import Asked, begin_challenge
+from countersign.flows.verifications.cancel import cancel_challenge
+from countersign.flows.verifications.check import answer_challenge, prove
+from countersign.flows.verifications.get import look_at_challenge
+from countersign.flows.verifications.resend import resend_code
+from countersign.flows.verifications.results import Done, KeyReused, Missing, Outcome, Refused
 from countersign.web.api.views import DeliveryView, in_full, message, shown
-from countersign.web.call import Reply
-from countersign.web.problems import ProblemError, of_refusal, problem
-from countersign.web.reading import clean, decoded, json_if_any, json_of
+from countersign.web.http.authentication import caller
+from countersign.web.http.body import clean, decoded, json_if_any, json_of
+from countersign.web.http.idempotency import once_of
+from countersign.web.http.problems import ProblemError, of_refusal, problem
+from countersign.web.http.request import Reply
 
 if TYPE_CHECKING:
-    from countersign.web.call import Call
-    from countersign.web.desk import Desk
+    from countersign.web.http.context import Desk
+    from countersign.web.http.request import Call
 
 Id = Annotated[str, Meta(max_length=200)]
 

@@ -9,11 +9,11 @@ from typing import Final
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from countersign.domain.challenge import Challenge, State
-from countersign.domain.contact import Channel
-from countersign.domain.delivery import Delivery, DeliveryState, Reason
-from countersign.flows.look import Seen
-from countersign.messages.hints import hint
+from countersign.domain.delivery.delivery import Delivery, DeliveryState, Reason
+from countersign.domain.shared.contact import Channel
+from countersign.domain.verifications.challenge import Challenge, State
+from countersign.flows.verifications.get import Seen
+from countersign.messages.content.hints import hint
 
 MS: Final = 1_000
 

@@ -5,34 +5,34 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from countersign.errors import UnavailableError
-from countersign.web.oauth.pages import AuthorizePage, SignOutThere
-from countersign.web.pages.account import AccountPage, EndPage
-from countersign.web.pages.activity import ActivityPage
-from countersign.web.pages.assets import Assets
-from countersign.web.pages.changes import ChangesPage
-from countersign.web.pages.contacts import ContactsPage
-from countersign.web.pages.demonstration import Demonstration
-from countersign.web.pages.door import Door
-from countersign.web.pages.inbox import InboxMail, InboxMessages, InboxPage
-from countersign.web.pages.integration_codes import IntegrationCodesPage
-from countersign.web.pages.is_this_us import IsThisUsPage
-from countersign.web.pages.methods import MethodsPage
-from countersign.web.pages.not_me import NotMePage
-from countersign.web.pages.not_my_act import NotMyAct
-from countersign.web.pages.onward import Onward
-from countersign.web.pages.passkeys import PasskeyPages
-from countersign.web.pages.password import PasswordPage
-from countersign.web.pages.prove import ProvePage
-from countersign.web.pages.recover import RecoverPage
-from countersign.web.pages.sign_in import SignInPage, SignOutPage
-from countersign.web.pages.sign_up import SignUpPage
-from countersign.web.pages.verify import ProgressStream, ResendPage, VerifyPage, WayPage
+from countersign.web.http.assets import Assets
+from countersign.web.pages.account.activity import ActivityPage
+from countersign.web.pages.account.authenticators import MethodsPage
+from countersign.web.pages.account.changes import ChangesPage
+from countersign.web.pages.account.contacts import ContactsPage
+from countersign.web.pages.account.integration_codes import IntegrationCodesPage
+from countersign.web.pages.account.overview import AccountPage, EndPage
+from countersign.web.pages.account.password import PasswordPage
+from countersign.web.pages.continue_flow import Onward
+from countersign.web.pages.developer.demonstration import Demonstration
+from countersign.web.pages.developer.inbox import InboxMail, InboxMessages, InboxPage
+from countersign.web.pages.oidc import AuthorizePage, SignOutThere
+from countersign.web.pages.reports.phishing_check import IsThisUsPage
+from countersign.web.pages.reports.report_change import NotMyAct
+from countersign.web.pages.reports.report_code import NotMePage
+from countersign.web.pages.session_guard import Door
+from countersign.web.pages.sign_in.authenticator import ProvePage
+from countersign.web.pages.sign_in.passkeys import PasskeyPages
+from countersign.web.pages.sign_in.recover import RecoverPage
+from countersign.web.pages.sign_in.sign_in import SignInPage, SignOutPage
+from countersign.web.pages.sign_in.sign_up import SignUpPage
+from countersign.web.pages.sign_in.verify import ProgressStream, ResendPage, VerifyPage, WayPage
 
 if TYPE_CHECKING:
     import falcon.asgi
     from falcon.asgi import Request, Response
 
-    from countersign.web.pages.onward import Act
+    from countersign.web.pages.continue_flow import Act
     from countersign.wiring import Runtime
 
 

@@ -1,0 +1,1 @@
+"""`countersign doctor`: checks of the installation and the standards it meets."""

@@ -1,0 +1,93 @@
+"""The doctor's command: what was looked at, what is wrong with it, and what to do."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from countersign.cli.output import config_option, json_option, print_json, settings_of, wait_for
+from countersign.config import load
+from countersign.config.sources import CONFIG
+from countersign.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from countersign.cli.doctor.checks import Finding
+    from countersign.config import Settings
+
+SIGNS: Final = {"fine": ("ok", "green"), "advice": ("look", "yellow"), "unsafe": ("UNSAFE", "red")}
+
+
+@click.command(epilog="Exits with 1 if anything is unsafe. It changes nothing, and sends nothing to anybody.")
+@config_option
+@json_option
+@click.option(
+    "--standards", is_flag=True, help="Say instead how the settings stand to NIST SP 800-63B-4 and OWASP ASVS 5.0."
+)
+def doctor(config: Path | None, as_json: bool, standards: bool) -> None:  # noqa: FBT001 - click's way
+    """Check every setting and peer; each finding with its remedy."""
+    if standards:
+        _standards(settings_of(config)[0], as_json=as_json)
+        return
+    from countersign import logs
+    from countersign.cli.doctor.checks import Finding, State, check
+
+    logs.configure("error")  # what a library has to say is said better below
+    environ = dict(os.environ)
+    if config is not None:
+        environ[CONFIG] = str(config.absolute())
+    try:
+        settings = load(environ)
+    except SettingsError as error:
+        findings = [
+            Finding("settings", State.UNSAFE, fault, "Correct this setting.") for fault in str(error).splitlines()
+        ]
+    else:
+        findings = wait_for(check(settings))
+    if as_json:
+        print_json(findings)
+    else:
+        _print(findings)
+    sys.exit(1 if any(finding.state is State.UNSAFE for finding in findings) else 0)
+
+
+def _standards(settings: Settings, *, as_json: bool) -> None:
+    """Print how the settings stand to each statement; what departs is no fault, but a choice to know of."""
+    from countersign.cli.doctor.standards import Standing, judge
+
+    judged = judge(settings)
+    if as_json:
+        print_json(judged)
+        return
+    pretty = sys.stdout.isatty()
+    for one in judged:
+        if not pretty:
+            click.echo(f"{one.standing.value}\t{one.source}, {one.number}\t{one.asks}\t{one.why}")
+            continue
+        colour = "green" if one.standing is Standing.MET else "yellow"
+        sign = click.style(f"{one.standing.value:>7}", fg=colour)
+        click.echo(f"{sign}  {click.style(f'{one.source}, {one.number}', bold=True)}: {one.asks}")
+        click.echo(f"{'':>9}{click.style('->', dim=True)} {one.why}")
+    if pretty:
+        met = sum(one.standing is Standing.MET for one in judged)
+        click.echo(f"\n{met} met, {len(judged) - met} departed from.")
+
+
+def _print(findings: Sequence[Finding]) -> None:
+    pretty = sys.stdout.isatty()
+    for finding in findings:
+        sign, colour = SIGNS[finding.state.value]
+        if not pretty:
+            click.echo(f"{finding.state.value}\t{finding.name}\t{finding.what}\t{finding.remedy}")
+            continue
+        click.echo(f"{click.style(f'{sign:>7}', fg=colour)}  {click.style(finding.name, bold=True)}: {finding.what}")
+        if finding.remedy:
+            click.echo(f"{'':>9}{click.style('->', dim=True)} {finding.remedy}")
+    if pretty:
+        counts = [sum(finding.state.value == state for finding in findings) for state in SIGNS]
+        click.echo(f"\n{counts[0]} in order, {counts[1]} to look at, {counts[2]} unsafe.")

@@ -1,0 +1,79 @@
+"""Every command on one screen; each is loaded when it is called, so that none waits for what another needs."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Final
+
+import click
+
+from countersign import __version__
+from countersign.cli.output import Stopped
+from countersign.errors import CountersignError, UnavailableError
+
+COMMANDS: Final = {
+    "serve": ("serve", "serve", "Serve over HTTP, and deliver."),
+    "emulate": ("serve", "emulate", "Serve from nothing and keep nothing, for the tests of others."),
+    "work": ("serve", "work", "Deliver and sweep, without HTTP."),
+    "migrate": ("serve", "migrate", "Bring the database to the newest revision."),
+    "doctor": ("doctor.command", "doctor", "Check every setting and peer; each finding with its remedy."),
+    "apps": ("apps", "apps", "Applications and their keys."),
+    "keys": ("keys", "keys", "The key file that everything is derived from."),
+    "events": ("events", "events", "The event log."),
+    "bounces": ("bounces", "bounces", "Mails that came back."),
+    "suppressions": ("suppressions", "suppressions", "Addresses that nothing is sent to."),
+    "demo": ("demo", "demo", "Open a few accounts to look at, in development."),
+    "messages": ("messages", "messages", "What each message costs, and how it looks."),
+    "providers": ("providers", "providers", "How providers do, and which are left out of routes."),
+    "policy": ("policy", "policy", "What a changed policy would have done."),
+    "fraud": ("fraud", "fraud", "What is held because it was pumped, and why."),
+}
+
+EXIT_CODES: Final = """\b
+Exit codes:
+  0  done, or nothing to find fault with
+  1  something was found, or is unsafe
+  2  misuse: a setting, a file, a name or an option is wrong
+  3  outage: something that is needed is down or cannot be reached
+"""
+
+
+class Front(click.Group):
+    """Loads a command when it is called, and ends with one clear sentence where something is wrong."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's way
+        """Return the names, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's way
+        """Return a command by name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, name, _ = COMMANDS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(f"countersign.cli.{module}"), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's way
+        """Write the list of commands without loading any of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, _, line) in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Carry a command out; misuse ends with 2, an outage with 3."""
+        try:
+            return super().invoke(ctx)
+        except UnavailableError as error:
+            raise Stopped(str(error), 3) from error
+        except CountersignError as error:
+            raise Stopped(str(error), 2) from error
+
+
+@click.group(
+    cls=Front,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=EXIT_CODES,
+    help="Countersign sends one-time codes and judges the answers. Settings come from countersign.toml, then from COUNTERSIGN_* in the environment.",
+)
+@click.version_option(__version__, message="%(version)s")
+def main() -> None:
+    """Do nothing by itself."""

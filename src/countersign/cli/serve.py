@@ -1,0 +1,100 @@
+"""The commands that keep running, and the one that must come before them."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+from countersign.cli.output import config_option, json_option, settings_of, wait_for
+from countersign.config.sources import PREFIX
+
+if TYPE_CHECKING:
+    from countersign.config import Settings
+
+
+@click.command(epilog="SIGTERM and Ctrl-C stop it in order: what is in flight is finished within `grace` seconds.")
+@click.option("--host", "bind", metavar="ADDRESS", help="IP address to listen on (setting `bind`).")
+@click.option("--port", type=click.IntRange(0, 65_535), help="Port to listen on; 0 takes a free one.")
+@click.option("--workers", type=click.IntRange(1, 64), help="Processes; more than one needs PostgreSQL.")
+@click.option("--no-worker", is_flag=True, help="Leave delivering to `countersign work`.")
+@config_option
+def serve(bind: str | None, port: int | None, workers: int | None, no_worker: bool, config: Path | None) -> None:  # noqa: FBT001 - click's way
+    """Serve over HTTP, and deliver."""
+    from countersign.serving.server import free_port, see_that_it_can
+    from countersign.serving.server import serve as start
+    from countersign.wiring import prepare
+
+    chosen = {"bind": bind, "port": port, "workers": workers, "no_worker": "yes" if no_worker else None}
+    settings, environ = settings_of(config, **chosen)
+    if settings.port == 0:
+        settings, environ = settings_of(config, **(chosen | {"port": free_port(settings.bind)}))
+    see_that_it_can(settings)
+    demo_key = wait_for(prepare(settings))
+    sys.exit(start(settings, environ, demo_key))
+
+
+@click.command(
+    epilog="Reads no settings file and no COUNTERSIGN_* variable, and has no limits on how often one asks. Once it says so, it serves."
+)
+@click.option("--host", "bind", default="127.0.0.1", metavar="ADDRESS", help="IP address to listen on; else 127.0.0.1.")
+@click.option("--port", type=click.IntRange(0, 65_535), default=0, help="Port to listen on; else a free one.")
+@json_option
+def emulate(bind: str, port: int, as_json: bool) -> None:  # noqa: FBT001 - click's way
+    """Serve from nothing and keep nothing: a new database in a folder that is removed at the end, every message in the inbox."""
+    from countersign.serving.banner import greet
+    from countersign.serving.server import free_port, see_that_it_can
+    from countersign.serving.server import serve as start
+    from countersign.wiring import prepare
+
+    for name in [name for name in os.environ if name.startswith(PREFIX)]:
+        del os.environ[name]
+    memory = Path("/dev/shm")  # noqa: S108 - a folder of ours is made in it, with a name nobody knows and mode 0700
+    with tempfile.TemporaryDirectory(prefix="countersign-", dir=memory if memory.is_dir() else None) as folder:
+        nothing = Path(folder) / "countersign.toml"
+        nothing.write_text('environment = "development"\n[limits]\ndestination = []\nrequester = []\n')
+        chosen = {"home": folder, "bind": bind, "port": port or free_port(bind), "log_level": "warning"}
+        settings, environ = settings_of(nothing, **chosen)
+        see_that_it_can(settings)
+        key = wait_for(prepare(settings))
+        status = start(settings, environ, key, _in_one_line if as_json else greet)
+    sys.exit(status)
+
+
+def _in_one_line(settings: Settings, key: str | None, took: float) -> None:
+    """Say as JSON, once it serves, where and with which key."""
+    click.echo(msgspec.json.encode({"url": settings.public_url, "key": key, "took": round(took, 2)}))
+    sys.stdout.flush()
+
+
+@click.command(
+    epilog="Any number may run beside `countersign serve --no-worker` on one PostgreSQL. SIGTERM and Ctrl-C stop it in order."
+)
+@config_option
+def work(config: Path | None) -> None:
+    """Deliver and sweep, without HTTP."""
+    from countersign.serving.worker_process import work as start
+
+    settings, _ = settings_of(config, no_worker="no")
+    start(settings)
+
+
+@click.command(epilog="Safe to run while others serve and while others migrate: one does it, the rest find it done.")
+@config_option
+def migrate(config: Path | None) -> None:
+    """Bring the database to the newest revision."""
+    from countersign.store.engine import migrate as schema
+
+    settings, _ = settings_of(config)
+    missing = schema.pending(settings.database_url)
+    reached = schema.migrate(settings.database_url)
+    click.echo(
+        f"The database has revision {reached}."
+        if missing
+        else f"Nothing to do: the database has revision {reached} already."
+    )

@@ -1,0 +1,1 @@
+"""Accounts, sessions, devices, authenticators, passwords, changes and risk."""

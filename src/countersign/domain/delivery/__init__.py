@@ -1,0 +1,1 @@
+"""Deliveries, routes, provider health, suppressions, SMS segments and SMS pumping."""

@@ -1,0 +1,130 @@
+"""A pace: how one provider does in one country: how soon it answers, how soon receipts come, and how many codes come back."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import msgspec
+
+from countersign.domain.shared.contact import Channel
+
+FINEST: Final = 100
+"""Milliseconds; what is quicker counts as this."""
+STEP: Final = 1.25
+"""Each bucket of times is so much wider than the one before: a learned time is at most a quarter too long."""
+LONGEST: Final = 900_000
+
+ENOUGH: Final = 20
+"""Times that must have been seen before anything is made of them."""
+REMEMBERED: Final = 2_000
+"""Times (and ended messages) above which all are halved, so that what is learned stays young."""
+
+OVERDUE: Final = 0.95
+"""Which part of receipts must have come within a time for a later one to count as missing."""
+SOONEST_OVERDUE: Final = 5_000
+LATEST_OVERDUE: Final = 180_000
+"""Milliseconds between which a learned patience for receipts lies."""
+
+HURRIED: Final = 2_500
+"""Milliseconds that a provider has to answer, while another could take the message, until its own pace is known."""
+MOST_HURRIED: Final = 10_000
+SLACK: Final = 3
+"""How many times its own usual time a provider has to answer while another could take the message."""
+
+
+class Pace(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Counts of messages by what became of them, and of times by bucket.
+
+    `taken` by the provider; of these `delivered`, `undelivered` and `overdue` by its receipts; `ended` are codes whose challenge is
+    over, of which `converted` were typed rightly. `answers` and `receipts` count times.
+    """
+
+    taken: int = 0
+    delivered: int = 0
+    undelivered: int = 0
+    overdue: int = 0
+    ended: int = 0
+    converted: int = 0
+    answers: dict[int, int] = {}
+    receipts: dict[int, int] = {}
+
+    @property
+    def conversion(self) -> float | None:
+        """Return the part of ended codes that came back, None before there are enough."""
+        return self.converted / self.ended if self.ended >= ENOUGH else None
+
+
+class Where(msgspec.Struct, frozen=True, order=True):
+    """Which provider, by which channel, to which country ("" for mail)."""
+
+    provider: str
+    channel: Channel
+    country: str = ""
+
+
+def bucket(milliseconds: int) -> int:
+    """Return the bucket that a time falls into; its upper bound is FINEST * STEP ** bucket."""
+    bounded = min(max(milliseconds, FINEST), LONGEST)
+    return math.ceil(math.log(bounded / FINEST) / math.log(STEP) - 1e-9)
+
+
+def added(one: Pace, other: Pace) -> Pace:
+    """Return both together, halved where that is more than is remembered."""
+    ended, converted = one.ended + other.ended, one.converted + other.converted
+    if ended > REMEMBERED:
+        ended, converted = ended // 2, converted // 2
+    return Pace(
+        one.taken + other.taken,
+        one.delivered + other.delivered,
+        one.undelivered + other.undelivered,
+        one.overdue + other.overdue,
+        ended,
+        converted,
+        _together(one.answers, other.answers),
+        _together(one.receipts, other.receipts),
+    )
+
+
+def within(times: dict[int, int], part: float) -> int | None:
+    """Return the milliseconds within which `part` of the times lie (rounded up to a bucket's bound); None before there are enough."""
+    total = sum(times.values())
+    if total < ENOUGH:
+        return None
+    seen = 0
+    for place in sorted(times):
+        seen += times[place]
+        if seen >= part * total:
+            return round(FINEST * STEP**place)
+    return LONGEST
+
+
+def receipt_within(pace: Pace | None, promised: int | None, *, last: bool) -> int | None:
+    """Return the milliseconds after which a receipt is missing: what 95 of 100 took there; None where none is promised.
+
+    The last provider of a route is never waited for less than it promised: nobody could take over.
+    """
+    if promised is None or pace is None:
+        return promised
+    learned = within(pace.receipts, OVERDUE)
+    if learned is None:
+        return promised
+    bounded = min(max(learned, SOONEST_OVERDUE), LATEST_OVERDUE)
+    return max(bounded, promised) if last else bounded
+
+
+def answer_within(pace: Pace | None) -> int:
+    """Return the milliseconds that a provider has to answer while another could take the message."""
+    usual = None if pace is None else within(pace.answers, OVERDUE)
+    return HURRIED if usual is None else min(max(SLACK * usual, HURRIED), MOST_HURRIED)
+
+
+def _together(one: dict[int, int], other: dict[int, int]) -> dict[int, int]:
+    if not other:
+        return one
+    found = dict(one)
+    for place, count in other.items():
+        found[place] = found.get(place, 0) + count
+    if sum(found.values()) > REMEMBERED:
+        found = {place: half for place, count in found.items() if (half := count // 2)}
+    return found

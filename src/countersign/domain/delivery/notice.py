@@ -1,0 +1,62 @@
+"""A notice: a message without a code that tells a person what happened to an account."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+from countersign.domain.shared.contact import Kind
+
+PREFIX: Final = "ntc_"
+"""How ids of notices begin; a delivery with such an owner carries one."""
+LASTS: Final = 7 * 86_400_000
+"""Milliseconds after which a notice that could not be sent is no longer worth sending."""
+
+
+class NoticeKind(StrEnum):
+    """What is told."""
+
+    NEW_DEVICE = "new_device"
+    SIGN_UP_KNOWN = "sign_up_known"
+    RECOVER_UNKNOWN = "recover_unknown"
+    RECOVER_TOO_NEW = "recover_too_new"
+    CONTACT_ASKED = "contact_asked"
+    CONTACT_ADDED = "contact_added"
+    CONTACT_REPLACED = "contact_replaced"
+    CONTACT_PRIMARY = "contact_primary"
+    CONTACT_REMOVED = "contact_removed"
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105 - the name of a kind
+    PASSWORD_RECOVERED = "password_recovered"  # noqa: S105
+    METHOD_ADDED = "method_added"
+    METHOD_REMOVED = "method_removed"
+    RECOVERY_CODES_MADE = "recovery_codes_made"
+    RECOVERY_CODE_USED = "recovery_code_used"
+    INTEGRATION_CODE_MADE = "integration_code_made"
+    INTEGRATION_CODE_ROTATED = "integration_code_rotated"
+    ACCESS_ASKED = "access_asked"
+    ACCESS_WAITS = "access_waits"
+    ACCESS_RECOVERED = "access_recovered"
+    CHANGE_UNDONE = "change_undone"
+    ACCOUNT_LOCKED = "account_locked"
+
+
+class Notice(msgspec.Struct, frozen=True):
+    """One notice to one contact; times in ms. `to` is sealed; `facts` are device, place and the like, never a code."""
+
+    id: str
+    account: str
+    application: str
+    kind: NoticeKind
+    to: bytes
+    to_kind: Kind
+    masked: str
+    locale: str
+    facts: dict[str, str]
+    created_at: int
+    expires_at: int
+
+    def __repr__(self) -> str:
+        """Show what may stand in a log."""
+        return f"Notice({self.id}, {self.kind.value})"

@@ -1,0 +1,1 @@
+"""Authorization requests of OpenID Connect."""

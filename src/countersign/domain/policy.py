@@ -1,0 +1,60 @@
+"""The rules of an installation: its policies, limits and routes, as the flows are handed them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from countersign.domain.delivery.route import Carrier, Detour, detour, ordered
+from countersign.domain.delivery.sms_pumping import Policy as PumpingPolicy
+from countersign.domain.shared.contact import CHANNELS_OF, Channel, Kind
+from countersign.domain.verifications.purpose import DEFAULT_POLICIES, Policy
+from countersign.domain.verifications.rate_limit import Limit
+
+INBOX: Final = "inbox"
+"""The provider of development and of test keys."""
+
+MINUTE: Final = 60_000
+DAY: Final = 86_400_000
+
+
+class Rules(msgspec.Struct, frozen=True):
+    """What holds for every challenge: policies by purpose, budgets, and the ordered providers of each channel.
+
+    `destination` limits count messages asked for to one contact of one application, `requester` those that one network
+    address asked for. An empty tuple means no limit.
+    """
+
+    policies: dict[str, Policy] = msgspec.field(default_factory=DEFAULT_POLICIES.copy)
+    destination: tuple[Limit, ...] = (
+        Limit("destination", 10, 10 * MINUTE),
+        Limit("destination_day", 30, DAY),
+    )
+    requester: tuple[Limit, ...] = (Limit("requester", 60, 10 * MINUTE),)
+    routes: dict[Channel, tuple[Carrier, ...]] = msgspec.field(default_factory=dict)
+    detours: dict[Channel, tuple[Detour, ...]] = msgspec.field(default_factory=dict)
+    pumping: PumpingPolicy = PumpingPolicy()
+    issuer: str = "http://localhost:8000"
+
+    def route(self, channel: Channel, to: str, draw: str, *, live: bool) -> tuple[str, ...]:
+        """Return the providers for a destination (canonical) in the order they are tried; test keys have the inbox and nothing else.
+
+        `draw` (an id) decides where weights leave it to chance, so that a resend goes as the first message went.
+        """
+        if not live:
+            return (INBOX,)
+        carriers = detour(self.detours.get(channel, ()), to)
+        return ordered(self.routes.get(channel, ()) if carriers is None else carriers, draw)
+
+    def carries(self, channel: Channel, *, live: bool) -> bool:
+        """Say whether anybody carries a channel, be it to some destinations only."""
+        return not live or channel in self.routes or channel in self.detours
+
+    def channels(self, kind: Kind, policy: Policy, *, live: bool) -> tuple[Channel, ...]:
+        """Return by which channels a destination of this kind can be reached, the preferred first."""
+        return tuple(
+            channel
+            for channel in CHANNELS_OF[kind]
+            if (not policy.channels or channel in policy.channels) and self.carries(channel, live=live)
+        )

@@ -1,0 +1,1 @@
+"""Values that every subject uses: contacts, identifiers, applications and events."""

@@ -1,0 +1,1 @@
+"""Challenges, codes, policies of a purpose, rate limits, lockout and proofs."""

@@ -1,0 +1,51 @@
+"""Record: write down what happened to an account, in the chained log for good, and in words for its person to read for a while."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from countersign.domain.shared.activity import Activity
+from countersign.domain.shared.event import Event, EventKind
+from countersign.store.tables import activity
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from countersign.flows.accounts.context import Browser, Gate
+    from countersign.store.engine.database import Change
+    from countersign.store.tables.events import Chain, Head
+
+_UNREAD: Final = frozenset({EventKind.SIGN_IN_ASSESSED})
+"""What the log keeps and no person needs to read."""
+
+
+def happened(
+    gate: Gate, account: str, now: int, told: Sequence[tuple[EventKind, dict[str, str]]], browser: Browser, place: str
+) -> tuple[Change, ...]:
+    """Return the changes that write down for a person what happened, on which browser and where."""
+    seen = {name: value for name, value in (("user_agent", browser.user_agent), ("place", place)) if value}
+    return activity.added(
+        [Activity(account, gate.id("act"), now, kind, {**seen, **facts}) for kind, facts in told if account]
+    )
+
+
+def record(
+    chain: Chain, gate: Gate, told: Sequence[Event], browser: Browser, place: str
+) -> tuple[tuple[Change, ...], Head]:
+    """Return the changes that record events, in the log and for the account's person, and the head that they make."""
+    linked, head = chain.link(told)
+    read = [
+        Activity(
+            event.owner,
+            gate.id("act"),
+            event.at,
+            event.kind,
+            {
+                **{name: value for name, value in (("user_agent", browser.user_agent), ("place", place)) if value},
+                **{name: str(value) for name, value in event.facts.items()},
+            },
+        )
+        for event in told
+        if event.owner and event.kind not in _UNREAD
+    ]
+    return (*linked, *activity.added(read)), head

@@ -1,0 +1,163 @@
+"""The gate: what every flow on accounts stands on, what a browser brings to it, and what it may be told."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import msgspec
+
+from countersign.domain.accounts.login_flow import Interrupted
+from countersign.domain.accounts.session import Entrance
+from countersign.domain.shared import identifier
+from countersign.domain.shared.application import Application, Mode
+from countersign.domain.verifications.challenge import Requester
+from countersign.flows.verifications.results import Refused
+
+if TYPE_CHECKING:
+    from countersign.domain.accounts.risk import RiskPolicy
+    from countersign.domain.shared.contact import Contact
+    from countersign.flows.verifications.context import House
+    from countersign.geolocation import Places
+    from countersign.keys import Keyring
+    from countersign.passwords import Passwords
+    from countersign.store.engine.database import Database
+    from countersign.store.tables.events import Log
+
+OWN_ID: Final = "app_own"
+"""The application in whose name our own pages ask for codes: it has no row and no key, so nobody else can ask in its name."""
+
+_SECRET_BYTES: Final = 32
+
+
+class Browser(msgspec.Struct, frozen=True):
+    """What a browser brought: the secrets of its cookies (empty: none), and what is shown of it to people."""
+
+    session: str = ""
+    device: str = ""
+    visit: str = ""
+    ip: str = ""
+    user_agent: str = ""
+    locale: str = ""
+
+    def __repr__(self) -> str:
+        """Hide the secrets."""
+        return "Browser(hidden)"
+
+    def requester(self, device: str = "") -> Requester:
+        """Return who asks; `device` is the id of a browser that the account trusts."""
+        return Requester(self.ip, self.user_agent, device)
+
+
+class Gate(msgspec.Struct, frozen=True):
+    """A house that lets people in: with an application of its own, passwords, places, and the rules of risk.
+
+    `least` is how many code points a password has at least; `names` are words that none may be made of; `entrance` says for
+    how long and by what people get in.
+    """
+
+    house: House
+    own: Application
+    log: Log
+    passwords: Passwords
+    places: Places
+    risk: RiskPolicy
+    least: int
+    names: tuple[str, ...]
+    entrance: Entrance = Entrance()
+
+    @property
+    def database(self) -> Database:
+        """Return the database."""
+        return self.house.database
+
+    @property
+    def keyring(self) -> Keyring:
+        """Return the keys."""
+        return self.house.keyring
+
+    def now(self) -> int:
+        """Return the time in ms."""
+        return self.house.clock()
+
+    def id(self, prefix: str) -> str:
+        """Return a new identifier."""
+        return identifier.make(prefix, self.now(), self.house.chance(identifier.CHANCE_BYTES))
+
+    def secret(self) -> str:
+        """Return a new secret for a cookie."""
+        return base64.urlsafe_b64encode(self.house.chance(_SECRET_BYTES)).rstrip(b"=").decode()
+
+    def mark(self, secret: str) -> bytes:
+        """Return what stands for a secret in the database; of none, what stands for nothing."""
+        return self.keyring.hash_secret(secret) if secret else b""
+
+    def blind(self, contact: Contact) -> bytes:
+        """Return what a contact is found by."""
+        return self.keyring.blind("contact", contact.address)
+
+    def place(self, ip: str) -> str:
+        """Return roughly where an address is, in words; empty if nobody knows."""
+        found = self.places.find(ip) if ip else None
+        return "" if found is None else found.rough
+
+
+class ToVerify(msgspec.Struct, frozen=True):
+    """A code was asked for: the browser keeps these two secrets and goes on at the verification screen."""
+
+    visit: str
+    device: str
+
+    def __repr__(self) -> str:
+        """Hide the secrets."""
+        return "ToVerify(hidden)"
+
+
+class Entered(msgspec.Struct, frozen=True):
+    """The person is in, or is further in than before: the browser keeps these secrets, and the request goes on."""
+
+    session: str
+    device: str
+    account: str
+    then: Interrupted
+
+    def __repr__(self) -> str:
+        """Hide the secrets."""
+        return f"Entered({self.account})"
+
+
+class Faulty(msgspec.Struct, frozen=True):
+    """What was typed cannot be taken: a reason for each field."""
+
+    faults: dict[str, str]
+
+
+class Wrong(msgspec.Struct, frozen=True):
+    """Not let in: unknown, wrong, locked and disabled are all told like this."""
+
+
+class Denied(msgspec.Struct, frozen=True):
+    """The password was right, and the rules of risk forbid this sign-in all the same; the findings say why."""
+
+    reasons: tuple[str, ...]
+
+
+class Unmet(msgspec.Struct, frozen=True):
+    """The account has no method that is strong enough for what is asked."""
+
+
+class Gone(msgspec.Struct, frozen=True):
+    """There is no such flow under way in this browser (any more)."""
+
+
+class Known(msgspec.Struct, frozen=True):
+    """The contact was proved, and has an account already: its owner may sign in."""
+
+
+Asking: TypeAlias = ToVerify | Refused | Unmet
+"""What comes of asking a person for a code."""
+
+
+def own_application(site: str, host: str) -> Application:
+    """Return the application of our own pages."""
+    return Application(OWN_ID, 0, "", Mode.LIVE, site, host, (), b"")

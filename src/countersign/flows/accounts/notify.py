@@ -1,0 +1,80 @@
+"""Notify: tell every proved contact of an account what happened to it, through the same outbox as codes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from countersign.domain.delivery.delivery import owed
+from countersign.domain.delivery.notice import LASTS, Notice, NoticeKind
+from countersign.domain.shared.contact import CHANNELS_OF
+from countersign.domain.shared.event import EventKind
+from countersign.domain.shared.phone_region import area_of
+from countersign.flows.accounts.activity_log import happened
+from countersign.store.engine.database import Change, Insert
+from countersign.store.tables import deliveries, notices
+from countersign.store.tables.schema import DELIVERIES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from countersign.domain.accounts.account import Account, OwnedContact
+    from countersign.flows.accounts.context import Browser, Gate
+
+
+def notices_to(
+    gate: Gate,
+    account: Account,
+    contacts: Iterable[OwnedContact],
+    kind: NoticeKind,
+    *,
+    browser: Browser,
+    place: str,
+    now: int,
+    facts: Mapping[str, str] | None = None,
+) -> tuple[Change, ...]:
+    """Return the changes that owe a notice to each proved contact that can be reached; they are part of the act's own transaction."""
+    made: list[Notice] = []
+    rows = []
+    for contact in contacts:
+        channel = next(
+            (one for one in CHANNELS_OF[contact.kind] if gate.house.rules.carries(one, live=gate.own.live)), None
+        )
+        if contact.proved_at is None or channel is None:
+            continue
+        id_ = gate.id("ntc")
+        address = gate.keyring.unseal(contact.address, contact.id)
+        made.append(
+            Notice(
+                id=id_,
+                account=account.id,
+                application=gate.own.id,
+                kind=kind,
+                to=gate.keyring.seal(address, id_),
+                to_kind=contact.kind,
+                masked=contact.masked,
+                locale=account.locale,
+                facts={"user_agent": browser.user_agent, "ip": browser.ip, "place": place, **(facts or {})},
+                created_at=now,
+                expires_at=now + LASTS,
+            )
+        )
+        rows.append(
+            deliveries.new_row(
+                owed(
+                    id_,
+                    1,
+                    channel,
+                    gate.house.rules.route(channel, address, id_, live=gate.own.live),
+                    now,
+                    area=area_of(address),
+                    has_code=False,
+                )
+            )
+        )
+    if not made:
+        return ()
+    sent = [
+        (EventKind.MESSAGE_SENT, {"message": notice.id, "about": notice.masked, "what": kind.value}) for notice in made
+    ]
+    nobody = type(browser)()
+    return (*notices.added(made), Insert(DELIVERIES, rows), *happened(gate, account.id, now, sent, nobody, ""))

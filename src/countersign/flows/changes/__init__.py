@@ -1,0 +1,1 @@
+"""Change an account: request, prove, apply and undo."""

@@ -1,0 +1,157 @@
+"""Apply: a change that is approved and proved takes effect in one transaction, with all that ends by it and everybody who is told."""
+
+from __future__ import annotations
+
+import msgspec
+
+from countersign.domain.accounts.change import RULES, AccountChange, ChangeRefusal, ChangeState, judge
+from countersign.domain.delivery.notice import NoticeKind
+from countersign.domain.shared.event import Event, EventKind
+from countersign.flows.accounts.activity_log import record
+from countersign.flows.accounts.context import Browser, Gate
+from countersign.flows.accounts.notify import notices_to
+from countersign.flows.accounts.snapshot import taken
+from countersign.flows.changes.apply_kinds import Work, carry_out
+from countersign.flows.changes.request import Wanted
+from countersign.store.engine.database import Change, ConflictError, Steps, Write
+from countersign.store.tables import changes, devices, login_flows, sessions
+from countersign.store.tables.events import Chain, Head
+
+
+class Applying(msgspec.Struct, frozen=True):
+    """A change that is to take effect.
+
+    `session` is the id of the session that asked (empty: from outside), `visit` the mark of the flow that ends with it, `change` the id
+    of the pending change that it completes, `by` the contact that recovered the account.
+    """
+
+    account: str
+    wanted: Wanted
+    browser: Browser
+    session: str = ""
+    visit: bytes = b""
+    change: str = ""
+    by: str = ""
+
+
+class Applied(msgspec.Struct, frozen=True):
+    """It is done; the change that it was."""
+
+    change: AccountChange
+
+
+async def apply(gate: Gate, applying: Applying) -> Applied | ChangeRefusal:
+    """Carry out a change once, or say why not."""
+    try:
+        return await gate.log.run(gate.database, _apply, gate, applying)
+    except ConflictError:
+        # Somebody else made this contact theirs in the same moment.
+        return ChangeRefusal.ANOTHERS
+
+
+def _apply(chain: Chain, gate: Gate, asked: Applying) -> Steps[tuple[Applied | ChangeRefusal, Head]]:
+    now, wanted = gate.now(), asked.wanted
+    holdings = yield from taken(asked.account)
+    if holdings is None:
+        return ChangeRefusal.UNKNOWN, chain.head
+    if asked.visit and not (yield from login_flows.take(asked.visit)):
+        return ChangeRefusal.NOT_PENDING, chain.head
+    pending = yield from changes.find(asked.account, asked.change)
+    if asked.change and (pending is None or not (yield from _waits(pending, now))):
+        return ChangeRefusal.NOT_PENDING, chain.head
+    blind = gate.blind(wanted.contact) if wanted.contact is not None else b""
+    if refusal := judge(wanted.kind, wanted.which, blind, holdings, now):
+        return refusal, chain.head
+    work = Work(wanted, holdings, now, asked.by)
+    refused = yield from carry_out(gate, work)
+    if refused is not None:
+        return refused, chain.head
+    rule = RULES[wanted.kind]
+    if rule.untrusts:
+        yield from devices.end_trust(asked.account)
+    done = _done(gate, asked, pending, work, now)
+    told = [
+        Event(
+            now,
+            EventKind.CHANGE_APPLIED,
+            gate.own.id,
+            asked.account,
+            {"change": done.id, "kind": done.kind.value, "about": done.about},
+        )
+    ]
+    told += work.told
+    if rule.revokes:
+        told += yield from end_sessions(gate, asked.account, now, but=asked.session)
+        told += yield from cancel_pending(gate, asked.account, now, work.rows, but=done.id)
+    place = gate.place(asked.browser.ip)
+    if rule.told:
+        # The contacts as they were: the one that goes hears of it, the one that comes knows.
+        work.rows += notices_to(
+            gate,
+            holdings.account,
+            holdings.contacts,
+            NoticeKind(wanted.kind.value),
+            browser=asked.browser,
+            place=place,
+            now=now,
+            facts={"change": done.id, "about": done.about},
+        )
+    linked, head = record(chain, gate, told, asked.browser, place)
+    entry = changes.added(done) if pending is None else changes.saved(done)
+    yield Write((*work.rows, entry, *linked), last=True)
+    return Applied(done), head
+
+
+def _waits(pending: AccountChange, now: int) -> Steps[bool]:
+    """Say whether a pending change may be completed: it dies with the session that asked for it (semantics A3)."""
+    if pending.state_at(now) is not ChangeState.PENDING or now < pending.due_at:
+        return False
+    return not pending.session or (yield from sessions.find_by_id(pending.account, pending.session, now)) is not None
+
+
+def _done(gate: Gate, asked: Applying, pending: AccountChange | None, work: Work, now: int) -> AccountChange:
+    wanted, rule = asked.wanted, RULES[asked.wanted.kind]
+    if pending is None:
+        id_ = gate.id("chg")
+        before = gate.keyring.unseal(work.account.password, work.account.id) if rule.closes else ""
+        pending = AccountChange(
+            account=asked.account,
+            id=id_,
+            kind=wanted.kind,
+            asked_at=now,
+            session=asked.session,
+            blind=b"",
+            about=wanted.about,
+            data=gate.keyring.seal(before, id_) if before else b"",
+            user_agent=asked.browser.user_agent,
+            place=gate.place(asked.browser.ip),
+            state=ChangeState.PENDING,
+            until=now,
+        )
+    return msgspec.structs.replace(
+        pending,
+        state=ChangeState.APPLIED,
+        until=now + rule.undo,
+        applied_at=now,
+        remind_at=None,
+        effect=work.effect,
+    )
+
+
+def end_sessions(gate: Gate, account: str, now: int, *, but: str = "") -> Steps[list[Event]]:
+    """End an account's sessions but one; return what the log is told."""
+    ended = yield from sessions.end_all(account, but=but)
+    return [Event(now, EventKind.SESSION_ENDED, gate.own.id, account, {"session": id_}) for id_ in ended]
+
+
+def cancel_pending(gate: Gate, account: str, now: int, rows: list[Change], *, but: str = "") -> Steps[list[Event]]:
+    """Cancel an account's changes that wait, but one; return what the log is told."""
+    told: list[Event] = []
+    for one in (yield from changes.open_ones(account, now)):
+        if one.state is not ChangeState.PENDING or one.id == but:
+            continue
+        rows.append(
+            changes.saved(msgspec.structs.replace(one, state=ChangeState.CANCELED, ended_at=now, remind_at=None))
+        )
+        told.append(Event(now, EventKind.CHANGE_CANCELED, gate.own.id, account, {"change": one.id}))
+    return told

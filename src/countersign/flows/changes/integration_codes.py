@@ -1,0 +1,159 @@
+"""Integration codes: made, rotated and revoked by their owner, and verified for the services that accept them."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import zlib
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from countersign.domain.accounts.change import ChangeKind
+from countersign.domain.accounts.integration_code import (
+    CODE_BYTES,
+    DAY,
+    LIFETIMES,
+    MAX_NAME,
+    PREFIX,
+    SEEN_EVERY,
+    Credential,
+)
+from countersign.flows.changes.request import Wanted
+from countersign.flows.changes.submit import Changed, change
+from countersign.store.tables import accounts, integration_codes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from countersign.domain.accounts.account import Account
+    from countersign.domain.accounts.session import Session
+    from countersign.flows.accounts.context import Browser, Gate
+    from countersign.store.engine.database import Steps
+
+_CHECK_SYMBOLS: Final = 7
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """An integration code as its owner sees it; times in ms."""
+
+    id: str
+    name: str
+    scopes: tuple[str, ...]
+    created_at: int
+    expires_at: int
+    last_used_at: int | None
+    last_used_from: str
+
+
+async def make_code(
+    gate: Gate, browser: Browser, session: Session, name: str, scopes: Sequence[str], *, days: int, summary: str
+) -> tuple[Changed, str]:
+    """Make a code; it is to be shown, once, only where the change was applied (semantics I1, I3)."""
+    code, credential = _fresh(gate, session.account, name_of(name), tuple(scopes), gate.now() + days * DAY)
+    about = f"{name_of(name)} ({', '.join(scopes)})"
+    wanted = Wanted(ChangeKind.INTEGRATION_CODE_MADE, str(days), about=about, summary=summary, credential=credential)
+    return await change(gate, browser, session, wanted), code
+
+
+async def rotate_code(gate: Gate, browser: Browser, session: Session, which: str, summary: str) -> tuple[Changed, str]:
+    """Make a new code of the same name, scopes and length; the old one works for a day more (semantics I3)."""
+    before = await gate.database.read(_one, session.account, which, gate.now())
+    name = gate.keyring.unseal(before.name, before.id) if before is not None else ""
+    lasts = before.expires_at - before.created_at if before is not None else 0
+    scopes = before.scopes if before is not None else ()
+    code, credential = _fresh(gate, session.account, name, scopes, gate.now() + lasts)
+    wanted = Wanted(ChangeKind.INTEGRATION_CODE_ROTATED, which, name, summary, credential=credential)
+    return await change(gate, browser, session, wanted), code
+
+
+async def revoke_code(gate: Gate, browser: Browser, session: Session, which: str, summary: str) -> Changed:
+    """End a code: it opens nothing from the next request on (semantics I3)."""
+    before = await gate.database.read(_one, session.account, which, gate.now())
+    name = gate.keyring.unseal(before.name, before.id) if before is not None else ""
+    return await change(gate, browser, session, Wanted(ChangeKind.INTEGRATION_CODE_REVOKED, which, name, summary))
+
+
+async def listed(gate: Gate, account: str) -> list[Listed]:
+    """Return an account's codes that are alive, the newest first."""
+    found = await gate.database.read(integration_codes.of_account, account, gate.now())
+    return [
+        Listed(
+            one.id,
+            gate.keyring.unseal(one.name, one.id),
+            one.scopes,
+            one.created_at,
+            one.expires_at,
+            one.last_used_at,
+            one.last_used_from,
+        )
+        for one in found
+    ]
+
+
+async def verify_code(gate: Gate, code: str, used_from: str) -> Credential | None:
+    """Return what a code opens, or None whatever is wrong with it; that it was used is written down once a minute."""
+    if not well_formed(code):
+        return None
+    key, now = gate.mark(code), gate.now()
+    found, account = await gate.database.read(_found, key)
+    if found is None or account is None or not account.open or not found.active(now):
+        return None
+    if found.last_used_at is None or now - found.last_used_at >= SEEN_EVERY:
+        alive = await gate.database.run(integration_codes.used, key, used_from, now)
+        return found if alive else None
+    return found
+
+
+def _found(key: bytes) -> Steps[tuple[Credential | None, Account | None]]:
+    found = yield from integration_codes.find(key)
+    return found, None if found is None else (yield from accounts.find(found.account))
+
+
+def _one(account: str, which: str, now: int) -> Steps[Credential | None]:
+    alive = yield from integration_codes.of_account(account, now)
+    return next((one for one in alive if one.id == which), None)
+
+
+def _fresh(gate: Gate, account: str, name: str, scopes: tuple[str, ...], expires_at: int) -> tuple[str, Credential]:
+    body = _base32(gate.house.chance(CODE_BYTES))
+    code, id_ = PREFIX + body + _check(body), gate.id("cre")
+    return code, Credential(
+        key=gate.mark(code),
+        account=account,
+        id=id_,
+        created_at=gate.now(),
+        name=gate.keyring.seal(name, id_),
+        scopes=scopes,
+        expires_at=expires_at,
+    )
+
+
+def well_formed(code: str) -> bool:
+    """Say whether a text has the form of an integration code: its last seven symbols are the CRC-32 of those before."""
+    body, check = code[len(PREFIX) : -_CHECK_SYMBOLS], code[-_CHECK_SYMBOLS:]
+    if not code.startswith(PREFIX) or not code.isascii():
+        return False
+    try:
+        raw = base64.b32decode(body.upper() + "=" * (-len(body) % 8))
+    except binascii.Error:
+        return False
+    return len(raw) == CODE_BYTES and _base32(raw) == body and _check(body) == check
+
+
+def name_of(typed: str) -> str:
+    """Return the name of a code as it is kept; empty if nothing of it can be."""
+    return "".join(one for one in typed.strip()[:MAX_NAME] if one.isprintable())
+
+
+def lifetime_of(typed: str) -> int:
+    """Return the days that were chosen; the shortest lifetime where they are none of those offered."""
+    return int(typed) if typed.isdecimal() and int(typed[:4]) in LIFETIMES else LIFETIMES[0]
+
+
+def _check(body: str) -> str:
+    return _base32(zlib.crc32(body.encode()).to_bytes(4))
+
+
+def _base32(raw: bytes) -> str:
+    return base64.b32encode(raw).decode().rstrip("=").lower()

@@ -1,0 +1,239 @@
+"""Undo: a change that waits is canceled, one that was made is taken back, and at the word of a contact the whole account is closed."""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+
+from countersign.domain.accounts.account import OwnedContact
+from countersign.domain.accounts.authenticator import Factor
+from countersign.domain.accounts.change import RULES, AccountChange, ChangeRefusal, ChangeState, Holdings
+from countersign.domain.accounts.session import Level, Need, Session, meets
+from countersign.domain.delivery.notice import NoticeKind
+from countersign.domain.shared.event import Event, EventKind
+from countersign.domain.verifications.challenge import Action
+from countersign.flows.accounts.activity_log import record
+from countersign.flows.accounts.context import Browser, Gate
+from countersign.flows.accounts.notify import notices_to
+from countersign.flows.accounts.sessions import use_up
+from countersign.flows.accounts.snapshot import held, taken
+from countersign.flows.changes.apply import Applied, cancel_pending, end_sessions
+from countersign.store.engine.database import Change, Steps, Write
+from countersign.store.tables import accounts, authenticators, changes, devices, integration_codes
+from countersign.store.tables.events import Chain, Head
+
+
+async def cancel_change(gate: Gate, browser: Browser, account: str, which: str) -> Applied | ChangeRefusal:
+    """Cancel a change that waits, from any session of the account or at the word of a contact (semantics A3, R5)."""
+    return await gate.log.run(gate.database, _cancel, gate, browser, account, which)
+
+
+def _cancel(
+    chain: Chain, gate: Gate, browser: Browser, account: str, which: str
+) -> Steps[tuple[Applied | ChangeRefusal, Head]]:
+    now = gate.now()
+    yield from accounts.taken(account)
+    found = yield from changes.find(account, which)
+    if found is None or found.state_at(now) is not ChangeState.PENDING:
+        return ChangeRefusal.NOT_PENDING, chain.head
+    after = msgspec.structs.replace(found, state=ChangeState.CANCELED, ended_at=now, remind_at=None)
+    told = Event(
+        now,
+        EventKind.CHANGE_CANCELED,
+        gate.own.id,
+        account,
+        {"change": which, "kind": found.kind.value, "about": found.about},
+    )
+    linked, head = record(chain, gate, [told], browser, gate.place(browser.ip))
+    yield Write((changes.saved(after), *linked), last=True)
+    return Applied(after), head
+
+
+async def undo_change(
+    gate: Gate, browser: Browser, session: Session, which: str, summary: str
+) -> Applied | ChangeRefusal | Need:
+    """Take a change back from a session that proves itself for this very act; what it added ends, what it ended comes back."""
+    holdings = await gate.database.read(held, session.account)
+    found = await gate.database.read(changes.find, session.account, which)
+    if holdings is None or found is None or not found.undoable(gate.now()):
+        return ChangeRefusal.NOT_PENDING
+    digest = hashlib.sha256(f"undo\0{which}".encode()).hexdigest()
+    need = Need(Level.APP_CODE if holdings.strong else Level.MAIL_CODE, None, Action(summary, digest))
+    if not meets(session, need, gate.now()) or not await use_up(gate, session, need):
+        return need
+    return await gate.log.run(gate.database, _undo_one, gate, browser, session.account, which)
+
+
+def _undo_one(
+    chain: Chain, gate: Gate, browser: Browser, account: str, which: str
+) -> Steps[tuple[Applied | ChangeRefusal, Head]]:
+    now, place = gate.now(), gate.place(browser.ip)
+    holdings = yield from taken(account)
+    found = yield from changes.find(account, which)
+    if holdings is None or found is None or not found.undoable(now):
+        return ChangeRefusal.NOT_PENDING, chain.head
+    back = Back(now, {}, {})
+    yield from _gather(account, back)
+    _take_back(found, back)
+    if not any(contact.ended_at is None for contact in back.contacts.values()):
+        return ChangeRefusal.LAST_CONTACT, chain.head
+    written = yield from _written(holdings, back)
+    yield from devices.end_trust(account)
+    after = msgspec.structs.replace(found, state=ChangeState.UNDONE, ended_at=now)
+    told = Event(
+        now,
+        EventKind.CHANGE_UNDONE,
+        gate.own.id,
+        account,
+        {"change": which, "kind": found.kind.value, "about": found.about},
+    )
+    linked, head = record(chain, gate, [told], browser, place)
+    notices = notices_to(
+        gate,
+        holdings.account,
+        [contact for contact in back.contacts.values() if contact.ended_at is None],
+        NoticeKind.CHANGE_UNDONE,
+        browser=browser,
+        place=place,
+        now=now,
+        facts={"change": which, "about": found.about},
+    )
+    yield Write((*written, changes.saved(after), *notices, *linked), last=True)
+    return Applied(after), head
+
+
+class Back(msgspec.Struct):
+    """An account's contacts and factors, ended ones too, as they are being brought back; `touched` are the ids that changed."""
+
+    now: int
+    contacts: dict[str, OwnedContact]
+    authenticators: dict[str, Factor]
+    touched: set[str] = set()
+
+
+async def lock_down(gate: Gate, browser: Browser, account: str, since: int) -> int:
+    """Close an account at the word of who holds one of its contacts (semantics S6); return how many changes were taken back.
+
+    Every session, all trust, what waits and all integration codes end; whatever was changed since `since` (ms) and can be undone is
+    undone, the newest first; and no password opens the account until a new one came through recovery.
+    """
+    undone = await gate.log.run(gate.database, _lock, gate, browser, account, since)
+    gate.database.announce()
+    return undone
+
+
+def _lock(chain: Chain, gate: Gate, browser: Browser, account: str, since: int) -> Steps[tuple[int, Head]]:
+    now, place = gate.now(), gate.place(browser.ip)
+    holdings = yield from taken(account)
+    if holdings is None:
+        return 0, chain.head
+    back = Back(now, {}, {})
+    yield from _gather(account, back)
+    rows: list[Change] = []
+    told = yield from end_sessions(gate, account, now)
+    sessions_ended = len(told)
+    trusted = yield from devices.end_trust(account)
+    codes = yield from integration_codes.end_all(account, now)
+    told += yield from cancel_pending(gate, account, now, rows)
+    undone, password = 0, ""
+    for one in (yield from changes.open_ones(account, now)):
+        if not one.revertible(now) or (one.applied_at or 0) < since:
+            continue
+        if RULES[one.kind].closes:
+            password = gate.keyring.unseal(one.data, one.id)
+        before = dict(back.contacts), dict(back.factors), set(back.touched)
+        _take_back(one, back)
+        if not any(contact.ended_at is None for contact in back.contacts.values()):
+            back.contacts, back.factors, back.touched = before
+            continue
+        undone += 1
+        rows.append(changes.saved(msgspec.structs.replace(one, state=ChangeState.UNDONE, ended_at=now)))
+        told.append(
+            Event(
+                now,
+                EventKind.CHANGE_UNDONE,
+                gate.own.id,
+                account,
+                {"change": one.id, "kind": one.kind.value, "about": one.about},
+            )
+        )
+    told.append(
+        Event(
+            now,
+            EventKind.ACCOUNT_LOCKED,
+            gate.own.id,
+            account,
+            {"sessions": sessions_ended, "browsers": trusted, "integration_codes": len(codes), "undone": undone},
+        )
+    )
+    rows += yield from _written(holdings, back)
+    closed = msgspec.structs.replace(holdings.account, locked_at=now)
+    if password:
+        # It opens nothing now; but whoever knows it and proves a contact needs no further proof (flows/sign_in/recover.py).
+        closed = msgspec.structs.replace(closed, password=gate.keyring.seal(password, account), recovered_by="")
+    rows.append(accounts.changed(closed))
+    rows += notices_to(
+        gate,
+        holdings.account,
+        [contact for contact in back.contacts.values() if contact.ended_at is None],
+        NoticeKind.ACCOUNT_LOCKED,
+        browser=browser,
+        place=place,
+        now=now,
+    )
+    linked, head = record(chain, gate, told, browser, place)
+    yield Write((*rows, *linked), last=True)
+    return undone, head
+
+
+def _gather(account: str, back: Back) -> Steps[None]:
+    for contact in (yield from accounts.contacts_ever(account)):
+        back.contacts[contact.id] = contact
+    for factor in (yield from authenticators.ever(account)):
+        back.factors[factor.id] = factor
+
+
+def _take_back(change: AccountChange, back: Back) -> None:
+    """End what a change added, and bring back what it ended."""
+    effect = change.effect
+    for ids, ended_at in ((effect.contacts_added, back.now), (effect.contacts_ended, None)):
+        for id_ in ids:
+            contact = back.contacts.get(id_)
+            if contact is not None:
+                back.contacts[id_] = msgspec.structs.replace(contact, ended_at=ended_at, primary=False)
+                back.touched.add(id_)
+    for ids, ended_at in ((effect.factors_added, back.now), (effect.factors_ended, None)):
+        for id_ in ids:
+            factor = back.factors.get(id_)
+            if factor is not None:
+                back.factors[id_] = msgspec.structs.replace(factor, ended_at=ended_at)
+                back.touched.add(id_)
+    if effect.primary:
+        _make_primary(back, effect.primary)
+
+
+def _make_primary(back: Back, which: str) -> None:
+    for id_, contact in back.contacts.items():
+        primary = id_ == which and contact.ended_at is None
+        if contact.primary != primary:
+            back.contacts[id_] = msgspec.structs.replace(contact, primary=primary)
+            back.touched.add(id_)
+
+
+def _written(holdings: Holdings, back: Back) -> Steps[list[Change]]:
+    """Return the rows that bring an account back; a contact signs in again unless another account has it meanwhile."""
+    alive = [contact for contact in back.contacts.values() if contact.ended_at is None]
+    if alive and not any(contact.primary for contact in alive):
+        _make_primary(back, min(alive, key=lambda one: (one.added_at, one.id)).id)
+    rows: list[Change] = []
+    before = {contact.id: contact.ended_at is None for contact in holdings.contacts}
+    for id_ in sorted(back.touched & back.contacts.keys()):
+        contact = back.contacts[id_]
+        rows.append(accounts.contact_changed(contact))
+        if contact.ended_at is not None:
+            yield from accounts.identifier_ended(contact)
+        elif not before.get(id_) and not (yield from accounts.signs_in_to(contact.blind)):
+            rows.append(accounts.identifier_added(contact))
+    rows += authenticators.changed([back.factors[id_] for id_ in sorted(back.touched & back.factors.keys())])
+    return rows

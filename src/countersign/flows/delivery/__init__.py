@@ -1,0 +1,1 @@
+"""Deliver what is owed: claim, compose, send, and act on receipts and bounces."""

@@ -1,0 +1,104 @@
+"""The post: what delivering stands on, and what it learns on the way about carriers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import msgspec
+import structlog
+
+from countersign.domain.delivery.delivery import Delivery
+from countersign.domain.delivery.latency import Pace, Where, added
+from countersign.domain.policy import Rules
+from countersign.domain.shared.application import Application
+from countersign.errors import UnavailableError
+from countersign.geolocation import Places
+from countersign.keys import Keyring
+from countersign.messages.custom.custom_templates import OURS, OwnWords
+from countersign.providers import Provider
+from countersign.store.engine.database import Database
+from countersign.store.tables import provider_health
+from countersign.store.tables.events import Log
+
+LEARN_EVERY: Final = 1.0
+"""Seconds after which what was learned is written down, for every process to know."""
+
+REFRESH_EVERY: Final = 10
+"""How many of those pass before what others learned is read although there is nothing to write."""
+
+_log = structlog.get_logger("countersign.carriers")
+
+
+class Lessons:
+    """What this process learned of carriers and has not written down yet, and what all had learned when it last did.
+
+    Counts are kept in memory for a second: a process that is killed loses them, and nothing else.
+    """
+
+    def __init__(self) -> None:
+        self._new: dict[Where, Pace] = {}
+        self.known: Mapping[Where, Pace] = {}
+
+    def note(self, where: Where, lesson: Pace) -> None:
+        """Take in what was seen of a carrier."""
+        self._new[where] = added(self._new.get(where, Pace()), lesson)
+
+    def of(self, where: Where) -> Pace | None:
+        """Return how a carrier does, as far as all know; None if nothing is known."""
+        return self.known.get(where)
+
+    async def write(self, database: Database, now: int) -> None:
+        """Write down what is new, and read what all know; raises UnavailableError, and keeps what is new then."""
+        lessons, self._new = self._new, {}
+        try:
+            self.known = await (
+                database.run(provider_health.learn, lessons, now) if lessons else database.read(provider_health.paces)
+            )
+        except UnavailableError:
+            for where, lesson in lessons.items():
+                self.note(where, lesson)
+            raise
+
+    async def keep_learning(self, database: Database, clock: Callable[[], int]) -> None:
+        """Write and read for as long as the process runs."""
+        turns = 0
+        while True:
+            try:
+                if self._new or turns % REFRESH_EVERY == 0:
+                    await self.write(database, clock())
+                turns += 1
+            except UnavailableError as error:
+                _log.warning("cannot_learn", detail=str(error))
+            except Exception as error:  # noqa: BLE001 - what cannot be learned must not end the learning
+                _log.error("learning_broke", error=type(error).__name__)
+            await asyncio.sleep(LEARN_EVERY)
+
+
+class Post(msgspec.Struct, frozen=True):
+    """What delivering stands on.
+
+    `chance` returns a float in [0, 1); `held_back` is told the country of each message that is not sent because of pumping.
+    Claims, records and receipts each append to a chain of their own, so that none waits for the others.
+    """
+
+    database: Database
+    keyring: Keyring
+    rules: Rules
+    providers: Mapping[str, Provider]
+    clock: Callable[[], int]
+    chance: Callable[[], float]
+    claims: Log
+    records: Log
+    receipts: Log
+    own: Application
+    places: Places
+    held_back: Callable[[str], None] = lambda _country: None
+    lessons: Lessons = msgspec.field(default_factory=Lessons)
+    words: OwnWords = OURS
+
+
+def whereabouts(delivery: Delivery) -> Where:
+    """Return what the provider in use of a message is known by."""
+    return Where(delivery.provider or "", delivery.channel, delivery.area.country)

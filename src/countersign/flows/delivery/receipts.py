@@ -1,0 +1,53 @@
+"""Receive: a provider's later word moves a message on, and teaches how soon its receipts come."""
+
+from __future__ import annotations
+
+import msgspec
+
+from countersign.domain.delivery import delivery as rules_of
+from countersign.domain.delivery.delivery import Receipt, ReceiptState
+from countersign.domain.delivery.latency import Pace, Where, bucket
+from countersign.flows.delivery.context import Post
+from countersign.flows.delivery.events import told
+from countersign.flows.delivery.suppressions import suppress_told
+from countersign.store.engine.database import Steps, Take, Update, Write
+from countersign.store.tables import challenges, deliveries
+from countersign.store.tables.events import Chain, Head
+from countersign.store.tables.schema import DELIVERIES
+
+
+class _Heard(msgspec.Struct, frozen=True):
+    """What a receipt did: whether its message is known, and what it teaches of the provider that sent it."""
+
+    known: bool
+    where: Where | None = None
+    lesson: Pace = Pace()
+
+
+async def take_receipt(post: Post, receipt: Receipt) -> bool:
+    """Move a message on by a provider's later word; False if no message is known by that id (yet: a receipt can outrun our record)."""
+    heard = await post.receipts.run(post.database, _receive, receipt, post.clock())
+    if heard.where is not None:
+        post.lessons.note(heard.where, heard.lesson)
+    if heard.known:
+        await suppress_told(post.database, post.receipts, post.keyring, receipt, post.clock())
+    return heard.known
+
+
+def _receive(chain: Chain, receipt: Receipt, now: int) -> Steps[tuple[_Heard, Head]]:
+    attempt = yield from deliveries.by_provider_message(receipt.provider, receipt.provider_message_id)
+    if attempt is None:
+        return _Heard(known=False), chain.head
+    rows = yield Take(DELIVERIES, [(attempt.owner, attempt.number)])
+    current = deliveries.of_row(rows[0])
+    moved = rules_of.received(current, receipt, now)
+    if moved is current:
+        return _Heard(known=True), chain.head
+    owner = yield from challenges.find(current.owner)
+    linked, head = chain.link([told(moved, owner.application if owner else "", now, provider=receipt.provider)])
+    yield Write((Update(DELIVERIES, [deliveries.changed_row(moved)]), *linked))
+    if receipt.state is ReceiptState.DELIVERED:
+        lesson = Pace(delivered=1, receipts={bucket(now - attempt.ended_at): 1})
+    else:
+        lesson = Pace(undelivered=1)
+    return _Heard(True, Where(receipt.provider, current.channel, current.area.country), lesson), head

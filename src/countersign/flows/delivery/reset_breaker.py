@@ -1,0 +1,28 @@
+"""Restore: an operator lets a provider that is left out have messages again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from countersign.domain.delivery.circuit_breaker import succeeded
+from countersign.domain.shared.event import Event, EventKind
+from countersign.store.engine.database import Steps, Write
+from countersign.store.tables import provider_health
+
+if TYPE_CHECKING:
+    from countersign.store.engine.database import Database
+    from countersign.store.tables.events import Chain, Head, Log
+
+
+async def restore_provider(database: Database, log: Log, name: str, now: int) -> bool:
+    """End a provider's rest; return whether it had one."""
+    return await log.run(database, _restore, name, now)
+
+
+def _restore(chain: Chain, name: str, now: int) -> Steps[tuple[bool, Head]]:
+    breaker = (yield from provider_health.take_breakers([name]))[name]
+    if not breaker.tripped:
+        return False, chain.head
+    linked, head = chain.link([Event(now, EventKind.PROVIDER_BACK, "", name, {"by": "operator"})])
+    yield Write((*provider_health.saved([succeeded(breaker, now)]), *linked))
+    return True, head

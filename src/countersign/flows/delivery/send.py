@@ -1,0 +1,242 @@
+"""Deliver what was claimed: hand it to the provider whose turn it is, and record what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import msgspec
+import structlog
+
+from countersign.domain.delivery import circuit_breaker as breaker_rules
+from countersign.domain.delivery import delivery as rules_of
+from countersign.domain.delivery.circuit_breaker import Breaker
+from countersign.domain.delivery.delivery import Accepted, Delivery, DeliveryState, Failure, Reason
+from countersign.domain.delivery.latency import Pace, answer_within, bucket, receipt_within
+from countersign.domain.shared.event import Event, EventKind
+from countersign.errors import CountersignError, DeliveryFailedError
+from countersign.flows.delivery.compose import Parcel, compose
+from countersign.flows.delivery.context import Post, whereabouts
+from countersign.flows.delivery.events import told
+from countersign.flows.delivery.sms_pumping import take_back
+from countersign.flows.delivery.suppressions import Returned, suppress
+from countersign.store.engine.database import Steps, Take, Update, Upsert, Write
+from countersign.store.tables import deliveries, provider_health
+from countersign.store.tables.deliveries import Attempt
+from countersign.store.tables.events import Chain, Head
+from countersign.store.tables.schema import ATTEMPTS, DELIVERIES
+
+GIVE_UP_AFTER: Final = rules_of.LONGEST_TRY / 1_000
+"""Seconds after which a provider that still has not answered is left."""
+
+_REASONS: Final = frozenset(Reason)
+
+_log = structlog.get_logger("countersign.deliver")
+
+
+class Result(msgspec.Struct, frozen=True):
+    """What came of one try."""
+
+    delivery: Delivery
+    application: str
+    provider: str
+    started_at: int
+    ended_at: int
+    word: Accepted | Failure
+
+
+async def hand_over(post: Post, parcel: Parcel) -> Result:
+    """Render a message and hand it to the provider whose turn it is; every way to fail comes back as a Failure."""
+    delivery = parcel.delivery
+    name = delivery.provider or ""
+    started_at = post.clock()
+    word: Accepted | Failure
+    try:
+        provider = post.providers.get(name)
+        if provider is None:
+            raise DeliveryFailedError(
+                Reason.MISCONFIGURED, f"No provider is named {name!r} in the settings.", permanent=True
+            )
+        async with asyncio.timeout(_patience(post, delivery)):
+            word = await provider.send(
+                compose(post.keyring, post.rules.issuer, post.own, post.places, parcel, post.words)
+            )
+    except DeliveryFailedError as error:
+        retry_after = None if error.retry_after is None else error.retry_after * 1_000
+        reason = Reason(error.reason) if error.reason in _REASONS else Reason.PROVIDER_ERROR
+        word = Failure(reason, error.permanent, retry_after, error.lasting)
+        _log.warning(
+            "not_taken",
+            delivery=delivery.key,
+            provider=name,
+            reason=error.reason,
+            permanent=error.permanent,
+            detail=str(error),
+        )
+    except TimeoutError:
+        word = Failure(Reason.TIMED_OUT, permanent=False)
+        _log.warning("not_taken", delivery=delivery.key, provider=name, reason="timed_out", permanent=False)
+    except CountersignError as error:
+        word = Failure(Reason.MISCONFIGURED, permanent=False)
+        _log.error("not_composed", delivery=delivery.key, provider=name, detail=str(error))
+    except Exception as error:  # noqa: BLE001 - a provider that breaks in its own way must not stop the others' messages
+        word = Failure(Reason.PROVIDER_ERROR, permanent=False)
+        # The type alone: the exception of a library may quote what it was sending.
+        _log.error("provider_broke", delivery=delivery.key, provider=name, error=type(error).__name__)
+    return Result(delivery, parcel.owner.application, name, started_at, post.clock(), word)
+
+
+def _patience(post: Post, delivery: Delivery) -> float:
+    """Return the seconds that a provider has to answer: while another could take the message, little more than it usually needs."""
+    if delivery.leg + 1 >= len(delivery.route):
+        return GIVE_UP_AFTER
+    return min(GIVE_UP_AFTER, answer_within(post.lessons.of(whereabouts(delivery))) / 1_000)
+
+
+async def record(post: Post, results: Sequence[Result]) -> None:
+    """Write down what came of tries; each message that still is ours moves on by the rule. Doing so twice is doing so once."""
+    chances = [post.chance() for _ in results]
+    patient = [_with_learned_patience(post, result) for result in results]
+    for breaker in await post.records.run(post.database, _record, post, patient, chances):
+        if breaker.tripped:
+            _log.warning("provider_left_out", provider=breaker.provider, reason=breaker.reason, trips=breaker.trips)
+        else:
+            _log.info("provider_back", provider=breaker.provider)
+    for result in results:
+        if isinstance(result.word, Failure) and result.word.lasting:
+            returned = Returned(result.delivery.owner, result.delivery.number, result.word.reason, result.provider)
+            await suppress(post.database, post.records, post.keyring, returned, result.ended_at)
+    for result in results:
+        took = result.ended_at - result.started_at
+        if isinstance(result.word, Accepted):
+            post.lessons.note(whereabouts(result.delivery), Pace(taken=1, answers={bucket(took): 1}))
+        elif result.word.reason is Reason.TIMED_OUT:
+            # How long it would have taken is not known, but that it was longer than this.
+            post.lessons.note(whereabouts(result.delivery), Pace(answers={bucket(2 * took): 1}))
+
+
+def _with_learned_patience(post: Post, result: Result) -> Result:
+    """Return the result with its receipt overdue when those of this provider and country usually have come."""
+    word, delivery = result.word, result.delivery
+    if not isinstance(word, Accepted) or word.receipt_within is None:
+        return result
+    last = delivery.leg + 1 >= len(delivery.route)
+    within = receipt_within(post.lessons.of(whereabouts(delivery)), word.receipt_within, last=last)
+    return msgspec.structs.replace(result, word=msgspec.structs.replace(word, receipt_within=within))
+
+
+def _record(
+    chain: Chain, post: Post, results: Sequence[Result], chances: Sequence[float]
+) -> Steps[tuple[list[Breaker], Head]]:
+    rows = yield Take(DELIVERIES, sorted((result.delivery.owner, result.delivery.number) for result in results))
+    stored = {(row[0], row[1]): deliveries.of_row(row) for row in rows}
+    attempts: list[Attempt] = []
+    changed: list[Delivery] = []
+    events: list[Event] = []
+    for result, chance in zip(results, chances, strict=True):
+        delivery, word = result.delivery, result.word
+        current = stored.get((delivery.owner, delivery.number))
+        if current is None:
+            continue
+        attempts.append(_attempt(result))
+        if current.state is not DeliveryState.SENDING or current.attempts != delivery.attempts:
+            continue  # the lease ran out and another worker has it, or a receipt was quicker than we were
+        moved = (
+            rules_of.accepted(current, word, result.ended_at)
+            if isinstance(word, Accepted)
+            else rules_of.next_try(current, word, result.ended_at, chance)
+        )
+        changed.append(moved)
+        events.append(told(moved, result.application, result.ended_at, provider=result.provider))
+    yield from take_back(post, [one for one in changed if one.state is DeliveryState.FAILED], post.clock())
+    breakers, turned = yield from _judge_providers(results)
+    for breaker in turned:
+        kind = EventKind.PROVIDER_TRIPPED if breaker.tripped else EventKind.PROVIDER_BACK
+        facts: dict[str, str | int] = {"reason": breaker.reason} if breaker.tripped else {}
+        events.append(Event(breaker.changed_at, kind, "", breaker.provider, facts))
+    linked, head = chain.link(events)
+    yield Write(
+        (
+            *((Update(DELIVERIES, [deliveries.changed_row(one) for one in changed]),) if changed else ()),
+            *((Upsert(ATTEMPTS, [deliveries.attempt_row(one) for one in attempts]),) if attempts else ()),
+            *provider_health.saved(breakers),
+            *linked,
+        )
+    )
+    return turned, head
+
+
+def _judge_providers(results: Sequence[Result]) -> Steps[tuple[list[Breaker], list[Breaker]]]:
+    """Return the breakers that changed, and those of them by which a provider is left out from now on, or back."""
+    known = yield from provider_health.breakers()
+    concerned = sorted(
+        {
+            result.provider
+            for result in results
+            if result.provider in known
+            or (isinstance(result.word, Failure) and result.word.reason in breaker_rules.ITS_OWN)
+        }
+    )
+    before = yield from provider_health.take_breakers(concerned)
+    after = dict(before)
+    for result in sorted(results, key=lambda one: one.ended_at):
+        breaker = after.get(result.provider)
+        if breaker is None:
+            continue
+        after[result.provider] = (
+            breaker_rules.succeeded(breaker, result.ended_at)
+            if isinstance(result.word, Accepted)
+            else breaker_rules.failed(breaker, result.word.reason, result.ended_at)
+        )
+    changed = [after[name] for name in concerned if after[name] != before[name]]
+    return changed, [one for one in changed if one.tripped != before[one.provider].tripped]
+
+
+async def renew(post: Post, parcels: Sequence[Parcel]) -> None:
+    """Hold on to messages that are still being sent, so that no other worker takes them for a dead one's."""
+    if parcels:
+        await post.records.run(
+            post.database, _move_ours, [parcel.delivery for parcel in parcels], post.clock(), rules_of.hold
+        )
+
+
+async def give_back(post: Post, parcels: Sequence[Parcel]) -> None:
+    """Undo claims whose try was not made, because this worker stops: another may take them at once."""
+    if parcels:
+        await post.records.run(
+            post.database, _move_ours, [parcel.delivery for parcel in parcels], post.clock(), rules_of.give_back
+        )
+
+
+def _move_ours(
+    chain: Chain, claimed: Sequence[Delivery], now: int, move: Callable[[Delivery, int], Delivery]
+) -> Steps[tuple[None, Head]]:
+    """Move those claims that are still ours."""
+    rows = yield Take(DELIVERIES, sorted((delivery.owner, delivery.number) for delivery in claimed))
+    ours = {(delivery.owner, delivery.number): delivery.attempts for delivery in claimed}
+    back = [
+        move(current, now)
+        for current in (deliveries.of_row(row) for row in rows)
+        if current.state is DeliveryState.SENDING and current.attempts == ours[current.owner, current.number]
+    ]
+    if back:
+        yield Write((Update(DELIVERIES, [deliveries.changed_row(delivery) for delivery in back]),))
+    return None, chain.head
+
+
+def _attempt(result: Result) -> Attempt:
+    delivery, word = result.delivery, result.word
+    taken = isinstance(word, Accepted)
+    return Attempt(
+        delivery.owner,
+        delivery.number,
+        delivery.attempts,
+        result.provider,
+        result.started_at,
+        result.ended_at,
+        "accepted" if taken else "failed",
+        "" if isinstance(word, Accepted) else word.reason.value,
+        # A provider's own text: a NUL in it would be refused by the database, and with it all that is written down beside it.
+        "".join(filter(str.isprintable, word.provider_message_id)) if isinstance(word, Accepted) else "",
+    )

@@ -1,0 +1,246 @@
+"""Hold back what pumping makes us send: claimed phone messages are judged, and counted if they go, in the claim's own transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+import structlog
+
+from countersign.domain.delivery.delivery import Reason
+from countersign.domain.delivery.sms_pumping import (
+    BUDGETS,
+    Finding,
+    Mode,
+    Policy,
+    assess,
+    findings,
+    next_hold,
+    price_of,
+)
+from countersign.domain.delivery.sms_traffic import (
+    FRESH,
+    RANGES,
+    Place,
+    Scope,
+    Slot,
+    Standing,
+    is_fresh,
+    places_of,
+    range_of,
+)
+from countersign.domain.policy import INBOX
+from countersign.domain.shared.contact import Channel
+from countersign.domain.shared.event import Event, EventKind
+from countersign.domain.shared.phone_region import Area
+from countersign.domain.verifications.challenge import Challenge
+from countersign.errors import CountersignError
+from countersign.store.engine.database import Seek, Steps
+from countersign.store.tables import challenges, sms_traffic
+from countersign.store.tables.schema import ATTEMPTS, CHALLENGES
+
+if TYPE_CHECKING:
+    from countersign.domain.delivery.delivery import Delivery
+    from countersign.flows.delivery.context import Post
+    from countersign.keys import Keyring
+
+_log = structlog.get_logger("countersign.pumping")
+
+
+class Judged(msgspec.Struct):
+    """What was judged: the messages that are held back, by owner and number; places that are held from now on, and the events of it."""
+
+    held: set[tuple[str, int]] = set()
+    blocks: list[sms_traffic.Block] = []
+    events: list[Event] = []
+    countries: list[str] = []
+
+
+class Destination(msgspec.Struct, frozen=True):
+    """Where a message goes, as it is judged: its area, and the keyed hash of each range around its number."""
+
+    number: str
+    area: Area
+    ranges: dict[int, str]
+
+    def places(self, *, fresh: bool) -> tuple[Place, ...]:
+        """Return the places it lies in."""
+        return places_of(self.area.country, self.area.prefix, self.ranges, fresh=fresh)
+
+
+def counts(delivery: Delivery, owner: object) -> bool:
+    """Say whether a message is one that pumping could be after: a code by phone that leaves us by a carrier."""
+    return (
+        isinstance(owner, Challenge)
+        and owner.terms.live
+        and delivery.channel is not Channel.EMAIL
+        and bool(delivery.area.prefix)
+        and delivery.provider != INBOX
+    )
+
+
+def destination_of(keyring: Keyring, number: str, area: Area) -> Destination:
+    """Return where a number is judged; ranges are known by a keyed hash, so that no number is stored."""
+    beginnings = {digits: range_of(number, area.prefix, digits) for digits in RANGES}
+    ranges = {digits: keyring.blind("range", str(digits), begin).hex() for digits, begin in beginnings.items() if begin}
+    return Destination(number, area, ranges)
+
+
+def judge(post: Post, claimed: Sequence[tuple[Delivery, Challenge]], now: int) -> Steps[Judged]:
+    """Judge messages that are claimed for the first time, one after the other as they count."""
+    judged, policy = Judged(), post.rules.pumping
+    if policy.mode is Mode.OFF or not claimed:
+        return judged
+    yield from sms_traffic.wait_turn([owner.application for _, owner in claimed])
+    counted: dict[sms_traffic.Key, Slot] = {}
+    for application in sorted({owner.application for _, owner in claimed}):
+        ours = [
+            (delivery, _whereto(post, delivery, owner))
+            for delivery, owner in claimed
+            if owner.application == application
+        ]
+        names = {place.name for _, whereto in ours for place in whereto.places(fresh=True)}
+        known = yield from sms_traffic.standings(application, sorted(names), now, shadow=policy.mode is Mode.SHADOW)
+        for delivery, whereto in ours:
+            _judge_one(judged, counted, known, application, delivery, whereto, policy, now)
+    yield from sms_traffic.count(counted)
+    return judged
+
+
+def _judge_one(  # noqa: PLR0917 - one step of judge, on what it gathers
+    judged: Judged,
+    counted: dict[sms_traffic.Key, Slot],
+    known: dict[str, Standing],
+    application: str,
+    delivery: Delivery,
+    whereto: Destination,
+    policy: Policy,
+    now: int,
+) -> None:
+    area = whereto.area
+    places = whereto.places(fresh=is_fresh(known[area.prefix]))
+    price = price_of(policy, area.country, whereto.number)
+    because = assess(places, {place: known[place.name] for place in places}, price, policy, now).because
+    if because is not None:
+        shadow = policy.mode is Mode.SHADOW
+        if not because.passing:
+            standing = known[because.place.name]
+            hold = next_hold(because, standing.hold, now)
+            known[because.place.name] = (
+                msgspec.structs.replace(standing, spent_until=hold.until)
+                if because.rule in BUDGETS
+                else msgspec.structs.replace(standing, hold=hold)
+            )
+            block = sms_traffic.held_since(because, hold, application, (area.country, area.prefix), shadow=shadow)
+            judged.blocks.append(block)
+            judged.events.append(held_event(block))
+            _log.warning("prefix_held", place=shown(block), rule=block.rule, why=block.figures, shadow=shadow)
+        if not shadow:
+            judged.held.add((delivery.owner, delivery.number))
+            judged.countries.append(area.country)
+            return
+    for place in places:
+        one = Slot(sms_traffic.slot_of(now), 1, price)
+        key = (application, place.name, one.at)
+        counted[key] = _plus(counted.get(key), one)
+        standing = known[place.name]
+        known[place.name] = msgspec.structs.replace(standing, slots=(*standing.slots, one))
+
+
+def count_conversions(post: Post, came_back: Sequence[tuple[Delivery, Challenge]], now: int) -> Steps[None]:
+    """Count messages whose code came back where they were counted as sent; each is told of once."""
+    yield from _count_later(post, came_back, now, converted=True)
+
+
+def take_back(post: Post, failed: Sequence[Delivery], now: int) -> Steps[None]:
+    """Take off what was counted of messages that no provider took: they cost nothing, and nobody could answer them.
+
+    One whose last provider said nothing in time may have been sent, and stays counted.
+    """
+    unsure = {Reason.TIMED_OUT, Reason.HELD_BACK}
+    wanted = [one for one in failed if one.area.prefix and one.reason not in unsure]
+    if not wanted or post.rules.pumping.mode is Mode.OFF:
+        return
+    ids = sorted({one.owner for one in wanted})
+    tries = yield Seek(ATTEMPTS, "owner", ids, "outcome = 'accepted'")
+    taken = {(row[0], row[1]) for row in tries}
+    found = yield Seek(CHALLENGES, "id", ids)
+    owners = {challenge.id: challenge for challenge in map(challenges.of_row, found)}
+    ours = [
+        (one, owners[one.owner])
+        for one in wanted
+        if (one.owner, one.number) not in taken and counts(one, owners.get(one.owner))
+    ]
+    yield from _count_later(post, ours, now, converted=False)
+
+
+def _count_later(post: Post, which: Sequence[tuple[Delivery, Challenge]], now: int, *, converted: bool) -> Steps[None]:
+    policy = post.rules.pumping
+    if policy.mode is Mode.OFF:
+        return
+    counted: dict[sms_traffic.Key, Slot] = {}
+    for application in sorted({owner.application for _, owner in which}):
+        ours = [
+            (delivery, _whereto(post, delivery, owner)) for delivery, owner in which if owner.application == application
+        ]
+        known = yield from sms_traffic.standings(application, sorted({whereto.area.prefix for _, whereto in ours}), now)
+        for delivery, whereto in ours:
+            at = sms_traffic.slot_of(delivery.created_at)
+            price = price_of(policy, whereto.area.country, whereto.number)
+            one = Slot(at, converted=1) if converted else Slot(at, -1, -price)
+            for place in whereto.places(fresh=is_fresh(known[whereto.area.prefix])):
+                key = (application, place.name, at)
+                counted[key] = _plus(counted.get(key), one)
+    yield from sms_traffic.count(counted)
+
+
+def explain(whereto: Destination, application: str, policy: Policy, now: int) -> Steps[list[Finding]]:
+    """Return what every rule says of a message to a number, were it sent now."""
+    names = sorted({place.name for place in whereto.places(fresh=True)})
+    known = yield from sms_traffic.standings(application, names, now, shadow=policy.mode is Mode.SHADOW)
+    price = price_of(policy, whereto.area.country, whereto.number)
+    places = whereto.places(fresh=is_fresh(known[whereto.area.prefix]))
+    return [one for place in places for one in findings(place, known[place.name], price, policy, now)]
+
+
+def held_event(block: sms_traffic.Block) -> Event:
+    """Return the event of a place that is held from now on."""
+    facts: dict[str, str | int] = {
+        "scope": block.scope,
+        "country": block.country,
+        "rule": block.rule,
+        "why": block.figures,
+        "until": block.until,
+        "shadow": int(block.shadow),
+    }
+    return Event(block.since, EventKind.PREFIX_HELD, block.application, shown(block), facts)
+
+
+def lifted_event(block: sms_traffic.Block, now: int) -> Event:
+    """Return the event of a place that was let go by hand."""
+    return Event(now, EventKind.PREFIX_LIFTED, block.application, shown(block), {"scope": block.scope})
+
+
+def shown(block: sms_traffic.Block) -> str:
+    """Return what a place is called: itself, or the prefix that a range or all new prefixes were met by."""
+    ours = {Scope.PREFIX.value, Scope.COUNTRY.value}
+    if block.scope in ours or block.place == FRESH:
+        return block.place
+    return block.prefix if block.scope != Scope.APPLICATION.value else "all"
+
+
+def _whereto(post: Post, delivery: Delivery, owner: Challenge) -> Destination:
+    try:
+        key = post.keyring.named(owner.terms.kid)
+        number = key.unseal(owner.terms.to, owner.id.encode()).decode()
+    except CountersignError:
+        # Its message cannot be composed either, and that is told there; its prefix is known all the same.
+        return Destination(delivery.area.prefix, delivery.area, {})
+    return destination_of(post.keyring, number, delivery.area)
+
+
+def _plus(before: Slot | None, one: Slot) -> Slot:
+    if before is None:
+        return one
+    return Slot(one.at, before.sent + one.sent, before.spent + one.spent, before.converted + one.converted)

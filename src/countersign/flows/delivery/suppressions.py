@@ -1,0 +1,148 @@
+"""Suppress: an address whose mail comes back for good is not sent to, until its time is over or an operator lifts it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from countersign.domain.delivery.delivery import Delivery, Reason, Receipt
+from countersign.domain.delivery.notice import PREFIX, Notice
+from countersign.domain.delivery.suppression import Suppression, begin, brings, lift
+from countersign.domain.shared.contact import Channel, Contact
+from countersign.domain.shared.event import Event, EventKind
+from countersign.domain.verifications.challenge import Challenge
+from countersign.errors import CountersignError
+from countersign.store.engine.database import Take, Write
+from countersign.store.tables import challenges, deliveries, notices, suppressions
+from countersign.store.tables.schema import DELIVERIES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from countersign.keys import Keyring
+    from countersign.store.engine.database import Database, Steps
+    from countersign.store.tables.events import Chain, Head, Log
+
+MOST: Final = 10_000
+"""Suppressions that are listed."""
+
+
+class Returned(msgspec.Struct, frozen=True):
+    """A message that came back: which one, why, and who says so."""
+
+    owner: str
+    number: int
+    reason: Reason
+    provider: str
+
+
+def owner_of(owner_id: str) -> Steps[Challenge | Notice | None]:
+    """Return what owes a delivery."""
+    if owner_id.startswith(PREFIX):
+        return (yield from notices.find(owner_id))
+    return (yield from challenges.find(owner_id))
+
+
+def contact_of(keyring: Keyring, owner: Challenge | Notice) -> Contact:
+    """Return whom a message goes to; raises SettingsError or UnavailableError where the keys do not open it."""
+    if isinstance(owner, Notice):
+        return Contact(owner.to_kind, keyring.unseal(owner.to, owner.id))
+    terms = owner.terms
+    return Contact(terms.to_kind, keyring.named(terms.kid).unseal(terms.to, owner.id.encode()).decode())
+
+
+def key_of(keyring: Keyring, contact: Contact) -> bytes:
+    """Return what the suppression of an address is found by."""
+    return keyring.blind("suppressed", contact.address)
+
+
+async def suppress(database: Database, log: Log, keyring: Keyring, returned: Returned, now: int) -> bool:
+    """Suppress the address of a message that came back; say whether it is new. Doing so twice is doing so once.
+
+    A message of a test key suppresses nothing: it reaches the inbox alone, and its bounces are made up.
+    """
+    return await log.run(database, _suppress, keyring, returned, now)
+
+
+async def suppress_told(database: Database, log: Log, keyring: Keyring, receipt: Receipt, now: int) -> bool:
+    """Suppress the address that a receipt is about, where it says that no mailbox is there, or that its person complained."""
+    if not receipt.complained and receipt.reason is not Reason.UNKNOWN_RECIPIENT:
+        return False
+    reason = Reason.BLOCKED if receipt.complained else Reason.UNKNOWN_RECIPIENT
+    found = await database.read(deliveries.by_provider_message, receipt.provider, receipt.provider_message_id)
+    if found is None:
+        return False
+    return await suppress(database, log, keyring, Returned(found.owner, found.number, reason, receipt.provider), now)
+
+
+def _suppress(chain: Chain, keyring: Keyring, returned: Returned, now: int) -> Steps[tuple[bool, Head]]:
+    rows = yield Take(DELIVERIES, [(returned.owner, returned.number)])
+    owner = yield from owner_of(returned.owner)
+    if not rows or owner is None or (isinstance(owner, Challenge) and not owner.terms.live):
+        return False, chain.head
+    delivery = deliveries.of_row(rows[0])
+    if delivery.channel is not Channel.EMAIL:
+        return False, chain.head
+    contact = contact_of(keyring, owner)
+    key = key_of(keyring, contact)
+    before = yield from suppressions.take(key)
+    after = begin(key, contact.masked, returned.reason, returned.provider, now)
+    if not brings(before, after, delivery.created_at):
+        return False, chain.head
+    facts: dict[str, str | int] = {
+        "to": after.masked,
+        "reason": after.reason.value,
+        "provider": after.provider,
+        "until": after.until,
+    }
+    told = Event(now, EventKind.ADDRESS_SUPPRESSED, owner.application, owner.id, facts)
+    linked, head = chain.link([told])
+    yield Write((*suppressions.put(after), *linked))
+    return True, head
+
+
+def suppressed_among(
+    keyring: Keyring, due: Sequence[tuple[Delivery, Challenge | Notice | None]], now: int
+) -> Steps[dict[tuple[str, int], Reason]]:
+    """Return by owner and number which of these messages would go to a suppressed address, and why."""
+    keys: dict[tuple[str, int], bytes] = {}
+    for delivery, owner in due:
+        if delivery.channel is not Channel.EMAIL or owner is None:
+            continue
+        if isinstance(owner, Challenge) and not owner.terms.live:
+            continue
+        try:
+            keys[delivery.owner, delivery.number] = key_of(keyring, contact_of(keyring, owner))
+        except CountersignError:  # composing meets the same, and says what to do
+            continue
+    found = yield from suppressions.of_keys(list(keys.values()))
+    standing = {key: one.reason for key, one in found.items() if one.stands_at(now)}
+    return {place: standing[key] for place, key in keys.items() if key in standing}
+
+
+async def list_suppressions(database: Database, now: int) -> list[Suppression]:
+    """Return those that stand, the newest first, MOST at most."""
+    return await database.read(suppressions.standing, now, MOST)
+
+
+async def show_suppression(database: Database, keyring: Keyring, contact: Contact) -> Suppression | None:
+    """Return what is known of an address, lifted or run out as well; None if nothing."""
+    return await database.read(suppressions.find, key_of(keyring, contact))
+
+
+async def lift_suppression(
+    database: Database, log: Log, keyring: Keyring, contact: Contact, clock: Callable[[], int]
+) -> Suppression | None:
+    """Let an address be sent to again; None if nothing stands in its way."""
+    return await log.run(database, _lift, key_of(keyring, contact), clock())
+
+
+def _lift(chain: Chain, key: bytes, now: int) -> Steps[tuple[Suppression | None, Head]]:
+    before = yield from suppressions.take(key)
+    if before is None or not before.stands_at(now):
+        return None, chain.head
+    after = lift(before, now)
+    linked, head = chain.link([Event(now, EventKind.ADDRESS_LIFTED, "", "", {"to": after.masked})])
+    yield Write((*suppressions.put(after), *linked))
+    return after, head

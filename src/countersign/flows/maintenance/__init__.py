@@ -1,0 +1,1 @@
+"""Upkeep: sweep, audit, applications, keys, policy replay and the test clock."""

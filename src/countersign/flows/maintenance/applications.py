@@ -1,0 +1,191 @@
+"""Applications: add one, rotate its key, remove it, and know it by its key."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import time
+from collections.abc import Callable
+from typing import Final
+from urllib.parse import urlsplit
+
+import msgspec
+
+from countersign.domain.shared import identifier
+from countersign.domain.shared.application import (
+    KEY_BYTES,
+    PREFIXES,
+    ROTATION_OVERLAP,
+    Application,
+    Draft,
+    Mode,
+    is_app_hash,
+)
+from countersign.domain.shared.event import Event, EventKind
+from countersign.errors import InputError, NotFoundError
+from countersign.keys import Keyring
+from countersign.messages.custom.sanitize import is_host
+from countersign.store.engine.database import ConflictError, Database
+from countersign.store.tables import applications
+from countersign.store.tables.events import Log
+
+REMEMBERED_FOR: Final = 1.0
+"""Seconds for which a program trusts what it last read of a key: a removed one stops working within that time."""
+
+_MOST_REMEMBERED: Final = 10_000
+_MAX_KEY: Final = 100
+
+
+async def add_application(
+    database: Database, log: Log, keyring: Keyring, draft: Draft, now: int, chance: Callable[[int], bytes]
+) -> tuple[Application, str]:
+    """Add an application; return it with its key, which nobody can be shown again. Raises InputError if the name is taken."""
+    name = draft.name
+    if not name or len(name) > 100 or not name.isprintable():  # noqa: PLR2004
+        raise InputError("name", "malformed", "An application's name is 1 to 100 printable characters.")
+    if not draft.site.isprintable() or len(draft.site) > 100:  # noqa: PLR2004
+        raise InputError("site", "malformed", "The site's name in messages is at most 100 printable characters.")
+    if draft.host and not is_host(draft.host):
+        raise InputError(
+            "host",
+            "malformed",
+            "The host is the bare domain where codes are typed, such as shop.example: an SMS is bound to it.",
+        )
+    if draft.app_hash and not is_app_hash(draft.app_hash):
+        raise InputError(
+            "app_hash",
+            "malformed",
+            "An app's hash is the 11 characters (A to Z, a to z, 0 to 9, + and /) that Android's SMS Retriever knows it by.",
+        )
+    for field, addresses in (("redirect", draft.redirects), ("sign_out", draft.sign_outs)):
+        if any(not _may_be_sent_to(address) for address in addresses):
+            raise InputError(
+                field,
+                "malformed",
+                "Addresses that people are sent back to begin with https://, or on this machine with http://localhost, and have no #fragment.",
+            )
+    key = _fresh_key(draft.mode, chance)
+    added = Application(
+        id=identifier.make("app", now, chance(identifier.CHANCE_BYTES)),
+        created_at=now,
+        name=name,
+        mode=draft.mode,
+        site=draft.site or name,
+        host=draft.host,
+        purposes=draft.purposes,
+        key_hash=keyring.hash_secret(key),
+        redirects=draft.redirects,
+        sign_outs=draft.sign_outs,
+        app_hash=draft.app_hash,
+    )
+    event = Event(now, EventKind.APPLICATION_ADDED, added.id, added.id, {"name": name, "mode": draft.mode.value})
+    try:
+        await log.run(database, applications.add, added, event)
+    except ConflictError as error:
+        raise InputError(
+            "name", "taken", f"There is an application named {name!r} already; choose another name, or rotate its key."
+        ) from error
+    return added, key
+
+
+def _may_be_sent_to(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        host = parts.hostname or ""
+        loopback = parts.scheme == "http" and host in {"localhost", "127.0.0.1", "::1"}
+        sound = parts.username is None and parts.password is None and parts.port != 0
+    except ValueError:
+        return False
+    plain = address.isascii() and address.isprintable() and " " not in address and "\\" not in address
+    return plain and sound and bool(host) and "#" not in address and (parts.scheme == "https" or loopback)
+
+
+async def rotate_application_key(
+    database: Database, log: Log, keyring: Keyring, name: str, now: int, chance: Callable[[int], bytes]
+) -> tuple[Application, str]:
+    """Give an application a new key; the one before works for another day. Raises NotFoundError."""
+    found = await _named(database, name)
+    key = _fresh_key(found.mode, chance)
+
+    def rotated(before: Application) -> Application:
+        return msgspec.structs.replace(
+            before, key_hash=keyring.hash_secret(key), old_key_hash=before.key_hash, old_until=now + ROTATION_OVERLAP
+        )
+
+    event = Event(now, EventKind.APPLICATION_ROTATED, found.id, found.id, {"name": name})
+    return await _changed(database, log, found, rotated, event), key
+
+
+async def remove_application(database: Database, log: Log, name: str, now: int) -> Application:
+    """End an application: its keys open nothing from then on. Raises NotFoundError."""
+    found = await _named(database, name)
+
+    def removed(before: Application) -> Application:
+        return msgspec.structs.replace(before, removed_at=now)
+
+    event = Event(now, EventKind.APPLICATION_REMOVED, found.id, found.id, {"name": name})
+    return await _changed(database, log, found, removed, event)
+
+
+class Doorkeeper:
+    """Knows applications by their keys, and remembers each for a second, so that a request need not ask the database."""
+
+    def __init__(self, database: Database, keyring: Keyring, clock: Callable[[], int]) -> None:
+        self._database = database
+        self._keyring = keyring
+        self._clock = clock
+        self._seen: dict[bytes, tuple[float, Application]] = {}
+        self._asked: dict[bytes, asyncio.Future[Application | None]] = {}
+
+    async def recognise(self, key: str) -> Application | None:
+        """Return the application that `key` opens, or None. Only what starts like a key of ours is looked up at all."""
+        if len(key) > _MAX_KEY or not key.startswith(tuple(PREFIXES.values())):
+            return None
+        key_hash = self._keyring.hash_secret(key)
+        seen = self._seen.get(key_hash)
+        if seen is not None and time.monotonic() - seen[0] < REMEMBERED_FOR:
+            application = seen[1]
+        else:
+            found = await self._look_up(key_hash)
+            if found is None:
+                self._seen.pop(key_hash, None)
+                return None
+            application = found
+            if len(self._seen) >= _MOST_REMEMBERED:
+                self._seen.clear()
+            self._seen[key_hash] = (time.monotonic(), application)
+        return application if application.accepts(key_hash, self._clock()) else None
+
+    async def _look_up(self, key_hash: bytes) -> Application | None:
+        """Ask the database; who comes meanwhile with the same key waits for the same answer, or a busy site would ask at once for all."""
+        asked = self._asked.get(key_hash)
+        if asked is None:
+            asked = asyncio.ensure_future(self._database.read(applications.find_by_key, key_hash))
+            self._asked[key_hash] = asked
+            asked.add_done_callback(lambda _: self._asked.pop(key_hash, None))
+        return await asyncio.shield(asked)
+
+
+async def _named(database: Database, name: str) -> Application:
+    found = await database.read(applications.find_by_name, name)
+    if found is None:
+        raise _unknown(name)
+    return found
+
+
+async def _changed(
+    database: Database, log: Log, found: Application, changed: Callable[[Application], Application], event: Event
+) -> Application:
+    """Change an application as it stands in the transaction itself: a rotation must not bring back what was removed meanwhile."""
+    after = await log.run(database, applications.change, found.id, changed, event)
+    if after is None:
+        raise _unknown(found.name)
+    return after
+
+
+def _unknown(name: str) -> NotFoundError:
+    return NotFoundError(f"There is no application named {name!r}. `countersign apps list` shows those there are.")
+
+
+def _fresh_key(mode: Mode, chance: Callable[[int], bytes]) -> str:
+    return PREFIXES[mode.value] + base64.b32encode(chance(KEY_BYTES)).decode().rstrip("=").lower()

@@ -1,0 +1,66 @@
+"""Replay: past sign-ins are judged again by another policy, to see what a change would have done to people."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from countersign.domain.accounts.risk import Decision, RiskPolicy, assess, of_facts
+from countersign.domain.shared.event import Event, EventKind
+from countersign.store.tables import events
+
+if TYPE_CHECKING:
+    from countersign.store.engine.database import Database
+
+SLICE: Final = 3_600_000
+"""Milliseconds of the log that are read at once."""
+EXAMPLES: Final = 20
+
+
+class Changed(msgspec.Struct, frozen=True):
+    """A sign-in that would have been decided otherwise: when (ms), whose (account id), how it was and would be, and why."""
+
+    at: int
+    account: str
+    before: str
+    after: str
+    findings: tuple[str, ...]
+
+
+class Replayed(msgspec.Struct, frozen=True):
+    """How many sign-ins were judged again, how many of each decision there were and would be, and examples of what changes."""
+
+    sign_ins: int
+    before: dict[str, int]
+    after: dict[str, int]
+    changed: int
+    examples: tuple[Changed, ...]
+
+
+async def replay(database: Database, policy: RiskPolicy, start: int, end: int) -> Replayed:
+    """Judge the sign-ins of the log from `start` to before `end` (ms) by `policy`; changes nothing."""
+    before: Counter[str] = Counter({decision.value: 0 for decision in Decision})
+    after: Counter[str] = before.copy()
+    examples: list[Changed] = []
+    changed = 0
+    for since in range(start, end, SLICE):
+        found = await database.read(events.between, since, min(end, since + SLICE))
+        for event in found:
+            if event.kind is not EventKind.SIGN_IN_ASSESSED:
+                continue
+            one = _judged(event, policy)
+            before[one.before] += 1
+            after[one.after] += 1
+            if one.before != one.after:
+                changed += 1
+                if len(examples) < EXAMPLES:
+                    examples.append(one)
+    return Replayed(before.total(), dict(before), dict(after), changed, tuple(examples))
+
+
+def _judged(event: Event, policy: RiskPolicy) -> Changed:
+    assessment = assess(of_facts(event.facts, event.at), policy)
+    findings = tuple(finding.value for finding in assessment.findings)
+    return Changed(event.at, event.owner, str(event.facts["decision"]), assessment.decision.value, findings)

@@ -1,0 +1,1 @@
+"""Sign up, sign in, step up and recover."""

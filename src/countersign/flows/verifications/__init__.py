@@ -1,0 +1,1 @@
+"""Begin, check, resend, cancel and read a verification."""

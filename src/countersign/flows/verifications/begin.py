@@ -1,0 +1,251 @@
+"""Begin a challenge: see that it is allowed, continue a pending twin or make a new one, and owe its first message."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from countersign.domain.delivery.delivery import owed
+from countersign.domain.shared import identifier
+from countersign.domain.shared.contact import CHANNELS_OF, Channel, Contact, network_of
+from countersign.domain.shared.event import Event, EventKind
+from countersign.domain.shared.phone_region import Area, area_of
+from countersign.domain.verifications import challenge as rules_of
+from countersign.domain.verifications.challenge import Action, Challenge, Refusal, Requester, State, Terms
+from countersign.domain.verifications.lockout import Standing, is_locked, paused_for
+from countersign.domain.verifications.rate_limit import Limit, Room, allows
+from countersign.flows.verifications.idempotency import submit
+from countersign.flows.verifications.results import Budget, Done, Outcome, Refused
+from countersign.store.ledger.unit_of_work import Book, Needs, Verdict
+
+if TYPE_CHECKING:
+    from countersign.domain.shared.application import Application
+    from countersign.flows.verifications.context import House
+    from countersign.flows.verifications.idempotency import Once
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """What an application asks for. `channel` None leaves the choice to us.
+
+    Pages of ours add: `browser`, to which the challenge is bound (semantics C4); `spent`, guesses that were used up on another way
+    to prove the same; `told`, see Terms.
+    """
+
+    to: Contact
+    channel: Channel | None = None
+    purpose: str = "sign_in"
+    subject: str = ""
+    action: Action = Action()
+    locale: str = ""
+    requester: Requester = Requester()
+    browser: str = ""
+    spent: int = 0
+    told: str = ""
+
+
+async def begin_challenge(house: House, application: Application, asked: Asked, once: Once | None = None) -> Outcome:
+    """Ask the holder of `asked.to` for a code; on return the message is durable, and will be sent.
+
+    Raises InputError where `requester.ip` is no address.
+    """
+    policy = house.rules.policies.get(asked.purpose)
+    if policy is None or (application.purposes and asked.purpose not in application.purposes):
+        return Refused(Refusal.PURPOSE_NOT_ALLOWED)
+    channels = house.rules.channels(asked.to.kind, policy, live=application.live)
+    if asked.channel is not None and asked.channel not in CHANNELS_OF[asked.to.kind]:
+        return Refused(Refusal.UNUSABLE_DESTINATION, reason="wrong_channel")
+    if not channels or (asked.channel is not None and asked.channel not in channels):
+        return Refused(Refusal.CHANNEL_NOT_ALLOWED)
+    channel = asked.channel or channels[0]
+
+    now = house.clock()
+    keyring = house.keyring
+    id_ = identifier.make("ver", now, house.chance(identifier.CHANCE_BYTES))
+    address, subject, requester = asked.to.address, asked.subject, asked.requester
+    key = keyring.primary
+    terms = Terms(
+        purpose=asked.purpose,
+        policy=policy,
+        to=key.seal(address.encode(), id_.encode()),
+        to_masked=asked.to.masked,
+        to_kind=asked.to.kind,
+        kid=key.kid,
+        subject=subject,
+        action=asked.action,
+        locale=asked.locale,
+        requester=requester,
+        live=application.live,
+        told=asked.told,
+    )
+    command = Begin(
+        id=id_,
+        application=application.id,
+        terms=terms,
+        channel=channel,
+        route=house.rules.route(channel, address, id_, live=application.live),
+        area=area_of(address),
+        # The lane too: else a stranger who begins beside a remembered browser meets its challenge, and spends its guesses in its lane.
+        twin=keyring.blind(
+            "twin",
+            application.id,
+            subject,
+            address,
+            asked.purpose,
+            asked.action.summary,
+            asked.action.hash,
+            "remembered" if requester.device else "",
+            *((asked.browser,) if asked.browser else ()),
+        ),
+        standing=keyring.blind("standing", application.id, subject, address),
+        limits=budgets(house, application.id, address, requester),
+        spent=asked.spent,
+    )
+    return await submit(house, command, once)
+
+
+def budgets(house: House, application: str, address: str, requester: Requester) -> tuple[tuple[Limit, bytes], ...]:
+    """Return the limits that a message to `address` counts against, each with its key.
+
+    Who is asked and who asks have separate budgets; a remembered browser has a lane of its own, which strangers cannot use up.
+    """
+    blind = house.keyring.blind
+    found = [
+        (limit, blind("limit", limit.name, application, address, requester.device)) for limit in house.rules.destination
+    ]
+    if requester.ip:
+        network = network_of(requester.ip)
+        found += [(limit, blind("limit", limit.name, application, network)) for limit in house.rules.requester]
+    return tuple(found)
+
+
+class Begin(msgspec.Struct, frozen=True):
+    """The command: all that is needed to judge a begin."""
+
+    id: str
+    application: str
+    terms: Terms
+    channel: Channel
+    route: tuple[str, ...]
+    area: Area
+    twin: bytes
+    standing: bytes
+    limits: tuple[tuple[Limit, bytes], ...]
+    spent: int = 0
+
+    @property
+    def needs(self) -> Needs:
+        """Return the pending twin, the contact's standing, and the limits."""
+        return Needs(twins=(self.twin,), standings=(self.standing,), limits=tuple(key for _, key in self.limits))
+
+    def judge(self, book: Book, now: int) -> Verdict[Outcome]:
+        """Continue the twin if one is pending; else begin, unless the contact or a limit forbids it."""
+        barred = bar(self.terms, book.standing(self.standing), now)
+        if barred is not None:
+            return Verdict(barred)
+
+        ended: tuple[Challenge, ...] = ()
+        twin = book.twin(self.twin)
+        if twin is not None:
+            twin = rules_of.expire(twin, now)
+            if twin.state is State.PENDING:
+                return self._go_on(book, twin, now)
+            ended = (twin,)
+
+        rooms = spend(self.limits, book, now)
+        if isinstance(rooms, Refused):
+            return Verdict(rooms)
+
+        begun = rules_of.begin(
+            id=self.id,
+            application=self.application,
+            twin=self.twin,
+            standing=self.standing,
+            terms=self.terms,
+            channel=self.channel,
+            now=now,
+            guesses=self.spent,
+        )
+        delivery = owed(begun.id, begun.sends, self.channel, self.route, now, area=self.area)
+        told = Event(
+            now,
+            EventKind.CHALLENGE_BEGUN,
+            self.application,
+            begun.id,
+            {"purpose": self.terms.purpose, "channel": self.channel.value, "to": self.terms.to_masked},
+        )
+        return Verdict(
+            Done(begun, delivery, budget=nearest(self.limits, rooms)),
+            challenges=(*ended, begun),
+            limits=tuple((key, room.tat) for (_, key), room in zip(self.limits, rooms, strict=True)),
+            deliveries=(delivery,),
+            events=(*(_expired(one) for one in ended), told),
+        )
+
+    def _go_on(self, book: Book, twin: Challenge, now: int) -> Verdict[Outcome]:
+        """Go on with a pending challenge: send again where a resend may, and say when it may where it may not yet."""
+        judged = rules_of.redirect(twin, self.channel, now)
+        rooms = spend(self.limits, book, now)
+        if judged.refusal is not None or isinstance(rooms, Refused):
+            return Verdict(Done(twin, book.message(twin), continued=True))
+        return resent(judged.challenge, self.route, self.area, self.limits, rooms, now, continued=True)
+
+
+def resent(
+    challenge: Challenge,
+    route: tuple[str, ...],
+    area: Area,
+    limits: tuple[tuple[Limit, bytes], ...],
+    rooms: tuple[Room, ...],
+    now: int,
+    *,
+    continued: bool = False,
+) -> Verdict[Outcome]:
+    """Return the verdict that owes one more message for a challenge."""
+    delivery = owed(challenge.id, challenge.sends, challenge.channel, route, now, challenge.round, area=area)
+    told = Event(
+        now,
+        EventKind.CHALLENGE_RESENT,
+        challenge.application,
+        challenge.id,
+        {"channel": challenge.channel.value, "sends": challenge.sends},
+    )
+    return Verdict(
+        Done(challenge, delivery, continued=continued, budget=nearest(limits, rooms)),
+        challenges=(challenge,),
+        limits=tuple((key, room.tat) for (_, key), room in zip(limits, rooms, strict=True)),
+        deliveries=(delivery,),
+        events=(told,),
+    )
+
+
+def bar(terms: Terms, standing: Standing, now: int) -> Refused | None:
+    """Say why nothing is sent to a contact, nor compared, for now: too many failures. The purpose that binds it anew stays open."""
+    if terms.policy.binds:
+        return None
+    if is_locked(standing):
+        return Refused(Refusal.CONTACT_LOCKED, at=now)
+    if paused := paused_for(standing, now, remembered=bool(terms.requester.device)):
+        return Refused(Refusal.CONTACT_PAUSED, retry_after=paused, limit="contact_failures", at=now)
+    return None
+
+
+def spend(limits: tuple[tuple[Limit, bytes], ...], book: Book, now: int) -> tuple[Room, ...] | Refused:
+    """Take one from every budget, or say which has none left; a refusal takes from none."""
+    rooms = tuple(allows(limit, book.tat(key), now) for limit, key in limits)
+    for (limit, _), room in zip(limits, rooms, strict=True):
+        if not room.allowed:
+            return Refused(Refusal.LIMITED, retry_after=room.retry_after, limit=limit.name)
+    return rooms
+
+
+def nearest(limits: tuple[tuple[Limit, bytes], ...], rooms: tuple[Room, ...]) -> Budget | None:
+    """Return the budget that will run out first."""
+    if not rooms:
+        return None
+    (limit, _), room = min(zip(limits, rooms, strict=True), key=lambda pair: pair[1].remaining)
+    return Budget(limit.name, limit.burst, room.remaining, room.reset_after)
+
+
+def _expired(challenge: Challenge) -> Event:
+    return Event(challenge.ended_at or 0, EventKind.CHALLENGE_EXPIRED, challenge.application, challenge.id)

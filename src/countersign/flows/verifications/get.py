@@ -1,0 +1,42 @@
+"""Look at a challenge: as it stands now, with its messages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from countersign.domain.delivery.delivery import Delivery
+from countersign.domain.verifications.challenge import Challenge
+from countersign.store.tables import challenges, deliveries
+
+if TYPE_CHECKING:
+    from countersign.domain.shared.application import Application
+    from countersign.flows.verifications.context import House
+    from countersign.store.engine.database import Steps
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """A challenge with every message that was owed for it, oldest first."""
+
+    challenge: Challenge
+    deliveries: tuple[Delivery, ...]
+
+
+async def find_challenge(house: House, application: Application, challenge_id: str) -> Challenge | None:
+    """Return an application's challenge; None for an unknown one and another application's alike."""
+    found = await house.database.read(challenges.find, challenge_id)
+    return found if found is not None and found.application == application.id else None
+
+
+async def look_at_challenge(house: House, application: Application, challenge_id: str) -> Seen | None:
+    """Return an application's challenge with its messages, in one snapshot."""
+    return await house.database.read(_seen, challenge_id, application.id)
+
+
+def _seen(challenge_id: str, application: str) -> Steps[Seen | None]:
+    found = yield from challenges.find(challenge_id)
+    if found is None or found.application != application:
+        return None
+    owed = yield from deliveries.of_owner(challenge_id)
+    return Seen(found, tuple(owed))

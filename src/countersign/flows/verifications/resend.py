@@ -1,0 +1,90 @@
+"""Resend a code, or redirect it to another channel: never more time, never more guesses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from countersign.domain.shared.contact import CHANNELS_OF, Channel
+from countersign.domain.shared.phone_region import Area, area_of
+from countersign.domain.verifications import challenge as rules_of
+from countersign.domain.verifications.challenge import Challenge, Refusal
+from countersign.domain.verifications.rate_limit import Limit
+from countersign.flows.verifications.begin import bar, budgets, resent, spend
+from countersign.flows.verifications.get import find_challenge
+from countersign.flows.verifications.idempotency import submit
+from countersign.flows.verifications.results import Missing, Outcome, Refused
+from countersign.store.ledger.unit_of_work import Book, Needs, Verdict
+
+if TYPE_CHECKING:
+    from countersign.domain.shared.application import Application
+    from countersign.flows.verifications.context import House
+    from countersign.flows.verifications.idempotency import Once
+
+
+async def resend_code(
+    house: House, application: Application, challenge_id: str, channel: Channel | None = None, once: Once | None = None
+) -> Outcome:
+    """Owe one more message for a challenge, by the same channel or by `channel`."""
+    found = await find_challenge(house, application, challenge_id)
+    if found is None:
+        return Missing()
+    terms = found.terms
+    wanted = channel or found.channel
+    if wanted not in CHANNELS_OF[terms.to_kind]:
+        return Refused(Refusal.UNUSABLE_DESTINATION, found, reason="wrong_channel")
+    if wanted not in house.rules.channels(terms.to_kind, terms.policy, live=terms.live):
+        return Refused(Refusal.CHANNEL_NOT_ALLOWED, found)
+    address = house.keyring.named(terms.kid).unseal(terms.to, found.id.encode()).decode()
+    command = Resend(
+        id=found.id,
+        application=application.id,
+        channel=wanted,
+        route=house.rules.route(wanted, address, found.id, live=terms.live),
+        area=area_of(address),
+        limits=budgets(house, application.id, address, terms.requester),
+    )
+    return await submit(house, command, once)
+
+
+class Resend(msgspec.Struct, frozen=True):
+    """The command."""
+
+    id: str
+    application: str
+    channel: Channel
+    route: tuple[str, ...]
+    area: Area
+    limits: tuple[tuple[Limit, bytes], ...]
+
+    @property
+    def needs(self) -> Needs:
+        """Return the challenge and the limits its messages count against."""
+        return Needs(challenges=(self.id,), limits=tuple(key for _, key in self.limits))
+
+    def judge(self, book: Book, now: int) -> Verdict[Outcome]:
+        """Allow it by the challenge's own rule first, then by the budgets."""
+        before = book.challenge(self.id, self.application)
+        if before is None:
+            return Verdict(Missing())
+        judged = rules_of.redirect(before, self.channel, now)
+        if judged.refusal is not None:
+            return Verdict(
+                Refused(judged.refusal, judged.challenge, _wait(judged.challenge, judged.refusal, now), at=now)
+            )
+        barred = bar(before.terms, book.standing(before.standing), now)
+        if barred is not None:
+            return Verdict(msgspec.structs.replace(barred, challenge=before))
+        rooms = spend(self.limits, book, now)
+        if isinstance(rooms, Refused):
+            return Verdict(msgspec.structs.replace(rooms, challenge=before, at=now))
+        return resent(judged.challenge, self.route, self.area, self.limits, rooms, now)
+
+
+def _wait(challenge: Challenge, refusal: Refusal, now: int) -> int:
+    if refusal is Refusal.TOO_SOON:
+        return challenge.resend_at - now
+    if refusal is Refusal.NO_SENDS_LEFT:
+        return challenge.expires_at - now
+    return 0

@@ -1,0 +1,1 @@
+"""How a message is written for mail, SMS, voice and WhatsApp."""

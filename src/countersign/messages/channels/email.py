@@ -1,0 +1,125 @@
+"""A letter: the mail with a code or with a notice, in words; two templates, text and HTML, only lay it out."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from countersign.messages.channels.phone import grouped
+from countersign.messages.content.code_message import Occasion
+from countersign.messages.content.purposes import act_of
+from countersign.messages.language.catalogue import Language
+from countersign.messages.language.datetimes import day, time_of_day
+
+_MINUTE: Final = 60_000
+_LONGEST_IN_MINUTES: Final = 120
+
+_TEMPLATES: Final = Environment(
+    loader=PackageLoader("countersign.messages", "templates"),
+    autoescape=select_autoescape(["html"]),
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+)
+# After the preheader a client previews what comes next, which would be the code; this fills the preview with nothing.
+_TEMPLATES.globals["filler"] = "\u034f\u200c\u00a0" * 80
+_HTML: Final = _TEMPLATES.get_template("letter.html")
+_TEXT: Final = _TEMPLATES.get_template("letter.txt")
+
+
+class Letter(msgspec.Struct, frozen=True):
+    """All that a mail says, as plain sentences in one language; nothing in it is marked up."""
+
+    language: str
+    direction: str
+    subject: str
+    preheader: str
+    site: str
+    title: str
+    approving: str
+    summary: str
+    code: tuple[str, ...]
+    valid: str
+    only_at: str
+    facts: tuple[tuple[str, str], ...]
+    warning: str
+    beware: str
+    not_you: str
+    advice: str
+    not_me: str
+    not_me_label: str
+    body: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        """Hide what is said: the code is among it."""
+        return "Letter(hidden)"
+
+
+def letter(occasion: Occasion, code: str, language: Language) -> Letter:
+    """Return the letter of an occasion that was made harmless."""
+    act = act_of(occasion.purpose, occasion.channel)
+    purpose = occasion.purpose.replace("_", " ").replace("-", " ")
+    site, say, apart = occasion.site, language.say, language.isolated
+    asked_on = day(occasion.asked_at, occasion.timezone, language.locale)
+    asked_at = time_of_day(occasion.asked_at, occasion.timezone, language.locale)
+    facts = (
+        (say("When"), say("{day}, {time}", day=apart(asked_on), time=apart(asked_at))),
+        (say("Device"), apart(occasion.device)),
+        (say("Where, roughly"), apart(occasion.place)),
+    )
+    valid = _valid(occasion, language)
+    warning = full_warning(occasion, language)
+    return Letter(
+        language=language.tag,
+        direction=language.direction,
+        subject=say(act.subject, site=site, purpose=purpose),
+        preheader=f"{valid} {warning}",
+        site=site,
+        title=say(act.title, purpose=purpose),
+        approving=say("With it you approve"),
+        summary=occasion.summary,
+        code=grouped(code),
+        valid=valid,
+        only_at=say("Enter it only at {host}.", host=apart(occasion.host)) if occasion.host else "",
+        facts=tuple((name, value) for name, value in facts if value),
+        warning=warning,
+        beware=say("Whoever does, on the phone or in a message, is trying to deceive you."),
+        not_you=say("Was this not you?"),
+        advice=say("Do not pass the code on, and let us know:")
+        if occasion.not_me
+        else say("Do not pass the code on. Without it nothing happens, and you can ignore this message."),
+        not_me=occasion.not_me,
+        not_me_label=say("This was not me"),
+    )
+
+
+def full_warning(occasion: Occasion, language: Language) -> str:
+    """Return the warning of a mail."""
+    return language.say("Nobody from {site} will ever ask you for this code.", site=language.isolated(occasion.site))
+
+
+def as_html(told: Letter) -> str:
+    """Return the HTML part."""
+    return _HTML.render(letter=told)
+
+
+def as_text(told: Letter) -> str:
+    """Return the text part."""
+    return _TEXT.render(letter=told)
+
+
+def _valid(occasion: Occasion, language: Language) -> str:
+    until = language.isolated(time_of_day(occasion.expires_at, occasion.timezone, language.locale))
+    minutes = (occasion.expires_at - occasion.asked_at) // _MINUTE
+    if 0 < minutes <= _LONGEST_IN_MINUTES:
+        return language.count(
+            "Valid until {time}, {number} minute after it was asked for.",
+            "Valid until {time}, {number} minutes after it was asked for.",
+            minutes,
+            time=until,
+        )
+    until_day = language.isolated(day(occasion.expires_at, occasion.timezone, language.locale))
+    return language.say("Valid until {day}, {time}.", day=until_day, time=until)

@@ -1,0 +1,122 @@
+"""What reaches a phone: an SMS of one segment where it can be, a WhatsApp message, and the words of a call."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from countersign.messages.channels.sms_size import bound_line, plain, segments
+from countersign.messages.content.purposes import act_of
+from countersign.messages.language.datetimes import time_of_day
+from countersign.messages.language.transliteration import Spelled, spelled
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from countersign.messages.content.code_message import Occasion
+    from countersign.messages.language.catalogue import Language
+
+
+def sms(occasion: Occasion, code: str, language: Language) -> Spelled:
+    """Return the text of an SMS whose last line is `@host #code`, after the app's hash where there is one.
+
+    The code, its act, the warning, what is approved and those lines are always there. The rest (device, place, time, the "not
+    me" address) is added as far as it costs no further segment, the most telling first.
+    """
+    act = act_of(occasion.purpose, occasion.channel)
+    opening = language.say(act.short, code=code, site=occasion.site, purpose=_spaced(occasion.purpose))
+    warning = short_warning(language)
+    approves = language.say("It approves: {summary}", summary=occasion.summary) if occasion.summary else ""
+    ending = for_machines(occasion, code)
+
+    def whole(*more: str) -> Spelled:
+        lines = (f"{opening} {warning}", approves, *more, *ending)
+        return spelled("\n".join(line for line in lines if line), language.tag)
+
+    needed = whole()
+    room = segments(needed.text).segments
+    for more in _further(occasion, language):
+        fuller = whole(*more)
+        if segments(fuller.text).segments <= room:
+            return fuller
+    return needed
+
+
+def short_warning(language: Language) -> str:
+    """Return the warning of an SMS."""
+    return language.say("Never share it: we never ask for it.")
+
+
+def for_machines(occasion: Occasion, code: str) -> tuple[str, ...]:
+    """Return the last lines of an SMS: the hash by which Android hands it to its app, and the line that binds the code."""
+    return tuple(line for line in (occasion.app_hash, bound_line(occasion.host, code)) if line)
+
+
+def whatsapp(occasion: Occasion, code: str, language: Language) -> str:
+    """Return the text of a WhatsApp message: an SMS with room for everything, and without the line for the domain."""
+    act = act_of(occasion.purpose, occasion.channel)
+    asked = time_of_day(occasion.asked_at, occasion.timezone, language.locale)
+    until = time_of_day(occasion.expires_at, occasion.timezone, language.locale)
+    lines = [
+        language.say(act.short, code=code, site=occasion.site, purpose=_spaced(occasion.purpose)),
+        language.say("It approves: {summary}", summary=occasion.summary) if occasion.summary else "",
+        language.say("Nobody from {site} will ever ask you for this code. Never share it.", site=occasion.site),
+        ", ".join(
+            part for part in (language.say("Asked for at {time}", time=asked), occasion.device, occasion.place) if part
+        ),
+        language.say("Valid until {time}", time=until),
+        _not_you(occasion, language),
+    ]
+    return "\n".join(line for line in lines if line)
+
+
+def voice(occasion: Occasion, code: str, language: Language) -> str:
+    """Return what a call says: the site, the act and the warning first, then the code twice, symbol by symbol."""
+    act = act_of(occasion.purpose, occasion.channel)
+    asked = time_of_day(occasion.asked_at, occasion.timezone, language.locale)
+    # Commas and full stops are the pauses of every speaking machine, marked up or not.
+    spelled = ". ".join(", ".join(group) for group in grouped(code))
+    sentences = [
+        language.say("Hello, this is {site}.", site=occasion.site),
+        f"{language.say(act.title, purpose=_spaced(occasion.purpose))}.",
+        language.say("It approves: {summary}.", summary=occasion.summary) if occasion.summary else "",
+        language.say("Asked for at {time}.", time=asked),
+        language.say("Device: {device}.", device=occasion.device) if occasion.device else "",
+        language.say("Place: {place}.", place=occasion.place) if occasion.place else "",
+        language.say("Nobody from {site} will ever ask you for this code.", site=occasion.site),
+        language.say("If this was not you, hang up and tell nobody the code."),
+        language.say("The code is: {spelled}.", spelled=spelled),
+        language.say("Once more: {spelled}.", spelled=spelled),
+    ]
+    return plain(" ".join(sentence for sentence in sentences if sentence))
+
+
+def grouped(code: str) -> tuple[str, ...]:
+    """Return the code in groups of three, four or five that the eye and the ear hold: 123 456, 1234 5678, 123 4567."""
+    sizes = {6: (3,), 7: (3,), 8: (4,), 9: (3, 3), 10: (5,)}.get(len(code), ())
+    groups: list[str] = []
+    for size in sizes:
+        groups.append(code[:size])
+        code = code[size:]
+    return (*groups, code)
+
+
+def _further(occasion: Occasion, language: Language) -> Iterator[tuple[str, ...]]:
+    """Yield what else an SMS could say, the fullest first; the phone shows a time of its own, so ours is given up first."""
+    asked = time_of_day(occasion.asked_at, occasion.timezone, language.locale)
+    time = language.say("At {time}", time=asked)
+    device, place = occasion.device, occasion.place
+    link = _not_you(occasion, language)
+    for parts in ((time, device, place), (device, place), (time, place), (place,), (device,), (time,)):
+        details = ", ".join(part for part in parts if part)
+        if link:
+            yield details, link
+        yield (details,)
+    yield (link,)
+
+
+def _not_you(occasion: Occasion, language: Language) -> str:
+    return language.say("Not you? {link}", link=occasion.not_me) if occasion.not_me else ""
+
+
+def _spaced(purpose: str) -> str:
+    return purpose.replace("_", " ").replace("-", " ")

@@ -1,0 +1,274 @@
+"""A notice in words: what happened to an account, when and where, and what to do if it was somebody else; it never holds a code."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from countersign.domain.delivery.delivery import Message
+from countersign.domain.delivery.notice import NoticeKind
+from countersign.domain.shared.contact import Channel, Contact
+from countersign.messages.channels.email import Letter, as_html, as_text
+from countersign.messages.channels.sms_size import segments
+from countersign.messages.custom.sanitize import MAX_DETAIL, MAX_SITE, host_name, one_line, safe_link
+from countersign.messages.language.catalogue import Language, mark, negotiate
+from countersign.messages.language.datetimes import day, time_of_day
+from countersign.messages.language.transliteration import spelled
+
+
+class News(msgspec.Struct, frozen=True):
+    """Who is told what; `at` in ms, `link` the address where to say "not me" or to go on (empty: none), `about` a mask or name."""
+
+    key: str
+    kind: NoticeKind
+    channel: Channel
+    to: Contact
+    locale: str
+    site: str
+    host: str
+    at: int
+    device: str
+    place: str
+    link: str
+    about: str = ""
+    timezone: str = "UTC"
+
+
+class Wording(msgspec.Struct, frozen=True):
+    """The sentences of one kind, which are also the names of their translations; each takes {site} and {about}.
+
+    Without a `subject` or `short` of its own, a message says its title there.
+    """
+
+    title: str
+    body: tuple[str, ...]
+    question: str = mark("Was this not you?")
+    advice: str = mark(
+        "Then somebody has got into your account. Take it back now: what was changed is undone, everybody is signed out:"
+    )
+    label: str = mark("This was not me")
+    subject: str = mark("{title} at {site}")
+    short: str = mark("{site}: {title}.")
+
+
+_STOP: Final = mark("Then stop it now:")
+_STOP_LABEL: Final = mark("Stop it")
+_TO_RECOVER: Final = mark("Recover an account")
+
+WORDINGS: Final = {
+    NoticeKind.NEW_DEVICE: Wording(
+        mark("A new browser signed in to your account"),
+        (
+            mark(
+                "Your password and a code were entered on a browser that your account did not know. If that was you, all is well."
+            ),
+        ),
+        mark("Was this not you?"),
+        mark("Then somebody knows your password and can read your messages. End their access now:"),
+        mark("This was not me"),
+        mark("A new browser signed in to your account at {site}"),
+        mark("{site}: a new browser signed in to your account."),
+    ),
+    NoticeKind.SIGN_UP_KNOWN: Wording(
+        mark("You have an account already"),
+        (
+            mark(
+                "Somebody, perhaps you, wanted to open an account with this address. It has one already, so no code was sent."
+            ),
+            mark("Nothing was changed, and the page has not told them."),
+        ),
+        mark("Was it you?"),
+        mark("Then sign in to the account that you have:"),
+        mark("Sign in"),
+        mark("You have an account already at {site}"),
+        mark("{site}: somebody tried to open an account with your number. You have one already; nothing was changed."),
+    ),
+    NoticeKind.RECOVER_UNKNOWN: Wording(
+        mark("No account was found here"),
+        (
+            mark("Somebody, perhaps you, wanted to recover an account with this address. There is none with it."),
+            mark("Nothing was changed, and the page has not told them."),
+        ),
+        mark("Was it you?"),
+        mark("Then try another address or number, one that you signed up with:"),
+        _TO_RECOVER,
+    ),
+    NoticeKind.RECOVER_TOO_NEW: Wording(
+        mark("This contact is too new to recover your account"),
+        (
+            mark(
+                "It was added less than seven days ago. Until then it cannot recover the account alone, so no code was sent."
+            ),
+        ),
+        mark("Was it you?"),
+        mark("Then use an older contact, or a recovery code:"),
+        _TO_RECOVER,
+    ),
+    NoticeKind.CONTACT_ASKED: Wording(
+        mark("A new contact was asked for in your account"),
+        (mark("{about} is to be added. It is not yet: it has to be confirmed first."),),
+    ),
+    NoticeKind.CONTACT_ADDED: Wording(
+        mark("A contact was added to your account"),
+        (mark("{about} gets codes from now on. You can undo this for 7 days."),),
+    ),
+    NoticeKind.CONTACT_REPLACED: Wording(
+        mark("A contact of your account was replaced"),
+        (mark("{about} gets codes from now on, in place of the old one. You can undo this for 7 days."),),
+    ),
+    NoticeKind.CONTACT_PRIMARY: Wording(
+        mark("The first contact of your account was changed"),
+        (mark("Codes go to {about} first from now on. You can undo this for 7 days."),),
+    ),
+    NoticeKind.CONTACT_REMOVED: Wording(
+        mark("A contact was removed from your account"),
+        (mark("{about} gets no more codes. You can undo this for 7 days."),),
+    ),
+    NoticeKind.PASSWORD_CHANGED: Wording(
+        mark("The password of your account was changed"),
+        (mark("All other sessions have ended, and no browser is trusted any more."),),
+    ),
+    NoticeKind.PASSWORD_RECOVERED: Wording(
+        mark("The password of your account was replaced"),
+        (mark("Somebody who can read your messages chose a new one. All sessions have ended; nobody was signed in."),),
+    ),
+    NoticeKind.METHOD_ADDED: Wording(
+        mark("A way to confirm was added to your account"),
+        (mark("“{about}” confirms that it is you from now on. You can undo this for 7 days."),),
+    ),
+    NoticeKind.METHOD_REMOVED: Wording(
+        mark("A way to confirm was removed from your account"),
+        (mark("“{about}” is not asked for any more. You can undo this for 7 days."),),
+    ),
+    NoticeKind.RECOVERY_CODES_MADE: Wording(
+        mark("Your account has new recovery codes"),
+        (mark("The old ones are worth nothing now. You can undo this for 7 days."),),
+    ),
+    NoticeKind.RECOVERY_CODE_USED: Wording(
+        mark("A recovery code of your account was used"),
+        (mark("Each works once. See in your account how many are left."),),
+    ),
+    NoticeKind.INTEGRATION_CODE_MADE: Wording(
+        mark("An integration code was made in your account"),
+        (mark("“{about}” lets a program act for you, as far as its scopes say. You can revoke it in your account."),),
+    ),
+    NoticeKind.INTEGRATION_CODE_ROTATED: Wording(
+        mark("An integration code of your account was renewed"),
+        (mark("“{about}” has a new code. The old one works for one more day."),),
+    ),
+    NoticeKind.ACCESS_ASKED: Wording(
+        mark("Somebody says that they lost access to your account"),
+        (
+            mark("If nobody stops it, {about} can take over the account in 7 days. You will be told every day."),
+            mark("If that is you, you need not do anything."),
+        ),
+        mark("Was this not you?"),
+        _STOP,
+        _STOP_LABEL,
+    ),
+    NoticeKind.ACCESS_WAITS: Wording(
+        mark("Somebody still waits to take over your account"),
+        (mark("If nobody stops it, {about} can take over the account when 7 days are over."),),
+        mark("Was this not you?"),
+        _STOP,
+        _STOP_LABEL,
+    ),
+    NoticeKind.ACCESS_RECOVERED: Wording(
+        mark("Your account was taken over after the waiting time"),
+        (mark("It has a new password and gets its codes at {about}. You can undo this for 7 days."),),
+    ),
+    NoticeKind.CHANGE_UNDONE: Wording(
+        mark("A change of your account was undone"),
+        (mark("What was changed is as it was before."),),
+    ),
+    NoticeKind.ACCOUNT_LOCKED: Wording(
+        mark("Your account is closed until you choose a new password"),
+        (
+            mark(
+                "Somebody who reads your messages said that something was not them. Everybody was signed out, and what was changed was undone."
+            ),
+        ),
+        mark("What now?"),
+        mark("Choose a new password. Nobody can sign in with the old one:"),
+        _TO_RECOVER,
+    ),
+}
+
+
+def render_notice(news: News) -> Message:
+    """Return the message, in the language nearest to the account's; no input makes this fail."""
+    told = _harmless(news)
+    language = negotiate(told.locale)
+    subject = html = ""
+    if told.channel is Channel.EMAIL:
+        written = _letter(told, language)
+        subject, text, html = written.subject, as_text(written), as_html(written)
+    else:
+        text = _short(told, language)
+    return Message(
+        key=told.key,
+        channel=told.channel,
+        to=told.to.address,
+        locale=language.tag,
+        subject=subject,
+        text=text,
+        html=html,
+        sender_name=told.site,
+    )
+
+
+def _letter(told: News, language: Language) -> Letter:
+    words, say, apart = WORDINGS[told.kind], language.say, language.isolated
+    when = say(
+        "{day}, {time}",
+        day=apart(day(told.at, told.timezone, language.locale)),
+        time=apart(time_of_day(told.at, told.timezone, language.locale)),
+    )
+    facts = ((say("When"), when), (say("Device"), apart(told.device)), (say("Where, roughly"), apart(told.place)))
+    warning = say("Nobody from {site} will ever ask you for a code or your password.", site=apart(told.site))
+    return Letter(
+        language=language.tag,
+        direction=language.direction,
+        subject=say(words.subject, site=told.site, title=say(words.title)),
+        preheader=f"{when}. {warning}",
+        site=told.site,
+        title=say(words.title),
+        approving="",
+        summary="",
+        code=(),
+        valid="",
+        only_at="",
+        facts=tuple((name, value) for name, value in facts if value),
+        warning=warning,
+        beware=say("Whoever does, on the phone or in a message, is trying to deceive you."),
+        not_you=say(words.question),
+        advice=say(words.advice) if told.link else "",
+        not_me=told.link,
+        not_me_label=say(words.label),
+        body=tuple(say(sentence, site=told.site, about=f"\u2066{told.about}\u2069") for sentence in words.body),
+    )
+
+
+def _short(told: News, language: Language) -> str:
+    """Return a text for a phone: what happened always, the rest as far as it costs no further segment."""
+    words = WORDINGS[told.kind]
+    opening = language.say(words.short, site=told.site, title=language.say(words.title))
+    question = f"{language.say(words.question)} {told.link}" if told.link else ""
+    details = ", ".join(part for part in (told.device, told.place) if part)
+    needed = spelled("\n".join(line for line in (opening, question) if line), language.tag).text
+    whole = spelled("\n".join(line for line in (opening, details, question) if line), language.tag).text
+    return whole if segments(whole).segments <= segments(needed).segments else needed
+
+
+def _harmless(news: News) -> News:
+    host = host_name(news.host)
+    return msgspec.structs.replace(
+        news,
+        site=one_line(news.site, MAX_SITE) or host or "Countersign",
+        host=host,
+        about=one_line(news.about, MAX_DETAIL).lstrip("@ "),
+        device=one_line(news.device, MAX_DETAIL).lstrip("@ "),
+        place=one_line(news.place, MAX_DETAIL).lstrip("@ "),
+        link=safe_link(news.link),
+    )

@@ -1,0 +1,73 @@
+"""An act: what a code is for, in the words of a subject, a heading and the first sentence of an SMS."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from countersign.domain.shared.contact import Channel
+from countersign.messages.language.catalogue import mark
+
+
+class Act(msgspec.Struct, frozen=True):
+    """The sentences of one purpose in English, which are also the names of their translations.
+
+    `title` takes {purpose}, `subject` {site} and {purpose}, `short` {code}, {site} and {purpose}.
+    """
+
+    title: str
+    subject: str
+    short: str
+
+
+ACTS: Final = {
+    "sign_in": Act(
+        mark("Your code to sign in"),
+        mark("Your code to sign in to {site}"),
+        mark("{code} is your {site} sign-in code."),
+    ),
+    "step_up": Act(
+        mark("Your code to confirm that it is you"),
+        mark("Your code to confirm that it is you at {site}"),
+        mark("{code} is your {site} code to confirm it is you."),
+    ),
+    "change_contact": Act(
+        mark("Your code to change your contact details"),
+        mark("Your code to change your contact details at {site}"),
+        mark("{code} is your {site} code to change your contact details."),
+    ),
+    "recover": Act(
+        mark("Your code to recover your account"),
+        mark("Your code to recover your account at {site}"),
+        mark("{code} is your {site} code to recover your account."),
+    ),
+    "sign_up": Act(
+        mark("Your code to open your account"),
+        mark("Your code to open your account at {site}"),
+        mark("{code} is your {site} code to open your account."),
+    ),
+}
+
+BIND_MAIL: Final = Act(
+    mark("Your code to confirm this e-mail address"),
+    mark("Your code to confirm this e-mail address at {site}"),
+    mark("{code} is your {site} code to confirm this e-mail address."),
+)
+BIND_PHONE: Final = Act(
+    mark("Your code to confirm this phone number"),
+    mark("Your code to confirm this phone number at {site}"),
+    mark("{code} is your {site} code to confirm this phone number."),
+)
+OTHER: Final = Act(
+    mark("Your code for “{purpose}”"),
+    mark("Your code for “{purpose}” at {site}"),
+    mark("{code} is your {site} code for “{purpose}”."),
+)
+
+
+def act_of(purpose: str, channel: Channel) -> Act:
+    """Return the act that a purpose names; an operator's own purpose is quoted by its name."""
+    if purpose == "bind_contact":
+        return BIND_MAIL if channel is Channel.EMAIL else BIND_PHONE
+    return ACTS.get(purpose, OTHER)

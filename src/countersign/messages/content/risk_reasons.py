@@ -1,0 +1,31 @@
+"""Reasons: why a code is asked for, in words for the person, from the findings of the risk rules."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from countersign.domain.accounts.risk import FindingKind
+from countersign.messages.language.catalogue import mark
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from countersign.messages.language.catalogue import Language
+
+FOR_THE_PERSON: Final = {
+    FindingKind.IMPOSSIBLE_TRAVEL: mark("We ask because you were far away a short while ago."),
+    FindingKind.NEW_COUNTRY: mark("We ask because you seem to be in another country than before."),
+    FindingKind.MANY_FAILURES: mark("We ask because a wrong password was entered several times."),
+    FindingKind.LISTED: mark("We ask because your network hides where you are."),
+    FindingKind.NEW_BROWSER: mark("We ask because this browser is new."),
+    FindingKind.UNTRUSTED_BROWSER: mark("We ask because you did not choose to be remembered on this browser."),
+    FindingKind.NEW_CONTACT: mark("We ask because your contact details are new."),
+    FindingKind.REFUSED_LIST: mark("Sign-in is not possible from your network. Use another one."),
+}
+"""The most telling first: that one is said."""
+
+
+def reason(findings: Sequence[str], language: Language) -> str:
+    """Return the most telling finding as a sentence; empty where there is none."""
+    told = next((sentence for finding, sentence in FOR_THE_PERSON.items() if finding.value in findings), "")
+    return language.say(told) if told else ""

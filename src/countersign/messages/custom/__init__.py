@@ -1,0 +1,1 @@
+"""Templates that an operator wrote, and how foreign text is made harmless."""

@@ -1,0 +1,80 @@
+"""A spelling: how a language's speakers write its letters in an SMS when the network's default alphabet lacks them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from countersign.messages.channels.sms_size import plain, segments
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# Of each language only the letters that GSM-7 lacks (3GPP TS 23.038, 6.2.1), in both cases: it has à è é ì ò ù, ä ö ü,
+# ñ and the capitals Ç É Ñ Ä Ö Ü, so those stay. Codes, hosts and links are ASCII and in no table. German, English need none.
+SPELLINGS: Final[Mapping[str, Mapping[str, str]]] = {
+    "es": {
+        **dict(zip("áíóúÁÍÓÚ", "aiouAIOU", strict=True)),
+        "ª": "a",
+        "º": "o",
+    },
+    "fr": {
+        **dict(zip("âçêëîïôûÿÀÂÈÊËÎÏÔÙÛŸ", "aceeiiouyAAEEEIIOUUY", strict=True)),
+        "œ": "oe",
+        "Œ": "Oe",
+    },
+    # A capital with its grave accent is typed as the letter and an apostrophe: E' il tuo codice.
+    "it": {"À": "A'", "È": "E'", "Ì": "I'", "Ò": "O'", "Ù": "U'", "î": "i", "Î": "I"},
+    "nl": {
+        **dict(zip("áâêëíîïóôúûÁÂÈÊËÍÎÏÓÔÚÛ", "aaeeiiioouuAAEEEIIIOOUU", strict=True)),
+        "ĳ": "ij",
+        "Ĳ": "IJ",
+    },
+    "pl": dict(zip("ąćęłńóśźżĄĆĘŁŃÓŚŹŻ", "acelnoszzACELNOSZZ", strict=True)),
+    "pt": {
+        **dict(zip("áâãçêíóôõúÁÀÂÃÊÍÓÔÕÚ", "aaaceiooouAAAAEIOOOU", strict=True)),
+        "ª": "a",
+        "º": "o",
+    },
+    "tr": dict(zip("âçğîışûÂĞİÎŞÛ", "acgiisuAGIISU", strict=True)),
+}
+_TABLES: Final = {tag: str.maketrans(dict(letters)) for tag, letters in SPELLINGS.items()}
+
+
+class Spelling(StrEnum):
+    """Proper, with every letter of the language; plain, without those that would cost a further segment."""
+
+    PROPER = "proper"
+    PLAIN = "plain"
+
+
+class Spelled(msgspec.Struct, frozen=True):
+    """A text for a phone, and how it was spelled."""
+
+    text: str
+    spelling: Spelling
+
+    def __repr__(self) -> str:
+        """Hide what is said: a code may be among it."""
+        return f"Spelled({self.spelling.value})"
+
+
+def spelled(text: str, tag: str) -> Spelled:
+    """Return the text in the language's proper spelling, or in its plain one where the whole then takes fewer segments.
+
+    One letter of another script, in a site's name or a summary, costs sixteen bits a character whatever the others are: then
+    nothing would be gained, and everything stays proper. Typography is plain in both.
+    """
+    proper = plain(text)
+    if tag in _TABLES:
+        without = plainly(proper, tag)
+        if segments(without).segments < segments(proper).segments:
+            return Spelled(without, Spelling.PLAIN)
+    return Spelled(proper, Spelling.PROPER)
+
+
+def plainly(text: str, tag: str) -> str:
+    """Return the text in the language's plain spelling; as it is where the language has none."""
+    return text.translate(_TABLES.get(tag, {}))

@@ -1,0 +1,1 @@
+"""Mail by SMTP and Amazon SES, and the bounces that come back."""

@@ -1,0 +1,183 @@
+"""A letter: one message as RFC 5322 wants it, with an envelope, and no way for what was typed to become a header."""
+
+from __future__ import annotations
+
+import binascii
+import hashlib
+import re
+import unicodedata
+from datetime import UTC, datetime
+from email import policy
+from email.errors import MessageError
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.utils import format_datetime
+from typing import Final
+
+import idna
+import msgspec
+
+from countersign.domain.delivery.delivery import Message, Reason
+from countersign.errors import DeliveryFailedError
+
+_KEY: Final = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*", re.ASCII)  # dot-atom-text of RFC 5322, 3.2.3, and less
+_LANGUAGE: Final = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*", re.ASCII)  # RFC 5646, 2.1, as far as we use it
+_BREAKS: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
+"""Unicode categories that end a line for somebody, or cannot be encoded: CR, LF, NUL, U+0085, U+2028, lone surrogates."""
+_HEADERS: Final = frozenset(
+    {
+        "from",
+        "to",
+        "subject",
+        "date",
+        "message-id",
+        "auto-submitted",
+        "content-language",
+        "mime-version",
+        "content-type",
+        "content-transfer-encoding",
+    }
+)
+_ENCODED_WORD: Final = "=?"
+
+
+class Letter(msgspec.Struct, frozen=True):
+    """What goes over the wire: the envelope in ASCII (but for the local part of an international letter) and the bytes."""
+
+    sender: str
+    recipient: str
+    international: bool
+    message_id: str
+    content: bytes
+
+    def __repr__(self) -> str:
+        """Hide the recipient and what is said."""
+        return f"Letter({self.message_id})"
+
+
+def letter(message: Message, from_address: str, now: int) -> Letter:
+    """Return `message` as mail from `from_address`, dated `now` (milliseconds).
+
+    The Message-ID comes from `message.key` alone, so that a second hand-over of one message can be recognised as such.
+    Raises DeliveryFailedError, REFUSED and permanent, if something in it would break a header or cannot be addressed.
+    """
+    _refuse_breaks(message)
+    sender = ascii_domain(from_address)
+    recipient = ascii_domain(message.to)
+    message_id = f"<{message.key}@{sender.rpartition('@')[2]}>"
+    international = not recipient.isascii()
+    rules = (policy.SMTPUTF8 if international else policy.SMTP).clone(cte_type="7bit")
+    try:
+        content = _head(message, sender, recipient, message_id, now, rules).as_bytes(policy=rules)
+        content = content.removesuffix(b"\r\n") + _body(message)
+    except (ValueError, MessageError):
+        content = b""
+    if not _has_only_our_headers(content):
+        raise _refused("the message cannot be written as mail")
+    return Letter(sender, recipient, international, message_id, content)
+
+
+def ascii_domain(address: str) -> str:
+    """Return `address` with its domain in ASCII (IDNA 2008 with the mapping of UTS 46).
+
+    Raises DeliveryFailedError, REFUSED and permanent, where that cannot be.
+    """
+    local, at, domain = address.rpartition("@")
+    try:
+        encoded = idna.encode(domain, uts46=True).decode("ascii")
+    except UnicodeError:  # idna.IDNAError is one
+        encoded = ""
+    if not (local and at and encoded) or any(character in '<>()[]:;,\\" ' for character in local):
+        raise _refused("the destination is no mail address that can be written in an envelope")
+    return f"{local}@{encoded}"
+
+
+def _head(
+    message: Message, sender: str, recipient: str, message_id: str, now: int, rules: policy.EmailPolicy[EmailMessage]
+) -> EmailMessage:
+    mail = EmailMessage(policy=rules)
+    mail["From"] = _address(sender, _plain(message.sender_name))
+    mail["To"] = _address(recipient)
+    mail["Subject"] = _plain(message.subject)
+    mail["Date"] = format_datetime(datetime.fromtimestamp(now / 1000, UTC))
+    mail["Message-ID"] = message_id
+    mail["Auto-Submitted"] = "auto-generated"  # RFC 3834, 5: no out-of-office answers, please
+    mail["MIME-Version"] = "1.0"
+    language = message.locale.replace("_", "-")
+    if _LANGUAGE.fullmatch(language):
+        mail["Content-Language"] = language
+    return mail
+
+
+def _body(message: Message) -> bytes:
+    """Return the text, or text and HTML as parts, with the headers that say which.
+
+    Put together here, for the library takes two milliseconds over it. Quoted-printable passes every server.
+    """
+    if not message.html:
+        return _part(b"plain", message.text)
+    boundary = _boundary(message)
+    first, next_ = b"--" + boundary + b"\r\n", b"\r\n--" + boundary + b"\r\n"
+    parts = first + _part(b"plain", message.text) + next_ + _part(b"html", message.html)
+    head = b'Content-Type: multipart/alternative; boundary="' + boundary + b'"\r\n\r\n'
+    return head + parts + b"\r\n--" + boundary + b"--\r\n"
+
+
+def _part(kind: bytes, text: str) -> bytes:
+    head = b"Content-Type: text/" + kind + b'; charset="utf-8"\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n'
+    return head + _quoted(text)
+
+
+def _boundary(message: Message) -> bytes:
+    """Return what parts a letter: `=_` never stands in quoted-printable (RFC 2045, 6.7), so no text can hold it."""
+    return b"=_" + hashlib.sha256(message.key.encode()).hexdigest()[:24].encode()
+
+
+def _quoted(text: str) -> bytes:
+    """Return a text in quoted-printable, its lines ended by CRLF, the last one too."""
+    lines = text.encode().replace(b"\r\n", b"\n").replace(b"\r", b"\n").removesuffix(b"\n").replace(b"\n", b"\r\n")
+    return binascii.b2a_qp(lines + b"\r\n")
+
+
+def _address(address: str, name: str = "") -> Address:
+    local, _, domain = address.rpartition("@")
+    return Address(name, local, domain)
+
+
+def _plain(text: str) -> str:
+    """Return `text` with nothing in it that a reader would decode.
+
+    The standard library decodes encoded words in what it is given, and so does every mail client: `=?utf-8?q?=0D=0ABcc:...?=` in a
+    name would come out with its line break.
+    """
+    return text.replace(_ENCODED_WORD, "= ?")
+
+
+def _refuse_breaks(message: Message) -> None:
+    for name, value in (
+        ("key", message.key),
+        ("to", message.to),
+        ("locale", message.locale),
+        ("subject", message.subject),
+        ("sender_name", message.sender_name),
+    ):
+        if any(unicodedata.category(character) in _BREAKS for character in value):
+            raise _refused(f"{name} holds a line break or a control character, which never reaches a header")
+    if not _KEY.fullmatch(message.key):
+        raise _refused("key cannot be part of a Message-ID; use letters, digits, `_`, `-` and single dots")
+    if _ENCODED_WORD in message.to:  # valid as a local part, but read as an encoded word by many
+        raise _refused("the destination holds an encoded word")
+
+
+def _has_only_our_headers(content: bytes) -> bool:
+    """Say whether the head of a letter is made of our headers, each once: the last word against injection."""
+    head = content.partition(b"\r\n\r\n")[0]
+    lines = head.split(b"\r\n")
+    if any(breaking in line for line in lines for breaking in (b"\r", b"\n", b"\0")):
+        return False
+    names = [line.partition(b":")[0].decode("latin-1").lower() for line in lines if line[:1] not in {b" ", b"\t"}]
+    return len(names) == len(set(names)) and set(names) <= _HEADERS
+
+
+def _refused(text: str) -> DeliveryFailedError:
+    return DeliveryFailedError(Reason.REFUSED, f"No mail was sent: {text}.", permanent=True)

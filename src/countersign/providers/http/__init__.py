@@ -1,0 +1,1 @@
+"""What providers with an HTTP API share."""

@@ -1,0 +1,96 @@
+"""Where a request of ours may go: a host is resolved once, every address it has is judged, and those very ones are used."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import Final
+
+from countersign.domain.delivery.delivery import Reason
+from countersign.errors import DeliveryFailedError
+
+# The registries of special-purpose addresses (RFC 6890) are written out: the standard library's `is_global` changed its mind
+# between patch releases of Python 3.11 (CVE-2024-4032).
+_PRIVATE: Final = tuple(
+    ip_network(block)
+    for block in (
+        "10.0.0.0/8",
+        "100.64.0.0/10",
+        "127.0.0.0/8",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "::1/128",
+        "fc00::/7",
+    )
+)
+"""An operator's own networks: refused unless the settings allow them."""
+_NEVER: Final = tuple(
+    ip_network(block)
+    for block in (
+        "0.0.0.0/8",
+        "100.100.100.200/32",  # metadata of Alibaba Cloud
+        "168.63.129.16/32",  # the platform's own address at Azure
+        "169.254.0.0/16",  # link-local, and the metadata of most clouds
+        "192.0.0.0/24",
+        "192.0.2.0/24",
+        "192.88.99.0/24",
+        "198.18.0.0/15",
+        "198.51.100.0/24",
+        "203.0.113.0/24",
+        "224.0.0.0/4",
+        "240.0.0.0/4",
+        "2001::/23",  # Teredo and other protocols
+        "2001:db8::/32",
+        "3fff::/20",
+        "fd00:ec2::/32",  # metadata of Amazon EC2
+    )
+)
+"""Nobody's server: link-local, multicast, metadata, documentation, reserved. No setting allows them."""
+_GLOBAL_IPV6: Final = ip_network("2000::/3")
+_MAPPED: Final = ip_network("::ffff:0:0/96")  # RFC 4291, 2.5.5.2
+_NAT64: Final = ip_network("64:ff9b::/96")  # RFC 6052, 2.1
+_6TO4: Final = ip_network("2002::/16")  # RFC 3056, 2
+
+
+def may_be_reached(address: IPv4Address | IPv6Address, *, allow_private: bool) -> bool:
+    """Say whether a request of ours may go to `address`; one that carries an IPv4 address is judged by that."""
+    if isinstance(address, IPv6Address):
+        carried = _carried(address)
+        if carried is not None:
+            return may_be_reached(carried, allow_private=allow_private)
+    if any(address in block for block in _NEVER):
+        return False
+    if any(address in block for block in _PRIVATE):
+        return allow_private
+    return isinstance(address, IPv4Address) or address in _GLOBAL_IPV6
+
+
+def _carried(address: IPv6Address) -> IPv4Address | None:
+    if address in _MAPPED or address in _NAT64:
+        return IPv4Address(int(address) & 0xFFFF_FFFF)
+    if address in _6TO4:
+        return IPv4Address(int(address) >> 80 & 0xFFFF_FFFF)
+    return None
+
+
+async def addresses(host: str, port: int, *, allow_private: bool, who: str = "The webhook") -> list[str]:
+    """Return the addresses of `host`, every one of which may be reached.
+
+    Raises DeliveryFailedError: UNREACHABLE if there is none, MISCONFIGURED and permanent if one of them is out of bounds: a name that
+    mixes public and private addresses is being turned against us.
+    """
+    try:
+        found = await asyncio.to_thread(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        found = []
+    literals = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    if not literals:
+        raise DeliveryFailedError(Reason.UNREACHABLE, f"{who}: its host has no address.", permanent=False)
+    if not all(may_be_reached(ip_address(literal), allow_private=allow_private) for literal in literals):
+        raise DeliveryFailedError(
+            Reason.MISCONFIGURED,
+            f"{who}: its host is in a private or reserved network; if it is your own, set allow_private.",
+            permanent=True,
+        )
+    return literals

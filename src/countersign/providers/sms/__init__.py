@@ -1,0 +1,1 @@
+"""SMS by the HTTP APIs of providers."""

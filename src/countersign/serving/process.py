@@ -1,0 +1,100 @@
+"""The crew of one process: its Runtime, its delivery loop and its metrics, begun together and ended in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Final
+
+import structlog
+
+from countersign.config import Settings
+from countersign.flows.delivery.bounces import keep_collecting
+from countersign.serving.metrics_server import serve_metrics
+from countersign.wiring import Runtime, close_runtime, open_runtime
+from countersign.worker import Worker
+
+BEGIN_AGAIN: Final = 1.0
+"""Seconds before a delivery loop that broke begins again."""
+
+_log = structlog.get_logger("countersign.serving")
+
+
+class Crew:
+    """What runs beside the answering of requests. `stop` may be called from a signal; `leave` waits for the end."""
+
+    def __init__(self, runtime: Runtime, worker: Worker | None) -> None:
+        self.runtime = runtime
+        self._worker = worker
+        self._delivering: asyncio.Task[None] | None = None
+        self._collecting: asyncio.Task[None] | None = None
+        self._metrics: asyncio.Server | None = None
+
+    @property
+    def delivering(self) -> bool:
+        """Say whether messages are being delivered here; where that is left to another process, that is no fault of this one."""
+        return self._worker is None or self._worker.alive
+
+    async def begin(self, *, shared: bool) -> None:
+        """Start delivering and counting; `shared` says that sibling processes answer on the same port of metrics."""
+        settings = self.runtime.settings
+        if self.runtime.clock.ahead:
+            _log.warning("clock_ahead", seconds=self.runtime.clock.ahead // 1_000)
+        if self._worker is not None:
+            self.runtime.house.database.hear(self._worker.wake)
+            self.runtime.clock.hear(self._worker.foresee, self._worker.move)
+            self._delivering = asyncio.create_task(self._deliver(self._worker), name="deliver")
+            if settings.bounces is not None:
+                from countersign.providers.email.bounce_mailbox import BounceMailbox
+
+                looking = keep_collecting(self.runtime.post, BounceMailbox(settings.bounces))
+                self._collecting = asyncio.create_task(looking, name="bounces")
+        if settings.metrics_port is not None:
+            self._metrics = await serve_metrics(self.runtime, settings.bind, settings.metrics_port, shared=shared)
+
+    def stop(self) -> None:
+        """Take nothing new: the delivery loop ends after what is under way, streams are told to close."""
+        self.runtime.stopping.set()
+        if self._worker is not None:
+            self._worker.stop()
+
+    async def ended(self) -> None:
+        """Wait until the delivery loop has ended."""
+        if self._delivering is not None:
+            await self._delivering
+
+    async def leave(self) -> None:
+        """Stop, give claims back, finish what waits, and let go of everything."""
+        self.stop()
+        await self.ended()
+        if self._collecting is not None:
+            self._collecting.cancel()
+            await asyncio.gather(self._collecting, return_exceptions=True)
+        if self._metrics is not None:
+            self._metrics.close()
+        await close_runtime(self.runtime)
+
+    async def _deliver(self, worker: Worker) -> None:
+        stats, stopping = self.runtime.stats, self.runtime.stopping
+        while not stopping.is_set():
+            stats.worker(alive=True)
+            try:
+                await worker.run()
+            except Exception as error:  # noqa: BLE001 - the people of this process must not go without their messages
+                # The type alone: whatever broke may quote what it had in hand.
+                _log.error("delivery_broke", error=type(error).__name__, again_in=BEGIN_AGAIN)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stopping.wait(), BEGIN_AGAIN)
+            finally:
+                stats.worker(alive=False)
+
+
+async def gather_crew(settings: Settings) -> Crew:
+    """Open the Runtime and whoever works on it; raises SettingsError or UnavailableError."""
+    runtime = await open_runtime(settings)
+    worker = (
+        None
+        if settings.no_worker
+        else Worker(runtime.post, runtime.house, settings.retention_days, settings.grace, runtime.gate)
+    )
+    return Crew(runtime, worker)

@@ -1,0 +1,1 @@
+"""The two databases, and how a transaction runs on each."""

@@ -1,0 +1,1 @@
+"""The ledger: commands on challenges, judged in batches."""

@@ -1,0 +1,275 @@
+"""The book: the rows that one batch of the ledger has in hand, each command reading what the one before it left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar
+
+import msgspec
+
+from countersign.domain.delivery.delivery import Delivery
+from countersign.domain.shared.event import Event
+from countersign.domain.verifications.challenge import Challenge
+from countersign.domain.verifications.lockout import CLEAN, Standing
+from countersign.store.engine.database import Change, Insert, Row, Seek, Steps, Table, Take, Update, Write
+from countersign.store.tables import challenges, deliveries
+from countersign.store.tables.events import Chain, Head
+from countersign.store.tables.schema import ANSWERS, CHALLENGES, DELIVERIES, LIMITS, STANDINGS
+
+K = TypeVar("K")
+V = TypeVar("V")
+T_co = TypeVar("T_co", covariant=True)
+
+AnswerKey: TypeAlias = tuple[str, bytes]
+"""An application's id and the keyed hash of its idempotency key."""
+
+
+class Needs(msgspec.Struct, frozen=True):
+    """The rows a command must see: they are loaded and locked for it. A challenge brings its contact's standing along."""
+
+    challenges: tuple[str, ...] = ()
+    twins: tuple[bytes, ...] = ()
+    standings: tuple[bytes, ...] = ()
+    limits: tuple[bytes, ...] = ()
+    answers: tuple[AnswerKey, ...] = ()
+
+
+class Remembered(msgspec.Struct, frozen=True):
+    """The first answer to an idempotent request: the digest of that request, the outcome as bytes, and until when it is kept (ms)."""
+
+    request: bytes
+    outcome: bytes
+    expires_at: int
+
+
+class Verdict(msgspec.Struct, Generic[T_co], frozen=True):
+    """What a command decided: the outcome for its caller, and all that is to be written because of it."""
+
+    outcome: T_co
+    challenges: tuple[Challenge, ...] = ()
+    standings: tuple[tuple[bytes, Standing], ...] = ()
+    limits: tuple[tuple[bytes, int], ...] = ()
+    deliveries: tuple[Delivery, ...] = ()
+    events: tuple[Event, ...] = ()
+    answers: tuple[tuple[AnswerKey, Remembered], ...] = ()
+
+
+class Command(Protocol[T_co]):
+    """Something asked of the ledger: the rows it needs, and a pure judgement of them."""
+
+    @property
+    def needs(self) -> Needs:
+        """Return which rows it must see."""
+
+    def judge(self, book: Book, now: int) -> Verdict[T_co]:
+        """Decide, from what stands in the book; the outcome is what the caller gets. Raises only what is a bug or an outage."""
+
+
+class Shelf(Generic[K, V]):
+    """The rows of one table that a batch has in hand: which the database knows, and which changed."""
+
+    def __init__(self, table: Table, new_row: Callable[[K, V], Row], changed_row: Callable[[K, V], Row]) -> None:
+        self._table = table
+        self._new_row = new_row
+        self._changed_row = changed_row
+        self._known: dict[K, V] = {}
+        self._changed: dict[K, None] = {}
+        self.values: dict[K, V] = {}
+
+    def known(self, key: K, value: V) -> None:
+        """Take in a row as the database has it."""
+        self._known[key] = value
+        self.values[key] = value
+
+    def put(self, key: K, value: V) -> None:
+        """Change a row, or add one."""
+        self._changed[key] = None
+        self.values[key] = value
+
+    def updates(self) -> Iterable[Change]:
+        """Return what to change of which rows, each change in the order of its keys; what stays is left alone, and so are its indexes."""
+        width = len(self._table.key)
+        rows: dict[tuple[int, ...], list[Row]] = {}
+        for key in self._changed:
+            if key in self._known:
+                before, after = self._changed_row(key, self._known[key]), self._changed_row(key, self.values[key])
+                places = tuple([n for n in range(width, len(after)) if after[n] != before[n]])
+                rows.setdefault(places, []).append((*after[:width], *[after[n] for n in places]))
+        return [
+            Update(_narrowed(self._table, places), sorted(changed, key=_first))
+            for places, changed in sorted(rows.items())
+            if places
+        ]
+
+    def inserts(self) -> Iterable[Change]:
+        """Return the rows to add, in the order of their keys."""
+        rows = [self._new_row(key, self.values[key]) for key in self._changed if key not in self._known]
+        return [Insert(self._table, sorted(rows, key=_first))] if rows else []
+
+    def moved(self) -> Iterable[V]:
+        """Return the values that the database knows otherwise."""
+        return (self.values[key] for key in self._changed if key in self._known)
+
+    def added(self) -> Iterable[V]:
+        """Return the values that the database does not know."""
+        return (self.values[key] for key in self._changed if key not in self._known)
+
+
+class Book:
+    """Everything one batch has in hand."""
+
+    def __init__(self) -> None:
+        self._challenges = Shelf[str, Challenge](
+            CHALLENGES,
+            lambda _, challenge: challenges.new_row(challenge),
+            lambda _, challenge: challenges.changed_row(challenge),
+        )
+        self._standings = Shelf[bytes, Standing](STANDINGS, _standing_row, _standing_row)
+        self._limits = Shelf[bytes, int](LIMITS, lambda key, tat: (key, tat), lambda key, tat: (key, tat))
+        self._answers = Shelf[AnswerKey, Remembered](ANSWERS, _answer_row, _answer_row)
+        self._shelves: Final[tuple[Shelf[Any, Any], ...]] = (
+            self._challenges,
+            self._standings,
+            self._limits,
+            self._answers,
+        )
+        self._pending: dict[bytes, str] = {}
+        self._messages: dict[str, Delivery] = {}
+        self._deliveries: list[Delivery] = []
+        self._events: list[Event] = []
+
+    def challenge(self, challenge_id: str, application: str | None = None) -> Challenge | None:
+        """Return a challenge, if it exists and (where one is named) belongs to the application."""
+        found = self._challenges.values.get(challenge_id)
+        return found if found is None or application in {None, found.application} else None
+
+    def twin(self, twin: bytes) -> Challenge | None:
+        """Return the challenge that is pending for the same subject, destination, purpose, action and lane."""
+        found = self._pending.get(twin)
+        return None if found is None else self._challenges.values[found]
+
+    def message(self, challenge: Challenge) -> Delivery | None:
+        """Return the newest message of a challenge that was found as a twin."""
+        return self._messages.get(challenge.id)
+
+    def standing(self, key: bytes) -> Standing:
+        """Return a contact's count of failures; one never seen is clean."""
+        return self._standings.values.get(key, CLEAN)
+
+    def tat(self, key: bytes) -> int | None:
+        """Return the timestamp of a limit, or None if it was never met."""
+        return self._limits.values.get(key)
+
+    def answered(self, key: AnswerKey) -> Remembered | None:
+        """Return the answer that was given to an idempotent request before."""
+        return self._answers.values.get(key)
+
+    def load(self, needs: Sequence[Needs]) -> Steps[None]:
+        """Load and lock what the commands name: each table in the order of its keys, the tables always in the same order."""
+        named = {id_ for need in needs for id_ in need.challenges}
+        named.update((yield from self._load_twins(sorted({twin for need in needs for twin in need.twins}))))
+        standings = {key for need in needs for key in need.standings}
+        standings.update((yield from self._load_challenges(sorted(named))))
+        if standings:
+            for key, *moving in (yield Take(STANDINGS, [(key,) for key in sorted(standings)])):
+                self._standings.known(bytes(key), Standing(*moving))
+        limits = sorted({key for need in needs for key in need.limits})
+        if limits:
+            for key, tat in (yield Take(LIMITS, [(key,) for key in limits])):
+                self._limits.known(bytes(key), tat)
+        answers = sorted({key for need in needs for key in need.answers})
+        if answers:
+            for application, key, request, outcome, expires_at in (yield Take(ANSWERS, answers)):
+                self._answers.known((application, bytes(key)), Remembered(bytes(request), bytes(outcome), expires_at))
+
+    def _load_twins(self, twins: Sequence[bytes]) -> Steps[list[str]]:
+        """Return the ids of challenges that are pending as twins, with the newest message of each in hand."""
+        rows = (yield Seek(CHALLENGES, "twin", twins, "state = 'pending'")) if twins else ()
+        pending = sorted(row[0] for row in rows)
+        if pending:
+            for row in (yield Seek(DELIVERIES, "owner", pending)):
+                self._newest(deliveries.of_row(row))
+        return pending
+
+    def _load_challenges(self, ids: Sequence[str]) -> Steps[list[bytes]]:
+        """Load and lock challenges; return whose standings come along."""
+        if not ids:
+            return []
+        standings: list[bytes] = []
+        for row in (yield Take(CHALLENGES, [(id_,) for id_ in ids])):
+            challenge = challenges.of_row(row)
+            self._challenges.known(challenge.id, challenge)
+            self._note(challenge)
+            standings.append(challenge.standing)
+        return standings
+
+    def enter(self, verdict: Verdict[Any]) -> None:
+        """Take a verdict in: the next command sees what it changed."""
+        for challenge in verdict.challenges:
+            self._challenges.put(challenge.id, challenge)
+            self._note(challenge)
+        for key, standing in verdict.standings:
+            self._standings.put(key, standing)
+        for key, tat in verdict.limits:
+            self._limits.put(key, tat)
+        for answer_key, remembered in verdict.answers:
+            self._answers.put(answer_key, remembered)
+        self._deliveries.extend(verdict.deliveries)
+        for delivery in verdict.deliveries:
+            self._newest(delivery)
+        self._events.extend(verdict.events)
+
+    def save(self, chain: Chain) -> Steps[Head]:
+        """Write all that the verdicts changed, and the events; return where the chain then ends."""
+        updates = [change for shelf in self._shelves for change in shelf.updates()]
+        inserts = [change for shelf in self._shelves for change in shelf.inserts()]
+        if self._deliveries:
+            inserts.append(Insert(DELIVERIES, [deliveries.new_row(delivery) for delivery in self._deliveries]))
+        linked, head = chain.link(self._events)
+        if self._twin_makes_way:
+            # An old twin must have ended before the new one begins, or the index of pending twins refuses it.
+            yield Write(tuple(updates))
+            updates = []
+        if everything := (*updates, *inserts, *linked):
+            yield Write(everything, last=True)
+        return head
+
+    @property
+    def owes(self) -> bool:
+        """Say whether a message is owed because of this batch."""
+        return bool(self._deliveries)
+
+    def _newest(self, delivery: Delivery) -> None:
+        known = self._messages.get(delivery.owner)
+        if known is None or known.number < delivery.number:
+            self._messages[delivery.owner] = delivery
+
+    @property
+    def _twin_makes_way(self) -> bool:
+        """Say whether a challenge begins whose twin ends in the same batch: all others may be written in any order."""
+        ended = {challenge.twin for challenge in self._challenges.moved() if challenge.ended_at is not None}
+        return bool(ended) and not ended.isdisjoint(challenge.twin for challenge in self._challenges.added())
+
+    def _note(self, challenge: Challenge) -> None:
+        if challenge.ended_at is None:
+            self._pending[challenge.twin] = challenge.id
+        elif self._pending.get(challenge.twin) == challenge.id:
+            del self._pending[challenge.twin]
+
+
+@lru_cache(maxsize=256)
+def _narrowed(table: Table, places: tuple[int, ...]) -> Table:
+    return table.only(places)
+
+
+def _first(row: Row) -> Any:  # noqa: ANN401 - a column of any kind
+    return row[0]
+
+
+def _standing_row(key: bytes, standing: Standing) -> Row:
+    return (key, standing.in_a_row, standing.day_began_at, standing.in_day)
+
+
+def _answer_row(key: AnswerKey, remembered: Remembered) -> Row:
+    return (*key, remembered.request, remembered.outcome, remembered.expires_at)

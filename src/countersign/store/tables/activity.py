@@ -1,0 +1,49 @@
+"""Activity as rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from countersign.domain.shared.activity import Activity
+from countersign.domain.shared.event import EventKind
+from countersign.store.engine.database import Change, Insert, Query, Row, Steps
+from countersign.store.tables.schema import ACTIVITY
+
+_facts: Final = msgspec.json.Decoder(dict[str, str]).decode
+_encode: Final = msgspec.json.Encoder(order="deterministic").encode
+
+
+def added(happened: Sequence[Activity]) -> tuple[Change, ...]:
+    """Return the changes that write down what happened."""
+    if not happened:
+        return ()
+    return (
+        Insert(
+            ACTIVITY, [(one.account, one.id, one.at, one.kind.value, _encode(one.facts).decode()) for one in happened]
+        ),
+    )
+
+
+def newest(account: str, most: int) -> Steps[list[Activity]]:
+    """Return what happened to an account last, the newest first."""
+    rows = yield Query(
+        f"SELECT {ACTIVITY.names} FROM activity WHERE account = $1 ORDER BY id DESC LIMIT $2", (account, most)
+    )
+    return [of_row(row) for row in rows]
+
+
+def forget(before: int, most: int) -> Steps[int]:
+    """Delete what happened before `before` (ms), at most `most`; return how many went."""
+    rows = yield Query("SELECT account, id FROM activity WHERE at < $1 ORDER BY at LIMIT $2", (before, most))
+    for account, id_ in rows:
+        yield Query("DELETE FROM activity WHERE account = $1 AND id = $2", (account, id_))
+    return len(rows)
+
+
+def of_row(row: Row) -> Activity:
+    """Return what a whole row holds."""
+    account, id_, at, kind, facts = row
+    return Activity(account, id_, at, EventKind(kind), _facts(facts))

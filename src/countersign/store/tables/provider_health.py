@@ -1,0 +1,68 @@
+"""What is known of carriers, as rows: how each does in each country, and which are left out of routes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from countersign.domain.delivery.circuit_breaker import Breaker
+from countersign.domain.delivery.latency import Pace, Where, added
+from countersign.domain.shared.contact import Channel
+from countersign.store.engine.database import Change, Query, Row, Steps, Take, Upsert, Write
+from countersign.store.tables.schema import BREAKERS, PACES
+
+_encode: Final = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder(Pace).decode
+
+
+def paces() -> Steps[dict[Where, Pace]]:
+    """Return how every provider does, by channel and country."""
+    rows = yield Query(f"SELECT {PACES.names} FROM paces ORDER BY provider, channel, country")
+    return dict(map(_pace, rows))
+
+
+def learn(lessons: Mapping[Where, Pace], now: int) -> Steps[dict[Where, Pace]]:
+    """Add to what is known; return all that is known then."""
+    keys = sorted((where.provider, where.channel.value, where.country) for where in lessons)
+    known = dict(map(_pace, (yield Take(PACES, keys))))
+    merged = {where: added(known.get(where, Pace()), lesson) for where, lesson in lessons.items()}
+    rows = [
+        (where.provider, where.channel.value, where.country, _encode(pace).decode(), now)
+        for where, pace in sorted(merged.items())
+    ]
+    yield Write((Upsert(PACES, rows),))
+    return (yield from paces())
+
+
+def breakers() -> Steps[dict[str, Breaker]]:
+    """Return what is known of every provider that failed since it last took a message."""
+    rows = yield Query(f"SELECT {BREAKERS.names} FROM breakers WHERE failures > 0 OR until IS NOT NULL")
+    return {row[0]: _breaker(row) for row in rows}
+
+
+def take_breakers(names: Sequence[str]) -> Steps[dict[str, Breaker]]:
+    """Return what is known of some providers, so that nobody else changes it meanwhile; one of which nothing is known is a clean one."""
+    rows = (yield Take(BREAKERS, [(name,) for name in sorted(set(names))])) if names else ()
+    found = {row[0]: _breaker(row) for row in rows}
+    return {name: found.get(name, Breaker(name)) for name in names}
+
+
+def saved(changed: Sequence[Breaker]) -> tuple[Change, ...]:
+    """Return the change that keeps breakers."""
+    rows = [
+        (one.provider, one.failures, one.trips, one.until, int(one.probing), one.reason, one.changed_at)
+        for one in changed
+    ]
+    return (Upsert(BREAKERS, sorted(rows)),) if rows else ()
+
+
+def _pace(row: Row) -> tuple[Where, Pace]:
+    provider, channel, country, figures, _ = row
+    return Where(provider, Channel(channel), country), _decode(figures)
+
+
+def _breaker(row: Row) -> Breaker:
+    provider, failures, trips, until, probing, reason, changed_at = row
+    return Breaker(provider, failures, trips, until, bool(probing), reason, changed_at)

@@ -1,0 +1,233 @@
+"""Phone messages by place and time, and the places that are held, as rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from countersign.domain.delivery.sms_pumping import BUDGETS, REMEMBERED, Finding
+from countersign.domain.delivery.sms_traffic import (
+    DAY,
+    HOUR,
+    MEMORY,
+    RANGE_MARK,
+    RANGE_MEMORY,
+    SLOT,
+    Hold,
+    Slot,
+    Standing,
+)
+from countersign.store.engine.database import Change, Query, Row, Rows, Steps, Upsert
+from countersign.store.tables.schema import BLOCKS, TRAFFIC
+
+FOLD_AFTER: Final = 3 * HOUR
+"""Age from which five-minute counts become those of their hour: nothing is added to them any more."""
+
+LOCK: Final = 0
+"""The time of the row that those who judge an application's messages wait for: no slot begins then."""
+
+_AT_ONCE: Final = 500
+
+Key = tuple[str, str, int]
+"""Application, place, and the beginning of a slot."""
+
+
+class Block(msgspec.Struct, frozen=True):
+    """A place that is or was held, and why; `figures` is a sentence, `shadow` says that nothing was in fact held back."""
+
+    application: str
+    place: str
+    since: int
+    scope: str
+    prefix: str
+    country: str
+    rule: str
+    figures: str
+    times: int
+    shadow: bool
+    until: int
+    lifted_at: int | None = None
+
+    @property
+    def hold(self) -> Hold:
+        """Return it as the rules see it."""
+        return Hold(self.since, self.until, self.times, self.lifted_at)
+
+
+def wait_turn(applications: Sequence[str]) -> Steps[None]:
+    """Let nobody else judge messages of these applications until the transaction ends."""
+    for application in sorted(set(applications)):
+        yield from _add([(application, "", LOCK)], {(application, "", LOCK): Slot(LOCK)})
+
+
+def standings(application: str, places: Sequence[str], now: int, *, shadow: bool = False) -> Steps[dict[str, Standing]]:
+    """Return what is known of places of an application, with the holds that are meant, or with those of the shadow alone."""
+    slots: dict[str, list[Slot]] = {}
+    holds: dict[str, Hold] = {}
+    spent_until: dict[str, int] = {}
+    past: dict[str, Slot] = {}
+    since = now - DAY - HOUR
+    names = sorted(set(places))
+    for begin in range(0, len(names), _AT_ONCE):
+        some = names[begin : begin + _AT_ONCE]
+        marks = ", ".join(f"${n}" for n in range(3, len(some) + 3))
+        rows = yield Query(
+            "SELECT place, at, sent, spent, converted FROM traffic WHERE application = $1 AND at >= $2"
+            f" AND place IN ({marks})",
+            (application, since, *some),
+        )
+        for place, *figures in rows:
+            slots.setdefault(place, []).append(Slot(*figures))
+        rows = yield Query(
+            "SELECT place, min(at), CAST(sum(sent) AS bigint), CAST(sum(converted) AS bigint) FROM traffic"
+            f" WHERE application = $1 AND at >= $2 AND at < {since} AND place IN ({marks}) GROUP BY place",
+            (application, max(1, now - MEMORY), *some),
+        )
+        past.update({place: Slot(first, sent, 0, converted) for place, first, sent, converted in rows})
+        rows = yield Query(
+            f"SELECT {BLOCKS.names} FROM blocks WHERE application = $1 AND until > $2 AND place IN ({marks})"
+            " ORDER BY since",
+            (application, now - REMEMBERED, *some),
+        )
+        for block in map(of_row, rows):
+            if block.shadow is not shadow:
+                continue
+            if block.rule in BUDGETS:
+                spent_until[block.place] = block.hold.ends_at
+            else:
+                holds[block.place] = block.hold
+    return {
+        name: Standing(tuple(slots.get(name, ())), holds.get(name), spent_until.get(name, 0), past.get(name, Slot(0)))
+        for name in names
+    }
+
+
+def count(counted: Mapping[Key, Slot]) -> Steps[None]:
+    """Add to the counts of slots, whoever else does so at the same time."""
+    keys = sorted(counted)
+    for begin in range(0, len(keys), _AT_ONCE):
+        yield from _add(keys[begin : begin + _AT_ONCE], counted)
+
+
+def _add(keys: Sequence[Key], counted: Mapping[Key, Slot]) -> Steps[None]:
+    marks = ", ".join(
+        "({})".format(", ".join(f"${6 * n + column}" for column in range(1, 7))) for n in range(len(keys))
+    )
+    args: list[object] = []
+    for key in keys:
+        slot = counted[key]
+        args += [*key, slot.sent, slot.spent, slot.converted]
+    yield Query(
+        f"INSERT INTO traffic ({TRAFFIC.names}) VALUES {marks} ON CONFLICT (application, place, at) DO UPDATE SET"
+        " sent = traffic.sent + excluded.sent, spent = traffic.spent + excluded.spent,"
+        " converted = traffic.converted + excluded.converted",
+        tuple(args),
+    )
+
+
+def slot_of(at: int) -> int:
+    """Return the beginning of the slot that a time lies in."""
+    return at - at % SLOT
+
+
+def began(blocks: Sequence[Block]) -> tuple[Change, ...]:
+    """Return the change that holds places."""
+    rows = {(block.application, block.place, block.since): _row(block) for block in blocks}
+    return (Upsert(BLOCKS, [rows[key] for key in sorted(rows)]),) if rows else ()
+
+
+def blocks(since: int) -> Steps[list[Block]]:
+    """Return the places that were held at some time since `since` (ms), the latest first."""
+    rows = yield Query(f"SELECT {BLOCKS.names} FROM blocks WHERE until >= $1 ORDER BY since DESC, place", (since,))
+    return [of_row(row) for row in rows]
+
+
+def lift(where: str, application: str | None, now: int) -> Steps[list[Block]]:
+    """Let go what is held at `now` of a place, or of the ranges within a prefix; return it as it was."""
+    rows: Rows = yield Query(
+        f"SELECT {BLOCKS.names} FROM blocks WHERE until > $1 AND lifted_at IS NULL AND (place = $2 OR (prefix = $2 AND scope IN"
+        " ('thousand', 'ten_thousand', 'hundred_thousand'))) ORDER BY application, place, since",
+        (now, where),
+    )
+    found = [of_row(row) for row in rows if application is None or row[0] == application]
+    for block in found:
+        yield Query(
+            "UPDATE blocks SET lifted_at = $1 WHERE application = $2 AND place = $3 AND since = $4",
+            (now, block.application, block.place, block.since),
+        )
+    return found
+
+
+def fold(now: int) -> Steps[None]:
+    """Make one row of the counts of each hour that is long over; what was not folded within a day stays as it is."""
+    before = now - FOLD_AFTER
+    before -= before % HOUR
+    span = (before - DAY, before)
+    due = yield Query(f"SELECT 1 FROM traffic WHERE at >= $1 AND at < $2 AND at % {HOUR} <> 0 LIMIT 1", span)
+    if not due:
+        return
+    yield from _add([("", "", LOCK)], {("", "", LOCK): Slot(LOCK)})  # two that fold at once would count twice
+    yield Query(
+        f"INSERT INTO traffic ({TRAFFIC.names})"
+        f" SELECT application, place, at - at % {HOUR}, CAST(sum(sent) AS bigint), CAST(sum(spent) AS bigint),"
+        f" CAST(sum(converted) AS bigint) FROM traffic WHERE at >= $1 AND at < $2 AND at % {HOUR} <> 0"
+        f" GROUP BY application, place, at - at % {HOUR}"
+        " ON CONFLICT (application, place, at) DO UPDATE SET sent = traffic.sent + excluded.sent,"
+        " spent = traffic.spent + excluded.spent, converted = traffic.converted + excluded.converted",
+        span,
+    )
+    yield Query(f"DELETE FROM traffic WHERE at >= $1 AND at < $2 AND at % {HOUR} <> 0", span)
+
+
+def forget(now: int, most: int) -> Steps[int]:
+    """Delete counts that are judged by no more; return how many went."""
+    rows = yield Query(
+        "SELECT application, place, at FROM traffic WHERE at > 0 AND (at < $1 OR (at < $2 AND place LIKE $3)) LIMIT $4",
+        (now - MEMORY - DAY, now - RANGE_MEMORY, f"{RANGE_MARK}%", most),
+    )
+    for key in rows:
+        yield Query("DELETE FROM traffic WHERE application = $1 AND place = $2 AND at = $3", tuple(key))
+    return len(rows)
+
+
+def forget_blocks(before: int, most: int) -> Steps[int]:
+    """Delete blocks that ended before `before` (ms) and lengthen no other any more; return how many went."""
+    rows = yield Query(
+        "SELECT application, place, since FROM blocks WHERE until < $1 LIMIT $2", (before - REMEMBERED, most)
+    )
+    for key in rows:
+        yield Query("DELETE FROM blocks WHERE application = $1 AND place = $2 AND since = $3", tuple(key))
+    return len(rows)
+
+
+def of_row(row: Row) -> Block:
+    """Return the block that a whole row holds."""
+    application, place, since, scope, prefix, country, rule, figures, times, shadow, until, lifted_at = row
+    return Block(
+        application, place, since, scope, prefix, country, rule, figures, times, bool(shadow), until, lifted_at
+    )
+
+
+def _row(block: Block) -> Row:
+    *fixed, shadow, until, lifted_at = msgspec.structs.astuple(block)
+    return (*fixed, int(shadow), until, lifted_at)
+
+
+def held_since(finding: Finding, hold: Hold, application: str, area: tuple[str, str], *, shadow: bool) -> Block:
+    """Return the block that a finding begins; `area` is the country and the prefix of the message that met it."""
+    country, prefix = area
+    return Block(
+        application,
+        finding.place.name,
+        hold.since,
+        finding.place.scope.value,
+        prefix,
+        country,
+        finding.rule.value,
+        finding.sentence,
+        hold.times,
+        shadow,
+        hold.until,
+    )

@@ -1,0 +1,63 @@
+"""Suppressions as rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from countersign.domain.delivery.delivery import Reason
+from countersign.domain.delivery.suppression import Suppression
+from countersign.store.engine.database import Change, Query, Row, Seek, Steps, Take, Upsert
+from countersign.store.tables.schema import SUPPRESSIONS
+
+_SELECT: Final = f"SELECT {SUPPRESSIONS.names} FROM suppressions"
+
+
+def find(key: bytes) -> Steps[Suppression | None]:
+    """Return what stands or stood of an address, or None."""
+    rows = yield Query(f"{_SELECT} WHERE key = $1", (key,))
+    return of_row(rows[0]) if rows else None
+
+
+def take(key: bytes) -> Steps[Suppression | None]:
+    """Return what stands or stood of an address, which nobody else changes until the transaction ends."""
+    rows = yield Take(SUPPRESSIONS, [(key,)])
+    return of_row(rows[0]) if rows else None
+
+
+def of_keys(keys: Sequence[bytes]) -> Steps[dict[bytes, Suppression]]:
+    """Return what is known of several addresses."""
+    rows = (yield Seek(SUPPRESSIONS, "key", sorted(set(keys)))) if keys else ()
+    return {bytes(row[0]): of_row(row) for row in rows}
+
+
+def standing(now: int, most: int) -> Steps[list[Suppression]]:
+    """Return those that stand, the newest first."""
+    rows = yield Query(
+        f"{_SELECT} WHERE until > $1 AND lifted_at IS NULL ORDER BY at DESC, key LIMIT $2",
+        (now, most),
+    )
+    return [of_row(row) for row in rows]
+
+
+def put(suppression: Suppression) -> tuple[Change, ...]:
+    """Return the change that writes one; a Take comes before it in the same transaction."""
+    return (Upsert(SUPPRESSIONS, [_row(suppression)]),)
+
+
+def forget(before: int, most: int) -> Steps[int]:
+    """Delete those that ended before `before` (ms); return how many went."""
+    rows = yield Query("SELECT key FROM suppressions WHERE until < $1 ORDER BY until LIMIT $2", (before, most))
+    for (key,) in rows:
+        yield Query("DELETE FROM suppressions WHERE key = $1", (key,))
+    return len(rows)
+
+
+def of_row(row: Row) -> Suppression:
+    """Return the suppression that a whole row holds."""
+    key, masked, reason, provider, at, until, lifted_at = row
+    return Suppression(bytes(key), masked, Reason(reason), provider, at, until, lifted_at)
+
+
+def _row(one: Suppression) -> Row:
+    return (one.key, one.masked, one.reason.value, one.provider, one.at, one.until, one.lifted_at)

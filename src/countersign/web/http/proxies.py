@@ -1,0 +1,78 @@
+"""Proxies: who a request comes from, and over what, where a proxy that is trusted says so (semantics H6)."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import Final, TypeAlias
+
+from countersign.web.http.request import Scope
+
+Network: TypeAlias = IPv4Network | IPv6Network
+Address: TypeAlias = IPv4Address | IPv6Address
+
+_FORWARDING: Final = (b"x-forwarded-for", b"forwarded", b"x-forwarded-host", b"x-forwarded-proto", b"via", b"x-real-ip")
+
+
+class Proxies:
+    """The networks whose word on the client is taken; none unless they are configured."""
+
+    def __init__(self, trusted: tuple[Network, ...]) -> None:
+        self._trusted = trusted
+
+    def client(self, scope: Scope) -> str:
+        """Return the client's address: the right-most one that no trusted proxy has; "" if it is not known.
+
+        What stands further left was written by whoever is at that address, and proves nothing.
+        """
+        peer = _address(scope["client"][0]) if scope.get("client") else None
+        if peer is None:
+            return ""
+        if self._trusted and self._trusts(peer):
+            for part in reversed(_values(scope, b"x-forwarded-for")):
+                address = _address(part)
+                if address is None:
+                    break  # a trusted proxy wrote nonsense: the last address that made sense stands
+                peer = address
+                if not self._trusts(address):
+                    break
+        return str(peer)
+
+    def is_tls(self, scope: Scope) -> bool:
+        """Say whether the client came by TLS: to us, or to the trusted proxy before us."""
+        if scope.get("scheme") == "https":
+            return True
+        if not self._trusted or not scope.get("client"):
+            return False
+        peer = _address(scope["client"][0])
+        if peer is None or not self._trusts(peer):
+            return False
+        said = _values(scope, b"x-forwarded-proto")
+        return bool(said) and said[-1].lower() == "https"
+
+    def _trusts(self, address: Address) -> bool:
+        return any(address in network for network in self._trusted)
+
+
+def is_this_machine(scope: Scope) -> bool:
+    """Say whether a request was made on this machine and not handed on: a proxy beside us speaks for the whole world."""
+    peer = _address(scope["client"][0]) if scope.get("client") else None
+    return peer is not None and peer.is_loopback and not any(name in _FORWARDING for name, _ in scope["headers"])
+
+
+def _values(scope: Scope, name: bytes) -> list[str]:
+    """Return the parts of a header that lists them, those of each time it comes, in order."""
+    joined = b",".join(value for key, value in scope["headers"] if key == name)
+    return [part.strip() for part in joined.decode("latin-1").split(",") if part.strip()]
+
+
+def _address(text: str) -> Address | None:
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]  # IPv4 with a port
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address

@@ -1,0 +1,112 @@
+"""The part at /account/activity: what happened to the account in plain words, and every message that was really sent to it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from countersign.domain.accounts.change import ChangeKind
+from countersign.domain.accounts.login_flow import Interrupted
+from countersign.domain.shared.activity import SHOWN
+from countersign.domain.shared.event import EventKind
+from countersign.flows.accounts.activity import recent
+from countersign.messages.content.device_name import device
+from countersign.messages.content.notice import WORDINGS
+from countersign.messages.content.purposes import ACTS, act_of
+from countersign.messages.language.catalogue import Language, mark
+from countersign.messages.language.datetimes import day, time_of_day
+from countersign.web.http.forms import spoken
+from countersign.web.pages.account.account_layout import show_part
+from countersign.web.pages.account.changes import KINDS
+from countersign.web.pages.sign_in.verify import STATES
+
+if TYPE_CHECKING:
+    from falcon.asgi import Request, Response
+
+    from countersign.domain.shared.activity import Activity
+    from countersign.flows.accounts.activity import Sent
+    from countersign.web.pages.session_guard import Door
+
+PATH: Final = "/account/activity"
+
+SENTENCES: Final = {
+    EventKind.ACCOUNT_CREATED: mark("The account was opened"),
+    EventKind.SIGN_IN_COMPLETED: mark("Signed in"),
+    EventKind.SESSION_RAISED: mark("Confirmed that it is you"),
+    EventKind.SESSION_ENDED: mark("A session ended"),
+    EventKind.DEVICE_ADDED: mark("A new browser was used"),
+    EventKind.DEVICE_TRUSTED: mark("A browser was trusted"),
+    EventKind.DEVICE_ENDED: mark("A browser was forgotten"),
+    EventKind.CHANGE_ASKED: mark("Asked for: {what}"),
+    EventKind.CHANGE_APPLIED: mark("Changed: {what}"),
+    EventKind.CHANGE_CANCELED: mark("Canceled: {what}"),
+    EventKind.CHANGE_UNDONE: mark("Undone: {what}"),
+    EventKind.FACTOR_USED: mark("A recovery code was used"),
+    EventKind.ACCOUNT_LOCKED: mark("The account was closed by “this was not me”"),
+}
+"""What happened, in words; `what` is the change that it was about."""
+
+
+class ActivityPage:
+    """GET shows what happened last, and the last messages."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+
+    async def on_get(self, req: Request, resp: Response) -> None:
+        """Show it to who is signed in."""
+        session = await self._door.session(req, resp, Interrupted("GET", PATH))
+        if session is None:
+            return
+        language = spoken(req)
+        happened, sent = await recent(self._door.gate, session.account, SHOWN)
+        show_part(
+            self._door,
+            req,
+            resp,
+            "activity.html",
+            PATH,
+            days=_by_day(happened, language),
+            messages=[_message(one, language) for one in sent],
+        )
+
+    on_head = on_get
+
+
+def _by_day(happened: list[Activity], language: Language) -> list[tuple[str, list[dict[str, str]]]]:
+    days: dict[str, list[dict[str, str]]] = {}
+    for one in happened:
+        days.setdefault(day(one.at, "UTC", language.locale), []).append(
+            {
+                "what": words(one, language),
+                "time": time_of_day(one.at, "UTC", language.locale),
+                "device": device(one.facts.get("user_agent", ""), language.tag),
+                "place": one.facts.get("place", ""),
+            }
+        )
+    return list(days.items())
+
+
+def words(one: Activity, language: Language) -> str:
+    """Return what happened, as a person reads it."""
+    kind, about = one.facts.get("kind", ""), one.facts.get("about", "")
+    what = language.say(KINDS[ChangeKind(kind)], about=f"\u2066{about}\u2069") if kind in set(ChangeKind) else ""
+    return language.say(SENTENCES[one.kind], what=what)
+
+
+def _message(sent: Sent, language: Language) -> dict[str, str]:
+    what = sent.what
+    if what in ACTS or what == "bind_contact":
+        title = language.say(act_of(what, sent.channel).title)
+    else:
+        title = next((language.say(words.title) for kind, words in WORDINGS.items() if kind.value == what), what)
+    return {
+        "what": title,
+        "to": sent.to,
+        "icon": sent.channel.value,
+        "state": language.say(STATES[sent.state]),
+        "when": language.say(
+            "{day}, {time}",
+            day=day(sent.at, "UTC", language.locale),
+            time=time_of_day(sent.at, "UTC", language.locale),
+        ),
+    }

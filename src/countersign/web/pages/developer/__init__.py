@@ -1,0 +1,1 @@
+"""Pages for development: the demonstration and the inbox."""

@@ -1,0 +1,73 @@
+"""The demonstration: one verification from the address to the proof, made by the public API before the eyes of a developer."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import falcon
+from babel import Locale
+
+from countersign.domain.shared.contact import Channel
+from countersign.messages.language.catalogue import languages
+from countersign.web.http.templates import show
+
+if TYPE_CHECKING:
+    from falcon.asgi import Request, Response
+
+    from countersign.wiring import Runtime
+
+SAMPLE_MAIL = "ada@example.org"
+SAMPLE_PHONE = "+14155550123"
+
+
+class Demonstration:
+    """The page at `/`, which holds the demo application's test key, and so is served in development alone."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    async def on_get(self, req: Request, resp: Response) -> None:
+        """Answer with the page; elsewhere with a plain line and 404."""
+        runtime = self._runtime
+        if runtime.settings.environment != "development" or runtime.demo_key is None:
+            resp.status = falcon.HTTP_404
+            resp.content_type = "text/plain; charset=utf-8"
+            resp.text = "Countersign is at work here; it has no page at this address.\n"
+            return
+        base = f"{req.scheme}://{req.netloc}"
+        show(
+            resp,
+            "demonstration.html",
+            site="Countersign",
+            key=runtime.demo_key,
+            curl=_curl(base, runtime.demo_key),
+            channels=_CHANNELS,
+            languages=[(tag, _name(tag)) for tag in languages()],
+            purposes=sorted(runtime.house.rules.policies, key=lambda name: (name != "sign_in", name)),
+            sample_mail=SAMPLE_MAIL,
+            sample_phone=SAMPLE_PHONE,
+        )
+
+    on_head = on_get
+
+
+_CHANNELS = (
+    (Channel.EMAIL.value, "E-mail"),
+    (Channel.SMS.value, "SMS"),
+    (Channel.VOICE.value, "Call"),
+    (Channel.WHATSAPP.value, "WhatsApp"),
+)
+
+
+def _curl(base: str, key: str) -> str:
+    body = json.dumps({"to": SAMPLE_MAIL, "purpose": "sign_in"})
+    return (
+        f"curl -sS {base}/v1/verifications \\\n  -H 'Authorization: Bearer {key}' \\\n"
+        f"  -H 'Content-Type: application/json' \\\n  -d '{body}'"
+    )
+
+
+def _name(tag: str) -> str:
+    locale = Locale.parse(tag, sep="-")
+    return (locale.get_display_name() or tag).capitalize()

@@ -1,0 +1,184 @@
+"""The inbox page: the messages of development as the people would see them to whom they went."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlencode
+
+import falcon
+import msgspec
+
+from countersign.domain.shared.contact import parse
+from countersign.errors import InputError
+from countersign.web.http.templates import instant, show
+
+if TYPE_CHECKING:
+    from falcon.asgi import Request, Response
+
+    from countersign.providers.inbox import Inbox, InboxMessage
+    from countersign.wiring import Runtime
+
+LISTED: Final = 100
+"""Messages, the newest, that the JSON lists at once."""
+SHOWN: Final = 40
+"""Messages that the page lists, which stays light."""
+
+MAIL_POLICY: Final = "; ".join(  # noqa: FLY002 - one directive a line is what can be read
+    (
+        "default-src 'none'",
+        # A letter styles itself inside its own markup, as mail must. It may do nothing else: no script, no picture from afar, no form.
+        "style-src 'unsafe-inline'",
+        "img-src data:",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'self'",
+        "sandbox allow-popups allow-popups-to-escape-sandbox",
+    )
+)
+"""The letter's own policy. A frame made with `srcdoc` would have inherited the page's, under which no mail looks like itself."""
+
+_HEAD: Final = re.compile(r"<head[^>]*>", re.IGNORECASE)
+_PAUSE: Final = re.compile(r"(?<=[.!?]) (?=[A-ZÄÖÜ])")
+_DIGITS: Final = re.compile(r"\d{5,}")
+
+
+class InboxPage:
+    """The page at `/inbox`."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    async def on_get(self, req: Request, resp: Response) -> None:
+        """Answer with the list and a message: `to` filters, `message` chooses (else the newest), `part=text` shows a mail's text."""
+        inbox = _open(self._runtime)
+        version = await inbox.version()
+        typed = req.get_param("to") or ""
+        listed = await inbox.list(_canonical(typed), SHOWN + 1)
+        found = listed[:SHOWN]
+        wanted = req.get_param("message")
+        chosen = next((message for message in found if message.id == wanted), None)
+        opened = chosen or (found[0] if found else None)
+        show(
+            resp,
+            "inbox.html",
+            site="Countersign",
+            version=version,
+            typed=typed.strip(),
+            messages=found,
+            more=len(listed) > SHOWN,
+            opened=opened,
+            chosen=chosen is not None,
+            part=req.get_param("part") or "html",
+            here=_here,
+            preview=_preview,
+            sentences=_sentences,
+        )
+
+    on_head = on_get
+
+    async def on_post(self, _: Request, resp: Response) -> None:
+        """Delete every message: the form of the page, for whom DELETE is out of reach. Answers 303 to the page."""
+        inbox = _open(self._runtime)
+        await inbox.clear()
+        resp.status = falcon.HTTP_303
+        resp.location = "/inbox"
+
+
+class InboxMessages:
+    """The JSON at `/inbox/messages`."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    async def on_get(self, req: Request, resp: Response) -> None:
+        """Answer with the messages, newest first, those to `to` if given; 304 if nothing changed since `If-None-Match`."""
+        inbox = _open(self._runtime)
+        tag = f'"{await inbox.version()}"'
+        resp.set_header("ETag", tag)
+        resp.set_header("Cache-Control", "private, no-cache")
+        resp.set_header("X-Content-Type-Options", "nosniff")
+        if req.get_header("If-None-Match") == tag:
+            resp.status = falcon.HTTP_304
+            return
+        found = await inbox.list(_canonical(req.get_param("to")), LISTED)
+        resp.content_type = falcon.MEDIA_JSON
+        resp.data = msgspec.json.encode([_told(message) for message in found])
+
+    on_head = on_get
+
+    async def on_delete(self, _: Request, resp: Response) -> None:
+        """Delete every message; answers 204."""
+        inbox = _open(self._runtime)
+        await inbox.clear()
+        resp.status = falcon.HTTP_204
+
+
+class InboxMail:
+    """The HTML part of one mail as it is, alone in its own document, where it can neither run nor fetch anything."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    async def on_get(self, _: Request, resp: Response, message_id: str) -> None:
+        """Answer with the mail's HTML, whose links open beside; 404 if there is none."""
+        inbox = _open(self._runtime)
+        for message in await inbox.list(None, LISTED):
+            if message.id == message_id and message.html:
+                break
+        else:
+            raise falcon.HTTPNotFound
+        resp.content_type = "text/html; charset=utf-8"
+        resp.set_header("Content-Security-Policy", MAIL_POLICY)
+        resp.set_header("Cache-Control", "no-store")
+        resp.set_header("X-Content-Type-Options", "nosniff")
+        resp.set_header("Referrer-Policy", "no-referrer")
+        resp.text = _HEAD.sub(lambda head: f'{head[0]}<base target="_blank">', message.html, count=1)
+
+    on_head = on_get
+
+
+def _open(runtime: Runtime) -> Inbox:
+    if runtime.settings.environment != "development" or runtime.inbox is None:
+        raise falcon.HTTPNotFound
+    return runtime.inbox
+
+
+def _canonical(typed: str | None) -> str | None:
+    """Return the canonical form of an address, or what was typed; a number's plus, which a query turns into a space, comes back."""
+    if typed is None or not typed.strip():
+        return None
+    if typed.startswith(" ") and _DIGITS.search(typed):
+        typed = f"+{typed.strip()}"
+    try:
+        return parse(typed).address
+    except InputError:
+        return typed.strip()
+
+
+def _told(message: InboxMessage) -> dict[str, object]:
+    return {
+        "id": message.id,
+        "to": message.to,
+        "channel": message.channel.value,
+        "subject": message.subject,
+        "text": message.text,
+        "html": message.html,
+        "at": instant(message.at),
+    }
+
+
+def _here(typed: str, message: str = "", part: str = "") -> str:
+    """Return the page's address with this filter, message and part."""
+    query = urlencode({name: value for name, value in (("to", typed), ("message", message), ("part", part)) if value})
+    return f"/inbox?{query}" if query else "/inbox"
+
+
+def _preview(message: InboxMessage) -> str:
+    """Return the line that a list shows of a message."""
+    return message.subject or message.text.strip().split("\n", maxsplit=1)[0]
+
+
+def _sentences(message: InboxMessage) -> list[str]:
+    """Return what a call says, one sentence a line."""
+    return _PAUSE.split(message.text)

@@ -1,0 +1,1 @@
+"""Pages for reporting "this wasn't me" and for checking a suspicious message."""

@@ -1,0 +1,83 @@
+"""The page at /is-this-us: a person pastes a message, a link or a sender, and learns whether it is ours."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from countersign.domain.accounts.phishing_check import MOST_TEXT, Ours, Trick, Verdict, judge
+from countersign.messages.language.catalogue import Language, mark
+from countersign.store.tables import applications
+from countersign.web.http.forms import fields_of, spoken
+
+if TYPE_CHECKING:
+    from falcon.asgi import Request, Response
+
+    from countersign.domain.accounts.phishing_check import Judged
+    from countersign.web.pages.session_guard import Door
+
+VERDICTS: Final = {
+    Verdict.OURS: ("good", mark("This is ours")),
+    Verdict.LOOKS_LIKE: ("bad", mark("This is not ours, and tries to look like it")),
+    Verdict.FOREIGN: ("warn", mark("This is not ours")),
+}
+TRICKS: Final = {
+    Trick.LETTERS: mark("Some letters only look like ours."),
+    Trick.INSIDE: mark("Our name stands in it, but another domain decides."),
+    Trick.BEFORE_THE_AT: mark("What stands before the @ does not count; the domain behind it decides."),
+    Trick.UNENCRYPTED: mark("The domain is ours, but we never lead you to an address that begins with http:// alone."),
+    Trick.NEARLY: mark("It differs from ours by one letter."),
+    Trick.UNKNOWN_SENDER: mark("The domain is ours, but we do not send from this address."),
+}
+
+
+class IsThisUsPage:
+    """GET asks, POST judges what was pasted; nothing of it is kept, fetched or made a link."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+
+    async def on_get(self, req: Request, resp: Response) -> None:
+        """Show the form."""
+        await self._show(req, resp, "", asked=False)
+
+    on_head = on_get
+
+    async def on_post(self, req: Request, resp: Response) -> None:
+        """Judge it."""
+        fields = await fields_of(req)
+        await self._show(req, resp, fields.get("text", "")[:MOST_TEXT], asked=True)
+
+    async def _show(self, req: Request, resp: Response, text: str, *, asked: bool) -> None:
+        language = spoken(req)
+        self._door.show(
+            req,
+            resp,
+            "is_this_us.html",
+            text=text,
+            asked=asked,
+            most=MOST_TEXT,
+            found=[_shown(one, language) for one in judge(text, await self._ours())] if asked else [],
+        )
+
+    async def _ours(self) -> Ours:
+        """Return what is ours: our own host, those of registered applications, and the addresses that our mail comes from."""
+        settings = self._door.runtime.settings
+        public = urlsplit(settings.public_url)
+        hosts = {settings.host, public.hostname or ""}
+        for one in await self._door.gate.database.read(applications.all_of_them):
+            if one.removed_at is None:
+                hosts |= {one.host, *(urlsplit(address).hostname or "" for address in one.redirects)}
+        senders = {getattr(provider, "from_address", "").lower() for provider in settings.providers.values()}
+        return Ours(tuple(sorted(hosts - {""})), tuple(sorted(senders - {""})), public.scheme == "https")
+
+
+def _shown(judged: Judged, language: Language) -> dict[str, str]:
+    tone, title = VERDICTS[judged.verdict]
+    return {
+        "found": judged.found,
+        "counts": judged.counts,
+        "tone": tone,
+        "title": language.say(title),
+        "why": language.say(TRICKS[judged.trick]) if judged.trick is not None else "",
+    }

@@ -1,0 +1,111 @@
+"""The page that a notice leads to with "this wasn't me": it tells what happened, and closes the account on a press."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import falcon
+
+from countersign.domain.delivery.notice import Notice
+from countersign.flows.changes.report_change import WAITS, disown, find_notice
+from countersign.messages.content.device_name import device
+from countersign.messages.content.notice import WORDINGS
+from countersign.messages.language.datetimes import day, time_of_day
+from countersign.web.http.forms import spoken
+
+if TYPE_CHECKING:
+    from falcon.asgi import Request, Response
+
+    from countersign.messages.language.catalogue import Language
+    from countersign.web.pages.session_guard import Door
+
+
+class NotMyAct:
+    """What /not-me is for a reference that names a notice. Opening it changes nothing (semantics R3)."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+
+    async def get(self, req: Request, resp: Response, reference: str) -> None:
+        """Tell what happened, and ask."""
+        notice = await find_notice(self._door.gate, reference)
+        if notice is None:
+            self._nowhere(req, resp)
+            return
+        language = spoken(req)
+        site = self._door.runtime.settings.site
+        waits = notice.kind in WAITS
+        self._door.show(
+            req,
+            resp,
+            "not_me.html",
+            ending=None,
+            reference=reference,
+            title=language.say("Was this not you?"),
+            sentence=f"{language.say(WORDINGS[notice.kind].title)}.",
+            facts=_facts(notice, language),
+            warning=language.say("Nobody from {site} will ever ask you for a code or your password.", site=site),
+            button=language.say("Stop it") if waits else language.say("No, that was not me"),
+            otherwise=language.say("If that is you, close this page: nothing happens.")
+            if waits
+            else language.say(
+                "It signs out every browser, yours too, undoes what was changed since, and closes the account until you choose a new password."
+            ),
+            purpose=language.say("What we know of it"),
+            summary="",
+            approves="",
+        )
+
+    async def post(self, req: Request, resp: Response, reference: str) -> None:
+        """Close the account or stop what waits, and say what to do next."""
+        outcome = await disown(self._door.gate, self._door.browser(req), reference)
+        if outcome is None:
+            self._nowhere(req, resp)
+            return
+        language = spoken(req)
+        if outcome.stopped:
+            title = language.say("It is stopped")
+            sentence = language.say("Nobody takes over your account. If they try again, you will be told again.")
+            link, label = "/account", language.say("To your account")
+        else:
+            title = language.say("Your account is closed to everybody")
+            sentence = language.say(
+                "Everybody is signed out, and what was changed since is undone. Choose a new password now. Whoever it was may still"
+                " read your messages: change the password of your mailbox too."
+            )
+            link, label = "/recover", language.say("Choose a new password")
+        self._door.show(req, resp, "word.html", tone="good", title=title, sentence=sentence, link=link, label=label)
+
+    def _nowhere(self, req: Request, resp: Response) -> None:
+        language = spoken(req)
+        resp.status = falcon.HTTP_404
+        self._door.show(
+            req,
+            resp,
+            "word.html",
+            tone="warn",
+            title=language.say("This link leads nowhere"),
+            sentence=language.say(
+                "It may have been cut off on its way to you, or it is an old one. Open it once more from the message, in full."
+            ),
+            link="/account",
+            label=language.say("To your account"),
+        )
+
+
+def _facts(notice: Notice, language: Language) -> list[tuple[str, str]]:
+    at = language.say(
+        "{day}, {time}",
+        day=day(notice.created_at, "UTC", language.locale),
+        time=time_of_day(notice.created_at, "UTC", language.locale),
+    )
+    told = notice.facts
+    facts = [
+        (language.say("What"), told.get("about", "")),
+        (language.say("Sent to"), notice.masked),
+        (language.say("When"), at),
+        (language.say("Device"), device(told.get("user_agent", ""), language.tag)),
+        (language.say("Where, roughly"), told.get("place", "")),
+        (language.say("Network address"), told.get("ip", "")),
+    ]
+    return [(name, value) for name, value in facts if value]

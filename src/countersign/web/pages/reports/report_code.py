@@ -1,0 +1,208 @@
+"""The page that a message's "this wasn't me" leads to: it tells what was asked, and ends the challenge when a person presses the button."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qs
+
+import falcon
+import msgspec
+
+from countersign.domain.delivery.notice import PREFIX
+from countersign.domain.verifications.challenge import Challenge, Refusal, State
+from countersign.flows.verifications.cancel import disown_challenge, find_disowned
+from countersign.flows.verifications.results import Done, Missing, Refused
+from countersign.messages.content.device_name import device
+from countersign.messages.content.purposes import act_of
+from countersign.messages.language.catalogue import Language, mark
+from countersign.messages.language.datetimes import day, time_of_day
+from countersign.store.tables import applications
+from countersign.web.http.forms import spoken
+from countersign.web.http.templates import show
+
+if TYPE_CHECKING:
+    from falcon.asgi import Request, Response
+
+    from countersign.web.pages.reports.report_change import NotMyAct
+    from countersign.wiring import Runtime
+
+MAX_FORM: Final = 4_096
+"""Bytes of a form that are read: a reference is a tenth of it."""
+MAX_REFERENCE: Final = 200
+
+
+class Ending(msgspec.Struct, frozen=True):
+    """How the page looks when there is nothing to ask: a seal's colour, and sentences that may take {site}."""
+
+    tone: str
+    title: str
+    sentence: str
+    advice: str = ""
+
+
+_PASSWORD: Final = mark("If you do not know who asked, somebody may know your password: change it at {site}.")
+
+STOPPED: Final = Ending(
+    "good",
+    mark("Stopped. The code is worth nothing now."),
+    mark("Thank you for telling us. Whoever asked for it cannot use it, even if they see your messages."),
+    _PASSWORD,
+)
+UNKNOWN: Final = Ending(
+    "warn",
+    mark("This link leads nowhere"),
+    mark(
+        "It may have been cut off on its way to you, or it is an old one. Open it once more from the message, in full."
+    ),
+)
+ENDINGS: Final = {
+    State.CANCELED: Ending(
+        "good",
+        mark("This code is worth nothing already"),
+        mark("It was stopped before, and cannot be used any more."),
+        _PASSWORD,
+    ),
+    State.EXPIRED: Ending(
+        "good",
+        mark("This code has run out"),
+        mark("Nobody used it, and nobody can use it any more. There is nothing left to stop."),
+        _PASSWORD,
+    ),
+    State.EXHAUSTED: Ending(
+        "warn",
+        mark("This code is blocked already"),
+        mark("Somebody typed wrong codes until no guess was left. It cannot be used any more."),
+        _PASSWORD,
+    ),
+    State.APPROVED: Ending(
+        "bad",
+        mark("This code has been used"),
+        mark("Somebody entered it, so it cannot be stopped here any more."),
+        mark("If that was not you, change your password at {site} now, and sign out everywhere."),
+    ),
+}
+_ENDED_AS: Final = {
+    Refusal.ALREADY_APPROVED: State.APPROVED,
+    Refusal.EXPIRED: State.EXPIRED,
+    Refusal.EXHAUSTED: State.EXHAUSTED,
+    Refusal.CANCELED: State.CANCELED,
+}
+
+
+class NotMePage:
+    """The page at `/not-me?ref=...`. Opening it changes nothing, as whoever scans mail opens every link in it."""
+
+    def __init__(self, runtime: Runtime, sign_in: NotMyAct) -> None:
+        self._runtime = runtime
+        self._sign_in = sign_in
+
+    async def on_get(self, req: Request, resp: Response) -> None:
+        """Tell what was asked, and ask."""
+        reference = req.get_param("ref") or ""
+        if reference.startswith(PREFIX):
+            await self._sign_in.get(req, resp, reference[:MAX_REFERENCE])
+            return
+        language = spoken(req)
+        challenge = await self._find(reference)
+        if challenge is None:
+            await self._end(resp, language, UNKNOWN, None)
+            return
+        now = self._runtime.house.clock()
+        state = challenge.state_at(now)
+        if state is not State.PENDING:
+            await self._end(resp, language, ENDINGS[state], challenge)
+            return
+        site = await self._site(challenge)
+        terms = challenge.terms
+        self._show(
+            resp,
+            language,
+            site=site,
+            ending=None,
+            reference=reference,
+            title=language.say("Did you not ask for this code?"),
+            sentence=language.say("Somebody asked for a code at {site}, and we sent it to you.", site=site),
+            facts=_facts(challenge, language),
+            warning=language.say("Nobody from {site} will ever ask you for this code.", site=site),
+            button=language.say("No, that was not me"),
+            otherwise=language.say("Was it you after all? Then close this page: the code stays valid."),
+            purpose=language.say(
+                act_of(terms.purpose, challenge.channel).title, purpose=terms.purpose.replace("_", " ")
+            ),
+            summary=terms.action.summary,
+            approves=language.say("With it you approve"),
+        )
+
+    on_head = on_get
+
+    async def on_post(self, req: Request, resp: Response) -> None:
+        """End the challenge, and say what happens next."""
+        language = spoken(req)
+        reference = await _reference(req)
+        if reference.startswith(PREFIX):
+            await self._sign_in.post(req, resp, reference)
+            return
+        outcome = await disown_challenge(self._runtime.house, reference) if reference else Missing()
+        match outcome:
+            case Done(challenge):
+                await self._end(resp, language, STOPPED, challenge)
+            case Refused(refusal, challenge) if refusal in _ENDED_AS:
+                await self._end(resp, language, ENDINGS[_ENDED_AS[refusal]], challenge)
+            case _:
+                await self._end(resp, language, UNKNOWN, None)
+
+    async def _find(self, reference: str) -> Challenge | None:
+        if not 0 < len(reference) <= MAX_REFERENCE or not reference.isascii():
+            return None
+        return await find_disowned(self._runtime.house, reference)
+
+    async def _site(self, challenge: Challenge | None) -> str:
+        if challenge is not None:
+            found = await self._runtime.house.database.read(applications.find, challenge.application)
+            if found is not None and found.site:
+                return found.site
+        return self._runtime.settings.site
+
+    async def _end(self, resp: Response, language: Language, ending: Ending, challenge: Challenge | None) -> None:
+        site = await self._site(challenge)
+        if ending is UNKNOWN:
+            resp.status = falcon.HTTP_404
+        self._show(
+            resp,
+            language,
+            site=site,
+            ending=ending,
+            title=language.say(ending.title),
+            sentence=language.say(ending.sentence, site=site),
+            advice=language.say(ending.advice, site=site) if ending.advice else "",
+        )
+
+    def _show(self, resp: Response, language: Language, **values: object) -> None:
+        resp.set_header("Vary", "Accept-Language")
+        show(resp, "not_me.html", lang=language.tag, direction=language.direction, **values)
+
+
+def _facts(challenge: Challenge, language: Language) -> list[tuple[str, str]]:
+    terms = challenge.terms
+    asked = language.say(
+        "{day}, {time}",
+        day=day(challenge.sent_at, "UTC", language.locale),
+        time=time_of_day(challenge.sent_at, "UTC", language.locale),
+    )
+    facts = [
+        (language.say("Sent to"), terms.to_masked),
+        (language.say("When"), asked),
+        (language.say("Device"), device(terms.requester.user_agent, language.tag)),
+        (language.say("Network address"), terms.requester.ip),
+    ]
+    return [(name, value) for name, value in facts if value]
+
+
+async def _reference(req: Request) -> str:
+    """Return the field `ref` of a form, or "" for anything that is none of ours."""
+    body = await req.bounded_stream.read(MAX_FORM)
+    try:
+        found = parse_qs(body.decode("ascii"), max_num_fields=8).get("ref", [""])[0]
+    except ValueError:
+        return ""
+    return found if len(found) <= MAX_REFERENCE and found.isascii() else ""

@@ -1,0 +1,1 @@
+"""Pages for signing up, signing in, verification and recovery."""

@@ -1,0 +1,171 @@
+"""The screens at /verify that take a factor instead of a code that was sent: an authenticator app's code, or a recovery code."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import falcon
+
+from countersign.domain.accounts.authenticator import FactorKind
+from countersign.domain.accounts.login_flow import VisitKind
+from countersign.domain.shared.contact import Channel
+from countersign.flows.accounts.location_check import FarAway
+from countersign.flows.sign_in.authenticator import Mistaken, Proved, prove_by_app, prove_by_recovery_code
+from countersign.flows.sign_in.verify import View, look
+from countersign.flows.verifications.results import Refused
+from countersign.messages.content.risk_reasons import reason
+from countersign.messages.language.catalogue import Language, mark
+from countersign.web.http.forms import fields_of, spoken
+from countersign.web.http.problems import seconds
+from countersign.web.pages.continue_flow import AGAIN
+
+if TYPE_CHECKING:
+    from falcon.asgi import Request, Response
+
+    from countersign.web.pages.continue_flow import Onward
+    from countersign.web.pages.session_guard import Door
+
+METHODS: Final = {
+    FactorKind.APP: mark("Use your authenticator app"),
+    FactorKind.PASSKEY: mark("Use a passkey"),
+    FactorKind.RECOVERY_CODE: mark("Use a recovery code"),
+}
+TITLES: Final = {
+    FactorKind.APP: mark("Enter the code of your authenticator app"),
+    FactorKind.PASSKEY: mark("Use your passkey"),
+    FactorKind.RECOVERY_CODE: mark("Enter a recovery code"),
+}
+SENTENCES: Final = {
+    FactorKind.APP: mark("Open the app: it shows six digits that change every half minute."),
+    FactorKind.PASSKEY: mark("Your device asks you to confirm, with your finger, your face or its PIN."),
+    FactorKind.RECOVERY_CODE: mark("One of those that you wrote down. Each works once."),
+}
+
+WAYS: Final = {
+    Channel.EMAIL: mark("E-mail to {to}"),
+    Channel.SMS: mark("SMS to {to}"),
+    Channel.VOICE: mark("Call {to}"),
+    Channel.WHATSAPP: mark("WhatsApp to {to}"),
+}
+"""How a code may be asked for instead."""
+
+
+def methods_shown(view: View, language: Language) -> list[tuple[str, str]]:
+    """Return the factors that may be used, by what the address names them with, and what a person reads."""
+    return [(kind.value, language.say(METHODS[kind])) for kind in view.methods]
+
+
+class ProvePage:
+    """POST to /verify/app or /verify/recovery-code judges what was typed; the screens are shown at /verify?by=..."""
+
+    def __init__(self, door: Door, onward: Onward) -> None:
+        self._door = door
+        self._onward = onward
+
+    def is_meant(self, req: Request, view: View) -> bool:
+        """Say whether one of these screens was asked for."""
+        return req.get_param("by") in {kind.value for kind in view.methods}
+
+    async def on_post_app(self, req: Request, resp: Response) -> None:
+        """Judge a code of the app."""
+        fields = await fields_of(req)
+        proved = await prove_by_app(
+            self._door.gate,
+            self._door.browser(req),
+            fields.get("code", ""),
+            remember=_remembers(fields),
+            sure=_sure(fields),
+        )
+        await self._answer(req, resp, proved, FactorKind.APP)
+
+    async def on_post_recovery_code(self, req: Request, resp: Response) -> None:
+        """Spend a recovery code."""
+        fields = await fields_of(req)
+        proved = await prove_by_recovery_code(
+            self._door.gate,
+            self._door.browser(req),
+            fields.get("code", ""),
+            remember=_remembers(fields),
+            sure=_sure(fields),
+        )
+        await self._answer(req, resp, proved, FactorKind.RECOVERY_CODE)
+
+    async def _answer(self, req: Request, resp: Response, proved: Proved, kind: FactorKind) -> None:
+        language = spoken(req)
+        match proved:
+            case Mistaken(left):
+                resp.status = falcon.HTTP_422
+                fault = language.count(
+                    "This is not the code. You have {number} guess left.",
+                    "This is not the code. You have {number} guesses left.",
+                    left,
+                )
+                await self.again(req, resp, kind, fault)
+            case FarAway():
+                resp.status = falcon.HTTP_409
+                await self.again(req, resp, kind, "", proved)
+            case Refused():
+                resp.status = falcon.HTTP_429 if proved.retry_after else falcon.HTTP_409
+                if proved.retry_after:
+                    resp.set_header("Retry-After", str(seconds(proved.retry_after)))
+                await self.again(req, resp, kind, language.say("Too many wrong codes were entered. Use another way."))
+            case _:
+                await self._onward.go(req, resp, proved)
+
+    async def again(
+        self, req: Request, resp: Response, kind: FactorKind, fault: str, far: FarAway | None = None
+    ) -> None:
+        """Show the screen once more, with what was wrong."""
+        view = await look(self._door.gate, self._door.browser(req))
+        if view is None:
+            self._onward.nothing(req, resp)
+        else:
+            await self.screen(req, resp, view, kind=kind, fault=fault, far=far)
+
+    async def screen(
+        self,
+        req: Request,
+        resp: Response,
+        view: View,
+        *,
+        kind: FactorKind | None = None,
+        fault: str = "",
+        far: FarAway | None = None,
+    ) -> None:
+        """Show the screen of the factor that was asked for, or of the first there is."""
+        language, visit = spoken(req), view.visit
+        wanted = req.get_param("by") or ""
+        if kind is None:
+            kind = next((one for one in view.methods if one.value == wanted), None)
+        if kind is None:
+            kind = view.methods[0] if view.methods else FactorKind.RECOVERY_CODE
+        self._door.show(
+            req,
+            resp,
+            "prove.html",
+            title=language.say(TITLES[kind]),
+            sentence=language.say(SENTENCES[kind]),
+            kind=kind.value,
+            summary=visit.need.action.summary,
+            reason=reason(visit.reasons, language),
+            fault=fault,
+            far=far,
+            methods=[(name, label) for name, label in methods_shown(view, language) if name != kind.value],
+            ways=[
+                (way.contact, way.channel.value, language.say(WAYS[way.channel], to=f"\u2066{way.masked}\u2069"))
+                for way in view.ways
+            ],
+            sent=view.challenge is not None,
+            form_action=await self._door.leads_to(visit.then.path),
+            may_remember=self._door.gate.entrance.trusts and visit.kind is VisitKind.SIGN_IN,
+            lost=visit.kind is VisitKind.SIGN_IN,
+            again=AGAIN[visit.kind],
+        )
+
+
+def _remembers(fields: dict[str, str]) -> bool:
+    return fields.get("remember", "") not in {"", "no"}
+
+
+def _sure(fields: dict[str, str]) -> bool:
+    return fields.get("far") == "yes"
