@@ -22,7 +22,7 @@ from countersign.flows.accounts.context import Gate, own_application
 from countersign.flows.accounts.sessions import overview_of
 from countersign.geolocation import Places
 from countersign.passwords import Passwords
-from countersign.store.engine.database import Change, Steps, Write
+from countersign.store.engine.database import Change, Write
 from countersign.store.tables import accounts, activity, devices
 from countersign.store.tables.events import Log
 
@@ -86,6 +86,6 @@ def _device(gate: Gate, account: str, now: int) -> Device:
     return msgspec.structs.replace(device, trusted_at=now)
 
 
-def _written(rows: Sequence[Change]) -> Steps[None]:
+async def _written(rows: Sequence[Change]) -> None:
     for row in rows:
-        yield Write((row,))
+        await Write((row,))

@@ -25,11 +25,11 @@ from countersign.flows.verifications.context import House
 from countersign.flows.verifications.results import Done, Refused
 from countersign.keys import Keyring, new_file
 from countersign.store.engine.connect import open_database
-from countersign.store.engine.database import Insert, Query, Row, Steps, Write
+from countersign.store.engine.database import Insert, Query, Row, Write
 from countersign.store.engine.migrate import migrate
 from countersign.store.ledger.ledger import Ledger
 from countersign.store.tables import challenges
-from countersign.store.tables.events import Chain
+from countersign.store.tables.events import Chain, Log
 from countersign.store.tables.schema import CHALLENGES
 
 APPLICATION: Final = Application("app_bench", 0, "bench", Mode.TEST, "Bench", "shop.example", (), b"")
@@ -49,7 +49,7 @@ async def house_at(url: str, rules: Rules | None = None) -> AsyncIterator[House]
         keyring = Keyring(Path(folder) / "secret.keys", now)
         ledger = Ledger(
             database.lanes(),
-            chain=lambda: chain_of(keyring),
+            log=lambda: Log(chain_of(keyring)),
             clock=now,
             owed=database.announce,
             observe=lambda _size, _waited, _took: None,
@@ -83,8 +83,8 @@ def live_id(n: int) -> str:
 async def forget_begun(house: House) -> None:
     """Delete the challenges that were begun since, so that as many are live as were filled in: ids begin with the time."""
 
-    def delete() -> Steps[None]:
-        yield Query("DELETE FROM challenges WHERE id > $1", (live_id(10**20),))
+    async def delete() -> None:
+        await Query("DELETE FROM challenges WHERE id > $1", (live_id(10**20),))
 
     await house.database.run(delete)
 
@@ -160,5 +160,5 @@ def _live(n: int, terms: Terms, began: int) -> Row:
     )
 
 
-def _insert(rows: list[Row]) -> Steps[None]:
-    yield Write((Insert(CHALLENGES, rows),))
+async def _insert(rows: list[Row]) -> None:
+    await Write((Insert(CHALLENGES, rows),))

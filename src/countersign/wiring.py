@@ -40,7 +40,7 @@ from countersign.store.tables import deliveries, metadata
 from countersign.store.tables.events import Chain, Log
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Mapping
 
     from countersign.metrics import Stats
 
@@ -61,15 +61,11 @@ class Ground(msgspec.Struct, frozen=True):
     keyring: Keyring
     clock: Clock
 
-    def chain(self) -> Chain:
-        """Return a new writer's chain of events."""
-        return Chain(
-            lambda: identifier.make("wri", self.clock(), os.urandom(identifier.CHANCE_BYTES)), self.keyring.link
-        )
-
     def log(self) -> Log:
-        """Return a new writer's chain for acts outside the ledger."""
-        return Log(self.chain())
+        """Return the log of a new writer, with a chain of its own."""
+        return Log(
+            Chain(lambda: identifier.make("wri", self.clock(), os.urandom(identifier.CHANCE_BYTES)), self.keyring.link)
+        )
 
 
 class Runtime(msgspec.Struct, frozen=True):
@@ -89,7 +85,6 @@ class Runtime(msgspec.Struct, frozen=True):
     receivers: Mapping[str, TakesReceipts]
     post: Post
     stats: Stats
-    chain: Callable[[], Chain]
     demo_key: str | None
     letters: Inbox
     stopping: asyncio.Event
@@ -129,7 +124,7 @@ async def open_runtime(settings: Settings) -> Runtime:
         providers = {name: _Counted(name, each, stats) for name, each in {INBOX: inbox, **carriers}.items()}
         ledger = Ledger(
             database.lanes(),
-            chain=ground.chain,
+            log=ground.log,
             clock=clock,
             owed=database.announce,
             observe=stats.batch,
@@ -182,7 +177,6 @@ async def open_runtime(settings: Settings) -> Runtime:
         receivers={name: each for name, each in carriers.items() if isinstance(each, TakesReceipts)},
         post=post,
         stats=stats,
-        chain=ground.chain,
         demo_key=demo_key,
         letters=letters,
         stopping=asyncio.Event(),

@@ -10,7 +10,7 @@ import pytest
 
 from countersign.config import load
 from countersign.domain.shared.event import EventKind
-from countersign.store.engine.database import Steps, Write
+from countersign.store.engine.database import Write
 from countersign.store.tables import events, sms_traffic
 from countersign.wiring import clock, ground_of
 
@@ -39,8 +39,8 @@ async def _hold(folder: Path) -> None:
         await ground.database.run(_write, block)
 
 
-def _write(block: sms_traffic.Block) -> Steps[None]:
-    yield Write(sms_traffic.began([block]))
+async def _write(block: sms_traffic.Block) -> None:
+    await Write(sms_traffic.began([block]))
 
 
 async def _events(folder: Path) -> list[Event]:

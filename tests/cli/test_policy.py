@@ -70,4 +70,4 @@ async def _skipped_once(folder: Path) -> None:
         )
         told: dict[str, str | int] = {**as_facts(facts), "decision": "skip"}
         event = Event(now, EventKind.SIGN_IN_ASSESSED, "app_own", "acc_1", told)
-        await ground.log().run(ground.database, events.append, event)
+        await ground.log().run(ground.database, events.append_event, event)

@@ -10,7 +10,7 @@ from countersign.config import load
 from countersign.domain.delivery.circuit_breaker import Breaker
 from countersign.domain.delivery.latency import Pace, Where, bucket
 from countersign.domain.shared.contact import Channel
-from countersign.store.engine.database import Steps, Write
+from countersign.store.engine.database import Write
 from countersign.store.tables import provider_health
 from countersign.wiring import clock, ground_of
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from tests.cli.conftest import Run
 
 
-def keep(breaker: Breaker) -> Steps[None]:
-    yield Write(provider_health.saved([breaker]))
+async def keep(breaker: Breaker) -> None:
+    await Write(provider_health.saved([breaker]))
 
 
 async def known(home: Path) -> None:

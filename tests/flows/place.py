@@ -35,7 +35,7 @@ from countersign.geolocation import Places
 from countersign.keys import Keyring, new_file
 from countersign.passwords import Passwords
 from countersign.store.engine.connect import open_database
-from countersign.store.engine.database import Query, Rows, Steps
+from countersign.store.engine.database import Query, Rows
 from countersign.store.ledger.ledger import BOUND, Ledger
 from countersign.store.tables import challenges, deliveries, events
 from countersign.store.tables.events import Chain, Log
@@ -191,9 +191,9 @@ class Place:
         await self.database.run(query, sql, *args)
 
 
-def query(sql: str, *args: object) -> Steps[Rows]:
+async def query(sql: str, *args: object) -> Rows:
     """One statement as a transaction."""
-    return (yield Query(sql, args))
+    return await Query(sql, args)
 
 
 def says(message: Message, code: str) -> bool:
@@ -259,19 +259,19 @@ async def place_at(
     def due() -> None:
         observed.owed += 1
 
-    def chain() -> Chain:
-        return Chain(_writer, keyring.link)
+    def log() -> Log:
+        return Log(Chain(_writer, keyring.link))
 
-    ledger = Ledger(database.lanes(), chain=chain, clock=clock, owed=owed or due, observe=told, bound=bound)
+    ledger = Ledger(database.lanes(), log=log, clock=clock, owed=owed or due, observe=told, bound=bound)
     ledger.open()
     if live:
         rules = msgspec.structs.replace(rules, routes=dict.fromkeys(Channel, as_written(*live)))
     house = House(database, ledger, keyring, rules, clock, secrets.token_bytes)
     carriers = {name: Carrier() for name in ("inbox", *live)}
-    claims, records, receipts = Log(chain()), Log(chain()), Log(chain())
+    claims, records, receipts = log(), log(), log()
     post = Post(database, keyring, rules, carriers, clock, lambda: 0.0, claims, records, receipts, OWN, Places())
     passwords = Passwords(2)
-    gate = Gate(house, OWN, Log(chain()), passwords, places or Places(), risk or RiskPolicy(), 8, (OWN.site, "verify"))
+    gate = Gate(house, OWN, log(), passwords, places or Places(), risk or RiskPolicy(), 8, (OWN.site, "verify"))
     try:
         yield Place(house, gate, clock, post, carriers, observed)
     finally:

@@ -146,7 +146,7 @@ async def test_removing_the_app_takes_the_app_and_is_undone_by_a_contact(home: P
     visitor = await ada(home)
     secret = await enrols(visitor)
     home.clock.forward(5 * STEP)
-    (app,) = (await visitor.holdings()).factors
+    (app,) = (await visitor.holdings()).authenticators
     wanted = Wanted(ChangeKind.METHOD_REMOVED, app.id, "My phone", "Remove it")
     from countersign.flows.changes.submit import change
 
@@ -163,7 +163,7 @@ async def test_removing_the_app_takes_the_app_and_is_undone_by_a_contact(home: P
     session = await visitor.session()
     assert session is not None
     assert isinstance(await change(home.gate, visitor.browser, session, wanted), Applied)
-    assert (await visitor.holdings()).factors == ()
+    assert (await visitor.holdings()).authenticators == ()
     reference = await visitor.told("A way to confirm was removed from your account")
     assert await disown(home.gate, Browser(), reference) is not None
     assert isinstance(await Visitor(home).signs_in(), Wrong)
@@ -197,7 +197,7 @@ async def test_removing_the_app_against_using_it(home: Place) -> None:
     home.clock.forward(5 * STEP)
     other = Visitor(home)
     assert isinstance(await other.signs_in(), ToVerify)
-    (app,) = (await visitor.holdings()).factors
+    (app,) = (await visitor.holdings()).authenticators
     session = await visitor.session()
     assert session is not None
     wanted = Wanted(ChangeKind.METHOD_REMOVED, app.id, "My phone", "Remove it")

@@ -207,7 +207,7 @@ async def test_one_that_is_made_wrongly_is_not_added(home: Place, bad: Authentic
     session = await visitor.session()
     assert session is not None
     assert isinstance(await finish_enrolment(home.gate, visitor.browser, session, answer), Wrong)
-    assert (await visitor.holdings()).factors == ()
+    assert (await visitor.holdings()).authenticators == ()
 
 
 async def test_anothers_passkey_does_not_prove_my_flow(home: Place) -> None:
@@ -260,7 +260,7 @@ async def test_a_removed_one_and_a_closed_account_open_nothing(home: Place) -> N
     assert isinstance(await thief.types(await thief.code()), Recoverable)
     assert isinstance(await thief.chooses("yet another battery"), Applied)
     assert isinstance(await signs_in(owner, synced.uses(await asked(owner))), Entered)
-    (factor,) = (await owner.holdings()).factors
+    (factor,) = (await owner.holdings()).authenticators
     session = await owner.session()
     assert session is not None
     wanted = Wanted(ChangeKind.METHOD_REMOVED, factor.id, "x", "x")

@@ -126,7 +126,7 @@ async def test_recovery_codes_are_ten_strong_kept_hashed_and_used_once(home: Pla
     assert {len(code.replace("-", "")) for code in codes} == {16}
     holdings = await visitor.holdings()
     assert holdings.recovery_codes == 10
-    assert all(code.encode() not in one.mark + one.secret for one in holdings.factors for code in codes)
+    assert all(code.encode() not in one.mark + one.secret for one in holdings.authenticators for code in codes)
     other = Visitor(home)
     assert isinstance(await other.recovers(), ToVerify)
     typed = codes[3].upper().replace("0", "O").replace("1", "l").replace("-", " ")

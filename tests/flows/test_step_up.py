@@ -18,7 +18,7 @@ from countersign.domain.verifications.rate_limit import Limit
 from countersign.flows.accounts.context import Entered, Gone, ToVerify, Unmet
 from countersign.flows.accounts.sessions import use_up
 from countersign.flows.verifications.results import Done, Refused
-from countersign.store.engine.database import Steps, Write
+from countersign.store.engine.database import Write
 from countersign.store.tables import accounts
 
 if TYPE_CHECKING:
@@ -54,8 +54,8 @@ async def with_phone(visitor: Visitor) -> str:
         gate.now(),
     )
 
-    def add() -> Steps[None]:
-        yield Write((accounts.another(owned),))
+    async def add() -> None:
+        await Write((accounts.another(owned),))
 
     await gate.database.run(add)
     return id_

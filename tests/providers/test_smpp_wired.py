@@ -21,7 +21,7 @@ from countersign.flows.verifications.begin import Asked, begin_challenge
 from countersign.flows.verifications.results import Done
 from countersign.providers.smpp.pdu import Command, Pdu, short_message
 from countersign.providers.smpp.provider import SmppSettings
-from countersign.store.engine.database import Query, Steps
+from countersign.store.engine.database import Query
 from countersign.wiring import Runtime, close_runtime, open_runtime
 from countersign.worker import Worker
 
@@ -64,8 +64,8 @@ def tells(state: int) -> Answer:
     return answer
 
 
-def _standing() -> Steps[list[tuple[str, int]]]:
-    rows = yield Query("SELECT state, leg FROM deliveries", ())
+async def _standing() -> list[tuple[str, int]]:
+    rows = await Query("SELECT state, leg FROM deliveries", ())
     return [(str(row[0]), int(row[1])) for row in rows]
 
 

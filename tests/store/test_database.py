@@ -19,7 +19,6 @@ from countersign.store.engine.database import (
     Row,
     Rows,
     Seek,
-    Steps,
     Take,
     Update,
     Upsert,
@@ -33,20 +32,20 @@ if TYPE_CHECKING:
     from countersign.store.engine.database import Change, Database, Table
 
 
-def write(*changes: Change) -> Steps[None]:
-    yield Write(changes)
+async def write(*changes: Change) -> None:
+    await Write(changes)
 
 
-def take(table: Table, keys: Sequence[Row]) -> Steps[Rows]:
-    return (yield Take(table, keys))
+async def take(table: Table, keys: Sequence[Row]) -> Rows:
+    return await Take(table, keys)
 
 
-def query(sql: str, *args: object) -> Steps[Rows]:
-    return (yield Query(sql, args))
+async def query(sql: str, *args: object) -> Rows:
+    return await Query(sql, args)
 
 
-def count(table: Table) -> Steps[int]:
-    ((found,),) = yield Query(f"SELECT count(*) FROM {table.name}")  # noqa: S608 - a name of ours
+async def count(table: Table) -> int:
+    ((found,),) = await Query(f"SELECT count(*) FROM {table.name}")  # noqa: S608 - a name of ours
     return int(found)
 
 
@@ -114,10 +113,10 @@ async def test_an_upsert_writes_whether_or_not_the_key_exists(database: Database
 
 
 async def test_an_upsert_after_a_take_writes_whether_or_not_the_key_exists(database: Database) -> None:
-    def steps() -> Steps[None]:
-        rows = yield Take(LIMITS, [(b"a",), (b"b",)])
+    async def steps() -> None:
+        rows = await Take(LIMITS, [(b"a",), (b"b",)])
         found = {bytes(key): int(tat) for key, tat in rows}
-        yield Write((Upsert(LIMITS, [(key, found.get(key, 0) + 1) for key in (b"b", b"a", b"c")]),))
+        await Write((Upsert(LIMITS, [(key, found.get(key, 0) + 1) for key in (b"b", b"a", b"c")]),))
 
     await database.run(write, Insert(LIMITS, [(b"a", 10)]))
     await database.run(steps)
@@ -158,9 +157,9 @@ async def test_integers_have_64_bits(database: Database) -> None:
     ],
 )
 async def test_a_value_that_does_not_fit_is_rejected_and_nothing_stays(database: Database, change: Change) -> None:
-    def steps() -> Steps[None]:
-        yield Write((Upsert(STANDINGS, [(b"before", 1, 1, 1)]),))
-        yield Write((change,))
+    async def steps() -> None:
+        await Write((Upsert(STANDINGS, [(b"before", 1, 1, 1)]),))
+        await Write((change,))
 
     with pytest.raises(RejectedError):
         await database.run(steps)
@@ -191,11 +190,11 @@ async def test_two_pending_twins_are_a_conflict_and_an_ended_one_is_none(databas
 async def test_a_conflict_of_another_key_than_the_primary_one_is_not_tried_again(database: Database) -> None:
     runs = 0
 
-    def steps() -> Steps[None]:
+    async def steps() -> None:
         nonlocal runs
         runs += 1
-        yield Take(CHALLENGES, [("ver_000002",)])
-        yield Write((Upsert(CHALLENGES, [challenge(2, twin=b"t")]),))
+        await Take(CHALLENGES, [("ver_000002",)])
+        await Write((Upsert(CHALLENGES, [challenge(2, twin=b"t")]),))
 
     await database.run(write, Insert(CHALLENGES, [challenge(1, twin=b"t")]))
     with pytest.raises(ConflictError):
@@ -207,8 +206,8 @@ async def test_an_exception_of_the_transaction_itself_rolls_back_and_passes_thro
     class OurError(Exception):
         pass
 
-    def steps() -> Steps[None]:
-        yield Write((Insert(LIMITS, [(b"k", 1)]),))
+    async def steps() -> None:
+        await Write((Insert(LIMITS, [(b"k", 1)]),))
         raise OurError
 
     for runner in (database, *database.lanes()):
@@ -220,10 +219,10 @@ async def test_an_exception_of_the_transaction_itself_rolls_back_and_passes_thro
 async def test_a_transaction_is_closed_when_its_statement_fails(database: Database) -> None:
     closed = False
 
-    def steps() -> Steps[None]:
+    async def steps() -> None:
         nonlocal closed
         try:
-            yield Write((Insert(LIMITS, [(b"k", None)]),))
+            await Write((Insert(LIMITS, [(b"k", None)]),))
         finally:
             closed = True
 
@@ -236,10 +235,10 @@ async def test_two_runners_that_race_for_the_same_rows_lose_no_update(database: 
     keys = [(b"present",), (b"absent",)]
     runners = [*database.lanes(), database, database]
 
-    def spend() -> Steps[None]:
-        rows = yield Take(LIMITS, keys)
+    async def spend() -> None:
+        rows = await Take(LIMITS, keys)
         found = {bytes(key): int(tat) for key, tat in rows}
-        yield Write((Upsert(LIMITS, [(key, found.get(key, 0) + 1) for (key,) in keys]),))
+        await Write((Upsert(LIMITS, [(key, found.get(key, 0) + 1) for (key,) in keys]),))
 
     async def race(n: int) -> None:
         for _ in range(20):
@@ -255,11 +254,11 @@ async def test_takes_in_any_order_never_deadlock(database: Database) -> None:
     await database.run(write, Insert(LIMITS, [(key, 0) for key in keys]))
     runs = 0
 
-    def spend(wanted: list[bytes]) -> Steps[None]:
+    async def spend(wanted: list[bytes]) -> None:
         nonlocal runs
         runs += 1
-        found = yield Take(LIMITS, [(key,) for key in wanted])
-        yield Write((Update(LIMITS, [(key, tat + 1) for key, tat in found]),))
+        found = await Take(LIMITS, [(key,) for key in wanted])
+        await Write((Update(LIMITS, [(key, tat + 1) for key, tat in found]),))
 
     async def race(n: int) -> None:
         order = keys if n % 2 else keys[::-1]
@@ -274,10 +273,10 @@ async def test_takes_in_any_order_never_deadlock(database: Database) -> None:
 async def test_upserts_in_any_order_never_deadlock(database: Database) -> None:
     runs = 0
 
-    def fill(rows: Rows) -> Steps[None]:
+    async def fill(rows: Rows) -> None:
         nonlocal runs
         runs += 1
-        yield Write((Upsert(LIMITS, rows),))
+        await Write((Upsert(LIMITS, rows),))
 
     rows = [(n.to_bytes(2, "big"), n) for n in range(500)]
     await asyncio.gather(*(database.run(fill, rows if n % 2 else rows[::-1]) for n in range(8)))
@@ -312,13 +311,13 @@ async def test_a_query_locks_and_returns_rows_in_both_dialects(database: Databas
 async def test_a_read_sees_one_snapshot_and_waits_for_no_writer(database: Database, database_url: str) -> None:
     await database.run(write, Insert(LIMITS, [(b"a", 1)]))
 
-    def look() -> Steps[tuple[int, int]]:
-        first = yield from count(LIMITS)
+    async def look() -> tuple[int, int]:
+        first = await count(LIMITS)
         if database_url.startswith("sqlite"):
             time.sleep(0.3)  # SQLite's readers are threads
         else:
-            yield Query("SELECT pg_sleep(0.3)")
-        second = yield from count(LIMITS)
+            await Query("SELECT pg_sleep(0.3)")
+        second = await count(LIMITS)
         return first, second
 
     looking = asyncio.create_task(database.read(look))
@@ -332,9 +331,9 @@ async def test_a_read_sees_one_snapshot_and_waits_for_no_writer(database: Databa
 async def test_a_read_takes_rows_without_locking_them(database: Database) -> None:
     await database.run(write, Insert(LIMITS, [(b"a", 1)]))
 
-    def look() -> Steps[Rows]:
-        rows = yield Take(LIMITS, [(b"a",)])
-        yield Seek(LIMITS, "key", [b"a"])
+    async def look() -> Rows:
+        rows = await Take(LIMITS, [(b"a",)])
+        await Seek(LIMITS, "key", [b"a"])
         return rows
 
     assert list(await database.read(look)) == [(b"a", 1)]
@@ -343,10 +342,10 @@ async def test_a_read_takes_rows_without_locking_them(database: Database) -> Non
 async def test_rows_are_claimed_and_sought_in_both_dialects(database: Database) -> None:
     await database.run(write, Insert(DELIVERIES, [owed(n) for n in range(4)]))
 
-    def steps() -> Steps[tuple[Rows, Rows, Rows]]:
-        claimed = yield Claim(DELIVERIES, "due_at <= $1 AND state = $2", (2, "queued"), "due_at", 2)
-        sought = yield Seek(DELIVERIES, "owner", ["o3", "o1", "nobody"], "due_at > 1")
-        nothing = yield Seek(DELIVERIES, "owner", [])
+    async def steps() -> tuple[Rows, Rows, Rows]:
+        claimed = await Claim(DELIVERIES, "due_at <= $1 AND state = $2", (2, "queued"), "due_at", 2)
+        sought = await Seek(DELIVERIES, "owner", ["o3", "o1", "nobody"], "due_at > 1")
+        nothing = await Seek(DELIVERIES, "owner", [])
         return claimed, sought, nothing
 
     claimed, sought, nothing = await database.run(steps)
@@ -396,9 +395,9 @@ async def test_what_was_written_is_there_after_closing_and_opening(database: Dat
 
 
 async def test_a_cancelled_caller_leaves_the_database_usable(database: Database) -> None:
-    def slow() -> Steps[None]:
+    async def slow() -> None:
         for n in range(20_000):
-            yield Write((Upsert(LIMITS, [(b"k", n)]),))
+            await Write((Upsert(LIMITS, [(b"k", n)]),))
 
     for runner in (database, *database.lanes()):
         running = asyncio.ensure_future(runner.run(slow))

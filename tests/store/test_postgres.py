@@ -14,7 +14,7 @@ from tests.peers.postgres import MissingPostgresError, PostgresServer
 from countersign.errors import OverloadedError, UnavailableError
 from countersign.store.engine import postgres
 from countersign.store.engine.connect import open_database
-from countersign.store.engine.database import Claim, Insert, Query, Rows, Steps, Take, Update, Upsert, Write
+from countersign.store.engine.database import Claim, Insert, Query, Rows, Take, Update, Upsert, Write
 from countersign.store.engine.migrate import migrate
 from countersign.store.engine.postgres import PostgresDatabase
 from countersign.store.tables.schema import DELIVERIES, LIMITS
@@ -55,19 +55,19 @@ async def shaken(shaken_url: str) -> AsyncIterator[PostgresDatabase]:
     await database.close()
 
 
-def write(*changes: Change) -> Steps[None]:
-    yield Write(changes)
+async def write(*changes: Change) -> None:
+    await Write(changes)
 
 
-def add_one(key: bytes) -> Steps[int]:
-    rows = yield Take(LIMITS, [(key,)])
+async def add_one(key: bytes) -> int:
+    rows = await Take(LIMITS, [(key,)])
     total = int(rows[0][1]) + 1 if rows else 1
-    yield Write((Upsert(LIMITS, [(key, total)]),))
+    await Write((Upsert(LIMITS, [(key, total)]),))
     return total
 
 
-def query(sql: str, *args: object) -> Steps[Rows]:
-    return (yield Query(sql, args))
+async def query(sql: str, *args: object) -> Rows:
+    return await Query(sql, args)
 
 
 async def until_it_works(work: Callable[[], Any], seconds: float = 10) -> None:
@@ -212,12 +212,12 @@ async def test_a_transaction_that_deadlocks_is_tried_again_from_its_start(shaken
     await shaken.run(write, Insert(LIMITS, [(b"a", 0), (b"b", 0)]))
     runs = 0
 
-    def crosswise(first: bytes, second: bytes) -> Steps[None]:
+    async def crosswise(first: bytes, second: bytes) -> None:
         nonlocal runs
         runs += 1
-        yield Query("UPDATE limits SET tat = tat + 1 WHERE key = $1", (first,))
-        yield Query("SELECT pg_sleep(0.1)")
-        yield Query("UPDATE limits SET tat = tat + 1 WHERE key = $1", (second,))
+        await Query("UPDATE limits SET tat = tat + 1 WHERE key = $1", (first,))
+        await Query("SELECT pg_sleep(0.1)")
+        await Query("UPDATE limits SET tat = tat + 1 WHERE key = $1", (second,))
 
     await asyncio.gather(shaken.run(crosswise, b"a", b"b"), shaken.run(crosswise, b"b", b"a"))
     assert runs == 3
@@ -292,9 +292,9 @@ async def test_a_claim_passes_over_what_another_has_claimed(shaken: PostgresData
     rows = [(f"o{n}", 1, "sms", "route", 1, 1, "US", "+1415", "queued", 0, 0, 0, n, None, 1, None) for n in range(4)]
     await shaken.run(write, Insert(DELIVERIES, rows))
 
-    def claim(pause: float) -> Steps[Rows]:
-        claimed = yield Claim(DELIVERIES, "due_at <= $1", (9,), "due_at", 2)
-        yield Query("SELECT pg_sleep($1::float8)", (pause,))
+    async def claim(pause: float) -> Rows:
+        claimed = await Claim(DELIVERIES, "due_at <= $1", (9,), "due_at", 2)
+        await Query("SELECT pg_sleep($1::float8)", (pause,))
         return claimed
 
     first = asyncio.create_task(shaken.run(claim, 0.3))
@@ -310,11 +310,9 @@ async def test_no_default_of_the_server_makes_a_commit_less_than_durable(shaken_
     await administrator.execute(f'ALTER DATABASE "{name}" SET synchronous_commit = off')
     await administrator.close()
 
-    def settings() -> Steps[Rows]:
-        return (
-            yield Query(
-                "SELECT current_setting('synchronous_commit'), current_setting('idle_in_transaction_session_timeout')"
-            )
+    async def settings() -> Rows:
+        return await Query(
+            "SELECT current_setting('synchronous_commit'), current_setting('idle_in_transaction_session_timeout')"
         )
 
     database = PostgresDatabase(shaken_url, lanes=1, pool=1)

@@ -22,7 +22,7 @@ from countersign.errors import UnavailableError
 from countersign.flows.maintenance.audit import verify_events
 from countersign.flows.verifications.idempotency import Once
 from countersign.flows.verifications.results import Done, Outcome
-from countersign.store.engine.database import Query, Rows, Steps
+from countersign.store.engine.database import Query, Rows
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine
@@ -45,13 +45,13 @@ async def houses(database_url: str, tmp_path: Path) -> AsyncIterator[list[Place]
         yield opened
 
 
-def _standings() -> Steps[Rows]:
-    rows = yield Query("SELECT in_a_row, in_day FROM standings")
+async def _standings() -> Rows:
+    rows = await Query("SELECT in_a_row, in_day FROM standings")
     return [tuple(row) for row in rows]
 
 
-def _guesses() -> Steps[Rows]:
-    return (yield Query("SELECT id, guesses FROM challenges"))
+async def _guesses() -> Rows:
+    return await Query("SELECT id, guesses FROM challenges")
 
 
 def pass_time(houses: list[Place], ms: int) -> None:

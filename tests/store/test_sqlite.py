@@ -18,7 +18,7 @@ import pytest_asyncio
 from countersign.errors import OverloadedError, SettingsError, UnavailableError
 from countersign.store.engine import sqlite, sqlite_threads
 from countersign.store.engine.connect import open_database, sqlite_path
-from countersign.store.engine.database import Insert, Query, Rows, Steps, Update, Upsert, Write
+from countersign.store.engine.database import Insert, Query, Rows, Update, Upsert, Write
 from countersign.store.engine.migrate import migrate
 from countersign.store.engine.sqlite import SqliteDatabase, in_sqlite
 from countersign.store.tables.schema import ALL, FACTS, LIMITS
@@ -29,17 +29,17 @@ if TYPE_CHECKING:
     from countersign.store.engine.database import Change
 
 
-def write(*changes: Change) -> Steps[None]:
-    yield Write(changes)
+async def write(*changes: Change) -> None:
+    await Write(changes)
 
 
-def query(sql: str, *args: object) -> Steps[Rows]:
-    return (yield Query(sql, args))
+async def query(sql: str, *args: object) -> Rows:
+    return await Query(sql, args)
 
 
-def slow(seconds: float) -> Steps[None]:
+async def slow(seconds: float) -> None:
     time.sleep(seconds)
-    yield Query("SELECT 1")
+    await Query("SELECT 1")
 
 
 @pytest.fixture
@@ -175,10 +175,10 @@ async def test_the_wal_stays_short_under_load_and_while_something_reads(
 async def test_a_long_read_does_not_hold_up_the_writer(store: SqliteDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite_threads, "LONG_WAL", 10)
 
-    def long_read() -> Steps[Rows]:
-        yield Query("SELECT count(*) FROM limits")
+    async def long_read() -> Rows:
+        await Query("SELECT count(*) FROM limits")
         time.sleep(1)
-        return (yield Query("SELECT count(*) FROM limits"))
+        return await Query("SELECT count(*) FROM limits")
 
     reading = asyncio.create_task(store.read(long_read))
     await asyncio.sleep(0.05)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tests.clock import NOON
 
 from countersign.domain.delivery.sms_traffic import DAY, HOUR, MEMORY, MINUTE, RANGE_MEMORY, Slot
-from countersign.store.engine.database import Query, Rows, Steps
+from countersign.store.engine.database import Query, Rows
 from countersign.store.tables import sms_traffic
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 APP = "app_shop"
 
 
-def all_counts() -> Steps[Rows]:
-    return (yield Query("SELECT place, at, sent, spent, converted FROM traffic WHERE at > 0 ORDER BY place, at"))
+async def all_counts() -> Rows:
+    return await Query("SELECT place, at, sent, spent, converted FROM traffic WHERE at > 0 ORDER BY place, at")
 
 
 def counted(place: str, at: int, sent: int, converted: int) -> dict[Key, Slot]:
@@ -67,7 +67,7 @@ async def test_a_block_is_known_while_it_lengthens_the_next(database: Database) 
     assert await database.run(sms_traffic.forget_blocks, NOON + 9 * DAY, 10) == 1
 
 
-def _begin(block: sms_traffic.Block) -> Steps[None]:
+async def _begin(block: sms_traffic.Block) -> None:
     from countersign.store.engine.database import Write
 
-    yield Write(sms_traffic.began([block]))
+    await Write(sms_traffic.began([block]))

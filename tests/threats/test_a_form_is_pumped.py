@@ -21,7 +21,7 @@ from countersign.errors import DeliveryFailedError
 from countersign.flows.delivery.claim import claim_due
 from countersign.flows.delivery.conversions import settle
 from countersign.messages.content.hints import hint
-from countersign.store.engine.database import Query, Steps
+from countersign.store.engine.database import Query
 from countersign.store.tables import events, sms_traffic
 
 if TYPE_CHECKING:
@@ -241,6 +241,6 @@ async def test_four_workers_cannot_spend_beyond_a_budget(
         assert clock.now % HOUR + MINUTE < HOUR
 
 
-def _all_places() -> Steps[list[str]]:
-    rows = yield Query("SELECT place FROM traffic")
+async def _all_places() -> list[str]:
+    rows = await Query("SELECT place FROM traffic")
     return [row[0] for row in rows]

@@ -10,16 +10,16 @@ from tests.flows.place import Place
 from countersign.domain.shared.event import Event, EventKind
 from countersign.flows.maintenance.audit import verify_events, write_checkpoint
 from countersign.keys import Keyring, new_file
-from countersign.store.engine.database import Steps, Write
+from countersign.store.engine.database import Write
 from countersign.store.tables.events import Chain, heads
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-def rewrite(chain: Chain, told: Event) -> Steps[None]:
+async def rewrite(chain: Chain, told: Event) -> None:
     changes, _ = chain.link([told])
-    yield Write(changes)
+    await Write(changes)
 
 
 async def test_a_chain_that_was_written_anew_with_other_keys_is_found(each_place: Place, tmp_path: Path) -> None:

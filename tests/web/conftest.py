@@ -17,9 +17,8 @@ from countersign.config import load
 from countersign.domain.shared.application import Draft, Mode
 from countersign.domain.verifications.code import derive
 from countersign.flows.maintenance.applications import add_application
-from countersign.store.engine.database import Query, Steps
+from countersign.store.engine.database import Query
 from countersign.store.tables import challenges
-from countersign.store.tables.events import Log
 from countersign.web.app import make_app
 from countersign.web.http.router import Front
 from countersign.wiring import Runtime, close_runtime, open_runtime
@@ -103,7 +102,7 @@ async def new_key(runtime: Runtime, name: str, mode: Mode = Mode.TEST, purposes:
     """Add an application, and return its key."""
     _, key = await add_application(
         runtime.house.database,
-        Log(runtime.chain()),
+        runtime.gate.log,
         runtime.house.keyring,
         Draft(name, mode, name, "localhost", purposes),
         runtime.house.clock(),
@@ -115,8 +114,8 @@ async def new_key(runtime: Runtime, name: str, mode: Mode = Mode.TEST, purposes:
 async def change(runtime: Runtime, sql: str, *args: object) -> None:
     """Change rows behind the program's back, as the passing of time would."""
 
-    def steps() -> Steps[None]:
-        yield Query(sql, args)
+    async def steps() -> None:
+        await Query(sql, args)
 
     await runtime.house.database.run(steps)
 

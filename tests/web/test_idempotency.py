@@ -9,7 +9,7 @@ import pytest
 from tests.web.client import Client, assert_problem
 from tests.web.conftest import CodeOf, change, wrong
 
-from countersign.store.engine.database import Query, Steps
+from countersign.store.engine.database import Query
 from countersign.web.app import make_app
 from countersign.wiring import Runtime, close_runtime, open_runtime
 
@@ -117,8 +117,8 @@ async def test_what_is_kept_of_a_check_does_not_give_the_code_away(
     path = f"/v1/verifications/{begun['id']}/check"
     await client.post(path, raw=f'{{"code":"{code}"}}'.encode(), headers=KEY)
 
-    def kept() -> Steps[list[bytes]]:
-        rows = yield Query("SELECT request, outcome FROM answers")
+    async def kept() -> list[bytes]:
+        rows = await Query("SELECT request, outcome FROM answers")
         return [bytes(part) for row in rows for part in row]
 
     for part in await runtime.house.database.read(kept):
@@ -135,8 +135,8 @@ async def test_keys_are_let_go_of_when_a_request_fails(client: Client) -> None:
 async def count(runtime: Runtime, table: str) -> int:
     """Return how many rows a table has."""
 
-    def steps() -> Steps[int]:
-        rows = yield Query(f"SELECT count(*) FROM {table}")  # noqa: S608 - a name of ours
+    async def steps() -> int:
+        rows = await Query(f"SELECT count(*) FROM {table}")  # noqa: S608 - a name of ours
         return int(rows[0][0])
 
     return await runtime.house.database.read(steps)

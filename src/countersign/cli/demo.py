@@ -117,7 +117,7 @@ async def _has_phone(gate: Gate, identifier: str, phone: str) -> None:
     """Give the account a second contact, as proved as the first."""
     from countersign.domain.accounts.account import OwnedContact
     from countersign.domain.shared.contact import parse
-    from countersign.store.engine.database import Steps, Write
+    from countersign.store.engine.database import Write
     from countersign.store.tables import accounts
 
     account, _ = await gate.database.read(accounts.identified, gate.blind(parse(identifier)))
@@ -136,7 +136,7 @@ async def _has_phone(gate: Gate, identifier: str, phone: str) -> None:
         proved_at=gate.now(),
     )
 
-    def add() -> Steps[None]:
-        yield Write((accounts.another(owned),), last=True)
+    async def add() -> None:
+        await Write((accounts.another(owned),), last=True)
 
     await gate.database.run(add)

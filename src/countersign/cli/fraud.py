@@ -22,8 +22,6 @@ from countersign.cli.output import (
 if TYPE_CHECKING:
     from countersign.config import Settings
     from countersign.domain.delivery.sms_pumping import Finding
-    from countersign.store.engine.database import Steps
-    from countersign.store.tables.events import Chain, Head
     from countersign.store.tables.sms_traffic import Block
 
 DAY: Final = 86_400_000
@@ -164,15 +162,14 @@ async def _lifted(settings: Settings, prefix: str, name: str | None) -> list[Blo
         return await ground.log().run(ground.database, _lift, prefix, application, clock())
 
 
-def _lift(chain: Chain, prefix: str, application: str | None, now: int) -> Steps[tuple[list[Block], Head]]:
+async def _lift(prefix: str, application: str | None, now: int) -> list[Block]:
     from countersign.flows.delivery.sms_pumping import lifted_event
-    from countersign.store.engine.database import Write
+    from countersign.store.engine.database import Append
     from countersign.store.tables import sms_traffic
 
-    lifted = yield from sms_traffic.lift(prefix, application, now)
-    linked, head = chain.link([lifted_event(block, now) for block in lifted])
-    yield Write(linked)
-    return lifted, head
+    lifted = await sms_traffic.lift(prefix, application, now)
+    await Append([lifted_event(block, now) for block in lifted])
+    return lifted
 
 
 def _own() -> str:
@@ -181,11 +178,11 @@ def _own() -> str:
     return OWN_ID
 
 
-def _id_of(name: str) -> Steps[str]:
+async def _id_of(name: str) -> str:
     from countersign.errors import NotFoundError
     from countersign.store.tables import applications
 
-    found = yield from applications.find_by_name(name)
+    found = await applications.find_by_name(name)
     if found is None:
         raise NotFoundError(f"There is no application {name!r}: see countersign apps list.")
     return found.id

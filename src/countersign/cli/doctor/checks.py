@@ -19,7 +19,7 @@ from countersign.domain.shared.contact import Channel
 from countersign.errors import CountersignError, SettingsError
 from countersign.keys import Keyring, read_file
 from countersign.store.engine.connect import open_database, sqlite_path
-from countersign.store.engine.database import Database, Query, Steps
+from countersign.store.engine.database import Database, Query
 from countersign.store.tables import deliveries, metadata
 from countersign.wiring import clock, foreign_keys
 
@@ -314,8 +314,8 @@ async def _clock(database: Database) -> list[Finding]:
     return [Finding("clock", State.FINE, f"within {skew} ms of the database's")]
 
 
-def _now() -> Steps[int]:
-    rows = yield Query("SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)")
+async def _now() -> int:
+    rows = await Query("SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)")
     now: int = rows[0][0]
     return now
 

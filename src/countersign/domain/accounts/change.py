@@ -175,17 +175,17 @@ class Holdings(msgspec.Struct, frozen=True):
 
     account: Account
     contacts: tuple[OwnedContact, ...]
-    factors: tuple[Factor, ...]
+    authenticators: tuple[Factor, ...]
 
     @property
     def strong(self) -> bool:
         """Say whether a factor is enrolled that codes by mail and phone do not stand in for."""
-        return any(factor.kind in STRONG for factor in self.factors)
+        return any(factor.kind in STRONG for factor in self.authenticators)
 
     @property
     def recovery_codes(self) -> int:
         """Return how many recovery codes are left."""
-        return sum(factor.kind is FactorKind.RECOVERY_CODE for factor in self.factors)
+        return sum(factor.kind is FactorKind.RECOVERY_CODE for factor in self.authenticators)
 
 
 def judge(kind: ChangeKind, which: str, blind: bytes, holdings: Holdings, now: int) -> ChangeRefusal | None:
@@ -221,7 +221,7 @@ def _old_contact(kind: ChangeKind, which: str, holdings: Holdings) -> ChangeRefu
 
 
 def _method(kind: ChangeKind, which: str, holdings: Holdings) -> ChangeRefusal | None:
-    strong = [factor.id for factor in holdings.factors if factor.kind in STRONG]
+    strong = [factor.id for factor in holdings.authenticators if factor.kind in STRONG]
     if kind is ChangeKind.METHOD_REMOVED:
         return None if which in strong else ChangeRefusal.UNKNOWN
     return ChangeRefusal.TOO_MANY if len(strong) >= MOST_FACTORS else None

@@ -1,4 +1,4 @@
-"""Risk: what is known of a sign-in becomes findings, and findings a decision; pure, and explained in words by messages/content/risk_reasons.py."""
+"""Risk: what is known of a sign-in becomes findings, and findings a decision; `messages/content/risk_reasons.py` explains them."""
 
 from __future__ import annotations
 

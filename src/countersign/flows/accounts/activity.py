@@ -14,7 +14,6 @@ from countersign.store.tables import activity, deliveries
 
 if TYPE_CHECKING:
     from countersign.flows.accounts.context import Gate
-    from countersign.store.engine.database import Steps
 
 MESSAGES: Final = 20
 
@@ -34,11 +33,11 @@ async def recent(gate: Gate, account: str, most: int) -> tuple[list[Activity], l
     return await gate.database.read(_recent, account, most)
 
 
-def _recent(account: str, most: int) -> Steps[tuple[list[Activity], list[Sent]]]:
+async def _recent(account: str, most: int) -> tuple[list[Activity], list[Sent]]:
     # Messages and the acts that they tell of stand side by side, so that twice as many rows have enough of both.
-    rows = yield from activity.newest(account, 2 * most)
+    rows = await activity.newest(account, 2 * most)
     told = [row for row in rows if row.kind is EventKind.MESSAGE_SENT][:MESSAGES]
-    found = yield from deliveries.of_owners([row.facts["message"] for row in told])
+    found = await deliveries.of_owners([row.facts["message"] for row in told])
     sent = [
         Sent(row.facts["what"], row.facts["about"], one.channel, one.created_at, one.state)
         for row in told

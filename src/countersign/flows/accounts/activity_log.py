@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from countersign.domain.shared.activity import Activity
 from countersign.domain.shared.event import Event, EventKind
+from countersign.store.engine.database import Append
 from countersign.store.tables import activity
 
 if TYPE_CHECKING:
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
 
     from countersign.flows.accounts.context import Browser, Gate
     from countersign.store.engine.database import Change
-    from countersign.store.tables.events import Chain, Head
 
 _UNREAD: Final = frozenset({EventKind.SIGN_IN_ASSESSED})
 """What the log keeps and no person needs to read."""
@@ -29,11 +29,9 @@ def happened(
     )
 
 
-def record(
-    chain: Chain, gate: Gate, told: Sequence[Event], browser: Browser, place: str
-) -> tuple[tuple[Change, ...], Head]:
-    """Return the changes that record events, in the log and for the account's person, and the head that they make."""
-    linked, head = chain.link(told)
+async def record(gate: Gate, told: Sequence[Event], browser: Browser, place: str) -> tuple[Change, ...]:
+    """Append events to the log, and return the changes that show them to the account's person."""
+    await Append(told)
     read = [
         Activity(
             event.owner,
@@ -48,4 +46,4 @@ def record(
         for event in told
         if event.owner and event.kind not in _UNREAD
     ]
-    return (*linked, *activity.added(read)), head
+    return activity.added(read)

@@ -9,7 +9,7 @@ import msgspec
 from countersign.domain.accounts.login_flow import Visit
 from countersign.domain.shared.activity import Activity
 from countersign.domain.shared.event import EventKind
-from countersign.store.engine.database import Change, Steps, Write
+from countersign.store.engine.database import Change, Write
 from countersign.store.tables import activity, login_flows
 
 if TYPE_CHECKING:
@@ -44,8 +44,8 @@ async def say_sent(gate: Gate, visit: Visit, sent_to: str) -> None:
     await gate.database.run(_say_sent, _sent(gate, visit, sent_to))
 
 
-def _say_sent(rows: tuple[Change, ...]) -> Steps[None]:
-    yield Write(rows, last=True)
+async def _say_sent(rows: tuple[Change, ...]) -> None:
+    await Write(rows, last=True)
 
 
 def _sent(gate: Gate, visit: Visit, to: str) -> tuple[Change, ...]:

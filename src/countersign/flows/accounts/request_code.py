@@ -140,5 +140,5 @@ def methods_of(holdings: Holdings | None, visit: Visit) -> tuple[FactorKind, ...
         return (FactorKind.RECOVERY_CODE,)
     if holdings is None or visit.kind not in {VisitKind.SIGN_IN, VisitKind.STEP_UP}:
         return ()
-    there = {factor.kind for factor in holdings.factors if OF_FACTOR[factor.kind] >= visit.need.level}
+    there = {factor.kind for factor in holdings.authenticators if OF_FACTOR[factor.kind] >= visit.need.level}
     return tuple(kind for kind in FactorKind if kind in there)

@@ -13,9 +13,8 @@ from countersign.flows.accounts.activity_log import record
 from countersign.flows.accounts.context import Browser, Gate
 from countersign.flows.changes.apply import Applied, Applying, apply
 from countersign.flows.changes.request import Wanted
-from countersign.store.engine.database import Steps, Write
+from countersign.store.engine.database import Write
 from countersign.store.tables import accounts, devices, sessions
-from countersign.store.tables.events import Chain, Head
 
 
 class Overview(msgspec.Struct, frozen=True):
@@ -42,9 +41,9 @@ async def find_session(gate: Gate, browser: Browser) -> Session | None:
     return session
 
 
-def _found(mark: bytes, now: int) -> Steps[tuple[Session | None, Account | None]]:
-    session = yield from sessions.find(mark, now)
-    return session, None if session is None else (yield from accounts.find(session.account))
+async def _found(mark: bytes, now: int) -> tuple[Session | None, Account | None]:
+    session = await sessions.find(mark, now)
+    return session, None if session is None else (await accounts.find(session.account))
 
 
 async def overview(gate: Gate, session: Session) -> Overview | None:
@@ -57,12 +56,12 @@ async def overview_of(gate: Gate, account: str) -> Overview | None:
     return await gate.database.read(_overview, gate, account)
 
 
-def _overview(gate: Gate, account_id: str) -> Steps[Overview | None]:
-    account, contacts = yield from accounts.person(account_id)
+async def _overview(gate: Gate, account_id: str) -> Overview | None:
+    account, contacts = await accounts.person(account_id)
     if account is None:
         return None
-    alive = yield from sessions.of_account(account_id, gate.now())
-    known = yield from devices.of_account(account_id)
+    alive = await sessions.of_account(account_id, gate.now())
+    known = await devices.of_account(account_id)
     checked = account.checked_at or account.created_at
     return Overview(gate.keyring.unseal(account.name, account_id), checked, tuple(contacts), tuple(alive), tuple(known))
 
@@ -72,10 +71,10 @@ async def check_contacts(gate: Gate, session: Session) -> None:
     await gate.database.run(_checked, session.account, gate.now())
 
 
-def _checked(account_id: str, now: int) -> Steps[None]:
-    account = yield from accounts.taken(account_id)
+async def _checked(account_id: str, now: int) -> None:
+    account = await accounts.taken(account_id)
     if account is not None:
-        yield Write((accounts.changed(msgspec.structs.replace(account, checked_at=now)),), last=True)
+        await Write((accounts.changed(msgspec.structs.replace(account, checked_at=now)),), last=True)
 
 
 async def sign_out(gate: Gate, browser: Browser) -> bool:
@@ -85,11 +84,12 @@ async def sign_out(gate: Gate, browser: Browser) -> bool:
     return await gate.log.run(gate.database, _sign_out, gate, gate.mark(browser.session))
 
 
-def _sign_out(chain: Chain, gate: Gate, mark: bytes) -> Steps[tuple[bool, Head]]:
-    session = yield from sessions.find(mark, gate.now())
-    if session is None or not (yield from sessions.end(mark)):
-        return False, chain.head
-    return True, (yield from _ended(chain, gate, session.account, [session.id]))
+async def _sign_out(gate: Gate, mark: bytes) -> bool:
+    session = await sessions.find(mark, gate.now())
+    if session is None or not (await sessions.end(mark)):
+        return False
+    await _ended(gate, session.account, [session.id])
+    return True
 
 
 async def end_session(gate: Gate, session: Session, which: str) -> bool:
@@ -97,10 +97,11 @@ async def end_session(gate: Gate, session: Session, which: str) -> bool:
     return await gate.log.run(gate.database, _end_one, gate, session.account, which)
 
 
-def _end_one(chain: Chain, gate: Gate, account: str, which: str) -> Steps[tuple[bool, Head]]:
-    if not (yield from sessions.end_by_id(account, which)):
-        return False, chain.head
-    return True, (yield from _ended(chain, gate, account, [which]))
+async def _end_one(gate: Gate, account: str, which: str) -> bool:
+    if not (await sessions.end_by_id(account, which)):
+        return False
+    await _ended(gate, account, [which])
+    return True
 
 
 async def end_others(gate: Gate, session: Session) -> int:
@@ -108,11 +109,12 @@ async def end_others(gate: Gate, session: Session) -> int:
     return await gate.log.run(gate.database, _end_others, gate, session)
 
 
-def _end_others(chain: Chain, gate: Gate, session: Session) -> Steps[tuple[int, Head]]:
-    ended = yield from sessions.end_all(session.account, but=session.id)
+async def _end_others(gate: Gate, session: Session) -> int:
+    ended = await sessions.end_all(session.account, but=session.id)
     if not ended:
-        return 0, chain.head
-    return len(ended), (yield from _ended(chain, gate, session.account, ended))
+        return 0
+    await _ended(gate, session.account, ended)
+    return len(ended)
 
 
 async def end_device(gate: Gate, session: Session, which: str) -> bool:
@@ -126,9 +128,8 @@ async def use_up(gate: Gate, session: Session, need: Need) -> bool:
     return await gate.database.run(sessions.spend, session, spent(session, need))
 
 
-def _ended(chain: Chain, gate: Gate, account: str, ids: list[str]) -> Steps[Head]:
+async def _ended(gate: Gate, account: str, ids: list[str]) -> None:
     now = gate.now()
     told = [Event(now, EventKind.SESSION_ENDED, gate.own.id, account, {"session": id_}) for id_ in ids]
-    linked, head = record(chain, gate, told, Browser(), "")
-    yield Write(linked, last=True)
-    return head
+    recorded = await record(gate, told, Browser(), "")
+    await Write(recorded, last=True)

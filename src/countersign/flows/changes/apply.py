@@ -13,9 +13,8 @@ from countersign.flows.accounts.notify import notices_to
 from countersign.flows.accounts.snapshot import taken
 from countersign.flows.changes.apply_kinds import Work, carry_out
 from countersign.flows.changes.request import Wanted
-from countersign.store.engine.database import Change, ConflictError, Steps, Write
+from countersign.store.engine.database import Change, ConflictError, Write
 from countersign.store.tables import changes, devices, login_flows, sessions
-from countersign.store.tables.events import Chain, Head
 
 
 class Applying(msgspec.Struct, frozen=True):
@@ -49,26 +48,26 @@ async def apply(gate: Gate, applying: Applying) -> Applied | ChangeRefusal:
         return ChangeRefusal.ANOTHERS
 
 
-def _apply(chain: Chain, gate: Gate, asked: Applying) -> Steps[tuple[Applied | ChangeRefusal, Head]]:
+async def _apply(gate: Gate, asked: Applying) -> Applied | ChangeRefusal:
     now, wanted = gate.now(), asked.wanted
-    holdings = yield from taken(asked.account)
+    holdings = await taken(asked.account)
     if holdings is None:
-        return ChangeRefusal.UNKNOWN, chain.head
-    if asked.visit and not (yield from login_flows.take(asked.visit)):
-        return ChangeRefusal.NOT_PENDING, chain.head
-    pending = yield from changes.find(asked.account, asked.change)
-    if asked.change and (pending is None or not (yield from _waits(pending, now))):
-        return ChangeRefusal.NOT_PENDING, chain.head
+        return ChangeRefusal.UNKNOWN
+    if asked.visit and not (await login_flows.take(asked.visit)):
+        return ChangeRefusal.NOT_PENDING
+    pending = await changes.find(asked.account, asked.change)
+    if asked.change and (pending is None or not (await _waits(pending, now))):
+        return ChangeRefusal.NOT_PENDING
     blind = gate.blind(wanted.contact) if wanted.contact is not None else b""
     if refusal := judge(wanted.kind, wanted.which, blind, holdings, now):
-        return refusal, chain.head
+        return refusal
     work = Work(wanted, holdings, now, asked.by)
-    refused = yield from carry_out(gate, work)
+    refused = await carry_out(gate, work)
     if refused is not None:
-        return refused, chain.head
+        return refused
     rule = RULES[wanted.kind]
     if rule.untrusts:
-        yield from devices.end_trust(asked.account)
+        await devices.end_trust(asked.account)
     done = _done(gate, asked, pending, work, now)
     told = [
         Event(
@@ -81,8 +80,8 @@ def _apply(chain: Chain, gate: Gate, asked: Applying) -> Steps[tuple[Applied | C
     ]
     told += work.told
     if rule.revokes:
-        told += yield from end_sessions(gate, asked.account, now, but=asked.session)
-        told += yield from cancel_pending(gate, asked.account, now, work.rows, but=done.id)
+        told += await end_sessions(gate, asked.account, now, but=asked.session)
+        told += await cancel_pending(gate, asked.account, now, work.rows, but=done.id)
     place = gate.place(asked.browser.ip)
     if rule.told:
         # The contacts as they were: the one that goes hears of it, the one that comes knows.
@@ -96,17 +95,17 @@ def _apply(chain: Chain, gate: Gate, asked: Applying) -> Steps[tuple[Applied | C
             now=now,
             facts={"change": done.id, "about": done.about},
         )
-    linked, head = record(chain, gate, told, asked.browser, place)
+    recorded = await record(gate, told, asked.browser, place)
     entry = changes.added(done) if pending is None else changes.saved(done)
-    yield Write((*work.rows, entry, *linked), last=True)
-    return Applied(done), head
+    await Write((*work.rows, entry, *recorded), last=True)
+    return Applied(done)
 
 
-def _waits(pending: AccountChange, now: int) -> Steps[bool]:
+async def _waits(pending: AccountChange, now: int) -> bool:
     """Say whether a pending change may be completed: it dies with the session that asked for it (semantics A3)."""
     if pending.state_at(now) is not ChangeState.PENDING or now < pending.due_at:
         return False
-    return not pending.session or (yield from sessions.find_by_id(pending.account, pending.session, now)) is not None
+    return not pending.session or (await sessions.find_by_id(pending.account, pending.session, now)) is not None
 
 
 def _done(gate: Gate, asked: Applying, pending: AccountChange | None, work: Work, now: int) -> AccountChange:
@@ -138,16 +137,16 @@ def _done(gate: Gate, asked: Applying, pending: AccountChange | None, work: Work
     )
 
 
-def end_sessions(gate: Gate, account: str, now: int, *, but: str = "") -> Steps[list[Event]]:
+async def end_sessions(gate: Gate, account: str, now: int, *, but: str = "") -> list[Event]:
     """End an account's sessions but one; return what the log is told."""
-    ended = yield from sessions.end_all(account, but=but)
+    ended = await sessions.end_all(account, but=but)
     return [Event(now, EventKind.SESSION_ENDED, gate.own.id, account, {"session": id_}) for id_ in ended]
 
 
-def cancel_pending(gate: Gate, account: str, now: int, rows: list[Change], *, but: str = "") -> Steps[list[Event]]:
+async def cancel_pending(gate: Gate, account: str, now: int, rows: list[Change], *, but: str = "") -> list[Event]:
     """Cancel an account's changes that wait, but one; return what the log is told."""
     told: list[Event] = []
-    for one in (yield from changes.open_ones(account, now)):
+    for one in await changes.open_ones(account, now):
         if one.state is not ChangeState.PENDING or one.id == but:
             continue
         rows.append(

@@ -20,7 +20,7 @@ from countersign.domain.accounts.change import (
 from countersign.domain.accounts.integration_code import MOST, OVERLAP
 from countersign.domain.shared.event import Event, EventKind
 from countersign.flows.changes.request import Wanted
-from countersign.store.engine.database import Change, Steps
+from countersign.store.engine.database import Change
 from countersign.store.tables import accounts, authenticators, devices, integration_codes, sessions
 
 if TYPE_CHECKING:
@@ -46,32 +46,32 @@ class Work(msgspec.Struct):
         return self.holdings.account
 
 
-def carry_out(gate: Gate, work: Work) -> Steps[ChangeRefusal | None]:
+async def carry_out(gate: Gate, work: Work) -> ChangeRefusal | None:
     """Gather what the kind of change writes; return why it cannot be."""
     match work.wanted.kind:
         case ChangeKind.CONTACT_ADDED | ChangeKind.CONTACT_REPLACED:
-            return (yield from _add_contact(gate, work))
+            return await _add_contact(gate, work)
         case ChangeKind.CONTACT_PRIMARY | ChangeKind.CONTACT_REMOVED:
-            yield from _move_contact(work)
+            await _move_contact(work)
         case ChangeKind.PASSWORD_CHANGED | ChangeKind.PASSWORD_RECOVERED:
             _set_password(gate, work)
         case ChangeKind.METHOD_ADDED | ChangeKind.METHOD_REMOVED | ChangeKind.RECOVERY_CODES_MADE:
             _change_factors(work)
         case ChangeKind.BROWSER_REMOVED:
-            return (yield from _forget_browser(gate, work))
+            return await _forget_browser(gate, work)
         case ChangeKind.ACCESS_RECOVERED:
-            return (yield from _recover_access(gate, work))
+            return await _recover_access(gate, work)
         case _:
-            return (yield from _change_credential(work))
+            return await _change_credential(work)
     return None
 
 
-def _add_contact(gate: Gate, work: Work, *, primary: bool = False) -> Steps[ChangeRefusal | None]:
+async def _add_contact(gate: Gate, work: Work, *, primary: bool = False) -> ChangeRefusal | None:
     """Add a contact that has just been proved; where it replaces another, that one ends."""
     wanted, now = work.wanted, work.now
     assert wanted.contact is not None  # noqa: S101 - the rules of these kinds ask for one
     blind = gate.blind(wanted.contact)
-    if (yield from accounts.holders(blind)) >= most_accounts(wanted.contact.kind):
+    if (await accounts.holders(blind)) >= most_accounts(wanted.contact.kind):
         return ChangeRefusal.ANOTHERS
     goes = next((one for one in work.holdings.contacts if one.id == wanted.which), None)
     id_ = gate.id("con")
@@ -88,26 +88,26 @@ def _add_contact(gate: Gate, work: Work, *, primary: bool = False) -> Steps[Chan
         settled_at=now + UNDO_LASTS,
     )
     work.rows.append(accounts.another(comes))
-    if not (yield from accounts.signs_in_to(blind)):
+    if not (await accounts.signs_in_to(blind)):
         work.rows.append(accounts.identifier_added(comes))
     if goes is not None:
-        yield from _end_contact(goes, work)
+        await _end_contact(goes, work)
     work.effect = Effect(contacts_added=(id_,), contacts_ended=(goes.id,) if goes is not None else ())
     return None
 
 
-def _end_contact(goes: OwnedContact, work: Work) -> Steps[None]:
+async def _end_contact(goes: OwnedContact, work: Work) -> None:
     work.rows.append(accounts.contact_changed(msgspec.structs.replace(goes, ended_at=work.now, primary=False)))
-    yield from accounts.identifier_ended(goes)
+    await accounts.identifier_ended(goes)
 
 
-def _move_contact(work: Work) -> Steps[None]:
+async def _move_contact(work: Work) -> None:
     """Make a contact the primary one, or remove one; the oldest that is left becomes the primary where that was removed."""
     contacts = work.holdings.contacts
     meant = next(one for one in contacts if one.id == work.wanted.which)
     before = next((one for one in contacts if one.primary), meant)
     if work.wanted.kind is ChangeKind.CONTACT_REMOVED:
-        yield from _end_contact(meant, work)
+        await _end_contact(meant, work)
         work.effect = Effect(contacts_ended=(meant.id,), primary=before.id)
         if not meant.primary:
             return
@@ -131,38 +131,38 @@ def _set_password(gate: Gate, work: Work) -> None:
 
 def _change_factors(work: Work) -> None:
     wanted, now = work.wanted, work.now
-    goes = [one for one in work.holdings.factors if one.id == wanted.which]
+    goes = [one for one in work.holdings.authenticators if one.id == wanted.which]
     if wanted.kind is ChangeKind.RECOVERY_CODES_MADE:
-        goes = [one for one in work.holdings.factors if one.kind is FactorKind.RECOVERY_CODE]
+        goes = [one for one in work.holdings.authenticators if one.kind is FactorKind.RECOVERY_CODE]
     work.rows += authenticators.changed([msgspec.structs.replace(one, ended_at=now) for one in goes])
-    work.rows += authenticators.added(wanted.factors)
-    work.effect = Effect(factors_added=_ids(wanted.factors), factors_ended=_ids(goes))
+    work.rows += authenticators.added(wanted.authenticators)
+    work.effect = Effect(factors_added=_ids(wanted.authenticators), factors_ended=_ids(goes))
 
 
-def _forget_browser(gate: Gate, work: Work) -> Steps[ChangeRefusal | None]:
+async def _forget_browser(gate: Gate, work: Work) -> ChangeRefusal | None:
     """Forget a browser: its trust and its sessions end at once (semantics A4)."""
     account, now = work.account.id, work.now
-    known = yield from devices.of_account(account)
+    known = await devices.of_account(account)
     device = next((one for one in known if one.id == work.wanted.which), None)
     if device is None:
         return ChangeRefusal.UNKNOWN
-    ended = yield from sessions.end_of_device(account, device.mark)
+    ended = await sessions.end_of_device(account, device.mark)
     work.rows.append(devices.changed(msgspec.structs.replace(device, ended_at=now, trusted_at=None)))
     work.told.append(Event(now, EventKind.DEVICE_ENDED, gate.own.id, account, {"device": device.id}))
     work.told += [Event(now, EventKind.SESSION_ENDED, gate.own.id, account, {"session": id_}) for id_ in ended]
     return None
 
 
-def _recover_access(gate: Gate, work: Work) -> Steps[ChangeRefusal | None]:
+async def _recover_access(gate: Gate, work: Work) -> ChangeRefusal | None:
     """Give the account to whoever waited: a new contact and password; what was lost ends, and can come back (semantics R5)."""
-    refused = yield from _add_contact(gate, work, primary=True)
+    refused = await _add_contact(gate, work, primary=True)
     if refused is not None:
         return refused
     account = work.account
     before = next((one for one in work.holdings.contacts if one.primary), None)
     if before is not None:
         work.rows.append(accounts.contact_changed(msgspec.structs.replace(before, primary=False)))
-    lost = work.holdings.factors
+    lost = work.holdings.authenticators
     work.rows += authenticators.changed([msgspec.structs.replace(one, ended_at=work.now) for one in lost])
     work.rows.append(
         accounts.changed(
@@ -182,10 +182,10 @@ def _recover_access(gate: Gate, work: Work) -> Steps[ChangeRefusal | None]:
     return None
 
 
-def _change_credential(work: Work) -> Steps[ChangeRefusal | None]:
+async def _change_credential(work: Work) -> ChangeRefusal | None:
     """Make, rotate or revoke an integration code; two overlap while one is rotated (semantics I3)."""
     wanted, now = work.wanted, work.now
-    alive = yield from integration_codes.of_account(work.account.id, now)
+    alive = await integration_codes.of_account(work.account.id, now)
     if wanted.kind is not ChangeKind.INTEGRATION_CODE_MADE:
         before = next((one for one in alive if one.id == wanted.which), None)
         if before is None:

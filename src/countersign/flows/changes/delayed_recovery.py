@@ -15,9 +15,8 @@ from countersign.flows.accounts.context import Browser, Gate, Gone
 from countersign.flows.accounts.notify import notices_to
 from countersign.flows.accounts.snapshot import held
 from countersign.flows.changes.request import Kept
-from countersign.store.engine.database import Steps, Write
+from countersign.store.engine.database import Write
 from countersign.store.tables import changes, login_flows
-from countersign.store.tables.events import Chain, Head
 
 if TYPE_CHECKING:
     from countersign.flows.accounts.login_flow import Kept as KeptVisit
@@ -57,14 +56,12 @@ async def claim(gate: Gate, browser: Browser, kept: KeptVisit) -> Waiting | Gone
     return Waiting(pending.due_at) if begun else Gone()
 
 
-def _begin(
-    chain: Chain, gate: Gate, browser: Browser, visit: bytes, pending: AccountChange
-) -> Steps[tuple[bool, Head]]:
-    if not (yield from login_flows.take(visit)):
-        return False, chain.head
-    holdings = yield from held(pending.account)
+async def _begin(gate: Gate, browser: Browser, visit: bytes, pending: AccountChange) -> bool:
+    if not (await login_flows.take(visit)):
+        return False
+    holdings = await held(pending.account)
     if holdings is None:
-        return True, chain.head
+        return True
     told = Event(
         pending.asked_at,
         EventKind.CHANGE_ASKED,
@@ -72,7 +69,7 @@ def _begin(
         pending.account,
         {"change": pending.id, "kind": pending.kind.value, "about": pending.about},
     )
-    linked, head = record(chain, gate, [told], browser, pending.place)
+    recorded = await record(gate, [told], browser, pending.place)
     notices = notices_to(
         gate,
         holdings.account,
@@ -83,8 +80,8 @@ def _begin(
         now=pending.asked_at,
         facts={"change": pending.id, "about": pending.about},
     )
-    yield Write((changes.added(pending), *notices, *linked), last=True)
-    return True, head
+    await Write((changes.added(pending), *notices, *recorded), last=True)
+    return True
 
 
 async def remind(gate: Gate) -> int:
@@ -97,13 +94,13 @@ async def remind(gate: Gate) -> int:
     return told
 
 
-def _remind(gate: Gate, pending: AccountChange, now: int) -> Steps[int]:
-    before = yield from changes.find(pending.account, pending.id)
+async def _remind(gate: Gate, pending: AccountChange, now: int) -> int:
+    before = await changes.find(pending.account, pending.id)
     if before is None or before.remind_at != pending.remind_at or before.state_at(now) is not ChangeState.PENDING:
         if before is not None and before.remind_at is not None and now >= before.until:
-            yield Write((changes.saved(msgspec.structs.replace(before, remind_at=None)),), last=True)
+            await Write((changes.saved(msgspec.structs.replace(before, remind_at=None)),), last=True)
         return 0
-    holdings = yield from held(pending.account)
+    holdings = await held(pending.account)
     if holdings is None:
         return 0
     notices = notices_to(
@@ -117,5 +114,5 @@ def _remind(gate: Gate, pending: AccountChange, now: int) -> Steps[int]:
         facts={"change": before.id, "about": before.about},
     )
     after = msgspec.structs.replace(before, remind_at=now + REMIND_EVERY)
-    yield Write((changes.saved(after), *notices), last=True)
+    await Write((changes.saved(after), *notices), last=True)
     return 1

@@ -112,7 +112,7 @@ async def finish_app(gate: Gate, browser: Browser, session: Session, typed: str)
         name=gate.keyring.seal(visit.name, id_),
         used=step,
     )
-    wanted = Wanted(ChangeKind.METHOD_ADDED, about=visit.name, factors=(factor,))
+    wanted = Wanted(ChangeKind.METHOD_ADDED, about=visit.name, authenticators=(factor,))
     return await apply(gate, Applying(session.account, wanted, browser, session.id, counted.mark))
 
 
@@ -134,7 +134,7 @@ async def make_recovery_codes(gate: Gate, browser: Browser, session: Session, su
                 name=b"",
             )
         )
-    wanted = Wanted(ChangeKind.RECOVERY_CODES_MADE, summary=summary, factors=tuple(made))
+    wanted = Wanted(ChangeKind.RECOVERY_CODES_MADE, summary=summary, authenticators=tuple(made))
     return await change(gate, browser, session, wanted), Codes(codes)
 
 

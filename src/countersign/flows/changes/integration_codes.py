@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from countersign.domain.accounts.account import Account
     from countersign.domain.accounts.session import Session
     from countersign.flows.accounts.context import Browser, Gate
-    from countersign.store.engine.database import Steps
 
 _CHECK_SYMBOLS: Final = 7
 
@@ -105,13 +104,13 @@ async def verify_code(gate: Gate, code: str, used_from: str) -> Credential | Non
     return found
 
 
-def _found(key: bytes) -> Steps[tuple[Credential | None, Account | None]]:
-    found = yield from integration_codes.find(key)
-    return found, None if found is None else (yield from accounts.find(found.account))
+async def _found(key: bytes) -> tuple[Credential | None, Account | None]:
+    found = await integration_codes.find(key)
+    return found, None if found is None else (await accounts.find(found.account))
 
 
-def _one(account: str, which: str, now: int) -> Steps[Credential | None]:
-    alive = yield from integration_codes.of_account(account, now)
+async def _one(account: str, which: str, now: int) -> Credential | None:
+    alive = await integration_codes.of_account(account, now)
     return next((one for one in alive if one.id == which), None)
 
 

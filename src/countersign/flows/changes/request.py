@@ -31,7 +31,7 @@ class Wanted(msgspec.Struct, frozen=True):
     summary: str = ""
     contact: Contact | None = None
     password: str = ""
-    factors: tuple[Factor, ...] = ()
+    authenticators: tuple[Factor, ...] = ()
     credential: Credential | None = None
 
     def __repr__(self) -> str:

@@ -23,9 +23,8 @@ from countersign.flows.accounts.snapshot import held, taken
 from countersign.flows.changes.apply import Applied, Applying, apply
 from countersign.flows.changes.request import Kept, Wanted, need_of
 from countersign.flows.verifications.results import Refused
-from countersign.store.engine.database import Steps, Write
+from countersign.store.engine.database import Write
 from countersign.store.tables import changes, rate_limits
-from countersign.store.tables.events import Chain, Head
 
 BY_ACCOUNT: Final = Limit("changes", 30, 3_600_000)
 """Changes that one account may ask for: each new contact costs a message."""
@@ -108,9 +107,9 @@ async def _prove(gate: Gate, browser: Browser, session: Session, wanted: Wanted)
     return ToVerify(await login_flow.keep(gate, visit, wanted.contact.masked), device)
 
 
-def _asked(chain: Chain, gate: Gate, browser: Browser, pending: AccountChange) -> Steps[tuple[None, Head]]:
+async def _asked(gate: Gate, browser: Browser, pending: AccountChange) -> None:
     """Write a pending change down, and tell the contacts that there are (semantics A2)."""
-    holdings = yield from taken(pending.account)
+    holdings = await taken(pending.account)
     told = Event(
         pending.asked_at,
         EventKind.CHANGE_ASKED,
@@ -118,7 +117,7 @@ def _asked(chain: Chain, gate: Gate, browser: Browser, pending: AccountChange) -
         pending.account,
         {"change": pending.id, "kind": pending.kind.value, "about": pending.about},
     )
-    linked, head = record(chain, gate, [told], browser, pending.place)
+    recorded = await record(gate, [told], browser, pending.place)
     notices = (
         notices_to(
             gate,
@@ -133,5 +132,4 @@ def _asked(chain: Chain, gate: Gate, browser: Browser, pending: AccountChange) -
         if holdings is not None
         else ()
     )
-    yield Write((changes.added(pending), *notices, *linked), last=True)
-    return None, head
+    await Write((changes.added(pending), *notices, *recorded), last=True)

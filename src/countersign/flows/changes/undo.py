@@ -19,9 +19,8 @@ from countersign.flows.accounts.notify import notices_to
 from countersign.flows.accounts.sessions import use_up
 from countersign.flows.accounts.snapshot import held, taken
 from countersign.flows.changes.apply import Applied, cancel_pending, end_sessions
-from countersign.store.engine.database import Change, Steps, Write
+from countersign.store.engine.database import Change, Write
 from countersign.store.tables import accounts, authenticators, changes, devices, integration_codes
-from countersign.store.tables.events import Chain, Head
 
 
 async def cancel_change(gate: Gate, browser: Browser, account: str, which: str) -> Applied | ChangeRefusal:
@@ -29,14 +28,12 @@ async def cancel_change(gate: Gate, browser: Browser, account: str, which: str) 
     return await gate.log.run(gate.database, _cancel, gate, browser, account, which)
 
 
-def _cancel(
-    chain: Chain, gate: Gate, browser: Browser, account: str, which: str
-) -> Steps[tuple[Applied | ChangeRefusal, Head]]:
+async def _cancel(gate: Gate, browser: Browser, account: str, which: str) -> Applied | ChangeRefusal:
     now = gate.now()
-    yield from accounts.taken(account)
-    found = yield from changes.find(account, which)
+    await accounts.taken(account)
+    found = await changes.find(account, which)
     if found is None or found.state_at(now) is not ChangeState.PENDING:
-        return ChangeRefusal.NOT_PENDING, chain.head
+        return ChangeRefusal.NOT_PENDING
     after = msgspec.structs.replace(found, state=ChangeState.CANCELED, ended_at=now, remind_at=None)
     told = Event(
         now,
@@ -45,9 +42,9 @@ def _cancel(
         account,
         {"change": which, "kind": found.kind.value, "about": found.about},
     )
-    linked, head = record(chain, gate, [told], browser, gate.place(browser.ip))
-    yield Write((changes.saved(after), *linked), last=True)
-    return Applied(after), head
+    recorded = await record(gate, [told], browser, gate.place(browser.ip))
+    await Write((changes.saved(after), *recorded), last=True)
+    return Applied(after)
 
 
 async def undo_change(
@@ -65,21 +62,19 @@ async def undo_change(
     return await gate.log.run(gate.database, _undo_one, gate, browser, session.account, which)
 
 
-def _undo_one(
-    chain: Chain, gate: Gate, browser: Browser, account: str, which: str
-) -> Steps[tuple[Applied | ChangeRefusal, Head]]:
+async def _undo_one(gate: Gate, browser: Browser, account: str, which: str) -> Applied | ChangeRefusal:
     now, place = gate.now(), gate.place(browser.ip)
-    holdings = yield from taken(account)
-    found = yield from changes.find(account, which)
+    holdings = await taken(account)
+    found = await changes.find(account, which)
     if holdings is None or found is None or not found.undoable(now):
-        return ChangeRefusal.NOT_PENDING, chain.head
+        return ChangeRefusal.NOT_PENDING
     back = Back(now, {}, {})
-    yield from _gather(account, back)
+    await _gather(account, back)
     _take_back(found, back)
     if not any(contact.ended_at is None for contact in back.contacts.values()):
-        return ChangeRefusal.LAST_CONTACT, chain.head
-    written = yield from _written(holdings, back)
-    yield from devices.end_trust(account)
+        return ChangeRefusal.LAST_CONTACT
+    written = await _written(holdings, back)
+    await devices.end_trust(account)
     after = msgspec.structs.replace(found, state=ChangeState.UNDONE, ended_at=now)
     told = Event(
         now,
@@ -88,7 +83,7 @@ def _undo_one(
         account,
         {"change": which, "kind": found.kind.value, "about": found.about},
     )
-    linked, head = record(chain, gate, [told], browser, place)
+    recorded = await record(gate, [told], browser, place)
     notices = notices_to(
         gate,
         holdings.account,
@@ -99,8 +94,8 @@ def _undo_one(
         now=now,
         facts={"change": which, "about": found.about},
     )
-    yield Write((*written, changes.saved(after), *notices, *linked), last=True)
-    return Applied(after), head
+    await Write((*written, changes.saved(after), *notices, *recorded), last=True)
+    return Applied(after)
 
 
 class Back(msgspec.Struct):
@@ -123,29 +118,29 @@ async def lock_down(gate: Gate, browser: Browser, account: str, since: int) -> i
     return undone
 
 
-def _lock(chain: Chain, gate: Gate, browser: Browser, account: str, since: int) -> Steps[tuple[int, Head]]:
+async def _lock(gate: Gate, browser: Browser, account: str, since: int) -> int:
     now, place = gate.now(), gate.place(browser.ip)
-    holdings = yield from taken(account)
+    holdings = await taken(account)
     if holdings is None:
-        return 0, chain.head
+        return 0
     back = Back(now, {}, {})
-    yield from _gather(account, back)
+    await _gather(account, back)
     rows: list[Change] = []
-    told = yield from end_sessions(gate, account, now)
+    told = await end_sessions(gate, account, now)
     sessions_ended = len(told)
-    trusted = yield from devices.end_trust(account)
-    codes = yield from integration_codes.end_all(account, now)
-    told += yield from cancel_pending(gate, account, now, rows)
+    trusted = await devices.end_trust(account)
+    codes = await integration_codes.end_all(account, now)
+    told += await cancel_pending(gate, account, now, rows)
     undone, password = 0, ""
-    for one in (yield from changes.open_ones(account, now)):
+    for one in await changes.open_ones(account, now):
         if not one.revertible(now) or (one.applied_at or 0) < since:
             continue
         if RULES[one.kind].closes:
             password = gate.keyring.unseal(one.data, one.id)
-        before = dict(back.contacts), dict(back.factors), set(back.touched)
+        before = dict(back.contacts), dict(back.authenticators), set(back.touched)
         _take_back(one, back)
         if not any(contact.ended_at is None for contact in back.contacts.values()):
-            back.contacts, back.factors, back.touched = before
+            back.contacts, back.authenticators, back.touched = before
             continue
         undone += 1
         rows.append(changes.saved(msgspec.structs.replace(one, state=ChangeState.UNDONE, ended_at=now)))
@@ -167,7 +162,7 @@ def _lock(chain: Chain, gate: Gate, browser: Browser, account: str, since: int) 
             {"sessions": sessions_ended, "browsers": trusted, "integration_codes": len(codes), "undone": undone},
         )
     )
-    rows += yield from _written(holdings, back)
+    rows += await _written(holdings, back)
     closed = msgspec.structs.replace(holdings.account, locked_at=now)
     if password:
         # It opens nothing now; but whoever knows it and proves a contact needs no further proof (flows/sign_in/recover.py).
@@ -182,16 +177,16 @@ def _lock(chain: Chain, gate: Gate, browser: Browser, account: str, since: int) 
         place=place,
         now=now,
     )
-    linked, head = record(chain, gate, told, browser, place)
-    yield Write((*rows, *linked), last=True)
-    return undone, head
+    recorded = await record(gate, told, browser, place)
+    await Write((*rows, *recorded), last=True)
+    return undone
 
 
-def _gather(account: str, back: Back) -> Steps[None]:
-    for contact in (yield from accounts.contacts_ever(account)):
+async def _gather(account: str, back: Back) -> None:
+    for contact in await accounts.contacts_ever(account):
         back.contacts[contact.id] = contact
-    for factor in (yield from authenticators.ever(account)):
-        back.factors[factor.id] = factor
+    for factor in await authenticators.ever(account):
+        back.authenticators[factor.id] = factor
 
 
 def _take_back(change: AccountChange, back: Back) -> None:
@@ -205,9 +200,9 @@ def _take_back(change: AccountChange, back: Back) -> None:
                 back.touched.add(id_)
     for ids, ended_at in ((effect.factors_added, back.now), (effect.factors_ended, None)):
         for id_ in ids:
-            factor = back.factors.get(id_)
+            factor = back.authenticators.get(id_)
             if factor is not None:
-                back.factors[id_] = msgspec.structs.replace(factor, ended_at=ended_at)
+                back.authenticators[id_] = msgspec.structs.replace(factor, ended_at=ended_at)
                 back.touched.add(id_)
     if effect.primary:
         _make_primary(back, effect.primary)
@@ -221,7 +216,7 @@ def _make_primary(back: Back, which: str) -> None:
             back.touched.add(id_)
 
 
-def _written(holdings: Holdings, back: Back) -> Steps[list[Change]]:
+async def _written(holdings: Holdings, back: Back) -> list[Change]:
     """Return the rows that bring an account back; a contact signs in again unless another account has it meanwhile."""
     alive = [contact for contact in back.contacts.values() if contact.ended_at is None]
     if alive and not any(contact.primary for contact in alive):
@@ -232,8 +227,10 @@ def _written(holdings: Holdings, back: Back) -> Steps[list[Change]]:
         contact = back.contacts[id_]
         rows.append(accounts.contact_changed(contact))
         if contact.ended_at is not None:
-            yield from accounts.identifier_ended(contact)
-        elif not before.get(id_) and not (yield from accounts.signs_in_to(contact.blind)):
+            await accounts.identifier_ended(contact)
+        elif not before.get(id_) and not (await accounts.signs_in_to(contact.blind)):
             rows.append(accounts.identifier_added(contact))
-    rows += authenticators.changed([back.factors[id_] for id_ in sorted(back.touched & back.factors.keys())])
+    rows += authenticators.changed(
+        [back.authenticators[id_] for id_ in sorted(back.touched & back.authenticators.keys())]
+    )
     return rows

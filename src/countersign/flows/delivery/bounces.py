@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from countersign.domain.verifications.challenge import Challenge
     from countersign.keys import Keyring
     from countersign.providers.email.bounce_mailbox import BounceMailbox, Mail
-    from countersign.store.engine.database import Steps
 
 COLLECT_EVERY: Final = 60.0
 """Seconds between two looks into the mailbox: who waits for a code is helped by a bounce within its lifetime."""
@@ -82,15 +81,15 @@ async def take_bounce(post: Post, raw: bytes, address: str = "") -> Verdict:
     return Verdict.TAKEN
 
 
-def _sent(owner_id: str, number: int, leg: int) -> Steps[_Sent | None]:
+async def _sent(owner_id: str, number: int, leg: int) -> _Sent | None:
     """Return the message that was sent under a key, by whom, and the id that its receipts are found by."""
-    found = yield from deliveries.of_owner(owner_id)
+    found = await deliveries.of_owner(owner_id)
     delivery = next((one for one in found if one.number == number), None)
-    owner = yield from owner_of(owner_id)
+    owner = await owner_of(owner_id)
     if delivery is None or owner is None or leg >= len(delivery.route):
         return None
     provider = delivery.route[leg]
-    tries = yield from deliveries.attempts_of(owner_id)
+    tries = await deliveries.attempts_of(owner_id)
     ids = [one.provider_message_id for one in tries if one.number == number and one.provider == provider]
     known = next((id_ for id_ in reversed(ids) if id_), "")
     return _Sent(delivery, owner, provider, known) if known else None

@@ -21,9 +21,8 @@ from countersign.flows.delivery.context import Post, whereabouts
 from countersign.flows.delivery.events import told
 from countersign.flows.delivery.sms_pumping import counts, judge
 from countersign.flows.delivery.suppressions import suppressed_among
-from countersign.store.engine.database import Claim, Row, Rows, Seek, Steps, Update, Write
+from countersign.store.engine.database import Append, Claim, Row, Rows, Seek, Update, Write
 from countersign.store.tables import applications, challenges, deliveries, notices, provider_health, sms_traffic
-from countersign.store.tables.events import Chain, Head
 from countersign.store.tables.schema import CHALLENGES, DELIVERIES, NOTICES
 
 T = TypeVar("T")
@@ -49,12 +48,12 @@ async def claim_due(post: Post, most: int) -> list[Parcel]:
     return taken.parcels
 
 
-def _claim(chain: Chain, post: Post, now: int, most: int) -> Steps[tuple[_Taken, Head]]:
-    rows = yield Claim(DELIVERIES, "due_at IS NOT NULL AND due_at <= $1", (now,), "due_at", most)
+async def _claim(post: Post, now: int, most: int) -> _Taken:
+    rows = await Claim(DELIVERIES, "due_at IS NOT NULL AND due_at <= $1", (now,), "due_at", most)
     if not rows:
-        return _Taken([], []), chain.head
-    found = yield Seek(CHALLENGES, "id", sorted({row[0] for row in rows if not row[0].startswith(PREFIX)}))
-    news = yield Seek(NOTICES, "id", sorted({row[0] for row in rows if row[0].startswith(PREFIX)}))
+        return _Taken([], [])
+    found = await Seek(CHALLENGES, "id", sorted({row[0] for row in rows if not row[0].startswith(PREFIX)}))
+    news = await Seek(NOTICES, "id", sorted({row[0] for row in rows if row[0].startswith(PREFIX)}))
     read, strange = _read(found, challenges.of_row)
     read_notices, strange_notices = _read(news, notices.of_row)
     strange += strange_notices
@@ -67,7 +66,7 @@ def _claim(chain: Chain, post: Post, now: int, most: int) -> Steps[tuple[_Taken,
     put_off = [deliveries.put_off(row, now + rules_of.LEASE) for row in unreadable]
     for owner_id, number, *_ in put_off:
         _log.error("unreadable", delivery=f"{owner_id}.{number}")
-    sites = yield from applications.of_ids([owner.application for owner in owners.values()])
+    sites = await applications.of_ids([owner.application for owner in owners.values()])
     wanted = [
         (delivery, owner)
         for delivery in due
@@ -76,10 +75,10 @@ def _claim(chain: Chain, post: Post, now: int, most: int) -> Steps[tuple[_Taken,
         and counts(delivery, owner)
         and why_unwanted(delivery, owner, now) is None
     ]
-    judged = yield from judge(post, wanted, now)
-    shut = yield from suppressed_among(post.keyring, [(one, owners.get(one.owner)) for one in due], now)
+    judged = await judge(post, wanted, now)
+    shut = await suppressed_among(post.keyring, [(one, owners.get(one.owner)) for one in due], now)
     shut.update(dict.fromkeys(judged.held, Reason.HELD_BACK))
-    breakers = yield from _breakers(now)
+    breakers = await _breakers(now)
     left_out = {name for name, one in breakers.items() if one.is_open(now)}
     probed: list[Breaker] = []
     parcels: list[Parcel] = []
@@ -108,23 +107,23 @@ def _claim(chain: Chain, post: Post, now: int, most: int) -> Steps[tuple[_Taken,
             left_out.add(tripped.provider)
         if owner is not None:
             parcels.append(Parcel(taken, owner, sites.get(owner.application)))
-    linked, head = chain.link(events)
-    yield Write(
+    await Append(events)
+    await Write(
         (
             Update(DELIVERIES, [*(deliveries.changed_row(delivery) for delivery in changed), *put_off]),
             *provider_health.saved(probed),
             *sms_traffic.began(judged.blocks),
-            *linked,
-        )
+        ),
+        last=True,
     )
-    return _Taken(parcels, overdue, judged.countries), head
+    return _Taken(parcels, overdue, judged.countries)
 
 
-def _breakers(now: int) -> Steps[dict[str, Breaker]]:
+async def _breakers(now: int) -> dict[str, Breaker]:
     """Return what is known of providers that fail; one whose rest is over is held, so that two workers do not both try it."""
-    known = yield from provider_health.breakers()
+    known = await provider_health.breakers()
     rested = [name for name, one in known.items() if one.tripped and not one.is_open(now)]
-    return {**known, **(yield from provider_health.take_breakers(rested))}
+    return {**known, **(await provider_health.take_breakers(rested))}
 
 
 def _read(rows: Rows, of_row: Callable[[Row], T]) -> tuple[list[T], list[Row]]:

@@ -11,7 +11,7 @@ from countersign.domain.delivery.latency import Pace
 from countersign.domain.verifications.challenge import Challenge, State
 from countersign.flows.delivery.context import whereabouts
 from countersign.flows.delivery.sms_pumping import count_conversions, counts
-from countersign.store.engine.database import Claim, Seek, Steps, Update, Write
+from countersign.store.engine.database import Claim, Seek, Update, Write
 from countersign.store.tables import challenges, deliveries
 from countersign.store.tables.schema import CHALLENGES, DELIVERIES
 
@@ -52,11 +52,11 @@ async def settle(post: Post) -> int:
     return count
 
 
-def _settle(post: Post, now: int, most: int) -> Steps[list[Settled]]:
-    rows = yield Claim(DELIVERIES, _OVER, (), "created_at", most)
+async def _settle(post: Post, now: int, most: int) -> list[Settled]:
+    rows = await Claim(DELIVERIES, _OVER, (), "created_at", most)
     if not rows:
         return []
-    found = yield Seek(CHALLENGES, "id", sorted({row[0] for row in rows}))
+    found = await Seek(CHALLENGES, "id", sorted({row[0] for row in rows}))
     owners = {challenge.id: challenge for challenge in map(challenges.of_row, found)}
     settled: list[Settled] = []
     changed: list[Delivery] = []
@@ -73,8 +73,8 @@ def _settle(post: Post, now: int, most: int) -> Steps[list[Settled]]:
         and one.delivery.state is not DeliveryState.FAILED
         and counts(one.delivery, owner)
     ]
-    yield from count_conversions(post, came_back, now)
-    yield Write((Update(DELIVERIES, [deliveries.changed_row(one) for one in changed]),))
+    await count_conversions(post, came_back, now)
+    await Write((Update(DELIVERIES, [deliveries.changed_row(one) for one in changed]),))
     return settled
 
 

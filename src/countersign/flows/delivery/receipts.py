@@ -10,9 +10,8 @@ from countersign.domain.delivery.latency import Pace, Where, bucket
 from countersign.flows.delivery.context import Post
 from countersign.flows.delivery.events import told
 from countersign.flows.delivery.suppressions import suppress_told
-from countersign.store.engine.database import Steps, Take, Update, Write
+from countersign.store.engine.database import Append, Take, Update, Write
 from countersign.store.tables import challenges, deliveries
-from countersign.store.tables.events import Chain, Head
 from countersign.store.tables.schema import DELIVERIES
 
 
@@ -34,20 +33,20 @@ async def take_receipt(post: Post, receipt: Receipt) -> bool:
     return heard.known
 
 
-def _receive(chain: Chain, receipt: Receipt, now: int) -> Steps[tuple[_Heard, Head]]:
-    attempt = yield from deliveries.by_provider_message(receipt.provider, receipt.provider_message_id)
+async def _receive(receipt: Receipt, now: int) -> _Heard:
+    attempt = await deliveries.by_provider_message(receipt.provider, receipt.provider_message_id)
     if attempt is None:
-        return _Heard(known=False), chain.head
-    rows = yield Take(DELIVERIES, [(attempt.owner, attempt.number)])
+        return _Heard(known=False)
+    rows = await Take(DELIVERIES, [(attempt.owner, attempt.number)])
     current = deliveries.of_row(rows[0])
     moved = rules_of.received(current, receipt, now)
     if moved is current:
-        return _Heard(known=True), chain.head
-    owner = yield from challenges.find(current.owner)
-    linked, head = chain.link([told(moved, owner.application if owner else "", now, provider=receipt.provider)])
-    yield Write((Update(DELIVERIES, [deliveries.changed_row(moved)]), *linked))
+        return _Heard(known=True)
+    owner = await challenges.find(current.owner)
+    await Append([told(moved, owner.application if owner else "", now, provider=receipt.provider)])
+    await Write((Update(DELIVERIES, [deliveries.changed_row(moved)]),), last=True)
     if receipt.state is ReceiptState.DELIVERED:
         lesson = Pace(delivered=1, receipts={bucket(now - attempt.ended_at): 1})
     else:
         lesson = Pace(undelivered=1)
-    return _Heard(True, Where(receipt.provider, current.channel, current.area.country), lesson), head
+    return _Heard(True, Where(receipt.provider, current.channel, current.area.country), lesson)

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from countersign.domain.delivery.circuit_breaker import succeeded
 from countersign.domain.shared.event import Event, EventKind
-from countersign.store.engine.database import Steps, Write
+from countersign.store.engine.database import Append, Write
 from countersign.store.tables import provider_health
 
 if TYPE_CHECKING:
     from countersign.store.engine.database import Database
-    from countersign.store.tables.events import Chain, Head, Log
+    from countersign.store.tables.events import Log
 
 
 async def restore_provider(database: Database, log: Log, name: str, now: int) -> bool:
@@ -19,10 +19,10 @@ async def restore_provider(database: Database, log: Log, name: str, now: int) ->
     return await log.run(database, _restore, name, now)
 
 
-def _restore(chain: Chain, name: str, now: int) -> Steps[tuple[bool, Head]]:
-    breaker = (yield from provider_health.take_breakers([name]))[name]
+async def _restore(name: str, now: int) -> bool:
+    breaker = (await provider_health.take_breakers([name]))[name]
     if not breaker.tripped:
-        return False, chain.head
-    linked, head = chain.link([Event(now, EventKind.PROVIDER_BACK, "", name, {"by": "operator"})])
-    yield Write((*provider_health.saved([succeeded(breaker, now)]), *linked))
-    return True, head
+        return False
+    await Append([Event(now, EventKind.PROVIDER_BACK, "", name, {"by": "operator"})])
+    await Write(provider_health.saved([succeeded(breaker, now)]), last=True)
+    return True

@@ -21,10 +21,9 @@ from countersign.flows.delivery.context import Post, whereabouts
 from countersign.flows.delivery.events import told
 from countersign.flows.delivery.sms_pumping import take_back
 from countersign.flows.delivery.suppressions import Returned, suppress
-from countersign.store.engine.database import Steps, Take, Update, Upsert, Write
+from countersign.store.engine.database import Append, Take, Update, Upsert, Write
 from countersign.store.tables import deliveries, provider_health
 from countersign.store.tables.deliveries import Attempt
-from countersign.store.tables.events import Chain, Head
 from countersign.store.tables.schema import ATTEMPTS, DELIVERIES
 
 GIVE_UP_AFTER: Final = rules_of.LONGEST_TRY / 1_000
@@ -126,10 +125,8 @@ def _with_learned_patience(post: Post, result: Result) -> Result:
     return msgspec.structs.replace(result, word=msgspec.structs.replace(word, receipt_within=within))
 
 
-def _record(
-    chain: Chain, post: Post, results: Sequence[Result], chances: Sequence[float]
-) -> Steps[tuple[list[Breaker], Head]]:
-    rows = yield Take(DELIVERIES, sorted((result.delivery.owner, result.delivery.number) for result in results))
+async def _record(post: Post, results: Sequence[Result], chances: Sequence[float]) -> list[Breaker]:
+    rows = await Take(DELIVERIES, sorted((result.delivery.owner, result.delivery.number) for result in results))
     stored = {(row[0], row[1]): deliveries.of_row(row) for row in rows}
     attempts: list[Attempt] = []
     changed: list[Delivery] = []
@@ -149,27 +146,27 @@ def _record(
         )
         changed.append(moved)
         events.append(told(moved, result.application, result.ended_at, provider=result.provider))
-    yield from take_back(post, [one for one in changed if one.state is DeliveryState.FAILED], post.clock())
-    breakers, turned = yield from _judge_providers(results)
+    await take_back(post, [one for one in changed if one.state is DeliveryState.FAILED], post.clock())
+    breakers, turned = await _judge_providers(results)
     for breaker in turned:
         kind = EventKind.PROVIDER_TRIPPED if breaker.tripped else EventKind.PROVIDER_BACK
         facts: dict[str, str | int] = {"reason": breaker.reason} if breaker.tripped else {}
         events.append(Event(breaker.changed_at, kind, "", breaker.provider, facts))
-    linked, head = chain.link(events)
-    yield Write(
+    await Append(events)
+    await Write(
         (
             *((Update(DELIVERIES, [deliveries.changed_row(one) for one in changed]),) if changed else ()),
             *((Upsert(ATTEMPTS, [deliveries.attempt_row(one) for one in attempts]),) if attempts else ()),
             *provider_health.saved(breakers),
-            *linked,
-        )
+        ),
+        last=True,
     )
-    return turned, head
+    return turned
 
 
-def _judge_providers(results: Sequence[Result]) -> Steps[tuple[list[Breaker], list[Breaker]]]:
+async def _judge_providers(results: Sequence[Result]) -> tuple[list[Breaker], list[Breaker]]:
     """Return the breakers that changed, and those of them by which a provider is left out from now on, or back."""
-    known = yield from provider_health.breakers()
+    known = await provider_health.breakers()
     concerned = sorted(
         {
             result.provider
@@ -178,7 +175,7 @@ def _judge_providers(results: Sequence[Result]) -> Steps[tuple[list[Breaker], li
             or (isinstance(result.word, Failure) and result.word.reason in breaker_rules.ITS_OWN)
         }
     )
-    before = yield from provider_health.take_breakers(concerned)
+    before = await provider_health.take_breakers(concerned)
     after = dict(before)
     for result in sorted(results, key=lambda one: one.ended_at):
         breaker = after.get(result.provider)
@@ -209,11 +206,9 @@ async def give_back(post: Post, parcels: Sequence[Parcel]) -> None:
         )
 
 
-def _move_ours(
-    chain: Chain, claimed: Sequence[Delivery], now: int, move: Callable[[Delivery, int], Delivery]
-) -> Steps[tuple[None, Head]]:
+async def _move_ours(claimed: Sequence[Delivery], now: int, move: Callable[[Delivery, int], Delivery]) -> None:
     """Move those claims that are still ours."""
-    rows = yield Take(DELIVERIES, sorted((delivery.owner, delivery.number) for delivery in claimed))
+    rows = await Take(DELIVERIES, sorted((delivery.owner, delivery.number) for delivery in claimed))
     ours = {(delivery.owner, delivery.number): delivery.attempts for delivery in claimed}
     back = [
         move(current, now)
@@ -221,8 +216,7 @@ def _move_ours(
         if current.state is DeliveryState.SENDING and current.attempts == ours[current.owner, current.number]
     ]
     if back:
-        yield Write((Update(DELIVERIES, [deliveries.changed_row(delivery) for delivery in back]),))
-    return None, chain.head
+        await Write((Update(DELIVERIES, [deliveries.changed_row(delivery) for delivery in back]),))
 
 
 def _attempt(result: Result) -> Attempt:

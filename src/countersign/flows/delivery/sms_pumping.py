@@ -36,7 +36,7 @@ from countersign.domain.shared.event import Event, EventKind
 from countersign.domain.shared.phone_region import Area
 from countersign.domain.verifications.challenge import Challenge
 from countersign.errors import CountersignError
-from countersign.store.engine.database import Seek, Steps
+from countersign.store.engine.database import Seek
 from countersign.store.tables import challenges, sms_traffic
 from countersign.store.tables.schema import ATTEMPTS, CHALLENGES
 
@@ -87,12 +87,12 @@ def destination_of(keyring: Keyring, number: str, area: Area) -> Destination:
     return Destination(number, area, ranges)
 
 
-def judge(post: Post, claimed: Sequence[tuple[Delivery, Challenge]], now: int) -> Steps[Judged]:
+async def judge(post: Post, claimed: Sequence[tuple[Delivery, Challenge]], now: int) -> Judged:
     """Judge messages that are claimed for the first time, one after the other as they count."""
     judged, policy = Judged(), post.rules.pumping
     if policy.mode is Mode.OFF or not claimed:
         return judged
-    yield from sms_traffic.wait_turn([owner.application for _, owner in claimed])
+    await sms_traffic.wait_turn([owner.application for _, owner in claimed])
     counted: dict[sms_traffic.Key, Slot] = {}
     for application in sorted({owner.application for _, owner in claimed}):
         ours = [
@@ -101,10 +101,10 @@ def judge(post: Post, claimed: Sequence[tuple[Delivery, Challenge]], now: int) -
             if owner.application == application
         ]
         names = {place.name for _, whereto in ours for place in whereto.places(fresh=True)}
-        known = yield from sms_traffic.standings(application, sorted(names), now, shadow=policy.mode is Mode.SHADOW)
+        known = await sms_traffic.standings(application, sorted(names), now, shadow=policy.mode is Mode.SHADOW)
         for delivery, whereto in ours:
             _judge_one(judged, counted, known, application, delivery, whereto, policy, now)
-    yield from sms_traffic.count(counted)
+    await sms_traffic.count(counted)
     return judged
 
 
@@ -148,12 +148,12 @@ def _judge_one(  # noqa: PLR0917 - one step of judge, on what it gathers
         known[place.name] = msgspec.structs.replace(standing, slots=(*standing.slots, one))
 
 
-def count_conversions(post: Post, came_back: Sequence[tuple[Delivery, Challenge]], now: int) -> Steps[None]:
+async def count_conversions(post: Post, came_back: Sequence[tuple[Delivery, Challenge]], now: int) -> None:
     """Count messages whose code came back where they were counted as sent; each is told of once."""
-    yield from _count_later(post, came_back, now, converted=True)
+    await _count_later(post, came_back, now, converted=True)
 
 
-def take_back(post: Post, failed: Sequence[Delivery], now: int) -> Steps[None]:
+async def take_back(post: Post, failed: Sequence[Delivery], now: int) -> None:
     """Take off what was counted of messages that no provider took: they cost nothing, and nobody could answer them.
 
     One whose last provider said nothing in time may have been sent, and stays counted.
@@ -163,19 +163,19 @@ def take_back(post: Post, failed: Sequence[Delivery], now: int) -> Steps[None]:
     if not wanted or post.rules.pumping.mode is Mode.OFF:
         return
     ids = sorted({one.owner for one in wanted})
-    tries = yield Seek(ATTEMPTS, "owner", ids, "outcome = 'accepted'")
+    tries = await Seek(ATTEMPTS, "owner", ids, "outcome = 'accepted'")
     taken = {(row[0], row[1]) for row in tries}
-    found = yield Seek(CHALLENGES, "id", ids)
+    found = await Seek(CHALLENGES, "id", ids)
     owners = {challenge.id: challenge for challenge in map(challenges.of_row, found)}
     ours = [
         (one, owners[one.owner])
         for one in wanted
         if (one.owner, one.number) not in taken and counts(one, owners.get(one.owner))
     ]
-    yield from _count_later(post, ours, now, converted=False)
+    await _count_later(post, ours, now, converted=False)
 
 
-def _count_later(post: Post, which: Sequence[tuple[Delivery, Challenge]], now: int, *, converted: bool) -> Steps[None]:
+async def _count_later(post: Post, which: Sequence[tuple[Delivery, Challenge]], now: int, *, converted: bool) -> None:
     policy = post.rules.pumping
     if policy.mode is Mode.OFF:
         return
@@ -184,7 +184,7 @@ def _count_later(post: Post, which: Sequence[tuple[Delivery, Challenge]], now: i
         ours = [
             (delivery, _whereto(post, delivery, owner)) for delivery, owner in which if owner.application == application
         ]
-        known = yield from sms_traffic.standings(application, sorted({whereto.area.prefix for _, whereto in ours}), now)
+        known = await sms_traffic.standings(application, sorted({whereto.area.prefix for _, whereto in ours}), now)
         for delivery, whereto in ours:
             at = sms_traffic.slot_of(delivery.created_at)
             price = price_of(policy, whereto.area.country, whereto.number)
@@ -192,13 +192,13 @@ def _count_later(post: Post, which: Sequence[tuple[Delivery, Challenge]], now: i
             for place in whereto.places(fresh=is_fresh(known[whereto.area.prefix])):
                 key = (application, place.name, at)
                 counted[key] = _plus(counted.get(key), one)
-    yield from sms_traffic.count(counted)
+    await sms_traffic.count(counted)
 
 
-def explain(whereto: Destination, application: str, policy: Policy, now: int) -> Steps[list[Finding]]:
+async def explain(whereto: Destination, application: str, policy: Policy, now: int) -> list[Finding]:
     """Return what every rule says of a message to a number, were it sent now."""
     names = sorted({place.name for place in whereto.places(fresh=True)})
-    known = yield from sms_traffic.standings(application, names, now, shadow=policy.mode is Mode.SHADOW)
+    known = await sms_traffic.standings(application, names, now, shadow=policy.mode is Mode.SHADOW)
     price = price_of(policy, whereto.area.country, whereto.number)
     places = whereto.places(fresh=is_fresh(known[whereto.area.prefix]))
     return [one for place in places for one in findings(place, known[place.name], price, policy, now)]

@@ -13,7 +13,7 @@ from countersign.domain.shared.contact import Channel, Contact
 from countersign.domain.shared.event import Event, EventKind
 from countersign.domain.verifications.challenge import Challenge
 from countersign.errors import CountersignError
-from countersign.store.engine.database import Take, Write
+from countersign.store.engine.database import Append, Take, Write
 from countersign.store.tables import challenges, deliveries, notices, suppressions
 from countersign.store.tables.schema import DELIVERIES
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from countersign.keys import Keyring
-    from countersign.store.engine.database import Database, Steps
-    from countersign.store.tables.events import Chain, Head, Log
+    from countersign.store.engine.database import Database
+    from countersign.store.tables.events import Log
 
 MOST: Final = 10_000
 """Suppressions that are listed."""
@@ -37,11 +37,11 @@ class Returned(msgspec.Struct, frozen=True):
     provider: str
 
 
-def owner_of(owner_id: str) -> Steps[Challenge | Notice | None]:
+async def owner_of(owner_id: str) -> Challenge | Notice | None:
     """Return what owes a delivery."""
     if owner_id.startswith(PREFIX):
-        return (yield from notices.find(owner_id))
-    return (yield from challenges.find(owner_id))
+        return await notices.find(owner_id)
+    return await challenges.find(owner_id)
 
 
 def contact_of(keyring: Keyring, owner: Challenge | Notice) -> Contact:
@@ -76,20 +76,20 @@ async def suppress_told(database: Database, log: Log, keyring: Keyring, receipt:
     return await suppress(database, log, keyring, Returned(found.owner, found.number, reason, receipt.provider), now)
 
 
-def _suppress(chain: Chain, keyring: Keyring, returned: Returned, now: int) -> Steps[tuple[bool, Head]]:
-    rows = yield Take(DELIVERIES, [(returned.owner, returned.number)])
-    owner = yield from owner_of(returned.owner)
+async def _suppress(keyring: Keyring, returned: Returned, now: int) -> bool:
+    rows = await Take(DELIVERIES, [(returned.owner, returned.number)])
+    owner = await owner_of(returned.owner)
     if not rows or owner is None or (isinstance(owner, Challenge) and not owner.terms.live):
-        return False, chain.head
+        return False
     delivery = deliveries.of_row(rows[0])
     if delivery.channel is not Channel.EMAIL:
-        return False, chain.head
+        return False
     contact = contact_of(keyring, owner)
     key = key_of(keyring, contact)
-    before = yield from suppressions.take(key)
+    before = await suppressions.take(key)
     after = begin(key, contact.masked, returned.reason, returned.provider, now)
     if not brings(before, after, delivery.created_at):
-        return False, chain.head
+        return False
     facts: dict[str, str | int] = {
         "to": after.masked,
         "reason": after.reason.value,
@@ -97,14 +97,14 @@ def _suppress(chain: Chain, keyring: Keyring, returned: Returned, now: int) -> S
         "until": after.until,
     }
     told = Event(now, EventKind.ADDRESS_SUPPRESSED, owner.application, owner.id, facts)
-    linked, head = chain.link([told])
-    yield Write((*suppressions.put(after), *linked))
-    return True, head
+    await Append([told])
+    await Write(suppressions.put(after), last=True)
+    return True
 
 
-def suppressed_among(
+async def suppressed_among(
     keyring: Keyring, due: Sequence[tuple[Delivery, Challenge | Notice | None]], now: int
-) -> Steps[dict[tuple[str, int], Reason]]:
+) -> dict[tuple[str, int], Reason]:
     """Return by owner and number which of these messages would go to a suppressed address, and why."""
     keys: dict[tuple[str, int], bytes] = {}
     for delivery, owner in due:
@@ -116,7 +116,7 @@ def suppressed_among(
             keys[delivery.owner, delivery.number] = key_of(keyring, contact_of(keyring, owner))
         except CountersignError:  # composing meets the same, and says what to do
             continue
-    found = yield from suppressions.of_keys(list(keys.values()))
+    found = await suppressions.of_keys(list(keys.values()))
     standing = {key: one.reason for key, one in found.items() if one.stands_at(now)}
     return {place: standing[key] for place, key in keys.items() if key in standing}
 
@@ -138,11 +138,11 @@ async def lift_suppression(
     return await log.run(database, _lift, key_of(keyring, contact), clock())
 
 
-def _lift(chain: Chain, key: bytes, now: int) -> Steps[tuple[Suppression | None, Head]]:
-    before = yield from suppressions.take(key)
+async def _lift(key: bytes, now: int) -> Suppression | None:
+    before = await suppressions.take(key)
     if before is None or not before.stands_at(now):
-        return None, chain.head
+        return None
     after = lift(before, now)
-    linked, head = chain.link([Event(now, EventKind.ADDRESS_LIFTED, "", "", {"to": after.masked})])
-    yield Write((*suppressions.put(after), *linked))
-    return after, head
+    await Append([Event(now, EventKind.ADDRESS_LIFTED, "", "", {"to": after.masked})])
+    await Write(suppressions.put(after), last=True)
+    return after

@@ -16,7 +16,7 @@ import msgspec
 
 from countersign.domain.shared.event import START
 from countersign.keys import Keyring
-from countersign.store.engine.database import ConflictError, Database, Steps
+from countersign.store.engine.database import ConflictError, Database
 from countersign.store.tables import applications, checkpoints, events
 from countersign.store.tables.events import Head
 
@@ -83,34 +83,34 @@ def digest(signed: str) -> str:
     return _text(hashlib.sha256(signed.encode()).digest())
 
 
-def _standing() -> Steps[tuple[tuple[int, str] | None, list[tuple[Head, bytes]]]]:
-    last = yield from checkpoints.last()
-    heads = yield from events.heads()
+async def _standing() -> tuple[tuple[int, str] | None, list[tuple[Head, bytes]]]:
+    last = await checkpoints.last()
+    heads = await events.heads()
     return last, heads
 
 
-def _verify(keyring: Keyring, kept: str | None) -> Steps[Report]:
+async def _verify(keyring: Keyring, kept: str | None) -> Report:
     findings: list[Finding] = []
-    stored = yield from checkpoints.all_of_them()
+    stored = await checkpoints.all_of_them()
     promised = _promises(keyring, stored, kept, findings)
-    heads = {head.writer: (head, mac) for head, mac in (yield from events.heads())}
-    seen = yield from events.writers_seen()
+    heads = {head.writer: (head, mac) for head, mac in (await events.heads())}
+    seen = await events.writers_seen()
     entries = 0
     writers = sorted({*heads, *seen, *promised})
     for writer in writers:
-        entries += yield from _walk(keyring, writer, heads.get(writer), promised.get(writer, {}), findings)
-    if not writers and (yield from applications.were_added()):
+        entries += await _walk(keyring, writer, heads.get(writer), promised.get(writer, {}), findings)
+    if not writers and (await applications.were_added()):
         findings.append(Finding("", 0, "the log is empty, though it must tell of the applications that were added"))
     return Report(entries, len(writers), len(stored), tuple(findings), stored[-1][1] if stored else "")
 
 
-def _walk(
+async def _walk(
     keyring: Keyring, writer: str, head: tuple[Head, bytes] | None, promised: dict[int, str], findings: list[Finding]
-) -> Steps[int]:
+) -> int:
     """Follow one chain from its start; the first break is told, since all that follows hangs on it."""
     seq, before, broken, entries = 0, START, False, 0
     unmet = dict(promised)
-    while rows := (yield from events.pages_after(writer, seq)):
+    while rows := (await events.pages_after(writer, seq)):
         for row in rows:
             hash_ = bytes(row[4])
             if not broken and row[0] != seq + 1:

@@ -17,5 +17,7 @@ async def rotate_keys(database: Database, log: Log, path: Path, now: int, delay:
     Raises SettingsError if the file cannot be written.
     """
     kid, active_from = rotate_file(path, now, delay)
-    await log.run(database, events.append, Event(now, EventKind.KEYS_ROTATED, "", kid, {"active_from": active_from}))
+    await log.run(
+        database, events.append_event, Event(now, EventKind.KEYS_ROTATED, "", kid, {"active_from": active_from})
+    )
     return kid, active_from

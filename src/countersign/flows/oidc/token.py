@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from countersign.domain.accounts.account import OwnedContact
     from countersign.domain.shared.application import Application
     from countersign.flows.accounts.context import Gate
-    from countersign.store.engine.database import Steps
 
 PREFIX: Final = "cst_"
 
@@ -62,13 +61,13 @@ class Redemption(msgspec.Struct, frozen=True):
     now: int
 
 
-def _redeem(gate: Gate, asked: Redemption) -> Steps[Grant | None]:
+async def _redeem(gate: Gate, asked: Redemption) -> Grant | None:
     """Use the grant and add its token at once: whoever comes second with the same code finds the token, and ends it."""
-    sealed = yield from grants.use(asked.code, asked.now)
+    sealed = await grants.use(asked.code, asked.now)
     if sealed is None:
         return None
     grant = _decode(gate.keyring.unseal(sealed, asked.code.hex()))
-    session = yield from sessions.find_by_id(grant.account, grant.session, asked.now)
+    session = await sessions.find_by_id(grant.account, grant.session, asked.now)
     if (
         session is None
         or grant.client != asked.client
@@ -76,7 +75,7 @@ def _redeem(gate: Gate, asked: Redemption) -> Steps[Grant | None]:
         or not hmac.compare_digest(asked.shown, grant.challenge)
     ):
         return None
-    yield from grants.add_token(
+    await grants.add_token(
         AccessToken(
             key=asked.access,
             grant=asked.code,
@@ -119,14 +118,14 @@ async def find_token(gate: Gate, access: str) -> AccessToken | None:
     return await gate.database.read(_alive, gate.mark(access), gate.now())
 
 
-def _alive(key: bytes, now: int) -> Steps[AccessToken | None]:
-    token = yield from grants.find_token(key, now)
-    if token is None or (yield from sessions.find_by_id(token.account, token.session, now)) is None:
+async def _alive(key: bytes, now: int) -> AccessToken | None:
+    token = await grants.find_token(key, now)
+    if token is None or (await sessions.find_by_id(token.account, token.session, now)) is None:
         return None
-    client = yield from applications.find(token.application)
+    client = await applications.find(token.application)
     if client is None or client.removed_at is not None:
         return None
-    account = yield from accounts.find(token.account)
+    account = await accounts.find(token.account)
     return token if account is not None and account.disabled_at is None else None
 
 

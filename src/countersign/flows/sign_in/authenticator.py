@@ -23,9 +23,8 @@ from countersign.flows.accounts.request_code import methods_of
 from countersign.flows.accounts.snapshot import held
 from countersign.flows.sign_in.complete import Finished, finish
 from countersign.flows.verifications.results import Refused
-from countersign.store.engine.database import Steps, Write
+from countersign.store.engine.database import Write
 from countersign.store.tables import authenticators, rate_limits
-from countersign.store.tables.events import Chain, Head
 from countersign.totp import step_of
 
 if TYPE_CHECKING:
@@ -70,7 +69,7 @@ async def prove_by_app(gate: Gate, browser: Browser, typed: str, *, remember: bo
     guess = await _counted(gate, browser, FactorKind.APP, sure=sure)
     if not isinstance(guess, Guess):
         return guess
-    app = await matching_app(gate, guess.factors, typed)
+    app = await matching_app(gate, guess.authenticators, typed)
     if app is None:
         return guess.wrong
     return await _proved(gate, browser, guess, Method.APP_CODE, remember=remember)
@@ -125,7 +124,9 @@ async def _counted(gate: Gate, browser: Browser, kind: FactorKind, *, sure: bool
     if not room.allowed:
         return Refused(Refusal.LIMITED, retry_after=room.retry_after, limit=BY_ACCOUNT.name, at=now)
     counted = await login_flow.move(gate, kept, msgspec.structs.replace(visit, guesses=visit.guesses + 1))
-    return Gone() if counted is None else Guess(counted, holdings.factors if holdings is not None else (), counter)
+    return (
+        Gone() if counted is None else Guess(counted, holdings.authenticators if holdings is not None else (), counter)
+    )
 
 
 async def _proved(gate: Gate, browser: Browser, guess: Guess, method: Method, *, remember: bool) -> Finished:
@@ -133,16 +134,16 @@ async def _proved(gate: Gate, browser: Browser, guess: Guess, method: Method, *,
     return await finish(gate, browser, guess.kept, Proven(method, gate.now()), remember=remember)
 
 
-def _spend(chain: Chain, gate: Gate, browser: Browser, account: str, mark: bytes) -> Steps[tuple[bool, Head]]:
+async def _spend(gate: Gate, browser: Browser, account: str, mark: bytes) -> bool:
     now = gate.now()
-    if not (yield from authenticators.spend(account, mark, now)):
-        return False, chain.head
-    holdings = yield from held(account)
+    if not (await authenticators.spend(account, mark, now)):
+        return False
+    holdings = await held(account)
     if holdings is None:
-        return False, chain.head
+        return False
     place, left = gate.place(browser.ip), holdings.recovery_codes
     told = Event(now, EventKind.FACTOR_USED, gate.own.id, account, {"method": "recovery_code", "left": left})
-    linked, head = record(chain, gate, [told], browser, place)
+    recorded = await record(gate, [told], browser, place)
     notices = notices_to(
         gate,
         holdings.account,
@@ -153,5 +154,5 @@ def _spend(chain: Chain, gate: Gate, browser: Browser, account: str, mark: bytes
         now=now,
         facts={"left": str(left)},
     )
-    yield Write((*notices, *linked), last=True)
-    return True, head
+    await Write((*notices, *recorded), last=True)
+    return True

@@ -21,10 +21,9 @@ from countersign.flows.changes.apply import Applied, Applying, apply
 from countersign.flows.changes.delayed_recovery import Waiting, claim
 from countersign.flows.changes.request import Kept, Wanted
 from countersign.flows.sign_in.start_session import enter
-from countersign.store.engine.database import ConflictError, Steps, Write
+from countersign.store.engine.database import ConflictError, Write
 from countersign.store.tables import accounts, changes, devices, sessions
 from countersign.store.tables import login_flows as rows_of
-from countersign.store.tables.events import Chain, Head
 
 _kept: Final = msgspec.json.Decoder(Kept).decode
 
@@ -161,13 +160,13 @@ class Raise(msgspec.Struct, frozen=True):
     browser: Browser
 
 
-def _raise(chain: Chain, gate: Gate, asked: Raise) -> Steps[tuple[bool, Head]]:
+async def _raise(gate: Gate, asked: Raise) -> bool:
     now, visit, mark = gate.now(), asked.kept.visit, asked.mark
-    session = yield from sessions.find(mark, now)
-    if session is None or session.id != visit.session or not (yield from rows_of.take(asked.kept.mark)):
-        return False, chain.head
-    if not (yield from sessions.end(mark)):
-        return False, chain.head
+    session = await sessions.find(mark, now)
+    if session is None or session.id != visit.session or not (await rows_of.take(asked.kept.mark)):
+        return False
+    if not (await sessions.end(mark)):
+        return False
     told = [
         Event(
             now,
@@ -179,11 +178,11 @@ def _raise(chain: Chain, gate: Gate, asked: Raise) -> Steps[tuple[bool, Head]]:
     ]
     device: Device | None = None
     if asked.remember:
-        device = yield from devices.find(visit.account, session.device)
+        device = await devices.find(visit.account, session.device)
         if device is not None:
             device = msgspec.structs.replace(device, trusted_at=now)
             told.append(Event(now, EventKind.DEVICE_TRUSTED, gate.own.id, visit.account, {"device": device.id}))
-    linked, head = record(chain, gate, told, asked.browser, gate.place(asked.browser.ip))
+    recorded = await record(gate, told, asked.browser, gate.place(asked.browser.ip))
     trusted = (devices.changed(device),) if device is not None else ()
-    yield Write((sessions.added(raised(session, asked.new_mark, asked.proof)), *trusted, *linked), last=True)
-    return True, head
+    await Write((sessions.added(raised(session, asked.new_mark, asked.proof)), *trusted, *recorded), last=True)
+    return True

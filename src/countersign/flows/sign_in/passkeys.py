@@ -26,7 +26,6 @@ from countersign.flows.changes.request import Wanted, need_of
 from countersign.flows.sign_in.complete import Finished, finish
 from countersign.flows.sign_in.start_session import enter
 from countersign.flows.verifications.results import Refused
-from countersign.store.engine.database import Steps
 from countersign.store.tables import accounts, authenticators, rate_limits
 from countersign.store.tables import login_flows as rows_of
 from countersign.webauthn import CHALLENGE_BYTES, RelyingParty, asserted, registered
@@ -89,7 +88,7 @@ async def enrolment_options(gate: Gate, browser: Browser, session: Session) -> s
     if holdings is None:
         return None
     shown = next((one.masked for one in holdings.contacts if one.primary), "")
-    known = [one.mark for one in holdings.factors if one.kind is FactorKind.PASSKEY]
+    known = [one.mark for one in holdings.authenticators if one.kind is FactorKind.PASSKEY]
     return webauthn.creation(party_of(gate), bytes.fromhex(kept.visit.sealed), session.account, shown, known)
 
 
@@ -112,7 +111,7 @@ async def finish_enrolment(gate: Gate, browser: Browser, session: Session, answe
         name=gate.keyring.seal(kept.visit.name, id_),
         used=made.count,
     )
-    wanted = Wanted(ChangeKind.METHOD_ADDED, about=kept.visit.name, factors=(factor,))
+    wanted = Wanted(ChangeKind.METHOD_ADDED, about=kept.visit.name, authenticators=(factor,))
     return await apply(gate, Applying(session.account, wanted, browser, session.id, kept.mark))
 
 
@@ -157,11 +156,11 @@ async def sign_in_by_passkey(gate: Gate, browser: Browser, answer: str) -> Enter
     return entered if isinstance(entered, Entered) else Wrong()
 
 
-def _whose(mark: bytes) -> Steps[tuple[Factor | None, Account | None]]:
-    factor = yield from authenticators.marked(mark)
+async def _whose(mark: bytes) -> tuple[Factor | None, Account | None]:
+    factor = await authenticators.marked(mark)
     if factor is None or factor.kind is not FactorKind.PASSKEY or not mark:
         return None, None
-    return factor, (yield from accounts.find(factor.account))
+    return factor, (await accounts.find(factor.account))
 
 
 async def begin_proof(gate: Gate, browser: Browser) -> str | None:
@@ -175,7 +174,7 @@ async def begin_proof(gate: Gate, browser: Browser) -> str | None:
     challenge = gate.house.chance(CHALLENGE_BYTES)
     if await login_flow.move(gate, kept, msgspec.structs.replace(kept.visit, sealed=challenge.hex())) is None:
         return None
-    allowed = [one.mark for one in holdings.factors if one.kind is FactorKind.PASSKEY]
+    allowed = [one.mark for one in holdings.authenticators if one.kind is FactorKind.PASSKEY]
     return webauthn.request(party_of(gate), challenge, allowed)
 
 
@@ -192,7 +191,7 @@ async def prove_by_passkey(gate: Gate, browser: Browser, answer: str, *, remembe
     if spent is None:
         return Gone()
     mark = webauthn.id_of(answer)
-    own = (one for one in holdings.factors if one.kind is FactorKind.PASSKEY)
+    own = (one for one in holdings.authenticators if one.kind is FactorKind.PASSKEY)
     factor = next((one for one in own if one.mark == mark), None)
     method = await _used(gate, factor, answer, bytes.fromhex(visit.sealed)) if factor is not None else None
     if method is None:

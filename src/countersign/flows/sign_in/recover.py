@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -24,9 +24,6 @@ from countersign.flows.changes.request import Kept, Wanted
 from countersign.flows.sign_in.sign_up import fault_of
 from countersign.flows.verifications.results import Refused
 from countersign.store.tables import accounts, changes, rate_limits
-
-if TYPE_CHECKING:
-    from countersign.store.engine.database import Steps
 
 BY_NETWORK: Final = Limit("recover_network", 20, 10 * 60_000)
 """Recoveries that one network may ask for."""
@@ -79,9 +76,9 @@ async def recover(gate: Gate, browser: Browser, identifier: str) -> ToVerify | F
     return ToVerify(await login_flow.keep(gate, visit, contact.masked), device)
 
 
-def _meant(blind: bytes, now: int) -> Steps[Meant]:
-    account, contacts = yield from accounts.identified(blind)
-    waiting = yield from changes.claims(blind, now)
+async def _meant(blind: bytes, now: int) -> Meant:
+    account, contacts = await accounts.identified(blind)
+    waiting = await changes.claims(blind, now)
     claim = next((one for one in waiting if now >= one.due_at), None)
     contact = next((one for one in contacts if one.blind == blind), None)
     return Meant(account, contact, claim)

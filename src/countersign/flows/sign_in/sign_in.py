@@ -24,7 +24,6 @@ from countersign.flows.accounts.context import Browser, Denied, Entered, Gate, T
 from countersign.flows.accounts.request_code import ask_by_first_way
 from countersign.flows.sign_in.start_session import enter
 from countersign.flows.verifications.results import Refused
-from countersign.store.engine.database import Steps
 from countersign.store.tables import accounts, authenticators, devices, events, rate_limits
 
 BY_NAME: Final = Limit("sign_in_name", 10, 15 * 60_000)
@@ -92,17 +91,17 @@ async def sign_in(
         place=gate.place(browser.ip),
         reasons=reasons,
     )
-    holdings = Holdings(account, tuple(person.contacts), tuple(person.factors))
+    holdings = Holdings(account, tuple(person.contacts), tuple(person.authenticators))
     return await ask_by_first_way(gate, browser, holdings, visit, secret)
 
 
-def _who(blind: bytes, mark: bytes) -> Steps[Person]:
+async def _who(blind: bytes, mark: bytes) -> Person:
     """Return who is meant; as much is read where nobody is."""
-    account, contacts = yield from accounts.identified(blind)
+    account, contacts = await accounts.identified(blind)
     account_id = account.id if account else ""
-    device = yield from devices.find(account_id, mark)
-    newest = yield from devices.newest(account_id)
-    return Person(account, contacts, device, newest, (yield from authenticators.of_account(account_id)))
+    device = await devices.find(account_id, mark)
+    newest = await devices.newest(account_id)
+    return Person(account, contacts, device, newest, (await authenticators.of_account(account_id)))
 
 
 def _blind(gate: Gate, identifier: str) -> bytes:
@@ -139,5 +138,7 @@ async def _assess(gate: Gate, browser: Browser, person: Person, failures: int) -
     assessment = risk.assess(facts, gate.risk)
     told: dict[str, str | int] = {**risk.as_facts(facts), "decision": assessment.decision.value}
     owner = person.account.id if person.account else ""
-    await gate.log.run(gate.database, events.append, Event(now, EventKind.SIGN_IN_ASSESSED, gate.own.id, owner, told))
+    await gate.log.run(
+        gate.database, events.append_event, Event(now, EventKind.SIGN_IN_ASSESSED, gate.own.id, owner, told)
+    )
     return assessment

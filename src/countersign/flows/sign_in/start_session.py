@@ -14,9 +14,8 @@ from countersign.domain.shared.event import Event, EventKind
 from countersign.flows.accounts.activity_log import record
 from countersign.flows.accounts.context import Browser, Entered, Gate, Gone
 from countersign.flows.accounts.notify import notices_to
-from countersign.store.engine.database import Change, Steps, Write
+from countersign.store.engine.database import Change, Write
 from countersign.store.tables import accounts, devices, login_flows, sessions
-from countersign.store.tables.events import Chain, Head
 
 if TYPE_CHECKING:
     from countersign.flows.accounts.login_flow import Kept
@@ -76,16 +75,16 @@ async def enter(
     return Entered(secret, device, account, then) if done else Gone()
 
 
-def _enter(chain: Chain, gate: Gate, entry: Entry) -> Steps[tuple[bool, Head]]:
-    if entry.visit and not (yield from login_flows.take(entry.visit)):
-        return False, chain.head
+async def _enter(gate: Gate, entry: Entry) -> bool:
+    if entry.visit and not (await login_flows.take(entry.visit)):
+        return False
     now, account = entry.now, entry.account
     if entry.browser.session:
         # Whoever was signed in here before is not any more: a secret of before opens nothing (semantics S8).
-        yield from sessions.end(gate.mark(entry.browser.session))
+        await sessions.end(gate.mark(entry.browser.session))
     if not entry.new:
-        yield from accounts.is_back(account, entry.contact)
-    before = yield from devices.find(account, entry.device)
+        await accounts.is_back(account, entry.contact)
+    before = await devices.find(account, entry.device)
     device = _seen(gate, entry, before)
     entrance = gate.entrance
     lasts = REMEMBERED_LASTS if entrance.trusts and device.trusted(now) else entrance.lasts
@@ -109,16 +108,16 @@ def _enter(chain: Chain, gate: Gate, entry: Entry) -> Steps[tuple[bool, Head]]:
     if before is None:
         told.append(Event(now, EventKind.DEVICE_ADDED, gate.own.id, account, {"device": device.id}))
         if not entry.new:
-            known, contacts = yield from accounts.person(account)
+            known, contacts = await accounts.person(account)
             if known is not None:
                 owed = notices_to(
                     gate, known, contacts, NoticeKind.NEW_DEVICE, browser=entry.browser, place=entry.place, now=now
                 )
     if entry.remember:
         told.append(Event(now, EventKind.DEVICE_TRUSTED, gate.own.id, account, {"device": device.id}))
-    linked, head = record(chain, gate, told, entry.browser, entry.place)
-    yield Write((*entry.new, devices.saved(device), sessions.added(session), *owed, *linked), last=True)
-    return True, head
+    recorded = await record(gate, told, entry.browser, entry.place)
+    await Write((*entry.new, devices.saved(device), sessions.added(session), *owed, *recorded), last=True)
+    return True
 
 
 def _seen(gate: Gate, entry: Entry, before: Device | None) -> Device:

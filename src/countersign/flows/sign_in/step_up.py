@@ -14,7 +14,6 @@ from countersign.store.tables import devices
 if TYPE_CHECKING:
     from countersign.domain.accounts.change import Holdings
     from countersign.domain.accounts.device import Device
-    from countersign.store.engine.database import Steps
 
 
 async def step_up(gate: Gate, browser: Browser, session: Session, need: Need, then: Interrupted) -> Asking:
@@ -43,6 +42,6 @@ async def step_up(gate: Gate, browser: Browser, session: Session, need: Need, th
     return await ask_by_first_way(gate, browser, holdings, visit, secret)
 
 
-def _who(session: Session) -> Steps[tuple[Holdings | None, Device | None]]:
-    holdings = yield from held(session.account)
-    return holdings, (yield from devices.find(session.account, session.device))
+async def _who(session: Session) -> tuple[Holdings | None, Device | None]:
+    holdings = await held(session.account)
+    return holdings, (await devices.find(session.account, session.device))

@@ -13,7 +13,6 @@ from countersign.store.tables import challenges, deliveries
 if TYPE_CHECKING:
     from countersign.domain.shared.application import Application
     from countersign.flows.verifications.context import House
-    from countersign.store.engine.database import Steps
 
 
 class Seen(msgspec.Struct, frozen=True):
@@ -34,9 +33,9 @@ async def look_at_challenge(house: House, application: Application, challenge_id
     return await house.database.read(_seen, challenge_id, application.id)
 
 
-def _seen(challenge_id: str, application: str) -> Steps[Seen | None]:
-    found = yield from challenges.find(challenge_id)
+async def _seen(challenge_id: str, application: str) -> Seen | None:
+    found = await challenges.find(challenge_id)
     if found is None or found.application != application:
         return None
-    owed = yield from deliveries.of_owner(challenge_id)
+    owed = await deliveries.of_owner(challenge_id)
     return Seen(found, tuple(owed))

@@ -1,7 +1,7 @@
 """A bounce: what a mail server says of a message it could not deliver (RFC 3464), read without trust.
 
-Anybody can write one, so nothing here is believed yet: `flows/delivery/bounces.py` asks at which address of ours it arrived. Only the outermost
-level of MIME is taken apart, by hand, so that neither nesting nor a broken inner part costs anything.
+Anybody can write one, so nothing here is believed yet: `flows/delivery/bounces.py` asks at which address of ours it arrived. Only the
+outermost level of MIME is taken apart, by hand, so that neither nesting nor a broken inner part costs anything.
 """
 
 from __future__ import annotations

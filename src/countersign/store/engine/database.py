@@ -1,12 +1,13 @@
-"""A database: whatever drives a transaction, which is a generator of statements that gets rows back.
+"""Statements, transactions, and the protocol of a database.
 
-`yield` a statement, receive its rows, and return a result: so a transaction is written once and knows no driver. PostgreSQL
-awaits each statement; SQLite runs the whole generator in one visit to its writer thread.
+A transaction is a coroutine function. It awaits statements, receives their rows, and returns a result, so it is written once and
+knows no driver. PostgreSQL awaits each statement. SQLite runs the whole coroutine in one visit to its writer thread. A transaction
+awaits statements and other transactions, and nothing else.
 
-    def spend(key: str) -> Steps[int]:
-        rows = yield Take(COUNTS, [(key,)])
+    async def spend(key: str) -> int:
+        rows = await Take(COUNTS, [(key,)])
         ...
-        yield Write((Update(COUNTS, [(key, left)]),))
+        await Write((Update(COUNTS, [(key, left)]),), last=True)
         return left
 
     left = await database.run(spend, "k")
@@ -14,10 +15,12 @@ awaits each statement; SQLite runs the whole generator in one visit to its write
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator, Sequence
-from typing import Any, Literal, ParamSpec, Protocol, TypeAlias, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
+from typing import Any, Final, Literal, ParamSpec, Protocol, TypeAlias, TypeVar
 
 import msgspec
+
+from countersign.domain.shared.event import Event
 
 Row: TypeAlias = Sequence[Any]
 Rows: TypeAlias = Sequence[Row]
@@ -55,14 +58,22 @@ class Table(msgspec.Struct, frozen=True):
         return ", ".join(name for name, _ in self.columns)
 
 
-class Query(msgspec.Struct, frozen=True):
+class Awaited(msgspec.Struct, frozen=True):
+    """What a transaction awaits. Awaiting hands the statement to the driver, which answers with its rows."""
+
+    def __await__(self) -> Generator[Any, Rows, Rows]:
+        """Hand this statement to the driver; return the rows."""
+        return (yield self)
+
+
+class Query(Awaited, frozen=True):
     """A statement written by hand with `$1`-style parameters; its rows (if any) come back."""
 
     sql: str
     args: tuple[Any, ...] = ()
 
 
-class Take(msgspec.Struct, frozen=True):
+class Take(Awaited, frozen=True):
     """Whole rows by key that nobody else changes until the transaction ends; absent keys have no row.
 
     Each key is a tuple of the table's key columns. The rows are locked, in the order of their keys; or, where the transaction
@@ -74,7 +85,7 @@ class Take(msgspec.Struct, frozen=True):
     keys: Sequence[Row]
 
 
-class Seek(msgspec.Struct, frozen=True):
+class Seek(Awaited, frozen=True):
     """Whole rows, not locked, whose column `by` has one of `values`, and for which `condition` (SQL of ours, or empty) holds."""
 
     table: Table
@@ -83,7 +94,7 @@ class Seek(msgspec.Struct, frozen=True):
     condition: str = ""
 
 
-class Claim(msgspec.Struct, frozen=True):
+class Claim(Awaited, frozen=True):
     """Whole rows for which `condition` holds (SQL of ours with `$1`...), locked, those that others hold passed over.
 
     At most `most` rows, in the order of the column `by`.
@@ -124,7 +135,7 @@ class Upsert(msgspec.Struct, frozen=True):
 Change: TypeAlias = Insert | Update | Upsert
 
 
-class Write(msgspec.Struct, frozen=True):
+class Write(Awaited, frozen=True):
     """Changes to different rows, carried out together in no particular order.
 
     `last` promises that no statement follows.
@@ -134,8 +145,23 @@ class Write(msgspec.Struct, frozen=True):
     last: bool = False
 
 
-Statement: TypeAlias = Query | Take | Seek | Claim | Write
-Steps: TypeAlias = Generator[Statement, Rows, T]
+APPENDED_OUTSIDE: Final = "events are appended outside of Log.run"
+
+
+class Append(Awaited, frozen=True):
+    """Events to append to the log, in the transaction that `tables.events.Log.run` carries out.
+
+    They become durable with the transaction's last write, or by a write of their own at its end. All events of one transaction make
+    one page. Outside of `Log.run` it raises AssertionError.
+    """
+
+    events: Sequence[Event]
+
+
+Statement: TypeAlias = Query | Take | Seek | Claim | Write | Append
+
+Steps: TypeAlias = Coroutine[Any, Any, T]
+"""A transaction under way."""
 
 
 class ConflictError(Exception):

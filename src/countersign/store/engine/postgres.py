@@ -179,7 +179,12 @@ class _Line:
         return result
 
     async def _unlocked(self, steps: Steps[T]) -> T:
-        transaction = GuardedTransaction(await self.connect(), self._looks, self._guarded)
+        try:
+            connection = await self.connect()
+        except BaseException:
+            steps.close()
+            raise
+        transaction = GuardedTransaction(connection, self._looks, self._guarded)
         try:
             result = await self._drive(transaction, steps)
         except UnavailableError as error:
@@ -201,7 +206,7 @@ class _Line:
         rows: Rows | None = None
         while True:
             try:
-                statement = next(steps) if rows is None else steps.send(rows)
+                statement = steps.send(rows)
             except StopIteration as end:
                 result: T = end.value
                 return result

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from countersign.store.engine import postgres_sql
-from countersign.store.engine.database import Claim, Query, Seek, Take, Update, Upsert, Write
+from countersign.store.engine.database import APPENDED_OUTSIDE, Append, Claim, Query, Seek, Take, Update, Upsert, Write
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,6 +55,8 @@ class LockedTransaction:
             return [tuple(row) for row in await self._connection.fetch(*postgres_sql.seek(statement))]
         if isinstance(statement, Claim):
             return [tuple(row) for row in await self._connection.fetch(postgres_sql.claim(statement), *statement.args)]
+        if isinstance(statement, Append):
+            raise AssertionError(APPENDED_OUTSIDE)  # noqa: TRY004 - a transaction written wrongly
         changes = [change for change in statement.changes if change.rows]
         if any(isinstance(change, Upsert) for change in changes):
             changes = self._settled(changes)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 from countersign.errors import UnavailableError
 from countersign.store.engine.database import (
+    APPENDED_OUTSIDE,
+    Append,
     Change,
     Claim,
     ConflictError,
@@ -246,7 +248,7 @@ class SqliteDatabase:
         rows: Rows | None = None
         while True:
             try:
-                statement = next(steps) if rows is None else steps.send(rows)
+                statement = steps.send(rows)
             except StopIteration as end:
                 result: T = end.value
                 return result
@@ -268,6 +270,8 @@ class SqliteDatabase:
                 f" ORDER BY {statement.by} LIMIT {statement.most}"
             )
             return connection.execute(in_sqlite(sql), statement.args).fetchall()
+        if isinstance(statement, Append):
+            raise AssertionError(APPENDED_OUTSIDE)  # noqa: TRY004 - a transaction written wrongly
         for change in statement.changes:
             if change.rows:
                 self._change(connection, change)

@@ -15,9 +15,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
 from countersign.errors import OverloadedError, UnavailableError
-from countersign.store.engine.database import ConflictError, RejectedError, Runner, Steps
+from countersign.store.engine.database import ConflictError, Runner
 from countersign.store.ledger.unit_of_work import Book, Command
-from countersign.store.tables.events import Chain, Head
+from countersign.store.tables.events import Log
 
 BOUND: Final = 4_096
 """Commands that may wait; one more is told to come back."""
@@ -50,14 +50,14 @@ class Ledger:
         self,
         lanes: Sequence[Runner],
         *,
-        chain: Callable[[], Chain],
+        log: Callable[[], Log],
         clock: Callable[[], int],
         owed: Callable[[], None],
         observe: Callable[[int, float, float], None],
         bound: int = BOUND,
     ) -> None:
         self._lanes = lanes
-        self._chain = chain
+        self._log = log
         self._clock = clock
         self._owed = owed
         self._observe = observe
@@ -70,7 +70,7 @@ class Ledger:
 
     def open(self) -> None:
         """Start one task a lane."""
-        self._tasks = [asyncio.create_task(self._work(lane, self._chain())) for lane in self._lanes]
+        self._tasks = [asyncio.create_task(self._work(lane, self._log())) for lane in self._lanes]
 
     async def close(self) -> None:
         """Take no more commands, finish those that wait, and stop."""
@@ -99,7 +99,7 @@ class Ledger:
         answer: T = await waiting.answer
         return answer
 
-    async def _work(self, lane: Runner, chain: Chain) -> None:
+    async def _work(self, lane: Runner, log: Log) -> None:
         while True:
             if not self._queue:
                 if self._closing:
@@ -113,7 +113,7 @@ class Ledger:
             if batch:
                 self._under_way += len(batch)
                 try:
-                    await self._carry_out(lane, chain, batch)
+                    await self._carry_out(lane, log, batch)
                 finally:
                     self._under_way -= len(batch)
 
@@ -122,47 +122,40 @@ class Ledger:
         fair = -(-(len(self._queue) + self._under_way) // len(self._lanes))
         return min(MOST, len(self._queue), fair)
 
-    async def _carry_out(self, lane: Runner, chain: Chain, batch: list[Waiting]) -> None:
+    async def _carry_out(self, lane: Runner, log: Log, batch: list[Waiting]) -> None:
         began = time.perf_counter()
         try:
-            await self._settle(lane, chain, batch)
+            await self._settle(lane, log, batch)
         except UnavailableError as error:
-            chain.restart()
             _fail(batch, error)
         except Exception as error:  # noqa: BLE001 - nothing of it stays; a row that is refused, or a bug, must stop neither lane nor neighbours
-            if not isinstance(error, ConflictError | RejectedError):
-                chain.restart()
             if len(batch) > 1 or isinstance(error, ConflictError):
-                await self._one_by_one(lane, chain, batch)
+                await self._one_by_one(lane, log, batch)
             else:
                 _fail(batch, error)
         ended = time.perf_counter()
         with contextlib.suppress(Exception):  # whatever is wrong with the counting must not end a lane
             self._observe(len(batch), began - batch[0].since, ended - began)
 
-    async def _one_by_one(self, lane: Runner, chain: Chain, batch: list[Waiting]) -> None:
+    async def _one_by_one(self, lane: Runner, log: Log, batch: list[Waiting]) -> None:
         """Carry out a batch whose transaction failed for the sake of one row: each command alone, that one fails alone."""
         for waiting in batch:
             for last in (False, False, True):
                 try:
-                    await self._settle(lane, chain, [waiting])
+                    await self._settle(lane, log, [waiting])
                     break
                 except ConflictError:
                     if last:
                         _fail([waiting], UnavailableError("Others are changing the same record. Try again."))
                 except UnavailableError as error:
-                    chain.restart()
                     _fail([waiting], error)
                     break
                 except Exception as error:  # noqa: BLE001 - as above
-                    if not isinstance(error, RejectedError):
-                        chain.restart()
                     _fail([waiting], error)
                     break
 
-    async def _settle(self, lane: Runner, chain: Chain, batch: list[Waiting]) -> None:
-        outcomes, head, owes = await lane.run(self._transaction, batch, chain)
-        chain.advance(head)
+    async def _settle(self, lane: Runner, log: Log, batch: list[Waiting]) -> None:
+        outcomes, owes = await log.run(lane, self._transaction, batch)
         if owes:
             with contextlib.suppress(Exception):  # it is durable, and a worker that is not woken finds it by polling
                 self._owed()
@@ -174,9 +167,9 @@ class Ledger:
             else:
                 waiting.answer.set_result(outcome)
 
-    def _transaction(self, batch: list[Waiting], chain: Chain) -> Steps[tuple[list[Any], Head, bool]]:
+    async def _transaction(self, batch: list[Waiting]) -> tuple[list[Any], bool]:
         book = Book()
-        yield from book.load([waiting.command.needs for waiting in batch])
+        await book.load([waiting.command.needs for waiting in batch])
         now = self._clock()  # only now: waiting for the locks took time
         outcomes: list[Any] = []
         for waiting in batch:
@@ -187,8 +180,8 @@ class Ledger:
                 continue
             book.enter(verdict)
             outcomes.append(verdict.outcome)
-        head = yield from book.save(chain)
-        return outcomes, head, book.owes
+        await book.save()
+        return outcomes, book.owes
 
 
 def _wake(future: asyncio.Future[None]) -> None:

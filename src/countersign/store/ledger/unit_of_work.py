@@ -12,9 +12,8 @@ from countersign.domain.delivery.delivery import Delivery
 from countersign.domain.shared.event import Event
 from countersign.domain.verifications.challenge import Challenge
 from countersign.domain.verifications.lockout import CLEAN, Standing
-from countersign.store.engine.database import Change, Insert, Row, Seek, Steps, Table, Take, Update, Write
+from countersign.store.engine.database import Append, Change, Insert, Row, Seek, Table, Take, Update, Write
 from countersign.store.tables import challenges, deliveries
-from countersign.store.tables.events import Chain, Head
 from countersign.store.tables.schema import ANSWERS, CHALLENGES, DELIVERIES, LIMITS, STANDINGS
 
 K = TypeVar("K")
@@ -165,39 +164,39 @@ class Book:
         """Return the answer that was given to an idempotent request before."""
         return self._answers.values.get(key)
 
-    def load(self, needs: Sequence[Needs]) -> Steps[None]:
+    async def load(self, needs: Sequence[Needs]) -> None:
         """Load and lock what the commands name: each table in the order of its keys, the tables always in the same order."""
         named = {id_ for need in needs for id_ in need.challenges}
-        named.update((yield from self._load_twins(sorted({twin for need in needs for twin in need.twins}))))
+        named.update(await self._load_twins(sorted({twin for need in needs for twin in need.twins})))
         standings = {key for need in needs for key in need.standings}
-        standings.update((yield from self._load_challenges(sorted(named))))
+        standings.update(await self._load_challenges(sorted(named)))
         if standings:
-            for key, *moving in (yield Take(STANDINGS, [(key,) for key in sorted(standings)])):
+            for key, *moving in await Take(STANDINGS, [(key,) for key in sorted(standings)]):
                 self._standings.known(bytes(key), Standing(*moving))
         limits = sorted({key for need in needs for key in need.limits})
         if limits:
-            for key, tat in (yield Take(LIMITS, [(key,) for key in limits])):
+            for key, tat in await Take(LIMITS, [(key,) for key in limits]):
                 self._limits.known(bytes(key), tat)
         answers = sorted({key for need in needs for key in need.answers})
         if answers:
-            for application, key, request, outcome, expires_at in (yield Take(ANSWERS, answers)):
+            for application, key, request, outcome, expires_at in await Take(ANSWERS, answers):
                 self._answers.known((application, bytes(key)), Remembered(bytes(request), bytes(outcome), expires_at))
 
-    def _load_twins(self, twins: Sequence[bytes]) -> Steps[list[str]]:
+    async def _load_twins(self, twins: Sequence[bytes]) -> list[str]:
         """Return the ids of challenges that are pending as twins, with the newest message of each in hand."""
-        rows = (yield Seek(CHALLENGES, "twin", twins, "state = 'pending'")) if twins else ()
+        rows = (await Seek(CHALLENGES, "twin", twins, "state = 'pending'")) if twins else ()
         pending = sorted(row[0] for row in rows)
         if pending:
-            for row in (yield Seek(DELIVERIES, "owner", pending)):
+            for row in await Seek(DELIVERIES, "owner", pending):
                 self._newest(deliveries.of_row(row))
         return pending
 
-    def _load_challenges(self, ids: Sequence[str]) -> Steps[list[bytes]]:
+    async def _load_challenges(self, ids: Sequence[str]) -> list[bytes]:
         """Load and lock challenges; return whose standings come along."""
         if not ids:
             return []
         standings: list[bytes] = []
-        for row in (yield Take(CHALLENGES, [(id_,) for id_ in ids])):
+        for row in await Take(CHALLENGES, [(id_,) for id_ in ids]):
             challenge = challenges.of_row(row)
             self._challenges.known(challenge.id, challenge)
             self._note(challenge)
@@ -220,20 +219,20 @@ class Book:
             self._newest(delivery)
         self._events.extend(verdict.events)
 
-    def save(self, chain: Chain) -> Steps[Head]:
-        """Write all that the verdicts changed, and the events; return where the chain then ends."""
+    async def save(self) -> None:
+        """Write all that the verdicts changed, and append the events."""
         updates = [change for shelf in self._shelves for change in shelf.updates()]
         inserts = [change for shelf in self._shelves for change in shelf.inserts()]
         if self._deliveries:
             inserts.append(Insert(DELIVERIES, [deliveries.new_row(delivery) for delivery in self._deliveries]))
-        linked, head = chain.link(self._events)
+        if self._events:
+            await Append(self._events)
         if self._twin_makes_way:
             # An old twin must have ended before the new one begins, or the index of pending twins refuses it.
-            yield Write(tuple(updates))
+            await Write(tuple(updates))
             updates = []
-        if everything := (*updates, *inserts, *linked):
-            yield Write(everything, last=True)
-        return head
+        if everything := (*updates, *inserts):
+            await Write(everything, last=True)
 
     @property
     def owes(self) -> bool:

@@ -8,69 +8,67 @@ import msgspec
 
 from countersign.domain.shared.application import Application, Mode
 from countersign.domain.shared.event import Event
-from countersign.store.engine.database import Insert, Query, Row, Seek, Steps, Take, Update, Write
-from countersign.store.tables.events import Chain, Head
+from countersign.store.engine.database import Append, Insert, Query, Row, Seek, Take, Update, Write
 from countersign.store.tables.schema import APPLICATIONS
 
 
-def find_by_key(key_hash: bytes) -> Steps[Application | None]:
+async def find_by_key(key_hash: bytes) -> Application | None:
     """Return the application that a key (by its keyed hash) belongs to or belonged to, removed ones aside."""
-    rows = yield Query(
+    rows = await Query(
         f"SELECT {APPLICATIONS.names} FROM applications WHERE (key_hash = $1 OR old_key_hash = $1) AND removed_at IS NULL",
         (key_hash,),
     )
     return of_row(rows[0]) if rows else None
 
 
-def were_added() -> Steps[bool]:
+async def were_added() -> bool:
     """Say whether any application was ever added."""
-    return bool((yield Query("SELECT 1 FROM applications LIMIT 1")))
+    return bool(await Query("SELECT 1 FROM applications LIMIT 1"))
 
 
-def find_by_name(name: str) -> Steps[Application | None]:
+async def find_by_name(name: str) -> Application | None:
     """Return the application of this name, removed ones aside."""
-    rows = yield Query(f"SELECT {APPLICATIONS.names} FROM applications WHERE name = $1 AND removed_at IS NULL", (name,))
+    rows = await Query(f"SELECT {APPLICATIONS.names} FROM applications WHERE name = $1 AND removed_at IS NULL", (name,))
     return of_row(rows[0]) if rows else None
 
 
-def find(application_id: str) -> Steps[Application | None]:
+async def find(application_id: str) -> Application | None:
     """Return an application by id, removed ones too: their challenges still carry its name."""
-    rows = yield Query(f"SELECT {APPLICATIONS.names} FROM applications WHERE id = $1", (application_id,))
+    rows = await Query(f"SELECT {APPLICATIONS.names} FROM applications WHERE id = $1", (application_id,))
     return of_row(rows[0]) if rows else None
 
 
-def of_ids(ids: Sequence[str]) -> Steps[dict[str, Application]]:
+async def of_ids(ids: Sequence[str]) -> dict[str, Application]:
     """Return the applications with these ids, removed ones too."""
-    rows = yield Seek(APPLICATIONS, "id", sorted(set(ids)))
+    rows = await Seek(APPLICATIONS, "id", sorted(set(ids)))
     return {row[0]: of_row(row) for row in rows}
 
 
-def all_of_them() -> Steps[list[Application]]:
+async def all_of_them() -> list[Application]:
     """Return every application that was not removed, by name."""
-    rows = yield Query(f"SELECT {APPLICATIONS.names} FROM applications WHERE removed_at IS NULL ORDER BY name")
+    rows = await Query(f"SELECT {APPLICATIONS.names} FROM applications WHERE removed_at IS NULL ORDER BY name")
     return [of_row(row) for row in rows]
 
 
-def add(chain: Chain, application: Application, event: Event) -> Steps[tuple[None, Head]]:
+async def add(application: Application, event: Event) -> None:
     """Add an application, and record it."""
-    linked, head = chain.link([event])
-    yield Write((Insert(APPLICATIONS, [_row(application)]), *linked))
-    return None, head
+    await Append([event])
+    await Write((Insert(APPLICATIONS, [_row(application)]),), last=True)
 
 
-def change(
-    chain: Chain, application_id: str, changed: Callable[[Application], Application], event: Event
-) -> Steps[tuple[Application | None, Head]]:
+async def change(
+    application_id: str, changed: Callable[[Application], Application], event: Event
+) -> Application | None:
     """Change an application as it stands now, and record it; None, and nothing changed, if it was removed meanwhile."""
-    rows = yield Take(APPLICATIONS, [(application_id,)])
+    rows = await Take(APPLICATIONS, [(application_id,)])
     before = of_row(rows[0]) if rows else None
     if before is None or before.removed_at is not None:
-        return None, chain.head
+        return None
     after = changed(before)
-    linked, head = chain.link([event])
+    await Append([event])
     row = _row(after)
-    yield Write((Update(APPLICATIONS, [(row[0], *row[2:])]), *linked))
-    return after, head
+    await Write((Update(APPLICATIONS, [(row[0], *row[2:])]),), last=True)
+    return after
 
 
 def of_row(row: Row) -> Application:

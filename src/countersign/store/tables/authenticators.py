@@ -6,27 +6,27 @@ from collections.abc import Sequence
 from typing import Final
 
 from countersign.domain.accounts.authenticator import Factor, FactorKind
-from countersign.store.engine.database import Change, Insert, Query, Row, Steps, Update
+from countersign.store.engine.database import Change, Insert, Query, Row, Update
 from countersign.store.tables.schema import FACTORS
 
 _SELECT: Final = f"SELECT {FACTORS.names} FROM factors"
 
 
-def of_account(account: str) -> Steps[list[Factor]]:
+async def of_account(account: str) -> list[Factor]:
     """Return an account's factors that have not ended, as they were added."""
-    rows = yield Query(f"{_SELECT} WHERE account = $1 AND ended_at IS NULL ORDER BY added_at, id", (account,))
+    rows = await Query(f"{_SELECT} WHERE account = $1 AND ended_at IS NULL ORDER BY added_at, id", (account,))
     return [of_row(row) for row in rows]
 
 
-def ever(account: str) -> Steps[list[Factor]]:
+async def ever(account: str) -> list[Factor]:
     """Return an account's factors, those too that ended and may come back."""
-    rows = yield Query(f"{_SELECT} WHERE account = $1 ORDER BY added_at, id", (account,))
+    rows = await Query(f"{_SELECT} WHERE account = $1 ORDER BY added_at, id", (account,))
     return [of_row(row) for row in rows]
 
 
-def marked(mark: bytes) -> Steps[Factor | None]:
+async def marked(mark: bytes) -> Factor | None:
     """Return the factor that has this mark, ended ones aside."""
-    rows = yield Query(f"{_SELECT} WHERE mark = $1 AND ended_at IS NULL LIMIT 1", (mark,))
+    rows = await Query(f"{_SELECT} WHERE mark = $1 AND ended_at IS NULL LIMIT 1", (mark,))
     return of_row(rows[0]) if rows else None
 
 
@@ -40,9 +40,9 @@ def changed(factors: Sequence[Factor]) -> tuple[Change, ...]:
     return (Update(FACTORS, [_moving(factor) for factor in factors]),) if factors else ()
 
 
-def use(account: str, factor_id: str, used: int, now: int) -> Steps[bool]:
+async def use(account: str, factor_id: str, used: int, now: int) -> bool:
     """Use a factor whose `used` goes up: True for one caller alone, and for nothing that was used before."""
-    rows = yield Query(
+    rows = await Query(
         "UPDATE factors SET used = $1, last_used_at = $2"
         " WHERE account = $3 AND id = $4 AND used < $1 AND ended_at IS NULL RETURNING id",
         (used, now, account, factor_id),
@@ -50,18 +50,18 @@ def use(account: str, factor_id: str, used: int, now: int) -> Steps[bool]:
     return bool(rows)
 
 
-def touch(account: str, factor_id: str, now: int) -> Steps[bool]:
+async def touch(account: str, factor_id: str, now: int) -> bool:
     """Use a factor that does not count; False if it has ended."""
-    rows = yield Query(
+    rows = await Query(
         "UPDATE factors SET last_used_at = $1 WHERE account = $2 AND id = $3 AND ended_at IS NULL RETURNING id",
         (now, account, factor_id),
     )
     return bool(rows)
 
 
-def spend(account: str, mark: bytes, now: int) -> Steps[bool]:
+async def spend(account: str, mark: bytes, now: int) -> bool:
     """Spend a recovery code by its mark: True for one caller alone (semantics R4)."""
-    rows = yield Query(
+    rows = await Query(
         "UPDATE factors SET ended_at = $1, last_used_at = $1, used = 1"
         " WHERE account = $2 AND mark = $3 AND kind = $4 AND ended_at IS NULL AND used = 0 RETURNING id",
         (now, account, mark, FactorKind.RECOVERY_CODE.value),
@@ -69,11 +69,11 @@ def spend(account: str, mark: bytes, now: int) -> Steps[bool]:
     return bool(rows)
 
 
-def forget(before: int, most: int) -> Steps[int]:
+async def forget(before: int, most: int) -> int:
     """Delete factors that ended before `before` (ms), at most `most`; return how many went."""
-    rows = yield Query("SELECT account, id FROM factors WHERE ended_at < $1 ORDER BY ended_at LIMIT $2", (before, most))
+    rows = await Query("SELECT account, id FROM factors WHERE ended_at < $1 ORDER BY ended_at LIMIT $2", (before, most))
     for account, id_ in rows:
-        yield Query("DELETE FROM factors WHERE account = $1 AND id = $2", (account, id_))
+        await Query("DELETE FROM factors WHERE account = $1 AND id = $2", (account, id_))
     return len(rows)
 
 

@@ -11,7 +11,7 @@ from countersign.domain.shared.contact import Channel
 from countersign.domain.verifications.challenge import MS, Challenge, State, Terms
 from countersign.domain.verifications.purpose import MAX_LIFETIME
 from countersign.errors import NotFoundError
-from countersign.store.engine.database import Query, Row, Steps
+from countersign.store.engine.database import Query, Row
 from countersign.store.tables.schema import CHALLENGES
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -75,42 +75,42 @@ def of_row(row: Row) -> Challenge:
     )
 
 
-def find(challenge_id: str) -> Steps[Challenge | None]:
+async def find(challenge_id: str) -> Challenge | None:
     """Return a challenge, or None."""
-    rows = yield Query(f"{_SELECT} WHERE id = $1", (challenge_id,))
+    rows = await Query(f"{_SELECT} WHERE id = $1", (challenge_id,))
     return of_row(rows[0]) if rows else None
 
 
-def get(challenge_id: str, application: str) -> Steps[Challenge]:
+async def get(challenge_id: str, application: str) -> Challenge:
     """Return an application's challenge; raises NotFoundError for an unknown one and another's alike."""
-    found = yield from find(challenge_id)
+    found = await find(challenge_id)
     if found is None or found.application != application:
         raise NotFoundError("There is no such verification.")
     return found
 
 
-def overdue(now: int, most: int) -> Steps[list[str]]:
+async def overdue(now: int, most: int) -> list[str]:
     """Return ids of challenges that are pending though their time ran out, at most `most`, the oldest first."""
-    rows = yield Query(
+    rows = await Query(
         "SELECT id FROM challenges WHERE ended_at IS NULL AND expires_at <= $1 ORDER BY expires_at LIMIT $2",
         (now, most),
     )
     return [row[0] for row in rows]
 
 
-def forget(before: int, most: int) -> Steps[int]:
+async def forget(before: int, most: int) -> int:
     """Delete challenges that ended before `before` (ms), with their messages and attempts; return how many went.
 
     None outlives MAX_LIFETIME, and ids begin with the time of their beginning: the oldest are the first of the key.
     """
     first_kept = identifier.make("ver", before - MAX_LIFETIME * MS, bytes(identifier.CHANCE_BYTES))
-    rows = yield Query(
+    rows = await Query(
         "SELECT id FROM challenges WHERE id < $1 AND state <> 'pending' ORDER BY id LIMIT $2", (first_kept, most)
     )
     for (id_,) in rows:
-        yield Query("DELETE FROM attempts WHERE owner = $1", (id_,))
-        yield Query("DELETE FROM deliveries WHERE owner = $1", (id_,))
-        yield Query("DELETE FROM challenges WHERE id = $1", (id_,))
+        await Query("DELETE FROM attempts WHERE owner = $1", (id_,))
+        await Query("DELETE FROM deliveries WHERE owner = $1", (id_,))
+        await Query("DELETE FROM challenges WHERE id = $1", (id_,))
     return len(rows)
 
 

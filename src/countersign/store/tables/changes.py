@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from countersign.domain.accounts.change import AccountChange, ChangeKind, ChangeState, Effect
-from countersign.store.engine.database import Change, Insert, Query, Row, Steps, Update
+from countersign.store.engine.database import Change, Insert, Query, Row, Update
 from countersign.store.tables.schema import CHANGES
 
 _SELECT: Final = f"SELECT {CHANGES.names} FROM changes"
@@ -15,41 +15,41 @@ _effect: Final = msgspec.json.Decoder(Effect).decode
 _encode: Final = msgspec.json.Encoder().encode
 
 
-def find(account: str, change_id: str) -> Steps[AccountChange | None]:
+async def find(account: str, change_id: str) -> AccountChange | None:
     """Return a change, or None."""
-    rows = yield Query(f"{_SELECT} WHERE account = $1 AND id = $2", (account, change_id))
+    rows = await Query(f"{_SELECT} WHERE account = $1 AND id = $2", (account, change_id))
     return of_row(rows[0]) if rows else None
 
 
-def of_account(account: str, since: int, most: int) -> Steps[list[AccountChange]]:
+async def of_account(account: str, since: int, most: int) -> list[AccountChange]:
     """Return an account's changes that were asked for since `since` (ms), the newest first, at most `most`."""
-    rows = yield Query(
+    rows = await Query(
         f"{_SELECT} WHERE account = $1 AND asked_at >= $2 ORDER BY id DESC LIMIT $3", (account, since, most)
     )
     return [of_row(row) for row in rows]
 
 
-def open_ones(account: str, now: int) -> Steps[list[AccountChange]]:
+async def open_ones(account: str, now: int) -> list[AccountChange]:
     """Return an account's changes that wait or can be undone, the newest first."""
-    rows = yield Query(
+    rows = await Query(
         f"{_SELECT} WHERE account = $1 AND until > $2 AND state IN ('pending', 'applied') ORDER BY id DESC",
         (account, now),
     )
     return [of_row(row) for row in rows]
 
 
-def claims(blind: bytes, now: int) -> Steps[list[AccountChange]]:
+async def claims(blind: bytes, now: int) -> list[AccountChange]:
     """Return the changes that wait for the holder of a new contact to finish them, the newest first."""
-    rows = yield Query(
+    rows = await Query(
         f"{_SELECT} WHERE blind = $1 AND kind = $2 AND state = 'pending' AND until > $3 ORDER BY id DESC",
         (blind, ChangeKind.ACCESS_RECOVERED.value, now),
     )
     return [of_row(row) for row in rows]
 
 
-def to_remind(now: int, most: int) -> Steps[list[AccountChange]]:
+async def to_remind(now: int, most: int) -> list[AccountChange]:
     """Return changes whose waiting is to be told again."""
-    rows = yield Query(
+    rows = await Query(
         f"{_SELECT} WHERE remind_at <= $1 AND state = 'pending' ORDER BY remind_at LIMIT $2", (now, most)
     )
     return [of_row(row) for row in rows]
@@ -65,11 +65,11 @@ def saved(change: AccountChange) -> Change:
     return Update(CHANGES, [(change.account, change.id, *_moving(change))])
 
 
-def forget(before: int, most: int) -> Steps[int]:
+async def forget(before: int, most: int) -> int:
     """Delete changes that were asked for before `before` (ms), at most `most`; return how many went."""
-    rows = yield Query("SELECT account, id FROM changes WHERE asked_at < $1 ORDER BY asked_at LIMIT $2", (before, most))
+    rows = await Query("SELECT account, id FROM changes WHERE asked_at < $1 ORDER BY asked_at LIMIT $2", (before, most))
     for account, id_ in rows:
-        yield Query("DELETE FROM changes WHERE account = $1 AND id = $2", (account, id_))
+        await Query("DELETE FROM changes WHERE account = $1 AND id = $2", (account, id_))
     return len(rows)
 
 

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from countersign.store.engine.database import Insert, Query, Steps, Write
+from countersign.store.engine.database import Insert, Query, Write
 from countersign.store.tables.schema import CHECKPOINTS
 
 
-def last() -> Steps[tuple[int, str] | None]:
+async def last() -> tuple[int, str] | None:
     """Return the number and the text of the newest checkpoint, or None."""
-    rows = yield Query("SELECT number, signed FROM checkpoints ORDER BY number DESC LIMIT 1")
+    rows = await Query("SELECT number, signed FROM checkpoints ORDER BY number DESC LIMIT 1")
     return (rows[0][0], rows[0][1]) if rows else None
 
 
-def add(number: int, at: int, signed: str) -> Steps[None]:
+async def add(number: int, at: int, signed: str) -> None:
     """Add a checkpoint; a number that is taken raises ConflictError."""
-    yield Write((Insert(CHECKPOINTS, [(number, at, signed)]),))
+    await Write((Insert(CHECKPOINTS, [(number, at, signed)]),))
 
 
-def all_of_them() -> Steps[list[tuple[int, str]]]:
+async def all_of_them() -> list[tuple[int, str]]:
     """Return every checkpoint, oldest first."""
-    rows = yield Query("SELECT number, signed FROM checkpoints ORDER BY number")
+    rows = await Query("SELECT number, signed FROM checkpoints ORDER BY number")
     return [(number, signed) for number, signed in rows]

@@ -10,7 +10,7 @@ import msgspec
 from countersign.domain.delivery.delivery import Delivery, DeliveryState, Reason
 from countersign.domain.shared.contact import Channel
 from countersign.domain.shared.phone_region import NOWHERE, Area
-from countersign.store.engine.database import Query, Row, Seek, Steps
+from countersign.store.engine.database import Query, Row, Seek
 from countersign.store.tables.schema import ATTEMPTS, DELIVERIES
 
 _SELECT: Final = f"SELECT {DELIVERIES.names} FROM deliveries"
@@ -47,9 +47,9 @@ def new_row(delivery: Delivery) -> Row:
     )
 
 
-def of_owners(owners: Sequence[str]) -> Steps[dict[str, list[Delivery]]]:
+async def of_owners(owners: Sequence[str]) -> dict[str, list[Delivery]]:
     """Return the messages of several owners, each one's in the order they were owed."""
-    rows = (yield Seek(DELIVERIES, "owner", sorted(set(owners)))) if owners else ()
+    rows = (await Seek(DELIVERIES, "owner", sorted(set(owners)))) if owners else ()
     found: dict[str, list[Delivery]] = {}
     for delivery in sorted(map(of_row, rows), key=lambda one: one.number):
         found.setdefault(delivery.owner, []).append(delivery)
@@ -95,15 +95,15 @@ def attempt_row(attempt: Attempt) -> Row:
     return tuple(getattr(attempt, name) for name, _ in ATTEMPTS.columns)
 
 
-def of_owner(owner: str) -> Steps[list[Delivery]]:
+async def of_owner(owner: str) -> list[Delivery]:
     """Return every message of a challenge, oldest first."""
-    rows = yield Query(f"{_SELECT} WHERE owner = $1 ORDER BY number", (owner,))
+    rows = await Query(f"{_SELECT} WHERE owner = $1 ORDER BY number", (owner,))
     return [of_row(row) for row in rows]
 
 
-def by_provider_message(provider: str, provider_message_id: str) -> Steps[Attempt | None]:
+async def by_provider_message(provider: str, provider_message_id: str) -> Attempt | None:
     """Return the try whose message a provider knows by this id, or None."""
-    rows = yield Query(
+    rows = await Query(
         f"SELECT {ATTEMPTS.names} FROM attempts WHERE provider = $1 AND provider_message_id = $2"
         " AND provider_message_id <> '' ORDER BY started_at DESC LIMIT 1",
         (provider, provider_message_id),
@@ -111,23 +111,23 @@ def by_provider_message(provider: str, provider_message_id: str) -> Steps[Attemp
     return Attempt(*rows[0]) if rows else None
 
 
-def next_due() -> Steps[int | None]:
+async def next_due() -> int | None:
     """Return when the next message falls due (ms), or None if nothing is owed."""
-    rows = yield Query("SELECT min(due_at) FROM deliveries WHERE due_at IS NOT NULL")
+    rows = await Query("SELECT min(due_at) FROM deliveries WHERE due_at IS NOT NULL")
     due: int | None = rows[0][0]
     return due
 
 
-def backlog(now: int) -> Steps[tuple[int, int]]:
+async def backlog(now: int) -> tuple[int, int]:
     """Return how many messages are due and how long (ms) the oldest of them has waited."""
-    rows = yield Query("SELECT count(*), min(due_at) FROM deliveries WHERE due_at IS NOT NULL AND due_at <= $1", (now,))
+    rows = await Query("SELECT count(*), min(due_at) FROM deliveries WHERE due_at IS NOT NULL AND due_at <= $1", (now,))
     count, oldest = rows[0]
     return count, (now - oldest if oldest is not None else 0)
 
 
-def attempts_of(owner: str) -> Steps[Sequence[Attempt]]:
+async def attempts_of(owner: str) -> Sequence[Attempt]:
     """Return every try made for a challenge's messages, oldest first."""
-    rows = yield Query(f"SELECT {ATTEMPTS.names} FROM attempts WHERE owner = $1 ORDER BY number, attempt", (owner,))
+    rows = await Query(f"SELECT {ATTEMPTS.names} FROM attempts WHERE owner = $1 ORDER BY number, attempt", (owner,))
     return [Attempt(*row) for row in rows]
 
 

@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import Concatenate, Final, ParamSpec, TypeAlias, TypeVar
+import types
+from collections.abc import Callable, Generator, Sequence
+from typing import Any, Final, ParamSpec, TypeAlias, TypeVar
 
 import msgspec
 
 from countersign.domain.shared.event import START, Event, linked_bytes, read, written
-from countersign.store.engine.database import Change, Insert, Query, Row, Rows, Runner, Steps, Upsert, Write
+from countersign.store.engine.database import (
+    Append,
+    Change,
+    ConflictError,
+    Insert,
+    Query,
+    RejectedError,
+    Row,
+    Rows,
+    Runner,
+    Steps,
+    Upsert,
+    Write,
+)
 from countersign.store.tables.schema import EVENTS, WRITERS
 
 Link: TypeAlias = Callable[[bytes], bytes]
@@ -63,64 +77,101 @@ class Chain:
 
 
 class Log:
-    """A chain for acts outside the ledger, which take turns: one transaction at a time."""
+    """One writer's chain, and the transactions that append to it: one at a time.
+
+    async def rename(account: str, name: str) -> None:
+        ...
+        await Append([Event(...)])
+        await Write(changes, last=True)
+
+    await log.run(database, rename, account, name)
+    """
 
     def __init__(self, chain: Chain) -> None:
         self._chain = chain
         self._turn = asyncio.Lock()
 
-    async def run(
-        self,
-        runner: Runner,
-        steps: Callable[Concatenate[Chain, P], Steps[tuple[T, Head]]],
-        /,
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> T:
-        """Carry out a transaction that appends to the chain; it returns its result and the head that `Chain.link` gave."""
+    async def run(self, runner: Runner, transaction: Callable[P, Steps[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Carry out a transaction that awaits `Append`; its events and its other changes become durable together.
+
+        Raises what `Runner.run` raises.
+        """
+
+        def linked() -> Steps[tuple[T, Head]]:
+            return _linked(self._chain, lambda: transaction(*args, **kwargs))
+
+        linked.__name__ = transaction.__name__  # what a trace or a test knows a transaction by
         async with self._turn:
             try:
-                result, head = await runner.run(steps, self._chain, *args, **kwargs)
+                result, head = await runner.run(linked)
+            except (ConflictError, RejectedError):
+                raise  # rolled back for certain: the chain ends where it ended
             except BaseException:
-                # Also when we are told to stop in the middle: whether it became durable is not known.
+                # Also when this task is cancelled in the middle: whether the transaction became durable is not known.
                 self._chain.restart()
                 raise
             self._chain.advance(head)
             return result
 
 
-def append(chain: Chain, event: Event) -> Steps[tuple[None, Head]]:
+@types.coroutine
+def _linked(chain: Chain, start: Callable[[], Steps[T]]) -> Generator[Any, Rows, tuple[T, Head]]:
+    """Hand on a transaction's statements, with its events as part of the last write; return its result and the chain's new head."""
+    events: list[Event] = []
+    head, written = chain.head, False
+    rows: Rows | None = None
+    steps = start()
+    try:
+        while True:
+            try:
+                statement = steps.send(rows)
+            except StopIteration as end:
+                result: T = end.value
+                if events and not written:
+                    linked, head = chain.link(events)
+                    yield Write(linked, last=True)
+                return result, head
+            if isinstance(statement, Append):
+                assert not written, "events are appended after the last write"  # noqa: S101 - a transaction written wrongly
+                events.extend(statement.events)
+                rows = ()
+                continue
+            if isinstance(statement, Write) and statement.last:
+                linked, head = chain.link(events)
+                statement, written = Write((*statement.changes, *linked), last=True), True
+            rows = yield statement
+    finally:
+        steps.close()
+
+
+async def append_event(event: Event) -> None:
     """Record one event that changes nothing else."""
-    linked, head = chain.link([event])
-    yield Write(linked)
-    return None, head
+    await Append([event])
 
 
-def heads() -> Steps[list[tuple[Head, bytes]]]:
+async def heads() -> list[tuple[Head, bytes]]:
     """Return where every writer's chain says that it ends, with the seal of that word."""
-    rows = yield Query("SELECT writer, seq, hash, mac FROM writers ORDER BY writer")
+    rows = await Query("SELECT writer, seq, hash, mac FROM writers ORDER BY writer")
     return [(Head(writer, seq, bytes(hash_)), bytes(mac)) for writer, seq, hash_, mac in rows]
 
 
-def writers_seen() -> Steps[list[str]]:
+async def writers_seen() -> list[str]:
     """Return the writers that have pages."""
-    rows = yield Query("SELECT DISTINCT writer FROM events ORDER BY writer")
+    rows = await Query("SELECT DISTINCT writer FROM events ORDER BY writer")
     return [row[0] for row in rows]
 
 
-def pages_after(writer: str, seq: int) -> Steps[Rows]:
+async def pages_after(writer: str, seq: int) -> Rows:
     """Return the next pages of a chain, 500 at most: (seq, at, count, page, hash)."""
-    return (
-        yield Query(
-            "SELECT seq, at, count, page, hash FROM events WHERE writer = $1 AND seq > $2 ORDER BY seq LIMIT $3",
-            (writer, seq, _AT_ONCE),
-        )
+    return await Query(
+        "SELECT seq, at, count, page, hash FROM events WHERE writer = $1 AND seq > $2 ORDER BY seq LIMIT $3",
+        (writer, seq, _AT_ONCE),
     )
 
 
-def between(start: int, end: int) -> Steps[list[Event]]:
+async def between(start: int, end: int) -> list[Event]:
     """Return the events of all pages written from `start` to before `end` (ms), oldest first."""
-    rows = yield Query("SELECT page FROM events WHERE at >= $1 AND at < $2 ORDER BY at, writer, seq", (start, end))
+    rows = await Query("SELECT page FROM events WHERE at >= $1 AND at < $2 ORDER BY at, writer, seq", (start, end))
     return [event for (page,) in rows for event in read(page)]
 
 

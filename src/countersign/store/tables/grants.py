@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from countersign.store.engine.database import Insert, Query, Steps, Write
+from countersign.store.engine.database import Insert, Query, Write
 from countersign.store.tables.schema import GRANTS, TOKENS
 
 
@@ -22,36 +22,36 @@ class AccessToken(msgspec.Struct, frozen=True):
     ended_at: int | None = None
 
 
-def add(key: bytes, data: bytes, now: int, expires_at: int) -> Steps[None]:
+async def add(key: bytes, data: bytes, now: int, expires_at: int) -> None:
     """Add a grant."""
-    yield Write((Insert(GRANTS, [(key, data, now, expires_at, None)]),), last=True)
+    await Write((Insert(GRANTS, [(key, data, now, expires_at, None)]),), last=True)
 
 
-def use(key: bytes, now: int) -> Steps[bytes | None]:
+async def use(key: bytes, now: int) -> bytes | None:
     """Use a grant, for the first time and within its time; return what it holds.
 
     One that comes again was stolen, or is being tried: every token it gave ends (RFC 6749, 4.1.2).
     """
-    rows = yield Query(
+    rows = await Query(
         "UPDATE grants SET used_at = $1 WHERE key = $2 AND used_at IS NULL RETURNING data, expires_at", (now, key)
     )
     if rows:
         data, expires_at = rows[0]
         return bytes(data) if now < expires_at else None
-    yield Query(
+    await Query(
         "UPDATE tokens SET ended_at = $1 WHERE grant_key = $2 AND ended_at IS NULL RETURNING application", (now, key)
     )
     return None
 
 
-def add_token(token: AccessToken) -> Steps[None]:
+async def add_token(token: AccessToken) -> None:
     """Add an access token."""
-    yield Write((Insert(TOKENS, [tuple(getattr(token, name) for name in AccessToken.__struct_fields__)]),), last=True)
+    await Write((Insert(TOKENS, [tuple(getattr(token, name) for name in AccessToken.__struct_fields__)]),), last=True)
 
 
-def find_token(key: bytes, now: int) -> Steps[AccessToken | None]:
+async def find_token(key: bytes, now: int) -> AccessToken | None:
     """Return a token that is alive."""
-    rows = yield Query(
+    rows = await Query(
         f"SELECT {TOKENS.names} FROM tokens WHERE key = $1 AND ended_at IS NULL AND expires_at > $2", (key, now)
     )
     if not rows:
@@ -60,23 +60,23 @@ def find_token(key: bytes, now: int) -> Steps[AccessToken | None]:
     return AccessToken(bytes(key_), bytes(grant), *rest)
 
 
-def end_token(key: bytes, application: str, now: int) -> Steps[bool]:
+async def end_token(key: bytes, application: str, now: int) -> bool:
     """End an application's token; False if it has none of this hash."""
-    rows = yield Query(
+    rows = await Query(
         "UPDATE tokens SET ended_at = $1 WHERE key = $2 AND application = $3 AND ended_at IS NULL RETURNING application",
         (now, key, application),
     )
     return bool(rows)
 
 
-def forget(now: int, most: int) -> Steps[int]:
+async def forget(now: int, most: int) -> int:
     """Delete grants and tokens whose time ended a day ago, at most `most` of each; return how many went."""
     before, gone = now - 86_400_000, 0
     for table, column in (("grants", "key"), ("tokens", "key")):
-        rows = yield Query(
+        rows = await Query(
             f"SELECT {column} FROM {table} WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2", (before, most)
         )
         for (key,) in rows:
-            yield Query(f"DELETE FROM {table} WHERE {column} = $1", (bytes(key),))
+            await Query(f"DELETE FROM {table} WHERE {column} = $1", (bytes(key),))
         gone += len(rows)
     return gone

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from countersign.domain.accounts.integration_code import Credential
-from countersign.store.engine.database import Change, Insert, Query, Row, Steps, Update
+from countersign.store.engine.database import Change, Insert, Query, Row, Update
 from countersign.store.tables.schema import CREDENTIALS
 
 _SELECT: Final = f"SELECT {CREDENTIALS.names} FROM credentials"
@@ -15,15 +15,15 @@ _scopes: Final = msgspec.json.Decoder(tuple[str, ...]).decode
 _encode: Final = msgspec.json.Encoder().encode
 
 
-def find(key: bytes) -> Steps[Credential | None]:
+async def find(key: bytes) -> Credential | None:
     """Return the integration code of this keyed hash, or None."""
-    rows = yield Query(f"{_SELECT} WHERE key = $1", (key,))
+    rows = await Query(f"{_SELECT} WHERE key = $1", (key,))
     return of_row(rows[0]) if rows else None
 
 
-def of_account(account: str, now: int) -> Steps[list[Credential]]:
+async def of_account(account: str, now: int) -> list[Credential]:
     """Return an account's integration codes that are alive, the newest first."""
-    rows = yield Query(
+    rows = await Query(
         f"{_SELECT} WHERE account = $1 AND ended_at IS NULL AND expires_at > $2 ORDER BY id DESC", (account, now)
     )
     return [of_row(row) for row in rows]
@@ -39,9 +39,9 @@ def changed(credential: Credential) -> Change:
     return Update(CREDENTIALS, [(credential.key, *_moving(credential))])
 
 
-def used(key: bytes, where: str, now: int) -> Steps[bool]:
+async def used(key: bytes, where: str, now: int) -> bool:
     """Write down that one was used, and from where; False if it has ended meanwhile."""
-    rows = yield Query(
+    rows = await Query(
         "UPDATE credentials SET last_used_at = $1, last_used_from = $2"
         " WHERE key = $3 AND ended_at IS NULL AND expires_at > $1 RETURNING id",
         (now, where, key),
@@ -49,20 +49,20 @@ def used(key: bytes, where: str, now: int) -> Steps[bool]:
     return bool(rows)
 
 
-def end_all(account: str, now: int) -> Steps[list[str]]:
+async def end_all(account: str, now: int) -> list[str]:
     """End every integration code of an account; return the ids of those that ended."""
-    rows = yield Query(
+    rows = await Query(
         "UPDATE credentials SET ended_at = $1 WHERE account = $2 AND ended_at IS NULL AND expires_at > $1 RETURNING id",
         (now, account),
     )
     return sorted(row[0] for row in rows)
 
 
-def forget(before: int, most: int) -> Steps[int]:
+async def forget(before: int, most: int) -> int:
     """Delete integration codes that expired before `before` (ms), at most `most`; return how many went."""
-    rows = yield Query("SELECT key FROM credentials WHERE expires_at < $1 ORDER BY expires_at LIMIT $2", (before, most))
+    rows = await Query("SELECT key FROM credentials WHERE expires_at < $1 ORDER BY expires_at LIMIT $2", (before, most))
     for (key,) in rows:
-        yield Query("DELETE FROM credentials WHERE key = $1", (bytes(key),))
+        await Query("DELETE FROM credentials WHERE key = $1", (bytes(key),))
     return len(rows)
 
 

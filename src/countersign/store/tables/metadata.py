@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from countersign.store.engine.database import Insert, Query, Steps, Upsert, Write
+from countersign.store.engine.database import Insert, Query, Upsert, Write
 from countersign.store.tables.schema import FACTS
 
 KEYS: Final = "keys_fingerprint"
@@ -17,25 +17,25 @@ AHEAD: Final = "clock_ahead"
 _VERSIONS: Final = Path(__file__).parent.parent / "migrations" / "versions"
 
 
-def find(name: str) -> Steps[bytes | None]:
+async def find(name: str) -> bytes | None:
     """Return a fact, or None."""
-    rows = yield Query("SELECT value FROM facts WHERE name = $1", (name,))
+    rows = await Query("SELECT value FROM facts WHERE name = $1", (name,))
     return bytes(rows[0][0]) if rows else None
 
 
-def add(name: str, value: bytes) -> Steps[None]:
+async def add(name: str, value: bytes) -> None:
     """Add a fact; one that is there already raises ConflictError."""
-    yield Write((Insert(FACTS, [(name, value)]),))
+    await Write((Insert(FACTS, [(name, value)]),))
 
 
-def put(name: str, value: bytes) -> Steps[None]:
+async def put(name: str, value: bytes) -> None:
     """Write a fact, in the place of what it was."""
-    yield Write((Upsert(FACTS, [(name, value)]),))
+    await Write((Upsert(FACTS, [(name, value)]),))
 
 
-def revision() -> Steps[str | None]:
+async def revision() -> str | None:
     """Return the revision that the schema has; a database that was never migrated raises UnavailableError."""
-    rows = yield Query("SELECT version_num FROM alembic_version")
+    rows = await Query("SELECT version_num FROM alembic_version")
     return rows[0][0] if rows else None
 
 

@@ -10,22 +10,22 @@ import msgspec
 from countersign.domain.delivery.notice import Notice, NoticeKind
 from countersign.domain.shared import identifier
 from countersign.domain.shared.contact import Kind
-from countersign.store.engine.database import Change, Insert, Query, Row, Seek, Steps
+from countersign.store.engine.database import Change, Insert, Query, Row, Seek
 from countersign.store.tables.schema import NOTICES
 
 _facts: Final = msgspec.json.Decoder(dict[str, str]).decode
 _encode: Final = msgspec.json.Encoder().encode
 
 
-def find(notice_id: str) -> Steps[Notice | None]:
+async def find(notice_id: str) -> Notice | None:
     """Return a notice, or None."""
-    rows = yield Query(f"SELECT {NOTICES.names} FROM notices WHERE id = $1", (notice_id,))
+    rows = await Query(f"SELECT {NOTICES.names} FROM notices WHERE id = $1", (notice_id,))
     return of_row(rows[0]) if rows else None
 
 
-def of_ids(ids: Sequence[str]) -> Steps[dict[str, Notice]]:
+async def of_ids(ids: Sequence[str]) -> dict[str, Notice]:
     """Return the notices with these ids."""
-    rows = (yield Seek(NOTICES, "id", sorted(set(ids)))) if ids else ()
+    rows = (await Seek(NOTICES, "id", sorted(set(ids)))) if ids else ()
     return {row[0]: of_row(row) for row in rows}
 
 
@@ -34,14 +34,14 @@ def added(notices: Sequence[Notice]) -> tuple[Change, ...]:
     return (Insert(NOTICES, [row(notice) for notice in notices]),) if notices else ()
 
 
-def forget(before: int, most: int) -> Steps[int]:
+async def forget(before: int, most: int) -> int:
     """Delete notices that were made before `before` (ms), with their messages and attempts; return how many went."""
     first_kept = identifier.make("ntc", before, bytes(identifier.CHANCE_BYTES))
-    rows = yield Query("SELECT id FROM notices WHERE id < $1 ORDER BY id LIMIT $2", (first_kept, most))
+    rows = await Query("SELECT id FROM notices WHERE id < $1 ORDER BY id LIMIT $2", (first_kept, most))
     for (id_,) in rows:
-        yield Query("DELETE FROM attempts WHERE owner = $1", (id_,))
-        yield Query("DELETE FROM deliveries WHERE owner = $1", (id_,))
-        yield Query("DELETE FROM notices WHERE id = $1", (id_,))
+        await Query("DELETE FROM attempts WHERE owner = $1", (id_,))
+        await Query("DELETE FROM deliveries WHERE owner = $1", (id_,))
+        await Query("DELETE FROM notices WHERE id = $1", (id_,))
     return len(rows)
 
 

@@ -10,41 +10,41 @@ import msgspec
 from countersign.domain.delivery.circuit_breaker import Breaker
 from countersign.domain.delivery.latency import Pace, Where, added
 from countersign.domain.shared.contact import Channel
-from countersign.store.engine.database import Change, Query, Row, Steps, Take, Upsert, Write
+from countersign.store.engine.database import Change, Query, Row, Take, Upsert, Write
 from countersign.store.tables.schema import BREAKERS, PACES
 
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(Pace).decode
 
 
-def paces() -> Steps[dict[Where, Pace]]:
+async def paces() -> dict[Where, Pace]:
     """Return how every provider does, by channel and country."""
-    rows = yield Query(f"SELECT {PACES.names} FROM paces ORDER BY provider, channel, country")
+    rows = await Query(f"SELECT {PACES.names} FROM paces ORDER BY provider, channel, country")
     return dict(map(_pace, rows))
 
 
-def learn(lessons: Mapping[Where, Pace], now: int) -> Steps[dict[Where, Pace]]:
+async def learn(lessons: Mapping[Where, Pace], now: int) -> dict[Where, Pace]:
     """Add to what is known; return all that is known then."""
     keys = sorted((where.provider, where.channel.value, where.country) for where in lessons)
-    known = dict(map(_pace, (yield Take(PACES, keys))))
+    known = dict(map(_pace, (await Take(PACES, keys))))
     merged = {where: added(known.get(where, Pace()), lesson) for where, lesson in lessons.items()}
     rows = [
         (where.provider, where.channel.value, where.country, _encode(pace).decode(), now)
         for where, pace in sorted(merged.items())
     ]
-    yield Write((Upsert(PACES, rows),))
-    return (yield from paces())
+    await Write((Upsert(PACES, rows),))
+    return await paces()
 
 
-def breakers() -> Steps[dict[str, Breaker]]:
+async def breakers() -> dict[str, Breaker]:
     """Return what is known of every provider that failed since it last took a message."""
-    rows = yield Query(f"SELECT {BREAKERS.names} FROM breakers WHERE failures > 0 OR until IS NOT NULL")
+    rows = await Query(f"SELECT {BREAKERS.names} FROM breakers WHERE failures > 0 OR until IS NOT NULL")
     return {row[0]: _breaker(row) for row in rows}
 
 
-def take_breakers(names: Sequence[str]) -> Steps[dict[str, Breaker]]:
+async def take_breakers(names: Sequence[str]) -> dict[str, Breaker]:
     """Return what is known of some providers, so that nobody else changes it meanwhile; one of which nothing is known is a clean one."""
-    rows = (yield Take(BREAKERS, [(name,) for name in sorted(set(names))])) if names else ()
+    rows = (await Take(BREAKERS, [(name,) for name in sorted(set(names))])) if names else ()
     found = {row[0]: _breaker(row) for row in rows}
     return {name: found.get(name, Breaker(name)) for name in names}
 

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from countersign.domain.accounts.session import Proven, Session
-from countersign.store.engine.database import Change, Insert, Query, Row, Steps
+from countersign.store.engine.database import Change, Insert, Query, Row
 from countersign.store.tables.schema import SESSIONS
 
 _SELECT: Final = f"SELECT {SESSIONS.names} FROM sessions"
@@ -15,21 +15,21 @@ _proofs: Final = msgspec.json.Decoder(tuple[Proven, ...]).decode
 _encode: Final = msgspec.json.Encoder().encode
 
 
-def find(mark: bytes, now: int) -> Steps[Session | None]:
+async def find(mark: bytes, now: int) -> Session | None:
     """Return the session of this mark, unless it has ended."""
-    rows = yield Query(f"{_SELECT} WHERE mark = $1 AND expires_at > $2", (mark, now))
+    rows = await Query(f"{_SELECT} WHERE mark = $1 AND expires_at > $2", (mark, now))
     return of_row(rows[0]) if rows else None
 
 
-def find_by_id(account: str, session_id: str, now: int) -> Steps[Session | None]:
+async def find_by_id(account: str, session_id: str, now: int) -> Session | None:
     """Return an account's session by its id, unless it has ended."""
-    rows = yield Query(f"{_SELECT} WHERE account = $1 AND id = $2 AND expires_at > $3", (account, session_id, now))
+    rows = await Query(f"{_SELECT} WHERE account = $1 AND id = $2 AND expires_at > $3", (account, session_id, now))
     return of_row(rows[0]) if rows else None
 
 
-def of_account(account: str, now: int) -> Steps[list[Session]]:
+async def of_account(account: str, now: int) -> list[Session]:
     """Return an account's sessions that are alive, the last seen first."""
-    rows = yield Query(
+    rows = await Query(
         f"{_SELECT} WHERE account = $1 AND expires_at > $2 ORDER BY last_seen_at DESC, id", (account, now)
     )
     return [of_row(row) for row in rows]
@@ -40,51 +40,51 @@ def added(session: Session) -> Change:
     return Insert(SESSIONS, [row(session)])
 
 
-def end(mark: bytes) -> Steps[bool]:
+async def end(mark: bytes) -> bool:
     """End the session of this mark; False if there is none (any more)."""
-    return bool((yield Query("DELETE FROM sessions WHERE mark = $1 RETURNING id", (mark,))))
+    return bool(await Query("DELETE FROM sessions WHERE mark = $1 RETURNING id", (mark,)))
 
 
-def end_by_id(account: str, session_id: str) -> Steps[bool]:
+async def end_by_id(account: str, session_id: str) -> bool:
     """End an account's session by its id; False if there is none (any more)."""
-    rows = yield Query("DELETE FROM sessions WHERE account = $1 AND id = $2 RETURNING id", (account, session_id))
+    rows = await Query("DELETE FROM sessions WHERE account = $1 AND id = $2 RETURNING id", (account, session_id))
     return bool(rows)
 
 
-def end_all(account: str, but: str = "") -> Steps[list[str]]:
+async def end_all(account: str, but: str = "") -> list[str]:
     """End every session of an account but one (by id); return the ids of those that ended."""
-    rows = yield Query("DELETE FROM sessions WHERE account = $1 AND id <> $2 RETURNING id", (account, but))
+    rows = await Query("DELETE FROM sessions WHERE account = $1 AND id <> $2 RETURNING id", (account, but))
     return sorted(row[0] for row in rows)
 
 
-def spend(before: Session, after: Session) -> Steps[bool]:
+async def spend(before: Session, after: Session) -> bool:
     """Replace a session's proofs by what is left of them; False if they have changed meanwhile."""
-    rows = yield Query(
+    rows = await Query(
         "UPDATE sessions SET proofs = $1 WHERE mark = $2 AND proofs = $3 RETURNING id",
         (_encode(after.proofs).decode(), before.mark, _encode(before.proofs).decode()),
     )
     return bool(rows)
 
 
-def end_of_device(account: str, device: bytes) -> Steps[list[str]]:
+async def end_of_device(account: str, device: bytes) -> list[str]:
     """End an account's sessions on one browser; return their ids."""
-    rows = yield Query("DELETE FROM sessions WHERE account = $1 AND device = $2 RETURNING id", (account, device))
+    rows = await Query("DELETE FROM sessions WHERE account = $1 AND device = $2 RETURNING id", (account, device))
     return sorted(row[0] for row in rows)
 
 
-def seen(mark: bytes, ip: str, place: str, now: int) -> Steps[None]:
+async def seen(mark: bytes, ip: str, place: str, now: int) -> None:
     """Write down that a session is in use, and where."""
-    yield Query(
+    await Query(
         "UPDATE sessions SET last_seen_at = $1, ip = $2, place = $3 WHERE mark = $4 RETURNING id",
         (now, ip, place, mark),
     )
 
 
-def forget(now: int, most: int) -> Steps[int]:
+async def forget(now: int, most: int) -> int:
     """Delete sessions that ended by their time, at most `most`; return how many went."""
-    rows = yield Query("SELECT mark FROM sessions WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2", (now, most))
+    rows = await Query("SELECT mark FROM sessions WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2", (now, most))
     for (mark,) in rows:
-        yield Query("DELETE FROM sessions WHERE mark = $1", (bytes(mark),))
+        await Query("DELETE FROM sessions WHERE mark = $1", (bytes(mark),))
     return len(rows)
 
 

@@ -19,7 +19,7 @@ from countersign.domain.delivery.sms_traffic import (
     Slot,
     Standing,
 )
-from countersign.store.engine.database import Change, Query, Row, Rows, Steps, Upsert
+from countersign.store.engine.database import Change, Query, Row, Rows, Upsert
 from countersign.store.tables.schema import BLOCKS, TRAFFIC
 
 FOLD_AFTER: Final = 3 * HOUR
@@ -56,13 +56,13 @@ class Block(msgspec.Struct, frozen=True):
         return Hold(self.since, self.until, self.times, self.lifted_at)
 
 
-def wait_turn(applications: Sequence[str]) -> Steps[None]:
+async def wait_turn(applications: Sequence[str]) -> None:
     """Let nobody else judge messages of these applications until the transaction ends."""
     for application in sorted(set(applications)):
-        yield from _add([(application, "", LOCK)], {(application, "", LOCK): Slot(LOCK)})
+        await _add([(application, "", LOCK)], {(application, "", LOCK): Slot(LOCK)})
 
 
-def standings(application: str, places: Sequence[str], now: int, *, shadow: bool = False) -> Steps[dict[str, Standing]]:
+async def standings(application: str, places: Sequence[str], now: int, *, shadow: bool = False) -> dict[str, Standing]:
     """Return what is known of places of an application, with the holds that are meant, or with those of the shadow alone."""
     slots: dict[str, list[Slot]] = {}
     holds: dict[str, Hold] = {}
@@ -73,20 +73,20 @@ def standings(application: str, places: Sequence[str], now: int, *, shadow: bool
     for begin in range(0, len(names), _AT_ONCE):
         some = names[begin : begin + _AT_ONCE]
         marks = ", ".join(f"${n}" for n in range(3, len(some) + 3))
-        rows = yield Query(
+        rows = await Query(
             "SELECT place, at, sent, spent, converted FROM traffic WHERE application = $1 AND at >= $2"
             f" AND place IN ({marks})",
             (application, since, *some),
         )
         for place, *figures in rows:
             slots.setdefault(place, []).append(Slot(*figures))
-        rows = yield Query(
+        rows = await Query(
             "SELECT place, min(at), CAST(sum(sent) AS bigint), CAST(sum(converted) AS bigint) FROM traffic"
             f" WHERE application = $1 AND at >= $2 AND at < {since} AND place IN ({marks}) GROUP BY place",
             (application, max(1, now - MEMORY), *some),
         )
         past.update({place: Slot(first, sent, 0, converted) for place, first, sent, converted in rows})
-        rows = yield Query(
+        rows = await Query(
             f"SELECT {BLOCKS.names} FROM blocks WHERE application = $1 AND until > $2 AND place IN ({marks})"
             " ORDER BY since",
             (application, now - REMEMBERED, *some),
@@ -104,14 +104,14 @@ def standings(application: str, places: Sequence[str], now: int, *, shadow: bool
     }
 
 
-def count(counted: Mapping[Key, Slot]) -> Steps[None]:
+async def count(counted: Mapping[Key, Slot]) -> None:
     """Add to the counts of slots, whoever else does so at the same time."""
     keys = sorted(counted)
     for begin in range(0, len(keys), _AT_ONCE):
-        yield from _add(keys[begin : begin + _AT_ONCE], counted)
+        await _add(keys[begin : begin + _AT_ONCE], counted)
 
 
-def _add(keys: Sequence[Key], counted: Mapping[Key, Slot]) -> Steps[None]:
+async def _add(keys: Sequence[Key], counted: Mapping[Key, Slot]) -> None:
     marks = ", ".join(
         "({})".format(", ".join(f"${6 * n + column}" for column in range(1, 7))) for n in range(len(keys))
     )
@@ -119,7 +119,7 @@ def _add(keys: Sequence[Key], counted: Mapping[Key, Slot]) -> Steps[None]:
     for key in keys:
         slot = counted[key]
         args += [*key, slot.sent, slot.spent, slot.converted]
-    yield Query(
+    await Query(
         f"INSERT INTO traffic ({TRAFFIC.names}) VALUES {marks} ON CONFLICT (application, place, at) DO UPDATE SET"
         " sent = traffic.sent + excluded.sent, spent = traffic.spent + excluded.spent,"
         " converted = traffic.converted + excluded.converted",
@@ -138,38 +138,38 @@ def began(blocks: Sequence[Block]) -> tuple[Change, ...]:
     return (Upsert(BLOCKS, [rows[key] for key in sorted(rows)]),) if rows else ()
 
 
-def blocks(since: int) -> Steps[list[Block]]:
+async def blocks(since: int) -> list[Block]:
     """Return the places that were held at some time since `since` (ms), the latest first."""
-    rows = yield Query(f"SELECT {BLOCKS.names} FROM blocks WHERE until >= $1 ORDER BY since DESC, place", (since,))
+    rows = await Query(f"SELECT {BLOCKS.names} FROM blocks WHERE until >= $1 ORDER BY since DESC, place", (since,))
     return [of_row(row) for row in rows]
 
 
-def lift(where: str, application: str | None, now: int) -> Steps[list[Block]]:
+async def lift(where: str, application: str | None, now: int) -> list[Block]:
     """Let go what is held at `now` of a place, or of the ranges within a prefix; return it as it was."""
-    rows: Rows = yield Query(
+    rows: Rows = await Query(
         f"SELECT {BLOCKS.names} FROM blocks WHERE until > $1 AND lifted_at IS NULL AND (place = $2 OR (prefix = $2 AND scope IN"
         " ('thousand', 'ten_thousand', 'hundred_thousand'))) ORDER BY application, place, since",
         (now, where),
     )
     found = [of_row(row) for row in rows if application is None or row[0] == application]
     for block in found:
-        yield Query(
+        await Query(
             "UPDATE blocks SET lifted_at = $1 WHERE application = $2 AND place = $3 AND since = $4",
             (now, block.application, block.place, block.since),
         )
     return found
 
 
-def fold(now: int) -> Steps[None]:
+async def fold(now: int) -> None:
     """Make one row of the counts of each hour that is long over; what was not folded within a day stays as it is."""
     before = now - FOLD_AFTER
     before -= before % HOUR
     span = (before - DAY, before)
-    due = yield Query(f"SELECT 1 FROM traffic WHERE at >= $1 AND at < $2 AND at % {HOUR} <> 0 LIMIT 1", span)
+    due = await Query(f"SELECT 1 FROM traffic WHERE at >= $1 AND at < $2 AND at % {HOUR} <> 0 LIMIT 1", span)
     if not due:
         return
-    yield from _add([("", "", LOCK)], {("", "", LOCK): Slot(LOCK)})  # two that fold at once would count twice
-    yield Query(
+    await _add([("", "", LOCK)], {("", "", LOCK): Slot(LOCK)})  # two that fold at once would count twice
+    await Query(
         f"INSERT INTO traffic ({TRAFFIC.names})"
         f" SELECT application, place, at - at % {HOUR}, CAST(sum(sent) AS bigint), CAST(sum(spent) AS bigint),"
         f" CAST(sum(converted) AS bigint) FROM traffic WHERE at >= $1 AND at < $2 AND at % {HOUR} <> 0"
@@ -178,27 +178,27 @@ def fold(now: int) -> Steps[None]:
         " spent = traffic.spent + excluded.spent, converted = traffic.converted + excluded.converted",
         span,
     )
-    yield Query(f"DELETE FROM traffic WHERE at >= $1 AND at < $2 AND at % {HOUR} <> 0", span)
+    await Query(f"DELETE FROM traffic WHERE at >= $1 AND at < $2 AND at % {HOUR} <> 0", span)
 
 
-def forget(now: int, most: int) -> Steps[int]:
+async def forget(now: int, most: int) -> int:
     """Delete counts that are judged by no more; return how many went."""
-    rows = yield Query(
+    rows = await Query(
         "SELECT application, place, at FROM traffic WHERE at > 0 AND (at < $1 OR (at < $2 AND place LIKE $3)) LIMIT $4",
         (now - MEMORY - DAY, now - RANGE_MEMORY, f"{RANGE_MARK}%", most),
     )
     for key in rows:
-        yield Query("DELETE FROM traffic WHERE application = $1 AND place = $2 AND at = $3", tuple(key))
+        await Query("DELETE FROM traffic WHERE application = $1 AND place = $2 AND at = $3", tuple(key))
     return len(rows)
 
 
-def forget_blocks(before: int, most: int) -> Steps[int]:
+async def forget_blocks(before: int, most: int) -> int:
     """Delete blocks that ended before `before` (ms) and lengthen no other any more; return how many went."""
-    rows = yield Query(
+    rows = await Query(
         "SELECT application, place, since FROM blocks WHERE until < $1 LIMIT $2", (before - REMEMBERED, most)
     )
     for key in rows:
-        yield Query("DELETE FROM blocks WHERE application = $1 AND place = $2 AND since = $3", tuple(key))
+        await Query("DELETE FROM blocks WHERE application = $1 AND place = $2 AND since = $3", tuple(key))
     return len(rows)
 
 

@@ -7,33 +7,33 @@ from typing import Final
 
 from countersign.domain.delivery.delivery import Reason
 from countersign.domain.delivery.suppression import Suppression
-from countersign.store.engine.database import Change, Query, Row, Seek, Steps, Take, Upsert
+from countersign.store.engine.database import Change, Query, Row, Seek, Take, Upsert
 from countersign.store.tables.schema import SUPPRESSIONS
 
 _SELECT: Final = f"SELECT {SUPPRESSIONS.names} FROM suppressions"
 
 
-def find(key: bytes) -> Steps[Suppression | None]:
+async def find(key: bytes) -> Suppression | None:
     """Return what stands or stood of an address, or None."""
-    rows = yield Query(f"{_SELECT} WHERE key = $1", (key,))
+    rows = await Query(f"{_SELECT} WHERE key = $1", (key,))
     return of_row(rows[0]) if rows else None
 
 
-def take(key: bytes) -> Steps[Suppression | None]:
+async def take(key: bytes) -> Suppression | None:
     """Return what stands or stood of an address, which nobody else changes until the transaction ends."""
-    rows = yield Take(SUPPRESSIONS, [(key,)])
+    rows = await Take(SUPPRESSIONS, [(key,)])
     return of_row(rows[0]) if rows else None
 
 
-def of_keys(keys: Sequence[bytes]) -> Steps[dict[bytes, Suppression]]:
+async def of_keys(keys: Sequence[bytes]) -> dict[bytes, Suppression]:
     """Return what is known of several addresses."""
-    rows = (yield Seek(SUPPRESSIONS, "key", sorted(set(keys)))) if keys else ()
+    rows = (await Seek(SUPPRESSIONS, "key", sorted(set(keys)))) if keys else ()
     return {bytes(row[0]): of_row(row) for row in rows}
 
 
-def standing(now: int, most: int) -> Steps[list[Suppression]]:
+async def standing(now: int, most: int) -> list[Suppression]:
     """Return those that stand, the newest first."""
-    rows = yield Query(
+    rows = await Query(
         f"{_SELECT} WHERE until > $1 AND lifted_at IS NULL ORDER BY at DESC, key LIMIT $2",
         (now, most),
     )
@@ -45,11 +45,11 @@ def put(suppression: Suppression) -> tuple[Change, ...]:
     return (Upsert(SUPPRESSIONS, [_row(suppression)]),)
 
 
-def forget(before: int, most: int) -> Steps[int]:
+async def forget(before: int, most: int) -> int:
     """Delete those that ended before `before` (ms); return how many went."""
-    rows = yield Query("SELECT key FROM suppressions WHERE until < $1 ORDER BY until LIMIT $2", (before, most))
+    rows = await Query("SELECT key FROM suppressions WHERE until < $1 ORDER BY until LIMIT $2", (before, most))
     for (key,) in rows:
-        yield Query("DELETE FROM suppressions WHERE key = $1", (key,))
+        await Query("DELETE FROM suppressions WHERE key = $1", (key,))
     return len(rows)
 
 

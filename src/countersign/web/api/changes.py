@@ -117,7 +117,7 @@ async def change_methods(desk: Desk, call: Call) -> Reply:
     browser, session = await browser_in(desk, call)
     which, gate = decoded(_remove, await json_of(call)).remove, desk.runtime.gate
     holdings = await gate.database.read(held, session.account)
-    factor = next((one for one in (holdings.factors if holdings else ()) if one.id == which and one.name), None)
+    factor = next((one for one in (holdings.authenticators if holdings else ()) if one.id == which and one.name), None)
     about = gate.keyring.unseal(factor.name, factor.id) if factor is not None else ""
     kind = ChangeKind.METHOD_REMOVED
     wanted = Wanted(kind, which, about, _summary(call, kind, about))

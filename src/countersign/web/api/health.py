@@ -11,7 +11,6 @@ import msgspec
 
 from countersign.errors import CountersignError, UnavailableError
 from countersign.keys import read_file
-from countersign.store.engine.database import Steps
 from countersign.store.tables import metadata
 from countersign.web.http.authentication import bearer
 from countersign.web.http.problems import ProblemError, problem
@@ -98,9 +97,9 @@ async def metrics(desk: Desk, call: Call) -> Reply:
     return Reply(200, await desk.runtime.metrics(), desk.stats.content_type.encode())
 
 
-def _facts() -> Steps[tuple[str | None, bytes | None]]:
-    revision = yield from metadata.revision()
-    fingerprint = yield from metadata.find(metadata.KEYS)
+async def _facts() -> tuple[str | None, bytes | None]:
+    revision = await metadata.revision()
+    fingerprint = await metadata.find(metadata.KEYS)
     return revision, fingerprint
 
 

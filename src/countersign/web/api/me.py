@@ -156,7 +156,7 @@ async def methods(desk: Desk, call: Call) -> Reply:
             "added_at": instant(one.added_at),
             "last_used_at": instant(one.last_used_at) if one.last_used_at else None,
         }
-        for one in holdings.factors
+        for one in holdings.authenticators
         if one.kind in STRONG
     ]
     return _told("methods", found, recovery_codes_left=holdings.recovery_codes)

@@ -66,12 +66,12 @@ class MethodsPage:
                     "added": when(one.added_at, language),
                     "used": when(one.last_used_at, language) if one.last_used_at else "",
                 }
-                for one in holdings.factors
+                for one in holdings.authenticators
                 if one.kind in STRONG
             ],
             left=holdings.recovery_codes,
             few=holdings.recovery_codes < FEW,
-            has_passkey=any(one.kind is FactorKind.PASSKEY for one in holdings.factors),
+            has_passkey=any(one.kind is FactorKind.PASSKEY for one in holdings.authenticators),
         )
 
     on_head = on_get
@@ -176,7 +176,7 @@ class MethodsPage:
         """Ask for the change."""
         which, gate = fields.get("method", ""), self._door.gate
         holdings = await gate.database.read(held, session.account)
-        factor = next((one for one in (holdings.factors if holdings else ()) if one.id == which), None)
+        factor = next((one for one in (holdings.authenticators if holdings else ()) if one.id == which), None)
         name = gate.keyring.unseal(factor.name, factor.id) if factor is not None and factor.name else ""
         wanted = Wanted(ChangeKind.METHOD_REMOVED, which, name, spoken(req).say("Remove “{name}”", name=name))
         then = Interrupted("POST", f"{PATH}/remove", tuple(fields.items()))
