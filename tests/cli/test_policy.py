@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING
 
 from countersign.config import load
-from countersign.domain.accounts.risk import SignInFacts, as_facts
+from countersign.domain.accounts.risk import SignInFacts, to_event_facts
 from countersign.domain.shared.event import Event, EventKind
 from countersign.store.tables import events
 from countersign.wiring import clock, installation_of
@@ -68,6 +68,6 @@ async def _skipped_once(folder: Path) -> None:
             failures=3,
             contact_age=40 * 3_600_000,
         )
-        told: dict[str, str | int] = {**as_facts(facts), "decision": "skip"}
+        told: dict[str, str | int] = {**to_event_facts(facts), "decision": "skip"}
         event = Event(now, EventKind.SIGN_IN_ASSESSED, "app_own", "acc_1", told)
         await ground.log().run(ground.database, events.append_event, event)

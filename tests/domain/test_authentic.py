@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from countersign.domain.accounts.phishing_check import (
-    MOST_FOUND,
-    MOST_TEXT,
+    MAX_ADDRESSES,
+    MAX_CHARACTERS,
     CheckedAddress,
     LookalikeTrick,
     OwnAddresses,
@@ -96,7 +96,7 @@ def test_in_development_plain_http_is_ours() -> None:
 def test_no_text_is_too_odd(text: str) -> None:
     """H3: bounded, and nothing is ours but what is listed."""
     found = check_text(text, OURS)
-    assert len(found) <= MOST_FOUND
+    assert len(found) <= MAX_ADDRESSES
     for judged in found:
         if judged.verdict is PhishingVerdict.OURS:
             assert judged.counts in {*OURS.hosts, *OURS.senders}
@@ -105,4 +105,4 @@ def test_no_text_is_too_odd(text: str) -> None:
 def test_a_long_text_costs_no_more_than_a_short_one() -> None:
     """H3: only so much of it is looked at, whatever it is made of."""
     for made_of in ("a.", "@", "a@", "https://", "a-", "xn--a."):
-        assert len(check_text(made_of * MOST_TEXT, OURS)) <= MOST_FOUND
+        assert len(check_text(made_of * MAX_CHARACTERS, OURS)) <= MAX_ADDRESSES

@@ -11,7 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from countersign.domain.accounts.session import Level
-from countersign.domain.oidc.authorization_request import AuthorizationFault, AuthorizationRequest, parse
+from countersign.domain.oidc.authorization_request import (
+    AuthorizationErrorResponse,
+    AuthorizationRequest,
+    parse_authorization_request,
+)
 from countersign.domain.shared.application import Application, ApplicationMode
 
 BACK = "https://shop.example/signed-in"
@@ -29,9 +33,11 @@ GOOD = {
 ACT = {"type": "urn:countersign:action", "summary": "Pay €148.00", "hash": "h"}
 
 
-def judged(client: Application | None = SHOP, **changed: str | None) -> AuthorizationRequest | AuthorizationFault:
+def judged(
+    client: Application | None = SHOP, **changed: str | None
+) -> AuthorizationRequest | AuthorizationErrorResponse:
     params = {name: value for name, value in {**GOOD, **changed}.items() if value is not None}
-    return parse(params, client)
+    return parse_authorization_request(params, client)
 
 
 def test_a_plain_request_is_taken() -> None:
@@ -57,14 +63,14 @@ def test_a_plain_request_is_taken() -> None:
 )
 def test_nobody_is_sent_to_an_address_that_is_not_registered_to_the_letter(redirect: str) -> None:
     found = judged(redirect_uri=redirect)
-    assert isinstance(found, AuthorizationFault)
+    assert isinstance(found, AuthorizationErrorResponse)
     assert found.redirect_uri == ""
 
 
 def test_an_unknown_or_removed_client_is_told_to_the_person_alone() -> None:
     for client in (None, msgspec.structs.replace(SHOP, removed_at=1)):
         found = judged(client)
-        assert isinstance(found, AuthorizationFault)
+        assert isinstance(found, AuthorizationErrorResponse)
         assert (found.error, found.redirect_uri) == ("invalid_client", "")
 
 
@@ -98,7 +104,7 @@ def test_an_unknown_or_removed_client_is_told_to_the_person_alone() -> None:
 )
 def test_what_is_not_served_is_sent_back_by_its_name(changed: dict[str, str | None], error: str) -> None:
     found = judged(SHOP, **changed)
-    assert isinstance(found, AuthorizationFault)
+    assert isinstance(found, AuthorizationErrorResponse)
     assert (found.error, found.redirect_uri, found.state) == (error, BACK, "s")
 
 

@@ -14,10 +14,10 @@ from countersign.domain.accounts.risk import (
     RiskFinding,
     RiskPolicy,
     SignInFacts,
-    as_facts,
     assess,
     distance_km,
-    of_facts,
+    from_event_facts,
+    to_event_facts,
 )
 
 ZURICH = Location("CH", "Zürich", 47.37, 8.54)
@@ -143,15 +143,15 @@ def test_a_stricter_policy_never_makes_a_decision_milder(facts: SignInFacts, pol
 @given(FACTS, POLICIES)
 def test_what_the_log_keeps_is_judged_the_same(facts: SignInFacts, policy: RiskPolicy) -> None:
     """The log keeps whole hours, minutes and kilometres: facts that are whole already come back to the same decision."""
-    kept = of_facts(as_facts(facts), facts.now)
-    again = of_facts(as_facts(kept), kept.now)
+    kept = from_event_facts(to_event_facts(facts), facts.now)
+    again = from_event_facts(to_event_facts(kept), kept.now)
     assert assess(again, policy) == assess(kept, policy)
     assert RiskFinding.NEW_BROWSER in assess(kept, policy).findings or facts.device_known
 
 
 def test_the_log_keeps_no_coordinates_and_no_city() -> None:
     """C8."""
-    told = repr(as_facts(msgspec.structs.replace(TRUSTED, place=SYDNEY)))
+    told = repr(to_event_facts(msgspec.structs.replace(TRUSTED, place=SYDNEY)))
     assert "Sydney" not in told
     assert "151" not in told
 

@@ -9,7 +9,7 @@ import pytest
 from tests.flows.people import ADA, Visitor, ada
 from tests.flows.test_enrol import app_code, enrols
 
-from countersign.domain.accounts.session import SignInPolicy, is_closed
+from countersign.domain.accounts.session import SignInPolicy, is_enrolment_only
 from countersign.flows.accounts.context import CodeRequested, SignedIn
 from countersign.totp import STEP
 
@@ -30,8 +30,8 @@ async def test_a_code_lets_in_to_enrol_alone_and_the_app_lets_in(strict: Place) 
     visitor = await ada(strict)
     session = await visitor.session()
     assert session is not None
-    assert is_closed(session, STRICT, strict.clock())
-    assert not is_closed(session, SignInPolicy(), strict.clock())
+    assert is_enrolment_only(session, STRICT, strict.clock())
+    assert not is_enrolment_only(session, SignInPolicy(), strict.clock())
     secret = await enrols(visitor)
     strict.clock.forward(5 * STEP)
     other = Visitor(strict)
@@ -42,7 +42,7 @@ async def test_a_code_lets_in_to_enrol_alone_and_the_app_lets_in(strict: Place) 
     assert isinstance(await app_code(other, secret), SignedIn)
     session = await other.session()
     assert session is not None
-    assert not is_closed(session, STRICT, strict.clock())
+    assert not is_enrolment_only(session, STRICT, strict.clock())
     assert session.expires_at == strict.clock() + STRICT.lasts
 
 

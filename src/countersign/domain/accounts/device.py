@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-TRUST_LASTS: Final = 30 * 86_400_000
+TRUST_LIFETIME: Final = 30 * 86_400_000
 """Milliseconds after which trust ends, however often it was used (semantics S4)."""
 
 
@@ -35,4 +35,4 @@ class Device(msgspec.Struct, frozen=True):
     @property
     def trusted_until(self) -> int:
         """Return when trust ends; 0 for a device that has none."""
-        return 0 if self.trusted_at is None else self.trusted_at + TRUST_LASTS
+        return 0 if self.trusted_at is None else self.trusted_at + TRUST_LIFETIME

@@ -10,9 +10,9 @@ import msgspec
 from countersign.domain.accounts.session import ProofRequirement, SessionProof
 from countersign.domain.verifications.challenge import Requester
 
-LASTS: Final = 30 * 60_000
+FLOW_LIFETIME: Final = 30 * 60_000
 """Milliseconds from the beginning of a visit to its end."""
-MAX_KEPT: Final = 32_768
+MAX_INTERRUPTED_CHARACTERS: Final = 32_768
 """Bytes of an interrupted request that are kept."""
 
 

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Final
 
-LEAST: Final = 8
+MIN_LENGTH: Final = 8
 """Code points. NIST asks for 15 where a password stands alone; here every new browser needs a code as well (semantics S9)."""
-MOST: Final = 256
+MAX_LENGTH: Final = 256
 
 _SHORTEST_NAME: Final = 2
 """Letters of a name that is looked for: an initial stands in every password, and many a name in Chinese has two."""
@@ -32,19 +32,19 @@ class PasswordFault(StrEnum):
     MADE_OF_NAMES = "made_of_names"
 
 
-def normal(password: str) -> str:
+def normalize_password(password: str) -> str:
     """Return a password as it is hashed: in NFC, so that it is the same from every keyboard. Nothing is cut or trimmed."""
     return unicodedata.normalize("NFC", password)
 
 
-def faults(password: str, *, names: Sequence[str], least: int = LEAST) -> PasswordFault | None:
+def password_fault(password: str, *, names: Sequence[str], least: int = MIN_LENGTH) -> PasswordFault | None:
     """Say why a password in its normal form is not taken, if rules alone can tell; `least` in code points.
 
     There is no rule of composition. `names` are those of the site and of the person: a password made of little else is refused.
     """
     if len(password) < least:
         return PasswordFault.TOO_SHORT
-    if len(password) > MOST:
+    if len(password) > MAX_LENGTH:
         return PasswordFault.TOO_LONG
     if _is_made_of(password, names):
         return PasswordFault.MADE_OF_NAMES

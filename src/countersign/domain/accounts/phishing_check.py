@@ -13,9 +13,9 @@ import msgspec
 
 from countersign.domain.shared.contact import LATIN_LOOKS
 
-MOST_TEXT: Final = 4_096
+MAX_CHARACTERS: Final = 4_096
 """Characters that are looked at."""
-MOST_FOUND: Final = 20
+MAX_ADDRESSES: Final = 20
 
 _LINK: Final = re.compile(r"(?:https?|ftp)://[^\s<>\"'\u201c\u201d]{1,500}", re.IGNORECASE)
 _MAIL: Final = re.compile(r"[^\s<>()\"',;:\[\]/\\@]{1,64}@[^\s<>()\"',;:\[\]/\\@]{1,253}")
@@ -64,7 +64,7 @@ class CheckedAddress(msgspec.Struct, frozen=True):
 
 def check_text(text: str, ours: OwnAddresses) -> list[CheckedAddress]:
     """Return a word on each link, mail address and host that a text has, in their order; nothing is fetched or looked up."""
-    text = "".join(one for one in text[:MOST_TEXT] if one.isprintable() or one.isspace())
+    text = "".join(one for one in text[:MAX_CHARACTERS] if one.isprintable() or one.isspace())
     found: dict[tuple[int, str], CheckedAddress] = {}
     taken: list[tuple[int, int]] = []
     for pattern, one in ((_LINK, _link), (_MAIL, _sender), (_HOST, _bare)):
@@ -77,7 +77,7 @@ def check_text(text: str, ours: OwnAddresses) -> list[CheckedAddress]:
     seen: dict[str, CheckedAddress] = {}
     for _, judged in sorted(found.items(), key=lambda item: item[0]):
         seen.setdefault(judged.found, judged)
-    return list(seen.values())[:MOST_FOUND]
+    return list(seen.values())[:MAX_ADDRESSES]
 
 
 def _link(written: str, ours: OwnAddresses) -> CheckedAddress:

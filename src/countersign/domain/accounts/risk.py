@@ -10,12 +10,12 @@ from typing import Final
 import msgspec
 
 HOUR: Final = 3_600_000
-NEAR_KM: Final = 500
+MIN_TRAVEL_KM: Final = 500
 """Kilometres within which nobody is said to travel: databases of places are off by as much."""
 _EARTH_KM: Final = 6_371.0
 
 
-FAR_KM: Final = 500
+FAR_APART_KM: Final = 500
 """Kilometres from which two places are far apart: networks place a phone in a neighbouring city, seldom further."""
 
 
@@ -135,10 +135,10 @@ def far_apart(one: Location, other: Location) -> bool:
     if one.country and other.country and one.country != other.country:
         return True
     distance = distance_km(one, other)
-    return distance is not None and distance > FAR_KM
+    return distance is not None and distance > FAR_APART_KM
 
 
-def as_facts(facts: SignInFacts) -> dict[str, str | int]:
+def to_event_facts(facts: SignInFacts) -> dict[str, str | int]:
     """Return what the event log keeps: countries, kilometres and hours, no address and no coordinate."""
     distance = distance_km(facts.place, facts.last_place)
     told: dict[str, str | int] = {
@@ -157,7 +157,7 @@ def as_facts(facts: SignInFacts) -> dict[str, str | int]:
     return told
 
 
-def of_facts(told: dict[str, str | int], at: int) -> SignInFacts:
+def from_event_facts(told: dict[str, str | int], at: int) -> SignInFacts:
     """Return facts from what the event log kept of them, good for judging them again; places keep their distance and lose the rest."""
     distance = told.get("distance_km")
     # One degree along the equator is 111.19 km: two points on it, as far apart as the log says.
@@ -187,6 +187,6 @@ def _differs(place: Location | None, last: Location | None) -> bool:
 def _speed(facts: SignInFacts) -> float:
     """Return km/h since the account was last used; 0 where nobody knows, or within NEAR_KM."""
     distance = distance_km(facts.place, facts.last_place)
-    if distance is None or distance <= NEAR_KM or facts.last_seen_at is None:
+    if distance is None or distance <= MIN_TRAVEL_KM or facts.last_seen_at is None:
         return 0.0
     return distance / max((facts.now - facts.last_seen_at) / HOUR, 1 / 60)

@@ -12,13 +12,13 @@ from countersign.domain.shared.contact import Channel
 from countersign.domain.verifications.challenge import Action
 
 HOUR: Final = 3_600_000
-LASTS: Final = 12 * HOUR
+SESSION_LIFETIME: Final = 12 * HOUR
 """Milliseconds from sign-in to the end of a session, and from a proof to the end of the level it gave (semantics S8, U3)."""
-REMEMBERED_LASTS: Final = 30 * 24 * HOUR
+REMEMBERED_SESSION_LIFETIME: Final = 30 * 24 * HOUR
 """Milliseconds that a trusted browser's session lasts, at the lowest level once LASTS is over."""
-APPROVAL_LASTS: Final = 300_000
+APPROVAL_LIFETIME: Final = 300_000
 """Milliseconds within which an approved act must be carried out."""
-SEEN_EVERY: Final = 60_000
+LAST_SEEN_INTERVAL: Final = 60_000
 """Milliseconds after which it is written down again that a session is in use."""
 
 
@@ -28,7 +28,7 @@ class SignInPolicy(msgspec.Struct, frozen=True):
     Where they are not, who has neither an app nor a passkey gets in by such a code to enrol one, and for nothing else.
     """
 
-    lasts: int = LASTS
+    lasts: int = SESSION_LIFETIME
     trusts: bool = True
     sent_codes: bool = True
 
@@ -63,7 +63,7 @@ class Level(IntEnum):
         return f"urn:countersign:acr:{self.name.lower().replace('_', '-')}"
 
 
-LEVELS: Final = {level.acr: level for level in Level}
+LEVEL_OF_ACR: Final = {level.acr: level for level in Level}
 
 LEVEL_OF_METHOD: Final = {
     Method.PASSWORD: Level.PASSWORD,
@@ -157,20 +157,20 @@ class ProofRequirement(msgspec.Struct, frozen=True):
 
 def valid_proofs(session: Session, now: int, max_age: int | None = None) -> tuple[SessionProof, ...]:
     """Return the proofs that still count at `now`, of at most `max_age` seconds; a level ends by itself with its age."""
-    oldest = now - (LASTS if max_age is None else min(LASTS, max_age * 1_000))
+    oldest = now - (SESSION_LIFETIME if max_age is None else min(SESSION_LIFETIME, max_age * 1_000))
     return tuple(proof for proof in session.proofs if oldest <= proof.at <= now)
 
 
-def level_of(session: Session, now: int, max_age: int | None = None) -> Level:
+def current_level(session: Session, now: int, max_age: int | None = None) -> Level:
     """Return the strongest level that still counts; one that has run out is never reported."""
     return max((LEVEL_OF_METHOD[proof.method] for proof in valid_proofs(session, now, max_age)), default=Level.PASSWORD)
 
 
-def meets(session: Session, need: ProofRequirement, now: int) -> bool:
+def satisfies(session: Session, need: ProofRequirement, now: int) -> bool:
     """Say whether the session needs no further proof for this."""
     fresh = valid_proofs(session, now, need.max_age)
     if need.binds:
-        fresh = tuple(proof for proof in fresh if proof.action == need.digest and now - proof.at <= APPROVAL_LASTS)
+        fresh = tuple(proof for proof in fresh if proof.action == need.digest and now - proof.at <= APPROVAL_LIFETIME)
         return max((LEVEL_OF_METHOD[proof.method] for proof in fresh), default=0) >= need.level
     if need.max_age is not None:
         # Trust proves nothing new: only what a person did counts as fresh.
@@ -180,7 +180,7 @@ def meets(session: Session, need: ProofRequirement, now: int) -> bool:
     return max((LEVEL_OF_METHOD[proof.method] for proof in fresh), default=Level.PASSWORD) >= need.level
 
 
-def amr_of(session: Session, now: int) -> list[str]:
+def amr_values(session: Session, now: int) -> list[str]:
     """Return the authentication methods (RFC 8176; `mail` is ours), `mfa` only where a second factor was really shown (semantics S5)."""
     methods = {proof.method for proof in valid_proofs(session, now)}
     found = [value for method in Method if method in methods for value in _AMR[method]]
@@ -189,7 +189,7 @@ def amr_of(session: Session, now: int) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def auth_time_of(session: Session) -> int:
+def auth_time(session: Session) -> int:
     """Return when a person last proved something (seconds): the true event, which looking at a page does not move."""
     return max((proof.at for proof in session.proofs), default=session.created_at) // 1_000
 
@@ -209,6 +209,6 @@ def with_approval_used(session: Session, need: ProofRequirement) -> Session:
     return msgspec.structs.replace(session, proofs=proofs)
 
 
-def is_closed(session: Session, entrance: SignInPolicy, now: int) -> bool:
+def is_enrolment_only(session: Session, entrance: SignInPolicy, now: int) -> bool:
     """Say whether a session may do nothing but enrol: it was let in by a code that is not enough here (semantics S10)."""
-    return not entrance.sent_codes and level_of(session, now) < Level.APP_CODE
+    return not entrance.sent_codes and current_level(session, now) < Level.APP_CODE

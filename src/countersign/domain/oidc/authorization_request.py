@@ -8,19 +8,19 @@ from typing import Any, Final
 
 import msgspec
 
-from countersign.domain.accounts.session import LEVELS, Level, ProofRequirement
+from countersign.domain.accounts.session import LEVEL_OF_ACR, Level, ProofRequirement
 from countersign.domain.shared.application import Application
 from countersign.domain.verifications.challenge import Action
 
-SCOPES: Final = ("openid", "profile", "email", "phone", "account")
+SUPPORTED_SCOPES: Final = ("openid", "profile", "email", "phone", "account")
 ACTION_TYPE: Final = "urn:countersign:action"
 MAX_SUMMARY: Final = 160
 MAX_HASH: Final = 128
 MAX_PARAMETER: Final = 2_000
-CODE_LASTS: Final = 60_000
+CODE_LIFETIME: Final = 60_000
 """Milliseconds within which an authorization code is redeemed."""
-TOKEN_LASTS: Final = 3_600_000
-ID_TOKEN_LASTS: Final = 300
+ACCESS_TOKEN_LIFETIME: Final = 3_600_000
+ID_TOKEN_LIFETIME_SECONDS: Final = 300
 """Seconds: an ID token tells of a moment."""
 
 _CHALLENGE: Final = re.compile(r"[A-Za-z0-9_-]{43}")  # RFC 7636, 4.2: base64url of SHA-256, without padding
@@ -46,7 +46,7 @@ class AuthorizationRequest(msgspec.Struct, frozen=True):
     login_hint: str = ""
 
 
-class AuthorizationFault(msgspec.Struct, frozen=True):
+class AuthorizationErrorResponse(msgspec.Struct, frozen=True):
     """Why a request is not carried out: `error` by the names of RFC 6749 and its kin. Without `redirect_uri` nobody is sent anywhere."""
 
     error: str
@@ -55,19 +55,21 @@ class AuthorizationFault(msgspec.Struct, frozen=True):
     state: str = ""
 
 
-def parse(params: Mapping[str, str], client: Application | None) -> AuthorizationRequest | AuthorizationFault:
+def parse_authorization_request(
+    params: Mapping[str, str], client: Application | None
+) -> AuthorizationRequest | AuthorizationErrorResponse:
     """Judge a request. Before the client and its address are known to the letter, nothing is sent anywhere (RFC 9700, 4.11)."""
     if client is None or client.removed_at is not None:
-        return AuthorizationFault("invalid_client", "There is no such application.")
+        return AuthorizationErrorResponse("invalid_client", "There is no such application.")
     redirect_uri = params.get("redirect_uri", "")
     if redirect_uri not in client.redirects:
-        return AuthorizationFault(
+        return AuthorizationErrorResponse(
             "invalid_redirect_uri", "This address is not registered for the application, to the letter."
         )
     state = params.get("state", "")
 
-    def fault(error: str, description: str) -> AuthorizationFault:
-        return AuthorizationFault(error, description, redirect_uri, state[:MAX_PARAMETER])
+    def fault(error: str, description: str) -> AuthorizationErrorResponse:
+        return AuthorizationErrorResponse(error, description, redirect_uri, state[:MAX_PARAMETER])
 
     if wrong := _wrong(params):
         return fault(*wrong)
@@ -77,7 +79,7 @@ def parse(params: Mapping[str, str], client: Application | None) -> Authorizatio
     return AuthorizationRequest(
         client=client.id,
         redirect_uri=redirect_uri,
-        scope=tuple(one for one in SCOPES if one in params["scope"].split()),
+        scope=tuple(one for one in SUPPORTED_SCOPES if one in params["scope"].split()),
         state=state,
         nonce=params.get("nonce", ""),
         challenge=params["code_challenge"],
@@ -123,7 +125,7 @@ def _need(params: Mapping[str, str]) -> ProofRequirement | str:
         max_age = int(params["max_age"])
     level = Level.PASSWORD
     if wanted := params.get("acr_values", "").split():
-        known = [LEVELS[acr] for acr in wanted if acr in LEVELS]
+        known = [LEVEL_OF_ACR[acr] for acr in wanted if acr in LEVEL_OF_ACR]
         if not known:
             return "unmet_authentication_requirements"
         level = min(known)

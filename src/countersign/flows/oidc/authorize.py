@@ -12,18 +12,18 @@ from countersign.domain.accounts.session import (
     Level,
     ProofRequirement,
     Session,
-    amr_of,
-    auth_time_of,
-    is_closed,
-    level_of,
-    meets,
+    amr_values,
+    auth_time,
+    current_level,
+    is_enrolment_only,
+    satisfies,
 )
 from countersign.domain.oidc.authorization_request import (
     ACTION_TYPE,
-    CODE_LASTS,
-    AuthorizationFault,
+    CODE_LIFETIME,
+    AuthorizationErrorResponse,
     AuthorizationRequest,
-    parse,
+    parse_authorization_request,
 )
 from countersign.flows.accounts.context import CodeRequested, NoEligibleMethod
 from countersign.flows.accounts.sessions import find_session, use_approval
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
     from countersign.flows.accounts.context import AccountContext, BrowserContext
 
-PATH: Final = "/oauth/authorize"
-FRESH_FOR: Final = 60
+AUTHORIZE_PATH: Final = "/oauth/authorize"
+MIN_MAX_AGE_SECONDS: Final = 60
 """Seconds for which a proof that was just given for a request counts as fresh, however small its max_age."""
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -73,14 +73,14 @@ class SignInRequired(msgspec.Struct, frozen=True):
     login_hint: str
 
 
-Authorized: TypeAlias = RedirectToClient | SignInRequired | CodeRequested | AuthorizationFault | Refused
+AuthorizeResult: TypeAlias = RedirectToClient | SignInRequired | CodeRequested | AuthorizationErrorResponse | Refused
 
 
-async def authorize(context: AccountContext, browser: BrowserContext, params: Mapping[str, str]) -> Authorized:
+async def authorize(context: AccountContext, browser: BrowserContext, params: Mapping[str, str]) -> AuthorizeResult:
     """Answer a request: with a code where the session has what is asked for, else by asking the person for it."""
     client = await context.database.read(applications.find, params.get("client_id", ""))
-    asked = parse(params, client)
-    if isinstance(asked, AuthorizationFault):
+    asked = parse_authorization_request(params, client)
+    if isinstance(asked, AuthorizationErrorResponse):
         return _back(context, asked.redirect_uri, asked.state, _error(asked)) if asked.redirect_uri else asked
     session = await find_session(context, browser)
     if session is None:
@@ -88,9 +88,9 @@ async def authorize(context: AccountContext, browser: BrowserContext, params: Ma
             return _refused(context, asked, "login_required", "Nobody is signed in.")
         return SignInRequired(_onwards(params), asked.login_hint)
     now = context.now()
-    if is_closed(session, context.entrance, now) and asked.need.level < Level.APP_CODE:
+    if is_enrolment_only(session, context.entrance, now) and asked.need.level < Level.APP_CODE:
         asked = msgspec.structs.replace(asked, need=msgspec.structs.replace(asked.need, level=Level.APP_CODE))
-    if "login" in asked.prompt or not meets(session, asked.need, now):
+    if "login" in asked.prompt or not satisfies(session, asked.need, now):
         return await _ask(context, browser, session, asked, params)
     if asked.need.binds and not await use_approval(context, session, asked.need):
         return await _ask(context, browser, session, asked, params)
@@ -103,7 +103,7 @@ async def _ask(
     session: Session,
     asked: AuthorizationRequest,
     params: Mapping[str, str],
-) -> Authorized:
+) -> AuthorizeResult:
     if "none" in asked.prompt:
         error = "login_required" if asked.need.max_age is not None else "interaction_required"
         return _refused(context, asked, error, "A further proof is asked for.")
@@ -126,36 +126,36 @@ async def _granted(context: AccountContext, session: Session, asked: Authorizati
         nonce=asked.nonce,
         account=session.account,
         session=session.id,
-        auth_time=auth_time_of(session),
+        auth_time=auth_time(session),
         acr=_level(session, asked.need, now),
-        amr=tuple(amr_of(session, now)),
+        amr=tuple(amr_values(session, now)),
         summary=asked.need.action.summary,
         hash=asked.need.action.hash,
     )
     key = context.mark(code)
     sealed = context.keyring.seal(_encode(grant).decode(), key.hex())
-    await context.database.run(grants.add, key, sealed, now, now + CODE_LASTS)
+    await context.database.run(grants.add, key, sealed, now, now + CODE_LIFETIME)
     return _back(context, asked.redirect_uri, asked.state, {"code": code})
 
 
 def _level(session: Session, need: ProofRequirement, now: int) -> str:
     """Return the level that the session has within the age that was asked for: one that has run out is not reported (semantics U3)."""
-    return level_of(session, now, None if need.binds else need.max_age).acr
+    return current_level(session, now, None if need.binds else need.max_age).acr
 
 
 def _onwards(params: Mapping[str, str]) -> str:
     """Return the path on which a request goes on once the person has proved what it asks for: it does not ask for the same again."""
     kept = {name: value for name, value in params.items() if name != "prompt"}
     if kept.get("max_age", "").isdigit():
-        kept["max_age"] = str(max(int(kept["max_age"]), FRESH_FOR))
-    return f"{PATH}?{urlencode(kept)}"
+        kept["max_age"] = str(max(int(kept["max_age"]), MIN_MAX_AGE_SECONDS))
+    return f"{AUTHORIZE_PATH}?{urlencode(kept)}"
 
 
 def _refused(context: AccountContext, asked: AuthorizationRequest, error: str, description: str) -> RedirectToClient:
     return _back(context, asked.redirect_uri, asked.state, {"error": error, "error_description": description})
 
 
-def _error(fault: AuthorizationFault) -> dict[str, str]:
+def _error(fault: AuthorizationErrorResponse) -> dict[str, str]:
     return {"error": fault.error, "error_description": fault.description}
 
 
@@ -165,7 +165,7 @@ def _back(context: AccountContext, redirect_uri: str, state: str, told: dict[str
     return RedirectToClient(f"{redirect_uri}{'&' if '?' in redirect_uri else '?'}{urlencode(query)}")
 
 
-def details_of(grant: Grant) -> list[dict[str, str]]:
+def authorization_details(grant: Grant) -> list[dict[str, str]]:
     """Return what was approved, as the ID token tells it (RFC 9396)."""
     if not grant.summary:
         return []

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from countersign.domain.oidc.authorization_request import ID_TOKEN_LASTS, TOKEN_LASTS
+from countersign.domain.oidc.authorization_request import ACCESS_TOKEN_LIFETIME, ID_TOKEN_LIFETIME_SECONDS
 from countersign.domain.shared.contact import ContactKind
-from countersign.flows.oidc.authorize import Grant, details_of
+from countersign.flows.oidc.authorize import Grant, authorization_details
 from countersign.store.tables import accounts, applications, grants, sessions
 from countersign.store.tables.grants import AccessToken
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from countersign.domain.shared.application import Application
     from countersign.flows.accounts.context import AccountContext
 
-PREFIX: Final = "cst_"
+ACCESS_TOKEN_PREFIX: Final = "cst_"
 
 _decode: Final = msgspec.json.Decoder(Grant).decode
 
@@ -42,19 +42,19 @@ async def exchange_code(
     context: AccountContext, client: Application, code: str, redirect_uri: str, verifier: str
 ) -> TokenResponse | None:
     """Return tokens for a code, once; None for one that is unknown, used, late, another's, or whose session has ended."""
-    access = PREFIX + context.secret()
+    access = ACCESS_TOKEN_PREFIX + context.secret()
     shown = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode("utf-8", "surrogatepass")).digest()).rstrip(b"=")
-    asked = CodeExchange(
+    asked = TokenRequest(
         client.id, context.mark(code), redirect_uri, shown.decode(), context.mark(access), context.now()
     )
     grant = await context.database.run(_redeem, context, asked)
     if grant is None:
         return None
     id_token = _id_token(context, grant, access, asked.now // 1_000)
-    return TokenResponse(access, id_token, " ".join(grant.scope), TOKEN_LASTS // 1_000)
+    return TokenResponse(access, id_token, " ".join(grant.scope), ACCESS_TOKEN_LIFETIME // 1_000)
 
 
-class CodeExchange(msgspec.Struct, frozen=True):
+class TokenRequest(msgspec.Struct, frozen=True):
     """All that redeeming a code is judged by: keys are keyed hashes, `shown` what the verifier makes the challenge to be."""
 
     client: str
@@ -65,7 +65,7 @@ class CodeExchange(msgspec.Struct, frozen=True):
     now: int
 
 
-async def _redeem(context: AccountContext, asked: CodeExchange) -> Grant | None:
+async def _redeem(context: AccountContext, asked: TokenRequest) -> Grant | None:
     """Use the grant and add its token at once: whoever comes second with the same code finds the token, and ends it."""
     sealed = await grants.use(asked.code, asked.now)
     if sealed is None:
@@ -88,7 +88,7 @@ async def _redeem(context: AccountContext, asked: CodeExchange) -> Grant | None:
             session=grant.session,
             scope=" ".join(grant.scope),
             created_at=asked.now,
-            expires_at=asked.now + TOKEN_LASTS,
+            expires_at=asked.now + ACCESS_TOKEN_LIFETIME,
         )
     )
     return grant
@@ -101,7 +101,7 @@ def _id_token(context: AccountContext, grant: Grant, access: str, now: int) -> s
         "sub": grant.account,
         "aud": grant.client,
         "iat": now,
-        "exp": now + ID_TOKEN_LASTS,
+        "exp": now + ID_TOKEN_LIFETIME_SECONDS,
         "auth_time": grant.auth_time,
         "acr": grant.acr,
         "amr": list(grant.amr),
@@ -110,14 +110,14 @@ def _id_token(context: AccountContext, grant: Grant, access: str, now: int) -> s
     }
     if grant.nonce:
         claims["nonce"] = grant.nonce
-    if details := details_of(grant):
+    if details := authorization_details(grant):
         claims["authorization_details"] = details
     return context.keyring.primary.sign_identity(claims)
 
 
-async def find_token(context: AccountContext, access: str) -> AccessToken | None:
+async def find_access_token(context: AccountContext, access: str) -> AccessToken | None:
     """Return a token that is alive, whose session is, too (semantics S8)."""
-    if not access.startswith(PREFIX):
+    if not access.startswith(ACCESS_TOKEN_PREFIX):
         return None
     return await context.database.read(_alive, context.mark(access), context.now())
 
@@ -135,7 +135,7 @@ async def _alive(key: bytes, now: int) -> AccessToken | None:
 
 async def userinfo(context: AccountContext, access: str) -> dict[str, Any] | None:
     """Return what a token may know of its person (OpenID Connect Core, 5.3); None for a token that is not alive."""
-    token = await find_token(context, access)
+    token = await find_access_token(context, access)
     if token is None:
         return None
     account, contacts = await context.database.read(accounts.person, token.account)
@@ -157,7 +157,7 @@ async def userinfo(context: AccountContext, access: str) -> dict[str, Any] | Non
 
 async def introspect(context: AccountContext, client: Application, access: str) -> dict[str, Any]:
     """Return what is known of one of the client's own tokens (RFC 7662)."""
-    token = await find_token(context, access)
+    token = await find_access_token(context, access)
     if token is None or token.application != client.id:
         return {"active": False}
     return {

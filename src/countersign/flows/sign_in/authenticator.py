@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-GUESSES: Final = 5
+GUESSES_PER_FLOW: Final = 5
 """Codes that are compared in one flow."""
-BY_ACCOUNT: Final = RateLimit("factor_codes", 10, 6 * 3_600_000)
+GUESSES_PER_ACCOUNT: Final = RateLimit("factor_codes", 10, 6 * 3_600_000)
 """Codes that strangers may try on one account; a trusted browser has as many of its own. 50 a day at 3 of 1,000,000 each."""
-FEW: Final = 3
+FEW_RECOVERY_CODES: Final = 3
 """Recovery codes below which a person is warned (semantics R4)."""
 
 
@@ -45,13 +45,13 @@ class InvalidCode(msgspec.Struct, frozen=True):
     left: int
 
 
-Proved: TypeAlias = CompletedFlow | InvalidCode | Refused | UnlikelyLocation
+ProofResult: TypeAlias = CompletedFlow | InvalidCode | Refused | UnlikelyLocation
 
 _FORGIVEN: Final = str.maketrans("oil", "011", " -\u2010\u2011\u2013")
 """What a person may type for a recovery code: look-alikes, blanks and dashes."""
 
 
-class AuthenticatorGuess(msgspec.Struct, frozen=True):
+class CountedGuess(msgspec.Struct, frozen=True):
     """A guess that is counted and may be compared: the flow it is for, and the factors of its account."""
 
     stored: StoredFlow
@@ -61,23 +61,23 @@ class AuthenticatorGuess(msgspec.Struct, frozen=True):
     @property
     def wrong(self) -> InvalidCode:
         """Return the answer to a wrong one."""
-        return InvalidCode(GUESSES - self.stored.flow.guesses)
+        return InvalidCode(GUESSES_PER_FLOW - self.stored.flow.guesses)
 
 
-async def prove_by_app(
+async def prove_with_app(
     context: AccountContext, browser: BrowserContext, typed: str, *, remember: bool, sure: bool = False
-) -> Proved:
+) -> ProofResult:
     """Judge a code of an authenticator app: each step is accepted once, over the whole window (RFC 6238, 5.2)."""
     guess = await _counted(context, browser, AuthenticatorKind.APP, sure=sure)
-    if not isinstance(guess, AuthenticatorGuess):
+    if not isinstance(guess, CountedGuess):
         return guess
-    app = await matching_app(context, guess.authenticators, typed)
+    app = await use_app_code(context, guess.authenticators, typed)
     if app is None:
         return guess.wrong
     return await _proved(context, browser, guess, Method.APP_CODE, remember=remember)
 
 
-async def matching_app(context: AccountContext, enrolled: Sequence[Authenticator], typed: str) -> Authenticator | None:
+async def use_app_code(context: AccountContext, enrolled: Sequence[Authenticator], typed: str) -> Authenticator | None:
     """Return the app whose code `typed` is now, and use that code up; None if there is none."""
     digits = "".join(str(unicodedata.decimal(character)) for character in typed if character.isdecimal())
     for app in (one for one in enrolled if one.kind is AuthenticatorKind.APP):
@@ -90,12 +90,12 @@ async def matching_app(context: AccountContext, enrolled: Sequence[Authenticator
     return None
 
 
-async def prove_by_recovery_code(
+async def prove_with_recovery_code(
     context: AccountContext, browser: BrowserContext, typed: str, *, remember: bool, sure: bool = False
-) -> Proved:
+) -> ProofResult:
     """Spend a recovery code; every contact hears of it (semantics R4)."""
     guess = await _counted(context, browser, AuthenticatorKind.RECOVERY_CODE, sure=sure)
-    if not isinstance(guess, AuthenticatorGuess):
+    if not isinstance(guess, CountedGuess):
         return guess
     account = guess.stored.flow.account
     if not await context.log.run(
@@ -113,7 +113,7 @@ def recovery_code_hash(context: AccountContext, typed: str) -> bytes:
 
 async def _counted(
     context: AccountContext, browser: BrowserContext, kind: AuthenticatorKind, *, sure: bool
-) -> AuthenticatorGuess | FlowNotFound | Refused | UnlikelyLocation:
+) -> CountedGuess | FlowNotFound | Refused | UnlikelyLocation:
     """Count a guess before anything is compared (semantics C5)."""
     stored = await login_flow.find_flow(context, browser)
     if stored is None:
@@ -124,23 +124,23 @@ async def _counted(
         return FlowNotFound()
     if not sure and (far := check_location(context, browser, flow)):
         return far
-    if flow.guesses >= GUESSES:
+    if flow.guesses >= GUESSES_PER_FLOW:
         return Refused(Refusal.EXHAUSTED, at=now)
     # Where there is no such account, its name has the same budget (semantics R1).
     counter = context.keyring.blind_index("factor codes", flow.account or flow.to, flow.requester.device)
-    (room,) = await context.database.run(rate_limits.spend, [(BY_ACCOUNT, counter)], now)
+    (room,) = await context.database.run(rate_limits.spend, [(GUESSES_PER_ACCOUNT, counter)], now)
     if not room.allowed:
-        return Refused(Refusal.LIMITED, retry_after=room.retry_after, limit=BY_ACCOUNT.name, at=now)
+        return Refused(Refusal.LIMITED, retry_after=room.retry_after, limit=GUESSES_PER_ACCOUNT.name, at=now)
     counted = await login_flow.update_flow(context, stored, msgspec.structs.replace(flow, guesses=flow.guesses + 1))
     return (
         FlowNotFound()
         if counted is None
-        else AuthenticatorGuess(counted, holdings.authenticators if holdings is not None else (), counter)
+        else CountedGuess(counted, holdings.authenticators if holdings is not None else (), counter)
     )
 
 
 async def _proved(
-    context: AccountContext, browser: BrowserContext, guess: AuthenticatorGuess, method: Method, *, remember: bool
+    context: AccountContext, browser: BrowserContext, guess: CountedGuess, method: Method, *, remember: bool
 ) -> CompletedFlow:
     await context.database.run(rate_limits.clear, guess.limit)
     return await complete_flow(context, browser, guess.stored, SessionProof(method, context.now()), remember=remember)

@@ -150,7 +150,7 @@ async def _step_up(
     flow = stored.flow
     proof = msgspec.structs.replace(proof, action=flow.need.digest)
     secret = context.secret()
-    raise_ = StepUp(
+    raise_ = SessionUpgrade(
         stored,
         context.mark(browser.session),
         context.mark(secret),
@@ -162,7 +162,7 @@ async def _step_up(
     return SignedIn(secret, browser.device, flow.account, flow.then) if done else FlowNotFound()
 
 
-class StepUp(msgspec.Struct, frozen=True):
+class SessionUpgrade(msgspec.Struct, frozen=True):
     """All that raising a session writes."""
 
     stored: StoredFlow
@@ -173,7 +173,7 @@ class StepUp(msgspec.Struct, frozen=True):
     browser: BrowserContext
 
 
-async def _raise(context: AccountContext, asked: StepUp) -> bool:
+async def _raise(context: AccountContext, asked: SessionUpgrade) -> bool:
     now, flow, mark = context.now(), asked.stored.flow, asked.mark
     session = await sessions.find(mark, now)
     if session is None or session.id != flow.session or not (await rows_of.take(asked.stored.mark)):

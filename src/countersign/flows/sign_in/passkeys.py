@@ -10,8 +10,8 @@ from countersign import webauthn
 from countersign.domain.accounts.account import Account
 from countersign.domain.accounts.authenticator import Authenticator, AuthenticatorKind
 from countersign.domain.accounts.change import ChangeKind, ChangeRefusal, check_change
-from countersign.domain.accounts.login_flow import LASTS, InterruptedRequest, LoginFlow, LoginFlowKind
-from countersign.domain.accounts.session import Method, ProofRequirement, Session, SessionProof, meets
+from countersign.domain.accounts.login_flow import FLOW_LIFETIME, InterruptedRequest, LoginFlow, LoginFlowKind
+from countersign.domain.accounts.session import Method, ProofRequirement, Session, SessionProof, satisfies
 from countersign.domain.shared.contact import network_of
 from countersign.domain.verifications.challenge import Refusal
 from countersign.domain.verifications.rate_limit import RateLimit
@@ -37,10 +37,10 @@ from countersign.store.tables import accounts, authenticators, rate_limits
 from countersign.store.tables import login_flows as rows_of
 from countersign.webauthn import CHALLENGE_BYTES, RelyingParty, asserted, registered
 
-BY_NETWORK: Final = RateLimit("sign_in_passkey", 60, 10 * 60_000)
+PASSKEY_SIGN_INS_PER_NETWORK: Final = RateLimit("sign_in_passkey", 60, 10 * 60_000)
 """Passkeys that one network may try."""
 
-Enrolled: TypeAlias = Applied | ChangeRefusal | InvalidCredentials | FlowNotFound
+PasskeyEnrolmentResult: TypeAlias = Applied | ChangeRefusal | InvalidCredentials | FlowNotFound
 
 
 class StoredPasskey(msgspec.Struct, frozen=True):
@@ -54,12 +54,12 @@ _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(StoredPasskey).decode
 
 
-def party_of(context: AccountContext) -> RelyingParty:
+def own_relying_party(context: AccountContext) -> RelyingParty:
     """Return us, as authenticators know us."""
     return webauthn.relying_party(context.core.rules.issuer, context.own.site)
 
 
-async def begin_enrolment(
+async def begin_passkey_enrolment(
     context: AccountContext, browser: BrowserContext, session: Session, name: str, summary: str
 ) -> CodeRequested | ProofRequirement | ChangeRefusal:
     """Have the person approve a new passkey, then let this session's browser make it."""
@@ -70,13 +70,13 @@ async def begin_enrolment(
     if refusal := check_change(wanted.kind, "", b"", holdings, context.now()):
         return refusal
     need = requirement_of(context, wanted, holdings)
-    if not meets(session, need, context.now()) or not await use_approval(context, session, need):
+    if not satisfies(session, need, context.now()) or not await use_approval(context, session, need):
         return need
     now, device = context.now(), browser.device or context.secret()
     flow = LoginFlow(
         kind=LoginFlowKind.ENROL_PASSKEY,
         begun_at=now,
-        expires_at=now + LASTS,
+        expires_at=now + FLOW_LIFETIME,
         device=context.mark(device).hex(),
         account=session.account,
         name=wanted.about,
@@ -86,7 +86,7 @@ async def begin_enrolment(
     return CodeRequested(await login_flow.save_flow(context, flow), device)
 
 
-async def enrolment_options(context: AccountContext, browser: BrowserContext, session: Session) -> str | None:
+async def passkey_enrolment_options(context: AccountContext, browser: BrowserContext, session: Session) -> str | None:
     """Return what the browser needs to make the passkey, as JSON; None if none is being enrolled here."""
     stored = await login_flow.find_flow(context, browser)
     if stored is None or stored.flow.kind is not LoginFlowKind.ENROL_PASSKEY or stored.flow.session != session.id:
@@ -96,15 +96,19 @@ async def enrolment_options(context: AccountContext, browser: BrowserContext, se
         return None
     shown = next((one.masked for one in holdings.contacts if one.primary), "")
     known = [one.mark for one in holdings.authenticators if one.kind is AuthenticatorKind.PASSKEY]
-    return webauthn.creation(party_of(context), bytes.fromhex(stored.flow.sealed), session.account, shown, known)
+    return webauthn.creation(
+        own_relying_party(context), bytes.fromhex(stored.flow.sealed), session.account, shown, known
+    )
 
 
-async def finish_enrolment(context: AccountContext, browser: BrowserContext, session: Session, answer: str) -> Enrolled:
+async def finish_passkey_enrolment(
+    context: AccountContext, browser: BrowserContext, session: Session, answer: str
+) -> PasskeyEnrolmentResult:
     """Add the passkey that the browser made; each challenge is answered once."""
     stored = await login_flow.find_flow(context, browser)
     if stored is None or stored.flow.kind is not LoginFlowKind.ENROL_PASSKEY or stored.flow.session != session.id:
         return FlowNotFound()
-    made = registered(party_of(context), answer, bytes.fromhex(stored.flow.sealed))
+    made = registered(own_relying_party(context), answer, bytes.fromhex(stored.flow.sealed))
     if made is None or await context.database.read(authenticators.marked, made.id) is not None:
         return InvalidCredentials()
     id_ = context.id("fac")
@@ -122,7 +126,7 @@ async def finish_enrolment(context: AccountContext, browser: BrowserContext, ses
     return await apply_change(context, Applying(session.account, wanted, browser, session.id, stored.mark))
 
 
-async def begin_sign_in(
+async def begin_passkey_sign_in(
     context: AccountContext, browser: BrowserContext, then: InterruptedRequest
 ) -> tuple[CodeRequested, str]:
     """Let a browser sign in with whichever passkey of ours the person chooses; return what it needs, as JSON."""
@@ -131,26 +135,28 @@ async def begin_sign_in(
     flow = LoginFlow(
         kind=LoginFlowKind.PASSKEY,
         begun_at=now,
-        expires_at=now + LASTS,
+        expires_at=now + FLOW_LIFETIME,
         device=context.mark(device).hex(),
         then=then,
         requester=browser.requester(),
         place=context.place(browser.ip),
         sealed=challenge.hex(),
     )
-    options = webauthn.request(party_of(context), challenge, ())
+    options = webauthn.request(own_relying_party(context), challenge, ())
     return CodeRequested(await login_flow.save_flow(context, flow), device), options
 
 
-async def sign_in_by_passkey(
+async def sign_in_with_passkey(
     context: AccountContext, browser: BrowserContext, answer: str
 ) -> SignedIn | InvalidCredentials | Refused:
     """Let a person in by a passkey alone: it is two factors by itself (semantics U4). Whatever is wrong is told alike."""
     if browser.ip:
-        budget = [(BY_NETWORK, context.keyring.blind_index("passkey from", network_of(browser.ip)))]
+        budget = [(PASSKEY_SIGN_INS_PER_NETWORK, context.keyring.blind_index("passkey from", network_of(browser.ip)))]
         (room,) = await context.database.run(rate_limits.spend, budget, context.now())
         if not room.allowed:
-            return Refused(Refusal.LIMITED, retry_after=room.retry_after, limit=BY_NETWORK.name, at=context.now())
+            return Refused(
+                Refusal.LIMITED, retry_after=room.retry_after, limit=PASSKEY_SIGN_INS_PER_NETWORK.name, at=context.now()
+            )
         if set(context.places.listed(browser.ip)) & set(context.risk.deny_lists):
             return InvalidCredentials()
     stored = await login_flow.find_flow(context, browser)
@@ -178,7 +184,7 @@ async def _whose(mark: bytes) -> tuple[Authenticator | None, Account | None]:
     return factor, (await accounts.find(factor.account))
 
 
-async def begin_proof(context: AccountContext, browser: BrowserContext) -> str | None:
+async def begin_passkey_proof(context: AccountContext, browser: BrowserContext) -> str | None:
     """Return what the browser needs to prove its flow by a passkey of the account, as JSON; None if that is not open to it."""
     stored = await login_flow.find_flow(context, browser)
     if stored is None:
@@ -193,10 +199,10 @@ async def begin_proof(context: AccountContext, browser: BrowserContext) -> str |
     ):
         return None
     allowed = [one.mark for one in holdings.authenticators if one.kind is AuthenticatorKind.PASSKEY]
-    return webauthn.request(party_of(context), challenge, allowed)
+    return webauthn.request(own_relying_party(context), challenge, allowed)
 
 
-async def prove_by_passkey(
+async def prove_with_passkey(
     context: AccountContext, browser: BrowserContext, answer: str, *, remember: bool
 ) -> CompletedFlow | InvalidCredentials:
     """Prove a flow by a passkey of its own account; each challenge is answered once, right or wrong."""
@@ -222,7 +228,7 @@ async def prove_by_passkey(
 async def _used(context: AccountContext, factor: Authenticator, answer: str, challenge: bytes) -> Method | None:
     """Return how strong an answer is, and write down its counter: one that does not go up is a copy's. None if it is wrong."""
     stored = _decode(context.keyring.unseal(factor.secret, factor.id))
-    count = asserted(party_of(context), answer, challenge, stored.public_key, factor.used)
+    count = asserted(own_relying_party(context), answer, challenge, stored.public_key, factor.used)
     if count is None:
         return None
     if count:

@@ -8,8 +8,8 @@ import msgspec
 
 from countersign.domain.accounts.account import Account, OwnedContact
 from countersign.domain.accounts.change import AccountChange, ChangeKind, ChangeRefusal, may_recover
-from countersign.domain.accounts.login_flow import LASTS, LoginFlow, LoginFlowKind
-from countersign.domain.accounts.password import normal
+from countersign.domain.accounts.login_flow import FLOW_LIFETIME, LoginFlow, LoginFlowKind
+from countersign.domain.accounts.password import normalize_password
 from countersign.domain.accounts.session import Method
 from countersign.domain.delivery.notice import NoticeKind
 from countersign.domain.shared.contact import Contact, network_of, parse
@@ -21,14 +21,14 @@ from countersign.flows.accounts.context import AccountContext, BrowserContext, C
 from countersign.flows.accounts.request_code import begun_or_refused, send_code
 from countersign.flows.changes.apply import Applied, Applying, apply_change
 from countersign.flows.changes.request import ChangeRequest, PendingContact
-from countersign.flows.sign_in.sign_up import fault_of
+from countersign.flows.sign_in.sign_up import find_password_fault
 from countersign.flows.verifications.results import Refused
 from countersign.store.tables import accounts, changes, rate_limits
 
-BY_NETWORK: Final = RateLimit("recover_network", 20, 10 * 60_000)
+RECOVERIES_PER_NETWORK: Final = RateLimit("recover_network", 20, 10 * 60_000)
 """Recoveries that one network may ask for."""
 
-BY_ACCOUNT: Final = RateLimit("recover_password", 5, 24 * 3_600_000)
+CURRENT_PASSWORDS_PER_ACCOUNT: Final = RateLimit("recover_password", 5, 24 * 3_600_000)
 """Old passwords that may be tried on one account in a day, by who has proved one of its contacts."""
 
 RecoveryResult: TypeAlias = Applied | InvalidInput | ChangeRefusal | FlowNotFound
@@ -100,7 +100,7 @@ def _told(meant: RecoveryTarget, now: int) -> NoticeKind | None:
     return None if may_recover(meant.contact, now) else NoticeKind.RECOVER_TOO_NEW
 
 
-async def claim_access(
+async def begin_delayed_recovery(
     context: AccountContext, browser: BrowserContext, identifier: str, contact: str
 ) -> CodeRequested | InvalidInput | Refused:
     """Ask whoever lost everything to prove a new contact, before the wait begins; told alike where there is no such account."""
@@ -133,13 +133,13 @@ async def claim_access(
     )
 
 
-async def is_recoverable(context: AccountContext, browser: BrowserContext) -> bool:
+async def may_reset_password(context: AccountContext, browser: BrowserContext) -> bool:
     """Say whether this browser has proved whose account it is, and may choose a new password."""
     stored = await login_flow.find_flow(context, browser)
     return stored is not None and stored.flow.kind is LoginFlowKind.RECOVER and stored.flow.proved is not None
 
 
-async def choose_password(
+async def reset_password(
     context: AccountContext, browser: BrowserContext, password: str, current: str = ""
 ) -> RecoveryResult:
     """Replace the password: every session, all trust and what is pending end, every contact hears of it, and nobody is signed in.
@@ -155,9 +155,9 @@ async def choose_password(
     account = await context.database.read(accounts.find, flow.account)
     if account is None or account.disabled_at is not None or account.password_at > flow.begun_at:
         return FlowNotFound()
-    password = normal(password)
+    password = normalize_password(password)
     names = (context.keyring.unseal(account.name, account.id), flow.to)
-    if fault := await fault_of(context, password, names):
+    if fault := await find_password_fault(context, password, names):
         return InvalidInput({"password": fault})
     if current and (refused := await _mistaken(context, account, current)):
         return refused
@@ -173,9 +173,9 @@ async def choose_password(
 async def _mistaken(context: AccountContext, account: Account, current: str) -> InvalidInput | None:
     """Say that a password is not the account's; of tries there are few."""
     counter = context.keyring.blind_index("current password", account.id)
-    (room,) = await context.database.run(rate_limits.spend, [(BY_ACCOUNT, counter)], context.now())
+    (room,) = await context.database.run(rate_limits.spend, [(CURRENT_PASSWORDS_PER_ACCOUNT, counter)], context.now())
     hashed = context.keyring.unseal(account.password, account.id)
-    verified = await context.passwords.verify(normal(current), hashed)
+    verified = await context.passwords.verify(normalize_password(current), hashed)
     return None if verified.right and room.allowed else InvalidInput({"current": "wrong"})
 
 
@@ -193,11 +193,11 @@ async def _finish_claim(
 async def _limited(context: AccountContext, browser: BrowserContext) -> Refused | None:
     if not browser.ip:
         return None
-    budget = [(BY_NETWORK, context.keyring.blind_index("recover from", network_of(browser.ip)))]
+    budget = [(RECOVERIES_PER_NETWORK, context.keyring.blind_index("recover from", network_of(browser.ip)))]
     (room,) = await context.database.run(rate_limits.spend, budget, context.now())
     if room.allowed:
         return None
-    return Refused(Refusal.LIMITED, retry_after=room.retry_after, limit=BY_NETWORK.name, at=context.now())
+    return Refused(Refusal.LIMITED, retry_after=room.retry_after, limit=RECOVERIES_PER_NETWORK.name, at=context.now())
 
 
 def _visit(
@@ -207,7 +207,7 @@ def _visit(
     return LoginFlow(
         kind=kind,
         begun_at=now,
-        expires_at=now + LASTS,
+        expires_at=now + FLOW_LIFETIME,
         device=context.mark(device).hex(),
         challenge=challenge,
         to=contact.address,

@@ -11,8 +11,8 @@ from countersign.domain.accounts.account import Account, OwnedContact
 from countersign.domain.accounts.authenticator import Authenticator
 from countersign.domain.accounts.change import AccountSnapshot
 from countersign.domain.accounts.device import Device
-from countersign.domain.accounts.login_flow import LASTS, InterruptedRequest, LoginFlow, LoginFlowKind
-from countersign.domain.accounts.password import normal
+from countersign.domain.accounts.login_flow import FLOW_LIFETIME, InterruptedRequest, LoginFlow, LoginFlowKind
+from countersign.domain.accounts.password import normalize_password
 from countersign.domain.accounts.risk import RiskAssessment, RiskDecision
 from countersign.domain.accounts.session import Method, SessionProof
 from countersign.domain.shared.contact import network_of, parse
@@ -34,9 +34,9 @@ from countersign.flows.sign_in.start_session import start_session
 from countersign.flows.verifications.results import Refused
 from countersign.store.tables import accounts, authenticators, devices, events, rate_limits
 
-BY_NAME: Final = RateLimit("sign_in_name", 10, 15 * 60_000)
+ATTEMPTS_PER_IDENTIFIER: Final = RateLimit("sign_in_name", 10, 15 * 60_000)
 """Passwords that strangers may try on one name; a trusted browser has as many of its own, so that no stranger uses up its owner's (S7)."""
-BY_NETWORK: Final = RateLimit("sign_in_network", 60, 10 * 60_000)
+ATTEMPTS_PER_NETWORK: Final = RateLimit("sign_in_network", 60, 10 * 60_000)
 """Passwords that one network may try; a trusted browser is not held to it."""
 
 
@@ -63,14 +63,14 @@ async def sign_in(
     trusted = context.entrance.trusts and device is not None and device.trusted(now)
 
     lane = device.id if device is not None and trusted else ""
-    budgets = [(BY_NAME, context.keyring.blind_index("sign in", blind_index.hex(), lane))]
+    budgets = [(ATTEMPTS_PER_IDENTIFIER, context.keyring.blind_index("sign in", blind_index.hex(), lane))]
     if browser.ip and not trusted:
-        budgets.append((BY_NETWORK, context.keyring.blind_index("sign in from", network_of(browser.ip))))
+        budgets.append((ATTEMPTS_PER_NETWORK, context.keyring.blind_index("sign in from", network_of(browser.ip))))
     rooms = await context.database.run(rate_limits.spend, budgets, now)
     if not rooms[-1].allowed and len(rooms) > 1:
-        return Refused(Refusal.LIMITED, retry_after=rooms[-1].retry_after, limit=BY_NETWORK.name, at=now)
+        return Refused(Refusal.LIMITED, retry_after=rooms[-1].retry_after, limit=ATTEMPTS_PER_NETWORK.name, at=now)
 
-    password = normal(password)
+    password = normalize_password(password)
     hashed = context.keyring.unseal(account.password, account.id) if account is not None else None
     verified = await context.passwords.verify(password, hashed)
     if not verified.right or not rooms[0].allowed or account is None or not account.open:
@@ -79,7 +79,7 @@ async def sign_in(
     if verified.stale:
         await _strengthen(context, account, password)
 
-    assessment = await _assess(context, browser, person, BY_NAME.burst - rooms[0].remaining - 1)
+    assessment = await _assess(context, browser, person, ATTEMPTS_PER_IDENTIFIER.burst - rooms[0].remaining - 1)
     reasons = tuple(str(finding) for finding in assessment.findings)
     if assessment.decision is RiskDecision.DENY:
         return SignInDenied(reasons)
@@ -91,7 +91,7 @@ async def sign_in(
     flow = LoginFlow(
         kind=LoginFlowKind.SIGN_IN,
         begun_at=now,
-        expires_at=now + LASTS,
+        expires_at=now + FLOW_LIFETIME,
         device=context.mark(secret).hex(),
         account=account.id,
         then=then,
@@ -148,7 +148,7 @@ async def _assess(
         lists=context.places.listed(browser.ip) if browser.ip else (),
     )
     assessment = risk.assess(facts, context.risk)
-    told: dict[str, str | int] = {**risk.as_facts(facts), "decision": assessment.decision.value}
+    told: dict[str, str | int] = {**risk.to_event_facts(facts), "decision": assessment.decision.value}
     owner = person.account.id if person.account else ""
     await context.log.run(
         context.database, events.append_event, Event(now, EventKind.SIGN_IN_ASSESSED, context.own.id, owner, told)

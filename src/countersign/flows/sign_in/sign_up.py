@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from countersign.domain.accounts.account import is_name
-from countersign.domain.accounts.login_flow import LASTS, InterruptedRequest, LoginFlow, LoginFlowKind
-from countersign.domain.accounts.password import faults, normal
+from countersign.domain.accounts.login_flow import FLOW_LIFETIME, InterruptedRequest, LoginFlow, LoginFlowKind
+from countersign.domain.accounts.password import normalize_password, password_fault
 from countersign.domain.delivery.notice import NoticeKind
 from countersign.domain.shared.contact import Contact, network_of, parse
 from countersign.domain.verifications.challenge import Refusal
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-BY_NETWORK: Final = RateLimit("sign_up_network", 20, 10 * 60_000)
+SIGN_UPS_PER_NETWORK: Final = RateLimit("sign_up_network", 20, 10 * 60_000)
 """Accounts that one network may ask to open: each costs a hash of a password before anything is proved."""
 
 
@@ -47,17 +47,19 @@ async def sign_up(
         contact = parse(identifier)
     except InputError as error:
         found["identifier"] = error.reason
-    password = normal(password)
-    if fault := await fault_of(context, password, (name, contact.address if contact else "")):
+    password = normalize_password(password)
+    if fault := await find_password_fault(context, password, (name, contact.address if contact else "")):
         found["password"] = fault
     if found or contact is None:
         return InvalidInput(found)
 
     if browser.ip:
-        budget = [(BY_NETWORK, context.keyring.blind_index("sign up from", network_of(browser.ip)))]
+        budget = [(SIGN_UPS_PER_NETWORK, context.keyring.blind_index("sign up from", network_of(browser.ip)))]
         (room,) = await context.database.run(rate_limits.spend, budget, context.now())
         if not room.allowed:
-            return Refused(Refusal.LIMITED, retry_after=room.retry_after, limit=BY_NETWORK.name, at=context.now())
+            return Refused(
+                Refusal.LIMITED, retry_after=room.retry_after, limit=SIGN_UPS_PER_NETWORK.name, at=context.now()
+            )
     hashed = await context.passwords.hash(password)
     account, _ = await context.database.read(accounts.identified, context.blind_index(contact))
     device = browser.device or context.secret()
@@ -77,7 +79,7 @@ async def sign_up(
     flow = LoginFlow(
         kind=LoginFlowKind.SIGN_UP,
         begun_at=now,
-        expires_at=now + LASTS,
+        expires_at=now + FLOW_LIFETIME,
         device=context.mark(device).hex(),
         challenge=outcome.challenge.id,
         known=account is not None,
@@ -92,9 +94,9 @@ async def sign_up(
     return CodeRequested(await login_flow.save_flow(context, flow), device)
 
 
-async def fault_of(context: AccountContext, password: str, names: Sequence[str]) -> str:
+async def find_password_fault(context: AccountContext, password: str, names: Sequence[str]) -> str:
     """Say why a password (in its normal form) is not taken, or nothing (semantics S9)."""
-    fault = faults(password, names=(*context.names, *names), least=context.least)
+    fault = password_fault(password, names=(*context.names, *names), least=context.least)
     if fault is not None:
         return fault.value
     return await context.passwords.known_fault(password)

@@ -8,7 +8,13 @@ import msgspec
 
 from countersign.domain.accounts.device import Device
 from countersign.domain.accounts.login_flow import InterruptedRequest
-from countersign.domain.accounts.session import LEVEL_OF_METHOD, REMEMBERED_LASTS, Level, Session, SessionProof
+from countersign.domain.accounts.session import (
+    LEVEL_OF_METHOD,
+    REMEMBERED_SESSION_LIFETIME,
+    Level,
+    Session,
+    SessionProof,
+)
 from countersign.domain.delivery.notice import NoticeKind
 from countersign.domain.shared.event import Event, EventKind
 from countersign.flows.accounts.activity_log import record_events
@@ -87,7 +93,7 @@ async def _enter(context: AccountContext, entry: SessionStart) -> bool:
     before = await devices.find(account, entry.device)
     device = _seen(context, entry, before)
     entrance = context.entrance
-    lasts = REMEMBERED_LASTS if entrance.trusts and device.trusted(now) else entrance.lasts
+    lasts = REMEMBERED_SESSION_LIFETIME if entrance.trusts and device.trusted(now) else entrance.lasts
     session = Session(
         mark=entry.mark,
         id=context.id("ses"),

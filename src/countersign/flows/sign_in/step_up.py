@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from countersign.domain.accounts.login_flow import LASTS, InterruptedRequest, LoginFlow, LoginFlowKind
+from countersign.domain.accounts.login_flow import FLOW_LIFETIME, InterruptedRequest, LoginFlow, LoginFlowKind
 from countersign.domain.accounts.session import ProofRequirement, Session
 from countersign.flows.accounts.context import AccountContext, BrowserContext, CodeRequestResult, NoEligibleMethod
 from countersign.flows.accounts.request_code import send_code_by_first_method
@@ -32,7 +32,7 @@ async def step_up(
     flow = LoginFlow(
         kind=LoginFlowKind.STEP_UP,
         begun_at=now,
-        expires_at=now + LASTS,
+        expires_at=now + FLOW_LIFETIME,
         device=context.mark(secret).hex(),
         account=session.account,
         session=session.id,

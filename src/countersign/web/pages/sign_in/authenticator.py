@@ -10,7 +10,7 @@ from countersign.domain.accounts.authenticator import AuthenticatorKind
 from countersign.domain.accounts.login_flow import LoginFlowKind
 from countersign.domain.shared.contact import Channel
 from countersign.flows.accounts.location_check import UnlikelyLocation
-from countersign.flows.sign_in.authenticator import InvalidCode, Proved, prove_by_app, prove_by_recovery_code
+from countersign.flows.sign_in.authenticator import InvalidCode, ProofResult, prove_with_app, prove_with_recovery_code
 from countersign.flows.sign_in.verify import VerificationView, view_flow
 from countersign.flows.verifications.results import Refused
 from countersign.messages.content.risk_reasons import reason
@@ -69,7 +69,7 @@ class ProvePage:
     async def on_post_app(self, req: Request, resp: Response) -> None:
         """Judge a code of the app."""
         fields = await fields_of(req)
-        proved = await prove_by_app(
+        proved = await prove_with_app(
             self._door.accounts,
             self._door.browser(req),
             fields.get("code", ""),
@@ -81,7 +81,7 @@ class ProvePage:
     async def on_post_recovery_code(self, req: Request, resp: Response) -> None:
         """Spend a recovery code."""
         fields = await fields_of(req)
-        proved = await prove_by_recovery_code(
+        proved = await prove_with_recovery_code(
             self._door.accounts,
             self._door.browser(req),
             fields.get("code", ""),
@@ -90,7 +90,7 @@ class ProvePage:
         )
         await self._answer(req, resp, proved, AuthenticatorKind.RECOVERY_CODE)
 
-    async def _answer(self, req: Request, resp: Response, proved: Proved, kind: AuthenticatorKind) -> None:
+    async def _answer(self, req: Request, resp: Response, proved: ProofResult, kind: AuthenticatorKind) -> None:
         language = spoken(req)
         match proved:
             case InvalidCode(left):
