@@ -60,12 +60,12 @@ async def _skipped_once(folder: Path) -> None:
         now = clock()
         facts = SignInFacts(
             device_known=True,
-            trusted_for=86_400_000,
-            place=None,
-            last_place=None,
+            trust_age=86_400_000,
+            location=None,
+            last_location=None,
             last_seen_at=None,
             now=now,
-            failures=3,
+            failed_attempts=3,
             contact_age=40 * 3_600_000,
         )
         told: dict[str, str | int] = {**to_event_facts(facts), "decision": "skip"}

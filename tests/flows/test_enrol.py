@@ -72,8 +72,8 @@ async def test_the_app_is_asked_for_and_no_message_is_sent(home: Place) -> None:
     seen = await other.sees()
     assert seen is not None
     assert seen.challenge is None
-    assert seen.ways == ()
-    assert seen.methods == (AuthenticatorKind.APP,)
+    assert seen.contact_methods == ()
+    assert seen.authenticators == (AuthenticatorKind.APP,)
     assert await other.session() is None
     assert isinstance(await other.types("000000"), FlowNotFound)
     entered = await app_code(other, secret)
@@ -139,7 +139,7 @@ async def test_a_reset_does_not_get_past_the_app(home: Place) -> None:
     assert isinstance(await thief.signs_in(password=BETTER), CodeRequested)
     seen = await thief.sees()
     assert seen is not None
-    assert (seen.ways, seen.methods) == ((), (AuthenticatorKind.APP,))
+    assert (seen.contact_methods, seen.authenticators) == ((), (AuthenticatorKind.APP,))
     assert isinstance(await app_code(thief, secret), SignedIn)
 
 
@@ -160,7 +160,7 @@ async def test_removing_the_app_takes_the_app_and_is_undone_by_a_contact(home: P
     assert isinstance(await visitor.steps_up(need), CodeRequested)
     seen = await visitor.sees()
     assert seen is not None
-    assert seen.ways == ()
+    assert seen.contact_methods == ()
     assert isinstance(await app_code(visitor, secret), SignedIn)
     session = await visitor.session()
     assert session is not None

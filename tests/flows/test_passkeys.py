@@ -125,7 +125,7 @@ async def test_it_proves_what_is_under_way(home: Place) -> None:
     assert isinstance(await other.signs_in(), CodeRequested)
     seen = await other.sees()
     assert seen is not None
-    assert (seen.ways, seen.methods) == ((), (AuthenticatorKind.PASSKEY,))
+    assert (seen.contact_methods, seen.authenticators) == ((), (AuthenticatorKind.PASSKEY,))
     options = await begin_passkey_proof(home.accounts, other.browser)
     assert options is not None
     assert len(json.loads(options)["allowCredentials"]) == 1
@@ -259,7 +259,7 @@ async def test_a_removed_one_and_a_closed_account_open_nothing(home: Place) -> N
     assert isinstance(await thief.signs_in(password="a better battery staple"), CodeRequested)
     seen = await thief.sees()
     assert seen is not None
-    assert seen.ways == ()
+    assert seen.contact_methods == ()
     reference = await visitor.told("The password of your account was replaced")
     owner = Visitor(home)
     assert isinstance(await signs_in(owner, synced.uses(await asked(owner))), SignedIn)

@@ -84,7 +84,7 @@ async def test_asking_changes_nothing_and_is_answered_alike(home: Place) -> None
     assert "No account was found here" in (await stranger.reads("nobody@example.org")).text
     seen = await stranger.sees()
     assert seen is not None
-    assert seen.methods == (AuthenticatorKind.RECOVERY_CODE,)
+    assert seen.authenticators == (AuthenticatorKind.RECOVERY_CODE,)
     assert seen.challenge is not None
     refused = await stranger.types(home.code(seen.challenge))
     assert isinstance(refused, Refused)
@@ -120,7 +120,7 @@ async def test_the_contact_that_recovered_does_not_let_in_alone(home: Place) -> 
     assert isinstance(await thief.signs_in(password=BETTER), CodeRequested)
     seen = await thief.sees()
     assert seen is not None
-    assert {way.masked for way in seen.ways} == {"+1415***0123"}
+    assert {way.masked for way in seen.contact_methods} == {"+1415***0123"}
     owner = Visitor(home)
     assert isinstance(await owner.signs_in(password=BETTER), CodeRequested)
     home.clock.forward(61_000)
@@ -130,7 +130,7 @@ async def test_the_contact_that_recovered_does_not_let_in_alone(home: Place) -> 
     assert isinstance(await owner.signs_in(password=BETTER), CodeRequested)
     seen = await owner.sees()
     assert seen is not None
-    assert "a***@example.org" in {way.masked for way in seen.ways}
+    assert "a***@example.org" in {way.masked for way in seen.contact_methods}
 
 
 async def test_recovery_codes_are_ten_strong_kept_hashed_and_used_once(home: Place) -> None:

@@ -39,7 +39,7 @@ async def test_the_owner_of_a_known_contact_is_told_and_the_page_is_not(home: Pl
     assert other is not None
     assert other.challenge is not None
     assert seen.challenge.guesses_left == other.challenge.guesses_left
-    assert len(seen.ways) == len(other.ways)
+    assert len(seen.contact_methods) == len(other.contact_methods)
     letter = await known.reads()
     assert letter.subject == "You have an account already at Verify"
     assert not any(

@@ -74,7 +74,7 @@ async def test_a_level_ends_by_itself_and_is_raised_by_a_fresh_code(home: Place)
     assert isinstance(await visitor.steps_up(need, post), CodeRequested)
     entered = await visitor.types(await visitor.code())
     assert isinstance(entered, SignedIn)
-    assert entered.then == post
+    assert entered.interrupted == post
     session = await alive(visitor)
     assert satisfies(session, need, home.clock())
     assert auth_time(session) > signed_in
@@ -109,7 +109,7 @@ async def test_a_weaker_way_cannot_be_chosen_by_any_parameter(home: Place) -> No
     assert isinstance(await visitor.steps_up(ProofRequirement(Level.PHONE_CODE)), CodeRequested)
     seen = await visitor.sees()
     assert seen is not None
-    assert {way.channel for way in seen.ways} == {Channel.SMS, Channel.VOICE, Channel.WHATSAPP}
+    assert {way.channel for way in seen.contact_methods} == {Channel.SMS, Channel.VOICE, Channel.WHATSAPP}
     contacts = await home.database.read(accounts.contacts_of, (await alive(visitor)).account)
     mail = next(contact for contact in contacts if contact.id != phone)
     refused = await visitor.asks_another_way(ContactMethod(mail.id, Channel.EMAIL, ""))

@@ -65,7 +65,7 @@ async def find_flow(context: AccountContext, browser: BrowserContext) -> StoredF
     if sealed is None:
         return None
     flow = _decode(context.keyring.unseal(sealed, mark.hex()))
-    return StoredFlow(mark, sealed, flow) if flow.device == context.mark(browser.device).hex() else None
+    return StoredFlow(mark, sealed, flow) if flow.device_token_hash == context.mark(browser.device).hex() else None
 
 
 async def update_flow(context: AccountContext, stored: StoredFlow, flow: LoginFlow) -> StoredFlow | None:

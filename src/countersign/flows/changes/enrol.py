@@ -71,11 +71,11 @@ async def begin_app(
         kind=LoginFlowKind.ENROL,
         begun_at=now,
         expires_at=now + FLOW_LIFETIME,
-        device=context.mark(device).hex(),
+        device_token_hash=context.mark(device).hex(),
         account=session.account,
         name=named(name),
         session=session.id,
-        sealed=secret.hex(),
+        pending_secret=secret.hex(),
     )
     return CodeRequested(await login_flow.save_flow(context, flow), device)
 
@@ -85,7 +85,7 @@ async def draft_app(context: AccountContext, browser: BrowserContext, session: S
     stored = await login_flow.find_flow(context, browser)
     if stored is None or stored.flow.kind is not LoginFlowKind.ENROL or stored.flow.session != session.id:
         return None
-    return AuthenticatorDraft(stored.flow.name, bytes.fromhex(stored.flow.sealed))
+    return AuthenticatorDraft(stored.flow.name, bytes.fromhex(stored.flow.pending_secret))
 
 
 async def finish_app(context: AccountContext, browser: BrowserContext, session: Session, typed: str) -> EnrolmentResult:
@@ -99,7 +99,7 @@ async def finish_app(context: AccountContext, browser: BrowserContext, session: 
     counted = await login_flow.update_flow(context, stored, msgspec.structs.replace(flow, guesses=flow.guesses + 1))
     if counted is None:
         return FlowNotFound()
-    secret = bytes.fromhex(flow.sealed)
+    secret = bytes.fromhex(flow.pending_secret)
     step = step_of(secret, "".join(one for one in typed if one.isdecimal()), now, now // STEP - 2)
     if step is None:
         return InvalidCode(GUESSES_PER_FLOW * 2 - counted.flow.guesses)

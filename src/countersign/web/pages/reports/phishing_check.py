@@ -83,8 +83,8 @@ class IsThisUsPage:
 def _shown(judged: CheckedAddress, language: Language) -> dict[str, str]:
     tone, title = VERDICTS[judged.verdict]
     return {
-        "found": judged.found,
-        "counts": judged.counts,
+        "found": judged.written,
+        "counts": judged.compared,
         "tone": tone,
         "title": language.say(title),
         "why": language.say(TRICKS[judged.trick]) if judged.trick is not None else "",

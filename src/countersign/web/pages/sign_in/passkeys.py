@@ -130,7 +130,7 @@ class PasskeyPages:
         match outcome:
             case SignedIn():
                 self._door.enter(resp, outcome)
-                self._door.see(resp, outcome.then.path)
+                self._door.see(resp, outcome.interrupted.path)
             case InvalidCredentials():
                 language = spoken(req)
                 resp.status = falcon.HTTP_422

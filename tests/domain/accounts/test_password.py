@@ -21,7 +21,7 @@ ADA = ("Countersign", "verify.example", "Ada Lovelace", "ada.lovelace@example.or
 
 def fault(password: str, least: int = MIN_LENGTH) -> PasswordFault | None:
     """Judge a password that Ada chose, as the flows do."""
-    return password_fault(normalize_password(password), names=ADA, least=least)
+    return password_fault(normalize_password(password), context_words=ADA, min_length=least)
 
 
 @pytest.mark.parametrize(
@@ -110,16 +110,19 @@ def test_a_name_within_a_longer_password_does_no_harm(password: str) -> None:
 )
 def test_names_are_found_in_every_script(name: str, password: str) -> None:
     """S9: marks belong to their letters, and case is folded as Unicode says."""
-    assert password_fault(normalize_password(password), names=[name], least=MIN_LENGTH) is PasswordFault.MADE_OF_NAMES
+    assert (
+        password_fault(normalize_password(password), context_words=[name], min_length=MIN_LENGTH)
+        is PasswordFault.MADE_OF_NAMES
+    )
 
 
 @pytest.mark.parametrize("names", [(), ("",), ("A", "Å.", "7", "...", "\0", "\ud800")])
 def test_names_of_no_letters_or_of_one_forbid_nothing(names: tuple[str, ...]) -> None:
-    assert password_fault("A7.a7.A7.a7.", names=names) is None
+    assert password_fault("A7.a7.A7.a7.", context_words=names) is None
 
 
 def test_a_name_is_taken_as_it_is_written_and_not_as_a_pattern() -> None:
-    assert password_fault("abcdefgh", names=[".*", "[a-z]+", "(a+)+$"]) is None
+    assert password_fault("abcdefgh", context_words=[".*", "[a-z]+", "(a+)+$"]) is None
 
 
 def test_a_password_is_the_same_from_every_keyboard() -> None:
@@ -141,13 +144,13 @@ def test_the_normal_form_is_nfc_and_stays(password: str) -> None:
 @given(st.text(min_size=8, max_size=MAX_LENGTH))
 def test_where_no_name_is_known_length_alone_decides(password: str) -> None:
     """S9: there is no rule of composition."""
-    assert password_fault(password, names=()) is None
+    assert password_fault(password, context_words=()) is None
 
 
 @given(st.text(st.characters(), max_size=300), st.lists(st.text(st.characters(), max_size=40), max_size=5))
 def test_every_text_is_judged_by_its_length_first(password: str, names: list[str]) -> None:
     """S9: no text of any kind is too strange to be judged, lone surrogates and NUL included."""
-    found = password_fault(password, names=names)
+    found = password_fault(password, context_words=names)
     assert (found is PasswordFault.TOO_SHORT) is (len(password) < MIN_LENGTH)
     assert (found is PasswordFault.TOO_LONG) is (len(password) > MAX_LENGTH)
     assert found in {None, PasswordFault.TOO_SHORT, PasswordFault.TOO_LONG, PasswordFault.MADE_OF_NAMES}

@@ -44,9 +44,9 @@ def test_a_plain_request_is_taken() -> None:
     found = judged()
     assert isinstance(found, AuthorizationRequest)
     assert found.scope == ("openid", "email")
-    assert found.need.level is Level.PASSWORD
-    assert found.need.max_age is None
-    assert not found.need.binds
+    assert found.requirement.level is Level.PASSWORD
+    assert found.requirement.max_age is None
+    assert not found.requirement.is_for_one_action
 
 
 @pytest.mark.parametrize(
@@ -112,16 +112,16 @@ def test_the_weakest_of_the_levels_that_are_asked_for_is_enough() -> None:
     """U1."""
     found = judged(acr_values="urn:countersign:acr:passkey urn:x urn:countersign:acr:mail-code", max_age="900")
     assert isinstance(found, AuthorizationRequest)
-    assert found.need.level is Level.MAIL_CODE
-    assert found.need.max_age == 900
+    assert found.requirement.level is Level.MAIL_CODE
+    assert found.requirement.max_age == 900
 
 
 def test_an_act_asks_for_a_code_however_weak_a_level_is_named() -> None:
     """U2."""
     found = judged(authorization_details=json.dumps([ACT]), acr_values="urn:countersign:acr:password")
     assert isinstance(found, AuthorizationRequest)
-    assert found.need.level is Level.MAIL_CODE
-    assert (found.need.action.summary, found.need.action.hash) == ("Pay €148.00", "h")
+    assert found.requirement.level is Level.MAIL_CODE
+    assert (found.requirement.action.summary, found.requirement.action.hash) == ("Pay €148.00", "h")
 
 
 @given(st.dictionaries(st.sampled_from([*GOOD, "prompt", "max_age", "acr_values", "authorization_details"]), st.text()))
