@@ -173,7 +173,7 @@ async def _lift(prefix: str, application: str | None, now: int) -> list[Block]:
 
 
 def _own() -> str:
-    from countersign.flows.accounts.context import OWN_ID
+    from countersign.flows.context import OWN_ID
 
     return OWN_ID
 
