@@ -19,8 +19,8 @@ from bench import account_page, delivery, growth, ledger, mailing, over_http, pg
 from bench.machine import described
 from bench.meter import Figure, middle
 from bench.report import Report, cells, times
-from countersign.domain.delivery.sms_pumping import Policy
-from countersign.flows.verifications.context import House
+from countersign.domain.delivery.sms_pumping import PumpingPolicy
+from countersign.flows.verifications.context import CoreContext
 
 RESULTS: Final = Path(__file__).parent / "results.md"
 TARGET: Final = 3.0
@@ -96,18 +96,18 @@ async def ledger_alone(report: Report, extent: Extent) -> None:
             ledger.house_at(server.url(server.create())) as ours,
             ledger.house_at(f"sqlite:///{folder}/ledger.db") as embedded,
         ):
-            for house in (ground, ours, embedded):
-                await ledger.fill(house, extent.live)
-            for house in (ours, embedded):
-                await ledger.check(house, 64, 1, extent.live, None)
-                await ledger.begin(house, 64, 1, None)
+            for core in (ground, ours, embedded):
+                await ledger.fill(core, extent.live)
+            for core in (ours, embedded):
+                await ledger.check(core, 64, 1, extent.live, None)
+                await ledger.begin(core, 64, 1, None)
             for act, (least, same) in scripts.items():
                 for clients in extent.clients:
 
-                    def on(house: House, pid: int | None, act: str = act, clients: int = clients) -> Measure:
+                    def on(core: CoreContext, pid: int | None, act: str = act, clients: int = clients) -> Measure:
                         if act == "check":
-                            return lambda: ledger.check(house, clients, extent.seconds, extent.live, pid)
-                        return lambda: ledger.begin(house, clients, extent.seconds, pid)
+                            return lambda: ledger.check(core, clients, extent.seconds, extent.live, pid)
+                        return lambda: ledger.begin(core, clients, extent.seconds, pid)
 
                     def by_pgbench(script: str, clients: int = clients) -> Measure:
                         return lambda: asyncio.to_thread(
@@ -342,7 +342,7 @@ async def pumped(report: Report, extent: Extent) -> None:
     shapes = [name for name in pumping.SHAPES if extent.rounds > 1 or "ten times" not in name]
     for name in shapes:
         prefixes = pumping.honest_prefixes(random.Random(7))
-        outcome = pumping.replay(prefixes, pumping.SHAPES[name], Policy(), seed=1)
+        outcome = pumping.replay(prefixes, pumping.SHAPES[name], PumpingPolicy(), seed=1)
         rows.append([name, *_pumped(outcome)])
     with tempfile.TemporaryDirectory(prefix="countersign-bench-") as folder:
         rows.append(

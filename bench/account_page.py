@@ -18,9 +18,9 @@ from countersign.domain.shared.activity import SHOWN, Activity
 from countersign.domain.shared.contact import parse
 from countersign.domain.shared.event import EventKind
 from countersign.flows.accounts.activity import recent
-from countersign.flows.accounts.context import Gate, own_application
+from countersign.flows.accounts.context import AccountContext, own_application
 from countersign.flows.accounts.sessions import overview_of
-from countersign.geolocation import Places
+from countersign.geolocation import GeoDatabase
 from countersign.passwords import Passwords
 from countersign.store.engine.database import Change, Write
 from countersign.store.tables import accounts, activity, devices
@@ -36,19 +36,19 @@ HAPPENED: Final = 10_000
 
 async def opened(folder: Path, seconds: float) -> tuple[Figure, Figure]:
     """Return how often the overview and the activity of an empty account and of a full one are read, in turns, on SQLite."""
-    async with house_at(f"sqlite:///{folder}/account-page.db") as house:
+    async with house_at(f"sqlite:///{folder}/account-page.db") as core:
         passwords = Passwords(1)
-        own, log = own_application("Bench", "bench.example"), Log(chain_of(house.keyring))
-        gate = Gate(house, own, log, passwords, Places(), RiskPolicy(), 8, ())
+        own, log = own_application("Bench", "bench.example"), Log(chain_of(core.keyring))
+        context = AccountContext(core, own, log, passwords, GeoDatabase(), RiskPolicy(), 8, ())
         try:
-            empty, full = await _account(gate, 1, 1, 10), await _account(gate, CONTACTS, DEVICES, HAPPENED)
+            empty, full = await _account(context, 1, 1, 10), await _account(context, CONTACTS, DEVICES, HAPPENED)
             took: dict[str, list[float]] = {empty: [], full: []}
             until = time.perf_counter() + 2 * seconds
             while time.perf_counter() < until:
                 for account, times in took.items():
                     began = time.perf_counter()
-                    assert await overview_of(gate, account) is not None  # noqa: S101
-                    await recent(gate, account, SHOWN)
+                    assert await overview_of(context, account) is not None  # noqa: S101
+                    await recent(context, account, SHOWN)
                     times.append(time.perf_counter() - began)
         finally:
             passwords.close()
@@ -57,32 +57,34 @@ async def opened(folder: Path, seconds: float) -> tuple[Figure, Figure]:
     return first, second
 
 
-async def _account(gate: Gate, contacts: int, browsers: int, happened: int) -> str:
+async def _account(context: AccountContext, contacts: int, browsers: int, happened: int) -> str:
     """Make an account of that size; return its id."""
-    account, now = gate.id("acc"), gate.now()
-    row = Account(account, now, gate.keyring.seal("Ada", account), "en", gate.keyring.seal("none", account), now)
-    owned = [_contact(gate, account, number, now) for number in range(contacts)]
+    account, now = context.id("acc"), context.now()
+    row = Account(account, now, context.keyring.seal("Ada", account), "en", context.keyring.seal("none", account), now)
+    owned = [_contact(context, account, number, now) for number in range(contacts)]
     rows: list[Change] = [*accounts.added(row, owned[0]), *map(accounts.another, owned[1:])]
-    rows += [devices.saved(_device(gate, account, now)) for _ in range(browsers)]
-    await gate.database.run(_written, rows)
+    rows += [devices.saved(_device(context, account, now)) for _ in range(browsers)]
+    await context.database.run(_written, rows)
     for start in range(0, happened, 500):
         events = [
-            Activity(account, gate.id("act"), now, EventKind.SIGN_IN_COMPLETED, {"user_agent": "Firefox"})
+            Activity(account, context.id("act"), now, EventKind.SIGN_IN_COMPLETED, {"user_agent": "Firefox"})
             for _ in range(start, min(happened, start + 500))
         ]
-        await gate.database.run(_written, activity.added(events))
+        await context.database.run(_written, activity.added(events))
     await asyncio.sleep(0)
     return account
 
 
-def _contact(gate: Gate, account: str, number: int, now: int) -> OwnedContact:
-    id_, mail = gate.id("con"), parse(f"a{number}-{account[-6:]}@example.org")
-    sealed = gate.keyring.seal(mail.address, id_)
-    return OwnedContact(account, id_, now, mail.kind, gate.blind(mail), sealed, mail.masked, now, primary=number == 0)
+def _contact(context: AccountContext, account: str, number: int, now: int) -> OwnedContact:
+    id_, mail = context.id("con"), parse(f"a{number}-{account[-6:]}@example.org")
+    sealed = context.keyring.seal(mail.address, id_)
+    return OwnedContact(
+        account, id_, now, mail.kind, context.blind_index(mail), sealed, mail.masked, now, primary=number == 0
+    )
 
 
-def _device(gate: Gate, account: str, now: int) -> Device:
-    device = Device(account, gate.mark(gate.secret()), gate.id("dev"), now, "Firefox", now, "203.0.113.9", "")
+def _device(context: AccountContext, account: str, now: int) -> Device:
+    device = Device(account, context.mark(context.secret()), context.id("dev"), now, "Firefox", now, "203.0.113.9", "")
     return msgspec.structs.replace(device, trusted_at=now)
 
 

@@ -13,16 +13,16 @@ from bench.ledger import chain_of, house_at, now
 from bench.meter import Figure, cpu_of_tree, figure
 from countersign.domain.delivery.delivery import Accepted, Message
 from countersign.domain.delivery.route import as_written
-from countersign.domain.policy import Rules
-from countersign.domain.shared.application import Application, Draft, Mode
-from countersign.domain.shared.contact import Channel, Contact, Kind
+from countersign.domain.policy import InstallationPolicy
+from countersign.domain.shared.application import Application, ApplicationDraft, ApplicationMode
+from countersign.domain.shared.contact import Channel, Contact, ContactKind
 from countersign.flows.accounts.context import own_application
-from countersign.flows.delivery.context import Post
+from countersign.flows.delivery.context import DeliveryContext
 from countersign.flows.maintenance.applications import add_application
-from countersign.flows.verifications.begin import Asked, begin_challenge
-from countersign.flows.verifications.context import House
+from countersign.flows.verifications.begin import BeginRequest, begin_challenge
+from countersign.flows.verifications.context import CoreContext
 from countersign.flows.verifications.results import Done
-from countersign.geolocation import Places
+from countersign.geolocation import GeoDatabase
 from countersign.providers import Provider
 from countersign.store.tables.events import Log
 from countersign.worker import Worker
@@ -52,11 +52,11 @@ class Sink:
 
 async def deliver(name: str, url: str, messages: int, seconds: float, server_pid: int | None) -> list[Figure]:
     """Measure how fast a pile of owed mails is worked off, and how soon a message is handed over when there is none."""
-    async with house_at(url, Rules(routes={Channel.EMAIL: as_written("sink")})) as house:
+    async with house_at(url, InstallationPolicy(routes={Channel.EMAIL: as_written("sink")})) as core:
         sink = Sink(messages)
-        application = await pile_of_mail(house, messages)
-        worker = Worker(post_of(house, sink), house, 30)
-        house.database.hear(worker.wake)
+        application = await pile_of_mail(core, messages)
+        worker = Worker(post_of(core, sink), core, 30)
+        core.database.hear(worker.wake)
         before, ours = cpu_of_tree(server_pid) if server_pid else 0.0, time.process_time()
         began = time.perf_counter()
         running = asyncio.create_task(worker.run())
@@ -67,19 +67,19 @@ async def deliver(name: str, url: str, messages: int, seconds: float, server_pid
             cpu["PostgreSQL"] = cpu_of_tree(server_pid) - before
         worked_off = figure(f"{name}, a pile of {messages:,}", 1, took, [at - began for at in sink.taken.values()], cpu)
         await asyncio.sleep(1)  # what came of the last of them is written down
-        delays = await _delays(house, application, sink, seconds)
+        delays = await _delays(core, application, sink, seconds)
         worker.stop()
         await running
     return [worked_off, figure(f"{name}, {RATE} a second", 1, seconds, delays, {})]
 
 
-def post_of(house: House, sink: Provider) -> Post:
+def post_of(core: CoreContext, sink: Provider) -> DeliveryContext:
     """Return a post whose one provider is the sink."""
-    claims, records, receipts = (Log(chain_of(house.keyring)) for _ in range(3))
-    return Post(
-        house.database,
-        house.keyring,
-        house.rules,
+    claims, records, receipts = (Log(chain_of(core.keyring)) for _ in range(3))
+    return DeliveryContext(
+        core.database,
+        core.keyring,
+        core.rules,
         {"sink": sink},
         now,
         random.random,
@@ -87,41 +87,45 @@ def post_of(house: House, sink: Provider) -> Post:
         records=records,
         receipts=receipts,
         own=own_application("Shop", "shop.example"),
-        places=Places(),
+        places=GeoDatabase(),
     )
 
 
-async def pile_of_mail(house: House, messages: int) -> Application:
+async def pile_of_mail(core: CoreContext, messages: int) -> Application:
     """Owe so many mails for an application that is made for it; return that."""
     application, _ = await add_application(
-        house.database,
-        Log(chain_of(house.keyring)),
-        house.keyring,
-        Draft("bench", Mode.LIVE, "Bench", "shop.example", ()),
+        core.database,
+        Log(chain_of(core.keyring)),
+        core.keyring,
+        ApplicationDraft("bench", ApplicationMode.LIVE, "Bench", "shop.example", ()),
         now(),
         secrets.token_bytes,
     )
-    await _pile_up(house, application, messages)
+    await _pile_up(core, application, messages)
     return application
 
 
-async def _pile_up(house: House, application: Application, messages: int) -> None:
+async def _pile_up(core: CoreContext, application: Application, messages: int) -> None:
     numbers = itertools.count()
 
     async def client() -> None:
         while (number := next(numbers)) < messages:
-            await begin_challenge(house, application, Asked(Contact(Kind.MAIL, f"ada-{number}@example.org")))
+            await begin_challenge(
+                core, application, BeginRequest(Contact(ContactKind.MAIL, f"ada-{number}@example.org"))
+            )
 
     await asyncio.gather(*(client() for _ in range(128)))
 
 
-async def _delays(house: House, application: Application, sink: Sink, seconds: float) -> list[float]:
+async def _delays(core: CoreContext, application: Application, sink: Sink, seconds: float) -> list[float]:
     """Return the seconds from asking to hand-over, of begins at random moments."""
     asked: dict[str, float] = {}
 
     async def one(number: int) -> None:
         began = time.perf_counter()
-        outcome = await begin_challenge(house, application, Asked(Contact(Kind.MAIL, f"bob-{number}@example.org")))
+        outcome = await begin_challenge(
+            core, application, BeginRequest(Contact(ContactKind.MAIL, f"bob-{number}@example.org"))
+        )
         if isinstance(outcome, Done):
             asked[outcome.challenge.id] = began
 

@@ -18,24 +18,24 @@ async def grow(
 ) -> list[Figure]:
     """Measure at each size, smallest first; the figures are named by database, act and size."""
     found: list[Figure] = []
-    async with house_at(url) as house:
-        await fill(house, 1_000)
-        await check(house, CLIENTS, 1, 1_000, server_pid)
-        await begin(house, CLIENTS, 1, server_pid)
-        await forget_begun(house)
+    async with house_at(url) as core:
+        await fill(core, 1_000)
+        await check(core, CLIENTS, 1, 1_000, server_pid)
+        await begin(core, CLIENTS, 1, server_pid)
+        await forget_begun(core)
         filled = 1_000
         for size in sizes:
-            await fill(house, size - filled, filled + 1)
+            await fill(core, size - filled, filled + 1)
             filled = size
             checks = [
-                await check(house, CLIENTS, seconds, size, server_pid, f"{name} check, {size:,} live")
+                await check(core, CLIENTS, seconds, size, server_pid, f"{name} check, {size:,} live")
                 for _ in range(rounds)
             ]
             begins = []
             for _ in range(rounds):
                 begins.append(
-                    await begin(house, CLIENTS, 60, server_pid, f"{name} begin, {size:,} live", BEGINS),
+                    await begin(core, CLIENTS, 60, server_pid, f"{name} begin, {size:,} live", BEGINS),
                 )
-                await forget_begun(house)
+                await forget_begun(core)
             found += [middle(checks), middle(begins)]
     return found

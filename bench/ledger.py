@@ -14,32 +14,32 @@ from typing import Final
 
 from bench.load import WrongAnswerError
 from bench.meter import Figure, cpu_of_tree, figure
-from countersign.domain.policy import Rules
-from countersign.domain.shared.application import Application, Mode
-from countersign.domain.shared.contact import Channel, Contact, Kind
-from countersign.domain.verifications.challenge import Challenge, Refusal, State, Terms
+from countersign.domain.policy import InstallationPolicy
+from countersign.domain.shared.application import Application, ApplicationMode
+from countersign.domain.shared.contact import Channel, Contact, ContactKind
+from countersign.domain.verifications.challenge import Challenge, ChallengeState, Refusal, Terms
 from countersign.domain.verifications.purpose import Policy
-from countersign.flows.verifications.begin import Asked, begin_challenge
-from countersign.flows.verifications.check import Answer
-from countersign.flows.verifications.context import House
+from countersign.flows.verifications.begin import BeginRequest, begin_challenge
+from countersign.flows.verifications.check import CheckCommand
+from countersign.flows.verifications.context import CoreContext
 from countersign.flows.verifications.results import Done, Refused
 from countersign.keys import Keyring, new_file
 from countersign.store.engine.connect import open_database
-from countersign.store.engine.database import Insert, Query, Row, Write
+from countersign.store.engine.database import Insert, Row, Sql, Write
 from countersign.store.engine.migrate import migrate
 from countersign.store.ledger.ledger import Ledger
 from countersign.store.tables import challenges
 from countersign.store.tables.events import Chain, Log
 from countersign.store.tables.schema import CHALLENGES
 
-APPLICATION: Final = Application("app_bench", 0, "bench", Mode.TEST, "Bench", "shop.example", (), b"")
+APPLICATION: Final = Application("app_bench", 0, "bench", ApplicationMode.TEST, "Bench", "shop.example", (), b"")
 
 GUESSES: Final = 1_000_000
 """How many answers the challenges that are filled in take: none of them may end under a benchmark."""
 
 
 @asynccontextmanager
-async def house_at(url: str, rules: Rules | None = None) -> AsyncIterator[House]:
+async def house_at(url: str, rules: InstallationPolicy | None = None) -> AsyncIterator[CoreContext]:
     """Open a migrated database with a ledger on it, and nothing else."""
     await asyncio.to_thread(migrate, url)
     database = open_database(url)
@@ -55,7 +55,7 @@ async def house_at(url: str, rules: Rules | None = None) -> AsyncIterator[House]
             observe=lambda _size, _waited, _took: None,
         )
         ledger.open()
-        yield House(database, ledger, keyring, rules or Rules(), now, secrets.token_bytes)
+        yield CoreContext(database, ledger, keyring, rules or InstallationPolicy(), now, secrets.token_bytes)
         await ledger.close()
     await database.close()
 
@@ -65,14 +65,14 @@ def chain_of(keyring: Keyring) -> Chain:
     return Chain(lambda: f"w{secrets.token_hex(6)}", keyring.link)
 
 
-async def fill(house: House, count: int, first: int = 1) -> None:
+async def fill(core: CoreContext, count: int, first: int = 1) -> None:
     """Put `count` live challenges into the table, the n-th under `live_id(n)`, in transactions of 5,000 rows."""
-    kid = house.keyring.primary.kid
+    kid = core.keyring.primary.kid
     began = now()
-    terms = Terms("sign_in", Policy(guesses=GUESSES, binds=True), b"x" * 60, "a***@example.org", Kind.MAIL, kid)
+    terms = Terms("sign_in", Policy(guesses=GUESSES, binds=True), b"x" * 60, "a***@example.org", ContactKind.MAIL, kid)
     for start in range(first, first + count, 5_000):
         rows = [_live(n, terms, began) for n in range(start, min(start + 5_000, first + count))]
-        await house.database.run(_insert, rows)
+        await core.database.run(_insert, rows)
 
 
 def live_id(n: int) -> str:
@@ -80,24 +80,24 @@ def live_id(n: int) -> str:
     return f"ver_{n:026d}"
 
 
-async def forget_begun(house: House) -> None:
+async def forget_begun(core: CoreContext) -> None:
     """Delete the challenges that were begun since, so that as many are live as were filled in: ids begin with the time."""
 
     async def delete() -> None:
-        await Query("DELETE FROM challenges WHERE id > $1", (live_id(10**20),))
+        await Sql("DELETE FROM challenges WHERE id > $1", (live_id(10**20),))
 
-    await house.database.run(delete)
+    await core.database.run(delete)
 
 
 async def check(
-    house: House, clients: int, seconds: float, live: int, server_pid: int | None, name: str = "check"
+    core: CoreContext, clients: int, seconds: float, live: int, server_pid: int | None, name: str = "check"
 ) -> Figure:
     """Answer wrong, each client one after the other, at challenges picked by chance."""
     chance = random.Random(clients)
 
     async def one() -> None:
-        typed = Answer(live_id(chance.randint(1, live)), APPLICATION.id, "0000000", house.keyring)
-        outcome = await house.ledger.submit(typed)
+        typed = CheckCommand(live_id(chance.randint(1, live)), APPLICATION.id, "0000000", core.keyring)
+        outcome = await core.ledger.submit(typed)
         if not isinstance(outcome, Refused) or outcome.refusal is not Refusal.WRONG_CODE:
             raise WrongAnswerError(f"A check was not counted: {outcome}")
 
@@ -105,15 +105,15 @@ async def check(
 
 
 async def begin(
-    house: House, clients: int, seconds: float, server_pid: int | None, name: str = "begin", most: int = 1 << 60
+    core: CoreContext, clients: int, seconds: float, server_pid: int | None, name: str = "begin", most: int = 1 << 60
 ) -> Figure:
     """Begin, each client one after the other, each time for another address, `most` in all."""
     numbers = iter(range(1 << 60))
     run = secrets.token_hex(4)
 
     async def one() -> None:
-        to = Contact(Kind.MAIL, f"ada-{run}-{next(numbers)}@example.org")
-        outcome = await begin_challenge(house, APPLICATION, Asked(to))
+        to = Contact(ContactKind.MAIL, f"ada-{run}-{next(numbers)}@example.org")
+        outcome = await begin_challenge(core, APPLICATION, BeginRequest(to))
         if not isinstance(outcome, Done):
             raise WrongAnswerError(f"A begin was refused: {outcome}")
 
@@ -156,7 +156,7 @@ def _live(n: int, terms: Terms, began: int) -> Row:
     expires = began + 3_600_000
     key = n.to_bytes(16)
     return challenges.new_row(
-        Challenge(live_id(n), APPLICATION.id, key, key, terms, began, expires, State.PENDING, Channel.EMAIL)
+        Challenge(live_id(n), APPLICATION.id, key, key, terms, began, expires, ChallengeState.PENDING, Channel.EMAIL)
     )
 
 

@@ -19,11 +19,11 @@ from bench.ledger import house_at, now
 from bench.meter import Figure, figure
 from countersign.domain.delivery.delivery import Accepted, Message
 from countersign.domain.delivery.route import as_written
-from countersign.domain.policy import Rules
+from countersign.domain.policy import InstallationPolicy
 from countersign.domain.shared.contact import Channel
 from countersign.flows.delivery.claim import claim_due
-from countersign.flows.delivery.send import hand_over
-from countersign.providers.email.message import letter
+from countersign.flows.delivery.send import send
+from countersign.providers.email.message import write_message
 from countersign.providers.email.smtp import SmtpProvider, SmtpSettings
 from countersign.worker import Worker
 
@@ -79,14 +79,14 @@ class Taken:
 
 async def mail_out(url: str, messages: int) -> list[Figure]:
     """Return how fast a worker mails a pile, and how fast the library alone sends as many of the same letter."""
-    async with a_sink() as port, house_at(url, Rules(routes={Channel.EMAIL: as_written("sink")})) as house:
+    async with a_sink() as port, house_at(url, InstallationPolicy(routes={Channel.EMAIL: as_written("sink")})) as core:
         provider = Taken(port, messages + 1)
-        post = post_of(house, provider)
-        await pile_of_mail(house, messages + 1)
+        post = post_of(core, provider)
+        await pile_of_mail(core, messages + 1)
         (first,) = await claim_due(post, 1)  # its letter is what the library sends afterwards
-        await hand_over(post, first)
-        worker = Worker(post, house, 30)
-        house.database.hear(worker.wake)
+        await send(post, first)
+        worker = Worker(post, core, 30)
+        core.database.hear(worker.wake)
         began, cpu = time.perf_counter(), time.process_time()
         running = asyncio.create_task(worker.run())
         await provider.full.wait()
@@ -102,7 +102,7 @@ async def mail_out(url: str, messages: int) -> list[Figure]:
         )
         await provider.close()
         assert provider.sample is not None  # noqa: S101 - one was handed over
-        written = letter(provider.sample, "codes@shop.example", now())
+        written = write_message(provider.sample, "codes@shop.example", now())
         floor = await _by_the_library_alone(port, written.sender, written.recipient, written.content, messages)
     return [ours, floor]
 

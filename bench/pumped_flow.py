@@ -14,13 +14,13 @@ from tests.flows.place import SHOP, place_at
 from bench.pumping import BEGAN, Message, Outcome
 from countersign.domain.delivery.delivery import Reason
 from countersign.domain.delivery.sms_traffic import HOUR
-from countersign.domain.shared.application import Mode
+from countersign.domain.shared.application import ApplicationMode
 from countersign.domain.verifications.challenge import Challenge
-from countersign.flows.delivery.conversions import settle
+from countersign.flows.delivery.conversions import record_conversions
 from countersign.flows.maintenance.sweep import sweep
 from countersign.store.engine.migrate import migrate
 
-LIVE: Final = msgspec.structs.replace(SHOP, mode=Mode.LIVE)
+LIVE: Final = msgspec.structs.replace(SHOP, mode=ApplicationMode.LIVE)
 SETTLED_EVERY: Final = 10_000
 """Milliseconds between sweeps, as in the worker."""
 
@@ -53,8 +53,8 @@ async def through_the_flows(folder: Path, seed: int = 1) -> Outcome:
                 await place.answer(challenge, place.code(challenge), LIVE)
             clock.now = message.at
             if message.at - swept >= SETTLED_EVERY:
-                await sweep(place.house, 30)
-                await settle(place.post)
+                await sweep(place.core, 30)
+                await record_conversions(place.delivery)
                 swept = message.at
             begun = await place.begun(message.number, application=LIVE, subject=f"s{n}")
             await place.deliver()

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from countersign.domain.delivery.sms_pumping import Policy, assess, next_hold
+from countersign.domain.delivery.sms_pumping import PumpingPolicy, assess, next_hold
 from countersign.domain.delivery.sms_traffic import (
     DAY,
     HOUR,
@@ -18,13 +18,13 @@ from countersign.domain.delivery.sms_traffic import (
     RANGES,
     SLOT,
     Hold,
-    Place,
-    Scope,
-    Slot,
-    Standing,
+    TrafficHistory,
+    TrafficKey,
+    TrafficScope,
+    TrafficSlot,
     is_fresh,
-    places_of,
     range_of,
+    traffic_keys_of,
 )
 
 BEGAN: Final = 1_767_312_000_000
@@ -80,15 +80,15 @@ class Outcome(msgspec.Struct):
 class Memory:
     """What the database would hold: counts of each place by slot, and each place's latest hold."""
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: PumpingPolicy) -> None:
         self._policy = policy
-        self._slots: dict[Place, dict[int, Slot]] = {}
-        self._holds: dict[Place, Hold] = {}
-        self._past: dict[Place, Slot] = {}
+        self._slots: dict[TrafficKey, dict[int, TrafficSlot]] = {}
+        self._holds: dict[TrafficKey, Hold] = {}
+        self._past: dict[TrafficKey, TrafficSlot] = {}
         self._folded = 0
         self.holds = 0
 
-    def lets_through(self, message: Message, places: tuple[Place, ...]) -> bool:
+    def lets_through(self, message: Message, places: tuple[TrafficKey, ...]) -> bool:
         """Judge a message, and count it if it goes."""
         if message.at - self._folded >= HOUR:
             self._fold(message.at - FOLD)
@@ -104,38 +104,38 @@ class Memory:
             self.holds += 1
         return False
 
-    def places(self, message: Message) -> tuple[Place, ...]:
+    def places(self, message: Message) -> tuple[TrafficKey, ...]:
         """Return the places a message counts for."""
-        fresh = is_fresh(self._standing(Place(Scope.PREFIX, message.prefix)))
+        fresh = is_fresh(self._standing(TrafficKey(TrafficScope.PREFIX, message.prefix)))
         ranges = {digits: found for digits in RANGES if (found := range_of(message.number, message.prefix, digits))}
-        return places_of(message.country, message.prefix, ranges, fresh=fresh)
+        return traffic_keys_of(message.country, message.prefix, ranges, fresh=fresh)
 
-    def count(self, place: Place, at: int, sent: int, converted: int) -> None:
+    def count(self, place: TrafficKey, at: int, sent: int, converted: int) -> None:
         """Add to the slot of a time."""
         begin = at - at % SLOT
         slots = self._slots.setdefault(place, {})
-        old = slots.get(begin, Slot(begin))
-        slots[begin] = Slot(begin, old.sent + sent, old.spent + sent * PRICE, old.converted + converted)
+        old = slots.get(begin, TrafficSlot(begin))
+        slots[begin] = TrafficSlot(begin, old.sent + sent, old.spent + sent * PRICE, old.converted + converted)
 
-    def _standing(self, place: Place) -> Standing:
-        return Standing(
-            tuple(self._slots.get(place, {}).values()), self._holds.get(place), 0, self._past.get(place, Slot(0))
+    def _standing(self, place: TrafficKey) -> TrafficHistory:
+        return TrafficHistory(
+            tuple(self._slots.get(place, {}).values()), self._holds.get(place), 0, self._past.get(place, TrafficSlot(0))
         )
 
     def _fold(self, before: int) -> None:
         """Make one slot of each hour that is over, as the sweep does, and one of all before yesterday, as reading does."""
         for place, slots in self._slots.items():
-            folded: dict[int, Slot] = {}
+            folded: dict[int, TrafficSlot] = {}
             for slot in slots.values():
                 if slot.at < before + FOLD - DAY - HOUR:
-                    past = self._past.get(place, Slot(slot.at))
-                    self._past[place] = Slot(
+                    past = self._past.get(place, TrafficSlot(slot.at))
+                    self._past[place] = TrafficSlot(
                         min(past.at, slot.at), past.sent + slot.sent, 0, past.converted + slot.converted
                     )
                     continue
                 begin = slot.at - slot.at % HOUR if slot.at < before - before % HOUR else slot.at
-                old = folded.get(begin, Slot(begin))
-                folded[begin] = Slot(
+                old = folded.get(begin, TrafficSlot(begin))
+                folded[begin] = TrafficSlot(
                     begin, old.sent + slot.sent, old.spent + slot.spent, old.converted + slot.converted
                 )
             self._slots[place] = folded
@@ -154,7 +154,7 @@ def honest_prefixes(chance: random.Random) -> list[Prefix]:
     return found + launch
 
 
-def replay(prefixes: list[Prefix], attack: Sender | None, policy: Policy, seed: int) -> Outcome:
+def replay(prefixes: list[Prefix], attack: Sender | None, policy: PumpingPolicy, seed: int) -> Outcome:
     """Replay the day, with a week of honest history before it."""
     chance = random.Random(seed)
     memory = Memory(policy)
@@ -165,7 +165,7 @@ def replay(prefixes: list[Prefix], attack: Sender | None, policy: Policy, seed: 
         messages += attack(chance)
     messages.sort()
     outcome = Outcome()
-    coming: list[tuple[int, int, tuple[Place, ...]]] = []
+    coming: list[tuple[int, int, tuple[TrafficKey, ...]]] = []
     for message in messages:
         while coming and coming[0][0] <= message.at:
             _, sent_at, places = heapq.heappop(coming)
@@ -194,9 +194,9 @@ def _remember(memory: Memory, prefix: Prefix, chance: random.Random) -> None:
         sent = _poisson(prefix.hourly * _by_day(at), chance)
         converted = sum(chance.random() < prefix.conversion for _ in range(sent))
         for place in (
-            Place(Scope.PREFIX, prefix.name),
-            Place(Scope.COUNTRY, prefix.country),
-            Place(Scope.APPLICATION, ""),
+            TrafficKey(TrafficScope.PREFIX, prefix.name),
+            TrafficKey(TrafficScope.COUNTRY, prefix.country),
+            TrafficKey(TrafficScope.APPLICATION, ""),
         ):
             memory.count(place, at, sent, converted)
 

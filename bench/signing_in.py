@@ -20,17 +20,17 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from bench import load, servers
 from bench.ledger import chain_of, house_at
 from bench.meter import Figure, figure
-from countersign.domain.accounts.login_flow import Interrupted
+from countersign.domain.accounts.login_flow import InterruptedRequest
 from countersign.domain.accounts.risk import RiskPolicy
 from countersign.domain.delivery.route import as_written
 from countersign.domain.shared.contact import Channel
 from countersign.domain.verifications.code import derive
-from countersign.flows.accounts.context import Browser, Entered, Gate, ToVerify, own_application
+from countersign.flows.accounts.context import AccountContext, BrowserContext, CodeRequested, SignedIn, own_application
 from countersign.flows.accounts.sessions import find_session
 from countersign.flows.sign_in.sign_in import sign_in
 from countersign.flows.sign_in.sign_up import sign_up
-from countersign.flows.sign_in.verify import answer, look
-from countersign.geolocation import Places
+from countersign.flows.sign_in.verify import check_code, view_flow
+from countersign.geolocation import GeoDatabase
 from countersign.passwords import ITERATIONS, LANES, MEMORY_KIB, Passwords
 from countersign.store.tables.events import Log
 
@@ -67,42 +67,42 @@ def by_the_library_alone(seconds: float) -> Figure:
 async def by_the_flows(folder: Path, seconds: float) -> tuple[Figure, Figure, Figure]:
     """Return sign-ins on a trusted browser, looks at a session meanwhile, and looks at a session alone; on SQLite."""
     async with house_at(f"sqlite:///{folder}/signing-in.db") as found:
-        house = msgspec.structs.replace(
+        core = msgspec.structs.replace(
             found, rules=msgspec.structs.replace(found.rules, routes={Channel.EMAIL: as_written("sink")})
         )
         passwords = Passwords(SLOTS)
-        own, log = own_application("Bench", "bench.example"), Log(chain_of(house.keyring))
-        gate = Gate(house, own, log, passwords, Places(), RiskPolicy(), 8, ())
+        own, log = own_application("Bench", "bench.example"), Log(chain_of(core.keyring))
+        context = AccountContext(core, own, log, passwords, GeoDatabase(), RiskPolicy(), 8, ())
         try:
-            browser = await _account(gate)
-            alone = await _looks(gate, browser, seconds)
+            browser = await _account(context)
+            alone = await _looks(context, browser, seconds)
             aside: list[float] = []
-            looking = asyncio.create_task(_look_aside(gate, browser, aside))
-            signing = await _sign_ins(gate, browser, seconds)
+            looking = asyncio.create_task(_look_aside(context, browser, aside))
+            signing = await _sign_ins(context, browser, seconds)
             looking.cancel()
             return signing, figure("a session looked at meanwhile", 1, seconds, aside, {}), alone
         finally:
             passwords.close()
 
 
-async def _account(gate: Gate) -> Browser:
+async def _account(context: AccountContext) -> BrowserContext:
     """Open an account, and return a browser that it trusts."""
-    browser = Browser(ip="203.0.113.9", user_agent="bench", locale="en")
-    asked = await sign_up(gate, browser, "Ada", _NAME, _PASSWORD, Interrupted())
-    assert isinstance(asked, ToVerify)  # noqa: S101 - else there is nothing to measure
-    browser = msgspec.structs.replace(browser, device=asked.device, visit=asked.visit)
-    seen = await look(gate, browser)
+    browser = BrowserContext(ip="203.0.113.9", user_agent="bench", locale="en")
+    asked = await sign_up(context, browser, "Ada", _NAME, _PASSWORD, InterruptedRequest())
+    assert isinstance(asked, CodeRequested)  # noqa: S101 - else there is nothing to measure
+    browser = msgspec.structs.replace(browser, device=asked.device, flow=asked.flow)
+    seen = await view_flow(context, browser)
     assert seen is not None  # noqa: S101
     challenge = seen.challenge
     assert challenge is not None  # noqa: S101
-    key = gate.keyring.named(challenge.terms.kid).code
+    key = context.keyring.named(challenge.terms.kid).code
     code = derive(key, challenge.id, challenge.round, challenge.terms.policy.shape).reveal()
-    entered = await answer(gate, browser, code, remember=True)
-    assert isinstance(entered, Entered)  # noqa: S101
-    return msgspec.structs.replace(browser, session=entered.session, visit="")
+    entered = await check_code(context, browser, code, remember=True)
+    assert isinstance(entered, SignedIn)  # noqa: S101
+    return msgspec.structs.replace(browser, session=entered.session, flow="")
 
 
-async def _sign_ins(gate: Gate, browser: Browser, seconds: float) -> Figure:
+async def _sign_ins(context: AccountContext, browser: BrowserContext, seconds: float) -> Figure:
     until = time.perf_counter() + seconds
     latencies: list[float] = []
     # Their own session stays: each signs in as the same trusted browser, which has none yet.
@@ -110,8 +110,8 @@ async def _sign_ins(gate: Gate, browser: Browser, seconds: float) -> Figure:
 
     async def client() -> None:
         while (began := time.perf_counter()) < until:
-            outcome = await sign_in(gate, fresh, _NAME, _PASSWORD, Interrupted())
-            assert isinstance(outcome, Entered), outcome  # noqa: S101
+            outcome = await sign_in(context, fresh, _NAME, _PASSWORD, InterruptedRequest())
+            assert isinstance(outcome, SignedIn), outcome  # noqa: S101
             latencies.append(time.perf_counter() - began)
 
     began, cpu = time.perf_counter(), time.process_time()
@@ -120,13 +120,13 @@ async def _sign_ins(gate: Gate, browser: Browser, seconds: float) -> Figure:
     return figure("sign-ins", 2 * SLOTS, time.perf_counter() - began, latencies, spent)
 
 
-async def _looks(gate: Gate, browser: Browser, seconds: float, clients: int = 64) -> Figure:
+async def _looks(context: AccountContext, browser: BrowserContext, seconds: float, clients: int = 64) -> Figure:
     until = time.perf_counter() + seconds
     latencies: list[float] = []
 
     async def client() -> None:
         while (began := time.perf_counter()) < until:
-            assert await find_session(gate, browser) is not None  # noqa: S101
+            assert await find_session(context, browser) is not None  # noqa: S101
             latencies.append(time.perf_counter() - began)
 
     began, cpu = time.perf_counter(), time.process_time()
@@ -135,10 +135,10 @@ async def _looks(gate: Gate, browser: Browser, seconds: float, clients: int = 64
     return figure("sessions looked at, nothing else", clients, time.perf_counter() - began, latencies, spent)
 
 
-async def _look_aside(gate: Gate, browser: Browser, latencies: list[float]) -> None:
+async def _look_aside(context: AccountContext, browser: BrowserContext, latencies: list[float]) -> None:
     while True:
         began = time.perf_counter()
-        assert await find_session(gate, browser) is not None  # noqa: S101
+        assert await find_session(context, browser) is not None  # noqa: S101
         latencies.append(time.perf_counter() - began)
         await asyncio.sleep(ASIDE)
 

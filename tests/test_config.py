@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from countersign.config import FAMILIES, SETTINGS, load, rules
-from countersign.domain.delivery.route import Carrier, Detour, as_written
-from countersign.domain.policy import Rules
+from countersign.domain.delivery.route import PrefixRoute, WeightedProvider, as_written
+from countersign.domain.policy import InstallationPolicy
 from countersign.domain.shared.contact import Channel
 from countersign.domain.verifications.purpose import DEFAULT_POLICIES
-from countersign.domain.verifications.rate_limit import Limit
+from countersign.domain.verifications.rate_limit import RateLimit
 from countersign.errors import SettingsError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -59,7 +59,11 @@ def test_development_needs_no_setting_at_all() -> None:
 
 def test_the_rules_of_no_settings_are_the_rules_of_the_domain() -> None:
     made = rules(load(PRODUCTION))
-    assert (made.destination, made.requester, made.routes) == (Rules().destination, Rules().requester, {})
+    assert (made.destination, made.requester, made.routes) == (
+        InstallationPolicy().destination,
+        InstallationPolicy().requester,
+        {},
+    )
     assert made.issuer == "https://verify.example.org"
 
 
@@ -289,7 +293,10 @@ def test_limits_are_read_as_people_write_them() -> None:
     settings = load(
         {**DEVELOPMENT, "COUNTERSIGN_LIMITS_DESTINATION": "3/1m, 20/1d", "COUNTERSIGN_LIMITS_REQUESTER": ""}
     )
-    assert settings.destination_limits == (Limit("destination", 3, 60_000), Limit("destination_day", 20, 86_400_000))
+    assert settings.destination_limits == (
+        RateLimit("destination", 3, 60_000),
+        RateLimit("destination_day", 20, 86_400_000),
+    )
     assert settings.requester_limits == ()
 
 
@@ -327,9 +334,9 @@ providers = ["second", "first"]
 """
     )
     settings = load(PRODUCTION, written(tmp_path, text))
-    assert settings.routes == {Channel.SMS: (Carrier("first", 3), Carrier("second", 1))}
+    assert settings.routes == {Channel.SMS: (WeightedProvider("first", 3), WeightedProvider("second", 1))}
     own = as_written("second", "first")
-    assert settings.detours == {Channel.SMS: (Detour("+49", own), Detour("+43", own))}
+    assert settings.detours == {Channel.SMS: (PrefixRoute("+49", own), PrefixRoute("+43", own))}
     assert settings.providers["first"].callback == "https://verify.example.org/v1/receipts/first"  # type: ignore[union-attr]
 
 

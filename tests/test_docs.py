@@ -23,15 +23,15 @@ from prometheus_client.metrics import MetricWrapperBase
 from tests.peers.program import PATIENCE, Program, Server, free_port
 
 from countersign.cli import main
-from countersign.cli.main import COMMANDS, Front
+from countersign.cli.main import COMMANDS, CommandGroup
 from countersign.config import FAMILIES, SETTINGS, Setting, load
 from countersign.domain.delivery.delivery import DeliveryState, Reason
 from countersign.domain.delivery.route import as_written
 from countersign.domain.shared.contact import Channel
 from countersign.domain.shared.event import EventKind
-from countersign.domain.verifications.challenge import Refusal, State
+from countersign.domain.verifications.challenge import ChallengeState, Refusal
 from countersign.domain.verifications.purpose import DEFAULT_POLICIES
-from countersign.metrics import Stats
+from countersign.metrics import Metrics
 from countersign.store.tables.schema import ALL
 from countersign.web import pages
 from countersign.web.app import routes
@@ -130,7 +130,7 @@ def _fields(schema: Any) -> Iterator[str]:
 
 
 def test_every_word_of_the_api_is_explained() -> None:
-    words = [word.value for kind in (Refusal, State, Channel, DeliveryState, Reason) for word in kind]
+    words = [word.value for kind in (Refusal, ChallengeState, Channel, DeliveryState, Reason) for word in kind]
     assert missing(words, API) == []
 
 
@@ -147,7 +147,7 @@ def test_every_kind_of_event_has_its_row_and_no_other() -> None:
 
 
 def test_every_figure_has_its_row_and_no_other() -> None:
-    figures = [value for value in vars(Stats()).values() if isinstance(value, MetricWrapperBase)]
+    figures = [value for value in vars(Metrics()).values() if isinstance(value, MetricWrapperBase)]
     ours = {metric.name + ("_total" if metric.type == "counter" else "") for one in figures for metric in one.collect()}
     assert len(ours) > 5
     assert ours == set(re.findall(r"^\| `(countersign_\w+)` \|", read(OPERATIONS), re.MULTILINE))
@@ -164,7 +164,7 @@ def test_every_line_of_the_log_is_explained() -> None:
 
 
 def test_every_command_and_each_of_its_options_has_its_row() -> None:
-    assert isinstance(main, Front)
+    assert isinstance(main, CommandGroup)
     for words, command in _commands(main, ()):
         row = re.search(rf"^\| `countersign {' '.join(words)}\b.*$", read(OPERATIONS), re.MULTILINE)
         assert row, f"docs/operations.md has no row for countersign {' '.join(words)}"

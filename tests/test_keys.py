@@ -21,8 +21,8 @@ from countersign.errors import SettingsError, UnavailableError
 from countersign.keys import (
     ACTIVATION_DELAY,
     REREAD_AFTER,
+    DerivedKey,
     Keyring,
-    MadeKey,
     new_file,
     read_file,
     rotate_file,
@@ -188,7 +188,7 @@ def test_blind_indexes_survive_every_rotation(path: Path, clock: FixedClock) -> 
     rotate_file(path, clock())
     clock.forward(MINUTE)
     after = Keyring(path, clock)
-    assert before.blind("twin", "a", "b") == after.blind("twin", "a", "b")
+    assert before.blind_index("twin", "a", "b") == after.blind_index("twin", "a", "b")
     assert before.hash_secret("csk_live_x") == after.hash_secret("csk_live_x")
     assert before.link(b"entry") == after.link(b"entry")
     assert before.fingerprint() == after.fingerprint()
@@ -254,12 +254,12 @@ def test_what_is_sealed_opens_beside_its_own_record_only(keyring: Keyring) -> No
         with pytest.raises(SettingsError, match="cannot be opened"):
             key.unseal(spoilt, bound_to)
     with pytest.raises(SettingsError, match="another installation"):
-        MadeKey(key.kid, 0, bytes(32)).unseal(sealed, b"ver_1")
+        DerivedKey(key.kid, 0, bytes(32)).unseal(sealed, b"ver_1")
 
 
 @given(st.binary(max_size=400), st.binary(max_size=40))
 def test_whatever_is_sealed_comes_back(plain: bytes, bound_to: bytes) -> None:
-    key = MadeKey("k1", 0, bytes(32))
+    key = DerivedKey("k1", 0, bytes(32))
     assert key.unseal(key.seal(plain, bound_to), bound_to) == plain
 
 
@@ -297,16 +297,16 @@ def test_what_our_keys_did_not_sign_is_not_verified(keyring: Keyring, spoil: str
     none = base64.urlsafe_b64encode(b'{"alg":"none"}').rstrip(b"=").decode()
     signed = {
         "none": f"{none}.{keyring.primary.sign(CLAIMS).split('.')[1]}.",
-        "other key": MadeKey(keyring.primary.kid, 0, bytes(32)).sign(CLAIMS),
+        "other key": DerivedKey(keyring.primary.kid, 0, bytes(32)).sign(CLAIMS),
     }.get(spoil, spoil)
     assert keyring.verified(signed) is None
 
 
 def test_uses_of_the_index_are_kept_apart(keyring: Keyring) -> None:
     made = {
-        keyring.blind("a", "b", "c"),
-        keyring.blind("a", "bc"),
-        keyring.blind("ab", "c"),
+        keyring.blind_index("a", "b", "c"),
+        keyring.blind_index("a", "bc"),
+        keyring.blind_index("ab", "c"),
         keyring.hash_secret("b")[:16],
         keyring.link(b"b")[:16],
         keyring.fingerprint()[:16],

@@ -8,9 +8,9 @@ import pytest
 from mmdb_writer import MMDBWriter
 from netaddr import IPSet
 
-from countersign.domain.accounts.risk import Place
+from countersign.domain.accounts.risk import Location
 from countersign.errors import SettingsError
-from countersign.geolocation import Places
+from countersign.geolocation import GeoDatabase
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +33,7 @@ def written(path: Path) -> Path:
 
 def test_an_address_is_found_as_far_as_the_file_tells(tmp_path: Path) -> None:
     """S3: for people and for risk alone."""
-    places = Places(written(tmp_path / "places.mmdb"))
+    places = GeoDatabase(written(tmp_path / "places.mmdb"))
     found = places.find("1.2.3.4")
     assert found is not None
     assert found.rough == "Zurich, CH"
@@ -65,30 +65,30 @@ def test_what_a_file_cannot_tell_is_not_known_and_stops_nobody(
     writer = MMDBWriter(ip_version=version, database_type="Other")
     writer.insert_network(IPSet([network]), record)
     writer.to_db_file(str(tmp_path / "other.mmdb"))
-    places = Places(tmp_path / "other.mmdb")
-    assert places.find(ip) in {None, Place()}
+    places = GeoDatabase(tmp_path / "other.mmdb")
+    assert places.find(ip) in {None, Location()}
     places.close()
 
 
 def test_a_list_may_come_from_any_editor_and_hold_mapped_addresses(tmp_path: Path) -> None:
     path = tmp_path / "tor.txt"
     path.write_bytes("\ufeff192.0.2.7\r\n::ffff:198.51.100.0/120\r\n::ffff:203.0.113.9\r\n".encode())
-    places = Places(None, {"tor": path})
+    places = GeoDatabase(None, {"tor": path})
     on = ["192.0.2.7", "198.51.100.1", "::ffff:198.51.100.255", "203.0.113.9"]
     off = ["192.0.2.8", "198.51.101.0", "203.0.113.10", "::c633:6401"]
     assert [ip for ip in (*on, *off) if places.listed(ip)] == on
 
 
 def test_without_a_file_nothing_is_known() -> None:
-    assert Places().find("1.2.3.4") is None
-    assert Places().listed("1.2.3.4") == ()
+    assert GeoDatabase().find("1.2.3.4") is None
+    assert GeoDatabase().listed("1.2.3.4") == ()
 
 
 def test_an_address_is_on_the_lists_that_hold_it(tmp_path: Path) -> None:
     tor, hosting = tmp_path / "tor.txt", tmp_path / "hosting.txt"
     tor.write_text("# exits\n192.0.2.7\n192.0.2.8 # another\n\n2001:db8::/32\n")
     hosting.write_text("192.0.2.0/24\n192.0.2.128/25\n")
-    places = Places(None, {"tor": tor, "hosting": hosting})
+    places = GeoDatabase(None, {"tor": tor, "hosting": hosting})
     assert places.listed("192.0.2.7") == ("tor", "hosting")
     assert places.listed("192.0.2.9") == ("hosting",)
     assert places.listed("192.0.2.255") == ("hosting",)
@@ -103,8 +103,8 @@ def test_a_bad_line_is_named_at_the_start(tmp_path: Path) -> None:
     path = tmp_path / "tor.txt"
     path.write_text("192.0.2.7\nlocalhost\n")
     with pytest.raises(SettingsError, match=r"line 2 of the list tor"):
-        Places(None, {"tor": path})
+        GeoDatabase(None, {"tor": path})
     with pytest.raises(SettingsError, match=r"risk\.lists"):
-        Places(None, {"tor": tmp_path / "missing.txt"})
+        GeoDatabase(None, {"tor": tmp_path / "missing.txt"})
     with pytest.raises(SettingsError, match=r"risk\.places_file"):
-        Places(path)
+        GeoDatabase(path)

@@ -14,13 +14,13 @@ import msgspec
 import pytest
 
 from countersign.config import Settings, load
-from countersign.domain.shared.application import Application, Mode
+from countersign.domain.shared.application import Application, ApplicationMode
 from countersign.domain.shared.contact import parse
-from countersign.domain.verifications.challenge import State
+from countersign.domain.verifications.challenge import ChallengeState
 from countersign.errors import SettingsError, UnavailableError
-from countersign.flows.maintenance.applications import Doorkeeper
-from countersign.flows.verifications.begin import Asked, begin_challenge
-from countersign.flows.verifications.check import answer_challenge
+from countersign.flows.maintenance.applications import ApplicationDirectory
+from countersign.flows.verifications.begin import BeginRequest, begin_challenge
+from countersign.flows.verifications.check import check_challenge
 from countersign.flows.verifications.results import Done
 from countersign.keys import ACTIVATION_DELAY, Keyring, new_file, rotate_file
 from countersign.store.engine.migrate import head, migrate
@@ -77,7 +77,7 @@ async def test_development_makes_what_is_missing_and_nobody_else_can_read_it(dev
 
 async def test_the_key_of_the_demonstration_opens_a_test_application_and_stays(development: Settings) -> None:
     first = await open_runtime(development)
-    assert (await demo(first)).mode is Mode.TEST
+    assert (await demo(first)).mode is ApplicationMode.TEST
     await close_runtime(first)
     second = await open_runtime(development)
     assert second.demo_key == first.demo_key
@@ -158,34 +158,34 @@ async def test_a_database_that_cannot_be_reached_is_an_outage() -> None:
 
 async def test_the_newest_revision_is_the_one_that_alembic_knows(runtime: Runtime) -> None:
     assert metadata.newest_revision() == head()
-    assert await is_current(runtime.house.database)
+    assert await is_current(runtime.core.database)
 
 
 async def test_a_code_goes_out_and_its_answer_is_known_after_the_keys_were_rotated(runtime: Runtime) -> None:
     """O2: a challenge that is under way when a new key takes over is still delivered, and answered."""
     application = await demo(runtime)
-    begun = await begin_challenge(runtime.house, application, Asked(to=parse("ada@example.org")))
+    begun = await begin_challenge(runtime.core, application, BeginRequest(to=parse("ada@example.org")))
     assert isinstance(begun, Done)
 
     rotate_file(runtime.settings.secret_file, clock())
     later = Keyring(runtime.settings.secret_file, lambda: clock() + ACTIVATION_DELAY)
     assert later.primary.kid != begun.challenge.terms.kid
-    house = msgspec.structs.replace(runtime.house, keyring=later)
+    core = msgspec.structs.replace(runtime.core, keyring=later)
 
-    worker = Worker(msgspec.structs.replace(runtime.post, keyring=later), house, runtime.settings.retention_days)
+    worker = Worker(msgspec.structs.replace(runtime.delivery, keyring=later), core, runtime.settings.retention_days)
     working = asyncio.create_task(worker.run())
     code = await arrived_code(runtime)
-    answered = await answer_challenge(house, application, begun.challenge.id, code)
+    answered = await check_challenge(core, application, begun.challenge.id, code)
     worker.stop()
     await working
     assert isinstance(answered, Done)
-    assert answered.challenge.state is State.APPROVED
+    assert answered.challenge.state is ChallengeState.APPROVED
 
 
 async def test_what_is_counted_is_told(runtime: Runtime) -> None:
     application = await demo(runtime)
-    await begin_challenge(runtime.house, application, Asked(to=parse("ada@example.org")))
-    worker = Worker(runtime.post, runtime.house, runtime.settings.retention_days)
+    await begin_challenge(runtime.core, application, BeginRequest(to=parse("ada@example.org")))
+    worker = Worker(runtime.delivery, runtime.core, runtime.settings.retention_days)
     before = (await runtime.metrics()).decode()
     working = asyncio.create_task(worker.run())
     await arrived_code(runtime)
@@ -201,7 +201,7 @@ async def test_what_is_counted_is_told(runtime: Runtime) -> None:
 
 async def test_a_removed_key_file_does_not_end_what_runs(runtime: Runtime) -> None:
     runtime.settings.secret_file.unlink()
-    begun = await begin_challenge(runtime.house, await demo(runtime), Asked(to=parse("ada@example.org")))
+    begun = await begin_challenge(runtime.core, await demo(runtime), BeginRequest(to=parse("ada@example.org")))
     assert isinstance(begun, Done)
 
 
@@ -209,7 +209,7 @@ async def test_no_repr_shows_a_key(runtime: Runtime) -> None:
     """C8."""
     assert runtime.demo_key is not None
     assert runtime.demo_key not in repr(runtime)
-    assert "inbox" not in repr(Doorkeeper)
+    assert "inbox" not in repr(ApplicationDirectory)
 
 
 async def arrived_code(runtime: Runtime) -> str:

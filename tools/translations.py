@@ -10,11 +10,11 @@ from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract
 from babel.messages.pofile import read_po, write_po
 
-from countersign.domain.shared.contact import Channel, Contact, Kind
+from countersign.domain.shared.contact import Channel, Contact, ContactKind
 from countersign.domain.verifications.code import Code
 from countersign.messages.channels.sms_size import segments
 from countersign.messages.content.purposes import ACTS
-from countersign.messages.render import Occasion, render
+from countersign.messages.render import CodeMessage, render
 
 SOURCE = Path(__file__).resolve().parent.parent / "src" / "countersign"
 MESSAGES = SOURCE / "messages"
@@ -117,10 +117,10 @@ def long_ones() -> Iterator[str]:
     for path in sorted(LOCALES.glob("*/LC_MESSAGES/countersign.po")):
         name = path.parent.parent.name
         for purpose in (*ACTS, "bind_contact", "close_account"):
-            occasion = Occasion(
+            occasion = CodeMessage(
                 key="lint",
                 channel=Channel.SMS,
-                to=Contact(Kind.PHONE, "+14155550123"),
+                to=Contact(ContactKind.PHONE, "+14155550123"),
                 locale=name,
                 site="Ada's Tea Shop",
                 host="adasteashop.example",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import maxminddb
 
-from countersign.domain.accounts.risk import Place
+from countersign.domain.accounts.risk import Location
 from countersign.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ _IPV6: Final = 6
 _MAPPED_PREFIX: Final = 96  # RFC 4291, 2.5.5.2
 
 
-class Places:
+class GeoDatabase:
     """Looks addresses up in files that were opened at the start; a newer file is read at the next start."""
 
     def __init__(self, places: Path | None = None, lists: Mapping[str, Path] | None = None) -> None:
@@ -39,7 +39,7 @@ class Places:
         if self._reader is not None:
             self._reader.close()
 
-    def find(self, ip: str) -> Place | None:
+    def find(self, ip: str) -> Location | None:
         """Return where an address is; None for one that is private, not known, or no address."""
         address = _address(ip)
         if self._reader is None or address is None or not address.is_global:
@@ -51,7 +51,7 @@ class Places:
             return None
         country, city, location = (_part(found, name) for name in ("country", "city", "location"))
         latitude, longitude = location.get("latitude"), location.get("longitude")
-        return Place(
+        return Location(
             country=str(country.get("iso_code") or ""),
             city=str(_part(city, "names").get(_LANGUAGE) or ""),
             latitude=latitude if isinstance(latitude, float) else None,

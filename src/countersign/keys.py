@@ -96,7 +96,7 @@ class Signer:
         return dict(key.as_dict(private=False))
 
 
-class MadeKey:
+class DerivedKey:
     """What one master secret gives: a key for codes, one for sealing, a pair for proofs and one for ID tokens."""
 
     def __init__(self, kid: str, active_from: int, master: bytes) -> None:
@@ -149,11 +149,11 @@ class Keyring:
     def __init__(self, path: Path, clock: Callable[[], int]) -> None:
         self._path = path
         self._clock = clock
-        self._made: dict[str, MadeKey] = {}
+        self._made: dict[str, DerivedKey] = {}
         self._index = b""
         self._stamp: tuple[int, int] | None = None
         self._looked_at = 0.0
-        self._primary: tuple[MadeKey, int] | None = None
+        self._primary: tuple[DerivedKey, int] | None = None
         self._read()
 
     def __repr__(self) -> str:
@@ -161,7 +161,7 @@ class Keyring:
         return f"Keyring({', '.join(self._made)})"
 
     @property
-    def primary(self) -> MadeKey:
+    def primary(self) -> DerivedKey:
         """Return the key that new things are made with: the newest that is active."""
         self._look()
         now = self._clock()
@@ -171,7 +171,7 @@ class Keyring:
             self._primary = (max(active, key=lambda key: key.active_from), min(later, default=1 << 62))
         return self._primary[0]
 
-    def named(self, kid: str) -> MadeKey:
+    def named(self, kid: str) -> DerivedKey:
         """Return the key that something older was made with; raises UnavailableError if this program has not got it (yet)."""
         found = self._made.get(kid)
         if found is None:
@@ -195,7 +195,7 @@ class Keyring:
             self.named(kid.decode("ascii", "replace")).unseal(rest, bound_to.encode()).decode("utf-8", "surrogatepass")
         )
 
-    def blind(self, what: str, *values: str) -> bytes:
+    def blind_index(self, what: str, *values: str) -> bytes:
         """Return the keyed hash (16 bytes) by which `values` are found without being stored; `what` keeps uses apart."""
         told = "\0".join((what, *values)).encode("utf-8", "surrogatepass")
         return hashlib.blake2b(
@@ -254,7 +254,7 @@ class Keyring:
         self._index = index
         for key in stored.keys:
             if key.kid not in self._made:
-                self._made[key.kid] = MadeKey(key.kid, key.active_from, _secret(key.secret, key.kid, self._path))
+                self._made[key.kid] = DerivedKey(key.kid, key.active_from, _secret(key.secret, key.kid, self._path))
         self._primary = None
 
 

@@ -30,7 +30,7 @@ _SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0
 _LONG: Final = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 45.0)
 
 
-class Stats:
+class Metrics:
     """The counts of this process. No label ever comes from a caller: routes, statuses, refusals and names of providers are ours."""
 
     content_type: Final = CONTENT_TYPE_LATEST

@@ -36,7 +36,7 @@ class RelyingParty(msgspec.Struct, frozen=True):
     name: str
 
 
-class Registered(msgspec.Struct, frozen=True):
+class RegisteredPasskey(msgspec.Struct, frozen=True):
     """A passkey that was made. `synced` says that it may be copied between a person's devices."""
 
     id: bytes
@@ -83,7 +83,7 @@ def request(party: RelyingParty, challenge: bytes, allowed: Sequence[bytes]) -> 
     )
 
 
-def registered(party: RelyingParty, answer: str, challenge: bytes) -> Registered | None:
+def registered(party: RelyingParty, answer: str, challenge: bytes) -> RegisteredPasskey | None:
     """Return the passkey that an answer holds, or None if anything of it is wrong."""
     try:
         found = webauthn.verify_registration_response(
@@ -96,7 +96,7 @@ def registered(party: RelyingParty, answer: str, challenge: bytes) -> Registered
     except (WebAuthnException, ValueError, KeyError, TypeError, RecursionError):
         return None
     synced = found.credential_device_type is CredentialDeviceType.MULTI_DEVICE
-    return Registered(found.credential_id, found.credential_public_key, found.sign_count, synced)
+    return RegisteredPasskey(found.credential_id, found.credential_public_key, found.sign_count, synced)
 
 
 def asserted(party: RelyingParty, answer: str, challenge: bytes, public_key: bytes, count: int) -> int | None:

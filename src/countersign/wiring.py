@@ -17,22 +17,22 @@ from countersign.config import Settings, rules
 from countersign.domain.delivery.delivery import Accepted, Message
 from countersign.domain.policy import INBOX
 from countersign.domain.shared import identifier
-from countersign.domain.shared.application import Draft, Mode
+from countersign.domain.shared.application import ApplicationDraft, ApplicationMode
 from countersign.errors import DeliveryFailedError, NotFoundError, SettingsError, UnavailableError
-from countersign.flows.accounts.context import Gate, own_application
+from countersign.flows.accounts.context import AccountContext, own_application
 from countersign.flows.delivery.bounces import mark_of
-from countersign.flows.delivery.context import Lessons, Post
-from countersign.flows.delivery.receipts import take_receipt
-from countersign.flows.maintenance.applications import Doorkeeper, add_application, rotate_application_key
+from countersign.flows.delivery.context import DeliveryContext, StatsRecorder
+from countersign.flows.delivery.receipts import record_receipt
+from countersign.flows.maintenance.applications import ApplicationDirectory, add_application, rotate_application_key
 from countersign.flows.maintenance.move_clock import take_over_clock
-from countersign.flows.verifications.context import House
-from countersign.geolocation import Places
+from countersign.flows.verifications.context import CoreContext
+from countersign.geolocation import GeoDatabase
 from countersign.keys import Keyring, new_file
-from countersign.messages.custom.custom_templates import OwnWords, own_words
+from countersign.messages.custom.custom_templates import CustomTemplates, load_templates
 from countersign.passwords import Passwords
-from countersign.providers import Hears, Provider, TakesReceipts
+from countersign.providers import Provider, PushesReceipts, TakesReceipts
 from countersign.providers.inbox import Inbox, InboxProvider
-from countersign.providers.registry import make
+from countersign.providers.registry import make_provider
 from countersign.store.engine.connect import open_database
 from countersign.store.engine.database import ConflictError, Database
 from countersign.store.ledger.ledger import Ledger
@@ -42,7 +42,7 @@ from countersign.store.tables.events import Chain, Log
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from countersign.metrics import Stats
+    from countersign.metrics import Metrics
 
 DEMO: Final = "demo"
 """The application of development, whose test key the start page and the first curl line use."""
@@ -53,7 +53,7 @@ def clock() -> int:
     return time.time_ns() // 1_000_000
 
 
-class Ground(msgspec.Struct, frozen=True):
+class Installation(msgspec.Struct, frozen=True):
     """What every command stands on: an open database of the right revision, the keys it was made with, and the time there."""
 
     settings: Settings
@@ -77,14 +77,14 @@ class Runtime(msgspec.Struct, frozen=True):
     """
 
     settings: Settings
-    house: House
-    gate: Gate
-    doorkeeper: Doorkeeper
+    core: CoreContext
+    accounts: AccountContext
+    doorkeeper: ApplicationDirectory
     inbox: Inbox | None
     providers: Mapping[str, Provider]
     receivers: Mapping[str, TakesReceipts]
-    post: Post
-    stats: Stats
+    delivery: DeliveryContext
+    stats: Metrics
     demo_key: str | None
     letters: Inbox
     stopping: asyncio.Event
@@ -98,7 +98,7 @@ class Runtime(msgspec.Struct, frozen=True):
     async def metrics(self) -> bytes:
         """Return the page of /metrics, `stats.content_type`; a database that is away leaves out only what it would have told."""
         try:
-            due, oldest = await self.house.database.read(deliveries.backlog, self.house.clock())
+            due, oldest = await self.core.database.read(deliveries.backlog, self.core.clock())
         except UnavailableError:
             pass
         else:
@@ -108,18 +108,18 @@ class Runtime(msgspec.Struct, frozen=True):
 
 async def open_runtime(settings: Settings) -> Runtime:
     """Open everything; raises SettingsError or UnavailableError with what to do, and leaves nothing open then."""
-    from countersign.metrics import Stats
+    from countersign.metrics import Metrics
 
-    ground = await open_ground(settings)
+    ground = await open_installation(settings)
     database, keyring, clock = ground.database, ground.keyring, ground.clock
-    stats = Stats()
+    stats = Metrics()
     try:
         demo_key = await _demo_key(ground) if settings.development else None
         passwords = Passwords(settings.passwords_slots, settings.passwords_breached_file)
-        places = Places(settings.places_file, settings.lists)
-        words = words_of(settings)
+        places = GeoDatabase(settings.places_file, settings.lists)
+        words = templates_of(settings)
         letters = Inbox(settings.home / "inbox.db")
-        carriers = {name: make(each, clock, mark_of(keyring)) for name, each in settings.providers.items()}
+        carriers = {name: make_provider(each, clock, mark_of(keyring)) for name, each in settings.providers.items()}
         inbox = InboxProvider(letters, clock, clock.sleep)
         providers = {name: _Counted(name, each, stats) for name, each in {INBOX: inbox, **carriers}.items()}
         ledger = Ledger(
@@ -135,10 +135,10 @@ async def open_runtime(settings: Settings) -> Runtime:
         raise
     ledger.open()
     stats.queue(lambda: ledger.waiting)
-    house = House(database, ledger, keyring, rules(settings), clock, os.urandom)
+    core = CoreContext(database, ledger, keyring, rules(settings), clock, os.urandom)
     own = own_application(settings.site, settings.host)
-    gate = Gate(
-        house=house,
+    accounts = AccountContext(
+        core=core,
         own=own,
         log=ground.log(),
         passwords=passwords,
@@ -148,10 +148,10 @@ async def open_runtime(settings: Settings) -> Runtime:
         entrance=settings.entrance,
         names=(settings.site, settings.host.rpartition(".")[0] or settings.host),
     )
-    post = Post(
+    delivery = DeliveryContext(
         database,
         keyring,
-        house.rules,
+        core.rules,
         providers,
         clock,
         random.random,
@@ -162,49 +162,49 @@ async def open_runtime(settings: Settings) -> Runtime:
         places=places,
         held_back=stats.held_back,
         words=words,
-        lessons=Lessons(),
+        lessons=StatsRecorder(),
     )
     for each in (inbox, *carriers.values()):
-        if isinstance(each, Hears):
-            each.hear = functools.partial(take_receipt, post)
+        if isinstance(each, PushesReceipts):
+            each.hear = functools.partial(record_receipt, delivery)
     return Runtime(
         settings=settings,
-        house=house,
-        gate=gate,
-        doorkeeper=Doorkeeper(database, keyring, clock),
+        core=core,
+        accounts=accounts,
+        doorkeeper=ApplicationDirectory(database, keyring, clock),
         inbox=letters if settings.development else None,
         providers=providers,
         receivers={name: each for name, each in carriers.items() if isinstance(each, TakesReceipts)},
-        post=post,
+        delivery=delivery,
         stats=stats,
         demo_key=demo_key,
         letters=letters,
         stopping=asyncio.Event(),
         clock=clock,
-        learning=asyncio.create_task(post.lessons.keep_learning(database, clock)),
+        learning=asyncio.create_task(delivery.lessons.keep_learning(database, clock)),
     )
 
 
-def words_of(settings: Settings) -> OwnWords:
+def templates_of(settings: Settings) -> CustomTemplates:
     """Return the operator's templates, each checked; raises SettingsError that names what is wrong with them."""
-    return own_words(settings.messages_folder, settings.purposes, code_in_subject=settings.code_in_subject)
+    return load_templates(settings.messages_folder, settings.purposes, code_in_subject=settings.code_in_subject)
 
 
 async def close_runtime(runtime: Runtime) -> None:
     """Let the ledger finish what waits, then let go of providers, inbox and database."""
-    await runtime.house.ledger.close()
+    await runtime.core.ledger.close()
     runtime.learning.cancel()
     await asyncio.gather(runtime.learning, return_exceptions=True)
     with contextlib.suppress(UnavailableError):
-        await runtime.post.lessons.write(runtime.house.database, runtime.house.clock())
-    runtime.gate.passwords.close()
-    runtime.gate.places.close()
+        await runtime.delivery.lessons.write(runtime.core.database, runtime.core.clock())
+    runtime.accounts.passwords.close()
+    runtime.accounts.places.close()
     await asyncio.gather(*(provider.close() for provider in runtime.providers.values()))
     await runtime.letters.close()
-    await runtime.house.database.close()
+    await runtime.core.database.close()
 
 
-async def open_ground(settings: Settings) -> Ground:
+async def open_installation(settings: Settings) -> Installation:
     """Open the database and the keys, and see that they belong together.
 
     Development makes what is missing: home, keys, schema. Production refuses to start without.
@@ -224,23 +224,23 @@ async def open_ground(settings: Settings) -> Ground:
     except BaseException:
         await database.close()
         raise
-    return Ground(settings, database, keyring, time_there)
+    return Installation(settings, database, keyring, time_there)
 
 
 @contextlib.asynccontextmanager
-async def ground_of(settings: Settings) -> AsyncIterator[Ground]:
+async def installation_of(settings: Settings) -> AsyncIterator[Installation]:
     """Open the ground for one command, and close it."""
-    ground = await open_ground(settings)
+    ground = await open_installation(settings)
     try:
         yield ground
     finally:
         await ground.database.close()
 
 
-def post_of(ground: Ground) -> Post:
+def receipt_context(ground: Installation) -> DeliveryContext:
     """Return what receipts are taken with, without a provider to send by: for a command."""
     settings = ground.settings
-    return Post(
+    return DeliveryContext(
         ground.database,
         ground.keyring,
         rules(settings),
@@ -251,14 +251,14 @@ def post_of(ground: Ground) -> Post:
         records=ground.log(),
         receipts=ground.log(),
         own=own_application(settings.site, settings.host),
-        places=Places(),
+        places=GeoDatabase(),
     )
 
 
 async def prepare(settings: Settings) -> str | None:
     """See, once and before any process starts, that all of them can; return the key of the demonstration in development."""
-    words_of(settings)
-    async with ground_of(settings) as ground:
+    templates_of(settings)
+    async with installation_of(settings) as ground:
         return await _demo_key(ground) if settings.development else None
 
 
@@ -315,7 +315,7 @@ async def _see_to_fingerprint(settings: Settings, database: Database, keyring: K
         raise foreign_keys(settings)
 
 
-async def _demo_key(ground: Ground) -> str:
+async def _demo_key(ground: Installation) -> str:
     """Return the test key of the application "demo", made anew where there is none that still opens."""
     database, keyring, clock = ground.database, ground.keyring, ground.clock
     path = ground.settings.home / "demo.key"
@@ -323,13 +323,13 @@ async def _demo_key(ground: Ground) -> str:
         kept = path.read_text(encoding="utf-8").strip()
     except FileNotFoundError:
         kept = ""
-    if kept and await Doorkeeper(database, keyring, clock).recognise(kept) is not None:
+    if kept and await ApplicationDirectory(database, keyring, clock).recognise(kept) is not None:
         return kept
     log = ground.log()
     try:
         _, key = await rotate_application_key(database, log, keyring, DEMO, clock(), os.urandom)
     except NotFoundError:
-        wanted = Draft(DEMO, Mode.TEST, ground.settings.site, ground.settings.host)
+        wanted = ApplicationDraft(DEMO, ApplicationMode.TEST, ground.settings.site, ground.settings.host)
         _, key = await add_application(database, log, keyring, wanted, clock(), os.urandom)
     draft = path.with_name(f".demo.key.{os.getpid()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -342,7 +342,7 @@ async def _demo_key(ground: Ground) -> str:
 class _Counted:
     """A provider whose every word is counted."""
 
-    def __init__(self, name: str, provider: Provider, stats: Stats) -> None:
+    def __init__(self, name: str, provider: Provider, stats: Metrics) -> None:
         self._name = name
         self._provider = provider
         self._stats = stats

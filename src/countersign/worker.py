@@ -12,16 +12,16 @@ import structlog
 
 from countersign.domain.delivery.delivery import LEASE
 from countersign.errors import CountersignError, UnavailableError
-from countersign.flows.accounts.context import Gate
-from countersign.flows.changes.delayed_recovery import remind
+from countersign.flows.accounts.context import AccountContext
+from countersign.flows.changes.delayed_recovery import send_reminders
 from countersign.flows.delivery.claim import claim_due
-from countersign.flows.delivery.compose import Parcel
-from countersign.flows.delivery.context import Post
-from countersign.flows.delivery.conversions import settle
-from countersign.flows.delivery.send import Result, give_back, hand_over, record, renew
+from countersign.flows.delivery.compose import ClaimedDelivery
+from countersign.flows.delivery.context import DeliveryContext
+from countersign.flows.delivery.conversions import record_conversions
+from countersign.flows.delivery.send import SendResult, record_results, release_claims, renew_leases, send
 from countersign.flows.maintenance.audit import write_checkpoint
 from countersign.flows.maintenance.sweep import sweep
-from countersign.flows.verifications.context import House
+from countersign.flows.verifications.context import CoreContext
 
 SLOTS: Final = 64
 """Messages under way at once in one worker."""
@@ -44,16 +44,21 @@ class Worker:
     """One delivery loop and its sweep; `run` until `stop`. With a gate it also reminds people of what waits in their accounts."""
 
     def __init__(
-        self, post: Post, house: House, retention_days: int, grace: float = GRACE, gate: Gate | None = None
+        self,
+        post: DeliveryContext,
+        core: CoreContext,
+        retention_days: int,
+        grace: float = GRACE,
+        gate: AccountContext | None = None,
     ) -> None:
         self._post = post
-        self._house = house
+        self._house = core
         self._gate = gate
         self._retention_days = retention_days
         self._grace = min(GRACE, grace / 2)  # the other half is for writing down, giving back and closing
         self._due = asyncio.Event()
-        self._results: asyncio.Queue[Result | None] = asyncio.Queue()  # None: there will be no more
-        self._under_way: dict[asyncio.Task[None], Parcel] = {}
+        self._results: asyncio.Queue[SendResult | None] = asyncio.Queue()  # None: there will be no more
+        self._under_way: dict[asyncio.Task[None], ClaimedDelivery] = {}
         self._stopping = asyncio.Event()
         self._signed: dict[str, int] = {}
         self._time_moved = asyncio.Event()
@@ -65,7 +70,7 @@ class Worker:
 
     async def foresee(self, now: int) -> None:
         """Hold on to what is under way for when the clock will show `now`: moved there, it would find every lease over."""
-        await renew(msgspec.structs.replace(self._post, clock=lambda: now), list(self._under_way.values()))
+        await renew_leases(msgspec.structs.replace(self._post, clock=lambda: now), list(self._under_way.values()))
 
     def move(self) -> None:
         """Say that the clock was moved: look at once what is due, and what has expired."""
@@ -98,7 +103,7 @@ class Worker:
             with contextlib.suppress(TimeoutError, UnavailableError):
                 await asyncio.wait_for(recording, self._grace)
                 # A try that was cut short may have arrived all the same: whoever takes it next sends it under the same key.
-                await give_back(self._post, late)
+                await release_claims(self._post, late)
             await asyncio.gather(recording, sweeping, renewing, return_exceptions=True)
             with contextlib.suppress(CountersignError):
                 await write_checkpoint(self._house, self._signed)
@@ -121,8 +126,8 @@ class Worker:
             task.add_done_callback(self._under_way.pop)
         return len(parcels) == free
 
-    async def _carry(self, parcel: Parcel) -> None:
-        self._results.put_nowait(await hand_over(self._post, parcel))
+    async def _carry(self, parcel: ClaimedDelivery) -> None:
+        self._results.put_nowait(await send(self._post, parcel))
 
     async def _record(self) -> None:
         """Write down what came of tries, as many at once as have come in, until there will be no more."""
@@ -137,10 +142,10 @@ class Worker:
                 await self._write_down(results)
             self._due.set()  # one of them may have moved on to its next provider
 
-    async def _write_down(self, results: list[Result]) -> None:
+    async def _write_down(self, results: list[SendResult]) -> None:
         while True:
             try:
-                await record(self._post, results)
+                await record_results(self._post, results)
             except UnavailableError as error:
                 # What was sent must be written down, or it would be sent again when its lease ends.
                 _log.warning("cannot_record", detail=str(error), results=len(results))
@@ -155,7 +160,7 @@ class Worker:
             else:
                 return
 
-    async def _finish(self) -> list[Parcel]:
+    async def _finish(self) -> list[ClaimedDelivery]:
         """Let what is under way end within the grace time; return what did not, and was cut short."""
         if self._under_way:
             await asyncio.wait(self._under_way, timeout=self._grace)
@@ -170,7 +175,7 @@ class Worker:
         while True:
             await asyncio.sleep(RENEW_EVERY)
             try:
-                await renew(self._post, list(self._under_way.values()))
+                await renew_leases(self._post, list(self._under_way.values()))
             except UnavailableError as error:
                 _log.warning("cannot_renew", detail=str(error))
             except Exception as error:  # noqa: BLE001 - unrenewed, whatever is slow would be sent by another worker as well
@@ -188,9 +193,9 @@ class Worker:
             since_checkpoint += wait
             try:
                 swept = await sweep(self._house, self._retention_days)
-                await settle(self._post)
+                await record_conversions(self._post)
                 if self._gate is not None:
-                    await remind(self._gate)
+                    await send_reminders(self._gate)
                 if swept.expired or swept.forgotten:
                     _log.debug("swept", expired=swept.expired, forgotten=swept.forgotten)
                 if since_checkpoint >= CHECKPOINT_EVERY:

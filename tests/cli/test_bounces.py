@@ -16,13 +16,13 @@ from tests.peers.program import Program
 from tests.providers.bounces import postfix
 
 from countersign.cli.output import wait_for
-from countersign.domain.shared.application import Mode
+from countersign.domain.shared.application import ApplicationMode
 from countersign.flows.delivery.bounces import mark_of
 from countersign.providers.email.verp import return_path
 
 __all__ = ["sqlite_template", "sqlite_url"]
 
-LIVE = type(SHOP)("app_live", 0, "live", Mode.LIVE, "Live", "live.example", (), b"live's key")
+LIVE = type(SHOP)("app_live", 0, "live", ApplicationMode.LIVE, "Live", "live.example", (), b"live's key")
 
 
 class Alias:

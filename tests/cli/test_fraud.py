@@ -12,7 +12,7 @@ from countersign.config import load
 from countersign.domain.shared.event import EventKind
 from countersign.store.engine.database import Write
 from countersign.store.tables import events, sms_traffic
-from countersign.wiring import clock, ground_of
+from countersign.wiring import clock, installation_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +35,7 @@ async def _hold(folder: Path) -> None:
     block = sms_traffic.Block(
         "app_own", "+49170", now, "prefix", "+49170", "DE", "allowance", WHY, 1, False, now + 900_000
     )
-    async with ground_of(settings_in(folder)) as ground:
+    async with installation_of(settings_in(folder)) as ground:
         await ground.database.run(_write, block)
 
 
@@ -44,7 +44,7 @@ async def _write(block: sms_traffic.Block) -> None:
 
 
 async def _events(folder: Path) -> list[Event]:
-    async with ground_of(settings_in(folder)) as ground:
+    async with installation_of(settings_in(folder)) as ground:
         return list(await ground.database.read(events.between, 0, 1 << 62))
 
 

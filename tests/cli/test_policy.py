@@ -7,10 +7,10 @@ import json
 from typing import TYPE_CHECKING
 
 from countersign.config import load
-from countersign.domain.accounts.risk import Facts, as_facts
+from countersign.domain.accounts.risk import SignInFacts, as_facts
 from countersign.domain.shared.event import Event, EventKind
 from countersign.store.tables import events
-from countersign.wiring import clock, ground_of
+from countersign.wiring import clock, installation_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,9 +56,9 @@ def test_what_would_change_is_shown_and_the_exit_code_says_so(run: Run, tmp_path
 async def _skipped_once(folder: Path) -> None:
     """Put a sign-in into the log that needed no code: on a trusted browser, after three wrong passwords."""
     settings = load({"COUNTERSIGN_ENVIRONMENT": "development", "COUNTERSIGN_HOME": str(folder / ".countersign")})
-    async with ground_of(settings) as ground:
+    async with installation_of(settings) as ground:
         now = clock()
-        facts = Facts(
+        facts = SignInFacts(
             device_known=True,
             trusted_for=86_400_000,
             place=None,

@@ -7,12 +7,12 @@ import json
 from typing import TYPE_CHECKING
 
 from countersign.config import load
-from countersign.domain.delivery.circuit_breaker import Breaker
-from countersign.domain.delivery.latency import Pace, Where, bucket
+from countersign.domain.delivery.circuit_breaker import CircuitBreaker
+from countersign.domain.delivery.latency import ProviderKey, ProviderStats, bucket
 from countersign.domain.shared.contact import Channel
 from countersign.store.engine.database import Write
 from countersign.store.tables import provider_health
-from countersign.wiring import clock, ground_of
+from countersign.wiring import clock, installation_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     from tests.cli.conftest import Run
 
 
-async def keep(breaker: Breaker) -> None:
+async def keep(breaker: CircuitBreaker) -> None:
     await Write(provider_health.saved([breaker]))
 
 
 async def known(home: Path) -> None:
     """Have a provider that did well, and one that is left out."""
     settings = load({"COUNTERSIGN_ENVIRONMENT": "development", "COUNTERSIGN_HOME": str(home)})
-    pace = Pace(40, 36, 2, 2, 40, 30, {bucket(200): 40}, {bucket(3_000): 36})
-    async with ground_of(settings) as ground:
-        await ground.database.run(provider_health.learn, {Where("first", Channel.SMS, "DE"): pace}, 1)
-        await ground.database.run(keep, Breaker("second", 3, 1, clock() + 60_000, reason="timed_out"))
+    pace = ProviderStats(40, 36, 2, 2, 40, 30, {bucket(200): 40}, {bucket(3_000): 36})
+    async with installation_of(settings) as ground:
+        await ground.database.run(provider_health.learn, {ProviderKey("first", Channel.SMS, "DE"): pace}, 1)
+        await ground.database.run(keep, CircuitBreaker("second", 3, 1, clock() + 60_000, reason="timed_out"))
 
 
 def test_how_each_provider_does_is_shown_with_who_is_left_out_and_why(run: Run, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.cli.conftest import Run
 
-from countersign.cli.doctor.standards import STATEMENTS, Standing, judge
+from countersign.cli.doctor.standards import STATEMENTS, Conformance, assess
 from countersign.config import load
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "standards.md"
@@ -18,8 +18,8 @@ BASE = {"COUNTERSIGN_ENVIRONMENT": "production", "COUNTERSIGN_PUBLIC_URL": "http
 def departures(**settings: str) -> set[str]:
     """Return what a configuration departs from."""
     environ = {**BASE, **{f"COUNTERSIGN_{name}": value for name, value in settings.items()}}
-    found = judge(load(environ))
-    return {f"{one.number} {one.asks}" for one in found if one.standing is Standing.DEPARTS}
+    found = assess(load(environ))
+    return {f"{one.number} {one.asks}" for one in found if one.standing is Conformance.DEPARTS}
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_the_command_tells_it_to_a_person_and_to_a_script(run: Run) -> None:
 
 def test_the_document_says_the_same() -> None:
     text = DOCUMENT.read_text()
-    balanced, strict = (judge(load({**BASE, "COUNTERSIGN_PROFILE": name})) for name in ("balanced", "strict"))
+    balanced, strict = (assess(load({**BASE, "COUNTERSIGN_PROFILE": name})) for name in ("balanced", "strict"))
     for one, other in zip(balanced, strict, strict=True):
         row = f"| {one.source.split()[0]} {one.number} | {one.asks} | {one.standing.value} | {other.standing.value} | {one.why} |"
         assert row in text, row

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from countersign.domain.shared.phone_region import NOWHERE, Area, area_of
+from countersign.domain.shared.phone_region import NO_REGION, PhoneRegion, region_of
 
 
 @pytest.mark.parametrize(
@@ -23,12 +23,12 @@ from countersign.domain.shared.phone_region import NOWHERE, Area, area_of
     ],
 )
 def test_a_number_has_its_country_and_its_prefix(number: str, country: str, prefix: str) -> None:
-    assert area_of(number) == Area(country, prefix)
+    assert region_of(number) == PhoneRegion(country, prefix)
 
 
 def test_a_mail_address_has_neither() -> None:
-    assert area_of("ada@example.org") is NOWHERE
+    assert region_of("ada@example.org") is NO_REGION
 
 
 def test_a_number_of_no_plan_has_no_country() -> None:
-    assert area_of("+999123456").country == ""
+    assert region_of("+999123456").country == ""

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from countersign.domain.accounts.session import Level
 from countersign.domain.oidc.authorization_request import AuthorizationFault, AuthorizationRequest, parse
-from countersign.domain.shared.application import Application, Mode
+from countersign.domain.shared.application import Application, ApplicationMode
 
 BACK = "https://shop.example/signed-in"
-SHOP = Application("app_shop", 0, "shop", Mode.LIVE, "Shop", "shop.example", (), b"key", redirects=(BACK,))
+SHOP = Application("app_shop", 0, "shop", ApplicationMode.LIVE, "Shop", "shop.example", (), b"key", redirects=(BACK,))
 GOOD = {
     "client_id": "app_shop",
     "redirect_uri": BACK,

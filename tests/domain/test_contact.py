@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from countersign.domain.shared.contact import Contact, Kind, mask, network_of, parse
+from countersign.domain.shared.contact import Contact, ContactKind, mask, network_of, parse
 from countersign.errors import InputError
 
 
@@ -40,7 +40,7 @@ def reason(typed: str) -> str:
 def test_a_mail_address_has_one_form(typed: str, address: str) -> None:
     """A6: however it is written, it is one contact."""
     contact = parse(typed)
-    assert (contact.kind, contact.address) == (Kind.MAIL, address)
+    assert (contact.kind, contact.address) == (ContactKind.MAIL, address)
     assert parse(contact.address) == contact
 
 
@@ -61,7 +61,7 @@ def test_a_mail_address_has_one_form(typed: str, address: str) -> None:
 def test_a_number_has_one_form(typed: str, address: str) -> None:
     """A6: E.164, whatever stood between the digits."""
     contact = parse(typed)
-    assert (contact.kind, contact.address) == (Kind.PHONE, address)
+    assert (contact.kind, contact.address) == (ContactKind.PHONE, address)
     assert parse(contact.address) == contact
 
 
@@ -132,7 +132,7 @@ def test_a_domain_written_wholly_in_letters_that_pass_for_latin_is_refused(typed
     ],
 )
 def test_domains_that_only_their_own_script_can_write_are_taken(typed: str) -> None:
-    assert parse(typed).kind is Kind.MAIL
+    assert parse(typed).kind is ContactKind.MAIL
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ def test_a_mask_shows_enough_to_be_recognised(address: str, shown: str) -> None:
 @pytest.mark.parametrize("address", ["+4740612345", "+3581234567", "+290123456", "+14155550123", "+6491234567"])
 def test_a_mask_hides_at_least_three_digits(address: str) -> None:
     """C8: the mask stands in logs; a thousand numbers share each, at least."""
-    shown = mask(Contact(Kind.PHONE, address))
+    shown = mask(Contact(ContactKind.PHONE, address))
     first, _, last = shown.partition("***")
     assert address.startswith(first)
     assert address.endswith(last)
@@ -220,7 +220,7 @@ mail = st.builds(
     st.text("abcdefghijklmnopqrstuvwxyz0123456789", min_size=1, max_size=30),
     st.text("abcdefghijklmnopqrstuvwxyz", min_size=3, max_size=12),
 )
-numbers = st.integers(10**7, 10**14).map(lambda number: Contact(Kind.PHONE, f"+{number}"))
+numbers = st.integers(10**7, 10**14).map(lambda number: Contact(ContactKind.PHONE, f"+{number}"))
 
 
 @given(mail.map(parse) | numbers)

@@ -22,14 +22,14 @@ from countersign.domain.delivery.delivery import (
     Reason,
     Receipt,
     ReceiptState,
-    accepted,
+    after_acceptance,
+    after_failure,
+    after_receipt,
     claim,
     drop,
-    give_back,
-    next_leg,
-    next_try,
-    owed,
-    received,
+    new_delivery,
+    next_provider,
+    release,
 )
 from countersign.domain.shared.contact import Channel
 
@@ -39,7 +39,7 @@ NOBODY = Failure(Reason.UNKNOWN_RECIPIENT, permanent=True)
 
 
 def due(*route: str) -> Delivery:
-    return owed("ver_1", 1, Channel.SMS, route, NOON)
+    return new_delivery("ver_1", 1, Channel.SMS, route, NOON)
 
 
 def sending(*route: str, tries: int = 1, leg: int = 0) -> Delivery:
@@ -75,14 +75,14 @@ def test_a_claim_counts_the_try_and_runs_a_lease() -> None:
 @pytest.mark.parametrize("reason", [Reason.TIMED_OUT, Reason.PROVIDER_ERROR, Reason.THROTTLED, Reason.UNREACHABLE])
 def test_where_another_could_take_it_a_failing_provider_is_left_at_once(reason: Reason) -> None:
     """D2: a person is waiting."""
-    moved = next_try(sending("a", "b"), Failure(reason, permanent=False), NOON, 0.0)
+    moved = after_failure(sending("a", "b"), Failure(reason, permanent=False), NOON, 0.0)
     assert (moved.state, moved.provider, moved.due_at, moved.tries) == (DeliveryState.QUEUED, "b", NOON, 0)
 
 
 @pytest.mark.parametrize("reason", [Reason.GREYLISTED, Reason.MAILBOX_FULL])
 @pytest.mark.parametrize("tries", [1, 2, 3])
 def test_what_stands_behind_a_provider_is_waited_for(tries: int, reason: Reason) -> None:
-    moved = next_try(sending("a", "b", tries=tries), Failure(reason, permanent=False), NOON, 0.0)
+    moved = after_failure(sending("a", "b", tries=tries), Failure(reason, permanent=False), NOON, 0.0)
     assert moved.provider == "a"
 
 
@@ -90,56 +90,56 @@ def test_what_stands_behind_a_provider_is_waited_for(tries: int, reason: Reason)
 @pytest.mark.parametrize("reason", [Reason.TIMED_OUT, Reason.PROVIDER_ERROR, Reason.THROTTLED, Reason.UNREACHABLE])
 def test_a_passing_failure_is_tried_again_by_the_same_provider(tries: int, wait: int, reason: Reason) -> None:
     """D2: time-out, 5xx and throttle wait longer each time, where nobody else could take it."""
-    moved = next_try(sending("a", tries=tries), Failure(reason, permanent=False), NOON, 0.0)
+    moved = after_failure(sending("a", tries=tries), Failure(reason, permanent=False), NOON, 0.0)
     assert (moved.state, moved.provider, moved.due_at, moved.reason) == (DeliveryState.QUEUED, "a", NOON + wait, reason)
 
 
 def test_a_wait_is_spread_by_a_quarter_at_most() -> None:
-    assert next_try(sending("a"), BUSY, NOON, 0.999).due_at == NOON + 1_249
+    assert after_failure(sending("a"), BUSY, NOON, 0.999).due_at == NOON + 1_249
 
 
 def test_a_fourth_failure_moves_to_the_next_provider_at_once() -> None:
     """D2: the route goes on after the last wait."""
-    moved = next_try(sending("a", "b", tries=4), BUSY, NOON, 0.5)
+    moved = after_failure(sending("a", "b", tries=4), BUSY, NOON, 0.5)
     assert (moved.provider, moved.due_at, moved.tries, moved.attempts) == ("b", NOON, 0, 4)
     assert (moved.round, moved.owner, moved.number) == (0, "ver_1", 1), "the same code goes by each route"
 
 
 def test_a_permanent_refusal_is_not_retried() -> None:
     """D2: the next provider at once, or the end."""
-    moved = next_try(sending("a", "b"), NO, NOON, 0.5)
+    moved = after_failure(sending("a", "b"), NO, NOON, 0.5)
     assert (moved.provider, moved.due_at) == ("b", NOON)
-    last = next_try(sending("a", "b", leg=1), NO, NOON, 0.5)
+    last = after_failure(sending("a", "b", leg=1), NO, NOON, 0.5)
     assert (last.state, last.reason, last.ended) == (DeliveryState.FAILED, Reason.REFUSED, True)
 
 
 def test_an_address_that_does_not_exist_is_not_offered_to_another_provider() -> None:
     """D2: what is wrong with the recipient is wrong on every route."""
-    moved = next_try(sending("a", "b", "c"), NOBODY, NOON, 0.5)
+    moved = after_failure(sending("a", "b", "c"), NOBODY, NOON, 0.5)
     assert (moved.state, moved.reason, moved.ended) == (DeliveryState.FAILED, Reason.UNKNOWN_RECIPIENT, True)
 
 
 def test_a_passing_doubt_about_the_recipient_is_tried_again() -> None:
-    moved = next_try(sending("a"), Failure(Reason.UNKNOWN_RECIPIENT, permanent=False), NOON, 0.0)
+    moved = after_failure(sending("a"), Failure(Reason.UNKNOWN_RECIPIENT, permanent=False), NOON, 0.0)
     assert moved.state is DeliveryState.QUEUED
 
 
 def test_a_providers_own_wish_is_waited_for() -> None:
-    moved = next_try(sending("a"), msgspec.structs.replace(BUSY, retry_after=10_000), NOON, 0.0)
+    moved = after_failure(sending("a"), msgspec.structs.replace(BUSY, retry_after=10_000), NOON, 0.0)
     assert (moved.provider, moved.due_at) == ("a", NOON + 10_000)
-    short = next_try(sending("a"), msgspec.structs.replace(BUSY, retry_after=10), NOON, 0.0)
+    short = after_failure(sending("a"), msgspec.structs.replace(BUSY, retry_after=10), NOON, 0.0)
     assert short.due_at == NOON + BACKOFF[0], "a wish does not shorten the wait"
 
 
 def test_a_long_wish_is_waited_for_only_where_nobody_else_could_take_the_message() -> None:
     wish = msgspec.structs.replace(BUSY, retry_after=5 * MINUTE)
-    assert next_try(sending("a", "b"), wish, NOON, 0.0).provider == "b"
-    alone = next_try(sending("a"), wish, NOON, 0.0)
+    assert after_failure(sending("a", "b"), wish, NOON, 0.0).provider == "b"
+    alone = after_failure(sending("a"), wish, NOON, 0.0)
     assert (alone.provider, alone.due_at) == ("a", NOON + 5 * MINUTE)
 
 
 def test_the_last_provider_of_a_route_is_the_end() -> None:
-    failed = next_leg(sending("a", "b", leg=1), Reason.TRIES_SPENT, NOON)
+    failed = next_provider(sending("a", "b", leg=1), Reason.TRIES_SPENT, NOON)
     assert (failed.state, failed.ended, failed.leg) == (DeliveryState.FAILED, True, 1)
 
 
@@ -163,11 +163,11 @@ def test_a_message_over_which_workers_keep_dying_moves_on_and_ends() -> None:
 
 def test_a_message_is_late_when_nobody_said_in_half_a_minute_that_it_came_and_at_once_when_it_is_lost() -> None:
     """D2: then the page offers another way by itself."""
-    waiting = accepted(sending("a"), Accepted("m1"), NOON)
+    waiting = after_acceptance(sending("a"), Accepted("m1"), NOON)
     assert not waiting.late(NOON + LATE - 1)
     assert waiting.late(NOON + LATE)
-    assert next_leg(sending("a"), Reason.REFUSED, NOON).late(NOON)
-    came = received(waiting, told(ReceiptState.DELIVERED), NOON)
+    assert next_provider(sending("a"), Reason.REFUSED, NOON).late(NOON)
+    came = after_receipt(waiting, told(ReceiptState.DELIVERED), NOON)
     assert not came.late(NOON + 10 * MINUTE)
 
 
@@ -181,7 +181,7 @@ def test_providers_that_are_left_out_are_passed_over_while_there_are_others() ->
 
 
 def test_a_receipt_that_does_not_come_moves_to_the_next_provider() -> None:
-    waiting = accepted(sending("a", "b"), Accepted("m1", receipt_within=30_000), NOON)
+    waiting = after_acceptance(sending("a", "b"), Accepted("m1", receipt_within=30_000), NOON)
     assert (waiting.state, waiting.due_at) == (DeliveryState.ACCEPTED, NOON + 30_000)
     claimed = claim(waiting, NOON + 30_000)
     assert (claimed.provider, claimed.state, claimed.tries, claimed.reason) == (
@@ -193,7 +193,7 @@ def test_a_receipt_that_does_not_come_moves_to_the_next_provider() -> None:
 
 
 def test_a_provider_that_promises_no_receipt_ends_the_message_with_its_word() -> None:
-    message = accepted(sending("a", "b"), Accepted("m1"), NOON)
+    message = after_acceptance(sending("a", "b"), Accepted("m1"), NOON)
     assert (message.state, message.ended) == (DeliveryState.ACCEPTED, True)
 
 
@@ -203,7 +203,7 @@ def test_a_dropped_message_is_never_due_again() -> None:
 
 
 def test_what_is_given_back_is_due_at_once_and_its_try_does_not_count() -> None:
-    back = give_back(claim(due("a"), NOON), NOON + 5)
+    back = release(claim(due("a"), NOON), NOON + 5)
     assert (back.state, back.tries, back.attempts, back.due_at) == (DeliveryState.QUEUED, 0, 0, NOON + 5)
 
 
@@ -211,39 +211,41 @@ def test_what_is_given_back_is_due_at_once_and_its_try_does_not_count() -> None:
     "state", [DeliveryState.ACCEPTED, DeliveryState.SENDING, DeliveryState.FAILED, DeliveryState.UNDELIVERED]
 )
 def test_a_receipt_of_arrival_is_the_better_end_whatever_stood_there(state: DeliveryState) -> None:
-    moved = received(msgspec.structs.replace(sending("a", "b"), state=state, leg=1), told(ReceiptState.DELIVERED), NOON)
+    moved = after_receipt(
+        msgspec.structs.replace(sending("a", "b"), state=state, leg=1), told(ReceiptState.DELIVERED), NOON
+    )
     assert (moved.state, moved.ended, moved.reason) == (DeliveryState.DELIVERED, True, None)
 
 
 def test_nothing_moves_a_message_that_has_arrived() -> None:
-    arrived = received(sending("a", "b"), told(ReceiptState.DELIVERED), NOON)
-    assert received(arrived, told(ReceiptState.UNDELIVERED), NOON + 1) is arrived
-    assert received(arrived, told(ReceiptState.DELIVERED), NOON + 1) is arrived
+    arrived = after_receipt(sending("a", "b"), told(ReceiptState.DELIVERED), NOON)
+    assert after_receipt(arrived, told(ReceiptState.UNDELIVERED), NOON + 1) is arrived
+    assert after_receipt(arrived, told(ReceiptState.DELIVERED), NOON + 1) is arrived
 
 
 def test_a_bad_receipt_moves_to_the_next_provider_and_after_the_last_to_the_end() -> None:
-    waiting = accepted(sending("a", "b"), Accepted("m1", 30_000), NOON)
-    moved = received(waiting, told(ReceiptState.UNDELIVERED, reason=Reason.BLOCKED), NOON + 1)
+    waiting = after_acceptance(sending("a", "b"), Accepted("m1", 30_000), NOON)
+    moved = after_receipt(waiting, told(ReceiptState.UNDELIVERED, reason=Reason.BLOCKED), NOON + 1)
     assert (moved.provider, moved.due_at, moved.reason) == ("b", NOON + 1, Reason.BLOCKED)
-    last = accepted(sending("a", "b", leg=1), Accepted("m2", 30_000), NOON)
-    ended = received(last, told(ReceiptState.UNDELIVERED, "b"), NOON + 1)
+    last = after_acceptance(sending("a", "b", leg=1), Accepted("m2", 30_000), NOON)
+    ended = after_receipt(last, told(ReceiptState.UNDELIVERED, "b"), NOON + 1)
     assert (ended.state, ended.reason, ended.ended) == (DeliveryState.UNDELIVERED, Reason.REFUSED, True)
-    nobody = received(waiting, told(ReceiptState.UNDELIVERED, reason=Reason.UNKNOWN_RECIPIENT), NOON + 1)
+    nobody = after_receipt(waiting, told(ReceiptState.UNDELIVERED, reason=Reason.UNKNOWN_RECIPIENT), NOON + 1)
     assert (nobody.state, nobody.ended) == (DeliveryState.UNDELIVERED, True)
 
 
 def test_a_bad_receipt_of_a_provider_that_was_left_changes_nothing() -> None:
-    waiting = accepted(sending("a", "b", leg=1), Accepted("m2", 30_000), NOON)
-    assert received(waiting, told(ReceiptState.UNDELIVERED, "a"), NOON + 1) is waiting
+    waiting = after_acceptance(sending("a", "b", leg=1), Accepted("m2", 30_000), NOON)
+    assert after_receipt(waiting, told(ReceiptState.UNDELIVERED, "a"), NOON + 1) is waiting
     trying = sending("a", "b")
-    assert received(trying, told(ReceiptState.UNDELIVERED, "a"), NOON + 1) is trying
+    assert after_receipt(trying, told(ReceiptState.UNDELIVERED, "a"), NOON + 1) is trying
 
 
 def test_a_name_for_the_provider_is_the_same_for_every_try_and_another_on_another_leg() -> None:
     """D2: one that offers idempotency sends nothing twice."""
     first = claim(due("a", "b"), NOON)
     again = claim(first, NOON + LEASE)
-    moved = next_try(again, NO, NOON, 0.0)
+    moved = after_failure(again, NO, NOON, 0.0)
     assert first.key == again.key == "ver_1.1.0"
     assert moved.key == "ver_1.1.1"
 
@@ -283,13 +285,13 @@ class Walk:
         assert self.message.leg not in self.refused, "a provider that refused for good was asked again"
         self.claimed.append((self.message.provider, self.message.key))
         if isinstance(happened, Accepted):
-            self.message = accepted(self.message, happened, self.now)
+            self.message = after_acceptance(self.message, happened, self.now)
         elif isinstance(happened, Failure):
             if happened.permanent:
                 self.refused.add(self.message.leg)
-            self.message = next_try(self.message, happened, self.now, chance)
+            self.message = after_failure(self.message, happened, self.now, chance)
         elif isinstance(happened, Receipt):
-            self.message = received(self.message, happened, self.now)
+            self.message = after_receipt(self.message, happened, self.now)
 
 
 @given(

@@ -15,12 +15,12 @@ from countersign.domain.delivery.latency import (
     REMEMBERED,
     SOONEST_OVERDUE,
     STEP,
-    Pace,
-    added,
+    ProviderStats,
     answer_within,
     bucket,
+    merged,
+    quantile,
     receipt_within,
-    within,
 )
 
 
@@ -41,51 +41,51 @@ def test_a_bucket_holds_its_times_and_is_at_most_a_quarter_too_wide(time: int) -
 
 @given(st.lists(st.integers(FINEST, LONGEST), min_size=ENOUGH, max_size=200))
 def test_a_learned_time_is_that_of_95_in_100(times: list[int]) -> None:
-    learned = within(seen(*times), 0.95)
+    learned = quantile(seen(*times), 0.95)
     assert learned is not None
     assert sum(time <= learned + 1 for time in times) >= 0.95 * len(times)
     assert sum(time * STEP < learned - 1 for time in times) <= 0.95 * len(times)
 
 
 def test_nothing_is_made_of_a_few_times() -> None:
-    few = Pace(receipts=seen(*[8_000] * (ENOUGH - 1)))
+    few = ProviderStats(receipts=seen(*[8_000] * (ENOUGH - 1)))
     assert receipt_within(few, 60_000, last=False) == 60_000
-    assert answer_within(Pace(answers=seen(*[900] * (ENOUGH - 1)))) == HURRIED
+    assert answer_within(ProviderStats(answers=seen(*[900] * (ENOUGH - 1)))) == HURRIED
 
 
 def test_a_receipt_is_missing_after_what_95_in_100_took_there() -> None:
     """D2: a learned patience, within its bounds; the last of a route is never waited for less than it promised."""
-    quick = Pace(receipts=seen(*[8_000] * 95, *[70_000] * 5))
+    quick = ProviderStats(receipts=seen(*[8_000] * 95, *[70_000] * 5))
     learned = receipt_within(quick, 60_000, last=False)
     assert learned is not None
     assert 8_000 <= learned <= 10_000
     assert receipt_within(quick, 60_000, last=True) == 60_000
-    assert receipt_within(Pace(receipts=seen(*[300] * 50)), 60_000, last=False) == SOONEST_OVERDUE
-    assert receipt_within(Pace(receipts=seen(*[800_000] * 50)), 60_000, last=False) == LATEST_OVERDUE
+    assert receipt_within(ProviderStats(receipts=seen(*[300] * 50)), 60_000, last=False) == SOONEST_OVERDUE
+    assert receipt_within(ProviderStats(receipts=seen(*[800_000] * 50)), 60_000, last=False) == LATEST_OVERDUE
     assert receipt_within(quick, None, last=False) is None, "nothing is waited for that was never promised"
 
 
 def test_a_provider_is_hurried_by_its_own_usual_time_while_another_could_take_the_message() -> None:
     assert answer_within(None) == HURRIED
-    assert answer_within(Pace(answers=seen(*[150] * 50))) == HURRIED
-    assert 4_500 <= answer_within(Pace(answers=seen(*[1_500] * 50))) <= 6_000
-    assert answer_within(Pace(answers=seen(*[9_000] * 50))) == MOST_HURRIED
+    assert answer_within(ProviderStats(answers=seen(*[150] * 50))) == HURRIED
+    assert 4_500 <= answer_within(ProviderStats(answers=seen(*[1_500] * 50))) <= 6_000
+    assert answer_within(ProviderStats(answers=seen(*[9_000] * 50))) == MOST_HURRIED
 
 
 def test_what_is_learned_stays_young() -> None:
-    old = Pace(ended=REMEMBERED, converted=REMEMBERED, receipts=seen(*[1_000] * REMEMBERED))
-    both = added(old, Pace(ended=1, converted=0, receipts=seen(50_000)))
+    old = ProviderStats(ended=REMEMBERED, converted=REMEMBERED, receipts=seen(*[1_000] * REMEMBERED))
+    both = merged(old, ProviderStats(ended=1, converted=0, receipts=seen(50_000)))
     assert (both.ended, both.converted) == (REMEMBERED // 2, REMEMBERED // 2)
     assert sum(both.receipts.values()) <= REMEMBERED // 2
-    now = Pace()
+    now = ProviderStats()
     for _ in range(3 * REMEMBERED):
-        now = added(now, Pace(ended=1, converted=1))
+        now = merged(now, ProviderStats(ended=1, converted=1))
     for _ in range(3 * REMEMBERED):
-        now = added(now, Pace(ended=1, converted=0))
+        now = merged(now, ProviderStats(ended=1, converted=0))
     assert now.conversion is not None
     assert now.conversion < 0.2
 
 
 def test_a_conversion_is_told_only_of_enough() -> None:
-    assert Pace(ended=ENOUGH - 1, converted=ENOUGH - 1).conversion is None
-    assert Pace(ended=20, converted=15).conversion == 0.75
+    assert ProviderStats(ended=ENOUGH - 1, converted=ENOUGH - 1).conversion is None
+    assert ProviderStats(ended=20, converted=15).conversion == 0.75

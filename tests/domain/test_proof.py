@@ -6,16 +6,20 @@ import msgspec
 import pytest
 from tests.clock import NOON
 
-from countersign.domain.shared.contact import Channel, Kind
-from countersign.domain.verifications.challenge import Action, Challenge, State, Terms, begin
+from countersign.domain.shared.contact import Channel, ContactKind
+from countersign.domain.verifications.challenge import Action, Challenge, ChallengeState, Terms, begin
 from countersign.domain.verifications.proof import ACR, AMR, claims
 from countersign.domain.verifications.purpose import Policy
 
 
 def approved(channel: Channel = Channel.EMAIL, action: Action | None = None) -> Challenge:
-    terms = Terms("step_up", Policy(), b"sealed", "a***@example.org", Kind.MAIL, "k1", "user-42", action or Action())
-    begun = begin(id="ver_1", application="app_1", twin=b"t", standing=b"s", terms=terms, channel=channel, now=NOON)
-    return msgspec.structs.replace(begun, state=State.APPROVED, ended_at=NOON + 61_999)
+    terms = Terms(
+        "step_up", Policy(), b"sealed", "a***@example.org", ContactKind.MAIL, "k1", "user-42", action or Action()
+    )
+    begun = begin(
+        id="ver_1", application="app_1", dedup_key=b"t", standing=b"s", terms=terms, channel=channel, now=NOON
+    )
+    return msgspec.structs.replace(begun, state=ChallengeState.APPROVED, ended_at=NOON + 61_999)
 
 
 def test_a_proof_says_who_approved_what_when_and_how() -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from countersign.domain.delivery.route import as_written
-from countersign.domain.policy import INBOX, Rules
-from countersign.domain.shared.contact import Channel, Kind
+from countersign.domain.policy import INBOX, InstallationPolicy
+from countersign.domain.shared.contact import Channel, ContactKind
 from countersign.domain.verifications.code import Alphabet, CodeShape
-from countersign.domain.verifications.purpose import DEFAULT_POLICIES, Policy, Resend, is_purpose
+from countersign.domain.verifications.purpose import DEFAULT_POLICIES, Policy, ResendMode, is_purpose
 
 
 def test_the_policies_we_ship_have_no_faults() -> None:
@@ -45,9 +45,9 @@ def test_four_digits_allow_ten_guesses_and_no_better_odds_than_one_in_a_thousand
 
 def test_where_two_codes_are_right_half_as_many_guesses_are_allowed() -> None:
     """C1: with `overlap` an answer is compared with two."""
-    (fault,) = Policy(CodeShape(4), guesses=6, resend=Resend.OVERLAP).faults()
+    (fault,) = Policy(CodeShape(4), guesses=6, resend=ResendMode.OVERLAP).faults()
     assert fault.startswith("guesses: ")
-    assert Policy(CodeShape(4), guesses=5, resend=Resend.OVERLAP).faults() == []
+    assert Policy(CodeShape(4), guesses=5, resend=ResendMode.OVERLAP).faults() == []
 
 
 @pytest.mark.parametrize(
@@ -68,11 +68,11 @@ def test_a_purpose_is_one_lower_case_word(name: str, *, known: bool) -> None:
 
 
 def test_test_keys_reach_the_inbox_and_nothing_else() -> None:
-    rules = Rules(routes={Channel.EMAIL: as_written("smtp"), Channel.SMS: as_written("webhook", "other")})
+    rules = InstallationPolicy(routes={Channel.EMAIL: as_written("smtp"), Channel.SMS: as_written("webhook", "other")})
     assert rules.route(Channel.SMS, "+14155550123", "ver_1", live=False) == (INBOX,)
     assert rules.route(Channel.SMS, "+14155550123", "ver_1", live=True) == ("webhook", "other")
     assert rules.route(Channel.VOICE, "+14155550123", "ver_1", live=True) == ()
-    assert rules.channels(Kind.PHONE, Policy(), live=True) == (Channel.SMS,)
-    assert rules.channels(Kind.PHONE, Policy(channels=(Channel.VOICE,)), live=True) == ()
-    assert rules.channels(Kind.PHONE, Policy(), live=False) == (Channel.SMS, Channel.VOICE, Channel.WHATSAPP)
-    assert rules.channels(Kind.MAIL, Policy(channels=(Channel.SMS,)), live=False) == ()
+    assert rules.channels(ContactKind.PHONE, Policy(), live=True) == (Channel.SMS,)
+    assert rules.channels(ContactKind.PHONE, Policy(channels=(Channel.VOICE,)), live=True) == ()
+    assert rules.channels(ContactKind.PHONE, Policy(), live=False) == (Channel.SMS, Channel.VOICE, Channel.WHATSAPP)
+    assert rules.channels(ContactKind.MAIL, Policy(channels=(Channel.SMS,)), live=False) == ()

@@ -9,22 +9,22 @@ from hypothesis import strategies as st
 
 from countersign.domain.accounts.risk import (
     HOUR,
-    Decision,
-    Facts,
-    FindingKind,
-    Place,
+    Location,
+    RiskDecision,
+    RiskFinding,
     RiskPolicy,
+    SignInFacts,
     as_facts,
     assess,
     distance_km,
     of_facts,
 )
 
-ZURICH = Place("CH", "Zürich", 47.37, 8.54)
-BERN = Place("CH", "Bern", 46.95, 7.45)
-SYDNEY = Place("AU", "Sydney", -33.87, 151.21)
+ZURICH = Location("CH", "Zürich", 47.37, 8.54)
+BERN = Location("CH", "Bern", 46.95, 7.45)
+SYDNEY = Location("AU", "Sydney", -33.87, 151.21)
 DAY = 24 * HOUR
-TRUSTED = Facts(
+TRUSTED = SignInFacts(
     device_known=True,
     trusted_for=DAY,
     place=ZURICH,
@@ -34,12 +34,12 @@ TRUSTED = Facts(
     failures=0,
     contact_age=100 * DAY,
 )
-ORDER = [Decision.SKIP, Decision.CHALLENGE, Decision.DENY]
+ORDER = [RiskDecision.SKIP, RiskDecision.CHALLENGE, RiskDecision.DENY]
 
 PLACES = st.one_of(
     st.none(),
     st.builds(
-        Place,
+        Location,
         country=st.sampled_from(["", "CH", "AU"]),
         city=st.just(""),
         latitude=st.one_of(st.none(), st.floats(-90, 90)),
@@ -47,7 +47,7 @@ PLACES = st.one_of(
     ),
 )
 FACTS = st.builds(
-    Facts,
+    SignInFacts,
     device_known=st.booleans(),
     trusted_for=st.one_of(st.none(), st.integers(0, 30 * DAY)),
     place=PLACES,
@@ -68,7 +68,7 @@ POLICIES = st.builds(
 )
 
 
-def decided(facts: Facts, policy: RiskPolicy | None = None) -> tuple[str, list[str]]:
+def decided(facts: SignInFacts, policy: RiskPolicy | None = None) -> tuple[str, list[str]]:
     found = assess(facts, policy or RiskPolicy())
     return found.decision.value, [finding.value for finding in found.findings]
 
@@ -103,10 +103,10 @@ def test_a_journey_that_a_train_makes_is_no_finding() -> None:
 
 
 @given(FACTS, POLICIES)
-def test_nothing_but_trust_skips_a_code(facts: Facts, policy: RiskPolicy) -> None:
+def test_nothing_but_trust_skips_a_code(facts: SignInFacts, policy: RiskPolicy) -> None:
     """S5: whatever the policy."""
     if facts.trusted_for is None or not facts.device_known:
-        assert assess(facts, policy).decision is not Decision.SKIP
+        assert assess(facts, policy).decision is not RiskDecision.SKIP
 
 
 @given(
@@ -123,7 +123,7 @@ def test_nothing_but_trust_skips_a_code(facts: Facts, policy: RiskPolicy) -> Non
     ),
 )
 def test_more_bad_facts_never_make_a_decision_milder(
-    facts: Facts, policy: RiskPolicy, worse: dict[str, object]
+    facts: SignInFacts, policy: RiskPolicy, worse: dict[str, object]
 ) -> None:
     """S5: each by itself, so that none hides behind another."""
     before = ORDER.index(assess(facts, policy).decision)
@@ -131,7 +131,7 @@ def test_more_bad_facts_never_make_a_decision_milder(
 
 
 @given(FACTS, POLICIES)
-def test_a_stricter_policy_never_makes_a_decision_milder(facts: Facts, policy: RiskPolicy) -> None:
+def test_a_stricter_policy_never_makes_a_decision_milder(facts: SignInFacts, policy: RiskPolicy) -> None:
     """S5."""
     strictest = RiskPolicy(
         travel_kmh=1, failures=1, new_contact_hours=720, new_country=True, deny_lists=("tor", "hosting")
@@ -141,12 +141,12 @@ def test_a_stricter_policy_never_makes_a_decision_milder(facts: Facts, policy: R
 
 
 @given(FACTS, POLICIES)
-def test_what_the_log_keeps_is_judged_the_same(facts: Facts, policy: RiskPolicy) -> None:
+def test_what_the_log_keeps_is_judged_the_same(facts: SignInFacts, policy: RiskPolicy) -> None:
     """The log keeps whole hours, minutes and kilometres: facts that are whole already come back to the same decision."""
     kept = of_facts(as_facts(facts), facts.now)
     again = of_facts(as_facts(kept), kept.now)
     assert assess(again, policy) == assess(kept, policy)
-    assert FindingKind.NEW_BROWSER in assess(kept, policy).findings or facts.device_known
+    assert RiskFinding.NEW_BROWSER in assess(kept, policy).findings or facts.device_known
 
 
 def test_the_log_keeps_no_coordinates_and_no_city() -> None:
@@ -160,4 +160,4 @@ def test_distances_are_those_of_the_globe() -> None:
     found = distance_km(ZURICH, SYDNEY)
     assert found is not None
     assert 16_500 < found < 16_600
-    assert distance_km(ZURICH, Place("CH")) is None
+    assert distance_km(ZURICH, Location("CH")) is None

@@ -8,11 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from countersign.domain.delivery.route import MOST_WEIGHTED, Carrier, Detour, as_written, is_sound, ordered, parse
-from countersign.domain.policy import INBOX, Rules
+from countersign.domain.delivery.route import (
+    MOST_WEIGHTED,
+    PrefixRoute,
+    WeightedProvider,
+    as_written,
+    is_sound,
+    ordered,
+    parse,
+)
+from countersign.domain.policy import INBOX, InstallationPolicy
 from countersign.domain.shared.contact import Channel
 
-WEIGHTED = (Carrier("first", 3), Carrier("second", 1))
+WEIGHTED = (WeightedProvider("first", 3), WeightedProvider("second", 1))
 
 
 def test_without_weights_it_is_as_written() -> None:
@@ -28,15 +36,20 @@ def test_weights_draw_the_first_as_often_as_they_say() -> None:
 @given(st.lists(st.integers(1, 1_000), min_size=1, max_size=MOST_WEIGHTED), st.text())
 def test_every_provider_has_a_turn_and_a_draw_is_always_the_same(weights: list[int], draw: str) -> None:
     """D2: a resend goes as the first message went."""
-    carriers = tuple(Carrier(f"p{place}", weight) for place, weight in enumerate(weights))
+    carriers = tuple(WeightedProvider(f"p{place}", weight) for place, weight in enumerate(weights))
     assert sorted(ordered(carriers, draw)) == sorted(carrier.name for carrier in carriers)
     assert ordered(carriers, draw) == ordered(carriers, draw)
 
 
 def test_the_longest_prefix_wins_and_all_else_has_the_route() -> None:
-    rules = Rules(
+    rules = InstallationPolicy(
         routes={Channel.SMS: as_written("all")},
-        detours={Channel.SMS: (Detour("+49", as_written("german")), Detour("+4917", as_written("mobile", "german")))},
+        detours={
+            Channel.SMS: (
+                PrefixRoute("+49", as_written("german")),
+                PrefixRoute("+4917", as_written("mobile", "german")),
+            )
+        },
     )
     assert rules.route(Channel.SMS, "+14155550123", "v", live=True) == ("all",)
     assert rules.route(Channel.SMS, "+493012345678", "v", live=True) == ("german",)
@@ -46,7 +59,7 @@ def test_the_longest_prefix_wins_and_all_else_has_the_route() -> None:
 
 
 def test_a_channel_that_only_a_detour_carries_is_carried() -> None:
-    rules = Rules(detours={Channel.VOICE: (Detour("+49", as_written("german")),)})
+    rules = InstallationPolicy(detours={Channel.VOICE: (PrefixRoute("+49", as_written("german")),)})
     assert rules.carries(Channel.VOICE, live=True)
     assert not rules.carries(Channel.SMS, live=True)
     assert rules.route(Channel.VOICE, "+14155550123", "v", live=True) == ()
@@ -61,6 +74,6 @@ def test_a_weight_that_is_none_is_refused(text: str) -> None:
 def test_either_all_have_weights_or_none() -> None:
     assert is_sound(WEIGHTED)
     assert is_sound(as_written("a", "b"))
-    assert not is_sound((Carrier("a", 1), Carrier("b")))
+    assert not is_sound((WeightedProvider("a", 1), WeightedProvider("b")))
     assert not is_sound(as_written("a", "a"))
-    assert not is_sound(tuple(Carrier(f"p{place}", 1) for place in range(MOST_WEIGHTED + 1)))
+    assert not is_sound(tuple(WeightedProvider(f"p{place}", 1) for place in range(MOST_WEIGHTED + 1)))

@@ -10,30 +10,30 @@ from countersign.domain.accounts.session import (
     LEVELS,
     Level,
     Method,
-    Need,
-    Proven,
+    ProofRequirement,
     Session,
+    SessionProof,
     amr_of,
     auth_time_of,
     level_of,
     meets,
-    raised,
-    spent,
+    with_approval_used,
+    with_proof,
 )
 from countersign.domain.verifications.challenge import Action
 
 NOW = 1_795_435_200_000
 PROOFS = st.lists(
-    st.builds(Proven, method=st.sampled_from(Method), at=st.integers(NOW - 2 * LASTS, NOW)), max_size=5
+    st.builds(SessionProof, method=st.sampled_from(Method), at=st.integers(NOW - 2 * LASTS, NOW)), max_size=5
 ).map(tuple)
 
 
-def session(*proofs: Proven) -> Session:
+def session(*proofs: SessionProof) -> Session:
     return Session(b"m", "ses_1", "acc_1", b"d", NOW, "", "", "", proofs, NOW, NOW + LASTS)
 
 
-def at(method: Method, ago: int = 0) -> Proven:
-    return Proven(method, NOW - ago)
+def at(method: Method, ago: int = 0) -> SessionProof:
+    return SessionProof(method, NOW - ago)
 
 
 def test_levels_have_their_public_names_weakest_first() -> None:
@@ -64,16 +64,18 @@ def test_trust_is_nothing_that_was_shown() -> None:
     trusted = session(at(Method.PASSWORD), at(Method.TRUSTED_DEVICE))
     assert level_of(trusted, NOW) is Level.TRUSTED_DEVICE
     assert "mfa" not in amr_of(trusted, NOW)
-    assert not meets(session(at(Method.PASSWORD, 60_000), at(Method.TRUSTED_DEVICE)), Need(Level.PASSWORD, 30), NOW)
+    assert not meets(
+        session(at(Method.PASSWORD, 60_000), at(Method.TRUSTED_DEVICE)), ProofRequirement(Level.PASSWORD, 30), NOW
+    )
 
 
 @given(PROOFS, st.sampled_from(Level), st.one_of(st.none(), st.integers(0, 100_000)))
 def test_a_need_is_met_by_a_proof_that_is_strong_and_fresh_enough_and_by_nothing_else(
-    proofs: tuple[Proven, ...], level: Level, max_age: int | None
+    proofs: tuple[SessionProof, ...], level: Level, max_age: int | None
 ) -> None:
     """U1, U3."""
     one = session(*proofs)
-    need = Need(level, max_age)
+    need = ProofRequirement(level, max_age)
     if meets(one, need, NOW):
         assert level_of(one, NOW, max_age) >= level
     assert level_of(one, NOW) <= max([Level.PASSWORD, *(level_of(session(proof), NOW) for proof in proofs)])
@@ -81,7 +83,7 @@ def test_a_need_is_met_by_a_proof_that_is_strong_and_fresh_enough_and_by_nothing
 
 
 @given(PROOFS)
-def test_a_level_is_told_for_as_long_as_it_lasts(proofs: tuple[Proven, ...]) -> None:
+def test_a_level_is_told_for_as_long_as_it_lasts(proofs: tuple[SessionProof, ...]) -> None:
     """U3: and `auth_time` is the newest true event."""
     one = session(*proofs)
     assert auth_time_of(one) == max((proof.at for proof in proofs), default=NOW) // 1_000
@@ -91,13 +93,13 @@ def test_a_level_is_told_for_as_long_as_it_lasts(proofs: tuple[Proven, ...]) -> 
 
 def test_an_act_is_approved_for_itself_and_once() -> None:
     """U2."""
-    need = Need(Level.MAIL_CODE, None, Action("Pay €1", "h"))
-    proof = Proven(Method.MAIL_CODE, NOW, need.digest)
-    one = raised(session(at(Method.PASSWORD)), b"new", proof)
+    need = ProofRequirement(Level.MAIL_CODE, None, Action("Pay €1", "h"))
+    proof = SessionProof(Method.MAIL_CODE, NOW, need.digest)
+    one = with_proof(session(at(Method.PASSWORD)), b"new", proof)
     assert one.mark == b"new"
     assert meets(one, need, NOW)
-    assert not meets(one, Need(Level.PHONE_CODE, None, need.action), NOW)
-    assert not meets(one, Need(Level.MAIL_CODE, None, Action("Pay €1", "other")), NOW)
-    assert not meets(spent(one, need), need, NOW)
-    assert meets(spent(one, need), Need(Level.MAIL_CODE, 60), NOW)
-    assert Need().digest == ""
+    assert not meets(one, ProofRequirement(Level.PHONE_CODE, None, need.action), NOW)
+    assert not meets(one, ProofRequirement(Level.MAIL_CODE, None, Action("Pay €1", "other")), NOW)
+    assert not meets(with_approval_used(one, need), need, NOW)
+    assert meets(with_approval_used(one, need), ProofRequirement(Level.MAIL_CODE, 60), NOW)
+    assert ProofRequirement().digest == ""

@@ -7,12 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.clock import DAY, HOUR, NOON
 
-from countersign.domain.verifications.lockout import CLEAN, Standing, failed, is_locked, paused_for
+from countersign.domain.verifications.lockout import NO_FAILURES, FailedAttempts, after_failure, is_locked, paused_for
 
 
-def after(failures: int, *, remembered: bool = False, start: Standing = CLEAN, now: int = NOON) -> Standing:
+def after(
+    failures: int, *, remembered: bool = False, start: FailedAttempts = NO_FAILURES, now: int = NOON
+) -> FailedAttempts:
     for _ in range(failures):
-        start = failed(start, now, remembered=remembered)
+        start = after_failure(start, now, remembered=remembered)
     return start
 
 
@@ -49,13 +51,13 @@ def test_a_hundred_in_a_row_lock_the_contact(failures: int, *, locked: bool, rem
 
 
 def test_a_new_day_begins_with_the_first_failure_after_the_last_one_ended() -> None:
-    standing = failed(after(19), NOON + DAY, remembered=False)
-    assert standing == Standing(in_a_row=20, day_began_at=NOON + DAY, in_day=1)
+    standing = after_failure(after(19), NOON + DAY, remembered=False)
+    assert standing == FailedAttempts(in_a_row=20, day_began_at=NOON + DAY, in_day=1)
 
 
 def test_failures_spread_over_days_still_add_up_in_a_row() -> None:
     """C6: 19 a day never pause, and lock on the sixth day."""
-    standing, day = CLEAN, 0
+    standing, day = NO_FAILURES, 0
     while not is_locked(standing):
         standing = after(19, start=standing, now=NOON + day * DAY)
         assert paused_for(standing, NOON + day * DAY, remembered=False) == 0
@@ -66,9 +68,9 @@ def test_failures_spread_over_days_still_add_up_in_a_row() -> None:
 @given(st.lists(st.tuples(st.integers(0, DAY), st.booleans()), max_size=150))
 def test_every_failure_counts_in_a_row_whatever_the_clock_does(failures: list[tuple[int, bool]]) -> None:
     """C6: the count that locks never goes down by itself."""
-    standing = CLEAN
+    standing = NO_FAILURES
     for number, (at, remembered) in enumerate(failures, 1):
-        standing = failed(standing, at, remembered=remembered)
+        standing = after_failure(standing, at, remembered=remembered)
         assert standing.in_a_row == number
         assert 0 <= standing.in_day <= number
         assert 0 <= paused_for(standing, at, remembered=False) <= DAY

@@ -13,8 +13,8 @@ from tests.durability.installation import installed, webhook_config
 from tests.durability.sender import SECRET, Sender
 
 from countersign.config import load
-from countersign.domain.shared.contact import Contact, Kind
-from countersign.flows.verifications.begin import Asked, begin_challenge
+from countersign.domain.shared.contact import Contact, ContactKind
+from countersign.flows.verifications.begin import BeginRequest, begin_challenge
 from countersign.flows.verifications.results import Done
 from countersign.wiring import close_runtime, open_runtime
 
@@ -76,8 +76,8 @@ async def pile_up(installation: Installation) -> set[str]:
 
         async def client() -> None:
             for number in numbers:
-                asked = Asked(Contact(Kind.PHONE, f"+49170{number:07}"))
-                outcome = await begin_challenge(runtime.house, application, asked)
+                asked = BeginRequest(Contact(ContactKind.PHONE, f"+49170{number:07}"))
+                outcome = await begin_challenge(runtime.core, application, asked)
                 assert isinstance(outcome, Done)
                 owed.add(outcome.challenge.id)
 

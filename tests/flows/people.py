@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from countersign.domain.accounts.change import ChangeKind, Holdings
-from countersign.domain.accounts.login_flow import Interrupted
-from countersign.domain.accounts.session import Need
+from countersign.domain.accounts.change import AccountSnapshot, ChangeKind
+from countersign.domain.accounts.login_flow import InterruptedRequest
+from countersign.domain.accounts.session import ProofRequirement
 from countersign.domain.shared.contact import parse
-from countersign.flows.accounts.context import Browser, Entered, ToVerify
+from countersign.flows.accounts.context import BrowserContext, CodeRequested, SignedIn
 from countersign.flows.accounts.sessions import find_session
-from countersign.flows.accounts.snapshot import held
-from countersign.flows.changes.request import Wanted
-from countersign.flows.changes.submit import Changed, change
+from countersign.flows.accounts.snapshot import find_snapshot
+from countersign.flows.changes.request import ChangeRequest
+from countersign.flows.changes.submit import SubmitResult, submit_change
 from countersign.flows.sign_in import verify
-from countersign.flows.sign_in.recover import Recovered, choose_password, recover
+from countersign.flows.sign_in.recover import RecoveryResult, choose_password, recover
 from countersign.flows.sign_in.sign_in import sign_in
 from countersign.flows.sign_in.sign_up import sign_up
 from countersign.flows.sign_in.step_up import step_up
@@ -26,11 +26,18 @@ from countersign.flows.sign_in.step_up import step_up
 if TYPE_CHECKING:
     from tests.flows.place import Place
 
-    from countersign.domain.accounts.account import OwnedContact, Way
+    from countersign.domain.accounts.account import ContactMethod, OwnedContact
     from countersign.domain.accounts.session import Session
     from countersign.domain.delivery.delivery import Message
-    from countersign.flows.accounts.context import Asking, Denied, Faulty, Gone, Unmet, Wrong
-    from countersign.flows.sign_in.verify import Answered, View
+    from countersign.flows.accounts.context import (
+        CodeRequestResult,
+        FlowNotFound,
+        InvalidCredentials,
+        InvalidInput,
+        NoEligibleMethod,
+        SignInDenied,
+    )
+    from countersign.flows.sign_in.verify import CheckResult, VerificationView
     from countersign.flows.verifications.results import Outcome, Refused
 
 T = TypeVar("T")
@@ -45,31 +52,37 @@ class Visitor:
     """A browser that keeps what it is told to keep."""
 
     place: Place
-    browser: Browser = field(default_factory=lambda: Browser(ip="203.0.113.9", user_agent="Firefox", locale="en"))
+    browser: BrowserContext = field(
+        default_factory=lambda: BrowserContext(ip="203.0.113.9", user_agent="Firefox", locale="en")
+    )
 
     async def signs_up(
         self, identifier: str = ADA, password: str = PASSWORD, name: str = "Ada"
-    ) -> ToVerify | Faulty | Refused:
+    ) -> CodeRequested | InvalidInput | Refused:
         """Fill in the form."""
         return self._kept(
-            await sign_up(self.place.gate, self.browser, name, identifier, password, Interrupted(path="/account"))
+            await sign_up(
+                self.place.accounts, self.browser, name, identifier, password, InterruptedRequest(path="/account")
+            )
         )
 
     async def signs_in(
         self, identifier: str = ADA, password: str = PASSWORD, then: str = "/account"
-    ) -> ToVerify | Entered | Wrong | Denied | Refused | Unmet:
+    ) -> CodeRequested | SignedIn | InvalidCredentials | SignInDenied | Refused | NoEligibleMethod:
         """Fill in the form."""
-        return self._kept(await sign_in(self.place.gate, self.browser, identifier, password, Interrupted(path=then)))
+        return self._kept(
+            await sign_in(self.place.accounts, self.browser, identifier, password, InterruptedRequest(path=then))
+        )
 
-    async def steps_up(self, need: Need, then: Interrupted | None = None) -> Asking:
+    async def steps_up(self, need: ProofRequirement, then: InterruptedRequest | None = None) -> CodeRequestResult:
         """Go where a further proof is asked for."""
         session = await self.session()
         assert session is not None
-        return self._kept(await step_up(self.place.gate, self.browser, session, need, then or Interrupted()))
+        return self._kept(await step_up(self.place.accounts, self.browser, session, need, then or InterruptedRequest()))
 
-    async def types(self, code: str, *, remember: bool = False) -> Answered:
+    async def types(self, code: str, *, remember: bool = False) -> CheckResult:
         """Type a code."""
-        return self._kept(await verify.answer(self.place.gate, self.browser, code, remember=remember))
+        return self._kept(await verify.check_code(self.place.accounts, self.browser, code, remember=remember))
 
     async def reads(self, to: str = ADA) -> Message:
         """Let the worker work, and return the newest message that came."""
@@ -83,55 +96,55 @@ class Visitor:
         assert found is not None
         return found.group(1) + found.group(2)
 
-    async def is_let_in(self, identifier: str = ADA, *, remember: bool = False) -> Entered:
+    async def is_let_in(self, identifier: str = ADA, *, remember: bool = False) -> SignedIn:
         """Sign in with the code."""
-        assert isinstance(await self.signs_in(identifier), ToVerify)
+        assert isinstance(await self.signs_in(identifier), CodeRequested)
         entered = await self.types(await self.code(identifier), remember=remember)
-        assert isinstance(entered, Entered), entered
+        assert isinstance(entered, SignedIn), entered
         return entered
 
-    async def changes(self, wanted: Wanted, to: str = ADA) -> Changed:
+    async def changes(self, wanted: ChangeRequest, to: str = ADA) -> SubmitResult:
         """Ask for a change, and approve it with a code that goes to `to`."""
         session = await self.session()
         assert session is not None
-        outcome = await change(self.place.gate, self.browser, session, wanted)
-        if isinstance(outcome, Need):
+        outcome = await submit_change(self.place.accounts, self.browser, session, wanted)
+        if isinstance(outcome, ProofRequirement):
             asked = await self.steps_up(outcome)
-            assert isinstance(asked, ToVerify), asked
-            assert isinstance(await self.types(await self.code(to)), Entered)
+            assert isinstance(asked, CodeRequested), asked
+            assert isinstance(await self.types(await self.code(to)), SignedIn)
             session = await self.session()
             assert session is not None
-            outcome = await change(self.place.gate, self.browser, session, wanted)
+            outcome = await submit_change(self.place.accounts, self.browser, session, wanted)
         return self._kept(outcome)
 
-    async def adds(self, contact: str, to: str = ADA, *, replaces: str = "") -> Answered:
+    async def adds(self, contact: str, to: str = ADA, *, replaces: str = "") -> CheckResult:
         """Add a contact, or replace another by it: approve it, and prove the new one."""
         kind = ChangeKind.CONTACT_REPLACED if replaces else ChangeKind.CONTACT_ADDED
         new = parse(contact)
-        asked = await self.changes(Wanted(kind, replaces, new.masked, "Add it", new), to)
-        assert isinstance(asked, ToVerify), asked
+        asked = await self.changes(ChangeRequest(kind, replaces, new.masked, "Add it", new), to)
+        assert isinstance(asked, CodeRequested), asked
         return await self.types(await self.code(contact))
 
-    async def holdings(self) -> Holdings:
+    async def holdings(self) -> AccountSnapshot:
         """Return what the account has."""
         session = await self.session()
         assert session is not None
-        found = await self.place.gate.database.read(held, session.account)
+        found = await self.place.accounts.database.read(find_snapshot, session.account)
         assert found is not None
         return found
 
     async def contact(self, to: str) -> OwnedContact:
         """Return one of the account's contacts."""
-        blind = self.place.gate.blind(parse(to))
-        return next(one for one in (await self.holdings()).contacts if one.blind == blind)
+        blind_index = self.place.accounts.blind_index(parse(to))
+        return next(one for one in (await self.holdings()).contacts if one.blind_index == blind_index)
 
-    async def recovers(self, identifier: str = ADA) -> ToVerify | Faulty | Refused:
+    async def recovers(self, identifier: str = ADA) -> CodeRequested | InvalidInput | Refused:
         """Say that the password is forgotten."""
-        return self._kept(await recover(self.place.gate, self.browser, identifier))
+        return self._kept(await recover(self.place.accounts, self.browser, identifier))
 
-    async def chooses(self, password: str, current: str = "") -> Recovered:
+    async def chooses(self, password: str, current: str = "") -> RecoveryResult:
         """Choose a new password, once the account's ownership was proved."""
-        return await choose_password(self.place.gate, self.browser, password, current)
+        return await choose_password(self.place.accounts, self.browser, password, current)
 
     async def told(self, title: str, to: str = ADA) -> str:
         """Return the link of the newest message to `to` that has this title."""
@@ -144,26 +157,26 @@ class Visitor:
 
     async def session(self) -> Session | None:
         """Return the session that this browser bears."""
-        return await find_session(self.place.gate, self.browser)
+        return await find_session(self.place.accounts, self.browser)
 
-    async def sees(self) -> View | None:
+    async def sees(self) -> VerificationView | None:
         """Return what the verification screen shows."""
-        return await verify.look(self.place.gate, self.browser)
+        return await verify.view_flow(self.place.accounts, self.browser)
 
-    async def asks_again(self) -> Outcome | Gone:
+    async def asks_again(self) -> Outcome | FlowNotFound:
         """Press "send it again"."""
-        return await verify.resend(self.place.gate, self.browser)
+        return await verify.resend_flow_code(self.place.accounts, self.browser)
 
-    async def asks_another_way(self, way: Way) -> Outcome | Gone:
+    async def asks_another_way(self, way: ContactMethod) -> Outcome | FlowNotFound:
         """Press "use another way"."""
-        return await verify.another_way(self.place.gate, self.browser, way)
+        return await verify.use_another_method(self.place.accounts, self.browser, way)
 
     def _kept(self, outcome: T) -> T:
-        if isinstance(outcome, ToVerify):
-            self.browser = msgspec.structs.replace(self.browser, visit=outcome.visit, device=outcome.device)
-        elif isinstance(outcome, Entered):
+        if isinstance(outcome, CodeRequested):
+            self.browser = msgspec.structs.replace(self.browser, flow=outcome.flow, device=outcome.device)
+        elif isinstance(outcome, SignedIn):
             self.browser = msgspec.structs.replace(
-                self.browser, session=outcome.session, device=outcome.device, visit=""
+                self.browser, session=outcome.session, device=outcome.device, flow=""
             )
         return outcome
 
@@ -171,7 +184,7 @@ class Visitor:
 async def ada(place: Place, identifier: str = ADA) -> Visitor:
     """Return the browser on which Ada has just opened her account."""
     visitor = Visitor(place)
-    assert isinstance(await visitor.signs_up(identifier), ToVerify)
+    assert isinstance(await visitor.signs_up(identifier), CodeRequested)
     entered = await visitor.types(await visitor.code(identifier))
-    assert isinstance(entered, Entered), entered
+    assert isinstance(entered, SignedIn), entered
     return visitor

@@ -15,27 +15,27 @@ from tests.clock import FixedClock
 from countersign.domain.accounts.risk import RiskPolicy
 from countersign.domain.delivery.delivery import Accepted, Delivery, Message
 from countersign.domain.delivery.route import as_written
-from countersign.domain.policy import Rules
-from countersign.domain.shared.application import Application, Mode
+from countersign.domain.policy import InstallationPolicy
+from countersign.domain.shared.application import Application, ApplicationMode
 from countersign.domain.shared.contact import Channel, parse
 from countersign.domain.shared.event import Event, EventKind
-from countersign.domain.verifications.challenge import Action, Challenge, Requester, State
+from countersign.domain.verifications.challenge import Action, Challenge, ChallengeState, Requester
 from countersign.domain.verifications.code import derive
-from countersign.flows.accounts.context import Gate, own_application
+from countersign.flows.accounts.context import AccountContext, own_application
 from countersign.flows.delivery.claim import claim_due
-from countersign.flows.delivery.context import Post
-from countersign.flows.delivery.send import hand_over, record
-from countersign.flows.verifications.begin import Asked, begin_challenge
+from countersign.flows.delivery.context import DeliveryContext
+from countersign.flows.delivery.send import record_results, send
+from countersign.flows.verifications.begin import BeginRequest, begin_challenge
 from countersign.flows.verifications.cancel import cancel_challenge
-from countersign.flows.verifications.check import answer_challenge
-from countersign.flows.verifications.context import House
+from countersign.flows.verifications.check import check_challenge
+from countersign.flows.verifications.context import CoreContext
 from countersign.flows.verifications.resend import resend_code
 from countersign.flows.verifications.results import Done, Outcome, Refused
-from countersign.geolocation import Places
+from countersign.geolocation import GeoDatabase
 from countersign.keys import Keyring, new_file
 from countersign.passwords import Passwords
 from countersign.store.engine.connect import open_database
-from countersign.store.engine.database import Query, Rows
+from countersign.store.engine.database import Rows, Sql
 from countersign.store.ledger.ledger import BOUND, Ledger
 from countersign.store.tables import challenges, deliveries, events
 from countersign.store.tables.events import Chain, Log
@@ -44,15 +44,15 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
     from pathlib import Path
 
-    from countersign.flows.verifications.idempotency import Once
+    from countersign.flows.verifications.idempotency import IdempotencyKey
     from countersign.store.engine.database import Database
 
-SHOP = Application("app_shop", 0, "shop", Mode.TEST, "Shop", "shop.example", (), b"shop's key")
-BANK = Application("app_bank", 0, "bank", Mode.TEST, "Bank", "bank.example", (), b"bank's key")
+SHOP = Application("app_shop", 0, "shop", ApplicationMode.TEST, "Shop", "shop.example", (), b"shop's key")
+BANK = Application("app_bank", 0, "bank", ApplicationMode.TEST, "Bank", "bank.example", (), b"bank's key")
 
 OWN = own_application("Verify", "verify.example")
 
-UNLIMITED = Rules(destination=(), requester=(), issuer="https://verify.example")
+UNLIMITED = InstallationPolicy(destination=(), requester=(), issuer="https://verify.example")
 """The rules of an installation without budgets, for tests about something else."""
 
 
@@ -88,22 +88,22 @@ class Observed:
 class Place:
     """A house with everything it stands on."""
 
-    house: House
-    gate: Gate
+    core: CoreContext
+    accounts: AccountContext
     clock: FixedClock
-    post: Post
+    delivery: DeliveryContext
     carriers: dict[str, Carrier]
     observed: Observed
 
     @property
     def database(self) -> Database:
         """Return the database."""
-        return self.house.database
+        return self.core.database
 
     @property
     def keyring(self) -> Keyring:
         """Return the keys."""
-        return self.house.keyring
+        return self.core.keyring
 
     @property
     def inbox(self) -> Carrier:
@@ -121,11 +121,11 @@ class Place:
         action: Action | None = None,
         ip: str = "",
         device: str = "",
-        once: Once | None = None,
+        once: IdempotencyKey | None = None,
     ) -> Outcome:
         """Ask for a code."""
-        asked = Asked(parse(to), channel, purpose, subject, action or Action(), "en", Requester(ip, "", device))
-        return await begin_challenge(self.house, application, asked, once)
+        asked = BeginRequest(parse(to), channel, purpose, subject, action or Action(), "en", Requester(ip, "", device))
+        return await begin_challenge(self.core, application, asked, once)
 
     async def begun(self, to: str = "ada@example.org", **asked: Any) -> Challenge:
         """Ask for a code, which must be granted."""
@@ -133,17 +133,17 @@ class Place:
 
     async def answer(self, challenge: Challenge, typed: str, application: Application = SHOP) -> Outcome:
         """Type something for a challenge."""
-        return await answer_challenge(self.house, application, challenge.id, typed)
+        return await check_challenge(self.core, application, challenge.id, typed)
 
     async def resend(
         self, challenge: Challenge, channel: Channel | None = None, application: Application = SHOP
     ) -> Outcome:
         """Ask for another message."""
-        return await resend_code(self.house, application, challenge.id, channel)
+        return await resend_code(self.core, application, challenge.id, channel)
 
     async def cancel(self, challenge: Challenge, application: Application = SHOP) -> Outcome:
         """End a challenge."""
-        return await cancel_challenge(self.house, application, challenge.id)
+        return await cancel_challenge(self.core, application, challenge.id)
 
     def code(self, challenge: Challenge, round_: int | None = None) -> str:
         """Return the code of a challenge, as its message would show it."""
@@ -176,8 +176,8 @@ class Place:
 
     async def deliver(self, most: int = 100) -> int:
         """Do one round of a worker's work; return how many messages it carried."""
-        parcels = await claim_due(self.post, most)
-        await record(self.post, [await hand_over(self.post, parcel) for parcel in parcels])
+        parcels = await claim_due(self.delivery, most)
+        await record_results(self.delivery, [await send(self.delivery, parcel) for parcel in parcels])
         return len(parcels)
 
     async def count(self, table: str) -> int:
@@ -193,7 +193,7 @@ class Place:
 
 async def query(sql: str, *args: object) -> Rows:
     """One statement as a transaction."""
-    return await Query(sql, args)
+    return await Sql(sql, args)
 
 
 def says(message: Message, code: str) -> bool:
@@ -215,7 +215,9 @@ def refused(outcome: Outcome) -> Refused:
 
 def approvals(outcomes: Sequence[Outcome]) -> list[Challenge]:
     """Return the challenges that these answers approved."""
-    return [one.challenge for one in outcomes if isinstance(one, Done) and one.challenge.state is State.APPROVED]
+    return [
+        one.challenge for one in outcomes if isinstance(one, Done) and one.challenge.state is ChallengeState.APPROVED
+    ]
 
 
 def refusals(outcomes: Sequence[Outcome]) -> dict[str, int]:
@@ -233,12 +235,12 @@ async def place_at(
     folder: Path,
     *,
     clock: FixedClock | None = None,
-    rules: Rules = UNLIMITED,
+    rules: InstallationPolicy = UNLIMITED,
     live: tuple[str, ...] = (),
     bound: int = BOUND,
     owed: Callable[[], None] | None = None,
     risk: RiskPolicy | None = None,
-    places: Places | None = None,
+    places: GeoDatabase | None = None,
 ) -> AsyncIterator[Place]:
     """Open a migrated database as a place; keys are made in `folder` unless another place made them there before.
 
@@ -266,14 +268,18 @@ async def place_at(
     ledger.open()
     if live:
         rules = msgspec.structs.replace(rules, routes=dict.fromkeys(Channel, as_written(*live)))
-    house = House(database, ledger, keyring, rules, clock, secrets.token_bytes)
+    core = CoreContext(database, ledger, keyring, rules, clock, secrets.token_bytes)
     carriers = {name: Carrier() for name in ("inbox", *live)}
     claims, records, receipts = log(), log(), log()
-    post = Post(database, keyring, rules, carriers, clock, lambda: 0.0, claims, records, receipts, OWN, Places())
+    post = DeliveryContext(
+        database, keyring, rules, carriers, clock, lambda: 0.0, claims, records, receipts, OWN, GeoDatabase()
+    )
     passwords = Passwords(2)
-    gate = Gate(house, OWN, log(), passwords, places or Places(), risk or RiskPolicy(), 8, (OWN.site, "verify"))
+    context = AccountContext(
+        core, OWN, log(), passwords, places or GeoDatabase(), risk or RiskPolicy(), 8, (OWN.site, "verify")
+    )
     try:
-        yield Place(house, gate, clock, post, carriers, observed)
+        yield Place(core, context, clock, post, carriers, observed)
     finally:
         passwords.close()
         await ledger.close()

@@ -9,7 +9,7 @@ from tests.flows.people import ADA, Visitor, ada
 from countersign.domain.delivery.notice import NoticeKind
 from countersign.domain.shared.event import EventKind
 from countersign.flows.accounts.activity import recent
-from countersign.flows.accounts.context import Browser, ToVerify
+from countersign.flows.accounts.context import BrowserContext, CodeRequested
 from countersign.flows.accounts.sessions import end_others
 from countersign.messages.language.catalogue import negotiate
 from countersign.web.pages.account.activity import words
@@ -23,21 +23,21 @@ PHONE = "+14155550123"
 async def test_it_tells_what_happened_where_and_what_was_sent(home: Place) -> None:
     """D6: codes and notices, each with how far it is; of nobody else's."""
     visitor = await ada(home)
-    other = Visitor(home, Browser(ip="198.51.100.7", user_agent="Safari", locale="en"))
+    other = Visitor(home, BrowserContext(ip="198.51.100.7", user_agent="Safari", locale="en"))
     home.clock.forward(1)
     await other.is_let_in(remember=True)
     home.clock.forward(1)
     await visitor.adds(PHONE)
     session = await visitor.session()
     assert session is not None
-    await end_others(home.gate, session)
+    await end_others(home.accounts, session)
     while await home.deliver():
         pass
     stranger = await ada(home, "grace@example.org")
-    assert isinstance(await Visitor(home).signs_in("grace@example.org"), ToVerify)
+    assert isinstance(await Visitor(home).signs_in("grace@example.org"), CodeRequested)
     theirs = await stranger.session()
     assert theirs is not None
-    happened, sent = await recent(home.gate, session.account, 50)
+    happened, sent = await recent(home.accounts, session.account, 50)
     assert {one.kind for one in happened} == {
         EventKind.ACCOUNT_CREATED,
         EventKind.DEVICE_ADDED,
@@ -59,18 +59,18 @@ async def test_it_tells_what_happened_where_and_what_was_sent(home: Place) -> No
         (NoticeKind.CONTACT_ASKED.value, "a***@example.org", "accepted"),
         (NoticeKind.CONTACT_ADDED.value, "a***@example.org", "accepted"),
     }
-    _, to_grace = await recent(home.gate, theirs.account, 50)
+    _, to_grace = await recent(home.accounts, theirs.account, 50)
     assert {one.to for one in to_grace} == {"g***@example.org"}
 
 
 async def test_a_code_that_is_sent_again_is_another_message(home: Place) -> None:
     visitor = await ada(home)
     other = Visitor(home)
-    assert isinstance(await other.signs_in(), ToVerify)
+    assert isinstance(await other.signs_in(), CodeRequested)
     await other.code(ADA)
     home.clock.forward(31_000)
     await other.asks_again()
     session = await visitor.session()
     assert session is not None
-    _, sent = await recent(home.gate, session.account, 50)
+    _, sent = await recent(home.accounts, session.account, 50)
     assert [(one.what, one.state.value) for one in sent] == [("sign_in", "queued"), ("sign_in", "accepted")]

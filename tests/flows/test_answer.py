@@ -10,13 +10,13 @@ from joserfc import jwk, jwt
 from tests.clock import MINUTE, NOON, SECOND, FixedClock
 from tests.flows.place import BANK, SHOP, Place, done, place_at, refused, says
 
-from countersign.domain.policy import Rules
+from countersign.domain.policy import InstallationPolicy
 from countersign.domain.shared.event import EventKind
-from countersign.domain.verifications.challenge import Action, Refusal, State
+from countersign.domain.verifications.challenge import Action, ChallengeState, Refusal
 from countersign.domain.verifications.code import Alphabet, CodeShape
-from countersign.domain.verifications.purpose import Policy, Resend
-from countersign.flows.verifications.check import Answer, prove
-from countersign.flows.verifications.get import look_at_challenge
+from countersign.domain.verifications.purpose import Policy, ResendMode
+from countersign.flows.verifications.check import CheckCommand, sign_proof
+from countersign.flows.verifications.get import get_challenge
 from countersign.flows.verifications.results import Missing
 from countersign.keys import rotate_file, to_hash
 
@@ -29,7 +29,7 @@ async def test_the_right_code_approves_and_the_approval_is_durable(each_place: P
     challenge = await place.begun()
     clock.forward(MINUTE)
     approved = done(await place.answer(challenge, place.code(challenge))).challenge
-    assert (approved.state, approved.ended_at, approved.guesses) == (State.APPROVED, NOON + MINUTE, 1)
+    assert (approved.state, approved.ended_at, approved.guesses) == (ChallengeState.APPROVED, NOON + MINUTE, 1)
     assert await place.stored(challenge) == approved
     assert await place.kinds(challenge) == {EventKind.CHALLENGE_BEGUN: 1, EventKind.CHALLENGE_APPROVED: 1}
 
@@ -79,7 +79,7 @@ async def test_a_code_is_worth_nothing_ten_minutes_after_its_first_message(
     assert getattr(outcome, "refusal", None) is refusal
     if refusal is not None:
         stored = await place.stored(challenge)
-        assert (stored.state, stored.ended_at, stored.guesses) == (State.EXPIRED, NOON + 10 * MINUTE, 0)
+        assert (stored.state, stored.ended_at, stored.guesses) == (ChallengeState.EXPIRED, NOON + 10 * MINUTE, 0)
         assert (await place.kinds(challenge))[EventKind.CHALLENGE_EXPIRED] == 1
 
 
@@ -89,27 +89,31 @@ async def test_an_unknown_challenge_and_another_applications_are_alike(place: Pl
     assert await place.answer(challenge, place.code(challenge), BANK) == Missing()
     assert await place.cancel(challenge, BANK) == Missing()
     assert await place.resend(challenge, application=BANK) == Missing()
-    assert await look_at_challenge(place.house, BANK, challenge.id) is None
-    seen = await look_at_challenge(place.house, SHOP, challenge.id)
+    assert await get_challenge(place.core, BANK, challenge.id) is None
+    seen = await get_challenge(place.core, SHOP, challenge.id)
     assert seen is not None
     assert seen.challenge == challenge, "nothing was spent"
 
 
 async def test_typing_like_a_person_is_forgiven(sqlite_url: str, tmp_path: Path) -> None:
     """C9: in every flow."""
-    rules = Rules(policies={"sign_in": Policy(CodeShape(8, Alphabet.ALPHANUMERIC))}, destination=(), requester=())
+    rules = InstallationPolicy(
+        policies={"sign_in": Policy(CodeShape(8, Alphabet.ALPHANUMERIC))}, destination=(), requester=()
+    )
     async with place_at(sqlite_url, tmp_path, rules=rules) as place:
         challenge = await place.begun()
         code = place.code(challenge)
         done(await place.answer(challenge, f" {code[:4].lower()}-{code[4:].lower()} "))
 
 
-@pytest.mark.parametrize(("resend", "right"), [(Resend.SAME, {0}), (Resend.NEW, {1}), (Resend.OVERLAP, {0, 1})])
+@pytest.mark.parametrize(
+    ("resend", "right"), [(ResendMode.SAME, {0}), (ResendMode.NEW, {1}), (ResendMode.OVERLAP, {0, 1})]
+)
 async def test_which_codes_work_after_a_resend_is_the_policys_word(
-    sqlite_url: str, tmp_path: Path, resend: Resend, right: set[int]
+    sqlite_url: str, tmp_path: Path, resend: ResendMode, right: set[int]
 ) -> None:
     """C7: guesses and expiry are shared in each."""
-    rules = Rules(policies={"sign_in": Policy(resend=resend)}, destination=(), requester=())
+    rules = InstallationPolicy(policies={"sign_in": Policy(resend=resend)}, destination=(), requester=())
     async with place_at(sqlite_url, tmp_path, rules=rules) as place:
         for round_ in range(3):
             challenge = await place.begun(action=Action(hash=str(round_)))
@@ -125,7 +129,7 @@ async def test_an_approval_can_be_proved_to_a_site_that_knows_the_address(place:
     """C4: the proof names application, subject, purpose and action."""
     challenge = await place.begun(purpose="step_up", action=Action("Pay 10 EUR", "abc"))
     approved = done(await place.answer(challenge, place.code(challenge))).challenge
-    signed = prove(place.house, approved)
+    signed = sign_proof(place.core, approved)
     claims = jwt.decode(
         signed, jwk.KeySet.import_key_set(json.loads(json.dumps(place.keyring.jwks()))), algorithms=["ES256"]
     ).claims
@@ -134,7 +138,7 @@ async def test_an_approval_can_be_proved_to_a_site_that_knows_the_address(place:
     assert claims["to_hash"] == to_hash("ada@example.org")
     assert claims["iat"] == NOON // 1_000
     assert "ada" not in str(claims)
-    assert prove(place.house, await place.stored(challenge)) == signed
+    assert sign_proof(place.core, await place.stored(challenge)) == signed
 
 
 async def test_a_rotation_under_way_breaks_neither_the_code_nor_the_proof(
@@ -151,10 +155,10 @@ async def test_a_rotation_under_way_breaks_neither_the_code_nor_the_proof(
     assert await place.deliver() == 2
     assert says(place.inbox.sent[0], code)
     approved = done(await place.answer(challenge, code)).challenge
-    assert place.keyring.verified(prove(place.house, approved)) is not None
+    assert place.keyring.verified(sign_proof(place.core, approved)) is not None
     done(await place.answer(other, place.code(other)))
 
 
 async def test_the_command_shows_a_log_nothing_of_what_was_typed(place: Place) -> None:
     """C8: its repr is the challenge's id."""
-    assert repr(Answer("ver_1", "app_1", "918273", place.keyring)) == "Answer(ver_1)"
+    assert repr(CheckCommand("ver_1", "app_1", "918273", place.keyring)) == "Answer(ver_1)"

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from countersign.domain.shared.application import Draft, Mode
+from countersign.domain.shared.application import ApplicationDraft, ApplicationMode
 from countersign.errors import InputError, NotFoundError
 from countersign.flows.maintenance.applications import (
-    Doorkeeper,
+    ApplicationDirectory,
     add_application,
     remove_application,
     rotate_application_key,
@@ -34,7 +34,12 @@ async def test_a_rotation_never_brings_back_what_is_removed_at_the_same_moment(e
 
     async def raced(name: str) -> bool:
         await add_application(
-            place.database, log(), place.keyring, Draft(name, Mode.TEST, "Shop", "shop.example", ()), 1, os.urandom
+            place.database,
+            log(),
+            place.keyring,
+            ApplicationDraft(name, ApplicationMode.TEST, "Shop", "shop.example", ()),
+            1,
+            os.urandom,
         )
         rotated, _ = await asyncio.gather(
             rotate_application_key(place.database, log(), place.keyring, name, 2, os.urandom),
@@ -44,7 +49,7 @@ async def test_a_rotation_never_brings_back_what_is_removed_at_the_same_moment(e
         if isinstance(rotated, BaseException):
             assert isinstance(rotated, NotFoundError)
             return False
-        return await Doorkeeper(place.database, place.keyring, lambda: 4).recognise(rotated[1]) is not None
+        return await ApplicationDirectory(place.database, place.keyring, lambda: 4).recognise(rotated[1]) is not None
 
     assert not any([await raced(f"shop {number}") for number in range(40)])
     assert (await verify_events(place.database, place.keyring)).findings == ()
@@ -69,7 +74,7 @@ async def test_what_messages_could_not_show_or_be_bound_to_is_refused(place: Pla
             place.database,
             log,
             place.keyring,
-            Draft(given["name"], Mode.TEST, given["site"], given["host"]),
+            ApplicationDraft(given["name"], ApplicationMode.TEST, given["site"], given["host"]),
             1,
             os.urandom,
         )
@@ -83,7 +88,12 @@ async def test_two_applications_never_share_a_name(each_place: Place) -> None:
     async def add(number: int) -> str:
         log = Log(Chain(lambda: f"wri_{number}", place.keyring.link))
         added, _ = await add_application(
-            place.database, log, place.keyring, Draft("shop", Mode.TEST, "", "", ()), 1, os.urandom
+            place.database,
+            log,
+            place.keyring,
+            ApplicationDraft("shop", ApplicationMode.TEST, "", "", ()),
+            1,
+            os.urandom,
         )
         return added.id
 

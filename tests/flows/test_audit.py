@@ -11,11 +11,11 @@ import pytest_asyncio
 from tests.clock import MINUTE
 from tests.flows.place import Place, place_at, query
 
-from countersign.domain.shared.application import Draft, Mode
+from countersign.domain.shared.application import ApplicationDraft, ApplicationMode
 from countersign.domain.verifications.challenge import Action
 from countersign.flows.maintenance.applications import add_application
-from countersign.flows.maintenance.audit import Report, verify_events, write_checkpoint
-from countersign.keys import MadeKey, rotate_file
+from countersign.flows.maintenance.audit import AuditReport, verify_events, write_checkpoint
+from countersign.keys import DerivedKey, rotate_file
 from countersign.store.tables.events import Chain, Log, heads
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-async def verified(place: Place, kept: str | None = None) -> Report:
+async def verified(place: Place, kept: str | None = None) -> AuditReport:
     return await verify_events(place.database, place.keyring, kept)
 
 
@@ -47,7 +47,7 @@ async def written(database_url: str, tmp_path: Path) -> AsyncIterator[Place]:
         known: dict[str, int] = {}
         for _ in range(2):
             await busy(place, 3)
-            assert await write_checkpoint(place.house, known)
+            assert await write_checkpoint(place.core, known)
         await busy(place, 3)
         yield place
 
@@ -83,7 +83,7 @@ async def test_an_untouched_log_has_no_findings_while_writers_go_on(each_place: 
     try:
         entries = []
         for _ in range(8):
-            await write_checkpoint(place.house, known)
+            await write_checkpoint(place.core, known)
             report = await verified(place)
             assert report.findings == ()
             entries.append(report.entries)
@@ -173,7 +173,7 @@ async def test_a_chain_that_was_set_back_with_an_old_head_is_found_by_the_checkp
     before = {head.writer: head.seq for head, _ in await written.database.read(heads)}
     while (await longest(written))[1] == seq:
         await busy(written, 1)
-    assert await write_checkpoint(written.house, before)
+    assert await write_checkpoint(written.core, before)
     await written.change("DELETE FROM events WHERE writer = $1 AND seq > $2", writer, seq)
     await written.change(
         "UPDATE writers SET seq = $2, hash = $3, mac = $4 WHERE writer = $1",
@@ -231,7 +231,9 @@ async def test_removed_checkpoints_are_found_by_one_that_was_kept_outside(writte
 
 
 async def test_a_checkpoint_of_other_keys_is_no_checkpoint(written: Place) -> None:
-    forged = MadeKey(written.keyring.primary.kid, 0, bytes(32)).sign({"number": 1, "at": 0, "before": "", "heads": {}})
+    forged = DerivedKey(written.keyring.primary.kid, 0, bytes(32)).sign(
+        {"number": 1, "at": 0, "before": "", "heads": {}}
+    )
     assert "not one that these keys signed" in await found(written, forged)
     proof = written.keyring.primary.sign({"sub": "user-42"})
     assert "not one that these keys signed" in await found(written, proof)
@@ -243,19 +245,19 @@ async def test_a_rotation_of_keys_breaks_no_chain_and_no_checkpoint(written: Pla
     written.clock.forward(2 * MINUTE)
     written.keyring._looked_at = 0.0
     await busy(written, 2)
-    assert await write_checkpoint(written.house, {})
+    assert await write_checkpoint(written.core, {})
     report = await verified(written)
     assert (report.findings, report.checkpoints) == ((), 3)
 
 
 async def test_nothing_new_is_not_signed_again(written: Place) -> None:
     known: dict[str, int] = {}
-    assert await write_checkpoint(written.house, known)
-    assert await write_checkpoint(written.house, known) is None
+    assert await write_checkpoint(written.core, known)
+    assert await write_checkpoint(written.core, known) is None
 
 
 async def test_programs_that_sign_at_once_leave_one_checkpoint_of_each_number(written: Place) -> None:
-    signed = await asyncio.gather(*(write_checkpoint(written.house, {}) for _ in range(4)))
+    signed = await asyncio.gather(*(write_checkpoint(written.core, {}) for _ in range(4)))
     assert any(signed)
     report = await verified(written)
     assert report.findings == ()
@@ -266,7 +268,9 @@ async def test_an_empty_log_beside_applications_is_a_finding(each_place: Place) 
     """O4: whoever removes every page, head and checkpoint leaves the applications that the log must tell of."""
     place = each_place
     log = Log(Chain(lambda: "wri_1", place.keyring.link))
-    await add_application(place.database, log, place.keyring, Draft("shop", Mode.TEST, "", "", ()), 1, os.urandom)
+    await add_application(
+        place.database, log, place.keyring, ApplicationDraft("shop", ApplicationMode.TEST, "", "", ()), 1, os.urandom
+    )
     assert await found(place) == ""
     for statement in ("DELETE FROM events", "DELETE FROM writers", "DELETE FROM checkpoints"):
         await place.database.run(query, statement)

@@ -11,19 +11,19 @@ from tests.flows.place import BANK, SHOP, Place, done, place_at, refused
 
 from countersign.domain.delivery.delivery import DeliveryState
 from countersign.domain.delivery.route import as_written
-from countersign.domain.policy import Rules
-from countersign.domain.shared.application import Mode
+from countersign.domain.policy import InstallationPolicy
+from countersign.domain.shared.application import ApplicationMode
 from countersign.domain.shared.contact import Channel
 from countersign.domain.shared.event import EventKind
-from countersign.domain.verifications.challenge import Action, Refusal, State
+from countersign.domain.verifications.challenge import Action, ChallengeState, Refusal
 from countersign.domain.verifications.purpose import DEFAULT_POLICIES, Policy
-from countersign.domain.verifications.rate_limit import Limit
+from countersign.domain.verifications.rate_limit import RateLimit
 from countersign.errors import InputError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-LIVE = msgspec.structs.replace(SHOP, mode=Mode.LIVE)
+LIVE = msgspec.structs.replace(SHOP, mode=ApplicationMode.LIVE)
 
 
 async def fail(place: Place, times: int, **asked: str) -> None:
@@ -38,7 +38,7 @@ async def test_a_message_is_owed_the_moment_a_challenge_begins(each_place: Place
     """D1: it is durable before the caller hears of it."""
     place = each_place
     begun = done(await place.begin("Ada@Example.org"))
-    assert begun.challenge.state is State.PENDING
+    assert begun.challenge.state is ChallengeState.PENDING
     assert begun.challenge.terms.to_masked == "a***@example.org"
     assert not begun.continued
     assert await place.stored(begun.challenge) == begun.challenge
@@ -92,16 +92,18 @@ async def test_what_differs_in_any_way_is_a_challenge_of_its_own(place: Place, o
     assert not second.continued
 
 
-@pytest.mark.parametrize("end", [State.APPROVED, State.EXHAUSTED, State.CANCELED, State.EXPIRED])
-async def test_after_an_end_a_new_challenge_begins(each_place: Place, clock: FixedClock, end: State) -> None:
+@pytest.mark.parametrize(
+    "end", [ChallengeState.APPROVED, ChallengeState.EXHAUSTED, ChallengeState.CANCELED, ChallengeState.EXPIRED]
+)
+async def test_after_an_end_a_new_challenge_begins(each_place: Place, clock: FixedClock, end: ChallengeState) -> None:
     place = each_place
     first = await place.begun()
-    if end is State.APPROVED:
+    if end is ChallengeState.APPROVED:
         await place.answer(first, place.code(first))
-    elif end is State.EXHAUSTED:
+    elif end is ChallengeState.EXHAUSTED:
         for _ in range(5):
             await place.answer(first, place.wrong(first))
-    elif end is State.CANCELED:
+    elif end is ChallengeState.CANCELED:
         await place.cancel(first)
     else:
         clock.forward(10 * MINUTE)
@@ -109,7 +111,7 @@ async def test_after_an_end_a_new_challenge_begins(each_place: Place, clock: Fix
     assert second.id != first.id
     assert second.guesses_left == 5
     assert (await place.stored(first)).state is end
-    if end is State.EXPIRED:
+    if end is ChallengeState.EXPIRED:
         assert await place.kinds(first) == {EventKind.CHALLENGE_BEGUN: 1, EventKind.CHALLENGE_EXPIRED: 1}
 
 
@@ -121,7 +123,7 @@ async def test_a_purpose_that_is_not_known_or_not_the_applications_is_refused(pl
 
 
 async def test_a_channel_that_does_not_fit_or_has_no_route_is_refused(sqlite_url: str, tmp_path: Path) -> None:
-    rules = Rules(
+    rules = InstallationPolicy(
         routes={Channel.EMAIL: as_written("smtp")}, policies={"sign_in": Policy(channels=(Channel.EMAIL, Channel.SMS))}
     )
     async with place_at(sqlite_url, tmp_path, rules=rules) as place:
@@ -141,7 +143,9 @@ async def test_a_requester_that_is_no_address_is_misuse_and_nothing_is_done(plac
 
 
 async def test_a_spent_budget_names_itself_and_says_when_to_try_again(database_url: str, tmp_path: Path) -> None:
-    rules = Rules(destination=(Limit("destination", 3, 3 * MINUTE), Limit("destination_day", 4, DAY)), requester=())
+    rules = InstallationPolicy(
+        destination=(RateLimit("destination", 3, 3 * MINUTE), RateLimit("destination_day", 4, DAY)), requester=()
+    )
     async with place_at(database_url, tmp_path, rules=rules) as place:
         left = [done(await place.begin(action=Action(hash=str(number)))).budget for number in range(3)]
         assert [(budget.name, budget.remaining) for budget in left if budget] == [
@@ -160,7 +164,7 @@ async def test_a_spent_budget_names_itself_and_says_when_to_try_again(database_u
 
 
 async def test_a_spent_budget_leaves_a_pending_challenge_as_it_is(sqlite_url: str, tmp_path: Path) -> None:
-    rules = Rules(destination=(Limit("destination", 1, 10 * MINUTE),), requester=())
+    rules = InstallationPolicy(destination=(RateLimit("destination", 1, 10 * MINUTE),), requester=())
     async with place_at(sqlite_url, tmp_path, rules=rules) as place:
         first = await place.begun()
         place.clock.forward(MINUTE)
@@ -171,7 +175,7 @@ async def test_a_spent_budget_leaves_a_pending_challenge_as_it_is(sqlite_url: st
 
 
 async def test_a_requester_has_one_budget_for_all_whom_it_asks(sqlite_url: str, tmp_path: Path) -> None:
-    rules = Rules(destination=(), requester=(Limit("requester", 3, 3 * MINUTE),))
+    rules = InstallationPolicy(destination=(), requester=(RateLimit("requester", 3, 3 * MINUTE),))
     async with place_at(sqlite_url, tmp_path, rules=rules) as place:
         for number in range(3):
             done(await place.begin(f"p{number}@example.org", ip=f"2001:db8::{number + 1}"))
@@ -223,7 +227,7 @@ async def test_a_hundred_wrong_answers_in_a_row_lock_the_contact_until_it_is_bou
         clock.forward(1)
     assert refused(await place.begin(device="remembered", action=Action(hash="new"))).refusal is Refusal.CONTACT_LOCKED
     assert refused(await place.answer(waiting, place.code(waiting))).refusal is Refusal.CONTACT_LOCKED
-    assert (await place.stored(waiting)).state is State.PENDING
+    assert (await place.stored(waiting)).state is ChallengeState.PENDING
     binding = await place.begun(purpose="bind_contact")
     done(await place.answer(binding, place.code(binding)))
     done(await place.answer(waiting, place.code(waiting)))
@@ -241,7 +245,9 @@ async def test_a_right_answer_clears_its_own_count_and_no_other(place: Place) ->
 
 
 async def test_each_policy_shapes_its_own_codes(sqlite_url: str, tmp_path: Path) -> None:
-    rules = Rules(policies={**DEFAULT_POLICIES, "brief": Policy(lifetime=60, guesses=1)}, destination=(), requester=())
+    rules = InstallationPolicy(
+        policies={**DEFAULT_POLICIES, "brief": Policy(lifetime=60, guesses=1)}, destination=(), requester=()
+    )
     async with place_at(sqlite_url, tmp_path, rules=rules) as place:
         brief = await place.begun(purpose="brief")
         assert (brief.expires_at - brief.begun_at, brief.guesses_left) == (MINUTE, 1)

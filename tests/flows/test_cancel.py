@@ -8,8 +8,8 @@ from tests.flows.place import Place, done, refused
 
 from countersign.domain.delivery.delivery import DeliveryState, Reason
 from countersign.domain.shared.event import EventKind
-from countersign.domain.verifications.challenge import Refusal, State
-from countersign.flows.verifications.cancel import disown_challenge, find_disowned, not_me_reference
+from countersign.domain.verifications.challenge import ChallengeState, Refusal
+from countersign.flows.verifications.cancel import find_reported, not_me_reference, report_challenge
 from countersign.flows.verifications.results import Missing
 
 
@@ -17,7 +17,7 @@ async def test_a_canceled_challenge_takes_no_answer_and_sends_no_message(each_pl
     """D1: what has ended is not sent."""
     place = each_place
     challenge = await place.begun()
-    assert done(await place.cancel(challenge)).challenge.state is State.CANCELED
+    assert done(await place.cancel(challenge)).challenge.state is ChallengeState.CANCELED
     assert refused(await place.answer(challenge, place.code(challenge))).refusal is Refusal.CANCELED
     assert await place.deliver() == 0
     (delivery,) = await place.deliveries(challenge)
@@ -45,9 +45,9 @@ async def test_a_person_who_did_not_ask_ends_the_challenge(each_place: Place) ->
     place = each_place
     challenge = await place.begun()
     reference = not_me_reference(place.keyring, challenge.id)
-    assert await find_disowned(place.house, reference) == challenge
-    assert (await place.stored(challenge)).state is State.PENDING, "looking changes nothing"
-    assert done(await disown_challenge(place.house, reference)).challenge.state is State.CANCELED
+    assert await find_reported(place.core, reference) == challenge
+    assert (await place.stored(challenge)).state is ChallengeState.PENDING, "looking changes nothing"
+    assert done(await report_challenge(place.core, reference)).challenge.state is ChallengeState.CANCELED
     assert (await place.kinds(challenge))[EventKind.CHALLENGE_DISOWNED] == 1
     assert refused(await place.answer(challenge, place.code(challenge))).refusal is Refusal.CANCELED
 
@@ -55,7 +55,7 @@ async def test_a_person_who_did_not_ask_ends_the_challenge(each_place: Place) ->
 async def test_a_person_can_say_so_after_the_end_too_and_hears_how_it_ended(place: Place) -> None:
     challenge = await place.begun()
     done(await place.answer(challenge, place.code(challenge)))
-    outcome = refused(await disown_challenge(place.house, not_me_reference(place.keyring, challenge.id)))
+    outcome = refused(await report_challenge(place.core, not_me_reference(place.keyring, challenge.id)))
     assert outcome.refusal is Refusal.ALREADY_APPROVED
 
 
@@ -70,5 +70,5 @@ async def test_the_message_itself_carries_the_reference(place: Place) -> None:
     "reference", ["", ".", "ver_1", "ver_1.", "ver_1.AAAA", "ver_1.\u00e9", "ver_1.=", ".AAAAAAAAAAAAAAAAAAAAAA"]
 )
 async def test_what_is_no_reference_of_ours_names_nothing(place: Place, reference: str) -> None:
-    assert await find_disowned(place.house, reference) is None
-    assert await disown_challenge(place.house, reference) == Missing()
+    assert await find_reported(place.core, reference) is None
+    assert await report_challenge(place.core, reference) == Missing()

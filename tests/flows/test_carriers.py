@@ -12,15 +12,15 @@ from tests.flows.place import SHOP, Place, done, place_at
 
 from countersign.domain.delivery.circuit_breaker import PROBE, RESTS
 from countersign.domain.delivery.delivery import Accepted, DeliveryState, Message, Reason, Receipt, ReceiptState
-from countersign.domain.delivery.latency import Pace, Where, bucket
-from countersign.domain.shared.application import Mode
+from countersign.domain.delivery.latency import ProviderKey, ProviderStats, bucket
+from countersign.domain.shared.application import ApplicationMode
 from countersign.domain.shared.contact import Channel
 from countersign.domain.shared.event import EventKind
 from countersign.errors import DeliveryFailedError
 from countersign.flows.delivery.claim import claim_due
-from countersign.flows.delivery.conversions import settle
-from countersign.flows.delivery.receipts import take_receipt
-from countersign.flows.delivery.send import hand_over, record
+from countersign.flows.delivery.conversions import record_conversions
+from countersign.flows.delivery.receipts import record_receipt
+from countersign.flows.delivery.send import record_results, send
 from countersign.store.tables import events, provider_health
 
 if TYPE_CHECKING:
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from countersign.domain.delivery.delivery import Delivery
     from countersign.domain.verifications.challenge import Challenge
 
-LIVE = msgspec.structs.replace(SHOP, mode=Mode.LIVE)
+LIVE = msgspec.structs.replace(SHOP, mode=ApplicationMode.LIVE)
 DOWN = DeliveryFailedError("unreachable", permanent=False)
-FIRST = Where("first", Channel.SMS, "DE")
+FIRST = ProviderKey("first", Channel.SMS, "DE")
 
 
 @pytest_asyncio.fixture
@@ -96,7 +96,7 @@ async def test_two_workers_try_it_with_one_message_between_them(live: Place, clo
     clock.forward(RESTS[0])
     for number in range(8):
         await asked(live, 30 + number)
-    parcels = [one for some in await asyncio.gather(*(claim_due(live.post, 2) for _ in range(4))) for one in some]
+    parcels = [one for some in await asyncio.gather(*(claim_due(live.delivery, 2) for _ in range(4))) for one in some]
     assert [parcel.delivery.provider for parcel in parcels].count("first") == 1
     assert len(parcels) == 8
 
@@ -139,28 +139,28 @@ async def test_a_provider_that_hangs_is_not_waited_for_while_another_could_take_
 
         async def close(self) -> None: ...
 
-    post = msgspec.structs.replace(live.post, providers={**live.post.providers, "first": Hangs()})
+    post = msgspec.structs.replace(live.delivery, providers={**live.delivery.providers, "first": Hangs()})
     challenge = await asked(live)
     began = asyncio.get_running_loop().time()
     (parcel,) = await claim_due(post, 1)
-    result = await hand_over(post, parcel)
+    result = await send(post, parcel)
     assert 2.4 < asyncio.get_running_loop().time() - began < 4
-    await record(post, [result])
+    await record_results(post, [result])
     moved = await only(live, challenge)
     assert (moved.state, moved.provider, moved.reason) == (DeliveryState.QUEUED, "second", Reason.TIMED_OUT)
     assert moved.due_at == result.ended_at
 
 
-async def learned(place: Place, pace: Pace) -> None:
-    place.post.lessons.note(FIRST, pace)
-    await place.post.lessons.write(place.database, place.clock())
+async def learned(place: Place, pace: ProviderStats) -> None:
+    place.delivery.lessons.note(FIRST, pace)
+    await place.delivery.lessons.write(place.database, place.clock())
 
 
 async def test_a_missing_receipt_moves_on_after_what_95_in_100_took_in_that_country(
     live: Place, clock: FixedClock
 ) -> None:
     """D2: the same code goes by the next provider; in another country the first still has a minute."""
-    await learned(live, Pace(receipts={bucket(6_000): 100}))
+    await learned(live, ProviderStats(receipts={bucket(6_000): 100}))
     live.carriers["first"].words.extend([Accepted("m1", 60_000), Accepted("m2", 60_000)])
     german = await asked(live)
     french = await live.begun("+33612345678", application=LIVE)
@@ -172,8 +172,8 @@ async def test_a_missing_receipt_moves_on_after_what_95_in_100_took_in_that_coun
     assert await live.deliver() == 1
     (message,) = live.carriers["second"].sent
     assert live.code(german) in message.text
-    await live.post.lessons.write(live.database, clock())
-    assert live.post.lessons.known[FIRST].overdue == 1
+    await live.delivery.lessons.write(live.database, clock())
+    assert live.delivery.lessons.known[FIRST].overdue == 1
 
 
 async def test_a_late_receipt_still_says_that_the_first_one_came(live: Place, clock: FixedClock) -> None:
@@ -183,7 +183,7 @@ async def test_a_late_receipt_still_says_that_the_first_one_came(live: Place, cl
     await live.deliver()
     clock.forward(MINUTE)
     await live.deliver()
-    assert await take_receipt(live.post, Receipt("first", "late", ReceiptState.DELIVERED))
+    assert await record_receipt(live.delivery, Receipt("first", "late", ReceiptState.DELIVERED))
     delivery = await only(live, challenge)
     assert (delivery.state, delivery.ended) == (DeliveryState.DELIVERED, True)
 
@@ -205,9 +205,9 @@ async def test_receipts_teach_how_soon_they_come_and_each_counts_once(live: Plac
     await live.deliver()
     clock.forward(4 * SECOND)
     for _ in range(3):
-        await take_receipt(live.post, Receipt("first", "m", ReceiptState.DELIVERED))
-    await live.post.lessons.write(live.database, clock())
-    pace = live.post.lessons.known[FIRST]
+        await record_receipt(live.delivery, Receipt("first", "m", ReceiptState.DELIVERED))
+    await live.delivery.lessons.write(live.database, clock())
+    pace = live.delivery.lessons.known[FIRST]
     assert (pace.taken, pace.delivered, pace.receipts) == (1, 1, {bucket(4 * SECOND): 1})
 
 
@@ -224,12 +224,12 @@ async def test_what_became_of_codes_is_counted_once_for_whoever_carried_them(liv
     assert expired.id not in {typed.id, again.id}
     from countersign.flows.maintenance.sweep import sweep
 
-    await sweep(live.house, 30)
-    counted = await asyncio.gather(*(settle(live.post) for _ in range(3)))
+    await sweep(live.core, 30)
+    counted = await asyncio.gather(*(record_conversions(live.delivery) for _ in range(3)))
     assert sum(counted) == 5
-    assert await settle(live.post) == 0
-    await live.post.lessons.write(live.database, clock())
-    pace = live.post.lessons.known[FIRST]
+    assert await record_conversions(live.delivery) == 0
+    await live.delivery.lessons.write(live.database, clock())
+    pace = live.delivery.lessons.known[FIRST]
     assert (pace.ended, pace.converted) == (4, 2), "a resend has brought the code, and the first message has not"
 
 
@@ -240,13 +240,13 @@ async def test_lessons_are_kept_while_the_database_is_away(live: Place) -> None:
         async def run(self, *_: object) -> object:
             raise UnavailableError("away")
 
-    live.post.lessons.note(FIRST, Pace(taken=2))
+    live.delivery.lessons.note(FIRST, ProviderStats(taken=2))
     try:
-        await live.post.lessons.write(Away(), 0)  # type: ignore[arg-type] # a database that is away has no more to offer
+        await live.delivery.lessons.write(Away(), 0)  # type: ignore[arg-type] # a database that is away has no more to offer
     except UnavailableError:
-        live.post.lessons.note(FIRST, Pace(taken=1))
-    await live.post.lessons.write(live.database, live.clock())
-    assert live.post.lessons.known[FIRST].taken == 3
+        live.delivery.lessons.note(FIRST, ProviderStats(taken=1))
+    await live.delivery.lessons.write(live.database, live.clock())
+    assert live.delivery.lessons.known[FIRST].taken == 3
 
 
 def test_a_probe_is_given_longer_than_a_hurried_answer_takes() -> None:

@@ -21,17 +21,17 @@ from countersign.domain.delivery.delivery import (
     Receipt,
     ReceiptState,
 )
-from countersign.domain.policy import Rules
-from countersign.domain.shared.application import Mode
+from countersign.domain.policy import InstallationPolicy
+from countersign.domain.shared.application import ApplicationMode
 from countersign.domain.shared.contact import Channel
 from countersign.domain.shared.event import EventKind
-from countersign.domain.verifications.challenge import State
-from countersign.domain.verifications.purpose import Policy, Resend
+from countersign.domain.verifications.challenge import ChallengeState
+from countersign.domain.verifications.purpose import Policy, ResendMode
 from countersign.errors import DeliveryFailedError
 from countersign.flows.delivery import send as deliver
 from countersign.flows.delivery.claim import claim_due
-from countersign.flows.delivery.receipts import take_receipt
-from countersign.flows.delivery.send import give_back, hand_over, record, renew
+from countersign.flows.delivery.receipts import record_receipt
+from countersign.flows.delivery.send import record_results, release_claims, renew_leases, send
 from countersign.store.tables import deliveries
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from countersign.domain.delivery.delivery import Delivery
     from countersign.domain.verifications.challenge import Challenge
 
-LIVE = msgspec.structs.replace(SHOP, mode=Mode.LIVE)
+LIVE = msgspec.structs.replace(SHOP, mode=ApplicationMode.LIVE)
 BUSY = DeliveryFailedError("throttled", permanent=False)
 NO = DeliveryFailedError("refused", permanent=True)
 
@@ -82,7 +82,7 @@ async def test_test_keys_never_reach_a_real_carrier(live: Place) -> None:
 async def test_a_claimed_message_is_nobody_elses(live: Place) -> None:
     """D2: two workers never send one message for one try."""
     challenge = await live.begun(application=LIVE)
-    parcels = await asyncio.gather(*(claim_due(live.post, 10) for _ in range(5)))
+    parcels = await asyncio.gather(*(claim_due(live.delivery, 10) for _ in range(5)))
     assert sorted(map(len, parcels)) == [0, 0, 0, 0, 1]
     assert (await only(live, challenge)).state is DeliveryState.SENDING
 
@@ -92,7 +92,7 @@ async def test_no_more_is_claimed_than_there_is_room_for_and_the_oldest_first(li
     for number in range(5):
         begun.append(await live.begun(f"p{number}@example.org"))
         clock.forward(1)
-    first, second = await claim_due(live.post, 3), await claim_due(live.post, 3)
+    first, second = await claim_due(live.delivery, 3), await claim_due(live.delivery, 3)
     assert [parcel.owner.id for parcel in first + second] == [challenge.id for challenge in begun]
     assert len(first) == 3
 
@@ -119,33 +119,37 @@ async def test_a_message_that_no_route_takes_is_a_dead_letter_with_its_reason(li
     delivery = await only(live, challenge)
     assert (delivery.state, delivery.reason, delivery.ended) == (DeliveryState.FAILED, Reason.REFUSED, True)
     assert (await live.kinds(challenge))[EventKind.DELIVERY_FAILED] == 1
-    assert (await live.stored(challenge)).state is State.PENDING, "the person may still ask for another way"
+    assert (await live.stored(challenge)).state is ChallengeState.PENDING, "the person may still ask for another way"
 
 
-@pytest.mark.parametrize("end", [State.APPROVED, State.CANCELED, State.EXPIRED])
-async def test_a_message_whose_challenge_has_ended_is_dropped(live: Place, clock: FixedClock, end: State) -> None:
+@pytest.mark.parametrize("end", [ChallengeState.APPROVED, ChallengeState.CANCELED, ChallengeState.EXPIRED])
+async def test_a_message_whose_challenge_has_ended_is_dropped(
+    live: Place, clock: FixedClock, end: ChallengeState
+) -> None:
     """D1: one that has expired, or whose challenge has ended, is not sent."""
     challenge = await live.begun(application=LIVE)
-    if end is State.APPROVED:
+    if end is ChallengeState.APPROVED:
         await live.answer(challenge, live.code(challenge), LIVE)
-    elif end is State.CANCELED:
+    elif end is ChallengeState.CANCELED:
         await live.cancel(challenge)
     else:
         clock.forward(10 * MINUTE)
     assert await live.deliver() == 0
     delivery = await only(live, challenge)
     assert (delivery.state, delivery.ended) == (DeliveryState.DROPPED, True)
-    assert delivery.reason is (Reason.EXPIRED if end is State.EXPIRED else Reason.ENDED)
+    assert delivery.reason is (Reason.EXPIRED if end is ChallengeState.EXPIRED else Reason.ENDED)
     assert live.carriers["first"].sent == []
     assert (await live.kinds(challenge))[EventKind.DELIVERY_DROPPED] == 1
 
 
-@pytest.mark.parametrize(("resend", "numbers"), [(Resend.SAME, [1, 2, 3]), (Resend.NEW, [3]), (Resend.OVERLAP, [2, 3])])
+@pytest.mark.parametrize(
+    ("resend", "numbers"), [(ResendMode.SAME, [1, 2, 3]), (ResendMode.NEW, [3]), (ResendMode.OVERLAP, [2, 3])]
+)
 async def test_a_message_whose_code_works_no_more_is_dropped(
-    sqlite_url: str, tmp_path: Path, resend: Resend, numbers: list[int]
+    sqlite_url: str, tmp_path: Path, resend: ResendMode, numbers: list[int]
 ) -> None:
     """C7: nobody is sent a code that will be refused."""
-    rules = Rules(policies={"sign_in": Policy(resend=resend)}, destination=(), requester=())
+    rules = InstallationPolicy(policies={"sign_in": Policy(resend=resend)}, destination=(), requester=())
     async with place_at(sqlite_url, tmp_path, rules=rules) as place:
         challenge = await place.begun()
         for _ in range(2):
@@ -159,16 +163,16 @@ async def test_a_message_whose_code_works_no_more_is_dropped(
 async def test_a_lost_lease_is_taken_up_and_the_late_word_changes_nothing(live: Place, clock: FixedClock) -> None:
     """D1: a worker that died, or only seemed to."""
     challenge = await live.begun(application=LIVE)
-    (slow,) = await claim_due(live.post, 1)
+    (slow,) = await claim_due(live.delivery, 1)
     clock.forward(LEASE - 1)
-    assert await claim_due(live.post, 1) == []
+    assert await claim_due(live.delivery, 1) == []
     clock.forward(1)
-    (again,) = await claim_due(live.post, 1)
+    (again,) = await claim_due(live.delivery, 1)
     assert (again.delivery.attempts, again.delivery.key) == (2, slow.delivery.key)
     live.carriers["first"].words.append(NO)
-    await record(live.post, [await hand_over(live.post, slow)])
+    await record_results(live.delivery, [await send(live.delivery, slow)])
     assert (await only(live, challenge)).state is DeliveryState.SENDING
-    await record(live.post, [await hand_over(live.post, again)])
+    await record_results(live.delivery, [await send(live.delivery, again)])
     assert (await only(live, challenge)).state is DeliveryState.ACCEPTED
     attempts = await live.database.read(deliveries.attempts_of, challenge.id)
     assert [(one.attempt, one.outcome) for one in attempts] == [(1, "failed"), (2, "accepted")]
@@ -177,22 +181,22 @@ async def test_a_lost_lease_is_taken_up_and_the_late_word_changes_nothing(live: 
 async def test_what_is_given_back_is_taken_at_once_by_another(live: Place) -> None:
     """O1: a worker that stops gives its claims back."""
     challenge = await live.begun(application=LIVE)
-    parcels = await claim_due(live.post, 1)
-    await give_back(live.post, parcels)
+    parcels = await claim_due(live.delivery, 1)
+    await release_claims(live.delivery, parcels)
     assert (await only(live, challenge)).attempts == 0
-    (again,) = await claim_due(live.post, 1)
-    await record(live.post, [await hand_over(live.post, again)])
-    await give_back(live.post, parcels)
+    (again,) = await claim_due(live.delivery, 1)
+    await record_results(live.delivery, [await send(live.delivery, again)])
+    await release_claims(live.delivery, parcels)
     assert (await only(live, challenge)).state is DeliveryState.ACCEPTED, "what was sent cannot be given back"
 
 
 async def test_what_came_of_a_try_can_be_written_down_twice(live: Place) -> None:
     """O1: a commit whose outcome is not known is tried again."""
     challenge = await live.begun(application=LIVE)
-    (parcel,) = await claim_due(live.post, 1)
-    result = await hand_over(live.post, parcel)
-    await record(live.post, [result])
-    await record(live.post, [result])
+    (parcel,) = await claim_due(live.delivery, 1)
+    result = await send(live.delivery, parcel)
+    await record_results(live.delivery, [result])
+    await record_results(live.delivery, [result])
     assert len(await live.database.read(deliveries.attempts_of, challenge.id)) == 1
     assert (await live.kinds(challenge))[EventKind.DELIVERY_ACCEPTED] == 1
 
@@ -208,11 +212,11 @@ async def test_a_receipt_moves_the_message_on(live: Place) -> None:
     live.carriers["first"].words.append(Accepted("a-1", receipt_within=30_000))
     challenge = await live.begun(application=LIVE)
     arrived = Receipt("first", "a-1", ReceiptState.DELIVERED)
-    assert await take_receipt(live.post, arrived) is False, "a receipt can outrun our own record"
+    assert await record_receipt(live.delivery, arrived) is False, "a receipt can outrun our own record"
     await live.deliver()
-    assert await take_receipt(live.post, msgspec.structs.replace(arrived, provider="second")) is False
-    assert await take_receipt(live.post, arrived) is True
-    assert await take_receipt(live.post, arrived) is True
+    assert await record_receipt(live.delivery, msgspec.structs.replace(arrived, provider="second")) is False
+    assert await record_receipt(live.delivery, arrived) is True
+    assert await record_receipt(live.delivery, arrived) is True
     assert (await only(live, challenge)).state is DeliveryState.DELIVERED
     assert (await live.kinds(challenge))[EventKind.DELIVERY_DELIVERED] == 1
     assert await live.deliver() == 0
@@ -222,13 +226,13 @@ async def test_a_bad_or_missing_receipt_brings_the_next_route(live: Place, clock
     live.carriers["first"].words.extend([Accepted("a-1", 30_000), Accepted("a-2", 30_000)])
     bounced, silent = await live.begun(application=LIVE), await live.begun("eve@example.org", application=LIVE)
     await live.deliver()
-    await take_receipt(live.post, Receipt("first", "a-1", ReceiptState.UNDELIVERED, Reason.BLOCKED))
+    await record_receipt(live.delivery, Receipt("first", "a-1", ReceiptState.UNDELIVERED, Reason.BLOCKED))
     assert await live.deliver() == 1
     clock.forward(30 * SECOND)
     assert await live.deliver() == 1
     assert len(live.carriers["second"].sent) == 2
     late = Receipt("first", "a-2", ReceiptState.DELIVERED)
-    assert await take_receipt(live.post, late) is True
+    assert await record_receipt(live.delivery, late) is True
     assert (await only(live, silent)).state is DeliveryState.DELIVERED, "late, and still the better end"
     assert (await only(live, bounced)).state is DeliveryState.ACCEPTED
 
@@ -246,8 +250,8 @@ async def test_every_way_to_fail_comes_back_as_a_failure(place: Place, raised: E
     """D2: none stops the others' messages."""
     place.inbox.words.append(raised)
     await place.begun()
-    (parcel,) = await claim_due(place.post, 1)
-    word = (await hand_over(place.post, parcel)).word
+    (parcel,) = await claim_due(place.delivery, 1)
+    word = (await send(place.delivery, parcel)).word
     assert isinstance(word, Failure)
     assert (word.reason, word.permanent) == (reason, False)
     assert word.retry_after == (7_000 if reason is Reason.MAILBOX_FULL else None)
@@ -264,16 +268,16 @@ async def test_a_provider_that_never_answers_is_left(place: Place, monkeypatch: 
 
     monkeypatch.setattr(deliver, "GIVE_UP_AFTER", 0.01)
     await place.begun()
-    (parcel,) = await claim_due(place.post, 1)
-    hung = msgspec.structs.replace(place.post, providers={"inbox": Hung()})
-    assert (await hand_over(hung, parcel)).word == Failure(Reason.TIMED_OUT, permanent=False)
+    (parcel,) = await claim_due(place.delivery, 1)
+    hung = msgspec.structs.replace(place.delivery, providers={"inbox": Hung()})
+    assert (await send(hung, parcel)).word == Failure(Reason.TIMED_OUT, permanent=False)
 
 
 async def test_a_provider_that_is_no_longer_in_the_settings_is_passed_over(live: Place) -> None:
     challenge = await live.begun(application=LIVE)
-    post = msgspec.structs.replace(live.post, providers={"second": live.carriers["second"]})
+    post = msgspec.structs.replace(live.delivery, providers={"second": live.carriers["second"]})
     for _ in range(2):
-        await record(post, [await hand_over(post, parcel) for parcel in await claim_due(post, 1)])
+        await record_results(post, [await send(post, parcel) for parcel in await claim_due(post, 1)])
     assert len(live.carriers["second"].sent) == 1
     assert (await only(live, challenge)).provider == "second"
 
@@ -281,13 +285,13 @@ async def test_a_provider_that_is_no_longer_in_the_settings_is_passed_over(live:
 async def test_a_message_that_takes_long_is_held_on_to(place: Place, clock: FixedClock) -> None:
     """D2: a slow provider is no dead worker: nobody else takes the message while its lease is renewed."""
     await place.begun()
-    (parcel,) = await claim_due(place.post, 1)
+    (parcel,) = await claim_due(place.delivery, 1)
     for _ in range(5):
         clock.forward(LEASE - 1)
-        assert await claim_due(place.post, 1) == []
-        await renew(place.post, [parcel])
+        assert await claim_due(place.delivery, 1) == []
+        await renew_leases(place.delivery, [parcel])
     clock.forward(LEASE)
-    assert len(await claim_due(place.post, 1)) == 1
-    await renew(place.post, [parcel])  # too late: another has it, whose claim stays as it is
+    assert len(await claim_due(place.delivery, 1)) == 1
+    await renew_leases(place.delivery, [parcel])  # too late: another has it, whose claim stays as it is
     clock.forward(LEASE)
-    assert len(await claim_due(place.post, 1)) == 1
+    assert len(await claim_due(place.delivery, 1)) == 1

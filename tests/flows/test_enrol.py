@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.flows.people import ADA, Visitor, ada
 
-from countersign.domain.accounts.authenticator import FactorKind
+from countersign.domain.accounts.authenticator import AuthenticatorKind
 from countersign.domain.accounts.change import ChangeKind
-from countersign.domain.accounts.session import Level, Need, amr_of, level_of
-from countersign.flows.accounts.context import Browser, Entered, Gone, ToVerify, Wrong
-from countersign.flows.changes.apply import Applied, Applying, apply
+from countersign.domain.accounts.session import Level, ProofRequirement, amr_of, level_of
+from countersign.flows.accounts.context import BrowserContext, CodeRequested, FlowNotFound, InvalidCredentials, SignedIn
+from countersign.flows.changes.apply import Applied, Applying, apply_change
 from countersign.flows.changes.enrol import begin_app, draft_app, finish_app
-from countersign.flows.changes.report_change import disown
-from countersign.flows.changes.request import Wanted
-from countersign.flows.sign_in.authenticator import GUESSES, Mistaken, Proved, prove_by_app
-from countersign.flows.sign_in.complete import Recoverable
+from countersign.flows.changes.report_change import report_change
+from countersign.flows.changes.request import ChangeRequest
+from countersign.flows.sign_in.authenticator import GUESSES, InvalidCode, Proved, prove_by_app
+from countersign.flows.sign_in.complete import PasswordResetAllowed
 from countersign.flows.verifications.results import Refused
 from countersign.totp import STEP, code_at
 
@@ -29,31 +29,33 @@ BETTER = "a better battery staple"
 
 async def enrols(visitor: Visitor, to: str = ADA) -> bytes:
     """Set up an app as the page does; return its secret. The step of its first code is used up."""
-    gate = visitor.place.gate
+    context = visitor.place.accounts
     session = await visitor.session()
     assert session is not None
-    need = await begin_app(gate, visitor.browser, session, "My phone", "Add the app")
-    assert isinstance(need, Need)
-    assert isinstance(await visitor.steps_up(need), ToVerify)
-    assert isinstance(await visitor.types(await visitor.code(to)), Entered)
+    need = await begin_app(context, visitor.browser, session, "My phone", "Add the app")
+    assert isinstance(need, ProofRequirement)
+    assert isinstance(await visitor.steps_up(need), CodeRequested)
+    assert isinstance(await visitor.types(await visitor.code(to)), SignedIn)
     session = await visitor.session()
     assert session is not None
-    begun = visitor._kept(await begin_app(gate, visitor.browser, session, "My phone", "Add the app"))
-    assert isinstance(begun, ToVerify), begun
-    draft = await draft_app(gate, visitor.browser, session)
+    begun = visitor._kept(await begin_app(context, visitor.browser, session, "My phone", "Add the app"))
+    assert isinstance(begun, CodeRequested), begun
+    draft = await draft_app(context, visitor.browser, session)
     assert draft is not None
-    wrong = await finish_app(gate, visitor.browser, session, "000000")
-    assert isinstance(wrong, Mistaken)
-    code = code_at(draft.secret, gate.now() // STEP)
-    assert isinstance(await finish_app(gate, visitor.browser, session, code), Applied)
-    assert isinstance(await finish_app(gate, visitor.browser, session, code), Gone)
+    wrong = await finish_app(context, visitor.browser, session, "000000")
+    assert isinstance(wrong, InvalidCode)
+    code = code_at(draft.secret, context.now() // STEP)
+    assert isinstance(await finish_app(context, visitor.browser, session, code), Applied)
+    assert isinstance(await finish_app(context, visitor.browser, session, code), FlowNotFound)
     return draft.secret
 
 
 async def app_code(visitor: Visitor, secret: bytes, steps: int = 0) -> Proved:
     """Type the app's code of now, or of so many steps from now."""
-    gate = visitor.place.gate
-    proved = await prove_by_app(gate, visitor.browser, code_at(secret, gate.now() // STEP + steps), remember=False)
+    context = visitor.place.accounts
+    proved = await prove_by_app(
+        context, visitor.browser, code_at(secret, context.now() // STEP + steps), remember=False
+    )
     return visitor._kept(proved)
 
 
@@ -65,17 +67,17 @@ async def test_the_app_is_asked_for_and_no_message_is_sent(home: Place) -> None:
     home.clock.forward(STEP)
     other = Visitor(home)
     before = await home.count("deliveries")
-    assert isinstance(await other.signs_in(), ToVerify)
+    assert isinstance(await other.signs_in(), CodeRequested)
     assert await home.count("deliveries") == before
     seen = await other.sees()
     assert seen is not None
     assert seen.challenge is None
     assert seen.ways == ()
-    assert seen.methods == (FactorKind.APP,)
+    assert seen.methods == (AuthenticatorKind.APP,)
     assert await other.session() is None
-    assert isinstance(await other.types("000000"), Gone)
+    assert isinstance(await other.types("000000"), FlowNotFound)
     entered = await app_code(other, secret)
-    assert isinstance(entered, Entered)
+    assert isinstance(entered, SignedIn)
     session = await other.session()
     assert session is not None
     assert level_of(session, home.clock()) is Level.APP_CODE
@@ -88,8 +90,8 @@ async def test_a_code_is_taken_a_step_early_or_late(home: Place, steps: int, *, 
     secret = await enrols(visitor)
     home.clock.forward(5 * STEP)
     other = Visitor(home)
-    assert isinstance(await other.signs_in(), ToVerify)
-    assert isinstance(await app_code(other, secret, steps), Entered if right else Mistaken)
+    assert isinstance(await other.signs_in(), CodeRequested)
+    assert isinstance(await app_code(other, secret, steps), SignedIn if right else InvalidCode)
 
 
 async def test_each_step_is_accepted_once_over_the_whole_window(home: Place) -> None:
@@ -99,13 +101,13 @@ async def test_each_step_is_accepted_once_over_the_whole_window(home: Place) -> 
     home.clock.forward(5 * STEP)
     first, second = Visitor(home), Visitor(home)
     for one in (first, second):
-        assert isinstance(await one.signs_in(), ToVerify)
+        assert isinstance(await one.signs_in(), CodeRequested)
     outcomes = await asyncio.gather(app_code(first, secret), app_code(second, secret))
-    assert sorted(type(one).__name__ for one in outcomes) == ["Entered", "Mistaken"]
+    assert sorted(type(one).__name__ for one in outcomes) == ["InvalidCode", "SignedIn"]
     third = Visitor(home)
-    assert isinstance(await third.signs_in(), ToVerify)
-    assert isinstance(await app_code(third, secret, -1), Mistaken)
-    assert isinstance(await app_code(third, secret, 1), Entered)
+    assert isinstance(await third.signs_in(), CodeRequested)
+    assert isinstance(await app_code(third, secret, -1), InvalidCode)
+    assert isinstance(await app_code(third, secret, 1), SignedIn)
 
 
 async def test_guesses_are_counted_before_they_are_compared(home: Place) -> None:
@@ -114,13 +116,13 @@ async def test_guesses_are_counted_before_they_are_compared(home: Place) -> None
     secret = await enrols(visitor)
     home.clock.forward(5 * STEP)
     thief = Visitor(home)
-    assert isinstance(await thief.signs_in(), ToVerify)
+    assert isinstance(await thief.signs_in(), CodeRequested)
     answers = await asyncio.gather(
-        *(prove_by_app(home.gate, thief.browser, f"{number:06}", remember=False) for number in range(20))
+        *(prove_by_app(home.accounts, thief.browser, f"{number:06}", remember=False) for number in range(20))
     )
-    assert sum(isinstance(one, Mistaken) for one in answers) <= GUESSES
+    assert sum(isinstance(one, InvalidCode) for one in answers) <= GUESSES
     for _ in range(GUESSES):
-        await prove_by_app(home.gate, thief.browser, "000000", remember=False)
+        await prove_by_app(home.accounts, thief.browser, "000000", remember=False)
     outcome = await app_code(thief, secret)
     assert isinstance(outcome, Refused)
 
@@ -130,15 +132,15 @@ async def test_a_reset_does_not_get_past_the_app(home: Place) -> None:
     visitor = await ada(home)
     secret = await enrols(visitor)
     thief = Visitor(home)
-    assert isinstance(await thief.recovers(), ToVerify)
+    assert isinstance(await thief.recovers(), CodeRequested)
     home.clock.forward(61_000)
-    assert isinstance(await thief.types(await thief.code()), Recoverable)
+    assert isinstance(await thief.types(await thief.code()), PasswordResetAllowed)
     assert isinstance(await thief.chooses(BETTER), Applied)
-    assert isinstance(await thief.signs_in(password=BETTER), ToVerify)
+    assert isinstance(await thief.signs_in(password=BETTER), CodeRequested)
     seen = await thief.sees()
     assert seen is not None
-    assert (seen.ways, seen.methods) == ((), (FactorKind.APP,))
-    assert isinstance(await app_code(thief, secret), Entered)
+    assert (seen.ways, seen.methods) == ((), (AuthenticatorKind.APP,))
+    assert isinstance(await app_code(thief, secret), SignedIn)
 
 
 async def test_removing_the_app_takes_the_app_and_is_undone_by_a_contact(home: Place) -> None:
@@ -147,26 +149,26 @@ async def test_removing_the_app_takes_the_app_and_is_undone_by_a_contact(home: P
     secret = await enrols(visitor)
     home.clock.forward(5 * STEP)
     (app,) = (await visitor.holdings()).authenticators
-    wanted = Wanted(ChangeKind.METHOD_REMOVED, app.id, "My phone", "Remove it")
-    from countersign.flows.changes.submit import change
+    wanted = ChangeRequest(ChangeKind.METHOD_REMOVED, app.id, "My phone", "Remove it")
+    from countersign.flows.changes.submit import submit_change
 
     session = await visitor.session()
     assert session is not None
-    need = await change(home.gate, visitor.browser, session, wanted)
-    assert isinstance(need, Need)
+    need = await submit_change(home.accounts, visitor.browser, session, wanted)
+    assert isinstance(need, ProofRequirement)
     assert need.level is Level.APP_CODE
-    assert isinstance(await visitor.steps_up(need), ToVerify)
+    assert isinstance(await visitor.steps_up(need), CodeRequested)
     seen = await visitor.sees()
     assert seen is not None
     assert seen.ways == ()
-    assert isinstance(await app_code(visitor, secret), Entered)
+    assert isinstance(await app_code(visitor, secret), SignedIn)
     session = await visitor.session()
     assert session is not None
-    assert isinstance(await change(home.gate, visitor.browser, session, wanted), Applied)
+    assert isinstance(await submit_change(home.accounts, visitor.browser, session, wanted), Applied)
     assert (await visitor.holdings()).authenticators == ()
     reference = await visitor.told("A way to confirm was removed from your account")
-    assert await disown(home.gate, Browser(), reference) is not None
-    assert isinstance(await Visitor(home).signs_in(), Wrong)
+    assert await report_change(home.accounts, BrowserContext(), reference) is not None
+    assert isinstance(await Visitor(home).signs_in(), InvalidCredentials)
 
 
 async def test_an_app_is_enrolled_by_its_own_session_alone(home: Place) -> None:
@@ -174,20 +176,20 @@ async def test_an_app_is_enrolled_by_its_own_session_alone(home: Place) -> None:
     visitor = await ada(home)
     session = await visitor.session()
     assert session is not None
-    need = await begin_app(home.gate, visitor.browser, session, "", "Add the app")
-    assert isinstance(need, Need)
+    need = await begin_app(home.accounts, visitor.browser, session, "", "Add the app")
+    assert isinstance(need, ProofRequirement)
     await visitor.steps_up(need)
     await visitor.types(await visitor.code())
     session = await visitor.session()
     assert session is not None
-    visitor._kept(await begin_app(home.gate, visitor.browser, session, "", "Add the app"))
+    visitor._kept(await begin_app(home.accounts, visitor.browser, session, "", "Add the app"))
     other = Visitor(home)
     await other.is_let_in()
     theirs = await other.session()
     assert theirs is not None
-    assert await draft_app(home.gate, visitor.browser, theirs) is None
-    assert await draft_app(home.gate, other.browser, theirs) is None
-    assert isinstance(await finish_app(home.gate, visitor.browser, theirs, "000000"), Gone)
+    assert await draft_app(home.accounts, visitor.browser, theirs) is None
+    assert await draft_app(home.accounts, other.browser, theirs) is None
+    assert isinstance(await finish_app(home.accounts, visitor.browser, theirs, "000000"), FlowNotFound)
 
 
 async def test_removing_the_app_against_using_it(home: Place) -> None:
@@ -196,16 +198,17 @@ async def test_removing_the_app_against_using_it(home: Place) -> None:
     secret = await enrols(visitor)
     home.clock.forward(5 * STEP)
     other = Visitor(home)
-    assert isinstance(await other.signs_in(), ToVerify)
+    assert isinstance(await other.signs_in(), CodeRequested)
     (app,) = (await visitor.holdings()).authenticators
     session = await visitor.session()
     assert session is not None
-    wanted = Wanted(ChangeKind.METHOD_REMOVED, app.id, "My phone", "Remove it")
+    wanted = ChangeRequest(ChangeKind.METHOD_REMOVED, app.id, "My phone", "Remove it")
     removed, used = await asyncio.gather(
-        apply(home.gate, Applying(session.account, wanted, visitor.browser, session.id)), app_code(other, secret)
+        apply_change(home.accounts, Applying(session.account, wanted, visitor.browser, session.id)),
+        app_code(other, secret),
     )
     assert isinstance(removed, Applied)
-    assert isinstance(used, Entered | Gone | Mistaken)
+    assert isinstance(used, SignedIn | FlowNotFound | InvalidCode)
     third = Visitor(home)
-    assert isinstance(await third.signs_in(), ToVerify)
-    assert isinstance(await app_code(third, secret, 1), Gone)
+    assert isinstance(await third.signs_in(), CodeRequested)
+    assert isinstance(await app_code(third, secret, 1), FlowNotFound)

@@ -13,13 +13,13 @@ from tests.flows.people import CARRIER, Visitor, ada
 from tests.flows.place import place_at
 from tests.flows.test_enrol import enrols
 
-from countersign.domain.accounts.risk import Place as Where
+from countersign.domain.accounts.risk import Location as Where
 from countersign.domain.accounts.risk import far_apart
-from countersign.flows.accounts.context import Browser, Entered, ToVerify
-from countersign.flows.accounts.location_check import FarAway
+from countersign.flows.accounts.context import BrowserContext, CodeRequested, SignedIn
+from countersign.flows.accounts.location_check import UnlikelyLocation
 from countersign.flows.sign_in import verify
 from countersign.flows.sign_in.authenticator import prove_by_app
-from countersign.geolocation import Places
+from countersign.geolocation import GeoDatabase
 from countersign.totp import STEP, code_at
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def places(path: Path) -> Path:
 @pytest_asyncio.fixture
 async def home(sqlite_url: str, tmp_path: Path, clock: FixedClock) -> AsyncIterator[Place]:
     """A place that knows where addresses are."""
-    found = Places(places(tmp_path / "places.mmdb"))
+    found = GeoDatabase(places(tmp_path / "places.mmdb"))
     async with place_at(sqlite_url, tmp_path, clock=clock, live=(CARRIER,), places=found) as opened:
         yield opened
     found.close()
@@ -64,8 +64,8 @@ async def home(sqlite_url: str, tmp_path: Path, clock: FixedClock) -> AsyncItera
 async def at_the_screen(home: Place) -> Visitor:
     """Return a browser in Zurich that was asked for a code."""
     await ada(home)
-    visitor = Visitor(home, Browser(ip=ZURICH, user_agent="Firefox", locale="en"))
-    assert isinstance(await visitor.signs_in(), ToVerify)
+    visitor = Visitor(home, BrowserContext(ip=ZURICH, user_agent="Firefox", locale="en"))
+    assert isinstance(await visitor.signs_in(), CodeRequested)
     return visitor
 
 
@@ -74,13 +74,13 @@ async def test_it_is_named_before_it_counts_and_no_guess_is_spent(home: Place) -
     code = await visitor.code()
     there = msgspec.structs.replace(visitor.browser, ip=LAGOS)
     for typed in (code, "000000"):
-        far = await verify.answer(home.gate, there, typed, remember=False)
-        assert far == FarAway("Zurich, CH", "Lagos, NG")
+        far = await verify.check_code(home.accounts, there, typed, remember=False)
+        assert far == UnlikelyLocation("Zurich, CH", "Lagos, NG")
     seen = await visitor.sees()
     assert seen is not None
     assert seen.challenge is not None
     assert seen.challenge.guesses == 0
-    assert isinstance(await verify.answer(home.gate, there, code, remember=False, sure=True), Entered)
+    assert isinstance(await verify.check_code(home.accounts, there, code, remember=False, sure=True), SignedIn)
 
 
 @pytest.mark.parametrize("ip", [ZURICH, "1.2.3.5", GENEVA, NOWHERE, ""])
@@ -88,18 +88,18 @@ async def test_near_or_unknown_it_counts_at_once(home: Place, ip: str) -> None:
     visitor = await at_the_screen(home)
     code = await visitor.code()
     here = msgspec.structs.replace(visitor.browser, ip=ip)
-    assert isinstance(await verify.answer(home.gate, here, code, remember=False), Entered)
+    assert isinstance(await verify.check_code(home.accounts, here, code, remember=False), SignedIn)
 
 
 async def test_the_same_holds_for_an_app(home: Place) -> None:
     secret = await enrols(await ada(home))
     home.clock.forward(5 * STEP)
-    visitor = Visitor(home, Browser(ip=ZURICH, locale="en"))
-    assert isinstance(await visitor.signs_in(), ToVerify)
+    visitor = Visitor(home, BrowserContext(ip=ZURICH, locale="en"))
+    assert isinstance(await visitor.signs_in(), CodeRequested)
     there = msgspec.structs.replace(visitor.browser, ip=LAGOS)
     code = code_at(secret, home.clock() // STEP)
-    assert isinstance(await prove_by_app(home.gate, there, code, remember=False), FarAway)
-    assert isinstance(await prove_by_app(home.gate, there, code, remember=False, sure=True), Entered)
+    assert isinstance(await prove_by_app(home.accounts, there, code, remember=False), UnlikelyLocation)
+    assert isinstance(await prove_by_app(home.accounts, there, code, remember=False, sure=True), SignedIn)
 
 
 def test_two_countries_are_far_apart_and_so_are_five_hundred_kilometres() -> None:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from tests.flows.people import ADA, Visitor, ada
 
 from countersign.domain.accounts.change import ChangeRefusal
-from countersign.domain.accounts.integration_code import CODE_BYTES, DAY, MOST, OVERLAP, Credential
-from countersign.domain.accounts.session import Need
-from countersign.flows.accounts.context import Browser, Entered, ToVerify
-from countersign.flows.changes.apply import Applied, Applying, apply
+from countersign.domain.accounts.integration_code import CODE_BYTES, DAY, MOST, OVERLAP, IntegrationCode
+from countersign.domain.accounts.session import ProofRequirement
+from countersign.flows.accounts.context import BrowserContext, CodeRequested, SignedIn
+from countersign.flows.changes.apply import Applied, Applying, apply_change
 from countersign.flows.changes.integration_codes import (
     lifetime_of,
-    listed,
+    list_codes,
     make_code,
     name_of,
     revoke_code,
@@ -23,8 +23,8 @@ from countersign.flows.changes.integration_codes import (
     verify_code,
     well_formed,
 )
-from countersign.flows.changes.report_change import disown
-from countersign.flows.changes.request import Wanted
+from countersign.flows.changes.report_change import report_change
+from countersign.flows.changes.request import ChangeRequest
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -32,17 +32,17 @@ if TYPE_CHECKING:
     from tests.flows.place import Place
 
     from countersign.domain.accounts.session import Session
-    from countersign.flows.changes.submit import Changed
+    from countersign.flows.changes.submit import SubmitResult
 
 
-async def approved(visitor: Visitor, ask: Callable[[Session], Awaitable[Changed]]) -> Changed:
+async def approved(visitor: Visitor, ask: Callable[[Session], Awaitable[SubmitResult]]) -> SubmitResult:
     """Ask for a change, approve it with a code, and ask again."""
     session = await visitor.session()
     assert session is not None
     need = await ask(session)
-    assert isinstance(need, Need), need
-    assert isinstance(await visitor.steps_up(need), ToVerify)
-    assert isinstance(await visitor.types(await visitor.code(ADA)), Entered)
+    assert isinstance(need, ProofRequirement), need
+    assert isinstance(await visitor.steps_up(need), CodeRequested)
+    assert isinstance(await visitor.types(await visitor.code(ADA)), SignedIn)
     session = await visitor.session()
     assert session is not None
     return await ask(session)
@@ -52,9 +52,9 @@ async def made(visitor: Visitor, *, days: int = 30, scopes: tuple[str, ...] = ("
     """Make an integration code as the page does."""
     codes: list[str] = []
 
-    async def ask(session: Session) -> Changed:
+    async def ask(session: Session) -> SubmitResult:
         outcome, code = await make_code(
-            visitor.place.gate, visitor.browser, session, "Bookkeeping", scopes, days=days, summary="Make it"
+            visitor.place.accounts, visitor.browser, session, "Bookkeeping", scopes, days=days, summary="Make it"
         )
         codes.append(code)
         return outcome
@@ -72,10 +72,10 @@ async def test_a_code_is_strong_shown_once_kept_hashed_and_says_what_it_opens(ho
     assert len(base64.b32decode(code[4:-7].upper() + "=")) == CODE_BYTES
     session = await visitor.session()
     assert session is not None
-    found = await verify_code(home.gate, code, "Ledger, Vienna")
-    assert isinstance(found, Credential)
+    found = await verify_code(home.accounts, code, "Ledger, Vienna")
+    assert isinstance(found, IntegrationCode)
     assert (found.account, found.scopes) == (session.account, ("read", "write"))
-    (shown,) = await listed(home.gate, session.account)
+    (shown,) = await list_codes(home.accounts, session.account)
     assert (shown.name, shown.last_used_from, shown.last_used_at) == ("Bookkeeping", "Ledger, Vienna", home.clock())
     assert shown.expires_at == shown.created_at + 30 * DAY
     rows = await home.database.read(_all, "credentials")
@@ -84,18 +84,18 @@ async def test_a_code_is_strong_shown_once_kept_hashed_and_says_what_it_opens(ho
 
 
 def _all(table: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
-    from countersign.store.engine.database import Query
+    from countersign.store.engine.database import Sql
 
-    return (yield Query(f"SELECT * FROM {table}"))  # noqa: S608 - names are ours
+    return (yield Sql(f"SELECT * FROM {table}"))  # noqa: S608 - names are ours
 
 
 async def test_it_ends_with_its_time(home: Place) -> None:
     """I1."""
     code = await made(await ada(home))
     home.clock.forward(30 * DAY - 1)
-    assert await verify_code(home.gate, code, "") is not None
+    assert await verify_code(home.accounts, code, "") is not None
     home.clock.forward(1)
-    assert await verify_code(home.gate, code, "") is None
+    assert await verify_code(home.accounts, code, "") is None
 
 
 async def test_two_overlap_while_one_is_renewed(home: Place) -> None:
@@ -104,27 +104,27 @@ async def test_two_overlap_while_one_is_renewed(home: Place) -> None:
     old = await made(visitor)
     session = await visitor.session()
     assert session is not None
-    (before,) = await listed(home.gate, session.account)
+    (before,) = await list_codes(home.accounts, session.account)
     home.clock.forward(61_000)
     codes: list[str] = []
 
-    async def ask(session: Session) -> Changed:
-        outcome, code = await rotate_code(home.gate, visitor.browser, session, before.id, "Renew it")
+    async def ask(session: Session) -> SubmitResult:
+        outcome, code = await rotate_code(home.accounts, visitor.browser, session, before.id, "Renew it")
         codes.append(code)
         return outcome
 
     assert isinstance(await approved(visitor, ask), Applied)
     new = codes[-1]
     assert new != old
-    both = [await verify_code(home.gate, code, "") for code in (old, new)]
+    both = [await verify_code(home.accounts, code, "") for code in (old, new)]
     assert all(both)
     assert both[0] is not None
     assert both[1] is not None
     assert both[0].scopes == both[1].scopes
     await visitor.told("An integration code of your account was renewed")
     home.clock.forward(OVERLAP)
-    assert await verify_code(home.gate, old, "") is None
-    assert await verify_code(home.gate, new, "") is not None
+    assert await verify_code(home.accounts, old, "") is None
+    assert await verify_code(home.accounts, new, "") is not None
 
 
 async def test_revoking_works_at_the_next_request(home: Place) -> None:
@@ -133,18 +133,18 @@ async def test_revoking_works_at_the_next_request(home: Place) -> None:
     code = await made(visitor)
     session = await visitor.session()
     assert session is not None
-    (before,) = await listed(home.gate, session.account)
+    (before,) = await list_codes(home.accounts, session.account)
     home.clock.forward(61_000)
 
-    async def ask(session: Session) -> Changed:
-        return await revoke_code(home.gate, visitor.browser, session, before.id, "Revoke it")
+    async def ask(session: Session) -> SubmitResult:
+        return await revoke_code(home.accounts, visitor.browser, session, before.id, "Revoke it")
 
     outcome, *_ = await asyncio.gather(
-        approved(visitor, ask), *(verify_code(home.gate, code, str(number)) for number in range(10))
+        approved(visitor, ask), *(verify_code(home.accounts, code, str(number)) for number in range(10))
     )
     assert isinstance(outcome, Applied)
-    assert await verify_code(home.gate, code, "") is None
-    assert await listed(home.gate, session.account) == []
+    assert await verify_code(home.accounts, code, "") is None
+    assert await list_codes(home.accounts, session.account) == []
 
 
 async def test_another_account_neither_renews_nor_revokes_it(home: Place) -> None:
@@ -152,15 +152,15 @@ async def test_another_account_neither_renews_nor_revokes_it(home: Place) -> Non
     stranger = await ada(home, "grace@example.org")
     session = await stranger.session()
     assert session is not None
-    found = await verify_code(home.gate, code, "")
+    found = await verify_code(home.accounts, code, "")
     assert found is not None
     from countersign.domain.accounts.change import ChangeKind
 
-    wanted = Wanted(ChangeKind.INTEGRATION_CODE_REVOKED, found.id, "x", "x")
-    assert await apply(home.gate, Applying(session.account, wanted, stranger.browser, session.id)) is (
+    wanted = ChangeRequest(ChangeKind.INTEGRATION_CODE_REVOKED, found.id, "x", "x")
+    assert await apply_change(home.accounts, Applying(session.account, wanted, stranger.browser, session.id)) is (
         ChangeRefusal.UNKNOWN
     )
-    assert await verify_code(home.gate, code, "") is not None
+    assert await verify_code(home.accounts, code, "") is not None
 
 
 async def test_of_two_at_the_bound_one_is_made(home: Place) -> None:
@@ -170,19 +170,19 @@ async def test_of_two_at_the_bound_one_is_made(home: Place) -> None:
     assert session is not None
     from countersign.domain.accounts.change import ChangeKind
 
-    def wanted(number: int) -> Wanted:
-        id_ = home.gate.id("cre")
-        credential = Credential(
-            home.gate.mark(f"code {number}"), session.account, id_, home.clock(), b"", ("read",), home.clock() + DAY
+    def wanted(number: int) -> ChangeRequest:
+        id_ = home.accounts.id("cre")
+        credential = IntegrationCode(
+            home.accounts.mark(f"code {number}"), session.account, id_, home.clock(), b"", ("read",), home.clock() + DAY
         )
-        return Wanted(ChangeKind.INTEGRATION_CODE_MADE, about=str(number), credential=credential)
+        return ChangeRequest(ChangeKind.INTEGRATION_CODE_MADE, about=str(number), credential=credential)
 
     for number in range(MOST - 1):
         applying = Applying(session.account, wanted(number), visitor.browser, session.id)
-        assert isinstance(await apply(home.gate, applying), Applied)
+        assert isinstance(await apply_change(home.accounts, applying), Applied)
     outcomes = await asyncio.gather(
         *(
-            apply(home.gate, Applying(session.account, wanted(number), visitor.browser, session.id))
+            apply_change(home.accounts, Applying(session.account, wanted(number), visitor.browser, session.id))
             for number in (100, 101)
         )
     )
@@ -194,8 +194,8 @@ async def test_not_me_ends_every_code(home: Place) -> None:
     visitor = await ada(home)
     code = await made(visitor)
     reference = await visitor.told("An integration code was made in your account")
-    assert await disown(home.gate, Browser(), reference) is not None
-    assert await verify_code(home.gate, code, "") is None
+    assert await report_change(home.accounts, BrowserContext(), reference) is not None
+    assert await verify_code(home.accounts, code, "") is None
 
 
 async def test_what_has_not_the_form_is_never_looked_up(home: Place) -> None:
@@ -212,7 +212,7 @@ async def test_what_has_not_the_form_is_never_looked_up(home: Place) -> None:
         "csi_" + "é" * 46,
     ):
         assert not well_formed(text)
-        assert await verify_code(home.gate, text, "") is None
+        assert await verify_code(home.accounts, text, "") is None
     other = code[:10] + ("b" if code[10] == "a" else "a") + code[11:]
     assert not well_formed(other)
 

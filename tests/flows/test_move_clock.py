@@ -13,7 +13,7 @@ from tests.flows.place import Carrier, Place
 
 from countersign.clock import Clock
 from countersign.domain.delivery.delivery import Accepted, DeliveryState, Message
-from countersign.flows.maintenance.move_clock import Unmoved, move_clock
+from countersign.flows.maintenance.move_clock import ClockNotMoved, move_clock
 from countersign.worker import Worker
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ class Slow(Carrier):
 
 @contextlib.asynccontextmanager
 async def working(place: Place, clock: Clock, carrier: Carrier) -> AsyncIterator[None]:
-    post = msgspec.structs.replace(place.post, providers={"inbox": carrier}, clock=clock)
-    worker = Worker(post, msgspec.structs.replace(place.house, clock=clock), 30)
+    post = msgspec.structs.replace(place.delivery, providers={"inbox": carrier}, clock=clock)
+    worker = Worker(post, msgspec.structs.replace(place.core, clock=clock), 30)
     clock.hear(worker.foresee, worker.move)
     task = asyncio.create_task(worker.run())
     try:
@@ -55,7 +55,7 @@ async def test_what_is_under_way_is_not_sent_again_when_its_lease_is_leapt_over(
         async with asyncio.timeout(5):
             while not carrier.sent:  # noqa: ASYNC110 - another task's doing
                 await asyncio.sleep(0.005)
-        assert await move_clock(clock, place.house.database, by=5 * MINUTE) is None
+        assert await move_clock(clock, place.core.database, by=5 * MINUTE) is None
         await asyncio.sleep(0.3)
         assert len(carrier.sent) == 1
         carrier.open.set()
@@ -67,15 +67,15 @@ async def test_what_is_under_way_is_not_sent_again_when_its_lease_is_leapt_over(
 
 async def test_moves_that_come_at_once_all_count(place: Place) -> None:
     clock = Clock(place.clock)
-    await asyncio.gather(*(move_clock(clock, place.house.database, by=SECOND) for _ in range(50)))
+    await asyncio.gather(*(move_clock(clock, place.core.database, by=SECOND) for _ in range(50)))
     assert clock() == NOON + 50 * SECOND
 
 
 async def test_a_clock_that_was_asked_back_stands_where_it_was(place: Place) -> None:
     clock = Clock(place.clock)
-    assert await move_clock(clock, place.house.database, to=NOON + HOUR) is None
-    assert await move_clock(clock, place.house.database, to=NOON) is Unmoved.BACKWARD
-    assert await move_clock(clock, place.house.database, by=-1) is Unmoved.BACKWARD
+    assert await move_clock(clock, place.core.database, to=NOON + HOUR) is None
+    assert await move_clock(clock, place.core.database, to=NOON) is ClockNotMoved.BACKWARD
+    assert await move_clock(clock, place.core.database, by=-1) is ClockNotMoved.BACKWARD
     assert clock() == NOON + HOUR
     with pytest.raises(ValueError, match="put back"):
         await clock.move(0)

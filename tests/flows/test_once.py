@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from tests.clock import MINUTE, SECOND, FixedClock
 from tests.flows.place import SHOP, Place, approvals, done, place_at, refused
 
-from countersign.domain.policy import Rules
+from countersign.domain.policy import InstallationPolicy
 from countersign.domain.verifications.challenge import Action, Refusal
-from countersign.domain.verifications.rate_limit import Limit
+from countersign.domain.verifications.rate_limit import RateLimit
 from countersign.flows.verifications.cancel import cancel_challenge
-from countersign.flows.verifications.check import answer_challenge
-from countersign.flows.verifications.idempotency import KEPT_FOR, Once
+from countersign.flows.verifications.check import check_challenge
+from countersign.flows.verifications.idempotency import KEPT_FOR, IdempotencyKey
 from countersign.flows.verifications.resend import resend_code
 from countersign.flows.verifications.results import KeyReused
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def once(key: bytes = b"key", request: bytes = b"request", application: str = "app_shop") -> Once:
-    return Once((application, key), request)
+def once(key: bytes = b"key", request: bytes = b"request", application: str = "app_shop") -> IdempotencyKey:
+    return IdempotencyKey((application, key), request)
 
 
 async def test_the_same_request_under_the_same_key_is_answered_the_same(each_place: Place, clock: FixedClock) -> None:
@@ -73,8 +73,8 @@ async def test_an_answer_that_is_sent_again_costs_one_guess(each_place: Place) -
     """C5, H2: a client whose line broke does not lose two."""
     place = each_place
     challenge = await place.begun()
-    first = await answer_challenge(place.house, SHOP, challenge.id, "wrong", once())
-    assert await answer_challenge(place.house, SHOP, challenge.id, "wrong", once()) == first
+    first = await check_challenge(place.core, SHOP, challenge.id, "wrong", once())
+    assert await check_challenge(place.core, SHOP, challenge.id, "wrong", once()) == first
     assert refused(first).refusal is Refusal.WRONG_CODE
     assert (await place.stored(challenge)).guesses == 1
 
@@ -83,26 +83,26 @@ async def test_a_right_answer_that_is_sent_again_hears_its_approval_again(place:
     """C3, H2: it is one approval that is told twice."""
     challenge = await place.begun()
     code = place.code(challenge)
-    outcomes = [await answer_challenge(place.house, SHOP, challenge.id, code, once()) for _ in range(2)]
+    outcomes = [await check_challenge(place.core, SHOP, challenge.id, code, once()) for _ in range(2)]
     assert len(approvals(outcomes)) == 2
     assert outcomes[0] == outcomes[1]
-    other = await answer_challenge(place.house, SHOP, challenge.id, code, once(b"other key"))
+    other = await check_challenge(place.core, SHOP, challenge.id, code, once(b"other key"))
     assert refused(other).refusal is Refusal.ALREADY_APPROVED
 
 
 async def test_resends_and_cancels_are_carried_out_once_too(place: Place, clock: FixedClock) -> None:
     challenge = await place.begun()
     clock.forward(30 * SECOND)
-    sent = [await resend_code(place.house, SHOP, challenge.id, None, once(b"r")) for _ in range(2)]
+    sent = [await resend_code(place.core, SHOP, challenge.id, None, once(b"r")) for _ in range(2)]
     assert sent[0] == sent[1]
     assert len(await place.deliveries(challenge)) == 2
-    ended = [await cancel_challenge(place.house, SHOP, challenge.id, once(b"c")) for _ in range(2)]
+    ended = [await cancel_challenge(place.core, SHOP, challenge.id, once(b"c")) for _ in range(2)]
     assert ended[0] == ended[1]
 
 
 async def test_a_refusal_that_time_lifts_is_judged_anew(sqlite_url: str, tmp_path: Path) -> None:
     """H2: a client that does as Retry-After says is not told the same for a day."""
-    rules = Rules(destination=(Limit("destination", 1, MINUTE),), requester=())
+    rules = InstallationPolicy(destination=(RateLimit("destination", 1, MINUTE),), requester=())
     async with place_at(sqlite_url, tmp_path, rules=rules) as place:
         await place.begun()
         again = Action(hash="again")

@@ -13,8 +13,8 @@ from countersign.domain.shared.contact import Channel
 from countersign.domain.verifications.purpose import DEFAULT_POLICIES
 from countersign.errors import SettingsError
 from countersign.flows.delivery.claim import claim_due
-from countersign.flows.delivery.send import hand_over
-from countersign.messages.custom.custom_templates import own_words
+from countersign.flows.delivery.send import send
+from countersign.messages.custom.custom_templates import load_templates
 from countersign.wiring import open_runtime, prepare
 
 if TYPE_CHECKING:
@@ -28,11 +28,13 @@ async def test_a_code_goes_out_in_the_operators_words_with_the_hash_of_the_app(p
     folder = tmp_path / "words"
     folder.mkdir()
     (folder / "sms.txt").write_text("{{ code }} opens {{ site }}.")
-    post = msgspec.structs.replace(place.post, words=own_words(folder, DEFAULT_POLICIES, code_in_subject=False))
+    post = msgspec.structs.replace(
+        place.delivery, words=load_templates(folder, DEFAULT_POLICIES, code_in_subject=False)
+    )
     challenge = await place.begun("+14155550123", channel=Channel.SMS)
     (parcel,) = await claim_due(post, 10)
     shop = msgspec.structs.replace(SHOP, app_hash="FA+9qCX9VSu")
-    await hand_over(post, msgspec.structs.replace(parcel, application=shop))
+    await send(post, msgspec.structs.replace(parcel, application=shop))
     code = place.code(challenge)
     assert place.inbox.sent[0].text.split("\n") == [
         f"{code} opens Shop.",

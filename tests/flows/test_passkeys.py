@@ -10,15 +10,15 @@ import pytest
 from tests.flows.people import ADA, Visitor, ada
 from tests.peers.authenticator import BACKED_UP, ELIGIBLE, PRESENT, VERIFIED, Authenticator
 
-from countersign.domain.accounts.authenticator import FactorKind
+from countersign.domain.accounts.authenticator import AuthenticatorKind
 from countersign.domain.accounts.change import ChangeKind
-from countersign.domain.accounts.login_flow import Interrupted
-from countersign.domain.accounts.session import Level, Need, amr_of, level_of
-from countersign.flows.accounts.context import Browser, Entered, Gone, ToVerify, Wrong
-from countersign.flows.changes.apply import Applied, Applying, apply
-from countersign.flows.changes.report_change import disown
-from countersign.flows.changes.request import Wanted
-from countersign.flows.sign_in.complete import Recoverable
+from countersign.domain.accounts.login_flow import InterruptedRequest
+from countersign.domain.accounts.session import Level, ProofRequirement, amr_of, level_of
+from countersign.flows.accounts.context import BrowserContext, CodeRequested, FlowNotFound, InvalidCredentials, SignedIn
+from countersign.flows.changes.apply import Applied, Applying, apply_change
+from countersign.flows.changes.report_change import report_change
+from countersign.flows.changes.request import ChangeRequest
+from countersign.flows.sign_in.complete import PasswordResetAllowed
 from countersign.flows.sign_in.passkeys import (
     begin_enrolment,
     begin_proof,
@@ -41,17 +41,19 @@ SYNCED = PRESENT | VERIFIED | ELIGIBLE | BACKED_UP
 
 async def enrolling(visitor: Visitor, name: str = "My laptop", to: str = ADA) -> str:
     """Have a passkey approved, and return what the browser is asked for."""
-    gate = visitor.place.gate
+    context = visitor.place.accounts
     session = await visitor.session()
     assert session is not None
-    need = await begin_enrolment(gate, visitor.browser, session, name, "Add it")
-    assert isinstance(need, Need)
-    assert isinstance(await visitor.steps_up(need), ToVerify)
-    assert isinstance(await visitor.types(await visitor.code(to)), Entered)
+    need = await begin_enrolment(context, visitor.browser, session, name, "Add it")
+    assert isinstance(need, ProofRequirement)
+    assert isinstance(await visitor.steps_up(need), CodeRequested)
+    assert isinstance(await visitor.types(await visitor.code(to)), SignedIn)
     session = await visitor.session()
     assert session is not None
-    assert isinstance(visitor._kept(await begin_enrolment(gate, visitor.browser, session, name, "Add it")), ToVerify)
-    options = await enrolment_options(gate, visitor.browser, session)
+    assert isinstance(
+        visitor._kept(await begin_enrolment(context, visitor.browser, session, name, "Add it")), CodeRequested
+    )
+    options = await enrolment_options(context, visitor.browser, session)
     assert options is not None
     return options
 
@@ -62,20 +64,20 @@ async def enrols(visitor: Visitor, authenticator: Authenticator | None = None) -
     answer = authenticator.makes(await enrolling(visitor))
     session = await visitor.session()
     assert session is not None
-    assert isinstance(await finish_enrolment(visitor.place.gate, visitor.browser, session, answer), Applied)
-    assert isinstance(await finish_enrolment(visitor.place.gate, visitor.browser, session, answer), Gone)
+    assert isinstance(await finish_enrolment(visitor.place.accounts, visitor.browser, session, answer), Applied)
+    assert isinstance(await finish_enrolment(visitor.place.accounts, visitor.browser, session, answer), FlowNotFound)
     return authenticator
 
 
 async def asked(visitor: Visitor) -> str:
     """Press "sign in with a passkey"; return what the browser is asked for."""
-    begun, options = await begin_sign_in(visitor.place.gate, visitor.browser, Interrupted(path="/account"))
+    begun, options = await begin_sign_in(visitor.place.accounts, visitor.browser, InterruptedRequest(path="/account"))
     visitor._kept(begun)
     return options
 
 
-async def signs_in(visitor: Visitor, answer: str) -> Entered | Wrong | Refused:
-    return visitor._kept(await sign_in_by_passkey(visitor.place.gate, visitor.browser, answer))
+async def signs_in(visitor: Visitor, answer: str) -> SignedIn | InvalidCredentials | Refused:
+    return visitor._kept(await sign_in_by_passkey(visitor.place.accounts, visitor.browser, answer))
 
 
 async def test_one_is_made_and_signs_in_by_itself(home: Place) -> None:
@@ -90,7 +92,7 @@ async def test_one_is_made_and_signs_in_by_itself(home: Place) -> None:
     hardware.count = 2
     other = Visitor(home)
     before = await home.count("deliveries")
-    assert isinstance(await signs_in(other, hardware.uses(await asked(other))), Entered)
+    assert isinstance(await signs_in(other, hardware.uses(await asked(other))), SignedIn)
     session = await other.session()
     assert session is not None
     assert level_of(session, home.clock()) is Level.PASSKEY
@@ -105,7 +107,7 @@ async def test_a_synced_one_never_counts(home: Place) -> None:
     synced = await enrols(visitor, Authenticator(flags=SYNCED))
     for _ in range(2):
         other = Visitor(home)
-        assert isinstance(await signs_in(other, synced.uses(await asked(other))), Entered)
+        assert isinstance(await signs_in(other, synced.uses(await asked(other))), SignedIn)
         session = await other.session()
         assert session is not None
         assert amr_of(session, home.clock()) == ["swk", "user", "mfa"]
@@ -116,20 +118,20 @@ async def test_it_proves_what_is_under_way(home: Place) -> None:
     visitor = await ada(home)
     synced = await enrols(visitor, Authenticator(flags=SYNCED))
     other = Visitor(home)
-    assert isinstance(await other.signs_in(), ToVerify)
+    assert isinstance(await other.signs_in(), CodeRequested)
     seen = await other.sees()
     assert seen is not None
-    assert (seen.ways, seen.methods) == ((), (FactorKind.PASSKEY,))
-    options = await begin_proof(home.gate, other.browser)
+    assert (seen.ways, seen.methods) == ((), (AuthenticatorKind.PASSKEY,))
+    options = await begin_proof(home.accounts, other.browser)
     assert options is not None
     assert len(json.loads(options)["allowCredentials"]) == 1
-    entered = other._kept(await prove_by_passkey(home.gate, other.browser, synced.uses(options), remember=False))
-    assert isinstance(entered, Entered)
-    assert isinstance(await other.steps_up(Need(Level.PASSKEY, 60)), ToVerify | Entered)
-    options = await begin_proof(home.gate, other.browser)
+    entered = other._kept(await prove_by_passkey(home.accounts, other.browser, synced.uses(options), remember=False))
+    assert isinstance(entered, SignedIn)
+    assert isinstance(await other.steps_up(ProofRequirement(Level.PASSKEY, 60)), CodeRequested | SignedIn)
+    options = await begin_proof(home.accounts, other.browser)
     assert options is not None
-    raised = other._kept(await prove_by_passkey(home.gate, other.browser, synced.uses(options), remember=False))
-    assert isinstance(raised, Entered)
+    raised = other._kept(await prove_by_passkey(home.accounts, other.browser, synced.uses(options), remember=False))
+    assert isinstance(raised, SignedIn)
 
 
 @pytest.mark.parametrize(
@@ -154,14 +156,16 @@ async def test_a_wrong_answer_is_refused(home: Place, spoil: Callable[[Authentic
     good = await enrols(visitor, Authenticator(count=5))
     other = Visitor(home)
     bad = spoil(good)
-    assert isinstance(await signs_in(other, bad.uses(await asked(other))), Wrong)
+    assert isinstance(await signs_in(other, bad.uses(await asked(other))), InvalidCredentials)
     assert await other.session() is None
-    assert isinstance(await other.signs_in(), ToVerify)
-    options = await begin_proof(home.gate, other.browser)
+    assert isinstance(await other.signs_in(), CodeRequested)
+    options = await begin_proof(home.accounts, other.browser)
     assert options is not None
-    assert isinstance(await prove_by_passkey(home.gate, other.browser, bad.uses(options), remember=False), Wrong)
+    assert isinstance(
+        await prove_by_passkey(home.accounts, other.browser, bad.uses(options), remember=False), InvalidCredentials
+    )
     good.count = 6
-    assert isinstance(await signs_in(other, good.uses(await asked(other))), Entered)
+    assert isinstance(await signs_in(other, good.uses(await asked(other))), SignedIn)
 
 
 async def test_a_challenge_is_answered_once_and_in_its_own_browser(home: Place) -> None:
@@ -171,16 +175,16 @@ async def test_a_challenge_is_answered_once_and_in_its_own_browser(home: Place) 
     first, second = Visitor(home), Visitor(home)
     answer = synced.uses(await asked(first))
     await asked(second)
-    assert isinstance(await signs_in(second, answer), Wrong)
+    assert isinstance(await signs_in(second, answer), InvalidCredentials)
     before = first.browser
-    assert isinstance(await signs_in(first, answer), Entered)
+    assert isinstance(await signs_in(first, answer), SignedIn)
     first.browser = before
-    assert isinstance(await signs_in(first, answer), Wrong)
+    assert isinstance(await signs_in(first, answer), InvalidCredentials)
     options = await asked(first)
-    assert isinstance(await signs_in(first, synced.uses(options, signature=b"\x30\x00")), Wrong)
-    assert isinstance(await signs_in(first, synced.uses(options)), Wrong)
+    assert isinstance(await signs_in(first, synced.uses(options, signature=b"\x30\x00")), InvalidCredentials)
+    assert isinstance(await signs_in(first, synced.uses(options)), InvalidCredentials)
     wrong_kind = synced.uses(await asked(first), kind="webauthn.create")
-    assert isinstance(await signs_in(first, wrong_kind), Wrong)
+    assert isinstance(await signs_in(first, wrong_kind), InvalidCredentials)
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", "null", '{"rawId": 5}', '{"rawId": "§"}', "x" * 20_000, "[" * 9_000])
@@ -189,11 +193,11 @@ async def test_nonsense_is_refused(home: Place, text: str) -> None:
     visitor = await ada(home)
     other = Visitor(home)
     await asked(other)
-    assert isinstance(await signs_in(other, text), Wrong)
+    assert isinstance(await signs_in(other, text), InvalidCredentials)
     await enrolling(visitor)
     session = await visitor.session()
     assert session is not None
-    assert isinstance(await finish_enrolment(home.gate, visitor.browser, session, text), Wrong)
+    assert isinstance(await finish_enrolment(home.accounts, visitor.browser, session, text), InvalidCredentials)
 
 
 @pytest.mark.parametrize(
@@ -206,7 +210,7 @@ async def test_one_that_is_made_wrongly_is_not_added(home: Place, bad: Authentic
     answer = bad.makes(await enrolling(visitor))
     session = await visitor.session()
     assert session is not None
-    assert isinstance(await finish_enrolment(home.gate, visitor.browser, session, answer), Wrong)
+    assert isinstance(await finish_enrolment(home.accounts, visitor.browser, session, answer), InvalidCredentials)
     assert (await visitor.holdings()).authenticators == ()
 
 
@@ -218,12 +222,14 @@ async def test_anothers_passkey_does_not_prove_my_flow(home: Place) -> None:
     answer = synced.makes(await enrolling(grace, to="grace@example.org"))
     session = await grace.session()
     assert session is not None
-    assert isinstance(await finish_enrolment(home.gate, grace.browser, session, answer), Applied)
+    assert isinstance(await finish_enrolment(home.accounts, grace.browser, session, answer), Applied)
     thief = Visitor(home)
-    assert isinstance(await thief.signs_in(), ToVerify)
-    options = await begin_proof(home.gate, thief.browser)
+    assert isinstance(await thief.signs_in(), CodeRequested)
+    options = await begin_proof(home.accounts, thief.browser)
     assert options is not None
-    assert isinstance(await prove_by_passkey(home.gate, thief.browser, synced.uses(options), remember=False), Wrong)
+    assert isinstance(
+        await prove_by_passkey(home.accounts, thief.browser, synced.uses(options), remember=False), InvalidCredentials
+    )
 
 
 async def test_the_same_passkey_is_not_added_to_a_second_account(home: Place) -> None:
@@ -232,7 +238,7 @@ async def test_the_same_passkey_is_not_added_to_a_second_account(home: Place) ->
     answer = synced.makes(await enrolling(grace, to="grace@example.org"))
     session = await grace.session()
     assert session is not None
-    assert isinstance(await finish_enrolment(home.gate, grace.browser, session, answer), Wrong)
+    assert isinstance(await finish_enrolment(home.accounts, grace.browser, session, answer), InvalidCredentials)
 
 
 async def test_a_removed_one_and_a_closed_account_open_nothing(home: Place) -> None:
@@ -241,28 +247,30 @@ async def test_a_removed_one_and_a_closed_account_open_nothing(home: Place) -> N
     synced = await enrols(visitor, Authenticator(flags=SYNCED))
     thief = Visitor(home)
     home.clock.forward(61_000)
-    assert isinstance(await thief.recovers(), ToVerify)
-    assert isinstance(await thief.types(await thief.code()), Recoverable)
+    assert isinstance(await thief.recovers(), CodeRequested)
+    assert isinstance(await thief.types(await thief.code()), PasswordResetAllowed)
     assert isinstance(await thief.chooses("a better battery staple"), Applied)
-    assert isinstance(await thief.signs_in(password="a better battery staple"), ToVerify)
+    assert isinstance(await thief.signs_in(password="a better battery staple"), CodeRequested)
     seen = await thief.sees()
     assert seen is not None
     assert seen.ways == ()
     reference = await visitor.told("The password of your account was replaced")
     owner = Visitor(home)
-    assert isinstance(await signs_in(owner, synced.uses(await asked(owner))), Entered)
+    assert isinstance(await signs_in(owner, synced.uses(await asked(owner))), SignedIn)
     session = await owner.session()
     assert session is not None
-    assert await disown(home.gate, Browser(), reference) is not None
-    assert isinstance(await signs_in(owner, synced.uses(await asked(owner))), Wrong)
-    assert isinstance(await thief.recovers(), ToVerify)
+    assert await report_change(home.accounts, BrowserContext(), reference) is not None
+    assert isinstance(await signs_in(owner, synced.uses(await asked(owner))), InvalidCredentials)
+    assert isinstance(await thief.recovers(), CodeRequested)
     home.clock.forward(61_000)
-    assert isinstance(await thief.types(await thief.code()), Recoverable)
+    assert isinstance(await thief.types(await thief.code()), PasswordResetAllowed)
     assert isinstance(await thief.chooses("yet another battery"), Applied)
-    assert isinstance(await signs_in(owner, synced.uses(await asked(owner))), Entered)
+    assert isinstance(await signs_in(owner, synced.uses(await asked(owner))), SignedIn)
     (factor,) = (await owner.holdings()).authenticators
     session = await owner.session()
     assert session is not None
-    wanted = Wanted(ChangeKind.METHOD_REMOVED, factor.id, "x", "x")
-    assert isinstance(await apply(home.gate, Applying(session.account, wanted, owner.browser, session.id)), Applied)
-    assert isinstance(await signs_in(owner, synced.uses(await asked(owner))), Wrong)
+    wanted = ChangeRequest(ChangeKind.METHOD_REMOVED, factor.id, "x", "x")
+    assert isinstance(
+        await apply_change(home.accounts, Applying(session.account, wanted, owner.browser, session.id)), Applied
+    )
+    assert isinstance(await signs_in(owner, synced.uses(await asked(owner))), InvalidCredentials)

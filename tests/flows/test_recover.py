@@ -6,17 +6,25 @@ from typing import TYPE_CHECKING
 
 from tests.flows.people import ADA, CARRIER, PASSWORD, Visitor, ada
 
-from countersign.domain.accounts.authenticator import FactorKind
+from countersign.domain.accounts.authenticator import AuthenticatorKind
 from countersign.domain.accounts.change import DAY, WAIT, ChangeKind, ChangeRefusal
-from countersign.domain.accounts.session import Need
-from countersign.flows.accounts.context import Browser, Entered, Faulty, Gone, ToVerify, Unmet, Wrong
+from countersign.domain.accounts.session import ProofRequirement
+from countersign.flows.accounts.context import (
+    BrowserContext,
+    CodeRequested,
+    FlowNotFound,
+    InvalidCredentials,
+    InvalidInput,
+    NoEligibleMethod,
+    SignedIn,
+)
 from countersign.flows.changes.apply import Applied
-from countersign.flows.changes.delayed_recovery import Waiting, remind
-from countersign.flows.changes.enrol import Codes, make_recovery_codes
-from countersign.flows.changes.report_change import disown
+from countersign.flows.changes.delayed_recovery import RecoveryPending, send_reminders
+from countersign.flows.changes.enrol import RecoveryCodes, make_recovery_codes
+from countersign.flows.changes.report_change import report_change
 from countersign.flows.changes.undo import cancel_change
-from countersign.flows.sign_in.authenticator import BY_ACCOUNT, GUESSES, Mistaken, prove_by_recovery_code
-from countersign.flows.sign_in.complete import Recoverable
+from countersign.flows.sign_in.authenticator import BY_ACCOUNT, GUESSES, InvalidCode, prove_by_recovery_code
+from countersign.flows.sign_in.complete import PasswordResetAllowed
 from countersign.flows.sign_in.recover import claim_access
 from countersign.flows.verifications.results import Refused
 from countersign.store.tables import authenticators, changes
@@ -31,18 +39,18 @@ NEW = "ada@elsewhere.example"
 
 async def recovery_codes(visitor: Visitor, to: str = ADA) -> tuple[str, ...]:
     """Make recovery codes as the page does: approve it, then make them."""
-    gate = visitor.place.gate
+    context = visitor.place.accounts
     session = await visitor.session()
     assert session is not None
-    outcome, _ = await make_recovery_codes(gate, visitor.browser, session, "Make new recovery codes")
-    assert isinstance(outcome, Need)
-    assert isinstance(await visitor.steps_up(outcome), ToVerify)
-    assert isinstance(await visitor.types(await visitor.code(to)), Entered)
+    outcome, _ = await make_recovery_codes(context, visitor.browser, session, "Make new recovery codes")
+    assert isinstance(outcome, ProofRequirement)
+    assert isinstance(await visitor.steps_up(outcome), CodeRequested)
+    assert isinstance(await visitor.types(await visitor.code(to)), SignedIn)
     session = await visitor.session()
     assert session is not None
-    outcome, made = await make_recovery_codes(gate, visitor.browser, session, "Make new recovery codes")
+    outcome, made = await make_recovery_codes(context, visitor.browser, session, "Make new recovery codes")
     assert isinstance(outcome, Applied), outcome
-    assert isinstance(made, Codes)
+    assert isinstance(made, RecoveryCodes)
     return made.codes
 
 
@@ -50,47 +58,49 @@ async def test_a_forgotten_password_is_replaced_and_nobody_is_signed_in(home: Pl
     """R2, A5: every session ends, every contact is told, and the next sign-in needs a code as always."""
     visitor = await ada(home)
     other = Visitor(home)
-    assert isinstance(await other.recovers(), ToVerify)
-    assert isinstance(await other.types(await other.code()), Recoverable)
+    assert isinstance(await other.recovers(), CodeRequested)
+    assert isinstance(await other.types(await other.code()), PasswordResetAllowed)
     faulty = await other.chooses("password")
-    assert isinstance(faulty, Faulty)
+    assert isinstance(faulty, InvalidInput)
     assert isinstance(await other.chooses(BETTER), Applied)
     assert other.browser.session == ""
     assert await visitor.session() is None
     await visitor.told("The password of your account was replaced")
-    assert isinstance(await other.chooses("yet another battery"), Gone)
-    assert isinstance(await Visitor(home).signs_in(), Wrong)
-    assert isinstance(await Visitor(home).signs_in(password=BETTER), ToVerify)
+    assert isinstance(await other.chooses("yet another battery"), FlowNotFound)
+    assert isinstance(await Visitor(home).signs_in(), InvalidCredentials)
+    assert isinstance(await Visitor(home).signs_in(password=BETTER), CodeRequested)
 
 
 async def test_asking_changes_nothing_and_is_answered_alike(home: Place) -> None:
     """R1: an unknown address is told so in its own mailbox; the browser sees the same screen, and no answer is right."""
     visitor = await ada(home)
     stranger = Visitor(home)
-    assert isinstance(await stranger.recovers("nobody@example.org"), ToVerify)
+    assert isinstance(await stranger.recovers("nobody@example.org"), CodeRequested)
     assert "No account was found here" in (await stranger.reads("nobody@example.org")).text
     seen = await stranger.sees()
     assert seen is not None
-    assert seen.methods == (FactorKind.RECOVERY_CODE,)
+    assert seen.methods == (AuthenticatorKind.RECOVERY_CODE,)
     assert seen.challenge is not None
     refused = await stranger.types(home.code(seen.challenge))
     assert isinstance(refused, Refused)
     assert isinstance(
-        await prove_by_recovery_code(home.gate, stranger.browser, "0000-0000-0000-0000", remember=False), Mistaken
+        await prove_by_recovery_code(home.accounts, stranger.browser, "0000-0000-0000-0000", remember=False),
+        InvalidCode,
     )
-    assert isinstance(await stranger.chooses(BETTER), Gone)
+    assert isinstance(await stranger.chooses(BETTER), FlowNotFound)
     # The owner's password, session and trust are untouched by being asked about.
-    assert isinstance(await Visitor(home).recovers(), ToVerify)
+    assert isinstance(await Visitor(home).recovers(), CodeRequested)
     assert await visitor.session() is not None
-    assert isinstance(await Visitor(home).signs_in(), ToVerify)
+    assert isinstance(await Visitor(home).signs_in(), CodeRequested)
 
 
 async def test_recoveries_are_limited_by_network(home: Place) -> None:
     """R1."""
     answers = [
-        await Visitor(home, Browser(ip="203.0.113.77")).recovers(f"u{number}@example.org") for number in range(21)
+        await Visitor(home, BrowserContext(ip="203.0.113.77")).recovers(f"u{number}@example.org")
+        for number in range(21)
     ]
-    assert [type(one) for one in answers[:20]] == [ToVerify] * 20
+    assert [type(one) for one in answers[:20]] == [CodeRequested] * 20
     assert isinstance(answers[-1], Refused)
 
 
@@ -99,20 +109,20 @@ async def test_the_contact_that_recovered_does_not_let_in_alone(home: Place) -> 
     visitor = await ada(home)
     await visitor.adds(PHONE)
     thief = Visitor(home)
-    assert isinstance(await thief.recovers(), ToVerify)
+    assert isinstance(await thief.recovers(), CodeRequested)
     await thief.types(await thief.code())
     assert isinstance(await thief.chooses(BETTER), Applied)
-    assert isinstance(await thief.signs_in(password=BETTER), ToVerify)
+    assert isinstance(await thief.signs_in(password=BETTER), CodeRequested)
     seen = await thief.sees()
     assert seen is not None
     assert {way.masked for way in seen.ways} == {"+1415***0123"}
     owner = Visitor(home)
-    assert isinstance(await owner.signs_in(password=BETTER), ToVerify)
+    assert isinstance(await owner.signs_in(password=BETTER), CodeRequested)
     home.clock.forward(61_000)
     entered = await owner.types(await owner.code(PHONE))
-    assert isinstance(entered, Entered)
+    assert isinstance(entered, SignedIn)
     # Now that something else let in, the mailbox counts again.
-    assert isinstance(await owner.signs_in(password=BETTER), ToVerify)
+    assert isinstance(await owner.signs_in(password=BETTER), CodeRequested)
     seen = await owner.sees()
     assert seen is not None
     assert "a***@example.org" in {way.masked for way in seen.ways}
@@ -128,14 +138,16 @@ async def test_recovery_codes_are_ten_strong_kept_hashed_and_used_once(home: Pla
     assert holdings.recovery_codes == 10
     assert all(code.encode() not in one.mark + one.secret for one in holdings.authenticators for code in codes)
     other = Visitor(home)
-    assert isinstance(await other.recovers(), ToVerify)
+    assert isinstance(await other.recovers(), CodeRequested)
     typed = codes[3].upper().replace("0", "O").replace("1", "l").replace("-", " ")
-    assert isinstance(await prove_by_recovery_code(home.gate, other.browser, typed, remember=False), Recoverable)
+    assert isinstance(
+        await prove_by_recovery_code(home.accounts, other.browser, typed, remember=False), PasswordResetAllowed
+    )
     assert isinstance(await other.chooses(BETTER), Applied)
     assert (await visitor.told("A recovery code of your account was used")) != ""
     again = Visitor(home)
-    assert isinstance(await again.recovers(), ToVerify)
-    assert isinstance(await prove_by_recovery_code(home.gate, again.browser, codes[3], remember=False), Mistaken)
+    assert isinstance(await again.recovers(), CodeRequested)
+    assert isinstance(await prove_by_recovery_code(home.accounts, again.browser, codes[3], remember=False), InvalidCode)
 
 
 async def test_new_recovery_codes_end_the_old_and_undoing_brings_those_back(home: Place) -> None:
@@ -149,12 +161,14 @@ async def test_new_recovery_codes_end_the_old_and_undoing_brings_those_back(home
     assert not set(old) & set(new)
     assert (await visitor.holdings()).recovery_codes == 10
     reference = await visitor.told("Your account has new recovery codes")
-    assert await disown(home.gate, Browser(), reference) is not None
+    assert await report_change(home.accounts, BrowserContext(), reference) is not None
     assert len(await home.database.read(authenticators.of_account, session.account)) == 10
     owner = Visitor(home)
-    assert isinstance(await owner.recovers(), ToVerify)
-    assert isinstance(await prove_by_recovery_code(home.gate, owner.browser, new[0], remember=False), Mistaken)
-    assert isinstance(await prove_by_recovery_code(home.gate, owner.browser, old[0], remember=False), Recoverable)
+    assert isinstance(await owner.recovers(), CodeRequested)
+    assert isinstance(await prove_by_recovery_code(home.accounts, owner.browser, new[0], remember=False), InvalidCode)
+    assert isinstance(
+        await prove_by_recovery_code(home.accounts, owner.browser, old[0], remember=False), PasswordResetAllowed
+    )
 
 
 async def test_guesses_at_recovery_codes_are_few(home: Place) -> None:
@@ -163,26 +177,28 @@ async def test_guesses_at_recovery_codes_are_few(home: Place) -> None:
     await recovery_codes(visitor)
     thief = Visitor(home)
     for flow in range(2):
-        assert isinstance(await thief.recovers(), ToVerify)
+        assert isinstance(await thief.recovers(), CodeRequested)
         for left in reversed(range(GUESSES)):
-            outcome = await prove_by_recovery_code(home.gate, thief.browser, f"{flow}{left}", remember=False)
-            assert isinstance(outcome, Mistaken)
+            outcome = await prove_by_recovery_code(home.accounts, thief.browser, f"{flow}{left}", remember=False)
+            assert isinstance(outcome, InvalidCode)
             assert outcome.left == left
-        outcome = await prove_by_recovery_code(home.gate, thief.browser, "x", remember=False)
+        outcome = await prove_by_recovery_code(home.accounts, thief.browser, "x", remember=False)
         assert isinstance(outcome, Refused)
         assert outcome.refusal.value == "exhausted"
         home.clock.forward(61_000)
-    assert isinstance(await thief.recovers(), ToVerify)
-    outcome = await prove_by_recovery_code(home.gate, thief.browser, "x", remember=False)
+    assert isinstance(await thief.recovers(), CodeRequested)
+    outcome = await prove_by_recovery_code(home.accounts, thief.browser, "x", remember=False)
     assert isinstance(outcome, Refused)
     assert outcome.limit == BY_ACCOUNT.name
 
 
 async def claims(place: Place, identifier: str = ADA, contact: str = NEW) -> Visitor:
     """Return the browser of somebody who says that everything is lost, and has proved a new contact."""
-    claimant = Visitor(place, Browser(ip="198.51.100.7", user_agent="Safari", locale="en"))
-    assert isinstance(claimant._kept(await claim_access(place.gate, claimant.browser, identifier, contact)), ToVerify)
-    assert isinstance(await claimant.types(await claimant.code(contact)), Waiting)
+    claimant = Visitor(place, BrowserContext(ip="198.51.100.7", user_agent="Safari", locale="en"))
+    assert isinstance(
+        claimant._kept(await claim_access(place.accounts, claimant.browser, identifier, contact)), CodeRequested
+    )
+    assert isinstance(await claimant.types(await claimant.code(contact)), RecoveryPending)
     return claimant
 
 
@@ -199,35 +215,35 @@ async def test_lost_everything_waits_is_told_daily_and_gets_back_in(home: Place)
         assert [one for one in home.carriers[CARRIER].sent if one.to == to and "lost access" in one.text]
     for day in range(1, 7):
         home.clock.forward(DAY)
-        assert await remind(home.gate) == 1
-        assert await remind(home.gate) == 0
+        assert await send_reminders(home.accounts) == 1
+        assert await send_reminders(home.accounts) == 0
         while await home.deliver():
             pass
         told = [one for one in home.carriers[CARRIER].sent if one.to == ADA and "still waits" in one.text]
         assert len(told) == day
     early = Visitor(home)
-    assert isinstance(await early.recovers(NEW), ToVerify)
+    assert isinstance(await early.recovers(NEW), CodeRequested)
     assert "No account was found" in (await early.reads(NEW)).text
     home.clock.forward(DAY)
-    assert isinstance(await claimant.recovers(NEW), ToVerify)
-    assert isinstance(await claimant.types(await claimant.code(NEW)), Recoverable)
+    assert isinstance(await claimant.recovers(NEW), CodeRequested)
+    assert isinstance(await claimant.types(await claimant.code(NEW)), PasswordResetAllowed)
     assert isinstance(await claimant.chooses(BETTER), Applied)
-    assert isinstance(await claimant.signs_in(ADA, BETTER), ToVerify)
+    assert isinstance(await claimant.signs_in(ADA, BETTER), CodeRequested)
     home.clock.forward(61_000)
-    assert isinstance(await claimant.types(await claimant.code(NEW)), Entered)
+    assert isinstance(await claimant.types(await claimant.code(NEW)), SignedIn)
     phone = await claimant.contact(PHONE)
-    from countersign.flows.changes.request import Wanted
+    from countersign.flows.changes.request import ChangeRequest
 
-    refused = await claimant.changes(Wanted(ChangeKind.CONTACT_REMOVED, phone.id, "x", "Remove it"), NEW)
+    refused = await claimant.changes(ChangeRequest(ChangeKind.CONTACT_REMOVED, phone.id, "x", "Remove it"), NEW)
     assert refused is ChangeRefusal.REDUCED
     # Whoever still holds an old contact can take it back for another week.
     reference = await claimant.told("Your account was taken over after the waiting time")
-    assert await disown(home.gate, Browser(), reference) is not None
+    assert await report_change(home.accounts, BrowserContext(), reference) is not None
     assert await claimant.session() is None
     owner = Visitor(home)
     home.clock.forward(61_000)
-    assert isinstance(await owner.recovers(PHONE), ToVerify)
-    assert isinstance(await owner.types(await owner.code(PHONE)), Recoverable)
+    assert isinstance(await owner.recovers(PHONE), CodeRequested)
+    assert isinstance(await owner.types(await owner.code(PHONE)), PasswordResetAllowed)
 
 
 async def test_any_contact_or_session_stops_the_wait(home: Place) -> None:
@@ -237,18 +253,18 @@ async def test_any_contact_or_session_stops_the_wait(home: Place) -> None:
     assert session is not None
     await claims(home)
     reference = await visitor.told("Somebody says that they lost access to your account")
-    stopped = await disown(home.gate, Browser(), reference)
+    stopped = await report_change(home.accounts, BrowserContext(), reference)
     assert stopped is not None
     assert stopped.stopped
     assert await visitor.session() is not None
     home.clock.forward(61_000)
     await claims(home)
     (pending,) = await home.database.read(changes.open_ones, session.account, home.clock())
-    assert isinstance(await cancel_change(home.gate, visitor.browser, session.account, pending.id), Applied)
+    assert isinstance(await cancel_change(home.accounts, visitor.browser, session.account, pending.id), Applied)
     home.clock.forward(WAIT)
-    assert await remind(home.gate) == 0
+    assert await send_reminders(home.accounts) == 0
     late = Visitor(home)
-    assert isinstance(await late.recovers(NEW), ToVerify)
+    assert isinstance(await late.recovers(NEW), CodeRequested)
     assert "No account was found" in (await late.reads(NEW)).text
 
 
@@ -257,7 +273,7 @@ async def test_a_claim_on_an_unknown_account_looks_the_same(home: Place) -> None
     await claims(home, "nobody@example.org")
     home.clock.forward(WAIT)
     late = Visitor(home)
-    assert isinstance(await late.recovers(NEW), ToVerify)
+    assert isinstance(await late.recovers(NEW), CodeRequested)
     assert "No account was found" in (await late.reads(NEW)).text
 
 
@@ -266,8 +282,8 @@ async def test_a_claim_that_nobody_finishes_runs_out(home: Place) -> None:
     await ada(home)
     await claims(home)
     home.clock.forward(2 * WAIT)
-    assert await remind(home.gate) == 0
+    assert await send_reminders(home.accounts) == 0
     late = Visitor(home)
-    assert isinstance(await late.recovers(NEW), ToVerify)
+    assert isinstance(await late.recovers(NEW), CodeRequested)
     assert "No account was found" in (await late.reads(NEW)).text
-    assert isinstance(await Visitor(home).signs_in(password=PASSWORD), ToVerify | Unmet)
+    assert isinstance(await Visitor(home).signs_in(password=PASSWORD), CodeRequested | NoEligibleMethod)

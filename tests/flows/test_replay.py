@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tests.flows.people import Visitor, ada
 
 from countersign.domain.accounts.risk import RiskPolicy
-from countersign.flows.accounts.context import Browser, Entered
+from countersign.flows.accounts.context import BrowserContext, SignedIn
 from countersign.flows.maintenance.replay import replay
 
 if TYPE_CHECKING:
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 async def test_a_stricter_policy_shows_whom_it_would_have_asked(home: Place) -> None:
     """S5."""
     await ada(home)
-    owner = Visitor(home, Browser(ip="198.51.100.7", user_agent="Safari", locale="en"))
+    owner = Visitor(home, BrowserContext(ip="198.51.100.7", user_agent="Safari", locale="en"))
     await owner.is_let_in(remember=True)
     await owner.signs_in(password="wrong password")
-    assert isinstance(await owner.signs_in(), Entered)
+    assert isinstance(await owner.signs_in(), SignedIn)
     end = home.clock() + 1
     same = await replay(home.database, RiskPolicy(), end - 3_600_000, end)
     assert (same.sign_ins, same.changed) == (2, 0)

@@ -9,12 +9,12 @@ import pytest
 from tests.clock import MINUTE, NOON, SECOND, FixedClock
 from tests.flows.place import SHOP, Place, done, place_at, refused, says
 
-from countersign.domain.policy import Rules
-from countersign.domain.shared.application import Mode
+from countersign.domain.policy import InstallationPolicy
+from countersign.domain.shared.application import ApplicationMode
 from countersign.domain.shared.contact import Channel
 from countersign.domain.shared.event import EventKind
-from countersign.domain.verifications.challenge import Refusal, State
-from countersign.domain.verifications.rate_limit import Limit
+from countersign.domain.verifications.challenge import ChallengeState, Refusal
+from countersign.domain.verifications.rate_limit import RateLimit
 from countersign.flows.verifications.results import Missing
 
 if TYPE_CHECKING:
@@ -64,17 +64,19 @@ async def test_a_redirect_goes_by_the_other_channel(place: Place, clock: FixedCl
 
 async def test_a_channel_whose_route_is_gone_is_refused(sqlite_url: str, tmp_path: Path) -> None:
     async with place_at(sqlite_url, tmp_path, live=("webhook",)) as place:
-        challenge = await place.begun("+14155550123", application=msgspec.structs.replace(SHOP, mode=Mode.LIVE))
+        challenge = await place.begun(
+            "+14155550123", application=msgspec.structs.replace(SHOP, mode=ApplicationMode.LIVE)
+        )
     async with place_at(sqlite_url, tmp_path, clock=FixedClock(NOON + MINUTE)) as later:
         assert refused(await later.resend(challenge)).refusal is Refusal.CHANNEL_NOT_ALLOWED
 
 
-@pytest.mark.parametrize("end", [State.APPROVED, State.CANCELED, State.EXPIRED])
-async def test_nothing_is_sent_for_what_has_ended(place: Place, clock: FixedClock, end: State) -> None:
+@pytest.mark.parametrize("end", [ChallengeState.APPROVED, ChallengeState.CANCELED, ChallengeState.EXPIRED])
+async def test_nothing_is_sent_for_what_has_ended(place: Place, clock: FixedClock, end: ChallengeState) -> None:
     challenge = await place.begun()
-    if end is State.APPROVED:
+    if end is ChallengeState.APPROVED:
         await place.answer(challenge, place.code(challenge))
-    if end is State.CANCELED:
+    if end is ChallengeState.CANCELED:
         await place.cancel(challenge)
     clock.forward(10 * MINUTE)
     assert refused(await place.resend(challenge)).refusal.value in {"already_approved", "canceled", "expired"}
@@ -84,7 +86,7 @@ async def test_nothing_is_sent_for_what_has_ended(place: Place, clock: FixedCloc
 async def test_a_resend_counts_against_the_budgets_that_the_begin_counted_against(
     sqlite_url: str, tmp_path: Path
 ) -> None:
-    rules = Rules(destination=(Limit("destination", 2, 20 * MINUTE),), requester=())
+    rules = InstallationPolicy(destination=(RateLimit("destination", 2, 20 * MINUTE),), requester=())
     async with place_at(sqlite_url, tmp_path, rules=rules) as place:
         challenge = await place.begun()
         place.clock.forward(MINUTE)

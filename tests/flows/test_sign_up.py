@@ -9,7 +9,7 @@ import pytest
 from tests.flows.people import ADA, PASSWORD, Visitor, ada
 
 from countersign.domain.accounts.session import Level, level_of
-from countersign.flows.accounts.context import Entered, Faulty, Gone, Known, ToVerify
+from countersign.flows.accounts.context import AccountExists, CodeRequested, FlowNotFound, InvalidInput, SignedIn
 from countersign.flows.verifications.results import Refused
 
 if TYPE_CHECKING:
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 async def test_there_is_no_account_before_its_contact_is_proved(home: Place) -> None:
     visitor = Visitor(home)
-    assert isinstance(await visitor.signs_up(), ToVerify)
+    assert isinstance(await visitor.signs_up(), CodeRequested)
     assert await home.count("accounts") == 0
     assert await visitor.session() is None
-    assert isinstance(await visitor.types(await visitor.code()), Entered)
+    assert isinstance(await visitor.types(await visitor.code()), SignedIn)
     assert await home.count("accounts") == 1
     session = await visitor.session()
     assert session is not None
@@ -31,8 +31,8 @@ async def test_there_is_no_account_before_its_contact_is_proved(home: Place) -> 
 async def test_the_owner_of_a_known_contact_is_told_and_the_page_is_not(home: Place) -> None:
     await ada(home)
     known, new = Visitor(home), Visitor(home)
-    assert isinstance(await known.signs_up(), ToVerify)
-    assert isinstance(await new.signs_up("grace@example.org"), ToVerify)
+    assert isinstance(await known.signs_up(), CodeRequested)
+    assert isinstance(await new.signs_up("grace@example.org"), CodeRequested)
     seen, other = await known.sees(), await new.sees()
     assert seen is not None
     assert seen.challenge is not None
@@ -67,11 +67,11 @@ async def test_who_loses_the_race_for_a_contact_is_told_to_sign_in(home: Place) 
     first = await one.code()
     await other.signs_up()
     second = await other.code()
-    assert isinstance(await one.types(first), Entered)
-    assert isinstance(await other.types(second), Known)
+    assert isinstance(await one.types(first), SignedIn)
+    assert isinstance(await other.types(second), AccountExists)
     assert await home.count("accounts") == 1
     assert await other.session() is None
-    assert isinstance(await other.types(second), Gone)
+    assert isinstance(await other.types(second), FlowNotFound)
 
 
 async def test_a_right_code_makes_one_account_however_often_it_comes(home: Place) -> None:
@@ -81,7 +81,7 @@ async def test_a_right_code_makes_one_account_however_often_it_comes(home: Place
     code = await visitor.code()
     before = visitor.browser
     outcomes = await asyncio.gather(*(Visitor(home, before).types(code) for _ in range(50)))
-    assert sum(isinstance(outcome, Entered) for outcome in outcomes) == 1
+    assert sum(isinstance(outcome, SignedIn) for outcome in outcomes) == 1
     assert await home.count("accounts") == 1
     assert await home.count("sessions") == 1
 
@@ -106,7 +106,7 @@ async def test_what_cannot_be_taken_is_named_and_nothing_is_sent(
 ) -> None:
     """S9."""
     outcome = await Visitor(home).signs_up(identifier, password, name)
-    assert isinstance(outcome, Faulty)
+    assert isinstance(outcome, InvalidInput)
     found = outcome.faults[field]
     assert found == fault or (field == "identifier" and fault == "impossible_number" and found)
     assert await home.count("challenges") == 0

@@ -8,15 +8,15 @@ import msgspec
 from tests.flows.people import ADA, CARRIER, Visitor, ada
 from tests.flows.place import place_at
 
-from countersign.domain.accounts.account import OwnedContact, Way
-from countersign.domain.accounts.login_flow import Interrupted
-from countersign.domain.accounts.session import Level, Need, auth_time_of, level_of, meets
-from countersign.domain.policy import Rules
+from countersign.domain.accounts.account import ContactMethod, OwnedContact
+from countersign.domain.accounts.login_flow import InterruptedRequest
+from countersign.domain.accounts.session import Level, ProofRequirement, auth_time_of, level_of, meets
+from countersign.domain.policy import InstallationPolicy
 from countersign.domain.shared.contact import Channel, Contact, parse
 from countersign.domain.verifications.challenge import Action, Refusal
-from countersign.domain.verifications.rate_limit import Limit
-from countersign.flows.accounts.context import Entered, Gone, ToVerify, Unmet
-from countersign.flows.accounts.sessions import use_up
+from countersign.domain.verifications.rate_limit import RateLimit
+from countersign.flows.accounts.context import CodeRequested, FlowNotFound, NoEligibleMethod, SignedIn
+from countersign.flows.accounts.sessions import use_approval
 from countersign.flows.verifications.results import Done, Refused
 from countersign.store.engine.database import Write
 from countersign.store.tables import accounts
@@ -40,40 +40,40 @@ async def alive(visitor: Visitor) -> Session:
 
 async def with_phone(visitor: Visitor) -> str:
     """Give the account a proved phone; return the contact's id."""
-    gate, session = visitor.place.gate, await alive(visitor)
+    context, session = visitor.place.accounts, await alive(visitor)
     contact: Contact = parse(PHONE)
-    id_ = gate.id("con")
+    id_ = context.id("con")
     owned = OwnedContact(
         session.account,
         id_,
-        gate.now(),
+        context.now(),
         contact.kind,
-        gate.blind(contact),
-        gate.keyring.seal(contact.address, id_),
+        context.blind_index(contact),
+        context.keyring.seal(contact.address, id_),
         contact.masked,
-        gate.now(),
+        context.now(),
     )
 
     async def add() -> None:
         await Write((accounts.another(owned),))
 
-    await gate.database.run(add)
+    await context.database.run(add)
     return id_
 
 
 async def test_a_level_ends_by_itself_and_is_raised_by_a_fresh_code(home: Place) -> None:
     """U1, U3."""
     visitor = await ada(home)
-    need = Need(Level.MAIL_CODE, 900)
+    need = ProofRequirement(Level.MAIL_CODE, 900)
     assert meets(await alive(visitor), need, home.clock())
     signed_in = auth_time_of(await alive(visitor))
     home.clock.forward(901_000)
     assert not meets(await alive(visitor), need, home.clock())
     before = visitor.browser.session
-    post = Interrupted("POST", "/account/end", (("others", "yes"),))
-    assert isinstance(await visitor.steps_up(need, post), ToVerify)
+    post = InterruptedRequest("POST", "/account/end", (("others", "yes"),))
+    assert isinstance(await visitor.steps_up(need, post), CodeRequested)
     entered = await visitor.types(await visitor.code())
-    assert isinstance(entered, Entered)
+    assert isinstance(entered, SignedIn)
     assert entered.then == post
     session = await alive(visitor)
     assert meets(session, need, home.clock())
@@ -85,18 +85,18 @@ async def test_a_level_ends_by_itself_and_is_raised_by_a_fresh_code(home: Place)
 async def test_an_approval_is_worth_its_own_act_only_and_once(home: Place) -> None:
     """U2."""
     visitor = await ada(home)
-    need = Need(Level.MAIL_CODE, None, PAY)
+    need = ProofRequirement(Level.MAIL_CODE, None, PAY)
     assert not meets(await alive(visitor), need, home.clock())
     await visitor.steps_up(need)
     assert "Pay €148.00" in (await visitor.reads()).text
     await visitor.types(await visitor.code())
     session, now = await alive(visitor), home.clock()
     assert meets(session, need, now)
-    assert not meets(session, Need(Level.MAIL_CODE, None, Action("Pay €148.00", "h2")), now)
-    assert not meets(session, Need(Level.MAIL_CODE, None, Action("Pay €1.00", "h1")), now)
+    assert not meets(session, ProofRequirement(Level.MAIL_CODE, None, Action("Pay €148.00", "h2")), now)
+    assert not meets(session, ProofRequirement(Level.MAIL_CODE, None, Action("Pay €1.00", "h1")), now)
     assert not meets(session, need, now + 300_001)
-    assert await use_up(home.gate, session, need)
-    assert not await use_up(home.gate, session, need)
+    assert await use_approval(home.accounts, session, need)
+    assert not await use_approval(home.accounts, session, need)
     assert not meets(await alive(visitor), need, now)
     assert level_of(await alive(visitor), now) is Level.MAIL_CODE
 
@@ -104,22 +104,22 @@ async def test_an_approval_is_worth_its_own_act_only_and_once(home: Place) -> No
 async def test_a_weaker_way_cannot_be_chosen_by_any_parameter(home: Place) -> None:
     """U5."""
     visitor = await ada(home)
-    assert isinstance(await visitor.steps_up(Need(Level.PHONE_CODE)), Unmet)
+    assert isinstance(await visitor.steps_up(ProofRequirement(Level.PHONE_CODE)), NoEligibleMethod)
     phone = await with_phone(visitor)
-    assert isinstance(await visitor.steps_up(Need(Level.PHONE_CODE)), ToVerify)
+    assert isinstance(await visitor.steps_up(ProofRequirement(Level.PHONE_CODE)), CodeRequested)
     seen = await visitor.sees()
     assert seen is not None
     assert {way.channel for way in seen.ways} == {Channel.SMS, Channel.VOICE, Channel.WHATSAPP}
     contacts = await home.database.read(accounts.contacts_of, (await alive(visitor)).account)
     mail = next(contact for contact in contacts if contact.id != phone)
-    refused = await visitor.asks_another_way(Way(mail.id, Channel.EMAIL, ""))
+    refused = await visitor.asks_another_way(ContactMethod(mail.id, Channel.EMAIL, ""))
     assert isinstance(refused, Refused)
     assert refused.refusal is Refusal.CHANNEL_NOT_ALLOWED
-    strange = await visitor.asks_another_way(Way("con_of_somebody_else", Channel.SMS, ""))
+    strange = await visitor.asks_another_way(ContactMethod("con_of_somebody_else", Channel.SMS, ""))
     assert isinstance(strange, Refused)
-    assert isinstance(await visitor.types(await visitor.code(PHONE)), Entered)
+    assert isinstance(await visitor.types(await visitor.code(PHONE)), SignedIn)
     assert level_of(await alive(visitor), home.clock()) is Level.PHONE_CODE
-    assert isinstance(await visitor.steps_up(Need(Level.PASSKEY)), Unmet)
+    assert isinstance(await visitor.steps_up(ProofRequirement(Level.PASSKEY)), NoEligibleMethod)
 
 
 async def test_another_way_gives_no_guess_back_and_ends_the_code_before(home: Place) -> None:
@@ -127,14 +127,14 @@ async def test_another_way_gives_no_guess_back_and_ends_the_code_before(home: Pl
     visitor = await ada(home)
     phone = await with_phone(visitor)
     home.clock.forward(901_000)
-    await visitor.steps_up(Need(Level.MAIL_CODE, 900))
+    await visitor.steps_up(ProofRequirement(Level.MAIL_CODE, 900))
     first = await visitor.code()
     seen = await visitor.sees()
     assert seen is not None
     assert seen.challenge is not None
     for _ in range(3):
         assert isinstance(await visitor.types(home.wrong(seen.challenge)), Refused)
-    assert isinstance(await visitor.asks_another_way(Way(phone, Channel.SMS, "")), Done)
+    assert isinstance(await visitor.asks_another_way(ContactMethod(phone, Channel.SMS, "")), Done)
     seen = await visitor.sees()
     assert seen is not None
     assert seen.challenge is not None
@@ -142,20 +142,20 @@ async def test_another_way_gives_no_guess_back_and_ends_the_code_before(home: Pl
     second = await visitor.code(PHONE)
     if first != second:
         assert isinstance(await visitor.types(first), Refused)
-    assert isinstance(await visitor.types(second), Entered)
+    assert isinstance(await visitor.types(second), SignedIn)
 
 
 async def test_the_last_guess_is_the_last_in_every_way(home: Place) -> None:
     """C5."""
     visitor = await ada(home)
     phone = await with_phone(visitor)
-    await visitor.steps_up(Need(Level.MAIL_CODE, 0))
+    await visitor.steps_up(ProofRequirement(Level.MAIL_CODE, 0))
     seen = await visitor.sees()
     assert seen is not None
     assert seen.challenge is not None
     for _ in range(5):
         await visitor.types(home.wrong(seen.challenge))
-    refused = await visitor.asks_another_way(Way(phone, Channel.SMS, ""))
+    refused = await visitor.asks_another_way(ContactMethod(phone, Channel.SMS, ""))
     assert isinstance(refused, Refused)
     assert refused.refusal is Refusal.EXHAUSTED
     assert isinstance(await visitor.types(home.code(seen.challenge)), Refused)
@@ -178,13 +178,13 @@ async def test_a_resend_waits_its_time_and_sends_the_same_code(home: Place) -> N
 async def test_a_step_up_raises_the_session_that_asked_and_no_other(home: Place) -> None:
     """S8, U2."""
     visitor = await ada(home)
-    await visitor.steps_up(Need(Level.MAIL_CODE, 0))
-    code, visit = await visitor.code(), visitor.browser.visit
+    await visitor.steps_up(ProofRequirement(Level.MAIL_CODE, 0))
+    code, flow = await visitor.code(), visitor.browser.flow
     home.clock.forward(1_000)
     await visitor.is_let_in()
-    moved = Visitor(home, msgspec.structs.replace(visitor.browser, visit=visit))
+    moved = Visitor(home, msgspec.structs.replace(visitor.browser, flow=flow))
     before = await alive(visitor)
-    assert isinstance(await moved.types(code), Gone)
+    assert isinstance(await moved.types(code), FlowNotFound)
     assert (await alive(visitor)).proofs == before.proofs
 
 
@@ -194,19 +194,19 @@ async def test_a_visit_ends_after_half_an_hour(home: Place) -> None:
     await stranger.signs_in(ADA)
     home.clock.forward(30 * 60_000)
     assert await stranger.sees() is None
-    assert isinstance(await stranger.asks_again(), Gone)
+    assert isinstance(await stranger.asks_again(), FlowNotFound)
 
 
 async def test_who_disowned_a_code_has_ended_every_way_of_that_flow(home: Place) -> None:
     """S6, C5."""
     visitor = await ada(home)
     phone = await with_phone(visitor)
-    await visitor.steps_up(Need(Level.MAIL_CODE, 0))
+    await visitor.steps_up(ProofRequirement(Level.MAIL_CODE, 0))
     seen = await visitor.sees()
     assert seen is not None
     assert seen.challenge is not None
-    await home.cancel(seen.challenge, home.gate.own)
-    refused = await visitor.asks_another_way(Way(phone, Channel.SMS, ""))
+    await home.cancel(seen.challenge, home.accounts.own)
+    refused = await visitor.asks_another_way(ContactMethod(phone, Channel.SMS, ""))
     assert isinstance(refused, Refused)
     assert refused.refusal is Refusal.CANCELED
     again = Visitor(home)
@@ -214,34 +214,36 @@ async def test_who_disowned_a_code_has_ended_every_way_of_that_flow(home: Place)
     begun = await again.sees()
     assert begun is not None
     assert begun.challenge is not None
-    await home.cancel(begun.challenge, home.gate.own)
-    refused = await again.asks_another_way(Way("", Channel.EMAIL, ""))
+    await home.cancel(begun.challenge, home.accounts.own)
+    refused = await again.asks_another_way(ContactMethod("", Channel.EMAIL, ""))
     assert isinstance(refused, Refused)
     assert refused.refusal is Refusal.CANCELED
 
 
 async def test_a_way_that_cannot_be_asked_yet_leaves_the_others_open(sqlite_url: str, tmp_path: Path) -> None:
     """C5: the code before is worth nothing, and the guesses it spent stay spent."""
-    rules = Rules(destination=(Limit("destination", 2, 600_000),), requester=())
+    rules = InstallationPolicy(destination=(RateLimit("destination", 2, 600_000),), requester=())
     async with place_at(sqlite_url, tmp_path, rules=rules, live=(CARRIER,)) as home:
         visitor = await ada(home)
         phone = await with_phone(visitor)
         for _ in range(2):
-            assert isinstance(await home.begin(PHONE, application=home.gate.own, subject=home.gate.id("x")), Done)
-        await visitor.steps_up(Need(Level.MAIL_CODE, 0))
+            assert isinstance(
+                await home.begin(PHONE, application=home.accounts.own, subject=home.accounts.id("x")), Done
+            )
+        await visitor.steps_up(ProofRequirement(Level.MAIL_CODE, 0))
         first = await visitor.code()
         seen = await visitor.sees()
         assert seen is not None
         assert seen.challenge is not None
         await visitor.types(home.wrong(seen.challenge))
-        refused = await visitor.asks_another_way(Way(phone, Channel.SMS, ""))
+        refused = await visitor.asks_another_way(ContactMethod(phone, Channel.SMS, ""))
         assert isinstance(refused, Refused)
         assert refused.refusal is Refusal.LIMITED
         assert isinstance(await visitor.types(first), Refused)
         home.clock.forward(300_000)
-        assert isinstance(await visitor.asks_another_way(Way(phone, Channel.SMS, "")), Done)
+        assert isinstance(await visitor.asks_another_way(ContactMethod(phone, Channel.SMS, "")), Done)
         seen = await visitor.sees()
         assert seen is not None
         assert seen.challenge is not None
         assert seen.challenge.guesses_left == 4
-        assert isinstance(await visitor.types(await visitor.code(PHONE)), Entered)
+        assert isinstance(await visitor.types(await visitor.code(PHONE)), SignedIn)

@@ -13,17 +13,17 @@ from tests.clock import FixedClock
 from tests.flows.place import SHOP, Place, place_at
 
 from countersign.domain.delivery.delivery import DeliveryState, Reason, Receipt, ReceiptState
-from countersign.domain.delivery.suppression import DAY, LASTS, begin, brings, lift
-from countersign.domain.shared.application import Mode
+from countersign.domain.delivery.suppression import DAY, LASTS, begin, is_superseded_by, lift
+from countersign.domain.shared.application import ApplicationMode
 from countersign.domain.shared.contact import parse
 from countersign.errors import DeliveryFailedError
-from countersign.flows.delivery.receipts import take_receipt
+from countersign.flows.delivery.receipts import record_receipt
 from countersign.flows.delivery.suppressions import lift_suppression, list_suppressions, show_suppression
 from countersign.flows.maintenance.sweep import sweep
 from countersign.messages.content.hints import hint
 from countersign.providers.email.smtp_replies import Stage, refusal
 
-LIVE = type(SHOP)("app_live", 0, "live", Mode.LIVE, "Live", "live.example", (), b"live's key")
+LIVE = type(SHOP)("app_live", 0, "live", ApplicationMode.LIVE, "Live", "live.example", (), b"live's key")
 ADA = parse("ada@example.org")
 GONE = Receipt("first", "m1", ReceiptState.UNDELIVERED, Reason.UNKNOWN_RECIPIENT)
 COMPLAINT = Receipt("first", "m1", ReceiptState.DELIVERED, complained=True)
@@ -49,7 +49,7 @@ async def sent(
 async def test_a_mailbox_that_is_not_there_is_not_written_to_for_sixty_days(live: Place, clock: FixedClock) -> None:
     """D2: neither provider is asked, the hint says what to do, and then the address has another chance."""
     await sent(live)
-    assert await take_receipt(live.post, GONE)
+    assert await record_receipt(live.delivery, GONE)
     assert await sent(live, purpose="step_up") == (DeliveryState.FAILED, Reason.UNKNOWN_RECIPIENT)
     assert len(live.carriers["first"].sent) + len(live.carriers["second"].sent) == 1
     clock.forward(60 * DAY - 1)
@@ -60,7 +60,7 @@ async def test_a_mailbox_that_is_not_there_is_not_written_to_for_sixty_days(live
 
 async def test_a_complaint_is_kept_for_a_year(live: Place, clock: FixedClock) -> None:
     await sent(live)
-    assert await take_receipt(live.post, COMPLAINT)
+    assert await record_receipt(live.delivery, COMPLAINT)
     clock.forward(365 * DAY - 1)
     assert await sent(live, purpose="step_up") == (DeliveryState.FAILED, Reason.BLOCKED)
 
@@ -84,20 +84,20 @@ async def test_only_a_server_that_names_the_mailbox_is_believed(live: Place) -> 
 ])  # fmt: skip
 async def test_nothing_else_suppresses(live: Place, receipt: Receipt) -> None:
     await sent(live)
-    await take_receipt(live.post, receipt)
+    await record_receipt(live.delivery, receipt)
     assert await live.count("suppressions") == 0
 
 
 async def test_a_number_is_not_suppressed(live: Place) -> None:
     """D2: numbers are given to others within weeks."""
     await sent(live, "+14155550123")
-    await take_receipt(live.post, GONE)
+    await record_receipt(live.delivery, GONE)
     assert await live.count("suppressions") == 0
 
 
 async def test_a_test_key_sends_to_a_suppressed_address_all_the_same(live: Place) -> None:
     await sent(live)
-    await take_receipt(live.post, GONE)
+    await record_receipt(live.delivery, GONE)
     await live.begun(purpose="step_up")
     await live.deliver()
     assert len(live.inbox.sent) == 1
@@ -105,39 +105,39 @@ async def test_a_test_key_sends_to_a_suppressed_address_all_the_same(live: Place
 
 async def test_another_address_is_not_touched_and_the_same_one_is_however_it_is_typed(live: Place) -> None:
     await sent(live)
-    await take_receipt(live.post, GONE)
+    await record_receipt(live.delivery, GONE)
     assert (await sent(live, "ada@example.com"))[0] is DeliveryState.ACCEPTED
     assert (await sent(live, "Ada@EXAMPLE.org", "step_up"))[0] is DeliveryState.FAILED
 
 
 async def test_an_operator_sees_and_lifts_it(live: Place, clock: FixedClock) -> None:
     await sent(live)
-    await take_receipt(live.post, GONE)
+    await record_receipt(live.delivery, GONE)
     (one,) = await list_suppressions(live.database, clock())
     assert (one.masked, one.reason, one.provider) == ("a***@example.org", Reason.UNKNOWN_RECIPIENT, "first")
     assert "ada@" not in repr(one)
     assert await show_suppression(live.database, live.keyring, ADA) == one
-    assert await lift_suppression(live.database, live.post.receipts, live.keyring, ADA, clock) is not None
-    assert await lift_suppression(live.database, live.post.receipts, live.keyring, ADA, clock) is None
+    assert await lift_suppression(live.database, live.delivery.receipts, live.keyring, ADA, clock) is not None
+    assert await lift_suppression(live.database, live.delivery.receipts, live.keyring, ADA, clock) is None
     assert await list_suppressions(live.database, clock()) == []
     assert (await sent(live, purpose="step_up"))[0] is DeliveryState.ACCEPTED
 
 
 async def test_one_that_has_run_out_is_forgotten(live: Place, clock: FixedClock) -> None:
     await sent(live)
-    await take_receipt(live.post, GONE)
+    await record_receipt(live.delivery, GONE)
     clock.forward(59 * DAY)
-    await sweep(live.house, 30)
+    await sweep(live.core, 30)
     assert await live.count("suppressions") == 1
     clock.forward(2 * DAY)
-    await sweep(live.house, 30)
+    await sweep(live.core, 30)
     assert await live.count("suppressions") == 0
 
 
 async def test_who_begins_is_answered_as_always(live: Place) -> None:
     """R1: that an address is suppressed shows in no answer to who asks for a code."""
     await sent(live)
-    await take_receipt(live.post, GONE)
+    await record_receipt(live.delivery, GONE)
     known = await live.begun(application=LIVE, purpose="step_up")
     other = await live.begun("eve@example.org", application=LIVE, purpose="step_up")
     assert (known.state, known.sends, known.channel) == (other.state, other.sends, other.channel)
@@ -153,12 +153,12 @@ def test_what_comes_again_prolongs_nothing_and_a_complaint_outweighs() -> None:
     first = begin(b"k", "a***@example.org", Reason.UNKNOWN_RECIPIENT, "first", 1_000)
     again = begin(b"k", "a***@example.org", Reason.UNKNOWN_RECIPIENT, "first", 2_000)
     complaint = begin(b"k", "a***@example.org", Reason.BLOCKED, "first", 2_000)
-    assert brings(None, first, 0)
-    assert not brings(first, again, 1_500)
-    assert brings(first, complaint, 1_500)
-    assert not brings(complaint, again, 1_500)
-    assert not brings(lift(first, 1_800), again, 1_800)
-    assert brings(lift(first, 1_800), again, 1_801)
+    assert is_superseded_by(None, first, 0)
+    assert not is_superseded_by(first, again, 1_500)
+    assert is_superseded_by(first, complaint, 1_500)
+    assert not is_superseded_by(complaint, again, 1_500)
+    assert not is_superseded_by(lift(first, 1_800), again, 1_800)
+    assert is_superseded_by(lift(first, 1_800), again, 1_801)
     assert LASTS[Reason.BLOCKED] > LASTS[Reason.UNKNOWN_RECIPIENT]
 
 
@@ -175,9 +175,9 @@ async def test_many_bounces_of_one_address_at_once_are_one_suppression(live: Pla
     for purpose in ("sign_in", "sign_up", "step_up", "recover"):
         await live.begun(application=LIVE, purpose=purpose)
     await live.deliver()
-    other = msgspec.structs.replace(live.post, receipts=live.post.claims)
+    other = msgspec.structs.replace(live.delivery, receipts=live.delivery.claims)
     told = [msgspec.structs.replace(GONE, provider_message_id=f"m{number}") for number in range(1, 5)]
     told.append(msgspec.structs.replace(COMPLAINT, provider_message_id="m4"))
-    await asyncio.gather(*(take_receipt(post, one) for one in told for post in (live.post, other)))
+    await asyncio.gather(*(record_receipt(post, one) for one in told for post in (live.delivery, other)))
     (one,) = await list_suppressions(live.database, live.clock())
     assert one.reason is Reason.BLOCKED, "a complaint outweighs, whoever comes first"

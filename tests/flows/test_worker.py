@@ -15,7 +15,7 @@ from countersign.domain.delivery.delivery import LEASE, Accepted, DeliveryState,
 from countersign.errors import UnavailableError
 from countersign.flows.maintenance.audit import verify_events
 from countersign.flows.maintenance.sweep import Swept
-from countersign.store.engine.database import ConflictError, RejectedError, Steps
+from countersign.store.engine.database import ConflictError, RejectedError, Transaction
 from countersign.worker import Worker
 
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ class Gate(Carrier):
 
 @contextlib.asynccontextmanager
 async def working(place: Place, carrier: Carrier | None = None) -> AsyncIterator[Worker]:
-    post = place.post if carrier is None else msgspec.structs.replace(place.post, providers={"inbox": carrier})
-    worker = Worker(post, place.house, 30)
+    post = place.delivery if carrier is None else msgspec.structs.replace(place.delivery, providers={"inbox": carrier})
+    worker = Worker(post, place.core, 30)
     place.database.hear(worker.wake)
     task = asyncio.create_task(worker.run())
     try:
@@ -80,25 +80,25 @@ async def test_what_is_owed_leaves_and_is_written_down(each_place: Place) -> Non
 async def test_stopping_writes_down_what_was_under_way(each_place: Place) -> None:
     """O1: finish what is in flight; what was sent is never sent again for want of a note."""
     place = each_place
-    gate = Gate()
-    async with working(place, gate) as worker:
+    context = Gate()
+    async with working(place, context) as worker:
         challenges = await begun(place, 10)
         worker.wake()
-        await eventually(lambda: len(gate.sent) == 10)
+        await eventually(lambda: len(context.sent) == 10)
         worker.stop()
         await asyncio.sleep(0.02)
-        gate.open.set()
+        context.open.set()
     assert await states(place, challenges) == {DeliveryState.ACCEPTED}
 
 
 async def test_what_does_not_finish_in_time_is_given_back(each_place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """O1: give claims back."""
     monkeypatch.setattr(module, "GRACE", 0.05)
-    place, gate = each_place, Gate()
-    async with working(place, gate) as worker:
+    place, context = each_place, Gate()
+    async with working(place, context) as worker:
         challenges = await begun(place, 10)
         worker.wake()
-        await eventually(lambda: len(gate.sent) == 10)
+        await eventually(lambda: len(context.sent) == 10)
     assert await states(place, challenges) == {DeliveryState.QUEUED}
     assert await place.deliver() == 10, "another takes them at once"
 
@@ -121,7 +121,7 @@ async def test_trouble_with_one_note_does_not_end_note_taking(
     monkeypatch.setattr(module, "POLL", 0.02)
     run, troubled = place.database.run, [trouble]
 
-    async def run_once_troubled(steps: Callable[..., Steps[Any]], /, *args: Any, **kwargs: Any) -> Any:
+    async def run_once_troubled(steps: Callable[..., Transaction[Any]], /, *args: Any, **kwargs: Any) -> Any:
         if steps.__name__ == "_record" and troubled:
             raise troubled.pop()
         return await run(steps, *args, **kwargs)
@@ -200,7 +200,7 @@ async def test_a_renewal_that_broke_is_not_the_last(place: Place, monkeypatch: p
         renewed.set()
 
     monkeypatch.setattr(module, "RENEW_EVERY", 0.01)
-    monkeypatch.setattr(module, "renew", breaks_once)
+    monkeypatch.setattr(module, "renew_leases", breaks_once)
     async with working(place):
         await asyncio.wait_for(renewed.wait(), 5)
     assert times > 1

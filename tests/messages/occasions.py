@@ -2,9 +2,9 @@
 
 import msgspec
 
-from countersign.domain.shared.contact import Channel, Contact, Kind
+from countersign.domain.shared.contact import Channel, Contact, ContactKind
 from countersign.domain.verifications.code import Code
-from countersign.messages.render import Occasion
+from countersign.messages.render import CodeMessage
 
 TWELVE = {"en", "ar", "de", "es", "fr", "he", "it", "ja", "nl", "pl", "pt", "tr"}
 """The languages that are meant to be there; a test holds for those of them that are."""
@@ -16,10 +16,10 @@ OTHER_SCRIPTS = {"ar", "he", "ja"}
 ASKED_AT = 1_795_451_520_000  # 2026-11-23 16:32:00 UTC
 CODE = Code("123456")
 
-ORDINARY = Occasion(
+ORDINARY = CodeMessage(
     key="ver_1.0.0",
     channel=Channel.EMAIL,
-    to=Contact(Kind.MAIL, "ada@example.org"),
+    to=Contact(ContactKind.MAIL, "ada@example.org"),
     locale="en",
     site="Ada's Tea Shop",
     host="adasteashop.example",
@@ -33,8 +33,8 @@ ORDINARY = Occasion(
 )
 
 
-def occasion(channel: Channel = Channel.EMAIL, **changes: Contact | str | int) -> Occasion:
+def occasion(channel: Channel = Channel.EMAIL, **changes: Contact | str | int) -> CodeMessage:
     """Return the ordinary occasion with these fields changed."""
     if channel is not Channel.EMAIL:
-        changes.setdefault("to", Contact(Kind.PHONE, "+14155550123"))
+        changes.setdefault("to", Contact(ContactKind.PHONE, "+14155550123"))
     return msgspec.structs.replace(ORDINARY, channel=channel, **changes)

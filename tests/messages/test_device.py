@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from countersign.messages.content.device_name import device
+from countersign.messages.content.device_name import device_name
 
 WEBKIT = "AppleWebKit/605.1.15 (KHTML, like Gecko)"
 BLINK = "AppleWebKit/537.36 (KHTML, like Gecko)"
@@ -31,18 +31,19 @@ BLINK = "AppleWebKit/537.36 (KHTML, like Gecko)"
     ],
 )  # fmt: skip
 def test_a_browser_is_named_as_its_owner_would_call_it(user_agent: str, name: str) -> None:
-    assert device(user_agent, "en") == name
+    assert device_name(user_agent, "en") == name
 
 
 def test_a_device_is_named_in_the_language_of_the_message() -> None:
     assert (
-        device("Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0", "de-CH") == "Firefox auf Linux"
+        device_name("Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0", "de-CH")
+        == "Firefox auf Linux"
     )
 
 
 @pytest.mark.parametrize("part", ["a", "(", ";", " ", "/", "1.", "Android ", "Build/", "Darwin/", "Safari/"])
 def test_a_user_agent_made_to_be_slow_is_not(part: str) -> None:
-    device("Mozilla/5.0", "en")
+    device_name("Mozilla/5.0", "en")
     began = time.process_time()
-    device("Mozilla/5.0 " + part * 60_000, "en")
+    device_name("Mozilla/5.0 " + part * 60_000, "en")
     assert time.process_time() - began < 0.25

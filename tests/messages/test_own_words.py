@@ -15,8 +15,8 @@ from countersign.domain.shared.contact import Channel
 from countersign.domain.verifications.purpose import DEFAULT_POLICIES
 from countersign.errors import SettingsError
 from countersign.messages.channels.sms_size import Encoding, segments
-from countersign.messages.custom.custom_templates import MAX_FILE, OwnWords, Part, own_words
-from countersign.messages.language.transliteration import Spelling
+from countersign.messages.custom.custom_templates import MAX_FILE, CustomTemplates, Part, load_templates
+from countersign.messages.language.transliteration import Transliteration
 from countersign.messages.render import languages, render, render_sms
 
 if TYPE_CHECKING:
@@ -27,19 +27,19 @@ HTML = '<!doctype html><html lang="{{ language }}" dir="{{ direction }}"><body><
 LAST = "@adasteashop.example #123456"
 
 
-def words(folder: Path, *, code_in_subject: bool = False, **files: str) -> OwnWords:
+def words(folder: Path, *, code_in_subject: bool = False, **files: str) -> CustomTemplates:
     """Return the templates of a folder with these files; `__` in a name stands for a full stop."""
     folder.mkdir(exist_ok=True)
     for name, text in files.items():
         (folder / name.replace("__", ".")).write_text(text, encoding="utf-8")
-    return own_words(folder, DEFAULT_POLICIES, code_in_subject=code_in_subject)
+    return load_templates(folder, DEFAULT_POLICIES, code_in_subject=code_in_subject)
 
 
 def refused(folder: Path, name: str, text: str) -> str:
     """Return why a template is not taken."""
     (folder / name).write_text(text, encoding="utf-8")
     with pytest.raises(SettingsError) as caught:
-        own_words(folder, DEFAULT_POLICIES, code_in_subject=False)
+        load_templates(folder, DEFAULT_POLICIES, code_in_subject=False)
     return str(caught.value)
 
 
@@ -113,7 +113,7 @@ def test_what_has_no_template_is_said_in_our_words(tmp_path: Path) -> None:
     own = words(tmp_path, recover__sms__txt=SMS)
     for channel in Channel:
         assert render(occasion(channel), CODE, own) == render(occasion(channel), CODE)
-    assert own_words(None, DEFAULT_POLICIES, code_in_subject=False).file(Part.SMS, "sign_in", "en") == ""
+    assert load_templates(None, DEFAULT_POLICIES, code_in_subject=False).file(Part.SMS, "sign_in", "en") == ""
 
 
 def test_a_template_is_spelled_plainly_where_that_saves_a_segment(tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_a_template_is_spelled_plainly_where_that_saves_a_segment(tmp_path: Path
         pytest.skip("there is no catalogue of pl")
     own = words(tmp_path, sms__pl__txt="{{ code }}: zażółć gęślą jaźń, i jeszcze kilka zwykłych słów. {{ warning }}")
     told = render_sms(occasion(Channel.SMS, locale="pl"), CODE, own)
-    assert told.spelling is Spelling.PLAIN
+    assert told.spelling is Transliteration.PLAIN
     assert told.text.startswith("123456: zazolc gesla jazn, ")
     assert segments(told.text).encoding is Encoding.GSM_7
 
@@ -222,7 +222,7 @@ def test_every_fault_of_a_folder_is_told_at_once(tmp_path: Path) -> None:
     assert told[1] == "messages.folder: sms.de.txt, line 2: It is not UTF-8."
     assert told[2].startswith("messages.folder: sms.txt, line 1: There is no variable 'x'")
     with pytest.raises(SettingsError, match="expected a folder"):
-        own_words(tmp_path / "nowhere", DEFAULT_POLICIES, code_in_subject=False)
+        load_templates(tmp_path / "nowhere", DEFAULT_POLICIES, code_in_subject=False)
 
 
 def test_a_code_stands_in_a_subject_only_where_the_settings_say_so(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from countersign.domain.delivery.sms_segments import GSM_7, GSM_7_EXTENSION
 from countersign.domain.shared.contact import Channel
 from countersign.messages.channels.sms_size import Encoding, plain, segments
 from countersign.messages.content.purposes import ACTS
-from countersign.messages.language.transliteration import SPELLINGS, Spelling, plainly, spelled
+from countersign.messages.language.transliteration import SPELLINGS, Transliteration, plainly, transliterate
 from countersign.messages.render import languages, render, render_sms
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -100,15 +100,15 @@ def test_where_nothing_is_saved_every_letter_stays(tag: str, site: str) -> None:
     """A name in another script costs sixteen bits a character whatever the others are."""
     told = render_sms(occasion(Channel.SMS, locale=tag, site=site), CODE)
     assert site in told.text
-    assert told.spelling is Spelling.PROPER
+    assert told.spelling is Transliteration.PROPER
 
 
 def test_a_name_of_the_languages_own_letters_is_spelled_like_the_rest() -> None:
     text = "123456: Łódzka Herbaciarnia, nie podawaj go nikomu, nigdy o niego nie prosimy.\n@herbata.example #123456"
-    told = spelled(text, "pl")
-    assert (told.spelling, told.text.split(",")[0]) == (Spelling.PLAIN, "123456: Lodzka Herbaciarnia")
-    assert spelled("Łódź", "pl").text == "Łódź", "a text that takes one segment as it is stays as it is"
-    assert spelled(text, "en").text == text, "a language without a table leaves all letters alone"
+    told = transliterate(text, "pl")
+    assert (told.spelling, told.text.split(",")[0]) == (Transliteration.PLAIN, "123456: Lodzka Herbaciarnia")
+    assert transliterate("Łódź", "pl").text == "Łódź", "a text that takes one segment as it is stays as it is"
+    assert transliterate(text, "en").text == text, "a language without a table leaves all letters alone"
 
 
 @given(
@@ -119,7 +119,7 @@ def test_a_name_of_the_languages_own_letters_is_spelled_like_the_rest() -> None:
 def test_a_spelling_never_costs_more_and_never_touches_the_last_line(tag: str, text: str, code: str) -> None:
     """D3, D4."""
     line = f"@adasteashop.example #{code}"
-    told = spelled(f"{text}\n{line}", tag)
+    told = transliterate(f"{text}\n{line}", tag)
     assert segments(told.text).segments <= segments(plain(f"{text}\n{line}")).segments
     assert told.text.endswith(f"\n{line}")
     assert code not in repr(told)

@@ -11,7 +11,7 @@ import pytest
 
 from countersign.errors import SettingsError, UnavailableError
 from countersign.store.engine.connect import open_database, sqlite_path
-from countersign.store.engine.database import Query, Rows
+from countersign.store.engine.database import Rows, Sql
 from countersign.store.engine.migrate import head, migrate, pending
 from countersign.store.tables.schema import ALL
 
@@ -91,7 +91,7 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 async def query(sql: str, *args: object) -> Rows:
-    return await Query(sql, args)
+    return await Sql(sql, args)
 
 
 async def ask(url: str, sql: str, *args: object) -> Rows:

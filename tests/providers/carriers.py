@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tests.providers.peers import NOW, message
 
 from countersign.domain.shared.contact import Channel
-from countersign.providers.registry import KINDS, make
+from countersign.providers.registry import KINDS, make_provider
 
 if TYPE_CHECKING:
     from countersign.domain.delivery.delivery import Message
@@ -69,7 +69,7 @@ def carrier(kind: str, port: int, **changes: Any) -> Provider:
         **SECRETS[kind],
         **changes,
     }
-    return make(KINDS[kind].settings()(**given), lambda: NOW)
+    return make_provider(KINDS[kind].settings()(**given), lambda: NOW)
 
 
 def sms(**changes: Any) -> Message:

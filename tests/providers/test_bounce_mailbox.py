@@ -18,7 +18,7 @@ from tests.providers.imap_peer import PASSWORD, ImapPeer
 from tests.providers.peers import Authority, Hidden, StartServer
 
 from countersign.domain.delivery.delivery import DeliveryState
-from countersign.domain.shared.application import Mode
+from countersign.domain.shared.application import ApplicationMode
 from countersign.errors import SettingsError, UnavailableError
 from countersign.flows.delivery.bounces import collect, keep_collecting, mark_of
 from countersign.providers.email.bounce_mailbox import AT_ONCE, BounceMailbox, MailboxSettings
@@ -27,7 +27,7 @@ from countersign.providers.email.verp import return_path
 
 __all__ = ["sqlite_template", "sqlite_url"]
 
-LIVE = type(SHOP)("app_live", 0, "live", Mode.LIVE, "Live", "live.example", (), b"live's key")
+LIVE = type(SHOP)("app_live", 0, "live", ApplicationMode.LIVE, "Live", "live.example", (), b"live's key")
 
 
 def settings(port: int, **changes: Any) -> MailboxSettings:
@@ -63,10 +63,10 @@ async def test_a_bounce_that_lies_there_is_taken_once_among_other_mail(
     challenge, raw = await bounced(live)
     peer = ImapPeer({3: b"Subject: hello\r\n\r\nhello", 4: raw, 5: b"x" * (MAX_BYTES * 2), 6: b""})
     mailbox = BounceMailbox(settings(await start_tcp_server(peer)))
-    assert await collect(live.post, mailbox) == 1
+    assert await collect(live.delivery, mailbox) == 1
     assert (await live.deliveries(challenge))[0].state is DeliveryState.UNDELIVERED
     assert peer.seen == {3, 4, 5, 6}
-    assert await collect(live.post, mailbox) == 0
+    assert await collect(live.delivery, mailbox) == 0
     assert peer.commands.count("FETCH") == 4
 
 
@@ -74,7 +74,7 @@ async def test_two_who_read_at_once_are_one(live: Place, start_tcp_server: Start
     challenge, raw = await bounced(live)
     peer = ImapPeer({4: raw})
     mailbox = BounceMailbox(settings(await start_tcp_server(peer), after="delete"))
-    await asyncio.gather(*(collect(live.post, mailbox) for _ in range(4)))
+    await asyncio.gather(*(collect(live.delivery, mailbox) for _ in range(4)))
     assert (await live.deliveries(challenge))[0].state is DeliveryState.UNDELIVERED
     assert (await live.count("suppressions"), peer.mails) == (1, {})
 
@@ -99,7 +99,7 @@ async def test_the_connection_is_secured_and_a_stranger_is_not_told_the_password
 async def test_a_server_that_hangs_is_left_and_no_thread_stays(start_tcp_server: StartServer, hang_at: str) -> None:
     """D2: a mail server that is away is a line in the log."""
     peer = ImapPeer({1: b"x"}, hang_at=hang_at)
-    mailbox = BounceMailbox(settings(await start_tcp_server(peer)), visit=0.3)
+    mailbox = BounceMailbox(settings(await start_tcp_server(peer)), flow=0.3)
     if hang_at == "LOGOUT":
         assert len(await mailbox.unseen()) == 1
     else:
@@ -134,9 +134,9 @@ async def test_what_could_not_be_taken_is_left_for_the_next_time(
     with monkeypatch.context() as patched:
         patched.setattr(live.database, "read", away)
         with pytest.raises(UnavailableError):
-            await collect(live.post, mailbox)
+            await collect(live.delivery, mailbox)
     assert peer.seen == {1}
-    assert await collect(live.post, mailbox) == 2
+    assert await collect(live.delivery, mailbox) == 2
 
 
 async def test_looking_goes_on_after_an_outage(live: Place, start_tcp_server: StartServer) -> None:
@@ -144,7 +144,7 @@ async def test_looking_goes_on_after_an_outage(live: Place, start_tcp_server: St
     challenge, raw = await bounced(live)
     peer = ImapPeer({1: raw}, refuse="SELECT")
     mailbox = BounceMailbox(settings(await start_tcp_server(peer)))
-    looking = asyncio.create_task(keep_collecting(live.post, mailbox, every=0.01))
+    looking = asyncio.create_task(keep_collecting(live.delivery, mailbox, every=0.01))
     await until(lambda: peer.commands.count("SELECT") >= 3)
     peer.refuse = ""
     await until(lambda: bool(peer.seen))

@@ -13,7 +13,7 @@ from tests.providers.peers import ADA, CODE, NOW, message
 
 from countersign.domain.delivery.delivery import Reason
 from countersign.errors import DeliveryFailedError
-from countersign.providers.email.message import Letter, letter
+from countersign.providers.email.message import MailMessage, write_message
 
 SENDER = "codes@shop.example"
 BREAKS = ["\r\n", "\n", "\r", "\0", "\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\u2029", "\ud800", "\t", "\x7f"]
@@ -30,7 +30,7 @@ TYPED = st.text(
 )
 
 
-def parsed(mail: Letter) -> EmailMessage:
+def parsed(mail: MailMessage) -> EmailMessage:
     found = message_from_bytes(mail.content, policy=policy.default)
     assert isinstance(found, EmailMessage)
     return found
@@ -47,7 +47,7 @@ def test_a_line_break_in_anything_sends_nothing(field: str, breaking: str) -> No
     """D5: CR, LF, NUL and all that some program takes for the end of a line."""
     for value in (f"a{breaking}Bcc: mallory@example.org", f"a@example.org{breaking}", f"{breaking}a"):
         with pytest.raises(DeliveryFailedError) as caught:
-            letter(message(**{field: value}), SENDER, NOW)
+            write_message(message(**{field: value}), SENDER, NOW)
         assert (caught.value.reason, caught.value.permanent) == (Reason.REFUSED, True)
         assert "mallory" not in repr(caught.value)
 
@@ -64,7 +64,7 @@ def test_a_line_break_in_anything_sends_nothing(field: str, breaking: str) -> No
 )
 def test_an_encoded_word_is_text_and_is_not_decoded_by_anyone(field: str, trick: str) -> None:
     """D5: a line break that is hidden in RFC 2047's clothes does not reach a header either, nor a reader."""
-    mail = letter(message(**{field: trick}), SENDER, NOW)
+    mail = write_message(message(**{field: trick}), SENDER, NOW)
     found = parsed(mail)
     assert set(found.keys()) == HEADERS
     raw = dict(found.raw_items())["Subject" if field == "subject" else "From"]
@@ -77,7 +77,7 @@ def test_an_encoded_word_is_text_and_is_not_decoded_by_anyone(field: str, trick:
 )
 def test_what_is_no_address_is_refused(to: str) -> None:
     with pytest.raises(DeliveryFailedError) as caught:
-        letter(message(to=to), SENDER, NOW)
+        write_message(message(to=to), SENDER, NOW)
     assert (caught.value.reason, caught.value.permanent) == (Reason.REFUSED, True)
     assert to not in str(caught.value)
 
@@ -85,7 +85,7 @@ def test_what_is_no_address_is_refused(to: str) -> None:
 @pytest.mark.parametrize("key", ["", ".", "a..b", "a@b", "<a>", "a b", "ä", "a.", "a>b"])
 def test_a_key_that_would_break_the_message_id_is_refused(key: str) -> None:
     with pytest.raises(DeliveryFailedError):
-        letter(message(key=key), SENDER, NOW)
+        write_message(message(key=key), SENDER, NOW)
 
 
 @given(name=TYPED, subject=TYPED)
@@ -96,7 +96,7 @@ def test_a_key_that_would_break_the_message_id_is_refused(key: str) -> None:
 @example(name="x" * 300, subject="x" * 2000)
 def test_any_name_and_subject_arrive_and_add_no_header_or_address(name: str, subject: str) -> None:
     """D5: the headers are ours and each is there once, whatever was typed; nobody else is written to."""
-    mail = letter(message(sender_name=name, subject=subject), SENDER, NOW)
+    mail = write_message(message(sender_name=name, subject=subject), SENDER, NOW)
     found = parsed(mail)
     assert sorted(found.keys()) == sorted(HEADERS)
     assert [address.addr_spec for address in found["From"].addresses] == [SENDER]
@@ -111,7 +111,7 @@ def test_any_name_and_subject_arrive_and_add_no_header_or_address(name: str, sub
 @example(text="\0")
 @example(text="x" * 5000)
 def test_any_text_fits_the_wire(text: str) -> None:
-    mail = letter(message(text=text), SENDER, NOW)
+    mail = write_message(message(text=text), SENDER, NOW)
     assert mail.content.isascii()
     assert b"\0" not in mail.content
     assert b"\n" not in mail.content.replace(b"\r\n", b"")
@@ -120,22 +120,22 @@ def test_any_text_fits_the_wire(text: str) -> None:
 
 def test_text_that_cannot_be_encoded_is_refused() -> None:
     with pytest.raises(DeliveryFailedError, match="cannot be written"):
-        letter(message(text="\ud800"), SENDER, NOW)
+        write_message(message(text="\ud800"), SENDER, NOW)
 
 
 @pytest.mark.parametrize(("locale", "language"), [("de_DE", "de-DE"), ("en", "en"), ("", None), ("e n", None)])
 def test_the_language_is_told_if_it_is_one(locale: str, language: str | None) -> None:
-    assert parsed(letter(message(locale=locale), SENDER, NOW))["Content-Language"] == language
+    assert parsed(write_message(message(locale=locale), SENDER, NOW))["Content-Language"] == language
 
 
 def test_mail_without_html_is_plain_text() -> None:
-    found = parsed(letter(message(html=""), SENDER, NOW))
+    found = parsed(write_message(message(html=""), SENDER, NOW))
     assert found.get_content_type() == "text/plain"
     assert CODE in found.get_content()
 
 
 def test_a_letter_does_not_show_what_it_says() -> None:
     """C8: neither repr nor str."""
-    mail = letter(message(), SENDER, NOW)
+    mail = write_message(message(), SENDER, NOW)
     assert CODE not in f"{mail!r} {mail}"
     assert ADA not in f"{mail!r} {mail}"

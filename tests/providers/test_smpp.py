@@ -12,7 +12,7 @@ from tests.providers.smsc import NODE, NUMBER, SECRETS, TEXT, Ledger, provider, 
 from countersign.domain.delivery.delivery import Accepted, Reason, Receipt, ReceiptState
 from countersign.domain.shared.contact import Channel
 from countersign.errors import DeliveryFailedError, SettingsError
-from countersign.providers import Hears
+from countersign.providers import PushesReceipts
 from countersign.providers.smpp.provider import SmppProvider, SmppSettings
 
 pytestmark = [pytest.mark.peers, pytest.mark.skipif(not NODE, reason="needs Node.js and npm ci")]
@@ -129,7 +129,7 @@ async def test_a_receipt_is_taken_down_and_answered(
 ) -> None:
     async with started() as smsc, asyncio.timeout(30):
         smpp = provider(smsc.port)
-        assert isinstance(smpp, Hears)
+        assert isinstance(smpp, PushesReceipts)
         ledger = Ledger("msg-1")
         smpp.hear = ledger
         assert await smpp.send(sms()) == Accepted("msg-1", 60_000)

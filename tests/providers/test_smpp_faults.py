@@ -301,7 +301,7 @@ async def test_codes_travel_by_tls_to_whom_the_certificate_names(
 
 
 async def test_an_smsc_that_does_not_read_is_given_up(start_tcp_server: StartServer) -> None:
-    async def blind(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def blind_index(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readexactly(16)
         writer.write(Pdu(Command.BIND_TRANSCEIVER_RESP, 1, body=c_octets("SMSC")).encoded())
         flood = Pdu(Command.ENQUIRE_LINK, 1).encoded() * 1_000
@@ -309,7 +309,7 @@ async def test_an_smsc_that_does_not_read_is_given_up(start_tcp_server: StartSer
             writer.write(flood)
             await writer.drain()
 
-    smpp = provider(await start_tcp_server(blind), timeout=TIMEOUT)
+    smpp = provider(await start_tcp_server(blind_index), timeout=TIMEOUT)
     failure = await refusal(smpp)
     assert not failure.permanent
     async with asyncio.timeout(BOUND):

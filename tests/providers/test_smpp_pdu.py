@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from countersign.domain.delivery.delivery import Reason, ReceiptState
-from countersign.domain.delivery.sms_segments import ESCAPE, GSM_7, GSM_7_EXTENSION, parted, septets, units
+from countersign.domain.delivery.sms_segments import ESCAPE, GSM_7, GSM_7_EXTENSION, septets, split_segments, units
 from countersign.messages.channels.sms_size import segments
 from countersign.providers.smpp.pdu import (
     HEADER,
@@ -29,7 +29,7 @@ from countersign.providers.smpp.pdu import (
     short_message,
 )
 from countersign.providers.smpp.provider import address_of
-from countersign.providers.smpp.receipt import Told, spellings, told
+from countersign.providers.smpp.receipt import SmppReceipt, parse_receipt, spellings
 from countersign.providers.smpp.status import refusal
 
 octet = st.integers(0, 255)
@@ -77,7 +77,7 @@ def test_a_body_that_was_cut_is_malformed_or_lacks_its_parameters(message: Short
 
 @given(st.binary(max_size=400))
 def test_whatever_comes_is_read_or_malformed(octets: bytes) -> None:
-    for read in (lambda body: told(short_message(body)), message_id):
+    for read in (lambda body: parse_receipt(short_message(body)), message_id):
         with contextlib.suppress(MalformedError):
             read(octets)
 
@@ -85,7 +85,7 @@ def test_whatever_comes_is_read_or_malformed(octets: bytes) -> None:
 @given(short_messages)
 def test_whatever_a_receipt_holds_is_told_or_malformed(message: ShortMessage) -> None:
     with contextlib.suppress(MalformedError):
-        found = told(message)
+        found = parse_receipt(message)
         assert found is None or spellings(found.id, "same")
 
 
@@ -113,7 +113,7 @@ def test_every_character_of_the_alphabet_has_its_place() -> None:
 @given(st.text(max_size=500) | st.text(alphabet=GSM_7 + GSM_7_EXTENSION, max_size=900))
 def test_the_parts_are_the_text_and_each_is_within_its_bound(text: str) -> None:
     """D3: as many as are counted, and no escape or surrogate pair is parted."""
-    found = parted(text)
+    found = split_segments(text)
     assert "".join(found.parts) == text
     assert len(found.parts) == segments(text).segments
     alone = len(found.parts) == 1
@@ -154,35 +154,35 @@ LOST = ReceiptState.UNDELIVERED
     [
         (
             of("id:0123 sub:001 dlvrd:001 submit date:2611251200 done date:2611251201 stat:DELIVRD err:000 text:Code"),
-            Told("0123", ARRIVED, error="000"),
+            SmppReceipt("0123", ARRIVED, error="000"),
         ),
-        (of("ID:a-b STAT:delivered"), Told("a-b", ARRIVED)),
-        (of("stat:UNDELIV err:1B id:7"), Told("7", LOST, Reason.NO_SIGNAL, "1B")),
-        (of("id: 7, status: EXPIRED"), Told("7", LOST, Reason.NO_SIGNAL)),
-        (of("id:7 stat:DELETED"), Told("7", LOST, Reason.REFUSED)),
-        (of("id:7 stat:REJECTD"), Told("7", LOST, Reason.REFUSED)),
-        (of("id:7 stat:UNKNOWN"), Told("7", LOST, Reason.NO_RECEIPT)),
-        (of("id:7 stat:ACCEPTD"), Told("7", None)),
-        (of("id:7 stat:ENROUTE", esm_class=0x20), Told("7", None)),
-        (of("message_id:7 state:DELIVRD"), Told("7", ARRIVED)),
-        (of("id:7 stat:DELIVRD", coding=8), Told("7", ARRIVED)),
-        (of("", payload=b"id:7 stat:DELIVRD"), Told("7", ARRIVED)),
-        (of("", id=b"7\0", state=b"\2"), Told("7", ARRIVED)),
-        (of("", esm_class=0, id=b"7\0", state=b"\2"), Told("7", ARRIVED)),
-        (of("id:8 stat:DELIVRD", id=b"7\0", state=b"\5"), Told("7", LOST, Reason.NO_SIGNAL)),
-        (of("id:7 stat:UNDELIV", network=b"\3\0\1"), Told("7", LOST, Reason.UNKNOWN_RECIPIENT)),
-        (of("id:7 stat:UNDELIV", network=b"\3\0\x20"), Told("7", LOST, Reason.MAILBOX_FULL)),
-        (of("id:7 stat:UNDELIV", network=b"\1\0\1"), Told("7", LOST, Reason.NO_SIGNAL)),
-        (of("id:7 stat:UNDELIV text:id:9 stat:DELIVRD"), Told("7", LOST, Reason.NO_SIGNAL)),
-        (of("text:hello id:7 stat:DELIVRD"), Told("7", ARRIVED)),
-        (of("id:7 stat:UNDELIV text:err:481516"), Told("7", LOST, Reason.NO_SIGNAL)),
-        (of("\5\0\3\1\1\1id:7 stat:DELIVRD", esm_class=0x44), Told("7", ARRIVED)),
+        (of("ID:a-b STAT:delivered"), SmppReceipt("a-b", ARRIVED)),
+        (of("stat:UNDELIV err:1B id:7"), SmppReceipt("7", LOST, Reason.NO_SIGNAL, "1B")),
+        (of("id: 7, status: EXPIRED"), SmppReceipt("7", LOST, Reason.NO_SIGNAL)),
+        (of("id:7 stat:DELETED"), SmppReceipt("7", LOST, Reason.REFUSED)),
+        (of("id:7 stat:REJECTD"), SmppReceipt("7", LOST, Reason.REFUSED)),
+        (of("id:7 stat:UNKNOWN"), SmppReceipt("7", LOST, Reason.NO_RECEIPT)),
+        (of("id:7 stat:ACCEPTD"), SmppReceipt("7", None)),
+        (of("id:7 stat:ENROUTE", esm_class=0x20), SmppReceipt("7", None)),
+        (of("message_id:7 state:DELIVRD"), SmppReceipt("7", ARRIVED)),
+        (of("id:7 stat:DELIVRD", coding=8), SmppReceipt("7", ARRIVED)),
+        (of("", payload=b"id:7 stat:DELIVRD"), SmppReceipt("7", ARRIVED)),
+        (of("", id=b"7\0", state=b"\2"), SmppReceipt("7", ARRIVED)),
+        (of("", esm_class=0, id=b"7\0", state=b"\2"), SmppReceipt("7", ARRIVED)),
+        (of("id:8 stat:DELIVRD", id=b"7\0", state=b"\5"), SmppReceipt("7", LOST, Reason.NO_SIGNAL)),
+        (of("id:7 stat:UNDELIV", network=b"\3\0\1"), SmppReceipt("7", LOST, Reason.UNKNOWN_RECIPIENT)),
+        (of("id:7 stat:UNDELIV", network=b"\3\0\x20"), SmppReceipt("7", LOST, Reason.MAILBOX_FULL)),
+        (of("id:7 stat:UNDELIV", network=b"\1\0\1"), SmppReceipt("7", LOST, Reason.NO_SIGNAL)),
+        (of("id:7 stat:UNDELIV text:id:9 stat:DELIVRD"), SmppReceipt("7", LOST, Reason.NO_SIGNAL)),
+        (of("text:hello id:7 stat:DELIVRD"), SmppReceipt("7", ARRIVED)),
+        (of("id:7 stat:UNDELIV text:err:481516"), SmppReceipt("7", LOST, Reason.NO_SIGNAL)),
+        (of("\5\0\3\1\1\1id:7 stat:DELIVRD", esm_class=0x44), SmppReceipt("7", ARRIVED)),
         (of("STOP", esm_class=0), None),
         (of("id:7 stat:DELIVRD", esm_class=0), None),
     ],
 )
-def test_a_receipt_is_understood_as_smscs_write_it(message: ShortMessage, expected: Told | None) -> None:
-    assert told(message) == expected
+def test_a_receipt_is_understood_as_smscs_write_it(message: ShortMessage, expected: SmppReceipt | None) -> None:
+    assert parse_receipt(message) == expected
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ def test_a_receipt_is_understood_as_smscs_write_it(message: ShortMessage, expect
 )
 def test_a_receipt_that_says_nothing_of_a_message_is_malformed(message: ShortMessage) -> None:
     with pytest.raises(MalformedError):
-        told(message)
+        parse_receipt(message)
 
 
 @pytest.mark.parametrize(

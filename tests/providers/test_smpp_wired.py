@@ -13,15 +13,15 @@ from tests.providers.smsc import PASSWORD, SYSTEM_ID, Answer, Faulty, provider, 
 from countersign.cli.doctor.provider_checks import check_providers
 from countersign.config import load
 from countersign.domain.delivery.delivery import Reason
-from countersign.domain.shared.application import Draft, Mode
+from countersign.domain.shared.application import ApplicationDraft, ApplicationMode
 from countersign.domain.shared.contact import parse
 from countersign.errors import DeliveryFailedError
 from countersign.flows.maintenance.applications import add_application
-from countersign.flows.verifications.begin import Asked, begin_challenge
+from countersign.flows.verifications.begin import BeginRequest, begin_challenge
 from countersign.flows.verifications.results import Done
 from countersign.providers.smpp.pdu import Command, Pdu, short_message
 from countersign.providers.smpp.provider import SmppSettings
-from countersign.store.engine.database import Query
+from countersign.store.engine.database import Sql
 from countersign.wiring import Runtime, close_runtime, open_runtime
 from countersign.worker import Worker
 
@@ -65,21 +65,21 @@ def tells(state: int) -> Answer:
 
 
 async def _standing() -> list[tuple[str, int]]:
-    rows = await Query("SELECT state, leg FROM deliveries", ())
+    rows = await Sql("SELECT state, leg FROM deliveries", ())
     return [(str(row[0]), int(row[1])) for row in rows]
 
 
 async def began(runtime: Runtime) -> None:
     """Begin a verification by SMS for a live application."""
     application, _ = await add_application(
-        runtime.house.database,
-        runtime.post.records,
-        runtime.house.keyring,
-        Draft("live", Mode.LIVE, "Shop", "shop.example"),
-        runtime.house.clock(),
+        runtime.core.database,
+        runtime.delivery.records,
+        runtime.core.keyring,
+        ApplicationDraft("live", ApplicationMode.LIVE, "Shop", "shop.example"),
+        runtime.core.clock(),
         os.urandom,
     )
-    assert isinstance(await begin_challenge(runtime.house, application, Asked(to=parse("+4915123456789"))), Done)
+    assert isinstance(await begin_challenge(runtime.core, application, BeginRequest(to=parse("+4915123456789"))), Done)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ async def test_a_receipt_that_outruns_our_record_moves_the_message(
     assert runtime.receivers == {}  # nothing of this comes over HTTP
     try:
         await began(runtime)
-        worker = Worker(runtime.post, runtime.house, runtime.settings.retention_days)
+        worker = Worker(runtime.delivery, runtime.core, runtime.settings.retention_days)
         working = asyncio.get_running_loop().create_task(worker.run())
         async with asyncio.timeout(20):
             await first.until(1, Command.DELIVER_SM_RESP)
@@ -105,7 +105,7 @@ async def test_a_receipt_that_outruns_our_record_moves_the_message(
                 await second.until(1, Command.SUBMIT_SM)
         worker.stop()
         await working
-        assert await runtime.house.database.read(_standing) == [expected]
+        assert await runtime.core.database.read(_standing) == [expected]
     finally:
         await close_runtime(runtime)
     assert [pdu.status for pdu in first.heard if pdu.command == Command.DELIVER_SM_RESP] == [0]

@@ -14,11 +14,11 @@ from countersign.store.engine.database import (
     Claim,
     ConflictError,
     Insert,
-    Query,
     RejectedError,
     Row,
     Rows,
     Seek,
+    Sql,
     Take,
     Update,
     Upsert,
@@ -41,17 +41,17 @@ async def take(table: Table, keys: Sequence[Row]) -> Rows:
 
 
 async def query(sql: str, *args: object) -> Rows:
-    return await Query(sql, args)
+    return await Sql(sql, args)
 
 
 async def count(table: Table) -> int:
-    ((found,),) = await Query(f"SELECT count(*) FROM {table.name}")  # noqa: S608 - a name of ours
+    ((found,),) = await Sql(f"SELECT count(*) FROM {table.name}")  # noqa: S608 - a name of ours
     return int(found)
 
 
-def challenge(number: int, *, twin: bytes = b"", state: str = "pending", guesses: int = 5) -> Row:
+def challenge(number: int, *, dedup_key: bytes = b"", state: str = "pending", guesses: int = 5) -> Row:
     own = b"twin" + number.to_bytes(4, "big")
-    fixed = (f"ver_{number:06d}", "app_1", twin or own, b"standing", b"terms\x00\xff", 1, 2)
+    fixed = (f"ver_{number:06d}", "app_1", dedup_key or own, b"standing", b"terms\x00\xff", 1, 2)
     return (*fixed, state, "sms", guesses, 1, 1, 1, None)
 
 
@@ -181,10 +181,10 @@ async def test_a_key_that_exists_is_a_conflict_and_nothing_stays(database: Datab
 
 
 async def test_two_pending_twins_are_a_conflict_and_an_ended_one_is_none(database: Database) -> None:
-    await database.run(write, Insert(CHALLENGES, [challenge(1, twin=b"t", state="expired")]))
-    await database.run(write, Insert(CHALLENGES, [challenge(2, twin=b"t")]))
+    await database.run(write, Insert(CHALLENGES, [challenge(1, dedup_key=b"t", state="expired")]))
+    await database.run(write, Insert(CHALLENGES, [challenge(2, dedup_key=b"t")]))
     with pytest.raises(ConflictError):
-        await database.run(write, Insert(CHALLENGES, [challenge(3, twin=b"t")]))
+        await database.run(write, Insert(CHALLENGES, [challenge(3, dedup_key=b"t")]))
 
 
 async def test_a_conflict_of_another_key_than_the_primary_one_is_not_tried_again(database: Database) -> None:
@@ -194,9 +194,9 @@ async def test_a_conflict_of_another_key_than_the_primary_one_is_not_tried_again
         nonlocal runs
         runs += 1
         await Take(CHALLENGES, [("ver_000002",)])
-        await Write((Upsert(CHALLENGES, [challenge(2, twin=b"t")]),))
+        await Write((Upsert(CHALLENGES, [challenge(2, dedup_key=b"t")]),))
 
-    await database.run(write, Insert(CHALLENGES, [challenge(1, twin=b"t")]))
+    await database.run(write, Insert(CHALLENGES, [challenge(1, dedup_key=b"t")]))
     with pytest.raises(ConflictError):
         await database.run(steps)
     assert runs == 1
@@ -316,7 +316,7 @@ async def test_a_read_sees_one_snapshot_and_waits_for_no_writer(database: Databa
         if database_url.startswith("sqlite"):
             time.sleep(0.3)  # SQLite's readers are threads
         else:
-            await Query("SELECT pg_sleep(0.3)")
+            await Sql("SELECT pg_sleep(0.3)")
         second = await count(LIMITS)
         return first, second
 

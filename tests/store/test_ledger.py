@@ -11,17 +11,17 @@ import pytest
 from tests.clock import NOON, FixedClock
 from tests.flows.place import Place, place_at
 
-from countersign.domain.shared.contact import Channel, Kind
+from countersign.domain.shared.contact import Channel, ContactKind
 from countersign.domain.shared.event import Event, EventKind
-from countersign.domain.verifications.challenge import Challenge, State, Terms, begin
-from countersign.domain.verifications.lockout import Standing
+from countersign.domain.verifications.challenge import Challenge, ChallengeState, Terms, begin
+from countersign.domain.verifications.lockout import FailedAttempts
 from countersign.domain.verifications.purpose import Policy
 from countersign.errors import OverloadedError, UnavailableError
 from countersign.flows.maintenance.audit import verify_events
 from countersign.flows.maintenance.sweep import Expire
-from countersign.store.engine.database import RejectedError, Steps
+from countersign.store.engine.database import RejectedError, Transaction
 from countersign.store.ledger.ledger import MOST
-from countersign.store.ledger.unit_of_work import Book, Needs, Verdict
+from countersign.store.ledger.unit_of_work import Decision, Reads, UnitOfWork
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,16 +37,16 @@ class Add(msgspec.Struct, frozen=True):
     note: str = ""
 
     @property
-    def needs(self) -> Needs:
+    def needs(self) -> Reads:
         """Return the count."""
-        return Needs(standings=(self.key,))
+        return Reads(standings=(self.key,))
 
-    def judge(self, book: Book, now: int) -> Verdict[int]:
+    def judge(self, book: UnitOfWork, now: int) -> Decision[int]:
         """Add one."""
         before = book.standing(self.key)
         told = Event(now, EventKind.CHALLENGE_REFUSED, "app_1", "ver_1", {"note": self.note})
-        after = Standing(before.in_a_row + 1, now, 0)
-        return Verdict(before.in_a_row, standings=((self.key, after),), events=(told,))
+        after = FailedAttempts(before.in_a_row + 1, now, 0)
+        return Decision(before.in_a_row, standings=((self.key, after),), events=(told,))
 
 
 class Enter(msgspec.Struct, frozen=True):
@@ -55,34 +55,34 @@ class Enter(msgspec.Struct, frozen=True):
     challenge: Challenge
 
     @property
-    def needs(self) -> Needs:
+    def needs(self) -> Reads:
         """Return nothing: it is new."""
-        return Needs()
+        return Reads()
 
-    def judge(self, _book: Book, _now: int) -> Verdict[str]:
+    def judge(self, _book: UnitOfWork, _now: int) -> Decision[str]:
         """Write it."""
-        return Verdict(self.challenge.id, challenges=(self.challenge,))
+        return Decision(self.challenge.id, challenges=(self.challenge,))
 
 
 class Break(msgspec.Struct, frozen=True):
     """A command of the tests with a bug in it."""
 
     @property
-    def needs(self) -> Needs:
+    def needs(self) -> Reads:
         """Return nothing."""
-        return Needs()
+        return Reads()
 
-    def judge(self, _book: Book, _now: int) -> Verdict[None]:
+    def judge(self, _book: UnitOfWork, _now: int) -> Decision[None]:
         """Fail."""
         raise ZeroDivisionError("a bug")
 
 
 def challenge(number: int, id_: str = "", subject: str = "") -> Challenge:
-    terms = Terms("sign_in", Policy(), b"sealed", "a***@example.org", Kind.MAIL, "k1", subject)
+    terms = Terms("sign_in", Policy(), b"sealed", "a***@example.org", ContactKind.MAIL, "k1", subject)
     return begin(
         id=id_ or f"ver_{number}",
         application="app_1",
-        twin=b"twin %d" % number,
+        dedup_key=b"twin %d" % number,
         standing=b"s",
         terms=terms,
         channel=Channel.EMAIL,
@@ -92,21 +92,21 @@ def challenge(number: int, id_: str = "", subject: str = "") -> Challenge:
 
 async def count(place: Place, key: bytes = b"a") -> int:
     """Return a count, which the next command adds one to."""
-    return await place.house.ledger.submit(Add(key))
+    return await place.core.ledger.submit(Add(key))
 
 
 async def outcomes(place: Place, *commands: Any) -> list[Any]:
     """Submit commands at once; return what each gave or raised."""
-    return await asyncio.gather(*(place.house.ledger.submit(command) for command in commands), return_exceptions=True)
+    return await asyncio.gather(*(place.core.ledger.submit(command) for command in commands), return_exceptions=True)
 
 
 def held(place: Place, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
     """Keep every transaction of the lanes waiting until the event is set."""
     go = asyncio.Event()
-    for lane in place.house.ledger._lanes:
+    for lane in place.core.ledger._lanes:
         run = lane.run
 
-        async def wait(steps: Callable[..., Steps[Any]], /, *args: Any, _run: Any = run, **kwargs: Any) -> Any:
+        async def wait(steps: Callable[..., Transaction[Any]], /, *args: Any, _run: Any = run, **kwargs: Any) -> Any:
             await go.wait()
             return await _run(steps, *args, **kwargs)
 
@@ -153,7 +153,7 @@ async def test_too_many_that_wait_are_told_to_come_back_and_nothing_is_done(
         await asyncio.sleep(0.01)
         waiting = [asyncio.create_task(count(place)) for _ in range(15)]
         await asyncio.sleep(0.01)
-        assert place.house.ledger.waiting == 10
+        assert place.core.ledger.waiting == 10
         refused = [task for task in waiting if task.done()]
         assert len(refused) == 5
         for task in refused:
@@ -198,12 +198,12 @@ async def test_terms_that_cannot_be_written_fail_alone(each_place: Place) -> Non
 async def test_a_refused_command_that_is_alone_is_refused(each_place: Place) -> None:
     place = each_place
     with pytest.raises(RejectedError):
-        await place.house.ledger.submit(Enter(challenge(1, id_="ver_\0")))
+        await place.core.ledger.submit(Enter(challenge(1, id_="ver_\0")))
     assert await count(place) == 0
 
 
 async def test_a_row_that_others_keep_writing_is_unavailable_in_the_end(place: Place) -> None:
-    await place.house.ledger.submit(Enter(challenge(1)))
+    await place.core.ledger.submit(Enter(challenge(1)))
     given = await outcomes(place, Enter(challenge(1)), Add(b"a"))
     assert isinstance(given[0], UnavailableError)
     assert given[1] == 0
@@ -247,7 +247,7 @@ async def test_closing_finishes_what_waits_and_takes_nothing_more(each_place: Pl
     place = each_place
     waiting = [asyncio.create_task(count(place)) for _ in range(1_000)]
     await asyncio.sleep(0)
-    await asyncio.wait_for(place.house.ledger.close(), 10)
+    await asyncio.wait_for(place.core.ledger.close(), 10)
     assert sorted(await asyncio.gather(*waiting)) == list(range(1_000))
     with pytest.raises(OverloadedError):
         await count(place)
@@ -272,7 +272,7 @@ async def test_an_announcement_that_fails_takes_no_answer_back(database_url: str
 
     async with place_at(database_url, tmp_path, owed=fail) as place:
         challenge = await place.begun()
-        assert (await place.stored(challenge)).state is State.PENDING
+        assert (await place.stored(challenge)).state is ChallengeState.PENDING
         assert len(await place.deliveries(challenge)) == 1
         assert await count(place) == 0
 

@@ -14,7 +14,7 @@ from tests.peers.postgres import MissingPostgresError, PostgresServer
 from countersign.errors import OverloadedError, UnavailableError
 from countersign.store.engine import postgres
 from countersign.store.engine.connect import open_database
-from countersign.store.engine.database import Claim, Insert, Query, Rows, Take, Update, Upsert, Write
+from countersign.store.engine.database import Claim, Insert, Rows, Sql, Take, Update, Upsert, Write
 from countersign.store.engine.migrate import migrate
 from countersign.store.engine.postgres import PostgresDatabase
 from countersign.store.tables.schema import DELIVERIES, LIMITS
@@ -67,7 +67,7 @@ async def add_one(key: bytes) -> int:
 
 
 async def query(sql: str, *args: object) -> Rows:
-    return await Query(sql, args)
+    return await Sql(sql, args)
 
 
 async def until_it_works(work: Callable[[], Any], seconds: float = 10) -> None:
@@ -215,9 +215,9 @@ async def test_a_transaction_that_deadlocks_is_tried_again_from_its_start(shaken
     async def crosswise(first: bytes, second: bytes) -> None:
         nonlocal runs
         runs += 1
-        await Query("UPDATE limits SET tat = tat + 1 WHERE key = $1", (first,))
-        await Query("SELECT pg_sleep(0.1)")
-        await Query("UPDATE limits SET tat = tat + 1 WHERE key = $1", (second,))
+        await Sql("UPDATE limits SET tat = tat + 1 WHERE key = $1", (first,))
+        await Sql("SELECT pg_sleep(0.1)")
+        await Sql("UPDATE limits SET tat = tat + 1 WHERE key = $1", (second,))
 
     await asyncio.gather(shaken.run(crosswise, b"a", b"b"), shaken.run(crosswise, b"b", b"a"))
     assert runs == 3
@@ -294,7 +294,7 @@ async def test_a_claim_passes_over_what_another_has_claimed(shaken: PostgresData
 
     async def claim(pause: float) -> Rows:
         claimed = await Claim(DELIVERIES, "due_at <= $1", (9,), "due_at", 2)
-        await Query("SELECT pg_sleep($1::float8)", (pause,))
+        await Sql("SELECT pg_sleep($1::float8)", (pause,))
         return claimed
 
     first = asyncio.create_task(shaken.run(claim, 0.3))
@@ -311,7 +311,7 @@ async def test_no_default_of_the_server_makes_a_commit_less_than_durable(shaken_
     await administrator.close()
 
     async def settings() -> Rows:
-        return await Query(
+        return await Sql(
             "SELECT current_setting('synchronous_commit'), current_setting('idle_in_transaction_session_timeout')"
         )
 

@@ -14,15 +14,15 @@ import pytest_asyncio
 from tests.clock import DAY, MINUTE, NOON, SECOND, FixedClock
 from tests.flows.place import UNLIMITED, Place, approvals, place_at, refusals, refused
 
-from countersign.domain.policy import Rules
+from countersign.domain.policy import InstallationPolicy
 from countersign.domain.shared.event import EventKind
-from countersign.domain.verifications.challenge import Action, State
-from countersign.domain.verifications.rate_limit import Limit
+from countersign.domain.verifications.challenge import Action, ChallengeState
+from countersign.domain.verifications.rate_limit import RateLimit
 from countersign.errors import UnavailableError
 from countersign.flows.maintenance.audit import verify_events
-from countersign.flows.verifications.idempotency import Once
+from countersign.flows.verifications.idempotency import IdempotencyKey
 from countersign.flows.verifications.results import Done, Outcome
-from countersign.store.engine.database import Query, Rows
+from countersign.store.engine.database import Rows, Sql
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @contextlib.asynccontextmanager
-async def programs(url: str, folder: Path, rules: Rules = UNLIMITED) -> AsyncIterator[list[Place]]:
+async def programs(url: str, folder: Path, rules: InstallationPolicy = UNLIMITED) -> AsyncIterator[list[Place]]:
     """Open two programs on one PostgreSQL, or one on SQLite, which has one writing program."""
     clock = FixedClock()
     async with contextlib.AsyncExitStack() as stack:
@@ -46,12 +46,12 @@ async def houses(database_url: str, tmp_path: Path) -> AsyncIterator[list[Place]
 
 
 async def _standings() -> Rows:
-    rows = await Query("SELECT in_a_row, in_day FROM standings")
+    rows = await Sql("SELECT in_a_row, in_day FROM standings")
     return [tuple(row) for row in rows]
 
 
 async def _guesses() -> Rows:
-    return await Query("SELECT id, guesses FROM challenges")
+    return await Sql("SELECT id, guesses FROM challenges")
 
 
 def pass_time(houses: list[Place], ms: int) -> None:
@@ -91,7 +91,7 @@ async def test_of_a_hundred_wrong_answers_at_once_five_are_compared(houses: list
     outcomes = await at_once(*(houses[number % len(houses)].answer(challenge, "x") for number in range(100)))
     assert refusals(outcomes) == {"wrong_code": 5, "exhausted": 95}
     stored = await houses[0].stored(challenge)
-    assert (stored.state, stored.guesses) == (State.EXHAUSTED, 5)
+    assert (stored.state, stored.guesses) == (ChallengeState.EXHAUSTED, 5)
     left = sorted(
         one.challenge.guesses_left
         for one in map(refused, outcomes)
@@ -116,7 +116,7 @@ async def test_a_right_answer_among_wrong_ones_is_right_only_while_guesses_last(
         stored = await houses[0].stored(challenge)
         assert approved <= 1
         assert stored.guesses == approved + counted.get("wrong_code", 0) <= 5
-        assert stored.state is (State.APPROVED if approved else State.EXHAUSTED)
+        assert stored.state is (ChallengeState.APPROVED if approved else ChallengeState.EXHAUSTED)
         assert counted.get("already_approved", 0) == 0 or approved == 1
     await assert_sound(houses)
 
@@ -131,7 +131,7 @@ async def test_a_resend_against_an_answer_never_undoes_it(houses: list[Place]) -
         resends = [houses[number % len(houses)].resend(challenge) for number in range(4)]
         outcomes = await at_once(*answers, *resends)
         stored = await houses[0].stored(challenge)
-        assert stored.state is State.APPROVED
+        assert stored.state is ChallengeState.APPROVED
         assert len(approvals(outcomes[:4])) == 1
         assert stored.guesses == 1 + refusals(outcomes[:4]).get("wrong_code", 0)
         sent = sum(isinstance(outcome, Done) for outcome in outcomes[4:])
@@ -149,11 +149,11 @@ async def test_a_cancel_against_an_answer_has_one_winner(houses: list[Place]) ->
         cancels = [houses[number % len(houses)].cancel(challenge) for number in range(3)]
         outcomes = await at_once(*answers, *cancels)
         stored = await houses[0].stored(challenge)
-        if stored.state is State.APPROVED:
+        if stored.state is ChallengeState.APPROVED:
             assert len(approvals(outcomes[:3])) == 1
             assert refusals(outcomes) == {"already_approved": 5}
         else:
-            assert stored.state is State.CANCELED
+            assert stored.state is ChallengeState.CANCELED
             assert refusals(outcomes[:3]) == {"canceled": 3}
             assert all(isinstance(outcome, Done) for outcome in outcomes[3:])
     await assert_sound(houses)
@@ -175,7 +175,7 @@ async def test_twins_begun_at_once_after_one_ran_out_are_one_challenge(houses: l
     pass_time(houses, 10 * MINUTE)
     outcomes = await at_once(*(houses[number % len(houses)].begin() for number in range(40)))
     assert len({one.challenge.id for one in outcomes if isinstance(one, Done)}) == 1
-    assert (await houses[0].stored(old)).state is State.EXPIRED
+    assert (await houses[0].stored(old)).state is ChallengeState.EXPIRED
     assert (await houses[0].kinds(old))[EventKind.CHALLENGE_EXPIRED] == 1
     assert await houses[0].count("challenges") == 2
     await assert_sound(houses)
@@ -206,7 +206,9 @@ async def test_never_more_than_a_hundred_failures_in_a_row_under_any_number_at_o
 
 async def test_two_hundred_begins_at_once_never_pass_a_budget(database_url: str, tmp_path: Path) -> None:
     """No race wins a message more than the limits grant."""
-    rules = Rules(destination=(Limit("destination", 7, DAY),), requester=(Limit("requester", 20, DAY),))
+    rules = InstallationPolicy(
+        destination=(RateLimit("destination", 7, DAY),), requester=(RateLimit("requester", 20, DAY),)
+    )
     async with programs(database_url, tmp_path, rules) as houses:
         to_one = await at_once(
             *(houses[number % len(houses)].begin(action=Action(hash=str(number))) for number in range(200))
@@ -225,7 +227,7 @@ async def test_two_hundred_begins_at_once_never_pass_a_budget(database_url: str,
 
 async def test_one_idempotency_key_at_once_in_two_programs_is_one_act(houses: list[Place]) -> None:
     """H2: in two batches of two programs."""
-    once = Once(("app_shop", b"key"), b"request")
+    once = IdempotencyKey(("app_shop", b"key"), b"request")
     outcomes = await at_once(*(houses[number % len(houses)].begin(once=once) for number in range(40)))
     assert all(outcome == outcomes[0] for outcome in outcomes)
     assert await houses[0].count("deliveries") == 1

@@ -18,7 +18,7 @@ import pytest_asyncio
 from countersign.errors import OverloadedError, SettingsError, UnavailableError
 from countersign.store.engine import sqlite, sqlite_threads
 from countersign.store.engine.connect import open_database, sqlite_path
-from countersign.store.engine.database import Insert, Query, Rows, Update, Upsert, Write
+from countersign.store.engine.database import Insert, Rows, Sql, Update, Upsert, Write
 from countersign.store.engine.migrate import migrate
 from countersign.store.engine.sqlite import SqliteDatabase, in_sqlite
 from countersign.store.tables.schema import ALL, FACTS, LIMITS
@@ -34,12 +34,12 @@ async def write(*changes: Change) -> None:
 
 
 async def query(sql: str, *args: object) -> Rows:
-    return await Query(sql, args)
+    return await Sql(sql, args)
 
 
 async def slow(seconds: float) -> None:
     time.sleep(seconds)
-    await Query("SELECT 1")
+    await Sql("SELECT 1")
 
 
 @pytest.fixture
@@ -176,9 +176,9 @@ async def test_a_long_read_does_not_hold_up_the_writer(store: SqliteDatabase, mo
     monkeypatch.setattr(sqlite_threads, "LONG_WAL", 10)
 
     async def long_read() -> Rows:
-        await Query("SELECT count(*) FROM limits")
+        await Sql("SELECT count(*) FROM limits")
         time.sleep(1)
-        return await Query("SELECT count(*) FROM limits")
+        return await Sql("SELECT count(*) FROM limits")
 
     reading = asyncio.create_task(store.read(long_read))
     await asyncio.sleep(0.05)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from tests.clock import NOON
 
-from countersign.domain.delivery.sms_traffic import DAY, HOUR, MEMORY, MINUTE, RANGE_MEMORY, Slot
-from countersign.store.engine.database import Query, Rows
+from countersign.domain.delivery.sms_traffic import DAY, HOUR, MEMORY, MINUTE, RANGE_MEMORY, TrafficSlot
+from countersign.store.engine.database import Rows, Sql
 from countersign.store.tables import sms_traffic
 
 if TYPE_CHECKING:
@@ -19,12 +19,12 @@ APP = "app_shop"
 
 
 async def all_counts() -> Rows:
-    return await Query("SELECT place, at, sent, spent, converted FROM traffic WHERE at > 0 ORDER BY place, at")
+    return await Sql("SELECT place, at, sent, spent, converted FROM traffic WHERE at > 0 ORDER BY place, at")
 
 
-def counted(place: str, at: int, sent: int, converted: int) -> dict[Key, Slot]:
+def counted(place: str, at: int, sent: int, converted: int) -> dict[Key, TrafficSlot]:
     """Return what is to be added."""
-    return {(APP, place, at): Slot(at, sent, sent * 7, converted)}
+    return {(APP, place, at): TrafficSlot(at, sent, sent * 7, converted)}
 
 
 async def test_counts_of_many_at_once_add_up(database: Database) -> None:

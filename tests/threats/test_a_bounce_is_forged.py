@@ -12,15 +12,15 @@ from tests.flows.place import SHOP, Place, place_at
 from tests.providers.bounces import postfix
 
 from countersign.domain.delivery.delivery import DeliveryState, Reason, Receipt, ReceiptState
-from countersign.domain.shared.application import Mode
+from countersign.domain.shared.application import ApplicationMode
 from countersign.domain.shared.event import EventKind
 from countersign.domain.verifications.challenge import Challenge
-from countersign.flows.delivery.bounces import Verdict, mark_of, take_bounce
-from countersign.flows.delivery.receipts import take_receipt
+from countersign.flows.delivery.bounces import BounceVerdict, mark_of, take_bounce
+from countersign.flows.delivery.receipts import record_receipt
 from countersign.keys import Keyring, new_file
 from countersign.providers.email.verp import return_path
 
-LIVE = type(SHOP)("app_live", 0, "live", Mode.LIVE, "Live", "live.example", (), b"live's key")
+LIVE = type(SHOP)("app_live", 0, "live", ApplicationMode.LIVE, "Live", "live.example", (), b"live's key")
 BOUNCES = "bounces@shop.example"
 
 
@@ -51,7 +51,7 @@ async def test_a_bounce_at_the_messages_own_address_counts(live: Place) -> None:
     challenge = await live.begun(application=LIVE)
     await live.deliver()
     at = address(live.keyring, challenge)
-    assert await take_bounce(live.post, postfix(at)) is Verdict.TAKEN
+    assert await take_bounce(live.delivery, postfix(at)) is BounceVerdict.TAKEN
     assert await state(live, challenge) == (DeliveryState.UNDELIVERED, Reason.UNKNOWN_RECIPIENT)
     assert await live.count("suppressions") == 1
     again = await live.begun(application=LIVE, purpose="step_up")
@@ -79,7 +79,10 @@ async def test_a_bounce_that_is_forged_counts_for_nothing(live: Place, thief: Ke
         right.replace(".1.0.", ".1.1."),
         f"{right} {'x' * 2000}"[::-1],
     ):
-        assert await take_bounce(live.post, postfix(forged), forged) in {Verdict.NOT_OURS, Verdict.NO_BOUNCE}
+        assert await take_bounce(live.delivery, postfix(forged), forged) in {
+            BounceVerdict.NOT_OURS,
+            BounceVerdict.NO_BOUNCE,
+        }
     assert await state(live, challenge) == (DeliveryState.ACCEPTED, None)
     assert await live.count("suppressions") == 0
 
@@ -89,7 +92,7 @@ async def test_one_who_holds_an_address_can_harm_nobody_elses(live: Place) -> No
     mine = await live.begun("eve@example.org", application=LIVE)
     await live.deliver()
     at = address(live.keyring, mine)
-    await take_bounce(live.post, postfix(at, "ada@example.org"))
+    await take_bounce(live.delivery, postfix(at, "ada@example.org"))
     stranger = await live.begun("ada@example.org", application=LIVE)
     assert await live.deliver() >= 1
     assert (await state(live, stranger))[0] is DeliveryState.ACCEPTED
@@ -100,7 +103,10 @@ async def test_a_mailbox_that_forwards_is_not_taken_for_one_that_is_not_there(li
     """D2: what is unknown is another address; the message goes by the next provider, and the person is not shut out."""
     challenge = await live.begun(application=LIVE)
     await live.deliver()
-    assert await take_bounce(live.post, postfix(address(live.keyring, challenge), "ada@old.example")) is Verdict.TAKEN
+    assert (
+        await take_bounce(live.delivery, postfix(address(live.keyring, challenge), "ada@old.example"))
+        is BounceVerdict.TAKEN
+    )
     assert await live.deliver() == 1
     assert len(live.carriers["second"].sent) == 1
     assert await live.count("suppressions") == 0
@@ -109,20 +115,20 @@ async def test_a_mailbox_that_forwards_is_not_taken_for_one_that_is_not_there(li
 @pytest.mark.parametrize(
     ("said", "verdict"),
     [
-        ({"action": "delayed", "status": "4.4.1"}, Verdict.NOTHING_NEW),
-        ({"action": "failed", "status": "4.4.7", "diagnostic": "x-postfix; expired"}, Verdict.NOTHING_NEW),
-        ({"action": "relayed", "status": "2.0.0"}, Verdict.NOTHING_NEW),
-        ({"action": "delivered", "status": "2.0.0"}, Verdict.TAKEN),
-        ({"status": "5.2.2", "diagnostic": "smtp; 552 5.2.2 full"}, Verdict.TAKEN),
-        ({"status": "5.7.1", "diagnostic": "smtp; 550 5.7.1 no"}, Verdict.TAKEN),
+        ({"action": "delayed", "status": "4.4.1"}, BounceVerdict.NOTHING_NEW),
+        ({"action": "failed", "status": "4.4.7", "diagnostic": "x-postfix; expired"}, BounceVerdict.NOTHING_NEW),
+        ({"action": "relayed", "status": "2.0.0"}, BounceVerdict.NOTHING_NEW),
+        ({"action": "delivered", "status": "2.0.0"}, BounceVerdict.TAKEN),
+        ({"status": "5.2.2", "diagnostic": "smtp; 552 5.2.2 full"}, BounceVerdict.TAKEN),
+        ({"status": "5.7.1", "diagnostic": "smtp; 550 5.7.1 no"}, BounceVerdict.TAKEN),
     ],
 )
 async def test_only_a_mailbox_that_is_not_there_is_remembered(
-    live: Place, said: dict[str, str], verdict: Verdict
+    live: Place, said: dict[str, str], verdict: BounceVerdict
 ) -> None:
     challenge = await live.begun(application=LIVE)
     await live.deliver()
-    assert await take_bounce(live.post, postfix(address(live.keyring, challenge), **said)) is verdict
+    assert await take_bounce(live.delivery, postfix(address(live.keyring, challenge), **said)) is verdict
     assert await live.count("suppressions") == 0
 
 
@@ -134,12 +140,12 @@ async def test_an_old_bounce_does_not_undo_what_an_operator_lifted(live: Place, 
     challenge = await live.begun(application=LIVE)
     await live.deliver()
     raw = postfix(address(live.keyring, challenge))
-    await take_bounce(live.post, raw)
+    await take_bounce(live.delivery, raw)
     clock.forward(1000)
     contact = parse("ada@example.org")
-    assert await lift_suppression(live.database, live.post.receipts, live.keyring, contact, clock) is not None
+    assert await lift_suppression(live.database, live.delivery.receipts, live.keyring, contact, clock) is not None
     clock.forward(1000)
-    await take_bounce(live.post, raw)
+    await take_bounce(live.delivery, raw)
     again = await live.begun(application=LIVE, purpose="step_up")
     assert await live.deliver() == 1
     assert (await state(live, again))[0] is DeliveryState.ACCEPTED
@@ -150,7 +156,7 @@ async def test_a_test_key_cannot_suppress_what_live_ones_send_to(live: Place) ->
     challenge = await live.begun()
     await live.deliver()
     told = Receipt("inbox", "m1", ReceiptState.UNDELIVERED, Reason.UNKNOWN_RECIPIENT)
-    assert await take_receipt(live.post, told)
+    assert await record_receipt(live.delivery, told)
     assert (await state(live, challenge))[0] is DeliveryState.UNDELIVERED
     assert await live.count("suppressions") == 0
 
@@ -159,6 +165,6 @@ async def test_the_same_bounce_a_hundred_times_is_one(live: Place) -> None:
     challenge = await live.begun(application=LIVE)
     await live.deliver()
     for _ in range(100):
-        await take_bounce(live.post, postfix(address(live.keyring, challenge)))
+        await take_bounce(live.delivery, postfix(address(live.keyring, challenge)))
     assert (await live.kinds(challenge))[EventKind.ADDRESS_SUPPRESSED] == 1
     assert (await live.kinds(challenge))[EventKind.DELIVERY_UNDELIVERED] == 1

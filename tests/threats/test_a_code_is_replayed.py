@@ -7,9 +7,9 @@ import asyncio
 from tests.clock import MINUTE, FixedClock
 from tests.flows.place import SHOP, Place, approvals, done, refusals, refused
 
-from countersign.domain.verifications.challenge import Action, State
-from countersign.flows.verifications.check import answer_challenge
-from countersign.flows.verifications.idempotency import Once
+from countersign.domain.verifications.challenge import Action, ChallengeState
+from countersign.flows.verifications.check import check_challenge
+from countersign.flows.verifications.idempotency import IdempotencyKey
 from countersign.flows.verifications.results import KeyReused
 
 
@@ -46,12 +46,16 @@ async def test_a_code_of_an_ended_challenge_is_worth_nothing_however_it_ended(pl
     assert refused(await place.answer(late, place.code(late))).refusal.value == "expired"
     clock.forward(-9 * MINUTE)
     assert refused(await place.answer(late, place.code(late))).refusal.value == "expired", "no clock brings it back"
-    assert (await place.stored(late)).state is State.EXPIRED
+    assert (await place.stored(late)).state is ChallengeState.EXPIRED
 
 
 async def test_an_approval_is_not_stolen_by_guessing_its_idempotency_key(place: Place) -> None:
     """H2: the key without the very same request gives nothing away."""
     challenge = await place.begun()
     key = ("app_shop", b"key")
-    done(await answer_challenge(place.house, SHOP, challenge.id, place.code(challenge), Once(key, b"with the code")))
-    assert await answer_challenge(place.house, SHOP, challenge.id, "x", Once(key, b"without it")) == KeyReused()
+    done(
+        await check_challenge(
+            place.core, SHOP, challenge.id, place.code(challenge), IdempotencyKey(key, b"with the code")
+        )
+    )
+    assert await check_challenge(place.core, SHOP, challenge.id, "x", IdempotencyKey(key, b"without it")) == KeyReused()

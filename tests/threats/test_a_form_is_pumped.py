@@ -11,17 +11,17 @@ from tests.flows.people import CARRIER
 from tests.flows.place import SHOP, UNLIMITED, Place, place_at
 
 from countersign.domain.delivery.delivery import DeliveryState, Reason
-from countersign.domain.delivery.sms_pumping import ALLOWANCES, FIRST_HOLD, Policy
-from countersign.domain.delivery.sms_pumping import Mode as Breaker
-from countersign.domain.delivery.sms_traffic import HOUR, MINUTE, Scope
-from countersign.domain.shared.application import Mode
+from countersign.domain.delivery.sms_pumping import ALLOWANCES, FIRST_HOLD, PumpingPolicy
+from countersign.domain.delivery.sms_pumping import PumpingMode as Breaker
+from countersign.domain.delivery.sms_traffic import HOUR, MINUTE, TrafficScope
+from countersign.domain.shared.application import ApplicationMode
 from countersign.domain.shared.event import EventKind
 from countersign.domain.verifications.challenge import Challenge
 from countersign.errors import DeliveryFailedError
 from countersign.flows.delivery.claim import claim_due
-from countersign.flows.delivery.conversions import settle
+from countersign.flows.delivery.conversions import record_conversions
 from countersign.messages.content.hints import hint
-from countersign.store.engine.database import Query
+from countersign.store.engine.database import Sql
 from countersign.store.tables import events, sms_traffic
 
 if TYPE_CHECKING:
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
     from tests.clock import FixedClock
 
-LIVE = msgspec.structs.replace(SHOP, mode=Mode.LIVE)
+LIVE = msgspec.structs.replace(SHOP, mode=ApplicationMode.LIVE)
 OTHER = msgspec.structs.replace(LIVE, id="app_other")
-MOST = ALLOWANCES[Scope.PREFIX]
+MOST = ALLOWANCES[TrafficScope.PREFIX]
 
 
 @pytest.fixture
@@ -42,9 +42,11 @@ async def site(database_url: str, tmp_path: Path, clock: FixedClock) -> AsyncIte
         yield opened
 
 
-def policed(place: Place, policy: Policy) -> Place:
+def policed(place: Place, policy: PumpingPolicy) -> Place:
     """Return the place under another policy."""
-    place.post = msgspec.structs.replace(place.post, rules=msgspec.structs.replace(place.post.rules, pumping=policy))
+    place.delivery = msgspec.structs.replace(
+        place.delivery, rules=msgspec.structs.replace(place.delivery.rules, pumping=policy)
+    )
     return place
 
 
@@ -68,7 +70,7 @@ async def come_back(place: Place, begun: list[Challenge]) -> None:
     """Type codes rightly, and have that counted."""
     for challenge in begun:
         await place.answer(challenge, place.code(challenge), LIVE)
-    await settle(place.post)
+    await record_conversions(place.delivery)
 
 
 async def reasons(place: Place, begun: list[Challenge]) -> list[Reason | None]:
@@ -125,7 +127,7 @@ async def test_after_a_hold_a_few_are_tried_and_the_next_hold_is_twice_as_long(s
     """D7."""
     await pump(site, MOST + 1)
     site.clock.now += FIRST_HOLD
-    probes = Policy().probes
+    probes = PumpingPolicy().probes
     await pump(site, probes + 5, start=100)
     assert len(site.carriers[CARRIER].sent) == MOST + probes
     site.clock.now += 8 * MINUTE
@@ -155,7 +157,7 @@ async def test_a_lifted_prefix_is_sent_to_at_once(site: Place) -> None:
 
 async def test_numbers_one_after_the_other_are_stopped_while_the_prefix_goes_on(site: Place) -> None:
     """D7: the range of a thousand is held, not everybody beside it."""
-    most = ALLOWANCES[Scope.THOUSAND]
+    most = ALLOWANCES[TrafficScope.THOUSAND]
     for n in range(most + 10):
         await site.begun(f"+491701234{n:03d}", application=LIVE, subject=f"s{n}")
     while await site.deliver():
@@ -190,12 +192,12 @@ async def test_no_number_is_kept_of_what_is_counted(site: Place) -> None:
 
 async def test_shadow_lets_through_and_writes_down_what_it_would_have_done(site: Place) -> None:
     """D7."""
-    policed(site, Policy(mode=Breaker.SHADOW))
+    policed(site, PumpingPolicy(mode=Breaker.SHADOW))
     await pump(site, MOST + 5)
     assert len(site.carriers[CARRIER].sent) == MOST + 5
     (block,) = await site.database.read(sms_traffic.blocks, 0)
     assert block.shadow
-    policed(site, Policy())
+    policed(site, PumpingPolicy())
     site.clock.now += MINUTE
     await pump(site, 1, start=400)
     (held, _) = await site.database.read(sms_traffic.blocks, 0)
@@ -203,7 +205,7 @@ async def test_shadow_lets_through_and_writes_down_what_it_would_have_done(site:
 
 
 async def test_off_counts_nothing(site: Place) -> None:
-    policed(site, Policy(mode=Breaker.OFF))
+    policed(site, PumpingPolicy(mode=Breaker.OFF))
     await pump(site, MOST + 5)
     assert len(site.carriers[CARRIER].sent) == MOST + 5
     assert await site.count("traffic") == 0
@@ -225,7 +227,7 @@ async def test_four_workers_cannot_spend_beyond_a_budget(
     database_url: str, tmp_path: Path, clock: FixedClock, budget: int
 ) -> None:
     """D7: the budget holds to the message, however many claim at once."""
-    policy = Policy(messages={Scope.APPLICATION: budget})
+    policy = PumpingPolicy(messages={TrafficScope.APPLICATION: budget})
     rules = msgspec.structs.replace(UNLIMITED, pumping=policy)
     async with (
         place_at(database_url, tmp_path, clock=clock, live=(CARRIER,), rules=rules) as one,
@@ -236,11 +238,13 @@ async def test_four_workers_cannot_spend_beyond_a_budget(
         await asyncio.gather(
             *(one.begin(f"+4917{n % 10}7{n:06d}", application=LIVE, subject=f"s{n}") for n in range(40))
         )
-        taken = await asyncio.gather(*(claim_due(place.post, 3) for _ in range(5) for place in (one, two, three, four)))
+        taken = await asyncio.gather(
+            *(claim_due(place.delivery, 3) for _ in range(5) for place in (one, two, three, four))
+        )
         assert sum(map(len, taken)) == budget
         assert clock.now % HOUR + MINUTE < HOUR
 
 
 async def _all_places() -> list[str]:
-    rows = await Query("SELECT place FROM traffic")
+    rows = await Sql("SELECT place FROM traffic")
     return [row[0] for row in rows]

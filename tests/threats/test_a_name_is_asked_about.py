@@ -10,7 +10,7 @@ import pytest
 from tests.flows.people import Visitor, ada
 from tests.flows.place import place_at
 
-from countersign.flows.accounts.context import ToVerify, Wrong
+from countersign.flows.accounts.context import CodeRequested, InvalidCredentials
 from countersign.flows.sign_in.sign_in import BY_NAME
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ async def test_sign_in_takes_as_long_for_an_unknown_name_as_for_a_known_one(sqli
                 BY_NAME.interval
             )  # so that no budget runs out, and nothing is refused for another reason
             began = time.perf_counter()
-            assert isinstance(await visitor.signs_in(name, "wrong password"), Wrong)
+            assert isinstance(await visitor.signs_in(name, "wrong password"), InvalidCredentials)
             return time.perf_counter() - began
 
         times: dict[str, list[float]] = {"known": [], "unknown": [], "again": []}
@@ -57,7 +57,7 @@ async def test_sign_up_takes_as_long_for_a_known_contact_as_for_a_new_one(sqlite
                 name = "ada@example.org" if known else f"new{number}@example.org"
                 visitor = Visitor(home)
                 began = time.perf_counter()
-                assert isinstance(await visitor.signs_up(name), ToVerify)
+                assert isinstance(await visitor.signs_up(name), CodeRequested)
                 times[known].append(time.perf_counter() - began)
         ratio = statistics.median(times[True]) / statistics.median(times[False])
         assert 0.85 < ratio < 1.18, ratio
@@ -77,7 +77,7 @@ async def test_recovery_takes_as_long_for_an_unknown_contact_as_for_a_known_one(
                 name = f"nobody{number}@example.org" if what == "unknown" else "ada@example.org"
                 visitor = Visitor(home)
                 began = time.perf_counter()
-                assert isinstance(await visitor.recovers(name), ToVerify)
+                assert isinstance(await visitor.recovers(name), CodeRequested)
                 took.append(time.perf_counter() - began)
         known, unknown, again = (statistics.median(times[name]) for name in ("known", "unknown", "again"))
         noise = abs(known - again) + 0.05 * known

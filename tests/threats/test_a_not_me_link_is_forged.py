@@ -10,8 +10,8 @@ import pytest
 from tests.clock import FixedClock
 from tests.flows.place import Place
 
-from countersign.domain.verifications.challenge import State
-from countersign.flows.verifications.cancel import disown_challenge, find_disowned, not_me_reference
+from countersign.domain.verifications.challenge import ChallengeState
+from countersign.flows.verifications.cancel import find_reported, not_me_reference, report_challenge
 from countersign.flows.verifications.results import Missing
 from countersign.keys import Keyring, new_file
 
@@ -44,9 +44,9 @@ async def test_a_link_without_the_mark_of_our_keys_ends_nothing(place: Place, th
         not_me_reference(thief, victim.id),
     ]
     for reference in forged:
-        assert await find_disowned(place.house, reference) is None, reference
-        assert await disown_challenge(place.house, reference) == Missing()
-    assert (await place.stored(victim)).state is State.PENDING
+        assert await find_reported(place.core, reference) is None, reference
+        assert await report_challenge(place.core, reference) == Missing()
+    assert (await place.stored(victim)).state is ChallengeState.PENDING
 
 
 async def test_a_genuine_link_names_its_own_challenge_and_gives_nothing_away(place: Place) -> None:
@@ -55,6 +55,6 @@ async def test_a_genuine_link_names_its_own_challenge_and_gives_nothing_away(pla
     reference = not_me_reference(place.keyring, challenge.id)
     assert place.code(challenge) not in reference
     assert "ada" not in reference
-    found = await find_disowned(place.house, reference)
+    found = await find_reported(place.core, reference)
     assert found is not None
     assert found.id == challenge.id

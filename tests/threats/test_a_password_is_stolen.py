@@ -10,10 +10,10 @@ import pytest_asyncio
 from tests.flows.people import ADA, CARRIER, Visitor, ada
 from tests.flows.place import BANK, SHOP, place_at
 
-from countersign.domain.accounts.account import Way
+from countersign.domain.accounts.account import ContactMethod
 from countersign.domain.shared.contact import Channel
-from countersign.flows.accounts.context import Browser, Entered, ToVerify
-from countersign.flows.verifications.check import answer_challenge
+from countersign.flows.accounts.context import BrowserContext, CodeRequested, SignedIn
+from countersign.flows.verifications.check import check_challenge
 from countersign.flows.verifications.results import Missing, Refused
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from tests.flows.place import Place
 
-OWNERS = Browser(ip="198.51.100.7", user_agent="Safari on Ada's phone", locale="en")
-THIEFS = Browser(ip="192.0.2.66", user_agent="Safari on Ada's phone", locale="en")
+OWNERS = BrowserContext(ip="198.51.100.7", user_agent="Safari on Ada's phone", locale="en")
+THIEFS = BrowserContext(ip="192.0.2.66", user_agent="Safari on Ada's phone", locale="en")
 HIS = "mallory@example.org"
 
 
@@ -38,7 +38,7 @@ async def at_the_screen(home: Place) -> Visitor:
     """Return the thief's browser, where the password was right and the code is asked for."""
     await ada(home)
     thief = Visitor(home, THIEFS)
-    assert isinstance(await thief.signs_in(), ToVerify)
+    assert isinstance(await thief.signs_in(), CodeRequested)
     return thief
 
 
@@ -52,7 +52,7 @@ async def test_a_hundred_requests_at_once_have_five_guesses(home: Place) -> None
     outcomes = await asyncio.gather(*(Visitor(home, thief.browser).types(code) for code in wrong))
     compared = [one for one in outcomes if isinstance(one, Refused) and one.refusal.value == "wrong_code"]
     assert len(compared) == 5
-    assert not any(isinstance(one, Entered) for one in outcomes)
+    assert not any(isinstance(one, SignedIn) for one in outcomes)
     assert isinstance(await thief.types(home.code(seen.challenge)), Refused)
 
 
@@ -61,16 +61,16 @@ async def test_the_code_of_his_own_account_is_worth_nothing_for_hers(home: Place
     thief = await at_the_screen(home)
     hers = thief.browser
     await ada(home, HIS)
-    own = Visitor(home, msgspec.structs.replace(hers, visit=""))
+    own = Visitor(home, msgspec.structs.replace(hers, flow=""))
     await own.signs_in(HIS)
     his = await own.code(HIS)
     assert isinstance(await Visitor(home, hers).types(his), Refused)
     entered = await own.types(his)
-    assert isinstance(entered, Entered)
+    assert isinstance(entered, SignedIn)
     session = await own.session()
     assert session is not None
     assert session.account == entered.account
-    mixed = Visitor(home, msgspec.structs.replace(own.browser, visit=hers.visit))
+    mixed = Visitor(home, msgspec.structs.replace(own.browser, flow=hers.flow))
     still = await mixed.session()
     assert still is not None
     assert still.account == session.account
@@ -83,7 +83,7 @@ async def test_no_application_answers_a_challenge_of_our_own_pages(home: Place) 
     assert seen is not None
     assert seen.challenge is not None
     for application in (SHOP, BANK):
-        outcome = await answer_challenge(home.house, application, seen.challenge.id, home.code(seen.challenge))
+        outcome = await check_challenge(home.core, application, seen.challenge.id, home.code(seen.challenge))
         assert isinstance(outcome, Missing)
     assert await thief.session() is None
 
@@ -97,7 +97,7 @@ async def test_his_own_phone_is_no_way_to_her_code(home: Place) -> None:
     home.clock.forward(30_000)
     for _, contact in await home.database.read(_contacts):
         for channel in Channel:
-            await thief.asks_another_way(Way(contact, channel, ""))
+            await thief.asks_another_way(ContactMethod(contact, channel, ""))
     await thief.reads()
     assert {message.to for message in sent[before:]} == {ADA}
 
@@ -109,14 +109,14 @@ async def test_what_she_ended_opens_nothing_any_more(home: Place) -> None:
     await owner.signs_in()
     copied = owner.browser
     code = await owner.code()
-    assert isinstance(await owner.types(code), Entered)
-    assert not isinstance(await Visitor(home, copied).types(code), Entered)
+    assert isinstance(await owner.types(code), SignedIn)
+    assert not isinstance(await Visitor(home, copied).types(code), SignedIn)
     before = owner.browser
     await owner.is_let_in()
     assert await Visitor(home, before).session() is None
 
 
 def _contacts():  # type: ignore[no-untyped-def] # noqa: ANN202 - a generator of accounts and contacts
-    from countersign.store.engine.database import Query
+    from countersign.store.engine.database import Sql
 
-    return (yield Query("SELECT account, id FROM contacts"))
+    return (yield Sql("SELECT account, id FROM contacts"))

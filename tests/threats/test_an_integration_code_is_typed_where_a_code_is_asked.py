@@ -11,12 +11,12 @@ from tests.flows.test_enrol import enrols
 from tests.flows.test_integration_codes import made
 from tests.flows.test_recover import recovery_codes
 
-from countersign.flows.accounts.context import Browser, ToVerify, Wrong
+from countersign.flows.accounts.context import BrowserContext, CodeRequested, InvalidCredentials
 from countersign.flows.accounts.sessions import find_session
 from countersign.flows.changes.integration_codes import verify_code
-from countersign.flows.maintenance.applications import Doorkeeper
-from countersign.flows.oidc.token import redeem, userinfo
-from countersign.flows.sign_in.authenticator import Mistaken, prove_by_app, prove_by_recovery_code
+from countersign.flows.maintenance.applications import ApplicationDirectory
+from countersign.flows.oidc.token import exchange_code, userinfo
+from countersign.flows.sign_in.authenticator import InvalidCode, prove_by_app, prove_by_recovery_code
 from countersign.flows.verifications.results import Refused
 
 if TYPE_CHECKING:
@@ -28,23 +28,23 @@ async def test_it_is_accepted_nowhere_else(home: Place) -> None:
     visitor = await ada(home)
     code = await made(visitor)
     thief = Visitor(home)
-    assert isinstance(await thief.signs_in(password=code), Wrong)
-    assert isinstance(await thief.signs_in(), ToVerify)
+    assert isinstance(await thief.signs_in(password=code), InvalidCredentials)
+    assert isinstance(await thief.signs_in(), CodeRequested)
     refused = await thief.types(code)
     assert isinstance(refused, Refused)
     assert refused.refusal.value == "wrong_code"
-    assert await find_session(home.gate, Browser(session=code)) is None
-    assert await Doorkeeper(home.database, home.keyring, home.clock).recognise(code) is None
-    assert await userinfo(home.gate, code) is None
+    assert await find_session(home.accounts, BrowserContext(session=code)) is None
+    assert await ApplicationDirectory(home.database, home.keyring, home.clock).recognise(code) is None
+    assert await userinfo(home.accounts, code) is None
     from tests.flows.place import SHOP
 
-    assert await redeem(home.gate, SHOP, code, "https://shop.example/back", "v") is None
-    assert isinstance(await thief.recovers(), ToVerify)
-    assert isinstance(await prove_by_recovery_code(home.gate, thief.browser, code, remember=False), Mistaken)
+    assert await exchange_code(home.accounts, SHOP, code, "https://shop.example/back", "v") is None
+    assert isinstance(await thief.recovers(), CodeRequested)
+    assert isinstance(await prove_by_recovery_code(home.accounts, thief.browser, code, remember=False), InvalidCode)
     home.clock.forward(61_000)
     await enrols(visitor)
-    assert isinstance(await thief.signs_in(), ToVerify)
-    assert isinstance(await prove_by_app(home.gate, thief.browser, code, remember=False), Mistaken)
+    assert isinstance(await thief.signs_in(), CodeRequested)
+    assert isinstance(await prove_by_app(home.accounts, thief.browser, code, remember=False), InvalidCode)
 
 
 @pytest.mark.parametrize("what", ["password", "one-time code", "session", "device", "recovery code", "application key"])
@@ -63,9 +63,9 @@ async def test_nothing_else_is_accepted_for_it(home: Place, what: str) -> None:
         secret = (await recovery_codes(visitor))[0]
     elif what == "one-time code":
         other = Visitor(home)
-        assert isinstance(await other.signs_in(), ToVerify)
+        assert isinstance(await other.signs_in(), CodeRequested)
         secret = await other.code(ADA)
     assert secret
     dressed = "csi_" + base64.b32encode(secret.encode()[:24].ljust(24, b"0")).decode().rstrip("=").lower()
     for text in (secret, f"csi_{secret}", dressed, dressed + "aaaaaaa"):
-        assert await verify_code(home.gate, text, "") is None
+        assert await verify_code(home.accounts, text, "") is None

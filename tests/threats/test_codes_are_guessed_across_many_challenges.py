@@ -8,7 +8,7 @@ import pytest
 from tests.clock import DAY, MINUTE, FixedClock
 from tests.flows.place import Place, done, place_at, refused
 
-from countersign.domain.policy import Rules
+from countersign.domain.policy import InstallationPolicy
 from countersign.domain.verifications.challenge import Action, Refusal
 from countersign.flows.verifications.results import Done
 
@@ -60,7 +60,7 @@ async def test_challenges_begun_beforehand_give_no_guess_more(place: Place, devi
 
 async def test_the_budget_of_messages_keeps_a_hoard_small(sqlite_url: str, tmp_path: Path) -> None:
     """C6: as it is shipped, ten challenges at once are all that can be hoarded for one contact."""
-    async with place_at(sqlite_url, tmp_path, rules=Rules()) as place:
+    async with place_at(sqlite_url, tmp_path, rules=InstallationPolicy()) as place:
         begun = [await place.begin(action=Action(hash=str(number))) for number in range(30)]
         assert sum(isinstance(one, Done) for one in begun) == 10
 

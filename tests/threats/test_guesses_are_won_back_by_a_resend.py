@@ -8,20 +8,22 @@ import pytest
 from tests.clock import MINUTE, SECOND
 from tests.flows.place import done, place_at, refused
 
-from countersign.domain.policy import Rules
+from countersign.domain.policy import InstallationPolicy
 from countersign.domain.shared.contact import Channel
-from countersign.domain.verifications.challenge import Refusal, State
-from countersign.domain.verifications.purpose import Policy, Resend
+from countersign.domain.verifications.challenge import ChallengeState, Refusal
+from countersign.domain.verifications.purpose import Policy, ResendMode
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.mark.parametrize("resend", list(Resend))
+@pytest.mark.parametrize("resend", list(ResendMode))
 @pytest.mark.parametrize("how", ["resend", "begin again", "redirect"])
-async def test_no_new_message_brings_a_guess_back(sqlite_url: str, tmp_path: Path, resend: Resend, how: str) -> None:
+async def test_no_new_message_brings_a_guess_back(
+    sqlite_url: str, tmp_path: Path, resend: ResendMode, how: str
+) -> None:
     """C5: a resend, a new code or a new session gives none back."""
-    rules = Rules(policies={"sign_in": Policy(resend=resend)}, destination=(), requester=())
+    rules = InstallationPolicy(policies={"sign_in": Policy(resend=resend)}, destination=(), requester=())
     async with place_at(sqlite_url, tmp_path, rules=rules) as place:
         challenge = await place.begun("+14155550123", device="session 5")
         for left in (4, 3, 2, 1):
@@ -38,14 +40,14 @@ async def test_no_new_message_brings_a_guess_back(sqlite_url: str, tmp_path: Pat
             assert again.challenge.expires_at == challenge.expires_at
         refused(await place.answer(challenge, "x"))
         stored = await place.stored(challenge)
-        assert stored.state is State.EXHAUSTED
+        assert stored.state is ChallengeState.EXHAUSTED
         for round_ in range(5):
             assert refused(await place.answer(challenge, place.code(challenge, round_))).refusal is Refusal.EXHAUSTED
 
 
 async def test_a_resend_at_the_last_second_brings_no_more_time(sqlite_url: str, tmp_path: Path) -> None:
     """C2: the message that arrives late holds a code that is over."""
-    rules = Rules(destination=(), requester=())
+    rules = InstallationPolicy(destination=(), requester=())
     async with place_at(sqlite_url, tmp_path, rules=rules) as place:
         challenge = await place.begun()
         place.clock.forward(10 * MINUTE - 1)

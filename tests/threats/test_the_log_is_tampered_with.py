@@ -27,7 +27,7 @@ async def test_a_chain_that_was_written_anew_with_other_keys_is_found(each_place
     place = each_place
     challenge = await place.begun()
     await place.answer(challenge, place.code(challenge))
-    assert await write_checkpoint(place.house, {})
+    assert await write_checkpoint(place.core, {})
     new_file(tmp_path / "thief.json", 0)
     thief = Keyring(tmp_path / "thief.json", FixedClock())
     writer = (await place.database.read(heads))[0][0].writer

@@ -14,10 +14,10 @@ import pytest_asyncio
 from tests.web.client import Client
 
 from countersign.config import load
-from countersign.domain.shared.application import Draft, Mode
+from countersign.domain.shared.application import ApplicationDraft, ApplicationMode
 from countersign.domain.verifications.code import derive
 from countersign.flows.maintenance.applications import add_application
-from countersign.store.engine.database import Query
+from countersign.store.engine.database import Sql
 from countersign.store.tables import challenges
 from countersign.web.app import make_app
 from countersign.web.http.router import Front
@@ -90,22 +90,24 @@ def code_of(runtime: Runtime) -> CodeOf:
     """Returns the code of a challenge, derived as the message's would be."""
 
     async def derived(challenge_id: str) -> str:
-        found = await runtime.house.database.read(challenges.find, challenge_id)
+        found = await runtime.core.database.read(challenges.find, challenge_id)
         assert found is not None
-        key = runtime.house.keyring.named(found.terms.kid).code
+        key = runtime.core.keyring.named(found.terms.kid).code
         return derive(key, found.id, found.round, found.terms.policy.shape).reveal()
 
     return derived
 
 
-async def new_key(runtime: Runtime, name: str, mode: Mode = Mode.TEST, purposes: tuple[str, ...] = ()) -> str:
+async def new_key(
+    runtime: Runtime, name: str, mode: ApplicationMode = ApplicationMode.TEST, purposes: tuple[str, ...] = ()
+) -> str:
     """Add an application, and return its key."""
     _, key = await add_application(
-        runtime.house.database,
-        runtime.gate.log,
-        runtime.house.keyring,
-        Draft(name, mode, name, "localhost", purposes),
-        runtime.house.clock(),
+        runtime.core.database,
+        runtime.accounts.log,
+        runtime.core.keyring,
+        ApplicationDraft(name, mode, name, "localhost", purposes),
+        runtime.core.clock(),
         os.urandom,
     )
     return key
@@ -115,9 +117,9 @@ async def change(runtime: Runtime, sql: str, *args: object) -> None:
     """Change rows behind the program's back, as the passing of time would."""
 
     async def steps() -> None:
-        await Query(sql, args)
+        await Sql(sql, args)
 
-    await runtime.house.database.run(steps)
+    await runtime.core.database.run(steps)
 
 
 def wrong(code: str) -> str:

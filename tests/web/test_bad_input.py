@@ -68,7 +68,7 @@ async def test_a_body_that_does_not_fit_is_refused_by_its_path(
     assert_problem(answer, 400, "malformed")
     assert (answer.json["field"], answer.json["reason"]) == (field, reason)
     assert SECRET not in answer.body.decode()
-    assert runtime.house.ledger.waiting == 0
+    assert runtime.core.ledger.waiting == 0
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ from tests.providers.peers import StartMailServer
 from tests.web.client import Client
 from tests.web.conftest import Opener, new_key
 
-from countersign.domain.shared.application import Mode
-from countersign.flows.delivery.bounces import Verdict, take_bounce
+from countersign.domain.shared.application import ApplicationMode
+from countersign.flows.delivery.bounces import BounceVerdict, take_bounce
 from countersign.flows.delivery.claim import claim_due
-from countersign.flows.delivery.send import hand_over, record
+from countersign.flows.delivery.send import record_results, send
 from countersign.web.app import make_app
 from countersign.wiring import Runtime
 
@@ -20,8 +20,8 @@ __all__ = ["authority", "start_mail_server"]
 
 async def deliver(runtime: Runtime) -> int:
     """Do one round of a worker's work."""
-    parcels = await claim_due(runtime.post, 10)
-    await record(runtime.post, [await hand_over(runtime.post, parcel) for parcel in parcels])
+    parcels = await claim_due(runtime.delivery, 10)
+    await record_results(runtime.delivery, [await send(runtime.delivery, parcel) for parcel in parcels])
     return len(parcels)
 
 
@@ -43,12 +43,12 @@ bounce_address = "bounces@shop.example"
 email = ["post"]
 """
     )
-    client = Client(make_app(runtime, worker_alive=lambda: True), await new_key(runtime, "live", Mode.LIVE))
+    client = Client(make_app(runtime, worker_alive=lambda: True), await new_key(runtime, "live", ApplicationMode.LIVE))
     first = await client.begin()
     assert await deliver(runtime) == 1
     (letter,) = peer.letters
     assert str(letter.mail_from).startswith(f"bounces+{first['id']}.1.0.")
-    assert await take_bounce(runtime.post, postfix(str(letter.mail_from))) is Verdict.TAKEN
+    assert await take_bounce(runtime.delivery, postfix(str(letter.mail_from))) is BounceVerdict.TAKEN
     told = (await client.get(f"/v1/verifications/{first['id']}")).json["delivery"]
     assert told["state"] == "undelivered"
     second = await client.begin(purpose="step_up")

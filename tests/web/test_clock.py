@@ -13,13 +13,13 @@ from tests.web.client import Client
 from tests.web.conftest import Opener, new_key
 
 from countersign.config import load
-from countersign.domain.shared.application import Mode
-from countersign.domain.verifications.challenge import State
+from countersign.domain.shared.application import ApplicationMode
+from countersign.domain.verifications.challenge import ChallengeState
 from countersign.keys import new_file
 from countersign.store.engine.migrate import migrate
 from countersign.store.tables import challenges
 from countersign.web.app import make_app
-from countersign.wiring import clock, close_runtime, ground_of, open_runtime, prepare
+from countersign.wiring import clock, close_runtime, installation_of, open_runtime, prepare
 from countersign.worker import Worker
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 async def test_it_takes_a_test_key_and_no_other(client: Client, runtime: Runtime) -> None:
     """I2."""
-    for key in ("", "csk_test_" + "A" * 32, await new_key(runtime, "live", Mode.LIVE)):
+    for key in ("", "csk_test_" + "A" * 32, await new_key(runtime, "live", ApplicationMode.LIVE)):
         stranger = Client(client.app, key)
         for answer in (await stranger.get("/test/clock"), await stranger.post("/test/clock", {"advance": 60})):
             assert (answer.status, answer.json["type"].rpartition("/")[2]) == (401, "unauthorized")
@@ -49,7 +49,7 @@ async def test_it_is_not_there_in_production(tmp_path: Path) -> None:
     runtime = await open_runtime(settings)
     try:
         app = make_app(runtime, worker_alive=lambda: True)
-        for key in ("", await new_key(runtime, "tests", Mode.TEST)):
+        for key in ("", await new_key(runtime, "tests", ApplicationMode.TEST)):
             client = Client(app, key)
             for answer in (await client.get("/test/clock"), await client.post("/test/clock", {"advance": 60})):
                 assert (answer.status, answer.json["type"].rpartition("/")[2]) == (404, "not-found")
@@ -71,13 +71,13 @@ async def test_who_serves_the_home_next_goes_on_from_there(client: Client, runti
     """O1: a process that dies and is replaced must not fall back behind what it wrote; commands at that home see the same time."""
     await client.post("/test/clock", {"advance": 3_600})
     settings = runtime.settings
-    async with ground_of(settings) as ground:
+    async with installation_of(settings) as ground:
         assert abs(ground.clock() - clock() - HOUR) < SECOND
     assert await prepare(settings) == runtime.demo_key
     again = await open_runtime(settings)
     try:
-        assert abs(again.house.clock() - clock() - HOUR) < SECOND
-        assert abs(again.post.clock() - clock() - HOUR) < SECOND
+        assert abs(again.core.clock() - clock() - HOUR) < SECOND
+        assert abs(again.delivery.clock() - clock() - HOUR) < SECOND
     finally:
         await close_runtime(again)
 
@@ -89,21 +89,21 @@ async def test_a_home_that_was_moved_keeps_the_machines_time_in_production(
     home = tmp_path / "copied"
     shutil.copytree(runtime.settings.home, home)
     settings = load({"COUNTERSIGN_PUBLIC_URL": "https://verify.example.org", "COUNTERSIGN_HOME": str(home)})
-    async with ground_of(settings) as ground:
+    async with installation_of(settings) as ground:
         assert abs(ground.clock() - clock()) < SECOND
 
 
 async def test_what_expired_is_swept_at_once(client: Client, runtime: Runtime) -> None:
     """C2: that it expired is written down, and need not be asked for."""
     begun = await client.begin("ada@example.org")
-    worker = Worker(runtime.post, runtime.house, runtime.settings.retention_days)
+    worker = Worker(runtime.delivery, runtime.core, runtime.settings.retention_days)
     runtime.clock.hear(worker.foresee, worker.move)
     working = asyncio.create_task(worker.run())
     assert (await client.post("/test/clock", {"advance": 601})).status == 200
     async with asyncio.timeout(5):
         while True:
-            found = await runtime.house.database.read(challenges.find, begun["id"])
-            if found is not None and found.state is State.EXPIRED:
+            found = await runtime.core.database.read(challenges.find, begun["id"])
+            if found is not None and found.state is ChallengeState.EXPIRED:
                 break
             await asyncio.sleep(0.005)
     worker.stop()

@@ -9,7 +9,7 @@ import pytest
 from tests.web.client import Client, assert_problem
 from tests.web.conftest import CodeOf, change, wrong
 
-from countersign.store.engine.database import Query
+from countersign.store.engine.database import Sql
 from countersign.web.app import make_app
 from countersign.wiring import Runtime, close_runtime, open_runtime
 
@@ -118,10 +118,10 @@ async def test_what_is_kept_of_a_check_does_not_give_the_code_away(
     await client.post(path, raw=f'{{"code":"{code}"}}'.encode(), headers=KEY)
 
     async def kept() -> list[bytes]:
-        rows = await Query("SELECT request, outcome FROM answers")
+        rows = await Sql("SELECT request, outcome FROM answers")
         return [bytes(part) for row in rows for part in row]
 
-    for part in await runtime.house.database.read(kept):
+    for part in await runtime.core.database.read(kept):
         assert code.encode() not in part
         assert hashlib.sha256(f'{{"code":"{code}"}}'.encode()).digest()[:16] not in part
 
@@ -136,7 +136,7 @@ async def count(runtime: Runtime, table: str) -> int:
     """Return how many rows a table has."""
 
     async def steps() -> int:
-        rows = await Query(f"SELECT count(*) FROM {table}")  # noqa: S608 - a name of ours
+        rows = await Sql(f"SELECT count(*) FROM {table}")  # noqa: S608 - a name of ours
         return int(rows[0][0])
 
-    return await runtime.house.database.read(steps)
+    return await runtime.core.database.read(steps)

@@ -8,53 +8,61 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from countersign.domain.accounts.login_flow import Interrupted
-from countersign.domain.accounts.session import Method, Proven
+from countersign.domain.accounts.login_flow import InterruptedRequest
+from countersign.domain.accounts.session import Method, SessionProof
 from countersign.domain.verifications.code import derive
-from countersign.flows.accounts.context import Browser, Entered
+from countersign.flows.accounts.context import BrowserContext, SignedIn
 from countersign.flows.changes.apply import Applied
-from countersign.flows.sign_in.start_session import enter
-from countersign.flows.sign_in.verify import answer, look
+from countersign.flows.sign_in.start_session import start_session
+from countersign.flows.sign_in.verify import check_code, view_flow
 from countersign.store.tables import accounts, grants
 from countersign.store.tables.grants import AccessToken
 
 if TYPE_CHECKING:
     from tests.web.client import Answer, Client
 
-    from countersign.flows.accounts.context import Gate
+    from countersign.flows.accounts.context import AccountContext
     from countersign.wiring import Runtime
 
 PARTS = ("contacts", "devices", "sessions", "methods", "integration-codes", "changes", "activity")
 
 
-async def signed_in(gate: Gate) -> tuple[str, str, str]:
+async def signed_in(context: AccountContext) -> tuple[str, str, str]:
     """Make an account with a session; return its id, and the secrets of session and browser."""
     from countersign.domain.accounts.account import Account, OwnedContact
     from countersign.domain.shared.contact import parse
 
-    account, contact, now = gate.id("acc"), gate.id("con"), gate.now()
+    account, contact, now = context.id("acc"), context.id("con"), context.now()
     mail = parse("ada@example.org")
-    seal = gate.keyring.seal
+    seal = context.keyring.seal
     owned = OwnedContact(
-        account, contact, now, mail.kind, gate.blind(mail), seal(mail.address, contact), mail.masked, now, primary=True
+        account,
+        contact,
+        now,
+        mail.kind,
+        context.blind_index(mail),
+        seal(mail.address, contact),
+        mail.masked,
+        now,
+        primary=True,
     )
     row = Account(account, now, seal("Ada", account), "en", seal("no hash", account), now)
-    entered = await enter(
-        gate,
-        Browser(ip="192.0.2.1", user_agent="Firefox"),
+    entered = await start_session(
+        context,
+        BrowserContext(ip="192.0.2.1", user_agent="Firefox"),
         account,
-        (Proven(Method.PASSWORD, now), Proven(Method.MAIL_CODE, now)),
-        gate.secret(),
-        then=Interrupted(),
+        (SessionProof(Method.PASSWORD, now), SessionProof(Method.MAIL_CODE, now)),
+        context.secret(),
+        then=InterruptedRequest(),
         new=accounts.added(row, owned),
     )
-    assert isinstance(entered, Entered)
+    assert isinstance(entered, SignedIn)
     return account, entered.session, entered.device
 
 
 @pytest.mark.parametrize("part", PARTS)
 async def test_each_part_is_read_with_the_pages_session(client: Client, runtime: Runtime, part: str) -> None:
-    _, session, _ = await signed_in(runtime.gate)
+    _, session, _ = await signed_in(runtime.accounts)
     answer = await client.ask(
         "GET", f"/v1/me/{part}", headers={"Cookie": f"__Host-session={session}", "Authorization": ""}
     )
@@ -85,19 +93,19 @@ async def test_nobody_else_reads_it(client: Client, part: str, headers: dict[str
 
 @pytest.mark.parametrize(("scope", "status"), [("openid account", 200), ("openid profile", 401)])
 async def test_a_token_needs_the_scope_for_it(client: Client, runtime: Runtime, scope: str, status: int) -> None:
-    gate = runtime.gate
-    account, secret, _ = await signed_in(gate)
+    context = runtime.accounts
+    account, secret, _ = await signed_in(context)
     sessions = (
         await client.ask("GET", "/v1/me/sessions", headers={"Cookie": f"__Host-session={secret}", "Authorization": ""})
     ).json
-    access, now = "cst_" + gate.secret(), gate.now()
+    access, now = "cst_" + context.secret(), context.now()
     from countersign.store.tables import applications
 
-    (application, *_) = await gate.database.read(applications.all_of_them)
+    (application, *_) = await context.database.read(applications.all_of_them)
     token = AccessToken(
-        gate.mark(access), b"grant", application.id, account, sessions["sessions"][0]["id"], scope, now, now + 60_000
+        context.mark(access), b"grant", application.id, account, sessions["sessions"][0]["id"], scope, now, now + 60_000
     )
-    await gate.database.run(grants.add_token, token)
+    await context.database.run(grants.add_token, token)
     answer = await client.ask("GET", "/v1/me/contacts", headers={"Authorization": f"Bearer {access}"})
     assert answer.status == status
 
@@ -105,15 +113,13 @@ async def test_a_token_needs_the_scope_for_it(client: Client, runtime: Runtime, 
 class Person:
     """A browser that is signed in, and its answers."""
 
-    def __init__(self, client: Client, gate: Gate, session: str, device: str) -> None:
-        self.client, self.gate, self.session = client, gate, session
-        self.browser = Browser(session=session, device=device)
+    def __init__(self, client: Client, context: AccountContext, session: str, device: str) -> None:
+        self.client, self.accounts, self.session = client, context, session
+        self.browser = BrowserContext(session=session, device=device)
 
     async def posts(self, path: str, body: object, **headers: str) -> Answer:
         """Send a change, and keep the cookies that come back."""
-        cookie = (
-            f"__Host-session={self.session}; __Host-device={self.browser.device}; __Host-visit={self.browser.visit}"
-        )
+        cookie = f"__Host-session={self.session}; __Host-device={self.browser.device}; __Host-visit={self.browser.flow}"
         answer = await self.client.ask(
             "POST",
             path,
@@ -128,22 +134,22 @@ class Person:
     async def proves(self) -> object:
         """Give the proof that is waited for, as the screen would."""
         browser = msgspec.structs.replace(self.browser, session=self.session)
-        seen = await look(self.gate, browser)
+        seen = await view_flow(self.accounts, browser)
         assert seen is not None
         assert seen.challenge is not None
         terms = seen.challenge.terms
-        key = self.gate.keyring.named(terms.kid).code
+        key = self.accounts.keyring.named(terms.kid).code
         code = derive(key, seen.challenge.id, seen.challenge.round, terms.policy.shape).reveal()
-        outcome = await answer(self.gate, browser, code, remember=False)
-        if isinstance(outcome, Entered):
+        outcome = await check_code(self.accounts, browser, code, remember=False)
+        if isinstance(outcome, SignedIn):
             self.session = outcome.session
         return outcome
 
 
 @pytest.fixture
 async def person(client: Client, runtime: Runtime) -> Person:
-    _, session, device = await signed_in(runtime.gate)
-    return Person(client, runtime.gate, session, device)
+    _, session, device = await signed_in(runtime.accounts)
+    return Person(client, runtime.accounts, session, device)
 
 
 async def test_a_contact_is_added_with_a_proof_for_this_very_act(person: Person) -> None:
@@ -152,7 +158,7 @@ async def test_a_contact_is_added_with_a_proof_for_this_very_act(person: Person)
     asked = await person.posts("/v1/me/contacts", body)
     assert (asked.status, asked.json["verify"]) == (403, "/verify")
     assert asked.json["type"].endswith("/step-up-required")
-    assert isinstance(await person.proves(), Entered)
+    assert isinstance(await person.proves(), SignedIn)
     other = await person.posts("/v1/me/contacts", {"add": "+14155550177"})
     assert other.status == 403
     taken = await person.posts("/v1/me/contacts", body)
@@ -172,7 +178,7 @@ async def test_an_integration_code_is_made_and_shown_once(person: Person, client
     """I1, I3."""
     body = {"name": "Bookkeeping", "scopes": ["read"], "days": 90}
     assert (await person.posts("/v1/me/integration-codes", body)).status == 403
-    assert isinstance(await person.proves(), Entered)
+    assert isinstance(await person.proves(), SignedIn)
     made = await person.posts("/v1/me/integration-codes", body)
     assert made.status == 200
     verified = await client.post("/v1/integration-codes/verify", {"code": made.json["code"]})

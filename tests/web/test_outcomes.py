@@ -10,9 +10,9 @@ import pytest
 from tests.web.client import Client
 from tests.web.conftest import Opener, new_key
 
-from countersign.domain.shared.application import Mode
+from countersign.domain.shared.application import ApplicationMode
 from countersign.flows.delivery.claim import claim_due
-from countersign.flows.delivery.send import hand_over, record
+from countersign.flows.delivery.send import record_results, send
 from countersign.providers.inbox_outcomes import OUTCOMES
 from countersign.web.app import make_app
 from countersign.wiring import Runtime
@@ -33,8 +33,8 @@ EXPECTED = {
 
 async def carried(runtime: Runtime) -> None:
     """Do once what the worker does."""
-    parcels = await claim_due(runtime.post, 10)
-    await record(runtime.post, [await hand_over(runtime.post, parcel) for parcel in parcels])
+    parcels = await claim_due(runtime.delivery, 10)
+    await record_results(runtime.delivery, [await send(runtime.delivery, parcel) for parcel in parcels])
 
 
 @pytest.mark.parametrize("kind", ["mail", "number"])
@@ -42,7 +42,7 @@ async def carried(runtime: Runtime) -> None:
 async def test_a_destination_has_its_outcome(open_house: Opener, word: str, kind: str) -> None:
     """D2, M10: what the person is shown has the state, the reason and a hint."""
     runtime = await open_house()
-    client = Client(make_app(runtime, worker_alive=lambda: True), await new_key(runtime, "tests", Mode.TEST))
+    client = Client(make_app(runtime, worker_alive=lambda: True), await new_key(runtime, "tests", ApplicationMode.TEST))
     to = f"ada+{word}@example.org" if kind == "mail" else f"+1415555{OUTCOMES[word][0]}"
     begun = await client.begin(to)
     await carried(runtime)
@@ -60,7 +60,7 @@ async def test_a_destination_has_its_outcome(open_house: Opener, word: str, kind
 
 async def test_every_other_destination_is_only_kept(open_house: Opener) -> None:
     runtime = await open_house()
-    client = Client(make_app(runtime, worker_alive=lambda: True), await new_key(runtime, "tests", Mode.TEST))
+    client = Client(make_app(runtime, worker_alive=lambda: True), await new_key(runtime, "tests", ApplicationMode.TEST))
     for to in ("late@example.org", "ada+shop@example.org", "+14155550123"):
         begun = await client.begin(to)
         await carried(runtime)

@@ -10,7 +10,7 @@ import pytest_asyncio
 from tests.web.client import Answer, Client, assert_problem
 from tests.web.conftest import Opener, change, new_key
 
-from countersign.domain.shared.application import Mode
+from countersign.domain.shared.application import ApplicationMode
 from countersign.providers.http.webhook_signature import key_of, sign
 from countersign.web.app import make_app
 from countersign.wiring import Runtime
@@ -46,13 +46,13 @@ async def sender(hooked: Runtime) -> Client:
 async def sent(sender: Client, runtime: Runtime, told: object, *, secret: str = SECRET, at: int = 0) -> Answer:
     """Post a receipt, signed."""
     body = json.dumps(told).encode()
-    signed = sign(key_of(secret), "msg_1", (at or runtime.house.clock()) // 1000, body)
+    signed = sign(key_of(secret), "msg_1", (at or runtime.core.clock()) // 1000, body)
     return await sender.post("/v1/receipts/hook", raw=body, headers=signed)
 
 
 async def accepted_by_hook(sender: Client, runtime: Runtime) -> tuple[Client, str]:
     """Begin a verification whose message the webhook has taken as m-1; return its client and path."""
-    client = Client(sender.app, await new_key(runtime, "live", Mode.LIVE))
+    client = Client(sender.app, await new_key(runtime, "live", ApplicationMode.LIVE))
     begun = await client.begin("+14155552671")
     await change(runtime, "UPDATE deliveries SET state = 'accepted', attempts = 1, tries = 1")
     await change(
@@ -84,7 +84,7 @@ async def test_a_receipt_that_is_not_the_senders_changes_nothing(sender: Client,
     told = {"id": "m-1", "state": "delivered"}
     other = "whsec_" + base64.b64encode(b"x" * 32).decode()
     assert_problem(await sent(sender, hooked, told, secret=other), 400, "malformed")
-    assert_problem(await sent(sender, hooked, told, at=hooked.house.clock() - 600_000), 400, "malformed")
+    assert_problem(await sent(sender, hooked, told, at=hooked.core.clock() - 600_000), 400, "malformed")
     assert_problem(await sender.post("/v1/receipts/hook", told), 400, "malformed")
     assert (await client.get(path)).json["delivery"]["state"] == "accepted"
 

@@ -9,7 +9,7 @@ import pytest
 from tests.web.client import Client, assert_problem, shows
 from tests.web.conftest import CodeOf, Opener, change, new_key, wrong
 
-from countersign.domain.shared.application import Mode
+from countersign.domain.shared.application import ApplicationMode
 from countersign.web.app import make_app
 from countersign.web.http.router import Front
 from countersign.wiring import Runtime
@@ -80,7 +80,7 @@ async def test_the_right_code_is_approved_with_a_proof(client: Client, runtime: 
     answer = await client.post(f"/v1/verifications/{begun['id']}/check", {"code": f" {code[:3]} {code[3:]}"})
     assert answer.status == 200
     assert answer.json["status"] == "approved"
-    claims = runtime.house.keyring.verified(answer.json["proof"])
+    claims = runtime.core.keyring.verified(answer.json["proof"])
     assert claims is not None
     assert (claims["sub"], claims["jti"], claims["purpose"]) == ("user-42", begun["id"], "sign_in")
     assert claims["action"] == {"summary": "Pay", "hash": "abc"}
@@ -115,7 +115,7 @@ async def test_an_impossible_code_costs_no_guess(client: Client, code: str) -> N
 async def test_a_code_that_ran_out_is_refused_as_expired(client: Client, runtime: Runtime, code_of: CodeOf) -> None:
     """C2: through the API, and GET says it before anybody recorded it."""
     begun = await client.begin()
-    await change(runtime, "UPDATE challenges SET expires_at = $1 WHERE id = $2", runtime.house.clock() - 1, begun["id"])
+    await change(runtime, "UPDATE challenges SET expires_at = $1 WHERE id = $2", runtime.core.clock() - 1, begun["id"])
     assert (await client.get(f"/v1/verifications/{begun['id']}")).json["status"] == "expired"
     answer = await client.post(f"/v1/verifications/{begun['id']}/check", {"code": await code_of(begun["id"])})
     assert_problem(answer, 409, "expired")
@@ -163,7 +163,7 @@ async def test_a_purpose_that_is_not_the_applications_is_refused(app: Front, run
     assert_problem(
         await client.post("/v1/verifications", {"to": "ada@example.org", "purpose": "wed"}), 403, "purpose-not-allowed"
     )
-    narrow = Client(app, await new_key(runtime, "narrow", Mode.LIVE, ("recover",)))
+    narrow = Client(app, await new_key(runtime, "narrow", ApplicationMode.LIVE, ("recover",)))
     assert_problem(await narrow.post("/v1/verifications", {"to": "ada@example.org"}), 403, "purpose-not-allowed")
     assert (await narrow.begin(purpose="recover"))["purpose"] == "recover"
 

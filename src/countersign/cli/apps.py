@@ -18,7 +18,7 @@ from countersign.cli.output import (
     wait_for,
 )
 from countersign.config import Settings
-from countersign.domain.shared.application import Application, Draft, Mode
+from countersign.domain.shared.application import Application, ApplicationDraft, ApplicationMode
 from countersign.errors import SettingsError
 
 
@@ -79,8 +79,8 @@ def add(  # noqa: PLR0917 - click's way
         raise SettingsError(
             f"There is no purpose {unknown[0]!r}; there are {', '.join(sorted(settings.purposes))}. Others are made by [purposes.NAME]."
         )
-    mode = Mode.TEST if test else Mode.LIVE
-    draft = Draft(name, mode, site, host or settings.host, wanted, redirects, sign_outs, app_hash)
+    mode = ApplicationMode.TEST if test else ApplicationMode.LIVE
+    draft = ApplicationDraft(name, mode, site, host or settings.host, wanted, redirects, sign_outs, app_hash)
     added, key = wait_for(_add(settings, draft))
     _print_key(added, key, as_json=as_json)
 
@@ -127,27 +127,27 @@ def remove(name: str, config: Path | None) -> None:
     click.echo(f"Removed {name}.")
 
 
-async def _add(settings: Settings, draft: Draft) -> tuple[Application, str]:
+async def _add(settings: Settings, draft: ApplicationDraft) -> tuple[Application, str]:
     from countersign.flows.maintenance.applications import add_application
-    from countersign.wiring import ground_of
+    from countersign.wiring import installation_of
 
-    async with ground_of(settings) as ground:
+    async with installation_of(settings) as ground:
         return await add_application(ground.database, ground.log(), ground.keyring, draft, ground.clock(), os.urandom)
 
 
 async def _all(settings: Settings) -> list[Application]:
     from countersign.store.tables import applications
-    from countersign.wiring import ground_of
+    from countersign.wiring import installation_of
 
-    async with ground_of(settings) as ground:
+    async with installation_of(settings) as ground:
         return await ground.database.read(applications.all_of_them)
 
 
 async def _rotate(settings: Settings, name: str) -> tuple[Application, str]:
     from countersign.flows.maintenance.applications import rotate_application_key
-    from countersign.wiring import ground_of
+    from countersign.wiring import installation_of
 
-    async with ground_of(settings) as ground:
+    async with installation_of(settings) as ground:
         return await rotate_application_key(
             ground.database, ground.log(), ground.keyring, name, ground.clock(), os.urandom
         )
@@ -155,9 +155,9 @@ async def _rotate(settings: Settings, name: str) -> tuple[Application, str]:
 
 async def _remove(settings: Settings, name: str) -> Application:
     from countersign.flows.maintenance.applications import remove_application
-    from countersign.wiring import ground_of
+    from countersign.wiring import installation_of
 
-    async with ground_of(settings) as ground:
+    async with installation_of(settings) as ground:
         return await remove_application(ground.database, ground.log(), name, ground.clock())
 
 

@@ -41,10 +41,10 @@ def take(address: str, config: Path | None) -> None:
 async def _take(settings: Settings, address: str) -> None:
     from countersign.flows.delivery.bounces import take_bounce
     from countersign.providers.email.dsn import MAX_BYTES
-    from countersign.wiring import ground_of, post_of
+    from countersign.wiring import installation_of, receipt_context
 
     raw = sys.stdin.buffer.read(MAX_BYTES + 1)
     while sys.stdin.buffer.read(1 << 20):
         pass  # who pipes must not meet a closed pipe
-    async with ground_of(settings) as ground:
-        await take_bounce(post_of(ground), raw, address)
+    async with installation_of(settings) as ground:
+        await take_bounce(receipt_context(ground), raw, address)

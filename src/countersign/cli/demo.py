@@ -13,7 +13,7 @@ from countersign.errors import SettingsError
 
 if TYPE_CHECKING:
     from countersign.config import Settings
-    from countersign.flows.accounts.context import Browser, Gate
+    from countersign.flows.accounts.context import AccountContext, BrowserContext
 
 PASSWORD: Final = "correct horse battery"  # noqa: S105 - printed, and good in development alone
 DAY: Final = 86_400_000
@@ -64,79 +64,77 @@ async def _made(settings: Settings) -> int:
 
     runtime = await open_runtime(settings)
     try:
-        return sum([await _person(runtime.gate, *person) for person in PEOPLE])
+        return sum([await _person(runtime.accounts, *person) for person in PEOPLE])
     finally:
         await close_runtime(runtime)
 
 
-async def _person(gate: Gate, name: str, identifier: str, phone: str) -> bool:
+async def _person(context: AccountContext, name: str, identifier: str, phone: str) -> bool:
     """Open an account as its person would have, some days ago, and sign in on a few browsers; False if it is there already."""
-    from countersign.domain.accounts.login_flow import Interrupted
+    from countersign.domain.accounts.login_flow import InterruptedRequest
     from countersign.domain.shared.contact import parse
-    from countersign.flows.accounts.context import Browser, ToVerify
+    from countersign.flows.accounts.context import BrowserContext, CodeRequested
     from countersign.flows.sign_in.sign_in import sign_in
     from countersign.flows.sign_in.sign_up import sign_up
     from countersign.store.tables import accounts
 
-    if (await gate.database.read(accounts.identified, gate.blind(parse(identifier))))[0] is not None:
+    if (await context.database.read(accounts.identified, context.blind_index(parse(identifier))))[0] is not None:
         return False
-    now = gate.now()
+    now = context.now()
     for place, (days, ip, agent, remember) in enumerate(BROWSERS):
         then = msgspec.structs.replace(
-            gate, house=msgspec.structs.replace(gate.house, clock=lambda at=now - days * DAY: at)
+            context, core=msgspec.structs.replace(context.core, clock=lambda at=now - days * DAY: at)
         )
-        browser = Browser(ip=ip, user_agent=agent, locale="en")
+        browser = BrowserContext(ip=ip, user_agent=agent, locale="en")
         if place == 0:
-            asked: object = await sign_up(then, browser, name, identifier, PASSWORD, Interrupted())
+            asked: object = await sign_up(then, browser, name, identifier, PASSWORD, InterruptedRequest())
         else:
-            asked = await sign_in(then, browser, identifier, PASSWORD, Interrupted())
-        if not isinstance(asked, ToVerify):
+            asked = await sign_in(then, browser, identifier, PASSWORD, InterruptedRequest())
+        if not isinstance(asked, CodeRequested):
             raise SettingsError(f"The account of {identifier} could not be made; try again in a few minutes.")
-        await _answers(
-            then, msgspec.structs.replace(browser, device=asked.device, visit=asked.visit), remember=remember
-        )
+        await _answers(then, msgspec.structs.replace(browser, device=asked.device, flow=asked.flow), remember=remember)
         if place == 0 and phone:
             await _has_phone(then, identifier, phone)
     return True
 
 
-async def _answers(gate: Gate, browser: Browser, *, remember: bool) -> None:
+async def _answers(context: AccountContext, browser: BrowserContext, *, remember: bool) -> None:
     """Type the code, which is derived here as its message's would be."""
     from countersign.domain.verifications.code import derive
-    from countersign.flows.sign_in.verify import answer, look
+    from countersign.flows.sign_in.verify import check_code, view_flow
 
-    seen = await look(gate, browser)
+    seen = await view_flow(context, browser)
     challenge = seen.challenge if seen is not None else None
     if challenge is not None:
-        key = gate.keyring.named(challenge.terms.kid).code
+        key = context.keyring.named(challenge.terms.kid).code
         code = derive(key, challenge.id, challenge.round, challenge.terms.policy.shape).reveal()
-        await answer(gate, browser, code, remember=remember)
+        await check_code(context, browser, code, remember=remember)
 
 
-async def _has_phone(gate: Gate, identifier: str, phone: str) -> None:
+async def _has_phone(context: AccountContext, identifier: str, phone: str) -> None:
     """Give the account a second contact, as proved as the first."""
     from countersign.domain.accounts.account import OwnedContact
     from countersign.domain.shared.contact import parse
     from countersign.store.engine.database import Write
     from countersign.store.tables import accounts
 
-    account, _ = await gate.database.read(accounts.identified, gate.blind(parse(identifier)))
+    account, _ = await context.database.read(accounts.identified, context.blind_index(parse(identifier)))
     contact = parse(phone)
-    id_ = gate.id("con")
+    id_ = context.id("con")
     if account is None:
         return
     owned = OwnedContact(
         account=account.id,
         id=id_,
-        added_at=gate.now(),
+        added_at=context.now(),
         kind=contact.kind,
-        blind=gate.blind(contact),
-        address=gate.keyring.seal(contact.address, id_),
+        blind_index=context.blind_index(contact),
+        address=context.keyring.seal(contact.address, id_),
         masked=contact.masked,
-        proved_at=gate.now(),
+        proved_at=context.now(),
     )
 
     async def add() -> None:
         await Write((accounts.another(owned),), last=True)
 
-    await gate.database.run(add)
+    await context.database.run(add)

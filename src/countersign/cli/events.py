@@ -13,7 +13,7 @@ from countersign.errors import SettingsError
 
 if TYPE_CHECKING:
     from countersign.config import Settings
-    from countersign.flows.maintenance.audit import Report
+    from countersign.flows.maintenance.audit import AuditReport
 
 
 @click.group()
@@ -56,9 +56,9 @@ def verify(checkpoint: Path | None, config: Path | None, as_json: bool) -> None:
     sys.exit(1 if report.findings else 0)
 
 
-async def _verify(settings: Settings, kept: str | None) -> Report:
+async def _verify(settings: Settings, kept: str | None) -> AuditReport:
     from countersign.flows.maintenance.audit import verify_events
-    from countersign.wiring import ground_of
+    from countersign.wiring import installation_of
 
-    async with ground_of(settings) as ground:
+    async with installation_of(settings) as ground:
         return await verify_events(ground.database, ground.keyring, kept)

@@ -21,13 +21,13 @@ from countersign.cli.output import (
 
 if TYPE_CHECKING:
     from countersign.config import Settings
-    from countersign.domain.delivery.sms_pumping import Finding
+    from countersign.domain.delivery.sms_pumping import PumpingFinding
     from countersign.store.tables.sms_traffic import Block
 
 DAY: Final = 86_400_000
 
 
-class Shown(msgspec.Struct, frozen=True):
+class FindingRow(msgspec.Struct, frozen=True):
     """What one rule says of one place: a range has its prefix's name, and its scope tells how wide it is."""
 
     scope: str
@@ -84,7 +84,7 @@ def explain(number: str, application: str, config: Path | None, as_json: bool) -
     """Tell what would happen now to a message to a number, and what every rule says, with its figures."""
     settings, _ = settings_of(config)
     found = [
-        Shown(one.place.scope.value, _place(one.place.name, prefix), one.rule.value, one.held, one.sentence)
+        FindingRow(one.place.scope.value, _place(one.place.name, prefix), one.rule.value, one.held, one.sentence)
         for prefix, one in wait_for(_explained(settings, number, application))
     ]
     if as_json:
@@ -128,36 +128,36 @@ def _state(block: Block, now: int) -> str:
 
 async def _blocks(settings: Settings, days: int) -> tuple[int, list[Block]]:
     from countersign.store.tables import sms_traffic
-    from countersign.wiring import clock, ground_of
+    from countersign.wiring import clock, installation_of
 
-    async with ground_of(settings) as ground:
+    async with installation_of(settings) as ground:
         now = clock()
         return now, await ground.database.read(sms_traffic.blocks, now - days * DAY)
 
 
-async def _explained(settings: Settings, number: str, name: str) -> list[tuple[str, Finding]]:
-    from countersign.domain.shared.contact import Kind, parse
-    from countersign.domain.shared.phone_region import area_of
+async def _explained(settings: Settings, number: str, name: str) -> list[tuple[str, PumpingFinding]]:
+    from countersign.domain.shared.contact import ContactKind, parse
+    from countersign.domain.shared.phone_region import region_of
     from countersign.errors import InputError
     from countersign.flows.delivery.sms_pumping import destination_of, explain
-    from countersign.wiring import clock, ground_of
+    from countersign.wiring import clock, installation_of
 
     contact = parse(number)
-    if contact.kind is not Kind.PHONE:
+    if contact.kind is not ContactKind.PHONE:
         raise InputError(
             "number", "malformed", "Only messages to telephone numbers are judged; write one like +14155550123."
         )
-    async with ground_of(settings) as ground:
-        whereto = destination_of(ground.keyring, contact.address, area_of(contact.address))
+    async with installation_of(settings) as ground:
+        whereto = destination_of(ground.keyring, contact.address, region_of(contact.address))
         application = await ground.database.read(_id_of, name) if name else _own()
         found = await ground.database.read(explain, whereto, application, settings.pumping, clock())
         return [(whereto.area.prefix, one) for one in found]
 
 
 async def _lifted(settings: Settings, prefix: str, name: str | None) -> list[Block]:
-    from countersign.wiring import clock, ground_of
+    from countersign.wiring import clock, installation_of
 
-    async with ground_of(settings) as ground:
+    async with installation_of(settings) as ground:
         application = None if name is None else await ground.database.read(_id_of, name)
         return await ground.log().run(ground.database, _lift, prefix, application, clock())
 

@@ -83,7 +83,7 @@ def rotate(active_in: int, config: Path | None, as_json: bool) -> None:  # noqa:
 
 async def _rotate(settings: Settings, delay: int) -> tuple[str, int]:
     from countersign.flows.maintenance.rotate_keys import rotate_keys
-    from countersign.wiring import ground_of
+    from countersign.wiring import installation_of
 
-    async with ground_of(settings) as ground:
+    async with installation_of(settings) as ground:
         return await rotate_keys(ground.database, ground.log(), settings.secret_file, ground.clock(), delay)

@@ -38,7 +38,7 @@ Exit codes:
 """
 
 
-class Front(click.Group):
+class CommandGroup(click.Group):
     """Loads a command when it is called, and ends with one clear sentence where something is wrong."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's way
@@ -69,7 +69,7 @@ class Front(click.Group):
 
 
 @click.group(
-    cls=Front,
+    cls=CommandGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=EXIT_CODES,
     help="Countersign sends one-time codes and judges the answers. Settings come from countersign.toml, then from COUNTERSIGN_* in the environment.",

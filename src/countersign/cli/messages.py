@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from countersign.domain.delivery.delivery import Message
     from countersign.domain.shared.contact import Channel
     from countersign.messages.channels.sms_size import Size
-    from countersign.messages.content.code_message import Occasion
-    from countersign.messages.custom.custom_templates import OwnWords
+    from countersign.messages.content.code_message import CodeMessage
+    from countersign.messages.custom.custom_templates import CustomTemplates
 
 SAMPLE_CODE: Final = "481516"
 SAMPLE_TIME: Final = 1_767_348_000_000
 """2 January 2026, 10:00 UTC."""
 
 
-class Line(msgspec.Struct, frozen=True):
+class MessageRow(msgspec.Struct, frozen=True):
     """An SMS as the network counts it: `template` says it, or ours if empty; `faults` says what is wrong with it, in sentences."""
 
     language: str
@@ -43,7 +43,7 @@ class Samples(msgspec.Struct, frozen=True):
     """What sample messages are made of: the settings, the operator's words, and the hash of an app, if any."""
 
     settings: Settings
-    own: OwnWords
+    own: CustomTemplates
     app_hash: str
 
 
@@ -121,10 +121,10 @@ def _tags(language: str | None) -> tuple[str, ...]:
     return (language,)
 
 
-def _own(settings: Settings) -> OwnWords:
-    from countersign.wiring import words_of
+def _own(settings: Settings) -> CustomTemplates:
+    from countersign.wiring import templates_of
 
-    return words_of(settings)
+    return templates_of(settings)
 
 
 def _hash(app_hash: str) -> str:
@@ -136,7 +136,7 @@ def _hash(app_hash: str) -> str:
     return app_hash
 
 
-def _lines(samples: Samples, tag: str, price: float | None) -> Iterator[Line]:
+def _lines(samples: Samples, tag: str, price: float | None) -> Iterator[MessageRow]:
     from countersign.domain.shared.contact import Channel
     from countersign.domain.verifications.code import Code
     from countersign.messages.channels.sms_size import segments
@@ -147,7 +147,7 @@ def _lines(samples: Samples, tag: str, price: float | None) -> Iterator[Line]:
         occasion = _occasion(samples, tag, purpose, Channel.SMS)
         told = render_sms(occasion, Code(SAMPLE_CODE), samples.own)
         size = segments(told.text)
-        yield Line(
+        yield MessageRow(
             language=tag,
             purpose=purpose,
             template=samples.own.file(Part.SMS, purpose, tag),
@@ -184,15 +184,15 @@ def _message(samples: Samples, tag: str, purpose: str, channel: Channel) -> Mess
     return render(_occasion(samples, tag, purpose, channel), Code(SAMPLE_CODE), samples.own)
 
 
-def _occasion(samples: Samples, tag: str, purpose: str, channel: Channel) -> Occasion:
-    from countersign.domain.shared.contact import Channel, Contact, Kind
-    from countersign.messages.content.code_message import Occasion
+def _occasion(samples: Samples, tag: str, purpose: str, channel: Channel) -> CodeMessage:
+    from countersign.domain.shared.contact import Channel, Contact, ContactKind
+    from countersign.messages.content.code_message import CodeMessage
 
     mail, settings = channel is Channel.EMAIL, samples.settings
-    return Occasion(
+    return CodeMessage(
         key="ver_sample.1.0",
         channel=channel,
-        to=Contact(Kind.MAIL, "ada@example.org") if mail else Contact(Kind.PHONE, "+14155550123"),
+        to=Contact(ContactKind.MAIL, "ada@example.org") if mail else Contact(ContactKind.PHONE, "+14155550123"),
         locale=tag,
         site=settings.site,
         host=settings.host,

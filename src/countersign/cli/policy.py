@@ -23,7 +23,7 @@ from countersign.config import load
 if TYPE_CHECKING:
     from countersign.config import Settings
     from countersign.domain.accounts.risk import RiskPolicy
-    from countersign.flows.maintenance.replay import Replayed
+    from countersign.flows.maintenance.replay import ReplayReport
 
 DAY: Final = 86_400_000
 _RISK: Final = "COUNTERSIGN_RISK_"
@@ -53,16 +53,16 @@ def test(changed: Path, since: int, config: Path | None, as_json: bool) -> None:
         raise SystemExit(1)
 
 
-async def _replayed(settings: Settings, wanted: RiskPolicy, days: int) -> Replayed:
+async def _replayed(settings: Settings, wanted: RiskPolicy, days: int) -> ReplayReport:
     from countersign.flows.maintenance.replay import replay
-    from countersign.wiring import ground_of
+    from countersign.wiring import installation_of
 
-    async with ground_of(settings) as ground:
+    async with installation_of(settings) as ground:
         now = ground.clock()
         return await replay(ground.database, wanted, now - days * DAY, now + 1)
 
 
-def _print(found: Replayed) -> None:
+def _print(found: ReplayReport) -> None:
     rows = [(decision, str(count), str(found.after[decision])) for decision, count in found.before.items()]
     print_table(("Decision", "Was", "Would be"), rows)
     if found.examples:

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from countersign.config import Settings
-    from countersign.domain.delivery.circuit_breaker import Breaker
-    from countersign.domain.delivery.latency import Pace, Where
+    from countersign.domain.delivery.circuit_breaker import CircuitBreaker
+    from countersign.domain.delivery.latency import ProviderKey, ProviderStats
 
 
-class Line(msgspec.Struct, frozen=True):
+class ProviderRow(msgspec.Struct, frozen=True):
     """How one provider does in one country; times in ms, None before enough is known."""
 
     provider: str
@@ -97,26 +97,26 @@ def restore(name: str, config: Path | None) -> None:
         remark(f"{name} is not left out.")
 
 
-async def _known(settings: Settings) -> tuple[Mapping[Where, Pace], Mapping[str, Breaker]]:
+async def _known(settings: Settings) -> tuple[Mapping[ProviderKey, ProviderStats], Mapping[str, CircuitBreaker]]:
     from countersign.store.tables import provider_health
-    from countersign.wiring import ground_of
+    from countersign.wiring import installation_of
 
-    async with ground_of(settings) as ground:
+    async with installation_of(settings) as ground:
         return await ground.database.read(provider_health.paces), await ground.database.read(provider_health.breakers)
 
 
 async def _restored(settings: Settings, name: str) -> bool:
-    from countersign.flows.delivery.reset_breaker import restore_provider
-    from countersign.wiring import ground_of
+    from countersign.flows.delivery.reset_breaker import reset_breaker
+    from countersign.wiring import installation_of
 
-    async with ground_of(settings) as ground:
-        return await restore_provider(ground.database, ground.log(), name, ground.clock())
+    async with installation_of(settings) as ground:
+        return await reset_breaker(ground.database, ground.log(), name, ground.clock())
 
 
-def _line(where: Where, pace: Pace) -> Line:
-    from countersign.domain.delivery.latency import OVERDUE, within
+def _line(where: ProviderKey, pace: ProviderStats) -> ProviderRow:
+    from countersign.domain.delivery.latency import OVERDUE, quantile
 
-    return Line(
+    return ProviderRow(
         where.provider,
         where.channel.value,
         where.country,
@@ -125,7 +125,7 @@ def _line(where: Where, pace: Pace) -> Line:
         pace.undelivered,
         pace.overdue,
         pace.conversion,
-        within(pace.answers, OVERDUE),
-        within(pace.receipts, 0.5),
-        within(pace.receipts, OVERDUE),
+        quantile(pace.answers, OVERDUE),
+        quantile(pace.receipts, 0.5),
+        quantile(pace.receipts, OVERDUE),
     )

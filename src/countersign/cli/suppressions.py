@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from countersign.domain.shared.contact import Contact
 
 
-class Shown(msgspec.Struct, frozen=True, omit_defaults=True):
+class SuppressionRow(msgspec.Struct, frozen=True, omit_defaults=True):
     """A suppression as scripts read it; the address is masked, for no more of it is kept."""
 
     to: str
@@ -97,42 +97,42 @@ def lift(address: str, config: Path | None) -> None:
 
 async def _list(settings: Settings) -> list[Suppression]:
     from countersign.flows.delivery.suppressions import list_suppressions
-    from countersign.wiring import ground_of
+    from countersign.wiring import installation_of
 
-    async with ground_of(settings) as ground:
+    async with installation_of(settings) as ground:
         return await list_suppressions(ground.database, ground.clock())
 
 
 async def _show(settings: Settings, contact: Contact) -> tuple[Suppression | None, int]:
     from countersign.flows.delivery.suppressions import show_suppression
-    from countersign.wiring import ground_of
+    from countersign.wiring import installation_of
 
-    async with ground_of(settings) as ground:
+    async with installation_of(settings) as ground:
         return await show_suppression(ground.database, ground.keyring, contact), ground.clock()
 
 
 async def _lift(settings: Settings, contact: Contact) -> Suppression | None:
     from countersign.flows.delivery.suppressions import lift_suppression
-    from countersign.wiring import ground_of
+    from countersign.wiring import installation_of
 
-    async with ground_of(settings) as ground:
+    async with installation_of(settings) as ground:
         return await lift_suppression(ground.database, ground.log(), ground.keyring, contact, ground.clock)
 
 
 def _contact(address: str) -> Contact:
-    from countersign.domain.shared.contact import Kind, parse
+    from countersign.domain.shared.contact import ContactKind, parse
 
     try:
         contact = parse(address)
     except InputError as error:
         raise SettingsError(str(error)) from None
-    if contact.kind is not Kind.MAIL:
+    if contact.kind is not ContactKind.MAIL:
         raise SettingsError("Only mail addresses are suppressed; give one.")
     return contact
 
 
-def _shown(one: Suppression) -> Shown:
-    return Shown(
+def _shown(one: Suppression) -> SuppressionRow:
+    return SuppressionRow(
         one.masked,
         one.reason.value,
         one.provider,

@@ -6,15 +6,15 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from countersign.domain.delivery.sms_pumping import ALLOWANCES, MONEY, Mode, Policy
-from countersign.domain.delivery.sms_traffic import Scope
+from countersign.domain.delivery.sms_pumping import ALLOWANCES, MONEY, PumpingMode, PumpingPolicy
+from countersign.domain.delivery.sms_traffic import TrafficScope
 
 MICROS: Final = 1_000_000
 """Parts of a currency unit that money is counted in."""
 
 _AMOUNT: Final = re.compile(r"([0-9]{1,6})(?:\.([0-9]{1,6}))?")
 _WHERE: Final = re.compile(r"\+[1-9][0-9]{0,14}|[A-Z]{2}|001")
-_BUDGETED: Final = (Scope.PREFIX, Scope.COUNTRY, Scope.APPLICATION)
+_BUDGETED: Final = (TrafficScope.PREFIX, TrafficScope.COUNTRY, TrafficScope.APPLICATION)
 
 
 def read_amount(text: str) -> int | None:
@@ -38,7 +38,7 @@ def read_prices(texts: Sequence[str]) -> dict[str, int] | None:
     return found
 
 
-def read_pumping(value: Callable[[str, Any], Any], fault: Callable[[str], None]) -> Policy:
+def read_pumping(value: Callable[[str, Any], Any], fault: Callable[[str], None]) -> PumpingPolicy:
     """Return the policy; `value` gives a setting by its name, or the default it is handed, and `fault` is told of a senseless one."""
     price = read_amount(value("fraud.price", "0.05"))
     if price is None:
@@ -46,11 +46,11 @@ def read_pumping(value: Callable[[str, Any], Any], fault: Callable[[str], None])
     prices = read_prices(value("fraud.prices", ()))
     if prices is None:
         fault("fraud.prices")
-    return Policy(
-        mode=Mode(value("fraud.mode", "on")),
+    return PumpingPolicy(
+        mode=PumpingMode(value("fraud.mode", "on")),
         price=price or 0,
         prices=prices or {},
         money={scope: value(f"fraud.{scope.value}_money", MONEY[scope] // MICROS) * MICROS for scope in _BUDGETED},
         messages={scope: value(f"fraud.{scope.value}_messages", 0) for scope in _BUDGETED},
-        allowances={**ALLOWANCES, Scope.PREFIX: value("fraud.new_prefix", ALLOWANCES[Scope.PREFIX])},
+        allowances={**ALLOWANCES, TrafficScope.PREFIX: value("fraud.new_prefix", ALLOWANCES[TrafficScope.PREFIX])},
     )

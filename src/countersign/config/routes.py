@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from countersign.domain.delivery.route import Carrier, Detour, is_sound, parse
+from countersign.domain.delivery.route import PrefixRoute, WeightedProvider, is_sound, parse
 from countersign.domain.policy import INBOX
 from countersign.domain.shared.contact import Channel
 from countersign.providers.registry import KINDS
@@ -27,7 +27,7 @@ def read_carriers(
     faults: list[str],
     *,
     development: bool,
-) -> tuple[Carrier, ...]:
+) -> tuple[WeightedProvider, ...]:
     """Return the providers of a route; what is wrong with it is added to `faults`, beginning with `where`."""
     try:
         carriers = tuple(parse(name) for name in names)
@@ -51,9 +51,9 @@ def read_detours(
     faults: list[str],
     *,
     development: bool,
-) -> dict[Channel, tuple[Detour, ...]]:
+) -> dict[Channel, tuple[PrefixRoute, ...]]:
     """Return the detours of each channel; what is wrong with them is added to `faults`."""
-    found: dict[Channel, list[Detour]] = {}
+    found: dict[Channel, list[PrefixRoute]] = {}
     for name, table in tables.items():
         channel, prefixes, names = (table.get(key) for key in ("channel", "prefixes", "providers"))
         if channel is None or not prefixes or not names:
@@ -62,7 +62,7 @@ def read_detours(
         if channel is Channel.EMAIL or not all(_PREFIX.fullmatch(prefix) for prefix in prefixes):
             faults.append(f"[detours.{name}] prefixes: expected the beginnings of numbers, such as +49.")
         carriers = read_carriers(names, channel, f"[detours.{name}]", providers, faults, development=development)
-        found.setdefault(channel, []).extend(Detour(prefix, carriers) for prefix in prefixes)
+        found.setdefault(channel, []).extend(PrefixRoute(prefix, carriers) for prefix in prefixes)
     for channel, detours in found.items():
         if len({one.prefix for one in detours}) != len(detours):
             faults.append(f"[detours]: {channel.value} has two detours for the same prefix.")

@@ -21,26 +21,26 @@ from countersign.config.setting import Setting
 from countersign.config.sources import Given, Sources, gather
 from countersign.config.table import DETOUR_SETTINGS, PURPOSE_SETTINGS, SETTINGS
 from countersign.domain.accounts.risk import RiskPolicy
-from countersign.domain.accounts.session import Entrance
-from countersign.domain.delivery.route import Carrier, Detour
-from countersign.domain.delivery.sms_pumping import Policy as PumpingPolicy
-from countersign.domain.policy import INBOX, Rules
+from countersign.domain.accounts.session import SignInPolicy
+from countersign.domain.delivery.route import PrefixRoute, WeightedProvider
+from countersign.domain.delivery.sms_pumping import PumpingPolicy
+from countersign.domain.policy import INBOX, InstallationPolicy
 from countersign.domain.shared.contact import Channel
 from countersign.domain.verifications.code import Alphabet, CodeShape
 from countersign.domain.verifications.purpose import DEFAULT_POLICIES, Policy
-from countersign.domain.verifications.rate_limit import Limit
+from countersign.domain.verifications.rate_limit import RateLimit
 from countersign.errors import SettingsError
 from countersign.providers.email.bounce_mailbox import MailboxSettings
 from countersign.providers.registry import KINDS
 
 if TYPE_CHECKING:
     from countersign.providers.email.smtp import SmtpSettings
-    from countersign.providers.http.api_settings import CarrierSettings
+    from countersign.providers.http.api_settings import ApiSettings
     from countersign.providers.smpp.provider import SmppSettings
     from countersign.providers.sms.apprise_gateways import AppriseSettings
     from countersign.providers.webhook import WebhookSettings
 
-    ProviderSettings: TypeAlias = SmtpSettings | SmppSettings | WebhookSettings | CarrierSettings | AppriseSettings
+    ProviderSettings: TypeAlias = SmtpSettings | SmppSettings | WebhookSettings | ApiSettings | AppriseSettings
 
 Network: TypeAlias = IPv4Network | IPv6Network
 
@@ -51,7 +51,7 @@ _SCOPE: Final = re.compile(r"[a-z][a-z0-9_.:-]{0,39}")
 _UNITS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _HOST: Final = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 _WORDS: Final = {"yes": True, "on": True, "no": False, "off": False}
-_DEFAULT_RULES: Final = Rules()
+_DEFAULT_RULES: Final = InstallationPolicy()
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,13 +75,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     queue_bound: int
     retention_days: int
     purposes: dict[str, Policy]
-    destination_limits: tuple[Limit, ...]
-    requester_limits: tuple[Limit, ...]
+    destination_limits: tuple[RateLimit, ...]
+    requester_limits: tuple[RateLimit, ...]
     providers: dict[str, ProviderSettings]
-    routes: dict[Channel, tuple[Carrier, ...]]
-    detours: dict[Channel, tuple[Detour, ...]]
+    routes: dict[Channel, tuple[WeightedProvider, ...]]
+    detours: dict[Channel, tuple[PrefixRoute, ...]]
     integration_scopes: tuple[str, ...]
-    entrance: Entrance
+    entrance: SignInPolicy
     passwords_least: int
     passwords_slots: int
     passwords_breached_file: Path | None
@@ -122,9 +122,9 @@ def load(environ: Mapping[str, str], config_file: Path | None = None) -> Setting
     return settings
 
 
-def rules(settings: Settings) -> Rules:
+def rules(settings: Settings) -> InstallationPolicy:
     """Return what the flows are handed."""
-    return Rules(
+    return InstallationPolicy(
         policies=settings.purposes,
         destination=settings.destination_limits,
         requester=settings.requester_limits,
@@ -283,8 +283,8 @@ class _Reader:
                 self._fault("trusted_proxies")
         return tuple(found)
 
-    def _entrance(self, *, strict: bool) -> Entrance:
-        return Entrance(
+    def _entrance(self, *, strict: bool) -> SignInPolicy:
+        return SignInPolicy(
             lasts=self._value("sign_in.session_hours", 8 if strict else 12) * 3_600_000,
             trusts=self._value("sign_in.trusted_browsers", not strict),
             sent_codes=self._value("sign_in.sent_codes", not strict),
@@ -300,11 +300,11 @@ class _Reader:
         found: str = self._value(name, "")
         return Path(found) if found else None
 
-    def _limits(self, who: str, default: tuple[Limit, ...]) -> tuple[Limit, ...]:
+    def _limits(self, who: str, default: tuple[RateLimit, ...]) -> tuple[RateLimit, ...]:
         texts: tuple[str, ...] | None = self._value(f"limits.{who}", None)
         if texts is None:
             return default
-        found: list[Limit] = []
+        found: list[RateLimit] = []
         for text in texts:
             match = _LIMIT.fullmatch(text.replace(" ", ""))
             if match is None:
@@ -312,7 +312,7 @@ class _Reader:
                 continue
             burst, count, unit = match.groups()
             name = who if not found else f"{who}_{'day' if count + unit == '1d' else count + unit}"
-            found.append(Limit(name, int(burst), int(count) * _UNITS[unit]))
+            found.append(RateLimit(name, int(burst), int(count) * _UNITS[unit]))
         if len({limit.name for limit in found}) != len(found):
             self._fault(f"limits.{who}")
         return tuple(found)
@@ -369,8 +369,8 @@ class _Reader:
             return None
         return made
 
-    def _routes(self, *, development: bool) -> dict[Channel, tuple[Carrier, ...]]:
-        found: dict[Channel, tuple[Carrier, ...]] = {}
+    def _routes(self, *, development: bool) -> dict[Channel, tuple[WeightedProvider, ...]]:
+        found: dict[Channel, tuple[WeightedProvider, ...]] = {}
         for channel in Channel:
             name = f"routes.{channel.value}"
             names: tuple[str, ...] = self._value(name, (INBOX,) if development else ())
@@ -382,7 +382,7 @@ class _Reader:
                 found[channel] = carriers
         return found
 
-    def _detours(self, *, development: bool) -> dict[Channel, tuple[Detour, ...]]:
+    def _detours(self, *, development: bool) -> dict[Channel, tuple[PrefixRoute, ...]]:
         known = {setting.name: setting for setting in DETOUR_SETTINGS}
         tables = {
             name: {key: self._converted(known[key], given) for key, given in table.items()}

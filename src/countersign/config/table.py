@@ -7,7 +7,7 @@ from typing import Final, Literal
 from countersign.config.provider_table import PROVIDER_SETTINGS
 from countersign.config.setting import Names, Port, Setting, at_least
 from countersign.domain.shared.contact import Channel
-from countersign.domain.verifications.purpose import Resend
+from countersign.domain.verifications.purpose import ResendMode
 
 SETTINGS: Final = (
     Setting(
@@ -378,7 +378,7 @@ PURPOSE_SETTINGS: Final = (
     Setting("resend_after", int, "30", "1 to 600 seconds", "The shortest time between two messages."),
     Setting(
         "resend",
-        Resend,
+        ResendMode,
         "same",
         "same, new or overlap",
         "What a resend sends: the same code, a new one, or a new one while the last still works.",

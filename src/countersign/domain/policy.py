@@ -6,11 +6,11 @@ from typing import Final
 
 import msgspec
 
-from countersign.domain.delivery.route import Carrier, Detour, detour, ordered
-from countersign.domain.delivery.sms_pumping import Policy as PumpingPolicy
-from countersign.domain.shared.contact import CHANNELS_OF, Channel, Kind
+from countersign.domain.delivery.route import PrefixRoute, WeightedProvider, find_prefix_route, ordered
+from countersign.domain.delivery.sms_pumping import PumpingPolicy
+from countersign.domain.shared.contact import CHANNELS_OF, Channel, ContactKind
 from countersign.domain.verifications.purpose import DEFAULT_POLICIES, Policy
-from countersign.domain.verifications.rate_limit import Limit
+from countersign.domain.verifications.rate_limit import RateLimit
 
 INBOX: Final = "inbox"
 """The provider of development and of test keys."""
@@ -19,7 +19,7 @@ MINUTE: Final = 60_000
 DAY: Final = 86_400_000
 
 
-class Rules(msgspec.Struct, frozen=True):
+class InstallationPolicy(msgspec.Struct, frozen=True):
     """What holds for every challenge: policies by purpose, budgets, and the ordered providers of each channel.
 
     `destination` limits count messages asked for to one contact of one application, `requester` those that one network
@@ -27,13 +27,13 @@ class Rules(msgspec.Struct, frozen=True):
     """
 
     policies: dict[str, Policy] = msgspec.field(default_factory=DEFAULT_POLICIES.copy)
-    destination: tuple[Limit, ...] = (
-        Limit("destination", 10, 10 * MINUTE),
-        Limit("destination_day", 30, DAY),
+    destination: tuple[RateLimit, ...] = (
+        RateLimit("destination", 10, 10 * MINUTE),
+        RateLimit("destination_day", 30, DAY),
     )
-    requester: tuple[Limit, ...] = (Limit("requester", 60, 10 * MINUTE),)
-    routes: dict[Channel, tuple[Carrier, ...]] = msgspec.field(default_factory=dict)
-    detours: dict[Channel, tuple[Detour, ...]] = msgspec.field(default_factory=dict)
+    requester: tuple[RateLimit, ...] = (RateLimit("requester", 60, 10 * MINUTE),)
+    routes: dict[Channel, tuple[WeightedProvider, ...]] = msgspec.field(default_factory=dict)
+    detours: dict[Channel, tuple[PrefixRoute, ...]] = msgspec.field(default_factory=dict)
     pumping: PumpingPolicy = PumpingPolicy()
     issuer: str = "http://localhost:8000"
 
@@ -44,14 +44,14 @@ class Rules(msgspec.Struct, frozen=True):
         """
         if not live:
             return (INBOX,)
-        carriers = detour(self.detours.get(channel, ()), to)
+        carriers = find_prefix_route(self.detours.get(channel, ()), to)
         return ordered(self.routes.get(channel, ()) if carriers is None else carriers, draw)
 
     def carries(self, channel: Channel, *, live: bool) -> bool:
         """Say whether anybody carries a channel, be it to some destinations only."""
         return not live or channel in self.routes or channel in self.detours
 
-    def channels(self, kind: Kind, policy: Policy, *, live: bool) -> tuple[Channel, ...]:
+    def channels(self, kind: ContactKind, policy: Policy, *, live: bool) -> tuple[Channel, ...]:
         """Return by which channels a destination of this kind can be reached, the preferred first."""
         return tuple(
             channel

@@ -7,18 +7,18 @@ from countersign.domain.shared.contact import Channel
 from countersign.domain.verifications.code import Code
 from countersign.messages.channels.email import as_html, as_text, letter
 from countersign.messages.channels.phone import for_machines, sms, voice, whatsapp
-from countersign.messages.content.code_message import Occasion, harmless
+from countersign.messages.content.code_message import CodeMessage, harmless
 from countersign.messages.content.hints import hint
-from countersign.messages.custom.custom_templates import OURS, OwnWords
+from countersign.messages.custom.custom_templates import DEFAULT_TEMPLATES, CustomTemplates
 from countersign.messages.language.catalogue import Language, languages, negotiate
-from countersign.messages.language.transliteration import Spelled, spelled
+from countersign.messages.language.transliteration import TransliteratedText, transliterate
 
-__all__ = ["Occasion", "hint", "languages", "render", "render_sms"]
+__all__ = ["CodeMessage", "hint", "languages", "render", "render_sms"]
 
 _SPOKEN_AND_CHATTED = {Channel.VOICE: voice, Channel.WHATSAPP: whatsapp}
 
 
-def render(occasion: Occasion, code: Code, own: OwnWords = OURS) -> Message:
+def render(occasion: CodeMessage, code: Code, own: CustomTemplates = DEFAULT_TEMPLATES) -> Message:
     """Return the message, in the language nearest to the occasion's locale; no input makes this fail.
 
     Mail has a subject (one line, without the code), text and HTML; the other channels have text alone. `sender_name` is the
@@ -50,14 +50,14 @@ def render(occasion: Occasion, code: Code, own: OwnWords = OURS) -> Message:
     )
 
 
-def render_sms(occasion: Occasion, code: Code, own: OwnWords = OURS) -> Spelled:
+def render_sms(occasion: CodeMessage, code: Code, own: CustomTemplates = DEFAULT_TEMPLATES) -> TransliteratedText:
     """Return the text of the SMS that `render` makes, and how it is spelled."""
     told = harmless(occasion)
     return _sms(told, code.reveal(), negotiate(told.locale), own)
 
 
-def _sms(told: Occasion, code: str, language: Language, own: OwnWords) -> Spelled:
+def _sms(told: CodeMessage, code: str, language: Language, own: CustomTemplates) -> TransliteratedText:
     body = own.sms(told, code, language)
     if body is None:
         return sms(told, code, language)
-    return spelled("\n".join((body, *for_machines(told, code))), language.tag)
+    return transliterate("\n".join((body, *for_machines(told, code))), language.tag)

@@ -42,7 +42,7 @@ class TakesReceipts(Protocol):
 
 
 @runtime_checkable
-class Hears(Protocol):
+class PushesReceipts(Protocol):
     """A provider that hears itself what became of a message: over a connection of its own, or because it is the network.
 
     `hear` takes a receipt down; it returns False where no message is known by that id (yet), and raises UnavailableError.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from countersign.providers.email.verp import Mark
 
 
-class Kind(msgspec.Struct, frozen=True):
+class ProviderKind(msgspec.Struct, frozen=True):
     """One kind of provider: `name` begins the names of its classes, which stand in `module`.
 
     `called_back` says that it posts receipts to us.
@@ -48,21 +48,23 @@ class Kind(msgspec.Struct, frozen=True):
 KINDS: Final = {
     kind.name: kind
     for kind in (
-        Kind("smtp", "email.smtp", (Channel.EMAIL,), "a mail server", comes_back=True),
-        Kind("webhook", "webhook", tuple(Channel), "a webhook"),
-        Kind("twilio", "sms.twilio", (Channel.SMS, Channel.VOICE), "a gateway for SMS and calls", called_back=True),
-        Kind("vonage", "sms.vonage", (Channel.SMS,), "a gateway for SMS", called_back=True),
-        Kind("infobip", "sms.infobip", (Channel.SMS,), "a gateway for SMS", called_back=True),
-        Kind("ses", "email.ses", (Channel.EMAIL,), "a mail service", called_back=True),
-        Kind("sns", "sms.sns", (Channel.SMS,), "a gateway for SMS"),
-        Kind("whatsapp", "whatsapp", (Channel.WHATSAPP,), "a gateway for WhatsApp", called_back=True),
-        Kind("apprise", "sms.apprise_gateways", (Channel.SMS,), "a gateway for SMS"),
-        Kind("smpp", "smpp.provider", (Channel.SMS,), "an SMSC, or a gateway that speaks as one"),
+        ProviderKind("smtp", "email.smtp", (Channel.EMAIL,), "a mail server", comes_back=True),
+        ProviderKind("webhook", "webhook", tuple(Channel), "a webhook"),
+        ProviderKind(
+            "twilio", "sms.twilio", (Channel.SMS, Channel.VOICE), "a gateway for SMS and calls", called_back=True
+        ),
+        ProviderKind("vonage", "sms.vonage", (Channel.SMS,), "a gateway for SMS", called_back=True),
+        ProviderKind("infobip", "sms.infobip", (Channel.SMS,), "a gateway for SMS", called_back=True),
+        ProviderKind("ses", "email.ses", (Channel.EMAIL,), "a mail service", called_back=True),
+        ProviderKind("sns", "sms.sns", (Channel.SMS,), "a gateway for SMS"),
+        ProviderKind("whatsapp", "whatsapp", (Channel.WHATSAPP,), "a gateway for WhatsApp", called_back=True),
+        ProviderKind("apprise", "sms.apprise_gateways", (Channel.SMS,), "a gateway for SMS"),
+        ProviderKind("smpp", "smpp.provider", (Channel.SMS,), "an SMSC, or a gateway that speaks as one"),
     )
 }
 
 
-def make(settings: Any, clock: Callable[[], int], mark: Mark | None = None) -> Provider:  # noqa: ANN401 - of one of the kinds
+def make_provider(settings: Any, clock: Callable[[], int], mark: Mark | None = None) -> Provider:  # noqa: ANN401 - of one of the kinds
     """Return the provider that these settings are of; `mark` is what addresses for bounces are marked with."""
     kind = KINDS[type(settings).__name__.removesuffix("Settings").lower()]
     return kind.provider()(settings, clock, mark) if kind.comes_back else kind.provider()(settings, clock)

@@ -11,7 +11,7 @@ import msgspec
 from countersign.domain.delivery.delivery import Accepted, Message, Reason, Receipt, ReceiptState
 from countersign.errors import DeliveryFailedError, InputError, SettingsError
 from countersign.providers import Callback
-from countersign.providers.http.client import MAX_BODY, MAX_ID, Endpoint, Line, refusal
+from countersign.providers.http.client import MAX_BODY, MAX_ID, Endpoint, HttpClient, refusal
 from countersign.providers.http.webhook_signature import key_of, sign, verify
 
 _OURS: Final = frozenset({Reason.NO_ROUTE, Reason.NO_RECEIPT, Reason.TRIES_SPENT, Reason.ENDED, Reason.EXPIRED})
@@ -83,7 +83,7 @@ class WebhookProvider:
         self._settings = settings
         self._clock = clock
         self._key = key_of(settings.secret)
-        self._line = Line(settings.endpoint)
+        self._line = HttpClient(settings.endpoint)
 
     async def send(self, message: Message) -> Accepted:
         """Post `message` within the time-out; raises DeliveryFailedError.

@@ -16,7 +16,7 @@ from countersign.domain.delivery.delivery import Accepted, Message, Reason, Rece
 from countersign.errors import DeliveryFailedError
 from countersign.providers import Callback
 from countersign.providers.http.api_settings import (
-    CarrierSettings,
+    ApiSettings,
     at,
     bounded,
     document,
@@ -27,7 +27,7 @@ from countersign.providers.http.api_settings import (
     number,
     told,
 )
-from countersign.providers.http.client import Endpoint, Line, refusal, usable_id
+from countersign.providers.http.client import Endpoint, HttpClient, refusal, usable_id
 
 _WHO: Final = "WhatsApp"
 _API: Final = "https://graph.facebook.com"
@@ -44,7 +44,7 @@ _PASSING: Final = frozenset({Reason.THROTTLED, Reason.PROVIDER_ERROR})
 _LANGUAGES: Final = {"en": "en", "pt": "pt_BR"}
 
 
-class WhatsappSettings(CarrierSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class WhatsappSettings(ApiSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A business number and the app that speaks for it; `template` is an approved authentication template with a copy-code button.
 
     `languages` are those that the template is approved in, the first for all others. `app_secret` signs receipts, `verify_token`
@@ -85,7 +85,7 @@ class WhatsappProvider:
         version, sender = quote(settings.api_version, safe=""), quote(settings.phone_number_id, safe="")
         self._url = f"{endpoint.url}/{version}/{sender}/messages"
         self._headers = {"authorization": f"Bearer {settings.access_token}", "content-type": "application/json"}
-        self._line = Line(endpoint)
+        self._line = HttpClient(endpoint)
 
     async def send(self, message: Message) -> Accepted:
         """Send the code in its template; raises DeliveryFailedError, for a notice always: it has no code, and no template is for it."""

@@ -41,13 +41,13 @@ class Crew:
         if self.runtime.clock.ahead:
             _log.warning("clock_ahead", seconds=self.runtime.clock.ahead // 1_000)
         if self._worker is not None:
-            self.runtime.house.database.hear(self._worker.wake)
+            self.runtime.core.database.hear(self._worker.wake)
             self.runtime.clock.hear(self._worker.foresee, self._worker.move)
             self._delivering = asyncio.create_task(self._deliver(self._worker), name="deliver")
             if settings.bounces is not None:
                 from countersign.providers.email.bounce_mailbox import BounceMailbox
 
-                looking = keep_collecting(self.runtime.post, BounceMailbox(settings.bounces))
+                looking = keep_collecting(self.runtime.delivery, BounceMailbox(settings.bounces))
                 self._collecting = asyncio.create_task(looking, name="bounces")
         if settings.metrics_port is not None:
             self._metrics = await serve_metrics(self.runtime, settings.bind, settings.metrics_port, shared=shared)
@@ -95,6 +95,6 @@ async def gather_crew(settings: Settings) -> Crew:
     worker = (
         None
         if settings.no_worker
-        else Worker(runtime.post, runtime.house, settings.retention_days, settings.grace, runtime.gate)
+        else Worker(runtime.delivery, runtime.core, settings.retention_days, settings.grace, runtime.accounts)
     )
     return Crew(runtime, worker)

@@ -183,7 +183,7 @@ def test_only_web_addresses_become_links() -> None:
 async def test_not_me_ends_a_challenge_only_when_it_is_posted(client: Client, runtime: Runtime) -> None:
     """R3: links in mail change nothing on GET or HEAD."""
     begun = await client.begin()
-    reference = not_me_reference(runtime.house.keyring, begun["id"])
+    reference = not_me_reference(runtime.core.keyring, begun["id"])
     for method in ("GET", "HEAD"):
         answer = await client.ask(method, f"/not-me?ref={reference}")
         assert (answer.status, bool(answer.body)) == (200, method == "GET")
@@ -213,7 +213,7 @@ async def test_a_reference_that_is_none_of_ours_is_told_kindly(client: Client, r
 
 async def test_a_used_code_is_told_with_what_to_do_now(client: Client, runtime: Runtime, code_of: CodeOf) -> None:
     begun = await client.begin()
-    form = urlencode({"ref": not_me_reference(runtime.house.keyring, begun["id"])}).encode()
+    form = urlencode({"ref": not_me_reference(runtime.core.keyring, begun["id"])}).encode()
     checked = await client.post(f"/v1/verifications/{begun['id']}/check", {"code": await code_of(begun["id"])})
     assert checked.json["status"] == "approved"
     answer = await client.post("/not-me", raw=form, headers=FORM)

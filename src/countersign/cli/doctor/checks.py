@@ -14,12 +14,12 @@ import msgspec
 
 from countersign.cli.doctor.provider_checks import check_providers
 from countersign.config import Settings
-from countersign.domain.delivery.route import shown
+from countersign.domain.delivery.route import format_provider
 from countersign.domain.shared.contact import Channel
 from countersign.errors import CountersignError, SettingsError
 from countersign.keys import Keyring, read_file
 from countersign.store.engine.connect import open_database, sqlite_path
-from countersign.store.engine.database import Database, Query
+from countersign.store.engine.database import Database, Sql
 from countersign.store.tables import deliveries, metadata
 from countersign.wiring import clock, foreign_keys
 
@@ -38,7 +38,7 @@ _DAY: Final = 86_400_000
 _LOOPBACK: Final = ("http://localhost", "http://127.0.0.1", "http://[::1]")
 
 
-class State(StrEnum):
+class CheckState(StrEnum):
     """How something is."""
 
     FINE = "fine"
@@ -46,16 +46,16 @@ class State(StrEnum):
     UNSAFE = "unsafe"
 
 
-class Finding(msgspec.Struct, frozen=True):
+class CheckResult(msgspec.Struct, frozen=True):
     """What was looked at, how it is, what was seen, and what to do about it (empty if nothing)."""
 
     name: str
-    state: State
+    state: CheckState
     what: str
     remedy: str = ""
 
 
-async def check(settings: Settings) -> list[Finding]:
+async def check(settings: Settings) -> list[CheckResult]:
     """Look at everything; nothing is changed."""
     found = [
         *_environment(settings),
@@ -70,28 +70,28 @@ async def check(settings: Settings) -> list[Finding]:
     found += await _database(settings, keyring)
     found += _disk(settings)
     found += [
-        Finding(f"provider {name}", State.FINE if remedy == "" else State.UNSAFE, what, remedy)
+        CheckResult(f"provider {name}", CheckState.FINE if remedy == "" else CheckState.UNSAFE, what, remedy)
         for name, what, remedy in await check_providers(settings.providers)
     ]
     return found
 
 
-def _environment(settings: Settings) -> list[Finding]:
+def _environment(settings: Settings) -> list[CheckResult]:
     if settings.development:
         return [
-            Finding(
+            CheckResult(
                 "environment",
-                State.ADVICE,
+                CheckState.ADVICE,
                 "This is development: messages go to the inbox, which everybody who reaches it can read.",
                 "On a machine that others reach, set COUNTERSIGN_ENVIRONMENT=production.",
             )
         ]
-    found = [Finding("environment", State.FINE, "production")]
+    found = [CheckResult("environment", CheckState.FINE, "production")]
     if settings.log_level == "debug":
         found.append(
-            Finding(
+            CheckResult(
                 "log.level",
-                State.ADVICE,
+                CheckState.ADVICE,
                 "Everything is logged.",
                 "Set COUNTERSIGN_LOG_LEVEL=info once you have seen enough.",
             )
@@ -99,71 +99,73 @@ def _environment(settings: Settings) -> list[Finding]:
     return found
 
 
-def _public_url(settings: Settings) -> list[Finding]:
+def _public_url(settings: Settings) -> list[CheckResult]:
     url = settings.public_url
     if url.startswith("https://") or (settings.development and url.startswith(_LOOPBACK)):
-        return [Finding("public_url", State.FINE, url)]
+        return [CheckResult("public_url", CheckState.FINE, url)]
     return [
-        Finding(
+        CheckResult(
             "public_url",
-            State.UNSAFE,
+            CheckState.UNSAFE,
             f"{url} is not https: codes and keys travel in the clear, and browsers keep no secure cookie.",
             "Put TLS in front (a reverse proxy), and set COUNTERSIGN_PUBLIC_URL to the https address.",
         )
     ]
 
 
-def _proxies(settings: Settings) -> list[Finding]:
+def _proxies(settings: Settings) -> list[CheckResult]:
     networks = settings.trusted_proxies
     if any(network.prefixlen == 0 for network in networks):
         return [
-            Finding(
+            CheckResult(
                 "trusted_proxies",
-                State.UNSAFE,
+                CheckState.UNSAFE,
                 "Everybody is believed to be a proxy: any caller can claim any address, and limits by address are void.",
                 "Name the networks of your proxies alone in COUNTERSIGN_TRUSTED_PROXIES.",
             )
         ]
     if not networks and settings.public_url.startswith("https://"):
         return [
-            Finding(
+            CheckResult(
                 "trusted_proxies",
-                State.ADVICE,
+                CheckState.ADVICE,
                 "None is set, though something in front of us ends TLS: every request seems to come from it.",
                 "Name its network in COUNTERSIGN_TRUSTED_PROXIES.",
             )
         ]
-    return [Finding("trusted_proxies", State.FINE, ", ".join(map(str, networks)) or "none, and none is needed")]
+    return [
+        CheckResult("trusted_proxies", CheckState.FINE, ", ".join(map(str, networks)) or "none, and none is needed")
+    ]
 
 
-def _upkeep(settings: Settings) -> list[Finding]:
-    found: list[Finding] = []
+def _upkeep(settings: Settings) -> list[CheckResult]:
+    found: list[CheckResult] = []
     days = settings.retention_days
     if days > LONG_RETENTION_DAYS:
         found.append(
-            Finding(
+            CheckResult(
                 "retention_days",
-                State.ADVICE,
+                CheckState.ADVICE,
                 f"Addresses are kept for {days} days.",
                 "Set COUNTERSIGN_RETENTION_DAYS to what you need.",
             )
         )
     else:
-        found.append(Finding("retention_days", State.FINE, f"{days} days"))
+        found.append(CheckResult("retention_days", CheckState.FINE, f"{days} days"))
     if settings.sqlite and settings.workers > 1:
         found.append(
-            Finding(
+            CheckResult(
                 "workers",
-                State.UNSAFE,
+                CheckState.UNSAFE,
                 "Several processes cannot serve one SQLite file.",
                 "Set COUNTERSIGN_WORKERS=1, or use PostgreSQL.",
             )
         )
     if settings.metrics_port is not None and settings.bind not in {"127.0.0.1", "::1"}:
         found.append(
-            Finding(
+            CheckResult(
                 "metrics.port",
-                State.ADVICE,
+                CheckState.ADVICE,
                 f"Anyone who reaches {settings.bind} port {settings.metrics_port} can read the metrics.",
                 "Let only your scraper through, or use COUNTERSIGN_METRICS_TOKEN instead.",
             )
@@ -171,41 +173,46 @@ def _upkeep(settings: Settings) -> list[Finding]:
     return found
 
 
-def _routes(settings: Settings) -> list[Finding]:
-    found: list[Finding] = []
+def _routes(settings: Settings) -> list[CheckResult]:
+    found: list[CheckResult] = []
     for channel in Channel:
         route = settings.routes.get(channel)
         if route:
             joint = ", by chance of weight " if route[0].weight else ", then "
-            found.append(Finding(f"route {channel.value}", State.FINE, joint.join(map(shown, route))))
+            found.append(
+                CheckResult(f"route {channel.value}", CheckState.FINE, joint.join(map(format_provider, route)))
+            )
         elif channel in {Channel.EMAIL, Channel.SMS}:
             found.append(
-                Finding(
+                CheckResult(
                     f"route {channel.value}",
-                    State.ADVICE,
+                    CheckState.ADVICE,
                     f"No code can be sent by {channel.value}.",
                     f"Add a provider, and name it in COUNTERSIGN_ROUTES_{channel.value.upper()}.",
                 )
             )
     if not settings.routes:
         found.append(
-            Finding(
-                "routes", State.UNSAFE, "No message can leave: no channel has a route.", "Add a provider and a route."
+            CheckResult(
+                "routes",
+                CheckState.UNSAFE,
+                "No message can leave: no channel has a route.",
+                "Add a provider and a route.",
             )
         )
     return found
 
 
-def _without_receipts(settings: Settings) -> list[Finding]:
+def _without_receipts(settings: Settings) -> list[CheckResult]:
     """Say which provider of the library that gives no receipts stands before another: only a refusal would lead past it."""
     from countersign.providers.sms.apprise_gateways import AppriseSettings
 
     routes = [(f"route {channel.value}", route) for channel, route in settings.routes.items()]
     routes += [(f"detour {one.prefix}", one.carriers) for detours in settings.detours.values() for one in detours]
     return [
-        Finding(
+        CheckResult(
             f"{where}: {carrier.name}",
-            State.ADVICE,
+            CheckState.ADVICE,
             "It gives no receipts and no reasons, and others stand after it: they are asked where it says no, never where a message is lost.",
             f"Let {carrier.name} be the last of its route.",
         )
@@ -215,35 +222,42 @@ def _without_receipts(settings: Settings) -> list[Finding]:
     ]
 
 
-def _keys(settings: Settings) -> tuple[list[Finding], Keyring | None]:
+def _keys(settings: Settings) -> tuple[list[CheckResult], Keyring | None]:
     path = settings.secret_file
     if settings.development and not path.exists():
         return [
-            Finding("keys", State.ADVICE, f"{path} is not there yet.", "It is made at the first start in development.")
+            CheckResult(
+                "keys", CheckState.ADVICE, f"{path} is not there yet.", "It is made at the first start in development."
+            )
         ], None
     try:
         read_file(path)
         keyring = Keyring(path, clock)
     except SettingsError as error:
-        return [Finding("keys", State.UNSAFE, str(error), "Without the right key file nothing can be served.")], None
+        return [
+            CheckResult("keys", CheckState.UNSAFE, str(error), "Without the right key file nothing can be served.")
+        ], None
     count = len(keyring.kids())
     days = (clock() - keyring.primary.active_from) // _DAY
     if days > OLD_KEY_DAYS:
-        aged = Finding(
-            "keys", State.ADVICE, f"The key in use is {days} days old.", "Rotate it: countersign keys rotate"
+        aged = CheckResult(
+            "keys", CheckState.ADVICE, f"The key in use is {days} days old.", "Rotate it: countersign keys rotate"
         )
     else:
-        aged = Finding("keys", State.FINE, f"{count} in {path}, mode 0600, the one in use {days} days old")
+        aged = CheckResult("keys", CheckState.FINE, f"{count} in {path}, mode 0600, the one in use {days} days old")
     return [aged], keyring
 
 
-async def _database(settings: Settings, keyring: Keyring | None) -> list[Finding]:
+async def _database(settings: Settings, keyring: Keyring | None) -> list[CheckResult]:
     path = sqlite_path(settings.database_url)
     if path is not None and not path.exists():
         how = "It is made at the first start." if settings.development else "Make it: countersign migrate"
         return [
-            Finding(
-                "database", State.ADVICE if settings.development else State.UNSAFE, f"{path} is not there yet.", how
+            CheckResult(
+                "database",
+                CheckState.ADVICE if settings.development else CheckState.UNSAFE,
+                f"{path} is not there yet.",
+                how,
             )
         ]
     from countersign.store.engine.migrate import pending
@@ -251,18 +265,21 @@ async def _database(settings: Settings, keyring: Keyring | None) -> list[Finding
     try:
         missing = await asyncio.to_thread(pending, settings.database_url)
     except CountersignError as error:
-        return [Finding("database", State.UNSAFE, str(error), "Nothing can be served without it.")]
+        return [CheckResult("database", CheckState.UNSAFE, str(error), "Nothing can be served without it.")]
     if missing:
         return [
-            Finding(
-                "database", State.UNSAFE, f"Its schema is behind by {', '.join(missing)}.", "Run: countersign migrate"
+            CheckResult(
+                "database",
+                CheckState.UNSAFE,
+                f"Its schema is behind by {', '.join(missing)}.",
+                "Run: countersign migrate",
             )
         ]
     database = open_database(settings.database_url, lanes=1, pool=1)
     try:
         await database.open()
     except CountersignError as error:
-        return [Finding("database", State.UNSAFE, str(error), "Nothing can be served without it.")]
+        return [CheckResult("database", CheckState.UNSAFE, str(error), "Nothing can be served without it.")]
     try:
         return [
             *await _reachable(database),
@@ -271,70 +288,78 @@ async def _database(settings: Settings, keyring: Keyring | None) -> list[Finding
             *await _backlog(database),
         ]
     except CountersignError as error:
-        return [Finding("database", State.UNSAFE, str(error), "Look at its log.")]
+        return [CheckResult("database", CheckState.UNSAFE, str(error), "Look at its log.")]
     finally:
         await database.close()
 
 
-async def _reachable(database: Database) -> list[Finding]:
+async def _reachable(database: Database) -> list[CheckResult]:
     began = time.perf_counter()
     revision = await database.read(metadata.revision)
     return [
-        Finding(
-            "database", State.FINE, f"revision {revision}, answers in {(time.perf_counter() - began) * 1_000:.1f} ms"
+        CheckResult(
+            "database",
+            CheckState.FINE,
+            f"revision {revision}, answers in {(time.perf_counter() - began) * 1_000:.1f} ms",
         )
     ]
 
 
-async def _fingerprint(settings: Settings, database: Database, keyring: Keyring) -> list[Finding]:
+async def _fingerprint(settings: Settings, database: Database, keyring: Keyring) -> list[CheckResult]:
     known = await database.read(metadata.find, metadata.KEYS)
     if known is not None and known != keyring.fingerprint():
-        return [Finding("fingerprint", State.UNSAFE, str(foreign_keys(settings)), "Bring keys and database together.")]
+        return [
+            CheckResult(
+                "fingerprint", CheckState.UNSAFE, str(foreign_keys(settings)), "Bring keys and database together."
+            )
+        ]
     return [
-        Finding(
-            "fingerprint", State.FINE, "the keys are the database's" if known else "the database belongs to no keys yet"
+        CheckResult(
+            "fingerprint",
+            CheckState.FINE,
+            "the keys are the database's" if known else "the database belongs to no keys yet",
         )
     ]
 
 
-async def _clock(database: Database) -> list[Finding]:
+async def _clock(database: Database) -> list[CheckResult]:
     before = clock()
     theirs = await database.read(_now)
     skew = abs(theirs - (before + clock()) // 2)
     if skew > SKEW_TO_LOOK_AT:
-        state = State.UNSAFE if skew > SKEW_UNSAFE else State.ADVICE
+        state = CheckState.UNSAFE if skew > SKEW_UNSAFE else CheckState.ADVICE
         return [
-            Finding(
+            CheckResult(
                 "clock",
                 state,
                 f"It differs from the database's by {skew / 1_000:.1f} s.",
                 "Have both machines set theirs by NTP.",
             )
         ]
-    return [Finding("clock", State.FINE, f"within {skew} ms of the database's")]
+    return [CheckResult("clock", CheckState.FINE, f"within {skew} ms of the database's")]
 
 
 async def _now() -> int:
-    rows = await Query("SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)")
+    rows = await Sql("SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)")
     now: int = rows[0][0]
     return now
 
 
-async def _backlog(database: Database) -> list[Finding]:
+async def _backlog(database: Database) -> list[CheckResult]:
     due, oldest = await database.read(deliveries.backlog, clock())
     if oldest > LATE:
         return [
-            Finding(
+            CheckResult(
                 "deliveries",
-                State.ADVICE,
+                CheckState.ADVICE,
                 f"{due} messages are due, the oldest for {oldest // 1_000} s.",
                 "See that `countersign serve` or `countersign work` runs, and what its log says of the providers.",
             )
         ]
-    return [Finding("deliveries", State.FINE, f"{due} due")]
+    return [CheckResult("deliveries", CheckState.FINE, f"{due} due")]
 
 
-def _disk(settings: Settings) -> list[Finding]:
+def _disk(settings: Settings) -> list[CheckResult]:
     path = sqlite_path(settings.database_url)
     place = path.parent if path is not None else settings.home
     found = _private((settings.home, path) if path is not None else (settings.home,))
@@ -343,17 +368,17 @@ def _disk(settings: Settings) -> list[Finding]:
     free = shutil.disk_usage(place).free
     shown = f"{free / 1024**3:.1f} GiB free at {place}"
     if free < LITTLE_FREE and path is not None:
-        state = State.UNSAFE if free < LEAST_FREE else State.ADVICE
+        state = CheckState.UNSAFE if free < LEAST_FREE else CheckState.ADVICE
         return [
             *found,
-            Finding("disk", state, f"{shown}: when it is full, every request is answered 503.", "Free some space."),
+            CheckResult("disk", state, f"{shown}: when it is full, every request is answered 503.", "Free some space."),
         ]
-    return [*found, Finding("disk", State.FINE, shown)]
+    return [*found, CheckResult("disk", CheckState.FINE, shown)]
 
 
-def _private(paths: Sequence[Path]) -> list[Finding]:
+def _private(paths: Sequence[Path]) -> list[CheckResult]:
     return [
-        Finding("files", State.ADVICE, f"{path} can be read by others.", f"Close it: chmod go-rwx {path}")
+        CheckResult("files", CheckState.ADVICE, f"{path} can be read by others.", f"Close it: chmod go-rwx {path}")
         for path in paths
         if path.exists() and path.stat().st_mode & 0o077
     ]

@@ -17,7 +17,7 @@ from countersign.errors import SettingsError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from countersign.cli.doctor.checks import Finding
+    from countersign.cli.doctor.checks import CheckResult
     from countersign.config import Settings
 
 SIGNS: Final = {"fine": ("ok", "green"), "advice": ("look", "yellow"), "unsafe": ("UNSAFE", "red")}
@@ -35,7 +35,7 @@ def doctor(config: Path | None, as_json: bool, standards: bool) -> None:  # noqa
         _standards(settings_of(config)[0], as_json=as_json)
         return
     from countersign import logs
-    from countersign.cli.doctor.checks import Finding, State, check
+    from countersign.cli.doctor.checks import CheckResult, CheckState, check
 
     logs.configure("error")  # what a library has to say is said better below
     environ = dict(os.environ)
@@ -45,7 +45,8 @@ def doctor(config: Path | None, as_json: bool, standards: bool) -> None:  # noqa
         settings = load(environ)
     except SettingsError as error:
         findings = [
-            Finding("settings", State.UNSAFE, fault, "Correct this setting.") for fault in str(error).splitlines()
+            CheckResult("settings", CheckState.UNSAFE, fault, "Correct this setting.")
+            for fault in str(error).splitlines()
         ]
     else:
         findings = wait_for(check(settings))
@@ -53,14 +54,14 @@ def doctor(config: Path | None, as_json: bool, standards: bool) -> None:  # noqa
         print_json(findings)
     else:
         _print(findings)
-    sys.exit(1 if any(finding.state is State.UNSAFE for finding in findings) else 0)
+    sys.exit(1 if any(finding.state is CheckState.UNSAFE for finding in findings) else 0)
 
 
 def _standards(settings: Settings, *, as_json: bool) -> None:
     """Print how the settings stand to each statement; what departs is no fault, but a choice to know of."""
-    from countersign.cli.doctor.standards import Standing, judge
+    from countersign.cli.doctor.standards import Conformance, assess
 
-    judged = judge(settings)
+    judged = assess(settings)
     if as_json:
         print_json(judged)
         return
@@ -69,16 +70,16 @@ def _standards(settings: Settings, *, as_json: bool) -> None:
         if not pretty:
             click.echo(f"{one.standing.value}\t{one.source}, {one.number}\t{one.asks}\t{one.why}")
             continue
-        colour = "green" if one.standing is Standing.MET else "yellow"
+        colour = "green" if one.standing is Conformance.MET else "yellow"
         sign = click.style(f"{one.standing.value:>7}", fg=colour)
         click.echo(f"{sign}  {click.style(f'{one.source}, {one.number}', bold=True)}: {one.asks}")
         click.echo(f"{'':>9}{click.style('->', dim=True)} {one.why}")
     if pretty:
-        met = sum(one.standing is Standing.MET for one in judged)
+        met = sum(one.standing is Conformance.MET for one in judged)
         click.echo(f"\n{met} met, {len(judged) - met} departed from.")
 
 
-def _print(findings: Sequence[Finding]) -> None:
+def _print(findings: Sequence[CheckResult]) -> None:
     pretty = sys.stdout.isatty()
     for finding in findings:
         sign, colour = SIGNS[finding.state.value]

@@ -13,7 +13,7 @@ from countersign.errors import DeliveryFailedError, SettingsError
 if TYPE_CHECKING:
     from countersign.config.settings import ProviderSettings
     from countersign.providers.email.smtp import SmtpSettings
-    from countersign.providers.http.api_settings import CarrierSettings
+    from countersign.providers.http.api_settings import ApiSettings
     from countersign.providers.http.client import Endpoint
     from countersign.providers.smpp.provider import SmppSettings
     from countersign.providers.webhook import WebhookSettings
@@ -84,7 +84,7 @@ async def _smtp(settings: SmtpSettings) -> tuple[str, str]:
 
 
 async def _smpp(settings: SmppSettings) -> tuple[str, str]:
-    from countersign.providers.smpp.session import Failed, connect
+    from countersign.providers.smpp.session import SessionFailure, connect
     from countersign.providers.smpp.status import TRY_LATER
 
     async def put_off(_: bytes) -> int:
@@ -92,13 +92,13 @@ async def _smpp(settings: SmppSettings) -> tuple[str, str]:
 
     where = f"{settings.host} port {settings.port}"
     found = await connect(settings.door(), put_off)
-    if isinstance(found, Failed):
+    if isinstance(found, SessionFailure):
         return f"{where}: {found.text}", "Check host, port, tls, system_id, password and how many sessions are allowed."
     await found.close()
     return f"{where} lets us in {'over TLS' if settings.tls == 'tls' else 'in the clear'}, bound", ""
 
 
-def _endpoint(settings: WebhookSettings | CarrierSettings) -> Endpoint:
+def _endpoint(settings: WebhookSettings | ApiSettings) -> Endpoint:
     from countersign.providers.webhook import WebhookSettings
 
     return settings.endpoint if isinstance(settings, WebhookSettings) else settings.place()

@@ -19,17 +19,17 @@ ALONE: Final = 15
 HOUR: Final = 3_600_000
 
 
-class Standing(StrEnum):
+class Conformance(StrEnum):
     """How a configuration stands to a statement."""
 
     MET = "met"
     DEPARTS = "departs"
 
 
-class Word(msgspec.Struct, frozen=True):
+class Assessment(msgspec.Struct, frozen=True):
     """What is said of one statement: how it stands, and why."""
 
-    standing: Standing
+    standing: Conformance
     why: str
 
 
@@ -39,7 +39,7 @@ class Statement(msgspec.Struct, frozen=True):
     source: str
     number: str
     asks: str
-    judged: Callable[[Settings], Word]
+    judged: Callable[[Settings], Assessment]
 
     @property
     def name(self) -> str:
@@ -47,92 +47,95 @@ class Statement(msgspec.Struct, frozen=True):
         return f"{self.source}, {self.number}"
 
 
-class Judged(msgspec.Struct, frozen=True):
+class AssessedStatement(msgspec.Struct, frozen=True):
     """A statement, and what is said of it."""
 
     source: str
     number: str
     asks: str
-    standing: Standing
+    standing: Conformance
     why: str
 
 
-def judge(settings: Settings) -> list[Judged]:
+def assess(settings: Settings) -> list[AssessedStatement]:
     """Return how a configuration stands to every statement."""
-    found: list[Judged] = []
+    found: list[AssessedStatement] = []
     for one in STATEMENTS:
         word = one.judged(settings)
-        found.append(Judged(one.source, one.number, one.asks, word.standing, word.why))
+        found.append(AssessedStatement(one.source, one.number, one.asks, word.standing, word.why))
     return found
 
 
-def _always(why: str) -> Callable[[Settings], Word]:
-    return lambda _: Word(Standing.MET, why)
+def _always(why: str) -> Callable[[Settings], Assessment]:
+    return lambda _: Assessment(Conformance.MET, why)
 
 
-def _never(why: str) -> Callable[[Settings], Word]:
-    return lambda _: Word(Standing.DEPARTS, why)
+def _never(why: str) -> Callable[[Settings], Assessment]:
+    return lambda _: Assessment(Conformance.DEPARTS, why)
 
 
-def _length(settings: Settings) -> Word:
+def _length(settings: Settings) -> Assessment:
     least = settings.passwords_least
     if least >= ALONE:
-        return Word(Standing.MET, f"passwords.least is {least}.")
+        return Assessment(Conformance.MET, f"passwords.least is {least}.")
     if not settings.entrance.trusts:
-        return Word(Standing.MET, f"passwords.least is {least}, and every sign-in needs a second factor.")
-    return Word(
-        Standing.DEPARTS,
+        return Assessment(Conformance.MET, f"passwords.least is {least}, and every sign-in needs a second factor.")
+    return Assessment(
+        Conformance.DEPARTS,
         f"passwords.least is {least}, and on a browser that a person trusts the password stands alone for 30 days.",
     )
 
 
-def _breached(settings: Settings) -> Word:
+def _breached(settings: Settings) -> Assessment:
     if settings.passwords_breached_file is not None:
-        return Word(Standing.MET, "passwords.breached_file is searched for each new password.")
-    return Word(
-        Standing.DEPARTS, "passwords.breached_file is not set; common passwords and those made of names are refused."
+        return Assessment(Conformance.MET, "passwords.breached_file is searched for each new password.")
+    return Assessment(
+        Conformance.DEPARTS, "passwords.breached_file is not set; common passwords and those made of names are refused."
     )
 
 
-def _sent(settings: Settings) -> Word:
+def _sent(settings: Settings) -> Assessment:
     if not settings.entrance.sent_codes:
-        return Word(Standing.MET, "sign_in.sent_codes is no: such a code serves to enrol an app or a passkey alone.")
-    return Word(
-        Standing.DEPARTS,
+        return Assessment(
+            Conformance.MET, "sign_in.sent_codes is no: such a code serves to enrol an app or a passkey alone."
+        )
+    return Assessment(
+        Conformance.DEPARTS,
         "sign_in.sent_codes is yes: a code by e-mail lets in where no app or passkey is enrolled, and is reported as mail-code.",
     )
 
 
-def _trust(settings: Settings) -> Word:
+def _trust(settings: Settings) -> Assessment:
     if not settings.entrance.trusts:
-        return Word(Standing.MET, "sign_in.trusted_browsers is no.")
-    return Word(
-        Standing.DEPARTS,
+        return Assessment(Conformance.MET, "sign_in.trusted_browsers is no.")
+    return Assessment(
+        Conformance.DEPARTS,
         "sign_in.trusted_browsers is yes: a browser may skip the code at sign-in for 30 days. It does not claim mfa, and skips no step-up.",
     )
 
 
-def _session(settings: Settings) -> Word:
+def _session(settings: Settings) -> Assessment:
     hours = settings.entrance.lasts // HOUR
     if settings.entrance.trusts:
-        return Word(
-            Standing.DEPARTS,
+        return Assessment(
+            Conformance.DEPARTS,
             f"Sessions end after {hours} hours, but after 30 days on a trusted browser; its level falls after 12 hours all the same.",
         )
-    return Word(Standing.MET, f"Sessions end {hours} hours after sign-in, at most {AAL2_HOURS}.")
+    return Assessment(Conformance.MET, f"Sessions end {hours} hours after sign-in, at most {AAL2_HOURS}.")
 
 
-def _lifetime(settings: Settings) -> Word:
+def _lifetime(settings: Settings) -> Assessment:
     longest = max(policy.lifetime for policy in settings.purposes.values())
-    return Word(
-        Standing.MET, f"The longest lifetime of a code is {longest} seconds; more than {MAX_LIFETIME} does not start."
+    return Assessment(
+        Conformance.MET,
+        f"The longest lifetime of a code is {longest} seconds; more than {MAX_LIFETIME} does not start.",
     )
 
 
-def _tls(settings: Settings) -> Word:
+def _tls(settings: Settings) -> Assessment:
     if settings.public_url.startswith("https://"):
-        return Word(Standing.MET, "public_url is https; cookies are Secure, and HSTS is sent.")
-    return Word(Standing.DEPARTS, "public_url is not https, which is for development alone.")
+        return Assessment(Conformance.MET, "public_url is https; cookies are Secure, and HSTS is sent.")
+    return Assessment(Conformance.DEPARTS, "public_url is not https, which is for development alone.")
 
 
 STATEMENTS: Final = (
@@ -154,7 +157,7 @@ STATEMENTS: Final = (
     Statement(NIST, "4.2", "Recovery does not lower what is enrolled, and is told to the account's contacts.", _always("A reset signs nobody in, gets past no app, passkey or other contact, and is told to all.")),
     Statement(NIST, "4.6", "Changes of authenticators and contacts are told.", _always("To all proved contacts, each with a way to undo it.")),
     Statement(NIST, "5.1", "Session secrets are random, kept by the browser alone, and renewed when the level rises.", _always("256 bits in a __Host- cookie; a new one at each sign-in and step-up.")),
-    Statement(ASVS, "6.2.1", "Passwords have at least 8 characters.", lambda settings: Word(Standing.MET, f"passwords.least is {settings.passwords_least}.")),
+    Statement(ASVS, "6.2.1", "Passwords have at least 8 characters.", lambda settings: Assessment(Conformance.MET, f"passwords.least is {settings.passwords_least}.")),
     Statement(ASVS, "6.2.3", "Changing a password asks for the current one.", _never("It asks for a code, an app or a passkey for this very act instead: whoever has stolen a password cannot change it with it.")),
     Statement(ASVS, "6.2.4", "New passwords are compared with the 3,000 most common.", _always("zxcvbn's list of 30,000, whatever is configured.")),
     Statement(ASVS, "6.2.5", "Passwords of any composition are taken.", _always("There are no such rules.")),

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from countersign.domain.shared.contact import Channel, Kind
+from countersign.domain.shared.contact import Channel, ContactKind
 
 MAX_NAME: Final = 80
 """Characters of a person's name."""
@@ -52,8 +52,8 @@ class OwnedContact(msgspec.Struct, frozen=True):
     account: str
     id: str
     added_at: int
-    kind: Kind
-    blind: bytes
+    kind: ContactKind
+    blind_index: bytes
     address: bytes
     masked: str
     proved_at: int | None = None
@@ -66,7 +66,7 @@ class OwnedContact(msgspec.Struct, frozen=True):
         return f"OwnedContact({self.id}, {self.masked})"
 
 
-class Way(msgspec.Struct, frozen=True):
+class ContactMethod(msgspec.Struct, frozen=True):
     """One way to receive a code: a proved contact, by its id and mask, and the channel."""
 
     contact: str

@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 
-class FactorKind(StrEnum):
+class AuthenticatorKind(StrEnum):
     """What it is."""
 
     APP = "app"
@@ -16,14 +16,14 @@ class FactorKind(StrEnum):
     RECOVERY_CODE = "recovery_code"
 
 
-STRONG: Final = frozenset({FactorKind.APP, FactorKind.PASSKEY})
+STRONG_KINDS: Final = frozenset({AuthenticatorKind.APP, AuthenticatorKind.PASSKEY})
 """What a code by mail or phone no longer stands in for, once it is enrolled (semantics R2)."""
 MAX_NAME: Final = 60
 MOST: Final = 20
 """Authenticator apps and passkeys of one account."""
 
 
-class Factor(msgspec.Struct, frozen=True):
+class Authenticator(msgspec.Struct, frozen=True):
     """One factor of an account; times in ms.
 
     `mark` is what it is found by (a passkey's credential id, a recovery code's keyed hash; empty for an app), `secret` and `name` are
@@ -33,7 +33,7 @@ class Factor(msgspec.Struct, frozen=True):
 
     account: str
     id: str
-    kind: FactorKind
+    kind: AuthenticatorKind
     added_at: int
     mark: bytes
     secret: bytes

@@ -9,8 +9,8 @@ import msgspec
 
 from countersign.domain.accounts.account import Account, OwnedContact
 from countersign.domain.accounts.authenticator import MOST as MOST_FACTORS
-from countersign.domain.accounts.authenticator import STRONG, Factor, FactorKind
-from countersign.domain.shared.contact import Kind
+from countersign.domain.accounts.authenticator import STRONG_KINDS, Authenticator, AuthenticatorKind
+from countersign.domain.shared.contact import ContactKind
 
 DAY: Final = 86_400_000
 UNDO_LASTS: Final = 7 * DAY
@@ -57,7 +57,7 @@ class ChangeState(StrEnum):
     EXPIRED = "expired"
 
 
-class Rule(msgspec.Struct, frozen=True):
+class ChangeRule(msgspec.Struct, frozen=True):
     """What a kind of change is held to; times in ms.
 
     `proves`: the new contact proves itself before. `waits`: how long nothing happens but notices. `undo`: for how long it can be undone;
@@ -77,25 +77,25 @@ class Rule(msgspec.Struct, frozen=True):
 
 
 RULES: Final = {
-    ChangeKind.CONTACT_ADDED: Rule(proves=True, undo=UNDO_LASTS, untrusts=True),
-    ChangeKind.CONTACT_REPLACED: Rule(proves=True, undo=UNDO_LASTS, reduced=True, untrusts=True),
-    ChangeKind.CONTACT_PRIMARY: Rule(undo=UNDO_LASTS, untrusts=True),
-    ChangeKind.CONTACT_REMOVED: Rule(undo=UNDO_LASTS, reduced=True, untrusts=True),
-    ChangeKind.PASSWORD_CHANGED: Rule(undo=UNDO_LASTS, closes=True, revokes=True, untrusts=True),
-    ChangeKind.PASSWORD_RECOVERED: Rule(undo=UNDO_LASTS, closes=True, revokes=True, untrusts=True),
-    ChangeKind.METHOD_ADDED: Rule(undo=UNDO_LASTS, untrusts=True),
-    ChangeKind.METHOD_REMOVED: Rule(undo=UNDO_LASTS, reduced=True, untrusts=True),
-    ChangeKind.RECOVERY_CODES_MADE: Rule(undo=UNDO_LASTS, reduced=True, untrusts=True),
-    ChangeKind.BROWSER_REMOVED: Rule(told=False),
-    ChangeKind.INTEGRATION_CODE_MADE: Rule(reduced=True),
-    ChangeKind.INTEGRATION_CODE_ROTATED: Rule(reduced=True),
-    ChangeKind.INTEGRATION_CODE_REVOKED: Rule(told=False),
-    ChangeKind.ACCESS_RECOVERED: Rule(waits=WAIT, undo=UNDO_LASTS, revokes=True, untrusts=True),
+    ChangeKind.CONTACT_ADDED: ChangeRule(proves=True, undo=UNDO_LASTS, untrusts=True),
+    ChangeKind.CONTACT_REPLACED: ChangeRule(proves=True, undo=UNDO_LASTS, reduced=True, untrusts=True),
+    ChangeKind.CONTACT_PRIMARY: ChangeRule(undo=UNDO_LASTS, untrusts=True),
+    ChangeKind.CONTACT_REMOVED: ChangeRule(undo=UNDO_LASTS, reduced=True, untrusts=True),
+    ChangeKind.PASSWORD_CHANGED: ChangeRule(undo=UNDO_LASTS, closes=True, revokes=True, untrusts=True),
+    ChangeKind.PASSWORD_RECOVERED: ChangeRule(undo=UNDO_LASTS, closes=True, revokes=True, untrusts=True),
+    ChangeKind.METHOD_ADDED: ChangeRule(undo=UNDO_LASTS, untrusts=True),
+    ChangeKind.METHOD_REMOVED: ChangeRule(undo=UNDO_LASTS, reduced=True, untrusts=True),
+    ChangeKind.RECOVERY_CODES_MADE: ChangeRule(undo=UNDO_LASTS, reduced=True, untrusts=True),
+    ChangeKind.BROWSER_REMOVED: ChangeRule(told=False),
+    ChangeKind.INTEGRATION_CODE_MADE: ChangeRule(reduced=True),
+    ChangeKind.INTEGRATION_CODE_ROTATED: ChangeRule(reduced=True),
+    ChangeKind.INTEGRATION_CODE_REVOKED: ChangeRule(told=False),
+    ChangeKind.ACCESS_RECOVERED: ChangeRule(waits=WAIT, undo=UNDO_LASTS, revokes=True, untrusts=True),
 }
 """Every kind of change, as one table."""
 
 
-class Effect(msgspec.Struct, frozen=True, omit_defaults=True):
+class ChangeEffect(msgspec.Struct, frozen=True, omit_defaults=True):
     """What an applied change did, by ids: undoing it ends what it added, and brings back what it ended.
 
     `primary` is the contact that was the primary one before, where that changed.
@@ -121,7 +121,7 @@ class AccountChange(msgspec.Struct, frozen=True):
     kind: ChangeKind
     asked_at: int
     session: str
-    blind: bytes
+    blind_index: bytes
     about: str
     data: bytes
     user_agent: str
@@ -131,7 +131,7 @@ class AccountChange(msgspec.Struct, frozen=True):
     applied_at: int | None = None
     ended_at: int | None = None
     remind_at: int | None = None
-    effect: Effect = Effect()
+    effect: ChangeEffect = ChangeEffect()
 
     def __repr__(self) -> str:
         """Show what may stand in a log."""
@@ -170,31 +170,33 @@ class ChangeRefusal(StrEnum):
     TOO_EARLY = "too_early"
 
 
-class Holdings(msgspec.Struct, frozen=True):
+class AccountSnapshot(msgspec.Struct, frozen=True):
     """What an account has, ended ones left out."""
 
     account: Account
     contacts: tuple[OwnedContact, ...]
-    authenticators: tuple[Factor, ...]
+    authenticators: tuple[Authenticator, ...]
 
     @property
     def strong(self) -> bool:
         """Say whether a factor is enrolled that codes by mail and phone do not stand in for."""
-        return any(factor.kind in STRONG for factor in self.authenticators)
+        return any(factor.kind in STRONG_KINDS for factor in self.authenticators)
 
     @property
     def recovery_codes(self) -> int:
         """Return how many recovery codes are left."""
-        return sum(factor.kind is FactorKind.RECOVERY_CODE for factor in self.authenticators)
+        return sum(factor.kind is AuthenticatorKind.RECOVERY_CODE for factor in self.authenticators)
 
 
-def judge(kind: ChangeKind, which: str, blind: bytes, holdings: Holdings, now: int) -> ChangeRefusal | None:
+def check_change(
+    kind: ChangeKind, which: str, blind_index: bytes, holdings: AccountSnapshot, now: int
+) -> ChangeRefusal | None:
     """Say why an account cannot be changed so, or None. `which` is the contact or factor it is about, `blind` a new contact."""
     if RULES[kind].reduced and now < holdings.account.reduced_until:
         return ChangeRefusal.REDUCED
     match kind:
         case ChangeKind.CONTACT_ADDED | ChangeKind.CONTACT_REPLACED:
-            return _new_contact(kind, which, blind, holdings)
+            return _new_contact(kind, which, blind_index, holdings)
         case ChangeKind.CONTACT_PRIMARY | ChangeKind.CONTACT_REMOVED:
             return _old_contact(kind, which, holdings)
         case ChangeKind.METHOD_ADDED | ChangeKind.METHOD_REMOVED:
@@ -203,15 +205,15 @@ def judge(kind: ChangeKind, which: str, blind: bytes, holdings: Holdings, now: i
             return None
 
 
-def _new_contact(kind: ChangeKind, which: str, blind: bytes, holdings: Holdings) -> ChangeRefusal | None:
+def _new_contact(kind: ChangeKind, which: str, blind_index: bytes, holdings: AccountSnapshot) -> ChangeRefusal | None:
     if kind is ChangeKind.CONTACT_REPLACED and all(contact.id != which for contact in holdings.contacts):
         return ChangeRefusal.UNKNOWN
-    if any(contact.blind == blind for contact in holdings.contacts):
+    if any(contact.blind_index == blind_index for contact in holdings.contacts):
         return ChangeRefusal.ALREADY_YOURS
     return ChangeRefusal.TOO_MANY if len(holdings.contacts) >= MOST_CONTACTS else None
 
 
-def _old_contact(kind: ChangeKind, which: str, holdings: Holdings) -> ChangeRefusal | None:
+def _old_contact(kind: ChangeKind, which: str, holdings: AccountSnapshot) -> ChangeRefusal | None:
     found = next((contact for contact in holdings.contacts if contact.id == which), None)
     if found is None:
         return ChangeRefusal.UNKNOWN
@@ -220,18 +222,18 @@ def _old_contact(kind: ChangeKind, which: str, holdings: Holdings) -> ChangeRefu
     return ChangeRefusal.LAST_CONTACT if len(holdings.contacts) == 1 else None
 
 
-def _method(kind: ChangeKind, which: str, holdings: Holdings) -> ChangeRefusal | None:
-    strong = [factor.id for factor in holdings.authenticators if factor.kind in STRONG]
+def _method(kind: ChangeKind, which: str, holdings: AccountSnapshot) -> ChangeRefusal | None:
+    strong = [factor.id for factor in holdings.authenticators if factor.kind in STRONG_KINDS]
     if kind is ChangeKind.METHOD_REMOVED:
         return None if which in strong else ChangeRefusal.UNKNOWN
     return ChangeRefusal.TOO_MANY if len(strong) >= MOST_FACTORS else None
 
 
-def most_accounts(kind: Kind) -> int:
+def max_accounts(kind: ContactKind) -> int:
     """Return how many accounts one contact may serve."""
-    return MOST_ACCOUNTS if kind is Kind.PHONE else 1
+    return MOST_ACCOUNTS if kind is ContactKind.PHONE else 1
 
 
-def recovers(contact: OwnedContact, now: int) -> bool:
+def may_recover(contact: OwnedContact, now: int) -> bool:
     """Say whether a contact recovers its account alone: it is proved, and not too new (semantics A2)."""
     return contact.ended_at is None and contact.proved_at is not None and now >= contact.settled_at

@@ -22,7 +22,7 @@ LIFETIMES: Final = (30, 90, 365)
 """Days that one may last."""
 
 
-class Credential(msgspec.Struct, frozen=True):
+class IntegrationCode(msgspec.Struct, frozen=True):
     """An integration code of an account; times in ms. `key` is the keyed hash of the code, `name` is sealed."""
 
     key: bytes

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from countersign.domain.accounts.session import Need, Proven
+from countersign.domain.accounts.session import ProofRequirement, SessionProof
 from countersign.domain.verifications.challenge import Requester
 
 LASTS: Final = 30 * 60_000
@@ -16,7 +16,7 @@ MAX_KEPT: Final = 32_768
 """Bytes of an interrupted request that are kept."""
 
 
-class VisitKind(StrEnum):
+class LoginFlowKind(StrEnum):
     """What the person is about to do."""
 
     SIGN_UP = "sign_up"
@@ -32,10 +32,10 @@ class VisitKind(StrEnum):
     @property
     def purpose(self) -> str:
         """Return the purpose of its codes: whoever claims an account back proves a new contact."""
-        return VisitKind.BIND.value if self is VisitKind.CLAIM else self.value
+        return LoginFlowKind.BIND.value if self is LoginFlowKind.CLAIM else self.value
 
 
-class Interrupted(msgspec.Struct, frozen=True, omit_defaults=True):
+class InterruptedRequest(msgspec.Struct, frozen=True, omit_defaults=True):
     """The request that a step-up interrupted: it goes on afterwards, once, as it was (semantics U1)."""
 
     method: str = "GET"
@@ -47,7 +47,7 @@ class Interrupted(msgspec.Struct, frozen=True, omit_defaults=True):
         return f"Interrupted({self.method} {self.path})"
 
 
-class Visit(msgspec.Struct, frozen=True, omit_defaults=True):
+class LoginFlow(msgspec.Struct, frozen=True, omit_defaults=True):
     """A flow under way; times in ms. Kept sealed as a whole.
 
     `account` is empty where a new one is being made: then `name`, `password` (PHC), `to` and `locale` wait here for the contact's proof.
@@ -58,7 +58,7 @@ class Visit(msgspec.Struct, frozen=True, omit_defaults=True):
     of an app that is being enrolled or the challenge of a passkey, `proved` how a recovery was proved, before the new password.
     """
 
-    kind: VisitKind
+    kind: LoginFlowKind
     begun_at: int
     expires_at: int
     device: str
@@ -71,8 +71,8 @@ class Visit(msgspec.Struct, frozen=True, omit_defaults=True):
     to: str = ""
     locale: str = ""
     session: str = ""
-    need: Need = Need()
-    then: Interrupted = Interrupted()
+    need: ProofRequirement = ProofRequirement()
+    then: InterruptedRequest = InterruptedRequest()
     requester: Requester = Requester()
     place: str = ""
     reasons: tuple[str, ...] = ()
@@ -80,7 +80,7 @@ class Visit(msgspec.Struct, frozen=True, omit_defaults=True):
     guesses: int = 0
     change: str = ""
     sealed: str = ""
-    proved: Proven | None = None
+    proved: SessionProof | None = None
 
     def __repr__(self) -> str:
         """Show what may stand in a log."""

@@ -26,7 +26,7 @@ _SHORTEST_NAME: Final = 4
 """Letters of a name of ours from which on a name that holds it is said to look like it."""
 
 
-class Verdict(StrEnum):
+class PhishingVerdict(StrEnum):
     """What an address is."""
 
     OURS = "ours"
@@ -34,7 +34,7 @@ class Verdict(StrEnum):
     FOREIGN = "foreign"
 
 
-class Trick(StrEnum):
+class LookalikeTrick(StrEnum):
     """How an address that is not ours tries to look as if it were, or why one of ours is to be distrusted."""
 
     LETTERS = "letters"
@@ -45,7 +45,7 @@ class Trick(StrEnum):
     UNKNOWN_SENDER = "unknown_sender"
 
 
-class Ours(msgspec.Struct, frozen=True):
+class OwnAddresses(msgspec.Struct, frozen=True):
     """What is ours: hosts (in Unicode, lower case), addresses that mail comes from, and whether pages are on TLS."""
 
     hosts: tuple[str, ...]
@@ -53,19 +53,19 @@ class Ours(msgspec.Struct, frozen=True):
     tls: bool = True
 
 
-class Judged(msgspec.Struct, frozen=True):
+class CheckedAddress(msgspec.Struct, frozen=True):
     """One address as it was found, what counts of it (the host, or the sender), what it is, and how it tricks."""
 
     found: str
     counts: str
-    verdict: Verdict
-    trick: Trick | None = None
+    verdict: PhishingVerdict
+    trick: LookalikeTrick | None = None
 
 
-def judge(text: str, ours: Ours) -> list[Judged]:
+def check_text(text: str, ours: OwnAddresses) -> list[CheckedAddress]:
     """Return a word on each link, mail address and host that a text has, in their order; nothing is fetched or looked up."""
     text = "".join(one for one in text[:MOST_TEXT] if one.isprintable() or one.isspace())
-    found: dict[tuple[int, str], Judged] = {}
+    found: dict[tuple[int, str], CheckedAddress] = {}
     taken: list[tuple[int, int]] = []
     for pattern, one in ((_LINK, _link), (_MAIL, _sender), (_HOST, _bare)):
         for match in pattern.finditer(text):
@@ -74,63 +74,63 @@ def judge(text: str, ours: Ours) -> list[Judged]:
             taken.append(match.span())
             written = match[0].rstrip(".,;:!?)»”'\"")
             found[match.start(), written] = one(written, ours)
-    seen: dict[str, Judged] = {}
+    seen: dict[str, CheckedAddress] = {}
     for _, judged in sorted(found.items(), key=lambda item: item[0]):
         seen.setdefault(judged.found, judged)
     return list(seen.values())[:MOST_FOUND]
 
 
-def _link(written: str, ours: Ours) -> Judged:
+def _link(written: str, ours: OwnAddresses) -> CheckedAddress:
     try:
         parts = urlsplit(written)
         host = _shown(parts.hostname or "")
     except ValueError:
-        return Judged(written, "", Verdict.FOREIGN)
+        return CheckedAddress(written, "", PhishingVerdict.FOREIGN)
     if "@" in parts.netloc:
-        return Judged(written, host, Verdict.LOOKS_LIKE, Trick.BEFORE_THE_AT)
+        return CheckedAddress(written, host, PhishingVerdict.LOOKS_LIKE, LookalikeTrick.BEFORE_THE_AT)
     if host in ours.hosts:
         if ours.tls and parts.scheme.lower() != "https":
-            return Judged(written, host, Verdict.LOOKS_LIKE, Trick.UNENCRYPTED)
-        return Judged(written, host, Verdict.OURS)
+            return CheckedAddress(written, host, PhishingVerdict.LOOKS_LIKE, LookalikeTrick.UNENCRYPTED)
+        return CheckedAddress(written, host, PhishingVerdict.OURS)
     return _foreign(written, host, ours)
 
 
-def _bare(written: str, ours: Ours) -> Judged:
+def _bare(written: str, ours: OwnAddresses) -> CheckedAddress:
     host = _shown(re.split(r"[:/]", written)[0])
-    return Judged(written, host, Verdict.OURS) if host in ours.hosts else _foreign(written, host, ours)
+    return CheckedAddress(written, host, PhishingVerdict.OURS) if host in ours.hosts else _foreign(written, host, ours)
 
 
-def _sender(written: str, ours: Ours) -> Judged:
+def _sender(written: str, ours: OwnAddresses) -> CheckedAddress:
     address = unicodedata.normalize("NFC", written).lower()
     host = _shown(address.rpartition("@")[2])
     if address in ours.senders:
-        return Judged(written, address, Verdict.OURS)
+        return CheckedAddress(written, address, PhishingVerdict.OURS)
     if host in ours.hosts or any(host == sender.rpartition("@")[2] for sender in ours.senders):
-        return Judged(written, host, Verdict.FOREIGN, Trick.UNKNOWN_SENDER)
+        return CheckedAddress(written, host, PhishingVerdict.FOREIGN, LookalikeTrick.UNKNOWN_SENDER)
     beside = msgspec.structs.replace(ours, hosts=(*ours.hosts, *(sender.rpartition("@")[2] for sender in ours.senders)))
     return _foreign(written, host, beside)
 
 
-def _foreign(written: str, host: str, ours: Ours) -> Judged:
+def _foreign(written: str, host: str, ours: OwnAddresses) -> CheckedAddress:
     for own in ours.hosts:
         trick = _trick(host, own)
         if trick is not None:
-            return Judged(written, host, Verdict.LOOKS_LIKE, trick)
-    return Judged(written, host, Verdict.FOREIGN)
+            return CheckedAddress(written, host, PhishingVerdict.LOOKS_LIKE, trick)
+    return CheckedAddress(written, host, PhishingVerdict.FOREIGN)
 
 
-def _trick(host: str, own: str) -> Trick | None:
+def _trick(host: str, own: str) -> LookalikeTrick | None:
     """Say how a host that is not ours looks like one that is."""
     plain, mine = _plain(host), _plain(own)
     if plain == mine:
-        return Trick.LETTERS
+        return LookalikeTrick.LETTERS
     labels = mine.split(".")[:-1] or [mine]
     # The name that was registered stands before the ending, or before the like of `co.uk`.
     name = labels[-1] if len(labels[-1]) >= _SHORTEST_NAME or len(labels) == 1 else labels[-2]
     if mine in plain or (len(name) >= _SHORTEST_NAME and name in plain):
-        return Trick.INSIDE if host.isascii() else Trick.LETTERS
+        return LookalikeTrick.INSIDE if host.isascii() else LookalikeTrick.LETTERS
     if len(mine) > _SHORTEST_NAME and _near(plain, mine):
-        return Trick.NEARLY
+        return LookalikeTrick.NEARLY
     return None
 
 

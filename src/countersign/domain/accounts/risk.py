@@ -19,7 +19,7 @@ FAR_KM: Final = 500
 """Kilometres from which two places are far apart: networks place a phone in a neighbouring city, seldom further."""
 
 
-class Place(msgspec.Struct, frozen=True):
+class Location(msgspec.Struct, frozen=True):
     """Where a network address is, as far as the operator's database tells."""
 
     country: str = ""
@@ -33,13 +33,13 @@ class Place(msgspec.Struct, frozen=True):
         return ", ".join(part for part in (self.city, self.country) if part)
 
 
-class Facts(msgspec.Struct, frozen=True):
+class SignInFacts(msgspec.Struct, frozen=True):
     """What is known of one sign-in whose password was right; ages in ms, None for what nobody knows."""
 
     device_known: bool
     trusted_for: int | None
-    place: Place | None
-    last_place: Place | None
+    place: Location | None
+    last_place: Location | None
     last_seen_at: int | None
     now: int
     failures: int
@@ -47,7 +47,7 @@ class Facts(msgspec.Struct, frozen=True):
     lists: tuple[str, ...] = ()
 
 
-class FindingKind(StrEnum):
+class RiskFinding(StrEnum):
     """What there is to find."""
 
     NEW_BROWSER = "new_browser"
@@ -60,7 +60,7 @@ class FindingKind(StrEnum):
     REFUSED_LIST = "refused_list"
 
 
-class Decision(StrEnum):
+class RiskDecision(StrEnum):
     """What follows: no code, a code, or no way in. In the order of severity."""
 
     SKIP = "skip"
@@ -78,45 +78,45 @@ class RiskPolicy(msgspec.Struct, frozen=True):
     deny_lists: tuple[str, ...] = ()
 
 
-class Assessment(msgspec.Struct, frozen=True):
+class RiskAssessment(msgspec.Struct, frozen=True):
     """The decision, and why."""
 
-    decision: Decision
-    findings: tuple[FindingKind, ...]
+    decision: RiskDecision
+    findings: tuple[RiskFinding, ...]
 
 
-def assess(facts: Facts, policy: RiskPolicy) -> Assessment:
+def assess(facts: SignInFacts, policy: RiskPolicy) -> RiskAssessment:
     """Judge a sign-in. Nothing but trust skips the code, and any finding but a new contact takes that back (mission M8)."""
     found = tuple(_findings(facts, policy))
-    if FindingKind.REFUSED_LIST in found:
-        decision = Decision.DENY
-    elif facts.trusted_for is not None and facts.device_known and not set(found) - {FindingKind.NEW_CONTACT}:
-        decision = Decision.SKIP
+    if RiskFinding.REFUSED_LIST in found:
+        decision = RiskDecision.DENY
+    elif facts.trusted_for is not None and facts.device_known and not set(found) - {RiskFinding.NEW_CONTACT}:
+        decision = RiskDecision.SKIP
     else:
-        decision = Decision.CHALLENGE
-    return Assessment(decision, found)
+        decision = RiskDecision.CHALLENGE
+    return RiskAssessment(decision, found)
 
 
-def _findings(facts: Facts, policy: RiskPolicy) -> Iterator[FindingKind]:
+def _findings(facts: SignInFacts, policy: RiskPolicy) -> Iterator[RiskFinding]:
     if not facts.device_known:
-        yield FindingKind.NEW_BROWSER
+        yield RiskFinding.NEW_BROWSER
     elif facts.trusted_for is None:
-        yield FindingKind.UNTRUSTED_BROWSER
+        yield RiskFinding.UNTRUSTED_BROWSER
     if policy.new_country and _differs(facts.place, facts.last_place):
-        yield FindingKind.NEW_COUNTRY
+        yield RiskFinding.NEW_COUNTRY
     if policy.travel_kmh and _speed(facts) > policy.travel_kmh:
-        yield FindingKind.IMPOSSIBLE_TRAVEL
+        yield RiskFinding.IMPOSSIBLE_TRAVEL
     if policy.failures and facts.failures >= policy.failures:
-        yield FindingKind.MANY_FAILURES
+        yield RiskFinding.MANY_FAILURES
     if facts.device_known and facts.contact_age < policy.new_contact_hours * HOUR:
-        yield FindingKind.NEW_CONTACT
+        yield RiskFinding.NEW_CONTACT
     if any(name in policy.deny_lists for name in facts.lists):
-        yield FindingKind.REFUSED_LIST
+        yield RiskFinding.REFUSED_LIST
     elif facts.lists:
-        yield FindingKind.LISTED
+        yield RiskFinding.LISTED
 
 
-def distance_km(one: Place | None, other: Place | None) -> float | None:
+def distance_km(one: Location | None, other: Location | None) -> float | None:
     """Return the great-circle distance between two places, or None if either is not known well enough."""
     if one is None or other is None:
         return None
@@ -130,7 +130,7 @@ def distance_km(one: Place | None, other: Place | None) -> float | None:
     return 2 * _EARTH_KM * math.asin(min(1.0, math.sqrt(half)))
 
 
-def far_apart(one: Place, other: Place) -> bool:
+def far_apart(one: Location, other: Location) -> bool:
     """Say whether nobody is in both places within the life of a code: in two countries, or further apart than FAR_KM."""
     if one.country and other.country and one.country != other.country:
         return True
@@ -138,7 +138,7 @@ def far_apart(one: Place, other: Place) -> bool:
     return distance is not None and distance > FAR_KM
 
 
-def as_facts(facts: Facts) -> dict[str, str | int]:
+def as_facts(facts: SignInFacts) -> dict[str, str | int]:
     """Return what the event log keeps: countries, kilometres and hours, no address and no coordinate."""
     distance = distance_km(facts.place, facts.last_place)
     told: dict[str, str | int] = {
@@ -157,16 +157,16 @@ def as_facts(facts: Facts) -> dict[str, str | int]:
     return told
 
 
-def of_facts(told: dict[str, str | int], at: int) -> Facts:
+def of_facts(told: dict[str, str | int], at: int) -> SignInFacts:
     """Return facts from what the event log kept of them, good for judging them again; places keep their distance and lose the rest."""
     distance = told.get("distance_km")
     # One degree along the equator is 111.19 km: two points on it, as far apart as the log says.
     degrees = math.degrees(float(distance) / _EARTH_KM) if distance is not None else None
-    return Facts(
+    return SignInFacts(
         device_known=bool(told["device_known"]),
         trusted_for=int(told["trusted_hours"]) * HOUR if "trusted_hours" in told else None,
-        place=Place(str(told["country"]), "", None if degrees is None else 0.0, None if degrees is None else 0.0),
-        last_place=Place(str(told["last_country"]), "", None if degrees is None else 0.0, degrees),
+        place=Location(str(told["country"]), "", None if degrees is None else 0.0, None if degrees is None else 0.0),
+        last_place=Location(str(told["last_country"]), "", None if degrees is None else 0.0, degrees),
         last_seen_at=at - int(told["minutes_since"]) * 60_000 if "minutes_since" in told else None,
         now=at,
         failures=int(told["failures"]),
@@ -175,7 +175,7 @@ def of_facts(told: dict[str, str | int], at: int) -> Facts:
     )
 
 
-def _differs(place: Place | None, last: Place | None) -> bool:
+def _differs(place: Location | None, last: Location | None) -> bool:
     return (
         place is not None
         and last is not None
@@ -184,7 +184,7 @@ def _differs(place: Place | None, last: Place | None) -> bool:
     )
 
 
-def _speed(facts: Facts) -> float:
+def _speed(facts: SignInFacts) -> float:
     """Return km/h since the account was last used; 0 where nobody knows, or within NEAR_KM."""
     distance = distance_km(facts.place, facts.last_place)
     if distance is None or distance <= NEAR_KM or facts.last_seen_at is None:

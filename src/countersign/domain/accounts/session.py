@@ -22,7 +22,7 @@ SEEN_EVERY: Final = 60_000
 """Milliseconds after which it is written down again that a session is in use."""
 
 
-class Entrance(msgspec.Struct, frozen=True):
+class SignInPolicy(msgspec.Struct, frozen=True):
     """How an installation lets in: for how long (ms), whether browsers may be trusted, whether codes by mail and phone are enough.
 
     Where they are not, who has neither an app nor a passkey gets in by such a code to enrol one, and for nothing else.
@@ -65,7 +65,7 @@ class Level(IntEnum):
 
 LEVELS: Final = {level.acr: level for level in Level}
 
-OF_METHOD: Final = {
+LEVEL_OF_METHOD: Final = {
     Method.PASSWORD: Level.PASSWORD,
     Method.TRUSTED_DEVICE: Level.TRUSTED_DEVICE,
     Method.MAIL_CODE: Level.MAIL_CODE,
@@ -77,7 +77,7 @@ OF_METHOD: Final = {
     Method.PASSKEY: Level.PASSKEY,
     Method.SECURITY_KEY: Level.PASSKEY,
 }
-BY_CHANNEL: Final = {
+METHOD_OF_CHANNEL: Final = {
     Channel.EMAIL: Method.MAIL_CODE,
     Channel.SMS: Method.SMS_CODE,
     Channel.WHATSAPP: Method.SMS_CODE,
@@ -102,7 +102,7 @@ _ALONE: Final = frozenset({Method.PASSKEY, Method.SECURITY_KEY})
 """Methods that are two factors by themselves: something that one has, opened by something that one is or knows (semantics U4)."""
 
 
-class Proven(msgspec.Struct, frozen=True, omit_defaults=True):
+class SessionProof(msgspec.Struct, frozen=True, omit_defaults=True):
     """One proof: how, and when (ms). `action` is the digest of the one act it approved and that has not been carried out yet."""
 
     method: Method
@@ -121,7 +121,7 @@ class Session(msgspec.Struct, frozen=True):
     user_agent: str
     ip: str
     place: str
-    proofs: tuple[Proven, ...]
+    proofs: tuple[SessionProof, ...]
     last_seen_at: int
     expires_at: int
 
@@ -130,7 +130,7 @@ class Session(msgspec.Struct, frozen=True):
         return f"Session({self.id})"
 
 
-class Need(msgspec.Struct, frozen=True):
+class ProofRequirement(msgspec.Struct, frozen=True):
     """What a section or an act asks for: a level, the greatest age of its proof (seconds; None: the session's own), and the act it is for.
 
     With an action, nothing that was proved before will do: the code is asked for this very act, and is worth nothing for another
@@ -155,7 +155,7 @@ class Need(msgspec.Struct, frozen=True):
         return hashlib.sha256(f"{self.action.summary}\0{self.action.hash}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def counting(session: Session, now: int, max_age: int | None = None) -> tuple[Proven, ...]:
+def valid_proofs(session: Session, now: int, max_age: int | None = None) -> tuple[SessionProof, ...]:
     """Return the proofs that still count at `now`, of at most `max_age` seconds; a level ends by itself with its age."""
     oldest = now - (LASTS if max_age is None else min(LASTS, max_age * 1_000))
     return tuple(proof for proof in session.proofs if oldest <= proof.at <= now)
@@ -163,26 +163,26 @@ def counting(session: Session, now: int, max_age: int | None = None) -> tuple[Pr
 
 def level_of(session: Session, now: int, max_age: int | None = None) -> Level:
     """Return the strongest level that still counts; one that has run out is never reported."""
-    return max((OF_METHOD[proof.method] for proof in counting(session, now, max_age)), default=Level.PASSWORD)
+    return max((LEVEL_OF_METHOD[proof.method] for proof in valid_proofs(session, now, max_age)), default=Level.PASSWORD)
 
 
-def meets(session: Session, need: Need, now: int) -> bool:
+def meets(session: Session, need: ProofRequirement, now: int) -> bool:
     """Say whether the session needs no further proof for this."""
-    fresh = counting(session, now, need.max_age)
+    fresh = valid_proofs(session, now, need.max_age)
     if need.binds:
         fresh = tuple(proof for proof in fresh if proof.action == need.digest and now - proof.at <= APPROVAL_LASTS)
-        return max((OF_METHOD[proof.method] for proof in fresh), default=0) >= need.level
+        return max((LEVEL_OF_METHOD[proof.method] for proof in fresh), default=0) >= need.level
     if need.max_age is not None:
         # Trust proves nothing new: only what a person did counts as fresh.
         fresh = tuple(proof for proof in fresh if proof.method is not Method.TRUSTED_DEVICE)
         if not fresh:
             return False
-    return max((OF_METHOD[proof.method] for proof in fresh), default=Level.PASSWORD) >= need.level
+    return max((LEVEL_OF_METHOD[proof.method] for proof in fresh), default=Level.PASSWORD) >= need.level
 
 
 def amr_of(session: Session, now: int) -> list[str]:
     """Return the authentication methods (RFC 8176; `mail` is ours), `mfa` only where a second factor was really shown (semantics S5)."""
-    methods = {proof.method for proof in counting(session, now)}
+    methods = {proof.method for proof in valid_proofs(session, now)}
     found = [value for method in Method if method in methods for value in _AMR[method]]
     if methods & _ALONE or (Method.PASSWORD in methods and methods & _SECOND):
         found.append("mfa")
@@ -194,13 +194,13 @@ def auth_time_of(session: Session) -> int:
     return max((proof.at for proof in session.proofs), default=session.created_at) // 1_000
 
 
-def raised(session: Session, mark: bytes, proof: Proven) -> Session:
+def with_proof(session: Session, mark: bytes, proof: SessionProof) -> Session:
     """Return the session after a further proof, under a new secret; its end stays where it was."""
     kept = tuple(old for old in session.proofs if old.method is not proof.method)
     return msgspec.structs.replace(session, mark=mark, proofs=(*kept, proof), last_seen_at=proof.at)
 
 
-def spent(session: Session, need: Need) -> Session:
+def with_approval_used(session: Session, need: ProofRequirement) -> Session:
     """Return the session with the approval of an act used up: it is carried out once (semantics U1)."""
     proofs = tuple(
         msgspec.structs.replace(proof, action="") if need.binds and proof.action == need.digest else proof
@@ -209,6 +209,6 @@ def spent(session: Session, need: Need) -> Session:
     return msgspec.structs.replace(session, proofs=proofs)
 
 
-def is_shut(session: Session, entrance: Entrance, now: int) -> bool:
+def is_closed(session: Session, entrance: SignInPolicy, now: int) -> bool:
     """Say whether a session may do nothing but enrol: it was let in by a code that is not enough here (semantics S10)."""
     return not entrance.sent_codes and level_of(session, now) < Level.APP_CODE

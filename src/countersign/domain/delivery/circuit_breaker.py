@@ -21,7 +21,7 @@ ITS_OWN: Final = frozenset({Reason.UNREACHABLE, Reason.TIMED_OUT, Reason.PROVIDE
 """Failures that say something of the provider, and not of one message or of whom it is for."""
 
 
-class Breaker(msgspec.Struct, frozen=True):
+class CircuitBreaker(msgspec.Struct, frozen=True):
     """How a provider does: its failures in a row, how often in a row it was left out, and until when it is (ms; None: it is not)."""
 
     provider: str
@@ -42,7 +42,7 @@ class Breaker(msgspec.Struct, frozen=True):
         return self.until is not None and now < self.until
 
 
-def failed(breaker: Breaker, reason: Reason, now: int) -> Breaker:
+def after_failure(breaker: CircuitBreaker, reason: Reason, now: int) -> CircuitBreaker:
     """Count a failure; the third in a row trips it, and so does one of the message that was to show that it is back.
 
     Failures of messages that were under way when it tripped change nothing.
@@ -53,14 +53,14 @@ def failed(breaker: Breaker, reason: Reason, now: int) -> Breaker:
     if failures < TRIPS_AT and not breaker.tripped:
         return msgspec.structs.replace(breaker, failures=failures, reason=reason.value, changed_at=now)
     rest = RESTS[min(breaker.trips, len(RESTS) - 1)]
-    return Breaker(breaker.provider, failures, breaker.trips + 1, now + rest, False, reason.value, now)
+    return CircuitBreaker(breaker.provider, failures, breaker.trips + 1, now + rest, False, reason.value, now)
 
 
-def succeeded(breaker: Breaker, now: int) -> Breaker:
+def after_success(breaker: CircuitBreaker, now: int) -> CircuitBreaker:
     """Forget what was counted: it took a message."""
-    return Breaker(breaker.provider, changed_at=now)
+    return CircuitBreaker(breaker.provider, changed_at=now)
 
 
-def probe(breaker: Breaker, now: int) -> Breaker:
+def begin_probe(breaker: CircuitBreaker, now: int) -> CircuitBreaker:
     """Let one message through to a provider whose rest is over: for all others it goes on for as long as that may take."""
     return msgspec.structs.replace(breaker, until=now + PROBE, probing=True, changed_at=now)

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from countersign.domain.shared.contact import Channel
-from countersign.domain.shared.phone_region import NOWHERE, Area
+from countersign.domain.shared.phone_region import NO_REGION, PhoneRegion
 
 BACKOFF: Final = (1_000, 4_000, 12_000)
 """Milliseconds before the second, third and fourth try of one provider; after those the route goes on."""
@@ -134,7 +134,7 @@ class Delivery(msgspec.Struct, frozen=True):
     due_at: int | None = None
     reason: Reason | None = None
     changed_at: int = 0
-    area: Area = NOWHERE
+    area: PhoneRegion = NO_REGION
     settled_at: int | None = None
 
     @property
@@ -162,7 +162,7 @@ class Delivery(msgspec.Struct, frozen=True):
         return self.due_at is None
 
 
-def owed(
+def new_delivery(
     owner: str,
     number: int,
     channel: Channel,
@@ -170,7 +170,7 @@ def owed(
     now: int,
     round_: int = 0,
     *,
-    area: Area = NOWHERE,
+    area: PhoneRegion = NO_REGION,
     has_code: bool = True,
 ) -> Delivery:
     """Return a new message, due at once; one that no provider can carry is failed from the start."""
@@ -201,12 +201,12 @@ def claim(delivery: Delivery, now: int, left_out: Collection[str] = ()) -> Deliv
     `left_out` are passed over while the route has others.
     """
     if delivery.state is DeliveryState.ACCEPTED:
-        delivery = next_leg(delivery, Reason.NO_RECEIPT, now)
+        delivery = next_provider(delivery, Reason.NO_RECEIPT, now)
     elif delivery.state is DeliveryState.SENDING and delivery.tries > len(BACKOFF):
-        delivery = next_leg(delivery, Reason.TRIES_SPENT, now)
+        delivery = next_provider(delivery, Reason.TRIES_SPENT, now)
     if delivery.ended:
         return delivery
-    delivery = pass_over(delivery, left_out)
+    delivery = skip_providers(delivery, left_out)
     return msgspec.structs.replace(
         delivery,
         state=DeliveryState.SENDING,
@@ -217,7 +217,7 @@ def claim(delivery: Delivery, now: int, left_out: Collection[str] = ()) -> Deliv
     )
 
 
-def pass_over(delivery: Delivery, left_out: Collection[str]) -> Delivery:
+def skip_providers(delivery: Delivery, left_out: Collection[str]) -> Delivery:
     """Return the message at the first provider from its own on that is not left out; where all are, it stays where it is."""
     for leg in range(delivery.leg, len(delivery.route)):
         if delivery.route[leg] not in left_out:
@@ -235,18 +235,18 @@ def drop(delivery: Delivery, reason: Reason, now: int) -> Delivery:
     return msgspec.structs.replace(delivery, state=DeliveryState.DROPPED, reason=reason, due_at=None, changed_at=now)
 
 
-def accepted(delivery: Delivery, word: Accepted, now: int) -> Delivery:
+def after_acceptance(delivery: Delivery, word: Accepted, now: int) -> Delivery:
     """Record that the provider took it; where a receipt is promised, look again when it is overdue."""
     due_at = None if word.receipt_within is None else now + word.receipt_within
     return msgspec.structs.replace(delivery, state=DeliveryState.ACCEPTED, reason=None, due_at=due_at, changed_at=now)
 
 
-def hold(delivery: Delivery, now: int) -> Delivery:
+def renew_lease(delivery: Delivery, now: int) -> Delivery:
     """Renew the lease of a message that is still being sent."""
     return msgspec.structs.replace(delivery, due_at=now + LEASE)
 
 
-def give_back(delivery: Delivery, now: int) -> Delivery:
+def release(delivery: Delivery, now: int) -> Delivery:
     """Undo a claim whose try was not made (the worker is stopping): due at once, and not counted."""
     return msgspec.structs.replace(
         delivery,
@@ -258,7 +258,7 @@ def give_back(delivery: Delivery, now: int) -> Delivery:
     )
 
 
-def next_try(delivery: Delivery, failure: Failure, now: int, chance: float) -> Delivery:
+def after_failure(delivery: Delivery, failure: Failure, now: int, chance: float) -> Delivery:
     """Decide what follows a failed try: the same provider again later, the next of the route, or the end.
 
     `chance` in [0, 1) spreads the wait. A refusal that concerns the recipient ends the message at once; another permanent one
@@ -267,13 +267,13 @@ def next_try(delivery: Delivery, failure: Failure, now: int, chance: float) -> D
     """
     if failure.permanent and failure.reason in ABOUT_RECIPIENT:
         return _failed(delivery, failure.reason, now)
-    if failure.permanent or delivery.tries >= most_tries(delivery, failure.reason):
-        return next_leg(delivery, failure.reason, now)
+    if failure.permanent or delivery.tries >= max_tries(delivery, failure.reason):
+        return next_provider(delivery, failure.reason, now)
     wait = BACKOFF[delivery.tries - 1] if delivery.tries else BACKOFF[0]
     wait = max(wait, failure.retry_after or 0)
     # A provider that asks for a long rest is not waited for while another could take the message.
     if failure.retry_after is not None and failure.retry_after > BACKOFF[-1] and delivery.leg + 1 < len(delivery.route):
-        return next_leg(delivery, failure.reason, now)
+        return next_provider(delivery, failure.reason, now)
     return msgspec.structs.replace(
         delivery,
         state=DeliveryState.QUEUED,
@@ -283,13 +283,13 @@ def next_try(delivery: Delivery, failure: Failure, now: int, chance: float) -> D
     )
 
 
-def most_tries(delivery: Delivery, reason: Reason) -> int:
+def max_tries(delivery: Delivery, reason: Reason) -> int:
     """Return how often the provider in use is tried that fails for now."""
     another = delivery.leg + 1 < len(delivery.route)
     return TRIES_BEFORE_ANOTHER if another and reason not in BEHIND_IT else len(BACKOFF) + 1
 
 
-def next_leg(delivery: Delivery, reason: Reason, now: int) -> Delivery:
+def next_provider(delivery: Delivery, reason: Reason, now: int) -> Delivery:
     """Move on to the next provider of the route, due at once; after the last, the message has failed."""
     if delivery.leg + 1 >= len(delivery.route):
         return _failed(delivery, reason, now)
@@ -324,7 +324,7 @@ class Receipt(msgspec.Struct, frozen=True):
     complained: bool = False
 
 
-def received(delivery: Delivery, receipt: Receipt, now: int) -> Delivery:
+def after_receipt(delivery: Delivery, receipt: Receipt, now: int) -> Delivery:
     """Move a message on by its receipt; one that is late, repeated or of another leg changes nothing but a better end."""
     if delivery.state is DeliveryState.DELIVERED:
         return delivery
@@ -339,7 +339,7 @@ def received(delivery: Delivery, receipt: Receipt, now: int) -> Delivery:
         return msgspec.structs.replace(
             delivery, state=DeliveryState.UNDELIVERED, reason=reason, due_at=None, changed_at=now
         )
-    return next_leg(delivery, reason, now)
+    return next_provider(delivery, reason, now)
 
 
 def _failed(delivery: Delivery, reason: Reason, now: int) -> Delivery:

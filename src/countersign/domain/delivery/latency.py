@@ -33,7 +33,7 @@ SLACK: Final = 3
 """How many times its own usual time a provider has to answer while another could take the message."""
 
 
-class Pace(msgspec.Struct, frozen=True, omit_defaults=True):
+class ProviderStats(msgspec.Struct, frozen=True, omit_defaults=True):
     """Counts of messages by what became of them, and of times by bucket.
 
     `taken` by the provider; of these `delivered`, `undelivered` and `overdue` by its receipts; `ended` are codes whose challenge is
@@ -55,7 +55,7 @@ class Pace(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.converted / self.ended if self.ended >= ENOUGH else None
 
 
-class Where(msgspec.Struct, frozen=True, order=True):
+class ProviderKey(msgspec.Struct, frozen=True, order=True):
     """Which provider, by which channel, to which country ("" for mail)."""
 
     provider: str
@@ -69,12 +69,12 @@ def bucket(milliseconds: int) -> int:
     return math.ceil(math.log(bounded / FINEST) / math.log(STEP) - 1e-9)
 
 
-def added(one: Pace, other: Pace) -> Pace:
+def merged(one: ProviderStats, other: ProviderStats) -> ProviderStats:
     """Return both together, halved where that is more than is remembered."""
     ended, converted = one.ended + other.ended, one.converted + other.converted
     if ended > REMEMBERED:
         ended, converted = ended // 2, converted // 2
-    return Pace(
+    return ProviderStats(
         one.taken + other.taken,
         one.delivered + other.delivered,
         one.undelivered + other.undelivered,
@@ -86,7 +86,7 @@ def added(one: Pace, other: Pace) -> Pace:
     )
 
 
-def within(times: dict[int, int], part: float) -> int | None:
+def quantile(times: dict[int, int], part: float) -> int | None:
     """Return the milliseconds within which `part` of the times lie (rounded up to a bucket's bound); None before there are enough."""
     total = sum(times.values())
     if total < ENOUGH:
@@ -99,23 +99,23 @@ def within(times: dict[int, int], part: float) -> int | None:
     return LONGEST
 
 
-def receipt_within(pace: Pace | None, promised: int | None, *, last: bool) -> int | None:
+def receipt_within(pace: ProviderStats | None, promised: int | None, *, last: bool) -> int | None:
     """Return the milliseconds after which a receipt is missing: what 95 of 100 took there; None where none is promised.
 
     The last provider of a route is never waited for less than it promised: nobody could take over.
     """
     if promised is None or pace is None:
         return promised
-    learned = within(pace.receipts, OVERDUE)
+    learned = quantile(pace.receipts, OVERDUE)
     if learned is None:
         return promised
     bounded = min(max(learned, SOONEST_OVERDUE), LATEST_OVERDUE)
     return max(bounded, promised) if last else bounded
 
 
-def answer_within(pace: Pace | None) -> int:
+def answer_within(pace: ProviderStats | None) -> int:
     """Return the milliseconds that a provider has to answer while another could take the message."""
-    usual = None if pace is None else within(pace.answers, OVERDUE)
+    usual = None if pace is None else quantile(pace.answers, OVERDUE)
     return HURRIED if usual is None else min(max(SLACK * usual, HURRIED), MOST_HURRIED)
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from countersign.domain.shared.contact import Kind
+from countersign.domain.shared.contact import ContactKind
 
 PREFIX: Final = "ntc_"
 """How ids of notices begin; a delivery with such an owner carries one."""
@@ -50,7 +50,7 @@ class Notice(msgspec.Struct, frozen=True):
     application: str
     kind: NoticeKind
     to: bytes
-    to_kind: Kind
+    to_kind: ContactKind
     masked: str
     locale: str
     facts: dict[str, str]

@@ -23,9 +23,9 @@ from countersign.domain.delivery.sms_traffic import (
     OLD_ENOUGH,
     SLOT,
     Hold,
-    Place,
-    Scope,
-    Standing,
+    TrafficHistory,
+    TrafficKey,
+    TrafficScope,
 )
 
 FIRST_HOLD: Final = 15 * MINUTE
@@ -43,7 +43,7 @@ GROWTH: Final = 4
 """By how many messages each conversion raises an allowance: below one in five, conversions do not carry it."""
 
 
-class Mode(StrEnum):
+class PumpingMode(StrEnum):
     """Whether the breaker acts, only writes down what it would have done, or rests."""
 
     OFF = "off"
@@ -51,11 +51,11 @@ class Mode(StrEnum):
     ON = "on"
 
 
-TRIALS: Final = {Scope.PREFIX: 1, Scope.COUNTRY: 3}
+TRIALS: Final = {TrafficScope.PREFIX: 1, TrafficScope.COUNTRY: 3}
 """Messages of a day that may stay unanswered in a new prefix, and in its country, while new prefixes are held."""
 
 
-class Rule(StrEnum):
+class PumpingRule(StrEnum):
     """Why a message is held back."""
 
     HELD = "held"
@@ -65,20 +65,24 @@ class Rule(StrEnum):
     CONVERSION = "conversion"
 
 
-BUDGETS: Final = frozenset({Rule.MONEY, Rule.MESSAGES})
+BUDGETS: Final = frozenset({PumpingRule.MONEY, PumpingRule.MESSAGES})
 
-MONEY: Final = {Scope.PREFIX: 500_000_000, Scope.COUNTRY: 2_000_000_000, Scope.APPLICATION: 5_000_000_000}
+MONEY: Final = {
+    TrafficScope.PREFIX: 500_000_000,
+    TrafficScope.COUNTRY: 2_000_000_000,
+    TrafficScope.APPLICATION: 5_000_000_000,
+}
 ALLOWANCES: Final = {
-    Scope.THOUSAND: 20,
-    Scope.TEN_THOUSAND: 25,
-    Scope.HUNDRED_THOUSAND: 30,
-    Scope.PREFIX: 30,
-    Scope.FRESH: 40,
-    Scope.COUNTRY: 60,
+    TrafficScope.THOUSAND: 20,
+    TrafficScope.TEN_THOUSAND: 25,
+    TrafficScope.HUNDRED_THOUSAND: 30,
+    TrafficScope.PREFIX: 30,
+    TrafficScope.FRESH: 40,
+    TrafficScope.COUNTRY: 60,
 }
 
 
-class Policy(msgspec.Struct, frozen=True):
+class PumpingPolicy(msgspec.Struct, frozen=True):
     """What holds for every application.
 
     `price` and `prices` are micros a message; `money` and `messages` are budgets an hour, of which 0 is none. `allowances` are messages
@@ -87,12 +91,12 @@ class Policy(msgspec.Struct, frozen=True):
     (and `rise_from` messages) it must have, and `error` how often an honest place may be held by the rule of conversions all the same.
     """
 
-    mode: Mode = Mode.ON
+    mode: PumpingMode = PumpingMode.ON
     price: int = 50_000
     prices: dict[str, int] = {}
-    money: dict[Scope, int] = msgspec.field(default_factory=MONEY.copy)
-    messages: dict[Scope, int] = {}
-    allowances: dict[Scope, int] = msgspec.field(default_factory=ALLOWANCES.copy)
+    money: dict[TrafficScope, int] = msgspec.field(default_factory=MONEY.copy)
+    messages: dict[TrafficScope, int] = {}
+    allowances: dict[TrafficScope, int] = msgspec.field(default_factory=ALLOWANCES.copy)
     probes: int = 3
     floor: float = 0.25
     part: float = 0.5
@@ -101,11 +105,11 @@ class Policy(msgspec.Struct, frozen=True):
     error: float = 1e-4
 
 
-class Finding(msgspec.Struct, frozen=True):
+class PumpingFinding(msgspec.Struct, frozen=True):
     """What one rule says of one place, with its figures; `passing` refuses this message alone, and begins no hold."""
 
-    place: Place
-    rule: Rule
+    place: TrafficKey
+    rule: PumpingRule
     held: bool
     figures: dict[str, int | float]
     passing: bool = False
@@ -113,14 +117,16 @@ class Finding(msgspec.Struct, frozen=True):
     @property
     def sentence(self) -> str:
         """Return the figures as a sentence for an operator, money in whole units of his currency."""
-        money = {name: f"{value / 1_000_000:,.2f}" for name, value in self.figures.items() if self.rule is Rule.MONEY}
+        money = {
+            name: f"{value / 1_000_000:,.2f}" for name, value in self.figures.items() if self.rule is PumpingRule.MONEY
+        }
         return _SENTENCES[self.rule].format(**{**self.figures, **money})
 
 
-class Verdict(msgspec.Struct, frozen=True):
+class PumpingDecision(msgspec.Struct, frozen=True):
     """Whether a message may go, and the finding that holds it back."""
 
-    because: Finding | None = None
+    because: PumpingFinding | None = None
 
     @property
     def allowed(self) -> bool:
@@ -129,18 +135,18 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 _SENTENCES: Final = {
-    Rule.HELD: "It is held for another {minutes} minutes; this is hold number {times} within a week.",
-    Rule.MONEY: "{spent} of {budget} were spent in this hour, and the message costs {price}.",
-    Rule.MESSAGES: "{sent} messages of {budget} were sent in this hour.",
-    Rule.ALLOWANCE: "{sent} messages in {hours} hours and {converted} codes came back, which carry {allowance} messages.",
-    Rule.CONVERSION: (
+    PumpingRule.HELD: "It is held for another {minutes} minutes; this is hold number {times} within a week.",
+    PumpingRule.MONEY: "{spent} of {budget} were spent in this hour, and the message costs {price}.",
+    PumpingRule.MESSAGES: "{sent} messages of {budget} were sent in this hour.",
+    PumpingRule.ALLOWANCE: "{sent} messages in {hours} hours and {converted} codes came back, which carry {allowance} messages.",
+    PumpingRule.CONVERSION: (
         "{converted} of {old} codes of the last {hours} hours came back, and at least {expected:.0%} were to be expected;"
         " {sent} messages where {usual} are usual. Odds against this being chance: {odds:.3g} to 1."
     ),
 }
 
 
-def price_of(policy: Policy, country: str, number: str) -> int:
+def price_of(policy: PumpingPolicy, country: str, number: str) -> int:
     """Return the micros that a message costs: by the longest prefix that fits, else by country, else the price of any."""
     fits = [prefix for prefix in policy.prices if prefix.startswith("+") and number.startswith(prefix)]
     if fits:
@@ -149,46 +155,54 @@ def price_of(policy: Policy, country: str, number: str) -> int:
 
 
 def assess(
-    places: Sequence[Place], standings: Mapping[Place, Standing], price: int, policy: Policy, now: int
-) -> Verdict:
+    places: Sequence[TrafficKey],
+    standings: Mapping[TrafficKey, TrafficHistory],
+    price: int,
+    policy: PumpingPolicy,
+    now: int,
+) -> PumpingDecision:
     """Judge one more message at `now`: the first finding against it, the narrowest place first."""
     for place in places:
-        for finding in findings(place, standings.get(place, Standing()), price, policy, now):
-            if finding.held and not (place.scope is Scope.FRESH and _tries_out(places, standings, now)):
-                return Verdict(finding)
-    return Verdict()
+        for finding in findings(place, standings.get(place, TrafficHistory()), price, policy, now):
+            if finding.held and not (place.scope is TrafficScope.FRESH and _tries_out(places, standings, now)):
+                return PumpingDecision(finding)
+    return PumpingDecision()
 
 
-def _tries_out(places: Sequence[Place], standings: Mapping[Place, Standing], now: int) -> bool:
+def _tries_out(places: Sequence[TrafficKey], standings: Mapping[TrafficKey, TrafficHistory], now: int) -> bool:
     """Say whether a new prefix may find its way although new prefixes are held: very few messages, and more as their codes come back.
 
     Else whoever pumps many new prefixes would keep honest people out of a country that somebody has just begun to serve.
     """
     for place in places:
         if place.scope in TRIALS:
-            slots = [slot for slot in standings.get(place, Standing()).slots if slot.at >= now - DAY]
+            slots = [slot for slot in standings.get(place, TrafficHistory()).slots if slot.at >= now - DAY]
             converted = sum(slot.converted for slot in slots)
             if sum(slot.sent for slot in slots) + 1 > TRIALS[place.scope] + GROWTH * converted:
                 return False
     return True
 
 
-def findings(place: Place, standing: Standing, price: int, policy: Policy, now: int) -> Iterator[Finding]:
+def findings(
+    place: TrafficKey, standing: TrafficHistory, price: int, policy: PumpingPolicy, now: int
+) -> Iterator[PumpingFinding]:
     """Tell what each rule says of one more message to a place."""
     hold = standing.hold
     if hold is not None and now < hold.ends_at:
         minutes = -(-(hold.ends_at - now) // MINUTE)
-        yield Finding(place, Rule.HELD, held=True, figures={"minutes": minutes, "times": hold.times}, passing=True)
+        yield PumpingFinding(
+            place, PumpingRule.HELD, held=True, figures={"minutes": minutes, "times": hold.times}, passing=True
+        )
         return
     tally = _tally(standing, now)
     yield from _budgets(place, standing, tally, price, policy, now)
-    if place.scope is not Scope.APPLICATION:
+    if place.scope is not TrafficScope.APPLICATION:
         yield _allowance(place, standing, tally, policy, now)
         yield _conversion(place, tally, policy, HOUR)
         yield _conversion(place, tally, policy, DAY)
 
 
-def next_hold(finding: Finding, before: Hold | None, now: int) -> Hold:
+def next_hold(finding: PumpingFinding, before: Hold | None, now: int) -> Hold:
     """Return the hold that a finding begins: twice as long as the last of this week; a budget's lasts until its hour is over."""
     if finding.rule in BUDGETS:
         return Hold(now, now - now % HOUR + HOUR, 0)
@@ -220,7 +234,7 @@ class _Tally(msgspec.Struct):
     days: int = 0
 
 
-def _tally(standing: Standing, now: int) -> _Tally:  # noqa: C901 - one pass, since this is most of what judging costs
+def _tally(standing: TrafficHistory, now: int) -> _Tally:  # noqa: C901 - one pass, since this is most of what judging costs
     """Add all up in one go."""
     found = _Tally(past=standing.past.sent, past_converted=standing.past.converted)
     answered = _answered(standing)
@@ -260,19 +274,23 @@ def _tally(standing: Standing, now: int) -> _Tally:  # noqa: C901 - one pass, si
 
 
 def _budgets(
-    place: Place, standing: Standing, tally: _Tally, price: int, policy: Policy, now: int
-) -> Iterator[Finding]:
+    place: TrafficKey, standing: TrafficHistory, tally: _Tally, price: int, policy: PumpingPolicy, now: int
+) -> Iterator[PumpingFinding]:
     money, messages = policy.money.get(place.scope, 0), policy.messages.get(place.scope, 0)
     known = now < standing.spent_until
     if money:
         figures: dict[str, int | float] = {"spent": tally.spent, "budget": money, "price": price}
-        yield Finding(place, Rule.MONEY, held=tally.spent + price > money, figures=figures, passing=known)
+        yield PumpingFinding(place, PumpingRule.MONEY, held=tally.spent + price > money, figures=figures, passing=known)
     if messages:
         figures = {"sent": tally.budgeted, "budget": messages}
-        yield Finding(place, Rule.MESSAGES, held=tally.budgeted + 1 > messages, figures=figures, passing=known)
+        yield PumpingFinding(
+            place, PumpingRule.MESSAGES, held=tally.budgeted + 1 > messages, figures=figures, passing=known
+        )
 
 
-def _allowance(place: Place, standing: Standing, tally: _Tally, policy: Policy, now: int) -> Finding:
+def _allowance(
+    place: TrafficKey, standing: TrafficHistory, tally: _Tally, policy: PumpingPolicy, now: int
+) -> PumpingFinding:
     """Judge what may stay unanswered: a few messages, and more for each code that came back or comes back on other days."""
     hold, since = standing.hold, _answered(standing)
     on_probation = hold is not None and hold.lifted_at is None and now < since + PROBATION
@@ -289,10 +307,10 @@ def _allowance(place: Place, standing: Standing, tally: _Tally, policy: Policy, 
     }
     # On probation the answer to the few that were let through is waited for, before the place is held again.
     waits = on_probation and tally.latest + SLOT + OLD_ENOUGH > now
-    return Finding(place, Rule.ALLOWANCE, held=tally.day + 1 > allowance, figures=figures, passing=waits)
+    return PumpingFinding(place, PumpingRule.ALLOWANCE, held=tally.day + 1 > allowance, figures=figures, passing=waits)
 
 
-def _conversion(place: Place, tally: _Tally, policy: Policy, span: int) -> Finding:
+def _conversion(place: TrafficKey, tally: _Tally, policy: PumpingPolicy, span: int) -> PumpingFinding:
     """Judge whether so few codes came back by chance, while more is sent than usual.
 
     An outage loses codes too, but sends no more than the people there ask for; so both are asked, a rise and a fall.
@@ -318,10 +336,12 @@ def _conversion(place: Place, tally: _Tally, policy: Policy, span: int) -> Findi
         "usual": usual,
         "odds": math.exp(min(against, 300.0)),
     }
-    return Finding(place, Rule.CONVERSION, held=rises and against >= -math.log(policy.error), figures=figures)
+    return PumpingFinding(
+        place, PumpingRule.CONVERSION, held=rises and against >= -math.log(policy.error), figures=figures
+    )
 
 
-def _answered(standing: Standing) -> int:
+def _answered(standing: TrafficHistory) -> int:
     """Return the slot in which a place's latest hold ended: what was before is not held against it again, nor counted for it.
 
     One that was lifted within the slot in which it began leaves that slot behind too.

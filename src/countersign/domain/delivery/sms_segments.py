@@ -36,7 +36,7 @@ _SEPTETS: Final = {
 }
 
 
-class Parted(msgspec.Struct, frozen=True):
+class SegmentedText(msgspec.Struct, frozen=True):
     """A text as it is sent: in septets (`narrow`) or 16-bit units, in one part or in several that a header joins."""
 
     narrow: bool
@@ -47,23 +47,25 @@ class Parted(msgspec.Struct, frozen=True):
         return f"Parted({'gsm-7' if self.narrow else 'ucs-2'}, {len(self.parts)})"
 
 
-def parted(text: str) -> Parted:
+def split_segments(text: str) -> SegmentedText:
     """Return the parts of a text, no more than are needed; an escape or a surrogate pair is never parted."""
-    narrow = is_narrow(text)
+    narrow = is_gsm_7(text)
     alone, joined = (GSM_7_ALONE, GSM_7_JOINED) if narrow else (UCS_2_ALONE, UCS_2_JOINED)
     costs = [2 if (c in _PLACES if narrow else c > _LAST_OF_BMP) else 1 for c in text]
     if sum(costs) <= alone:
-        return Parted(narrow, (text,))
+        return SegmentedText(narrow, (text,))
     cuts, used = [0], 0
     for place, cost in enumerate(costs):
         if used + cost > joined:
             cuts.append(place)
             used = 0
         used += cost
-    return Parted(narrow, tuple(text[start:end] for start, end in zip(cuts, [*cuts[1:], len(text)], strict=True)))
+    return SegmentedText(
+        narrow, tuple(text[start:end] for start, end in zip(cuts, [*cuts[1:], len(text)], strict=True))
+    )
 
 
-def is_narrow(text: str) -> bool:
+def is_gsm_7(text: str) -> bool:
     """Say whether the default alphabet and its extension have every character of a text."""
     return _GSM_7_TEXT.fullmatch(text) is not None
 

@@ -35,7 +35,7 @@ RANGES: Final = (3, 4, 5)
 """How many last digits are free in the ranges around a number."""
 
 
-class Scope(StrEnum):
+class TrafficScope(StrEnum):
     """How wide a place is, the narrowest first: the order in which places are judged."""
 
     THOUSAND = "thousand"
@@ -47,10 +47,10 @@ class Scope(StrEnum):
     APPLICATION = "application"
 
 
-SCOPE_OF_RANGE: Final = {3: Scope.THOUSAND, 4: Scope.TEN_THOUSAND, 5: Scope.HUNDRED_THOUSAND}
+SCOPE_OF_RANGE: Final = {3: TrafficScope.THOUSAND, 4: TrafficScope.TEN_THOUSAND, 5: TrafficScope.HUNDRED_THOUSAND}
 
 
-class Slot(msgspec.Struct, frozen=True):
+class TrafficSlot(msgspec.Struct, frozen=True):
     """What was sent to a place in the time that begins at `at`: messages, micros, and messages whose code came back."""
 
     at: int
@@ -73,34 +73,34 @@ class Hold(msgspec.Struct, frozen=True):
         return self.until if self.lifted_at is None else min(self.until, self.lifted_at)
 
 
-class Place(msgspec.Struct, frozen=True):
+class TrafficKey(msgspec.Struct, frozen=True):
     """A place that a number lies in: `name` is a prefix, a country, FRESH, "" for the application, or a keyed hash of a range."""
 
-    scope: Scope
+    scope: TrafficScope
     name: str
 
 
-class Standing(msgspec.Struct, frozen=True):
+class TrafficHistory(msgspec.Struct, frozen=True):
     """What is known of a place: its counts (in any order), its latest hold, and until when it was told that a budget is spent.
 
     `past` is the sum of what lies before the counts and begins with the first of it (0: nothing does); nobody needs to part it.
     """
 
-    slots: tuple[Slot, ...] = ()
+    slots: tuple[TrafficSlot, ...] = ()
     hold: Hold | None = None
     spent_until: int = 0
-    past: Slot = Slot(0)
+    past: TrafficSlot = TrafficSlot(0)
 
 
-def places_of(country: str, prefix: str, ranges: Mapping[int, str], *, fresh: bool) -> tuple[Place, ...]:
+def traffic_keys_of(country: str, prefix: str, ranges: Mapping[int, str], *, fresh: bool) -> tuple[TrafficKey, ...]:
     """Return the places of a number, the narrowest first. `ranges` are keyed hashes of the number without its last digits, by how many."""
-    found = [Place(SCOPE_OF_RANGE[digits], RANGE_MARK + ranges[digits]) for digits in sorted(ranges)]
-    found.append(Place(Scope.PREFIX, prefix))
+    found = [TrafficKey(SCOPE_OF_RANGE[digits], RANGE_MARK + ranges[digits]) for digits in sorted(ranges)]
+    found.append(TrafficKey(TrafficScope.PREFIX, prefix))
     if fresh:
-        found.append(Place(Scope.FRESH, FRESH))
+        found.append(TrafficKey(TrafficScope.FRESH, FRESH))
     if country:
-        found.append(Place(Scope.COUNTRY, country))
-    found.append(Place(Scope.APPLICATION, ""))
+        found.append(TrafficKey(TrafficScope.COUNTRY, country))
+    found.append(TrafficKey(TrafficScope.APPLICATION, ""))
     return tuple(found)
 
 
@@ -109,6 +109,6 @@ def range_of(number: str, prefix: str, digits: int) -> str | None:
     return number[:-digits] if len(number) - digits > len(prefix) else None
 
 
-def is_fresh(prefix: Standing) -> bool:
+def is_fresh(prefix: TrafficHistory) -> bool:
     """Say whether too few codes have come back from a prefix to know it."""
     return prefix.past.converted + sum(slot.converted for slot in prefix.slots) < KNOWN_FROM

@@ -35,7 +35,7 @@ def begin(key: bytes, masked: str, reason: Reason, provider: str, now: int) -> S
     return Suppression(key, masked, reason, provider, now, now + LASTS[reason])
 
 
-def brings(before: Suppression | None, new: Suppression, sent_at: int) -> bool:
+def is_superseded_by(before: Suppression | None, new: Suppression, sent_at: int) -> bool:
     """Say whether a message sent at `sent_at` that came back brings the suppression `new`.
 
     One that stands is not prolonged by what comes again, but a complaint outweighs a mailbox that was not there. What was sent before

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from countersign.domain.accounts.session import LEVELS, Level, Need
+from countersign.domain.accounts.session import LEVELS, Level, ProofRequirement
 from countersign.domain.shared.application import Application
 from countersign.domain.verifications.challenge import Action
 
@@ -42,7 +42,7 @@ class AuthorizationRequest(msgspec.Struct, frozen=True):
     nonce: str
     challenge: str
     prompt: frozenset[str]
-    need: Need
+    need: ProofRequirement
     login_hint: str = ""
 
 
@@ -114,7 +114,7 @@ _WHY: Final = {
 }
 
 
-def _need(params: Mapping[str, str]) -> Need | str:
+def _need(params: Mapping[str, str]) -> ProofRequirement | str:
     """Return what the session must have, or the name of what is wrong."""
     max_age: int | None = None
     if "max_age" in params:
@@ -130,7 +130,7 @@ def _need(params: Mapping[str, str]) -> Need | str:
     action = _action(params.get("authorization_details"))
     if action is None:
         return "invalid_authorization_details"
-    return Need(max(level, Level.MAIL_CODE) if action.summary else level, max_age, action)
+    return ProofRequirement(max(level, Level.MAIL_CODE) if action.summary else level, max_age, action)
 
 
 def _action(text: str | None) -> Action | None:

@@ -19,18 +19,18 @@ ROTATION_OVERLAP: Final = 24 * 3_600_000
 _APP_HASH: Final = re.compile(r"[A-Za-z0-9+/]{11}")
 
 
-class Mode(StrEnum):
+class ApplicationMode(StrEnum):
     """Whether an application's messages go out (live) or reach the inbox alone (test)."""
 
     LIVE = "live"
     TEST = "test"
 
 
-class Draft(msgspec.Struct, frozen=True):
+class ApplicationDraft(msgspec.Struct, frozen=True):
     """An application as its operator wants it, before it has an id and a key; see Application."""
 
     name: str
-    mode: Mode
+    mode: ApplicationMode
     site: str = ""
     host: str = ""
     purposes: tuple[str, ...] = ()
@@ -49,7 +49,7 @@ class Application(msgspec.Struct, frozen=True):
     id: str
     created_at: int
     name: str
-    mode: Mode
+    mode: ApplicationMode
     site: str
     host: str
     purposes: tuple[str, ...]
@@ -64,7 +64,7 @@ class Application(msgspec.Struct, frozen=True):
     @property
     def live(self) -> bool:
         """Say whether messages really go out."""
-        return self.mode is Mode.LIVE
+        return self.mode is ApplicationMode.LIVE
 
     def accepts(self, key_hash: bytes, now: int) -> bool:
         """Say whether a key (by its keyed hash) opens this application at `now` (ms)."""

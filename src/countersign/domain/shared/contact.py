@@ -24,7 +24,7 @@ class Channel(StrEnum):
     WHATSAPP = "whatsapp"
 
 
-class Kind(StrEnum):
+class ContactKind(StrEnum):
     """What an address is: a mailbox or a telephone number."""
 
     MAIL = "mail"
@@ -32,8 +32,8 @@ class Kind(StrEnum):
 
 
 CHANNELS_OF: Final = {
-    Kind.MAIL: (Channel.EMAIL,),
-    Kind.PHONE: (Channel.SMS, Channel.VOICE, Channel.WHATSAPP),
+    ContactKind.MAIL: (Channel.EMAIL,),
+    ContactKind.PHONE: (Channel.SMS, Channel.VOICE, Channel.WHATSAPP),
 }
 
 # Lower-case Cyrillic and Greek letters that are drawn like Latin ones (Unicode UTS 39, confusables.txt): `apple` can be written in them.
@@ -57,7 +57,7 @@ _SATELLITE_AND_NETWORKS: Final = frozenset({870, 878, 881, 882, 883, 888, 979}) 
 class Contact(msgspec.Struct, frozen=True):
     """A mailbox or a number in canonical form; its repr shows the mask alone."""
 
-    kind: Kind
+    kind: ContactKind
     address: str
 
     @property
@@ -92,7 +92,7 @@ def parse(typed: str) -> Contact:
 
 def mask(contact: Contact) -> str:
     """Return the contact with its telling part hidden, the same length for every length that was hidden."""
-    if contact.kind is Kind.MAIL:
+    if contact.kind is ContactKind.MAIL:
         local, _, domain = contact.address.rpartition("@")
         return f"{local[0]}***@{domain}"
     digits = contact.address
@@ -132,7 +132,7 @@ def _phone(typed: str) -> Contact:
     refused = _REFUSED_TYPES.get(phonenumbers.number_type(number))
     if refused is not None:
         raise InputError("to", refused, "Premium, toll-free and service numbers are not sent to; give a mobile number.")
-    return Contact(Kind.PHONE, phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+    return Contact(ContactKind.PHONE, phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
 
 
 def _mail(typed: str) -> Contact:
@@ -171,7 +171,7 @@ def _mail(typed: str) -> Contact:
             "look_alike",
             "The domain is written in letters that pass for Latin ones; check that it is the one you mean.",
         )
-    return Contact(Kind.MAIL, f"{local}@{found.domain.lower()}")
+    return Contact(ContactKind.MAIL, f"{local}@{found.domain.lower()}")
 
 
 def _mixes_scripts(label: str) -> bool:

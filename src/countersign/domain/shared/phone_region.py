@@ -12,22 +12,22 @@ PREFIX_DIGITS: Final = 3
 """Digits after the calling code that make a prefix: in most plans those of one network or town."""
 
 
-class Area(msgspec.Struct, frozen=True):
+class PhoneRegion(msgspec.Struct, frozen=True):
     """`country` is ISO 3166's two letters ("001" for codes of no country, "" if unknown); `prefix` such as +49170. Mail has neither."""
 
     country: str = ""
     prefix: str = ""
 
 
-NOWHERE: Final = Area()
+NO_REGION: Final = PhoneRegion()
 
 
-def area_of(address: str) -> Area:
+def region_of(address: str) -> PhoneRegion:
     """Return the area of a canonical address; a mail address has none."""
     if not address.startswith("+"):
-        return NOWHERE
+        return NO_REGION
     prefix = prefix_of(address)
-    return Area(_country(prefix, address), prefix)
+    return PhoneRegion(_country(prefix, address), prefix)
 
 
 def prefix_of(number: str) -> str:

@@ -18,14 +18,14 @@ from typing import Final
 
 import msgspec
 
-from countersign.domain.shared.contact import Channel, Kind
+from countersign.domain.shared.contact import Channel, ContactKind
 from countersign.domain.verifications.code import Code, tidy
-from countersign.domain.verifications.purpose import Policy, Resend
+from countersign.domain.verifications.purpose import Policy, ResendMode
 
 MS: Final = 1_000
 
 
-class State(StrEnum):
+class ChallengeState(StrEnum):
     """Where a challenge stands; all but `pending` are final."""
 
     PENDING = "pending"
@@ -36,11 +36,13 @@ class State(StrEnum):
 
 
 TRANSITIONS: Final = {
-    State.PENDING: frozenset({State.APPROVED, State.EXHAUSTED, State.CANCELED, State.EXPIRED}),
-    State.APPROVED: frozenset[State](),
-    State.EXHAUSTED: frozenset[State](),
-    State.CANCELED: frozenset[State](),
-    State.EXPIRED: frozenset[State](),
+    ChallengeState.PENDING: frozenset(
+        {ChallengeState.APPROVED, ChallengeState.EXHAUSTED, ChallengeState.CANCELED, ChallengeState.EXPIRED}
+    ),
+    ChallengeState.APPROVED: frozenset[ChallengeState](),
+    ChallengeState.EXHAUSTED: frozenset[ChallengeState](),
+    ChallengeState.CANCELED: frozenset[ChallengeState](),
+    ChallengeState.EXPIRED: frozenset[ChallengeState](),
 }
 """The state chart as data; a test holds the functions below against it."""
 
@@ -64,10 +66,10 @@ class Refusal(StrEnum):
 
 
 ENDED_BY: Final = {
-    State.APPROVED: Refusal.ALREADY_APPROVED,
-    State.EXHAUSTED: Refusal.EXHAUSTED,
-    State.CANCELED: Refusal.CANCELED,
-    State.EXPIRED: Refusal.EXPIRED,
+    ChallengeState.APPROVED: Refusal.ALREADY_APPROVED,
+    ChallengeState.EXHAUSTED: Refusal.EXHAUSTED,
+    ChallengeState.CANCELED: Refusal.CANCELED,
+    ChallengeState.EXPIRED: Refusal.EXPIRED,
 }
 
 
@@ -98,7 +100,7 @@ class Terms(msgspec.Struct, frozen=True, omit_defaults=True):
     policy: Policy
     to: bytes
     to_masked: str
-    to_kind: Kind
+    to_kind: ContactKind
     kid: str
     subject: str = ""
     action: Action = Action()
@@ -118,12 +120,12 @@ class Challenge(msgspec.Struct, frozen=True):
 
     id: str
     application: str
-    twin: bytes
+    dedup_key: bytes
     standing: bytes
     terms: Terms
     begun_at: int
     expires_at: int
-    state: State
+    state: ChallengeState
     channel: Channel
     guesses: int = 0
     sends: int = 1
@@ -150,14 +152,14 @@ class Challenge(msgspec.Struct, frozen=True):
         """Return when the next message may be asked for."""
         return self.sent_at + self.terms.policy.resend_after * MS
 
-    def state_at(self, now: int) -> State:
+    def state_at(self, now: int) -> ChallengeState:
         """Return the state as it is at `now`, also where nobody has recorded yet that time ran out."""
-        if self.state is State.PENDING and now >= self.expires_at:
-            return State.EXPIRED
+        if self.state is ChallengeState.PENDING and now >= self.expires_at:
+            return ChallengeState.EXPIRED
         return self.state
 
 
-class Judged(msgspec.Struct, frozen=True):
+class ChallengeResult(msgspec.Struct, frozen=True):
     """What a rule answers: the challenge as it is from now on, and the refusal (None: it was done)."""
 
     challenge: Challenge
@@ -168,7 +170,7 @@ def begin(
     *,
     id: str,  # noqa: A002
     application: str,
-    twin: bytes,
+    dedup_key: bytes,
     standing: bytes,
     terms: Terms,
     channel: Channel,
@@ -182,54 +184,54 @@ def begin(
     return Challenge(
         id=id,
         application=application,
-        twin=twin,
+        dedup_key=dedup_key,
         standing=standing,
         terms=terms,
         begun_at=now,
         expires_at=now + terms.policy.lifetime * MS,
-        state=State.PENDING,
+        state=ChallengeState.PENDING,
         channel=channel,
         guesses=guesses,
         sent_at=now,
     )
 
 
-def answer(challenge: Challenge, typed: str, code_of: Callable[[int], Code], now: int) -> Judged:
+def check(challenge: Challenge, typed: str, code_of: Callable[[int], Code], now: int) -> ChallengeResult:
     """Judge what was typed. The guess is counted before it is compared, and counted for good.
 
     `code_of(round)` derives the code of a round. One that has ended is not compared at all.
     """
     ended = expire(challenge, now)
-    if ended.state is not State.PENDING:
-        return Judged(ended, ENDED_BY[ended.state])
+    if ended.state is not ChallengeState.PENDING:
+        return ChallengeResult(ended, ENDED_BY[ended.state])
     counted = msgspec.structs.replace(challenge, guesses=challenge.guesses + 1)
     meant = tidy(typed, challenge.terms.policy.shape)
     right = False
     for round_ in accepted_rounds(challenge):
         right |= code_of(round_).matches(meant)  # no short cut: the same work for each round
     if right and not challenge.terms.told:
-        return Judged(_end(counted, State.APPROVED, now))
+        return ChallengeResult(_end(counted, ChallengeState.APPROVED, now))
     if counted.guesses >= challenge.terms.policy.guesses:
-        counted = _end(counted, State.EXHAUSTED, now)
-    return Judged(counted, Refusal.WRONG_CODE)
+        counted = _end(counted, ChallengeState.EXHAUSTED, now)
+    return ChallengeResult(counted, Refusal.WRONG_CODE)
 
 
-def send_again(challenge: Challenge, now: int) -> Judged:
+def resend(challenge: Challenge, now: int) -> ChallengeResult:
     """Ask for another message by the same channel: neither more time nor more guesses come with it."""
-    return redirect(challenge, challenge.channel, now)
+    return change_channel(challenge, challenge.channel, now)
 
 
-def redirect(challenge: Challenge, channel: Channel, now: int) -> Judged:
+def change_channel(challenge: Challenge, channel: Channel, now: int) -> ChallengeResult:
     """Ask for another message by `channel`; the caller has seen that the policy and the destination allow it."""
     ended = expire(challenge, now)
-    if ended.state is not State.PENDING:
-        return Judged(ended, ENDED_BY[ended.state])
+    if ended.state is not ChallengeState.PENDING:
+        return ChallengeResult(ended, ENDED_BY[ended.state])
     if challenge.sends_left == 0:
-        return Judged(challenge, Refusal.NO_SENDS_LEFT)
+        return ChallengeResult(challenge, Refusal.NO_SENDS_LEFT)
     if challenge.sent_at <= now < challenge.resend_at:
-        return Judged(challenge, Refusal.TOO_SOON)
-    renewed = challenge.terms.policy.resend is not Resend.SAME
-    return Judged(
+        return ChallengeResult(challenge, Refusal.TOO_SOON)
+    renewed = challenge.terms.policy.resend is not ResendMode.SAME
+    return ChallengeResult(
         msgspec.structs.replace(
             challenge,
             channel=channel,
@@ -240,29 +242,29 @@ def redirect(challenge: Challenge, channel: Channel, now: int) -> Judged:
     )
 
 
-def cancel(challenge: Challenge, now: int) -> Judged:
+def cancel(challenge: Challenge, now: int) -> ChallengeResult:
     """End a challenge that is no longer wanted; canceling twice is no fault."""
     ended = expire(challenge, now)
-    if ended.state is State.CANCELED:
-        return Judged(ended)
-    if ended.state is not State.PENDING:
-        return Judged(ended, ENDED_BY[ended.state])
-    return Judged(_end(challenge, State.CANCELED, now))
+    if ended.state is ChallengeState.CANCELED:
+        return ChallengeResult(ended)
+    if ended.state is not ChallengeState.PENDING:
+        return ChallengeResult(ended, ENDED_BY[ended.state])
+    return ChallengeResult(_end(challenge, ChallengeState.CANCELED, now))
 
 
 def expire(challenge: Challenge, now: int) -> Challenge:
     """Record that time ran out, if it did: at the very millisecond of `expires_at` the code is worth nothing."""
-    if challenge.state is State.PENDING and now >= challenge.expires_at:
-        return _end(challenge, State.EXPIRED, challenge.expires_at)
+    if challenge.state is ChallengeState.PENDING and now >= challenge.expires_at:
+        return _end(challenge, ChallengeState.EXPIRED, challenge.expires_at)
     return challenge
 
 
 def accepted_rounds(challenge: Challenge) -> tuple[int, ...]:
     """Return the rounds whose code is right: the present one, and with `overlap` the one before."""
-    if challenge.terms.policy.resend is Resend.OVERLAP and challenge.round > 0:
+    if challenge.terms.policy.resend is ResendMode.OVERLAP and challenge.round > 0:
         return (challenge.round, challenge.round - 1)
     return (challenge.round,)
 
 
-def _end(challenge: Challenge, state: State, now: int) -> Challenge:
+def _end(challenge: Challenge, state: ChallengeState, now: int) -> Challenge:
     return msgspec.structs.replace(challenge, state=state, ended_at=now)

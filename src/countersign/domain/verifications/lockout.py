@@ -14,7 +14,7 @@ LOCK_AFTER: Final = 100
 """Failures in a row after which the contact must be bound anew: NIST SP 800-63B-4, 3.2.2."""
 
 
-class Standing(msgspec.Struct, frozen=True):
+class FailedAttempts(msgspec.Struct, frozen=True):
     """Failures in a row, and those of new browsers within the day that began at `day_began_at` (ms)."""
 
     in_a_row: int = 0
@@ -22,20 +22,20 @@ class Standing(msgspec.Struct, frozen=True):
     in_day: int = 0
 
 
-CLEAN: Final = Standing()
+NO_FAILURES: Final = FailedAttempts()
 
 
-def failed(standing: Standing, now: int, *, remembered: bool) -> Standing:
+def after_failure(standing: FailedAttempts, now: int, *, remembered: bool) -> FailedAttempts:
     """Count one wrong answer; a remembered browser's does not use up the day of the new ones."""
     fresh_day = not standing.day_began_at <= now < standing.day_began_at + DAY
-    return Standing(
+    return FailedAttempts(
         in_a_row=standing.in_a_row + 1,
         day_began_at=now if fresh_day else standing.day_began_at,
         in_day=(0 if fresh_day else standing.in_day) + (not remembered),
     )
 
 
-def paused_for(standing: Standing, now: int, *, remembered: bool) -> int:
+def paused_for(standing: FailedAttempts, now: int, *, remembered: bool) -> int:
     """Return for how many milliseconds new browsers must use another method; 0 if not paused."""
     end = standing.day_began_at + DAY
     if remembered or standing.in_day < PAUSE_AFTER or not standing.day_began_at <= now < end:
@@ -43,6 +43,6 @@ def paused_for(standing: Standing, now: int, *, remembered: bool) -> int:
     return end - now
 
 
-def is_locked(standing: Standing) -> bool:
+def is_locked(standing: FailedAttempts) -> bool:
     """Say whether the contact must be bound anew before a code to it counts again."""
     return standing.in_a_row >= LOCK_AFTER

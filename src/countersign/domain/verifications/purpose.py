@@ -21,7 +21,7 @@ MAX_ODDS: Final = 1e-3
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
-class Resend(StrEnum):
+class ResendMode(StrEnum):
     """What a resend sends: the same code, a new one, or a new one while the last still works."""
 
     SAME = "same"
@@ -41,7 +41,7 @@ class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
     guesses: int = 5
     sends: int = 5
     resend_after: int = 30
-    resend: Resend = Resend.SAME
+    resend: ResendMode = ResendMode.SAME
     channels: tuple[Channel, ...] = ()
     binds: bool = False
 
@@ -58,7 +58,7 @@ class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
             found.append(f"sends: expected 1 to 10, got {self.sends}")
         if not 1 <= self.resend_after <= MAX_LIFETIME:
             found.append(f"resend_after: expected 1 to {MAX_LIFETIME} seconds, got {self.resend_after}")
-        right = 2 if self.resend is Resend.OVERLAP else 1  # how many codes an answer is compared with
+        right = 2 if self.resend is ResendMode.OVERLAP else 1  # how many codes an answer is compared with
         if self.shape.length >= MIN_LENGTH and right * self.guesses / self.shape.space > MAX_ODDS:
             found.append(
                 f"guesses: {self.guesses} guesses at {self.shape.space:,} codes, {right} of them right,"

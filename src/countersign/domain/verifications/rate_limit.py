@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 
-class Limit(msgspec.Struct, frozen=True):
+class RateLimit(msgspec.Struct, frozen=True):
     """`burst` acts at once, and one more each `period / burst`; `name` is told to who meets it.
 
     `period` is in milliseconds: `Limit("destination", 5, 600_000)` is five in ten minutes.
@@ -21,7 +21,7 @@ class Limit(msgspec.Struct, frozen=True):
         return max(1, self.period // self.burst)
 
 
-class Room(msgspec.Struct, frozen=True):
+class RateLimitResult(msgspec.Struct, frozen=True):
     """What a limit answers: the timestamp to keep, how many acts are left, and when to try again (both in ms)."""
 
     allowed: bool
@@ -31,7 +31,7 @@ class Room(msgspec.Struct, frozen=True):
     reset_after: int
 
 
-def allows(limit: Limit, tat: int | None, now: int) -> Room:
+def check_limit(limit: RateLimit, tat: int | None, now: int) -> RateLimitResult:
     """Judge one act at `now` against the stored theoretical arrival time `tat` (None: never seen).
 
     A refused act is not counted: `tat` comes back unchanged. One that lies further ahead than a whole period beyond what the limit can
@@ -44,8 +44,8 @@ def allows(limit: Limit, tat: int | None, now: int) -> Room:
     after = before + interval
     over = after - tolerance - now
     if over > 0:
-        return Room(allowed=False, tat=before, remaining=0, retry_after=over, reset_after=before - now)
-    return Room(
+        return RateLimitResult(allowed=False, tat=before, remaining=0, retry_after=over, reset_after=before - now)
+    return RateLimitResult(
         allowed=True,
         tat=after,
         remaining=-over // interval,

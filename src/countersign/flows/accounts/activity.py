@@ -13,12 +13,12 @@ from countersign.domain.shared.event import EventKind
 from countersign.store.tables import activity, deliveries
 
 if TYPE_CHECKING:
-    from countersign.flows.accounts.context import Gate
+    from countersign.flows.accounts.context import AccountContext
 
 MESSAGES: Final = 20
 
 
-class Sent(msgspec.Struct, frozen=True):
+class SentMessage(msgspec.Struct, frozen=True):
     """One message: what for (a purpose or a kind of notice), to whom (a mask), how, when it was asked for (ms), and how far it is."""
 
     what: str
@@ -28,18 +28,18 @@ class Sent(msgspec.Struct, frozen=True):
     state: DeliveryState
 
 
-async def recent(gate: Gate, account: str, most: int) -> tuple[list[Activity], list[Sent]]:
+async def recent(context: AccountContext, account: str, most: int) -> tuple[list[Activity], list[SentMessage]]:
     """Return what happened to an account last, the newest first, and its last messages."""
-    return await gate.database.read(_recent, account, most)
+    return await context.database.read(_recent, account, most)
 
 
-async def _recent(account: str, most: int) -> tuple[list[Activity], list[Sent]]:
+async def _recent(account: str, most: int) -> tuple[list[Activity], list[SentMessage]]:
     # Messages and the acts that they tell of stand side by side, so that twice as many rows have enough of both.
     rows = await activity.newest(account, 2 * most)
     told = [row for row in rows if row.kind is EventKind.MESSAGE_SENT][:MESSAGES]
     found = await deliveries.of_owners([row.facts["message"] for row in told])
     sent = [
-        Sent(row.facts["what"], row.facts["about"], one.channel, one.created_at, one.state)
+        SentMessage(row.facts["what"], row.facts["about"], one.channel, one.created_at, one.state)
         for row in told
         for one in reversed(found.get(row.facts["message"], []))
     ]

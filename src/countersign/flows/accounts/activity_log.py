@@ -12,30 +12,37 @@ from countersign.store.tables import activity
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from countersign.flows.accounts.context import Browser, Gate
+    from countersign.flows.accounts.context import AccountContext, BrowserContext
     from countersign.store.engine.database import Change
 
 _UNREAD: Final = frozenset({EventKind.SIGN_IN_ASSESSED})
 """What the log keeps and no person needs to read."""
 
 
-def happened(
-    gate: Gate, account: str, now: int, told: Sequence[tuple[EventKind, dict[str, str]]], browser: Browser, place: str
+def insert_activity(
+    context: AccountContext,
+    account: str,
+    now: int,
+    told: Sequence[tuple[EventKind, dict[str, str]]],
+    browser: BrowserContext,
+    place: str,
 ) -> tuple[Change, ...]:
     """Return the changes that write down for a person what happened, on which browser and where."""
     seen = {name: value for name, value in (("user_agent", browser.user_agent), ("place", place)) if value}
     return activity.added(
-        [Activity(account, gate.id("act"), now, kind, {**seen, **facts}) for kind, facts in told if account]
+        [Activity(account, context.id("act"), now, kind, {**seen, **facts}) for kind, facts in told if account]
     )
 
 
-async def record(gate: Gate, told: Sequence[Event], browser: Browser, place: str) -> tuple[Change, ...]:
+async def record_events(
+    context: AccountContext, told: Sequence[Event], browser: BrowserContext, place: str
+) -> tuple[Change, ...]:
     """Append events to the log, and return the changes that show them to the account's person."""
     await Append(told)
     read = [
         Activity(
             event.owner,
-            gate.id("act"),
+            context.id("act"),
             event.at,
             event.kind,
             {

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
 
-from countersign.domain.accounts.login_flow import Interrupted
-from countersign.domain.accounts.session import Entrance
+from countersign.domain.accounts.login_flow import InterruptedRequest
+from countersign.domain.accounts.session import SignInPolicy
 from countersign.domain.shared import identifier
-from countersign.domain.shared.application import Application, Mode
+from countersign.domain.shared.application import Application, ApplicationMode
 from countersign.domain.verifications.challenge import Requester
 from countersign.flows.verifications.results import Refused
 
 if TYPE_CHECKING:
     from countersign.domain.accounts.risk import RiskPolicy
     from countersign.domain.shared.contact import Contact
-    from countersign.flows.verifications.context import House
-    from countersign.geolocation import Places
+    from countersign.flows.verifications.context import CoreContext
+    from countersign.geolocation import GeoDatabase
     from countersign.keys import Keyring
     from countersign.passwords import Passwords
     from countersign.store.engine.database import Database
@@ -30,12 +30,12 @@ OWN_ID: Final = "app_own"
 _SECRET_BYTES: Final = 32
 
 
-class Browser(msgspec.Struct, frozen=True):
+class BrowserContext(msgspec.Struct, frozen=True):
     """What a browser brought: the secrets of its cookies (empty: none), and what is shown of it to people."""
 
     session: str = ""
     device: str = ""
-    visit: str = ""
+    flow: str = ""
     ip: str = ""
     user_agent: str = ""
     locale: str = ""
@@ -49,52 +49,52 @@ class Browser(msgspec.Struct, frozen=True):
         return Requester(self.ip, self.user_agent, device)
 
 
-class Gate(msgspec.Struct, frozen=True):
+class AccountContext(msgspec.Struct, frozen=True):
     """A house that lets people in: with an application of its own, passwords, places, and the rules of risk.
 
     `least` is how many code points a password has at least; `names` are words that none may be made of; `entrance` says for
     how long and by what people get in.
     """
 
-    house: House
+    core: CoreContext
     own: Application
     log: Log
     passwords: Passwords
-    places: Places
+    places: GeoDatabase
     risk: RiskPolicy
     least: int
     names: tuple[str, ...]
-    entrance: Entrance = Entrance()
+    entrance: SignInPolicy = SignInPolicy()
 
     @property
     def database(self) -> Database:
         """Return the database."""
-        return self.house.database
+        return self.core.database
 
     @property
     def keyring(self) -> Keyring:
         """Return the keys."""
-        return self.house.keyring
+        return self.core.keyring
 
     def now(self) -> int:
         """Return the time in ms."""
-        return self.house.clock()
+        return self.core.clock()
 
     def id(self, prefix: str) -> str:
         """Return a new identifier."""
-        return identifier.make(prefix, self.now(), self.house.chance(identifier.CHANCE_BYTES))
+        return identifier.make(prefix, self.now(), self.core.chance(identifier.CHANCE_BYTES))
 
     def secret(self) -> str:
         """Return a new secret for a cookie."""
-        return base64.urlsafe_b64encode(self.house.chance(_SECRET_BYTES)).rstrip(b"=").decode()
+        return base64.urlsafe_b64encode(self.core.chance(_SECRET_BYTES)).rstrip(b"=").decode()
 
     def mark(self, secret: str) -> bytes:
         """Return what stands for a secret in the database; of none, what stands for nothing."""
         return self.keyring.hash_secret(secret) if secret else b""
 
-    def blind(self, contact: Contact) -> bytes:
+    def blind_index(self, contact: Contact) -> bytes:
         """Return what a contact is found by."""
-        return self.keyring.blind("contact", contact.address)
+        return self.keyring.blind_index("contact", contact.address)
 
     def place(self, ip: str) -> str:
         """Return roughly where an address is, in words; empty if nobody knows."""
@@ -102,10 +102,10 @@ class Gate(msgspec.Struct, frozen=True):
         return "" if found is None else found.rough
 
 
-class ToVerify(msgspec.Struct, frozen=True):
+class CodeRequested(msgspec.Struct, frozen=True):
     """A code was asked for: the browser keeps these two secrets and goes on at the verification screen."""
 
-    visit: str
+    flow: str
     device: str
 
     def __repr__(self) -> str:
@@ -113,51 +113,51 @@ class ToVerify(msgspec.Struct, frozen=True):
         return "ToVerify(hidden)"
 
 
-class Entered(msgspec.Struct, frozen=True):
+class SignedIn(msgspec.Struct, frozen=True):
     """The person is in, or is further in than before: the browser keeps these secrets, and the request goes on."""
 
     session: str
     device: str
     account: str
-    then: Interrupted
+    then: InterruptedRequest
 
     def __repr__(self) -> str:
         """Hide the secrets."""
         return f"Entered({self.account})"
 
 
-class Faulty(msgspec.Struct, frozen=True):
+class InvalidInput(msgspec.Struct, frozen=True):
     """What was typed cannot be taken: a reason for each field."""
 
     faults: dict[str, str]
 
 
-class Wrong(msgspec.Struct, frozen=True):
+class InvalidCredentials(msgspec.Struct, frozen=True):
     """Not let in: unknown, wrong, locked and disabled are all told like this."""
 
 
-class Denied(msgspec.Struct, frozen=True):
+class SignInDenied(msgspec.Struct, frozen=True):
     """The password was right, and the rules of risk forbid this sign-in all the same; the findings say why."""
 
     reasons: tuple[str, ...]
 
 
-class Unmet(msgspec.Struct, frozen=True):
+class NoEligibleMethod(msgspec.Struct, frozen=True):
     """The account has no method that is strong enough for what is asked."""
 
 
-class Gone(msgspec.Struct, frozen=True):
+class FlowNotFound(msgspec.Struct, frozen=True):
     """There is no such flow under way in this browser (any more)."""
 
 
-class Known(msgspec.Struct, frozen=True):
+class AccountExists(msgspec.Struct, frozen=True):
     """The contact was proved, and has an account already: its owner may sign in."""
 
 
-Asking: TypeAlias = ToVerify | Refused | Unmet
+CodeRequestResult: TypeAlias = CodeRequested | Refused | NoEligibleMethod
 """What comes of asking a person for a code."""
 
 
 def own_application(site: str, host: str) -> Application:
     """Return the application of our own pages."""
-    return Application(OWN_ID, 0, "", Mode.LIVE, site, host, (), b"")
+    return Application(OWN_ID, 0, "", ApplicationMode.LIVE, site, host, (), b"")

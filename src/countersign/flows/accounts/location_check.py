@@ -9,22 +9,22 @@ import msgspec
 from countersign.domain.accounts.risk import far_apart
 
 if TYPE_CHECKING:
-    from countersign.domain.accounts.login_flow import Visit
-    from countersign.flows.accounts.context import Browser, Gate
+    from countersign.domain.accounts.login_flow import LoginFlow
+    from countersign.flows.accounts.context import AccountContext, BrowserContext
 
 
-class FarAway(msgspec.Struct, frozen=True):
+class UnlikelyLocation(msgspec.Struct, frozen=True):
     """Nothing was judged: it was asked for there, and typed here; the person says first that both was them."""
 
     asked: str
     here: str
 
 
-def far_away(gate: Gate, browser: Browser, visit: Visit) -> FarAway | None:
+def check_location(context: AccountContext, browser: BrowserContext, flow: LoginFlow) -> UnlikelyLocation | None:
     """Say whether a browser is now far from where its flow was begun; None where that is not known."""
-    if not browser.ip or not visit.requester.ip or browser.ip == visit.requester.ip:
+    if not browser.ip or not flow.requester.ip or browser.ip == flow.requester.ip:
         return None
-    asked, here = gate.places.find(visit.requester.ip), gate.places.find(browser.ip)
+    asked, here = context.places.find(flow.requester.ip), context.places.find(browser.ip)
     if asked is None or here is None or not far_apart(asked, here):
         return None
-    return FarAway(asked.rough, here.rough)
+    return UnlikelyLocation(asked.rough, here.rough)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from countersign.domain.delivery.delivery import owed
+from countersign.domain.delivery.delivery import new_delivery
 from countersign.domain.delivery.notice import LASTS, Notice, NoticeKind
 from countersign.domain.shared.contact import CHANNELS_OF
 from countersign.domain.shared.event import EventKind
-from countersign.domain.shared.phone_region import area_of
-from countersign.flows.accounts.activity_log import happened
+from countersign.domain.shared.phone_region import region_of
+from countersign.flows.accounts.activity_log import insert_activity
 from countersign.store.engine.database import Change, Insert
 from countersign.store.tables import deliveries, notices
 from countersign.store.tables.schema import DELIVERIES
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from countersign.domain.accounts.account import Account, OwnedContact
-    from countersign.flows.accounts.context import Browser, Gate
+    from countersign.flows.accounts.context import AccountContext, BrowserContext
 
 
-def notices_to(
-    gate: Gate,
+def insert_notices(
+    context: AccountContext,
     account: Account,
     contacts: Iterable[OwnedContact],
     kind: NoticeKind,
     *,
-    browser: Browser,
+    browser: BrowserContext,
     place: str,
     now: int,
     facts: Mapping[str, str] | None = None,
@@ -37,19 +37,19 @@ def notices_to(
     rows = []
     for contact in contacts:
         channel = next(
-            (one for one in CHANNELS_OF[contact.kind] if gate.house.rules.carries(one, live=gate.own.live)), None
+            (one for one in CHANNELS_OF[contact.kind] if context.core.rules.carries(one, live=context.own.live)), None
         )
         if contact.proved_at is None or channel is None:
             continue
-        id_ = gate.id("ntc")
-        address = gate.keyring.unseal(contact.address, contact.id)
+        id_ = context.id("ntc")
+        address = context.keyring.unseal(contact.address, contact.id)
         made.append(
             Notice(
                 id=id_,
                 account=account.id,
-                application=gate.own.id,
+                application=context.own.id,
                 kind=kind,
-                to=gate.keyring.seal(address, id_),
+                to=context.keyring.seal(address, id_),
                 to_kind=contact.kind,
                 masked=contact.masked,
                 locale=account.locale,
@@ -60,13 +60,13 @@ def notices_to(
         )
         rows.append(
             deliveries.new_row(
-                owed(
+                new_delivery(
                     id_,
                     1,
                     channel,
-                    gate.house.rules.route(channel, address, id_, live=gate.own.live),
+                    context.core.rules.route(channel, address, id_, live=context.own.live),
                     now,
-                    area=area_of(address),
+                    area=region_of(address),
                     has_code=False,
                 )
             )
@@ -77,4 +77,8 @@ def notices_to(
         (EventKind.MESSAGE_SENT, {"message": notice.id, "about": notice.masked, "what": kind.value}) for notice in made
     ]
     nobody = type(browser)()
-    return (*notices.added(made), Insert(DELIVERIES, rows), *happened(gate, account.id, now, sent, nobody, ""))
+    return (
+        *notices.added(made),
+        Insert(DELIVERIES, rows),
+        *insert_activity(context, account.id, now, sent, nobody, ""),
+    )

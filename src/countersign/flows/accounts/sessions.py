@@ -7,12 +7,12 @@ import msgspec
 from countersign.domain.accounts.account import Account, OwnedContact
 from countersign.domain.accounts.change import ChangeKind
 from countersign.domain.accounts.device import Device
-from countersign.domain.accounts.session import SEEN_EVERY, Need, Session, spent
+from countersign.domain.accounts.session import SEEN_EVERY, ProofRequirement, Session, with_approval_used
 from countersign.domain.shared.event import Event, EventKind
-from countersign.flows.accounts.activity_log import record
-from countersign.flows.accounts.context import Browser, Gate
-from countersign.flows.changes.apply import Applied, Applying, apply
-from countersign.flows.changes.request import Wanted
+from countersign.flows.accounts.activity_log import record_events
+from countersign.flows.accounts.context import AccountContext, BrowserContext
+from countersign.flows.changes.apply import Applied, Applying, apply_change
+from countersign.flows.changes.request import ChangeRequest
 from countersign.store.engine.database import Write
 from countersign.store.tables import accounts, devices, sessions
 
@@ -27,17 +27,17 @@ class Overview(msgspec.Struct, frozen=True):
     devices: tuple[Device, ...]
 
 
-async def find_session(gate: Gate, browser: Browser) -> Session | None:
+async def find_session(context: AccountContext, browser: BrowserContext) -> Session | None:
     """Return the session that a browser bears, if it is alive; that it is in use is written down once a minute at most."""
     if not browser.session:
         return None
-    now = gate.now()
-    mark = gate.mark(browser.session)
-    session, account = await gate.database.read(_found, mark, now)
+    now = context.now()
+    mark = context.mark(browser.session)
+    session, account = await context.database.read(_found, mark, now)
     if session is None or account is None or not account.open:
         return None
     if now - session.last_seen_at >= SEEN_EVERY:
-        await gate.database.run(sessions.seen, mark, browser.ip, gate.place(browser.ip), now)
+        await context.database.run(sessions.seen, mark, browser.ip, context.place(browser.ip), now)
     return session
 
 
@@ -46,29 +46,31 @@ async def _found(mark: bytes, now: int) -> tuple[Session | None, Account | None]
     return session, None if session is None else (await accounts.find(session.account))
 
 
-async def overview(gate: Gate, session: Session) -> Overview | None:
+async def overview(context: AccountContext, session: Session) -> Overview | None:
     """Return the account of a session as its person sees it; None if it is gone."""
-    return await overview_of(gate, session.account)
+    return await overview_of(context, session.account)
 
 
-async def overview_of(gate: Gate, account: str) -> Overview | None:
+async def overview_of(context: AccountContext, account: str) -> Overview | None:
     """Return an account as its person sees it; None if it is gone."""
-    return await gate.database.read(_overview, gate, account)
+    return await context.database.read(_overview, context, account)
 
 
-async def _overview(gate: Gate, account_id: str) -> Overview | None:
+async def _overview(context: AccountContext, account_id: str) -> Overview | None:
     account, contacts = await accounts.person(account_id)
     if account is None:
         return None
-    alive = await sessions.of_account(account_id, gate.now())
+    alive = await sessions.of_account(account_id, context.now())
     known = await devices.of_account(account_id)
     checked = account.checked_at or account.created_at
-    return Overview(gate.keyring.unseal(account.name, account_id), checked, tuple(contacts), tuple(alive), tuple(known))
+    return Overview(
+        context.keyring.unseal(account.name, account_id), checked, tuple(contacts), tuple(alive), tuple(known)
+    )
 
 
-async def check_contacts(gate: Gate, session: Session) -> None:
+async def check_contacts(context: AccountContext, session: Session) -> None:
     """Write down that the person says that all contacts are still theirs."""
-    await gate.database.run(_checked, session.account, gate.now())
+    await context.database.run(_checked, session.account, context.now())
 
 
 async def _checked(account_id: str, now: int) -> None:
@@ -77,59 +79,61 @@ async def _checked(account_id: str, now: int) -> None:
         await Write((accounts.changed(msgspec.structs.replace(account, checked_at=now)),), last=True)
 
 
-async def sign_out(gate: Gate, browser: Browser) -> bool:
+async def sign_out(context: AccountContext, browser: BrowserContext) -> bool:
     """End the session of this browser, here and now; False if there was none."""
     if not browser.session:
         return False
-    return await gate.log.run(gate.database, _sign_out, gate, gate.mark(browser.session))
+    return await context.log.run(context.database, _sign_out, context, context.mark(browser.session))
 
 
-async def _sign_out(gate: Gate, mark: bytes) -> bool:
-    session = await sessions.find(mark, gate.now())
+async def _sign_out(context: AccountContext, mark: bytes) -> bool:
+    session = await sessions.find(mark, context.now())
     if session is None or not (await sessions.end(mark)):
         return False
-    await _ended(gate, session.account, [session.id])
+    await _ended(context, session.account, [session.id])
     return True
 
 
-async def end_session(gate: Gate, session: Session, which: str) -> bool:
+async def end_session(context: AccountContext, session: Session, which: str) -> bool:
     """End one of the account's sessions by its id; its next request is not signed in any more (semantics A4)."""
-    return await gate.log.run(gate.database, _end_one, gate, session.account, which)
+    return await context.log.run(context.database, _end_one, context, session.account, which)
 
 
-async def _end_one(gate: Gate, account: str, which: str) -> bool:
+async def _end_one(context: AccountContext, account: str, which: str) -> bool:
     if not (await sessions.end_by_id(account, which)):
         return False
-    await _ended(gate, account, [which])
+    await _ended(context, account, [which])
     return True
 
 
-async def end_others(gate: Gate, session: Session) -> int:
+async def end_others(context: AccountContext, session: Session) -> int:
     """End all of the account's sessions but this one; return how many ended."""
-    return await gate.log.run(gate.database, _end_others, gate, session)
+    return await context.log.run(context.database, _end_others, context, session)
 
 
-async def _end_others(gate: Gate, session: Session) -> int:
+async def _end_others(context: AccountContext, session: Session) -> int:
     ended = await sessions.end_all(session.account, but=session.id)
     if not ended:
         return 0
-    await _ended(gate, session.account, ended)
+    await _ended(context, session.account, ended)
     return len(ended)
 
 
-async def end_device(gate: Gate, session: Session, which: str) -> bool:
+async def end_device(context: AccountContext, session: Session, which: str) -> bool:
     """Forget one of the account's browsers by its id: a change like any other, which a fresh proof approves (semantics A4)."""
-    wanted = Wanted(ChangeKind.BROWSER_REMOVED, which)
-    return isinstance(await apply(gate, Applying(session.account, wanted, Browser(), session.id)), Applied)
+    wanted = ChangeRequest(ChangeKind.BROWSER_REMOVED, which)
+    return isinstance(
+        await apply_change(context, Applying(session.account, wanted, BrowserContext(), session.id)), Applied
+    )
 
 
-async def use_up(gate: Gate, session: Session, need: Need) -> bool:
+async def use_approval(context: AccountContext, session: Session, need: ProofRequirement) -> bool:
     """Use up the approval of an act; True for one caller alone, who carries it out (semantics U1, U2)."""
-    return await gate.database.run(sessions.spend, session, spent(session, need))
+    return await context.database.run(sessions.spend, session, with_approval_used(session, need))
 
 
-async def _ended(gate: Gate, account: str, ids: list[str]) -> None:
-    now = gate.now()
-    told = [Event(now, EventKind.SESSION_ENDED, gate.own.id, account, {"session": id_}) for id_ in ids]
-    recorded = await record(gate, told, Browser(), "")
+async def _ended(context: AccountContext, account: str, ids: list[str]) -> None:
+    now = context.now()
+    told = [Event(now, EventKind.SESSION_ENDED, context.own.id, account, {"session": id_}) for id_ in ids]
+    recorded = await record_events(context, told, BrowserContext(), "")
     await Write(recorded, last=True)

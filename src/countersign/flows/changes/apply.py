@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import msgspec
 
-from countersign.domain.accounts.change import RULES, AccountChange, ChangeRefusal, ChangeState, judge
+from countersign.domain.accounts.change import RULES, AccountChange, ChangeRefusal, ChangeState, check_change
 from countersign.domain.delivery.notice import NoticeKind
 from countersign.domain.shared.event import Event, EventKind
-from countersign.flows.accounts.activity_log import record
-from countersign.flows.accounts.context import Browser, Gate
-from countersign.flows.accounts.notify import notices_to
-from countersign.flows.accounts.snapshot import taken
+from countersign.flows.accounts.activity_log import record_events
+from countersign.flows.accounts.context import AccountContext, BrowserContext
+from countersign.flows.accounts.notify import insert_notices
+from countersign.flows.accounts.snapshot import lock_snapshot
 from countersign.flows.changes.apply_kinds import Work, carry_out
-from countersign.flows.changes.request import Wanted
+from countersign.flows.changes.request import ChangeRequest
 from countersign.store.engine.database import Change, ConflictError, Write
 from countersign.store.tables import changes, devices, login_flows, sessions
 
@@ -25,10 +25,10 @@ class Applying(msgspec.Struct, frozen=True):
     """
 
     account: str
-    wanted: Wanted
-    browser: Browser
+    wanted: ChangeRequest
+    browser: BrowserContext
     session: str = ""
-    visit: bytes = b""
+    flow: bytes = b""
     change: str = ""
     by: str = ""
 
@@ -39,54 +39,54 @@ class Applied(msgspec.Struct, frozen=True):
     change: AccountChange
 
 
-async def apply(gate: Gate, applying: Applying) -> Applied | ChangeRefusal:
+async def apply_change(context: AccountContext, applying: Applying) -> Applied | ChangeRefusal:
     """Carry out a change once, or say why not."""
     try:
-        return await gate.log.run(gate.database, _apply, gate, applying)
+        return await context.log.run(context.database, _apply, context, applying)
     except ConflictError:
         # Somebody else made this contact theirs in the same moment.
         return ChangeRefusal.ANOTHERS
 
 
-async def _apply(gate: Gate, asked: Applying) -> Applied | ChangeRefusal:
-    now, wanted = gate.now(), asked.wanted
-    holdings = await taken(asked.account)
+async def _apply(context: AccountContext, asked: Applying) -> Applied | ChangeRefusal:
+    now, wanted = context.now(), asked.wanted
+    holdings = await lock_snapshot(asked.account)
     if holdings is None:
         return ChangeRefusal.UNKNOWN
-    if asked.visit and not (await login_flows.take(asked.visit)):
+    if asked.flow and not (await login_flows.take(asked.flow)):
         return ChangeRefusal.NOT_PENDING
     pending = await changes.find(asked.account, asked.change)
     if asked.change and (pending is None or not (await _waits(pending, now))):
         return ChangeRefusal.NOT_PENDING
-    blind = gate.blind(wanted.contact) if wanted.contact is not None else b""
-    if refusal := judge(wanted.kind, wanted.which, blind, holdings, now):
+    blind_index = context.blind_index(wanted.contact) if wanted.contact is not None else b""
+    if refusal := check_change(wanted.kind, wanted.which, blind_index, holdings, now):
         return refusal
     work = Work(wanted, holdings, now, asked.by)
-    refused = await carry_out(gate, work)
+    refused = await carry_out(context, work)
     if refused is not None:
         return refused
     rule = RULES[wanted.kind]
     if rule.untrusts:
         await devices.end_trust(asked.account)
-    done = _done(gate, asked, pending, work, now)
+    done = _done(context, asked, pending, work, now)
     told = [
         Event(
             now,
             EventKind.CHANGE_APPLIED,
-            gate.own.id,
+            context.own.id,
             asked.account,
             {"change": done.id, "kind": done.kind.value, "about": done.about},
         )
     ]
     told += work.told
     if rule.revokes:
-        told += await end_sessions(gate, asked.account, now, but=asked.session)
-        told += await cancel_pending(gate, asked.account, now, work.rows, but=done.id)
-    place = gate.place(asked.browser.ip)
+        told += await end_sessions(context, asked.account, now, but=asked.session)
+        told += await cancel_pending(context, asked.account, now, work.rows, but=done.id)
+    place = context.place(asked.browser.ip)
     if rule.told:
         # The contacts as they were: the one that goes hears of it, the one that comes knows.
-        work.rows += notices_to(
-            gate,
+        work.rows += insert_notices(
+            context,
             holdings.account,
             holdings.contacts,
             NoticeKind(wanted.kind.value),
@@ -95,7 +95,7 @@ async def _apply(gate: Gate, asked: Applying) -> Applied | ChangeRefusal:
             now=now,
             facts={"change": done.id, "about": done.about},
         )
-    recorded = await record(gate, told, asked.browser, place)
+    recorded = await record_events(context, told, asked.browser, place)
     entry = changes.added(done) if pending is None else changes.saved(done)
     await Write((*work.rows, entry, *recorded), last=True)
     return Applied(done)
@@ -108,22 +108,24 @@ async def _waits(pending: AccountChange, now: int) -> bool:
     return not pending.session or (await sessions.find_by_id(pending.account, pending.session, now)) is not None
 
 
-def _done(gate: Gate, asked: Applying, pending: AccountChange | None, work: Work, now: int) -> AccountChange:
+def _done(
+    context: AccountContext, asked: Applying, pending: AccountChange | None, work: Work, now: int
+) -> AccountChange:
     wanted, rule = asked.wanted, RULES[asked.wanted.kind]
     if pending is None:
-        id_ = gate.id("chg")
-        before = gate.keyring.unseal(work.account.password, work.account.id) if rule.closes else ""
+        id_ = context.id("chg")
+        before = context.keyring.unseal(work.account.password, work.account.id) if rule.closes else ""
         pending = AccountChange(
             account=asked.account,
             id=id_,
             kind=wanted.kind,
             asked_at=now,
             session=asked.session,
-            blind=b"",
+            blind_index=b"",
             about=wanted.about,
-            data=gate.keyring.seal(before, id_) if before else b"",
+            data=context.keyring.seal(before, id_) if before else b"",
             user_agent=asked.browser.user_agent,
-            place=gate.place(asked.browser.ip),
+            place=context.place(asked.browser.ip),
             state=ChangeState.PENDING,
             until=now,
         )
@@ -137,13 +139,15 @@ def _done(gate: Gate, asked: Applying, pending: AccountChange | None, work: Work
     )
 
 
-async def end_sessions(gate: Gate, account: str, now: int, *, but: str = "") -> list[Event]:
+async def end_sessions(context: AccountContext, account: str, now: int, *, but: str = "") -> list[Event]:
     """End an account's sessions but one; return what the log is told."""
     ended = await sessions.end_all(account, but=but)
-    return [Event(now, EventKind.SESSION_ENDED, gate.own.id, account, {"session": id_}) for id_ in ended]
+    return [Event(now, EventKind.SESSION_ENDED, context.own.id, account, {"session": id_}) for id_ in ended]
 
 
-async def cancel_pending(gate: Gate, account: str, now: int, rows: list[Change], *, but: str = "") -> list[Event]:
+async def cancel_pending(
+    context: AccountContext, account: str, now: int, rows: list[Change], *, but: str = ""
+) -> list[Event]:
     """Cancel an account's changes that wait, but one; return what the log is told."""
     told: list[Event] = []
     for one in await changes.open_ones(account, now):
@@ -152,5 +156,5 @@ async def cancel_pending(gate: Gate, account: str, now: int, rows: list[Change],
         rows.append(
             changes.saved(msgspec.structs.replace(one, state=ChangeState.CANCELED, ended_at=now, remind_at=None))
         )
-        told.append(Event(now, EventKind.CHANGE_CANCELED, gate.own.id, account, {"change": one.id}))
+        told.append(Event(now, EventKind.CHANGE_CANCELED, context.own.id, account, {"change": one.id}))
     return told

@@ -10,68 +10,70 @@ from countersign.domain.accounts.change import CLAIM_LASTS, DAY, WAIT, AccountCh
 from countersign.domain.delivery.notice import NoticeKind
 from countersign.domain.shared.contact import parse
 from countersign.domain.shared.event import Event, EventKind
-from countersign.flows.accounts.activity_log import record
-from countersign.flows.accounts.context import Browser, Gate, Gone
-from countersign.flows.accounts.notify import notices_to
-from countersign.flows.accounts.snapshot import held
-from countersign.flows.changes.request import Kept
+from countersign.flows.accounts.activity_log import record_events
+from countersign.flows.accounts.context import AccountContext, BrowserContext, FlowNotFound
+from countersign.flows.accounts.notify import insert_notices
+from countersign.flows.accounts.snapshot import find_snapshot
+from countersign.flows.changes.request import PendingContact
 from countersign.store.engine.database import Write
 from countersign.store.tables import changes, login_flows
 
 if TYPE_CHECKING:
-    from countersign.flows.accounts.login_flow import Kept as KeptVisit
+    from countersign.flows.accounts.login_flow import StoredFlow
 
 REMIND_EVERY: Final = DAY
 
 _encode: Final = msgspec.json.Encoder().encode
 
 
-class Waiting(msgspec.Struct, frozen=True):
+class RecoveryPending(msgspec.Struct, frozen=True):
     """If there is such an account, its wait has begun; from `due_at` (ms) on it can be finished with the new contact."""
 
     due_at: int
 
 
-async def claim(gate: Gate, browser: Browser, kept: KeptVisit) -> Waiting | Gone:
+async def request_delayed_recovery(
+    context: AccountContext, browser: BrowserContext, stored: StoredFlow
+) -> RecoveryPending | FlowNotFound:
     """Begin the wait, now that the new contact is proved; the browser is told the same where there is no such account (semantics R1)."""
-    visit, now = kept.visit, gate.now()
-    contact = parse(visit.to)
-    id_ = gate.id("chg")
+    flow, now = stored.flow, context.now()
+    contact = parse(flow.to)
+    id_ = context.id("chg")
     pending = AccountChange(
-        account=visit.account,
+        account=flow.account,
         id=id_,
         kind=ChangeKind.ACCESS_RECOVERED,
         asked_at=now,
         session="",
-        blind=gate.blind(contact),
+        blind_index=context.blind_index(contact),
         about=contact.masked,
-        data=gate.keyring.seal(_encode(Kept("", contact.address)).decode(), id_),
+        data=context.keyring.seal(_encode(PendingContact("", contact.address)).decode(), id_),
         user_agent=browser.user_agent,
-        place=gate.place(browser.ip),
+        place=context.place(browser.ip),
         state=ChangeState.PENDING,
         until=now + WAIT + CLAIM_LASTS,
         remind_at=now + REMIND_EVERY,
     )
-    begun = await gate.log.run(gate.database, _begin, gate, browser, kept.mark, pending)
-    return Waiting(pending.due_at) if begun else Gone()
+    begun = await context.log.run(context.database, _begin, context, browser, stored.mark, pending)
+    return RecoveryPending(pending.due_at) if begun else FlowNotFound()
 
 
-async def _begin(gate: Gate, browser: Browser, visit: bytes, pending: AccountChange) -> bool:
-    if not (await login_flows.take(visit)):
+async def _begin(context: AccountContext, browser: BrowserContext, flow: bytes, pending: AccountChange) -> bool:
+    if not (await login_flows.take(flow)):
         return False
-    holdings = await held(pending.account)
+    holdings = await find_snapshot(pending.account)
     if holdings is None:
         return True
     told = Event(
         pending.asked_at,
         EventKind.CHANGE_ASKED,
-        gate.own.id,
+        context.own.id,
         pending.account,
         {"change": pending.id, "kind": pending.kind.value, "about": pending.about},
     )
-    recorded = await record(gate, [told], browser, pending.place)
-    notices = notices_to(
-        gate,
+    recorded = await record_events(context, [told], browser, pending.place)
+    notices = insert_notices(
+        context,
         holdings.account,
         holdings.contacts,
         NoticeKind.ACCESS_ASKED,
@@ -84,31 +86,31 @@ async def _begin(gate: Gate, browser: Browser, visit: bytes, pending: AccountCha
     return True
 
 
-async def remind(gate: Gate) -> int:
+async def send_reminders(context: AccountContext) -> int:
     """Tell every contact of the accounts that are waited for, once a day; return how many were told of."""
-    now, told = gate.now(), 0
-    for pending in await gate.database.read(changes.to_remind, now, 100):
-        told += await gate.database.run(_remind, gate, pending, now)
+    now, told = context.now(), 0
+    for pending in await context.database.read(changes.to_remind, now, 100):
+        told += await context.database.run(_remind, context, pending, now)
     if told:
-        gate.database.announce()
+        context.database.announce()
     return told
 
 
-async def _remind(gate: Gate, pending: AccountChange, now: int) -> int:
+async def _remind(context: AccountContext, pending: AccountChange, now: int) -> int:
     before = await changes.find(pending.account, pending.id)
     if before is None or before.remind_at != pending.remind_at or before.state_at(now) is not ChangeState.PENDING:
         if before is not None and before.remind_at is not None and now >= before.until:
             await Write((changes.saved(msgspec.structs.replace(before, remind_at=None)),), last=True)
         return 0
-    holdings = await held(pending.account)
+    holdings = await find_snapshot(pending.account)
     if holdings is None:
         return 0
-    notices = notices_to(
-        gate,
+    notices = insert_notices(
+        context,
         holdings.account,
         holdings.contacts,
         NoticeKind.ACCESS_WAITS,
-        browser=Browser(user_agent=before.user_agent),
+        browser=BrowserContext(user_agent=before.user_agent),
         place=before.place,
         now=now,
         facts={"change": before.id, "about": before.about},

@@ -6,19 +6,19 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from countersign.domain.accounts.authenticator import MAX_NAME, Factor, FactorKind
-from countersign.domain.accounts.change import ChangeKind, ChangeRefusal, judge
-from countersign.domain.accounts.login_flow import LASTS, Visit, VisitKind
-from countersign.domain.accounts.session import Need, Session, meets
+from countersign.domain.accounts.authenticator import MAX_NAME, Authenticator, AuthenticatorKind
+from countersign.domain.accounts.change import ChangeKind, ChangeRefusal, check_change
+from countersign.domain.accounts.login_flow import LASTS, LoginFlow, LoginFlowKind
+from countersign.domain.accounts.session import ProofRequirement, Session, meets
 from countersign.domain.shared import identifier
 from countersign.flows.accounts import login_flow
-from countersign.flows.accounts.context import Browser, Gate, Gone, ToVerify
-from countersign.flows.accounts.sessions import use_up
-from countersign.flows.accounts.snapshot import held
-from countersign.flows.changes.apply import Applied, Applying, apply
-from countersign.flows.changes.request import Wanted, need_of
-from countersign.flows.changes.submit import Changed, change
-from countersign.flows.sign_in.authenticator import GUESSES, Mistaken, mark_of
+from countersign.flows.accounts.context import AccountContext, BrowserContext, CodeRequested, FlowNotFound
+from countersign.flows.accounts.sessions import use_approval
+from countersign.flows.accounts.snapshot import find_snapshot
+from countersign.flows.changes.apply import Applied, Applying, apply_change
+from countersign.flows.changes.request import ChangeRequest, requirement_of
+from countersign.flows.changes.submit import SubmitResult, submit_change
+from countersign.flows.sign_in.authenticator import GUESSES, InvalidCode, recovery_code_hash
 from countersign.totp import SECRET_BYTES, STEP, step_of
 
 HOW_MANY: Final = 10
@@ -27,11 +27,11 @@ CODE_BYTES: Final = 10
 """80 bits of chance in each, shown as 16 symbols."""
 _GROUP: Final = 4
 
-Begun: TypeAlias = ToVerify | Need | ChangeRefusal
-Enrolled: TypeAlias = Applied | Mistaken | ChangeRefusal | Gone
+EnrolmentStarted: TypeAlias = CodeRequested | ProofRequirement | ChangeRefusal
+EnrolmentResult: TypeAlias = Applied | InvalidCode | ChangeRefusal | FlowNotFound
 
 
-class Draft(msgspec.Struct, frozen=True):
+class AuthenticatorDraft(msgspec.Struct, frozen=True):
     """An app that is being set up: its name and its secret."""
 
     name: str
@@ -42,7 +42,7 @@ class Draft(msgspec.Struct, frozen=True):
         return "Draft(hidden)"
 
 
-class Codes(msgspec.Struct, frozen=True):
+class RecoveryCodes(msgspec.Struct, frozen=True):
     """Recovery codes as they are shown, once."""
 
     codes: tuple[str, ...]
@@ -52,99 +52,103 @@ class Codes(msgspec.Struct, frozen=True):
         return "Codes(hidden)"
 
 
-async def begin_app(gate: Gate, browser: Browser, session: Session, name: str, summary: str) -> Begun:
+async def begin_app(
+    context: AccountContext, browser: BrowserContext, session: Session, name: str, summary: str
+) -> EnrolmentStarted:
     """Make a secret for an app, once the person has approved it; nothing counts before the app has shown a right code."""
-    holdings = await gate.database.read(held, session.account)
+    holdings = await context.database.read(find_snapshot, session.account)
     if holdings is None:
         return ChangeRefusal.UNKNOWN
-    wanted = Wanted(ChangeKind.METHOD_ADDED, about=named(name), summary=summary)
-    if refusal := judge(wanted.kind, "", b"", holdings, gate.now()):
+    wanted = ChangeRequest(ChangeKind.METHOD_ADDED, about=named(name), summary=summary)
+    if refusal := check_change(wanted.kind, "", b"", holdings, context.now()):
         return refusal
-    need = need_of(gate, wanted, holdings)
-    if not meets(session, need, gate.now()) or not await use_up(gate, session, need):
+    need = requirement_of(context, wanted, holdings)
+    if not meets(session, need, context.now()) or not await use_approval(context, session, need):
         return need
-    secret = gate.house.chance(SECRET_BYTES)
-    now, device = gate.now(), browser.device or gate.secret()
-    visit = Visit(
-        kind=VisitKind.ENROL,
+    secret = context.core.chance(SECRET_BYTES)
+    now, device = context.now(), browser.device or context.secret()
+    flow = LoginFlow(
+        kind=LoginFlowKind.ENROL,
         begun_at=now,
         expires_at=now + LASTS,
-        device=gate.mark(device).hex(),
+        device=context.mark(device).hex(),
         account=session.account,
         name=named(name),
         session=session.id,
         sealed=secret.hex(),
     )
-    return ToVerify(await login_flow.keep(gate, visit), device)
+    return CodeRequested(await login_flow.save_flow(context, flow), device)
 
 
-async def draft_app(gate: Gate, browser: Browser, session: Session) -> Draft | None:
+async def draft_app(context: AccountContext, browser: BrowserContext, session: Session) -> AuthenticatorDraft | None:
     """Return the app that this browser is setting up, or None."""
-    kept = await login_flow.find(gate, browser)
-    if kept is None or kept.visit.kind is not VisitKind.ENROL or kept.visit.session != session.id:
+    stored = await login_flow.find_flow(context, browser)
+    if stored is None or stored.flow.kind is not LoginFlowKind.ENROL or stored.flow.session != session.id:
         return None
-    return Draft(kept.visit.name, bytes.fromhex(kept.visit.sealed))
+    return AuthenticatorDraft(stored.flow.name, bytes.fromhex(stored.flow.sealed))
 
 
-async def finish_app(gate: Gate, browser: Browser, session: Session, typed: str) -> Enrolled:
+async def finish_app(context: AccountContext, browser: BrowserContext, session: Session, typed: str) -> EnrolmentResult:
     """Add the app if it shows the right code; that code is used up."""
-    kept = await login_flow.find(gate, browser)
-    if kept is None or kept.visit.kind is not VisitKind.ENROL or kept.visit.session != session.id:
-        return Gone()
-    visit, now = kept.visit, gate.now()
-    if visit.guesses >= GUESSES * 2:
-        return Gone()
-    counted = await login_flow.move(gate, kept, msgspec.structs.replace(visit, guesses=visit.guesses + 1))
+    stored = await login_flow.find_flow(context, browser)
+    if stored is None or stored.flow.kind is not LoginFlowKind.ENROL or stored.flow.session != session.id:
+        return FlowNotFound()
+    flow, now = stored.flow, context.now()
+    if flow.guesses >= GUESSES * 2:
+        return FlowNotFound()
+    counted = await login_flow.update_flow(context, stored, msgspec.structs.replace(flow, guesses=flow.guesses + 1))
     if counted is None:
-        return Gone()
-    secret = bytes.fromhex(visit.sealed)
+        return FlowNotFound()
+    secret = bytes.fromhex(flow.sealed)
     step = step_of(secret, "".join(one for one in typed if one.isdecimal()), now, now // STEP - 2)
     if step is None:
-        return Mistaken(GUESSES * 2 - counted.visit.guesses)
-    id_ = gate.id("fac")
-    factor = Factor(
+        return InvalidCode(GUESSES * 2 - counted.flow.guesses)
+    id_ = context.id("fac")
+    factor = Authenticator(
         account=session.account,
         id=id_,
-        kind=FactorKind.APP,
+        kind=AuthenticatorKind.APP,
         added_at=now,
         mark=b"",
-        secret=gate.keyring.seal(secret.hex(), id_),
-        name=gate.keyring.seal(visit.name, id_),
+        secret=context.keyring.seal(secret.hex(), id_),
+        name=context.keyring.seal(flow.name, id_),
         used=step,
     )
-    wanted = Wanted(ChangeKind.METHOD_ADDED, about=visit.name, authenticators=(factor,))
-    return await apply(gate, Applying(session.account, wanted, browser, session.id, counted.mark))
+    wanted = ChangeRequest(ChangeKind.METHOD_ADDED, about=flow.name, authenticators=(factor,))
+    return await apply_change(context, Applying(session.account, wanted, browser, session.id, counted.mark))
 
 
-async def make_recovery_codes(gate: Gate, browser: Browser, session: Session, summary: str) -> tuple[Changed, Codes]:
+async def make_recovery_codes(
+    context: AccountContext, browser: BrowserContext, session: Session, summary: str
+) -> tuple[SubmitResult, RecoveryCodes]:
     """Make ten new recovery codes, which end the ones before; they are to be shown only where the change was applied."""
-    codes = tuple(_code(gate) for _ in range(HOW_MANY))
-    now = gate.now()
-    made: list[Factor] = []
+    codes = tuple(_code(context) for _ in range(HOW_MANY))
+    now = context.now()
+    made: list[Authenticator] = []
     for code in codes:
-        id_ = gate.id("fac")
+        id_ = context.id("fac")
         made.append(
-            Factor(
+            Authenticator(
                 account=session.account,
                 id=id_,
-                kind=FactorKind.RECOVERY_CODE,
+                kind=AuthenticatorKind.RECOVERY_CODE,
                 added_at=now,
-                mark=mark_of(gate, code),
+                mark=recovery_code_hash(context, code),
                 secret=b"",
                 name=b"",
             )
         )
-    wanted = Wanted(ChangeKind.RECOVERY_CODES_MADE, summary=summary, authenticators=tuple(made))
-    return await change(gate, browser, session, wanted), Codes(codes)
+    wanted = ChangeRequest(ChangeKind.RECOVERY_CODES_MADE, summary=summary, authenticators=tuple(made))
+    return await submit_change(context, browser, session, wanted), RecoveryCodes(codes)
 
 
-def _code(gate: Gate) -> str:
-    number = int.from_bytes(gate.house.chance(CODE_BYTES))
+def _code(context: AccountContext) -> str:
+    number = int.from_bytes(context.core.chance(CODE_BYTES))
     symbols = "".join(identifier.ALPHABET[(number >> shift) & 31] for shift in range(0, CODE_BYTES * 8, 5))
     return "-".join(symbols[start : start + _GROUP] for start in range(0, len(symbols), _GROUP))
 
 
 def named(name: str, otherwise: str = "Authenticator") -> str:
     """Return the name of a factor as it is kept; `otherwise` where none was given."""
-    kept = "".join(one for one in name.strip()[:MAX_NAME] if one.isprintable())
-    return kept or otherwise
+    stored = "".join(one for one in name.strip()[:MAX_NAME] if one.isprintable())
+    return stored or otherwise

@@ -17,10 +17,10 @@ from countersign.domain.accounts.integration_code import (
     MAX_NAME,
     PREFIX,
     SEEN_EVERY,
-    Credential,
+    IntegrationCode,
 )
-from countersign.flows.changes.request import Wanted
-from countersign.flows.changes.submit import Changed, change
+from countersign.flows.changes.request import ChangeRequest
+from countersign.flows.changes.submit import SubmitResult, submit_change
 from countersign.store.tables import accounts, integration_codes
 
 if TYPE_CHECKING:
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
     from countersign.domain.accounts.account import Account
     from countersign.domain.accounts.session import Session
-    from countersign.flows.accounts.context import Browser, Gate
+    from countersign.flows.accounts.context import AccountContext, BrowserContext
 
 _CHECK_SYMBOLS: Final = 7
 
 
-class Listed(msgspec.Struct, frozen=True):
+class ListedCode(msgspec.Struct, frozen=True):
     """An integration code as its owner sees it; times in ms."""
 
     id: str
@@ -46,40 +46,55 @@ class Listed(msgspec.Struct, frozen=True):
 
 
 async def make_code(
-    gate: Gate, browser: Browser, session: Session, name: str, scopes: Sequence[str], *, days: int, summary: str
-) -> tuple[Changed, str]:
+    context: AccountContext,
+    browser: BrowserContext,
+    session: Session,
+    name: str,
+    scopes: Sequence[str],
+    *,
+    days: int,
+    summary: str,
+) -> tuple[SubmitResult, str]:
     """Make a code; it is to be shown, once, only where the change was applied (semantics I1, I3)."""
-    code, credential = _fresh(gate, session.account, name_of(name), tuple(scopes), gate.now() + days * DAY)
+    code, credential = _fresh(context, session.account, name_of(name), tuple(scopes), context.now() + days * DAY)
     about = f"{name_of(name)} ({', '.join(scopes)})"
-    wanted = Wanted(ChangeKind.INTEGRATION_CODE_MADE, str(days), about=about, summary=summary, credential=credential)
-    return await change(gate, browser, session, wanted), code
+    wanted = ChangeRequest(
+        ChangeKind.INTEGRATION_CODE_MADE, str(days), about=about, summary=summary, credential=credential
+    )
+    return await submit_change(context, browser, session, wanted), code
 
 
-async def rotate_code(gate: Gate, browser: Browser, session: Session, which: str, summary: str) -> tuple[Changed, str]:
+async def rotate_code(
+    context: AccountContext, browser: BrowserContext, session: Session, which: str, summary: str
+) -> tuple[SubmitResult, str]:
     """Make a new code of the same name, scopes and length; the old one works for a day more (semantics I3)."""
-    before = await gate.database.read(_one, session.account, which, gate.now())
-    name = gate.keyring.unseal(before.name, before.id) if before is not None else ""
+    before = await context.database.read(_one, session.account, which, context.now())
+    name = context.keyring.unseal(before.name, before.id) if before is not None else ""
     lasts = before.expires_at - before.created_at if before is not None else 0
     scopes = before.scopes if before is not None else ()
-    code, credential = _fresh(gate, session.account, name, scopes, gate.now() + lasts)
-    wanted = Wanted(ChangeKind.INTEGRATION_CODE_ROTATED, which, name, summary, credential=credential)
-    return await change(gate, browser, session, wanted), code
+    code, credential = _fresh(context, session.account, name, scopes, context.now() + lasts)
+    wanted = ChangeRequest(ChangeKind.INTEGRATION_CODE_ROTATED, which, name, summary, credential=credential)
+    return await submit_change(context, browser, session, wanted), code
 
 
-async def revoke_code(gate: Gate, browser: Browser, session: Session, which: str, summary: str) -> Changed:
+async def revoke_code(
+    context: AccountContext, browser: BrowserContext, session: Session, which: str, summary: str
+) -> SubmitResult:
     """End a code: it opens nothing from the next request on (semantics I3)."""
-    before = await gate.database.read(_one, session.account, which, gate.now())
-    name = gate.keyring.unseal(before.name, before.id) if before is not None else ""
-    return await change(gate, browser, session, Wanted(ChangeKind.INTEGRATION_CODE_REVOKED, which, name, summary))
+    before = await context.database.read(_one, session.account, which, context.now())
+    name = context.keyring.unseal(before.name, before.id) if before is not None else ""
+    return await submit_change(
+        context, browser, session, ChangeRequest(ChangeKind.INTEGRATION_CODE_REVOKED, which, name, summary)
+    )
 
 
-async def listed(gate: Gate, account: str) -> list[Listed]:
+async def list_codes(context: AccountContext, account: str) -> list[ListedCode]:
     """Return an account's codes that are alive, the newest first."""
-    found = await gate.database.read(integration_codes.of_account, account, gate.now())
+    found = await context.database.read(integration_codes.of_account, account, context.now())
     return [
-        Listed(
+        ListedCode(
             one.id,
-            gate.keyring.unseal(one.name, one.id),
+            context.keyring.unseal(one.name, one.id),
             one.scopes,
             one.created_at,
             one.expires_at,
@@ -90,39 +105,41 @@ async def listed(gate: Gate, account: str) -> list[Listed]:
     ]
 
 
-async def verify_code(gate: Gate, code: str, used_from: str) -> Credential | None:
+async def verify_code(context: AccountContext, code: str, used_from: str) -> IntegrationCode | None:
     """Return what a code opens, or None whatever is wrong with it; that it was used is written down once a minute."""
     if not well_formed(code):
         return None
-    key, now = gate.mark(code), gate.now()
-    found, account = await gate.database.read(_found, key)
+    key, now = context.mark(code), context.now()
+    found, account = await context.database.read(_found, key)
     if found is None or account is None or not account.open or not found.active(now):
         return None
     if found.last_used_at is None or now - found.last_used_at >= SEEN_EVERY:
-        alive = await gate.database.run(integration_codes.used, key, used_from, now)
+        alive = await context.database.run(integration_codes.used, key, used_from, now)
         return found if alive else None
     return found
 
 
-async def _found(key: bytes) -> tuple[Credential | None, Account | None]:
+async def _found(key: bytes) -> tuple[IntegrationCode | None, Account | None]:
     found = await integration_codes.find(key)
     return found, None if found is None else (await accounts.find(found.account))
 
 
-async def _one(account: str, which: str, now: int) -> Credential | None:
+async def _one(account: str, which: str, now: int) -> IntegrationCode | None:
     alive = await integration_codes.of_account(account, now)
     return next((one for one in alive if one.id == which), None)
 
 
-def _fresh(gate: Gate, account: str, name: str, scopes: tuple[str, ...], expires_at: int) -> tuple[str, Credential]:
-    body = _base32(gate.house.chance(CODE_BYTES))
-    code, id_ = PREFIX + body + _check(body), gate.id("cre")
-    return code, Credential(
-        key=gate.mark(code),
+def _fresh(
+    context: AccountContext, account: str, name: str, scopes: tuple[str, ...], expires_at: int
+) -> tuple[str, IntegrationCode]:
+    body = _base32(context.core.chance(CODE_BYTES))
+    code, id_ = PREFIX + body + _check(body), context.id("cre")
+    return code, IntegrationCode(
+        key=context.mark(code),
         account=account,
         id=id_,
-        created_at=gate.now(),
-        name=gate.keyring.seal(name, id_),
+        created_at=context.now(),
+        name=context.keyring.seal(name, id_),
         scopes=scopes,
         expires_at=expires_at,
     )

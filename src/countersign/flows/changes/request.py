@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from countersign.domain.accounts.authenticator import Factor
-from countersign.domain.accounts.change import ChangeKind, Holdings
-from countersign.domain.accounts.integration_code import Credential
-from countersign.domain.accounts.session import Level, Need
+from countersign.domain.accounts.authenticator import Authenticator
+from countersign.domain.accounts.change import AccountSnapshot, ChangeKind
+from countersign.domain.accounts.integration_code import IntegrationCode
+from countersign.domain.accounts.session import Level, ProofRequirement
 from countersign.domain.shared.contact import Contact
 from countersign.domain.verifications.challenge import Action
 
 if TYPE_CHECKING:
-    from countersign.flows.accounts.context import Gate
+    from countersign.flows.accounts.context import AccountContext
 
 
-class Wanted(msgspec.Struct, frozen=True):
+class ChangeRequest(msgspec.Struct, frozen=True):
     """A change as a person wants it, with the rows that it adds ready made.
 
     `which` is the id of the contact, factor, browser or integration code that it is about; `summary` says in the person's own language
@@ -31,29 +31,29 @@ class Wanted(msgspec.Struct, frozen=True):
     summary: str = ""
     contact: Contact | None = None
     password: str = ""
-    authenticators: tuple[Factor, ...] = ()
-    credential: Credential | None = None
+    authenticators: tuple[Authenticator, ...] = ()
+    credential: IntegrationCode | None = None
 
     def __repr__(self) -> str:
         """Hide what may be secret."""
         return f"Wanted({self.kind.value})"
 
 
-class Kept(msgspec.Struct, frozen=True):
+class PendingContact(msgspec.Struct, frozen=True):
     """What a pending change keeps, sealed, until it is proved."""
 
     which: str
     to: str
 
 
-def need_of(gate: Gate, wanted: Wanted, holdings: Holdings) -> Need:
+def requirement_of(context: AccountContext, wanted: ChangeRequest, holdings: AccountSnapshot) -> ProofRequirement:
     """Return the proof that a change asks for: fresh, for this very act, and not by the contact that goes (semantics A1, U2).
 
     Where a factor is enrolled that codes by mail and phone do not stand in for, they do not here either.
     """
-    contact = gate.blind(wanted.contact).hex() if wanted.contact is not None else ""
+    contact = context.blind_index(wanted.contact).hex() if wanted.contact is not None else ""
     told = f"{wanted.kind.value}\0{wanted.which}\0{wanted.about}\0{contact}"
     action = Action(wanted.summary, hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest())
     goes = wanted.kind in {ChangeKind.CONTACT_REPLACED, ChangeKind.CONTACT_REMOVED}
     level = Level.APP_CODE if holdings.strong else Level.MAIL_CODE
-    return Need(level, None, action, wanted.which if goes else "")
+    return ProofRequirement(level, None, action, wanted.which if goes else "")

@@ -7,29 +7,33 @@ import hashlib
 import msgspec
 
 from countersign.domain.accounts.account import OwnedContact
-from countersign.domain.accounts.authenticator import Factor
-from countersign.domain.accounts.change import RULES, AccountChange, ChangeRefusal, ChangeState, Holdings
-from countersign.domain.accounts.session import Level, Need, Session, meets
+from countersign.domain.accounts.authenticator import Authenticator
+from countersign.domain.accounts.change import RULES, AccountChange, AccountSnapshot, ChangeRefusal, ChangeState
+from countersign.domain.accounts.session import Level, ProofRequirement, Session, meets
 from countersign.domain.delivery.notice import NoticeKind
 from countersign.domain.shared.event import Event, EventKind
 from countersign.domain.verifications.challenge import Action
-from countersign.flows.accounts.activity_log import record
-from countersign.flows.accounts.context import Browser, Gate
-from countersign.flows.accounts.notify import notices_to
-from countersign.flows.accounts.sessions import use_up
-from countersign.flows.accounts.snapshot import held, taken
+from countersign.flows.accounts.activity_log import record_events
+from countersign.flows.accounts.context import AccountContext, BrowserContext
+from countersign.flows.accounts.notify import insert_notices
+from countersign.flows.accounts.sessions import use_approval
+from countersign.flows.accounts.snapshot import find_snapshot, lock_snapshot
 from countersign.flows.changes.apply import Applied, cancel_pending, end_sessions
 from countersign.store.engine.database import Change, Write
 from countersign.store.tables import accounts, authenticators, changes, devices, integration_codes
 
 
-async def cancel_change(gate: Gate, browser: Browser, account: str, which: str) -> Applied | ChangeRefusal:
+async def cancel_change(
+    context: AccountContext, browser: BrowserContext, account: str, which: str
+) -> Applied | ChangeRefusal:
     """Cancel a change that waits, from any session of the account or at the word of a contact (semantics A3, R5)."""
-    return await gate.log.run(gate.database, _cancel, gate, browser, account, which)
+    return await context.log.run(context.database, _cancel, context, browser, account, which)
 
 
-async def _cancel(gate: Gate, browser: Browser, account: str, which: str) -> Applied | ChangeRefusal:
-    now = gate.now()
+async def _cancel(
+    context: AccountContext, browser: BrowserContext, account: str, which: str
+) -> Applied | ChangeRefusal:
+    now = context.now()
     await accounts.taken(account)
     found = await changes.find(account, which)
     if found is None or found.state_at(now) is not ChangeState.PENDING:
@@ -38,33 +42,35 @@ async def _cancel(gate: Gate, browser: Browser, account: str, which: str) -> App
     told = Event(
         now,
         EventKind.CHANGE_CANCELED,
-        gate.own.id,
+        context.own.id,
         account,
         {"change": which, "kind": found.kind.value, "about": found.about},
     )
-    recorded = await record(gate, [told], browser, gate.place(browser.ip))
+    recorded = await record_events(context, [told], browser, context.place(browser.ip))
     await Write((changes.saved(after), *recorded), last=True)
     return Applied(after)
 
 
 async def undo_change(
-    gate: Gate, browser: Browser, session: Session, which: str, summary: str
-) -> Applied | ChangeRefusal | Need:
+    context: AccountContext, browser: BrowserContext, session: Session, which: str, summary: str
+) -> Applied | ChangeRefusal | ProofRequirement:
     """Take a change back from a session that proves itself for this very act; what it added ends, what it ended comes back."""
-    holdings = await gate.database.read(held, session.account)
-    found = await gate.database.read(changes.find, session.account, which)
-    if holdings is None or found is None or not found.undoable(gate.now()):
+    holdings = await context.database.read(find_snapshot, session.account)
+    found = await context.database.read(changes.find, session.account, which)
+    if holdings is None or found is None or not found.undoable(context.now()):
         return ChangeRefusal.NOT_PENDING
     digest = hashlib.sha256(f"undo\0{which}".encode()).hexdigest()
-    need = Need(Level.APP_CODE if holdings.strong else Level.MAIL_CODE, None, Action(summary, digest))
-    if not meets(session, need, gate.now()) or not await use_up(gate, session, need):
+    need = ProofRequirement(Level.APP_CODE if holdings.strong else Level.MAIL_CODE, None, Action(summary, digest))
+    if not meets(session, need, context.now()) or not await use_approval(context, session, need):
         return need
-    return await gate.log.run(gate.database, _undo_one, gate, browser, session.account, which)
+    return await context.log.run(context.database, _undo_one, context, browser, session.account, which)
 
 
-async def _undo_one(gate: Gate, browser: Browser, account: str, which: str) -> Applied | ChangeRefusal:
-    now, place = gate.now(), gate.place(browser.ip)
-    holdings = await taken(account)
+async def _undo_one(
+    context: AccountContext, browser: BrowserContext, account: str, which: str
+) -> Applied | ChangeRefusal:
+    now, place = context.now(), context.place(browser.ip)
+    holdings = await lock_snapshot(account)
     found = await changes.find(account, which)
     if holdings is None or found is None or not found.undoable(now):
         return ChangeRefusal.NOT_PENDING
@@ -79,13 +85,13 @@ async def _undo_one(gate: Gate, browser: Browser, account: str, which: str) -> A
     told = Event(
         now,
         EventKind.CHANGE_UNDONE,
-        gate.own.id,
+        context.own.id,
         account,
         {"change": which, "kind": found.kind.value, "about": found.about},
     )
-    recorded = await record(gate, [told], browser, place)
-    notices = notices_to(
-        gate,
+    recorded = await record_events(context, [told], browser, place)
+    notices = insert_notices(
+        context,
         holdings.account,
         [contact for contact in back.contacts.values() if contact.ended_at is None],
         NoticeKind.CHANGE_UNDONE,
@@ -103,40 +109,40 @@ class Back(msgspec.Struct):
 
     now: int
     contacts: dict[str, OwnedContact]
-    authenticators: dict[str, Factor]
+    authenticators: dict[str, Authenticator]
     touched: set[str] = set()
 
 
-async def lock_down(gate: Gate, browser: Browser, account: str, since: int) -> int:
+async def lock_account(context: AccountContext, browser: BrowserContext, account: str, since: int) -> int:
     """Close an account at the word of who holds one of its contacts (semantics S6); return how many changes were taken back.
 
     Every session, all trust, what waits and all integration codes end; whatever was changed since `since` (ms) and can be undone is
     undone, the newest first; and no password opens the account until a new one came through recovery.
     """
-    undone = await gate.log.run(gate.database, _lock, gate, browser, account, since)
-    gate.database.announce()
+    undone = await context.log.run(context.database, _lock, context, browser, account, since)
+    context.database.announce()
     return undone
 
 
-async def _lock(gate: Gate, browser: Browser, account: str, since: int) -> int:
-    now, place = gate.now(), gate.place(browser.ip)
-    holdings = await taken(account)
+async def _lock(context: AccountContext, browser: BrowserContext, account: str, since: int) -> int:
+    now, place = context.now(), context.place(browser.ip)
+    holdings = await lock_snapshot(account)
     if holdings is None:
         return 0
     back = Back(now, {}, {})
     await _gather(account, back)
     rows: list[Change] = []
-    told = await end_sessions(gate, account, now)
+    told = await end_sessions(context, account, now)
     sessions_ended = len(told)
     trusted = await devices.end_trust(account)
     codes = await integration_codes.end_all(account, now)
-    told += await cancel_pending(gate, account, now, rows)
+    told += await cancel_pending(context, account, now, rows)
     undone, password = 0, ""
     for one in await changes.open_ones(account, now):
         if not one.revertible(now) or (one.applied_at or 0) < since:
             continue
         if RULES[one.kind].closes:
-            password = gate.keyring.unseal(one.data, one.id)
+            password = context.keyring.unseal(one.data, one.id)
         before = dict(back.contacts), dict(back.authenticators), set(back.touched)
         _take_back(one, back)
         if not any(contact.ended_at is None for contact in back.contacts.values()):
@@ -148,7 +154,7 @@ async def _lock(gate: Gate, browser: Browser, account: str, since: int) -> int:
             Event(
                 now,
                 EventKind.CHANGE_UNDONE,
-                gate.own.id,
+                context.own.id,
                 account,
                 {"change": one.id, "kind": one.kind.value, "about": one.about},
             )
@@ -157,7 +163,7 @@ async def _lock(gate: Gate, browser: Browser, account: str, since: int) -> int:
         Event(
             now,
             EventKind.ACCOUNT_LOCKED,
-            gate.own.id,
+            context.own.id,
             account,
             {"sessions": sessions_ended, "browsers": trusted, "integration_codes": len(codes), "undone": undone},
         )
@@ -166,10 +172,10 @@ async def _lock(gate: Gate, browser: Browser, account: str, since: int) -> int:
     closed = msgspec.structs.replace(holdings.account, locked_at=now)
     if password:
         # It opens nothing now; but whoever knows it and proves a contact needs no further proof (flows/sign_in/recover.py).
-        closed = msgspec.structs.replace(closed, password=gate.keyring.seal(password, account), recovered_by="")
+        closed = msgspec.structs.replace(closed, password=context.keyring.seal(password, account), recovered_by="")
     rows.append(accounts.changed(closed))
-    rows += notices_to(
-        gate,
+    rows += insert_notices(
+        context,
         holdings.account,
         [contact for contact in back.contacts.values() if contact.ended_at is None],
         NoticeKind.ACCOUNT_LOCKED,
@@ -177,7 +183,7 @@ async def _lock(gate: Gate, browser: Browser, account: str, since: int) -> int:
         place=place,
         now=now,
     )
-    recorded = await record(gate, told, browser, place)
+    recorded = await record_events(context, told, browser, place)
     await Write((*rows, *recorded), last=True)
     return undone
 
@@ -216,7 +222,7 @@ def _make_primary(back: Back, which: str) -> None:
             back.touched.add(id_)
 
 
-async def _written(holdings: Holdings, back: Back) -> list[Change]:
+async def _written(holdings: AccountSnapshot, back: Back) -> list[Change]:
     """Return the rows that bring an account back; a contact signs in again unless another account has it meanwhile."""
     alive = [contact for contact in back.contacts.values() if contact.ended_at is None]
     if alive and not any(contact.primary for contact in alive):
@@ -228,7 +234,7 @@ async def _written(holdings: Holdings, back: Back) -> list[Change]:
         rows.append(accounts.contact_changed(contact))
         if contact.ended_at is not None:
             await accounts.identifier_ended(contact)
-        elif not before.get(id_) and not (await accounts.signs_in_to(contact.blind)):
+        elif not before.get(id_) and not (await accounts.signs_in_to(contact.blind_index)):
             rows.append(accounts.identifier_added(contact))
     rows += authenticators.changed(
         [back.authenticators[id_] for id_ in sorted(back.touched & back.authenticators.keys())]

@@ -12,8 +12,8 @@ import structlog
 from countersign.domain.delivery.delivery import Delivery, Reason, Receipt, ReceiptState
 from countersign.domain.shared.contact import parse
 from countersign.errors import InputError, SettingsError, UnavailableError
-from countersign.flows.delivery.context import Post
-from countersign.flows.delivery.receipts import take_receipt
+from countersign.flows.delivery.context import DeliveryContext
+from countersign.flows.delivery.receipts import record_receipt
 from countersign.flows.delivery.suppressions import contact_of, owner_of
 from countersign.providers.email import dsn, verp
 from countersign.store.tables import deliveries
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from countersign.domain.shared.contact import Contact
     from countersign.domain.verifications.challenge import Challenge
     from countersign.keys import Keyring
-    from countersign.providers.email.bounce_mailbox import BounceMailbox, Mail
+    from countersign.providers.email.bounce_mailbox import BounceMailbox, MailboxMessage
 
 COLLECT_EVERY: Final = 60.0
 """Seconds between two looks into the mailbox: who waits for a code is helped by a bounce within its lifetime."""
@@ -33,7 +33,7 @@ COLLECT_EVERY: Final = 60.0
 _log = structlog.get_logger("countersign.bounces")
 
 
-class Verdict(StrEnum):
+class BounceVerdict(StrEnum):
     """What a mail turned out to be."""
 
     NO_BOUNCE = "no_bounce"
@@ -51,34 +51,34 @@ class _Sent(msgspec.Struct, frozen=True):
 
 def mark_of(keyring: Keyring) -> verp.Mark:
     """Return what addresses for bounces are marked with: the secret that never rotates, for a mail may come back after days."""
-    return lambda key: keyring.blind("bounce", key)
+    return lambda key: keyring.blind_index("bounce", key)
 
 
-async def take_bounce(post: Post, raw: bytes, address: str = "") -> Verdict:
+async def take_bounce(post: DeliveryContext, raw: bytes, address: str = "") -> BounceVerdict:
     """Take a mail that may be a bounce; `address` is where it arrived, if that is known from elsewhere than its headers.
 
     Raises UnavailableError where the mail must be offered again. Whatever else is wrong with it, it is no bounce of ours.
     """
     bounce = dsn.read(raw)
     if bounce is None:
-        return Verdict.NO_BOUNCE
+        return BounceVerdict.NO_BOUNCE
     mark = mark_of(post.keyring)
     keys = (verp.key_of(one, mark) for one in (address, *bounce.arrived_at) if one)
     key = next((key for key in keys if key is not None), None)
     if key is None:
         _log.info("bounce_not_ours")
-        return Verdict.NOT_OURS
+        return BounceVerdict.NOT_OURS
     owner, number, leg = key.split(".")
     sent = await post.database.read(_sent, owner, int(number), int(leg))
     if sent is None:
         _log.info("bounce_not_ours", delivery=key)
-        return Verdict.NOT_OURS
+        return BounceVerdict.NOT_OURS
     receipt = _receipt(post.keyring, sent, bounce.recipients)
-    if receipt is None or not await take_receipt(post, receipt):
-        return Verdict.NOTHING_NEW
+    if receipt is None or not await record_receipt(post, receipt):
+        return BounceVerdict.NOTHING_NEW
     post.database.announce()  # another provider may have its turn now
     _log.info("bounce_taken", delivery=key, provider=sent.provider, state=receipt.state, reason=receipt.reason)
-    return Verdict.TAKEN
+    return BounceVerdict.TAKEN
 
 
 async def _sent(owner_id: str, number: int, leg: int) -> _Sent | None:
@@ -95,7 +95,7 @@ async def _sent(owner_id: str, number: int, leg: int) -> _Sent | None:
     return _Sent(delivery, owner, provider, known) if known else None
 
 
-def _receipt(keyring: Keyring, sent: _Sent, recipients: Sequence[dsn.Returned]) -> Receipt | None:
+def _receipt(keyring: Keyring, sent: _Sent, recipients: Sequence[dsn.FailedRecipient]) -> Receipt | None:
     """Return what a bounce says of our one recipient; None where it says nothing that is final.
 
     A mailbox that forwards sends back what a stranger's mailbox said. Then our message has not come, but the address that we know
@@ -123,21 +123,21 @@ def _is(contact: Contact, address: str) -> bool:
         return False
 
 
-async def collect(post: Post, mailbox: BounceMailbox) -> int:
+async def collect(post: DeliveryContext, mailbox: BounceMailbox) -> int:
     """Take what lies in a mailbox; return how many bounces counted. A mail that was not taken stays unseen, for the next time."""
     mails = await mailbox.unseen()
-    done: list[Mail] = []
+    done: list[MailboxMessage] = []
     counted = 0
     try:
         for mail in mails:
-            counted += await take_bounce(post, mail.raw) is Verdict.TAKEN
+            counted += await take_bounce(post, mail.raw) is BounceVerdict.TAKEN
             done.append(mail)
     finally:
         await mailbox.done(done)
     return counted
 
 
-async def keep_collecting(post: Post, mailbox: BounceMailbox, every: float = COLLECT_EVERY) -> None:
+async def keep_collecting(post: DeliveryContext, mailbox: BounceMailbox, every: float = COLLECT_EVERY) -> None:
     """Take what comes to a mailbox for as long as the process runs; two that do so at once do it once."""
     while True:
         try:

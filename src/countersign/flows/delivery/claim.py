@@ -10,15 +10,15 @@ import structlog
 
 from countersign.domain.delivery import circuit_breaker as breaker_rules
 from countersign.domain.delivery import delivery as rules_of
-from countersign.domain.delivery.circuit_breaker import Breaker
+from countersign.domain.delivery.circuit_breaker import CircuitBreaker
 from countersign.domain.delivery.delivery import Delivery, DeliveryState, Reason
-from countersign.domain.delivery.latency import Pace
+from countersign.domain.delivery.latency import ProviderStats
 from countersign.domain.delivery.notice import PREFIX, Notice
 from countersign.domain.shared.event import Event
-from countersign.domain.verifications.challenge import Challenge, State, accepted_rounds
-from countersign.flows.delivery.compose import Parcel
-from countersign.flows.delivery.context import Post, whereabouts
-from countersign.flows.delivery.events import told
+from countersign.domain.verifications.challenge import Challenge, ChallengeState, accepted_rounds
+from countersign.flows.delivery.compose import ClaimedDelivery
+from countersign.flows.delivery.context import DeliveryContext, provider_key_of
+from countersign.flows.delivery.events import delivery_event
 from countersign.flows.delivery.sms_pumping import counts, judge
 from countersign.flows.delivery.suppressions import suppressed_among
 from countersign.store.engine.database import Append, Claim, Row, Rows, Seek, Update, Write
@@ -33,22 +33,22 @@ _log = structlog.get_logger("countersign.deliver")
 class _Taken(msgspec.Struct, frozen=True):
     """What a claim brought: messages to send, those whose receipts had not come in time, and the countries of those held back."""
 
-    parcels: list[Parcel]
+    parcels: list[ClaimedDelivery]
     overdue: list[Delivery]
     held_back: list[str] = []
 
 
-async def claim_due(post: Post, most: int) -> list[Parcel]:
+async def claim_due(post: DeliveryContext, most: int) -> list[ClaimedDelivery]:
     """Take up to `most` messages that are due; what nobody wants any more is dropped on the way."""
     taken = await post.claims.run(post.database, _claim, post, post.clock(), most)
     for country in taken.held_back:
         post.held_back(country)
     for delivery in taken.overdue:
-        post.lessons.note(whereabouts(delivery), Pace(overdue=1))
+        post.lessons.note(provider_key_of(delivery), ProviderStats(overdue=1))
     return taken.parcels
 
 
-async def _claim(post: Post, now: int, most: int) -> _Taken:
+async def _claim(post: DeliveryContext, now: int, most: int) -> _Taken:
     rows = await Claim(DELIVERIES, "due_at IS NOT NULL AND due_at <= $1", (now,), "due_at", most)
     if not rows:
         return _Taken([], [])
@@ -80,8 +80,8 @@ async def _claim(post: Post, now: int, most: int) -> _Taken:
     shut.update(dict.fromkeys(judged.held, Reason.HELD_BACK))
     breakers = await _breakers(now)
     left_out = {name for name, one in breakers.items() if one.is_open(now)}
-    probed: list[Breaker] = []
-    parcels: list[Parcel] = []
+    probed: list[CircuitBreaker] = []
+    parcels: list[ClaimedDelivery] = []
     overdue: list[Delivery] = []
     changed: list[Delivery] = []
     events: list[Event] = [*judged.events]
@@ -98,15 +98,15 @@ async def _claim(post: Post, now: int, most: int) -> _Taken:
             taken = rules_of.claim(delivery, now, left_out)
         changed.append(taken)
         if taken.ended:
-            events.append(told(taken, owner.application if owner else "", now))
+            events.append(delivery_event(taken, owner.application if owner else "", now))
             continue
         tripped = breakers.get(taken.provider or "")
         if tripped is not None and tripped.tripped and tripped.provider not in left_out:
             # Its rest is over, and this message shows whether it is back: until that is known, all others pass it over.
-            probed.append(breaker_rules.probe(tripped, now))
+            probed.append(breaker_rules.begin_probe(tripped, now))
             left_out.add(tripped.provider)
         if owner is not None:
-            parcels.append(Parcel(taken, owner, sites.get(owner.application)))
+            parcels.append(ClaimedDelivery(taken, owner, sites.get(owner.application)))
     await Append(events)
     await Write(
         (
@@ -119,7 +119,7 @@ async def _claim(post: Post, now: int, most: int) -> _Taken:
     return _Taken(parcels, overdue, judged.countries)
 
 
-async def _breakers(now: int) -> dict[str, Breaker]:
+async def _breakers(now: int) -> dict[str, CircuitBreaker]:
     """Return what is known of providers that fail; one whose rest is over is held, so that two workers do not both try it."""
     known = await provider_health.breakers()
     rested = [name for name, one in known.items() if one.tripped and not one.is_open(now)]
@@ -145,7 +145,7 @@ def why_unwanted(delivery: Delivery, owner: Challenge | Notice | None, now: int)
     if isinstance(owner, Notice):
         return Reason.EXPIRED if now >= owner.expires_at else None
     state = owner.state_at(now)
-    if state is State.EXPIRED:
+    if state is ChallengeState.EXPIRED:
         return Reason.EXPIRED
     outdated = delivery.round not in accepted_rounds(owner)
-    return Reason.ENDED if state is not State.PENDING or outdated else None
+    return Reason.ENDED if state is not ChallengeState.PENDING or outdated else None

@@ -13,13 +13,13 @@ from countersign.domain.shared.contact import Contact
 from countersign.domain.verifications.challenge import Challenge
 from countersign.domain.verifications.code import Code, derive
 from countersign.flows.verifications.cancel import not_me_reference
-from countersign.messages.content.device_name import device
-from countersign.messages.content.notice import News, render_notice
-from countersign.messages.custom.custom_templates import OURS, OwnWords
-from countersign.messages.render import Occasion, render
+from countersign.messages.content.device_name import device_name
+from countersign.messages.content.notice import NoticeMessage, render_notice
+from countersign.messages.custom.custom_templates import DEFAULT_TEMPLATES, CustomTemplates
+from countersign.messages.render import CodeMessage, render
 
 if TYPE_CHECKING:
-    from countersign.geolocation import Places
+    from countersign.geolocation import GeoDatabase
     from countersign.keys import Keyring
 
 
@@ -31,7 +31,7 @@ PLACES: Final = {
 """Where a message leads that stands in place of a code."""
 
 
-class Parcel(msgspec.Struct, frozen=True):
+class ClaimedDelivery(msgspec.Struct, frozen=True):
     """A claimed delivery with all that its message is made of: the challenge or the notice that owes it."""
 
     delivery: Delivery
@@ -40,7 +40,12 @@ class Parcel(msgspec.Struct, frozen=True):
 
 
 def compose(
-    keyring: Keyring, issuer: str, own: Application, places: Places, parcel: Parcel, words: OwnWords = OURS
+    keyring: Keyring,
+    issuer: str,
+    own: Application,
+    places: GeoDatabase,
+    parcel: ClaimedDelivery,
+    words: CustomTemplates = DEFAULT_TEMPLATES,
 ) -> Message:
     """Return the message of a claimed delivery. What our own pages ask bears the site's name and host.
 
@@ -56,12 +61,12 @@ def compose(
 
 
 def _code(
-    keyring: Keyring, issuer: str, own: Application, places: Places, parcel: Parcel, challenge: Challenge
-) -> tuple[Occasion, Code]:
+    keyring: Keyring, issuer: str, own: Application, places: GeoDatabase, parcel: ClaimedDelivery, challenge: Challenge
+) -> tuple[CodeMessage, Code]:
     application = parcel.application or (own if challenge.application == own.id else None)
     terms = challenge.terms
     place = places.find(terms.requester.ip)
-    occasion = Occasion(
+    occasion = CodeMessage(
         key=parcel.delivery.key,
         channel=parcel.delivery.channel,
         to=_to(keyring, challenge),
@@ -72,7 +77,7 @@ def _code(
         summary=terms.action.summary,
         asked_at=challenge.sent_at,
         expires_at=challenge.expires_at,
-        device=device(terms.requester.user_agent, terms.locale),
+        device=device_name(terms.requester.user_agent, terms.locale),
         place=(place.rough if place else "") or terms.requester.ip,
         not_me=f"{issuer}/not-me?ref={not_me_reference(keyring, challenge.id)}",
         app_hash=application.app_hash if application else "",
@@ -81,12 +86,12 @@ def _code(
     return occasion, derive(key.code, challenge.id, parcel.delivery.round, terms.policy.shape)
 
 
-def _told(keyring: Keyring, issuer: str, own: Application, parcel: Parcel, challenge: Challenge) -> Message:
+def _told(keyring: Keyring, issuer: str, own: Application, parcel: ClaimedDelivery, challenge: Challenge) -> Message:
     """Tell the holder of a contact what stands in place of a code; the code stays underived."""
     kind = NoticeKind(challenge.terms.told)
     requester = challenge.terms.requester
     return render_notice(
-        News(
+        NoticeMessage(
             key=parcel.delivery.key,
             kind=kind,
             channel=parcel.delivery.channel,
@@ -95,17 +100,17 @@ def _told(keyring: Keyring, issuer: str, own: Application, parcel: Parcel, chall
             site=own.site,
             host=own.host,
             at=challenge.sent_at,
-            device=device(requester.user_agent, challenge.terms.locale),
+            device=device_name(requester.user_agent, challenge.terms.locale),
             place=requester.ip,
             link=f"{issuer}{PLACES[kind]}",
         )
     )
 
 
-def _notice(keyring: Keyring, issuer: str, own: Application, parcel: Parcel, notice: Notice) -> Message:
+def _notice(keyring: Keyring, issuer: str, own: Application, parcel: ClaimedDelivery, notice: Notice) -> Message:
     facts = notice.facts
     return render_notice(
-        News(
+        NoticeMessage(
             key=parcel.delivery.key,
             kind=notice.kind,
             channel=parcel.delivery.channel,
@@ -114,7 +119,7 @@ def _notice(keyring: Keyring, issuer: str, own: Application, parcel: Parcel, not
             site=own.site,
             host=own.host,
             at=notice.created_at,
-            device=device(facts.get("user_agent", ""), notice.locale),
+            device=device_name(facts.get("user_agent", ""), notice.locale),
             place=facts.get("place") or facts.get("ip", ""),
             link=f"{issuer}/recover"
             if notice.kind is NoticeKind.ACCOUNT_LOCKED

@@ -10,13 +10,13 @@ import msgspec
 import structlog
 
 from countersign.domain.delivery.delivery import Delivery
-from countersign.domain.delivery.latency import Pace, Where, added
-from countersign.domain.policy import Rules
+from countersign.domain.delivery.latency import ProviderKey, ProviderStats, merged
+from countersign.domain.policy import InstallationPolicy
 from countersign.domain.shared.application import Application
 from countersign.errors import UnavailableError
-from countersign.geolocation import Places
+from countersign.geolocation import GeoDatabase
 from countersign.keys import Keyring
-from countersign.messages.custom.custom_templates import OURS, OwnWords
+from countersign.messages.custom.custom_templates import DEFAULT_TEMPLATES, CustomTemplates
 from countersign.providers import Provider
 from countersign.store.engine.database import Database
 from countersign.store.tables import provider_health
@@ -31,21 +31,21 @@ REFRESH_EVERY: Final = 10
 _log = structlog.get_logger("countersign.carriers")
 
 
-class Lessons:
+class StatsRecorder:
     """What this process learned of carriers and has not written down yet, and what all had learned when it last did.
 
     Counts are kept in memory for a second: a process that is killed loses them, and nothing else.
     """
 
     def __init__(self) -> None:
-        self._new: dict[Where, Pace] = {}
-        self.known: Mapping[Where, Pace] = {}
+        self._new: dict[ProviderKey, ProviderStats] = {}
+        self.known: Mapping[ProviderKey, ProviderStats] = {}
 
-    def note(self, where: Where, lesson: Pace) -> None:
+    def note(self, where: ProviderKey, lesson: ProviderStats) -> None:
         """Take in what was seen of a carrier."""
-        self._new[where] = added(self._new.get(where, Pace()), lesson)
+        self._new[where] = merged(self._new.get(where, ProviderStats()), lesson)
 
-    def of(self, where: Where) -> Pace | None:
+    def of(self, where: ProviderKey) -> ProviderStats | None:
         """Return how a carrier does, as far as all know; None if nothing is known."""
         return self.known.get(where)
 
@@ -76,7 +76,7 @@ class Lessons:
             await asyncio.sleep(LEARN_EVERY)
 
 
-class Post(msgspec.Struct, frozen=True):
+class DeliveryContext(msgspec.Struct, frozen=True):
     """What delivering stands on.
 
     `chance` returns a float in [0, 1); `held_back` is told the country of each message that is not sent because of pumping.
@@ -85,7 +85,7 @@ class Post(msgspec.Struct, frozen=True):
 
     database: Database
     keyring: Keyring
-    rules: Rules
+    rules: InstallationPolicy
     providers: Mapping[str, Provider]
     clock: Callable[[], int]
     chance: Callable[[], float]
@@ -93,12 +93,12 @@ class Post(msgspec.Struct, frozen=True):
     records: Log
     receipts: Log
     own: Application
-    places: Places
+    places: GeoDatabase
     held_back: Callable[[str], None] = lambda _country: None
-    lessons: Lessons = msgspec.field(default_factory=Lessons)
-    words: OwnWords = OURS
+    lessons: StatsRecorder = msgspec.field(default_factory=StatsRecorder)
+    words: CustomTemplates = DEFAULT_TEMPLATES
 
 
-def whereabouts(delivery: Delivery) -> Where:
+def provider_key_of(delivery: Delivery) -> ProviderKey:
     """Return what the provider in use of a message is known by."""
-    return Where(delivery.provider or "", delivery.channel, delivery.area.country)
+    return ProviderKey(delivery.provider or "", delivery.channel, delivery.area.country)

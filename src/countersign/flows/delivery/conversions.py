@@ -7,22 +7,22 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from countersign.domain.delivery.delivery import Delivery, DeliveryState
-from countersign.domain.delivery.latency import Pace
-from countersign.domain.verifications.challenge import Challenge, State
-from countersign.flows.delivery.context import whereabouts
+from countersign.domain.delivery.latency import ProviderStats
+from countersign.domain.verifications.challenge import Challenge, ChallengeState
+from countersign.flows.delivery.context import provider_key_of
 from countersign.flows.delivery.sms_pumping import count_conversions, counts
 from countersign.store.engine.database import Claim, Seek, Update, Write
 from countersign.store.tables import challenges, deliveries
 from countersign.store.tables.schema import CHALLENGES, DELIVERIES
 
 if TYPE_CHECKING:
-    from countersign.flows.delivery.context import Post
+    from countersign.flows.delivery.context import DeliveryContext
 
 AT_ONCE: Final = 1_000
 """Messages in one go."""
 
 HANDED_OVER: Final = frozenset({DeliveryState.ACCEPTED, DeliveryState.DELIVERED})
-COUNTED: Final = frozenset({State.APPROVED, State.EXHAUSTED, State.EXPIRED})
+COUNTED: Final = frozenset({ChallengeState.APPROVED, ChallengeState.EXHAUSTED, ChallengeState.EXPIRED})
 """How a challenge ends that says something of its messages; one that was canceled does not."""
 
 _OVER: Final = (
@@ -31,7 +31,7 @@ _OVER: Final = (
 )
 
 
-class Settled(msgspec.Struct, frozen=True):
+class FinishedDelivery(msgspec.Struct, frozen=True):
     """A message whose challenge is over: `converted` says whether its code was typed rightly, None that this says nothing."""
 
     delivery: Delivery
@@ -39,36 +39,36 @@ class Settled(msgspec.Struct, frozen=True):
     converted: bool | None
 
 
-async def settle(post: Post) -> int:
+async def record_conversions(post: DeliveryContext) -> int:
     """Count what became of codes, for as long as there are any that are not counted; return how many there were."""
     count = 0
     while settled := await post.database.run(_settle, post, post.clock(), AT_ONCE):
         for one in settled:
             if one.converted is not None:
-                post.lessons.note(whereabouts(one.delivery), Pace(ended=1, converted=int(one.converted)))
+                post.lessons.note(provider_key_of(one.delivery), ProviderStats(ended=1, converted=int(one.converted)))
         count += len(settled)
         if len(settled) < AT_ONCE:
             break
     return count
 
 
-async def _settle(post: Post, now: int, most: int) -> list[Settled]:
+async def _settle(post: DeliveryContext, now: int, most: int) -> list[FinishedDelivery]:
     rows = await Claim(DELIVERIES, _OVER, (), "created_at", most)
     if not rows:
         return []
     found = await Seek(CHALLENGES, "id", sorted({row[0] for row in rows}))
     owners = {challenge.id: challenge for challenge in map(challenges.of_row, found)}
-    settled: list[Settled] = []
+    settled: list[FinishedDelivery] = []
     changed: list[Delivery] = []
     for delivery in map(deliveries.of_row, rows):
         changed.append(msgspec.structs.replace(delivery, settled_at=now))
         owner = owners.get(delivery.owner)
         if owner is not None:
-            settled.append(Settled(changed[-1], owner.application, _converted(delivery, owner)))
+            settled.append(FinishedDelivery(changed[-1], owner.application, _converted(delivery, owner)))
     came_back = [
         (one.delivery, owner)
         for one in settled
-        if (owner := owners[one.delivery.owner]).state is State.APPROVED
+        if (owner := owners[one.delivery.owner]).state is ChallengeState.APPROVED
         and one.delivery.attempts
         and one.delivery.state is not DeliveryState.FAILED
         and counts(one.delivery, owner)
@@ -82,4 +82,4 @@ def _converted(delivery: Delivery, challenge: Challenge) -> bool | None:
     """Say whether the code came back: of several messages of one challenge the last one has brought it."""
     if delivery.state not in HANDED_OVER or challenge.state not in COUNTED:
         return None
-    return challenge.state is State.APPROVED and delivery.number == challenge.sends
+    return challenge.state is ChallengeState.APPROVED and delivery.number == challenge.sends

@@ -17,7 +17,7 @@ _KINDS: Final = {
 }
 
 
-def told(delivery: Delivery, application: str, at: int, *, provider: str = "") -> Event:
+def delivery_event(delivery: Delivery, application: str, at: int, *, provider: str = "") -> Event:
     """Return the event of where a message stands now."""
     facts: dict[str, str | int] = {"number": delivery.number, "channel": delivery.channel.value}
     if provider:

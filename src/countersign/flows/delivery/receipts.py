@@ -6,10 +6,10 @@ import msgspec
 
 from countersign.domain.delivery import delivery as rules_of
 from countersign.domain.delivery.delivery import Receipt, ReceiptState
-from countersign.domain.delivery.latency import Pace, Where, bucket
-from countersign.flows.delivery.context import Post
-from countersign.flows.delivery.events import told
-from countersign.flows.delivery.suppressions import suppress_told
+from countersign.domain.delivery.latency import ProviderKey, ProviderStats, bucket
+from countersign.flows.delivery.context import DeliveryContext
+from countersign.flows.delivery.events import delivery_event
+from countersign.flows.delivery.suppressions import suppress_by_receipt
 from countersign.store.engine.database import Append, Take, Update, Write
 from countersign.store.tables import challenges, deliveries
 from countersign.store.tables.schema import DELIVERIES
@@ -19,17 +19,17 @@ class _Heard(msgspec.Struct, frozen=True):
     """What a receipt did: whether its message is known, and what it teaches of the provider that sent it."""
 
     known: bool
-    where: Where | None = None
-    lesson: Pace = Pace()
+    where: ProviderKey | None = None
+    lesson: ProviderStats = ProviderStats()
 
 
-async def take_receipt(post: Post, receipt: Receipt) -> bool:
+async def record_receipt(post: DeliveryContext, receipt: Receipt) -> bool:
     """Move a message on by a provider's later word; False if no message is known by that id (yet: a receipt can outrun our record)."""
     heard = await post.receipts.run(post.database, _receive, receipt, post.clock())
     if heard.where is not None:
         post.lessons.note(heard.where, heard.lesson)
     if heard.known:
-        await suppress_told(post.database, post.receipts, post.keyring, receipt, post.clock())
+        await suppress_by_receipt(post.database, post.receipts, post.keyring, receipt, post.clock())
     return heard.known
 
 
@@ -39,14 +39,14 @@ async def _receive(receipt: Receipt, now: int) -> _Heard:
         return _Heard(known=False)
     rows = await Take(DELIVERIES, [(attempt.owner, attempt.number)])
     current = deliveries.of_row(rows[0])
-    moved = rules_of.received(current, receipt, now)
+    moved = rules_of.after_receipt(current, receipt, now)
     if moved is current:
         return _Heard(known=True)
     owner = await challenges.find(current.owner)
-    await Append([told(moved, owner.application if owner else "", now, provider=receipt.provider)])
+    await Append([delivery_event(moved, owner.application if owner else "", now, provider=receipt.provider)])
     await Write((Update(DELIVERIES, [deliveries.changed_row(moved)]),), last=True)
     if receipt.state is ReceiptState.DELIVERED:
-        lesson = Pace(delivered=1, receipts={bucket(now - attempt.ended_at): 1})
+        lesson = ProviderStats(delivered=1, receipts={bucket(now - attempt.ended_at): 1})
     else:
-        lesson = Pace(undelivered=1)
-    return _Heard(True, Where(receipt.provider, current.channel, current.area.country), lesson)
+        lesson = ProviderStats(undelivered=1)
+    return _Heard(True, ProviderKey(receipt.provider, current.channel, current.area.country), lesson)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from countersign.domain.delivery.circuit_breaker import succeeded
+from countersign.domain.delivery.circuit_breaker import after_success
 from countersign.domain.shared.event import Event, EventKind
 from countersign.store.engine.database import Append, Write
 from countersign.store.tables import provider_health
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from countersign.store.tables.events import Log
 
 
-async def restore_provider(database: Database, log: Log, name: str, now: int) -> bool:
+async def reset_breaker(database: Database, log: Log, name: str, now: int) -> bool:
     """End a provider's rest; return whether it had one."""
     return await log.run(database, _restore, name, now)
 
@@ -24,5 +24,5 @@ async def _restore(name: str, now: int) -> bool:
     if not breaker.tripped:
         return False
     await Append([Event(now, EventKind.PROVIDER_BACK, "", name, {"by": "operator"})])
-    await Write(provider_health.saved([succeeded(breaker, now)]), last=True)
+    await Write(provider_health.saved([after_success(breaker, now)]), last=True)
     return True

@@ -11,16 +11,16 @@ import structlog
 
 from countersign.domain.delivery import circuit_breaker as breaker_rules
 from countersign.domain.delivery import delivery as rules_of
-from countersign.domain.delivery.circuit_breaker import Breaker
+from countersign.domain.delivery.circuit_breaker import CircuitBreaker
 from countersign.domain.delivery.delivery import Accepted, Delivery, DeliveryState, Failure, Reason
-from countersign.domain.delivery.latency import Pace, answer_within, bucket, receipt_within
+from countersign.domain.delivery.latency import ProviderStats, answer_within, bucket, receipt_within
 from countersign.domain.shared.event import Event, EventKind
 from countersign.errors import CountersignError, DeliveryFailedError
-from countersign.flows.delivery.compose import Parcel, compose
-from countersign.flows.delivery.context import Post, whereabouts
-from countersign.flows.delivery.events import told
+from countersign.flows.delivery.compose import ClaimedDelivery, compose
+from countersign.flows.delivery.context import DeliveryContext, provider_key_of
+from countersign.flows.delivery.events import delivery_event
 from countersign.flows.delivery.sms_pumping import take_back
-from countersign.flows.delivery.suppressions import Returned, suppress
+from countersign.flows.delivery.suppressions import FailedAddress, suppress
 from countersign.store.engine.database import Append, Take, Update, Upsert, Write
 from countersign.store.tables import deliveries, provider_health
 from countersign.store.tables.deliveries import Attempt
@@ -34,7 +34,7 @@ _REASONS: Final = frozenset(Reason)
 _log = structlog.get_logger("countersign.deliver")
 
 
-class Result(msgspec.Struct, frozen=True):
+class SendResult(msgspec.Struct, frozen=True):
     """What came of one try."""
 
     delivery: Delivery
@@ -45,7 +45,7 @@ class Result(msgspec.Struct, frozen=True):
     word: Accepted | Failure
 
 
-async def hand_over(post: Post, parcel: Parcel) -> Result:
+async def send(post: DeliveryContext, parcel: ClaimedDelivery) -> SendResult:
     """Render a message and hand it to the provider whose turn it is; every way to fail comes back as a Failure."""
     delivery = parcel.delivery
     name = delivery.provider or ""
@@ -83,17 +83,17 @@ async def hand_over(post: Post, parcel: Parcel) -> Result:
         word = Failure(Reason.PROVIDER_ERROR, permanent=False)
         # The type alone: the exception of a library may quote what it was sending.
         _log.error("provider_broke", delivery=delivery.key, provider=name, error=type(error).__name__)
-    return Result(delivery, parcel.owner.application, name, started_at, post.clock(), word)
+    return SendResult(delivery, parcel.owner.application, name, started_at, post.clock(), word)
 
 
-def _patience(post: Post, delivery: Delivery) -> float:
+def _patience(post: DeliveryContext, delivery: Delivery) -> float:
     """Return the seconds that a provider has to answer: while another could take the message, little more than it usually needs."""
     if delivery.leg + 1 >= len(delivery.route):
         return GIVE_UP_AFTER
-    return min(GIVE_UP_AFTER, answer_within(post.lessons.of(whereabouts(delivery))) / 1_000)
+    return min(GIVE_UP_AFTER, answer_within(post.lessons.of(provider_key_of(delivery))) / 1_000)
 
 
-async def record(post: Post, results: Sequence[Result]) -> None:
+async def record_results(post: DeliveryContext, results: Sequence[SendResult]) -> None:
     """Write down what came of tries; each message that still is ours moves on by the rule. Doing so twice is doing so once."""
     chances = [post.chance() for _ in results]
     patient = [_with_learned_patience(post, result) for result in results]
@@ -104,28 +104,30 @@ async def record(post: Post, results: Sequence[Result]) -> None:
             _log.info("provider_back", provider=breaker.provider)
     for result in results:
         if isinstance(result.word, Failure) and result.word.lasting:
-            returned = Returned(result.delivery.owner, result.delivery.number, result.word.reason, result.provider)
+            returned = FailedAddress(result.delivery.owner, result.delivery.number, result.word.reason, result.provider)
             await suppress(post.database, post.records, post.keyring, returned, result.ended_at)
     for result in results:
         took = result.ended_at - result.started_at
         if isinstance(result.word, Accepted):
-            post.lessons.note(whereabouts(result.delivery), Pace(taken=1, answers={bucket(took): 1}))
+            post.lessons.note(provider_key_of(result.delivery), ProviderStats(taken=1, answers={bucket(took): 1}))
         elif result.word.reason is Reason.TIMED_OUT:
             # How long it would have taken is not known, but that it was longer than this.
-            post.lessons.note(whereabouts(result.delivery), Pace(answers={bucket(2 * took): 1}))
+            post.lessons.note(provider_key_of(result.delivery), ProviderStats(answers={bucket(2 * took): 1}))
 
 
-def _with_learned_patience(post: Post, result: Result) -> Result:
+def _with_learned_patience(post: DeliveryContext, result: SendResult) -> SendResult:
     """Return the result with its receipt overdue when those of this provider and country usually have come."""
     word, delivery = result.word, result.delivery
     if not isinstance(word, Accepted) or word.receipt_within is None:
         return result
     last = delivery.leg + 1 >= len(delivery.route)
-    within = receipt_within(post.lessons.of(whereabouts(delivery)), word.receipt_within, last=last)
+    within = receipt_within(post.lessons.of(provider_key_of(delivery)), word.receipt_within, last=last)
     return msgspec.structs.replace(result, word=msgspec.structs.replace(word, receipt_within=within))
 
 
-async def _record(post: Post, results: Sequence[Result], chances: Sequence[float]) -> list[Breaker]:
+async def _record(
+    post: DeliveryContext, results: Sequence[SendResult], chances: Sequence[float]
+) -> list[CircuitBreaker]:
     rows = await Take(DELIVERIES, sorted((result.delivery.owner, result.delivery.number) for result in results))
     stored = {(row[0], row[1]): deliveries.of_row(row) for row in rows}
     attempts: list[Attempt] = []
@@ -140,12 +142,12 @@ async def _record(post: Post, results: Sequence[Result], chances: Sequence[float
         if current.state is not DeliveryState.SENDING or current.attempts != delivery.attempts:
             continue  # the lease ran out and another worker has it, or a receipt was quicker than we were
         moved = (
-            rules_of.accepted(current, word, result.ended_at)
+            rules_of.after_acceptance(current, word, result.ended_at)
             if isinstance(word, Accepted)
-            else rules_of.next_try(current, word, result.ended_at, chance)
+            else rules_of.after_failure(current, word, result.ended_at, chance)
         )
         changed.append(moved)
-        events.append(told(moved, result.application, result.ended_at, provider=result.provider))
+        events.append(delivery_event(moved, result.application, result.ended_at, provider=result.provider))
     await take_back(post, [one for one in changed if one.state is DeliveryState.FAILED], post.clock())
     breakers, turned = await _judge_providers(results)
     for breaker in turned:
@@ -164,7 +166,7 @@ async def _record(post: Post, results: Sequence[Result], chances: Sequence[float
     return turned
 
 
-async def _judge_providers(results: Sequence[Result]) -> tuple[list[Breaker], list[Breaker]]:
+async def _judge_providers(results: Sequence[SendResult]) -> tuple[list[CircuitBreaker], list[CircuitBreaker]]:
     """Return the breakers that changed, and those of them by which a provider is left out from now on, or back."""
     known = await provider_health.breakers()
     concerned = sorted(
@@ -182,27 +184,27 @@ async def _judge_providers(results: Sequence[Result]) -> tuple[list[Breaker], li
         if breaker is None:
             continue
         after[result.provider] = (
-            breaker_rules.succeeded(breaker, result.ended_at)
+            breaker_rules.after_success(breaker, result.ended_at)
             if isinstance(result.word, Accepted)
-            else breaker_rules.failed(breaker, result.word.reason, result.ended_at)
+            else breaker_rules.after_failure(breaker, result.word.reason, result.ended_at)
         )
     changed = [after[name] for name in concerned if after[name] != before[name]]
     return changed, [one for one in changed if one.tripped != before[one.provider].tripped]
 
 
-async def renew(post: Post, parcels: Sequence[Parcel]) -> None:
+async def renew_leases(post: DeliveryContext, parcels: Sequence[ClaimedDelivery]) -> None:
     """Hold on to messages that are still being sent, so that no other worker takes them for a dead one's."""
     if parcels:
         await post.records.run(
-            post.database, _move_ours, [parcel.delivery for parcel in parcels], post.clock(), rules_of.hold
+            post.database, _move_ours, [parcel.delivery for parcel in parcels], post.clock(), rules_of.renew_lease
         )
 
 
-async def give_back(post: Post, parcels: Sequence[Parcel]) -> None:
+async def release_claims(post: DeliveryContext, parcels: Sequence[ClaimedDelivery]) -> None:
     """Undo claims whose try was not made, because this worker stops: another may take them at once."""
     if parcels:
         await post.records.run(
-            post.database, _move_ours, [parcel.delivery for parcel in parcels], post.clock(), rules_of.give_back
+            post.database, _move_ours, [parcel.delivery for parcel in parcels], post.clock(), rules_of.release
         )
 
 
@@ -219,7 +221,7 @@ async def _move_ours(claimed: Sequence[Delivery], now: int, move: Callable[[Deli
         await Write((Update(DELIVERIES, [deliveries.changed_row(delivery) for delivery in back]),))
 
 
-def _attempt(result: Result) -> Attempt:
+def _attempt(result: SendResult) -> Attempt:
     delivery, word = result.delivery, result.word
     taken = isinstance(word, Accepted)
     return Attempt(

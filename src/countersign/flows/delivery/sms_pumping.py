@@ -11,9 +11,9 @@ import structlog
 from countersign.domain.delivery.delivery import Reason
 from countersign.domain.delivery.sms_pumping import (
     BUDGETS,
-    Finding,
-    Mode,
-    Policy,
+    PumpingFinding,
+    PumpingMode,
+    PumpingPolicy,
     assess,
     findings,
     next_hold,
@@ -22,18 +22,18 @@ from countersign.domain.delivery.sms_pumping import (
 from countersign.domain.delivery.sms_traffic import (
     FRESH,
     RANGES,
-    Place,
-    Scope,
-    Slot,
-    Standing,
+    TrafficHistory,
+    TrafficKey,
+    TrafficScope,
+    TrafficSlot,
     is_fresh,
-    places_of,
     range_of,
+    traffic_keys_of,
 )
 from countersign.domain.policy import INBOX
 from countersign.domain.shared.contact import Channel
 from countersign.domain.shared.event import Event, EventKind
-from countersign.domain.shared.phone_region import Area
+from countersign.domain.shared.phone_region import PhoneRegion
 from countersign.domain.verifications.challenge import Challenge
 from countersign.errors import CountersignError
 from countersign.store.engine.database import Seek
@@ -42,13 +42,13 @@ from countersign.store.tables.schema import ATTEMPTS, CHALLENGES
 
 if TYPE_CHECKING:
     from countersign.domain.delivery.delivery import Delivery
-    from countersign.flows.delivery.context import Post
+    from countersign.flows.delivery.context import DeliveryContext
     from countersign.keys import Keyring
 
 _log = structlog.get_logger("countersign.pumping")
 
 
-class Judged(msgspec.Struct):
+class PumpingResult(msgspec.Struct):
     """What was judged: the messages that are held back, by owner and number; places that are held from now on, and the events of it."""
 
     held: set[tuple[str, int]] = set()
@@ -61,12 +61,12 @@ class Destination(msgspec.Struct, frozen=True):
     """Where a message goes, as it is judged: its area, and the keyed hash of each range around its number."""
 
     number: str
-    area: Area
+    area: PhoneRegion
     ranges: dict[int, str]
 
-    def places(self, *, fresh: bool) -> tuple[Place, ...]:
+    def places(self, *, fresh: bool) -> tuple[TrafficKey, ...]:
         """Return the places it lies in."""
-        return places_of(self.area.country, self.area.prefix, self.ranges, fresh=fresh)
+        return traffic_keys_of(self.area.country, self.area.prefix, self.ranges, fresh=fresh)
 
 
 def counts(delivery: Delivery, owner: object) -> bool:
@@ -80,20 +80,22 @@ def counts(delivery: Delivery, owner: object) -> bool:
     )
 
 
-def destination_of(keyring: Keyring, number: str, area: Area) -> Destination:
+def destination_of(keyring: Keyring, number: str, area: PhoneRegion) -> Destination:
     """Return where a number is judged; ranges are known by a keyed hash, so that no number is stored."""
     beginnings = {digits: range_of(number, area.prefix, digits) for digits in RANGES}
-    ranges = {digits: keyring.blind("range", str(digits), begin).hex() for digits, begin in beginnings.items() if begin}
+    ranges = {
+        digits: keyring.blind_index("range", str(digits), begin).hex() for digits, begin in beginnings.items() if begin
+    }
     return Destination(number, area, ranges)
 
 
-async def judge(post: Post, claimed: Sequence[tuple[Delivery, Challenge]], now: int) -> Judged:
+async def judge(post: DeliveryContext, claimed: Sequence[tuple[Delivery, Challenge]], now: int) -> PumpingResult:
     """Judge messages that are claimed for the first time, one after the other as they count."""
-    judged, policy = Judged(), post.rules.pumping
-    if policy.mode is Mode.OFF or not claimed:
+    judged, policy = PumpingResult(), post.rules.pumping
+    if policy.mode is PumpingMode.OFF or not claimed:
         return judged
     await sms_traffic.wait_turn([owner.application for _, owner in claimed])
-    counted: dict[sms_traffic.Key, Slot] = {}
+    counted: dict[sms_traffic.Key, TrafficSlot] = {}
     for application in sorted({owner.application for _, owner in claimed}):
         ours = [
             (delivery, _whereto(post, delivery, owner))
@@ -101,7 +103,7 @@ async def judge(post: Post, claimed: Sequence[tuple[Delivery, Challenge]], now: 
             if owner.application == application
         ]
         names = {place.name for _, whereto in ours for place in whereto.places(fresh=True)}
-        known = await sms_traffic.standings(application, sorted(names), now, shadow=policy.mode is Mode.SHADOW)
+        known = await sms_traffic.standings(application, sorted(names), now, shadow=policy.mode is PumpingMode.SHADOW)
         for delivery, whereto in ours:
             _judge_one(judged, counted, known, application, delivery, whereto, policy, now)
     await sms_traffic.count(counted)
@@ -109,13 +111,13 @@ async def judge(post: Post, claimed: Sequence[tuple[Delivery, Challenge]], now: 
 
 
 def _judge_one(  # noqa: PLR0917 - one step of judge, on what it gathers
-    judged: Judged,
-    counted: dict[sms_traffic.Key, Slot],
-    known: dict[str, Standing],
+    judged: PumpingResult,
+    counted: dict[sms_traffic.Key, TrafficSlot],
+    known: dict[str, TrafficHistory],
     application: str,
     delivery: Delivery,
     whereto: Destination,
-    policy: Policy,
+    policy: PumpingPolicy,
     now: int,
 ) -> None:
     area = whereto.area
@@ -123,7 +125,7 @@ def _judge_one(  # noqa: PLR0917 - one step of judge, on what it gathers
     price = price_of(policy, area.country, whereto.number)
     because = assess(places, {place: known[place.name] for place in places}, price, policy, now).because
     if because is not None:
-        shadow = policy.mode is Mode.SHADOW
+        shadow = policy.mode is PumpingMode.SHADOW
         if not because.passing:
             standing = known[because.place.name]
             hold = next_hold(because, standing.hold, now)
@@ -141,26 +143,26 @@ def _judge_one(  # noqa: PLR0917 - one step of judge, on what it gathers
             judged.countries.append(area.country)
             return
     for place in places:
-        one = Slot(sms_traffic.slot_of(now), 1, price)
+        one = TrafficSlot(sms_traffic.slot_of(now), 1, price)
         key = (application, place.name, one.at)
         counted[key] = _plus(counted.get(key), one)
         standing = known[place.name]
         known[place.name] = msgspec.structs.replace(standing, slots=(*standing.slots, one))
 
 
-async def count_conversions(post: Post, came_back: Sequence[tuple[Delivery, Challenge]], now: int) -> None:
+async def count_conversions(post: DeliveryContext, came_back: Sequence[tuple[Delivery, Challenge]], now: int) -> None:
     """Count messages whose code came back where they were counted as sent; each is told of once."""
     await _count_later(post, came_back, now, converted=True)
 
 
-async def take_back(post: Post, failed: Sequence[Delivery], now: int) -> None:
+async def take_back(post: DeliveryContext, failed: Sequence[Delivery], now: int) -> None:
     """Take off what was counted of messages that no provider took: they cost nothing, and nobody could answer them.
 
     One whose last provider said nothing in time may have been sent, and stays counted.
     """
     unsure = {Reason.TIMED_OUT, Reason.HELD_BACK}
     wanted = [one for one in failed if one.area.prefix and one.reason not in unsure]
-    if not wanted or post.rules.pumping.mode is Mode.OFF:
+    if not wanted or post.rules.pumping.mode is PumpingMode.OFF:
         return
     ids = sorted({one.owner for one in wanted})
     tries = await Seek(ATTEMPTS, "owner", ids, "outcome = 'accepted'")
@@ -175,11 +177,13 @@ async def take_back(post: Post, failed: Sequence[Delivery], now: int) -> None:
     await _count_later(post, ours, now, converted=False)
 
 
-async def _count_later(post: Post, which: Sequence[tuple[Delivery, Challenge]], now: int, *, converted: bool) -> None:
+async def _count_later(
+    post: DeliveryContext, which: Sequence[tuple[Delivery, Challenge]], now: int, *, converted: bool
+) -> None:
     policy = post.rules.pumping
-    if policy.mode is Mode.OFF:
+    if policy.mode is PumpingMode.OFF:
         return
-    counted: dict[sms_traffic.Key, Slot] = {}
+    counted: dict[sms_traffic.Key, TrafficSlot] = {}
     for application in sorted({owner.application for _, owner in which}):
         ours = [
             (delivery, _whereto(post, delivery, owner)) for delivery, owner in which if owner.application == application
@@ -188,17 +192,17 @@ async def _count_later(post: Post, which: Sequence[tuple[Delivery, Challenge]], 
         for delivery, whereto in ours:
             at = sms_traffic.slot_of(delivery.created_at)
             price = price_of(policy, whereto.area.country, whereto.number)
-            one = Slot(at, converted=1) if converted else Slot(at, -1, -price)
+            one = TrafficSlot(at, converted=1) if converted else TrafficSlot(at, -1, -price)
             for place in whereto.places(fresh=is_fresh(known[whereto.area.prefix])):
                 key = (application, place.name, at)
                 counted[key] = _plus(counted.get(key), one)
     await sms_traffic.count(counted)
 
 
-async def explain(whereto: Destination, application: str, policy: Policy, now: int) -> list[Finding]:
+async def explain(whereto: Destination, application: str, policy: PumpingPolicy, now: int) -> list[PumpingFinding]:
     """Return what every rule says of a message to a number, were it sent now."""
     names = sorted({place.name for place in whereto.places(fresh=True)})
-    known = await sms_traffic.standings(application, names, now, shadow=policy.mode is Mode.SHADOW)
+    known = await sms_traffic.standings(application, names, now, shadow=policy.mode is PumpingMode.SHADOW)
     price = price_of(policy, whereto.area.country, whereto.number)
     places = whereto.places(fresh=is_fresh(known[whereto.area.prefix]))
     return [one for place in places for one in findings(place, known[place.name], price, policy, now)]
@@ -224,13 +228,13 @@ def lifted_event(block: sms_traffic.Block, now: int) -> Event:
 
 def shown(block: sms_traffic.Block) -> str:
     """Return what a place is called: itself, or the prefix that a range or all new prefixes were met by."""
-    ours = {Scope.PREFIX.value, Scope.COUNTRY.value}
+    ours = {TrafficScope.PREFIX.value, TrafficScope.COUNTRY.value}
     if block.scope in ours or block.place == FRESH:
         return block.place
-    return block.prefix if block.scope != Scope.APPLICATION.value else "all"
+    return block.prefix if block.scope != TrafficScope.APPLICATION.value else "all"
 
 
-def _whereto(post: Post, delivery: Delivery, owner: Challenge) -> Destination:
+def _whereto(post: DeliveryContext, delivery: Delivery, owner: Challenge) -> Destination:
     try:
         key = post.keyring.named(owner.terms.kid)
         number = key.unseal(owner.terms.to, owner.id.encode()).decode()
@@ -240,7 +244,7 @@ def _whereto(post: Post, delivery: Delivery, owner: Challenge) -> Destination:
     return destination_of(post.keyring, number, delivery.area)
 
 
-def _plus(before: Slot | None, one: Slot) -> Slot:
+def _plus(before: TrafficSlot | None, one: TrafficSlot) -> TrafficSlot:
     if before is None:
         return one
-    return Slot(one.at, before.sent + one.sent, before.spent + one.spent, before.converted + one.converted)
+    return TrafficSlot(one.at, before.sent + one.sent, before.spent + one.spent, before.converted + one.converted)

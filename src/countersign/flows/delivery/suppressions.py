@@ -8,7 +8,7 @@ import msgspec
 
 from countersign.domain.delivery.delivery import Delivery, Reason, Receipt
 from countersign.domain.delivery.notice import PREFIX, Notice
-from countersign.domain.delivery.suppression import Suppression, begin, brings, lift
+from countersign.domain.delivery.suppression import Suppression, begin, is_superseded_by, lift
 from countersign.domain.shared.contact import Channel, Contact
 from countersign.domain.shared.event import Event, EventKind
 from countersign.domain.verifications.challenge import Challenge
@@ -28,7 +28,7 @@ MOST: Final = 10_000
 """Suppressions that are listed."""
 
 
-class Returned(msgspec.Struct, frozen=True):
+class FailedAddress(msgspec.Struct, frozen=True):
     """A message that came back: which one, why, and who says so."""
 
     owner: str
@@ -54,10 +54,10 @@ def contact_of(keyring: Keyring, owner: Challenge | Notice) -> Contact:
 
 def key_of(keyring: Keyring, contact: Contact) -> bytes:
     """Return what the suppression of an address is found by."""
-    return keyring.blind("suppressed", contact.address)
+    return keyring.blind_index("suppressed", contact.address)
 
 
-async def suppress(database: Database, log: Log, keyring: Keyring, returned: Returned, now: int) -> bool:
+async def suppress(database: Database, log: Log, keyring: Keyring, returned: FailedAddress, now: int) -> bool:
     """Suppress the address of a message that came back; say whether it is new. Doing so twice is doing so once.
 
     A message of a test key suppresses nothing: it reaches the inbox alone, and its bounces are made up.
@@ -65,7 +65,7 @@ async def suppress(database: Database, log: Log, keyring: Keyring, returned: Ret
     return await log.run(database, _suppress, keyring, returned, now)
 
 
-async def suppress_told(database: Database, log: Log, keyring: Keyring, receipt: Receipt, now: int) -> bool:
+async def suppress_by_receipt(database: Database, log: Log, keyring: Keyring, receipt: Receipt, now: int) -> bool:
     """Suppress the address that a receipt is about, where it says that no mailbox is there, or that its person complained."""
     if not receipt.complained and receipt.reason is not Reason.UNKNOWN_RECIPIENT:
         return False
@@ -73,10 +73,12 @@ async def suppress_told(database: Database, log: Log, keyring: Keyring, receipt:
     found = await database.read(deliveries.by_provider_message, receipt.provider, receipt.provider_message_id)
     if found is None:
         return False
-    return await suppress(database, log, keyring, Returned(found.owner, found.number, reason, receipt.provider), now)
+    return await suppress(
+        database, log, keyring, FailedAddress(found.owner, found.number, reason, receipt.provider), now
+    )
 
 
-async def _suppress(keyring: Keyring, returned: Returned, now: int) -> bool:
+async def _suppress(keyring: Keyring, returned: FailedAddress, now: int) -> bool:
     rows = await Take(DELIVERIES, [(returned.owner, returned.number)])
     owner = await owner_of(returned.owner)
     if not rows or owner is None or (isinstance(owner, Challenge) and not owner.terms.live):
@@ -88,7 +90,7 @@ async def _suppress(keyring: Keyring, returned: Returned, now: int) -> bool:
     key = key_of(keyring, contact)
     before = await suppressions.take(key)
     after = begin(key, contact.masked, returned.reason, returned.provider, now)
-    if not brings(before, after, delivery.created_at):
+    if not is_superseded_by(before, after, delivery.created_at):
         return False
     facts: dict[str, str | int] = {
         "to": after.masked,

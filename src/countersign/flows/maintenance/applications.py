@@ -17,8 +17,8 @@ from countersign.domain.shared.application import (
     PREFIXES,
     ROTATION_OVERLAP,
     Application,
-    Draft,
-    Mode,
+    ApplicationDraft,
+    ApplicationMode,
     is_app_hash,
 )
 from countersign.domain.shared.event import Event, EventKind
@@ -37,7 +37,7 @@ _MAX_KEY: Final = 100
 
 
 async def add_application(
-    database: Database, log: Log, keyring: Keyring, draft: Draft, now: int, chance: Callable[[int], bytes]
+    database: Database, log: Log, keyring: Keyring, draft: ApplicationDraft, now: int, chance: Callable[[int], bytes]
 ) -> tuple[Application, str]:
     """Add an application; return it with its key, which nobody can be shown again. Raises InputError if the name is taken."""
     name = draft.name
@@ -127,7 +127,7 @@ async def remove_application(database: Database, log: Log, name: str, now: int) 
     return await _changed(database, log, found, removed, event)
 
 
-class Doorkeeper:
+class ApplicationDirectory:
     """Knows applications by their keys, and remembers each for a second, so that a request need not ask the database."""
 
     def __init__(self, database: Database, keyring: Keyring, clock: Callable[[], int]) -> None:
@@ -187,5 +187,5 @@ def _unknown(name: str) -> NotFoundError:
     return NotFoundError(f"There is no application named {name!r}. `countersign apps list` shows those there are.")
 
 
-def _fresh_key(mode: Mode, chance: Callable[[int], bytes]) -> str:
+def _fresh_key(mode: ApplicationMode, chance: Callable[[int], bytes]) -> str:
     return PREFIXES[mode.value] + base64.b32encode(chance(KEY_BYTES)).decode().rstrip("=").lower()

@@ -21,10 +21,10 @@ from countersign.store.tables import applications, checkpoints, events
 from countersign.store.tables.events import Head
 
 if TYPE_CHECKING:
-    from countersign.flows.verifications.context import House
+    from countersign.flows.verifications.context import CoreContext
 
 
-class Finding(msgspec.Struct, frozen=True):
+class AuditFinding(msgspec.Struct, frozen=True):
     """Something that is not as it was written: in which chain, from which page on, and what."""
 
     writer: str
@@ -32,13 +32,13 @@ class Finding(msgspec.Struct, frozen=True):
     what: str
 
 
-class Report(msgspec.Struct, frozen=True):
+class AuditReport(msgspec.Struct, frozen=True):
     """What a verification saw, and what it found wrong; `last_checkpoint` is to be kept elsewhere."""
 
     entries: int
     writers: int
     checkpoints: int
-    findings: tuple[Finding, ...]
+    findings: tuple[AuditFinding, ...]
     last_checkpoint: str
 
 
@@ -51,29 +51,29 @@ class Checkpoint(msgspec.Struct, frozen=True):
     heads: dict[str, tuple[int, str]]
 
 
-async def write_checkpoint(house: House, known: dict[str, int]) -> str | None:
+async def write_checkpoint(core: CoreContext, known: dict[str, int]) -> str | None:
     """Sign where every chain ends now; return the checkpoint, or None if nothing was added since the last.
 
     `known` (writer to page) is what the caller's checkpoints hold already; it is brought up to date.
     """
-    last, heads = await house.database.read(_standing)
+    last, heads = await core.database.read(_standing)
     number, signed = last or (0, "")
     moved = [head for head, _ in heads if known.get(head.writer) != head.seq]
     if not moved:
         return None
-    at = house.clock()
+    at = core.clock()
     ends = {head.writer: (head.seq, _text(head.hash)) for head in moved}
     told = Checkpoint(number + 1, at, digest(signed) if signed else "", ends)
-    signed = house.keyring.primary.sign(msgspec.to_builtins(told))
+    signed = core.keyring.primary.sign(msgspec.to_builtins(told))
     try:
-        await house.database.run(checkpoints.add, number + 1, at, signed)
+        await core.database.run(checkpoints.add, number + 1, at, signed)
     except ConflictError:  # another program was quicker: the next one covers what is new
         return None
     known.update({head.writer: head.seq for head in moved})
     return signed
 
 
-async def verify_events(database: Database, keyring: Keyring, kept: str | None = None) -> Report:
+async def verify_events(database: Database, keyring: Keyring, kept: str | None = None) -> AuditReport:
     """Walk every chain and every checkpoint in one snapshot; `kept` is a checkpoint that was stored outside."""
     return await database.read(_verify, keyring, kept)
 
@@ -89,8 +89,8 @@ async def _standing() -> tuple[tuple[int, str] | None, list[tuple[Head, bytes]]]
     return last, heads
 
 
-async def _verify(keyring: Keyring, kept: str | None) -> Report:
-    findings: list[Finding] = []
+async def _verify(keyring: Keyring, kept: str | None) -> AuditReport:
+    findings: list[AuditFinding] = []
     stored = await checkpoints.all_of_them()
     promised = _promises(keyring, stored, kept, findings)
     heads = {head.writer: (head, mac) for head, mac in (await events.heads())}
@@ -100,12 +100,18 @@ async def _verify(keyring: Keyring, kept: str | None) -> Report:
     for writer in writers:
         entries += await _walk(keyring, writer, heads.get(writer), promised.get(writer, {}), findings)
     if not writers and (await applications.were_added()):
-        findings.append(Finding("", 0, "the log is empty, though it must tell of the applications that were added"))
-    return Report(entries, len(writers), len(stored), tuple(findings), stored[-1][1] if stored else "")
+        findings.append(
+            AuditFinding("", 0, "the log is empty, though it must tell of the applications that were added")
+        )
+    return AuditReport(entries, len(writers), len(stored), tuple(findings), stored[-1][1] if stored else "")
 
 
 async def _walk(
-    keyring: Keyring, writer: str, head: tuple[Head, bytes] | None, promised: dict[int, str], findings: list[Finding]
+    keyring: Keyring,
+    writer: str,
+    head: tuple[Head, bytes] | None,
+    promised: dict[int, str],
+    findings: list[AuditFinding],
 ) -> int:
     """Follow one chain from its start; the first break is told, since all that follows hangs on it."""
     seq, before, broken, entries = 0, START, False, 0
@@ -114,33 +120,35 @@ async def _walk(
         for row in rows:
             hash_ = bytes(row[4])
             if not broken and row[0] != seq + 1:
-                findings.append(Finding(writer, seq + 1, f"pages {seq + 1} to {row[0] - 1} are missing"))
+                findings.append(AuditFinding(writer, seq + 1, f"pages {seq + 1} to {row[0] - 1} are missing"))
                 broken = True
             ought = events.relink(writer, row, before, keyring.link)
             if not broken and not hmac.compare_digest(ought, hash_):
-                findings.append(Finding(writer, row[0], "the page, or the one before it, is not what was written"))
+                findings.append(AuditFinding(writer, row[0], "the page, or the one before it, is not what was written"))
                 broken = True
             seq, before, entries = row[0], hash_, entries + row[2]
             promise = unmet.pop(seq, None)
             if promise is not None and promise != _text(before):
-                findings.append(Finding(writer, seq, "the page is not the one that a checkpoint signed"))
+                findings.append(AuditFinding(writer, seq, "the page is not the one that a checkpoint signed"))
     if unmet:
         findings.append(
-            Finding(
+            AuditFinding(
                 writer, seq + 1, f"pages up to {max(unmet)} were there when a checkpoint was signed, and are not now"
             )
         )
     if head is None:
-        findings.append(Finding(writer, seq, "the head of the chain is missing"))
+        findings.append(AuditFinding(writer, seq, "the head of the chain is missing"))
     elif not hmac.compare_digest(events.head_mac(head[0], keyring.link), head[1]):
-        findings.append(Finding(writer, head[0].seq, "the head of the chain is not what was written"))
+        findings.append(AuditFinding(writer, head[0].seq, "the head of the chain is not what was written"))
     elif (head[0].seq, head[0].hash) != (seq, before):
-        findings.append(Finding(writer, seq, f"the chain ends at page {seq}, and was written up to page {head[0].seq}"))
+        findings.append(
+            AuditFinding(writer, seq, f"the chain ends at page {seq}, and was written up to page {head[0].seq}")
+        )
     return entries
 
 
 def _promises(
-    keyring: Keyring, stored: list[tuple[int, str]], kept: str | None, findings: list[Finding]
+    keyring: Keyring, stored: list[tuple[int, str]], kept: str | None, findings: list[AuditFinding]
 ) -> dict[str, dict[int, str]]:
     """Return what checkpoints signed, by writer and page; findings are told of any that does not hold."""
     promised: dict[str, dict[int, str]] = {}
@@ -149,23 +157,25 @@ def _promises(
         count += 1
         checkpoint = _read(keyring.verified(signed))
         if checkpoint is None or checkpoint.number != number:
-            findings.append(Finding("", number, f"checkpoint {number} is not what was signed"))
+            findings.append(AuditFinding("", number, f"checkpoint {number} is not what was signed"))
         elif number != count:
-            findings.append(Finding("", count, f"checkpoints {count} to {number - 1} are missing"))
+            findings.append(AuditFinding("", count, f"checkpoints {count} to {number - 1} are missing"))
         elif checkpoint.before != before:
-            findings.append(Finding("", number, f"checkpoint {number} does not follow the one before it"))
+            findings.append(AuditFinding("", number, f"checkpoint {number} does not follow the one before it"))
         if checkpoint is not None:
             _add(promised, checkpoint)
         before, count = digest(signed), number
     if kept is not None:
         checkpoint = _read(keyring.verified(kept.strip()))
         if checkpoint is None:
-            findings.append(Finding("", 0, "the checkpoint that was kept is not one that these keys signed"))
+            findings.append(AuditFinding("", 0, "the checkpoint that was kept is not one that these keys signed"))
         else:
             _add(promised, checkpoint)
             if (checkpoint.number, kept.strip()) not in stored:
                 findings.append(
-                    Finding("", checkpoint.number, f"checkpoint {checkpoint.number}, which was kept, is not in the log")
+                    AuditFinding(
+                        "", checkpoint.number, f"checkpoint {checkpoint.number}, which was kept, is not in the log"
+                    )
                 )
     return promised
 

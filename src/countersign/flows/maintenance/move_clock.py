@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from countersign.store.engine.database import Database
 
 
-class Unmoved(StrEnum):
+class ClockNotMoved(StrEnum):
     """Why the clock was left as it is."""
 
     BACKWARD = "backward"
@@ -22,7 +22,7 @@ class Unmoved(StrEnum):
 
 async def move_clock(
     clock: Clock, database: Database, *, by: int | None = None, to: int | None = None
-) -> Unmoved | None:
+) -> ClockNotMoved | None:
     """Move the clock `by` milliseconds, or `to` a moment (ms since the epoch); return why not, None if it was moved.
 
     How far it is ahead is written down first: a process that takes over from this one goes on from there, never from an earlier time.
@@ -30,10 +30,10 @@ async def move_clock(
     async with clock.turn:
         further = by if by is not None else 0 if to is None else to - clock()
         if further < 0:
-            return Unmoved.BACKWARD
+            return ClockNotMoved.BACKWARD
         ahead = clock.ahead + further
         if ahead > MOST_AHEAD:
-            return Unmoved.TOO_FAR
+            return ClockNotMoved.TOO_FAR
         await database.run(metadata.put, metadata.AHEAD, b"%d" % ahead)
         await clock.move(ahead)
     return None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from countersign.domain.accounts.risk import Decision, RiskPolicy, assess, of_facts
+from countersign.domain.accounts.risk import RiskDecision, RiskPolicy, assess, of_facts
 from countersign.domain.shared.event import Event, EventKind
 from countersign.store.tables import events
 
@@ -19,7 +19,7 @@ SLICE: Final = 3_600_000
 EXAMPLES: Final = 20
 
 
-class Changed(msgspec.Struct, frozen=True):
+class ChangedDecision(msgspec.Struct, frozen=True):
     """A sign-in that would have been decided otherwise: when (ms), whose (account id), how it was and would be, and why."""
 
     at: int
@@ -29,21 +29,21 @@ class Changed(msgspec.Struct, frozen=True):
     findings: tuple[str, ...]
 
 
-class Replayed(msgspec.Struct, frozen=True):
+class ReplayReport(msgspec.Struct, frozen=True):
     """How many sign-ins were judged again, how many of each decision there were and would be, and examples of what changes."""
 
     sign_ins: int
     before: dict[str, int]
     after: dict[str, int]
     changed: int
-    examples: tuple[Changed, ...]
+    examples: tuple[ChangedDecision, ...]
 
 
-async def replay(database: Database, policy: RiskPolicy, start: int, end: int) -> Replayed:
+async def replay(database: Database, policy: RiskPolicy, start: int, end: int) -> ReplayReport:
     """Judge the sign-ins of the log from `start` to before `end` (ms) by `policy`; changes nothing."""
-    before: Counter[str] = Counter({decision.value: 0 for decision in Decision})
+    before: Counter[str] = Counter({decision.value: 0 for decision in RiskDecision})
     after: Counter[str] = before.copy()
-    examples: list[Changed] = []
+    examples: list[ChangedDecision] = []
     changed = 0
     for since in range(start, end, SLICE):
         found = await database.read(events.between, since, min(end, since + SLICE))
@@ -57,10 +57,10 @@ async def replay(database: Database, policy: RiskPolicy, start: int, end: int) -
                 changed += 1
                 if len(examples) < EXAMPLES:
                     examples.append(one)
-    return Replayed(before.total(), dict(before), dict(after), changed, tuple(examples))
+    return ReplayReport(before.total(), dict(before), dict(after), changed, tuple(examples))
 
 
-def _judged(event: Event, policy: RiskPolicy) -> Changed:
+def _judged(event: Event, policy: RiskPolicy) -> ChangedDecision:
     assessment = assess(of_facts(event.facts, event.at), policy)
     findings = tuple(finding.value for finding in assessment.findings)
-    return Changed(event.at, event.owner, str(event.facts["decision"]), assessment.decision.value, findings)
+    return ChangedDecision(event.at, event.owner, str(event.facts["decision"]), assessment.decision.value, findings)

@@ -13,7 +13,7 @@ from countersign.domain.shared.event import Event, EventKind
 from countersign.domain.verifications import challenge as rules_of
 from countersign.errors import UnavailableError
 from countersign.flows.verifications.results import Done, Missing, Outcome
-from countersign.store.ledger.unit_of_work import Book, Needs, Verdict
+from countersign.store.ledger.unit_of_work import Decision, Reads, UnitOfWork
 from countersign.store.tables import (
     accounts,
     activity,
@@ -34,8 +34,8 @@ from countersign.store.tables import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from countersign.flows.verifications.context import House
-    from countersign.store.engine.database import Steps
+    from countersign.flows.verifications.context import CoreContext
+    from countersign.store.engine.database import Transaction
 
 AT_ONCE: Final = 500
 """Records in one go: the sweep waits its turn behind the people."""
@@ -55,11 +55,11 @@ class Swept(msgspec.Struct, frozen=True):
     forgotten: int
 
 
-async def sweep(house: House, retention_days: int) -> Swept:
+async def sweep(core: CoreContext, retention_days: int) -> Swept:
     """Expire what ran out, and delete what ended more than `retention_days` ago, with all counters that mean nothing any more."""
     expired = 0
-    while ids := await house.database.read(challenges.overdue, house.clock(), AT_ONCE):
-        outcomes = await asyncio.gather(*(house.ledger.submit(Expire(id_)) for id_ in ids), return_exceptions=True)
+    while ids := await core.database.read(challenges.overdue, core.clock(), AT_ONCE):
+        outcomes = await asyncio.gather(*(core.ledger.submit(Expire(id_)) for id_ in ids), return_exceptions=True)
         failed = [(id_, error) for id_, error in zip(ids, outcomes, strict=True) if isinstance(error, BaseException)]
         for id_, error in failed:
             if isinstance(error, UnavailableError):
@@ -69,16 +69,16 @@ async def sweep(house: House, retention_days: int) -> Swept:
         expired += len(ids) - len(failed)
         if len(ids) < AT_ONCE or len(failed) == len(ids):
             break
-    return Swept(expired, await _forget(house, retention_days))
+    return Swept(expired, await _forget(core, retention_days))
 
 
-async def _forget(house: House, retention_days: int) -> int:
+async def _forget(core: CoreContext, retention_days: int) -> int:
     """Delete what has been kept long enough; return how many rows went."""
-    now, run = house.clock(), house.database.run
+    now, run = core.clock(), core.database.run
     kept_since = now - retention_days * DAY
     # A contact or a factor that was removed stays for as long as that can be undone, and no longer.
     undoable_since = now - UNDO_LASTS
-    whole: tuple[tuple[Callable[[int, int], Steps[int]], int], ...] = (
+    whole: tuple[tuple[Callable[[int, int], Transaction[int]], int], ...] = (
         (challenges.forget, kept_since),
         (notices.forget, kept_since),
         (integration_codes.forget, kept_since),
@@ -113,19 +113,19 @@ class Expire(msgspec.Struct, frozen=True):
     id: str
 
     @property
-    def needs(self) -> Needs:
+    def needs(self) -> Reads:
         """Return the challenge."""
-        return Needs(challenges=(self.id,))
+        return Reads(challenges=(self.id,))
 
-    def judge(self, book: Book, now: int) -> Verdict[Outcome]:
+    def judge(self, book: UnitOfWork, now: int) -> Decision[Outcome]:
         """Expire what is pending and over; leave all else as it is."""
         before = book.challenge(self.id)
         if before is None:
-            return Verdict(Missing())
+            return Decision(Missing())
         after = rules_of.expire(before, now)
         if after is before:
-            return Verdict(Done(before))
+            return Decision(Done(before))
         told = Event(
             after.ended_at or now, EventKind.CHALLENGE_EXPIRED, after.application, after.id, {"guesses": after.guesses}
         )
-        return Verdict(Done(after), challenges=(after,), events=(told,))
+        return Decision(Done(after), challenges=(after,), events=(told,))

@@ -7,8 +7,17 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from countersign.domain.accounts.login_flow import Interrupted
-from countersign.domain.accounts.session import Level, Need, Session, amr_of, auth_time_of, is_shut, level_of, meets
+from countersign.domain.accounts.login_flow import InterruptedRequest
+from countersign.domain.accounts.session import (
+    Level,
+    ProofRequirement,
+    Session,
+    amr_of,
+    auth_time_of,
+    is_closed,
+    level_of,
+    meets,
+)
 from countersign.domain.oidc.authorization_request import (
     ACTION_TYPE,
     CODE_LASTS,
@@ -16,8 +25,8 @@ from countersign.domain.oidc.authorization_request import (
     AuthorizationRequest,
     parse,
 )
-from countersign.flows.accounts.context import ToVerify, Unmet
-from countersign.flows.accounts.sessions import find_session, use_up
+from countersign.flows.accounts.context import CodeRequested, NoEligibleMethod
+from countersign.flows.accounts.sessions import find_session, use_approval
 from countersign.flows.sign_in.step_up import step_up
 from countersign.flows.verifications.results import Refused
 from countersign.store.tables import applications, grants
@@ -25,7 +34,7 @@ from countersign.store.tables import applications, grants
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from countersign.flows.accounts.context import Browser, Gate
+    from countersign.flows.accounts.context import AccountContext, BrowserContext
 
 PATH: Final = "/oauth/authorize"
 FRESH_FOR: Final = 60
@@ -51,60 +60,64 @@ class Grant(msgspec.Struct, frozen=True, omit_defaults=True):
     hash: str = ""
 
 
-class Back(msgspec.Struct, frozen=True):
+class RedirectToClient(msgspec.Struct, frozen=True):
     """The person is sent back to the relying party, with a code or with an error."""
 
     location: str
 
 
-class SignInFirst(msgspec.Struct, frozen=True):
+class SignInRequired(msgspec.Struct, frozen=True):
     """Nobody is signed in: they sign in, and come back to this path."""
 
     path: str
     login_hint: str
 
 
-Authorized: TypeAlias = Back | SignInFirst | ToVerify | AuthorizationFault | Refused
+Authorized: TypeAlias = RedirectToClient | SignInRequired | CodeRequested | AuthorizationFault | Refused
 
 
-async def authorize(gate: Gate, browser: Browser, params: Mapping[str, str]) -> Authorized:
+async def authorize(context: AccountContext, browser: BrowserContext, params: Mapping[str, str]) -> Authorized:
     """Answer a request: with a code where the session has what is asked for, else by asking the person for it."""
-    client = await gate.database.read(applications.find, params.get("client_id", ""))
+    client = await context.database.read(applications.find, params.get("client_id", ""))
     asked = parse(params, client)
     if isinstance(asked, AuthorizationFault):
-        return _back(gate, asked.redirect_uri, asked.state, _error(asked)) if asked.redirect_uri else asked
-    session = await find_session(gate, browser)
+        return _back(context, asked.redirect_uri, asked.state, _error(asked)) if asked.redirect_uri else asked
+    session = await find_session(context, browser)
     if session is None:
         if "none" in asked.prompt:
-            return _refused(gate, asked, "login_required", "Nobody is signed in.")
-        return SignInFirst(_onwards(params), asked.login_hint)
-    now = gate.now()
-    if is_shut(session, gate.entrance, now) and asked.need.level < Level.APP_CODE:
+            return _refused(context, asked, "login_required", "Nobody is signed in.")
+        return SignInRequired(_onwards(params), asked.login_hint)
+    now = context.now()
+    if is_closed(session, context.entrance, now) and asked.need.level < Level.APP_CODE:
         asked = msgspec.structs.replace(asked, need=msgspec.structs.replace(asked.need, level=Level.APP_CODE))
     if "login" in asked.prompt or not meets(session, asked.need, now):
-        return await _ask(gate, browser, session, asked, params)
-    if asked.need.binds and not await use_up(gate, session, asked.need):
-        return await _ask(gate, browser, session, asked, params)
-    return await _granted(gate, session, asked)
+        return await _ask(context, browser, session, asked, params)
+    if asked.need.binds and not await use_approval(context, session, asked.need):
+        return await _ask(context, browser, session, asked, params)
+    return await _granted(context, session, asked)
 
 
 async def _ask(
-    gate: Gate, browser: Browser, session: Session, asked: AuthorizationRequest, params: Mapping[str, str]
+    context: AccountContext,
+    browser: BrowserContext,
+    session: Session,
+    asked: AuthorizationRequest,
+    params: Mapping[str, str],
 ) -> Authorized:
     if "none" in asked.prompt:
         error = "login_required" if asked.need.max_age is not None else "interaction_required"
-        return _refused(gate, asked, error, "A further proof is asked for.")
-    outcome = await step_up(gate, browser, session, asked.need, Interrupted(path=_onwards(params)))
-    if isinstance(outcome, Unmet):
+        return _refused(context, asked, error, "A further proof is asked for.")
+    outcome = await step_up(context, browser, session, asked.need, InterruptedRequest(path=_onwards(params)))
+    if isinstance(outcome, NoEligibleMethod):
         return _refused(
-            gate, asked, "unmet_authentication_requirements", "The account has no method that is strong enough."
+            context, asked, "unmet_authentication_requirements", "The account has no method that is strong enough."
         )
     return outcome
 
 
-async def _granted(gate: Gate, session: Session, asked: AuthorizationRequest) -> Back:
-    now = gate.now()
-    code = gate.secret()
+async def _granted(context: AccountContext, session: Session, asked: AuthorizationRequest) -> RedirectToClient:
+    now = context.now()
+    code = context.secret()
     grant = Grant(
         client=asked.client,
         redirect_uri=asked.redirect_uri,
@@ -119,13 +132,13 @@ async def _granted(gate: Gate, session: Session, asked: AuthorizationRequest) ->
         summary=asked.need.action.summary,
         hash=asked.need.action.hash,
     )
-    key = gate.mark(code)
-    sealed = gate.keyring.seal(_encode(grant).decode(), key.hex())
-    await gate.database.run(grants.add, key, sealed, now, now + CODE_LASTS)
-    return _back(gate, asked.redirect_uri, asked.state, {"code": code})
+    key = context.mark(code)
+    sealed = context.keyring.seal(_encode(grant).decode(), key.hex())
+    await context.database.run(grants.add, key, sealed, now, now + CODE_LASTS)
+    return _back(context, asked.redirect_uri, asked.state, {"code": code})
 
 
-def _level(session: Session, need: Need, now: int) -> str:
+def _level(session: Session, need: ProofRequirement, now: int) -> str:
     """Return the level that the session has within the age that was asked for: one that has run out is not reported (semantics U3)."""
     return level_of(session, now, None if need.binds else need.max_age).acr
 
@@ -138,18 +151,18 @@ def _onwards(params: Mapping[str, str]) -> str:
     return f"{PATH}?{urlencode(kept)}"
 
 
-def _refused(gate: Gate, asked: AuthorizationRequest, error: str, description: str) -> Back:
-    return _back(gate, asked.redirect_uri, asked.state, {"error": error, "error_description": description})
+def _refused(context: AccountContext, asked: AuthorizationRequest, error: str, description: str) -> RedirectToClient:
+    return _back(context, asked.redirect_uri, asked.state, {"error": error, "error_description": description})
 
 
 def _error(fault: AuthorizationFault) -> dict[str, str]:
     return {"error": fault.error, "error_description": fault.description}
 
 
-def _back(gate: Gate, redirect_uri: str, state: str, told: dict[str, str]) -> Back:
+def _back(context: AccountContext, redirect_uri: str, state: str, told: dict[str, str]) -> RedirectToClient:
     """Return where the person is sent, with `iss` so that no other provider's answer is taken for ours (RFC 9207)."""
-    query = {**told, **({"state": state} if state else {}), "iss": gate.house.rules.issuer}
-    return Back(f"{redirect_uri}{'&' if '?' in redirect_uri else '?'}{urlencode(query)}")
+    query = {**told, **({"state": state} if state else {}), "iss": context.core.rules.issuer}
+    return RedirectToClient(f"{redirect_uri}{'&' if '?' in redirect_uri else '?'}{urlencode(query)}")
 
 
 def details_of(grant: Grant) -> list[dict[str, str]]:

@@ -8,35 +8,42 @@ import msgspec
 
 from countersign import webauthn
 from countersign.domain.accounts.account import Account
-from countersign.domain.accounts.authenticator import Factor, FactorKind
-from countersign.domain.accounts.change import ChangeKind, ChangeRefusal, judge
-from countersign.domain.accounts.login_flow import LASTS, Interrupted, Visit, VisitKind
-from countersign.domain.accounts.session import Method, Need, Proven, Session, meets
+from countersign.domain.accounts.authenticator import Authenticator, AuthenticatorKind
+from countersign.domain.accounts.change import ChangeKind, ChangeRefusal, check_change
+from countersign.domain.accounts.login_flow import LASTS, InterruptedRequest, LoginFlow, LoginFlowKind
+from countersign.domain.accounts.session import Method, ProofRequirement, Session, SessionProof, meets
 from countersign.domain.shared.contact import network_of
 from countersign.domain.verifications.challenge import Refusal
-from countersign.domain.verifications.rate_limit import Limit
+from countersign.domain.verifications.rate_limit import RateLimit
 from countersign.flows.accounts import login_flow
-from countersign.flows.accounts.context import Browser, Entered, Gate, Gone, ToVerify, Wrong
-from countersign.flows.accounts.request_code import methods_of
-from countersign.flows.accounts.sessions import use_up
-from countersign.flows.accounts.snapshot import held
-from countersign.flows.changes.apply import Applied, Applying, apply
+from countersign.flows.accounts.context import (
+    AccountContext,
+    BrowserContext,
+    CodeRequested,
+    FlowNotFound,
+    InvalidCredentials,
+    SignedIn,
+)
+from countersign.flows.accounts.request_code import authenticators_for
+from countersign.flows.accounts.sessions import use_approval
+from countersign.flows.accounts.snapshot import find_snapshot
+from countersign.flows.changes.apply import Applied, Applying, apply_change
 from countersign.flows.changes.enrol import named
-from countersign.flows.changes.request import Wanted, need_of
-from countersign.flows.sign_in.complete import Finished, finish
-from countersign.flows.sign_in.start_session import enter
+from countersign.flows.changes.request import ChangeRequest, requirement_of
+from countersign.flows.sign_in.complete import CompletedFlow, complete_flow
+from countersign.flows.sign_in.start_session import start_session
 from countersign.flows.verifications.results import Refused
 from countersign.store.tables import accounts, authenticators, rate_limits
 from countersign.store.tables import login_flows as rows_of
 from countersign.webauthn import CHALLENGE_BYTES, RelyingParty, asserted, registered
 
-BY_NETWORK: Final = Limit("sign_in_passkey", 60, 10 * 60_000)
+BY_NETWORK: Final = RateLimit("sign_in_passkey", 60, 10 * 60_000)
 """Passkeys that one network may try."""
 
-Enrolled: TypeAlias = Applied | ChangeRefusal | Wrong | Gone
+Enrolled: TypeAlias = Applied | ChangeRefusal | InvalidCredentials | FlowNotFound
 
 
-class Kept(msgspec.Struct, frozen=True):
+class StoredPasskey(msgspec.Struct, frozen=True):
     """What is kept of a passkey, sealed."""
 
     public_key: bytes
@@ -44,171 +51,184 @@ class Kept(msgspec.Struct, frozen=True):
 
 
 _encode: Final = msgspec.json.Encoder().encode
-_decode: Final = msgspec.json.Decoder(Kept).decode
+_decode: Final = msgspec.json.Decoder(StoredPasskey).decode
 
 
-def party_of(gate: Gate) -> RelyingParty:
+def party_of(context: AccountContext) -> RelyingParty:
     """Return us, as authenticators know us."""
-    return webauthn.relying_party(gate.house.rules.issuer, gate.own.site)
+    return webauthn.relying_party(context.core.rules.issuer, context.own.site)
 
 
 async def begin_enrolment(
-    gate: Gate, browser: Browser, session: Session, name: str, summary: str
-) -> ToVerify | Need | ChangeRefusal:
+    context: AccountContext, browser: BrowserContext, session: Session, name: str, summary: str
+) -> CodeRequested | ProofRequirement | ChangeRefusal:
     """Have the person approve a new passkey, then let this session's browser make it."""
-    holdings = await gate.database.read(held, session.account)
+    holdings = await context.database.read(find_snapshot, session.account)
     if holdings is None:
         return ChangeRefusal.UNKNOWN
-    wanted = Wanted(ChangeKind.METHOD_ADDED, about=named(name, "Passkey"), summary=summary)
-    if refusal := judge(wanted.kind, "", b"", holdings, gate.now()):
+    wanted = ChangeRequest(ChangeKind.METHOD_ADDED, about=named(name, "Passkey"), summary=summary)
+    if refusal := check_change(wanted.kind, "", b"", holdings, context.now()):
         return refusal
-    need = need_of(gate, wanted, holdings)
-    if not meets(session, need, gate.now()) or not await use_up(gate, session, need):
+    need = requirement_of(context, wanted, holdings)
+    if not meets(session, need, context.now()) or not await use_approval(context, session, need):
         return need
-    now, device = gate.now(), browser.device or gate.secret()
-    visit = Visit(
-        kind=VisitKind.ENROL_PASSKEY,
+    now, device = context.now(), browser.device or context.secret()
+    flow = LoginFlow(
+        kind=LoginFlowKind.ENROL_PASSKEY,
         begun_at=now,
         expires_at=now + LASTS,
-        device=gate.mark(device).hex(),
+        device=context.mark(device).hex(),
         account=session.account,
         name=wanted.about,
         session=session.id,
-        sealed=gate.house.chance(CHALLENGE_BYTES).hex(),
+        sealed=context.core.chance(CHALLENGE_BYTES).hex(),
     )
-    return ToVerify(await login_flow.keep(gate, visit), device)
+    return CodeRequested(await login_flow.save_flow(context, flow), device)
 
 
-async def enrolment_options(gate: Gate, browser: Browser, session: Session) -> str | None:
+async def enrolment_options(context: AccountContext, browser: BrowserContext, session: Session) -> str | None:
     """Return what the browser needs to make the passkey, as JSON; None if none is being enrolled here."""
-    kept = await login_flow.find(gate, browser)
-    if kept is None or kept.visit.kind is not VisitKind.ENROL_PASSKEY or kept.visit.session != session.id:
+    stored = await login_flow.find_flow(context, browser)
+    if stored is None or stored.flow.kind is not LoginFlowKind.ENROL_PASSKEY or stored.flow.session != session.id:
         return None
-    holdings = await gate.database.read(held, session.account)
+    holdings = await context.database.read(find_snapshot, session.account)
     if holdings is None:
         return None
     shown = next((one.masked for one in holdings.contacts if one.primary), "")
-    known = [one.mark for one in holdings.authenticators if one.kind is FactorKind.PASSKEY]
-    return webauthn.creation(party_of(gate), bytes.fromhex(kept.visit.sealed), session.account, shown, known)
+    known = [one.mark for one in holdings.authenticators if one.kind is AuthenticatorKind.PASSKEY]
+    return webauthn.creation(party_of(context), bytes.fromhex(stored.flow.sealed), session.account, shown, known)
 
 
-async def finish_enrolment(gate: Gate, browser: Browser, session: Session, answer: str) -> Enrolled:
+async def finish_enrolment(context: AccountContext, browser: BrowserContext, session: Session, answer: str) -> Enrolled:
     """Add the passkey that the browser made; each challenge is answered once."""
-    kept = await login_flow.find(gate, browser)
-    if kept is None or kept.visit.kind is not VisitKind.ENROL_PASSKEY or kept.visit.session != session.id:
-        return Gone()
-    made = registered(party_of(gate), answer, bytes.fromhex(kept.visit.sealed))
-    if made is None or await gate.database.read(authenticators.marked, made.id) is not None:
-        return Wrong()
-    id_ = gate.id("fac")
-    factor = Factor(
+    stored = await login_flow.find_flow(context, browser)
+    if stored is None or stored.flow.kind is not LoginFlowKind.ENROL_PASSKEY or stored.flow.session != session.id:
+        return FlowNotFound()
+    made = registered(party_of(context), answer, bytes.fromhex(stored.flow.sealed))
+    if made is None or await context.database.read(authenticators.marked, made.id) is not None:
+        return InvalidCredentials()
+    id_ = context.id("fac")
+    factor = Authenticator(
         account=session.account,
         id=id_,
-        kind=FactorKind.PASSKEY,
-        added_at=gate.now(),
+        kind=AuthenticatorKind.PASSKEY,
+        added_at=context.now(),
         mark=made.id,
-        secret=gate.keyring.seal(_encode(Kept(made.public_key, made.synced)).decode(), id_),
-        name=gate.keyring.seal(kept.visit.name, id_),
+        secret=context.keyring.seal(_encode(StoredPasskey(made.public_key, made.synced)).decode(), id_),
+        name=context.keyring.seal(stored.flow.name, id_),
         used=made.count,
     )
-    wanted = Wanted(ChangeKind.METHOD_ADDED, about=kept.visit.name, authenticators=(factor,))
-    return await apply(gate, Applying(session.account, wanted, browser, session.id, kept.mark))
+    wanted = ChangeRequest(ChangeKind.METHOD_ADDED, about=stored.flow.name, authenticators=(factor,))
+    return await apply_change(context, Applying(session.account, wanted, browser, session.id, stored.mark))
 
 
-async def begin_sign_in(gate: Gate, browser: Browser, then: Interrupted) -> tuple[ToVerify, str]:
+async def begin_sign_in(
+    context: AccountContext, browser: BrowserContext, then: InterruptedRequest
+) -> tuple[CodeRequested, str]:
     """Let a browser sign in with whichever passkey of ours the person chooses; return what it needs, as JSON."""
-    now, device = gate.now(), browser.device or gate.secret()
-    challenge = gate.house.chance(CHALLENGE_BYTES)
-    visit = Visit(
-        kind=VisitKind.PASSKEY,
+    now, device = context.now(), browser.device or context.secret()
+    challenge = context.core.chance(CHALLENGE_BYTES)
+    flow = LoginFlow(
+        kind=LoginFlowKind.PASSKEY,
         begun_at=now,
         expires_at=now + LASTS,
-        device=gate.mark(device).hex(),
+        device=context.mark(device).hex(),
         then=then,
         requester=browser.requester(),
-        place=gate.place(browser.ip),
+        place=context.place(browser.ip),
         sealed=challenge.hex(),
     )
-    options = webauthn.request(party_of(gate), challenge, ())
-    return ToVerify(await login_flow.keep(gate, visit), device), options
+    options = webauthn.request(party_of(context), challenge, ())
+    return CodeRequested(await login_flow.save_flow(context, flow), device), options
 
 
-async def sign_in_by_passkey(gate: Gate, browser: Browser, answer: str) -> Entered | Wrong | Refused:
+async def sign_in_by_passkey(
+    context: AccountContext, browser: BrowserContext, answer: str
+) -> SignedIn | InvalidCredentials | Refused:
     """Let a person in by a passkey alone: it is two factors by itself (semantics U4). Whatever is wrong is told alike."""
     if browser.ip:
-        budget = [(BY_NETWORK, gate.keyring.blind("passkey from", network_of(browser.ip)))]
-        (room,) = await gate.database.run(rate_limits.spend, budget, gate.now())
+        budget = [(BY_NETWORK, context.keyring.blind_index("passkey from", network_of(browser.ip)))]
+        (room,) = await context.database.run(rate_limits.spend, budget, context.now())
         if not room.allowed:
-            return Refused(Refusal.LIMITED, retry_after=room.retry_after, limit=BY_NETWORK.name, at=gate.now())
-        if set(gate.places.listed(browser.ip)) & set(gate.risk.deny_lists):
-            return Wrong()
-    kept = await login_flow.find(gate, browser)
-    if kept is None or kept.visit.kind is not VisitKind.PASSKEY or not await gate.database.run(rows_of.take, kept.mark):
-        return Wrong()
-    factor, account = await gate.database.read(_whose, webauthn.id_of(answer))
+            return Refused(Refusal.LIMITED, retry_after=room.retry_after, limit=BY_NETWORK.name, at=context.now())
+        if set(context.places.listed(browser.ip)) & set(context.risk.deny_lists):
+            return InvalidCredentials()
+    stored = await login_flow.find_flow(context, browser)
+    if (
+        stored is None
+        or stored.flow.kind is not LoginFlowKind.PASSKEY
+        or not await context.database.run(rows_of.take, stored.mark)
+    ):
+        return InvalidCredentials()
+    factor, account = await context.database.read(_whose, webauthn.id_of(answer))
     if factor is None or account is None or not account.open:
-        return Wrong()
-    method = await _used(gate, factor, answer, bytes.fromhex(kept.visit.sealed))
+        return InvalidCredentials()
+    method = await _used(context, factor, answer, bytes.fromhex(stored.flow.sealed))
     if method is None:
-        return Wrong()
-    proofs = (Proven(method, gate.now()),)
-    entered = await enter(gate, browser, account.id, proofs, browser.device, then=kept.visit.then)
-    return entered if isinstance(entered, Entered) else Wrong()
+        return InvalidCredentials()
+    proofs = (SessionProof(method, context.now()),)
+    entered = await start_session(context, browser, account.id, proofs, browser.device, then=stored.flow.then)
+    return entered if isinstance(entered, SignedIn) else InvalidCredentials()
 
 
-async def _whose(mark: bytes) -> tuple[Factor | None, Account | None]:
+async def _whose(mark: bytes) -> tuple[Authenticator | None, Account | None]:
     factor = await authenticators.marked(mark)
-    if factor is None or factor.kind is not FactorKind.PASSKEY or not mark:
+    if factor is None or factor.kind is not AuthenticatorKind.PASSKEY or not mark:
         return None, None
     return factor, (await accounts.find(factor.account))
 
 
-async def begin_proof(gate: Gate, browser: Browser) -> str | None:
+async def begin_proof(context: AccountContext, browser: BrowserContext) -> str | None:
     """Return what the browser needs to prove its flow by a passkey of the account, as JSON; None if that is not open to it."""
-    kept = await login_flow.find(gate, browser)
-    if kept is None:
+    stored = await login_flow.find_flow(context, browser)
+    if stored is None:
         return None
-    holdings = await gate.database.read(held, kept.visit.account)
-    if holdings is None or FactorKind.PASSKEY not in methods_of(holdings, kept.visit):
+    holdings = await context.database.read(find_snapshot, stored.flow.account)
+    if holdings is None or AuthenticatorKind.PASSKEY not in authenticators_for(holdings, stored.flow):
         return None
-    challenge = gate.house.chance(CHALLENGE_BYTES)
-    if await login_flow.move(gate, kept, msgspec.structs.replace(kept.visit, sealed=challenge.hex())) is None:
+    challenge = context.core.chance(CHALLENGE_BYTES)
+    if (
+        await login_flow.update_flow(context, stored, msgspec.structs.replace(stored.flow, sealed=challenge.hex()))
+        is None
+    ):
         return None
-    allowed = [one.mark for one in holdings.authenticators if one.kind is FactorKind.PASSKEY]
-    return webauthn.request(party_of(gate), challenge, allowed)
+    allowed = [one.mark for one in holdings.authenticators if one.kind is AuthenticatorKind.PASSKEY]
+    return webauthn.request(party_of(context), challenge, allowed)
 
 
-async def prove_by_passkey(gate: Gate, browser: Browser, answer: str, *, remember: bool) -> Finished | Wrong:
+async def prove_by_passkey(
+    context: AccountContext, browser: BrowserContext, answer: str, *, remember: bool
+) -> CompletedFlow | InvalidCredentials:
     """Prove a flow by a passkey of its own account; each challenge is answered once, right or wrong."""
-    kept = await login_flow.find(gate, browser)
-    if kept is None:
-        return Gone()
-    visit = kept.visit
-    holdings = await gate.database.read(held, visit.account)
-    if not visit.sealed or holdings is None or FactorKind.PASSKEY not in methods_of(holdings, visit):
-        return Gone()
-    spent = await login_flow.move(gate, kept, msgspec.structs.replace(visit, sealed=""))
+    stored = await login_flow.find_flow(context, browser)
+    if stored is None:
+        return FlowNotFound()
+    flow = stored.flow
+    holdings = await context.database.read(find_snapshot, flow.account)
+    if not flow.sealed or holdings is None or AuthenticatorKind.PASSKEY not in authenticators_for(holdings, flow):
+        return FlowNotFound()
+    spent = await login_flow.update_flow(context, stored, msgspec.structs.replace(flow, sealed=""))
     if spent is None:
-        return Gone()
+        return FlowNotFound()
     mark = webauthn.id_of(answer)
-    own = (one for one in holdings.authenticators if one.kind is FactorKind.PASSKEY)
+    own = (one for one in holdings.authenticators if one.kind is AuthenticatorKind.PASSKEY)
     factor = next((one for one in own if one.mark == mark), None)
-    method = await _used(gate, factor, answer, bytes.fromhex(visit.sealed)) if factor is not None else None
+    method = await _used(context, factor, answer, bytes.fromhex(flow.sealed)) if factor is not None else None
     if method is None:
-        return Wrong()
-    return await finish(gate, browser, spent, Proven(method, gate.now()), remember=remember)
+        return InvalidCredentials()
+    return await complete_flow(context, browser, spent, SessionProof(method, context.now()), remember=remember)
 
 
-async def _used(gate: Gate, factor: Factor, answer: str, challenge: bytes) -> Method | None:
+async def _used(context: AccountContext, factor: Authenticator, answer: str, challenge: bytes) -> Method | None:
     """Return how strong an answer is, and write down its counter: one that does not go up is a copy's. None if it is wrong."""
-    kept = _decode(gate.keyring.unseal(factor.secret, factor.id))
-    count = asserted(party_of(gate), answer, challenge, kept.public_key, factor.used)
+    stored = _decode(context.keyring.unseal(factor.secret, factor.id))
+    count = asserted(party_of(context), answer, challenge, stored.public_key, factor.used)
     if count is None:
         return None
     if count:
-        used = await gate.database.run(authenticators.use, factor.account, factor.id, count, gate.now())
+        used = await context.database.run(authenticators.use, factor.account, factor.id, count, context.now())
     else:
-        used = await gate.database.run(authenticators.touch, factor.account, factor.id, gate.now())
+        used = await context.database.run(authenticators.touch, factor.account, factor.id, context.now())
     if not used:
         return None
-    return Method.PASSKEY if kept.synced else Method.SECURITY_KEY
+    return Method.PASSKEY if stored.synced else Method.SECURITY_KEY

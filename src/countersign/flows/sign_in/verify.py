@@ -6,158 +6,170 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
-from countersign.domain.accounts.account import Way
-from countersign.domain.accounts.authenticator import FactorKind
-from countersign.domain.accounts.change import Holdings
-from countersign.domain.accounts.login_flow import Visit, VisitKind
-from countersign.domain.accounts.session import BY_CHANNEL, Proven
+from countersign.domain.accounts.account import ContactMethod
+from countersign.domain.accounts.authenticator import AuthenticatorKind
+from countersign.domain.accounts.change import AccountSnapshot
+from countersign.domain.accounts.login_flow import LoginFlow, LoginFlowKind
+from countersign.domain.accounts.session import METHOD_OF_CHANNEL, SessionProof
 from countersign.domain.delivery.delivery import Delivery
 from countersign.domain.shared.contact import parse
-from countersign.domain.verifications.challenge import ENDED_BY, Challenge, Refusal, State
+from countersign.domain.verifications.challenge import ENDED_BY, Challenge, ChallengeState, Refusal
 from countersign.flows.accounts import login_flow
-from countersign.flows.accounts.context import Browser, Gate, Gone
-from countersign.flows.accounts.location_check import FarAway, far_away
-from countersign.flows.accounts.login_flow import Kept
-from countersign.flows.accounts.request_code import ask, channels_of, methods_of, opened, ways_of
-from countersign.flows.accounts.snapshot import held
-from countersign.flows.sign_in.complete import Finished, finish
+from countersign.flows.accounts.context import AccountContext, BrowserContext, FlowNotFound
+from countersign.flows.accounts.location_check import UnlikelyLocation, check_location
+from countersign.flows.accounts.login_flow import StoredFlow
+from countersign.flows.accounts.request_code import (
+    authenticators_for,
+    channels_of,
+    contact_methods_of,
+    opened,
+    send_code,
+)
+from countersign.flows.accounts.snapshot import find_snapshot
+from countersign.flows.sign_in.complete import CompletedFlow, complete_flow
 from countersign.flows.verifications.cancel import cancel_challenge
-from countersign.flows.verifications.check import answer_challenge
-from countersign.flows.verifications.get import look_at_challenge
+from countersign.flows.verifications.check import check_challenge
+from countersign.flows.verifications.get import get_challenge
 from countersign.flows.verifications.resend import resend_code
 from countersign.flows.verifications.results import Done, Outcome, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Answered: TypeAlias = Finished | Refused | FarAway
+CheckResult: TypeAlias = CompletedFlow | Refused | UnlikelyLocation
 """What comes of a code: it was right and the flow went on, it was refused, or it was not judged yet."""
 
 
-class View(msgspec.Struct, frozen=True):
+class VerificationView(msgspec.Struct, frozen=True):
     """What the verification screen shows: the flow, its challenge with every message, and every other way to prove.
 
     There is no challenge where a factor is asked for and no code was sent.
     """
 
-    visit: Visit
+    flow: LoginFlow
     challenge: Challenge | None
     deliveries: tuple[Delivery, ...]
-    ways: tuple[Way, ...]
-    methods: tuple[FactorKind, ...]
+    ways: tuple[ContactMethod, ...]
+    methods: tuple[AuthenticatorKind, ...]
 
 
-async def look(gate: Gate, browser: Browser) -> View | None:
+async def view_flow(context: AccountContext, browser: BrowserContext) -> VerificationView | None:
     """Return what this browser has under way, or None."""
-    kept = await login_flow.find(gate, browser)
-    if kept is None:
+    stored = await login_flow.find_flow(context, browser)
+    if stored is None:
         return None
-    visit = kept.visit
-    if visit.kind in {VisitKind.ENROL, VisitKind.ENROL_PASSKEY, VisitKind.PASSKEY}:
+    flow = stored.flow
+    if flow.kind in {LoginFlowKind.ENROL, LoginFlowKind.ENROL_PASSKEY, LoginFlowKind.PASSKEY}:
         return None
-    seen = await look_at_challenge(gate.house, gate.own, visit.challenge) if visit.challenge else None
-    if seen is None and visit.challenge:
+    seen = await get_challenge(context.core, context.own, flow.challenge) if flow.challenge else None
+    if seen is None and flow.challenge:
         return None
-    ways, holdings = await _ways(gate, visit)
-    methods = methods_of(holdings, visit)
+    ways, holdings = await _ways(context, flow)
+    methods = authenticators_for(holdings, flow)
     if seen is None:
-        return View(visit, None, (), tuple(ways), methods)
-    return View(visit, seen.challenge, seen.deliveries, tuple(ways), methods)
+        return VerificationView(flow, None, (), tuple(ways), methods)
+    return VerificationView(flow, seen.challenge, seen.deliveries, tuple(ways), methods)
 
 
-async def answer(gate: Gate, browser: Browser, typed: str, *, remember: bool, sure: bool = False) -> Answered:
+async def check_code(
+    context: AccountContext, browser: BrowserContext, typed: str, *, remember: bool, sure: bool = False
+) -> CheckResult:
     """Judge what was typed; on the right code the person goes on, once.
 
     The right code is durable before what follows from it. If the program dies between the two, the same browser goes on with its next
     answer: a challenge of ours can be approved by that browser alone, and its visit ends with the entry (semantics C3, C4). Far from where
     it was asked for nothing is judged, and no guess spent, before the person is `sure`.
     """
-    kept = await login_flow.find(gate, browser)
-    if kept is None:
-        return Gone()
-    visit = kept.visit
-    if not visit.challenge:
-        return Gone()
-    if not sure and (far := far_away(gate, browser, visit)):
+    stored = await login_flow.find_flow(context, browser)
+    if stored is None:
+        return FlowNotFound()
+    flow = stored.flow
+    if not flow.challenge:
+        return FlowNotFound()
+    if not sure and (far := check_location(context, browser, flow)):
         return far
-    outcome = await answer_challenge(gate.house, gate.own, visit.challenge, typed)
+    outcome = await check_challenge(context.core, context.own, flow.challenge, typed)
     if isinstance(outcome, Refused) and outcome.refusal is not Refusal.ALREADY_APPROVED:
         return outcome
     if not isinstance(outcome, Done | Refused) or outcome.challenge is None:
-        return Gone()
+        return FlowNotFound()
     approved = outcome.challenge
-    proof = Proven(BY_CHANNEL[approved.channel], approved.ended_at or gate.now())
-    return await finish(gate, browser, kept, proof, remember=remember)
+    proof = SessionProof(METHOD_OF_CHANNEL[approved.channel], approved.ended_at or context.now())
+    return await complete_flow(context, browser, stored, proof, remember=remember)
 
 
-async def resend(gate: Gate, browser: Browser) -> Outcome | Gone:
+async def resend_flow_code(context: AccountContext, browser: BrowserContext) -> Outcome | FlowNotFound:
     """Send the code once more, the same way."""
-    kept = await login_flow.find(gate, browser)
+    stored = await login_flow.find_flow(context, browser)
     return (
-        Gone()
-        if kept is None or not kept.visit.challenge
-        else await resend_code(gate.house, gate.own, kept.visit.challenge)
+        FlowNotFound()
+        if stored is None or not stored.flow.challenge
+        else await resend_code(context.core, context.own, stored.flow.challenge)
     )
 
 
-async def another_way(gate: Gate, browser: Browser, way: Way) -> Outcome | Gone:
+async def use_another_method(
+    context: AccountContext, browser: BrowserContext, way: ContactMethod
+) -> Outcome | FlowNotFound:
     """Ask for the code in another way that this act allows; no guess is given back (semantics C5, U5).
 
     Another channel of the same contact is a resend. Another contact gets a challenge of its own, which ends the one before and goes on
     with the guesses that it has left.
     """
-    kept = await login_flow.find(gate, browser)
-    if kept is None:
-        return Gone()
-    visit = kept.visit
-    ways, holdings = await _ways(gate, visit)
+    stored = await login_flow.find_flow(context, browser)
+    if stored is None:
+        return FlowNotFound()
+    flow = stored.flow
+    ways, holdings = await _ways(context, flow)
     if not any(one.contact == way.contact and one.channel is way.channel for one in ways):
         return Refused(Refusal.CHANNEL_NOT_ALLOWED)
     spent = 0
-    if visit.challenge:
-        before = await _given_up(gate, kept, way)
+    if flow.challenge:
+        before = await _given_up(context, stored, way)
         if not isinstance(before, Challenge):
             return before
         spent = before.guesses
     contact = next((one for one in holdings.contacts if one.id == way.contact), None) if holdings is not None else None
-    asked = await ask(
-        gate,
+    asked = await send_code(
+        context,
         browser,
-        opened(gate, contact) if contact is not None else parse(visit.to),
-        purpose=visit.kind.purpose,
+        opened(context, contact) if contact is not None else parse(flow.to),
+        purpose=flow.kind.purpose,
         device=browser.device,
-        subject=visit.account,
+        subject=flow.account,
         channel=way.channel,
-        action=visit.need.action,
-        trusted=visit.requester.device,
+        action=flow.need.action,
+        trusted=flow.requester.device,
         spent=spent,
     )
     if not isinstance(asked, Done):
-        if visit.challenge:
-            await login_flow.move(gate, kept, msgspec.structs.replace(visit, between=True))
+        if flow.challenge:
+            await login_flow.update_flow(context, stored, msgspec.structs.replace(flow, between=True))
         return asked
-    moved = msgspec.structs.replace(visit, challenge=asked.challenge.id, contact=way.contact, between=False)
-    if not await login_flow.move(gate, kept, moved):
-        await cancel_challenge(gate.house, gate.own, asked.challenge.id)
-        return Gone()
-    if visit.account:
-        await login_flow.say_sent(gate, moved, asked.challenge.terms.to_masked)
+    moved = msgspec.structs.replace(flow, challenge=asked.challenge.id, contact=way.contact, between=False)
+    if not await login_flow.update_flow(context, stored, moved):
+        await cancel_challenge(context.core, context.own, asked.challenge.id)
+        return FlowNotFound()
+    if flow.account:
+        await login_flow.record_sent(context, moved, asked.challenge.terms.to_masked)
     return asked
 
 
-async def _given_up(gate: Gate, kept: Kept, way: Way) -> Challenge | Outcome | Gone:
+async def _given_up(
+    context: AccountContext, stored: StoredFlow, way: ContactMethod
+) -> Challenge | Outcome | FlowNotFound:
     """Give up the way that was asked by before, and return its challenge; or send by another channel of the same contact, or refuse."""
-    visit = kept.visit
-    seen = await look_at_challenge(gate.house, gate.own, visit.challenge)
+    flow = stored.flow
+    seen = await get_challenge(context.core, context.own, flow.challenge)
     if seen is None:
-        return Gone()
+        return FlowNotFound()
     before = seen.challenge
-    state = before.state_at(gate.now())
-    if way.contact == visit.contact and state is State.PENDING:
-        return await resend_code(gate.house, gate.own, visit.challenge, way.channel)
-    if state is not State.PENDING and not (state is State.CANCELED and visit.between):
+    state = before.state_at(context.now())
+    if way.contact == flow.contact and state is ChallengeState.PENDING:
+        return await resend_code(context.core, context.own, flow.challenge, way.channel)
+    if state is not ChallengeState.PENDING and not (state is ChallengeState.CANCELED and flow.between):
         return Refused(ENDED_BY[state], before)
-    ended = await cancel_challenge(gate.house, gate.own, before.id)
+    ended = await cancel_challenge(context.core, context.own, before.id)
     if not isinstance(ended, Done):
         return ended
     if ended.challenge.guesses_left == 0:
@@ -165,10 +177,12 @@ async def _given_up(gate: Gate, kept: Kept, way: Way) -> Challenge | Outcome | G
     return ended.challenge
 
 
-async def _ways(gate: Gate, visit: Visit) -> tuple[Sequence[Way], Holdings | None]:
+async def _ways(context: AccountContext, flow: LoginFlow) -> tuple[Sequence[ContactMethod], AccountSnapshot | None]:
     """Return how this flow's code may be asked for, and what the account has."""
-    if visit.to:
-        contact = parse(visit.to)
-        return [Way("", channel, contact.masked) for channel in channels_of(gate, contact, visit.kind.purpose)], None
-    holdings = await gate.database.read(held, visit.account)
-    return (ways_of(gate, holdings, visit) if holdings is not None else []), holdings
+    if flow.to:
+        contact = parse(flow.to)
+        return [
+            ContactMethod("", channel, contact.masked) for channel in channels_of(context, contact, flow.kind.purpose)
+        ], None
+    holdings = await context.database.read(find_snapshot, flow.account)
+    return (contact_methods_of(context, holdings, flow) if holdings is not None else []), holdings

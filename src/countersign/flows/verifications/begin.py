@@ -6,26 +6,26 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from countersign.domain.delivery.delivery import owed
+from countersign.domain.delivery.delivery import new_delivery
 from countersign.domain.shared import identifier
 from countersign.domain.shared.contact import CHANNELS_OF, Channel, Contact, network_of
 from countersign.domain.shared.event import Event, EventKind
-from countersign.domain.shared.phone_region import Area, area_of
+from countersign.domain.shared.phone_region import PhoneRegion, region_of
 from countersign.domain.verifications import challenge as rules_of
-from countersign.domain.verifications.challenge import Action, Challenge, Refusal, Requester, State, Terms
-from countersign.domain.verifications.lockout import Standing, is_locked, paused_for
-from countersign.domain.verifications.rate_limit import Limit, Room, allows
+from countersign.domain.verifications.challenge import Action, Challenge, ChallengeState, Refusal, Requester, Terms
+from countersign.domain.verifications.lockout import FailedAttempts, is_locked, paused_for
+from countersign.domain.verifications.rate_limit import RateLimit, RateLimitResult, check_limit
 from countersign.flows.verifications.idempotency import submit
 from countersign.flows.verifications.results import Budget, Done, Outcome, Refused
-from countersign.store.ledger.unit_of_work import Book, Needs, Verdict
+from countersign.store.ledger.unit_of_work import Decision, Reads, UnitOfWork
 
 if TYPE_CHECKING:
     from countersign.domain.shared.application import Application
-    from countersign.flows.verifications.context import House
-    from countersign.flows.verifications.idempotency import Once
+    from countersign.flows.verifications.context import CoreContext
+    from countersign.flows.verifications.idempotency import IdempotencyKey
 
 
-class Asked(msgspec.Struct, frozen=True):
+class BeginRequest(msgspec.Struct, frozen=True):
     """What an application asks for. `channel` None leaves the choice to us.
 
     Pages of ours add: `browser`, to which the challenge is bound (semantics C4); `spent`, guesses that were used up on another way
@@ -44,24 +44,26 @@ class Asked(msgspec.Struct, frozen=True):
     told: str = ""
 
 
-async def begin_challenge(house: House, application: Application, asked: Asked, once: Once | None = None) -> Outcome:
+async def begin_challenge(
+    core: CoreContext, application: Application, asked: BeginRequest, once: IdempotencyKey | None = None
+) -> Outcome:
     """Ask the holder of `asked.to` for a code; on return the message is durable, and will be sent.
 
     Raises InputError where `requester.ip` is no address.
     """
-    policy = house.rules.policies.get(asked.purpose)
+    policy = core.rules.policies.get(asked.purpose)
     if policy is None or (application.purposes and asked.purpose not in application.purposes):
         return Refused(Refusal.PURPOSE_NOT_ALLOWED)
-    channels = house.rules.channels(asked.to.kind, policy, live=application.live)
+    channels = core.rules.channels(asked.to.kind, policy, live=application.live)
     if asked.channel is not None and asked.channel not in CHANNELS_OF[asked.to.kind]:
         return Refused(Refusal.UNUSABLE_DESTINATION, reason="wrong_channel")
     if not channels or (asked.channel is not None and asked.channel not in channels):
         return Refused(Refusal.CHANNEL_NOT_ALLOWED)
     channel = asked.channel or channels[0]
 
-    now = house.clock()
-    keyring = house.keyring
-    id_ = identifier.make("ver", now, house.chance(identifier.CHANCE_BYTES))
+    now = core.clock()
+    keyring = core.keyring
+    id_ = identifier.make("ver", now, core.chance(identifier.CHANCE_BYTES))
     address, subject, requester = asked.to.address, asked.subject, asked.requester
     key = keyring.primary
     terms = Terms(
@@ -78,15 +80,15 @@ async def begin_challenge(house: House, application: Application, asked: Asked, 
         live=application.live,
         told=asked.told,
     )
-    command = Begin(
+    command = BeginCommand(
         id=id_,
         application=application.id,
         terms=terms,
         channel=channel,
-        route=house.rules.route(channel, address, id_, live=application.live),
-        area=area_of(address),
+        route=core.rules.route(channel, address, id_, live=application.live),
+        area=region_of(address),
         # The lane too: else a stranger who begins beside a remembered browser meets its challenge, and spends its guesses in its lane.
-        twin=keyring.blind(
+        dedup_key=keyring.blind_index(
             "twin",
             application.id,
             subject,
@@ -97,29 +99,32 @@ async def begin_challenge(house: House, application: Application, asked: Asked, 
             "remembered" if requester.device else "",
             *((asked.browser,) if asked.browser else ()),
         ),
-        standing=keyring.blind("standing", application.id, subject, address),
-        limits=budgets(house, application.id, address, requester),
+        standing=keyring.blind_index("standing", application.id, subject, address),
+        limits=budgets(core, application.id, address, requester),
         spent=asked.spent,
     )
-    return await submit(house, command, once)
+    return await submit(core, command, once)
 
 
-def budgets(house: House, application: str, address: str, requester: Requester) -> tuple[tuple[Limit, bytes], ...]:
+def budgets(
+    core: CoreContext, application: str, address: str, requester: Requester
+) -> tuple[tuple[RateLimit, bytes], ...]:
     """Return the limits that a message to `address` counts against, each with its key.
 
     Who is asked and who asks have separate budgets; a remembered browser has a lane of its own, which strangers cannot use up.
     """
-    blind = house.keyring.blind
+    blind_index = core.keyring.blind_index
     found = [
-        (limit, blind("limit", limit.name, application, address, requester.device)) for limit in house.rules.destination
+        (limit, blind_index("limit", limit.name, application, address, requester.device))
+        for limit in core.rules.destination
     ]
     if requester.ip:
         network = network_of(requester.ip)
-        found += [(limit, blind("limit", limit.name, application, network)) for limit in house.rules.requester]
+        found += [(limit, blind_index("limit", limit.name, application, network)) for limit in core.rules.requester]
     return tuple(found)
 
 
-class Begin(msgspec.Struct, frozen=True):
+class BeginCommand(msgspec.Struct, frozen=True):
     """The command: all that is needed to judge a begin."""
 
     id: str
@@ -127,46 +132,48 @@ class Begin(msgspec.Struct, frozen=True):
     terms: Terms
     channel: Channel
     route: tuple[str, ...]
-    area: Area
-    twin: bytes
+    area: PhoneRegion
+    dedup_key: bytes
     standing: bytes
-    limits: tuple[tuple[Limit, bytes], ...]
+    limits: tuple[tuple[RateLimit, bytes], ...]
     spent: int = 0
 
     @property
-    def needs(self) -> Needs:
+    def needs(self) -> Reads:
         """Return the pending twin, the contact's standing, and the limits."""
-        return Needs(twins=(self.twin,), standings=(self.standing,), limits=tuple(key for _, key in self.limits))
+        return Reads(
+            dedup_keys=(self.dedup_key,), standings=(self.standing,), limits=tuple(key for _, key in self.limits)
+        )
 
-    def judge(self, book: Book, now: int) -> Verdict[Outcome]:
+    def judge(self, book: UnitOfWork, now: int) -> Decision[Outcome]:
         """Continue the twin if one is pending; else begin, unless the contact or a limit forbids it."""
         barred = bar(self.terms, book.standing(self.standing), now)
         if barred is not None:
-            return Verdict(barred)
+            return Decision(barred)
 
         ended: tuple[Challenge, ...] = ()
-        twin = book.twin(self.twin)
-        if twin is not None:
-            twin = rules_of.expire(twin, now)
-            if twin.state is State.PENDING:
-                return self._go_on(book, twin, now)
-            ended = (twin,)
+        dedup_key = book.dedup_key(self.dedup_key)
+        if dedup_key is not None:
+            dedup_key = rules_of.expire(dedup_key, now)
+            if dedup_key.state is ChallengeState.PENDING:
+                return self._go_on(book, dedup_key, now)
+            ended = (dedup_key,)
 
         rooms = spend(self.limits, book, now)
         if isinstance(rooms, Refused):
-            return Verdict(rooms)
+            return Decision(rooms)
 
         begun = rules_of.begin(
             id=self.id,
             application=self.application,
-            twin=self.twin,
+            dedup_key=self.dedup_key,
             standing=self.standing,
             terms=self.terms,
             channel=self.channel,
             now=now,
             guesses=self.spent,
         )
-        delivery = owed(begun.id, begun.sends, self.channel, self.route, now, area=self.area)
+        delivery = new_delivery(begun.id, begun.sends, self.channel, self.route, now, area=self.area)
         told = Event(
             now,
             EventKind.CHALLENGE_BEGUN,
@@ -174,7 +181,7 @@ class Begin(msgspec.Struct, frozen=True):
             begun.id,
             {"purpose": self.terms.purpose, "channel": self.channel.value, "to": self.terms.to_masked},
         )
-        return Verdict(
+        return Decision(
             Done(begun, delivery, budget=nearest(self.limits, rooms)),
             challenges=(*ended, begun),
             limits=tuple((key, room.tat) for (_, key), room in zip(self.limits, rooms, strict=True)),
@@ -182,27 +189,27 @@ class Begin(msgspec.Struct, frozen=True):
             events=(*(_expired(one) for one in ended), told),
         )
 
-    def _go_on(self, book: Book, twin: Challenge, now: int) -> Verdict[Outcome]:
+    def _go_on(self, book: UnitOfWork, dedup_key: Challenge, now: int) -> Decision[Outcome]:
         """Go on with a pending challenge: send again where a resend may, and say when it may where it may not yet."""
-        judged = rules_of.redirect(twin, self.channel, now)
+        judged = rules_of.change_channel(dedup_key, self.channel, now)
         rooms = spend(self.limits, book, now)
         if judged.refusal is not None or isinstance(rooms, Refused):
-            return Verdict(Done(twin, book.message(twin), continued=True))
+            return Decision(Done(dedup_key, book.message(dedup_key), continued=True))
         return resent(judged.challenge, self.route, self.area, self.limits, rooms, now, continued=True)
 
 
 def resent(
     challenge: Challenge,
     route: tuple[str, ...],
-    area: Area,
-    limits: tuple[tuple[Limit, bytes], ...],
-    rooms: tuple[Room, ...],
+    area: PhoneRegion,
+    limits: tuple[tuple[RateLimit, bytes], ...],
+    rooms: tuple[RateLimitResult, ...],
     now: int,
     *,
     continued: bool = False,
-) -> Verdict[Outcome]:
+) -> Decision[Outcome]:
     """Return the verdict that owes one more message for a challenge."""
-    delivery = owed(challenge.id, challenge.sends, challenge.channel, route, now, challenge.round, area=area)
+    delivery = new_delivery(challenge.id, challenge.sends, challenge.channel, route, now, challenge.round, area=area)
     told = Event(
         now,
         EventKind.CHALLENGE_RESENT,
@@ -210,7 +217,7 @@ def resent(
         challenge.id,
         {"channel": challenge.channel.value, "sends": challenge.sends},
     )
-    return Verdict(
+    return Decision(
         Done(challenge, delivery, continued=continued, budget=nearest(limits, rooms)),
         challenges=(challenge,),
         limits=tuple((key, room.tat) for (_, key), room in zip(limits, rooms, strict=True)),
@@ -219,7 +226,7 @@ def resent(
     )
 
 
-def bar(terms: Terms, standing: Standing, now: int) -> Refused | None:
+def bar(terms: Terms, standing: FailedAttempts, now: int) -> Refused | None:
     """Say why nothing is sent to a contact, nor compared, for now: too many failures. The purpose that binds it anew stays open."""
     if terms.policy.binds:
         return None
@@ -230,16 +237,18 @@ def bar(terms: Terms, standing: Standing, now: int) -> Refused | None:
     return None
 
 
-def spend(limits: tuple[tuple[Limit, bytes], ...], book: Book, now: int) -> tuple[Room, ...] | Refused:
+def spend(
+    limits: tuple[tuple[RateLimit, bytes], ...], book: UnitOfWork, now: int
+) -> tuple[RateLimitResult, ...] | Refused:
     """Take one from every budget, or say which has none left; a refusal takes from none."""
-    rooms = tuple(allows(limit, book.tat(key), now) for limit, key in limits)
+    rooms = tuple(check_limit(limit, book.tat(key), now) for limit, key in limits)
     for (limit, _), room in zip(limits, rooms, strict=True):
         if not room.allowed:
             return Refused(Refusal.LIMITED, retry_after=room.retry_after, limit=limit.name)
     return rooms
 
 
-def nearest(limits: tuple[tuple[Limit, bytes], ...], rooms: tuple[Room, ...]) -> Budget | None:
+def nearest(limits: tuple[tuple[RateLimit, bytes], ...], rooms: tuple[RateLimitResult, ...]) -> Budget | None:
     """Return the budget that will run out first."""
     if not rooms:
         return None

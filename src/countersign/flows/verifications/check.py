@@ -9,36 +9,36 @@ import msgspec
 from countersign.domain.shared.event import Event, EventKind
 from countersign.domain.verifications import challenge as rules_of
 from countersign.domain.verifications import proof
-from countersign.domain.verifications.challenge import Challenge, Refusal, State
+from countersign.domain.verifications.challenge import Challenge, ChallengeState, Refusal
 from countersign.domain.verifications.code import Code, derive
-from countersign.domain.verifications.lockout import CLEAN, failed
+from countersign.domain.verifications.lockout import NO_FAILURES, after_failure
 from countersign.flows.verifications.begin import bar
 from countersign.flows.verifications.idempotency import submit
 from countersign.flows.verifications.results import Done, Missing, Outcome, Refused
 from countersign.keys import Keyring, to_hash
-from countersign.store.ledger.unit_of_work import Book, Needs, Verdict
+from countersign.store.ledger.unit_of_work import Decision, Reads, UnitOfWork
 
 if TYPE_CHECKING:
     from countersign.domain.shared.application import Application
-    from countersign.flows.verifications.context import House
-    from countersign.flows.verifications.idempotency import Once
+    from countersign.flows.verifications.context import CoreContext
+    from countersign.flows.verifications.idempotency import IdempotencyKey
 
 
-async def answer_challenge(
-    house: House, application: Application, challenge_id: str, typed: str, once: Once | None = None
+async def check_challenge(
+    core: CoreContext, application: Application, challenge_id: str, typed: str, once: IdempotencyKey | None = None
 ) -> Outcome:
     """Judge what a person typed; Done means that the challenge is approved by this very answer."""
-    return await submit(house, Answer(challenge_id, application.id, typed, house.keyring), once)
+    return await submit(core, CheckCommand(challenge_id, application.id, typed, core.keyring), once)
 
 
-def prove(house: House, approved: Challenge) -> str:
+def sign_proof(core: CoreContext, approved: Challenge) -> str:
     """Return the signed proof of an approval (JWS, see domain/verifications/proof.py); the same to the byte each time."""
-    key = house.keyring.named(approved.terms.kid)
+    key = core.keyring.named(approved.terms.kid)
     address = key.unseal(approved.terms.to, approved.id.encode()).decode()
-    return key.sign(proof.claims(approved, house.rules.issuer, to_hash(address)))
+    return key.sign(proof.claims(approved, core.rules.issuer, to_hash(address)))
 
 
-class Answer(msgspec.Struct, frozen=True):
+class CheckCommand(msgspec.Struct, frozen=True):
     """The command. Its repr hides what was typed."""
 
     id: str
@@ -51,39 +51,43 @@ class Answer(msgspec.Struct, frozen=True):
         return f"Answer({self.id})"
 
     @property
-    def needs(self) -> Needs:
+    def needs(self) -> Reads:
         """Return the challenge, which brings its contact's standing along."""
-        return Needs(challenges=(self.id,))
+        return Reads(challenges=(self.id,))
 
-    def judge(self, book: Book, now: int) -> Verdict[Outcome]:
+    def judge(self, book: UnitOfWork, now: int) -> Decision[Outcome]:
         """Judge the guess; whatever comes of it, the guess stays spent."""
         before = book.challenge(self.id, self.application)
         if before is None:
-            return Verdict(Missing())
+            return Decision(Missing())
         standing = book.standing(before.standing)
         barred = bar(before.terms, standing, now)
-        if barred is not None and before.state_at(now) is State.PENDING:
-            return Verdict(msgspec.structs.replace(barred, challenge=before))
+        if barred is not None and before.state_at(now) is ChallengeState.PENDING:
+            return Decision(msgspec.structs.replace(barred, challenge=before))
 
-        judged = rules_of.answer(before, self.typed, self._code_of(before), now)
+        judged = rules_of.check(before, self.typed, self._code_of(before), now)
         after = judged.challenge
         changed = (after,) if after is not before else ()
         if judged.refusal is None:
-            cleared = () if standing == CLEAN else ((after.standing, CLEAN),)
+            cleared = () if standing == NO_FAILURES else ((after.standing, NO_FAILURES),)
             told = self._event(after, EventKind.CHALLENGE_APPROVED, now)
-            return Verdict(Done(after), challenges=changed, standings=cleared, events=(told,))
+            return Decision(Done(after), challenges=changed, standings=cleared, events=(told,))
         if judged.refusal is Refusal.WRONG_CODE:
             remembered = bool(after.terms.requester.device)
-            worse = failed(standing, now, remembered=remembered)
-            kind = EventKind.CHALLENGE_EXHAUSTED if after.state is State.EXHAUSTED else EventKind.CHALLENGE_REFUSED
-            return Verdict(
+            worse = after_failure(standing, now, remembered=remembered)
+            kind = (
+                EventKind.CHALLENGE_EXHAUSTED
+                if after.state is ChallengeState.EXHAUSTED
+                else EventKind.CHALLENGE_REFUSED
+            )
+            return Decision(
                 Refused(judged.refusal, after, at=now),
                 challenges=changed,
                 standings=((after.standing, worse),),
                 events=(self._event(after, kind, now),),
             )
         events = (self._event(after, EventKind.CHALLENGE_EXPIRED, after.ended_at or now),) if changed else ()
-        return Verdict(Refused(judged.refusal, after, at=now), challenges=changed, events=events)
+        return Decision(Refused(judged.refusal, after, at=now), challenges=changed, events=events)
 
     def _code_of(self, challenge: Challenge) -> _CodeOf:
         return _CodeOf(self.keyring.named(challenge.terms.kid).code, challenge)

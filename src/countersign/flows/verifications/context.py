@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 import msgspec
 
-from countersign.domain.policy import Rules
+from countersign.domain.policy import InstallationPolicy
 from countersign.keys import Keyring
 from countersign.store.engine.database import Database
 from countersign.store.ledger.ledger import Ledger
 
 
-class House(msgspec.Struct, frozen=True):
+class CoreContext(msgspec.Struct, frozen=True):
     """A ledger, a database to read from, keys, rules, and where time and chance come from.
 
     `clock` returns milliseconds since the epoch; `chance(n)` returns n random bytes.
@@ -21,6 +21,6 @@ class House(msgspec.Struct, frozen=True):
     database: Database
     ledger: Ledger
     keyring: Keyring
-    rules: Rules
+    rules: InstallationPolicy
     clock: Callable[[], int]
     chance: Callable[[int], bytes]

@@ -8,10 +8,10 @@ import msgspec
 
 from countersign.domain.verifications.challenge import Refusal
 from countersign.flows.verifications.results import KeyReused, Outcome, Refused
-from countersign.store.ledger.unit_of_work import AnswerKey, Book, Command, Needs, Remembered, Verdict
+from countersign.store.ledger.unit_of_work import AnswerKey, Command, Decision, Reads, StoredAnswer, UnitOfWork
 
 if TYPE_CHECKING:
-    from countersign.flows.verifications.context import House
+    from countersign.flows.verifications.context import CoreContext
 
 KEPT_FOR: Final = 24 * 3_600_000
 """Milliseconds for which an answer is kept (semantics H2)."""
@@ -23,40 +23,40 @@ _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(Outcome).decode
 
 
-class Once(msgspec.Struct, frozen=True):
+class IdempotencyKey(msgspec.Struct, frozen=True):
     """The caller's key (hashed with its application) and the digest of the whole request."""
 
     key: AnswerKey
     request: bytes
 
 
-async def submit(house: House, command: Command[Outcome], once: Once | None) -> Outcome:
+async def submit(core: CoreContext, command: Command[Outcome], once: IdempotencyKey | None) -> Outcome:
     """Have the ledger judge a command, under its idempotency key if it has one."""
-    return await house.ledger.submit(command if once is None else OnlyOnce(command, once))
+    return await core.ledger.submit(command if once is None else IdempotentCommand(command, once))
 
 
-class OnlyOnce:
+class IdempotentCommand:
     """A command behind an idempotency key; the answer is remembered in the transaction of the act itself."""
 
-    def __init__(self, command: Command[Outcome], once: Once) -> None:
+    def __init__(self, command: Command[Outcome], once: IdempotencyKey) -> None:
         self._command = command
         self._once = once
 
     @property
-    def needs(self) -> Needs:
+    def needs(self) -> Reads:
         """Return what the command needs, and the remembered answer."""
         return msgspec.structs.replace(self._command.needs, answers=(self._once.key,))
 
-    def judge(self, book: Book, now: int) -> Verdict[Outcome]:
+    def judge(self, book: UnitOfWork, now: int) -> Decision[Outcome]:
         """Give the first answer again; or carry the command out, and remember."""
         once = self._once
         before = book.answered(once.key)
         if before is not None and now < before.expires_at:
             same = before.request == once.request
-            return Verdict(_decode(before.outcome) if same else KeyReused())
+            return Decision(_decode(before.outcome) if same else KeyReused())
         verdict = self._command.judge(book, now)
         outcome = verdict.outcome
         if isinstance(outcome, Refused) and outcome.refusal in PASSING:
             return verdict
-        remembered = Remembered(once.request, _encode(outcome), now + KEPT_FOR)
+        remembered = StoredAnswer(once.request, _encode(outcome), now + KEPT_FOR)
         return msgspec.structs.replace(verdict, answers=((once.key, remembered),))

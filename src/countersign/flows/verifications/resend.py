@@ -7,78 +7,82 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from countersign.domain.shared.contact import CHANNELS_OF, Channel
-from countersign.domain.shared.phone_region import Area, area_of
+from countersign.domain.shared.phone_region import PhoneRegion, region_of
 from countersign.domain.verifications import challenge as rules_of
 from countersign.domain.verifications.challenge import Challenge, Refusal
-from countersign.domain.verifications.rate_limit import Limit
+from countersign.domain.verifications.rate_limit import RateLimit
 from countersign.flows.verifications.begin import bar, budgets, resent, spend
 from countersign.flows.verifications.get import find_challenge
 from countersign.flows.verifications.idempotency import submit
 from countersign.flows.verifications.results import Missing, Outcome, Refused
-from countersign.store.ledger.unit_of_work import Book, Needs, Verdict
+from countersign.store.ledger.unit_of_work import Decision, Reads, UnitOfWork
 
 if TYPE_CHECKING:
     from countersign.domain.shared.application import Application
-    from countersign.flows.verifications.context import House
-    from countersign.flows.verifications.idempotency import Once
+    from countersign.flows.verifications.context import CoreContext
+    from countersign.flows.verifications.idempotency import IdempotencyKey
 
 
 async def resend_code(
-    house: House, application: Application, challenge_id: str, channel: Channel | None = None, once: Once | None = None
+    core: CoreContext,
+    application: Application,
+    challenge_id: str,
+    channel: Channel | None = None,
+    once: IdempotencyKey | None = None,
 ) -> Outcome:
     """Owe one more message for a challenge, by the same channel or by `channel`."""
-    found = await find_challenge(house, application, challenge_id)
+    found = await find_challenge(core, application, challenge_id)
     if found is None:
         return Missing()
     terms = found.terms
     wanted = channel or found.channel
     if wanted not in CHANNELS_OF[terms.to_kind]:
         return Refused(Refusal.UNUSABLE_DESTINATION, found, reason="wrong_channel")
-    if wanted not in house.rules.channels(terms.to_kind, terms.policy, live=terms.live):
+    if wanted not in core.rules.channels(terms.to_kind, terms.policy, live=terms.live):
         return Refused(Refusal.CHANNEL_NOT_ALLOWED, found)
-    address = house.keyring.named(terms.kid).unseal(terms.to, found.id.encode()).decode()
-    command = Resend(
+    address = core.keyring.named(terms.kid).unseal(terms.to, found.id.encode()).decode()
+    command = ResendCommand(
         id=found.id,
         application=application.id,
         channel=wanted,
-        route=house.rules.route(wanted, address, found.id, live=terms.live),
-        area=area_of(address),
-        limits=budgets(house, application.id, address, terms.requester),
+        route=core.rules.route(wanted, address, found.id, live=terms.live),
+        area=region_of(address),
+        limits=budgets(core, application.id, address, terms.requester),
     )
-    return await submit(house, command, once)
+    return await submit(core, command, once)
 
 
-class Resend(msgspec.Struct, frozen=True):
+class ResendCommand(msgspec.Struct, frozen=True):
     """The command."""
 
     id: str
     application: str
     channel: Channel
     route: tuple[str, ...]
-    area: Area
-    limits: tuple[tuple[Limit, bytes], ...]
+    area: PhoneRegion
+    limits: tuple[tuple[RateLimit, bytes], ...]
 
     @property
-    def needs(self) -> Needs:
+    def needs(self) -> Reads:
         """Return the challenge and the limits its messages count against."""
-        return Needs(challenges=(self.id,), limits=tuple(key for _, key in self.limits))
+        return Reads(challenges=(self.id,), limits=tuple(key for _, key in self.limits))
 
-    def judge(self, book: Book, now: int) -> Verdict[Outcome]:
+    def judge(self, book: UnitOfWork, now: int) -> Decision[Outcome]:
         """Allow it by the challenge's own rule first, then by the budgets."""
         before = book.challenge(self.id, self.application)
         if before is None:
-            return Verdict(Missing())
-        judged = rules_of.redirect(before, self.channel, now)
+            return Decision(Missing())
+        judged = rules_of.change_channel(before, self.channel, now)
         if judged.refusal is not None:
-            return Verdict(
+            return Decision(
                 Refused(judged.refusal, judged.challenge, _wait(judged.challenge, judged.refusal, now), at=now)
             )
         barred = bar(before.terms, book.standing(before.standing), now)
         if barred is not None:
-            return Verdict(msgspec.structs.replace(barred, challenge=before))
+            return Decision(msgspec.structs.replace(barred, challenge=before))
         rooms = spend(self.limits, book, now)
         if isinstance(rooms, Refused):
-            return Verdict(msgspec.structs.replace(rooms, challenge=before, at=now))
+            return Decision(msgspec.structs.replace(rooms, challenge=before, at=now))
         return resent(judged.challenge, self.route, self.area, self.limits, rooms, now)
 
 

@@ -8,8 +8,8 @@ import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from countersign.messages.channels.phone import grouped
-from countersign.messages.content.code_message import Occasion
-from countersign.messages.content.purposes import act_of
+from countersign.messages.content.code_message import CodeMessage
+from countersign.messages.content.purposes import purpose_text
 from countersign.messages.language.catalogue import Language
 from countersign.messages.language.datetimes import day, time_of_day
 
@@ -30,7 +30,7 @@ _HTML: Final = _TEMPLATES.get_template("letter.html")
 _TEXT: Final = _TEMPLATES.get_template("letter.txt")
 
 
-class Letter(msgspec.Struct, frozen=True):
+class EmailText(msgspec.Struct, frozen=True):
     """All that a mail says, as plain sentences in one language; nothing in it is marked up."""
 
     language: str
@@ -58,9 +58,9 @@ class Letter(msgspec.Struct, frozen=True):
         return "Letter(hidden)"
 
 
-def letter(occasion: Occasion, code: str, language: Language) -> Letter:
+def letter(occasion: CodeMessage, code: str, language: Language) -> EmailText:
     """Return the letter of an occasion that was made harmless."""
-    act = act_of(occasion.purpose, occasion.channel)
+    act = purpose_text(occasion.purpose, occasion.channel)
     purpose = occasion.purpose.replace("_", " ").replace("-", " ")
     site, say, apart = occasion.site, language.say, language.isolated
     asked_on = day(occasion.asked_at, occasion.timezone, language.locale)
@@ -72,7 +72,7 @@ def letter(occasion: Occasion, code: str, language: Language) -> Letter:
     )
     valid = _valid(occasion, language)
     warning = full_warning(occasion, language)
-    return Letter(
+    return EmailText(
         language=language.tag,
         direction=language.direction,
         subject=say(act.subject, site=site, purpose=purpose),
@@ -96,22 +96,22 @@ def letter(occasion: Occasion, code: str, language: Language) -> Letter:
     )
 
 
-def full_warning(occasion: Occasion, language: Language) -> str:
+def full_warning(occasion: CodeMessage, language: Language) -> str:
     """Return the warning of a mail."""
     return language.say("Nobody from {site} will ever ask you for this code.", site=language.isolated(occasion.site))
 
 
-def as_html(told: Letter) -> str:
+def as_html(told: EmailText) -> str:
     """Return the HTML part."""
     return _HTML.render(letter=told)
 
 
-def as_text(told: Letter) -> str:
+def as_text(told: EmailText) -> str:
     """Return the text part."""
     return _TEXT.render(letter=told)
 
 
-def _valid(occasion: Occasion, language: Language) -> str:
+def _valid(occasion: CodeMessage, language: Language) -> str:
     until = language.isolated(time_of_day(occasion.expires_at, occasion.timezone, language.locale))
     minutes = (occasion.expires_at - occasion.asked_at) // _MINUTE
     if 0 < minutes <= _LONGEST_IN_MINUTES:

@@ -5,32 +5,32 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from countersign.messages.channels.sms_size import bound_line, plain, segments
-from countersign.messages.content.purposes import act_of
+from countersign.messages.content.purposes import purpose_text
 from countersign.messages.language.datetimes import time_of_day
-from countersign.messages.language.transliteration import Spelled, spelled
+from countersign.messages.language.transliteration import TransliteratedText, transliterate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from countersign.messages.content.code_message import Occasion
+    from countersign.messages.content.code_message import CodeMessage
     from countersign.messages.language.catalogue import Language
 
 
-def sms(occasion: Occasion, code: str, language: Language) -> Spelled:
+def sms(occasion: CodeMessage, code: str, language: Language) -> TransliteratedText:
     """Return the text of an SMS whose last line is `@host #code`, after the app's hash where there is one.
 
     The code, its act, the warning, what is approved and those lines are always there. The rest (device, place, time, the "not
     me" address) is added as far as it costs no further segment, the most telling first.
     """
-    act = act_of(occasion.purpose, occasion.channel)
+    act = purpose_text(occasion.purpose, occasion.channel)
     opening = language.say(act.short, code=code, site=occasion.site, purpose=_spaced(occasion.purpose))
     warning = short_warning(language)
     approves = language.say("It approves: {summary}", summary=occasion.summary) if occasion.summary else ""
     ending = for_machines(occasion, code)
 
-    def whole(*more: str) -> Spelled:
+    def whole(*more: str) -> TransliteratedText:
         lines = (f"{opening} {warning}", approves, *more, *ending)
-        return spelled("\n".join(line for line in lines if line), language.tag)
+        return transliterate("\n".join(line for line in lines if line), language.tag)
 
     needed = whole()
     room = segments(needed.text).segments
@@ -46,14 +46,14 @@ def short_warning(language: Language) -> str:
     return language.say("Never share it: we never ask for it.")
 
 
-def for_machines(occasion: Occasion, code: str) -> tuple[str, ...]:
+def for_machines(occasion: CodeMessage, code: str) -> tuple[str, ...]:
     """Return the last lines of an SMS: the hash by which Android hands it to its app, and the line that binds the code."""
     return tuple(line for line in (occasion.app_hash, bound_line(occasion.host, code)) if line)
 
 
-def whatsapp(occasion: Occasion, code: str, language: Language) -> str:
+def whatsapp(occasion: CodeMessage, code: str, language: Language) -> str:
     """Return the text of a WhatsApp message: an SMS with room for everything, and without the line for the domain."""
-    act = act_of(occasion.purpose, occasion.channel)
+    act = purpose_text(occasion.purpose, occasion.channel)
     asked = time_of_day(occasion.asked_at, occasion.timezone, language.locale)
     until = time_of_day(occasion.expires_at, occasion.timezone, language.locale)
     lines = [
@@ -69,9 +69,9 @@ def whatsapp(occasion: Occasion, code: str, language: Language) -> str:
     return "\n".join(line for line in lines if line)
 
 
-def voice(occasion: Occasion, code: str, language: Language) -> str:
+def voice(occasion: CodeMessage, code: str, language: Language) -> str:
     """Return what a call says: the site, the act and the warning first, then the code twice, symbol by symbol."""
-    act = act_of(occasion.purpose, occasion.channel)
+    act = purpose_text(occasion.purpose, occasion.channel)
     asked = time_of_day(occasion.asked_at, occasion.timezone, language.locale)
     # Commas and full stops are the pauses of every speaking machine, marked up or not.
     spelled = ". ".join(", ".join(group) for group in grouped(code))
@@ -100,7 +100,7 @@ def grouped(code: str) -> tuple[str, ...]:
     return (*groups, code)
 
 
-def _further(occasion: Occasion, language: Language) -> Iterator[tuple[str, ...]]:
+def _further(occasion: CodeMessage, language: Language) -> Iterator[tuple[str, ...]]:
     """Yield what else an SMS could say, the fullest first; the phone shows a time of its own, so ours is given up first."""
     asked = time_of_day(occasion.asked_at, occasion.timezone, language.locale)
     time = language.say("At {time}", time=asked)
@@ -114,7 +114,7 @@ def _further(occasion: Occasion, language: Language) -> Iterator[tuple[str, ...]
     yield (link,)
 
 
-def _not_you(occasion: Occasion, language: Language) -> str:
+def _not_you(occasion: CodeMessage, language: Language) -> str:
     return language.say("Not you? {link}", link=occasion.not_me) if occasion.not_me else ""
 
 

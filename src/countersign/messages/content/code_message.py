@@ -9,7 +9,7 @@ from countersign.domain.shared.contact import Channel, Contact
 from countersign.messages.custom.sanitize import MAX_DETAIL, MAX_SITE, MAX_SUMMARY, host_name, one_line, safe_link
 
 
-class Occasion(msgspec.Struct, frozen=True):
+class CodeMessage(msgspec.Struct, frozen=True):
     """Who is told what, about which act (D6).
 
     `locale` is a BCP 47 tag; `site` the application's name for people; `host` the domain where the code is typed, in ASCII
@@ -35,7 +35,7 @@ class Occasion(msgspec.Struct, frozen=True):
     app_hash: str = ""
 
 
-def harmless(occasion: Occasion) -> Occasion:
+def harmless(occasion: CodeMessage) -> CodeMessage:
     """Return the occasion with all that came from outside on one line each, bounded, with nothing invisible in it.
 
     A host that is no host name and a link that is not https become empty; a site without a name goes by its host.

@@ -62,7 +62,7 @@ _SYSTEMS: Final = {
 }
 
 
-def device(user_agent: str, locale: str) -> str:
+def device_name(user_agent: str, locale: str) -> str:
     """Return `Firefox on Windows` in the language of `locale`, the part that is known, or "" for what no browser sends.
 
     A user agent that was not seen lately costs up to some 5 ms.

@@ -9,15 +9,15 @@ import msgspec
 from countersign.domain.delivery.delivery import Message
 from countersign.domain.delivery.notice import NoticeKind
 from countersign.domain.shared.contact import Channel, Contact
-from countersign.messages.channels.email import Letter, as_html, as_text
+from countersign.messages.channels.email import EmailText, as_html, as_text
 from countersign.messages.channels.sms_size import segments
 from countersign.messages.custom.sanitize import MAX_DETAIL, MAX_SITE, host_name, one_line, safe_link
 from countersign.messages.language.catalogue import Language, mark, negotiate
 from countersign.messages.language.datetimes import day, time_of_day
-from countersign.messages.language.transliteration import spelled
+from countersign.messages.language.transliteration import transliterate
 
 
-class News(msgspec.Struct, frozen=True):
+class NoticeMessage(msgspec.Struct, frozen=True):
     """Who is told what; `at` in ms, `link` the address where to say "not me" or to go on (empty: none), `about` a mask or name."""
 
     key: str
@@ -196,7 +196,7 @@ WORDINGS: Final = {
 }
 
 
-def render_notice(news: News) -> Message:
+def render_notice(news: NoticeMessage) -> Message:
     """Return the message, in the language nearest to the account's; no input makes this fail."""
     told = _harmless(news)
     language = negotiate(told.locale)
@@ -218,7 +218,7 @@ def render_notice(news: News) -> Message:
     )
 
 
-def _letter(told: News, language: Language) -> Letter:
+def _letter(told: NoticeMessage, language: Language) -> EmailText:
     words, say, apart = WORDINGS[told.kind], language.say, language.isolated
     when = say(
         "{day}, {time}",
@@ -227,7 +227,7 @@ def _letter(told: News, language: Language) -> Letter:
     )
     facts = ((say("When"), when), (say("Device"), apart(told.device)), (say("Where, roughly"), apart(told.place)))
     warning = say("Nobody from {site} will ever ask you for a code or your password.", site=apart(told.site))
-    return Letter(
+    return EmailText(
         language=language.tag,
         direction=language.direction,
         subject=say(words.subject, site=told.site, title=say(words.title)),
@@ -250,18 +250,18 @@ def _letter(told: News, language: Language) -> Letter:
     )
 
 
-def _short(told: News, language: Language) -> str:
+def _short(told: NoticeMessage, language: Language) -> str:
     """Return a text for a phone: what happened always, the rest as far as it costs no further segment."""
     words = WORDINGS[told.kind]
     opening = language.say(words.short, site=told.site, title=language.say(words.title))
     question = f"{language.say(words.question)} {told.link}" if told.link else ""
     details = ", ".join(part for part in (told.device, told.place) if part)
-    needed = spelled("\n".join(line for line in (opening, question) if line), language.tag).text
-    whole = spelled("\n".join(line for line in (opening, details, question) if line), language.tag).text
+    needed = transliterate("\n".join(line for line in (opening, question) if line), language.tag).text
+    whole = transliterate("\n".join(line for line in (opening, details, question) if line), language.tag).text
     return whole if segments(whole).segments <= segments(needed).segments else needed
 
 
-def _harmless(news: News) -> News:
+def _harmless(news: NoticeMessage) -> NoticeMessage:
     host = host_name(news.host)
     return msgspec.structs.replace(
         news,

@@ -10,7 +10,7 @@ from countersign.domain.shared.contact import Channel
 from countersign.messages.language.catalogue import mark
 
 
-class Act(msgspec.Struct, frozen=True):
+class PurposeText(msgspec.Struct, frozen=True):
     """The sentences of one purpose in English, which are also the names of their translations.
 
     `title` takes {purpose}, `subject` {site} and {purpose}, `short` {code}, {site} and {purpose}.
@@ -22,51 +22,51 @@ class Act(msgspec.Struct, frozen=True):
 
 
 ACTS: Final = {
-    "sign_in": Act(
+    "sign_in": PurposeText(
         mark("Your code to sign in"),
         mark("Your code to sign in to {site}"),
         mark("{code} is your {site} sign-in code."),
     ),
-    "step_up": Act(
+    "step_up": PurposeText(
         mark("Your code to confirm that it is you"),
         mark("Your code to confirm that it is you at {site}"),
         mark("{code} is your {site} code to confirm it is you."),
     ),
-    "change_contact": Act(
+    "change_contact": PurposeText(
         mark("Your code to change your contact details"),
         mark("Your code to change your contact details at {site}"),
         mark("{code} is your {site} code to change your contact details."),
     ),
-    "recover": Act(
+    "recover": PurposeText(
         mark("Your code to recover your account"),
         mark("Your code to recover your account at {site}"),
         mark("{code} is your {site} code to recover your account."),
     ),
-    "sign_up": Act(
+    "sign_up": PurposeText(
         mark("Your code to open your account"),
         mark("Your code to open your account at {site}"),
         mark("{code} is your {site} code to open your account."),
     ),
 }
 
-BIND_MAIL: Final = Act(
+BIND_MAIL: Final = PurposeText(
     mark("Your code to confirm this e-mail address"),
     mark("Your code to confirm this e-mail address at {site}"),
     mark("{code} is your {site} code to confirm this e-mail address."),
 )
-BIND_PHONE: Final = Act(
+BIND_PHONE: Final = PurposeText(
     mark("Your code to confirm this phone number"),
     mark("Your code to confirm this phone number at {site}"),
     mark("{code} is your {site} code to confirm this phone number."),
 )
-OTHER: Final = Act(
+OTHER: Final = PurposeText(
     mark("Your code for “{purpose}”"),
     mark("Your code for “{purpose}” at {site}"),
     mark("{code} is your {site} code for “{purpose}”."),
 )
 
 
-def act_of(purpose: str, channel: Channel) -> Act:
+def purpose_text(purpose: str, channel: Channel) -> PurposeText:
     """Return the act that a purpose names; an operator's own purpose is quoted by its name."""
     if purpose == "bind_contact":
         return BIND_MAIL if channel is Channel.EMAIL else BIND_PHONE

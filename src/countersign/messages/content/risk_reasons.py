@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from countersign.domain.accounts.risk import FindingKind
+from countersign.domain.accounts.risk import RiskFinding
 from countersign.messages.language.catalogue import mark
 
 if TYPE_CHECKING:
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from countersign.messages.language.catalogue import Language
 
 FOR_THE_PERSON: Final = {
-    FindingKind.IMPOSSIBLE_TRAVEL: mark("We ask because you were far away a short while ago."),
-    FindingKind.NEW_COUNTRY: mark("We ask because you seem to be in another country than before."),
-    FindingKind.MANY_FAILURES: mark("We ask because a wrong password was entered several times."),
-    FindingKind.LISTED: mark("We ask because your network hides where you are."),
-    FindingKind.NEW_BROWSER: mark("We ask because this browser is new."),
-    FindingKind.UNTRUSTED_BROWSER: mark("We ask because you did not choose to be remembered on this browser."),
-    FindingKind.NEW_CONTACT: mark("We ask because your contact details are new."),
-    FindingKind.REFUSED_LIST: mark("Sign-in is not possible from your network. Use another one."),
+    RiskFinding.IMPOSSIBLE_TRAVEL: mark("We ask because you were far away a short while ago."),
+    RiskFinding.NEW_COUNTRY: mark("We ask because you seem to be in another country than before."),
+    RiskFinding.MANY_FAILURES: mark("We ask because a wrong password was entered several times."),
+    RiskFinding.LISTED: mark("We ask because your network hides where you are."),
+    RiskFinding.NEW_BROWSER: mark("We ask because this browser is new."),
+    RiskFinding.UNTRUSTED_BROWSER: mark("We ask because you did not choose to be remembered on this browser."),
+    RiskFinding.NEW_CONTACT: mark("We ask because your contact details are new."),
+    RiskFinding.REFUSED_LIST: mark("Sign-in is not possible from your network. Use another one."),
 }
 """The most telling first: that one is said."""
 

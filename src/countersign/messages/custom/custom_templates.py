@@ -16,8 +16,8 @@ import structlog
 from countersign.errors import SettingsError
 from countersign.messages.channels.email import full_warning
 from countersign.messages.channels.phone import short_warning
-from countersign.messages.content.code_message import Occasion
-from countersign.messages.content.purposes import ACTS, act_of
+from countersign.messages.content.code_message import CodeMessage
+from countersign.messages.content.purposes import ACTS, purpose_text
 from countersign.messages.custom.sanitize import MAX_DETAIL, MAX_LINK, MAX_SITE, MAX_SUMMARY, one_line
 from countersign.messages.custom.template_rules import Checked, Outline, TemplateFaultError, compiled
 from countersign.messages.language.catalogue import Language, languages, negotiate
@@ -69,7 +69,7 @@ class _Own(msgspec.Struct, frozen=True):
     template: Checked
 
 
-class OwnWords:
+class CustomTemplates:
     """The templates of an operator; each of its methods returns None where ours are to be said."""
 
     __slots__ = ("_code_in_subject", "_templates")
@@ -83,7 +83,7 @@ class OwnWords:
         own = self._nearest(part, purpose, tag)
         return own.file if own else ""
 
-    def sms(self, occasion: Occasion, code: str, language: Language) -> str | None:
+    def sms(self, occasion: CodeMessage, code: str, language: Language) -> str | None:
         """Return what an SMS says, with the warning, but without the last lines, which are always ours."""
         warning = short_warning(language)
         text = self._filled(Part.SMS, occasion, code, language, warning)
@@ -92,17 +92,17 @@ class OwnWords:
         text = "\n".join(line for line in (part.strip() for part in text.splitlines()) if line)
         return text if warning in text else f"{text}\n{warning}"
 
-    def subject(self, occasion: Occasion, code: str, language: Language) -> str | None:
+    def subject(self, occasion: CodeMessage, code: str, language: Language) -> str | None:
         """Return the subject of a mail, on one line."""
         text = self._filled(Part.SUBJECT, occasion, code, language, full_warning(occasion, language))
         return None if text is None else one_line(text, LONGEST[Part.SUBJECT])
 
-    def text(self, occasion: Occasion, code: str, language: Language) -> str | None:
+    def text(self, occasion: CodeMessage, code: str, language: Language) -> str | None:
         """Return the text of a mail."""
         text = self._filled(Part.TEXT, occasion, code, language, full_warning(occasion, language))
         return None if text is None else f"{text.strip()}\n"
 
-    def html(self, occasion: Occasion, code: str, language: Language) -> str | None:
+    def html(self, occasion: CodeMessage, code: str, language: Language) -> str | None:
         """Return the HTML of a mail."""
         return self._filled(Part.HTML, occasion, code, language, full_warning(occasion, language))
 
@@ -112,7 +112,7 @@ class OwnWords:
                 return own
         return None
 
-    def _filled(self, part: Part, occasion: Occasion, code: str, language: Language, warning: str) -> str | None:
+    def _filled(self, part: Part, occasion: CodeMessage, code: str, language: Language, warning: str) -> str | None:
         own = self._nearest(part, occasion.purpose, language.tag)
         if own is None:
             return None
@@ -129,17 +129,17 @@ class OwnWords:
         return text
 
 
-OURS: Final = OwnWords({}, code_in_subject=False)
+DEFAULT_TEMPLATES: Final = CustomTemplates({}, code_in_subject=False)
 """No words of an operator: everything is said in ours."""
 
 
-def own_words(folder: Path | None, purposes: Collection[str], *, code_in_subject: bool) -> OwnWords:
+def load_templates(folder: Path | None, purposes: Collection[str], *, code_in_subject: bool) -> CustomTemplates:
     """Return the templates of a folder, each checked; raises SettingsError that names the file and line of every fault.
 
     A file's name is `[PURPOSE.]PART[.LANGUAGE].KIND`, as in `sms.txt`, `sms.de.txt`, `sign_in.mail.subject.txt`.
     """
     if folder is None:
-        return OURS
+        return DEFAULT_TEMPLATES
     faults: list[str] = []
     templates: dict[tuple[str, Part, str], _Own] = {}
     for path in _files(folder):
@@ -151,7 +151,7 @@ def own_words(folder: Path | None, purposes: Collection[str], *, code_in_subject
             faults.append(f"messages.folder: {where}: {fault}")
     if faults:
         raise SettingsError("\n".join(faults))
-    return OwnWords(templates, code_in_subject=code_in_subject)
+    return CustomTemplates(templates, code_in_subject=code_in_subject)
 
 
 def _files(folder: Path) -> list[Path]:
@@ -283,11 +283,11 @@ def _samples(tags: Collection[str]) -> Iterator[dict[str, str]]:
         yield {**_SAMPLE, **words, **filled, "act": "&" * 120, "not_me": "&" * MAX_LINK}
 
 
-def _values(occasion: Occasion, code: str, language: Language, warning: str) -> dict[str, str]:
+def _values(occasion: CodeMessage, code: str, language: Language, warning: str) -> dict[str, str]:
     purpose = occasion.purpose.replace("_", " ").replace("-", " ")
     return {
         "site": occasion.site,
-        "act": language.say(act_of(occasion.purpose, occasion.channel).title, purpose=purpose),
+        "act": language.say(purpose_text(occasion.purpose, occasion.channel).title, purpose=purpose),
         "code": code,
         "summary": occasion.summary,
         "device": occasion.device,

@@ -43,25 +43,25 @@ SPELLINGS: Final[Mapping[str, Mapping[str, str]]] = {
 _TABLES: Final = {tag: str.maketrans(dict(letters)) for tag, letters in SPELLINGS.items()}
 
 
-class Spelling(StrEnum):
+class Transliteration(StrEnum):
     """Proper, with every letter of the language; plain, without those that would cost a further segment."""
 
     PROPER = "proper"
     PLAIN = "plain"
 
 
-class Spelled(msgspec.Struct, frozen=True):
+class TransliteratedText(msgspec.Struct, frozen=True):
     """A text for a phone, and how it was spelled."""
 
     text: str
-    spelling: Spelling
+    spelling: Transliteration
 
     def __repr__(self) -> str:
         """Hide what is said: a code may be among it."""
         return f"Spelled({self.spelling.value})"
 
 
-def spelled(text: str, tag: str) -> Spelled:
+def transliterate(text: str, tag: str) -> TransliteratedText:
     """Return the text in the language's proper spelling, or in its plain one where the whole then takes fewer segments.
 
     One letter of another script, in a site's name or a summary, costs sixteen bits a character whatever the others are: then
@@ -71,8 +71,8 @@ def spelled(text: str, tag: str) -> Spelled:
     if tag in _TABLES:
         without = plainly(proper, tag)
         if segments(without).segments < segments(proper).segments:
-            return Spelled(without, Spelling.PLAIN)
-    return Spelled(proper, Spelling.PROPER)
+            return TransliteratedText(without, Transliteration.PLAIN)
+    return TransliteratedText(proper, Transliteration.PROPER)
 
 
 def plainly(text: str, tag: str) -> str:

@@ -61,7 +61,7 @@ class MailboxSettings(msgspec.Struct, frozen=True, kw_only=True):
         return f"MailboxSettings({self.host}:{self.port}, {self.tls})"
 
 
-class Mail(msgspec.Struct, frozen=True):
+class MailboxMessage(msgspec.Struct, frozen=True):
     """One mail as it lies there: its number in the folder of this `validity`, and its bytes, of one that is too long the beginning."""
 
     uid: bytes
@@ -92,15 +92,15 @@ class _Secured(imaplib.IMAP4_SSL):
 class BounceMailbox:
     """The mailbox by its settings. Every method raises UnavailableError where the server is away, refuses, or takes too long."""
 
-    def __init__(self, settings: MailboxSettings, visit: float = VISIT) -> None:
+    def __init__(self, settings: MailboxSettings, flow: float = VISIT) -> None:
         self._settings = settings
-        self._visit = visit
+        self._visit = flow
 
-    async def unseen(self) -> list[Mail]:
+    async def unseen(self) -> list[MailboxMessage]:
         """Return up to AT_ONCE mails that nobody has looked at, and leave them so."""
         return await self._visited(_unseen)
 
-    async def done(self, mails: list[Mail]) -> None:
+    async def done(self, mails: list[MailboxMessage]) -> None:
         """Mark mails as seen, or delete them, as the settings say."""
         if mails:
             delete = self._settings.after == "delete"
@@ -112,7 +112,7 @@ class BounceMailbox:
         future: asyncio.Future[T] = loop.create_future()
         opened: list[imaplib.IMAP4] = []
 
-        def visit() -> None:
+        def flow() -> None:
             try:
                 result = act(self._opened(opened))
             except (imaplib.IMAP4.error, OSError, ValueError, EOFError, IndexError, TypeError, AttributeError) as error:
@@ -129,7 +129,7 @@ class BounceMailbox:
                     _leave(imap)
 
         # Not of the loop's own threads: those are waited for when the program ends, and this one may hang on a server.
-        threading.Thread(target=visit, name="bounces", daemon=True).start()
+        threading.Thread(target=flow, name="bounces", daemon=True).start()
         try:
             async with asyncio.timeout(self._visit):
                 return await future
@@ -156,20 +156,20 @@ class BounceMailbox:
         return imap
 
 
-def _unseen(imap: imaplib.IMAP4) -> list[Mail]:
+def _unseen(imap: imaplib.IMAP4) -> list[MailboxMessage]:
     validity = _validity(imap)
-    found: list[Mail] = []
+    found: list[MailboxMessage] = []
     listed: bytes = _sure(imap.uid("SEARCH", "UNSEEN"))[0] or b""
     for uid in listed.split()[:AT_ONCE]:
         # One byte more than is read, so that a longer mail is known as one; PEEK leaves it unseen until it was taken.
         parts = _sure(imap.uid("FETCH", uid.decode("ascii"), f"(BODY.PEEK[]<0.{MAX_BYTES + 1}>)"))
         raw = next((part[1] for part in parts if isinstance(part, tuple)), None)
         if raw is not None:
-            found.append(Mail(uid, validity, raw))
+            found.append(MailboxMessage(uid, validity, raw))
     return found
 
 
-def _done(imap: imaplib.IMAP4, mails: list[Mail], *, delete: bool) -> None:
+def _done(imap: imaplib.IMAP4, mails: list[MailboxMessage], *, delete: bool) -> None:
     validity = _validity(imap)
     uids = b",".join(mail.uid for mail in mails if mail.validity == validity).decode("ascii")
     if not uids:

@@ -53,7 +53,7 @@ class Action(StrEnum):
     EXPANDED = "expanded"
 
 
-class Returned(msgspec.Struct, frozen=True):
+class FailedRecipient(msgspec.Struct, frozen=True):
     """What is said of one recipient.
 
     `addresses` are those that it is called by, in lower case. `reason` is None unless the failure is final.
@@ -72,7 +72,7 @@ class Bounce(msgspec.Struct, frozen=True):
     """A delivery status notification: the addresses in lower case at which it seems to have arrived, and what it says."""
 
     arrived_at: tuple[str, ...]
-    recipients: tuple[Returned, ...]
+    recipients: tuple[FailedRecipient, ...]
 
     def __repr__(self) -> str:
         """Hide the addresses."""
@@ -172,7 +172,7 @@ def _blocks(text: str) -> list[dict[str, str]]:
     return found
 
 
-def _returned(fields: dict[str, str]) -> Returned | None:
+def _returned(fields: dict[str, str]) -> FailedRecipient | None:
     word = re.match(r"[a-z]+", fields.get("action", "").lower())
     if word is None or word[0] not in set(Action):
         return None
@@ -180,7 +180,7 @@ def _returned(fields: dict[str, str]) -> Returned | None:
     named = f"{fields.get('final-recipient', '')} {fields.get('original-recipient', '')}"
     addresses = tuple(address.lower() for address in _ADDRESS.findall(named.replace(";", " ")))
     reason = reason_of(fields.get("status", ""), fields.get("diagnostic-code", "")) if action is Action.FAILED else None
-    return Returned(addresses, action, reason)
+    return FailedRecipient(addresses, action, reason)
 
 
 def _arrived_at(headers: Headers) -> tuple[str, ...]:

@@ -41,7 +41,7 @@ _HEADERS: Final = frozenset(
 _ENCODED_WORD: Final = "=?"
 
 
-class Letter(msgspec.Struct, frozen=True):
+class MailMessage(msgspec.Struct, frozen=True):
     """What goes over the wire: the envelope in ASCII (but for the local part of an international letter) and the bytes."""
 
     sender: str
@@ -55,7 +55,7 @@ class Letter(msgspec.Struct, frozen=True):
         return f"Letter({self.message_id})"
 
 
-def letter(message: Message, from_address: str, now: int) -> Letter:
+def write_message(message: Message, from_address: str, now: int) -> MailMessage:
     """Return `message` as mail from `from_address`, dated `now` (milliseconds).
 
     The Message-ID comes from `message.key` alone, so that a second hand-over of one message can be recognised as such.
@@ -74,7 +74,7 @@ def letter(message: Message, from_address: str, now: int) -> Letter:
         content = b""
     if not _has_only_our_headers(content):
         raise _refused("the message cannot be written as mail")
-    return Letter(sender, recipient, international, message_id, content)
+    return MailMessage(sender, recipient, international, message_id, content)
 
 
 def ascii_domain(address: str) -> str:

@@ -17,10 +17,10 @@ from countersign.domain.shared.contact import Channel
 from countersign.errors import DeliveryFailedError, InputError, SettingsError
 from countersign.providers import Callback
 from countersign.providers.email.dsn import reason_of
-from countersign.providers.email.message import ascii_domain, letter
+from countersign.providers.email.message import ascii_domain, write_message
 from countersign.providers.http.api_settings import at, bounded, document, told
-from countersign.providers.http.client import Endpoint, Line, Reply, refusal, usable_id
-from countersign.providers.http.sns_notification import ARN, Topic
+from countersign.providers.http.client import ApiResponse, Endpoint, HttpClient, refusal, usable_id
+from countersign.providers.http.sns_notification import ARN, SnsTopic
 from countersign.providers.sms.sns import AwsSettings, ask, aws_refusal
 
 _WHO: Final = "AWS SES"
@@ -94,8 +94,8 @@ class SesProvider:
         self._clock = clock
         endpoint = settings.place()
         self._url = f"{endpoint.url}/v2/email/outbound-emails"
-        self._line = Line(endpoint)
-        self._topic = Topic(settings.topic_arn, settings.region, settings.place_of_sns(), clock)
+        self._line = HttpClient(endpoint)
+        self._topic = SnsTopic(settings.topic_arn, settings.region, settings.place_of_sns(), clock)
 
     async def send(self, message: Message) -> Accepted:
         """Send the letter; raises DeliveryFailedError. SES gives it a Message-ID of its own, and takes no key: see docs/providers.md."""
@@ -103,7 +103,7 @@ class SesProvider:
             raise DeliveryFailedError(
                 Reason.MISCONFIGURED, f"{_WHO} carries mail alone; route other channels elsewhere.", permanent=True
             )
-        mail = letter(message, self._settings.from_address, self._clock())
+        mail = write_message(message, self._settings.from_address, self._clock())
         wanted = {
             "FromEmailAddress": mail.sender,
             "Destination": {"ToAddresses": [mail.recipient]},
@@ -160,7 +160,7 @@ def _bounced(bounce: object) -> Reason:
     return Reason.MAILBOX_FULL if detail == "MailboxFull" else Reason.REFUSED
 
 
-def _refused(reply: Reply, now: int) -> DeliveryFailedError:
+def _refused(reply: ApiResponse, now: int) -> DeliveryFailedError:
     told = reply.headers.get("x-amzn-errortype") or at(document(reply.body), "__type") or ""
     code = usable_id(str(told).partition(":")[0].rpartition("#")[2])
     if code in _REFUSED:

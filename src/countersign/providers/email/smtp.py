@@ -20,10 +20,10 @@ from aiosmtplib import (
 )
 
 from countersign.domain.delivery.delivery import LONGEST_TRY, Accepted, Message, Reason
-from countersign.domain.shared.contact import Channel, Kind, parse
+from countersign.domain.shared.contact import Channel, ContactKind, parse
 from countersign.errors import DeliveryFailedError, InputError, SettingsError
 from countersign.providers.email import verp
-from countersign.providers.email.message import Letter, ascii_domain, letter
+from countersign.providers.email.message import MailMessage, ascii_domain, write_message
 from countersign.providers.email.smtp_replies import Stage, refusal
 from countersign.providers.email.verp import Mark, return_path
 from countersign.providers.http import tls
@@ -86,7 +86,7 @@ class SmtpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             sender = parse(self.from_address)
         except InputError as error:
             raise SettingsError("smtp from_address is no mail address; write it like codes@example.org.") from error
-        if sender.kind is not Kind.MAIL or not self.from_address.rpartition("@")[0].isascii():
+        if sender.kind is not ContactKind.MAIL or not self.from_address.rpartition("@")[0].isascii():
             raise SettingsError("smtp from_address must be a mail address whose part before the @ is ASCII.")
         if self.bounce_address:
             verp.check(self.bounce_address)
@@ -157,9 +157,9 @@ class SmtpProvider:
             raise failure
         return Accepted(mail.message_id)
 
-    async def _letter(self, message: Message) -> Letter:
+    async def _letter(self, message: Message) -> MailMessage:
         """Return the letter as it goes over the wire: signed, and with the address that its bounce comes back to."""
-        mail = letter(message, self._settings.from_address, self._clock())
+        mail = write_message(message, self._settings.from_address, self._clock())
         if self._bounces and self._mark is not None:
             mail = msgspec.structs.replace(mail, sender=return_path(self._bounces, message.key, self._mark))
         if self._signer is not None:
@@ -174,7 +174,7 @@ class SmtpProvider:
         idle, self._idle = self._idle, []
         await asyncio.gather(*(_leave(connection.smtp) for connection in idle))
 
-    async def _hand_over(self, mail: Letter) -> DeliveryFailedError | None:
+    async def _hand_over(self, mail: MailMessage) -> DeliveryFailedError | None:
         smtp: SMTP | None = None
         try:
             smtp = await self._kept() or await self._connect()
@@ -237,7 +237,7 @@ class SmtpProvider:
         self._idle.append(_Connection(smtp, asyncio.get_running_loop().time()))
 
 
-async def _transact(smtp: SMTP, mail: Letter) -> DeliveryFailedError | None:
+async def _transact(smtp: SMTP, mail: MailMessage) -> DeliveryFailedError | None:
     options: list[str] = []
     if mail.international:
         await smtp.noop()  # a connection that was neither secured nor signed in on has not said EHLO yet

@@ -19,7 +19,7 @@ RECEIPT_WITHIN: Final = 60_000
 _MAX_FIELDS: Final = 200
 
 
-class CarrierSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ApiSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What each has. `callback` is the address of ours that receipts are posted to; "" where none can come."""
 
     url: str = ""

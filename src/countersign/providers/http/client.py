@@ -71,7 +71,7 @@ class Endpoint(msgspec.Struct, frozen=True):
             raise SettingsError(f"{kind} connections must be at least 1.")
 
 
-class Reply(msgspec.Struct, frozen=True):
+class ApiResponse(msgspec.Struct, frozen=True):
     """What was answered; `body` is empty where it was longer than MAX_BODY."""
 
     status: int
@@ -84,7 +84,7 @@ class Reply(msgspec.Struct, frozen=True):
         return 200 <= self.status < 300  # noqa: PLR2004 - RFC 9110, 15.3
 
 
-class Line:
+class HttpClient:
     """Connections to one endpoint, kept and used again. No redirects, cookies, proxies or environment, and no URL in a log."""
 
     def __init__(self, endpoint: Endpoint) -> None:
@@ -95,14 +95,14 @@ class Line:
             limits=httpx2.Limits(max_connections=endpoint.connections, keepalive_expiry=30),
         )
 
-    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> ApiResponse:
         """Post `body` and return the answer; raises DeliveryFailedError, within the time-out of the endpoint."""
         return await self.request("POST", url, headers, body)
 
-    async def request(self, method: str, url: str, headers: Mapping[str, str], body: bytes = b"") -> Reply:
+    async def request(self, method: str, url: str, headers: Mapping[str, str], body: bytes = b"") -> ApiResponse:
         """Make one request and return the answer; raises DeliveryFailedError, within the time-out of the endpoint."""
         who = self._endpoint.who
-        outcome: Reply | DeliveryFailedError
+        outcome: ApiResponse | DeliveryFailedError
         try:
             async with asyncio.timeout(self._endpoint.timeout):
                 outcome = await self._to_any(method, httpx2.URL(url), headers, body)
@@ -118,7 +118,7 @@ class Line:
         """Let go of connections that were kept."""
         await self._transport.aclose()
 
-    async def _to_any(self, method: str, url: httpx2.URL, headers: Mapping[str, str], body: bytes) -> Reply:
+    async def _to_any(self, method: str, url: httpx2.URL, headers: Mapping[str, str], body: bytes) -> ApiResponse:
         endpoint = self._endpoint
         port = url.port or (443 if url.scheme == "https" else 80)
         found = await addresses(url.host, port, allow_private=endpoint.allow_private, who=endpoint.who)
@@ -132,7 +132,7 @@ class Line:
 
     async def _to(
         self, address: str, method: str, url: httpx2.URL, headers: Mapping[str, str], body: bytes, *, share: float
-    ) -> Reply:
+    ) -> ApiResponse:
         """Ask the very address that was judged: a second look-up could be answered differently (DNS rebinding)."""
         request = httpx2.Request(
             method,
@@ -152,12 +152,12 @@ class Line:
         )
         response = await self._transport.handle_async_request(request)
         try:
-            return Reply(response.status_code, response.headers, await _beginning(response))
+            return ApiResponse(response.status_code, response.headers, await _beginning(response))
         finally:
             await response.aclose()
 
 
-def refusal(who: str, reply: Reply, now: int, detail: str = "") -> DeliveryFailedError:
+def refusal(who: str, reply: ApiResponse, now: int, detail: str = "") -> DeliveryFailedError:
     """Return what a status that is no success means where the body says nothing better; `now` is in milliseconds.
 
     429, and 503 with Retry-After: wait. 408, 409, 425, 5xx: try again. All else is a fault of the settings.

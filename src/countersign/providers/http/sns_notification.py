@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 
 from countersign.errors import DeliveryFailedError, UnavailableError
 from countersign.providers.http.api_settings import document, forged, malformed
-from countersign.providers.http.client import Endpoint, Line
+from countersign.providers.http.client import Endpoint, HttpClient
 
 ARN: Final = re.compile(r"arn:aws(?:-[a-z-]+)?:sns:([a-z0-9-]+):\d{12}:[A-Za-z0-9_-]{1,256}", re.ASCII)
 
@@ -38,14 +38,14 @@ _MAX_URL: Final = 2_000
 _PATH: Final = re.compile(r"(?:/[A-Za-z0-9_.-]+)+\.pem", re.ASCII)
 
 
-class Topic:
+class SnsTopic:
     """One topic of one region, and the certificates that its messages were signed with so far."""
 
     def __init__(self, arn: str, region: str, endpoint: Endpoint, clock: Callable[[], int]) -> None:
         self._arn = arn
         self._host = f"sns.{region}.amazonaws.com"
         self._reached_at = endpoint.url.rstrip("/")
-        self._line = Line(endpoint)
+        self._line = HttpClient(endpoint)
         self._clock = clock
         self._certificates: dict[str, x509.Certificate] = {}
 

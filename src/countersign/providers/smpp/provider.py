@@ -13,14 +13,14 @@ import msgspec
 import structlog
 
 from countersign.domain.delivery.delivery import LONGEST_TRY, Accepted, Message, Reason
-from countersign.domain.delivery.sms_segments import parted, septets, units
+from countersign.domain.delivery.sms_segments import septets, split_segments, units
 from countersign.domain.shared.contact import Channel
 from countersign.errors import DeliveryFailedError, SettingsError
 from countersign.providers.http import tls
 from countersign.providers.http.api_settings import RECEIPT_WITHIN
 from countersign.providers.smpp.pdu import Address, ShortMessage
-from countersign.providers.smpp.receiver import Hear, Intake
-from countersign.providers.smpp.session import SILENT, Door, Failed, Link, connect
+from countersign.providers.smpp.receiver import Hear, ReceiptReceiver
+from countersign.providers.smpp.session import SILENT, SessionFailure, SmppSession, SmscAccount, connect
 
 WAITS: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 """Seconds after which a door that stayed shut is tried again, lengthened by chance so that many processes do not knock at once."""
@@ -103,9 +103,9 @@ class SmppSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         if self.receipt_within is not None and self.receipt_within <= 0:
             raise SettingsError("smpp receipt_within must be above 0 milliseconds.")
 
-    def door(self) -> Door:
+    def door(self) -> SmscAccount:
         """Return where the SMSC is and who we are there; raises SettingsError where `ca_file` cannot be used."""
-        return Door(
+        return SmscAccount(
             self.host,
             self.port,
             self.system_id,
@@ -143,7 +143,7 @@ class SmppProvider:
         self._clock = clock
         self._source = address_of(settings.sender)
         door = settings.door()
-        self._intake = Intake(settings.name, settings.receipt_ids)
+        self._intake = ReceiptReceiver(settings.name, settings.receipt_ids)
         self._sessions = tuple(_Session(door, self._intake, settings.name) for _ in range(settings.connections))
         self._next_at = 0.0
 
@@ -175,7 +175,7 @@ class SmppProvider:
             )
         until = asyncio.get_running_loop().time() + self._settings.timeout
         outcomes = await self._submit(bodies, until)
-        failures = [outcome for outcome in outcomes if isinstance(outcome, Failed)]
+        failures = [outcome for outcome in outcomes if isinstance(outcome, SessionFailure)]
         if failures:
             worst = next((failure for failure in failures if failure.permanent), failures[0])
             if any(failure.reason is Reason.THROTTLED for failure in failures):
@@ -201,7 +201,7 @@ class SmppProvider:
 
     def _bodies(self, message: Message) -> list[bytes]:
         """Return the body of each part; raises ValueError where one cannot be written."""
-        text = parted(message.text)
+        text = split_segments(message.text)
         digits = message.to.removeprefix("+")
         if len(text.parts) > _MOST_PARTS or not re.fullmatch(r"[0-9]{1,15}", digits):
             raise ValueError
@@ -223,14 +223,14 @@ class SmppProvider:
             bodies.append(body.encoded())
         return bodies
 
-    async def _submit(self, bodies: list[bytes], until: float) -> list[str | Failed]:
+    async def _submit(self, bodies: list[bytes], until: float) -> list[str | SessionFailure]:
         """Return what became of each part that was sent; where one could not even be sent, of that one last."""
         # One session for all parts: the one with the least under way; where its door is shut, one that is open.
         session = min(self._sessions, key=lambda one: (one.load, not one.bound))
         session.load += 1
-        tasks: list[asyncio.Task[str | Failed]] = []
+        tasks: list[asyncio.Task[str | SessionFailure]] = []
         try:
-            if isinstance(await session.link(until), Failed) and (
+            if isinstance(await session.link(until), SessionFailure) and (
                 bound := [one for one in self._sessions if one.bound]
             ):
                 session.load -= 1
@@ -238,7 +238,7 @@ class SmppProvider:
                 session.load += 1
             for body in bodies:
                 link = await self._room(session, until)
-                if isinstance(link, Failed):
+                if isinstance(link, SessionFailure):
                     return [*await asyncio.gather(*tasks), link]
                 tasks.append(asyncio.get_running_loop().create_task(link.submit(body, until)))
                 await asyncio.sleep(0)  # the parts go out in their order
@@ -250,13 +250,13 @@ class SmppProvider:
         finally:
             session.load -= 1
 
-    async def _room(self, session: _Session, until: float) -> Link | Failed:
+    async def _room(self, session: _Session, until: float) -> SmppSession | SessionFailure:
         """Return the session, bound, with room in its window, which is taken; one that is lost meanwhile is bound anew once."""
         loop = asyncio.get_running_loop()
-        found: Link | Failed = SILENT
+        found: SmppSession | SessionFailure = SILENT
         for _ in range(2):
             found = await session.link(until)
-            if isinstance(found, Failed):
+            if isinstance(found, SessionFailure):
                 return found
             patience = until - (until - loop.time()) * WAIT_FOR_ROOM
             if not await found.reserve(patience):
@@ -271,7 +271,7 @@ class SmppProvider:
             found.give_back()
             if not waited:
                 return _FULL
-        return found.why_ended if isinstance(found, Link) and not found.usable else SILENT
+        return found.why_ended if isinstance(found, SmppSession) and not found.usable else SILENT
 
     async def _pace(self, patience: float) -> bool:
         """Wait for this segment's turn; False where it is too far away."""
@@ -285,21 +285,21 @@ class SmppProvider:
         return True
 
 
-_FULL: Final = Failed(Reason.THROTTLED, "The SMSC was busy with our messages for too long.")
-_STOPPING: Final = Failed(Reason.UNREACHABLE, "This program is stopping.")
+_FULL: Final = SessionFailure(Reason.THROTTLED, "The SMSC was busy with our messages for too long.")
+_STOPPING: Final = SessionFailure(Reason.UNREACHABLE, "This program is stopping.")
 
 
 class _Session:
     """One session and its way back: it is bound when a message or a receipt needs it, by one task for all who wait."""
 
-    def __init__(self, door: Door, intake: Intake, name: str) -> None:
+    def __init__(self, door: SmscAccount, intake: ReceiptReceiver, name: str) -> None:
         self._door = door
         self._intake = intake
         self._name = name
-        self._link: Link | None = None
-        self._opening: asyncio.Task[Link | Failed] | None = None
+        self._link: SmppSession | None = None
+        self._opening: asyncio.Task[SmppSession | SessionFailure] | None = None
         self._watching: asyncio.Task[None] | None = None
-        self._shut: Failed | None = None
+        self._shut: SessionFailure | None = None
         self._knock_at = 0.0
         self._knocks = 0
         self._closed = False
@@ -316,7 +316,7 @@ class _Session:
         """Say whether its door was found shut and is not to be knocked at yet."""
         return not self.bound and self._shut is not None and asyncio.get_running_loop().time() < self._knock_at
 
-    async def link(self, until: float) -> Link | Failed:
+    async def link(self, until: float) -> SmppSession | SessionFailure:
         """Return the session, bound anew where it was lost; while its door stays shut, say at once what was said there."""
         if self._link is not None and self._link.usable:
             return self._link
@@ -342,10 +342,10 @@ class _Session:
         if self._link is not None:
             await self._link.close()
 
-    async def _open(self) -> Link | Failed:
+    async def _open(self) -> SmppSession | SessionFailure:
         try:
             found = await connect(self._door, self._intake.take)
-            if isinstance(found, Failed):
+            if isinstance(found, SessionFailure):
                 self._shut = found
                 wait = WAITS[min(self._knocks, len(WAITS) - 1)]
                 self._knocks += 1
@@ -361,10 +361,10 @@ class _Session:
         finally:
             self._opening = None
 
-    async def _watch(self, link: Link) -> None:
+    async def _watch(self, link: SmppSession) -> None:
         """Wait for the session's end, and bind it again as long as receipts are still to come."""
         loop = asyncio.get_running_loop()
-        current: Link | None = link
+        current: SmppSession | None = link
         while True:
             if current is not None:
                 await current.ended.wait()
@@ -374,4 +374,4 @@ class _Session:
             if loop.time() >= self.listen_until and not self.bound:
                 return
             found = await self.link(loop.time() + self._door.timeout)
-            current = found if isinstance(found, Link) else None
+            current = found if isinstance(found, SmppSession) else None

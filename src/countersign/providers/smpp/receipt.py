@@ -62,7 +62,7 @@ _GSM: Final = {
 """MAP errors, believed where the network's own parameter gives them: `err:` of the text is each SMSC's own numbering."""
 
 
-class Told(msgspec.Struct, frozen=True):
+class SmppReceipt(msgspec.Struct, frozen=True):
     """What a receipt says of the message with that id; `state` None: it is still on its way. `error` is the SMSC's own code."""
 
     id: str
@@ -71,7 +71,7 @@ class Told(msgspec.Struct, frozen=True):
     error: str = ""
 
 
-def told(message: ShortMessage) -> Told | None:
+def parse_receipt(message: ShortMessage) -> SmppReceipt | None:
     """Return what a deliver_sm tells; None for one that is no receipt, but a message of a person. Raises MalformedError."""
     kind = message.esm_class & _KIND
     parameters = message.parameters
@@ -91,7 +91,7 @@ def told(message: ShortMessage) -> Told | None:
     if moved is ReceiptState.UNDELIVERED:
         reason = _network_reason(parameters.get(NETWORK_ERROR_CODE, b"")) or reason
     # The error is logged, and what a receipt repeats of our message may hold the code.
-    return Told(identifier, moved, reason, _found(_ERROR, _REPEATED.split(text, maxsplit=1)[0]))
+    return SmppReceipt(identifier, moved, reason, _found(_ERROR, _REPEATED.split(text, maxsplit=1)[0]))
 
 
 def spellings(identifier: str, ids: str) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import structlog
 from countersign.domain.delivery.delivery import Receipt, ReceiptState
 from countersign.errors import UnavailableError
 from countersign.providers.smpp.pdu import MalformedError, short_message
-from countersign.providers.smpp.receipt import Told, spellings, told
+from countersign.providers.smpp.receipt import SmppReceipt, parse_receipt, spellings
 from countersign.providers.smpp.status import NOT_UNDERSTOOD, OK, TRY_LATER
 
 WAITS: Final = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
@@ -25,7 +25,7 @@ _log = structlog.get_logger("countersign.smpp")
 Hear = Callable[[Receipt], Awaitable[bool]]
 
 
-class Intake:
+class ReceiptReceiver:
     """Takes down what the SMSC tells of messages of the provider `name`; `ids` says how receipts write their ids.
 
     `hear` is who takes down; a message of several parts is known by the id of its last.
@@ -57,7 +57,7 @@ class Intake:
         ESME_ROK: it is written down, or nobody will ever know its message. ESME_RX_T_APPN: it could not be, and must come again.
         """
         try:
-            heard = told(short_message(body))
+            heard = parse_receipt(short_message(body))
         except MalformedError:
             _log.warning("receipt_malformed", provider=self._name)
             return NOT_UNDERSTOOD
@@ -75,7 +75,7 @@ class Intake:
             _log.error("receipt_broke", provider=self._name, error=type(error).__name__)
             return TRY_LATER
 
-    async def _take_down(self, hear: Hear, heard: Told, state: ReceiptState) -> int:
+    async def _take_down(self, hear: Hear, heard: SmppReceipt, state: ReceiptState) -> int:
         likely = spellings(heard.id, "same" if self._ids == "any" else self._ids)
         guesses = ("decimal", "hex") if self._ids == "any" else ()
         # Only a letter shows that one side writes in hexadecimal; digits alone would lead to somebody else's message.

@@ -37,7 +37,7 @@ _LONG: Final = 1 / 3  # part of the time-out that is long enough to take silence
 _WRONG_STATE: Final = 0x04  # ESME_RINVBNDSTS: it does not know us as bound
 
 
-class Door(msgspec.Struct, frozen=True):
+class SmscAccount(msgspec.Struct, frozen=True):
     """Where an SMSC is and who we are there. `timeout` in seconds; `window` is how many requests may be under way."""
 
     host: str
@@ -54,7 +54,7 @@ class Door(msgspec.Struct, frozen=True):
         return f"Door({self.host}:{self.port})"
 
 
-class Failed(msgspec.Struct, frozen=True):
+class SessionFailure(msgspec.Struct, frozen=True):
     """Why something was not done, to be raised where no library's error hangs on as its context."""
 
     reason: Reason
@@ -66,25 +66,25 @@ class Failed(msgspec.Struct, frozen=True):
         return DeliveryFailedError(self.reason, self.text, permanent=self.permanent)
 
 
-HUNG_UP: Final = Failed(Reason.UNREACHABLE, "The SMSC could not be reached, or hung up.")
-SILENT: Final = Failed(Reason.TIMED_OUT, "The SMSC did not answer in time.")
-NONSENSE: Final = Failed(Reason.PROVIDER_ERROR, "What the SMSC sent is no SMPP.")
-LEFT: Final = Failed(Reason.UNREACHABLE, "The session was ended before the SMSC answered.")
-UNTRUSTED: Final = Failed(
+HUNG_UP: Final = SessionFailure(Reason.UNREACHABLE, "The SMSC could not be reached, or hung up.")
+SILENT: Final = SessionFailure(Reason.TIMED_OUT, "The SMSC did not answer in time.")
+NONSENSE: Final = SessionFailure(Reason.PROVIDER_ERROR, "What the SMSC sent is no SMPP.")
+LEFT: Final = SessionFailure(Reason.UNREACHABLE, "The session was ended before the SMSC answered.")
+UNTRUSTED: Final = SessionFailure(
     Reason.MISCONFIGURED,
     "The SMSC's certificate is not trusted, or not for this name; check host, or name its authority in ca_file.",
     permanent=True,
 )
 
 
-class Link:
+class SmppSession:
     """A session, from `bind` on. `take` is handed the body of each deliver_sm and returns the status to answer with."""
 
     def __init__(
         self,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
-        door: Door,
+        door: SmscAccount,
         take: Callable[[bytes], Awaitable[int]],
     ) -> None:
         self._reader = reader
@@ -92,13 +92,13 @@ class Link:
         self._door = door
         self._take = take
         self._sequence = 0
-        self._pending: dict[int, asyncio.Future[Pdu | Failed]] = {}
+        self._pending: dict[int, asyncio.Future[Pdu | SessionFailure]] = {}
         self._window = asyncio.Semaphore(door.window)
         self._heard_at = asyncio.get_running_loop().time()
         self._tasks: set[asyncio.Task[None]] = set()
         self._taking = 0
         self._bound = False
-        self._over: Failed | None = None
+        self._over: SessionFailure | None = None
         self.ended = asyncio.Event()
 
     @property
@@ -107,18 +107,18 @@ class Link:
         return self._bound and self._over is None
 
     @property
-    def why_ended(self) -> Failed:
+    def why_ended(self) -> SessionFailure:
         """Return what ended the session."""
         return self._over or LEFT
 
-    async def bind(self) -> Failed | None:
+    async def bind(self) -> SessionFailure | None:
         """Say who we are, within the time-out of the caller; return why the SMSC would not have us."""
         door = self._door
         self._start(self._read())
         answer = await self._ask(
             Command.BIND_TRANSCEIVER, bind_transceiver(door.system_id, door.password, door.system_type)
         )
-        if isinstance(answer, Failed):
+        if isinstance(answer, SessionFailure):
             return answer
         if answer.status != OK:
             return _refused(answer.status)
@@ -140,7 +140,7 @@ class Link:
         """Free the room of a request that is not made, or that ended."""
         self._window.release()
 
-    async def submit(self, body: bytes, until: float) -> str | Failed:
+    async def submit(self, body: bytes, until: float) -> str | SessionFailure:
         """Send a submit_sm in the room that was reserved; return the SMSC's id for it, or why there is none `until` that loop time."""
         asked_at = asyncio.get_running_loop().time()
         try:
@@ -152,7 +152,7 @@ class Link:
             return SILENT
         finally:
             self.give_back()
-        if isinstance(answer, Failed):
+        if isinstance(answer, SessionFailure):
             return answer
         if answer.status != OK:
             if answer.status == _WRONG_STATE:
@@ -180,13 +180,13 @@ class Link:
         """Hang up at once."""
         self._end(LEFT)
 
-    async def _ask(self, command: Command, body: bytes = b"") -> Pdu | Failed:
+    async def _ask(self, command: Command, body: bytes = b"") -> Pdu | SessionFailure:
         """Send a request and return its answer, or what ended the session before."""
         if self._over is not None:
             return self._over
         while (sequence := self._next()) in self._pending:
             pass
-        future: asyncio.Future[Pdu | Failed] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Pdu | SessionFailure] = asyncio.get_running_loop().create_future()
         self._pending[sequence] = future
         try:
             await self._write(Pdu(command, sequence, body=body))
@@ -284,7 +284,7 @@ class Link:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _end(self, why: Failed) -> None:
+    def _end(self, why: SessionFailure) -> None:
         """End the session: who waits for an answer hears why, and nothing is written or read any more."""
         if self._over is not None:
             return
@@ -303,16 +303,16 @@ class Link:
         self.ended.set()
 
 
-async def connect(door: Door, take: Callable[[bytes], Awaitable[int]]) -> Link | Failed:
+async def connect(door: SmscAccount, take: Callable[[bytes], Awaitable[int]]) -> SmppSession | SessionFailure:
     """Return a session that is bound, or why there is none, within the door's time-out."""
-    link: Link | None = None
-    outcome: Link | Failed
+    link: SmppSession | None = None
+    outcome: SmppSession | SessionFailure
     try:
         async with asyncio.timeout(door.timeout):
             reader, writer = await asyncio.open_connection(
                 door.host, door.port, ssl=door.tls, server_hostname=door.host if door.tls else None
             )
-            link = Link(reader, writer, door, take)
+            link = SmppSession(reader, writer, door, take)
             outcome = await link.bind() or link
     except TimeoutError:
         outcome = SILENT
@@ -329,6 +329,6 @@ async def connect(door: Door, take: Callable[[bytes], Awaitable[int]]) -> Link |
     return outcome
 
 
-def _refused(status: int) -> Failed:
+def _refused(status: int) -> SessionFailure:
     error = refusal(status)
-    return Failed(Reason(error.reason), str(error), error.permanent)
+    return SessionFailure(Reason(error.reason), str(error), error.permanent)

@@ -16,7 +16,7 @@ from countersign.domain.delivery.delivery import Accepted, Message, Reason, Rece
 from countersign.errors import DeliveryFailedError, SettingsError
 from countersign.providers import Callback
 from countersign.providers.http.api_settings import (
-    CarrierSettings,
+    ApiSettings,
     at,
     bounded,
     document,
@@ -26,7 +26,7 @@ from countersign.providers.http.api_settings import (
     number,
     told,
 )
-from countersign.providers.http.client import Endpoint, Line, refusal, usable_id
+from countersign.providers.http.client import Endpoint, HttpClient, refusal, usable_id
 
 _WHO: Final = "Infobip"
 _UNDELIVERABLE, _DELIVERED, _EXPIRED, _REJECTED = 2, 3, 4, 5
@@ -47,7 +47,7 @@ _STATUSES: Final = {
 """Statuses of the group REJECTED, by Infobip's table."""
 
 
-class InfobipSettings(CarrierSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class InfobipSettings(ApiSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An account: `url` is its own base address (such as https://abc.api.infobip.com). Raises SettingsError."""
 
     api_key: str
@@ -73,7 +73,7 @@ class InfobipProvider:
         endpoint = settings.place()
         self._url = f"{endpoint.url}/sms/2/text/advanced"
         self._headers = {"authorization": f"App {settings.api_key}", "content-type": "application/json"}
-        self._line = Line(endpoint)
+        self._line = HttpClient(endpoint)
 
     async def send(self, message: Message) -> Accepted:
         """Send the text under our own key as its id; raises DeliveryFailedError."""

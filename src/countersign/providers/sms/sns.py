@@ -14,8 +14,8 @@ from urllib.parse import urlencode
 
 from countersign.domain.delivery.delivery import Accepted, Message, Reason
 from countersign.errors import DeliveryFailedError, SettingsError
-from countersign.providers.http.api_settings import CarrierSettings, at, document, filled
-from countersign.providers.http.client import Endpoint, Line, Reply, refusal, usable_id
+from countersign.providers.http.api_settings import ApiSettings, at, document, filled
+from countersign.providers.http.client import ApiResponse, Endpoint, HttpClient, refusal, usable_id
 from countersign.providers.http.sigv4 import signed
 
 _WHO: Final = "AWS SNS"
@@ -41,7 +41,7 @@ _MISCONFIGURED: Final = frozenset(
 _THROTTLED: Final = frozenset({"Throttled", "Throttling", "ThrottledException", "ThrottlingException"})
 
 
-class AwsSettings(CarrierSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class AwsSettings(ApiSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An account of AWS: a region such as eu-central-1, and an access key that may do this one thing."""
 
     region: str
@@ -77,7 +77,7 @@ class SnsProvider:
         self._clock = clock
         endpoint = settings.place()
         self._url = f"{endpoint.url}/"
-        self._line = Line(endpoint)
+        self._line = HttpClient(endpoint)
 
     async def send(self, message: Message) -> Accepted:
         """Publish the text as a transactional SMS; raises DeliveryFailedError."""
@@ -108,7 +108,7 @@ class SnsProvider:
         await self._line.close()
 
 
-async def ask(line: Line, url: str, settings: AwsSettings, service: str, body: bytes, now: int) -> Reply:
+async def ask(line: HttpClient, url: str, settings: AwsSettings, service: str, body: bytes, now: int) -> ApiResponse:
     """Make one signed request of an AWS API."""
     kind = "application/x-www-form-urlencoded" if service == "sns" else "application/json"
     headers = signed(
@@ -124,7 +124,7 @@ async def ask(line: Line, url: str, settings: AwsSettings, service: str, body: b
     return await line.post(url, headers, body)
 
 
-def aws_refusal(who: str, reply: Reply, code: str, now: int) -> DeliveryFailedError:
+def aws_refusal(who: str, reply: ApiResponse, code: str, now: int) -> DeliveryFailedError:
     """Return what an AWS error means: refused keys are a fault of the settings, throttling passes, the rest goes by the status."""
     if code in _THROTTLED:
         return DeliveryFailedError(Reason.THROTTLED, f"{who}: {code}.", permanent=False)
@@ -133,7 +133,7 @@ def aws_refusal(who: str, reply: Reply, code: str, now: int) -> DeliveryFailedEr
     return refusal(who, reply, now, code)
 
 
-def _refused(reply: Reply, now: int) -> DeliveryFailedError:
+def _refused(reply: ApiResponse, now: int) -> DeliveryFailedError:
     code = _told(reply, "Code")
     reason = _REASONS.get(code)
     if reason is not None:
@@ -141,7 +141,7 @@ def _refused(reply: Reply, now: int) -> DeliveryFailedError:
     return aws_refusal(_WHO, reply, code, now)
 
 
-def _told(reply: Reply, name: str) -> str:
+def _told(reply: ApiResponse, name: str) -> str:
     """Return one element of the answer, which is XML unless JSON could be had; a word between two tags needs no XML parser."""
     found: Any = re.search(rf"<{name}>([^<]{{1,200}})</{name}>", reply.body.decode("utf-8", "replace"))
     if found is not None:

@@ -18,7 +18,7 @@ from countersign.domain.shared.contact import Channel
 from countersign.errors import DeliveryFailedError
 from countersign.providers import Callback
 from countersign.providers.http.api_settings import (
-    CarrierSettings,
+    ApiSettings,
     at,
     document,
     filled,
@@ -28,7 +28,7 @@ from countersign.providers.http.api_settings import (
     number,
     told,
 )
-from countersign.providers.http.client import Endpoint, Line, Reply, refusal, usable_id
+from countersign.providers.http.client import ApiResponse, Endpoint, HttpClient, refusal, usable_id
 
 _WHO: Final = "Twilio"
 _API: Final = "https://api.twilio.com"
@@ -65,7 +65,7 @@ _REGIONAL: Final = frozenset({"en-GB", "en-AU", "en-IN", "es-MX", "es-US", "fr-C
 _SPELLED: Final = re.compile(r"\b[0-9A-Z](?:[,.] [0-9A-Z]){2,}\b")
 
 
-class TwilioSettings(CarrierSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class TwilioSettings(ApiSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An account. `sender` is a number of it (E.164), a name where a country allows one, or a Messaging Service (MG...).
 
     Raises SettingsError.
@@ -94,7 +94,7 @@ class TwilioProvider:
         self._base = f"{endpoint.url}/2010-04-01/Accounts/{quote(settings.account_sid, safe='')}"
         key = base64.b64encode(f"{settings.account_sid}:{settings.auth_token}".encode()).decode()
         self._headers = {"authorization": f"Basic {key}", "content-type": "application/x-www-form-urlencoded"}
-        self._line = Line(endpoint)
+        self._line = HttpClient(endpoint)
 
     async def send(self, message: Message) -> Accepted:
         """Send the text, or say it; raises DeliveryFailedError. Twilio has no idempotency key: a lost answer may mean two messages."""
@@ -156,7 +156,7 @@ def _voice(locale: str) -> str:
     return tag if tag in _REGIONAL else _VOICES.get(tag.split("-")[0].lower(), "en-US")
 
 
-def _refused(reply: Reply, now: int) -> DeliveryFailedError:
+def _refused(reply: ApiResponse, now: int) -> DeliveryFailedError:
     code = number(at(document(reply.body), "code"))
     reason = _REASONS.get(code)
     if reason is None or reason in _PASSING:

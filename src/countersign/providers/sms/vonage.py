@@ -20,7 +20,7 @@ from countersign.domain.delivery.delivery import Accepted, Message, Reason, Rece
 from countersign.errors import DeliveryFailedError
 from countersign.providers import Callback
 from countersign.providers.http.api_settings import (
-    CarrierSettings,
+    ApiSettings,
     at,
     bounded,
     document,
@@ -30,7 +30,7 @@ from countersign.providers.http.api_settings import (
     number,
     told,
 )
-from countersign.providers.http.client import Endpoint, Line, refusal, usable_id
+from countersign.providers.http.client import Endpoint, HttpClient, refusal, usable_id
 
 _WHO: Final = "Vonage"
 _API: Final = "https://api.nexmo.com"
@@ -54,7 +54,7 @@ _STATES: Final = {
 }
 
 
-class VonageSettings(CarrierSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class VonageSettings(ApiSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An account: its key and secret; `signature_secret` signs receipts, `sender` is a number or a name. Raises SettingsError."""
 
     api_key: str
@@ -81,7 +81,7 @@ class VonageProvider:
         key = base64.b64encode(f"{settings.api_key}:{settings.api_secret}".encode()).decode()
         self._url = f"{endpoint.url}/v1/messages"
         self._headers = {"authorization": f"Basic {key}", "content-type": "application/json"}
-        self._line = Line(endpoint)
+        self._line = HttpClient(endpoint)
 
     async def send(self, message: Message) -> Accepted:
         """Send the text; raises DeliveryFailedError. `client_ref` names it, but Vonage does not drop a second one for that."""

@@ -66,7 +66,7 @@ class Awaited(msgspec.Struct, frozen=True):
         return (yield self)
 
 
-class Query(Awaited, frozen=True):
+class Sql(Awaited, frozen=True):
     """A statement written by hand with `$1`-style parameters; its rows (if any) come back."""
 
     sql: str
@@ -158,9 +158,9 @@ class Append(Awaited, frozen=True):
     events: Sequence[Event]
 
 
-Statement: TypeAlias = Query | Take | Seek | Claim | Write | Append
+Statement: TypeAlias = Sql | Take | Seek | Claim | Write | Append
 
-Steps: TypeAlias = Coroutine[Any, Any, T]
+Transaction: TypeAlias = Coroutine[Any, Any, T]
 """A transaction under way."""
 
 
@@ -175,7 +175,7 @@ class RejectedError(Exception):
 class Runner(Protocol):
     """Runs transactions, one at a time."""
 
-    async def run(self, steps: Callable[P, Steps[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    async def run(self, steps: Callable[P, Transaction[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Carry out one transaction that writes: all of it is durable on return, or none of it is.
 
         Raises ConflictError, RejectedError, or UnavailableError (the outcome of a commit that was cut off is unknown and reported
@@ -187,7 +187,7 @@ class Runner(Protocol):
 class Database(Runner, Protocol):
     """A store of rows: PostgreSQL or SQLite."""
 
-    async def read(self, steps: Callable[P, Steps[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    async def read(self, steps: Callable[P, Transaction[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Carry out one transaction that only reads, on one snapshot; it never waits for a writer."""
 
     def lanes(self) -> Sequence[Runner]:

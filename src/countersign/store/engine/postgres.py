@@ -12,8 +12,8 @@ import asyncpg
 
 from countersign.errors import OverloadedError, UnavailableError
 from countersign.store.engine import postgres_sql
-from countersign.store.engine.database import ConflictError, RejectedError, Rows, Runner, Steps
-from countersign.store.engine.postgres_notify import Bell
+from countersign.store.engine.database import ConflictError, RejectedError, Rows, Runner, Transaction
+from countersign.store.engine.postgres_notify import PostgresNotifier
 from countersign.store.engine.postgres_transactions import (
     CollidedError,
     GuardedTransaction,
@@ -90,7 +90,7 @@ class _Line:
         self._looks: dict[str, str] = {}
         self._guarded: dict[postgres_sql.Shape, str] = {}
 
-    async def run(self, steps: Callable[P, Steps[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    async def run(self, steps: Callable[P, Transaction[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Carry out one transaction that writes; see Runner.
 
         First without locks: rows are read with their versions, and one guarded statement writes all and commits by itself. That saves two
@@ -103,7 +103,7 @@ class _Line:
                 pass
         return await self.carry_out(WRITE, lambda: steps(*args, **kwargs))
 
-    async def carry_out(self, begin: str, start: Callable[[], Steps[T]]) -> T:
+    async def carry_out(self, begin: str, start: Callable[[], Transaction[T]]) -> T:
         """Carry out a transaction, and again from its start if it collided with another."""
         async with self._free:
             for attempt in range(1, RETRIES + 1):
@@ -158,7 +158,7 @@ class _Line:
                 except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
                     connection.terminate()
 
-    async def _once(self, begin: str, steps: Steps[T]) -> T:
+    async def _once(self, begin: str, steps: Transaction[T]) -> T:
         try:
             connection = await self._begun(begin)
             transaction = LockedTransaction(connection, self._takes, self._writes, locks=begin is WRITE)
@@ -178,7 +178,7 @@ class _Line:
             steps.close()
         return result
 
-    async def _unlocked(self, steps: Steps[T]) -> T:
+    async def _unlocked(self, steps: Transaction[T]) -> T:
         try:
             connection = await self.connect()
         except BaseException:
@@ -202,7 +202,7 @@ class _Line:
             steps.close()
         return result
 
-    async def _drive(self, transaction: LockedTransaction | GuardedTransaction, steps: Steps[T]) -> T:
+    async def _drive(self, transaction: LockedTransaction | GuardedTransaction, steps: Transaction[T]) -> T:
         rows: Rows | None = None
         while True:
             try:
@@ -309,7 +309,7 @@ class PostgresDatabase:
         self._idle: list[_Line] = list(self._pool)
         self._returned = asyncio.Condition()
         self._waiting = 0
-        self._bell = Bell(_Line(url, _EVERYWHERE, self._where).connect)
+        self._bell = PostgresNotifier(_Line(url, _EVERYWHERE, self._where).connect)
 
     async def open(self) -> None:
         """Connect the lanes and begin to listen; raises UnavailableError with what to check."""
@@ -325,12 +325,12 @@ class PostgresDatabase:
         await self._bell.close()
         await asyncio.gather(*(line.close() for line in (*self._lanes, *self._pool)))
 
-    async def run(self, steps: Callable[P, Steps[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    async def run(self, steps: Callable[P, Transaction[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Carry out one transaction that writes, on a connection of the pool; see Runner."""
         async with self._line() as line:
             return await line.carry_out(WRITE, lambda: steps(*args, **kwargs))
 
-    async def read(self, steps: Callable[P, Steps[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    async def read(self, steps: Callable[P, Transaction[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Carry out one transaction that only reads, on one snapshot; it never waits for a writer."""
         async with self._line() as line:
             return await line.carry_out(READ, lambda: steps(*args, **kwargs))

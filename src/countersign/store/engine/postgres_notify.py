@@ -24,7 +24,7 @@ _AWAY: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalC
 """What the driver raises when the server goes away, the last of them in the middle of an answer."""
 
 
-class Bell:
+class PostgresNotifier:
     """One connection that listens and notifies, and comes back when it is lost.
 
     `connect` gives a connection, a new one if the last is closed, or raises UnavailableError.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from countersign.store.engine import postgres_sql
-from countersign.store.engine.database import APPENDED_OUTSIDE, Append, Claim, Query, Seek, Take, Update, Upsert, Write
+from countersign.store.engine.database import APPENDED_OUTSIDE, Append, Claim, Seek, Sql, Take, Update, Upsert, Write
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,7 +47,7 @@ class LockedTransaction:
         """Carry out one statement."""
         if isinstance(statement, Take):
             return await self._take(statement)
-        if isinstance(statement, Query):
+        if isinstance(statement, Sql):
             return [tuple(row) for row in await self._connection.fetch(statement.sql, *statement.args)]
         if isinstance(statement, Seek):
             if not statement.values:

@@ -19,19 +19,19 @@ from countersign.store.engine.database import (
     Claim,
     ConflictError,
     Insert,
-    Query,
     RejectedError,
     Row,
     Rows,
     Runner,
     Seek,
+    Sql,
     Statement,
-    Steps,
     Table,
     Take,
+    Transaction,
     Update,
 )
-from countersign.store.engine.sqlite_threads import Checkpoints, Room
+from countersign.store.engine.sqlite_threads import Checkpoints, WorkerThreads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -124,16 +124,16 @@ class SqliteDatabase:
         self._readers = readers
         self._wakes: list[Callable[[], None]] = []
         self._sql: dict[tuple[type[Change], Table], tuple[str, tuple[int, ...]]] = {}
-        self._write_room: Room | None = None
-        self._read_room: Room | None = None
+        self._write_room: WorkerThreads | None = None
+        self._read_room: WorkerThreads | None = None
         self._checkpoints: Checkpoints | None = None
 
     async def open(self) -> None:
         """Make the file if need be and connect; raises UnavailableError with what to check."""
         await asyncio.to_thread(self._make_file)
         self._checkpoints = Checkpoints(self._connect, BUSY_MS)
-        self._write_room = Room("sqlite-writer", 1, self._connect_writer)
-        self._read_room = Room("sqlite-reader", self._readers, self._connect_reader)
+        self._write_room = WorkerThreads("sqlite-writer", 1, self._connect_writer)
+        self._read_room = WorkerThreads("sqlite-reader", self._readers, self._connect_reader)
         try:
             await self._write_room.visit(self._greet)
             await self._read_room.visit(self._greet)
@@ -152,13 +152,13 @@ class SqliteDatabase:
         if checkpoints is not None:
             await asyncio.to_thread(checkpoints.close)
 
-    async def run(self, steps: Callable[P, Steps[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    async def run(self, steps: Callable[P, Transaction[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Carry out one transaction that writes, in one visit to the writer thread; see Runner."""
         if self._write_room is None:
             raise UnavailableError("The database is not open.")
         return await self._write_room.visit(lambda connection: self._write(connection, steps(*args, **kwargs)))
 
-    async def read(self, steps: Callable[P, Steps[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    async def read(self, steps: Callable[P, Transaction[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Carry out one transaction that only reads, on one snapshot; it never waits for a writer."""
         if self._read_room is None:
             raise UnavailableError("The database is not open.")
@@ -218,7 +218,7 @@ class SqliteDatabase:
         with self._explained():
             connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
 
-    def _write(self, connection: sqlite3.Connection, steps: Steps[T]) -> T:
+    def _write(self, connection: sqlite3.Connection, steps: Transaction[T]) -> T:
         checkpoints = self._checkpoints
         if checkpoints is not None:
             checkpoints.begin_anew(connection)
@@ -227,7 +227,7 @@ class SqliteDatabase:
             checkpoints.count(connection.total_changes)
         return result
 
-    def _transaction(self, connection: sqlite3.Connection, begin: str, steps: Steps[T]) -> T:
+    def _transaction(self, connection: sqlite3.Connection, begin: str, steps: Transaction[T]) -> T:
         try:
             with self._explained():
                 connection.execute(begin)
@@ -244,7 +244,7 @@ class SqliteDatabase:
             steps.close()
         return result
 
-    def _drive(self, connection: sqlite3.Connection, steps: Steps[T]) -> T:
+    def _drive(self, connection: sqlite3.Connection, steps: Transaction[T]) -> T:
         rows: Rows | None = None
         while True:
             try:
@@ -258,7 +258,7 @@ class SqliteDatabase:
     def _perform(self, connection: sqlite3.Connection, statement: Statement) -> Rows:
         if isinstance(statement, Take):
             return self._take(connection, statement.table, statement.keys)
-        if isinstance(statement, Query):
+        if isinstance(statement, Sql):
             if any(isinstance(value, str) and "\0" in value for value in statement.args):
                 raise RejectedError("A text holds the character NUL, which no text may.")
             return connection.execute(in_sqlite(statement.sql), statement.args).fetchall()

@@ -74,7 +74,7 @@ class Job:
             self._loop.call_soon_threadsafe(unless_cancelled)
 
 
-class Room:
+class WorkerThreads:
     """Threads, each with a connection of its own, and one bounded queue before them."""
 
     def __init__(self, name: str, threads: int, connect: Callable[[], sqlite3.Connection]) -> None:

@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 
 from countersign.errors import OverloadedError, UnavailableError
 from countersign.store.engine.database import ConflictError, Runner
-from countersign.store.ledger.unit_of_work import Book, Command
+from countersign.store.ledger.unit_of_work import Command, UnitOfWork
 from countersign.store.tables.events import Log
 
 BOUND: Final = 4_096
@@ -28,7 +28,7 @@ MOST: Final = 512
 T = TypeVar("T")
 
 
-class Waiting:
+class QueuedCommand:
     """A command in the queue, and the caller who waits for its outcome."""
 
     __slots__ = ("answer", "command", "since")
@@ -62,7 +62,7 @@ class Ledger:
         self._owed = owed
         self._observe = observe
         self._bound = bound
-        self._queue: deque[Waiting] = deque()
+        self._queue: deque[QueuedCommand] = deque()
         self._idle: deque[asyncio.Future[None]] = deque()
         self._tasks: list[asyncio.Task[None]] = []
         self._under_way = 0
@@ -92,7 +92,7 @@ class Ledger:
         """
         if self._closing or len(self._queue) >= self._bound:
             raise OverloadedError("More requests are waiting than can be served in time. Try again shortly.")
-        waiting = Waiting(command, asyncio.get_running_loop().create_future())
+        waiting = QueuedCommand(command, asyncio.get_running_loop().create_future())
         self._queue.append(waiting)
         if self._idle:
             _wake(self._idle.popleft())
@@ -122,7 +122,7 @@ class Ledger:
         fair = -(-(len(self._queue) + self._under_way) // len(self._lanes))
         return min(MOST, len(self._queue), fair)
 
-    async def _carry_out(self, lane: Runner, log: Log, batch: list[Waiting]) -> None:
+    async def _carry_out(self, lane: Runner, log: Log, batch: list[QueuedCommand]) -> None:
         began = time.perf_counter()
         try:
             await self._settle(lane, log, batch)
@@ -137,7 +137,7 @@ class Ledger:
         with contextlib.suppress(Exception):  # whatever is wrong with the counting must not end a lane
             self._observe(len(batch), began - batch[0].since, ended - began)
 
-    async def _one_by_one(self, lane: Runner, log: Log, batch: list[Waiting]) -> None:
+    async def _one_by_one(self, lane: Runner, log: Log, batch: list[QueuedCommand]) -> None:
         """Carry out a batch whose transaction failed for the sake of one row: each command alone, that one fails alone."""
         for waiting in batch:
             for last in (False, False, True):
@@ -154,7 +154,7 @@ class Ledger:
                     _fail([waiting], error)
                     break
 
-    async def _settle(self, lane: Runner, log: Log, batch: list[Waiting]) -> None:
+    async def _settle(self, lane: Runner, log: Log, batch: list[QueuedCommand]) -> None:
         outcomes, owes = await log.run(lane, self._transaction, batch)
         if owes:
             with contextlib.suppress(Exception):  # it is durable, and a worker that is not woken finds it by polling
@@ -167,8 +167,8 @@ class Ledger:
             else:
                 waiting.answer.set_result(outcome)
 
-    async def _transaction(self, batch: list[Waiting]) -> tuple[list[Any], bool]:
-        book = Book()
+    async def _transaction(self, batch: list[QueuedCommand]) -> tuple[list[Any], bool]:
+        book = UnitOfWork()
         await book.load([waiting.command.needs for waiting in batch])
         now = self._clock()  # only now: waiting for the locks took time
         outcomes: list[Any] = []
@@ -189,7 +189,7 @@ def _wake(future: asyncio.Future[None]) -> None:
         future.set_result(None)
 
 
-def _fail(batch: Sequence[Waiting], error: Exception) -> None:
+def _fail(batch: Sequence[QueuedCommand], error: Exception) -> None:
     for waiting in batch:
         if not waiting.answer.done():
             waiting.answer.set_exception(error)

@@ -11,7 +11,7 @@ import msgspec
 from countersign.domain.delivery.delivery import Delivery
 from countersign.domain.shared.event import Event
 from countersign.domain.verifications.challenge import Challenge
-from countersign.domain.verifications.lockout import CLEAN, Standing
+from countersign.domain.verifications.lockout import NO_FAILURES, FailedAttempts
 from countersign.store.engine.database import Append, Change, Insert, Row, Seek, Table, Take, Update, Write
 from countersign.store.tables import challenges, deliveries
 from countersign.store.tables.schema import ANSWERS, CHALLENGES, DELIVERIES, LIMITS, STANDINGS
@@ -24,17 +24,17 @@ AnswerKey: TypeAlias = tuple[str, bytes]
 """An application's id and the keyed hash of its idempotency key."""
 
 
-class Needs(msgspec.Struct, frozen=True):
+class Reads(msgspec.Struct, frozen=True):
     """The rows a command must see: they are loaded and locked for it. A challenge brings its contact's standing along."""
 
     challenges: tuple[str, ...] = ()
-    twins: tuple[bytes, ...] = ()
+    dedup_keys: tuple[bytes, ...] = ()
     standings: tuple[bytes, ...] = ()
     limits: tuple[bytes, ...] = ()
     answers: tuple[AnswerKey, ...] = ()
 
 
-class Remembered(msgspec.Struct, frozen=True):
+class StoredAnswer(msgspec.Struct, frozen=True):
     """The first answer to an idempotent request: the digest of that request, the outcome as bytes, and until when it is kept (ms)."""
 
     request: bytes
@@ -42,30 +42,30 @@ class Remembered(msgspec.Struct, frozen=True):
     expires_at: int
 
 
-class Verdict(msgspec.Struct, Generic[T_co], frozen=True):
+class Decision(msgspec.Struct, Generic[T_co], frozen=True):
     """What a command decided: the outcome for its caller, and all that is to be written because of it."""
 
     outcome: T_co
     challenges: tuple[Challenge, ...] = ()
-    standings: tuple[tuple[bytes, Standing], ...] = ()
+    standings: tuple[tuple[bytes, FailedAttempts], ...] = ()
     limits: tuple[tuple[bytes, int], ...] = ()
     deliveries: tuple[Delivery, ...] = ()
     events: tuple[Event, ...] = ()
-    answers: tuple[tuple[AnswerKey, Remembered], ...] = ()
+    answers: tuple[tuple[AnswerKey, StoredAnswer], ...] = ()
 
 
 class Command(Protocol[T_co]):
     """Something asked of the ledger: the rows it needs, and a pure judgement of them."""
 
     @property
-    def needs(self) -> Needs:
+    def needs(self) -> Reads:
         """Return which rows it must see."""
 
-    def judge(self, book: Book, now: int) -> Verdict[T_co]:
+    def judge(self, book: UnitOfWork, now: int) -> Decision[T_co]:
         """Decide, from what stands in the book; the outcome is what the caller gets. Raises only what is a bug or an outage."""
 
 
-class Shelf(Generic[K, V]):
+class TableCache(Generic[K, V]):
     """The rows of one table that a batch has in hand: which the database knows, and which changed."""
 
     def __init__(self, table: Table, new_row: Callable[[K, V], Row], changed_row: Callable[[K, V], Row]) -> None:
@@ -115,19 +115,19 @@ class Shelf(Generic[K, V]):
         return (self.values[key] for key in self._changed if key not in self._known)
 
 
-class Book:
+class UnitOfWork:
     """Everything one batch has in hand."""
 
     def __init__(self) -> None:
-        self._challenges = Shelf[str, Challenge](
+        self._challenges = TableCache[str, Challenge](
             CHALLENGES,
             lambda _, challenge: challenges.new_row(challenge),
             lambda _, challenge: challenges.changed_row(challenge),
         )
-        self._standings = Shelf[bytes, Standing](STANDINGS, _standing_row, _standing_row)
-        self._limits = Shelf[bytes, int](LIMITS, lambda key, tat: (key, tat), lambda key, tat: (key, tat))
-        self._answers = Shelf[AnswerKey, Remembered](ANSWERS, _answer_row, _answer_row)
-        self._shelves: Final[tuple[Shelf[Any, Any], ...]] = (
+        self._standings = TableCache[bytes, FailedAttempts](STANDINGS, _standing_row, _standing_row)
+        self._limits = TableCache[bytes, int](LIMITS, lambda key, tat: (key, tat), lambda key, tat: (key, tat))
+        self._answers = TableCache[AnswerKey, StoredAnswer](ANSWERS, _answer_row, _answer_row)
+        self._shelves: Final[tuple[TableCache[Any, Any], ...]] = (
             self._challenges,
             self._standings,
             self._limits,
@@ -143,36 +143,38 @@ class Book:
         found = self._challenges.values.get(challenge_id)
         return found if found is None or application in {None, found.application} else None
 
-    def twin(self, twin: bytes) -> Challenge | None:
+    def dedup_key(self, dedup_key: bytes) -> Challenge | None:
         """Return the challenge that is pending for the same subject, destination, purpose, action and lane."""
-        found = self._pending.get(twin)
+        found = self._pending.get(dedup_key)
         return None if found is None else self._challenges.values[found]
 
     def message(self, challenge: Challenge) -> Delivery | None:
         """Return the newest message of a challenge that was found as a twin."""
         return self._messages.get(challenge.id)
 
-    def standing(self, key: bytes) -> Standing:
+    def standing(self, key: bytes) -> FailedAttempts:
         """Return a contact's count of failures; one never seen is clean."""
-        return self._standings.values.get(key, CLEAN)
+        return self._standings.values.get(key, NO_FAILURES)
 
     def tat(self, key: bytes) -> int | None:
         """Return the timestamp of a limit, or None if it was never met."""
         return self._limits.values.get(key)
 
-    def answered(self, key: AnswerKey) -> Remembered | None:
+    def answered(self, key: AnswerKey) -> StoredAnswer | None:
         """Return the answer that was given to an idempotent request before."""
         return self._answers.values.get(key)
 
-    async def load(self, needs: Sequence[Needs]) -> None:
+    async def load(self, needs: Sequence[Reads]) -> None:
         """Load and lock what the commands name: each table in the order of its keys, the tables always in the same order."""
         named = {id_ for need in needs for id_ in need.challenges}
-        named.update(await self._load_twins(sorted({twin for need in needs for twin in need.twins})))
+        named.update(
+            await self._load_duplicates(sorted({dedup_key for need in needs for dedup_key in need.dedup_keys}))
+        )
         standings = {key for need in needs for key in need.standings}
         standings.update(await self._load_challenges(sorted(named)))
         if standings:
             for key, *moving in await Take(STANDINGS, [(key,) for key in sorted(standings)]):
-                self._standings.known(bytes(key), Standing(*moving))
+                self._standings.known(bytes(key), FailedAttempts(*moving))
         limits = sorted({key for need in needs for key in need.limits})
         if limits:
             for key, tat in await Take(LIMITS, [(key,) for key in limits]):
@@ -180,11 +182,11 @@ class Book:
         answers = sorted({key for need in needs for key in need.answers})
         if answers:
             for application, key, request, outcome, expires_at in await Take(ANSWERS, answers):
-                self._answers.known((application, bytes(key)), Remembered(bytes(request), bytes(outcome), expires_at))
+                self._answers.known((application, bytes(key)), StoredAnswer(bytes(request), bytes(outcome), expires_at))
 
-    async def _load_twins(self, twins: Sequence[bytes]) -> list[str]:
+    async def _load_duplicates(self, dedup_keys: Sequence[bytes]) -> list[str]:
         """Return the ids of challenges that are pending as twins, with the newest message of each in hand."""
-        rows = (await Seek(CHALLENGES, "twin", twins, "state = 'pending'")) if twins else ()
+        rows = (await Seek(CHALLENGES, "twin", dedup_keys, "state = 'pending'")) if dedup_keys else ()
         pending = sorted(row[0] for row in rows)
         if pending:
             for row in await Seek(DELIVERIES, "owner", pending):
@@ -203,7 +205,7 @@ class Book:
             standings.append(challenge.standing)
         return standings
 
-    def enter(self, verdict: Verdict[Any]) -> None:
+    def enter(self, verdict: Decision[Any]) -> None:
         """Take a verdict in: the next command sees what it changed."""
         for challenge in verdict.challenges:
             self._challenges.put(challenge.id, challenge)
@@ -227,7 +229,7 @@ class Book:
             inserts.append(Insert(DELIVERIES, [deliveries.new_row(delivery) for delivery in self._deliveries]))
         if self._events:
             await Append(self._events)
-        if self._twin_makes_way:
+        if self._duplicate_makes_way:
             # An old twin must have ended before the new one begins, or the index of pending twins refuses it.
             await Write(tuple(updates))
             updates = []
@@ -245,16 +247,16 @@ class Book:
             self._messages[delivery.owner] = delivery
 
     @property
-    def _twin_makes_way(self) -> bool:
+    def _duplicate_makes_way(self) -> bool:
         """Say whether a challenge begins whose twin ends in the same batch: all others may be written in any order."""
-        ended = {challenge.twin for challenge in self._challenges.moved() if challenge.ended_at is not None}
-        return bool(ended) and not ended.isdisjoint(challenge.twin for challenge in self._challenges.added())
+        ended = {challenge.dedup_key for challenge in self._challenges.moved() if challenge.ended_at is not None}
+        return bool(ended) and not ended.isdisjoint(challenge.dedup_key for challenge in self._challenges.added())
 
     def _note(self, challenge: Challenge) -> None:
         if challenge.ended_at is None:
-            self._pending[challenge.twin] = challenge.id
-        elif self._pending.get(challenge.twin) == challenge.id:
-            del self._pending[challenge.twin]
+            self._pending[challenge.dedup_key] = challenge.id
+        elif self._pending.get(challenge.dedup_key) == challenge.id:
+            del self._pending[challenge.dedup_key]
 
 
 @lru_cache(maxsize=256)
@@ -266,9 +268,9 @@ def _first(row: Row) -> Any:  # noqa: ANN401 - a column of any kind
     return row[0]
 
 
-def _standing_row(key: bytes, standing: Standing) -> Row:
+def _standing_row(key: bytes, standing: FailedAttempts) -> Row:
     return (key, standing.in_a_row, standing.day_began_at, standing.in_day)
 
 
-def _answer_row(key: AnswerKey, remembered: Remembered) -> Row:
+def _answer_row(key: AnswerKey, remembered: StoredAnswer) -> Row:
     return (*key, remembered.request, remembered.outcome, remembered.expires_at)

@@ -5,29 +5,29 @@ from __future__ import annotations
 import msgspec
 
 from countersign.domain.accounts.account import Account, OwnedContact
-from countersign.domain.shared.contact import Kind
-from countersign.store.engine.database import Change, Insert, Query, Row, Take, Update, Write
+from countersign.domain.shared.contact import ContactKind
+from countersign.store.engine.database import Change, Insert, Row, Sql, Take, Update, Write
 from countersign.store.tables.schema import ACCOUNTS, CONTACTS, IDENTIFIERS
 
 
 async def find(account_id: str) -> Account | None:
     """Return an account, or None."""
-    rows = await Query(f"SELECT {ACCOUNTS.names} FROM accounts WHERE id = $1", (account_id,))
+    rows = await Sql(f"SELECT {ACCOUNTS.names} FROM accounts WHERE id = $1", (account_id,))
     return _of_row(rows[0]) if rows else None
 
 
-async def find_by_identifier(blind: bytes) -> Account | None:
+async def find_by_identifier(blind_index: bytes) -> Account | None:
     """Return the account that a contact signs in to, by the contact's keyed hash."""
     columns = ", ".join(f"a.{name}" for name, _ in ACCOUNTS.columns)
-    rows = await Query(
-        f"SELECT {columns} FROM identifiers i JOIN accounts a ON a.id = i.account WHERE i.blind = $1", (blind,)
+    rows = await Sql(
+        f"SELECT {columns} FROM identifiers i JOIN accounts a ON a.id = i.account WHERE i.blind = $1", (blind_index,)
     )
     return _of_row(rows[0]) if rows else None
 
 
 async def contacts_of(account_id: str) -> list[OwnedContact]:
     """Return an account's contacts, the primary first, then as they were added."""
-    rows = await Query(
+    rows = await Sql(
         f"SELECT {CONTACTS.names} FROM contacts WHERE account = $1 AND ended_at IS NULL ORDER BY is_primary DESC, added_at, id",
         (account_id,),
     )
@@ -40,9 +40,9 @@ async def person(account_id: str) -> tuple[Account | None, list[OwnedContact]]:
     return account, (await contacts_of(account_id))
 
 
-async def identified(blind: bytes) -> tuple[Account | None, list[OwnedContact]]:
+async def identified(blind_index: bytes) -> tuple[Account | None, list[OwnedContact]]:
     """Return the account that a contact signs in to, and its contacts; as much is read where there is none."""
-    account = await find_by_identifier(blind)
+    account = await find_by_identifier(blind_index)
     return account, (await contacts_of(account.id if account else ""))
 
 
@@ -51,7 +51,7 @@ def added(account: Account, contact: OwnedContact) -> tuple[Change, ...]:
     return (
         Insert(ACCOUNTS, [tuple(getattr(account, name) for name, _ in ACCOUNTS.columns)]),
         Insert(CONTACTS, [contact_row(contact)]),
-        Insert(IDENTIFIERS, [(contact.blind, account.id, contact.id)]),
+        Insert(IDENTIFIERS, [(contact.blind_index, account.id, contact.id)]),
     )
 
 
@@ -102,26 +102,26 @@ def contact_changed(contact: OwnedContact) -> Change:
 
 async def contacts_ever(account_id: str) -> list[OwnedContact]:
     """Return an account's contacts, those too that were removed and may come back."""
-    rows = await Query(f"SELECT {CONTACTS.names} FROM contacts WHERE account = $1 ORDER BY added_at, id", (account_id,))
+    rows = await Sql(f"SELECT {CONTACTS.names} FROM contacts WHERE account = $1 ORDER BY added_at, id", (account_id,))
     return [contact_of_row(row) for row in rows]
 
 
-async def holders(blind: bytes) -> int:
+async def holders(blind_index: bytes) -> int:
     """Return how many accounts have a contact, by its keyed hash."""
-    rows = await Query("SELECT count(*) FROM contacts WHERE blind = $1 AND ended_at IS NULL", (blind,))
+    rows = await Sql("SELECT count(*) FROM contacts WHERE blind = $1 AND ended_at IS NULL", (blind_index,))
     count: int = rows[0][0]
     return count
 
 
-async def signs_in_to(blind: bytes) -> str:
+async def signs_in_to(blind_index: bytes) -> str:
     """Return the id of the account that a contact signs in to; empty if none."""
-    rows = await Query("SELECT account FROM identifiers WHERE blind = $1", (blind,))
+    rows = await Sql("SELECT account FROM identifiers WHERE blind = $1", (blind_index,))
     return rows[0][0] if rows else ""
 
 
 async def is_back(account_id: str, contact: str) -> None:
     """Write down that the owner is in again by something other than the contact that recovered the account."""
-    await Query(
+    await Sql(
         "UPDATE accounts SET recovered_by = '' WHERE id = $1 AND recovered_by <> '' AND recovered_by <> $2",
         (account_id, contact),
     )
@@ -129,33 +129,31 @@ async def is_back(account_id: str, contact: str) -> None:
 
 def identifier_added(contact: OwnedContact) -> Change:
     """Return the change by which a contact signs in from now on; one that signs in elsewhere conflicts."""
-    return Insert(IDENTIFIERS, [(contact.blind, contact.account, contact.id)])
+    return Insert(IDENTIFIERS, [(contact.blind_index, contact.account, contact.id)])
 
 
 async def identifier_ended(contact: OwnedContact) -> None:
     """Have a contact sign in no more."""
-    await Query("DELETE FROM identifiers WHERE blind = $1 AND account = $2", (contact.blind, contact.account))
+    await Sql("DELETE FROM identifiers WHERE blind = $1 AND account = $2", (contact.blind_index, contact.account))
 
 
 async def forget_contacts(before: int, most: int) -> int:
     """Delete contacts that were removed before `before` (ms), at most `most`; return how many went."""
-    rows = await Query(
-        "SELECT account, id FROM contacts WHERE ended_at < $1 ORDER BY ended_at LIMIT $2", (before, most)
-    )
+    rows = await Sql("SELECT account, id FROM contacts WHERE ended_at < $1 ORDER BY ended_at LIMIT $2", (before, most))
     for account, id_ in rows:
-        await Query("DELETE FROM contacts WHERE account = $1 AND id = $2", (account, id_))
+        await Sql("DELETE FROM contacts WHERE account = $1 AND id = $2", (account, id_))
     return len(rows)
 
 
 def contact_of_row(row: Row) -> OwnedContact:
     """Return the contact that a whole row holds."""
-    account, id_, added_at, kind, blind, address, masked, proved_at, primary, settled_at, ended_at = row
+    account, id_, added_at, kind, blind_index, address, masked, proved_at, primary, settled_at, ended_at = row
     return OwnedContact(
         account,
         id_,
         added_at,
-        Kind(kind),
-        bytes(blind),
+        ContactKind(kind),
+        bytes(blind_index),
         bytes(address),
         masked,
         proved_at,
@@ -172,7 +170,7 @@ def contact_row(contact: OwnedContact) -> Row:
         contact.id,
         contact.added_at,
         contact.kind.value,
-        contact.blind,
+        contact.blind_index,
         contact.address,
         contact.masked,
         contact.proved_at,

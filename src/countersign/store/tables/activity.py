@@ -9,7 +9,7 @@ import msgspec
 
 from countersign.domain.shared.activity import Activity
 from countersign.domain.shared.event import EventKind
-from countersign.store.engine.database import Change, Insert, Query, Row
+from countersign.store.engine.database import Change, Insert, Row, Sql
 from countersign.store.tables.schema import ACTIVITY
 
 _facts: Final = msgspec.json.Decoder(dict[str, str]).decode
@@ -29,7 +29,7 @@ def added(happened: Sequence[Activity]) -> tuple[Change, ...]:
 
 async def newest(account: str, most: int) -> list[Activity]:
     """Return what happened to an account last, the newest first."""
-    rows = await Query(
+    rows = await Sql(
         f"SELECT {ACTIVITY.names} FROM activity WHERE account = $1 ORDER BY id DESC LIMIT $2", (account, most)
     )
     return [of_row(row) for row in rows]
@@ -37,9 +37,9 @@ async def newest(account: str, most: int) -> list[Activity]:
 
 async def forget(before: int, most: int) -> int:
     """Delete what happened before `before` (ms), at most `most`; return how many went."""
-    rows = await Query("SELECT account, id FROM activity WHERE at < $1 ORDER BY at LIMIT $2", (before, most))
+    rows = await Sql("SELECT account, id FROM activity WHERE at < $1 ORDER BY at LIMIT $2", (before, most))
     for account, id_ in rows:
-        await Query("DELETE FROM activity WHERE account = $1 AND id = $2", (account, id_))
+        await Sql("DELETE FROM activity WHERE account = $1 AND id = $2", (account, id_))
     return len(rows)
 
 

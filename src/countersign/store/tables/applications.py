@@ -6,15 +6,15 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from countersign.domain.shared.application import Application, Mode
+from countersign.domain.shared.application import Application, ApplicationMode
 from countersign.domain.shared.event import Event
-from countersign.store.engine.database import Append, Insert, Query, Row, Seek, Take, Update, Write
+from countersign.store.engine.database import Append, Insert, Row, Seek, Sql, Take, Update, Write
 from countersign.store.tables.schema import APPLICATIONS
 
 
 async def find_by_key(key_hash: bytes) -> Application | None:
     """Return the application that a key (by its keyed hash) belongs to or belonged to, removed ones aside."""
-    rows = await Query(
+    rows = await Sql(
         f"SELECT {APPLICATIONS.names} FROM applications WHERE (key_hash = $1 OR old_key_hash = $1) AND removed_at IS NULL",
         (key_hash,),
     )
@@ -23,18 +23,18 @@ async def find_by_key(key_hash: bytes) -> Application | None:
 
 async def were_added() -> bool:
     """Say whether any application was ever added."""
-    return bool(await Query("SELECT 1 FROM applications LIMIT 1"))
+    return bool(await Sql("SELECT 1 FROM applications LIMIT 1"))
 
 
 async def find_by_name(name: str) -> Application | None:
     """Return the application of this name, removed ones aside."""
-    rows = await Query(f"SELECT {APPLICATIONS.names} FROM applications WHERE name = $1 AND removed_at IS NULL", (name,))
+    rows = await Sql(f"SELECT {APPLICATIONS.names} FROM applications WHERE name = $1 AND removed_at IS NULL", (name,))
     return of_row(rows[0]) if rows else None
 
 
 async def find(application_id: str) -> Application | None:
     """Return an application by id, removed ones too: their challenges still carry its name."""
-    rows = await Query(f"SELECT {APPLICATIONS.names} FROM applications WHERE id = $1", (application_id,))
+    rows = await Sql(f"SELECT {APPLICATIONS.names} FROM applications WHERE id = $1", (application_id,))
     return of_row(rows[0]) if rows else None
 
 
@@ -46,7 +46,7 @@ async def of_ids(ids: Sequence[str]) -> dict[str, Application]:
 
 async def all_of_them() -> list[Application]:
     """Return every application that was not removed, by name."""
-    rows = await Query(f"SELECT {APPLICATIONS.names} FROM applications WHERE removed_at IS NULL ORDER BY name")
+    rows = await Sql(f"SELECT {APPLICATIONS.names} FROM applications WHERE removed_at IS NULL ORDER BY name")
     return [of_row(row) for row in rows]
 
 
@@ -79,7 +79,7 @@ def of_row(row: Row) -> Application:
         id_,
         created_at,
         name,
-        Mode(mode),
+        ApplicationMode(mode),
         site,
         host,
         msgspec.json.decode(purposes, type=tuple[str, ...]),

@@ -8,10 +8,10 @@ import msgspec
 
 from countersign.domain.shared import identifier
 from countersign.domain.shared.contact import Channel
-from countersign.domain.verifications.challenge import MS, Challenge, State, Terms
+from countersign.domain.verifications.challenge import MS, Challenge, ChallengeState, Terms
 from countersign.domain.verifications.purpose import MAX_LIFETIME
 from countersign.errors import NotFoundError
-from countersign.store.engine.database import Query, Row
+from countersign.store.engine.database import Row, Sql
 from countersign.store.tables.schema import CHALLENGES
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -25,7 +25,7 @@ def new_row(challenge: Challenge) -> Row:
     return (
         challenge.id,
         challenge.application,
-        challenge.twin,
+        challenge.dedup_key,
         challenge.standing,
         _encode(challenge.terms),
         challenge.begun_at,
@@ -44,7 +44,7 @@ def of_row(row: Row) -> Challenge:
     (
         id_,
         application,
-        twin,
+        dedup_key,
         standing,
         terms,
         begun_at,
@@ -60,12 +60,12 @@ def of_row(row: Row) -> Challenge:
     return Challenge(
         id_,
         application,
-        bytes(twin),
+        bytes(dedup_key),
         bytes(standing),
         _decode(terms),
         begun_at,
         expires_at,
-        State(state),
+        ChallengeState(state),
         Channel(channel),
         guesses,
         sends,
@@ -77,7 +77,7 @@ def of_row(row: Row) -> Challenge:
 
 async def find(challenge_id: str) -> Challenge | None:
     """Return a challenge, or None."""
-    rows = await Query(f"{_SELECT} WHERE id = $1", (challenge_id,))
+    rows = await Sql(f"{_SELECT} WHERE id = $1", (challenge_id,))
     return of_row(rows[0]) if rows else None
 
 
@@ -91,7 +91,7 @@ async def get(challenge_id: str, application: str) -> Challenge:
 
 async def overdue(now: int, most: int) -> list[str]:
     """Return ids of challenges that are pending though their time ran out, at most `most`, the oldest first."""
-    rows = await Query(
+    rows = await Sql(
         "SELECT id FROM challenges WHERE ended_at IS NULL AND expires_at <= $1 ORDER BY expires_at LIMIT $2",
         (now, most),
     )
@@ -104,13 +104,13 @@ async def forget(before: int, most: int) -> int:
     None outlives MAX_LIFETIME, and ids begin with the time of their beginning: the oldest are the first of the key.
     """
     first_kept = identifier.make("ver", before - MAX_LIFETIME * MS, bytes(identifier.CHANCE_BYTES))
-    rows = await Query(
+    rows = await Sql(
         "SELECT id FROM challenges WHERE id < $1 AND state <> 'pending' ORDER BY id LIMIT $2", (first_kept, most)
     )
     for (id_,) in rows:
-        await Query("DELETE FROM attempts WHERE owner = $1", (id_,))
-        await Query("DELETE FROM deliveries WHERE owner = $1", (id_,))
-        await Query("DELETE FROM challenges WHERE id = $1", (id_,))
+        await Sql("DELETE FROM attempts WHERE owner = $1", (id_,))
+        await Sql("DELETE FROM deliveries WHERE owner = $1", (id_,))
+        await Sql("DELETE FROM challenges WHERE id = $1", (id_,))
     return len(rows)
 
 

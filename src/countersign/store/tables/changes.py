@@ -6,24 +6,24 @@ from typing import Final
 
 import msgspec
 
-from countersign.domain.accounts.change import AccountChange, ChangeKind, ChangeState, Effect
-from countersign.store.engine.database import Change, Insert, Query, Row, Update
+from countersign.domain.accounts.change import AccountChange, ChangeEffect, ChangeKind, ChangeState
+from countersign.store.engine.database import Change, Insert, Row, Sql, Update
 from countersign.store.tables.schema import CHANGES
 
 _SELECT: Final = f"SELECT {CHANGES.names} FROM changes"
-_effect: Final = msgspec.json.Decoder(Effect).decode
+_effect: Final = msgspec.json.Decoder(ChangeEffect).decode
 _encode: Final = msgspec.json.Encoder().encode
 
 
 async def find(account: str, change_id: str) -> AccountChange | None:
     """Return a change, or None."""
-    rows = await Query(f"{_SELECT} WHERE account = $1 AND id = $2", (account, change_id))
+    rows = await Sql(f"{_SELECT} WHERE account = $1 AND id = $2", (account, change_id))
     return of_row(rows[0]) if rows else None
 
 
 async def of_account(account: str, since: int, most: int) -> list[AccountChange]:
     """Return an account's changes that were asked for since `since` (ms), the newest first, at most `most`."""
-    rows = await Query(
+    rows = await Sql(
         f"{_SELECT} WHERE account = $1 AND asked_at >= $2 ORDER BY id DESC LIMIT $3", (account, since, most)
     )
     return [of_row(row) for row in rows]
@@ -31,27 +31,25 @@ async def of_account(account: str, since: int, most: int) -> list[AccountChange]
 
 async def open_ones(account: str, now: int) -> list[AccountChange]:
     """Return an account's changes that wait or can be undone, the newest first."""
-    rows = await Query(
+    rows = await Sql(
         f"{_SELECT} WHERE account = $1 AND until > $2 AND state IN ('pending', 'applied') ORDER BY id DESC",
         (account, now),
     )
     return [of_row(row) for row in rows]
 
 
-async def claims(blind: bytes, now: int) -> list[AccountChange]:
+async def claims(blind_index: bytes, now: int) -> list[AccountChange]:
     """Return the changes that wait for the holder of a new contact to finish them, the newest first."""
-    rows = await Query(
+    rows = await Sql(
         f"{_SELECT} WHERE blind = $1 AND kind = $2 AND state = 'pending' AND until > $3 ORDER BY id DESC",
-        (blind, ChangeKind.ACCESS_RECOVERED.value, now),
+        (blind_index, ChangeKind.ACCESS_RECOVERED.value, now),
     )
     return [of_row(row) for row in rows]
 
 
 async def to_remind(now: int, most: int) -> list[AccountChange]:
     """Return changes whose waiting is to be told again."""
-    rows = await Query(
-        f"{_SELECT} WHERE remind_at <= $1 AND state = 'pending' ORDER BY remind_at LIMIT $2", (now, most)
-    )
+    rows = await Sql(f"{_SELECT} WHERE remind_at <= $1 AND state = 'pending' ORDER BY remind_at LIMIT $2", (now, most))
     return [of_row(row) for row in rows]
 
 
@@ -67,15 +65,15 @@ def saved(change: AccountChange) -> Change:
 
 async def forget(before: int, most: int) -> int:
     """Delete changes that were asked for before `before` (ms), at most `most`; return how many went."""
-    rows = await Query("SELECT account, id FROM changes WHERE asked_at < $1 ORDER BY asked_at LIMIT $2", (before, most))
+    rows = await Sql("SELECT account, id FROM changes WHERE asked_at < $1 ORDER BY asked_at LIMIT $2", (before, most))
     for account, id_ in rows:
-        await Query("DELETE FROM changes WHERE account = $1 AND id = $2", (account, id_))
+        await Sql("DELETE FROM changes WHERE account = $1 AND id = $2", (account, id_))
     return len(rows)
 
 
 def of_row(row: Row) -> AccountChange:
     """Return the change that a whole row holds."""
-    account, id_, kind, asked_at, session, blind, about, data, user_agent, place, *moving = row
+    account, id_, kind, asked_at, session, blind_index, about, data, user_agent, place, *moving = row
     state, until, applied_at, ended_at, remind_at, effect = moving
     return AccountChange(
         account,
@@ -83,7 +81,7 @@ def of_row(row: Row) -> AccountChange:
         ChangeKind(kind),
         asked_at,
         session,
-        bytes(blind),
+        bytes(blind_index),
         about,
         bytes(data),
         user_agent,
@@ -105,7 +103,7 @@ def row(change: AccountChange) -> Row:
         change.kind.value,
         change.asked_at,
         change.session,
-        change.blind,
+        change.blind_index,
         change.about,
         change.data,
         change.user_agent,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from countersign.store.engine.database import Insert, Query, Write
+from countersign.store.engine.database import Insert, Sql, Write
 from countersign.store.tables.schema import CHECKPOINTS
 
 
 async def last() -> tuple[int, str] | None:
     """Return the number and the text of the newest checkpoint, or None."""
-    rows = await Query("SELECT number, signed FROM checkpoints ORDER BY number DESC LIMIT 1")
+    rows = await Sql("SELECT number, signed FROM checkpoints ORDER BY number DESC LIMIT 1")
     return (rows[0][0], rows[0][1]) if rows else None
 
 
@@ -19,5 +19,5 @@ async def add(number: int, at: int, signed: str) -> None:
 
 async def all_of_them() -> list[tuple[int, str]]:
     """Return every checkpoint, oldest first."""
-    rows = await Query("SELECT number, signed FROM checkpoints ORDER BY number")
+    rows = await Sql("SELECT number, signed FROM checkpoints ORDER BY number")
     return [(number, signed) for number, signed in rows]

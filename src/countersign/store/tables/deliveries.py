@@ -9,8 +9,8 @@ import msgspec
 
 from countersign.domain.delivery.delivery import Delivery, DeliveryState, Reason
 from countersign.domain.shared.contact import Channel
-from countersign.domain.shared.phone_region import NOWHERE, Area
-from countersign.store.engine.database import Query, Row, Seek
+from countersign.domain.shared.phone_region import NO_REGION, PhoneRegion
+from countersign.store.engine.database import Row, Seek, Sql
 from countersign.store.tables.schema import ATTEMPTS, DELIVERIES
 
 _SELECT: Final = f"SELECT {DELIVERIES.names} FROM deliveries"
@@ -79,7 +79,7 @@ def of_row(row: Row) -> Delivery:
         due_at,
         None if reason is None else Reason(reason),
         changed_at,
-        Area(country, prefix) if country or prefix else NOWHERE,
+        PhoneRegion(country, prefix) if country or prefix else NO_REGION,
         settled_at,
     )
 
@@ -97,13 +97,13 @@ def attempt_row(attempt: Attempt) -> Row:
 
 async def of_owner(owner: str) -> list[Delivery]:
     """Return every message of a challenge, oldest first."""
-    rows = await Query(f"{_SELECT} WHERE owner = $1 ORDER BY number", (owner,))
+    rows = await Sql(f"{_SELECT} WHERE owner = $1 ORDER BY number", (owner,))
     return [of_row(row) for row in rows]
 
 
 async def by_provider_message(provider: str, provider_message_id: str) -> Attempt | None:
     """Return the try whose message a provider knows by this id, or None."""
-    rows = await Query(
+    rows = await Sql(
         f"SELECT {ATTEMPTS.names} FROM attempts WHERE provider = $1 AND provider_message_id = $2"
         " AND provider_message_id <> '' ORDER BY started_at DESC LIMIT 1",
         (provider, provider_message_id),
@@ -113,21 +113,21 @@ async def by_provider_message(provider: str, provider_message_id: str) -> Attemp
 
 async def next_due() -> int | None:
     """Return when the next message falls due (ms), or None if nothing is owed."""
-    rows = await Query("SELECT min(due_at) FROM deliveries WHERE due_at IS NOT NULL")
+    rows = await Sql("SELECT min(due_at) FROM deliveries WHERE due_at IS NOT NULL")
     due: int | None = rows[0][0]
     return due
 
 
 async def backlog(now: int) -> tuple[int, int]:
     """Return how many messages are due and how long (ms) the oldest of them has waited."""
-    rows = await Query("SELECT count(*), min(due_at) FROM deliveries WHERE due_at IS NOT NULL AND due_at <= $1", (now,))
+    rows = await Sql("SELECT count(*), min(due_at) FROM deliveries WHERE due_at IS NOT NULL AND due_at <= $1", (now,))
     count, oldest = rows[0]
     return count, (now - oldest if oldest is not None else 0)
 
 
 async def attempts_of(owner: str) -> Sequence[Attempt]:
     """Return every try made for a challenge's messages, oldest first."""
-    rows = await Query(f"SELECT {ATTEMPTS.names} FROM attempts WHERE owner = $1 ORDER BY number, attempt", (owner,))
+    rows = await Sql(f"SELECT {ATTEMPTS.names} FROM attempts WHERE owner = $1 ORDER BY number, attempt", (owner,))
     return [Attempt(*row) for row in rows]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from countersign.domain.accounts.device import Device
-from countersign.store.engine.database import Change, Query, Row, Update, Upsert
+from countersign.store.engine.database import Change, Row, Sql, Update, Upsert
 from countersign.store.tables.schema import DEVICES
 
 _SELECT = f"SELECT {DEVICES.names} FROM devices"
@@ -11,19 +11,19 @@ _SELECT = f"SELECT {DEVICES.names} FROM devices"
 
 async def find(account: str, mark: bytes) -> Device | None:
     """Return the device that an account knows by this mark, ended ones aside."""
-    rows = await Query(f"{_SELECT} WHERE account = $1 AND mark = $2 AND ended_at IS NULL", (account, mark))
+    rows = await Sql(f"{_SELECT} WHERE account = $1 AND mark = $2 AND ended_at IS NULL", (account, mark))
     return of_row(rows[0]) if rows else None
 
 
 async def newest(account: str) -> Device | None:
     """Return the device that was seen last on an account."""
-    rows = await Query(f"{_SELECT} WHERE account = $1 ORDER BY last_seen_at DESC LIMIT 1", (account,))
+    rows = await Sql(f"{_SELECT} WHERE account = $1 ORDER BY last_seen_at DESC LIMIT 1", (account,))
     return of_row(rows[0]) if rows else None
 
 
 async def of_account(account: str) -> list[Device]:
     """Return an account's devices that have not ended, the last seen first."""
-    rows = await Query(f"{_SELECT} WHERE account = $1 AND ended_at IS NULL ORDER BY last_seen_at DESC, id", (account,))
+    rows = await Sql(f"{_SELECT} WHERE account = $1 AND ended_at IS NULL ORDER BY last_seen_at DESC, id", (account,))
     return [of_row(row) for row in rows]
 
 
@@ -34,7 +34,7 @@ def saved(device: Device) -> Change:
 
 async def end_trust(account: str) -> int:
     """End an account's trust in every browser; return how many it trusted (semantics S4)."""
-    rows = await Query(
+    rows = await Sql(
         "UPDATE devices SET trusted_at = NULL WHERE account = $1 AND trusted_at IS NOT NULL RETURNING id", (account,)
     )
     return len(rows)
@@ -45,16 +45,16 @@ async def forget(before: int, unseen_since: int, most: int) -> int:
 
     A device that is known is kept until it was not seen since `unseen_since`; where it was seen last is forgotten at `before`.
     """
-    rows = await Query(
+    rows = await Sql(
         "SELECT account, mark, last_seen_at, ended_at FROM devices"
         " WHERE last_seen_at < $1 AND (ip <> '' OR ended_at IS NOT NULL OR last_seen_at < $2) ORDER BY last_seen_at LIMIT $3",
         (before, unseen_since, most),
     )
     for account, mark, last_seen_at, ended_at in rows:
         if ended_at is not None or last_seen_at < unseen_since:
-            await Query("DELETE FROM devices WHERE account = $1 AND mark = $2", (account, bytes(mark)))
+            await Sql("DELETE FROM devices WHERE account = $1 AND mark = $2", (account, bytes(mark)))
         else:
-            await Query("UPDATE devices SET ip = '' WHERE account = $1 AND mark = $2", (account, bytes(mark)))
+            await Sql("UPDATE devices SET ip = '' WHERE account = $1 AND mark = $2", (account, bytes(mark)))
     return len(rows)
 
 

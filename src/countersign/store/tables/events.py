@@ -15,12 +15,12 @@ from countersign.store.engine.database import (
     Change,
     ConflictError,
     Insert,
-    Query,
     RejectedError,
     Row,
     Rows,
     Runner,
-    Steps,
+    Sql,
+    Transaction,
     Upsert,
     Write,
 )
@@ -91,13 +91,15 @@ class Log:
         self._chain = chain
         self._turn = asyncio.Lock()
 
-    async def run(self, runner: Runner, transaction: Callable[P, Steps[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    async def run(
+        self, runner: Runner, transaction: Callable[P, Transaction[T]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
         """Carry out a transaction that awaits `Append`; its events and its other changes become durable together.
 
         Raises what `Runner.run` raises.
         """
 
-        def linked() -> Steps[tuple[T, Head]]:
+        def linked() -> Transaction[tuple[T, Head]]:
             return _linked(self._chain, lambda: transaction(*args, **kwargs))
 
         linked.__name__ = transaction.__name__  # what a trace or a test knows a transaction by
@@ -115,7 +117,7 @@ class Log:
 
 
 @types.coroutine
-def _linked(chain: Chain, start: Callable[[], Steps[T]]) -> Generator[Any, Rows, tuple[T, Head]]:
+def _linked(chain: Chain, start: Callable[[], Transaction[T]]) -> Generator[Any, Rows, tuple[T, Head]]:
     """Hand on a transaction's statements, with its events as part of the last write; return its result and the chain's new head."""
     events: list[Event] = []
     head, written = chain.head, False
@@ -151,19 +153,19 @@ async def append_event(event: Event) -> None:
 
 async def heads() -> list[tuple[Head, bytes]]:
     """Return where every writer's chain says that it ends, with the seal of that word."""
-    rows = await Query("SELECT writer, seq, hash, mac FROM writers ORDER BY writer")
+    rows = await Sql("SELECT writer, seq, hash, mac FROM writers ORDER BY writer")
     return [(Head(writer, seq, bytes(hash_)), bytes(mac)) for writer, seq, hash_, mac in rows]
 
 
 async def writers_seen() -> list[str]:
     """Return the writers that have pages."""
-    rows = await Query("SELECT DISTINCT writer FROM events ORDER BY writer")
+    rows = await Sql("SELECT DISTINCT writer FROM events ORDER BY writer")
     return [row[0] for row in rows]
 
 
 async def pages_after(writer: str, seq: int) -> Rows:
     """Return the next pages of a chain, 500 at most: (seq, at, count, page, hash)."""
-    return await Query(
+    return await Sql(
         "SELECT seq, at, count, page, hash FROM events WHERE writer = $1 AND seq > $2 ORDER BY seq LIMIT $3",
         (writer, seq, _AT_ONCE),
     )
@@ -171,7 +173,7 @@ async def pages_after(writer: str, seq: int) -> Rows:
 
 async def between(start: int, end: int) -> list[Event]:
     """Return the events of all pages written from `start` to before `end` (ms), oldest first."""
-    rows = await Query("SELECT page FROM events WHERE at >= $1 AND at < $2 ORDER BY at, writer, seq", (start, end))
+    rows = await Sql("SELECT page FROM events WHERE at >= $1 AND at < $2 ORDER BY at, writer, seq", (start, end))
     return [event for (page,) in rows for event in read(page)]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from countersign.store.engine.database import Insert, Query, Write
+from countersign.store.engine.database import Insert, Sql, Write
 from countersign.store.tables.schema import GRANTS, TOKENS
 
 
@@ -32,13 +32,13 @@ async def use(key: bytes, now: int) -> bytes | None:
 
     One that comes again was stolen, or is being tried: every token it gave ends (RFC 6749, 4.1.2).
     """
-    rows = await Query(
+    rows = await Sql(
         "UPDATE grants SET used_at = $1 WHERE key = $2 AND used_at IS NULL RETURNING data, expires_at", (now, key)
     )
     if rows:
         data, expires_at = rows[0]
         return bytes(data) if now < expires_at else None
-    await Query(
+    await Sql(
         "UPDATE tokens SET ended_at = $1 WHERE grant_key = $2 AND ended_at IS NULL RETURNING application", (now, key)
     )
     return None
@@ -51,7 +51,7 @@ async def add_token(token: AccessToken) -> None:
 
 async def find_token(key: bytes, now: int) -> AccessToken | None:
     """Return a token that is alive."""
-    rows = await Query(
+    rows = await Sql(
         f"SELECT {TOKENS.names} FROM tokens WHERE key = $1 AND ended_at IS NULL AND expires_at > $2", (key, now)
     )
     if not rows:
@@ -62,7 +62,7 @@ async def find_token(key: bytes, now: int) -> AccessToken | None:
 
 async def end_token(key: bytes, application: str, now: int) -> bool:
     """End an application's token; False if it has none of this hash."""
-    rows = await Query(
+    rows = await Sql(
         "UPDATE tokens SET ended_at = $1 WHERE key = $2 AND application = $3 AND ended_at IS NULL RETURNING application",
         (now, key, application),
     )
@@ -73,10 +73,10 @@ async def forget(now: int, most: int) -> int:
     """Delete grants and tokens whose time ended a day ago, at most `most` of each; return how many went."""
     before, gone = now - 86_400_000, 0
     for table, column in (("grants", "key"), ("tokens", "key")):
-        rows = await Query(
+        rows = await Sql(
             f"SELECT {column} FROM {table} WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2", (before, most)
         )
         for (key,) in rows:
-            await Query(f"DELETE FROM {table} WHERE {column} = $1", (bytes(key),))
+            await Sql(f"DELETE FROM {table} WHERE {column} = $1", (bytes(key),))
         gone += len(rows)
     return gone

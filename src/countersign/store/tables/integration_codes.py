@@ -6,8 +6,8 @@ from typing import Final
 
 import msgspec
 
-from countersign.domain.accounts.integration_code import Credential
-from countersign.store.engine.database import Change, Insert, Query, Row, Update
+from countersign.domain.accounts.integration_code import IntegrationCode
+from countersign.store.engine.database import Change, Insert, Row, Sql, Update
 from countersign.store.tables.schema import CREDENTIALS
 
 _SELECT: Final = f"SELECT {CREDENTIALS.names} FROM credentials"
@@ -15,33 +15,33 @@ _scopes: Final = msgspec.json.Decoder(tuple[str, ...]).decode
 _encode: Final = msgspec.json.Encoder().encode
 
 
-async def find(key: bytes) -> Credential | None:
+async def find(key: bytes) -> IntegrationCode | None:
     """Return the integration code of this keyed hash, or None."""
-    rows = await Query(f"{_SELECT} WHERE key = $1", (key,))
+    rows = await Sql(f"{_SELECT} WHERE key = $1", (key,))
     return of_row(rows[0]) if rows else None
 
 
-async def of_account(account: str, now: int) -> list[Credential]:
+async def of_account(account: str, now: int) -> list[IntegrationCode]:
     """Return an account's integration codes that are alive, the newest first."""
-    rows = await Query(
+    rows = await Sql(
         f"{_SELECT} WHERE account = $1 AND ended_at IS NULL AND expires_at > $2 ORDER BY id DESC", (account, now)
     )
     return [of_row(row) for row in rows]
 
 
-def added(credential: Credential) -> Change:
+def added(credential: IntegrationCode) -> Change:
     """Return the change that adds one."""
     return Insert(CREDENTIALS, [row(credential)])
 
 
-def changed(credential: Credential) -> Change:
+def changed(credential: IntegrationCode) -> Change:
     """Return the change of one that is there."""
     return Update(CREDENTIALS, [(credential.key, *_moving(credential))])
 
 
 async def used(key: bytes, where: str, now: int) -> bool:
     """Write down that one was used, and from where; False if it has ended meanwhile."""
-    rows = await Query(
+    rows = await Sql(
         "UPDATE credentials SET last_used_at = $1, last_used_from = $2"
         " WHERE key = $3 AND ended_at IS NULL AND expires_at > $1 RETURNING id",
         (now, where, key),
@@ -51,7 +51,7 @@ async def used(key: bytes, where: str, now: int) -> bool:
 
 async def end_all(account: str, now: int) -> list[str]:
     """End every integration code of an account; return the ids of those that ended."""
-    rows = await Query(
+    rows = await Sql(
         "UPDATE credentials SET ended_at = $1 WHERE account = $2 AND ended_at IS NULL AND expires_at > $1 RETURNING id",
         (now, account),
     )
@@ -60,19 +60,19 @@ async def end_all(account: str, now: int) -> list[str]:
 
 async def forget(before: int, most: int) -> int:
     """Delete integration codes that expired before `before` (ms), at most `most`; return how many went."""
-    rows = await Query("SELECT key FROM credentials WHERE expires_at < $1 ORDER BY expires_at LIMIT $2", (before, most))
+    rows = await Sql("SELECT key FROM credentials WHERE expires_at < $1 ORDER BY expires_at LIMIT $2", (before, most))
     for (key,) in rows:
-        await Query("DELETE FROM credentials WHERE key = $1", (bytes(key),))
+        await Sql("DELETE FROM credentials WHERE key = $1", (bytes(key),))
     return len(rows)
 
 
-def of_row(row: Row) -> Credential:
+def of_row(row: Row) -> IntegrationCode:
     """Return the integration code that a whole row holds."""
     key, account, id_, created_at, name, scopes, *rest = row
-    return Credential(bytes(key), account, id_, created_at, bytes(name), _scopes(scopes), *rest)
+    return IntegrationCode(bytes(key), account, id_, created_at, bytes(name), _scopes(scopes), *rest)
 
 
-def row(credential: Credential) -> Row:
+def row(credential: IntegrationCode) -> Row:
     """Return the whole row of an integration code."""
     return (
         credential.key,
@@ -85,5 +85,5 @@ def row(credential: Credential) -> Row:
     )
 
 
-def _moving(credential: Credential) -> Row:
+def _moving(credential: IntegrationCode) -> Row:
     return (credential.expires_at, credential.last_used_at, credential.last_used_from, credential.ended_at)

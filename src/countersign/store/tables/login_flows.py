@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from countersign.store.engine.database import Change, Query, Upsert, Write
+from countersign.store.engine.database import Change, Sql, Upsert, Write
 from countersign.store.tables.schema import VISITS
 
 
 async def find(mark: bytes, now: int) -> bytes | None:
     """Return the sealed visit of this mark, unless it has ended."""
-    rows = await Query("SELECT data FROM visits WHERE mark = $1 AND expires_at > $2", (mark, now))
+    rows = await Sql("SELECT data FROM visits WHERE mark = $1 AND expires_at > $2", (mark, now))
     return bytes(rows[0][0]) if rows else None
 
 
@@ -19,20 +19,18 @@ async def save(mark: bytes, data: bytes, expires_at: int, beside: tuple[Change, 
 
 async def move(mark: bytes, before: bytes, after: bytes) -> bool:
     """Move a visit on from what it was; False if it has ended or moved meanwhile."""
-    rows = await Query(
-        "UPDATE visits SET data = $1 WHERE mark = $2 AND data = $3 RETURNING mark", (after, mark, before)
-    )
+    rows = await Sql("UPDATE visits SET data = $1 WHERE mark = $2 AND data = $3 RETURNING mark", (after, mark, before))
     return bool(rows)
 
 
 async def take(mark: bytes) -> bool:
     """End a visit; True for one caller alone, who goes on with it."""
-    return bool(await Query("DELETE FROM visits WHERE mark = $1 RETURNING mark", (mark,)))
+    return bool(await Sql("DELETE FROM visits WHERE mark = $1 RETURNING mark", (mark,)))
 
 
 async def forget(now: int, most: int) -> int:
     """Delete visits that ended by their time, at most `most`; return how many went."""
-    rows = await Query("SELECT mark FROM visits WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2", (now, most))
+    rows = await Sql("SELECT mark FROM visits WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2", (now, most))
     for (mark,) in rows:
-        await Query("DELETE FROM visits WHERE mark = $1", (bytes(mark),))
+        await Sql("DELETE FROM visits WHERE mark = $1", (bytes(mark),))
     return len(rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from countersign.store.engine.database import Insert, Query, Upsert, Write
+from countersign.store.engine.database import Insert, Sql, Upsert, Write
 from countersign.store.tables.schema import FACTS
 
 KEYS: Final = "keys_fingerprint"
@@ -19,7 +19,7 @@ _VERSIONS: Final = Path(__file__).parent.parent / "migrations" / "versions"
 
 async def find(name: str) -> bytes | None:
     """Return a fact, or None."""
-    rows = await Query("SELECT value FROM facts WHERE name = $1", (name,))
+    rows = await Sql("SELECT value FROM facts WHERE name = $1", (name,))
     return bytes(rows[0][0]) if rows else None
 
 
@@ -35,7 +35,7 @@ async def put(name: str, value: bytes) -> None:
 
 async def revision() -> str | None:
     """Return the revision that the schema has; a database that was never migrated raises UnavailableError."""
-    rows = await Query("SELECT version_num FROM alembic_version")
+    rows = await Sql("SELECT version_num FROM alembic_version")
     return rows[0][0] if rows else None
 
 

@@ -9,8 +9,8 @@ import msgspec
 
 from countersign.domain.delivery.notice import Notice, NoticeKind
 from countersign.domain.shared import identifier
-from countersign.domain.shared.contact import Kind
-from countersign.store.engine.database import Change, Insert, Query, Row, Seek
+from countersign.domain.shared.contact import ContactKind
+from countersign.store.engine.database import Change, Insert, Row, Seek, Sql
 from countersign.store.tables.schema import NOTICES
 
 _facts: Final = msgspec.json.Decoder(dict[str, str]).decode
@@ -19,7 +19,7 @@ _encode: Final = msgspec.json.Encoder().encode
 
 async def find(notice_id: str) -> Notice | None:
     """Return a notice, or None."""
-    rows = await Query(f"SELECT {NOTICES.names} FROM notices WHERE id = $1", (notice_id,))
+    rows = await Sql(f"SELECT {NOTICES.names} FROM notices WHERE id = $1", (notice_id,))
     return of_row(rows[0]) if rows else None
 
 
@@ -37,11 +37,11 @@ def added(notices: Sequence[Notice]) -> tuple[Change, ...]:
 async def forget(before: int, most: int) -> int:
     """Delete notices that were made before `before` (ms), with their messages and attempts; return how many went."""
     first_kept = identifier.make("ntc", before, bytes(identifier.CHANCE_BYTES))
-    rows = await Query("SELECT id FROM notices WHERE id < $1 ORDER BY id LIMIT $2", (first_kept, most))
+    rows = await Sql("SELECT id FROM notices WHERE id < $1 ORDER BY id LIMIT $2", (first_kept, most))
     for (id_,) in rows:
-        await Query("DELETE FROM attempts WHERE owner = $1", (id_,))
-        await Query("DELETE FROM deliveries WHERE owner = $1", (id_,))
-        await Query("DELETE FROM notices WHERE id = $1", (id_,))
+        await Sql("DELETE FROM attempts WHERE owner = $1", (id_,))
+        await Sql("DELETE FROM deliveries WHERE owner = $1", (id_,))
+        await Sql("DELETE FROM notices WHERE id = $1", (id_,))
     return len(rows)
 
 
@@ -54,7 +54,7 @@ def of_row(row: Row) -> Notice:
         application,
         NoticeKind(kind),
         bytes(to),
-        Kind(to_kind),
+        ContactKind(to_kind),
         masked,
         locale,
         _facts(facts),

@@ -6,32 +6,30 @@ from typing import Final
 
 import msgspec
 
-from countersign.domain.accounts.session import Proven, Session
-from countersign.store.engine.database import Change, Insert, Query, Row
+from countersign.domain.accounts.session import Session, SessionProof
+from countersign.store.engine.database import Change, Insert, Row, Sql
 from countersign.store.tables.schema import SESSIONS
 
 _SELECT: Final = f"SELECT {SESSIONS.names} FROM sessions"
-_proofs: Final = msgspec.json.Decoder(tuple[Proven, ...]).decode
+_proofs: Final = msgspec.json.Decoder(tuple[SessionProof, ...]).decode
 _encode: Final = msgspec.json.Encoder().encode
 
 
 async def find(mark: bytes, now: int) -> Session | None:
     """Return the session of this mark, unless it has ended."""
-    rows = await Query(f"{_SELECT} WHERE mark = $1 AND expires_at > $2", (mark, now))
+    rows = await Sql(f"{_SELECT} WHERE mark = $1 AND expires_at > $2", (mark, now))
     return of_row(rows[0]) if rows else None
 
 
 async def find_by_id(account: str, session_id: str, now: int) -> Session | None:
     """Return an account's session by its id, unless it has ended."""
-    rows = await Query(f"{_SELECT} WHERE account = $1 AND id = $2 AND expires_at > $3", (account, session_id, now))
+    rows = await Sql(f"{_SELECT} WHERE account = $1 AND id = $2 AND expires_at > $3", (account, session_id, now))
     return of_row(rows[0]) if rows else None
 
 
 async def of_account(account: str, now: int) -> list[Session]:
     """Return an account's sessions that are alive, the last seen first."""
-    rows = await Query(
-        f"{_SELECT} WHERE account = $1 AND expires_at > $2 ORDER BY last_seen_at DESC, id", (account, now)
-    )
+    rows = await Sql(f"{_SELECT} WHERE account = $1 AND expires_at > $2 ORDER BY last_seen_at DESC, id", (account, now))
     return [of_row(row) for row in rows]
 
 
@@ -42,24 +40,24 @@ def added(session: Session) -> Change:
 
 async def end(mark: bytes) -> bool:
     """End the session of this mark; False if there is none (any more)."""
-    return bool(await Query("DELETE FROM sessions WHERE mark = $1 RETURNING id", (mark,)))
+    return bool(await Sql("DELETE FROM sessions WHERE mark = $1 RETURNING id", (mark,)))
 
 
 async def end_by_id(account: str, session_id: str) -> bool:
     """End an account's session by its id; False if there is none (any more)."""
-    rows = await Query("DELETE FROM sessions WHERE account = $1 AND id = $2 RETURNING id", (account, session_id))
+    rows = await Sql("DELETE FROM sessions WHERE account = $1 AND id = $2 RETURNING id", (account, session_id))
     return bool(rows)
 
 
 async def end_all(account: str, but: str = "") -> list[str]:
     """End every session of an account but one (by id); return the ids of those that ended."""
-    rows = await Query("DELETE FROM sessions WHERE account = $1 AND id <> $2 RETURNING id", (account, but))
+    rows = await Sql("DELETE FROM sessions WHERE account = $1 AND id <> $2 RETURNING id", (account, but))
     return sorted(row[0] for row in rows)
 
 
 async def spend(before: Session, after: Session) -> bool:
     """Replace a session's proofs by what is left of them; False if they have changed meanwhile."""
-    rows = await Query(
+    rows = await Sql(
         "UPDATE sessions SET proofs = $1 WHERE mark = $2 AND proofs = $3 RETURNING id",
         (_encode(after.proofs).decode(), before.mark, _encode(before.proofs).decode()),
     )
@@ -68,13 +66,13 @@ async def spend(before: Session, after: Session) -> bool:
 
 async def end_of_device(account: str, device: bytes) -> list[str]:
     """End an account's sessions on one browser; return their ids."""
-    rows = await Query("DELETE FROM sessions WHERE account = $1 AND device = $2 RETURNING id", (account, device))
+    rows = await Sql("DELETE FROM sessions WHERE account = $1 AND device = $2 RETURNING id", (account, device))
     return sorted(row[0] for row in rows)
 
 
 async def seen(mark: bytes, ip: str, place: str, now: int) -> None:
     """Write down that a session is in use, and where."""
-    await Query(
+    await Sql(
         "UPDATE sessions SET last_seen_at = $1, ip = $2, place = $3 WHERE mark = $4 RETURNING id",
         (now, ip, place, mark),
     )
@@ -82,9 +80,9 @@ async def seen(mark: bytes, ip: str, place: str, now: int) -> None:
 
 async def forget(now: int, most: int) -> int:
     """Delete sessions that ended by their time, at most `most`; return how many went."""
-    rows = await Query("SELECT mark FROM sessions WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2", (now, most))
+    rows = await Sql("SELECT mark FROM sessions WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2", (now, most))
     for (mark,) in rows:
-        await Query("DELETE FROM sessions WHERE mark = $1", (bytes(mark),))
+        await Sql("DELETE FROM sessions WHERE mark = $1", (bytes(mark),))
     return len(rows)
 
 

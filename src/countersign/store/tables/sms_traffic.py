@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from countersign.domain.delivery.sms_pumping import BUDGETS, REMEMBERED, Finding
+from countersign.domain.delivery.sms_pumping import BUDGETS, REMEMBERED, PumpingFinding
 from countersign.domain.delivery.sms_traffic import (
     DAY,
     HOUR,
@@ -16,10 +16,10 @@ from countersign.domain.delivery.sms_traffic import (
     RANGE_MEMORY,
     SLOT,
     Hold,
-    Slot,
-    Standing,
+    TrafficHistory,
+    TrafficSlot,
 )
-from countersign.store.engine.database import Change, Query, Row, Rows, Upsert
+from countersign.store.engine.database import Change, Row, Rows, Sql, Upsert
 from countersign.store.tables.schema import BLOCKS, TRAFFIC
 
 FOLD_AFTER: Final = 3 * HOUR
@@ -59,34 +59,36 @@ class Block(msgspec.Struct, frozen=True):
 async def wait_turn(applications: Sequence[str]) -> None:
     """Let nobody else judge messages of these applications until the transaction ends."""
     for application in sorted(set(applications)):
-        await _add([(application, "", LOCK)], {(application, "", LOCK): Slot(LOCK)})
+        await _add([(application, "", LOCK)], {(application, "", LOCK): TrafficSlot(LOCK)})
 
 
-async def standings(application: str, places: Sequence[str], now: int, *, shadow: bool = False) -> dict[str, Standing]:
+async def standings(
+    application: str, places: Sequence[str], now: int, *, shadow: bool = False
+) -> dict[str, TrafficHistory]:
     """Return what is known of places of an application, with the holds that are meant, or with those of the shadow alone."""
-    slots: dict[str, list[Slot]] = {}
+    slots: dict[str, list[TrafficSlot]] = {}
     holds: dict[str, Hold] = {}
     spent_until: dict[str, int] = {}
-    past: dict[str, Slot] = {}
+    past: dict[str, TrafficSlot] = {}
     since = now - DAY - HOUR
     names = sorted(set(places))
     for begin in range(0, len(names), _AT_ONCE):
         some = names[begin : begin + _AT_ONCE]
         marks = ", ".join(f"${n}" for n in range(3, len(some) + 3))
-        rows = await Query(
+        rows = await Sql(
             "SELECT place, at, sent, spent, converted FROM traffic WHERE application = $1 AND at >= $2"
             f" AND place IN ({marks})",
             (application, since, *some),
         )
         for place, *figures in rows:
-            slots.setdefault(place, []).append(Slot(*figures))
-        rows = await Query(
+            slots.setdefault(place, []).append(TrafficSlot(*figures))
+        rows = await Sql(
             "SELECT place, min(at), CAST(sum(sent) AS bigint), CAST(sum(converted) AS bigint) FROM traffic"
             f" WHERE application = $1 AND at >= $2 AND at < {since} AND place IN ({marks}) GROUP BY place",
             (application, max(1, now - MEMORY), *some),
         )
-        past.update({place: Slot(first, sent, 0, converted) for place, first, sent, converted in rows})
-        rows = await Query(
+        past.update({place: TrafficSlot(first, sent, 0, converted) for place, first, sent, converted in rows})
+        rows = await Sql(
             f"SELECT {BLOCKS.names} FROM blocks WHERE application = $1 AND until > $2 AND place IN ({marks})"
             " ORDER BY since",
             (application, now - REMEMBERED, *some),
@@ -99,19 +101,21 @@ async def standings(application: str, places: Sequence[str], now: int, *, shadow
             else:
                 holds[block.place] = block.hold
     return {
-        name: Standing(tuple(slots.get(name, ())), holds.get(name), spent_until.get(name, 0), past.get(name, Slot(0)))
+        name: TrafficHistory(
+            tuple(slots.get(name, ())), holds.get(name), spent_until.get(name, 0), past.get(name, TrafficSlot(0))
+        )
         for name in names
     }
 
 
-async def count(counted: Mapping[Key, Slot]) -> None:
+async def count(counted: Mapping[Key, TrafficSlot]) -> None:
     """Add to the counts of slots, whoever else does so at the same time."""
     keys = sorted(counted)
     for begin in range(0, len(keys), _AT_ONCE):
         await _add(keys[begin : begin + _AT_ONCE], counted)
 
 
-async def _add(keys: Sequence[Key], counted: Mapping[Key, Slot]) -> None:
+async def _add(keys: Sequence[Key], counted: Mapping[Key, TrafficSlot]) -> None:
     marks = ", ".join(
         "({})".format(", ".join(f"${6 * n + column}" for column in range(1, 7))) for n in range(len(keys))
     )
@@ -119,7 +123,7 @@ async def _add(keys: Sequence[Key], counted: Mapping[Key, Slot]) -> None:
     for key in keys:
         slot = counted[key]
         args += [*key, slot.sent, slot.spent, slot.converted]
-    await Query(
+    await Sql(
         f"INSERT INTO traffic ({TRAFFIC.names}) VALUES {marks} ON CONFLICT (application, place, at) DO UPDATE SET"
         " sent = traffic.sent + excluded.sent, spent = traffic.spent + excluded.spent,"
         " converted = traffic.converted + excluded.converted",
@@ -140,20 +144,20 @@ def began(blocks: Sequence[Block]) -> tuple[Change, ...]:
 
 async def blocks(since: int) -> list[Block]:
     """Return the places that were held at some time since `since` (ms), the latest first."""
-    rows = await Query(f"SELECT {BLOCKS.names} FROM blocks WHERE until >= $1 ORDER BY since DESC, place", (since,))
+    rows = await Sql(f"SELECT {BLOCKS.names} FROM blocks WHERE until >= $1 ORDER BY since DESC, place", (since,))
     return [of_row(row) for row in rows]
 
 
 async def lift(where: str, application: str | None, now: int) -> list[Block]:
     """Let go what is held at `now` of a place, or of the ranges within a prefix; return it as it was."""
-    rows: Rows = await Query(
+    rows: Rows = await Sql(
         f"SELECT {BLOCKS.names} FROM blocks WHERE until > $1 AND lifted_at IS NULL AND (place = $2 OR (prefix = $2 AND scope IN"
         " ('thousand', 'ten_thousand', 'hundred_thousand'))) ORDER BY application, place, since",
         (now, where),
     )
     found = [of_row(row) for row in rows if application is None or row[0] == application]
     for block in found:
-        await Query(
+        await Sql(
             "UPDATE blocks SET lifted_at = $1 WHERE application = $2 AND place = $3 AND since = $4",
             (now, block.application, block.place, block.since),
         )
@@ -165,11 +169,11 @@ async def fold(now: int) -> None:
     before = now - FOLD_AFTER
     before -= before % HOUR
     span = (before - DAY, before)
-    due = await Query(f"SELECT 1 FROM traffic WHERE at >= $1 AND at < $2 AND at % {HOUR} <> 0 LIMIT 1", span)
+    due = await Sql(f"SELECT 1 FROM traffic WHERE at >= $1 AND at < $2 AND at % {HOUR} <> 0 LIMIT 1", span)
     if not due:
         return
-    await _add([("", "", LOCK)], {("", "", LOCK): Slot(LOCK)})  # two that fold at once would count twice
-    await Query(
+    await _add([("", "", LOCK)], {("", "", LOCK): TrafficSlot(LOCK)})  # two that fold at once would count twice
+    await Sql(
         f"INSERT INTO traffic ({TRAFFIC.names})"
         f" SELECT application, place, at - at % {HOUR}, CAST(sum(sent) AS bigint), CAST(sum(spent) AS bigint),"
         f" CAST(sum(converted) AS bigint) FROM traffic WHERE at >= $1 AND at < $2 AND at % {HOUR} <> 0"
@@ -178,27 +182,27 @@ async def fold(now: int) -> None:
         " spent = traffic.spent + excluded.spent, converted = traffic.converted + excluded.converted",
         span,
     )
-    await Query(f"DELETE FROM traffic WHERE at >= $1 AND at < $2 AND at % {HOUR} <> 0", span)
+    await Sql(f"DELETE FROM traffic WHERE at >= $1 AND at < $2 AND at % {HOUR} <> 0", span)
 
 
 async def forget(now: int, most: int) -> int:
     """Delete counts that are judged by no more; return how many went."""
-    rows = await Query(
+    rows = await Sql(
         "SELECT application, place, at FROM traffic WHERE at > 0 AND (at < $1 OR (at < $2 AND place LIKE $3)) LIMIT $4",
         (now - MEMORY - DAY, now - RANGE_MEMORY, f"{RANGE_MARK}%", most),
     )
     for key in rows:
-        await Query("DELETE FROM traffic WHERE application = $1 AND place = $2 AND at = $3", tuple(key))
+        await Sql("DELETE FROM traffic WHERE application = $1 AND place = $2 AND at = $3", tuple(key))
     return len(rows)
 
 
 async def forget_blocks(before: int, most: int) -> int:
     """Delete blocks that ended before `before` (ms) and lengthen no other any more; return how many went."""
-    rows = await Query(
+    rows = await Sql(
         "SELECT application, place, since FROM blocks WHERE until < $1 LIMIT $2", (before - REMEMBERED, most)
     )
     for key in rows:
-        await Query("DELETE FROM blocks WHERE application = $1 AND place = $2 AND since = $3", tuple(key))
+        await Sql("DELETE FROM blocks WHERE application = $1 AND place = $2 AND since = $3", tuple(key))
     return len(rows)
 
 
@@ -215,7 +219,7 @@ def _row(block: Block) -> Row:
     return (*fixed, int(shadow), until, lifted_at)
 
 
-def held_since(finding: Finding, hold: Hold, application: str, area: tuple[str, str], *, shadow: bool) -> Block:
+def held_since(finding: PumpingFinding, hold: Hold, application: str, area: tuple[str, str], *, shadow: bool) -> Block:
     """Return the block that a finding begins; `area` is the country and the prefix of the message that met it."""
     country, prefix = area
     return Block(

@@ -7,7 +7,7 @@ from typing import Final
 
 from countersign.domain.delivery.delivery import Reason
 from countersign.domain.delivery.suppression import Suppression
-from countersign.store.engine.database import Change, Query, Row, Seek, Take, Upsert
+from countersign.store.engine.database import Change, Row, Seek, Sql, Take, Upsert
 from countersign.store.tables.schema import SUPPRESSIONS
 
 _SELECT: Final = f"SELECT {SUPPRESSIONS.names} FROM suppressions"
@@ -15,7 +15,7 @@ _SELECT: Final = f"SELECT {SUPPRESSIONS.names} FROM suppressions"
 
 async def find(key: bytes) -> Suppression | None:
     """Return what stands or stood of an address, or None."""
-    rows = await Query(f"{_SELECT} WHERE key = $1", (key,))
+    rows = await Sql(f"{_SELECT} WHERE key = $1", (key,))
     return of_row(rows[0]) if rows else None
 
 
@@ -33,7 +33,7 @@ async def of_keys(keys: Sequence[bytes]) -> dict[bytes, Suppression]:
 
 async def standing(now: int, most: int) -> list[Suppression]:
     """Return those that stand, the newest first."""
-    rows = await Query(
+    rows = await Sql(
         f"{_SELECT} WHERE until > $1 AND lifted_at IS NULL ORDER BY at DESC, key LIMIT $2",
         (now, most),
     )
@@ -47,9 +47,9 @@ def put(suppression: Suppression) -> tuple[Change, ...]:
 
 async def forget(before: int, most: int) -> int:
     """Delete those that ended before `before` (ms); return how many went."""
-    rows = await Query("SELECT key FROM suppressions WHERE until < $1 ORDER BY until LIMIT $2", (before, most))
+    rows = await Sql("SELECT key FROM suppressions WHERE until < $1 ORDER BY until LIMIT $2", (before, most))
     for (key,) in rows:
-        await Query("DELETE FROM suppressions WHERE key = $1", (key,))
+        await Sql("DELETE FROM suppressions WHERE key = $1", (key,))
     return len(rows)
 
 

@@ -9,17 +9,17 @@ from msgspec import Meta
 
 from countersign.domain.accounts.change import ChangeKind, ChangeRefusal
 from countersign.domain.accounts.integration_code import LIFETIMES
-from countersign.domain.accounts.login_flow import Interrupted
-from countersign.domain.accounts.session import Level, Need, Session, meets
+from countersign.domain.accounts.login_flow import InterruptedRequest
+from countersign.domain.accounts.session import Level, ProofRequirement, Session, meets
 from countersign.domain.shared.contact import Contact, parse
 from countersign.errors import InputError
-from countersign.flows.accounts.context import ToVerify
+from countersign.flows.accounts.context import CodeRequested
 from countersign.flows.accounts.sessions import end_device, end_others, end_session
-from countersign.flows.accounts.snapshot import held
+from countersign.flows.accounts.snapshot import find_snapshot
 from countersign.flows.changes.apply import Applied
 from countersign.flows.changes.integration_codes import make_code, name_of, revoke_code, rotate_code
-from countersign.flows.changes.request import Wanted
-from countersign.flows.changes.submit import change
+from countersign.flows.changes.request import ChangeRequest
+from countersign.flows.changes.submit import submit_change
 from countersign.flows.changes.undo import cancel_change, undo_change
 from countersign.flows.sign_in.step_up import step_up
 from countersign.flows.verifications.results import Refused
@@ -32,12 +32,12 @@ from countersign.web.http.request import Header, Reply
 from countersign.web.pages.account.changes import KINDS
 
 if TYPE_CHECKING:
-    from countersign.flows.accounts.context import Browser
+    from countersign.flows.accounts.context import BrowserContext
     from countersign.web.http.context import Desk
     from countersign.web.http.request import Call
 
 Id = Annotated[str, Meta(min_length=1, max_length=60)]
-FRESH: Final = Need(Level.MAIL_CODE, 15 * 60)
+FRESH: Final = ProofRequirement(Level.MAIL_CODE, 15 * 60)
 """What ending a session or forgetting a browser asks for, as on the page."""
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -105,37 +105,37 @@ async def change_contacts(desk: Desk, call: Call) -> Reply:
         kind, which = ChangeKind.CONTACT_PRIMARY, body.primary
     elif body.remove:
         kind, which = ChangeKind.CONTACT_REMOVED, body.remove
-    holdings = await desk.runtime.gate.database.read(held, session.account)
+    holdings = await desk.runtime.accounts.database.read(find_snapshot, session.account)
     masked = next((one.masked for one in (holdings.contacts if holdings else ()) if one.id == which), "")
     about = contact.masked if contact is not None else masked
-    wanted = Wanted(kind, which, about, _summary(call, kind, about), contact)
-    return await _answered(desk, browser, session, await change(desk.runtime.gate, browser, session, wanted))
+    wanted = ChangeRequest(kind, which, about, _summary(call, kind, about), contact)
+    return await _answered(desk, browser, session, await submit_change(desk.runtime.accounts, browser, session, wanted))
 
 
 async def change_methods(desk: Desk, call: Call) -> Reply:
     """POST /v1/me/methods."""
     browser, session = await browser_in(desk, call)
-    which, gate = decoded(_remove, await json_of(call)).remove, desk.runtime.gate
-    holdings = await gate.database.read(held, session.account)
+    which, context = decoded(_remove, await json_of(call)).remove, desk.runtime.accounts
+    holdings = await context.database.read(find_snapshot, session.account)
     factor = next((one for one in (holdings.authenticators if holdings else ()) if one.id == which and one.name), None)
-    about = gate.keyring.unseal(factor.name, factor.id) if factor is not None else ""
+    about = context.keyring.unseal(factor.name, factor.id) if factor is not None else ""
     kind = ChangeKind.METHOD_REMOVED
-    wanted = Wanted(kind, which, about, _summary(call, kind, about))
-    return await _answered(desk, browser, session, await change(gate, browser, session, wanted))
+    wanted = ChangeRequest(kind, which, about, _summary(call, kind, about))
+    return await _answered(desk, browser, session, await submit_change(context, browser, session, wanted))
 
 
 async def change_integration_codes(desk: Desk, call: Call) -> Reply:
     """POST /v1/me/integration-codes."""
     browser, session = await browser_in(desk, call)
-    body, gate = decoded(_code, await json_of(call)), desk.runtime.gate
+    body, context = decoded(_code, await json_of(call)), desk.runtime.accounts
     _one_of(bool(body.name or body.scopes), bool(body.rotate), bool(body.revoke))
     code = ""
     if body.revoke:
         kind = ChangeKind.INTEGRATION_CODE_REVOKED
-        outcome = await revoke_code(gate, browser, session, body.revoke, _summary(call, kind, ""))
+        outcome = await revoke_code(context, browser, session, body.revoke, _summary(call, kind, ""))
     elif body.rotate:
         kind = ChangeKind.INTEGRATION_CODE_ROTATED
-        outcome, code = await rotate_code(gate, browser, session, body.rotate, _summary(call, kind, ""))
+        outcome, code = await rotate_code(context, browser, session, body.rotate, _summary(call, kind, ""))
     else:
         offered, name = desk.runtime.settings.integration_scopes, name_of(body.name)
         if not name:
@@ -146,58 +146,58 @@ async def change_integration_codes(desk: Desk, call: Call) -> Reply:
             raise InputError("days", "malformed", "Expected 30, 90 or 365.")
         summary = _summary(call, ChangeKind.INTEGRATION_CODE_MADE, name)
         scopes = sorted(set(body.scopes))
-        outcome, code = await make_code(gate, browser, session, name, scopes, days=body.days, summary=summary)
+        outcome, code = await make_code(context, browser, session, name, scopes, days=body.days, summary=summary)
     return await _answered(desk, browser, session, outcome, **({"code": code} if code else {}))
 
 
 async def change_changes(desk: Desk, call: Call) -> Reply:
     """POST /v1/me/changes."""
     browser, session = await browser_in(desk, call)
-    body, gate = decoded(_change, await json_of(call)), desk.runtime.gate
+    body, context = decoded(_change, await json_of(call)), desk.runtime.accounts
     _one_of(bool(body.cancel), bool(body.undo))
     if body.cancel:
-        canceled = await cancel_change(gate, browser, session.account, body.cancel)
+        canceled = await cancel_change(context, browser, session.account, body.cancel)
         return await _answered(desk, browser, session, canceled)
     summary = negotiate(_languages(call)).say("Undo: {what}", what=body.undo)
-    return await _answered(desk, browser, session, await undo_change(gate, browser, session, body.undo, summary))
+    return await _answered(desk, browser, session, await undo_change(context, browser, session, body.undo, summary))
 
 
 async def end_sessions(desk: Desk, call: Call) -> Reply:
     """POST /v1/me/sessions."""
     browser, session = await browser_in(desk, call)
-    which, gate = decoded(_end, await json_of(call)).end, desk.runtime.gate
-    if not meets(session, FRESH, gate.now()):
+    which, context = decoded(_end, await json_of(call)).end, desk.runtime.accounts
+    if not meets(session, FRESH, context.now()):
         return await _asked(desk, browser, session, FRESH)
-    ended = await end_others(gate, session) if which == "others" else int(await end_session(gate, session, which))
+    ended = await end_others(context, session) if which == "others" else int(await end_session(context, session, which))
     return Reply(200, _encode({"ended": ended}))
 
 
 async def forget_devices(desk: Desk, call: Call) -> Reply:
     """POST /v1/me/devices."""
     browser, session = await browser_in(desk, call)
-    which, gate = decoded(_remove, await json_of(call)).remove, desk.runtime.gate
-    if not meets(session, FRESH, gate.now()):
+    which, context = decoded(_remove, await json_of(call)).remove, desk.runtime.accounts
+    if not meets(session, FRESH, context.now()):
         return await _asked(desk, browser, session, FRESH)
-    return Reply(200, _encode({"ended": int(await end_device(gate, session, which))}))
+    return Reply(200, _encode({"ended": int(await end_device(context, session, which))}))
 
 
 async def _answered(
     desk: Desk,
-    browser: Browser,
+    browser: BrowserContext,
     session: Session,
-    outcome: Applied | ToVerify | Need | ChangeRefusal | Refused,
+    outcome: Applied | CodeRequested | ProofRequirement | ChangeRefusal | Refused,
     **more: str,
 ) -> Reply:
     """Return what came of it; a proof that is needed, or a new contact's, is given in the browser at /verify."""
     match outcome:
         case Applied(done):
-            desk.runtime.gate.database.announce()
+            desk.runtime.accounts.database.announce()
             told = {"id": done.id, "kind": done.kind.value, "state": done.state.value}
             return Reply(200, _encode({"change": told, **more}))
-        case ToVerify():
-            desk.runtime.gate.database.announce()
+        case CodeRequested():
+            desk.runtime.accounts.database.announce()
             return Reply(202, _encode({"verify": "/verify"}), headers=_cookies(outcome))
-        case Need():
+        case ProofRequirement():
             return await _asked(desk, browser, session, outcome)
         case ChangeRefusal():
             return problem("change_refused", more={"reason": outcome.value})
@@ -205,21 +205,21 @@ async def _answered(
             return of_refusal(outcome)
 
 
-async def _asked(desk: Desk, browser: Browser, session: Session, need: Need) -> Reply:
+async def _asked(desk: Desk, browser: BrowserContext, session: Session, need: ProofRequirement) -> Reply:
     """Ask for the proof; the same request is carried out when it comes again afterwards, once."""
-    asked = await step_up(desk.runtime.gate, browser, session, need, Interrupted(path="/account"))
-    if isinstance(asked, ToVerify):
-        desk.runtime.gate.database.announce()
+    asked = await step_up(desk.runtime.accounts, browser, session, need, InterruptedRequest(path="/account"))
+    if isinstance(asked, CodeRequested):
+        desk.runtime.accounts.database.announce()
         return problem("step_up_required", more={"verify": "/verify"}, headers=_cookies(asked))
     if isinstance(asked, Refused):
         return of_refusal(asked)
     return problem("unmet")
 
 
-def _cookies(begun: ToVerify) -> tuple[Header, ...]:
+def _cookies(begun: CodeRequested) -> tuple[Header, ...]:
     return (
         (b"set-cookie", written(DEVICE, begun.device, DEVICE_KEPT).encode()),
-        (b"set-cookie", written(VISIT, begun.visit, VISIT_KEPT).encode()),
+        (b"set-cookie", written(VISIT, begun.flow, VISIT_KEPT).encode()),
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from countersign.domain.shared.application import Mode
+from countersign.domain.shared.application import ApplicationMode
 from countersign.errors import InputError
 from countersign.flows.maintenance.move_clock import move_clock
 from countersign.web.http.authentication import caller
@@ -62,7 +62,7 @@ async def move(desk: Desk, call: Call) -> Reply:
         raise ProblemError("clock_shared")
     to = None if body.at is UNSET else _moment(body.at)
     by = None if body.advance is UNSET else body.advance * MS
-    why_not = await move_clock(desk.runtime.clock, desk.house.database, by=by, to=to)
+    why_not = await move_clock(desk.runtime.clock, desk.core.database, by=by, to=to)
     if why_not is not None:
         raise ProblemError("clock_unmoved", reason=why_not.value)
     return _told(desk)
@@ -72,7 +72,7 @@ async def _let_in(desk: Desk, call: Call) -> None:
     """Raise ProblemError in production, where there is no such address, and for whoever brings no test key."""
     if not desk.runtime.settings.development:
         raise ProblemError("not_found")
-    if (await caller(desk, call)).mode is not Mode.TEST:
+    if (await caller(desk, call)).mode is not ApplicationMode.TEST:
         raise ProblemError(
             "unauthorized", remedy="Send `Authorization: Bearer csk_test_...`: a test key moves the clock."
         )

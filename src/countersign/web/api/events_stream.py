@@ -6,9 +6,9 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Final
 
-from countersign.domain.verifications.challenge import State
+from countersign.domain.verifications.challenge import ChallengeState
 from countersign.errors import UnavailableError
-from countersign.flows.verifications.get import Seen, look_at_challenge
+from countersign.flows.verifications.get import ChallengeView, get_challenge
 from countersign.web.api.verifications import id_of
 from countersign.web.api.views import in_full
 from countersign.web.http.authentication import bearer, caller
@@ -35,7 +35,7 @@ LONGEST: Final = 900.0
 async def events(desk: Desk, call: Call) -> Reply | Stream:
     """GET /v1/verifications/{id}/events."""
     application = await caller(desk, call)
-    seen = await look_at_challenge(desk.house, application, id_of(call))
+    seen = await get_challenge(desk.core, application, id_of(call))
     if seen is None:
         raise ProblemError("missing")
     if desk.streams >= MOST_STREAMS or desk.runtime.stopping.is_set():
@@ -43,13 +43,13 @@ async def events(desk: Desk, call: Call) -> Reply | Stream:
     return Stream(_changes(desk, bearer(call), seen), b"text/event-stream")
 
 
-async def _changes(desk: Desk, key: str, seen: Seen) -> AsyncGenerator[bytes, None]:
+async def _changes(desk: Desk, key: str, seen: ChallengeView) -> AsyncGenerator[bytes, None]:
     desk.streams += 1
     try:
         said, spoke = b"", 0.0
         until = time.monotonic() + LONGEST
         while True:
-            now = desk.house.clock()
+            now = desk.core.clock()
             written = in_full(seen, now)
             if written != said:
                 said, spoke = written, time.monotonic()
@@ -65,7 +65,7 @@ async def _changes(desk: Desk, key: str, seen: Seen) -> AsyncGenerator[bytes, No
             try:
                 # Asked each time: a key that was removed sees nothing more.
                 application = await desk.doorkeeper.recognise(key)
-                found = await look_at_challenge(desk.house, application, seen.challenge.id) if application else None
+                found = await get_challenge(desk.core, application, seen.challenge.id) if application else None
             except UnavailableError:
                 continue
             if found is None:
@@ -75,6 +75,6 @@ async def _changes(desk: Desk, key: str, seen: Seen) -> AsyncGenerator[bytes, No
         desk.streams -= 1
 
 
-def _is_over(seen: Seen, now: int) -> bool:
-    ended = seen.challenge.state_at(now) is not State.PENDING
+def _is_over(seen: ChallengeView, now: int) -> bool:
+    ended = seen.challenge.state_at(now) is not ChallengeState.PENDING
     return ended and all(delivery.ended for delivery in seen.deliveries)

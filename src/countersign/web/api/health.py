@@ -67,7 +67,7 @@ class Readiness:
         """Return what the database says of itself, of its schema, and of the keys it was made with."""
         try:
             async with asyncio.timeout(PATIENCE):
-                revision, fingerprint = await desk.house.database.read(_facts)
+                revision, fingerprint = await desk.core.database.read(_facts)
         except (TimeoutError, UnavailableError):
             unknown = "Not known: the database tells it."
             return {
@@ -80,7 +80,7 @@ class Readiness:
         return {
             "database": OK,
             "migrations": OK if revision == metadata.newest_revision() else behind,
-            "keys": OK if fingerprint == desk.house.keyring.fingerprint() else foreign,
+            "keys": OK if fingerprint == desk.core.keyring.fingerprint() else foreign,
         }
 
 
@@ -106,7 +106,7 @@ async def _facts() -> tuple[str | None, bytes | None]:
 def _keys(desk: Desk) -> str:
     try:
         stored = {key.kid for key in read_file(desk.runtime.settings.secret_file).keys}
-        missing = desk.house.keyring.primary.kid not in stored
+        missing = desk.core.keyring.primary.kid not in stored
     except CountersignError:
         return "The key file cannot be read, or is not sound: `countersign doctor` says more."
     return "The key in use is not in the key file any more: bring the file back." if missing else OK

@@ -47,10 +47,10 @@ async def verify(desk: Desk, call: Call) -> Reply:
     """POST /v1/integration-codes/verify."""
     application = await caller(desk, call)
     body = decoded(_verify, await json_of(call))
-    gate = desk.runtime.gate
-    where = gate.place(body.requester.ip) or body.requester.ip
+    context = desk.runtime.accounts
+    where = context.place(body.requester.ip) or body.requester.ip
     used_from = f"{application.site or application.name}{f', {where}' if where else ''}"
-    found = await verify_code(gate, body.code, used_from)
+    found = await verify_code(context, body.code, used_from)
     if found is None:
         return Reply(200, _encode(Active(active=False)))
     return Reply(200, _encode(Active(True, found.account, found.scopes, instant(found.expires_at))))

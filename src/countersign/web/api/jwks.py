@@ -18,4 +18,4 @@ CACHE: Final = b"public, max-age=30"
 
 async def jwks(desk: Desk, _: Call) -> Reply:
     """GET /.well-known/jwks.json."""
-    return Reply(200, msgspec.json.encode(desk.house.keyring.jwks()), cache=CACHE)
+    return Reply(200, msgspec.json.encode(desk.core.keyring.jwks()), cache=CACHE)

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from countersign.domain.accounts.authenticator import STRONG
+from countersign.domain.accounts.authenticator import STRONG_KINDS
 from countersign.domain.accounts.change import UNDO_LASTS
-from countersign.domain.accounts.session import Session, is_shut, level_of
+from countersign.domain.accounts.session import Session, is_closed, level_of
 from countersign.domain.shared.activity import SHOWN
 from countersign.flows.accounts.activity import recent
-from countersign.flows.accounts.context import Browser
+from countersign.flows.accounts.context import BrowserContext
 from countersign.flows.accounts.sessions import find_session, overview_of
-from countersign.flows.accounts.snapshot import held
-from countersign.flows.changes.integration_codes import listed
+from countersign.flows.accounts.snapshot import find_snapshot
+from countersign.flows.changes.integration_codes import list_codes
 from countersign.flows.oidc.token import find_token
 from countersign.store.tables import changes
 from countersign.web.http.authentication import bearer
@@ -44,9 +44,9 @@ class Asking(msgspec.Struct, frozen=True):
 
 async def _who(desk: Desk, call: Call) -> Asking:
     """Return who is signed in here, or let a program in; raises ProblemError for neither."""
-    gate = desk.runtime.gate
+    context = desk.runtime.accounts
     if given := bearer(call):
-        token = await find_token(gate, given)
+        token = await find_token(context, given)
         if token is None or SCOPE not in token.scope.split():
             raise ProblemError("not_signed_in")
         return Asking(token.account, "")
@@ -54,28 +54,28 @@ async def _who(desk: Desk, call: Call) -> Asking:
     return Asking(session.account, session.id)
 
 
-async def browser_in(desk: Desk, call: Call) -> tuple[Browser, Session]:
+async def browser_in(desk: Desk, call: Call) -> tuple[BrowserContext, Session]:
     """Return the browser that is signed in here, and its session; raises ProblemError for one that is not."""
     given: dict[str, list[str]] = {}
     for part in (call.header(b"cookie") or b"").decode("latin-1").split(";"):
         name, _, value = part.strip().partition("=")
         given.setdefault(name, []).append(value)
-    gate = desk.runtime.gate
-    browser = Browser(
+    context = desk.runtime.accounts
+    browser = BrowserContext(
         session=sole(given.get(SESSION, [])),
         device=sole(given.get(DEVICE, [])),
-        visit=sole(given.get(VISIT, [])),
+        flow=sole(given.get(VISIT, [])),
         ip=desk.proxies.client(call.scope),
         user_agent=(call.header(b"user-agent") or b"").decode("latin-1")[:MAX_AGENT],
     )
-    session = await find_session(gate, browser)
-    if session is None or is_shut(session, gate.entrance, gate.now()):
+    session = await find_session(context, browser)
+    if session is None or is_closed(session, context.entrance, context.now()):
         raise ProblemError("not_signed_in")
     return browser, session
 
 
 async def _overview(desk: Desk, asking: Asking) -> Overview:
-    found = await overview_of(desk.runtime.gate, asking.account)
+    found = await overview_of(desk.runtime.accounts, asking.account)
     if found is None:
         raise ProblemError("not_signed_in")
     return found
@@ -102,7 +102,7 @@ async def contacts(desk: Desk, call: Call) -> Reply:
 
 async def devices(desk: Desk, call: Call) -> Reply:
     """GET /v1/me/devices."""
-    found, now = await _overview(desk, await _who(desk, call)), desk.runtime.gate.now()
+    found, now = await _overview(desk, await _who(desk, call)), desk.runtime.accounts.now()
     return _told(
         "devices",
         [
@@ -121,7 +121,7 @@ async def devices(desk: Desk, call: Call) -> Reply:
 
 async def sessions(desk: Desk, call: Call) -> Reply:
     """GET /v1/me/sessions."""
-    asking, now = await _who(desk, call), desk.runtime.gate.now()
+    asking, now = await _who(desk, call), desk.runtime.accounts.now()
     found = await _overview(desk, asking)
     return _told(
         "sessions",
@@ -144,20 +144,20 @@ async def sessions(desk: Desk, call: Call) -> Reply:
 
 async def methods(desk: Desk, call: Call) -> Reply:
     """GET /v1/me/methods."""
-    asking, gate = await _who(desk, call), desk.runtime.gate
-    holdings = await gate.database.read(held, asking.account)
+    asking, context = await _who(desk, call), desk.runtime.accounts
+    holdings = await context.database.read(find_snapshot, asking.account)
     if holdings is None:
         raise ProblemError("not_signed_in")
     found = [
         {
             "id": one.id,
             "kind": one.kind.value,
-            "name": gate.keyring.unseal(one.name, one.id),
+            "name": context.keyring.unseal(one.name, one.id),
             "added_at": instant(one.added_at),
             "last_used_at": instant(one.last_used_at) if one.last_used_at else None,
         }
         for one in holdings.authenticators
-        if one.kind in STRONG
+        if one.kind in STRONG_KINDS
     ]
     return _told("methods", found, recovery_codes_left=holdings.recovery_codes)
 
@@ -177,16 +177,16 @@ async def integration_codes(desk: Desk, call: Call) -> Reply:
                 "last_used_at": instant(one.last_used_at) if one.last_used_at else None,
                 "last_used_from": one.last_used_from,
             }
-            for one in await listed(desk.runtime.gate, asking.account)
+            for one in await list_codes(desk.runtime.accounts, asking.account)
         ],
     )
 
 
 async def changes_of(desk: Desk, call: Call) -> Reply:
     """GET /v1/me/changes."""
-    asking, gate = await _who(desk, call), desk.runtime.gate
-    now = gate.now()
-    found = await gate.database.read(changes.of_account, asking.account, now - SINCE, SHOWN)
+    asking, context = await _who(desk, call), desk.runtime.accounts
+    now = context.now()
+    found = await context.database.read(changes.of_account, asking.account, now - SINCE, SHOWN)
     return _told(
         "changes",
         [
@@ -208,7 +208,7 @@ async def changes_of(desk: Desk, call: Call) -> Reply:
 async def activity(desk: Desk, call: Call) -> Reply:
     """GET /v1/me/activity."""
     asking = await _who(desk, call)
-    happened, sent = await recent(desk.runtime.gate, asking.account, SHOWN)
+    happened, sent = await recent(desk.runtime.accounts, asking.account, SHOWN)
     return _told(
         "activity",
         [{"at": instant(one.at), "kind": one.kind.value, **_shown(one.facts)} for one in happened],

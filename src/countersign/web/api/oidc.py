@@ -11,7 +11,7 @@ import msgspec
 
 from countersign.domain.accounts.session import Level
 from countersign.domain.oidc.authorization_request import ACTION_TYPE, SCOPES
-from countersign.flows.oidc.token import introspect, redeem, revoke, userinfo
+from countersign.flows.oidc.token import exchange_code, introspect, revoke, userinfo
 from countersign.keys import PROOF_ALGORITHM
 from countersign.web.http.authentication import bearer
 from countersign.web.http.body import body_of
@@ -48,7 +48,7 @@ class OAuthError(Exception):
 
 async def configuration(desk: Desk, _: Call) -> Reply:
     """GET /.well-known/openid-configuration (OpenID Connect Discovery 1.0)."""
-    issuer = desk.house.rules.issuer
+    issuer = desk.core.rules.issuer
     told = {
         "issuer": issuer,
         "authorization_endpoint": f"{issuer}/oauth/authorize",
@@ -105,8 +105,8 @@ async def token(desk: Desk, call: Call) -> Reply:
         client = await _client(desk, call, fields)
         if fields.get("grant_type") != "authorization_code":
             raise OAuthError("unsupported_grant_type", "Only authorization_code is served.")
-        found = await redeem(
-            desk.runtime.gate,
+        found = await exchange_code(
+            desk.runtime.accounts,
             client,
             fields.get("code", ""),
             fields.get("redirect_uri", ""),
@@ -131,7 +131,7 @@ async def token(desk: Desk, call: Call) -> Reply:
 
 async def who(desk: Desk, call: Call) -> Reply:
     """GET and POST /oauth/userinfo."""
-    found = await userinfo(desk.runtime.gate, bearer(call))
+    found = await userinfo(desk.runtime.accounts, bearer(call))
     if found is None:
         return OAuthError("invalid_token", "The access token is unknown or has ended.", 401).reply()
     return _told(found)
@@ -144,7 +144,7 @@ async def look_into(desk: Desk, call: Call) -> Reply:
         client = await _client(desk, call, fields)
     except OAuthError as error:
         return error.reply()
-    return _told(await introspect(desk.runtime.gate, client, fields.get("token", "")))
+    return _told(await introspect(desk.runtime.accounts, client, fields.get("token", "")))
 
 
 async def let_go(desk: Desk, call: Call) -> Reply:
@@ -154,7 +154,7 @@ async def let_go(desk: Desk, call: Call) -> Reply:
         client = await _client(desk, call, fields)
     except OAuthError as error:
         return error.reply()
-    await revoke(desk.runtime.gate, client, fields.get("token", ""))
+    await revoke(desk.runtime.accounts, client, fields.get("token", ""))
     return _told({})
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from countersign.flows.delivery.receipts import take_receipt
+from countersign.flows.delivery.receipts import record_receipt
 from countersign.providers import Callback
 from countersign.providers.whatsapp import WhatsappProvider
 from countersign.web.http.body import body_of
@@ -22,7 +22,7 @@ async def receipt(desk: Desk, call: Call) -> Reply:
     if provider is None:
         raise ProblemError("receipt_unknown")
     told = await provider.receipts(await _callback(call, "POST"))
-    unknown = [one for one in told if not await take_receipt(desk.runtime.post, one)]
+    unknown = [one for one in told if not await record_receipt(desk.runtime.delivery, one)]
     if unknown:
         raise ProblemError("receipt_unknown")
     return Reply(204, b"")

@@ -11,10 +11,10 @@ from countersign.domain.shared import identifier
 from countersign.domain.shared.contact import Channel, Contact, parse
 from countersign.domain.verifications.challenge import Action, Refusal, Requester
 from countersign.errors import InputError
-from countersign.flows.verifications.begin import Asked, begin_challenge
+from countersign.flows.verifications.begin import BeginRequest, begin_challenge
 from countersign.flows.verifications.cancel import cancel_challenge
-from countersign.flows.verifications.check import answer_challenge, prove
-from countersign.flows.verifications.get import look_at_challenge
+from countersign.flows.verifications.check import check_challenge, sign_proof
+from countersign.flows.verifications.get import get_challenge
 from countersign.flows.verifications.resend import resend_code
 from countersign.flows.verifications.results import Done, KeyReused, Missing, Outcome, Refused
 from countersign.web.api.views import DeliveryView, in_full, message, shown
@@ -98,9 +98,9 @@ async def begin(desk: Desk, call: Call) -> Reply:
     application = await caller(desk, call)
     body = await json_of(call)
     asked = _asked(decoded(_begin, body))
-    once = once_of(desk.house.keyring, call, application, body)
+    once = once_of(desk.core.keyring, call, application, body)
     with desk.in_flight(once):
-        outcome = await begin_challenge(desk.house, application, asked, once)
+        outcome = await begin_challenge(desk.core, application, asked, once)
     _count(desk, "begin", outcome)
     if isinstance(outcome, Done):
         challenge = outcome.challenge
@@ -118,12 +118,12 @@ async def check(desk: Desk, call: Call) -> Reply:
     typed = decoded(_check, body).code
     if typed.isspace():
         raise InputError("code", "too_short", "The code is empty; nothing was compared.")
-    once = once_of(desk.house.keyring, call, application, body)
+    once = once_of(desk.core.keyring, call, application, body)
     with desk.in_flight(once):
-        outcome = await answer_challenge(desk.house, application, id_, typed, once)
+        outcome = await check_challenge(desk.core, application, id_, typed, once)
     _count(desk, "check", outcome)
     if isinstance(outcome, Done):
-        return Reply(200, shown(outcome.challenge, proof=prove(desk.house, outcome.challenge)))
+        return Reply(200, shown(outcome.challenge, proof=sign_proof(desk.core, outcome.challenge)))
     if isinstance(outcome, Refused) and outcome.refusal is Refusal.WRONG_CODE and outcome.challenge is not None:
         return Reply(200, shown(outcome.challenge, refusal=outcome.refusal.value))
     return _not_done(desk, outcome)
@@ -135,9 +135,9 @@ async def resend(desk: Desk, call: Call) -> Reply:
     id_ = id_of(call)
     body = await json_if_any(call)
     channel = decoded(_resend, body).channel or None
-    once = once_of(desk.house.keyring, call, application, body)
+    once = once_of(desk.core.keyring, call, application, body)
     with desk.in_flight(once):
-        outcome = await resend_code(desk.house, application, id_, channel, once)
+        outcome = await resend_code(desk.core, application, id_, channel, once)
     _count(desk, "resend", outcome)
     if isinstance(outcome, Done):
         return Reply(200, shown(outcome.challenge, delivery=_owed(outcome)), headers=desk.budgets.left(outcome.budget))
@@ -150,9 +150,9 @@ async def cancel(desk: Desk, call: Call) -> Reply:
     id_ = id_of(call)
     body = await json_if_any(call)
     decoded(_cancel, body)
-    once = once_of(desk.house.keyring, call, application, body)
+    once = once_of(desk.core.keyring, call, application, body)
     with desk.in_flight(once):
-        outcome = await cancel_challenge(desk.house, application, id_, once)
+        outcome = await cancel_challenge(desk.core, application, id_, once)
     _count(desk, "cancel", outcome)
     if isinstance(outcome, Done):
         return Reply(200, shown(outcome.challenge))
@@ -162,15 +162,15 @@ async def cancel(desk: Desk, call: Call) -> Reply:
 async def get(desk: Desk, call: Call) -> Reply:
     """GET /v1/verifications/{id}."""
     application = await caller(desk, call)
-    seen = await look_at_challenge(desk.house, application, id_of(call))
+    seen = await get_challenge(desk.core, application, id_of(call))
     if seen is None:
         raise ProblemError("missing")
-    return Reply(200, in_full(seen, desk.house.clock()))
+    return Reply(200, in_full(seen, desk.core.clock()))
 
 
-def _asked(body: BeginBody) -> Asked:
+def _asked(body: BeginBody) -> BeginRequest:
     action, requester = body.action, body.requester
-    return Asked(
+    return BeginRequest(
         to=_destination(body.to),
         channel=None if body.channel == "auto" else Channel(body.channel),
         purpose=body.purpose,

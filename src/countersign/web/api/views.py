@@ -11,8 +11,8 @@ from msgspec import UNSET, UnsetType
 
 from countersign.domain.delivery.delivery import Delivery, DeliveryState, Reason
 from countersign.domain.shared.contact import Channel
-from countersign.domain.verifications.challenge import Challenge, State
-from countersign.flows.verifications.get import Seen
+from countersign.domain.verifications.challenge import Challenge, ChallengeState
+from countersign.flows.verifications.get import ChallengeView
 from countersign.messages.content.hints import hint
 
 MS: Final = 1_000
@@ -43,7 +43,7 @@ class Verification(msgspec.Struct, frozen=True):
     """A challenge; what is UNSET is left out."""
 
     id: str
-    status: State
+    status: ChallengeState
     to: str
     channel: Channel
     purpose: str
@@ -75,7 +75,7 @@ def later(at: int) -> str:
 def shown(
     challenge: Challenge,
     *,
-    state: State | None = None,
+    state: ChallengeState | None = None,
     delivery: DeliveryView | UnsetType | None = UNSET,
     deliveries: list[DeliveryInFull] | UnsetType = UNSET,
     proof: str | UnsetType = UNSET,
@@ -108,12 +108,12 @@ def message(delivery: Delivery, locale: str) -> DeliveryView:
     )
 
 
-def newest(seen: Seen) -> DeliveryView | None:
+def newest(seen: ChallengeView) -> DeliveryView | None:
     """Return the newest message of a challenge in short."""
     return message(seen.deliveries[-1], seen.challenge.terms.locale) if seen.deliveries else None
 
 
-def in_full(seen: Seen, now: int) -> bytes:
+def in_full(seen: ChallengeView, now: int) -> bytes:
     """Return a challenge with all its messages as JSON, as it stands at `now` (ms)."""
     challenge = seen.challenge
     return shown(

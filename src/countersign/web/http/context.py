@@ -21,11 +21,11 @@ class Desk:
 
     def __init__(self, runtime: Runtime, worker_alive: Callable[[], bool]) -> None:
         self.runtime = runtime
-        self.house = runtime.house
+        self.core = runtime.core
         self.stats = runtime.stats
         self.doorkeeper = runtime.doorkeeper
         self.worker_alive = worker_alive
         self.proxies = Proxies(runtime.settings.trusted_proxies)
-        self.budgets = Budgets(runtime.house.rules)
+        self.budgets = Budgets(runtime.core.rules)
         self.in_flight = InFlight()
         self.streams = 0

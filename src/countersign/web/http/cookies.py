@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from countersign.flows.accounts.context import Browser
+from countersign.flows.accounts.context import BrowserContext
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,12 +24,12 @@ MAX_AGENT: Final = 400
 MAX_LANGUAGES: Final = 100
 
 
-def browser_of(req: Request) -> Browser:
+def browser_of(req: Request) -> BrowserContext:
     """Return what a browser brought; a cookie that is no secret of ours is none."""
-    return Browser(
+    return BrowserContext(
         session=_secret(req, SESSION),
         device=_secret(req, DEVICE),
-        visit=_secret(req, VISIT),
+        flow=_secret(req, VISIT),
         ip=req.remote_addr or "",
         user_agent=_line(req.get_header("User-Agent") or "", MAX_AGENT),
     )

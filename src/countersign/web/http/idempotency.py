@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from countersign.errors import InputError
-from countersign.flows.verifications.idempotency import Once
+from countersign.flows.verifications.idempotency import IdempotencyKey
 from countersign.web.http.problems import ProblemError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _KEY: Final = re.compile(rb"[\x20-\x7e]{1,255}")
 _SOON: Final = (b"retry-after", b"1")
 
 
-def once_of(keyring: Keyring, call: Call, application: Application, body: bytes) -> Once | None:
+def once_of(keyring: Keyring, call: Call, application: Application, body: bytes) -> IdempotencyKey | None:
     """Return the call's idempotency key with a digest of the whole request; None without a key. Raises InputError.
 
     The digest is keyed: a body holds a code of few digits, which a plain hash at rest would give away.
@@ -36,9 +36,9 @@ def once_of(keyring: Keyring, call: Call, application: Application, body: bytes)
     if not _KEY.fullmatch(key):
         raise InputError("Idempotency-Key", "malformed", "An idempotency key is 1 to 255 printable ASCII characters.")
     digest = hashlib.sha256(body).hexdigest()
-    return Once(
-        (application.id, keyring.blind("idempotency key", application.id, key.decode())),
-        keyring.blind("idempotent request", call.method, call.path, digest),
+    return IdempotencyKey(
+        (application.id, keyring.blind_index("idempotency key", application.id, key.decode())),
+        keyring.blind_index("idempotent request", call.method, call.path, digest),
     )
 
 
@@ -48,7 +48,7 @@ class InFlight:
     def __init__(self) -> None:
         self._keys: set[AnswerKey] = set()
 
-    def __call__(self, once: Once | None) -> Turn:
+    def __call__(self, once: IdempotencyKey | None) -> Turn:
         """Return a context in which a request is carried out; entering it raises ProblemError while another has its key."""
         return Turn(self._keys, once)
 
@@ -58,7 +58,7 @@ class Turn:
 
     __slots__ = ("_keys", "_once")
 
-    def __init__(self, keys: set[AnswerKey], once: Once | None) -> None:
+    def __init__(self, keys: set[AnswerKey], once: IdempotencyKey | None) -> None:
         self._keys = keys
         self._once = once
 

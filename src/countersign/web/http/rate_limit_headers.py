@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from countersign.domain.policy import Rules
+from countersign.domain.policy import InstallationPolicy
 from countersign.flows.verifications.results import Budget
 from countersign.web.http.problems import MS, seconds
 from countersign.web.http.request import Headers
@@ -11,7 +11,7 @@ from countersign.web.http.request import Headers
 class Budgets:
     """The limits of an installation by name; `q` counts acts, `w` and `t` are in seconds."""
 
-    def __init__(self, rules: Rules) -> None:
+    def __init__(self, rules: InstallationPolicy) -> None:
         limits = (*rules.destination, *rules.requester)
         self._policies = {
             limit.name: (b"ratelimit-policy", f'"{limit.name}";q={limit.burst};w={max(1, limit.period // MS)}'.encode())

@@ -8,12 +8,12 @@ import falcon
 import msgspec
 
 from countersign.domain.accounts.change import ChangeRefusal
-from countersign.domain.accounts.login_flow import VisitKind
-from countersign.flows.accounts.context import Browser, Entered, Gone, Known
+from countersign.domain.accounts.login_flow import LoginFlowKind
+from countersign.flows.accounts.context import AccountExists, BrowserContext, FlowNotFound, SignedIn
 from countersign.flows.accounts.sessions import find_session
 from countersign.flows.changes.apply import Applied
-from countersign.flows.changes.delayed_recovery import Waiting
-from countersign.flows.sign_in.complete import Finished, Recoverable
+from countersign.flows.changes.delayed_recovery import RecoveryPending
+from countersign.flows.sign_in.complete import CompletedFlow, PasswordResetAllowed
 from countersign.messages.language.catalogue import mark
 from countersign.messages.language.datetimes import day
 from countersign.web.http.cookies import VISIT, drop
@@ -27,19 +27,19 @@ if TYPE_CHECKING:
     from countersign.domain.accounts.session import Session
     from countersign.web.pages.session_guard import Door
 
-    Act = Callable[[Request, Response, Browser, Session, Mapping[str, str]], Awaitable[None]]
+    Act = Callable[[Request, Response, BrowserContext, Session, Mapping[str, str]], Awaitable[None]]
     Acts = Mapping[str, Act]
 
 AGAIN: Final = {
-    VisitKind.SIGN_UP: "/sign-up",
-    VisitKind.SIGN_IN: "/sign-in",
-    VisitKind.STEP_UP: "/account",
-    VisitKind.BIND: "/account/contacts",
-    VisitKind.RECOVER: "/recover",
-    VisitKind.CLAIM: "/recover/lost",
-    VisitKind.ENROL: "/account/methods",
-    VisitKind.ENROL_PASSKEY: "/account/methods",
-    VisitKind.PASSKEY: "/sign-in",
+    LoginFlowKind.SIGN_UP: "/sign-up",
+    LoginFlowKind.SIGN_IN: "/sign-in",
+    LoginFlowKind.STEP_UP: "/account",
+    LoginFlowKind.BIND: "/account/contacts",
+    LoginFlowKind.RECOVER: "/recover",
+    LoginFlowKind.CLAIM: "/recover/lost",
+    LoginFlowKind.ENROL: "/account/methods",
+    LoginFlowKind.ENROL_PASSKEY: "/account/methods",
+    LoginFlowKind.PASSKEY: "/sign-in",
 }
 """Where each kind of flow is begun again."""
 
@@ -69,13 +69,13 @@ class Onward:
         self.door = door
         self._acts = acts
 
-    async def go(self, req: Request, resp: Response, finished: Finished) -> None:
+    async def go(self, req: Request, resp: Response, finished: CompletedFlow) -> None:
         """Do what follows."""
         language = spoken(req)
         match finished:
-            case Entered():
+            case SignedIn():
                 await self._enter(req, resp, finished)
-            case Known():
+            case AccountExists():
                 self.word(
                     req,
                     resp,
@@ -91,9 +91,9 @@ class Onward:
                 self.door.see(resp, f"/account/contacts?done={change.kind.value}")
             case ChangeRefusal():
                 self.refused(req, resp, finished)
-            case Recoverable():
+            case PasswordResetAllowed():
                 self.door.see(resp, "/recover/password")
-            case Waiting(due_at):
+            case RecoveryPending(due_at):
                 drop(resp, VISIT)
                 self.word(
                     req,
@@ -107,7 +107,7 @@ class Onward:
                     ),
                     ("/sign-in", language.say("Sign in")),
                 )
-            case Gone():
+            case FlowNotFound():
                 self.nothing(req, resp)
 
     def word(self, req: Request, resp: Response, tone: str, title: str, sentence: str, link: tuple[str, str]) -> None:
@@ -143,16 +143,16 @@ class Onward:
             ("/sign-in", language.say("Sign in")),
         )
 
-    async def _enter(self, req: Request, resp: Response, entered: Entered) -> None:
+    async def _enter(self, req: Request, resp: Response, entered: SignedIn) -> None:
         """Go on where the person was going: by GET, or by carrying out the form that was interrupted, once (semantics U1)."""
         self.door.enter(resp, entered)
         then = entered.then
         act = self._acts.get(then.path) if then.method == "POST" else None
         if act is not None:
             browser = msgspec.structs.replace(
-                self.door.browser(req), session=entered.session, device=entered.device, visit=""
+                self.door.browser(req), session=entered.session, device=entered.device, flow=""
             )
-            session = await find_session(self.door.gate, browser)
+            session = await find_session(self.door.accounts, browser)
             if session is not None:
                 await act(req, resp, browser, session, dict(then.fields))
                 return

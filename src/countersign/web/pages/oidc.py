@@ -8,9 +8,9 @@ from urllib.parse import parse_qsl, quote, urlencode
 import falcon
 
 from countersign.domain.oidc.authorization_request import AuthorizationFault
-from countersign.flows.accounts.context import ToVerify
+from countersign.flows.accounts.context import CodeRequested
 from countersign.flows.accounts.sessions import find_session, sign_out
-from countersign.flows.oidc.authorize import Back, SignInFirst, authorize
+from countersign.flows.oidc.authorize import RedirectToClient, SignInRequired, authorize
 from countersign.flows.verifications.results import Refused
 from countersign.store.tables import applications
 from countersign.web.http.cookies import SESSION, VISIT, drop
@@ -39,13 +39,13 @@ class AuthorizePage:
         if params is None:
             outcome = AuthorizationFault("invalid_request", "A parameter comes twice, or the query is malformed.")
         else:
-            outcome = await authorize(self._door.gate, self._door.browser(req), params)
+            outcome = await authorize(self._door.accounts, self._door.browser(req), params)
         match outcome:
-            case Back(location):
+            case RedirectToClient(location):
                 self._door.see(resp, location)
-            case SignInFirst(path):
+            case SignInRequired(path):
                 self._door.see(resp, f"/sign-in?return_to={quote(path, safe='/')}")
-            case ToVerify():
+            case CodeRequested():
                 self._door.to_verify(resp, outcome)
             case Refused():
                 self._door.refuse(req, resp, outcome)
@@ -73,8 +73,8 @@ class SignOutThere:
     async def on_get(self, req: Request, resp: Response) -> None:
         """Sign out at the word of the relying party that holds this very session's ID token; else ask the person."""
         params = _params(req) or {}
-        session = await find_session(self._door.gate, self._door.browser(req))
-        claims = self._door.gate.keyring.verified_identity(params.get("id_token_hint", ""))
+        session = await find_session(self._door.accounts, self._door.browser(req))
+        claims = self._door.accounts.keyring.verified_identity(params.get("id_token_hint", ""))
         if session is None or (claims is not None and claims.get("sid") == session.id):
             await self._leave(req, resp, params)
             return
@@ -99,7 +99,7 @@ class SignOutThere:
 
     async def _leave(self, req: Request, resp: Response, params: Mapping[str, str]) -> None:
         back = await self._back(params)
-        await sign_out(self._door.gate, self._door.browser(req))
+        await sign_out(self._door.accounts, self._door.browser(req))
         drop(resp, SESSION)
         drop(resp, VISIT)
         self._door.see(resp, back or "/sign-in")
@@ -107,9 +107,9 @@ class SignOutThere:
     async def _back(self, params: Mapping[str, str]) -> str:
         """Return where to send the person: an address registered for signing out by the client that the hint names, to the letter."""
         wanted = params.get("post_logout_redirect_uri", "")
-        claims = self._door.gate.keyring.verified_identity(params.get("id_token_hint", ""))
+        claims = self._door.accounts.keyring.verified_identity(params.get("id_token_hint", ""))
         client_id = str(claims["aud"]) if claims else params.get("client_id", "")
-        client = await self._door.gate.database.read(applications.find, client_id) if wanted else None
+        client = await self._door.accounts.database.read(applications.find, client_id) if wanted else None
         if client is None or client.removed_at is not None or wanted not in client.sign_outs:
             return ""
         state = params.get("state", "")

@@ -8,11 +8,11 @@ from urllib.parse import parse_qs, quote, urlsplit
 import falcon
 import msgspec
 
-from countersign.domain.accounts.login_flow import MAX_KEPT, Interrupted
-from countersign.domain.accounts.session import Level, Need, Session, is_shut, meets
-from countersign.flows.accounts.context import Browser, Entered, Gate, ToVerify
+from countersign.domain.accounts.login_flow import MAX_KEPT, InterruptedRequest
+from countersign.domain.accounts.session import Level, ProofRequirement, Session, is_closed, meets
+from countersign.flows.accounts.context import AccountContext, BrowserContext, CodeRequested, SignedIn
 from countersign.flows.accounts.sessions import find_session
-from countersign.flows.accounts.snapshot import held
+from countersign.flows.accounts.snapshot import find_snapshot
 from countersign.flows.oidc.authorize import PATH
 from countersign.flows.sign_in.step_up import step_up
 from countersign.flows.verifications.results import Refused
@@ -36,7 +36,7 @@ from countersign.web.http.templates import show
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
-    from countersign.flows.accounts.context import Unmet
+    from countersign.flows.accounts.context import NoEligibleMethod
     from countersign.wiring import Runtime
 
 HOME: Final = "/account"
@@ -51,11 +51,11 @@ class Door:
         self.runtime = runtime
 
     @property
-    def gate(self) -> Gate:
+    def accounts(self) -> AccountContext:
         """Return the gate."""
-        return self.runtime.gate
+        return self.runtime.accounts
 
-    def browser(self, req: Request) -> Browser:
+    def browser(self, req: Request) -> BrowserContext:
         """Return who asks, with the language they read."""
         return msgspec.structs.replace(browser_of(req), locale=wish_of(req))
 
@@ -83,7 +83,7 @@ class Door:
             return HOME
         if wanted.startswith("/") and not wanted.startswith("//"):
             return wanted
-        known = await self.gate.database.read(applications.all_of_them)
+        known = await self.accounts.database.read(applications.all_of_them)
         return wanted if any(wanted in application.redirects for application in known) else HOME
 
     async def leads_to(self, path: str) -> str:
@@ -93,19 +93,19 @@ class Door:
             return ""
         asked = parse_qs(query)
         wanted, client = asked.get("redirect_uri", [""])[0], asked.get("client_id", [""])[0]
-        found = await self.gate.database.read(applications.find, client)
+        found = await self.accounts.database.read(applications.find, client)
         if found is None or found.removed_at is not None or wanted not in found.redirects:
             return ""
         parts = urlsplit(wanted)
         return f"{parts.scheme}://{parts.netloc}"
 
-    def to_verify(self, resp: Response, begun: ToVerify) -> None:
+    def to_verify(self, resp: Response, begun: CodeRequested) -> None:
         """Keep the secrets of a flow that has begun, and send the browser to the verification screen."""
         keep(resp, DEVICE, begun.device, DEVICE_KEPT)
-        keep(resp, VISIT, begun.visit, VISIT_KEPT)
+        keep(resp, VISIT, begun.flow, VISIT_KEPT)
         self.see(resp, "/verify")
 
-    def enter(self, resp: Response, entered: Entered) -> None:
+    def enter(self, resp: Response, entered: SignedIn) -> None:
         """Keep the secrets of a session that has begun or was raised; the flow that led here has ended."""
         keep(resp, SESSION, entered.session, SESSION_KEPT)
         keep(resp, DEVICE, entered.device, DEVICE_KEPT)
@@ -116,43 +116,47 @@ class Door:
         resp.status = falcon.HTTP_303
         resp.set_header("Location", where)
 
-    async def session(self, req: Request, resp: Response, then: Interrupted) -> Session | None:
+    async def session(self, req: Request, resp: Response, then: InterruptedRequest) -> Session | None:
         """Return who is signed in; else send the browser to sign in, and return None."""
-        session = await find_session(self.gate, self.browser(req))
+        session = await find_session(self.accounts, self.browser(req))
         if session is None:
             self.see(resp, f"/sign-in?return_to={quote(then.path if then.method == 'GET' else HOME, safe='/')}")
             return None
-        if is_shut(session, self.gate.entrance, self.gate.now()) and not then.path.startswith(METHODS):
+        if is_closed(session, self.accounts.entrance, self.accounts.now()) and not then.path.startswith(METHODS):
             await self._shut(req, resp, session, then)
             return None
         return session
 
-    async def _shut(self, req: Request, resp: Response, session: Session, then: Interrupted) -> None:
+    async def _shut(self, req: Request, resp: Response, session: Session, then: InterruptedRequest) -> None:
         """Ask for the app or passkey that this installation lets in by, or lead to where one is enrolled."""
-        holdings = await self.gate.database.read(held, session.account)
+        holdings = await self.accounts.database.read(find_snapshot, session.account)
         if holdings is not None and holdings.strong:
-            await self.ask_for(req, resp, session, Need(Level.APP_CODE), then)
+            await self.ask_for(req, resp, session, ProofRequirement(Level.APP_CODE), then)
         else:
             self.see(resp, f"{METHODS}?done=enrol")
 
-    async def admits(self, req: Request, resp: Response, session: Session, need: Need, then: Interrupted) -> bool:
+    async def admits(
+        self, req: Request, resp: Response, session: Session, need: ProofRequirement, then: InterruptedRequest
+    ) -> bool:
         """Say whether a session may go on with this; else ask for what it lacks: the request goes on afterwards (semantics U1)."""
-        if meets(session, need, self.gate.now()):
+        if meets(session, need, self.accounts.now()):
             return True
         await self.ask_for(req, resp, session, need, then)
         return False
 
-    async def ask_for(self, req: Request, resp: Response, session: Session, need: Need, then: Interrupted) -> None:
+    async def ask_for(
+        self, req: Request, resp: Response, session: Session, need: ProofRequirement, then: InterruptedRequest
+    ) -> None:
         """Ask a session for what it lacks; the request goes on afterwards, once (semantics U1)."""
         if sum(len(name) + len(value) for name, value in then.fields) > MAX_KEPT:
             raise falcon.HTTPContentTooLarge
-        asked = await step_up(self.gate, self.browser(req), session, need, then)
-        if isinstance(asked, ToVerify):
+        asked = await step_up(self.accounts, self.browser(req), session, need, then)
+        if isinstance(asked, CodeRequested):
             self.to_verify(resp, asked)
         else:
             self.refuse(req, resp, asked)
 
-    def refuse(self, req: Request, resp: Response, refused: Refused | Unmet) -> None:
+    def refuse(self, req: Request, resp: Response, refused: Refused | NoEligibleMethod) -> None:
         """Tell why nothing can be asked for now."""
         language = spoken(req)
         if isinstance(refused, Refused):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from countersign.domain.accounts.change import ChangeKind, ChangeRefusal
-from countersign.domain.accounts.login_flow import Interrupted
-from countersign.domain.accounts.session import Need
-from countersign.flows.accounts.context import ToVerify
+from countersign.domain.accounts.login_flow import InterruptedRequest
+from countersign.domain.accounts.session import ProofRequirement
+from countersign.flows.accounts.context import CodeRequested
 from countersign.flows.changes.apply import Applied
-from countersign.flows.changes.submit import Changed, change
+from countersign.flows.changes.submit import SubmitResult, submit_change
 from countersign.flows.verifications.results import Refused
 from countersign.messages.language.catalogue import Language, mark
 from countersign.messages.language.datetimes import day, time_of_day
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
     from countersign.domain.accounts.session import Session
-    from countersign.flows.accounts.context import Browser
-    from countersign.flows.changes.request import Wanted
+    from countersign.flows.accounts.context import BrowserContext
+    from countersign.flows.changes.request import ChangeRequest
     from countersign.web.pages.continue_flow import Onward
     from countersign.web.pages.session_guard import Door
 
@@ -62,29 +62,35 @@ DONE: Final = {
 
 
 async def carry_out(  # noqa: PLR0917 - a request with all that is known of it
-    onward: Onward, req: Request, resp: Response, browser: Browser, session: Session, wanted: Wanted, then: Interrupted
+    onward: Onward,
+    req: Request,
+    resp: Response,
+    browser: BrowserContext,
+    session: Session,
+    wanted: ChangeRequest,
+    then: InterruptedRequest,
 ) -> Applied | None:
     """Make a change and return it; else answer with what it needs first or why it cannot be, and return None.
 
     `then` is the form that goes on after the proof; the one of the page that asks.
     """
-    outcome = await change(onward.door.gate, browser, session, wanted)
+    outcome = await submit_change(onward.door.accounts, browser, session, wanted)
     return await answered(onward, req, resp, session, outcome, then)
 
 
 async def answered(
-    onward: Onward, req: Request, resp: Response, session: Session, outcome: Changed, then: Interrupted
+    onward: Onward, req: Request, resp: Response, session: Session, outcome: SubmitResult, then: InterruptedRequest
 ) -> Applied | None:
     """Return a change that was made; else answer with what it needs first or why it cannot be, and return None."""
     door = onward.door
     match outcome:
         case Applied():
-            door.gate.database.announce()
+            door.accounts.database.announce()
             return outcome
-        case Need():
+        case ProofRequirement():
             await door.ask_for(req, resp, session, outcome, then)
-        case ToVerify():
-            door.gate.database.announce()
+        case CodeRequested():
+            door.accounts.database.announce()
             door.to_verify(resp, outcome)
         case ChangeRefusal():
             onward.refused(req, resp, outcome)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from countersign.domain.accounts.change import ChangeKind
-from countersign.domain.accounts.login_flow import Interrupted
+from countersign.domain.accounts.login_flow import InterruptedRequest
 from countersign.domain.shared.activity import SHOWN
 from countersign.domain.shared.event import EventKind
 from countersign.flows.accounts.activity import recent
-from countersign.messages.content.device_name import device
+from countersign.messages.content.device_name import device_name
 from countersign.messages.content.notice import WORDINGS
-from countersign.messages.content.purposes import ACTS, act_of
+from countersign.messages.content.purposes import ACTS, purpose_text
 from countersign.messages.language.catalogue import Language, mark
 from countersign.messages.language.datetimes import day, time_of_day
 from countersign.web.http.forms import spoken
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
     from countersign.domain.shared.activity import Activity
-    from countersign.flows.accounts.activity import Sent
+    from countersign.flows.accounts.activity import SentMessage
     from countersign.web.pages.session_guard import Door
 
 PATH: Final = "/account/activity"
@@ -54,11 +54,11 @@ class ActivityPage:
 
     async def on_get(self, req: Request, resp: Response) -> None:
         """Show it to who is signed in."""
-        session = await self._door.session(req, resp, Interrupted("GET", PATH))
+        session = await self._door.session(req, resp, InterruptedRequest("GET", PATH))
         if session is None:
             return
         language = spoken(req)
-        happened, sent = await recent(self._door.gate, session.account, SHOWN)
+        happened, sent = await recent(self._door.accounts, session.account, SHOWN)
         show_part(
             self._door,
             req,
@@ -79,7 +79,7 @@ def _by_day(happened: list[Activity], language: Language) -> list[tuple[str, lis
             {
                 "what": words(one, language),
                 "time": time_of_day(one.at, "UTC", language.locale),
-                "device": device(one.facts.get("user_agent", ""), language.tag),
+                "device": device_name(one.facts.get("user_agent", ""), language.tag),
                 "place": one.facts.get("place", ""),
             }
         )
@@ -93,10 +93,10 @@ def words(one: Activity, language: Language) -> str:
     return language.say(SENTENCES[one.kind], what=what)
 
 
-def _message(sent: Sent, language: Language) -> dict[str, str]:
+def _message(sent: SentMessage, language: Language) -> dict[str, str]:
     what = sent.what
     if what in ACTS or what == "bind_contact":
-        title = language.say(act_of(what, sent.channel).title)
+        title = language.say(purpose_text(what, sent.channel).title)
     else:
         title = next((language.say(words.title) for kind, words in WORDINGS.items() if kind.value == what), what)
     return {

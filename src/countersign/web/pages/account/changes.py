@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from countersign.domain.accounts.change import RULES, UNDO_LASTS, ChangeKind, ChangeRefusal, ChangeState
-from countersign.domain.accounts.login_flow import Interrupted
-from countersign.domain.accounts.session import Need
+from countersign.domain.accounts.login_flow import InterruptedRequest
+from countersign.domain.accounts.session import ProofRequirement
 from countersign.flows.changes.apply import Applied
 from countersign.flows.changes.undo import cancel_change, undo_change
-from countersign.messages.content.device_name import device
+from countersign.messages.content.device_name import device_name
 from countersign.messages.language.catalogue import Language, mark
 from countersign.store.tables import changes
 from countersign.web.http.forms import fields_of, spoken
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from countersign.domain.accounts.change import AccountChange
     from countersign.domain.accounts.session import Session
-    from countersign.flows.accounts.context import Browser
+    from countersign.flows.accounts.context import BrowserContext
     from countersign.web.pages.continue_flow import Onward
 
 PATH: Final = "/account/changes"
@@ -64,12 +64,12 @@ class ChangesPage:
 
     async def on_get(self, req: Request, resp: Response) -> None:
         """Show them to who is signed in."""
-        session = await self._door.session(req, resp, Interrupted("GET", PATH))
+        session = await self._door.session(req, resp, InterruptedRequest("GET", PATH))
         if session is None:
             return
-        gate, language = self._door.gate, spoken(req)
-        now = gate.now()
-        found = await gate.database.read(changes.of_account, session.account, now - SINCE, SHOWN)
+        context, language = self._door.accounts, spoken(req)
+        now = context.now()
+        found = await context.database.read(changes.of_account, session.account, now - SINCE, SHOWN)
         show_part(
             self._door,
             req,
@@ -84,11 +84,11 @@ class ChangesPage:
     async def on_post_cancel(self, req: Request, resp: Response) -> None:
         """Cancel what waits: it takes nothing but being signed in."""
         fields = await fields_of(req)
-        session = await self._door.session(req, resp, Interrupted("GET", PATH))
+        session = await self._door.session(req, resp, InterruptedRequest("GET", PATH))
         if session is None:
             return
         outcome = await cancel_change(
-            self._door.gate, self._door.browser(req), session.account, fields.get("change", "")
+            self._door.accounts, self._door.browser(req), session.account, fields.get("change", "")
         )
         if isinstance(outcome, Applied):
             self._door.see(resp, f"{PATH}?done=canceled")
@@ -98,24 +98,24 @@ class ChangesPage:
     async def on_post_undo(self, req: Request, resp: Response) -> None:
         """Undo what was made, after a proof for this very act."""
         fields = await fields_of(req)
-        session = await self._door.session(req, resp, Interrupted("GET", PATH))
+        session = await self._door.session(req, resp, InterruptedRequest("GET", PATH))
         if session is not None:
             await self.undo(req, resp, self._door.browser(req), session, fields)
 
     async def undo(
-        self, req: Request, resp: Response, browser: Browser, session: Session, fields: Mapping[str, str]
+        self, req: Request, resp: Response, browser: BrowserContext, session: Session, fields: Mapping[str, str]
     ) -> None:
         """Ask for the proof, then undo it."""
-        which, gate, language = fields.get("change", ""), self._door.gate, spoken(req)
-        found = await gate.database.read(changes.find, session.account, which)
+        which, context, language = fields.get("change", ""), self._door.accounts, spoken(req)
+        found = await context.database.read(changes.find, session.account, which)
         what = _words(found, language) if found is not None else ""
-        outcome = await undo_change(gate, browser, session, which, language.say("Undo: {what}", what=what))
+        outcome = await undo_change(context, browser, session, which, language.say("Undo: {what}", what=what))
         match outcome:
             case Applied():
-                gate.database.announce()
+                context.database.announce()
                 self._door.see(resp, f"{PATH}?done=undone")
-            case Need():
-                then = Interrupted("POST", f"{PATH}/undo", tuple(fields.items()))
+            case ProofRequirement():
+                then = InterruptedRequest("POST", f"{PATH}/undo", tuple(fields.items()))
                 await self._door.ask_for(req, resp, session, outcome, then)
             case ChangeRefusal():
                 self._onward.refused(req, resp, outcome)
@@ -129,7 +129,7 @@ def _shown(change: AccountChange, language: Language, now: int) -> dict[str, obj
         "what": _words(change, language),
         "state": language.say(STATES[state]),
         "asked": when(change.asked_at, language),
-        "device": device(change.user_agent, language.tag),
+        "device": device_name(change.user_agent, language.tag),
         "place": change.place,
         "pending": state is ChangeState.PENDING,
         "due": when(change.due_at, language) if waits else "",

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Final
 import falcon
 
 from countersign.domain.accounts.change import DAY, ChangeKind
-from countersign.domain.accounts.login_flow import Interrupted
+from countersign.domain.accounts.login_flow import InterruptedRequest
 from countersign.domain.shared.contact import Contact, parse
 from countersign.errors import InputError
 from countersign.flows.accounts.sessions import check_contacts, overview
-from countersign.flows.changes.request import Wanted
+from countersign.flows.changes.request import ChangeRequest
 from countersign.web.http.forms import fields_of, spoken
 from countersign.web.pages.account.account_layout import carry_out, show_part, when
 from countersign.web.pages.sign_in.sign_up import fault_of_contact
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
     from countersign.domain.accounts.session import Session
-    from countersign.flows.accounts.context import Browser
+    from countersign.flows.accounts.context import BrowserContext
     from countersign.web.pages.continue_flow import Act, Onward
 
 PATH: Final = "/account/contacts"
@@ -39,18 +39,18 @@ class ContactsPage:
 
     async def on_get(self, req: Request, resp: Response) -> None:
         """Show them to who is signed in."""
-        session = await self._door.session(req, resp, Interrupted("GET", PATH))
+        session = await self._door.session(req, resp, InterruptedRequest("GET", PATH))
         if session is not None:
             await self._show(req, resp, session)
 
     on_head = on_get
 
     async def _show(self, req: Request, resp: Response, session: Session, *, fault: str = "", typed: str = "") -> None:
-        found = await overview(self._door.gate, session)
+        found = await overview(self._door.accounts, session)
         if found is None:
             self._door.see(resp, "/sign-in")
             return
-        language, now = spoken(req), self._door.gate.now()
+        language, now = spoken(req), self._door.accounts.now()
         show_part(
             self._door,
             req,
@@ -88,19 +88,19 @@ class ContactsPage:
     async def on_post_checked(self, req: Request, resp: Response) -> None:
         """Take the person's word that the contacts are theirs."""
         await fields_of(req)
-        session = await self._door.session(req, resp, Interrupted("GET", PATH))
+        session = await self._door.session(req, resp, InterruptedRequest("GET", PATH))
         if session is not None:
-            await check_contacts(self._door.gate, session)
+            await check_contacts(self._door.accounts, session)
             self._door.see(resp, f"{PATH}?done=checked")
 
     async def _posted(self, req: Request, resp: Response, path: str, act: Act) -> None:
         fields = await fields_of(req)
-        session = await self._door.session(req, resp, Interrupted("POST", path, tuple(fields.items())))
+        session = await self._door.session(req, resp, InterruptedRequest("POST", path, tuple(fields.items())))
         if session is not None:
             await act(req, resp, self._door.browser(req), session, fields)
 
     async def add(
-        self, req: Request, resp: Response, browser: Browser, session: Session, fields: Mapping[str, str]
+        self, req: Request, resp: Response, browser: BrowserContext, session: Session, fields: Mapping[str, str]
     ) -> None:
         """Ask for the change."""
         language, typed = spoken(req), fields.get("contact", "")
@@ -117,37 +117,43 @@ class ContactsPage:
         else:
             summary = language.say("Add {contact} to your account", contact=contact.masked)
         kind = ChangeKind.CONTACT_REPLACED if which else ChangeKind.CONTACT_ADDED
-        wanted = Wanted(kind, which, contact.masked, summary, contact)
-        await self._change(req, resp, browser, session, wanted, Interrupted("POST", PATH, tuple(fields.items())))
+        wanted = ChangeRequest(kind, which, contact.masked, summary, contact)
+        await self._change(req, resp, browser, session, wanted, InterruptedRequest("POST", PATH, tuple(fields.items())))
 
     async def make_primary(
-        self, req: Request, resp: Response, browser: Browser, session: Session, fields: Mapping[str, str]
+        self, req: Request, resp: Response, browser: BrowserContext, session: Session, fields: Mapping[str, str]
     ) -> None:
         """Ask for the change."""
         which = fields.get("contact", "")
         masked = await self._masked(session, which)
         summary = spoken(req).say("Send codes to {contact} first", contact=masked)
-        wanted = Wanted(ChangeKind.CONTACT_PRIMARY, which, masked, summary)
-        then = Interrupted("POST", f"{PATH}/primary", tuple(fields.items()))
+        wanted = ChangeRequest(ChangeKind.CONTACT_PRIMARY, which, masked, summary)
+        then = InterruptedRequest("POST", f"{PATH}/primary", tuple(fields.items()))
         await self._change(req, resp, browser, session, wanted, then)
 
     async def remove(
-        self, req: Request, resp: Response, browser: Browser, session: Session, fields: Mapping[str, str]
+        self, req: Request, resp: Response, browser: BrowserContext, session: Session, fields: Mapping[str, str]
     ) -> None:
         """Ask for the change."""
         which = fields.get("contact", "")
         masked = await self._masked(session, which)
         summary = spoken(req).say("Remove {contact} from your account", contact=masked)
-        wanted = Wanted(ChangeKind.CONTACT_REMOVED, which, masked, summary)
-        then = Interrupted("POST", f"{PATH}/remove", tuple(fields.items()))
+        wanted = ChangeRequest(ChangeKind.CONTACT_REMOVED, which, masked, summary)
+        then = InterruptedRequest("POST", f"{PATH}/remove", tuple(fields.items()))
         await self._change(req, resp, browser, session, wanted, then)
 
     async def _change(
-        self, req: Request, resp: Response, browser: Browser, session: Session, wanted: Wanted, then: Interrupted
+        self,
+        req: Request,
+        resp: Response,
+        browser: BrowserContext,
+        session: Session,
+        wanted: ChangeRequest,
+        then: InterruptedRequest,
     ) -> None:
         if await carry_out(self._onward, req, resp, browser, session, wanted, then) is not None:
             self._door.see(resp, f"{PATH}?done={wanted.kind.value}")
 
     async def _masked(self, session: Session, which: str) -> str:
-        found = await overview(self._door.gate, session)
+        found = await overview(self._door.accounts, session)
         return next((one.masked for one in (found.contacts if found else ()) if one.id == which), "")

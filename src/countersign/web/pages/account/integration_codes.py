@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Final
 import falcon
 
 from countersign.domain.accounts.integration_code import LIFETIMES, OVERLAP
-from countersign.domain.accounts.login_flow import Interrupted
+from countersign.domain.accounts.login_flow import InterruptedRequest
 from countersign.flows.changes.integration_codes import (
     lifetime_of,
-    listed,
+    list_codes,
     make_code,
     name_of,
     revoke_code,
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
     from countersign.domain.accounts.session import Session
-    from countersign.flows.accounts.context import Browser
+    from countersign.flows.accounts.context import BrowserContext
     from countersign.web.pages.continue_flow import Act, Onward
 
 PATH: Final = "/account/integration-codes"
@@ -40,7 +40,7 @@ class IntegrationCodesPage:
 
     async def on_get(self, req: Request, resp: Response) -> None:
         """Show them to who is signed in."""
-        session = await self._door.session(req, resp, Interrupted("GET", PATH))
+        session = await self._door.session(req, resp, InterruptedRequest("GET", PATH))
         if session is not None:
             await self._show(req, resp, session)
 
@@ -63,7 +63,7 @@ class IntegrationCodesPage:
                     "used": when(one.last_used_at, language) if one.last_used_at else "",
                     "used_from": one.last_used_from,
                 }
-                for one in await listed(self._door.gate, session.account)
+                for one in await list_codes(self._door.accounts, session.account)
             ],
             offered=self._door.runtime.settings.integration_scopes,
             lifetimes=LIFETIMES,
@@ -84,12 +84,12 @@ class IntegrationCodesPage:
 
     async def _posted(self, req: Request, resp: Response, path: str, act: Act) -> None:
         fields = await fields_of(req)
-        session = await self._door.session(req, resp, Interrupted("POST", path, tuple(fields.items())))
+        session = await self._door.session(req, resp, InterruptedRequest("POST", path, tuple(fields.items())))
         if session is not None:
             await act(req, resp, self._door.browser(req), session, fields)
 
     async def make(
-        self, req: Request, resp: Response, browser: Browser, session: Session, fields: Mapping[str, str]
+        self, req: Request, resp: Response, browser: BrowserContext, session: Session, fields: Mapping[str, str]
     ) -> None:
         """Ask for the change, and show the code once."""
         language, name = spoken(req), name_of(fields.get("name", ""))
@@ -104,7 +104,7 @@ class IntegrationCodesPage:
             return
         summary = language.say("Make the integration code “{name}”", name=name)
         outcome, code = await make_code(
-            self._door.gate,
+            self._door.accounts,
             browser,
             session,
             name,
@@ -112,37 +112,37 @@ class IntegrationCodesPage:
             days=lifetime_of(fields.get("days", "")),
             summary=summary,
         )
-        then = Interrupted("POST", PATH, tuple(fields.items()))
+        then = InterruptedRequest("POST", PATH, tuple(fields.items()))
         if await answered(self._onward, req, resp, session, outcome, then) is not None:
             self._once(req, resp, name, code, old="")
 
     async def rotate(
-        self, req: Request, resp: Response, browser: Browser, session: Session, fields: Mapping[str, str]
+        self, req: Request, resp: Response, browser: BrowserContext, session: Session, fields: Mapping[str, str]
     ) -> None:
         """Ask for the change, and show the new code once."""
         which, language = fields.get("code", ""), spoken(req)
         name = await self._name(session, which)
         summary = language.say("Renew the integration code “{name}”", name=name)
-        outcome, code = await rotate_code(self._door.gate, browser, session, which, summary)
-        then = Interrupted("POST", f"{PATH}/rotate", tuple(fields.items()))
+        outcome, code = await rotate_code(self._door.accounts, browser, session, which, summary)
+        then = InterruptedRequest("POST", f"{PATH}/rotate", tuple(fields.items()))
         if await answered(self._onward, req, resp, session, outcome, then) is not None:
-            until = when(self._door.gate.now() + OVERLAP, language)
+            until = when(self._door.accounts.now() + OVERLAP, language)
             self._once(req, resp, name, code, old=language.say("The old one works until {when}.", when=until))
 
     async def revoke(
-        self, req: Request, resp: Response, browser: Browser, session: Session, fields: Mapping[str, str]
+        self, req: Request, resp: Response, browser: BrowserContext, session: Session, fields: Mapping[str, str]
     ) -> None:
         """Ask for the change."""
         which, language = fields.get("code", ""), spoken(req)
         summary = language.say("Revoke the integration code “{name}”", name=await self._name(session, which))
-        outcome = await revoke_code(self._door.gate, browser, session, which, summary)
-        then = Interrupted("POST", f"{PATH}/revoke", tuple(fields.items()))
+        outcome = await revoke_code(self._door.accounts, browser, session, which, summary)
+        then = InterruptedRequest("POST", f"{PATH}/revoke", tuple(fields.items()))
         done = await answered(self._onward, req, resp, session, outcome, then)
         if done is not None:
             self._door.see(resp, f"{PATH}?done={done.change.kind.value}")
 
     async def _name(self, session: Session, which: str) -> str:
-        return next((one.name for one in await listed(self._door.gate, session.account) if one.id == which), "")
+        return next((one.name for one in await list_codes(self._door.accounts, session.account) if one.id == which), "")
 
     def _once(self, req: Request, resp: Response, name: str, code: str, *, old: str) -> None:
         show_part(self._door, req, resp, "integration_code.html", PATH, name=name, code=code, old=old)

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Final
 
 import falcon
 
-from countersign.domain.accounts.login_flow import Interrupted
-from countersign.domain.accounts.session import Level, Need, Session, level_of
+from countersign.domain.accounts.login_flow import InterruptedRequest
+from countersign.domain.accounts.session import Level, ProofRequirement, Session, level_of
 from countersign.flows.accounts.sessions import end_device, end_others, end_session, overview
-from countersign.messages.content.device_name import device
+from countersign.messages.content.device_name import device_name
 from countersign.messages.language.catalogue import Language, mark
 from countersign.messages.language.datetimes import day
 from countersign.web.http.forms import fields_of, spoken
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
     from falcon.asgi import Request, Response
 
-    from countersign.flows.accounts.context import Browser
+    from countersign.flows.accounts.context import BrowserContext
     from countersign.flows.accounts.sessions import Overview
     from countersign.web.pages.session_guard import Door
 
-FRESH: Final = Need(Level.MAIL_CODE, 15 * 60)
+FRESH: Final = ProofRequirement(Level.MAIL_CODE, 15 * 60)
 """What ending another's session asks for: a code within the last quarter of an hour (semantics A4, U1)."""
 
 LEVELS: Final = {
@@ -46,14 +46,14 @@ class AccountPage:
 
     async def on_get(self, req: Request, resp: Response) -> None:
         """Show it to who is signed in."""
-        session = await self._door.session(req, resp, Interrupted("GET", self._path))
+        session = await self._door.session(req, resp, InterruptedRequest("GET", self._path))
         if session is None:
             return
-        found = await overview(self._door.gate, session)
+        found = await overview(self._door.accounts, session)
         if found is None:
             self._door.see(resp, "/sign-in")
             return
-        language, now = spoken(req), self._door.gate.now()
+        language, now = spoken(req), self._door.accounts.now()
         show_part(
             self._door,
             req,
@@ -82,21 +82,23 @@ class EndPage:
     async def on_post(self, req: Request, resp: Response) -> None:
         """End it, or ask for the code first; the form goes on by itself afterwards."""
         fields = await fields_of(req)
-        then = Interrupted("POST", "/account/end", tuple(fields.items()))
+        then = InterruptedRequest("POST", "/account/end", tuple(fields.items()))
         session = await self._door.session(req, resp, then)
         if session is None or not await self._door.admits(req, resp, session, FRESH, then):
             return
         await self.act(req, resp, self._door.browser(req), session, fields)
 
-    async def act(self, _: Request, resp: Response, __: Browser, session: Session, fields: Mapping[str, str]) -> None:
+    async def act(
+        self, _: Request, resp: Response, __: BrowserContext, session: Session, fields: Mapping[str, str]
+    ) -> None:
         """Carry it out, and show the account again."""
-        gate = self._door.gate
+        context = self._door.accounts
         if fields.get("session"):
-            done = "session" if await end_session(gate, session, fields["session"]) else "nothing"
+            done = "session" if await end_session(context, session, fields["session"]) else "nothing"
         elif fields.get("browser"):
-            done = "browser" if await end_device(gate, session, fields["browser"]) else "nothing"
+            done = "browser" if await end_device(context, session, fields["browser"]) else "nothing"
         elif fields.get("others"):
-            done = "others" if await end_others(gate, session) else "nothing"
+            done = "others" if await end_others(context, session) else "nothing"
         else:
             raise falcon.HTTPBadRequest
         self._door.see(resp, f"/account?done={done}")
@@ -107,7 +109,8 @@ def _sessions(found: Overview, session: Session, language: Language) -> list[dic
         {
             "id": one.id,
             "here": one.id == session.id,
-            "device": device(one.user_agent, language.tag) or language.say("A browser that does not say what it is"),
+            "device": device_name(one.user_agent, language.tag)
+            or language.say("A browser that does not say what it is"),
             "place": one.place or one.ip,
             "seen": when(one.last_seen_at, language),
             "since": when(one.created_at, language),
@@ -121,7 +124,8 @@ def _browsers(found: Overview, session: Session, language: Language, now: int) -
         {
             "id": one.id,
             "here": one.mark == session.device,
-            "device": device(one.user_agent, language.tag) or language.say("A browser that does not say what it is"),
+            "device": device_name(one.user_agent, language.tag)
+            or language.say("A browser that does not say what it is"),
             "until": language.say("Trusted until {day}", day=day(one.trusted_until, "UTC", language.locale))
             if one.trusted(now)
             else "",

@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from countersign.domain.accounts.phishing_check import MOST_TEXT, Ours, Trick, Verdict, judge
+from countersign.domain.accounts.phishing_check import (
+    MOST_TEXT,
+    LookalikeTrick,
+    OwnAddresses,
+    PhishingVerdict,
+    check_text,
+)
 from countersign.messages.language.catalogue import Language, mark
 from countersign.store.tables import applications
 from countersign.web.http.forms import fields_of, spoken
@@ -13,21 +19,23 @@ from countersign.web.http.forms import fields_of, spoken
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
-    from countersign.domain.accounts.phishing_check import Judged
+    from countersign.domain.accounts.phishing_check import CheckedAddress
     from countersign.web.pages.session_guard import Door
 
 VERDICTS: Final = {
-    Verdict.OURS: ("good", mark("This is ours")),
-    Verdict.LOOKS_LIKE: ("bad", mark("This is not ours, and tries to look like it")),
-    Verdict.FOREIGN: ("warn", mark("This is not ours")),
+    PhishingVerdict.OURS: ("good", mark("This is ours")),
+    PhishingVerdict.LOOKS_LIKE: ("bad", mark("This is not ours, and tries to look like it")),
+    PhishingVerdict.FOREIGN: ("warn", mark("This is not ours")),
 }
 TRICKS: Final = {
-    Trick.LETTERS: mark("Some letters only look like ours."),
-    Trick.INSIDE: mark("Our name stands in it, but another domain decides."),
-    Trick.BEFORE_THE_AT: mark("What stands before the @ does not count; the domain behind it decides."),
-    Trick.UNENCRYPTED: mark("The domain is ours, but we never lead you to an address that begins with http:// alone."),
-    Trick.NEARLY: mark("It differs from ours by one letter."),
-    Trick.UNKNOWN_SENDER: mark("The domain is ours, but we do not send from this address."),
+    LookalikeTrick.LETTERS: mark("Some letters only look like ours."),
+    LookalikeTrick.INSIDE: mark("Our name stands in it, but another domain decides."),
+    LookalikeTrick.BEFORE_THE_AT: mark("What stands before the @ does not count; the domain behind it decides."),
+    LookalikeTrick.UNENCRYPTED: mark(
+        "The domain is ours, but we never lead you to an address that begins with http:// alone."
+    ),
+    LookalikeTrick.NEARLY: mark("It differs from ours by one letter."),
+    LookalikeTrick.UNKNOWN_SENDER: mark("The domain is ours, but we do not send from this address."),
 }
 
 
@@ -57,22 +65,22 @@ class IsThisUsPage:
             text=text,
             asked=asked,
             most=MOST_TEXT,
-            found=[_shown(one, language) for one in judge(text, await self._ours())] if asked else [],
+            found=[_shown(one, language) for one in check_text(text, await self._ours())] if asked else [],
         )
 
-    async def _ours(self) -> Ours:
+    async def _ours(self) -> OwnAddresses:
         """Return what is ours: our own host, those of registered applications, and the addresses that our mail comes from."""
         settings = self._door.runtime.settings
         public = urlsplit(settings.public_url)
         hosts = {settings.host, public.hostname or ""}
-        for one in await self._door.gate.database.read(applications.all_of_them):
+        for one in await self._door.accounts.database.read(applications.all_of_them):
             if one.removed_at is None:
                 hosts |= {one.host, *(urlsplit(address).hostname or "" for address in one.redirects)}
         senders = {getattr(provider, "from_address", "").lower() for provider in settings.providers.values()}
-        return Ours(tuple(sorted(hosts - {""})), tuple(sorted(senders - {""})), public.scheme == "https")
+        return OwnAddresses(tuple(sorted(hosts - {""})), tuple(sorted(senders - {""})), public.scheme == "https")
 
 
-def _shown(judged: Judged, language: Language) -> dict[str, str]:
+def _shown(judged: CheckedAddress, language: Language) -> dict[str, str]:
     tone, title = VERDICTS[judged.verdict]
     return {
         "found": judged.found,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import falcon
 
 from countersign.domain.delivery.notice import Notice
-from countersign.flows.changes.report_change import WAITS, disown, find_notice
-from countersign.messages.content.device_name import device
+from countersign.flows.changes.report_change import WAITS, find_notice, report_change
+from countersign.messages.content.device_name import device_name
 from countersign.messages.content.notice import WORDINGS
 from countersign.messages.language.datetimes import day, time_of_day
 from countersign.web.http.forms import spoken
@@ -28,7 +28,7 @@ class NotMyAct:
 
     async def get(self, req: Request, resp: Response, reference: str) -> None:
         """Tell what happened, and ask."""
-        notice = await find_notice(self._door.gate, reference)
+        notice = await find_notice(self._door.accounts, reference)
         if notice is None:
             self._nowhere(req, resp)
             return
@@ -58,7 +58,7 @@ class NotMyAct:
 
     async def post(self, req: Request, resp: Response, reference: str) -> None:
         """Close the account or stop what waits, and say what to do next."""
-        outcome = await disown(self._door.gate, self._door.browser(req), reference)
+        outcome = await report_change(self._door.accounts, self._door.browser(req), reference)
         if outcome is None:
             self._nowhere(req, resp)
             return
@@ -104,7 +104,7 @@ def _facts(notice: Notice, language: Language) -> list[tuple[str, str]]:
         (language.say("What"), told.get("about", "")),
         (language.say("Sent to"), notice.masked),
         (language.say("When"), at),
-        (language.say("Device"), device(told.get("user_agent", ""), language.tag)),
+        (language.say("Device"), device_name(told.get("user_agent", ""), language.tag)),
         (language.say("Where, roughly"), told.get("place", "")),
         (language.say("Network address"), told.get("ip", "")),
     ]

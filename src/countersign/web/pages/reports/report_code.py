@@ -9,11 +9,11 @@ import falcon
 import msgspec
 
 from countersign.domain.delivery.notice import PREFIX
-from countersign.domain.verifications.challenge import Challenge, Refusal, State
-from countersign.flows.verifications.cancel import disown_challenge, find_disowned
+from countersign.domain.verifications.challenge import Challenge, ChallengeState, Refusal
+from countersign.flows.verifications.cancel import find_reported, report_challenge
 from countersign.flows.verifications.results import Done, Missing, Refused
-from countersign.messages.content.device_name import device
-from countersign.messages.content.purposes import act_of
+from countersign.messages.content.device_name import device_name
+from countersign.messages.content.purposes import purpose_text
 from countersign.messages.language.catalogue import Language, mark
 from countersign.messages.language.datetimes import day, time_of_day
 from countersign.store.tables import applications
@@ -56,25 +56,25 @@ UNKNOWN: Final = Ending(
     ),
 )
 ENDINGS: Final = {
-    State.CANCELED: Ending(
+    ChallengeState.CANCELED: Ending(
         "good",
         mark("This code is worth nothing already"),
         mark("It was stopped before, and cannot be used any more."),
         _PASSWORD,
     ),
-    State.EXPIRED: Ending(
+    ChallengeState.EXPIRED: Ending(
         "good",
         mark("This code has run out"),
         mark("Nobody used it, and nobody can use it any more. There is nothing left to stop."),
         _PASSWORD,
     ),
-    State.EXHAUSTED: Ending(
+    ChallengeState.EXHAUSTED: Ending(
         "warn",
         mark("This code is blocked already"),
         mark("Somebody typed wrong codes until no guess was left. It cannot be used any more."),
         _PASSWORD,
     ),
-    State.APPROVED: Ending(
+    ChallengeState.APPROVED: Ending(
         "bad",
         mark("This code has been used"),
         mark("Somebody entered it, so it cannot be stopped here any more."),
@@ -82,10 +82,10 @@ ENDINGS: Final = {
     ),
 }
 _ENDED_AS: Final = {
-    Refusal.ALREADY_APPROVED: State.APPROVED,
-    Refusal.EXPIRED: State.EXPIRED,
-    Refusal.EXHAUSTED: State.EXHAUSTED,
-    Refusal.CANCELED: State.CANCELED,
+    Refusal.ALREADY_APPROVED: ChallengeState.APPROVED,
+    Refusal.EXPIRED: ChallengeState.EXPIRED,
+    Refusal.EXHAUSTED: ChallengeState.EXHAUSTED,
+    Refusal.CANCELED: ChallengeState.CANCELED,
 }
 
 
@@ -107,9 +107,9 @@ class NotMePage:
         if challenge is None:
             await self._end(resp, language, UNKNOWN, None)
             return
-        now = self._runtime.house.clock()
+        now = self._runtime.core.clock()
         state = challenge.state_at(now)
-        if state is not State.PENDING:
+        if state is not ChallengeState.PENDING:
             await self._end(resp, language, ENDINGS[state], challenge)
             return
         site = await self._site(challenge)
@@ -127,7 +127,7 @@ class NotMePage:
             button=language.say("No, that was not me"),
             otherwise=language.say("Was it you after all? Then close this page: the code stays valid."),
             purpose=language.say(
-                act_of(terms.purpose, challenge.channel).title, purpose=terms.purpose.replace("_", " ")
+                purpose_text(terms.purpose, challenge.channel).title, purpose=terms.purpose.replace("_", " ")
             ),
             summary=terms.action.summary,
             approves=language.say("With it you approve"),
@@ -142,7 +142,7 @@ class NotMePage:
         if reference.startswith(PREFIX):
             await self._sign_in.post(req, resp, reference)
             return
-        outcome = await disown_challenge(self._runtime.house, reference) if reference else Missing()
+        outcome = await report_challenge(self._runtime.core, reference) if reference else Missing()
         match outcome:
             case Done(challenge):
                 await self._end(resp, language, STOPPED, challenge)
@@ -154,11 +154,11 @@ class NotMePage:
     async def _find(self, reference: str) -> Challenge | None:
         if not 0 < len(reference) <= MAX_REFERENCE or not reference.isascii():
             return None
-        return await find_disowned(self._runtime.house, reference)
+        return await find_reported(self._runtime.core, reference)
 
     async def _site(self, challenge: Challenge | None) -> str:
         if challenge is not None:
-            found = await self._runtime.house.database.read(applications.find, challenge.application)
+            found = await self._runtime.core.database.read(applications.find, challenge.application)
             if found is not None and found.site:
                 return found.site
         return self._runtime.settings.site
@@ -192,7 +192,7 @@ def _facts(challenge: Challenge, language: Language) -> list[tuple[str, str]]:
     facts = [
         (language.say("Sent to"), terms.to_masked),
         (language.say("When"), asked),
-        (language.say("Device"), device(terms.requester.user_agent, language.tag)),
+        (language.say("Device"), device_name(terms.requester.user_agent, language.tag)),
         (language.say("Network address"), terms.requester.ip),
     ]
     return [(name, value) for name, value in facts if value]

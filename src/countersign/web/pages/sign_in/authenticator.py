@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Final
 
 import falcon
 
-from countersign.domain.accounts.authenticator import FactorKind
-from countersign.domain.accounts.login_flow import VisitKind
+from countersign.domain.accounts.authenticator import AuthenticatorKind
+from countersign.domain.accounts.login_flow import LoginFlowKind
 from countersign.domain.shared.contact import Channel
-from countersign.flows.accounts.location_check import FarAway
-from countersign.flows.sign_in.authenticator import Mistaken, Proved, prove_by_app, prove_by_recovery_code
-from countersign.flows.sign_in.verify import View, look
+from countersign.flows.accounts.location_check import UnlikelyLocation
+from countersign.flows.sign_in.authenticator import InvalidCode, Proved, prove_by_app, prove_by_recovery_code
+from countersign.flows.sign_in.verify import VerificationView, view_flow
 from countersign.flows.verifications.results import Refused
 from countersign.messages.content.risk_reasons import reason
 from countersign.messages.language.catalogue import Language, mark
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
     from countersign.web.pages.session_guard import Door
 
 METHODS: Final = {
-    FactorKind.APP: mark("Use your authenticator app"),
-    FactorKind.PASSKEY: mark("Use a passkey"),
-    FactorKind.RECOVERY_CODE: mark("Use a recovery code"),
+    AuthenticatorKind.APP: mark("Use your authenticator app"),
+    AuthenticatorKind.PASSKEY: mark("Use a passkey"),
+    AuthenticatorKind.RECOVERY_CODE: mark("Use a recovery code"),
 }
 TITLES: Final = {
-    FactorKind.APP: mark("Enter the code of your authenticator app"),
-    FactorKind.PASSKEY: mark("Use your passkey"),
-    FactorKind.RECOVERY_CODE: mark("Enter a recovery code"),
+    AuthenticatorKind.APP: mark("Enter the code of your authenticator app"),
+    AuthenticatorKind.PASSKEY: mark("Use your passkey"),
+    AuthenticatorKind.RECOVERY_CODE: mark("Enter a recovery code"),
 }
 SENTENCES: Final = {
-    FactorKind.APP: mark("Open the app: it shows six digits that change every half minute."),
-    FactorKind.PASSKEY: mark("Your device asks you to confirm, with your finger, your face or its PIN."),
-    FactorKind.RECOVERY_CODE: mark("One of those that you wrote down. Each works once."),
+    AuthenticatorKind.APP: mark("Open the app: it shows six digits that change every half minute."),
+    AuthenticatorKind.PASSKEY: mark("Your device asks you to confirm, with your finger, your face or its PIN."),
+    AuthenticatorKind.RECOVERY_CODE: mark("One of those that you wrote down. Each works once."),
 }
 
 WAYS: Final = {
@@ -50,7 +50,7 @@ WAYS: Final = {
 """How a code may be asked for instead."""
 
 
-def methods_shown(view: View, language: Language) -> list[tuple[str, str]]:
+def methods_shown(view: VerificationView, language: Language) -> list[tuple[str, str]]:
     """Return the factors that may be used, by what the address names them with, and what a person reads."""
     return [(kind.value, language.say(METHODS[kind])) for kind in view.methods]
 
@@ -62,7 +62,7 @@ class ProvePage:
         self._door = door
         self._onward = onward
 
-    def is_meant(self, req: Request, view: View) -> bool:
+    def is_meant(self, req: Request, view: VerificationView) -> bool:
         """Say whether one of these screens was asked for."""
         return req.get_param("by") in {kind.value for kind in view.methods}
 
@@ -70,30 +70,30 @@ class ProvePage:
         """Judge a code of the app."""
         fields = await fields_of(req)
         proved = await prove_by_app(
-            self._door.gate,
+            self._door.accounts,
             self._door.browser(req),
             fields.get("code", ""),
             remember=_remembers(fields),
             sure=_sure(fields),
         )
-        await self._answer(req, resp, proved, FactorKind.APP)
+        await self._answer(req, resp, proved, AuthenticatorKind.APP)
 
     async def on_post_recovery_code(self, req: Request, resp: Response) -> None:
         """Spend a recovery code."""
         fields = await fields_of(req)
         proved = await prove_by_recovery_code(
-            self._door.gate,
+            self._door.accounts,
             self._door.browser(req),
             fields.get("code", ""),
             remember=_remembers(fields),
             sure=_sure(fields),
         )
-        await self._answer(req, resp, proved, FactorKind.RECOVERY_CODE)
+        await self._answer(req, resp, proved, AuthenticatorKind.RECOVERY_CODE)
 
-    async def _answer(self, req: Request, resp: Response, proved: Proved, kind: FactorKind) -> None:
+    async def _answer(self, req: Request, resp: Response, proved: Proved, kind: AuthenticatorKind) -> None:
         language = spoken(req)
         match proved:
-            case Mistaken(left):
+            case InvalidCode(left):
                 resp.status = falcon.HTTP_422
                 fault = language.count(
                     "This is not the code. You have {number} guess left.",
@@ -101,7 +101,7 @@ class ProvePage:
                     left,
                 )
                 await self.again(req, resp, kind, fault)
-            case FarAway():
+            case UnlikelyLocation():
                 resp.status = falcon.HTTP_409
                 await self.again(req, resp, kind, "", proved)
             case Refused():
@@ -113,10 +113,10 @@ class ProvePage:
                 await self._onward.go(req, resp, proved)
 
     async def again(
-        self, req: Request, resp: Response, kind: FactorKind, fault: str, far: FarAway | None = None
+        self, req: Request, resp: Response, kind: AuthenticatorKind, fault: str, far: UnlikelyLocation | None = None
     ) -> None:
         """Show the screen once more, with what was wrong."""
-        view = await look(self._door.gate, self._door.browser(req))
+        view = await view_flow(self._door.accounts, self._door.browser(req))
         if view is None:
             self._onward.nothing(req, resp)
         else:
@@ -126,19 +126,19 @@ class ProvePage:
         self,
         req: Request,
         resp: Response,
-        view: View,
+        view: VerificationView,
         *,
-        kind: FactorKind | None = None,
+        kind: AuthenticatorKind | None = None,
         fault: str = "",
-        far: FarAway | None = None,
+        far: UnlikelyLocation | None = None,
     ) -> None:
         """Show the screen of the factor that was asked for, or of the first there is."""
-        language, visit = spoken(req), view.visit
+        language, flow = spoken(req), view.flow
         wanted = req.get_param("by") or ""
         if kind is None:
             kind = next((one for one in view.methods if one.value == wanted), None)
         if kind is None:
-            kind = view.methods[0] if view.methods else FactorKind.RECOVERY_CODE
+            kind = view.methods[0] if view.methods else AuthenticatorKind.RECOVERY_CODE
         self._door.show(
             req,
             resp,
@@ -146,8 +146,8 @@ class ProvePage:
             title=language.say(TITLES[kind]),
             sentence=language.say(SENTENCES[kind]),
             kind=kind.value,
-            summary=visit.need.action.summary,
-            reason=reason(visit.reasons, language),
+            summary=flow.need.action.summary,
+            reason=reason(flow.reasons, language),
             fault=fault,
             far=far,
             methods=[(name, label) for name, label in methods_shown(view, language) if name != kind.value],
@@ -156,10 +156,10 @@ class ProvePage:
                 for way in view.ways
             ],
             sent=view.challenge is not None,
-            form_action=await self._door.leads_to(visit.then.path),
-            may_remember=self._door.gate.entrance.trusts and visit.kind is VisitKind.SIGN_IN,
-            lost=visit.kind is VisitKind.SIGN_IN,
-            again=AGAIN[visit.kind],
+            form_action=await self._door.leads_to(flow.then.path),
+            may_remember=self._door.accounts.entrance.trusts and flow.kind is LoginFlowKind.SIGN_IN,
+            lost=flow.kind is LoginFlowKind.SIGN_IN,
+            again=AGAIN[flow.kind],
         )
 
 

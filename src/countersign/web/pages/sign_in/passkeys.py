@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Final
 
 import falcon
 
-from countersign.domain.accounts.authenticator import FactorKind
+from countersign.domain.accounts.authenticator import AuthenticatorKind
 from countersign.domain.accounts.change import ChangeRefusal
-from countersign.domain.accounts.login_flow import Interrupted
-from countersign.domain.accounts.session import Need
-from countersign.flows.accounts.context import Entered, ToVerify, Wrong
+from countersign.domain.accounts.login_flow import InterruptedRequest
+from countersign.domain.accounts.session import ProofRequirement
+from countersign.flows.accounts.context import CodeRequested, InvalidCredentials, SignedIn
 from countersign.flows.changes.apply import Applied
 from countersign.flows.changes.enrol import named
 from countersign.flows.sign_in.passkeys import (
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
     from countersign.domain.accounts.session import Session
-    from countersign.flows.accounts.context import Browser
+    from countersign.flows.accounts.context import BrowserContext
     from countersign.web.pages.continue_flow import Onward
     from countersign.web.pages.sign_in.authenticator import ProvePage
 
@@ -52,23 +52,23 @@ class PasskeyPages:
     async def on_post(self, req: Request, resp: Response) -> None:
         """Begin to enrol one: approved first, then made on the page that follows."""
         fields = await fields_of(req)
-        session = await self._door.session(req, resp, Interrupted("POST", PATH, tuple(fields.items())))
+        session = await self._door.session(req, resp, InterruptedRequest("POST", PATH, tuple(fields.items())))
         if session is not None:
             await self.begin(req, resp, self._door.browser(req), session, fields)
 
     async def begin(
-        self, req: Request, resp: Response, browser: Browser, session: Session, fields: Mapping[str, str]
+        self, req: Request, resp: Response, browser: BrowserContext, session: Session, fields: Mapping[str, str]
     ) -> None:
         """Ask for the proof, then lead to where the browser makes it."""
         name = fields.get("name", "")
         summary = spoken(req).say("Add the passkey “{name}”", name=named(name, "Passkey"))
-        begun = await begin_enrolment(self._door.gate, browser, session, name, summary)
+        begun = await begin_enrolment(self._door.accounts, browser, session, name, summary)
         match begun:
-            case ToVerify():
+            case CodeRequested():
                 self._door.to_verify(resp, begun)
                 self._door.see(resp, PATH)
-            case Need():
-                then = Interrupted("POST", PATH, tuple(fields.items()))
+            case ProofRequirement():
+                then = InterruptedRequest("POST", PATH, tuple(fields.items()))
                 await self._door.ask_for(req, resp, session, begun, then)
             case ChangeRefusal():
                 self._onward.refused(req, resp, begun)
@@ -78,35 +78,35 @@ class PasskeyPages:
         await self._making(req, resp, fault="")
 
     async def _making(self, req: Request, resp: Response, *, fault: str) -> None:
-        session = await self._door.session(req, resp, Interrupted("GET", METHODS))
+        session = await self._door.session(req, resp, InterruptedRequest("GET", METHODS))
         if session is None:
             return
-        if await enrolment_options(self._door.gate, self._door.browser(req), session) is None:
+        if await enrolment_options(self._door.accounts, self._door.browser(req), session) is None:
             self._door.see(resp, METHODS)
             return
         show_part(self._door, req, resp, "passkey.html", METHODS, fault=fault)
 
     async def on_post_options(self, req: Request, resp: Response) -> None:
         """Hand the browser what it needs to make one."""
-        session = await self._door.session(req, resp, Interrupted("GET", METHODS))
+        session = await self._door.session(req, resp, InterruptedRequest("GET", METHODS))
         if session is not None:
-            _json(resp, await enrolment_options(self._door.gate, self._door.browser(req), session))
+            _json(resp, await enrolment_options(self._door.accounts, self._door.browser(req), session))
 
     async def on_post_made(self, req: Request, resp: Response) -> None:
         """Take what the browser made."""
         fields = await fields_of(req)
-        session = await self._door.session(req, resp, Interrupted("GET", METHODS))
+        session = await self._door.session(req, resp, InterruptedRequest("GET", METHODS))
         if session is None:
             return
         outcome = await finish_enrolment(
-            self._door.gate, self._door.browser(req), session, fields.get("credential", "")
+            self._door.accounts, self._door.browser(req), session, fields.get("credential", "")
         )
         match outcome:
             case Applied(change):
-                self._door.gate.database.announce()
+                self._door.accounts.database.announce()
                 drop(resp, VISIT)
                 self._door.see(resp, f"{METHODS}?done={change.kind.value}")
-            case Wrong():
+            case InvalidCredentials():
                 resp.status = falcon.HTTP_422
                 await self._making(req, resp, fault=spoken(req).say("This passkey could not be taken. Try again."))
             case ChangeRefusal():
@@ -117,21 +117,21 @@ class PasskeyPages:
     async def on_post_sign_in_begin(self, req: Request, resp: Response) -> None:
         """Hand the browser what it needs to sign in."""
         fields = await fields_of(req)
-        then = Interrupted(path=await self._door.return_to(fields.get("return_to", "")))
-        begun, options = await begin_sign_in(self._door.gate, self._door.browser(req), then)
+        then = InterruptedRequest(path=await self._door.return_to(fields.get("return_to", "")))
+        begun, options = await begin_sign_in(self._door.accounts, self._door.browser(req), then)
         keep(resp, DEVICE, begun.device, DEVICE_KEPT)
-        keep(resp, VISIT, begun.visit, VISIT_KEPT)
+        keep(resp, VISIT, begun.flow, VISIT_KEPT)
         _json(resp, options)
 
     async def on_post_sign_in(self, req: Request, resp: Response) -> None:
         """Let the person in."""
         fields = await fields_of(req)
-        outcome = await sign_in_by_passkey(self._door.gate, self._door.browser(req), fields.get("credential", ""))
+        outcome = await sign_in_by_passkey(self._door.accounts, self._door.browser(req), fields.get("credential", ""))
         match outcome:
-            case Entered():
+            case SignedIn():
                 self._door.enter(resp, outcome)
                 self._door.see(resp, outcome.then.path)
-            case Wrong():
+            case InvalidCredentials():
                 language = spoken(req)
                 resp.status = falcon.HTTP_422
                 drop(resp, VISIT)
@@ -151,19 +151,19 @@ class PasskeyPages:
     async def on_post_verify_begin(self, req: Request, resp: Response) -> None:
         """Hand the browser what it needs to prove what is under way."""
         await fields_of(req)
-        _json(resp, await begin_proof(self._door.gate, self._door.browser(req)))
+        _json(resp, await begin_proof(self._door.accounts, self._door.browser(req)))
 
     async def on_post_verify(self, req: Request, resp: Response) -> None:
         """Judge its answer."""
         fields = await fields_of(req)
         remember = fields.get("remember", "") not in {"", "no"}
         outcome = await prove_by_passkey(
-            self._door.gate, self._door.browser(req), fields.get("credential", ""), remember=remember
+            self._door.accounts, self._door.browser(req), fields.get("credential", ""), remember=remember
         )
-        if isinstance(outcome, Wrong):
+        if isinstance(outcome, InvalidCredentials):
             resp.status = falcon.HTTP_422
             fault = spoken(req).say("This passkey does not belong to your account, or it was not confirmed. Try again.")
-            await self._prove.again(req, resp, FactorKind.PASSKEY, fault)
+            await self._prove.again(req, resp, AuthenticatorKind.PASSKEY, fault)
         else:
             await self._onward.go(req, resp, outcome)
 

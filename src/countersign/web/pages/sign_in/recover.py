@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import falcon
 
 from countersign.domain.accounts.change import ChangeRefusal
-from countersign.flows.accounts.context import Faulty, Gone, ToVerify
+from countersign.flows.accounts.context import CodeRequested, FlowNotFound, InvalidInput
 from countersign.flows.changes.apply import Applied
 from countersign.flows.sign_in.recover import choose_password, claim_access, is_recoverable, recover
 from countersign.web.http.cookies import SESSION, VISIT, drop
@@ -41,7 +41,7 @@ class RecoverPage:
     async def on_post(self, req: Request, resp: Response) -> None:
         """Send a code; the answer is the same whether there is an account or not (semantics R1)."""
         fields = await fields_of(req)
-        asked = await recover(self._door.gate, self._door.browser(req), fields.get("identifier", ""))
+        asked = await recover(self._door.accounts, self._door.browser(req), fields.get("identifier", ""))
         self._asked(req, resp, "recover.html", fields, asked)
 
     async def on_get_lost(self, req: Request, resp: Response) -> None:
@@ -52,13 +52,13 @@ class RecoverPage:
         """Have the new contact proved."""
         fields = await fields_of(req)
         asked = await claim_access(
-            self._door.gate, self._door.browser(req), fields.get("identifier", ""), fields.get("contact", "")
+            self._door.accounts, self._door.browser(req), fields.get("identifier", ""), fields.get("contact", "")
         )
         self._asked(req, resp, "lost.html", fields, asked)
 
     async def on_get_password(self, req: Request, resp: Response) -> None:
         """Ask for the new password, where it was proved whose account it is."""
-        if await is_recoverable(self._door.gate, self._door.browser(req)):
+        if await is_recoverable(self._door.accounts, self._door.browser(req)):
             self._show(req, resp, "new_password.html", {}, {})
         else:
             self._onward.nothing(req, resp)
@@ -67,15 +67,15 @@ class RecoverPage:
         """Replace the password, and lead to the sign-in: nobody is signed in by this (semantics R2)."""
         fields = await fields_of(req)
         outcome = await choose_password(
-            self._door.gate, self._door.browser(req), fields.get("password", ""), fields.get("current", "")
+            self._door.accounts, self._door.browser(req), fields.get("password", ""), fields.get("current", "")
         )
         language = spoken(req)
         match outcome:
-            case Faulty(faults):
+            case InvalidInput(faults):
                 resp.status = falcon.HTTP_422
                 self._show(req, resp, "new_password.html", {}, faults)
             case Applied():
-                self._door.gate.database.announce()
+                self._door.accounts.database.announce()
                 drop(resp, VISIT)
                 drop(resp, SESSION)
                 self._onward.word(
@@ -88,17 +88,22 @@ class RecoverPage:
                 )
             case ChangeRefusal():
                 self._onward.refused(req, resp, outcome)
-            case Gone():
+            case FlowNotFound():
                 self._onward.nothing(req, resp)
 
     def _asked(
-        self, req: Request, resp: Response, template: str, fields: dict[str, str], asked: ToVerify | Faulty | Refused
+        self,
+        req: Request,
+        resp: Response,
+        template: str,
+        fields: dict[str, str],
+        asked: CodeRequested | InvalidInput | Refused,
     ) -> None:
         match asked:
-            case ToVerify():
-                self._door.gate.database.announce()
+            case CodeRequested():
+                self._door.accounts.database.announce()
                 self._door.to_verify(resp, asked)
-            case Faulty(faults):
+            case InvalidInput(faults):
                 resp.status = falcon.HTTP_422
                 self._show(req, resp, template, fields, faults)
             case _ if asked.retry_after:
@@ -113,7 +118,7 @@ class RecoverPage:
     def _show(
         self, req: Request, resp: Response, template: str, fields: dict[str, str], faults: dict[str, str]
     ) -> None:
-        language, least = spoken(req), str(self._door.gate.least)
+        language, least = spoken(req), str(self._door.accounts.least)
         self._door.show(
             req,
             resp,

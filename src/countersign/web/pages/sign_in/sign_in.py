@@ -6,8 +6,14 @@ from typing import TYPE_CHECKING
 
 import falcon
 
-from countersign.domain.accounts.login_flow import Interrupted
-from countersign.flows.accounts.context import Denied, Entered, ToVerify, Unmet, Wrong
+from countersign.domain.accounts.login_flow import InterruptedRequest
+from countersign.flows.accounts.context import (
+    CodeRequested,
+    InvalidCredentials,
+    NoEligibleMethod,
+    SignedIn,
+    SignInDenied,
+)
 from countersign.flows.accounts.sessions import find_session, sign_out
 from countersign.flows.sign_in.sign_in import sign_in
 from countersign.flows.verifications.results import Refused
@@ -30,7 +36,7 @@ class SignInPage:
     async def on_get(self, req: Request, resp: Response) -> None:
         """Show the form; who is signed in goes on at once."""
         wanted = req.get_param("return_to") or ""
-        if await find_session(self._door.gate, self._door.browser(req)) is not None:
+        if await find_session(self._door.accounts, self._door.browser(req)) is not None:
             self._door.see(resp, await self._door.return_to(wanted))
             return
         await self._show(req, resp, "", wanted)
@@ -41,20 +47,20 @@ class SignInPage:
         """Let in, ask for a code, or say that it did not work: the same for unknown, wrong, locked and disabled (semantics S1)."""
         fields = await fields_of(req)
         wanted = fields.get("return_to", "")
-        then = Interrupted(path=await self._door.return_to(wanted))
+        then = InterruptedRequest(path=await self._door.return_to(wanted))
         outcome = await sign_in(
-            self._door.gate, self._door.browser(req), fields.get("identifier", ""), fields.get("password", ""), then
+            self._door.accounts, self._door.browser(req), fields.get("identifier", ""), fields.get("password", ""), then
         )
         match outcome:
-            case ToVerify():
+            case CodeRequested():
                 self._door.to_verify(resp, outcome)
-            case Entered():
+            case SignedIn():
                 self._door.enter(resp, outcome)
                 self._door.see(resp, outcome.then.path)
-            case Wrong():
+            case InvalidCredentials():
                 resp.status = falcon.HTTP_422
                 await self._show(req, resp, fields.get("identifier", ""), wanted, wrong=True)
-            case Denied(reasons):
+            case SignInDenied(reasons):
                 resp.status = falcon.HTTP_403
                 language = spoken(req)
                 self._door.show(
@@ -67,7 +73,7 @@ class SignInPage:
                     link="/sign-in",
                     label=language.say("Try again"),
                 )
-            case Refused() | Unmet():
+            case Refused() | NoEligibleMethod():
                 self._door.refuse(req, resp, outcome)
 
     async def _show(
@@ -92,7 +98,7 @@ class SignOutPage:
 
     async def on_post(self, req: Request, resp: Response) -> None:
         """End the session; twice is once."""
-        await sign_out(self._door.gate, self._door.browser(req))
+        await sign_out(self._door.accounts, self._door.browser(req))
         drop(resp, SESSION)
         drop(resp, VISIT)
         self._door.see(resp, "/sign-in")

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Final
 
 import falcon
 
-from countersign.domain.accounts.login_flow import Interrupted
+from countersign.domain.accounts.login_flow import InterruptedRequest
 from countersign.domain.accounts.password import PasswordFault
-from countersign.flows.accounts.context import Faulty, ToVerify
+from countersign.flows.accounts.context import CodeRequested, InvalidInput
 from countersign.flows.sign_in.sign_up import sign_up
 from countersign.flows.verifications.results import Refused
 from countersign.messages.language.catalogue import mark
@@ -57,17 +57,17 @@ class SignUpPage:
         fields = await fields_of(req)
         wanted = fields.get("return_to", "")
         asked = await sign_up(
-            self._door.gate,
+            self._door.accounts,
             self._door.browser(req),
             fields.get("name", ""),
             fields.get("identifier", ""),
             fields.get("password", ""),
-            Interrupted(path=await self._door.return_to(wanted)),
+            InterruptedRequest(path=await self._door.return_to(wanted)),
         )
         match asked:
-            case ToVerify():
+            case CodeRequested():
                 self._door.to_verify(resp, asked)
-            case Faulty(faults):
+            case InvalidInput(faults):
                 resp.status = falcon.HTTP_422
                 self._show(req, resp, fields, faults, wanted)
             case Refused():
@@ -90,11 +90,11 @@ class SignUpPage:
             name=fields.get("name", ""),
             identifier=fields.get("identifier", ""),
             return_to=return_to,
-            least=str(self._door.gate.least),
+            least=str(self._door.accounts.least),
             faults={field: self._words(field, fault, language) for field, fault in faults.items()},
         )
 
     def _words(self, field: str, fault: str, language: Language) -> str:
         if field == "identifier":
             return fault_of_contact(fault, language)
-        return language.say(FAULTS.get(fault, _NAME), least=str(self._door.gate.least))
+        return language.say(FAULTS.get(fault, _NAME), least=str(self._door.accounts.least))

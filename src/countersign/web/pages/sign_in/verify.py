@@ -10,16 +10,22 @@ import falcon
 import msgspec
 from falcon.asgi import SSEvent
 
-from countersign.domain.accounts.account import Way
-from countersign.domain.accounts.login_flow import VisitKind
+from countersign.domain.accounts.account import ContactMethod
+from countersign.domain.accounts.login_flow import LoginFlowKind
 from countersign.domain.delivery.delivery import Delivery, DeliveryState
 from countersign.domain.shared.contact import Channel
-from countersign.domain.verifications.challenge import Refusal, State
+from countersign.domain.verifications.challenge import ChallengeState, Refusal
 from countersign.domain.verifications.code import Alphabet
 from countersign.errors import UnavailableError
-from countersign.flows.accounts.context import Browser, Gone
-from countersign.flows.accounts.location_check import FarAway
-from countersign.flows.sign_in.verify import View, another_way, answer, look, resend
+from countersign.flows.accounts.context import BrowserContext, FlowNotFound
+from countersign.flows.accounts.location_check import UnlikelyLocation
+from countersign.flows.sign_in.verify import (
+    VerificationView,
+    check_code,
+    resend_flow_code,
+    use_another_method,
+    view_flow,
+)
 from countersign.flows.verifications.results import Done, Refused
 from countersign.messages.content.hints import hint
 from countersign.messages.content.risk_reasons import reason
@@ -53,27 +59,27 @@ BY: Final = {
     Channel.WHATSAPP: mark("by WhatsApp"),
 }
 TITLES: Final = {
-    VisitKind.SIGN_UP: mark("Confirm that this is yours"),
-    VisitKind.SIGN_IN: mark("Enter the code to sign in"),
-    VisitKind.STEP_UP: mark("Confirm that it is you"),
-    VisitKind.BIND: mark("Confirm that this is yours"),
-    VisitKind.RECOVER: mark("Recover your account"),
-    VisitKind.CLAIM: mark("Confirm that this is yours"),
+    LoginFlowKind.SIGN_UP: mark("Confirm that this is yours"),
+    LoginFlowKind.SIGN_IN: mark("Enter the code to sign in"),
+    LoginFlowKind.STEP_UP: mark("Confirm that it is you"),
+    LoginFlowKind.BIND: mark("Confirm that this is yours"),
+    LoginFlowKind.RECOVER: mark("Recover your account"),
+    LoginFlowKind.CLAIM: mark("Confirm that this is yours"),
 }
 ENDED: Final = {
-    State.EXPIRED: (
+    ChallengeState.EXPIRED: (
         mark("This code has run out"),
         mark("It was worth something for ten minutes. Start again to get a new one."),
     ),
-    State.EXHAUSTED: (
+    ChallengeState.EXHAUSTED: (
         mark("No guesses are left"),
         mark("Wrong codes were entered too often, so this one is worth nothing now. Start again to get a new one."),
     ),
-    State.CANCELED: (
+    ChallengeState.CANCELED: (
         mark("This code was stopped"),
         mark("Somebody it was sent to said that they had not asked for it."),
     ),
-    State.APPROVED: (
+    ChallengeState.APPROVED: (
         mark("This code was used"),
         mark("A code is accepted once. If you are not signed in, start again."),
     ),
@@ -102,9 +108,9 @@ class Progress(msgspec.Struct, frozen=True):
     over: bool
 
 
-def progress(view: View, language: Language, now: int) -> Progress:
+def progress(view: VerificationView, language: Language, now: int) -> Progress:
     """Return what is known of the message of a flow, for the person who waits for it."""
-    over = view.challenge is None or view.challenge.state_at(now) is not State.PENDING
+    over = view.challenge is None or view.challenge.state_at(now) is not ChallengeState.PENDING
     newest: Delivery | None = max(view.deliveries, key=lambda one: one.number, default=None)
     if newest is None:
         return Progress("", "", lost=False, late=True, over=over)
@@ -130,15 +136,15 @@ class VerifyPage:
         """Judge what was typed."""
         fields = await fields_of(req)
         browser = self._door.browser(req)
-        outcome = await answer(
-            self._door.gate,
+        outcome = await check_code(
+            self._door.accounts,
             browser,
             fields.get("code", ""),
             remember=fields.get("remember", "") not in {"", "no"},
             sure=fields.get("far") == "yes",
         )
         match outcome:
-            case FarAway():
+            case UnlikelyLocation():
                 resp.status = falcon.HTTP_409
                 await self.screen(req, resp, far=outcome)
             case Refused(refusal, challenge) if refusal is Refusal.WRONG_CODE and challenge is not None:
@@ -152,20 +158,20 @@ class VerifyPage:
                 await self.onward.go(req, resp, outcome)
 
     async def screen(
-        self, req: Request, resp: Response, *, fault: str = "", typed: bool = False, far: FarAway | None = None
+        self, req: Request, resp: Response, *, fault: str = "", typed: bool = False, far: UnlikelyLocation | None = None
     ) -> None:
         """Show the screen as things stand."""
-        view = await look(self._door.gate, self._door.browser(req))
+        view = await view_flow(self._door.accounts, self._door.browser(req))
         if view is None:
             self.onward.nothing(req, resp)
             return
-        language, now = spoken(req), self._door.gate.now()
-        challenge, visit = view.challenge, view.visit
+        language, now = spoken(req), self._door.accounts.now()
+        challenge, flow = view.challenge, view.flow
         if challenge is None or self._prove.is_meant(req, view):
             await self._prove.screen(req, resp, view)
             return
         state = challenge.state_at(now)
-        if state is not State.PENDING and not visit.between:
+        if state is not ChallengeState.PENDING and not flow.between:
             title, sentence = ENDED[state]
             drop(resp, VISIT)
             self._door.show(
@@ -175,7 +181,7 @@ class VerifyPage:
                 tone="warn",
                 title=language.say(title),
                 sentence=language.say(sentence),
-                link=AGAIN[visit.kind],
+                link=AGAIN[flow.kind],
                 label=language.say("Start again"),
             )
             return
@@ -185,11 +191,11 @@ class VerifyPage:
             req,
             resp,
             "verify.html",
-            title=language.say(TITLES[visit.kind]),
+            title=language.say(TITLES[flow.kind]),
             to=challenge.terms.to_masked,
             by=language.say(BY[challenge.channel]),
-            reason=reason(visit.reasons, language),
-            summary=visit.need.action.summary,
+            reason=reason(flow.reasons, language),
+            summary=flow.need.action.summary,
             known=known,
             fault=fault,
             far=far,
@@ -203,12 +209,13 @@ class VerifyPage:
             ways=[
                 (way.contact, way.channel.value, language.say(WAYS[way.channel], to=f"\u2066{way.masked}\u2069"))
                 for way in view.ways
-                if (way.contact, way.channel) != (visit.contact, challenge.channel)
+                if (way.contact, way.channel) != (flow.contact, challenge.channel)
             ],
-            form_action=await self._door.leads_to(visit.then.path),
+            form_action=await self._door.leads_to(flow.then.path),
             methods=methods_shown(view, language),
-            may_remember=self._door.gate.entrance.trusts and visit.kind in {VisitKind.SIGN_UP, VisitKind.SIGN_IN},
-            again=AGAIN[visit.kind],
+            may_remember=self._door.accounts.entrance.trusts
+            and flow.kind in {LoginFlowKind.SIGN_UP, LoginFlowKind.SIGN_IN},
+            again=AGAIN[flow.kind],
         )
 
     async def refused(self, req: Request, resp: Response, refused: Refused) -> None:
@@ -256,7 +263,9 @@ class ResendPage:
 
     async def on_post(self, req: Request, resp: Response) -> None:
         """Send it, and show the screen again."""
-        await _answered(self._door, self._page, req, resp, await resend(self._door.gate, self._door.browser(req)))
+        await _answered(
+            self._door, self._page, req, resp, await resend_flow_code(self._door.accounts, self._door.browser(req))
+        )
 
 
 class WayPage:
@@ -270,11 +279,11 @@ class WayPage:
         """Ask, and show the screen again."""
         fields = await fields_of(req)
         try:
-            way = Way(fields.get("contact", ""), Channel(fields.get("channel", "")), "")
+            way = ContactMethod(fields.get("contact", ""), Channel(fields.get("channel", "")), "")
         except ValueError:
-            outcome: Outcome | Gone = Refused(Refusal.CHANNEL_NOT_ALLOWED)
+            outcome: Outcome | FlowNotFound = Refused(Refusal.CHANNEL_NOT_ALLOWED)
         else:
-            outcome = await another_way(self._door.gate, self._door.browser(req), way)
+            outcome = await use_another_method(self._door.accounts, self._door.browser(req), way)
         await _answered(self._door, self._page, req, resp, outcome)
 
 
@@ -288,20 +297,22 @@ class ProgressStream:
     async def on_get(self, req: Request, resp: Response) -> None:
         """Stream until the flow is over."""
         browser = self._door.browser(req)
-        view = await look(self._door.gate, browser)
+        view = await view_flow(self._door.accounts, browser)
         if view is None:
             raise falcon.HTTPNotFound
         if self._streams >= MOST_STREAMS or self._door.runtime.stopping.is_set():
             raise falcon.HTTPServiceUnavailable(retry_after=10)
         resp.sse = self._changes(browser, view, spoken(req))
 
-    async def _changes(self, browser: Browser, view: View, language: Language) -> AsyncGenerator[SSEvent | None, None]:
+    async def _changes(
+        self, browser: BrowserContext, view: VerificationView, language: Language
+    ) -> AsyncGenerator[SSEvent | None, None]:
         self._streams += 1
         try:
             said: Progress | None = None
             until = time.monotonic() + LONGEST
             while True:
-                found = progress(view, language, self._door.gate.now())
+                found = progress(view, language, self._door.accounts.now())
                 if found != said:
                     said = found
                     yield SSEvent(data=msgspec.json.encode(found))
@@ -311,7 +322,7 @@ class ProgressStream:
                     return
                 await asyncio.sleep(POLL)
                 try:
-                    newer = await look(self._door.gate, browser)
+                    newer = await view_flow(self._door.accounts, browser)
                 except UnavailableError:
                     continue
                 if newer is None:
@@ -321,7 +332,9 @@ class ProgressStream:
             self._streams -= 1
 
 
-async def _answered(door: Door, page: VerifyPage, req: Request, resp: Response, outcome: Outcome | Gone) -> None:
+async def _answered(
+    door: Door, page: VerifyPage, req: Request, resp: Response, outcome: Outcome | FlowNotFound
+) -> None:
     match outcome:
         case Done():
             door.see(resp, "/verify")
