@@ -155,7 +155,7 @@ async def _drive(
 def _live(n: int, terms: Terms, began: int) -> Row:
     expires = began + 3_600_000
     key = n.to_bytes(16)
-    return challenges.new_row(
+    return challenges.to_row(
         Challenge(live_id(n), APPLICATION.id, key, key, terms, began, expires, ChallengeState.PENDING, Channel.EMAIL)
     )
 

@@ -98,7 +98,7 @@ class Runtime(msgspec.Struct, frozen=True):
     async def metrics(self) -> bytes:
         """Return the page of /metrics, `stats.content_type`; a database that is away leaves out only what it would have told."""
         try:
-            due, oldest = await self.core.database.read(deliveries.backlog, self.core.clock())
+            due, oldest = await self.core.database.read(deliveries.count_due, self.core.clock())
         except UnavailableError:
             pass
         else:
@@ -265,7 +265,7 @@ async def prepare(settings: Settings) -> str | None:
 async def is_current(database: Database) -> bool:
     """Say whether the schema has the newest revision."""
     try:
-        return await database.read(metadata.revision) == metadata.newest_revision()
+        return await database.read(metadata.find_revision) == metadata.newest_revision()
     except UnavailableError:
         return False  # never migrated, or away: who asks more closely is told which
 

@@ -164,11 +164,13 @@ class Place:
 
     async def deliveries(self, challenge: Challenge) -> list[Delivery]:
         """Return the messages of a challenge."""
-        return await self.database.read(deliveries.of_owner, challenge.id)
+        return await self.database.read(deliveries.list_by_owner, challenge.id)
 
     async def events(self, challenge: Challenge) -> list[Event]:
         """Return what the log has on a challenge."""
-        return [event for event in await self.database.read(events.between, 0, 1 << 62) if event.owner == challenge.id]
+        return [
+            event for event in await self.database.read(events.list_between, 0, 1 << 62) if event.owner == challenge.id
+        ]
 
     async def kinds(self, challenge: Challenge) -> Counter[EventKind]:
         """Count what the log has on a challenge, by kind; of one millisecond's events of two lanes none is the first."""

@@ -59,7 +59,7 @@ def insert_notices(
             )
         )
         rows.append(
-            deliveries.new_row(
+            deliveries.to_row(
                 new_delivery(
                     id_,
                     1,
@@ -78,7 +78,7 @@ def insert_notices(
     ]
     nobody = type(browser)()
     return (
-        *notices.added(made),
+        *notices.insert(made),
         Insert(DELIVERIES, rows),
         *insert_activity(context, account.id, now, sent, nobody, ""),
     )

@@ -54,7 +54,9 @@ class StatsRecorder:
         lessons, self._new = self._new, {}
         try:
             self.known = await (
-                database.run(provider_health.learn, lessons, now) if lessons else database.read(provider_health.paces)
+                database.run(provider_health.add_stats, lessons, now)
+                if lessons
+                else database.read(provider_health.find_stats)
             )
         except UnavailableError:
             for where, lesson in lessons.items():

@@ -57,10 +57,10 @@ async def _settle(post: DeliveryContext, now: int, most: int) -> list[FinishedDe
     if not rows:
         return []
     found = await Seek(CHALLENGES, "id", sorted({row[0] for row in rows}))
-    owners = {challenge.id: challenge for challenge in map(challenges.of_row, found)}
+    owners = {challenge.id: challenge for challenge in map(challenges.from_row, found)}
     settled: list[FinishedDelivery] = []
     changed: list[Delivery] = []
-    for delivery in map(deliveries.of_row, rows):
+    for delivery in map(deliveries.from_row, rows):
         changed.append(msgspec.structs.replace(delivery, settled_at=now))
         owner = owners.get(delivery.owner)
         if owner is not None:
@@ -74,7 +74,7 @@ async def _settle(post: DeliveryContext, now: int, most: int) -> list[FinishedDe
         and counts(one.delivery, owner)
     ]
     await count_conversions(post, came_back, now)
-    await Write((Update(DELIVERIES, [deliveries.changed_row(one) for one in changed]),))
+    await Write((Update(DELIVERIES, [deliveries.to_update_row(one) for one in changed]),))
     return settled
 
 

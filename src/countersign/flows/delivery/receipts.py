@@ -34,17 +34,17 @@ async def record_receipt(post: DeliveryContext, receipt: Receipt) -> bool:
 
 
 async def _receive(receipt: Receipt, now: int) -> _Heard:
-    attempt = await deliveries.by_provider_message(receipt.provider, receipt.provider_message_id)
+    attempt = await deliveries.find_attempt(receipt.provider, receipt.provider_message_id)
     if attempt is None:
         return _Heard(known=False)
     rows = await Take(DELIVERIES, [(attempt.owner, attempt.number)])
-    current = deliveries.of_row(rows[0])
+    current = deliveries.from_row(rows[0])
     moved = rules_of.after_receipt(current, receipt, now)
     if moved is current:
         return _Heard(known=True)
     owner = await challenges.find(current.owner)
     await Append([delivery_event(moved, owner.application if owner else "", now, provider=receipt.provider)])
-    await Write((Update(DELIVERIES, [deliveries.changed_row(moved)]),), last=True)
+    await Write((Update(DELIVERIES, [deliveries.to_update_row(moved)]),), last=True)
     if receipt.state is ReceiptState.DELIVERED:
         lesson = ProviderStats(delivered=1, receipts={bucket(now - attempt.ended_at): 1})
     else:

@@ -129,7 +129,7 @@ async def _record(
     post: DeliveryContext, results: Sequence[SendResult], chances: Sequence[float]
 ) -> list[CircuitBreaker]:
     rows = await Take(DELIVERIES, sorted((result.delivery.owner, result.delivery.number) for result in results))
-    stored = {(row[0], row[1]): deliveries.of_row(row) for row in rows}
+    stored = {(row[0], row[1]): deliveries.from_row(row) for row in rows}
     attempts: list[Attempt] = []
     changed: list[Delivery] = []
     events: list[Event] = []
@@ -157,9 +157,9 @@ async def _record(
     await Append(events)
     await Write(
         (
-            *((Update(DELIVERIES, [deliveries.changed_row(one) for one in changed]),) if changed else ()),
-            *((Upsert(ATTEMPTS, [deliveries.attempt_row(one) for one in attempts]),) if attempts else ()),
-            *provider_health.saved(breakers),
+            *((Update(DELIVERIES, [deliveries.to_update_row(one) for one in changed]),) if changed else ()),
+            *((Upsert(ATTEMPTS, [deliveries.attempt_to_row(one) for one in attempts]),) if attempts else ()),
+            *provider_health.upsert_breakers(breakers),
         ),
         last=True,
     )
@@ -168,7 +168,7 @@ async def _record(
 
 async def _judge_providers(results: Sequence[SendResult]) -> tuple[list[CircuitBreaker], list[CircuitBreaker]]:
     """Return the breakers that changed, and those of them by which a provider is left out from now on, or back."""
-    known = await provider_health.breakers()
+    known = await provider_health.find_breakers()
     concerned = sorted(
         {
             result.provider
@@ -177,7 +177,7 @@ async def _judge_providers(results: Sequence[SendResult]) -> tuple[list[CircuitB
             or (isinstance(result.word, Failure) and result.word.reason in breaker_rules.ITS_OWN)
         }
     )
-    before = await provider_health.take_breakers(concerned)
+    before = await provider_health.lock_breakers(concerned)
     after = dict(before)
     for result in sorted(results, key=lambda one: one.ended_at):
         breaker = after.get(result.provider)
@@ -214,11 +214,11 @@ async def _move_ours(claimed: Sequence[Delivery], now: int, move: Callable[[Deli
     ours = {(delivery.owner, delivery.number): delivery.attempts for delivery in claimed}
     back = [
         move(current, now)
-        for current in (deliveries.of_row(row) for row in rows)
+        for current in (deliveries.from_row(row) for row in rows)
         if current.state is DeliveryState.SENDING and current.attempts == ours[current.owner, current.number]
     ]
     if back:
-        await Write((Update(DELIVERIES, [deliveries.changed_row(delivery) for delivery in back]),))
+        await Write((Update(DELIVERIES, [deliveries.to_update_row(delivery) for delivery in back]),))
 
 
 def _attempt(result: SendResult) -> Attempt:

@@ -177,7 +177,7 @@ async def _changed(
     database: Database, log: Log, found: Application, changed: Callable[[Application], Application], event: Event
 ) -> Application:
     """Change an application as it stands in the transaction itself: a rotation must not bring back what was removed meanwhile."""
-    after = await log.run(database, applications.change, found.id, changed, event)
+    after = await log.run(database, applications.edit, found.id, changed, event)
     if after is None:
         raise _unknown(found.name)
     return after

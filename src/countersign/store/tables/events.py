@@ -151,19 +151,19 @@ async def append_event(event: Event) -> None:
     await Append([event])
 
 
-async def heads() -> list[tuple[Head, bytes]]:
+async def list_heads() -> list[tuple[Head, bytes]]:
     """Return where every writer's chain says that it ends, with the seal of that word."""
     rows = await Sql("SELECT writer, seq, hash, mac FROM writers ORDER BY writer")
     return [(Head(writer, seq, bytes(hash_)), bytes(mac)) for writer, seq, hash_, mac in rows]
 
 
-async def writers_seen() -> list[str]:
+async def list_writers() -> list[str]:
     """Return the writers that have pages."""
     rows = await Sql("SELECT DISTINCT writer FROM events ORDER BY writer")
     return [row[0] for row in rows]
 
 
-async def pages_after(writer: str, seq: int) -> Rows:
+async def list_pages_after(writer: str, seq: int) -> Rows:
     """Return the next pages of a chain, 500 at most: (seq, at, count, page, hash)."""
     return await Sql(
         "SELECT seq, at, count, page, hash FROM events WHERE writer = $1 AND seq > $2 ORDER BY seq LIMIT $3",
@@ -171,13 +171,13 @@ async def pages_after(writer: str, seq: int) -> Rows:
     )
 
 
-async def between(start: int, end: int) -> list[Event]:
+async def list_between(start: int, end: int) -> list[Event]:
     """Return the events of all pages written from `start` to before `end` (ms), oldest first."""
     rows = await Sql("SELECT page FROM events WHERE at >= $1 AND at < $2 ORDER BY at, writer, seq", (start, end))
     return [event for (page,) in rows for event in read(page)]
 
 
-def relink(writer: str, row: Row, before: bytes, link: Link) -> bytes:
+def page_hash(writer: str, row: Row, before: bytes, link: Link) -> bytes:
     """Return the hash that a page ought to have, from what stands in its row now."""
     seq, at, count, page, _ = row
     return link(linked_bytes(before, writer, seq, at, count, page))
