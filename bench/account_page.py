@@ -23,8 +23,8 @@ from countersign.flows.accounts.sessions import overview_of
 from countersign.geolocation import GeoDatabase
 from countersign.passwords import Passwords
 from countersign.store.engine.database import Change, Write
+from countersign.store.ledger.event_log import Log
 from countersign.store.tables import accounts, activity, devices
-from countersign.store.tables.events import Log
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

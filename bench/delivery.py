@@ -24,7 +24,7 @@ from countersign.flows.verifications.context import CoreContext
 from countersign.flows.verifications.results import Done
 from countersign.geolocation import GeoDatabase
 from countersign.providers import Provider
-from countersign.store.tables.events import Log
+from countersign.store.ledger.event_log import Log
 from countersign.worker import Worker
 
 RATE: Final = 200

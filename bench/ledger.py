@@ -27,9 +27,9 @@ from countersign.keys import Keyring, new_file
 from countersign.store.engine.connect import open_database
 from countersign.store.engine.database import Insert, Row, Sql, Write
 from countersign.store.engine.migrate import migrate
+from countersign.store.ledger.event_log import Chain, Log
 from countersign.store.ledger.ledger import Ledger
 from countersign.store.tables import challenges
-from countersign.store.tables.events import Chain, Log
 from countersign.store.tables.schema import CHALLENGES
 
 APPLICATION: Final = Application("app_bench", 0, "bench", ApplicationMode.TEST, "Bench", "shop.example", (), b"")

@@ -35,9 +35,9 @@ from countersign.providers.inbox import Inbox, InboxProvider
 from countersign.providers.registry import make_provider
 from countersign.store.engine.connect import open_database
 from countersign.store.engine.database import ConflictError, Database
+from countersign.store.ledger.event_log import Chain, Log
 from countersign.store.ledger.ledger import Ledger
 from countersign.store.tables import deliveries, metadata
-from countersign.store.tables.events import Chain, Log
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping

@@ -36,9 +36,9 @@ from countersign.keys import Keyring, new_file
 from countersign.passwords import Passwords
 from countersign.store.engine.connect import open_database
 from countersign.store.engine.database import Rows, Sql
+from countersign.store.ledger.event_log import Chain, Log
 from countersign.store.ledger.ledger import BOUND, Ledger
 from countersign.store.tables import challenges, deliveries, events
-from countersign.store.tables.events import Chain, Log
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence

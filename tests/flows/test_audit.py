@@ -16,7 +16,8 @@ from countersign.domain.verifications.challenge import Action
 from countersign.flows.maintenance.applications import add_application
 from countersign.flows.maintenance.audit import AuditReport, verify_events, write_checkpoint
 from countersign.keys import DerivedKey, rotate_file
-from countersign.store.tables.events import Chain, Log, list_heads
+from countersign.store.ledger.event_log import Chain, Log
+from countersign.store.tables.events import list_heads
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

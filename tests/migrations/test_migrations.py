@@ -205,7 +205,7 @@ async def test_one_revision_after_the_other_leads_where_one_leap_does(
 
 
 def test_several_processes_may_migrate_at_once(empty_url: str) -> None:
-    script = "import sys; from countersign.store.migrate import migrate; print(migrate(sys.argv[1]))"
+    script = "import sys; from countersign.store.engine.migrate import migrate; print(migrate(sys.argv[1]))"
     started = [
         subprocess.Popen(
             [sys.executable, "-c", script, empty_url], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -11,7 +11,8 @@ from countersign.domain.shared.event import Event, EventKind
 from countersign.flows.maintenance.audit import verify_events, write_checkpoint
 from countersign.keys import Keyring, new_file
 from countersign.store.engine.database import Write
-from countersign.store.tables.events import Chain, list_heads
+from countersign.store.ledger.event_log import Chain
+from countersign.store.tables.events import list_heads
 
 if TYPE_CHECKING:
     from pathlib import Path

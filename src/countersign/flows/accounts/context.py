@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from countersign.keys import Keyring
     from countersign.passwords import Passwords
     from countersign.store.engine.database import Database
-    from countersign.store.tables.events import Log
+    from countersign.store.ledger.event_log import Log
 
 OWN_ID: Final = "app_own"
 """The application in whose name our own pages ask for codes: it has no row and no key, so nobody else can ask in its name."""

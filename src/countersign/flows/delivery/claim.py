@@ -21,7 +21,7 @@ from countersign.flows.delivery.context import DeliveryContext, provider_key_of
 from countersign.flows.delivery.events import delivery_event
 from countersign.flows.delivery.sms_pumping import counts, judge
 from countersign.flows.delivery.suppressions import suppressed_among
-from countersign.store.engine.database import Append, Claim, Row, Rows, Seek, Update, Write
+from countersign.store.engine.database import Append, Claim, Row, Rows, Seek, Write
 from countersign.store.tables import applications, challenges, deliveries, notices, provider_health, sms_traffic
 from countersign.store.tables.schema import CHALLENGES, DELIVERIES, NOTICES
 
@@ -63,8 +63,7 @@ async def _claim(post: DeliveryContext, now: int, most: int) -> _Taken:
     strangers = {row[0] for row in strange}
     due, unreadable = _read([row for row in rows if row[0] not in strangers], deliveries.from_row)
     unreadable += [row for row in rows if row[0] in strangers]
-    put_off = [deliveries.postponed_row(row, now + rules_of.LEASE) for row in unreadable]
-    for owner_id, number, *_ in put_off:
+    for owner_id, number, *_ in unreadable:
         _log.error("unreadable", delivery=f"{owner_id}.{number}")
     sites = await applications.find_by_ids([owner.application for owner in owners.values()])
     wanted = [
@@ -110,7 +109,8 @@ async def _claim(post: DeliveryContext, now: int, most: int) -> _Taken:
     await Append(events)
     await Write(
         (
-            Update(DELIVERIES, [*(deliveries.to_update_row(delivery) for delivery in changed), *put_off]),
+            *deliveries.update(changed),
+            *deliveries.update_due_at(unreadable, now + rules_of.LEASE),
             *provider_health.upsert_breakers(probed),
             *sms_traffic.upsert_blocks(judged.blocks),
         ),

@@ -19,8 +19,8 @@ from countersign.keys import Keyring
 from countersign.messages.custom.custom_templates import DEFAULT_TEMPLATES, CustomTemplates
 from countersign.providers import Provider
 from countersign.store.engine.database import Database
+from countersign.store.ledger.event_log import Log
 from countersign.store.tables import provider_health
-from countersign.store.tables.events import Log
 
 LEARN_EVERY: Final = 1.0
 """Seconds after which what was learned is written down, for every process to know."""

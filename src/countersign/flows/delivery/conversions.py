@@ -11,7 +11,7 @@ from countersign.domain.delivery.latency import ProviderStats
 from countersign.domain.verifications.challenge import Challenge, ChallengeState
 from countersign.flows.delivery.context import provider_key_of
 from countersign.flows.delivery.sms_pumping import count_conversions, counts
-from countersign.store.engine.database import Claim, Seek, Update, Write
+from countersign.store.engine.database import Claim, Seek, Write
 from countersign.store.tables import challenges, deliveries
 from countersign.store.tables.schema import CHALLENGES, DELIVERIES
 
@@ -74,7 +74,7 @@ async def _settle(post: DeliveryContext, now: int, most: int) -> list[FinishedDe
         and counts(one.delivery, owner)
     ]
     await count_conversions(post, came_back, now)
-    await Write((Update(DELIVERIES, [deliveries.to_update_row(one) for one in changed]),))
+    await Write(deliveries.update(changed))
     return settled
 
 

@@ -10,7 +10,7 @@ from countersign.domain.delivery.latency import ProviderKey, ProviderStats, buck
 from countersign.flows.delivery.context import DeliveryContext
 from countersign.flows.delivery.events import delivery_event
 from countersign.flows.delivery.suppressions import suppress_by_receipt
-from countersign.store.engine.database import Append, Take, Update, Write
+from countersign.store.engine.database import Append, Take, Write
 from countersign.store.tables import challenges, deliveries
 from countersign.store.tables.schema import DELIVERIES
 
@@ -44,7 +44,7 @@ async def _receive(receipt: Receipt, now: int) -> _Heard:
         return _Heard(known=True)
     owner = await challenges.find(current.owner)
     await Append([delivery_event(moved, owner.application if owner else "", now, provider=receipt.provider)])
-    await Write((Update(DELIVERIES, [deliveries.to_update_row(moved)]),), last=True)
+    await Write(deliveries.update([moved]), last=True)
     if receipt.state is ReceiptState.DELIVERED:
         lesson = ProviderStats(delivered=1, receipts={bucket(now - attempt.ended_at): 1})
     else:

@@ -11,7 +11,7 @@ from countersign.store.tables import provider_health
 
 if TYPE_CHECKING:
     from countersign.store.engine.database import Database
-    from countersign.store.tables.events import Log
+    from countersign.store.ledger.event_log import Log
 
 
 async def reset_breaker(database: Database, log: Log, name: str, now: int) -> bool:

@@ -21,10 +21,10 @@ from countersign.flows.delivery.context import DeliveryContext, provider_key_of
 from countersign.flows.delivery.events import delivery_event
 from countersign.flows.delivery.sms_pumping import take_back
 from countersign.flows.delivery.suppressions import FailedAddress, suppress
-from countersign.store.engine.database import Append, Take, Update, Upsert, Write
+from countersign.store.engine.database import Append, Take, Write
 from countersign.store.tables import deliveries, provider_health
 from countersign.store.tables.deliveries import Attempt
-from countersign.store.tables.schema import ATTEMPTS, DELIVERIES
+from countersign.store.tables.schema import DELIVERIES
 
 GIVE_UP_AFTER: Final = rules_of.LONGEST_TRY / 1_000
 """Seconds after which a provider that still has not answered is left."""
@@ -157,8 +157,8 @@ async def _record(
     await Append(events)
     await Write(
         (
-            *((Update(DELIVERIES, [deliveries.to_update_row(one) for one in changed]),) if changed else ()),
-            *((Upsert(ATTEMPTS, [deliveries.attempt_to_row(one) for one in attempts]),) if attempts else ()),
+            *deliveries.update(changed),
+            *deliveries.upsert_attempts(attempts),
             *provider_health.upsert_breakers(breakers),
         ),
         last=True,
@@ -218,7 +218,7 @@ async def _move_ours(claimed: Sequence[Delivery], now: int, move: Callable[[Deli
         if current.state is DeliveryState.SENDING and current.attempts == ours[current.owner, current.number]
     ]
     if back:
-        await Write((Update(DELIVERIES, [deliveries.to_update_row(delivery) for delivery in back]),))
+        await Write(deliveries.update(back))
 
 
 def _attempt(result: SendResult) -> Attempt:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from countersign.keys import Keyring
     from countersign.store.engine.database import Database
-    from countersign.store.tables.events import Log
+    from countersign.store.ledger.event_log import Log
 
 MOST: Final = 10_000
 """Suppressions that are listed."""

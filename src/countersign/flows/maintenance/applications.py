@@ -26,8 +26,8 @@ from countersign.errors import InputError, NotFoundError
 from countersign.keys import Keyring
 from countersign.messages.custom.sanitize import is_host
 from countersign.store.engine.database import ConflictError, Database
+from countersign.store.ledger.event_log import Log
 from countersign.store.tables import applications
-from countersign.store.tables.events import Log
 
 REMEMBERED_FOR: Final = 1.0
 """Seconds for which a program trusts what it last read of a key: a removed one stops working within that time."""

@@ -32,7 +32,8 @@ from countersign.flows.accounts.context import (
 from countersign.flows.accounts.request_code import send_code_by_first_method
 from countersign.flows.sign_in.start_session import start_session
 from countersign.flows.verifications.results import Refused
-from countersign.store.tables import accounts, authenticators, devices, events, rate_limits
+from countersign.store.ledger import event_log
+from countersign.store.tables import accounts, authenticators, devices, rate_limits
 
 BY_NAME: Final = RateLimit("sign_in_name", 10, 15 * 60_000)
 """Passwords that strangers may try on one name; a trusted browser has as many of its own, so that no stranger uses up its owner's (S7)."""
@@ -151,6 +152,6 @@ async def _assess(
     told: dict[str, str | int] = {**risk.as_facts(facts), "decision": assessment.decision.value}
     owner = person.account.id if person.account else ""
     await context.log.run(
-        context.database, events.append_event, Event(now, EventKind.SIGN_IN_ASSESSED, context.own.id, owner, told)
+        context.database, event_log.append_event, Event(now, EventKind.SIGN_IN_ASSESSED, context.own.id, owner, told)
     )
     return assessment

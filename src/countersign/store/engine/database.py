@@ -47,10 +47,10 @@ class Table(msgspec.Struct, frozen=True):
         """Return all columns in the order of a row."""
         return self.key + self.fixed + self.moving
 
-    def only(self, places: tuple[int, ...]) -> Table:
-        """Return the table with but those moving columns that stand at `places` of an update's row: for updates that leave the rest."""
-        columns = self.key + self.moving
-        return Table(self.name, self.key, (), tuple(columns[place] for place in places))
+    def only(self, moving: Sequence[str]) -> Table:
+        """Return the table with these of its moving columns alone: an update by it leaves the others as they are."""
+        kinds = dict(self.moving)
+        return Table(self.name, self.key, (), tuple((name, kinds[name]) for name in moving))
 
     @property
     def names(self) -> str:

@@ -261,7 +261,7 @@ class UnitOfWork:
 
 @lru_cache(maxsize=256)
 def _narrowed(table: Table, places: tuple[int, ...]) -> Table:
-    return table.only(places)
+    return table.only([name for name, _ in [table.moving[place - len(table.key)] for place in places]])
 
 
 def _first(row: Row) -> Any:  # noqa: ANN401 - a column of any kind

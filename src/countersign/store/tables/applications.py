@@ -21,9 +21,11 @@ async def find_by_key(key_hash: bytes) -> Application | None:
     return from_row(rows[0]) if rows else None
 
 
-async def any_exist() -> bool:
-    """Say whether any application was ever added."""
-    return bool(await Sql("SELECT 1 FROM applications LIMIT 1"))
+async def count_all() -> int:
+    """Return how many applications were ever added, removed ones included."""
+    rows = await Sql("SELECT count(*) FROM applications")
+    count: int = rows[0][0]
+    return count
 
 
 async def find_by_name(name: str) -> Application | None:

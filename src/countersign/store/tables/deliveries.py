@@ -10,10 +10,11 @@ import msgspec
 from countersign.domain.delivery.delivery import Delivery, DeliveryState, Reason
 from countersign.domain.shared.contact import Channel
 from countersign.domain.shared.phone_region import NO_REGION, PhoneRegion
-from countersign.store.engine.database import Row, Seek, Sql
+from countersign.store.engine.database import Change, Insert, Row, Rows, Seek, Sql, Update, Upsert
 from countersign.store.tables.schema import ATTEMPTS, DELIVERIES
 
 _SELECT: Final = f"SELECT {DELIVERIES.names} FROM deliveries"
+_DUE_AT: Final = DELIVERIES.only(("due_at",))
 _route: Final = msgspec.json.Decoder(tuple[str, ...]).decode
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -84,10 +85,24 @@ def from_row(row: Row) -> Delivery:
     )
 
 
-def postponed_row(row: Row, until: int) -> Row:
-    """Return the key and what moves of a whole row as it is, but due at `until` (ms): for one that cannot be read."""
-    owner, number, *_, state, leg, tries, attempts, _, reason, changed_at, settled_at = row
-    return (owner, number, state, leg, tries, attempts, until, reason, changed_at, settled_at)
+def insert(made: Sequence[Delivery]) -> tuple[Change, ...]:
+    """Return the change that inserts deliveries."""
+    return (Insert(DELIVERIES, [to_row(delivery) for delivery in made]),) if made else ()
+
+
+def update(changed: Sequence[Delivery]) -> tuple[Change, ...]:
+    """Return the change that updates deliveries."""
+    return (Update(DELIVERIES, [to_update_row(delivery) for delivery in changed]),) if changed else ()
+
+
+def update_due_at(rows: Rows, due_at: int) -> tuple[Change, ...]:
+    """Return the change that makes deliveries due at another time (ms); it takes whole rows, which this program may not be able to read."""
+    return (Update(_DUE_AT, [(owner, number, due_at) for owner, number, *_ in rows]),) if rows else ()
+
+
+def upsert_attempts(attempts: Sequence[Attempt]) -> tuple[Change, ...]:
+    """Return the change that writes attempts, whether or not they were written before."""
+    return (Upsert(ATTEMPTS, [attempt_to_row(attempt) for attempt in attempts]),) if attempts else ()
 
 
 def attempt_to_row(attempt: Attempt) -> Row:
