@@ -18,7 +18,15 @@ from tests.journeys.chromium import ARGUMENTS, chromium
 
 ROOT = Path(__file__).resolve().parent.parent
 # Elements that a browser loads by itself, with the attribute that says from where; a plain link is followed by a person only.
-LOADED = {"script": "src", "link": "href", "img": "src", "iframe": "src", "source": "src", "video": "src", "audio": "src"}
+LOADED = {
+    "script": "src",
+    "link": "href",
+    "img": "src",
+    "iframe": "src",
+    "source": "src",
+    "video": "src",
+    "audio": "src",
+}
 LINKS_OF_A_PAGE = {"a": "href", **LOADED}
 
 
@@ -76,7 +84,9 @@ def test_no_style_loads_a_font_or_a_picture_from_another_host(site: Path) -> Non
     assert [load for load in loads if _is_outside(load)] == []
 
 
-def test_every_link_of_every_page_leads_to_a_page_and_a_heading_that_are_there(site: Path, pages: dict[str, Page]) -> None:
+def test_every_link_of_every_page_leads_to_a_page_and_a_heading_that_are_there(
+    site: Path, pages: dict[str, Page]
+) -> None:
     dead = []
     for name, page in pages.items():
         for link in page.links:

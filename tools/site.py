@@ -78,7 +78,9 @@ def main() -> int:
         print(built.stdout + built.stderr, file=sys.stderr)
         return 1
     print(f"The site is in {os.path.relpath(folder / 'site')}; open index.html there.")
-    print(f"Its search needs a web server: python3 -m http.server --bind 127.0.0.1 --directory {os.path.relpath(folder / 'site')}")
+    print(
+        f"Its search needs a web server: python3 -m http.server --bind 127.0.0.1 --directory {os.path.relpath(folder / 'site')}"
+    )
     return 0
 
 
