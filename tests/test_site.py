@@ -111,7 +111,7 @@ def test_a_link_that_leads_nowhere_stops_the_building(tmp_path: Path) -> None:
     copy = tmp_path / "checkout"
     (copy / "docs").mkdir(parents=True)
     (copy / "tools").mkdir()
-    for name in ("tools/site.py", "zensical.toml"):
+    for name in ("tools/build_site.py", "zensical.toml"):
         (copy / name).write_bytes((ROOT / name).read_bytes())
     (copy / "docs" / "page.md").write_text("# A page\n\nIt links to [another](gone.md).\n")
     built = subprocess.run(
