@@ -41,11 +41,12 @@ class LoginFlowKind(StrEnum):
 class InterruptedRequest(msgspec.Struct, frozen=True, omit_defaults=True):
     """The request that a sign-in or a step-up interrupted. It is carried out once, unchanged, after the proof (semantics U1).
 
-    `fields` are the names and values of a posted form. For example `InterruptedRequest("POST", "/account/end", (("id", "ses_1"),))`.
+    An empty `path` means the first page of the account. `fields` are the names and values of a posted form. For example
+    `InterruptedRequest("POST", "/account/end", (("id", "ses_1"),))`.
     """
 
     method: str = "GET"
-    path: str = "/account"
+    path: str = ""
     fields: tuple[tuple[str, str], ...] = ()
 
     def __repr__(self) -> str:

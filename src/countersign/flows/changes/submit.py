@@ -57,7 +57,7 @@ async def submit_change(
     if not satisfies(session, need, context.now()):
         return need
     (room,) = await context.database.run(
-        rate_limits.spend, [(BY_ACCOUNT, context.keyring.blind_index("changes", session.account))], context.now()
+        rate_limits.consume, [(BY_ACCOUNT, context.keyring.blind_index("changes", session.account))], context.now()
     )
     if not room.allowed:
         return too_many(context, room.retry_after)
@@ -112,7 +112,7 @@ async def _prove(
         account=session.account,
         address=wanted.contact.address,
         session=session.id,
-        interrupted=InterruptedRequest(path="/account/contacts"),
+        interrupted=InterruptedRequest(path=context.links.contacts),
         requester=browser.requester(),
         place=context.place(browser.ip),
         change=id_,
@@ -145,4 +145,4 @@ async def _asked(context: AccountContext, browser: BrowserContext, pending: Acco
         if holdings is not None
         else ()
     )
-    await Write((changes.added(pending), *notices, *recorded), last=True)
+    await Write((changes.insert(pending), *notices, *recorded), last=True)

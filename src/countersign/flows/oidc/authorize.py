@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
     from countersign.flows.accounts.context import AccountContext, BrowserContext
 
-AUTHORIZE_PATH: Final = "/oauth/authorize"
 MIN_MAX_AGE_SECONDS: Final = 60
 """A request that continues after a proof accepts a proof of this age in seconds, however small its `max_age` is. Otherwise a `max_age` of
 0 would ask for a proof again and again."""
@@ -99,10 +98,10 @@ async def authorize(context: AccountContext, browser: BrowserContext, params: Ma
     if session is None:
         if "none" in request.prompt:
             return _redirect_with_error(context, request, "login_required", "The user is not signed in.")
-        return SignInRequired(_path_to_continue(params), request.login_hint)
+        return SignInRequired(_path_to_continue(context, params), request.login_hint)
     now = context.now()
     requirement = request.requirement
-    if is_enrolment_only(session, context.entrance, now):
+    if is_enrolment_only(session, context.sign_in_policy, now):
         requirement = msgspec.structs.replace(requirement, level=max(requirement.level, Level.APP_CODE))
     if "login" in request.prompt or not satisfies(session, requirement, now):
         return await _step_up(context, browser, session, request, requirement, params)
@@ -123,7 +122,7 @@ async def _step_up(
     if "none" in request.prompt:
         error = "login_required" if requirement.max_age is not None else "interaction_required"
         return _redirect_with_error(context, request, error, "The user must give a further proof.")
-    interrupted = InterruptedRequest(path=_path_to_continue(params))
+    interrupted = InterruptedRequest(path=_path_to_continue(context, params))
     outcome = await step_up(context, browser, session, requirement, interrupted)
     if isinstance(outcome, NoEligibleMethod):
         return _redirect_with_error(
@@ -135,12 +134,12 @@ async def _step_up(
     return outcome
 
 
-def _path_to_continue(params: Mapping[str, str]) -> str:
+def _path_to_continue(context: AccountContext, params: Mapping[str, str]) -> str:
     """Return the path of the same request as it continues after the proof: it does not ask for the same proof again."""
     kept = {name: value for name, value in params.items() if name != "prompt"}
     if kept.get("max_age", "").isdigit():
         kept["max_age"] = str(max(int(kept["max_age"]), MIN_MAX_AGE_SECONDS))
-    return f"{AUTHORIZE_PATH}?{urlencode(kept)}"
+    return f"{context.links.authorize}?{urlencode(kept)}"
 
 
 async def _redirect_with_code(
@@ -192,7 +191,7 @@ def _redirect_with_error(
 
 def _redirect(context: AccountContext, redirect_uri: str, state: str, params: dict[str, str]) -> RedirectToClient:
     """Return the redirect to the client. Its `iss` keeps the client from taking another provider's response for ours (RFC 9207)."""
-    query = {**params, **({"state": state} if state else {}), "iss": context.core.rules.issuer}
+    query = {**params, **({"state": state} if state else {}), "iss": context.links.issuer}
     return RedirectToClient(f"{redirect_uri}{'&' if '?' in redirect_uri else '?'}{urlencode(query)}")
 
 

@@ -116,7 +116,7 @@ def _id_token(context: AccountContext, grant: Grant, access_token: str, now: int
     """Return a signed ID token (OpenID Connect Core, 2); `now` is in seconds."""
     left_half = hashlib.sha256(access_token.encode()).digest()[:16]  # of at_hash: OpenID Connect Core, 3.1.3.6
     claims: dict[str, Any] = {
-        "iss": context.core.rules.issuer,
+        "iss": context.links.issuer,
         "sub": grant.account,
         "aud": grant.client_id,
         "iat": now,
@@ -157,7 +157,7 @@ async def userinfo(context: AccountContext, access_token: str) -> dict[str, Any]
     token = await find_access_token(context, access_token)
     if token is None:
         return None
-    account, contacts = await context.database.read(accounts.person, token.account)
+    account, contacts = await context.database.read(accounts.find_with_contacts, token.account)
     if account is None:
         return None
     scope = token.scope.split()
@@ -191,7 +191,7 @@ async def introspect(context: AccountContext, client: Application, access_token:
         "token_type": "Bearer",
         "iat": token.created_at // 1_000,
         "exp": token.expires_at // 1_000,
-        "iss": context.core.rules.issuer,
+        "iss": context.links.issuer,
     }
 
 

@@ -119,7 +119,7 @@ async def _count_guess(
         return Refused(Refusal.EXHAUSTED, at=now)
     # An identifier without an account has the same limit, so that the limit does not reveal whether there is one (semantics R1).
     counter = context.keyring.blind_index("factor codes", flow.account or flow.address, flow.requester.device)
-    (result,) = await context.database.run(rate_limits.spend, [(GUESSES_PER_ACCOUNT, counter)], now)
+    (result,) = await context.database.run(rate_limits.consume, [(GUESSES_PER_ACCOUNT, counter)], now)
     if not result.allowed:
         return Refused(Refusal.LIMITED, retry_after=result.retry_after, limit=GUESSES_PER_ACCOUNT.name, at=now)
     counted = await login_flow.update_flow(context, stored, msgspec.structs.replace(flow, guesses=flow.guesses + 1))
@@ -150,7 +150,7 @@ def recovery_code_hash(context: AccountContext, code: str) -> bytes:
 async def _use_recovery_code(context: AccountContext, browser: BrowserContext, account: str, code_hash: bytes) -> bool:
     """Use the code up and notify every contact. Return False if the account has no such code."""
     now, place = context.now(), context.place(browser.ip)
-    if not await authenticators.spend(account, code_hash, now):
+    if not await authenticators.use_recovery_code(account, code_hash, now):
         return False
     snapshot = await find_snapshot(account)
     if snapshot is None:
@@ -176,6 +176,6 @@ async def _complete(
     context: AccountContext, browser: BrowserContext, guess: CountedGuess, method: Method, *, remember: bool
 ) -> CompletedFlow:
     """Reset the count per account, which a right code ends, and complete the flow."""
-    await context.database.run(rate_limits.clear, guess.counter)
+    await context.database.run(rate_limits.reset, guess.counter)
     proof = SessionProof(method, context.now())
     return await complete_flow(context, browser, guess.stored, proof, remember=remember)

@@ -95,7 +95,7 @@ async def _create_account(
     except ConflictError:
         # Somebody else proved the same contact and created an account while this code was on its way. This user has just proved that the
         # contact is theirs, so it is safe to say that the account exists.
-        await context.database.run(login_flows.take, stored.mark)
+        await context.database.run(login_flows.delete, stored.mark)
         return AccountExists()
 
 
@@ -122,7 +122,7 @@ def _new_account(context: AccountContext, flow: LoginFlow) -> tuple[Account, tup
         proved_at=now,
         primary=True,
     )
-    return account, accounts.added(account, owned)
+    return account, accounts.insert(account, owned)
 
 
 async def _sign_in(
@@ -187,7 +187,7 @@ async def _raise_session(
         token_hash=context.mark(browser.session),
         new_token_hash=context.mark(secret),
         proof=msgspec.structs.replace(proof, action_digest=flow.requirement.action_digest),
-        remember=remember and context.entrance.trusts_browsers,
+        remember=remember and context.sign_in_policy.trusts_browsers,
         browser=browser,
     )
     raised = await context.log.run(context.database, _write_upgrade, context, upgrade)
@@ -198,7 +198,7 @@ async def _write_upgrade(context: AccountContext, upgrade: SessionUpgrade) -> bo
     """Write the raised session. Return False if the session has ended, or is not the one that asked."""
     now, flow = context.now(), upgrade.flow
     session = await sessions.find(upgrade.token_hash, now)
-    if session is None or session.id != flow.session or not await login_flows.take(upgrade.flow_token_hash):
+    if session is None or session.id != flow.session or not await login_flows.delete(upgrade.flow_token_hash):
         return False
     if not await sessions.end(upgrade.token_hash):
         return False
@@ -207,10 +207,10 @@ async def _write_upgrade(context: AccountContext, upgrade: SessionUpgrade) -> bo
     events = [Event(now, EventKind.SESSION_RAISED, context.own.id, flow.account, session_facts)]
     trusted_device: tuple[Change, ...] = ()
     if upgrade.remember and (device := await _trust_device(flow.account, session.device, now)) is not None:
-        trusted_device = (devices.changed(device),)
+        trusted_device = (devices.update(device),)
         events.append(Event(now, EventKind.DEVICE_TRUSTED, context.own.id, flow.account, {"device": device.id}))
     activity = await record_events(context, events, upgrade.browser, context.place(upgrade.browser.ip))
-    await Write((sessions.added(raised), *trusted_device, *activity), last=True)
+    await Write((sessions.insert(raised), *trusted_device, *activity), last=True)
     return True
 
 

@@ -25,7 +25,7 @@ async def count_by_network(
     if not browser.ip:
         return None
     counter = context.keyring.blind_index(counter_label, network_of(browser.ip))
-    (result,) = await context.database.run(rate_limits.spend, [(limit, counter)], context.now())
+    (result,) = await context.database.run(rate_limits.consume, [(limit, counter)], context.now())
     if result.allowed:
         return None
     return Refused(Refusal.LIMITED, retry_after=result.retry_after, limit=limit.name, at=context.now())

@@ -58,7 +58,7 @@ _decode: Final = msgspec.json.Decoder(StoredPasskey).decode
 
 def own_relying_party(context: AccountContext) -> RelyingParty:
     """Return this installation as the relying party of its passkeys."""
-    return webauthn.relying_party(context.core.rules.issuer, context.own.site)
+    return webauthn.relying_party(context.links.issuer, context.own.site)
 
 
 # ------------------------------------------------------------------------------------------------------------------ enrol
@@ -90,7 +90,7 @@ async def begin_passkey_enrolment(
         account=session.account,
         name=request.about,
         session=session.id,
-        pending_secret=context.core.chance(CHALLENGE_BYTES).hex(),
+        pending_secret=context.random_bytes(CHALLENGE_BYTES).hex(),
     )
     return CodeRequested(await login_flow.save_flow(context, flow), device_secret)
 
@@ -120,7 +120,7 @@ async def finish_passkey_enrolment(
     if stored is None:
         return FlowNotFound()
     created = registered(own_relying_party(context), response, _challenge(stored))
-    if created is None or await context.database.read(authenticators.marked, created.id) is not None:
+    if created is None or await context.database.read(authenticators.find_by_mark, created.id) is not None:
         return InvalidCredentials()
     authenticator_id = context.id("fac")
     public_key = _encode(StoredPasskey(created.public_key, created.synced)).decode()
@@ -157,7 +157,7 @@ async def begin_passkey_sign_in(
     `navigator.credentials.get()`.
     """
     now, device_secret = context.now(), browser.device or context.secret()
-    challenge = context.core.chance(CHALLENGE_BYTES)
+    challenge = context.random_bytes(CHALLENGE_BYTES)
     flow = LoginFlow(
         kind=LoginFlowKind.PASSKEY,
         begun_at=now,
@@ -182,12 +182,12 @@ async def sign_in_with_passkey(
     """
     if refused := await count_by_network(context, browser, PASSKEY_SIGN_INS_PER_NETWORK, "passkey from"):
         return refused
-    if browser.ip and set(context.places.listed(browser.ip)) & set(context.risk.deny_lists):
+    if browser.ip and set(context.geolocation.listed(browser.ip)) & set(context.risk.deny_lists):
         return InvalidCredentials()
     stored = await login_flow.find_flow(context, browser)
     if stored is None or stored.flow.kind is not LoginFlowKind.PASSKEY:
         return InvalidCredentials()
-    if not await context.database.run(login_flows.take, stored.mark):
+    if not await context.database.run(login_flows.delete, stored.mark):
         return InvalidCredentials()
     passkey, account = await context.database.read(_find_passkey_and_account, webauthn.id_of(response))
     if passkey is None or account is None or not account.open:
@@ -201,7 +201,7 @@ async def sign_in_with_passkey(
 
 
 async def _find_passkey_and_account(credential_id: bytes) -> tuple[Authenticator | None, Account | None]:
-    passkey = await authenticators.marked(credential_id)
+    passkey = await authenticators.find_by_mark(credential_id)
     if passkey is None or passkey.kind is not AuthenticatorKind.PASSKEY or not credential_id:
         return None, None
     return passkey, await accounts.find(passkey.account)
@@ -218,7 +218,7 @@ async def begin_passkey_proof(context: AccountContext, browser: BrowserContext) 
     snapshot = await context.database.read(find_snapshot, stored.flow.account)
     if snapshot is None or AuthenticatorKind.PASSKEY not in authenticators_for(snapshot, stored.flow):
         return None
-    challenge = context.core.chance(CHALLENGE_BYTES)
+    challenge = context.random_bytes(CHALLENGE_BYTES)
     waiting = msgspec.structs.replace(stored.flow, pending_secret=challenge.hex())
     if await login_flow.update_flow(context, stored, waiting) is None:
         return None
@@ -278,7 +278,7 @@ async def _check_assertion(
     if counter:
         accepted = await context.database.run(authenticators.use, passkey.account, passkey.id, counter, context.now())
     else:
-        accepted = await context.database.run(authenticators.touch, passkey.account, passkey.id, context.now())
+        accepted = await context.database.run(authenticators.record_use, passkey.account, passkey.id, context.now())
     if not accepted:
         return None
     return Method.PASSKEY if stored.synced else Method.SECURITY_KEY

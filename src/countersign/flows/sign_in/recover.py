@@ -99,8 +99,8 @@ class RecoveryTarget(msgspec.Struct, frozen=True):
 
 
 async def _find_target(blind_index: bytes, now: int) -> RecoveryTarget:
-    account, contacts = await accounts.identified(blind_index)
-    waiting = await changes.claims(blind_index, now)
+    account, contacts = await accounts.find_with_contacts_by_identifier(blind_index)
+    waiting = await changes.list_pending_recoveries(blind_index, now)
     return RecoveryTarget(
         account,
         contact=next((contact for contact in contacts if contact.blind_index == blind_index), None),
@@ -132,7 +132,7 @@ async def begin_delayed_recovery(
         return InvalidInput(faults)
     if refused := await count_by_network(context, browser, RECOVERIES_PER_NETWORK, _COUNTER_LABEL):
         return refused
-    account, _ = await context.database.read(accounts.identified, context.blind_index(lost))
+    account, _ = await context.database.read(accounts.find_with_contacts_by_identifier, context.blind_index(lost))
     device_secret = browser.device or context.secret()
     outcome = begun_or_refused(
         await send_code(context, browser, contact, purpose=LoginFlowKind.CLAIM.purpose, device=device_secret)
@@ -226,7 +226,7 @@ async def _is_current_password(context: AccountContext, account: Account, curren
     """Check the current password; the attempt is counted before it is checked."""
     counter = context.keyring.blind_index("current password", account.id)
     counted = [(CURRENT_PASSWORDS_PER_ACCOUNT, counter)]
-    (result,) = await context.database.run(rate_limits.spend, counted, context.now())
+    (result,) = await context.database.run(rate_limits.consume, counted, context.now())
     password_hash = context.keyring.unseal(account.password, account.id)
     verified = await context.passwords.verify(normalize_password(current), password_hash)
     return verified.right and result.allowed

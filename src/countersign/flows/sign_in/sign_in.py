@@ -32,7 +32,8 @@ from countersign.flows.accounts.context import (
 from countersign.flows.accounts.request_code import send_code_by_first_method
 from countersign.flows.sign_in.start_session import start_session
 from countersign.flows.verifications.results import Refused
-from countersign.store.tables import accounts, authenticators, devices, events, rate_limits
+from countersign.store.ledger import event_log
+from countersign.store.tables import accounts, authenticators, devices, rate_limits
 
 ATTEMPTS_PER_IDENTIFIER: Final = RateLimit("sign_in_name", 10, 15 * 60_000)
 """Passwords that may be tried on one identifier. A trusted browser has a count of its own, so that strangers cannot use up its owner's
@@ -105,17 +106,17 @@ class SignInCandidate(msgspec.Struct, frozen=True):
 
 async def _find_candidate(blind_index: bytes, device_token_hash: bytes) -> SignInCandidate:
     """Read the candidate. An unknown identifier causes the same reads, so timing does not reveal whether an account exists."""
-    account, contacts = await accounts.identified(blind_index)
+    account, contacts = await accounts.find_with_contacts_by_identifier(blind_index)
     account_id = account.id if account else ""
     device = await devices.find(account_id, device_token_hash)
-    last_device = await devices.newest(account_id)
-    return SignInCandidate(account, contacts, device, last_device, await authenticators.of_account(account_id))
+    last_device = await devices.find_newest(account_id)
+    return SignInCandidate(account, contacts, device, last_device, await authenticators.list_active(account_id))
 
 
 def _trusted_device(context: AccountContext, candidate: SignInCandidate) -> Device | None:
     """Return this browser if the account trusts it and the installation allows that."""
     device = candidate.device
-    is_trusted = context.entrance.trusts_browsers and device is not None and device.trusted(context.now())
+    is_trusted = context.sign_in_policy.trusts_browsers and device is not None and device.trusted(context.now())
     return device if is_trusted else None
 
 
@@ -145,7 +146,7 @@ async def _count_attempt(
     if browser.ip and trusted_device is None:
         network = context.keyring.blind_index("sign in from", network_of(browser.ip))
         counted.append((ATTEMPTS_PER_NETWORK, network))
-    by_identifier, *by_network = await context.database.run(rate_limits.spend, counted, now)
+    by_identifier, *by_network = await context.database.run(rate_limits.consume, counted, now)
     for result in by_network:
         if not result.allowed:
             return Refused(Refusal.LIMITED, retry_after=result.retry_after, limit=ATTEMPTS_PER_NETWORK.name, at=now)
@@ -165,7 +166,7 @@ async def _check_password(
     verified = await context.passwords.verify(password, password_hash)
     if account is None or not account.open or not verified.right or not attempt.is_allowed:
         return None
-    await context.database.run(rate_limits.clear, attempt.counter)
+    await context.database.run(rate_limits.reset, attempt.counter)
     if verified.stale:
         await _rehash_password(context, account, password)
     return account
@@ -175,7 +176,7 @@ async def _rehash_password(context: AccountContext, account: Account, password: 
     """Replace a password hash that was made with weaker parameters than today's (semantics S9)."""
     password_hash = await context.passwords.hash(password)
     sealed = context.keyring.seal(password_hash, account.id)
-    await context.database.run(accounts.set_password, account.id, account.password, sealed)
+    await context.database.run(accounts.replace_password, account.id, account.password, sealed)
 
 
 async def _assess_risk(
@@ -186,7 +187,7 @@ async def _assess_risk(
     failures_before: int,
 ) -> RiskAssessment:
     """Assess the sign-in and record the facts, so that an operator can try another risk policy on them."""
-    now, places = context.now(), context.places
+    now, places = context.now(), context.geolocation
     device, last_device = candidate.device, candidate.last_device
     proved = [contact.proved_at for contact in candidate.contacts if contact.proved_at is not None]
     trusted_at = device.trusted_at if device is not None and device.trusted(now) else None
@@ -204,7 +205,7 @@ async def _assess_risk(
     assessment = risk.assess(facts, context.risk)
     event_facts: dict[str, str | int] = {**risk.to_event_facts(facts), "decision": assessment.decision.value}
     event = Event(now, EventKind.SIGN_IN_ASSESSED, context.own.id, account.id, event_facts)
-    await context.log.run(context.database, events.append_event, event)
+    await context.log.run(context.database, event_log.append_event, event)
     return assessment
 
 

@@ -48,7 +48,7 @@ async def sign_up(
         return refused
     # The password is hashed for a known contact too: the time that this takes must not reveal whether there is an account.
     password_hash = await context.passwords.hash(password)
-    account, _ = await context.database.read(accounts.identified, context.blind_index(contact))
+    account, _ = await context.database.read(accounts.find_with_contacts_by_identifier, context.blind_index(contact))
     device_secret = browser.device or context.secret()
     outcome = begun_or_refused(
         await send_code(
@@ -101,6 +101,6 @@ async def find_password_fault(context: AccountContext, password: str, personal_w
 
     `password` is normalized. `personal_words` are the user's name and contact, of which no password may be made.
     """
-    words = (*context.names, *personal_words)
-    fault = password_fault(password, context_words=words, min_length=context.least)
+    words = (*context.password_context_words, *personal_words)
+    fault = password_fault(password, context_words=words, min_length=context.password_min_length)
     return fault.value if fault is not None else await context.passwords.known_fault(password)

@@ -78,7 +78,7 @@ async def start_session(
         place=context.place(browser.ip),
         now=context.now(),
         flow_token_hash=flow.mark if flow is not None else b"",
-        is_trusted=remember and has_second_factor and context.entrance.trusts_browsers,
+        is_trusted=remember and has_second_factor and context.sign_in_policy.trusts_browsers,
         new_account=new_account,
         contact=contact,
     )
@@ -88,20 +88,20 @@ async def start_session(
 
 async def _start(context: AccountContext, start: SessionStart) -> bool:
     """Write the session. Return False if another caller has ended the flow already."""
-    if start.flow_token_hash and not await login_flows.take(start.flow_token_hash):
+    if start.flow_token_hash and not await login_flows.delete(start.flow_token_hash):
         return False
     if start.browser.session:
         # Whoever was signed in on this browser is signed out: an old session secret opens nothing (semantics S8).
         await sessions.end(context.mark(start.browser.session))
     if not start.new_account:
-        await accounts.is_back(start.account, start.contact)
+        await accounts.clear_recovered_by(start.account, start.contact)
     known_device = await devices.find(start.account, start.device_token_hash)
     device = _used_device(context, start, known_device)
     session = _new_session(context, start, device)
     notices = await _new_device_notices(context, start) if known_device is None else ()
     events = _events(context, start, session, device, is_new_device=known_device is None)
     activity = await record_events(context, events, start.browser, start.place)
-    rows = (*start.new_account, devices.saved(device), sessions.added(session), *notices, *activity)
+    rows = (*start.new_account, devices.upsert(device), sessions.insert(session), *notices, *activity)
     await Write(rows, last=True)
     return True
 
@@ -125,7 +125,7 @@ def _used_device(context: AccountContext, start: SessionStart, known: Device | N
 
 
 def _new_session(context: AccountContext, start: SessionStart, device: Device) -> Session:
-    policy, now = context.entrance, start.now
+    policy, now = context.sign_in_policy, start.now
     is_remembered = policy.trusts_browsers and device.trusted(now)
     return Session(
         mark=start.token_hash,
@@ -146,7 +146,7 @@ async def _new_device_notices(context: AccountContext, start: SessionStart) -> t
     """Notify every contact that a new browser signed in (semantics S6). A new account has nobody to notify yet."""
     if start.new_account:
         return ()
-    account, contacts = await accounts.person(start.account)
+    account, contacts = await accounts.find_with_contacts(start.account)
     if account is None:
         return ()
     return insert_notices(

@@ -16,7 +16,7 @@ _facts: Final = msgspec.json.Decoder(dict[str, str]).decode
 _encode: Final = msgspec.json.Encoder(order="deterministic").encode
 
 
-def added(happened: Sequence[Activity]) -> tuple[Change, ...]:
+def insert(happened: Sequence[Activity]) -> tuple[Change, ...]:
     """Return the changes that write down what happened."""
     if not happened:
         return ()
@@ -27,15 +27,15 @@ def added(happened: Sequence[Activity]) -> tuple[Change, ...]:
     )
 
 
-async def newest(account: str, most: int) -> list[Activity]:
+async def list_newest(account: str, most: int) -> list[Activity]:
     """Return what happened to an account last, the newest first."""
     rows = await Sql(
         f"SELECT {ACTIVITY.names} FROM activity WHERE account = $1 ORDER BY id DESC LIMIT $2", (account, most)
     )
-    return [of_row(row) for row in rows]
+    return [from_row(row) for row in rows]
 
 
-async def forget(before: int, most: int) -> int:
+async def delete_before(before: int, most: int) -> int:
     """Delete what happened before `before` (ms), at most `most`; return how many went."""
     rows = await Sql("SELECT account, id FROM activity WHERE at < $1 ORDER BY at LIMIT $2", (before, most))
     for account, id_ in rows:
@@ -43,7 +43,7 @@ async def forget(before: int, most: int) -> int:
     return len(rows)
 
 
-def of_row(row: Row) -> Activity:
+def from_row(row: Row) -> Activity:
     """Return what a whole row holds."""
     account, id_, at, kind, facts = row
     return Activity(account, id_, at, EventKind(kind), _facts(facts))

@@ -18,36 +18,38 @@ async def find_by_key(key_hash: bytes) -> Application | None:
         f"SELECT {APPLICATIONS.names} FROM applications WHERE (key_hash = $1 OR old_key_hash = $1) AND removed_at IS NULL",
         (key_hash,),
     )
-    return of_row(rows[0]) if rows else None
+    return from_row(rows[0]) if rows else None
 
 
-async def were_added() -> bool:
-    """Say whether any application was ever added."""
-    return bool(await Sql("SELECT 1 FROM applications LIMIT 1"))
+async def count_all() -> int:
+    """Return how many applications were ever added, removed ones included."""
+    rows = await Sql("SELECT count(*) FROM applications")
+    count: int = rows[0][0]
+    return count
 
 
 async def find_by_name(name: str) -> Application | None:
     """Return the application of this name, removed ones aside."""
     rows = await Sql(f"SELECT {APPLICATIONS.names} FROM applications WHERE name = $1 AND removed_at IS NULL", (name,))
-    return of_row(rows[0]) if rows else None
+    return from_row(rows[0]) if rows else None
 
 
 async def find(application_id: str) -> Application | None:
     """Return an application by id, removed ones too: their challenges still carry its name."""
     rows = await Sql(f"SELECT {APPLICATIONS.names} FROM applications WHERE id = $1", (application_id,))
-    return of_row(rows[0]) if rows else None
+    return from_row(rows[0]) if rows else None
 
 
-async def of_ids(ids: Sequence[str]) -> dict[str, Application]:
+async def find_by_ids(ids: Sequence[str]) -> dict[str, Application]:
     """Return the applications with these ids, removed ones too."""
     rows = await Seek(APPLICATIONS, "id", sorted(set(ids)))
-    return {row[0]: of_row(row) for row in rows}
+    return {row[0]: from_row(row) for row in rows}
 
 
-async def all_of_them() -> list[Application]:
+async def list_all() -> list[Application]:
     """Return every application that was not removed, by name."""
     rows = await Sql(f"SELECT {APPLICATIONS.names} FROM applications WHERE removed_at IS NULL ORDER BY name")
-    return [of_row(row) for row in rows]
+    return [from_row(row) for row in rows]
 
 
 async def add(application: Application, event: Event) -> None:
@@ -56,12 +58,10 @@ async def add(application: Application, event: Event) -> None:
     await Write((Insert(APPLICATIONS, [_row(application)]),), last=True)
 
 
-async def change(
-    application_id: str, changed: Callable[[Application], Application], event: Event
-) -> Application | None:
+async def edit(application_id: str, changed: Callable[[Application], Application], event: Event) -> Application | None:
     """Change an application as it stands now, and record it; None, and nothing changed, if it was removed meanwhile."""
     rows = await Take(APPLICATIONS, [(application_id,)])
-    before = of_row(rows[0]) if rows else None
+    before = from_row(rows[0]) if rows else None
     if before is None or before.removed_at is not None:
         return None
     after = changed(before)
@@ -71,7 +71,7 @@ async def change(
     return after
 
 
-def of_row(row: Row) -> Application:
+def from_row(row: Row) -> Application:
     """Return the application that a whole row holds."""
     id_, created_at, name, mode, site, host, purposes, key_hash, old_key_hash, old_until, removed_at, *rest = row
     redirects, sign_outs, app_hash = rest

@@ -12,30 +12,30 @@ from countersign.store.tables.schema import FACTORS
 _SELECT: Final = f"SELECT {FACTORS.names} FROM factors"
 
 
-async def of_account(account: str) -> list[Authenticator]:
+async def list_active(account: str) -> list[Authenticator]:
     """Return an account's factors that have not ended, as they were added."""
     rows = await Sql(f"{_SELECT} WHERE account = $1 AND ended_at IS NULL ORDER BY added_at, id", (account,))
-    return [of_row(row) for row in rows]
+    return [from_row(row) for row in rows]
 
 
-async def ever(account: str) -> list[Authenticator]:
+async def list_all(account: str) -> list[Authenticator]:
     """Return an account's factors, those too that ended and may come back."""
     rows = await Sql(f"{_SELECT} WHERE account = $1 ORDER BY added_at, id", (account,))
-    return [of_row(row) for row in rows]
+    return [from_row(row) for row in rows]
 
 
-async def marked(mark: bytes) -> Authenticator | None:
+async def find_by_mark(mark: bytes) -> Authenticator | None:
     """Return the factor that has this mark, ended ones aside."""
     rows = await Sql(f"{_SELECT} WHERE mark = $1 AND ended_at IS NULL LIMIT 1", (mark,))
-    return of_row(rows[0]) if rows else None
+    return from_row(rows[0]) if rows else None
 
 
-def added(factors: Sequence[Authenticator]) -> tuple[Change, ...]:
+def insert(factors: Sequence[Authenticator]) -> tuple[Change, ...]:
     """Return the changes that add factors."""
-    return (Insert(FACTORS, [row(factor) for factor in factors]),) if factors else ()
+    return (Insert(FACTORS, [to_row(factor) for factor in factors]),) if factors else ()
 
 
-def changed(factors: Sequence[Authenticator]) -> tuple[Change, ...]:
+def update(factors: Sequence[Authenticator]) -> tuple[Change, ...]:
     """Return the changes of factors that are there."""
     return (Update(FACTORS, [_moving(factor) for factor in factors]),) if factors else ()
 
@@ -50,7 +50,7 @@ async def use(account: str, factor_id: str, used: int, now: int) -> bool:
     return bool(rows)
 
 
-async def touch(account: str, factor_id: str, now: int) -> bool:
+async def record_use(account: str, factor_id: str, now: int) -> bool:
     """Use a factor that does not count; False if it has ended."""
     rows = await Sql(
         "UPDATE factors SET last_used_at = $1 WHERE account = $2 AND id = $3 AND ended_at IS NULL RETURNING id",
@@ -59,7 +59,7 @@ async def touch(account: str, factor_id: str, now: int) -> bool:
     return bool(rows)
 
 
-async def spend(account: str, mark: bytes, now: int) -> bool:
+async def use_recovery_code(account: str, mark: bytes, now: int) -> bool:
     """Spend a recovery code by its mark: True for one caller alone (semantics R4)."""
     rows = await Sql(
         "UPDATE factors SET ended_at = $1, last_used_at = $1, used = 1"
@@ -69,7 +69,7 @@ async def spend(account: str, mark: bytes, now: int) -> bool:
     return bool(rows)
 
 
-async def forget(before: int, most: int) -> int:
+async def delete_ended(before: int, most: int) -> int:
     """Delete factors that ended before `before` (ms), at most `most`; return how many went."""
     rows = await Sql("SELECT account, id FROM factors WHERE ended_at < $1 ORDER BY ended_at LIMIT $2", (before, most))
     for account, id_ in rows:
@@ -77,7 +77,7 @@ async def forget(before: int, most: int) -> int:
     return len(rows)
 
 
-def of_row(row: Row) -> Authenticator:
+def from_row(row: Row) -> Authenticator:
     """Return the factor that a whole row holds."""
     account, id_, kind, added_at, mark, secret, name, *rest = row
     return Authenticator(
@@ -85,7 +85,7 @@ def of_row(row: Row) -> Authenticator:
     )
 
 
-def row(factor: Authenticator) -> Row:
+def to_row(factor: Authenticator) -> Row:
     """Return the whole row of a factor."""
     return (factor.account, factor.id, factor.kind.value, factor.added_at, factor.mark, factor.secret, *_last(factor))
 

@@ -20,7 +20,7 @@ _decode: Final = msgspec.json.Decoder(Terms).decode
 _SELECT: Final = f"SELECT {CHALLENGES.names} FROM challenges"
 
 
-def new_row(challenge: Challenge) -> Row:
+def to_row(challenge: Challenge) -> Row:
     """Return the whole row of a challenge."""
     return (
         challenge.id,
@@ -34,12 +34,12 @@ def new_row(challenge: Challenge) -> Row:
     )
 
 
-def changed_row(challenge: Challenge) -> Row:
+def to_update_row(challenge: Challenge) -> Row:
     """Return the key and what moves."""
     return (challenge.id, *_moving(challenge))
 
 
-def of_row(row: Row) -> Challenge:
+def from_row(row: Row) -> Challenge:
     """Return the challenge that a whole row holds."""
     (
         id_,
@@ -78,7 +78,7 @@ def of_row(row: Row) -> Challenge:
 async def find(challenge_id: str) -> Challenge | None:
     """Return a challenge, or None."""
     rows = await Sql(f"{_SELECT} WHERE id = $1", (challenge_id,))
-    return of_row(rows[0]) if rows else None
+    return from_row(rows[0]) if rows else None
 
 
 async def get(challenge_id: str, application: str) -> Challenge:
@@ -89,7 +89,7 @@ async def get(challenge_id: str, application: str) -> Challenge:
     return found
 
 
-async def overdue(now: int, most: int) -> list[str]:
+async def list_overdue(now: int, most: int) -> list[str]:
     """Return ids of challenges that are pending though their time ran out, at most `most`, the oldest first."""
     rows = await Sql(
         "SELECT id FROM challenges WHERE ended_at IS NULL AND expires_at <= $1 ORDER BY expires_at LIMIT $2",
@@ -98,7 +98,7 @@ async def overdue(now: int, most: int) -> list[str]:
     return [row[0] for row in rows]
 
 
-async def forget(before: int, most: int) -> int:
+async def delete_ended(before: int, most: int) -> int:
     """Delete challenges that ended before `before` (ms), with their messages and attempts; return how many went.
 
     None outlives MAX_LIFETIME, and ids begin with the time of their beginning: the oldest are the first of the key.

@@ -6,7 +6,7 @@ from countersign.store.engine.database import Insert, Sql, Write
 from countersign.store.tables.schema import CHECKPOINTS
 
 
-async def last() -> tuple[int, str] | None:
+async def find_last() -> tuple[int, str] | None:
     """Return the number and the text of the newest checkpoint, or None."""
     rows = await Sql("SELECT number, signed FROM checkpoints ORDER BY number DESC LIMIT 1")
     return (rows[0][0], rows[0][1]) if rows else None
@@ -17,7 +17,7 @@ async def add(number: int, at: int, signed: str) -> None:
     await Write((Insert(CHECKPOINTS, [(number, at, signed)]),))
 
 
-async def all_of_them() -> list[tuple[int, str]]:
+async def list_all() -> list[tuple[int, str]]:
     """Return every checkpoint, oldest first."""
     rows = await Sql("SELECT number, signed FROM checkpoints ORDER BY number")
     return [(number, signed) for number, signed in rows]

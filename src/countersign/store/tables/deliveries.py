@@ -10,10 +10,11 @@ import msgspec
 from countersign.domain.delivery.delivery import Delivery, DeliveryState, Reason
 from countersign.domain.shared.contact import Channel
 from countersign.domain.shared.phone_region import NO_REGION, PhoneRegion
-from countersign.store.engine.database import Row, Seek, Sql
+from countersign.store.engine.database import Change, Insert, Row, Rows, Seek, Sql, Update, Upsert
 from countersign.store.tables.schema import ATTEMPTS, DELIVERIES
 
 _SELECT: Final = f"SELECT {DELIVERIES.names} FROM deliveries"
+_DUE_AT: Final = DELIVERIES.only(("due_at",))
 _route: Final = msgspec.json.Decoder(tuple[str, ...]).decode
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -32,7 +33,7 @@ class Attempt(msgspec.Struct, frozen=True):
     provider_message_id: str = ""
 
 
-def new_row(delivery: Delivery) -> Row:
+def to_row(delivery: Delivery) -> Row:
     """Return the whole row of a delivery."""
     return (
         delivery.owner,
@@ -47,21 +48,21 @@ def new_row(delivery: Delivery) -> Row:
     )
 
 
-async def of_owners(owners: Sequence[str]) -> dict[str, list[Delivery]]:
+async def list_by_owners(owners: Sequence[str]) -> dict[str, list[Delivery]]:
     """Return the messages of several owners, each one's in the order they were owed."""
     rows = (await Seek(DELIVERIES, "owner", sorted(set(owners)))) if owners else ()
     found: dict[str, list[Delivery]] = {}
-    for delivery in sorted(map(of_row, rows), key=lambda one: one.number):
+    for delivery in sorted(map(from_row, rows), key=lambda one: one.number):
         found.setdefault(delivery.owner, []).append(delivery)
     return found
 
 
-def changed_row(delivery: Delivery) -> Row:
+def to_update_row(delivery: Delivery) -> Row:
     """Return the key and what moves."""
     return (delivery.owner, delivery.number, *_moving(delivery))
 
 
-def of_row(row: Row) -> Delivery:
+def from_row(row: Row) -> Delivery:
     """Return the delivery that a whole row holds."""
     owner, number, channel, route, created_at, round_, country, prefix, state, leg, tries, attempts, *rest = row
     due_at, reason, changed_at, settled_at = rest
@@ -84,24 +85,38 @@ def of_row(row: Row) -> Delivery:
     )
 
 
-def put_off(row: Row, until: int) -> Row:
-    """Return the key and what moves of a whole row as it is, but due at `until` (ms): for one that cannot be read."""
-    owner, number, *_, state, leg, tries, attempts, _, reason, changed_at, settled_at = row
-    return (owner, number, state, leg, tries, attempts, until, reason, changed_at, settled_at)
+def insert(made: Sequence[Delivery]) -> tuple[Change, ...]:
+    """Return the change that inserts deliveries."""
+    return (Insert(DELIVERIES, [to_row(delivery) for delivery in made]),) if made else ()
 
 
-def attempt_row(attempt: Attempt) -> Row:
+def update(changed: Sequence[Delivery]) -> tuple[Change, ...]:
+    """Return the change that updates deliveries."""
+    return (Update(DELIVERIES, [to_update_row(delivery) for delivery in changed]),) if changed else ()
+
+
+def update_due_at(rows: Rows, due_at: int) -> tuple[Change, ...]:
+    """Return the change that makes deliveries due at another time (ms); it takes whole rows, which this program may not be able to read."""
+    return (Update(_DUE_AT, [(owner, number, due_at) for owner, number, *_ in rows]),) if rows else ()
+
+
+def upsert_attempts(attempts: Sequence[Attempt]) -> tuple[Change, ...]:
+    """Return the change that writes attempts, whether or not they were written before."""
+    return (Upsert(ATTEMPTS, [attempt_to_row(attempt) for attempt in attempts]),) if attempts else ()
+
+
+def attempt_to_row(attempt: Attempt) -> Row:
     """Return the whole row of an attempt."""
     return tuple(getattr(attempt, name) for name, _ in ATTEMPTS.columns)
 
 
-async def of_owner(owner: str) -> list[Delivery]:
+async def list_by_owner(owner: str) -> list[Delivery]:
     """Return every message of a challenge, oldest first."""
     rows = await Sql(f"{_SELECT} WHERE owner = $1 ORDER BY number", (owner,))
-    return [of_row(row) for row in rows]
+    return [from_row(row) for row in rows]
 
 
-async def by_provider_message(provider: str, provider_message_id: str) -> Attempt | None:
+async def find_attempt(provider: str, provider_message_id: str) -> Attempt | None:
     """Return the try whose message a provider knows by this id, or None."""
     rows = await Sql(
         f"SELECT {ATTEMPTS.names} FROM attempts WHERE provider = $1 AND provider_message_id = $2"
@@ -111,21 +126,21 @@ async def by_provider_message(provider: str, provider_message_id: str) -> Attemp
     return Attempt(*rows[0]) if rows else None
 
 
-async def next_due() -> int | None:
+async def find_next_due() -> int | None:
     """Return when the next message falls due (ms), or None if nothing is owed."""
     rows = await Sql("SELECT min(due_at) FROM deliveries WHERE due_at IS NOT NULL")
     due: int | None = rows[0][0]
     return due
 
 
-async def backlog(now: int) -> tuple[int, int]:
+async def count_due(now: int) -> tuple[int, int]:
     """Return how many messages are due and how long (ms) the oldest of them has waited."""
     rows = await Sql("SELECT count(*), min(due_at) FROM deliveries WHERE due_at IS NOT NULL AND due_at <= $1", (now,))
     count, oldest = rows[0]
     return count, (now - oldest if oldest is not None else 0)
 
 
-async def attempts_of(owner: str) -> Sequence[Attempt]:
+async def list_attempts(owner: str) -> Sequence[Attempt]:
     """Return every try made for a challenge's messages, oldest first."""
     rows = await Sql(f"SELECT {ATTEMPTS.names} FROM attempts WHERE owner = $1 ORDER BY number, attempt", (owner,))
     return [Attempt(*row) for row in rows]

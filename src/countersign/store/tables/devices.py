@@ -12,24 +12,24 @@ _SELECT = f"SELECT {DEVICES.names} FROM devices"
 async def find(account: str, mark: bytes) -> Device | None:
     """Return the device that an account knows by this mark, ended ones aside."""
     rows = await Sql(f"{_SELECT} WHERE account = $1 AND mark = $2 AND ended_at IS NULL", (account, mark))
-    return of_row(rows[0]) if rows else None
+    return from_row(rows[0]) if rows else None
 
 
-async def newest(account: str) -> Device | None:
+async def find_newest(account: str) -> Device | None:
     """Return the device that was seen last on an account."""
     rows = await Sql(f"{_SELECT} WHERE account = $1 ORDER BY last_seen_at DESC LIMIT 1", (account,))
-    return of_row(rows[0]) if rows else None
+    return from_row(rows[0]) if rows else None
 
 
-async def of_account(account: str) -> list[Device]:
+async def list_active(account: str) -> list[Device]:
     """Return an account's devices that have not ended, the last seen first."""
     rows = await Sql(f"{_SELECT} WHERE account = $1 AND ended_at IS NULL ORDER BY last_seen_at DESC, id", (account,))
-    return [of_row(row) for row in rows]
+    return [from_row(row) for row in rows]
 
 
-def saved(device: Device) -> Change:
+def upsert(device: Device) -> Change:
     """Return the change that writes a device, known or new."""
-    return Upsert(DEVICES, [row(device)])
+    return Upsert(DEVICES, [to_row(device)])
 
 
 async def end_trust(account: str) -> int:
@@ -40,7 +40,7 @@ async def end_trust(account: str) -> int:
     return len(rows)
 
 
-async def forget(before: int, unseen_since: int, most: int) -> int:
+async def delete_unseen(before: int, unseen_since: int, most: int) -> int:
     """Delete devices that ended or were last seen before `before` (ms), unless they are still known; return how many were looked at.
 
     A device that is known is kept until it was not seen since `unseen_since`; where it was seen last is forgotten at `before`.
@@ -58,18 +58,18 @@ async def forget(before: int, unseen_since: int, most: int) -> int:
     return len(rows)
 
 
-def changed(device: Device) -> Change:
+def update(device: Device) -> Change:
     """Return the change of a device that is there."""
-    whole = row(device)
+    whole = to_row(device)
     return Update(DEVICES, [(*whole[:2], *whole[4:])])
 
 
-def of_row(row: Row) -> Device:
+def from_row(row: Row) -> Device:
     """Return the device that a whole row holds."""
     account, mark, *rest = row
     return Device(account, bytes(mark), *rest)
 
 
-def row(device: Device) -> Row:
+def to_row(device: Device) -> Row:
     """Return the whole row of a device."""
     return tuple(getattr(device, name) for name, _ in DEVICES.columns)

@@ -69,7 +69,7 @@ async def end_token(key: bytes, application: str, now: int) -> bool:
     return bool(rows)
 
 
-async def forget(now: int, most: int) -> int:
+async def delete_expired(now: int, most: int) -> int:
     """Delete grants and tokens whose time ended a day ago, at most `most` of each; return how many went."""
     before, gone = now - 86_400_000, 0
     for table, column in (("grants", "key"), ("tokens", "key")):

@@ -18,28 +18,28 @@ _encode: Final = msgspec.json.Encoder().encode
 async def find(key: bytes) -> IntegrationCode | None:
     """Return the integration code of this keyed hash, or None."""
     rows = await Sql(f"{_SELECT} WHERE key = $1", (key,))
-    return of_row(rows[0]) if rows else None
+    return from_row(rows[0]) if rows else None
 
 
-async def of_account(account: str, now: int) -> list[IntegrationCode]:
+async def list_active(account: str, now: int) -> list[IntegrationCode]:
     """Return an account's integration codes that are alive, the newest first."""
     rows = await Sql(
         f"{_SELECT} WHERE account = $1 AND ended_at IS NULL AND expires_at > $2 ORDER BY id DESC", (account, now)
     )
-    return [of_row(row) for row in rows]
+    return [from_row(row) for row in rows]
 
 
-def added(credential: IntegrationCode) -> Change:
+def insert(credential: IntegrationCode) -> Change:
     """Return the change that adds one."""
-    return Insert(CREDENTIALS, [row(credential)])
+    return Insert(CREDENTIALS, [to_row(credential)])
 
 
-def changed(credential: IntegrationCode) -> Change:
+def update(credential: IntegrationCode) -> Change:
     """Return the change of one that is there."""
     return Update(CREDENTIALS, [(credential.key, *_moving(credential))])
 
 
-async def used(key: bytes, where: str, now: int) -> bool:
+async def record_use(key: bytes, where: str, now: int) -> bool:
     """Write down that one was used, and from where; False if it has ended meanwhile."""
     rows = await Sql(
         "UPDATE credentials SET last_used_at = $1, last_used_from = $2"
@@ -58,7 +58,7 @@ async def end_all(account: str, now: int) -> list[str]:
     return sorted(row[0] for row in rows)
 
 
-async def forget(before: int, most: int) -> int:
+async def delete_expired(before: int, most: int) -> int:
     """Delete integration codes that expired before `before` (ms), at most `most`; return how many went."""
     rows = await Sql("SELECT key FROM credentials WHERE expires_at < $1 ORDER BY expires_at LIMIT $2", (before, most))
     for (key,) in rows:
@@ -66,13 +66,13 @@ async def forget(before: int, most: int) -> int:
     return len(rows)
 
 
-def of_row(row: Row) -> IntegrationCode:
+def from_row(row: Row) -> IntegrationCode:
     """Return the integration code that a whole row holds."""
     key, account, id_, created_at, name, scopes, *rest = row
     return IntegrationCode(bytes(key), account, id_, created_at, bytes(name), _scopes(scopes), *rest)
 
 
-def row(credential: IntegrationCode) -> Row:
+def to_row(credential: IntegrationCode) -> Row:
     """Return the whole row of an integration code."""
     return (
         credential.key,

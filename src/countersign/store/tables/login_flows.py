@@ -17,18 +17,18 @@ async def save(mark: bytes, data: bytes, expires_at: int, beside: tuple[Change, 
     await Write((Upsert(VISITS, [(mark, data, expires_at)]), *beside), last=True)
 
 
-async def move(mark: bytes, before: bytes, after: bytes) -> bool:
+async def replace(mark: bytes, before: bytes, after: bytes) -> bool:
     """Move a visit on from what it was; False if it has ended or moved meanwhile."""
     rows = await Sql("UPDATE visits SET data = $1 WHERE mark = $2 AND data = $3 RETURNING mark", (after, mark, before))
     return bool(rows)
 
 
-async def take(mark: bytes) -> bool:
+async def delete(mark: bytes) -> bool:
     """End a visit; True for one caller alone, who goes on with it."""
     return bool(await Sql("DELETE FROM visits WHERE mark = $1 RETURNING mark", (mark,)))
 
 
-async def forget(now: int, most: int) -> int:
+async def delete_expired(now: int, most: int) -> int:
     """Delete visits that ended by their time, at most `most`; return how many went."""
     rows = await Sql("SELECT mark FROM visits WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2", (now, most))
     for (mark,) in rows:

@@ -28,12 +28,12 @@ async def add(name: str, value: bytes) -> None:
     await Write((Insert(FACTS, [(name, value)]),))
 
 
-async def put(name: str, value: bytes) -> None:
+async def save(name: str, value: bytes) -> None:
     """Write a fact, in the place of what it was."""
     await Write((Upsert(FACTS, [(name, value)]),))
 
 
-async def revision() -> str | None:
+async def find_revision() -> str | None:
     """Return the revision that the schema has; a database that was never migrated raises UnavailableError."""
     rows = await Sql("SELECT version_num FROM alembic_version")
     return rows[0][0] if rows else None

@@ -20,21 +20,21 @@ _encode: Final = msgspec.json.Encoder().encode
 async def find(notice_id: str) -> Notice | None:
     """Return a notice, or None."""
     rows = await Sql(f"SELECT {NOTICES.names} FROM notices WHERE id = $1", (notice_id,))
-    return of_row(rows[0]) if rows else None
+    return from_row(rows[0]) if rows else None
 
 
-async def of_ids(ids: Sequence[str]) -> dict[str, Notice]:
+async def find_by_ids(ids: Sequence[str]) -> dict[str, Notice]:
     """Return the notices with these ids."""
     rows = (await Seek(NOTICES, "id", sorted(set(ids)))) if ids else ()
-    return {row[0]: of_row(row) for row in rows}
+    return {row[0]: from_row(row) for row in rows}
 
 
-def added(notices: Sequence[Notice]) -> tuple[Change, ...]:
+def insert(notices: Sequence[Notice]) -> tuple[Change, ...]:
     """Return the changes that add notices; their deliveries are added beside them."""
-    return (Insert(NOTICES, [row(notice) for notice in notices]),) if notices else ()
+    return (Insert(NOTICES, [to_row(notice) for notice in notices]),) if notices else ()
 
 
-async def forget(before: int, most: int) -> int:
+async def delete_before(before: int, most: int) -> int:
     """Delete notices that were made before `before` (ms), with their messages and attempts; return how many went."""
     first_kept = identifier.make("ntc", before, bytes(identifier.CHANCE_BYTES))
     rows = await Sql("SELECT id FROM notices WHERE id < $1 ORDER BY id LIMIT $2", (first_kept, most))
@@ -45,7 +45,7 @@ async def forget(before: int, most: int) -> int:
     return len(rows)
 
 
-def of_row(row: Row) -> Notice:
+def from_row(row: Row) -> Notice:
     """Return the notice that a whole row holds."""
     id_, account, application, kind, to, to_kind, masked, locale, facts, created_at, expires_at = row
     return Notice(
@@ -63,7 +63,7 @@ def of_row(row: Row) -> Notice:
     )
 
 
-def row(notice: Notice) -> Row:
+def to_row(notice: Notice) -> Row:
     """Return the whole row of a notice."""
     return (
         notice.id,

@@ -17,13 +17,13 @@ _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(ProviderStats).decode
 
 
-async def paces() -> dict[ProviderKey, ProviderStats]:
+async def find_stats() -> dict[ProviderKey, ProviderStats]:
     """Return how every provider does, by channel and country."""
     rows = await Sql(f"SELECT {PACES.names} FROM paces ORDER BY provider, channel, country")
     return dict(map(_pace, rows))
 
 
-async def learn(lessons: Mapping[ProviderKey, ProviderStats], now: int) -> dict[ProviderKey, ProviderStats]:
+async def add_stats(lessons: Mapping[ProviderKey, ProviderStats], now: int) -> dict[ProviderKey, ProviderStats]:
     """Add to what is known; return all that is known then."""
     keys = sorted((where.provider, where.channel.value, where.country) for where in lessons)
     known = dict(map(_pace, (await Take(PACES, keys))))
@@ -33,23 +33,23 @@ async def learn(lessons: Mapping[ProviderKey, ProviderStats], now: int) -> dict[
         for where, pace in sorted(total.items())
     ]
     await Write((Upsert(PACES, rows),))
-    return await paces()
+    return await find_stats()
 
 
-async def breakers() -> dict[str, CircuitBreaker]:
+async def find_breakers() -> dict[str, CircuitBreaker]:
     """Return what is known of every provider that failed since it last took a message."""
     rows = await Sql(f"SELECT {BREAKERS.names} FROM breakers WHERE failures > 0 OR until IS NOT NULL")
     return {row[0]: _breaker(row) for row in rows}
 
 
-async def take_breakers(names: Sequence[str]) -> dict[str, CircuitBreaker]:
+async def lock_breakers(names: Sequence[str]) -> dict[str, CircuitBreaker]:
     """Return what is known of some providers, so that nobody else changes it meanwhile; one of which nothing is known is a clean one."""
     rows = (await Take(BREAKERS, [(name,) for name in sorted(set(names))])) if names else ()
     found = {row[0]: _breaker(row) for row in rows}
     return {name: found.get(name, CircuitBreaker(name)) for name in names}
 
 
-def saved(changed: Sequence[CircuitBreaker]) -> tuple[Change, ...]:
+def upsert_breakers(changed: Sequence[CircuitBreaker]) -> tuple[Change, ...]:
     """Return the change that keeps breakers."""
     rows = [
         (one.provider, one.failures, one.trips, one.until, int(one.probing), one.reason, one.changed_at)

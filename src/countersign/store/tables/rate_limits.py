@@ -9,14 +9,14 @@ from countersign.store.engine.database import Sql, Take, Upsert, Write
 from countersign.store.tables.schema import LIMITS
 
 
-async def forget(now: int, before: int) -> None:
+async def delete_expired(now: int, before: int) -> None:
     """Delete answers whose time is over, limits that are full again since `before` (ms), and counts of contacts that are clean."""
     await Sql("DELETE FROM answers WHERE expires_at <= $1", (now,))
     await Sql("DELETE FROM limits WHERE tat < $1", (before,))
     await Sql("DELETE FROM standings WHERE in_a_row = 0 AND day_began_at < $1", (before,))
 
 
-async def spend(limits: Sequence[tuple[RateLimit, bytes]], now: int) -> tuple[RateLimitResult, ...]:
+async def consume(limits: Sequence[tuple[RateLimit, bytes]], now: int) -> tuple[RateLimitResult, ...]:
     """Take one from every budget that has one left; return what each answers."""
     rows = await Take(LIMITS, [(key,) for _, key in limits])
     tats = {bytes(key): tat for key, tat in rows}
@@ -26,6 +26,6 @@ async def spend(limits: Sequence[tuple[RateLimit, bytes]], now: int) -> tuple[Ra
     return rooms
 
 
-async def clear(key: bytes) -> None:
+async def reset(key: bytes) -> None:
     """Give a budget back whole: what it counted turned out to be its owner."""
     await Sql("DELETE FROM limits WHERE key = $1", (key,))

@@ -18,24 +18,24 @@ _encode: Final = msgspec.json.Encoder().encode
 async def find(mark: bytes, now: int) -> Session | None:
     """Return the session of this mark, unless it has ended."""
     rows = await Sql(f"{_SELECT} WHERE mark = $1 AND expires_at > $2", (mark, now))
-    return of_row(rows[0]) if rows else None
+    return from_row(rows[0]) if rows else None
 
 
 async def find_by_id(account: str, session_id: str, now: int) -> Session | None:
     """Return an account's session by its id, unless it has ended."""
     rows = await Sql(f"{_SELECT} WHERE account = $1 AND id = $2 AND expires_at > $3", (account, session_id, now))
-    return of_row(rows[0]) if rows else None
+    return from_row(rows[0]) if rows else None
 
 
-async def of_account(account: str, now: int) -> list[Session]:
+async def list_active(account: str, now: int) -> list[Session]:
     """Return an account's sessions that are alive, the last seen first."""
     rows = await Sql(f"{_SELECT} WHERE account = $1 AND expires_at > $2 ORDER BY last_seen_at DESC, id", (account, now))
-    return [of_row(row) for row in rows]
+    return [from_row(row) for row in rows]
 
 
-def added(session: Session) -> Change:
+def insert(session: Session) -> Change:
     """Return the change that adds a session."""
-    return Insert(SESSIONS, [row(session)])
+    return Insert(SESSIONS, [to_row(session)])
 
 
 async def end(mark: bytes) -> bool:
@@ -55,7 +55,7 @@ async def end_all(account: str, but: str = "") -> list[str]:
     return sorted(row[0] for row in rows)
 
 
-async def spend(before: Session, after: Session) -> bool:
+async def replace_proofs(before: Session, after: Session) -> bool:
     """Replace a session's proofs by what is left of them; False if they have changed meanwhile."""
     rows = await Sql(
         "UPDATE sessions SET proofs = $1 WHERE mark = $2 AND proofs = $3 RETURNING id",
@@ -64,13 +64,13 @@ async def spend(before: Session, after: Session) -> bool:
     return bool(rows)
 
 
-async def end_of_device(account: str, device: bytes) -> list[str]:
+async def end_on_device(account: str, device: bytes) -> list[str]:
     """End an account's sessions on one browser; return their ids."""
     rows = await Sql("DELETE FROM sessions WHERE account = $1 AND device = $2 RETURNING id", (account, device))
     return sorted(row[0] for row in rows)
 
 
-async def seen(mark: bytes, ip: str, place: str, now: int) -> None:
+async def record_use(mark: bytes, ip: str, place: str, now: int) -> None:
     """Write down that a session is in use, and where."""
     await Sql(
         "UPDATE sessions SET last_seen_at = $1, ip = $2, place = $3 WHERE mark = $4 RETURNING id",
@@ -78,7 +78,7 @@ async def seen(mark: bytes, ip: str, place: str, now: int) -> None:
     )
 
 
-async def forget(now: int, most: int) -> int:
+async def delete_expired(now: int, most: int) -> int:
     """Delete sessions that ended by their time, at most `most`; return how many went."""
     rows = await Sql("SELECT mark FROM sessions WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2", (now, most))
     for (mark,) in rows:
@@ -86,7 +86,7 @@ async def forget(now: int, most: int) -> int:
     return len(rows)
 
 
-def of_row(row: Row) -> Session:
+def from_row(row: Row) -> Session:
     """Return the session that a whole row holds."""
     mark, id_, account, device, created_at, user_agent, ip, place, proofs, last_seen_at, expires_at = row
     return Session(
@@ -104,7 +104,7 @@ def of_row(row: Row) -> Session:
     )
 
 
-def row(session: Session) -> Row:
+def to_row(session: Session) -> Row:
     """Return the whole row of a session."""
     return (
         session.mark,

@@ -22,7 +22,7 @@ from countersign.domain.delivery.sms_traffic import (
 from countersign.store.engine.database import Change, Row, Rows, Sql, Upsert
 from countersign.store.tables.schema import BLOCKS, TRAFFIC
 
-FOLD_AFTER: Final = 3 * HOUR
+ROLL_UP_AFTER: Final = 3 * HOUR
 """Age from which five-minute counts become those of their hour: nothing is added to them any more."""
 
 LOCK: Final = 0
@@ -56,13 +56,13 @@ class Block(msgspec.Struct, frozen=True):
         return Hold(self.since, self.until, self.times, self.lifted_at)
 
 
-async def wait_turn(applications: Sequence[str]) -> None:
+async def lock_applications(applications: Sequence[str]) -> None:
     """Let nobody else judge messages of these applications until the transaction ends."""
     for application in sorted(set(applications)):
         await _add([(application, "", LOCK)], {(application, "", LOCK): TrafficSlot(LOCK)})
 
 
-async def standings(
+async def find_histories(
     application: str, places: Sequence[str], now: int, *, shadow: bool = False
 ) -> dict[str, TrafficHistory]:
     """Return what is known of places of an application, with the holds that are meant, or with those of the shadow alone."""
@@ -93,7 +93,7 @@ async def standings(
             " ORDER BY since",
             (application, now - REMEMBERED, *some),
         )
-        for block in map(of_row, rows):
+        for block in map(block_from_row, rows):
             if block.shadow is not shadow:
                 continue
             if block.rule in BUDGETS:
@@ -108,7 +108,7 @@ async def standings(
     }
 
 
-async def count(counted: Mapping[Key, TrafficSlot]) -> None:
+async def add_counts(counted: Mapping[Key, TrafficSlot]) -> None:
     """Add to the counts of slots, whoever else does so at the same time."""
     keys = sorted(counted)
     for begin in range(0, len(keys), _AT_ONCE):
@@ -131,31 +131,31 @@ async def _add(keys: Sequence[Key], counted: Mapping[Key, TrafficSlot]) -> None:
     )
 
 
-def slot_of(at: int) -> int:
+def slot_start(at: int) -> int:
     """Return the beginning of the slot that a time lies in."""
     return at - at % SLOT
 
 
-def began(blocks: Sequence[Block]) -> tuple[Change, ...]:
+def upsert_blocks(blocks: Sequence[Block]) -> tuple[Change, ...]:
     """Return the change that holds places."""
     rows = {(block.application, block.place, block.since): _row(block) for block in blocks}
     return (Upsert(BLOCKS, [rows[key] for key in sorted(rows)]),) if rows else ()
 
 
-async def blocks(since: int) -> list[Block]:
+async def list_blocks(since: int) -> list[Block]:
     """Return the places that were held at some time since `since` (ms), the latest first."""
     rows = await Sql(f"SELECT {BLOCKS.names} FROM blocks WHERE until >= $1 ORDER BY since DESC, place", (since,))
-    return [of_row(row) for row in rows]
+    return [block_from_row(row) for row in rows]
 
 
-async def lift(where: str, application: str | None, now: int) -> list[Block]:
+async def lift_blocks(where: str, application: str | None, now: int) -> list[Block]:
     """Let go what is held at `now` of a place, or of the ranges within a prefix; return it as it was."""
     rows: Rows = await Sql(
         f"SELECT {BLOCKS.names} FROM blocks WHERE until > $1 AND lifted_at IS NULL AND (place = $2 OR (prefix = $2 AND scope IN"
         " ('thousand', 'ten_thousand', 'hundred_thousand'))) ORDER BY application, place, since",
         (now, where),
     )
-    found = [of_row(row) for row in rows if application is None or row[0] == application]
+    found = [block_from_row(row) for row in rows if application is None or row[0] == application]
     for block in found:
         await Sql(
             "UPDATE blocks SET lifted_at = $1 WHERE application = $2 AND place = $3 AND since = $4",
@@ -164,9 +164,9 @@ async def lift(where: str, application: str | None, now: int) -> list[Block]:
     return found
 
 
-async def fold(now: int) -> None:
+async def roll_up(now: int) -> None:
     """Make one row of the counts of each hour that is long over; what was not folded within a day stays as it is."""
-    before = now - FOLD_AFTER
+    before = now - ROLL_UP_AFTER
     before -= before % HOUR
     span = (before - DAY, before)
     due = await Sql(f"SELECT 1 FROM traffic WHERE at >= $1 AND at < $2 AND at % {HOUR} <> 0 LIMIT 1", span)
@@ -185,7 +185,7 @@ async def fold(now: int) -> None:
     await Sql(f"DELETE FROM traffic WHERE at >= $1 AND at < $2 AND at % {HOUR} <> 0", span)
 
 
-async def forget(now: int, most: int) -> int:
+async def delete_old_counts(now: int, most: int) -> int:
     """Delete counts that are judged by no more; return how many went."""
     rows = await Sql(
         "SELECT application, place, at FROM traffic WHERE at > 0 AND (at < $1 OR (at < $2 AND place LIKE $3)) LIMIT $4",
@@ -196,7 +196,7 @@ async def forget(now: int, most: int) -> int:
     return len(rows)
 
 
-async def forget_blocks(before: int, most: int) -> int:
+async def delete_ended_blocks(before: int, most: int) -> int:
     """Delete blocks that ended before `before` (ms) and lengthen no other any more; return how many went."""
     rows = await Sql(
         "SELECT application, place, since FROM blocks WHERE until < $1 LIMIT $2", (before - REMEMBERED, most)
@@ -206,7 +206,7 @@ async def forget_blocks(before: int, most: int) -> int:
     return len(rows)
 
 
-def of_row(row: Row) -> Block:
+def block_from_row(row: Row) -> Block:
     """Return the block that a whole row holds."""
     application, place, since, scope, prefix, country, rule, figures, times, shadow, until, lifted_at = row
     return Block(
@@ -219,7 +219,7 @@ def _row(block: Block) -> Row:
     return (*fixed, int(shadow), until, lifted_at)
 
 
-def held_since(finding: PumpingFinding, hold: Hold, application: str, area: tuple[str, str], *, shadow: bool) -> Block:
+def new_block(finding: PumpingFinding, hold: Hold, application: str, area: tuple[str, str], *, shadow: bool) -> Block:
     """Return the block that a finding begins; `area` is the country and the prefix of the message that met it."""
     country, prefix = area
     return Block(

@@ -69,7 +69,7 @@ async def browser_in(desk: Desk, call: Call) -> tuple[BrowserContext, Session]:
         user_agent=(call.header(b"user-agent") or b"").decode("latin-1")[:MAX_AGENT],
     )
     session = await find_session(context, browser)
-    if session is None or is_enrolment_only(session, context.entrance, context.now()):
+    if session is None or is_enrolment_only(session, context.sign_in_policy, context.now()):
         raise ProblemError("not_signed_in")
     return browser, session
 
@@ -186,7 +186,7 @@ async def changes_of(desk: Desk, call: Call) -> Reply:
     """GET /v1/me/changes."""
     asking, context = await _who(desk, call), desk.runtime.accounts
     now = context.now()
-    found = await context.database.read(changes.of_account, asking.account, now - SINCE, SHOWN)
+    found = await context.database.read(changes.list_since, asking.account, now - SINCE, SHOWN)
     return _told(
         "changes",
         [

@@ -213,7 +213,7 @@ class VerifyPage:
             ],
             form_action=await self._door.leads_to(flow.interrupted.path),
             methods=methods_shown(view, language),
-            may_remember=self._door.accounts.entrance.trusts_browsers
+            may_remember=self._door.accounts.sign_in_policy.trusts_browsers
             and flow.kind in {LoginFlowKind.SIGN_UP, LoginFlowKind.SIGN_IN},
             again=AGAIN[flow.kind],
         )
