@@ -9,10 +9,12 @@ import secrets
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
+import msgspec
 import pytest_asyncio
 from joserfc import jwk, jwt
 from tests.flows.people import ADA, Visitor, ada
 
+from countersign.domain.oidc.authorization_request import AuthorizationErrorResponse
 from countersign.domain.shared.application import Application, ApplicationDraft, ApplicationMode
 from countersign.flows.accounts.context import BrowserContext, CodeRequested, SignedIn
 from countersign.flows.maintenance.applications import add_application
@@ -93,7 +95,9 @@ async def test_a_signed_in_person_comes_back_with_a_code_that_tells_who_they_are
     assert known == {"sub": session.account, "name": "Ada", "locale": "en", "email": ADA, "email_verified": True}
 
 
-async def test_a_user_who_is_not_signed_in_signs_in_first_or_the_client_gets_an_error(home: Place, shop: Application) -> None:
+async def test_a_user_who_is_not_signed_in_signs_in_first_or_the_client_gets_an_error(
+    home: Place, shop: Application
+) -> None:
     """S2."""
     nobody = Visitor(home)
     outcome = await authorize(home.accounts, nobody.browser, asked(shop))
@@ -175,3 +179,36 @@ async def test_a_level_that_no_method_of_the_account_reaches_is_an_error(home: P
         await authorize(home.accounts, visitor.browser, asked(shop, acr_values="urn:countersign:acr:passkey"))
     )
     assert answer["error"] == "unmet_authentication_requirements"
+
+
+async def test_an_error_is_redirected_only_to_a_registered_address(home: Place, shop: Application) -> None:
+    """S2: RFC 9700, 4.11."""
+    visitor = await ada(home)
+    answer = told(await authorize(home.accounts, visitor.browser, asked(shop, scope="profile")))
+    assert (answer["error"], answer["state"], answer["iss"]) == ("invalid_scope", "s", home.accounts.links.issuer)
+    for params in (asked(shop, redirect_uri="https://evil.example/"), asked(shop, client_id="app_unknown")):
+        outcome = await authorize(home.accounts, visitor.browser, params)
+        assert isinstance(outcome, AuthorizationErrorResponse)
+        assert outcome.redirect_uri == ""
+
+
+async def test_where_sent_codes_are_not_enough_such_a_session_gets_no_code(home: Place, shop: Application) -> None:
+    """S10: it could enrol an authenticator, and nothing else."""
+    visitor = await ada(home)
+    policy = msgspec.structs.replace(home.accounts.sign_in_policy, sent_codes=False)
+    home.accounts = msgspec.structs.replace(home.accounts, sign_in_policy=policy)
+    answer = told(await authorize(home.accounts, visitor.browser, asked(shop)))
+    assert answer["error"] == "unmet_authentication_requirements"
+
+
+async def test_a_request_without_interaction_gets_a_code_or_an_error_and_sends_nothing(
+    home: Place, shop: Application
+) -> None:
+    """U1."""
+    visitor = await ada(home)
+    assert "code" in told(await authorize(home.accounts, visitor.browser, asked(shop, prompt="none")))
+    home.clock.forward(61_000)
+    sent = await home.count("challenges")
+    outcome = await authorize(home.accounts, visitor.browser, asked(shop, prompt="none", max_age="60"))
+    assert told(outcome)["error"] == "login_required"
+    assert await home.count("challenges") == sent

@@ -7,14 +7,15 @@ import secrets
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
+import msgspec
 import pytest_asyncio
-from tests.flows.people import Visitor, ada
+from tests.flows.people import ADA, Visitor, ada
 
 from countersign.domain.shared.application import Application, ApplicationDraft, ApplicationMode
 from countersign.flows.accounts.sessions import sign_out
 from countersign.flows.maintenance.applications import add_application
-from countersign.flows.oidc.authorize import RedirectToClient, authorize
-from countersign.flows.oidc.token import TokenResponse, exchange_code, introspect, revoke, userinfo
+from countersign.flows.oidc.authorize import Grant, RedirectToClient, authorize
+from countersign.flows.oidc.token import TokenResponse, exchange_code, find_access_token, introspect, revoke, userinfo
 
 if TYPE_CHECKING:
     from tests.flows.place import Place
@@ -92,9 +93,7 @@ async def test_a_code_is_refused_late_elsewhere_and_without_its_verifier(home: P
     assert await exchange_code(home.accounts, shop, "never given", BACK, VERIFIER) is None
 
 
-async def test_tokens_end_with_their_session_by_time_and_by_revocation(
-    home: Place, shop: Application
-) -> None:
+async def test_tokens_end_with_their_session_by_time_and_by_revocation(home: Place, shop: Application) -> None:
     """S8."""
     visitor = await ada(home)
     tokens = await tokens_of(home, visitor, shop)
@@ -122,3 +121,57 @@ async def test_a_token_belongs_to_its_own_client_alone(home: Place, shop: Applic
     assert await userinfo(home.accounts, tokens.access_token) is not None
     for wrong in (key, tokens.id_token, visitor.browser.session, "", "cst_"):
         assert await userinfo(home.accounts, wrong) is None
+
+
+async def test_userinfo_holds_the_claims_of_its_scope_and_no_others(home: Place, shop: Application) -> None:
+    """C8."""
+    visitor = await ada(home)
+    tokens = await tokens_of(home, visitor, shop, scope="openid email")
+    session = await visitor.session()
+    assert session is not None
+    assert tokens.scope == "openid email"
+    assert await userinfo(home.accounts, tokens.access_token) == {
+        "sub": session.account,
+        "email": ADA,
+        "email_verified": True,
+    }
+
+
+async def test_a_token_of_a_disabled_account_or_a_removed_client_is_not_valid(home: Place, shop: Application) -> None:
+    """S8."""
+    tokens = await tokens_of(home, await ada(home), shop)
+    await home.change("UPDATE accounts SET disabled_at = 1")
+    assert await find_access_token(home.accounts, tokens.access_token) is None
+    await home.change("UPDATE accounts SET disabled_at = NULL")
+    assert await find_access_token(home.accounts, tokens.access_token) is not None
+    await home.change("UPDATE applications SET removed_at = 1")
+    assert await find_access_token(home.accounts, tokens.access_token) is None
+
+
+def test_a_token_response_shows_no_token_in_a_log() -> None:
+    """C8."""
+    assert repr(TokenResponse("cst_secret", "eyJ.secret", "openid", 3_600)) == "TokenResponse(hidden)"
+
+
+def test_a_grant_is_stored_under_names_that_do_not_change() -> None:
+    """A code that was sent before an upgrade is exchanged after it."""
+    stored = (
+        b'{"client":"app_1","redirect_uri":"https://shop.example/","challenge":"c","scope":["openid"],"nonce":"n","account":"acc_1",'
+        b'"session":"ses_1","auth_time":5,"acr":"urn:countersign:acr:password","amr":["pwd"],"summary":"Pay","hash":"h"}'
+    )
+    grant = Grant(
+        client_id="app_1",
+        redirect_uri="https://shop.example/",
+        code_challenge="c",
+        scope=("openid",),
+        nonce="n",
+        account="acc_1",
+        session="ses_1",
+        auth_time=5,
+        acr="urn:countersign:acr:password",
+        amr=("pwd",),
+        summary="Pay",
+        hash="h",
+    )
+    assert msgspec.json.encode(grant) == stored
+    assert msgspec.json.decode(stored, type=Grant) == grant

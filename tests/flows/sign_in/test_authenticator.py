@@ -11,7 +11,7 @@ from tests.flows.people import Visitor, ada
 
 from countersign.domain.accounts.authenticator import AuthenticatorKind
 from countersign.domain.accounts.change import ChangeKind
-from countersign.domain.accounts.session import Level, amr_values, current_level
+from countersign.domain.accounts.session import Level, ProofRequirement, amr_values, current_level
 from countersign.flows.accounts.context import (
     CodeRequested,
     FlowNotFound,
@@ -25,10 +25,11 @@ from countersign.flows.sign_in.authenticator import (
     InvalidCode,
     prove_with_app,
     prove_with_recovery_code,
+    use_app_code,
 )
 from countersign.flows.sign_in.complete import PasswordResetAllowed
 from countersign.flows.verifications.results import Refused
-from countersign.totp import STEP
+from countersign.totp import STEP, code_at
 
 if TYPE_CHECKING:
     from tests.flows.place import Place
@@ -161,3 +162,51 @@ async def test_guesses_at_recovery_codes_are_few(home: Place) -> None:
     outcome = await prove_with_recovery_code(home.accounts, thief.browser, "x", remember=False)
     assert isinstance(outcome, Refused)
     assert outcome.limit == GUESSES_PER_ACCOUNT.name
+
+
+async def test_a_code_is_read_from_any_script_and_spacing(home: Place) -> None:
+    """C9."""
+    secret = await enrols_app(await ada(home))
+    home.clock.forward(5 * STEP)
+    code = code_at(secret, home.clock() // STEP)
+    typed = f" {code[:3]} - {code[3:].translate(str.maketrans('0123456789', '٠١٢٣٤٥٦٧٨٩'))} "
+    other = Visitor(home)
+    assert isinstance(await other.signs_in(), CodeRequested)
+    assert isinstance(await prove_with_app(home.accounts, other.browser, typed, remember=False), SignedIn)
+
+
+async def test_a_code_is_used_up_by_whoever_asks_first(home: Place) -> None:
+    """C3."""
+    visitor = await ada(home)
+    secret = await enrols_app(visitor)
+    home.clock.forward(5 * STEP)
+    enrolled = (await visitor.holdings()).authenticators
+    code = code_at(secret, home.clock() // STEP)
+    assert await use_app_code(home.accounts, enrolled, "000000" if code != "000000" else "111111") is None
+    assert await use_app_code(home.accounts, enrolled, code) == enrolled[0]
+    assert await use_app_code(home.accounts, (await visitor.holdings()).authenticators, code) is None
+    assert await use_app_code(home.accounts, (), code) is None
+
+
+async def test_without_a_flow_that_allows_it_nothing_is_checked(home: Place) -> None:
+    """C4: neither without a flow, nor by an authenticator that the account does not have."""
+    visitor = await ada(home)
+    nobody = Visitor(home)
+    for prove in (prove_with_app, prove_with_recovery_code):
+        assert isinstance(await prove(home.accounts, nobody.browser, "000000", remember=False), FlowNotFound)
+    await visitor.steps_up(ProofRequirement(Level.MAIL_CODE, 0))
+    for prove in (prove_with_app, prove_with_recovery_code):
+        assert isinstance(await prove(home.accounts, visitor.browser, "000000", remember=False), FlowNotFound)
+
+
+async def test_a_right_code_resets_the_count_of_its_account(home: Place) -> None:
+    """C6."""
+    secret = await enrols_app(await ada(home))
+    for _ in range(GUESSES_PER_ACCOUNT.burst // (GUESSES_PER_FLOW - 1) + 1):
+        home.clock.forward(5 * STEP)
+        other = Visitor(home)
+        assert isinstance(await other.signs_in(), CodeRequested)
+        for _ in range(GUESSES_PER_FLOW - 1):
+            wrong = await prove_with_app(home.accounts, other.browser, "x", remember=False)
+            assert isinstance(wrong, InvalidCode)
+        assert isinstance(await app_code(other, secret), SignedIn)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,7 +16,10 @@ from countersign.domain.accounts.session import (
     current_level,
     satisfies,
 )
-from countersign.flows.accounts.context import BrowserContext, CodeRequested, InvalidCredentials, SignedIn
+from countersign.flows.accounts.context import BrowserContext, CodeRequested, InvalidCredentials, SignedIn, SignInDenied
+from countersign.flows.sign_in.sign_in import ATTEMPTS_PER_NETWORK
+from countersign.flows.verifications.results import Refused
+from countersign.geolocation import GeoDatabase
 
 if TYPE_CHECKING:
     from tests.flows.place import Place
@@ -124,3 +128,33 @@ async def test_right_passwords_use_up_no_budget(home: Place) -> None:
     await owner.is_let_in(remember=True)
     for _ in range(30):
         assert isinstance(await owner.signs_in(), SignedIn)
+
+
+async def test_one_network_may_try_a_limited_number_of_passwords_on_any_identifiers(home: Place) -> None:
+    """S1, H1: the refusal says nothing about any of them."""
+    await ada(home)
+    browser = BrowserContext(ip="192.0.2.7", locale="en")
+    for number in range(ATTEMPTS_PER_NETWORK.burst):
+        assert isinstance(await Visitor(home, browser).signs_in(f"u{number}@example.org"), InvalidCredentials)
+    refused = await Visitor(home, browser).signs_in()
+    assert isinstance(refused, Refused)
+    assert refused.limit == ATTEMPTS_PER_NETWORK.name
+    assert refused.retry_after > 0
+
+
+async def test_a_denied_sign_in_names_its_findings_only_after_the_right_password(home: Place, tmp_path: Path) -> None:
+    """S1: and sends no code."""
+    await ada(home)
+    (tmp_path / "tor.txt").write_text(f"{SAFARI.ip}/32\n")
+    home.accounts = msgspec.structs.replace(
+        home.accounts,
+        core=msgspec.structs.replace(home.core, geolocation=GeoDatabase(None, {"tor": tmp_path / "tor.txt"})),
+        risk=msgspec.structs.replace(home.accounts.risk, deny_lists=("tor",)),
+    )
+    sent = await home.count("challenges")
+    stranger = Visitor(home, SAFARI)
+    assert isinstance(await stranger.signs_in(password="wrong password"), InvalidCredentials)
+    denied = await stranger.signs_in()
+    assert isinstance(denied, SignInDenied)
+    assert "refused_list" in denied.reasons
+    assert await home.count("challenges") == sent

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 from tests.flows.authenticators import app_code, enrols_app
 from tests.flows.people import ADA, Visitor, ada
 
+from countersign.domain.accounts.login_flow import InterruptedRequest
 from countersign.domain.accounts.session import (
     REMEMBERED_SESSION_LIFETIME,
     SESSION_LIFETIME,
     Level,
+    Method,
+    SessionProof,
     SignInPolicy,
     current_level,
     is_enrolment_only,
 )
-from countersign.flows.accounts.context import BrowserContext, CodeRequested, SignedIn
+from countersign.domain.shared.event import EventKind
+from countersign.flows.accounts.context import BrowserContext, CodeRequested, FlowNotFound, SignedIn
+from countersign.flows.accounts.login_flow import find_flow
 from countersign.flows.accounts.sessions import sign_out
+from countersign.flows.sign_in.start_session import start_session
+from countersign.store.tables import devices, events
 from countersign.totp import STEP
 
 if TYPE_CHECKING:
@@ -137,3 +144,58 @@ async def test_no_browser_is_trusted_not_even_one_that_was(strict: Place, home: 
     assert session is not None
     assert session.expires_at == home.clock() + STRICT.session_lifetime
     assert isinstance(await visitor.signs_in(), CodeRequested)
+
+
+async def started(place: Place, visitor: Visitor, *methods: Method, **asked: Any) -> SignedIn | FlowNotFound:
+    """Start a session of the account that this visitor is signed in to, with these proofs."""
+    session = await alive(visitor)
+    proofs = tuple(SessionProof(method, place.clock()) for method in methods)
+    return await start_session(
+        place.accounts, visitor.browser, session.account, proofs, interrupted=InterruptedRequest(path="/x"), **asked
+    )
+
+
+@pytest.mark.parametrize(
+    ("methods", "trusted"),
+    [
+        ((Method.PASSWORD,), False),
+        ((Method.PASSWORD, Method.TRUSTED_DEVICE), False),
+        ((Method.PASSWORD, Method.MAIL_CODE), True),
+        ((Method.PASSKEY,), True),
+    ],
+)
+async def test_only_a_second_factor_makes_a_browser_trusted(
+    home: Place, methods: tuple[Method, ...], *, trusted: bool
+) -> None:
+    """S4: whatever the form asks for."""
+    visitor = await ada(home)
+    account = (await alive(visitor)).account
+    assert isinstance(await started(home, visitor, *methods, remember=True), SignedIn)
+    (device,) = await home.database.read(devices.list_active, account)
+    assert device.trusted(home.clock()) is trusted
+
+
+async def test_a_session_starts_once_for_a_flow_and_continues_the_interrupted_request(home: Place) -> None:
+    """C3."""
+    visitor = await ada(home)
+    other = Visitor(home, SAFARI)
+    await other.signs_in()
+    stored = await find_flow(home.accounts, other.browser)
+    assert stored is not None
+    first = await started(home, visitor, Method.PASSWORD, Method.MAIL_CODE, flow=stored)
+    assert isinstance(first, SignedIn)
+    assert first.interrupted.path == "/x"
+    visitor.browser = msgspec.structs.replace(visitor.browser, session=first.session)
+    assert isinstance(await started(home, visitor, Method.PASSWORD, Method.MAIL_CODE, flow=stored), FlowNotFound)
+    assert await visitor.session() is not None
+
+
+async def test_the_log_names_the_level_of_a_new_session_and_its_browser(home: Place) -> None:
+    await ada(home)
+    await Visitor(home, SAFARI).is_let_in(remember=True)
+    logged = await home.database.read(events.list_between, 0, 1 << 62)
+    (completed,) = (event for event in logged if event.kind is EventKind.SIGN_IN_COMPLETED)
+    assert completed.facts["level"] == "mail_code"
+    kinds = [event.kind for event in logged if event.owner == completed.owner and event.at == completed.at]
+    assert kinds.count(EventKind.DEVICE_TRUSTED) == 1
+    assert kinds.count(EventKind.DEVICE_ADDED) == kinds.count(EventKind.ACCOUNT_CREATED) + 1

@@ -13,7 +13,9 @@ from countersign.domain.accounts.session import Level, ProofRequirement, auth_ti
 from countersign.domain.shared.contact import Channel, Contact, parse
 from countersign.domain.verifications.challenge import Action, Refusal
 from countersign.flows.accounts.context import CodeRequested, NoEligibleMethod, SignedIn
+from countersign.flows.accounts.login_flow import find_flow
 from countersign.flows.accounts.sessions import use_approval
+from countersign.flows.sign_in.step_up import step_up
 from countersign.flows.verifications.results import Refused
 from countersign.store.engine.database import Write
 from countersign.store.tables import accounts
@@ -115,3 +117,23 @@ async def test_a_weaker_method_cannot_be_chosen_by_any_parameter(home: Place) ->
     assert isinstance(await visitor.types(await visitor.code(PHONE)), SignedIn)
     assert current_level(await alive(visitor), home.clock()) is Level.PHONE_CODE
     assert isinstance(await visitor.steps_up(ProofRequirement(Level.PASSKEY)), NoEligibleMethod)
+
+
+async def test_an_account_that_is_gone_has_no_method(home: Place) -> None:
+    visitor = await ada(home)
+    session = msgspec.structs.replace(await alive(visitor), account="acc_of_nobody")
+    requirement = ProofRequirement(Level.MAIL_CODE, 0)
+    outcome = await step_up(home.accounts, visitor.browser, session, requirement, InterruptedRequest())
+    assert isinstance(outcome, NoEligibleMethod)
+
+
+async def test_a_step_up_remembers_its_session_its_requirement_and_the_interrupted_request(home: Place) -> None:
+    """U1."""
+    visitor = await ada(home)
+    requirement = ProofRequirement(Level.MAIL_CODE, None, PAY)
+    post = InterruptedRequest("POST", "/pay", (("amount", "148.00"),))
+    await visitor.steps_up(requirement, post)
+    stored = await find_flow(home.accounts, visitor.browser)
+    assert stored is not None
+    assert stored.flow.session == (await alive(visitor)).id
+    assert (stored.flow.requirement, stored.flow.interrupted) == (requirement, post)

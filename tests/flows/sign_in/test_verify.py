@@ -9,6 +9,7 @@ from tests.flows.people import ADA, CARRIER, Visitor, ada
 from tests.flows.place import place_at
 
 from countersign.domain.accounts.account import ContactMethod, OwnedContact
+from countersign.domain.accounts.login_flow import InterruptedRequest
 from countersign.domain.accounts.session import (
     Level,
     ProofRequirement,
@@ -22,6 +23,7 @@ from countersign.flows.accounts.context import (
     FlowNotFound,
     SignedIn,
 )
+from countersign.flows.sign_in.passkeys import begin_passkey_sign_in
 from countersign.flows.verifications.results import Done, Refused
 from countersign.store.engine.database import Write
 from countersign.store.tables import accounts
@@ -208,3 +210,32 @@ async def test_a_method_that_is_rate_limited_leaves_the_others_open(sqlite_url: 
         assert seen.challenge is not None
         assert seen.challenge.guesses_left == 4
         assert isinstance(await visitor.types(await visitor.code(PHONE)), SignedIn)
+
+
+async def test_a_browser_without_a_flow_sees_no_screen_and_gets_no_code(home: Place) -> None:
+    nobody = Visitor(home)
+    assert await nobody.sees() is None
+    assert isinstance(await nobody.types("000000"), FlowNotFound)
+    assert isinstance(await nobody.asks_again(), FlowNotFound)
+    assert isinstance(await nobody.asks_another_way(ContactMethod("", Channel.EMAIL, "")), FlowNotFound)
+
+
+async def test_an_enrolment_has_no_verification_screen(home: Place) -> None:
+    visitor = await ada(home)
+    begun, _ = await begin_passkey_sign_in(home.accounts, visitor.browser, InterruptedRequest())
+    visitor._kept(begun)
+    assert await visitor.sees() is None
+
+
+async def test_a_sign_up_may_use_another_channel_of_its_contact_and_no_other_contact(home: Place) -> None:
+    """U5."""
+    visitor = Visitor(home)
+    await visitor.signs_up(PHONE)
+    seen = await visitor.sees()
+    assert seen is not None
+    assert {method.channel for method in seen.contact_methods} == {Channel.SMS, Channel.VOICE, Channel.WHATSAPP}
+    refused = await visitor.asks_another_way(ContactMethod("con_of_somebody_else", Channel.SMS, ""))
+    assert isinstance(refused, Refused)
+    assert refused.refusal is Refusal.CHANNEL_NOT_ALLOWED
+    home.clock.forward(31_000)
+    assert isinstance(await visitor.asks_another_way(ContactMethod("", Channel.VOICE, "")), Done)
