@@ -104,7 +104,7 @@ async def _prove(
     )
     await context.log.run(context.database, _asked, context, browser, pending)
     flow = LoginFlow(
-        kind=LoginFlowKind.BIND,
+        kind=LoginFlowKind.BIND_CONTACT,
         begun_at=now,
         expires_at=now + FLOW_LIFETIME,
         device_token_hash=context.mark(device).hex(),
