@@ -47,8 +47,8 @@ CAPS: Final = {
     "alembic": logging.WARNING,
     "sqlalchemy": logging.WARNING,
     # What it does at start and stop is told by us.
-    "_granian": logging.WARNING,
-    "granian.access": logging.WARNING,
+    "uvicorn": logging.WARNING,
+    "uvicorn.error": logging.WARNING,
 }
 """The least level of others' loggers, however much is asked of ours."""
 

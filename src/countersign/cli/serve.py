@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @config_option
 def serve(bind: str | None, port: int | None, workers: int | None, no_worker: bool, config: Path | None) -> None:  # noqa: FBT001 - click's way
     """Serve over HTTP, and deliver."""
-    from countersign.serving.server import free_port, see_that_it_can
+    from countersign.serving.server import check_can_serve, free_port
     from countersign.serving.server import serve as start
     from countersign.wiring import prepare
 
@@ -34,7 +34,7 @@ def serve(bind: str | None, port: int | None, workers: int | None, no_worker: bo
     settings, environ = settings_of(config, **chosen)
     if settings.port == 0:
         settings, environ = settings_of(config, **(chosen | {"port": free_port(settings.bind)}))
-    see_that_it_can(settings)
+    check_can_serve(settings)
     demo_key = wait_for(prepare(settings))
     sys.exit(start(settings, environ, demo_key))
 
@@ -47,8 +47,8 @@ def serve(bind: str | None, port: int | None, workers: int | None, no_worker: bo
 @json_option
 def emulate(bind: str, port: int, as_json: bool) -> None:  # noqa: FBT001 - click's way
     """Serve from nothing and keep nothing: a new database in a folder that is removed at the end, every message in the inbox."""
-    from countersign.serving.banner import greet
-    from countersign.serving.server import free_port, see_that_it_can
+    from countersign.serving.banner import show_banner
+    from countersign.serving.server import check_can_serve, free_port
     from countersign.serving.server import serve as start
     from countersign.wiring import prepare
 
@@ -60,9 +60,9 @@ def emulate(bind: str, port: int, as_json: bool) -> None:  # noqa: FBT001 - clic
         nothing.write_text('environment = "development"\n[limits]\ndestination = []\nrequester = []\n')
         chosen = {"home": folder, "bind": bind, "port": port or free_port(bind), "log_level": "warning"}
         settings, environ = settings_of(nothing, **chosen)
-        see_that_it_can(settings)
+        check_can_serve(settings)
         key = wait_for(prepare(settings))
-        status = start(settings, environ, key, _in_one_line if as_json else greet)
+        status = start(settings, environ, key, _in_one_line if as_json else show_banner)
     sys.exit(status)
 
 
