@@ -81,12 +81,14 @@ class WebApplication(falcon.asgi.App[Request, Response]):
             label: the name of all these routes in metrics; left out, each is named by its path.
             unavailable: answers in place of a problem when something is down or full.
         """
+        last = next(reversed(routes), "")
         for path, methods in routes.items():
             guarded = {
                 method: responder if guard is None else self._guarded(responder, guard, unavailable)
                 for method, responder in methods.items()
             }
-            self.add_route(path, Resource(label or path.replace("{path_id}", "{}"), guarded))
+            resource = Resource(label or path.replace("{path_id}", "{}"), guarded)
+            self.add_route(path, resource, compile=path == last)  # compiled now: no request has to wait for it
 
     def _guarded(self, responder: Responder, guard: Guard, unavailable: ErrorPage | None) -> Responder:
         async def guarded(req: Request, resp: Response, **params: str) -> None:

@@ -16,7 +16,7 @@ from countersign.web.http.response import Response
 Responder: TypeAlias = Callable[..., Awaitable[None]]
 """Handles a request: called with the request, the response to fill, and the open parts of the path by name."""
 
-Routes: TypeAlias = Mapping[str, Mapping[str, Responder]]
+Routes: TypeAlias = dict[str, Mapping[str, Responder]]
 """Handlers by path and method: `{"/v1/verifications/{path_id}": {"GET": handler}}`. GET answers HEAD too."""
 
 Guard: TypeAlias = Callable[[Request], None]
