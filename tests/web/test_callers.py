@@ -54,7 +54,9 @@ async def test_a_key_is_read_from_nowhere_else(app: WebApplication, client: Clie
     assert_problem(await stranger.post("/v1/verifications", {**body, "key": client.key}), 401, "unauthorized")
 
 
-async def test_neither_key_nor_code_nor_proof_stands_for_the_other(app: WebApplication, client: Client, code_of: CodeOf) -> None:
+async def test_neither_key_nor_code_nor_proof_stands_for_the_other(
+    app: WebApplication, client: Client, code_of: CodeOf
+) -> None:
     """I2: a key is no code, and a code, an id or a proof is no key."""
     begun = await client.begin()
     code = await code_of(begun["id"])

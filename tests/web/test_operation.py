@@ -102,7 +102,9 @@ async def test_no_label_comes_from_a_caller(app: WebApplication) -> None:
     assert "someone" not in page
 
 
-async def test_a_proof_can_be_checked_with_the_published_keys(app: WebApplication, client: Client, code_of: CodeOf) -> None:
+async def test_a_proof_can_be_checked_with_the_published_keys(
+    app: WebApplication, client: Client, code_of: CodeOf
+) -> None:
     begun = await client.begin()
     checked = await client.post(f"/v1/verifications/{begun['id']}/check", {"code": await code_of(begun["id"])})
     published = await Client(app).get("/.well-known/jwks.json")

@@ -15,6 +15,7 @@ from countersign.web.http.request import Request
 from countersign.web.http.response import Response
 from countersign.web.http.application import WebApplication
 
+
 async def never() -> dict[str, object]:
     raise AssertionError("nobody reads a body here")
 
@@ -146,7 +147,9 @@ async def test_every_answer_bears_the_headers_of_caution(app: WebApplication, cl
         ({"origin": "http://[bad"}, True),
     ],
 )
-async def test_a_form_of_another_site_changes_nothing(app: WebApplication, headers: dict[str, str], *, refused: bool) -> None:
+async def test_a_form_of_another_site_changes_nothing(
+    app: WebApplication, headers: dict[str, str], *, refused: bool
+) -> None:
     """H5: Origin and Sec-Fetch-Site decide for pages, whatever the page."""
     answer = await Client(app).post("/some-page", headers=headers)
     if refused:

@@ -159,7 +159,9 @@ async def test_a_channel_the_contact_does_not_have_is_refused(client: Client) ->
     )
 
 
-async def test_a_purpose_that_is_not_the_applications_is_refused(app: WebApplication, runtime: Runtime, client: Client) -> None:
+async def test_a_purpose_that_is_not_the_applications_is_refused(
+    app: WebApplication, runtime: Runtime, client: Client
+) -> None:
     assert_problem(
         await client.post("/v1/verifications", {"to": "ada@example.org", "purpose": "wed"}), 403, "purpose-not-allowed"
     )

@@ -76,7 +76,7 @@ def routes(web: WebContext, guard: SessionGuard) -> tuple[Routes, Mapping[str, A
         "/account/password": password.change,
         "/account/changes/undo": changes.undo,
     }
-    table = {path: {**pages.get(path, {})} for path in (*pages, *posted)}
+    table: Routes = {path: pages.get(path, {}) for path in (*pages, *posted)}
     for path, responder in posted.items():
-        table[path]["POST"] = responder
+        table[path] = {**table[path], "POST": responder}
     return table, resumed
