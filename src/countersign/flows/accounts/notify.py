@@ -36,7 +36,7 @@ def insert_notices(
     owed: list[Delivery] = []
     for contact in contacts:
         channel = next(
-            (one for one in CHANNELS_OF[contact.kind] if context.core.rules.carries(one, live=context.own.live)), None
+            (one for one in CHANNELS_OF[contact.kind] if context.policy.carries(one, live=context.own.live)), None
         )
         if contact.proved_at is None or channel is None:
             continue
@@ -62,7 +62,7 @@ def insert_notices(
                 id_,
                 1,
                 channel,
-                context.core.rules.route(channel, address, id_, live=context.own.live),
+                context.policy.route(channel, address, id_, live=context.own.live),
                 now,
                 area=region_of(address),
                 has_code=False,

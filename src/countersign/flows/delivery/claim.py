@@ -40,11 +40,11 @@ class _Taken(msgspec.Struct, frozen=True):
 
 async def claim_due(post: DeliveryContext, most: int) -> list[ClaimedDelivery]:
     """Take up to `most` messages that are due; what nobody wants any more is dropped on the way."""
-    taken = await post.claims.run(post.database, _claim, post, post.clock(), most)
+    taken = await post.claims.run(post.database, _claim, post, post.now(), most)
     for country in taken.held_back:
-        post.held_back(country)
+        post.on_withheld(country)
     for delivery in taken.overdue:
-        post.lessons.note(provider_key_of(delivery), ProviderStats(overdue=1))
+        post.stats.note(provider_key_of(delivery), ProviderStats(overdue=1))
     return taken.parcels
 
 

@@ -42,10 +42,10 @@ class FinishedDelivery(msgspec.Struct, frozen=True):
 async def record_conversions(post: DeliveryContext) -> int:
     """Count what became of codes, for as long as there are any that are not counted; return how many there were."""
     count = 0
-    while settled := await post.database.run(_settle, post, post.clock(), AT_ONCE):
+    while settled := await post.database.run(_settle, post, post.now(), AT_ONCE):
         for one in settled:
             if one.converted is not None:
-                post.lessons.note(provider_key_of(one.delivery), ProviderStats(ended=1, converted=int(one.converted)))
+                post.stats.note(provider_key_of(one.delivery), ProviderStats(ended=1, converted=int(one.converted)))
         count += len(settled)
         if len(settled) < AT_ONCE:
             break

@@ -25,11 +25,11 @@ class _Heard(msgspec.Struct, frozen=True):
 
 async def record_receipt(post: DeliveryContext, receipt: Receipt) -> bool:
     """Move a message on by a provider's later word; False if no message is known by that id (yet: a receipt can outrun our record)."""
-    heard = await post.receipts.run(post.database, _receive, receipt, post.clock())
+    heard = await post.receipts.run(post.database, _receive, receipt, post.now())
     if heard.where is not None:
-        post.lessons.note(heard.where, heard.lesson)
+        post.stats.note(heard.where, heard.lesson)
     if heard.known:
-        await suppress_by_receipt(post.database, post.receipts, post.keyring, receipt, post.clock())
+        await suppress_by_receipt(post.database, post.receipts, post.keyring, receipt, post.now())
     return heard.known
 
 

@@ -91,7 +91,7 @@ def destination_of(keyring: Keyring, number: str, area: PhoneRegion) -> Destinat
 
 async def judge(post: DeliveryContext, claimed: Sequence[tuple[Delivery, Challenge]], now: int) -> PumpingResult:
     """Judge messages that are claimed for the first time, one after the other as they count."""
-    judged, policy = PumpingResult(), post.rules.pumping
+    judged, policy = PumpingResult(), post.policy.pumping
     if policy.mode is PumpingMode.OFF or not claimed:
         return judged
     await sms_traffic.lock_applications([owner.application for _, owner in claimed])
@@ -164,7 +164,7 @@ async def take_back(post: DeliveryContext, failed: Sequence[Delivery], now: int)
     """
     unsure = {Reason.TIMED_OUT, Reason.HELD_BACK}
     wanted = [one for one in failed if one.area.prefix and one.reason not in unsure]
-    if not wanted or post.rules.pumping.mode is PumpingMode.OFF:
+    if not wanted or post.policy.pumping.mode is PumpingMode.OFF:
         return
     ids = sorted({one.owner for one in wanted})
     tries = await Seek(ATTEMPTS, "owner", ids, "outcome = 'accepted'")
@@ -182,7 +182,7 @@ async def take_back(post: DeliveryContext, failed: Sequence[Delivery], now: int)
 async def _count_later(
     post: DeliveryContext, which: Sequence[tuple[Delivery, Challenge]], now: int, *, converted: bool
 ) -> None:
-    policy = post.rules.pumping
+    policy = post.policy.pumping
     if policy.mode is PumpingMode.OFF:
         return
     counted: dict[sms_traffic.Key, TrafficSlot] = {}
