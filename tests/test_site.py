@@ -18,7 +18,15 @@ from tests.journeys.chromium import ARGUMENTS, chromium
 
 ROOT = Path(__file__).resolve().parent.parent
 # Elements that a browser loads by itself, with the attribute that says from where; a plain link is followed by a person only.
-LOADED = {"script": "src", "link": "href", "img": "src", "iframe": "src", "source": "src", "video": "src", "audio": "src"}
+LOADED = {
+    "script": "src",
+    "link": "href",
+    "img": "src",
+    "iframe": "src",
+    "source": "src",
+    "video": "src",
+    "audio": "src",
+}
 LINKS_OF_A_PAGE = {"a": "href", **LOADED}
 
 
@@ -47,7 +55,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the site that `make docs` builds."""
     place = tmp_path_factory.mktemp("site")
     built = subprocess.run(
-        [sys.executable, str(ROOT / "tools" / "site.py"), str(place)], capture_output=True, text=True, check=False
+        [sys.executable, str(ROOT / "tools" / "docs_site.py"), str(place)], capture_output=True, text=True, check=False
     )
     assert built.returncode == 0, built.stderr
     return place / "site"
@@ -76,7 +84,9 @@ def test_no_style_loads_a_font_or_a_picture_from_another_host(site: Path) -> Non
     assert [load for load in loads if _is_outside(load)] == []
 
 
-def test_every_link_of_every_page_leads_to_a_page_and_a_heading_that_are_there(site: Path, pages: dict[str, Page]) -> None:
+def test_every_link_of_every_page_leads_to_a_page_and_a_heading_that_are_there(
+    site: Path, pages: dict[str, Page]
+) -> None:
     dead = []
     for name, page in pages.items():
         for link in page.links:
@@ -101,11 +111,11 @@ def test_a_link_that_leads_nowhere_stops_the_building(tmp_path: Path) -> None:
     copy = tmp_path / "checkout"
     (copy / "docs").mkdir(parents=True)
     (copy / "tools").mkdir()
-    for name in ("tools/site.py", "zensical.toml"):
+    for name in ("tools/docs_site.py", "zensical.toml"):
         (copy / name).write_bytes((ROOT / name).read_bytes())
     (copy / "docs" / "page.md").write_text("# A page\n\nIt links to [another](gone.md).\n")
     built = subprocess.run(
-        [sys.executable, str(copy / "tools" / "site.py")], capture_output=True, text=True, check=False
+        [sys.executable, str(copy / "tools" / "docs_site.py")], capture_output=True, text=True, check=False
     )
     assert built.returncode == 1
     assert built.stderr == "docs/page.md links to gone.md, which is no file of this checkout\n"

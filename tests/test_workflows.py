@@ -110,7 +110,9 @@ def test_one_address_stands_for_the_repository_everywhere() -> None:
 def test_no_document_tells_to_install_a_strangers_package() -> None:
     name = project()["name"]
     assert name != "countersign"
-    plain = re.compile(r"\b(?:pip|pipx|uv|uvx)\b[^\n`]*\b(?:install|add|run|download|with)\b[^\n`]*\bcountersign(?!-otp)\b")
+    plain = re.compile(
+        r"\b(?:pip|pipx|uv|uvx)\b[^\n`]*\b(?:install|add|run|download|with)\b[^\n`]*\bcountersign(?!-otp)\b"
+    )
     places = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *GITHUB.rglob("*.*")]
     assert [shown(path) for path in places if plain.search(path.read_text())] == []
     assert f"pip install {name}[apprise]" in (ROOT / "docs" / "providers.md").read_text()

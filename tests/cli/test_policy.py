@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from countersign.config import load
 from countersign.domain.accounts.risk import SignInFacts, as_facts
 from countersign.domain.shared.event import Event, EventKind
-from countersign.store.tables import events
+from countersign.store.ledger import event_log
 from countersign.wiring import clock, installation_of
 
 if TYPE_CHECKING:
@@ -70,4 +70,4 @@ async def _skipped_once(folder: Path) -> None:
         )
         told: dict[str, str | int] = {**as_facts(facts), "decision": "skip"}
         event = Event(now, EventKind.SIGN_IN_ASSESSED, "app_own", "acc_1", told)
-        await ground.log().run(ground.database, events.append_event, event)
+        await ground.log().run(ground.database, event_log.append_event, event)

@@ -162,7 +162,7 @@ async def test_new_recovery_codes_end_the_old_and_undoing_brings_those_back(home
     assert (await visitor.holdings()).recovery_codes == 10
     reference = await visitor.told("Your account has new recovery codes")
     assert await report_change(home.accounts, BrowserContext(), reference) is not None
-    assert len(await home.database.read(authenticators.of_account, session.account)) == 10
+    assert len(await home.database.read(authenticators.list_active, session.account)) == 10
     owner = Visitor(home)
     assert isinstance(await owner.recovers(), CodeRequested)
     assert isinstance(await prove_by_recovery_code(home.accounts, owner.browser, new[0], remember=False), InvalidCode)
@@ -259,7 +259,7 @@ async def test_any_contact_or_session_stops_the_wait(home: Place) -> None:
     assert await visitor.session() is not None
     home.clock.forward(61_000)
     await claims(home)
-    (pending,) = await home.database.read(changes.open_ones, session.account, home.clock())
+    (pending,) = await home.database.read(changes.list_open, session.account, home.clock())
     assert isinstance(await cancel_change(home.accounts, visitor.browser, session.account, pending.id), Applied)
     home.clock.forward(WAIT)
     assert await send_reminders(home.accounts) == 0

@@ -252,7 +252,7 @@ async def test_forgetting_a_browser_ends_its_trust_and_its_sessions_at_once(home
     visitor = await ada(home)
     owner = Visitor(home, PHONE)
     await owner.is_let_in(remember=True)
-    known = await home.database.read(devices.of_account, (await alive(visitor)).account)
+    known = await home.database.read(devices.list_active, (await alive(visitor)).account)
     phone = next(device for device in known if device.trusted(home.clock()))
     assert await end_device(home.accounts, await alive(visitor), phone.id)
     assert await owner.session() is None
@@ -274,7 +274,7 @@ async def test_nobody_ends_another_accounts_sessions(home: Place) -> None:
     grace = await ada(home, "grace@example.org")
     session = await alive(grace)
     assert not await end_device(home.accounts, session, "dev_unknown")
-    known = await home.database.read(devices.of_account, (await alive(visitor)).account)
+    known = await home.database.read(devices.list_active, (await alive(visitor)).account)
     assert not await end_device(home.accounts, session, known[0].id)
     assert await visitor.session() is not None
 
@@ -304,7 +304,7 @@ async def test_what_is_kept_of_browsers_goes_in_its_time(home: Place) -> None:
     visitor = await ada(home)
     other = Visitor(home, PHONE)
     await other.is_let_in()
-    known = await home.database.read(devices.of_account, (await alive(visitor)).account)
+    known = await home.database.read(devices.list_active, (await alive(visitor)).account)
     assert await end_device(home.accounts, await alive(visitor), known[0].id)
     await sweep(home.core, 30)
     assert await home.count("devices") == 2

@@ -55,7 +55,7 @@ async def with_phone(visitor: Visitor) -> str:
     )
 
     async def add() -> None:
-        await Write((accounts.another(owned),))
+        await Write((accounts.insert_contact(owned),))
 
     await context.database.run(add)
     return id_
@@ -110,7 +110,7 @@ async def test_a_weaker_way_cannot_be_chosen_by_any_parameter(home: Place) -> No
     seen = await visitor.sees()
     assert seen is not None
     assert {way.channel for way in seen.ways} == {Channel.SMS, Channel.VOICE, Channel.WHATSAPP}
-    contacts = await home.database.read(accounts.contacts_of, (await alive(visitor)).account)
+    contacts = await home.database.read(accounts.list_contacts, (await alive(visitor)).account)
     mail = next(contact for contact in contacts if contact.id != phone)
     refused = await visitor.asks_another_way(ContactMethod(mail.id, Channel.EMAIL, ""))
     assert isinstance(refused, Refused)

@@ -66,7 +66,7 @@ async def test_a_live_session_changes_nothing_without_a_proof(home: Place) -> No
         assert isinstance(await submit_change(home.accounts, thief.browser, session, one), ProofRequirement), one
     outcome, _ = await make_recovery_codes(home.accounts, thief.browser, session, "x")
     assert isinstance(outcome, ProofRequirement)
-    waiting = await home.database.read(changes.open_ones, session.account, home.clock())
+    waiting = await home.database.read(changes.list_open, session.account, home.clock())
     assert [one.kind for one in waiting] == [ChangeKind.CONTACT_ADDED]
 
 

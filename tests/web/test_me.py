@@ -54,7 +54,7 @@ async def signed_in(context: AccountContext) -> tuple[str, str, str]:
         (SessionProof(Method.PASSWORD, now), SessionProof(Method.MAIL_CODE, now)),
         context.secret(),
         then=InterruptedRequest(),
-        new=accounts.added(row, owned),
+        new=accounts.insert(row, owned),
     )
     assert isinstance(entered, SignedIn)
     return account, entered.session, entered.device
@@ -101,7 +101,7 @@ async def test_a_token_needs_the_scope_for_it(client: Client, runtime: Runtime, 
     access, now = "cst_" + context.secret(), context.now()
     from countersign.store.tables import applications
 
-    (application, *_) = await context.database.read(applications.all_of_them)
+    (application, *_) = await context.database.read(applications.list_all)
     token = AccessToken(
         context.mark(access), b"grant", application.id, account, sessions["sessions"][0]["id"], scope, now, now + 60_000
     )

@@ -136,7 +136,7 @@ async def _blocks(settings: Settings, days: int) -> tuple[int, list[Block]]:
 
     async with installation_of(settings) as ground:
         now = clock()
-        return now, await ground.database.read(sms_traffic.blocks, now - days * DAY)
+        return now, await ground.database.read(sms_traffic.list_blocks, now - days * DAY)
 
 
 async def _explained(settings: Settings, number: str, name: str) -> list[tuple[str, PumpingFinding]]:
@@ -171,7 +171,7 @@ async def _lift(prefix: str, application: str | None, now: int) -> list[Block]:
     from countersign.store.engine.database import Append
     from countersign.store.tables import sms_traffic
 
-    lifted = await sms_traffic.lift(prefix, application, now)
+    lifted = await sms_traffic.lift_blocks(prefix, application, now)
     await Append([lifted_event(block, now) for block in lifted])
     return lifted
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from countersign.links import Links
     from countersign.passwords import Passwords
     from countersign.store.engine.database import Database
-    from countersign.store.tables.events import Log
+    from countersign.store.ledger.event_log import Log
 
 _SECRET_BYTES: Final = 32
 

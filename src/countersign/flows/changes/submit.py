@@ -57,7 +57,7 @@ async def submit_change(
     if not meets(session, need, context.now()):
         return need
     (room,) = await context.database.run(
-        rate_limits.spend, [(BY_ACCOUNT, context.keyring.blind_index("changes", session.account))], context.now()
+        rate_limits.consume, [(BY_ACCOUNT, context.keyring.blind_index("changes", session.account))], context.now()
     )
     if not room.allowed:
         return too_many(context, room.retry_after)
@@ -145,4 +145,4 @@ async def _asked(context: AccountContext, browser: BrowserContext, pending: Acco
         if holdings is not None
         else ()
     )
-    await Write((changes.added(pending), *notices, *recorded), last=True)
+    await Write((changes.insert(pending), *notices, *recorded), last=True)

@@ -21,8 +21,8 @@ from countersign.links import Links
 from countersign.messages.custom.custom_templates import DEFAULT_TEMPLATES, CustomTemplates
 from countersign.providers import Provider
 from countersign.store.engine.database import Database
+from countersign.store.ledger.event_log import Log
 from countersign.store.tables import provider_health
-from countersign.store.tables.events import Log
 
 LEARN_EVERY: Final = 1.0
 """Seconds after which what was learned is written down, for every process to know."""
@@ -56,7 +56,9 @@ class StatsRecorder:
         lessons, self._new = self._new, {}
         try:
             self.known = await (
-                database.run(provider_health.learn, lessons, now) if lessons else database.read(provider_health.paces)
+                database.run(provider_health.add_stats, lessons, now)
+                if lessons
+                else database.read(provider_health.find_stats)
             )
         except UnavailableError:
             for where, lesson in lessons.items():

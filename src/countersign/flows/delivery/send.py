@@ -21,10 +21,10 @@ from countersign.flows.delivery.context import DeliveryContext, provider_key_of
 from countersign.flows.delivery.events import delivery_event
 from countersign.flows.delivery.sms_pumping import take_back
 from countersign.flows.delivery.suppressions import FailedAddress, suppress
-from countersign.store.engine.database import Append, Take, Update, Upsert, Write
+from countersign.store.engine.database import Append, Take, Write
 from countersign.store.tables import deliveries, provider_health
 from countersign.store.tables.deliveries import Attempt
-from countersign.store.tables.schema import ATTEMPTS, DELIVERIES
+from countersign.store.tables.schema import DELIVERIES
 
 GIVE_UP_AFTER: Final = rules_of.LONGEST_TRY / 1_000
 """Seconds after which a provider that still has not answered is left."""
@@ -127,7 +127,7 @@ async def _record(
     post: DeliveryContext, results: Sequence[SendResult], chances: Sequence[float]
 ) -> list[CircuitBreaker]:
     rows = await Take(DELIVERIES, sorted((result.delivery.owner, result.delivery.number) for result in results))
-    stored = {(row[0], row[1]): deliveries.of_row(row) for row in rows}
+    stored = {(row[0], row[1]): deliveries.from_row(row) for row in rows}
     attempts: list[Attempt] = []
     changed: list[Delivery] = []
     events: list[Event] = []
@@ -155,9 +155,9 @@ async def _record(
     await Append(events)
     await Write(
         (
-            *((Update(DELIVERIES, [deliveries.changed_row(one) for one in changed]),) if changed else ()),
-            *((Upsert(ATTEMPTS, [deliveries.attempt_row(one) for one in attempts]),) if attempts else ()),
-            *provider_health.saved(breakers),
+            *deliveries.update(changed),
+            *deliveries.upsert_attempts(attempts),
+            *provider_health.upsert_breakers(breakers),
         ),
         last=True,
     )
@@ -166,7 +166,7 @@ async def _record(
 
 async def _judge_providers(results: Sequence[SendResult]) -> tuple[list[CircuitBreaker], list[CircuitBreaker]]:
     """Return the breakers that changed, and those of them by which a provider is left out from now on, or back."""
-    known = await provider_health.breakers()
+    known = await provider_health.find_breakers()
     concerned = sorted(
         {
             result.provider
@@ -175,7 +175,7 @@ async def _judge_providers(results: Sequence[SendResult]) -> tuple[list[CircuitB
             or (isinstance(result.word, Failure) and result.word.reason in breaker_rules.ITS_OWN)
         }
     )
-    before = await provider_health.take_breakers(concerned)
+    before = await provider_health.lock_breakers(concerned)
     after = dict(before)
     for result in sorted(results, key=lambda one: one.ended_at):
         breaker = after.get(result.provider)
@@ -212,11 +212,11 @@ async def _move_ours(claimed: Sequence[Delivery], now: int, move: Callable[[Deli
     ours = {(delivery.owner, delivery.number): delivery.attempts for delivery in claimed}
     back = [
         move(current, now)
-        for current in (deliveries.of_row(row) for row in rows)
+        for current in (deliveries.from_row(row) for row in rows)
         if current.state is DeliveryState.SENDING and current.attempts == ours[current.owner, current.number]
     ]
     if back:
-        await Write((Update(DELIVERIES, [deliveries.changed_row(delivery) for delivery in back]),))
+        await Write(deliveries.update(back))
 
 
 def _attempt(result: SendResult) -> Attempt:

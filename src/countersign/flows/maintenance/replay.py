@@ -46,7 +46,7 @@ async def replay(database: Database, policy: RiskPolicy, start: int, end: int) -
     examples: list[ChangedDecision] = []
     changed = 0
     for since in range(start, end, SLICE):
-        found = await database.read(events.between, since, min(end, since + SLICE))
+        found = await database.read(events.list_between, since, min(end, since + SLICE))
         for event in found:
             if event.kind is not EventKind.SIGN_IN_ASSESSED:
                 continue

@@ -138,7 +138,7 @@ async def userinfo(context: AccountContext, access: str) -> dict[str, Any] | Non
     token = await find_token(context, access)
     if token is None:
         return None
-    account, contacts = await context.database.read(accounts.person, token.account)
+    account, contacts = await context.database.read(accounts.find_with_contacts, token.account)
     if account is None:
         return None
     scope, told = token.scope.split(), {"sub": account.id}

@@ -128,7 +128,7 @@ async def _counted(
         return Refused(Refusal.EXHAUSTED, at=now)
     # Where there is no such account, its name has the same budget (semantics R1).
     counter = context.keyring.blind_index("factor codes", flow.account or flow.to, flow.requester.device)
-    (room,) = await context.database.run(rate_limits.spend, [(BY_ACCOUNT, counter)], now)
+    (room,) = await context.database.run(rate_limits.consume, [(BY_ACCOUNT, counter)], now)
     if not room.allowed:
         return Refused(Refusal.LIMITED, retry_after=room.retry_after, limit=BY_ACCOUNT.name, at=now)
     counted = await login_flow.update_flow(context, stored, msgspec.structs.replace(flow, guesses=flow.guesses + 1))
@@ -142,13 +142,13 @@ async def _counted(
 async def _proved(
     context: AccountContext, browser: BrowserContext, guess: AuthenticatorGuess, method: Method, *, remember: bool
 ) -> CompletedFlow:
-    await context.database.run(rate_limits.clear, guess.limit)
+    await context.database.run(rate_limits.reset, guess.limit)
     return await complete_flow(context, browser, guess.stored, SessionProof(method, context.now()), remember=remember)
 
 
 async def _spend(context: AccountContext, browser: BrowserContext, account: str, mark: bytes) -> bool:
     now = context.now()
-    if not (await authenticators.spend(account, mark, now)):
+    if not (await authenticators.use_recovery_code(account, mark, now)):
         return False
     holdings = await find_snapshot(account)
     if holdings is None:

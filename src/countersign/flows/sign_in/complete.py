@@ -121,11 +121,11 @@ async def _sign_up(
             then=flow.then,
             flow=stored,
             remember=remember,
-            new=accounts.added(account, owned),
+            new=accounts.insert(account, owned),
         )
     except ConflictError:
         # Somebody who holds the same contact made an account while this code was on its way; they have just shown that they hold it.
-        await context.database.run(rows_of.take, stored.mark)
+        await context.database.run(rows_of.delete, stored.mark)
         return AccountExists()
 
 
@@ -176,7 +176,7 @@ class StepUp(msgspec.Struct, frozen=True):
 async def _raise(context: AccountContext, asked: StepUp) -> bool:
     now, flow, mark = context.now(), asked.stored.flow, asked.mark
     session = await sessions.find(mark, now)
-    if session is None or session.id != flow.session or not (await rows_of.take(asked.stored.mark)):
+    if session is None or session.id != flow.session or not (await rows_of.delete(asked.stored.mark)):
         return False
     if not (await sessions.end(mark)):
         return False
@@ -196,6 +196,6 @@ async def _raise(context: AccountContext, asked: StepUp) -> bool:
             device = msgspec.structs.replace(device, trusted_at=now)
             told.append(Event(now, EventKind.DEVICE_TRUSTED, context.own.id, flow.account, {"device": device.id}))
     recorded = await record_events(context, told, asked.browser, context.place(asked.browser.ip))
-    trusted = (devices.changed(device),) if device is not None else ()
-    await Write((sessions.added(with_proof(session, asked.new_mark, asked.proof)), *trusted, *recorded), last=True)
+    trusted = (devices.update(device),) if device is not None else ()
+    await Write((sessions.insert(with_proof(session, asked.new_mark, asked.proof)), *trusted, *recorded), last=True)
     return True

@@ -105,7 +105,7 @@ async def finish_enrolment(context: AccountContext, browser: BrowserContext, ses
     if stored is None or stored.flow.kind is not LoginFlowKind.ENROL_PASSKEY or stored.flow.session != session.id:
         return FlowNotFound()
     made = registered(party_of(context), answer, bytes.fromhex(stored.flow.sealed))
-    if made is None or await context.database.read(authenticators.marked, made.id) is not None:
+    if made is None or await context.database.read(authenticators.find_by_mark, made.id) is not None:
         return InvalidCredentials()
     id_ = context.id("fac")
     factor = Authenticator(
@@ -148,7 +148,7 @@ async def sign_in_by_passkey(
     """Let a person in by a passkey alone: it is two factors by itself (semantics U4). Whatever is wrong is told alike."""
     if browser.ip:
         budget = [(BY_NETWORK, context.keyring.blind_index("passkey from", network_of(browser.ip)))]
-        (room,) = await context.database.run(rate_limits.spend, budget, context.now())
+        (room,) = await context.database.run(rate_limits.consume, budget, context.now())
         if not room.allowed:
             return Refused(Refusal.LIMITED, retry_after=room.retry_after, limit=BY_NETWORK.name, at=context.now())
         if set(context.geolocation.listed(browser.ip)) & set(context.risk.deny_lists):
@@ -157,7 +157,7 @@ async def sign_in_by_passkey(
     if (
         stored is None
         or stored.flow.kind is not LoginFlowKind.PASSKEY
-        or not await context.database.run(rows_of.take, stored.mark)
+        or not await context.database.run(rows_of.delete, stored.mark)
     ):
         return InvalidCredentials()
     factor, account = await context.database.read(_whose, webauthn.id_of(answer))
@@ -172,7 +172,7 @@ async def sign_in_by_passkey(
 
 
 async def _whose(mark: bytes) -> tuple[Authenticator | None, Account | None]:
-    factor = await authenticators.marked(mark)
+    factor = await authenticators.find_by_mark(mark)
     if factor is None or factor.kind is not AuthenticatorKind.PASSKEY or not mark:
         return None, None
     return factor, (await accounts.find(factor.account))
@@ -228,7 +228,7 @@ async def _used(context: AccountContext, factor: Authenticator, answer: str, cha
     if count:
         used = await context.database.run(authenticators.use, factor.account, factor.id, count, context.now())
     else:
-        used = await context.database.run(authenticators.touch, factor.account, factor.id, context.now())
+        used = await context.database.run(authenticators.record_use, factor.account, factor.id, context.now())
     if not used:
         return None
     return Method.PASSKEY if stored.synced else Method.SECURITY_KEY

@@ -84,8 +84,8 @@ async def recover(
 
 
 async def _meant(blind_index: bytes, now: int) -> RecoveryTarget:
-    account, contacts = await accounts.identified(blind_index)
-    waiting = await changes.claims(blind_index, now)
+    account, contacts = await accounts.find_with_contacts_by_identifier(blind_index)
+    waiting = await changes.list_pending_recoveries(blind_index, now)
     claim = next((one for one in waiting if now >= one.due_at), None)
     contact = next((one for one in contacts if one.blind_index == blind_index), None)
     return RecoveryTarget(account, contact, claim)
@@ -119,7 +119,7 @@ async def claim_access(
         return InvalidInput(faults)
     if refused := await _limited(context, browser):
         return refused
-    account, _ = await context.database.read(accounts.identified, context.blind_index(lost))
+    account, _ = await context.database.read(accounts.find_with_contacts_by_identifier, context.blind_index(lost))
     device = browser.device or context.secret()
     outcome = begun_or_refused(
         await send_code(context, browser, fresh, purpose=LoginFlowKind.CLAIM.purpose, device=device)
@@ -173,7 +173,7 @@ async def choose_password(
 async def _mistaken(context: AccountContext, account: Account, current: str) -> InvalidInput | None:
     """Say that a password is not the account's; of tries there are few."""
     counter = context.keyring.blind_index("current password", account.id)
-    (room,) = await context.database.run(rate_limits.spend, [(BY_ACCOUNT, counter)], context.now())
+    (room,) = await context.database.run(rate_limits.consume, [(BY_ACCOUNT, counter)], context.now())
     hashed = context.keyring.unseal(account.password, account.id)
     verified = await context.passwords.verify(normal(current), hashed)
     return None if verified.right and room.allowed else InvalidInput({"current": "wrong"})
@@ -194,7 +194,7 @@ async def _limited(context: AccountContext, browser: BrowserContext) -> Refused 
     if not browser.ip:
         return None
     budget = [(BY_NETWORK, context.keyring.blind_index("recover from", network_of(browser.ip)))]
-    (room,) = await context.database.run(rate_limits.spend, budget, context.now())
+    (room,) = await context.database.run(rate_limits.consume, budget, context.now())
     if room.allowed:
         return None
     return Refused(Refusal.LIMITED, retry_after=room.retry_after, limit=BY_NETWORK.name, at=context.now())

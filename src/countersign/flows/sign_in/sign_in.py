@@ -32,7 +32,8 @@ from countersign.flows.accounts.context import (
 from countersign.flows.accounts.request_code import send_code_by_first_method
 from countersign.flows.sign_in.start_session import start_session
 from countersign.flows.verifications.results import Refused
-from countersign.store.tables import accounts, authenticators, devices, events, rate_limits
+from countersign.store.ledger import event_log
+from countersign.store.tables import accounts, authenticators, devices, rate_limits
 
 BY_NAME: Final = RateLimit("sign_in_name", 10, 15 * 60_000)
 """Passwords that strangers may try on one name; a trusted browser has as many of its own, so that no stranger uses up its owner's (S7)."""
@@ -66,7 +67,7 @@ async def sign_in(
     budgets = [(BY_NAME, context.keyring.blind_index("sign in", blind_index.hex(), lane))]
     if browser.ip and not trusted:
         budgets.append((BY_NETWORK, context.keyring.blind_index("sign in from", network_of(browser.ip))))
-    rooms = await context.database.run(rate_limits.spend, budgets, now)
+    rooms = await context.database.run(rate_limits.consume, budgets, now)
     if not rooms[-1].allowed and len(rooms) > 1:
         return Refused(Refusal.LIMITED, retry_after=rooms[-1].retry_after, limit=BY_NETWORK.name, at=now)
 
@@ -75,7 +76,7 @@ async def sign_in(
     verified = await context.passwords.verify(password, hashed)
     if not verified.right or not rooms[0].allowed or account is None or not account.open:
         return InvalidCredentials()
-    await context.database.run(rate_limits.clear, budgets[0][1])
+    await context.database.run(rate_limits.reset, budgets[0][1])
     if verified.stale:
         await _strengthen(context, account, password)
 
@@ -105,11 +106,11 @@ async def sign_in(
 
 async def _who(blind_index: bytes, mark: bytes) -> SignInCandidate:
     """Return who is meant; as much is read where nobody is."""
-    account, contacts = await accounts.identified(blind_index)
+    account, contacts = await accounts.find_with_contacts_by_identifier(blind_index)
     account_id = account.id if account else ""
     device = await devices.find(account_id, mark)
-    newest = await devices.newest(account_id)
-    return SignInCandidate(account, contacts, device, newest, (await authenticators.of_account(account_id)))
+    newest = await devices.find_newest(account_id)
+    return SignInCandidate(account, contacts, device, newest, (await authenticators.list_active(account_id)))
 
 
 def _blind(context: AccountContext, identifier: str) -> bytes:
@@ -124,7 +125,7 @@ async def _strengthen(context: AccountContext, account: Account, password: str) 
     """Hash a right password anew, since today's parameters are stronger than those it was hashed with (semantics S9)."""
     hashed = await context.passwords.hash(password)
     await context.database.run(
-        accounts.set_password, account.id, account.password, context.keyring.seal(hashed, account.id)
+        accounts.replace_password, account.id, account.password, context.keyring.seal(hashed, account.id)
     )
 
 
@@ -151,6 +152,6 @@ async def _assess(
     told: dict[str, str | int] = {**risk.as_facts(facts), "decision": assessment.decision.value}
     owner = person.account.id if person.account else ""
     await context.log.run(
-        context.database, events.append_event, Event(now, EventKind.SIGN_IN_ASSESSED, context.own.id, owner, told)
+        context.database, event_log.append_event, Event(now, EventKind.SIGN_IN_ASSESSED, context.own.id, owner, told)
     )
     return assessment

@@ -55,11 +55,11 @@ async def sign_up(
 
     if browser.ip:
         budget = [(BY_NETWORK, context.keyring.blind_index("sign up from", network_of(browser.ip)))]
-        (room,) = await context.database.run(rate_limits.spend, budget, context.now())
+        (room,) = await context.database.run(rate_limits.consume, budget, context.now())
         if not room.allowed:
             return Refused(Refusal.LIMITED, retry_after=room.retry_after, limit=BY_NETWORK.name, at=context.now())
     hashed = await context.passwords.hash(password)
-    account, _ = await context.database.read(accounts.identified, context.blind_index(contact))
+    account, _ = await context.database.read(accounts.find_with_contacts_by_identifier, context.blind_index(contact))
     device = browser.device or context.secret()
     outcome = begun_or_refused(
         await send_code(

@@ -76,14 +76,14 @@ async def start_session(
 
 
 async def _enter(context: AccountContext, entry: SessionStart) -> bool:
-    if entry.flow and not (await login_flows.take(entry.flow)):
+    if entry.flow and not (await login_flows.delete(entry.flow)):
         return False
     now, account = entry.now, entry.account
     if entry.browser.session:
         # Whoever was signed in here before is not any more: a secret of before opens nothing (semantics S8).
         await sessions.end(context.mark(entry.browser.session))
     if not entry.new:
-        await accounts.is_back(account, entry.contact)
+        await accounts.clear_recovered_by(account, entry.contact)
     before = await devices.find(account, entry.device)
     device = _seen(context, entry, before)
     entrance = context.sign_in_policy
@@ -108,7 +108,7 @@ async def _enter(context: AccountContext, entry: SessionStart) -> bool:
     if before is None:
         told.append(Event(now, EventKind.DEVICE_ADDED, context.own.id, account, {"device": device.id}))
         if not entry.new:
-            known, contacts = await accounts.person(account)
+            known, contacts = await accounts.find_with_contacts(account)
             if known is not None:
                 owed = insert_notices(
                     context, known, contacts, NoticeKind.NEW_DEVICE, browser=entry.browser, place=entry.place, now=now
@@ -116,7 +116,7 @@ async def _enter(context: AccountContext, entry: SessionStart) -> bool:
     if entry.remember:
         told.append(Event(now, EventKind.DEVICE_TRUSTED, context.own.id, account, {"device": device.id}))
     recorded = await record_events(context, told, entry.browser, entry.place)
-    await Write((*entry.new, devices.saved(device), sessions.added(session), *owed, *recorded), last=True)
+    await Write((*entry.new, devices.upsert(device), sessions.insert(session), *owed, *recorded), last=True)
     return True
 
 

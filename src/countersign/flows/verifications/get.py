@@ -37,5 +37,5 @@ async def _seen(challenge_id: str, application: str) -> ChallengeView | None:
     found = await challenges.find(challenge_id)
     if found is None or found.application != application:
         return None
-    owed = await deliveries.of_owner(challenge_id)
+    owed = await deliveries.list_by_owner(challenge_id)
     return ChallengeView(found, tuple(owed))

@@ -186,7 +186,7 @@ async def changes_of(desk: Desk, call: Call) -> Reply:
     """GET /v1/me/changes."""
     asking, context = await _who(desk, call), desk.runtime.accounts
     now = context.now()
-    found = await context.database.read(changes.of_account, asking.account, now - SINCE, SHOWN)
+    found = await context.database.read(changes.list_since, asking.account, now - SINCE, SHOWN)
     return _told(
         "changes",
         [

@@ -83,7 +83,7 @@ class Door:
             return HOME
         if wanted.startswith("/") and not wanted.startswith("//"):
             return wanted
-        known = await self.accounts.database.read(applications.all_of_them)
+        known = await self.accounts.database.read(applications.list_all)
         return wanted if any(wanted in application.redirects for application in known) else HOME
 
     async def leads_to(self, path: str) -> str:

@@ -73,7 +73,7 @@ class IsThisUsPage:
         settings = self._door.runtime.settings
         public = urlsplit(settings.public_url)
         hosts = {settings.host, public.hostname or ""}
-        for one in await self._door.accounts.database.read(applications.all_of_them):
+        for one in await self._door.accounts.database.read(applications.list_all):
             if one.removed_at is None:
                 hosts |= {one.host, *(urlsplit(address).hostname or "" for address in one.redirects)}
         senders = {getattr(provider, "from_address", "").lower() for provider in settings.providers.values()}

@@ -1,4 +1,4 @@
-"""Builds the documents into a site in build/site (`site.py FOLDER` for FOLDER/site) and stops at the first broken link."""
+"""Builds the documents into a site in build/site (`docs_site.py FOLDER` for FOLDER/site) and stops at the first broken link."""
 
 from __future__ import annotations
 
@@ -78,7 +78,9 @@ def main() -> int:
         print(built.stdout + built.stderr, file=sys.stderr)
         return 1
     print(f"The site is in {os.path.relpath(folder / 'site')}; open index.html there.")
-    print(f"Its search needs a web server: python3 -m http.server --bind 127.0.0.1 --directory {os.path.relpath(folder / 'site')}")
+    print(
+        f"Its search needs a web server: python3 -m http.server --bind 127.0.0.1 --directory {os.path.relpath(folder / 'site')}"
+    )
     return 0
 
 
