@@ -51,8 +51,6 @@ async def serving(app: WebApplication) -> AsyncIterator[Served]:
     place = Served()
     server = Server(app, grace=2)
     running = asyncio.create_task(server.serve(sockets=[place.listener]))
-    while not server.started:
-        await asyncio.sleep(0.005)
     try:
         yield place
     finally:

@@ -14,9 +14,9 @@ from tests.web.conftest import CodeOf, Opener, change
 from countersign.errors import OverloadedError, UnavailableError
 from countersign.web.api import health
 from countersign.web.app import make_app
+from countersign.web.http.application import WebApplication
 from countersign.web.http.request import Request
 from countersign.web.http.response import Response
-from countersign.web.http.application import WebApplication
 from countersign.wiring import Runtime
 
 TOKEN = "a-token-of-twenty-letters"

@@ -9,11 +9,11 @@ from tests.web.client import Client, assert_problem
 from tests.web.conftest import Opener
 
 from countersign.web.app import make_app
+from countersign.web.http.application import WebApplication
 from countersign.web.http.csrf import CrossOriginGuard
 from countersign.web.http.proxies import Proxies, is_this_machine
 from countersign.web.http.request import Request
 from countersign.web.http.response import Response
-from countersign.web.http.application import WebApplication
 
 
 async def never() -> dict[str, object]:

@@ -95,6 +95,6 @@ async def open_process(settings: Settings) -> ProcessLifespan:
     worker = (
         None
         if settings.no_worker
-        else Worker(runtime.delivery, runtime.core, settings.retention_days, settings.grace, runtime.accounts)
+        else Worker(runtime.delivery, settings.retention_days, settings.grace, runtime.accounts)
     )
     return ProcessLifespan(runtime, worker)

@@ -10,7 +10,7 @@ from msgspec import Meta
 from countersign.domain.accounts.change import ChangeKind, ChangeRefusal
 from countersign.domain.accounts.integration_code import LIFETIMES
 from countersign.domain.accounts.login_flow import InterruptedRequest
-from countersign.domain.accounts.session import Level, ProofRequirement, Session, meets
+from countersign.domain.accounts.session import Level, ProofRequirement, Session, satisfies
 from countersign.domain.shared.contact import Contact, parse
 from countersign.errors import InputError
 from countersign.flows.accounts.context import CodeRequested
@@ -167,7 +167,7 @@ async def end_sessions(web: WebContext, req: Request, resp: Response) -> None:
     """POST /v1/me/sessions."""
     browser, session = await browser_in(web, req)
     which, context = decoded(_end, await json_of(req)).end, web.accounts
-    if not meets(session, FRESH, context.now()):
+    if not satisfies(session, FRESH, context.now()):
         await _ask(web, resp, browser, session, FRESH)
     ended = await end_others(context, session) if which == "others" else int(await end_session(context, session, which))
     resp.json(_encode({"ended": ended}))
@@ -177,7 +177,7 @@ async def forget_devices(web: WebContext, req: Request, resp: Response) -> None:
     """POST /v1/me/devices."""
     browser, session = await browser_in(web, req)
     which, context = decoded(_remove, await json_of(req)).remove, web.accounts
-    if not meets(session, FRESH, context.now()):
+    if not satisfies(session, FRESH, context.now()):
         await _ask(web, resp, browser, session, FRESH)
     resp.json(_encode({"ended": int(await end_device(context, session, which))}))
 

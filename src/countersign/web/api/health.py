@@ -103,7 +103,7 @@ async def metrics(web: WebContext, req: Request, resp: Response) -> None:
 
 
 async def _facts() -> tuple[str | None, bytes | None]:
-    revision = await metadata.revision()
+    revision = await metadata.find_revision()
     fingerprint = await metadata.find(metadata.KEYS)
     return revision, fingerprint
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from countersign.web.http.response import Response
 
 CACHE: Final = "public, max-age=30"
-"""Half of the time between a rotation and the new key's use (keys.ACTIVATION_DELAY): nobody meets a key they could not know."""
+"""Half of the time between a rotation and the new key's use (keys.ACTIVATION_DELAY): nobody satisfies a key they could not know."""
 
 
 async def jwks(web: WebContext, _: Request, resp: Response) -> None:

@@ -8,14 +8,14 @@ import msgspec
 
 from countersign.domain.accounts.authenticator import STRONG_KINDS
 from countersign.domain.accounts.change import UNDO_LASTS
-from countersign.domain.accounts.session import Session, is_closed, level_of
+from countersign.domain.accounts.session import Session, current_level, is_enrolment_only
 from countersign.domain.shared.activity import SHOWN
 from countersign.flows.accounts.activity import recent
 from countersign.flows.accounts.context import BrowserContext
 from countersign.flows.accounts.sessions import find_session, overview_of
 from countersign.flows.accounts.snapshot import find_snapshot
 from countersign.flows.changes.integration_codes import list_codes
-from countersign.flows.oidc.token import find_token
+from countersign.flows.oidc.token import find_access_token
 from countersign.store.tables import changes
 from countersign.web.http.authentication import bearer
 from countersign.web.http.problems import ProblemError
@@ -45,7 +45,7 @@ async def _reader(web: WebContext, req: Request) -> Reader:
     """Return who is signed in here, or let a program in; raises ProblemError for neither."""
     context = web.accounts
     if given := bearer(req):
-        token = await find_token(context, given)
+        token = await find_access_token(context, given)
         if token is None or SCOPE not in token.scope.split():
             raise ProblemError("not_signed_in")
         return Reader(token.account, "")
@@ -57,7 +57,7 @@ async def browser_in(web: WebContext, req: Request) -> tuple[BrowserContext, Ses
     """Return the browser that is signed in here, and its session; raises ProblemError for one that is not."""
     browser, accounts = web.browser(req), web.accounts
     session = await find_session(accounts, browser)
-    if session is None or is_closed(session, accounts.entrance, accounts.now()):
+    if session is None or is_enrolment_only(session, accounts.sign_in_policy, accounts.now()):
         raise ProblemError("not_signed_in")
     return browser, session
 
@@ -123,7 +123,7 @@ async def sessions(web: WebContext, req: Request, resp: Response) -> None:
                 "user_agent": one.user_agent,
                 "ip": one.ip,
                 "place": one.place,
-                "acr": level_of(one, now).acr,
+                "acr": current_level(one, now).acr,
                 "began_at": instant(one.created_at),
                 "last_seen_at": instant(one.last_seen_at),
                 "expires_at": instant(one.expires_at),
@@ -178,7 +178,7 @@ async def changes_of(web: WebContext, req: Request, resp: Response) -> None:
     """GET /v1/me/changes."""
     reader, context = await _reader(web, req), web.accounts
     now = context.now()
-    found = await context.database.read(changes.of_account, reader.account, now - SINCE, SHOWN)
+    found = await context.database.read(changes.list_since, reader.account, now - SINCE, SHOWN)
     _tell(
         resp,
         "changes",

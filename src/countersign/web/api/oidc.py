@@ -10,7 +10,7 @@ from urllib.parse import unquote_plus
 import msgspec
 
 from countersign.domain.accounts.session import Level
-from countersign.domain.oidc.authorization_request import ACTION_TYPE, SCOPES
+from countersign.domain.oidc.authorization_request import ACTION_TYPE, SUPPORTED_SCOPES
 from countersign.flows.oidc import token as tokens
 from countersign.keys import PROOF_ALGORITHM
 from countersign.web.http.authentication import bearer
@@ -55,7 +55,7 @@ class OAuthError(AnsweredError):
 
 async def configuration(web: WebContext, _: Request, resp: Response) -> None:
     """GET /.well-known/openid-configuration (OpenID Connect Discovery 1.0)."""
-    issuer = web.core.rules.issuer
+    issuer = web.core.links.issuer
     metadata = {
         "issuer": issuer,
         "authorization_endpoint": f"{issuer}/oauth/authorize",
@@ -74,7 +74,7 @@ async def configuration(web: WebContext, _: Request, resp: Response) -> None:
         "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
         "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
         "code_challenge_methods_supported": ["S256"],
-        "scopes_supported": list(SCOPES),
+        "scopes_supported": list(SUPPORTED_SCOPES),
         "claims_supported": [
             "iss",
             "sub",

@@ -36,6 +36,6 @@ async def events(web: WebContext, req: Request, resp: Response, path_id: str) ->
 
 
 def _snapshot(web: WebContext, seen: ChallengeView) -> Snapshot:
-    now = web.core.clock()
+    now = web.core.now()
     ended = seen.challenge.state_at(now) is not ChallengeState.PENDING
     return Snapshot(in_full(seen, now), final=ended and all(delivery.ended for delivery in seen.deliveries))

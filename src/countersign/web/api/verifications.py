@@ -165,7 +165,7 @@ async def get(web: WebContext, req: Request, resp: Response, path_id: str) -> No
     seen = await get_challenge(web.core, application, checked_id(path_id))
     if seen is None:
         raise ProblemError("missing")
-    resp.json(in_full(seen, web.core.clock()))
+    resp.json(in_full(seen, web.core.now()))
 
 
 def _asked(body: BeginBody) -> BeginRequest:

@@ -141,7 +141,7 @@ class WebApplication(falcon.asgi.App[Request, Response]):
                 broken(error).write(resp)
 
     def _note(self, outage: UnavailableError) -> None:
-        """Tell the operator what the caller is not told; once in a while, since an outage meets every request."""
+        """Tell the operator what the caller is not told; once in a while, since an outage satisfies every request."""
         self._outages += 1
         if time.monotonic() - self._noted_at >= NOTED_EVERY:
             self._noted_at = time.monotonic()

@@ -45,7 +45,7 @@ class WebContext:
         self.worker_alive = worker_alive
         self.proxies = Proxies(settings.trusted_proxies)
         self.cross_origin = CrossOriginGuard(settings.public_url, development=settings.development)
-        self.rate_limits = RateLimitHeaders(runtime.core.rules)
+        self.rate_limits = RateLimitHeaders(runtime.core.policy)
         self.in_flight = InFlight()
         self.streams = EventStreams(runtime.stopping)
 

@@ -52,7 +52,7 @@ class ChangesPage:
             return
         accounts, language = self._web.accounts, language_of(req)
         now = accounts.now()
-        found = await accounts.database.read(changes.of_account, session.account, now - SINCE, SHOWN)
+        found = await accounts.database.read(changes.list_since, session.account, now - SINCE, SHOWN)
         show_part(
             self._web,
             req,

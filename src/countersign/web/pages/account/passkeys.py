@@ -11,7 +11,11 @@ from countersign.domain.accounts.login_flow import InterruptedRequest
 from countersign.flows.accounts.context import CodeRequested, InvalidCredentials
 from countersign.flows.changes.apply import Applied
 from countersign.flows.changes.enrol import named
-from countersign.flows.sign_in.passkeys import begin_enrolment, enrolment_options, finish_enrolment
+from countersign.flows.sign_in.passkeys import (
+    begin_passkey_enrolment,
+    finish_passkey_enrolment,
+    passkey_enrolment_options,
+)
 from countersign.web.http.cookies import FLOW, drop, keep_flow
 from countersign.web.http.problems import ProblemError
 from countersign.web.http.response import JSON
@@ -41,7 +45,7 @@ class EnrolPasskeyPage:
         """Ask for the proof, then lead to where the browser makes it."""
         name = form.fields.get("name", "")
         summary = form.language.say("Add the passkey “{name}”", name=named(name, "Passkey"))
-        begun = await begin_enrolment(self._web.accounts, form.browser, form.session, name, summary)
+        begun = await begin_passkey_enrolment(self._web.accounts, form.browser, form.session, name, summary)
         if isinstance(begun, CodeRequested):
             keep_flow(form.resp, begun)
             form.resp.redirect(PATH)
@@ -56,7 +60,7 @@ class EnrolPasskeyPage:
         session = await self._guard.session(req, resp, InterruptedRequest("GET", METHODS))
         if session is None:
             return
-        if await enrolment_options(self._web.accounts, self._web.browser(req), session) is None:
+        if await passkey_enrolment_options(self._web.accounts, self._web.browser(req), session) is None:
             resp.redirect(METHODS)
             return
         show_part(self._web, req, resp, "passkey.html", METHODS, fault=fault)
@@ -66,7 +70,7 @@ class EnrolPasskeyPage:
         session = await self._guard.session(req, resp, InterruptedRequest("GET", METHODS))
         if session is None:
             return
-        options = await enrolment_options(self._web.accounts, self._web.browser(req), session)
+        options = await passkey_enrolment_options(self._web.accounts, self._web.browser(req), session)
         if options is None:
             raise ProblemError("not_found")
         resp.write(options.encode(), JSON)
@@ -74,7 +78,7 @@ class EnrolPasskeyPage:
     async def finish(self, form: Submission) -> None:
         """Take what the browser made."""
         req, resp, credential = form.req, form.resp, form.fields.get("credential", "")
-        outcome = await finish_enrolment(self._web.accounts, form.browser, form.session, credential)
+        outcome = await finish_passkey_enrolment(self._web.accounts, form.browser, form.session, credential)
         match outcome:
             case Applied(change):
                 self._web.database.announce()

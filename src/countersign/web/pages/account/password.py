@@ -12,11 +12,11 @@ import msgspec
 
 from countersign.domain.accounts.change import ChangeKind
 from countersign.domain.accounts.login_flow import InterruptedRequest
-from countersign.domain.accounts.password import normal
+from countersign.domain.accounts.password import normalize_password
 from countersign.errors import CountersignError
 from countersign.flows.accounts.sessions import overview
 from countersign.flows.changes.request import ChangeRequest
-from countersign.flows.sign_in.sign_up import fault_of
+from countersign.flows.sign_in.sign_up import find_password_fault
 from countersign.web.http.problems import ProblemError
 from countersign.web.pages.shared.account_layout import show_part
 from countersign.web.pages.shared.wordings import PASSWORD_FAULTS
@@ -45,15 +45,19 @@ class PasswordPage:
             self._show(req, resp, "")
 
     def _show(self, req: Request, resp: Response, fault: str) -> None:
-        show_part(self._web, req, resp, "password.html", PATH, fault=fault, least=str(self._web.accounts.least))
+        show_part(
+            self._web, req, resp, "password.html", PATH, fault=fault, least=str(self._web.accounts.password_min_length)
+        )
 
     async def choose(self, form: Submission) -> None:
         """Look at the new password, and ask for the proof: while that is waited for, its hash alone is kept, sealed."""
-        accounts, password = self._web.accounts, normal(form.fields.get("password", ""))
+        accounts, password = self._web.accounts, normalize_password(form.fields.get("password", ""))
         found = await overview(accounts, form.session)
-        if fault := await fault_of(accounts, password, (found.name,) if found is not None else ()):
+        if fault := await find_password_fault(accounts, password, (found.name,) if found is not None else ()):
             form.resp.status = falcon.HTTP_422
-            self._show(form.req, form.resp, form.language.say(PASSWORD_FAULTS[fault], least=str(accounts.least)))
+            self._show(
+                form.req, form.resp, form.language.say(PASSWORD_FAULTS[fault], least=str(accounts.password_min_length))
+            )
             return
         hashed = await accounts.passwords.hash(password)
         sealed = base64.b64encode(accounts.keyring.seal(hashed, form.session.id)).decode()

@@ -7,7 +7,7 @@ from urllib.parse import quote, urlencode
 
 import falcon
 
-from countersign.domain.oidc.authorization_request import AuthorizationFault
+from countersign.domain.oidc.authorization_request import AuthorizationErrorResponse
 from countersign.flows.accounts.context import CodeRequested
 from countersign.flows.accounts.sessions import find_session, sign_out
 from countersign.flows.oidc.authorize import RedirectToClient, SignInRequired, authorize
@@ -41,7 +41,9 @@ class AuthorizePage:
         params = _params(req)
         outcome: object
         if params is None:
-            outcome = AuthorizationFault("invalid_request", "A parameter comes twice, or the query is malformed.")
+            outcome = AuthorizationErrorResponse(
+                "invalid_request", "A parameter comes twice, or the query is malformed."
+            )
         else:
             outcome = await authorize(self._web.accounts, self._web.browser(req), params)
         match outcome:
@@ -53,7 +55,7 @@ class AuthorizePage:
                 to_verification(resp, outcome)
             case Refused():
                 show_refusal(self._web, req, resp, outcome)
-            case AuthorizationFault(error, description):
+            case AuthorizationErrorResponse(error, description):
                 resp.status = falcon.HTTP_400
                 language = language_of(req)
                 show_word(

@@ -108,7 +108,7 @@ class ReportCodePage:
         if challenge is None:
             await self._end(resp, language, UNKNOWN, None)
             return
-        now = self._web.core.clock()
+        now = self._web.core.now()
         state = challenge.state_at(now)
         if state is not ChallengeState.PENDING:
             await self._end(resp, language, ENDINGS[state], challenge)

@@ -92,7 +92,7 @@ class ContinueFlow:
     async def _sign_in(self, req: Request, resp: Response, signed_in: SignedIn) -> None:
         """Go on where the person was going: by GET, or by carrying out the form that was interrupted, once (semantics U1)."""
         keep_session(resp, signed_in)
-        then = signed_in.then
+        then = signed_in.interrupted
         act = self._acts.get(then.path) if then.method == "POST" else None
         if act is not None:
             browser = msgspec.structs.replace(

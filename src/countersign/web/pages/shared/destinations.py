@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs, urlsplit
 
-from countersign.flows.oidc.authorize import PATH
+from countersign import links
 from countersign.store.tables import applications
 from countersign.web.http.cookies import keep_flow
 from countersign.web.pages.shared.word_pages import HOME
@@ -24,14 +24,14 @@ async def return_to(web: WebContext, wanted: str) -> str:
         return HOME
     if wanted.startswith("/") and not wanted.startswith("//"):
         return wanted
-    known = await web.database.read(applications.all_of_them)
+    known = await web.database.read(applications.list_all)
     return wanted if any(wanted in application.redirects for application in known) else HOME
 
 
 async def leads_to(web: WebContext, path: str) -> str:
     """Return the application's registered origin that an authorization request leads to in the end; "" for any other path of ours."""
     where, _, query = path.partition("?")
-    if where != PATH:
+    if where != links.AUTHORIZE:
         return ""
     asked = parse_qs(query)
     wanted, client = asked.get("redirect_uri", [""])[0], asked.get("client_id", [""])[0]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
-from countersign.domain.accounts.login_flow import MAX_KEPT, InterruptedRequest
-from countersign.domain.accounts.session import Level, ProofRequirement, Session, is_closed, meets
+from countersign.domain.accounts.login_flow import MAX_INTERRUPTED_CHARACTERS, InterruptedRequest
+from countersign.domain.accounts.session import Level, ProofRequirement, Session, is_enrolment_only, satisfies
 from countersign.flows.accounts.context import CodeRequested
 from countersign.flows.accounts.sessions import find_session
 from countersign.flows.accounts.snapshot import find_snapshot
@@ -35,9 +35,9 @@ class SessionGuard:
         if session is None:
             resp.redirect(f"/sign-in?return_to={quote(then.path if then.method == 'GET' else HOME, safe='/')}")
             return None
-        if is_closed(session, self._web.accounts.entrance, self._web.accounts.now()) and not then.path.startswith(
-            METHODS
-        ):
+        if is_enrolment_only(
+            session, self._web.accounts.sign_in_policy, self._web.accounts.now()
+        ) and not then.path.startswith(METHODS):
             await self._closed(req, resp, session, then)
             return None
         return session
@@ -54,7 +54,7 @@ class SessionGuard:
         self, req: Request, resp: Response, session: Session, need: ProofRequirement, then: InterruptedRequest
     ) -> bool:
         """Say whether a session may go on with this; else ask for what it lacks: the request goes on afterwards (semantics U1)."""
-        if meets(session, need, self._web.accounts.now()):
+        if satisfies(session, need, self._web.accounts.now()):
             return True
         await self.ask_for(req, resp, session, need, then)
         return False
@@ -63,7 +63,7 @@ class SessionGuard:
         self, req: Request, resp: Response, session: Session, need: ProofRequirement, then: InterruptedRequest
     ) -> None:
         """Ask a session for what it lacks; the request goes on afterwards, once (semantics U1)."""
-        if sum(len(name) + len(value) for name, value in then.fields) > MAX_KEPT:
+        if sum(len(name) + len(value) for name, value in then.fields) > MAX_INTERRUPTED_CHARACTERS:
             raise ProblemError("too_large")
         asked = await step_up(self._web.accounts, self._web.browser(req), session, need, then)
         if isinstance(asked, CodeRequested):

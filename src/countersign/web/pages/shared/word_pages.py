@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import falcon
 
+from countersign import links
 from countersign.domain.accounts.change import ChangeRefusal
 from countersign.flows.verifications.results import Refused
 from countersign.messages.language.catalogue import mark
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from countersign.web.http.request import Request
     from countersign.web.http.response import Response
 
-HOME: Final = "/account"
+HOME: Final = links.ACCOUNT
 
 REFUSALS: Final = {
     ChangeRefusal.UNKNOWN: mark("It is not there any more. Perhaps it was changed in another window."),

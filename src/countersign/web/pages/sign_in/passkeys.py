@@ -9,7 +9,12 @@ import falcon
 from countersign.domain.accounts.authenticator import AuthenticatorKind
 from countersign.domain.accounts.login_flow import InterruptedRequest
 from countersign.flows.accounts.context import InvalidCredentials, SignedIn
-from countersign.flows.sign_in.passkeys import begin_proof, begin_sign_in, prove_by_passkey, sign_in_by_passkey
+from countersign.flows.sign_in.passkeys import (
+    begin_passkey_proof,
+    begin_passkey_sign_in,
+    prove_with_passkey,
+    sign_in_with_passkey,
+)
 from countersign.flows.verifications.results import Refused
 from countersign.web.http.browser import language_of
 from countersign.web.http.cookies import FLOW, drop, keep_flow, keep_session
@@ -39,18 +44,18 @@ class PasskeyPages:
         """Hand the browser what it needs to sign in."""
         fields = await fields_of(req)
         then = InterruptedRequest(path=await return_to(self._web, fields.get("return_to", "")))
-        begun, options = await begin_sign_in(self._web.accounts, self._web.browser(req), then)
+        begun, options = await begin_passkey_sign_in(self._web.accounts, self._web.browser(req), then)
         keep_flow(resp, begun)
         resp.write(options.encode(), JSON)
 
     async def post_sign_in(self, req: Request, resp: Response) -> None:
         """Let the person in."""
         fields = await fields_of(req)
-        outcome = await sign_in_by_passkey(self._web.accounts, self._web.browser(req), fields.get("credential", ""))
+        outcome = await sign_in_with_passkey(self._web.accounts, self._web.browser(req), fields.get("credential", ""))
         match outcome:
             case SignedIn():
                 keep_session(resp, outcome)
-                resp.redirect(outcome.then.path)
+                resp.redirect(outcome.interrupted.path)
             case InvalidCredentials():
                 language = language_of(req)
                 resp.status = falcon.HTTP_422
@@ -72,7 +77,7 @@ class PasskeyPages:
     async def post_verify_begin(self, req: Request, resp: Response) -> None:
         """Hand the browser what it needs to prove what is under way."""
         await fields_of(req)
-        options = await begin_proof(self._web.accounts, self._web.browser(req))
+        options = await begin_passkey_proof(self._web.accounts, self._web.browser(req))
         if options is None:
             raise ProblemError("not_found")
         resp.write(options.encode(), JSON)
@@ -80,7 +85,7 @@ class PasskeyPages:
     async def post_verify(self, req: Request, resp: Response) -> None:
         """Judge its answer."""
         fields = await fields_of(req)
-        outcome = await prove_by_passkey(
+        outcome = await prove_with_passkey(
             self._web.accounts, self._web.browser(req), fields.get("credential", ""), remember=remembers(fields)
         )
         if isinstance(outcome, InvalidCredentials):

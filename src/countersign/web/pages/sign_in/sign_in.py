@@ -58,7 +58,7 @@ class SignInPage:
                 to_verification(resp, outcome)
             case SignedIn():
                 keep_session(resp, outcome)
-                resp.redirect(outcome.then.path)
+                resp.redirect(outcome.interrupted.path)
             case InvalidCredentials():
                 resp.status = falcon.HTTP_422
                 await self._show(req, resp, fields.get("identifier", ""), wanted, wrong=True)

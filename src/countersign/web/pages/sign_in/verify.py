@@ -125,7 +125,7 @@ class VerifyPage:
             self._web.browser(req),
             fields.get("code", ""),
             remember=remembers(fields),
-            sure=is_sure(fields),
+            confirmed=is_sure(fields),
         )
         match outcome:
             case UnlikelyLocation():
@@ -155,7 +155,7 @@ class VerifyPage:
             await self._authenticator.screen(req, resp, view)
             return
         state = challenge.state_at(now)
-        if state is not ChallengeState.PENDING and not flow.between:
+        if state is not ChallengeState.PENDING and not flow.is_switching_method:
             title, sentence = ENDED[state]
             drop(resp, FLOW)
             again = (AGAIN[flow.kind], language.say("Start again"))
@@ -171,8 +171,8 @@ class VerifyPage:
             title=language.say(TITLES[flow.kind]),
             to=challenge.terms.to_masked,
             by=language.say(BY[challenge.channel]),
-            reason=reason(flow.reasons, language),
-            summary=flow.need.action.summary,
+            reason=reason(flow.risk_findings, language),
+            summary=flow.requirement.action.summary,
             known=known,
             fault=fault,
             far=far,
@@ -185,12 +185,12 @@ class VerifyPage:
             sends_left=challenge.sends_left,
             ways=[
                 (way.contact, way.channel.value, language.say(WAYS[way.channel], to=f"\u2066{way.masked}\u2069"))
-                for way in view.ways
+                for way in view.contact_methods
                 if (way.contact, way.channel) != (flow.contact, challenge.channel)
             ],
-            form_action=await leads_to(self._web, flow.then.path),
+            form_action=await leads_to(self._web, flow.interrupted.path),
             methods=methods_shown(view, language),
-            may_remember=self._web.accounts.entrance.trusts
+            may_remember=self._web.accounts.sign_in_policy.trusts_browsers
             and flow.kind in {LoginFlowKind.SIGN_UP, LoginFlowKind.SIGN_IN},
             again=AGAIN[flow.kind],
         )
