@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from countersign.clock import Clock
-from countersign.config import Settings, rules
+from countersign.config import Settings
 from countersign.domain.delivery.delivery import Accepted, Message
 from countersign.domain.policy import INBOX
 from countersign.domain.shared import identifier
@@ -115,8 +115,8 @@ async def open_runtime(settings: Settings) -> Runtime:
     stats = Metrics()
     try:
         demo_key = await _demo_key(ground) if settings.development else None
-        passwords = Passwords(settings.passwords_slots, settings.passwords_breached_file)
-        places = GeoDatabase(settings.places_file, settings.lists)
+        passwords = Passwords(settings.passwords.slots, settings.passwords.breached_file)
+        places = GeoDatabase(settings.risk.places_file, settings.risk.lists)
         words = templates_of(settings)
         letters = Inbox(settings.home / "inbox.db")
         carriers = {name: make_provider(each, clock, mark_of(keyring)) for name, each in settings.providers.items()}
@@ -135,7 +135,7 @@ async def open_runtime(settings: Settings) -> Runtime:
         raise
     ledger.open()
     stats.queue(lambda: ledger.waiting)
-    core = CoreContext(database, ledger, keyring, rules(settings), clock, os.urandom)
+    core = CoreContext(database, ledger, keyring, settings.policy, clock, os.urandom)
     own = own_application(settings.site, settings.host)
     accounts = AccountContext(
         core=core,
@@ -143,9 +143,9 @@ async def open_runtime(settings: Settings) -> Runtime:
         log=ground.log(),
         passwords=passwords,
         places=places,
-        risk=settings.risk,
-        least=settings.passwords_least,
-        entrance=settings.entrance,
+        risk=settings.risk.policy,
+        least=settings.passwords.least,
+        entrance=settings.sign_in.policy,
         names=(settings.site, settings.host.rpartition(".")[0] or settings.host),
     )
     delivery = DeliveryContext(
@@ -166,7 +166,7 @@ async def open_runtime(settings: Settings) -> Runtime:
     )
     for each in (inbox, *carriers.values()):
         if isinstance(each, PushesReceipts):
-            each.hear = functools.partial(record_receipt, delivery)
+            each.on_receipt = functools.partial(record_receipt, delivery)
     return Runtime(
         settings=settings,
         core=core,
@@ -187,7 +187,9 @@ async def open_runtime(settings: Settings) -> Runtime:
 
 def templates_of(settings: Settings) -> CustomTemplates:
     """Return the operator's templates, each checked; raises SettingsError that names what is wrong with them."""
-    return load_templates(settings.messages_folder, settings.purposes, code_in_subject=settings.code_in_subject)
+    return load_templates(
+        settings.messages.folder, settings.purposes, code_in_subject=settings.messages.code_in_subject
+    )
 
 
 async def close_runtime(runtime: Runtime) -> None:
@@ -243,7 +245,7 @@ def receipt_context(ground: Installation) -> DeliveryContext:
     return DeliveryContext(
         ground.database,
         ground.keyring,
-        rules(settings),
+        settings.policy,
         {},
         ground.clock,
         random.random,

@@ -44,7 +44,7 @@ def test(changed: Path, since: int, config: Path | None, as_json: bool) -> None:
     settings, _ = settings_of(config)
     # What the environment says of the risk holds for the program that runs, not for the policy that is tried.
     wanted = load({name: value for name, value in os.environ.items() if not name.startswith(_RISK)}, changed)
-    found = wait_for(_replayed(settings, wanted.risk, since))
+    found = wait_for(_replayed(settings, wanted.risk.policy, since))
     if as_json:
         print_json(found)
     else:

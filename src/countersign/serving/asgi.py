@@ -70,7 +70,7 @@ class Inside:
         from countersign.web.app import make_app
 
         settings = load(os.environ)
-        logs.configure(settings.log_level, settings.log_format)
+        logs.configure(settings.log.level, settings.log.format)
         crew = await gather_crew(settings)
         answer = make_app(crew.runtime, worker_alive=lambda: crew.delivering)
         await crew.begin(shared=settings.workers > 1)

@@ -181,7 +181,7 @@ def _server(settings: Settings, ready: Callable[[], None]) -> MPServer:
                     time.sleep(pause)
                     self._respawn_workers([dead], spawn_target, target_loader)
 
-    least = LogLevels.debug if settings.log_level == "debug" else LogLevels.warning
+    least = LogLevels.debug if settings.log.level == "debug" else LogLevels.warning
     return Watched(
         "countersign.serving:app",
         address=settings.bind,

@@ -16,7 +16,6 @@ ASVS: Final = "OWASP ASVS 5.0"
 AAL2_HOURS: Final = 24
 ALONE: Final = 15
 """Code points of a password that stands alone, by NIST; strongly recommended by ASVS."""
-HOUR: Final = 3_600_000
 
 
 class Conformance(StrEnum):
@@ -75,10 +74,10 @@ def _never(why: str) -> Callable[[Settings], Assessment]:
 
 
 def _length(settings: Settings) -> Assessment:
-    least = settings.passwords_least
+    least = settings.passwords.least
     if least >= ALONE:
         return Assessment(Conformance.MET, f"passwords.least is {least}.")
-    if not settings.entrance.trusts:
+    if not settings.sign_in.trusted_browsers:
         return Assessment(Conformance.MET, f"passwords.least is {least}, and every sign-in needs a second factor.")
     return Assessment(
         Conformance.DEPARTS,
@@ -87,7 +86,7 @@ def _length(settings: Settings) -> Assessment:
 
 
 def _breached(settings: Settings) -> Assessment:
-    if settings.passwords_breached_file is not None:
+    if settings.passwords.breached_file is not None:
         return Assessment(Conformance.MET, "passwords.breached_file is searched for each new password.")
     return Assessment(
         Conformance.DEPARTS, "passwords.breached_file is not set; common passwords and those made of names are refused."
@@ -95,7 +94,7 @@ def _breached(settings: Settings) -> Assessment:
 
 
 def _sent(settings: Settings) -> Assessment:
-    if not settings.entrance.sent_codes:
+    if not settings.sign_in.sent_codes:
         return Assessment(
             Conformance.MET, "sign_in.sent_codes is no: such a code serves to enrol an app or a passkey alone."
         )
@@ -106,7 +105,7 @@ def _sent(settings: Settings) -> Assessment:
 
 
 def _trust(settings: Settings) -> Assessment:
-    if not settings.entrance.trusts:
+    if not settings.sign_in.trusted_browsers:
         return Assessment(Conformance.MET, "sign_in.trusted_browsers is no.")
     return Assessment(
         Conformance.DEPARTS,
@@ -115,8 +114,8 @@ def _trust(settings: Settings) -> Assessment:
 
 
 def _session(settings: Settings) -> Assessment:
-    hours = settings.entrance.lasts // HOUR
-    if settings.entrance.trusts:
+    hours = settings.sign_in.session_hours
+    if settings.sign_in.trusted_browsers:
         return Assessment(
             Conformance.DEPARTS,
             f"Sessions end after {hours} hours, but after 30 days on a trusted browser; its level falls after 12 hours all the same.",
@@ -157,7 +156,7 @@ STATEMENTS: Final = (
     Statement(NIST, "4.2", "Recovery does not lower what is enrolled, and is told to the account's contacts.", _always("A reset signs nobody in, gets past no app, passkey or other contact, and is told to all.")),
     Statement(NIST, "4.6", "Changes of authenticators and contacts are told.", _always("To all proved contacts, each with a way to undo it.")),
     Statement(NIST, "5.1", "Session secrets are random, kept by the browser alone, and renewed when the level rises.", _always("256 bits in a __Host- cookie; a new one at each sign-in and step-up.")),
-    Statement(ASVS, "6.2.1", "Passwords have at least 8 characters.", lambda settings: Assessment(Conformance.MET, f"passwords.least is {settings.passwords_least}.")),
+    Statement(ASVS, "6.2.1", "Passwords have at least 8 characters.", lambda settings: Assessment(Conformance.MET, f"passwords.least is {settings.passwords.least}.")),
     Statement(ASVS, "6.2.3", "Changing a password asks for the current one.", _never("It asks for a code, an app or a passkey for this very act instead: whoever has stolen a password cannot change it with it.")),
     Statement(ASVS, "6.2.4", "New passwords are compared with the 3,000 most common.", _always("zxcvbn's list of 30,000, whatever is configured.")),
     Statement(ASVS, "6.2.5", "Passwords of any composition are taken.", _always("There are no such rules.")),

@@ -137,7 +137,7 @@ async def change_integration_codes(desk: Desk, call: Call) -> Reply:
         kind = ChangeKind.INTEGRATION_CODE_ROTATED
         outcome, code = await rotate_code(context, browser, session, body.rotate, _summary(call, kind, ""))
     else:
-        offered, name = desk.runtime.settings.integration_scopes, name_of(body.name)
+        offered, name = desk.runtime.settings.integration_codes.scopes, name_of(body.name)
         if not name:
             raise InputError("name", "malformed", "An integration code has a name of 1 to 60 characters.")
         if not body.scopes or not set(body.scopes) <= set(offered):

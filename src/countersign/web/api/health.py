@@ -86,7 +86,7 @@ class Readiness:
 
 async def metrics(desk: Desk, call: Call) -> Reply:
     """GET /metrics: with the token where one is set, else from this very machine only."""
-    token = desk.runtime.settings.metrics_token
+    token = desk.runtime.settings.metrics.token
     if token:
         if not hmac.compare_digest(bearer(call).encode(), token.encode()):
             raise ProblemError(

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from countersign.flows.delivery.receipts import record_receipt
-from countersign.providers import Callback
-from countersign.providers.whatsapp import WhatsappProvider
+from countersign.providers import AnswersChallenge, Callback
 from countersign.web.http.body import body_of
 from countersign.web.http.problems import ProblemError
 from countersign.web.http.request import Reply
@@ -29,9 +28,9 @@ async def receipt(desk: Desk, call: Call) -> Reply:
 
 
 async def greeting(desk: Desk, call: Call) -> Reply:
-    """GET /v1/receipts/{provider}: the check that WhatsApp makes once, when our address is entered there."""
+    """GET /v1/receipts/{provider}: the check that a provider (WhatsApp) makes once, when our address is entered there."""
     provider = desk.runtime.receivers.get(call.it)
-    challenge = provider.greet(_query(call)) if isinstance(provider, WhatsappProvider) else None
+    challenge = provider.answer_challenge(_query(call)) if isinstance(provider, AnswersChallenge) else None
     if challenge is None:
         raise ProblemError("receipt_unknown")
     return Reply(200, challenge.encode(), b"text/plain; charset=utf-8")

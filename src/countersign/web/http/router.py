@@ -56,7 +56,7 @@ class Front:
         self._pages = pages
         settings = desk.runtime.settings
         self._origins = Origins(settings.public_url, development=settings.development)
-        self._debug = settings.log_level == "debug"
+        self._debug = settings.log.level == "debug"
         self._outages = 0
         self._noted_at = -NOTED_EVERY
         self._plain = (*_ALWAYS, _STRICT)

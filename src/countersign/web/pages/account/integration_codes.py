@@ -65,7 +65,7 @@ class IntegrationCodesPage:
                 }
                 for one in await list_codes(self._door.accounts, session.account)
             ],
-            offered=self._door.runtime.settings.integration_scopes,
+            offered=self._door.runtime.settings.integration_codes.scopes,
             lifetimes=LIFETIMES,
             faults=faults,
         )
@@ -93,7 +93,7 @@ class IntegrationCodesPage:
     ) -> None:
         """Ask for the change, and show the code once."""
         language, name = spoken(req), name_of(fields.get("name", ""))
-        offered = self._door.runtime.settings.integration_scopes
+        offered = self._door.runtime.settings.integration_codes.scopes
         scopes = [scope for scope in offered if fields.get(f"scope-{scope}")]
         faults = {} if name else {"name": language.say("Give it a name, so that you know it again.")}
         if not scopes:

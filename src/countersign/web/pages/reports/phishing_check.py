@@ -76,7 +76,7 @@ class IsThisUsPage:
         for one in await self._door.accounts.database.read(applications.all_of_them):
             if one.removed_at is None:
                 hosts |= {one.host, *(urlsplit(address).hostname or "" for address in one.redirects)}
-        senders = {getattr(provider, "from_address", "").lower() for provider in settings.providers.values()}
+        senders = {getattr(provider.settings, "from_address", "").lower() for provider in settings.providers.values()}
         return OwnAddresses(tuple(sorted(hosts - {""})), tuple(sorted(senders - {""})), public.scheme == "https")
 
 
