@@ -29,7 +29,7 @@ async def receipt(desk: Desk, call: Call) -> Reply:
 
 async def greeting(desk: Desk, call: Call) -> Reply:
     """GET /v1/receipts/{provider}: the check that a provider (WhatsApp) makes once, when our address is entered there."""
-    provider = desk.runtime.receivers.get(call.it)
+    provider: object = desk.runtime.receivers.get(call.it)
     challenge = provider.answer_challenge(_query(call)) if isinstance(provider, AnswersChallenge) else None
     if challenge is None:
         raise ProblemError("receipt_unknown")
