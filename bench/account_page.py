@@ -18,13 +18,12 @@ from countersign.domain.shared.activity import SHOWN, Activity
 from countersign.domain.shared.contact import parse
 from countersign.domain.shared.event import EventKind
 from countersign.flows.accounts.activity import recent
-from countersign.flows.accounts.context import AccountContext, own_application
+from countersign.flows.accounts.context import AccountContext
 from countersign.flows.accounts.sessions import overview_of
-from countersign.geolocation import GeoDatabase
 from countersign.passwords import Passwords
 from countersign.store.engine.database import Change, Write
+from countersign.store.ledger.event_log import Log
 from countersign.store.tables import accounts, activity, devices
-from countersign.store.tables.events import Log
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,8 +37,7 @@ async def opened(folder: Path, seconds: float) -> tuple[Figure, Figure]:
     """Return how often the overview and the activity of an empty account and of a full one are read, in turns, on SQLite."""
     async with house_at(f"sqlite:///{folder}/account-page.db") as core:
         passwords = Passwords(1)
-        own, log = own_application("Bench", "bench.example"), Log(chain_of(core.keyring))
-        context = AccountContext(core, own, log, passwords, GeoDatabase(), RiskPolicy(), 8, ())
+        context = AccountContext(core, Log(chain_of(core.keyring)), passwords, RiskPolicy(), 8, ())
         try:
             empty, full = await _account(context, 1, 1, 10), await _account(context, CONTACTS, DEVICES, HAPPENED)
             took: dict[str, list[float]] = {empty: [], full: []}
@@ -62,15 +60,15 @@ async def _account(context: AccountContext, contacts: int, browsers: int, happen
     account, now = context.id("acc"), context.now()
     row = Account(account, now, context.keyring.seal("Ada", account), "en", context.keyring.seal("none", account), now)
     owned = [_contact(context, account, number, now) for number in range(contacts)]
-    rows: list[Change] = [*accounts.added(row, owned[0]), *map(accounts.another, owned[1:])]
-    rows += [devices.saved(_device(context, account, now)) for _ in range(browsers)]
+    rows: list[Change] = [*accounts.insert(row, owned[0]), *map(accounts.insert_contact, owned[1:])]
+    rows += [devices.upsert(_device(context, account, now)) for _ in range(browsers)]
     await context.database.run(_written, rows)
     for start in range(0, happened, 500):
         events = [
             Activity(account, context.id("act"), now, EventKind.SIGN_IN_COMPLETED, {"user_agent": "Firefox"})
             for _ in range(start, min(happened, start + 500))
         ]
-        await context.database.run(_written, activity.added(events))
+        await context.database.run(_written, activity.insert(events))
     await asyncio.sleep(0)
     return account
 

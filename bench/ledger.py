@@ -19,17 +19,19 @@ from countersign.domain.shared.application import Application, ApplicationMode
 from countersign.domain.shared.contact import Channel, Contact, ContactKind
 from countersign.domain.verifications.challenge import Challenge, ChallengeState, Refusal, Terms
 from countersign.domain.verifications.purpose import Policy
+from countersign.flows.context import CoreContext, own_application
 from countersign.flows.verifications.begin import BeginRequest, begin_challenge
 from countersign.flows.verifications.check import CheckCommand
-from countersign.flows.verifications.context import CoreContext
 from countersign.flows.verifications.results import Done, Refused
+from countersign.geolocation import GeoDatabase
 from countersign.keys import Keyring, new_file
+from countersign.links import links_of
 from countersign.store.engine.connect import open_database
 from countersign.store.engine.database import Insert, Row, Sql, Write
 from countersign.store.engine.migrate import migrate
+from countersign.store.ledger.event_log import Chain, Log
 from countersign.store.ledger.ledger import Ledger
 from countersign.store.tables import challenges
-from countersign.store.tables.events import Chain, Log
 from countersign.store.tables.schema import CHALLENGES
 
 APPLICATION: Final = Application("app_bench", 0, "bench", ApplicationMode.TEST, "Bench", "shop.example", (), b"")
@@ -55,7 +57,17 @@ async def house_at(url: str, rules: InstallationPolicy | None = None) -> AsyncIt
             observe=lambda _size, _waited, _took: None,
         )
         ledger.open()
-        yield CoreContext(database, ledger, keyring, rules or InstallationPolicy(), now, secrets.token_bytes)
+        yield CoreContext(
+            database,
+            ledger,
+            keyring,
+            rules or InstallationPolicy(),
+            links_of("https://bench.example"),
+            own_application("Bench", "bench.example"),
+            GeoDatabase(),
+            now,
+            secrets.token_bytes,
+        )
         await ledger.close()
     await database.close()
 
@@ -155,7 +167,7 @@ async def _drive(
 def _live(n: int, terms: Terms, began: int) -> Row:
     expires = began + 3_600_000
     key = n.to_bytes(16)
-    return challenges.new_row(
+    return challenges.to_row(
         Challenge(live_id(n), APPLICATION.id, key, key, terms, began, expires, ChallengeState.PENDING, Channel.EMAIL)
     )
 

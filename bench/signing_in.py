@@ -25,14 +25,13 @@ from countersign.domain.accounts.risk import RiskPolicy
 from countersign.domain.delivery.route import as_written
 from countersign.domain.shared.contact import Channel
 from countersign.domain.verifications.code import derive
-from countersign.flows.accounts.context import AccountContext, BrowserContext, CodeRequested, SignedIn, own_application
+from countersign.flows.accounts.context import AccountContext, BrowserContext, CodeRequested, SignedIn
 from countersign.flows.accounts.sessions import find_session
 from countersign.flows.sign_in.sign_in import sign_in
 from countersign.flows.sign_in.sign_up import sign_up
 from countersign.flows.sign_in.verify import check_code, view_flow
-from countersign.geolocation import GeoDatabase
 from countersign.passwords import ITERATIONS, LANES, MEMORY_KIB, Passwords
-from countersign.store.tables.events import Log
+from countersign.store.ledger.event_log import Log
 
 SLOTS: Final = os.cpu_count() or 1
 ASIDE: Final = 0.005
@@ -68,11 +67,10 @@ async def by_the_flows(folder: Path, seconds: float) -> tuple[Figure, Figure, Fi
     """Return sign-ins on a trusted browser, looks at a session meanwhile, and looks at a session alone; on SQLite."""
     async with house_at(f"sqlite:///{folder}/signing-in.db") as found:
         core = msgspec.structs.replace(
-            found, rules=msgspec.structs.replace(found.rules, routes={Channel.EMAIL: as_written("sink")})
+            found, policy=msgspec.structs.replace(found.policy, routes={Channel.EMAIL: as_written("sink")})
         )
         passwords = Passwords(SLOTS)
-        own, log = own_application("Bench", "bench.example"), Log(chain_of(core.keyring))
-        context = AccountContext(core, own, log, passwords, GeoDatabase(), RiskPolicy(), 8, ())
+        context = AccountContext(core, Log(chain_of(core.keyring)), passwords, RiskPolicy(), 8, ())
         try:
             browser = await _account(context)
             alone = await _looks(context, browser, seconds)

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from tests.clock import FixedClock
-from tests.flows.conftest import sqlite_template, sqlite_url
 from tests.flows.place import SHOP, place_at
 from tests.peers.program import Program
 from tests.providers.bounces import postfix
@@ -19,8 +18,6 @@ from countersign.cli.output import wait_for
 from countersign.domain.shared.application import ApplicationMode
 from countersign.flows.delivery.bounces import mark_of
 from countersign.providers.email.verp import make_return_path
-
-__all__ = ["sqlite_template", "sqlite_url"]
 
 LIVE = type(SHOP)("app_live", 0, "live", ApplicationMode.LIVE, "Live", "live.example", (), b"live's key")
 
@@ -76,7 +73,7 @@ def test_a_bounce_that_is_piped_suppresses_its_address_until_it_is_lifted(alias:
     shown = alias.program.run("suppressions", "show", "Ada@example.org")
     assert (shown.returncode, "unknown_recipient" in shown.stdout) == (1, True)
     lifted = alias.program.run("suppressions", "lift", "ada@example.org")
-    assert (lifted.returncode, lifted.stdout) == (0, "a***@example.org is sent to again.\n")
+    assert (lifted.returncode, lifted.stdout) == (0, "a***@example.org receives messages again.\n")
     assert alias.suppressed() == []
     assert alias.program.run("suppressions", "show", "ada@example.org").returncode == 0
     assert alias.program.run("suppressions", "lift", "ada@example.org").returncode == 2

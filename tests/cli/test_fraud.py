@@ -40,12 +40,12 @@ async def _hold(folder: Path) -> None:
 
 
 async def _write(block: sms_traffic.Block) -> None:
-    await Write(sms_traffic.began([block]))
+    await Write(sms_traffic.upsert_blocks([block]))
 
 
 async def _events(folder: Path) -> list[Event]:
     async with installation_of(settings_in(folder)) as ground:
-        return list(await ground.database.read(events.between, 0, 1 << 62))
+        return list(await ground.database.read(events.list_between, 0, 1 << 62))
 
 
 def test_nothing_is_held_at_first(run: Run) -> None:
@@ -62,7 +62,7 @@ def test_what_is_held_is_listed_with_its_reason_and_can_be_let_go(run: Run, tmp_
     assert (block["place"], block["figures"], block["held"]) == ("+49170", WHY, True)
     assert WHY in run("fraud", "list").stdout
     assert "Nothing of +4916" in run("fraud", "lift", "+4916").stderr
-    assert "1 let go" in run("fraud", "lift", "+49170").stderr
+    assert "1 released" in run("fraud", "lift", "+49170").stderr
     assert run("fraud", "list").exit_code == 0
     assert "lifted" in run("fraud", "list").stdout
     told = [one.kind for one in asyncio.run(_events(tmp_path))]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 async def keep(breaker: CircuitBreaker) -> None:
-    await Write(provider_health.saved([breaker]))
+    await Write(provider_health.upsert_breakers([breaker]))
 
 
 async def known(home: Path) -> None:
@@ -29,7 +29,7 @@ async def known(home: Path) -> None:
     settings = load({"COUNTERSIGN_ENVIRONMENT": "development", "COUNTERSIGN_HOME": str(home)})
     pace = ProviderStats(40, 36, 2, 2, 40, 30, {bucket(200): 40}, {bucket(3_000): 36})
     async with installation_of(settings) as ground:
-        await ground.database.run(provider_health.learn, {ProviderKey("first", Channel.SMS, "DE"): pace}, 1)
+        await ground.database.run(provider_health.add_stats, {ProviderKey("first", Channel.SMS, "DE"): pace}, 1)
         await ground.database.run(keep, CircuitBreaker("second", 3, 1, clock() + 60_000, reason="timed_out"))
 
 
@@ -46,7 +46,7 @@ def test_how_each_provider_does_is_shown_with_who_is_left_out_and_why(run: Run, 
 
 def test_an_operator_ends_a_rest_and_the_log_says_so(run: Run, tmp_path: Path) -> None:
     asyncio.run(known(tmp_path / ".countersign"))
-    assert "second has messages again" in run("providers", "restore", "second").stdout
+    assert "second is back in its routes" in run("providers", "restore", "second").stdout
     assert json.loads(run("providers", "list", "--json").stdout)["left_out"] == []
     assert "is not left out" in run("providers", "restore", "second").stderr
     assert "is not left out" in run("providers", "restore", "nobody").stderr

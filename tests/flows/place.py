@@ -21,24 +21,25 @@ from countersign.domain.shared.contact import Channel, parse
 from countersign.domain.shared.event import Event, EventKind
 from countersign.domain.verifications.challenge import Action, Challenge, ChallengeState, Requester
 from countersign.domain.verifications.code import derive
-from countersign.flows.accounts.context import AccountContext, own_application
+from countersign.flows.accounts.context import AccountContext
+from countersign.flows.context import CoreContext, own_application
 from countersign.flows.delivery.claim import claim_due
 from countersign.flows.delivery.context import DeliveryContext
 from countersign.flows.delivery.send import record_results, send
 from countersign.flows.verifications.begin import BeginRequest, begin_challenge
 from countersign.flows.verifications.cancel import cancel_challenge
 from countersign.flows.verifications.check import check_challenge
-from countersign.flows.verifications.context import CoreContext
 from countersign.flows.verifications.resend import resend_code
 from countersign.flows.verifications.results import Done, Outcome, Refused
 from countersign.geolocation import GeoDatabase
 from countersign.keys import Keyring, new_file
+from countersign.links import links_of
 from countersign.passwords import Passwords
 from countersign.store.engine.connect import open_database
 from countersign.store.engine.database import Rows, Sql
+from countersign.store.ledger.event_log import Chain, Log
 from countersign.store.ledger.ledger import BOUND, Ledger
 from countersign.store.tables import challenges, deliveries, events
-from countersign.store.tables.events import Chain, Log
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -51,8 +52,9 @@ SHOP = Application("app_shop", 0, "shop", ApplicationMode.TEST, "Shop", "shop.ex
 BANK = Application("app_bank", 0, "bank", ApplicationMode.TEST, "Bank", "bank.example", (), b"bank's key")
 
 OWN = own_application("Verify", "verify.example")
+LINKS = links_of("https://verify.example")
 
-UNLIMITED = InstallationPolicy(destination=(), requester=(), issuer="https://verify.example")
+UNLIMITED = InstallationPolicy(destination=(), requester=())
 """The rules of an installation without budgets, for tests about something else."""
 
 
@@ -164,11 +166,13 @@ class Place:
 
     async def deliveries(self, challenge: Challenge) -> list[Delivery]:
         """Return the messages of a challenge."""
-        return await self.database.read(deliveries.of_owner, challenge.id)
+        return await self.database.read(deliveries.list_by_owner, challenge.id)
 
     async def events(self, challenge: Challenge) -> list[Event]:
         """Return what the log has on a challenge."""
-        return [event for event in await self.database.read(events.between, 0, 1 << 62) if event.owner == challenge.id]
+        return [
+            event for event in await self.database.read(events.list_between, 0, 1 << 62) if event.owner == challenge.id
+        ]
 
     async def kinds(self, challenge: Challenge) -> Counter[EventKind]:
         """Count what the log has on a challenge, by kind; of one millisecond's events of two lanes none is the first."""
@@ -268,16 +272,14 @@ async def place_at(
     ledger.open()
     if live:
         rules = msgspec.structs.replace(rules, routes=dict.fromkeys(Channel, as_written(*live)))
-    core = CoreContext(database, ledger, keyring, rules, clock, secrets.token_bytes)
+    core = CoreContext(
+        database, ledger, keyring, rules, LINKS, OWN, places or GeoDatabase(), clock, secrets.token_bytes
+    )
     carriers = {name: Carrier() for name in ("inbox", *live)}
     claims, records, receipts = log(), log(), log()
-    post = DeliveryContext(
-        database, keyring, rules, carriers, clock, lambda: 0.0, claims, records, receipts, OWN, GeoDatabase()
-    )
+    post = DeliveryContext(core, carriers, lambda: 0.0, claims, records, receipts)
     passwords = Passwords(2)
-    context = AccountContext(
-        core, OWN, log(), passwords, places or GeoDatabase(), risk or RiskPolicy(), 8, (OWN.site, "verify")
-    )
+    context = AccountContext(core, log(), passwords, risk or RiskPolicy(), 8, (OWN.site, "verify"))
     try:
         yield Place(core, context, clock, post, carriers, observed)
     finally:

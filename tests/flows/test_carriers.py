@@ -63,14 +63,14 @@ async def broken(place: Place) -> None:
 async def test_after_three_failures_in_a_row_nobody_waits_for_that_provider(live: Place) -> None:
     """D2: the state is in the database, so that another worker leaves it out as well."""
     await broken(live)
-    known = await live.database.read(provider_health.breakers)
+    known = await live.database.read(provider_health.find_breakers)
     assert known["first"].is_open(live.clock())
     await asked(live, 3)
     assert await live.deliver() == 1
     assert (len(live.carriers["first"].sent), len(live.carriers["second"].sent)) == (3, 4)
     (told,) = [
         event
-        for event in await live.database.read(events.between, 0, 1 << 62)
+        for event in await live.database.read(events.list_between, 0, 1 << 62)
         if event.kind is EventKind.PROVIDER_TRIPPED
     ]
     assert (told.owner, told.facts) == ("first", {"reason": "unreachable"})
@@ -83,11 +83,11 @@ async def test_one_message_tries_whether_it_is_back_and_then_all_go_there_again(
         await asked(live, 10 + number)
     assert await live.deliver() == 5
     assert (len(live.carriers["first"].sent), len(live.carriers["second"].sent)) == (3 + 1, 3 + 4)
-    assert await live.database.read(provider_health.breakers) == {}
+    assert await live.database.read(provider_health.find_breakers) == {}
     await asked(live, 20)
     await live.deliver()
     assert len(live.carriers["first"].sent) == 5
-    kinds = [event.kind for event in await live.database.read(events.between, 0, 1 << 62)]
+    kinds = [event.kind for event in await live.database.read(events.list_between, 0, 1 << 62)]
     assert kinds.count(EventKind.PROVIDER_BACK) == 1
 
 
@@ -108,7 +108,7 @@ async def test_a_try_to_come_back_that_fails_lengthens_the_rest(live: Place, clo
     challenge = await asked(live, 40)
     assert [await live.deliver(), await live.deliver()] == [1, 1]
     assert (await only(live, challenge)).provider == "second"
-    known = await live.database.read(provider_health.breakers)
+    known = await live.database.read(provider_health.find_breakers)
     assert known["first"].until == clock() + RESTS[1]
     clock.forward(RESTS[0])
     await asked(live, 41)
@@ -152,8 +152,8 @@ async def test_a_provider_that_hangs_is_not_waited_for_while_another_could_take_
 
 
 async def learned(place: Place, pace: ProviderStats) -> None:
-    place.delivery.lessons.note(FIRST, pace)
-    await place.delivery.lessons.write(place.database, place.clock())
+    place.delivery.stats.note(FIRST, pace)
+    await place.delivery.stats.write(place.database, place.clock())
 
 
 async def test_a_missing_receipt_moves_on_after_what_95_in_100_took_in_that_country(
@@ -172,8 +172,8 @@ async def test_a_missing_receipt_moves_on_after_what_95_in_100_took_in_that_coun
     assert await live.deliver() == 1
     (message,) = live.carriers["second"].sent
     assert live.code(german) in message.text
-    await live.delivery.lessons.write(live.database, clock())
-    assert live.delivery.lessons.known[FIRST].overdue == 1
+    await live.delivery.stats.write(live.database, clock())
+    assert live.delivery.stats.known[FIRST].overdue == 1
 
 
 async def test_a_late_receipt_still_says_that_the_first_one_came(live: Place, clock: FixedClock) -> None:
@@ -206,8 +206,8 @@ async def test_receipts_teach_how_soon_they_come_and_each_counts_once(live: Plac
     clock.forward(4 * SECOND)
     for _ in range(3):
         await record_receipt(live.delivery, Receipt("first", "m", ReceiptState.DELIVERED))
-    await live.delivery.lessons.write(live.database, clock())
-    pace = live.delivery.lessons.known[FIRST]
+    await live.delivery.stats.write(live.database, clock())
+    pace = live.delivery.stats.known[FIRST]
     assert (pace.taken, pace.delivered, pace.receipts) == (1, 1, {bucket(4 * SECOND): 1})
 
 
@@ -228,8 +228,8 @@ async def test_what_became_of_codes_is_counted_once_for_whoever_carried_them(liv
     counted = await asyncio.gather(*(record_conversions(live.delivery) for _ in range(3)))
     assert sum(counted) == 5
     assert await record_conversions(live.delivery) == 0
-    await live.delivery.lessons.write(live.database, clock())
-    pace = live.delivery.lessons.known[FIRST]
+    await live.delivery.stats.write(live.database, clock())
+    pace = live.delivery.stats.known[FIRST]
     assert (pace.ended, pace.converted) == (4, 2), "a resend has brought the code, and the first message has not"
 
 
@@ -240,13 +240,13 @@ async def test_lessons_are_kept_while_the_database_is_away(live: Place) -> None:
         async def run(self, *_: object) -> object:
             raise UnavailableError("away")
 
-    live.delivery.lessons.note(FIRST, ProviderStats(taken=2))
+    live.delivery.stats.note(FIRST, ProviderStats(taken=2))
     try:
-        await live.delivery.lessons.write(Away(), 0)  # type: ignore[arg-type] # a database that is away has no more to offer
+        await live.delivery.stats.write(Away(), 0)  # type: ignore[arg-type] # a database that is away has no more to offer
     except UnavailableError:
-        live.delivery.lessons.note(FIRST, ProviderStats(taken=1))
-    await live.delivery.lessons.write(live.database, live.clock())
-    assert live.delivery.lessons.known[FIRST].taken == 3
+        live.delivery.stats.note(FIRST, ProviderStats(taken=1))
+    await live.delivery.stats.write(live.database, live.clock())
+    assert live.delivery.stats.known[FIRST].taken == 3
 
 
 def test_a_probe_is_given_longer_than_a_hurried_answer_takes() -> None:

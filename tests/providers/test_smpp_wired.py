@@ -98,7 +98,7 @@ async def test_a_receipt_that_outruns_our_record_moves_the_message(
     assert runtime.receivers == {}  # nothing of this comes over HTTP
     try:
         await began(runtime)
-        worker = Worker(runtime.delivery, runtime.core, runtime.settings.retention_days)
+        worker = Worker(runtime.delivery, runtime.settings.retention_days)
         working = asyncio.get_running_loop().create_task(worker.run())
         async with asyncio.timeout(20):
             await first.until(1, Command.DELIVER_SM_RESP)
@@ -140,7 +140,7 @@ async def test_the_doctor_binds_and_says_what_is_wrong(start_tcp_server: StartSe
         name: (what, remedy)
         for name, what, remedy in await check_providers({name: configured(port) for name, port in ports.items()})
     }
-    assert found["fine"] == (f"127.0.0.1 port {ports['fine']} lets us in unencrypted, bound", "")
+    assert found["fine"] == (f"127.0.0.1 port {ports['fine']} accepts us without TLS, bound", "")
     assert "check password" in found["wrong"][0]
     assert found["wrong"][1]
     assert PASSWORD not in str(found)

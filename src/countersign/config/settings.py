@@ -131,7 +131,11 @@ class SignInSettings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def policy(self) -> SignInPolicy:
         """Return these settings as the flows use them."""
-        return SignInPolicy(lasts=self.session_hours * _HOUR, trusts=self.trusted_browsers, sent_codes=self.sent_codes)
+        return SignInPolicy(
+            session_lifetime=self.session_hours * _HOUR,
+            trusts_browsers=self.trusted_browsers,
+            sent_codes=self.sent_codes,
+        )
 
 
 class PasswordSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -362,7 +366,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             routes=self.routes,
             detours=self.detours,
             pumping=self.fraud.policy,
-            issuer=self.public_url,
         )
 
     def __repr__(self) -> str:

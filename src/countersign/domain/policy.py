@@ -35,7 +35,6 @@ class InstallationPolicy(msgspec.Struct, frozen=True):
     routes: dict[Channel, tuple[WeightedProvider, ...]] = msgspec.field(default_factory=dict)
     detours: dict[Channel, tuple[PrefixRoute, ...]] = msgspec.field(default_factory=dict)
     pumping: PumpingPolicy = PumpingPolicy()
-    issuer: str = "http://localhost:8000"
 
     def route(self, channel: Channel, to: str, draw: str, *, live: bool) -> tuple[str, ...]:
         """Return the providers for a destination (canonical) in the order they are tried; test keys have the inbox and nothing else.

@@ -78,7 +78,7 @@ class ChecksConnectivity(Protocol):
     """A provider that can be looked at without sending anything, as `countersign doctor` does."""
 
     async def check(self) -> Connectivity:
-        """Return whether the provider can be reached and lets us in; raises SettingsError for a setting that cannot be used."""
+        """Return whether the provider can be reached and accepts our credentials; raises SettingsError for a setting that cannot be used."""
 
 
 class ProviderContext(msgspec.Struct, frozen=True):

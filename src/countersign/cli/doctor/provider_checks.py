@@ -1,4 +1,4 @@
-"""Look at every provider as it is now: whether it can be reached, its certificate is valid, and it lets us in. Nothing is sent."""
+"""Checks of providers: whether each is reachable, has a valid certificate and accepts our credentials. Nothing is sent."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from countersign.providers.registry import ConfiguredProvider
 
 PATIENCE: Final = 10.0
-"""Seconds for each provider."""
+"""Timeout for one provider in seconds."""
 
 
 async def check_providers(providers: Mapping[str, ConfiguredProvider]) -> list[tuple[str, str, str]]:
-    """Return (name, what was seen, remedy or "") for each provider; all are looked at together."""
+    """Check all providers concurrently. Returns (name, what was seen, remedy or "") for each."""
     return list(await asyncio.gather(*(_check(name, configured) for name, configured in providers.items())))
 
 
@@ -29,13 +29,13 @@ async def _check(name: str, configured: ConfiguredProvider) -> tuple[str, str, s
         provider = make_provider(configured, clock)
         try:
             if not isinstance(provider, ChecksConnectivity):
-                return name, f"{configured.kind}: only sending would show whether it can be reached", ""
+                return name, f"{configured.kind}: only sending a message would show whether it can be reached", ""
             async with asyncio.timeout(PATIENCE):
                 found = await provider.check()
             return name, found.seen, found.remedy
         finally:
             await provider.close()
     except TimeoutError:
-        return name, f"It did not answer within {PATIENCE:g} s.", "Check its address, and any firewall between."
+        return name, f"It did not answer within {PATIENCE:g} s.", "Check its address and any firewall in between."
     except SettingsError as error:
         return name, str(error), "Correct this setting."

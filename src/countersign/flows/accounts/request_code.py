@@ -47,22 +47,22 @@ def contact_methods_of(context: AccountContext, holdings: AccountSnapshot, flow:
     signs_in = flow.kind is LoginFlowKind.SIGN_IN
     if signs_in and holdings.strong:
         return []
-    least = max(flow.need.level, Level.MAIL_CODE)
-    policy = context.core.rules.policies[flow.kind.purpose]
-    apart = holdings.account.recovered_by if signs_in else flow.need.without
+    least = max(flow.requirement.level, Level.MAIL_CODE)
+    policy = context.policy.policies[flow.kind.purpose]
+    apart = holdings.account.recovered_by if signs_in else flow.requirement.excluded_contact
     others = [contact for contact in holdings.contacts if contact.id != apart]
     return [
         ContactMethod(contact.id, channel, contact.masked)
         for contact in (others if others or holdings.strong else holdings.contacts)
         if contact.proved_at is not None
-        for channel in context.core.rules.channels(contact.kind, policy, live=context.own.live)
+        for channel in context.policy.channels(contact.kind, policy, live=context.own.live)
         if LEVEL_OF_METHOD[METHOD_OF_CHANNEL[channel]] >= least
     ]
 
 
 def channels_of(context: AccountContext, contact: Contact, purpose: str) -> tuple[Channel, ...]:
     """Return by which channels a contact that is not on record yet can be reached."""
-    return context.core.rules.channels(contact.kind, context.core.rules.policies[purpose], live=context.own.live)
+    return context.policy.channels(contact.kind, context.policy.policies[purpose], live=context.own.live)
 
 
 def opened(context: AccountContext, contact: OwnedContact) -> Contact:
@@ -129,7 +129,7 @@ async def send_code_by_first_method(
                 device=device,
                 subject=flow.account,
                 channel=way.channel,
-                action=flow.need.action,
+                action=flow.requirement.action,
                 trusted=flow.requester.device,
             )
         )
@@ -148,5 +148,5 @@ def authenticators_for(holdings: AccountSnapshot | None, flow: LoginFlow) -> tup
         return (AuthenticatorKind.RECOVERY_CODE,)
     if holdings is None or flow.kind not in {LoginFlowKind.SIGN_IN, LoginFlowKind.STEP_UP}:
         return ()
-    there = {factor.kind for factor in holdings.authenticators if OF_FACTOR[factor.kind] >= flow.need.level}
+    there = {factor.kind for factor in holdings.authenticators if OF_FACTOR[factor.kind] >= flow.requirement.level}
     return tuple(kind for kind in AuthenticatorKind if kind in there)

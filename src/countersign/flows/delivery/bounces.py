@@ -83,13 +83,13 @@ async def take_bounce(post: DeliveryContext, raw: bytes, address: str = "") -> B
 
 async def _sent(owner_id: str, number: int, leg: int) -> _Sent | None:
     """Return the message that was sent under a key, by whom, and the id that its receipts are found by."""
-    found = await deliveries.of_owner(owner_id)
+    found = await deliveries.list_by_owner(owner_id)
     delivery = next((one for one in found if one.number == number), None)
     owner = await owner_of(owner_id)
     if delivery is None or owner is None or leg >= len(delivery.route):
         return None
     provider = delivery.route[leg]
-    tries = await deliveries.attempts_of(owner_id)
+    tries = await deliveries.list_attempts(owner_id)
     ids = [one.provider_message_id for one in tries if one.number == number and one.provider == provider]
     known = next((id_ for id_ in reversed(ids) if id_), "")
     return _Sent(delivery, owner, provider, known) if known else None

@@ -21,7 +21,7 @@ from countersign.flows.delivery.context import DeliveryContext, provider_key_of
 from countersign.flows.delivery.events import delivery_event
 from countersign.flows.delivery.sms_pumping import counts, judge
 from countersign.flows.delivery.suppressions import suppressed_among
-from countersign.store.engine.database import Append, Claim, Row, Rows, Seek, Update, Write
+from countersign.store.engine.database import Append, Claim, Row, Rows, Seek, Write
 from countersign.store.tables import applications, challenges, deliveries, notices, provider_health, sms_traffic
 from countersign.store.tables.schema import CHALLENGES, DELIVERIES, NOTICES
 
@@ -40,11 +40,11 @@ class _Taken(msgspec.Struct, frozen=True):
 
 async def claim_due(post: DeliveryContext, most: int) -> list[ClaimedDelivery]:
     """Take up to `most` messages that are due; what nobody wants any more is dropped on the way."""
-    taken = await post.claims.run(post.database, _claim, post, post.clock(), most)
+    taken = await post.claims.run(post.database, _claim, post, post.now(), most)
     for country in taken.held_back:
-        post.held_back(country)
+        post.on_withheld(country)
     for delivery in taken.overdue:
-        post.lessons.note(provider_key_of(delivery), ProviderStats(overdue=1))
+        post.stats.note(provider_key_of(delivery), ProviderStats(overdue=1))
     return taken.parcels
 
 
@@ -54,19 +54,18 @@ async def _claim(post: DeliveryContext, now: int, most: int) -> _Taken:
         return _Taken([], [])
     found = await Seek(CHALLENGES, "id", sorted({row[0] for row in rows if not row[0].startswith(PREFIX)}))
     news = await Seek(NOTICES, "id", sorted({row[0] for row in rows if row[0].startswith(PREFIX)}))
-    read, strange = _read(found, challenges.of_row)
-    read_notices, strange_notices = _read(news, notices.of_row)
+    read, strange = _read(found, challenges.from_row)
+    read_notices, strange_notices = _read(news, notices.from_row)
     strange += strange_notices
     owners: dict[str, Challenge | Notice] = {owner.id: owner for owner in read}
     owners.update({owner.id: owner for owner in read_notices})
     # A newer program may have written what this one cannot read: that must not stop the messages of everybody else.
     strangers = {row[0] for row in strange}
-    due, unreadable = _read([row for row in rows if row[0] not in strangers], deliveries.of_row)
+    due, unreadable = _read([row for row in rows if row[0] not in strangers], deliveries.from_row)
     unreadable += [row for row in rows if row[0] in strangers]
-    put_off = [deliveries.put_off(row, now + rules_of.LEASE) for row in unreadable]
-    for owner_id, number, *_ in put_off:
+    for owner_id, number, *_ in unreadable:
         _log.error("unreadable", delivery=f"{owner_id}.{number}")
-    sites = await applications.of_ids([owner.application for owner in owners.values()])
+    sites = await applications.find_by_ids([owner.application for owner in owners.values()])
     wanted = [
         (delivery, owner)
         for delivery in due
@@ -110,9 +109,10 @@ async def _claim(post: DeliveryContext, now: int, most: int) -> _Taken:
     await Append(events)
     await Write(
         (
-            Update(DELIVERIES, [*(deliveries.changed_row(delivery) for delivery in changed), *put_off]),
-            *provider_health.saved(probed),
-            *sms_traffic.began(judged.blocks),
+            *deliveries.update(changed),
+            *deliveries.update_due_at(unreadable, now + rules_of.LEASE),
+            *provider_health.upsert_breakers(probed),
+            *sms_traffic.upsert_blocks(judged.blocks),
         ),
         last=True,
     )
@@ -121,9 +121,9 @@ async def _claim(post: DeliveryContext, now: int, most: int) -> _Taken:
 
 async def _breakers(now: int) -> dict[str, CircuitBreaker]:
     """Return what is known of providers that fail; one whose rest is over is held, so that two workers do not both try it."""
-    known = await provider_health.breakers()
+    known = await provider_health.find_breakers()
     rested = [name for name, one in known.items() if one.tripped and not one.is_open(now)]
-    return {**known, **(await provider_health.take_breakers(rested))}
+    return {**known, **(await provider_health.lock_breakers(rested))}
 
 
 def _read(rows: Rows, of_row: Callable[[Row], T]) -> tuple[list[T], list[Row]]:

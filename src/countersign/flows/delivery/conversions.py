@@ -11,7 +11,7 @@ from countersign.domain.delivery.latency import ProviderStats
 from countersign.domain.verifications.challenge import Challenge, ChallengeState
 from countersign.flows.delivery.context import provider_key_of
 from countersign.flows.delivery.sms_pumping import count_conversions, counts
-from countersign.store.engine.database import Claim, Seek, Update, Write
+from countersign.store.engine.database import Claim, Seek, Write
 from countersign.store.tables import challenges, deliveries
 from countersign.store.tables.schema import CHALLENGES, DELIVERIES
 
@@ -42,10 +42,10 @@ class FinishedDelivery(msgspec.Struct, frozen=True):
 async def record_conversions(post: DeliveryContext) -> int:
     """Count what became of codes, for as long as there are any that are not counted; return how many there were."""
     count = 0
-    while settled := await post.database.run(_settle, post, post.clock(), AT_ONCE):
+    while settled := await post.database.run(_settle, post, post.now(), AT_ONCE):
         for one in settled:
             if one.converted is not None:
-                post.lessons.note(provider_key_of(one.delivery), ProviderStats(ended=1, converted=int(one.converted)))
+                post.stats.note(provider_key_of(one.delivery), ProviderStats(ended=1, converted=int(one.converted)))
         count += len(settled)
         if len(settled) < AT_ONCE:
             break
@@ -57,10 +57,10 @@ async def _settle(post: DeliveryContext, now: int, most: int) -> list[FinishedDe
     if not rows:
         return []
     found = await Seek(CHALLENGES, "id", sorted({row[0] for row in rows}))
-    owners = {challenge.id: challenge for challenge in map(challenges.of_row, found)}
+    owners = {challenge.id: challenge for challenge in map(challenges.from_row, found)}
     settled: list[FinishedDelivery] = []
     changed: list[Delivery] = []
-    for delivery in map(deliveries.of_row, rows):
+    for delivery in map(deliveries.from_row, rows):
         changed.append(msgspec.structs.replace(delivery, settled_at=now))
         owner = owners.get(delivery.owner)
         if owner is not None:
@@ -74,7 +74,7 @@ async def _settle(post: DeliveryContext, now: int, most: int) -> list[FinishedDe
         and counts(one.delivery, owner)
     ]
     await count_conversions(post, came_back, now)
-    await Write((Update(DELIVERIES, [deliveries.changed_row(one) for one in changed]),))
+    await Write(deliveries.update(changed))
     return settled
 
 

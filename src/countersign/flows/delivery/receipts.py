@@ -10,7 +10,7 @@ from countersign.domain.delivery.latency import ProviderKey, ProviderStats, buck
 from countersign.flows.delivery.context import DeliveryContext
 from countersign.flows.delivery.events import delivery_event
 from countersign.flows.delivery.suppressions import suppress_by_receipt
-from countersign.store.engine.database import Append, Take, Update, Write
+from countersign.store.engine.database import Append, Take, Write
 from countersign.store.tables import challenges, deliveries
 from countersign.store.tables.schema import DELIVERIES
 
@@ -25,26 +25,26 @@ class _Heard(msgspec.Struct, frozen=True):
 
 async def record_receipt(post: DeliveryContext, receipt: Receipt) -> bool:
     """Move a message on by a provider's later word; False if no message is known by that id (yet: a receipt can outrun our record)."""
-    heard = await post.receipts.run(post.database, _receive, receipt, post.clock())
+    heard = await post.receipts.run(post.database, _receive, receipt, post.now())
     if heard.where is not None:
-        post.lessons.note(heard.where, heard.lesson)
+        post.stats.note(heard.where, heard.lesson)
     if heard.known:
-        await suppress_by_receipt(post.database, post.receipts, post.keyring, receipt, post.clock())
+        await suppress_by_receipt(post.database, post.receipts, post.keyring, receipt, post.now())
     return heard.known
 
 
 async def _receive(receipt: Receipt, now: int) -> _Heard:
-    attempt = await deliveries.by_provider_message(receipt.provider, receipt.provider_message_id)
+    attempt = await deliveries.find_attempt(receipt.provider, receipt.provider_message_id)
     if attempt is None:
         return _Heard(known=False)
     rows = await Take(DELIVERIES, [(attempt.owner, attempt.number)])
-    current = deliveries.of_row(rows[0])
+    current = deliveries.from_row(rows[0])
     moved = rules_of.after_receipt(current, receipt, now)
     if moved is current:
         return _Heard(known=True)
     owner = await challenges.find(current.owner)
     await Append([delivery_event(moved, owner.application if owner else "", now, provider=receipt.provider)])
-    await Write((Update(DELIVERIES, [deliveries.changed_row(moved)]),), last=True)
+    await Write(deliveries.update([moved]), last=True)
     if receipt.state is ReceiptState.DELIVERED:
         lesson = ProviderStats(delivered=1, receipts={bucket(now - attempt.ended_at): 1})
     else:

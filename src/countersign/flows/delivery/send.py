@@ -21,10 +21,10 @@ from countersign.flows.delivery.context import DeliveryContext, provider_key_of
 from countersign.flows.delivery.events import delivery_event
 from countersign.flows.delivery.sms_pumping import take_back
 from countersign.flows.delivery.suppressions import FailedAddress, suppress
-from countersign.store.engine.database import Append, Take, Update, Upsert, Write
+from countersign.store.engine.database import Append, Take, Write
 from countersign.store.tables import deliveries, provider_health
 from countersign.store.tables.deliveries import Attempt
-from countersign.store.tables.schema import ATTEMPTS, DELIVERIES
+from countersign.store.tables.schema import DELIVERIES
 
 GIVE_UP_AFTER: Final = rules_of.LONGEST_TRY / 1_000
 """Seconds after which a provider that still has not answered is left."""
@@ -49,7 +49,7 @@ async def send(post: DeliveryContext, parcel: ClaimedDelivery) -> SendResult:
     """Render a message and hand it to the provider whose turn it is; every way to fail comes back as a Failure."""
     delivery = parcel.delivery
     name = delivery.provider or ""
-    started_at = post.clock()
+    started_at = post.now()
     word: Accepted | Failure
     try:
         provider = post.providers.get(name)
@@ -58,9 +58,7 @@ async def send(post: DeliveryContext, parcel: ClaimedDelivery) -> SendResult:
                 Reason.MISCONFIGURED, f"No provider is named {name!r} in the settings.", permanent=True
             )
         async with asyncio.timeout(_patience(post, delivery)):
-            word = await provider.send(
-                compose(post.keyring, post.rules.issuer, post.own, post.places, parcel, post.words)
-            )
+            word = await provider.send(compose(post, parcel))
     except DeliveryFailedError as error:
         retry_after = None if error.retry_after is None else error.retry_after * 1_000
         reason = Reason(error.reason) if error.reason in _REASONS else Reason.PROVIDER_ERROR
@@ -83,19 +81,19 @@ async def send(post: DeliveryContext, parcel: ClaimedDelivery) -> SendResult:
         word = Failure(Reason.PROVIDER_ERROR, permanent=False)
         # The type alone: the exception of a library may quote what it was sending.
         _log.error("provider_broke", delivery=delivery.key, provider=name, error=type(error).__name__)
-    return SendResult(delivery, parcel.owner.application, name, started_at, post.clock(), word)
+    return SendResult(delivery, parcel.owner.application, name, started_at, post.now(), word)
 
 
 def _patience(post: DeliveryContext, delivery: Delivery) -> float:
     """Return the seconds that a provider has to answer: while another could take the message, little more than it usually needs."""
     if delivery.leg + 1 >= len(delivery.route):
         return GIVE_UP_AFTER
-    return min(GIVE_UP_AFTER, answer_within(post.lessons.of(provider_key_of(delivery))) / 1_000)
+    return min(GIVE_UP_AFTER, answer_within(post.stats.of(provider_key_of(delivery))) / 1_000)
 
 
 async def record_results(post: DeliveryContext, results: Sequence[SendResult]) -> None:
     """Write down what came of tries; each message that still is ours moves on by the rule. Doing so twice is doing so once."""
-    chances = [post.chance() for _ in results]
+    chances = [post.jitter() for _ in results]
     patient = [_with_learned_patience(post, result) for result in results]
     for breaker in await post.records.run(post.database, _record, post, patient, chances):
         if breaker.tripped:
@@ -109,10 +107,10 @@ async def record_results(post: DeliveryContext, results: Sequence[SendResult]) -
     for result in results:
         took = result.ended_at - result.started_at
         if isinstance(result.word, Accepted):
-            post.lessons.note(provider_key_of(result.delivery), ProviderStats(taken=1, answers={bucket(took): 1}))
+            post.stats.note(provider_key_of(result.delivery), ProviderStats(taken=1, answers={bucket(took): 1}))
         elif result.word.reason is Reason.TIMED_OUT:
             # How long it would have taken is not known, but that it was longer than this.
-            post.lessons.note(provider_key_of(result.delivery), ProviderStats(answers={bucket(2 * took): 1}))
+            post.stats.note(provider_key_of(result.delivery), ProviderStats(answers={bucket(2 * took): 1}))
 
 
 def _with_learned_patience(post: DeliveryContext, result: SendResult) -> SendResult:
@@ -121,7 +119,7 @@ def _with_learned_patience(post: DeliveryContext, result: SendResult) -> SendRes
     if not isinstance(word, Accepted) or word.receipt_within is None:
         return result
     last = delivery.leg + 1 >= len(delivery.route)
-    within = receipt_within(post.lessons.of(provider_key_of(delivery)), word.receipt_within, last=last)
+    within = receipt_within(post.stats.of(provider_key_of(delivery)), word.receipt_within, last=last)
     return msgspec.structs.replace(result, word=msgspec.structs.replace(word, receipt_within=within))
 
 
@@ -129,7 +127,7 @@ async def _record(
     post: DeliveryContext, results: Sequence[SendResult], chances: Sequence[float]
 ) -> list[CircuitBreaker]:
     rows = await Take(DELIVERIES, sorted((result.delivery.owner, result.delivery.number) for result in results))
-    stored = {(row[0], row[1]): deliveries.of_row(row) for row in rows}
+    stored = {(row[0], row[1]): deliveries.from_row(row) for row in rows}
     attempts: list[Attempt] = []
     changed: list[Delivery] = []
     events: list[Event] = []
@@ -148,7 +146,7 @@ async def _record(
         )
         changed.append(moved)
         events.append(delivery_event(moved, result.application, result.ended_at, provider=result.provider))
-    await take_back(post, [one for one in changed if one.state is DeliveryState.FAILED], post.clock())
+    await take_back(post, [one for one in changed if one.state is DeliveryState.FAILED], post.now())
     breakers, turned = await _judge_providers(results)
     for breaker in turned:
         kind = EventKind.PROVIDER_TRIPPED if breaker.tripped else EventKind.PROVIDER_BACK
@@ -157,9 +155,9 @@ async def _record(
     await Append(events)
     await Write(
         (
-            *((Update(DELIVERIES, [deliveries.changed_row(one) for one in changed]),) if changed else ()),
-            *((Upsert(ATTEMPTS, [deliveries.attempt_row(one) for one in attempts]),) if attempts else ()),
-            *provider_health.saved(breakers),
+            *deliveries.update(changed),
+            *deliveries.upsert_attempts(attempts),
+            *provider_health.upsert_breakers(breakers),
         ),
         last=True,
     )
@@ -168,7 +166,7 @@ async def _record(
 
 async def _judge_providers(results: Sequence[SendResult]) -> tuple[list[CircuitBreaker], list[CircuitBreaker]]:
     """Return the breakers that changed, and those of them by which a provider is left out from now on, or back."""
-    known = await provider_health.breakers()
+    known = await provider_health.find_breakers()
     concerned = sorted(
         {
             result.provider
@@ -177,7 +175,7 @@ async def _judge_providers(results: Sequence[SendResult]) -> tuple[list[CircuitB
             or (isinstance(result.word, Failure) and result.word.reason in breaker_rules.ITS_OWN)
         }
     )
-    before = await provider_health.take_breakers(concerned)
+    before = await provider_health.lock_breakers(concerned)
     after = dict(before)
     for result in sorted(results, key=lambda one: one.ended_at):
         breaker = after.get(result.provider)
@@ -196,7 +194,7 @@ async def renew_leases(post: DeliveryContext, parcels: Sequence[ClaimedDelivery]
     """Hold on to messages that are still being sent, so that no other worker takes them for a dead one's."""
     if parcels:
         await post.records.run(
-            post.database, _move_ours, [parcel.delivery for parcel in parcels], post.clock(), rules_of.renew_lease
+            post.database, _move_ours, [parcel.delivery for parcel in parcels], post.now(), rules_of.renew_lease
         )
 
 
@@ -204,7 +202,7 @@ async def release_claims(post: DeliveryContext, parcels: Sequence[ClaimedDeliver
     """Undo claims whose try was not made, because this worker stops: another may take them at once."""
     if parcels:
         await post.records.run(
-            post.database, _move_ours, [parcel.delivery for parcel in parcels], post.clock(), rules_of.release
+            post.database, _move_ours, [parcel.delivery for parcel in parcels], post.now(), rules_of.release
         )
 
 
@@ -214,11 +212,11 @@ async def _move_ours(claimed: Sequence[Delivery], now: int, move: Callable[[Deli
     ours = {(delivery.owner, delivery.number): delivery.attempts for delivery in claimed}
     back = [
         move(current, now)
-        for current in (deliveries.of_row(row) for row in rows)
+        for current in (deliveries.from_row(row) for row in rows)
         if current.state is DeliveryState.SENDING and current.attempts == ours[current.owner, current.number]
     ]
     if back:
-        await Write((Update(DELIVERIES, [deliveries.changed_row(delivery) for delivery in back]),))
+        await Write(deliveries.update(back))
 
 
 def _attempt(result: SendResult) -> Attempt:

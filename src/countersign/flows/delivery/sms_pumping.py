@@ -91,10 +91,10 @@ def destination_of(keyring: Keyring, number: str, area: PhoneRegion) -> Destinat
 
 async def judge(post: DeliveryContext, claimed: Sequence[tuple[Delivery, Challenge]], now: int) -> PumpingResult:
     """Judge messages that are claimed for the first time, one after the other as they count."""
-    judged, policy = PumpingResult(), post.rules.pumping
+    judged, policy = PumpingResult(), post.policy.pumping
     if policy.mode is PumpingMode.OFF or not claimed:
         return judged
-    await sms_traffic.wait_turn([owner.application for _, owner in claimed])
+    await sms_traffic.lock_applications([owner.application for _, owner in claimed])
     counted: dict[sms_traffic.Key, TrafficSlot] = {}
     for application in sorted({owner.application for _, owner in claimed}):
         ours = [
@@ -103,10 +103,12 @@ async def judge(post: DeliveryContext, claimed: Sequence[tuple[Delivery, Challen
             if owner.application == application
         ]
         names = {place.name for _, whereto in ours for place in whereto.places(fresh=True)}
-        known = await sms_traffic.standings(application, sorted(names), now, shadow=policy.mode is PumpingMode.SHADOW)
+        known = await sms_traffic.find_histories(
+            application, sorted(names), now, shadow=policy.mode is PumpingMode.SHADOW
+        )
         for delivery, whereto in ours:
             _judge_one(judged, counted, known, application, delivery, whereto, policy, now)
-    await sms_traffic.count(counted)
+    await sms_traffic.add_counts(counted)
     return judged
 
 
@@ -134,7 +136,7 @@ def _judge_one(  # noqa: PLR0917 - one step of judge, on what it gathers
                 if because.rule in BUDGETS
                 else msgspec.structs.replace(standing, hold=hold)
             )
-            block = sms_traffic.held_since(because, hold, application, (area.country, area.prefix), shadow=shadow)
+            block = sms_traffic.new_block(because, hold, application, (area.country, area.prefix), shadow=shadow)
             judged.blocks.append(block)
             judged.events.append(held_event(block))
             _log.warning("prefix_held", place=shown(block), rule=block.rule, why=block.figures, shadow=shadow)
@@ -143,7 +145,7 @@ def _judge_one(  # noqa: PLR0917 - one step of judge, on what it gathers
             judged.countries.append(area.country)
             return
     for place in places:
-        one = TrafficSlot(sms_traffic.slot_of(now), 1, price)
+        one = TrafficSlot(sms_traffic.slot_start(now), 1, price)
         key = (application, place.name, one.at)
         counted[key] = _plus(counted.get(key), one)
         standing = known[place.name]
@@ -162,13 +164,13 @@ async def take_back(post: DeliveryContext, failed: Sequence[Delivery], now: int)
     """
     unsure = {Reason.TIMED_OUT, Reason.HELD_BACK}
     wanted = [one for one in failed if one.area.prefix and one.reason not in unsure]
-    if not wanted or post.rules.pumping.mode is PumpingMode.OFF:
+    if not wanted or post.policy.pumping.mode is PumpingMode.OFF:
         return
     ids = sorted({one.owner for one in wanted})
     tries = await Seek(ATTEMPTS, "owner", ids, "outcome = 'accepted'")
     taken = {(row[0], row[1]) for row in tries}
     found = await Seek(CHALLENGES, "id", ids)
-    owners = {challenge.id: challenge for challenge in map(challenges.of_row, found)}
+    owners = {challenge.id: challenge for challenge in map(challenges.from_row, found)}
     ours = [
         (one, owners[one.owner])
         for one in wanted
@@ -180,7 +182,7 @@ async def take_back(post: DeliveryContext, failed: Sequence[Delivery], now: int)
 async def _count_later(
     post: DeliveryContext, which: Sequence[tuple[Delivery, Challenge]], now: int, *, converted: bool
 ) -> None:
-    policy = post.rules.pumping
+    policy = post.policy.pumping
     if policy.mode is PumpingMode.OFF:
         return
     counted: dict[sms_traffic.Key, TrafficSlot] = {}
@@ -188,21 +190,21 @@ async def _count_later(
         ours = [
             (delivery, _whereto(post, delivery, owner)) for delivery, owner in which if owner.application == application
         ]
-        known = await sms_traffic.standings(application, sorted({whereto.area.prefix for _, whereto in ours}), now)
+        known = await sms_traffic.find_histories(application, sorted({whereto.area.prefix for _, whereto in ours}), now)
         for delivery, whereto in ours:
-            at = sms_traffic.slot_of(delivery.created_at)
+            at = sms_traffic.slot_start(delivery.created_at)
             price = price_of(policy, whereto.area.country, whereto.number)
             one = TrafficSlot(at, converted=1) if converted else TrafficSlot(at, -1, -price)
             for place in whereto.places(fresh=is_fresh(known[whereto.area.prefix])):
                 key = (application, place.name, at)
                 counted[key] = _plus(counted.get(key), one)
-    await sms_traffic.count(counted)
+    await sms_traffic.add_counts(counted)
 
 
 async def explain(whereto: Destination, application: str, policy: PumpingPolicy, now: int) -> list[PumpingFinding]:
     """Return what every rule says of a message to a number, were it sent now."""
     names = sorted({place.name for place in whereto.places(fresh=True)})
-    known = await sms_traffic.standings(application, names, now, shadow=policy.mode is PumpingMode.SHADOW)
+    known = await sms_traffic.find_histories(application, names, now, shadow=policy.mode is PumpingMode.SHADOW)
     price = price_of(policy, whereto.area.country, whereto.number)
     places = whereto.places(fresh=is_fresh(known[whereto.area.prefix]))
     return [one for place in places for one in findings(place, known[place.name], price, policy, now)]

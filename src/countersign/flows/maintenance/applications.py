@@ -26,8 +26,8 @@ from countersign.errors import InputError, NotFoundError
 from countersign.keys import Keyring
 from countersign.messages.custom.sanitize import is_host
 from countersign.store.engine.database import ConflictError, Database
+from countersign.store.ledger.event_log import Log
 from countersign.store.tables import applications
-from countersign.store.tables.events import Log
 
 REMEMBERED_FOR: Final = 1.0
 """Seconds for which a program trusts what it last read of a key: a removed one stops working within that time."""
@@ -177,7 +177,7 @@ async def _changed(
     database: Database, log: Log, found: Application, changed: Callable[[Application], Application], event: Event
 ) -> Application:
     """Change an application as it stands in the transaction itself: a rotation must not bring back what was removed meanwhile."""
-    after = await log.run(database, applications.change, found.id, changed, event)
+    after = await log.run(database, applications.edit, found.id, changed, event)
     if after is None:
         raise _unknown(found.name)
     return after

@@ -17,11 +17,12 @@ import msgspec
 from countersign.domain.shared.event import START
 from countersign.keys import Keyring
 from countersign.store.engine.database import ConflictError, Database
+from countersign.store.ledger import event_log
 from countersign.store.tables import applications, checkpoints, events
 from countersign.store.tables.events import Head
 
 if TYPE_CHECKING:
-    from countersign.flows.verifications.context import CoreContext
+    from countersign.flows.context import CoreContext
 
 
 class AuditFinding(msgspec.Struct, frozen=True):
@@ -61,7 +62,7 @@ async def write_checkpoint(core: CoreContext, known: dict[str, int]) -> str | No
     moved = [head for head, _ in heads if known.get(head.writer) != head.seq]
     if not moved:
         return None
-    at = core.clock()
+    at = core.now()
     ends = {head.writer: (head.seq, _text(head.hash)) for head in moved}
     told = Checkpoint(number + 1, at, digest(signed) if signed else "", ends)
     signed = core.keyring.primary.sign(msgspec.to_builtins(told))
@@ -84,22 +85,22 @@ def digest(signed: str) -> str:
 
 
 async def _standing() -> tuple[tuple[int, str] | None, list[tuple[Head, bytes]]]:
-    last = await checkpoints.last()
-    heads = await events.heads()
+    last = await checkpoints.find_last()
+    heads = await events.list_heads()
     return last, heads
 
 
 async def _verify(keyring: Keyring, kept: str | None) -> AuditReport:
     findings: list[AuditFinding] = []
-    stored = await checkpoints.all_of_them()
+    stored = await checkpoints.list_all()
     promised = _promises(keyring, stored, kept, findings)
-    heads = {head.writer: (head, mac) for head, mac in (await events.heads())}
-    seen = await events.writers_seen()
+    heads = {head.writer: (head, mac) for head, mac in (await events.list_heads())}
+    seen = await events.list_writers()
     entries = 0
     writers = sorted({*heads, *seen, *promised})
     for writer in writers:
         entries += await _walk(keyring, writer, heads.get(writer), promised.get(writer, {}), findings)
-    if not writers and (await applications.were_added()):
+    if not writers and await applications.count_all():
         findings.append(
             AuditFinding("", 0, "the log is empty, though it must tell of the applications that were added")
         )
@@ -116,13 +117,13 @@ async def _walk(
     """Follow one chain from its start; the first break is told, since all that follows hangs on it."""
     seq, before, broken, entries = 0, START, False, 0
     unmet = dict(promised)
-    while rows := (await events.pages_after(writer, seq)):
+    while rows := (await events.list_pages_after(writer, seq)):
         for row in rows:
             hash_ = bytes(row[4])
             if not broken and row[0] != seq + 1:
                 findings.append(AuditFinding(writer, seq + 1, f"pages {seq + 1} to {row[0] - 1} are missing"))
                 broken = True
-            ought = events.relink(writer, row, before, keyring.link)
+            ought = event_log.page_hash(writer, row, before, keyring.link)
             if not broken and not hmac.compare_digest(ought, hash_):
                 findings.append(AuditFinding(writer, row[0], "the page, or the one before it, is not what was written"))
                 broken = True
@@ -138,7 +139,7 @@ async def _walk(
         )
     if head is None:
         findings.append(AuditFinding(writer, seq, "the head of the chain is missing"))
-    elif not hmac.compare_digest(events.head_mac(head[0], keyring.link), head[1]):
+    elif not hmac.compare_digest(event_log.head_mac(head[0], keyring.link), head[1]):
         findings.append(AuditFinding(writer, head[0].seq, "the head of the chain is not what was written"))
     elif (head[0].seq, head[0].hash) != (seq, before):
         findings.append(

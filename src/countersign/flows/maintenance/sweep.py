@@ -34,7 +34,7 @@ from countersign.store.tables import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from countersign.flows.verifications.context import CoreContext
+    from countersign.flows.context import CoreContext
     from countersign.store.engine.database import Transaction
 
 AT_ONCE: Final = 500
@@ -58,7 +58,7 @@ class Swept(msgspec.Struct, frozen=True):
 async def sweep(core: CoreContext, retention_days: int) -> Swept:
     """Expire what ran out, and delete what ended more than `retention_days` ago, with all counters that mean nothing any more."""
     expired = 0
-    while ids := await core.database.read(challenges.overdue, core.clock(), AT_ONCE):
+    while ids := await core.database.read(challenges.list_overdue, core.now(), AT_ONCE):
         outcomes = await asyncio.gather(*(core.ledger.submit(Expire(id_)) for id_ in ids), return_exceptions=True)
         failed = [(id_, error) for id_, error in zip(ids, outcomes, strict=True) if isinstance(error, BaseException)]
         for id_, error in failed:
@@ -74,36 +74,36 @@ async def sweep(core: CoreContext, retention_days: int) -> Swept:
 
 async def _forget(core: CoreContext, retention_days: int) -> int:
     """Delete what has been kept long enough; return how many rows went."""
-    now, run = core.clock(), core.database.run
+    now, run = core.now(), core.database.run
     kept_since = now - retention_days * DAY
     # A contact or a factor that was removed stays for as long as that can be undone, and no longer.
     undoable_since = now - UNDO_LASTS
     whole: tuple[tuple[Callable[[int, int], Transaction[int]], int], ...] = (
-        (challenges.forget, kept_since),
-        (notices.forget, kept_since),
-        (integration_codes.forget, kept_since),
-        (activity.forget, kept_since),
-        (sessions.forget, now),
-        (login_flows.forget, now),
-        (grants.forget, now),
-        (suppressions.forget, now),
-        (accounts.forget_contacts, undoable_since),
-        (authenticators.forget, undoable_since),
-        (changes.forget, min(kept_since, undoable_since - WAIT - CLAIM_LASTS)),
+        (challenges.delete_ended, kept_since),
+        (notices.delete_before, kept_since),
+        (integration_codes.delete_expired, kept_since),
+        (activity.delete_before, kept_since),
+        (sessions.delete_expired, now),
+        (login_flows.delete_expired, now),
+        (grants.delete_expired, now),
+        (suppressions.delete_ended, now),
+        (accounts.delete_removed_contacts, undoable_since),
+        (authenticators.delete_ended, undoable_since),
+        (changes.delete_before, min(kept_since, undoable_since - WAIT - CLAIM_LASTS)),
     )
     forgotten = 0
     for forget, before in whole:
         while gone := await run(forget, before, AT_ONCE):
             forgotten += gone
     # Of a browser that is still known, only where it was seen is forgotten.
-    while await run(devices.forget, kept_since, now - KNOWN_FOR, AT_ONCE) >= AT_ONCE:
+    while await run(devices.delete_unseen, kept_since, now - KNOWN_FOR, AT_ONCE) >= AT_ONCE:
         pass
-    await run(sms_traffic.fold, now)
-    while await run(sms_traffic.forget, now, AT_ONCE) >= AT_ONCE:
+    await run(sms_traffic.roll_up, now)
+    while await run(sms_traffic.delete_old_counts, now, AT_ONCE) >= AT_ONCE:
         pass
-    while gone := await run(sms_traffic.forget_blocks, kept_since, AT_ONCE):
+    while gone := await run(sms_traffic.delete_ended_blocks, kept_since, AT_ONCE):
         forgotten += gone
-    await run(rate_limits.forget, now, now - DAY)
+    await run(rate_limits.delete_expired, now, now - DAY)
     return forgotten
 
 

@@ -21,7 +21,7 @@ from countersign.store.ledger.unit_of_work import Decision, Reads, UnitOfWork
 
 if TYPE_CHECKING:
     from countersign.domain.shared.application import Application
-    from countersign.flows.verifications.context import CoreContext
+    from countersign.flows.context import CoreContext
     from countersign.flows.verifications.idempotency import IdempotencyKey
 
 
@@ -51,19 +51,19 @@ async def begin_challenge(
 
     Raises InputError where `requester.ip` is no address.
     """
-    policy = core.rules.policies.get(asked.purpose)
+    policy = core.policy.policies.get(asked.purpose)
     if policy is None or (application.purposes and asked.purpose not in application.purposes):
         return Refused(Refusal.PURPOSE_NOT_ALLOWED)
-    channels = core.rules.channels(asked.to.kind, policy, live=application.live)
+    channels = core.policy.channels(asked.to.kind, policy, live=application.live)
     if asked.channel is not None and asked.channel not in CHANNELS_OF[asked.to.kind]:
         return Refused(Refusal.UNUSABLE_DESTINATION, reason="wrong_channel")
     if not channels or (asked.channel is not None and asked.channel not in channels):
         return Refused(Refusal.CHANNEL_NOT_ALLOWED)
     channel = asked.channel or channels[0]
 
-    now = core.clock()
+    now = core.now()
     keyring = core.keyring
-    id_ = identifier.make("ver", now, core.chance(identifier.CHANCE_BYTES))
+    id_ = identifier.make("ver", now, core.random_bytes(identifier.CHANCE_BYTES))
     address, subject, requester = asked.to.address, asked.subject, asked.requester
     key = keyring.primary
     terms = Terms(
@@ -85,7 +85,7 @@ async def begin_challenge(
         application=application.id,
         terms=terms,
         channel=channel,
-        route=core.rules.route(channel, address, id_, live=application.live),
+        route=core.policy.route(channel, address, id_, live=application.live),
         area=region_of(address),
         # The lane too: else a stranger who begins beside a remembered browser meets its challenge, and spends its guesses in its lane.
         dedup_key=keyring.blind_index(
@@ -116,11 +116,11 @@ def budgets(
     blind_index = core.keyring.blind_index
     found = [
         (limit, blind_index("limit", limit.name, application, address, requester.device))
-        for limit in core.rules.destination
+        for limit in core.policy.destination
     ]
     if requester.ip:
         network = network_of(requester.ip)
-        found += [(limit, blind_index("limit", limit.name, application, network)) for limit in core.rules.requester]
+        found += [(limit, blind_index("limit", limit.name, application, network)) for limit in core.policy.requester]
     return tuple(found)
 
 

@@ -12,7 +12,7 @@ from countersign.store.tables import challenges, deliveries
 
 if TYPE_CHECKING:
     from countersign.domain.shared.application import Application
-    from countersign.flows.verifications.context import CoreContext
+    from countersign.flows.context import CoreContext
 
 
 class ChallengeView(msgspec.Struct, frozen=True):
@@ -37,5 +37,5 @@ async def _seen(challenge_id: str, application: str) -> ChallengeView | None:
     found = await challenges.find(challenge_id)
     if found is None or found.application != application:
         return None
-    owed = await deliveries.of_owner(challenge_id)
+    owed = await deliveries.list_by_owner(challenge_id)
     return ChallengeView(found, tuple(owed))

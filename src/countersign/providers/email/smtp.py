@@ -184,31 +184,31 @@ class SmtpProvider:
         return mail
 
     async def check(self) -> Connectivity:
-        """Return whether the mail server lets us in; the caller bounds the time."""
+        """Return whether the mail server accepts our credentials; the caller bounds the time."""
         settings = self._settings
         where = f"{settings.host} port {settings.port}"
         bad_certificate = Connectivity(
-            f"{where}: its certificate is not valid.", "Check host, or name its authority in ca_file."
+            f"{where}: its certificate is not valid.", "Check host, or set ca_file to its certificate authority."
         )
         smtp = self._new_connection()
         try:
             await smtp.connect()
             await smtp.quit()
         except SMTPAuthenticationError:
-            return Connectivity(f"{where} refuses to let us in.", "Check username and password.")
+            return Connectivity(f"{where} refuses our credentials.", "Check username and password.")
         except ssl.SSLError:
             return bad_certificate
         except (SMTPException, OSError) as error:
             if isinstance(error.__cause__, ssl.SSLError):
                 return bad_certificate
             return Connectivity(
-                f"{where} cannot be reached ({type(error).__name__}).",
-                "Check host, port and tls, and that the server offers what is required.",
+                f"{where} cannot be used ({type(error).__name__}).",
+                "Check host, port and tls, and that the server offers what the settings ask for.",
             )
         finally:
             _drop(smtp)
-        how = {"none": "unencrypted", "tls": "over TLS", "starttls": "over STARTTLS"}[settings.tls]
-        return Connectivity(f"{where} lets us in {how}{', signed in' if settings.username else ''}")
+        how = {"none": "without TLS", "tls": "over TLS", "starttls": "over STARTTLS"}[settings.tls]
+        return Connectivity(f"{where} accepts us {how}{', signed in' if settings.username else ''}")
 
     async def close(self) -> None:
         """Close the connections that were kept, politely, within a second."""

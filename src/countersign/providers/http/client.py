@@ -155,7 +155,8 @@ class HttpClient:
             writer.close()
         except ssl.SSLError:
             return Connectivity(
-                f"{host} port {port}: its certificate is not valid.", "Renew it, or name its authority in ca_file."
+                f"{host} port {port}: its certificate is not valid.",
+                "Renew it, or set ca_file to its certificate authority.",
             )
         except OSError as error:
             return Connectivity(
@@ -163,7 +164,7 @@ class HttpClient:
                 "Check the url, and that the server runs.",
             )
         return Connectivity(
-            f"{host} port {port} can be reached{' over TLS' if context is not None else ', unencrypted'}"
+            f"{host} port {port} can be reached{' over TLS' if context is not None else ' without TLS'}"
         )
 
     async def close(self) -> None:
@@ -277,7 +278,7 @@ def _failure_of_error(label: str, error: httpx2.HTTPError) -> DeliveryFailedErro
         if isinstance(cause, ssl.SSLCertVerificationError):
             return DeliveryFailedError(
                 Reason.MISCONFIGURED,
-                f"{label}: its certificate is not trusted, or not for this name; renew it, or name its authority in ca_file.",
+                f"{label}: its certificate is not trusted, or not for this name; renew it, or set ca_file to its certificate authority.",
                 permanent=True,
             )
         cause = cause.__cause__ or cause.__context__

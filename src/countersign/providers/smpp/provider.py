@@ -202,7 +202,7 @@ class SmppProvider:
         return self._accepted([outcome for outcome in outcomes if isinstance(outcome, str)])
 
     async def check(self) -> Connectivity:
-        """Return whether the SMSC lets us in, by binding a session and ending it."""
+        """Return whether the SMSC accepts our credentials, by binding a session and ending it."""
 
         async def put_off(_: bytes) -> int:
             return TRY_LATER  # receipts are for a process that can record them
@@ -216,7 +216,7 @@ class SmppProvider:
                 "Check host, port, tls, system_id, password and how many sessions are allowed.",
             )
         await found.close()
-        return Connectivity(f"{where} lets us in {'over TLS' if settings.tls == 'tls' else 'unencrypted'}, bound")
+        return Connectivity(f"{where} accepts us {'over TLS' if settings.tls == 'tls' else 'without TLS'}, bound")
 
     async def close(self) -> None:
         """End the sessions, within a second."""

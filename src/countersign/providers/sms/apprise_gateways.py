@@ -169,7 +169,7 @@ class AppriseProvider:
     async def check(self) -> Connectivity:
         """Return that nothing is known: the library can only send."""
         scheme = self._settings.scheme
-        return Connectivity(f"{scheme} through Apprise; only sending would show whether it can be reached")
+        return Connectivity(f"{scheme} through Apprise; only sending a message would show whether it can be reached")
 
     async def close(self) -> None:
         """Do nothing: waiting threads end by themselves, and no connection is kept."""

@@ -8,12 +8,12 @@ from urllib.parse import parse_qs, quote, urlsplit
 import falcon
 import msgspec
 
-from countersign.domain.accounts.login_flow import MAX_KEPT, InterruptedRequest
-from countersign.domain.accounts.session import Level, ProofRequirement, Session, is_closed, meets
+from countersign import links
+from countersign.domain.accounts.login_flow import MAX_INTERRUPTED_CHARACTERS, InterruptedRequest
+from countersign.domain.accounts.session import Level, ProofRequirement, Session, is_enrolment_only, satisfies
 from countersign.flows.accounts.context import AccountContext, BrowserContext, CodeRequested, SignedIn
 from countersign.flows.accounts.sessions import find_session
 from countersign.flows.accounts.snapshot import find_snapshot
-from countersign.flows.oidc.authorize import PATH
 from countersign.flows.sign_in.step_up import step_up
 from countersign.flows.verifications.results import Refused
 from countersign.messages.language.catalogue import Language
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from countersign.flows.accounts.context import NoEligibleMethod
     from countersign.wiring import Runtime
 
-HOME: Final = "/account"
+HOME: Final = links.ACCOUNT
 METHODS: Final = "/account/methods"
 MAX_RETURN: Final = 4_000
 
@@ -83,13 +83,13 @@ class Door:
             return HOME
         if wanted.startswith("/") and not wanted.startswith("//"):
             return wanted
-        known = await self.accounts.database.read(applications.all_of_them)
+        known = await self.accounts.database.read(applications.list_all)
         return wanted if any(wanted in application.redirects for application in known) else HOME
 
     async def leads_to(self, path: str) -> str:
         """Return the origin that a path of ours leads to in the end, where it is an application's registered one; else nothing."""
         where, _, query = path.partition("?")
-        if where != PATH:
+        if where != links.AUTHORIZE:
             return ""
         asked = parse_qs(query)
         wanted, client = asked.get("redirect_uri", [""])[0], asked.get("client_id", [""])[0]
@@ -122,7 +122,9 @@ class Door:
         if session is None:
             self.see(resp, f"/sign-in?return_to={quote(then.path if then.method == 'GET' else HOME, safe='/')}")
             return None
-        if is_closed(session, self.accounts.entrance, self.accounts.now()) and not then.path.startswith(METHODS):
+        if is_enrolment_only(session, self.accounts.sign_in_policy, self.accounts.now()) and not then.path.startswith(
+            METHODS
+        ):
             await self._shut(req, resp, session, then)
             return None
         return session
@@ -139,7 +141,7 @@ class Door:
         self, req: Request, resp: Response, session: Session, need: ProofRequirement, then: InterruptedRequest
     ) -> bool:
         """Say whether a session may go on with this; else ask for what it lacks: the request goes on afterwards (semantics U1)."""
-        if meets(session, need, self.accounts.now()):
+        if satisfies(session, need, self.accounts.now()):
             return True
         await self.ask_for(req, resp, session, need, then)
         return False
@@ -148,7 +150,7 @@ class Door:
         self, req: Request, resp: Response, session: Session, need: ProofRequirement, then: InterruptedRequest
     ) -> None:
         """Ask a session for what it lacks; the request goes on afterwards, once (semantics U1)."""
-        if sum(len(name) + len(value) for name, value in then.fields) > MAX_KEPT:
+        if sum(len(name) + len(value) for name, value in then.fields) > MAX_INTERRUPTED_CHARACTERS:
             raise falcon.HTTPContentTooLarge
         asked = await step_up(self.accounts, self.browser(req), session, need, then)
         if isinstance(asked, CodeRequested):
