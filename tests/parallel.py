@@ -25,7 +25,9 @@ STRANDS: Final = {
 ALONE: Final = ("tests/threats/test_a_name_is_asked_about.py",)
 """Files that measure time so finely that nothing may run beside them: they come last, on one worker."""
 
-PROGRAM: Final = frozenset({"alias", "emulator", "pair", "production", "program", "receiver", "served", "server", "site"})
+PROGRAM: Final = frozenset(
+    {"alias", "emulator", "pair", "production", "program", "receiver", "served", "server", "site"}
+)
 """Fixtures that start the program, or a server of ours, as a process."""
 
 

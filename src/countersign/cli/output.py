@@ -59,7 +59,7 @@ def settings_of(config: Path | None, **overrides: object) -> tuple[Settings, dic
         environ[CONFIG] = str(config.absolute())
     environ |= {f"COUNTERSIGN_{name.upper()}": str(value) for name, value in overrides.items() if value is not None}
     settings = load(environ)
-    logs.configure(settings.log_level, settings.log_format)
+    logs.configure(settings.log.level, settings.log.format)
     return settings, environ
 
 

@@ -49,8 +49,8 @@ class ProcessLifespan:
 
                 looking = keep_collecting(self.runtime.delivery, BounceMailbox(settings.bounces))
                 self._collecting = asyncio.create_task(looking, name="bounces")
-        if settings.metrics_port is not None:
-            self._metrics = await serve_metrics(self.runtime, settings.bind, settings.metrics_port, shared=shared)
+        if settings.metrics.port is not None:
+            self._metrics = await serve_metrics(self.runtime, settings.bind, settings.metrics.port, shared=shared)
 
     def stop(self) -> None:
         """Take nothing new: the delivery loop ends after what is under way, streams are told to close."""

@@ -137,7 +137,7 @@ async def change_integration_codes(web: WebContext, req: Request, resp: Response
         kind = ChangeKind.INTEGRATION_CODE_ROTATED
         outcome, code = await rotate_code(context, browser, session, body.rotate, _summary(req, kind, ""))
     else:
-        offered, name = web.settings.integration_scopes, name_of(body.name)
+        offered, name = web.settings.integration_codes.scopes, name_of(body.name)
         if not name:
             raise InputError("name", "malformed", "An integration code has a name of 1 to 60 characters.")
         if not body.scopes or not set(body.scopes) <= set(offered):

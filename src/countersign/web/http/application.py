@@ -52,7 +52,7 @@ class WebApplication(falcon.asgi.App[Request, Response]):
         self.add_error_handler(Exception, self.answer_error)
         self.add_error_handler(falcon.HTTPError, self.answer_error)
         self.add_sink(self._not_found, "/")
-        self._debug = web.settings.log_level == "debug"
+        self._debug = web.settings.log.level == "debug"
         self._outages = 0
         self._noted_at = -NOTED_EVERY
 

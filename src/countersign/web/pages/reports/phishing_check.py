@@ -77,7 +77,7 @@ class PhishingCheckPage:
         for one in await self._web.database.read(applications.list_all):
             if one.removed_at is None:
                 hosts |= {one.host, *(urlsplit(address).hostname or "" for address in one.redirects)}
-        senders = {getattr(provider, "from_address", "").lower() for provider in settings.providers.values()}
+        senders = {getattr(provider.settings, "from_address", "").lower() for provider in settings.providers.values()}
         return OwnAddresses(tuple(sorted(hosts - {""})), tuple(sorted(senders - {""})), public.scheme == "https")
 
 
