@@ -244,12 +244,13 @@ def _keys(settings: Settings) -> tuple[list[CheckResult], Keyring | None]:
         ], None
     count = len(keyring.kids())
     days = (clock() - keyring.primary.active_from) // _DAY
+    mode = path.stat().st_mode & 0o777
     if days > OLD_KEY_DAYS:
         aged = CheckResult(
             "keys", CheckState.ADVICE, f"The active key is {days} days old.", "Rotate it: countersign keys rotate"
         )
     else:
-        aged = CheckResult("keys", CheckState.FINE, f"{count} in {path}, mode 0600, the active one {days} days old")
+        aged = CheckResult("keys", CheckState.FINE, f"{count} in {path}, mode {mode:04o}, the active one {days} days old")
     return [aged], keyring
 
 
