@@ -250,7 +250,9 @@ def _keys(settings: Settings) -> tuple[list[CheckResult], Keyring | None]:
             "keys", CheckState.ADVICE, f"The active key is {days} days old.", "Rotate it: countersign keys rotate"
         )
     else:
-        aged = CheckResult("keys", CheckState.FINE, f"{count} in {path}, mode {mode:04o}, the active one {days} days old")
+        aged = CheckResult(
+            "keys", CheckState.FINE, f"{count} in {path}, mode {mode:04o}, the active one {days} days old"
+        )
     return [aged], keyring
 
 

@@ -1,4 +1,4 @@
-"""Step-up and the verification screen: a further proof, by a way that is strong enough, for the act that was interrupted, once."""
+"""The verification screen: a code works in its own browser, the way back after a crash, resends and other methods."""
 
 from __future__ import annotations
 
@@ -10,13 +10,20 @@ from tests.flows.place import place_at
 
 from countersign.domain.accounts.account import ContactMethod, OwnedContact
 from countersign.domain.accounts.login_flow import InterruptedRequest
-from countersign.domain.accounts.session import Level, ProofRequirement, auth_time, current_level, satisfies
+from countersign.domain.accounts.session import (
+    Level,
+    ProofRequirement,
+)
 from countersign.domain.policy import InstallationPolicy
 from countersign.domain.shared.contact import Channel, Contact, parse
-from countersign.domain.verifications.challenge import Action, Refusal
+from countersign.domain.verifications.challenge import Refusal
 from countersign.domain.verifications.rate_limit import RateLimit
-from countersign.flows.accounts.context import CodeRequested, FlowNotFound, NoEligibleMethod, SignedIn
-from countersign.flows.accounts.sessions import use_approval
+from countersign.flows.accounts.context import (
+    BrowserContext,
+    FlowNotFound,
+    SignedIn,
+)
+from countersign.flows.sign_in.passkeys import begin_passkey_sign_in
 from countersign.flows.verifications.results import Done, Refused
 from countersign.store.engine.database import Write
 from countersign.store.tables import accounts
@@ -28,8 +35,38 @@ if TYPE_CHECKING:
 
     from countersign.domain.accounts.session import Session
 
+SAFARI = BrowserContext(ip="198.51.100.7", user_agent="Safari", locale="en")
 PHONE = "+14155550123"
-PAY = Action("Pay €148.00", "h1")
+
+
+async def test_a_code_works_in_the_browser_that_asked_and_in_no_other(home: Place) -> None:
+    """C4: neither with a flow of its own for the same account nor with the cookie of the flow alone."""
+    await ada(home)
+    owner, thief = Visitor(home, SAFARI), Visitor(home, BrowserContext(ip="192.0.2.1"))
+    await owner.signs_in()
+    code = await owner.code()
+    await thief.signs_in()
+    outcome = await thief.types(code)
+    assert isinstance(outcome, Refused)
+    assert outcome.refusal.value == "wrong_code"
+    stolen = Visitor(home, msgspec.structs.replace(thief.browser, flow=owner.browser.flow))
+    assert isinstance(await stolen.types(code), FlowNotFound)
+    assert isinstance(await owner.types(code), SignedIn)
+
+
+async def test_after_a_crash_behind_the_right_code_the_same_browser_continues(home: Place) -> None:
+    await ada(home)
+    stranger = Visitor(home, SAFARI)
+    await stranger.signs_in()
+    seen, code = await stranger.sees(), await stranger.code()
+    assert seen is not None
+    assert seen.challenge is not None
+    await home.answer(seen.challenge, code, home.accounts.own)  # durable, and then nothing more
+    assert await stranger.session() is None
+    other = Visitor(home, msgspec.structs.replace(stranger.browser, device=home.accounts.secret()))
+    assert isinstance(await other.types(code), FlowNotFound)
+    assert isinstance(await stranger.types(code), SignedIn)
+    assert isinstance(await Visitor(home, stranger.browser).types(code), FlowNotFound)
 
 
 async def alive(visitor: Visitor) -> Session:
@@ -61,68 +98,7 @@ async def with_phone(visitor: Visitor) -> str:
     return id_
 
 
-async def test_a_level_ends_by_itself_and_is_raised_by_a_fresh_code(home: Place) -> None:
-    """U1, U3."""
-    visitor = await ada(home)
-    need = ProofRequirement(Level.MAIL_CODE, 900)
-    assert satisfies(await alive(visitor), need, home.clock())
-    signed_in = auth_time(await alive(visitor))
-    home.clock.forward(901_000)
-    assert not satisfies(await alive(visitor), need, home.clock())
-    before = visitor.browser.session
-    post = InterruptedRequest("POST", "/account/end", (("others", "yes"),))
-    assert isinstance(await visitor.steps_up(need, post), CodeRequested)
-    entered = await visitor.types(await visitor.code())
-    assert isinstance(entered, SignedIn)
-    assert entered.interrupted == post
-    session = await alive(visitor)
-    assert satisfies(session, need, home.clock())
-    assert auth_time(session) > signed_in
-    assert visitor.browser.session != before
-    assert await Visitor(home, msgspec.structs.replace(visitor.browser, session=before)).session() is None
-
-
-async def test_an_approval_is_worth_its_own_act_only_and_once(home: Place) -> None:
-    """U2."""
-    visitor = await ada(home)
-    need = ProofRequirement(Level.MAIL_CODE, None, PAY)
-    assert not satisfies(await alive(visitor), need, home.clock())
-    await visitor.steps_up(need)
-    assert "Pay €148.00" in (await visitor.reads()).text
-    await visitor.types(await visitor.code())
-    session, now = await alive(visitor), home.clock()
-    assert satisfies(session, need, now)
-    assert not satisfies(session, ProofRequirement(Level.MAIL_CODE, None, Action("Pay €148.00", "h2")), now)
-    assert not satisfies(session, ProofRequirement(Level.MAIL_CODE, None, Action("Pay €1.00", "h1")), now)
-    assert not satisfies(session, need, now + 300_001)
-    assert await use_approval(home.accounts, session, need)
-    assert not await use_approval(home.accounts, session, need)
-    assert not satisfies(await alive(visitor), need, now)
-    assert current_level(await alive(visitor), now) is Level.MAIL_CODE
-
-
-async def test_a_weaker_way_cannot_be_chosen_by_any_parameter(home: Place) -> None:
-    """U5."""
-    visitor = await ada(home)
-    assert isinstance(await visitor.steps_up(ProofRequirement(Level.PHONE_CODE)), NoEligibleMethod)
-    phone = await with_phone(visitor)
-    assert isinstance(await visitor.steps_up(ProofRequirement(Level.PHONE_CODE)), CodeRequested)
-    seen = await visitor.sees()
-    assert seen is not None
-    assert {way.channel for way in seen.contact_methods} == {Channel.SMS, Channel.VOICE, Channel.WHATSAPP}
-    contacts = await home.database.read(accounts.list_contacts, (await alive(visitor)).account)
-    mail = next(contact for contact in contacts if contact.id != phone)
-    refused = await visitor.asks_another_way(ContactMethod(mail.id, Channel.EMAIL, ""))
-    assert isinstance(refused, Refused)
-    assert refused.refusal is Refusal.CHANNEL_NOT_ALLOWED
-    strange = await visitor.asks_another_way(ContactMethod("con_of_somebody_else", Channel.SMS, ""))
-    assert isinstance(strange, Refused)
-    assert isinstance(await visitor.types(await visitor.code(PHONE)), SignedIn)
-    assert current_level(await alive(visitor), home.clock()) is Level.PHONE_CODE
-    assert isinstance(await visitor.steps_up(ProofRequirement(Level.PASSKEY)), NoEligibleMethod)
-
-
-async def test_another_way_gives_no_guess_back_and_ends_the_code_before(home: Place) -> None:
+async def test_another_method_gives_no_guess_back_and_ends_the_code_before(home: Place) -> None:
     """C5."""
     visitor = await ada(home)
     phone = await with_phone(visitor)
@@ -145,7 +121,7 @@ async def test_another_way_gives_no_guess_back_and_ends_the_code_before(home: Pl
     assert isinstance(await visitor.types(second), SignedIn)
 
 
-async def test_the_last_guess_is_the_last_in_every_way(home: Place) -> None:
+async def test_the_last_guess_is_the_last_by_every_method(home: Place) -> None:
     """C5."""
     visitor = await ada(home)
     phone = await with_phone(visitor)
@@ -175,20 +151,7 @@ async def test_a_resend_waits_its_time_and_sends_the_same_code(home: Place) -> N
     assert await stranger.code() == code
 
 
-async def test_a_step_up_raises_the_session_that_asked_and_no_other(home: Place) -> None:
-    """S8, U2."""
-    visitor = await ada(home)
-    await visitor.steps_up(ProofRequirement(Level.MAIL_CODE, 0))
-    code, flow = await visitor.code(), visitor.browser.flow
-    home.clock.forward(1_000)
-    await visitor.is_let_in()
-    moved = Visitor(home, msgspec.structs.replace(visitor.browser, flow=flow))
-    before = await alive(visitor)
-    assert isinstance(await moved.types(code), FlowNotFound)
-    assert (await alive(visitor)).proofs == before.proofs
-
-
-async def test_a_visit_ends_after_half_an_hour(home: Place) -> None:
+async def test_a_flow_ends_after_half_an_hour(home: Place) -> None:
     await ada(home)
     stranger = Visitor(home)
     await stranger.signs_in(ADA)
@@ -197,7 +160,7 @@ async def test_a_visit_ends_after_half_an_hour(home: Place) -> None:
     assert isinstance(await stranger.asks_again(), FlowNotFound)
 
 
-async def test_who_disowned_a_code_has_ended_every_way_of_that_flow(home: Place) -> None:
+async def test_reporting_a_code_ends_every_method_of_its_flow(home: Place) -> None:
     """S6, C5."""
     visitor = await ada(home)
     phone = await with_phone(visitor)
@@ -220,7 +183,7 @@ async def test_who_disowned_a_code_has_ended_every_way_of_that_flow(home: Place)
     assert refused.refusal is Refusal.CANCELED
 
 
-async def test_a_way_that_cannot_be_asked_yet_leaves_the_others_open(sqlite_url: str, tmp_path: Path) -> None:
+async def test_a_method_that_is_rate_limited_leaves_the_others_open(sqlite_url: str, tmp_path: Path) -> None:
     """C5: the code before is worth nothing, and the guesses it spent stay spent."""
     rules = InstallationPolicy(destination=(RateLimit("destination", 2, 600_000),), requester=())
     async with place_at(sqlite_url, tmp_path, rules=rules, live=(CARRIER,)) as home:
@@ -247,3 +210,32 @@ async def test_a_way_that_cannot_be_asked_yet_leaves_the_others_open(sqlite_url:
         assert seen.challenge is not None
         assert seen.challenge.guesses_left == 4
         assert isinstance(await visitor.types(await visitor.code(PHONE)), SignedIn)
+
+
+async def test_a_browser_without_a_flow_sees_no_screen_and_gets_no_code(home: Place) -> None:
+    nobody = Visitor(home)
+    assert await nobody.sees() is None
+    assert isinstance(await nobody.types("000000"), FlowNotFound)
+    assert isinstance(await nobody.asks_again(), FlowNotFound)
+    assert isinstance(await nobody.asks_another_way(ContactMethod("", Channel.EMAIL, "")), FlowNotFound)
+
+
+async def test_an_enrolment_has_no_verification_screen(home: Place) -> None:
+    visitor = await ada(home)
+    begun, _ = await begin_passkey_sign_in(home.accounts, visitor.browser, InterruptedRequest())
+    visitor._kept(begun)
+    assert await visitor.sees() is None
+
+
+async def test_a_sign_up_may_use_another_channel_of_its_contact_and_no_other_contact(home: Place) -> None:
+    """U5."""
+    visitor = Visitor(home)
+    await visitor.signs_up(PHONE)
+    seen = await visitor.sees()
+    assert seen is not None
+    assert {method.channel for method in seen.contact_methods} == {Channel.SMS, Channel.VOICE, Channel.WHATSAPP}
+    refused = await visitor.asks_another_way(ContactMethod("con_of_somebody_else", Channel.SMS, ""))
+    assert isinstance(refused, Refused)
+    assert refused.refusal is Refusal.CHANNEL_NOT_ALLOWED
+    home.clock.forward(31_000)
+    assert isinstance(await visitor.asks_another_way(ContactMethod("", Channel.VOICE, "")), Done)

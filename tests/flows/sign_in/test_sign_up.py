@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.flows.people import ADA, PASSWORD, Visitor, ada
 
 from countersign.domain.accounts.session import Level, current_level
-from countersign.flows.accounts.context import AccountExists, CodeRequested, FlowNotFound, InvalidInput, SignedIn
+from countersign.flows.accounts.context import CodeRequested, InvalidInput, SignedIn
 from countersign.flows.verifications.results import Refused
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ async def test_there_is_no_account_before_its_contact_is_proved(home: Place) -> 
     assert current_level(session, home.clock()) is Level.MAIL_CODE
 
 
-async def test_the_owner_of_a_known_contact_is_told_and_the_page_is_not(home: Place) -> None:
+async def test_the_owner_of_a_known_contact_is_notified_and_the_page_shows_no_difference(home: Place) -> None:
     await ada(home)
     known, new = Visitor(home), Visitor(home)
     assert isinstance(await known.signs_up(), CodeRequested)
@@ -61,31 +60,6 @@ async def test_no_code_is_right_for_a_known_contact(home: Place) -> None:
     assert await home.count("accounts") == 1
 
 
-async def test_who_loses_the_race_for_a_contact_is_told_to_sign_in(home: Place) -> None:
-    one, other = Visitor(home), Visitor(home)
-    await one.signs_up()
-    first = await one.code()
-    await other.signs_up()
-    second = await other.code()
-    assert isinstance(await one.types(first), SignedIn)
-    assert isinstance(await other.types(second), AccountExists)
-    assert await home.count("accounts") == 1
-    assert await other.session() is None
-    assert isinstance(await other.types(second), FlowNotFound)
-
-
-async def test_a_right_code_makes_one_account_however_often_it_comes(home: Place) -> None:
-    """C3."""
-    visitor = Visitor(home)
-    await visitor.signs_up()
-    code = await visitor.code()
-    before = visitor.browser
-    outcomes = await asyncio.gather(*(Visitor(home, before).types(code) for _ in range(50)))
-    assert sum(isinstance(outcome, SignedIn) for outcome in outcomes) == 1
-    assert await home.count("accounts") == 1
-    assert await home.count("sessions") == 1
-
-
 @pytest.mark.parametrize(
     ("name", "identifier", "password", "field", "fault"),
     [
@@ -101,7 +75,7 @@ async def test_a_right_code_makes_one_account_however_often_it_comes(home: Place
         ("Ada", ADA, "verify2026", "password", "made_of_names"),
     ],
 )
-async def test_what_cannot_be_taken_is_named_and_nothing_is_sent(
+async def test_every_fault_of_the_input_is_named_and_nothing_is_sent(
     home: Place, name: str, identifier: str, password: str, field: str, fault: str
 ) -> None:
     """S9."""

@@ -1,8 +1,7 @@
-"""Authorize and redeem: a code for who has what is asked, once, and tokens that die with the session."""
+"""The authorization endpoint: a code for a session that satisfies the request, or the proof that is missing."""
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 import json
@@ -10,16 +9,17 @@ import secrets
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
+import msgspec
 import pytest_asyncio
 from joserfc import jwk, jwt
 from tests.flows.people import ADA, Visitor, ada
 
+from countersign.domain.oidc.authorization_request import AuthorizationErrorResponse
 from countersign.domain.shared.application import Application, ApplicationDraft, ApplicationMode
 from countersign.flows.accounts.context import BrowserContext, CodeRequested, SignedIn
-from countersign.flows.accounts.sessions import sign_out
 from countersign.flows.maintenance.applications import add_application
 from countersign.flows.oidc.authorize import RedirectToClient, SignInRequired, authorize
-from countersign.flows.oidc.token import TokenResponse, exchange_code, introspect, revoke, userinfo
+from countersign.flows.oidc.token import TokenResponse, exchange_code, userinfo
 
 if TYPE_CHECKING:
     from tests.flows.place import Place
@@ -95,7 +95,9 @@ async def test_a_signed_in_person_comes_back_with_a_code_that_tells_who_they_are
     assert known == {"sub": session.account, "name": "Ada", "locale": "en", "email": ADA, "email_verified": True}
 
 
-async def test_who_is_not_signed_in_is_sent_to_sign_in_or_told_so(home: Place, shop: Application) -> None:
+async def test_a_user_who_is_not_signed_in_signs_in_first_or_the_client_gets_an_error(
+    home: Place, shop: Application
+) -> None:
     """S2."""
     nobody = Visitor(home)
     outcome = await authorize(home.accounts, nobody.browser, asked(shop))
@@ -170,7 +172,7 @@ async def test_an_act_is_approved_by_a_code_of_its_own_and_once(home: Place, sho
     assert isinstance(await authorize(home.accounts, visitor.browser, wanted), CodeRequested)
 
 
-async def test_a_level_that_no_method_of_the_account_reaches_is_told(home: Place, shop: Application) -> None:
+async def test_a_level_that_no_method_of_the_account_reaches_is_an_error(home: Place, shop: Application) -> None:
     """U5."""
     visitor = await ada(home)
     answer = told(
@@ -179,61 +181,34 @@ async def test_a_level_that_no_method_of_the_account_reaches_is_told(home: Place
     assert answer["error"] == "unmet_authentication_requirements"
 
 
-async def test_fifty_at_once_redeem_a_code_once_and_lose_it(home: Place, shop: Application) -> None:
-    """S2: a code that comes twice was stolen, and what it gave ends."""
+async def test_an_error_is_redirected_only_to_a_registered_address(home: Place, shop: Application) -> None:
+    """S2: RFC 9700, 4.11."""
     visitor = await ada(home)
-    code = await code_of(home, visitor, shop)
-    found = await asyncio.gather(*(exchange_code(home.accounts, shop, code, BACK, VERIFIER) for _ in range(50)))
-    tokens = [one for one in found if one is not None]
-    assert len(tokens) == 1
-    assert await userinfo(home.accounts, tokens[0].access_token) is None
+    answer = told(await authorize(home.accounts, visitor.browser, asked(shop, scope="profile")))
+    assert (answer["error"], answer["state"], answer["iss"]) == ("invalid_scope", "s", home.accounts.links.issuer)
+    for params in (asked(shop, redirect_uri="https://evil.example/"), asked(shop, client_id="app_unknown")):
+        outcome = await authorize(home.accounts, visitor.browser, params)
+        assert isinstance(outcome, AuthorizationErrorResponse)
+        assert outcome.redirect_uri == ""
 
 
-async def test_a_code_is_worth_nothing_late_elsewhere_or_without_its_verifier(home: Place, shop: Application) -> None:
-    """S2."""
+async def test_where_sent_codes_are_not_enough_such_a_session_gets_no_code(home: Place, shop: Application) -> None:
+    """S10: it could enrol an authenticator, and nothing else."""
     visitor = await ada(home)
-    draft = ApplicationDraft("other", ApplicationMode.LIVE, redirects=(BACK,))
-    other, _ = await add_application(home.database, home.accounts.log, home.keyring, draft, 1, secrets.token_bytes)
-    for client, back, verifier, wait in (
-        (other, BACK, VERIFIER, 0),
-        (shop, BACK + "/", VERIFIER, 0),
-        (shop, BACK, VERIFIER + "x", 0),
-        (shop, BACK, VERIFIER, 60_000),
-    ):
-        code = await code_of(home, visitor, shop)
-        home.clock.forward(wait)
-        assert await exchange_code(home.accounts, client, code, back, verifier) is None
-        assert await exchange_code(home.accounts, shop, code, BACK, VERIFIER) is None
-    assert await exchange_code(home.accounts, shop, "never given", BACK, VERIFIER) is None
+    policy = msgspec.structs.replace(home.accounts.sign_in_policy, sent_codes=False)
+    home.accounts = msgspec.structs.replace(home.accounts, sign_in_policy=policy)
+    answer = told(await authorize(home.accounts, visitor.browser, asked(shop)))
+    assert answer["error"] == "unmet_authentication_requirements"
 
 
-async def test_tokens_die_with_their_session_by_time_and_at_the_word_of_their_client(
+async def test_a_request_without_interaction_gets_a_code_or_an_error_and_sends_nothing(
     home: Place, shop: Application
 ) -> None:
-    """S8."""
+    """U1."""
     visitor = await ada(home)
-    tokens = await tokens_of(home, visitor, shop)
-    assert (await introspect(home.accounts, shop, tokens.access_token))["active"] is True
-    home.clock.forward(3_600_000)
-    assert await userinfo(home.accounts, tokens.access_token) is None
-    revoked = await tokens_of(home, visitor, shop)
-    await revoke(home.accounts, shop, revoked.access_token)
-    assert await introspect(home.accounts, shop, revoked.access_token) == {"active": False}
-    last = await tokens_of(home, visitor, shop)
-    pending = await code_of(home, visitor, shop)
-    await sign_out(home.accounts, visitor.browser)
-    assert await userinfo(home.accounts, last.access_token) is None
-    assert await exchange_code(home.accounts, shop, pending, BACK, VERIFIER) is None
-
-
-async def test_a_token_is_its_own_clients_alone(home: Place, shop: Application) -> None:
-    """I2: nor is anything else taken for one."""
-    visitor = await ada(home)
-    draft = ApplicationDraft("other", ApplicationMode.LIVE)
-    other, key = await add_application(home.database, home.accounts.log, home.keyring, draft, 1, secrets.token_bytes)
-    tokens = await tokens_of(home, visitor, shop)
-    assert await introspect(home.accounts, other, tokens.access_token) == {"active": False}
-    await revoke(home.accounts, other, tokens.access_token)
-    assert await userinfo(home.accounts, tokens.access_token) is not None
-    for wrong in (key, tokens.id_token, visitor.browser.session, "", "cst_"):
-        assert await userinfo(home.accounts, wrong) is None
+    assert "code" in told(await authorize(home.accounts, visitor.browser, asked(shop, prompt="none")))
+    home.clock.forward(61_000)
+    sent = await home.count("challenges")
+    outcome = await authorize(home.accounts, visitor.browser, asked(shop, prompt="none", max_age="60"))
+    assert told(outcome)["error"] == "login_required"
+    assert await home.count("challenges") == sent

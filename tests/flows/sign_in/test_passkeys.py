@@ -1,4 +1,4 @@
-"""Passkeys: made, used alone and for what is under way, and every way in which an answer is wrong."""
+"""Passkeys: enrolled, used alone and for a flow, and every way in which a response is wrong."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ async def signs_in(visitor: Visitor, answer: str) -> SignedIn | InvalidCredentia
     return visitor._kept(await sign_in_with_passkey(visitor.place.accounts, visitor.browser, answer))
 
 
-async def test_one_is_made_and_signs_in_by_itself(home: Place) -> None:
+async def test_a_passkey_is_enrolled_and_signs_in_by_itself(home: Place) -> None:
     """U4: nothing else is asked for; it is the strongest level, two factors, and synced or not is told apart."""
     visitor = await ada(home)
     options = await enrolling(visitor)
@@ -106,7 +106,7 @@ async def test_one_is_made_and_signs_in_by_itself(home: Place) -> None:
     await visitor.told("A way to confirm was added to your account")
 
 
-async def test_a_synced_one_never_counts(home: Place) -> None:
+async def test_a_synced_passkey_never_counts(home: Place) -> None:
     visitor = await ada(home)
     synced = await enrols(visitor, Authenticator(flags=SYNCED))
     for _ in range(2):
@@ -117,7 +117,7 @@ async def test_a_synced_one_never_counts(home: Place) -> None:
         assert amr_values(session, home.clock()) == ["swk", "user", "mfa"]
 
 
-async def test_it_proves_what_is_under_way(home: Place) -> None:
+async def test_a_passkey_proves_a_sign_in_and_a_step_up(home: Place) -> None:
     """R2, U4: with the password where a code would have been asked, and for an act of the strongest level."""
     visitor = await ada(home)
     synced = await enrols(visitor, Authenticator(flags=SYNCED))
@@ -208,7 +208,7 @@ async def test_nonsense_is_refused(home: Place, text: str) -> None:
     "bad",
     [Authenticator(origin="https://evil.example"), Authenticator(host="evil.example"), Authenticator(flags=PRESENT)],
 )
-async def test_one_that_is_made_wrongly_is_not_added(home: Place, bad: Authenticator) -> None:
+async def test_a_passkey_that_was_created_wrongly_is_not_added(home: Place, bad: Authenticator) -> None:
     """WebAuthn, 7.1: wrong origin, wrong host, nobody verified."""
     visitor = await ada(home)
     answer = bad.makes(await enrolling(visitor))
@@ -247,7 +247,7 @@ async def test_the_same_passkey_is_not_added_to_a_second_account(home: Place) ->
     assert isinstance(await finish_passkey_enrolment(home.accounts, grace.browser, session, answer), InvalidCredentials)
 
 
-async def test_a_removed_one_and_a_closed_account_open_nothing(home: Place) -> None:
+async def test_a_removed_passkey_and_a_locked_account_open_nothing(home: Place) -> None:
     """A4, S6, R2: and a reset by mail does not get past it."""
     visitor = await ada(home)
     synced = await enrols(visitor, Authenticator(flags=SYNCED))

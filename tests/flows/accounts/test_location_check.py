@@ -1,4 +1,4 @@
-"""A code that was asked for in one place and is typed in far from it is named to the person before it counts."""
+"""The place of a code: a code that was requested far from where it is entered is not checked before the user confirms."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pytest
 import pytest_asyncio
 from mmdb_writer import MMDBWriter
 from netaddr import IPSet
+from tests.flows.authenticators import enrols_app
 from tests.flows.people import CARRIER, Visitor, ada
 from tests.flows.place import place_at
-from tests.flows.test_enrol import enrols
 
 from countersign.domain.accounts.risk import Location as Where
 from countersign.domain.accounts.risk import far_apart
@@ -69,7 +69,7 @@ async def at_the_screen(home: Place) -> Visitor:
     return visitor
 
 
-async def test_it_is_named_before_it_counts_and_no_guess_is_spent(home: Place) -> None:
+async def test_both_places_are_named_before_a_code_counts_and_no_guess_is_spent(home: Place) -> None:
     visitor = await at_the_screen(home)
     code = await visitor.code()
     there = msgspec.structs.replace(visitor.browser, ip=LAGOS)
@@ -84,15 +84,15 @@ async def test_it_is_named_before_it_counts_and_no_guess_is_spent(home: Place) -
 
 
 @pytest.mark.parametrize("ip", [ZURICH, "1.2.3.5", GENEVA, NOWHERE, ""])
-async def test_near_or_unknown_it_counts_at_once(home: Place, ip: str) -> None:
+async def test_a_code_from_near_or_from_an_unknown_place_counts_at_once(home: Place, ip: str) -> None:
     visitor = await at_the_screen(home)
     code = await visitor.code()
     here = msgspec.structs.replace(visitor.browser, ip=ip)
     assert isinstance(await verify.check_code(home.accounts, here, code, remember=False), SignedIn)
 
 
-async def test_the_same_holds_for_an_app(home: Place) -> None:
-    secret = await enrols(await ada(home))
+async def test_a_code_of_an_app_is_held_back_in_the_same_way(home: Place) -> None:
+    secret = await enrols_app(await ada(home))
     home.clock.forward(5 * STEP)
     visitor = Visitor(home, BrowserContext(ip=ZURICH, locale="en"))
     assert isinstance(await visitor.signs_in(), CodeRequested)

@@ -1,4 +1,4 @@
-"""An authenticator app: set up, asked for, used once a step, and not to be got round."""
+"""An authenticator app or a recovery code proves a flow: asked for, used once, counted, and not to be bypassed."""
 
 from __future__ import annotations
 
@@ -6,17 +6,27 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.flows.people import ADA, Visitor, ada
+from tests.flows.authenticators import app_code, enrols_app, recovery_codes
+from tests.flows.people import Visitor, ada
 
 from countersign.domain.accounts.authenticator import AuthenticatorKind
 from countersign.domain.accounts.change import ChangeKind
 from countersign.domain.accounts.session import Level, ProofRequirement, amr_values, current_level
-from countersign.flows.accounts.context import BrowserContext, CodeRequested, FlowNotFound, InvalidCredentials, SignedIn
+from countersign.flows.accounts.context import (
+    CodeRequested,
+    FlowNotFound,
+    SignedIn,
+)
 from countersign.flows.changes.apply import Applied, Applying, apply_change
-from countersign.flows.changes.enrol import begin_app, draft_app, finish_app
-from countersign.flows.changes.report_change import report_change
 from countersign.flows.changes.request import ChangeRequest
-from countersign.flows.sign_in.authenticator import GUESSES_PER_FLOW, InvalidCode, ProofResult, prove_with_app
+from countersign.flows.sign_in.authenticator import (
+    GUESSES_PER_ACCOUNT,
+    GUESSES_PER_FLOW,
+    InvalidCode,
+    prove_with_app,
+    prove_with_recovery_code,
+    use_app_code,
+)
 from countersign.flows.sign_in.complete import PasswordResetAllowed
 from countersign.flows.verifications.results import Refused
 from countersign.totp import STEP, code_at
@@ -27,42 +37,10 @@ if TYPE_CHECKING:
 BETTER = "a better battery staple"
 
 
-async def enrols(visitor: Visitor, to: str = ADA) -> bytes:
-    """Set up an app as the page does; return its secret. The step of its first code is used up."""
-    context = visitor.place.accounts
-    session = await visitor.session()
-    assert session is not None
-    need = await begin_app(context, visitor.browser, session, "My phone", "Add the app")
-    assert isinstance(need, ProofRequirement)
-    assert isinstance(await visitor.steps_up(need), CodeRequested)
-    assert isinstance(await visitor.types(await visitor.code(to)), SignedIn)
-    session = await visitor.session()
-    assert session is not None
-    begun = visitor._kept(await begin_app(context, visitor.browser, session, "My phone", "Add the app"))
-    assert isinstance(begun, CodeRequested), begun
-    draft = await draft_app(context, visitor.browser, session)
-    assert draft is not None
-    wrong = await finish_app(context, visitor.browser, session, "000000")
-    assert isinstance(wrong, InvalidCode)
-    code = code_at(draft.secret, context.now() // STEP)
-    assert isinstance(await finish_app(context, visitor.browser, session, code), Applied)
-    assert isinstance(await finish_app(context, visitor.browser, session, code), FlowNotFound)
-    return draft.secret
-
-
-async def app_code(visitor: Visitor, secret: bytes, steps: int = 0) -> ProofResult:
-    """Type the app's code of now, or of so many steps from now."""
-    context = visitor.place.accounts
-    proved = await prove_with_app(
-        context, visitor.browser, code_at(secret, context.now() // STEP + steps), remember=False
-    )
-    return visitor._kept(proved)
-
-
 async def test_the_app_is_asked_for_and_no_message_is_sent(home: Place) -> None:
     """R2, U5, S2: neither a way by mail nor a parameter gets round it, and nobody is in before it."""
     visitor = await ada(home)
-    secret = await enrols(visitor)
+    secret = await enrols_app(visitor)
     await visitor.told("A way to confirm was added to your account")
     home.clock.forward(STEP)
     other = Visitor(home)
@@ -87,7 +65,7 @@ async def test_the_app_is_asked_for_and_no_message_is_sent(home: Place) -> None:
 @pytest.mark.parametrize(("steps", "right"), [(-2, False), (-1, True), (0, True), (1, True), (2, False)])
 async def test_a_code_is_taken_a_step_early_or_late(home: Place, steps: int, *, right: bool) -> None:
     visitor = await ada(home)
-    secret = await enrols(visitor)
+    secret = await enrols_app(visitor)
     home.clock.forward(5 * STEP)
     other = Visitor(home)
     assert isinstance(await other.signs_in(), CodeRequested)
@@ -97,7 +75,7 @@ async def test_a_code_is_taken_a_step_early_or_late(home: Place, steps: int, *, 
 async def test_each_step_is_accepted_once_over_the_whole_window(home: Place) -> None:
     """C3: also of two that come at the same time, and one that is older than the last."""
     visitor = await ada(home)
-    secret = await enrols(visitor)
+    secret = await enrols_app(visitor)
     home.clock.forward(5 * STEP)
     first, second = Visitor(home), Visitor(home)
     for one in (first, second):
@@ -113,7 +91,7 @@ async def test_each_step_is_accepted_once_over_the_whole_window(home: Place) -> 
 async def test_guesses_are_counted_before_they_are_compared(home: Place) -> None:
     """C5: of many at once no more than five are compared, and the right code comes too late."""
     visitor = await ada(home)
-    secret = await enrols(visitor)
+    secret = await enrols_app(visitor)
     home.clock.forward(5 * STEP)
     thief = Visitor(home)
     assert isinstance(await thief.signs_in(), CodeRequested)
@@ -130,7 +108,7 @@ async def test_guesses_are_counted_before_they_are_compared(home: Place) -> None
 async def test_a_reset_does_not_get_past_the_app(home: Place) -> None:
     """R2: who holds the mailbox gets a new password and no further."""
     visitor = await ada(home)
-    secret = await enrols(visitor)
+    secret = await enrols_app(visitor)
     thief = Visitor(home)
     assert isinstance(await thief.recovers(), CodeRequested)
     home.clock.forward(61_000)
@@ -143,59 +121,10 @@ async def test_a_reset_does_not_get_past_the_app(home: Place) -> None:
     assert isinstance(await app_code(thief, secret), SignedIn)
 
 
-async def test_removing_the_app_takes_the_app_and_is_undone_by_a_contact(home: Place) -> None:
-    """A4, A2, U5: a live session and the mailbox are not enough to remove it."""
-    visitor = await ada(home)
-    secret = await enrols(visitor)
-    home.clock.forward(5 * STEP)
-    (app,) = (await visitor.holdings()).authenticators
-    wanted = ChangeRequest(ChangeKind.METHOD_REMOVED, app.id, "My phone", "Remove it")
-    from countersign.flows.changes.submit import submit_change
-
-    session = await visitor.session()
-    assert session is not None
-    need = await submit_change(home.accounts, visitor.browser, session, wanted)
-    assert isinstance(need, ProofRequirement)
-    assert need.level is Level.APP_CODE
-    assert isinstance(await visitor.steps_up(need), CodeRequested)
-    seen = await visitor.sees()
-    assert seen is not None
-    assert seen.contact_methods == ()
-    assert isinstance(await app_code(visitor, secret), SignedIn)
-    session = await visitor.session()
-    assert session is not None
-    assert isinstance(await submit_change(home.accounts, visitor.browser, session, wanted), Applied)
-    assert (await visitor.holdings()).authenticators == ()
-    reference = await visitor.told("A way to confirm was removed from your account")
-    assert await report_change(home.accounts, BrowserContext(), reference) is not None
-    assert isinstance(await Visitor(home).signs_in(), InvalidCredentials)
-
-
-async def test_an_app_is_enrolled_by_its_own_session_alone(home: Place) -> None:
-    """C4: another browser of the same account cannot finish what this one began."""
-    visitor = await ada(home)
-    session = await visitor.session()
-    assert session is not None
-    need = await begin_app(home.accounts, visitor.browser, session, "", "Add the app")
-    assert isinstance(need, ProofRequirement)
-    await visitor.steps_up(need)
-    await visitor.types(await visitor.code())
-    session = await visitor.session()
-    assert session is not None
-    visitor._kept(await begin_app(home.accounts, visitor.browser, session, "", "Add the app"))
-    other = Visitor(home)
-    await other.is_let_in()
-    theirs = await other.session()
-    assert theirs is not None
-    assert await draft_app(home.accounts, visitor.browser, theirs) is None
-    assert await draft_app(home.accounts, other.browser, theirs) is None
-    assert isinstance(await finish_app(home.accounts, visitor.browser, theirs, "000000"), FlowNotFound)
-
-
 async def test_removing_the_app_against_using_it(home: Place) -> None:
     """A4: whichever comes first, a code is taken before the removal or not at all."""
     visitor = await ada(home)
-    secret = await enrols(visitor)
+    secret = await enrols_app(visitor)
     home.clock.forward(5 * STEP)
     other = Visitor(home)
     assert isinstance(await other.signs_in(), CodeRequested)
@@ -212,3 +141,72 @@ async def test_removing_the_app_against_using_it(home: Place) -> None:
     third = Visitor(home)
     assert isinstance(await third.signs_in(), CodeRequested)
     assert isinstance(await app_code(third, secret, 1), FlowNotFound)
+
+
+async def test_guesses_at_recovery_codes_are_few(home: Place) -> None:
+    """C5: within a flow, and over all flows of an account."""
+    visitor = await ada(home)
+    await recovery_codes(visitor)
+    thief = Visitor(home)
+    for flow in range(2):
+        assert isinstance(await thief.recovers(), CodeRequested)
+        for left in reversed(range(GUESSES_PER_FLOW)):
+            outcome = await prove_with_recovery_code(home.accounts, thief.browser, f"{flow}{left}", remember=False)
+            assert isinstance(outcome, InvalidCode)
+            assert outcome.left == left
+        outcome = await prove_with_recovery_code(home.accounts, thief.browser, "x", remember=False)
+        assert isinstance(outcome, Refused)
+        assert outcome.refusal.value == "exhausted"
+        home.clock.forward(61_000)
+    assert isinstance(await thief.recovers(), CodeRequested)
+    outcome = await prove_with_recovery_code(home.accounts, thief.browser, "x", remember=False)
+    assert isinstance(outcome, Refused)
+    assert outcome.limit == GUESSES_PER_ACCOUNT.name
+
+
+async def test_a_code_is_read_from_any_script_and_spacing(home: Place) -> None:
+    """C9."""
+    secret = await enrols_app(await ada(home))
+    home.clock.forward(5 * STEP)
+    code = code_at(secret, home.clock() // STEP)
+    typed = f" {code[:3]} - {code[3:].translate(str.maketrans('0123456789', '٠١٢٣٤٥٦٧٨٩'))} "
+    other = Visitor(home)
+    assert isinstance(await other.signs_in(), CodeRequested)
+    assert isinstance(await prove_with_app(home.accounts, other.browser, typed, remember=False), SignedIn)
+
+
+async def test_a_code_is_used_up_by_whoever_asks_first(home: Place) -> None:
+    """C3."""
+    visitor = await ada(home)
+    secret = await enrols_app(visitor)
+    home.clock.forward(5 * STEP)
+    enrolled = (await visitor.holdings()).authenticators
+    code = code_at(secret, home.clock() // STEP)
+    assert await use_app_code(home.accounts, enrolled, "000000" if code != "000000" else "111111") is None
+    assert await use_app_code(home.accounts, enrolled, code) == enrolled[0]
+    assert await use_app_code(home.accounts, (await visitor.holdings()).authenticators, code) is None
+    assert await use_app_code(home.accounts, (), code) is None
+
+
+async def test_without_a_flow_that_allows_it_nothing_is_checked(home: Place) -> None:
+    """C4: neither without a flow, nor by an authenticator that the account does not have."""
+    visitor = await ada(home)
+    nobody = Visitor(home)
+    for prove in (prove_with_app, prove_with_recovery_code):
+        assert isinstance(await prove(home.accounts, nobody.browser, "000000", remember=False), FlowNotFound)
+    await visitor.steps_up(ProofRequirement(Level.MAIL_CODE, 0))
+    for prove in (prove_with_app, prove_with_recovery_code):
+        assert isinstance(await prove(home.accounts, visitor.browser, "000000", remember=False), FlowNotFound)
+
+
+async def test_a_right_code_resets_the_count_of_its_account(home: Place) -> None:
+    """C6."""
+    secret = await enrols_app(await ada(home))
+    for _ in range(GUESSES_PER_ACCOUNT.burst // (GUESSES_PER_FLOW - 1) + 1):
+        home.clock.forward(5 * STEP)
+        other = Visitor(home)
+        assert isinstance(await other.signs_in(), CodeRequested)
+        for _ in range(GUESSES_PER_FLOW - 1):
+            wrong = await prove_with_app(home.accounts, other.browser, "x", remember=False)
+            assert isinstance(wrong, InvalidCode)
+        assert isinstance(await app_code(other, secret), SignedIn)
