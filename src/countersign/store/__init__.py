@@ -1,1 +1,1 @@
-"""What is kept, and how: SQL by name, one transaction as a generator of statements, two databases that drive it."""
+"""What is kept, and how: SQL by name, transactions as coroutines over statements, and two databases that run them."""

@@ -179,8 +179,8 @@ class Runner(Protocol):
         """Carry out one transaction that writes: all of it is durable on return, or none of it is.
 
         Raises ConflictError, RejectedError, or UnavailableError (the outcome of a commit that was cut off is unknown and reported
-        so). A deadlock or serialisation failure is tried again, up to three times, from the start of the generator.
-        An exception that the generator itself raises rolls back and passes through.
+        so). A deadlock or serialisation failure is tried again, up to three times, from the start of the transaction.
+        An exception that the transaction itself raises rolls back and passes through.
         """
 
 

@@ -1,20 +1,18 @@
-"""Notices as rows."""
+"""Reads and writes notices: the messages that tell an account what happened to it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Final
 
-import msgspec
-
-from countersign.domain.delivery.notice import Notice, NoticeKind
+from countersign.domain.delivery.notice import Notice
 from countersign.domain.shared import identifier
-from countersign.domain.shared.contact import ContactKind
-from countersign.store.engine.database import Change, Insert, Row, Seek, Sql
+from countersign.store.engine.database import Change, Insert, Seek, Sql
+from countersign.store.tables.row_mapper import RowMapper
 from countersign.store.tables.schema import NOTICES
 
-_facts: Final = msgspec.json.Decoder(dict[str, str]).decode
-_encode: Final = msgspec.json.Encoder().encode
+ROWS: Final = RowMapper(NOTICES, Notice, columns={"to": "recipient", "to_kind": "recipient_kind"})
+from_row: Final = ROWS.from_row
 
 
 async def find(notice_id: str) -> Notice | None:
@@ -24,57 +22,22 @@ async def find(notice_id: str) -> Notice | None:
 
 
 async def find_by_ids(ids: Sequence[str]) -> dict[str, Notice]:
-    """Return the notices with these ids."""
+    """Return the notices with these ids, by id."""
     rows = (await Seek(NOTICES, "id", sorted(set(ids)))) if ids else ()
     return {row[0]: from_row(row) for row in rows}
 
 
 def insert(notices: Sequence[Notice]) -> tuple[Change, ...]:
-    """Return the changes that add notices; their deliveries are added beside them."""
-    return (Insert(NOTICES, [to_row(notice) for notice in notices]),) if notices else ()
+    """Return the change that inserts notices; insert their deliveries in the same write."""
+    return (Insert(NOTICES, [ROWS.to_row(notice) for notice in notices]),) if notices else ()
 
 
-async def delete_before(before: int, most: int) -> int:
-    """Delete notices that were made before `before` (ms), with their messages and attempts; return how many went."""
+async def delete_before(before: int, limit: int) -> int:
+    """Delete at most `limit` notices made before `before` (ms), with their deliveries and attempts; return how many were deleted."""
     first_kept = identifier.make("ntc", before, bytes(identifier.CHANCE_BYTES))
-    rows = await Sql("SELECT id FROM notices WHERE id < $1 ORDER BY id LIMIT $2", (first_kept, most))
+    rows = await Sql("SELECT id FROM notices WHERE id < $1 ORDER BY id LIMIT $2", (first_kept, limit))
     for (id_,) in rows:
         await Sql("DELETE FROM attempts WHERE owner = $1", (id_,))
         await Sql("DELETE FROM deliveries WHERE owner = $1", (id_,))
         await Sql("DELETE FROM notices WHERE id = $1", (id_,))
     return len(rows)
-
-
-def from_row(row: Row) -> Notice:
-    """Return the notice that a whole row holds."""
-    id_, account, application, kind, to, to_kind, masked, locale, facts, created_at, expires_at = row
-    return Notice(
-        id_,
-        account,
-        application,
-        NoticeKind(kind),
-        bytes(to),
-        ContactKind(to_kind),
-        masked,
-        locale,
-        _facts(facts),
-        created_at,
-        expires_at,
-    )
-
-
-def to_row(notice: Notice) -> Row:
-    """Return the whole row of a notice."""
-    return (
-        notice.id,
-        notice.account,
-        notice.application,
-        notice.kind.value,
-        notice.to,
-        notice.to_kind.value,
-        notice.masked,
-        notice.locale,
-        _encode(notice.facts).decode(),
-        notice.created_at,
-        notice.expires_at,
-    )

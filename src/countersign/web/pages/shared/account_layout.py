@@ -1,28 +1,19 @@
-"""What the parts of the account's page share: who is signed in, what was done, and how a form becomes a change."""
+"""The layout of the account's pages: navigation, and what was done."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from countersign.domain.accounts.change import ChangeKind, ChangeRefusal
-from countersign.domain.accounts.login_flow import InterruptedRequest
-from countersign.domain.accounts.session import ProofRequirement
-from countersign.flows.accounts.context import CodeRequested
-from countersign.flows.changes.apply import Applied
-from countersign.flows.changes.submit import SubmitResult, submit_change
-from countersign.flows.verifications.results import Refused
+from countersign.domain.accounts.change import ChangeKind
 from countersign.messages.language.catalogue import Language, mark
 from countersign.messages.language.datetimes import day, time_of_day
-from countersign.web.http.forms import spoken
+from countersign.web.http.browser import language_of
+from countersign.web.pages.shared.rendering import show
 
 if TYPE_CHECKING:
-    from falcon.asgi import Request, Response
-
-    from countersign.domain.accounts.session import Session
-    from countersign.flows.accounts.context import BrowserContext
-    from countersign.flows.changes.request import ChangeRequest
-    from countersign.web.pages.continue_flow import Onward
-    from countersign.web.pages.session_guard import Door
+    from countersign.web.http.context import WebContext
+    from countersign.web.http.request import Request
+    from countersign.web.http.response import Response
 
 PARTS: Final = {
     "/account": mark("Overview"),
@@ -61,49 +52,21 @@ DONE: Final = {
 """What was done, by the word in the address that a form leads to."""
 
 
-async def carry_out(  # noqa: PLR0917 - a request with all that is known of it
-    onward: Onward,
-    req: Request,
-    resp: Response,
-    browser: BrowserContext,
-    session: Session,
-    wanted: ChangeRequest,
-    then: InterruptedRequest,
-) -> Applied | None:
-    """Make a change and return it; else answer with what it needs first or why it cannot be, and return None.
+def show_part(web: WebContext, req: Request, resp: Response, template: str, here: str, **values: object) -> None:
+    """Answer with one part of the account's pages.
 
-    `then` is the form that goes on after the proof; the one of the page that asks.
+    Args:
+        web: knows the names of the site.
+        req: the request; `done` in its query names what was done just before.
+        resp: gets the page.
+        template: the template's file name.
+        here: the address of the part, as in `PARTS`.
+        values: what the template is filled with besides.
     """
-    outcome = await submit_change(onward.door.accounts, browser, session, wanted)
-    return await answered(onward, req, resp, session, outcome, then)
-
-
-async def answered(
-    onward: Onward, req: Request, resp: Response, session: Session, outcome: SubmitResult, then: InterruptedRequest
-) -> Applied | None:
-    """Return a change that was made; else answer with what it needs first or why it cannot be, and return None."""
-    door = onward.door
-    match outcome:
-        case Applied():
-            door.accounts.database.announce()
-            return outcome
-        case ProofRequirement():
-            await door.ask_for(req, resp, session, outcome, then)
-        case CodeRequested():
-            door.accounts.database.announce()
-            door.to_verify(resp, outcome)
-        case ChangeRefusal():
-            onward.refused(req, resp, outcome)
-        case Refused():
-            door.refuse(req, resp, outcome)
-    return None
-
-
-def show_part(door: Door, req: Request, resp: Response, template: str, here: str, **values: object) -> Language:
-    """Answer with one part of the account's page; `here` is its address."""
-    language = spoken(req)
+    language = language_of(req)
     done = req.get_param("done") or ""
-    return door.show(
+    show(
+        web,
         req,
         resp,
         template,
@@ -116,7 +79,7 @@ def show_part(door: Door, req: Request, resp: Response, template: str, here: str
 
 
 def when(at: int, language: Language) -> str:
-    """Return a time (ms) as a person reads it."""
+    """Return a time, in milliseconds since the epoch, as a person reads it."""
     return language.say(
         "{day}, {time}", day=day(at, "UTC", language.locale), time=time_of_day(at, "UTC", language.locale)
     )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, quote, urlencode
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote, urlencode
 
 import falcon
 
@@ -13,26 +13,30 @@ from countersign.flows.accounts.sessions import find_session, sign_out
 from countersign.flows.oidc.authorize import RedirectToClient, SignInRequired, authorize
 from countersign.flows.verifications.results import Refused
 from countersign.store.tables import applications
-from countersign.web.http.cookies import SESSION, VISIT, drop
-from countersign.web.http.forms import fields_of, spoken
+from countersign.web.http.browser import language_of
+from countersign.web.http.cookies import FLOW, SESSION, drop
+from countersign.web.http.forms import fields_of, pairs_of
+from countersign.web.pages.shared.destinations import to_verification
+from countersign.web.pages.shared.rendering import show
+from countersign.web.pages.shared.word_pages import HOME, show_refusal, show_word
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from falcon.asgi import Request, Response
+    from countersign.web.http.context import WebContext
+    from countersign.web.http.request import Request
+    from countersign.web.http.response import Response
 
-    from countersign.web.pages.session_guard import Door
-
-MAX_FIELDS = 40
+MAX_FIELDS: Final = 40
 
 
 class AuthorizePage:
     """GET answers an authorization request."""
 
-    def __init__(self, door: Door) -> None:
-        self._door = door
+    def __init__(self, web: WebContext) -> None:
+        self._web = web
 
-    async def on_get(self, req: Request, resp: Response) -> None:
+    async def get(self, req: Request, resp: Response) -> None:
         """Send the person back, or on to what is asked of them."""
         params = _params(req)
         outcome: object
@@ -41,48 +45,48 @@ class AuthorizePage:
                 "invalid_request", "A parameter comes twice, or the query is malformed."
             )
         else:
-            outcome = await authorize(self._door.accounts, self._door.browser(req), params)
+            outcome = await authorize(self._web.accounts, self._web.browser(req), params)
         match outcome:
             case RedirectToClient(location):
-                self._door.see(resp, location)
+                resp.redirect(location)
             case SignInRequired(path):
-                self._door.see(resp, f"/sign-in?return_to={quote(path, safe='/')}")
+                resp.redirect(f"/sign-in?return_to={quote(path, safe='/')}")
             case CodeRequested():
-                self._door.to_verify(resp, outcome)
+                to_verification(resp, outcome)
             case Refused():
-                self._door.refuse(req, resp, outcome)
+                show_refusal(self._web, req, resp, outcome)
             case AuthorizationErrorResponse(error, description):
                 resp.status = falcon.HTTP_400
-                language = spoken(req)
-                self._door.show(
+                language = language_of(req)
+                show_word(
+                    self._web,
                     req,
                     resp,
-                    "word.html",
-                    tone="warn",
-                    title=language.say("The link that led here is not right"),
-                    sentence=f"{description} ({error})",
-                    link="/account",
-                    label=language.say("To your account"),
+                    "warn",
+                    language.say("The link that led here is not right"),
+                    f"{description} ({error})",
+                    (HOME, language.say("To your account")),
                 )
 
 
-class SignOutThere:
+class EndSessionPage:
     """RP-Initiated Logout 1.0: GET asks, unless the session itself is named; POST signs out."""
 
-    def __init__(self, door: Door) -> None:
-        self._door = door
+    def __init__(self, web: WebContext) -> None:
+        self._web = web
 
-    async def on_get(self, req: Request, resp: Response) -> None:
+    async def get(self, req: Request, resp: Response) -> None:
         """Sign out at the word of the relying party that holds this very session's ID token; else ask the person."""
         params = _params(req) or {}
-        session = await find_session(self._door.accounts, self._door.browser(req))
-        claims = self._door.accounts.keyring.verified_identity(params.get("id_token_hint", ""))
+        session = await find_session(self._web.accounts, self._web.browser(req))
+        claims = self._web.keyring.verified_identity(params.get("id_token_hint", ""))
         if session is None or (claims is not None and claims.get("sid") == session.id):
             await self._leave(req, resp, params)
             return
-        language = spoken(req)
+        language = language_of(req)
         back = await self._back(params)
-        self._door.show(
+        show(
+            self._web,
             req,
             resp,
             "sign_out.html",
@@ -95,23 +99,23 @@ class SignOutThere:
             form_action=_origin(back) if back else "",
         )
 
-    async def on_post(self, req: Request, resp: Response) -> None:
+    async def post(self, req: Request, resp: Response) -> None:
         """Sign out."""
         await self._leave(req, resp, await fields_of(req))
 
     async def _leave(self, req: Request, resp: Response, params: Mapping[str, str]) -> None:
         back = await self._back(params)
-        await sign_out(self._door.accounts, self._door.browser(req))
+        await sign_out(self._web.accounts, self._web.browser(req))
         drop(resp, SESSION)
-        drop(resp, VISIT)
-        self._door.see(resp, back or "/sign-in")
+        drop(resp, FLOW)
+        resp.redirect(back or "/sign-in")
 
     async def _back(self, params: Mapping[str, str]) -> str:
         """Return where to send the person: an address registered for signing out by the client that the hint names, to the letter."""
         wanted = params.get("post_logout_redirect_uri", "")
-        claims = self._door.accounts.keyring.verified_identity(params.get("id_token_hint", ""))
+        claims = self._web.keyring.verified_identity(params.get("id_token_hint", ""))
         client_id = str(claims["aud"]) if claims else params.get("client_id", "")
-        client = await self._door.accounts.database.read(applications.find, client_id) if wanted else None
+        client = await self._web.database.read(applications.find, client_id) if wanted else None
         if client is None or client.removed_at is not None or wanted not in client.sign_outs:
             return ""
         state = params.get("state", "")
@@ -121,7 +125,7 @@ class SignOutThere:
 def _params(req: Request) -> dict[str, str] | None:
     """Return the query's parameters; None if one comes twice or nothing can be read (RFC 6749, 3.1)."""
     try:
-        pairs = parse_qsl(req.query_string, keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict")
+        pairs = pairs_of(req.query_string, MAX_FIELDS)
     except ValueError:
         return None
     found = dict(pairs)

@@ -1,8 +1,7 @@
-"""Reads bodies: bounded in size, time and depth, typed, and refused by the path of what is wrong, never by its value."""
+"""JSON bodies: bounded in size, time and depth, typed, and refused by the path of what is wrong, never by its value."""
 
 from __future__ import annotations
 
-import asyncio
 import re
 import unicodedata
 from collections.abc import Callable
@@ -12,13 +11,10 @@ import msgspec
 
 from countersign.errors import InputError
 from countersign.web.http.problems import ProblemError
-from countersign.web.http.request import Call
+from countersign.web.http.request import Request
+from countersign.web.http.response import JSON
 
-MAX_BODY: Final = 64 * 1024
-"""Bytes."""
-
-_JSON: Final = re.compile(rb"application/json[ \t]*(?:;[ \t]*charset=\"?utf-?8\"?[ \t]*)?", re.IGNORECASE)
-_PLAIN: Final = b"application/json"
+_JSON: Final = re.compile(r"application/json[ \t]*(?:;[ \t]*charset=\"?utf-?8\"?[ \t]*)?", re.IGNORECASE)
 _PATH: Final = re.compile(r" - at `\$\.?([^`]*)`$")
 _TYPES: Final = re.compile(r"Expected `([a-z |`]+)`, got `([a-z]+)`")
 _LENGTH: Final = re.compile(r"Expected `str` of length (>=|<=) (\d+)")
@@ -46,49 +42,20 @@ _JOINERS: Final = frozenset("\u200c\u200d")
 T = TypeVar("T")
 
 
-async def body_of(call: Call) -> bytes:
-    """Return the whole body. Raises ProblemError if it is longer than MAX_BODY, or does not come in time."""
-    length = call.header(b"content-length")
-    if length is not None and (not length.isdigit() or int(length[:12]) > MAX_BODY):
-        raise ProblemError("too_large")
-    task = call.patience.begin()
-    try:
-        event = await call.receive()
-        body: bytes = event.get("body", b"")
-        if not event.get("more_body"):
-            if len(body) > MAX_BODY:
-                raise ProblemError("too_large")
-            return body
-        parts = bytearray(body)
-        while event.get("more_body"):
-            event = await call.receive()
-            parts += event.get("body", b"")
-            if len(parts) > MAX_BODY:
-                raise ProblemError("too_large")
-        return bytes(parts)
-    except asyncio.CancelledError:
-        if call.patience.ran_out(task):
-            task.uncancel()  # it was ours, and what follows may be canceled anew
-            raise ProblemError("timed_out") from None
-        raise
-    finally:
-        call.patience.end(task)
-
-
-async def json_of(call: Call) -> bytes:
-    """Return the body of a call that must bring JSON; raises ProblemError if it says that it is something else."""
-    kind = call.header(b"content-type")
-    if (kind != _PLAIN and (kind is None or not _JSON.fullmatch(kind))) or call.header(b"content-encoding") is not None:
+async def json_of(req: Request) -> bytes:
+    """Return the body of a request that must bring JSON; raises ProblemError if it says that it is something else."""
+    kind = req.content_type
+    if (kind != JSON and (kind is None or not _JSON.fullmatch(kind))) or req.get_header("Content-Encoding") is not None:
         raise ProblemError("not_json")
-    return await body_of(call)
+    return await req.body()
 
 
-async def json_if_any(call: Call) -> bytes:
-    """Return the body of a call that may bring JSON, or `{}` if it brings nothing."""
-    kind = call.header(b"content-type")
+async def json_if_any(req: Request) -> bytes:
+    """Return the body of a request that may bring JSON, or `{}` if it brings nothing."""
+    kind = req.content_type
     if kind is not None and _JSON.fullmatch(kind):
-        return await json_of(call) or b"{}"
-    if await body_of(call):
+        return await json_of(req) or b"{}"
+    if await req.body():
         raise ProblemError("not_json")
     return b"{}"
 

@@ -1,4 +1,4 @@
-"""A sheet: one page as it leaves, a template that was filled and the headers that every page bears."""
+"""Rendering: a template is filled, and the response gets the headers that every page bears."""
 
 from __future__ import annotations
 
@@ -10,10 +10,14 @@ from typing import TYPE_CHECKING, Final
 import jinja2
 import markupsafe
 
-from countersign.web.http.assets import address
+from countersign.web.http.browser import language_of
+from countersign.web.http.timestamps import instant
+from countersign.web.pages.shared.assets import address
 
 if TYPE_CHECKING:
-    from falcon.asgi import Response
+    from countersign.web.http.context import WebContext
+    from countersign.web.http.request import Request
+    from countersign.web.http.response import Response
 
 POLICY: Final = "; ".join(  # noqa: FLY002 - one directive a line is what can be read
     (
@@ -48,22 +52,39 @@ HEADERS: Final = {
 _ADDRESS: Final = re.compile(r"(https?://[^\s<>\"]*[\w/=-])")
 
 
-def show(resp: Response, template: str, *, lang: str = "en", direction: str = "ltr", **values: object) -> None:
-    """Answer with `template`, filled; `lang` and `direction` are what the page is written in.
+def show(web: WebContext, req: Request, resp: Response, template: str, **values: object) -> None:
+    """Answer with a page in the reader's language.
 
-    `form_action` among the values is an origin beside ours that the page's forms may lead to in the end, by a redirect.
+    Args:
+        web: knows the names of the site.
+        req: says which language the reader wants.
+        resp: gets the page.
+        template: the template's file name.
+        values: what it is filled with, besides the site's names and `say` and `count`, which speak the language. `form_action`
+            among them is an origin beside ours that the page's forms may lead to in the end, by a redirect.
     """
+    language, settings = language_of(req), web.settings
+    resp.set_header("Vary", "Accept-Language, Cookie")
+    render(
+        resp,
+        template,
+        lang=language.tag,
+        direction=language.direction,
+        site=settings.site,
+        own_host=settings.host,
+        say=language.say,
+        count=language.count,
+        **values,
+    )
+
+
+def render(resp: Response, template: str, *, lang: str = "en", direction: str = "ltr", **values: object) -> None:
+    """Answer with `template`, filled; `lang` and `direction` are those of the language that the page is written in."""
     resp.content_type = "text/html; charset=utf-8"
-    for name, value in HEADERS.items():
-        resp.set_header(name, value)
+    resp.set_headers(HEADERS)
     if beside := values.get("form_action"):
         resp.set_header("Content-Security-Policy", POLICY.replace("form-action 'self'", f"form-action 'self' {beside}"))
     resp.text = _templates().get_template(template).render(lang=lang, direction=direction, **values)
-
-
-def instant(at: int) -> str:
-    """Return `at` (ms) as `2026-11-23T16:32:05Z` (RFC 3339), for programs and `datetime` attributes."""
-    return datetime.fromtimestamp(at // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def clock_time(at: int) -> str:

@@ -10,10 +10,9 @@ import pytest
 from tests.web.client import Client, assert_problem
 from tests.web.conftest import CodeOf
 
-from countersign.web.api import events_stream
 from countersign.web.app import make_app
-from countersign.web.http import context
-from countersign.web.http.router import Front
+from countersign.web.http import event_stream
+from countersign.web.http.application import WebApplication
 from countersign.wiring import Runtime
 from countersign.worker import Worker
 
@@ -48,7 +47,7 @@ class Watch:
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events_stream, "POLL", 0.02)
+    monkeypatch.setattr(event_stream, "POLL", 0.02)
 
 
 async def test_a_stream_tells_what_changes_and_ends_with_it(client: Client, runtime: Runtime, code_of: CodeOf) -> None:
@@ -83,14 +82,14 @@ async def test_a_stream_whose_message_is_still_owed_goes_on(client: Client) -> N
     await asyncio.wait_for(watch.task, 5)
 
 
-async def test_a_reader_who_has_gone_is_noticed(app: Front, client: Client) -> None:
+async def test_a_reader_who_has_gone_is_noticed(app: WebApplication, client: Client) -> None:
     begun = await client.begin()
     watch = Watch(client, f"/v1/verifications/{begun['id']}/events")
     await watch.next()
-    assert app.desk.streams == 1
+    assert app.web.streams.open == 1
     watch.hang_up.set()
     await asyncio.wait_for(watch.task, 5)
-    assert app.desk.streams == 0
+    assert app.web.streams.open == 0
 
 
 async def test_streams_end_when_the_program_is_told_to_stop(client: Client, runtime: Runtime) -> None:
@@ -103,7 +102,7 @@ async def test_streams_end_when_the_program_is_told_to_stop(client: Client, runt
 
 
 async def test_an_idle_stream_is_kept_open_by_comments(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events_stream, "HEARTBEAT", 0.05)
+    monkeypatch.setattr(event_stream, "HEARTBEAT", 0.05)
     begun = await client.begin()
     watch = Watch(client, f"/v1/verifications/{begun['id']}/events")
     await watch.next()
@@ -115,8 +114,8 @@ async def test_an_idle_stream_is_kept_open_by_comments(client: Client, monkeypat
 async def test_no_more_streams_are_opened_than_can_be_kept(
     client: Client, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(events_stream, "MOST_STREAMS", 1)
-    assert context.MOST_STREAMS > 1
+    assert event_stream.MOST_STREAMS > 1
+    monkeypatch.setattr(event_stream, "MOST_STREAMS", 1)
     client.app = make_app(runtime, worker_alive=lambda: True)
     begun = await client.begin()
     path = f"/v1/verifications/{begun['id']}/events"
@@ -127,7 +126,7 @@ async def test_no_more_streams_are_opened_than_can_be_kept(
     await asyncio.wait_for(watch.task, 5)
 
 
-async def test_a_stream_is_its_applications_own(app: Front, client: Client) -> None:
+async def test_a_stream_is_its_applications_own(app: WebApplication, client: Client) -> None:
     """I2, C4: without the key there is nothing to see."""
     begun = await client.begin()
     assert_problem(await Client(app).get(f"/v1/verifications/{begun['id']}/events"), 401, "unauthorized")

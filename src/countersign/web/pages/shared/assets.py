@@ -7,10 +7,11 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
-import falcon
+from countersign.web.http.problems import ProblemError
 
 if TYPE_CHECKING:
-    from falcon.asgi import Request, Response
+    from countersign.web.http.request import Request
+    from countersign.web.http.response import Response
 
 TYPES: Final = {
     ".css": "text/css; charset=utf-8",
@@ -22,20 +23,15 @@ _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 """For whoever opens a picture by itself: its own style applies, and nothing else happens."""
 
 
-class Assets:
-    """Answers GET for one asset; a version that is not today's is served all the same, but may not be kept."""
-
-    async def on_get(self, _: Request, resp: Response, version: str, name: str) -> None:
-        """Answer with the asset, or 404."""
-        found = contents().get(name)
-        if found is None:
-            raise falcon.HTTPNotFound
-        resp.data = found
-        resp.content_type = TYPES[name[name.rindex(".") :]]
-        resp.set_header("Cache-Control", _FOREVER if version == digest() else "no-store")
-        resp.set_header("X-Content-Type-Options", "nosniff")
-        resp.set_header("Content-Security-Policy", _POLICY)
-        resp.set_header("Cross-Origin-Resource-Policy", "same-origin")
+async def asset(_: Request, resp: Response, version: str, name: str) -> None:
+    """GET /static/{version}/{name}: a version that is not today's is served all the same, but may not be kept."""
+    found = contents().get(name)
+    if found is None:
+        raise ProblemError("not_found")
+    resp.write(found, TYPES[name[name.rindex(".") :]])
+    resp.set_header("Cache-Control", _FOREVER if version == digest() else "no-store")
+    resp.set_header("Content-Security-Policy", _POLICY)
+    resp.set_header("Cross-Origin-Resource-Policy", "same-origin")
 
 
 def address(name: str) -> str:
