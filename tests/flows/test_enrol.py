@@ -9,14 +9,14 @@ import pytest
 from tests.flows.people import ADA, Visitor, ada
 
 from countersign.domain.accounts.authenticator import AuthenticatorKind
-from countersign.domain.accounts.change import ChangeKind
+from countersign.domain.accounts.change import ChangeKind, ChangeRequest
 from countersign.domain.accounts.session import Level, ProofRequirement, amr_of, level_of
+from countersign.flows.accounts.authenticator import GUESSES_PER_FLOW, InvalidCode
 from countersign.flows.accounts.context import BrowserContext, CodeRequested, FlowNotFound, InvalidCredentials, SignedIn
-from countersign.flows.changes.apply import Applied, Applying, apply_change
+from countersign.flows.changes.apply import Applied, apply_change
 from countersign.flows.changes.enrol import begin_app, draft_app, finish_app
 from countersign.flows.changes.report_change import report_change
-from countersign.flows.changes.request import ChangeRequest
-from countersign.flows.sign_in.authenticator import GUESSES, InvalidCode, Proved, prove_by_app
+from countersign.flows.sign_in.authenticator import Proved, prove_by_app
 from countersign.flows.sign_in.complete import PasswordResetAllowed
 from countersign.flows.verifications.results import Refused
 from countersign.totp import STEP, code_at
@@ -120,8 +120,8 @@ async def test_guesses_are_counted_before_they_are_compared(home: Place) -> None
     answers = await asyncio.gather(
         *(prove_by_app(home.accounts, thief.browser, f"{number:06}", remember=False) for number in range(20))
     )
-    assert sum(isinstance(one, InvalidCode) for one in answers) <= GUESSES
-    for _ in range(GUESSES):
+    assert sum(isinstance(one, InvalidCode) for one in answers) <= GUESSES_PER_FLOW
+    for _ in range(GUESSES_PER_FLOW):
         await prove_by_app(home.accounts, thief.browser, "000000", remember=False)
     outcome = await app_code(thief, secret)
     assert isinstance(outcome, Refused)
@@ -204,7 +204,7 @@ async def test_removing_the_app_against_using_it(home: Place) -> None:
     assert session is not None
     wanted = ChangeRequest(ChangeKind.METHOD_REMOVED, app.id, "My phone", "Remove it")
     removed, used = await asyncio.gather(
-        apply_change(home.accounts, Applying(session.account, wanted, visitor.browser, session.id)),
+        apply_change(home.accounts, visitor.browser, wanted.for_session(session)),
         app_code(other, secret),
     )
     assert isinstance(removed, Applied)

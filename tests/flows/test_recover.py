@@ -9,6 +9,7 @@ from tests.flows.people import ADA, CARRIER, PASSWORD, Visitor, ada
 from countersign.domain.accounts.authenticator import AuthenticatorKind
 from countersign.domain.accounts.change import DAY, WAIT, ChangeKind, ChangeRefusal
 from countersign.domain.accounts.session import ProofRequirement
+from countersign.flows.accounts.authenticator import GUESSES_PER_FLOW, InvalidCode
 from countersign.flows.accounts.context import (
     BrowserContext,
     CodeRequested,
@@ -23,7 +24,7 @@ from countersign.flows.changes.delayed_recovery import RecoveryPending, send_rem
 from countersign.flows.changes.enrol import RecoveryCodes, make_recovery_codes
 from countersign.flows.changes.report_change import report_change
 from countersign.flows.changes.undo import cancel_change
-from countersign.flows.sign_in.authenticator import BY_ACCOUNT, GUESSES, InvalidCode, prove_by_recovery_code
+from countersign.flows.sign_in.authenticator import BY_ACCOUNT, prove_by_recovery_code
 from countersign.flows.sign_in.complete import PasswordResetAllowed
 from countersign.flows.sign_in.recover import claim_access
 from countersign.flows.verifications.results import Refused
@@ -178,7 +179,7 @@ async def test_guesses_at_recovery_codes_are_few(home: Place) -> None:
     thief = Visitor(home)
     for flow in range(2):
         assert isinstance(await thief.recovers(), CodeRequested)
-        for left in reversed(range(GUESSES)):
+        for left in reversed(range(GUESSES_PER_FLOW)):
             outcome = await prove_by_recovery_code(home.accounts, thief.browser, f"{flow}{left}", remember=False)
             assert isinstance(outcome, InvalidCode)
             assert outcome.left == left
@@ -232,7 +233,7 @@ async def test_lost_everything_waits_is_told_daily_and_gets_back_in(home: Place)
     home.clock.forward(61_000)
     assert isinstance(await claimant.types(await claimant.code(NEW)), SignedIn)
     phone = await claimant.contact(PHONE)
-    from countersign.flows.changes.request import ChangeRequest
+    from countersign.domain.accounts.change import ChangeRequest
 
     refused = await claimant.changes(ChangeRequest(ChangeKind.CONTACT_REMOVED, phone.id, "x", "Remove it"), NEW)
     assert refused is ChangeRefusal.REDUCED

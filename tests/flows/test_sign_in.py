@@ -21,7 +21,8 @@ from countersign.domain.accounts.session import (
     meets,
 )
 from countersign.flows.accounts.context import BrowserContext, CodeRequested, FlowNotFound, InvalidCredentials, SignedIn
-from countersign.flows.accounts.sessions import end_device, end_others, sign_out
+from countersign.flows.accounts.sessions import end_others, sign_out
+from countersign.flows.changes.forget_browser import forget_browser
 from countersign.flows.changes.report_change import find_notice, report_change
 from countersign.flows.maintenance.sweep import sweep
 from countersign.flows.verifications.results import Refused
@@ -254,10 +255,10 @@ async def test_forgetting_a_browser_ends_its_trust_and_its_sessions_at_once(home
     await owner.is_let_in(remember=True)
     known = await home.database.read(devices.list_active, (await alive(visitor)).account)
     phone = next(device for device in known if device.trusted(home.clock()))
-    assert await end_device(home.accounts, await alive(visitor), phone.id)
+    assert await forget_browser(home.accounts, await alive(visitor), phone.id)
     assert await owner.session() is None
     assert isinstance(await owner.signs_in(), CodeRequested)
-    assert not await end_device(home.accounts, await alive(visitor), phone.id)
+    assert not await forget_browser(home.accounts, await alive(visitor), phone.id)
 
 
 async def test_other_sessions_end_and_this_one_stays(home: Place) -> None:
@@ -273,9 +274,9 @@ async def test_nobody_ends_another_accounts_sessions(home: Place) -> None:
     visitor = await ada(home)
     grace = await ada(home, "grace@example.org")
     session = await alive(grace)
-    assert not await end_device(home.accounts, session, "dev_unknown")
+    assert not await forget_browser(home.accounts, session, "dev_unknown")
     known = await home.database.read(devices.list_active, (await alive(visitor)).account)
-    assert not await end_device(home.accounts, session, known[0].id)
+    assert not await forget_browser(home.accounts, session, known[0].id)
     assert await visitor.session() is not None
 
 
@@ -305,7 +306,7 @@ async def test_what_is_kept_of_browsers_goes_in_its_time(home: Place) -> None:
     other = Visitor(home, PHONE)
     await other.is_let_in()
     known = await home.database.read(devices.list_active, (await alive(visitor)).account)
-    assert await end_device(home.accounts, await alive(visitor), known[0].id)
+    assert await forget_browser(home.accounts, await alive(visitor), known[0].id)
     await sweep(home.core, 30)
     assert await home.count("devices") == 2
     assert await home.count("sessions") == 1

@@ -5,20 +5,21 @@ from __future__ import annotations
 from typing import Final, TypeAlias
 
 import msgspec
+from msgspec.structs import replace
 
 from countersign.domain.accounts.authenticator import MAX_NAME, Authenticator, AuthenticatorKind
-from countersign.domain.accounts.change import ChangeKind, ChangeRefusal, check_change
+from countersign.domain.accounts.change import ChangeKind, ChangeRefusal, ChangeRequest, check_change
 from countersign.domain.accounts.login_flow import LASTS, LoginFlow, LoginFlowKind
 from countersign.domain.accounts.session import ProofRequirement, Session, meets
 from countersign.domain.shared import identifier
 from countersign.flows.accounts import login_flow
+from countersign.flows.accounts.authenticator import GUESSES_PER_FLOW, InvalidCode, recovery_code_hash
 from countersign.flows.accounts.context import AccountContext, BrowserContext, CodeRequested, FlowNotFound
 from countersign.flows.accounts.sessions import use_approval
 from countersign.flows.accounts.snapshot import find_snapshot
-from countersign.flows.changes.apply import Applied, Applying, apply_change
-from countersign.flows.changes.request import ChangeRequest, requirement_of
+from countersign.flows.changes.apply import Applied, apply_change
+from countersign.flows.changes.request import requirement_of
 from countersign.flows.changes.submit import SubmitResult, submit_change
-from countersign.flows.sign_in.authenticator import GUESSES, InvalidCode, recovery_code_hash
 from countersign.totp import SECRET_BYTES, STEP, step_of
 
 HOW_MANY: Final = 10
@@ -94,7 +95,7 @@ async def finish_app(context: AccountContext, browser: BrowserContext, session: 
     if stored is None or stored.flow.kind is not LoginFlowKind.ENROL or stored.flow.session != session.id:
         return FlowNotFound()
     flow, now = stored.flow, context.now()
-    if flow.guesses >= GUESSES * 2:
+    if flow.guesses >= GUESSES_PER_FLOW * 2:
         return FlowNotFound()
     counted = await login_flow.update_flow(context, stored, msgspec.structs.replace(flow, guesses=flow.guesses + 1))
     if counted is None:
@@ -102,7 +103,7 @@ async def finish_app(context: AccountContext, browser: BrowserContext, session: 
     secret = bytes.fromhex(flow.sealed)
     step = step_of(secret, "".join(one for one in typed if one.isdecimal()), now, now // STEP - 2)
     if step is None:
-        return InvalidCode(GUESSES * 2 - counted.flow.guesses)
+        return InvalidCode(GUESSES_PER_FLOW * 2 - counted.flow.guesses)
     id_ = context.id("fac")
     factor = Authenticator(
         account=session.account,
@@ -115,7 +116,7 @@ async def finish_app(context: AccountContext, browser: BrowserContext, session: 
         used=step,
     )
     wanted = ChangeRequest(ChangeKind.METHOD_ADDED, about=flow.name, authenticators=(factor,))
-    return await apply_change(context, Applying(session.account, wanted, browser, session.id, counted.mark))
+    return await apply_change(context, browser, replace(wanted.for_session(session), flow=counted.mark))
 
 
 async def make_recovery_codes(

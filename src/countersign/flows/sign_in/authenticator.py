@@ -14,7 +14,8 @@ from countersign.domain.shared.event import Event, EventKind
 from countersign.domain.verifications.challenge import Refusal
 from countersign.domain.verifications.rate_limit import RateLimit
 from countersign.flows.accounts import login_flow
-from countersign.flows.accounts.activity_log import record_events
+from countersign.flows.accounts.activity import record_events
+from countersign.flows.accounts.authenticator import GUESSES_PER_FLOW, InvalidCode, recovery_code_hash
 from countersign.flows.accounts.context import AccountContext, BrowserContext, FlowNotFound
 from countersign.flows.accounts.location_check import UnlikelyLocation, check_location
 from countersign.flows.accounts.login_flow import StoredFlow
@@ -31,24 +32,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-GUESSES: Final = 5
-"""Codes that are compared in one flow."""
 BY_ACCOUNT: Final = RateLimit("factor_codes", 10, 6 * 3_600_000)
 """Codes that strangers may try on one account; a trusted browser has as many of its own. 50 a day at 3 of 1,000,000 each."""
 FEW: Final = 3
 """Recovery codes below which a person is warned (semantics R4)."""
 
 
-class InvalidCode(msgspec.Struct, frozen=True):
-    """It was not the code; `left` more will be compared in this flow."""
-
-    left: int
-
-
 Proved: TypeAlias = CompletedFlow | InvalidCode | Refused | UnlikelyLocation
-
-_FORGIVEN: Final = str.maketrans("oil", "011", " -\u2010\u2011\u2013")
-"""What a person may type for a recovery code: look-alikes, blanks and dashes."""
 
 
 class AuthenticatorGuess(msgspec.Struct, frozen=True):
@@ -61,7 +51,7 @@ class AuthenticatorGuess(msgspec.Struct, frozen=True):
     @property
     def wrong(self) -> InvalidCode:
         """Return the answer to a wrong one."""
-        return InvalidCode(GUESSES - self.stored.flow.guesses)
+        return InvalidCode(GUESSES_PER_FLOW - self.stored.flow.guesses)
 
 
 async def prove_by_app(
@@ -106,11 +96,6 @@ async def prove_by_recovery_code(
     return await _proved(context, browser, guess, Method.RECOVERY_CODE, remember=remember)
 
 
-def recovery_code_hash(context: AccountContext, typed: str) -> bytes:
-    """Return what a recovery code is found by, from what a person typed."""
-    return context.mark(f"recovery code {typed.strip().lower().translate(_FORGIVEN)}")
-
-
 async def _counted(
     context: AccountContext, browser: BrowserContext, kind: AuthenticatorKind, *, sure: bool
 ) -> AuthenticatorGuess | FlowNotFound | Refused | UnlikelyLocation:
@@ -124,7 +109,7 @@ async def _counted(
         return FlowNotFound()
     if not sure and (far := check_location(context, browser, flow)):
         return far
-    if flow.guesses >= GUESSES:
+    if flow.guesses >= GUESSES_PER_FLOW:
         return Refused(Refusal.EXHAUSTED, at=now)
     # Where there is no such account, its name has the same budget (semantics R1).
     counter = context.keyring.blind_index("factor codes", flow.account or flow.to, flow.requester.device)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 
@@ -14,18 +14,16 @@ from countersign.domain.accounts.session import Method, SessionProof, with_proof
 from countersign.domain.shared.contact import Contact, parse
 from countersign.domain.shared.event import Event, EventKind
 from countersign.flows.accounts import login_flow
-from countersign.flows.accounts.activity_log import record_events
+from countersign.flows.accounts.activity import record_events
 from countersign.flows.accounts.context import AccountContext, AccountExists, BrowserContext, FlowNotFound, SignedIn
 from countersign.flows.accounts.login_flow import StoredFlow
-from countersign.flows.changes.apply import Applied, Applying, apply_change
+from countersign.flows.changes.apply import Applied, apply_change
 from countersign.flows.changes.delayed_recovery import RecoveryPending, request_delayed_recovery
-from countersign.flows.changes.request import ChangeRequest, PendingContact
+from countersign.flows.changes.request import pending_request
 from countersign.flows.sign_in.start_session import start_session
 from countersign.store.engine.database import ConflictError, Write
 from countersign.store.tables import accounts, changes, devices, sessions
 from countersign.store.tables import login_flows as rows_of
-
-_kept: Final = msgspec.json.Decoder(PendingContact).decode
 
 
 class PasswordResetAllowed(msgspec.Struct, frozen=True):
@@ -88,10 +86,8 @@ async def _bind(context: AccountContext, browser: BrowserContext, stored: Stored
     pending = await context.database.read(changes.find, flow.account, flow.change)
     if pending is None:
         return FlowNotFound()
-    waiting = _kept(context.keyring.unseal(pending.data, pending.id))
-    wanted = ChangeRequest(pending.kind, waiting.which, pending.about, contact=parse(waiting.to))
-    applying = Applying(flow.account, wanted, browser, pending.session, stored.mark, pending.id)
-    return await apply_change(context, applying)
+    request = msgspec.structs.replace(pending_request(context, pending), flow=stored.mark)
+    return await apply_change(context, browser, request)
 
 
 async def _sign_up(

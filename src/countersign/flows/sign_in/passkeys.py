@@ -9,7 +9,7 @@ import msgspec
 from countersign import webauthn
 from countersign.domain.accounts.account import Account
 from countersign.domain.accounts.authenticator import Authenticator, AuthenticatorKind
-from countersign.domain.accounts.change import ChangeKind, ChangeRefusal, check_change
+from countersign.domain.accounts.change import ChangeKind, ChangeRefusal, ChangeRequest, check_change
 from countersign.domain.accounts.login_flow import LASTS, InterruptedRequest, LoginFlow, LoginFlowKind
 from countersign.domain.accounts.session import Method, ProofRequirement, Session, SessionProof, meets
 from countersign.domain.shared.contact import network_of
@@ -27,9 +27,9 @@ from countersign.flows.accounts.context import (
 from countersign.flows.accounts.request_code import authenticators_for
 from countersign.flows.accounts.sessions import use_approval
 from countersign.flows.accounts.snapshot import find_snapshot
-from countersign.flows.changes.apply import Applied, Applying, apply_change
+from countersign.flows.changes.apply import Applied, apply_change
 from countersign.flows.changes.enrol import named
-from countersign.flows.changes.request import ChangeRequest, requirement_of
+from countersign.flows.changes.request import requirement_of
 from countersign.flows.sign_in.complete import CompletedFlow, complete_flow
 from countersign.flows.sign_in.start_session import start_session
 from countersign.flows.verifications.results import Refused
@@ -119,7 +119,7 @@ async def finish_enrolment(context: AccountContext, browser: BrowserContext, ses
         used=made.count,
     )
     wanted = ChangeRequest(ChangeKind.METHOD_ADDED, about=stored.flow.name, authenticators=(factor,))
-    return await apply_change(context, Applying(session.account, wanted, browser, session.id, stored.mark))
+    return await apply_change(context, browser, msgspec.structs.replace(wanted.for_session(session), flow=stored.mark))
 
 
 async def begin_sign_in(

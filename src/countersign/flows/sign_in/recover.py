@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 import msgspec
 
 from countersign.domain.accounts.account import Account, OwnedContact
-from countersign.domain.accounts.change import AccountChange, ChangeKind, ChangeRefusal, may_recover
+from countersign.domain.accounts.change import AccountChange, ChangeKind, ChangeRefusal, ChangeRequest, may_recover
 from countersign.domain.accounts.login_flow import LASTS, LoginFlow, LoginFlowKind
 from countersign.domain.accounts.password import normal
 from countersign.domain.accounts.session import Method
@@ -19,8 +19,8 @@ from countersign.errors import InputError
 from countersign.flows.accounts import login_flow
 from countersign.flows.accounts.context import AccountContext, BrowserContext, CodeRequested, FlowNotFound, InvalidInput
 from countersign.flows.accounts.request_code import begun_or_refused, send_code
-from countersign.flows.changes.apply import Applied, Applying, apply_change
-from countersign.flows.changes.request import ChangeRequest, PendingContact
+from countersign.flows.changes.apply import Applied, apply_change
+from countersign.flows.changes.request import pending_request
 from countersign.flows.sign_in.sign_up import fault_of
 from countersign.flows.verifications.results import Refused
 from countersign.store.tables import accounts, changes, rate_limits
@@ -32,8 +32,6 @@ BY_ACCOUNT: Final = RateLimit("recover_password", 5, 24 * 3_600_000)
 """Old passwords that may be tried on one account in a day, by who has proved one of its contacts."""
 
 RecoveryResult: TypeAlias = Applied | InvalidInput | ChangeRefusal | FlowNotFound
-
-_kept: Final = msgspec.json.Decoder(PendingContact).decode
 
 
 class RecoveryTarget(msgspec.Struct, frozen=True):
@@ -165,9 +163,11 @@ async def choose_password(
     proved = stored.flow.proved
     if flow.change:
         return await _finish_claim(context, browser, flow, stored.mark, hashed)
-    wanted = ChangeRequest(ChangeKind.PASSWORD_RECOVERED, password=hashed)
     by = flow.contact if proved.method is not Method.RECOVERY_CODE and not current else ""
-    return await apply_change(context, Applying(account.id, wanted, browser, flow=stored.mark, by=by))
+    request = ChangeRequest(
+        ChangeKind.PASSWORD_RECOVERED, password=hashed, account=account.id, flow=stored.mark, recovered_by=by
+    )
+    return await apply_change(context, browser, request)
 
 
 async def _mistaken(context: AccountContext, account: Account, current: str) -> InvalidInput | None:
@@ -185,9 +185,8 @@ async def _finish_claim(
     pending = await context.database.read(changes.find, flow.account, flow.change)
     if pending is None:
         return ChangeRefusal.NOT_PENDING
-    waiting = _kept(context.keyring.unseal(pending.data, pending.id))
-    wanted = ChangeRequest(pending.kind, about=pending.about, contact=parse(waiting.to), password=hashed)
-    return await apply_change(context, Applying(flow.account, wanted, browser, flow=mark, change=pending.id))
+    request = msgspec.structs.replace(pending_request(context, pending), password=hashed, flow=mark)
+    return await apply_change(context, browser, request)
 
 
 async def _limited(context: AccountContext, browser: BrowserContext) -> Refused | None:

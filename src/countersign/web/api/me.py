@@ -198,7 +198,7 @@ async def changes_of(desk: Desk, call: Call) -> Reply:
                 "asked_at": instant(one.asked_at),
                 "user_agent": one.user_agent,
                 "place": one.place,
-                "undoable_until": instant(one.until) if one.undoable(now) else None,
+                "undoable_until": instant(one.until) if one.is_undoable(now) else None,
             }
             for one in found
         ],

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from countersign.domain.accounts.change import ChangeKind, ChangeRefusal
 from countersign.domain.accounts.login_flow import InterruptedRequest
 from countersign.domain.accounts.session import ProofRequirement
@@ -18,9 +20,9 @@ from countersign.web.http.forms import spoken
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
+    from countersign.domain.accounts.change import ChangeRequest
     from countersign.domain.accounts.session import Session
     from countersign.flows.accounts.context import BrowserContext
-    from countersign.flows.changes.request import ChangeRequest
     from countersign.web.pages.continue_flow import Onward
     from countersign.web.pages.session_guard import Door
 
@@ -74,6 +76,7 @@ async def carry_out(  # noqa: PLR0917 - a request with all that is known of it
 
     `then` is the form that goes on after the proof; the one of the page that asks.
     """
+    wanted = msgspec.structs.replace(wanted, interrupted=then)
     outcome = await submit_change(onward.door.accounts, browser, session, wanted)
     return await answered(onward, req, resp, session, outcome, then)
 

@@ -8,16 +8,16 @@ import falcon
 import markupsafe
 
 from countersign.domain.accounts.authenticator import STRONG_KINDS, AuthenticatorKind
-from countersign.domain.accounts.change import ChangeKind, ChangeRefusal
+from countersign.domain.accounts.change import ChangeKind, ChangeRefusal, ChangeRequest
 from countersign.domain.accounts.login_flow import InterruptedRequest
 from countersign.domain.accounts.session import ProofRequirement
+from countersign.flows.accounts.authenticator import InvalidCode
 from countersign.flows.accounts.context import CodeRequested
 from countersign.flows.accounts.sessions import overview
 from countersign.flows.accounts.snapshot import find_snapshot
 from countersign.flows.changes.apply import Applied
 from countersign.flows.changes.enrol import begin_app, draft_app, finish_app, make_recovery_codes, named
-from countersign.flows.changes.request import ChangeRequest
-from countersign.flows.sign_in.authenticator import FEW, InvalidCode
+from countersign.flows.sign_in.authenticator import FEW
 from countersign.totp import address, picture, shown
 from countersign.web.http.cookies import VISIT, drop
 from countersign.web.http.forms import fields_of, spoken

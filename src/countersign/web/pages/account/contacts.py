@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Final
 
 import falcon
 
-from countersign.domain.accounts.change import DAY, ChangeKind
+from countersign.domain.accounts.change import DAY, ChangeKind, ChangeRequest
 from countersign.domain.accounts.login_flow import InterruptedRequest
 from countersign.domain.shared.contact import Contact, parse
 from countersign.errors import InputError
 from countersign.flows.accounts.sessions import check_contacts, overview
-from countersign.flows.changes.request import ChangeRequest
 from countersign.web.http.forms import fields_of, spoken
 from countersign.web.pages.account.account_layout import carry_out, show_part, when
 from countersign.web.pages.sign_in.sign_up import fault_of_contact

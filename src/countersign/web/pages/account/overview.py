@@ -8,7 +8,8 @@ import falcon
 
 from countersign.domain.accounts.login_flow import InterruptedRequest
 from countersign.domain.accounts.session import Level, ProofRequirement, Session, level_of
-from countersign.flows.accounts.sessions import end_device, end_others, end_session, overview
+from countersign.flows.accounts.sessions import end_others, end_session, overview
+from countersign.flows.changes.forget_browser import forget_browser
 from countersign.messages.content.device_name import device_name
 from countersign.messages.language.catalogue import Language, mark
 from countersign.messages.language.datetimes import day
@@ -96,7 +97,7 @@ class EndPage:
         if fields.get("session"):
             done = "session" if await end_session(context, session, fields["session"]) else "nothing"
         elif fields.get("browser"):
-            done = "browser" if await end_device(context, session, fields["browser"]) else "nothing"
+            done = "browser" if await forget_browser(context, session, fields["browser"]) else "nothing"
         elif fields.get("others"):
             done = "others" if await end_others(context, session) else "nothing"
         else:

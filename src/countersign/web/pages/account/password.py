@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Final
 
 import falcon
 
-from countersign.domain.accounts.change import ChangeKind
+from countersign.domain.accounts.change import ChangeKind, ChangeRequest
 from countersign.domain.accounts.login_flow import InterruptedRequest
 from countersign.domain.accounts.password import normal
 from countersign.errors import CountersignError
 from countersign.flows.accounts.sessions import overview
-from countersign.flows.changes.request import ChangeRequest
 from countersign.flows.sign_in.sign_up import fault_of
 from countersign.web.http.forms import fields_of, spoken
 from countersign.web.pages.account.account_layout import carry_out, show_part
