@@ -49,12 +49,11 @@ async def signed_in(context: AccountContext) -> tuple[str, str, str]:
     row = Account(account, now, seal("Ada", account), "en", seal("no hash", account), now)
     entered = await start_session(
         context,
-        BrowserContext(ip="192.0.2.1", user_agent="Firefox"),
+        BrowserContext(device=context.secret(), ip="192.0.2.1", user_agent="Firefox"),
         account,
         (SessionProof(Method.PASSWORD, now), SessionProof(Method.MAIL_CODE, now)),
-        context.secret(),
-        then=InterruptedRequest(),
-        new=accounts.insert(row, owned),
+        interrupted=InterruptedRequest(),
+        new_account=accounts.insert(row, owned),
     )
     assert isinstance(entered, SignedIn)
     return account, entered.session, entered.device
@@ -119,16 +118,16 @@ class Person:
 
     async def posts(self, path: str, body: object, **headers: str) -> Answer:
         """Send a change, and keep the cookies that come back."""
-        cookie = f"__Host-session={self.session}; __Host-device={self.browser.device}; __Host-visit={self.browser.flow}"
+        sent = f"__Host-session={self.session}; __Host-device={self.browser.device}; __Host-visit={self.browser.flow}"
         answer = await self.client.ask(
             "POST",
             path,
             body,
-            headers={"Cookie": cookie, "Authorization": "", "Sec-Fetch-Site": "same-origin", **headers},
+            headers={"Cookie": sent, "Authorization": "", "Sec-Fetch-Site": "same-origin", **headers},
         )
-        for name in ("device", "visit"):
-            if found := re.search(rf"__Host-{name}=([^;]+)", answer.headers.get("set-cookie", "")):
-                self.browser = msgspec.structs.replace(self.browser, **{name: found[1]})
+        for cookie, field in (("device", "device"), ("visit", "flow")):
+            if found := re.search(rf"__Host-{cookie}=([^;]+)", answer.headers.get("set-cookie", "")):
+                self.browser = msgspec.structs.replace(self.browser, **{field: found[1]})
         return answer
 
     async def proves(self) -> object:

@@ -51,7 +51,7 @@ async def request_delayed_recovery(
     The browser gets the same answer if there is no such account (semantics R1). FlowNotFound: another request was faster.
     """
     flow, now = stored.flow, context.now()
-    contact = parse(flow.to)
+    contact = parse(flow.address)
     request = ChangeRequest(
         ChangeKind.ACCESS_RECOVERED, about=contact.masked, contact=contact, account=flow.account, flow=stored.mark
     )

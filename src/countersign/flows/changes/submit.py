@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from countersign.domain.accounts.change import PENDING_LASTS, RULES, ChangeRefusal, check_change
-from countersign.domain.accounts.login_flow import LASTS, LoginFlow, LoginFlowKind
-from countersign.domain.accounts.session import ProofRequirement, Session, meets
+from countersign.domain.accounts.login_flow import FLOW_LIFETIME, LoginFlow, LoginFlowKind
+from countersign.domain.accounts.session import ProofRequirement, Session, satisfies
 from countersign.domain.delivery.notice import NoticeKind
 from countersign.domain.verifications.challenge import Refusal
 from countersign.domain.verifications.rate_limit import RateLimit
@@ -49,7 +49,7 @@ async def submit_change(
     if refusal := check_change(request.kind, request.target, blind_index, snapshot, context.now()):
         return refusal
     requirement = requirement_of(context, request, snapshot)
-    if not meets(session, requirement, context.now()):
+    if not satisfies(session, requirement, context.now()):
         return requirement
     (result,) = await context.database.run(
         rate_limits.consume, [(BY_ACCOUNT, context.keyring.blind_index("changes", session.account))], context.now()
@@ -87,13 +87,13 @@ async def _prove_contact(
     flow = LoginFlow(
         kind=LoginFlowKind.BIND,
         begun_at=now,
-        expires_at=now + LASTS,
-        device=context.mark(device).hex(),
+        expires_at=now + FLOW_LIFETIME,
+        device_token_hash=context.mark(device).hex(),
         challenge=outcome.challenge.id,
         account=request.account,
-        to=request.contact.address,
+        address=request.contact.address,
         session=request.session,
-        then=request.interrupted,
+        interrupted=request.interrupted,
         requester=browser.requester(),
         place=change.place,
         change=change.id,

@@ -16,7 +16,7 @@ from countersign.domain.accounts.change import (
     revert,
     with_primary,
 )
-from countersign.domain.accounts.session import Level, ProofRequirement, Session, meets
+from countersign.domain.accounts.session import Level, ProofRequirement, Session, satisfies
 from countersign.domain.delivery.notice import NoticeKind
 from countersign.domain.shared.event import Event, EventKind
 from countersign.domain.verifications.challenge import Action
@@ -71,7 +71,7 @@ async def undo_change(
     digest = hashlib.sha256(f"undo\0{change_id}".encode()).hexdigest()
     level = Level.APP_CODE if snapshot.strong else Level.MAIL_CODE
     requirement = ProofRequirement(level, None, Action(summary, digest))
-    if not meets(session, requirement, context.now()) or not await use_approval(context, session, requirement):
+    if not satisfies(session, requirement, context.now()) or not await use_approval(context, session, requirement):
         return requirement
     return await context.log.run(context.database, _undo, context, browser, session.account, change_id)
 
