@@ -102,7 +102,7 @@ async def prove_by_recovery_code(
         context.database, _spend, context, browser, account, recovery_code_hash(context, typed)
     ):
         return guess.wrong
-    context.database.announce()
+    context.database.notify()
     return await _proved(context, browser, guess, Method.RECOVERY_CODE, remember=remember)
 
 

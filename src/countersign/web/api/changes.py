@@ -191,11 +191,11 @@ async def _answered(
     """Return what came of it; a proof that is needed, or a new contact's, is given in the browser at /verify."""
     match outcome:
         case Applied(done):
-            desk.runtime.accounts.database.announce()
+            desk.runtime.accounts.database.notify()
             told = {"id": done.id, "kind": done.kind.value, "state": done.state.value}
             return Reply(200, _encode({"change": told, **more}))
         case CodeRequested():
-            desk.runtime.accounts.database.announce()
+            desk.runtime.accounts.database.notify()
             return Reply(202, _encode({"verify": "/verify"}), headers=_cookies(outcome))
         case ProofRequirement():
             return await _asked(desk, browser, session, outcome)
@@ -209,7 +209,7 @@ async def _asked(desk: Desk, browser: BrowserContext, session: Session, need: Pr
     """Ask for the proof; the same request is carried out when it comes again afterwards, once."""
     asked = await step_up(desk.runtime.accounts, browser, session, need, InterruptedRequest(path="/account"))
     if isinstance(asked, CodeRequested):
-        desk.runtime.accounts.database.announce()
+        desk.runtime.accounts.database.notify()
         return problem("step_up_required", more={"verify": "/verify"}, headers=_cookies(asked))
     if isinstance(asked, Refused):
         return of_refusal(asked)

@@ -85,12 +85,12 @@ async def answered(
     door = onward.door
     match outcome:
         case Applied():
-            door.accounts.database.announce()
+            door.accounts.database.notify()
             return outcome
         case ProofRequirement():
             await door.ask_for(req, resp, session, outcome, then)
         case CodeRequested():
-            door.accounts.database.announce()
+            door.accounts.database.notify()
             door.to_verify(resp, outcome)
         case ChangeRefusal():
             onward.refused(req, resp, outcome)

@@ -146,7 +146,7 @@ class MethodsPage:
         outcome = await finish_app(self._door.accounts, self._door.browser(req), session, fields.get("code", ""))
         match outcome:
             case Applied(change):
-                self._door.accounts.database.announce()
+                self._door.accounts.database.notify()
                 drop(resp, VISIT)
                 self._door.see(resp, f"{PATH}?done={change.kind.value}")
             case InvalidCode():

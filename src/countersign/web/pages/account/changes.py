@@ -112,7 +112,7 @@ class ChangesPage:
         outcome = await undo_change(context, browser, session, which, language.say("Undo: {what}", what=what))
         match outcome:
             case Applied():
-                context.database.announce()
+                context.database.notify()
                 self._door.see(resp, f"{PATH}?done=undone")
             case ProofRequirement():
                 then = InterruptedRequest("POST", f"{PATH}/undo", tuple(fields.items()))

@@ -103,7 +103,7 @@ class PasskeyPages:
         )
         match outcome:
             case Applied(change):
-                self._door.accounts.database.announce()
+                self._door.accounts.database.notify()
                 drop(resp, VISIT)
                 self._door.see(resp, f"{METHODS}?done={change.kind.value}")
             case InvalidCredentials():

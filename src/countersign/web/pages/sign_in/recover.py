@@ -75,7 +75,7 @@ class RecoverPage:
                 resp.status = falcon.HTTP_422
                 self._show(req, resp, "new_password.html", {}, faults)
             case Applied():
-                self._door.accounts.database.announce()
+                self._door.accounts.database.notify()
                 drop(resp, VISIT)
                 drop(resp, SESSION)
                 self._onward.word(
@@ -101,7 +101,7 @@ class RecoverPage:
     ) -> None:
         match asked:
             case CodeRequested():
-                self._door.accounts.database.announce()
+                self._door.accounts.database.notify()
                 self._door.to_verify(resp, asked)
             case InvalidInput(faults):
                 resp.status = falcon.HTTP_422
