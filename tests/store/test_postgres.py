@@ -197,7 +197,7 @@ async def test_too_many_connections_are_an_outage_and_not_a_failure(shaken_url: 
 
 async def test_a_busy_pool_is_told_and_bounded(shaken: PostgresDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(postgres, "IDLE_S", 0.2)
-    monkeypatch.setattr(postgres, "WAITING", 1)
+    monkeypatch.setattr(postgres, "MAX_WAITING", 1)
     busy = [asyncio.create_task(shaken.run(query, "SELECT pg_sleep(0.6)")) for _ in range(3)]
     await asyncio.sleep(0.1)
     waiting = asyncio.create_task(shaken.run(query, "SELECT 1"))

@@ -192,7 +192,7 @@ async def test_a_long_read_does_not_hold_up_the_writer(store: SqliteDatabase, mo
 
 
 async def test_more_waiting_than_promised_is_refused(store: SqliteDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite_threads, "WAITING", 2)
+    monkeypatch.setattr(sqlite_threads, "MAX_WAITING", 2)
     running = asyncio.create_task(store.run(slow, 0.3))
     await asyncio.sleep(0.1)
     waiting = [asyncio.create_task(store.run(slow, 0)) for _ in range(2)]
