@@ -193,11 +193,11 @@ async def _answer(
     """Say what came of it; a proof that is needed, or a new contact's, is given in the browser at /verify."""
     match outcome:
         case Applied(done):
-            web.database.announce()
+            web.database.notify()
             change = {"id": done.id, "kind": done.kind.value, "state": done.state.value}
             resp.json(_encode({"change": change, **more}))
         case CodeRequested():
-            web.database.announce()
+            web.database.notify()
             keep_flow(resp, outcome)
             resp.json(_encode({"verify": "/verify"}), 202)
         case ProofRequirement():
@@ -214,7 +214,7 @@ async def _ask(
     """Ask for the proof, by raising a problem; the same request is carried out when it comes again afterwards, once."""
     asked = await step_up(web.accounts, browser, session, need, InterruptedRequest(path="/account"))
     if isinstance(asked, CodeRequested):
-        web.database.announce()
+        web.database.notify()
         keep_flow(resp, asked)
         raise ProblemError("step_up_required", verify="/verify")
     if isinstance(asked, Refused):

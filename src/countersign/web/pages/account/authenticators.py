@@ -118,7 +118,7 @@ class AuthenticatorsPage:
         outcome = await finish_app(self._web.accounts, form.browser, form.session, form.fields.get("code", ""))
         match outcome:
             case Applied(change):
-                self._web.database.announce()
+                self._web.database.notify()
                 drop(resp, FLOW)
                 resp.redirect(f"{PATH}?done={change.kind.value}")
             case InvalidCode():

@@ -87,12 +87,12 @@ class ChangeForms:
         """Return a change that was made; else answer with the proof that it needs or why it cannot be made, and return None."""
         match outcome:
             case Applied():
-                self._web.database.announce()
+                self._web.database.notify()
                 return outcome
             case ProofRequirement():
                 await self._guard.ask_for(form.req, form.resp, form.session, outcome, form.then)
             case CodeRequested():
-                self._web.database.announce()
+                self._web.database.notify()
                 to_verification(form.resp, outcome)
             case ChangeRefusal():
                 show_change_refusal(self._web, form.req, form.resp, outcome)
