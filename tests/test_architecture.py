@@ -108,9 +108,7 @@ def test_a_room_of_the_domain_that_imports_one_above_it_is_found(tmp_path: Path)
 def test_the_picture_of_the_imports_in_the_documents_is_that_of_the_code() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     drawn = text.split("<!-- imports:begin -->")[1].split("<!-- imports:end -->")[0]
-    assert drawn.strip() == f"```text\n{picture_of()}```", (
-        "run `python tools/import_picture.py`, and put its output there"
-    )
+    assert drawn.strip() == f"```text\n{picture_of()}```", "run `python tools/import_picture.py --write`"
 
 
 def test_flows_are_few_rooms_with_few_arrows() -> None:

@@ -1,4 +1,4 @@
-"""Prints which rooms of the program import which, as the text that stands in docs/architecture.md.
+"""Prints which rooms of the program import which, as the text that stands in docs/architecture.md; `--write` puts it there.
 
 A room is a package or a module directly below one of these packages. Imports for types alone count like any other.
 """
@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 ROOT: Final = Path(__file__).resolve().parent.parent
+DOCUMENT: Final = ROOT / "docs" / "architecture.md"
+BEGIN: Final = "<!-- imports:begin -->"
+END: Final = "<!-- imports:end -->"
 PACKAGES: Final = ("flows", "web", "store", "providers", "domain")
 
 Arrows: TypeAlias = dict[str, set[str]]
@@ -81,5 +84,15 @@ def picture_of(root: Path = ROOT) -> str:
     return "\n".join(lines[1:]) + "\n"
 
 
+def write() -> None:
+    """Put the picture into the document, between its two markers."""
+    before, _, rest = DOCUMENT.read_text(encoding="utf-8").partition(BEGIN)
+    after = rest.partition(END)[2]
+    DOCUMENT.write_text(f"{before}{BEGIN}\n```text\n{picture_of()}```\n{END}{after}", encoding="utf-8")
+
+
 if __name__ == "__main__":
-    sys.stdout.write(picture_of())
+    if "--write" in sys.argv:
+        write()
+    else:
+        sys.stdout.write(picture_of())

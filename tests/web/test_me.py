@@ -118,16 +118,16 @@ class Person:
 
     async def posts(self, path: str, body: object, **headers: str) -> Answer:
         """Send a change, and keep the cookies that come back."""
-        sent = f"__Host-session={self.session}; __Host-device={self.browser.device}; __Host-visit={self.browser.flow}"
+        cookie = f"__Host-session={self.session}; __Host-device={self.browser.device}; __Host-visit={self.browser.flow}"
         answer = await self.client.ask(
             "POST",
             path,
             body,
-            headers={"Cookie": sent, "Authorization": "", "Sec-Fetch-Site": "same-origin", **headers},
+            headers={"Cookie": cookie, "Authorization": "", "Sec-Fetch-Site": "same-origin", **headers},
         )
-        for cookie, field in (("device", "device"), ("visit", "flow")):
-            if found := re.search(rf"__Host-{cookie}=([^;]+)", answer.headers.get("set-cookie", "")):
-                self.browser = msgspec.structs.replace(self.browser, **{field: found[1]})
+        for name in ("device", "visit"):
+            if found := re.search(rf"__Host-{name}=([^;]+)", answer.headers.get("set-cookie", "")):
+                self.browser = msgspec.structs.replace(self.browser, **{"flow" if name == "visit" else name: found[1]})
         return answer
 
     async def proves(self) -> object:

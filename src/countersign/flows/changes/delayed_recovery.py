@@ -82,7 +82,7 @@ async def send_reminders(context: AccountContext) -> int:
     for change in await context.database.read(changes.list_due_reminders, now, _MAX_REMINDED):
         reminded += await context.database.run(_remind, context, change, now)
     if reminded:
-        context.database.announce()
+        context.database.notify()
     return reminded
 
 

@@ -111,7 +111,7 @@ async def lock_account(context: AccountContext, browser: BrowserContext, account
     later are undone, newest first, if they still can be. No password signs in until the account is recovered.
     """
     undone = await context.log.run(context.database, _lock, context, browser, account, since)
-    context.database.announce()
+    context.database.notify()
     return undone
 
 
