@@ -200,7 +200,9 @@ async def open_installation(settings: Settings) -> Installation:
         _make_keys(settings)
     time_there = Clock(clock)
     keyring = Keyring(settings.secret_file, time_there)
-    database = open_database(settings.database_url, lanes=settings.database_lanes, pool=settings.database_pool)
+    database = open_database(
+        settings.database_url, ledger_connections=settings.database_lanes, pool=settings.database_pool
+    )
     await database.open()
     try:
         await _see_to_schema(settings, database)
@@ -241,11 +243,11 @@ def _core_context(
     """Return the core context of an installation, with a ledger that is not open yet; it calls `observe` for each batch."""
     settings, database = ground.settings, ground.database
     ledger = Ledger(
-        database.lanes(),
+        database.ledger_connections(),
         log=ground.log,
         clock=ground.clock,
-        owed=database.announce,
-        observe=observe,
+        deliveries_due=database.notify,
+        observe_batch=observe,
         bound=settings.queue_bound,
     )
     return CoreContext(

@@ -41,7 +41,7 @@ class ProcessLifespan:
         if self.runtime.clock.ahead:
             _log.warning("clock_ahead", seconds=self.runtime.clock.ahead // 1_000)
         if self._worker is not None:
-            self.runtime.core.database.hear(self._worker.wake)
+            self.runtime.core.database.listen(self._worker.wake)
             self.runtime.clock.hear(self._worker.foresee, self._worker.move)
             self._delivering = asyncio.create_task(self._deliver(self._worker), name="deliver")
             if settings.bounces is not None:

@@ -1,1 +1,1 @@
-"""What is kept, and how: SQL by name, transactions as coroutines over statements, and two databases that run them."""
+"""The store: tables and statements on them, transactions that are coroutines, and the two databases that run them."""

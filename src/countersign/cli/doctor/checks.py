@@ -283,7 +283,7 @@ async def _database(settings: Settings, keyring: Keyring | None) -> list[CheckRe
                 "Run: countersign migrate",
             )
         ]
-    database = open_database(settings.database_url, lanes=1, pool=1)
+    database = open_database(settings.database_url, ledger_connections=1, pool=1)
     try:
         await database.open()
     except CountersignError as error:

@@ -76,7 +76,7 @@ async def take_bounce(post: DeliveryContext, raw: bytes, address: str = "") -> B
     receipt = _receipt(post.keyring, sent, bounce.recipients)
     if receipt is None or not await record_receipt(post, receipt):
         return BounceVerdict.NOTHING_NEW
-    post.database.announce()  # another provider may have its turn now
+    post.database.notify()  # another provider may have its turn now
     _log.info("bounce_taken", delivery=key, provider=sent.provider, state=receipt.state, reason=receipt.reason)
     return BounceVerdict.TAKEN
 

@@ -113,13 +113,13 @@ class Expire(msgspec.Struct, frozen=True):
     id: str
 
     @property
-    def needs(self) -> Reads:
+    def reads(self) -> Reads:
         """Return the challenge."""
         return Reads(challenges=(self.id,))
 
-    def judge(self, book: UnitOfWork, now: int) -> Decision[Outcome]:
+    def decide(self, work: UnitOfWork, now: int) -> Decision[Outcome]:
         """Expire what is pending and over; leave all else as it is."""
-        before = book.challenge(self.id)
+        before = work.challenge(self.id)
         if before is None:
             return Decision(Missing())
         after = rules_of.expire(before, now)

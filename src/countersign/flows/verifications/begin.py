@@ -139,27 +139,27 @@ class BeginCommand(msgspec.Struct, frozen=True):
     spent: int = 0
 
     @property
-    def needs(self) -> Reads:
+    def reads(self) -> Reads:
         """Return the pending twin, the contact's standing, and the limits."""
         return Reads(
-            dedup_keys=(self.dedup_key,), standings=(self.standing,), limits=tuple(key for _, key in self.limits)
+            dedup_keys=(self.dedup_key,), failed_attempts=(self.standing,), limits=tuple(key for _, key in self.limits)
         )
 
-    def judge(self, book: UnitOfWork, now: int) -> Decision[Outcome]:
+    def decide(self, work: UnitOfWork, now: int) -> Decision[Outcome]:
         """Continue the twin if one is pending; else begin, unless the contact or a limit forbids it."""
-        barred = bar(self.terms, book.standing(self.standing), now)
+        barred = bar(self.terms, work.failed_attempts(self.standing), now)
         if barred is not None:
             return Decision(barred)
 
         ended: tuple[Challenge, ...] = ()
-        dedup_key = book.dedup_key(self.dedup_key)
+        dedup_key = work.pending_challenge(self.dedup_key)
         if dedup_key is not None:
             dedup_key = rules_of.expire(dedup_key, now)
             if dedup_key.state is ChallengeState.PENDING:
-                return self._go_on(book, dedup_key, now)
+                return self._go_on(work, dedup_key, now)
             ended = (dedup_key,)
 
-        rooms = spend(self.limits, book, now)
+        rooms = spend(self.limits, work, now)
         if isinstance(rooms, Refused):
             return Decision(rooms)
 
@@ -189,12 +189,12 @@ class BeginCommand(msgspec.Struct, frozen=True):
             events=(*(_expired(one) for one in ended), told),
         )
 
-    def _go_on(self, book: UnitOfWork, dedup_key: Challenge, now: int) -> Decision[Outcome]:
+    def _go_on(self, work: UnitOfWork, dedup_key: Challenge, now: int) -> Decision[Outcome]:
         """Go on with a pending challenge: send again where a resend may, and say when it may where it may not yet."""
         judged = rules_of.change_channel(dedup_key, self.channel, now)
-        rooms = spend(self.limits, book, now)
+        rooms = spend(self.limits, work, now)
         if judged.refusal is not None or isinstance(rooms, Refused):
-            return Decision(Done(dedup_key, book.message(dedup_key), continued=True))
+            return Decision(Done(dedup_key, work.newest_delivery(dedup_key), continued=True))
         return resent(judged.challenge, self.route, self.area, self.limits, rooms, now, continued=True)
 
 
@@ -238,10 +238,10 @@ def bar(terms: Terms, standing: FailedAttempts, now: int) -> Refused | None:
 
 
 def spend(
-    limits: tuple[tuple[RateLimit, bytes], ...], book: UnitOfWork, now: int
+    limits: tuple[tuple[RateLimit, bytes], ...], work: UnitOfWork, now: int
 ) -> tuple[RateLimitResult, ...] | Refused:
     """Take one from every budget, or say which has none left; a refusal takes from none."""
-    rooms = tuple(check_limit(limit, book.tat(key), now) for limit, key in limits)
+    rooms = tuple(check_limit(limit, work.tat(key), now) for limit, key in limits)
     for (limit, _), room in zip(limits, rooms, strict=True):
         if not room.allowed:
             return Refused(Refusal.LIMITED, retry_after=room.retry_after, limit=limit.name)

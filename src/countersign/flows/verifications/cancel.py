@@ -67,13 +67,13 @@ class CancelCommand(msgspec.Struct, frozen=True):
     kind: EventKind
 
     @property
-    def needs(self) -> Reads:
+    def reads(self) -> Reads:
         """Return the challenge."""
         return Reads(challenges=(self.id,))
 
-    def judge(self, book: UnitOfWork, now: int) -> Decision[Outcome]:
+    def decide(self, work: UnitOfWork, now: int) -> Decision[Outcome]:
         """End what is pending; what was canceled before stays so."""
-        before = book.challenge(self.id, self.application)
+        before = work.challenge(self.id, self.application)
         if before is None:
             return Decision(Missing())
         judged = rules_of.cancel(before, now)

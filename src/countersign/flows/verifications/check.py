@@ -51,16 +51,16 @@ class CheckCommand(msgspec.Struct, frozen=True):
         return f"Answer({self.id})"
 
     @property
-    def needs(self) -> Reads:
+    def reads(self) -> Reads:
         """Return the challenge, which brings its contact's standing along."""
         return Reads(challenges=(self.id,))
 
-    def judge(self, book: UnitOfWork, now: int) -> Decision[Outcome]:
+    def decide(self, work: UnitOfWork, now: int) -> Decision[Outcome]:
         """Judge the guess; whatever comes of it, the guess stays spent."""
-        before = book.challenge(self.id, self.application)
+        before = work.challenge(self.id, self.application)
         if before is None:
             return Decision(Missing())
-        standing = book.standing(before.standing)
+        standing = work.failed_attempts(before.standing)
         barred = bar(before.terms, standing, now)
         if barred is not None and before.state_at(now) is ChallengeState.PENDING:
             return Decision(msgspec.structs.replace(barred, challenge=before))
@@ -71,7 +71,7 @@ class CheckCommand(msgspec.Struct, frozen=True):
         if judged.refusal is None:
             cleared = () if standing == NO_FAILURES else ((after.standing, NO_FAILURES),)
             told = self._event(after, EventKind.CHALLENGE_APPROVED, now)
-            return Decision(Done(after), challenges=changed, standings=cleared, events=(told,))
+            return Decision(Done(after), challenges=changed, failed_attempts=cleared, events=(told,))
         if judged.refusal is Refusal.WRONG_CODE:
             remembered = bool(after.terms.requester.device)
             worse = after_failure(standing, now, remembered=remembered)
@@ -83,7 +83,7 @@ class CheckCommand(msgspec.Struct, frozen=True):
             return Decision(
                 Refused(judged.refusal, after, at=now),
                 challenges=changed,
-                standings=((after.standing, worse),),
+                failed_attempts=((after.standing, worse),),
                 events=(self._event(after, kind, now),),
             )
         events = (self._event(after, EventKind.CHALLENGE_EXPIRED, after.ended_at or now),) if changed else ()

@@ -43,18 +43,18 @@ class IdempotentCommand:
         self._once = once
 
     @property
-    def needs(self) -> Reads:
+    def reads(self) -> Reads:
         """Return what the command needs, and the remembered answer."""
-        return msgspec.structs.replace(self._command.needs, answers=(self._once.key,))
+        return msgspec.structs.replace(self._command.reads, answers=(self._once.key,))
 
-    def judge(self, book: UnitOfWork, now: int) -> Decision[Outcome]:
+    def decide(self, work: UnitOfWork, now: int) -> Decision[Outcome]:
         """Give the first answer again; or carry the command out, and remember."""
         once = self._once
-        before = book.answered(once.key)
+        before = work.stored_answer(once.key)
         if before is not None and now < before.expires_at:
             same = before.request == once.request
             return Decision(_decode(before.outcome) if same else KeyReused())
-        verdict = self._command.judge(book, now)
+        verdict = self._command.decide(work, now)
         outcome = verdict.outcome
         if isinstance(outcome, Refused) and outcome.refusal in PASSING:
             return verdict

@@ -63,13 +63,13 @@ class ResendCommand(msgspec.Struct, frozen=True):
     limits: tuple[tuple[RateLimit, bytes], ...]
 
     @property
-    def needs(self) -> Reads:
+    def reads(self) -> Reads:
         """Return the challenge and the limits its messages count against."""
         return Reads(challenges=(self.id,), limits=tuple(key for _, key in self.limits))
 
-    def judge(self, book: UnitOfWork, now: int) -> Decision[Outcome]:
+    def decide(self, work: UnitOfWork, now: int) -> Decision[Outcome]:
         """Allow it by the challenge's own rule first, then by the budgets."""
-        before = book.challenge(self.id, self.application)
+        before = work.challenge(self.id, self.application)
         if before is None:
             return Decision(Missing())
         judged = rules_of.change_channel(before, self.channel, now)
@@ -77,10 +77,10 @@ class ResendCommand(msgspec.Struct, frozen=True):
             return Decision(
                 Refused(judged.refusal, judged.challenge, _wait(judged.challenge, judged.refusal, now), at=now)
             )
-        barred = bar(before.terms, book.standing(before.standing), now)
+        barred = bar(before.terms, work.failed_attempts(before.standing), now)
         if barred is not None:
             return Decision(msgspec.structs.replace(barred, challenge=before))
-        rooms = spend(self.limits, book, now)
+        rooms = spend(self.limits, work, now)
         if isinstance(rooms, Refused):
             return Decision(msgspec.structs.replace(rooms, challenge=before, at=now))
         return resent(judged.challenge, self.route, self.area, self.limits, rooms, now)
