@@ -11,21 +11,7 @@ from typing import Final
 import msgspec
 
 from countersign.domain.delivery.sms_pumping import PumpingPolicy, assess, next_hold
-from countersign.domain.delivery.sms_traffic import (
-    DAY,
-    HOUR,
-    MINUTE,
-    RANGES,
-    SLOT,
-    Hold,
-    TrafficHistory,
-    TrafficKey,
-    TrafficScope,
-    TrafficSlot,
-    is_fresh,
-    range_of,
-    traffic_keys_of,
-)
+from countersign.domain.delivery.sms_traffic import (DAY, HOUR, MINUTE, RANGES, SLOT, Hold, TrafficHistory, TrafficKey, TrafficScope, TrafficSlot, is_new_prefix, number_range, traffic_keys_of)
 
 BEGAN: Final = 1_767_312_000_000
 """2 January 2026, 00:00 UTC: the day that is replayed; seven days are before it."""
@@ -106,8 +92,8 @@ class Memory:
 
     def places(self, message: Message) -> tuple[TrafficKey, ...]:
         """Return the places a message counts for."""
-        fresh = is_fresh(self._standing(TrafficKey(TrafficScope.PREFIX, message.prefix)))
-        ranges = {digits: found for digits in RANGES if (found := range_of(message.number, message.prefix, digits))}
+        fresh = is_new_prefix(self._standing(TrafficKey(TrafficScope.PREFIX, message.prefix)))
+        ranges = {digits: found for digits in RANGES if (found := number_range(message.number, message.prefix, digits))}
         return traffic_keys_of(message.country, message.prefix, ranges, fresh=fresh)
 
     def count(self, place: TrafficKey, at: int, sent: int, converted: int) -> None:

@@ -12,22 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from tests.clock import MINUTE, NOON, SECOND
 
 from countersign.domain.shared.contact import Channel, ContactKind
-from countersign.domain.verifications.challenge import (
-    ENDED_BY,
-    TRANSITIONS,
-    Challenge,
-    ChallengeResult,
-    ChallengeState,
-    Refusal,
-    Terms,
-    accepted_rounds,
-    begin,
-    cancel,
-    change_channel,
-    check,
-    expire,
-    resend,
-)
+from countersign.domain.verifications.challenge import (REFUSAL_OF_STATE, TRANSITIONS, Challenge, ChallengeResult, ChallengeState, Refusal, Terms, accepted_rounds, begin, cancel, change_channel, check, expire, resend)
 from countersign.domain.verifications.code import Code
 from countersign.domain.verifications.purpose import Policy, ResendMode
 
@@ -173,12 +158,12 @@ def test_nothing_moves_what_has_ended(act: str, state: ChallengeState) -> None:
     if act == "cancel" and state is ChallengeState.CANCELED:
         assert judged.refusal is None, "canceling twice is no fault"
     else:
-        assert judged.refusal is ENDED_BY[state]
+        assert judged.refusal is REFUSAL_OF_STATE[state]
 
 
 def test_every_end_has_its_refusal() -> None:
-    assert set(ENDED_BY) == set(ENDED) == set(ChallengeState) - {ChallengeState.PENDING}
-    assert len(set(ENDED_BY.values())) == 4
+    assert set(REFUSAL_OF_STATE) == set(ENDED) == set(ChallengeState) - {ChallengeState.PENDING}
+    assert len(set(REFUSAL_OF_STATE.values())) == 4
 
 
 def test_the_functions_walk_the_state_chart_and_no_other_way() -> None:

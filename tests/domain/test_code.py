@@ -14,19 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from countersign.domain.verifications.code import (
-    DIGITS,
-    MAX_LENGTH,
-    MIN_LENGTH,
-    UNAMBIGUOUS,
-    Alphabet,
-    Code,
-    CodeShape,
-    derive,
-    encode,
-    pick,
-    tidy,
-)
+from countersign.domain.verifications.code import (DIGITS, MAX_LENGTH, MIN_LENGTH, UNAMBIGUOUS, Alphabet, Code, CodeShape, derive, encode_number, sample, normalize)
 
 KEY = bytes(range(32))
 SIX = CodeShape()
@@ -116,9 +104,9 @@ def test_every_code_is_equally_likely() -> None:
 
 def test_leading_zeros_are_kept() -> None:
     """C1: 000042 is a code like any other."""
-    assert encode(42, SIX) == "000042"
-    assert encode(0, CodeShape(4)) == "0000"
-    assert encode(0, LETTERS) == "22222222"
+    assert encode_number(42, SIX) == "000042"
+    assert encode_number(0, CodeShape(4)) == "0000"
+    assert encode_number(0, LETTERS) == "22222222"
     codes = [derive(KEY, f"ver_{number}", 0, SIX).reveal() for number in range(2_000)]
     assert any(code.startswith("00") for code in codes)
     assert {len(code) for code in codes} == {6}
@@ -129,7 +117,7 @@ def test_each_number_is_written_in_one_way(shape: CodeShape, data: st.DataObject
     number = data.draw(st.integers(0, shape.space - 1))
     symbols = shape.alphabet.symbols
     read = 0
-    for symbol in encode(number, shape):
+    for symbol in encode_number(number, shape):
         read = read * len(symbols) + symbols.index(symbol)
     assert read == number
 
@@ -138,15 +126,15 @@ def test_words_that_would_favour_small_codes_are_passed_over() -> None:
     """C1: 2^64 is no multiple of a million; what is above the last multiple is drawn again."""
     limit = 2**64 - 2**64 % 1_000_000
     assert limit == 18_446_744_073_709_000_000
-    assert pick(iter([2**64 - 1, limit, 7]), 1_000_000) == 7
-    assert pick(iter([limit - 1, 7]), 1_000_000) == 999_999
-    assert pick(iter([0]), 1_000_000) == 0
-    assert pick(iter([2**64 - 1]), 2**4) == 15, "a power of two leaves nothing over"
+    assert sample(iter([2**64 - 1, limit, 7]), 1_000_000) == 7
+    assert sample(iter([limit - 1, 7]), 1_000_000) == 999_999
+    assert sample(iter([0]), 1_000_000) == 0
+    assert sample(iter([2**64 - 1]), 2**4) == 15, "a power of two leaves nothing over"
 
 
 @given(st.integers(2, 24**10), st.lists(st.integers(0, 2**64 - 1), max_size=5))
 def test_what_is_picked_lies_within_the_space(space: int, words: list[int]) -> None:
-    assert 0 <= pick(iter([*words, 0]), space) < space
+    assert 0 <= sample(iter([*words, 0]), space) < space
 
 
 @pytest.mark.parametrize(
@@ -180,7 +168,7 @@ def test_what_is_picked_lies_within_the_space(space: int, words: list[int]) -> N
 )
 def test_what_people_type_is_tidied_and_nothing_else(typed: str, meant: str) -> None:
     """C9: spaces, dashes, full-width digits, look-alikes; no more."""
-    assert tidy(typed, SIX) == meant
+    assert normalize(typed, SIX) == meant
 
 
 @pytest.mark.parametrize(
@@ -201,7 +189,7 @@ def test_what_people_type_is_tidied_and_nothing_else(typed: str, meant: str) -> 
 )
 def test_letters_are_tidied_only_where_the_alphabet_leaves_no_doubt(typed: str, meant: str) -> None:
     """C9: an alphabet with neither O nor 0 has nothing to map, and no foreign letter becomes one of ours."""
-    assert tidy(typed, LETTERS) == meant
+    assert normalize(typed, LETTERS) == meant
 
 
 def test_alphabets_have_no_two_symbols_that_a_person_takes_for_each_other() -> None:
@@ -221,13 +209,13 @@ def test_a_right_code_stays_right_however_it_is_spaced(
     typed = list(code.reveal().lower())
     for space in spaces:
         typed.insert(chance.randrange(len(typed) + 1), space)
-    assert code.matches(tidy("".join(typed), shape))
+    assert code.matches(normalize("".join(typed), shape))
 
 
 @given(st.text(max_size=40), shapes)
 def test_tidying_twice_changes_nothing_more(typed: str, shape: CodeShape) -> None:
-    once = tidy(typed, shape)
-    assert tidy(once, shape) == once
+    once = normalize(typed, shape)
+    assert normalize(once, shape) == once
 
 
 @given(st.text(max_size=12))

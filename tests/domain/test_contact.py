@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from countersign.domain.shared.contact import Contact, ContactKind, mask, network_of, parse
+from countersign.domain.shared.contact import Contact, ContactKind, mask, network_of, parse_contact
 from countersign.errors import InputError
 
 
 def reason(typed: str) -> str:
     with pytest.raises(InputError) as caught:
-        parse(typed)
+        parse_contact(typed)
     assert caught.value.field == "to"
     assert typed.strip() not in str(caught.value), "an error never repeats what was sent"
     return caught.value.reason
@@ -39,9 +39,9 @@ def reason(typed: str) -> str:
 )
 def test_a_mail_address_has_one_form(typed: str, address: str) -> None:
     """A6: however it is written, it is one contact."""
-    contact = parse(typed)
+    contact = parse_contact(typed)
     assert (contact.kind, contact.address) == (ContactKind.MAIL, address)
-    assert parse(contact.address) == contact
+    assert parse_contact(contact.address) == contact
 
 
 @pytest.mark.parametrize(
@@ -60,9 +60,9 @@ def test_a_mail_address_has_one_form(typed: str, address: str) -> None:
 )
 def test_a_number_has_one_form(typed: str, address: str) -> None:
     """A6: E.164, whatever stood between the digits."""
-    contact = parse(typed)
+    contact = parse_contact(typed)
     assert (contact.kind, contact.address) == (ContactKind.PHONE, address)
-    assert parse(contact.address) == contact
+    assert parse_contact(contact.address) == contact
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_a_number_has_one_form(typed: str, address: str) -> None:
 )
 def test_what_is_no_address_is_malformed(typed: str) -> None:
     with pytest.raises(InputError) as caught:
-        parse(typed)
+        parse_contact(typed)
     assert caught.value.reason == "malformed"
 
 
@@ -132,7 +132,7 @@ def test_a_domain_written_wholly_in_letters_that_pass_for_latin_is_refused(typed
     ],
 )
 def test_domains_that_only_their_own_script_can_write_are_taken(typed: str) -> None:
-    assert parse(typed).kind is ContactKind.MAIL
+    assert parse_contact(typed).kind is ContactKind.MAIL
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_letters_that_look_alike_are_not_mixed(typed: str) -> None:
 def test_letters_in_fancy_dress_are_their_plain_letter_or_refused(typed: str) -> None:
     """A6: a compatibility form never makes a second contact that looks like the first."""
     try:
-        contact = parse(typed)
+        contact = parse_contact(typed)
     except InputError:
         return
     assert contact.address.isascii()
@@ -201,7 +201,7 @@ def test_numbers_that_cost_or_reach_nobody_are_refused_with_the_reason(typed: st
     ],
 )
 def test_a_mask_shows_enough_to_be_recognised(address: str, shown: str) -> None:
-    contact = parse(address)
+    contact = parse_contact(address)
     assert contact.masked == shown == mask(contact)
 
 
@@ -223,7 +223,7 @@ mail = st.builds(
 numbers = st.integers(10**7, 10**14).map(lambda number: Contact(ContactKind.PHONE, f"+{number}"))
 
 
-@given(mail.map(parse) | numbers)
+@given(mail.map(parse_contact) | numbers)
 def test_no_mask_and_no_repr_shows_the_whole(contact: Contact) -> None:
     """C8: what logs may hold."""
     for shown in (contact.masked, repr(contact), str(contact), f"{contact}"):
@@ -234,25 +234,25 @@ def test_no_mask_and_no_repr_shows_the_whole(contact: Contact) -> None:
 @given(mail)
 def test_the_case_of_letters_makes_no_second_contact(typed: str) -> None:
     """A6: in every flow the same."""
-    assert parse(typed.upper()) == parse(typed) == parse(typed.title())
+    assert parse_contact(typed.upper()) == parse_contact(typed) == parse_contact(typed.title())
 
 
 @given(st.text(max_size=60))
 def test_any_text_at_all_is_a_contact_in_canonical_form_or_an_input_error(typed: str) -> None:
     try:
-        contact = parse(typed)
+        contact = parse_contact(typed)
     except InputError:
         return
-    assert parse(contact.address) == contact
+    assert parse_contact(contact.address) == contact
 
 
 @given(st.text("+0123456789abc@.- \u00e9\u0430\u200b", max_size=40))
 def test_canonical_forms_are_stable_near_the_border_too(typed: str) -> None:
     try:
-        contact = parse(typed)
+        contact = parse_contact(typed)
     except InputError:
         return
-    assert parse(contact.address) == contact
+    assert parse_contact(contact.address) == contact
     assert contact.address == contact.address.strip()
 
 

@@ -10,27 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.clock import MINUTE, NOON, SECOND
 
-from countersign.domain.delivery.delivery import (
-    BACKOFF,
-    LATE,
-    LEASE,
-    Accepted,
-    Delivery,
-    DeliveryState,
-    Failure,
-    Message,
-    Reason,
-    Receipt,
-    ReceiptState,
-    after_acceptance,
-    after_failure,
-    after_receipt,
-    claim,
-    drop,
-    new_delivery,
-    next_provider,
-    release,
-)
+from countersign.domain.delivery.delivery import (BACKOFF, LATE_AFTER, LEASE, Accepted, Delivery, DeliveryState, Failure, Message, Reason, Receipt, ReceiptState, after_acceptance, after_failure, after_receipt, claim, drop, new_delivery, next_provider, release)
 from countersign.domain.shared.contact import Channel
 
 BUSY = Failure(Reason.THROTTLED, permanent=False)
@@ -164,8 +144,8 @@ def test_a_message_over_which_workers_keep_dying_moves_on_and_ends() -> None:
 def test_a_message_is_late_when_nobody_said_in_half_a_minute_that_it_came_and_at_once_when_it_is_lost() -> None:
     """D2: then the page offers another way by itself."""
     waiting = after_acceptance(sending("a"), Accepted("m1"), NOON)
-    assert not waiting.late(NOON + LATE - 1)
-    assert waiting.late(NOON + LATE)
+    assert not waiting.late(NOON + LATE_AFTER - 1)
+    assert waiting.late(NOON + LATE_AFTER)
     assert next_provider(sending("a"), Reason.REFUSED, NOON).late(NOON)
     came = after_receipt(waiting, told(ReceiptState.DELIVERED), NOON)
     assert not came.late(NOON + 10 * MINUTE)

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.clock import NOON
 
-from countersign.domain.shared.identifier import ALPHABET, CHANCE_BYTES, is_one, make
+from countersign.domain.shared.identifier import ALPHABET, RANDOM_BYTES, is_identifier, make
 
 times = st.integers(0, 2**48 - 1)
-chances = st.binary(min_size=CHANCE_BYTES, max_size=CHANCE_BYTES)
+chances = st.binary(min_size=RANDOM_BYTES, max_size=RANDOM_BYTES)
 
 
 def test_an_identifier_is_its_time_and_its_chance() -> None:
@@ -32,21 +32,21 @@ def test_later_identifiers_sort_after_earlier_ones(first: int, second: int, chan
 @given(times, chances)
 def test_an_identifier_is_known_by_its_form(now: int, chance: bytes) -> None:
     made = make("ver", now, chance)
-    assert is_one("ver", made)
-    assert not is_one("app", made)
-    assert not is_one("ver", made + "0")
-    assert not is_one("ver", made[:-1])
+    assert is_identifier("ver", made)
+    assert not is_identifier("app", made)
+    assert not is_identifier("ver", made + "0")
+    assert not is_identifier("ver", made[:-1])
 
 
 @pytest.mark.parametrize(
     "text", ["", "ver_", "ver_" + "0" * 25 + "I", "VER_" + "0" * 26, "ver_" + "0" * 25 + "\n", "ver-" + "0" * 26]
 )
 def test_what_has_another_form_is_none(text: str) -> None:
-    assert not is_one("ver", text)
+    assert not is_identifier("ver", text)
 
 
 def test_a_hundred_thousand_of_one_millisecond_are_all_different() -> None:
-    assert len({make("ver", NOON, secrets.token_bytes(CHANCE_BYTES)) for _ in range(100_000)}) == 100_000
+    assert len({make("ver", NOON, secrets.token_bytes(RANDOM_BYTES)) for _ in range(100_000)}) == 100_000
 
 
 def test_no_symbol_is_taken_for_another() -> None:

@@ -20,21 +20,7 @@ from countersign.domain.delivery.sms_pumping import (
     next_hold,
     price_of,
 )
-from countersign.domain.delivery.sms_traffic import (
-    DAY,
-    FRESH,
-    HOUR,
-    MINUTE,
-    SLOT,
-    Hold,
-    TrafficHistory,
-    TrafficKey,
-    TrafficScope,
-    TrafficSlot,
-    is_fresh,
-    range_of,
-    traffic_keys_of,
-)
+from countersign.domain.delivery.sms_traffic import (DAY, NEW_PREFIXES, HOUR, MINUTE, SLOT, Hold, TrafficHistory, TrafficKey, TrafficScope, TrafficSlot, is_new_prefix, number_range, traffic_keys_of)
 
 NOW = 1_767_348_000_000 + 11 * MINUTE
 PREFIX = TrafficKey(TrafficScope.PREFIX, "+49170")
@@ -218,14 +204,14 @@ def test_the_narrowest_place_at_fault_is_held() -> None:
 
 
 def test_the_ranges_of_a_number_are_narrower_than_its_prefix() -> None:
-    assert range_of("+491701234567", "+49170", 3) == "+491701234"
-    assert range_of("+4520123456", "+45201", 5) is None
-    assert [place.name for place in traffic_keys_of("", "+45201", {}, fresh=True)] == ["+45201", FRESH, ""]
+    assert number_range("+491701234567", "+49170", 3) == "+491701234"
+    assert number_range("+4520123456", "+45201", 5) is None
+    assert [place.name for place in traffic_keys_of("", "+45201", {}, fresh=True)] == ["+45201", NEW_PREFIXES, ""]
 
 
 def test_a_prefix_is_known_from_its_tenth_conversion() -> None:
-    assert is_fresh(TrafficHistory((at(0, 20, 9),)))
-    assert not is_fresh(TrafficHistory((at(0, 20, 10),)))
+    assert is_new_prefix(TrafficHistory((at(0, 20, 9),)))
+    assert not is_new_prefix(TrafficHistory((at(0, 20, 10),)))
 
 
 def test_the_longest_prefix_sets_the_price_then_the_country() -> None:

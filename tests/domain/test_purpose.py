@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from countersign.domain.delivery.route import as_written
+from countersign.domain.delivery.route import unweighted
 from countersign.domain.policy import INBOX, InstallationPolicy
 from countersign.domain.shared.contact import Channel, ContactKind
 from countersign.domain.verifications.code import Alphabet, CodeShape
@@ -68,7 +68,7 @@ def test_a_purpose_is_one_lower_case_word(name: str, *, known: bool) -> None:
 
 
 def test_test_keys_reach_the_inbox_and_nothing_else() -> None:
-    rules = InstallationPolicy(routes={Channel.EMAIL: as_written("smtp"), Channel.SMS: as_written("webhook", "other")})
+    rules = InstallationPolicy(routes={Channel.EMAIL: unweighted("smtp"), Channel.SMS: unweighted("webhook", "other")})
     assert rules.route(Channel.SMS, "+14155550123", "ver_1", live=False) == (INBOX,)
     assert rules.route(Channel.SMS, "+14155550123", "ver_1", live=True) == ("webhook", "other")
     assert rules.route(Channel.VOICE, "+14155550123", "ver_1", live=True) == ()

@@ -10,7 +10,7 @@ from tests.clock import DAY, MINUTE, NOON, SECOND, FixedClock
 from tests.flows.place import BANK, SHOP, Place, done, place_at, refused
 
 from countersign.domain.delivery.delivery import DeliveryState
-from countersign.domain.delivery.route import as_written
+from countersign.domain.delivery.route import unweighted
 from countersign.domain.policy import InstallationPolicy
 from countersign.domain.shared.application import ApplicationMode
 from countersign.domain.shared.contact import Channel
@@ -124,7 +124,7 @@ async def test_a_purpose_that_is_not_known_or_not_the_applications_is_refused(pl
 
 async def test_a_channel_that_does_not_fit_or_has_no_route_is_refused(sqlite_url: str, tmp_path: Path) -> None:
     rules = InstallationPolicy(
-        routes={Channel.EMAIL: as_written("smtp")}, policies={"sign_in": Policy(channels=(Channel.EMAIL, Channel.SMS))}
+        routes={Channel.EMAIL: unweighted("smtp")}, policies={"sign_in": Policy(channels=(Channel.EMAIL, Channel.SMS))}
     )
     async with place_at(sqlite_url, tmp_path, rules=rules) as place:
         wrong = refused(await place.begin(channel=Channel.SMS))

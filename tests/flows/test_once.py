@@ -13,7 +13,7 @@ from countersign.domain.verifications.challenge import Action, Refusal
 from countersign.domain.verifications.rate_limit import RateLimit
 from countersign.flows.verifications.cancel import cancel_challenge
 from countersign.flows.verifications.check import check_challenge
-from countersign.flows.verifications.idempotency import KEPT_FOR, IdempotencyKey
+from countersign.flows.verifications.idempotency import ANSWER_LIFETIME, IdempotencyKey
 from countersign.flows.verifications.resend import resend_code
 from countersign.flows.verifications.results import KeyReused
 
@@ -115,7 +115,7 @@ async def test_an_answer_is_kept_for_a_day_and_then_the_key_is_free(each_place: 
     """H2: kept 24 h, whether or not anybody swept in between."""
     place = each_place
     first = done(await place.begin(once=once()))
-    clock.forward(KEPT_FOR - 1)
+    clock.forward(ANSWER_LIFETIME - 1)
     assert await place.begin(once=once()) == first
     clock.forward(1)
     second = done(await place.begin("eve@example.org", once=once(request=b"another")))

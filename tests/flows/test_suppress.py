@@ -13,18 +13,18 @@ from tests.clock import FixedClock
 from tests.flows.place import SHOP, Place, place_at
 
 from countersign.domain.delivery.delivery import DeliveryState, Reason, Receipt, ReceiptState
-from countersign.domain.delivery.suppression import DAY, LASTS, begin, is_superseded_by, lift
+from countersign.domain.delivery.suppression import DAY, DURATION, new_suppression, is_superseded_by, lift
 from countersign.domain.shared.application import ApplicationMode
-from countersign.domain.shared.contact import parse
+from countersign.domain.shared.contact import parse_contact
 from countersign.errors import DeliveryFailedError
 from countersign.flows.delivery.receipts import record_receipt
-from countersign.flows.delivery.suppressions import lift_suppression, list_suppressions, show_suppression
+from countersign.flows.delivery.suppressions import lift_suppression, list_suppressions, find_suppression
 from countersign.flows.maintenance.sweep import sweep
 from countersign.messages.content.hints import hint
 from countersign.providers.email.smtp_replies import Stage, refusal
 
 LIVE = type(SHOP)("app_live", 0, "live", ApplicationMode.LIVE, "Live", "live.example", (), b"live's key")
-ADA = parse("ada@example.org")
+ADA = parse_contact("ada@example.org")
 GONE = Receipt("first", "m1", ReceiptState.UNDELIVERED, Reason.UNKNOWN_RECIPIENT)
 COMPLAINT = Receipt("first", "m1", ReceiptState.DELIVERED, complained=True)
 
@@ -116,7 +116,7 @@ async def test_an_operator_sees_and_lifts_it(live: Place, clock: FixedClock) -> 
     (one,) = await list_suppressions(live.database, clock())
     assert (one.masked, one.reason, one.provider) == ("a***@example.org", Reason.UNKNOWN_RECIPIENT, "first")
     assert "ada@" not in repr(one)
-    assert await show_suppression(live.database, live.keyring, ADA) == one
+    assert await find_suppression(live.database, live.keyring, ADA) == one
     assert await lift_suppression(live.database, live.delivery.receipts, live.keyring, ADA, clock) is not None
     assert await lift_suppression(live.database, live.delivery.receipts, live.keyring, ADA, clock) is None
     assert await list_suppressions(live.database, clock()) == []
@@ -150,16 +150,16 @@ def test_the_hint_says_that_the_mailbox_is_not_there() -> None:
 
 
 def test_what_comes_again_prolongs_nothing_and_a_complaint_outweighs() -> None:
-    first = begin(b"k", "a***@example.org", Reason.UNKNOWN_RECIPIENT, "first", 1_000)
-    again = begin(b"k", "a***@example.org", Reason.UNKNOWN_RECIPIENT, "first", 2_000)
-    complaint = begin(b"k", "a***@example.org", Reason.BLOCKED, "first", 2_000)
+    first = new_suppression(b"k", "a***@example.org", Reason.UNKNOWN_RECIPIENT, "first", 1_000)
+    again = new_suppression(b"k", "a***@example.org", Reason.UNKNOWN_RECIPIENT, "first", 2_000)
+    complaint = new_suppression(b"k", "a***@example.org", Reason.BLOCKED, "first", 2_000)
     assert is_superseded_by(None, first, 0)
     assert not is_superseded_by(first, again, 1_500)
     assert is_superseded_by(first, complaint, 1_500)
     assert not is_superseded_by(complaint, again, 1_500)
     assert not is_superseded_by(lift(first, 1_800), again, 1_800)
     assert is_superseded_by(lift(first, 1_800), again, 1_801)
-    assert LASTS[Reason.BLOCKED] > LASTS[Reason.UNKNOWN_RECIPIENT]
+    assert DURATION[Reason.BLOCKED] > DURATION[Reason.UNKNOWN_RECIPIENT]
 
 
 def test_a_refusal_is_lasting_where_it_says_so() -> None:

@@ -80,7 +80,7 @@ def list_(since: int, config: Path | None, as_json: bool) -> None:  # noqa: FBT0
 @click.option("--application", default="", metavar="NAME", help="An application; else the pages of this installation.")
 @config_option
 @json_option
-def explain(number: str, application: str, config: Path | None, as_json: bool) -> None:  # noqa: FBT001 - click's way
+def explain_pumping(number: str, application: str, config: Path | None, as_json: bool) -> None:  # noqa: FBT001 - click's way
     """Tell what would happen now to a message to a number, and what every rule says, with its figures."""
     settings, _ = settings_of(config)
     found = [
@@ -136,13 +136,13 @@ async def _blocks(settings: Settings, days: int) -> tuple[int, list[Block]]:
 
 
 async def _explained(settings: Settings, number: str, name: str) -> list[tuple[str, PumpingFinding]]:
-    from countersign.domain.shared.contact import ContactKind, parse
+    from countersign.domain.shared.contact import ContactKind, parse_contact
     from countersign.domain.shared.phone_region import region_of
     from countersign.errors import InputError
-    from countersign.flows.delivery.sms_pumping import destination_of, explain
+    from countersign.flows.delivery.sms_pumping import destination_of, explain_pumping
     from countersign.wiring import clock, installation_of
 
-    contact = parse(number)
+    contact = parse_contact(number)
     if contact.kind is not ContactKind.PHONE:
         raise InputError(
             "number", "malformed", "Only messages to telephone numbers are judged; write one like +14155550123."
@@ -150,7 +150,7 @@ async def _explained(settings: Settings, number: str, name: str) -> list[tuple[s
     async with installation_of(settings) as ground:
         whereto = destination_of(ground.keyring, contact.address, region_of(contact.address))
         application = await ground.database.read(_id_of, name) if name else _own()
-        found = await ground.database.read(explain, whereto, application, settings.pumping, clock())
+        found = await ground.database.read(explain_pumping, whereto, application, settings.pumping, clock())
         return [(whereto.area.prefix, one) for one in found]
 
 
@@ -163,12 +163,12 @@ async def _lifted(settings: Settings, prefix: str, name: str | None) -> list[Blo
 
 
 async def _lift(prefix: str, application: str | None, now: int) -> list[Block]:
-    from countersign.flows.delivery.sms_pumping import lifted_event
+    from countersign.flows.delivery.sms_pumping import lift_event
     from countersign.store.engine.database import Append
     from countersign.store.tables import sms_traffic
 
     lifted = await sms_traffic.lift(prefix, application, now)
-    await Append([lifted_event(block, now) for block in lifted])
+    await Append([lift_event(block, now) for block in lifted])
     return lifted
 
 

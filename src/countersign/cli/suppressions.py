@@ -104,11 +104,11 @@ async def _list(settings: Settings) -> list[Suppression]:
 
 
 async def _show(settings: Settings, contact: Contact) -> tuple[Suppression | None, int]:
-    from countersign.flows.delivery.suppressions import show_suppression
+    from countersign.flows.delivery.suppressions import find_suppression
     from countersign.wiring import installation_of
 
     async with installation_of(settings) as ground:
-        return await show_suppression(ground.database, ground.keyring, contact), ground.clock()
+        return await find_suppression(ground.database, ground.keyring, contact), ground.clock()
 
 
 async def _lift(settings: Settings, contact: Contact) -> Suppression | None:
@@ -120,10 +120,10 @@ async def _lift(settings: Settings, contact: Contact) -> Suppression | None:
 
 
 def _contact(address: str) -> Contact:
-    from countersign.domain.shared.contact import ContactKind, parse
+    from countersign.domain.shared.contact import ContactKind, parse_contact
 
     try:
-        contact = parse(address)
+        contact = parse_contact(address)
     except InputError as error:
         raise SettingsError(str(error)) from None
     if contact.kind is not ContactKind.MAIL:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from countersign.domain.delivery.route import PrefixRoute, WeightedProvider, is_sound, parse
+from countersign.domain.delivery.route import PrefixRoute, WeightedProvider, is_valid_route, parse_provider
 from countersign.domain.policy import INBOX
 from countersign.domain.shared.contact import Channel
 from countersign.providers.registry import KINDS
@@ -30,7 +30,7 @@ def read_carriers(
 ) -> tuple[WeightedProvider, ...]:
     """Return the providers of a route; what is wrong with it is added to `faults`, beginning with `where`."""
     try:
-        carriers = tuple(parse(name) for name in names)
+        carriers = tuple(parse_provider(name) for name in names)
     except ValueError:
         faults.append(f"{where}: a weight is a number from 1 to 1000, as in first=3, second=1.")
         return ()
@@ -40,7 +40,7 @@ def read_carriers(
             faults.append(f"{where}: {wrong}")
     if len({carrier.name for carrier in carriers}) != len(carriers):
         faults.append(f"{where}: names a provider twice.")
-    elif not is_sound(carriers):
+    elif not is_valid_route(carriers):
         faults.append(f"{where}: either every provider has a weight, and there are at most eight, or none has.")
     return carriers
 

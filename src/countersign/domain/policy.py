@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from countersign.domain.delivery.route import PrefixRoute, WeightedProvider, find_prefix_route, ordered
+from countersign.domain.delivery.route import PrefixRoute, WeightedProvider, find_prefix_route, order_providers
 from countersign.domain.delivery.sms_pumping import PumpingPolicy
 from countersign.domain.shared.contact import CHANNELS_OF, Channel, ContactKind
 from countersign.domain.verifications.purpose import DEFAULT_POLICIES, Policy
@@ -45,7 +45,7 @@ class InstallationPolicy(msgspec.Struct, frozen=True):
         if not live:
             return (INBOX,)
         carriers = find_prefix_route(self.detours.get(channel, ()), to)
-        return ordered(self.routes.get(channel, ()) if carriers is None else carriers, draw)
+        return order_providers(self.routes.get(channel, ()) if carriers is None else carriers, draw)
 
     def carries(self, channel: Channel, *, live: bool) -> bool:
         """Say whether anybody carries a channel, be it to some destinations only."""

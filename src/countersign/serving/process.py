@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 
 from countersign.config import Settings
-from countersign.flows.delivery.bounces import keep_collecting
+from countersign.flows.delivery.bounces import poll_mailbox
 from countersign.serving.metrics_server import serve_metrics
 from countersign.wiring import Runtime, close_runtime, open_runtime
 from countersign.worker import Worker
@@ -47,7 +47,7 @@ class Crew:
             if settings.bounces is not None:
                 from countersign.providers.email.bounce_mailbox import BounceMailbox
 
-                looking = keep_collecting(self.runtime.delivery, BounceMailbox(settings.bounces))
+                looking = poll_mailbox(self.runtime.delivery, BounceMailbox(settings.bounces))
                 self._collecting = asyncio.create_task(looking, name="bounces")
         if settings.metrics_port is not None:
             self._metrics = await serve_metrics(self.runtime, settings.bind, settings.metrics_port, shared=shared)

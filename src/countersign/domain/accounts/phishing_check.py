@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import idna
 import msgspec
 
-from countersign.domain.shared.contact import LATIN_LOOKS
+from countersign.domain.shared.contact import LATIN_LOOKALIKES
 
 MOST_TEXT: Final = 4_096
 """Characters that are looked at."""
@@ -137,7 +137,7 @@ def _trick(host: str, own: str) -> LookalikeTrick | None:
 def _plain(host: str) -> str:
     """Return a host as a hurried reader sees it."""
     folded = unicodedata.normalize("NFKD", host).casefold()
-    folded = "".join(LATIN_LOOKS.get(one, one) for one in folded if not unicodedata.combining(one))
+    folded = "".join(LATIN_LOOKALIKES.get(one, one) for one in folded if not unicodedata.combining(one))
     folded = folded.translate(_SIGNS)
     for pair, one in _PAIRS:
         folded = folded.replace(pair, one)

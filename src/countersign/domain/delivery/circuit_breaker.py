@@ -17,7 +17,7 @@ RESTS: Final = (30_000, 60_000, 120_000, 300_000)
 PROBE: Final = 20_000
 """Milliseconds that one message may take to show whether it is back; meanwhile all others still pass it over."""
 
-ITS_OWN: Final = frozenset({Reason.UNREACHABLE, Reason.TIMED_OUT, Reason.PROVIDER_ERROR, Reason.MISCONFIGURED})
+PROVIDER_FAULTS: Final = frozenset({Reason.UNREACHABLE, Reason.TIMED_OUT, Reason.PROVIDER_ERROR, Reason.MISCONFIGURED})
 """Failures that say something of the provider, and not of one message or of whom it is for."""
 
 
@@ -47,7 +47,7 @@ def after_failure(breaker: CircuitBreaker, reason: Reason, now: int) -> CircuitB
 
     Failures of messages that were under way when it tripped change nothing.
     """
-    if reason not in ITS_OWN or (breaker.is_open(now) and not breaker.probing):
+    if reason not in PROVIDER_FAULTS or (breaker.is_open(now) and not breaker.probing):
         return breaker
     failures = breaker.failures + 1
     if failures < TRIPS_AT and not breaker.tripped:

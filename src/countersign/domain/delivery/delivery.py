@@ -23,11 +23,11 @@ JITTER: Final = 0.25
 LEASE: Final = 15_000
 """Milliseconds for which a claim holds unless it is renewed: so soon does another worker take what a dead one had in hand."""
 
-LONGEST_TRY: Final = 45_000
+MAX_TRY: Final = 45_000
 """Milliseconds after which a try that has not ended is given up, however alive its worker is."""
 
 
-LATE: Final = 30_000
+LATE_AFTER: Final = 30_000
 """Milliseconds after which a message that nobody says was delivered is late: the person is offered another way by itself."""
 
 
@@ -68,7 +68,7 @@ class Reason(StrEnum):
 ABOUT_RECIPIENT: Final = frozenset({Reason.UNKNOWN_RECIPIENT})
 """Permanent refusals that no other provider would lift: the address itself is at fault."""
 
-BEHIND_IT: Final = frozenset({Reason.GREYLISTED, Reason.MAILBOX_FULL})
+BEYOND_PROVIDER: Final = frozenset({Reason.GREYLISTED, Reason.MAILBOX_FULL})
 """Failures for now of what stands behind the provider: another one would meet them too, and from the beginning."""
 
 
@@ -154,7 +154,7 @@ class Delivery(msgspec.Struct, frozen=True):
 
     def late(self, now: int) -> bool:
         """Say whether the person has waited for longer than a message usually takes, or in vain."""
-        return self.lost or (self.state is not DeliveryState.DELIVERED and now >= self.created_at + LATE)
+        return self.lost or (self.state is not DeliveryState.DELIVERED and now >= self.created_at + LATE_AFTER)
 
     @property
     def ended(self) -> bool:
@@ -286,7 +286,7 @@ def after_failure(delivery: Delivery, failure: Failure, now: int, chance: float)
 def max_tries(delivery: Delivery, reason: Reason) -> int:
     """Return how often the provider in use is tried that fails for now."""
     another = delivery.leg + 1 < len(delivery.route)
-    return TRIES_BEFORE_ANOTHER if another and reason not in BEHIND_IT else len(BACKOFF) + 1
+    return TRIES_BEFORE_ANOTHER if another and reason not in BEYOND_PROVIDER else len(BACKOFF) + 1
 
 
 def next_provider(delivery: Delivery, reason: Reason, now: int) -> Delivery:

@@ -9,27 +9,27 @@ import msgspec
 
 from countersign.domain.shared.contact import Channel
 
-FINEST: Final = 100
+FIRST_BUCKET: Final = 100
 """Milliseconds; what is quicker counts as this."""
-STEP: Final = 1.25
+BUCKET_GROWTH: Final = 1.25
 """Each bucket of times is so much wider than the one before: a learned time is at most a quarter too long."""
-LONGEST: Final = 900_000
+MAX_TIME: Final = 900_000
 
-ENOUGH: Final = 20
+MIN_SAMPLES: Final = 20
 """Times that must have been seen before anything is made of them."""
-REMEMBERED: Final = 2_000
+MAX_SAMPLES: Final = 2_000
 """Times (and ended messages) above which all are halved, so that what is learned stays young."""
 
-OVERDUE: Final = 0.95
+USUAL: Final = 0.95
 """Which part of receipts must have come within a time for a later one to count as missing."""
-SOONEST_OVERDUE: Final = 5_000
-LATEST_OVERDUE: Final = 180_000
+MIN_RECEIPT_TIMEOUT: Final = 5_000
+MAX_RECEIPT_TIMEOUT: Final = 180_000
 """Milliseconds between which a learned patience for receipts lies."""
 
-HURRIED: Final = 2_500
+MIN_ANSWER_TIMEOUT: Final = 2_500
 """Milliseconds that a provider has to answer, while another could take the message, until its own pace is known."""
-MOST_HURRIED: Final = 10_000
-SLACK: Final = 3
+MAX_ANSWER_TIMEOUT: Final = 10_000
+TIMEOUT_FACTOR: Final = 3
 """How many times its own usual time a provider has to answer while another could take the message."""
 
 
@@ -52,7 +52,7 @@ class ProviderStats(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def conversion(self) -> float | None:
         """Return the part of ended codes that came back, None before there are enough."""
-        return self.converted / self.ended if self.ended >= ENOUGH else None
+        return self.converted / self.ended if self.ended >= MIN_SAMPLES else None
 
 
 class ProviderKey(msgspec.Struct, frozen=True, order=True):
@@ -65,14 +65,14 @@ class ProviderKey(msgspec.Struct, frozen=True, order=True):
 
 def bucket(milliseconds: int) -> int:
     """Return the bucket that a time falls into; its upper bound is FINEST * STEP ** bucket."""
-    bounded = min(max(milliseconds, FINEST), LONGEST)
-    return math.ceil(math.log(bounded / FINEST) / math.log(STEP) - 1e-9)
+    bounded = min(max(milliseconds, FIRST_BUCKET), MAX_TIME)
+    return math.ceil(math.log(bounded / FIRST_BUCKET) / math.log(BUCKET_GROWTH) - 1e-9)
 
 
 def merged(one: ProviderStats, other: ProviderStats) -> ProviderStats:
     """Return both together, halved where that is more than is remembered."""
     ended, converted = one.ended + other.ended, one.converted + other.converted
-    if ended > REMEMBERED:
+    if ended > MAX_SAMPLES:
         ended, converted = ended // 2, converted // 2
     return ProviderStats(
         one.taken + other.taken,
@@ -89,34 +89,34 @@ def merged(one: ProviderStats, other: ProviderStats) -> ProviderStats:
 def quantile(times: dict[int, int], part: float) -> int | None:
     """Return the milliseconds within which `part` of the times lie (rounded up to a bucket's bound); None before there are enough."""
     total = sum(times.values())
-    if total < ENOUGH:
+    if total < MIN_SAMPLES:
         return None
     seen = 0
     for place in sorted(times):
         seen += times[place]
         if seen >= part * total:
-            return round(FINEST * STEP**place)
-    return LONGEST
+            return round(FIRST_BUCKET * BUCKET_GROWTH**place)
+    return MAX_TIME
 
 
-def receipt_within(pace: ProviderStats | None, promised: int | None, *, last: bool) -> int | None:
+def receipt_timeout(pace: ProviderStats | None, promised: int | None, *, last: bool) -> int | None:
     """Return the milliseconds after which a receipt is missing: what 95 of 100 took there; None where none is promised.
 
     The last provider of a route is never waited for less than it promised: nobody could take over.
     """
     if promised is None or pace is None:
         return promised
-    learned = quantile(pace.receipts, OVERDUE)
+    learned = quantile(pace.receipts, USUAL)
     if learned is None:
         return promised
-    bounded = min(max(learned, SOONEST_OVERDUE), LATEST_OVERDUE)
+    bounded = min(max(learned, MIN_RECEIPT_TIMEOUT), MAX_RECEIPT_TIMEOUT)
     return max(bounded, promised) if last else bounded
 
 
-def answer_within(pace: ProviderStats | None) -> int:
+def answer_timeout(pace: ProviderStats | None) -> int:
     """Return the milliseconds that a provider has to answer while another could take the message."""
-    usual = None if pace is None else quantile(pace.answers, OVERDUE)
-    return HURRIED if usual is None else min(max(SLACK * usual, HURRIED), MOST_HURRIED)
+    usual = None if pace is None else quantile(pace.answers, USUAL)
+    return MIN_ANSWER_TIMEOUT if usual is None else min(max(TIMEOUT_FACTOR * usual, MIN_ANSWER_TIMEOUT), MAX_ANSWER_TIMEOUT)
 
 
 def _together(one: dict[int, int], other: dict[int, int]) -> dict[int, int]:
@@ -125,6 +125,6 @@ def _together(one: dict[int, int], other: dict[int, int]) -> dict[int, int]:
     found = dict(one)
     for place, count in other.items():
         found[place] = found.get(place, 0) + count
-    if sum(found.values()) > REMEMBERED:
+    if sum(found.values()) > MAX_SAMPLES:
         found = {place: half for place, count in found.items() if (half := count // 2)}
     return found

@@ -9,9 +9,9 @@ import msgspec
 
 from countersign.domain.shared.contact import ContactKind
 
-PREFIX: Final = "ntc_"
+NOTICE_PREFIX: Final = "ntc_"
 """How ids of notices begin; a delivery with such an owner carries one."""
-LASTS: Final = 7 * 86_400_000
+LIFETIME: Final = 7 * 86_400_000
 """Milliseconds after which a notice that could not be sent is no longer worth sending."""
 
 

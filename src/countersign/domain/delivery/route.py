@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-MOST_WEIGHTED: Final = 8
+MAX_WEIGHTED: Final = 8
 """Providers of one weighted route: each draw takes four bytes of a digest of 32."""
 
 
@@ -26,7 +26,7 @@ class PrefixRoute(msgspec.Struct, frozen=True):
     carriers: tuple[WeightedProvider, ...]
 
 
-def parse(text: str) -> WeightedProvider:
+def parse_provider(text: str) -> WeightedProvider:
     """Return the provider that `name` or `name=weight` stands for; raises ValueError unless the weight is 1 to 1000."""
     name, equals, weight = (part.strip() for part in text.partition("="))
     if not equals:
@@ -36,7 +36,7 @@ def parse(text: str) -> WeightedProvider:
     return WeightedProvider(name, int(weight))
 
 
-def as_written(*names: str) -> tuple[WeightedProvider, ...]:
+def unweighted(*names: str) -> tuple[WeightedProvider, ...]:
     """Return the providers of a route without weights."""
     return tuple(WeightedProvider(name) for name in names)
 
@@ -46,14 +46,14 @@ def format_provider(carrier: WeightedProvider) -> str:
     return f"{carrier.name}={carrier.weight}" if carrier.weight else carrier.name
 
 
-def is_sound(carriers: Sequence[WeightedProvider]) -> bool:
+def is_valid_route(carriers: Sequence[WeightedProvider]) -> bool:
     """Say whether no provider is named twice, and either all or none have weights."""
     weighted = [carrier for carrier in carriers if carrier.weight]
     names = {carrier.name for carrier in carriers}
-    return len(names) == len(carriers) and (not weighted or len(weighted) == len(carriers) <= MOST_WEIGHTED)
+    return len(names) == len(carriers) and (not weighted or len(weighted) == len(carriers) <= MAX_WEIGHTED)
 
 
-def ordered(carriers: Sequence[WeightedProvider], draw: str) -> tuple[str, ...]:
+def order_providers(carriers: Sequence[WeightedProvider], draw: str) -> tuple[str, ...]:
     """Return the names in the order they are tried: as written, or drawn by weight; the same `draw` always has the same order."""
     if not any(carrier.weight for carrier in carriers):
         return tuple(carrier.name for carrier in carriers)

@@ -15,25 +15,14 @@ from typing import Final
 
 import msgspec
 
-from countersign.domain.delivery.sms_traffic import (
-    DAY,
-    HOUR,
-    MEMORY,
-    MINUTE,
-    OLD_ENOUGH,
-    SLOT,
-    Hold,
-    TrafficHistory,
-    TrafficKey,
-    TrafficScope,
-)
+from countersign.domain.delivery.sms_traffic import (DAY, HOUR, RETENTION, MINUTE, CONVERSION_DELAY, SLOT, Hold, TrafficHistory, TrafficKey, TrafficScope)
 
 FIRST_HOLD: Final = 15 * MINUTE
 LONGEST_HOLD: Final = DAY
 PROBATION: Final = DAY
 """How long after a hold a place has but the allowance of one that was just let go."""
 
-REMEMBERED: Final = 7 * DAY
+HOLD_MEMORY: Final = 7 * DAY
 """How long a hold makes the next one longer."""
 
 PRIOR: Final = 20
@@ -207,7 +196,7 @@ def next_hold(finding: PumpingFinding, before: Hold | None, now: int) -> Hold:
     if finding.rule in BUDGETS:
         return Hold(now, now - now % HOUR + HOUR, 0)
     # One that was lifted was a mistake, and makes none longer.
-    again = before is not None and before.lifted_at is None and now < before.until + REMEMBERED
+    again = before is not None and before.lifted_at is None and now < before.until + HOLD_MEMORY
     times = before.times + 1 if again and before is not None else 1
     return Hold(now, now + min(LONGEST_HOLD, FIRST_HOLD << min(times - 1, 10)), times)
 
@@ -238,7 +227,7 @@ def _tally(standing: TrafficHistory, now: int) -> _Tally:  # noqa: C901 - one pa
     """Add all up in one go."""
     found = _Tally(past=standing.past.sent, past_converted=standing.past.converted)
     answered = _answered(standing)
-    of_clock, day, hour, waits = now - now % HOUR, now - DAY, now - HOUR, now - OLD_ENOUGH - SLOT
+    of_clock, day, hour, waits = now - now % HOUR, now - DAY, now - HOUR, now - CONVERSION_DELAY - SLOT
     first = standing.past.at or now
     for slot in standing.slots:
         at, sent = slot.at, slot.sent
@@ -247,7 +236,7 @@ def _tally(standing: TrafficHistory, now: int) -> _Tally:  # noqa: C901 - one pa
         if day - HOUR <= at < day + HOUR:
             found.yesterday += sent
         if at < day:
-            if at >= now - MEMORY:
+            if at >= now - RETENTION:
                 found.past += sent
                 found.past_converted += slot.converted
             continue
@@ -306,7 +295,7 @@ def _allowance(
         "allowance": allowance,
     }
     # On probation the answer to the few that were let through is waited for, before the place is held again.
-    waits = on_probation and tally.latest + SLOT + OLD_ENOUGH > now
+    waits = on_probation and tally.latest + SLOT + CONVERSION_DELAY > now
     return PumpingFinding(place, PumpingRule.ALLOWANCE, held=tally.day + 1 > allowance, figures=figures, passing=waits)
 
 

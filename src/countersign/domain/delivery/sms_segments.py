@@ -70,11 +70,11 @@ def is_gsm_7(text: str) -> bool:
     return _GSM_7_TEXT.fullmatch(text) is not None
 
 
-def septets(text: str) -> bytes:
+def encode_gsm_7(text: str) -> bytes:
     """Return a narrow text one septet an octet, as SMPP carries it; raises KeyError for a character that there is none for."""
     return b"".join(_SEPTETS[character] for character in text)
 
 
-def units(text: str) -> bytes:
+def encode_ucs_2(text: str) -> bytes:
     """Return a text in 16-bit units, the high octet first; half of a surrogate pair becomes a question mark."""
     return text.encode("utf-16-be", errors="replace")

@@ -15,22 +15,22 @@ DAY: Final = 24 * HOUR
 SLOT: Final = 5 * MINUTE
 """What was sent is counted for each five minutes, by the clock."""
 
-OLD_ENOUGH: Final = 2 * MINUTE
+CONVERSION_DELAY: Final = 2 * MINUTE
 """After this, a code that will come back mostly has: a message is counted as missed no sooner."""
 
-MEMORY: Final = 8 * DAY
+RETENTION: Final = 8 * DAY
 """How long counts are kept: a week before the day that is judged."""
 
-RANGE_MEMORY: Final = 2 * DAY
+RANGE_RETENTION: Final = 2 * DAY
 """How long those of narrow ranges are: there are many, and what is judged is a day."""
 
-FRESH: Final = "*"
+NEW_PREFIXES: Final = "*"
 """The place of all prefixes together from which too few codes have come back to know them."""
 
-KNOWN_FROM: Final = 10
+KNOWN_AFTER: Final = 10
 """Conversions that make a prefix known."""
 
-RANGE_MARK: Final = "#"
+RANGE_MARKER: Final = "#"
 RANGES: Final = (3, 4, 5)
 """How many last digits are free in the ranges around a number."""
 
@@ -42,7 +42,7 @@ class TrafficScope(StrEnum):
     TEN_THOUSAND = "ten_thousand"
     HUNDRED_THOUSAND = "hundred_thousand"
     PREFIX = "prefix"
-    FRESH = "fresh"
+    NEW_PREFIXES = "fresh"
     COUNTRY = "country"
     APPLICATION = "application"
 
@@ -94,21 +94,21 @@ class TrafficHistory(msgspec.Struct, frozen=True):
 
 def traffic_keys_of(country: str, prefix: str, ranges: Mapping[int, str], *, fresh: bool) -> tuple[TrafficKey, ...]:
     """Return the places of a number, the narrowest first. `ranges` are keyed hashes of the number without its last digits, by how many."""
-    found = [TrafficKey(SCOPE_OF_RANGE[digits], RANGE_MARK + ranges[digits]) for digits in sorted(ranges)]
+    found = [TrafficKey(SCOPE_OF_RANGE[digits], RANGE_MARKER + ranges[digits]) for digits in sorted(ranges)]
     found.append(TrafficKey(TrafficScope.PREFIX, prefix))
     if fresh:
-        found.append(TrafficKey(TrafficScope.FRESH, FRESH))
+        found.append(TrafficKey(TrafficScope.FRESH, NEW_PREFIXES))
     if country:
         found.append(TrafficKey(TrafficScope.COUNTRY, country))
     found.append(TrafficKey(TrafficScope.APPLICATION, ""))
     return tuple(found)
 
 
-def range_of(number: str, prefix: str, digits: int) -> str | None:
+def number_range(number: str, prefix: str, digits: int) -> str | None:
     """Return a number in E.164 without its last digits, or None where that is no narrower than its prefix."""
     return number[:-digits] if len(number) - digits > len(prefix) else None
 
 
-def is_fresh(prefix: TrafficHistory) -> bool:
+def is_new_prefix(prefix: TrafficHistory) -> bool:
     """Say whether too few codes have come back from a prefix to know it."""
-    return prefix.past.converted + sum(slot.converted for slot in prefix.slots) < KNOWN_FROM
+    return prefix.past.converted + sum(slot.converted for slot in prefix.slots) < KNOWN_AFTER

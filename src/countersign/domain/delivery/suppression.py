@@ -10,7 +10,7 @@ from countersign.domain.delivery.delivery import Reason
 
 DAY: Final = 86_400_000
 
-LASTS: Final = {Reason.UNKNOWN_RECIPIENT: 60 * DAY, Reason.BLOCKED: 365 * DAY}
+DURATION: Final = {Reason.UNKNOWN_RECIPIENT: 60 * DAY, Reason.BLOCKED: 365 * DAY}
 """Milliseconds by reason: mailboxes come into being, and are given to others; a complaint (`blocked`) is meant for long."""
 
 
@@ -30,9 +30,9 @@ class Suppression(msgspec.Struct, frozen=True):
         return self.lifted_at is None and now < self.until
 
 
-def begin(key: bytes, masked: str, reason: Reason, provider: str, now: int) -> Suppression:
+def new_suppression(key: bytes, masked: str, reason: Reason, provider: str, now: int) -> Suppression:
     """Return a suppression that begins `now` and lasts as long as its reason does."""
-    return Suppression(key, masked, reason, provider, now, now + LASTS[reason])
+    return Suppression(key, masked, reason, provider, now, now + DURATION[reason])
 
 
 def is_superseded_by(before: Suppression | None, new: Suppression, sent_at: int) -> bool:
@@ -45,7 +45,7 @@ def is_superseded_by(before: Suppression | None, new: Suppression, sent_at: int)
         return True
     if before.lifted_at is not None and sent_at <= before.lifted_at:
         return False
-    return not before.stands_at(new.at) or LASTS[new.reason] > LASTS[before.reason]
+    return not before.stands_at(new.at) or DURATION[new.reason] > DURATION[before.reason]
 
 
 def lift(suppression: Suppression, now: int) -> Suppression:

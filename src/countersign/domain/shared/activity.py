@@ -8,7 +8,7 @@ import msgspec
 
 from countersign.domain.shared.event import EventKind
 
-SHOWN: Final = 50
+MAX_SHOWN: Final = 50
 """How many are shown, the newest first."""
 
 

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-PREFIXES: Final = {"live": "csk_live_", "test": "csk_test_"}
+KEY_PREFIXES: Final = {"live": "csk_live_", "test": "csk_test_"}
 KEY_BYTES: Final = 24
 """192 bits of chance in a key, in front of a prefix that secret scanners can look for."""
 

@@ -37,12 +37,12 @@ CHANNELS_OF: Final = {
 }
 
 # Lower-case Cyrillic and Greek letters that are drawn like Latin ones (Unicode UTS 39, confusables.txt): `apple` can be written in them.
-LATIN_LOOKS: Final = dict(
+LATIN_LOOKALIKES: Final = dict(
     zip("асԁеһіјӏоорԗԛѕԝхуүѵгпьѡтк" + "αικνορτυχγ", "acdehijlooppqswxyyvrnbwtk" + "aikvoptuxy", strict=True)
 )
 """What each is read as."""
 
-MAX_TYPED: Final = 320  # RFC 3696 erratum 1690: 64 + 1 + 255 octets is the longest mail address in practice
+MAX_LENGTH: Final = 320  # RFC 3696 erratum 1690: 64 + 1 + 255 octets is the longest mail address in practice
 _REFUSED_TYPES: Final = {
     PhoneNumberType.PREMIUM_RATE: "premium_number",
     PhoneNumberType.SHARED_COST: "premium_number",
@@ -72,14 +72,14 @@ class Contact(msgspec.Struct, frozen=True):
     __str__ = __repr__
 
 
-def parse(typed: str) -> Contact:
+def parse_contact(typed: str) -> Contact:
     """Return the contact that `typed` names, in canonical form.
 
     A telephone number is written in international form (`+` first) and becomes E.164; a mail address keeps its local part's
     case folded, and its domain in Unicode (IDNA 2008). Raises InputError with reason `malformed`, `premium_number`,
     `satellite_number`, `short_number`, `not_a_mobile_number`, `impossible_number` `mixed_scripts` or `look_alike`.
     """
-    if len(typed) > MAX_TYPED:
+    if len(typed) > MAX_LENGTH:
         raise InputError("to", "malformed", "The destination is longer than any address.")
     plain = typed.isascii() and typed.isprintable()  # nearly all are: no need to look at each character
     if not plain and any(unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"} for character in typed):
@@ -190,7 +190,7 @@ def _mixes_scripts(label: str) -> bool:
 
 def _passes_for_latin(label: str) -> bool:
     """Say whether a label that is not ASCII consists of nothing but letters that look like Latin ones, and ASCII."""
-    return not label.isascii() and all(character.isascii() or character in LATIN_LOOKS for character in label)
+    return not label.isascii() and all(character.isascii() or character in LATIN_LOOKALIKES for character in label)
 
 
 def network_of(ip: str) -> str:

@@ -66,23 +66,23 @@ class Event(msgspec.Struct, frozen=True, array_like=True):
     facts: dict[str, str | int] = {}
 
 
-START: Final = b"\x00" * 32
+FIRST_HASH: Final = b"\x00" * 32
 """What the first page of a writer is linked to."""
 
 _encode: Final = msgspec.json.Encoder(order="deterministic").encode
 _decode: Final = msgspec.json.Decoder(list[Event]).decode
 
 
-def written(events: Sequence[Event]) -> str:
+def encode_page(events: Sequence[Event]) -> str:
     """Return a page as it is stored and linked: a JSON array of [at, kind, application, owner, facts]."""
     return _encode(events).decode()
 
 
-def read(page: str) -> list[Event]:
+def decode_page(page: str) -> list[Event]:
     """Return the events of a page."""
     return _decode(page)
 
 
-def linked_bytes(before: bytes, writer: str, seq: int, at: int, count: int, page: str) -> bytes:
+def hash_input(before: bytes, writer: str, seq: int, at: int, count: int, page: str) -> bytes:
     """Return what a page's hash is taken over: the hash of the page before it, then every field, each ended by NUL."""
     return before + f"{writer}\0{seq}\0{at}\0{count}\0{page}\0".encode("utf-8", "surrogatepass")

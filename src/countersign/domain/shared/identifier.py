@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32, in the order of its values
-CHANCE_BYTES: Final = 10
+RANDOM_BYTES: Final = 10
 _LENGTH: Final = 26
 _PAIRS: Final = [high + low for high in ALPHABET for low in ALPHABET]
 
@@ -20,7 +20,7 @@ def make(prefix: str, now: int, chance: bytes) -> str:
     return f"{prefix}_{''.join(reversed(pairs))}"
 
 
-def is_one(prefix: str, text: str) -> bool:
+def is_identifier(prefix: str, text: str) -> bool:
     """Say whether `text` has the form of such an identifier."""
     return (
         len(text) == len(prefix) + 1 + _LENGTH

@@ -19,10 +19,10 @@ from typing import Final
 import msgspec
 
 from countersign.domain.shared.contact import Channel, ContactKind
-from countersign.domain.verifications.code import Code, tidy
+from countersign.domain.verifications.code import Code, normalize
 from countersign.domain.verifications.purpose import Policy, ResendMode
 
-MS: Final = 1_000
+MS_PER_SECOND: Final = 1_000
 
 
 class ChallengeState(StrEnum):
@@ -65,7 +65,7 @@ class Refusal(StrEnum):
     UNUSABLE_DESTINATION = "unusable_destination"
 
 
-ENDED_BY: Final = {
+REFUSAL_OF_STATE: Final = {
     ChallengeState.APPROVED: Refusal.ALREADY_APPROVED,
     ChallengeState.EXHAUSTED: Refusal.EXHAUSTED,
     ChallengeState.CANCELED: Refusal.CANCELED,
@@ -150,7 +150,7 @@ class Challenge(msgspec.Struct, frozen=True):
     @property
     def resend_at(self) -> int:
         """Return when the next message may be asked for."""
-        return self.sent_at + self.terms.policy.resend_after * MS
+        return self.sent_at + self.terms.policy.resend_after * MS_PER_SECOND
 
     def state_at(self, now: int) -> ChallengeState:
         """Return the state as it is at `now`, also where nobody has recorded yet that time ran out."""
@@ -188,7 +188,7 @@ def begin(
         standing=standing,
         terms=terms,
         begun_at=now,
-        expires_at=now + terms.policy.lifetime * MS,
+        expires_at=now + terms.policy.lifetime * MS_PER_SECOND,
         state=ChallengeState.PENDING,
         channel=channel,
         guesses=guesses,
@@ -203,9 +203,9 @@ def check(challenge: Challenge, typed: str, code_of: Callable[[int], Code], now:
     """
     ended = expire(challenge, now)
     if ended.state is not ChallengeState.PENDING:
-        return ChallengeResult(ended, ENDED_BY[ended.state])
+        return ChallengeResult(ended, REFUSAL_OF_STATE[ended.state])
     counted = msgspec.structs.replace(challenge, guesses=challenge.guesses + 1)
-    meant = tidy(typed, challenge.terms.policy.shape)
+    meant = normalize(typed, challenge.terms.policy.shape)
     right = False
     for round_ in accepted_rounds(challenge):
         right |= code_of(round_).matches(meant)  # no short cut: the same work for each round
@@ -225,7 +225,7 @@ def change_channel(challenge: Challenge, channel: Channel, now: int) -> Challeng
     """Ask for another message by `channel`; the caller has seen that the policy and the destination allow it."""
     ended = expire(challenge, now)
     if ended.state is not ChallengeState.PENDING:
-        return ChallengeResult(ended, ENDED_BY[ended.state])
+        return ChallengeResult(ended, REFUSAL_OF_STATE[ended.state])
     if challenge.sends_left == 0:
         return ChallengeResult(challenge, Refusal.NO_SENDS_LEFT)
     if challenge.sent_at <= now < challenge.resend_at:
@@ -248,7 +248,7 @@ def cancel(challenge: Challenge, now: int) -> ChallengeResult:
     if ended.state is ChallengeState.CANCELED:
         return ChallengeResult(ended)
     if ended.state is not ChallengeState.PENDING:
-        return ChallengeResult(ended, ENDED_BY[ended.state])
+        return ChallengeResult(ended, REFUSAL_OF_STATE[ended.state])
     return ChallengeResult(_end(challenge, ChallengeState.CANCELED, now))
 
 

@@ -77,10 +77,10 @@ def derive(key: bytes, challenge_id: str, round_: int, shape: CodeShape) -> Code
     The bytes are HMAC-SHA256(key, challenge id ":" round ":" block) (FIPS 198-1), read as 64-bit words; words that would
     favour small values are passed over (rejection sampling, NIST SP 800-90A B.5.1).
     """
-    return Code(encode(pick(_words(key, challenge_id, round_), shape.space), shape))
+    return Code(encode_number(sample(_words(key, challenge_id, round_), shape.space), shape))
 
 
-def pick(words: Iterator[int], space: int) -> int:
+def sample(words: Iterator[int], space: int) -> int:
     """Return the first 64-bit word below the largest multiple of `space`, reduced; so no value is favoured."""
     limit = (1 << _WORD_BITS) - (1 << _WORD_BITS) % space
     for word in words:
@@ -89,7 +89,7 @@ def pick(words: Iterator[int], space: int) -> int:
     raise AssertionError("the stream of words has no end")  # pragma: no cover
 
 
-def encode(number: int, shape: CodeShape) -> str:
+def encode_number(number: int, shape: CodeShape) -> str:
     """Write `number` (0 to space - 1) in the alphabet, padded with its first symbol to the full length."""
     if shape.alphabet is Alphabet.DIGITS:
         return str(number).zfill(shape.length)
@@ -102,7 +102,7 @@ def encode(number: int, shape: CodeShape) -> str:
     return "".join(reversed(written))
 
 
-def tidy(typed: str, shape: CodeShape) -> str:
+def normalize(typed: str, shape: CodeShape) -> str:
     """Return what a person meant: without spaces and dashes, full-width folded, upper case, look-alikes mapped.
 
     A look-alike (O, I, l) is mapped only where the alphabet has the digit and not the letter. Nothing else is forgiven.

@@ -82,7 +82,7 @@ class AccountContext(msgspec.Struct, frozen=True):
 
     def id(self, prefix: str) -> str:
         """Return a new identifier."""
-        return identifier.make(prefix, self.now(), self.core.chance(identifier.CHANCE_BYTES))
+        return identifier.make(prefix, self.now(), self.core.chance(identifier.RANDOM_BYTES))
 
     def secret(self) -> str:
         """Return a new secret for a cookie."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from countersign.domain.delivery.delivery import new_delivery
-from countersign.domain.delivery.notice import LASTS, Notice, NoticeKind
+from countersign.domain.delivery.notice import LIFETIME, Notice, NoticeKind
 from countersign.domain.shared.contact import CHANNELS_OF
 from countersign.domain.shared.event import EventKind
 from countersign.domain.shared.phone_region import region_of
@@ -55,7 +55,7 @@ def insert_notices(
                 locale=account.locale,
                 facts={"user_agent": browser.user_agent, "ip": browser.ip, "place": place, **(facts or {})},
                 created_at=now,
-                expires_at=now + LASTS,
+                expires_at=now + LIFETIME,
             )
         )
         rows.append(

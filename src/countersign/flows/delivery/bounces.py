@@ -10,7 +10,7 @@ import msgspec
 import structlog
 
 from countersign.domain.delivery.delivery import Delivery, Reason, Receipt, ReceiptState
-from countersign.domain.shared.contact import parse
+from countersign.domain.shared.contact import parse_contact
 from countersign.errors import InputError, SettingsError, UnavailableError
 from countersign.flows.delivery.context import DeliveryContext
 from countersign.flows.delivery.receipts import record_receipt
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from countersign.keys import Keyring
     from countersign.providers.email.bounce_mailbox import BounceMailbox, MailboxMessage
 
-COLLECT_EVERY: Final = 60.0
+POLL_INTERVAL: Final = 60.0
 """Seconds between two looks into the mailbox: who waits for a code is helped by a bounce within its lifetime."""
 
 _log = structlog.get_logger("countersign.bounces")
@@ -49,12 +49,12 @@ class _Sent(msgspec.Struct, frozen=True):
     provider_message_id: str
 
 
-def mark_of(keyring: Keyring) -> verp.Mark:
+def bounce_signer(keyring: Keyring) -> verp.Mark:
     """Return what addresses for bounces are marked with: the secret that never rotates, for a mail may come back after days."""
     return lambda key: keyring.blind_index("bounce", key)
 
 
-async def take_bounce(post: DeliveryContext, raw: bytes, address: str = "") -> BounceVerdict:
+async def record_bounce(post: DeliveryContext, raw: bytes, address: str = "") -> BounceVerdict:
     """Take a mail that may be a bounce; `address` is where it arrived, if that is known from elsewhere than its headers.
 
     Raises UnavailableError where the mail must be offered again. Whatever else is wrong with it, it is no bounce of ours.
@@ -62,7 +62,7 @@ async def take_bounce(post: DeliveryContext, raw: bytes, address: str = "") -> B
     bounce = dsn.read(raw)
     if bounce is None:
         return BounceVerdict.NO_BOUNCE
-    mark = mark_of(post.keyring)
+    mark = bounce_signer(post.keyring)
     keys = (verp.key_of(one, mark) for one in (address, *bounce.arrived_at) if one)
     key = next((key for key in keys if key is not None), None)
     if key is None:
@@ -118,30 +118,30 @@ def _receipt(keyring: Keyring, sent: _Sent, recipients: Sequence[dsn.FailedRecip
 
 def _is(contact: Contact, address: str) -> bool:
     try:
-        return parse(address).address == contact.address
+        return parse_contact(address).address == contact.address
     except InputError:
         return False
 
 
-async def collect(post: DeliveryContext, mailbox: BounceMailbox) -> int:
+async def collect_bounces(post: DeliveryContext, mailbox: BounceMailbox) -> int:
     """Take what lies in a mailbox; return how many bounces counted. A mail that was not taken stays unseen, for the next time."""
     mails = await mailbox.unseen()
     done: list[MailboxMessage] = []
     counted = 0
     try:
         for mail in mails:
-            counted += await take_bounce(post, mail.raw) is BounceVerdict.TAKEN
+            counted += await record_bounce(post, mail.raw) is BounceVerdict.TAKEN
             done.append(mail)
     finally:
         await mailbox.done(done)
     return counted
 
 
-async def keep_collecting(post: DeliveryContext, mailbox: BounceMailbox, every: float = COLLECT_EVERY) -> None:
+async def poll_mailbox(post: DeliveryContext, mailbox: BounceMailbox, every: float = POLL_INTERVAL) -> None:
     """Take what comes to a mailbox for as long as the process runs; two that do so at once do it once."""
     while True:
         try:
-            await collect(post, mailbox)
+            await collect_bounces(post, mailbox)
         except UnavailableError as error:
             _log.warning("cannot_collect", detail=str(error))
         except Exception as error:  # noqa: BLE001 - one mail must not end the reading of all others

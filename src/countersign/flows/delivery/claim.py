@@ -13,14 +13,14 @@ from countersign.domain.delivery import delivery as rules_of
 from countersign.domain.delivery.circuit_breaker import CircuitBreaker
 from countersign.domain.delivery.delivery import Delivery, DeliveryState, Reason
 from countersign.domain.delivery.latency import ProviderStats
-from countersign.domain.delivery.notice import PREFIX, Notice
+from countersign.domain.delivery.notice import NOTICE_PREFIX, Notice
 from countersign.domain.shared.event import Event
 from countersign.domain.verifications.challenge import Challenge, ChallengeState, accepted_rounds
 from countersign.flows.delivery.compose import ClaimedDelivery
 from countersign.flows.delivery.context import DeliveryContext, provider_key_of
 from countersign.flows.delivery.events import delivery_event
-from countersign.flows.delivery.sms_pumping import counts, judge
-from countersign.flows.delivery.suppressions import suppressed_among
+from countersign.flows.delivery.sms_pumping import is_counted, check_pumping
+from countersign.flows.delivery.suppressions import find_suppressed
 from countersign.store.engine.database import Append, Claim, Row, Rows, Seek, Update, Write
 from countersign.store.tables import applications, challenges, deliveries, notices, provider_health, sms_traffic
 from countersign.store.tables.schema import CHALLENGES, DELIVERIES, NOTICES
@@ -52,8 +52,8 @@ async def _claim(post: DeliveryContext, now: int, most: int) -> _Taken:
     rows = await Claim(DELIVERIES, "due_at IS NOT NULL AND due_at <= $1", (now,), "due_at", most)
     if not rows:
         return _Taken([], [])
-    found = await Seek(CHALLENGES, "id", sorted({row[0] for row in rows if not row[0].startswith(PREFIX)}))
-    news = await Seek(NOTICES, "id", sorted({row[0] for row in rows if row[0].startswith(PREFIX)}))
+    found = await Seek(CHALLENGES, "id", sorted({row[0] for row in rows if not row[0].startswith(NOTICE_PREFIX)}))
+    news = await Seek(NOTICES, "id", sorted({row[0] for row in rows if row[0].startswith(NOTICE_PREFIX)}))
     read, strange = _read(found, challenges.of_row)
     read_notices, strange_notices = _read(news, notices.of_row)
     strange += strange_notices
@@ -72,11 +72,11 @@ async def _claim(post: DeliveryContext, now: int, most: int) -> _Taken:
         for delivery in due
         if delivery.attempts == 0
         and isinstance(owner := owners.get(delivery.owner), Challenge)
-        and counts(delivery, owner)
+        and is_counted(delivery, owner)
         and why_unwanted(delivery, owner, now) is None
     ]
-    judged = await judge(post, wanted, now)
-    shut = await suppressed_among(post.keyring, [(one, owners.get(one.owner)) for one in due], now)
+    judged = await check_pumping(post, wanted, now)
+    shut = await find_suppressed(post.keyring, [(one, owners.get(one.owner)) for one in due], now)
     shut.update(dict.fromkeys(judged.held, Reason.HELD_BACK))
     breakers = await _breakers(now)
     left_out = {name for name, one in breakers.items() if one.is_open(now)}

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from countersign.keys import Keyring
 
 
-PLACES: Final = {
+DECOY_LINKS: Final = {
     NoticeKind.SIGN_UP_KNOWN: "/sign-in",
     NoticeKind.RECOVER_UNKNOWN: "/recover",
     NoticeKind.RECOVER_TOO_NEW: "/recover",
@@ -102,7 +102,7 @@ def _told(keyring: Keyring, issuer: str, own: Application, parcel: ClaimedDelive
             at=challenge.sent_at,
             device=device_name(requester.user_agent, challenge.terms.locale),
             place=requester.ip,
-            link=f"{issuer}{PLACES[kind]}",
+            link=f"{issuer}{DECOY_LINKS[kind]}",
         )
     )
 

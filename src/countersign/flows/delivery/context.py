@@ -22,10 +22,10 @@ from countersign.store.engine.database import Database
 from countersign.store.tables import provider_health
 from countersign.store.tables.events import Log
 
-LEARN_EVERY: Final = 1.0
+WRITE_INTERVAL: Final = 1.0
 """Seconds after which what was learned is written down, for every process to know."""
 
-REFRESH_EVERY: Final = 10
+WRITES_PER_READ: Final = 10
 """How many of those pass before what others learned is read although there is nothing to write."""
 
 _log = structlog.get_logger("countersign.carriers")
@@ -66,14 +66,14 @@ class StatsRecorder:
         turns = 0
         while True:
             try:
-                if self._new or turns % REFRESH_EVERY == 0:
+                if self._new or turns % WRITES_PER_READ == 0:
                     await self.write(database, clock())
                 turns += 1
             except UnavailableError as error:
                 _log.warning("cannot_learn", detail=str(error))
             except Exception as error:  # noqa: BLE001 - what cannot be learned must not end the learning
                 _log.error("learning_broke", error=type(error).__name__)
-            await asyncio.sleep(LEARN_EVERY)
+            await asyncio.sleep(WRITE_INTERVAL)
 
 
 class DeliveryContext(msgspec.Struct, frozen=True):

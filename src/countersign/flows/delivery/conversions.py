@@ -10,7 +10,7 @@ from countersign.domain.delivery.delivery import Delivery, DeliveryState
 from countersign.domain.delivery.latency import ProviderStats
 from countersign.domain.verifications.challenge import Challenge, ChallengeState
 from countersign.flows.delivery.context import provider_key_of
-from countersign.flows.delivery.sms_pumping import count_conversions, counts
+from countersign.flows.delivery.sms_pumping import count_conversions, is_counted
 from countersign.store.engine.database import Claim, Seek, Update, Write
 from countersign.store.tables import challenges, deliveries
 from countersign.store.tables.schema import CHALLENGES, DELIVERIES
@@ -18,7 +18,7 @@ from countersign.store.tables.schema import CHALLENGES, DELIVERIES
 if TYPE_CHECKING:
     from countersign.flows.delivery.context import DeliveryContext
 
-AT_ONCE: Final = 1_000
+BATCH: Final = 1_000
 """Messages in one go."""
 
 HANDED_OVER: Final = frozenset({DeliveryState.ACCEPTED, DeliveryState.DELIVERED})
@@ -42,12 +42,12 @@ class FinishedDelivery(msgspec.Struct, frozen=True):
 async def record_conversions(post: DeliveryContext) -> int:
     """Count what became of codes, for as long as there are any that are not counted; return how many there were."""
     count = 0
-    while settled := await post.database.run(_settle, post, post.clock(), AT_ONCE):
+    while settled := await post.database.run(_settle, post, post.clock(), BATCH):
         for one in settled:
             if one.converted is not None:
                 post.lessons.note(provider_key_of(one.delivery), ProviderStats(ended=1, converted=int(one.converted)))
         count += len(settled)
-        if len(settled) < AT_ONCE:
+        if len(settled) < BATCH:
             break
     return count
 
@@ -71,7 +71,7 @@ async def _settle(post: DeliveryContext, now: int, most: int) -> list[FinishedDe
         if (owner := owners[one.delivery.owner]).state is ChallengeState.APPROVED
         and one.delivery.attempts
         and one.delivery.state is not DeliveryState.FAILED
-        and counts(one.delivery, owner)
+        and is_counted(one.delivery, owner)
     ]
     await count_conversions(post, came_back, now)
     await Write((Update(DELIVERIES, [deliveries.changed_row(one) for one in changed]),))

@@ -13,20 +13,20 @@ from countersign.domain.delivery import circuit_breaker as breaker_rules
 from countersign.domain.delivery import delivery as rules_of
 from countersign.domain.delivery.circuit_breaker import CircuitBreaker
 from countersign.domain.delivery.delivery import Accepted, Delivery, DeliveryState, Failure, Reason
-from countersign.domain.delivery.latency import ProviderStats, answer_within, bucket, receipt_within
+from countersign.domain.delivery.latency import ProviderStats, answer_timeout, bucket, receipt_timeout
 from countersign.domain.shared.event import Event, EventKind
 from countersign.errors import CountersignError, DeliveryFailedError
 from countersign.flows.delivery.compose import ClaimedDelivery, compose
 from countersign.flows.delivery.context import DeliveryContext, provider_key_of
 from countersign.flows.delivery.events import delivery_event
-from countersign.flows.delivery.sms_pumping import take_back
+from countersign.flows.delivery.sms_pumping import uncount_failed
 from countersign.flows.delivery.suppressions import FailedAddress, suppress
 from countersign.store.engine.database import Append, Take, Update, Upsert, Write
 from countersign.store.tables import deliveries, provider_health
 from countersign.store.tables.deliveries import Attempt
 from countersign.store.tables.schema import ATTEMPTS, DELIVERIES
 
-GIVE_UP_AFTER: Final = rules_of.LONGEST_TRY / 1_000
+MAX_SEND_SECONDS: Final = rules_of.MAX_TRY / 1_000
 """Seconds after which a provider that still has not answered is left."""
 
 _REASONS: Final = frozenset(Reason)
@@ -89,8 +89,8 @@ async def send(post: DeliveryContext, parcel: ClaimedDelivery) -> SendResult:
 def _patience(post: DeliveryContext, delivery: Delivery) -> float:
     """Return the seconds that a provider has to answer: while another could take the message, little more than it usually needs."""
     if delivery.leg + 1 >= len(delivery.route):
-        return GIVE_UP_AFTER
-    return min(GIVE_UP_AFTER, answer_within(post.lessons.of(provider_key_of(delivery))) / 1_000)
+        return MAX_SEND_SECONDS
+    return min(MAX_SEND_SECONDS, answer_timeout(post.lessons.of(provider_key_of(delivery))) / 1_000)
 
 
 async def record_results(post: DeliveryContext, results: Sequence[SendResult]) -> None:
@@ -121,7 +121,7 @@ def _with_learned_patience(post: DeliveryContext, result: SendResult) -> SendRes
     if not isinstance(word, Accepted) or word.receipt_within is None:
         return result
     last = delivery.leg + 1 >= len(delivery.route)
-    within = receipt_within(post.lessons.of(provider_key_of(delivery)), word.receipt_within, last=last)
+    within = receipt_timeout(post.lessons.of(provider_key_of(delivery)), word.receipt_within, last=last)
     return msgspec.structs.replace(result, word=msgspec.structs.replace(word, receipt_within=within))
 
 
@@ -148,7 +148,7 @@ async def _record(
         )
         changed.append(moved)
         events.append(delivery_event(moved, result.application, result.ended_at, provider=result.provider))
-    await take_back(post, [one for one in changed if one.state is DeliveryState.FAILED], post.clock())
+    await uncount_failed(post, [one for one in changed if one.state is DeliveryState.FAILED], post.clock())
     breakers, turned = await _judge_providers(results)
     for breaker in turned:
         kind = EventKind.PROVIDER_TRIPPED if breaker.tripped else EventKind.PROVIDER_BACK
@@ -174,7 +174,7 @@ async def _judge_providers(results: Sequence[SendResult]) -> tuple[list[CircuitB
             result.provider
             for result in results
             if result.provider in known
-            or (isinstance(result.word, Failure) and result.word.reason in breaker_rules.ITS_OWN)
+            or (isinstance(result.word, Failure) and result.word.reason in breaker_rules.PROVIDER_FAULTS)
         }
     )
     before = await provider_health.take_breakers(concerned)

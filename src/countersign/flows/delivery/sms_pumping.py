@@ -19,17 +19,7 @@ from countersign.domain.delivery.sms_pumping import (
     next_hold,
     price_of,
 )
-from countersign.domain.delivery.sms_traffic import (
-    FRESH,
-    RANGES,
-    TrafficHistory,
-    TrafficKey,
-    TrafficScope,
-    TrafficSlot,
-    is_fresh,
-    range_of,
-    traffic_keys_of,
-)
+from countersign.domain.delivery.sms_traffic import (NEW_PREFIXES, RANGES, TrafficHistory, TrafficKey, TrafficScope, TrafficSlot, is_new_prefix, number_range, traffic_keys_of)
 from countersign.domain.policy import INBOX
 from countersign.domain.shared.contact import Channel
 from countersign.domain.shared.event import Event, EventKind
@@ -69,7 +59,7 @@ class Destination(msgspec.Struct, frozen=True):
         return traffic_keys_of(self.area.country, self.area.prefix, self.ranges, fresh=fresh)
 
 
-def counts(delivery: Delivery, owner: object) -> bool:
+def is_counted(delivery: Delivery, owner: object) -> bool:
     """Say whether a message is one that pumping could be after: a code by phone that leaves us by a carrier."""
     return (
         isinstance(owner, Challenge)
@@ -82,14 +72,14 @@ def counts(delivery: Delivery, owner: object) -> bool:
 
 def destination_of(keyring: Keyring, number: str, area: PhoneRegion) -> Destination:
     """Return where a number is judged; ranges are known by a keyed hash, so that no number is stored."""
-    beginnings = {digits: range_of(number, area.prefix, digits) for digits in RANGES}
+    beginnings = {digits: number_range(number, area.prefix, digits) for digits in RANGES}
     ranges = {
         digits: keyring.blind_index("range", str(digits), begin).hex() for digits, begin in beginnings.items() if begin
     }
     return Destination(number, area, ranges)
 
 
-async def judge(post: DeliveryContext, claimed: Sequence[tuple[Delivery, Challenge]], now: int) -> PumpingResult:
+async def check_pumping(post: DeliveryContext, claimed: Sequence[tuple[Delivery, Challenge]], now: int) -> PumpingResult:
     """Judge messages that are claimed for the first time, one after the other as they count."""
     judged, policy = PumpingResult(), post.rules.pumping
     if policy.mode is PumpingMode.OFF or not claimed:
@@ -121,7 +111,7 @@ def _judge_one(  # noqa: PLR0917 - one step of judge, on what it gathers
     now: int,
 ) -> None:
     area = whereto.area
-    places = whereto.places(fresh=is_fresh(known[area.prefix]))
+    places = whereto.places(fresh=is_new_prefix(known[area.prefix]))
     price = price_of(policy, area.country, whereto.number)
     because = assess(places, {place: known[place.name] for place in places}, price, policy, now).because
     if because is not None:
@@ -136,8 +126,8 @@ def _judge_one(  # noqa: PLR0917 - one step of judge, on what it gathers
             )
             block = sms_traffic.held_since(because, hold, application, (area.country, area.prefix), shadow=shadow)
             judged.blocks.append(block)
-            judged.events.append(held_event(block))
-            _log.warning("prefix_held", place=shown(block), rule=block.rule, why=block.figures, shadow=shadow)
+            judged.events.append(hold_event(block))
+            _log.warning("prefix_held", place=display_name(block), rule=block.rule, why=block.figures, shadow=shadow)
         if not shadow:
             judged.held.add((delivery.owner, delivery.number))
             judged.countries.append(area.country)
@@ -155,7 +145,7 @@ async def count_conversions(post: DeliveryContext, came_back: Sequence[tuple[Del
     await _count_later(post, came_back, now, converted=True)
 
 
-async def take_back(post: DeliveryContext, failed: Sequence[Delivery], now: int) -> None:
+async def uncount_failed(post: DeliveryContext, failed: Sequence[Delivery], now: int) -> None:
     """Take off what was counted of messages that no provider took: they cost nothing, and nobody could answer them.
 
     One whose last provider said nothing in time may have been sent, and stays counted.
@@ -172,7 +162,7 @@ async def take_back(post: DeliveryContext, failed: Sequence[Delivery], now: int)
     ours = [
         (one, owners[one.owner])
         for one in wanted
-        if (one.owner, one.number) not in taken and counts(one, owners.get(one.owner))
+        if (one.owner, one.number) not in taken and is_counted(one, owners.get(one.owner))
     ]
     await _count_later(post, ours, now, converted=False)
 
@@ -193,22 +183,22 @@ async def _count_later(
             at = sms_traffic.slot_of(delivery.created_at)
             price = price_of(policy, whereto.area.country, whereto.number)
             one = TrafficSlot(at, converted=1) if converted else TrafficSlot(at, -1, -price)
-            for place in whereto.places(fresh=is_fresh(known[whereto.area.prefix])):
+            for place in whereto.places(fresh=is_new_prefix(known[whereto.area.prefix])):
                 key = (application, place.name, at)
                 counted[key] = _plus(counted.get(key), one)
     await sms_traffic.count(counted)
 
 
-async def explain(whereto: Destination, application: str, policy: PumpingPolicy, now: int) -> list[PumpingFinding]:
+async def explain_pumping(whereto: Destination, application: str, policy: PumpingPolicy, now: int) -> list[PumpingFinding]:
     """Return what every rule says of a message to a number, were it sent now."""
     names = sorted({place.name for place in whereto.places(fresh=True)})
     known = await sms_traffic.standings(application, names, now, shadow=policy.mode is PumpingMode.SHADOW)
     price = price_of(policy, whereto.area.country, whereto.number)
-    places = whereto.places(fresh=is_fresh(known[whereto.area.prefix]))
+    places = whereto.places(fresh=is_new_prefix(known[whereto.area.prefix]))
     return [one for place in places for one in findings(place, known[place.name], price, policy, now)]
 
 
-def held_event(block: sms_traffic.Block) -> Event:
+def hold_event(block: sms_traffic.Block) -> Event:
     """Return the event of a place that is held from now on."""
     facts: dict[str, str | int] = {
         "scope": block.scope,
@@ -218,18 +208,18 @@ def held_event(block: sms_traffic.Block) -> Event:
         "until": block.until,
         "shadow": int(block.shadow),
     }
-    return Event(block.since, EventKind.PREFIX_HELD, block.application, shown(block), facts)
+    return Event(block.since, EventKind.PREFIX_HELD, block.application, display_name(block), facts)
 
 
-def lifted_event(block: sms_traffic.Block, now: int) -> Event:
+def lift_event(block: sms_traffic.Block, now: int) -> Event:
     """Return the event of a place that was let go by hand."""
-    return Event(now, EventKind.PREFIX_LIFTED, block.application, shown(block), {"scope": block.scope})
+    return Event(now, EventKind.PREFIX_LIFTED, block.application, display_name(block), {"scope": block.scope})
 
 
-def shown(block: sms_traffic.Block) -> str:
+def display_name(block: sms_traffic.Block) -> str:
     """Return what a place is called: itself, or the prefix that a range or all new prefixes were met by."""
     ours = {TrafficScope.PREFIX.value, TrafficScope.COUNTRY.value}
-    if block.scope in ours or block.place == FRESH:
+    if block.scope in ours or block.place == NEW_PREFIXES:
         return block.place
     return block.prefix if block.scope != TrafficScope.APPLICATION.value else "all"
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from countersign.domain.delivery.delivery import Delivery, Reason, Receipt
-from countersign.domain.delivery.notice import PREFIX, Notice
-from countersign.domain.delivery.suppression import Suppression, begin, is_superseded_by, lift
+from countersign.domain.delivery.notice import NOTICE_PREFIX, Notice
+from countersign.domain.delivery.suppression import Suppression, new_suppression, is_superseded_by, lift
 from countersign.domain.shared.contact import Channel, Contact
 from countersign.domain.shared.event import Event, EventKind
 from countersign.domain.verifications.challenge import Challenge
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from countersign.store.engine.database import Database
     from countersign.store.tables.events import Log
 
-MOST: Final = 10_000
+MAX_LISTED: Final = 10_000
 """Suppressions that are listed."""
 
 
@@ -39,7 +39,7 @@ class FailedAddress(msgspec.Struct, frozen=True):
 
 async def owner_of(owner_id: str) -> Challenge | Notice | None:
     """Return what owes a delivery."""
-    if owner_id.startswith(PREFIX):
+    if owner_id.startswith(NOTICE_PREFIX):
         return await notices.find(owner_id)
     return await challenges.find(owner_id)
 
@@ -52,7 +52,7 @@ def contact_of(keyring: Keyring, owner: Challenge | Notice) -> Contact:
     return Contact(terms.to_kind, keyring.named(terms.kid).unseal(terms.to, owner.id.encode()).decode())
 
 
-def key_of(keyring: Keyring, contact: Contact) -> bytes:
+def suppression_key(keyring: Keyring, contact: Contact) -> bytes:
     """Return what the suppression of an address is found by."""
     return keyring.blind_index("suppressed", contact.address)
 
@@ -87,9 +87,9 @@ async def _suppress(keyring: Keyring, returned: FailedAddress, now: int) -> bool
     if delivery.channel is not Channel.EMAIL:
         return False
     contact = contact_of(keyring, owner)
-    key = key_of(keyring, contact)
+    key = suppression_key(keyring, contact)
     before = await suppressions.take(key)
-    after = begin(key, contact.masked, returned.reason, returned.provider, now)
+    after = new_suppression(key, contact.masked, returned.reason, returned.provider, now)
     if not is_superseded_by(before, after, delivery.created_at):
         return False
     facts: dict[str, str | int] = {
@@ -104,7 +104,7 @@ async def _suppress(keyring: Keyring, returned: FailedAddress, now: int) -> bool
     return True
 
 
-async def suppressed_among(
+async def find_suppressed(
     keyring: Keyring, due: Sequence[tuple[Delivery, Challenge | Notice | None]], now: int
 ) -> dict[tuple[str, int], Reason]:
     """Return by owner and number which of these messages would go to a suppressed address, and why."""
@@ -115,7 +115,7 @@ async def suppressed_among(
         if isinstance(owner, Challenge) and not owner.terms.live:
             continue
         try:
-            keys[delivery.owner, delivery.number] = key_of(keyring, contact_of(keyring, owner))
+            keys[delivery.owner, delivery.number] = suppression_key(keyring, contact_of(keyring, owner))
         except CountersignError:  # composing meets the same, and says what to do
             continue
     found = await suppressions.of_keys(list(keys.values()))
@@ -125,19 +125,19 @@ async def suppressed_among(
 
 async def list_suppressions(database: Database, now: int) -> list[Suppression]:
     """Return those that stand, the newest first, MOST at most."""
-    return await database.read(suppressions.standing, now, MOST)
+    return await database.read(suppressions.standing, now, MAX_LISTED)
 
 
-async def show_suppression(database: Database, keyring: Keyring, contact: Contact) -> Suppression | None:
+async def find_suppression(database: Database, keyring: Keyring, contact: Contact) -> Suppression | None:
     """Return what is known of an address, lifted or run out as well; None if nothing."""
-    return await database.read(suppressions.find, key_of(keyring, contact))
+    return await database.read(suppressions.find, suppression_key(keyring, contact))
 
 
 async def lift_suppression(
     database: Database, log: Log, keyring: Keyring, contact: Contact, clock: Callable[[], int]
 ) -> Suppression | None:
     """Let an address be sent to again; None if nothing stands in its way."""
-    return await log.run(database, _lift, key_of(keyring, contact), clock())
+    return await log.run(database, _lift, suppression_key(keyring, contact), clock())
 
 
 async def _lift(key: bytes, now: int) -> Suppression | None:

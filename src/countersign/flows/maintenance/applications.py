@@ -12,15 +12,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from countersign.domain.shared import identifier
-from countersign.domain.shared.application import (
-    KEY_BYTES,
-    PREFIXES,
-    ROTATION_OVERLAP,
-    Application,
-    ApplicationDraft,
-    ApplicationMode,
-    is_app_hash,
-)
+from countersign.domain.shared.application import (KEY_BYTES, KEY_PREFIXES, ROTATION_OVERLAP, Application, ApplicationDraft, ApplicationMode, is_app_hash)
 from countersign.domain.shared.event import Event, EventKind
 from countersign.errors import InputError, NotFoundError
 from countersign.keys import Keyring
@@ -29,7 +21,7 @@ from countersign.store.engine.database import ConflictError, Database
 from countersign.store.tables import applications
 from countersign.store.tables.events import Log
 
-REMEMBERED_FOR: Final = 1.0
+CACHE_SECONDS: Final = 1.0
 """Seconds for which a program trusts what it last read of a key: a removed one stops working within that time."""
 
 _MOST_REMEMBERED: Final = 10_000
@@ -66,7 +58,7 @@ async def add_application(
             )
     key = _fresh_key(draft.mode, chance)
     added = Application(
-        id=identifier.make("app", now, chance(identifier.CHANCE_BYTES)),
+        id=identifier.make("app", now, chance(identifier.RANDOM_BYTES)),
         created_at=now,
         name=name,
         mode=draft.mode,
@@ -139,11 +131,11 @@ class ApplicationDirectory:
 
     async def recognise(self, key: str) -> Application | None:
         """Return the application that `key` opens, or None. Only what starts like a key of ours is looked up at all."""
-        if len(key) > _MAX_KEY or not key.startswith(tuple(PREFIXES.values())):
+        if len(key) > _MAX_KEY or not key.startswith(tuple(KEY_PREFIXES.values())):
             return None
         key_hash = self._keyring.hash_secret(key)
         seen = self._seen.get(key_hash)
-        if seen is not None and time.monotonic() - seen[0] < REMEMBERED_FOR:
+        if seen is not None and time.monotonic() - seen[0] < CACHE_SECONDS:
             application = seen[1]
         else:
             found = await self._look_up(key_hash)
@@ -188,4 +180,4 @@ def _unknown(name: str) -> NotFoundError:
 
 
 def _fresh_key(mode: ApplicationMode, chance: Callable[[int], bytes]) -> str:
-    return PREFIXES[mode.value] + base64.b32encode(chance(KEY_BYTES)).decode().rstrip("=").lower()
+    return KEY_PREFIXES[mode.value] + base64.b32encode(chance(KEY_BYTES)).decode().rstrip("=").lower()

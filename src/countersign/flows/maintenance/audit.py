@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from countersign.domain.shared.event import START
+from countersign.domain.shared.event import FIRST_HASH
 from countersign.keys import Keyring
 from countersign.store.engine.database import ConflictError, Database
 from countersign.store.tables import applications, checkpoints, events
@@ -63,7 +63,7 @@ async def write_checkpoint(core: CoreContext, known: dict[str, int]) -> str | No
         return None
     at = core.clock()
     ends = {head.writer: (head.seq, _text(head.hash)) for head in moved}
-    told = Checkpoint(number + 1, at, digest(signed) if signed else "", ends)
+    told = Checkpoint(number + 1, at, checkpoint_digest(signed) if signed else "", ends)
     signed = core.keyring.primary.sign(msgspec.to_builtins(told))
     try:
         await core.database.run(checkpoints.add, number + 1, at, signed)
@@ -78,7 +78,7 @@ async def verify_events(database: Database, keyring: Keyring, kept: str | None =
     return await database.read(_verify, keyring, kept)
 
 
-def digest(signed: str) -> str:
+def checkpoint_digest(signed: str) -> str:
     """Return how a checkpoint names the one before: SHA-256 in base64url."""
     return _text(hashlib.sha256(signed.encode()).digest())
 
@@ -114,7 +114,7 @@ async def _walk(
     findings: list[AuditFinding],
 ) -> int:
     """Follow one chain from its start; the first break is told, since all that follows hangs on it."""
-    seq, before, broken, entries = 0, START, False, 0
+    seq, before, broken, entries = 0, FIRST_HASH, False, 0
     unmet = dict(promised)
     while rows := (await events.pages_after(writer, seq)):
         for row in rows:
@@ -164,7 +164,7 @@ def _promises(
             findings.append(AuditFinding("", number, f"checkpoint {number} does not follow the one before it"))
         if checkpoint is not None:
             _add(promised, checkpoint)
-        before, count = digest(signed), number
+        before, count = checkpoint_digest(signed), number
     if kept is not None:
         checkpoint = _read(keyring.verified(kept.strip()))
         if checkpoint is None:

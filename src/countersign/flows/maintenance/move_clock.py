@@ -39,7 +39,7 @@ async def move_clock(
     return None
 
 
-async def take_over_clock(clock: Clock, database: Database) -> None:
+async def restore_clock(clock: Clock, database: Database) -> None:
     """Go on from where a process before this one left the clock."""
     known = await database.read(metadata.find, metadata.AHEAD)
     if known is not None:

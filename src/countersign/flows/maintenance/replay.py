@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 SLICE: Final = 3_600_000
 """Milliseconds of the log that are read at once."""
-EXAMPLES: Final = 20
+MAX_EXAMPLES: Final = 20
 
 
 class ChangedDecision(msgspec.Struct, frozen=True):
@@ -55,7 +55,7 @@ async def replay(database: Database, policy: RiskPolicy, start: int, end: int) -
             after[one.after] += 1
             if one.before != one.after:
                 changed += 1
-                if len(examples) < EXAMPLES:
+                if len(examples) < MAX_EXAMPLES:
                     examples.append(one)
     return ReplayReport(before.total(), dict(before), dict(after), changed, tuple(examples))
 

@@ -37,29 +37,29 @@ if TYPE_CHECKING:
     from countersign.flows.verifications.context import CoreContext
     from countersign.store.engine.database import Transaction
 
-AT_ONCE: Final = 500
+BATCH: Final = 500
 """Records in one go: the sweep waits its turn behind the people."""
 
 DAY: Final = 86_400_000
 
-KNOWN_FOR: Final = 400 * DAY
+DEVICE_RETENTION: Final = 400 * DAY
 """Milliseconds for which a browser that is not seen is still known: as long as it keeps its cookie."""
 
 _log = structlog.get_logger("countersign.sweep")
 
 
-class Swept(msgspec.Struct, frozen=True):
+class SweepReport(msgspec.Struct, frozen=True):
     """How much a sweep did."""
 
     expired: int
     forgotten: int
 
 
-async def sweep(core: CoreContext, retention_days: int) -> Swept:
+async def sweep(core: CoreContext, retention_days: int) -> SweepReport:
     """Expire what ran out, and delete what ended more than `retention_days` ago, with all counters that mean nothing any more."""
     expired = 0
-    while ids := await core.database.read(challenges.overdue, core.clock(), AT_ONCE):
-        outcomes = await asyncio.gather(*(core.ledger.submit(Expire(id_)) for id_ in ids), return_exceptions=True)
+    while ids := await core.database.read(challenges.overdue, core.clock(), BATCH):
+        outcomes = await asyncio.gather(*(core.ledger.submit(ExpireCommand(id_)) for id_ in ids), return_exceptions=True)
         failed = [(id_, error) for id_, error in zip(ids, outcomes, strict=True) if isinstance(error, BaseException)]
         for id_, error in failed:
             if isinstance(error, UnavailableError):
@@ -67,9 +67,9 @@ async def sweep(core: CoreContext, retention_days: int) -> Swept:
             # One that cannot be read stays, and must keep neither the others nor what is to be forgotten.
             _log.error("not_expired", verification=id_, error=type(error).__name__)
         expired += len(ids) - len(failed)
-        if len(ids) < AT_ONCE or len(failed) == len(ids):
+        if len(ids) < BATCH or len(failed) == len(ids):
             break
-    return Swept(expired, await _forget(core, retention_days))
+    return SweepReport(expired, await _forget(core, retention_days))
 
 
 async def _forget(core: CoreContext, retention_days: int) -> int:
@@ -93,21 +93,21 @@ async def _forget(core: CoreContext, retention_days: int) -> int:
     )
     forgotten = 0
     for forget, before in whole:
-        while gone := await run(forget, before, AT_ONCE):
+        while gone := await run(forget, before, BATCH):
             forgotten += gone
     # Of a browser that is still known, only where it was seen is forgotten.
-    while await run(devices.forget, kept_since, now - KNOWN_FOR, AT_ONCE) >= AT_ONCE:
+    while await run(devices.forget, kept_since, now - DEVICE_RETENTION, BATCH) >= BATCH:
         pass
     await run(sms_traffic.fold, now)
-    while await run(sms_traffic.forget, now, AT_ONCE) >= AT_ONCE:
+    while await run(sms_traffic.forget, now, BATCH) >= BATCH:
         pass
-    while gone := await run(sms_traffic.forget_blocks, kept_since, AT_ONCE):
+    while gone := await run(sms_traffic.forget_blocks, kept_since, BATCH):
         forgotten += gone
     await run(rate_limits.forget, now, now - DAY)
     return forgotten
 
 
-class Expire(msgspec.Struct, frozen=True):
+class ExpireCommand(msgspec.Struct, frozen=True):
     """The command: record that one challenge's time ran out, if it did."""
 
     id: str

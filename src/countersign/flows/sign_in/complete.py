@@ -11,7 +11,7 @@ from countersign.domain.accounts.change import ChangeRefusal
 from countersign.domain.accounts.device import Device
 from countersign.domain.accounts.login_flow import LoginFlow, LoginFlowKind
 from countersign.domain.accounts.session import Method, SessionProof, with_proof
-from countersign.domain.shared.contact import Contact, parse
+from countersign.domain.shared.contact import Contact, parse_contact
 from countersign.domain.shared.event import Event, EventKind
 from countersign.flows.accounts import login_flow
 from countersign.flows.accounts.activity_log import record_events
@@ -89,7 +89,7 @@ async def _bind(context: AccountContext, browser: BrowserContext, stored: Stored
     if pending is None:
         return FlowNotFound()
     waiting = _kept(context.keyring.unseal(pending.data, pending.id))
-    wanted = ChangeRequest(pending.kind, waiting.which, pending.about, contact=parse(waiting.to))
+    wanted = ChangeRequest(pending.kind, waiting.which, pending.about, contact=parse_contact(waiting.to))
     applying = Applying(flow.account, wanted, browser, pending.session, stored.mark, pending.id)
     return await apply_change(context, applying)
 
@@ -99,7 +99,7 @@ async def _sign_up(
 ) -> CompletedFlow:
     """Make the account, now that its contact is proved, and let the person in."""
     flow, now = stored.flow, context.now()
-    contact = parse(flow.to)
+    contact = parse_contact(flow.to)
     account_id, contact_id = context.id("acc"), context.id("con")
     account = Account(
         id=account_id,

@@ -12,7 +12,7 @@ from countersign.domain.accounts.login_flow import LASTS, LoginFlow, LoginFlowKi
 from countersign.domain.accounts.password import normal
 from countersign.domain.accounts.session import Method
 from countersign.domain.delivery.notice import NoticeKind
-from countersign.domain.shared.contact import Contact, network_of, parse
+from countersign.domain.shared.contact import Contact, network_of, parse_contact
 from countersign.domain.verifications.challenge import Refusal
 from countersign.domain.verifications.rate_limit import RateLimit
 from countersign.errors import InputError
@@ -52,7 +52,7 @@ async def recover(
     Where it has none, or is too new to recover alone, the message says that instead of holding a code. Nothing is changed.
     """
     try:
-        contact = parse(identifier)
+        contact = parse_contact(identifier)
     except InputError as error:
         return InvalidInput({"identifier": error.reason})
     if refused := await _limited(context, browser):
@@ -108,11 +108,11 @@ async def claim_access(
     lost: Contact | None = None
     fresh: Contact | None = None
     try:
-        lost = parse(identifier)
+        lost = parse_contact(identifier)
     except InputError as error:
         faults["identifier"] = error.reason
     try:
-        fresh = parse(contact)
+        fresh = parse_contact(contact)
     except InputError as error:
         faults["contact"] = error.reason
     if lost is None or fresh is None:
@@ -186,7 +186,7 @@ async def _finish_claim(
     if pending is None:
         return ChangeRefusal.NOT_PENDING
     waiting = _kept(context.keyring.unseal(pending.data, pending.id))
-    wanted = ChangeRequest(pending.kind, about=pending.about, contact=parse(waiting.to), password=hashed)
+    wanted = ChangeRequest(pending.kind, about=pending.about, contact=parse_contact(waiting.to), password=hashed)
     return await apply_change(context, Applying(flow.account, wanted, browser, flow=mark, change=pending.id))
 
 

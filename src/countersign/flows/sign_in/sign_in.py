@@ -15,7 +15,7 @@ from countersign.domain.accounts.login_flow import LASTS, InterruptedRequest, Lo
 from countersign.domain.accounts.password import normal
 from countersign.domain.accounts.risk import RiskAssessment, RiskDecision
 from countersign.domain.accounts.session import Method, SessionProof
-from countersign.domain.shared.contact import network_of, parse
+from countersign.domain.shared.contact import network_of, parse_contact
 from countersign.domain.shared.event import Event, EventKind
 from countersign.domain.verifications.challenge import Refusal
 from countersign.domain.verifications.rate_limit import RateLimit
@@ -115,7 +115,7 @@ async def _who(blind_index: bytes, mark: bytes) -> SignInCandidate:
 def _blind(context: AccountContext, identifier: str) -> bytes:
     """Return what a typed name is found by; nonsense is a name like any other that nobody has."""
     try:
-        return context.blind_index(parse(identifier))
+        return context.blind_index(parse_contact(identifier))
     except InputError:
         return context.keyring.blind_index("no contact", identifier)
 

@@ -8,7 +8,7 @@ from countersign.domain.accounts.account import is_name
 from countersign.domain.accounts.login_flow import LASTS, InterruptedRequest, LoginFlow, LoginFlowKind
 from countersign.domain.accounts.password import faults, normal
 from countersign.domain.delivery.notice import NoticeKind
-from countersign.domain.shared.contact import Contact, network_of, parse
+from countersign.domain.shared.contact import Contact, network_of, parse_contact
 from countersign.domain.verifications.challenge import Refusal
 from countersign.domain.verifications.rate_limit import RateLimit
 from countersign.errors import InputError
@@ -44,7 +44,7 @@ async def sign_up(
         found["name"] = "malformed"
     contact: Contact | None = None
     try:
-        contact = parse(identifier)
+        contact = parse_contact(identifier)
     except InputError as error:
         found["identifier"] = error.reason
     password = normal(password)

@@ -12,8 +12,8 @@ from countersign.domain.accounts.change import AccountSnapshot
 from countersign.domain.accounts.login_flow import LoginFlow, LoginFlowKind
 from countersign.domain.accounts.session import METHOD_OF_CHANNEL, SessionProof
 from countersign.domain.delivery.delivery import Delivery
-from countersign.domain.shared.contact import parse
-from countersign.domain.verifications.challenge import ENDED_BY, Challenge, ChallengeState, Refusal
+from countersign.domain.shared.contact import parse_contact
+from countersign.domain.verifications.challenge import REFUSAL_OF_STATE, Challenge, ChallengeState, Refusal
 from countersign.flows.accounts import login_flow
 from countersign.flows.accounts.context import AccountContext, BrowserContext, FlowNotFound
 from countersign.flows.accounts.location_check import UnlikelyLocation, check_location
@@ -133,7 +133,7 @@ async def use_another_method(
     asked = await send_code(
         context,
         browser,
-        opened(context, contact) if contact is not None else parse(flow.to),
+        opened(context, contact) if contact is not None else parse_contact(flow.to),
         purpose=flow.kind.purpose,
         device=browser.device,
         subject=flow.account,
@@ -168,7 +168,7 @@ async def _given_up(
     if way.contact == flow.contact and state is ChallengeState.PENDING:
         return await resend_code(context.core, context.own, flow.challenge, way.channel)
     if state is not ChallengeState.PENDING and not (state is ChallengeState.CANCELED and flow.between):
-        return Refused(ENDED_BY[state], before)
+        return Refused(REFUSAL_OF_STATE[state], before)
     ended = await cancel_challenge(context.core, context.own, before.id)
     if not isinstance(ended, Done):
         return ended
@@ -180,7 +180,7 @@ async def _given_up(
 async def _ways(context: AccountContext, flow: LoginFlow) -> tuple[Sequence[ContactMethod], AccountSnapshot | None]:
     """Return how this flow's code may be asked for, and what the account has."""
     if flow.to:
-        contact = parse(flow.to)
+        contact = parse_contact(flow.to)
         return [
             ContactMethod("", channel, contact.masked) for channel in channels_of(context, contact, flow.kind.purpose)
         ], None

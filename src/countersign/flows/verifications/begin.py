@@ -16,7 +16,7 @@ from countersign.domain.verifications.challenge import Action, Challenge, Challe
 from countersign.domain.verifications.lockout import FailedAttempts, is_locked, paused_for
 from countersign.domain.verifications.rate_limit import RateLimit, RateLimitResult, check_limit
 from countersign.flows.verifications.idempotency import submit
-from countersign.flows.verifications.results import Budget, Done, Outcome, Refused
+from countersign.flows.verifications.results import RateLimitStatus, Done, Outcome, Refused
 from countersign.store.ledger.unit_of_work import Decision, Reads, UnitOfWork
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ async def begin_challenge(
 
     now = core.clock()
     keyring = core.keyring
-    id_ = identifier.make("ver", now, core.chance(identifier.CHANCE_BYTES))
+    id_ = identifier.make("ver", now, core.chance(identifier.RANDOM_BYTES))
     address, subject, requester = asked.to.address, asked.subject, asked.requester
     key = keyring.primary
     terms = Terms(
@@ -100,13 +100,13 @@ async def begin_challenge(
             *((asked.browser,) if asked.browser else ()),
         ),
         standing=keyring.blind_index("standing", application.id, subject, address),
-        limits=budgets(core, application.id, address, requester),
+        limits=rate_limits_for(core, application.id, address, requester),
         spent=asked.spent,
     )
     return await submit(core, command, once)
 
 
-def budgets(
+def rate_limits_for(
     core: CoreContext, application: str, address: str, requester: Requester
 ) -> tuple[tuple[RateLimit, bytes], ...]:
     """Return the limits that a message to `address` counts against, each with its key.
@@ -147,7 +147,7 @@ class BeginCommand(msgspec.Struct, frozen=True):
 
     def judge(self, book: UnitOfWork, now: int) -> Decision[Outcome]:
         """Continue the twin if one is pending; else begin, unless the contact or a limit forbids it."""
-        barred = bar(self.terms, book.standing(self.standing), now)
+        barred = lockout_refusal(self.terms, book.standing(self.standing), now)
         if barred is not None:
             return Decision(barred)
 
@@ -159,7 +159,7 @@ class BeginCommand(msgspec.Struct, frozen=True):
                 return self._go_on(book, dedup_key, now)
             ended = (dedup_key,)
 
-        rooms = spend(self.limits, book, now)
+        rooms = consume_limits(self.limits, book, now)
         if isinstance(rooms, Refused):
             return Decision(rooms)
 
@@ -182,7 +182,7 @@ class BeginCommand(msgspec.Struct, frozen=True):
             {"purpose": self.terms.purpose, "channel": self.channel.value, "to": self.terms.to_masked},
         )
         return Decision(
-            Done(begun, delivery, budget=nearest(self.limits, rooms)),
+            Done(begun, delivery, budget=tightest_limit(self.limits, rooms)),
             challenges=(*ended, begun),
             limits=tuple((key, room.tat) for (_, key), room in zip(self.limits, rooms, strict=True)),
             deliveries=(delivery,),
@@ -192,13 +192,13 @@ class BeginCommand(msgspec.Struct, frozen=True):
     def _go_on(self, book: UnitOfWork, dedup_key: Challenge, now: int) -> Decision[Outcome]:
         """Go on with a pending challenge: send again where a resend may, and say when it may where it may not yet."""
         judged = rules_of.change_channel(dedup_key, self.channel, now)
-        rooms = spend(self.limits, book, now)
+        rooms = consume_limits(self.limits, book, now)
         if judged.refusal is not None or isinstance(rooms, Refused):
             return Decision(Done(dedup_key, book.message(dedup_key), continued=True))
-        return resent(judged.challenge, self.route, self.area, self.limits, rooms, now, continued=True)
+        return resend_decision(judged.challenge, self.route, self.area, self.limits, rooms, now, continued=True)
 
 
-def resent(
+def resend_decision(
     challenge: Challenge,
     route: tuple[str, ...],
     area: PhoneRegion,
@@ -218,7 +218,7 @@ def resent(
         {"channel": challenge.channel.value, "sends": challenge.sends},
     )
     return Decision(
-        Done(challenge, delivery, continued=continued, budget=nearest(limits, rooms)),
+        Done(challenge, delivery, continued=continued, budget=tightest_limit(limits, rooms)),
         challenges=(challenge,),
         limits=tuple((key, room.tat) for (_, key), room in zip(limits, rooms, strict=True)),
         deliveries=(delivery,),
@@ -226,7 +226,7 @@ def resent(
     )
 
 
-def bar(terms: Terms, standing: FailedAttempts, now: int) -> Refused | None:
+def lockout_refusal(terms: Terms, standing: FailedAttempts, now: int) -> Refused | None:
     """Say why nothing is sent to a contact, nor compared, for now: too many failures. The purpose that binds it anew stays open."""
     if terms.policy.binds:
         return None
@@ -237,7 +237,7 @@ def bar(terms: Terms, standing: FailedAttempts, now: int) -> Refused | None:
     return None
 
 
-def spend(
+def consume_limits(
     limits: tuple[tuple[RateLimit, bytes], ...], book: UnitOfWork, now: int
 ) -> tuple[RateLimitResult, ...] | Refused:
     """Take one from every budget, or say which has none left; a refusal takes from none."""
@@ -248,12 +248,12 @@ def spend(
     return rooms
 
 
-def nearest(limits: tuple[tuple[RateLimit, bytes], ...], rooms: tuple[RateLimitResult, ...]) -> Budget | None:
+def tightest_limit(limits: tuple[tuple[RateLimit, bytes], ...], rooms: tuple[RateLimitResult, ...]) -> RateLimitStatus | None:
     """Return the budget that will run out first."""
     if not rooms:
         return None
     (limit, _), room = min(zip(limits, rooms, strict=True), key=lambda pair: pair[1].remaining)
-    return Budget(limit.name, limit.burst, room.remaining, room.reset_after)
+    return RateLimitStatus(limit.name, limit.burst, room.remaining, room.reset_after)
 
 
 def _expired(challenge: Challenge) -> Event:

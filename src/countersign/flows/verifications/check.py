@@ -12,7 +12,7 @@ from countersign.domain.verifications import proof
 from countersign.domain.verifications.challenge import Challenge, ChallengeState, Refusal
 from countersign.domain.verifications.code import Code, derive
 from countersign.domain.verifications.lockout import NO_FAILURES, after_failure
-from countersign.flows.verifications.begin import bar
+from countersign.flows.verifications.begin import lockout_refusal
 from countersign.flows.verifications.idempotency import submit
 from countersign.flows.verifications.results import Done, Missing, Outcome, Refused
 from countersign.keys import Keyring, to_hash
@@ -61,7 +61,7 @@ class CheckCommand(msgspec.Struct, frozen=True):
         if before is None:
             return Decision(Missing())
         standing = book.standing(before.standing)
-        barred = bar(before.terms, standing, now)
+        barred = lockout_refusal(before.terms, standing, now)
         if barred is not None and before.state_at(now) is ChallengeState.PENDING:
             return Decision(msgspec.structs.replace(barred, challenge=before))
 

@@ -13,10 +13,10 @@ from countersign.store.ledger.unit_of_work import AnswerKey, Command, Decision, 
 if TYPE_CHECKING:
     from countersign.flows.verifications.context import CoreContext
 
-KEPT_FOR: Final = 24 * 3_600_000
+ANSWER_LIFETIME: Final = 24 * 3_600_000
 """Milliseconds for which an answer is kept (semantics H2)."""
 
-PASSING: Final = frozenset({Refusal.LIMITED, Refusal.TOO_SOON, Refusal.CONTACT_PAUSED})
+TEMPORARY: Final = frozenset({Refusal.LIMITED, Refusal.TOO_SOON, Refusal.CONTACT_PAUSED})
 """Refusals that time lifts: the same request, sent again later, is judged anew."""
 
 _encode: Final = msgspec.msgpack.Encoder().encode
@@ -56,7 +56,7 @@ class IdempotentCommand:
             return Decision(_decode(before.outcome) if same else KeyReused())
         verdict = self._command.judge(book, now)
         outcome = verdict.outcome
-        if isinstance(outcome, Refused) and outcome.refusal in PASSING:
+        if isinstance(outcome, Refused) and outcome.refusal in TEMPORARY:
             return verdict
-        remembered = StoredAnswer(once.request, _encode(outcome), now + KEPT_FOR)
+        remembered = StoredAnswer(once.request, _encode(outcome), now + ANSWER_LIFETIME)
         return msgspec.structs.replace(verdict, answers=((once.key, remembered),))

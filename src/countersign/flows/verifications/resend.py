@@ -11,7 +11,7 @@ from countersign.domain.shared.phone_region import PhoneRegion, region_of
 from countersign.domain.verifications import challenge as rules_of
 from countersign.domain.verifications.challenge import Challenge, Refusal
 from countersign.domain.verifications.rate_limit import RateLimit
-from countersign.flows.verifications.begin import bar, budgets, resent, spend
+from countersign.flows.verifications.begin import lockout_refusal, rate_limits_for, resend_decision, consume_limits
 from countersign.flows.verifications.get import find_challenge
 from countersign.flows.verifications.idempotency import submit
 from countersign.flows.verifications.results import Missing, Outcome, Refused
@@ -47,7 +47,7 @@ async def resend_code(
         channel=wanted,
         route=core.rules.route(wanted, address, found.id, live=terms.live),
         area=region_of(address),
-        limits=budgets(core, application.id, address, terms.requester),
+        limits=rate_limits_for(core, application.id, address, terms.requester),
     )
     return await submit(core, command, once)
 
@@ -77,13 +77,13 @@ class ResendCommand(msgspec.Struct, frozen=True):
             return Decision(
                 Refused(judged.refusal, judged.challenge, _wait(judged.challenge, judged.refusal, now), at=now)
             )
-        barred = bar(before.terms, book.standing(before.standing), now)
+        barred = lockout_refusal(before.terms, book.standing(before.standing), now)
         if barred is not None:
             return Decision(msgspec.structs.replace(barred, challenge=before))
-        rooms = spend(self.limits, book, now)
+        rooms = consume_limits(self.limits, book, now)
         if isinstance(rooms, Refused):
             return Decision(msgspec.structs.replace(rooms, challenge=before, at=now))
-        return resent(judged.challenge, self.route, self.area, self.limits, rooms, now)
+        return resend_decision(judged.challenge, self.route, self.area, self.limits, rooms, now)
 
 
 def _wait(challenge: Challenge, refusal: Refusal, now: int) -> int:

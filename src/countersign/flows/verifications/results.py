@@ -10,7 +10,7 @@ from countersign.domain.delivery.delivery import Delivery
 from countersign.domain.verifications.challenge import Challenge, Refusal
 
 
-class Budget(msgspec.Struct, frozen=True):
+class RateLimitStatus(msgspec.Struct, frozen=True):
     """What is left of the limit that is nearest: for the `RateLimit` fields; `reset_after` in ms."""
 
     name: str
@@ -25,7 +25,7 @@ class Done(msgspec.Struct, frozen=True, tag=True):
     challenge: Challenge
     delivery: Delivery | None = None
     continued: bool = False
-    budget: Budget | None = None
+    budget: RateLimitStatus | None = None
 
 
 class Refused(msgspec.Struct, frozen=True, tag=True):

@@ -19,8 +19,8 @@ from aiosmtplib import (
     SMTPTimeoutError,
 )
 
-from countersign.domain.delivery.delivery import LONGEST_TRY, Accepted, Message, Reason
-from countersign.domain.shared.contact import Channel, ContactKind, parse
+from countersign.domain.delivery.delivery import MAX_TRY, Accepted, Message, Reason
+from countersign.domain.shared.contact import Channel, ContactKind, parse_contact
 from countersign.errors import DeliveryFailedError, InputError, SettingsError
 from countersign.providers.email import verp
 from countersign.providers.email.message import MailMessage, ascii_domain, write_message
@@ -74,8 +74,8 @@ class SmtpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             raise SettingsError(
                 "smtp port must be between 1 and 65535; mail servers take 587 (starttls), 465 (tls) or 25."
             )
-        if not 0 < self.timeout < LONGEST_TRY / 1000:
-            raise SettingsError(f"smtp timeout must be above 0 and below {LONGEST_TRY // 1000} seconds.")
+        if not 0 < self.timeout < MAX_TRY / 1000:
+            raise SettingsError(f"smtp timeout must be above 0 and below {MAX_TRY // 1000} seconds.")
         if self.connections < 1:
             raise SettingsError("smtp connections must be at least 1.")
         if bool(self.username) != bool(self.password):
@@ -83,7 +83,7 @@ class SmtpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         if self.username and self.tls == "none":
             raise SettingsError("smtp would send the password in the clear; set tls to starttls or tls.")
         try:
-            sender = parse(self.from_address)
+            sender = parse_contact(self.from_address)
         except InputError as error:
             raise SettingsError("smtp from_address is no mail address; write it like codes@example.org.") from error
         if sender.kind is not ContactKind.MAIL or not self.from_address.rpartition("@")[0].isascii():

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import httpx2
 import msgspec
 
-from countersign.domain.delivery.delivery import LONGEST_TRY, Reason
+from countersign.domain.delivery.delivery import MAX_TRY, Reason
 from countersign.errors import DeliveryFailedError, SettingsError
 from countersign.providers.http import tls
 from countersign.providers.http.ssrf_guard import addresses
@@ -65,8 +65,8 @@ class Endpoint(msgspec.Struct, frozen=True):
             )
         if parts.username is not None or parts.fragment:
             raise SettingsError(f"{kind} url must hold no user name, password or fragment.")
-        if not 0 < self.timeout < LONGEST_TRY / 1000:
-            raise SettingsError(f"{kind} timeout must be above 0 and below {LONGEST_TRY // 1000} seconds.")
+        if not 0 < self.timeout < MAX_TRY / 1000:
+            raise SettingsError(f"{kind} timeout must be above 0 and below {MAX_TRY // 1000} seconds.")
         if self.connections < 1:
             raise SettingsError(f"{kind} connections must be at least 1.")
 

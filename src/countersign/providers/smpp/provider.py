@@ -12,8 +12,8 @@ from typing import Final, Literal
 import msgspec
 import structlog
 
-from countersign.domain.delivery.delivery import LONGEST_TRY, Accepted, Message, Reason
-from countersign.domain.delivery.sms_segments import septets, split_segments, units
+from countersign.domain.delivery.delivery import MAX_TRY, Accepted, Message, Reason
+from countersign.domain.delivery.sms_segments import encode_gsm_7, split_segments, encode_ucs_2
 from countersign.domain.shared.contact import Channel
 from countersign.errors import DeliveryFailedError, SettingsError
 from countersign.providers.http import tls
@@ -94,8 +94,8 @@ class SmppSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         address_of(self.sender)
 
     def _check_bounds(self) -> None:
-        if not 0 < self.timeout < LONGEST_TRY / 1000:
-            raise SettingsError(f"smpp timeout must be above 0 and below {LONGEST_TRY // 1000} seconds.")
+        if not 0 < self.timeout < MAX_TRY / 1000:
+            raise SettingsError(f"smpp timeout must be above 0 and below {MAX_TRY // 1000} seconds.")
         if self.connections < 1 or self.window < 1:
             raise SettingsError("smpp connections and window must be at least 1.")
         if self.throughput < 0:
@@ -209,7 +209,7 @@ class SmppProvider:
         joined = len(text.parts) > 1
         bodies = []
         for number, part in enumerate(text.parts, 1):
-            octets = septets(part) if text.narrow else units(part)
+            octets = encode_gsm_7(part) if text.narrow else encode_ucs_2(part)
             if joined:  # 3GPP TS 23.040, 9.2.3.24.1: concatenation with a reference of 8 bits
                 octets = bytes((5, 0, 3, reference, len(text.parts), number)) + octets
             body = ShortMessage(

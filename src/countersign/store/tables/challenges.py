@@ -8,7 +8,7 @@ import msgspec
 
 from countersign.domain.shared import identifier
 from countersign.domain.shared.contact import Channel
-from countersign.domain.verifications.challenge import MS, Challenge, ChallengeState, Terms
+from countersign.domain.verifications.challenge import MS_PER_SECOND, Challenge, ChallengeState, Terms
 from countersign.domain.verifications.purpose import MAX_LIFETIME
 from countersign.errors import NotFoundError
 from countersign.store.engine.database import Row, Sql
@@ -103,7 +103,7 @@ async def forget(before: int, most: int) -> int:
 
     None outlives MAX_LIFETIME, and ids begin with the time of their beginning: the oldest are the first of the key.
     """
-    first_kept = identifier.make("ver", before - MAX_LIFETIME * MS, bytes(identifier.CHANCE_BYTES))
+    first_kept = identifier.make("ver", before - MAX_LIFETIME * MS_PER_SECOND, bytes(identifier.RANDOM_BYTES))
     rows = await Sql(
         "SELECT id FROM challenges WHERE id < $1 AND state <> 'pending' ORDER BY id LIMIT $2", (first_kept, most)
     )

@@ -9,7 +9,7 @@ from typing import Any, Final, ParamSpec, TypeAlias, TypeVar
 
 import msgspec
 
-from countersign.domain.shared.event import START, Event, linked_bytes, read, written
+from countersign.domain.shared.event import FIRST_HASH, Event, hash_input, decode_page, encode_page
 from countersign.store.engine.database import (
     Append,
     Change,
@@ -40,7 +40,7 @@ class Head(msgspec.Struct, frozen=True):
 
     writer: str
     seq: int = 0
-    hash: bytes = START
+    hash: bytes = FIRST_HASH
 
 
 def head_mac(head: Head, link: Link) -> bytes:
@@ -61,8 +61,8 @@ class Chain:
         head = self.head
         if not events:
             return (), head
-        at, seq, page = events[-1].at, head.seq + 1, written(events)
-        hash_ = self._link(linked_bytes(head.hash, head.writer, seq, at, len(events), page))
+        at, seq, page = events[-1].at, head.seq + 1, encode_page(events)
+        hash_ = self._link(hash_input(head.hash, head.writer, seq, at, len(events), page))
         after = Head(head.writer, seq, hash_)
         entry = Insert(EVENTS, [(head.writer, seq, at, len(events), page, hash_)])
         return (entry, Upsert(WRITERS, [(head.writer, seq, hash_, head_mac(after, self._link))])), after
@@ -174,10 +174,10 @@ async def pages_after(writer: str, seq: int) -> Rows:
 async def between(start: int, end: int) -> list[Event]:
     """Return the events of all pages written from `start` to before `end` (ms), oldest first."""
     rows = await Sql("SELECT page FROM events WHERE at >= $1 AND at < $2 ORDER BY at, writer, seq", (start, end))
-    return [event for (page,) in rows for event in read(page)]
+    return [event for (page,) in rows for event in decode_page(page)]
 
 
 def relink(writer: str, row: Row, before: bytes, link: Link) -> bytes:
     """Return the hash that a page ought to have, from what stands in its row now."""
     seq, at, count, page, _ = row
-    return link(linked_bytes(before, writer, seq, at, count, page))
+    return link(hash_input(before, writer, seq, at, count, page))

@@ -36,7 +36,7 @@ def added(notices: Sequence[Notice]) -> tuple[Change, ...]:
 
 async def forget(before: int, most: int) -> int:
     """Delete notices that were made before `before` (ms), with their messages and attempts; return how many went."""
-    first_kept = identifier.make("ntc", before, bytes(identifier.CHANCE_BYTES))
+    first_kept = identifier.make("ntc", before, bytes(identifier.RANDOM_BYTES))
     rows = await Sql("SELECT id FROM notices WHERE id < $1 ORDER BY id LIMIT $2", (first_kept, most))
     for (id_,) in rows:
         await Sql("DELETE FROM attempts WHERE owner = $1", (id_,))

@@ -7,18 +7,8 @@ from typing import Final
 
 import msgspec
 
-from countersign.domain.delivery.sms_pumping import BUDGETS, REMEMBERED, PumpingFinding
-from countersign.domain.delivery.sms_traffic import (
-    DAY,
-    HOUR,
-    MEMORY,
-    RANGE_MARK,
-    RANGE_MEMORY,
-    SLOT,
-    Hold,
-    TrafficHistory,
-    TrafficSlot,
-)
+from countersign.domain.delivery.sms_pumping import BUDGETS, HOLD_MEMORY, PumpingFinding
+from countersign.domain.delivery.sms_traffic import (DAY, HOUR, RETENTION, RANGE_MARKER, RANGE_RETENTION, SLOT, Hold, TrafficHistory, TrafficSlot)
 from countersign.store.engine.database import Change, Row, Rows, Sql, Upsert
 from countersign.store.tables.schema import BLOCKS, TRAFFIC
 
@@ -85,13 +75,13 @@ async def standings(
         rows = await Sql(
             "SELECT place, min(at), CAST(sum(sent) AS bigint), CAST(sum(converted) AS bigint) FROM traffic"
             f" WHERE application = $1 AND at >= $2 AND at < {since} AND place IN ({marks}) GROUP BY place",
-            (application, max(1, now - MEMORY), *some),
+            (application, max(1, now - RETENTION), *some),
         )
         past.update({place: TrafficSlot(first, sent, 0, converted) for place, first, sent, converted in rows})
         rows = await Sql(
             f"SELECT {BLOCKS.names} FROM blocks WHERE application = $1 AND until > $2 AND place IN ({marks})"
             " ORDER BY since",
-            (application, now - REMEMBERED, *some),
+            (application, now - HOLD_MEMORY, *some),
         )
         for block in map(of_row, rows):
             if block.shadow is not shadow:
@@ -189,7 +179,7 @@ async def forget(now: int, most: int) -> int:
     """Delete counts that are judged by no more; return how many went."""
     rows = await Sql(
         "SELECT application, place, at FROM traffic WHERE at > 0 AND (at < $1 OR (at < $2 AND place LIKE $3)) LIMIT $4",
-        (now - MEMORY - DAY, now - RANGE_MEMORY, f"{RANGE_MARK}%", most),
+        (now - RETENTION - DAY, now - RANGE_RETENTION, f"{RANGE_MARKER}%", most),
     )
     for key in rows:
         await Sql("DELETE FROM traffic WHERE application = $1 AND place = $2 AND at = $3", tuple(key))
@@ -199,7 +189,7 @@ async def forget(now: int, most: int) -> int:
 async def forget_blocks(before: int, most: int) -> int:
     """Delete blocks that ended before `before` (ms) and lengthen no other any more; return how many went."""
     rows = await Sql(
-        "SELECT application, place, since FROM blocks WHERE until < $1 LIMIT $2", (before - REMEMBERED, most)
+        "SELECT application, place, since FROM blocks WHERE until < $1 LIMIT $2", (before - HOLD_MEMORY, most)
     )
     for key in rows:
         await Sql("DELETE FROM blocks WHERE application = $1 AND place = $2 AND since = $3", tuple(key))

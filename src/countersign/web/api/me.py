@@ -9,7 +9,7 @@ import msgspec
 from countersign.domain.accounts.authenticator import STRONG_KINDS
 from countersign.domain.accounts.change import UNDO_LASTS
 from countersign.domain.accounts.session import Session, is_closed, level_of
-from countersign.domain.shared.activity import SHOWN
+from countersign.domain.shared.activity import MAX_SHOWN
 from countersign.flows.accounts.activity import recent
 from countersign.flows.accounts.context import BrowserContext
 from countersign.flows.accounts.sessions import find_session, overview_of
@@ -186,7 +186,7 @@ async def changes_of(desk: Desk, call: Call) -> Reply:
     """GET /v1/me/changes."""
     asking, context = await _who(desk, call), desk.runtime.accounts
     now = context.now()
-    found = await context.database.read(changes.of_account, asking.account, now - SINCE, SHOWN)
+    found = await context.database.read(changes.of_account, asking.account, now - SINCE, MAX_SHOWN)
     return _told(
         "changes",
         [
@@ -208,7 +208,7 @@ async def changes_of(desk: Desk, call: Call) -> Reply:
 async def activity(desk: Desk, call: Call) -> Reply:
     """GET /v1/me/activity."""
     asking = await _who(desk, call)
-    happened, sent = await recent(desk.runtime.accounts, asking.account, SHOWN)
+    happened, sent = await recent(desk.runtime.accounts, asking.account, MAX_SHOWN)
     return _told(
         "activity",
         [{"at": instant(one.at), "kind": one.kind.value, **_shown(one.facts)} for one in happened],

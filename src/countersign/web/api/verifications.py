@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from countersign.domain.shared import identifier
-from countersign.domain.shared.contact import Channel, Contact, parse
+from countersign.domain.shared.contact import Channel, Contact, parse_contact
 from countersign.domain.verifications.challenge import Action, Refusal, Requester
 from countersign.errors import InputError
 from countersign.flows.verifications.begin import BeginRequest, begin_challenge
@@ -192,14 +192,14 @@ def _asked(body: BeginBody) -> BeginRequest:
 def _destination(typed: str) -> Contact:
     """Return the contact; one that fits the contract and still cannot be reached is another fault than a misfit."""
     try:
-        return parse(typed)
+        return parse_contact(typed)
     except InputError as error:
         raise ProblemError("unusable_destination", detail=str(error), field=error.field, reason=error.reason) from None
 
 
 def id_of(call: Call) -> str:
     """Return the id in the path; what cannot be one is unknown, and the database is not asked."""
-    if not identifier.is_one("ver", call.it):
+    if not identifier.is_identifier("ver", call.it):
         raise ProblemError("missing")
     return call.it
 

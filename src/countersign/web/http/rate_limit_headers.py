@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from countersign.domain.policy import InstallationPolicy
-from countersign.flows.verifications.results import Budget
+from countersign.flows.verifications.results import RateLimitStatus
 from countersign.web.http.problems import MS, seconds
 from countersign.web.http.request import Headers
 
@@ -18,7 +18,7 @@ class Budgets:
             for limit in limits
         }
 
-    def left(self, budget: Budget | None) -> Headers:
+    def left(self, budget: RateLimitStatus | None) -> Headers:
         """Return the fields for an act that counted: the budget that is nearest to its end."""
         if budget is None:
             return ()

@@ -97,7 +97,7 @@ class Front:
         self.desk.stats.request(route, status, took)
         if self._debug:
             # A careless caller puts a code or a contact where an id belongs: only what has an id's form is repeated.
-            shown = it if identifier.is_one("ver", it) else ""
+            shown = it if identifier.is_identifier("ver", it) else ""
             _log.debug("request", method=method, route=route, id=shown, status=status, took=round(took, 6))
 
     def _match(self, path: str) -> tuple[str, str, Mapping[str, Endpoint]] | None:

@@ -8,7 +8,7 @@ import falcon
 
 from countersign.domain.accounts.change import DAY, ChangeKind
 from countersign.domain.accounts.login_flow import InterruptedRequest
-from countersign.domain.shared.contact import Contact, parse
+from countersign.domain.shared.contact import Contact, parse_contact
 from countersign.errors import InputError
 from countersign.flows.accounts.sessions import check_contacts, overview
 from countersign.flows.changes.request import ChangeRequest
@@ -105,7 +105,7 @@ class ContactsPage:
         """Ask for the change."""
         language, typed = spoken(req), fields.get("contact", "")
         try:
-            contact: Contact = parse(typed)
+            contact: Contact = parse_contact(typed)
         except InputError as error:
             resp.status = falcon.HTTP_422
             await self._show(req, resp, session, fault=fault_of_contact(error.reason, language), typed=typed)

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs
 import falcon
 import msgspec
 
-from countersign.domain.delivery.notice import PREFIX
+from countersign.domain.delivery.notice import NOTICE_PREFIX
 from countersign.domain.verifications.challenge import Challenge, ChallengeState, Refusal
 from countersign.flows.verifications.cancel import find_reported, report_challenge
 from countersign.flows.verifications.results import Done, Missing, Refused
@@ -99,7 +99,7 @@ class NotMePage:
     async def on_get(self, req: Request, resp: Response) -> None:
         """Tell what was asked, and ask."""
         reference = req.get_param("ref") or ""
-        if reference.startswith(PREFIX):
+        if reference.startswith(NOTICE_PREFIX):
             await self._sign_in.get(req, resp, reference[:MAX_REFERENCE])
             return
         language = spoken(req)
@@ -139,7 +139,7 @@ class NotMePage:
         """End the challenge, and say what happens next."""
         language = spoken(req)
         reference = await _reference(req)
-        if reference.startswith(PREFIX):
+        if reference.startswith(NOTICE_PREFIX):
             await self._sign_in.post(req, resp, reference)
             return
         outcome = await report_challenge(self._runtime.core, reference) if reference else Missing()
