@@ -11,7 +11,21 @@ from typing import Final
 import msgspec
 
 from countersign.domain.delivery.sms_pumping import PumpingPolicy, assess, next_hold
-from countersign.domain.delivery.sms_traffic import (DAY, HOUR, MINUTE, RANGES, SLOT, Hold, TrafficHistory, TrafficKey, TrafficScope, TrafficSlot, is_new_prefix, number_range, traffic_keys_of)
+from countersign.domain.delivery.sms_traffic import (
+    DAY,
+    HOUR,
+    MINUTE,
+    RANGES,
+    SLOT,
+    Hold,
+    TrafficHistory,
+    TrafficKey,
+    TrafficScope,
+    TrafficSlot,
+    is_new_prefix,
+    number_range,
+    traffic_keys_of,
+)
 
 BEGAN: Final = 1_767_312_000_000
 """2 January 2026, 00:00 UTC: the day that is replayed; seven days are before it."""
@@ -85,8 +99,8 @@ class Memory:
                 self.count(place, message.at, 1, 0)
             return True
         because = verdict.because
-        if not because.passing:
-            self._holds[because.place] = next_hold(because, self._holds.get(because.place), message.at)
+        if not because.without_hold:
+            self._holds[because.key] = next_hold(because, self._holds.get(because.key), message.at)
             self.holds += 1
         return False
 

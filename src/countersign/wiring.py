@@ -119,7 +119,9 @@ async def open_runtime(settings: Settings) -> Runtime:
         places = GeoDatabase(settings.places_file, settings.lists)
         words = templates_of(settings)
         letters = Inbox(settings.home / "inbox.db")
-        carriers = {name: make_provider(each, clock, bounce_signer(keyring)) for name, each in settings.providers.items()}
+        carriers = {
+            name: make_provider(each, clock, bounce_signer(keyring)) for name, each in settings.providers.items()
+        }
         inbox = InboxProvider(letters, clock, clock.sleep)
         providers = {name: _Counted(name, each, stats) for name, each in {INBOX: inbox, **carriers}.items()}
         ledger = Ledger(

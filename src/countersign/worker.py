@@ -45,15 +45,15 @@ class Worker:
 
     def __init__(
         self,
-        post: DeliveryContext,
+        context: DeliveryContext,
         core: CoreContext,
         retention_days: int,
         grace: float = GRACE,
-        gate: AccountContext | None = None,
+        accounts: AccountContext | None = None,
     ) -> None:
-        self._post = post
-        self._house = core
-        self._gate = gate
+        self._delivery = context
+        self._core = core
+        self._accounts = accounts
         self._retention_days = retention_days
         self._grace = min(GRACE, grace / 2)  # the other half is for writing down, giving back and closing
         self._due = asyncio.Event()
@@ -68,11 +68,11 @@ class Worker:
         """Say that something fell due; from the loop's own thread."""
         self._due.set()
 
-    async def foresee(self, now: int) -> None:
+    async def extend_leases(self, now: int) -> None:
         """Hold on to what is under way for when the clock will show `now`: moved there, it would find every lease over."""
-        await renew_leases(msgspec.structs.replace(self._post, clock=lambda: now), list(self._under_way.values()))
+        await renew_leases(msgspec.structs.replace(self._delivery, clock=lambda: now), list(self._under_way.values()))
 
-    def move(self) -> None:
+    def clock_moved(self) -> None:
         """Say that the clock was moved: look at once what is due, and what has expired."""
         self._time_moved.set()
         self._due.set()
@@ -91,7 +91,7 @@ class Worker:
         try:
             while not self._stopping.is_set():
                 self._due.clear()
-                if not await self._take():
+                if not await self._claim():
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(self._due.wait(), POLL)
         finally:
@@ -103,31 +103,31 @@ class Worker:
             with contextlib.suppress(TimeoutError, UnavailableError):
                 await asyncio.wait_for(recording, self._grace)
                 # A try that was cut short may have arrived all the same: whoever takes it next sends it under the same key.
-                await release_claims(self._post, late)
+                await release_claims(self._delivery, late)
             await asyncio.gather(recording, sweeping, renewing, return_exceptions=True)
             with contextlib.suppress(CountersignError):
-                await write_checkpoint(self._house, self._signed)
+                await write_checkpoint(self._core, self._signed)
 
-    async def _take(self) -> bool:
+    async def _claim(self) -> bool:
         """Claim as many as there is room for, and set them going; say whether there may be more at once."""
         free = SLOTS - len(self._under_way)
         if free == 0:
             await asyncio.wait(self._under_way, timeout=POLL, return_when=asyncio.FIRST_COMPLETED)
             return True
         try:
-            parcels = await claim_due(self._post, free)
+            claimed = await claim_due(self._delivery, free)
         except UnavailableError as error:
             _log.warning("cannot_claim", detail=str(error))
             await self._pause(POLL)
             return False
-        for parcel in parcels:
-            task = asyncio.create_task(self._carry(parcel))
-            self._under_way[task] = parcel
+        for one in claimed:
+            task = asyncio.create_task(self._send(one))
+            self._under_way[task] = one
             task.add_done_callback(self._under_way.pop)
-        return len(parcels) == free
+        return len(claimed) == free
 
-    async def _carry(self, parcel: ClaimedDelivery) -> None:
-        self._results.put_nowait(await send(self._post, parcel))
+    async def _send(self, claimed: ClaimedDelivery) -> None:
+        self._results.put_nowait(await send(self._delivery, claimed))
 
     async def _record(self) -> None:
         """Write down what came of tries, as many at once as have come in, until there will be no more."""
@@ -139,13 +139,13 @@ class Worker:
             results = [result for result in came if result is not None]
             last = len(results) < len(came)
             if results:
-                await self._write_down(results)
+                await self._record_batch(results)
             self._due.set()  # one of them may have moved on to its next provider
 
-    async def _write_down(self, results: list[SendResult]) -> None:
+    async def _record_batch(self, results: list[SendResult]) -> None:
         while True:
             try:
-                await record_results(self._post, results)
+                await record_results(self._delivery, results)
             except UnavailableError as error:
                 # What was sent must be written down, or it would be sent again when its lease ends.
                 _log.warning("cannot_record", detail=str(error), results=len(results))
@@ -155,7 +155,7 @@ class Worker:
                     _log.error("not_recorded", delivery=results[0].delivery.key, error=type(error).__name__)
                     return
                 for result in results:
-                    await self._write_down([result])
+                    await self._record_batch([result])
                 return
             else:
                 return
@@ -164,7 +164,7 @@ class Worker:
         """Let what is under way end within the grace time; return what did not, and was cut short."""
         if self._under_way:
             await asyncio.wait(self._under_way, timeout=self._grace)
-        late = {task: parcel for task, parcel in self._under_way.items() if not task.done()}
+        late = {task: claimed for task, claimed in self._under_way.items() if not task.done()}
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
@@ -175,7 +175,7 @@ class Worker:
         while True:
             await asyncio.sleep(RENEW_EVERY)
             try:
-                await renew_leases(self._post, list(self._under_way.values()))
+                await renew_leases(self._delivery, list(self._under_way.values()))
             except UnavailableError as error:
                 _log.warning("cannot_renew", detail=str(error))
             except Exception as error:  # noqa: BLE001 - unrenewed, whatever is slow would be sent by another worker as well
@@ -192,15 +192,15 @@ class Worker:
             self._time_moved.clear()
             since_checkpoint += wait
             try:
-                swept = await sweep(self._house, self._retention_days)
-                await record_conversions(self._post)
-                if self._gate is not None:
-                    await send_reminders(self._gate)
+                swept = await sweep(self._core, self._retention_days)
+                await record_conversions(self._delivery)
+                if self._accounts is not None:
+                    await send_reminders(self._accounts)
                 if swept.expired or swept.forgotten:
                     _log.debug("swept", expired=swept.expired, forgotten=swept.forgotten)
                 if since_checkpoint >= CHECKPOINT_EVERY:
                     since_checkpoint = 0.0
-                    await write_checkpoint(self._house, self._signed)
+                    await write_checkpoint(self._core, self._signed)
             except UnavailableError as error:
                 _log.warning("cannot_sweep", detail=str(error))
             except Exception as error:  # noqa: BLE001 - a sweep that breaks once must not be the last one

@@ -12,7 +12,22 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from tests.clock import MINUTE, NOON, SECOND
 
 from countersign.domain.shared.contact import Channel, ContactKind
-from countersign.domain.verifications.challenge import (REFUSAL_OF_STATE, TRANSITIONS, Challenge, ChallengeResult, ChallengeState, Refusal, Terms, accepted_rounds, begin, cancel, change_channel, check, expire, resend)
+from countersign.domain.verifications.challenge import (
+    REFUSAL_OF_STATE,
+    TRANSITIONS,
+    Challenge,
+    ChallengeResult,
+    ChallengeState,
+    Refusal,
+    Terms,
+    accepted_rounds,
+    begin,
+    cancel,
+    change_channel,
+    check,
+    expire,
+    resend,
+)
 from countersign.domain.verifications.code import Code
 from countersign.domain.verifications.purpose import Policy, ResendMode
 
@@ -31,7 +46,7 @@ def code_of(round_: int) -> Code:
 def challenged(policy: Policy | None = None) -> Challenge:
     terms = Terms("sign_in", policy or Policy(), b"sealed", "a***@example.org", ContactKind.MAIL, "k1")
     return begin(
-        id="ver_1", application="app_1", dedup_key=b"t", standing=b"s", terms=terms, channel=Channel.EMAIL, now=NOON
+        id="ver_1", application="app_1", dedup_key=b"t", lockout_key=b"s", terms=terms, channel=Channel.EMAIL, now=NOON
     )
 
 

@@ -14,7 +14,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from countersign.domain.verifications.code import (DIGITS, MAX_LENGTH, MIN_LENGTH, UNAMBIGUOUS, Alphabet, Code, CodeShape, derive, encode_number, sample, normalize)
+from countersign.domain.verifications.code import (
+    DIGITS,
+    MAX_LENGTH,
+    MIN_LENGTH,
+    UNAMBIGUOUS,
+    Alphabet,
+    Code,
+    CodeShape,
+    derive,
+    encode_number,
+    sample,
+    normalize,
+)
 
 KEY = bytes(range(32))
 SIX = CodeShape()

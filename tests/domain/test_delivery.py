@@ -10,7 +10,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.clock import MINUTE, NOON, SECOND
 
-from countersign.domain.delivery.delivery import (BACKOFF, LATE_AFTER, LEASE, Accepted, Delivery, DeliveryState, Failure, Message, Reason, Receipt, ReceiptState, after_acceptance, after_failure, after_receipt, claim, drop, new_delivery, next_provider, release)
+from countersign.domain.delivery.delivery import (
+    BACKOFF,
+    LATE_AFTER,
+    LEASE,
+    Accepted,
+    Delivery,
+    DeliveryState,
+    Failure,
+    Message,
+    Reason,
+    Receipt,
+    ReceiptState,
+    after_acceptance,
+    after_failure,
+    after_receipt,
+    claim,
+    drop,
+    new_delivery,
+    next_provider,
+    release,
+)
 from countersign.domain.shared.contact import Channel
 
 BUSY = Failure(Reason.THROTTLED, permanent=False)
@@ -22,9 +42,9 @@ def due(*route: str) -> Delivery:
     return new_delivery("ver_1", 1, Channel.SMS, route, NOON)
 
 
-def sending(*route: str, tries: int = 1, leg: int = 0) -> Delivery:
+def sending(*route: str, tries: int = 1, position: int = 0) -> Delivery:
     claimed = claim(due(*route), NOON)
-    return msgspec.structs.replace(claimed, tries=tries, attempts=tries, leg=leg)
+    return msgspec.structs.replace(claimed, tries=tries, attempts=tries, position=position)
 
 
 def told(state: ReceiptState, provider: str = "a", reason: Reason | None = None) -> Receipt:
@@ -89,7 +109,7 @@ def test_a_permanent_refusal_is_not_retried() -> None:
     """D2: the next provider at once, or the end."""
     moved = after_failure(sending("a", "b"), NO, NOON, 0.5)
     assert (moved.provider, moved.due_at) == ("b", NOON)
-    last = after_failure(sending("a", "b", leg=1), NO, NOON, 0.5)
+    last = after_failure(sending("a", "b", position=1), NO, NOON, 0.5)
     assert (last.state, last.reason, last.ended) == (DeliveryState.FAILED, Reason.REFUSED, True)
 
 
@@ -119,8 +139,8 @@ def test_a_long_wish_is_waited_for_only_where_nobody_else_could_take_the_message
 
 
 def test_the_last_provider_of_a_route_is_the_end() -> None:
-    failed = next_provider(sending("a", "b", leg=1), Reason.TRIES_SPENT, NOON)
-    assert (failed.state, failed.ended, failed.leg) == (DeliveryState.FAILED, True, 1)
+    failed = next_provider(sending("a", "b", position=1), Reason.TRIES_SPENT, NOON)
+    assert (failed.state, failed.ended, failed.position) == (DeliveryState.FAILED, True, 1)
 
 
 def test_a_lease_that_ran_out_is_claimed_again_and_the_try_counts() -> None:
@@ -144,11 +164,11 @@ def test_a_message_over_which_workers_keep_dying_moves_on_and_ends() -> None:
 def test_a_message_is_late_when_nobody_said_in_half_a_minute_that_it_came_and_at_once_when_it_is_lost() -> None:
     """D2: then the page offers another way by itself."""
     waiting = after_acceptance(sending("a"), Accepted("m1"), NOON)
-    assert not waiting.late(NOON + LATE_AFTER - 1)
-    assert waiting.late(NOON + LATE_AFTER)
-    assert next_provider(sending("a"), Reason.REFUSED, NOON).late(NOON)
+    assert not waiting.is_late(NOON + LATE_AFTER - 1)
+    assert waiting.is_late(NOON + LATE_AFTER)
+    assert next_provider(sending("a"), Reason.REFUSED, NOON).is_late(NOON)
     came = after_receipt(waiting, told(ReceiptState.DELIVERED), NOON)
-    assert not came.late(NOON + 10 * MINUTE)
+    assert not came.is_late(NOON + 10 * MINUTE)
 
 
 def test_providers_that_are_left_out_are_passed_over_while_there_are_others() -> None:
@@ -157,7 +177,7 @@ def test_providers_that_are_left_out_are_passed_over_while_there_are_others() ->
     assert claim(due("a", "b", "c"), NOON, {"a", "b"}).provider == "c"
     assert claim(due("a", "b", "c"), NOON, {"b"}).provider == "a"
     assert claim(due("a", "b"), NOON, {"a", "b"}).provider == "a", "better to try than to send nothing"
-    assert claim(sending("a", "b", leg=1), NOON + LEASE, {"b"}).provider == "b", "a route is never gone back"
+    assert claim(sending("a", "b", position=1), NOON + LEASE, {"b"}).provider == "b", "a route is never gone back"
 
 
 def test_a_receipt_that_does_not_come_moves_to_the_next_provider() -> None:
@@ -192,7 +212,7 @@ def test_what_is_given_back_is_due_at_once_and_its_try_does_not_count() -> None:
 )
 def test_a_receipt_of_arrival_is_the_better_end_whatever_stood_there(state: DeliveryState) -> None:
     moved = after_receipt(
-        msgspec.structs.replace(sending("a", "b"), state=state, leg=1), told(ReceiptState.DELIVERED), NOON
+        msgspec.structs.replace(sending("a", "b"), state=state, position=1), told(ReceiptState.DELIVERED), NOON
     )
     assert (moved.state, moved.ended, moved.reason) == (DeliveryState.DELIVERED, True, None)
 
@@ -207,7 +227,7 @@ def test_a_bad_receipt_moves_to_the_next_provider_and_after_the_last_to_the_end(
     waiting = after_acceptance(sending("a", "b"), Accepted("m1", 30_000), NOON)
     moved = after_receipt(waiting, told(ReceiptState.UNDELIVERED, reason=Reason.BLOCKED), NOON + 1)
     assert (moved.provider, moved.due_at, moved.reason) == ("b", NOON + 1, Reason.BLOCKED)
-    last = after_acceptance(sending("a", "b", leg=1), Accepted("m2", 30_000), NOON)
+    last = after_acceptance(sending("a", "b", position=1), Accepted("m2", 30_000), NOON)
     ended = after_receipt(last, told(ReceiptState.UNDELIVERED, "b"), NOON + 1)
     assert (ended.state, ended.reason, ended.ended) == (DeliveryState.UNDELIVERED, Reason.REFUSED, True)
     nobody = after_receipt(waiting, told(ReceiptState.UNDELIVERED, reason=Reason.UNKNOWN_RECIPIENT), NOON + 1)
@@ -215,7 +235,7 @@ def test_a_bad_receipt_moves_to_the_next_provider_and_after_the_last_to_the_end(
 
 
 def test_a_bad_receipt_of_a_provider_that_was_left_changes_nothing() -> None:
-    waiting = after_acceptance(sending("a", "b", leg=1), Accepted("m2", 30_000), NOON)
+    waiting = after_acceptance(sending("a", "b", position=1), Accepted("m2", 30_000), NOON)
     assert after_receipt(waiting, told(ReceiptState.UNDELIVERED, "a"), NOON + 1) is waiting
     trying = sending("a", "b")
     assert after_receipt(trying, told(ReceiptState.UNDELIVERED, "a"), NOON + 1) is trying
@@ -262,13 +282,13 @@ class Walk:
         if self.message.ended:
             return
         assert self.message.provider is not None
-        assert self.message.leg not in self.refused, "a provider that refused for good was asked again"
+        assert self.message.position not in self.refused, "a provider that refused for good was asked again"
         self.claimed.append((self.message.provider, self.message.key))
         if isinstance(happened, Accepted):
             self.message = after_acceptance(self.message, happened, self.now)
         elif isinstance(happened, Failure):
             if happened.permanent:
-                self.refused.add(self.message.leg)
+                self.refused.add(self.message.position)
             self.message = after_failure(self.message, happened, self.now, chance)
         elif isinstance(happened, Receipt):
             self.message = after_receipt(self.message, happened, self.now)

@@ -5,7 +5,23 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from countersign.domain.delivery.latency import (MIN_SAMPLES, FIRST_BUCKET, MIN_ANSWER_TIMEOUT, MAX_RECEIPT_TIMEOUT, MAX_TIME, MAX_ANSWER_TIMEOUT, MAX_SAMPLES, MIN_RECEIPT_TIMEOUT, BUCKET_GROWTH, ProviderStats, answer_timeout, bucket, merged, quantile, receipt_timeout)
+from countersign.domain.delivery.latency import (
+    MIN_SAMPLES,
+    FIRST_BUCKET,
+    MIN_ANSWER_TIMEOUT,
+    MAX_RECEIPT_TIMEOUT,
+    MAX_TIME,
+    MAX_ANSWER_TIMEOUT,
+    MAX_SAMPLES,
+    MIN_RECEIPT_TIMEOUT,
+    BUCKET_GROWTH,
+    ProviderStats,
+    answer_timeout,
+    bucket,
+    merged,
+    quantile,
+    receipt_timeout,
+)
 
 
 def seen(*times: int) -> dict[int, int]:

@@ -17,7 +17,7 @@ def approved(channel: Channel = Channel.EMAIL, action: Action | None = None) -> 
         "step_up", Policy(), b"sealed", "a***@example.org", ContactKind.MAIL, "k1", "user-42", action or Action()
     )
     begun = begin(
-        id="ver_1", application="app_1", dedup_key=b"t", standing=b"s", terms=terms, channel=channel, now=NOON
+        id="ver_1", application="app_1", dedup_key=b"t", lockout_key=b"s", terms=terms, channel=channel, now=NOON
     )
     return msgspec.structs.replace(begun, state=ChallengeState.APPROVED, ended_at=NOON + 61_999)
 

@@ -20,7 +20,21 @@ from countersign.domain.delivery.sms_pumping import (
     next_hold,
     price_of,
 )
-from countersign.domain.delivery.sms_traffic import (DAY, NEW_PREFIXES, HOUR, MINUTE, SLOT, Hold, TrafficHistory, TrafficKey, TrafficScope, TrafficSlot, is_new_prefix, number_range, traffic_keys_of)
+from countersign.domain.delivery.sms_traffic import (
+    DAY,
+    NEW_PREFIXES,
+    HOUR,
+    MINUTE,
+    SLOT,
+    Hold,
+    TrafficHistory,
+    TrafficKey,
+    TrafficScope,
+    TrafficSlot,
+    is_new_prefix,
+    number_range,
+    traffic_keys_of,
+)
 
 NOW = 1_767_348_000_000 + 11 * MINUTE
 PREFIX = TrafficKey(TrafficScope.PREFIX, "+49170")
@@ -156,9 +170,9 @@ def test_the_answer_to_the_few_is_waited_for_before_the_place_is_held_again() ->
     waiting = _finding(TrafficHistory((at(0, 3, 0),), over))
     answered = _finding(TrafficHistory((at(15 * MINUTE, 3, 0),), over))
     assert waiting.held
-    assert waiting.passing
+    assert waiting.without_hold
     assert answered.held
-    assert not answered.passing
+    assert not answered.without_hold
 
 
 def _finding(standing: TrafficHistory) -> PumpingFinding:
@@ -187,12 +201,12 @@ def test_a_budget_that_is_spent_is_told_once_and_leaves_no_probation() -> None:
     spent = TrafficHistory((*known(0.8), at(0, 40, 35)))
     because = assess((PREFIX,), {PREFIX: spent}, 1, policy, NOW).because
     assert because is not None
-    assert not because.passing
-    told = msgspec.structs.replace(spent, spent_until=next_hold(because, None, NOW).until)
+    assert not because.without_hold
+    told = msgspec.structs.replace(spent, budget_spent_until=next_hold(because, None, NOW).until)
     again = assess((PREFIX,), {PREFIX: told}, 1, policy, NOW).because
     assert again is not None
-    assert again.passing
-    assert verdict(told, policy, now=told.spent_until) is None
+    assert again.without_hold
+    assert verdict(told, policy, now=told.budget_spent_until) is None
 
 
 def test_the_narrowest_place_at_fault_is_held() -> None:
@@ -200,7 +214,7 @@ def test_the_narrowest_place_at_fault_is_held() -> None:
     standings = {place: TrafficHistory((at(0, 70, 0),)) for place in places}
     because = assess(places, standings, 1, POLICY, NOW).because
     assert because is not None
-    assert because.place.scope is TrafficScope.THOUSAND
+    assert because.key.scope is TrafficScope.THOUSAND
 
 
 def test_the_ranges_of_a_number_are_narrower_than_its_prefix() -> None:

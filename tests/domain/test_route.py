@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from countersign.domain.delivery.route import (MAX_WEIGHTED, PrefixRoute, WeightedProvider, unweighted, is_valid_route, order_providers, parse_provider)
+from countersign.domain.delivery.route import (
+    MAX_WEIGHTED,
+    PrefixRoute,
+    WeightedProvider,
+    unweighted,
+    is_valid_route,
+    order_providers,
+    parse_provider,
+)
 from countersign.domain.policy import INBOX, InstallationPolicy
 from countersign.domain.shared.contact import Channel
 
@@ -36,7 +44,7 @@ def test_every_provider_has_a_turn_and_a_draw_is_always_the_same(weights: list[i
 def test_the_longest_prefix_wins_and_all_else_has_the_route() -> None:
     rules = InstallationPolicy(
         routes={Channel.SMS: unweighted("all")},
-        detours={
+        prefix_routes={
             Channel.SMS: (
                 PrefixRoute("+49", unweighted("german")),
                 PrefixRoute("+4917", unweighted("mobile", "german")),
@@ -51,9 +59,9 @@ def test_the_longest_prefix_wins_and_all_else_has_the_route() -> None:
 
 
 def test_a_channel_that_only_a_detour_carries_is_carried() -> None:
-    rules = InstallationPolicy(detours={Channel.VOICE: (PrefixRoute("+49", unweighted("german")),)})
-    assert rules.carries(Channel.VOICE, live=True)
-    assert not rules.carries(Channel.SMS, live=True)
+    rules = InstallationPolicy(prefix_routes={Channel.VOICE: (PrefixRoute("+49", unweighted("german")),)})
+    assert rules.is_available(Channel.VOICE, live=True)
+    assert not rules.is_available(Channel.SMS, live=True)
     assert rules.route(Channel.VOICE, "+14155550123", "v", live=True) == ()
 
 

@@ -124,7 +124,9 @@ class Place:
         once: IdempotencyKey | None = None,
     ) -> Outcome:
         """Ask for a code."""
-        asked = BeginRequest(parse_contact(to), channel, purpose, subject, action or Action(), "en", Requester(ip, "", device))
+        asked = BeginRequest(
+            parse_contact(to), channel, purpose, subject, action or Action(), "en", Requester(ip, "", device)
+        )
         return await begin_challenge(self.core, application, asked, once)
 
     async def begun(self, to: str = "ada@example.org", **asked: Any) -> Challenge:

@@ -33,7 +33,9 @@ MAIL_CODE = "urn:countersign:acr:mail-code"
 @pytest_asyncio.fixture
 async def shop(home: Place) -> Application:
     """A relying party."""
-    draft = ApplicationDraft("shop", ApplicationMode.LIVE, redirects=(BACK,), sign_outs=("https://shop.example/",))
+    draft = ApplicationDraft(
+        "shop", ApplicationMode.LIVE, redirect_uris=(BACK,), post_logout_redirect_uris=("https://shop.example/",)
+    )
     added, _ = await add_application(home.database, home.accounts.log, home.keyring, draft, 1, secrets.token_bytes)
     return added
 
@@ -192,7 +194,7 @@ async def test_fifty_at_once_redeem_a_code_once_and_lose_it(home: Place, shop: A
 async def test_a_code_is_worth_nothing_late_elsewhere_or_without_its_verifier(home: Place, shop: Application) -> None:
     """S2."""
     visitor = await ada(home)
-    draft = ApplicationDraft("other", ApplicationMode.LIVE, redirects=(BACK,))
+    draft = ApplicationDraft("other", ApplicationMode.LIVE, redirect_uris=(BACK,))
     other, _ = await add_application(home.database, home.accounts.log, home.keyring, draft, 1, secrets.token_bytes)
     for client, back, verifier, wait in (
         (other, BACK, VERIFIER, 0),

@@ -147,7 +147,7 @@ async def test_a_spent_budget_names_itself_and_says_when_to_try_again(database_u
         destination=(RateLimit("destination", 3, 3 * MINUTE), RateLimit("destination_day", 4, DAY)), requester=()
     )
     async with place_at(database_url, tmp_path, rules=rules) as place:
-        left = [done(await place.begin(action=Action(hash=str(number)))).budget for number in range(3)]
+        left = [done(await place.begin(action=Action(hash=str(number)))).rate_limit for number in range(3)]
         assert [(budget.name, budget.remaining) for budget in left if budget] == [
             ("destination", 2),
             ("destination", 1),

@@ -70,7 +70,9 @@ async def test_the_contact_that_goes_does_not_approve_where_there_is_another(hom
     visitor = await ada(home)
     await visitor.adds(PHONE)
     mail = await visitor.contact(ADA)
-    wanted = ChangeRequest(ChangeKind.CONTACT_REPLACED, mail.id, "a***@elsewhere.example", "Replace it", parse_contact(NEW))
+    wanted = ChangeRequest(
+        ChangeKind.CONTACT_REPLACED, mail.id, "a***@elsewhere.example", "Replace it", parse_contact(NEW)
+    )
     need = requirement_of(home.accounts, wanted, await visitor.holdings())
     assert isinstance(await visitor.steps_up(need), CodeRequested)
     seen = await visitor.sees()
@@ -137,7 +139,9 @@ async def test_a_pending_change_dies_with_its_session_and_is_canceled_from_anoth
     visitor = await ada(home)
     phone = Visitor(home)
     await phone.is_let_in()
-    wanted = ChangeRequest(ChangeKind.CONTACT_ADDED, about="+1415***0123", summary="Add it", contact=parse_contact(PHONE))
+    wanted = ChangeRequest(
+        ChangeKind.CONTACT_ADDED, about="+1415***0123", summary="Add it", contact=parse_contact(PHONE)
+    )
     assert isinstance(await visitor.changes(wanted), CodeRequested)
     code = await visitor.code(PHONE)
     session = await phone.session()
@@ -222,7 +226,9 @@ async def test_a_password_change_ends_everything_else(home: Place) -> None:
     waiting = Visitor(home)
     assert isinstance(await waiting.signs_in(), CodeRequested)
     code = await waiting.code()
-    wanted = ChangeRequest(ChangeKind.CONTACT_ADDED, about="+1415***0123", summary="Add it", contact=parse_contact(PHONE))
+    wanted = ChangeRequest(
+        ChangeKind.CONTACT_ADDED, about="+1415***0123", summary="Add it", contact=parse_contact(PHONE)
+    )
     assert isinstance(await other.changes(wanted), CodeRequested)
     home.clock.forward(61_000)
     hashed = await home.accounts.passwords.hash("a better battery staple")
@@ -245,7 +251,9 @@ async def test_a_password_change_ends_everything_else(home: Place) -> None:
 async def test_contacts_are_one_however_they_are_typed(home: Place) -> None:
     """A6."""
     visitor = await ada(home)
-    again = ChangeRequest(ChangeKind.CONTACT_ADDED, about="a", summary="Add it", contact=parse_contact("ADA@Example.ORG"))
+    again = ChangeRequest(
+        ChangeKind.CONTACT_ADDED, about="a", summary="Add it", contact=parse_contact("ADA@Example.ORG")
+    )
     assert await visitor.changes(again) is ChangeRefusal.ALREADY_YOURS
 
 

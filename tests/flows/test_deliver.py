@@ -251,7 +251,7 @@ async def test_every_way_to_fail_comes_back_as_a_failure(place: Place, raised: E
     place.inbox.words.append(raised)
     await place.begun()
     (parcel,) = await claim_due(place.delivery, 1)
-    word = (await send(place.delivery, parcel)).word
+    word = (await send(place.delivery, parcel)).answer
     assert isinstance(word, Failure)
     assert (word.reason, word.permanent) == (reason, False)
     assert word.retry_after == (7_000 if reason is Reason.MAILBOX_FULL else None)
@@ -270,7 +270,7 @@ async def test_a_provider_that_never_answers_is_left(place: Place, monkeypatch: 
     await place.begun()
     (parcel,) = await claim_due(place.delivery, 1)
     hung = msgspec.structs.replace(place.delivery, providers={"inbox": Hung()})
-    assert (await send(hung, parcel)).word == Failure(Reason.TIMED_OUT, permanent=False)
+    assert (await send(hung, parcel)).answer == Failure(Reason.TIMED_OUT, permanent=False)
 
 
 async def test_a_provider_that_is_no_longer_in_the_settings_is_passed_over(live: Place) -> None:

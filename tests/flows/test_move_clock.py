@@ -38,7 +38,7 @@ class Slow(Carrier):
 async def working(place: Place, clock: Clock, carrier: Carrier) -> AsyncIterator[None]:
     post = msgspec.structs.replace(place.delivery, providers={"inbox": carrier}, clock=clock)
     worker = Worker(post, msgspec.structs.replace(place.core, clock=clock), 30)
-    clock.hear(worker.foresee, worker.move)
+    clock.hear(worker.extend_leases, worker.clock_moved)
     task = asyncio.create_task(worker.run())
     try:
         yield

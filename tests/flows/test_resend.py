@@ -90,7 +90,7 @@ async def test_a_resend_counts_against_the_budgets_that_the_begin_counted_agains
     async with place_at(sqlite_url, tmp_path, rules=rules) as place:
         challenge = await place.begun()
         place.clock.forward(MINUTE)
-        budget = done(await place.resend(challenge)).budget
+        budget = done(await place.resend(challenge)).rate_limit
         assert budget is not None
         assert (budget.name, budget.remaining) == ("destination", 0)
         place.clock.forward(MINUTE)

@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from countersign.domain.delivery.delivery import Reason, ReceiptState
-from countersign.domain.delivery.sms_segments import ESCAPE, GSM_7, GSM_7_EXTENSION, encode_gsm_7, split_segments, encode_ucs_2
+from countersign.domain.delivery.sms_segments import (
+    ESCAPE,
+    GSM_7,
+    GSM_7_EXTENSION,
+    encode_gsm_7,
+    split_segments,
+    encode_ucs_2,
+)
 from countersign.messages.channels.sms_size import segments
 from countersign.providers.smpp.pdu import (
     HEADER,
@@ -118,10 +125,10 @@ def test_the_parts_are_the_text_and_each_is_within_its_bound(text: str) -> None:
     assert len(found.parts) == segments(text).segments
     alone = len(found.parts) == 1
     for part in found.parts:
-        octets = encode_gsm_7(part) if found.narrow else encode_ucs_2(part)
-        assert len(octets) <= (160 if alone else 153) if found.narrow else (140 if alone else 134)
+        octets = encode_gsm_7(part) if found.gsm_7 else encode_ucs_2(part)
+        assert len(octets) <= (160 if alone else 153) if found.gsm_7 else (140 if alone else 134)
         assert alone or part
-        if found.narrow:
+        if found.gsm_7:
             assert not octets.endswith(bytes((ESCAPE,)))
         else:
             assert octets.decode("utf-16-be") == part

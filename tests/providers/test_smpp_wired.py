@@ -79,7 +79,9 @@ async def began(runtime: Runtime) -> None:
         runtime.core.clock(),
         os.urandom,
     )
-    assert isinstance(await begin_challenge(runtime.core, application, BeginRequest(to=parse_contact("+4915123456789"))), Done)
+    assert isinstance(
+        await begin_challenge(runtime.core, application, BeginRequest(to=parse_contact("+4915123456789"))), Done
+    )
 
 
 @pytest.mark.parametrize(

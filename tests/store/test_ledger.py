@@ -83,7 +83,7 @@ def challenge(number: int, id_: str = "", subject: str = "") -> Challenge:
         id=id_ or f"ver_{number}",
         application="app_1",
         dedup_key=b"twin %d" % number,
-        standing=b"s",
+        lockout_key=b"s",
         terms=terms,
         channel=Channel.EMAIL,
         now=NOON,

@@ -37,8 +37,8 @@ def thief(tmp_path: Path) -> Keyring:
     return Keyring(tmp_path / "thief.json", FixedClock())
 
 
-def address(keyring: Keyring, challenge: Challenge, leg: int = 0) -> str:
-    return return_path(BOUNCES, f"{challenge.id}.1.{leg}", bounce_signer(keyring))
+def address(keyring: Keyring, challenge: Challenge, position: int = 0) -> str:
+    return return_path(BOUNCES, f"{challenge.id}.1.{position}", bounce_signer(keyring))
 
 
 async def state(place: Place, challenge: Challenge) -> tuple[DeliveryState, Reason | None]:

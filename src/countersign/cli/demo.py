@@ -78,7 +78,9 @@ async def _person(context: AccountContext, name: str, identifier: str, phone: st
     from countersign.flows.sign_in.sign_up import sign_up
     from countersign.store.tables import accounts
 
-    if (await context.database.read(accounts.identified, context.blind_index(parse_contact(identifier))))[0] is not None:
+    if (await context.database.read(accounts.identified, context.blind_index(parse_contact(identifier))))[
+        0
+    ] is not None:
         return False
     now = context.now()
     for place, (days, ip, agent, remember) in enumerate(BROWSERS):

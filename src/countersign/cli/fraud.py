@@ -84,7 +84,7 @@ def explain_pumping(number: str, application: str, config: Path | None, as_json:
     """Tell what would happen now to a message to a number, and what every rule says, with its figures."""
     settings, _ = settings_of(config)
     found = [
-        FindingRow(one.place.scope.value, _place(one.place.name, prefix), one.rule.value, one.held, one.sentence)
+        FindingRow(one.key.scope.value, _place(one.key.name, prefix), one.rule.value, one.held, one.sentence)
         for prefix, one in wait_for(_explained(settings, number, application))
     ]
     if as_json:
@@ -151,7 +151,7 @@ async def _explained(settings: Settings, number: str, name: str) -> list[tuple[s
         whereto = destination_of(ground.keyring, contact.address, region_of(contact.address))
         application = await ground.database.read(_id_of, name) if name else _own()
         found = await ground.database.read(explain_pumping, whereto, application, settings.pumping, clock())
-        return [(whereto.area.prefix, one) for one in found]
+        return [(whereto.region.prefix, one) for one in found]
 
 
 async def _lifted(settings: Settings, prefix: str, name: str | None) -> list[Block]:

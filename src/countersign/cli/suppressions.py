@@ -70,7 +70,7 @@ def show(address: str, config: Path | None, as_json: bool) -> None:  # noqa: FBT
     settings, _ = settings_of(config)
     contact = _contact(address)
     found, now = wait_for(_show(settings, contact))
-    stands = found is not None and found.stands_at(now)
+    stands = found is not None and found.is_active(now)
     if as_json:
         print_json({"suppressed": stands} | ({} if found is None else msgspec.to_builtins(_shown(found))))
     elif found is None:

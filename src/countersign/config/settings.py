@@ -129,7 +129,7 @@ def rules(settings: Settings) -> InstallationPolicy:
         destination=settings.destination_limits,
         requester=settings.requester_limits,
         routes=settings.routes,
-        detours=settings.detours,
+        prefix_routes=settings.detours,
         pumping=settings.pumping,
         issuer=settings.public_url,
     )

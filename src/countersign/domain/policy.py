@@ -33,28 +33,28 @@ class InstallationPolicy(msgspec.Struct, frozen=True):
     )
     requester: tuple[RateLimit, ...] = (RateLimit("requester", 60, 10 * MINUTE),)
     routes: dict[Channel, tuple[WeightedProvider, ...]] = msgspec.field(default_factory=dict)
-    detours: dict[Channel, tuple[PrefixRoute, ...]] = msgspec.field(default_factory=dict)
+    prefix_routes: dict[Channel, tuple[PrefixRoute, ...]] = msgspec.field(default_factory=dict)
     pumping: PumpingPolicy = PumpingPolicy()
     issuer: str = "http://localhost:8000"
 
-    def route(self, channel: Channel, to: str, draw: str, *, live: bool) -> tuple[str, ...]:
+    def route(self, channel: Channel, to: str, seed: str, *, live: bool) -> tuple[str, ...]:
         """Return the providers for a destination (canonical) in the order they are tried; test keys have the inbox and nothing else.
 
         `draw` (an id) decides where weights leave it to chance, so that a resend goes as the first message went.
         """
         if not live:
             return (INBOX,)
-        carriers = find_prefix_route(self.detours.get(channel, ()), to)
-        return order_providers(self.routes.get(channel, ()) if carriers is None else carriers, draw)
+        providers = find_prefix_route(self.prefix_routes.get(channel, ()), to)
+        return order_providers(self.routes.get(channel, ()) if providers is None else providers, seed)
 
-    def carries(self, channel: Channel, *, live: bool) -> bool:
+    def is_available(self, channel: Channel, *, live: bool) -> bool:
         """Say whether anybody carries a channel, be it to some destinations only."""
-        return not live or channel in self.routes or channel in self.detours
+        return not live or channel in self.routes or channel in self.prefix_routes
 
     def channels(self, kind: ContactKind, policy: Policy, *, live: bool) -> tuple[Channel, ...]:
         """Return by which channels a destination of this kind can be reached, the preferred first."""
         return tuple(
             channel
             for channel in CHANNELS_OF[kind]
-            if (not policy.channels or channel in policy.channels) and self.carries(channel, live=live)
+            if (not policy.channels or channel in policy.channels) and self.is_available(channel, live=live)
         )

@@ -42,7 +42,7 @@ class Crew:
             _log.warning("clock_ahead", seconds=self.runtime.clock.ahead // 1_000)
         if self._worker is not None:
             self.runtime.core.database.hear(self._worker.wake)
-            self.runtime.clock.hear(self._worker.foresee, self._worker.move)
+            self.runtime.clock.hear(self._worker.extend_leases, self._worker.clock_moved)
             self._delivering = asyncio.create_task(self._deliver(self._worker), name="deliver")
             if settings.bounces is not None:
                 from countersign.providers.email.bounce_mailbox import BounceMailbox

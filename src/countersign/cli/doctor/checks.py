@@ -208,17 +208,17 @@ def _without_receipts(settings: Settings) -> list[CheckResult]:
     from countersign.providers.sms.apprise_gateways import AppriseSettings
 
     routes = [(f"route {channel.value}", route) for channel, route in settings.routes.items()]
-    routes += [(f"detour {one.prefix}", one.carriers) for detours in settings.detours.values() for one in detours]
+    routes += [(f"detour {one.prefix}", one.providers) for detours in settings.detours.values() for one in detours]
     return [
         CheckResult(
-            f"{where}: {carrier.name}",
+            f"{where}: {provider.name}",
             CheckState.ADVICE,
             "It gives no receipts and no reasons, and others stand after it: they are asked where it says no, never where a message is lost.",
-            f"Let {carrier.name} be the last of its route.",
+            f"Let {provider.name} be the last of its route.",
         )
         for where, route in routes
-        for carrier in (route if route and route[0].weight else route[:-1])
-        if len(route) > 1 and isinstance(settings.providers.get(carrier.name), AppriseSettings)
+        for provider in (route if route and route[0].weight else route[:-1])
+        if len(route) > 1 and isinstance(settings.providers.get(provider.name), AppriseSettings)
     ]
 
 

@@ -128,33 +128,33 @@ class Delivery(msgspec.Struct, frozen=True):
     created_at: int
     round: int = 0
     state: DeliveryState = DeliveryState.QUEUED
-    leg: int = 0
+    position: int = 0
     tries: int = 0
     attempts: int = 0
     due_at: int | None = None
     reason: Reason | None = None
     changed_at: int = 0
-    area: PhoneRegion = NO_REGION
+    region: PhoneRegion = NO_REGION
     settled_at: int | None = None
 
     @property
     def provider(self) -> str | None:
         """Return the name of the provider in use, or None where the route is empty or spent."""
-        return self.route[self.leg] if self.leg < len(self.route) else None
+        return self.route[self.position] if self.position < len(self.route) else None
 
     @property
     def key(self) -> str:
         """Return what names this delivery to the provider in use, the same for each of its tries."""
-        return f"{self.owner}.{self.number}.{self.leg}"
+        return f"{self.owner}.{self.number}.{self.position}"
 
     @property
-    def lost(self) -> bool:
+    def is_lost(self) -> bool:
         """Say whether it did not reach the person and nothing more will be done for it."""
         return self.state in {DeliveryState.UNDELIVERED, DeliveryState.FAILED}
 
-    def late(self, now: int) -> bool:
+    def is_late(self, now: int) -> bool:
         """Say whether the person has waited for longer than a message usually takes, or in vain."""
-        return self.lost or (self.state is not DeliveryState.DELIVERED and now >= self.created_at + LATE_AFTER)
+        return self.is_lost or (self.state is not DeliveryState.DELIVERED and now >= self.created_at + LATE_AFTER)
 
     @property
     def ended(self) -> bool:
@@ -170,7 +170,7 @@ def new_delivery(
     now: int,
     round_: int = 0,
     *,
-    area: PhoneRegion = NO_REGION,
+    region: PhoneRegion = NO_REGION,
     has_code: bool = True,
 ) -> Delivery:
     """Return a new message, due at once; one that no provider can carry is failed from the start."""
@@ -186,11 +186,11 @@ def new_delivery(
             DeliveryState.FAILED,
             reason=Reason.NO_ROUTE,
             changed_at=now,
-            area=area,
+            region=region,
             settled_at=settled_at,
         )
     return Delivery(
-        owner, number, channel, route, now, round_, due_at=now, changed_at=now, area=area, settled_at=settled_at
+        owner, number, channel, route, now, round_, due_at=now, changed_at=now, region=region, settled_at=settled_at
     )
 
 
@@ -219,9 +219,13 @@ def claim(delivery: Delivery, now: int, left_out: Collection[str] = ()) -> Deliv
 
 def skip_providers(delivery: Delivery, left_out: Collection[str]) -> Delivery:
     """Return the message at the first provider from its own on that is not left out; where all are, it stays where it is."""
-    for leg in range(delivery.leg, len(delivery.route)):
-        if delivery.route[leg] not in left_out:
-            return delivery if leg == delivery.leg else msgspec.structs.replace(delivery, leg=leg, tries=0)
+    for position in range(delivery.position, len(delivery.route)):
+        if delivery.route[position] not in left_out:
+            return (
+                delivery
+                if position == delivery.position
+                else msgspec.structs.replace(delivery, position=position, tries=0)
+            )
     return delivery
 
 
@@ -235,9 +239,9 @@ def drop(delivery: Delivery, reason: Reason, now: int) -> Delivery:
     return msgspec.structs.replace(delivery, state=DeliveryState.DROPPED, reason=reason, due_at=None, changed_at=now)
 
 
-def after_acceptance(delivery: Delivery, word: Accepted, now: int) -> Delivery:
+def after_acceptance(delivery: Delivery, accepted: Accepted, now: int) -> Delivery:
     """Record that the provider took it; where a receipt is promised, look again when it is overdue."""
-    due_at = None if word.receipt_within is None else now + word.receipt_within
+    due_at = None if accepted.receipt_within is None else now + accepted.receipt_within
     return msgspec.structs.replace(delivery, state=DeliveryState.ACCEPTED, reason=None, due_at=due_at, changed_at=now)
 
 
@@ -272,7 +276,11 @@ def after_failure(delivery: Delivery, failure: Failure, now: int, chance: float)
     wait = BACKOFF[delivery.tries - 1] if delivery.tries else BACKOFF[0]
     wait = max(wait, failure.retry_after or 0)
     # A provider that asks for a long rest is not waited for while another could take the message.
-    if failure.retry_after is not None and failure.retry_after > BACKOFF[-1] and delivery.leg + 1 < len(delivery.route):
+    if (
+        failure.retry_after is not None
+        and failure.retry_after > BACKOFF[-1]
+        and delivery.position + 1 < len(delivery.route)
+    ):
         return next_provider(delivery, failure.reason, now)
     return msgspec.structs.replace(
         delivery,
@@ -285,18 +293,18 @@ def after_failure(delivery: Delivery, failure: Failure, now: int, chance: float)
 
 def max_tries(delivery: Delivery, reason: Reason) -> int:
     """Return how often the provider in use is tried that fails for now."""
-    another = delivery.leg + 1 < len(delivery.route)
+    another = delivery.position + 1 < len(delivery.route)
     return TRIES_BEFORE_ANOTHER if another and reason not in BEYOND_PROVIDER else len(BACKOFF) + 1
 
 
 def next_provider(delivery: Delivery, reason: Reason, now: int) -> Delivery:
     """Move on to the next provider of the route, due at once; after the last, the message has failed."""
-    if delivery.leg + 1 >= len(delivery.route):
+    if delivery.position + 1 >= len(delivery.route):
         return _failed(delivery, reason, now)
     return msgspec.structs.replace(
         delivery,
         state=DeliveryState.QUEUED,
-        leg=delivery.leg + 1,
+        position=delivery.position + 1,
         tries=0,
         reason=reason,
         due_at=now,
@@ -335,7 +343,7 @@ def after_receipt(delivery: Delivery, receipt: Receipt, now: int) -> Delivery:
     if delivery.state is not DeliveryState.ACCEPTED or receipt.provider != delivery.provider:
         return delivery
     reason = receipt.reason or Reason.REFUSED
-    if reason in ABOUT_RECIPIENT or delivery.leg + 1 >= len(delivery.route):
+    if reason in ABOUT_RECIPIENT or delivery.position + 1 >= len(delivery.route):
         return msgspec.structs.replace(
             delivery, state=DeliveryState.UNDELIVERED, reason=reason, due_at=None, changed_at=now
         )

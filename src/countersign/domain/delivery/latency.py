@@ -92,39 +92,43 @@ def quantile(times: dict[int, int], part: float) -> int | None:
     if total < MIN_SAMPLES:
         return None
     seen = 0
-    for place in sorted(times):
-        seen += times[place]
+    for number in sorted(times):
+        seen += times[number]
         if seen >= part * total:
-            return round(FIRST_BUCKET * BUCKET_GROWTH**place)
+            return round(FIRST_BUCKET * BUCKET_GROWTH**number)
     return MAX_TIME
 
 
-def receipt_timeout(pace: ProviderStats | None, promised: int | None, *, last: bool) -> int | None:
+def receipt_timeout(stats: ProviderStats | None, promised: int | None, *, last: bool) -> int | None:
     """Return the milliseconds after which a receipt is missing: what 95 of 100 took there; None where none is promised.
 
     The last provider of a route is never waited for less than it promised: nobody could take over.
     """
-    if promised is None or pace is None:
+    if promised is None or stats is None:
         return promised
-    learned = quantile(pace.receipts, USUAL)
+    learned = quantile(stats.receipts, USUAL)
     if learned is None:
         return promised
     bounded = min(max(learned, MIN_RECEIPT_TIMEOUT), MAX_RECEIPT_TIMEOUT)
     return max(bounded, promised) if last else bounded
 
 
-def answer_timeout(pace: ProviderStats | None) -> int:
+def answer_timeout(stats: ProviderStats | None) -> int:
     """Return the milliseconds that a provider has to answer while another could take the message."""
-    usual = None if pace is None else quantile(pace.answers, USUAL)
-    return MIN_ANSWER_TIMEOUT if usual is None else min(max(TIMEOUT_FACTOR * usual, MIN_ANSWER_TIMEOUT), MAX_ANSWER_TIMEOUT)
+    usual = None if stats is None else quantile(stats.answers, USUAL)
+    return (
+        MIN_ANSWER_TIMEOUT
+        if usual is None
+        else min(max(TIMEOUT_FACTOR * usual, MIN_ANSWER_TIMEOUT), MAX_ANSWER_TIMEOUT)
+    )
 
 
 def _together(one: dict[int, int], other: dict[int, int]) -> dict[int, int]:
     if not other:
         return one
     found = dict(one)
-    for place, count in other.items():
-        found[place] = found.get(place, 0) + count
+    for number, count in other.items():
+        found[number] = found.get(number, 0) + count
     if sum(found.values()) > MAX_SAMPLES:
-        found = {place: half for place, count in found.items() if (half := count // 2)}
+        found = {number: half for number, count in found.items() if (half := count // 2)}
     return found

@@ -23,7 +23,7 @@ class PrefixRoute(msgspec.Struct, frozen=True):
     """A route of its own for destinations that begin with `prefix`."""
 
     prefix: str
-    carriers: tuple[WeightedProvider, ...]
+    providers: tuple[WeightedProvider, ...]
 
 
 def parse_provider(text: str) -> WeightedProvider:
@@ -41,37 +41,37 @@ def unweighted(*names: str) -> tuple[WeightedProvider, ...]:
     return tuple(WeightedProvider(name) for name in names)
 
 
-def format_provider(carrier: WeightedProvider) -> str:
+def format_provider(provider: WeightedProvider) -> str:
     """Return a provider as the settings write it."""
-    return f"{carrier.name}={carrier.weight}" if carrier.weight else carrier.name
+    return f"{provider.name}={provider.weight}" if provider.weight else provider.name
 
 
-def is_valid_route(carriers: Sequence[WeightedProvider]) -> bool:
+def is_valid_route(providers: Sequence[WeightedProvider]) -> bool:
     """Say whether no provider is named twice, and either all or none have weights."""
-    weighted = [carrier for carrier in carriers if carrier.weight]
-    names = {carrier.name for carrier in carriers}
-    return len(names) == len(carriers) and (not weighted or len(weighted) == len(carriers) <= MAX_WEIGHTED)
+    weighted = [provider for provider in providers if provider.weight]
+    names = {provider.name for provider in providers}
+    return len(names) == len(providers) and (not weighted or len(weighted) == len(providers) <= MAX_WEIGHTED)
 
 
-def order_providers(carriers: Sequence[WeightedProvider], draw: str) -> tuple[str, ...]:
+def order_providers(providers: Sequence[WeightedProvider], seed: str) -> tuple[str, ...]:
     """Return the names in the order they are tried: as written, or drawn by weight; the same `draw` always has the same order."""
-    if not any(carrier.weight for carrier in carriers):
-        return tuple(carrier.name for carrier in carriers)
-    digest = hashlib.sha256(draw.encode()).digest()
-    left, found = list(carriers), list[str]()
+    if not any(provider.weight for provider in providers):
+        return tuple(provider.name for provider in providers)
+    digest = hashlib.sha256(seed.encode()).digest()
+    left, found = list(providers), list[str]()
     while left:
         start = 4 * len(found)
-        place = int.from_bytes(digest[start : start + 4]) % sum(carrier.weight for carrier in left)
-        for carrier in left:
-            if place < carrier.weight:
-                found.append(carrier.name)
-                left.remove(carrier)
+        place = int.from_bytes(digest[start : start + 4]) % sum(provider.weight for provider in left)
+        for provider in left:
+            if place < provider.weight:
+                found.append(provider.name)
+                left.remove(provider)
                 break
-            place -= carrier.weight
+            place -= provider.weight
     return tuple(found)
 
 
-def find_prefix_route(detours: Sequence[PrefixRoute], to: str) -> tuple[WeightedProvider, ...] | None:
+def find_prefix_route(prefix_routes: Sequence[PrefixRoute], to: str) -> tuple[WeightedProvider, ...] | None:
     """Return the providers of the longest prefix that `to` begins with, None if there is none."""
-    fitting = [one for one in detours if to.startswith(one.prefix)]
-    return max(fitting, key=lambda one: len(one.prefix)).carriers if fitting else None
+    fitting = [one for one in prefix_routes if to.startswith(one.prefix)]
+    return max(fitting, key=lambda one: len(one.prefix)).providers if fitting else None

@@ -15,7 +15,18 @@ from typing import Final
 
 import msgspec
 
-from countersign.domain.delivery.sms_traffic import (DAY, HOUR, RETENTION, MINUTE, CONVERSION_DELAY, SLOT, Hold, TrafficHistory, TrafficKey, TrafficScope)
+from countersign.domain.delivery.sms_traffic import (
+    DAY,
+    HOUR,
+    RETENTION,
+    MINUTE,
+    CONVERSION_DELAY,
+    SLOT,
+    Hold,
+    TrafficHistory,
+    TrafficKey,
+    TrafficScope,
+)
 
 FIRST_HOLD: Final = 15 * MINUTE
 LONGEST_HOLD: Final = DAY
@@ -66,7 +77,7 @@ ALLOWANCES: Final = {
     TrafficScope.TEN_THOUSAND: 25,
     TrafficScope.HUNDRED_THOUSAND: 30,
     TrafficScope.PREFIX: 30,
-    TrafficScope.FRESH: 40,
+    TrafficScope.NEW_PREFIXES: 40,
     TrafficScope.COUNTRY: 60,
 }
 
@@ -97,11 +108,11 @@ class PumpingPolicy(msgspec.Struct, frozen=True):
 class PumpingFinding(msgspec.Struct, frozen=True):
     """What one rule says of one place, with its figures; `passing` refuses this message alone, and begins no hold."""
 
-    place: TrafficKey
+    key: TrafficKey
     rule: PumpingRule
     held: bool
     figures: dict[str, int | float]
-    passing: bool = False
+    without_hold: bool = False
 
     @property
     def sentence(self) -> str:
@@ -144,51 +155,51 @@ def price_of(policy: PumpingPolicy, country: str, number: str) -> int:
 
 
 def assess(
-    places: Sequence[TrafficKey],
-    standings: Mapping[TrafficKey, TrafficHistory],
+    keys: Sequence[TrafficKey],
+    histories: Mapping[TrafficKey, TrafficHistory],
     price: int,
     policy: PumpingPolicy,
     now: int,
 ) -> PumpingDecision:
     """Judge one more message at `now`: the first finding against it, the narrowest place first."""
-    for place in places:
-        for finding in findings(place, standings.get(place, TrafficHistory()), price, policy, now):
-            if finding.held and not (place.scope is TrafficScope.FRESH and _tries_out(places, standings, now)):
+    for key in keys:
+        for finding in findings(key, histories.get(key, TrafficHistory()), price, policy, now):
+            if finding.held and not (key.scope is TrafficScope.NEW_PREFIXES and _tries_out(keys, histories, now)):
                 return PumpingDecision(finding)
     return PumpingDecision()
 
 
-def _tries_out(places: Sequence[TrafficKey], standings: Mapping[TrafficKey, TrafficHistory], now: int) -> bool:
+def _tries_out(keys: Sequence[TrafficKey], histories: Mapping[TrafficKey, TrafficHistory], now: int) -> bool:
     """Say whether a new prefix may find its way although new prefixes are held: very few messages, and more as their codes come back.
 
     Else whoever pumps many new prefixes would keep honest people out of a country that somebody has just begun to serve.
     """
-    for place in places:
-        if place.scope in TRIALS:
-            slots = [slot for slot in standings.get(place, TrafficHistory()).slots if slot.at >= now - DAY]
+    for key in keys:
+        if key.scope in TRIALS:
+            slots = [slot for slot in histories.get(key, TrafficHistory()).slots if slot.at >= now - DAY]
             converted = sum(slot.converted for slot in slots)
-            if sum(slot.sent for slot in slots) + 1 > TRIALS[place.scope] + GROWTH * converted:
+            if sum(slot.sent for slot in slots) + 1 > TRIALS[key.scope] + GROWTH * converted:
                 return False
     return True
 
 
 def findings(
-    place: TrafficKey, standing: TrafficHistory, price: int, policy: PumpingPolicy, now: int
+    key: TrafficKey, history: TrafficHistory, price: int, policy: PumpingPolicy, now: int
 ) -> Iterator[PumpingFinding]:
     """Tell what each rule says of one more message to a place."""
-    hold = standing.hold
+    hold = history.hold
     if hold is not None and now < hold.ends_at:
         minutes = -(-(hold.ends_at - now) // MINUTE)
         yield PumpingFinding(
-            place, PumpingRule.HELD, held=True, figures={"minutes": minutes, "times": hold.times}, passing=True
+            key, PumpingRule.HELD, held=True, figures={"minutes": minutes, "times": hold.times}, without_hold=True
         )
         return
-    tally = _tally(standing, now)
-    yield from _budgets(place, standing, tally, price, policy, now)
-    if place.scope is not TrafficScope.APPLICATION:
-        yield _allowance(place, standing, tally, policy, now)
-        yield _conversion(place, tally, policy, HOUR)
-        yield _conversion(place, tally, policy, DAY)
+    tally = _tally(history, now)
+    yield from _budgets(key, history, tally, price, policy, now)
+    if key.scope is not TrafficScope.APPLICATION:
+        yield _allowance(key, history, tally, policy, now)
+        yield _conversion(key, tally, policy, HOUR)
+        yield _conversion(key, tally, policy, DAY)
 
 
 def next_hold(finding: PumpingFinding, before: Hold | None, now: int) -> Hold:
@@ -223,13 +234,13 @@ class _Tally(msgspec.Struct):
     days: int = 0
 
 
-def _tally(standing: TrafficHistory, now: int) -> _Tally:  # noqa: C901 - one pass, since this is most of what judging costs
+def _tally(history: TrafficHistory, now: int) -> _Tally:  # noqa: C901 - one pass, since this is most of what judging costs
     """Add all up in one go."""
-    found = _Tally(past=standing.past.sent, past_converted=standing.past.converted)
-    answered = _answered(standing)
+    found = _Tally(past=history.past.sent, past_converted=history.past.converted)
+    answered = _answered(history)
     of_clock, day, hour, waits = now - now % HOUR, now - DAY, now - HOUR, now - CONVERSION_DELAY - SLOT
-    first = standing.past.at or now
-    for slot in standing.slots:
+    first = history.past.at or now
+    for slot in history.slots:
         at, sent = slot.at, slot.sent
         if at < first:  # noqa: PLR1730 - a call of min is half of what this loop costs
             first = at
@@ -263,31 +274,33 @@ def _tally(standing: TrafficHistory, now: int) -> _Tally:  # noqa: C901 - one pa
 
 
 def _budgets(
-    place: TrafficKey, standing: TrafficHistory, tally: _Tally, price: int, policy: PumpingPolicy, now: int
+    key: TrafficKey, history: TrafficHistory, tally: _Tally, price: int, policy: PumpingPolicy, now: int
 ) -> Iterator[PumpingFinding]:
-    money, messages = policy.money.get(place.scope, 0), policy.messages.get(place.scope, 0)
-    known = now < standing.spent_until
+    money, messages = policy.money.get(key.scope, 0), policy.messages.get(key.scope, 0)
+    known = now < history.budget_spent_until
     if money:
         figures: dict[str, int | float] = {"spent": tally.spent, "budget": money, "price": price}
-        yield PumpingFinding(place, PumpingRule.MONEY, held=tally.spent + price > money, figures=figures, passing=known)
+        yield PumpingFinding(
+            key, PumpingRule.MONEY, held=tally.spent + price > money, figures=figures, without_hold=known
+        )
     if messages:
         figures = {"sent": tally.budgeted, "budget": messages}
         yield PumpingFinding(
-            place, PumpingRule.MESSAGES, held=tally.budgeted + 1 > messages, figures=figures, passing=known
+            key, PumpingRule.MESSAGES, held=tally.budgeted + 1 > messages, figures=figures, without_hold=known
         )
 
 
 def _allowance(
-    place: TrafficKey, standing: TrafficHistory, tally: _Tally, policy: PumpingPolicy, now: int
+    key: TrafficKey, history: TrafficHistory, tally: _Tally, policy: PumpingPolicy, now: int
 ) -> PumpingFinding:
     """Judge what may stay unanswered: a few messages, and more for each code that came back or comes back on other days."""
-    hold, since = standing.hold, _answered(standing)
+    hold, since = history.hold, _answered(history)
     on_probation = hold is not None and hold.lifted_at is None and now < since + PROBATION
     if on_probation:
         allowance = policy.probes + GROWTH * tally.day_converted
     else:
         usual = tally.past_converted // max(1, tally.days)
-        allowance = policy.allowances[place.scope] + GROWTH * max(tally.day_converted, usual)
+        allowance = policy.allowances[key.scope] + GROWTH * max(tally.day_converted, usual)
     figures: dict[str, int | float] = {
         "sent": tally.day,
         "hours": -(-(now - max(now - DAY, min(since, now - 1))) // HOUR),
@@ -296,10 +309,12 @@ def _allowance(
     }
     # On probation the answer to the few that were let through is waited for, before the place is held again.
     waits = on_probation and tally.latest + SLOT + CONVERSION_DELAY > now
-    return PumpingFinding(place, PumpingRule.ALLOWANCE, held=tally.day + 1 > allowance, figures=figures, passing=waits)
+    return PumpingFinding(
+        key, PumpingRule.ALLOWANCE, held=tally.day + 1 > allowance, figures=figures, without_hold=waits
+    )
 
 
-def _conversion(place: TrafficKey, tally: _Tally, policy: PumpingPolicy, span: int) -> PumpingFinding:
+def _conversion(key: TrafficKey, tally: _Tally, policy: PumpingPolicy, span: int) -> PumpingFinding:
     """Judge whether so few codes came back by chance, while more is sent than usual.
 
     An outage loses codes too, but sends no more than the people there ask for; so both are asked, a rise and a fall.
@@ -326,16 +341,16 @@ def _conversion(place: TrafficKey, tally: _Tally, policy: PumpingPolicy, span: i
         "odds": math.exp(min(against, 300.0)),
     }
     return PumpingFinding(
-        place, PumpingRule.CONVERSION, held=rises and against >= -math.log(policy.error), figures=figures
+        key, PumpingRule.CONVERSION, held=rises and against >= -math.log(policy.error), figures=figures
     )
 
 
-def _answered(standing: TrafficHistory) -> int:
+def _answered(history: TrafficHistory) -> int:
     """Return the slot in which a place's latest hold ended: what was before is not held against it again, nor counted for it.
 
     One that was lifted within the slot in which it began leaves that slot behind too.
     """
-    hold = standing.hold
+    hold = history.hold
     if hold is None:
         return 0
     begin = hold.ends_at - hold.ends_at % SLOT

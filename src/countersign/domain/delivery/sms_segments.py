@@ -39,30 +39,28 @@ _SEPTETS: Final = {
 class SegmentedText(msgspec.Struct, frozen=True):
     """A text as it is sent: in septets (`narrow`) or 16-bit units, in one part or in several that a header joins."""
 
-    narrow: bool
+    gsm_7: bool
     parts: tuple[str, ...]
 
     def __repr__(self) -> str:
         """Hide what is said."""
-        return f"Parted({'gsm-7' if self.narrow else 'ucs-2'}, {len(self.parts)})"
+        return f"Parted({'gsm-7' if self.gsm_7 else 'ucs-2'}, {len(self.parts)})"
 
 
 def split_segments(text: str) -> SegmentedText:
     """Return the parts of a text, no more than are needed; an escape or a surrogate pair is never parted."""
-    narrow = is_gsm_7(text)
-    alone, joined = (GSM_7_ALONE, GSM_7_JOINED) if narrow else (UCS_2_ALONE, UCS_2_JOINED)
-    costs = [2 if (c in _PLACES if narrow else c > _LAST_OF_BMP) else 1 for c in text]
+    gsm_7 = is_gsm_7(text)
+    alone, joined = (GSM_7_ALONE, GSM_7_JOINED) if gsm_7 else (UCS_2_ALONE, UCS_2_JOINED)
+    costs = [2 if (c in _PLACES if gsm_7 else c > _LAST_OF_BMP) else 1 for c in text]
     if sum(costs) <= alone:
-        return SegmentedText(narrow, (text,))
+        return SegmentedText(gsm_7, (text,))
     cuts, used = [0], 0
     for place, cost in enumerate(costs):
         if used + cost > joined:
             cuts.append(place)
             used = 0
         used += cost
-    return SegmentedText(
-        narrow, tuple(text[start:end] for start, end in zip(cuts, [*cuts[1:], len(text)], strict=True))
-    )
+    return SegmentedText(gsm_7, tuple(text[start:end] for start, end in zip(cuts, [*cuts[1:], len(text)], strict=True)))
 
 
 def is_gsm_7(text: str) -> bool:

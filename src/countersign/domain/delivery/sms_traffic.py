@@ -88,7 +88,7 @@ class TrafficHistory(msgspec.Struct, frozen=True):
 
     slots: tuple[TrafficSlot, ...] = ()
     hold: Hold | None = None
-    spent_until: int = 0
+    budget_spent_until: int = 0
     past: TrafficSlot = TrafficSlot(0)
 
 
@@ -97,7 +97,7 @@ def traffic_keys_of(country: str, prefix: str, ranges: Mapping[int, str], *, fre
     found = [TrafficKey(SCOPE_OF_RANGE[digits], RANGE_MARKER + ranges[digits]) for digits in sorted(ranges)]
     found.append(TrafficKey(TrafficScope.PREFIX, prefix))
     if fresh:
-        found.append(TrafficKey(TrafficScope.FRESH, NEW_PREFIXES))
+        found.append(TrafficKey(TrafficScope.NEW_PREFIXES, NEW_PREFIXES))
     if country:
         found.append(TrafficKey(TrafficScope.COUNTRY, country))
     found.append(TrafficKey(TrafficScope.APPLICATION, ""))

@@ -25,7 +25,7 @@ class Suppression(msgspec.Struct, frozen=True):
     until: int
     lifted_at: int | None = None
 
-    def stands_at(self, now: int) -> bool:
+    def is_active(self, now: int) -> bool:
         """Say whether nothing is sent to the address."""
         return self.lifted_at is None and now < self.until
 
@@ -45,7 +45,7 @@ def is_superseded_by(before: Suppression | None, new: Suppression, sent_at: int)
         return True
     if before.lifted_at is not None and sent_at <= before.lifted_at:
         return False
-    return not before.stands_at(new.at) or DURATION[new.reason] > DURATION[before.reason]
+    return not before.is_active(new.at) or DURATION[new.reason] > DURATION[before.reason]
 
 
 def lift(suppression: Suppression, now: int) -> Suppression:

@@ -60,7 +60,7 @@ def parse(params: Mapping[str, str], client: Application | None) -> Authorizatio
     if client is None or client.removed_at is not None:
         return AuthorizationFault("invalid_client", "There is no such application.")
     redirect_uri = params.get("redirect_uri", "")
-    if redirect_uri not in client.redirects:
+    if redirect_uri not in client.redirect_uris:
         return AuthorizationFault(
             "invalid_redirect_uri", "This address is not registered for the application, to the letter."
         )

@@ -34,8 +34,8 @@ class ApplicationDraft(msgspec.Struct, frozen=True):
     site: str = ""
     host: str = ""
     purposes: tuple[str, ...] = ()
-    redirects: tuple[str, ...] = ()
-    sign_outs: tuple[str, ...] = ()
+    redirect_uris: tuple[str, ...] = ()
+    post_logout_redirect_uris: tuple[str, ...] = ()
     app_hash: str = ""
 
 
@@ -57,8 +57,8 @@ class Application(msgspec.Struct, frozen=True):
     old_key_hash: bytes | None = None
     old_until: int | None = None
     removed_at: int | None = None
-    redirects: tuple[str, ...] = ()
-    sign_outs: tuple[str, ...] = ()
+    redirect_uris: tuple[str, ...] = ()
+    post_logout_redirect_uris: tuple[str, ...] = ()
     app_hash: str = ""
 
     @property

@@ -10,9 +10,9 @@ _LENGTH: Final = 26
 _PAIRS: Final = [high + low for high in ALPHABET for low in ALPHABET]
 
 
-def make(prefix: str, now: int, chance: bytes) -> str:
+def make(prefix: str, now: int, random_bytes: bytes) -> str:
     """Return `prefix` + "_" + 26 symbols: 48 bits of milliseconds, then the 80 bits of `chance`, as a ULID orders them."""
-    number = (now << 80) | int.from_bytes(chance)
+    number = (now << 80) | int.from_bytes(random_bytes)
     pairs: list[str] = []
     for _ in range(_LENGTH // 2):
         number, pair = divmod(number, 1024)

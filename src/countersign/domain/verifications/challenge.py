@@ -107,7 +107,7 @@ class Terms(msgspec.Struct, frozen=True, omit_defaults=True):
     locale: str = ""
     requester: Requester = Requester()
     live: bool = True
-    told: str = ""
+    decoy_notice: str = msgspec.field(default="", name="told")
 
 
 class Challenge(msgspec.Struct, frozen=True):
@@ -121,7 +121,7 @@ class Challenge(msgspec.Struct, frozen=True):
     id: str
     application: str
     dedup_key: bytes
-    standing: bytes
+    lockout_key: bytes
     terms: Terms
     begun_at: int
     expires_at: int
@@ -171,7 +171,7 @@ def begin(
     id: str,  # noqa: A002
     application: str,
     dedup_key: bytes,
-    standing: bytes,
+    lockout_key: bytes,
     terms: Terms,
     channel: Channel,
     now: int,
@@ -185,7 +185,7 @@ def begin(
         id=id,
         application=application,
         dedup_key=dedup_key,
-        standing=standing,
+        lockout_key=lockout_key,
         terms=terms,
         begun_at=now,
         expires_at=now + terms.policy.lifetime * MS_PER_SECOND,
@@ -209,7 +209,7 @@ def check(challenge: Challenge, typed: str, code_of: Callable[[int], Code], now:
     right = False
     for round_ in accepted_rounds(challenge):
         right |= code_of(round_).matches(meant)  # no short cut: the same work for each round
-    if right and not challenge.terms.told:
+    if right and not challenge.terms.decoy_notice:
         return ChallengeResult(_end(counted, ChallengeState.APPROVED, now))
     if counted.guesses >= challenge.terms.policy.guesses:
         counted = _end(counted, ChallengeState.EXHAUSTED, now)

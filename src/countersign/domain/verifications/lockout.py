@@ -25,24 +25,24 @@ class FailedAttempts(msgspec.Struct, frozen=True):
 NO_FAILURES: Final = FailedAttempts()
 
 
-def after_failure(standing: FailedAttempts, now: int, *, remembered: bool) -> FailedAttempts:
+def after_failure(failures: FailedAttempts, now: int, *, remembered: bool) -> FailedAttempts:
     """Count one wrong answer; a remembered browser's does not use up the day of the new ones."""
-    fresh_day = not standing.day_began_at <= now < standing.day_began_at + DAY
+    fresh_day = not failures.day_began_at <= now < failures.day_began_at + DAY
     return FailedAttempts(
-        in_a_row=standing.in_a_row + 1,
-        day_began_at=now if fresh_day else standing.day_began_at,
-        in_day=(0 if fresh_day else standing.in_day) + (not remembered),
+        in_a_row=failures.in_a_row + 1,
+        day_began_at=now if fresh_day else failures.day_began_at,
+        in_day=(0 if fresh_day else failures.in_day) + (not remembered),
     )
 
 
-def paused_for(standing: FailedAttempts, now: int, *, remembered: bool) -> int:
+def paused_for(failures: FailedAttempts, now: int, *, remembered: bool) -> int:
     """Return for how many milliseconds new browsers must use another method; 0 if not paused."""
-    end = standing.day_began_at + DAY
-    if remembered or standing.in_day < PAUSE_AFTER or not standing.day_began_at <= now < end:
+    end = failures.day_began_at + DAY
+    if remembered or failures.in_day < PAUSE_AFTER or not failures.day_began_at <= now < end:
         return 0
     return end - now
 
 
-def is_locked(standing: FailedAttempts) -> bool:
+def is_locked(failures: FailedAttempts) -> bool:
     """Say whether the contact must be bound anew before a code to it counts again."""
-    return standing.in_a_row >= LOCK_AFTER
+    return failures.in_a_row >= LOCK_AFTER

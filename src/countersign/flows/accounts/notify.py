@@ -37,7 +37,8 @@ def insert_notices(
     rows = []
     for contact in contacts:
         channel = next(
-            (one for one in CHANNELS_OF[contact.kind] if context.core.rules.carries(one, live=context.own.live)), None
+            (one for one in CHANNELS_OF[contact.kind] if context.core.rules.is_available(one, live=context.own.live)),
+            None,
         )
         if contact.proved_at is None or channel is None:
             continue
@@ -66,7 +67,7 @@ def insert_notices(
                     channel,
                     context.core.rules.route(channel, address, id_, live=context.own.live),
                     now,
-                    area=region_of(address),
+                    region=region_of(address),
                     has_code=False,
                 )
             )

@@ -54,7 +54,7 @@ def bounce_signer(keyring: Keyring) -> verp.Mark:
     return lambda key: keyring.blind_index("bounce", key)
 
 
-async def record_bounce(post: DeliveryContext, raw: bytes, address: str = "") -> BounceVerdict:
+async def record_bounce(context: DeliveryContext, raw: bytes, address: str = "") -> BounceVerdict:
     """Take a mail that may be a bounce; `address` is where it arrived, if that is known from elsewhere than its headers.
 
     Raises UnavailableError where the mail must be offered again. Whatever else is wrong with it, it is no bounce of ours.
@@ -62,33 +62,33 @@ async def record_bounce(post: DeliveryContext, raw: bytes, address: str = "") ->
     bounce = dsn.read(raw)
     if bounce is None:
         return BounceVerdict.NO_BOUNCE
-    mark = bounce_signer(post.keyring)
+    mark = bounce_signer(context.keyring)
     keys = (verp.key_of(one, mark) for one in (address, *bounce.arrived_at) if one)
     key = next((key for key in keys if key is not None), None)
     if key is None:
         _log.info("bounce_not_ours")
         return BounceVerdict.NOT_OURS
-    owner, number, leg = key.split(".")
-    sent = await post.database.read(_sent, owner, int(number), int(leg))
+    owner, number, position = key.split(".")
+    sent = await context.database.read(_sent, owner, int(number), int(position))
     if sent is None:
         _log.info("bounce_not_ours", delivery=key)
         return BounceVerdict.NOT_OURS
-    receipt = _receipt(post.keyring, sent, bounce.recipients)
-    if receipt is None or not await record_receipt(post, receipt):
+    receipt = _receipt(context.keyring, sent, bounce.recipients)
+    if receipt is None or not await record_receipt(context, receipt):
         return BounceVerdict.NOTHING_NEW
-    post.database.announce()  # another provider may have its turn now
+    context.database.announce()  # another provider may have its turn now
     _log.info("bounce_taken", delivery=key, provider=sent.provider, state=receipt.state, reason=receipt.reason)
     return BounceVerdict.TAKEN
 
 
-async def _sent(owner_id: str, number: int, leg: int) -> _Sent | None:
+async def _sent(owner_id: str, number: int, position: int) -> _Sent | None:
     """Return the message that was sent under a key, by whom, and the id that its receipts are found by."""
     found = await deliveries.of_owner(owner_id)
     delivery = next((one for one in found if one.number == number), None)
     owner = await owner_of(owner_id)
-    if delivery is None or owner is None or leg >= len(delivery.route):
+    if delivery is None or owner is None or position >= len(delivery.route):
         return None
-    provider = delivery.route[leg]
+    provider = delivery.route[position]
     tries = await deliveries.attempts_of(owner_id)
     ids = [one.provider_message_id for one in tries if one.number == number and one.provider == provider]
     known = next((id_ for id_ in reversed(ids) if id_), "")
@@ -123,25 +123,25 @@ def _is(contact: Contact, address: str) -> bool:
         return False
 
 
-async def collect_bounces(post: DeliveryContext, mailbox: BounceMailbox) -> int:
+async def collect_bounces(context: DeliveryContext, mailbox: BounceMailbox) -> int:
     """Take what lies in a mailbox; return how many bounces counted. A mail that was not taken stays unseen, for the next time."""
     mails = await mailbox.unseen()
     done: list[MailboxMessage] = []
     counted = 0
     try:
         for mail in mails:
-            counted += await record_bounce(post, mail.raw) is BounceVerdict.TAKEN
+            counted += await record_bounce(context, mail.raw) is BounceVerdict.TAKEN
             done.append(mail)
     finally:
         await mailbox.done(done)
     return counted
 
 
-async def poll_mailbox(post: DeliveryContext, mailbox: BounceMailbox, every: float = POLL_INTERVAL) -> None:
+async def poll_mailbox(context: DeliveryContext, mailbox: BounceMailbox, every: float = POLL_INTERVAL) -> None:
     """Take what comes to a mailbox for as long as the process runs; two that do so at once do it once."""
     while True:
         try:
-            await collect_bounces(post, mailbox)
+            await collect_bounces(context, mailbox)
         except UnavailableError as error:
             _log.warning("cannot_collect", detail=str(error))
         except Exception as error:  # noqa: BLE001 - one mail must not end the reading of all others

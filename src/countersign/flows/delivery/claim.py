@@ -33,22 +33,22 @@ _log = structlog.get_logger("countersign.deliver")
 class _Taken(msgspec.Struct, frozen=True):
     """What a claim brought: messages to send, those whose receipts had not come in time, and the countries of those held back."""
 
-    parcels: list[ClaimedDelivery]
+    claimed: list[ClaimedDelivery]
     overdue: list[Delivery]
     held_back: list[str] = []
 
 
-async def claim_due(post: DeliveryContext, most: int) -> list[ClaimedDelivery]:
+async def claim_due(context: DeliveryContext, most: int) -> list[ClaimedDelivery]:
     """Take up to `most` messages that are due; what nobody wants any more is dropped on the way."""
-    taken = await post.claims.run(post.database, _claim, post, post.clock(), most)
+    taken = await context.claims.run(context.database, _claim, context, context.clock(), most)
     for country in taken.held_back:
-        post.held_back(country)
+        context.held_back(country)
     for delivery in taken.overdue:
-        post.lessons.note(provider_key_of(delivery), ProviderStats(overdue=1))
-    return taken.parcels
+        context.lessons.note(provider_key_of(delivery), ProviderStats(overdue=1))
+    return taken.claimed
 
 
-async def _claim(post: DeliveryContext, now: int, most: int) -> _Taken:
+async def _claim(context: DeliveryContext, now: int, most: int) -> _Taken:
     rows = await Claim(DELIVERIES, "due_at IS NOT NULL AND due_at <= $1", (now,), "due_at", most)
     if not rows:
         return _Taken([], [])
@@ -75,13 +75,13 @@ async def _claim(post: DeliveryContext, now: int, most: int) -> _Taken:
         and is_counted(delivery, owner)
         and why_unwanted(delivery, owner, now) is None
     ]
-    judged = await check_pumping(post, wanted, now)
-    shut = await find_suppressed(post.keyring, [(one, owners.get(one.owner)) for one in due], now)
+    judged = await check_pumping(context, wanted, now)
+    shut = await find_suppressed(context.keyring, [(one, owners.get(one.owner)) for one in due], now)
     shut.update(dict.fromkeys(judged.held, Reason.HELD_BACK))
     breakers = await _breakers(now)
     left_out = {name for name, one in breakers.items() if one.is_open(now)}
     probed: list[CircuitBreaker] = []
-    parcels: list[ClaimedDelivery] = []
+    claimed: list[ClaimedDelivery] = []
     overdue: list[Delivery] = []
     changed: list[Delivery] = []
     events: list[Event] = [*judged.events]
@@ -106,7 +106,7 @@ async def _claim(post: DeliveryContext, now: int, most: int) -> _Taken:
             probed.append(breaker_rules.begin_probe(tripped, now))
             left_out.add(tripped.provider)
         if owner is not None:
-            parcels.append(ClaimedDelivery(taken, owner, sites.get(owner.application)))
+            claimed.append(ClaimedDelivery(taken, owner, sites.get(owner.application)))
     await Append(events)
     await Write(
         (
@@ -116,7 +116,7 @@ async def _claim(post: DeliveryContext, now: int, most: int) -> _Taken:
         ),
         last=True,
     )
-    return _Taken(parcels, overdue, judged.countries)
+    return _Taken(claimed, overdue, judged.countries)
 
 
 async def _breakers(now: int) -> dict[str, CircuitBreaker]:

@@ -44,31 +44,31 @@ def compose(
     issuer: str,
     own: Application,
     places: GeoDatabase,
-    parcel: ClaimedDelivery,
+    claimed: ClaimedDelivery,
     words: CustomTemplates = DEFAULT_TEMPLATES,
 ) -> Message:
     """Return the message of a claimed delivery. What our own pages ask bears the site's name and host.
 
     A code is told in the operator's `words` where there are some; a notice always in ours.
     """
-    owner = parcel.owner
+    owner = claimed.owner
     if isinstance(owner, Notice):
-        return _notice(keyring, issuer, own, parcel, owner)
-    if owner.terms.told:
-        return _told(keyring, issuer, own, parcel, owner)
-    occasion, code = _code(keyring, issuer, own, places, parcel, owner)
+        return _notice(keyring, issuer, own, claimed, owner)
+    if owner.terms.decoy_notice:
+        return _told(keyring, issuer, own, claimed, owner)
+    occasion, code = _code(keyring, issuer, own, places, claimed, owner)
     return render(occasion, code, words)
 
 
 def _code(
-    keyring: Keyring, issuer: str, own: Application, places: GeoDatabase, parcel: ClaimedDelivery, challenge: Challenge
+    keyring: Keyring, issuer: str, own: Application, places: GeoDatabase, claimed: ClaimedDelivery, challenge: Challenge
 ) -> tuple[CodeMessage, Code]:
-    application = parcel.application or (own if challenge.application == own.id else None)
+    application = claimed.application or (own if challenge.application == own.id else None)
     terms = challenge.terms
     place = places.find(terms.requester.ip)
     occasion = CodeMessage(
-        key=parcel.delivery.key,
-        channel=parcel.delivery.channel,
+        key=claimed.delivery.key,
+        channel=claimed.delivery.channel,
         to=_to(keyring, challenge),
         locale=terms.locale,
         site=application.site if application else "",
@@ -83,18 +83,18 @@ def _code(
         app_hash=application.app_hash if application else "",
     )
     key = keyring.named(terms.kid)
-    return occasion, derive(key.code, challenge.id, parcel.delivery.round, terms.policy.shape)
+    return occasion, derive(key.code, challenge.id, claimed.delivery.round, terms.policy.shape)
 
 
-def _told(keyring: Keyring, issuer: str, own: Application, parcel: ClaimedDelivery, challenge: Challenge) -> Message:
+def _told(keyring: Keyring, issuer: str, own: Application, claimed: ClaimedDelivery, challenge: Challenge) -> Message:
     """Tell the holder of a contact what stands in place of a code; the code stays underived."""
-    kind = NoticeKind(challenge.terms.told)
+    kind = NoticeKind(challenge.terms.decoy_notice)
     requester = challenge.terms.requester
     return render_notice(
         NoticeMessage(
-            key=parcel.delivery.key,
+            key=claimed.delivery.key,
             kind=kind,
-            channel=parcel.delivery.channel,
+            channel=claimed.delivery.channel,
             to=_to(keyring, challenge),
             locale=challenge.terms.locale,
             site=own.site,
@@ -107,13 +107,13 @@ def _told(keyring: Keyring, issuer: str, own: Application, parcel: ClaimedDelive
     )
 
 
-def _notice(keyring: Keyring, issuer: str, own: Application, parcel: ClaimedDelivery, notice: Notice) -> Message:
+def _notice(keyring: Keyring, issuer: str, own: Application, claimed: ClaimedDelivery, notice: Notice) -> Message:
     facts = notice.facts
     return render_notice(
         NoticeMessage(
-            key=parcel.delivery.key,
+            key=claimed.delivery.key,
             kind=notice.kind,
-            channel=parcel.delivery.channel,
+            channel=claimed.delivery.channel,
             to=Contact(notice.to_kind, keyring.unseal(notice.to, notice.id)),
             locale=notice.locale,
             site=own.site,

@@ -101,4 +101,4 @@ class DeliveryContext(msgspec.Struct, frozen=True):
 
 def provider_key_of(delivery: Delivery) -> ProviderKey:
     """Return what the provider in use of a message is known by."""
-    return ProviderKey(delivery.provider or "", delivery.channel, delivery.area.country)
+    return ProviderKey(delivery.provider or "", delivery.channel, delivery.region.country)

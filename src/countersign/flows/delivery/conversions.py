@@ -39,20 +39,22 @@ class FinishedDelivery(msgspec.Struct, frozen=True):
     converted: bool | None
 
 
-async def record_conversions(post: DeliveryContext) -> int:
+async def record_conversions(context: DeliveryContext) -> int:
     """Count what became of codes, for as long as there are any that are not counted; return how many there were."""
     count = 0
-    while settled := await post.database.run(_settle, post, post.clock(), BATCH):
+    while settled := await context.database.run(_settle, context, context.clock(), BATCH):
         for one in settled:
             if one.converted is not None:
-                post.lessons.note(provider_key_of(one.delivery), ProviderStats(ended=1, converted=int(one.converted)))
+                context.lessons.note(
+                    provider_key_of(one.delivery), ProviderStats(ended=1, converted=int(one.converted))
+                )
         count += len(settled)
         if len(settled) < BATCH:
             break
     return count
 
 
-async def _settle(post: DeliveryContext, now: int, most: int) -> list[FinishedDelivery]:
+async def _settle(context: DeliveryContext, now: int, most: int) -> list[FinishedDelivery]:
     rows = await Claim(DELIVERIES, _OVER, (), "created_at", most)
     if not rows:
         return []
@@ -73,7 +75,7 @@ async def _settle(post: DeliveryContext, now: int, most: int) -> list[FinishedDe
         and one.delivery.state is not DeliveryState.FAILED
         and is_counted(one.delivery, owner)
     ]
-    await count_conversions(post, came_back, now)
+    await count_conversions(context, came_back, now)
     await Write((Update(DELIVERIES, [deliveries.changed_row(one) for one in changed]),))
     return settled
 

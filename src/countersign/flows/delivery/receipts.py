@@ -23,13 +23,13 @@ class _Heard(msgspec.Struct, frozen=True):
     lesson: ProviderStats = ProviderStats()
 
 
-async def record_receipt(post: DeliveryContext, receipt: Receipt) -> bool:
+async def record_receipt(context: DeliveryContext, receipt: Receipt) -> bool:
     """Move a message on by a provider's later word; False if no message is known by that id (yet: a receipt can outrun our record)."""
-    heard = await post.receipts.run(post.database, _receive, receipt, post.clock())
+    heard = await context.receipts.run(context.database, _receive, receipt, context.clock())
     if heard.where is not None:
-        post.lessons.note(heard.where, heard.lesson)
+        context.lessons.note(heard.where, heard.lesson)
     if heard.known:
-        await suppress_by_receipt(post.database, post.receipts, post.keyring, receipt, post.clock())
+        await suppress_by_receipt(context.database, context.receipts, context.keyring, receipt, context.clock())
     return heard.known
 
 
@@ -49,4 +49,4 @@ async def _receive(receipt: Receipt, now: int) -> _Heard:
         lesson = ProviderStats(delivered=1, receipts={bucket(now - attempt.ended_at): 1})
     else:
         lesson = ProviderStats(undelivered=1)
-    return _Heard(True, ProviderKey(receipt.provider, current.channel, current.area.country), lesson)
+    return _Heard(True, ProviderKey(receipt.provider, current.channel, current.region.country), lesson)

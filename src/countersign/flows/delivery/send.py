@@ -42,29 +42,29 @@ class SendResult(msgspec.Struct, frozen=True):
     provider: str
     started_at: int
     ended_at: int
-    word: Accepted | Failure
+    answer: Accepted | Failure
 
 
-async def send(post: DeliveryContext, parcel: ClaimedDelivery) -> SendResult:
+async def send(context: DeliveryContext, claimed: ClaimedDelivery) -> SendResult:
     """Render a message and hand it to the provider whose turn it is; every way to fail comes back as a Failure."""
-    delivery = parcel.delivery
+    delivery = claimed.delivery
     name = delivery.provider or ""
-    started_at = post.clock()
-    word: Accepted | Failure
+    started_at = context.clock()
+    answer: Accepted | Failure
     try:
-        provider = post.providers.get(name)
+        provider = context.providers.get(name)
         if provider is None:
             raise DeliveryFailedError(
                 Reason.MISCONFIGURED, f"No provider is named {name!r} in the settings.", permanent=True
             )
-        async with asyncio.timeout(_patience(post, delivery)):
-            word = await provider.send(
-                compose(post.keyring, post.rules.issuer, post.own, post.places, parcel, post.words)
+        async with asyncio.timeout(_patience(context, delivery)):
+            answer = await provider.send(
+                compose(context.keyring, context.rules.issuer, context.own, context.places, claimed, context.words)
             )
     except DeliveryFailedError as error:
         retry_after = None if error.retry_after is None else error.retry_after * 1_000
         reason = Reason(error.reason) if error.reason in _REASONS else Reason.PROVIDER_ERROR
-        word = Failure(reason, error.permanent, retry_after, error.lasting)
+        answer = Failure(reason, error.permanent, retry_after, error.lasting)
         _log.warning(
             "not_taken",
             delivery=delivery.key,
@@ -74,59 +74,61 @@ async def send(post: DeliveryContext, parcel: ClaimedDelivery) -> SendResult:
             detail=str(error),
         )
     except TimeoutError:
-        word = Failure(Reason.TIMED_OUT, permanent=False)
+        answer = Failure(Reason.TIMED_OUT, permanent=False)
         _log.warning("not_taken", delivery=delivery.key, provider=name, reason="timed_out", permanent=False)
     except CountersignError as error:
-        word = Failure(Reason.MISCONFIGURED, permanent=False)
+        answer = Failure(Reason.MISCONFIGURED, permanent=False)
         _log.error("not_composed", delivery=delivery.key, provider=name, detail=str(error))
     except Exception as error:  # noqa: BLE001 - a provider that breaks in its own way must not stop the others' messages
-        word = Failure(Reason.PROVIDER_ERROR, permanent=False)
+        answer = Failure(Reason.PROVIDER_ERROR, permanent=False)
         # The type alone: the exception of a library may quote what it was sending.
         _log.error("provider_broke", delivery=delivery.key, provider=name, error=type(error).__name__)
-    return SendResult(delivery, parcel.owner.application, name, started_at, post.clock(), word)
+    return SendResult(delivery, claimed.owner.application, name, started_at, context.clock(), answer)
 
 
-def _patience(post: DeliveryContext, delivery: Delivery) -> float:
+def _patience(context: DeliveryContext, delivery: Delivery) -> float:
     """Return the seconds that a provider has to answer: while another could take the message, little more than it usually needs."""
-    if delivery.leg + 1 >= len(delivery.route):
+    if delivery.position + 1 >= len(delivery.route):
         return MAX_SEND_SECONDS
-    return min(MAX_SEND_SECONDS, answer_timeout(post.lessons.of(provider_key_of(delivery))) / 1_000)
+    return min(MAX_SEND_SECONDS, answer_timeout(context.lessons.of(provider_key_of(delivery))) / 1_000)
 
 
-async def record_results(post: DeliveryContext, results: Sequence[SendResult]) -> None:
+async def record_results(context: DeliveryContext, results: Sequence[SendResult]) -> None:
     """Write down what came of tries; each message that still is ours moves on by the rule. Doing so twice is doing so once."""
-    chances = [post.chance() for _ in results]
-    patient = [_with_learned_patience(post, result) for result in results]
-    for breaker in await post.records.run(post.database, _record, post, patient, chances):
+    chances = [context.chance() for _ in results]
+    patient = [_with_learned_patience(context, result) for result in results]
+    for breaker in await context.records.run(context.database, _record, context, patient, chances):
         if breaker.tripped:
             _log.warning("provider_left_out", provider=breaker.provider, reason=breaker.reason, trips=breaker.trips)
         else:
             _log.info("provider_back", provider=breaker.provider)
     for result in results:
-        if isinstance(result.word, Failure) and result.word.lasting:
-            returned = FailedAddress(result.delivery.owner, result.delivery.number, result.word.reason, result.provider)
-            await suppress(post.database, post.records, post.keyring, returned, result.ended_at)
+        if isinstance(result.answer, Failure) and result.answer.lasting:
+            returned = FailedAddress(
+                result.delivery.owner, result.delivery.number, result.answer.reason, result.provider
+            )
+            await suppress(context.database, context.records, context.keyring, returned, result.ended_at)
     for result in results:
         took = result.ended_at - result.started_at
-        if isinstance(result.word, Accepted):
-            post.lessons.note(provider_key_of(result.delivery), ProviderStats(taken=1, answers={bucket(took): 1}))
-        elif result.word.reason is Reason.TIMED_OUT:
+        if isinstance(result.answer, Accepted):
+            context.lessons.note(provider_key_of(result.delivery), ProviderStats(taken=1, answers={bucket(took): 1}))
+        elif result.answer.reason is Reason.TIMED_OUT:
             # How long it would have taken is not known, but that it was longer than this.
-            post.lessons.note(provider_key_of(result.delivery), ProviderStats(answers={bucket(2 * took): 1}))
+            context.lessons.note(provider_key_of(result.delivery), ProviderStats(answers={bucket(2 * took): 1}))
 
 
-def _with_learned_patience(post: DeliveryContext, result: SendResult) -> SendResult:
+def _with_learned_patience(context: DeliveryContext, result: SendResult) -> SendResult:
     """Return the result with its receipt overdue when those of this provider and country usually have come."""
-    word, delivery = result.word, result.delivery
-    if not isinstance(word, Accepted) or word.receipt_within is None:
+    answer, delivery = result.answer, result.delivery
+    if not isinstance(answer, Accepted) or answer.receipt_within is None:
         return result
-    last = delivery.leg + 1 >= len(delivery.route)
-    within = receipt_timeout(post.lessons.of(provider_key_of(delivery)), word.receipt_within, last=last)
-    return msgspec.structs.replace(result, word=msgspec.structs.replace(word, receipt_within=within))
+    last = delivery.position + 1 >= len(delivery.route)
+    within = receipt_timeout(context.lessons.of(provider_key_of(delivery)), answer.receipt_within, last=last)
+    return msgspec.structs.replace(result, answer=msgspec.structs.replace(answer, receipt_within=within))
 
 
 async def _record(
-    post: DeliveryContext, results: Sequence[SendResult], chances: Sequence[float]
+    context: DeliveryContext, results: Sequence[SendResult], chances: Sequence[float]
 ) -> list[CircuitBreaker]:
     rows = await Take(DELIVERIES, sorted((result.delivery.owner, result.delivery.number) for result in results))
     stored = {(row[0], row[1]): deliveries.of_row(row) for row in rows}
@@ -134,7 +136,7 @@ async def _record(
     changed: list[Delivery] = []
     events: list[Event] = []
     for result, chance in zip(results, chances, strict=True):
-        delivery, word = result.delivery, result.word
+        delivery, answer = result.delivery, result.answer
         current = stored.get((delivery.owner, delivery.number))
         if current is None:
             continue
@@ -142,13 +144,13 @@ async def _record(
         if current.state is not DeliveryState.SENDING or current.attempts != delivery.attempts:
             continue  # the lease ran out and another worker has it, or a receipt was quicker than we were
         moved = (
-            rules_of.after_acceptance(current, word, result.ended_at)
-            if isinstance(word, Accepted)
-            else rules_of.after_failure(current, word, result.ended_at, chance)
+            rules_of.after_acceptance(current, answer, result.ended_at)
+            if isinstance(answer, Accepted)
+            else rules_of.after_failure(current, answer, result.ended_at, chance)
         )
         changed.append(moved)
         events.append(delivery_event(moved, result.application, result.ended_at, provider=result.provider))
-    await uncount_failed(post, [one for one in changed if one.state is DeliveryState.FAILED], post.clock())
+    await uncount_failed(context, [one for one in changed if one.state is DeliveryState.FAILED], context.clock())
     breakers, turned = await _judge_providers(results)
     for breaker in turned:
         kind = EventKind.PROVIDER_TRIPPED if breaker.tripped else EventKind.PROVIDER_BACK
@@ -174,7 +176,7 @@ async def _judge_providers(results: Sequence[SendResult]) -> tuple[list[CircuitB
             result.provider
             for result in results
             if result.provider in known
-            or (isinstance(result.word, Failure) and result.word.reason in breaker_rules.PROVIDER_FAULTS)
+            or (isinstance(result.answer, Failure) and result.answer.reason in breaker_rules.PROVIDER_FAULTS)
         }
     )
     before = await provider_health.take_breakers(concerned)
@@ -185,26 +187,30 @@ async def _judge_providers(results: Sequence[SendResult]) -> tuple[list[CircuitB
             continue
         after[result.provider] = (
             breaker_rules.after_success(breaker, result.ended_at)
-            if isinstance(result.word, Accepted)
-            else breaker_rules.after_failure(breaker, result.word.reason, result.ended_at)
+            if isinstance(result.answer, Accepted)
+            else breaker_rules.after_failure(breaker, result.answer.reason, result.ended_at)
         )
     changed = [after[name] for name in concerned if after[name] != before[name]]
     return changed, [one for one in changed if one.tripped != before[one.provider].tripped]
 
 
-async def renew_leases(post: DeliveryContext, parcels: Sequence[ClaimedDelivery]) -> None:
+async def renew_leases(context: DeliveryContext, claimed: Sequence[ClaimedDelivery]) -> None:
     """Hold on to messages that are still being sent, so that no other worker takes them for a dead one's."""
-    if parcels:
-        await post.records.run(
-            post.database, _move_ours, [parcel.delivery for parcel in parcels], post.clock(), rules_of.renew_lease
+    if claimed:
+        await context.records.run(
+            context.database,
+            _move_ours,
+            [claimed.delivery for claimed in claimed],
+            context.clock(),
+            rules_of.renew_lease,
         )
 
 
-async def release_claims(post: DeliveryContext, parcels: Sequence[ClaimedDelivery]) -> None:
+async def release_claims(context: DeliveryContext, claimed: Sequence[ClaimedDelivery]) -> None:
     """Undo claims whose try was not made, because this worker stops: another may take them at once."""
-    if parcels:
-        await post.records.run(
-            post.database, _move_ours, [parcel.delivery for parcel in parcels], post.clock(), rules_of.release
+    if claimed:
+        await context.records.run(
+            context.database, _move_ours, [claimed.delivery for claimed in claimed], context.clock(), rules_of.release
         )
 
 
@@ -222,8 +228,8 @@ async def _move_ours(claimed: Sequence[Delivery], now: int, move: Callable[[Deli
 
 
 def _attempt(result: SendResult) -> Attempt:
-    delivery, word = result.delivery, result.word
-    taken = isinstance(word, Accepted)
+    delivery, answer = result.delivery, result.answer
+    taken = isinstance(answer, Accepted)
     return Attempt(
         delivery.owner,
         delivery.number,
@@ -232,7 +238,7 @@ def _attempt(result: SendResult) -> Attempt:
         result.started_at,
         result.ended_at,
         "accepted" if taken else "failed",
-        "" if isinstance(word, Accepted) else word.reason.value,
+        "" if isinstance(answer, Accepted) else answer.reason.value,
         # A provider's own text: a NUL in it would be refused by the database, and with it all that is written down beside it.
-        "".join(filter(str.isprintable, word.provider_message_id)) if isinstance(word, Accepted) else "",
+        "".join(filter(str.isprintable, answer.provider_message_id)) if isinstance(answer, Accepted) else "",
     )

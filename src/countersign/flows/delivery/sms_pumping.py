@@ -19,7 +19,17 @@ from countersign.domain.delivery.sms_pumping import (
     next_hold,
     price_of,
 )
-from countersign.domain.delivery.sms_traffic import (NEW_PREFIXES, RANGES, TrafficHistory, TrafficKey, TrafficScope, TrafficSlot, is_new_prefix, number_range, traffic_keys_of)
+from countersign.domain.delivery.sms_traffic import (
+    NEW_PREFIXES,
+    RANGES,
+    TrafficHistory,
+    TrafficKey,
+    TrafficScope,
+    TrafficSlot,
+    is_new_prefix,
+    number_range,
+    traffic_keys_of,
+)
 from countersign.domain.policy import INBOX
 from countersign.domain.shared.contact import Channel
 from countersign.domain.shared.event import Event, EventKind
@@ -51,12 +61,12 @@ class Destination(msgspec.Struct, frozen=True):
     """Where a message goes, as it is judged: its area, and the keyed hash of each range around its number."""
 
     number: str
-    area: PhoneRegion
+    region: PhoneRegion
     ranges: dict[int, str]
 
     def places(self, *, fresh: bool) -> tuple[TrafficKey, ...]:
         """Return the places it lies in."""
-        return traffic_keys_of(self.area.country, self.area.prefix, self.ranges, fresh=fresh)
+        return traffic_keys_of(self.region.country, self.region.prefix, self.ranges, fresh=fresh)
 
 
 def is_counted(delivery: Delivery, owner: object) -> bool:
@@ -65,30 +75,32 @@ def is_counted(delivery: Delivery, owner: object) -> bool:
         isinstance(owner, Challenge)
         and owner.terms.live
         and delivery.channel is not Channel.EMAIL
-        and bool(delivery.area.prefix)
+        and bool(delivery.region.prefix)
         and delivery.provider != INBOX
     )
 
 
-def destination_of(keyring: Keyring, number: str, area: PhoneRegion) -> Destination:
+def destination_of(keyring: Keyring, number: str, region: PhoneRegion) -> Destination:
     """Return where a number is judged; ranges are known by a keyed hash, so that no number is stored."""
-    beginnings = {digits: number_range(number, area.prefix, digits) for digits in RANGES}
+    beginnings = {digits: number_range(number, region.prefix, digits) for digits in RANGES}
     ranges = {
         digits: keyring.blind_index("range", str(digits), begin).hex() for digits, begin in beginnings.items() if begin
     }
-    return Destination(number, area, ranges)
+    return Destination(number, region, ranges)
 
 
-async def check_pumping(post: DeliveryContext, claimed: Sequence[tuple[Delivery, Challenge]], now: int) -> PumpingResult:
+async def check_pumping(
+    context: DeliveryContext, claimed: Sequence[tuple[Delivery, Challenge]], now: int
+) -> PumpingResult:
     """Judge messages that are claimed for the first time, one after the other as they count."""
-    judged, policy = PumpingResult(), post.rules.pumping
+    judged, policy = PumpingResult(), context.rules.pumping
     if policy.mode is PumpingMode.OFF or not claimed:
         return judged
     await sms_traffic.wait_turn([owner.application for _, owner in claimed])
     counted: dict[sms_traffic.Key, TrafficSlot] = {}
     for application in sorted({owner.application for _, owner in claimed}):
         ours = [
-            (delivery, _whereto(post, delivery, owner))
+            (delivery, _whereto(context, delivery, owner))
             for delivery, owner in claimed
             if owner.application == application
         ]
@@ -110,27 +122,27 @@ def _judge_one(  # noqa: PLR0917 - one step of judge, on what it gathers
     policy: PumpingPolicy,
     now: int,
 ) -> None:
-    area = whereto.area
-    places = whereto.places(fresh=is_new_prefix(known[area.prefix]))
-    price = price_of(policy, area.country, whereto.number)
+    region = whereto.region
+    places = whereto.places(fresh=is_new_prefix(known[region.prefix]))
+    price = price_of(policy, region.country, whereto.number)
     because = assess(places, {place: known[place.name] for place in places}, price, policy, now).because
     if because is not None:
         shadow = policy.mode is PumpingMode.SHADOW
-        if not because.passing:
-            standing = known[because.place.name]
+        if not because.without_hold:
+            standing = known[because.key.name]
             hold = next_hold(because, standing.hold, now)
-            known[because.place.name] = (
-                msgspec.structs.replace(standing, spent_until=hold.until)
+            known[because.key.name] = (
+                msgspec.structs.replace(standing, budget_spent_until=hold.until)
                 if because.rule in BUDGETS
                 else msgspec.structs.replace(standing, hold=hold)
             )
-            block = sms_traffic.held_since(because, hold, application, (area.country, area.prefix), shadow=shadow)
+            block = sms_traffic.held_since(because, hold, application, (region.country, region.prefix), shadow=shadow)
             judged.blocks.append(block)
             judged.events.append(hold_event(block))
             _log.warning("prefix_held", place=display_name(block), rule=block.rule, why=block.figures, shadow=shadow)
         if not shadow:
             judged.held.add((delivery.owner, delivery.number))
-            judged.countries.append(area.country)
+            judged.countries.append(region.country)
             return
     for place in places:
         one = TrafficSlot(sms_traffic.slot_of(now), 1, price)
@@ -140,19 +152,21 @@ def _judge_one(  # noqa: PLR0917 - one step of judge, on what it gathers
         known[place.name] = msgspec.structs.replace(standing, slots=(*standing.slots, one))
 
 
-async def count_conversions(post: DeliveryContext, came_back: Sequence[tuple[Delivery, Challenge]], now: int) -> None:
+async def count_conversions(
+    context: DeliveryContext, came_back: Sequence[tuple[Delivery, Challenge]], now: int
+) -> None:
     """Count messages whose code came back where they were counted as sent; each is told of once."""
-    await _count_later(post, came_back, now, converted=True)
+    await _count_later(context, came_back, now, converted=True)
 
 
-async def uncount_failed(post: DeliveryContext, failed: Sequence[Delivery], now: int) -> None:
+async def uncount_failed(context: DeliveryContext, failed: Sequence[Delivery], now: int) -> None:
     """Take off what was counted of messages that no provider took: they cost nothing, and nobody could answer them.
 
     One whose last provider said nothing in time may have been sent, and stays counted.
     """
     unsure = {Reason.TIMED_OUT, Reason.HELD_BACK}
-    wanted = [one for one in failed if one.area.prefix and one.reason not in unsure]
-    if not wanted or post.rules.pumping.mode is PumpingMode.OFF:
+    wanted = [one for one in failed if one.region.prefix and one.reason not in unsure]
+    if not wanted or context.rules.pumping.mode is PumpingMode.OFF:
         return
     ids = sorted({one.owner for one in wanted})
     tries = await Seek(ATTEMPTS, "owner", ids, "outcome = 'accepted'")
@@ -164,37 +178,41 @@ async def uncount_failed(post: DeliveryContext, failed: Sequence[Delivery], now:
         for one in wanted
         if (one.owner, one.number) not in taken and is_counted(one, owners.get(one.owner))
     ]
-    await _count_later(post, ours, now, converted=False)
+    await _count_later(context, ours, now, converted=False)
 
 
 async def _count_later(
-    post: DeliveryContext, which: Sequence[tuple[Delivery, Challenge]], now: int, *, converted: bool
+    context: DeliveryContext, which: Sequence[tuple[Delivery, Challenge]], now: int, *, converted: bool
 ) -> None:
-    policy = post.rules.pumping
+    policy = context.rules.pumping
     if policy.mode is PumpingMode.OFF:
         return
     counted: dict[sms_traffic.Key, TrafficSlot] = {}
     for application in sorted({owner.application for _, owner in which}):
         ours = [
-            (delivery, _whereto(post, delivery, owner)) for delivery, owner in which if owner.application == application
+            (delivery, _whereto(context, delivery, owner))
+            for delivery, owner in which
+            if owner.application == application
         ]
-        known = await sms_traffic.standings(application, sorted({whereto.area.prefix for _, whereto in ours}), now)
+        known = await sms_traffic.standings(application, sorted({whereto.region.prefix for _, whereto in ours}), now)
         for delivery, whereto in ours:
             at = sms_traffic.slot_of(delivery.created_at)
-            price = price_of(policy, whereto.area.country, whereto.number)
+            price = price_of(policy, whereto.region.country, whereto.number)
             one = TrafficSlot(at, converted=1) if converted else TrafficSlot(at, -1, -price)
-            for place in whereto.places(fresh=is_new_prefix(known[whereto.area.prefix])):
+            for place in whereto.places(fresh=is_new_prefix(known[whereto.region.prefix])):
                 key = (application, place.name, at)
                 counted[key] = _plus(counted.get(key), one)
     await sms_traffic.count(counted)
 
 
-async def explain_pumping(whereto: Destination, application: str, policy: PumpingPolicy, now: int) -> list[PumpingFinding]:
+async def explain_pumping(
+    whereto: Destination, application: str, policy: PumpingPolicy, now: int
+) -> list[PumpingFinding]:
     """Return what every rule says of a message to a number, were it sent now."""
     names = sorted({place.name for place in whereto.places(fresh=True)})
     known = await sms_traffic.standings(application, names, now, shadow=policy.mode is PumpingMode.SHADOW)
-    price = price_of(policy, whereto.area.country, whereto.number)
-    places = whereto.places(fresh=is_new_prefix(known[whereto.area.prefix]))
+    price = price_of(policy, whereto.region.country, whereto.number)
+    places = whereto.places(fresh=is_new_prefix(known[whereto.region.prefix]))
     return [one for place in places for one in findings(place, known[place.name], price, policy, now)]
 
 
@@ -224,14 +242,14 @@ def display_name(block: sms_traffic.Block) -> str:
     return block.prefix if block.scope != TrafficScope.APPLICATION.value else "all"
 
 
-def _whereto(post: DeliveryContext, delivery: Delivery, owner: Challenge) -> Destination:
+def _whereto(context: DeliveryContext, delivery: Delivery, owner: Challenge) -> Destination:
     try:
-        key = post.keyring.named(owner.terms.kid)
+        key = context.keyring.named(owner.terms.kid)
         number = key.unseal(owner.terms.to, owner.id.encode()).decode()
     except CountersignError:
         # Its message cannot be composed either, and that is told there; its prefix is known all the same.
-        return Destination(delivery.area.prefix, delivery.area, {})
-    return destination_of(post.keyring, number, delivery.area)
+        return Destination(delivery.region.prefix, delivery.region, {})
+    return destination_of(context.keyring, number, delivery.region)
 
 
 def _plus(before: TrafficSlot | None, one: TrafficSlot) -> TrafficSlot:

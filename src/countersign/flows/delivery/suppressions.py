@@ -119,7 +119,7 @@ async def find_suppressed(
         except CountersignError:  # composing meets the same, and says what to do
             continue
     found = await suppressions.of_keys(list(keys.values()))
-    standing = {key: one.reason for key, one in found.items() if one.stands_at(now)}
+    standing = {key: one.reason for key, one in found.items() if one.is_active(now)}
     return {place: standing[key] for place, key in keys.items() if key in standing}
 
 
@@ -142,7 +142,7 @@ async def lift_suppression(
 
 async def _lift(key: bytes, now: int) -> Suppression | None:
     before = await suppressions.take(key)
-    if before is None or not before.stands_at(now):
+    if before is None or not before.is_active(now):
         return None
     after = lift(before, now)
     await Append([Event(now, EventKind.ADDRESS_LIFTED, "", "", {"to": after.masked})])

@@ -12,7 +12,15 @@ from urllib.parse import urlsplit
 import msgspec
 
 from countersign.domain.shared import identifier
-from countersign.domain.shared.application import (KEY_BYTES, KEY_PREFIXES, ROTATION_OVERLAP, Application, ApplicationDraft, ApplicationMode, is_app_hash)
+from countersign.domain.shared.application import (
+    KEY_BYTES,
+    KEY_PREFIXES,
+    ROTATION_OVERLAP,
+    Application,
+    ApplicationDraft,
+    ApplicationMode,
+    is_app_hash,
+)
 from countersign.domain.shared.event import Event, EventKind
 from countersign.errors import InputError, NotFoundError
 from countersign.keys import Keyring
@@ -49,7 +57,7 @@ async def add_application(
             "malformed",
             "An app's hash is the 11 characters (A to Z, a to z, 0 to 9, + and /) that Android's SMS Retriever knows it by.",
         )
-    for field, addresses in (("redirect", draft.redirects), ("sign_out", draft.sign_outs)):
+    for field, addresses in (("redirect", draft.redirect_uris), ("sign_out", draft.post_logout_redirect_uris)):
         if any(not _may_be_sent_to(address) for address in addresses):
             raise InputError(
                 field,
@@ -66,8 +74,8 @@ async def add_application(
         host=draft.host,
         purposes=draft.purposes,
         key_hash=keyring.hash_secret(key),
-        redirects=draft.redirects,
-        sign_outs=draft.sign_outs,
+        redirect_uris=draft.redirect_uris,
+        post_logout_redirect_uris=draft.post_logout_redirect_uris,
         app_hash=draft.app_hash,
     )
     event = Event(now, EventKind.APPLICATION_ADDED, added.id, added.id, {"name": name, "mode": draft.mode.value})

@@ -59,7 +59,9 @@ async def sweep(core: CoreContext, retention_days: int) -> SweepReport:
     """Expire what ran out, and delete what ended more than `retention_days` ago, with all counters that mean nothing any more."""
     expired = 0
     while ids := await core.database.read(challenges.overdue, core.clock(), BATCH):
-        outcomes = await asyncio.gather(*(core.ledger.submit(ExpireCommand(id_)) for id_ in ids), return_exceptions=True)
+        outcomes = await asyncio.gather(
+            *(core.ledger.submit(ExpireCommand(id_)) for id_ in ids), return_exceptions=True
+        )
         failed = [(id_, error) for id_, error in zip(ids, outcomes, strict=True) if isinstance(error, BaseException)]
         for id_, error in failed:
             if isinstance(error, UnavailableError):
@@ -117,9 +119,9 @@ class ExpireCommand(msgspec.Struct, frozen=True):
         """Return the challenge."""
         return Reads(challenges=(self.id,))
 
-    def judge(self, book: UnitOfWork, now: int) -> Decision[Outcome]:
+    def judge(self, work: UnitOfWork, now: int) -> Decision[Outcome]:
         """Expire what is pending and over; leave all else as it is."""
-        before = book.challenge(self.id)
+        before = work.challenge(self.id)
         if before is None:
             return Decision(Missing())
         after = rules_of.expire(before, now)

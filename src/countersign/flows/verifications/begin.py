@@ -40,45 +40,45 @@ class BeginRequest(msgspec.Struct, frozen=True):
     locale: str = ""
     requester: Requester = Requester()
     browser: str = ""
-    spent: int = 0
-    told: str = ""
+    guesses_spent: int = 0
+    decoy_notice: str = ""
 
 
 async def begin_challenge(
-    core: CoreContext, application: Application, asked: BeginRequest, once: IdempotencyKey | None = None
+    core: CoreContext, application: Application, request: BeginRequest, idempotency_key: IdempotencyKey | None = None
 ) -> Outcome:
     """Ask the holder of `asked.to` for a code; on return the message is durable, and will be sent.
 
     Raises InputError where `requester.ip` is no address.
     """
-    policy = core.rules.policies.get(asked.purpose)
-    if policy is None or (application.purposes and asked.purpose not in application.purposes):
+    policy = core.rules.policies.get(request.purpose)
+    if policy is None or (application.purposes and request.purpose not in application.purposes):
         return Refused(Refusal.PURPOSE_NOT_ALLOWED)
-    channels = core.rules.channels(asked.to.kind, policy, live=application.live)
-    if asked.channel is not None and asked.channel not in CHANNELS_OF[asked.to.kind]:
+    channels = core.rules.channels(request.to.kind, policy, live=application.live)
+    if request.channel is not None and request.channel not in CHANNELS_OF[request.to.kind]:
         return Refused(Refusal.UNUSABLE_DESTINATION, reason="wrong_channel")
-    if not channels or (asked.channel is not None and asked.channel not in channels):
+    if not channels or (request.channel is not None and request.channel not in channels):
         return Refused(Refusal.CHANNEL_NOT_ALLOWED)
-    channel = asked.channel or channels[0]
+    channel = request.channel or channels[0]
 
     now = core.clock()
     keyring = core.keyring
     id_ = identifier.make("ver", now, core.chance(identifier.RANDOM_BYTES))
-    address, subject, requester = asked.to.address, asked.subject, asked.requester
+    address, subject, requester = request.to.address, request.subject, request.requester
     key = keyring.primary
     terms = Terms(
-        purpose=asked.purpose,
+        purpose=request.purpose,
         policy=policy,
         to=key.seal(address.encode(), id_.encode()),
-        to_masked=asked.to.masked,
-        to_kind=asked.to.kind,
+        to_masked=request.to.masked,
+        to_kind=request.to.kind,
         kid=key.kid,
         subject=subject,
-        action=asked.action,
-        locale=asked.locale,
+        action=request.action,
+        locale=request.locale,
         requester=requester,
         live=application.live,
-        told=asked.told,
+        decoy_notice=request.decoy_notice,
     )
     command = BeginCommand(
         id=id_,
@@ -86,24 +86,24 @@ async def begin_challenge(
         terms=terms,
         channel=channel,
         route=core.rules.route(channel, address, id_, live=application.live),
-        area=region_of(address),
+        region=region_of(address),
         # The lane too: else a stranger who begins beside a remembered browser meets its challenge, and spends its guesses in its lane.
         dedup_key=keyring.blind_index(
             "twin",
             application.id,
             subject,
             address,
-            asked.purpose,
-            asked.action.summary,
-            asked.action.hash,
+            request.purpose,
+            request.action.summary,
+            request.action.hash,
             "remembered" if requester.device else "",
-            *((asked.browser,) if asked.browser else ()),
+            *((request.browser,) if request.browser else ()),
         ),
-        standing=keyring.blind_index("standing", application.id, subject, address),
+        lockout_key=keyring.blind_index("standing", application.id, subject, address),
         limits=rate_limits_for(core, application.id, address, requester),
-        spent=asked.spent,
+        guesses_spent=request.guesses_spent,
     )
-    return await submit(core, command, once)
+    return await submit(core, command, idempotency_key)
 
 
 def rate_limits_for(
@@ -132,48 +132,48 @@ class BeginCommand(msgspec.Struct, frozen=True):
     terms: Terms
     channel: Channel
     route: tuple[str, ...]
-    area: PhoneRegion
+    region: PhoneRegion
     dedup_key: bytes
-    standing: bytes
+    lockout_key: bytes
     limits: tuple[tuple[RateLimit, bytes], ...]
-    spent: int = 0
+    guesses_spent: int = 0
 
     @property
     def needs(self) -> Reads:
         """Return the pending twin, the contact's standing, and the limits."""
         return Reads(
-            dedup_keys=(self.dedup_key,), standings=(self.standing,), limits=tuple(key for _, key in self.limits)
+            dedup_keys=(self.dedup_key,), standings=(self.lockout_key,), limits=tuple(key for _, key in self.limits)
         )
 
-    def judge(self, book: UnitOfWork, now: int) -> Decision[Outcome]:
+    def judge(self, work: UnitOfWork, now: int) -> Decision[Outcome]:
         """Continue the twin if one is pending; else begin, unless the contact or a limit forbids it."""
-        barred = lockout_refusal(self.terms, book.standing(self.standing), now)
-        if barred is not None:
-            return Decision(barred)
+        refused = lockout_refusal(self.terms, work.standing(self.lockout_key), now)
+        if refused is not None:
+            return Decision(refused)
 
         ended: tuple[Challenge, ...] = ()
-        dedup_key = book.dedup_key(self.dedup_key)
+        dedup_key = work.dedup_key(self.dedup_key)
         if dedup_key is not None:
             dedup_key = rules_of.expire(dedup_key, now)
             if dedup_key.state is ChallengeState.PENDING:
-                return self._go_on(book, dedup_key, now)
+                return self._go_on(work, dedup_key, now)
             ended = (dedup_key,)
 
-        rooms = consume_limits(self.limits, book, now)
-        if isinstance(rooms, Refused):
-            return Decision(rooms)
+        results = consume_limits(self.limits, work, now)
+        if isinstance(results, Refused):
+            return Decision(results)
 
         begun = rules_of.begin(
             id=self.id,
             application=self.application,
             dedup_key=self.dedup_key,
-            standing=self.standing,
+            lockout_key=self.lockout_key,
             terms=self.terms,
             channel=self.channel,
             now=now,
-            guesses=self.spent,
+            guesses=self.guesses_spent,
         )
-        delivery = new_delivery(begun.id, begun.sends, self.channel, self.route, now, area=self.area)
+        delivery = new_delivery(begun.id, begun.sends, self.channel, self.route, now, region=self.region)
         told = Event(
             now,
             EventKind.CHALLENGE_BEGUN,
@@ -182,34 +182,36 @@ class BeginCommand(msgspec.Struct, frozen=True):
             {"purpose": self.terms.purpose, "channel": self.channel.value, "to": self.terms.to_masked},
         )
         return Decision(
-            Done(begun, delivery, budget=tightest_limit(self.limits, rooms)),
+            Done(begun, delivery, rate_limit=tightest_limit(self.limits, results)),
             challenges=(*ended, begun),
-            limits=tuple((key, room.tat) for (_, key), room in zip(self.limits, rooms, strict=True)),
+            limits=tuple((key, result.tat) for (_, key), result in zip(self.limits, results, strict=True)),
             deliveries=(delivery,),
             events=(*(_expired(one) for one in ended), told),
         )
 
-    def _go_on(self, book: UnitOfWork, dedup_key: Challenge, now: int) -> Decision[Outcome]:
+    def _go_on(self, work: UnitOfWork, dedup_key: Challenge, now: int) -> Decision[Outcome]:
         """Go on with a pending challenge: send again where a resend may, and say when it may where it may not yet."""
         judged = rules_of.change_channel(dedup_key, self.channel, now)
-        rooms = consume_limits(self.limits, book, now)
-        if judged.refusal is not None or isinstance(rooms, Refused):
-            return Decision(Done(dedup_key, book.message(dedup_key), continued=True))
-        return resend_decision(judged.challenge, self.route, self.area, self.limits, rooms, now, continued=True)
+        results = consume_limits(self.limits, work, now)
+        if judged.refusal is not None or isinstance(results, Refused):
+            return Decision(Done(dedup_key, work.message(dedup_key), continued=True))
+        return resend_decision(judged.challenge, self.route, self.region, self.limits, results, now, continued=True)
 
 
 def resend_decision(
     challenge: Challenge,
     route: tuple[str, ...],
-    area: PhoneRegion,
+    region: PhoneRegion,
     limits: tuple[tuple[RateLimit, bytes], ...],
-    rooms: tuple[RateLimitResult, ...],
+    results: tuple[RateLimitResult, ...],
     now: int,
     *,
     continued: bool = False,
 ) -> Decision[Outcome]:
     """Return the verdict that owes one more message for a challenge."""
-    delivery = new_delivery(challenge.id, challenge.sends, challenge.channel, route, now, challenge.round, area=area)
+    delivery = new_delivery(
+        challenge.id, challenge.sends, challenge.channel, route, now, challenge.round, region=region
+    )
     told = Event(
         now,
         EventKind.CHALLENGE_RESENT,
@@ -218,9 +220,9 @@ def resend_decision(
         {"channel": challenge.channel.value, "sends": challenge.sends},
     )
     return Decision(
-        Done(challenge, delivery, continued=continued, budget=tightest_limit(limits, rooms)),
+        Done(challenge, delivery, continued=continued, rate_limit=tightest_limit(limits, results)),
         challenges=(challenge,),
-        limits=tuple((key, room.tat) for (_, key), room in zip(limits, rooms, strict=True)),
+        limits=tuple((key, result.tat) for (_, key), result in zip(limits, results, strict=True)),
         deliveries=(delivery,),
         events=(told,),
     )
@@ -238,22 +240,24 @@ def lockout_refusal(terms: Terms, standing: FailedAttempts, now: int) -> Refused
 
 
 def consume_limits(
-    limits: tuple[tuple[RateLimit, bytes], ...], book: UnitOfWork, now: int
+    limits: tuple[tuple[RateLimit, bytes], ...], work: UnitOfWork, now: int
 ) -> tuple[RateLimitResult, ...] | Refused:
     """Take one from every budget, or say which has none left; a refusal takes from none."""
-    rooms = tuple(check_limit(limit, book.tat(key), now) for limit, key in limits)
-    for (limit, _), room in zip(limits, rooms, strict=True):
-        if not room.allowed:
-            return Refused(Refusal.LIMITED, retry_after=room.retry_after, limit=limit.name)
-    return rooms
+    results = tuple(check_limit(limit, work.tat(key), now) for limit, key in limits)
+    for (limit, _), result in zip(limits, results, strict=True):
+        if not result.allowed:
+            return Refused(Refusal.LIMITED, retry_after=result.retry_after, limit=limit.name)
+    return results
 
 
-def tightest_limit(limits: tuple[tuple[RateLimit, bytes], ...], rooms: tuple[RateLimitResult, ...]) -> RateLimitStatus | None:
+def tightest_limit(
+    limits: tuple[tuple[RateLimit, bytes], ...], results: tuple[RateLimitResult, ...]
+) -> RateLimitStatus | None:
     """Return the budget that will run out first."""
-    if not rooms:
+    if not results:
         return None
-    (limit, _), room = min(zip(limits, rooms, strict=True), key=lambda pair: pair[1].remaining)
-    return RateLimitStatus(limit.name, limit.burst, room.remaining, room.reset_after)
+    (limit, _), result = min(zip(limits, results, strict=True), key=lambda pair: pair[1].remaining)
+    return RateLimitStatus(limit.name, limit.burst, result.remaining, result.reset_after)
 
 
 def _expired(challenge: Challenge) -> Event:

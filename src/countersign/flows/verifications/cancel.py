@@ -27,10 +27,12 @@ _NOT_ME: Final = "not me"
 
 
 async def cancel_challenge(
-    core: CoreContext, application: Application, challenge_id: str, once: IdempotencyKey | None = None
+    core: CoreContext, application: Application, challenge_id: str, idempotency_key: IdempotencyKey | None = None
 ) -> Outcome:
     """End a challenge that the application no longer wants."""
-    return await submit(core, CancelCommand(challenge_id, application.id, EventKind.CHALLENGE_CANCELED), once)
+    return await submit(
+        core, CancelCommand(challenge_id, application.id, EventKind.CHALLENGE_CANCELED), idempotency_key
+    )
 
 
 def not_me_reference(keyring: Keyring, challenge_id: str) -> str:
@@ -71,9 +73,9 @@ class CancelCommand(msgspec.Struct, frozen=True):
         """Return the challenge."""
         return Reads(challenges=(self.id,))
 
-    def judge(self, book: UnitOfWork, now: int) -> Decision[Outcome]:
+    def judge(self, work: UnitOfWork, now: int) -> Decision[Outcome]:
         """End what is pending; what was canceled before stays so."""
-        before = book.challenge(self.id, self.application)
+        before = work.challenge(self.id, self.application)
         if before is None:
             return Decision(Missing())
         judged = rules_of.cancel(before, now)

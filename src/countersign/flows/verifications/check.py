@@ -25,10 +25,14 @@ if TYPE_CHECKING:
 
 
 async def check_challenge(
-    core: CoreContext, application: Application, challenge_id: str, typed: str, once: IdempotencyKey | None = None
+    core: CoreContext,
+    application: Application,
+    challenge_id: str,
+    typed: str,
+    idempotency_key: IdempotencyKey | None = None,
 ) -> Outcome:
     """Judge what a person typed; Done means that the challenge is approved by this very answer."""
-    return await submit(core, CheckCommand(challenge_id, application.id, typed, core.keyring), once)
+    return await submit(core, CheckCommand(challenge_id, application.id, typed, core.keyring), idempotency_key)
 
 
 def sign_proof(core: CoreContext, approved: Challenge) -> str:
@@ -55,12 +59,12 @@ class CheckCommand(msgspec.Struct, frozen=True):
         """Return the challenge, which brings its contact's standing along."""
         return Reads(challenges=(self.id,))
 
-    def judge(self, book: UnitOfWork, now: int) -> Decision[Outcome]:
+    def judge(self, work: UnitOfWork, now: int) -> Decision[Outcome]:
         """Judge the guess; whatever comes of it, the guess stays spent."""
-        before = book.challenge(self.id, self.application)
+        before = work.challenge(self.id, self.application)
         if before is None:
             return Decision(Missing())
-        standing = book.standing(before.standing)
+        standing = work.standing(before.lockout_key)
         barred = lockout_refusal(before.terms, standing, now)
         if barred is not None and before.state_at(now) is ChallengeState.PENDING:
             return Decision(msgspec.structs.replace(barred, challenge=before))
@@ -69,7 +73,7 @@ class CheckCommand(msgspec.Struct, frozen=True):
         after = judged.challenge
         changed = (after,) if after is not before else ()
         if judged.refusal is None:
-            cleared = () if standing == NO_FAILURES else ((after.standing, NO_FAILURES),)
+            cleared = () if standing == NO_FAILURES else ((after.lockout_key, NO_FAILURES),)
             told = self._event(after, EventKind.CHALLENGE_APPROVED, now)
             return Decision(Done(after), challenges=changed, standings=cleared, events=(told,))
         if judged.refusal is Refusal.WRONG_CODE:
@@ -83,7 +87,7 @@ class CheckCommand(msgspec.Struct, frozen=True):
             return Decision(
                 Refused(judged.refusal, after, at=now),
                 challenges=changed,
-                standings=((after.standing, worse),),
+                standings=((after.lockout_key, worse),),
                 events=(self._event(after, kind, now),),
             )
         events = (self._event(after, EventKind.CHALLENGE_EXPIRED, after.ended_at or now),) if changed else ()

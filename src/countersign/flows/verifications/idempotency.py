@@ -27,36 +27,36 @@ class IdempotencyKey(msgspec.Struct, frozen=True):
     """The caller's key (hashed with its application) and the digest of the whole request."""
 
     key: AnswerKey
-    request: bytes
+    request_digest: bytes
 
 
-async def submit(core: CoreContext, command: Command[Outcome], once: IdempotencyKey | None) -> Outcome:
+async def submit(core: CoreContext, command: Command[Outcome], idempotency_key: IdempotencyKey | None) -> Outcome:
     """Have the ledger judge a command, under its idempotency key if it has one."""
-    return await core.ledger.submit(command if once is None else IdempotentCommand(command, once))
+    return await core.ledger.submit(command if idempotency_key is None else IdempotentCommand(command, idempotency_key))
 
 
 class IdempotentCommand:
     """A command behind an idempotency key; the answer is remembered in the transaction of the act itself."""
 
-    def __init__(self, command: Command[Outcome], once: IdempotencyKey) -> None:
+    def __init__(self, command: Command[Outcome], idempotency_key: IdempotencyKey) -> None:
         self._command = command
-        self._once = once
+        self._key = idempotency_key
 
     @property
     def needs(self) -> Reads:
         """Return what the command needs, and the remembered answer."""
-        return msgspec.structs.replace(self._command.needs, answers=(self._once.key,))
+        return msgspec.structs.replace(self._command.needs, answers=(self._key.key,))
 
-    def judge(self, book: UnitOfWork, now: int) -> Decision[Outcome]:
+    def judge(self, work: UnitOfWork, now: int) -> Decision[Outcome]:
         """Give the first answer again; or carry the command out, and remember."""
-        once = self._once
-        before = book.answered(once.key)
+        idempotency_key = self._key
+        before = work.answered(idempotency_key.key)
         if before is not None and now < before.expires_at:
-            same = before.request == once.request
+            same = before.request == idempotency_key.request_digest
             return Decision(_decode(before.outcome) if same else KeyReused())
-        verdict = self._command.judge(book, now)
-        outcome = verdict.outcome
+        decision = self._command.judge(work, now)
+        outcome = decision.outcome
         if isinstance(outcome, Refused) and outcome.refusal in TEMPORARY:
-            return verdict
-        remembered = StoredAnswer(once.request, _encode(outcome), now + ANSWER_LIFETIME)
-        return msgspec.structs.replace(verdict, answers=((once.key, remembered),))
+            return decision
+        remembered = StoredAnswer(idempotency_key.request_digest, _encode(outcome), now + ANSWER_LIFETIME)
+        return msgspec.structs.replace(decision, answers=((idempotency_key.key, remembered),))

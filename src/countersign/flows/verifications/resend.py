@@ -28,7 +28,7 @@ async def resend_code(
     application: Application,
     challenge_id: str,
     channel: Channel | None = None,
-    once: IdempotencyKey | None = None,
+    idempotency_key: IdempotencyKey | None = None,
 ) -> Outcome:
     """Owe one more message for a challenge, by the same channel or by `channel`."""
     found = await find_challenge(core, application, challenge_id)
@@ -46,10 +46,10 @@ async def resend_code(
         application=application.id,
         channel=wanted,
         route=core.rules.route(wanted, address, found.id, live=terms.live),
-        area=region_of(address),
+        region=region_of(address),
         limits=rate_limits_for(core, application.id, address, terms.requester),
     )
-    return await submit(core, command, once)
+    return await submit(core, command, idempotency_key)
 
 
 class ResendCommand(msgspec.Struct, frozen=True):
@@ -59,7 +59,7 @@ class ResendCommand(msgspec.Struct, frozen=True):
     application: str
     channel: Channel
     route: tuple[str, ...]
-    area: PhoneRegion
+    region: PhoneRegion
     limits: tuple[tuple[RateLimit, bytes], ...]
 
     @property
@@ -67,9 +67,9 @@ class ResendCommand(msgspec.Struct, frozen=True):
         """Return the challenge and the limits its messages count against."""
         return Reads(challenges=(self.id,), limits=tuple(key for _, key in self.limits))
 
-    def judge(self, book: UnitOfWork, now: int) -> Decision[Outcome]:
+    def judge(self, work: UnitOfWork, now: int) -> Decision[Outcome]:
         """Allow it by the challenge's own rule first, then by the budgets."""
-        before = book.challenge(self.id, self.application)
+        before = work.challenge(self.id, self.application)
         if before is None:
             return Decision(Missing())
         judged = rules_of.change_channel(before, self.channel, now)
@@ -77,13 +77,13 @@ class ResendCommand(msgspec.Struct, frozen=True):
             return Decision(
                 Refused(judged.refusal, judged.challenge, _wait(judged.challenge, judged.refusal, now), at=now)
             )
-        barred = lockout_refusal(before.terms, book.standing(before.standing), now)
+        barred = lockout_refusal(before.terms, work.standing(before.lockout_key), now)
         if barred is not None:
             return Decision(msgspec.structs.replace(barred, challenge=before))
-        rooms = consume_limits(self.limits, book, now)
-        if isinstance(rooms, Refused):
-            return Decision(msgspec.structs.replace(rooms, challenge=before, at=now))
-        return resend_decision(judged.challenge, self.route, self.area, self.limits, rooms, now)
+        results = consume_limits(self.limits, work, now)
+        if isinstance(results, Refused):
+            return Decision(msgspec.structs.replace(results, challenge=before, at=now))
+        return resend_decision(judged.challenge, self.route, self.region, self.limits, results, now)
 
 
 def _wait(challenge: Challenge, refusal: Refusal, now: int) -> int:

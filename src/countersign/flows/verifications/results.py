@@ -19,16 +19,16 @@ class RateLimitStatus(msgspec.Struct, frozen=True):
     reset_after: int
 
 
-class Done(msgspec.Struct, frozen=True, tag=True):
+class Done(msgspec.Struct, frozen=True, tag="Done"):
     """It was done. `delivery` is the newest message that is owed for it, `continued` says that a pending challenge went on."""
 
     challenge: Challenge
     delivery: Delivery | None = None
     continued: bool = False
-    budget: RateLimitStatus | None = None
+    rate_limit: RateLimitStatus | None = msgspec.field(default=None, name="budget")
 
 
-class Refused(msgspec.Struct, frozen=True, tag=True):
+class Refused(msgspec.Struct, frozen=True, tag="Refused"):
     """It was not done. `retry_after` (ms) is set where waiting helps, `limit` names what ran out, `reason` tells more."""
 
     refusal: Refusal
@@ -39,11 +39,11 @@ class Refused(msgspec.Struct, frozen=True, tag=True):
     at: int = 0
 
 
-class Missing(msgspec.Struct, frozen=True, tag=True):
+class Missing(msgspec.Struct, frozen=True, tag="Missing"):
     """There is no such challenge, or it is another application's."""
 
 
-class KeyReused(msgspec.Struct, frozen=True, tag=True):
+class KeyReused(msgspec.Struct, frozen=True, tag="KeyReused"):
     """The idempotency key came with another request before."""
 
 

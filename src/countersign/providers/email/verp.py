@@ -35,7 +35,9 @@ _NAME: Final = re.compile(rf"[A-Za-z0-9._-]{{1,{MAX_NAME}}}", re.ASCII)
 def check(address: str) -> None:
     """Raise SettingsError unless `address` can be the one that bounces come back to."""
     try:
-        sound = parse_contact(address).kind is ContactKind.MAIL and _NAME.fullmatch(address.rpartition("@")[0]) is not None
+        sound = (
+            parse_contact(address).kind is ContactKind.MAIL and _NAME.fullmatch(address.rpartition("@")[0]) is not None
+        )
     except InputError:
         sound = False
     if not sound:

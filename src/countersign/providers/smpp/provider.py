@@ -209,7 +209,7 @@ class SmppProvider:
         joined = len(text.parts) > 1
         bodies = []
         for number, part in enumerate(text.parts, 1):
-            octets = encode_gsm_7(part) if text.narrow else encode_ucs_2(part)
+            octets = encode_gsm_7(part) if text.gsm_7 else encode_ucs_2(part)
             if joined:  # 3GPP TS 23.040, 9.2.3.24.1: concatenation with a reference of 8 bits
                 octets = bytes((5, 0, 3, reference, len(text.parts), number)) + octets
             body = ShortMessage(
@@ -218,7 +218,7 @@ class SmppProvider:
                 text=octets,
                 esm_class=_JOINED if joined else 0,
                 registered_delivery=int(self._settings.receipts),
-                data_coding=_DEFAULT_ALPHABET if text.narrow else _UCS_2,
+                data_coding=_DEFAULT_ALPHABET if text.gsm_7 else _UCS_2,
             )
             bodies.append(body.encoded())
         return bodies

@@ -204,7 +204,7 @@ def plugin_for(settings: AppriseSettings, digits: str) -> NotifyBase | None:
         found: Any = kind(**kind.parse_url(settings.url.replace(PLACE, digits)), asset=asset)
     except Exception:  # noqa: BLE001 - a plugin may raise whatever it likes, and quote the address
         return None
-    found.verify_certificate, found.redirects = True, False
+    found.verify_certificate, found.redirect_uris = True, False
     found.socket_connect_timeout = found.socket_read_timeout = settings.timeout + AFTER
     plugin: NotifyBase = found
     return plugin

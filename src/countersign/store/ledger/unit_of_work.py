@@ -202,7 +202,7 @@ class UnitOfWork:
             challenge = challenges.of_row(row)
             self._challenges.known(challenge.id, challenge)
             self._note(challenge)
-            standings.append(challenge.standing)
+            standings.append(challenge.lockout_key)
         return standings
 
     def enter(self, verdict: Decision[Any]) -> None:

@@ -106,7 +106,7 @@ def _row(application: Application) -> Row:
         application.old_key_hash,
         application.old_until,
         application.removed_at,
-        msgspec.json.encode(application.redirects).decode(),
-        msgspec.json.encode(application.sign_outs).decode(),
+        msgspec.json.encode(application.redirect_uris).decode(),
+        msgspec.json.encode(application.post_logout_redirect_uris).decode(),
         application.app_hash,
     )

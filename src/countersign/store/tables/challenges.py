@@ -26,7 +26,7 @@ def new_row(challenge: Challenge) -> Row:
         challenge.id,
         challenge.application,
         challenge.dedup_key,
-        challenge.standing,
+        challenge.lockout_key,
         _encode(challenge.terms),
         challenge.begun_at,
         challenge.expires_at,

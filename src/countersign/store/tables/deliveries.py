@@ -41,8 +41,8 @@ def new_row(delivery: Delivery) -> Row:
         _encode(delivery.route).decode(),
         delivery.created_at,
         delivery.round,
-        delivery.area.country,
-        delivery.area.prefix,
+        delivery.region.country,
+        delivery.region.prefix,
         *_moving(delivery),
     )
 
@@ -63,7 +63,7 @@ def changed_row(delivery: Delivery) -> Row:
 
 def of_row(row: Row) -> Delivery:
     """Return the delivery that a whole row holds."""
-    owner, number, channel, route, created_at, round_, country, prefix, state, leg, tries, attempts, *rest = row
+    owner, number, channel, route, created_at, round_, country, prefix, state, position, tries, attempts, *rest = row
     due_at, reason, changed_at, settled_at = rest
     return Delivery(
         owner,
@@ -73,7 +73,7 @@ def of_row(row: Row) -> Delivery:
         created_at,
         round_,
         DeliveryState(state),
-        leg,
+        position,
         tries,
         attempts,
         due_at,
@@ -86,8 +86,8 @@ def of_row(row: Row) -> Delivery:
 
 def put_off(row: Row, until: int) -> Row:
     """Return the key and what moves of a whole row as it is, but due at `until` (ms): for one that cannot be read."""
-    owner, number, *_, state, leg, tries, attempts, _, reason, changed_at, settled_at = row
-    return (owner, number, state, leg, tries, attempts, until, reason, changed_at, settled_at)
+    owner, number, *_, state, position, tries, attempts, _, reason, changed_at, settled_at = row
+    return (owner, number, state, position, tries, attempts, until, reason, changed_at, settled_at)
 
 
 def attempt_row(attempt: Attempt) -> Row:
@@ -134,7 +134,7 @@ async def attempts_of(owner: str) -> Sequence[Attempt]:
 def _moving(delivery: Delivery) -> tuple[object, ...]:
     return (
         delivery.state.value,
-        delivery.leg,
+        delivery.position,
         delivery.tries,
         delivery.attempts,
         delivery.due_at,

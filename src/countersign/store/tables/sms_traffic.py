@@ -8,7 +8,17 @@ from typing import Final
 import msgspec
 
 from countersign.domain.delivery.sms_pumping import BUDGETS, HOLD_MEMORY, PumpingFinding
-from countersign.domain.delivery.sms_traffic import (DAY, HOUR, RETENTION, RANGE_MARKER, RANGE_RETENTION, SLOT, Hold, TrafficHistory, TrafficSlot)
+from countersign.domain.delivery.sms_traffic import (
+    DAY,
+    HOUR,
+    RETENTION,
+    RANGE_MARKER,
+    RANGE_RETENTION,
+    SLOT,
+    Hold,
+    TrafficHistory,
+    TrafficSlot,
+)
 from countersign.store.engine.database import Change, Row, Rows, Sql, Upsert
 from countersign.store.tables.schema import BLOCKS, TRAFFIC
 
@@ -214,9 +224,9 @@ def held_since(finding: PumpingFinding, hold: Hold, application: str, area: tupl
     country, prefix = area
     return Block(
         application,
-        finding.place.name,
+        finding.key.name,
         hold.since,
-        finding.place.scope.value,
+        finding.key.scope.value,
         prefix,
         country,
         finding.rule.value,

@@ -104,7 +104,7 @@ async def begin(desk: Desk, call: Call) -> Reply:
     _count(desk, "begin", outcome)
     if isinstance(outcome, Done):
         challenge = outcome.challenge
-        headers = ((b"location", f"/v1/verifications/{challenge.id}".encode()), *desk.budgets.left(outcome.budget))
+        headers = ((b"location", f"/v1/verifications/{challenge.id}".encode()), *desk.budgets.left(outcome.rate_limit))
         status = 200 if outcome.continued else 201
         return Reply(status, shown(challenge, delivery=_owed(outcome)), headers=headers)
     return _not_done(desk, outcome, beginning=True)
@@ -140,7 +140,9 @@ async def resend(desk: Desk, call: Call) -> Reply:
         outcome = await resend_code(desk.core, application, id_, channel, once)
     _count(desk, "resend", outcome)
     if isinstance(outcome, Done):
-        return Reply(200, shown(outcome.challenge, delivery=_owed(outcome)), headers=desk.budgets.left(outcome.budget))
+        return Reply(
+            200, shown(outcome.challenge, delivery=_owed(outcome)), headers=desk.budgets.left(outcome.rate_limit)
+        )
     return _not_done(desk, outcome)
 
 

@@ -84,7 +84,7 @@ class Door:
         if wanted.startswith("/") and not wanted.startswith("//"):
             return wanted
         known = await self.accounts.database.read(applications.all_of_them)
-        return wanted if any(wanted in application.redirects for application in known) else HOME
+        return wanted if any(wanted in application.redirect_uris for application in known) else HOME
 
     async def leads_to(self, path: str) -> str:
         """Return the origin that a path of ours leads to in the end, where it is an application's registered one; else nothing."""
@@ -94,7 +94,7 @@ class Door:
         asked = parse_qs(query)
         wanted, client = asked.get("redirect_uri", [""])[0], asked.get("client_id", [""])[0]
         found = await self.accounts.database.read(applications.find, client)
-        if found is None or found.removed_at is not None or wanted not in found.redirects:
+        if found is None or found.removed_at is not None or wanted not in found.redirect_uris:
             return ""
         parts = urlsplit(wanted)
         return f"{parts.scheme}://{parts.netloc}"

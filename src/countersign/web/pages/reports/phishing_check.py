@@ -75,7 +75,7 @@ class IsThisUsPage:
         hosts = {settings.host, public.hostname or ""}
         for one in await self._door.accounts.database.read(applications.all_of_them):
             if one.removed_at is None:
-                hosts |= {one.host, *(urlsplit(address).hostname or "" for address in one.redirects)}
+                hosts |= {one.host, *(urlsplit(address).hostname or "" for address in one.redirect_uris)}
         senders = {getattr(provider, "from_address", "").lower() for provider in settings.providers.values()}
         return OwnAddresses(tuple(sorted(hosts - {""})), tuple(sorted(senders - {""})), public.scheme == "https")
 

@@ -115,7 +115,7 @@ def progress(view: VerificationView, language: Language, now: int) -> Progress:
     if newest is None:
         return Progress("", "", lost=False, late=True, over=over)
     told = hint(newest.state, newest.reason, newest.channel, language.tag) or ""
-    return Progress(language.say(STATES[newest.state]), told, lost=newest.lost, late=newest.late(now), over=over)
+    return Progress(language.say(STATES[newest.state]), told, lost=newest.is_lost, late=newest.is_late(now), over=over)
 
 
 class VerifyPage:
