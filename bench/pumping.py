@@ -94,11 +94,11 @@ class Memory:
             self._fold(message.at - FOLD)
             self._folded = message.at
         verdict = assess(places, {place: self._standing(place) for place in places}, PRICE, self._policy, message.at)
-        if verdict.because is None:
+        if verdict.finding is None:
             for place in places:
                 self.count(place, message.at, 1, 0)
             return True
-        because = verdict.because
+        because = verdict.finding
         if not because.without_hold:
             self._holds[because.key] = next_hold(because, self._holds.get(because.key), message.at)
             self.holds += 1

@@ -24,8 +24,8 @@ from countersign.domain.verifications.code import (
     CodeShape,
     derive,
     encode_number,
-    sample,
     normalize,
+    sample,
 )
 
 KEY = bytes(range(32))

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.clock import NOON
 
-from countersign.domain.shared.event import FIRST_HASH, Event, EventKind, hash_input, decode_page, encode_page
+from countersign.domain.shared.event import FIRST_HASH, Event, EventKind, decode_page, encode_page, hash_input
 
 facts = st.dictionaries(st.text(max_size=8), st.text(max_size=8) | st.integers(-(2**63), 2**63 - 1), max_size=4)
 events = st.builds(

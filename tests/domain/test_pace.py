@@ -6,15 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from countersign.domain.delivery.latency import (
-    MIN_SAMPLES,
-    FIRST_BUCKET,
-    MIN_ANSWER_TIMEOUT,
-    MAX_RECEIPT_TIMEOUT,
-    MAX_TIME,
-    MAX_ANSWER_TIMEOUT,
-    MAX_SAMPLES,
-    MIN_RECEIPT_TIMEOUT,
     BUCKET_GROWTH,
+    FIRST_BUCKET,
+    MAX_ANSWER_TIMEOUT,
+    MAX_RECEIPT_TIMEOUT,
+    MAX_SAMPLES,
+    MAX_TIME,
+    MIN_ANSWER_TIMEOUT,
+    MIN_RECEIPT_TIMEOUT,
+    MIN_SAMPLES,
     ProviderStats,
     answer_timeout,
     bucket,

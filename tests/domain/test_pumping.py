@@ -22,9 +22,9 @@ from countersign.domain.delivery.sms_pumping import (
 )
 from countersign.domain.delivery.sms_traffic import (
     DAY,
-    NEW_PREFIXES,
     HOUR,
     MINUTE,
+    NEW_PREFIXES,
     SLOT,
     Hold,
     TrafficHistory,
@@ -45,7 +45,7 @@ def verdict(
     standing: TrafficHistory, policy: PumpingPolicy = POLICY, place: TrafficKey = PREFIX, now: int = NOW
 ) -> PumpingRule | None:
     """Return the rule that holds one more message of 50,000 micros back."""
-    because = assess((place,), {place: standing}, 50_000, policy, now).because
+    because = assess((place,), {place: standing}, 50_000, policy, now).finding
     return because.rule if because else None
 
 
@@ -89,7 +89,7 @@ def test_a_budget_of_money_is_never_exceeded_and_can_be_spent_whole(spent: int, 
     policy = PumpingPolicy(money={TrafficScope.APPLICATION: budget})
     place = TrafficKey(TrafficScope.APPLICATION, "")
     standing = TrafficHistory((TrafficSlot(NOW - NOW % SLOT, 1, spent, 0),))
-    held = assess((place,), {place: standing}, price, policy, NOW).because is not None
+    held = assess((place,), {place: standing}, price, policy, NOW).finding is not None
     assert held is (spent + price > budget)
 
 
@@ -199,11 +199,11 @@ def test_a_budgets_hold_ends_with_its_hour() -> None:
 def test_a_budget_that_is_spent_is_told_once_and_leaves_no_probation() -> None:
     policy = PumpingPolicy(messages={TrafficScope.PREFIX: 40})
     spent = TrafficHistory((*known(0.8), at(0, 40, 35)))
-    because = assess((PREFIX,), {PREFIX: spent}, 1, policy, NOW).because
+    because = assess((PREFIX,), {PREFIX: spent}, 1, policy, NOW).finding
     assert because is not None
     assert not because.without_hold
     told = msgspec.structs.replace(spent, budget_spent_until=next_hold(because, None, NOW).until)
-    again = assess((PREFIX,), {PREFIX: told}, 1, policy, NOW).because
+    again = assess((PREFIX,), {PREFIX: told}, 1, policy, NOW).finding
     assert again is not None
     assert again.without_hold
     assert verdict(told, policy, now=told.budget_spent_until) is None
@@ -212,7 +212,7 @@ def test_a_budget_that_is_spent_is_told_once_and_leaves_no_probation() -> None:
 def test_the_narrowest_place_at_fault_is_held() -> None:
     places = traffic_keys_of("DE", "+49170", {3: "a", 4: "b", 5: "c"}, fresh=True)
     standings = {place: TrafficHistory((at(0, 70, 0),)) for place in places}
-    because = assess(places, standings, 1, POLICY, NOW).because
+    because = assess(places, standings, 1, POLICY, NOW).finding
     assert because is not None
     assert because.key.scope is TrafficScope.THOUSAND
 

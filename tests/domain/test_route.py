@@ -12,10 +12,10 @@ from countersign.domain.delivery.route import (
     MAX_WEIGHTED,
     PrefixRoute,
     WeightedProvider,
-    unweighted,
     is_valid_route,
     order_providers,
     parse_provider,
+    unweighted,
 )
 from countersign.domain.policy import INBOX, InstallationPolicy
 from countersign.domain.shared.contact import Channel

@@ -1,4 +1,4 @@
-"""The rules of an installation: its policies, limits and routes, as the flows are handed them."""
+"""The policy of an installation: its purposes, rate limits and routes, as the flows receive them."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from countersign.domain.verifications.purpose import DEFAULT_POLICIES, Policy
 from countersign.domain.verifications.rate_limit import RateLimit
 
 INBOX: Final = "inbox"
-"""The provider of development and of test keys."""
+"""The provider of development and of test applications."""
 
 MINUTE: Final = 60_000
 DAY: Final = 86_400_000
 
 
 class InstallationPolicy(msgspec.Struct, frozen=True):
-    """What holds for every challenge: policies by purpose, budgets, and the ordered providers of each channel.
+    """The policies by purpose, the rate limits, and the ordered providers of each channel.
 
-    `destination` limits count messages asked for to one contact of one application, `requester` those that one network
-    address asked for. An empty tuple means no limit.
+    `destination` limits count messages requested for one contact of one application. `requester` limits count messages requested by one
+    network address. An empty tuple means no limit. `prefix_routes` replace `routes` for destinations with certain prefixes.
     """
 
     policies: dict[str, Policy] = msgspec.field(default_factory=DEFAULT_POLICIES.copy)
@@ -38,9 +38,10 @@ class InstallationPolicy(msgspec.Struct, frozen=True):
     issuer: str = "http://localhost:8000"
 
     def route(self, channel: Channel, to: str, seed: str, *, live: bool) -> tuple[str, ...]:
-        """Return the providers for a destination (canonical) in the order they are tried; test keys have the inbox and nothing else.
+        """Return the providers for `to` (canonical), in the order in which they are tried.
 
-        `draw` (an id) decides where weights leave it to chance, so that a resend goes as the first message went.
+        Test applications (`live` False) only have the inbox. `seed` (a challenge or notice id) decides between weighted providers, so a
+        resend takes the same order as the first message.
         """
         if not live:
             return (INBOX,)
@@ -48,11 +49,11 @@ class InstallationPolicy(msgspec.Struct, frozen=True):
         return order_providers(self.routes.get(channel, ()) if providers is None else providers, seed)
 
     def is_available(self, channel: Channel, *, live: bool) -> bool:
-        """Say whether anybody carries a channel, be it to some destinations only."""
+        """Return True if some provider sends by this channel, even if only to some destinations."""
         return not live or channel in self.routes or channel in self.prefix_routes
 
     def channels(self, kind: ContactKind, policy: Policy, *, live: bool) -> tuple[Channel, ...]:
-        """Return by which channels a destination of this kind can be reached, the preferred first."""
+        """Return the channels that can reach a destination of this kind, the preferred one first."""
         return tuple(
             channel
             for channel in CHANNELS_OF[kind]

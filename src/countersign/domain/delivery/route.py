@@ -1,4 +1,4 @@
-"""A route: who carries a channel and in which order, and where a destination's prefix has one of its own."""
+"""Routes: the ordered providers of a channel, and other routes for destinations with certain prefixes."""
 
 from __future__ import annotations
 
@@ -9,25 +9,29 @@ from typing import Final
 import msgspec
 
 MAX_WEIGHTED: Final = 8
-"""Providers of one weighted route: each draw takes four bytes of a digest of 32."""
+"""Providers of a weighted route: each draw takes four bytes of a 32-byte digest."""
 
 
 class WeightedProvider(msgspec.Struct, frozen=True):
-    """One provider of a route; `weight` 0 means that it stands where it is written."""
+    """A provider of a route. With `weight` 0 it keeps the position in which it is written."""
 
     name: str
     weight: int = 0
 
 
 class PrefixRoute(msgspec.Struct, frozen=True):
-    """A route of its own for destinations that begin with `prefix`."""
+    """The route of destinations that begin with `prefix`."""
 
     prefix: str
     providers: tuple[WeightedProvider, ...]
 
 
 def parse_provider(text: str) -> WeightedProvider:
-    """Return the provider that `name` or `name=weight` stands for; raises ValueError unless the weight is 1 to 1000."""
+    """Return the provider written as `name` or `name=weight`. Raises ValueError unless the weight is 1 to 1000.
+
+    >>> parse_provider("twilio=3")
+    WeightedProvider(name='twilio', weight=3)
+    """
     name, equals, weight = (part.strip() for part in text.partition("="))
     if not equals:
         return WeightedProvider(name)
@@ -47,14 +51,14 @@ def format_provider(provider: WeightedProvider) -> str:
 
 
 def is_valid_route(providers: Sequence[WeightedProvider]) -> bool:
-    """Say whether no provider is named twice, and either all or none have weights."""
+    """Return True if no provider is named twice, and either all or none have weights."""
     weighted = [provider for provider in providers if provider.weight]
     names = {provider.name for provider in providers}
     return len(names) == len(providers) and (not weighted or len(weighted) == len(providers) <= MAX_WEIGHTED)
 
 
 def order_providers(providers: Sequence[WeightedProvider], seed: str) -> tuple[str, ...]:
-    """Return the names in the order they are tried: as written, or drawn by weight; the same `draw` always has the same order."""
+    """Return the names in the order of the route, or drawn by weight. The same `seed` always gives the same order."""
     if not any(provider.weight for provider in providers):
         return tuple(provider.name for provider in providers)
     digest = hashlib.sha256(seed.encode()).digest()
@@ -72,6 +76,6 @@ def order_providers(providers: Sequence[WeightedProvider], seed: str) -> tuple[s
 
 
 def find_prefix_route(prefix_routes: Sequence[PrefixRoute], to: str) -> tuple[WeightedProvider, ...] | None:
-    """Return the providers of the longest prefix that `to` begins with, None if there is none."""
+    """Return the providers of the longest prefix that `to` begins with, or None."""
     fitting = [one for one in prefix_routes if to.startswith(one.prefix)]
     return max(fitting, key=lambda one: len(one.prefix)).providers if fitting else None

@@ -1,4 +1,4 @@
-"""Identifiers: prefixed, sortable by the time they were made, with 80 bits of chance."""
+"""Identifiers with a prefix. They sort by creation time and hold 80 random bits, as a ULID does."""
 
 from __future__ import annotations
 
@@ -11,7 +11,13 @@ _PAIRS: Final = [high + low for high in ALPHABET for low in ALPHABET]
 
 
 def make(prefix: str, now: int, random_bytes: bytes) -> str:
-    """Return `prefix` + "_" + 26 symbols: 48 bits of milliseconds, then the 80 bits of `chance`, as a ULID orders them."""
+    """Return a new identifier: `prefix`, an underscore and 26 symbols.
+
+    The symbols hold `now` (48 bits of ms since the epoch), then `random_bytes` (10 bytes).
+
+        >>> make("ver", 0, bytes(10))
+        'ver_00000000000000000000000000'
+    """
     number = (now << 80) | int.from_bytes(random_bytes)
     pairs: list[str] = []
     for _ in range(_LENGTH // 2):
@@ -21,7 +27,7 @@ def make(prefix: str, now: int, random_bytes: bytes) -> str:
 
 
 def is_identifier(prefix: str, text: str) -> bool:
-    """Say whether `text` has the form of such an identifier."""
+    """Return True if `text` has the form of an identifier with this prefix."""
     return (
         len(text) == len(prefix) + 1 + _LENGTH
         and text.startswith(prefix + "_")

@@ -125,7 +125,7 @@ def _judge_one(  # noqa: PLR0917 - one step of judge, on what it gathers
     region = whereto.region
     places = whereto.places(fresh=is_new_prefix(known[region.prefix]))
     price = price_of(policy, region.country, whereto.number)
-    because = assess(places, {place: known[place.name] for place in places}, price, policy, now).because
+    because = assess(places, {place: known[place.name] for place in places}, price, policy, now).finding
     if because is not None:
         shadow = policy.mode is PumpingMode.SHADOW
         if not because.without_hold:
