@@ -1,4 +1,6 @@
-"""Whether one more phone message may go: budgets to the message, allowances that conversions carry, and a test that honest places pass."""
+"""SMS pumping: budgets, allowances that conversions raise, and a test that honest destinations pass."""
+
+from __future__ import annotations
 
 import math
 
@@ -24,20 +26,19 @@ from countersign.domain.delivery.sms_traffic import (
     DAY,
     HOUR,
     MINUTE,
-    NEW_PREFIXES,
     SLOT,
     Hold,
     TrafficHistory,
     TrafficKey,
     TrafficScope,
     TrafficSlot,
-    is_new_prefix,
-    number_range,
     traffic_keys_of,
 )
 
 NOW = 1_767_348_000_000 + 11 * MINUTE
+
 PREFIX = TrafficKey(TrafficScope.PREFIX, "+49170")
+
 POLICY = PumpingPolicy()
 
 
@@ -215,17 +216,6 @@ def test_the_narrowest_place_at_fault_is_held() -> None:
     because = assess(places, standings, 1, POLICY, NOW).finding
     assert because is not None
     assert because.key.scope is TrafficScope.THOUSAND
-
-
-def test_the_ranges_of_a_number_are_narrower_than_its_prefix() -> None:
-    assert number_range("+491701234567", "+49170", 3) == "+491701234"
-    assert number_range("+4520123456", "+45201", 5) is None
-    assert [place.name for place in traffic_keys_of("", "+45201", {}, fresh=True)] == ["+45201", NEW_PREFIXES, ""]
-
-
-def test_a_prefix_is_known_from_its_tenth_conversion() -> None:
-    assert is_new_prefix(TrafficHistory((at(0, 20, 9),)))
-    assert not is_new_prefix(TrafficHistory((at(0, 20, 10),)))
 
 
 def test_the_longest_prefix_sets_the_price_then_the_country() -> None:

@@ -1,12 +1,9 @@
-"""Policies that would make codes easy to guess or long to live are refused, and rules say which ways are open."""
+"""Purposes: the bounds of a policy, and the names that a purpose may have."""
 
 from __future__ import annotations
 
 import pytest
 
-from countersign.domain.delivery.route import unweighted
-from countersign.domain.policy import INBOX, InstallationPolicy
-from countersign.domain.shared.contact import Channel, ContactKind
 from countersign.domain.verifications.code import Alphabet, CodeShape
 from countersign.domain.verifications.purpose import DEFAULT_POLICIES, Policy, ResendMode, is_purpose
 
@@ -65,14 +62,3 @@ def test_where_two_codes_are_right_half_as_many_guesses_are_allowed() -> None:
 )
 def test_a_purpose_is_one_lower_case_word(name: str, *, known: bool) -> None:
     assert is_purpose(name) is known
-
-
-def test_test_keys_reach_the_inbox_and_nothing_else() -> None:
-    rules = InstallationPolicy(routes={Channel.EMAIL: unweighted("smtp"), Channel.SMS: unweighted("webhook", "other")})
-    assert rules.route(Channel.SMS, "+14155550123", "ver_1", live=False) == (INBOX,)
-    assert rules.route(Channel.SMS, "+14155550123", "ver_1", live=True) == ("webhook", "other")
-    assert rules.route(Channel.VOICE, "+14155550123", "ver_1", live=True) == ()
-    assert rules.channels(ContactKind.PHONE, Policy(), live=True) == (Channel.SMS,)
-    assert rules.channels(ContactKind.PHONE, Policy(channels=(Channel.VOICE,)), live=True) == ()
-    assert rules.channels(ContactKind.PHONE, Policy(), live=False) == (Channel.SMS, Channel.VOICE, Channel.WHATSAPP)
-    assert rules.channels(ContactKind.MAIL, Policy(channels=(Channel.SMS,)), live=False) == ()

@@ -1,4 +1,4 @@
-"""Deliver: what is due is claimed, dropped or handed over, and what came of it is written down once."""
+"""Sending: a message goes to its provider, and the result is recorded once."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 import pytest_asyncio
-from tests.clock import MINUTE, SECOND, FixedClock
-from tests.flows.place import SHOP, Place, done, place_at, says
+from tests.clock import FixedClock
+from tests.flows.place import SHOP, Place, place_at, says
 
 from countersign.domain.delivery.delivery import (
     LEASE,
@@ -18,19 +18,14 @@ from countersign.domain.delivery.delivery import (
     Failure,
     Message,
     Reason,
-    Receipt,
-    ReceiptState,
 )
-from countersign.domain.policy import InstallationPolicy
 from countersign.domain.shared.application import ApplicationMode
 from countersign.domain.shared.contact import Channel
 from countersign.domain.shared.event import EventKind
 from countersign.domain.verifications.challenge import ChallengeState
-from countersign.domain.verifications.purpose import Policy, ResendMode
 from countersign.errors import DeliveryFailedError
 from countersign.flows.delivery import send as deliver
 from countersign.flows.delivery.claim import claim_due
-from countersign.flows.delivery.receipts import record_receipt
 from countersign.flows.delivery.send import record_results, release_claims, renew_leases, send
 from countersign.store.tables import deliveries
 
@@ -41,8 +36,11 @@ if TYPE_CHECKING:
     from countersign.domain.delivery.delivery import Delivery
     from countersign.domain.verifications.challenge import Challenge
 
+
 LIVE = msgspec.structs.replace(SHOP, mode=ApplicationMode.LIVE)
+
 BUSY = DeliveryFailedError("throttled", permanent=False)
+
 NO = DeliveryFailedError("refused", permanent=True)
 
 
@@ -79,24 +77,6 @@ async def test_test_keys_never_reach_a_real_carrier(live: Place) -> None:
     assert (len(live.inbox.sent), live.carriers["first"].sent, live.carriers["second"].sent) == (1, [], [])
 
 
-async def test_a_claimed_message_is_nobody_elses(live: Place) -> None:
-    """D2: two workers never send one message for one try."""
-    challenge = await live.begun(application=LIVE)
-    parcels = await asyncio.gather(*(claim_due(live.delivery, 10) for _ in range(5)))
-    assert sorted(map(len, parcels)) == [0, 0, 0, 0, 1]
-    assert (await only(live, challenge)).state is DeliveryState.SENDING
-
-
-async def test_no_more_is_claimed_than_there_is_room_for_and_the_oldest_first(live: Place, clock: FixedClock) -> None:
-    begun = []
-    for number in range(5):
-        begun.append(await live.begun(f"p{number}@example.org"))
-        clock.forward(1)
-    first, second = await claim_due(live.delivery, 3), await claim_due(live.delivery, 3)
-    assert [parcel.owner.id for parcel in first + second] == [challenge.id for challenge in begun]
-    assert len(first) == 3
-
-
 async def test_a_failure_moves_to_the_next_route_at_once_with_the_same_code(live: Place) -> None:
     """D2."""
     live.carriers["first"].words.append(BUSY)
@@ -120,44 +100,6 @@ async def test_a_message_that_no_route_takes_is_a_dead_letter_with_its_reason(li
     assert (delivery.state, delivery.reason, delivery.ended) == (DeliveryState.FAILED, Reason.REFUSED, True)
     assert (await live.kinds(challenge))[EventKind.DELIVERY_FAILED] == 1
     assert (await live.stored(challenge)).state is ChallengeState.PENDING, "the person may still ask for another way"
-
-
-@pytest.mark.parametrize("end", [ChallengeState.APPROVED, ChallengeState.CANCELED, ChallengeState.EXPIRED])
-async def test_a_message_whose_challenge_has_ended_is_dropped(
-    live: Place, clock: FixedClock, end: ChallengeState
-) -> None:
-    """D1: one that has expired, or whose challenge has ended, is not sent."""
-    challenge = await live.begun(application=LIVE)
-    if end is ChallengeState.APPROVED:
-        await live.answer(challenge, live.code(challenge), LIVE)
-    elif end is ChallengeState.CANCELED:
-        await live.cancel(challenge)
-    else:
-        clock.forward(10 * MINUTE)
-    assert await live.deliver() == 0
-    delivery = await only(live, challenge)
-    assert (delivery.state, delivery.ended) == (DeliveryState.DROPPED, True)
-    assert delivery.reason is (Reason.EXPIRED if end is ChallengeState.EXPIRED else Reason.ENDED)
-    assert live.carriers["first"].sent == []
-    assert (await live.kinds(challenge))[EventKind.DELIVERY_DROPPED] == 1
-
-
-@pytest.mark.parametrize(
-    ("resend", "numbers"), [(ResendMode.SAME, [1, 2, 3]), (ResendMode.NEW, [3]), (ResendMode.OVERLAP, [2, 3])]
-)
-async def test_a_message_whose_code_works_no_more_is_dropped(
-    sqlite_url: str, tmp_path: Path, resend: ResendMode, numbers: list[int]
-) -> None:
-    """C7: nobody is sent a code that will be refused."""
-    rules = InstallationPolicy(policies={"sign_in": Policy(resend=resend)}, destination=(), requester=())
-    async with place_at(sqlite_url, tmp_path, rules=rules) as place:
-        challenge = await place.begun()
-        for _ in range(2):
-            place.clock.forward(30 * SECOND)
-            done(await place.resend(challenge))
-        await place.deliver()
-        sent = [one.number for one in await place.deliveries(challenge) if one.state is DeliveryState.ACCEPTED]
-        assert sent == numbers
 
 
 async def test_a_lost_lease_is_taken_up_and_the_late_word_changes_nothing(live: Place, clock: FixedClock) -> None:
@@ -208,35 +150,6 @@ async def test_a_providers_id_with_nul_in_it_does_not_keep_the_others_from_being
     assert (await only(live, broken)).state is (await only(live, whole)).state is DeliveryState.ACCEPTED
 
 
-async def test_a_receipt_moves_the_message_on(live: Place) -> None:
-    live.carriers["first"].words.append(Accepted("a-1", receipt_within=30_000))
-    challenge = await live.begun(application=LIVE)
-    arrived = Receipt("first", "a-1", ReceiptState.DELIVERED)
-    assert await record_receipt(live.delivery, arrived) is False, "a receipt can outrun our own record"
-    await live.deliver()
-    assert await record_receipt(live.delivery, msgspec.structs.replace(arrived, provider="second")) is False
-    assert await record_receipt(live.delivery, arrived) is True
-    assert await record_receipt(live.delivery, arrived) is True
-    assert (await only(live, challenge)).state is DeliveryState.DELIVERED
-    assert (await live.kinds(challenge))[EventKind.DELIVERY_DELIVERED] == 1
-    assert await live.deliver() == 0
-
-
-async def test_a_bad_or_missing_receipt_brings_the_next_route(live: Place, clock: FixedClock) -> None:
-    live.carriers["first"].words.extend([Accepted("a-1", 30_000), Accepted("a-2", 30_000)])
-    bounced, silent = await live.begun(application=LIVE), await live.begun("eve@example.org", application=LIVE)
-    await live.deliver()
-    await record_receipt(live.delivery, Receipt("first", "a-1", ReceiptState.UNDELIVERED, Reason.BLOCKED))
-    assert await live.deliver() == 1
-    clock.forward(30 * SECOND)
-    assert await live.deliver() == 1
-    assert len(live.carriers["second"].sent) == 2
-    late = Receipt("first", "a-2", ReceiptState.DELIVERED)
-    assert await record_receipt(live.delivery, late) is True
-    assert (await only(live, silent)).state is DeliveryState.DELIVERED, "late, and still the better end"
-    assert (await only(live, bounced)).state is DeliveryState.ACCEPTED
-
-
 @pytest.mark.parametrize(
     ("raised", "reason"),
     [
@@ -266,7 +179,7 @@ async def test_a_provider_that_never_answers_is_left(place: Place, monkeypatch: 
         async def close(self) -> None:
             """Nothing is kept open."""
 
-    monkeypatch.setattr(deliver, "GIVE_UP_AFTER", 0.01)
+    monkeypatch.setattr(deliver, "MAX_SEND_SECONDS", 0.01)
     await place.begun()
     (parcel,) = await claim_due(place.delivery, 1)
     hung = msgspec.structs.replace(place.delivery, providers={"inbox": Hung()})
@@ -295,3 +208,30 @@ async def test_a_message_that_takes_long_is_held_on_to(place: Place, clock: Fixe
     await renew_leases(place.delivery, [parcel])  # too late: another has it, whose claim stays as it is
     clock.forward(LEASE)
     assert len(await claim_due(place.delivery, 1)) == 1
+
+
+async def asked(place: Place, number: int = 0) -> Challenge:
+    return await place.begun(f"+4917012345{number:02}", application=LIVE)
+
+
+async def test_a_provider_that_hangs_is_not_waited_for_while_another_could_take_the_message(live: Place) -> None:
+    """D2: two and a half seconds, until its own pace is known."""
+
+    class Hangs:
+        async def send(self, message: Message) -> Accepted:
+            del message
+            await asyncio.sleep(60)
+            raise AssertionError
+
+        async def close(self) -> None: ...
+
+    post = msgspec.structs.replace(live.delivery, providers={**live.delivery.providers, "first": Hangs()})
+    challenge = await asked(live)
+    began = asyncio.get_running_loop().time()
+    (parcel,) = await claim_due(post, 1)
+    result = await send(post, parcel)
+    assert 2.4 < asyncio.get_running_loop().time() - began < 4
+    await record_results(post, [result])
+    moved = await only(live, challenge)
+    assert (moved.state, moved.provider, moved.reason) == (DeliveryState.QUEUED, "second", Reason.TIMED_OUT)
+    assert moved.due_at == result.ended_at

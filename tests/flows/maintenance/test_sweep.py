@@ -40,7 +40,7 @@ async def test_what_ran_out_is_recorded_as_of_the_time_it_did(each_place: Place,
 async def test_a_sweep_goes_on_until_nothing_is_left(
     place: Place, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "AT_ONCE", 3)
+    monkeypatch.setattr(module, "BATCH", 3)
     for number in range(10):
         await place.begun(f"p{number}@example.org")
     clock.forward(10 * MINUTE)

@@ -1,4 +1,4 @@
-"""Routes: the order in which providers are tried, by place, by weight, and by where a number begins."""
+"""Routes: the order in which providers are tried, as written or by weight."""
 
 from __future__ import annotations
 
@@ -10,15 +10,12 @@ from hypothesis import strategies as st
 
 from countersign.domain.delivery.route import (
     MAX_WEIGHTED,
-    PrefixRoute,
     WeightedProvider,
     is_valid_route,
     order_providers,
     parse_provider,
     unweighted,
 )
-from countersign.domain.policy import INBOX, InstallationPolicy
-from countersign.domain.shared.contact import Channel
 
 WEIGHTED = (WeightedProvider("first", 3), WeightedProvider("second", 1))
 
@@ -39,30 +36,6 @@ def test_every_provider_has_a_turn_and_a_draw_is_always_the_same(weights: list[i
     carriers = tuple(WeightedProvider(f"p{place}", weight) for place, weight in enumerate(weights))
     assert sorted(order_providers(carriers, draw)) == sorted(carrier.name for carrier in carriers)
     assert order_providers(carriers, draw) == order_providers(carriers, draw)
-
-
-def test_the_longest_prefix_wins_and_all_else_has_the_route() -> None:
-    rules = InstallationPolicy(
-        routes={Channel.SMS: unweighted("all")},
-        prefix_routes={
-            Channel.SMS: (
-                PrefixRoute("+49", unweighted("german")),
-                PrefixRoute("+4917", unweighted("mobile", "german")),
-            )
-        },
-    )
-    assert rules.route(Channel.SMS, "+14155550123", "v", live=True) == ("all",)
-    assert rules.route(Channel.SMS, "+493012345678", "v", live=True) == ("german",)
-    assert rules.route(Channel.SMS, "+491701234567", "v", live=True) == ("mobile", "german")
-    assert rules.route(Channel.VOICE, "+491701234567", "v", live=True) == ()
-    assert rules.route(Channel.SMS, "+491701234567", "v", live=False) == (INBOX,)
-
-
-def test_a_channel_that_only_a_detour_carries_is_carried() -> None:
-    rules = InstallationPolicy(prefix_routes={Channel.VOICE: (PrefixRoute("+49", unweighted("german")),)})
-    assert rules.is_available(Channel.VOICE, live=True)
-    assert not rules.is_available(Channel.SMS, live=True)
-    assert rules.route(Channel.VOICE, "+14155550123", "v", live=True) == ()
 
 
 @pytest.mark.parametrize("text", ["a=", "a=0", "a=-1", "a=1001", "a=x", "a=1=2", "a=\u0661"])

@@ -1,4 +1,4 @@
-"""Suppressions: which messages bring one, what it stops, how it ends, and that no page tells of it."""
+"""Suppressions: which messages bring one, what it stops, how it ends, and that no response shows it."""
 
 from __future__ import annotations
 
@@ -13,19 +13,22 @@ from tests.clock import FixedClock
 from tests.flows.place import SHOP, Place, place_at
 
 from countersign.domain.delivery.delivery import DeliveryState, Reason, Receipt, ReceiptState
-from countersign.domain.delivery.suppression import DAY, DURATION, new_suppression, is_superseded_by, lift
+from countersign.domain.delivery.suppression import DAY
 from countersign.domain.shared.application import ApplicationMode
 from countersign.domain.shared.contact import parse_contact
 from countersign.errors import DeliveryFailedError
 from countersign.flows.delivery.receipts import record_receipt
-from countersign.flows.delivery.suppressions import lift_suppression, list_suppressions, find_suppression
+from countersign.flows.delivery.suppressions import find_suppression, lift_suppression, list_suppressions
 from countersign.flows.maintenance.sweep import sweep
 from countersign.messages.content.hints import hint
 from countersign.providers.email.smtp_replies import Stage, refusal
 
 LIVE = type(SHOP)("app_live", 0, "live", ApplicationMode.LIVE, "Live", "live.example", (), b"live's key")
+
 ADA = parse_contact("ada@example.org")
+
 GONE = Receipt("first", "m1", ReceiptState.UNDELIVERED, Reason.UNKNOWN_RECIPIENT)
+
 COMPLAINT = Receipt("first", "m1", ReceiptState.DELIVERED, complained=True)
 
 
@@ -147,19 +150,6 @@ def test_the_hint_says_that_the_mailbox_is_not_there() -> None:
     from countersign.domain.shared.contact import Channel
 
     assert "mailbox does not exist" in str(hint(DeliveryState.FAILED, Reason.UNKNOWN_RECIPIENT, Channel.EMAIL, "en"))
-
-
-def test_what_comes_again_prolongs_nothing_and_a_complaint_outweighs() -> None:
-    first = new_suppression(b"k", "a***@example.org", Reason.UNKNOWN_RECIPIENT, "first", 1_000)
-    again = new_suppression(b"k", "a***@example.org", Reason.UNKNOWN_RECIPIENT, "first", 2_000)
-    complaint = new_suppression(b"k", "a***@example.org", Reason.BLOCKED, "first", 2_000)
-    assert is_superseded_by(None, first, 0)
-    assert not is_superseded_by(first, again, 1_500)
-    assert is_superseded_by(first, complaint, 1_500)
-    assert not is_superseded_by(complaint, again, 1_500)
-    assert not is_superseded_by(lift(first, 1_800), again, 1_800)
-    assert is_superseded_by(lift(first, 1_800), again, 1_801)
-    assert DURATION[Reason.BLOCKED] > DURATION[Reason.UNKNOWN_RECIPIENT]
 
 
 def test_a_refusal_is_lasting_where_it_says_so() -> None:

@@ -13,6 +13,7 @@ from countersign.domain.delivery.circuit_breaker import (
     begin_probe,
 )
 from countersign.domain.delivery.delivery import Reason
+from countersign.domain.delivery.latency import MAX_ANSWER_TIMEOUT
 
 NOON = 1_795_428_000_000
 
@@ -70,3 +71,7 @@ def test_each_failed_try_to_come_back_makes_the_rest_longer_up_to_the_last() -> 
 def test_a_probe_whose_worker_died_is_followed_by_another() -> None:
     probing = begin_probe(after(*[Reason.TIMED_OUT] * 3), NOON)
     assert not probing.is_open(NOON + PROBE)
+
+
+def test_a_probe_may_take_longer_than_a_response_of_a_provider() -> None:
+    assert PROBE > MAX_ANSWER_TIMEOUT

@@ -1,4 +1,4 @@
-"""What an operator says in templates, and the hash of an application's app, are in the messages that a worker hands over."""
+"""Composing: the templates of an operator and the app hash of an application appear in the message."""
 
 from __future__ import annotations
 
