@@ -20,7 +20,7 @@ from bench.machine import described
 from bench.meter import Figure, middle
 from bench.report import Report, cells, times
 from countersign.domain.delivery.sms_pumping import PumpingPolicy
-from countersign.flows.verifications.context import CoreContext
+from countersign.flows.context import CoreContext
 
 RESULTS: Final = Path(__file__).parent / "results.md"
 TARGET: Final = 3.0

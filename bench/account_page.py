@@ -18,9 +18,8 @@ from countersign.domain.shared.activity import MAX_SHOWN, Activity
 from countersign.domain.shared.contact import parse_contact
 from countersign.domain.shared.event import EventKind
 from countersign.flows.accounts.activity import recent
-from countersign.flows.accounts.context import AccountContext, own_application
+from countersign.flows.accounts.context import AccountContext
 from countersign.flows.accounts.sessions import overview_of
-from countersign.geolocation import GeoDatabase
 from countersign.passwords import Passwords
 from countersign.store.engine.database import Change, Write
 from countersign.store.tables import accounts, activity, devices
@@ -38,8 +37,7 @@ async def opened(folder: Path, seconds: float) -> tuple[Figure, Figure]:
     """Return how often the overview and the activity of an empty account and of a full one are read, in turns, on SQLite."""
     async with house_at(f"sqlite:///{folder}/account-page.db") as core:
         passwords = Passwords(1)
-        own, log = own_application("Bench", "bench.example"), Log(chain_of(core.keyring))
-        context = AccountContext(core, own, log, passwords, GeoDatabase(), RiskPolicy(), 8, ())
+        context = AccountContext(core, Log(chain_of(core.keyring)), passwords, RiskPolicy(), 8, ())
         try:
             empty, full = await _account(context, 1, 1, 10), await _account(context, CONTACTS, DEVICES, HAPPENED)
             took: dict[str, list[float]] = {empty: [], full: []}

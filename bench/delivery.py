@@ -16,13 +16,11 @@ from countersign.domain.delivery.route import unweighted
 from countersign.domain.policy import InstallationPolicy
 from countersign.domain.shared.application import Application, ApplicationDraft, ApplicationMode
 from countersign.domain.shared.contact import Channel, Contact, ContactKind
-from countersign.flows.accounts.context import own_application
+from countersign.flows.context import CoreContext
 from countersign.flows.delivery.context import DeliveryContext
 from countersign.flows.maintenance.applications import add_application
 from countersign.flows.verifications.begin import BeginRequest, begin_challenge
-from countersign.flows.verifications.context import CoreContext
 from countersign.flows.verifications.results import Done
-from countersign.geolocation import GeoDatabase
 from countersign.providers import Provider
 from countersign.store.tables.events import Log
 from countersign.worker import Worker
@@ -55,7 +53,7 @@ async def deliver(name: str, url: str, messages: int, seconds: float, server_pid
     async with house_at(url, InstallationPolicy(routes={Channel.EMAIL: unweighted("sink")})) as core:
         sink = Sink(messages)
         application = await pile_of_mail(core, messages)
-        worker = Worker(post_of(core, sink), core, 30)
+        worker = Worker(post_of(core, sink), 30)
         core.database.hear(worker.wake)
         before, ours = cpu_of_tree(server_pid) if server_pid else 0.0, time.process_time()
         began = time.perf_counter()
@@ -76,19 +74,7 @@ async def deliver(name: str, url: str, messages: int, seconds: float, server_pid
 def post_of(core: CoreContext, sink: Provider) -> DeliveryContext:
     """Return a post whose one provider is the sink."""
     claims, records, receipts = (Log(chain_of(core.keyring)) for _ in range(3))
-    return DeliveryContext(
-        core.database,
-        core.keyring,
-        core.rules,
-        {"sink": sink},
-        now,
-        random.random,
-        claims=claims,
-        records=records,
-        receipts=receipts,
-        own=own_application("Shop", "shop.example"),
-        places=GeoDatabase(),
-    )
+    return DeliveryContext(core, {"sink": sink}, random.random, claims, records, receipts)
 
 
 async def pile_of_mail(core: CoreContext, messages: int) -> Application:

@@ -19,11 +19,13 @@ from countersign.domain.shared.application import Application, ApplicationMode
 from countersign.domain.shared.contact import Channel, Contact, ContactKind
 from countersign.domain.verifications.challenge import Challenge, ChallengeState, Refusal, Terms
 from countersign.domain.verifications.purpose import Policy
+from countersign.flows.context import CoreContext, own_application
 from countersign.flows.verifications.begin import BeginRequest, begin_challenge
 from countersign.flows.verifications.check import CheckCommand
-from countersign.flows.verifications.context import CoreContext
 from countersign.flows.verifications.results import Done, Refused
+from countersign.geolocation import GeoDatabase
 from countersign.keys import Keyring, new_file
+from countersign.links import links_of
 from countersign.store.engine.connect import open_database
 from countersign.store.engine.database import Insert, Row, Sql, Write
 from countersign.store.engine.migrate import migrate
@@ -55,7 +57,17 @@ async def house_at(url: str, rules: InstallationPolicy | None = None) -> AsyncIt
             observe=lambda _size, _waited, _took: None,
         )
         ledger.open()
-        yield CoreContext(database, ledger, keyring, rules or InstallationPolicy(), now, secrets.token_bytes)
+        yield CoreContext(
+            database,
+            ledger,
+            keyring,
+            rules or InstallationPolicy(),
+            links_of("https://bench.example"),
+            own_application("Bench", "bench.example"),
+            GeoDatabase(),
+            now,
+            secrets.token_bytes,
+        )
         await ledger.close()
     await database.close()
 

@@ -85,7 +85,7 @@ async def mail_out(url: str, messages: int) -> list[Figure]:
         await pile_of_mail(core, messages + 1)
         (first,) = await claim_due(post, 1)  # its letter is what the library sends afterwards
         await send(post, first)
-        worker = Worker(post, core, 30)
+        worker = Worker(post, 30)
         core.database.hear(worker.wake)
         began, cpu = time.perf_counter(), time.process_time()
         running = asyncio.create_task(worker.run())

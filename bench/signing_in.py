@@ -25,12 +25,11 @@ from countersign.domain.accounts.risk import RiskPolicy
 from countersign.domain.delivery.route import unweighted
 from countersign.domain.shared.contact import Channel
 from countersign.domain.verifications.code import derive
-from countersign.flows.accounts.context import AccountContext, BrowserContext, CodeRequested, SignedIn, own_application
+from countersign.flows.accounts.context import AccountContext, BrowserContext, CodeRequested, SignedIn
 from countersign.flows.accounts.sessions import find_session
 from countersign.flows.sign_in.sign_in import sign_in
 from countersign.flows.sign_in.sign_up import sign_up
 from countersign.flows.sign_in.verify import check_code, view_flow
-from countersign.geolocation import GeoDatabase
 from countersign.passwords import ITERATIONS, LANES, MEMORY_KIB, Passwords
 from countersign.store.tables.events import Log
 
@@ -68,11 +67,10 @@ async def by_the_flows(folder: Path, seconds: float) -> tuple[Figure, Figure, Fi
     """Return sign-ins on a trusted browser, looks at a session meanwhile, and looks at a session alone; on SQLite."""
     async with house_at(f"sqlite:///{folder}/signing-in.db") as found:
         core = msgspec.structs.replace(
-            found, rules=msgspec.structs.replace(found.rules, routes={Channel.EMAIL: unweighted("sink")})
+            found, policy=msgspec.structs.replace(found.policy, routes={Channel.EMAIL: unweighted("sink")})
         )
         passwords = Passwords(SLOTS)
-        own, log = own_application("Bench", "bench.example"), Log(chain_of(core.keyring))
-        context = AccountContext(core, own, log, passwords, GeoDatabase(), RiskPolicy(), 8, ())
+        context = AccountContext(core, Log(chain_of(core.keyring)), passwords, RiskPolicy(), 8, ())
         try:
             browser = await _account(context)
             alone = await _looks(context, browser, seconds)

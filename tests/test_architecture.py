@@ -1,5 +1,6 @@
 """Imports point down, neighbours never meet, and every module has its place: import-linter says so."""
 
+import ast
 import subprocess
 import sys
 import tomllib
@@ -81,3 +82,16 @@ def test_the_layers_name_every_module_at_the_top_of_the_package() -> None:
     placed = {name.strip(" ()") for line in layers for name in line.split("|")}
     found = {path.stem for path in PACKAGE.glob("*.py")} | {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
     assert found - {"__init__"} <= placed
+
+
+@pytest.mark.parametrize("folder", ["domain", "flows"])
+def test_the_domain_and_the_flows_write_no_address_of_their_own(folder: str) -> None:
+    written = {
+        f"{path.relative_to(PACKAGE)}: {node.value!r}"
+        for path in sorted((PACKAGE / folder).rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and node.value.startswith(("/", "http://", "https://"))
+    }
+    assert written == set()

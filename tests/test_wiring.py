@@ -172,7 +172,7 @@ async def test_a_code_goes_out_and_its_answer_is_known_after_the_keys_were_rotat
     assert later.primary.kid != begun.challenge.terms.kid
     core = msgspec.structs.replace(runtime.core, keyring=later)
 
-    worker = Worker(msgspec.structs.replace(runtime.delivery, keyring=later), core, runtime.settings.retention_days)
+    worker = Worker(msgspec.structs.replace(runtime.delivery, core=core), runtime.settings.retention_days)
     working = asyncio.create_task(worker.run())
     code = await arrived_code(runtime)
     answered = await check_challenge(core, application, begun.challenge.id, code)
@@ -185,7 +185,7 @@ async def test_a_code_goes_out_and_its_answer_is_known_after_the_keys_were_rotat
 async def test_what_is_counted_is_told(runtime: Runtime) -> None:
     application = await demo(runtime)
     await begin_challenge(runtime.core, application, BeginRequest(to=parse_contact("ada@example.org")))
-    worker = Worker(runtime.delivery, runtime.core, runtime.settings.retention_days)
+    worker = Worker(runtime.delivery, runtime.settings.retention_days)
     before = (await runtime.metrics()).decode()
     working = asyncio.create_task(worker.run())
     await arrived_code(runtime)

@@ -39,11 +39,11 @@ def gathered() -> Catalog:
     """Return every sentence of the modules, with the file that says it."""
     catalogue = Catalog(project="Countersign", version="1", domain="countersign", charset="utf-8", fuzzy=False)
     catalogue.header_comment = "# The sentences of Countersign, gathered by tools/translations.py."
-    for path in sorted((*MESSAGES.glob("*.py"), *PAGES.glob("*.py"))):
+    for path in sorted((*MESSAGES.rglob("*.py"), *PAGES.rglob("*.py"))):
         with path.open("rb") as source:
             for _, sentence, comments, context in extract("python", source, KEYWORDS):
                 catalogue.add(sentence, None, [(path.name, 0)], auto_comments=comments, context=context)
-    for path in sorted((PAGES / "templates").glob("*.html")):
+    for path in sorted((PAGES / "templates").rglob("*.html")):
         with path.open("rb") as source:
             for _, sentence, comments, context in extract("jinja2.ext:babel_extract", source, KEYWORDS):
                 catalogue.add(sentence, None, [(path.name, 0)], auto_comments=comments, context=context)

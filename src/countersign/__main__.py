@@ -1,4 +1,4 @@
-"""Runs the command line: `python -m countersign`."""
+"""Runs the command line as `python -m countersign`."""
 
 from countersign.cli import main
 

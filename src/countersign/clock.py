@@ -1,4 +1,4 @@
-"""The clock of one process: the machine's own, or, in development, one that a test has moved ahead of it."""
+"""The clock of one process. In development a test can move it ahead of the machine's own clock."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 MOST_AHEAD: Final = 400 * 86_400_000
-"""Milliseconds: every deadline there is lies within a year, and a slip of the pen must not lead out of the calendar."""
+"""The most that a test may move the clock ahead, in milliseconds: one year, longer than any deadline here."""
 
 
 class Clock:
-    """Tells milliseconds since the epoch: what `machine` tells, and `ahead` more.
+    """A clock in milliseconds since the epoch: the machine's time plus `ahead`.
 
-    It only ever moves ahead: what was written under a later time would be taken for the future by an earlier one.
+    It moves forward only. Rows written under a later time would otherwise lie in the future.
     """
 
     def __init__(self, machine: Callable[[], int]) -> None:
@@ -26,16 +26,16 @@ class Clock:
         self.turn = asyncio.Lock()
 
     def __call__(self) -> int:
-        """Return the time."""
+        """Return the current time in ms."""
         return self._machine() + self.ahead
 
     def hear(self, before: Callable[[int], Awaitable[None]], after: Callable[[], None]) -> None:
-        """Have `before` called with the time that will be (ms) when the clock is about to be moved, and `after` once it was."""
+        """Register callbacks for a move: `before(now)` runs just before it with the new time in ms, `after()` once it is done."""
         self._before.append(before)
         self._after.append(after)
 
     async def move(self, ahead: int) -> None:
-        """Be `ahead` milliseconds ahead of the machine from now on; less than before is a ValueError."""
+        """Run `ahead` milliseconds ahead of the machine from now on. Raises ValueError for less than before."""
         if ahead < self.ahead:
             raise ValueError("A clock is not put back.")
         for prepare in self._before:
@@ -47,7 +47,7 @@ class Clock:
             tell()
 
     async def sleep(self, seconds: float) -> None:
-        """Wait for so long by this clock: a move ahead shortens it."""
+        """Sleep for a duration in ms by this clock. Moving the clock ahead shortens the wait."""
         until = self() + round(seconds * 1_000)
         while (left := until - self()) > 0:
             with contextlib.suppress(TimeoutError):

@@ -1,21 +1,21 @@
-"""Misuse and outage: the only things in Countersign that are raised; what a person may expect is returned."""
+"""The exceptions of Countersign: misuse and outage. Expected refusals are return values, not exceptions."""
 
 from __future__ import annotations
 
 
 class CountersignError(Exception):
-    """Anything Countersign raises on purpose; its text is safe to show to the operator."""
+    """Base of every exception that Countersign raises on purpose. Its text is safe to show to the operator."""
 
 
 class SettingsError(CountersignError):
-    """A setting, a key or a file is missing or bad; the text names it and what was expected."""
+    """A setting, a key or a file is missing or invalid. The text names it and says what was expected."""
 
 
 class InputError(CountersignError):
-    """What a caller sent cannot be used.
+    """Input from a caller is invalid.
 
-    `field` is the JSON path of the part that is wrong (`"to"`, `"requester.ip"`), `reason` a stable
-    slug for programs, and the text a sentence for people. It never repeats what was sent.
+    `field` is the JSON path of the invalid part (`"to"`, `"requester.ip"`). `reason` is a stable slug for programs. The text is a sentence
+    for people and never repeats the input.
     """
 
     def __init__(self, field: str, reason: str, text: str) -> None:
@@ -25,7 +25,7 @@ class InputError(CountersignError):
 
 
 class UnavailableError(CountersignError):
-    """Something we depend on is down or full; try again after `retry_after` seconds."""
+    """A dependency is down or overloaded. The caller may retry after `retry_after` seconds."""
 
     def __init__(self, text: str, retry_after: int = 1) -> None:
         super().__init__(text)
@@ -33,19 +33,19 @@ class UnavailableError(CountersignError):
 
 
 class OverloadedError(UnavailableError):
-    """More is waiting than we promise to get through; nothing was done."""
+    """The queue is full; nothing was done."""
 
 
 class NotFoundError(CountersignError):
-    """No such record, or it belongs to somebody else: the two are not told apart."""
+    """The record does not exist, or belongs to another account or application. The two cases look alike on purpose."""
 
 
 class DeliveryFailedError(CountersignError):
-    """A provider did not take a message.
+    """A provider did not accept a message.
 
-    `reason` is one of `domain.delivery.Reason`; `permanent` says that the same provider would refuse
-    the same message again; `retry_after` is the provider's own wish in seconds, if it gave one; `lasting` says that the address is
-    known not to be there. The text is for the operator and holds neither the code nor the contact.
+    `reason` is one of `domain.delivery.delivery.Reason`. `permanent` is true if the same provider would refuse the same message again.
+    `retry_after` is the provider's own request in seconds, if it made one. `lasting` is true if the address is known not to exist.
+    The text is for the operator and holds neither the code nor the contact.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Places: where a network address is, by the operator's MMDB file, and on which of the operator's lists it stands."""
+"""Geolocation: finds the rough location of a network address in an MMDB file, and the operator's lists that contain it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MAPPED_PREFIX: Final = 96  # RFC 4291, 2.5.5.2
 
 
 class GeoDatabase:
-    """Looks addresses up in files that were opened at the start; a newer file is read at the next start."""
+    """Looks up network addresses in files that are opened at the start. A newer file is read at the next start."""
 
     def __init__(self, places: Path | None = None, lists: Mapping[str, Path] | None = None) -> None:
         self._reader = None
@@ -40,7 +40,7 @@ class GeoDatabase:
             self._reader.close()
 
     def find(self, ip: str) -> Location | None:
-        """Return where an address is; None for one that is private, not known, or no address."""
+        """Return the location of an address. Returns None for a private, unknown or malformed address."""
         address = _address(ip)
         if self._reader is None or address is None or not address.is_global:
             return None
@@ -59,13 +59,13 @@ class GeoDatabase:
         )
 
     def listed(self, ip: str) -> tuple[str, ...]:
-        """Return the names of the lists that an address is on."""
+        """Return the names of the operator's lists that contain an address."""
         address = _address(ip)
         return () if address is None else tuple(name for name, ranges in self._lists.items() if ranges.hold(address))
 
 
 class _Ranges:
-    """The addresses and networks of one file, one a line, `#` before a remark."""
+    """The addresses and networks of one file: one on each line, with remarks after `#`."""
 
     def __init__(self, name: str, path: Path) -> None:
         networks: list[ipaddress.IPv4Network | ipaddress.IPv6Network] = []
@@ -86,26 +86,26 @@ class _Ranges:
         self._ranges = {version: _merged([one for one in networks if one.version == version]) for version in (4, 6)}
 
     def hold(self, address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-        """Say whether an address lies in one of the ranges."""
+        """Return True if an address lies in one of the ranges."""
         starts, ends = self._ranges[address.version]
         at = bisect.bisect_right(starts, int(address)) - 1
         return at >= 0 and int(address) <= ends[at]
 
 
 def _merged(networks: list[Any]) -> tuple[list[int], list[int]]:
-    """Return where ranges that do not overlap begin and end, in order."""
+    """Return the bounds of the ranges in ascending order, with overlaps merged."""
     merged = list(ipaddress.collapse_addresses(networks))
     return [int(one.network_address) for one in merged], [int(one.broadcast_address) for one in merged]
 
 
 def _part(record: dict[str, Any], name: str) -> dict[str, Any]:
-    """Return a part of a record; of a file in another layout, an empty one."""
+    """Return a nested part of a record, or an empty dict if the file has another layout."""
     part = record.get(name)
     return part if isinstance(part, dict) else {}
 
 
 def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
-    """Return a network; one of mapped IPv4 as IPv4, since that is how addresses are looked up."""
+    """Return a network. An IPv4-mapped IPv6 network becomes IPv4, as addresses are looked up in that form."""
     network = ipaddress.ip_network(text, strict=False)
     mapped = network.network_address.ipv4_mapped if isinstance(network, ipaddress.IPv6Network) else None
     if mapped is None or network.prefixlen < _MAPPED_PREFIX:

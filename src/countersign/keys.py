@@ -1,8 +1,8 @@
-"""The keyring: one file of master secrets, and every key that is made of them.
+"""The keyring: a file of master secrets, and every key derived from them.
 
-The file is JSON of mode 0600: an `index` secret, which never changes (blind indexes and hashes of client secrets are looked
-up by it), and one or more `keys`, each `{"kid", "active_from", "secret"}`. The newest active one derives new codes, seals and
-signs; all of them still read. Secrets are 32 random bytes in base64.
+The file is JSON with mode 0600. It holds an `index` secret, which never changes because blind indexes and hashes of client secrets depend
+on it, and one or more `keys`, each `{"kid", "active_from", "secret"}`. The newest active key derives new codes, seals and signs. All
+keys still read what they made. A secret is 32 random bytes in base64.
 """
 
 from __future__ import annotations
@@ -34,25 +34,25 @@ from countersign.errors import SettingsError, UnavailableError
 
 SECRET_BYTES: Final = 32
 ACTIVATION_DELAY: Final = 60_000
-"""Milliseconds from a rotation until the new key is used, so that every program has read it by then."""
+"""Milliseconds between a rotation and the first use of the new key. By then every process has read the file again."""
 
 REREAD_AFTER: Final = 5.0
-"""Seconds after which a program looks whether the file has changed."""
+"""Seconds between two looks at whether the file has changed."""
 
 PROOF_ALGORITHM: Final = "ES256"
 ID_SUFFIX: Final = "-id"
-"""What the names of keys for ID tokens end in."""
+"""Suffix of the key ids of ID tokens."""
 _NONCE_BYTES: Final = 12
 _BLIND_BYTES: Final = 16
 _P256_ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551  # FIPS 186-5, curve P-256
 _P256_BYTES: Final = 32
 _DETERMINISTIC: Final = ec.ECDSA(
     SHA256(), deterministic_signing=True
-)  # RFC 6979: a repeated answer is the same to the byte
+)  # RFC 6979: signing the same claims twice gives the same bytes
 
 
 class StoredKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One master secret of the file; `active_from` in ms."""
+    """One master secret of the file. `active_from` is in ms."""
 
     kid: str
     active_from: int
@@ -64,7 +64,7 @@ class StoredKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class StoredKeyring(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The file as it stands on disk."""
+    """The key file as it is on disk."""
 
     index: str
     keys: tuple[StoredKey, ...]
@@ -75,7 +75,7 @@ class StoredKeyring(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Signer:
-    """A pair of keys for one use, derived from a master secret."""
+    """A signing key pair for one purpose, derived from a master secret."""
 
     def __init__(self, kid: str, master: bytes, use: bytes) -> None:
         self._kid = kid
@@ -91,13 +91,13 @@ class Signer:
         return (signed + b"." + _base64url(signature)).decode()
 
     def public_jwk(self) -> dict[str, Any]:
-        """Return the public half as a JWK (RFC 7517)."""
+        """Return the public key as a JWK (RFC 7517)."""
         key = jwk.ECKey.import_key(self._key.public_key(), {"kid": self._kid, "use": "sig", "alg": PROOF_ALGORITHM})
         return dict(key.as_dict(private=False))
 
 
 class DerivedKey:
-    """What one master secret gives: a key for codes, one for sealing, a pair for proofs and one for ID tokens."""
+    """The keys derived from one master secret: for codes, for sealing, for signing proofs and for signing ID tokens."""
 
     def __init__(self, kid: str, active_from: int, master: bytes) -> None:
         self.kid = kid
@@ -105,7 +105,7 @@ class DerivedKey:
         self.code = _made(master, b"countersign code v1")
         self._sealing = AESGCM(_made(master, b"countersign seal v1"))
         self._proofs = Signer(kid, master, b"countersign proof v1")
-        # A pair of its own: a proof is never taken for an ID token, nor an ID token for a proof.
+        # Proofs and ID tokens have separate key pairs, so that one is never accepted as the other.
         self._identities = Signer(kid + ID_SUFFIX, master, b"countersign id token v1")
 
     def __repr__(self) -> str:
@@ -113,38 +113,38 @@ class DerivedKey:
         return f"MadeKey({self.kid})"
 
     def seal(self, plain: bytes, bound_to: bytes) -> bytes:
-        """Return `plain` under AES-256-GCM, worth nothing beside anything but `bound_to`."""
+        """Return `plain` encrypted with AES-256-GCM. `bound_to` is the associated data: only the same value opens it."""
         nonce = os.urandom(_NONCE_BYTES)
         return nonce + self._sealing.encrypt(nonce, plain, bound_to)
 
     def unseal(self, sealed: bytes, bound_to: bytes) -> bytes:
-        """Return what was sealed; raises SettingsError if the key, the bytes or the binding is another."""
+        """Return what was sealed. Raises SettingsError if the key, the bytes or `bound_to` differ."""
         try:
             return self._sealing.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], bound_to)
-        except (InvalidTag, ValueError) as error:  # ValueError: too short for a nonce
+        except (InvalidTag, ValueError) as error:  # ValueError: shorter than a nonce
             raise SettingsError(
                 f"A record sealed with key {self.kid} cannot be opened: it was changed, or the key file is another installation's."
             ) from error
 
     def sign(self, claims: dict[str, Any]) -> str:
-        """Return a proof: a compact JWS (RFC 7515) of the claims; the same claims give the same bytes."""
+        """Return a proof: a compact JWS (RFC 7515) of the claims. The same claims give the same bytes."""
         return self._proofs.sign(claims)
 
     def sign_identity(self, claims: dict[str, Any]) -> str:
-        """Return an ID token: a compact JWS of the claims under a key that signs nothing else."""
+        """Return an ID token: a compact JWS of the claims, signed by the key pair for ID tokens."""
         return self._identities.sign(claims)
 
     def public_jwk(self) -> dict[str, Any]:
-        """Return the public half of the key of proofs as a JWK (RFC 7517)."""
+        """Return the public key for proofs as a JWK (RFC 7517)."""
         return self._proofs.public_jwk()
 
     def public_identity_jwk(self) -> dict[str, Any]:
-        """Return the public half of the key of ID tokens as a JWK."""
+        """Return the public key for ID tokens as a JWK (RFC 7517)."""
         return self._identities.public_jwk()
 
 
 class Keyring:
-    """All keys of an installation; the file is read again when it changes, so a rotation needs no restart."""
+    """All keys of an installation. The file is read again when it changes, so a rotation needs no restart."""
 
     def __init__(self, path: Path, clock: Callable[[], int]) -> None:
         self._path = path
@@ -162,7 +162,7 @@ class Keyring:
 
     @property
     def primary(self) -> DerivedKey:
-        """Return the key that new things are made with: the newest that is active."""
+        """Return the key for new codes, seals and signatures: the newest active one."""
         self._look()
         now = self._clock()
         if self._primary is None or now >= self._primary[1]:
@@ -172,7 +172,7 @@ class Keyring:
         return self._primary[0]
 
     def named(self, kid: str) -> DerivedKey:
-        """Return the key that something older was made with; raises UnavailableError if this program has not got it (yet)."""
+        """Return the key with the id `kid`, which made something earlier. Raises UnavailableError if this process has not read it yet."""
         found = self._made.get(kid)
         if found is None:
             self._read()
@@ -184,59 +184,60 @@ class Keyring:
         return found
 
     def seal(self, text: str, bound_to: str) -> bytes:
-        """Return `text` sealed under the present key, worth nothing beside anything but `bound_to`; the key's name travels with it."""
+        """Return `text` sealed with the primary key and bound to `bound_to`. The key's id travels with it."""
         key = self.primary
         return key.kid.encode() + b"." + key.seal(text.encode("utf-8", "surrogatepass"), bound_to.encode())
 
     def unseal(self, sealed: bytes, bound_to: str) -> str:
-        """Return what `seal` was given; raises SettingsError for other bytes or another binding, UnavailableError without the key."""
+        """Return the text given to `seal`. Raises SettingsError if bytes or `bound_to` differ, UnavailableError if the key is missing."""
         kid, _, rest = sealed.partition(b".")
         return (
             self.named(kid.decode("ascii", "replace")).unseal(rest, bound_to.encode()).decode("utf-8", "surrogatepass")
         )
 
     def blind_index(self, what: str, *values: str) -> bytes:
-        """Return the keyed hash (16 bytes) by which `values` are found without being stored; `what` keeps uses apart."""
+        """Return the keyed hash (16 bytes) that finds `values` in the database without storing them. `what` separates uses."""
         told = "\0".join((what, *values)).encode("utf-8", "surrogatepass")
         return hashlib.blake2b(
             told, key=self._index, digest_size=_BLIND_BYTES
         ).digest()  # RFC 7693: a keyed hash in one pass
 
     def hash_secret(self, secret: str) -> bytes:
-        """Return the keyed hash (32 bytes) that stands for a secret a client holds: it has chance enough to need no stretching."""
+        """Return the keyed hash (32 bytes) stored for a client's secret. The secret is random, so the hash needs no stretching."""
         return hmac.digest(self._index, b"client secret\0" + secret.encode("utf-8", "surrogatepass"), "sha256")
 
     def link(self, entry: bytes) -> bytes:
-        """Return the keyed hash (32 bytes) of an event log entry."""
+        """Return the keyed hash (32 bytes) that links an event log page to its predecessor."""
         return hmac.digest(self._index, b"event\0" + entry, "sha256")
 
     def fingerprint(self) -> bytes:
-        """Return what a database remembers, to tell that the keys are those it was made with."""
+        """Return the fingerprint that a database stores to recognise its own key file."""
         return hmac.digest(self._index, b"fingerprint", "sha256")
 
     def kids(self) -> list[tuple[str, int]]:
-        """Return each key's name and the time (ms) from which it is used, oldest first."""
+        """Return each key's id and the time (ms) from which it is used, oldest first."""
         self._look()
         return sorted(((key.kid, key.active_from) for key in self._made.values()), key=lambda pair: pair[1])
 
     def jwks(self) -> dict[str, Any]:
-        """Return the public keys of proofs and of ID tokens (RFC 7517), those to come included."""
+        """Return the public keys for proofs and ID tokens (RFC 7517), including keys that are not active yet."""
         self._look()
         made = self._made.values()
         return {"keys": [key.public_jwk() for key in made] + [key.public_identity_jwk() for key in made]}
 
     def verified(self, signed: str) -> dict[str, Any] | None:
-        """Return the claims of a proof or a checkpoint that one of these keys signed, or None."""
+        """Return the claims of a proof or checkpoint signed by one of these keys, or None."""
         return _verified(signed, [key.public_jwk() for key in self._made.values()])
 
     def verified_identity(self, signed: str) -> dict[str, Any] | None:
-        """Return the claims of an ID token that one of these keys signed, however old, or None."""
+        """Return the claims of an ID token signed by one of these keys, however old it is, or None."""
         return _verified(signed, [key.public_identity_jwk() for key in self._made.values()])
 
     def _look(self) -> None:
         if time.monotonic() - self._looked_at > REREAD_AFTER:
             self._looked_at = time.monotonic()
-            # A file that was lost or spoilt under way fails nobody's sign-in: what was read still serves; `doctor` and the next start tell.
+            # A key file that is lost or damaged while serving fails no sign-in: the keys already read still work. `doctor` and the next
+            # start report it.
             with contextlib.suppress(OSError, SettingsError):
                 stat = self._path.stat()
                 if (stat.st_mtime_ns, stat.st_size) != self._stamp:
@@ -268,7 +269,7 @@ def _verified(signed: str, public: list[dict[str, Any]]) -> dict[str, Any] | Non
 
 
 def read_file(path: Path) -> StoredKeyring:
-    """Return what the key file holds; raises SettingsError with a clear word if it is missing, open to others, or bad."""
+    """Return the contents of the key file. Raises SettingsError if it is missing, readable by others, or invalid."""
     try:
         raw = path.read_bytes()
         mode = path.stat().st_mode
@@ -299,10 +300,10 @@ def read_file(path: Path) -> StoredKeyring:
 
 
 def new_file(path: Path, now: int) -> None:
-    """Write a key file with fresh secrets, mode 0600; raises SettingsError if there is one already."""
+    """Write a key file with new secrets and mode 0600. Raises SettingsError if the file exists."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     stored = StoredKeyring(index=_fresh(), keys=(StoredKey(_kid(), now, _fresh()),))
-    # A link to a file that is complete: two programs that start at once agree on one, and a crash leaves none that is half.
+    # The link appears only when the file is complete: two programs that start together agree on one, and a crash leaves no partial file.
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         _write(draft, stored)
@@ -318,7 +319,7 @@ def new_file(path: Path, now: int) -> None:
 
 
 def rotate_file(path: Path, now: int, delay: int = ACTIVATION_DELAY) -> tuple[str, int]:
-    """Add a key that takes over after `delay` (ms); return its name and that time (ms). Older keys stay and still read."""
+    """Add a key that becomes active after `delay` ms. Returns its id and that time in ms. Older keys stay and still read."""
     with _alone(path):
         stored = read_file(path)
         added = StoredKey(_kid(), now + delay, _fresh())
@@ -336,13 +337,13 @@ def rotate_file(path: Path, now: int, delay: int = ACTIVATION_DELAY) -> tuple[st
 
 
 def to_hash(address: str) -> str:
-    """Return the `to_hash` claim: base64url of SHA-256 over the canonical address in UTF-8, without padding."""
+    """Return the `to_hash` claim: base64url without padding of the SHA-256 of the canonical address in UTF-8."""
     return _base64url(hashlib.sha256(address.encode()).digest()).decode()
 
 
 @contextlib.contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """Have two rotations of one file take turns: each writes it anew, and the second would lose the first one's key."""
+    """Let one rotation run at a time. Each rewrites the file, so a second one at the same time would lose the first one's key."""
     try:
         descriptor = os.open(path.parent, os.O_RDONLY)
     except OSError as error:
@@ -363,7 +364,7 @@ def _write(path: Path, stored: StoredKeyring) -> None:
 
 
 def _belong_alike(path: Path, draft: Path) -> None:
-    """Give `draft` the owner of `path`: a rotation by root must not take the file from the user that serves."""
+    """Give `draft` the owner of `path`, so that a rotation by root does not take the file from the user that serves."""
     there, made = path.stat(), draft.stat()
     if (there.st_uid, there.st_gid) != (made.st_uid, made.st_gid):
         os.chown(draft, there.st_uid, there.st_gid)
@@ -380,7 +381,7 @@ def _secret(text: str, name: str, path: Path) -> bytes:
 
 
 def _about(error: msgspec.DecodeError) -> str:
-    # msgspec names types and paths, never values; malformed JSON it describes by position.
+    # msgspec names types and paths, never values. For malformed JSON it names the position.
     return str(error).rstrip(".")
 
 

@@ -1,4 +1,4 @@
-"""What is counted for /metrics: how the ledger's batches go, what callers were answered, and what providers said."""
+"""The counters and gauges behind /metrics: the ledger's batches, answers to callers, and results of providers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, which nobody asked for
 
 SHARED: Final = "PROMETHEUS_MULTIPROC_DIR"
-"""Where several processes of one server keep their counts, so that any of them can tell all; read by prometheus-client at import."""
+"""The environment variable that names the directory for several processes' counts. prometheus-client reads it at import."""
 
 _SIZES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 _SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -31,14 +31,14 @@ _LONG: Final = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 45.
 
 
 class Metrics:
-    """The counts of this process. No label ever comes from a caller: routes, statuses, refusals and names of providers are ours."""
+    """The metrics of this process. No label comes from a caller: routes, statuses, refusals and provider names are ours."""
 
     content_type: Final = CONTENT_TYPE_LATEST
 
     def __init__(self) -> None:
         self._registry = registry = CollectorRegistry()
         self._waiting_now: Callable[[], int] = int
-        # To find a series by its labels costs more than to count in it.
+        # Finding a series by its labels costs more than counting in it.
         self._kept: dict[tuple[str, str], Counter] = {}
         self._timed: dict[tuple[str, int], Histogram] = {}
         self._sizes = Histogram(
@@ -98,48 +98,48 @@ class Metrics:
             ProcessCollector(registry=registry)
 
     def batch(self, size: int, waited: float, took: float) -> None:
-        """Count a batch of the ledger; times in seconds."""
+        """Record one batch of the ledger. Times are in seconds."""
         self._sizes.observe(size)
         self._waits.observe(waited)
         self._batches.observe(took)
 
     def queue(self, waiting_now: Callable[[], int]) -> None:
-        """Say where to ask how many commands wait."""
+        """Set the function that returns how many commands wait."""
         self._waiting_now = waiting_now
 
     def outcome(self, act: str, outcome: str) -> None:
-        """Count an answer: `act` such as begin, check, resend, cancel; `outcome` is done or the refusal."""
+        """Count an answer. `act` is begin, check, resend or cancel; `outcome` is done or the refusal."""
         kept = self._kept.get((act, outcome))
         if kept is None:
             kept = self._kept[act, outcome] = self._outcomes.labels(act, outcome)
         kept.inc()
 
     def request(self, route: str, status: int, seconds: float) -> None:
-        """Count a request; `route` is a template such as /v1/verifications/{}, never the path itself."""
+        """Count a request and its duration. `route` is a template such as /v1/verifications/{}, never the path itself."""
         timed = self._timed.get((route, status))
         if timed is None:
             timed = self._timed[route, status] = self._requests.labels(route, str(status))
         timed.observe(seconds)
 
     def tried(self, provider: str, outcome: str, seconds: float) -> None:
-        """Count a message handed to a provider: `outcome` is accepted or the reason it was not."""
+        """Count an attempt at a provider. `outcome` is accepted, or the reason of the failure."""
         self._tries.labels(provider, outcome).observe(seconds)
 
     def held_back(self, country: str) -> None:
-        """Count a message that was not sent because of pumping; `country` is of ISO 3166's two letters, or empty."""
+        """Count a message held back by the pumping breaker. `country` is a two-letter code of ISO 3166, or empty."""
         self._held_back.labels(country).inc()
 
     def backlog(self, due: int, oldest: int) -> None:
-        """Note how many messages are due, and how long the oldest has waited (ms)."""
+        """Set how many messages are due, and how long the oldest has waited in ms."""
         self._due.set(due)
         self._oldest.set(oldest / 1_000)
 
     def worker(self, *, alive: bool) -> None:
-        """Note whether the delivery loop of this process runs."""
+        """Set whether the delivery loop of this process runs."""
         self._worker.set(int(alive))
 
     def page(self) -> bytes:
-        """Return the page in Prometheus' text format: of all processes of this server, where there are several."""
+        """Return the metrics in Prometheus' text format, summed over all processes of this server."""
         self._waiting.set(self._waiting_now())
         folder = os.environ.get(SHARED)
         if folder is None:
@@ -154,7 +154,7 @@ class Metrics:
 
 
 def _left_behind(folder: Path) -> set[int]:
-    """Return the processes that have files there and are gone: what they counted stays, what they were at the moment does not."""
+    """Return the process ids with files here that have ended. Their counters stay; their gauges are removed."""
     pids = {int(path.stem.rpartition("_")[2]) for path in folder.glob("gauge_live*_*.db")}
     return {pid for pid in pids if not _lives(pid)}
 

@@ -1,4 +1,4 @@
-"""Passwords: hashed and verified by Argon2id on a bounded number of threads, and looked up among those that everybody tries."""
+"""Passwords: hashing and verification by Argon2id on a bounded number of threads, and lists of common and breached passwords."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ T = TypeVar("T")
 MEMORY_KIB: Final = 19_456
 ITERATIONS: Final = 2
 LANES: Final = 1
-"""The least that OWASP's Password Storage Cheat Sheet allows for Argon2id; about 47 ms of one core."""
+"""The minimum that OWASP's Password Storage Cheat Sheet allows for Argon2id: about 47 ms of one core."""
 
 WAITING: Final = 64
-"""Passwords that may wait for a thread, each; more are refused as overload. At about 20 a second and thread none waits longer than 3 s."""
+"""Passwords that may wait for each thread. More are refused as overload. At about 20 a second for each thread, none waits over 3 s."""
 
 _SALT_BYTES: Final = 16
 _HASH_BYTES: Final = 32
@@ -41,26 +41,26 @@ _PARAMETERS: Final = re.compile(r"\$argon2id\$v=19\$m=(\d+),t=(\d+),p=(\d+)\$")
 _DIGEST: Final = 40
 _DIGEST_LINE: Final = re.compile(rb"[0-9A-Fa-f]{40}(:\d+)?\r?")
 _SAMPLES: Final = 64
-"""Lines that are looked at when a file is opened: hardly any other order is a rising one at all of them."""
+"""Lines that are checked when a file is opened. A file in another order is very unlikely to be ascending at all of them."""
 
 
 class Verified(msgspec.Struct, frozen=True):
-    """Whether a password was right, and whether its hash should be made anew with today's parameters."""
+    """The result of a verification. `stale` is true if the hash should be made again with today's parameters."""
 
     right: bool
     stale: bool = False
 
 
 class Passwords:
-    """Hashes and verifies on `slots` threads; the interpreter's lock is free meanwhile.
+    """Hashes and verifies passwords on `slots` threads. Argon2 releases the interpreter lock.
 
-    `breached` is a file of SHA-1 digests in order, one `HEX:COUNT` a line, as the Pwned Passwords downloader writes it. Raises
-    SettingsError if it is none.
+    `breached` is a file of SHA-1 digests in ascending order, one `HEX:COUNT` on each line, as the Pwned Passwords downloader writes it.
+    Raises SettingsError if it has another form.
     """
 
     def __init__(self, slots: int, breached: Path | None = None) -> None:
         self._breached = _Digests(breached) if breached is not None else None
-        # Who names nobody costs as much time as who names somebody (semantics S1).
+        # An unknown user costs as much time as a known one (semantics S1).
         self._decoy = _hashed(os.urandom(_SALT_BYTES).hex())
         self._threads = ThreadPoolExecutor(slots, thread_name_prefix="passwords")
         self._bound = slots * WAITING
@@ -69,7 +69,7 @@ class Passwords:
         self._closed = False
 
     def close(self) -> None:
-        """End the threads, once what somebody still waits for is done. A second time does nothing."""
+        """Stop the threads after the work that callers still wait for. Closing twice does nothing."""
         with self._counting:
             self._closed = True
         self._threads.shutdown(wait=True)
@@ -81,12 +81,12 @@ class Passwords:
         return await self._on_thread(_hashed, password)
 
     async def verify(self, password: str, hashed: str | None) -> Verified:
-        """Compare a password with a hash in PHC form; with None it takes as long and is wrong. Raises as `hash` does."""
+        """Compare a password with a hash in PHC form. Without a hash it takes as long and returns wrong. Raises what `hash` raises."""
         right = await self._on_thread(_verified, password, self._decoy if hashed is None else hashed)
         return Verified(right and hashed is not None, hashed is not None and _is_stale(hashed))
 
     async def known_fault(self, password: str) -> str:
-        """Return `common` or `breached` for a password that stands in a list of those, else nothing. Raises as `hash` does."""
+        """Return `common` or `breached` if a list contains the password, else an empty string. Raises what `hash` raises."""
         return await self._on_thread(self._fault_of, password)
 
     def _fault_of(self, password: str) -> str:
@@ -101,7 +101,7 @@ class Passwords:
         outcome: asyncio.Future[T] = loop.create_future()
 
         def settle(result: T | None, error: BaseException | None) -> None:
-            if outcome.done():  # its caller has left
+            if outcome.done():  # the caller has gone
                 return
             if error is not None:
                 outcome.set_exception(error)
@@ -117,7 +117,7 @@ class Passwords:
                 error = caught
             with self._counting:
                 self._waiting -= 1
-            # The loop may have ended while the thread was at work; then nobody waits any more.
+            # The event loop may have ended while the thread worked; then nobody waits for the result.
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(settle, result, error)
 
@@ -127,13 +127,14 @@ class Passwords:
             if self._waiting >= self._bound:
                 raise OverloadedError("Too many passwords wait to be verified. Try again shortly.")
             self._waiting += 1
-            # Who leaves keeps the place in the queue until a thread comes to it: else connecting and leaving makes it grow.
+            # A caller who disconnects keeps its place in the queue. Otherwise connecting and disconnecting would grow the queue without
+            # bound.
             self._threads.submit(turn)
         return await outcome
 
 
 class _Digests:
-    """A file of SHA-1 digests in order, searched by halving; nothing of it is read before it is needed."""
+    """A file of SHA-1 digests in ascending order, searched by bisection. Nothing is read before it is needed."""
 
     def __init__(self, path: Path) -> None:
         try:
@@ -143,7 +144,7 @@ class _Digests:
             raise SettingsError(
                 f"passwords.breached_file: {path} cannot be read ({error}); expected lines of SHA-1 digests in order."
             ) from error
-        # The same passwords can be had in the order of their counts: there nearly nothing would be found, and nobody would notice.
+        # The same passwords are also published in order of their counts. Bisection would find almost nothing there, unnoticed.
         before = b""
         for sample in range(_SAMPLES):
             line = self._line(len(self._map) * sample // _SAMPLES)[1]
@@ -159,7 +160,7 @@ class _Digests:
         self._map.close()
 
     def holds(self, password: str) -> bool:
-        """Say whether the digest of a password stands in the file."""
+        """Return True if the file contains the digest of a password."""
         wanted = hashlib.sha1(_bytes_of(password), usedforsecurity=False).hexdigest().upper().encode()
         low, high = 0, len(self._map)
         while low < high:
@@ -174,7 +175,7 @@ class _Digests:
         return False
 
     def _line(self, at: int) -> tuple[int, bytes]:
-        """Return the line that `at` lies in: where it begins, and what it says."""
+        """Return the start and the text of the line that contains byte `at`."""
         start = self._map.rfind(b"\n", 0, at) + 1
         end = self._map.find(b"\n", start)
         end = len(self._map) if end < 0 else end
@@ -182,7 +183,7 @@ class _Digests:
 
 
 def _bytes_of(password: str) -> bytes:
-    """Return what is hashed; half of a surrogate pair, which a browser may send in JSON, is as good as any other sign."""
+    """Return the bytes to hash. A lone surrogate, which JSON from a browser may contain, is encoded like any other character."""
     return password.encode("utf-8", "surrogatepass")
 
 
@@ -202,7 +203,7 @@ def _verified(password: str, hashed: str) -> bool:
 
 
 def _is_stale(hashed: str) -> bool:
-    """Say whether any parameter of a hash is lower than today's."""
+    """Return True if any parameter of a hash is lower than today's."""
     found = _PARAMETERS.match(hashed)
     today = (MEMORY_KIB, ITERATIONS, LANES)
     return found is None or any(int(was) < now for was, now in zip(found.groups(), today, strict=True))
@@ -210,7 +211,7 @@ def _is_stale(hashed: str) -> bool:
 
 @cache
 def _common() -> frozenset[str]:
-    """Return the 30,000 passwords that are met most, in lower case."""
+    """Return the 30,000 most common passwords in lower case."""
     from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
     return frozenset(FREQUENCY_LISTS["passwords"])

@@ -1,4 +1,4 @@
-"""Authenticator apps: their secrets, the code of each step (RFC 4226, 6238), and the picture that an app is set up by."""
+"""Time-based one-time passwords for authenticator apps (RFC 4226, RFC 6238), and the QR code that sets up an app."""
 
 from __future__ import annotations
 
@@ -13,24 +13,25 @@ from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.twofactor.hotp import HOTP
 
 SECRET_BYTES: Final = 20
-"""160 bits, as RFC 4226, 4, recommends."""
+"""160 bits, as RFC 4226, section 4, recommends."""
 STEP: Final = 30_000
-"""Milliseconds of one step (RFC 6238, 5.2)."""
+"""Length of a time step in milliseconds (RFC 6238, 5.2)."""
 DIGITS: Final = 6
 WINDOW: Final = 1
-"""Steps before and after that are accepted too: clocks differ, and people type slowly."""
+"""Time steps before and after the current one that are accepted too, as clocks differ and people type slowly."""
 
 
 def code_at(secret: bytes, step: int, digits: int = DIGITS) -> str:
-    """Return the code of a step."""
-    # SHA-1 is what every app speaks, and HMAC does not rest on its resistance to collisions (RFC 6238, 1.2).
+    """Return the code of a time step."""
+    # Every app supports SHA-1, and HMAC does not rely on its collision resistance (RFC 6238, 1.2).
     return HOTP(secret, digits, SHA1(), enforce_key_length=False).generate(step).decode()  # noqa: S303
 
 
 def step_of(secret: bytes, typed: str, now: int, after: int) -> int | None:
-    """Return the step that `typed` is the code of, near `now` (ms) and later than `after`, or None.
+    """Return the time step whose code was typed, or None.
 
-    Every step of the window is compared, and each in constant time. The earliest that fits is taken, so that its code alone is used up.
+    Steps near `now` (ms) and later than `after` are tried, each compared in constant time. The earliest match is returned, so that only
+    its code is used up.
     """
     current = now // STEP
     found: int | None = None
@@ -42,13 +43,13 @@ def step_of(secret: bytes, typed: str, now: int, after: int) -> int | None:
 
 
 def shown(secret: bytes) -> str:
-    """Return a secret as a person types it into an app: base 32 in groups of four."""
+    """Return a secret as a person types it into an app: base32 in groups of four."""
     text = base64.b32encode(secret).decode().rstrip("=")
     return " ".join(text[start : start + 4] for start in range(0, len(text), 4))
 
 
 def address(secret: bytes, issuer: str, account: str) -> str:
-    """Return the `otpauth` address that an app reads from the picture (Google Authenticator's key URI format)."""
+    """Return the `otpauth` URI of the QR code (Google Authenticator's key URI format)."""
     label = quote(f"{issuer}:{account}", safe="")
     params = {
         "secret": base64.b32encode(secret).decode().rstrip("="),
@@ -61,7 +62,7 @@ def address(secret: bytes, issuer: str, account: str) -> str:
 
 
 def picture(text: str) -> str:
-    """Return a QR code as SVG, dark on white whatever the page's colours, so that every camera reads it."""
+    """Return a QR code as SVG. It is dark on white in every colour scheme, so that every camera reads it."""
     out = io.BytesIO()
     segno.make(text, error="m").save(
         out, kind="svg", scale=5, border=4, xmldecl=False, svgns=True, dark="#000", light="#fff", omitsize=True

@@ -1,4 +1,4 @@
-"""Passkeys: what a browser is asked for, and what it answers, judged by the rules of WebAuthn (level 3) through the library."""
+"""Passkeys: options for the browser, and verification of its responses by WebAuthn Level 3 through the `webauthn` library."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from webauthn.helpers.structs import (
 
 CHALLENGE_BYTES: Final = 32
 TIMEOUT: Final = 300_000
-"""Milliseconds that a person has; WebAuthn, 15.1, recommends five minutes where a person is verified."""
+"""Milliseconds that a person has. WebAuthn, 15.1, recommends five minutes where the user is verified."""
 MAX_CREDENTIAL: Final = 16_384
-"""Characters of an answer."""
+"""Maximum length of a response in characters."""
 
 
 class RelyingParty(msgspec.Struct, frozen=True):
-    """Us, as authenticators know us: from the settings, never from the request."""
+    """Our identity towards authenticators. It comes from the settings, never from the request."""
 
     id: str
     origin: str
@@ -37,7 +37,7 @@ class RelyingParty(msgspec.Struct, frozen=True):
 
 
 class RegisteredPasskey(msgspec.Struct, frozen=True):
-    """A passkey that was made. `synced` says that it may be copied between a person's devices."""
+    """A newly registered passkey. `synced` is true if it may be copied between the person's devices."""
 
     id: bytes
     public_key: bytes
@@ -46,12 +46,12 @@ class RegisteredPasskey(msgspec.Struct, frozen=True):
 
 
 def relying_party(issuer: str, site: str) -> RelyingParty:
-    """Return us, by the address that people reach us at."""
+    """Return our identity from the public URL and the site's name."""
     return RelyingParty(urlsplit(issuer).hostname or "", issuer, site)
 
 
 def creation(party: RelyingParty, challenge: bytes, account: str, shown: str, known: Sequence[bytes]) -> str:
-    """Return what a browser needs to make a passkey, as JSON. The person is verified, and the authenticator keeps it by itself."""
+    """Return the options for registration as JSON. User verification and a discoverable credential are required."""
     return options_to_json(
         webauthn.generate_registration_options(
             rp_id=party.id,
@@ -71,7 +71,7 @@ def creation(party: RelyingParty, challenge: bytes, account: str, shown: str, kn
 
 
 def request(party: RelyingParty, challenge: bytes, allowed: Sequence[bytes]) -> str:
-    """Return what a browser needs to use a passkey, as JSON; none allowed means whichever the person chooses."""
+    """Return the options for authentication as JSON. With no `allowed` credentials the person may choose any."""
     return options_to_json(
         webauthn.generate_authentication_options(
             rp_id=party.id,
@@ -84,7 +84,7 @@ def request(party: RelyingParty, challenge: bytes, allowed: Sequence[bytes]) -> 
 
 
 def registered(party: RelyingParty, answer: str, challenge: bytes) -> RegisteredPasskey | None:
-    """Return the passkey that an answer holds, or None if anything of it is wrong."""
+    """Return the passkey in a registration response, or None if any check fails."""
     try:
         found = webauthn.verify_registration_response(
             credential=answer,
@@ -100,7 +100,10 @@ def registered(party: RelyingParty, answer: str, challenge: bytes) -> Registered
 
 
 def asserted(party: RelyingParty, answer: str, challenge: bytes, public_key: bytes, count: int) -> int | None:
-    """Return the counter of an answer that is right; None for another origin, challenge or key, nobody verified, or too low a counter."""
+    """Return the new signature counter of a valid response.
+
+    Returns None for a wrong origin, challenge or key, a missing user verification, or a counter that is too low.
+    """
     try:
         found = webauthn.verify_authentication_response(
             credential=answer,
@@ -117,7 +120,7 @@ def asserted(party: RelyingParty, answer: str, challenge: bytes, public_key: byt
 
 
 def id_of(answer: str) -> bytes:
-    """Return the id of the passkey that an answer is by; empty if it names none."""
+    """Return the credential id that a response names, or an empty string."""
     if len(answer) > MAX_CREDENTIAL:
         return b""
     try:

@@ -19,15 +19,16 @@ from countersign.domain.policy import INBOX
 from countersign.domain.shared import identifier
 from countersign.domain.shared.application import ApplicationDraft, ApplicationMode
 from countersign.errors import DeliveryFailedError, NotFoundError, SettingsError, UnavailableError
-from countersign.flows.accounts.context import AccountContext, own_application
+from countersign.flows.accounts.context import AccountContext
+from countersign.flows.context import CoreContext, own_application
 from countersign.flows.delivery.bounces import bounce_signer
-from countersign.flows.delivery.context import DeliveryContext, StatsRecorder
+from countersign.flows.delivery.context import DeliveryContext
 from countersign.flows.delivery.receipts import record_receipt
 from countersign.flows.maintenance.applications import ApplicationDirectory, add_application, rotate_application_key
 from countersign.flows.maintenance.move_clock import restore_clock
-from countersign.flows.verifications.context import CoreContext
 from countersign.geolocation import GeoDatabase
 from countersign.keys import Keyring, new_file
+from countersign.links import links_of
 from countersign.messages.custom.custom_templates import CustomTemplates, load_templates
 from countersign.passwords import Passwords
 from countersign.providers import Provider, PushesReceipts, TakesReceipts
@@ -40,7 +41,7 @@ from countersign.store.tables import deliveries, metadata
 from countersign.store.tables.events import Chain, Log
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from countersign.metrics import Metrics
 
@@ -98,7 +99,7 @@ class Runtime(msgspec.Struct, frozen=True):
     async def metrics(self) -> bytes:
         """Return the page of /metrics, `stats.content_type`; a database that is away leaves out only what it would have told."""
         try:
-            due, oldest = await self.core.database.read(deliveries.backlog, self.core.clock())
+            due, oldest = await self.core.database.read(deliveries.backlog, self.core.now())
         except UnavailableError:
             pass
         else:
@@ -124,47 +125,30 @@ async def open_runtime(settings: Settings) -> Runtime:
         }
         inbox = InboxProvider(letters, clock, clock.sleep)
         providers = {name: _Counted(name, each, stats) for name, each in {INBOX: inbox, **carriers}.items()}
-        ledger = Ledger(
-            database.lanes(),
-            log=ground.log,
-            clock=clock,
-            owed=database.announce,
-            observe=stats.batch,
-            bound=settings.queue_bound,
-        )
+        core = _core_context(ground, places, stats.batch)
     except BaseException:
         await database.close()
         raise
-    ledger.open()
-    stats.queue(lambda: ledger.waiting)
-    core = CoreContext(database, ledger, keyring, rules(settings), clock, os.urandom)
-    own = own_application(settings.site, settings.host)
+    core.ledger.open()
+    stats.queue(lambda: core.ledger.waiting)
     accounts = AccountContext(
         core=core,
-        own=own,
         log=ground.log(),
         passwords=passwords,
-        places=places,
         risk=settings.risk,
-        least=settings.passwords_least,
-        entrance=settings.entrance,
-        names=(settings.site, settings.host.rpartition(".")[0] or settings.host),
+        password_min_length=settings.passwords_least,
+        sign_in_policy=settings.entrance,
+        password_context_words=(settings.site, settings.host.rpartition(".")[0] or settings.host),
     )
     delivery = DeliveryContext(
-        database,
-        keyring,
-        core.rules,
+        core,
         providers,
-        clock,
         random.random,
         claims=ground.log(),
         records=ground.log(),
         receipts=ground.log(),
-        own=own,
-        places=places,
-        held_back=stats.held_back,
-        words=words,
-        lessons=StatsRecorder(),
+        on_withheld=stats.held_back,
+        templates=words,
     )
     for each in (inbox, *carriers.values()):
         if isinstance(each, PushesReceipts):
@@ -183,7 +167,7 @@ async def open_runtime(settings: Settings) -> Runtime:
         letters=letters,
         stopping=asyncio.Event(),
         clock=clock,
-        learning=asyncio.create_task(delivery.lessons.keep_learning(database, clock)),
+        learning=asyncio.create_task(delivery.stats.keep_learning(database, clock)),
     )
 
 
@@ -198,9 +182,9 @@ async def close_runtime(runtime: Runtime) -> None:
     runtime.learning.cancel()
     await asyncio.gather(runtime.learning, return_exceptions=True)
     with contextlib.suppress(UnavailableError):
-        await runtime.delivery.lessons.write(runtime.core.database, runtime.core.clock())
+        await runtime.delivery.stats.write(runtime.core.database, runtime.core.now())
     runtime.accounts.passwords.close()
-    runtime.accounts.places.close()
+    runtime.core.geolocation.close()
     await asyncio.gather(*(provider.close() for provider in runtime.providers.values()))
     await runtime.letters.close()
     await runtime.core.database.close()
@@ -241,19 +225,39 @@ async def installation_of(settings: Settings) -> AsyncIterator[Installation]:
 
 def receipt_context(ground: Installation) -> DeliveryContext:
     """Return what receipts are taken with, without a provider to send by: for a command."""
-    settings = ground.settings
     return DeliveryContext(
-        ground.database,
-        ground.keyring,
-        rules(settings),
+        _core_context(ground, GeoDatabase(), lambda _size, _waited, _took: None),
         {},
-        ground.clock,
         random.random,
         claims=ground.log(),
         records=ground.log(),
         receipts=ground.log(),
-        own=own_application(settings.site, settings.host),
-        places=GeoDatabase(),
+    )
+
+
+def _core_context(
+    ground: Installation, geolocation: GeoDatabase, observe: Callable[[int, float, float], None]
+) -> CoreContext:
+    """Return the core context of an installation, with a ledger that is not open yet; it calls `observe` for each batch."""
+    settings, database = ground.settings, ground.database
+    ledger = Ledger(
+        database.lanes(),
+        log=ground.log,
+        clock=ground.clock,
+        owed=database.announce,
+        observe=observe,
+        bound=settings.queue_bound,
+    )
+    return CoreContext(
+        database,
+        ledger,
+        ground.keyring,
+        rules(settings),
+        links_of(settings.public_url),
+        own_application(settings.site, settings.host),
+        geolocation,
+        ground.clock,
+        os.urandom,
     )
 
 

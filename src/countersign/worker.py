@@ -21,7 +21,6 @@ from countersign.flows.delivery.conversions import record_conversions
 from countersign.flows.delivery.send import SendResult, record_results, release_claims, renew_leases, send
 from countersign.flows.maintenance.audit import write_checkpoint
 from countersign.flows.maintenance.sweep import sweep
-from countersign.flows.verifications.context import CoreContext
 
 SLOTS: Final = 64
 """Messages under way at once in one worker."""
@@ -46,13 +45,11 @@ class Worker:
     def __init__(
         self,
         context: DeliveryContext,
-        core: CoreContext,
         retention_days: int,
         grace: float = GRACE,
         accounts: AccountContext | None = None,
     ) -> None:
         self._delivery = context
-        self._core = core
         self._accounts = accounts
         self._retention_days = retention_days
         self._grace = min(GRACE, grace / 2)  # the other half is for writing down, giving back and closing
@@ -70,7 +67,8 @@ class Worker:
 
     async def extend_leases(self, now: int) -> None:
         """Hold on to what is under way for when the clock will show `now`: moved there, it would find every lease over."""
-        await renew_leases(msgspec.structs.replace(self._delivery, clock=lambda: now), list(self._under_way.values()))
+        core = msgspec.structs.replace(self._delivery.core, clock=lambda: now)
+        await renew_leases(msgspec.structs.replace(self._delivery, core=core), list(self._under_way.values()))
 
     def clock_moved(self) -> None:
         """Say that the clock was moved: look at once what is due, and what has expired."""
@@ -106,7 +104,7 @@ class Worker:
                 await release_claims(self._delivery, late)
             await asyncio.gather(recording, sweeping, renewing, return_exceptions=True)
             with contextlib.suppress(CountersignError):
-                await write_checkpoint(self._core, self._signed)
+                await write_checkpoint(self._delivery.core, self._signed)
 
     async def _claim(self) -> bool:
         """Claim as many as there is room for, and set them going; say whether there may be more at once."""
@@ -192,7 +190,7 @@ class Worker:
             self._time_moved.clear()
             since_checkpoint += wait
             try:
-                swept = await sweep(self._core, self._retention_days)
+                swept = await sweep(self._delivery.core, self._retention_days)
                 await record_conversions(self._delivery)
                 if self._accounts is not None:
                     await send_reminders(self._accounts)
@@ -200,7 +198,7 @@ class Worker:
                     _log.debug("swept", expired=swept.expired, forgotten=swept.forgotten)
                 if since_checkpoint >= CHECKPOINT_EVERY:
                     since_checkpoint = 0.0
-                    await write_checkpoint(self._core, self._signed)
+                    await write_checkpoint(self._delivery.core, self._signed)
             except UnavailableError as error:
                 _log.warning("cannot_sweep", detail=str(error))
             except Exception as error:  # noqa: BLE001 - a sweep that breaks once must not be the last one

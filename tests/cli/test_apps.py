@@ -19,7 +19,7 @@ def test_add_prints_the_key_alone_and_says_the_rest_beside(run: Run) -> None:
 def test_a_test_application_has_a_test_key(run: Run) -> None:
     ended = run("apps", "add", "shop", "--test")
     assert ended.stdout.startswith("csk_test_")
-    assert "the inbox alone" in ended.stderr
+    assert "the inbox only" in ended.stderr
 
 
 def test_add_keeps_what_it_was_told(run: Run) -> None:

@@ -76,7 +76,7 @@ def test_a_bounce_that_is_piped_suppresses_its_address_until_it_is_lifted(alias:
     shown = alias.program.run("suppressions", "show", "Ada@example.org")
     assert (shown.returncode, "unknown_recipient" in shown.stdout) == (1, True)
     lifted = alias.program.run("suppressions", "lift", "ada@example.org")
-    assert (lifted.returncode, lifted.stdout) == (0, "a***@example.org is sent to again.\n")
+    assert (lifted.returncode, lifted.stdout) == (0, "a***@example.org receives messages again.\n")
     assert alias.suppressed() == []
     assert alias.program.run("suppressions", "show", "ada@example.org").returncode == 0
     assert alias.program.run("suppressions", "lift", "ada@example.org").returncode == 2

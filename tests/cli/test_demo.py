@@ -41,4 +41,4 @@ def test_production_has_no_accounts_with_a_known_password(run: Run, tmp_path: Pa
         SECRET_FILE=str(tmp_path / "mine.keys"),
     )
     assert ended.exit_code == 2
-    assert "in development alone" in ended.stderr
+    assert "in development only" in ended.stderr

@@ -69,7 +69,7 @@ def test_bad_settings_are_findings_too(run: Run) -> None:
 @pytest.mark.parametrize(
     ("settings", "name", "said"),
     [
-        ({**DEAD_MAIL, "PROVIDERS_MAIL_PORT": str(free_port())}, "provider mail", "cannot be spoken to"),
+        ({**DEAD_MAIL, "PROVIDERS_MAIL_PORT": str(free_port())}, "provider mail", "cannot be used"),
         (
             {
                 "PROVIDERS_HOOK_KIND": "webhook",

@@ -62,7 +62,7 @@ def test_what_is_held_is_listed_with_its_reason_and_can_be_let_go(run: Run, tmp_
     assert (block["place"], block["figures"], block["held"]) == ("+49170", WHY, True)
     assert WHY in run("fraud", "list").stdout
     assert "Nothing of +4916" in run("fraud", "lift", "+4916").stderr
-    assert "1 let go" in run("fraud", "lift", "+49170").stderr
+    assert "1 released" in run("fraud", "lift", "+49170").stderr
     assert run("fraud", "list").exit_code == 0
     assert "lifted" in run("fraud", "list").stdout
     told = [one.kind for one in asyncio.run(_events(tmp_path))]

@@ -46,7 +46,7 @@ def test_how_each_provider_does_is_shown_with_who_is_left_out_and_why(run: Run, 
 
 def test_an_operator_ends_a_rest_and_the_log_says_so(run: Run, tmp_path: Path) -> None:
     asyncio.run(known(tmp_path / ".countersign"))
-    assert "second has messages again" in run("providers", "restore", "second").stdout
+    assert "second is back in its routes" in run("providers", "restore", "second").stdout
     assert json.loads(run("providers", "list", "--json").stdout)["left_out"] == []
     assert "is not left out" in run("providers", "restore", "second").stderr
     assert "is not left out" in run("providers", "restore", "nobody").stderr

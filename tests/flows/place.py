@@ -21,18 +21,19 @@ from countersign.domain.shared.contact import Channel, parse_contact
 from countersign.domain.shared.event import Event, EventKind
 from countersign.domain.verifications.challenge import Action, Challenge, ChallengeState, Requester
 from countersign.domain.verifications.code import derive
-from countersign.flows.accounts.context import AccountContext, own_application
+from countersign.flows.accounts.context import AccountContext
+from countersign.flows.context import CoreContext, own_application
 from countersign.flows.delivery.claim import claim_due
 from countersign.flows.delivery.context import DeliveryContext
 from countersign.flows.delivery.send import record_results, send
 from countersign.flows.verifications.begin import BeginRequest, begin_challenge
 from countersign.flows.verifications.cancel import cancel_challenge
 from countersign.flows.verifications.check import check_challenge
-from countersign.flows.verifications.context import CoreContext
 from countersign.flows.verifications.resend import resend_code
 from countersign.flows.verifications.results import Done, Outcome, Refused
 from countersign.geolocation import GeoDatabase
 from countersign.keys import Keyring, new_file
+from countersign.links import links_of
 from countersign.passwords import Passwords
 from countersign.store.engine.connect import open_database
 from countersign.store.engine.database import Rows, Sql
@@ -51,8 +52,9 @@ SHOP = Application("app_shop", 0, "shop", ApplicationMode.TEST, "Shop", "shop.ex
 BANK = Application("app_bank", 0, "bank", ApplicationMode.TEST, "Bank", "bank.example", (), b"bank's key")
 
 OWN = own_application("Verify", "verify.example")
+LINKS = links_of("https://verify.example")
 
-UNLIMITED = InstallationPolicy(destination=(), requester=(), issuer="https://verify.example")
+UNLIMITED = InstallationPolicy(destination=(), requester=())
 """The rules of an installation without budgets, for tests about something else."""
 
 
@@ -270,16 +272,14 @@ async def place_at(
     ledger.open()
     if live:
         rules = msgspec.structs.replace(rules, routes=dict.fromkeys(Channel, unweighted(*live)))
-    core = CoreContext(database, ledger, keyring, rules, clock, secrets.token_bytes)
+    core = CoreContext(
+        database, ledger, keyring, rules, LINKS, OWN, places or GeoDatabase(), clock, secrets.token_bytes
+    )
     carriers = {name: Carrier() for name in ("inbox", *live)}
     claims, records, receipts = log(), log(), log()
-    post = DeliveryContext(
-        database, keyring, rules, carriers, clock, lambda: 0.0, claims, records, receipts, OWN, GeoDatabase()
-    )
+    post = DeliveryContext(core, carriers, lambda: 0.0, claims, records, receipts)
     passwords = Passwords(2)
-    context = AccountContext(
-        core, OWN, log(), passwords, places or GeoDatabase(), risk or RiskPolicy(), 8, (OWN.site, "verify")
-    )
+    context = AccountContext(core, log(), passwords, risk or RiskPolicy(), 8, (OWN.site, "verify"))
     try:
         yield Place(core, context, clock, post, carriers, observed)
     finally:

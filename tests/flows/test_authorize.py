@@ -82,7 +82,7 @@ async def test_a_signed_in_person_comes_back_with_a_code_that_tells_who_they_are
 ) -> None:
     visitor = await ada(home)
     answer = told(await authorize(home.accounts, visitor.browser, asked(shop)))
-    assert (answer["state"], answer["iss"]) == ("s", home.accounts.core.rules.issuer)
+    assert (answer["state"], answer["iss"]) == ("s", home.core.links.issuer)
     tokens = await exchange_code(home.accounts, shop, answer["code"], BACK, VERIFIER)
     assert tokens is not None
     claims = claims_of(home, tokens)

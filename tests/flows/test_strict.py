@@ -21,7 +21,7 @@ STRICT = SignInPolicy(8 * 3_600_000, trusts=False, sent_codes=False)
 
 @pytest.fixture
 def strict(home: Place) -> Place:
-    home.accounts = msgspec.structs.replace(home.accounts, entrance=STRICT)
+    home.accounts = msgspec.structs.replace(home.accounts, sign_in_policy=STRICT)
     return home
 
 
@@ -48,12 +48,12 @@ async def test_a_code_lets_in_to_enrol_alone_and_the_app_lets_in(strict: Place) 
 
 async def test_no_browser_is_trusted_not_even_one_that_was(strict: Place, home: Place) -> None:
     """S4, S8."""
-    strict.accounts = msgspec.structs.replace(strict.accounts, entrance=SignInPolicy())
+    strict.accounts = msgspec.structs.replace(strict.accounts, sign_in_policy=SignInPolicy())
     await ada(strict)
     visitor = Visitor(strict)
     await visitor.is_let_in(remember=True)
     assert isinstance(await visitor.signs_in(), SignedIn)
-    home.accounts = msgspec.structs.replace(home.accounts, entrance=STRICT)
+    home.accounts = msgspec.structs.replace(home.accounts, sign_in_policy=STRICT)
     assert isinstance(await visitor.signs_in(), CodeRequested)
     assert isinstance(await visitor.types(await visitor.code(ADA), remember=True), SignedIn)
     session = await visitor.session()

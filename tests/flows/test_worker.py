@@ -41,7 +41,7 @@ class Gate(Carrier):
 @contextlib.asynccontextmanager
 async def working(place: Place, carrier: Carrier | None = None) -> AsyncIterator[Worker]:
     post = place.delivery if carrier is None else msgspec.structs.replace(place.delivery, providers={"inbox": carrier})
-    worker = Worker(post, place.core, 30)
+    worker = Worker(post, 30)
     place.database.hear(worker.wake)
     task = asyncio.create_task(worker.run())
     try:

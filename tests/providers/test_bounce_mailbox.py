@@ -20,7 +20,7 @@ from tests.providers.peers import Authority, Hidden, StartServer
 from countersign.domain.delivery.delivery import DeliveryState
 from countersign.domain.shared.application import ApplicationMode
 from countersign.errors import SettingsError, UnavailableError
-from countersign.flows.delivery.bounces import collect_bounces, poll_mailbox, bounce_signer
+from countersign.flows.delivery.bounces import bounce_signer, collect_bounces, poll_mailbox
 from countersign.providers.email.bounce_mailbox import AT_ONCE, BounceMailbox, MailboxSettings
 from countersign.providers.email.dsn import MAX_BYTES
 from countersign.providers.email.verp import return_path

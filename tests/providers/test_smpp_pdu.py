@@ -14,8 +14,8 @@ from countersign.domain.delivery.sms_segments import (
     GSM_7,
     GSM_7_EXTENSION,
     encode_gsm_7,
-    split_segments,
     encode_ucs_2,
+    split_segments,
 )
 from countersign.messages.channels.sms_size import segments
 from countersign.providers.smpp.pdu import (

@@ -99,7 +99,7 @@ async def test_a_receipt_that_outruns_our_record_moves_the_message(
     assert runtime.receivers == {}  # nothing of this comes over HTTP
     try:
         await began(runtime)
-        worker = Worker(runtime.delivery, runtime.core, runtime.settings.retention_days)
+        worker = Worker(runtime.delivery, runtime.settings.retention_days)
         working = asyncio.get_running_loop().create_task(worker.run())
         async with asyncio.timeout(20):
             await first.until(1, Command.DELIVER_SM_RESP)

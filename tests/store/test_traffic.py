@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tests.clock import NOON
 
-from countersign.domain.delivery.sms_traffic import DAY, HOUR, RETENTION, MINUTE, RANGE_RETENTION, TrafficSlot
+from countersign.domain.delivery.sms_traffic import DAY, HOUR, MINUTE, RANGE_RETENTION, RETENTION, TrafficSlot
 from countersign.store.engine.database import Rows, Sql
 from countersign.store.tables import sms_traffic
 

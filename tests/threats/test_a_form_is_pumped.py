@@ -44,9 +44,9 @@ async def site(database_url: str, tmp_path: Path, clock: FixedClock) -> AsyncIte
 
 def policed(place: Place, policy: PumpingPolicy) -> Place:
     """Return the place under another policy."""
-    place.delivery = msgspec.structs.replace(
-        place.delivery, rules=msgspec.structs.replace(place.delivery.rules, pumping=policy)
-    )
+    core = place.delivery.core
+    core = msgspec.structs.replace(core, policy=msgspec.structs.replace(core.policy, pumping=policy))
+    place.delivery = msgspec.structs.replace(place.delivery, core=core)
     return place
 
 

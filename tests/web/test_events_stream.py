@@ -56,7 +56,7 @@ async def test_a_stream_tells_what_changes_and_ends_with_it(client: Client, runt
     path = f"/v1/verifications/{begun['id']}"
     watch = Watch(client, f"{path}/events")
     assert (await watch.next())["delivery"]["state"] == "queued"
-    worker = Worker(runtime.delivery, runtime.core, 30)
+    worker = Worker(runtime.delivery, 30)
     working = asyncio.create_task(worker.run())
     while (told := await watch.next())["delivery"]["state"] != "accepted":
         assert told["delivery"]["state"] in {"queued", "sending"}

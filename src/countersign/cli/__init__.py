@@ -1,4 +1,4 @@
-"""The command line: the front door for whoever runs Countersign."""
+"""The command line."""
 
 from countersign.cli.main import main
 

@@ -1,4 +1,4 @@
-"""Commands on applications: the key is printed once, and nobody can be shown it again."""
+"""`countersign apps`: applications and their keys. A key is printed once and cannot be shown again."""
 
 from __future__ import annotations
 
@@ -27,36 +27,36 @@ def apps() -> None:
     """Add, list, rotate and remove applications and their keys."""
 
 
-@apps.command(epilog="The key goes to stdout by itself: KEY=$(countersign apps add shop)")
+@apps.command(epilog="Only the key goes to stdout: KEY=$(countersign apps add shop)")
 @click.argument("name")
-@click.option("--test", is_flag=True, help="A test key: messages reach the inbox alone.")
-@click.option("--site", default="", help="What messages call the application; else its name.")
+@click.option("--test", is_flag=True, help="Make a test key: messages go to the inbox only.")
+@click.option("--site", default="", help="Name of the application in messages; default: NAME.")
 @click.option(
     "--host",
     default="",
     metavar="DOMAIN",
-    help="Domain its codes are typed on (SMS are bound to it); else the setting `host`.",
+    help="Domain where people enter its codes (SMS are bound to it); default: the setting `host`.",
 )
-@click.option("--purposes", default="", metavar="A,B", help="What it may ask codes for; else everything.")
+@click.option("--purposes", default="", metavar="A,B", help="Purposes that it may ask codes for; default: all.")
 @click.option(
     "--redirect",
     "redirects",
     multiple=True,
     metavar="URL",
-    help="Where people may be sent back signed in (OpenID Connect); to the letter, may be given again.",
+    help="Redirect URI after sign-in (OpenID Connect), compared exactly; may be repeated.",
 )
 @click.option(
     "--sign-out",
     "sign_outs",
     multiple=True,
     metavar="URL",
-    help="Where they may be sent back signed out; may be given again.",
+    help="Redirect URI after sign-out; may be repeated.",
 )
 @click.option(
     "--app-hash",
     default="",
     metavar="HASH",
-    help="The 11 characters by which Android's SMS Retriever knows the application's app; its SMS bear them.",
+    help="The 11 characters by which Android's SMS Retriever recognises the app; added to its SMS.",
 )
 @config_option
 @json_option
@@ -77,7 +77,7 @@ def add(  # noqa: PLR0917 - click's way
     wanted = tuple(purpose.strip() for purpose in purposes.split(",") if purpose.strip())
     if unknown := sorted(set(wanted) - set(settings.purposes)):
         raise SettingsError(
-            f"There is no purpose {unknown[0]!r}; there are {', '.join(sorted(settings.purposes))}. Others are made by [purposes.NAME]."
+            f"There is no purpose {unknown[0]!r}; the purposes are {', '.join(sorted(settings.purposes))}. Add others as [purposes.NAME]."
         )
     mode = ApplicationMode.TEST if test else ApplicationMode.LIVE
     draft = ApplicationDraft(name, mode, site, host or settings.host, wanted, redirects, sign_outs, app_hash)
@@ -89,7 +89,7 @@ def add(  # noqa: PLR0917 - click's way
 @config_option
 @json_option
 def list_(config: Path | None, as_json: bool) -> None:  # noqa: FBT001 - click's way
-    """Show every application; keys cannot be shown."""
+    """List all applications. Keys cannot be shown."""
     settings, _ = settings_of(config)
     found = wait_for(_all(settings))
     if as_json:
@@ -101,7 +101,7 @@ def list_(config: Path | None, as_json: bool) -> None:  # noqa: FBT001 - click's
     ]
     print_table(("Name", "Mode", "Site", "Host", "Purposes", "Id", "Added"), rows)
     if not found:
-        remark("There is no application yet: countersign apps add NAME")
+        remark("There is no application yet. Add one: countersign apps add NAME")
 
 
 @apps.command()
@@ -109,19 +109,19 @@ def list_(config: Path | None, as_json: bool) -> None:  # noqa: FBT001 - click's
 @config_option
 @json_option
 def rotate(name: str, config: Path | None, as_json: bool) -> None:  # noqa: FBT001 - click's way
-    """Give the application NAME a new key; the one before works for another day."""
+    """Give the application NAME a new key. The old key works for another day."""
     settings, _ = settings_of(config)
     rotated, key = wait_for(_rotate(settings, name))
     _print_key(rotated, key, as_json=as_json)
     if rotated.old_until is not None:
-        remark(f"The key before works until {moment(rotated.old_until)}.")
+        remark(f"The old key works until {moment(rotated.old_until)}.")
 
 
 @apps.command()
 @click.argument("name")
 @config_option
 def remove(name: str, config: Path | None) -> None:
-    """End the application NAME: within a second its keys open nothing."""
+    """Remove the application NAME. Its keys stop working within a second."""
     settings, _ = settings_of(config)
     wait_for(_remove(settings, name))
     click.echo(f"Removed {name}.")
@@ -166,8 +166,8 @@ def _print_key(application: Application, key: str, *, as_json: bool) -> None:
         print_json({**_shown(application), "key": key})
         return
     click.echo(key)
-    where = "goes out by the routes of the settings" if application.live else "reaches the inbox alone"
-    remark(f"This is the key of {application.name}; it is not shown again. What it asks for {where}.")
+    where = "are sent by the configured routes" if application.live else "go to the inbox only"
+    remark(f"This is the key of {application.name}; it is not shown again. Its messages {where}.")
 
 
 def _shown(application: Application) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Commands on bounces: what a mail server pipes to us, one message at a time."""
+"""`countersign bounces`: takes a bounced mail that a mail server pipes in, one at a time."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ if TYPE_CHECKING:
 
 @click.group()
 def bounces() -> None:
-    """Take mails that came back."""
+    """Take mails that bounced."""
 
 
 @bounces.command(
-    epilog="Exits with 0 for whatever mail it is, and with 75 (EX_TEMPFAIL) where it must be offered again: an outage, or settings that"
+    epilog="Exits with 0 for any mail, and with 75 (EX_TEMPFAIL) if the mail must be offered again: an outage, or settings that"
     " are wrong."
 )
 @click.argument("address", default="")
 @config_option
 def take(address: str, config: Path | None) -> None:
-    """Read one mail on stdin, for an alias or a .forward; ADDRESS is where it arrived, if its headers do not say."""
+    """Read one mail from stdin, for an alias or a .forward file. ADDRESS is where it arrived, if its headers do not say."""
     try:
         settings, _ = settings_of(config)
         wait_for(_take(settings, address))
     except CountersignError as error:
         click.echo(str(error), err=True)
-        # A mail server sends back what ends in any other way, and what came back would be lost.
+        # A mail server returns the mail if the command ends in any other way, and the bounce would be lost.
         sys.exit(os.EX_TEMPFAIL)
 
 
@@ -45,6 +45,6 @@ async def _take(settings: Settings, address: str) -> None:
 
     raw = sys.stdin.buffer.read(MAX_BYTES + 1)
     while sys.stdin.buffer.read(1 << 20):
-        pass  # who pipes must not meet a closed pipe
+        pass  # the mail server must not meet a closed pipe
     async with installation_of(settings) as ground:
         await record_bounce(receipt_context(ground), raw, address)

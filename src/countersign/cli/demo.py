@@ -1,4 +1,4 @@
-"""The command that fills a developer's installation with a few accounts and some history, so that no page is empty."""
+"""`countersign demo`: creates a few accounts with some history in development, so that no page is empty."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ BROWSERS: Final = (
     ),
     (0, "203.0.113.9", "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0", False),
 )
-"""How many days ago, from where, by what, and whether the browser is remembered."""
+"""How many days ago, from which address, with which user agent, and whether the browser is remembered."""
 
 
-@click.command(epilog="In development alone. Accounts that are there already are left as they are.")
+@click.command(epilog="Works in development only. Existing accounts are left unchanged.")
 @config_option
 @json_option
 def demo(config: Path | None, as_json: bool) -> None:  # noqa: FBT001 - click's way
-    """Open a few accounts that have signed in here and there, and print how to sign in to them."""
+    """Create a few accounts with past sign-ins, and print how to sign in to them."""
     settings, _ = settings_of(config)
     if not settings.development:
-        raise SettingsError("Accounts with a known password are made in development alone.")
+        raise SettingsError("Accounts with a known password are created in development only.")
     made = wait_for(_made(settings))
     rows = [(name, identifier, PASSWORD) for name, identifier, _ in PEOPLE]
     if as_json:
@@ -70,7 +70,7 @@ async def _made(settings: Settings) -> int:
 
 
 async def _person(context: AccountContext, name: str, identifier: str, phone: str) -> bool:
-    """Open an account as its person would have, some days ago, and sign in on a few browsers; False if it is there already."""
+    """Create an account as its person would have some days ago, and sign in on a few browsers. Returns False if it exists."""
     from countersign.domain.accounts.login_flow import InterruptedRequest
     from countersign.domain.shared.contact import parse_contact
     from countersign.flows.accounts.context import BrowserContext, CodeRequested
@@ -93,7 +93,7 @@ async def _person(context: AccountContext, name: str, identifier: str, phone: st
         else:
             asked = await sign_in(then, browser, identifier, PASSWORD, InterruptedRequest())
         if not isinstance(asked, CodeRequested):
-            raise SettingsError(f"The account of {identifier} could not be made; try again in a few minutes.")
+            raise SettingsError(f"The account of {identifier} could not be created. Try again in a few minutes.")
         await _answers(then, msgspec.structs.replace(browser, device=asked.device, flow=asked.flow), remember=remember)
         if place == 0 and phone:
             await _has_phone(then, identifier, phone)
@@ -101,7 +101,7 @@ async def _person(context: AccountContext, name: str, identifier: str, phone: st
 
 
 async def _answers(context: AccountContext, browser: BrowserContext, *, remember: bool) -> None:
-    """Type the code, which is derived here as its message's would be."""
+    """Enter the code, derived here as for its message."""
     from countersign.domain.verifications.code import derive
     from countersign.flows.sign_in.verify import check_code, view_flow
 
@@ -114,7 +114,7 @@ async def _answers(context: AccountContext, browser: BrowserContext, *, remember
 
 
 async def _has_phone(context: AccountContext, identifier: str, phone: str) -> None:
-    """Give the account a second contact, as proved as the first."""
+    """Give the account a second contact, verified like the first."""
     from countersign.domain.accounts.account import OwnedContact
     from countersign.domain.shared.contact import parse_contact
     from countersign.store.engine.database import Write

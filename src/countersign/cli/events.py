@@ -1,4 +1,4 @@
-"""Commands on the event log: whether anything in it was changed, removed, or cut off."""
+"""`countersign events`: checks whether anything in the event log was changed, removed or cut off."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ if TYPE_CHECKING:
 
 @click.group()
 def events() -> None:
-    """Hold the event log against what was written."""
+    """Verify the event log."""
 
 
-@events.command(epilog="Exits with 1 if anything is not as it was written.")
+@events.command(epilog="Exits with 1 if anything was changed.")
 @click.option(
     "--checkpoint",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="A checkpoint that was kept elsewhere: finds even a log that was cut off together with its own checkpoints.",
+    help="A checkpoint kept elsewhere. It detects even a log that was cut off together with its own checkpoints.",
 )
 @config_option
 @json_option
 def verify(checkpoint: Path | None, config: Path | None, as_json: bool) -> None:  # noqa: FBT001 - click's way
-    """Walk every chain of the log and every checkpoint."""
+    """Verify every chain of the log and every checkpoint."""
     settings, _ = settings_of(config)
     kept = None
     if checkpoint is not None:
         try:
             kept = checkpoint.read_text(encoding="ascii")
         except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError(f"The checkpoint {checkpoint} cannot be read, or is none.") from error
+            raise SettingsError(f"The checkpoint {checkpoint} cannot be read, or is not a checkpoint.") from error
     report = wait_for(_verify(settings, kept))
     if as_json:
         print_json(report)
@@ -51,7 +51,7 @@ def verify(checkpoint: Path | None, config: Path | None, as_json: bool) -> None:
             [(one.writer or "checkpoints", str(one.seq), one.what) for one in report.findings],
         )
         if report.last_checkpoint and not report.findings:
-            remark("Keep this checkpoint where nobody who can write to the database can:")
+            remark("Keep this checkpoint out of reach of anybody who can write to the database:")
             click.echo(report.last_checkpoint)
     sys.exit(1 if report.findings else 0)
 

@@ -1,4 +1,4 @@
-"""Commands on pumping: what is held and why, what a message to a number would meet, and how to let go."""
+"""`countersign fraud`: what the SMS pumping breaker holds back and why, and how to release it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ DAY: Final = 86_400_000
 
 
 class FindingRow(msgspec.Struct, frozen=True):
-    """What one rule says of one place: a range has its prefix's name, and its scope tells how wide it is."""
+    """The finding of one rule for one destination. A number range has its prefix's name; its scope tells how wide it is."""
 
     scope: str
     place: str
@@ -39,15 +39,17 @@ class FindingRow(msgspec.Struct, frozen=True):
 
 @click.group()
 def fraud() -> None:
-    """See what is held because it was pumped, and let it go."""
+    """See what is held back because of SMS pumping, and release it."""
 
 
-@fraud.command(name="list", epilog="Exits with 1 if anything is held now.")
-@click.option("--since", type=click.IntRange(1, 3_650), default=7, metavar="DAYS", help="How far back; else 7 days.")
+@fraud.command(name="list", epilog="Exits with 1 if anything is held back now.")
+@click.option(
+    "--since", type=click.IntRange(1, 3_650), default=7, metavar="DAYS", help="How far back; default: 7 days."
+)
 @config_option
 @json_option
 def list_(since: int, config: Path | None, as_json: bool) -> None:  # noqa: FBT001 - click's way
-    """Show what is held and was held, each with the reason; what the shadow would have held too."""
+    """List what is and was held back, each with the reason, and what shadow mode would have held back."""
     settings, _ = settings_of(config)
     now, found = wait_for(_blocks(settings, since))
     held = [one for one in found if not one.shadow and now < one.hold.ends_at]
@@ -70,18 +72,20 @@ def list_(since: int, config: Path | None, as_json: bool) -> None:  # noqa: FBT0
                 for one in found
             ],
         )
-        remark(f"{len(held)} held now, {len(found)} in {since} days.")
+        remark(f"{len(held)} held back now, {len(found)} in {since} days.")
     if held:
         raise SystemExit(1)
 
 
 @fraud.command(epilog="Sends nothing. Exits with 1 if a message would be held back.")
 @click.argument("number", metavar="+NUMBER")
-@click.option("--application", default="", metavar="NAME", help="An application; else the pages of this installation.")
+@click.option(
+    "--application", default="", metavar="NAME", help="An application; default: the pages of this installation."
+)
 @config_option
 @json_option
 def explain_pumping(number: str, application: str, config: Path | None, as_json: bool) -> None:  # noqa: FBT001 - click's way
-    """Tell what would happen now to a message to a number, and what every rule says, with its figures."""
+    """Explain what would happen to a message to a number now, with the finding of every rule and its figures."""
     settings, _ = settings_of(config)
     found = [
         FindingRow(one.key.scope.value, _place(one.key.name, prefix), one.rule.value, one.held, one.sentence)
@@ -103,16 +107,16 @@ def explain_pumping(number: str, application: str, config: Path | None, as_json:
 
 @fraud.command(epilog="PREFIX is a prefix with the ranges within it, a country such as DE, or * for all new prefixes.")
 @click.argument("prefix")
-@click.option("--application", metavar="NAME", help="Of one application; else of all.")
+@click.option("--application", metavar="NAME", help="One application; default: all.")
 @config_option
 @json_option
 def lift(prefix: str, application: str | None, config: Path | None, as_json: bool) -> None:  # noqa: FBT001 - click's way
-    """Let go what is held, at once; what was counted before is forgiven."""
+    """Release a destination at once. Earlier counts no longer hold against it."""
     settings, _ = settings_of(config)
     lifted = wait_for(_lifted(settings, prefix, application))
     if as_json:
         print_json(lifted)
-    remark(f"{len(lifted)} let go." if lifted else f"Nothing of {prefix} is held: see countersign fraud list.")
+    remark(f"{len(lifted)} released." if lifted else f"Nothing of {prefix} is held back: see countersign fraud list.")
 
 
 def _place(name: str, prefix: str) -> str:
@@ -145,7 +149,7 @@ async def _explained(settings: Settings, number: str, name: str) -> list[tuple[s
     contact = parse_contact(number)
     if contact.kind is not ContactKind.PHONE:
         raise InputError(
-            "number", "malformed", "Only messages to telephone numbers are judged; write one like +14155550123."
+            "number", "malformed", "Only messages to telephone numbers are checked. Write one like +14155550123."
         )
     async with installation_of(settings) as ground:
         whereto = destination_of(ground.keyring, contact.address, region_of(contact.address))
@@ -173,7 +177,7 @@ async def _lift(prefix: str, application: str | None, now: int) -> list[Block]:
 
 
 def _own() -> str:
-    from countersign.flows.accounts.context import OWN_ID
+    from countersign.flows.context import OWN_ID
 
     return OWN_ID
 

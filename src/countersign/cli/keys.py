@@ -1,4 +1,4 @@
-"""Commands on the key file: make it, look at it (never at its secrets), rotate it."""
+"""`countersign keys`: creates, lists and rotates the key file. Its secrets are never shown."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ from countersign.config import Settings
 
 @click.group()
 def keys() -> None:
-    """Make, look at and rotate the key file that everything is derived from."""
+    """Create, list and rotate the key file that everything is derived from."""
 
 
 @keys.command()
 @click.argument("file", type=click.Path(path_type=Path))
 def new(file: Path) -> None:
-    """Write fresh keys to FILE, mode 0600; one that exists is never overwritten."""
+    """Write new keys to FILE with mode 0600. An existing file is never overwritten."""
     from countersign.keys import new_file
     from countersign.wiring import clock
 
     new_file(file, clock())
     click.echo(f"Wrote {file}.")
-    remark("Keep a copy where it cannot be lost: without it, nothing that is stored can be read.")
+    remark("Keep a copy in a safe place: without it, nothing that is stored can be read.")
 
 
 @keys.command(name="list")
 @config_option
 @json_option
 def list_(config: Path | None, as_json: bool) -> None:  # noqa: FBT001 - click's way
-    """Show each key's name and from when it is used; the newest of those makes what is new, all of them read."""
+    """List each key with the time of its first use. The newest active key makes new codes and seals; all keys read."""
     from countersign.keys import Keyring
     from countersign.wiring import clock
 
@@ -64,21 +64,19 @@ def list_(config: Path | None, as_json: bool) -> None:  # noqa: FBT001 - click's
     default=60,
     show_default=True,
     metavar="SECONDS",
-    help="When the key takes over: the time there is to bring the file to other machines.",
+    help="When the key becomes active: the time to copy the file to other machines.",
 )
 @config_option
 @json_option
 def rotate(active_in: int, config: Path | None, as_json: bool) -> None:  # noqa: FBT001 - click's way
-    """Add a key that takes over a little later; programs that run take it up by themselves, and what is under way goes on."""
+    """Add a key that becomes active a little later. Running processes pick it up, and pending verifications continue."""
     settings, _ = settings_of(config)
     kid, active_from = wait_for(_rotate(settings, active_in * 1_000))
     if as_json:
         print_json({"kid": kid, "active_from": moment(active_from)})
         return
-    click.echo(f"Added {kid}, in use from {moment(active_from)}.")
-    remark(
-        f"Where other machines serve too, bring {settings.secret_file} to each of them before then, and to your backup."
-    )
+    click.echo(f"Added {kid}, active from {moment(active_from)}.")
+    remark(f"Copy {settings.secret_file} to every other machine before then, and to your backup.")
 
 
 async def _rotate(settings: Settings, delay: int) -> tuple[str, int]:

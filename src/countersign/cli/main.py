@@ -1,4 +1,4 @@
-"""Every command on one screen; each is loaded when it is called, so that none waits for what another needs."""
+"""The table of all commands. Each is loaded when it is called, so that none waits for the imports of another."""
 
 from __future__ import annotations
 
@@ -12,37 +12,37 @@ from countersign.cli.output import Stopped
 from countersign.errors import CountersignError, UnavailableError
 
 COMMANDS: Final = {
-    "serve": ("serve", "serve", "Serve over HTTP, and deliver."),
-    "emulate": ("serve", "emulate", "Serve from nothing and keep nothing, for the tests of others."),
-    "work": ("serve", "work", "Deliver and sweep, without HTTP."),
-    "migrate": ("serve", "migrate", "Bring the database to the newest revision."),
-    "doctor": ("doctor.command", "doctor", "Check every setting and peer; each finding with its remedy."),
+    "serve": ("serve", "serve", "Serve over HTTP, with the delivery worker inside."),
+    "emulate": ("serve", "emulate", "Serve a new installation that is removed at the end, for your tests."),
+    "work": ("serve", "work", "Deliver and sweep without HTTP."),
+    "migrate": ("serve", "migrate", "Bring the database schema to the newest revision."),
+    "doctor": ("doctor.command", "doctor", "Check every setting and peer, with a remedy for each finding."),
     "apps": ("apps", "apps", "Applications and their keys."),
     "keys": ("keys", "keys", "The key file that everything is derived from."),
     "events": ("events", "events", "The event log."),
-    "bounces": ("bounces", "bounces", "Mails that came back."),
+    "bounces": ("bounces", "bounces", "Bounced mails."),
     "suppressions": ("suppressions", "suppressions", "Addresses that nothing is sent to."),
-    "demo": ("demo", "demo", "Open a few accounts to look at, in development."),
-    "messages": ("messages", "messages", "What each message costs, and how it looks."),
-    "providers": ("providers", "providers", "How providers do, and which are left out of routes."),
-    "policy": ("policy", "policy", "What a changed policy would have done."),
-    "fraud": ("fraud", "fraud", "What is held because it was pumped, and why."),
+    "demo": ("demo", "demo", "Create a few accounts to look at, in development."),
+    "messages": ("messages", "messages", "What messages cost and how they look."),
+    "providers": ("providers", "providers", "How providers perform, and which are left out of routes."),
+    "policy": ("policy", "policy", "What a changed risk policy would have done."),
+    "fraud": ("fraud", "fraud", "What is held back because of SMS pumping, and why."),
 }
 
 EXIT_CODES: Final = """\b
 Exit codes:
-  0  done, or nothing to find fault with
+  0  success, or nothing was found
   1  something was found, or is unsafe
   2  misuse: a setting, a file, a name or an option is wrong
-  3  outage: something that is needed is down or cannot be reached
+  3  outage: a dependency is down or cannot be reached
 """
 
 
 class CommandGroup(click.Group):
-    """Loads a command when it is called, and ends with one clear sentence where something is wrong."""
+    """Loads a command when it is called, and reports an expected error in one clear sentence."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's way
-        """Return the names, in the order of the table."""
+        """Return the names in the order of the table."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's way
@@ -59,7 +59,7 @@ class CommandGroup(click.Group):
             formatter.write_dl([(name, line) for name, (_, _, line) in COMMANDS.items()])
 
     def invoke(self, ctx: click.Context) -> object:
-        """Carry a command out; misuse ends with 2, an outage with 3."""
+        """Run the command. Misuse exits with 2, an outage with 3."""
         try:
             return super().invoke(ctx)
         except UnavailableError as error:
@@ -72,7 +72,7 @@ class CommandGroup(click.Group):
     cls=CommandGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=EXIT_CODES,
-    help="Countersign sends one-time codes and judges the answers. Settings come from countersign.toml, then from COUNTERSIGN_* in the environment.",
+    help="Countersign sends one-time codes and checks the answers. Settings come from countersign.toml, then from COUNTERSIGN_* in the environment.",
 )
 @click.version_option(__version__, message="%(version)s")
 def main() -> None:

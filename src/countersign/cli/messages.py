@@ -1,4 +1,4 @@
-"""Commands on messages: what each costs in each language, and how each looks."""
+"""`countersign messages`: what each message costs in each language, and how it looks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SAMPLE_TIME: Final = 1_767_348_000_000
 
 
 class MessageRow(msgspec.Struct, frozen=True):
-    """An SMS as the network counts it: `template` says it, or ours if empty; `faults` says what is wrong with it, in sentences."""
+    """The size of one SMS. `template` is the operator's file, or empty for our text; `faults` are sentences."""
 
     language: str
     purpose: str
@@ -40,7 +40,7 @@ class MessageRow(msgspec.Struct, frozen=True):
 
 
 class Samples(msgspec.Struct, frozen=True):
-    """What sample messages are made of: the settings, the operator's words, and the hash of an app, if any."""
+    """The parts of sample messages: the settings, the operator's templates, and the hash of an Android app, if any."""
 
     settings: Settings
     own: CustomTemplates
@@ -49,7 +49,7 @@ class Samples(msgspec.Struct, frozen=True):
 
 @click.group()
 def messages() -> None:
-    """Look at messages: what each costs, and how it looks."""
+    """Check what messages cost and how they look."""
 
 
 @messages.command(
@@ -57,12 +57,12 @@ def messages() -> None:
     " (two where its letters take sixteen bits); with 2 if a template of yours breaks a rule."
 )
 @click.option("--language", metavar="TAG", help="One language instead of all.")
-@click.option("--price", type=click.FloatRange(0), help="What a segment costs, to show what each SMS does.")
-@click.option("--app-hash", default="", metavar="HASH", help="The hash of an Android app, to see what its line costs.")
+@click.option("--price", type=click.FloatRange(0), help="Price of a segment, to show the cost of each SMS.")
+@click.option("--app-hash", default="", metavar="HASH", help="The hash of an Android app, to see the cost of its line.")
 @config_option
 @json_option
 def lint(language: str | None, price: float | None, app_hash: str, config: Path | None, as_json: bool) -> None:  # noqa: FBT001 - click's way
-    """Show the SMS of each purpose in each language: spelling, encoding, units, segments, cost, faults."""
+    """Show the SMS of each purpose in each language: spelling, encoding, units, segments, cost and faults."""
     settings, _ = settings_of(config)
     own = _own(settings)
     samples = Samples(settings, own, _hash(app_hash))
@@ -89,13 +89,13 @@ def lint(language: str | None, price: float | None, app_hash: str, config: Path 
             ],
         )
         for tag, count in missing.items():
-            remark(f"{tag}: {count} sentences are not translated, and are said in English.")
+            remark(f"{tag}: {count} sentences are not translated and appear in English.")
         remark(f"{sum(line.segments > 1 for line in found)} of {len(found)} SMS take more than one segment.")
     if missing or any(line.faults for line in found):
         raise SystemExit(1)
 
 
-@messages.command(epilog="Opens nothing and sends nothing; the code in the messages is no code.")
+@messages.command(epilog="Opens nothing and sends nothing. The code in the messages is a sample.")
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--language", metavar="TAG", help="One language instead of all.")
 @config_option

@@ -1,4 +1,4 @@
-"""How commands speak: in colour to a person at a terminal, plain into a pipe, as JSON to a script."""
+"""The output of commands: colour on a terminal, plain text in a pipe, JSON for scripts."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Stopped(click.ClickException):
-    """A command could not be carried out: why, and the exit code."""
+    """A command could not be carried out. Holds the reason and the exit code."""
 
     def __init__(self, text: str, exit_code: int) -> None:
         super().__init__(text)
         self.exit_code = exit_code  # type: ignore[misc]  # click reads it from the exception that it got
 
     def show(self, file: IO[Any] | None = None) -> None:
-        """Print the text as it is: its lines are sentences for the person who can act."""
+        """Print the text unchanged: it is written for the person who can act."""
         lines = self.message.splitlines()
         click.secho(
             lines[0] if len(lines) == 1 else "\n".join(f"- {line}" for line in lines), fg="red", err=True, file=file
@@ -36,7 +36,7 @@ class Stopped(click.ClickException):
 
 
 def config_option(command: F) -> F:
-    """Add --config."""
+    """Add the option --config."""
     return click.option(
         "--config",
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -45,14 +45,14 @@ def config_option(command: F) -> F:
 
 
 def json_option(command: F) -> F:
-    """Add --json."""
+    """Add the option --json."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON, for a script.")(command)
 
 
 def settings_of(config: Path | None, **overrides: object) -> tuple[Settings, dict[str, str]]:
-    """Return the settings, and the environment that gives the same ones to a process started from here.
+    """Return the settings, and an environment that gives a child process the same settings.
 
-    Overrides that are None leave a setting as it is.
+    An override of None leaves a setting unchanged.
     """
     environ = dict(os.environ)
     if config is not None:
@@ -64,7 +64,7 @@ def settings_of(config: Path | None, **overrides: object) -> tuple[Settings, dic
 
 
 def wait_for(act: Awaitable[T]) -> T:
-    """Run an act to its end in a loop of its own."""
+    """Run a coroutine to its end in an event loop of its own."""
     import asyncio
 
     async def run() -> T:
@@ -74,12 +74,12 @@ def wait_for(act: Awaitable[T]) -> T:
 
 
 def print_json(value: object) -> None:
-    """Print a value as JSON, indented for a person who looks all the same."""
+    """Print a value as indented JSON."""
     click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2))
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print rows under their columns: a table on a terminal, fields parted by tabs in a pipe."""
+    """Print rows under their columns: a table on a terminal, tab-separated fields in a pipe."""
     if not sys.stdout.isatty():
         for row in rows:
             click.echo("\t".join(row))
@@ -96,10 +96,10 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def remark(text: str) -> None:
-    """Say something to the person, apart from the answer of the command: a pipe does not get it."""
+    """Print a remark to stderr, apart from the output of the command."""
     click.echo(text, err=True)
 
 
 def moment(ms: int) -> str:
-    """Return a time in ms as people and programs read it, in UTC."""
+    """Return a time in ms as text in UTC that people and programs can read."""
     return datetime.fromtimestamp(ms // 1_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,4 +1,4 @@
-"""Commands on policies: what a changed one would have done to the sign-ins of the past."""
+"""`countersign policy`: what a changed risk policy would have done to past sign-ins."""
 
 from __future__ import annotations
 
@@ -31,18 +31,20 @@ _RISK: Final = "COUNTERSIGN_RISK_"
 
 @click.group()
 def policy() -> None:
-    """Try a changed policy on what has happened."""
+    """Try a changed policy on past sign-ins."""
 
 
-@policy.command(epilog="Changes nothing. Exits with 1 if any sign-in would have been decided otherwise.")
+@policy.command(epilog="Changes nothing. Exits with 1 if any decision would have differed.")
 @click.argument("changed", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE")
-@click.option("--since", type=click.IntRange(1, 3_650), default=30, metavar="DAYS", help="How far back; else 30 days.")
+@click.option(
+    "--since", type=click.IntRange(1, 3_650), default=30, metavar="DAYS", help="How far back; default: 30 days."
+)
 @config_option
 @json_option
 def test(changed: Path, since: int, config: Path | None, as_json: bool) -> None:  # noqa: FBT001 - click's way
-    """Judge past sign-ins by the [risk] settings of FILE, and show what would have been decided otherwise."""
+    """Judge past sign-ins by the [risk] settings of FILE, and show which decisions would have differed."""
     settings, _ = settings_of(config)
-    # What the environment says of the risk holds for the program that runs, not for the policy that is tried.
+    # Risk settings in the environment belong to the running program, not to the policy that is tried.
     wanted = load({name: value for name, value in os.environ.items() if not name.startswith(_RISK)}, changed)
     found = wait_for(_replayed(settings, wanted.risk, since))
     if as_json:
@@ -70,4 +72,4 @@ def _print(found: ReplayReport) -> None:
             ("When", "Account", "Was", "Would be", "Because"),
             [(moment(one.at), one.account, one.before, one.after, ", ".join(one.findings)) for one in found.examples],
         )
-    remark(f"{found.changed} of {found.sign_ins} sign-ins would have been decided otherwise.")
+    remark(f"{found.changed} of {found.sign_ins} sign-ins would have been decided differently.")

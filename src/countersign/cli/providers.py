@@ -1,4 +1,4 @@
-"""Commands on providers: how each does in each country, and which are left out of routes."""
+"""`countersign providers`: how each provider performs in each country, and which are left out of routes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class ProviderRow(msgspec.Struct, frozen=True):
-    """How one provider does in one country; times in ms, None before enough is known."""
+    """The performance of one provider in one country. Times are in ms, or None while too little is known."""
 
     provider: str
     channel: str
@@ -45,14 +45,14 @@ class ProviderRow(msgspec.Struct, frozen=True):
 
 @click.group()
 def providers() -> None:
-    """See how providers do, and which are left out."""
+    """See how providers perform, and which are left out of routes."""
 
 
-@providers.command("list", epilog="Counts are of all time; times and conversion of the last one or two thousand.")
+@providers.command("list", epilog="Counts cover all time; times and conversion cover the last one or two thousand.")
 @config_option
 @json_option
 def list_(config: Path | None, as_json: bool) -> None:  # noqa: FBT001 - click's way
-    """Show what was learned of each provider, by channel and country, and which are left out of routes."""
+    """Show the statistics of each provider by channel and country, and which are left out of routes."""
     settings, _ = settings_of(config)
     paces, breakers = wait_for(_known(settings))
     lines = [_line(where, pace) for where, pace in sorted(paces.items())]
@@ -89,10 +89,10 @@ def list_(config: Path | None, as_json: bool) -> None:  # noqa: FBT001 - click's
 @click.argument("name")
 @config_option
 def restore(name: str, config: Path | None) -> None:
-    """Let a provider that is left out have messages again at once."""
+    """Put a provider that is left out back into routes at once."""
     settings, _ = settings_of(config)
     if wait_for(_restored(settings, name)):
-        click.echo(f"{name} has messages again.")
+        click.echo(f"{name} is back in its routes.")
     else:
         remark(f"{name} is not left out.")
 

@@ -1,4 +1,4 @@
-"""Commands on suppressions: which addresses nothing is sent to, why, and how to let one be sent to again."""
+"""`countersign suppressions`: addresses that nothing is sent to, the reasons, and how to lift one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class SuppressionRow(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A suppression as scripts read it; the address is masked, for no more of it is kept."""
+    """A suppression for scripts. Only the masked address is stored."""
 
     to: str
     reason: str
@@ -40,14 +40,14 @@ class SuppressionRow(msgspec.Struct, frozen=True, omit_defaults=True):
 
 @click.group()
 def suppressions() -> None:
-    """Look at addresses that nothing is sent to, and lift one."""
+    """List addresses that nothing is sent to, and lift a suppression."""
 
 
 @suppressions.command(name="list")
 @config_option
 @json_option
 def list_(config: Path | None, as_json: bool) -> None:  # noqa: FBT001 - click's way
-    """List the addresses that nothing is sent to, masked, the newest first."""
+    """List the suppressed addresses, masked, newest first."""
     settings, _ = settings_of(config)
     found = wait_for(_list(settings))
     if as_json:
@@ -61,12 +61,12 @@ def list_(config: Path | None, as_json: bool) -> None:  # noqa: FBT001 - click's
         remark("No address is suppressed.")
 
 
-@suppressions.command(epilog="Exits with 1 if something stands in the way of sending there.")
+@suppressions.command(epilog="Exits with 1 if the address is suppressed.")
 @click.argument("address")
 @config_option
 @json_option
 def show(address: str, config: Path | None, as_json: bool) -> None:  # noqa: FBT001 - click's way
-    """Say whether an address is sent to, and if not, why and until when."""
+    """Show whether messages are sent to an address, and if not, why and until when."""
     settings, _ = settings_of(config)
     contact = _contact(address)
     found, now = wait_for(_show(settings, contact))
@@ -78,7 +78,7 @@ def show(address: str, config: Path | None, as_json: bool) -> None:  # noqa: FBT
     else:
         click.echo(
             f"{found.masked} {'is' if stands else 'was'} suppressed since {moment(found.at)} until"
-            f" {moment(found.lifted_at or found.until)}: {found.reason.value}, said by {found.provider}."
+            f" {moment(found.lifted_at or found.until)}: {found.reason.value}, reported by {found.provider}."
         )
     sys.exit(1 if stands else 0)
 
@@ -87,12 +87,12 @@ def show(address: str, config: Path | None, as_json: bool) -> None:  # noqa: FBT
 @click.argument("address")
 @config_option
 def lift(address: str, config: Path | None) -> None:
-    """Let an address be sent to again."""
+    """Send to an address again."""
     settings, _ = settings_of(config)
     contact = _contact(address)
     if wait_for(_lift(settings, contact)) is None:
         raise SettingsError(f"{contact.masked} is not suppressed; nothing was changed.")
-    click.echo(f"{contact.masked} is sent to again.")
+    click.echo(f"{contact.masked} receives messages again.")
 
 
 async def _list(settings: Settings) -> list[Suppression]:
@@ -127,7 +127,7 @@ def _contact(address: str) -> Contact:
     except InputError as error:
         raise SettingsError(str(error)) from None
     if contact.kind is not ContactKind.MAIL:
-        raise SettingsError("Only mail addresses are suppressed; give one.")
+        raise SettingsError("Only mail addresses can be suppressed. Give one.")
     return contact
 
 

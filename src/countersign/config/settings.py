@@ -131,7 +131,6 @@ def rules(settings: Settings) -> InstallationPolicy:
         routes=settings.routes,
         prefix_routes=settings.detours,
         pumping=settings.pumping,
-        issuer=settings.public_url,
     )
 
 

@@ -35,7 +35,6 @@ class InstallationPolicy(msgspec.Struct, frozen=True):
     routes: dict[Channel, tuple[WeightedProvider, ...]] = msgspec.field(default_factory=dict)
     prefix_routes: dict[Channel, tuple[PrefixRoute, ...]] = msgspec.field(default_factory=dict)
     pumping: PumpingPolicy = PumpingPolicy()
-    issuer: str = "http://localhost:8000"
 
     def route(self, channel: Channel, to: str, seed: str, *, live: bool) -> tuple[str, ...]:
         """Return the providers for `to` (canonical), in the order in which they are tried.

@@ -1,1 +1,1 @@
-"""What people are told: mail, SMS, calls and hints, in their language."""
+"""Messages to people: mail, SMS, calls, WhatsApp and hints, in their language."""

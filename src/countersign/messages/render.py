@@ -1,4 +1,4 @@
-"""Rendering: an occasion and its code become the message that a provider is handed."""
+"""Renders a code message as the message that a provider sends."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _SPOKEN_AND_CHATTED = {Channel.VOICE: voice, Channel.WHATSAPP: whatsapp}
 
 
 def render(occasion: CodeMessage, code: Code, own: CustomTemplates = DEFAULT_TEMPLATES) -> Message:
-    """Return the message, in the language nearest to the occasion's locale; no input makes this fail.
+    """Return the message in the language nearest to the locale of the code message. No input makes this fail.
 
-    Mail has a subject (one line, without the code), text and HTML; the other channels have text alone. `sender_name` is the
-    site's name, on one line. What the operator has `own` words for is said in them.
+    Mail has a subject (one line, without the code), text and HTML. The other channels have text alone. `sender_name` is the site's name on
+    one line. `own` holds the operator's templates, which replace ours where there are any.
     """
     told = harmless(occasion)
     language = negotiate(told.locale)

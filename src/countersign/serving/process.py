@@ -95,6 +95,6 @@ async def gather_crew(settings: Settings) -> Crew:
     worker = (
         None
         if settings.no_worker
-        else Worker(runtime.delivery, runtime.core, settings.retention_days, settings.grace, runtime.accounts)
+        else Worker(runtime.delivery, settings.retention_days, settings.grace, runtime.accounts)
     )
     return Crew(runtime, worker)

@@ -29,7 +29,7 @@ async def test_a_code_goes_out_in_the_operators_words_with_the_hash_of_the_app(p
     folder.mkdir()
     (folder / "sms.txt").write_text("{{ code }} opens {{ site }}.")
     post = msgspec.structs.replace(
-        place.delivery, words=load_templates(folder, DEFAULT_POLICIES, code_in_subject=False)
+        place.delivery, templates=load_templates(folder, DEFAULT_POLICIES, code_in_subject=False)
     )
     challenge = await place.begun("+14155550123", channel=Channel.SMS)
     (parcel,) = await claim_due(post, 10)

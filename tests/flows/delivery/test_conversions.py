@@ -55,6 +55,6 @@ async def test_what_became_of_codes_is_counted_once_for_whoever_carried_them(liv
     counted = await asyncio.gather(*(record_conversions(live.delivery) for _ in range(3)))
     assert sum(counted) == 5
     assert await record_conversions(live.delivery) == 0
-    await live.delivery.lessons.write(live.database, clock())
-    pace = live.delivery.lessons.known[FIRST]
+    await live.delivery.stats.write(live.database, clock())
+    pace = live.delivery.stats.known[FIRST]
     assert (pace.ended, pace.converted) == (4, 2), "a resend has brought the code, and the first message has not"

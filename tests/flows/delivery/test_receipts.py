@@ -82,8 +82,8 @@ async def asked(place: Place, number: int = 0) -> Challenge:
 
 
 async def learned(place: Place, pace: ProviderStats) -> None:
-    place.delivery.lessons.note(FIRST, pace)
-    await place.delivery.lessons.write(place.database, place.clock())
+    place.delivery.stats.note(FIRST, pace)
+    await place.delivery.stats.write(place.database, place.clock())
 
 
 async def test_a_missing_receipt_moves_on_after_what_95_in_100_took_in_that_country(
@@ -102,8 +102,8 @@ async def test_a_missing_receipt_moves_on_after_what_95_in_100_took_in_that_coun
     assert await live.deliver() == 1
     (message,) = live.carriers["second"].sent
     assert live.code(german) in message.text
-    await live.delivery.lessons.write(live.database, clock())
-    assert live.delivery.lessons.known[FIRST].overdue == 1
+    await live.delivery.stats.write(live.database, clock())
+    assert live.delivery.stats.known[FIRST].overdue == 1
 
 
 async def test_a_late_receipt_still_says_that_the_first_one_came(live: Place, clock: FixedClock) -> None:
@@ -125,6 +125,6 @@ async def test_receipts_teach_how_soon_they_come_and_each_counts_once(live: Plac
     clock.forward(4 * SECOND)
     for _ in range(3):
         await record_receipt(live.delivery, Receipt("first", "m", ReceiptState.DELIVERED))
-    await live.delivery.lessons.write(live.database, clock())
-    pace = live.delivery.lessons.known[FIRST]
+    await live.delivery.stats.write(live.database, clock())
+    pace = live.delivery.stats.known[FIRST]
     assert (pace.taken, pace.delivered, pace.receipts) == (1, 1, {bucket(4 * SECOND): 1})

@@ -36,8 +36,8 @@ class Slow(Carrier):
 
 @contextlib.asynccontextmanager
 async def working(place: Place, clock: Clock, carrier: Carrier) -> AsyncIterator[None]:
-    post = msgspec.structs.replace(place.delivery, providers={"inbox": carrier}, clock=clock)
-    worker = Worker(post, msgspec.structs.replace(place.core, clock=clock), 30)
+    core = msgspec.structs.replace(place.core, clock=clock)
+    worker = Worker(msgspec.structs.replace(place.delivery, core=core, providers={"inbox": carrier}), 30)
     clock.hear(worker.extend_leases, worker.clock_moved)
     task = asyncio.create_task(worker.run())
     try:

@@ -1,4 +1,4 @@
-"""The check-up: looks at the settings, the keys, the database and every peer, and says of each how it is."""
+"""The checks of `countersign doctor`: settings, keys, database and every peer, each with a result."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ from countersign.wiring import clock, foreign_keys
 OLD_KEY_DAYS: Final = 365
 SKEW_TO_LOOK_AT: Final = 2_000
 SKEW_UNSAFE: Final = 30_000
-"""Milliseconds: half a minute is a twentieth of a code's life, and as much as a signature's age may be mistaken by."""
+"""Milliseconds. Half a minute is a twentieth of a code's lifetime, and the greatest tolerable error for the age of a signature."""
 
 LEAST_FREE: Final = 100 * 1024**2
 LITTLE_FREE: Final = 1024**3
 LONG_RETENTION_DAYS: Final = 180
 LATE: Final = 60_000
-"""Milliseconds after which a message that is due and not sent says that nobody delivers."""
+"""Milliseconds. A message that is due for longer without being sent means that no worker delivers."""
 
 _DAY: Final = 86_400_000
 _LOOPBACK: Final = ("http://localhost", "http://127.0.0.1", "http://[::1]")
 
 
 class CheckState(StrEnum):
-    """How something is."""
+    """The result of a check."""
 
     FINE = "fine"
     ADVICE = "advice"
@@ -47,7 +47,7 @@ class CheckState(StrEnum):
 
 
 class CheckResult(msgspec.Struct, frozen=True):
-    """What was looked at, how it is, what was seen, and what to do about it (empty if nothing)."""
+    """What was checked, its state, what was seen, and the remedy (empty if none is needed)."""
 
     name: str
     state: CheckState
@@ -56,7 +56,7 @@ class CheckResult(msgspec.Struct, frozen=True):
 
 
 async def check(settings: Settings) -> list[CheckResult]:
-    """Look at everything; nothing is changed."""
+    """Run all checks. Nothing is changed."""
     found = [
         *_environment(settings),
         *_public_url(settings),
@@ -82,8 +82,8 @@ def _environment(settings: Settings) -> list[CheckResult]:
             CheckResult(
                 "environment",
                 CheckState.ADVICE,
-                "This is development: messages go to the inbox, which everybody who reaches it can read.",
-                "On a machine that others reach, set COUNTERSIGN_ENVIRONMENT=production.",
+                "This is development: messages go to the inbox, and anybody who can reach it can read them.",
+                "On a machine that others can reach, set COUNTERSIGN_ENVIRONMENT=production.",
             )
         ]
     found = [CheckResult("environment", CheckState.FINE, "production")]
@@ -93,7 +93,7 @@ def _environment(settings: Settings) -> list[CheckResult]:
                 "log.level",
                 CheckState.ADVICE,
                 "Everything is logged.",
-                "Set COUNTERSIGN_LOG_LEVEL=info once you have seen enough.",
+                "Set COUNTERSIGN_LOG_LEVEL=info when you are done.",
             )
         )
     return found
@@ -107,7 +107,7 @@ def _public_url(settings: Settings) -> list[CheckResult]:
         CheckResult(
             "public_url",
             CheckState.UNSAFE,
-            f"{url} is not https: codes and keys travel in the clear, and browsers keep no secure cookie.",
+            f"{url} is not https: codes and keys travel unencrypted, and browsers drop secure cookies.",
             "Put TLS in front (a reverse proxy), and set COUNTERSIGN_PUBLIC_URL to the https address.",
         )
     ]
@@ -120,8 +120,8 @@ def _proxies(settings: Settings) -> list[CheckResult]:
             CheckResult(
                 "trusted_proxies",
                 CheckState.UNSAFE,
-                "Everybody is believed to be a proxy: any caller can claim any address, and limits by address are void.",
-                "Name the networks of your proxies alone in COUNTERSIGN_TRUSTED_PROXIES.",
+                "Every address counts as a trusted proxy: any caller can claim any address, and limits by address do not work.",
+                "Set COUNTERSIGN_TRUSTED_PROXIES to the networks of your proxies only.",
             )
         ]
     if not networks and settings.public_url.startswith("https://"):
@@ -129,8 +129,8 @@ def _proxies(settings: Settings) -> list[CheckResult]:
             CheckResult(
                 "trusted_proxies",
                 CheckState.ADVICE,
-                "None is set, though something in front of us ends TLS: every request seems to come from it.",
-                "Name its network in COUNTERSIGN_TRUSTED_PROXIES.",
+                "None is set, but a proxy in front ends TLS: every request seems to come from the proxy.",
+                "Add its network to COUNTERSIGN_TRUSTED_PROXIES.",
             )
         ]
     return [
@@ -188,7 +188,7 @@ def _routes(settings: Settings) -> list[CheckResult]:
                     f"route {channel.value}",
                     CheckState.ADVICE,
                     f"No code can be sent by {channel.value}.",
-                    f"Add a provider, and name it in COUNTERSIGN_ROUTES_{channel.value.upper()}.",
+                    f"Add a provider and name it in COUNTERSIGN_ROUTES_{channel.value.upper()}.",
                 )
             )
     if not settings.routes:
@@ -196,7 +196,7 @@ def _routes(settings: Settings) -> list[CheckResult]:
             CheckResult(
                 "routes",
                 CheckState.UNSAFE,
-                "No message can leave: no channel has a route.",
+                "No message can be sent: no channel has a route.",
                 "Add a provider and a route.",
             )
         )
@@ -204,7 +204,7 @@ def _routes(settings: Settings) -> list[CheckResult]:
 
 
 def _without_receipts(settings: Settings) -> list[CheckResult]:
-    """Say which provider of the library that gives no receipts stands before another: only a refusal would lead past it."""
+    """Name providers of the apprise library that stand before others in a route: they give no receipts, so only a refusal moves on."""
     from countersign.providers.sms.apprise_gateways import AppriseSettings
 
     routes = [(f"route {channel.value}", route) for channel, route in settings.routes.items()]
@@ -213,8 +213,8 @@ def _without_receipts(settings: Settings) -> list[CheckResult]:
         CheckResult(
             f"{where}: {provider.name}",
             CheckState.ADVICE,
-            "It gives no receipts and no reasons, and others stand after it: they are asked where it says no, never where a message is lost.",
-            f"Let {provider.name} be the last of its route.",
+            "It gives no receipts and no reasons, and other providers follow it. They are used when it refuses a message, never when it loses one.",
+            f"Put {provider.name} last in its route.",
         )
         for where, route in routes
         for provider in (route if route and route[0].weight else route[:-1])
@@ -227,7 +227,10 @@ def _keys(settings: Settings) -> tuple[list[CheckResult], Keyring | None]:
     if settings.development and not path.exists():
         return [
             CheckResult(
-                "keys", CheckState.ADVICE, f"{path} is not there yet.", "It is made at the first start in development."
+                "keys",
+                CheckState.ADVICE,
+                f"{path} does not exist yet.",
+                "It is created at the first start in development.",
             )
         ], None
     try:
@@ -235,28 +238,28 @@ def _keys(settings: Settings) -> tuple[list[CheckResult], Keyring | None]:
         keyring = Keyring(path, clock)
     except SettingsError as error:
         return [
-            CheckResult("keys", CheckState.UNSAFE, str(error), "Without the right key file nothing can be served.")
+            CheckResult("keys", CheckState.UNSAFE, str(error), "Countersign cannot serve without the right key file.")
         ], None
     count = len(keyring.kids())
     days = (clock() - keyring.primary.active_from) // _DAY
     if days > OLD_KEY_DAYS:
         aged = CheckResult(
-            "keys", CheckState.ADVICE, f"The key in use is {days} days old.", "Rotate it: countersign keys rotate"
+            "keys", CheckState.ADVICE, f"The active key is {days} days old.", "Rotate it: countersign keys rotate"
         )
     else:
-        aged = CheckResult("keys", CheckState.FINE, f"{count} in {path}, mode 0600, the one in use {days} days old")
+        aged = CheckResult("keys", CheckState.FINE, f"{count} in {path}, mode 0600, the active one {days} days old")
     return [aged], keyring
 
 
 async def _database(settings: Settings, keyring: Keyring | None) -> list[CheckResult]:
     path = sqlite_path(settings.database_url)
     if path is not None and not path.exists():
-        how = "It is made at the first start." if settings.development else "Make it: countersign migrate"
+        how = "It is created at the first start." if settings.development else "Create it: countersign migrate"
         return [
             CheckResult(
                 "database",
                 CheckState.ADVICE if settings.development else CheckState.UNSAFE,
-                f"{path} is not there yet.",
+                f"{path} does not exist yet.",
                 how,
             )
         ]
@@ -265,7 +268,7 @@ async def _database(settings: Settings, keyring: Keyring | None) -> list[CheckRe
     try:
         missing = await asyncio.to_thread(pending, settings.database_url)
     except CountersignError as error:
-        return [CheckResult("database", CheckState.UNSAFE, str(error), "Nothing can be served without it.")]
+        return [CheckResult("database", CheckState.UNSAFE, str(error), "Countersign cannot serve without it.")]
     if missing:
         return [
             CheckResult(
@@ -279,7 +282,7 @@ async def _database(settings: Settings, keyring: Keyring | None) -> list[CheckRe
     try:
         await database.open()
     except CountersignError as error:
-        return [CheckResult("database", CheckState.UNSAFE, str(error), "Nothing can be served without it.")]
+        return [CheckResult("database", CheckState.UNSAFE, str(error), "Countersign cannot serve without it.")]
     try:
         return [
             *await _reachable(database),
@@ -310,14 +313,17 @@ async def _fingerprint(settings: Settings, database: Database, keyring: Keyring)
     if known is not None and known != keyring.fingerprint():
         return [
             CheckResult(
-                "fingerprint", CheckState.UNSAFE, str(foreign_keys(settings)), "Bring keys and database together."
+                "fingerprint",
+                CheckState.UNSAFE,
+                str(foreign_keys(settings)),
+                "Use the key file that belongs to this database.",
             )
         ]
     return [
         CheckResult(
             "fingerprint",
             CheckState.FINE,
-            "the keys are the database's" if known else "the database belongs to no keys yet",
+            "the key file belongs to the database" if known else "the database has no key file yet",
         )
     ]
 
@@ -332,8 +338,8 @@ async def _clock(database: Database) -> list[CheckResult]:
             CheckResult(
                 "clock",
                 state,
-                f"It differs from the database's by {skew / 1_000:.1f} s.",
-                "Have both machines set theirs by NTP.",
+                f"It differs from the database's clock by {skew / 1_000:.1f} s.",
+                "Synchronise both machines by NTP.",
             )
         ]
     return [CheckResult("clock", CheckState.FINE, f"within {skew} ms of the database's")]
@@ -353,7 +359,7 @@ async def _backlog(database: Database) -> list[CheckResult]:
                 "deliveries",
                 CheckState.ADVICE,
                 f"{due} messages are due, the oldest for {oldest // 1_000} s.",
-                "See that `countersign serve` or `countersign work` runs, and what its log says of the providers.",
+                "Check that `countersign serve` or `countersign work` runs, and what its log reports about providers.",
             )
         ]
     return [CheckResult("deliveries", CheckState.FINE, f"{due} due")]
@@ -371,7 +377,7 @@ def _disk(settings: Settings) -> list[CheckResult]:
         state = CheckState.UNSAFE if free < LEAST_FREE else CheckState.ADVICE
         return [
             *found,
-            CheckResult("disk", state, f"{shown}: when it is full, every request is answered 503.", "Free some space."),
+            CheckResult("disk", state, f"{shown}: when it is full, every request gets a 503.", "Free some space."),
         ]
     return [*found, CheckResult("disk", CheckState.FINE, shown)]
 

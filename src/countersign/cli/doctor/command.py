@@ -1,4 +1,4 @@
-"""The doctor's command: what was looked at, what is wrong with it, and what to do."""
+"""`countersign doctor`: prints each check, what is wrong, and what to do about it."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ if TYPE_CHECKING:
 SIGNS: Final = {"fine": ("ok", "green"), "advice": ("look", "yellow"), "unsafe": ("UNSAFE", "red")}
 
 
-@click.command(epilog="Exits with 1 if anything is unsafe. It changes nothing, and sends nothing to anybody.")
+@click.command(epilog="Exits with 1 if anything is unsafe. It changes nothing and sends nothing.")
 @config_option
 @json_option
 @click.option(
-    "--standards", is_flag=True, help="Say instead how the settings stand to NIST SP 800-63B-4 and OWASP ASVS 5.0."
+    "--standards", is_flag=True, help="Compare the settings with NIST SP 800-63B-4 and OWASP ASVS 5.0 instead."
 )
 def doctor(config: Path | None, as_json: bool, standards: bool) -> None:  # noqa: FBT001 - click's way
-    """Check every setting and peer; each finding with its remedy."""
+    """Check every setting and peer, and print a remedy for each finding."""
     if standards:
         _standards(settings_of(config)[0], as_json=as_json)
         return
     from countersign import logs
     from countersign.cli.doctor.checks import CheckResult, CheckState, check
 
-    logs.configure("error")  # what a library has to say is said better below
+    logs.configure("error")  # the check reports it in better words than the library
     environ = dict(os.environ)
     if config is not None:
         environ[CONFIG] = str(config.absolute())
@@ -58,7 +58,7 @@ def doctor(config: Path | None, as_json: bool, standards: bool) -> None:  # noqa
 
 
 def _standards(settings: Settings, *, as_json: bool) -> None:
-    """Print how the settings stand to each statement; what departs is no fault, but a choice to know of."""
+    """Print how the settings compare with each statement. A departure is no fault, but a choice to know about."""
     from countersign.cli.doctor.standards import Conformance, assess
 
     judged = assess(settings)
@@ -76,7 +76,7 @@ def _standards(settings: Settings, *, as_json: bool) -> None:
         click.echo(f"{'':>9}{click.style('->', dim=True)} {one.why}")
     if pretty:
         met = sum(one.standing is Conformance.MET for one in judged)
-        click.echo(f"\n{met} met, {len(judged) - met} departed from.")
+        click.echo(f"\n{met} met, {len(judged) - met} departures.")
 
 
 def _print(findings: Sequence[CheckResult]) -> None:
@@ -91,4 +91,4 @@ def _print(findings: Sequence[CheckResult]) -> None:
             click.echo(f"{'':>9}{click.style('->', dim=True)} {finding.remedy}")
     if pretty:
         counts = [sum(finding.state.value == state for finding in findings) for state in SIGNS]
-        click.echo(f"\n{counts[0]} in order, {counts[1]} to look at, {counts[2]} unsafe.")
+        click.echo(f"\n{counts[0]} fine, {counts[1]} to look at, {counts[2]} unsafe.")

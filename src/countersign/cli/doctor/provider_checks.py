@@ -1,4 +1,4 @@
-"""Looking at providers as they are now: whether each can be reached, its certificate holds, and it lets us in; nothing is sent."""
+"""Checks of providers: whether each is reachable, has a valid certificate and accepts our credentials. Nothing is sent."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from countersign.providers.webhook import WebhookSettings
 
 PATIENCE: Final = 10.0
-"""Seconds for one peer."""
+"""Timeout for one peer in seconds."""
 
 
 async def check_providers(providers: Mapping[str, ProviderSettings]) -> list[tuple[str, str, str]]:
-    """Return (name, what was seen, remedy or "") of each, all looked at together."""
+    """Check all providers concurrently. Returns (name, what was seen, remedy or "") for each."""
     return list(await asyncio.gather(*(_check(name, settings) for name, settings in providers.items())))
 
 
@@ -33,7 +33,11 @@ async def _check(name: str, settings: ProviderSettings) -> tuple[str, str, str]:
     from countersign.providers.sms.apprise_gateways import AppriseSettings
 
     if isinstance(settings, AppriseSettings):
-        return name, f"{settings.scheme} through Apprise; without sending, nothing tells whether it can be reached", ""
+        return (
+            name,
+            f"{settings.scheme} through Apprise; only sending a message would show whether it can be reached",
+            "",
+        )
     try:
         async with asyncio.timeout(PATIENCE):
             if isinstance(settings, SmtpSettings):
@@ -42,7 +46,7 @@ async def _check(name: str, settings: ProviderSettings) -> tuple[str, str, str]:
                 return name, *await _smpp(settings)
             return name, *await _over_http(_endpoint(settings))
     except TimeoutError:
-        return name, f"It did not answer within {PATIENCE:g} s.", "Check its address, and any firewall between."
+        return name, f"It did not answer within {PATIENCE:g} s.", "Check its address and any firewall in between."
     except SettingsError as error:
         return name, str(error), "Correct this setting."
 
@@ -67,20 +71,20 @@ async def _smtp(settings: SmtpSettings) -> tuple[str, str]:
         await smtp.connect()
         await smtp.quit()
     except SMTPAuthenticationError:
-        return f"{where} refuses to let us in.", "Check username and password."
+        return f"{where} refuses our credentials.", "Check username and password."
     except ssl.SSLError:
-        return f"{where}: its certificate does not hold.", "Check host, or name its authority in ca_file."
+        return f"{where}: its certificate is not valid.", "Check host, or set ca_file to its certificate authority."
     except (SMTPException, OSError) as error:
         if isinstance(error.__cause__, ssl.SSLError):
-            return f"{where}: its certificate does not hold.", "Check host, or name its authority in ca_file."
+            return f"{where}: its certificate is not valid.", "Check host, or set ca_file to its certificate authority."
         return (
-            f"{where} cannot be spoken to ({type(error).__name__}).",
-            "Check host, port and tls, and that the server offers what is asked.",
+            f"{where} cannot be used ({type(error).__name__}).",
+            "Check host, port and tls, and that the server offers what the settings ask for.",
         )
     finally:
         smtp.close()
     how = {"none": "in the clear", "tls": "over TLS", "starttls": "over STARTTLS"}[settings.tls]
-    return f"{where} lets us in {how}{', signed in' if settings.username else ''}", ""
+    return f"{where} accepts us {how}{', signed in' if settings.username else ''}", ""
 
 
 async def _smpp(settings: SmppSettings) -> tuple[str, str]:
@@ -88,14 +92,14 @@ async def _smpp(settings: SmppSettings) -> tuple[str, str]:
     from countersign.providers.smpp.status import TRY_LATER
 
     async def put_off(_: bytes) -> int:
-        return TRY_LATER  # a receipt is for a process that can write it down
+        return TRY_LATER  # receipts belong to a process that can record them
 
     where = f"{settings.host} port {settings.port}"
     found = await connect(settings.door(), put_off)
     if isinstance(found, SessionFailure):
         return f"{where}: {found.text}", "Check host, port, tls, system_id, password and how many sessions are allowed."
     await found.close()
-    return f"{where} lets us in {'over TLS' if settings.tls == 'tls' else 'in the clear'}, bound", ""
+    return f"{where} accepts us {'over TLS' if settings.tls == 'tls' else 'without TLS'}, bound", ""
 
 
 def _endpoint(settings: WebhookSettings | ApiSettings) -> Endpoint:
@@ -121,10 +125,13 @@ async def _over_http(settings: Endpoint) -> tuple[str, str]:
         )
         writer.close()
     except ssl.SSLError:
-        return f"{host} port {port}: its certificate does not hold.", "Renew it, or name its authority in ca_file."
+        return (
+            f"{host} port {port}: its certificate is not valid.",
+            "Renew it, or set ca_file to its certificate authority.",
+        )
     except OSError as error:
         return (
             f"{host} port {port} cannot be reached ({type(error).__name__}).",
             "Check the url, and that the sender runs.",
         )
-    return f"{host} port {port} can be reached{' over TLS' if context is not None else ' in the clear'}", ""
+    return f"{host} port {port} can be reached{' over TLS' if context is not None else ' without TLS'}", ""

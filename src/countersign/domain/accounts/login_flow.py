@@ -36,10 +36,13 @@ class LoginFlowKind(StrEnum):
 
 
 class InterruptedRequest(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The request that a step-up interrupted: it goes on afterwards, once, as it was (semantics U1)."""
+    """The request that a step-up interrupted: it goes on afterwards, once, as it was (semantics U1).
+
+    An empty `path` means the first page of the account.
+    """
 
     method: str = "GET"
-    path: str = "/account"
+    path: str = ""
     fields: tuple[tuple[str, str], ...] = ()
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""The gate: what every flow on accounts stands on, what a browser brings to it, and what it may be told."""
+"""The context of the account flows, what a browser brings to them, and their results."""
 
 from __future__ import annotations
 
@@ -10,22 +10,21 @@ import msgspec
 from countersign.domain.accounts.login_flow import InterruptedRequest
 from countersign.domain.accounts.session import SignInPolicy
 from countersign.domain.shared import identifier
-from countersign.domain.shared.application import Application, ApplicationMode
 from countersign.domain.verifications.challenge import Requester
 from countersign.flows.verifications.results import Refused
 
 if TYPE_CHECKING:
     from countersign.domain.accounts.risk import RiskPolicy
+    from countersign.domain.policy import InstallationPolicy
+    from countersign.domain.shared.application import Application
     from countersign.domain.shared.contact import Contact
-    from countersign.flows.verifications.context import CoreContext
+    from countersign.flows.context import CoreContext
     from countersign.geolocation import GeoDatabase
     from countersign.keys import Keyring
+    from countersign.links import Links
     from countersign.passwords import Passwords
     from countersign.store.engine.database import Database
     from countersign.store.tables.events import Log
-
-OWN_ID: Final = "app_own"
-"""The application in whose name our own pages ask for codes: it has no row and no key, so nobody else can ask in its name."""
 
 _SECRET_BYTES: Final = 32
 
@@ -50,21 +49,19 @@ class BrowserContext(msgspec.Struct, frozen=True):
 
 
 class AccountContext(msgspec.Struct, frozen=True):
-    """A house that lets people in: with an application of its own, passwords, places, and the rules of risk.
+    """What the account flows need beside the core.
 
-    `least` is how many code points a password has at least; `names` are words that none may be made of; `entrance` says for
-    how long and by what people get in.
+    `password_min_length` counts code points. A password may not be made of `password_context_words`, such as the site's name
+    (NIST SP 800-63B, 3.1.1.2). `sign_in_policy` says what a sign-in needs and how long a session lasts.
     """
 
     core: CoreContext
-    own: Application
     log: Log
     passwords: Passwords
-    places: GeoDatabase
     risk: RiskPolicy
-    least: int
-    names: tuple[str, ...]
-    entrance: SignInPolicy = SignInPolicy()
+    password_min_length: int
+    password_context_words: tuple[str, ...]
+    sign_in_policy: SignInPolicy = SignInPolicy()
 
     @property
     def database(self) -> Database:
@@ -76,17 +73,41 @@ class AccountContext(msgspec.Struct, frozen=True):
         """Return the keys."""
         return self.core.keyring
 
+    @property
+    def policy(self) -> InstallationPolicy:
+        """Return the policies, rate limits and routes of the installation."""
+        return self.core.policy
+
+    @property
+    def links(self) -> Links:
+        """Return the addresses of the installation."""
+        return self.core.links
+
+    @property
+    def own(self) -> Application:
+        """Return the application of our own pages."""
+        return self.core.own
+
+    @property
+    def geolocation(self) -> GeoDatabase:
+        """Return the database that says where a network address is."""
+        return self.core.geolocation
+
     def now(self) -> int:
-        """Return the time in ms."""
+        """Return the time in milliseconds since the epoch."""
         return self.core.clock()
+
+    def random_bytes(self, count: int) -> bytes:
+        """Return `count` random bytes."""
+        return self.core.random_bytes(count)
 
     def id(self, prefix: str) -> str:
         """Return a new identifier."""
-        return identifier.make(prefix, self.now(), self.core.chance(identifier.RANDOM_BYTES))
+        return identifier.make(prefix, self.now(), self.random_bytes(identifier.RANDOM_BYTES))
 
     def secret(self) -> str:
         """Return a new secret for a cookie."""
-        return base64.urlsafe_b64encode(self.core.chance(_SECRET_BYTES)).rstrip(b"=").decode()
+        return base64.urlsafe_b64encode(self.random_bytes(_SECRET_BYTES)).rstrip(b"=").decode()
 
     def mark(self, secret: str) -> bytes:
         """Return what stands for a secret in the database; of none, what stands for nothing."""
@@ -98,7 +119,7 @@ class AccountContext(msgspec.Struct, frozen=True):
 
     def place(self, ip: str) -> str:
         """Return roughly where an address is, in words; empty if nobody knows."""
-        found = self.places.find(ip) if ip else None
+        found = self.geolocation.find(ip) if ip else None
         return "" if found is None else found.rough
 
 
@@ -156,8 +177,3 @@ class AccountExists(msgspec.Struct, frozen=True):
 
 CodeRequestResult: TypeAlias = CodeRequested | Refused | NoEligibleMethod
 """What comes of asking a person for a code."""
-
-
-def own_application(site: str, host: str) -> Application:
-    """Return the application of our own pages."""
-    return Application(OWN_ID, 0, "", ApplicationMode.LIVE, site, host, (), b"")

@@ -24,7 +24,7 @@ def check_location(context: AccountContext, browser: BrowserContext, flow: Login
     """Say whether a browser is now far from where its flow was begun; None where that is not known."""
     if not browser.ip or not flow.requester.ip or browser.ip == flow.requester.ip:
         return None
-    asked, here = context.places.find(flow.requester.ip), context.places.find(browser.ip)
+    asked, here = context.geolocation.find(flow.requester.ip), context.geolocation.find(browser.ip)
     if asked is None or here is None or not far_apart(asked, here):
         return None
     return UnlikelyLocation(asked.rough, here.rough)

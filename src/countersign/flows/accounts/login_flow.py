@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from countersign.domain.accounts.login_flow import LoginFlow
 from countersign.domain.shared.activity import Activity
@@ -65,6 +66,8 @@ async def find_flow(context: AccountContext, browser: BrowserContext) -> StoredF
     if sealed is None:
         return None
     flow = _decode(context.keyring.unseal(sealed, mark.hex()))
+    if not flow.then.path:
+        flow = replace(flow, then=replace(flow.then, path=context.links.account))
     return StoredFlow(mark, sealed, flow) if flow.device == context.mark(browser.device).hex() else None
 
 

@@ -37,8 +37,7 @@ def insert_notices(
     rows = []
     for contact in contacts:
         channel = next(
-            (one for one in CHANNELS_OF[contact.kind] if context.core.rules.is_available(one, live=context.own.live)),
-            None,
+            (one for one in CHANNELS_OF[contact.kind] if context.policy.is_available(one, live=context.own.live)), None
         )
         if contact.proved_at is None or channel is None:
             continue
@@ -65,7 +64,7 @@ def insert_notices(
                     id_,
                     1,
                     channel,
-                    context.core.rules.route(channel, address, id_, live=context.own.live),
+                    context.policy.route(channel, address, id_, live=context.own.live),
                     now,
                     region=region_of(address),
                     has_code=False,

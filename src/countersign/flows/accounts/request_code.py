@@ -48,21 +48,21 @@ def contact_methods_of(context: AccountContext, holdings: AccountSnapshot, flow:
     if signs_in and holdings.strong:
         return []
     least = max(flow.need.level, Level.MAIL_CODE)
-    policy = context.core.rules.policies[flow.kind.purpose]
+    policy = context.policy.policies[flow.kind.purpose]
     apart = holdings.account.recovered_by if signs_in else flow.need.without
     others = [contact for contact in holdings.contacts if contact.id != apart]
     return [
         ContactMethod(contact.id, channel, contact.masked)
         for contact in (others if others or holdings.strong else holdings.contacts)
         if contact.proved_at is not None
-        for channel in context.core.rules.channels(contact.kind, policy, live=context.own.live)
+        for channel in context.policy.channels(contact.kind, policy, live=context.own.live)
         if LEVEL_OF_METHOD[METHOD_OF_CHANNEL[channel]] >= least
     ]
 
 
 def channels_of(context: AccountContext, contact: Contact, purpose: str) -> tuple[Channel, ...]:
     """Return by which channels a contact that is not on record yet can be reached."""
-    return context.core.rules.channels(contact.kind, context.core.rules.policies[purpose], live=context.own.live)
+    return context.policy.channels(contact.kind, context.policy.policies[purpose], live=context.own.live)
 
 
 def opened(context: AccountContext, contact: OwnedContact) -> Contact:

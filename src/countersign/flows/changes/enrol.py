@@ -65,7 +65,7 @@ async def begin_app(
     need = requirement_of(context, wanted, holdings)
     if not meets(session, need, context.now()) or not await use_approval(context, session, need):
         return need
-    secret = context.core.chance(SECRET_BYTES)
+    secret = context.random_bytes(SECRET_BYTES)
     now, device = context.now(), browser.device or context.secret()
     flow = LoginFlow(
         kind=LoginFlowKind.ENROL,
@@ -143,7 +143,7 @@ async def make_recovery_codes(
 
 
 def _code(context: AccountContext) -> str:
-    number = int.from_bytes(context.core.chance(CODE_BYTES))
+    number = int.from_bytes(context.random_bytes(CODE_BYTES))
     symbols = "".join(identifier.ALPHABET[(number >> shift) & 31] for shift in range(0, CODE_BYTES * 8, 5))
     return "-".join(symbols[start : start + _GROUP] for start in range(0, len(symbols), _GROUP))
 

@@ -132,7 +132,7 @@ async def _one(account: str, which: str, now: int) -> IntegrationCode | None:
 def _fresh(
     context: AccountContext, account: str, name: str, scopes: tuple[str, ...], expires_at: int
 ) -> tuple[str, IntegrationCode]:
-    body = _base32(context.core.chance(CODE_BYTES))
+    body = _base32(context.random_bytes(CODE_BYTES))
     code, id_ = PREFIX + body + _check(body), context.id("cre")
     return code, IntegrationCode(
         key=context.mark(code),

@@ -112,7 +112,7 @@ async def _prove(
         account=session.account,
         to=wanted.contact.address,
         session=session.id,
-        then=InterruptedRequest(path="/account/contacts"),
+        then=InterruptedRequest(path=context.links.contacts),
         requester=browser.requester(),
         place=context.place(browser.ip),
         change=id_,

@@ -19,7 +19,7 @@ from countersign.domain.verifications.challenge import Challenge, ChallengeState
 from countersign.flows.delivery.compose import ClaimedDelivery
 from countersign.flows.delivery.context import DeliveryContext, provider_key_of
 from countersign.flows.delivery.events import delivery_event
-from countersign.flows.delivery.sms_pumping import is_counted, check_pumping
+from countersign.flows.delivery.sms_pumping import check_pumping, is_counted
 from countersign.flows.delivery.suppressions import find_suppressed
 from countersign.store.engine.database import Append, Claim, Row, Rows, Seek, Update, Write
 from countersign.store.tables import applications, challenges, deliveries, notices, provider_health, sms_traffic
@@ -40,11 +40,11 @@ class _Taken(msgspec.Struct, frozen=True):
 
 async def claim_due(context: DeliveryContext, most: int) -> list[ClaimedDelivery]:
     """Take up to `most` messages that are due; what nobody wants any more is dropped on the way."""
-    taken = await context.claims.run(context.database, _claim, context, context.clock(), most)
+    taken = await context.claims.run(context.database, _claim, context, context.now(), most)
     for country in taken.held_back:
-        context.held_back(country)
+        context.on_withheld(country)
     for delivery in taken.overdue:
-        context.lessons.note(provider_key_of(delivery), ProviderStats(overdue=1))
+        context.stats.note(provider_key_of(delivery), ProviderStats(overdue=1))
     return taken.claimed
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -15,20 +15,11 @@ from countersign.domain.verifications.code import Code, derive
 from countersign.flows.verifications.cancel import not_me_reference
 from countersign.messages.content.device_name import device_name
 from countersign.messages.content.notice import NoticeMessage, render_notice
-from countersign.messages.custom.custom_templates import DEFAULT_TEMPLATES, CustomTemplates
 from countersign.messages.render import CodeMessage, render
 
 if TYPE_CHECKING:
-    from countersign.geolocation import GeoDatabase
+    from countersign.flows.delivery.context import DeliveryContext
     from countersign.keys import Keyring
-
-
-DECOY_LINKS: Final = {
-    NoticeKind.SIGN_UP_KNOWN: "/sign-in",
-    NoticeKind.RECOVER_UNKNOWN: "/recover",
-    NoticeKind.RECOVER_TOO_NEW: "/recover",
-}
-"""Where a message leads that stands in place of a code."""
 
 
 class ClaimedDelivery(msgspec.Struct, frozen=True):
@@ -39,33 +30,25 @@ class ClaimedDelivery(msgspec.Struct, frozen=True):
     application: Application | None
 
 
-def compose(
-    keyring: Keyring,
-    issuer: str,
-    own: Application,
-    places: GeoDatabase,
-    claimed: ClaimedDelivery,
-    words: CustomTemplates = DEFAULT_TEMPLATES,
-) -> Message:
+def compose(context: DeliveryContext, claimed: ClaimedDelivery) -> Message:
     """Return the message of a claimed delivery. What our own pages ask bears the site's name and host.
 
-    A code is told in the operator's `words` where there are some; a notice always in ours.
+    A code is told in the operator's templates where there are some; a notice always in ours.
     """
     owner = claimed.owner
     if isinstance(owner, Notice):
-        return _notice(keyring, issuer, own, claimed, owner)
+        return _notice(context, claimed, owner)
     if owner.terms.decoy_notice:
-        return _told(keyring, issuer, own, claimed, owner)
-    occasion, code = _code(keyring, issuer, own, places, claimed, owner)
-    return render(occasion, code, words)
+        return _told(context, claimed, owner)
+    occasion, code = _code(context, claimed, owner)
+    return render(occasion, code, context.templates)
 
 
-def _code(
-    keyring: Keyring, issuer: str, own: Application, places: GeoDatabase, claimed: ClaimedDelivery, challenge: Challenge
-) -> tuple[CodeMessage, Code]:
+def _code(context: DeliveryContext, claimed: ClaimedDelivery, challenge: Challenge) -> tuple[CodeMessage, Code]:
+    keyring, own = context.keyring, context.own
     application = claimed.application or (own if challenge.application == own.id else None)
     terms = challenge.terms
-    place = places.find(terms.requester.ip)
+    place = context.geolocation.find(terms.requester.ip)
     occasion = CodeMessage(
         key=claimed.delivery.key,
         channel=claimed.delivery.channel,
@@ -79,35 +62,36 @@ def _code(
         expires_at=challenge.expires_at,
         device=device_name(terms.requester.user_agent, terms.locale),
         place=(place.rough if place else "") or terms.requester.ip,
-        not_me=f"{issuer}/not-me?ref={not_me_reference(keyring, challenge.id)}",
+        not_me=context.links.report(not_me_reference(keyring, challenge.id)),
         app_hash=application.app_hash if application else "",
     )
     key = keyring.named(terms.kid)
     return occasion, derive(key.code, challenge.id, claimed.delivery.round, terms.policy.shape)
 
 
-def _told(keyring: Keyring, issuer: str, own: Application, claimed: ClaimedDelivery, challenge: Challenge) -> Message:
+def _told(context: DeliveryContext, claimed: ClaimedDelivery, challenge: Challenge) -> Message:
     """Tell the holder of a contact what stands in place of a code; the code stays underived."""
     kind = NoticeKind(challenge.terms.decoy_notice)
-    requester = challenge.terms.requester
+    requester, links = challenge.terms.requester, context.links
     return render_notice(
         NoticeMessage(
             key=claimed.delivery.key,
             kind=kind,
             channel=claimed.delivery.channel,
-            to=_to(keyring, challenge),
+            to=_to(context.keyring, challenge),
             locale=challenge.terms.locale,
-            site=own.site,
-            host=own.host,
+            site=context.own.site,
+            host=context.own.host,
             at=challenge.sent_at,
             device=device_name(requester.user_agent, challenge.terms.locale),
             place=requester.ip,
-            link=f"{issuer}{DECOY_LINKS[kind]}",
+            link=links.sign_in if kind is NoticeKind.SIGN_UP_KNOWN else links.recover,
         )
     )
 
 
-def _notice(keyring: Keyring, issuer: str, own: Application, claimed: ClaimedDelivery, notice: Notice) -> Message:
+def _notice(context: DeliveryContext, claimed: ClaimedDelivery, notice: Notice) -> Message:
+    keyring, own, links = context.keyring, context.own, context.links
     facts = notice.facts
     return render_notice(
         NoticeMessage(
@@ -121,9 +105,9 @@ def _notice(keyring: Keyring, issuer: str, own: Application, claimed: ClaimedDel
             at=notice.created_at,
             device=device_name(facts.get("user_agent", ""), notice.locale),
             place=facts.get("place") or facts.get("ip", ""),
-            link=f"{issuer}/recover"
+            link=links.recover
             if notice.kind is NoticeKind.ACCOUNT_LOCKED
-            else f"{issuer}/not-me?ref={not_me_reference(keyring, notice.id)}",
+            else links.report(not_me_reference(keyring, notice.id)),
             about=facts.get("about", ""),
         )
     )

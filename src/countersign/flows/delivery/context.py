@@ -14,8 +14,10 @@ from countersign.domain.delivery.latency import ProviderKey, ProviderStats, merg
 from countersign.domain.policy import InstallationPolicy
 from countersign.domain.shared.application import Application
 from countersign.errors import UnavailableError
+from countersign.flows.context import CoreContext
 from countersign.geolocation import GeoDatabase
 from countersign.keys import Keyring
+from countersign.links import Links
 from countersign.messages.custom.custom_templates import DEFAULT_TEMPLATES, CustomTemplates
 from countersign.providers import Provider
 from countersign.store.engine.database import Database
@@ -77,26 +79,55 @@ class StatsRecorder:
 
 
 class DeliveryContext(msgspec.Struct, frozen=True):
-    """What delivering stands on.
+    """What the delivery flows need beside the core.
 
-    `chance` returns a float in [0, 1); `held_back` is told the country of each message that is not sent because of pumping.
-    Claims, records and receipts each append to a chain of their own, so that none waits for the others.
+    `jitter()` returns a float in [0, 1), which spreads retries. `on_withheld(country)` is called for each message that is not
+    sent because of SMS pumping. Claims, records and receipts each append to a log of their own, so that none waits for the others.
     """
 
-    database: Database
-    keyring: Keyring
-    rules: InstallationPolicy
+    core: CoreContext
     providers: Mapping[str, Provider]
-    clock: Callable[[], int]
-    chance: Callable[[], float]
+    jitter: Callable[[], float]
     claims: Log
     records: Log
     receipts: Log
-    own: Application
-    places: GeoDatabase
-    held_back: Callable[[str], None] = lambda _country: None
-    lessons: StatsRecorder = msgspec.field(default_factory=StatsRecorder)
-    words: CustomTemplates = DEFAULT_TEMPLATES
+    on_withheld: Callable[[str], None] = lambda _country: None
+    stats: StatsRecorder = msgspec.field(default_factory=StatsRecorder)
+    templates: CustomTemplates = DEFAULT_TEMPLATES
+
+    @property
+    def database(self) -> Database:
+        """Return the database."""
+        return self.core.database
+
+    @property
+    def keyring(self) -> Keyring:
+        """Return the keys."""
+        return self.core.keyring
+
+    @property
+    def policy(self) -> InstallationPolicy:
+        """Return the policies, rate limits and routes of the installation."""
+        return self.core.policy
+
+    @property
+    def links(self) -> Links:
+        """Return the addresses of the installation."""
+        return self.core.links
+
+    @property
+    def own(self) -> Application:
+        """Return the application of our own pages."""
+        return self.core.own
+
+    @property
+    def geolocation(self) -> GeoDatabase:
+        """Return the database that says where a network address is."""
+        return self.core.geolocation
+
+    def now(self) -> int:
+        """Return the time in milliseconds since the epoch."""
+        return self.core.clock()
 
 
 def provider_key_of(delivery: Delivery) -> ProviderKey:

@@ -42,12 +42,10 @@ class FinishedDelivery(msgspec.Struct, frozen=True):
 async def record_conversions(context: DeliveryContext) -> int:
     """Count what became of codes, for as long as there are any that are not counted; return how many there were."""
     count = 0
-    while settled := await context.database.run(_settle, context, context.clock(), BATCH):
+    while settled := await context.database.run(_settle, context, context.now(), BATCH):
         for one in settled:
             if one.converted is not None:
-                context.lessons.note(
-                    provider_key_of(one.delivery), ProviderStats(ended=1, converted=int(one.converted))
-                )
+                context.stats.note(provider_key_of(one.delivery), ProviderStats(ended=1, converted=int(one.converted)))
         count += len(settled)
         if len(settled) < BATCH:
             break

@@ -25,11 +25,11 @@ class _Heard(msgspec.Struct, frozen=True):
 
 async def record_receipt(context: DeliveryContext, receipt: Receipt) -> bool:
     """Move a message on by a provider's later word; False if no message is known by that id (yet: a receipt can outrun our record)."""
-    heard = await context.receipts.run(context.database, _receive, receipt, context.clock())
+    heard = await context.receipts.run(context.database, _receive, receipt, context.now())
     if heard.where is not None:
-        context.lessons.note(heard.where, heard.lesson)
+        context.stats.note(heard.where, heard.lesson)
     if heard.known:
-        await suppress_by_receipt(context.database, context.receipts, context.keyring, receipt, context.clock())
+        await suppress_by_receipt(context.database, context.receipts, context.keyring, receipt, context.now())
     return heard.known
 
 

@@ -49,7 +49,7 @@ async def send(context: DeliveryContext, claimed: ClaimedDelivery) -> SendResult
     """Render a message and hand it to the provider whose turn it is; every way to fail comes back as a Failure."""
     delivery = claimed.delivery
     name = delivery.provider or ""
-    started_at = context.clock()
+    started_at = context.now()
     answer: Accepted | Failure
     try:
         provider = context.providers.get(name)
@@ -58,9 +58,7 @@ async def send(context: DeliveryContext, claimed: ClaimedDelivery) -> SendResult
                 Reason.MISCONFIGURED, f"No provider is named {name!r} in the settings.", permanent=True
             )
         async with asyncio.timeout(_patience(context, delivery)):
-            answer = await provider.send(
-                compose(context.keyring, context.rules.issuer, context.own, context.places, claimed, context.words)
-            )
+            answer = await provider.send(compose(context, claimed))
     except DeliveryFailedError as error:
         retry_after = None if error.retry_after is None else error.retry_after * 1_000
         reason = Reason(error.reason) if error.reason in _REASONS else Reason.PROVIDER_ERROR
@@ -83,19 +81,19 @@ async def send(context: DeliveryContext, claimed: ClaimedDelivery) -> SendResult
         answer = Failure(Reason.PROVIDER_ERROR, permanent=False)
         # The type alone: the exception of a library may quote what it was sending.
         _log.error("provider_broke", delivery=delivery.key, provider=name, error=type(error).__name__)
-    return SendResult(delivery, claimed.owner.application, name, started_at, context.clock(), answer)
+    return SendResult(delivery, claimed.owner.application, name, started_at, context.now(), answer)
 
 
 def _patience(context: DeliveryContext, delivery: Delivery) -> float:
     """Return the seconds that a provider has to answer: while another could take the message, little more than it usually needs."""
     if delivery.position + 1 >= len(delivery.route):
         return MAX_SEND_SECONDS
-    return min(MAX_SEND_SECONDS, answer_timeout(context.lessons.of(provider_key_of(delivery))) / 1_000)
+    return min(MAX_SEND_SECONDS, answer_timeout(context.stats.of(provider_key_of(delivery))) / 1_000)
 
 
 async def record_results(context: DeliveryContext, results: Sequence[SendResult]) -> None:
     """Write down what came of tries; each message that still is ours moves on by the rule. Doing so twice is doing so once."""
-    chances = [context.chance() for _ in results]
+    chances = [context.jitter() for _ in results]
     patient = [_with_learned_patience(context, result) for result in results]
     for breaker in await context.records.run(context.database, _record, context, patient, chances):
         if breaker.tripped:
@@ -111,10 +109,10 @@ async def record_results(context: DeliveryContext, results: Sequence[SendResult]
     for result in results:
         took = result.ended_at - result.started_at
         if isinstance(result.answer, Accepted):
-            context.lessons.note(provider_key_of(result.delivery), ProviderStats(taken=1, answers={bucket(took): 1}))
+            context.stats.note(provider_key_of(result.delivery), ProviderStats(taken=1, answers={bucket(took): 1}))
         elif result.answer.reason is Reason.TIMED_OUT:
             # How long it would have taken is not known, but that it was longer than this.
-            context.lessons.note(provider_key_of(result.delivery), ProviderStats(answers={bucket(2 * took): 1}))
+            context.stats.note(provider_key_of(result.delivery), ProviderStats(answers={bucket(2 * took): 1}))
 
 
 def _with_learned_patience(context: DeliveryContext, result: SendResult) -> SendResult:
@@ -123,8 +121,8 @@ def _with_learned_patience(context: DeliveryContext, result: SendResult) -> Send
     if not isinstance(answer, Accepted) or answer.receipt_within is None:
         return result
     last = delivery.position + 1 >= len(delivery.route)
-    within = receipt_timeout(context.lessons.of(provider_key_of(delivery)), answer.receipt_within, last=last)
-    return msgspec.structs.replace(result, answer=msgspec.structs.replace(answer, receipt_within=within))
+    within = receipt_timeout(context.stats.of(provider_key_of(delivery)), answer.receipt_within, last=last)
+    return msgspec.structs.replace(result, word=msgspec.structs.replace(answer, receipt_within=within))
 
 
 async def _record(
@@ -150,7 +148,7 @@ async def _record(
         )
         changed.append(moved)
         events.append(delivery_event(moved, result.application, result.ended_at, provider=result.provider))
-    await uncount_failed(context, [one for one in changed if one.state is DeliveryState.FAILED], context.clock())
+    await uncount_failed(context, [one for one in changed if one.state is DeliveryState.FAILED], context.now())
     breakers, turned = await _judge_providers(results)
     for breaker in turned:
         kind = EventKind.PROVIDER_TRIPPED if breaker.tripped else EventKind.PROVIDER_BACK
@@ -198,11 +196,7 @@ async def renew_leases(context: DeliveryContext, claimed: Sequence[ClaimedDelive
     """Hold on to messages that are still being sent, so that no other worker takes them for a dead one's."""
     if claimed:
         await context.records.run(
-            context.database,
-            _move_ours,
-            [claimed.delivery for claimed in claimed],
-            context.clock(),
-            rules_of.renew_lease,
+            context.database, _move_ours, [claimed.delivery for claimed in claimed], context.now(), rules_of.renew_lease
         )
 
 
@@ -210,7 +204,7 @@ async def release_claims(context: DeliveryContext, claimed: Sequence[ClaimedDeli
     """Undo claims whose try was not made, because this worker stops: another may take them at once."""
     if claimed:
         await context.records.run(
-            context.database, _move_ours, [claimed.delivery for claimed in claimed], context.clock(), rules_of.release
+            context.database, _move_ours, [claimed.delivery for claimed in claimed], context.now(), rules_of.release
         )
 
 

@@ -93,7 +93,7 @@ async def check_pumping(
     context: DeliveryContext, claimed: Sequence[tuple[Delivery, Challenge]], now: int
 ) -> PumpingResult:
     """Judge messages that are claimed for the first time, one after the other as they count."""
-    judged, policy = PumpingResult(), context.rules.pumping
+    judged, policy = PumpingResult(), context.policy.pumping
     if policy.mode is PumpingMode.OFF or not claimed:
         return judged
     await sms_traffic.wait_turn([owner.application for _, owner in claimed])
@@ -166,7 +166,7 @@ async def uncount_failed(context: DeliveryContext, failed: Sequence[Delivery], n
     """
     unsure = {Reason.TIMED_OUT, Reason.HELD_BACK}
     wanted = [one for one in failed if one.region.prefix and one.reason not in unsure]
-    if not wanted or context.rules.pumping.mode is PumpingMode.OFF:
+    if not wanted or context.policy.pumping.mode is PumpingMode.OFF:
         return
     ids = sorted({one.owner for one in wanted})
     tries = await Seek(ATTEMPTS, "owner", ids, "outcome = 'accepted'")
@@ -184,7 +184,7 @@ async def uncount_failed(context: DeliveryContext, failed: Sequence[Delivery], n
 async def _count_later(
     context: DeliveryContext, which: Sequence[tuple[Delivery, Challenge]], now: int, *, converted: bool
 ) -> None:
-    policy = context.rules.pumping
+    policy = context.policy.pumping
     if policy.mode is PumpingMode.OFF:
         return
     counted: dict[sms_traffic.Key, TrafficSlot] = {}

@@ -8,7 +8,7 @@ import msgspec
 
 from countersign.domain.delivery.delivery import Delivery, Reason, Receipt
 from countersign.domain.delivery.notice import NOTICE_PREFIX, Notice
-from countersign.domain.delivery.suppression import Suppression, new_suppression, is_superseded_by, lift
+from countersign.domain.delivery.suppression import Suppression, is_superseded_by, lift, new_suppression
 from countersign.domain.shared.contact import Channel, Contact
 from countersign.domain.shared.event import Event, EventKind
 from countersign.domain.verifications.challenge import Challenge

@@ -21,7 +21,7 @@ from countersign.store.tables import applications, checkpoints, events
 from countersign.store.tables.events import Head
 
 if TYPE_CHECKING:
-    from countersign.flows.verifications.context import CoreContext
+    from countersign.flows.context import CoreContext
 
 
 class AuditFinding(msgspec.Struct, frozen=True):
@@ -61,7 +61,7 @@ async def write_checkpoint(core: CoreContext, known: dict[str, int]) -> str | No
     moved = [head for head, _ in heads if known.get(head.writer) != head.seq]
     if not moved:
         return None
-    at = core.clock()
+    at = core.now()
     ends = {head.writer: (head.seq, _text(head.hash)) for head in moved}
     told = Checkpoint(number + 1, at, checkpoint_digest(signed) if signed else "", ends)
     signed = core.keyring.primary.sign(msgspec.to_builtins(told))

@@ -34,7 +34,7 @@ from countersign.store.tables import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from countersign.flows.verifications.context import CoreContext
+    from countersign.flows.context import CoreContext
     from countersign.store.engine.database import Transaction
 
 BATCH: Final = 500
@@ -58,7 +58,7 @@ class SweepReport(msgspec.Struct, frozen=True):
 async def sweep(core: CoreContext, retention_days: int) -> SweepReport:
     """Expire what ran out, and delete what ended more than `retention_days` ago, with all counters that mean nothing any more."""
     expired = 0
-    while ids := await core.database.read(challenges.overdue, core.clock(), BATCH):
+    while ids := await core.database.read(challenges.overdue, core.now(), BATCH):
         outcomes = await asyncio.gather(
             *(core.ledger.submit(ExpireCommand(id_)) for id_ in ids), return_exceptions=True
         )
@@ -76,7 +76,7 @@ async def sweep(core: CoreContext, retention_days: int) -> SweepReport:
 
 async def _forget(core: CoreContext, retention_days: int) -> int:
     """Delete what has been kept long enough; return how many rows went."""
-    now, run = core.clock(), core.database.run
+    now, run = core.now(), core.database.run
     kept_since = now - retention_days * DAY
     # A contact or a factor that was removed stays for as long as that can be undone, and no longer.
     undoable_since = now - UNDO_LASTS

@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
     from countersign.flows.accounts.context import AccountContext, BrowserContext
 
-PATH: Final = "/oauth/authorize"
 FRESH_FOR: Final = 60
 """Seconds for which a proof that was just given for a request counts as fresh, however small its max_age."""
 
@@ -86,9 +85,9 @@ async def authorize(context: AccountContext, browser: BrowserContext, params: Ma
     if session is None:
         if "none" in asked.prompt:
             return _refused(context, asked, "login_required", "Nobody is signed in.")
-        return SignInRequired(_onwards(params), asked.login_hint)
+        return SignInRequired(_onwards(context, params), asked.login_hint)
     now = context.now()
-    if is_closed(session, context.entrance, now) and asked.need.level < Level.APP_CODE:
+    if is_closed(session, context.sign_in_policy, now) and asked.need.level < Level.APP_CODE:
         asked = msgspec.structs.replace(asked, need=msgspec.structs.replace(asked.need, level=Level.APP_CODE))
     if "login" in asked.prompt or not meets(session, asked.need, now):
         return await _ask(context, browser, session, asked, params)
@@ -107,7 +106,7 @@ async def _ask(
     if "none" in asked.prompt:
         error = "login_required" if asked.need.max_age is not None else "interaction_required"
         return _refused(context, asked, error, "A further proof is asked for.")
-    outcome = await step_up(context, browser, session, asked.need, InterruptedRequest(path=_onwards(params)))
+    outcome = await step_up(context, browser, session, asked.need, InterruptedRequest(path=_onwards(context, params)))
     if isinstance(outcome, NoEligibleMethod):
         return _refused(
             context, asked, "unmet_authentication_requirements", "The account has no method that is strong enough."
@@ -143,12 +142,12 @@ def _level(session: Session, need: ProofRequirement, now: int) -> str:
     return level_of(session, now, None if need.binds else need.max_age).acr
 
 
-def _onwards(params: Mapping[str, str]) -> str:
+def _onwards(context: AccountContext, params: Mapping[str, str]) -> str:
     """Return the path on which a request goes on once the person has proved what it asks for: it does not ask for the same again."""
     kept = {name: value for name, value in params.items() if name != "prompt"}
     if kept.get("max_age", "").isdigit():
         kept["max_age"] = str(max(int(kept["max_age"]), FRESH_FOR))
-    return f"{PATH}?{urlencode(kept)}"
+    return f"{context.links.authorize}?{urlencode(kept)}"
 
 
 def _refused(context: AccountContext, asked: AuthorizationRequest, error: str, description: str) -> RedirectToClient:
@@ -161,7 +160,7 @@ def _error(fault: AuthorizationFault) -> dict[str, str]:
 
 def _back(context: AccountContext, redirect_uri: str, state: str, told: dict[str, str]) -> RedirectToClient:
     """Return where the person is sent, with `iss` so that no other provider's answer is taken for ours (RFC 9207)."""
-    query = {**told, **({"state": state} if state else {}), "iss": context.core.rules.issuer}
+    query = {**told, **({"state": state} if state else {}), "iss": context.links.issuer}
     return RedirectToClient(f"{redirect_uri}{'&' if '?' in redirect_uri else '?'}{urlencode(query)}")
 
 

@@ -97,7 +97,7 @@ async def _redeem(context: AccountContext, asked: CodeExchange) -> Grant | None:
 def _id_token(context: AccountContext, grant: Grant, access: str, now: int) -> str:
     half = hashlib.sha256(access.encode()).digest()[:16]  # OpenID Connect Core, 3.1.3.6
     claims: dict[str, Any] = {
-        "iss": context.core.rules.issuer,
+        "iss": context.links.issuer,
         "sub": grant.account,
         "aud": grant.client,
         "iat": now,
@@ -168,7 +168,7 @@ async def introspect(context: AccountContext, client: Application, access: str) 
         "token_type": "Bearer",
         "iat": token.created_at // 1_000,
         "exp": token.expires_at // 1_000,
-        "iss": context.core.rules.issuer,
+        "iss": context.links.issuer,
     }
 
 

@@ -155,7 +155,7 @@ async def _step_up(
         context.mark(browser.session),
         context.mark(secret),
         proof,
-        remember and context.entrance.trusts,
+        remember and context.sign_in_policy.trusts,
         browser,
     )
     done = await context.log.run(context.database, _raise, context, raise_)

@@ -56,7 +56,7 @@ _decode: Final = msgspec.json.Decoder(StoredPasskey).decode
 
 def party_of(context: AccountContext) -> RelyingParty:
     """Return us, as authenticators know us."""
-    return webauthn.relying_party(context.core.rules.issuer, context.own.site)
+    return webauthn.relying_party(context.links.issuer, context.own.site)
 
 
 async def begin_enrolment(
@@ -81,7 +81,7 @@ async def begin_enrolment(
         account=session.account,
         name=wanted.about,
         session=session.id,
-        sealed=context.core.chance(CHALLENGE_BYTES).hex(),
+        sealed=context.random_bytes(CHALLENGE_BYTES).hex(),
     )
     return CodeRequested(await login_flow.save_flow(context, flow), device)
 
@@ -127,7 +127,7 @@ async def begin_sign_in(
 ) -> tuple[CodeRequested, str]:
     """Let a browser sign in with whichever passkey of ours the person chooses; return what it needs, as JSON."""
     now, device = context.now(), browser.device or context.secret()
-    challenge = context.core.chance(CHALLENGE_BYTES)
+    challenge = context.random_bytes(CHALLENGE_BYTES)
     flow = LoginFlow(
         kind=LoginFlowKind.PASSKEY,
         begun_at=now,
@@ -151,7 +151,7 @@ async def sign_in_by_passkey(
         (room,) = await context.database.run(rate_limits.spend, budget, context.now())
         if not room.allowed:
             return Refused(Refusal.LIMITED, retry_after=room.retry_after, limit=BY_NETWORK.name, at=context.now())
-        if set(context.places.listed(browser.ip)) & set(context.risk.deny_lists):
+        if set(context.geolocation.listed(browser.ip)) & set(context.risk.deny_lists):
             return InvalidCredentials()
     stored = await login_flow.find_flow(context, browser)
     if (
@@ -186,7 +186,7 @@ async def begin_proof(context: AccountContext, browser: BrowserContext) -> str |
     holdings = await context.database.read(find_snapshot, stored.flow.account)
     if holdings is None or AuthenticatorKind.PASSKEY not in authenticators_for(holdings, stored.flow):
         return None
-    challenge = context.core.chance(CHALLENGE_BYTES)
+    challenge = context.random_bytes(CHALLENGE_BYTES)
     if (
         await login_flow.update_flow(context, stored, msgspec.structs.replace(stored.flow, sealed=challenge.hex()))
         is None

@@ -60,7 +60,7 @@ async def sign_in(
     blind_index = _blind(context, identifier)
     person = await context.database.read(_who, blind_index, context.mark(browser.device))
     account, device, now = person.account, person.device, context.now()
-    trusted = context.entrance.trusts and device is not None and device.trusted(now)
+    trusted = context.sign_in_policy.trusts and device is not None and device.trusted(now)
 
     lane = device.id if device is not None and trusted else ""
     budgets = [(BY_NAME, context.keyring.blind_index("sign in", blind_index.hex(), lane))]
@@ -139,13 +139,13 @@ async def _assess(
     facts = risk.SignInFacts(
         device_known=device is not None,
         trusted_for=None if trusted_at is None else now - trusted_at,
-        place=context.places.find(browser.ip) if browser.ip else None,
-        last_place=context.places.find(newest.ip) if newest is not None and newest.ip else None,
+        place=context.geolocation.find(browser.ip) if browser.ip else None,
+        last_place=context.geolocation.find(newest.ip) if newest is not None and newest.ip else None,
         last_seen_at=None if newest is None else newest.last_seen_at,
         now=now,
         failures=failures,
         contact_age=now - min(proved, default=now),
-        lists=context.places.listed(browser.ip) if browser.ip else (),
+        lists=context.geolocation.listed(browser.ip) if browser.ip else (),
     )
     assessment = risk.assess(facts, context.risk)
     told: dict[str, str | int] = {**risk.as_facts(facts), "decision": assessment.decision.value}

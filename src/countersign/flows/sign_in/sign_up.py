@@ -94,7 +94,7 @@ async def sign_up(
 
 async def fault_of(context: AccountContext, password: str, names: Sequence[str]) -> str:
     """Say why a password (in its normal form) is not taken, or nothing (semantics S9)."""
-    fault = faults(password, names=(*context.names, *names), least=context.least)
+    fault = faults(password, names=(*context.password_context_words, *names), least=context.password_min_length)
     if fault is not None:
         return fault.value
     return await context.passwords.known_fault(password)

@@ -67,7 +67,7 @@ async def start_session(
         place=context.place(browser.ip),
         now=context.now(),
         flow=flow.mark if flow is not None else b"",
-        remember=remember and real and context.entrance.trusts,
+        remember=remember and real and context.sign_in_policy.trusts,
         new=new,
         contact=contact,
     )
@@ -86,7 +86,7 @@ async def _enter(context: AccountContext, entry: SessionStart) -> bool:
         await accounts.is_back(account, entry.contact)
     before = await devices.find(account, entry.device)
     device = _seen(context, entry, before)
-    entrance = context.entrance
+    entrance = context.sign_in_policy
     lasts = REMEMBERED_LASTS if entrance.trusts and device.trusted(now) else entrance.lasts
     session = Session(
         mark=entry.mark,

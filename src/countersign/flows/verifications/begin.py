@@ -16,12 +16,12 @@ from countersign.domain.verifications.challenge import Action, Challenge, Challe
 from countersign.domain.verifications.lockout import FailedAttempts, is_locked, paused_for
 from countersign.domain.verifications.rate_limit import RateLimit, RateLimitResult, check_limit
 from countersign.flows.verifications.idempotency import submit
-from countersign.flows.verifications.results import RateLimitStatus, Done, Outcome, Refused
+from countersign.flows.verifications.results import Done, Outcome, RateLimitStatus, Refused
 from countersign.store.ledger.unit_of_work import Decision, Reads, UnitOfWork
 
 if TYPE_CHECKING:
     from countersign.domain.shared.application import Application
-    from countersign.flows.verifications.context import CoreContext
+    from countersign.flows.context import CoreContext
     from countersign.flows.verifications.idempotency import IdempotencyKey
 
 
@@ -51,19 +51,19 @@ async def begin_challenge(
 
     Raises InputError where `requester.ip` is no address.
     """
-    policy = core.rules.policies.get(request.purpose)
+    policy = core.policy.policies.get(request.purpose)
     if policy is None or (application.purposes and request.purpose not in application.purposes):
         return Refused(Refusal.PURPOSE_NOT_ALLOWED)
-    channels = core.rules.channels(request.to.kind, policy, live=application.live)
+    channels = core.policy.channels(request.to.kind, policy, live=application.live)
     if request.channel is not None and request.channel not in CHANNELS_OF[request.to.kind]:
         return Refused(Refusal.UNUSABLE_DESTINATION, reason="wrong_channel")
     if not channels or (request.channel is not None and request.channel not in channels):
         return Refused(Refusal.CHANNEL_NOT_ALLOWED)
     channel = request.channel or channels[0]
 
-    now = core.clock()
+    now = core.now()
     keyring = core.keyring
-    id_ = identifier.make("ver", now, core.chance(identifier.RANDOM_BYTES))
+    id_ = identifier.make("ver", now, core.random_bytes(identifier.RANDOM_BYTES))
     address, subject, requester = request.to.address, request.subject, request.requester
     key = keyring.primary
     terms = Terms(
@@ -85,7 +85,7 @@ async def begin_challenge(
         application=application.id,
         terms=terms,
         channel=channel,
-        route=core.rules.route(channel, address, id_, live=application.live),
+        route=core.policy.route(channel, address, id_, live=application.live),
         region=region_of(address),
         # The lane too: else a stranger who begins beside a remembered browser meets its challenge, and spends its guesses in its lane.
         dedup_key=keyring.blind_index(
@@ -116,11 +116,11 @@ def rate_limits_for(
     blind_index = core.keyring.blind_index
     found = [
         (limit, blind_index("limit", limit.name, application, address, requester.device))
-        for limit in core.rules.destination
+        for limit in core.policy.destination
     ]
     if requester.ip:
         network = network_of(requester.ip)
-        found += [(limit, blind_index("limit", limit.name, application, network)) for limit in core.rules.requester]
+        found += [(limit, blind_index("limit", limit.name, application, network)) for limit in core.policy.requester]
     return tuple(found)
 
 

@@ -20,7 +20,7 @@ from countersign.store.tables import challenges
 
 if TYPE_CHECKING:
     from countersign.domain.shared.application import Application
-    from countersign.flows.verifications.context import CoreContext
+    from countersign.flows.context import CoreContext
     from countersign.flows.verifications.idempotency import IdempotencyKey
 
 _NOT_ME: Final = "not me"

@@ -20,7 +20,7 @@ from countersign.store.ledger.unit_of_work import Decision, Reads, UnitOfWork
 
 if TYPE_CHECKING:
     from countersign.domain.shared.application import Application
-    from countersign.flows.verifications.context import CoreContext
+    from countersign.flows.context import CoreContext
     from countersign.flows.verifications.idempotency import IdempotencyKey
 
 
@@ -39,7 +39,7 @@ def sign_proof(core: CoreContext, approved: Challenge) -> str:
     """Return the signed proof of an approval (JWS, see domain/verifications/proof.py); the same to the byte each time."""
     key = core.keyring.named(approved.terms.kid)
     address = key.unseal(approved.terms.to, approved.id.encode()).decode()
-    return key.sign(proof.claims(approved, core.rules.issuer, to_hash(address)))
+    return key.sign(proof.claims(approved, core.links.issuer, to_hash(address)))
 
 
 class CheckCommand(msgspec.Struct, frozen=True):

@@ -12,7 +12,7 @@ from countersign.store.tables import challenges, deliveries
 
 if TYPE_CHECKING:
     from countersign.domain.shared.application import Application
-    from countersign.flows.verifications.context import CoreContext
+    from countersign.flows.context import CoreContext
 
 
 class ChallengeView(msgspec.Struct, frozen=True):

@@ -11,7 +11,7 @@ from countersign.flows.verifications.results import KeyReused, Outcome, Refused
 from countersign.store.ledger.unit_of_work import AnswerKey, Command, Decision, Reads, StoredAnswer, UnitOfWork
 
 if TYPE_CHECKING:
-    from countersign.flows.verifications.context import CoreContext
+    from countersign.flows.context import CoreContext
 
 ANSWER_LIFETIME: Final = 24 * 3_600_000
 """Milliseconds for which an answer is kept (semantics H2)."""

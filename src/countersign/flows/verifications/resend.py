@@ -11,7 +11,7 @@ from countersign.domain.shared.phone_region import PhoneRegion, region_of
 from countersign.domain.verifications import challenge as rules_of
 from countersign.domain.verifications.challenge import Challenge, Refusal
 from countersign.domain.verifications.rate_limit import RateLimit
-from countersign.flows.verifications.begin import lockout_refusal, rate_limits_for, resend_decision, consume_limits
+from countersign.flows.verifications.begin import consume_limits, lockout_refusal, rate_limits_for, resend_decision
 from countersign.flows.verifications.get import find_challenge
 from countersign.flows.verifications.idempotency import submit
 from countersign.flows.verifications.results import Missing, Outcome, Refused
@@ -19,7 +19,7 @@ from countersign.store.ledger.unit_of_work import Decision, Reads, UnitOfWork
 
 if TYPE_CHECKING:
     from countersign.domain.shared.application import Application
-    from countersign.flows.verifications.context import CoreContext
+    from countersign.flows.context import CoreContext
     from countersign.flows.verifications.idempotency import IdempotencyKey
 
 
@@ -38,14 +38,14 @@ async def resend_code(
     wanted = channel or found.channel
     if wanted not in CHANNELS_OF[terms.to_kind]:
         return Refused(Refusal.UNUSABLE_DESTINATION, found, reason="wrong_channel")
-    if wanted not in core.rules.channels(terms.to_kind, terms.policy, live=terms.live):
+    if wanted not in core.policy.channels(terms.to_kind, terms.policy, live=terms.live):
         return Refused(Refusal.CHANNEL_NOT_ALLOWED, found)
     address = core.keyring.named(terms.kid).unseal(terms.to, found.id.encode()).decode()
     command = ResendCommand(
         id=found.id,
         application=application.id,
         channel=wanted,
-        route=core.rules.route(wanted, address, found.id, live=terms.live),
+        route=core.policy.route(wanted, address, found.id, live=terms.live),
         region=region_of(address),
         limits=rate_limits_for(core, application.id, address, terms.requester),
     )

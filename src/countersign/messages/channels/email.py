@@ -1,4 +1,4 @@
-"""A letter: the mail with a code or with a notice, in words; two templates, text and HTML, only lay it out."""
+"""The text of a mail with a code or a notice. Two templates, text and HTML, only lay it out."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _TEMPLATES: Final = Environment(
     lstrip_blocks=True,
     keep_trailing_newline=True,
 )
-# After the preheader a client previews what comes next, which would be the code; this fills the preview with nothing.
+# A mail client shows the start of the body after the preheader, which would be the code. This filler takes that place.
 _TEMPLATES.globals["filler"] = "\u034f\u200c\u00a0" * 80
 _HTML: Final = _TEMPLATES.get_template("letter.html")
 _TEXT: Final = _TEMPLATES.get_template("letter.txt")
 
 
 class EmailText(msgspec.Struct, frozen=True):
-    """All that a mail says, as plain sentences in one language; nothing in it is marked up."""
+    """Everything that a mail says, as plain sentences in one language without markup."""
 
     language: str
     direction: str
@@ -54,12 +54,12 @@ class EmailText(msgspec.Struct, frozen=True):
     body: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        """Hide what is said: the code is among it."""
+        """Hide the text: it contains the code."""
         return "Letter(hidden)"
 
 
 def letter(occasion: CodeMessage, code: str, language: Language) -> EmailText:
-    """Return the letter of an occasion that was made harmless."""
+    """Return the text of a mail for a code message that is sanitised already."""
     act = purpose_text(occasion.purpose, occasion.channel)
     purpose = occasion.purpose.replace("_", " ").replace("-", " ")
     site, say, apart = occasion.site, language.say, language.isolated

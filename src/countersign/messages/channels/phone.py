@@ -1,4 +1,4 @@
-"""What reaches a phone: an SMS of one segment where it can be, a WhatsApp message, and the words of a call."""
+"""Texts for phones: an SMS of one segment if possible, a WhatsApp message, and the words of a call."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 def sms(occasion: CodeMessage, code: str, language: Language) -> TransliteratedText:
-    """Return the text of an SMS whose last line is `@host #code`, after the app's hash where there is one.
+    """Return the text of an SMS. Its last line is `@host #code`, after the application's hash if there is one.
 
-    The code, its act, the warning, what is approved and those lines are always there. The rest (device, place, time, the "not
-    me" address) is added as far as it costs no further segment, the most telling first.
+    The code, its purpose, the warning, the approved act and the last lines are always included. Device, place, time and the "not me"
+    address are added while they cost no further segment, the most useful first.
     """
     act = purpose_text(occasion.purpose, occasion.channel)
     opening = language.say(act.short, code=code, site=occasion.site, purpose=_spaced(occasion.purpose))
@@ -47,12 +47,12 @@ def short_warning(language: Language) -> str:
 
 
 def for_machines(occasion: CodeMessage, code: str) -> tuple[str, ...]:
-    """Return the last lines of an SMS: the hash by which Android hands it to its app, and the line that binds the code."""
+    """Return the last lines of an SMS: the hash by which Android finds the application, and the line that binds the code to its domain."""
     return tuple(line for line in (occasion.app_hash, bound_line(occasion.host, code)) if line)
 
 
 def whatsapp(occasion: CodeMessage, code: str, language: Language) -> str:
-    """Return the text of a WhatsApp message: an SMS with room for everything, and without the line for the domain."""
+    """Return the text of a WhatsApp message: like an SMS without a limit of length and without the line for the domain."""
     act = purpose_text(occasion.purpose, occasion.channel)
     asked = time_of_day(occasion.asked_at, occasion.timezone, language.locale)
     until = time_of_day(occasion.expires_at, occasion.timezone, language.locale)
@@ -70,10 +70,10 @@ def whatsapp(occasion: CodeMessage, code: str, language: Language) -> str:
 
 
 def voice(occasion: CodeMessage, code: str, language: Language) -> str:
-    """Return what a call says: the site, the act and the warning first, then the code twice, symbol by symbol."""
+    """Return the words of a call: the site, the purpose and the warning first, then the code twice, character by character."""
     act = purpose_text(occasion.purpose, occasion.channel)
     asked = time_of_day(occasion.asked_at, occasion.timezone, language.locale)
-    # Commas and full stops are the pauses of every speaking machine, marked up or not.
+    # Every speech engine pauses at commas and full stops, with or without markup.
     spelled = ". ".join(", ".join(group) for group in grouped(code))
     sentences = [
         language.say("Hello, this is {site}.", site=occasion.site),
@@ -91,7 +91,7 @@ def voice(occasion: CodeMessage, code: str, language: Language) -> str:
 
 
 def grouped(code: str) -> tuple[str, ...]:
-    """Return the code in groups of three, four or five that the eye and the ear hold: 123 456, 1234 5678, 123 4567."""
+    """Return the code in groups of three to five, as people read and remember it: 123 456, 1234 5678, 123 4567."""
     sizes = {6: (3,), 7: (3,), 8: (4,), 9: (3, 3), 10: (5,)}.get(len(code), ())
     groups: list[str] = []
     for size in sizes:
@@ -101,7 +101,7 @@ def grouped(code: str) -> tuple[str, ...]:
 
 
 def _further(occasion: CodeMessage, language: Language) -> Iterator[tuple[str, ...]]:
-    """Yield what else an SMS could say, the fullest first; the phone shows a time of its own, so ours is given up first."""
+    """Yield further sentences for an SMS, the longest variant first. The phone shows the time by itself, so ours is dropped first."""
     asked = time_of_day(occasion.asked_at, occasion.timezone, language.locale)
     time = language.say("At {time}", time=asked)
     device, place = occasion.device, occasion.place

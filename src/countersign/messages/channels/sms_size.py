@@ -1,4 +1,4 @@
-"""An SMS as the network counts it (3GPP TS 23.038 and 23.040), and the last line that binds a code to its domain."""
+"""The size of an SMS in segments (3GPP TS 23.038 and 23.040), and the last line that binds a code to its domain."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _GSM_7_TEXT: Final = re.compile(f"[{re.escape(GSM_7 + GSM_7_EXTENSION)}]*")
 _EXTENDED: Final = re.compile(f"[{re.escape(GSM_7_EXTENSION)}]")
 _BEYOND_BMP: Final = re.compile("[\U00010000-\U0010ffff]")
 
-# What typography and CLDR write and the default alphabet lacks; one of them alone would halve the room.
+# Characters of typography and CLDR that the default alphabet lacks. A single one of them would halve the room.
 _PLAIN: Final = str.maketrans(
     {
         **dict.fromkeys("\u2018\u2019\u201a\u201b\u2032\u02bc\u2039\u203a`\u00b4", "'"),
@@ -38,14 +38,14 @@ _PLAIN: Final = str.maketrans(
 
 
 class Encoding(StrEnum):
-    """How the network writes a text: seven bits a character where the default alphabet has them all, else sixteen."""
+    """The encoding of a text: seven bits for each character if the default alphabet has them all, else sixteen."""
 
     GSM_7 = "gsm-7"
     UCS_2 = "ucs-2"
 
 
 class Size(msgspec.Struct, frozen=True):
-    """What a text costs: `units` are septets or 16-bit units, `segments` what is paid for (an empty text is one)."""
+    """The size of a text. `units` are septets or 16-bit units; `segments` are what is paid for. An empty text is one segment."""
 
     encoding: Encoding
     units: int
@@ -53,7 +53,7 @@ class Size(msgspec.Struct, frozen=True):
 
 
 def segments(text: str) -> Size:
-    """Count a text as a network does; an escape or a surrogate pair is never parted by the end of a segment."""
+    """Count a text as a network does. The end of a segment never splits an escape sequence or a surrogate pair."""
     if _GSM_7_TEXT.fullmatch(text):
         encoding, double, alone, joined = Encoding.GSM_7, _EXTENDED, GSM_7_ALONE, GSM_7_JOINED
     else:
@@ -75,12 +75,12 @@ def segments(text: str) -> Size:
 
 
 def plain(text: str) -> str:
-    """Return the text with curly quotes, dashes and special spaces as the default alphabet writes them."""
+    """Return the text with curly quotes, dashes and special spaces replaced by characters of the default alphabet."""
     return text.translate(_PLAIN)
 
 
 def bound_line(host: str, code: str) -> str:
-    """Return `@host #code`, by which a phone fills the code in on that host alone, or "" if `host` is no host name.
+    """Return `@host #code`, or "" if `host` is no host name. A phone fills in the code on that host alone.
 
     It must be the last line of the message with nothing after it (WICG, Origin-bound one-time codes, 2.2).
     """

@@ -1,4 +1,4 @@
-"""An occasion: everything a message with a code has to say, and the same made harmless for whoever reads it."""
+"""The content of a message with a code, and the same content sanitised."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from countersign.messages.custom.sanitize import MAX_DETAIL, MAX_SITE, MAX_SUMMA
 
 
 class CodeMessage(msgspec.Struct, frozen=True):
-    """Who is told what, about which act (D6).
+    """What a message with a code says (D6).
 
-    `locale` is a BCP 47 tag; `site` the application's name for people; `host` the domain where the code is typed, in ASCII
-    form; `purpose` one of the known purposes or an operator's own name; `summary` what is being approved; `asked_at` and
-    `expires_at` are in ms; `device`, `place` and `not_me` (an https address) may be empty; `timezone` is an IANA name;
-    `app_hash` is that of the application's Android app, or empty.
+    - `locale` is a BCP 47 tag, `timezone` an IANA name.
+    - `site` is the application's name for people; `host` is the domain where the code is entered, in ASCII form.
+    - `purpose` is a built-in purpose or an operator's own. `summary` says what is being approved.
+    - `asked_at` and `expires_at` are in ms.
+    - `device`, `place` and `not_me` (an https address) may be empty. `app_hash` is the hash of the application's Android app, or empty.
     """
 
     key: str
@@ -36,9 +37,9 @@ class CodeMessage(msgspec.Struct, frozen=True):
 
 
 def harmless(occasion: CodeMessage) -> CodeMessage:
-    """Return the occasion with all that came from outside on one line each, bounded, with nothing invisible in it.
+    """Return the content with every value from outside on one line, of bounded length and without invisible characters.
 
-    A host that is no host name and a link that is not https become empty; a site without a name goes by its host.
+    An invalid host name becomes empty, and so does a link that is not https. A site without a name is called by its host.
     """
     host = host_name(occasion.host)
     return msgspec.structs.replace(
@@ -47,7 +48,7 @@ def harmless(occasion: CodeMessage) -> CodeMessage:
         host=host,
         purpose=one_line(occasion.purpose, MAX_DETAIL),
         summary=one_line(occasion.summary, MAX_SUMMARY),
-        # A line may begin with these two, and no line but ours begins like the one that binds the code.
+        # A line may begin with these two values, and only our own last line may look like the one that binds the code.
         device=one_line(occasion.device, MAX_DETAIL).lstrip("@ "),
         place=one_line(occasion.place, MAX_DETAIL).lstrip("@ "),
         not_me=safe_link(occasion.not_me),

@@ -1,4 +1,4 @@
-"""A device as its owner would call it: "Firefox on Windows", from the user agent its browser sends."""
+"""The name of a device as its owner would say it, such as "Firefox on Windows", from the user agent."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from ua_parser import parse_os, parse_user_agent
 from countersign.messages.language.catalogue import negotiate
 
 MAX_USER_AGENT: Final = 400
-"""Characters that are looked at; the patterns are long and what browsers send is shorter."""
+"""The number of characters that are looked at. The patterns are long, and real user agents are shorter."""
 
-# Only names that stand here are ever shown: who asks for a code writes the user agent, and somebody else reads the message.
+# Only names in this table are ever shown: whoever requests a code writes the user agent, and another person reads the message.
 _BROWSERS: Final = {
     "Brave": "Brave",
     "Chrome": "Chrome",
@@ -63,9 +63,9 @@ _SYSTEMS: Final = {
 
 
 def device_name(user_agent: str, locale: str) -> str:
-    """Return `Firefox on Windows` in the language of `locale`, the part that is known, or "" for what no browser sends.
+    """Return a name such as `Firefox on Windows` in the language of `locale`, or its known part, or "" if nothing is known.
 
-    A user agent that was not seen lately costs up to some 5 ms.
+    A user agent that was not seen recently costs up to about 5 ms.
     """
     if not user_agent.startswith(("Mozilla/", "Opera/")):
         return ""

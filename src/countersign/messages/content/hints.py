@@ -1,4 +1,4 @@
-"""Hints: what is known about a message that has not come, as one plain sentence with what the person can do."""
+"""Hints about a message that has not arrived: one plain sentence with what the person can do."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ _ENDED: Final = {
 
 
 def hint(state: DeliveryState, reason: Reason | None, channel: Channel, locale: str) -> str | None:
-    """Return a sentence in the language of `locale`, or None while there is nothing to say (queued a moment ago)."""
+    """Return a hint in the language of `locale`, or None while there is nothing to say because the message was queued a moment ago."""
     sentence = _sentence(state, reason, channel)
     return None if sentence is None else negotiate(locale).say(sentence)
 

@@ -1,4 +1,4 @@
-"""A notice in words: what happened to an account, when and where, and what to do if it was somebody else; it never holds a code."""
+"""The text of a notice: what happened to an account, when and where, and what to do if it was somebody else. It never holds a code."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from countersign.messages.language.transliteration import transliterate
 
 
 class NoticeMessage(msgspec.Struct, frozen=True):
-    """Who is told what; `at` in ms, `link` the address where to say "not me" or to go on (empty: none), `about` a mask or name."""
+    """The content of a notice. `at` is in ms, `link` is the address for "not me" or for going on (or empty), `about` a mask or a name."""
 
     key: str
     kind: NoticeKind
@@ -36,9 +36,9 @@ class NoticeMessage(msgspec.Struct, frozen=True):
 
 
 class Wording(msgspec.Struct, frozen=True):
-    """The sentences of one kind, which are also the names of their translations; each takes {site} and {about}.
+    """The English sentences of one kind of notice, which are also the keys of their translations. Each may use {site} and {about}.
 
-    Without a `subject` or `short` of its own, a message says its title there.
+    A notice without a `subject` or `short` of its own uses its title there.
     """
 
     title: str
@@ -197,7 +197,7 @@ WORDINGS: Final = {
 
 
 def render_notice(news: NoticeMessage) -> Message:
-    """Return the message, in the language nearest to the account's; no input makes this fail."""
+    """Return the message in the language nearest to the account's. No input makes this fail."""
     told = _harmless(news)
     language = negotiate(told.locale)
     subject = html = ""
@@ -251,7 +251,7 @@ def _letter(told: NoticeMessage, language: Language) -> EmailText:
 
 
 def _short(told: NoticeMessage, language: Language) -> str:
-    """Return a text for a phone: what happened always, the rest as far as it costs no further segment."""
+    """Return the text for a phone: always what happened, and further sentences while they cost no further segment."""
     words = WORDINGS[told.kind]
     opening = language.say(words.short, site=told.site, title=language.say(words.title))
     question = f"{language.say(words.question)} {told.link}" if told.link else ""

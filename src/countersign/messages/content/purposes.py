@@ -1,4 +1,4 @@
-"""An act: what a code is for, in the words of a subject, a heading and the first sentence of an SMS."""
+"""The texts for each purpose of a code: a subject, a heading and the first sentence of an SMS."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from countersign.messages.language.catalogue import mark
 
 
 class PurposeText(msgspec.Struct, frozen=True):
-    """The sentences of one purpose in English, which are also the names of their translations.
+    """The English sentences of one purpose, which are also the keys of their translations.
 
-    `title` takes {purpose}, `subject` {site} and {purpose}, `short` {code}, {site} and {purpose}.
+    `title` may use {purpose}, `subject` {site} and {purpose}, `short` {code}, {site} and {purpose}.
     """
 
     title: str
@@ -67,7 +67,7 @@ OTHER: Final = PurposeText(
 
 
 def purpose_text(purpose: str, channel: Channel) -> PurposeText:
-    """Return the act that a purpose names; an operator's own purpose is quoted by its name."""
+    """Return the texts of a purpose. An operator's own purpose is quoted by its name."""
     if purpose == "bind_contact":
         return BIND_MAIL if channel is Channel.EMAIL else BIND_PHONE
     return ACTS.get(purpose, OTHER)

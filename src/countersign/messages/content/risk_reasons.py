@@ -1,4 +1,4 @@
-"""Reasons: why a code is asked for, in words for the person, from the findings of the risk rules."""
+"""The reason for asking for a code, in a sentence for the person, from the findings of the risk rules."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ FOR_THE_PERSON: Final = {
     RiskFinding.NEW_CONTACT: mark("We ask because your contact details are new."),
     RiskFinding.REFUSED_LIST: mark("Sign-in is not possible from your network. Use another one."),
 }
-"""The most telling first: that one is said."""
+"""In order of usefulness: the first that applies is shown."""
 
 
 def reason(findings: Sequence[str], language: Language) -> str:
-    """Return the most telling finding as a sentence; empty where there is none."""
+    """Return the most useful finding as a sentence, or an empty string."""
     told = next((sentence for finding, sentence in FOR_THE_PERSON.items() if finding.value in findings), "")
     return language.say(told) if told else ""

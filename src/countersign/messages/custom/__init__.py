@@ -1,1 +1,1 @@
-"""Templates that an operator wrote, and how foreign text is made harmless."""
+"""Templates written by the operator, and the sanitising of text from outside."""

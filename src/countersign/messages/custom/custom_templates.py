@@ -1,4 +1,4 @@
-"""An operator's own words: a folder of templates, checked as a whole at the start, that say a message in place of ours."""
+"""The operator's own templates: a folder that is checked as a whole at the start and replaces our texts."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from countersign.messages.language.catalogue import Language, languages, negotia
 from countersign.messages.language.datetimes import time_of_day
 
 MAX_FILE: Final = 65_536
-"""Bytes of a template."""
+"""Maximum size of a template in bytes."""
 
 MAX_FILES: Final = 500
 
 
 class Part(StrEnum):
-    """What of a message a template says; the value is how its file's name ends, but for the language."""
+    """The part of a message that a template replaces. The value is the end of its file's name, without the language."""
 
     SMS = "sms.txt"
     SUBJECT = "mail.subject.txt"
@@ -39,7 +39,7 @@ class Part(StrEnum):
 
 
 LONGEST: Final = {Part.SMS: 1_000, Part.SUBJECT: 400, Part.TEXT: 20_000, Part.HTML: 100_000}
-"""Characters that each part may come to, whatever it is filled with. Mail clients cut HTML of more than about 100 kB."""
+"""Maximum length of each part in characters, whatever its values are. Mail clients cut off HTML of more than about 100 kB."""
 
 _NAME: Final = re.compile(
     r"(?:(?P<purpose>[a-z][a-z0-9_-]*)\.)?(?P<what>sms|mail\.subject|mail)(?:\.(?P<tag>[A-Za-z0-9-]+))?\.(?P<kind>txt|html)"
@@ -70,7 +70,7 @@ class _Own(msgspec.Struct, frozen=True):
 
 
 class CustomTemplates:
-    """The templates of an operator; each of its methods returns None where ours are to be said."""
+    """The templates of an operator. Each method returns None where our own text applies."""
 
     __slots__ = ("_code_in_subject", "_templates")
 
@@ -79,12 +79,12 @@ class CustomTemplates:
         self._code_in_subject = code_in_subject
 
     def file(self, part: Part, purpose: str, tag: str) -> str:
-        """Return the name of the file that says this part, or "" if ours is said: the nearest language first, then the purpose."""
+        """Return the name of the file for a part, or "" if our own text applies. The nearest language wins, then the purpose."""
         own = self._nearest(part, purpose, tag)
         return own.file if own else ""
 
     def sms(self, occasion: CodeMessage, code: str, language: Language) -> str | None:
-        """Return what an SMS says, with the warning, but without the last lines, which are always ours."""
+        """Return the text of an SMS with the warning but without the last lines, which are always ours."""
         warning = short_warning(language)
         text = self._filled(Part.SMS, occasion, code, language, warning)
         if text is None:
@@ -93,17 +93,17 @@ class CustomTemplates:
         return text if warning in text else f"{text}\n{warning}"
 
     def subject(self, occasion: CodeMessage, code: str, language: Language) -> str | None:
-        """Return the subject of a mail, on one line."""
+        """Return the subject of a mail on one line."""
         text = self._filled(Part.SUBJECT, occasion, code, language, full_warning(occasion, language))
         return None if text is None else one_line(text, LONGEST[Part.SUBJECT])
 
     def text(self, occasion: CodeMessage, code: str, language: Language) -> str | None:
-        """Return the text of a mail."""
+        """Return the text part of a mail."""
         text = self._filled(Part.TEXT, occasion, code, language, full_warning(occasion, language))
         return None if text is None else f"{text.strip()}\n"
 
     def html(self, occasion: CodeMessage, code: str, language: Language) -> str | None:
-        """Return the HTML of a mail."""
+        """Return the HTML part of a mail."""
         return self._filled(Part.HTML, occasion, code, language, full_warning(occasion, language))
 
     def _nearest(self, part: Part, purpose: str, tag: str) -> _Own | None:
@@ -130,13 +130,13 @@ class CustomTemplates:
 
 
 DEFAULT_TEMPLATES: Final = CustomTemplates({}, code_in_subject=False)
-"""No words of an operator: everything is said in ours."""
+"""No templates of an operator: every text is ours."""
 
 
 def load_templates(folder: Path | None, purposes: Collection[str], *, code_in_subject: bool) -> CustomTemplates:
-    """Return the templates of a folder, each checked; raises SettingsError that names the file and line of every fault.
+    """Return the templates of a folder. Raises SettingsError with the file and line of every fault.
 
-    A file's name is `[PURPOSE.]PART[.LANGUAGE].KIND`, as in `sms.txt`, `sms.de.txt`, `sign_in.mail.subject.txt`.
+    A file's name is `[PURPOSE.]PART[.LANGUAGE].KIND`, for example `sms.txt`, `sms.de.txt` or `sign_in.mail.subject.txt`.
     """
     if folder is None:
         return DEFAULT_TEMPLATES
@@ -209,7 +209,7 @@ def _checked(path: Path, key: tuple[str, Part, str], *, code_in_subject: bool) -
     for values in _samples((tag,) if tag else languages()):
         try:
             text = template.fill(values)
-        except Exception as error:  # of whatever kind, it is the template's fault
+        except Exception as error:  # whatever its type, the template is at fault
             raise TemplateFaultError(1, f"It cannot be filled: {type(error).__name__}.") from error
         if fault := _fault(part, text, values, code_in_subject=code_in_subject):
             lacking = ", ".join(name for name in _OPTIONAL if not values[name])
@@ -221,7 +221,7 @@ def _checked(path: Path, key: tuple[str, Part, str], *, code_in_subject: bool) -
 
 
 def _fault(part: Part, text: str, values: Mapping[str, str], *, code_in_subject: bool) -> str:
-    """Say what is wrong with a filled template, or return ""."""
+    """Return the fault of a filled template, or ""."""
     if len(text) > LONGEST[part]:
         return f"it comes to more than {LONGEST[part]} characters"
     if part is Part.SUBJECT:
@@ -242,7 +242,7 @@ def _escaped(text: str) -> str:
 
 
 def _check_html(source: str, template: Checked) -> None:
-    """See that a mail fetches and runs nothing, and that no value can become an element, an attribute or a style."""
+    """Check that a mail fetches and runs nothing, and that no value can become an element, an attribute or a style."""
     plain = {**next(_samples((languages()[0],)))}
     hostile = {
         **plain,
@@ -265,7 +265,7 @@ def _line(source: str, word: str) -> int:
 
 
 def _samples(tags: Collection[str]) -> Iterator[dict[str, str]]:
-    """Yield values as messages may have them: all there, each missing in turn and together, and all as long as can be."""
+    """Yield sample values: all present, each missing in turn, all missing, and all of maximum length."""
     for tag in tags:
         language = negotiate(tag)
         words = {

@@ -1,4 +1,4 @@
-"""What comes from outside (names, summaries, devices, places, links) is made into one short, harmless line."""
+"""Makes a short, harmless line of text from outside: names, summaries, devices, places and links."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _ELLIPSIS: Final = "\u2026"
 _JOINERS: Final = "\u200c\u200d"
 _UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp"})
 _MOST_MARKS: Final = 4
-# Bounded, for a pattern that may start anywhere and run to the end costs the square of the length.
+# Bounded: a pattern that may start anywhere and run to the end would cost the square of the length.
 _SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]{0,15}:/+|\bwww\.", re.IGNORECASE)
-# RFC 1123, 2.1, in the ASCII form; the trailing dot of a fully qualified name is not part of an origin.
+# RFC 1123, 2.1, in ASCII form. The trailing dot of a fully qualified name is not part of an origin.
 _HOST: Final = re.compile(
     r"(?=.{1,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 )
@@ -27,17 +27,17 @@ _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1"})
 
 
 def one_line(value: str, most: int) -> str:
-    """Return `value` as one line of at most `most` characters that cannot pretend to be anything but itself.
+    """Return `value` as one line of at most `most` characters that cannot be mistaken for anything else.
 
-    Control, invisible, bidirectional and unassigned characters go, runs of white space become one space, heaps of combining
-    marks are cut, `scheme://` and `www.` go (so that no reader makes a link of it), and so does every `#` after an `@` (`@host #code`).
+    Control, invisible, bidirectional and unassigned characters are removed. White space becomes single spaces. Piles of combining marks
+    are cut. `scheme://` and `www.` are removed, so that no mail client makes a link of them. So is every `#` after an `@` (`@host #code`).
     """
     value = value[: most * 4]
     if not (value.isascii() and value.isprintable()):
         value = _seen(unicodedata.normalize("NFC", value))
     before, at, after = value.partition("@")
     value = before + at + after.replace("#", "")
-    # Repeated, because taking one part out may put another together.
+    # Repeated, because removing one part may put another together.
     while (without := _SCHEME.sub("", value)) != value:
         value = without
     value = " ".join(value.split())
@@ -45,17 +45,17 @@ def one_line(value: str, most: int) -> str:
 
 
 def is_host(host: str) -> bool:
-    """Say whether `host` is the ASCII form of a host name: what an SMS can be bound to."""
+    """Return True if `host` is a host name in ASCII form, to which an SMS can be bound."""
     return _HOST.fullmatch(host.lower()) is not None
 
 
 def host_name(host: str) -> str:
-    """Return the host in lower case, or "" if it is none."""
+    """Return the host in lower case, or "" if it is no host name."""
     return host.lower() if is_host(host) else ""
 
 
 def safe_link(address: str) -> str:
-    """Return an https address (or plain http on the loopback, for development), or "" for anything else."""
+    """Return an https address (or http on the loopback interface, for development), or "" for anything else."""
     if len(address) > MAX_LINK or _LINK.fullmatch(address) is None:
         return ""
     try:
@@ -74,7 +74,7 @@ def _seen(value: str) -> str:
     for character in value:
         category = unicodedata.category(character)
         if category in _UNSEEN:
-            # Persian and Indic words and joined emoji need these two between letters of their own.
+            # Persian and Indic words and joined emoji need these two characters inside a word.
             if character in _JOINERS and kept and not kept[-1].isascii() and kept[-1] not in _JOINERS:
                 kept.append(character)
             elif category in {"Cc", "Zl", "Zp"}:

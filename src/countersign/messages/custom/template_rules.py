@@ -1,4 +1,4 @@
-"""The rules that an operator's template is held to before it may say anything: only variables, conditions and a few filters."""
+"""The rules for an operator's template: variables, conditions and a few filters, and nothing else."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ VARIABLES: Final = (
     "language",
     "direction",
 )
-"""What a template may say; each is one line of text, and may be empty where it is not known."""
+"""The variables of a template. Each is one line of text, and may be empty."""
 
 FILTERS: Final = ("upper", "lower", "capitalize", "trim")
 
-# Everything that can loop, call, reach into an object, reckon or read another file is missing here, and so refused.
+# Nothing that loops, calls, reaches into an object, calculates or reads another file is listed here, so it is refused.
 _ALLOWED: Final = frozenset(
     {
         nodes.Template,
@@ -93,7 +93,7 @@ _LINKS: Final = ("https://", "http://localhost", "http://127.0.0.1", "mailto:", 
 
 
 class TemplateFaultError(Exception):
-    """A template breaks a rule, at `line` of its file (counted from 1)."""
+    """A template breaks a rule at `line` of its file (counted from 1)."""
 
     def __init__(self, line: int, text: str) -> None:
         super().__init__(text)
@@ -101,7 +101,7 @@ class TemplateFaultError(Exception):
 
 
 class Checked:
-    """A template that keeps the rules, ready to be filled; `names` are the variables that it may say."""
+    """A template that keeps the rules, ready to be filled. `names` are the variables that it may use."""
 
     __slots__ = ("_template", "names")
 
@@ -110,12 +110,12 @@ class Checked:
         self.names = names
 
     def fill(self, values: dict[str, str]) -> str:
-        """Return the template with its variables filled."""
+        """Return the template with its variables filled in."""
         return self._template.render(values)
 
 
 def compiled(source: str, *, html: bool) -> Checked:
-    """Return a template that keeps the rules; raises TemplateFaultError. It is judged as parsed, before any of it is run or folded."""
+    """Return a template that keeps the rules, or raise TemplateFaultError. The parsed template is judged before any of it runs."""
     environment = _HTML if html else _TEXT
     try:
         tree = environment.parse(source)
@@ -153,7 +153,7 @@ def _environment(*, html: bool) -> ImmutableSandboxedEnvironment:
     environment = ImmutableSandboxedEnvironment(
         undefined=StrictUndefined, autoescape=html, trim_blocks=True, lstrip_blocks=True
     )
-    # The second fence behind the rules above: what is not there cannot be called.
+    # A second barrier behind the rules above: what does not exist cannot be called.
     environment.globals.clear()
     environment.filters = {name: environment.filters[name] for name in FILTERS}
     environment.tests = {}
@@ -165,7 +165,7 @@ _HTML: Final = _environment(html=True)
 
 
 class Outline(HTMLParser):
-    """A page's bones: its elements with the names of their attributes, and what in it fetches, runs or leads astray."""
+    """The outline of an HTML page: its elements with the names of their attributes, and whatever fetches, runs or misleads."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -177,7 +177,7 @@ class Outline(HTMLParser):
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note an element and judge it."""
+        """Record an element and judge it."""
         self.elements.append((tag, tuple(sorted(name for name, _ in attrs))))
         self._style = self._style or tag == "style"
         if tag in _FETCHING:
@@ -192,16 +192,16 @@ class Outline(HTMLParser):
                 self.faults.append((tag, f"A link of <{tag}> leads to no https address."))
 
     def handle_endtag(self, tag: str) -> None:
-        """Note the end of a style."""
+        """Note the end of a style element."""
         self._style = self._style and tag != "style"
 
     def handle_data(self, data: str) -> None:
-        """Judge what stands in a style."""
+        """Judge the text of a style element."""
         if self._style:
             self.unseen += data
             if _FETCHING_STYLE.search(data):
                 self.faults.append(("style", "A style that fetches is not allowed: a mail fetches nothing."))
 
     def handle_comment(self, data: str) -> None:
-        """Keep what stands in a comment; Outlook reads some of them."""
+        """Keep the text of a comment; Outlook reads some of them."""
         self.unseen += data

@@ -1,4 +1,4 @@
-"""A language: the catalogue of its sentences, read from the .po files and compiled in memory, and how it writes."""
+"""A language: its catalogue of sentences, compiled in memory from the .po files, and its direction and formats."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _REGION: Final = re.compile(r"[A-Z]{2}|[0-9]{3}")
 
 
 class Language:
-    """One language with a region's way of writing times: `tag` for `lang`, `direction` for `dir` (ltr, rtl)."""
+    """A language with a region's format of times. `tag` is for the attribute `lang`, `direction` (ltr, rtl) for `dir`."""
 
     __slots__ = ("_catalogue", "direction", "locale", "tag")
 
@@ -35,35 +35,35 @@ class Language:
         self._catalogue = _catalogue(tag)
 
     def say(self, sentence: str, /, **values: str) -> str:
-        """Return the sentence in this language with its {places} filled; values are never read as places themselves."""
+        """Return the sentence in this language with its {placeholders} filled in. Values are never read as placeholders."""
         return self._catalogue.gettext(sentence).format_map(values)
 
     def count(self, one: str, many: str, number: int, /, **values: str) -> str:
-        """Return the form of the sentence that fits `number`, which fills {number}."""
+        """Return the plural form of the sentence that fits `number`, which fills {number}."""
         return self._catalogue.ngettext(one, many, number).format_map({"number": str(number), **values})
 
     def isolated(self, value: str) -> str:
-        """Return a value kept apart from the sentence that it stands in, where that runs from right to left (UAX 9, 2.3).
+        """Return a value isolated from the sentence around it, if that runs from right to left (UAX 9, 2.3).
 
-        A name in Latin letters or a time would else take its neighbours (a full stop, another number) along to its own side.
+        Otherwise a Latin name or a time would drag its neighbours, such as a full stop or a number, to the wrong side.
         """
         return f"\u2068{value}\u2069" if value and self.direction == "rtl" else value
 
 
 def mark(sentence: str) -> str:
-    """Return the sentence as it is; marks it for translation where a table holds it until it is said."""
+    """Return the sentence unchanged. The call marks it for translation where a table holds it."""
     return sentence
 
 
 @cache
 def languages() -> tuple[str, ...]:
-    """Return the tags of the languages there are, the fallback first."""
+    """Return the tags of all languages, the fallback first."""
     found = {entry.name for entry in _folder().iterdir() if entry.is_dir()}
     return (FALLBACK, *sorted(found - {FALLBACK}))
 
 
 def untranslated(tag: str) -> int:
-    """Return how many sentences a language has no words of its own for."""
+    """Return how many sentences a language has no translation for."""
     with (_folder() / tag / "LC_MESSAGES" / f"{DOMAIN}.po").open("rb") as source:
         catalogue = read_po(source, locale=tag.replace("-", "_"), domain=DOMAIN)
     strings = [message.string for message in catalogue if message.id]
@@ -71,9 +71,9 @@ def untranslated(tag: str) -> int:
 
 
 def negotiate(locale: str) -> Language:
-    """Return the language nearest to a BCP 47 tag (RFC 4647, 3.4: lookup), English if there is none; never raises.
+    """Return the language nearest to a BCP 47 tag (RFC 4647, 3.4: lookup), or English. It never raises.
 
-    `de-AT` speaks German and writes times as Austria does; `en-GB` writes 16:32 where `en` writes 4:32 PM.
+    `de-AT` speaks German and writes times as Austria does. `en-GB` writes 16:32 where `en` writes 4:32 PM.
     """
     return _negotiated(locale[:_MAX_TAG])
 

@@ -1,4 +1,4 @@
-"""A moment as a person reads it: the day and the time of day, with the time zone, in the way of the language."""
+"""Dates and times with their time zone, in the format of a language."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ if TYPE_CHECKING:
 
 _MINUTE: Final = 60_000
 _ABBREVIATION: Final = re.compile(r"[A-Z]{2,5}")
-_MAX_ZONE: Final = 64  # characters; the longest name there is has 32
+_MAX_ZONE: Final = 64  # characters; the longest name has 32
 
 
 def time_of_day(at: int, timezone: str, locale: Locale) -> str:
-    """Return `16:32 UTC`, `4:32 PM UTC` or `17:32 MEZ`: the time of `at` (ms) in `timezone` (IANA name; unknown: UTC)."""
+    """Return `16:32 UTC`, `4:32 PM UTC` or `17:32 MEZ`: the time of `at` (ms) in `timezone` (an IANA name; UTC if unknown)."""
     return _written(at // _MINUTE, timezone[:_MAX_ZONE], locale)[1]
 
 
 def day(at: int, timezone: str, locale: Locale) -> str:
-    """Return `November 23, 2026` or `23. November 2026`: the day of `at` (ms) in the time zone."""
+    """Return `November 23, 2026` or `23. November 2026`: the date of `at` (ms) in `timezone`."""
     return _written(at // _MINUTE, timezone[:_MAX_ZONE], locale)[0]
 
 
 @lru_cache(maxsize=2048)
 def _written(minute: int, timezone: str, locale: Locale) -> tuple[str, str]:
-    # Remembered, because messages of one minute share their times and these patterns are the dearest part of a message.
+    # Cached, because messages of the same minute share their times and these patterns cost more than the rest of a message.
     zone = _zone(timezone)
     at = datetime.fromtimestamp(minute * 60, UTC).astimezone(zone)
     time = format_time(at, "short", tzinfo=zone, locale=locale)
@@ -52,7 +52,7 @@ def _zone_name(at: datetime, zone: tzinfo, locale: Locale) -> str:
     name = get_timezone_name(at, width="short", locale=locale)
     if _ABBREVIATION.fullmatch(name):
         return name
-    # Where a language has no short name of its own, CLDR gives "+0530" or a long name; this is what people know.
+    # Where a language has no short name of its own, CLDR gives "+0530" or a long name. People know this one.
     offset = at.utcoffset() or timedelta()
     hours, minutes = divmod(abs(offset) // timedelta(minutes=1), 60)
     if not hours and not minutes:

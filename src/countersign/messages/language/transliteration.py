@@ -1,4 +1,4 @@
-"""A spelling: how a language's speakers write its letters in an SMS when the network's default alphabet lacks them."""
+"""Transliteration: how a language writes its letters in an SMS if the network's default alphabet lacks them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from countersign.messages.channels.sms_size import plain, segments
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# Of each language only the letters that GSM-7 lacks (3GPP TS 23.038, 6.2.1), in both cases: it has à è é ì ò ù, ä ö ü,
-# ñ and the capitals Ç É Ñ Ä Ö Ü, so those stay. Codes, hosts and links are ASCII and in no table. German, English need none.
+# For each language only the letters that GSM-7 lacks (3GPP TS 23.038, 6.2.1), in both cases. It has à è é ì ò ù, ä ö ü,
+# ñ and the capitals Ç É Ñ Ä Ö Ü, so those stay. Codes, hosts and links are ASCII. German and English need no table.
 SPELLINGS: Final[Mapping[str, Mapping[str, str]]] = {
     "es": {
         **dict(zip("áíóúÁÍÓÚ", "aiouAIOU", strict=True)),
@@ -25,7 +25,7 @@ SPELLINGS: Final[Mapping[str, Mapping[str, str]]] = {
         "œ": "oe",
         "Œ": "Oe",
     },
-    # A capital with its grave accent is typed as the letter and an apostrophe: E' il tuo codice.
+    # A capital with a grave accent is written as the letter and an apostrophe: E' il tuo codice.
     "it": {"À": "A'", "È": "E'", "Ì": "I'", "Ò": "O'", "Ù": "U'", "î": "i", "Î": "I"},
     "nl": {
         **dict(zip("áâêëíîïóôúûÁÂÈÊËÍÎÏÓÔÚÛ", "aaeeiiioouuAAEEEIIIOOUU", strict=True)),
@@ -44,28 +44,28 @@ _TABLES: Final = {tag: str.maketrans(dict(letters)) for tag, letters in SPELLING
 
 
 class Transliteration(StrEnum):
-    """Proper, with every letter of the language; plain, without those that would cost a further segment."""
+    """`proper` has every letter of the language. `plain` avoids the letters that would cost a further segment."""
 
     PROPER = "proper"
     PLAIN = "plain"
 
 
 class TransliteratedText(msgspec.Struct, frozen=True):
-    """A text for a phone, and how it was spelled."""
+    """A text for a phone, and how it is spelled."""
 
     text: str
     spelling: Transliteration
 
     def __repr__(self) -> str:
-        """Hide what is said: a code may be among it."""
+        """Hide the text: it may contain a code."""
         return f"Spelled({self.spelling.value})"
 
 
 def transliterate(text: str, tag: str) -> TransliteratedText:
-    """Return the text in the language's proper spelling, or in its plain one where the whole then takes fewer segments.
+    """Return the text in the proper spelling, or in the plain one if that takes fewer segments.
 
-    One letter of another script, in a site's name or a summary, costs sixteen bits a character whatever the others are: then
-    nothing would be gained, and everything stays proper. Typography is plain in both.
+    One letter of another script, for example in a site's name, makes every character cost sixteen bits. Plain spelling then gains nothing,
+    and the proper one stays. Typographic characters are replaced in both.
     """
     proper = plain(text)
     if tag in _TABLES:
@@ -76,5 +76,5 @@ def transliterate(text: str, tag: str) -> TransliteratedText:
 
 
 def plainly(text: str, tag: str) -> str:
-    """Return the text in the language's plain spelling; as it is where the language has none."""
+    """Return the text in the language's plain spelling, or unchanged if it has none."""
     return text.translate(_TABLES.get(tag, {}))

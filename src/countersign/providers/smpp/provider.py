@@ -13,7 +13,7 @@ import msgspec
 import structlog
 
 from countersign.domain.delivery.delivery import MAX_TRY, Accepted, Message, Reason
-from countersign.domain.delivery.sms_segments import encode_gsm_7, split_segments, encode_ucs_2
+from countersign.domain.delivery.sms_segments import encode_gsm_7, encode_ucs_2, split_segments
 from countersign.domain.shared.contact import Channel
 from countersign.errors import DeliveryFailedError, SettingsError
 from countersign.providers.http import tls

@@ -9,7 +9,7 @@ from typing import Any, Final, ParamSpec, TypeAlias, TypeVar
 
 import msgspec
 
-from countersign.domain.shared.event import FIRST_HASH, Event, hash_input, decode_page, encode_page
+from countersign.domain.shared.event import FIRST_HASH, Event, decode_page, encode_page, hash_input
 from countersign.store.engine.database import (
     Append,
     Change,

@@ -11,9 +11,9 @@ from countersign.domain.delivery.sms_pumping import BUDGETS, HOLD_MEMORY, Pumpin
 from countersign.domain.delivery.sms_traffic import (
     DAY,
     HOUR,
-    RETENTION,
     RANGE_MARKER,
     RANGE_RETENTION,
+    RETENTION,
     SLOT,
     Hold,
     TrafficHistory,

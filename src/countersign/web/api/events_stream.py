@@ -49,7 +49,7 @@ async def _changes(desk: Desk, key: str, seen: ChallengeView) -> AsyncGenerator[
         said, spoke = b"", 0.0
         until = time.monotonic() + LONGEST
         while True:
-            now = desk.core.clock()
+            now = desk.core.now()
             written = in_full(seen, now)
             if written != said:
                 said, spoke = written, time.monotonic()

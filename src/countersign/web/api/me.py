@@ -69,7 +69,7 @@ async def browser_in(desk: Desk, call: Call) -> tuple[BrowserContext, Session]:
         user_agent=(call.header(b"user-agent") or b"").decode("latin-1")[:MAX_AGENT],
     )
     session = await find_session(context, browser)
-    if session is None or is_closed(session, context.entrance, context.now()):
+    if session is None or is_closed(session, context.sign_in_policy, context.now()):
         raise ProblemError("not_signed_in")
     return browser, session
 

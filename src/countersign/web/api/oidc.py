@@ -48,7 +48,7 @@ class OAuthError(Exception):
 
 async def configuration(desk: Desk, _: Call) -> Reply:
     """GET /.well-known/openid-configuration (OpenID Connect Discovery 1.0)."""
-    issuer = desk.core.rules.issuer
+    issuer = desk.core.links.issuer
     told = {
         "issuer": issuer,
         "authorization_endpoint": f"{issuer}/oauth/authorize",

@@ -167,7 +167,7 @@ async def get(desk: Desk, call: Call) -> Reply:
     seen = await get_challenge(desk.core, application, id_of(call))
     if seen is None:
         raise ProblemError("missing")
-    return Reply(200, in_full(seen, desk.core.clock()))
+    return Reply(200, in_full(seen, desk.core.now()))
 
 
 def _asked(body: BeginBody) -> BeginRequest:

@@ -26,6 +26,6 @@ class Desk:
         self.doorkeeper = runtime.doorkeeper
         self.worker_alive = worker_alive
         self.proxies = Proxies(runtime.settings.trusted_proxies)
-        self.budgets = Budgets(runtime.core.rules)
+        self.budgets = Budgets(runtime.core.policy)
         self.in_flight = InFlight()
         self.streams = 0

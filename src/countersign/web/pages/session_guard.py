@@ -8,12 +8,12 @@ from urllib.parse import parse_qs, quote, urlsplit
 import falcon
 import msgspec
 
+from countersign import links
 from countersign.domain.accounts.login_flow import MAX_KEPT, InterruptedRequest
 from countersign.domain.accounts.session import Level, ProofRequirement, Session, is_closed, meets
 from countersign.flows.accounts.context import AccountContext, BrowserContext, CodeRequested, SignedIn
 from countersign.flows.accounts.sessions import find_session
 from countersign.flows.accounts.snapshot import find_snapshot
-from countersign.flows.oidc.authorize import PATH
 from countersign.flows.sign_in.step_up import step_up
 from countersign.flows.verifications.results import Refused
 from countersign.messages.language.catalogue import Language
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from countersign.flows.accounts.context import NoEligibleMethod
     from countersign.wiring import Runtime
 
-HOME: Final = "/account"
+HOME: Final = links.ACCOUNT
 METHODS: Final = "/account/methods"
 MAX_RETURN: Final = 4_000
 
@@ -89,7 +89,7 @@ class Door:
     async def leads_to(self, path: str) -> str:
         """Return the origin that a path of ours leads to in the end, where it is an application's registered one; else nothing."""
         where, _, query = path.partition("?")
-        if where != PATH:
+        if where != links.AUTHORIZE:
             return ""
         asked = parse_qs(query)
         wanted, client = asked.get("redirect_uri", [""])[0], asked.get("client_id", [""])[0]
@@ -122,7 +122,7 @@ class Door:
         if session is None:
             self.see(resp, f"/sign-in?return_to={quote(then.path if then.method == 'GET' else HOME, safe='/')}")
             return None
-        if is_closed(session, self.accounts.entrance, self.accounts.now()) and not then.path.startswith(METHODS):
+        if is_closed(session, self.accounts.sign_in_policy, self.accounts.now()) and not then.path.startswith(METHODS):
             await self._shut(req, resp, session, then)
             return None
         return session

@@ -47,7 +47,15 @@ class PasswordPage:
     on_head = on_get
 
     def _show(self, req: Request, resp: Response, fault: str) -> None:
-        show_part(self._door, req, resp, "password.html", PATH, fault=fault, least=str(self._door.accounts.least))
+        show_part(
+            self._door,
+            req,
+            resp,
+            "password.html",
+            PATH,
+            fault=fault,
+            least=str(self._door.accounts.password_min_length),
+        )
 
     async def on_post(self, req: Request, resp: Response) -> None:
         """Look at the new password, and ask for the proof: while that is waited for, its hash alone is kept, sealed."""
@@ -60,7 +68,7 @@ class PasswordPage:
         if fault := await fault_of(context, password, (found.name,) if found is not None else ()):
             language = spoken(req)
             resp.status = falcon.HTTP_422
-            self._show(req, resp, language.say(FAULTS[fault], least=str(context.least)))
+            self._show(req, resp, language.say(FAULTS[fault], least=str(context.password_min_length)))
             return
         hashed = await context.passwords.hash(password)
         sealed = base64.b64encode(context.keyring.seal(hashed, session.id)).decode()

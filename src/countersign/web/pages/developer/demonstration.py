@@ -44,7 +44,7 @@ class Demonstration:
             curl=_curl(base, runtime.demo_key),
             channels=_CHANNELS,
             languages=[(tag, _name(tag)) for tag in languages()],
-            purposes=sorted(runtime.core.rules.policies, key=lambda name: (name != "sign_in", name)),
+            purposes=sorted(runtime.core.policy.policies, key=lambda name: (name != "sign_in", name)),
             sample_mail=SAMPLE_MAIL,
             sample_phone=SAMPLE_PHONE,
         )

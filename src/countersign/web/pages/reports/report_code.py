@@ -107,7 +107,7 @@ class NotMePage:
         if challenge is None:
             await self._end(resp, language, UNKNOWN, None)
             return
-        now = self._runtime.core.clock()
+        now = self._runtime.core.now()
         state = challenge.state_at(now)
         if state is not ChallengeState.PENDING:
             await self._end(resp, language, ENDINGS[state], challenge)

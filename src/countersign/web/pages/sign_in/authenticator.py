@@ -157,7 +157,7 @@ class ProvePage:
             ],
             sent=view.challenge is not None,
             form_action=await self._door.leads_to(flow.then.path),
-            may_remember=self._door.accounts.entrance.trusts and flow.kind is LoginFlowKind.SIGN_IN,
+            may_remember=self._door.accounts.sign_in_policy.trusts and flow.kind is LoginFlowKind.SIGN_IN,
             lost=flow.kind is LoginFlowKind.SIGN_IN,
             again=AGAIN[flow.kind],
         )

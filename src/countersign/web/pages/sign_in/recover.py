@@ -118,7 +118,7 @@ class RecoverPage:
     def _show(
         self, req: Request, resp: Response, template: str, fields: dict[str, str], faults: dict[str, str]
     ) -> None:
-        language, least = spoken(req), str(self._door.accounts.least)
+        language, least = spoken(req), str(self._door.accounts.password_min_length)
         self._door.show(
             req,
             resp,

@@ -90,11 +90,11 @@ class SignUpPage:
             name=fields.get("name", ""),
             identifier=fields.get("identifier", ""),
             return_to=return_to,
-            least=str(self._door.accounts.least),
+            least=str(self._door.accounts.password_min_length),
             faults={field: self._words(field, fault, language) for field, fault in faults.items()},
         )
 
     def _words(self, field: str, fault: str, language: Language) -> str:
         if field == "identifier":
             return fault_of_contact(fault, language)
-        return language.say(FAULTS.get(fault, _NAME), least=str(self._door.accounts.least))
+        return language.say(FAULTS.get(fault, _NAME), least=str(self._door.accounts.password_min_length))

@@ -213,7 +213,7 @@ class VerifyPage:
             ],
             form_action=await self._door.leads_to(flow.then.path),
             methods=methods_shown(view, language),
-            may_remember=self._door.accounts.entrance.trusts
+            may_remember=self._door.accounts.sign_in_policy.trusts
             and flow.kind in {LoginFlowKind.SIGN_UP, LoginFlowKind.SIGN_IN},
             again=AGAIN[flow.kind],
         )
