@@ -122,7 +122,7 @@ def _with_learned_patience(context: DeliveryContext, result: SendResult) -> Send
         return result
     last = delivery.position + 1 >= len(delivery.route)
     within = receipt_timeout(context.stats.of(provider_key_of(delivery)), answer.receipt_within, last=last)
-    return msgspec.structs.replace(result, word=msgspec.structs.replace(answer, receipt_within=within))
+    return msgspec.structs.replace(result, answer=msgspec.structs.replace(answer, receipt_within=within))
 
 
 async def _record(
