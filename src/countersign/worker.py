@@ -115,7 +115,7 @@ class Worker:
         try:
             claimed = await claim_due(self._delivery, free)
         except UnavailableError as error:
-            _log.warning("cannot_claim", detail=str(error))
+            _log.warning("claim_failed", detail=str(error))
             await self._pause(POLL)
             return False
         for one in claimed:
@@ -146,11 +146,11 @@ class Worker:
                 await record_results(self._delivery, results)
             except UnavailableError as error:
                 # What was sent must be written down, or it would be sent again when its lease ends.
-                _log.warning("cannot_record", detail=str(error), results=len(results))
+                _log.warning("record_failed", detail=str(error), results=len(results))
                 await asyncio.sleep(POLL)
             except Exception as error:  # noqa: BLE001 - whatever is wrong with one must not end the writing down of all others
                 if len(results) == 1:
-                    _log.error("not_recorded", delivery=results[0].delivery.key, error=type(error).__name__)
+                    _log.error("result_not_recorded", delivery=results[0].delivery.key, error=type(error).__name__)
                     return
                 for result in results:
                     await self._record_batch([result])
@@ -175,9 +175,9 @@ class Worker:
             try:
                 await renew_leases(self._delivery, list(self._under_way.values()))
             except UnavailableError as error:
-                _log.warning("cannot_renew", detail=str(error))
+                _log.warning("renewal_failed", detail=str(error))
             except Exception as error:  # noqa: BLE001 - unrenewed, whatever is slow would be sent by another worker as well
-                _log.error("renewal_broke", error=type(error).__name__)
+                _log.error("renewal_error", error=type(error).__name__)
 
     async def _sweep(self) -> None:
         since_checkpoint = 0.0
@@ -200,10 +200,10 @@ class Worker:
                     since_checkpoint = 0.0
                     await write_checkpoint(self._delivery.core, self._signed)
             except UnavailableError as error:
-                _log.warning("cannot_sweep", detail=str(error))
+                _log.warning("sweep_failed", detail=str(error))
             except Exception as error:  # noqa: BLE001 - a sweep that breaks once must not be the last one
                 # The type alone: whatever broke may quote what it had in hand.
-                _log.error("sweep_broke", error=type(error).__name__)
+                _log.error("sweep_error", error=type(error).__name__)
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):

@@ -116,10 +116,10 @@ def test_a_mailbox_that_is_away_keeps_nobody_from_serving(program: Program) -> N
     with program.serving(**{f"BOUNCES_{name}": value for name, value in mailbox.items()}) as server:
         assert server.ask("GET", "/health/ready").status == 200
         until = time.monotonic() + 20
-        while "cannot_collect" not in server.logged and time.monotonic() < until:
+        while "mailbox_failed" not in server.logged and time.monotonic() < until:
             time.sleep(0.1)
         said = server.logged
-    assert "cannot_collect" in said
+    assert "mailbox_failed" in said
     assert "word-of-tests" not in said
 
 

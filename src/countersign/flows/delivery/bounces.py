@@ -77,7 +77,7 @@ async def record_bounce(context: DeliveryContext, raw: bytes, address: str = "")
     if receipt is None or not await record_receipt(context, receipt):
         return BounceVerdict.NOTHING_NEW
     context.database.announce()  # another provider may have its turn now
-    _log.info("bounce_taken", delivery=key, provider=sent.provider, state=receipt.state, reason=receipt.reason)
+    _log.info("bounce_recorded", delivery=key, provider=sent.provider, state=receipt.state, reason=receipt.reason)
     return BounceVerdict.TAKEN
 
 
@@ -143,7 +143,7 @@ async def poll_mailbox(context: DeliveryContext, mailbox: BounceMailbox, every: 
         try:
             await collect_bounces(context, mailbox)
         except UnavailableError as error:
-            _log.warning("cannot_collect", detail=str(error))
+            _log.warning("mailbox_failed", detail=str(error))
         except Exception as error:  # noqa: BLE001 - one mail must not end the reading of all others
-            _log.error("collecting_broke", error=type(error).__name__)
+            _log.error("mailbox_error", error=type(error).__name__)
         await asyncio.sleep(every)

@@ -65,7 +65,7 @@ async def _claim(context: DeliveryContext, now: int, most: int) -> _Taken:
     unreadable += [row for row in rows if row[0] in strangers]
     put_off = [deliveries.put_off(row, now + rules_of.LEASE) for row in unreadable]
     for owner_id, number, *_ in put_off:
-        _log.error("unreadable", delivery=f"{owner_id}.{number}")
+        _log.error("unreadable_record", delivery=f"{owner_id}.{number}")
     sites = await applications.of_ids([owner.application for owner in owners.values()])
     wanted = [
         (delivery, owner)

@@ -72,9 +72,9 @@ class StatsRecorder:
                     await self.write(database, clock())
                 turns += 1
             except UnavailableError as error:
-                _log.warning("cannot_learn", detail=str(error))
+                _log.warning("statistics_failed", detail=str(error))
             except Exception as error:  # noqa: BLE001 - what cannot be learned must not end the learning
-                _log.error("learning_broke", error=type(error).__name__)
+                _log.error("statistics_error", error=type(error).__name__)
             await asyncio.sleep(WRITE_INTERVAL)
 
 

@@ -64,7 +64,7 @@ async def send(context: DeliveryContext, claimed: ClaimedDelivery) -> SendResult
         reason = Reason(error.reason) if error.reason in _REASONS else Reason.PROVIDER_ERROR
         answer = Failure(reason, error.permanent, retry_after, error.lasting)
         _log.warning(
-            "not_taken",
+            "send_failed",
             delivery=delivery.key,
             provider=name,
             reason=error.reason,
@@ -73,14 +73,14 @@ async def send(context: DeliveryContext, claimed: ClaimedDelivery) -> SendResult
         )
     except TimeoutError:
         answer = Failure(Reason.TIMED_OUT, permanent=False)
-        _log.warning("not_taken", delivery=delivery.key, provider=name, reason="timed_out", permanent=False)
+        _log.warning("send_failed", delivery=delivery.key, provider=name, reason="timed_out", permanent=False)
     except CountersignError as error:
         answer = Failure(Reason.MISCONFIGURED, permanent=False)
-        _log.error("not_composed", delivery=delivery.key, provider=name, detail=str(error))
+        _log.error("compose_failed", delivery=delivery.key, provider=name, detail=str(error))
     except Exception as error:  # noqa: BLE001 - a provider that breaks in its own way must not stop the others' messages
         answer = Failure(Reason.PROVIDER_ERROR, permanent=False)
         # The type alone: the exception of a library may quote what it was sending.
-        _log.error("provider_broke", delivery=delivery.key, provider=name, error=type(error).__name__)
+        _log.error("provider_error", delivery=delivery.key, provider=name, error=type(error).__name__)
     return SendResult(delivery, claimed.owner.application, name, started_at, context.now(), answer)
 
 
@@ -97,9 +97,9 @@ async def record_results(context: DeliveryContext, results: Sequence[SendResult]
     patient = [_with_learned_patience(context, result) for result in results]
     for breaker in await context.records.run(context.database, _record, context, patient, chances):
         if breaker.tripped:
-            _log.warning("provider_left_out", provider=breaker.provider, reason=breaker.reason, trips=breaker.trips)
+            _log.warning("provider_tripped", provider=breaker.provider, reason=breaker.reason, trips=breaker.trips)
         else:
-            _log.info("provider_back", provider=breaker.provider)
+            _log.info("provider_restored", provider=breaker.provider)
     for result in results:
         if isinstance(result.answer, Failure) and result.answer.lasting:
             returned = FailedAddress(

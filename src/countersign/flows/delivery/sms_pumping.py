@@ -139,7 +139,7 @@ def _judge_one(  # noqa: PLR0917 - one step of judge, on what it gathers
             block = sms_traffic.held_since(because, hold, application, (region.country, region.prefix), shadow=shadow)
             judged.blocks.append(block)
             judged.events.append(hold_event(block))
-            _log.warning("prefix_held", place=display_name(block), rule=block.rule, why=block.figures, shadow=shadow)
+            _log.warning("destination_held", place=display_name(block), rule=block.rule, why=block.figures, shadow=shadow)
         if not shadow:
             judged.held.add((delivery.owner, delivery.number))
             judged.countries.append(region.country)

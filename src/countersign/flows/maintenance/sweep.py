@@ -67,7 +67,7 @@ async def sweep(core: CoreContext, retention_days: int) -> SweepReport:
             if isinstance(error, UnavailableError):
                 raise error
             # One that cannot be read stays, and must keep neither the others nor what is to be forgotten.
-            _log.error("not_expired", verification=id_, error=type(error).__name__)
+            _log.error("expiry_failed", verification=id_, error=type(error).__name__)
         expired += len(ids) - len(failed)
         if len(ids) < BATCH or len(failed) == len(ids):
             break
