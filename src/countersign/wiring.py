@@ -167,7 +167,7 @@ async def open_runtime(settings: Settings) -> Runtime:
         letters=letters,
         stopping=asyncio.Event(),
         clock=clock,
-        learning=asyncio.create_task(delivery.stats.keep_learning(database, clock)),
+        learning=asyncio.create_task(delivery.stats.run(database, clock)),
     )
 
 

@@ -152,10 +152,10 @@ async def _explained(settings: Settings, number: str, name: str) -> list[tuple[s
             "number", "malformed", "Only messages to telephone numbers are checked. Write one like +14155550123."
         )
     async with installation_of(settings) as ground:
-        whereto = destination_of(ground.keyring, contact.address, region_of(contact.address))
+        destination = destination_of(ground.keyring, contact.address, region_of(contact.address))
         application = await ground.database.read(_id_of, name) if name else _own()
-        found = await ground.database.read(explain_pumping, whereto, application, settings.pumping, clock())
-        return [(whereto.region.prefix, one) for one in found]
+        found = await ground.database.read(explain_pumping, destination, application, settings.pumping, clock())
+        return [(destination.region.prefix, one) for one in found]
 
 
 async def _lifted(settings: Settings, prefix: str, name: str | None) -> list[Block]:

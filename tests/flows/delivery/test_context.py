@@ -33,10 +33,10 @@ async def test_lessons_are_kept_while_the_database_is_away(live: Place) -> None:
         async def run(self, *_: object) -> object:
             raise UnavailableError("away")
 
-    live.delivery.stats.note(FIRST, ProviderStats(taken=2))
+    live.delivery.stats.add(FIRST, ProviderStats(taken=2))
     try:
         await live.delivery.stats.write(Away(), 0)  # type: ignore[arg-type] # a database that is away has no more to offer
     except UnavailableError:
-        live.delivery.stats.note(FIRST, ProviderStats(taken=1))
+        live.delivery.stats.add(FIRST, ProviderStats(taken=1))
     await live.delivery.stats.write(live.database, live.clock())
     assert live.delivery.stats.known[FIRST].taken == 3

@@ -82,7 +82,7 @@ async def asked(place: Place, number: int = 0) -> Challenge:
 
 
 async def learned(place: Place, pace: ProviderStats) -> None:
-    place.delivery.stats.note(FIRST, pace)
+    place.delivery.stats.add(FIRST, pace)
     await place.delivery.stats.write(place.database, place.clock())
 
 

@@ -1,4 +1,4 @@
-"""The post: what delivering stands on, and what it learns on the way about carriers."""
+"""Dependencies of the delivery flows, and the statistics of providers that they collect."""
 
 from __future__ import annotations
 
@@ -25,46 +25,49 @@ from countersign.store.tables import provider_health
 from countersign.store.tables.events import Log
 
 WRITE_INTERVAL: Final = 1.0
-"""Seconds after which what was learned is written down, for every process to know."""
+"""Seconds after which new statistics are written to the database, where every process reads them."""
 
 WRITES_PER_READ: Final = 10
-"""How many of those pass before what others learned is read although there is nothing to write."""
+"""Intervals after which the statistics of other processes are read even if there is nothing to write."""
 
-_log = structlog.get_logger("countersign.carriers")
+_log = structlog.get_logger("countersign.statistics")
 
 
 class StatsRecorder:
-    """What this process learned of carriers and has not written down yet, and what all had learned when it last did.
+    """The statistics of providers: those of all processes as last read, and new ones of this process that are not written yet.
 
-    Counts are kept in memory for a second: a process that is killed loses them, and nothing else.
+    New counts stay in memory for a second. A process that is killed loses them, and nothing else.
     """
 
     def __init__(self) -> None:
         self._new: dict[ProviderKey, ProviderStats] = {}
         self.known: Mapping[ProviderKey, ProviderStats] = {}
 
-    def note(self, where: ProviderKey, lesson: ProviderStats) -> None:
-        """Take in what was seen of a carrier."""
-        self._new[where] = merged(self._new.get(where, ProviderStats()), lesson)
+    def add(self, key: ProviderKey, stats: ProviderStats) -> None:
+        """Add `stats` to what this process has not written yet."""
+        self._new[key] = merged(self._new.get(key, ProviderStats()), stats)
 
-    def of(self, where: ProviderKey) -> ProviderStats | None:
-        """Return how a carrier does, as far as all know; None if nothing is known."""
-        return self.known.get(where)
+    def get(self, key: ProviderKey) -> ProviderStats | None:
+        """Return the statistics of a provider over all processes, or None if there are none."""
+        return self.known.get(key)
 
     async def write(self, database: Database, now: int) -> None:
-        """Write down what is new, and read what all know; raises UnavailableError, and keeps what is new then."""
-        lessons, self._new = self._new, {}
+        """Write what is new and read the statistics of all processes.
+
+        Raises UnavailableError if the database is down. What is new is then kept for the next call.
+        """
+        new, self._new = self._new, {}
         try:
             self.known = await (
-                database.run(provider_health.learn, lessons, now) if lessons else database.read(provider_health.paces)
+                database.run(provider_health.learn, new, now) if new else database.read(provider_health.paces)
             )
         except UnavailableError:
-            for where, lesson in lessons.items():
-                self.note(where, lesson)
+            for key, stats in new.items():
+                self.add(key, stats)
             raise
 
-    async def keep_learning(self, database: Database, clock: Callable[[], int]) -> None:
-        """Write and read for as long as the process runs."""
+    async def run(self, database: Database, clock: Callable[[], int]) -> None:
+        """Write and read until this task is cancelled. `clock()` returns ms since the epoch."""
         turns = 0
         while True:
             try:
@@ -73,7 +76,7 @@ class StatsRecorder:
                 turns += 1
             except UnavailableError as error:
                 _log.warning("statistics_failed", detail=str(error))
-            except Exception as error:  # noqa: BLE001 - what cannot be learned must not end the learning
+            except Exception as error:  # noqa: BLE001 - a fault in one turn must not end the task
                 _log.error("statistics_error", error=type(error).__name__)
             await asyncio.sleep(WRITE_INTERVAL)
 
@@ -131,5 +134,5 @@ class DeliveryContext(msgspec.Struct, frozen=True):
 
 
 def provider_key_of(delivery: Delivery) -> ProviderKey:
-    """Return what the provider in use of a message is known by."""
+    """Return the key of the statistics that the current provider of a message has."""
     return ProviderKey(delivery.provider or "", delivery.channel, delivery.region.country)
