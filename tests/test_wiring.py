@@ -62,7 +62,7 @@ async def refused(settings: Settings) -> str:
 
 async def demo(runtime: Runtime) -> Application:
     """Return the application of the demonstration."""
-    found = await runtime.doorkeeper.recognise(runtime.demo_key or "")
+    found = await runtime.doorkeeper.authenticate(runtime.demo_key or "")
     assert found is not None
     return found
 

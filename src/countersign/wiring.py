@@ -329,7 +329,7 @@ async def _demo_key(ground: Installation) -> str:
         kept = path.read_text(encoding="utf-8").strip()
     except FileNotFoundError:
         kept = ""
-    if kept and await ApplicationDirectory(database, keyring, clock).recognise(kept) is not None:
+    if kept and await ApplicationDirectory(database, keyring, clock).authenticate(kept) is not None:
         return kept
     log = ground.log()
     try:

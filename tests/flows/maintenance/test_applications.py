@@ -49,7 +49,7 @@ async def test_a_rotation_never_brings_back_what_is_removed_at_the_same_moment(e
         if isinstance(rotated, BaseException):
             assert isinstance(rotated, NotFoundError)
             return False
-        return await ApplicationDirectory(place.database, place.keyring, lambda: 4).recognise(rotated[1]) is not None
+        return await ApplicationDirectory(place.database, place.keyring, lambda: 4).authenticate(rotated[1]) is not None
 
     assert not any([await raced(f"shop {number}") for number in range(40)])
     assert (await verify_events(place.database, place.keyring)).findings == ()

@@ -28,13 +28,13 @@ async def test_what_ran_out_is_recorded_as_of_the_time_it_did(each_place: Place,
     clock.forward(9 * MINUTE)
     young = await place.begun("eve@example.org")
     clock.forward(2 * MINUTE)
-    assert await sweep(place.core, 30) == SweepReport(expired=1, forgotten=0)
+    assert await sweep(place.core, 30) == SweepReport(expired=1, deleted=0)
     stored = await place.stored(old)
     assert (stored.state, stored.ended_at) == (ChallengeState.EXPIRED, NOON + 10 * MINUTE)
     assert (await place.kinds(old))[EventKind.CHALLENGE_EXPIRED] == 1
     assert (await place.stored(approved)).state is ChallengeState.APPROVED
     assert (await place.stored(young)).state is ChallengeState.PENDING
-    assert await sweep(place.core, 30) == SweepReport(expired=0, forgotten=0)
+    assert await sweep(place.core, 30) == SweepReport(expired=0, deleted=0)
 
 
 async def test_a_sweep_goes_on_until_nothing_is_left(
@@ -44,9 +44,9 @@ async def test_a_sweep_goes_on_until_nothing_is_left(
     for number in range(10):
         await place.begun(f"p{number}@example.org")
     clock.forward(10 * MINUTE)
-    assert await sweep(place.core, 30) == SweepReport(expired=10, forgotten=0)
+    assert await sweep(place.core, 30) == SweepReport(expired=10, deleted=0)
     clock.forward(31 * DAY)
-    assert await sweep(place.core, 30) == SweepReport(expired=0, forgotten=10)
+    assert await sweep(place.core, 30) == SweepReport(expired=0, deleted=10)
 
 
 async def test_after_the_days_of_retention_a_challenge_is_gone_with_all_that_hung_on_it(
@@ -59,9 +59,9 @@ async def test_after_the_days_of_retention_a_challenge_is_gone_with_all_that_hun
     clock.forward(10 * MINUTE)
     await sweep(place.core, 7)
     clock.forward(7 * DAY)
-    assert (await sweep(place.core, 7)).forgotten == 0
+    assert (await sweep(place.core, 7)).deleted == 0
     clock.forward(1)
-    assert (await sweep(place.core, 7)).forgotten == 1
+    assert (await sweep(place.core, 7)).deleted == 1
     for table in ("challenges", "deliveries", "attempts"):
         assert await place.count(table) == 0, table
     assert await place.count("events") > 0
@@ -91,7 +91,7 @@ async def test_a_record_that_cannot_be_read_keeps_no_other_from_its_end(each_pla
     other = await place.begun()
     await place.change("UPDATE challenges SET channel = 'pigeon' WHERE id = $1", strange.id)
     clock.forward(10 * MINUTE)
-    assert await sweep(place.core, 30) == SweepReport(expired=1, forgotten=0)
+    assert await sweep(place.core, 30) == SweepReport(expired=1, deleted=0)
     assert (await place.stored(other)).state is ChallengeState.EXPIRED
     clock.forward(31 * DAY)
-    assert await sweep(place.core, 30) == SweepReport(expired=0, forgotten=1)
+    assert await sweep(place.core, 30) == SweepReport(expired=0, deleted=1)

@@ -1,4 +1,4 @@
-"""Sweep: record that challenges ran out, and forget what has been kept long enough."""
+"""Sweep: record which challenges expired, and delete what was kept long enough."""
 
 from __future__ import annotations
 
@@ -38,25 +38,28 @@ if TYPE_CHECKING:
     from countersign.store.engine.database import Transaction
 
 BATCH: Final = 500
-"""Records in one go: the sweep waits its turn behind the people."""
+"""Records in one transaction, so that people's requests do not wait long."""
 
 DAY: Final = 86_400_000
 
 DEVICE_RETENTION: Final = 400 * DAY
-"""Milliseconds for which a browser that is not seen is still known: as long as it keeps its cookie."""
+"""Milliseconds for which an unused browser is remembered: as long as it keeps its cookie."""
 
 _log = structlog.get_logger("countersign.sweep")
 
 
 class SweepReport(msgspec.Struct, frozen=True):
-    """How much a sweep did."""
+    """The number of challenges that expired, and of rows that were deleted."""
 
     expired: int
-    forgotten: int
+    deleted: int
 
 
 async def sweep(core: CoreContext, retention_days: int) -> SweepReport:
-    """Expire what ran out, and delete what ended more than `retention_days` ago, with all counters that mean nothing any more."""
+    """Expire overdue challenges. Then delete what ended more than `retention_days` ago, and counters that no longer matter.
+
+    Raises UnavailableError if the database is down.
+    """
     expired = 0
     while ids := await core.database.read(challenges.overdue, core.now(), BATCH):
         outcomes = await asyncio.gather(
@@ -66,7 +69,7 @@ async def sweep(core: CoreContext, retention_days: int) -> SweepReport:
         for id_, error in failed:
             if isinstance(error, UnavailableError):
                 raise error
-            # One that cannot be read stays, and must keep neither the others nor what is to be forgotten.
+            # A challenge that this program cannot read stays. It must not stop the rest of the sweep.
             _log.error("expiry_failed", verification=id_, error=type(error).__name__)
         expired += len(ids) - len(failed)
         if len(ids) < BATCH or len(failed) == len(ids):
@@ -75,12 +78,12 @@ async def sweep(core: CoreContext, retention_days: int) -> SweepReport:
 
 
 async def _forget(core: CoreContext, retention_days: int) -> int:
-    """Delete what has been kept long enough; return how many rows went."""
+    """Delete what was kept long enough. Returns the number of rows."""
     now, run = core.now(), core.database.run
     kept_since = now - retention_days * DAY
-    # A contact or a factor that was removed stays for as long as that can be undone, and no longer.
+    # A removed contact or authenticator stays while its removal can be undone, and no longer.
     undoable_since = now - UNDO_LASTS
-    whole: tuple[tuple[Callable[[int, int], Transaction[int]], int], ...] = (
+    deletions: tuple[tuple[Callable[[int, int], Transaction[int]], int], ...] = (
         (challenges.forget, kept_since),
         (notices.forget, kept_since),
         (integration_codes.forget, kept_since),
@@ -93,24 +96,24 @@ async def _forget(core: CoreContext, retention_days: int) -> int:
         (authenticators.forget, undoable_since),
         (changes.forget, min(kept_since, undoable_since - WAIT - CLAIM_LASTS)),
     )
-    forgotten = 0
-    for forget, before in whole:
+    deleted = 0
+    for forget, before in deletions:
         while gone := await run(forget, before, BATCH):
-            forgotten += gone
-    # Of a browser that is still known, only where it was seen is forgotten.
+            deleted += gone
+    # Of a browser that is still remembered, only the places where it was used are deleted.
     while await run(devices.forget, kept_since, now - DEVICE_RETENTION, BATCH) >= BATCH:
         pass
     await run(sms_traffic.fold, now)
     while await run(sms_traffic.forget, now, BATCH) >= BATCH:
         pass
     while gone := await run(sms_traffic.forget_blocks, kept_since, BATCH):
-        forgotten += gone
+        deleted += gone
     await run(rate_limits.forget, now, now - DAY)
-    return forgotten
+    return deleted
 
 
 class ExpireCommand(msgspec.Struct, frozen=True):
-    """The command: record that one challenge's time ran out, if it did."""
+    """Records that a challenge expired, if it did."""
 
     id: str
 
@@ -120,14 +123,14 @@ class ExpireCommand(msgspec.Struct, frozen=True):
         return Reads(challenges=(self.id,))
 
     def judge(self, work: UnitOfWork, now: int) -> Decision[Outcome]:
-        """Expire what is pending and over; leave all else as it is."""
+        """Expire the challenge if it is pending and overdue. Otherwise change nothing."""
         before = work.challenge(self.id)
         if before is None:
             return Decision(Missing())
         after = rules_of.expire(before, now)
         if after is before:
             return Decision(Done(before))
-        told = Event(
+        event = Event(
             after.ended_at or now, EventKind.CHALLENGE_EXPIRED, after.application, after.id, {"guesses": after.guesses}
         )
-        return Decision(Done(after), challenges=(after,), events=(told,))
+        return Decision(Done(after), challenges=(after,), events=(event,))

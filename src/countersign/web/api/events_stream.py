@@ -64,7 +64,7 @@ async def _changes(desk: Desk, key: str, seen: ChallengeView) -> AsyncGenerator[
             await asyncio.sleep(POLL)
             try:
                 # Asked each time: a key that was removed sees nothing more.
-                application = await desk.doorkeeper.recognise(key)
+                application = await desk.doorkeeper.authenticate(key)
                 found = await get_challenge(desk.core, application, seen.challenge.id) if application else None
             except UnavailableError:
                 continue

@@ -23,7 +23,7 @@ def bearer(call: Call) -> str:
 async def caller(desk: Desk, call: Call) -> Application:
     """Return the application that calls; raises ProblemError, the same one whatever is wrong with the key."""
     key = bearer(call)
-    application = await desk.doorkeeper.recognise(key) if key else None
+    application = await desk.doorkeeper.authenticate(key) if key else None
     if application is None:
         raise ProblemError("unauthorized")
     return application
