@@ -161,4 +161,4 @@ async def test_a_rotation_under_way_breaks_neither_the_code_nor_the_proof(
 
 async def test_the_command_shows_a_log_nothing_of_what_was_typed(place: Place) -> None:
     """C8: its repr is the challenge's id."""
-    assert repr(CheckCommand("ver_1", "app_1", "918273", place.keyring)) == "Answer(ver_1)"
+    assert repr(CheckCommand("ver_1", "app_1", "918273", place.keyring)) == "CheckCommand(ver_1)"

@@ -128,13 +128,13 @@ class Delivery(msgspec.Struct, frozen=True):
     created_at: int
     round: int = 0
     state: DeliveryState = DeliveryState.QUEUED
-    position: int = 0
+    position: int = msgspec.field(default=0, name="leg")
     tries: int = 0
     attempts: int = 0
     due_at: int | None = None
     reason: Reason | None = None
     changed_at: int = 0
-    region: PhoneRegion = NO_REGION
+    region: PhoneRegion = msgspec.field(default=NO_REGION, name="area")
     settled_at: int | None = None
 
     @property

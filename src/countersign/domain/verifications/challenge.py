@@ -125,8 +125,8 @@ class Challenge(msgspec.Struct, frozen=True):
 
     id: str
     application: str
-    dedup_key: bytes
-    lockout_key: bytes
+    dedup_key: bytes = msgspec.field(name="twin")
+    lockout_key: bytes = msgspec.field(name="standing")
     terms: Terms
     begun_at: int
     expires_at: int

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import msgspec
 
 
@@ -19,6 +21,10 @@ class RateLimit(msgspec.Struct, frozen=True):
     def interval(self) -> int:
         """Return the ms after which one more request is allowed."""
         return max(1, self.period // self.burst)
+
+
+KeyedLimits: TypeAlias = tuple[tuple[RateLimit, bytes], ...]
+"""Rate limits, each with the keyed hash under which its timestamp is stored."""
 
 
 class RateLimitResult(msgspec.Struct, frozen=True):

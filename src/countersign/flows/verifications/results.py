@@ -1,4 +1,7 @@
-"""What a flow on challenges answers: done, or not done and why."""
+"""The results of the verification flows: done, refused, missing, or an idempotency key that was reused.
+
+They are stored with idempotency keys for a day. Their tags and encoded field names must stay as they are.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from countersign.domain.verifications.challenge import Challenge, Refusal
 
 
 class RateLimitStatus(msgspec.Struct, frozen=True):
-    """What is left of the limit that is nearest: for the `RateLimit` fields; `reset_after` in ms."""
+    """The rate limit that will be used up first, for the `RateLimit` header fields. `reset_after` is in ms."""
 
     name: str
     burst: int
@@ -20,7 +23,10 @@ class RateLimitStatus(msgspec.Struct, frozen=True):
 
 
 class Done(msgspec.Struct, frozen=True, tag="Done"):
-    """It was done. `delivery` is the newest message that is owed for it, `continued` says that a pending challenge went on."""
+    """The request succeeded. `delivery` is the newest message of the challenge.
+
+    `continued` is True if a pending challenge was continued. `rate_limit` is set if the request counted for one.
+    """
 
     challenge: Challenge
     delivery: Delivery | None = None
@@ -29,7 +35,11 @@ class Done(msgspec.Struct, frozen=True, tag="Done"):
 
 
 class Refused(msgspec.Struct, frozen=True, tag="Refused"):
-    """It was not done. `retry_after` (ms) is set where waiting helps, `limit` names what ran out, `reason` tells more."""
+    """The request was refused, and why.
+
+    `retry_after` (ms) is set if waiting helps. `limit` names the rate limit that is used up. `reason` is a more precise slug. `at` is the
+    time of the decision (ms), for the waiting times of `challenge`.
+    """
 
     refusal: Refusal
     challenge: Challenge | None = None
@@ -40,11 +50,11 @@ class Refused(msgspec.Struct, frozen=True, tag="Refused"):
 
 
 class Missing(msgspec.Struct, frozen=True, tag="Missing"):
-    """There is no such challenge, or it is another application's."""
+    """The challenge does not exist, or belongs to another application."""
 
 
 class KeyReused(msgspec.Struct, frozen=True, tag="KeyReused"):
-    """The idempotency key came with another request before."""
+    """The idempotency key was used with another request before."""
 
 
 Outcome: TypeAlias = Done | Refused | Missing | KeyReused
