@@ -41,7 +41,7 @@ bench: setup-dev ## measure, and write bench/results.md
 	@exec $(BIN)/python -m bench $(ARGS)
 
 docs: setup-dev ## build the documents as a site in build/site, and hold them against the program
-	@$(BIN)/python tools/site.py
+	@$(BIN)/python tools/docs_site.py
 	@exec $(BIN)/python -m pytest tests/test_docs.py tests/test_site.py $(ARGS)
 
 shots: setup-dev ## take a picture of every page into build/shots (ARGS='inbox dark' for some)

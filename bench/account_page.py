@@ -22,8 +22,8 @@ from countersign.flows.accounts.context import AccountContext
 from countersign.flows.accounts.sessions import overview_of
 from countersign.passwords import Passwords
 from countersign.store.engine.database import Change, Write
+from countersign.store.ledger.event_log import Log
 from countersign.store.tables import accounts, activity, devices
-from countersign.store.tables.events import Log
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,15 +60,15 @@ async def _account(context: AccountContext, contacts: int, browsers: int, happen
     account, now = context.id("acc"), context.now()
     row = Account(account, now, context.keyring.seal("Ada", account), "en", context.keyring.seal("none", account), now)
     owned = [_contact(context, account, number, now) for number in range(contacts)]
-    rows: list[Change] = [*accounts.added(row, owned[0]), *map(accounts.another, owned[1:])]
-    rows += [devices.saved(_device(context, account, now)) for _ in range(browsers)]
+    rows: list[Change] = [*accounts.insert(row, owned[0]), *map(accounts.insert_contact, owned[1:])]
+    rows += [devices.upsert(_device(context, account, now)) for _ in range(browsers)]
     await context.database.run(_written, rows)
     for start in range(0, happened, 500):
         events = [
             Activity(account, context.id("act"), now, EventKind.SIGN_IN_COMPLETED, {"user_agent": "Firefox"})
             for _ in range(start, min(happened, start + 500))
         ]
-        await context.database.run(_written, activity.added(events))
+        await context.database.run(_written, activity.insert(events))
     await asyncio.sleep(0)
     return account
 

@@ -22,7 +22,7 @@ from countersign.flows.maintenance.applications import add_application
 from countersign.flows.verifications.begin import BeginRequest, begin_challenge
 from countersign.flows.verifications.results import Done
 from countersign.providers import Provider
-from countersign.store.tables.events import Log
+from countersign.store.ledger.event_log import Log
 from countersign.worker import Worker
 
 RATE: Final = 200

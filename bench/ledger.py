@@ -29,9 +29,9 @@ from countersign.links import links_of
 from countersign.store.engine.connect import open_database
 from countersign.store.engine.database import Insert, Row, Sql, Write
 from countersign.store.engine.migrate import migrate
+from countersign.store.ledger.event_log import Chain, Log
 from countersign.store.ledger.ledger import Ledger
 from countersign.store.tables import challenges
-from countersign.store.tables.events import Chain, Log
 from countersign.store.tables.schema import CHALLENGES
 
 APPLICATION: Final = Application("app_bench", 0, "bench", ApplicationMode.TEST, "Bench", "shop.example", (), b"")
@@ -167,7 +167,7 @@ async def _drive(
 def _live(n: int, terms: Terms, began: int) -> Row:
     expires = began + 3_600_000
     key = n.to_bytes(16)
-    return challenges.new_row(
+    return challenges.to_row(
         Challenge(live_id(n), APPLICATION.id, key, key, terms, began, expires, ChallengeState.PENDING, Channel.EMAIL)
     )
 

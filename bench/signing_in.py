@@ -31,7 +31,7 @@ from countersign.flows.sign_in.sign_in import sign_in
 from countersign.flows.sign_in.sign_up import sign_up
 from countersign.flows.sign_in.verify import check_code, view_flow
 from countersign.passwords import ITERATIONS, LANES, MEMORY_KIB, Passwords
-from countersign.store.tables.events import Log
+from countersign.store.ledger.event_log import Log
 
 SLOTS: Final = os.cpu_count() or 1
 ASIDE: Final = 0.005

@@ -32,7 +32,7 @@ from countersign.domain.shared.event import EventKind
 from countersign.domain.verifications.challenge import ChallengeState, Refusal
 from countersign.domain.verifications.purpose import DEFAULT_POLICIES
 from countersign.metrics import Metrics
-from countersign.store.tables.schema import ALL
+from countersign.store.tables.schema import ALL_TABLES
 from countersign.web import pages
 from countersign.web.app import routes
 from countersign.web.http.problems import PROBLEMS, slug
@@ -195,7 +195,7 @@ def test_every_habit_of_the_makefile_has_its_row() -> None:
 
 
 def test_every_table_of_the_database_has_its_row() -> None:
-    assert missing([table.name for table in ALL], ROOT / "docs" / "architecture.md") == []
+    assert missing([table.name for table in ALL_TABLES], ROOT / "docs" / "architecture.md") == []
 
 
 # ----------------------------------------------------------------------------------------- what the documents claim is there

@@ -115,7 +115,7 @@ UNSEEN = {
     "tzdata": "zoneinfo reads it where the system has no time zones",
     "ua-parser-builtins": "ua-parser loads it",
     "uvloop": "granian loads it",
-    "zensical": "started by tools/site.py",
+    "zensical": "started by tools/docs_site.py",
 }
 
 

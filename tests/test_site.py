@@ -55,7 +55,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the site that `make docs` builds."""
     place = tmp_path_factory.mktemp("site")
     built = subprocess.run(
-        [sys.executable, str(ROOT / "tools" / "site.py"), str(place)], capture_output=True, text=True, check=False
+        [sys.executable, str(ROOT / "tools" / "docs_site.py"), str(place)], capture_output=True, text=True, check=False
     )
     assert built.returncode == 0, built.stderr
     return place / "site"
@@ -111,11 +111,11 @@ def test_a_link_that_leads_nowhere_stops_the_building(tmp_path: Path) -> None:
     copy = tmp_path / "checkout"
     (copy / "docs").mkdir(parents=True)
     (copy / "tools").mkdir()
-    for name in ("tools/site.py", "zensical.toml"):
+    for name in ("tools/docs_site.py", "zensical.toml"):
         (copy / name).write_bytes((ROOT / name).read_bytes())
     (copy / "docs" / "page.md").write_text("# A page\n\nIt links to [another](gone.md).\n")
     built = subprocess.run(
-        [sys.executable, str(copy / "tools" / "site.py")], capture_output=True, text=True, check=False
+        [sys.executable, str(copy / "tools" / "docs_site.py")], capture_output=True, text=True, check=False
     )
     assert built.returncode == 1
     assert built.stderr == "docs/page.md links to gone.md, which is no file of this checkout\n"

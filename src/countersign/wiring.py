@@ -36,9 +36,9 @@ from countersign.providers.inbox import Inbox, InboxProvider
 from countersign.providers.registry import make_provider
 from countersign.store.engine.connect import open_database
 from countersign.store.engine.database import ConflictError, Database
+from countersign.store.ledger.event_log import Chain, Log
 from countersign.store.ledger.ledger import Ledger
 from countersign.store.tables import deliveries, metadata
-from countersign.store.tables.events import Chain, Log
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -99,7 +99,7 @@ class Runtime(msgspec.Struct, frozen=True):
     async def metrics(self) -> bytes:
         """Return the page of /metrics, `stats.content_type`; a database that is away leaves out only what it would have told."""
         try:
-            due, oldest = await self.core.database.read(deliveries.backlog, self.core.now())
+            due, oldest = await self.core.database.read(deliveries.count_due, self.core.now())
         except UnavailableError:
             pass
         else:
@@ -271,7 +271,7 @@ async def prepare(settings: Settings) -> str | None:
 async def is_current(database: Database) -> bool:
     """Say whether the schema has the newest revision."""
     try:
-        return await database.read(metadata.revision) == metadata.newest_revision()
+        return await database.read(metadata.find_revision) == metadata.newest_revision()
     except UnavailableError:
         return False  # never migrated, or away: who asks more closely is told which
 

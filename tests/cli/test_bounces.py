@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from tests.clock import FixedClock
-from tests.flows.conftest import sqlite_template, sqlite_url
 from tests.flows.place import SHOP, place_at
 from tests.peers.program import Program
 from tests.providers.bounces import postfix
@@ -19,8 +18,6 @@ from countersign.cli.output import wait_for
 from countersign.domain.shared.application import ApplicationMode
 from countersign.flows.delivery.bounces import bounce_signer
 from countersign.providers.email.verp import return_path
-
-__all__ = ["sqlite_template", "sqlite_url"]
 
 LIVE = type(SHOP)("app_live", 0, "live", ApplicationMode.LIVE, "Live", "live.example", (), b"live's key")
 

@@ -40,12 +40,12 @@ async def _hold(folder: Path) -> None:
 
 
 async def _write(block: sms_traffic.Block) -> None:
-    await Write(sms_traffic.began([block]))
+    await Write(sms_traffic.upsert_blocks([block]))
 
 
 async def _events(folder: Path) -> list[Event]:
     async with installation_of(settings_in(folder)) as ground:
-        return list(await ground.database.read(events.between, 0, 1 << 62))
+        return list(await ground.database.read(events.list_between, 0, 1 << 62))
 
 
 def test_nothing_is_held_at_first(run: Run) -> None:

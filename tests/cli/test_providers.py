@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 async def keep(breaker: CircuitBreaker) -> None:
-    await Write(provider_health.saved([breaker]))
+    await Write(provider_health.upsert_breakers([breaker]))
 
 
 async def known(home: Path) -> None:
@@ -29,7 +29,7 @@ async def known(home: Path) -> None:
     settings = load({"COUNTERSIGN_ENVIRONMENT": "development", "COUNTERSIGN_HOME": str(home)})
     pace = ProviderStats(40, 36, 2, 2, 40, 30, {bucket(200): 40}, {bucket(3_000): 36})
     async with installation_of(settings) as ground:
-        await ground.database.run(provider_health.learn, {ProviderKey("first", Channel.SMS, "DE"): pace}, 1)
+        await ground.database.run(provider_health.add_stats, {ProviderKey("first", Channel.SMS, "DE"): pace}, 1)
         await ground.database.run(keep, CircuitBreaker("second", 3, 1, clock() + 60_000, reason="timed_out"))
 
 

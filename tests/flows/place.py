@@ -37,9 +37,9 @@ from countersign.links import links_of
 from countersign.passwords import Passwords
 from countersign.store.engine.connect import open_database
 from countersign.store.engine.database import Rows, Sql
+from countersign.store.ledger.event_log import Chain, Log
 from countersign.store.ledger.ledger import BOUND, Ledger
 from countersign.store.tables import challenges, deliveries, events
-from countersign.store.tables.events import Chain, Log
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -168,11 +168,13 @@ class Place:
 
     async def deliveries(self, challenge: Challenge) -> list[Delivery]:
         """Return the messages of a challenge."""
-        return await self.database.read(deliveries.of_owner, challenge.id)
+        return await self.database.read(deliveries.list_by_owner, challenge.id)
 
     async def events(self, challenge: Challenge) -> list[Event]:
         """Return what the log has on a challenge."""
-        return [event for event in await self.database.read(events.between, 0, 1 << 62) if event.owner == challenge.id]
+        return [
+            event for event in await self.database.read(events.list_between, 0, 1 << 62) if event.owner == challenge.id
+        ]
 
     async def kinds(self, challenge: Challenge) -> Counter[EventKind]:
         """Count what the log has on a challenge, by kind; of one millisecond's events of two lanes none is the first."""

@@ -77,7 +77,7 @@ async def test_the_contact_that_goes_does_not_approve_where_there_is_another(hom
     assert isinstance(await visitor.steps_up(need), CodeRequested)
     seen = await visitor.sees()
     assert seen is not None
-    assert {way.masked for way in seen.ways} == {"+1415***0123"}
+    assert {way.masked for way in seen.contact_methods} == {"+1415***0123"}
     assert isinstance(await visitor.types(await visitor.code(PHONE)), SignedIn)
     session = await visitor.session()
     assert session is not None
@@ -146,7 +146,7 @@ async def test_a_pending_change_dies_with_its_session_and_is_canceled_from_anoth
     code = await visitor.code(PHONE)
     session = await phone.session()
     assert session is not None
-    (pending,) = await home.database.read(changes.open_ones, session.account, home.clock())
+    (pending,) = await home.database.read(changes.list_open, session.account, home.clock())
     await end_others(home.accounts, session)
     assert await visitor.types(code) is ChangeRefusal.NOT_PENDING
 
@@ -154,7 +154,7 @@ async def test_a_pending_change_dies_with_its_session_and_is_canceled_from_anoth
     code = await phone.code(PHONE)
     open_ = [
         one
-        for one in await home.database.read(changes.open_ones, session.account, home.clock())
+        for one in await home.database.read(changes.list_open, session.account, home.clock())
         if one.id != pending.id
     ]
     assert isinstance(await cancel_change(home.accounts, phone.browser, session.account, open_[0].id), Applied)
@@ -243,7 +243,7 @@ async def test_a_password_change_ends_everything_else(home: Place) -> None:
     await visitor.told("The password of your account was changed")
     session = await visitor.session()
     assert session is not None
-    left = await home.database.read(changes.open_ones, session.account, home.clock())
+    left = await home.database.read(changes.list_open, session.account, home.clock())
     assert [one.kind for one in left] == [ChangeKind.PASSWORD_CHANGED]
     assert not left[0].undoable(home.clock())
 
@@ -269,7 +269,7 @@ async def test_a_mailbox_has_one_account_and_a_phone_up_to_five(home: Place) -> 
     blind_index = home.accounts.blind_index(parse_contact(PHONE))
     session = await first.session()
     assert session is not None
-    assert await home.database.read(accounts.signs_in_to, blind_index) == session.account
+    assert await home.database.read(accounts.find_id_by_identifier, blind_index) == session.account
 
 
 async def test_two_changes_of_the_same_contact_are_made_one_after_the_other(home: Place) -> None:
@@ -293,6 +293,6 @@ async def test_two_changes_of_the_same_contact_are_made_one_after_the_other(home
         submit_change(home.accounts, visitor.browser, session, wanted),
         report_change(home.accounts, BrowserContext(), reference),
     )
-    contacts = await home.database.read(accounts.contacts_of, session.account)
+    contacts = await home.database.read(accounts.list_contacts, session.account)
     assert [contact.masked for contact in contacts] == ["a***@example.org"]
     assert [contact.primary for contact in contacts] == [True]

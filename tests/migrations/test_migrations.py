@@ -13,7 +13,7 @@ from countersign.errors import SettingsError, UnavailableError
 from countersign.store.engine.connect import open_database, sqlite_path
 from countersign.store.engine.database import Rows, Sql
 from countersign.store.engine.migrate import head, migrate, pending
-from countersign.store.tables.schema import ALL
+from countersign.store.tables.schema import ALL_TABLES
 
 Schema = dict[str, dict[str, tuple[str, bool]]]
 """Of each table, of each column: its kind, and whether it may be NULL."""
@@ -137,7 +137,8 @@ async def indexes(url: str) -> set[str]:
 
 async def test_the_tables_of_the_statements_are_those_of_the_schema(database_url: str) -> None:
     expected: Schema = {
-        table.name: {name: (kind, f"{table.name}.{name}" in NULLABLE) for name, kind in table.columns} for table in ALL
+        table.name: {name: (kind, f"{table.name}.{name}" in NULLABLE) for name, kind in table.columns}
+        for table in ALL_TABLES
     }
     assert await schema(database_url) == expected
 
@@ -159,7 +160,7 @@ async def test_each_key_is_the_primary_key(database_url: str) -> None:
     found: dict[str, tuple[str, ...]] = {}
     for table, column in rows:
         found[table] = (*found.get(table, ()), column)
-    assert found == {table.name: tuple(name for name, _ in table.key) for table in ALL} | {
+    assert found == {table.name: tuple(name for name, _ in table.key) for table in ALL_TABLES} | {
         "alembic_version": ("version_num",)
     }
 
@@ -204,7 +205,7 @@ async def test_one_revision_after_the_other_leads_where_one_leap_does(
 
 
 def test_several_processes_may_migrate_at_once(empty_url: str) -> None:
-    script = "import sys; from countersign.store.migrate import migrate; print(migrate(sys.argv[1]))"
+    script = "import sys; from countersign.store.engine.migrate import migrate; print(migrate(sys.argv[1]))"
     started = [
         subprocess.Popen(
             [sys.executable, "-c", script, empty_url], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from tests.clock import FixedClock
-from tests.flows.conftest import sqlite_template, sqlite_url
 from tests.flows.place import SHOP, Place, place_at
 from tests.providers.bounces import postfix
 from tests.providers.imap_peer import PASSWORD, ImapPeer
@@ -24,8 +23,6 @@ from countersign.flows.delivery.bounces import bounce_signer, collect_bounces, p
 from countersign.providers.email.bounce_mailbox import AT_ONCE, BounceMailbox, MailboxSettings
 from countersign.providers.email.dsn import MAX_BYTES
 from countersign.providers.email.verp import return_path
-
-__all__ = ["sqlite_template", "sqlite_url"]
 
 LIVE = type(SHOP)("app_live", 0, "live", ApplicationMode.LIVE, "Live", "live.example", (), b"live's key")
 

@@ -21,7 +21,7 @@ from countersign.store.engine.connect import open_database, sqlite_path
 from countersign.store.engine.database import Insert, Rows, Sql, Update, Upsert, Write
 from countersign.store.engine.migrate import migrate
 from countersign.store.engine.sqlite import SqliteDatabase, in_sqlite
-from countersign.store.tables.schema import ALL, FACTS, LIMITS
+from countersign.store.tables.schema import ALL_TABLES, FACTS, LIMITS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -213,7 +213,7 @@ async def test_a_caller_who_left_before_their_turn_changes_nothing(store: Sqlite
 
 
 async def test_keys_are_found_by_the_index(store: SqliteDatabase) -> None:
-    for table in ALL:
+    for table in ALL_TABLES:
         plan = await store.run(query, f"EXPLAIN QUERY PLAN {sqlite._select(table, 16)}", *range(16 * len(table.key)))
         (step,) = [str(step[3]) for step in plan if " t " in str(step[3])]
         assert step.startswith("SEARCH t USING")

@@ -84,11 +84,13 @@ async def test_a_prefix_that_nothing_comes_back_from_is_stopped_and_the_reason_k
     assert len(site.carriers[CARRIER].sent) == MOST
     held = (await site.deliveries(begun[-1]))[0]
     assert (held.state, held.reason, held.attempts) == (DeliveryState.FAILED, Reason.HELD_BACK, 0)
-    (block,) = await site.database.read(sms_traffic.blocks, 0)
+    (block,) = await site.database.read(sms_traffic.list_blocks, 0)
     assert (block.application, block.place, block.country, block.rule) == (LIVE.id, "+372545", "EE", "allowance")
     assert block.until - block.since == FIRST_HOLD
     assert f"{MOST} messages" in block.figures
-    told = [one for one in await site.database.read(events.between, 0, 1 << 62) if one.kind is EventKind.PREFIX_HELD]
+    told = [
+        one for one in await site.database.read(events.list_between, 0, 1 << 62) if one.kind is EventKind.PREFIX_HELD
+    ]
     assert [(one.owner, one.facts["why"]) for one in told] == [("+372545", block.figures)]
 
 
@@ -110,7 +112,7 @@ async def test_a_prefix_whose_codes_come_back_goes_on(site: Place) -> None:
         await come_back(site, (await pump(site, MOST - 5, start=batch * MOST))[: MOST - 10])
         site.clock.now += MINUTE
     assert len(site.carriers[CARRIER].sent) == 6 * (MOST - 5)
-    assert await site.database.read(sms_traffic.blocks, 0) == []
+    assert await site.database.read(sms_traffic.list_blocks, 0) == []
 
 
 async def test_another_tenant_and_another_country_are_not_held(site: Place) -> None:
@@ -133,7 +135,7 @@ async def test_after_a_hold_a_few_are_tried_and_the_next_hold_is_twice_as_long(s
     site.clock.now += 8 * MINUTE
     await pump(site, 5, start=200)
     assert len(site.carriers[CARRIER].sent) == MOST + probes
-    latest = (await site.database.read(sms_traffic.blocks, 0))[0]
+    latest = (await site.database.read(sms_traffic.list_blocks, 0))[0]
     assert (latest.times, latest.until - latest.since) == (2, 2 * FIRST_HOLD)
 
 
@@ -149,7 +151,7 @@ async def test_honest_people_open_a_prefix_again(site: Place) -> None:
 async def test_a_lifted_prefix_is_sent_to_at_once(site: Place) -> None:
     """D7."""
     await pump(site, MOST + 1)
-    lifted = await site.database.run(sms_traffic.lift, "+372545", None, site.clock.now)
+    lifted = await site.database.run(sms_traffic.lift_blocks, "+372545", None, site.clock.now)
     assert [block.place for block in lifted] == ["+372545"]
     await pump(site, 1, start=100)
     assert len(site.carriers[CARRIER].sent) == MOST + 1
@@ -176,7 +178,7 @@ async def test_what_no_provider_took_is_not_held_against_the_place(site: Place) 
         )
     failed = await pump(site, MOST + 5)
     assert set(await reasons(site, failed)) == {Reason.MISCONFIGURED}
-    assert await site.database.read(sms_traffic.blocks, 0) == []
+    assert await site.database.read(sms_traffic.list_blocks, 0) == []
     await pump(site, MOST + 5, start=200)
     assert len(site.carriers[CARRIER].sent) == MOST + 5 + MOST
 
@@ -195,12 +197,12 @@ async def test_shadow_lets_through_and_writes_down_what_it_would_have_done(site:
     policed(site, PumpingPolicy(mode=Breaker.SHADOW))
     await pump(site, MOST + 5)
     assert len(site.carriers[CARRIER].sent) == MOST + 5
-    (block,) = await site.database.read(sms_traffic.blocks, 0)
+    (block,) = await site.database.read(sms_traffic.list_blocks, 0)
     assert block.shadow
     policed(site, PumpingPolicy())
     site.clock.now += MINUTE
     await pump(site, 1, start=400)
-    (held, _) = await site.database.read(sms_traffic.blocks, 0)
+    (held, _) = await site.database.read(sms_traffic.list_blocks, 0)
     assert not held.shadow, "what the shadow held is not held when the breaker is switched on, but judged anew"
 
 

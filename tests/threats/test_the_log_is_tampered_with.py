@@ -11,7 +11,8 @@ from countersign.domain.shared.event import Event, EventKind
 from countersign.flows.maintenance.audit import verify_events, write_checkpoint
 from countersign.keys import Keyring, new_file
 from countersign.store.engine.database import Write
-from countersign.store.tables.events import Chain, heads
+from countersign.store.ledger.event_log import Chain
+from countersign.store.tables.events import list_heads
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +31,7 @@ async def test_a_chain_that_was_written_anew_with_other_keys_is_found(each_place
     assert await write_checkpoint(place.core, {})
     new_file(tmp_path / "thief.json", 0)
     thief = Keyring(tmp_path / "thief.json", FixedClock())
-    writer = (await place.database.read(heads))[0][0].writer
+    writer = (await place.database.read(list_heads))[0][0].writer
     for table in ("events", "writers"):
         await place.change(f"DELETE FROM {table} WHERE writer = $1", writer)  # noqa: S608 - names are ours
     innocent = Event(NOON, EventKind.CHALLENGE_CANCELED, "app_shop", challenge.id, {"guesses": 0})

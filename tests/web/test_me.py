@@ -49,12 +49,11 @@ async def signed_in(context: AccountContext) -> tuple[str, str, str]:
     row = Account(account, now, seal("Ada", account), "en", seal("no hash", account), now)
     entered = await start_session(
         context,
-        BrowserContext(ip="192.0.2.1", user_agent="Firefox"),
+        BrowserContext(device=context.secret(), ip="192.0.2.1", user_agent="Firefox"),
         account,
         (SessionProof(Method.PASSWORD, now), SessionProof(Method.MAIL_CODE, now)),
-        context.secret(),
-        then=InterruptedRequest(),
-        new=accounts.added(row, owned),
+        interrupted=InterruptedRequest(),
+        new_account=accounts.insert(row, owned),
     )
     assert isinstance(entered, SignedIn)
     return account, entered.session, entered.device
@@ -101,7 +100,7 @@ async def test_a_token_needs_the_scope_for_it(client: Client, runtime: Runtime, 
     access, now = "cst_" + context.secret(), context.now()
     from countersign.store.tables import applications
 
-    (application, *_) = await context.database.read(applications.all_of_them)
+    (application, *_) = await context.database.read(applications.list_all)
     token = AccessToken(
         context.mark(access), b"grant", application.id, account, sessions["sessions"][0]["id"], scope, now, now + 60_000
     )

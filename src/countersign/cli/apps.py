@@ -140,7 +140,7 @@ async def _all(settings: Settings) -> list[Application]:
     from countersign.wiring import installation_of
 
     async with installation_of(settings) as ground:
-        return await ground.database.read(applications.all_of_them)
+        return await ground.database.read(applications.list_all)
 
 
 async def _rotate(settings: Settings, name: str) -> tuple[Application, str]:

@@ -78,9 +78,11 @@ async def _person(context: AccountContext, name: str, identifier: str, phone: st
     from countersign.flows.sign_in.sign_up import sign_up
     from countersign.store.tables import accounts
 
-    if (await context.database.read(accounts.identified, context.blind_index(parse_contact(identifier))))[
-        0
-    ] is not None:
+    if (
+        await context.database.read(
+            accounts.find_with_contacts_by_identifier, context.blind_index(parse_contact(identifier))
+        )
+    )[0] is not None:
         return False
     now = context.now()
     for place, (days, ip, agent, remember) in enumerate(BROWSERS):
@@ -120,7 +122,9 @@ async def _has_phone(context: AccountContext, identifier: str, phone: str) -> No
     from countersign.store.engine.database import Write
     from countersign.store.tables import accounts
 
-    account, _ = await context.database.read(accounts.identified, context.blind_index(parse_contact(identifier)))
+    account, _ = await context.database.read(
+        accounts.find_with_contacts_by_identifier, context.blind_index(parse_contact(identifier))
+    )
     contact = parse_contact(phone)
     id_ = context.id("con")
     if account is None:
@@ -137,6 +141,6 @@ async def _has_phone(context: AccountContext, identifier: str, phone: str) -> No
     )
 
     async def add() -> None:
-        await Write((accounts.another(owned),), last=True)
+        await Write((accounts.insert_contact(owned),), last=True)
 
     await context.database.run(add)

@@ -136,7 +136,7 @@ async def _blocks(settings: Settings, days: int) -> tuple[int, list[Block]]:
 
     async with installation_of(settings) as ground:
         now = clock()
-        return now, await ground.database.read(sms_traffic.blocks, now - days * DAY)
+        return now, await ground.database.read(sms_traffic.list_blocks, now - days * DAY)
 
 
 async def _explained(settings: Settings, number: str, name: str) -> list[tuple[str, PumpingFinding]]:
@@ -152,10 +152,10 @@ async def _explained(settings: Settings, number: str, name: str) -> list[tuple[s
             "number", "malformed", "Only messages to telephone numbers are checked. Write one like +14155550123."
         )
     async with installation_of(settings) as ground:
-        destination = destination_of(ground.keyring, contact.address, region_of(contact.address))
+        whereto = destination_of(ground.keyring, contact.address, region_of(contact.address))
         application = await ground.database.read(_id_of, name) if name else _own()
-        found = await ground.database.read(explain_pumping, destination, application, settings.pumping, clock())
-        return [(destination.region.prefix, one) for one in found]
+        found = await ground.database.read(explain_pumping, whereto, application, settings.pumping, clock())
+        return [(whereto.region.prefix, one) for one in found]
 
 
 async def _lifted(settings: Settings, prefix: str, name: str | None) -> list[Block]:
@@ -171,7 +171,7 @@ async def _lift(prefix: str, application: str | None, now: int) -> list[Block]:
     from countersign.store.engine.database import Append
     from countersign.store.tables import sms_traffic
 
-    lifted = await sms_traffic.lift(prefix, application, now)
+    lifted = await sms_traffic.lift_blocks(prefix, application, now)
     await Append([lift_event(block, now) for block in lifted])
     return lifted
 

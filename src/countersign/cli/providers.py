@@ -102,7 +102,9 @@ async def _known(settings: Settings) -> tuple[Mapping[ProviderKey, ProviderStats
     from countersign.wiring import installation_of
 
     async with installation_of(settings) as ground:
-        return await ground.database.read(provider_health.paces), await ground.database.read(provider_health.breakers)
+        return await ground.database.read(provider_health.find_stats), await ground.database.read(
+            provider_health.find_breakers
+        )
 
 
 async def _restored(settings: Settings, name: str) -> bool:

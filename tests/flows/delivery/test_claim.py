@@ -124,14 +124,14 @@ async def broken(place: Place) -> None:
 async def test_after_three_failures_in_a_row_nobody_waits_for_that_provider(live: Place) -> None:
     """D2: the state is in the database, so that another worker leaves it out as well."""
     await broken(live)
-    known = await live.database.read(provider_health.breakers)
+    known = await live.database.read(provider_health.find_breakers)
     assert known["first"].is_open(live.clock())
     await asked(live, 3)
     assert await live.deliver() == 1
     assert (len(live.carriers["first"].sent), len(live.carriers["second"].sent)) == (3, 4)
     (told,) = [
         event
-        for event in await live.database.read(events.between, 0, 1 << 62)
+        for event in await live.database.read(events.list_between, 0, 1 << 62)
         if event.kind is EventKind.PROVIDER_TRIPPED
     ]
     assert (told.owner, told.facts) == ("first", {"reason": "unreachable"})
@@ -144,11 +144,11 @@ async def test_one_message_tries_whether_it_is_back_and_then_all_go_there_again(
         await asked(live, 10 + number)
     assert await live.deliver() == 5
     assert (len(live.carriers["first"].sent), len(live.carriers["second"].sent)) == (3 + 1, 3 + 4)
-    assert await live.database.read(provider_health.breakers) == {}
+    assert await live.database.read(provider_health.find_breakers) == {}
     await asked(live, 20)
     await live.deliver()
     assert len(live.carriers["first"].sent) == 5
-    kinds = [event.kind for event in await live.database.read(events.between, 0, 1 << 62)]
+    kinds = [event.kind for event in await live.database.read(events.list_between, 0, 1 << 62)]
     assert kinds.count(EventKind.PROVIDER_BACK) == 1
 
 
@@ -169,7 +169,7 @@ async def test_a_try_to_come_back_that_fails_lengthens_the_rest(live: Place, clo
     challenge = await asked(live, 40)
     assert [await live.deliver(), await live.deliver()] == [1, 1]
     assert (await only(live, challenge)).provider == "second"
-    known = await live.database.read(provider_health.breakers)
+    known = await live.database.read(provider_health.find_breakers)
     assert known["first"].until == clock() + RESTS[1]
     clock.forward(RESTS[0])
     await asked(live, 41)

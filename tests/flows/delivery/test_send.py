@@ -65,7 +65,7 @@ async def test_a_message_goes_out_with_the_code_and_is_accepted(live: Place) -> 
     assert live.code(challenge) not in message.subject
     delivery = await only(live, challenge)
     assert (delivery.state, delivery.ended, delivery.attempts) == (DeliveryState.ACCEPTED, True, 1)
-    (attempt,) = await live.database.read(deliveries.attempts_of, challenge.id)
+    (attempt,) = await live.database.read(deliveries.list_attempts, challenge.id)
     assert (attempt.provider, attempt.outcome, attempt.provider_message_id) == ("first", "accepted", "m1")
     assert (await live.kinds(challenge))[EventKind.DELIVERY_ACCEPTED] == 1
     assert await live.deliver() == 0
@@ -116,7 +116,7 @@ async def test_a_lost_lease_is_taken_up_and_the_late_word_changes_nothing(live: 
     assert (await only(live, challenge)).state is DeliveryState.SENDING
     await record_results(live.delivery, [await send(live.delivery, again)])
     assert (await only(live, challenge)).state is DeliveryState.ACCEPTED
-    attempts = await live.database.read(deliveries.attempts_of, challenge.id)
+    attempts = await live.database.read(deliveries.list_attempts, challenge.id)
     assert [(one.attempt, one.outcome) for one in attempts] == [(1, "failed"), (2, "accepted")]
 
 
@@ -139,7 +139,7 @@ async def test_what_came_of_a_try_can_be_written_down_twice(live: Place) -> None
     result = await send(live.delivery, parcel)
     await record_results(live.delivery, [result])
     await record_results(live.delivery, [result])
-    assert len(await live.database.read(deliveries.attempts_of, challenge.id)) == 1
+    assert len(await live.database.read(deliveries.list_attempts, challenge.id)) == 1
     assert (await live.kinds(challenge))[EventKind.DELIVERY_ACCEPTED] == 1
 
 

@@ -18,7 +18,7 @@ from countersign.flows.maintenance.applications import (
     rotate_application_key,
 )
 from countersign.flows.maintenance.audit import verify_events
-from countersign.store.tables.events import Chain, Log
+from countersign.store.ledger.event_log import Chain, Log
 
 if TYPE_CHECKING:
     from tests.flows.place import Place

@@ -16,7 +16,8 @@ from countersign.domain.verifications.challenge import Action
 from countersign.flows.maintenance.applications import add_application
 from countersign.flows.maintenance.audit import AuditReport, verify_events, write_checkpoint
 from countersign.keys import DerivedKey, rotate_file
-from countersign.store.tables.events import Chain, Log, heads
+from countersign.store.ledger.event_log import Chain, Log
+from countersign.store.tables.events import list_heads
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -54,7 +55,7 @@ async def written(database_url: str, tmp_path: Path) -> AsyncIterator[Place]:
 
 async def longest(place: Place) -> tuple[str, int]:
     """Return the writer with the most pages, and how many they are."""
-    ends = await place.database.read(heads)
+    ends = await place.database.read(list_heads)
     head = max((head for head, _ in ends), key=lambda head: head.seq)
     return head.writer, head.seq
 
@@ -170,7 +171,7 @@ async def test_a_chain_that_was_set_back_with_an_old_head_is_found_by_the_checkp
     ((old_seq, old_hash, old_mac),) = await written.database.read(
         query, "SELECT seq, hash, mac FROM writers WHERE writer = $1", writer
     )
-    before = {head.writer: head.seq for head, _ in await written.database.read(heads)}
+    before = {head.writer: head.seq for head, _ in await written.database.read(list_heads)}
     while (await longest(written))[1] == seq:
         await busy(written, 1)
     assert await write_checkpoint(written.core, before)

@@ -20,5 +20,5 @@ async def test_a_rotation_is_recorded_with_its_key_and_time(each_place: Place, t
     now, log = each_place.clock(), each_place.delivery.records
     kid, active_from = await rotate_keys(each_place.database, log, tmp_path / "keys.json", now, 60_000)
     assert (kid != before, active_from) == (True, now + 60_000)
-    (event,) = await each_place.database.read(events.between, 0, 1 << 62)
+    (event,) = await each_place.database.read(events.list_between, 0, 1 << 62)
     assert (event.kind, event.owner, event.facts) == (EventKind.KEYS_ROTATED, kid, {"active_from": active_from})

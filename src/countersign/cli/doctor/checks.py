@@ -298,7 +298,7 @@ async def _database(settings: Settings, keyring: Keyring | None) -> list[CheckRe
 
 async def _reachable(database: Database) -> list[CheckResult]:
     began = time.perf_counter()
-    revision = await database.read(metadata.revision)
+    revision = await database.read(metadata.find_revision)
     return [
         CheckResult(
             "database",
@@ -352,7 +352,7 @@ async def _now() -> int:
 
 
 async def _backlog(database: Database) -> list[CheckResult]:
-    due, oldest = await database.read(deliveries.backlog, clock())
+    due, oldest = await database.read(deliveries.count_due, clock())
     if oldest > LATE:
         return [
             CheckResult(

@@ -35,9 +35,9 @@ async def recent(context: AccountContext, account: str, most: int) -> tuple[list
 
 async def _recent(account: str, most: int) -> tuple[list[Activity], list[SentMessage]]:
     # Messages and the acts that they tell of stand side by side, so that twice as many rows have enough of both.
-    rows = await activity.newest(account, 2 * most)
+    rows = await activity.list_newest(account, 2 * most)
     told = [row for row in rows if row.kind is EventKind.MESSAGE_SENT][:MESSAGES]
-    found = await deliveries.of_owners([row.facts["message"] for row in told])
+    found = await deliveries.list_by_owners([row.facts["message"] for row in told])
     sent = [
         SentMessage(row.facts["what"], row.facts["about"], one.channel, one.created_at, one.state)
         for row in told

@@ -29,7 +29,7 @@ def insert_activity(
 ) -> tuple[Change, ...]:
     """Return the changes that write down for a person what happened, on which browser and where."""
     seen = {name: value for name, value in (("user_agent", browser.user_agent), ("place", place)) if value}
-    return activity.added(
+    return activity.insert(
         [Activity(account, context.id("act"), now, kind, {**seen, **facts}) for kind, facts in told if account]
     )
 
@@ -53,4 +53,4 @@ async def record_events(
         for event in told
         if event.owner and event.kind not in _UNREAD
     ]
-    return activity.added(read)
+    return activity.insert(read)

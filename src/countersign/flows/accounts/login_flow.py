@@ -54,7 +54,7 @@ def _sent(context: AccountContext, flow: LoginFlow, to: str) -> tuple[Change, ..
     if not to:
         return ()
     facts = {"message": flow.challenge, "about": to, "what": flow.kind.purpose}
-    return activity.added([Activity(flow.account, context.id("act"), context.now(), EventKind.MESSAGE_SENT, facts)])
+    return activity.insert([Activity(flow.account, context.id("act"), context.now(), EventKind.MESSAGE_SENT, facts)])
 
 
 async def find_flow(context: AccountContext, browser: BrowserContext) -> StoredFlow | None:
@@ -66,15 +66,15 @@ async def find_flow(context: AccountContext, browser: BrowserContext) -> StoredF
     if sealed is None:
         return None
     flow = _decode(context.keyring.unseal(sealed, mark.hex()))
-    if not flow.then.path:
-        flow = replace(flow, then=replace(flow.then, path=context.links.account))
-    return StoredFlow(mark, sealed, flow) if flow.device == context.mark(browser.device).hex() else None
+    if not flow.interrupted.path:
+        flow = replace(flow, interrupted=replace(flow.interrupted, path=context.links.account))
+    return StoredFlow(mark, sealed, flow) if flow.device_token_hash == context.mark(browser.device).hex() else None
 
 
 async def update_flow(context: AccountContext, stored: StoredFlow, flow: LoginFlow) -> StoredFlow | None:
     """Move a visit on, and return it as it is now; None if another request of the same browser was quicker."""
     sealed = _sealed(context, stored.mark, flow)
-    moved = await context.database.run(login_flows.move, stored.mark, stored.sealed, sealed)
+    moved = await context.database.run(login_flows.replace, stored.mark, stored.sealed, sealed)
     return StoredFlow(stored.mark, sealed, flow) if moved else None
 
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from countersign.domain.delivery.delivery import new_delivery
+from countersign.domain.delivery.delivery import Delivery, new_delivery
 from countersign.domain.delivery.notice import LIFETIME, Notice, NoticeKind
 from countersign.domain.shared.contact import CHANNELS_OF
 from countersign.domain.shared.event import EventKind
 from countersign.domain.shared.phone_region import region_of
 from countersign.flows.accounts.activity_log import insert_activity
-from countersign.store.engine.database import Change, Insert
+from countersign.store.engine.database import Change
 from countersign.store.tables import deliveries, notices
-from countersign.store.tables.schema import DELIVERIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -34,7 +33,7 @@ def insert_notices(
 ) -> tuple[Change, ...]:
     """Return the changes that owe a notice to each proved contact that can be reached; they are part of the act's own transaction."""
     made: list[Notice] = []
-    rows = []
+    owed: list[Delivery] = []
     for contact in contacts:
         channel = next(
             (one for one in CHANNELS_OF[contact.kind] if context.policy.is_available(one, live=context.own.live)), None
@@ -58,17 +57,15 @@ def insert_notices(
                 expires_at=now + LIFETIME,
             )
         )
-        rows.append(
-            deliveries.new_row(
-                new_delivery(
-                    id_,
-                    1,
-                    channel,
-                    context.policy.route(channel, address, id_, live=context.own.live),
-                    now,
-                    region=region_of(address),
-                    has_code=False,
-                )
+        owed.append(
+            new_delivery(
+                id_,
+                1,
+                channel,
+                context.policy.route(channel, address, id_, live=context.own.live),
+                now,
+                region=region_of(address),
+                has_code=False,
             )
         )
     if not made:
@@ -78,7 +75,7 @@ def insert_notices(
     ]
     nobody = type(browser)()
     return (
-        *notices.added(made),
-        Insert(DELIVERIES, rows),
+        *notices.insert(made),
+        *deliveries.insert(owed),
         *insert_activity(context, account.id, now, sent, nobody, ""),
     )

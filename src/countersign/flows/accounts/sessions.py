@@ -7,7 +7,7 @@ import msgspec
 from countersign.domain.accounts.account import Account, OwnedContact
 from countersign.domain.accounts.change import ChangeKind
 from countersign.domain.accounts.device import Device
-from countersign.domain.accounts.session import SEEN_EVERY, ProofRequirement, Session, with_approval_used
+from countersign.domain.accounts.session import LAST_SEEN_INTERVAL, ProofRequirement, Session, with_approval_used
 from countersign.domain.shared.event import Event, EventKind
 from countersign.flows.accounts.activity_log import record_events
 from countersign.flows.accounts.context import AccountContext, BrowserContext
@@ -36,8 +36,8 @@ async def find_session(context: AccountContext, browser: BrowserContext) -> Sess
     session, account = await context.database.read(_found, mark, now)
     if session is None or account is None or not account.open:
         return None
-    if now - session.last_seen_at >= SEEN_EVERY:
-        await context.database.run(sessions.seen, mark, browser.ip, context.place(browser.ip), now)
+    if now - session.last_seen_at >= LAST_SEEN_INTERVAL:
+        await context.database.run(sessions.record_use, mark, browser.ip, context.place(browser.ip), now)
     return session
 
 
@@ -57,11 +57,11 @@ async def overview_of(context: AccountContext, account: str) -> Overview | None:
 
 
 async def _overview(context: AccountContext, account_id: str) -> Overview | None:
-    account, contacts = await accounts.person(account_id)
+    account, contacts = await accounts.find_with_contacts(account_id)
     if account is None:
         return None
-    alive = await sessions.of_account(account_id, context.now())
-    known = await devices.of_account(account_id)
+    alive = await sessions.list_active(account_id, context.now())
+    known = await devices.list_active(account_id)
     checked = account.checked_at or account.created_at
     return Overview(
         context.keyring.unseal(account.name, account_id), checked, tuple(contacts), tuple(alive), tuple(known)
@@ -74,9 +74,9 @@ async def check_contacts(context: AccountContext, session: Session) -> None:
 
 
 async def _checked(account_id: str, now: int) -> None:
-    account = await accounts.taken(account_id)
+    account = await accounts.lock(account_id)
     if account is not None:
-        await Write((accounts.changed(msgspec.structs.replace(account, checked_at=now)),), last=True)
+        await Write((accounts.update(msgspec.structs.replace(account, checked_at=now)),), last=True)
 
 
 async def sign_out(context: AccountContext, browser: BrowserContext) -> bool:
@@ -129,7 +129,7 @@ async def end_device(context: AccountContext, session: Session, which: str) -> b
 
 async def use_approval(context: AccountContext, session: Session, need: ProofRequirement) -> bool:
     """Use up the approval of an act; True for one caller alone, who carries it out (semantics U1, U2)."""
-    return await context.database.run(sessions.spend, session, with_approval_used(session, need))
+    return await context.database.run(sessions.replace_proofs, session, with_approval_used(session, need))
 
 
 async def _ended(context: AccountContext, account: str, ids: list[str]) -> None:

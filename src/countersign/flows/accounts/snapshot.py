@@ -8,16 +8,16 @@ from countersign.store.tables import accounts, authenticators
 
 async def find_snapshot(account_id: str) -> AccountSnapshot | None:
     """Return what an account has; None if there is no such account."""
-    account, contacts = await accounts.person(account_id)
+    account, contacts = await accounts.find_with_contacts(account_id)
     if account is None:
         return None
-    return AccountSnapshot(account, tuple(contacts), tuple(await authenticators.of_account(account_id)))
+    return AccountSnapshot(account, tuple(contacts), tuple(await authenticators.list_active(account_id)))
 
 
 async def lock_snapshot(account_id: str) -> AccountSnapshot | None:
     """Return what an account has, and let nobody else change it until the transaction ends: no two removals leave it with nothing."""
-    account = await accounts.taken(account_id)
+    account = await accounts.lock(account_id)
     if account is None:
         return None
-    contacts = await accounts.contacts_of(account_id)
-    return AccountSnapshot(account, tuple(contacts), tuple(await authenticators.of_account(account_id)))
+    contacts = await accounts.list_contacts(account_id)
+    return AccountSnapshot(account, tuple(contacts), tuple(await authenticators.list_active(account_id)))

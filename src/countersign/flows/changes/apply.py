@@ -53,7 +53,7 @@ async def _apply(context: AccountContext, asked: Applying) -> Applied | ChangeRe
     holdings = await lock_snapshot(asked.account)
     if holdings is None:
         return ChangeRefusal.UNKNOWN
-    if asked.flow and not (await login_flows.take(asked.flow)):
+    if asked.flow and not (await login_flows.delete(asked.flow)):
         return ChangeRefusal.NOT_PENDING
     pending = await changes.find(asked.account, asked.change)
     if asked.change and (pending is None or not (await _waits(pending, now))):
@@ -96,7 +96,7 @@ async def _apply(context: AccountContext, asked: Applying) -> Applied | ChangeRe
             facts={"change": done.id, "about": done.about},
         )
     recorded = await record_events(context, told, asked.browser, place)
-    entry = changes.added(done) if pending is None else changes.saved(done)
+    entry = changes.insert(done) if pending is None else changes.update(done)
     await Write((*work.rows, entry, *recorded), last=True)
     return Applied(done)
 
@@ -150,11 +150,11 @@ async def cancel_pending(
 ) -> list[Event]:
     """Cancel an account's changes that wait, but one; return what the log is told."""
     told: list[Event] = []
-    for one in await changes.open_ones(account, now):
+    for one in await changes.list_open(account, now):
         if one.state is not ChangeState.PENDING or one.id == but:
             continue
         rows.append(
-            changes.saved(msgspec.structs.replace(one, state=ChangeState.CANCELED, ended_at=now, remind_at=None))
+            changes.update(msgspec.structs.replace(one, state=ChangeState.CANCELED, ended_at=now, remind_at=None))
         )
         told.append(Event(now, EventKind.CHANGE_CANCELED, context.own.id, account, {"change": one.id}))
     return told

@@ -71,7 +71,7 @@ async def _add_contact(context: AccountContext, work: Work, *, primary: bool = F
     wanted, now = work.wanted, work.now
     assert wanted.contact is not None  # noqa: S101 - the rules of these kinds ask for one
     blind_index = context.blind_index(wanted.contact)
-    if (await accounts.holders(blind_index)) >= max_accounts(wanted.contact.kind):
+    if (await accounts.count_owners(blind_index)) >= max_accounts(wanted.contact.kind):
         return ChangeRefusal.ANOTHERS
     goes = next((one for one in work.holdings.contacts if one.id == wanted.which), None)
     id_ = context.id("con")
@@ -87,9 +87,9 @@ async def _add_contact(context: AccountContext, work: Work, *, primary: bool = F
         primary=primary or (goes is not None and goes.primary),
         settled_at=now + UNDO_LASTS,
     )
-    work.rows.append(accounts.another(comes))
-    if not (await accounts.signs_in_to(blind_index)):
-        work.rows.append(accounts.identifier_added(comes))
+    work.rows.append(accounts.insert_contact(comes))
+    if not (await accounts.find_id_by_identifier(blind_index)):
+        work.rows.append(accounts.insert_identifier(comes))
     if goes is not None:
         await _end_contact(goes, work)
     work.effect = ChangeEffect(contacts_added=(id_,), contacts_ended=(goes.id,) if goes is not None else ())
@@ -97,8 +97,8 @@ async def _add_contact(context: AccountContext, work: Work, *, primary: bool = F
 
 
 async def _end_contact(goes: OwnedContact, work: Work) -> None:
-    work.rows.append(accounts.contact_changed(msgspec.structs.replace(goes, ended_at=work.now, primary=False)))
-    await accounts.identifier_ended(goes)
+    work.rows.append(accounts.update_contact(msgspec.structs.replace(goes, ended_at=work.now, primary=False)))
+    await accounts.delete_identifier(goes)
 
 
 async def _move_contact(work: Work) -> None:
@@ -115,8 +115,8 @@ async def _move_contact(work: Work) -> None:
     else:
         work.effect = ChangeEffect(primary=before.id)
         if before.id != meant.id:
-            work.rows.append(accounts.contact_changed(msgspec.structs.replace(before, primary=False)))
-    work.rows.append(accounts.contact_changed(msgspec.structs.replace(meant, primary=True)))
+            work.rows.append(accounts.update_contact(msgspec.structs.replace(before, primary=False)))
+    work.rows.append(accounts.update_contact(msgspec.structs.replace(meant, primary=True)))
 
 
 def _set_password(context: AccountContext, work: Work) -> None:
@@ -126,7 +126,7 @@ def _set_password(context: AccountContext, work: Work) -> None:
     )
     if work.wanted.kind is ChangeKind.PASSWORD_RECOVERED:
         after = msgspec.structs.replace(after, locked_at=None, recovered_by=work.by)
-    work.rows.append(accounts.changed(after))
+    work.rows.append(accounts.update(after))
 
 
 def _change_factors(work: Work) -> None:
@@ -134,20 +134,20 @@ def _change_factors(work: Work) -> None:
     goes = [one for one in work.holdings.authenticators if one.id == wanted.which]
     if wanted.kind is ChangeKind.RECOVERY_CODES_MADE:
         goes = [one for one in work.holdings.authenticators if one.kind is AuthenticatorKind.RECOVERY_CODE]
-    work.rows += authenticators.changed([msgspec.structs.replace(one, ended_at=now) for one in goes])
-    work.rows += authenticators.added(wanted.authenticators)
+    work.rows += authenticators.update([msgspec.structs.replace(one, ended_at=now) for one in goes])
+    work.rows += authenticators.insert(wanted.authenticators)
     work.effect = ChangeEffect(factors_added=_ids(wanted.authenticators), factors_ended=_ids(goes))
 
 
 async def _forget_browser(context: AccountContext, work: Work) -> ChangeRefusal | None:
     """Forget a browser: its trust and its sessions end at once (semantics A4)."""
     account, now = work.account.id, work.now
-    known = await devices.of_account(account)
+    known = await devices.list_active(account)
     device = next((one for one in known if one.id == work.wanted.which), None)
     if device is None:
         return ChangeRefusal.UNKNOWN
-    ended = await sessions.end_of_device(account, device.mark)
-    work.rows.append(devices.changed(msgspec.structs.replace(device, ended_at=now, trusted_at=None)))
+    ended = await sessions.end_on_device(account, device.mark)
+    work.rows.append(devices.update(msgspec.structs.replace(device, ended_at=now, trusted_at=None)))
     work.told.append(Event(now, EventKind.DEVICE_ENDED, context.own.id, account, {"device": device.id}))
     work.told += [Event(now, EventKind.SESSION_ENDED, context.own.id, account, {"session": id_}) for id_ in ended]
     return None
@@ -161,11 +161,11 @@ async def _recover_access(context: AccountContext, work: Work) -> ChangeRefusal 
     account = work.account
     before = next((one for one in work.holdings.contacts if one.primary), None)
     if before is not None:
-        work.rows.append(accounts.contact_changed(msgspec.structs.replace(before, primary=False)))
+        work.rows.append(accounts.update_contact(msgspec.structs.replace(before, primary=False)))
     lost = work.holdings.authenticators
-    work.rows += authenticators.changed([msgspec.structs.replace(one, ended_at=work.now) for one in lost])
+    work.rows += authenticators.update([msgspec.structs.replace(one, ended_at=work.now) for one in lost])
     work.rows.append(
-        accounts.changed(
+        accounts.update(
             msgspec.structs.replace(
                 account,
                 password=context.keyring.seal(work.wanted.password, account.id),
@@ -185,7 +185,7 @@ async def _recover_access(context: AccountContext, work: Work) -> ChangeRefusal 
 async def _change_credential(work: Work) -> ChangeRefusal | None:
     """Make, rotate or revoke an integration code; two overlap while one is rotated (semantics I3)."""
     wanted, now = work.wanted, work.now
-    alive = await integration_codes.of_account(work.account.id, now)
+    alive = await integration_codes.list_active(work.account.id, now)
     if wanted.kind is not ChangeKind.INTEGRATION_CODE_MADE:
         before = next((one for one in alive if one.id == wanted.which), None)
         if before is None:
@@ -194,11 +194,11 @@ async def _change_credential(work: Work) -> ChangeRefusal | None:
             after = msgspec.structs.replace(before, ended_at=now)
         else:
             after = msgspec.structs.replace(before, expires_at=min(before.expires_at, now + OVERLAP))
-        work.rows.append(integration_codes.changed(after))
+        work.rows.append(integration_codes.update(after))
     elif len(alive) >= MOST:
         return ChangeRefusal.TOO_MANY
     if wanted.credential is not None:
-        work.rows.append(integration_codes.added(wanted.credential))
+        work.rows.append(integration_codes.insert(wanted.credential))
     return None
 
 

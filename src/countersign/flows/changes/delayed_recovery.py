@@ -37,7 +37,7 @@ async def request_delayed_recovery(
 ) -> RecoveryPending | FlowNotFound:
     """Begin the wait, now that the new contact is proved; the browser is told the same where there is no such account (semantics R1)."""
     flow, now = stored.flow, context.now()
-    contact = parse_contact(flow.to)
+    contact = parse_contact(flow.address)
     id_ = context.id("chg")
     pending = AccountChange(
         account=flow.account,
@@ -59,7 +59,7 @@ async def request_delayed_recovery(
 
 
 async def _begin(context: AccountContext, browser: BrowserContext, flow: bytes, pending: AccountChange) -> bool:
-    if not (await login_flows.take(flow)):
+    if not (await login_flows.delete(flow)):
         return False
     holdings = await find_snapshot(pending.account)
     if holdings is None:
@@ -82,14 +82,14 @@ async def _begin(context: AccountContext, browser: BrowserContext, flow: bytes, 
         now=pending.asked_at,
         facts={"change": pending.id, "about": pending.about},
     )
-    await Write((changes.added(pending), *notices, *recorded), last=True)
+    await Write((changes.insert(pending), *notices, *recorded), last=True)
     return True
 
 
 async def send_reminders(context: AccountContext) -> int:
     """Tell every contact of the accounts that are waited for, once a day; return how many were told of."""
     now, told = context.now(), 0
-    for pending in await context.database.read(changes.to_remind, now, 100):
+    for pending in await context.database.read(changes.list_due_reminders, now, 100):
         told += await context.database.run(_remind, context, pending, now)
     if told:
         context.database.announce()
@@ -100,7 +100,7 @@ async def _remind(context: AccountContext, pending: AccountChange, now: int) -> 
     before = await changes.find(pending.account, pending.id)
     if before is None or before.remind_at != pending.remind_at or before.state_at(now) is not ChangeState.PENDING:
         if before is not None and before.remind_at is not None and now >= before.until:
-            await Write((changes.saved(msgspec.structs.replace(before, remind_at=None)),), last=True)
+            await Write((changes.update(msgspec.structs.replace(before, remind_at=None)),), last=True)
         return 0
     holdings = await find_snapshot(pending.account)
     if holdings is None:
@@ -116,5 +116,5 @@ async def _remind(context: AccountContext, pending: AccountChange, now: int) -> 
         facts={"change": before.id, "about": before.about},
     )
     after = msgspec.structs.replace(before, remind_at=now + REMIND_EVERY)
-    await Write((changes.saved(after), *notices), last=True)
+    await Write((changes.update(after), *notices), last=True)
     return 1

@@ -90,7 +90,7 @@ async def revoke_code(
 
 async def list_codes(context: AccountContext, account: str) -> list[ListedCode]:
     """Return an account's codes that are alive, the newest first."""
-    found = await context.database.read(integration_codes.of_account, account, context.now())
+    found = await context.database.read(integration_codes.list_active, account, context.now())
     return [
         ListedCode(
             one.id,
@@ -114,7 +114,7 @@ async def verify_code(context: AccountContext, code: str, used_from: str) -> Int
     if found is None or account is None or not account.open or not found.active(now):
         return None
     if found.last_used_at is None or now - found.last_used_at >= SEEN_EVERY:
-        alive = await context.database.run(integration_codes.used, key, used_from, now)
+        alive = await context.database.run(integration_codes.record_use, key, used_from, now)
         return found if alive else None
     return found
 
@@ -125,7 +125,7 @@ async def _found(key: bytes) -> tuple[IntegrationCode | None, Account | None]:
 
 
 async def _one(account: str, which: str, now: int) -> IntegrationCode | None:
-    alive = await integration_codes.of_account(account, now)
+    alive = await integration_codes.list_active(account, now)
     return next((one for one in alive if one.id == which), None)
 
 

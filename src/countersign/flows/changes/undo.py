@@ -9,7 +9,7 @@ import msgspec
 from countersign.domain.accounts.account import OwnedContact
 from countersign.domain.accounts.authenticator import Authenticator
 from countersign.domain.accounts.change import RULES, AccountChange, AccountSnapshot, ChangeRefusal, ChangeState
-from countersign.domain.accounts.session import Level, ProofRequirement, Session, meets
+from countersign.domain.accounts.session import Level, ProofRequirement, Session, satisfies
 from countersign.domain.delivery.notice import NoticeKind
 from countersign.domain.shared.event import Event, EventKind
 from countersign.domain.verifications.challenge import Action
@@ -34,7 +34,7 @@ async def _cancel(
     context: AccountContext, browser: BrowserContext, account: str, which: str
 ) -> Applied | ChangeRefusal:
     now = context.now()
-    await accounts.taken(account)
+    await accounts.lock(account)
     found = await changes.find(account, which)
     if found is None or found.state_at(now) is not ChangeState.PENDING:
         return ChangeRefusal.NOT_PENDING
@@ -47,7 +47,7 @@ async def _cancel(
         {"change": which, "kind": found.kind.value, "about": found.about},
     )
     recorded = await record_events(context, [told], browser, context.place(browser.ip))
-    await Write((changes.saved(after), *recorded), last=True)
+    await Write((changes.update(after), *recorded), last=True)
     return Applied(after)
 
 
@@ -61,7 +61,7 @@ async def undo_change(
         return ChangeRefusal.NOT_PENDING
     digest = hashlib.sha256(f"undo\0{which}".encode()).hexdigest()
     need = ProofRequirement(Level.APP_CODE if holdings.strong else Level.MAIL_CODE, None, Action(summary, digest))
-    if not meets(session, need, context.now()) or not await use_approval(context, session, need):
+    if not satisfies(session, need, context.now()) or not await use_approval(context, session, need):
         return need
     return await context.log.run(context.database, _undo_one, context, browser, session.account, which)
 
@@ -100,7 +100,7 @@ async def _undo_one(
         now=now,
         facts={"change": which, "about": found.about},
     )
-    await Write((*written, changes.saved(after), *notices, *recorded), last=True)
+    await Write((*written, changes.update(after), *notices, *recorded), last=True)
     return Applied(after)
 
 
@@ -138,7 +138,7 @@ async def _lock(context: AccountContext, browser: BrowserContext, account: str, 
     codes = await integration_codes.end_all(account, now)
     told += await cancel_pending(context, account, now, rows)
     undone, password = 0, ""
-    for one in await changes.open_ones(account, now):
+    for one in await changes.list_open(account, now):
         if not one.revertible(now) or (one.applied_at or 0) < since:
             continue
         if RULES[one.kind].closes:
@@ -149,7 +149,7 @@ async def _lock(context: AccountContext, browser: BrowserContext, account: str, 
             back.contacts, back.authenticators, back.touched = before
             continue
         undone += 1
-        rows.append(changes.saved(msgspec.structs.replace(one, state=ChangeState.UNDONE, ended_at=now)))
+        rows.append(changes.update(msgspec.structs.replace(one, state=ChangeState.UNDONE, ended_at=now)))
         told.append(
             Event(
                 now,
@@ -173,7 +173,7 @@ async def _lock(context: AccountContext, browser: BrowserContext, account: str, 
     if password:
         # It opens nothing now; but whoever knows it and proves a contact needs no further proof (flows/sign_in/recover.py).
         closed = msgspec.structs.replace(closed, password=context.keyring.seal(password, account), recovered_by="")
-    rows.append(accounts.changed(closed))
+    rows.append(accounts.update(closed))
     rows += insert_notices(
         context,
         holdings.account,
@@ -189,9 +189,9 @@ async def _lock(context: AccountContext, browser: BrowserContext, account: str, 
 
 
 async def _gather(account: str, back: Back) -> None:
-    for contact in await accounts.contacts_ever(account):
+    for contact in await accounts.list_all_contacts(account):
         back.contacts[contact.id] = contact
-    for factor in await authenticators.ever(account):
+    for factor in await authenticators.list_all(account):
         back.authenticators[factor.id] = factor
 
 
@@ -231,12 +231,12 @@ async def _written(holdings: AccountSnapshot, back: Back) -> list[Change]:
     before = {contact.id: contact.ended_at is None for contact in holdings.contacts}
     for id_ in sorted(back.touched & back.contacts.keys()):
         contact = back.contacts[id_]
-        rows.append(accounts.contact_changed(contact))
+        rows.append(accounts.update_contact(contact))
         if contact.ended_at is not None:
-            await accounts.identifier_ended(contact)
-        elif not before.get(id_) and not (await accounts.signs_in_to(contact.blind_index)):
-            rows.append(accounts.identifier_added(contact))
-    rows += authenticators.changed(
+            await accounts.delete_identifier(contact)
+        elif not before.get(id_) and not (await accounts.find_id_by_identifier(contact.blind_index)):
+            rows.append(accounts.insert_identifier(contact))
+    rows += authenticators.update(
         [back.authenticators[id_] for id_ in sorted(back.touched & back.authenticators.keys())]
     )
     return rows

@@ -83,13 +83,13 @@ async def record_bounce(context: DeliveryContext, raw: bytes, address: str = "")
 
 async def _find_sent(owner_id: str, number: int, position: int) -> _SentMessage | None:
     """Return the message that was sent under a key, its provider, and the provider's id for it, or None."""
-    found = await deliveries.of_owner(owner_id)
+    found = await deliveries.list_by_owner(owner_id)
     delivery = next((one for one in found if one.number == number), None)
     owner = await owner_of(owner_id)
     if delivery is None or owner is None or position >= len(delivery.route):
         return None
     provider = delivery.route[position]
-    attempts = await deliveries.attempts_of(owner_id)
+    attempts = await deliveries.list_attempts(owner_id)
     ids = [one.provider_message_id for one in attempts if one.number == number and one.provider == provider]
     message_id = next((id_ for id_ in reversed(ids) if id_), "")
     return _SentMessage(delivery, owner, provider, message_id) if message_id else None

@@ -22,7 +22,7 @@ from countersign.flows.delivery.context import DeliveryContext, provider_key_of
 from countersign.flows.delivery.events import delivery_event
 from countersign.flows.delivery.sms_pumping import PumpingResult, check_pumping, is_counted
 from countersign.flows.delivery.suppressions import find_suppressed
-from countersign.store.engine.database import Append, Claim, Row, Rows, Seek, Update, Write
+from countersign.store.engine.database import Append, Claim, Row, Rows, Seek, Write
 from countersign.store.tables import applications, challenges, deliveries, notices, provider_health, sms_traffic
 from countersign.store.tables.schema import CHALLENGES, DELIVERIES, NOTICES
 
@@ -74,7 +74,7 @@ async def _claim(context: DeliveryContext, now: int, limit: int) -> _ClaimResult
     if not rows:
         return _ClaimResult([], [], [])
     due = await _load_owners(rows)
-    sites = await applications.of_ids([owner.application for owner in due.owners.values()])
+    sites = await applications.find_by_ids([owner.application for owner in due.owners.values()])
     pumping = await check_pumping(context, _first_sends_by_phone(due, now), now)
     blocked = await _find_blocked(context, due, pumping, now)
     breakers = _Breakers(await _load_breakers(now), now)
@@ -82,9 +82,10 @@ async def _claim(context: DeliveryContext, now: int, limit: int) -> _ClaimResult
     await Append([*pumping.events, *decisions.events])
     await Write(
         (
-            Update(DELIVERIES, [*map(deliveries.changed_row, decisions.changed), *_postponed(due.unreadable, now)]),
-            *provider_health.saved(breakers.probed),
-            *sms_traffic.began(pumping.blocks),
+            *deliveries.update(decisions.changed),
+            *deliveries.update_due_at(due.unreadable, now + delivery_rules.LEASE),
+            *provider_health.upsert_breakers(breakers.probed),
+            *sms_traffic.upsert_blocks(pumping.blocks),
         ),
         last=True,
     )
@@ -98,13 +99,16 @@ async def _load_owners(rows: Rows) -> _DueMessages:
     """
     ids = {row[0] for row in rows}
     notice_ids = {id_ for id_ in ids if id_.startswith(NOTICE_PREFIX)}
-    found_challenges, unreadable = _read(await Seek(CHALLENGES, "id", sorted(ids - notice_ids)), challenges.of_row)
-    found_notices, unreadable_notices = _read(await Seek(NOTICES, "id", sorted(notice_ids)), notices.of_row)
+    found_challenges, unreadable = _read(await Seek(CHALLENGES, "id", sorted(ids - notice_ids)), challenges.from_row)
+    found_notices, unreadable_notices = _read(await Seek(NOTICES, "id", sorted(notice_ids)), notices.from_row)
     owners: dict[str, Challenge | Notice] = {owner.id: owner for owner in found_challenges}
     owners.update({owner.id: owner for owner in found_notices})
     unreadable_ids = {row[0] for row in (*unreadable, *unreadable_notices)}
-    due, unreadable = _read([row for row in rows if row[0] not in unreadable_ids], deliveries.of_row)
-    return _DueMessages(due, owners, [*unreadable, *(row for row in rows if row[0] in unreadable_ids)])
+    due, unreadable = _read([row for row in rows if row[0] not in unreadable_ids], deliveries.from_row)
+    unreadable += [row for row in rows if row[0] in unreadable_ids]
+    for owner_id, number, *_ in unreadable:
+        _log.error("unreadable_record", delivery=f"{owner_id}.{number}")
+    return _DueMessages(due, owners, unreadable)
 
 
 def _first_sends_by_phone(due: _DueMessages, now: int) -> list[tuple[Delivery, Challenge]]:
@@ -130,9 +134,9 @@ async def _find_blocked(
 
 async def _load_breakers(now: int) -> dict[str, CircuitBreaker]:
     """Load the circuit breakers. Those whose rest is over are locked, so that two workers do not both probe a provider."""
-    known = await provider_health.breakers()
+    known = await provider_health.find_breakers()
     rested = [name for name, breaker in known.items() if breaker.tripped and not breaker.is_open(now)]
-    return {**known, **(await provider_health.take_breakers(rested))}
+    return {**known, **(await provider_health.lock_breakers(rested))}
 
 
 class _Breakers:
@@ -180,13 +184,6 @@ def _decide(
         if owner is not None:
             decisions.claimed.append(ClaimedDelivery(after, owner, sites.get(owner.application)))
     return decisions
-
-
-def _postponed(unreadable: list[Row], now: int) -> list[Row]:
-    """Return the rows that this program cannot read, due again after a lease."""
-    for owner, number, *_ in unreadable:
-        _log.error("unreadable_record", delivery=f"{owner}.{number}")
-    return [deliveries.put_off(row, now + delivery_rules.LEASE) for row in unreadable]
 
 
 def _read(rows: Rows, of_row: Callable[[Row], T]) -> tuple[list[T], list[Row]]:

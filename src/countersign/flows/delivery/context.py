@@ -21,8 +21,8 @@ from countersign.links import Links
 from countersign.messages.custom.custom_templates import DEFAULT_TEMPLATES, CustomTemplates
 from countersign.providers import Provider
 from countersign.store.engine.database import Database
+from countersign.store.ledger.event_log import Log
 from countersign.store.tables import provider_health
-from countersign.store.tables.events import Log
 
 WRITE_INTERVAL: Final = 1.0
 """Seconds after which new statistics are written to the database, where every process reads them."""
@@ -59,7 +59,7 @@ class StatsRecorder:
         new, self._new = self._new, {}
         try:
             self.known = await (
-                database.run(provider_health.learn, new, now) if new else database.read(provider_health.paces)
+                database.run(provider_health.add_stats, new, now) if new else database.read(provider_health.find_stats)
             )
         except UnavailableError:
             for key, stats in new.items():

@@ -11,7 +11,7 @@ from countersign.domain.delivery.latency import ProviderStats
 from countersign.domain.verifications.challenge import Challenge, ChallengeState
 from countersign.flows.delivery.context import provider_key_of
 from countersign.flows.delivery.sms_pumping import count_conversions, is_counted
-from countersign.store.engine.database import Claim, Seek, Update, Write
+from countersign.store.engine.database import Claim, Seek, Write
 from countersign.store.tables import challenges, deliveries
 from countersign.store.tables.schema import CHALLENGES, DELIVERIES
 
@@ -62,9 +62,9 @@ async def _record(context: DeliveryContext, now: int, limit: int) -> list[Finish
     rows = await Claim(DELIVERIES, _ENDED, (), "created_at", limit)
     if not rows:
         return []
-    settled = [msgspec.structs.replace(deliveries.of_row(row), settled_at=now) for row in rows]
+    settled = [msgspec.structs.replace(deliveries.from_row(row), settled_at=now) for row in rows]
     found = await Seek(CHALLENGES, "id", sorted({one.owner for one in settled}))
-    owners = {challenge.id: challenge for challenge in map(challenges.of_row, found)}
+    owners = {challenge.id: challenge for challenge in map(challenges.from_row, found)}
     with_owners = [(one, owners[one.owner]) for one in settled if one.owner in owners]
     approved = [
         (one, owner)
@@ -75,7 +75,7 @@ async def _record(context: DeliveryContext, now: int, limit: int) -> list[Finish
         and is_counted(one, owner)
     ]
     await count_conversions(context, approved, now)
-    await Write((Update(DELIVERIES, [deliveries.changed_row(one) for one in settled]),))
+    await Write(deliveries.update(settled))
     return [FinishedDelivery(one, owner.application, _converted(one, owner)) for one, owner in with_owners]
 
 

@@ -10,7 +10,7 @@ from countersign.domain.delivery.latency import ProviderKey, ProviderStats, buck
 from countersign.flows.delivery.context import DeliveryContext
 from countersign.flows.delivery.events import delivery_event
 from countersign.flows.delivery.suppressions import suppress_by_receipt
-from countersign.store.engine.database import Append, Take, Update, Write
+from countersign.store.engine.database import Append, Take, Write
 from countersign.store.tables import challenges, deliveries
 from countersign.store.tables.schema import DELIVERIES
 
@@ -38,17 +38,17 @@ async def record_receipt(context: DeliveryContext, receipt: Receipt) -> bool:
 
 
 async def _record(receipt: Receipt, now: int) -> _Recorded:
-    attempt = await deliveries.by_provider_message(receipt.provider, receipt.provider_message_id)
+    attempt = await deliveries.find_attempt(receipt.provider, receipt.provider_message_id)
     if attempt is None:
         return _Recorded(is_known=False)
     rows = await Take(DELIVERIES, [(attempt.owner, attempt.number)])
-    before = deliveries.of_row(rows[0])
+    before = deliveries.from_row(rows[0])
     after = delivery_rules.after_receipt(before, receipt, now)
     if after is before:
         return _Recorded(is_known=True)
     owner = await challenges.find(before.owner)
     await Append([delivery_event(after, owner.application if owner else "", now, provider=receipt.provider)])
-    await Write((Update(DELIVERIES, [deliveries.changed_row(after)]),), last=True)
+    await Write(deliveries.update([after]), last=True)
     if receipt.state is ReceiptState.DELIVERED:
         stats = ProviderStats(delivered=1, receipts={bucket(now - attempt.ended_at): 1})
     else:

@@ -11,7 +11,7 @@ from countersign.store.tables import provider_health
 
 if TYPE_CHECKING:
     from countersign.store.engine.database import Database
-    from countersign.store.tables.events import Log
+    from countersign.store.ledger.event_log import Log
 
 
 async def reset_breaker(database: Database, log: Log, name: str, now: int) -> bool:
@@ -20,9 +20,9 @@ async def reset_breaker(database: Database, log: Log, name: str, now: int) -> bo
 
 
 async def _reset(name: str, now: int) -> bool:
-    breaker = (await provider_health.take_breakers([name]))[name]
+    breaker = (await provider_health.lock_breakers([name]))[name]
     if not breaker.tripped:
         return False
     await Append([Event(now, EventKind.PROVIDER_BACK, "", name, {"by": "operator"})])
-    await Write(provider_health.saved([after_success(breaker, now)]), last=True)
+    await Write(provider_health.upsert_breakers([after_success(breaker, now)]), last=True)
     return True

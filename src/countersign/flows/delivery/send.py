@@ -22,10 +22,10 @@ from countersign.flows.delivery.events import delivery_event
 from countersign.flows.delivery.sms_pumping import uncount_failed
 from countersign.flows.delivery.suppressions import FailedAddress, suppress
 from countersign.providers import Provider
-from countersign.store.engine.database import Append, Take, Update, Upsert, Write
+from countersign.store.engine.database import Append, Take, Write
 from countersign.store.tables import deliveries, provider_health
 from countersign.store.tables.deliveries import Attempt
-from countersign.store.tables.schema import ATTEMPTS, DELIVERIES
+from countersign.store.tables.schema import DELIVERIES
 
 MAX_SEND_SECONDS: Final = delivery_rules.MAX_TRY / 1_000
 """Seconds after which a try is given up if the provider has not responded."""
@@ -155,19 +155,17 @@ async def _record(
 ) -> list[CircuitBreaker]:
     """Write the results. Returns the circuit breakers that tripped or closed."""
     rows = await Take(DELIVERIES, sorted((result.delivery.owner, result.delivery.number) for result in results))
-    current = {(row[0], row[1]): deliveries.of_row(row) for row in rows}
+    current = {(row[0], row[1]): deliveries.from_row(row) for row in rows}
     changes = _apply(results, jitters, current)
     failed = [one for one in changes.deliveries if one.state is DeliveryState.FAILED]
     await uncount_failed(context, failed, context.now())
     breakers, switched = await _update_breakers(results)
     await Append([*changes.events, *map(_breaker_event, switched)])
-    updates = [deliveries.changed_row(one) for one in changes.deliveries]
-    attempts = [deliveries.attempt_row(one) for one in changes.attempts]
     await Write(
         (
-            *((Update(DELIVERIES, updates),) if updates else ()),
-            *((Upsert(ATTEMPTS, attempts),) if attempts else ()),
-            *provider_health.saved(breakers),
+            *deliveries.update(changes.deliveries),
+            *deliveries.upsert_attempts(changes.attempts),
+            *provider_health.upsert_breakers(breakers),
         ),
         last=True,
     )
@@ -203,7 +201,7 @@ def _is_still_ours(current: Delivery, claimed: Delivery) -> bool:
 
 async def _update_breakers(results: Sequence[SendResult]) -> tuple[list[CircuitBreaker], list[CircuitBreaker]]:
     """Lock the circuit breakers of `results`. Returns those that changed, and those of them that tripped or closed."""
-    known = await provider_health.breakers()
+    known = await provider_health.find_breakers()
     names = sorted(
         {
             result.provider
@@ -212,7 +210,7 @@ async def _update_breakers(results: Sequence[SendResult]) -> tuple[list[CircuitB
             or (isinstance(result.answer, Failure) and result.answer.reason in breaker_rules.PROVIDER_FAULTS)
         }
     )
-    before = await provider_health.take_breakers(names)
+    before = await provider_health.lock_breakers(names)
     after = dict(before)
     for result in sorted(results, key=lambda one: one.ended_at):
         breaker = after.get(result.provider)
@@ -257,11 +255,11 @@ async def _update_ours(claimed: Sequence[Delivery], now: int, change: Callable[[
     rows = await Take(DELIVERIES, sorted(ours))
     changed = [
         change(current, now)
-        for current in map(deliveries.of_row, rows)
+        for current in map(deliveries.from_row, rows)
         if _is_still_ours(current, ours[current.owner, current.number])
     ]
     if changed:
-        await Write((Update(DELIVERIES, [deliveries.changed_row(delivery) for delivery in changed]),))
+        await Write(deliveries.update(changed))
 
 
 def _attempt(result: SendResult) -> Attempt:

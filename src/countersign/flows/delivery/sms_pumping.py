@@ -105,16 +105,16 @@ async def check_pumping(
     result, policy = PumpingResult(), context.policy.pumping
     if policy.mode is PumpingMode.OFF or not messages:
         return result
-    await sms_traffic.wait_turn([owner.application for _, owner in messages])
+    await sms_traffic.lock_applications([owner.application for _, owner in messages])
     counts = _Counts()
     is_shadow = policy.mode is PumpingMode.SHADOW
     for application, own_messages in _by_application(context, messages).items():
         names = {key.name for _, destination in own_messages for key in destination.traffic_keys(is_new=True)}
-        histories = await sms_traffic.standings(application, sorted(names), now, shadow=is_shadow)
+        histories = await sms_traffic.find_histories(application, sorted(names), now, shadow=is_shadow)
         check = _ApplicationCheck(application, policy, histories, now, result, counts)
         for delivery, destination in own_messages:
             check.check(delivery, destination)
-    await sms_traffic.count(counts.slots)
+    await sms_traffic.add_counts(counts.slots)
     return result
 
 
@@ -177,7 +177,7 @@ class _ApplicationCheck:
             else msgspec.structs.replace(history, hold=hold)
         )
         where = (region.country, region.prefix)
-        block = sms_traffic.held_since(finding, hold, self._application, where, shadow=self._is_shadow)
+        block = sms_traffic.new_block(finding, hold, self._application, where, shadow=self._is_shadow)
         self._result.blocks.append(block)
         self._result.events.append(hold_event(block))
         _log.warning(
@@ -189,7 +189,7 @@ class _ApplicationCheck:
         )
 
     def _count(self, keys: Sequence[TrafficKey], price: int) -> None:
-        slot = TrafficSlot(sms_traffic.slot_of(self._now), 1, price)
+        slot = TrafficSlot(sms_traffic.slot_start(self._now), 1, price)
         for key in keys:
             self._counts.add(self._application, key, slot)
             history = self._histories[key.name]
@@ -214,7 +214,7 @@ async def uncount_failed(context: DeliveryContext, failed: Sequence[Delivery], n
         return
     ids = sorted({one.owner for one in candidates})
     accepted = {(row[0], row[1]) for row in await Seek(ATTEMPTS, "owner", ids, "outcome = 'accepted'")}
-    owners = {challenge.id: challenge for challenge in map(challenges.of_row, await Seek(CHALLENGES, "id", ids))}
+    owners = {challenge.id: challenge for challenge in map(challenges.from_row, await Seek(CHALLENGES, "id", ids))}
     unsent = [
         (one, owners[one.owner])
         for one in candidates
@@ -236,13 +236,13 @@ async def _correct_counts(
     counts = _Counts()
     for application, own_messages in _by_application(context, messages).items():
         prefixes = sorted({destination.region.prefix for _, destination in own_messages})
-        histories = await sms_traffic.standings(application, prefixes, now)
+        histories = await sms_traffic.find_histories(application, prefixes, now)
         for delivery, destination in own_messages:
             price = price_of(policy, destination.region.country, destination.number)
-            slot = msgspec.structs.replace(correction(price), at=sms_traffic.slot_of(delivery.created_at))
+            slot = msgspec.structs.replace(correction(price), at=sms_traffic.slot_start(delivery.created_at))
             for key in destination.traffic_keys(is_new=is_new_prefix(histories[destination.region.prefix])):
                 counts.add(application, key, slot)
-    await sms_traffic.count(counts.slots)
+    await sms_traffic.add_counts(counts.slots)
 
 
 def _by_application(
@@ -273,7 +273,7 @@ async def explain_pumping(
     """Return the result of every rule for a message that would be sent now. Counts nothing."""
     names = sorted({key.name for key in destination.traffic_keys(is_new=True)})
     is_shadow = policy.mode is PumpingMode.SHADOW
-    histories = await sms_traffic.standings(application, names, now, shadow=is_shadow)
+    histories = await sms_traffic.find_histories(application, names, now, shadow=is_shadow)
     price = price_of(policy, destination.region.country, destination.number)
     keys = destination.traffic_keys(is_new=is_new_prefix(histories[destination.region.prefix]))
     return [one for key in keys for one in findings(key, histories[key.name], price, policy, now)]

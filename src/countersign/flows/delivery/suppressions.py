@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from countersign.keys import Keyring
     from countersign.store.engine.database import Database
-    from countersign.store.tables.events import Log
+    from countersign.store.ledger.event_log import Log
 
 MAX_LISTED: Final = 10_000
 """Suppressions that a list shows."""
@@ -70,7 +70,7 @@ async def suppress_by_receipt(database: Database, log: Log, keyring: Keyring, re
     if not receipt.complained and receipt.reason is not Reason.UNKNOWN_RECIPIENT:
         return False
     reason = Reason.BLOCKED if receipt.complained else Reason.UNKNOWN_RECIPIENT
-    found = await database.read(deliveries.by_provider_message, receipt.provider, receipt.provider_message_id)
+    found = await database.read(deliveries.find_attempt, receipt.provider, receipt.provider_message_id)
     if found is None:
         return False
     return await suppress(
@@ -83,12 +83,12 @@ async def _suppress(keyring: Keyring, failed: FailedAddress, now: int) -> bool:
     owner = await owner_of(failed.owner)
     if not rows or owner is None or (isinstance(owner, Challenge) and not owner.terms.live):
         return False
-    delivery = deliveries.of_row(rows[0])
+    delivery = deliveries.from_row(rows[0])
     if delivery.channel is not Channel.EMAIL:
         return False
     contact = contact_of(keyring, owner)
     key = suppression_key(keyring, contact)
-    before = await suppressions.take(key)
+    before = await suppressions.lock(key)
     after = new_suppression(key, contact.masked, failed.reason, failed.provider, now)
     if not is_superseded_by(before, after, delivery.created_at):
         return False
@@ -100,7 +100,7 @@ async def _suppress(keyring: Keyring, failed: FailedAddress, now: int) -> bool:
     }
     event = Event(now, EventKind.ADDRESS_SUPPRESSED, owner.application, owner.id, facts)
     await Append([event])
-    await Write(suppressions.put(after), last=True)
+    await Write(suppressions.upsert(after), last=True)
     return True
 
 
@@ -118,14 +118,14 @@ async def find_suppressed(
             keys[delivery.owner, delivery.number] = suppression_key(keyring, contact_of(keyring, owner))
         except CountersignError:  # composing the message fails too, and reports it
             continue
-    found = await suppressions.of_keys(list(keys.values()))
+    found = await suppressions.find_by_keys(list(keys.values()))
     active = {key: one.reason for key, one in found.items() if one.is_active(now)}
     return {message: active[key] for message, key in keys.items() if key in active}
 
 
 async def list_suppressions(database: Database, now: int) -> list[Suppression]:
     """Return the active suppressions, newest first, at most MAX_LISTED."""
-    return await database.read(suppressions.standing, now, MAX_LISTED)
+    return await database.read(suppressions.list_active, now, MAX_LISTED)
 
 
 async def find_suppression(database: Database, keyring: Keyring, contact: Contact) -> Suppression | None:
@@ -141,10 +141,10 @@ async def lift_suppression(
 
 
 async def _lift(key: bytes, now: int) -> Suppression | None:
-    before = await suppressions.take(key)
+    before = await suppressions.lock(key)
     if before is None or not before.is_active(now):
         return None
     after = lift(before, now)
     await Append([Event(now, EventKind.ADDRESS_LIFTED, "", "", {"to": after.masked})])
-    await Write(suppressions.put(after), last=True)
+    await Write(suppressions.upsert(after), last=True)
     return after

@@ -26,8 +26,8 @@ from countersign.errors import InputError, NotFoundError
 from countersign.keys import Keyring
 from countersign.messages.custom.sanitize import is_host
 from countersign.store.engine.database import ConflictError, Database
+from countersign.store.ledger.event_log import Log
 from countersign.store.tables import applications
-from countersign.store.tables.events import Log
 
 CACHE_SECONDS: Final = 1.0
 """Seconds for which a process trusts a key that it has read. A removed application stops working within this time."""
@@ -189,7 +189,7 @@ async def _change(
     database: Database, log: Log, found: Application, changed: Callable[[Application], Application], event: Event
 ) -> Application:
     """Change an application as it is in the transaction. Otherwise a rotation could restore one that was removed meanwhile."""
-    after = await log.run(database, applications.change, found.id, changed, event)
+    after = await log.run(database, applications.edit, found.id, changed, event)
     if after is None:
         raise _unknown(found.name)
     return after

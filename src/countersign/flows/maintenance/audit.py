@@ -20,6 +20,7 @@ import msgspec
 from countersign.domain.shared.event import FIRST_HASH
 from countersign.keys import Keyring
 from countersign.store.engine.database import ConflictError, Database
+from countersign.store.ledger import event_log
 from countersign.store.tables import applications, checkpoints, events
 from countersign.store.tables.events import Head
 
@@ -87,22 +88,22 @@ def checkpoint_digest(signed: str) -> str:
 
 
 async def _read_ends() -> tuple[tuple[int, str] | None, list[tuple[Head, bytes]]]:
-    last = await checkpoints.last()
-    heads = await events.heads()
+    last = await checkpoints.find_last()
+    heads = await events.list_heads()
     return last, heads
 
 
 async def _verify(keyring: Keyring, kept: str | None) -> AuditReport:
     findings: list[AuditFinding] = []
-    stored = await checkpoints.all_of_them()
+    stored = await checkpoints.list_all()
     promised = _promises(keyring, stored, kept, findings)
-    heads = {head.writer: (head, mac) for head, mac in (await events.heads())}
-    seen = await events.writers_seen()
+    heads = {head.writer: (head, mac) for head, mac in (await events.list_heads())}
+    seen = await events.list_writers()
     entries = 0
     writers = sorted({*heads, *seen, *promised})
     for writer in writers:
         entries += await _walk(keyring, writer, heads.get(writer), promised.get(writer, {}), findings)
-    if not writers and (await applications.were_added()):
+    if not writers and (await applications.count_all()):
         findings.append(
             AuditFinding("", 0, "the log is empty, though it must tell of the applications that were added")
         )
@@ -119,13 +120,13 @@ async def _walk(
     """Follow one chain from its start, and return the number of its events. Only the first break is reported, as the rest depends on it."""
     seq, before, broken, entries = 0, FIRST_HASH, False, 0
     unmet = dict(promised)
-    while rows := (await events.pages_after(writer, seq)):
+    while rows := (await events.list_pages_after(writer, seq)):
         for row in rows:
             hash_ = bytes(row[4])
             if not broken and row[0] != seq + 1:
                 findings.append(AuditFinding(writer, seq + 1, f"pages {seq + 1} to {row[0] - 1} are missing"))
                 broken = True
-            expected = events.relink(writer, row, before, keyring.link)
+            expected = event_log.page_hash(writer, row, before, keyring.link)
             if not broken and not hmac.compare_digest(expected, hash_):
                 findings.append(AuditFinding(writer, row[0], "the page, or the one before it, is not what was written"))
                 broken = True
@@ -141,7 +142,7 @@ async def _walk(
         )
     if head is None:
         findings.append(AuditFinding(writer, seq, "the head of the chain is missing"))
-    elif not hmac.compare_digest(events.head_mac(head[0], keyring.link), head[1]):
+    elif not hmac.compare_digest(event_log.head_mac(head[0], keyring.link), head[1]):
         findings.append(AuditFinding(writer, head[0].seq, "the head of the chain is not what was written"))
     elif (head[0].seq, head[0].hash) != (seq, before):
         findings.append(

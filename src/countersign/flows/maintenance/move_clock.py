@@ -34,7 +34,7 @@ async def move_clock(
         ahead = clock.ahead + further
         if ahead > MOST_AHEAD:
             return ClockNotMoved.TOO_FAR
-        await database.run(metadata.put, metadata.AHEAD, b"%d" % ahead)
+        await database.run(metadata.save, metadata.AHEAD, b"%d" % ahead)
         await clock.move(ahead)
     return None
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from countersign.domain.shared.event import Event, EventKind
 from countersign.keys import rotate_file
 from countersign.store.engine.database import Database
-from countersign.store.tables import events
-from countersign.store.tables.events import Log
+from countersign.store.ledger import event_log
+from countersign.store.ledger.event_log import Log
 
 
 async def rotate_keys(database: Database, log: Log, path: Path, now: int, delay: int) -> tuple[str, int]:
@@ -18,6 +18,6 @@ async def rotate_keys(database: Database, log: Log, path: Path, now: int, delay:
     """
     kid, active_from = rotate_file(path, now, delay)
     await log.run(
-        database, events.append_event, Event(now, EventKind.KEYS_ROTATED, "", kid, {"active_from": active_from})
+        database, event_log.append_event, Event(now, EventKind.KEYS_ROTATED, "", kid, {"active_from": active_from})
     )
     return kid, active_from

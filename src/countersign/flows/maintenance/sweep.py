@@ -61,7 +61,7 @@ async def sweep(core: CoreContext, retention_days: int) -> SweepReport:
     Raises UnavailableError if the database is down.
     """
     expired = 0
-    while ids := await core.database.read(challenges.overdue, core.now(), BATCH):
+    while ids := await core.database.read(challenges.list_overdue, core.now(), BATCH):
         outcomes = await asyncio.gather(
             *(core.ledger.submit(ExpireCommand(id_)) for id_ in ids), return_exceptions=True
         )
@@ -84,31 +84,31 @@ async def _forget(core: CoreContext, retention_days: int) -> int:
     # A removed contact or authenticator stays while its removal can be undone, and no longer.
     undoable_since = now - UNDO_LASTS
     deletions: tuple[tuple[Callable[[int, int], Transaction[int]], int], ...] = (
-        (challenges.forget, kept_since),
-        (notices.forget, kept_since),
-        (integration_codes.forget, kept_since),
-        (activity.forget, kept_since),
-        (sessions.forget, now),
-        (login_flows.forget, now),
-        (grants.forget, now),
-        (suppressions.forget, now),
-        (accounts.forget_contacts, undoable_since),
-        (authenticators.forget, undoable_since),
-        (changes.forget, min(kept_since, undoable_since - WAIT - CLAIM_LASTS)),
+        (challenges.delete_ended, kept_since),
+        (notices.delete_before, kept_since),
+        (integration_codes.delete_expired, kept_since),
+        (activity.delete_before, kept_since),
+        (sessions.delete_expired, now),
+        (login_flows.delete_expired, now),
+        (grants.delete_expired, now),
+        (suppressions.delete_ended, now),
+        (accounts.delete_removed_contacts, undoable_since),
+        (authenticators.delete_ended, undoable_since),
+        (changes.delete_before, min(kept_since, undoable_since - WAIT - CLAIM_LASTS)),
     )
     deleted = 0
     for forget, before in deletions:
         while gone := await run(forget, before, BATCH):
             deleted += gone
     # Of a browser that is still remembered, only the places where it was used are deleted.
-    while await run(devices.forget, kept_since, now - DEVICE_RETENTION, BATCH) >= BATCH:
+    while await run(devices.delete_unseen, kept_since, now - DEVICE_RETENTION, BATCH) >= BATCH:
         pass
-    await run(sms_traffic.fold, now)
-    while await run(sms_traffic.forget, now, BATCH) >= BATCH:
+    await run(sms_traffic.roll_up, now)
+    while await run(sms_traffic.delete_old_counts, now, BATCH) >= BATCH:
         pass
-    while gone := await run(sms_traffic.forget_blocks, kept_since, BATCH):
+    while gone := await run(sms_traffic.delete_ended_blocks, kept_since, BATCH):
         deleted += gone
-    await run(rate_limits.forget, now, now - DAY)
+    await run(rate_limits.delete_expired, now, now - DAY)
     return deleted
 
 

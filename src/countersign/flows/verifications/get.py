@@ -37,5 +37,5 @@ async def _find_view(challenge_id: str, application: str) -> ChallengeView | Non
     found = await challenges.find(challenge_id)
     if found is None or found.application != application:
         return None
-    sent = await deliveries.of_owner(challenge_id)
+    sent = await deliveries.list_by_owner(challenge_id)
     return ChallengeView(found, tuple(sent))

@@ -24,7 +24,7 @@ from countersign.domain.shared.event import Event
 
 Row: TypeAlias = Sequence[Any]
 Rows: TypeAlias = Sequence[Row]
-Kind: TypeAlias = Literal["text", "int", "bytes"]
+ColumnKind: TypeAlias = Literal["text", "int", "bytes"]
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -38,19 +38,19 @@ class Table(msgspec.Struct, frozen=True):
     """
 
     name: str
-    key: tuple[tuple[str, Kind], ...]
-    fixed: tuple[tuple[str, Kind], ...] = ()
-    moving: tuple[tuple[str, Kind], ...] = ()
+    key: tuple[tuple[str, ColumnKind], ...]
+    fixed: tuple[tuple[str, ColumnKind], ...] = ()
+    moving: tuple[tuple[str, ColumnKind], ...] = ()
 
     @property
-    def columns(self) -> tuple[tuple[str, Kind], ...]:
+    def columns(self) -> tuple[tuple[str, ColumnKind], ...]:
         """Return all columns in the order of a row."""
         return self.key + self.fixed + self.moving
 
-    def only(self, places: tuple[int, ...]) -> Table:
-        """Return the table with but those moving columns that stand at `places` of an update's row: for updates that leave the rest."""
-        columns = self.key + self.moving
-        return Table(self.name, self.key, (), tuple(columns[place] for place in places))
+    def only(self, moving: Sequence[str]) -> Table:
+        """Return the table with these of its moving columns alone: an update by it leaves the others as they are."""
+        kinds = dict(self.moving)
+        return Table(self.name, self.key, (), tuple((name, kinds[name]) for name in moving))
 
     @property
     def names(self) -> str:
@@ -58,7 +58,7 @@ class Table(msgspec.Struct, frozen=True):
         return ", ".join(name for name, _ in self.columns)
 
 
-class Awaited(msgspec.Struct, frozen=True):
+class AwaitableStatement(msgspec.Struct, frozen=True):
     """What a transaction awaits. Awaiting hands the statement to the driver, which answers with its rows."""
 
     def __await__(self) -> Generator[Any, Rows, Rows]:
@@ -66,14 +66,14 @@ class Awaited(msgspec.Struct, frozen=True):
         return (yield self)
 
 
-class Sql(Awaited, frozen=True):
+class Sql(AwaitableStatement, frozen=True):
     """A statement written by hand with `$1`-style parameters; its rows (if any) come back."""
 
     sql: str
     args: tuple[Any, ...] = ()
 
 
-class Take(Awaited, frozen=True):
+class Take(AwaitableStatement, frozen=True):
     """Whole rows by key that nobody else changes until the transaction ends; absent keys have no row.
 
     Each key is a tuple of the table's key columns. The rows are locked, in the order of their keys; or, where the transaction
@@ -85,7 +85,7 @@ class Take(Awaited, frozen=True):
     keys: Sequence[Row]
 
 
-class Seek(Awaited, frozen=True):
+class Seek(AwaitableStatement, frozen=True):
     """Whole rows, not locked, whose column `by` has one of `values`, and for which `condition` (SQL of ours, or empty) holds."""
 
     table: Table
@@ -94,7 +94,7 @@ class Seek(Awaited, frozen=True):
     condition: str = ""
 
 
-class Claim(Awaited, frozen=True):
+class Claim(AwaitableStatement, frozen=True):
     """Whole rows for which `condition` holds (SQL of ours with `$1`...), locked, those that others hold passed over.
 
     At most `most` rows, in the order of the column `by`.
@@ -135,7 +135,7 @@ class Upsert(msgspec.Struct, frozen=True):
 Change: TypeAlias = Insert | Update | Upsert
 
 
-class Write(Awaited, frozen=True):
+class Write(AwaitableStatement, frozen=True):
     """Changes to different rows, carried out together in no particular order.
 
     `last` promises that no statement follows.
@@ -148,7 +148,7 @@ class Write(Awaited, frozen=True):
 APPENDED_OUTSIDE: Final = "events are appended outside of Log.run"
 
 
-class Append(Awaited, frozen=True):
+class Append(AwaitableStatement, frozen=True):
     """Events to append to the log, in the transaction that `tables.events.Log.run` carries out.
 
     They become durable with the transaction's last write, or by a write of their own at its end. All events of one transaction make

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from countersign.store.engine.database import Change, Claim, Insert, Kind, Row, Rows, Seek, Table, Update, Upsert
+from countersign.store.engine.database import Change, Claim, ColumnKind, Insert, Row, Rows, Seek, Table, Update, Upsert
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_ARRAY: Final[dict[Kind, str]] = {"text": "text[]", "int": "bigint[]", "bytes": "bytea[]"}
+_ARRAY: Final[dict[ColumnKind, str]] = {"text": "text[]", "int": "bigint[]", "bytes": "bytea[]"}
 
-Columns = tuple[tuple[str, Kind], ...]
+Columns = tuple[tuple[str, ColumnKind], ...]
 Shape = tuple[tuple[type[Change], Table], ...]
 
 
@@ -112,7 +112,7 @@ def arguments(changes: Sequence[Change]) -> list[str]:
     return arrays
 
 
-def array(kind: Kind, values: Sequence[Any]) -> str:
+def array(kind: ColumnKind, values: Sequence[Any]) -> str:
     """Return values as PostgreSQL writes an array in text (manual, 8.15.2): for the driver one string instead of many values.
 
     Measured: a third of the driver's time for arrays of values, and less of the server's.

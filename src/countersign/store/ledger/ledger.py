@@ -16,8 +16,8 @@ from typing import Any, Final, TypeVar
 
 from countersign.errors import OverloadedError, UnavailableError
 from countersign.store.engine.database import ConflictError, Runner
+from countersign.store.ledger.event_log import Log
 from countersign.store.ledger.unit_of_work import Command, UnitOfWork
-from countersign.store.tables.events import Log
 
 BOUND: Final = 4_096
 """Commands that may wait; one more is told to come back."""

@@ -121,8 +121,8 @@ class UnitOfWork:
     def __init__(self) -> None:
         self._challenges = TableCache[str, Challenge](
             CHALLENGES,
-            lambda _, challenge: challenges.new_row(challenge),
-            lambda _, challenge: challenges.changed_row(challenge),
+            lambda _, challenge: challenges.to_row(challenge),
+            lambda _, challenge: challenges.to_update_row(challenge),
         )
         self._standings = TableCache[bytes, FailedAttempts](STANDINGS, _standing_row, _standing_row)
         self._limits = TableCache[bytes, int](LIMITS, lambda key, tat: (key, tat), lambda key, tat: (key, tat))
@@ -190,7 +190,7 @@ class UnitOfWork:
         pending = sorted(row[0] for row in rows)
         if pending:
             for row in await Seek(DELIVERIES, "owner", pending):
-                self._newest(deliveries.of_row(row))
+                self._newest(deliveries.from_row(row))
         return pending
 
     async def _load_challenges(self, ids: Sequence[str]) -> list[bytes]:
@@ -199,7 +199,7 @@ class UnitOfWork:
             return []
         standings: list[bytes] = []
         for row in await Take(CHALLENGES, [(id_,) for id_ in ids]):
-            challenge = challenges.of_row(row)
+            challenge = challenges.from_row(row)
             self._challenges.known(challenge.id, challenge)
             self._note(challenge)
             standings.append(challenge.lockout_key)
@@ -226,7 +226,7 @@ class UnitOfWork:
         updates = [change for shelf in self._shelves for change in shelf.updates()]
         inserts = [change for shelf in self._shelves for change in shelf.inserts()]
         if self._deliveries:
-            inserts.append(Insert(DELIVERIES, [deliveries.new_row(delivery) for delivery in self._deliveries]))
+            inserts.append(Insert(DELIVERIES, [deliveries.to_row(delivery) for delivery in self._deliveries]))
         if self._events:
             await Append(self._events)
         if self._duplicate_makes_way:
@@ -261,7 +261,7 @@ class UnitOfWork:
 
 @lru_cache(maxsize=256)
 def _narrowed(table: Table, places: tuple[int, ...]) -> Table:
-    return table.only(places)
+    return table.only([name for name, _ in [table.moving[place - len(table.key)] for place in places]])
 
 
 def _first(row: Row) -> Any:  # noqa: ANN401 - a column of any kind

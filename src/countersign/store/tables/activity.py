@@ -1,49 +1,34 @@
-"""Activity as rows."""
+"""Reads and writes the activity of accounts: what happened to each, for its owner to read."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Final
 
-import msgspec
-
 from countersign.domain.shared.activity import Activity
-from countersign.domain.shared.event import EventKind
-from countersign.store.engine.database import Change, Insert, Row, Sql
+from countersign.store.engine.database import Change, Insert, Sql
+from countersign.store.tables.deletion import delete_rows
+from countersign.store.tables.row_mapper import RowMapper, json_conversion
 from countersign.store.tables.schema import ACTIVITY
 
-_facts: Final = msgspec.json.Decoder(dict[str, str]).decode
-_encode: Final = msgspec.json.Encoder(order="deterministic").encode
+ROWS: Final = RowMapper(
+    ACTIVITY, Activity, conversions={"facts": json_conversion(dict[str, str], "text", sort_keys=True)}
+)
 
 
-def added(happened: Sequence[Activity]) -> tuple[Change, ...]:
-    """Return the changes that write down what happened."""
-    if not happened:
-        return ()
-    return (
-        Insert(
-            ACTIVITY, [(one.account, one.id, one.at, one.kind.value, _encode(one.facts).decode()) for one in happened]
-        ),
-    )
-
-
-async def newest(account: str, most: int) -> list[Activity]:
-    """Return what happened to an account last, the newest first."""
+async def list_newest(account: str, limit: int) -> list[Activity]:
+    """Return the newest activities of an account, newest first."""
     rows = await Sql(
-        f"SELECT {ACTIVITY.names} FROM activity WHERE account = $1 ORDER BY id DESC LIMIT $2", (account, most)
+        f"SELECT {ACTIVITY.names} FROM activity WHERE account = $1 ORDER BY id DESC LIMIT $2", (account, limit)
     )
-    return [of_row(row) for row in rows]
+    return [ROWS.from_row(row) for row in rows]
 
 
-async def forget(before: int, most: int) -> int:
-    """Delete what happened before `before` (ms), at most `most`; return how many went."""
-    rows = await Sql("SELECT account, id FROM activity WHERE at < $1 ORDER BY at LIMIT $2", (before, most))
-    for account, id_ in rows:
-        await Sql("DELETE FROM activity WHERE account = $1 AND id = $2", (account, id_))
-    return len(rows)
+def insert(activities: Sequence[Activity]) -> tuple[Change, ...]:
+    """Return the change that inserts activities."""
+    return (Insert(ACTIVITY, [ROWS.to_row(activity) for activity in activities]),) if activities else ()
 
 
-def of_row(row: Row) -> Activity:
-    """Return what a whole row holds."""
-    account, id_, at, kind, facts = row
-    return Activity(account, id_, at, EventKind(kind), _facts(facts))
+async def delete_before(before: int, limit: int) -> int:
+    """Delete at most `limit` activities that are older than `before` (ms); return how many were deleted."""
+    return await delete_rows(ACTIVITY, "at < $1", (before,), order_by="at", limit=limit)

@@ -1,112 +1,76 @@
-"""Applications as rows."""
+"""Reads and writes applications: the programs that may ask for verifications and sign people in."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
-import msgspec
-
-from countersign.domain.shared.application import Application, ApplicationMode
+from countersign.domain.shared.application import Application
 from countersign.domain.shared.event import Event
-from countersign.store.engine.database import Append, Insert, Row, Seek, Sql, Take, Update, Write
+from countersign.store.engine.database import Append, Insert, Seek, Sql, Take, Update, Write
+from countersign.store.tables.row_mapper import RowMapper
 from countersign.store.tables.schema import APPLICATIONS
 
+ROWS: Final = RowMapper(
+    APPLICATIONS, Application, columns={"redirect_uris": "redirects", "post_logout_redirect_uris": "sign_outs"}
+)
 
-async def find_by_key(key_hash: bytes) -> Application | None:
-    """Return the application that a key (by its keyed hash) belongs to or belonged to, removed ones aside."""
-    rows = await Sql(
-        f"SELECT {APPLICATIONS.names} FROM applications WHERE (key_hash = $1 OR old_key_hash = $1) AND removed_at IS NULL",
-        (key_hash,),
-    )
-    return of_row(rows[0]) if rows else None
-
-
-async def were_added() -> bool:
-    """Say whether any application was ever added."""
-    return bool(await Sql("SELECT 1 FROM applications LIMIT 1"))
-
-
-async def find_by_name(name: str) -> Application | None:
-    """Return the application of this name, removed ones aside."""
-    rows = await Sql(f"SELECT {APPLICATIONS.names} FROM applications WHERE name = $1 AND removed_at IS NULL", (name,))
-    return of_row(rows[0]) if rows else None
+_SELECT: Final = f"SELECT {APPLICATIONS.names} FROM applications"
 
 
 async def find(application_id: str) -> Application | None:
-    """Return an application by id, removed ones too: their challenges still carry its name."""
-    rows = await Sql(f"SELECT {APPLICATIONS.names} FROM applications WHERE id = $1", (application_id,))
-    return of_row(rows[0]) if rows else None
+    """Return an application by its id, or None. Removed ones are found too, because challenges still carry their name."""
+    rows = await Sql(f"{_SELECT} WHERE id = $1", (application_id,))
+    return ROWS.from_row(rows[0]) if rows else None
 
 
-async def of_ids(ids: Sequence[str]) -> dict[str, Application]:
-    """Return the applications with these ids, removed ones too."""
+async def find_by_key(key_hash: bytes) -> Application | None:
+    """Return the application whose present or former key has this keyed hash, or None; removed ones are not found."""
+    rows = await Sql(f"{_SELECT} WHERE (key_hash = $1 OR old_key_hash = $1) AND removed_at IS NULL", (key_hash,))
+    return ROWS.from_row(rows[0]) if rows else None
+
+
+async def find_by_name(name: str) -> Application | None:
+    """Return the application of this name, or None; removed ones are not found."""
+    rows = await Sql(f"{_SELECT} WHERE name = $1 AND removed_at IS NULL", (name,))
+    return ROWS.from_row(rows[0]) if rows else None
+
+
+async def find_by_ids(ids: Sequence[str]) -> dict[str, Application]:
+    """Return the applications with these ids, by id; removed ones are found too."""
     rows = await Seek(APPLICATIONS, "id", sorted(set(ids)))
-    return {row[0]: of_row(row) for row in rows}
+    return {row[0]: ROWS.from_row(row) for row in rows}
 
 
-async def all_of_them() -> list[Application]:
-    """Return every application that was not removed, by name."""
-    rows = await Sql(f"SELECT {APPLICATIONS.names} FROM applications WHERE removed_at IS NULL ORDER BY name")
-    return [of_row(row) for row in rows]
+async def list_all() -> list[Application]:
+    """Return every application that was not removed, in the order of their names."""
+    rows = await Sql(f"{_SELECT} WHERE removed_at IS NULL ORDER BY name")
+    return [ROWS.from_row(row) for row in rows]
+
+
+async def count_all() -> int:
+    """Return how many applications were ever added, including those that were removed."""
+    rows = await Sql("SELECT count(*) FROM applications")
+    count: int = rows[0][0]
+    return count
 
 
 async def add(application: Application, event: Event) -> None:
-    """Add an application, and record it."""
+    """Add an application, and append the event that records it; run it with `Log.run`."""
     await Append([event])
-    await Write((Insert(APPLICATIONS, [_row(application)]),), last=True)
+    await Write((Insert(APPLICATIONS, [ROWS.to_row(application)]),), last=True)
 
 
-async def change(
-    application_id: str, changed: Callable[[Application], Application], event: Event
-) -> Application | None:
-    """Change an application as it stands now, and record it; None, and nothing changed, if it was removed meanwhile."""
+async def edit(application_id: str, edited: Callable[[Application], Application], event: Event) -> Application | None:
+    """Replace an application by what `edited` makes of it, and append the event that records it; run it with `Log.run`.
+
+    Return the application as it is now. Return None, and change nothing, if it was removed meanwhile.
+    """
     rows = await Take(APPLICATIONS, [(application_id,)])
-    before = of_row(rows[0]) if rows else None
+    before = ROWS.from_row(rows[0]) if rows else None
     if before is None or before.removed_at is not None:
         return None
-    after = changed(before)
+    after = edited(before)
     await Append([event])
-    row = _row(after)
-    await Write((Update(APPLICATIONS, [(row[0], *row[2:])]),), last=True)
+    await Write((Update(APPLICATIONS, [ROWS.to_update_row(after)]),), last=True)
     return after
-
-
-def of_row(row: Row) -> Application:
-    """Return the application that a whole row holds."""
-    id_, created_at, name, mode, site, host, purposes, key_hash, old_key_hash, old_until, removed_at, *rest = row
-    redirects, sign_outs, app_hash = rest
-    return Application(
-        id_,
-        created_at,
-        name,
-        ApplicationMode(mode),
-        site,
-        host,
-        msgspec.json.decode(purposes, type=tuple[str, ...]),
-        bytes(key_hash),
-        None if old_key_hash is None else bytes(old_key_hash),
-        old_until,
-        removed_at,
-        msgspec.json.decode(redirects, type=tuple[str, ...]),
-        msgspec.json.decode(sign_outs, type=tuple[str, ...]),
-        app_hash,
-    )
-
-
-def _row(application: Application) -> Row:
-    return (
-        application.id,
-        application.created_at,
-        application.name,
-        application.mode.value,
-        application.site,
-        application.host,
-        msgspec.json.encode(application.purposes).decode(),
-        application.key_hash,
-        application.old_key_hash,
-        application.old_until,
-        application.removed_at,
-        msgspec.json.encode(application.redirect_uris).decode(),
-        msgspec.json.encode(application.post_logout_redirect_uris).decode(),
-        application.app_hash,
-    )

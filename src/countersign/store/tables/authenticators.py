@@ -1,4 +1,4 @@
-"""Factors as rows."""
+"""Reads and writes authenticators: authenticator apps, passkeys and recovery codes."""
 
 from __future__ import annotations
 
@@ -6,61 +6,68 @@ from collections.abc import Sequence
 from typing import Final
 
 from countersign.domain.accounts.authenticator import Authenticator, AuthenticatorKind
-from countersign.store.engine.database import Change, Insert, Row, Sql, Update
+from countersign.store.engine.database import Change, Insert, Sql, Update
+from countersign.store.tables.deletion import delete_rows
+from countersign.store.tables.row_mapper import RowMapper
 from countersign.store.tables.schema import FACTORS
+
+ROWS: Final = RowMapper(FACTORS, Authenticator)
 
 _SELECT: Final = f"SELECT {FACTORS.names} FROM factors"
 
 
-async def of_account(account: str) -> list[Authenticator]:
-    """Return an account's factors that have not ended, as they were added."""
+async def list_active(account: str) -> list[Authenticator]:
+    """Return the authenticators of an account that have not ended, in the order they were added."""
     rows = await Sql(f"{_SELECT} WHERE account = $1 AND ended_at IS NULL ORDER BY added_at, id", (account,))
-    return [of_row(row) for row in rows]
+    return [ROWS.from_row(row) for row in rows]
 
 
-async def ever(account: str) -> list[Authenticator]:
-    """Return an account's factors, those too that ended and may come back."""
+async def list_all(account: str) -> list[Authenticator]:
+    """Return the authenticators of an account in the order they were added, with ended ones that an undo may bring back."""
     rows = await Sql(f"{_SELECT} WHERE account = $1 ORDER BY added_at, id", (account,))
-    return [of_row(row) for row in rows]
+    return [ROWS.from_row(row) for row in rows]
 
 
-async def marked(mark: bytes) -> Authenticator | None:
-    """Return the factor that has this mark, ended ones aside."""
+async def find_by_mark(mark: bytes) -> Authenticator | None:
+    """Return the authenticator with this mark, or None; ended ones are not found."""
     rows = await Sql(f"{_SELECT} WHERE mark = $1 AND ended_at IS NULL LIMIT 1", (mark,))
-    return of_row(rows[0]) if rows else None
+    return ROWS.from_row(rows[0]) if rows else None
 
 
-def added(factors: Sequence[Authenticator]) -> tuple[Change, ...]:
-    """Return the changes that add factors."""
-    return (Insert(FACTORS, [row(factor) for factor in factors]),) if factors else ()
+def insert(authenticators: Sequence[Authenticator]) -> tuple[Change, ...]:
+    """Return the change that inserts authenticators."""
+    return (Insert(FACTORS, [ROWS.to_row(one) for one in authenticators]),) if authenticators else ()
 
 
-def changed(factors: Sequence[Authenticator]) -> tuple[Change, ...]:
-    """Return the changes of factors that are there."""
-    return (Update(FACTORS, [_moving(factor) for factor in factors]),) if factors else ()
+def update(authenticators: Sequence[Authenticator]) -> tuple[Change, ...]:
+    """Return the change that updates authenticators."""
+    return (Update(FACTORS, [ROWS.to_update_row(one) for one in authenticators]),) if authenticators else ()
 
 
-async def use(account: str, factor_id: str, used: int, now: int) -> bool:
-    """Use a factor whose `used` goes up: True for one caller alone, and for nothing that was used before."""
+async def use(account: str, authenticator_id: str, used: int, now: int) -> bool:
+    """Use an authenticator whose step or counter `used` must rise with each use.
+
+    Return True to one caller alone. Return False if this step, or a later one, was used before.
+    """
     rows = await Sql(
         "UPDATE factors SET used = $1, last_used_at = $2"
         " WHERE account = $3 AND id = $4 AND used < $1 AND ended_at IS NULL RETURNING id",
-        (used, now, account, factor_id),
+        (used, now, account, authenticator_id),
     )
     return bool(rows)
 
 
-async def touch(account: str, factor_id: str, now: int) -> bool:
-    """Use a factor that does not count; False if it has ended."""
+async def record_use(account: str, authenticator_id: str, now: int) -> bool:
+    """Record the use of an authenticator that has no counter; return False if it has ended."""
     rows = await Sql(
         "UPDATE factors SET last_used_at = $1 WHERE account = $2 AND id = $3 AND ended_at IS NULL RETURNING id",
-        (now, account, factor_id),
+        (now, account, authenticator_id),
     )
     return bool(rows)
 
 
-async def spend(account: str, mark: bytes, now: int) -> bool:
-    """Spend a recovery code by its mark: True for one caller alone (semantics R4)."""
+async def use_recovery_code(account: str, mark: bytes, now: int) -> bool:
+    """Use a recovery code, found by its mark; return True to one caller alone (semantics R4)."""
     rows = await Sql(
         "UPDATE factors SET ended_at = $1, last_used_at = $1, used = 1"
         " WHERE account = $2 AND mark = $3 AND kind = $4 AND ended_at IS NULL AND used = 0 RETURNING id",
@@ -69,30 +76,6 @@ async def spend(account: str, mark: bytes, now: int) -> bool:
     return bool(rows)
 
 
-async def forget(before: int, most: int) -> int:
-    """Delete factors that ended before `before` (ms), at most `most`; return how many went."""
-    rows = await Sql("SELECT account, id FROM factors WHERE ended_at < $1 ORDER BY ended_at LIMIT $2", (before, most))
-    for account, id_ in rows:
-        await Sql("DELETE FROM factors WHERE account = $1 AND id = $2", (account, id_))
-    return len(rows)
-
-
-def of_row(row: Row) -> Authenticator:
-    """Return the factor that a whole row holds."""
-    account, id_, kind, added_at, mark, secret, name, *rest = row
-    return Authenticator(
-        account, id_, AuthenticatorKind(kind), added_at, bytes(mark), bytes(secret), bytes(name), *rest
-    )
-
-
-def row(factor: Authenticator) -> Row:
-    """Return the whole row of a factor."""
-    return (factor.account, factor.id, factor.kind.value, factor.added_at, factor.mark, factor.secret, *_last(factor))
-
-
-def _moving(factor: Authenticator) -> Row:
-    return (factor.account, factor.id, *_last(factor))
-
-
-def _last(factor: Authenticator) -> Row:
-    return (factor.name, factor.used, factor.last_used_at, factor.ended_at)
+async def delete_ended(before: int, limit: int) -> int:
+    """Delete at most `limit` authenticators that ended before `before` (ms); return how many were deleted."""
+    return await delete_rows(FACTORS, "ended_at < $1", (before,), order_by="ended_at", limit=limit)

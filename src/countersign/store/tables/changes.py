@@ -1,123 +1,68 @@
-"""Changes of accounts as rows."""
+"""Reads and writes the changes of accounts: those that wait, those that can be undone, and those that have ended."""
 
 from __future__ import annotations
 
 from typing import Final
 
-import msgspec
-
-from countersign.domain.accounts.change import AccountChange, ChangeEffect, ChangeKind, ChangeState
-from countersign.store.engine.database import Change, Insert, Row, Sql, Update
+from countersign.domain.accounts.change import AccountChange, ChangeKind
+from countersign.store.engine.database import Change, Insert, Sql, Update
+from countersign.store.tables.deletion import delete_rows
+from countersign.store.tables.row_mapper import RowMapper
 from countersign.store.tables.schema import CHANGES
 
+ROWS: Final = RowMapper(CHANGES, AccountChange, columns={"blind_index": "blind"})
+
 _SELECT: Final = f"SELECT {CHANGES.names} FROM changes"
-_effect: Final = msgspec.json.Decoder(ChangeEffect).decode
-_encode: Final = msgspec.json.Encoder().encode
 
 
 async def find(account: str, change_id: str) -> AccountChange | None:
-    """Return a change, or None."""
+    """Return a change of an account, or None."""
     rows = await Sql(f"{_SELECT} WHERE account = $1 AND id = $2", (account, change_id))
-    return of_row(rows[0]) if rows else None
+    return ROWS.from_row(rows[0]) if rows else None
 
 
-async def of_account(account: str, since: int, most: int) -> list[AccountChange]:
-    """Return an account's changes that were asked for since `since` (ms), the newest first, at most `most`."""
+async def list_since(account: str, since: int, limit: int) -> list[AccountChange]:
+    """Return the changes of an account that were requested at or after `since` (ms): at most `limit`, newest first."""
     rows = await Sql(
-        f"{_SELECT} WHERE account = $1 AND asked_at >= $2 ORDER BY id DESC LIMIT $3", (account, since, most)
+        f"{_SELECT} WHERE account = $1 AND asked_at >= $2 ORDER BY id DESC LIMIT $3", (account, since, limit)
     )
-    return [of_row(row) for row in rows]
+    return [ROWS.from_row(row) for row in rows]
 
 
-async def open_ones(account: str, now: int) -> list[AccountChange]:
-    """Return an account's changes that wait or can be undone, the newest first."""
+async def list_open(account: str, now: int) -> list[AccountChange]:
+    """Return the changes of an account that are pending or can be undone, newest first."""
     rows = await Sql(
         f"{_SELECT} WHERE account = $1 AND until > $2 AND state IN ('pending', 'applied') ORDER BY id DESC",
         (account, now),
     )
-    return [of_row(row) for row in rows]
+    return [ROWS.from_row(row) for row in rows]
 
 
-async def claims(blind_index: bytes, now: int) -> list[AccountChange]:
-    """Return the changes that wait for the holder of a new contact to finish them, the newest first."""
+async def list_pending_recoveries(blind_index: bytes, now: int) -> list[AccountChange]:
+    """Return the delayed recoveries that wait for the owner of a new contact to finish them, newest first."""
     rows = await Sql(
         f"{_SELECT} WHERE blind = $1 AND kind = $2 AND state = 'pending' AND until > $3 ORDER BY id DESC",
         (blind_index, ChangeKind.ACCESS_RECOVERED.value, now),
     )
-    return [of_row(row) for row in rows]
+    return [ROWS.from_row(row) for row in rows]
 
 
-async def to_remind(now: int, most: int) -> list[AccountChange]:
-    """Return changes whose waiting is to be told again."""
-    rows = await Sql(f"{_SELECT} WHERE remind_at <= $1 AND state = 'pending' ORDER BY remind_at LIMIT $2", (now, most))
-    return [of_row(row) for row in rows]
+async def list_due_reminders(now: int, limit: int) -> list[AccountChange]:
+    """Return at most `limit` pending changes of which the account must be reminded."""
+    rows = await Sql(f"{_SELECT} WHERE remind_at <= $1 AND state = 'pending' ORDER BY remind_at LIMIT $2", (now, limit))
+    return [ROWS.from_row(row) for row in rows]
 
 
-def added(change: AccountChange) -> Change:
-    """Return the change of rows that adds it."""
-    return Insert(CHANGES, [row(change)])
+def insert(change: AccountChange) -> Change:
+    """Return the row operation that inserts a change of an account."""
+    return Insert(CHANGES, [ROWS.to_row(change)])
 
 
-def saved(change: AccountChange) -> Change:
-    """Return the change of rows that moves it on."""
-    return Update(CHANGES, [(change.account, change.id, *_moving(change))])
+def update(change: AccountChange) -> Change:
+    """Return the row operation that updates a change of an account."""
+    return Update(CHANGES, [ROWS.to_update_row(change)])
 
 
-async def forget(before: int, most: int) -> int:
-    """Delete changes that were asked for before `before` (ms), at most `most`; return how many went."""
-    rows = await Sql("SELECT account, id FROM changes WHERE asked_at < $1 ORDER BY asked_at LIMIT $2", (before, most))
-    for account, id_ in rows:
-        await Sql("DELETE FROM changes WHERE account = $1 AND id = $2", (account, id_))
-    return len(rows)
-
-
-def of_row(row: Row) -> AccountChange:
-    """Return the change that a whole row holds."""
-    account, id_, kind, asked_at, session, blind_index, about, data, user_agent, place, *moving = row
-    state, until, applied_at, ended_at, remind_at, effect = moving
-    return AccountChange(
-        account,
-        id_,
-        ChangeKind(kind),
-        asked_at,
-        session,
-        bytes(blind_index),
-        about,
-        bytes(data),
-        user_agent,
-        place,
-        ChangeState(state),
-        until,
-        applied_at,
-        ended_at,
-        remind_at,
-        _effect(effect),
-    )
-
-
-def row(change: AccountChange) -> Row:
-    """Return the whole row of a change."""
-    return (
-        change.account,
-        change.id,
-        change.kind.value,
-        change.asked_at,
-        change.session,
-        change.blind_index,
-        change.about,
-        change.data,
-        change.user_agent,
-        change.place,
-        *_moving(change),
-    )
-
-
-def _moving(change: AccountChange) -> Row:
-    return (
-        change.state.value,
-        change.until,
-        change.applied_at,
-        change.ended_at,
-        change.remind_at,
-        _encode(change.effect).decode(),
-    )
+async def delete_before(before: int, limit: int) -> int:
+    """Delete at most `limit` changes that were requested before `before` (ms); return how many were deleted."""
+    return await delete_rows(CHANGES, "asked_at < $1", (before,), order_by="asked_at", limit=limit)

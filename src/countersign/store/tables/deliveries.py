@@ -1,4 +1,4 @@
-"""Deliveries and their attempts as rows, and the queue that workers take them from."""
+"""Reads and writes deliveries, which are the queue of the workers, and the attempts that were made for each."""
 
 from __future__ import annotations
 
@@ -7,19 +7,15 @@ from typing import Final
 
 import msgspec
 
-from countersign.domain.delivery.delivery import Delivery, DeliveryState, Reason
-from countersign.domain.shared.contact import Channel
+from countersign.domain.delivery.delivery import Delivery
 from countersign.domain.shared.phone_region import NO_REGION, PhoneRegion
-from countersign.store.engine.database import Row, Seek, Sql
+from countersign.store.engine.database import Change, Insert, Rows, Seek, Sql, Update, Upsert
+from countersign.store.tables.row_mapper import Parts, RowMapper
 from countersign.store.tables.schema import ATTEMPTS, DELIVERIES
-
-_SELECT: Final = f"SELECT {DELIVERIES.names} FROM deliveries"
-_route: Final = msgspec.json.Decoder(tuple[str, ...]).decode
-_encode: Final = msgspec.json.Encoder().encode
 
 
 class Attempt(msgspec.Struct, frozen=True):
-    """One try of one delivery, as it ended; times in ms, `reason` empty for success."""
+    """One attempt to deliver a message, as it ended; times in ms, `reason` empty if the provider accepted it."""
 
     owner: str
     number: int
@@ -32,113 +28,83 @@ class Attempt(msgspec.Struct, frozen=True):
     provider_message_id: str = ""
 
 
-def new_row(delivery: Delivery) -> Row:
-    """Return the whole row of a delivery."""
-    return (
-        delivery.owner,
-        delivery.number,
-        delivery.channel.value,
-        _encode(delivery.route).decode(),
-        delivery.created_at,
-        delivery.round,
-        delivery.region.country,
-        delivery.region.prefix,
-        *_moving(delivery),
-    )
+def _region(country: str, prefix: str) -> PhoneRegion:
+    return PhoneRegion(country, prefix) if country or prefix else NO_REGION
 
 
-async def of_owners(owners: Sequence[str]) -> dict[str, list[Delivery]]:
-    """Return the messages of several owners, each one's in the order they were owed."""
+ROWS: Final = RowMapper(
+    DELIVERIES, Delivery, columns={"position": "leg"}, parts={"region": Parts(("country", "prefix"), _region)}
+)
+ATTEMPT_ROWS: Final = RowMapper(ATTEMPTS, Attempt)
+from_row: Final = ROWS.from_row
+to_row: Final = ROWS.to_row
+
+_DUE_AT: Final = DELIVERIES.only(("due_at",))
+
+
+async def list_by_owner(owner: str) -> list[Delivery]:
+    """Return every delivery of a challenge or notice, oldest first."""
+    rows = await Sql(f"SELECT {DELIVERIES.names} FROM deliveries WHERE owner = $1 ORDER BY number", (owner,))
+    return [from_row(row) for row in rows]
+
+
+async def list_by_owners(owners: Sequence[str]) -> dict[str, list[Delivery]]:
+    """Return the deliveries of several challenges or notices, by owner; each owner's oldest first."""
     rows = (await Seek(DELIVERIES, "owner", sorted(set(owners)))) if owners else ()
     found: dict[str, list[Delivery]] = {}
-    for delivery in sorted(map(of_row, rows), key=lambda one: one.number):
+    for delivery in sorted(map(from_row, rows), key=lambda one: one.number):
         found.setdefault(delivery.owner, []).append(delivery)
     return found
 
 
-def changed_row(delivery: Delivery) -> Row:
-    """Return the key and what moves."""
-    return (delivery.owner, delivery.number, *_moving(delivery))
+async def list_attempts(owner: str) -> Sequence[Attempt]:
+    """Return every attempt made for the deliveries of a challenge or notice, oldest first."""
+    rows = await Sql(f"SELECT {ATTEMPTS.names} FROM attempts WHERE owner = $1 ORDER BY number, attempt", (owner,))
+    return [ATTEMPT_ROWS.from_row(row) for row in rows]
 
 
-def of_row(row: Row) -> Delivery:
-    """Return the delivery that a whole row holds."""
-    owner, number, channel, route, created_at, round_, country, prefix, state, position, tries, attempts, *rest = row
-    due_at, reason, changed_at, settled_at = rest
-    return Delivery(
-        owner,
-        number,
-        Channel(channel),
-        _route(route),
-        created_at,
-        round_,
-        DeliveryState(state),
-        position,
-        tries,
-        attempts,
-        due_at,
-        None if reason is None else Reason(reason),
-        changed_at,
-        PhoneRegion(country, prefix) if country or prefix else NO_REGION,
-        settled_at,
-    )
-
-
-def put_off(row: Row, until: int) -> Row:
-    """Return the key and what moves of a whole row as it is, but due at `until` (ms): for one that cannot be read."""
-    owner, number, *_, state, position, tries, attempts, _, reason, changed_at, settled_at = row
-    return (owner, number, state, position, tries, attempts, until, reason, changed_at, settled_at)
-
-
-def attempt_row(attempt: Attempt) -> Row:
-    """Return the whole row of an attempt."""
-    return tuple(getattr(attempt, name) for name, _ in ATTEMPTS.columns)
-
-
-async def of_owner(owner: str) -> list[Delivery]:
-    """Return every message of a challenge, oldest first."""
-    rows = await Sql(f"{_SELECT} WHERE owner = $1 ORDER BY number", (owner,))
-    return [of_row(row) for row in rows]
-
-
-async def by_provider_message(provider: str, provider_message_id: str) -> Attempt | None:
-    """Return the try whose message a provider knows by this id, or None."""
+async def find_attempt(provider: str, provider_message_id: str) -> Attempt | None:
+    """Return the attempt whose message the provider knows by this id, or None."""
     rows = await Sql(
         f"SELECT {ATTEMPTS.names} FROM attempts WHERE provider = $1 AND provider_message_id = $2"
         " AND provider_message_id <> '' ORDER BY started_at DESC LIMIT 1",
         (provider, provider_message_id),
     )
-    return Attempt(*rows[0]) if rows else None
+    return ATTEMPT_ROWS.from_row(rows[0]) if rows else None
 
 
-async def next_due() -> int | None:
-    """Return when the next message falls due (ms), or None if nothing is owed."""
+async def find_next_due() -> int | None:
+    """Return when the next delivery falls due (ms), or None if none is waiting."""
     rows = await Sql("SELECT min(due_at) FROM deliveries WHERE due_at IS NOT NULL")
     due: int | None = rows[0][0]
     return due
 
 
-async def backlog(now: int) -> tuple[int, int]:
-    """Return how many messages are due and how long (ms) the oldest of them has waited."""
+async def count_due(now: int) -> tuple[int, int]:
+    """Return how many deliveries are due, and for how long (ms) the oldest of them has been."""
     rows = await Sql("SELECT count(*), min(due_at) FROM deliveries WHERE due_at IS NOT NULL AND due_at <= $1", (now,))
     count, oldest = rows[0]
     return count, (now - oldest if oldest is not None else 0)
 
 
-async def attempts_of(owner: str) -> Sequence[Attempt]:
-    """Return every try made for a challenge's messages, oldest first."""
-    rows = await Sql(f"SELECT {ATTEMPTS.names} FROM attempts WHERE owner = $1 ORDER BY number, attempt", (owner,))
-    return [Attempt(*row) for row in rows]
+def insert(deliveries: Sequence[Delivery]) -> tuple[Change, ...]:
+    """Return the change that inserts deliveries."""
+    return (Insert(DELIVERIES, [to_row(delivery) for delivery in deliveries]),) if deliveries else ()
 
 
-def _moving(delivery: Delivery) -> tuple[object, ...]:
-    return (
-        delivery.state.value,
-        delivery.position,
-        delivery.tries,
-        delivery.attempts,
-        delivery.due_at,
-        None if delivery.reason is None else delivery.reason.value,
-        delivery.changed_at,
-        delivery.settled_at,
-    )
+def update(deliveries: Sequence[Delivery]) -> tuple[Change, ...]:
+    """Return the change that updates deliveries."""
+    return (Update(DELIVERIES, [ROWS.to_update_row(delivery) for delivery in deliveries]),) if deliveries else ()
+
+
+def update_due_at(rows: Rows, due_at: int) -> tuple[Change, ...]:
+    """Return the change that makes deliveries due at another time (ms).
+
+    It takes whole rows, not deliveries, because a newer program may have written rows that this one cannot read.
+    """
+    return (Update(_DUE_AT, [(owner, number, due_at) for owner, number, *_ in rows]),) if rows else ()
+
+
+def upsert_attempts(attempts: Sequence[Attempt]) -> tuple[Change, ...]:
+    """Return the change that writes attempts, whether or not they were written before."""
+    return (Upsert(ATTEMPTS, [ATTEMPT_ROWS.to_row(attempt) for attempt in attempts]),) if attempts else ()

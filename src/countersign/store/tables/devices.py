@@ -1,75 +1,68 @@
-"""Devices as rows."""
+"""Reads and writes devices: the browsers that each account has been used on."""
 
 from __future__ import annotations
 
+from typing import Final
+
 from countersign.domain.accounts.device import Device
-from countersign.store.engine.database import Change, Row, Sql, Update, Upsert
+from countersign.store.engine.database import Change, Sql, Update, Upsert
+from countersign.store.tables.row_mapper import RowMapper
 from countersign.store.tables.schema import DEVICES
 
-_SELECT = f"SELECT {DEVICES.names} FROM devices"
+ROWS: Final = RowMapper(DEVICES, Device)
+
+_SELECT: Final = f"SELECT {DEVICES.names} FROM devices"
 
 
 async def find(account: str, mark: bytes) -> Device | None:
-    """Return the device that an account knows by this mark, ended ones aside."""
+    """Return the device of an account with this mark, or None; ended ones are not found."""
     rows = await Sql(f"{_SELECT} WHERE account = $1 AND mark = $2 AND ended_at IS NULL", (account, mark))
-    return of_row(rows[0]) if rows else None
+    return ROWS.from_row(rows[0]) if rows else None
 
 
-async def newest(account: str) -> Device | None:
-    """Return the device that was seen last on an account."""
+async def find_newest(account: str) -> Device | None:
+    """Return the device of an account that was seen last, or None; ended ones are found too."""
     rows = await Sql(f"{_SELECT} WHERE account = $1 ORDER BY last_seen_at DESC LIMIT 1", (account,))
-    return of_row(rows[0]) if rows else None
+    return ROWS.from_row(rows[0]) if rows else None
 
 
-async def of_account(account: str) -> list[Device]:
-    """Return an account's devices that have not ended, the last seen first."""
+async def list_active(account: str) -> list[Device]:
+    """Return the devices of an account that have not ended, the last seen first."""
     rows = await Sql(f"{_SELECT} WHERE account = $1 AND ended_at IS NULL ORDER BY last_seen_at DESC, id", (account,))
-    return [of_row(row) for row in rows]
+    return [ROWS.from_row(row) for row in rows]
 
 
-def saved(device: Device) -> Change:
-    """Return the change that writes a device, known or new."""
-    return Upsert(DEVICES, [row(device)])
+def upsert(device: Device) -> Change:
+    """Return the change that writes a device, whether or not it is known."""
+    return Upsert(DEVICES, [ROWS.to_row(device)])
+
+
+def update(device: Device) -> Change:
+    """Return the change that updates a device."""
+    return Update(DEVICES, [ROWS.to_update_row(device)])
 
 
 async def end_trust(account: str) -> int:
-    """End an account's trust in every browser; return how many it trusted (semantics S4)."""
+    """End the trust of an account in all its devices; return how many were trusted (semantics S4)."""
     rows = await Sql(
         "UPDATE devices SET trusted_at = NULL WHERE account = $1 AND trusted_at IS NOT NULL RETURNING id", (account,)
     )
     return len(rows)
 
 
-async def forget(before: int, unseen_since: int, most: int) -> int:
-    """Delete devices that ended or were last seen before `before` (ms), unless they are still known; return how many were looked at.
+async def delete_unseen(before: int, unseen_since: int, limit: int) -> int:
+    """Delete what is no longer needed of devices last seen before `before` (ms): of at most `limit`, whose number is returned.
 
-    A device that is known is kept until it was not seen since `unseen_since`; where it was seen last is forgotten at `before`.
+    A device that ended, or was last seen before `unseen_since` (ms), is deleted. Any other stays known and loses its address alone.
     """
     rows = await Sql(
         "SELECT account, mark, last_seen_at, ended_at FROM devices"
         " WHERE last_seen_at < $1 AND (ip <> '' OR ended_at IS NOT NULL OR last_seen_at < $2) ORDER BY last_seen_at LIMIT $3",
-        (before, unseen_since, most),
+        (before, unseen_since, limit),
     )
     for account, mark, last_seen_at, ended_at in rows:
         if ended_at is not None or last_seen_at < unseen_since:
-            await Sql("DELETE FROM devices WHERE account = $1 AND mark = $2", (account, bytes(mark)))
+            await Sql("DELETE FROM devices WHERE account = $1 AND mark = $2", (account, mark))
         else:
-            await Sql("UPDATE devices SET ip = '' WHERE account = $1 AND mark = $2", (account, bytes(mark)))
+            await Sql("UPDATE devices SET ip = '' WHERE account = $1 AND mark = $2", (account, mark))
     return len(rows)
-
-
-def changed(device: Device) -> Change:
-    """Return the change of a device that is there."""
-    whole = row(device)
-    return Update(DEVICES, [(*whole[:2], *whole[4:])])
-
-
-def of_row(row: Row) -> Device:
-    """Return the device that a whole row holds."""
-    account, mark, *rest = row
-    return Device(account, bytes(mark), *rest)
-
-
-def row(device: Device) -> Row:
-    """Return the whole row of a device."""
-    return tuple(getattr(device, name) for name, _ in DEVICES.columns)

@@ -1,46 +1,46 @@
-"""Integration codes as rows."""
+"""Reads and writes integration codes: the access tokens that people make for their own programs."""
 
 from __future__ import annotations
 
 from typing import Final
 
-import msgspec
-
 from countersign.domain.accounts.integration_code import IntegrationCode
-from countersign.store.engine.database import Change, Insert, Row, Sql, Update
+from countersign.store.engine.database import Change, Insert, Sql, Update
+from countersign.store.tables.deletion import delete_rows
+from countersign.store.tables.row_mapper import RowMapper
 from countersign.store.tables.schema import CREDENTIALS
 
+ROWS: Final = RowMapper(CREDENTIALS, IntegrationCode)
+
 _SELECT: Final = f"SELECT {CREDENTIALS.names} FROM credentials"
-_scopes: Final = msgspec.json.Decoder(tuple[str, ...]).decode
-_encode: Final = msgspec.json.Encoder().encode
 
 
 async def find(key: bytes) -> IntegrationCode | None:
-    """Return the integration code of this keyed hash, or None."""
+    """Return the integration code with this keyed hash, or None; ended and expired ones are found too."""
     rows = await Sql(f"{_SELECT} WHERE key = $1", (key,))
-    return of_row(rows[0]) if rows else None
+    return ROWS.from_row(rows[0]) if rows else None
 
 
-async def of_account(account: str, now: int) -> list[IntegrationCode]:
-    """Return an account's integration codes that are alive, the newest first."""
+async def list_active(account: str, now: int) -> list[IntegrationCode]:
+    """Return the integration codes of an account that have neither ended nor expired, newest first."""
     rows = await Sql(
         f"{_SELECT} WHERE account = $1 AND ended_at IS NULL AND expires_at > $2 ORDER BY id DESC", (account, now)
     )
-    return [of_row(row) for row in rows]
+    return [ROWS.from_row(row) for row in rows]
 
 
-def added(credential: IntegrationCode) -> Change:
-    """Return the change that adds one."""
-    return Insert(CREDENTIALS, [row(credential)])
+def insert(code: IntegrationCode) -> Change:
+    """Return the change that inserts an integration code."""
+    return Insert(CREDENTIALS, [ROWS.to_row(code)])
 
 
-def changed(credential: IntegrationCode) -> Change:
-    """Return the change of one that is there."""
-    return Update(CREDENTIALS, [(credential.key, *_moving(credential))])
+def update(code: IntegrationCode) -> Change:
+    """Return the change that updates an integration code."""
+    return Update(CREDENTIALS, [ROWS.to_update_row(code)])
 
 
-async def used(key: bytes, where: str, now: int) -> bool:
-    """Write down that one was used, and from where; False if it has ended meanwhile."""
+async def record_use(key: bytes, where: str, now: int) -> bool:
+    """Record that an integration code was used, and from where; return False if it has ended or expired meanwhile."""
     rows = await Sql(
         "UPDATE credentials SET last_used_at = $1, last_used_from = $2"
         " WHERE key = $3 AND ended_at IS NULL AND expires_at > $1 RETURNING id",
@@ -50,7 +50,7 @@ async def used(key: bytes, where: str, now: int) -> bool:
 
 
 async def end_all(account: str, now: int) -> list[str]:
-    """End every integration code of an account; return the ids of those that ended."""
+    """End every integration code of an account; return the ids of those that ended by this."""
     rows = await Sql(
         "UPDATE credentials SET ended_at = $1 WHERE account = $2 AND ended_at IS NULL AND expires_at > $1 RETURNING id",
         (now, account),
@@ -58,32 +58,6 @@ async def end_all(account: str, now: int) -> list[str]:
     return sorted(row[0] for row in rows)
 
 
-async def forget(before: int, most: int) -> int:
-    """Delete integration codes that expired before `before` (ms), at most `most`; return how many went."""
-    rows = await Sql("SELECT key FROM credentials WHERE expires_at < $1 ORDER BY expires_at LIMIT $2", (before, most))
-    for (key,) in rows:
-        await Sql("DELETE FROM credentials WHERE key = $1", (bytes(key),))
-    return len(rows)
-
-
-def of_row(row: Row) -> IntegrationCode:
-    """Return the integration code that a whole row holds."""
-    key, account, id_, created_at, name, scopes, *rest = row
-    return IntegrationCode(bytes(key), account, id_, created_at, bytes(name), _scopes(scopes), *rest)
-
-
-def row(credential: IntegrationCode) -> Row:
-    """Return the whole row of an integration code."""
-    return (
-        credential.key,
-        credential.account,
-        credential.id,
-        credential.created_at,
-        credential.name,
-        _encode(credential.scopes).decode(),
-        *_moving(credential),
-    )
-
-
-def _moving(credential: IntegrationCode) -> Row:
-    return (credential.expires_at, credential.last_used_at, credential.last_used_from, credential.ended_at)
+async def delete_expired(before: int, limit: int) -> int:
+    """Delete at most `limit` integration codes that expired before `before` (ms); return how many were deleted."""
+    return await delete_rows(CREDENTIALS, "expires_at < $1", (before,), order_by="expires_at", limit=limit)

@@ -1,4 +1,4 @@
-"""Single facts about a database, by name: whose keys it belongs to, and which revision its schema has."""
+"""Reads and writes single values about this database, by name, and tells which revision its schema has."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ _VERSIONS: Final = Path(__file__).parent.parent / "migrations" / "versions"
 
 
 async def find(name: str) -> bytes | None:
-    """Return a fact, or None."""
+    """Return a value, or None."""
     rows = await Sql("SELECT value FROM facts WHERE name = $1", (name,))
-    return bytes(rows[0][0]) if rows else None
+    return rows[0][0] if rows else None
 
 
 async def add(name: str, value: bytes) -> None:
-    """Add a fact; one that is there already raises ConflictError."""
+    """Add a value; raises ConflictError if there is one of this name."""
     await Write((Insert(FACTS, [(name, value)]),))
 
 
-async def put(name: str, value: bytes) -> None:
-    """Write a fact, in the place of what it was."""
+async def save(name: str, value: bytes) -> None:
+    """Write a value, whether or not there is one of this name."""
     await Write((Upsert(FACTS, [(name, value)]),))
 
 
-async def revision() -> str | None:
-    """Return the revision that the schema has; a database that was never migrated raises UnavailableError."""
+async def find_revision() -> str | None:
+    """Return the revision that the schema has; raises UnavailableError if the database was never migrated."""
     rows = await Sql("SELECT version_num FROM alembic_version")
     return rows[0][0] if rows else None
 
 
 def newest_revision() -> str:
-    """Return the newest revision that this program knows, by the names of its files: quicker than to load Alembic."""
+    """Return the newest revision that this program knows, from the names of its migrations: faster than to load Alembic."""
     return max(path.name.partition("_")[0] for path in _VERSIONS.glob("[0-9]*_*.py"))

@@ -315,7 +315,7 @@ SUPPRESSIONS: Final = Table(
 )
 """Addresses by their keyed hash that nothing is sent to, until when and why."""
 
-ALL: Final = (
+ALL_TABLES: Final = (
     CHALLENGES,
     DELIVERIES,
     ATTEMPTS,

@@ -1,4 +1,4 @@
-"""Sessions as rows."""
+"""Reads and writes the sessions of accounts."""
 
 from __future__ import annotations
 
@@ -6,57 +6,66 @@ from typing import Final
 
 import msgspec
 
-from countersign.domain.accounts.session import Session, SessionProof
-from countersign.store.engine.database import Change, Insert, Row, Sql
+from countersign.domain.accounts.session import Session
+from countersign.store.engine.database import Change, Insert, Sql
+from countersign.store.tables.deletion import delete_rows
+from countersign.store.tables.row_mapper import RowMapper
 from countersign.store.tables.schema import SESSIONS
 
+ROWS: Final = RowMapper(SESSIONS, Session)
+
 _SELECT: Final = f"SELECT {SESSIONS.names} FROM sessions"
-_proofs: Final = msgspec.json.Decoder(tuple[SessionProof, ...]).decode
 _encode: Final = msgspec.json.Encoder().encode
 
 
 async def find(mark: bytes, now: int) -> Session | None:
-    """Return the session of this mark, unless it has ended."""
+    """Return the session with this mark, or None if there is none or it has expired."""
     rows = await Sql(f"{_SELECT} WHERE mark = $1 AND expires_at > $2", (mark, now))
-    return of_row(rows[0]) if rows else None
+    return ROWS.from_row(rows[0]) if rows else None
 
 
 async def find_by_id(account: str, session_id: str, now: int) -> Session | None:
-    """Return an account's session by its id, unless it has ended."""
+    """Return a session of an account by its id, or None if there is none or it has expired."""
     rows = await Sql(f"{_SELECT} WHERE account = $1 AND id = $2 AND expires_at > $3", (account, session_id, now))
-    return of_row(rows[0]) if rows else None
+    return ROWS.from_row(rows[0]) if rows else None
 
 
-async def of_account(account: str, now: int) -> list[Session]:
-    """Return an account's sessions that are alive, the last seen first."""
+async def list_active(account: str, now: int) -> list[Session]:
+    """Return the sessions of an account that have not expired, the last seen first."""
     rows = await Sql(f"{_SELECT} WHERE account = $1 AND expires_at > $2 ORDER BY last_seen_at DESC, id", (account, now))
-    return [of_row(row) for row in rows]
+    return [ROWS.from_row(row) for row in rows]
 
 
-def added(session: Session) -> Change:
-    """Return the change that adds a session."""
-    return Insert(SESSIONS, [row(session)])
+def insert(session: Session) -> Change:
+    """Return the change that inserts a session."""
+    return Insert(SESSIONS, [ROWS.to_row(session)])
 
 
 async def end(mark: bytes) -> bool:
-    """End the session of this mark; False if there is none (any more)."""
+    """End the session with this mark; return False if there is none."""
     return bool(await Sql("DELETE FROM sessions WHERE mark = $1 RETURNING id", (mark,)))
 
 
 async def end_by_id(account: str, session_id: str) -> bool:
-    """End an account's session by its id; False if there is none (any more)."""
+    """End a session of an account by its id; return False if there is none."""
     rows = await Sql("DELETE FROM sessions WHERE account = $1 AND id = $2 RETURNING id", (account, session_id))
     return bool(rows)
 
 
 async def end_all(account: str, but: str = "") -> list[str]:
-    """End every session of an account but one (by id); return the ids of those that ended."""
+    """End every session of an account, except the one with the id `but`; return the ids of those that ended."""
     rows = await Sql("DELETE FROM sessions WHERE account = $1 AND id <> $2 RETURNING id", (account, but))
     return sorted(row[0] for row in rows)
 
 
-async def spend(before: Session, after: Session) -> bool:
-    """Replace a session's proofs by what is left of them; False if they have changed meanwhile."""
+async def end_on_device(account: str, device: bytes) -> list[str]:
+    """End the sessions of an account on one device, by its mark; return the ids of those that ended."""
+    rows = await Sql("DELETE FROM sessions WHERE account = $1 AND device = $2 RETURNING id", (account, device))
+    return sorted(row[0] for row in rows)
+
+
+async def replace_proofs(before: Session, after: Session) -> bool:
+    """Replace the proofs of a session; return False if they are no longer those of `before`."""
     rows = await Sql(
         "UPDATE sessions SET proofs = $1 WHERE mark = $2 AND proofs = $3 RETURNING id",
         (_encode(after.proofs).decode(), before.mark, _encode(before.proofs).decode()),
@@ -64,58 +73,14 @@ async def spend(before: Session, after: Session) -> bool:
     return bool(rows)
 
 
-async def end_of_device(account: str, device: bytes) -> list[str]:
-    """End an account's sessions on one browser; return their ids."""
-    rows = await Sql("DELETE FROM sessions WHERE account = $1 AND device = $2 RETURNING id", (account, device))
-    return sorted(row[0] for row in rows)
-
-
-async def seen(mark: bytes, ip: str, place: str, now: int) -> None:
-    """Write down that a session is in use, and where."""
+async def record_use(mark: bytes, ip: str, place: str, now: int) -> None:
+    """Record when and where a session was last used."""
     await Sql(
         "UPDATE sessions SET last_seen_at = $1, ip = $2, place = $3 WHERE mark = $4 RETURNING id",
         (now, ip, place, mark),
     )
 
 
-async def forget(now: int, most: int) -> int:
-    """Delete sessions that ended by their time, at most `most`; return how many went."""
-    rows = await Sql("SELECT mark FROM sessions WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2", (now, most))
-    for (mark,) in rows:
-        await Sql("DELETE FROM sessions WHERE mark = $1", (bytes(mark),))
-    return len(rows)
-
-
-def of_row(row: Row) -> Session:
-    """Return the session that a whole row holds."""
-    mark, id_, account, device, created_at, user_agent, ip, place, proofs, last_seen_at, expires_at = row
-    return Session(
-        bytes(mark),
-        id_,
-        account,
-        bytes(device),
-        created_at,
-        user_agent,
-        ip,
-        place,
-        _proofs(proofs),
-        last_seen_at,
-        expires_at,
-    )
-
-
-def row(session: Session) -> Row:
-    """Return the whole row of a session."""
-    return (
-        session.mark,
-        session.id,
-        session.account,
-        session.device,
-        session.created_at,
-        session.user_agent,
-        session.ip,
-        session.place,
-        _encode(session.proofs).decode(),
-        session.last_seen_at,
-        session.expires_at,
-    )
+async def delete_expired(now: int, limit: int) -> int:
+    """Delete at most `limit` sessions that have expired; return how many were deleted."""
+    return await delete_rows(SESSIONS, "expires_at <= $1", (now,), order_by="expires_at", limit=limit)

@@ -1,9 +1,9 @@
-"""Phone messages by place and time, and the places that are held, as rows."""
+"""Reads and writes the counts of SMS and voice messages by which SMS pumping is judged, and the places that are blocked for it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -19,23 +19,28 @@ from countersign.domain.delivery.sms_traffic import (
     TrafficHistory,
     TrafficSlot,
 )
-from countersign.store.engine.database import Change, Row, Rows, Sql, Upsert
+from countersign.store.engine.database import Change, Rows, Sql, Upsert
+from countersign.store.tables.row_mapper import RowMapper
 from countersign.store.tables.schema import BLOCKS, TRAFFIC
 
-FOLD_AFTER: Final = 3 * HOUR
-"""Age from which five-minute counts become those of their hour: nothing is added to them any more."""
+ROLL_UP_AFTER: Final = 3 * HOUR
+"""Age in ms from which the counts of five minutes are rolled up into those of their hour; nothing is added to them any more."""
 
 LOCK: Final = 0
-"""The time of the row that those who judge an application's messages wait for: no slot begins then."""
+"""The time (ms) of the row by which `lock_applications` locks; no slot begins then."""
 
 _AT_ONCE: Final = 500
 
-Key = tuple[str, str, int]
-"""Application, place, and the beginning of a slot."""
+Key: TypeAlias = tuple[str, str, int]
+"""Application, place, and the beginning of a slot (ms)."""
 
 
 class Block(msgspec.Struct, frozen=True):
-    """A place that is or was held, and why; `figures` is a sentence, `shadow` says that nothing was in fact held back."""
+    """A place that is or was blocked for an application, and why.
+
+    `since`, `until` and `lifted_at` are in ms. `figures` is a sentence. `shadow` is True if the block was recorded without holding
+    anything back.
+    """
 
     application: str
     place: str
@@ -52,20 +57,23 @@ class Block(msgspec.Struct, frozen=True):
 
     @property
     def hold(self) -> Hold:
-        """Return it as the rules see it."""
+        """Return the block as the rules of the domain see it."""
         return Hold(self.since, self.until, self.times, self.lifted_at)
 
 
-async def wait_turn(applications: Sequence[str]) -> None:
-    """Let nobody else judge messages of these applications until the transaction ends."""
+BLOCK_ROWS: Final = RowMapper(BLOCKS, Block)
+
+
+async def lock_applications(applications: Sequence[str]) -> None:
+    """Keep every other transaction from judging messages of these applications until this one ends."""
     for application in sorted(set(applications)):
         await _add([(application, "", LOCK)], {(application, "", LOCK): TrafficSlot(LOCK)})
 
 
-async def standings(
+async def find_histories(
     application: str, places: Sequence[str], now: int, *, shadow: bool = False
 ) -> dict[str, TrafficHistory]:
-    """Return what is known of places of an application, with the holds that are meant, or with those of the shadow alone."""
+    """Return what is known of places of an application at `now` (ms), by place: with the blocks in force, or with shadow blocks alone."""
     slots: dict[str, list[TrafficSlot]] = {}
     holds: dict[str, Hold] = {}
     spent_until: dict[str, int] = {}
@@ -93,7 +101,7 @@ async def standings(
             " ORDER BY since",
             (application, now - HOLD_MEMORY, *some),
         )
-        for block in map(of_row, rows):
+        for block in map(BLOCK_ROWS.from_row, rows):
             if block.shadow is not shadow:
                 continue
             if block.rule in BUDGETS:
@@ -108,8 +116,8 @@ async def standings(
     }
 
 
-async def count(counted: Mapping[Key, TrafficSlot]) -> None:
-    """Add to the counts of slots, whoever else does so at the same time."""
+async def add_counts(counted: Mapping[Key, TrafficSlot]) -> None:
+    """Add to the counts of slots; other transactions may add to the same slots at the same time."""
     keys = sorted(counted)
     for begin in range(0, len(keys), _AT_ONCE):
         await _add(keys[begin : begin + _AT_ONCE], counted)
@@ -131,31 +139,34 @@ async def _add(keys: Sequence[Key], counted: Mapping[Key, TrafficSlot]) -> None:
     )
 
 
-def slot_of(at: int) -> int:
-    """Return the beginning of the slot that a time lies in."""
+def slot_start(at: int) -> int:
+    """Return when the slot began in which a time lies (both in ms)."""
     return at - at % SLOT
 
 
-def began(blocks: Sequence[Block]) -> tuple[Change, ...]:
-    """Return the change that holds places."""
-    rows = {(block.application, block.place, block.since): _row(block) for block in blocks}
+def upsert_blocks(blocks: Sequence[Block]) -> tuple[Change, ...]:
+    """Return the change that writes blocks."""
+    rows = {(block.application, block.place, block.since): BLOCK_ROWS.to_row(block) for block in blocks}
     return (Upsert(BLOCKS, [rows[key] for key in sorted(rows)]),) if rows else ()
 
 
-async def blocks(since: int) -> list[Block]:
-    """Return the places that were held at some time since `since` (ms), the latest first."""
+async def list_blocks(since: int) -> list[Block]:
+    """Return the blocks that were in force at some time since `since` (ms), newest first."""
     rows = await Sql(f"SELECT {BLOCKS.names} FROM blocks WHERE until >= $1 ORDER BY since DESC, place", (since,))
-    return [of_row(row) for row in rows]
+    return [BLOCK_ROWS.from_row(row) for row in rows]
 
 
-async def lift(where: str, application: str | None, now: int) -> list[Block]:
-    """Let go what is held at `now` of a place, or of the ranges within a prefix; return it as it was."""
+async def lift_blocks(where: str, application: str | None, now: int) -> list[Block]:
+    """Lift the blocks in force at `now` (ms) of a place, or of the number ranges within a prefix; return them as they were.
+
+    `application` limits this to one application; None lifts those of all.
+    """
     rows: Rows = await Sql(
         f"SELECT {BLOCKS.names} FROM blocks WHERE until > $1 AND lifted_at IS NULL AND (place = $2 OR (prefix = $2 AND scope IN"
         " ('thousand', 'ten_thousand', 'hundred_thousand'))) ORDER BY application, place, since",
         (now, where),
     )
-    found = [of_row(row) for row in rows if application is None or row[0] == application]
+    found = [BLOCK_ROWS.from_row(row) for row in rows if application is None or row[0] == application]
     for block in found:
         await Sql(
             "UPDATE blocks SET lifted_at = $1 WHERE application = $2 AND place = $3 AND since = $4",
@@ -164,15 +175,17 @@ async def lift(where: str, application: str | None, now: int) -> list[Block]:
     return found
 
 
-async def fold(now: int) -> None:
-    """Make one row of the counts of each hour that is long over; what was not folded within a day stays as it is."""
-    before = now - FOLD_AFTER
+async def roll_up(now: int) -> None:
+    """Roll up the counts of each hour that is long over into one row; what was not rolled up within a day stays as it is."""
+    before = now - ROLL_UP_AFTER
     before -= before % HOUR
     span = (before - DAY, before)
     due = await Sql(f"SELECT 1 FROM traffic WHERE at >= $1 AND at < $2 AND at % {HOUR} <> 0 LIMIT 1", span)
     if not due:
         return
-    await _add([("", "", LOCK)], {("", "", LOCK): TrafficSlot(LOCK)})  # two that fold at once would count twice
+    await _add(
+        [("", "", LOCK)], {("", "", LOCK): TrafficSlot(LOCK)}
+    )  # two transactions that roll up at once would count twice
     await Sql(
         f"INSERT INTO traffic ({TRAFFIC.names})"
         f" SELECT application, place, at - at % {HOUR}, CAST(sum(sent) AS bigint), CAST(sum(spent) AS bigint),"
@@ -185,42 +198,29 @@ async def fold(now: int) -> None:
     await Sql(f"DELETE FROM traffic WHERE at >= $1 AND at < $2 AND at % {HOUR} <> 0", span)
 
 
-async def forget(now: int, most: int) -> int:
-    """Delete counts that are judged by no more; return how many went."""
+async def delete_old_counts(now: int, limit: int) -> int:
+    """Delete at most `limit` counts that no rule looks at any more; return how many were deleted."""
     rows = await Sql(
         "SELECT application, place, at FROM traffic WHERE at > 0 AND (at < $1 OR (at < $2 AND place LIKE $3)) LIMIT $4",
-        (now - RETENTION - DAY, now - RANGE_RETENTION, f"{RANGE_MARKER}%", most),
+        (now - RETENTION - DAY, now - RANGE_RETENTION, f"{RANGE_MARKER}%", limit),
     )
     for key in rows:
         await Sql("DELETE FROM traffic WHERE application = $1 AND place = $2 AND at = $3", tuple(key))
     return len(rows)
 
 
-async def forget_blocks(before: int, most: int) -> int:
-    """Delete blocks that ended before `before` (ms) and lengthen no other any more; return how many went."""
+async def delete_ended_blocks(before: int, limit: int) -> int:
+    """Delete at most `limit` blocks that ended before `before` (ms) and lengthen no later block any more; return how many were deleted."""
     rows = await Sql(
-        "SELECT application, place, since FROM blocks WHERE until < $1 LIMIT $2", (before - HOLD_MEMORY, most)
+        "SELECT application, place, since FROM blocks WHERE until < $1 LIMIT $2", (before - HOLD_MEMORY, limit)
     )
     for key in rows:
         await Sql("DELETE FROM blocks WHERE application = $1 AND place = $2 AND since = $3", tuple(key))
     return len(rows)
 
 
-def of_row(row: Row) -> Block:
-    """Return the block that a whole row holds."""
-    application, place, since, scope, prefix, country, rule, figures, times, shadow, until, lifted_at = row
-    return Block(
-        application, place, since, scope, prefix, country, rule, figures, times, bool(shadow), until, lifted_at
-    )
-
-
-def _row(block: Block) -> Row:
-    *fixed, shadow, until, lifted_at = msgspec.structs.astuple(block)
-    return (*fixed, int(shadow), until, lifted_at)
-
-
-def held_since(finding: PumpingFinding, hold: Hold, application: str, area: tuple[str, str], *, shadow: bool) -> Block:
-    """Return the block that a finding begins; `area` is the country and the prefix of the message that met it."""
+def new_block(finding: PumpingFinding, hold: Hold, application: str, area: tuple[str, str], *, shadow: bool) -> Block:
+    """Return the block that follows from a finding; `area` is the country and the prefix of the message that led to it."""
     country, prefix = area
     return Block(
         application,

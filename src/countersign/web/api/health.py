@@ -98,7 +98,7 @@ async def metrics(desk: Desk, call: Call) -> Reply:
 
 
 async def _facts() -> tuple[str | None, bytes | None]:
-    revision = await metadata.revision()
+    revision = await metadata.find_revision()
     fingerprint = await metadata.find(metadata.KEYS)
     return revision, fingerprint
 

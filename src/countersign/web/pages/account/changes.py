@@ -69,7 +69,7 @@ class ChangesPage:
             return
         context, language = self._door.accounts, spoken(req)
         now = context.now()
-        found = await context.database.read(changes.of_account, session.account, now - SINCE, SHOWN)
+        found = await context.database.read(changes.list_since, session.account, now - SINCE, SHOWN)
         show_part(
             self._door,
             req,

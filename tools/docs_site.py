@@ -1,4 +1,4 @@
-"""Builds the documents into a site in build/site (`site.py FOLDER` for FOLDER/site) and stops at the first broken link."""
+"""Builds the documents into a site in build/site (`docs_site.py FOLDER` for FOLDER/site) and stops at the first broken link."""
 
 from __future__ import annotations
 
