@@ -54,7 +54,7 @@ async def deliver(name: str, url: str, messages: int, seconds: float, server_pid
         sink = Sink(messages)
         application = await pile_of_mail(core, messages)
         worker = Worker(post_of(core, sink), 30)
-        core.database.hear(worker.wake)
+        core.database.listen(worker.wake)
         before, ours = cpu_of_tree(server_pid) if server_pid else 0.0, time.process_time()
         began = time.perf_counter()
         running = asyncio.create_task(worker.run())

@@ -23,6 +23,7 @@ from countersign.domain.policy import InstallationPolicy
 from countersign.domain.shared.contact import Channel
 from countersign.flows.delivery.claim import claim_due
 from countersign.flows.delivery.send import send
+from countersign.providers import ProviderContext
 from countersign.providers.email.message import write_message
 from countersign.providers.email.smtp import SmtpProvider, SmtpSettings
 from countersign.worker import Worker
@@ -57,7 +58,7 @@ class Taken:
         settings = SmtpSettings(
             host="127.0.0.1", port=port, tls="none", from_address="codes@shop.example", connections=CONNECTIONS
         )
-        self._provider = SmtpProvider(settings, now)
+        self._provider = SmtpProvider(settings, ProviderContext("mail", now))
         self._expected = expected
         self.at: list[float] = []
         self.sample: Message | None = None
@@ -86,7 +87,7 @@ async def mail_out(url: str, messages: int) -> list[Figure]:
         (first,) = await claim_due(post, 1)  # its letter is what the library sends afterwards
         await send(post, first)
         worker = Worker(post, 30)
-        core.database.hear(worker.wake)
+        core.database.listen(worker.wake)
         began, cpu = time.perf_counter(), time.process_time()
         running = asyncio.create_task(worker.run())
         await provider.full.wait()

@@ -38,7 +38,7 @@ from countersign.passwords import Passwords
 from countersign.store.engine.connect import open_database
 from countersign.store.engine.database import Rows, Sql
 from countersign.store.ledger.event_log import Chain, Log
-from countersign.store.ledger.ledger import BOUND, Ledger
+from countersign.store.ledger.ledger import MAX_WAITING, Ledger
 from countersign.store.tables import challenges, deliveries, events
 
 if TYPE_CHECKING:
@@ -243,7 +243,7 @@ async def place_at(
     clock: FixedClock | None = None,
     rules: InstallationPolicy = UNLIMITED,
     live: tuple[str, ...] = (),
-    bound: int = BOUND,
+    bound: int = MAX_WAITING,
     owed: Callable[[], None] | None = None,
     risk: RiskPolicy | None = None,
     places: GeoDatabase | None = None,
@@ -270,7 +270,9 @@ async def place_at(
     def log() -> Log:
         return Log(Chain(_writer, keyring.link))
 
-    ledger = Ledger(database.lanes(), log=log, clock=clock, owed=owed or due, observe=told, bound=bound)
+    ledger = Ledger(
+        database.ledger_connections(), log=log, clock=clock, deliveries_due=owed or due, observe_batch=told, bound=bound
+    )
     ledger.open()
     if live:
         rules = msgspec.structs.replace(rules, routes=dict.fromkeys(Channel, unweighted(*live)))

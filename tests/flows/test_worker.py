@@ -42,7 +42,7 @@ class Gate(Carrier):
 async def working(place: Place, carrier: Carrier | None = None) -> AsyncIterator[Worker]:
     post = place.delivery if carrier is None else msgspec.structs.replace(place.delivery, providers={"inbox": carrier})
     worker = Worker(post, 30)
-    place.database.hear(worker.wake)
+    place.database.listen(worker.wake)
     task = asyncio.create_task(worker.run())
     try:
         yield worker

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tests.flows.authenticators import app_code, enrols_app
 from tests.flows.people import ADA, PASSWORD, Visitor, ada
-from tests.flows.test_enrol import app_code, enrols
 from tests.flows.test_integration_codes import made
 
 from countersign.domain.accounts.authenticator import AuthenticatorKind
@@ -81,7 +81,7 @@ async def test_the_session_and_the_mailbox_of_an_account_without_more_are_taken_
     home.clock.forward(61_000)
     assert isinstance(await thief.adds(PHONE, EVIL), Applied)
     home.clock.forward(61_000)
-    secret = await enrols(thief, EVIL)
+    secret = await enrols_app(thief, EVIL)
     home.clock.forward(61_000)
     owner = await owner_takes_it_back(home, "A contact of your account was replaced")
     assert await thief.session() is None
@@ -121,7 +121,7 @@ async def test_the_mailbox_alone_gets_no_further_than_a_new_password(home: Place
 async def test_the_mailbox_alone_does_not_get_past_an_app(home: Place) -> None:
     """R2."""
     visitor = await ada(home)
-    secret = await enrols(visitor)
+    secret = await enrols_app(visitor)
     home.clock.forward(5 * STEP)
     thief = Visitor(home, THIEFS)
     assert isinstance(await thief.recovers(), CodeRequested)

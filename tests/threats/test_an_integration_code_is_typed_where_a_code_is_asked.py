@@ -6,10 +6,9 @@ import base64
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.flows.authenticators import enrols_app, recovery_codes
 from tests.flows.people import ADA, PASSWORD, Visitor, ada
-from tests.flows.test_enrol import enrols
 from tests.flows.test_integration_codes import made
-from tests.flows.test_recover import recovery_codes
 
 from countersign.flows.accounts.context import BrowserContext, CodeRequested, InvalidCredentials
 from countersign.flows.accounts.sessions import find_session
@@ -42,7 +41,7 @@ async def test_it_is_accepted_nowhere_else(home: Place) -> None:
     assert isinstance(await thief.recovers(), CodeRequested)
     assert isinstance(await prove_with_recovery_code(home.accounts, thief.browser, code, remember=False), InvalidCode)
     home.clock.forward(61_000)
-    await enrols(visitor)
+    await enrols_app(visitor)
     assert isinstance(await thief.signs_in(), CodeRequested)
     assert isinstance(await prove_with_app(home.accounts, thief.browser, code, remember=False), InvalidCode)
 

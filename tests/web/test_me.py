@@ -127,7 +127,7 @@ class Person:
         )
         for name in ("device", "visit"):
             if found := re.search(rf"__Host-{name}=([^;]+)", answer.headers.get("set-cookie", "")):
-                self.browser = msgspec.structs.replace(self.browser, **{name: found[1]})
+                self.browser = msgspec.structs.replace(self.browser, **{"flow" if name == "visit" else name: found[1]})
         return answer
 
     async def proves(self) -> object:

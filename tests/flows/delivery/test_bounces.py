@@ -12,7 +12,7 @@ from tests.providers.bounces import postfix
 from countersign.domain.delivery.delivery import DeliveryState, Reason
 from countersign.domain.shared.application import ApplicationMode
 from countersign.flows.delivery.bounces import BounceVerdict, bounce_signer, record_bounce
-from countersign.providers.email.verp import return_path
+from countersign.providers.email.verp import make_return_path
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -33,7 +33,7 @@ async def live(database_url: str, tmp_path: Path, clock: FixedClock) -> AsyncIte
 
 
 def address(place: Place, challenge: Challenge) -> str:
-    return return_path("bounces@shop.example", f"{challenge.id}.1.0", bounce_signer(place.keyring))
+    return make_return_path("bounces@shop.example", f"{challenge.id}.1.0", bounce_signer(place.keyring))
 
 
 async def test_a_bounce_ends_its_message_and_says_so_once(live: Place) -> None:

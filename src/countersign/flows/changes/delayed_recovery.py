@@ -92,7 +92,7 @@ async def send_reminders(context: AccountContext) -> int:
     for pending in await context.database.read(changes.list_due_reminders, now, 100):
         told += await context.database.run(_remind, context, pending, now)
     if told:
-        context.database.announce()
+        context.database.notify()
     return told
 
 

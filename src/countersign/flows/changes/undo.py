@@ -120,7 +120,7 @@ async def lock_account(context: AccountContext, browser: BrowserContext, account
     undone, the newest first; and no password opens the account until a new one came through recovery.
     """
     undone = await context.log.run(context.database, _lock, context, browser, account, since)
-    context.database.announce()
+    context.database.notify()
     return undone
 
 

@@ -59,11 +59,11 @@ async def record_bounce(context: DeliveryContext, raw: bytes, address: str = "")
 
     Raises UnavailableError if the mail must be offered again. A mail that is malformed in any way is not a bounce of ours.
     """
-    bounce = dsn.read(raw)
+    bounce = dsn.parse_bounce(raw)
     if bounce is None:
         return BounceVerdict.NO_BOUNCE
     sign = bounce_signer(context.keyring)
-    keys = (verp.key_of(one, sign) for one in (address, *bounce.arrived_at) if one)
+    keys = (verp.read_return_path(one, sign) for one in (address, *bounce.arrived_at) if one)
     key = next((key for key in keys if key is not None), None)
     if key is None:
         _log.info("bounce_not_ours")
@@ -76,7 +76,7 @@ async def record_bounce(context: DeliveryContext, raw: bytes, address: str = "")
     receipt = _receipt(context.keyring, sent, bounce.recipients)
     if receipt is None or not await record_receipt(context, receipt):
         return BounceVerdict.NOTHING_NEW
-    context.database.announce()  # another provider may be due now
+    context.database.notify()  # another provider may be due now
     _log.info("bounce_recorded", delivery=key, provider=sent.provider, state=receipt.state, reason=receipt.reason)
     return BounceVerdict.TAKEN
 
@@ -128,7 +128,7 @@ async def collect_bounces(context: DeliveryContext, mailbox: BounceMailbox) -> i
 
     A mail that could not be recorded stays unseen for the next time.
     """
-    mails = await mailbox.unseen()
+    mails = await mailbox.fetch_unseen()
     done: list[MailboxMessage] = []
     counted = 0
     try:
@@ -136,7 +136,7 @@ async def collect_bounces(context: DeliveryContext, mailbox: BounceMailbox) -> i
             counted += await record_bounce(context, mail.raw) is BounceVerdict.TAKEN
             done.append(mail)
     finally:
-        await mailbox.done(done)
+        await mailbox.mark_read(done)
     return counted
 
 

@@ -118,11 +118,11 @@ class ExpireCommand(msgspec.Struct, frozen=True):
     id: str
 
     @property
-    def needs(self) -> Reads:
+    def reads(self) -> Reads:
         """Return the challenge."""
         return Reads(challenges=(self.id,))
 
-    def judge(self, work: UnitOfWork, now: int) -> Decision[Outcome]:
+    def decide(self, work: UnitOfWork, now: int) -> Decision[Outcome]:
         """Expire the challenge if it is pending and overdue. Otherwise change nothing."""
         before = work.challenge(self.id)
         if before is None:

@@ -82,7 +82,7 @@ async def prove_with_recovery_code(
     account, code_hash = guess.stored.flow.account, recovery_code_hash(context, code)
     if not await context.log.run(context.database, _use_recovery_code, context, browser, account, code_hash):
         return guess.invalid
-    context.database.announce()
+    context.database.notify()
     return await _complete(context, browser, guess, Method.RECOVERY_CODE, remember=remember)
 
 

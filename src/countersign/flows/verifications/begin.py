@@ -163,18 +163,20 @@ class BeginCommand(msgspec.Struct, frozen=True):
     guesses_spent: int = 0
 
     @property
-    def needs(self) -> Reads:
+    def reads(self) -> Reads:
         """Return the pending challenge, the contact's failed attempts, and the rate limits."""
         return Reads(
-            dedup_keys=(self.dedup_key,), standings=(self.lockout_key,), limits=tuple(key for _, key in self.limits)
+            dedup_keys=(self.dedup_key,),
+            failed_attempts=(self.lockout_key,),
+            limits=tuple(key for _, key in self.limits),
         )
 
-    def judge(self, work: UnitOfWork, now: int) -> Decision[Outcome]:
+    def decide(self, work: UnitOfWork, now: int) -> Decision[Outcome]:
         """Continue the pending challenge if there is one. Otherwise create one, unless a lockout or a rate limit forbids it."""
-        refused = lockout_refusal(self.terms, work.standing(self.lockout_key), now)
+        refused = lockout_refusal(self.terms, work.failed_attempts(self.lockout_key), now)
         if refused is not None:
             return Decision(refused)
-        previous = work.dedup_key(self.dedup_key)
+        previous = work.pending_challenge(self.dedup_key)
         if previous is not None:
             previous = challenge_rules.expire(previous, now)
             if previous.state is ChallengeState.PENDING:
@@ -186,7 +188,7 @@ class BeginCommand(msgspec.Struct, frozen=True):
         resent = challenge_rules.change_channel(pending, self.channel, now)
         results = consume_limits(self.limits, work, now)
         if resent.refusal is not None or isinstance(results, Refused):
-            return Decision(Done(pending, work.message(pending), continued=True))
+            return Decision(Done(pending, work.newest_delivery(pending), continued=True))
         return resend_decision(resent.challenge, self.route, self.region, self.limits, results, now, continued=True)
 
     def _create(self, work: UnitOfWork, expired: Challenge | None, now: int) -> Decision[Outcome]:

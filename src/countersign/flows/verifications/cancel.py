@@ -72,11 +72,11 @@ class CancelCommand(msgspec.Struct, frozen=True):
     kind: EventKind
 
     @property
-    def needs(self) -> Reads:
+    def reads(self) -> Reads:
         """Return the challenge."""
         return Reads(challenges=(self.id,))
 
-    def judge(self, work: UnitOfWork, now: int) -> Decision[Outcome]:
+    def decide(self, work: UnitOfWork, now: int) -> Decision[Outcome]:
         """Cancel a pending challenge. One that was canceled before is returned as it is."""
         before = work.challenge(self.id, self.application)
         if before is None:

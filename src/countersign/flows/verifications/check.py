@@ -58,16 +58,16 @@ class CheckCommand(msgspec.Struct, frozen=True):
         return f"CheckCommand({self.id})"
 
     @property
-    def needs(self) -> Reads:
+    def reads(self) -> Reads:
         """Return the challenge. The ledger also reads the failed attempts of its contact."""
         return Reads(challenges=(self.id,))
 
-    def judge(self, work: UnitOfWork, now: int) -> Decision[Outcome]:
+    def decide(self, work: UnitOfWork, now: int) -> Decision[Outcome]:
         """Check the code. The guess stays counted whatever the outcome is."""
         before = work.challenge(self.id, self.application)
         if before is None:
             return Decision(Missing())
-        failures = work.standing(before.lockout_key)
+        failures = work.failed_attempts(before.lockout_key)
         lockout = lockout_refusal(before.terms, failures, now)
         if lockout is not None and before.state_at(now) is ChallengeState.PENDING:
             return Decision(msgspec.structs.replace(lockout, challenge=before))
@@ -84,7 +84,7 @@ class CheckCommand(msgspec.Struct, frozen=True):
 def _approved(after: Challenge, failures: FailedAttempts, now: int) -> Decision[Outcome]:
     cleared = () if failures == NO_FAILURES else ((after.lockout_key, NO_FAILURES),)
     events = (_event(after, EventKind.CHALLENGE_APPROVED, now),)
-    return Decision(Done(after), challenges=(after,), standings=cleared, events=events)
+    return Decision(Done(after), challenges=(after,), failed_attempts=cleared, events=events)
 
 
 def _wrong_code(after: Challenge, failures: FailedAttempts, now: int) -> Decision[Outcome]:
@@ -94,7 +94,7 @@ def _wrong_code(after: Challenge, failures: FailedAttempts, now: int) -> Decisio
     return Decision(
         Refused(Refusal.WRONG_CODE, after, at=now),
         challenges=(after,),
-        standings=((after.lockout_key, more_failures),),
+        failed_attempts=((after.lockout_key, more_failures),),
         events=(_event(after, kind, now),),
     )
 

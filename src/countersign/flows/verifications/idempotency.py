@@ -43,18 +43,18 @@ class IdempotentCommand:
         self._key = idempotency_key
 
     @property
-    def needs(self) -> Reads:
+    def reads(self) -> Reads:
         """Return what the command needs, and the stored result."""
-        return msgspec.structs.replace(self._command.needs, answers=(self._key.key,))
+        return msgspec.structs.replace(self._command.reads, answers=(self._key.key,))
 
-    def judge(self, work: UnitOfWork, now: int) -> Decision[Outcome]:
+    def decide(self, work: UnitOfWork, now: int) -> Decision[Outcome]:
         """Return the stored result if there is one. Otherwise run the command and store its result."""
         key = self._key
-        before = work.answered(key.key)
+        before = work.stored_answer(key.key)
         if before is not None and now < before.expires_at:
             is_same = before.request == key.request_digest
             return Decision(_decode(before.outcome) if is_same else KeyReused())
-        decision = self._command.judge(work, now)
+        decision = self._command.decide(work, now)
         outcome = decision.outcome
         if isinstance(outcome, Refused) and outcome.refusal in TEMPORARY:
             return decision

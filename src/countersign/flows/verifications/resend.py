@@ -68,11 +68,11 @@ class ResendCommand(msgspec.Struct, frozen=True):
     limits: KeyedLimits
 
     @property
-    def needs(self) -> Reads:
+    def reads(self) -> Reads:
         """Return the challenge and the rate limits of its messages."""
         return Reads(challenges=(self.id,), limits=tuple(key for _, key in self.limits))
 
-    def judge(self, work: UnitOfWork, now: int) -> Decision[Outcome]:
+    def decide(self, work: UnitOfWork, now: int) -> Decision[Outcome]:
         """Apply the challenge's own rules first, then the lockout and the rate limits."""
         before = work.challenge(self.id, self.application)
         if before is None:
@@ -82,7 +82,7 @@ class ResendCommand(msgspec.Struct, frozen=True):
             return Decision(
                 Refused(resent.refusal, resent.challenge, _wait(resent.challenge, resent.refusal, now), at=now)
             )
-        lockout = lockout_refusal(before.terms, work.standing(before.lockout_key), now)
+        lockout = lockout_refusal(before.terms, work.failed_attempts(before.lockout_key), now)
         if lockout is not None:
             return Decision(msgspec.structs.replace(lockout, challenge=before))
         results = consume_limits(self.limits, work, now)
