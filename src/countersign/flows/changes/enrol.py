@@ -5,20 +5,21 @@ from __future__ import annotations
 from typing import Final, TypeAlias
 
 import msgspec
+from msgspec.structs import replace
 
 from countersign.domain.accounts.authenticator import MAX_NAME, Authenticator, AuthenticatorKind
-from countersign.domain.accounts.change import ChangeKind, ChangeRefusal, check_change
+from countersign.domain.accounts.change import ChangeKind, ChangeRefusal, ChangeRequest, check_change
 from countersign.domain.accounts.login_flow import FLOW_LIFETIME, LoginFlow, LoginFlowKind
 from countersign.domain.accounts.session import ProofRequirement, Session, satisfies
 from countersign.domain.shared import identifier
 from countersign.flows.accounts import login_flow
+from countersign.flows.accounts.authenticator import GUESSES_PER_FLOW, InvalidCode, recovery_code_hash
 from countersign.flows.accounts.context import AccountContext, BrowserContext, CodeRequested, FlowNotFound
 from countersign.flows.accounts.sessions import use_approval
 from countersign.flows.accounts.snapshot import find_snapshot
-from countersign.flows.changes.apply import Applied, Applying, apply_change
-from countersign.flows.changes.request import ChangeRequest, requirement_of
+from countersign.flows.changes.apply import Applied, apply_change
+from countersign.flows.changes.request import requirement_of
 from countersign.flows.changes.submit import SubmitResult, submit_change
-from countersign.flows.sign_in.authenticator import GUESSES_PER_FLOW, InvalidCode, recovery_code_hash
 from countersign.totp import SECRET_BYTES, STEP, step_of
 
 HOW_MANY: Final = 10
@@ -115,7 +116,7 @@ async def finish_app(context: AccountContext, browser: BrowserContext, session: 
         used=step,
     )
     wanted = ChangeRequest(ChangeKind.METHOD_ADDED, about=flow.name, authenticators=(factor,))
-    return await apply_change(context, Applying(session.account, wanted, browser, session.id, counted.mark))
+    return await apply_change(context, browser, replace(wanted.for_session(session), flow=counted.mark))
 
 
 async def make_recovery_codes(
