@@ -23,6 +23,7 @@ from countersign.domain.policy import InstallationPolicy
 from countersign.domain.shared.contact import Channel
 from countersign.flows.delivery.claim import claim_due
 from countersign.flows.delivery.send import send
+from countersign.providers import ProviderContext
 from countersign.providers.email.message import write_message
 from countersign.providers.email.smtp import SmtpProvider, SmtpSettings
 from countersign.worker import Worker
@@ -57,7 +58,7 @@ class Taken:
         settings = SmtpSettings(
             host="127.0.0.1", port=port, tls="none", from_address="codes@shop.example", connections=CONNECTIONS
         )
-        self._provider = SmtpProvider(settings, now)
+        self._provider = SmtpProvider(settings, ProviderContext("mail", now))
         self._expected = expected
         self.at: list[float] = []
         self.sample: Message | None = None

@@ -1,3 +1,18 @@
-"""What every test may ask for; the fixtures themselves stand in `peers/`."""
+"""What every test may ask for; the fixtures themselves stand in `peers/`, and how tests are shared out in `parallel.py`."""
 
-pytest_plugins = ("tests.peers.databases",)
+import pytest
+from tests.peers.scratch import use_memory
+
+from countersign import passwords
+
+pytest_plugins = ("tests.parallel", "tests.peers.databases")
+
+use_memory()
+
+
+@pytest.fixture(autouse=True)
+def _hashing_is_cheap(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hash at the least cost that Argon2id has, except in tests about passwords and in slow ones, which measure time."""
+    if request.path.name != "test_passwords.py" and request.node.get_closest_marker("slow") is None:
+        monkeypatch.setattr(passwords, "MEMORY_KIB", 8)
+        monkeypatch.setattr(passwords, "ITERATIONS", 1)

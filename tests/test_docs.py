@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import click
-import falcon.asgi
-import falcon.inspect
 import pytest
 import yaml
 from prometheus_client.metrics import MetricWrapperBase
@@ -24,7 +22,8 @@ from tests.peers.program import PATIENCE, Program, Server, free_port
 
 from countersign.cli import main
 from countersign.cli.main import COMMANDS, CommandGroup
-from countersign.config import FAMILIES, SETTINGS, Setting, load
+from countersign.config import load
+from countersign.config.reference import write_reference
 from countersign.domain.delivery.delivery import DeliveryState, Reason
 from countersign.domain.delivery.route import as_written
 from countersign.domain.shared.contact import Channel
@@ -33,21 +32,22 @@ from countersign.domain.verifications.challenge import ChallengeState, Refusal
 from countersign.domain.verifications.purpose import DEFAULT_POLICIES
 from countersign.metrics import Metrics
 from countersign.store.tables.schema import ALL_TABLES
-from countersign.web import pages
-from countersign.web.app import routes
+from countersign.web.api import routes as api
+from countersign.web.http.context import WebContext
 from countersign.web.http.problems import PROBLEMS, slug
-from countersign.wiring import Runtime
+from countersign.web.pages import routes as pages
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "countersign"
-OPERATIONS, API, EVENTS, SEMANTICS, THREATS = (
-    ROOT / "docs" / f"{name}.md" for name in ("operations", "api", "events", "semantics", "threat-model")
+OPERATIONS, API, EVENTS, SEMANTICS, THREATS, REFERENCE = (
+    ROOT / "docs" / f"{name}.md" for name in ("operations", "api", "events", "semantics", "threat-model", "settings")
 )
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 RUN = re.compile(r"<!-- run: (?P<name>[a-z-]+) -->\n```(?P<kind>\w+)\n(?P<code>.*?)^```$", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\]\((?!https?:)([^)\s]+)\)|(?:src|href)=\"(?!https?:)([^\"]+)\"")
 STATEMENT = re.compile(r"[A-Z]\d{1,2}")
 STATEMENTS = re.compile(rf"{STATEMENT.pattern}(, {STATEMENT.pattern})*[:.]")
+NO_CONTEXT = cast("WebContext", None)  # no handler asks its context before it is asked itself
 
 
 def shown(path: Path) -> str:
@@ -77,18 +77,12 @@ def example(name: str) -> str:
 # ------------------------------------------------------------------------------ what the program has stands in the documents
 
 
-@pytest.mark.parametrize(
-    "setting",
-    [*SETTINGS, *(setting for family in FAMILIES.values() for setting in family)],
-    ids=lambda setting: str(setting.name),
-)
-def test_every_setting_has_its_row(setting: Setting) -> None:
-    row = f"| `{setting.name}` | {setting.expects} | {setting.default} | {setting.meaning} |"
-    assert row in read(OPERATIONS), f"docs/operations.md lacks this row:\n{row}"
+def test_the_reference_of_settings_is_what_the_program_declares() -> None:
+    assert read(REFERENCE) == write_reference(), "run: python tools/settings_reference.py"
 
 
 def test_every_purpose_of_ours_is_named() -> None:
-    assert missing(list(DEFAULT_POLICIES), OPERATIONS) == []
+    assert missing(list(DEFAULT_POLICIES), REFERENCE) == []
     assert missing(list(DEFAULT_POLICIES), API) == []
 
 
@@ -101,14 +95,13 @@ def test_every_route_of_the_program_and_of_its_contract_has_its_row() -> None:
         if method != "parameters"
     }
     assert missing(sorted(told), API) == []
-    served = {f"{method} {path}" for path, row in routes().items() for method in row}
-    assert {re.sub(r"\{\w+\}", "{}", route) for route in told} == served
+    tables = (api.routes(NO_CONTEXT), api.browser_routes(NO_CONTEXT))
+    served = {f"{method} {path}" for table in tables for path, row in table.items() for method in row}
+    assert {re.sub(r"\{\w+\}", "{path_id}", route) for route in told} == served
 
 
 def test_every_page_has_its_row() -> None:
-    app = falcon.asgi.App()
-    pages.add_routes(app, cast("Runtime", None))  # which no page asks for before it is asked for itself
-    found = [route.path for route in falcon.inspect.inspect_app(app).routes]
+    found = list(pages.routes(NO_CONTEXT))
     assert len(found) > 3
     assert missing(found, API) == []
 

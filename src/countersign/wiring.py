@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from countersign.clock import Clock
-from countersign.config import Settings, rules
+from countersign.config import Settings
 from countersign.domain.delivery.delivery import Accepted, Message
 from countersign.domain.policy import INBOX
 from countersign.domain.shared import identifier
@@ -116,8 +116,8 @@ async def open_runtime(settings: Settings) -> Runtime:
     stats = Metrics()
     try:
         demo_key = await _demo_key(ground) if settings.development else None
-        passwords = Passwords(settings.passwords_slots, settings.passwords_breached_file)
-        places = GeoDatabase(settings.places_file, settings.lists)
+        passwords = Passwords(settings.passwords.slots, settings.passwords.breached_file)
+        places = GeoDatabase(settings.risk.places_file, settings.risk.lists)
         words = templates_of(settings)
         letters = Inbox(settings.home / "inbox.db")
         carriers = {name: make_provider(each, clock, mark_of(keyring)) for name, each in settings.providers.items()}
@@ -133,9 +133,9 @@ async def open_runtime(settings: Settings) -> Runtime:
         core=core,
         log=ground.log(),
         passwords=passwords,
-        risk=settings.risk,
-        password_min_length=settings.passwords_least,
-        sign_in_policy=settings.entrance,
+        risk=settings.risk.policy,
+        password_min_length=settings.passwords.least,
+        sign_in_policy=settings.sign_in.policy,
         password_context_words=(settings.site, settings.host.rpartition(".")[0] or settings.host),
     )
     delivery = DeliveryContext(
@@ -150,7 +150,7 @@ async def open_runtime(settings: Settings) -> Runtime:
     )
     for each in (inbox, *carriers.values()):
         if isinstance(each, PushesReceipts):
-            each.hear = functools.partial(record_receipt, delivery)
+            each.on_receipt = functools.partial(record_receipt, delivery)
     return Runtime(
         settings=settings,
         core=core,
@@ -171,7 +171,9 @@ async def open_runtime(settings: Settings) -> Runtime:
 
 def templates_of(settings: Settings) -> CustomTemplates:
     """Return the operator's templates, each checked; raises SettingsError that names what is wrong with them."""
-    return load_templates(settings.messages_folder, settings.purposes, code_in_subject=settings.code_in_subject)
+    return load_templates(
+        settings.messages.folder, settings.purposes, code_in_subject=settings.messages.code_in_subject
+    )
 
 
 async def close_runtime(runtime: Runtime) -> None:
@@ -252,7 +254,7 @@ def _core_context(
         database,
         ledger,
         ground.keyring,
-        rules(settings),
+        settings.policy,
         links_of(settings.public_url),
         own_application(settings.site, settings.host),
         geolocation,

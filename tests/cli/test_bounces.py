@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from tests.clock import FixedClock
-from tests.flows.conftest import sqlite_template, sqlite_url
 from tests.flows.place import SHOP, place_at
 from tests.peers.program import Program
 from tests.providers.bounces import postfix
@@ -18,9 +17,7 @@ from tests.providers.bounces import postfix
 from countersign.cli.output import wait_for
 from countersign.domain.shared.application import ApplicationMode
 from countersign.flows.delivery.bounces import mark_of
-from countersign.providers.email.verp import return_path
-
-__all__ = ["sqlite_template", "sqlite_url"]
+from countersign.providers.email.verp import make_return_path
 
 LIVE = type(SHOP)("app_live", 0, "live", ApplicationMode.LIVE, "Live", "live.example", (), b"live's key")
 
@@ -58,7 +55,7 @@ def alias(sqlite_url: str, tmp_path: Path) -> Alias:
         async with place_at(sqlite_url, tmp_path, clock=FixedClock(), live=("first",)) as place:
             challenge = await place.begun(application=LIVE)
             await place.deliver()
-            return return_path("bounces@shop.example", f"{challenge.id}.1.0", mark_of(place.keyring))
+            return make_return_path("bounces@shop.example", f"{challenge.id}.1.0", mark_of(place.keyring))
 
     address = wait_for(sent())
     settings = {"DATABASE_URL": sqlite_url, "SECRET_FILE": str(tmp_path / "keys.json")}

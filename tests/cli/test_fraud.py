@@ -115,5 +115,5 @@ def test_a_bad_setting_is_named(run: Run, name: str, value: str) -> None:
 
 def test_prices_become_micros() -> None:
     environ = {"ENVIRONMENT": "development", "FRAUD_PRICES": "DE=0.07, +4917=1", "FRAUD_PRICE": "0.000001"}
-    policy = load({f"COUNTERSIGN_{name}": value for name, value in environ.items()}).pumping
+    policy = load({f"COUNTERSIGN_{name}": value for name, value in environ.items()}).fraud.policy
     assert (policy.price, policy.prices) == (1, {"DE": 70_000, "+4917": 1_000_000})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,26 +10,9 @@ from tests.clock import FixedClock
 from tests.flows.people import CARRIER
 from tests.flows.place import Place, place_at
 
-from countersign.store.engine.migrate import migrate
-
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
-
-
-@pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a migrated file of SQLite, which is migrated once and copied for each test."""
-    path = tmp_path_factory.mktemp("template") / "countersign.db"
-    migrate(f"sqlite:///{path}")
-    return path
-
-
-@pytest.fixture
-def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
-    """Return the address of a new, migrated file of SQLite."""
-    shutil.copy(sqlite_template, tmp_path / "countersign.db")
-    return f"sqlite:///{tmp_path / 'countersign.db'}"
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from countersign.flows.delivery.receipts import record_receipt
 from countersign.flows.delivery.suppressions import lift_suppression, list_suppressions, show_suppression
 from countersign.flows.maintenance.sweep import sweep
 from countersign.messages.content.hints import hint
-from countersign.providers.email.smtp_replies import Stage, refusal
+from countersign.providers.email.smtp_replies import Stage, failure_of_reply
 
 LIVE = type(SHOP)("app_live", 0, "live", ApplicationMode.LIVE, "Live", "live.example", (), b"live's key")
 ADA = parse("ada@example.org")
@@ -67,10 +67,10 @@ async def test_a_complaint_is_kept_for_a_year(live: Place, clock: FixedClock) ->
 
 async def test_only_a_server_that_names_the_mailbox_is_believed(live: Place) -> None:
     """D2: a bare 550 may be about anything; 550 5.1.1 is about the mailbox."""
-    live.carriers["first"].words.append(refusal(Stage.RCPT, 550, "administrative prohibition"))
+    live.carriers["first"].words.append(failure_of_reply(Stage.RCPT, 550, "administrative prohibition"))
     assert await sent(live, "eve@example.org") == (DeliveryState.FAILED, Reason.UNKNOWN_RECIPIENT)
     assert await live.count("suppressions") == 0
-    live.carriers["first"].words.append(refusal(Stage.RCPT, 550, "5.1.1 no such user"))
+    live.carriers["first"].words.append(failure_of_reply(Stage.RCPT, 550, "5.1.1 no such user"))
     assert await sent(live) == (DeliveryState.FAILED, Reason.UNKNOWN_RECIPIENT)
     assert await live.count("suppressions") == 1
     assert await sent(live, purpose="step_up") == (DeliveryState.FAILED, Reason.UNKNOWN_RECIPIENT)
@@ -163,10 +163,13 @@ def test_what_comes_again_prolongs_nothing_and_a_complaint_outweighs() -> None:
 
 
 def test_a_refusal_is_lasting_where_it_says_so() -> None:
-    said = {text: refusal(Stage.RCPT, 550, text).lasting for text in ("5.1.1 x", "5.1.10 x", "5.1.2 x", "5.2.1 x", "x")}
+    said = {
+        text: failure_of_reply(Stage.RCPT, 550, text).lasting
+        for text in ("5.1.1 x", "5.1.10 x", "5.1.2 x", "5.2.1 x", "x")
+    }
     assert said == {"5.1.1 x": True, "5.1.10 x": True, "5.1.2 x": True, "5.2.1 x": False, "x": False}
-    assert not refusal(Stage.MAIL, 550, "5.1.1 x").lasting
-    assert not refusal(Stage.RCPT, 450, "4.1.1 x").lasting
+    assert not failure_of_reply(Stage.MAIL, 550, "5.1.1 x").lasting
+    assert not failure_of_reply(Stage.RCPT, 450, "4.1.1 x").lasting
     assert not DeliveryFailedError("unknown_recipient", permanent=True).lasting
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -54,12 +55,19 @@ def postgres_url(postgres_server: PostgresServer, _postgres_template: str) -> It
     postgres_server.drop(name)
 
 
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a migrated file of SQLite, which is migrated once and copied for each test."""
+    path = tmp_path_factory.mktemp("template") / "countersign.db"
+    migrate(f"sqlite:///{path}")
+    return path
+
+
 @pytest.fixture
-def sqlite_url(tmp_path: Path) -> str:
+def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
     """Give the address of a new, migrated file of SQLite."""
-    url = f"sqlite:///{tmp_path / 'countersign.db'}"
-    migrate(url)
-    return url
+    shutil.copy(sqlite_template, tmp_path / "countersign.db")
+    return f"sqlite:///{tmp_path / 'countersign.db'}"
 
 
 @pytest.fixture(params=EACH_DATABASE)

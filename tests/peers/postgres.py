@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import importlib.util
 import itertools
@@ -11,9 +12,13 @@ import signal
 import socket
 import subprocess
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
+
+import asyncpg
+from tests.peers import scratch
 
 NOBODY: Final = 65534
 """PostgreSQL refuses to run as root; where we are root, it runs as the user that owns nothing."""
@@ -37,11 +42,12 @@ def binaries() -> Path:
 class PostgresServer:
     """One server with a superuser `tester` that needs no password, on a port of loopback that the system chose.
 
-    With `durable` every commit waits for the disk, as in production; without, tests that ask about something else are quicker.
+    With `durable` it stands on the disk and every commit waits for it, as in production; without, it may stand in memory, and
+    tests that ask about something else are quicker.
     """
 
     def __init__(self, *, durable: bool = False, **settings: str) -> None:
-        self._home = Path(tempfile.mkdtemp(prefix="countersign-pg-", dir="/tmp" if os.geteuid() == 0 else None))  # noqa: S108 - see _as
+        self._home = Path(tempfile.mkdtemp(prefix="countersign-pg-", dir=_folder(durable=durable)))
         self._binaries = binaries()
         self._as: list[str] = []
         if os.geteuid() == 0:
@@ -112,12 +118,13 @@ class PostgresServer:
     def create(self, template: str = "template0") -> str:
         """Make a database, a copy of `template`, and return its name."""
         name = f"test_{next(self._numbers)}"
-        self._call("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "tester", "-T", template, name)
+        # Its files are copied as they are, which takes half as long as writing every page to the log.
+        self._execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
         return name
 
     def drop(self, name: str) -> None:
         """Drop a database, even if somebody is still connected to it."""
-        self._call("dropdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "tester", "--if-exists", "--force", name)
+        self._execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
     def remove(self) -> None:
         """Stop it if it runs, and remove its folder."""
@@ -127,6 +134,19 @@ class PostgresServer:
             with contextlib.suppress(subprocess.CalledProcessError):
                 self.stop("immediate")
         shutil.rmtree(self._home, ignore_errors=True)
+
+    def _execute(self, statement: str) -> None:
+        """Carry out a statement as the superuser, on a connection and a thread of its own: the caller's may have a loop that runs."""
+
+        async def carry_out() -> None:
+            connection = await asyncpg.connect(self.url())
+            try:
+                await connection.execute(statement)
+            finally:
+                await connection.close()
+
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(asyncio.run, carry_out()).result()
 
     def _signal_all(self, number: signal.Signals) -> None:
         """Signal the postmaster and its children; they are ours, found by the number of their parent."""
@@ -170,6 +190,13 @@ class PostgresServer:
             log = self._home / "log"
             text = said.read_text(errors="replace") + (log.read_text(errors="replace")[-2_000:] if log.exists() else "")
             raise subprocess.CalledProcessError(ended.returncode, program, text)
+
+
+def _folder(*, durable: bool) -> Path:
+    """Return where its files go; as root that must be a folder that nobody may enter, which TMPDIR often is not."""
+    if not durable and Path(tempfile.gettempdir()) == scratch.MEMORY:
+        return scratch.MEMORY
+    return Path("/tmp") if os.geteuid() == 0 else scratch.DISK  # noqa: S108 - the system's own
 
 
 def _free_port() -> int:

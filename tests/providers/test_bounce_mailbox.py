@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from tests.clock import FixedClock
-from tests.flows.conftest import sqlite_template, sqlite_url
 from tests.flows.place import SHOP, Place, place_at
 from tests.providers.bounces import postfix
 from tests.providers.imap_peer import PASSWORD, ImapPeer
@@ -23,9 +22,7 @@ from countersign.errors import SettingsError, UnavailableError
 from countersign.flows.delivery.bounces import collect, keep_collecting, mark_of
 from countersign.providers.email.bounce_mailbox import AT_ONCE, BounceMailbox, MailboxSettings
 from countersign.providers.email.dsn import MAX_BYTES
-from countersign.providers.email.verp import return_path
-
-__all__ = ["sqlite_template", "sqlite_url"]
+from countersign.providers.email.verp import make_return_path
 
 LIVE = type(SHOP)("app_live", 0, "live", ApplicationMode.LIVE, "Live", "live.example", (), b"live's key")
 
@@ -53,7 +50,7 @@ async def until(happened: Callable[[], bool]) -> None:
 async def bounced(place: Place) -> tuple[Any, bytes]:
     challenge = await place.begun(application=LIVE)
     await place.deliver()
-    return challenge, postfix(return_path("bounces@shop.example", f"{challenge.id}.1.0", mark_of(place.keyring)))
+    return challenge, postfix(make_return_path("bounces@shop.example", f"{challenge.id}.1.0", mark_of(place.keyring)))
 
 
 async def test_a_bounce_that_lies_there_is_taken_once_among_other_mail(
@@ -86,12 +83,12 @@ async def test_the_connection_is_secured_and_a_stranger_is_not_told_the_password
     peer = ImapPeer({})
     port = await start_tcp_server(peer, tls=True)
     with pytest.raises(UnavailableError):
-        await BounceMailbox(settings(port, tls=tls)).unseen()
+        await BounceMailbox(settings(port, tls=tls)).fetch_unseen()
     assert peer.commands == []
-    assert await BounceMailbox(settings(port, tls=tls, ca_file=authority.ca_file)).unseen() == []
+    assert await BounceMailbox(settings(port, tls=tls, ca_file=authority.ca_file)).fetch_unseen() == []
     plain = ImapPeer({})
     with pytest.raises(UnavailableError):
-        await BounceMailbox(settings(await start_tcp_server(plain), tls="starttls")).unseen()
+        await BounceMailbox(settings(await start_tcp_server(plain), tls="starttls")).fetch_unseen()
     assert "LOGIN" not in plain.commands
 
 
@@ -99,12 +96,12 @@ async def test_the_connection_is_secured_and_a_stranger_is_not_told_the_password
 async def test_a_server_that_hangs_is_left_and_no_thread_stays(start_tcp_server: StartServer, hang_at: str) -> None:
     """D2: a mail server that is away is a line in the log."""
     peer = ImapPeer({1: b"x"}, hang_at=hang_at)
-    mailbox = BounceMailbox(settings(await start_tcp_server(peer)), flow=0.3)
+    mailbox = BounceMailbox(settings(await start_tcp_server(peer)), seconds=0.3)
     if hang_at == "LOGOUT":
-        assert len(await mailbox.unseen()) == 1
+        assert len(await mailbox.fetch_unseen()) == 1
     else:
         with pytest.raises(UnavailableError):
-            await mailbox.unseen()
+            await mailbox.fetch_unseen()
     await until(lambda: not any(thread.name == "bounces" for thread in threading.enumerate()))
 
 
@@ -115,7 +112,7 @@ async def test_a_refusal_tells_neither_password_nor_account(
     """C8: the server may repeat what it was sent."""
     given = settings(await start_tcp_server(ImapPeer({1: b"x"}, refuse=refuse)))
     with pytest.raises(UnavailableError) as caught:
-        await BounceMailbox(given).unseen()
+        await BounceMailbox(given).fetch_unseen()
     hidden.check(given, secrets=(PASSWORD,))
     assert PASSWORD not in str(caught.value)
 
@@ -156,15 +153,15 @@ async def test_looking_goes_on_after_an_outage(live: Place, start_tcp_server: St
 async def test_a_folder_that_was_made_anew_keeps_its_mails(start_tcp_server: StartServer) -> None:
     peer = ImapPeer({1: b"x"})
     mailbox = BounceMailbox(settings(await start_tcp_server(peer), after="delete"))
-    mails = await mailbox.unseen()
+    mails = await mailbox.fetch_unseen()
     peer.validity += 1
-    await mailbox.done(mails)
+    await mailbox.mark_read(mails)
     assert (peer.seen, peer.mails) == (set(), {1: b"x"})
 
 
 async def test_a_full_mailbox_is_read_in_parts(start_tcp_server: StartServer) -> None:
     peer = ImapPeer(dict.fromkeys(range(1, 3 * AT_ONCE), b"x"))
-    assert len(await BounceMailbox(settings(await start_tcp_server(peer))).unseen()) == AT_ONCE
+    assert len(await BounceMailbox(settings(await start_tcp_server(peer))).fetch_unseen()) == AT_ONCE
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.flows.conftest import clock, each_place, place, sqlite_template, sqlite_url
+from tests.flows.conftest import clock, each_place, place
 
-__all__ = ["clock", "each_place", "place", "sqlite_template", "sqlite_url"]
+__all__ = ["clock", "each_place", "place"]

@@ -18,7 +18,7 @@ from countersign.domain.verifications.challenge import Challenge
 from countersign.flows.delivery.bounces import BounceVerdict, mark_of, take_bounce
 from countersign.flows.delivery.receipts import record_receipt
 from countersign.keys import Keyring, new_file
-from countersign.providers.email.verp import return_path
+from countersign.providers.email.verp import make_return_path
 
 LIVE = type(SHOP)("app_live", 0, "live", ApplicationMode.LIVE, "Live", "live.example", (), b"live's key")
 BOUNCES = "bounces@shop.example"
@@ -38,7 +38,7 @@ def thief(tmp_path: Path) -> Keyring:
 
 
 def address(keyring: Keyring, challenge: Challenge, leg: int = 0) -> str:
-    return return_path(BOUNCES, f"{challenge.id}.1.{leg}", mark_of(keyring))
+    return make_return_path(BOUNCES, f"{challenge.id}.1.{leg}", mark_of(keyring))
 
 
 async def state(place: Place, challenge: Challenge) -> tuple[DeliveryState, Reason | None]:

@@ -99,7 +99,7 @@ def explain(number: str, application: str, config: Path | None, as_json: bool) -
             [(one.scope, one.place, one.rule, "holds" if one.held else "passes", one.why) for one in found],
         )
         remark(
-            f"{sum(one.held for one in found)} of {len(found)} rules would hold it back; the mode is {settings.pumping.mode}."
+            f"{sum(one.held for one in found)} of {len(found)} rules would hold it back; the mode is {settings.fraud.policy.mode}."
         )
     if any(one.held for one in found):
         raise SystemExit(1)
@@ -154,7 +154,7 @@ async def _explained(settings: Settings, number: str, name: str) -> list[tuple[s
     async with installation_of(settings) as ground:
         whereto = destination_of(ground.keyring, contact.address, region_of(contact.address))
         application = await ground.database.read(_id_of, name) if name else _own()
-        found = await ground.database.read(explain, whereto, application, settings.pumping, clock())
+        found = await ground.database.read(explain, whereto, application, settings.fraud.policy, clock())
         return [(whereto.area.prefix, one) for one in found]
 
 

@@ -1,4 +1,4 @@
-"""The crew of one process: its Runtime, its delivery loop and its metrics, begun together and ended in order."""
+"""The lifespan of one process: its Runtime, its delivery loop and its metrics, begun together and ended in order."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BEGIN_AGAIN: Final = 1.0
 _log = structlog.get_logger("countersign.serving")
 
 
-class Crew:
+class ProcessLifespan:
     """What runs beside the answering of requests. `stop` may be called from a signal; `leave` waits for the end."""
 
     def __init__(self, runtime: Runtime, worker: Worker | None) -> None:
@@ -49,8 +49,8 @@ class Crew:
 
                 looking = keep_collecting(self.runtime.delivery, BounceMailbox(settings.bounces))
                 self._collecting = asyncio.create_task(looking, name="bounces")
-        if settings.metrics_port is not None:
-            self._metrics = await serve_metrics(self.runtime, settings.bind, settings.metrics_port, shared=shared)
+        if settings.metrics.port is not None:
+            self._metrics = await serve_metrics(self.runtime, settings.bind, settings.metrics.port, shared=shared)
 
     def stop(self) -> None:
         """Take nothing new: the delivery loop ends after what is under way, streams are told to close."""
@@ -89,7 +89,7 @@ class Crew:
                 stats.worker(alive=False)
 
 
-async def gather_crew(settings: Settings) -> Crew:
+async def open_process(settings: Settings) -> ProcessLifespan:
     """Open the Runtime and whoever works on it; raises SettingsError or UnavailableError."""
     runtime = await open_runtime(settings)
     worker = (
@@ -97,4 +97,4 @@ async def gather_crew(settings: Settings) -> Crew:
         if settings.no_worker
         else Worker(runtime.delivery, settings.retention_days, settings.grace, runtime.accounts)
     )
-    return Crew(runtime, worker)
+    return ProcessLifespan(runtime, worker)

@@ -59,11 +59,11 @@ async def take_bounce(post: DeliveryContext, raw: bytes, address: str = "") -> B
 
     Raises UnavailableError where the mail must be offered again. Whatever else is wrong with it, it is no bounce of ours.
     """
-    bounce = dsn.read(raw)
+    bounce = dsn.parse_bounce(raw)
     if bounce is None:
         return BounceVerdict.NO_BOUNCE
     mark = mark_of(post.keyring)
-    keys = (verp.key_of(one, mark) for one in (address, *bounce.arrived_at) if one)
+    keys = (verp.read_return_path(one, mark) for one in (address, *bounce.arrived_at) if one)
     key = next((key for key in keys if key is not None), None)
     if key is None:
         _log.info("bounce_not_ours")
@@ -125,7 +125,7 @@ def _is(contact: Contact, address: str) -> bool:
 
 async def collect(post: DeliveryContext, mailbox: BounceMailbox) -> int:
     """Take what lies in a mailbox; return how many bounces counted. A mail that was not taken stays unseen, for the next time."""
-    mails = await mailbox.unseen()
+    mails = await mailbox.fetch_unseen()
     done: list[MailboxMessage] = []
     counted = 0
     try:
@@ -133,7 +133,7 @@ async def collect(post: DeliveryContext, mailbox: BounceMailbox) -> int:
             counted += await take_bounce(post, mail.raw) is BounceVerdict.TAKEN
             done.append(mail)
     finally:
-        await mailbox.done(done)
+        await mailbox.mark_read(done)
     return counted
 
 

@@ -1,0 +1,105 @@
+"""How the tests are shared out among pytest-xdist's workers, so that those that need a machine to themselves do not fight over it.
+
+A file is never split: its tests share servers and browsers. Files of a *strand* follow each other, on one worker at a time: they
+start whole installations or a browser, and two of them at once would measure each other. All other files fill the workers' time.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final
+
+import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+if TYPE_CHECKING:
+    from xdist.remote import Producer
+    from xdist.workermanage import WorkerController
+
+STRANDS: Final = {
+    "installations": ("tests/durability/", "tests/store/test_postgres.py"),
+    "browser": ("tests/journeys/", "tests/examples/"),
+}
+"""Strands, by the beginnings of their files' paths; a strand's files run in the order of its beginnings."""
+
+ALONE: Final = ("tests/threats/test_a_name_is_asked_about.py",)
+"""Files that measure time so finely that nothing may run beside them: they come last, on one worker."""
+
+PROGRAM: Final = frozenset(
+    {"alias", "emulator", "pair", "production", "program", "receiver", "served", "server", "site"}
+)
+"""Fixtures that start the program, or a server of ours, as a process."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that start the program as a process, by their fixtures."""
+    for item in items:
+        if PROGRAM & set(getattr(item, "fixturenames", ())):
+            item.add_marker("program")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Return the number of workers for `-n auto`: one more than there are cores, since the strands wait for most of their time."""
+    return (os.cpu_count() or 1) + 1
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> StrandScheduling:
+    """Share out by files and strands."""
+    return StrandScheduling(config, log)
+
+
+def strand_of(file: str) -> str:
+    """Return the strand of a file, `alone`, or nothing for one that may run beside all others."""
+    if file.startswith(ALONE):
+        return "alone"
+    return next((name for name, beginnings in STRANDS.items() if file.startswith(beginnings)), "")
+
+
+class StrandScheduling(LoadScopeScheduling):
+    """Gives each worker one file after the other: of a strand that nobody is at, else any other; what runs alone comes last."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return nodeid.split("::", 1)[0]
+
+    def remove_node(self, node: WorkerController) -> str | None:
+        """Forget a worker that ended; the one that is left may now run what runs alone."""
+        crashed = super().remove_node(node)
+        for left in self.nodes:
+            self._reschedule(left)
+        return crashed
+
+    def mark_test_complete(self, node: WorkerController, item_index: int, duration: float = 0) -> None:
+        """Note that a test is over; whoever was left without work may have some now."""
+        super().mark_test_complete(node, item_index, duration)
+        for other in self.nodes:
+            if other is not node:
+                self._reschedule(other)
+
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        file = self._choose(node)
+        if file is not None:
+            self.workqueue.move_to_end(file, last=False)
+            super()._assign_work_unit(node)
+
+    def _reschedule(self, node: WorkerController) -> None:
+        if self._choose(node) is not None:
+            super()._reschedule(node)
+        elif sum(not other.shutting_down for other in self.nodes) > 1 or not self.workqueue:
+            # What is left belongs to other workers, or runs alone, on the last one. A worker that is not told so keeps its last
+            # test waiting for what comes after it.
+            node.shutdown()
+
+    def _choose(self, node: WorkerController) -> str | None:
+        """Return the file that a worker should take next, or None if there is none for it now."""
+        waiting = {file: strand_of(file) for file in self.workqueue}
+        taken = {strand_of(file) for other in self.nodes if other is not node for file in self._files_of(other)}
+        for name in (*STRANDS, ""):
+            if name not in taken or not name:
+                for file, strand in waiting.items():
+                    if strand == name:
+                        return file
+        return next(iter(waiting), None) if len(self.nodes) == 1 else None
+
+    def _files_of(self, node: WorkerController) -> list[str]:
+        """Return the files that a worker has not finished."""
+        return [file for file, tests in self.assigned_work[node].items() if not all(tests.values())]
