@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from countersign.domain.accounts.password import MOST, PasswordFault
+from countersign.domain.accounts.password import MAX_LENGTH, PasswordFault
 from countersign.errors import OverloadedError, SettingsError, UnavailableError
 from countersign.passwords import ITERATIONS, LANES, MEMORY_KIB, WAITING, Passwords, Verified
 
@@ -85,7 +85,7 @@ async def test_a_hash_is_the_one_that_its_salt_gives_when_derived_step_by_step(p
 
 @pytest.mark.parametrize(
     "password",
-    ["", "\0", "a\0b", "🦉" * MOST, "\ud800", "\udfff\ud800", " leading and trailing ", "e\u0301"],
+    ["", "\0", "a\0b", "🦉" * MAX_LENGTH, "\ud800", "\udfff\ud800", " leading and trailing ", "e\u0301"],
     ids=ascii,
 )
 async def test_every_text_can_be_a_password_and_only_itself(passwords: Passwords, password: str) -> None:
@@ -97,7 +97,7 @@ async def test_every_text_can_be_a_password_and_only_itself(passwords: Passwords
 
 
 @settings(max_examples=15, deadline=None)
-@given(st.text(st.characters(), max_size=MOST), st.text(st.characters(), max_size=MOST))
+@given(st.text(st.characters(), max_size=MAX_LENGTH), st.text(st.characters(), max_size=MAX_LENGTH))
 def test_only_the_password_itself_is_right(password: str, typed: str) -> None:
     passwords = Passwords(1)
     try:

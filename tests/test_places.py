@@ -36,14 +36,14 @@ def test_an_address_is_found_as_far_as_the_file_tells(tmp_path: Path) -> None:
     places = GeoDatabase(written(tmp_path / "places.mmdb"))
     found = places.find("1.2.3.4")
     assert found is not None
-    assert found.rough == "Zurich, CH"
+    assert found.label == "Zurich, CH"
     assert (found.latitude, found.longitude) == (47.37, 8.54)
     assert places.find("::ffff:1.2.3.4") == found
     country = places.find("2001:4860:4860::8888")
     assert country is not None
-    assert country.rough == "US"
+    assert country.label == "US"
     empty = places.find("5.6.7.8")
-    assert empty is None or empty.rough == ""
+    assert empty is None or empty.label == ""
     for nowhere in ("9.9.9.9", "127.0.0.1", "10.0.0.1", "no address", ""):
         assert places.find(nowhere) is None
     places.close()

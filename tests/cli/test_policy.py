@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING
 
 from countersign.config import load
-from countersign.domain.accounts.risk import SignInFacts, as_facts
+from countersign.domain.accounts.risk import SignInFacts, to_event_facts
 from countersign.domain.shared.event import Event, EventKind
 from countersign.store.ledger import event_log
 from countersign.wiring import clock, installation_of
@@ -60,14 +60,14 @@ async def _skipped_once(folder: Path) -> None:
         now = clock()
         facts = SignInFacts(
             device_known=True,
-            trusted_for=86_400_000,
-            place=None,
-            last_place=None,
+            trust_age=86_400_000,
+            location=None,
+            last_location=None,
             last_seen_at=None,
             now=now,
-            failures=3,
+            failed_attempts=3,
             contact_age=40 * 3_600_000,
         )
-        told: dict[str, str | int] = {**as_facts(facts), "decision": "skip"}
+        told: dict[str, str | int] = {**to_event_facts(facts), "decision": "skip"}
         event = Event(now, EventKind.SIGN_IN_ASSESSED, "app_own", "acc_1", told)
         await ground.log().run(ground.database, event_log.append_event, event)

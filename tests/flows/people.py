@@ -18,7 +18,7 @@ from countersign.flows.accounts.snapshot import find_snapshot
 from countersign.flows.changes.request import ChangeRequest
 from countersign.flows.changes.submit import SubmitResult, submit_change
 from countersign.flows.sign_in import verify
-from countersign.flows.sign_in.recover import RecoveryResult, choose_password, recover
+from countersign.flows.sign_in.recover import RecoveryResult, recover, reset_password
 from countersign.flows.sign_in.sign_in import sign_in
 from countersign.flows.sign_in.sign_up import sign_up
 from countersign.flows.sign_in.step_up import step_up
@@ -144,7 +144,7 @@ class Visitor:
 
     async def chooses(self, password: str, current: str = "") -> RecoveryResult:
         """Choose a new password, once the account's ownership was proved."""
-        return await choose_password(self.place.accounts, self.browser, password, current)
+        return await reset_password(self.place.accounts, self.browser, password, current)
 
     async def told(self, title: str, to: str = ADA) -> str:
         """Return the link of the newest message to `to` that has this title."""

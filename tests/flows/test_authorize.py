@@ -107,7 +107,7 @@ async def test_who_is_not_signed_in_is_sent_to_sign_in_or_told_so(home: Place, s
     assert await home.count("grants") == 0
     entered = await nobody.types(await nobody.code())
     assert isinstance(entered, SignedIn)
-    again = dict(parse_qsl(urlsplit(entered.then.path).query))
+    again = dict(parse_qsl(urlsplit(entered.interrupted.path).query))
     assert "code" in told(await authorize(home.accounts, nobody.browser, again))
 
 
@@ -129,7 +129,7 @@ async def test_a_session_that_is_too_weak_or_too_old_is_raised_first(home: Place
     visitor._kept(outcome)
     entered = await visitor.types(await visitor.code())
     assert isinstance(entered, SignedIn)
-    again = dict(parse_qsl(urlsplit(entered.then.path).query))
+    again = dict(parse_qsl(urlsplit(entered.interrupted.path).query))
     answer = told(await authorize(home.accounts, visitor.browser, again))
     tokens = await exchange_code(home.accounts, shop, answer["code"], BACK, VERIFIER)
     assert tokens is not None
@@ -148,7 +148,7 @@ async def test_prompt_login_and_max_age_0_ask_anew_and_come_to_an_end(home: Plac
         visitor._kept(outcome)
         entered = await visitor.types(await visitor.code())
         assert isinstance(entered, SignedIn)
-        again = {name: values[0] for name, values in parse_qs(urlsplit(entered.then.path).query).items()}
+        again = {name: values[0] for name, values in parse_qs(urlsplit(entered.interrupted.path).query).items()}
         assert "code" in told(await authorize(home.accounts, visitor.browser, again))
 
 

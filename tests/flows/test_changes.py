@@ -75,7 +75,7 @@ async def test_the_contact_that_goes_does_not_approve_where_there_is_another(hom
     assert isinstance(await visitor.steps_up(need), CodeRequested)
     seen = await visitor.sees()
     assert seen is not None
-    assert {way.masked for way in seen.ways} == {"+1415***0123"}
+    assert {way.masked for way in seen.contact_methods} == {"+1415***0123"}
     assert isinstance(await visitor.types(await visitor.code(PHONE)), SignedIn)
     session = await visitor.session()
     assert session is not None

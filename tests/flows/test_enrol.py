@@ -10,13 +10,13 @@ from tests.flows.people import ADA, Visitor, ada
 
 from countersign.domain.accounts.authenticator import AuthenticatorKind
 from countersign.domain.accounts.change import ChangeKind
-from countersign.domain.accounts.session import Level, ProofRequirement, amr_of, level_of
+from countersign.domain.accounts.session import Level, ProofRequirement, amr_values, current_level
 from countersign.flows.accounts.context import BrowserContext, CodeRequested, FlowNotFound, InvalidCredentials, SignedIn
 from countersign.flows.changes.apply import Applied, Applying, apply_change
 from countersign.flows.changes.enrol import begin_app, draft_app, finish_app
 from countersign.flows.changes.report_change import report_change
 from countersign.flows.changes.request import ChangeRequest
-from countersign.flows.sign_in.authenticator import GUESSES, InvalidCode, Proved, prove_by_app
+from countersign.flows.sign_in.authenticator import GUESSES_PER_FLOW, InvalidCode, ProofResult, prove_with_app
 from countersign.flows.sign_in.complete import PasswordResetAllowed
 from countersign.flows.verifications.results import Refused
 from countersign.totp import STEP, code_at
@@ -50,10 +50,10 @@ async def enrols(visitor: Visitor, to: str = ADA) -> bytes:
     return draft.secret
 
 
-async def app_code(visitor: Visitor, secret: bytes, steps: int = 0) -> Proved:
+async def app_code(visitor: Visitor, secret: bytes, steps: int = 0) -> ProofResult:
     """Type the app's code of now, or of so many steps from now."""
     context = visitor.place.accounts
-    proved = await prove_by_app(
+    proved = await prove_with_app(
         context, visitor.browser, code_at(secret, context.now() // STEP + steps), remember=False
     )
     return visitor._kept(proved)
@@ -72,16 +72,16 @@ async def test_the_app_is_asked_for_and_no_message_is_sent(home: Place) -> None:
     seen = await other.sees()
     assert seen is not None
     assert seen.challenge is None
-    assert seen.ways == ()
-    assert seen.methods == (AuthenticatorKind.APP,)
+    assert seen.contact_methods == ()
+    assert seen.authenticators == (AuthenticatorKind.APP,)
     assert await other.session() is None
     assert isinstance(await other.types("000000"), FlowNotFound)
     entered = await app_code(other, secret)
     assert isinstance(entered, SignedIn)
     session = await other.session()
     assert session is not None
-    assert level_of(session, home.clock()) is Level.APP_CODE
-    assert amr_of(session, home.clock()) == ["pwd", "otp", "mfa"]
+    assert current_level(session, home.clock()) is Level.APP_CODE
+    assert amr_values(session, home.clock()) == ["pwd", "otp", "mfa"]
 
 
 @pytest.mark.parametrize(("steps", "right"), [(-2, False), (-1, True), (0, True), (1, True), (2, False)])
@@ -118,11 +118,11 @@ async def test_guesses_are_counted_before_they_are_compared(home: Place) -> None
     thief = Visitor(home)
     assert isinstance(await thief.signs_in(), CodeRequested)
     answers = await asyncio.gather(
-        *(prove_by_app(home.accounts, thief.browser, f"{number:06}", remember=False) for number in range(20))
+        *(prove_with_app(home.accounts, thief.browser, f"{number:06}", remember=False) for number in range(20))
     )
-    assert sum(isinstance(one, InvalidCode) for one in answers) <= GUESSES
-    for _ in range(GUESSES):
-        await prove_by_app(home.accounts, thief.browser, "000000", remember=False)
+    assert sum(isinstance(one, InvalidCode) for one in answers) <= GUESSES_PER_FLOW
+    for _ in range(GUESSES_PER_FLOW):
+        await prove_with_app(home.accounts, thief.browser, "000000", remember=False)
     outcome = await app_code(thief, secret)
     assert isinstance(outcome, Refused)
 
@@ -139,7 +139,7 @@ async def test_a_reset_does_not_get_past_the_app(home: Place) -> None:
     assert isinstance(await thief.signs_in(password=BETTER), CodeRequested)
     seen = await thief.sees()
     assert seen is not None
-    assert (seen.ways, seen.methods) == ((), (AuthenticatorKind.APP,))
+    assert (seen.contact_methods, seen.authenticators) == ((), (AuthenticatorKind.APP,))
     assert isinstance(await app_code(thief, secret), SignedIn)
 
 
@@ -160,7 +160,7 @@ async def test_removing_the_app_takes_the_app_and_is_undone_by_a_contact(home: P
     assert isinstance(await visitor.steps_up(need), CodeRequested)
     seen = await visitor.sees()
     assert seen is not None
-    assert seen.ways == ()
+    assert seen.contact_methods == ()
     assert isinstance(await app_code(visitor, secret), SignedIn)
     session = await visitor.session()
     assert session is not None

@@ -18,7 +18,7 @@ from countersign.domain.accounts.risk import far_apart
 from countersign.flows.accounts.context import BrowserContext, CodeRequested, SignedIn
 from countersign.flows.accounts.location_check import UnlikelyLocation
 from countersign.flows.sign_in import verify
-from countersign.flows.sign_in.authenticator import prove_by_app
+from countersign.flows.sign_in.authenticator import prove_with_app
 from countersign.geolocation import GeoDatabase
 from countersign.totp import STEP, code_at
 
@@ -80,7 +80,7 @@ async def test_it_is_named_before_it_counts_and_no_guess_is_spent(home: Place) -
     assert seen is not None
     assert seen.challenge is not None
     assert seen.challenge.guesses == 0
-    assert isinstance(await verify.check_code(home.accounts, there, code, remember=False, sure=True), SignedIn)
+    assert isinstance(await verify.check_code(home.accounts, there, code, remember=False, confirmed=True), SignedIn)
 
 
 @pytest.mark.parametrize("ip", [ZURICH, "1.2.3.5", GENEVA, NOWHERE, ""])
@@ -98,8 +98,8 @@ async def test_the_same_holds_for_an_app(home: Place) -> None:
     assert isinstance(await visitor.signs_in(), CodeRequested)
     there = msgspec.structs.replace(visitor.browser, ip=LAGOS)
     code = code_at(secret, home.clock() // STEP)
-    assert isinstance(await prove_by_app(home.accounts, there, code, remember=False), UnlikelyLocation)
-    assert isinstance(await prove_by_app(home.accounts, there, code, remember=False, sure=True), SignedIn)
+    assert isinstance(await prove_with_app(home.accounts, there, code, remember=False), UnlikelyLocation)
+    assert isinstance(await prove_with_app(home.accounts, there, code, remember=False, confirmed=True), SignedIn)
 
 
 def test_two_countries_are_far_apart_and_so_are_five_hundred_kilometres() -> None:

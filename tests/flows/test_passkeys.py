@@ -13,20 +13,20 @@ from tests.peers.authenticator import BACKED_UP, ELIGIBLE, PRESENT, VERIFIED, Au
 from countersign.domain.accounts.authenticator import AuthenticatorKind
 from countersign.domain.accounts.change import ChangeKind
 from countersign.domain.accounts.login_flow import InterruptedRequest
-from countersign.domain.accounts.session import Level, ProofRequirement, amr_of, level_of
+from countersign.domain.accounts.session import Level, ProofRequirement, amr_values, current_level
 from countersign.flows.accounts.context import BrowserContext, CodeRequested, FlowNotFound, InvalidCredentials, SignedIn
 from countersign.flows.changes.apply import Applied, Applying, apply_change
 from countersign.flows.changes.report_change import report_change
 from countersign.flows.changes.request import ChangeRequest
 from countersign.flows.sign_in.complete import PasswordResetAllowed
 from countersign.flows.sign_in.passkeys import (
-    begin_enrolment,
-    begin_proof,
-    begin_sign_in,
-    enrolment_options,
-    finish_enrolment,
-    prove_by_passkey,
-    sign_in_by_passkey,
+    begin_passkey_enrolment,
+    begin_passkey_proof,
+    begin_passkey_sign_in,
+    finish_passkey_enrolment,
+    passkey_enrolment_options,
+    prove_with_passkey,
+    sign_in_with_passkey,
 )
 
 if TYPE_CHECKING:
@@ -44,16 +44,16 @@ async def enrolling(visitor: Visitor, name: str = "My laptop", to: str = ADA) ->
     context = visitor.place.accounts
     session = await visitor.session()
     assert session is not None
-    need = await begin_enrolment(context, visitor.browser, session, name, "Add it")
+    need = await begin_passkey_enrolment(context, visitor.browser, session, name, "Add it")
     assert isinstance(need, ProofRequirement)
     assert isinstance(await visitor.steps_up(need), CodeRequested)
     assert isinstance(await visitor.types(await visitor.code(to)), SignedIn)
     session = await visitor.session()
     assert session is not None
     assert isinstance(
-        visitor._kept(await begin_enrolment(context, visitor.browser, session, name, "Add it")), CodeRequested
+        visitor._kept(await begin_passkey_enrolment(context, visitor.browser, session, name, "Add it")), CodeRequested
     )
-    options = await enrolment_options(context, visitor.browser, session)
+    options = await passkey_enrolment_options(context, visitor.browser, session)
     assert options is not None
     return options
 
@@ -64,20 +64,24 @@ async def enrols(visitor: Visitor, authenticator: Authenticator | None = None) -
     answer = authenticator.makes(await enrolling(visitor))
     session = await visitor.session()
     assert session is not None
-    assert isinstance(await finish_enrolment(visitor.place.accounts, visitor.browser, session, answer), Applied)
-    assert isinstance(await finish_enrolment(visitor.place.accounts, visitor.browser, session, answer), FlowNotFound)
+    assert isinstance(await finish_passkey_enrolment(visitor.place.accounts, visitor.browser, session, answer), Applied)
+    assert isinstance(
+        await finish_passkey_enrolment(visitor.place.accounts, visitor.browser, session, answer), FlowNotFound
+    )
     return authenticator
 
 
 async def asked(visitor: Visitor) -> str:
     """Press "sign in with a passkey"; return what the browser is asked for."""
-    begun, options = await begin_sign_in(visitor.place.accounts, visitor.browser, InterruptedRequest(path="/account"))
+    begun, options = await begin_passkey_sign_in(
+        visitor.place.accounts, visitor.browser, InterruptedRequest(path="/account")
+    )
     visitor._kept(begun)
     return options
 
 
 async def signs_in(visitor: Visitor, answer: str) -> SignedIn | InvalidCredentials | Refused:
-    return visitor._kept(await sign_in_by_passkey(visitor.place.accounts, visitor.browser, answer))
+    return visitor._kept(await sign_in_with_passkey(visitor.place.accounts, visitor.browser, answer))
 
 
 async def test_one_is_made_and_signs_in_by_itself(home: Place) -> None:
@@ -95,8 +99,8 @@ async def test_one_is_made_and_signs_in_by_itself(home: Place) -> None:
     assert isinstance(await signs_in(other, hardware.uses(await asked(other))), SignedIn)
     session = await other.session()
     assert session is not None
-    assert level_of(session, home.clock()) is Level.PASSKEY
-    assert amr_of(session, home.clock()) == ["hwk", "user", "mfa"]
+    assert current_level(session, home.clock()) is Level.PASSKEY
+    assert amr_values(session, home.clock()) == ["hwk", "user", "mfa"]
     # The notice of the new browser alone: no code was sent.
     assert await home.count("deliveries") == before + 1
     await visitor.told("A way to confirm was added to your account")
@@ -110,7 +114,7 @@ async def test_a_synced_one_never_counts(home: Place) -> None:
         assert isinstance(await signs_in(other, synced.uses(await asked(other))), SignedIn)
         session = await other.session()
         assert session is not None
-        assert amr_of(session, home.clock()) == ["swk", "user", "mfa"]
+        assert amr_values(session, home.clock()) == ["swk", "user", "mfa"]
 
 
 async def test_it_proves_what_is_under_way(home: Place) -> None:
@@ -121,16 +125,16 @@ async def test_it_proves_what_is_under_way(home: Place) -> None:
     assert isinstance(await other.signs_in(), CodeRequested)
     seen = await other.sees()
     assert seen is not None
-    assert (seen.ways, seen.methods) == ((), (AuthenticatorKind.PASSKEY,))
-    options = await begin_proof(home.accounts, other.browser)
+    assert (seen.contact_methods, seen.authenticators) == ((), (AuthenticatorKind.PASSKEY,))
+    options = await begin_passkey_proof(home.accounts, other.browser)
     assert options is not None
     assert len(json.loads(options)["allowCredentials"]) == 1
-    entered = other._kept(await prove_by_passkey(home.accounts, other.browser, synced.uses(options), remember=False))
+    entered = other._kept(await prove_with_passkey(home.accounts, other.browser, synced.uses(options), remember=False))
     assert isinstance(entered, SignedIn)
     assert isinstance(await other.steps_up(ProofRequirement(Level.PASSKEY, 60)), CodeRequested | SignedIn)
-    options = await begin_proof(home.accounts, other.browser)
+    options = await begin_passkey_proof(home.accounts, other.browser)
     assert options is not None
-    raised = other._kept(await prove_by_passkey(home.accounts, other.browser, synced.uses(options), remember=False))
+    raised = other._kept(await prove_with_passkey(home.accounts, other.browser, synced.uses(options), remember=False))
     assert isinstance(raised, SignedIn)
 
 
@@ -159,10 +163,10 @@ async def test_a_wrong_answer_is_refused(home: Place, spoil: Callable[[Authentic
     assert isinstance(await signs_in(other, bad.uses(await asked(other))), InvalidCredentials)
     assert await other.session() is None
     assert isinstance(await other.signs_in(), CodeRequested)
-    options = await begin_proof(home.accounts, other.browser)
+    options = await begin_passkey_proof(home.accounts, other.browser)
     assert options is not None
     assert isinstance(
-        await prove_by_passkey(home.accounts, other.browser, bad.uses(options), remember=False), InvalidCredentials
+        await prove_with_passkey(home.accounts, other.browser, bad.uses(options), remember=False), InvalidCredentials
     )
     good.count = 6
     assert isinstance(await signs_in(other, good.uses(await asked(other))), SignedIn)
@@ -197,7 +201,7 @@ async def test_nonsense_is_refused(home: Place, text: str) -> None:
     await enrolling(visitor)
     session = await visitor.session()
     assert session is not None
-    assert isinstance(await finish_enrolment(home.accounts, visitor.browser, session, text), InvalidCredentials)
+    assert isinstance(await finish_passkey_enrolment(home.accounts, visitor.browser, session, text), InvalidCredentials)
 
 
 @pytest.mark.parametrize(
@@ -210,7 +214,9 @@ async def test_one_that_is_made_wrongly_is_not_added(home: Place, bad: Authentic
     answer = bad.makes(await enrolling(visitor))
     session = await visitor.session()
     assert session is not None
-    assert isinstance(await finish_enrolment(home.accounts, visitor.browser, session, answer), InvalidCredentials)
+    assert isinstance(
+        await finish_passkey_enrolment(home.accounts, visitor.browser, session, answer), InvalidCredentials
+    )
     assert (await visitor.holdings()).authenticators == ()
 
 
@@ -222,13 +228,13 @@ async def test_anothers_passkey_does_not_prove_my_flow(home: Place) -> None:
     answer = synced.makes(await enrolling(grace, to="grace@example.org"))
     session = await grace.session()
     assert session is not None
-    assert isinstance(await finish_enrolment(home.accounts, grace.browser, session, answer), Applied)
+    assert isinstance(await finish_passkey_enrolment(home.accounts, grace.browser, session, answer), Applied)
     thief = Visitor(home)
     assert isinstance(await thief.signs_in(), CodeRequested)
-    options = await begin_proof(home.accounts, thief.browser)
+    options = await begin_passkey_proof(home.accounts, thief.browser)
     assert options is not None
     assert isinstance(
-        await prove_by_passkey(home.accounts, thief.browser, synced.uses(options), remember=False), InvalidCredentials
+        await prove_with_passkey(home.accounts, thief.browser, synced.uses(options), remember=False), InvalidCredentials
     )
 
 
@@ -238,7 +244,7 @@ async def test_the_same_passkey_is_not_added_to_a_second_account(home: Place) ->
     answer = synced.makes(await enrolling(grace, to="grace@example.org"))
     session = await grace.session()
     assert session is not None
-    assert isinstance(await finish_enrolment(home.accounts, grace.browser, session, answer), InvalidCredentials)
+    assert isinstance(await finish_passkey_enrolment(home.accounts, grace.browser, session, answer), InvalidCredentials)
 
 
 async def test_a_removed_one_and_a_closed_account_open_nothing(home: Place) -> None:
@@ -253,7 +259,7 @@ async def test_a_removed_one_and_a_closed_account_open_nothing(home: Place) -> N
     assert isinstance(await thief.signs_in(password="a better battery staple"), CodeRequested)
     seen = await thief.sees()
     assert seen is not None
-    assert seen.ways == ()
+    assert seen.contact_methods == ()
     reference = await visitor.told("The password of your account was replaced")
     owner = Visitor(home)
     assert isinstance(await signs_in(owner, synced.uses(await asked(owner))), SignedIn)

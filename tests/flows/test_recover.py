@@ -23,9 +23,14 @@ from countersign.flows.changes.delayed_recovery import RecoveryPending, send_rem
 from countersign.flows.changes.enrol import RecoveryCodes, make_recovery_codes
 from countersign.flows.changes.report_change import report_change
 from countersign.flows.changes.undo import cancel_change
-from countersign.flows.sign_in.authenticator import BY_ACCOUNT, GUESSES, InvalidCode, prove_by_recovery_code
+from countersign.flows.sign_in.authenticator import (
+    GUESSES_PER_ACCOUNT,
+    GUESSES_PER_FLOW,
+    InvalidCode,
+    prove_with_recovery_code,
+)
 from countersign.flows.sign_in.complete import PasswordResetAllowed
-from countersign.flows.sign_in.recover import claim_access
+from countersign.flows.sign_in.recover import begin_delayed_recovery
 from countersign.flows.verifications.results import Refused
 from countersign.store.tables import authenticators, changes
 
@@ -79,12 +84,12 @@ async def test_asking_changes_nothing_and_is_answered_alike(home: Place) -> None
     assert "No account was found here" in (await stranger.reads("nobody@example.org")).text
     seen = await stranger.sees()
     assert seen is not None
-    assert seen.methods == (AuthenticatorKind.RECOVERY_CODE,)
+    assert seen.authenticators == (AuthenticatorKind.RECOVERY_CODE,)
     assert seen.challenge is not None
     refused = await stranger.types(home.code(seen.challenge))
     assert isinstance(refused, Refused)
     assert isinstance(
-        await prove_by_recovery_code(home.accounts, stranger.browser, "0000-0000-0000-0000", remember=False),
+        await prove_with_recovery_code(home.accounts, stranger.browser, "0000-0000-0000-0000", remember=False),
         InvalidCode,
     )
     assert isinstance(await stranger.chooses(BETTER), FlowNotFound)
@@ -115,7 +120,7 @@ async def test_the_contact_that_recovered_does_not_let_in_alone(home: Place) -> 
     assert isinstance(await thief.signs_in(password=BETTER), CodeRequested)
     seen = await thief.sees()
     assert seen is not None
-    assert {way.masked for way in seen.ways} == {"+1415***0123"}
+    assert {way.masked for way in seen.contact_methods} == {"+1415***0123"}
     owner = Visitor(home)
     assert isinstance(await owner.signs_in(password=BETTER), CodeRequested)
     home.clock.forward(61_000)
@@ -125,7 +130,7 @@ async def test_the_contact_that_recovered_does_not_let_in_alone(home: Place) -> 
     assert isinstance(await owner.signs_in(password=BETTER), CodeRequested)
     seen = await owner.sees()
     assert seen is not None
-    assert "a***@example.org" in {way.masked for way in seen.ways}
+    assert "a***@example.org" in {way.masked for way in seen.contact_methods}
 
 
 async def test_recovery_codes_are_ten_strong_kept_hashed_and_used_once(home: Place) -> None:
@@ -141,13 +146,15 @@ async def test_recovery_codes_are_ten_strong_kept_hashed_and_used_once(home: Pla
     assert isinstance(await other.recovers(), CodeRequested)
     typed = codes[3].upper().replace("0", "O").replace("1", "l").replace("-", " ")
     assert isinstance(
-        await prove_by_recovery_code(home.accounts, other.browser, typed, remember=False), PasswordResetAllowed
+        await prove_with_recovery_code(home.accounts, other.browser, typed, remember=False), PasswordResetAllowed
     )
     assert isinstance(await other.chooses(BETTER), Applied)
     assert (await visitor.told("A recovery code of your account was used")) != ""
     again = Visitor(home)
     assert isinstance(await again.recovers(), CodeRequested)
-    assert isinstance(await prove_by_recovery_code(home.accounts, again.browser, codes[3], remember=False), InvalidCode)
+    assert isinstance(
+        await prove_with_recovery_code(home.accounts, again.browser, codes[3], remember=False), InvalidCode
+    )
 
 
 async def test_new_recovery_codes_end_the_old_and_undoing_brings_those_back(home: Place) -> None:
@@ -165,9 +172,9 @@ async def test_new_recovery_codes_end_the_old_and_undoing_brings_those_back(home
     assert len(await home.database.read(authenticators.list_active, session.account)) == 10
     owner = Visitor(home)
     assert isinstance(await owner.recovers(), CodeRequested)
-    assert isinstance(await prove_by_recovery_code(home.accounts, owner.browser, new[0], remember=False), InvalidCode)
+    assert isinstance(await prove_with_recovery_code(home.accounts, owner.browser, new[0], remember=False), InvalidCode)
     assert isinstance(
-        await prove_by_recovery_code(home.accounts, owner.browser, old[0], remember=False), PasswordResetAllowed
+        await prove_with_recovery_code(home.accounts, owner.browser, old[0], remember=False), PasswordResetAllowed
     )
 
 
@@ -178,25 +185,26 @@ async def test_guesses_at_recovery_codes_are_few(home: Place) -> None:
     thief = Visitor(home)
     for flow in range(2):
         assert isinstance(await thief.recovers(), CodeRequested)
-        for left in reversed(range(GUESSES)):
-            outcome = await prove_by_recovery_code(home.accounts, thief.browser, f"{flow}{left}", remember=False)
+        for left in reversed(range(GUESSES_PER_FLOW)):
+            outcome = await prove_with_recovery_code(home.accounts, thief.browser, f"{flow}{left}", remember=False)
             assert isinstance(outcome, InvalidCode)
             assert outcome.left == left
-        outcome = await prove_by_recovery_code(home.accounts, thief.browser, "x", remember=False)
+        outcome = await prove_with_recovery_code(home.accounts, thief.browser, "x", remember=False)
         assert isinstance(outcome, Refused)
         assert outcome.refusal.value == "exhausted"
         home.clock.forward(61_000)
     assert isinstance(await thief.recovers(), CodeRequested)
-    outcome = await prove_by_recovery_code(home.accounts, thief.browser, "x", remember=False)
+    outcome = await prove_with_recovery_code(home.accounts, thief.browser, "x", remember=False)
     assert isinstance(outcome, Refused)
-    assert outcome.limit == BY_ACCOUNT.name
+    assert outcome.limit == GUESSES_PER_ACCOUNT.name
 
 
 async def claims(place: Place, identifier: str = ADA, contact: str = NEW) -> Visitor:
     """Return the browser of somebody who says that everything is lost, and has proved a new contact."""
     claimant = Visitor(place, BrowserContext(ip="198.51.100.7", user_agent="Safari", locale="en"))
     assert isinstance(
-        claimant._kept(await claim_access(place.accounts, claimant.browser, identifier, contact)), CodeRequested
+        claimant._kept(await begin_delayed_recovery(place.accounts, claimant.browser, identifier, contact)),
+        CodeRequested,
     )
     assert isinstance(await claimant.types(await claimant.code(contact)), RecoveryPending)
     return claimant

@@ -10,15 +10,15 @@ import msgspec
 from tests.flows.people import ADA, Visitor, ada
 from tests.flows.place import query
 
-from countersign.domain.accounts.device import TRUST_LASTS
+from countersign.domain.accounts.device import TRUST_LIFETIME
 from countersign.domain.accounts.session import (
-    LASTS,
-    REMEMBERED_LASTS,
+    REMEMBERED_SESSION_LIFETIME,
+    SESSION_LIFETIME,
     Level,
     ProofRequirement,
-    amr_of,
-    level_of,
-    meets,
+    amr_values,
+    current_level,
+    satisfies,
 )
 from countersign.flows.accounts.context import BrowserContext, CodeRequested, FlowNotFound, InvalidCredentials, SignedIn
 from countersign.flows.accounts.sessions import end_device, end_others, sign_out
@@ -53,7 +53,7 @@ async def test_a_password_alone_does_not_get_in(home: Place) -> None:
     assert await stranger.session() is None
     assert await home.count("sessions") == 1
     assert isinstance(await stranger.types(await stranger.code()), SignedIn)
-    assert level_of(await alive(stranger), home.clock()) is Level.MAIL_CODE
+    assert current_level(await alive(stranger), home.clock()) is Level.MAIL_CODE
 
 
 async def test_unknown_wrong_locked_and_disabled_are_told_alike(home: Place) -> None:
@@ -91,9 +91,9 @@ async def test_a_trusted_browser_skips_the_code_and_only_that(home: Place) -> No
     await owner.is_let_in(remember=True)
     assert isinstance(await owner.signs_in(), SignedIn)
     session, now = await alive(owner), home.clock()
-    assert level_of(session, now) is Level.TRUSTED_DEVICE
-    assert "mfa" not in amr_of(session, now)
-    assert not meets(session, ProofRequirement(Level.MAIL_CODE), now)
+    assert current_level(session, now) is Level.TRUSTED_DEVICE
+    assert "mfa" not in amr_values(session, now)
+    assert not satisfies(session, ProofRequirement(Level.MAIL_CODE), now)
     assert isinstance(await owner.signs_in(password="wrong password"), InvalidCredentials)
 
 
@@ -105,7 +105,7 @@ async def test_trust_ends_after_thirty_days_however_often_it_is_used(home: Place
     for _ in range(29):
         home.clock.forward(DAY)
         assert isinstance(await owner.signs_in(), SignedIn)
-    home.clock.forward(TRUST_LASTS - 29 * DAY)
+    home.clock.forward(TRUST_LIFETIME - 29 * DAY)
     assert isinstance(await owner.signs_in(), CodeRequested)
 
 
@@ -149,7 +149,7 @@ async def test_every_sign_in_has_a_new_secret_and_ends_the_one_before(home: Plac
 async def test_a_session_ends_after_twelve_hours_and_signing_out_ends_it_on_the_server(home: Place) -> None:
     """S8."""
     visitor = await ada(home)
-    home.clock.forward(LASTS - 1)
+    home.clock.forward(SESSION_LIFETIME - 1)
     assert await visitor.session() is not None
     home.clock.forward(1)
     assert await visitor.session() is None
@@ -164,10 +164,10 @@ async def test_a_remembered_session_lasts_thirty_days_at_the_lowest_level(home: 
     await ada(home)
     owner = Visitor(home, PHONE)
     await owner.is_let_in(remember=True)
-    home.clock.forward(LASTS + 1)
+    home.clock.forward(SESSION_LIFETIME + 1)
     session = await alive(owner)
-    assert level_of(session, home.clock()) is Level.PASSWORD
-    home.clock.forward(REMEMBERED_LASTS - LASTS - 1)
+    assert current_level(session, home.clock()) is Level.PASSWORD
+    home.clock.forward(REMEMBERED_SESSION_LIFETIME - SESSION_LIFETIME - 1)
     assert await owner.session() is None
 
 

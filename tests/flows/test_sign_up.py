@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.flows.people import ADA, PASSWORD, Visitor, ada
 
-from countersign.domain.accounts.session import Level, level_of
+from countersign.domain.accounts.session import Level, current_level
 from countersign.flows.accounts.context import AccountExists, CodeRequested, FlowNotFound, InvalidInput, SignedIn
 from countersign.flows.verifications.results import Refused
 
@@ -25,7 +25,7 @@ async def test_there_is_no_account_before_its_contact_is_proved(home: Place) -> 
     assert await home.count("accounts") == 1
     session = await visitor.session()
     assert session is not None
-    assert level_of(session, home.clock()) is Level.MAIL_CODE
+    assert current_level(session, home.clock()) is Level.MAIL_CODE
 
 
 async def test_the_owner_of_a_known_contact_is_told_and_the_page_is_not(home: Place) -> None:
@@ -39,7 +39,7 @@ async def test_the_owner_of_a_known_contact_is_told_and_the_page_is_not(home: Pl
     assert other is not None
     assert other.challenge is not None
     assert seen.challenge.guesses_left == other.challenge.guesses_left
-    assert len(seen.ways) == len(other.ways)
+    assert len(seen.contact_methods) == len(other.contact_methods)
     letter = await known.reads()
     assert letter.subject == "You have an account already at Verify"
     assert not any(

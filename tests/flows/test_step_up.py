@@ -10,7 +10,7 @@ from tests.flows.place import place_at
 
 from countersign.domain.accounts.account import ContactMethod, OwnedContact
 from countersign.domain.accounts.login_flow import InterruptedRequest
-from countersign.domain.accounts.session import Level, ProofRequirement, auth_time_of, level_of, meets
+from countersign.domain.accounts.session import Level, ProofRequirement, auth_time, current_level, satisfies
 from countersign.domain.policy import InstallationPolicy
 from countersign.domain.shared.contact import Channel, Contact, parse
 from countersign.domain.verifications.challenge import Action, Refusal
@@ -65,19 +65,19 @@ async def test_a_level_ends_by_itself_and_is_raised_by_a_fresh_code(home: Place)
     """U1, U3."""
     visitor = await ada(home)
     need = ProofRequirement(Level.MAIL_CODE, 900)
-    assert meets(await alive(visitor), need, home.clock())
-    signed_in = auth_time_of(await alive(visitor))
+    assert satisfies(await alive(visitor), need, home.clock())
+    signed_in = auth_time(await alive(visitor))
     home.clock.forward(901_000)
-    assert not meets(await alive(visitor), need, home.clock())
+    assert not satisfies(await alive(visitor), need, home.clock())
     before = visitor.browser.session
     post = InterruptedRequest("POST", "/account/end", (("others", "yes"),))
     assert isinstance(await visitor.steps_up(need, post), CodeRequested)
     entered = await visitor.types(await visitor.code())
     assert isinstance(entered, SignedIn)
-    assert entered.then == post
+    assert entered.interrupted == post
     session = await alive(visitor)
-    assert meets(session, need, home.clock())
-    assert auth_time_of(session) > signed_in
+    assert satisfies(session, need, home.clock())
+    assert auth_time(session) > signed_in
     assert visitor.browser.session != before
     assert await Visitor(home, msgspec.structs.replace(visitor.browser, session=before)).session() is None
 
@@ -86,19 +86,19 @@ async def test_an_approval_is_worth_its_own_act_only_and_once(home: Place) -> No
     """U2."""
     visitor = await ada(home)
     need = ProofRequirement(Level.MAIL_CODE, None, PAY)
-    assert not meets(await alive(visitor), need, home.clock())
+    assert not satisfies(await alive(visitor), need, home.clock())
     await visitor.steps_up(need)
     assert "Pay €148.00" in (await visitor.reads()).text
     await visitor.types(await visitor.code())
     session, now = await alive(visitor), home.clock()
-    assert meets(session, need, now)
-    assert not meets(session, ProofRequirement(Level.MAIL_CODE, None, Action("Pay €148.00", "h2")), now)
-    assert not meets(session, ProofRequirement(Level.MAIL_CODE, None, Action("Pay €1.00", "h1")), now)
-    assert not meets(session, need, now + 300_001)
+    assert satisfies(session, need, now)
+    assert not satisfies(session, ProofRequirement(Level.MAIL_CODE, None, Action("Pay €148.00", "h2")), now)
+    assert not satisfies(session, ProofRequirement(Level.MAIL_CODE, None, Action("Pay €1.00", "h1")), now)
+    assert not satisfies(session, need, now + 300_001)
     assert await use_approval(home.accounts, session, need)
     assert not await use_approval(home.accounts, session, need)
-    assert not meets(await alive(visitor), need, now)
-    assert level_of(await alive(visitor), now) is Level.MAIL_CODE
+    assert not satisfies(await alive(visitor), need, now)
+    assert current_level(await alive(visitor), now) is Level.MAIL_CODE
 
 
 async def test_a_weaker_way_cannot_be_chosen_by_any_parameter(home: Place) -> None:
@@ -109,7 +109,7 @@ async def test_a_weaker_way_cannot_be_chosen_by_any_parameter(home: Place) -> No
     assert isinstance(await visitor.steps_up(ProofRequirement(Level.PHONE_CODE)), CodeRequested)
     seen = await visitor.sees()
     assert seen is not None
-    assert {way.channel for way in seen.ways} == {Channel.SMS, Channel.VOICE, Channel.WHATSAPP}
+    assert {way.channel for way in seen.contact_methods} == {Channel.SMS, Channel.VOICE, Channel.WHATSAPP}
     contacts = await home.database.read(accounts.list_contacts, (await alive(visitor)).account)
     mail = next(contact for contact in contacts if contact.id != phone)
     refused = await visitor.asks_another_way(ContactMethod(mail.id, Channel.EMAIL, ""))
@@ -118,7 +118,7 @@ async def test_a_weaker_way_cannot_be_chosen_by_any_parameter(home: Place) -> No
     strange = await visitor.asks_another_way(ContactMethod("con_of_somebody_else", Channel.SMS, ""))
     assert isinstance(strange, Refused)
     assert isinstance(await visitor.types(await visitor.code(PHONE)), SignedIn)
-    assert level_of(await alive(visitor), home.clock()) is Level.PHONE_CODE
+    assert current_level(await alive(visitor), home.clock()) is Level.PHONE_CODE
     assert isinstance(await visitor.steps_up(ProofRequirement(Level.PASSKEY)), NoEligibleMethod)
 
 

@@ -9,14 +9,14 @@ import pytest
 from tests.flows.people import ADA, Visitor, ada
 from tests.flows.test_enrol import app_code, enrols
 
-from countersign.domain.accounts.session import SignInPolicy, is_closed
+from countersign.domain.accounts.session import SignInPolicy, is_enrolment_only
 from countersign.flows.accounts.context import CodeRequested, SignedIn
 from countersign.totp import STEP
 
 if TYPE_CHECKING:
     from tests.flows.place import Place
 
-STRICT = SignInPolicy(8 * 3_600_000, trusts=False, sent_codes=False)
+STRICT = SignInPolicy(8 * 3_600_000, trusts_browsers=False, sent_codes=False)
 
 
 @pytest.fixture
@@ -30,20 +30,20 @@ async def test_a_code_lets_in_to_enrol_alone_and_the_app_lets_in(strict: Place) 
     visitor = await ada(strict)
     session = await visitor.session()
     assert session is not None
-    assert is_closed(session, STRICT, strict.clock())
-    assert not is_closed(session, SignInPolicy(), strict.clock())
+    assert is_enrolment_only(session, STRICT, strict.clock())
+    assert not is_enrolment_only(session, SignInPolicy(), strict.clock())
     secret = await enrols(visitor)
     strict.clock.forward(5 * STEP)
     other = Visitor(strict)
     assert isinstance(await other.signs_in(), CodeRequested)
     seen = await other.sees()
     assert seen is not None
-    assert seen.ways == ()
+    assert seen.contact_methods == ()
     assert isinstance(await app_code(other, secret), SignedIn)
     session = await other.session()
     assert session is not None
-    assert not is_closed(session, STRICT, strict.clock())
-    assert session.expires_at == strict.clock() + STRICT.lasts
+    assert not is_enrolment_only(session, STRICT, strict.clock())
+    assert session.expires_at == strict.clock() + STRICT.session_lifetime
 
 
 async def test_no_browser_is_trusted_not_even_one_that_was(strict: Place, home: Place) -> None:
@@ -58,5 +58,5 @@ async def test_no_browser_is_trusted_not_even_one_that_was(strict: Place, home: 
     assert isinstance(await visitor.types(await visitor.code(ADA), remember=True), SignedIn)
     session = await visitor.session()
     assert session is not None
-    assert session.expires_at == home.clock() + STRICT.lasts
+    assert session.expires_at == home.clock() + STRICT.session_lifetime
     assert isinstance(await visitor.signs_in(), CodeRequested)

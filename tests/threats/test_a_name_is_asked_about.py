@@ -11,7 +11,7 @@ from tests.flows.people import Visitor, ada
 from tests.flows.place import place_at
 
 from countersign.flows.accounts.context import CodeRequested, InvalidCredentials
-from countersign.flows.sign_in.sign_in import BY_NAME
+from countersign.flows.sign_in.sign_in import ATTEMPTS_PER_IDENTIFIER
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +29,7 @@ async def test_sign_in_takes_as_long_for_an_unknown_name_as_for_a_known_one(sqli
 
         async def took(name: str) -> float:
             home.clock.forward(
-                BY_NAME.interval
+                ATTEMPTS_PER_IDENTIFIER.interval
             )  # so that no budget runs out, and nothing is refused for another reason
             began = time.perf_counter()
             assert isinstance(await visitor.signs_in(name, "wrong password"), InvalidCredentials)

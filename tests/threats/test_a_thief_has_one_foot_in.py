@@ -89,7 +89,7 @@ async def test_the_session_and_the_mailbox_of_an_account_without_more_are_taken_
     assert isinstance(await owner.signs_in(password=BETTER), CodeRequested)
     seen = await owner.sees()
     assert seen is not None
-    assert seen.methods == ()
+    assert seen.authenticators == ()
     home.clock.forward(61_000)
     assert isinstance(await owner.types(await owner.code(ADA)), SignedIn)
     assert [contact.masked for contact in (await owner.holdings()).contacts] == ["a***@example.org"]
@@ -112,7 +112,7 @@ async def test_the_mailbox_alone_gets_no_further_than_a_new_password(home: Place
     assert isinstance(await thief.signs_in(password="the thief's own words"), CodeRequested)
     seen = await thief.sees()
     assert seen is not None
-    assert {way.masked for way in seen.ways} == {"+1415***0123"}
+    assert {way.masked for way in seen.contact_methods} == {"+1415***0123"}
     reference = await Visitor(home).told("The password of your account was replaced", PHONE)
     assert await report_change(home.accounts, BrowserContext(), reference) is not None
     assert isinstance(await thief.signs_in(password="the thief's own words"), InvalidCredentials)
@@ -130,7 +130,7 @@ async def test_the_mailbox_alone_does_not_get_past_an_app(home: Place) -> None:
     assert isinstance(await thief.signs_in(password="the thief's own words"), CodeRequested)
     seen = await thief.sees()
     assert seen is not None
-    assert (seen.ways, seen.methods) == ((), (AuthenticatorKind.APP,))
+    assert (seen.contact_methods, seen.authenticators) == ((), (AuthenticatorKind.APP,))
     # The owner, who has both, is not kept out by it.
     home.clock.forward(61_000)
     owner = Visitor(home)
@@ -153,7 +153,7 @@ async def test_the_phone_alone_is_stopped_from_the_mailbox(home: Place) -> None:
     assert isinstance(await thief.signs_in(PHONE, "the thief's own words"), CodeRequested)
     seen = await thief.sees()
     assert seen is not None
-    assert {way.masked for way in seen.ways} == {"a***@example.org"}
+    assert {way.masked for way in seen.contact_methods} == {"a***@example.org"}
     owner = Visitor(home)
     reference = await owner.told("The password of your account was replaced")
     assert await report_change(home.accounts, owner.browser, reference) is not None

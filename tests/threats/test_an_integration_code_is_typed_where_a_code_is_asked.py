@@ -16,7 +16,7 @@ from countersign.flows.accounts.sessions import find_session
 from countersign.flows.changes.integration_codes import verify_code
 from countersign.flows.maintenance.applications import ApplicationDirectory
 from countersign.flows.oidc.token import exchange_code, userinfo
-from countersign.flows.sign_in.authenticator import InvalidCode, prove_by_app, prove_by_recovery_code
+from countersign.flows.sign_in.authenticator import InvalidCode, prove_with_app, prove_with_recovery_code
 from countersign.flows.verifications.results import Refused
 
 if TYPE_CHECKING:
@@ -40,11 +40,11 @@ async def test_it_is_accepted_nowhere_else(home: Place) -> None:
 
     assert await exchange_code(home.accounts, SHOP, code, "https://shop.example/back", "v") is None
     assert isinstance(await thief.recovers(), CodeRequested)
-    assert isinstance(await prove_by_recovery_code(home.accounts, thief.browser, code, remember=False), InvalidCode)
+    assert isinstance(await prove_with_recovery_code(home.accounts, thief.browser, code, remember=False), InvalidCode)
     home.clock.forward(61_000)
     await enrols(visitor)
     assert isinstance(await thief.signs_in(), CodeRequested)
-    assert isinstance(await prove_by_app(home.accounts, thief.browser, code, remember=False), InvalidCode)
+    assert isinstance(await prove_with_app(home.accounts, thief.browser, code, remember=False), InvalidCode)
 
 
 @pytest.mark.parametrize("what", ["password", "one-time code", "session", "device", "recovery code", "application key"])

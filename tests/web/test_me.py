@@ -49,12 +49,11 @@ async def signed_in(context: AccountContext) -> tuple[str, str, str]:
     row = Account(account, now, seal("Ada", account), "en", seal("no hash", account), now)
     entered = await start_session(
         context,
-        BrowserContext(ip="192.0.2.1", user_agent="Firefox"),
+        BrowserContext(device=context.secret(), ip="192.0.2.1", user_agent="Firefox"),
         account,
         (SessionProof(Method.PASSWORD, now), SessionProof(Method.MAIL_CODE, now)),
-        context.secret(),
-        then=InterruptedRequest(),
-        new=accounts.insert(row, owned),
+        interrupted=InterruptedRequest(),
+        new_account=accounts.insert(row, owned),
     )
     assert isinstance(entered, SignedIn)
     return account, entered.session, entered.device

@@ -284,8 +284,8 @@ class _Reader:
 
     def _entrance(self, *, strict: bool) -> SignInPolicy:
         return SignInPolicy(
-            lasts=self._value("sign_in.session_hours", 8 if strict else 12) * 3_600_000,
-            trusts=self._value("sign_in.trusted_browsers", not strict),
+            session_lifetime=self._value("sign_in.session_hours", 8 if strict else 12) * 3_600_000,
+            trusts_browsers=self._value("sign_in.trusted_browsers", not strict),
             sent_codes=self._value("sign_in.sent_codes", not strict),
         )
 

@@ -78,7 +78,7 @@ def _length(settings: Settings) -> Assessment:
     least = settings.passwords_least
     if least >= ALONE:
         return Assessment(Conformance.MET, f"passwords.least is {least}.")
-    if not settings.entrance.trusts:
+    if not settings.entrance.trusts_browsers:
         return Assessment(Conformance.MET, f"passwords.least is {least}, and every sign-in needs a second factor.")
     return Assessment(
         Conformance.DEPARTS,
@@ -106,7 +106,7 @@ def _sent(settings: Settings) -> Assessment:
 
 
 def _trust(settings: Settings) -> Assessment:
-    if not settings.entrance.trusts:
+    if not settings.entrance.trusts_browsers:
         return Assessment(Conformance.MET, "sign_in.trusted_browsers is no.")
     return Assessment(
         Conformance.DEPARTS,
@@ -115,8 +115,8 @@ def _trust(settings: Settings) -> Assessment:
 
 
 def _session(settings: Settings) -> Assessment:
-    hours = settings.entrance.lasts // HOUR
-    if settings.entrance.trusts:
+    hours = settings.entrance.session_lifetime // HOUR
+    if settings.entrance.trusts_browsers:
         return Assessment(
             Conformance.DEPARTS,
             f"Sessions end after {hours} hours, but after 30 days on a trusted browser. Their level still falls after 12 hours.",

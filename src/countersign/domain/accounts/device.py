@@ -1,4 +1,7 @@
-"""A device: a browser that an account was used on, known by a random secret in its cookie and by nothing else."""
+"""Devices: the browsers that an account was used on, and whether the account trusts them.
+
+A browser is recognised by the random secret in its device cookie and by nothing else.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,15 @@ from typing import Final
 
 import msgspec
 
-TRUST_LASTS: Final = 30 * 86_400_000
-"""Milliseconds after which trust ends, however often it was used (semantics S4)."""
+TRUST_LIFETIME: Final = 30 * 86_400_000
+"""Milliseconds after which trust in a browser ends, however often the browser was used (semantics S4)."""
 
 
 class Device(msgspec.Struct, frozen=True):
-    """A browser of one account; times in ms. `mark` is the keyed hash of its secret; user agent and place are for people alone."""
+    """One browser of one account. Times are milliseconds since the epoch.
+
+    `mark` is the keyed hash of the device cookie. `user_agent`, `ip` and `place` are shown to the user and decide nothing.
+    """
 
     account: str
     mark: bytes
@@ -29,10 +35,10 @@ class Device(msgspec.Struct, frozen=True):
         return f"Device({self.id})"
 
     def trusted(self, now: int) -> bool:
-        """Say whether the account trusts this browser."""
+        """Return True if the account trusts this browser at `now`."""
         return self.ended_at is None and self.trusted_at is not None and self.trusted_at <= now < self.trusted_until
 
     @property
     def trusted_until(self) -> int:
-        """Return when trust ends; 0 for a device that has none."""
-        return 0 if self.trusted_at is None else self.trusted_at + TRUST_LASTS
+        """Return when trust ends; 0 if the browser was never trusted."""
+        return 0 if self.trusted_at is None else self.trusted_at + TRUST_LIFETIME

@@ -1,4 +1,7 @@
-"""A visit: one flow that a browser has under way (sign-up, sign-in, step-up), kept on the server; its cookie is all the browser holds."""
+"""The state of a login flow: one sign-up, sign-in, step-up, recovery or enrolment that a browser has begun and not finished.
+
+The server keeps the state, sealed as a whole; the browser holds nothing but a random secret in its flow cookie.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,14 @@ import msgspec
 from countersign.domain.accounts.session import ProofRequirement, SessionProof
 from countersign.domain.verifications.challenge import Requester
 
-LASTS: Final = 30 * 60_000
-"""Milliseconds from the beginning of a visit to its end."""
-MAX_KEPT: Final = 32_768
-"""Bytes of an interrupted request that are kept."""
+FLOW_LIFETIME: Final = 30 * 60_000
+"""Milliseconds from the beginning of a flow to its end."""
+MAX_INTERRUPTED_CHARACTERS: Final = 32_768
+"""Characters of the form fields, names and values together, that are kept of an interrupted request."""
 
 
 class LoginFlowKind(StrEnum):
-    """What the person is about to do."""
+    """What the user is doing. The values are stored, and most of them name the purpose of the codes that the flow sends."""
 
     SIGN_UP = "sign_up"
     SIGN_IN = "sign_in"
@@ -31,14 +34,15 @@ class LoginFlowKind(StrEnum):
 
     @property
     def purpose(self) -> str:
-        """Return the purpose of its codes: whoever claims an account back proves a new contact."""
+        """Return the purpose of the codes of such a flow. A delayed recovery proves a new contact, so it binds one."""
         return LoginFlowKind.BIND.value if self is LoginFlowKind.CLAIM else self.value
 
 
 class InterruptedRequest(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The request that a step-up interrupted: it goes on afterwards, once, as it was (semantics U1).
+    """The request that a sign-in or a step-up interrupted. It is carried out once, unchanged, after the proof (semantics U1).
 
-    An empty `path` means the first page of the account.
+    An empty `path` means the first page of the account. `fields` are the names and values of a posted form. For example
+    `InterruptedRequest("POST", "/account/end", (("id", "ses_1"),))`.
     """
 
     method: str = "GET"
@@ -46,45 +50,60 @@ class InterruptedRequest(msgspec.Struct, frozen=True, omit_defaults=True):
     fields: tuple[tuple[str, str], ...] = ()
 
     def __repr__(self) -> str:
-        """Leave the fields out."""
-        return f"Interrupted({self.method} {self.path})"
+        """Leave out the fields, which may hold secrets."""
+        return f"InterruptedRequest({self.method} {self.path})"
 
 
 class LoginFlow(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A flow under way; times in ms. Kept sealed as a whole.
+    """The state of one flow. Times are milliseconds since the epoch; `name=` keeps the names under which states were stored.
 
-    `account` is empty where a new one is being made: then `name`, `password` (PHC), `to` and `locale` wait here for the contact's proof.
-    `known` says that the address has an account already: its owner is told, the browser is not, and no code is right.
-    `session` is the id of the session that is raised, `device` the mark (hex) of the browser that it is bound to;
-    `reasons` are findings of the risk rules; `between` says that one way was given up and the next could not be asked yet.
-    `guesses` are the codes of an app or recovery codes that were tried, `change` the change that waits for the code, `sealed` the secret
-    of an app that is being enrolled or the challenge of a passkey, `proved` how a recovery was proved, before the new password.
+    For every kind:
+
+    - `device_token_hash`: the keyed hash (hex) of the device cookie of the browser that began the flow. No other browser can continue it.
+    - `challenge`: the id of the challenge whose code was sent; empty if none was.
+    - `account`, `contact`: the ids of the account and of its contact that the code went to.
+    - `requirement`: what must be proved. `interrupted`: the request that continues afterwards.
+    - `requester`: the browser that began the flow. `place`: roughly where it was.
+    - `is_switching_method`: one method was given up, and no code could be sent by the next one yet.
+    - `guesses`: how many authenticator or recovery codes were entered.
+
+    For some kinds:
+
+    - Sign-up: `address` is the contact to prove; `name`, `password` (a PHC string) and `locale` wait for the proof. `account_exists`
+      means that the contact has an account already. Its owner is told so by message, the browser is not, and no code is right.
+    - Sign-in: `risk_findings` are the findings of the risk assessment.
+    - Step-up and enrolment: `session` is the id of the session that asked.
+    - Binding a contact: `change` is the id of the pending change, and `address` is the new contact.
+    - Recovery: `address` is the contact that was entered, `recovery_proof` is the proof that was given, and `change` is the id of a
+      delayed recovery that can be finished now.
+    - Enrolment: `name` is the name of the new authenticator.
+    - `pending_secret`: the secret (hex) of the app that is being enrolled, or the WebAuthn challenge (hex) of a passkey.
     """
 
     kind: LoginFlowKind
     begun_at: int
     expires_at: int
-    device: str
+    device_token_hash: str = msgspec.field(name="device")
     challenge: str = ""
     contact: str = ""
     account: str = ""
-    known: bool = False
+    account_exists: bool = msgspec.field(name="known", default=False)
     name: str = ""
     password: str = ""
-    to: str = ""
+    address: str = msgspec.field(name="to", default="")
     locale: str = ""
     session: str = ""
-    need: ProofRequirement = ProofRequirement()
-    then: InterruptedRequest = InterruptedRequest()
+    requirement: ProofRequirement = msgspec.field(name="need", default=ProofRequirement())
+    interrupted: InterruptedRequest = msgspec.field(name="then", default=InterruptedRequest())
     requester: Requester = Requester()
     place: str = ""
-    reasons: tuple[str, ...] = ()
-    between: bool = False
+    risk_findings: tuple[str, ...] = msgspec.field(name="reasons", default=())
+    is_switching_method: bool = msgspec.field(name="between", default=False)
     guesses: int = 0
     change: str = ""
-    sealed: str = ""
-    proved: SessionProof | None = None
+    pending_secret: str = msgspec.field(name="sealed", default="")
+    recovery_proof: SessionProof | None = msgspec.field(name="proved", default=None)
 
     def __repr__(self) -> str:
         """Show what may stand in a log."""
-        return f"Visit({self.kind.value}, {self.challenge})"
+        return f"LoginFlow({self.kind.value}, {self.challenge})"

@@ -1,4 +1,7 @@
-"""A password: what may be one, and nothing about how it is kept (NIST SP 800-63B-4, 3.1.1.2; ASVS 5.0, 6.2)."""
+"""Which passwords are accepted: the rules on length and on words that are easy to guess.
+
+Sources: NIST SP 800-63B-4, 3.1.1.2, and OWASP ASVS 5.0, 6.2. How a password is hashed is in `countersign.passwords`.
+"""
 
 from __future__ import annotations
 
@@ -8,22 +11,23 @@ from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Final
 
-LEAST: Final = 8
-"""Code points. NIST asks for 15 where a password stands alone; here every new browser needs a code as well (semantics S9)."""
-MOST: Final = 256
+MIN_LENGTH: Final = 8
+"""Code points. NIST asks for 15 where the password is the only factor; here a new browser needs a code as well (semantics S9)."""
+MAX_LENGTH: Final = 256
+"""Code points. A longer text is refused before it is hashed."""
 
-_SHORTEST_NAME: Final = 2
-"""Letters of a name that is looked for: an initial stands in every password, and many a name in Chinese has two."""
-_LEFT_OVER: Final = 4
-"""Characters beside names that are still nothing to guess: a year, or a mark and a few digits."""
-_BETWEEN: Final = str.maketrans("", "", " -_.,@/")
-"""What people put between names; it counts for nothing."""
-_LOOKS: Final = str.maketrans("0134578@$!|+l", "oieastbasiiti")
-"""Signs that are typed for letters. Both 1 and ! stand for i and for l, so these two letters are one."""
+_MIN_WORD: Final = 2
+"""Letters of the shortest word that counts. A single initial occurs in most passwords; many Chinese names have two letters."""
+_MAX_REMAINDER: Final = 4
+"""Characters beside such words that add nothing: a year, or a sign and a few digits."""
+_SEPARATORS: Final = str.maketrans("", "", " -_.,@/")
+"""What people write between words. It does not count as part of the remainder."""
+_LOOKALIKES: Final = str.maketrans("0134578@$!|+l", "oieastbasiiti")
+"""Signs that people type in place of letters. 1 and ! are typed for i and for l, so these two letters are treated as one."""
 
 
 class PasswordFault(StrEnum):
-    """Why a password is not taken."""
+    """Why a password is refused. The values are shown by the API and translated for the pages."""
 
     TOO_SHORT = "too_short"
     TOO_LONG = "too_long"
@@ -32,43 +36,52 @@ class PasswordFault(StrEnum):
     MADE_OF_NAMES = "made_of_names"
 
 
-def normal(password: str) -> str:
-    """Return a password as it is hashed: in NFC, so that it is the same from every keyboard. Nothing is cut or trimmed."""
+def normalize_password(password: str) -> str:
+    """Return the password in Unicode normalization form NFC, the form that is checked and hashed.
+
+    So the same password can be typed on every keyboard. Nothing is trimmed, cut or folded.
+    """
     return unicodedata.normalize("NFC", password)
 
 
-def faults(password: str, *, names: Sequence[str], least: int = LEAST) -> PasswordFault | None:
-    """Say why a password in its normal form is not taken, if rules alone can tell; `least` in code points.
+def password_fault(
+    password: str, *, context_words: Sequence[str], min_length: int = MIN_LENGTH
+) -> PasswordFault | None:
+    """Return why a password is refused, as far as rules can tell; None if it is acceptable. There is no rule of composition.
 
-    There is no rule of composition. `names` are those of the site and of the person: a password made of little else is refused.
+    `password` is normalized and `min_length` counts code points. `context_words` are texts that are easy to guess here: the name of the
+    site, the user's name and address. A password made of little else is refused. For example:
+
+        password_fault("Lovelace1815", context_words=["Ada Lovelace"])  # PasswordFault.MADE_OF_NAMES
     """
-    if len(password) < least:
+    if len(password) < min_length:
         return PasswordFault.TOO_SHORT
-    if len(password) > MOST:
+    if len(password) > MAX_LENGTH:
         return PasswordFault.TOO_LONG
-    if _is_made_of(password, names):
+    if _is_made_of(password, context_words):
         return PasswordFault.MADE_OF_NAMES
     return None
 
 
-def _is_made_of(password: str, names: Sequence[str]) -> bool:
-    """Say whether hardly anything is left of a password once names are taken out of it, in either reading of its signs."""
-    words = set(_words(names))
-    plain = password.casefold()
-    return _is_covered(plain, words) or _is_covered(plain.translate(_LOOKS), {word.translate(_LOOKS) for word in words})
+def _is_made_of(password: str, context_words: Sequence[str]) -> bool:
+    """Return True if hardly anything is left of the password without these words, with its signs as typed or read as letters."""
+    words = set(_words_of(context_words))
+    as_typed = password.casefold()
+    as_letters = as_typed.translate(_LOOKALIKES)
+    return _is_covered(as_typed, words) or _is_covered(as_letters, {word.translate(_LOOKALIKES) for word in words})
 
 
 def _is_covered(text: str, words: Iterable[str]) -> bool:
     longest_first = sorted(words, key=lambda word: (-len(word), word))
     if not longest_first:
         return False
-    left, found = re.subn("|".join(map(re.escape, longest_first)), "", text)
-    return found > 0 and len(left.translate(_BETWEEN)) <= _LEFT_OVER
+    remainder, count = re.subn("|".join(map(re.escape, longest_first)), "", text)
+    return count > 0 and len(remainder.translate(_SEPARATORS)) <= _MAX_REMAINDER
 
 
-def _words(names: Iterable[str]) -> Iterable[str]:
-    """Return each part of each name that consists of letters and their marks, in small letters."""
-    for name in names:
-        folded = unicodedata.normalize("NFC", name).casefold()
+def _words_of(texts: Iterable[str]) -> Iterable[str]:
+    """Yield the words of these texts, case-folded: runs of letters with their combining marks."""
+    for text in texts:
+        folded = unicodedata.normalize("NFC", text).casefold()
         letters = "".join(sign if unicodedata.category(sign)[0] in "LM" else " " for sign in folded)
-        yield from (part for part in letters.split() if len(part) >= _SHORTEST_NAME)
+        yield from (word for word in letters.split() if len(word) >= _MIN_WORD)

@@ -1,4 +1,7 @@
-"""Authentic: whether an address in a message is ours, only looks like ours, or is somebody else's; judged by its letters alone."""
+"""Phishing check: is an address in a message ours, does it imitate one of ours, or is it somebody else's.
+
+Only the characters of the address are compared; nothing is fetched or looked up.
+"""
 
 from __future__ import annotations
 
@@ -13,21 +16,22 @@ import msgspec
 
 from countersign.domain.shared.contact import LATIN_LOOKS
 
-MOST_TEXT: Final = 4_096
-"""Characters that are looked at."""
-MOST_FOUND: Final = 20
+MAX_CHARACTERS: Final = 4_096
+"""Characters of the text that are checked. The rest is ignored."""
+MAX_ADDRESSES: Final = 20
+"""Addresses that are returned for one text."""
 
 _LINK: Final = re.compile(r"(?:https?|ftp)://[^\s<>\"'\u201c\u201d]{1,500}", re.IGNORECASE)
 _MAIL: Final = re.compile(r"[^\s<>()\"',;:\[\]/\\@]{1,64}@[^\s<>()\"',;:\[\]/\\@]{1,253}")
 _HOST: Final = re.compile(r"(?<![\w.@/-])(?:[\w-]{1,63}\.){1,8}[^\W\d_][\w-]{1,62}(?![\w@-])(?:[:/][^\s<>\"']{0,500})?")
-_SIGNS: Final = str.maketrans("0135$@", "oleesa")
-_PAIRS: Final = (("rn", "m"), ("vv", "w"), ("cl", "d"), ("nn", "m"))
-_SHORTEST_NAME: Final = 4
-"""Letters of a name of ours from which on a name that holds it is said to look like it."""
+_SIGN_LOOKALIKES: Final = str.maketrans("0135$@", "oleesa")
+_PAIR_LOOKALIKES: Final = (("rn", "m"), ("vv", "w"), ("cl", "d"), ("nn", "m"))
+_MIN_NAME: Final = 4
+"""Letters of the shortest name of ours that may not occur inside another name."""
 
 
 class PhishingVerdict(StrEnum):
-    """What an address is."""
+    """Whose an address is."""
 
     OURS = "ours"
     LOOKS_LIKE = "looks_like"
@@ -35,7 +39,12 @@ class PhishingVerdict(StrEnum):
 
 
 class LookalikeTrick(StrEnum):
-    """How an address that is not ours tries to look as if it were, or why one of ours is to be distrusted."""
+    """How an address imitates one of ours, or why one of ours must not be trusted.
+
+    - `LETTERS`: letters that only look like ours. `INSIDE`: our name inside another one. `NEARLY`: one letter differs.
+    - `BEFORE_THE_AT`: our name before an `@`, where it does not count.
+    - `UNENCRYPTED`: our host without TLS. `UNKNOWN_SENDER`: our domain, but no address that we send from.
+    """
 
     LETTERS = "letters"
     INSIDE = "inside"
@@ -46,7 +55,11 @@ class LookalikeTrick(StrEnum):
 
 
 class OwnAddresses(msgspec.Struct, frozen=True):
-    """What is ours: hosts (in Unicode, lower case), addresses that mail comes from, and whether pages are on TLS."""
+    """The addresses that are ours.
+
+    `hosts` are in Unicode and lower case. `senders` are the addresses that our mail comes from. `tls`: whether our pages are served over
+    TLS.
+    """
 
     hosts: tuple[str, ...]
     senders: tuple[str, ...] = ()
@@ -54,36 +67,43 @@ class OwnAddresses(msgspec.Struct, frozen=True):
 
 
 class CheckedAddress(msgspec.Struct, frozen=True):
-    """One address as it was found, what counts of it (the host, or the sender), what it is, and how it tricks."""
+    """One address of the text.
 
-    found: str
-    counts: str
+    `written` is the address as it stands there, `compared` the part that was compared: the host, or the address of the sender.
+    """
+
+    written: str
+    compared: str
     verdict: PhishingVerdict
     trick: LookalikeTrick | None = None
 
 
 def check_text(text: str, ours: OwnAddresses) -> list[CheckedAddress]:
-    """Return a word on each link, mail address and host that a text has, in their order; nothing is fetched or looked up."""
-    text = "".join(one for one in text[:MOST_TEXT] if one.isprintable() or one.isspace())
-    found: dict[tuple[int, str], CheckedAddress] = {}
+    """Return every link, mail address and host in the text with its verdict, in their order and each once.
+
+    For example `check_text("Go to https://verify.example.evil.test", OwnAddresses(("verify.example",)))` returns one address that
+    imitates ours, with the trick `INSIDE`.
+    """
+    text = "".join(sign for sign in text[:MAX_CHARACTERS] if sign.isprintable() or sign.isspace())
+    checked: dict[tuple[int, str], CheckedAddress] = {}
     taken: list[tuple[int, int]] = []
-    for pattern, one in ((_LINK, _link), (_MAIL, _sender), (_HOST, _bare)):
+    for pattern, check in ((_LINK, _check_link), (_MAIL, _check_sender), (_HOST, _check_host)):
         for match in pattern.finditer(text):
             if any(start < match.end() and match.start() < end for start, end in taken):
                 continue
             taken.append(match.span())
             written = match[0].rstrip(".,;:!?)»”'\"")
-            found[match.start(), written] = one(written, ours)
-    seen: dict[str, CheckedAddress] = {}
-    for _, judged in sorted(found.items(), key=lambda item: item[0]):
-        seen.setdefault(judged.found, judged)
-    return list(seen.values())[:MOST_FOUND]
+            checked[match.start(), written] = check(written, ours)
+    in_order: dict[str, CheckedAddress] = {}
+    for _, address in sorted(checked.items(), key=lambda item: item[0]):
+        in_order.setdefault(address.written, address)
+    return list(in_order.values())[:MAX_ADDRESSES]
 
 
-def _link(written: str, ours: OwnAddresses) -> CheckedAddress:
+def _check_link(written: str, ours: OwnAddresses) -> CheckedAddress:
     try:
         parts = urlsplit(written)
-        host = _shown(parts.hostname or "")
+        host = _displayed(parts.hostname or "")
     except ValueError:
         return CheckedAddress(written, "", PhishingVerdict.FOREIGN)
     if "@" in parts.netloc:
@@ -92,26 +112,28 @@ def _link(written: str, ours: OwnAddresses) -> CheckedAddress:
         if ours.tls and parts.scheme.lower() != "https":
             return CheckedAddress(written, host, PhishingVerdict.LOOKS_LIKE, LookalikeTrick.UNENCRYPTED)
         return CheckedAddress(written, host, PhishingVerdict.OURS)
-    return _foreign(written, host, ours)
+    return _check_foreign(written, host, ours)
 
 
-def _bare(written: str, ours: OwnAddresses) -> CheckedAddress:
-    host = _shown(re.split(r"[:/]", written)[0])
-    return CheckedAddress(written, host, PhishingVerdict.OURS) if host in ours.hosts else _foreign(written, host, ours)
-
-
-def _sender(written: str, ours: OwnAddresses) -> CheckedAddress:
+def _check_sender(written: str, ours: OwnAddresses) -> CheckedAddress:
     address = unicodedata.normalize("NFC", written).lower()
-    host = _shown(address.rpartition("@")[2])
+    host = _displayed(address.rpartition("@")[2])
     if address in ours.senders:
         return CheckedAddress(written, address, PhishingVerdict.OURS)
-    if host in ours.hosts or any(host == sender.rpartition("@")[2] for sender in ours.senders):
+    sender_hosts = tuple(sender.rpartition("@")[2] for sender in ours.senders)
+    if host in ours.hosts or host in sender_hosts:
         return CheckedAddress(written, host, PhishingVerdict.FOREIGN, LookalikeTrick.UNKNOWN_SENDER)
-    beside = msgspec.structs.replace(ours, hosts=(*ours.hosts, *(sender.rpartition("@")[2] for sender in ours.senders)))
-    return _foreign(written, host, beside)
+    return _check_foreign(written, host, msgspec.structs.replace(ours, hosts=(*ours.hosts, *sender_hosts)))
 
 
-def _foreign(written: str, host: str, ours: OwnAddresses) -> CheckedAddress:
+def _check_host(written: str, ours: OwnAddresses) -> CheckedAddress:
+    host = _displayed(re.split(r"[:/]", written)[0])
+    if host in ours.hosts:
+        return CheckedAddress(written, host, PhishingVerdict.OURS)
+    return _check_foreign(written, host, ours)
+
+
+def _check_foreign(written: str, host: str, ours: OwnAddresses) -> CheckedAddress:
     for own in ours.hosts:
         trick = _trick(host, own)
         if trick is not None:
@@ -120,32 +142,32 @@ def _foreign(written: str, host: str, ours: OwnAddresses) -> CheckedAddress:
 
 
 def _trick(host: str, own: str) -> LookalikeTrick | None:
-    """Say how a host that is not ours looks like one that is."""
-    plain, mine = _plain(host), _plain(own)
-    if plain == mine:
+    """Return how a host imitates this one of ours; None if it does not."""
+    seen, own_seen = _as_seen(host), _as_seen(own)
+    if seen == own_seen:
         return LookalikeTrick.LETTERS
-    labels = mine.split(".")[:-1] or [mine]
-    # The name that was registered stands before the ending, or before the like of `co.uk`.
-    name = labels[-1] if len(labels[-1]) >= _SHORTEST_NAME or len(labels) == 1 else labels[-2]
-    if mine in plain or (len(name) >= _SHORTEST_NAME and name in plain):
+    labels = own_seen.split(".")[:-1] or [own_seen]
+    # The registered name stands before the top-level domain, or before a suffix such as `co.uk`.
+    name = labels[-1] if len(labels[-1]) >= _MIN_NAME or len(labels) == 1 else labels[-2]
+    if own_seen in seen or (len(name) >= _MIN_NAME and name in seen):
         return LookalikeTrick.INSIDE if host.isascii() else LookalikeTrick.LETTERS
-    if len(mine) > _SHORTEST_NAME and _near(plain, mine):
+    if len(own_seen) > _MIN_NAME and _differs_by_one_letter(seen, own_seen):
         return LookalikeTrick.NEARLY
     return None
 
 
-def _plain(host: str) -> str:
-    """Return a host as a hurried reader sees it."""
+def _as_seen(host: str) -> str:
+    """Return a host as a hurried reader sees it: lookalikes replaced by the letters that they imitate."""
     folded = unicodedata.normalize("NFKD", host).casefold()
-    folded = "".join(LATIN_LOOKS.get(one, one) for one in folded if not unicodedata.combining(one))
-    folded = folded.translate(_SIGNS)
-    for pair, one in _PAIRS:
-        folded = folded.replace(pair, one)
+    folded = "".join(LATIN_LOOKS.get(sign, sign) for sign in folded if not unicodedata.combining(sign))
+    folded = folded.translate(_SIGN_LOOKALIKES)
+    for pair, letter in _PAIR_LOOKALIKES:
+        folded = folded.replace(pair, letter)
     return folded.replace("i", "l")
 
 
-def _near(one: str, other: str) -> bool:
-    """Say whether two words differ by one letter: more, fewer, another, or two that changed places."""
+def _differs_by_one_letter(one: str, other: str) -> bool:
+    """Return True if one letter was added, left out or replaced, or two neighbours changed places."""
     if abs(len(one) - len(other)) > 1:
         return False
     start = 0
@@ -156,8 +178,8 @@ def _near(one: str, other: str) -> bool:
     return left[1:] == right[1:] or left[1:] == right or left == right[1:] or swapped
 
 
-def _shown(host: str) -> str:
-    """Return a host as people read it: punycode in letters, lower case, without a last dot."""
+def _displayed(host: str) -> str:
+    """Return a host as people read it: punycode decoded, lower case, without a final dot."""
     host = host.strip().rstrip(".").lower()
     try:
         return idna.decode(host) if "xn--" in host else host

@@ -1,4 +1,7 @@
-"""A session: what a browser has proved, when, and what that is worth now."""
+"""Sessions: what a browser has proved, when, and the authentication level that these proofs are worth now.
+
+Levels, methods and their ages follow OpenID Connect Core 1.0 (`acr`, `amr`, `auth_time`, `max_age`), RFC 8176 and NIST SP 800-63B.
+"""
 
 from __future__ import annotations
 
@@ -12,29 +15,32 @@ from countersign.domain.shared.contact import Channel
 from countersign.domain.verifications.challenge import Action
 
 HOUR: Final = 3_600_000
-LASTS: Final = 12 * HOUR
+SESSION_LIFETIME: Final = 12 * HOUR
 """Milliseconds from sign-in to the end of a session, and from a proof to the end of the level it gave (semantics S8, U3)."""
-REMEMBERED_LASTS: Final = 30 * 24 * HOUR
-"""Milliseconds that a trusted browser's session lasts, at the lowest level once LASTS is over."""
-APPROVAL_LASTS: Final = 300_000
-"""Milliseconds within which an approved act must be carried out."""
-SEEN_EVERY: Final = 60_000
-"""Milliseconds after which it is written down again that a session is in use."""
+REMEMBERED_SESSION_LIFETIME: Final = 30 * 24 * HOUR
+"""Milliseconds that the session of a trusted browser lasts. After SESSION_LIFETIME it is at the lowest level."""
+APPROVAL_LIFETIME: Final = 300_000
+"""Milliseconds within which an approved action must be carried out."""
+LAST_SEEN_INTERVAL: Final = 60_000
+"""Milliseconds between two updates of the time at which a session was last used."""
 
 
 class SignInPolicy(msgspec.Struct, frozen=True):
-    """How an installation lets in: for how long (ms), whether browsers may be trusted, whether codes by mail and phone are enough.
+    """What an installation asks for at sign-in.
 
-    Where they are not, who has neither an app nor a passkey gets in by such a code to enrol one, and for nothing else.
+    - `session_lifetime`: milliseconds that a session lasts, except on a trusted browser.
+    - `trusts_browsers`: whether a user may choose to skip the code on this browser.
+    - `sent_codes`: whether a code by email or phone is enough. Where it is not, a user without an authenticator app or a passkey still
+      signs in with such a code, but only to enrol one (semantics S10).
     """
 
-    lasts: int = LASTS
-    trusts: bool = True
+    session_lifetime: int = SESSION_LIFETIME
+    trusts_browsers: bool = True
     sent_codes: bool = True
 
 
 class Method(StrEnum):
-    """How something was proved."""
+    """The authentication method of a proof. The values are stored."""
 
     PASSWORD = "password"  # noqa: S105 - the name of a method
     TRUSTED_DEVICE = "trusted_device"
@@ -48,7 +54,7 @@ class Method(StrEnum):
 
 
 class Level(IntEnum):
-    """How strong a session is, weakest first; `acr` is its public name."""
+    """The authentication level of a session, weakest first. Clients know a level by its `acr`."""
 
     PASSWORD = 1
     TRUSTED_DEVICE = 2
@@ -63,7 +69,7 @@ class Level(IntEnum):
         return f"urn:countersign:acr:{self.name.lower().replace('_', '-')}"
 
 
-LEVELS: Final = {level.acr: level for level in Level}
+LEVEL_OF_ACR: Final = {level.acr: level for level in Level}
 
 LEVEL_OF_METHOD: Final = {
     Method.PASSWORD: Level.PASSWORD,
@@ -72,7 +78,7 @@ LEVEL_OF_METHOD: Final = {
     Method.SMS_CODE: Level.PHONE_CODE,
     Method.VOICE_CODE: Level.PHONE_CODE,
     Method.APP_CODE: Level.APP_CODE,
-    # A look-up secret (NIST SP 800-63B-4, 3.1.2): something that one has, typed as a code of an app is.
+    # A look-up secret (NIST SP 800-63B-4, 3.1.2) is something the user has, entered like a code of an app.
     Method.RECOVERY_CODE: Level.APP_CODE,
     Method.PASSKEY: Level.PASSKEY,
     Method.SECURITY_KEY: Level.PASSKEY,
@@ -91,27 +97,34 @@ _AMR: Final[dict[Method, tuple[str, ...]]] = {
     Method.VOICE_CODE: ("tel", "otp"),
     Method.APP_CODE: ("otp",),
     Method.RECOVERY_CODE: ("otp",),
-    # One that may be copied between a person's devices is a key in software, one that may not in hardware.
+    # RFC 8176: a passkey that is synced between devices is a software key, one bound to its device a hardware key.
     Method.PASSKEY: ("swk", "user"),
     Method.SECURITY_KEY: ("hwk", "user"),
 }
-_SECOND: Final = frozenset(
+_SECOND_FACTORS: Final = frozenset(
     {Method.SMS_CODE, Method.VOICE_CODE, Method.MAIL_CODE, Method.APP_CODE, Method.RECOVERY_CODE}
 )
-_ALONE: Final = frozenset({Method.PASSKEY, Method.SECURITY_KEY})
-"""Methods that are two factors by themselves: something that one has, opened by something that one is or knows (semantics U4)."""
+_MULTI_FACTOR: Final = frozenset({Method.PASSKEY, Method.SECURITY_KEY})
+"""Methods that are two factors by themselves: a key the user has, unlocked by a PIN or a fingerprint (semantics U4)."""
 
 
 class SessionProof(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One proof: how, and when (ms). `action` is the digest of the one act it approved and that has not been carried out yet."""
+    """One proof by the user: the method and the time (milliseconds since the epoch).
+
+    `action_digest` names the one action that the proof approved and that was not carried out yet; empty if there is none.
+    """
 
     method: Method
-    at: int
-    action: str = ""
+    proved_at: int = msgspec.field(name="at")
+    action_digest: str = msgspec.field(name="action", default="")
 
 
 class Session(msgspec.Struct, frozen=True):
-    """A signed-in browser; times in ms. `mark` is the keyed hash of its secret, `device` its device's mark; `id` outlives secrets."""
+    """A signed-in browser. Times are milliseconds since the epoch.
+
+    `mark` is the keyed hash of the session cookie and changes with every step-up; `id` stays the same. `device` is the keyed hash of the
+    device cookie of the same browser.
+    """
 
     mark: bytes
     id: str
@@ -131,84 +144,108 @@ class Session(msgspec.Struct, frozen=True):
 
 
 class ProofRequirement(msgspec.Struct, frozen=True):
-    """What a section or an act asks for: a level, the greatest age of its proof (seconds; None: the session's own), and the act it is for.
+    """What a page or an action requires of the session.
 
-    With an action, nothing that was proved before will do: the code is asked for this very act, and is worth nothing for another
-    (semantics U2). `without` is the id of a contact that does not approve where there is another way (semantics A1).
+    - `level`: the lowest level that is enough.
+    - `max_age`: the greatest age of the proof in seconds. None: as long as the level lasts.
+    - `action`: the action to approve. With one, no earlier proof is enough: the code is requested for this very action and approves no
+      other (semantics U2).
+    - `excluded_contact`: the id of a contact that may not approve where there is another method (semantics A1).
     """
 
     level: Level = Level.PASSWORD
     max_age: int | None = None
     action: Action = Action()
-    without: str = ""
+    excluded_contact: str = msgspec.field(name="without", default="")
 
     @property
-    def binds(self) -> bool:
-        """Say whether the approval is worth one act only."""
+    def is_for_one_action(self) -> bool:
+        """Whether the approval counts for one action only."""
         return bool(self.action.summary or self.action.hash)
 
     @property
-    def digest(self) -> str:
-        """Return what tells this act from every other; empty if there is none."""
-        if not self.binds:
+    def action_digest(self) -> str:
+        """Return the SHA-256 digest (hex) that identifies the action; empty if there is none."""
+        if not self.is_for_one_action:
             return ""
         return hashlib.sha256(f"{self.action.summary}\0{self.action.hash}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def satisfies(session: Session, requirement: ProofRequirement, now: int) -> bool:
+    """Return True if the session needs no further proof for this requirement.
+
+    For example, a session with a code by email from ten minutes ago satisfies `ProofRequirement(Level.MAIL_CODE, max_age=900)`.
+    """
+    proofs = valid_proofs(session, now, requirement.max_age)
+    if requirement.is_for_one_action:
+        return _approves(proofs, requirement, now)
+    if requirement.max_age is None:
+        return _strongest(proofs) >= requirement.level
+    # Trust in a browser proves nothing new: only what the user did counts as fresh.
+    fresh = tuple(proof for proof in proofs if proof.method is not Method.TRUSTED_DEVICE)
+    return bool(fresh) and _strongest(fresh) >= requirement.level
+
+
+def _approves(proofs: tuple[SessionProof, ...], requirement: ProofRequirement, now: int) -> bool:
+    approvals = tuple(
+        proof
+        for proof in proofs
+        if proof.action_digest == requirement.action_digest and now - proof.proved_at <= APPROVAL_LIFETIME
+    )
+    return bool(approvals) and _strongest(approvals) >= requirement.level
+
+
+def current_level(session: Session, now: int, max_age: int | None = None) -> Level:
+    """Return the strongest level whose proof is still valid, and at most `max_age` seconds old if that is given."""
+    return _strongest(valid_proofs(session, now, max_age))
+
+
 def valid_proofs(session: Session, now: int, max_age: int | None = None) -> tuple[SessionProof, ...]:
-    """Return the proofs that still count at `now`, of at most `max_age` seconds; a level ends by itself with its age."""
-    oldest = now - (LASTS if max_age is None else min(LASTS, max_age * 1_000))
-    return tuple(proof for proof in session.proofs if oldest <= proof.at <= now)
+    """Return the proofs that are valid at `now` (milliseconds), and at most `max_age` seconds old if that is given."""
+    longest = SESSION_LIFETIME if max_age is None else min(SESSION_LIFETIME, max_age * 1_000)
+    return tuple(proof for proof in session.proofs if now - longest <= proof.proved_at <= now)
 
 
-def level_of(session: Session, now: int, max_age: int | None = None) -> Level:
-    """Return the strongest level that still counts; one that has run out is never reported."""
-    return max((LEVEL_OF_METHOD[proof.method] for proof in valid_proofs(session, now, max_age)), default=Level.PASSWORD)
+def _strongest(proofs: tuple[SessionProof, ...]) -> Level:
+    return max((LEVEL_OF_METHOD[proof.method] for proof in proofs), default=Level.PASSWORD)
 
 
-def meets(session: Session, need: ProofRequirement, now: int) -> bool:
-    """Say whether the session needs no further proof for this."""
-    fresh = valid_proofs(session, now, need.max_age)
-    if need.binds:
-        fresh = tuple(proof for proof in fresh if proof.action == need.digest and now - proof.at <= APPROVAL_LASTS)
-        return max((LEVEL_OF_METHOD[proof.method] for proof in fresh), default=0) >= need.level
-    if need.max_age is not None:
-        # Trust proves nothing new: only what a person did counts as fresh.
-        fresh = tuple(proof for proof in fresh if proof.method is not Method.TRUSTED_DEVICE)
-        if not fresh:
-            return False
-    return max((LEVEL_OF_METHOD[proof.method] for proof in fresh), default=Level.PASSWORD) >= need.level
+def amr_values(session: Session, now: int) -> list[str]:
+    """Return the `amr` claim: the authentication methods by RFC 8176, and `mail`, which is ours.
 
-
-def amr_of(session: Session, now: int) -> list[str]:
-    """Return the authentication methods (RFC 8176; `mail` is ours), `mfa` only where a second factor was really shown (semantics S5)."""
+    It holds `mfa` only if the user proved two different factors (semantics S5). For example `["pwd", "sms", "otp", "mfa"]`.
+    """
     methods = {proof.method for proof in valid_proofs(session, now)}
-    found = [value for method in Method if method in methods for value in _AMR[method]]
-    if methods & _ALONE or (Method.PASSWORD in methods and methods & _SECOND):
-        found.append("mfa")
-    return list(dict.fromkeys(found))
+    values = [value for method in Method if method in methods for value in _AMR[method]]
+    if methods & _MULTI_FACTOR or (Method.PASSWORD in methods and methods & _SECOND_FACTORS):
+        values.append("mfa")
+    return list(dict.fromkeys(values))
 
 
-def auth_time_of(session: Session) -> int:
-    """Return when a person last proved something (seconds): the true event, which looking at a page does not move."""
-    return max((proof.at for proof in session.proofs), default=session.created_at) // 1_000
+def auth_time(session: Session) -> int:
+    """Return the `auth_time` claim: when the user last proved something, in seconds since the epoch. Visiting a page does not move it."""
+    return max((proof.proved_at for proof in session.proofs), default=session.created_at) // 1_000
 
 
-def with_proof(session: Session, mark: bytes, proof: SessionProof) -> Session:
-    """Return the session after a further proof, under a new secret; its end stays where it was."""
-    kept = tuple(old for old in session.proofs if old.method is not proof.method)
-    return msgspec.structs.replace(session, mark=mark, proofs=(*kept, proof), last_seen_at=proof.at)
+def with_proof(session: Session, token_hash: bytes, proof: SessionProof) -> Session:
+    """Return the session after a further proof, under the keyed hash of a new cookie. It ends when it would have ended before."""
+    other_methods = tuple(old for old in session.proofs if old.method is not proof.method)
+    return msgspec.structs.replace(
+        session, mark=token_hash, proofs=(*other_methods, proof), last_seen_at=proof.proved_at
+    )
 
 
-def with_approval_used(session: Session, need: ProofRequirement) -> Session:
-    """Return the session with the approval of an act used up: it is carried out once (semantics U1)."""
+def with_approval_used(session: Session, requirement: ProofRequirement) -> Session:
+    """Return the session with the approval of this action used up, so that the action is carried out once (semantics U1)."""
     proofs = tuple(
-        msgspec.structs.replace(proof, action="") if need.binds and proof.action == need.digest else proof
+        msgspec.structs.replace(proof, action_digest="")
+        if requirement.is_for_one_action and proof.action_digest == requirement.action_digest
+        else proof
         for proof in session.proofs
     )
     return msgspec.structs.replace(session, proofs=proofs)
 
 
-def is_closed(session: Session, entrance: SignInPolicy, now: int) -> bool:
-    """Say whether a session may do nothing but enrol: it was let in by a code that is not enough here (semantics S10)."""
-    return not entrance.sent_codes and level_of(session, now) < Level.APP_CODE
+def is_enrolment_only(session: Session, policy: SignInPolicy, now: int) -> bool:
+    """Return True if the session may only enrol an authenticator, because codes by email and phone are not enough here (S10)."""
+    return not policy.sent_codes and current_level(session, now) < Level.APP_CODE

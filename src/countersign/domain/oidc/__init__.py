@@ -1,1 +1,1 @@
-"""Authorization requests of OpenID Connect."""
+"""Authorization requests of OpenID Connect: what a client may ask for."""

@@ -1,4 +1,8 @@
-"""An authorization request: what a relying party may ask for (OpenID Connect Core 1.0, RFC 6749, 7636, 9396, 9470, 9700)."""
+"""Authorization requests: which parameters are supported, and what a request requires of the session.
+
+Sources: OpenID Connect Core 1.0, 3.1.2.1; RFC 6749 (OAuth 2.0), 7636 (PKCE), 9396 (`authorization_details`), 9470 (step-up) and 9700
+(security).
+"""
 
 from __future__ import annotations
 
@@ -8,24 +12,28 @@ from typing import Any, Final
 
 import msgspec
 
-from countersign.domain.accounts.session import LEVELS, Level, ProofRequirement
+from countersign.domain.accounts.session import LEVEL_OF_ACR, Level, ProofRequirement
 from countersign.domain.shared.application import Application
 from countersign.domain.verifications.challenge import Action
 
-SCOPES: Final = ("openid", "profile", "email", "phone", "account")
+SUPPORTED_SCOPES: Final = ("openid", "profile", "email", "phone", "account")
+"""`account` is ours: it grants access to the account endpoints."""
 ACTION_TYPE: Final = "urn:countersign:action"
+"""The one `type` of `authorization_details`: an action that the user is to approve."""
 MAX_SUMMARY: Final = 160
 MAX_HASH: Final = 128
 MAX_PARAMETER: Final = 2_000
-CODE_LASTS: Final = 60_000
-"""Milliseconds within which an authorization code is redeemed."""
-TOKEN_LASTS: Final = 3_600_000
-ID_TOKEN_LASTS: Final = 300
-"""Seconds: an ID token tells of a moment."""
+"""Characters of the summary of an action, of its hash, and of any parameter of a request."""
+CODE_LIFETIME: Final = 60_000
+"""Milliseconds that an authorization code is valid."""
+ACCESS_TOKEN_LIFETIME: Final = 3_600_000
+"""Milliseconds that an access token is valid, unless its session ends before."""
+ID_TOKEN_LIFETIME_SECONDS: Final = 300
+"""Seconds that an ID token is valid. It states what was true at one moment, so it need not last."""
 
-_CHALLENGE: Final = re.compile(r"[A-Za-z0-9_-]{43}")  # RFC 7636, 4.2: base64url of SHA-256, without padding
+_CODE_CHALLENGE: Final = re.compile(r"[A-Za-z0-9_-]{43}")  # RFC 7636, 4.2: base64url of SHA-256, without padding
 _PROMPTS: Final = frozenset({"none", "login", "consent", "select_account"})
-_NOT_TAKEN: Final = {
+_UNSUPPORTED: Final = {
     "request": "request_not_supported",
     "request_uri": "request_uri_not_supported",
     "registration": "registration_not_supported",
@@ -33,21 +41,27 @@ _NOT_TAKEN: Final = {
 
 
 class AuthorizationRequest(msgspec.Struct, frozen=True):
-    """A request that may be carried out. `need` is what the session must have, `prompt` what was asked of the page."""
+    """A valid authorization request; the fields are the parameters of the same name.
 
-    client: str
+    `requirement` is what the session must satisfy, made from `acr_values`, `max_age` and `authorization_details`.
+    """
+
+    client_id: str
     redirect_uri: str
     scope: tuple[str, ...]
     state: str
     nonce: str
-    challenge: str
+    code_challenge: str
     prompt: frozenset[str]
-    need: ProofRequirement
+    requirement: ProofRequirement
     login_hint: str = ""
 
 
-class AuthorizationFault(msgspec.Struct, frozen=True):
-    """Why a request is not carried out: `error` by the names of RFC 6749 and its kin. Without `redirect_uri` nobody is sent anywhere."""
+class AuthorizationErrorResponse(msgspec.Struct, frozen=True):
+    """The error response to a request (RFC 6749, 4.1.2.1). `error` is a code of RFC 6749 or of one of its extensions.
+
+    Without a `redirect_uri` the user is not redirected: the error is shown on a page of ours.
+    """
 
     error: str
     description: str
@@ -55,97 +69,103 @@ class AuthorizationFault(msgspec.Struct, frozen=True):
     state: str = ""
 
 
-def parse(params: Mapping[str, str], client: Application | None) -> AuthorizationRequest | AuthorizationFault:
-    """Judge a request. Before the client and its address are known to the letter, nothing is sent anywhere (RFC 9700, 4.11)."""
+def parse_authorization_request(
+    params: Mapping[str, str], client: Application | None
+) -> AuthorizationRequest | AuthorizationErrorResponse:
+    """Return the request, or the error response to it.
+
+    `params` are the parameters of the request, and `client` is the application whose id is `client_id`, None if there is none. Until
+    the client and its registered redirect URI are matched exactly, the user is not redirected (RFC 9700, 4.11).
+    """
     if client is None or client.removed_at is not None:
-        return AuthorizationFault("invalid_client", "There is no such application.")
+        return AuthorizationErrorResponse("invalid_client", "There is no such application.")
     redirect_uri = params.get("redirect_uri", "")
     if redirect_uri not in client.redirects:
-        return AuthorizationFault(
-            "invalid_redirect_uri", "This address is not registered for the application, to the letter."
+        return AuthorizationErrorResponse(
+            "invalid_redirect_uri", "The redirect_uri is not registered for this application. It must match exactly."
         )
     state = params.get("state", "")
 
-    def fault(error: str, description: str) -> AuthorizationFault:
-        return AuthorizationFault(error, description, redirect_uri, state[:MAX_PARAMETER])
+    def error_response(error: str, description: str) -> AuthorizationErrorResponse:
+        return AuthorizationErrorResponse(error, description, redirect_uri, state[:MAX_PARAMETER])
 
-    if wrong := _wrong(params):
-        return fault(*wrong)
-    need = _need(params)
-    if isinstance(need, str):
-        return fault(need, _WHY[need])
+    if unsupported := _find_unsupported(params):
+        return error_response(*unsupported)
+    requirement = _parse_requirement(params)
+    if isinstance(requirement, str):
+        return error_response(requirement, _DESCRIPTIONS[requirement])
     return AuthorizationRequest(
-        client=client.id,
+        client_id=client.id,
         redirect_uri=redirect_uri,
-        scope=tuple(one for one in SCOPES if one in params["scope"].split()),
+        scope=tuple(scope for scope in SUPPORTED_SCOPES if scope in params["scope"].split()),
         state=state,
         nonce=params.get("nonce", ""),
-        challenge=params["code_challenge"],
+        code_challenge=params["code_challenge"],
         prompt=frozenset(params.get("prompt", "").split()),
-        need=need,
+        requirement=requirement,
         login_hint=params.get("login_hint", ""),
     )
 
 
-def _wrong(params: Mapping[str, str]) -> tuple[str, str] | None:
-    """Return the error and its description for the first parameter that is not served."""
+def _find_unsupported(params: Mapping[str, str]) -> tuple[str, str] | None:
+    """Return the error code and the description for the first parameter that is not supported; None if all are."""
     if any(len(value) > MAX_PARAMETER for value in params.values()):
         return "invalid_request", "A parameter is longer than 2,000 characters."
-    if found := next((error for name, error in _NOT_TAKEN.items() if name in params), ""):
-        return found, "Parameters are taken from the address alone."
+    if error := next((error for name, error in _UNSUPPORTED.items() if name in params), ""):
+        return error, "Parameters are accepted in the query only."
     if params.get("response_type") != "code":
-        return "unsupported_response_type", "Only response_type=code is served."
+        return "unsupported_response_type", "Only response_type=code is supported."
     if params.get("response_mode", "query") != "query":
-        return "invalid_request", "Only response_mode=query is served."
+        return "invalid_request", "Only response_mode=query is supported."
     if "openid" not in params.get("scope", "").split():
-        return "invalid_scope", "The scope holds openid."
-    if params.get("code_challenge_method") != "S256" or not _CHALLENGE.fullmatch(params.get("code_challenge", "")):
+        return "invalid_scope", "The scope must contain openid."
+    if params.get("code_challenge_method") != "S256" or not _CODE_CHALLENGE.fullmatch(params.get("code_challenge", "")):
         return "invalid_request", "PKCE is required, with code_challenge_method=S256."
     prompt = set(params.get("prompt", "").split())
     if prompt - _PROMPTS or ("none" in prompt and len(prompt) > 1):
-        return "invalid_request", "prompt is none, or some of login, consent and select_account."
+        return "invalid_request", "prompt must be none alone, or any of login, consent and select_account."
     return None
 
 
-_WHY: Final = {
-    "invalid_request": "max_age is a number of seconds.",
-    "unmet_authentication_requirements": "None of the acr_values is known here.",
-    "invalid_authorization_details": f"authorization_details holds one object of type {ACTION_TYPE} with summary and hash.",
+_DESCRIPTIONS: Final = {
+    "invalid_request": "max_age must be a number of seconds.",
+    "unmet_authentication_requirements": "None of the acr_values is supported.",
+    "invalid_authorization_details": f"authorization_details must hold one object of type {ACTION_TYPE} with summary and hash.",
 }
 
 
-def _need(params: Mapping[str, str]) -> ProofRequirement | str:
-    """Return what the session must have, or the name of what is wrong."""
+def _parse_requirement(params: Mapping[str, str]) -> ProofRequirement | str:
+    """Return what the session must satisfy, or the error code."""
     max_age: int | None = None
     if "max_age" in params:
         if not re.fullmatch(r"[0-9]{1,9}", params["max_age"]):
             return "invalid_request"
         max_age = int(params["max_age"])
     level = Level.PASSWORD
-    if wanted := params.get("acr_values", "").split():
-        known = [LEVELS[acr] for acr in wanted if acr in LEVELS]
+    if acr_values := params.get("acr_values", "").split():
+        known = [LEVEL_OF_ACR[acr] for acr in acr_values if acr in LEVEL_OF_ACR]
         if not known:
             return "unmet_authentication_requirements"
         level = min(known)
-    action = _action(params.get("authorization_details"))
+    action = _parse_action(params.get("authorization_details"))
     if action is None:
         return "invalid_authorization_details"
     return ProofRequirement(max(level, Level.MAIL_CODE) if action.summary else level, max_age, action)
 
 
-def _action(text: str | None) -> Action | None:
-    """Return the act that is to be approved (RFC 9396): an empty one if none is asked for, None if it is malformed."""
-    if text is None:
+def _parse_action(authorization_details: str | None) -> Action | None:
+    """Return the action to approve (RFC 9396): an empty one if none is requested, None if the parameter is malformed."""
+    if authorization_details is None:
         return Action()
     try:
-        told: Any = msgspec.json.decode(text.encode())
+        decoded: Any = msgspec.json.decode(authorization_details.encode())
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
         return None
-    if not isinstance(told, list) or len(told) != 1 or not isinstance(told[0], dict):
+    if not isinstance(decoded, list) or len(decoded) != 1 or not isinstance(decoded[0], dict):
         return None
-    details = told[0]
+    details = decoded[0]
     summary, hash_ = details.get("summary"), details.get("hash", "")
-    sound = (
+    is_valid = (
         details.keys() <= {"type", "summary", "hash"}
         and details.get("type") == ACTION_TYPE
         and isinstance(summary, str)
@@ -155,4 +175,4 @@ def _action(text: str | None) -> Action | None:
         and len(hash_) <= MAX_HASH
         and hash_.isprintable()
     )
-    return Action(str(summary), str(hash_)) if sound else None
+    return Action(str(summary), str(hash_)) if is_valid else None

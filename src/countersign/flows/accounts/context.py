@@ -120,7 +120,7 @@ class AccountContext(msgspec.Struct, frozen=True):
     def place(self, ip: str) -> str:
         """Return roughly where an address is, in words; empty if nobody knows."""
         found = self.geolocation.find(ip) if ip else None
-        return "" if found is None else found.rough
+        return "" if found is None else found.label
 
 
 class CodeRequested(msgspec.Struct, frozen=True):
@@ -140,7 +140,7 @@ class SignedIn(msgspec.Struct, frozen=True):
     session: str
     device: str
     account: str
-    then: InterruptedRequest
+    interrupted: InterruptedRequest
 
     def __repr__(self) -> str:
         """Hide the secrets."""

@@ -27,4 +27,4 @@ def check_location(context: AccountContext, browser: BrowserContext, flow: Login
     asked, here = context.geolocation.find(flow.requester.ip), context.geolocation.find(browser.ip)
     if asked is None or here is None or not far_apart(asked, here):
         return None
-    return UnlikelyLocation(asked.rough, here.rough)
+    return UnlikelyLocation(asked.label, here.label)

@@ -66,9 +66,9 @@ async def find_flow(context: AccountContext, browser: BrowserContext) -> StoredF
     if sealed is None:
         return None
     flow = _decode(context.keyring.unseal(sealed, mark.hex()))
-    if not flow.then.path:
-        flow = replace(flow, then=replace(flow.then, path=context.links.account))
-    return StoredFlow(mark, sealed, flow) if flow.device == context.mark(browser.device).hex() else None
+    if not flow.interrupted.path:
+        flow = replace(flow, interrupted=replace(flow.interrupted, path=context.links.account))
+    return StoredFlow(mark, sealed, flow) if flow.device_token_hash == context.mark(browser.device).hex() else None
 
 
 async def update_flow(context: AccountContext, stored: StoredFlow, flow: LoginFlow) -> StoredFlow | None:

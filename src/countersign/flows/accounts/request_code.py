@@ -47,9 +47,9 @@ def contact_methods_of(context: AccountContext, holdings: AccountSnapshot, flow:
     signs_in = flow.kind is LoginFlowKind.SIGN_IN
     if signs_in and holdings.strong:
         return []
-    least = max(flow.need.level, Level.MAIL_CODE)
+    least = max(flow.requirement.level, Level.MAIL_CODE)
     policy = context.policy.policies[flow.kind.purpose]
-    apart = holdings.account.recovered_by if signs_in else flow.need.without
+    apart = holdings.account.recovered_by if signs_in else flow.requirement.excluded_contact
     others = [contact for contact in holdings.contacts if contact.id != apart]
     return [
         ContactMethod(contact.id, channel, contact.masked)
@@ -129,7 +129,7 @@ async def send_code_by_first_method(
                 device=device,
                 subject=flow.account,
                 channel=way.channel,
-                action=flow.need.action,
+                action=flow.requirement.action,
                 trusted=flow.requester.device,
             )
         )
@@ -148,5 +148,5 @@ def authenticators_for(holdings: AccountSnapshot | None, flow: LoginFlow) -> tup
         return (AuthenticatorKind.RECOVERY_CODE,)
     if holdings is None or flow.kind not in {LoginFlowKind.SIGN_IN, LoginFlowKind.STEP_UP}:
         return ()
-    there = {factor.kind for factor in holdings.authenticators if OF_FACTOR[factor.kind] >= flow.need.level}
+    there = {factor.kind for factor in holdings.authenticators if OF_FACTOR[factor.kind] >= flow.requirement.level}
     return tuple(kind for kind in AuthenticatorKind if kind in there)

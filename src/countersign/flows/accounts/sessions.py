@@ -7,7 +7,7 @@ import msgspec
 from countersign.domain.accounts.account import Account, OwnedContact
 from countersign.domain.accounts.change import ChangeKind
 from countersign.domain.accounts.device import Device
-from countersign.domain.accounts.session import SEEN_EVERY, ProofRequirement, Session, with_approval_used
+from countersign.domain.accounts.session import LAST_SEEN_INTERVAL, ProofRequirement, Session, with_approval_used
 from countersign.domain.shared.event import Event, EventKind
 from countersign.flows.accounts.activity_log import record_events
 from countersign.flows.accounts.context import AccountContext, BrowserContext
@@ -36,7 +36,7 @@ async def find_session(context: AccountContext, browser: BrowserContext) -> Sess
     session, account = await context.database.read(_found, mark, now)
     if session is None or account is None or not account.open:
         return None
-    if now - session.last_seen_at >= SEEN_EVERY:
+    if now - session.last_seen_at >= LAST_SEEN_INTERVAL:
         await context.database.run(sessions.record_use, mark, browser.ip, context.place(browser.ip), now)
     return session
 

@@ -37,7 +37,7 @@ async def request_delayed_recovery(
 ) -> RecoveryPending | FlowNotFound:
     """Begin the wait, now that the new contact is proved; the browser is told the same where there is no such account (semantics R1)."""
     flow, now = stored.flow, context.now()
-    contact = parse(flow.to)
+    contact = parse(flow.address)
     id_ = context.id("chg")
     pending = AccountChange(
         account=flow.account,

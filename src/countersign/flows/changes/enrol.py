@@ -8,8 +8,8 @@ import msgspec
 
 from countersign.domain.accounts.authenticator import MAX_NAME, Authenticator, AuthenticatorKind
 from countersign.domain.accounts.change import ChangeKind, ChangeRefusal, check_change
-from countersign.domain.accounts.login_flow import LASTS, LoginFlow, LoginFlowKind
-from countersign.domain.accounts.session import ProofRequirement, Session, meets
+from countersign.domain.accounts.login_flow import FLOW_LIFETIME, LoginFlow, LoginFlowKind
+from countersign.domain.accounts.session import ProofRequirement, Session, satisfies
 from countersign.domain.shared import identifier
 from countersign.flows.accounts import login_flow
 from countersign.flows.accounts.context import AccountContext, BrowserContext, CodeRequested, FlowNotFound
@@ -18,7 +18,7 @@ from countersign.flows.accounts.snapshot import find_snapshot
 from countersign.flows.changes.apply import Applied, Applying, apply_change
 from countersign.flows.changes.request import ChangeRequest, requirement_of
 from countersign.flows.changes.submit import SubmitResult, submit_change
-from countersign.flows.sign_in.authenticator import GUESSES, InvalidCode, recovery_code_hash
+from countersign.flows.sign_in.authenticator import GUESSES_PER_FLOW, InvalidCode, recovery_code_hash
 from countersign.totp import SECRET_BYTES, STEP, step_of
 
 HOW_MANY: Final = 10
@@ -63,19 +63,19 @@ async def begin_app(
     if refusal := check_change(wanted.kind, "", b"", holdings, context.now()):
         return refusal
     need = requirement_of(context, wanted, holdings)
-    if not meets(session, need, context.now()) or not await use_approval(context, session, need):
+    if not satisfies(session, need, context.now()) or not await use_approval(context, session, need):
         return need
     secret = context.random_bytes(SECRET_BYTES)
     now, device = context.now(), browser.device or context.secret()
     flow = LoginFlow(
         kind=LoginFlowKind.ENROL,
         begun_at=now,
-        expires_at=now + LASTS,
-        device=context.mark(device).hex(),
+        expires_at=now + FLOW_LIFETIME,
+        device_token_hash=context.mark(device).hex(),
         account=session.account,
         name=named(name),
         session=session.id,
-        sealed=secret.hex(),
+        pending_secret=secret.hex(),
     )
     return CodeRequested(await login_flow.save_flow(context, flow), device)
 
@@ -85,7 +85,7 @@ async def draft_app(context: AccountContext, browser: BrowserContext, session: S
     stored = await login_flow.find_flow(context, browser)
     if stored is None or stored.flow.kind is not LoginFlowKind.ENROL or stored.flow.session != session.id:
         return None
-    return AuthenticatorDraft(stored.flow.name, bytes.fromhex(stored.flow.sealed))
+    return AuthenticatorDraft(stored.flow.name, bytes.fromhex(stored.flow.pending_secret))
 
 
 async def finish_app(context: AccountContext, browser: BrowserContext, session: Session, typed: str) -> EnrolmentResult:
@@ -94,15 +94,15 @@ async def finish_app(context: AccountContext, browser: BrowserContext, session: 
     if stored is None or stored.flow.kind is not LoginFlowKind.ENROL or stored.flow.session != session.id:
         return FlowNotFound()
     flow, now = stored.flow, context.now()
-    if flow.guesses >= GUESSES * 2:
+    if flow.guesses >= GUESSES_PER_FLOW * 2:
         return FlowNotFound()
     counted = await login_flow.update_flow(context, stored, msgspec.structs.replace(flow, guesses=flow.guesses + 1))
     if counted is None:
         return FlowNotFound()
-    secret = bytes.fromhex(flow.sealed)
+    secret = bytes.fromhex(flow.pending_secret)
     step = step_of(secret, "".join(one for one in typed if one.isdecimal()), now, now // STEP - 2)
     if step is None:
-        return InvalidCode(GUESSES * 2 - counted.flow.guesses)
+        return InvalidCode(GUESSES_PER_FLOW * 2 - counted.flow.guesses)
     id_ = context.id("fac")
     factor = Authenticator(
         account=session.account,

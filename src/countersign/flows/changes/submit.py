@@ -14,8 +14,8 @@ from countersign.domain.accounts.change import (
     ChangeState,
     check_change,
 )
-from countersign.domain.accounts.login_flow import LASTS, InterruptedRequest, LoginFlow, LoginFlowKind
-from countersign.domain.accounts.session import ProofRequirement, Session, meets
+from countersign.domain.accounts.login_flow import FLOW_LIFETIME, InterruptedRequest, LoginFlow, LoginFlowKind
+from countersign.domain.accounts.session import ProofRequirement, Session, satisfies
 from countersign.domain.delivery.notice import NoticeKind
 from countersign.domain.shared.event import Event, EventKind
 from countersign.domain.verifications.challenge import Refusal
@@ -54,7 +54,7 @@ async def submit_change(
     if refusal := check_change(wanted.kind, wanted.which, blind_index, holdings, context.now()):
         return refusal
     need = requirement_of(context, wanted, holdings)
-    if not meets(session, need, context.now()):
+    if not satisfies(session, need, context.now()):
         return need
     (room,) = await context.database.run(
         rate_limits.consume, [(BY_ACCOUNT, context.keyring.blind_index("changes", session.account))], context.now()
@@ -106,13 +106,13 @@ async def _prove(
     flow = LoginFlow(
         kind=LoginFlowKind.BIND,
         begun_at=now,
-        expires_at=now + LASTS,
-        device=context.mark(device).hex(),
+        expires_at=now + FLOW_LIFETIME,
+        device_token_hash=context.mark(device).hex(),
         challenge=outcome.challenge.id,
         account=session.account,
-        to=wanted.contact.address,
+        address=wanted.contact.address,
         session=session.id,
-        then=InterruptedRequest(path=context.links.contacts),
+        interrupted=InterruptedRequest(path=context.links.contacts),
         requester=browser.requester(),
         place=context.place(browser.ip),
         change=id_,

@@ -9,7 +9,7 @@ import msgspec
 from countersign.domain.accounts.account import OwnedContact
 from countersign.domain.accounts.authenticator import Authenticator
 from countersign.domain.accounts.change import RULES, AccountChange, AccountSnapshot, ChangeRefusal, ChangeState
-from countersign.domain.accounts.session import Level, ProofRequirement, Session, meets
+from countersign.domain.accounts.session import Level, ProofRequirement, Session, satisfies
 from countersign.domain.delivery.notice import NoticeKind
 from countersign.domain.shared.event import Event, EventKind
 from countersign.domain.verifications.challenge import Action
@@ -61,7 +61,7 @@ async def undo_change(
         return ChangeRefusal.NOT_PENDING
     digest = hashlib.sha256(f"undo\0{which}".encode()).hexdigest()
     need = ProofRequirement(Level.APP_CODE if holdings.strong else Level.MAIL_CODE, None, Action(summary, digest))
-    if not meets(session, need, context.now()) or not await use_approval(context, session, need):
+    if not satisfies(session, need, context.now()) or not await use_approval(context, session, need):
         return need
     return await context.log.run(context.database, _undo_one, context, browser, session.account, which)
 

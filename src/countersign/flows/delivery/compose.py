@@ -61,7 +61,7 @@ def _code(context: DeliveryContext, parcel: ClaimedDelivery, challenge: Challeng
         asked_at=challenge.sent_at,
         expires_at=challenge.expires_at,
         device=device_name(terms.requester.user_agent, terms.locale),
-        place=(place.rough if place else "") or terms.requester.ip,
+        place=(place.label if place else "") or terms.requester.ip,
         not_me=context.links.report(not_me_reference(keyring, challenge.id)),
         app_hash=application.app_hash if application else "",
     )

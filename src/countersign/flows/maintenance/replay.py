@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from countersign.domain.accounts.risk import RiskDecision, RiskPolicy, assess, of_facts
+from countersign.domain.accounts.risk import RiskDecision, RiskPolicy, assess, from_event_facts
 from countersign.domain.shared.event import Event, EventKind
 from countersign.store.tables import events
 
@@ -61,6 +61,6 @@ async def replay(database: Database, policy: RiskPolicy, start: int, end: int) -
 
 
 def _judged(event: Event, policy: RiskPolicy) -> ChangedDecision:
-    assessment = assess(of_facts(event.facts, event.at), policy)
+    assessment = assess(from_event_facts(event.facts, event.at), policy)
     findings = tuple(finding.value for finding in assessment.findings)
     return ChangedDecision(event.at, event.owner, str(event.facts["decision"]), assessment.decision.value, findings)

@@ -1,1 +1,1 @@
-"""The OpenID Connect provider: authorization and tokens."""
+"""The OpenID Connect provider: the authorization endpoint, and what clients do with codes and tokens."""

@@ -1,4 +1,7 @@
-"""Authorize: a relying party sends a person here, and gets them back with a code that says who they are and how strongly."""
+"""Authorization endpoint: send the user back to the client with an authorization code, or ask for the proof that is missing.
+
+Sources: OpenID Connect Core 1.0, 3.1.2; RFC 6749, 4.1; RFC 9207 (`iss`).
+"""
 
 from __future__ import annotations
 
@@ -12,18 +15,18 @@ from countersign.domain.accounts.session import (
     Level,
     ProofRequirement,
     Session,
-    amr_of,
-    auth_time_of,
-    is_closed,
-    level_of,
-    meets,
+    amr_values,
+    auth_time,
+    current_level,
+    is_enrolment_only,
+    satisfies,
 )
 from countersign.domain.oidc.authorization_request import (
     ACTION_TYPE,
-    CODE_LASTS,
-    AuthorizationFault,
+    CODE_LIFETIME,
+    AuthorizationErrorResponse,
     AuthorizationRequest,
-    parse,
+    parse_authorization_request,
 )
 from countersign.flows.accounts.context import CodeRequested, NoEligibleMethod
 from countersign.flows.accounts.sessions import find_session, use_approval
@@ -36,18 +39,23 @@ if TYPE_CHECKING:
 
     from countersign.flows.accounts.context import AccountContext, BrowserContext
 
-FRESH_FOR: Final = 60
-"""Seconds for which a proof that was just given for a request counts as fresh, however small its max_age."""
+MIN_MAX_AGE_SECONDS: Final = 60
+"""A request that continues after a proof accepts a proof of this age in seconds, however small its `max_age` is. Otherwise a `max_age` of
+0 would ask for a proof again and again."""
 
 _encode: Final = msgspec.json.Encoder().encode
 
 
 class Grant(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What an authorization code was given for; times in seconds."""
+    """The authorization that a code stands for. Times are in seconds; `name=` keeps the names under which grants were stored.
 
-    client: str
+    `client_id`, `redirect_uri`, `code_challenge`, `scope` and `nonce` come from the request; `auth_time`, `acr` and `amr` go into the ID
+    token. `account` and `session` are ids. `summary` and `hash` are those of the approved action, if the request named one.
+    """
+
+    client_id: str = msgspec.field(name="client")
     redirect_uri: str
-    challenge: str
+    code_challenge: str = msgspec.field(name="challenge")
     scope: tuple[str, ...]
     nonce: str
     account: str
@@ -60,112 +68,135 @@ class Grant(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class RedirectToClient(msgspec.Struct, frozen=True):
-    """The person is sent back to the relying party, with a code or with an error."""
+    """The user is redirected to the client with a code or an error. `location` is the whole URL."""
 
     location: str
 
 
 class SignInRequired(msgspec.Struct, frozen=True):
-    """Nobody is signed in: they sign in, and come back to this path."""
+    """The user signs in first and returns to `path`. `login_hint` is the identifier that the client suggests."""
 
     path: str
     login_hint: str
 
 
-Authorized: TypeAlias = RedirectToClient | SignInRequired | CodeRequested | AuthorizationFault | Refused
+AuthorizeResult: TypeAlias = RedirectToClient | SignInRequired | CodeRequested | AuthorizationErrorResponse | Refused
 
 
-async def authorize(context: AccountContext, browser: BrowserContext, params: Mapping[str, str]) -> Authorized:
-    """Answer a request: with a code where the session has what is asked for, else by asking the person for it."""
+async def authorize(context: AccountContext, browser: BrowserContext, params: Mapping[str, str]) -> AuthorizeResult:
+    """Answer an authorization request.
+
+    `params` are its query parameters. If the session satisfies the request, the user is redirected with a code. If not, they sign in
+    (SignInRequired) or step up (CodeRequested, or Refused over a rate limit) and return. AuthorizationErrorResponse is returned only
+    for errors that must not be redirected; other errors are a RedirectToClient.
+    """
     client = await context.database.read(applications.find, params.get("client_id", ""))
-    asked = parse(params, client)
-    if isinstance(asked, AuthorizationFault):
-        return _back(context, asked.redirect_uri, asked.state, _error(asked)) if asked.redirect_uri else asked
+    request = parse_authorization_request(params, client)
+    if isinstance(request, AuthorizationErrorResponse):
+        return _redirect_if_allowed(context, request)
     session = await find_session(context, browser)
     if session is None:
-        if "none" in asked.prompt:
-            return _refused(context, asked, "login_required", "Nobody is signed in.")
-        return SignInRequired(_onwards(context, params), asked.login_hint)
+        if "none" in request.prompt:
+            return _redirect_with_error(context, request, "login_required", "The user is not signed in.")
+        return SignInRequired(_path_to_continue(context, params), request.login_hint)
     now = context.now()
-    if is_closed(session, context.sign_in_policy, now) and asked.need.level < Level.APP_CODE:
-        asked = msgspec.structs.replace(asked, need=msgspec.structs.replace(asked.need, level=Level.APP_CODE))
-    if "login" in asked.prompt or not meets(session, asked.need, now):
-        return await _ask(context, browser, session, asked, params)
-    if asked.need.binds and not await use_approval(context, session, asked.need):
-        return await _ask(context, browser, session, asked, params)
-    return await _granted(context, session, asked)
+    requirement = request.requirement
+    if is_enrolment_only(session, context.sign_in_policy, now):
+        requirement = msgspec.structs.replace(requirement, level=max(requirement.level, Level.APP_CODE))
+    if "login" in request.prompt or not satisfies(session, requirement, now):
+        return await _step_up(context, browser, session, request, requirement, params)
+    if requirement.is_for_one_action and not await use_approval(context, session, requirement):
+        return await _step_up(context, browser, session, request, requirement, params)
+    return await _redirect_with_code(context, session, request, requirement)
 
 
-async def _ask(
+async def _step_up(
     context: AccountContext,
     browser: BrowserContext,
     session: Session,
-    asked: AuthorizationRequest,
+    request: AuthorizationRequest,
+    requirement: ProofRequirement,
     params: Mapping[str, str],
-) -> Authorized:
-    if "none" in asked.prompt:
-        error = "login_required" if asked.need.max_age is not None else "interaction_required"
-        return _refused(context, asked, error, "A further proof is asked for.")
-    outcome = await step_up(context, browser, session, asked.need, InterruptedRequest(path=_onwards(context, params)))
+) -> AuthorizeResult:
+    """Ask the user for the missing proof, unless the client allows no interaction."""
+    if "none" in request.prompt:
+        error = "login_required" if requirement.max_age is not None else "interaction_required"
+        return _redirect_with_error(context, request, error, "The user must give a further proof.")
+    interrupted = InterruptedRequest(path=_path_to_continue(context, params))
+    outcome = await step_up(context, browser, session, requirement, interrupted)
     if isinstance(outcome, NoEligibleMethod):
-        return _refused(
-            context, asked, "unmet_authentication_requirements", "The account has no method that is strong enough."
+        return _redirect_with_error(
+            context,
+            request,
+            "unmet_authentication_requirements",
+            "The account has no authentication method that is strong enough.",
         )
     return outcome
 
 
-async def _granted(context: AccountContext, session: Session, asked: AuthorizationRequest) -> RedirectToClient:
-    now = context.now()
-    code = context.secret()
-    grant = Grant(
-        client=asked.client,
-        redirect_uri=asked.redirect_uri,
-        challenge=asked.challenge,
-        scope=asked.scope,
-        nonce=asked.nonce,
-        account=session.account,
-        session=session.id,
-        auth_time=auth_time_of(session),
-        acr=_level(session, asked.need, now),
-        amr=tuple(amr_of(session, now)),
-        summary=asked.need.action.summary,
-        hash=asked.need.action.hash,
-    )
-    key = context.mark(code)
-    sealed = context.keyring.seal(_encode(grant).decode(), key.hex())
-    await context.database.run(grants.add, key, sealed, now, now + CODE_LASTS)
-    return _back(context, asked.redirect_uri, asked.state, {"code": code})
-
-
-def _level(session: Session, need: ProofRequirement, now: int) -> str:
-    """Return the level that the session has within the age that was asked for: one that has run out is not reported (semantics U3)."""
-    return level_of(session, now, None if need.binds else need.max_age).acr
-
-
-def _onwards(context: AccountContext, params: Mapping[str, str]) -> str:
-    """Return the path on which a request goes on once the person has proved what it asks for: it does not ask for the same again."""
+def _path_to_continue(context: AccountContext, params: Mapping[str, str]) -> str:
+    """Return the path of the same request as it continues after the proof: it does not ask for the same proof again."""
     kept = {name: value for name, value in params.items() if name != "prompt"}
     if kept.get("max_age", "").isdigit():
-        kept["max_age"] = str(max(int(kept["max_age"]), FRESH_FOR))
+        kept["max_age"] = str(max(int(kept["max_age"]), MIN_MAX_AGE_SECONDS))
     return f"{context.links.authorize}?{urlencode(kept)}"
 
 
-def _refused(context: AccountContext, asked: AuthorizationRequest, error: str, description: str) -> RedirectToClient:
-    return _back(context, asked.redirect_uri, asked.state, {"error": error, "error_description": description})
+async def _redirect_with_code(
+    context: AccountContext, session: Session, request: AuthorizationRequest, requirement: ProofRequirement
+) -> RedirectToClient:
+    """Store the grant under the keyed hash of a new code, and send the code to the client."""
+    now, code = context.now(), context.secret()
+    grant = Grant(
+        client_id=request.client_id,
+        redirect_uri=request.redirect_uri,
+        code_challenge=request.code_challenge,
+        scope=request.scope,
+        nonce=request.nonce,
+        account=session.account,
+        session=session.id,
+        auth_time=auth_time(session),
+        acr=_acr(session, requirement, now),
+        amr=tuple(amr_values(session, now)),
+        summary=requirement.action.summary,
+        hash=requirement.action.hash,
+    )
+    code_hash = context.mark(code)
+    sealed = context.keyring.seal(_encode(grant).decode(), code_hash.hex())
+    await context.database.run(grants.add, code_hash, sealed, now, now + CODE_LIFETIME)
+    return _redirect(context, request.redirect_uri, request.state, {"code": code})
 
 
-def _error(fault: AuthorizationFault) -> dict[str, str]:
-    return {"error": fault.error, "error_description": fault.description}
+def _acr(session: Session, requirement: ProofRequirement, now: int) -> str:
+    """Return the level that the session has within the requested `max_age`; one that has expired is not reported (semantics U3)."""
+    max_age = None if requirement.is_for_one_action else requirement.max_age
+    return current_level(session, now, max_age).acr
 
 
-def _back(context: AccountContext, redirect_uri: str, state: str, told: dict[str, str]) -> RedirectToClient:
-    """Return where the person is sent, with `iss` so that no other provider's answer is taken for ours (RFC 9207)."""
-    query = {**told, **({"state": state} if state else {}), "iss": context.links.issuer}
+def _redirect_if_allowed(
+    context: AccountContext, response: AuthorizationErrorResponse
+) -> RedirectToClient | AuthorizationErrorResponse:
+    if not response.redirect_uri:
+        return response
+    params = {"error": response.error, "error_description": response.description}
+    return _redirect(context, response.redirect_uri, response.state, params)
+
+
+def _redirect_with_error(
+    context: AccountContext, request: AuthorizationRequest, error: str, description: str
+) -> RedirectToClient:
+    params = {"error": error, "error_description": description}
+    return _redirect(context, request.redirect_uri, request.state, params)
+
+
+def _redirect(context: AccountContext, redirect_uri: str, state: str, params: dict[str, str]) -> RedirectToClient:
+    """Return the redirect to the client. Its `iss` keeps the client from taking another provider's response for ours (RFC 9207)."""
+    query = {**params, **({"state": state} if state else {}), "iss": context.links.issuer}
     return RedirectToClient(f"{redirect_uri}{'&' if '?' in redirect_uri else '?'}{urlencode(query)}")
 
 
-def details_of(grant: Grant) -> list[dict[str, str]]:
-    """Return what was approved, as the ID token tells it (RFC 9396)."""
+def authorization_details(grant: Grant) -> list[dict[str, str]]:
+    """Return the approved action as the `authorization_details` of an ID token (RFC 9396); empty if there is none."""
     if not grant.summary:
         return []
     return [{"type": ACTION_TYPE, "summary": grant.summary, "hash": grant.hash}]

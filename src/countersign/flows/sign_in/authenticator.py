@@ -1,4 +1,4 @@
-"""Prove: a flow under way is proved by an authenticator app or a recovery code instead of a code that was sent."""
+"""Prove a login flow with an authenticator app or a recovery code, in place of a code that was sent."""
 
 from __future__ import annotations
 
@@ -31,140 +31,151 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-GUESSES: Final = 5
-"""Codes that are compared in one flow."""
-BY_ACCOUNT: Final = RateLimit("factor_codes", 10, 6 * 3_600_000)
-"""Codes that strangers may try on one account; a trusted browser has as many of its own. 50 a day at 3 of 1,000,000 each."""
-FEW: Final = 3
-"""Recovery codes below which a person is warned (semantics R4)."""
+GUESSES_PER_FLOW: Final = 5
+"""Codes of an authenticator that are checked in one login flow."""
+GUESSES_PER_ACCOUNT: Final = RateLimit("factor_codes", 10, 6 * 3_600_000)
+"""Codes that may be tried on one account, over all its flows: about 50 a day, each right with 3 in 1,000,000. A trusted browser has a
+count of its own."""
+FEW_RECOVERY_CODES: Final = 3
+"""The user is warned when fewer recovery codes than this are left (semantics R4)."""
+
+_LOOKALIKES: Final = str.maketrans("oil", "011", " -\u2010\u2011\u2013")
+"""What people type in a recovery code: lookalikes of its digits. Spaces and dashes are removed."""
 
 
 class InvalidCode(msgspec.Struct, frozen=True):
-    """It was not the code; `left` more will be compared in this flow."""
+    """The code was wrong. `left` more codes will be checked in this flow."""
 
     left: int
 
 
-Proved: TypeAlias = CompletedFlow | InvalidCode | Refused | UnlikelyLocation
-
-_FORGIVEN: Final = str.maketrans("oil", "011", " -\u2010\u2011\u2013")
-"""What a person may type for a recovery code: look-alikes, blanks and dashes."""
+ProofResult: TypeAlias = CompletedFlow | InvalidCode | Refused | UnlikelyLocation
+"""What an entered code leads to: the flow is completed, the code is wrong or refused, or the user must confirm the place first."""
 
 
-class AuthenticatorGuess(msgspec.Struct, frozen=True):
-    """A guess that is counted and may be compared: the flow it is for, and the factors of its account."""
+async def prove_with_app(
+    context: AccountContext, browser: BrowserContext, code: str, *, remember: bool, confirmed: bool = False
+) -> ProofResult:
+    """Check a code of an authenticator app and complete the flow.
+
+    `code` is as entered; `remember` and `confirmed` are those of `verify.check_code`. Every code is accepted once (RFC 6238, 5.2).
+    """
+    guess = await _count_guess(context, browser, AuthenticatorKind.APP, confirmed=confirmed)
+    if not isinstance(guess, CountedGuess):
+        return guess
+    app = await use_app_code(context, guess.authenticators, code)
+    if app is None:
+        return guess.invalid
+    return await _complete(context, browser, guess, Method.APP_CODE, remember=remember)
+
+
+async def prove_with_recovery_code(
+    context: AccountContext, browser: BrowserContext, code: str, *, remember: bool, confirmed: bool = False
+) -> ProofResult:
+    """Check a recovery code, use it up, notify every contact (semantics R4), and complete the flow.
+
+    `code` is as entered; `remember` and `confirmed` are those of `verify.check_code`.
+    """
+    guess = await _count_guess(context, browser, AuthenticatorKind.RECOVERY_CODE, confirmed=confirmed)
+    if not isinstance(guess, CountedGuess):
+        return guess
+    account, code_hash = guess.stored.flow.account, recovery_code_hash(context, code)
+    if not await context.log.run(context.database, _use_recovery_code, context, browser, account, code_hash):
+        return guess.invalid
+    context.database.announce()
+    return await _complete(context, browser, guess, Method.RECOVERY_CODE, remember=remember)
+
+
+class CountedGuess(msgspec.Struct, frozen=True):
+    """A guess that was counted before it is checked.
+
+    `stored` is its flow, `authenticators` are those of the account, and `counter` is the key of the count per account.
+    """
 
     stored: StoredFlow
     authenticators: tuple[Authenticator, ...]
-    limit: bytes
+    counter: bytes
 
     @property
-    def wrong(self) -> InvalidCode:
-        """Return the answer to a wrong one."""
-        return InvalidCode(GUESSES - self.stored.flow.guesses)
+    def invalid(self) -> InvalidCode:
+        """Return the answer to a wrong code."""
+        return InvalidCode(GUESSES_PER_FLOW - self.stored.flow.guesses)
 
 
-async def prove_by_app(
-    context: AccountContext, browser: BrowserContext, typed: str, *, remember: bool, sure: bool = False
-) -> Proved:
-    """Judge a code of an authenticator app: each step is accepted once, over the whole window (RFC 6238, 5.2)."""
-    guess = await _counted(context, browser, AuthenticatorKind.APP, sure=sure)
-    if not isinstance(guess, AuthenticatorGuess):
-        return guess
-    app = await matching_app(context, guess.authenticators, typed)
-    if app is None:
-        return guess.wrong
-    return await _proved(context, browser, guess, Method.APP_CODE, remember=remember)
-
-
-async def matching_app(context: AccountContext, enrolled: Sequence[Authenticator], typed: str) -> Authenticator | None:
-    """Return the app whose code `typed` is now, and use that code up; None if there is none."""
-    digits = "".join(str(unicodedata.decimal(character)) for character in typed if character.isdecimal())
-    for app in (one for one in enrolled if one.kind is AuthenticatorKind.APP):
-        secret = bytes.fromhex(context.keyring.unseal(app.secret, app.id))
-        step = step_of(secret, digits, context.now(), app.used)
-        if step is not None and await context.database.run(
-            authenticators.use, app.account, app.id, step, context.now()
-        ):
-            return app
-    return None
-
-
-async def prove_by_recovery_code(
-    context: AccountContext, browser: BrowserContext, typed: str, *, remember: bool, sure: bool = False
-) -> Proved:
-    """Spend a recovery code; every contact hears of it (semantics R4)."""
-    guess = await _counted(context, browser, AuthenticatorKind.RECOVERY_CODE, sure=sure)
-    if not isinstance(guess, AuthenticatorGuess):
-        return guess
-    account = guess.stored.flow.account
-    if not await context.log.run(
-        context.database, _spend, context, browser, account, recovery_code_hash(context, typed)
-    ):
-        return guess.wrong
-    context.database.announce()
-    return await _proved(context, browser, guess, Method.RECOVERY_CODE, remember=remember)
-
-
-def recovery_code_hash(context: AccountContext, typed: str) -> bytes:
-    """Return what a recovery code is found by, from what a person typed."""
-    return context.mark(f"recovery code {typed.strip().lower().translate(_FORGIVEN)}")
-
-
-async def _counted(
-    context: AccountContext, browser: BrowserContext, kind: AuthenticatorKind, *, sure: bool
-) -> AuthenticatorGuess | FlowNotFound | Refused | UnlikelyLocation:
-    """Count a guess before anything is compared (semantics C5)."""
+async def _count_guess(
+    context: AccountContext, browser: BrowserContext, kind: AuthenticatorKind, *, confirmed: bool
+) -> CountedGuess | FlowNotFound | Refused | UnlikelyLocation:
+    """Count a guess before any code is compared (semantics C5), or return why none will be."""
     stored = await login_flow.find_flow(context, browser)
     if stored is None:
         return FlowNotFound()
     flow, now = stored.flow, context.now()
-    holdings = await context.database.read(find_snapshot, flow.account)
-    if kind not in authenticators_for(holdings, flow):
+    snapshot = await context.database.read(find_snapshot, flow.account)
+    if kind not in authenticators_for(snapshot, flow):
         return FlowNotFound()
-    if not sure and (far := check_location(context, browser, flow)):
-        return far
-    if flow.guesses >= GUESSES:
+    if not confirmed and (unlikely := check_location(context, browser, flow)):
+        return unlikely
+    if flow.guesses >= GUESSES_PER_FLOW:
         return Refused(Refusal.EXHAUSTED, at=now)
-    # Where there is no such account, its name has the same budget (semantics R1).
-    counter = context.keyring.blind_index("factor codes", flow.account or flow.to, flow.requester.device)
-    (room,) = await context.database.run(rate_limits.consume, [(BY_ACCOUNT, counter)], now)
-    if not room.allowed:
-        return Refused(Refusal.LIMITED, retry_after=room.retry_after, limit=BY_ACCOUNT.name, at=now)
+    # An identifier without an account has the same limit, so that the limit does not reveal whether there is one (semantics R1).
+    counter = context.keyring.blind_index("factor codes", flow.account or flow.address, flow.requester.device)
+    (result,) = await context.database.run(rate_limits.consume, [(GUESSES_PER_ACCOUNT, counter)], now)
+    if not result.allowed:
+        return Refused(Refusal.LIMITED, retry_after=result.retry_after, limit=GUESSES_PER_ACCOUNT.name, at=now)
     counted = await login_flow.update_flow(context, stored, msgspec.structs.replace(flow, guesses=flow.guesses + 1))
-    return (
-        FlowNotFound()
-        if counted is None
-        else AuthenticatorGuess(counted, holdings.authenticators if holdings is not None else (), counter)
-    )
+    if counted is None:
+        return FlowNotFound()
+    return CountedGuess(counted, snapshot.authenticators if snapshot is not None else (), counter)
 
 
-async def _proved(
-    context: AccountContext, browser: BrowserContext, guess: AuthenticatorGuess, method: Method, *, remember: bool
-) -> CompletedFlow:
-    await context.database.run(rate_limits.reset, guess.limit)
-    return await complete_flow(context, browser, guess.stored, SessionProof(method, context.now()), remember=remember)
+async def use_app_code(context: AccountContext, enrolled: Sequence[Authenticator], code: str) -> Authenticator | None:
+    """Return the app whose code this is now, and use the code up; None if it is the code of none.
+
+    `enrolled` are the authenticators of one account, and `code` is as entered: everything but its digits is ignored.
+    """
+    digits = "".join(str(unicodedata.decimal(sign)) for sign in code if sign.isdecimal())
+    for app in (one for one in enrolled if one.kind is AuthenticatorKind.APP):
+        secret, now = bytes.fromhex(context.keyring.unseal(app.secret, app.id)), context.now()
+        step = step_of(secret, digits, now, app.used)
+        if step is not None and await context.database.run(authenticators.use, app.account, app.id, step, now):
+            return app
+    return None
 
 
-async def _spend(context: AccountContext, browser: BrowserContext, account: str, mark: bytes) -> bool:
-    now = context.now()
-    if not (await authenticators.use_recovery_code(account, mark, now)):
+def recovery_code_hash(context: AccountContext, code: str) -> bytes:
+    """Return the keyed hash under which a recovery code is stored. `code` is as entered: `ABCD-EF01`, `abcd efO1` give the same."""
+    return context.mark(f"recovery code {code.strip().lower().translate(_LOOKALIKES)}")
+
+
+async def _use_recovery_code(context: AccountContext, browser: BrowserContext, account: str, code_hash: bytes) -> bool:
+    """Use the code up and notify every contact. Return False if the account has no such code."""
+    now, place = context.now(), context.place(browser.ip)
+    if not await authenticators.use_recovery_code(account, code_hash, now):
         return False
-    holdings = await find_snapshot(account)
-    if holdings is None:
+    snapshot = await find_snapshot(account)
+    if snapshot is None:
         return False
-    place, left = context.place(browser.ip), holdings.recovery_codes
-    told = Event(now, EventKind.FACTOR_USED, context.own.id, account, {"method": "recovery_code", "left": left})
-    recorded = await record_events(context, [told], browser, place)
+    left = snapshot.recovery_codes
+    event = Event(now, EventKind.FACTOR_USED, context.own.id, account, {"method": "recovery_code", "left": left})
+    activity = await record_events(context, [event], browser, place)
     notices = insert_notices(
         context,
-        holdings.account,
-        holdings.contacts,
+        snapshot.account,
+        snapshot.contacts,
         NoticeKind.RECOVERY_CODE_USED,
         browser=browser,
         place=place,
         now=now,
         facts={"left": str(left)},
     )
-    await Write((*notices, *recorded), last=True)
+    await Write((*notices, *activity), last=True)
     return True
+
+
+async def _complete(
+    context: AccountContext, browser: BrowserContext, guess: CountedGuess, method: Method, *, remember: bool
+) -> CompletedFlow:
+    """Reset the count per account, which a right code ends, and complete the flow."""
+    await context.database.run(rate_limits.reset, guess.counter)
+    proof = SessionProof(method, context.now())
+    return await complete_flow(context, browser, guess.stored, proof, remember=remember)

@@ -1,4 +1,7 @@
-"""Finish: what a flow was for happens, once, when its proof was given: by a code, an app, a passkey or a recovery code."""
+"""Complete a login flow: carry out, once, what its proof was requested for.
+
+The proof may be a code, an authenticator app, a passkey or a recovery code; what follows is the same.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from countersign.domain.accounts.change import ChangeRefusal
 from countersign.domain.accounts.device import Device
 from countersign.domain.accounts.login_flow import LoginFlow, LoginFlowKind
 from countersign.domain.accounts.session import Method, SessionProof, with_proof
-from countersign.domain.shared.contact import Contact, parse
+from countersign.domain.shared.contact import parse
 from countersign.domain.shared.event import Event, EventKind
 from countersign.flows.accounts import login_flow
 from countersign.flows.accounts.activity_log import record_events
@@ -21,85 +24,84 @@ from countersign.flows.changes.apply import Applied, Applying, apply_change
 from countersign.flows.changes.delayed_recovery import RecoveryPending, request_delayed_recovery
 from countersign.flows.changes.request import ChangeRequest, PendingContact
 from countersign.flows.sign_in.start_session import start_session
-from countersign.store.engine.database import ConflictError, Write
-from countersign.store.tables import accounts, changes, devices, sessions
-from countersign.store.tables import login_flows as rows_of
+from countersign.store.engine.database import Change, ConflictError, Write
+from countersign.store.tables import accounts, changes, devices, login_flows, sessions
 
-_kept: Final = msgspec.json.Decoder(PendingContact).decode
+_decode_pending: Final = msgspec.json.Decoder(PendingContact).decode
 
 
 class PasswordResetAllowed(msgspec.Struct, frozen=True):
-    """Whose account it is was proved: a new password may be chosen."""
+    """The user has proved that the account is theirs, and may choose a new password."""
 
 
 CompletedFlow: TypeAlias = (
     SignedIn | AccountExists | FlowNotFound | Applied | ChangeRefusal | PasswordResetAllowed | RecoveryPending
 )
-"""What comes of a flow whose proof was given."""
+"""What a flow leads to once its proof was given."""
 
 
 async def complete_flow(
     context: AccountContext, browser: BrowserContext, stored: StoredFlow, proof: SessionProof, *, remember: bool
 ) -> CompletedFlow:
-    """Go on with what the proof was asked for.
+    """Carry out what the proof was requested for.
 
-    A flow that began before the password was changed or the account was locked is over (semantics A5).
+    `stored` is the flow of this browser, `proof` the proof that was just given, and `remember` the user's wish to trust this browser.
+    Returns FlowNotFound if another request has completed the flow already, if the account was locked after the flow began, or if its
+    password was changed since then (semantics A5).
     """
     flow = stored.flow
-    if flow.account and flow.kind is not LoginFlowKind.RECOVER and not await _still(context, flow):
+    if flow.account and flow.kind is not LoginFlowKind.RECOVER and not await _is_account_unchanged(context, flow):
         return FlowNotFound()
     match flow.kind:
         case LoginFlowKind.SIGN_UP:
-            return await _sign_up(context, browser, stored, proof, remember=remember)
+            return await _create_account(context, browser, stored, proof, remember=remember)
         case LoginFlowKind.SIGN_IN:
-            proofs = (SessionProof(Method.PASSWORD, flow.begun_at), proof)
-            return await start_session(
-                context,
-                browser,
-                flow.account,
-                proofs,
-                browser.device,
-                then=flow.then,
-                flow=stored,
-                remember=remember,
-                contact=flow.contact,
-            )
+            return await _sign_in(context, browser, stored, proof, remember=remember)
         case LoginFlowKind.STEP_UP:
-            return await _step_up(context, browser, stored, proof, remember=remember)
+            return await _raise_session(context, browser, stored, proof, remember=remember)
         case LoginFlowKind.BIND:
-            return await _bind(context, browser, stored)
+            return await _apply_pending_change(context, browser, stored)
         case LoginFlowKind.RECOVER:
-            moved = await login_flow.update_flow(context, stored, msgspec.structs.replace(flow, proved=proof))
-            return PasswordResetAllowed() if moved else FlowNotFound()
+            return await _allow_password_reset(context, stored, proof)
         case LoginFlowKind.CLAIM:
             return await request_delayed_recovery(context, browser, stored)
         case LoginFlowKind.ENROL | LoginFlowKind.ENROL_PASSKEY | LoginFlowKind.PASSKEY:
             return FlowNotFound()
 
 
-async def _still(context: AccountContext, flow: LoginFlow) -> bool:
+async def _is_account_unchanged(context: AccountContext, flow: LoginFlow) -> bool:
+    """Return True if the account is open and has the password that it had when the flow began."""
     account = await context.database.read(accounts.find, flow.account)
     return account is not None and account.open and account.password_at <= flow.begun_at
 
 
-async def _bind(context: AccountContext, browser: BrowserContext, stored: StoredFlow) -> CompletedFlow:
-    """Carry out the change that waited for its new contact's code."""
-    flow = stored.flow
-    pending = await context.database.read(changes.find, flow.account, flow.change)
-    if pending is None:
-        return FlowNotFound()
-    waiting = _kept(context.keyring.unseal(pending.data, pending.id))
-    wanted = ChangeRequest(pending.kind, waiting.which, pending.about, contact=parse(waiting.to))
-    applying = Applying(flow.account, wanted, browser, pending.session, stored.mark, pending.id)
-    return await apply_change(context, applying)
-
-
-async def _sign_up(
+async def _create_account(
     context: AccountContext, browser: BrowserContext, stored: StoredFlow, proof: SessionProof, *, remember: bool
-) -> CompletedFlow:
-    """Make the account, now that its contact is proved, and let the person in."""
-    flow, now = stored.flow, context.now()
-    contact = parse(flow.to)
+) -> SignedIn | AccountExists | FlowNotFound:
+    """Create the account, now that its contact is proved, and start a session."""
+    account, rows = _new_account(context, stored.flow)
+    proofs = (SessionProof(Method.PASSWORD, account.created_at), proof)
+    try:
+        return await start_session(
+            context,
+            browser,
+            account.id,
+            proofs,
+            interrupted=stored.flow.interrupted,
+            flow=stored,
+            remember=remember,
+            new_account=rows,
+        )
+    except ConflictError:
+        # Somebody else proved the same contact and created an account while this code was on its way. This user has just proved that the
+        # contact is theirs, so it is safe to say that the account exists.
+        await context.database.run(login_flows.delete, stored.mark)
+        return AccountExists()
+
+
+def _new_account(context: AccountContext, flow: LoginFlow) -> tuple[Account, tuple[Change, ...]]:
+    """Return the account that a sign-up asked for, and the rows of it and of its first contact."""
+    now, contact = context.now(), parse(flow.address)
     account_id, contact_id = context.id("acc"), context.id("con")
     account = Account(
         id=account_id,
@@ -109,28 +111,7 @@ async def _sign_up(
         password=context.keyring.seal(flow.password, account_id),
         password_at=now,
     )
-    owned = _owned(context, account_id, contact_id, contact, now)
-    proofs = (SessionProof(Method.PASSWORD, now), proof)
-    try:
-        return await start_session(
-            context,
-            browser,
-            account_id,
-            proofs,
-            browser.device,
-            then=flow.then,
-            flow=stored,
-            remember=remember,
-            new=accounts.insert(account, owned),
-        )
-    except ConflictError:
-        # Somebody who holds the same contact made an account while this code was on its way; they have just shown that they hold it.
-        await context.database.run(rows_of.delete, stored.mark)
-        return AccountExists()
-
-
-def _owned(context: AccountContext, account_id: str, contact_id: str, contact: Contact, now: int) -> OwnedContact:
-    return OwnedContact(
+    owned = OwnedContact(
         account=account_id,
         id=contact_id,
         added_at=now,
@@ -141,61 +122,98 @@ def _owned(context: AccountContext, account_id: str, contact_id: str, contact: C
         proved_at=now,
         primary=True,
     )
+    return account, accounts.insert(account, owned)
 
 
-async def _step_up(
+async def _sign_in(
     context: AccountContext, browser: BrowserContext, stored: StoredFlow, proof: SessionProof, *, remember: bool
-) -> CompletedFlow:
-    """Raise the session that asked, under a new secret; another one of this browser is not raised (semantics S8)."""
+) -> SignedIn | FlowNotFound:
+    """Start a session with the password that was checked when the flow began, and the proof that was just given."""
     flow = stored.flow
-    proof = msgspec.structs.replace(proof, action=flow.need.digest)
-    secret = context.secret()
-    raise_ = StepUp(
-        stored,
-        context.mark(browser.session),
-        context.mark(secret),
-        proof,
-        remember and context.sign_in_policy.trusts,
+    proofs = (SessionProof(Method.PASSWORD, flow.begun_at), proof)
+    return await start_session(
+        context,
         browser,
+        flow.account,
+        proofs,
+        interrupted=flow.interrupted,
+        flow=stored,
+        remember=remember,
+        contact=flow.contact,
     )
-    done = await context.log.run(context.database, _raise, context, raise_)
-    return SignedIn(secret, browser.device, flow.account, flow.then) if done else FlowNotFound()
 
 
-class StepUp(msgspec.Struct, frozen=True):
-    """All that raising a session writes."""
+async def _allow_password_reset(
+    context: AccountContext, stored: StoredFlow, proof: SessionProof
+) -> PasswordResetAllowed | FlowNotFound:
+    """Keep the proof in the flow, which continues at the page for the new password."""
+    proved = msgspec.structs.replace(stored.flow, recovery_proof=proof)
+    return PasswordResetAllowed() if await login_flow.update_flow(context, stored, proved) else FlowNotFound()
 
-    stored: StoredFlow
-    mark: bytes
-    new_mark: bytes
+
+async def _apply_pending_change(
+    context: AccountContext, browser: BrowserContext, stored: StoredFlow
+) -> Applied | ChangeRefusal | FlowNotFound:
+    """Apply the change that waited for the proof of its new contact."""
+    flow = stored.flow
+    change = await context.database.read(changes.find, flow.account, flow.change)
+    if change is None:
+        return FlowNotFound()
+    pending = _decode_pending(context.keyring.unseal(change.data, change.id))
+    request = ChangeRequest(change.kind, pending.which, change.about, contact=parse(pending.to))
+    return await apply_change(context, Applying(flow.account, request, browser, change.session, stored.mark, change.id))
+
+
+class SessionUpgrade(msgspec.Struct, frozen=True):
+    """What the transaction that raises a session writes: `token_hash` is the keyed hash of the old secret, and so on."""
+
+    flow: LoginFlow
+    flow_token_hash: bytes
+    token_hash: bytes
+    new_token_hash: bytes
     proof: SessionProof
     remember: bool
     browser: BrowserContext
 
 
-async def _raise(context: AccountContext, asked: StepUp) -> bool:
-    now, flow, mark = context.now(), asked.stored.flow, asked.mark
-    session = await sessions.find(mark, now)
-    if session is None or session.id != flow.session or not (await rows_of.delete(asked.stored.mark)):
+async def _raise_session(
+    context: AccountContext, browser: BrowserContext, stored: StoredFlow, proof: SessionProof, *, remember: bool
+) -> SignedIn | FlowNotFound:
+    """Add the proof to the session that asked for it, under a new secret (semantics S8)."""
+    flow, secret = stored.flow, context.secret()
+    upgrade = SessionUpgrade(
+        flow=flow,
+        flow_token_hash=stored.mark,
+        token_hash=context.mark(browser.session),
+        new_token_hash=context.mark(secret),
+        proof=msgspec.structs.replace(proof, action_digest=flow.requirement.action_digest),
+        remember=remember and context.sign_in_policy.trusts_browsers,
+        browser=browser,
+    )
+    raised = await context.log.run(context.database, _write_upgrade, context, upgrade)
+    return SignedIn(secret, browser.device, flow.account, flow.interrupted) if raised else FlowNotFound()
+
+
+async def _write_upgrade(context: AccountContext, upgrade: SessionUpgrade) -> bool:
+    """Write the raised session. Return False if the session has ended, or is not the one that asked."""
+    now, flow = context.now(), upgrade.flow
+    session = await sessions.find(upgrade.token_hash, now)
+    if session is None or session.id != flow.session or not await login_flows.delete(upgrade.flow_token_hash):
         return False
-    if not (await sessions.end(mark)):
+    if not await sessions.end(upgrade.token_hash):
         return False
-    told = [
-        Event(
-            now,
-            EventKind.SESSION_RAISED,
-            context.own.id,
-            flow.account,
-            {"session": session.id, "method": asked.proof.method.value},
-        )
-    ]
-    device: Device | None = None
-    if asked.remember:
-        device = await devices.find(flow.account, session.device)
-        if device is not None:
-            device = msgspec.structs.replace(device, trusted_at=now)
-            told.append(Event(now, EventKind.DEVICE_TRUSTED, context.own.id, flow.account, {"device": device.id}))
-    recorded = await record_events(context, told, asked.browser, context.place(asked.browser.ip))
-    trusted = (devices.update(device),) if device is not None else ()
-    await Write((sessions.insert(with_proof(session, asked.new_mark, asked.proof)), *trusted, *recorded), last=True)
+    raised = with_proof(session, upgrade.new_token_hash, upgrade.proof)
+    session_facts: dict[str, str | int] = {"session": session.id, "method": upgrade.proof.method.value}
+    events = [Event(now, EventKind.SESSION_RAISED, context.own.id, flow.account, session_facts)]
+    trusted_device: tuple[Change, ...] = ()
+    if upgrade.remember and (device := await _trust_device(flow.account, session.device, now)) is not None:
+        trusted_device = (devices.update(device),)
+        events.append(Event(now, EventKind.DEVICE_TRUSTED, context.own.id, flow.account, {"device": device.id}))
+    activity = await record_events(context, events, upgrade.browser, context.place(upgrade.browser.ip))
+    await Write((sessions.insert(raised), *trusted_device, *activity), last=True)
     return True
+
+
+async def _trust_device(account: str, device_token_hash: bytes, now: int) -> Device | None:
+    device = await devices.find(account, device_token_hash)
+    return None if device is None else msgspec.structs.replace(device, trusted_at=now)

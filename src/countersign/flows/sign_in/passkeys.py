@@ -1,4 +1,7 @@
-"""Passkeys: one is enrolled, signs a person in by itself, or proves a flow that is under way."""
+"""Passkeys (WebAuthn): enrol one, sign in with one alone, or prove a login flow with one.
+
+Each of the three begins with a challenge, which is kept in a login flow and answered once.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,9 @@ import msgspec
 from countersign import webauthn
 from countersign.domain.accounts.account import Account
 from countersign.domain.accounts.authenticator import Authenticator, AuthenticatorKind
-from countersign.domain.accounts.change import ChangeKind, ChangeRefusal, check_change
-from countersign.domain.accounts.login_flow import LASTS, InterruptedRequest, LoginFlow, LoginFlowKind
-from countersign.domain.accounts.session import Method, ProofRequirement, Session, SessionProof, meets
-from countersign.domain.shared.contact import network_of
-from countersign.domain.verifications.challenge import Refusal
+from countersign.domain.accounts.change import AccountSnapshot, ChangeKind, ChangeRefusal, check_change
+from countersign.domain.accounts.login_flow import FLOW_LIFETIME, InterruptedRequest, LoginFlow, LoginFlowKind
+from countersign.domain.accounts.session import Method, ProofRequirement, Session, SessionProof, satisfies
 from countersign.domain.verifications.rate_limit import RateLimit
 from countersign.flows.accounts import login_flow
 from countersign.flows.accounts.context import (
@@ -24,6 +25,7 @@ from countersign.flows.accounts.context import (
     InvalidCredentials,
     SignedIn,
 )
+from countersign.flows.accounts.login_flow import StoredFlow
 from countersign.flows.accounts.request_code import authenticators_for
 from countersign.flows.accounts.sessions import use_approval
 from countersign.flows.accounts.snapshot import find_snapshot
@@ -31,20 +33,20 @@ from countersign.flows.changes.apply import Applied, Applying, apply_change
 from countersign.flows.changes.enrol import named
 from countersign.flows.changes.request import ChangeRequest, requirement_of
 from countersign.flows.sign_in.complete import CompletedFlow, complete_flow
+from countersign.flows.sign_in.network_limit import count_by_network
 from countersign.flows.sign_in.start_session import start_session
 from countersign.flows.verifications.results import Refused
-from countersign.store.tables import accounts, authenticators, rate_limits
-from countersign.store.tables import login_flows as rows_of
+from countersign.store.tables import accounts, authenticators, login_flows
 from countersign.webauthn import CHALLENGE_BYTES, RelyingParty, asserted, registered
 
-BY_NETWORK: Final = RateLimit("sign_in_passkey", 60, 10 * 60_000)
-"""Passkeys that one network may try."""
+PASSKEY_SIGN_INS_PER_NETWORK: Final = RateLimit("sign_in_passkey", 60, 10 * 60_000)
+"""Sign-ins with a passkey that one network may try."""
 
-Enrolled: TypeAlias = Applied | ChangeRefusal | InvalidCredentials | FlowNotFound
+PasskeyEnrolmentResult: TypeAlias = Applied | ChangeRefusal | InvalidCredentials | FlowNotFound
 
 
 class StoredPasskey(msgspec.Struct, frozen=True):
-    """What is kept of a passkey, sealed."""
+    """What is stored of a passkey, sealed. `synced`: it may be copied between the user's devices."""
 
     public_key: bytes
     synced: bool
@@ -54,181 +56,229 @@ _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(StoredPasskey).decode
 
 
-def party_of(context: AccountContext) -> RelyingParty:
-    """Return us, as authenticators know us."""
+def own_relying_party(context: AccountContext) -> RelyingParty:
+    """Return this installation as the relying party of its passkeys."""
     return webauthn.relying_party(context.links.issuer, context.own.site)
 
 
-async def begin_enrolment(
+# ------------------------------------------------------------------------------------------------------------------ enrol
+
+
+async def begin_passkey_enrolment(
     context: AccountContext, browser: BrowserContext, session: Session, name: str, summary: str
 ) -> CodeRequested | ProofRequirement | ChangeRefusal:
-    """Have the person approve a new passkey, then let this session's browser make it."""
-    holdings = await context.database.read(find_snapshot, session.account)
-    if holdings is None:
+    """Begin the flow in which this session's browser creates a passkey.
+
+    `name` is the name of the new passkey as entered, and `summary` is what the user approves, in their language. Returns the proof that
+    the session must give first, or why no passkey can be added.
+    """
+    snapshot = await context.database.read(find_snapshot, session.account)
+    if snapshot is None:
         return ChangeRefusal.UNKNOWN
-    wanted = ChangeRequest(ChangeKind.METHOD_ADDED, about=named(name, "Passkey"), summary=summary)
-    if refusal := check_change(wanted.kind, "", b"", holdings, context.now()):
+    request = ChangeRequest(ChangeKind.METHOD_ADDED, about=named(name, "Passkey"), summary=summary)
+    if refusal := check_change(request.kind, "", b"", snapshot, context.now()):
         return refusal
-    need = requirement_of(context, wanted, holdings)
-    if not meets(session, need, context.now()) or not await use_approval(context, session, need):
-        return need
-    now, device = context.now(), browser.device or context.secret()
+    requirement = requirement_of(context, request, snapshot)
+    if not satisfies(session, requirement, context.now()) or not await use_approval(context, session, requirement):
+        return requirement
+    now, device_secret = context.now(), browser.device or context.secret()
     flow = LoginFlow(
         kind=LoginFlowKind.ENROL_PASSKEY,
         begun_at=now,
-        expires_at=now + LASTS,
-        device=context.mark(device).hex(),
+        expires_at=now + FLOW_LIFETIME,
+        device_token_hash=context.mark(device_secret).hex(),
         account=session.account,
-        name=wanted.about,
+        name=request.about,
         session=session.id,
-        sealed=context.random_bytes(CHALLENGE_BYTES).hex(),
+        pending_secret=context.random_bytes(CHALLENGE_BYTES).hex(),
     )
-    return CodeRequested(await login_flow.save_flow(context, flow), device)
+    return CodeRequested(await login_flow.save_flow(context, flow), device_secret)
 
 
-async def enrolment_options(context: AccountContext, browser: BrowserContext, session: Session) -> str | None:
-    """Return what the browser needs to make the passkey, as JSON; None if none is being enrolled here."""
-    stored = await login_flow.find_flow(context, browser)
-    if stored is None or stored.flow.kind is not LoginFlowKind.ENROL_PASSKEY or stored.flow.session != session.id:
+async def passkey_enrolment_options(context: AccountContext, browser: BrowserContext, session: Session) -> str | None:
+    """Return the options, as JSON, for `navigator.credentials.create()`; None if this browser is not enrolling a passkey."""
+    stored = await _find_enrolment(context, browser, session)
+    if stored is None:
         return None
-    holdings = await context.database.read(find_snapshot, session.account)
-    if holdings is None:
+    snapshot = await context.database.read(find_snapshot, session.account)
+    if snapshot is None:
         return None
-    shown = next((one.masked for one in holdings.contacts if one.primary), "")
-    known = [one.mark for one in holdings.authenticators if one.kind is AuthenticatorKind.PASSKEY]
-    return webauthn.creation(party_of(context), bytes.fromhex(stored.flow.sealed), session.account, shown, known)
+    user_name = next((contact.masked for contact in snapshot.contacts if contact.primary), "")
+    enrolled = [passkey.mark for passkey in _passkeys_of(snapshot)]
+    return webauthn.creation(own_relying_party(context), _challenge(stored), session.account, user_name, enrolled)
 
 
-async def finish_enrolment(context: AccountContext, browser: BrowserContext, session: Session, answer: str) -> Enrolled:
-    """Add the passkey that the browser made; each challenge is answered once."""
-    stored = await login_flow.find_flow(context, browser)
-    if stored is None or stored.flow.kind is not LoginFlowKind.ENROL_PASSKEY or stored.flow.session != session.id:
+async def finish_passkey_enrolment(
+    context: AccountContext, browser: BrowserContext, session: Session, response: str
+) -> PasskeyEnrolmentResult:
+    """Add the passkey that the browser has created.
+
+    `response` is the result of `navigator.credentials.create()` as JSON. InvalidCredentials means that it does not answer the challenge,
+    or that the passkey belongs to an account already.
+    """
+    stored = await _find_enrolment(context, browser, session)
+    if stored is None:
         return FlowNotFound()
-    made = registered(party_of(context), answer, bytes.fromhex(stored.flow.sealed))
-    if made is None or await context.database.read(authenticators.find_by_mark, made.id) is not None:
+    created = registered(own_relying_party(context), response, _challenge(stored))
+    if created is None or await context.database.read(authenticators.find_by_mark, created.id) is not None:
         return InvalidCredentials()
-    id_ = context.id("fac")
-    factor = Authenticator(
+    authenticator_id = context.id("fac")
+    public_key = _encode(StoredPasskey(created.public_key, created.synced)).decode()
+    passkey = Authenticator(
         account=session.account,
-        id=id_,
+        id=authenticator_id,
         kind=AuthenticatorKind.PASSKEY,
         added_at=context.now(),
-        mark=made.id,
-        secret=context.keyring.seal(_encode(StoredPasskey(made.public_key, made.synced)).decode(), id_),
-        name=context.keyring.seal(stored.flow.name, id_),
-        used=made.count,
+        mark=created.id,
+        secret=context.keyring.seal(public_key, authenticator_id),
+        name=context.keyring.seal(stored.flow.name, authenticator_id),
+        used=created.count,
     )
-    wanted = ChangeRequest(ChangeKind.METHOD_ADDED, about=stored.flow.name, authenticators=(factor,))
-    return await apply_change(context, Applying(session.account, wanted, browser, session.id, stored.mark))
+    request = ChangeRequest(ChangeKind.METHOD_ADDED, about=stored.flow.name, authenticators=(passkey,))
+    return await apply_change(context, Applying(session.account, request, browser, session.id, stored.mark))
 
 
-async def begin_sign_in(
-    context: AccountContext, browser: BrowserContext, then: InterruptedRequest
+async def _find_enrolment(context: AccountContext, browser: BrowserContext, session: Session) -> StoredFlow | None:
+    stored = await login_flow.find_flow(context, browser)
+    if stored is None or stored.flow.kind is not LoginFlowKind.ENROL_PASSKEY or stored.flow.session != session.id:
+        return None
+    return stored
+
+
+# --------------------------------------------------------------------------------------------------------- sign in with one
+
+
+async def begin_passkey_sign_in(
+    context: AccountContext, browser: BrowserContext, interrupted: InterruptedRequest
 ) -> tuple[CodeRequested, str]:
-    """Let a browser sign in with whichever passkey of ours the person chooses; return what it needs, as JSON."""
-    now, device = context.now(), browser.device or context.secret()
+    """Begin a sign-in with any passkey of this installation that the user chooses.
+
+    `interrupted` is the request that continues afterwards. Returns the secrets of the flow, and the options, as JSON, for
+    `navigator.credentials.get()`.
+    """
+    now, device_secret = context.now(), browser.device or context.secret()
     challenge = context.random_bytes(CHALLENGE_BYTES)
     flow = LoginFlow(
         kind=LoginFlowKind.PASSKEY,
         begun_at=now,
-        expires_at=now + LASTS,
-        device=context.mark(device).hex(),
-        then=then,
+        expires_at=now + FLOW_LIFETIME,
+        device_token_hash=context.mark(device_secret).hex(),
+        interrupted=interrupted,
         requester=browser.requester(),
         place=context.place(browser.ip),
-        sealed=challenge.hex(),
+        pending_secret=challenge.hex(),
     )
-    options = webauthn.request(party_of(context), challenge, ())
-    return CodeRequested(await login_flow.save_flow(context, flow), device), options
+    options = webauthn.request(own_relying_party(context), challenge, ())
+    return CodeRequested(await login_flow.save_flow(context, flow), device_secret), options
 
 
-async def sign_in_by_passkey(
-    context: AccountContext, browser: BrowserContext, answer: str
+async def sign_in_with_passkey(
+    context: AccountContext, browser: BrowserContext, response: str
 ) -> SignedIn | InvalidCredentials | Refused:
-    """Let a person in by a passkey alone: it is two factors by itself (semantics U4). Whatever is wrong is told alike."""
-    if browser.ip:
-        budget = [(BY_NETWORK, context.keyring.blind_index("passkey from", network_of(browser.ip)))]
-        (room,) = await context.database.run(rate_limits.consume, budget, context.now())
-        if not room.allowed:
-            return Refused(Refusal.LIMITED, retry_after=room.retry_after, limit=BY_NETWORK.name, at=context.now())
-        if set(context.geolocation.listed(browser.ip)) & set(context.risk.deny_lists):
-            return InvalidCredentials()
+    """Start a session for the owner of a passkey, which is two factors by itself (semantics U4).
+
+    `response` is the result of `navigator.credentials.get()` as JSON. Whatever is wrong with it gives the same answer,
+    InvalidCredentials. Refused means that this network made too many attempts.
+    """
+    if refused := await count_by_network(context, browser, PASSKEY_SIGN_INS_PER_NETWORK, "passkey from"):
+        return refused
+    if browser.ip and set(context.geolocation.listed(browser.ip)) & set(context.risk.deny_lists):
+        return InvalidCredentials()
     stored = await login_flow.find_flow(context, browser)
-    if (
-        stored is None
-        or stored.flow.kind is not LoginFlowKind.PASSKEY
-        or not await context.database.run(rows_of.delete, stored.mark)
-    ):
+    if stored is None or stored.flow.kind is not LoginFlowKind.PASSKEY:
         return InvalidCredentials()
-    factor, account = await context.database.read(_whose, webauthn.id_of(answer))
-    if factor is None or account is None or not account.open:
+    if not await context.database.run(login_flows.delete, stored.mark):
         return InvalidCredentials()
-    method = await _used(context, factor, answer, bytes.fromhex(stored.flow.sealed))
+    passkey, account = await context.database.read(_find_passkey_and_account, webauthn.id_of(response))
+    if passkey is None or account is None or not account.open:
+        return InvalidCredentials()
+    method = await _check_assertion(context, passkey, response, _challenge(stored))
     if method is None:
         return InvalidCredentials()
     proofs = (SessionProof(method, context.now()),)
-    entered = await start_session(context, browser, account.id, proofs, browser.device, then=stored.flow.then)
-    return entered if isinstance(entered, SignedIn) else InvalidCredentials()
+    started = await start_session(context, browser, account.id, proofs, interrupted=stored.flow.interrupted)
+    return started if isinstance(started, SignedIn) else InvalidCredentials()
 
 
-async def _whose(mark: bytes) -> tuple[Authenticator | None, Account | None]:
-    factor = await authenticators.find_by_mark(mark)
-    if factor is None or factor.kind is not AuthenticatorKind.PASSKEY or not mark:
+async def _find_passkey_and_account(credential_id: bytes) -> tuple[Authenticator | None, Account | None]:
+    passkey = await authenticators.find_by_mark(credential_id)
+    if passkey is None or passkey.kind is not AuthenticatorKind.PASSKEY or not credential_id:
         return None, None
-    return factor, (await accounts.find(factor.account))
+    return passkey, await accounts.find(passkey.account)
 
 
-async def begin_proof(context: AccountContext, browser: BrowserContext) -> str | None:
-    """Return what the browser needs to prove its flow by a passkey of the account, as JSON; None if that is not open to it."""
+# ----------------------------------------------------------------------------------------------------- prove a login flow
+
+
+async def begin_passkey_proof(context: AccountContext, browser: BrowserContext) -> str | None:
+    """Return the options, as JSON, for `navigator.credentials.get()`; None if a passkey cannot prove this browser's flow."""
     stored = await login_flow.find_flow(context, browser)
     if stored is None:
         return None
-    holdings = await context.database.read(find_snapshot, stored.flow.account)
-    if holdings is None or AuthenticatorKind.PASSKEY not in authenticators_for(holdings, stored.flow):
+    snapshot = await context.database.read(find_snapshot, stored.flow.account)
+    if snapshot is None or AuthenticatorKind.PASSKEY not in authenticators_for(snapshot, stored.flow):
         return None
     challenge = context.random_bytes(CHALLENGE_BYTES)
-    if (
-        await login_flow.update_flow(context, stored, msgspec.structs.replace(stored.flow, sealed=challenge.hex()))
-        is None
-    ):
+    waiting = msgspec.structs.replace(stored.flow, pending_secret=challenge.hex())
+    if await login_flow.update_flow(context, stored, waiting) is None:
         return None
-    allowed = [one.mark for one in holdings.authenticators if one.kind is AuthenticatorKind.PASSKEY]
-    return webauthn.request(party_of(context), challenge, allowed)
+    allowed = [passkey.mark for passkey in _passkeys_of(snapshot)]
+    return webauthn.request(own_relying_party(context), challenge, allowed)
 
 
-async def prove_by_passkey(
-    context: AccountContext, browser: BrowserContext, answer: str, *, remember: bool
+async def prove_with_passkey(
+    context: AccountContext, browser: BrowserContext, response: str, *, remember: bool
 ) -> CompletedFlow | InvalidCredentials:
-    """Prove a flow by a passkey of its own account; each challenge is answered once, right or wrong."""
+    """Prove a flow with a passkey of its account, and complete it.
+
+    `response` is the result of `navigator.credentials.get()` as JSON, and `remember` the user's wish to trust this browser. A challenge
+    is used up by its first response, right or wrong.
+    """
     stored = await login_flow.find_flow(context, browser)
     if stored is None:
         return FlowNotFound()
     flow = stored.flow
-    holdings = await context.database.read(find_snapshot, flow.account)
-    if not flow.sealed or holdings is None or AuthenticatorKind.PASSKEY not in authenticators_for(holdings, flow):
+    snapshot = await context.database.read(find_snapshot, flow.account)
+    is_possible = snapshot is not None and AuthenticatorKind.PASSKEY in authenticators_for(snapshot, flow)
+    if snapshot is None or not is_possible or not flow.pending_secret:
         return FlowNotFound()
-    spent = await login_flow.update_flow(context, stored, msgspec.structs.replace(flow, sealed=""))
-    if spent is None:
+    answered = await login_flow.update_flow(context, stored, msgspec.structs.replace(flow, pending_secret=""))
+    if answered is None:
         return FlowNotFound()
-    mark = webauthn.id_of(answer)
-    own = (one for one in holdings.authenticators if one.kind is AuthenticatorKind.PASSKEY)
-    factor = next((one for one in own if one.mark == mark), None)
-    method = await _used(context, factor, answer, bytes.fromhex(flow.sealed)) if factor is not None else None
+    credential_id = webauthn.id_of(response)
+    passkey = next((one for one in _passkeys_of(snapshot) if one.mark == credential_id), None)
+    method = await _check_assertion(context, passkey, response, _challenge(stored)) if passkey is not None else None
     if method is None:
         return InvalidCredentials()
-    return await complete_flow(context, browser, spent, SessionProof(method, context.now()), remember=remember)
+    return await complete_flow(context, browser, answered, SessionProof(method, context.now()), remember=remember)
 
 
-async def _used(context: AccountContext, factor: Authenticator, answer: str, challenge: bytes) -> Method | None:
-    """Return how strong an answer is, and write down its counter: one that does not go up is a copy's. None if it is wrong."""
-    stored = _decode(context.keyring.unseal(factor.secret, factor.id))
-    count = asserted(party_of(context), answer, challenge, stored.public_key, factor.used)
-    if count is None:
+# ------------------------------------------------------------------------------------------------------------------ shared
+
+
+def _passkeys_of(snapshot: AccountSnapshot) -> list[Authenticator]:
+    return [one for one in snapshot.authenticators if one.kind is AuthenticatorKind.PASSKEY]
+
+
+def _challenge(stored: StoredFlow) -> bytes:
+    return bytes.fromhex(stored.flow.pending_secret)
+
+
+async def _check_assertion(
+    context: AccountContext, passkey: Authenticator, response: str, challenge: bytes
+) -> Method | None:
+    """Return the method that a response proves, and store its signature counter; None if the response is wrong.
+
+    A counter that does not go up means that the passkey was copied (WebAuthn, 6.1.1). Synced passkeys do not count: theirs stays 0.
+    """
+    stored = _decode(context.keyring.unseal(passkey.secret, passkey.id))
+    counter = asserted(own_relying_party(context), response, challenge, stored.public_key, passkey.used)
+    if counter is None:
         return None
-    if count:
-        used = await context.database.run(authenticators.use, factor.account, factor.id, count, context.now())
+    if counter:
+        accepted = await context.database.run(authenticators.use, passkey.account, passkey.id, counter, context.now())
     else:
-        used = await context.database.run(authenticators.record_use, factor.account, factor.id, context.now())
-    if not used:
+        accepted = await context.database.run(authenticators.record_use, passkey.account, passkey.id, context.now())
+    if not accepted:
         return None
     return Method.PASSKEY if stored.synced else Method.SECURITY_KEY

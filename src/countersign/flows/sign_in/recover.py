@@ -1,4 +1,8 @@
-"""Recover: a forgotten password is replaced by who proves a contact or a recovery code, without being told whether there is an account."""
+"""Recover an account: prove one of its contacts or enter a recovery code, then choose a new password.
+
+A user without any working contact begins a delayed recovery instead: they prove a new contact, then wait. No answer reveals to the browser
+whether there is an account (semantics R1).
+"""
 
 from __future__ import annotations
 
@@ -8,209 +12,238 @@ import msgspec
 
 from countersign.domain.accounts.account import Account, OwnedContact
 from countersign.domain.accounts.change import AccountChange, ChangeKind, ChangeRefusal, may_recover
-from countersign.domain.accounts.login_flow import LASTS, LoginFlow, LoginFlowKind
-from countersign.domain.accounts.password import normal
+from countersign.domain.accounts.login_flow import FLOW_LIFETIME, LoginFlow, LoginFlowKind
+from countersign.domain.accounts.password import normalize_password
 from countersign.domain.accounts.session import Method
 from countersign.domain.delivery.notice import NoticeKind
-from countersign.domain.shared.contact import Contact, network_of, parse
-from countersign.domain.verifications.challenge import Refusal
+from countersign.domain.shared.contact import Contact, parse
 from countersign.domain.verifications.rate_limit import RateLimit
 from countersign.errors import InputError
 from countersign.flows.accounts import login_flow
 from countersign.flows.accounts.context import AccountContext, BrowserContext, CodeRequested, FlowNotFound, InvalidInput
+from countersign.flows.accounts.login_flow import StoredFlow
 from countersign.flows.accounts.request_code import begun_or_refused, send_code
 from countersign.flows.changes.apply import Applied, Applying, apply_change
 from countersign.flows.changes.request import ChangeRequest, PendingContact
-from countersign.flows.sign_in.sign_up import fault_of
+from countersign.flows.sign_in.network_limit import count_by_network
+from countersign.flows.sign_in.sign_up import find_password_fault
 from countersign.flows.verifications.results import Refused
 from countersign.store.tables import accounts, changes, rate_limits
 
-BY_NETWORK: Final = RateLimit("recover_network", 20, 10 * 60_000)
-"""Recoveries that one network may ask for."""
-
-BY_ACCOUNT: Final = RateLimit("recover_password", 5, 24 * 3_600_000)
-"""Old passwords that may be tried on one account in a day, by who has proved one of its contacts."""
+RECOVERIES_PER_NETWORK: Final = RateLimit("recover_network", 20, 10 * 60_000)
+"""Recoveries, delayed ones included, that one network may begin."""
+CURRENT_PASSWORDS_PER_ACCOUNT: Final = RateLimit("recover_password", 5, 24 * 3_600_000)
+"""Current passwords that may be tried on one account in a day by a user who has proved one of its contacts."""
 
 RecoveryResult: TypeAlias = Applied | InvalidInput | ChangeRefusal | FlowNotFound
 
-_kept: Final = msgspec.json.Decoder(PendingContact).decode
-
-
-class RecoveryTarget(msgspec.Struct, frozen=True):
-    """Whose contact was typed: the account it signs in to, the contact as the account has it, and a claim that it may finish."""
-
-    account: Account | None
-    contact: OwnedContact | None
-    claim: AccountChange | None
+_COUNTER_LABEL: Final = "recover from"
+_decode_pending: Final = msgspec.json.Decoder(PendingContact).decode
 
 
 async def recover(
     context: AccountContext, browser: BrowserContext, identifier: str
 ) -> CodeRequested | InvalidInput | Refused:
-    """Send a code to the contact that was typed; the browser is told the same whether it has an account or not (semantics R1).
+    """Send a code to the contact that was entered. The browser gets the same answer whether the contact has an account or not.
 
-    Where it has none, or is too new to recover alone, the message says that instead of holding a code. Nothing is changed.
+    If it has none, or is too new to recover the account alone (semantics A2), the message says so in place of a code. Nothing is changed
+    yet. InvalidInput means that `identifier` is no contact, Refused that this network or this contact is over a limit.
     """
     try:
         contact = parse(identifier)
     except InputError as error:
         return InvalidInput({"identifier": error.reason})
-    if refused := await _limited(context, browser):
+    if refused := await count_by_network(context, browser, RECOVERIES_PER_NETWORK, _COUNTER_LABEL):
         return refused
-    meant = await context.database.read(_meant, context.blind_index(contact), context.now())
-    told = _told(meant, context.now())
-    device = browser.device or context.secret()
+    target = await context.database.read(_find_target, context.blind_index(contact), context.now())
+    decoy = _decoy_notice(target, context.now())
+    device_secret = browser.device or context.secret()
     outcome = begun_or_refused(
         await send_code(
             context,
             browser,
             contact,
-            purpose=LoginFlowKind.RECOVER.value,
-            device=device,
-            told=told.value if told else "",
+            purpose=LoginFlowKind.RECOVER.purpose,
+            device=device_secret,
+            told=decoy.value if decoy else "",
         )
     )
     if isinstance(outcome, Refused):
         return outcome
-    flow = _visit(context, browser, LoginFlowKind.RECOVER, contact, device, outcome.challenge.id)
-    account = meant.claim.account if meant.claim is not None else meant.account.id if meant.account else ""
     flow = msgspec.structs.replace(
-        flow,
-        account=account,
-        contact=meant.contact.id if meant.contact is not None else "",
-        change=meant.claim.id if meant.claim is not None else "",
+        _new_flow(context, browser, LoginFlowKind.RECOVER, contact, device_secret, outcome.challenge.id),
+        account=target.account_id,
+        contact=target.contact.id if target.contact is not None else "",
+        change=target.delayed_recovery.id if target.delayed_recovery is not None else "",
     )
-    return CodeRequested(await login_flow.save_flow(context, flow, contact.masked), device)
+    return CodeRequested(await login_flow.save_flow(context, flow, contact.masked), device_secret)
 
 
-async def _meant(blind_index: bytes, now: int) -> RecoveryTarget:
+class RecoveryTarget(msgspec.Struct, frozen=True):
+    """What the contact that was entered can recover; each part is None if there is none.
+
+    `account` is the account that the contact signs in to, and `contact` is the contact as a part of it. `delayed_recovery` is one that
+    waited for this contact and can be finished now.
+    """
+
+    account: Account | None
+    contact: OwnedContact | None
+    delayed_recovery: AccountChange | None
+
+    @property
+    def account_id(self) -> str:
+        """Return the id of the account that can be recovered; empty if there is none."""
+        if self.delayed_recovery is not None:
+            return self.delayed_recovery.account
+        return self.account.id if self.account is not None else ""
+
+
+async def _find_target(blind_index: bytes, now: int) -> RecoveryTarget:
     account, contacts = await accounts.find_with_contacts_by_identifier(blind_index)
     waiting = await changes.list_pending_recoveries(blind_index, now)
-    claim = next((one for one in waiting if now >= one.due_at), None)
-    contact = next((one for one in contacts if one.blind_index == blind_index), None)
-    return RecoveryTarget(account, contact, claim)
+    return RecoveryTarget(
+        account,
+        contact=next((contact for contact in contacts if contact.blind_index == blind_index), None),
+        delayed_recovery=next((change for change in waiting if now >= change.due_at), None),
+    )
 
 
-def _told(meant: RecoveryTarget, now: int) -> NoticeKind | None:
-    """Return what the holder of a contact is told instead of a code, or None if they get one."""
-    if meant.claim is not None:
+def _decoy_notice(target: RecoveryTarget, now: int) -> NoticeKind | None:
+    """Return the notice that is sent in place of a code; None if a code is sent."""
+    if target.delayed_recovery is not None:
         return None
-    if meant.account is None or meant.account.disabled_at is not None or meant.contact is None:
+    if target.account is None or target.account.disabled_at is not None or target.contact is None:
         return NoticeKind.RECOVER_UNKNOWN
-    return None if may_recover(meant.contact, now) else NoticeKind.RECOVER_TOO_NEW
+    return None if may_recover(target.contact, now) else NoticeKind.RECOVER_TOO_NEW
 
 
-async def claim_access(
-    context: AccountContext, browser: BrowserContext, identifier: str, contact: str
+async def begin_delayed_recovery(
+    context: AccountContext, browser: BrowserContext, identifier: str, new_contact: str
 ) -> CodeRequested | InvalidInput | Refused:
-    """Ask whoever lost everything to prove a new contact, before the wait begins; told alike where there is no such account."""
+    """Send a code to a new contact of a user who has lost every other one. The wait begins once the contact is proved (semantics R5).
+
+    `identifier` is a contact of the lost account and `new_contact` the one to prove, both as entered. The browser gets the same answer if
+    there is no such account. InvalidInput names each field that is no contact.
+    """
     faults: dict[str, str] = {}
-    lost: Contact | None = None
-    fresh: Contact | None = None
-    try:
-        lost = parse(identifier)
-    except InputError as error:
-        faults["identifier"] = error.reason
-    try:
-        fresh = parse(contact)
-    except InputError as error:
-        faults["contact"] = error.reason
-    if lost is None or fresh is None:
+    lost = _parse_field(identifier, "identifier", faults)
+    contact = _parse_field(new_contact, "contact", faults)
+    if lost is None or contact is None:
         return InvalidInput(faults)
-    if refused := await _limited(context, browser):
+    if refused := await count_by_network(context, browser, RECOVERIES_PER_NETWORK, _COUNTER_LABEL):
         return refused
     account, _ = await context.database.read(accounts.find_with_contacts_by_identifier, context.blind_index(lost))
-    device = browser.device or context.secret()
+    device_secret = browser.device or context.secret()
     outcome = begun_or_refused(
-        await send_code(context, browser, fresh, purpose=LoginFlowKind.CLAIM.purpose, device=device)
+        await send_code(context, browser, contact, purpose=LoginFlowKind.CLAIM.purpose, device=device_secret)
     )
     if isinstance(outcome, Refused):
         return outcome
-    flow = _visit(context, browser, LoginFlowKind.CLAIM, fresh, device, outcome.challenge.id)
-    return CodeRequested(
-        await login_flow.save_flow(context, msgspec.structs.replace(flow, account=account.id if account else "")),
-        device,
+    flow = msgspec.structs.replace(
+        _new_flow(context, browser, LoginFlowKind.CLAIM, contact, device_secret, outcome.challenge.id),
+        account=account.id if account else "",
     )
+    return CodeRequested(await login_flow.save_flow(context, flow), device_secret)
 
 
-async def is_recoverable(context: AccountContext, browser: BrowserContext) -> bool:
-    """Say whether this browser has proved whose account it is, and may choose a new password."""
-    stored = await login_flow.find_flow(context, browser)
-    return stored is not None and stored.flow.kind is LoginFlowKind.RECOVER and stored.flow.proved is not None
-
-
-async def choose_password(
-    context: AccountContext, browser: BrowserContext, password: str, current: str = ""
-) -> RecoveryResult:
-    """Replace the password: every session, all trust and what is pending end, every contact hears of it, and nobody is signed in.
-
-    A factor that is enrolled stays, and is asked for at the next sign-in (semantics R2, A5). The contact that recovered is no second
-    proof where there is another, unless the person knows the password as well: then it is what signing in takes. So a stolen phone
-    and a mailbox are not worth the same: the owner knows more.
-    """
-    stored = await login_flow.find_flow(context, browser)
-    if stored is None or stored.flow.kind is not LoginFlowKind.RECOVER or stored.flow.proved is None:
-        return FlowNotFound()
-    flow = stored.flow
-    account = await context.database.read(accounts.find, flow.account)
-    if account is None or account.disabled_at is not None or account.password_at > flow.begun_at:
-        return FlowNotFound()
-    password = normal(password)
-    names = (context.keyring.unseal(account.name, account.id), flow.to)
-    if fault := await fault_of(context, password, names):
-        return InvalidInput({"password": fault})
-    if current and (refused := await _mistaken(context, account, current)):
-        return refused
-    hashed = await context.passwords.hash(password)
-    proved = stored.flow.proved
-    if flow.change:
-        return await _finish_claim(context, browser, flow, stored.mark, hashed)
-    wanted = ChangeRequest(ChangeKind.PASSWORD_RECOVERED, password=hashed)
-    by = flow.contact if proved.method is not Method.RECOVERY_CODE and not current else ""
-    return await apply_change(context, Applying(account.id, wanted, browser, flow=stored.mark, by=by))
-
-
-async def _mistaken(context: AccountContext, account: Account, current: str) -> InvalidInput | None:
-    """Say that a password is not the account's; of tries there are few."""
-    counter = context.keyring.blind_index("current password", account.id)
-    (room,) = await context.database.run(rate_limits.consume, [(BY_ACCOUNT, counter)], context.now())
-    hashed = context.keyring.unseal(account.password, account.id)
-    verified = await context.passwords.verify(normal(current), hashed)
-    return None if verified.right and room.allowed else InvalidInput({"current": "wrong"})
-
-
-async def _finish_claim(
-    context: AccountContext, browser: BrowserContext, flow: LoginFlow, mark: bytes, hashed: str
-) -> Applied | ChangeRefusal:
-    pending = await context.database.read(changes.find, flow.account, flow.change)
-    if pending is None:
-        return ChangeRefusal.NOT_PENDING
-    waiting = _kept(context.keyring.unseal(pending.data, pending.id))
-    wanted = ChangeRequest(pending.kind, about=pending.about, contact=parse(waiting.to), password=hashed)
-    return await apply_change(context, Applying(flow.account, wanted, browser, flow=mark, change=pending.id))
-
-
-async def _limited(context: AccountContext, browser: BrowserContext) -> Refused | None:
-    if not browser.ip:
+def _parse_field(entered: str, field: str, faults: dict[str, str]) -> Contact | None:
+    try:
+        return parse(entered)
+    except InputError as error:
+        faults[field] = error.reason
         return None
-    budget = [(BY_NETWORK, context.keyring.blind_index("recover from", network_of(browser.ip)))]
-    (room,) = await context.database.run(rate_limits.consume, budget, context.now())
-    if room.allowed:
-        return None
-    return Refused(Refusal.LIMITED, retry_after=room.retry_after, limit=BY_NETWORK.name, at=context.now())
 
 
-def _visit(
-    context: AccountContext, browser: BrowserContext, kind: LoginFlowKind, contact: Contact, device: str, challenge: str
+def _new_flow(
+    context: AccountContext,
+    browser: BrowserContext,
+    kind: LoginFlowKind,
+    contact: Contact,
+    device_secret: str,
+    challenge: str,
 ) -> LoginFlow:
     now = context.now()
     return LoginFlow(
         kind=kind,
         begun_at=now,
-        expires_at=now + LASTS,
-        device=context.mark(device).hex(),
+        expires_at=now + FLOW_LIFETIME,
+        device_token_hash=context.mark(device_secret).hex(),
         challenge=challenge,
-        to=contact.address,
+        address=contact.address,
         requester=browser.requester(),
         place=context.place(browser.ip),
     )
+
+
+async def may_reset_password(context: AccountContext, browser: BrowserContext) -> bool:
+    """Return True if this browser has proved that the account is its user's, and may choose a new password."""
+    return await _find_proved_flow(context, browser) is not None
+
+
+async def reset_password(
+    context: AccountContext, browser: BrowserContext, password: str, current: str = ""
+) -> RecoveryResult:
+    """Replace the password of the account that this browser has proved.
+
+    Every session, all trust in browsers and every pending change end, every contact is notified, and nobody is signed in (semantics A5).
+    An enrolled authenticator stays, and is asked for at the next sign-in (R2).
+
+    `password` is the new one. `current` is the current one, if the user knows it. With it the contact that recovered the account counts as
+    a second factor again, because the user has now proved both. Without it that contact does not sign in where there is another:
+    otherwise a stolen phone alone, or a mailbox alone, would be enough for the whole account.
+
+    InvalidInput names the field and its fault; FlowNotFound means that nothing was proved, or that it was used already.
+    """
+    stored = await _find_proved_flow(context, browser)
+    if stored is None:
+        return FlowNotFound()
+    flow = stored.flow
+    account = await context.database.read(accounts.find, flow.account)
+    if account is None or account.disabled_at is not None or account.password_at > flow.begun_at:
+        return FlowNotFound()
+    password = normalize_password(password)
+    personal_words = (context.keyring.unseal(account.name, account.id), flow.address)
+    if fault := await find_password_fault(context, password, personal_words):
+        return InvalidInput({"password": fault})
+    if current and not await _is_current_password(context, account, current):
+        return InvalidInput({"current": "wrong"})
+    password_hash = await context.passwords.hash(password)
+    if flow.change:
+        return await _finish_delayed_recovery(context, browser, stored, password_hash)
+    request = ChangeRequest(ChangeKind.PASSWORD_RECOVERED, password=password_hash)
+    recovered_by = "" if current or _used_recovery_code(flow) else flow.contact
+    return await apply_change(context, Applying(account.id, request, browser, flow=stored.mark, by=recovered_by))
+
+
+async def _find_proved_flow(context: AccountContext, browser: BrowserContext) -> StoredFlow | None:
+    stored = await login_flow.find_flow(context, browser)
+    if stored is None or stored.flow.kind is not LoginFlowKind.RECOVER or stored.flow.recovery_proof is None:
+        return None
+    return stored
+
+
+async def _is_current_password(context: AccountContext, account: Account, current: str) -> bool:
+    """Check the current password; the attempt is counted before it is checked."""
+    counter = context.keyring.blind_index("current password", account.id)
+    counted = [(CURRENT_PASSWORDS_PER_ACCOUNT, counter)]
+    (result,) = await context.database.run(rate_limits.consume, counted, context.now())
+    password_hash = context.keyring.unseal(account.password, account.id)
+    verified = await context.passwords.verify(normalize_password(current), password_hash)
+    return verified.right and result.allowed
+
+
+def _used_recovery_code(flow: LoginFlow) -> bool:
+    return flow.recovery_proof is not None and flow.recovery_proof.method is Method.RECOVERY_CODE
+
+
+async def _finish_delayed_recovery(
+    context: AccountContext, browser: BrowserContext, stored: StoredFlow, password_hash: str
+) -> Applied | ChangeRefusal:
+    """Give the account its new contact and password, now that the wait is over."""
+    flow = stored.flow
+    change = await context.database.read(changes.find, flow.account, flow.change)
+    if change is None:
+        return ChangeRefusal.NOT_PENDING
+    pending = _decode_pending(context.keyring.unseal(change.data, change.id))
+    request = ChangeRequest(change.kind, about=change.about, contact=parse(pending.to), password=password_hash)
+    return await apply_change(context, Applying(flow.account, request, browser, flow=stored.mark, change=change.id))

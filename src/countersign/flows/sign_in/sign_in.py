@@ -1,8 +1,8 @@
-"""Sign in: the password first, and only if it is right a code, unless the account trusts this browser."""
+"""Sign in: check the password, then request a code, unless the account trusts this browser."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -11,8 +11,8 @@ from countersign.domain.accounts.account import Account, OwnedContact
 from countersign.domain.accounts.authenticator import Authenticator
 from countersign.domain.accounts.change import AccountSnapshot
 from countersign.domain.accounts.device import Device
-from countersign.domain.accounts.login_flow import LASTS, InterruptedRequest, LoginFlow, LoginFlowKind
-from countersign.domain.accounts.password import normal
+from countersign.domain.accounts.login_flow import FLOW_LIFETIME, InterruptedRequest, LoginFlow, LoginFlowKind
+from countersign.domain.accounts.password import normalize_password
 from countersign.domain.accounts.risk import RiskAssessment, RiskDecision
 from countersign.domain.accounts.session import Method, SessionProof
 from countersign.domain.shared.contact import network_of, parse
@@ -35,123 +35,188 @@ from countersign.flows.verifications.results import Refused
 from countersign.store.ledger import event_log
 from countersign.store.tables import accounts, authenticators, devices, rate_limits
 
-BY_NAME: Final = RateLimit("sign_in_name", 10, 15 * 60_000)
-"""Passwords that strangers may try on one name; a trusted browser has as many of its own, so that no stranger uses up its owner's (S7)."""
-BY_NETWORK: Final = RateLimit("sign_in_network", 60, 10 * 60_000)
-"""Passwords that one network may try; a trusted browser is not held to it."""
+ATTEMPTS_PER_IDENTIFIER: Final = RateLimit("sign_in_name", 10, 15 * 60_000)
+"""Passwords that may be tried on one identifier. A trusted browser has a count of its own, so that strangers cannot use up its owner's
+attempts (S7)."""
+ATTEMPTS_PER_NETWORK: Final = RateLimit("sign_in_network", 60, 10 * 60_000)
+"""Passwords that may be tried from one network. A trusted browser is exempt."""
 
-
-class SignInCandidate(msgspec.Struct, frozen=True):
-    """Who a name belongs to, and what the account knows of this browser."""
-
-    account: Account | None
-    contacts: list[OwnedContact]
-    device: Device | None
-    newest: Device | None
-    authenticators: list[Authenticator]
+SignInResult: TypeAlias = CodeRequested | SignedIn | InvalidCredentials | SignInDenied | Refused | NoEligibleMethod
 
 
 async def sign_in(
-    context: AccountContext, browser: BrowserContext, identifier: str, password: str, then: InterruptedRequest
-) -> CodeRequested | SignedIn | InvalidCredentials | SignInDenied | Refused | NoEligibleMethod:
-    """Let a person in, or ask for a code, or say that it did not work.
+    context: AccountContext, browser: BrowserContext, identifier: str, password: str, interrupted: InterruptedRequest
+) -> SignInResult:
+    """Check identifier and password, then request a code or start a session.
 
-    Unknown, wrong, locked and disabled do the same work and are told alike (semantics S1). A wrong password never causes a code (M3).
+    `identifier` and `password` are as entered; `interrupted` is the request that continues after the sign-in. An unknown identifier, a
+    wrong password, a rate limit on the identifier and a locked account cost the same work and give the same answer, InvalidCredentials
+    (semantics S1). No code is sent before the password is right (M3). Refused means that this network made too many attempts.
     """
-    blind_index = _blind(context, identifier)
-    person = await context.database.read(_who, blind_index, context.mark(browser.device))
-    account, device, now = person.account, person.device, context.now()
-    trusted = context.sign_in_policy.trusts and device is not None and device.trusted(now)
-
-    lane = device.id if device is not None and trusted else ""
-    budgets = [(BY_NAME, context.keyring.blind_index("sign in", blind_index.hex(), lane))]
-    if browser.ip and not trusted:
-        budgets.append((BY_NETWORK, context.keyring.blind_index("sign in from", network_of(browser.ip))))
-    rooms = await context.database.run(rate_limits.consume, budgets, now)
-    if not rooms[-1].allowed and len(rooms) > 1:
-        return Refused(Refusal.LIMITED, retry_after=rooms[-1].retry_after, limit=BY_NETWORK.name, at=now)
-
-    password = normal(password)
-    hashed = context.keyring.unseal(account.password, account.id) if account is not None else None
-    verified = await context.passwords.verify(password, hashed)
-    if not verified.right or not rooms[0].allowed or account is None or not account.open:
+    blind_index = _blind_index(context, identifier)
+    candidate = await context.database.read(_find_candidate, blind_index, context.mark(browser.device))
+    trusted_device = _trusted_device(context, candidate)
+    attempt = await _count_attempt(context, browser, blind_index, trusted_device)
+    if isinstance(attempt, Refused):
+        return attempt
+    account = await _check_password(context, candidate.account, password, attempt)
+    if account is None:
         return InvalidCredentials()
-    await context.database.run(rate_limits.reset, budgets[0][1])
-    if verified.stale:
-        await _strengthen(context, account, password)
-
-    assessment = await _assess(context, browser, person, BY_NAME.burst - rooms[0].remaining - 1)
-    reasons = tuple(str(finding) for finding in assessment.findings)
+    assessment = await _assess_risk(context, browser, account, candidate, attempt.failures_before)
     if assessment.decision is RiskDecision.DENY:
-        return SignInDenied(reasons)
-    if assessment.decision is RiskDecision.SKIP and trusted:
-        proofs = (SessionProof(Method.PASSWORD, now), SessionProof(Method.TRUSTED_DEVICE, now))
-        entered = await start_session(context, browser, account.id, proofs, browser.device, then=then)
-        return entered if isinstance(entered, SignedIn) else InvalidCredentials()
-    secret = browser.device or context.secret()
+        return SignInDenied(_values(assessment))
+    if assessment.decision is RiskDecision.SKIP and trusted_device is not None:
+        return await _start_trusted_session(context, browser, account, interrupted)
+    device_secret = browser.device or context.secret()
     flow = LoginFlow(
         kind=LoginFlowKind.SIGN_IN,
-        begun_at=now,
-        expires_at=now + LASTS,
-        device=context.mark(secret).hex(),
+        begun_at=context.now(),
+        expires_at=context.now() + FLOW_LIFETIME,
+        device_token_hash=context.mark(device_secret).hex(),
         account=account.id,
-        then=then,
-        requester=browser.requester(lane),
+        interrupted=interrupted,
+        requester=browser.requester(_id_of(trusted_device)),
         place=context.place(browser.ip),
-        reasons=reasons,
+        risk_findings=_values(assessment),
     )
-    holdings = AccountSnapshot(account, tuple(person.contacts), tuple(person.authenticators))
-    return await send_code_by_first_method(context, browser, holdings, flow, secret)
+    snapshot = AccountSnapshot(account, tuple(candidate.contacts), tuple(candidate.authenticators))
+    return await send_code_by_first_method(context, browser, snapshot, flow, device_secret)
 
 
-async def _who(blind_index: bytes, mark: bytes) -> SignInCandidate:
-    """Return who is meant; as much is read where nobody is."""
-    account, contacts = await accounts.find_with_contacts_by_identifier(blind_index)
-    account_id = account.id if account else ""
-    device = await devices.find(account_id, mark)
-    newest = await devices.find_newest(account_id)
-    return SignInCandidate(account, contacts, device, newest, (await authenticators.list_active(account_id)))
-
-
-def _blind(context: AccountContext, identifier: str) -> bytes:
-    """Return what a typed name is found by; nonsense is a name like any other that nobody has."""
+def _blind_index(context: AccountContext, identifier: str) -> bytes:
+    """Return the blind index of an identifier. One that is no contact gets an index too, which belongs to nobody."""
     try:
         return context.blind_index(parse(identifier))
     except InputError:
         return context.keyring.blind_index("no contact", identifier)
 
 
-async def _strengthen(context: AccountContext, account: Account, password: str) -> None:
-    """Hash a right password anew, since today's parameters are stronger than those it was hashed with (semantics S9)."""
-    hashed = await context.passwords.hash(password)
-    await context.database.run(
-        accounts.replace_password, account.id, account.password, context.keyring.seal(hashed, account.id)
-    )
+class SignInCandidate(msgspec.Struct, frozen=True):
+    """The account of an identifier, None if there is none, and what is known of the browser.
+
+    `device` is this browser, if the account was used on it before. `last_device` is the browser on which it was used last.
+    """
+
+    account: Account | None
+    contacts: list[OwnedContact]
+    device: Device | None
+    last_device: Device | None
+    authenticators: list[Authenticator]
 
 
-async def _assess(
-    context: AccountContext, browser: BrowserContext, person: SignInCandidate, failures: int
-) -> RiskAssessment:
-    """Judge what is known of this sign-in, and keep it: a changed policy can be tried on it."""
+async def _find_candidate(blind_index: bytes, device_token_hash: bytes) -> SignInCandidate:
+    """Read the candidate. An unknown identifier causes the same reads, so timing does not reveal whether an account exists."""
+    account, contacts = await accounts.find_with_contacts_by_identifier(blind_index)
+    account_id = account.id if account else ""
+    device = await devices.find(account_id, device_token_hash)
+    last_device = await devices.find_newest(account_id)
+    return SignInCandidate(account, contacts, device, last_device, await authenticators.list_active(account_id))
+
+
+def _trusted_device(context: AccountContext, candidate: SignInCandidate) -> Device | None:
+    """Return this browser if the account trusts it and the installation allows that."""
+    device = candidate.device
+    is_trusted = context.sign_in_policy.trusts_browsers and device is not None and device.trusted(context.now())
+    return device if is_trusted else None
+
+
+def _id_of(device: Device | None) -> str:
+    return device.id if device is not None else ""
+
+
+class CountedAttempt(msgspec.Struct, frozen=True):
+    """An attempt that was counted before its password is checked.
+
+    `counter` is the key of the count per identifier. `is_allowed`: the identifier is below its limit. `failures_before`: attempts that
+    were counted before this one and not reset since.
+    """
+
+    counter: bytes
+    is_allowed: bool
+    failures_before: int
+
+
+async def _count_attempt(
+    context: AccountContext, browser: BrowserContext, blind_index: bytes, trusted_device: Device | None
+) -> CountedAttempt | Refused:
+    """Count an attempt against the identifier and the network. Return Refused if the network is over its limit."""
     now = context.now()
-    device, newest = person.device, person.newest
-    proved = [contact.proved_at for contact in person.contacts if contact.proved_at is not None]
+    counter = context.keyring.blind_index("sign in", blind_index.hex(), _id_of(trusted_device))
+    counted = [(ATTEMPTS_PER_IDENTIFIER, counter)]
+    if browser.ip and trusted_device is None:
+        network = context.keyring.blind_index("sign in from", network_of(browser.ip))
+        counted.append((ATTEMPTS_PER_NETWORK, network))
+    by_identifier, *by_network = await context.database.run(rate_limits.consume, counted, now)
+    for result in by_network:
+        if not result.allowed:
+            return Refused(Refusal.LIMITED, retry_after=result.retry_after, limit=ATTEMPTS_PER_NETWORK.name, at=now)
+    failures_before = ATTEMPTS_PER_IDENTIFIER.burst - by_identifier.remaining - 1
+    return CountedAttempt(counter, by_identifier.allowed, failures_before)
+
+
+async def _check_password(
+    context: AccountContext, account: Account | None, password: str, attempt: CountedAttempt
+) -> Account | None:
+    """Return the account if the password is right, the attempt is allowed and the account is open; then reset the count.
+
+    A hash is computed in every case: the work must not show which of these failed.
+    """
+    password = normalize_password(password)
+    password_hash = context.keyring.unseal(account.password, account.id) if account is not None else None
+    verified = await context.passwords.verify(password, password_hash)
+    if account is None or not account.open or not verified.right or not attempt.is_allowed:
+        return None
+    await context.database.run(rate_limits.reset, attempt.counter)
+    if verified.stale:
+        await _rehash_password(context, account, password)
+    return account
+
+
+async def _rehash_password(context: AccountContext, account: Account, password: str) -> None:
+    """Replace a password hash that was made with weaker parameters than today's (semantics S9)."""
+    password_hash = await context.passwords.hash(password)
+    sealed = context.keyring.seal(password_hash, account.id)
+    await context.database.run(accounts.replace_password, account.id, account.password, sealed)
+
+
+async def _assess_risk(
+    context: AccountContext,
+    browser: BrowserContext,
+    account: Account,
+    candidate: SignInCandidate,
+    failures_before: int,
+) -> RiskAssessment:
+    """Assess the sign-in and record the facts, so that an operator can try another risk policy on them."""
+    now, places = context.now(), context.geolocation
+    device, last_device = candidate.device, candidate.last_device
+    proved = [contact.proved_at for contact in candidate.contacts if contact.proved_at is not None]
     trusted_at = device.trusted_at if device is not None and device.trusted(now) else None
     facts = risk.SignInFacts(
         device_known=device is not None,
-        trusted_for=None if trusted_at is None else now - trusted_at,
-        place=context.geolocation.find(browser.ip) if browser.ip else None,
-        last_place=context.geolocation.find(newest.ip) if newest is not None and newest.ip else None,
-        last_seen_at=None if newest is None else newest.last_seen_at,
+        trust_age=None if trusted_at is None else now - trusted_at,
+        location=places.find(browser.ip) if browser.ip else None,
+        last_location=places.find(last_device.ip) if last_device is not None and last_device.ip else None,
+        last_seen_at=None if last_device is None else last_device.last_seen_at,
         now=now,
-        failures=failures,
+        failed_attempts=failures_before,
         contact_age=now - min(proved, default=now),
-        lists=context.geolocation.listed(browser.ip) if browser.ip else (),
+        ip_lists=places.listed(browser.ip) if browser.ip else (),
     )
     assessment = risk.assess(facts, context.risk)
-    told: dict[str, str | int] = {**risk.as_facts(facts), "decision": assessment.decision.value}
-    owner = person.account.id if person.account else ""
-    await context.log.run(
-        context.database, event_log.append_event, Event(now, EventKind.SIGN_IN_ASSESSED, context.own.id, owner, told)
-    )
+    event_facts: dict[str, str | int] = {**risk.to_event_facts(facts), "decision": assessment.decision.value}
+    event = Event(now, EventKind.SIGN_IN_ASSESSED, context.own.id, account.id, event_facts)
+    await context.log.run(context.database, event_log.append_event, event)
     return assessment
+
+
+def _values(assessment: RiskAssessment) -> tuple[str, ...]:
+    return tuple(finding.value for finding in assessment.findings)
+
+
+async def _start_trusted_session(
+    context: AccountContext, browser: BrowserContext, account: Account, interrupted: InterruptedRequest
+) -> SignedIn | InvalidCredentials:
+    now = context.now()
+    proofs = (SessionProof(Method.PASSWORD, now), SessionProof(Method.TRUSTED_DEVICE, now))
+    started = await start_session(context, browser, account.id, proofs, interrupted=interrupted)
+    return started if isinstance(started, SignedIn) else InvalidCredentials()

@@ -1,29 +1,29 @@
-"""Sign up: take name, contact and password, and have the contact proved before there is an account."""
+"""Sign up: take name, contact and password, and have the contact proved before an account exists."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
 from countersign.domain.accounts.account import is_name
-from countersign.domain.accounts.login_flow import LASTS, InterruptedRequest, LoginFlow, LoginFlowKind
-from countersign.domain.accounts.password import faults, normal
+from countersign.domain.accounts.login_flow import FLOW_LIFETIME, InterruptedRequest, LoginFlow, LoginFlowKind
+from countersign.domain.accounts.password import normalize_password, password_fault
 from countersign.domain.delivery.notice import NoticeKind
-from countersign.domain.shared.contact import Contact, network_of, parse
-from countersign.domain.verifications.challenge import Refusal
+from countersign.domain.shared.contact import Contact, parse
 from countersign.domain.verifications.rate_limit import RateLimit
 from countersign.errors import InputError
 from countersign.flows.accounts import login_flow
 from countersign.flows.accounts.context import AccountContext, BrowserContext, CodeRequested, InvalidInput
 from countersign.flows.accounts.request_code import begun_or_refused, send_code
+from countersign.flows.sign_in.network_limit import count_by_network
 from countersign.flows.verifications.results import Refused
-from countersign.store.tables import accounts, rate_limits
+from countersign.store.tables import accounts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-BY_NETWORK: Final = RateLimit("sign_up_network", 20, 10 * 60_000)
-"""Accounts that one network may ask to open: each costs a hash of a password before anything is proved."""
+SIGN_UPS_PER_NETWORK: Final = RateLimit("sign_up_network", 20, 10 * 60_000)
+"""Sign-ups that one network may begin. Each costs a password hash before anything is proved."""
 
 
 async def sign_up(
@@ -32,42 +32,31 @@ async def sign_up(
     name: str,
     identifier: str,
     password: str,
-    then: InterruptedRequest,
+    interrupted: InterruptedRequest,
 ) -> CodeRequested | InvalidInput | Refused:
-    """Ask the contact's holder for a code; what the browser learns is the same whether the contact has an account or not.
+    """Send a code to the contact. The browser gets the same answer whether the contact has an account or not.
 
-    Where it has one, its owner is told by the message that would have held the code. Nothing is kept but the visit, so nobody can occupy
-    an address that is not theirs.
+    `name`, `identifier` and `password` are as entered; `interrupted` is the request that continues afterwards. If the contact has an
+    account, its owner gets a message that says so in place of a code. Only the flow is stored, so nobody can occupy a contact that is not
+    theirs. InvalidInput names the field and the fault, for example `{"password": "too_short"}`.
     """
-    found: dict[str, str] = {}
-    if not is_name(name):
-        found["name"] = "malformed"
-    contact: Contact | None = None
-    try:
-        contact = parse(identifier)
-    except InputError as error:
-        found["identifier"] = error.reason
-    password = normal(password)
-    if fault := await fault_of(context, password, (name, contact.address if contact else "")):
-        found["password"] = fault
-    if found or contact is None:
-        return InvalidInput(found)
-
-    if browser.ip:
-        budget = [(BY_NETWORK, context.keyring.blind_index("sign up from", network_of(browser.ip)))]
-        (room,) = await context.database.run(rate_limits.consume, budget, context.now())
-        if not room.allowed:
-            return Refused(Refusal.LIMITED, retry_after=room.retry_after, limit=BY_NETWORK.name, at=context.now())
-    hashed = await context.passwords.hash(password)
+    password = normalize_password(password)
+    contact = await _check_input(context, name, identifier, password)
+    if isinstance(contact, InvalidInput):
+        return contact
+    if refused := await count_by_network(context, browser, SIGN_UPS_PER_NETWORK, "sign up from"):
+        return refused
+    # The password is hashed for a known contact too: the time that this takes must not reveal whether there is an account.
+    password_hash = await context.passwords.hash(password)
     account, _ = await context.database.read(accounts.find_with_contacts_by_identifier, context.blind_index(contact))
-    device = browser.device or context.secret()
+    device_secret = browser.device or context.secret()
     outcome = begun_or_refused(
         await send_code(
             context,
             browser,
             contact,
-            purpose=LoginFlowKind.SIGN_UP.value,
-            device=device,
+            purpose=LoginFlowKind.SIGN_UP.purpose,
+            device=device_secret,
             told=NoticeKind.SIGN_UP_KNOWN.value if account is not None else "",
         )
     )
@@ -77,24 +66,41 @@ async def sign_up(
     flow = LoginFlow(
         kind=LoginFlowKind.SIGN_UP,
         begun_at=now,
-        expires_at=now + LASTS,
-        device=context.mark(device).hex(),
+        expires_at=now + FLOW_LIFETIME,
+        device_token_hash=context.mark(device_secret).hex(),
         challenge=outcome.challenge.id,
-        known=account is not None,
+        account_exists=account is not None,
         name=name.strip(),
-        password=hashed,
-        to=contact.address,
+        password=password_hash,
+        address=contact.address,
         locale=browser.locale,
-        then=then,
+        interrupted=interrupted,
         requester=browser.requester(),
         place=context.place(browser.ip),
     )
-    return CodeRequested(await login_flow.save_flow(context, flow), device)
+    return CodeRequested(await login_flow.save_flow(context, flow), device_secret)
 
 
-async def fault_of(context: AccountContext, password: str, names: Sequence[str]) -> str:
-    """Say why a password (in its normal form) is not taken, or nothing (semantics S9)."""
-    fault = faults(password, names=(*context.password_context_words, *names), least=context.password_min_length)
-    if fault is not None:
-        return fault.value
-    return await context.passwords.known_fault(password)
+async def _check_input(context: AccountContext, name: str, identifier: str, password: str) -> Contact | InvalidInput:
+    """Return the contact if every field is acceptable, else the fault of each field that is not. The password is normalized."""
+    faults: dict[str, str] = {}
+    contact: Contact | None = None
+    if not is_name(name):
+        faults["name"] = "malformed"
+    try:
+        contact = parse(identifier)
+    except InputError as error:
+        faults["identifier"] = error.reason
+    if fault := await find_password_fault(context, password, (name, contact.address if contact else "")):
+        faults["password"] = fault
+    return InvalidInput(faults) if faults or contact is None else contact
+
+
+async def find_password_fault(context: AccountContext, password: str, personal_words: Sequence[str]) -> str:
+    """Return why a password is refused: a value of PasswordFault; empty if it is acceptable (semantics S9).
+
+    `password` is normalized. `personal_words` are the user's name and contact, of which no password may be made.
+    """
+    words = (*context.password_context_words, *personal_words)
+    fault = password_fault(password, context_words=words, min_length=context.password_min_length)
+    return fault.value if fault is not None else await context.passwords.known_fault(password)

@@ -1,4 +1,4 @@
-"""Enter: a person who has proved enough gets a session, the browser is known from then on, and every contact is told of a new one."""
+"""Start a session for a user who has proved enough, remember the browser, and notify the contacts of a new browser."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ import msgspec
 
 from countersign.domain.accounts.device import Device
 from countersign.domain.accounts.login_flow import InterruptedRequest
-from countersign.domain.accounts.session import LEVEL_OF_METHOD, REMEMBERED_LASTS, Level, Session, SessionProof
+from countersign.domain.accounts.session import (
+    LEVEL_OF_METHOD,
+    REMEMBERED_SESSION_LIFETIME,
+    Level,
+    Session,
+    SessionProof,
+)
 from countersign.domain.delivery.notice import NoticeKind
 from countersign.domain.shared.event import Event, EventKind
 from countersign.flows.accounts.activity_log import record_events
@@ -22,19 +28,19 @@ if TYPE_CHECKING:
 
 
 class SessionStart(msgspec.Struct, frozen=True):
-    """All that one entry writes. `new` are the changes that make the account itself, at sign-up."""
+    """What the transaction that starts a session writes; see `start_session`. Secrets are present as keyed hashes only."""
 
     account: str
     proofs: tuple[SessionProof, ...]
     browser: BrowserContext
-    mark: bytes
-    device: bytes
+    token_hash: bytes
+    device_token_hash: bytes
     place: str
     now: int
-    flow: bytes = b""
-    remember: bool = False
-    new: tuple[Change, ...] = ()
-    contact: str = ""
+    flow_token_hash: bytes
+    is_trusted: bool
+    new_account: tuple[Change, ...]
+    contact: str
 
 
 async def start_session(
@@ -42,95 +48,121 @@ async def start_session(
     browser: BrowserContext,
     account: str,
     proofs: tuple[SessionProof, ...],
-    device: str,
     *,
-    then: InterruptedRequest,
+    interrupted: InterruptedRequest,
     flow: StoredFlow | None = None,
     remember: bool = False,
-    new: tuple[Change, ...] = (),
+    new_account: tuple[Change, ...] = (),
     contact: str = "",
 ) -> SignedIn | FlowNotFound:
-    """Begin a session in one transaction with all that belongs to it; a visit ends with it, so that it is entered by once.
+    """Start a session of an account, in one transaction with everything that belongs to it.
 
-    `device` is the secret of the browser. Trust is given only where asked for, and only after a real second proof (semantics S4).
-    `contact` is the one whose code let in: one that has just recovered the account is no news, any other says that the owner is back.
-    Raises ConflictError if what `new` adds is there already.
+    - `account`: the id of the account. `proofs`: what the user has just proved.
+    - `interrupted`: the request that continues afterwards.
+    - `flow`: the login flow that ends with the session. Of several concurrent callers one ends it; the others get FlowNotFound.
+    - `remember`: the user asked to trust this browser. Ignored without a second factor (semantics S4).
+    - `new_account`: at sign-up, the rows of the account itself.
+    - `contact`: the id of the contact whose code was entered, empty if none was. Any contact but the one that has just recovered the
+      account shows that its owner is back.
+
+    Raises ConflictError if a row of `new_account` exists already.
     """
     secret = context.secret()
-    real = any(LEVEL_OF_METHOD[proof.method] >= Level.MAIL_CODE for proof in proofs)
-    entry = SessionStart(
+    has_second_factor = any(LEVEL_OF_METHOD[proof.method] >= Level.MAIL_CODE for proof in proofs)
+    start = SessionStart(
         account=account,
         proofs=proofs,
         browser=browser,
-        mark=context.mark(secret),
-        device=context.mark(device),
+        token_hash=context.mark(secret),
+        device_token_hash=context.mark(browser.device),
         place=context.place(browser.ip),
         now=context.now(),
-        flow=flow.mark if flow is not None else b"",
-        remember=remember and real and context.sign_in_policy.trusts,
-        new=new,
+        flow_token_hash=flow.mark if flow is not None else b"",
+        is_trusted=remember and has_second_factor and context.sign_in_policy.trusts_browsers,
+        new_account=new_account,
         contact=contact,
     )
-    done = await context.log.run(context.database, _enter, context, entry)
-    return SignedIn(secret, device, account, then) if done else FlowNotFound()
+    started = await context.log.run(context.database, _start, context, start)
+    return SignedIn(secret, browser.device, account, interrupted) if started else FlowNotFound()
 
 
-async def _enter(context: AccountContext, entry: SessionStart) -> bool:
-    if entry.flow and not (await login_flows.delete(entry.flow)):
+async def _start(context: AccountContext, start: SessionStart) -> bool:
+    """Write the session. Return False if another caller has ended the flow already."""
+    if start.flow_token_hash and not await login_flows.delete(start.flow_token_hash):
         return False
-    now, account = entry.now, entry.account
-    if entry.browser.session:
-        # Whoever was signed in here before is not any more: a secret of before opens nothing (semantics S8).
-        await sessions.end(context.mark(entry.browser.session))
-    if not entry.new:
-        await accounts.clear_recovered_by(account, entry.contact)
-    before = await devices.find(account, entry.device)
-    device = _seen(context, entry, before)
-    entrance = context.sign_in_policy
-    lasts = REMEMBERED_LASTS if entrance.trusts and device.trusted(now) else entrance.lasts
-    session = Session(
-        mark=entry.mark,
-        id=context.id("ses"),
-        account=account,
-        device=entry.device,
-        created_at=now,
-        user_agent=entry.browser.user_agent,
-        ip=entry.browser.ip,
-        place=entry.place,
-        proofs=entry.proofs,
-        last_seen_at=now,
-        expires_at=now + lasts,
-    )
-    how = max(LEVEL_OF_METHOD[proof.method] for proof in entry.proofs).name.lower()
-    kind = EventKind.ACCOUNT_CREATED if entry.new else EventKind.SIGN_IN_COMPLETED
-    told = [Event(now, kind, context.own.id, account, {"session": session.id, "level": how})]
-    owed: tuple[Change, ...] = ()
-    if before is None:
-        told.append(Event(now, EventKind.DEVICE_ADDED, context.own.id, account, {"device": device.id}))
-        if not entry.new:
-            known, contacts = await accounts.find_with_contacts(account)
-            if known is not None:
-                owed = insert_notices(
-                    context, known, contacts, NoticeKind.NEW_DEVICE, browser=entry.browser, place=entry.place, now=now
-                )
-    if entry.remember:
-        told.append(Event(now, EventKind.DEVICE_TRUSTED, context.own.id, account, {"device": device.id}))
-    recorded = await record_events(context, told, entry.browser, entry.place)
-    await Write((*entry.new, devices.upsert(device), sessions.insert(session), *owed, *recorded), last=True)
+    if start.browser.session:
+        # Whoever was signed in on this browser is signed out: an old session secret opens nothing (semantics S8).
+        await sessions.end(context.mark(start.browser.session))
+    if not start.new_account:
+        await accounts.clear_recovered_by(start.account, start.contact)
+    known_device = await devices.find(start.account, start.device_token_hash)
+    device = _used_device(context, start, known_device)
+    session = _new_session(context, start, device)
+    notices = await _new_device_notices(context, start) if known_device is None else ()
+    events = _events(context, start, session, device, is_new_device=known_device is None)
+    activity = await record_events(context, events, start.browser, start.place)
+    rows = (*start.new_account, devices.upsert(device), sessions.insert(session), *notices, *activity)
+    await Write(rows, last=True)
     return True
 
 
-def _seen(context: AccountContext, entry: SessionStart, before: Device | None) -> Device:
-    browser, now = entry.browser, entry.now
-    if before is None:
-        before = Device(
-            entry.account, entry.device, context.id("dev"), now, browser.user_agent, now, browser.ip, entry.place
+def _used_device(context: AccountContext, start: SessionStart, known: Device | None) -> Device:
+    """Return the browser as it is now: a new device, or the known one as it was seen now."""
+    browser, now = start.browser, start.now
+    if known is None:
+        device_id = context.id("dev")
+        known = Device(
+            start.account, start.device_token_hash, device_id, now, browser.user_agent, now, browser.ip, start.place
         )
     return msgspec.structs.replace(
-        before,
+        known,
         user_agent=browser.user_agent,
         last_seen_at=now,
         ip=browser.ip,
-        place=entry.place,
-        trusted_at=now if entry.remember else before.trusted_at,
+        place=start.place,
+        trusted_at=now if start.is_trusted else known.trusted_at,
     )
+
+
+def _new_session(context: AccountContext, start: SessionStart, device: Device) -> Session:
+    policy, now = context.sign_in_policy, start.now
+    is_remembered = policy.trusts_browsers and device.trusted(now)
+    return Session(
+        mark=start.token_hash,
+        id=context.id("ses"),
+        account=start.account,
+        device=start.device_token_hash,
+        created_at=now,
+        user_agent=start.browser.user_agent,
+        ip=start.browser.ip,
+        place=start.place,
+        proofs=start.proofs,
+        last_seen_at=now,
+        expires_at=now + (REMEMBERED_SESSION_LIFETIME if is_remembered else policy.session_lifetime),
+    )
+
+
+async def _new_device_notices(context: AccountContext, start: SessionStart) -> tuple[Change, ...]:
+    """Notify every contact that a new browser signed in (semantics S6). A new account has nobody to notify yet."""
+    if start.new_account:
+        return ()
+    account, contacts = await accounts.find_with_contacts(start.account)
+    if account is None:
+        return ()
+    return insert_notices(
+        context, account, contacts, NoticeKind.NEW_DEVICE, browser=start.browser, place=start.place, now=start.now
+    )
+
+
+def _events(
+    context: AccountContext, start: SessionStart, session: Session, device: Device, *, is_new_device: bool
+) -> list[Event]:
+    level = max(LEVEL_OF_METHOD[proof.method] for proof in start.proofs).name.lower()
+    kind = EventKind.ACCOUNT_CREATED if start.new_account else EventKind.SIGN_IN_COMPLETED
+    events = [Event(start.now, kind, context.own.id, start.account, {"session": session.id, "level": level})]
+    device_facts: dict[str, str | int] = {"device": device.id}
+    if is_new_device:
+        events.append(Event(start.now, EventKind.DEVICE_ADDED, context.own.id, start.account, device_facts))
+    if start.is_trusted:
+        events.append(Event(start.now, EventKind.DEVICE_TRUSTED, context.own.id, start.account, device_facts))
+    return events

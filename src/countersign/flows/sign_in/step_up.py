@@ -1,10 +1,10 @@
-"""Step up: a signed-in person is asked for a further proof before a section opens or an act is carried out."""
+"""Step up: ask a signed-in user for a further proof before a page is shown or an action is carried out (RFC 9470)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from countersign.domain.accounts.login_flow import LASTS, InterruptedRequest, LoginFlow, LoginFlowKind
+from countersign.domain.accounts.login_flow import FLOW_LIFETIME, InterruptedRequest, LoginFlow, LoginFlowKind
 from countersign.domain.accounts.session import ProofRequirement, Session
 from countersign.flows.accounts.context import AccountContext, BrowserContext, CodeRequestResult, NoEligibleMethod
 from countersign.flows.accounts.request_code import send_code_by_first_method
@@ -17,33 +17,41 @@ if TYPE_CHECKING:
 
 
 async def step_up(
-    context: AccountContext, browser: BrowserContext, session: Session, need: ProofRequirement, then: InterruptedRequest
+    context: AccountContext,
+    browser: BrowserContext,
+    session: Session,
+    requirement: ProofRequirement,
+    interrupted: InterruptedRequest,
 ) -> CodeRequestResult:
-    """Ask for a code that raises this session to what is needed; the interrupted request goes on afterwards, once (semantics U1).
+    """Request a code that raises this session to what `requirement` asks for.
 
-    Only ways that are strong enough are used (semantics U5). The caller has seen that the session does not meet the need.
+    `session` does not satisfy `requirement`; the caller has checked that. `interrupted` is the request that continues afterwards, once
+    (semantics U1). Only methods that are strong enough are used (U5): NoEligibleMethod means that the account has none. For example:
+
+        requirement = ProofRequirement(Level.MAIL_CODE, max_age=900)
+        if not satisfies(session, requirement, context.now()):
+            await step_up(context, browser, session, requirement, InterruptedRequest(path="/account/contacts"))
     """
-    holdings, device = await context.database.read(_who, session)
-    if holdings is None:
+    snapshot, device = await context.database.read(_find_account_and_device, session)
+    if snapshot is None:
         return NoEligibleMethod()
     now = context.now()
-    trusted = device.id if device is not None and device.trusted(now) else ""
-    secret = browser.device or context.secret()
+    trusted_device_id = device.id if device is not None and device.trusted(now) else ""
+    device_secret = browser.device or context.secret()
     flow = LoginFlow(
         kind=LoginFlowKind.STEP_UP,
         begun_at=now,
-        expires_at=now + LASTS,
-        device=context.mark(secret).hex(),
+        expires_at=now + FLOW_LIFETIME,
+        device_token_hash=context.mark(device_secret).hex(),
         account=session.account,
         session=session.id,
-        need=need,
-        then=then,
-        requester=browser.requester(trusted),
+        requirement=requirement,
+        interrupted=interrupted,
+        requester=browser.requester(trusted_device_id),
         place=context.place(browser.ip),
     )
-    return await send_code_by_first_method(context, browser, holdings, flow, secret)
+    return await send_code_by_first_method(context, browser, snapshot, flow, device_secret)
 
 
-async def _who(session: Session) -> tuple[AccountSnapshot | None, Device | None]:
-    holdings = await find_snapshot(session.account)
-    return holdings, (await devices.find(session.account, session.device))
+async def _find_account_and_device(session: Session) -> tuple[AccountSnapshot | None, Device | None]:
+    return await find_snapshot(session.account), await devices.find(session.account, session.device)

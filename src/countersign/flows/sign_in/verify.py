@@ -1,4 +1,4 @@
-"""Verify: the code of a flow that a browser has under way is looked at, answered, sent again, or asked for in another way."""
+"""The verification screen of a login flow: show it, check a code, send the code again, or use another method."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from countersign.domain.accounts.change import AccountSnapshot
 from countersign.domain.accounts.login_flow import LoginFlow, LoginFlowKind
 from countersign.domain.accounts.session import METHOD_OF_CHANNEL, SessionProof
 from countersign.domain.delivery.delivery import Delivery
-from countersign.domain.shared.contact import parse
+from countersign.domain.shared.contact import Contact, parse
 from countersign.domain.verifications.challenge import ENDED_BY, Challenge, ChallengeState, Refusal
 from countersign.flows.accounts import login_flow
 from countersign.flows.accounts.context import AccountContext, BrowserContext, FlowNotFound
@@ -37,58 +37,61 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 CheckResult: TypeAlias = CompletedFlow | Refused | UnlikelyLocation
-"""What comes of a code: it was right and the flow went on, it was refused, or it was not judged yet."""
+"""What an entered code leads to: the flow is completed, the code is refused, or the user must confirm the place first."""
+
+_WITHOUT_SCREEN = frozenset({LoginFlowKind.ENROL, LoginFlowKind.ENROL_PASSKEY, LoginFlowKind.PASSKEY})
 
 
 class VerificationView(msgspec.Struct, frozen=True):
-    """What the verification screen shows: the flow, its challenge with every message, and every other way to prove.
+    """What the verification screen shows.
 
-    There is no challenge where a factor is asked for and no code was sent.
+    `challenge` is None if an authenticator is asked for and no code was sent. `deliveries` are the messages of the challenge.
+    `contact_methods` and `authenticators` are the ways in which the user may prove this flow.
     """
 
     flow: LoginFlow
     challenge: Challenge | None
     deliveries: tuple[Delivery, ...]
-    ways: tuple[ContactMethod, ...]
-    methods: tuple[AuthenticatorKind, ...]
+    contact_methods: tuple[ContactMethod, ...]
+    authenticators: tuple[AuthenticatorKind, ...]
 
 
 async def view_flow(context: AccountContext, browser: BrowserContext) -> VerificationView | None:
-    """Return what this browser has under way, or None."""
+    """Return what the verification screen of this browser shows; None if it has no flow that needs one."""
     stored = await login_flow.find_flow(context, browser)
-    if stored is None:
+    if stored is None or stored.flow.kind in _WITHOUT_SCREEN:
         return None
     flow = stored.flow
-    if flow.kind in {LoginFlowKind.ENROL, LoginFlowKind.ENROL_PASSKEY, LoginFlowKind.PASSKEY}:
+    found = await get_challenge(context.core, context.own, flow.challenge) if flow.challenge else None
+    if flow.challenge and found is None:
         return None
-    seen = await get_challenge(context.core, context.own, flow.challenge) if flow.challenge else None
-    if seen is None and flow.challenge:
-        return None
-    ways, holdings = await _ways(context, flow)
-    methods = authenticators_for(holdings, flow)
-    if seen is None:
-        return VerificationView(flow, None, (), tuple(ways), methods)
-    return VerificationView(flow, seen.challenge, seen.deliveries, tuple(ways), methods)
+    contact_methods, snapshot = await _find_methods(context, flow)
+    return VerificationView(
+        flow,
+        found.challenge if found is not None else None,
+        found.deliveries if found is not None else (),
+        tuple(contact_methods),
+        authenticators_for(snapshot, flow),
+    )
 
 
 async def check_code(
-    context: AccountContext, browser: BrowserContext, typed: str, *, remember: bool, sure: bool = False
+    context: AccountContext, browser: BrowserContext, code: str, *, remember: bool, confirmed: bool = False
 ) -> CheckResult:
-    """Judge what was typed; on the right code the person goes on, once.
+    """Check the code that was entered. If it is right, complete the flow, once.
 
-    The right code is durable before what follows from it. If the program dies between the two, the same browser goes on with its next
-    answer: a challenge of ours can be approved by that browser alone, and its visit ends with the entry (semantics C3, C4). Far from where
-    it was asked for nothing is judged, and no guess spent, before the person is `sure`.
+    `code` is as entered. `remember`: the user asked to trust this browser. `confirmed`: the user has confirmed that they requested the
+    code in another place. Until then a code that was requested far away is not checked and costs no guess: UnlikelyLocation.
+
+    The right code is committed before what follows from it. If the program dies in between, the same browser continues with its next
+    code, right or wrong: no other browser can approve the challenge, and the flow ends when it is completed (semantics C3, C4).
     """
     stored = await login_flow.find_flow(context, browser)
-    if stored is None:
+    if stored is None or not stored.flow.challenge:
         return FlowNotFound()
-    flow = stored.flow
-    if not flow.challenge:
-        return FlowNotFound()
-    if not sure and (far := check_location(context, browser, flow)):
-        return far
-    outcome = await check_challenge(context.core, context.own, flow.challenge, typed)
+    if not confirmed and (unlikely := check_location(context, browser, stored.flow)):
+        return unlikely
+    outcome = await check_challenge(context.core, context.own, stored.flow.challenge, code)
     if isinstance(outcome, Refused) and outcome.refusal is not Refusal.ALREADY_APPROVED:
         return outcome
     if not isinstance(outcome, Done | Refused) or outcome.challenge is None:
@@ -99,90 +102,114 @@ async def check_code(
 
 
 async def resend_flow_code(context: AccountContext, browser: BrowserContext) -> Outcome | FlowNotFound:
-    """Send the code once more, the same way."""
+    """Send the code of this browser's flow again, by the same channel."""
     stored = await login_flow.find_flow(context, browser)
-    return (
-        FlowNotFound()
-        if stored is None or not stored.flow.challenge
-        else await resend_code(context.core, context.own, stored.flow.challenge)
-    )
+    if stored is None or not stored.flow.challenge:
+        return FlowNotFound()
+    return await resend_code(context.core, context.own, stored.flow.challenge)
 
 
 async def use_another_method(
-    context: AccountContext, browser: BrowserContext, way: ContactMethod
+    context: AccountContext, browser: BrowserContext, method: ContactMethod
 ) -> Outcome | FlowNotFound:
-    """Ask for the code in another way that this act allows; no guess is given back (semantics C5, U5).
+    """Send a code by another method that this flow allows; no guess is given back (semantics C5, U5).
 
-    Another channel of the same contact is a resend. Another contact gets a challenge of its own, which ends the one before and goes on
-    with the guesses that it has left.
+    Another channel of the same contact is a resend. Another contact gets a challenge of its own: it ends the one before, and has as many
+    guesses as that had left.
     """
     stored = await login_flow.find_flow(context, browser)
     if stored is None:
         return FlowNotFound()
     flow = stored.flow
-    ways, holdings = await _ways(context, flow)
-    if not any(one.contact == way.contact and one.channel is way.channel for one in ways):
+    allowed, snapshot = await _find_methods(context, flow)
+    if not any(one.contact == method.contact and one.channel is method.channel for one in allowed):
         return Refused(Refusal.CHANNEL_NOT_ALLOWED)
-    spent = 0
-    if flow.challenge:
-        before = await _given_up(context, stored, way)
-        if not isinstance(before, Challenge):
-            return before
-        spent = before.guesses
-    contact = next((one for one in holdings.contacts if one.id == way.contact), None) if holdings is not None else None
-    asked = await send_code(
+    if not flow.challenge:
+        return await _send_by(context, browser, stored, snapshot, method, guesses_spent=0)
+    found = await get_challenge(context.core, context.own, flow.challenge)
+    if found is None:
+        return FlowNotFound()
+    state = found.challenge.state_at(context.now())
+    if method.contact == flow.contact and state is ChallengeState.PENDING:
+        return await resend_code(context.core, context.own, flow.challenge, method.channel)
+    ended = await _end_challenge(context, flow, found.challenge, state)
+    if not isinstance(ended, Challenge):
+        return ended
+    return await _send_by(context, browser, stored, snapshot, method, guesses_spent=ended.guesses)
+
+
+async def _find_methods(
+    context: AccountContext, flow: LoginFlow
+) -> tuple[Sequence[ContactMethod], AccountSnapshot | None]:
+    """Return the contacts and channels that a code of this flow may go to, and the account, None if there is none yet."""
+    if flow.address:
+        contact = parse(flow.address)
+        channels = channels_of(context, contact, flow.kind.purpose)
+        return [ContactMethod("", channel, contact.masked) for channel in channels], None
+    snapshot = await context.database.read(find_snapshot, flow.account)
+    return (contact_methods_of(context, snapshot, flow) if snapshot is not None else []), snapshot
+
+
+async def _end_challenge(
+    context: AccountContext, flow: LoginFlow, challenge: Challenge, state: ChallengeState
+) -> Challenge | Outcome:
+    """Cancel the challenge of the method that is given up and return it. Return a refusal if no guess is left, or if it has ended.
+
+    A challenge that was canceled for another method before, whose code could not be sent, is not in the way.
+    """
+    was_given_up = state is ChallengeState.CANCELED and flow.is_switching_method
+    if state is not ChallengeState.PENDING and not was_given_up:
+        return Refused(ENDED_BY[state], challenge)
+    outcome = await cancel_challenge(context.core, context.own, challenge.id)
+    if not isinstance(outcome, Done):
+        return outcome
+    if outcome.challenge.guesses_left == 0:
+        return Refused(Refusal.EXHAUSTED, outcome.challenge)
+    return outcome.challenge
+
+
+async def _send_by(
+    context: AccountContext,
+    browser: BrowserContext,
+    stored: StoredFlow,
+    snapshot: AccountSnapshot | None,
+    method: ContactMethod,
+    *,
+    guesses_spent: int,
+) -> Outcome | FlowNotFound:
+    """Send a code by this method, and let the flow wait for it."""
+    flow = stored.flow
+    outcome = await send_code(
         context,
         browser,
-        opened(context, contact) if contact is not None else parse(flow.to),
+        _contact_of(context, flow, snapshot, method),
         purpose=flow.kind.purpose,
         device=browser.device,
         subject=flow.account,
-        channel=way.channel,
-        action=flow.need.action,
+        channel=method.channel,
+        action=flow.requirement.action,
         trusted=flow.requester.device,
-        spent=spent,
+        spent=guesses_spent,
     )
-    if not isinstance(asked, Done):
+    if not isinstance(outcome, Done):
         if flow.challenge:
-            await login_flow.update_flow(context, stored, msgspec.structs.replace(flow, between=True))
-        return asked
-    moved = msgspec.structs.replace(flow, challenge=asked.challenge.id, contact=way.contact, between=False)
+            await login_flow.update_flow(context, stored, msgspec.structs.replace(flow, is_switching_method=True))
+        return outcome
+    challenge = outcome.challenge
+    moved = msgspec.structs.replace(flow, challenge=challenge.id, contact=method.contact, is_switching_method=False)
     if not await login_flow.update_flow(context, stored, moved):
-        await cancel_challenge(context.core, context.own, asked.challenge.id)
+        # Another request of this browser was faster: the flow does not wait for this code.
+        await cancel_challenge(context.core, context.own, challenge.id)
         return FlowNotFound()
     if flow.account:
-        await login_flow.record_sent(context, moved, asked.challenge.terms.to_masked)
-    return asked
+        await login_flow.record_sent(context, moved, challenge.terms.to_masked)
+    return outcome
 
 
-async def _given_up(
-    context: AccountContext, stored: StoredFlow, way: ContactMethod
-) -> Challenge | Outcome | FlowNotFound:
-    """Give up the way that was asked by before, and return its challenge; or send by another channel of the same contact, or refuse."""
-    flow = stored.flow
-    seen = await get_challenge(context.core, context.own, flow.challenge)
-    if seen is None:
-        return FlowNotFound()
-    before = seen.challenge
-    state = before.state_at(context.now())
-    if way.contact == flow.contact and state is ChallengeState.PENDING:
-        return await resend_code(context.core, context.own, flow.challenge, way.channel)
-    if state is not ChallengeState.PENDING and not (state is ChallengeState.CANCELED and flow.between):
-        return Refused(ENDED_BY[state], before)
-    ended = await cancel_challenge(context.core, context.own, before.id)
-    if not isinstance(ended, Done):
-        return ended
-    if ended.challenge.guesses_left == 0:
-        return Refused(Refusal.EXHAUSTED, ended.challenge)
-    return ended.challenge
-
-
-async def _ways(context: AccountContext, flow: LoginFlow) -> tuple[Sequence[ContactMethod], AccountSnapshot | None]:
-    """Return how this flow's code may be asked for, and what the account has."""
-    if flow.to:
-        contact = parse(flow.to)
-        return [
-            ContactMethod("", channel, contact.masked) for channel in channels_of(context, contact, flow.kind.purpose)
-        ], None
-    holdings = await context.database.read(find_snapshot, flow.account)
-    return (contact_methods_of(context, holdings, flow) if holdings is not None else []), holdings
+def _contact_of(
+    context: AccountContext, flow: LoginFlow, snapshot: AccountSnapshot | None, method: ContactMethod
+) -> Contact:
+    """Return the contact in the clear: the account's own, or the one that was entered in this flow."""
+    owned = snapshot.contacts if snapshot is not None else ()
+    contact = next((one for one in owned if one.id == method.contact), None)
+    return parse(flow.address) if contact is None else opened(context, contact)

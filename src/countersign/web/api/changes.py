@@ -10,7 +10,7 @@ from msgspec import Meta
 from countersign.domain.accounts.change import ChangeKind, ChangeRefusal
 from countersign.domain.accounts.integration_code import LIFETIMES
 from countersign.domain.accounts.login_flow import InterruptedRequest
-from countersign.domain.accounts.session import Level, ProofRequirement, Session, meets
+from countersign.domain.accounts.session import Level, ProofRequirement, Session, satisfies
 from countersign.domain.shared.contact import Contact, parse
 from countersign.errors import InputError
 from countersign.flows.accounts.context import CodeRequested
@@ -166,7 +166,7 @@ async def end_sessions(desk: Desk, call: Call) -> Reply:
     """POST /v1/me/sessions."""
     browser, session = await browser_in(desk, call)
     which, context = decoded(_end, await json_of(call)).end, desk.runtime.accounts
-    if not meets(session, FRESH, context.now()):
+    if not satisfies(session, FRESH, context.now()):
         return await _asked(desk, browser, session, FRESH)
     ended = await end_others(context, session) if which == "others" else int(await end_session(context, session, which))
     return Reply(200, _encode({"ended": ended}))
@@ -176,7 +176,7 @@ async def forget_devices(desk: Desk, call: Call) -> Reply:
     """POST /v1/me/devices."""
     browser, session = await browser_in(desk, call)
     which, context = decoded(_remove, await json_of(call)).remove, desk.runtime.accounts
-    if not meets(session, FRESH, context.now()):
+    if not satisfies(session, FRESH, context.now()):
         return await _asked(desk, browser, session, FRESH)
     return Reply(200, _encode({"ended": int(await end_device(context, session, which))}))
 

@@ -8,14 +8,14 @@ import msgspec
 
 from countersign.domain.accounts.authenticator import STRONG_KINDS
 from countersign.domain.accounts.change import UNDO_LASTS
-from countersign.domain.accounts.session import Session, is_closed, level_of
+from countersign.domain.accounts.session import Session, current_level, is_enrolment_only
 from countersign.domain.shared.activity import SHOWN
 from countersign.flows.accounts.activity import recent
 from countersign.flows.accounts.context import BrowserContext
 from countersign.flows.accounts.sessions import find_session, overview_of
 from countersign.flows.accounts.snapshot import find_snapshot
 from countersign.flows.changes.integration_codes import list_codes
-from countersign.flows.oidc.token import find_token
+from countersign.flows.oidc.token import find_access_token
 from countersign.store.tables import changes
 from countersign.web.http.authentication import bearer
 from countersign.web.http.cookies import DEVICE, MAX_AGENT, SESSION, VISIT, sole
@@ -46,7 +46,7 @@ async def _who(desk: Desk, call: Call) -> Asking:
     """Return who is signed in here, or let a program in; raises ProblemError for neither."""
     context = desk.runtime.accounts
     if given := bearer(call):
-        token = await find_token(context, given)
+        token = await find_access_token(context, given)
         if token is None or SCOPE not in token.scope.split():
             raise ProblemError("not_signed_in")
         return Asking(token.account, "")
@@ -69,7 +69,7 @@ async def browser_in(desk: Desk, call: Call) -> tuple[BrowserContext, Session]:
         user_agent=(call.header(b"user-agent") or b"").decode("latin-1")[:MAX_AGENT],
     )
     session = await find_session(context, browser)
-    if session is None or is_closed(session, context.sign_in_policy, context.now()):
+    if session is None or is_enrolment_only(session, context.sign_in_policy, context.now()):
         raise ProblemError("not_signed_in")
     return browser, session
 
@@ -132,7 +132,7 @@ async def sessions(desk: Desk, call: Call) -> Reply:
                 "user_agent": one.user_agent,
                 "ip": one.ip,
                 "place": one.place,
-                "acr": level_of(one, now).acr,
+                "acr": current_level(one, now).acr,
                 "began_at": instant(one.created_at),
                 "last_seen_at": instant(one.last_seen_at),
                 "expires_at": instant(one.expires_at),

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, unquote_plus
 import msgspec
 
 from countersign.domain.accounts.session import Level
-from countersign.domain.oidc.authorization_request import ACTION_TYPE, SCOPES
+from countersign.domain.oidc.authorization_request import ACTION_TYPE, SUPPORTED_SCOPES
 from countersign.flows.oidc.token import exchange_code, introspect, revoke, userinfo
 from countersign.keys import PROOF_ALGORITHM
 from countersign.web.http.authentication import bearer
@@ -67,7 +67,7 @@ async def configuration(desk: Desk, _: Call) -> Reply:
         "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
         "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
         "code_challenge_methods_supported": ["S256"],
-        "scopes_supported": list(SCOPES),
+        "scopes_supported": list(SUPPORTED_SCOPES),
         "claims_supported": [
             "iss",
             "sub",

@@ -146,7 +146,7 @@ class Onward:
     async def _enter(self, req: Request, resp: Response, entered: SignedIn) -> None:
         """Go on where the person was going: by GET, or by carrying out the form that was interrupted, once (semantics U1)."""
         self.door.enter(resp, entered)
-        then = entered.then
+        then = entered.interrupted
         act = self._acts.get(then.path) if then.method == "POST" else None
         if act is not None:
             browser = msgspec.structs.replace(

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, quote, urlencode
 
 import falcon
 
-from countersign.domain.oidc.authorization_request import AuthorizationFault
+from countersign.domain.oidc.authorization_request import AuthorizationErrorResponse
 from countersign.flows.accounts.context import CodeRequested
 from countersign.flows.accounts.sessions import find_session, sign_out
 from countersign.flows.oidc.authorize import RedirectToClient, SignInRequired, authorize
@@ -37,7 +37,9 @@ class AuthorizePage:
         params = _params(req)
         outcome: object
         if params is None:
-            outcome = AuthorizationFault("invalid_request", "A parameter comes twice, or the query is malformed.")
+            outcome = AuthorizationErrorResponse(
+                "invalid_request", "A parameter comes twice, or the query is malformed."
+            )
         else:
             outcome = await authorize(self._door.accounts, self._door.browser(req), params)
         match outcome:
@@ -49,7 +51,7 @@ class AuthorizePage:
                 self._door.to_verify(resp, outcome)
             case Refused():
                 self._door.refuse(req, resp, outcome)
-            case AuthorizationFault(error, description):
+            case AuthorizationErrorResponse(error, description):
                 resp.status = falcon.HTTP_400
                 language = spoken(req)
                 self._door.show(

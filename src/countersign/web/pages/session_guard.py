@@ -9,8 +9,8 @@ import falcon
 import msgspec
 
 from countersign import links
-from countersign.domain.accounts.login_flow import MAX_KEPT, InterruptedRequest
-from countersign.domain.accounts.session import Level, ProofRequirement, Session, is_closed, meets
+from countersign.domain.accounts.login_flow import MAX_INTERRUPTED_CHARACTERS, InterruptedRequest
+from countersign.domain.accounts.session import Level, ProofRequirement, Session, is_enrolment_only, satisfies
 from countersign.flows.accounts.context import AccountContext, BrowserContext, CodeRequested, SignedIn
 from countersign.flows.accounts.sessions import find_session
 from countersign.flows.accounts.snapshot import find_snapshot
@@ -122,7 +122,9 @@ class Door:
         if session is None:
             self.see(resp, f"/sign-in?return_to={quote(then.path if then.method == 'GET' else HOME, safe='/')}")
             return None
-        if is_closed(session, self.accounts.sign_in_policy, self.accounts.now()) and not then.path.startswith(METHODS):
+        if is_enrolment_only(session, self.accounts.sign_in_policy, self.accounts.now()) and not then.path.startswith(
+            METHODS
+        ):
             await self._shut(req, resp, session, then)
             return None
         return session
@@ -139,7 +141,7 @@ class Door:
         self, req: Request, resp: Response, session: Session, need: ProofRequirement, then: InterruptedRequest
     ) -> bool:
         """Say whether a session may go on with this; else ask for what it lacks: the request goes on afterwards (semantics U1)."""
-        if meets(session, need, self.accounts.now()):
+        if satisfies(session, need, self.accounts.now()):
             return True
         await self.ask_for(req, resp, session, need, then)
         return False
@@ -148,7 +150,7 @@ class Door:
         self, req: Request, resp: Response, session: Session, need: ProofRequirement, then: InterruptedRequest
     ) -> None:
         """Ask a session for what it lacks; the request goes on afterwards, once (semantics U1)."""
-        if sum(len(name) + len(value) for name, value in then.fields) > MAX_KEPT:
+        if sum(len(name) + len(value) for name, value in then.fields) > MAX_INTERRUPTED_CHARACTERS:
             raise falcon.HTTPContentTooLarge
         asked = await step_up(self.accounts, self.browser(req), session, need, then)
         if isinstance(asked, CodeRequested):

@@ -17,7 +17,7 @@ from countersign.flows.accounts.snapshot import find_snapshot
 from countersign.flows.changes.apply import Applied
 from countersign.flows.changes.enrol import begin_app, draft_app, finish_app, make_recovery_codes, named
 from countersign.flows.changes.request import ChangeRequest
-from countersign.flows.sign_in.authenticator import FEW, InvalidCode
+from countersign.flows.sign_in.authenticator import FEW_RECOVERY_CODES, InvalidCode
 from countersign.totp import address, picture, shown
 from countersign.web.http.cookies import VISIT, drop
 from countersign.web.http.forms import fields_of, spoken
@@ -70,7 +70,7 @@ class MethodsPage:
                 if one.kind in STRONG_KINDS
             ],
             left=holdings.recovery_codes,
-            few=holdings.recovery_codes < FEW,
+            few=holdings.recovery_codes < FEW_RECOVERY_CODES,
             has_passkey=any(one.kind is AuthenticatorKind.PASSKEY for one in holdings.authenticators),
         )
 

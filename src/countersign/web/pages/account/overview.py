@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import falcon
 
 from countersign.domain.accounts.login_flow import InterruptedRequest
-from countersign.domain.accounts.session import Level, ProofRequirement, Session, level_of
+from countersign.domain.accounts.session import Level, ProofRequirement, Session, current_level
 from countersign.flows.accounts.sessions import end_device, end_others, end_session, overview
 from countersign.messages.content.device_name import device_name
 from countersign.messages.language.catalogue import Language, mark
@@ -61,7 +61,7 @@ class AccountPage:
             "account.html",
             self._path,
             name=found.name,
-            level=language.say(LEVELS[level_of(session, now)]),
+            level=language.say(LEVELS[current_level(session, now)]),
             contacts=[
                 (contact.kind.value, contact.masked, contact.primary, contact.proved_at is not None)
                 for contact in found.contacts

@@ -11,11 +11,11 @@ import falcon
 
 from countersign.domain.accounts.change import ChangeKind
 from countersign.domain.accounts.login_flow import InterruptedRequest
-from countersign.domain.accounts.password import normal
+from countersign.domain.accounts.password import normalize_password
 from countersign.errors import CountersignError
 from countersign.flows.accounts.sessions import overview
 from countersign.flows.changes.request import ChangeRequest
-from countersign.flows.sign_in.sign_up import fault_of
+from countersign.flows.sign_in.sign_up import find_password_fault
 from countersign.web.http.forms import fields_of, spoken
 from countersign.web.pages.account.account_layout import carry_out, show_part
 from countersign.web.pages.sign_in.sign_up import FAULTS
@@ -63,9 +63,9 @@ class PasswordPage:
         session = await self._door.session(req, resp, InterruptedRequest("GET", PATH))
         if session is None:
             return
-        context, password = self._door.accounts, normal(fields.get("password", ""))
+        context, password = self._door.accounts, normalize_password(fields.get("password", ""))
         found = await overview(context, session)
-        if fault := await fault_of(context, password, (found.name,) if found is not None else ()):
+        if fault := await find_password_fault(context, password, (found.name,) if found is not None else ()):
             language = spoken(req)
             resp.status = falcon.HTTP_422
             self._show(req, resp, language.say(FAULTS[fault], least=str(context.password_min_length)))

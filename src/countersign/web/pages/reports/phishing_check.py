@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from countersign.domain.accounts.phishing_check import (
-    MOST_TEXT,
+    MAX_CHARACTERS,
     LookalikeTrick,
     OwnAddresses,
     PhishingVerdict,
@@ -54,7 +54,7 @@ class IsThisUsPage:
     async def on_post(self, req: Request, resp: Response) -> None:
         """Judge it."""
         fields = await fields_of(req)
-        await self._show(req, resp, fields.get("text", "")[:MOST_TEXT], asked=True)
+        await self._show(req, resp, fields.get("text", "")[:MAX_CHARACTERS], asked=True)
 
     async def _show(self, req: Request, resp: Response, text: str, *, asked: bool) -> None:
         language = spoken(req)
@@ -64,7 +64,7 @@ class IsThisUsPage:
             "is_this_us.html",
             text=text,
             asked=asked,
-            most=MOST_TEXT,
+            most=MAX_CHARACTERS,
             found=[_shown(one, language) for one in check_text(text, await self._ours())] if asked else [],
         )
 
@@ -83,8 +83,8 @@ class IsThisUsPage:
 def _shown(judged: CheckedAddress, language: Language) -> dict[str, str]:
     tone, title = VERDICTS[judged.verdict]
     return {
-        "found": judged.found,
-        "counts": judged.counts,
+        "found": judged.written,
+        "counts": judged.compared,
         "tone": tone,
         "title": language.say(title),
         "why": language.say(TRICKS[judged.trick]) if judged.trick is not None else "",

@@ -10,7 +10,7 @@ from countersign.domain.accounts.authenticator import AuthenticatorKind
 from countersign.domain.accounts.login_flow import LoginFlowKind
 from countersign.domain.shared.contact import Channel
 from countersign.flows.accounts.location_check import UnlikelyLocation
-from countersign.flows.sign_in.authenticator import InvalidCode, Proved, prove_by_app, prove_by_recovery_code
+from countersign.flows.sign_in.authenticator import InvalidCode, ProofResult, prove_with_app, prove_with_recovery_code
 from countersign.flows.sign_in.verify import VerificationView, view_flow
 from countersign.flows.verifications.results import Refused
 from countersign.messages.content.risk_reasons import reason
@@ -52,7 +52,7 @@ WAYS: Final = {
 
 def methods_shown(view: VerificationView, language: Language) -> list[tuple[str, str]]:
     """Return the factors that may be used, by what the address names them with, and what a person reads."""
-    return [(kind.value, language.say(METHODS[kind])) for kind in view.methods]
+    return [(kind.value, language.say(METHODS[kind])) for kind in view.authenticators]
 
 
 class ProvePage:
@@ -64,33 +64,33 @@ class ProvePage:
 
     def is_meant(self, req: Request, view: VerificationView) -> bool:
         """Say whether one of these screens was asked for."""
-        return req.get_param("by") in {kind.value for kind in view.methods}
+        return req.get_param("by") in {kind.value for kind in view.authenticators}
 
     async def on_post_app(self, req: Request, resp: Response) -> None:
         """Judge a code of the app."""
         fields = await fields_of(req)
-        proved = await prove_by_app(
+        proved = await prove_with_app(
             self._door.accounts,
             self._door.browser(req),
             fields.get("code", ""),
             remember=_remembers(fields),
-            sure=_sure(fields),
+            confirmed=_sure(fields),
         )
         await self._answer(req, resp, proved, AuthenticatorKind.APP)
 
     async def on_post_recovery_code(self, req: Request, resp: Response) -> None:
         """Spend a recovery code."""
         fields = await fields_of(req)
-        proved = await prove_by_recovery_code(
+        proved = await prove_with_recovery_code(
             self._door.accounts,
             self._door.browser(req),
             fields.get("code", ""),
             remember=_remembers(fields),
-            sure=_sure(fields),
+            confirmed=_sure(fields),
         )
         await self._answer(req, resp, proved, AuthenticatorKind.RECOVERY_CODE)
 
-    async def _answer(self, req: Request, resp: Response, proved: Proved, kind: AuthenticatorKind) -> None:
+    async def _answer(self, req: Request, resp: Response, proved: ProofResult, kind: AuthenticatorKind) -> None:
         language = spoken(req)
         match proved:
             case InvalidCode(left):
@@ -136,9 +136,9 @@ class ProvePage:
         language, flow = spoken(req), view.flow
         wanted = req.get_param("by") or ""
         if kind is None:
-            kind = next((one for one in view.methods if one.value == wanted), None)
+            kind = next((one for one in view.authenticators if one.value == wanted), None)
         if kind is None:
-            kind = view.methods[0] if view.methods else AuthenticatorKind.RECOVERY_CODE
+            kind = view.authenticators[0] if view.authenticators else AuthenticatorKind.RECOVERY_CODE
         self._door.show(
             req,
             resp,
@@ -146,18 +146,18 @@ class ProvePage:
             title=language.say(TITLES[kind]),
             sentence=language.say(SENTENCES[kind]),
             kind=kind.value,
-            summary=flow.need.action.summary,
-            reason=reason(flow.reasons, language),
+            summary=flow.requirement.action.summary,
+            reason=reason(flow.risk_findings, language),
             fault=fault,
             far=far,
             methods=[(name, label) for name, label in methods_shown(view, language) if name != kind.value],
             ways=[
                 (way.contact, way.channel.value, language.say(WAYS[way.channel], to=f"\u2066{way.masked}\u2069"))
-                for way in view.ways
+                for way in view.contact_methods
             ],
             sent=view.challenge is not None,
-            form_action=await self._door.leads_to(flow.then.path),
-            may_remember=self._door.accounts.sign_in_policy.trusts and flow.kind is LoginFlowKind.SIGN_IN,
+            form_action=await self._door.leads_to(flow.interrupted.path),
+            may_remember=self._door.accounts.sign_in_policy.trusts_browsers and flow.kind is LoginFlowKind.SIGN_IN,
             lost=flow.kind is LoginFlowKind.SIGN_IN,
             again=AGAIN[flow.kind],
         )

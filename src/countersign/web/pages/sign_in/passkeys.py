@@ -14,13 +14,13 @@ from countersign.flows.accounts.context import CodeRequested, InvalidCredentials
 from countersign.flows.changes.apply import Applied
 from countersign.flows.changes.enrol import named
 from countersign.flows.sign_in.passkeys import (
-    begin_enrolment,
-    begin_proof,
-    begin_sign_in,
-    enrolment_options,
-    finish_enrolment,
-    prove_by_passkey,
-    sign_in_by_passkey,
+    begin_passkey_enrolment,
+    begin_passkey_proof,
+    begin_passkey_sign_in,
+    finish_passkey_enrolment,
+    passkey_enrolment_options,
+    prove_with_passkey,
+    sign_in_with_passkey,
 )
 from countersign.flows.verifications.results import Refused
 from countersign.web.http.cookies import DEVICE, DEVICE_KEPT, VISIT, VISIT_KEPT, drop, keep
@@ -62,7 +62,7 @@ class PasskeyPages:
         """Ask for the proof, then lead to where the browser makes it."""
         name = fields.get("name", "")
         summary = spoken(req).say("Add the passkey “{name}”", name=named(name, "Passkey"))
-        begun = await begin_enrolment(self._door.accounts, browser, session, name, summary)
+        begun = await begin_passkey_enrolment(self._door.accounts, browser, session, name, summary)
         match begun:
             case CodeRequested():
                 self._door.to_verify(resp, begun)
@@ -81,7 +81,7 @@ class PasskeyPages:
         session = await self._door.session(req, resp, InterruptedRequest("GET", METHODS))
         if session is None:
             return
-        if await enrolment_options(self._door.accounts, self._door.browser(req), session) is None:
+        if await passkey_enrolment_options(self._door.accounts, self._door.browser(req), session) is None:
             self._door.see(resp, METHODS)
             return
         show_part(self._door, req, resp, "passkey.html", METHODS, fault=fault)
@@ -90,7 +90,7 @@ class PasskeyPages:
         """Hand the browser what it needs to make one."""
         session = await self._door.session(req, resp, InterruptedRequest("GET", METHODS))
         if session is not None:
-            _json(resp, await enrolment_options(self._door.accounts, self._door.browser(req), session))
+            _json(resp, await passkey_enrolment_options(self._door.accounts, self._door.browser(req), session))
 
     async def on_post_made(self, req: Request, resp: Response) -> None:
         """Take what the browser made."""
@@ -98,7 +98,7 @@ class PasskeyPages:
         session = await self._door.session(req, resp, InterruptedRequest("GET", METHODS))
         if session is None:
             return
-        outcome = await finish_enrolment(
+        outcome = await finish_passkey_enrolment(
             self._door.accounts, self._door.browser(req), session, fields.get("credential", "")
         )
         match outcome:
@@ -118,7 +118,7 @@ class PasskeyPages:
         """Hand the browser what it needs to sign in."""
         fields = await fields_of(req)
         then = InterruptedRequest(path=await self._door.return_to(fields.get("return_to", "")))
-        begun, options = await begin_sign_in(self._door.accounts, self._door.browser(req), then)
+        begun, options = await begin_passkey_sign_in(self._door.accounts, self._door.browser(req), then)
         keep(resp, DEVICE, begun.device, DEVICE_KEPT)
         keep(resp, VISIT, begun.flow, VISIT_KEPT)
         _json(resp, options)
@@ -126,11 +126,11 @@ class PasskeyPages:
     async def on_post_sign_in(self, req: Request, resp: Response) -> None:
         """Let the person in."""
         fields = await fields_of(req)
-        outcome = await sign_in_by_passkey(self._door.accounts, self._door.browser(req), fields.get("credential", ""))
+        outcome = await sign_in_with_passkey(self._door.accounts, self._door.browser(req), fields.get("credential", ""))
         match outcome:
             case SignedIn():
                 self._door.enter(resp, outcome)
-                self._door.see(resp, outcome.then.path)
+                self._door.see(resp, outcome.interrupted.path)
             case InvalidCredentials():
                 language = spoken(req)
                 resp.status = falcon.HTTP_422
@@ -151,13 +151,13 @@ class PasskeyPages:
     async def on_post_verify_begin(self, req: Request, resp: Response) -> None:
         """Hand the browser what it needs to prove what is under way."""
         await fields_of(req)
-        _json(resp, await begin_proof(self._door.accounts, self._door.browser(req)))
+        _json(resp, await begin_passkey_proof(self._door.accounts, self._door.browser(req)))
 
     async def on_post_verify(self, req: Request, resp: Response) -> None:
         """Judge its answer."""
         fields = await fields_of(req)
         remember = fields.get("remember", "") not in {"", "no"}
-        outcome = await prove_by_passkey(
+        outcome = await prove_with_passkey(
             self._door.accounts, self._door.browser(req), fields.get("credential", ""), remember=remember
         )
         if isinstance(outcome, InvalidCredentials):

@@ -9,7 +9,7 @@ import falcon
 from countersign.domain.accounts.change import ChangeRefusal
 from countersign.flows.accounts.context import CodeRequested, FlowNotFound, InvalidInput
 from countersign.flows.changes.apply import Applied
-from countersign.flows.sign_in.recover import choose_password, claim_access, is_recoverable, recover
+from countersign.flows.sign_in.recover import begin_delayed_recovery, may_reset_password, recover, reset_password
 from countersign.web.http.cookies import SESSION, VISIT, drop
 from countersign.web.http.forms import fields_of, spoken
 from countersign.web.http.problems import seconds
@@ -51,14 +51,14 @@ class RecoverPage:
     async def on_post_lost(self, req: Request, resp: Response) -> None:
         """Have the new contact proved."""
         fields = await fields_of(req)
-        asked = await claim_access(
+        asked = await begin_delayed_recovery(
             self._door.accounts, self._door.browser(req), fields.get("identifier", ""), fields.get("contact", "")
         )
         self._asked(req, resp, "lost.html", fields, asked)
 
     async def on_get_password(self, req: Request, resp: Response) -> None:
         """Ask for the new password, where it was proved whose account it is."""
-        if await is_recoverable(self._door.accounts, self._door.browser(req)):
+        if await may_reset_password(self._door.accounts, self._door.browser(req)):
             self._show(req, resp, "new_password.html", {}, {})
         else:
             self._onward.nothing(req, resp)
@@ -66,7 +66,7 @@ class RecoverPage:
     async def on_post_password(self, req: Request, resp: Response) -> None:
         """Replace the password, and lead to the sign-in: nobody is signed in by this (semantics R2)."""
         fields = await fields_of(req)
-        outcome = await choose_password(
+        outcome = await reset_password(
             self._door.accounts, self._door.browser(req), fields.get("password", ""), fields.get("current", "")
         )
         language = spoken(req)

@@ -56,7 +56,7 @@ class SignInPage:
                 self._door.to_verify(resp, outcome)
             case SignedIn():
                 self._door.enter(resp, outcome)
-                self._door.see(resp, outcome.then.path)
+                self._door.see(resp, outcome.interrupted.path)
             case InvalidCredentials():
                 resp.status = falcon.HTTP_422
                 await self._show(req, resp, fields.get("identifier", ""), wanted, wrong=True)

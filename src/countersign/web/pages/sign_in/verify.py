@@ -141,7 +141,7 @@ class VerifyPage:
             browser,
             fields.get("code", ""),
             remember=fields.get("remember", "") not in {"", "no"},
-            sure=fields.get("far") == "yes",
+            confirmed=fields.get("far") == "yes",
         )
         match outcome:
             case UnlikelyLocation():
@@ -171,7 +171,7 @@ class VerifyPage:
             await self._prove.screen(req, resp, view)
             return
         state = challenge.state_at(now)
-        if state is not ChallengeState.PENDING and not flow.between:
+        if state is not ChallengeState.PENDING and not flow.is_switching_method:
             title, sentence = ENDED[state]
             drop(resp, VISIT)
             self._door.show(
@@ -194,8 +194,8 @@ class VerifyPage:
             title=language.say(TITLES[flow.kind]),
             to=challenge.terms.to_masked,
             by=language.say(BY[challenge.channel]),
-            reason=reason(flow.reasons, language),
-            summary=flow.need.action.summary,
+            reason=reason(flow.risk_findings, language),
+            summary=flow.requirement.action.summary,
             known=known,
             fault=fault,
             far=far,
@@ -208,12 +208,12 @@ class VerifyPage:
             sends_left=challenge.sends_left,
             ways=[
                 (way.contact, way.channel.value, language.say(WAYS[way.channel], to=f"\u2066{way.masked}\u2069"))
-                for way in view.ways
+                for way in view.contact_methods
                 if (way.contact, way.channel) != (flow.contact, challenge.channel)
             ],
-            form_action=await self._door.leads_to(flow.then.path),
+            form_action=await self._door.leads_to(flow.interrupted.path),
             methods=methods_shown(view, language),
-            may_remember=self._door.accounts.sign_in_policy.trusts
+            may_remember=self._door.accounts.sign_in_policy.trusts_browsers
             and flow.kind in {LoginFlowKind.SIGN_UP, LoginFlowKind.SIGN_IN},
             again=AGAIN[flow.kind],
         )

@@ -14,10 +14,10 @@ from countersign.domain.accounts.risk import (
     RiskFinding,
     RiskPolicy,
     SignInFacts,
-    as_facts,
     assess,
     distance_km,
-    of_facts,
+    from_event_facts,
+    to_event_facts,
 )
 
 ZURICH = Location("CH", "Zürich", 47.37, 8.54)
@@ -26,12 +26,12 @@ SYDNEY = Location("AU", "Sydney", -33.87, 151.21)
 DAY = 24 * HOUR
 TRUSTED = SignInFacts(
     device_known=True,
-    trusted_for=DAY,
-    place=ZURICH,
-    last_place=ZURICH,
+    trust_age=DAY,
+    location=ZURICH,
+    last_location=ZURICH,
     last_seen_at=1_000 * DAY,
     now=1_001 * DAY,
-    failures=0,
+    failed_attempts=0,
     contact_age=100 * DAY,
 )
 ORDER = [RiskDecision.SKIP, RiskDecision.CHALLENGE, RiskDecision.DENY]
@@ -49,14 +49,14 @@ PLACES = st.one_of(
 FACTS = st.builds(
     SignInFacts,
     device_known=st.booleans(),
-    trusted_for=st.one_of(st.none(), st.integers(0, 30 * DAY)),
-    place=PLACES,
-    last_place=PLACES,
+    trust_age=st.one_of(st.none(), st.integers(0, 30 * DAY)),
+    location=PLACES,
+    last_location=PLACES,
     last_seen_at=st.one_of(st.none(), st.integers(0, 2_000 * DAY)),
     now=st.integers(1_000 * DAY, 2_000 * DAY),
-    failures=st.integers(0, 10),
+    failed_attempts=st.integers(0, 10),
     contact_age=st.integers(0, 400 * DAY),
-    lists=st.sampled_from([(), ("tor",), ("hosting",), ("tor", "hosting")]),
+    ip_lists=st.sampled_from([(), ("tor",), ("hosting",), ("tor", "hosting")]),
 )
 POLICIES = st.builds(
     RiskPolicy,
@@ -81,12 +81,12 @@ def test_a_trusted_browser_at_home_skips_the_code() -> None:
 @pytest.mark.parametrize(
     ("changed", "findings"),
     [
-        ({"device_known": False, "trusted_for": None}, ["new_browser"]),
-        ({"trusted_for": None}, ["untrusted_browser"]),
-        ({"place": SYDNEY}, ["new_country"]),
-        ({"place": SYDNEY, "now": 1_000 * DAY + HOUR}, ["new_country", "impossible_travel"]),
-        ({"failures": 5}, ["many_failures"]),
-        ({"lists": ("hosting",)}, ["listed"]),
+        ({"device_known": False, "trust_age": None}, ["new_browser"]),
+        ({"trust_age": None}, ["untrusted_browser"]),
+        ({"location": SYDNEY}, ["new_country"]),
+        ({"location": SYDNEY, "now": 1_000 * DAY + HOUR}, ["new_country", "impossible_travel"]),
+        ({"failed_attempts": 5}, ["many_failures"]),
+        ({"ip_lists": ("hosting",)}, ["listed"]),
     ],
 )
 def test_what_is_held_against_a_sign_in_asks_for_a_code(changed: dict[str, object], findings: list[str]) -> None:
@@ -94,18 +94,18 @@ def test_what_is_held_against_a_sign_in_asks_for_a_code(changed: dict[str, objec
 
 
 def test_an_address_on_a_refused_list_does_not_get_in() -> None:
-    facts = msgspec.structs.replace(TRUSTED, lists=("tor",))
+    facts = msgspec.structs.replace(TRUSTED, ip_lists=("tor",))
     assert decided(facts, RiskPolicy(deny_lists=("tor",))) == ("deny", ["refused_list"])
 
 
 def test_a_journey_that_a_train_makes_is_no_finding() -> None:
-    assert decided(msgspec.structs.replace(TRUSTED, place=BERN, now=1_000 * DAY + HOUR // 2)) == ("skip", [])
+    assert decided(msgspec.structs.replace(TRUSTED, location=BERN, now=1_000 * DAY + HOUR // 2)) == ("skip", [])
 
 
 @given(FACTS, POLICIES)
 def test_nothing_but_trust_skips_a_code(facts: SignInFacts, policy: RiskPolicy) -> None:
     """S5: whatever the policy."""
-    if facts.trusted_for is None or not facts.device_known:
+    if facts.trust_age is None or not facts.device_known:
         assert assess(facts, policy).decision is not RiskDecision.SKIP
 
 
@@ -114,11 +114,11 @@ def test_nothing_but_trust_skips_a_code(facts: SignInFacts, policy: RiskPolicy) 
     POLICIES,
     st.sampled_from(
         [
-            {"trusted_for": None},
-            {"device_known": False, "trusted_for": None},
-            {"failures": 11},
+            {"trust_age": None},
+            {"device_known": False, "trust_age": None},
+            {"failed_attempts": 11},
             {"contact_age": 0},
-            {"lists": ("hosting", "tor", "vpn")},
+            {"ip_lists": ("hosting", "tor", "vpn")},
         ]
     ),
 )
@@ -143,15 +143,15 @@ def test_a_stricter_policy_never_makes_a_decision_milder(facts: SignInFacts, pol
 @given(FACTS, POLICIES)
 def test_what_the_log_keeps_is_judged_the_same(facts: SignInFacts, policy: RiskPolicy) -> None:
     """The log keeps whole hours, minutes and kilometres: facts that are whole already come back to the same decision."""
-    kept = of_facts(as_facts(facts), facts.now)
-    again = of_facts(as_facts(kept), kept.now)
+    kept = from_event_facts(to_event_facts(facts), facts.now)
+    again = from_event_facts(to_event_facts(kept), kept.now)
     assert assess(again, policy) == assess(kept, policy)
     assert RiskFinding.NEW_BROWSER in assess(kept, policy).findings or facts.device_known
 
 
 def test_the_log_keeps_no_coordinates_and_no_city() -> None:
     """C8."""
-    told = repr(as_facts(msgspec.structs.replace(TRUSTED, place=SYDNEY)))
+    told = repr(to_event_facts(msgspec.structs.replace(TRUSTED, location=SYDNEY)))
     assert "Sydney" not in told
     assert "151" not in told
 

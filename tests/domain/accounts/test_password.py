@@ -8,14 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from countersign.domain.accounts.password import LEAST, MOST, PasswordFault, faults, normal
+from countersign.domain.accounts.password import (
+    MAX_LENGTH,
+    MIN_LENGTH,
+    PasswordFault,
+    normalize_password,
+    password_fault,
+)
 
 ADA = ("Countersign", "verify.example", "Ada Lovelace", "ada.lovelace@example.org")
 
 
-def fault(password: str, least: int = LEAST) -> PasswordFault | None:
+def fault(password: str, least: int = MIN_LENGTH) -> PasswordFault | None:
     """Judge a password that Ada chose, as the flows do."""
-    return faults(normal(password), names=ADA, least=least)
+    return password_fault(normalize_password(password), context_words=ADA, min_length=least)
 
 
 @pytest.mark.parametrize(
@@ -104,46 +110,49 @@ def test_a_name_within_a_longer_password_does_no_harm(password: str) -> None:
 )
 def test_names_are_found_in_every_script(name: str, password: str) -> None:
     """S9: marks belong to their letters, and case is folded as Unicode says."""
-    assert faults(normal(password), names=[name], least=LEAST) is PasswordFault.MADE_OF_NAMES
+    assert (
+        password_fault(normalize_password(password), context_words=[name], min_length=MIN_LENGTH)
+        is PasswordFault.MADE_OF_NAMES
+    )
 
 
 @pytest.mark.parametrize("names", [(), ("",), ("A", "Å.", "7", "...", "\0", "\ud800")])
 def test_names_of_no_letters_or_of_one_forbid_nothing(names: tuple[str, ...]) -> None:
-    assert faults("A7.a7.A7.a7.", names=names) is None
+    assert password_fault("A7.a7.A7.a7.", context_words=names) is None
 
 
 def test_a_name_is_taken_as_it_is_written_and_not_as_a_pattern() -> None:
-    assert faults("abcdefgh", names=[".*", "[a-z]+", "(a+)+$"]) is None
+    assert password_fault("abcdefgh", context_words=[".*", "[a-z]+", "(a+)+$"]) is None
 
 
 def test_a_password_is_the_same_from_every_keyboard() -> None:
     """S9: a letter with its accent beside it and one that bears it are the same password; nothing is trimmed or folded."""
-    assert normal("cafe\u0301 creme") == normal("caf\u00e9 creme") == "caf\u00e9 creme"
-    assert normal("  Space\t") == "  Space\t"
-    assert normal("\ufb01ve") == "\ufb01ve", "compatibility forms stay apart"
+    assert normalize_password("cafe\u0301 creme") == normalize_password("caf\u00e9 creme") == "caf\u00e9 creme"
+    assert normalize_password("  Space\t") == "  Space\t"
+    assert normalize_password("\ufb01ve") == "\ufb01ve", "compatibility forms stay apart"
 
 
 @given(st.text(max_size=300))
 def test_the_normal_form_is_nfc_and_stays(password: str) -> None:
     """S9: from a keyboard that sends accents apart as well."""
-    once = normal(password)
+    once = normalize_password(password)
     assert unicodedata.is_normalized("NFC", once)
-    assert normal(once) == once
-    assert normal(unicodedata.normalize("NFD", password)) == once
+    assert normalize_password(once) == once
+    assert normalize_password(unicodedata.normalize("NFD", password)) == once
 
 
-@given(st.text(min_size=8, max_size=MOST))
+@given(st.text(min_size=8, max_size=MAX_LENGTH))
 def test_where_no_name_is_known_length_alone_decides(password: str) -> None:
     """S9: there is no rule of composition."""
-    assert faults(password, names=()) is None
+    assert password_fault(password, context_words=()) is None
 
 
 @given(st.text(st.characters(), max_size=300), st.lists(st.text(st.characters(), max_size=40), max_size=5))
 def test_every_text_is_judged_by_its_length_first(password: str, names: list[str]) -> None:
     """S9: no text of any kind is too strange to be judged, lone surrogates and NUL included."""
-    found = faults(password, names=names)
-    assert (found is PasswordFault.TOO_SHORT) is (len(password) < LEAST)
-    assert (found is PasswordFault.TOO_LONG) is (len(password) > MOST)
+    found = password_fault(password, context_words=names)
+    assert (found is PasswordFault.TOO_SHORT) is (len(password) < MIN_LENGTH)
+    assert (found is PasswordFault.TOO_LONG) is (len(password) > MAX_LENGTH)
     assert found in {None, PasswordFault.TOO_SHORT, PasswordFault.TOO_LONG, PasswordFault.MADE_OF_NAMES}
 
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from countersign.domain.accounts.phishing_check import (
-    MOST_FOUND,
-    MOST_TEXT,
+    MAX_ADDRESSES,
+    MAX_CHARACTERS,
     CheckedAddress,
     LookalikeTrick,
     OwnAddresses,
@@ -63,7 +63,7 @@ def test_what_tries_to_look_like_it_is_named(text: str, trick: LookalikeTrick | 
     found = one(text)
     assert found.verdict is not PhishingVerdict.OURS
     assert found.trick in {trick, LookalikeTrick.INSIDE} if trick is LookalikeTrick.LETTERS else found.trick is trick
-    assert "xn--" not in found.counts
+    assert "xn--" not in found.compared
 
 
 @pytest.mark.parametrize("text", ["https://news.test/", "someone@mail.test", "ftp://files.test/x", "https://[::1"])
@@ -78,7 +78,7 @@ def test_an_unknown_sender_of_our_domain_is_not_ours() -> None:
 
 def test_a_whole_message_is_looked_through_in_its_order() -> None:
     text = "From: no-reply@example.org\nYour code. Open https://verify.example.org/x or evil.net now! At 3.14 e.g. so."
-    assert [judged.found for judged in check_text(text, OURS)] == [
+    assert [judged.written for judged in check_text(text, OURS)] == [
         "no-reply@example.org",
         "https://verify.example.org/x",
         "evil.net",
@@ -96,13 +96,13 @@ def test_in_development_plain_http_is_ours() -> None:
 def test_no_text_is_too_odd(text: str) -> None:
     """H3: bounded, and nothing is ours but what is listed."""
     found = check_text(text, OURS)
-    assert len(found) <= MOST_FOUND
+    assert len(found) <= MAX_ADDRESSES
     for judged in found:
         if judged.verdict is PhishingVerdict.OURS:
-            assert judged.counts in {*OURS.hosts, *OURS.senders}
+            assert judged.compared in {*OURS.hosts, *OURS.senders}
 
 
 def test_a_long_text_costs_no_more_than_a_short_one() -> None:
     """H3: only so much of it is looked at, whatever it is made of."""
     for made_of in ("a.", "@", "a@", "https://", "a-", "xn--a."):
-        assert len(check_text(made_of * MOST_TEXT, OURS)) <= MOST_FOUND
+        assert len(check_text(made_of * MAX_CHARACTERS, OURS)) <= MAX_ADDRESSES

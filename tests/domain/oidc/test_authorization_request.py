@@ -11,7 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from countersign.domain.accounts.session import Level
-from countersign.domain.oidc.authorization_request import AuthorizationFault, AuthorizationRequest, parse
+from countersign.domain.oidc.authorization_request import (
+    AuthorizationErrorResponse,
+    AuthorizationRequest,
+    parse_authorization_request,
+)
 from countersign.domain.shared.application import Application, ApplicationMode
 
 BACK = "https://shop.example/signed-in"
@@ -29,18 +33,20 @@ GOOD = {
 ACT = {"type": "urn:countersign:action", "summary": "Pay €148.00", "hash": "h"}
 
 
-def judged(client: Application | None = SHOP, **changed: str | None) -> AuthorizationRequest | AuthorizationFault:
+def judged(
+    client: Application | None = SHOP, **changed: str | None
+) -> AuthorizationRequest | AuthorizationErrorResponse:
     params = {name: value for name, value in {**GOOD, **changed}.items() if value is not None}
-    return parse(params, client)
+    return parse_authorization_request(params, client)
 
 
 def test_a_plain_request_is_taken() -> None:
     found = judged()
     assert isinstance(found, AuthorizationRequest)
     assert found.scope == ("openid", "email")
-    assert found.need.level is Level.PASSWORD
-    assert found.need.max_age is None
-    assert not found.need.binds
+    assert found.requirement.level is Level.PASSWORD
+    assert found.requirement.max_age is None
+    assert not found.requirement.is_for_one_action
 
 
 @pytest.mark.parametrize(
@@ -57,14 +63,14 @@ def test_a_plain_request_is_taken() -> None:
 )
 def test_nobody_is_sent_to_an_address_that_is_not_registered_to_the_letter(redirect: str) -> None:
     found = judged(redirect_uri=redirect)
-    assert isinstance(found, AuthorizationFault)
+    assert isinstance(found, AuthorizationErrorResponse)
     assert found.redirect_uri == ""
 
 
 def test_an_unknown_or_removed_client_is_told_to_the_person_alone() -> None:
     for client in (None, msgspec.structs.replace(SHOP, removed_at=1)):
         found = judged(client)
-        assert isinstance(found, AuthorizationFault)
+        assert isinstance(found, AuthorizationErrorResponse)
         assert (found.error, found.redirect_uri) == ("invalid_client", "")
 
 
@@ -98,7 +104,7 @@ def test_an_unknown_or_removed_client_is_told_to_the_person_alone() -> None:
 )
 def test_what_is_not_served_is_sent_back_by_its_name(changed: dict[str, str | None], error: str) -> None:
     found = judged(SHOP, **changed)
-    assert isinstance(found, AuthorizationFault)
+    assert isinstance(found, AuthorizationErrorResponse)
     assert (found.error, found.redirect_uri, found.state) == (error, BACK, "s")
 
 
@@ -106,16 +112,16 @@ def test_the_weakest_of_the_levels_that_are_asked_for_is_enough() -> None:
     """U1."""
     found = judged(acr_values="urn:countersign:acr:passkey urn:x urn:countersign:acr:mail-code", max_age="900")
     assert isinstance(found, AuthorizationRequest)
-    assert found.need.level is Level.MAIL_CODE
-    assert found.need.max_age == 900
+    assert found.requirement.level is Level.MAIL_CODE
+    assert found.requirement.max_age == 900
 
 
 def test_an_act_asks_for_a_code_however_weak_a_level_is_named() -> None:
     """U2."""
     found = judged(authorization_details=json.dumps([ACT]), acr_values="urn:countersign:acr:password")
     assert isinstance(found, AuthorizationRequest)
-    assert found.need.level is Level.MAIL_CODE
-    assert (found.need.action.summary, found.need.action.hash) == ("Pay €148.00", "h")
+    assert found.requirement.level is Level.MAIL_CODE
+    assert (found.requirement.action.summary, found.requirement.action.hash) == ("Pay €148.00", "h")
 
 
 @given(st.dictionaries(st.sampled_from([*GOOD, "prompt", "max_age", "acr_values", "authorization_details"]), st.text()))

@@ -1,0 +1,132 @@
+"""A session: what proofs are worth, for how long, and how they are told."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from countersign.domain.accounts.session import (
+    LEVEL_OF_ACR,
+    SESSION_LIFETIME,
+    Level,
+    Method,
+    ProofRequirement,
+    Session,
+    SessionProof,
+    SignInPolicy,
+    amr_values,
+    auth_time,
+    current_level,
+    is_enrolment_only,
+    satisfies,
+    with_approval_used,
+    with_proof,
+)
+from countersign.domain.verifications.challenge import Action
+
+NOW = 1_795_435_200_000
+PROOFS = st.lists(
+    st.builds(SessionProof, method=st.sampled_from(Method), proved_at=st.integers(NOW - 2 * SESSION_LIFETIME, NOW)),
+    max_size=5,
+).map(tuple)
+
+
+def session(*proofs: SessionProof) -> Session:
+    return Session(b"m", "ses_1", "acc_1", b"d", NOW, "", "", "", proofs, NOW, NOW + SESSION_LIFETIME)
+
+
+def at(method: Method, ago: int = 0) -> SessionProof:
+    return SessionProof(method, NOW - ago)
+
+
+def test_levels_have_their_public_names_weakest_first() -> None:
+    assert list(LEVEL_OF_ACR) == [
+        f"urn:countersign:acr:{name}"
+        for name in ("password", "trusted-device", "mail-code", "phone-code", "app-code", "passkey")
+    ]
+
+
+def test_a_code_by_mail_is_a_second_factor_at_a_lower_level_than_one_by_phone() -> None:
+    """S10."""
+    mail = session(at(Method.PASSWORD), at(Method.MAIL_CODE))
+    phone = session(at(Method.PASSWORD), at(Method.SMS_CODE))
+    assert current_level(mail, NOW) is Level.MAIL_CODE < current_level(phone, NOW) is Level.PHONE_CODE
+    assert amr_values(mail, NOW) == ["pwd", "mail", "otp", "mfa"]
+    assert amr_values(phone, NOW) == ["pwd", "sms", "otp", "mfa"]
+
+
+def test_two_proofs_over_one_channel_are_not_two_factors() -> None:
+    """U4: nor do a text and a call to one phone make more than one."""
+    assert "mfa" not in amr_values(session(at(Method.MAIL_CODE, 1_000), at(Method.MAIL_CODE)), NOW)
+    assert "mfa" not in amr_values(session(at(Method.SMS_CODE), at(Method.VOICE_CODE)), NOW)
+    assert current_level(session(at(Method.SMS_CODE), at(Method.VOICE_CODE)), NOW) is Level.PHONE_CODE
+
+
+def test_trust_in_a_browser_is_no_proof_by_the_user() -> None:
+    """S5."""
+    trusted = session(at(Method.PASSWORD), at(Method.TRUSTED_DEVICE))
+    assert current_level(trusted, NOW) is Level.TRUSTED_DEVICE
+    assert "mfa" not in amr_values(trusted, NOW)
+    assert not satisfies(
+        session(at(Method.PASSWORD, 60_000), at(Method.TRUSTED_DEVICE)), ProofRequirement(Level.PASSWORD, 30), NOW
+    )
+
+
+@given(PROOFS, st.sampled_from(Level), st.one_of(st.none(), st.integers(0, 100_000)))
+def test_only_a_proof_that_is_strong_and_fresh_enough_satisfies_a_requirement(
+    proofs: tuple[SessionProof, ...], level: Level, max_age: int | None
+) -> None:
+    """U1, U3."""
+    one = session(*proofs)
+    if satisfies(one, ProofRequirement(level, max_age), NOW):
+        assert current_level(one, NOW, max_age) >= level
+    assert current_level(one, NOW) <= max([Level.PASSWORD, *(current_level(session(proof), NOW) for proof in proofs)])
+    assert current_level(one, NOW + 3 * SESSION_LIFETIME) is Level.PASSWORD
+
+
+@given(PROOFS)
+def test_a_level_is_reported_as_long_as_its_proof_is_valid(proofs: tuple[SessionProof, ...]) -> None:
+    """U3: and `auth_time` is the newest true event."""
+    one = session(*proofs)
+    assert auth_time(one) == max((proof.proved_at for proof in proofs), default=NOW) // 1_000
+    for proof in proofs:
+        assert current_level(session(proof), proof.proved_at + SESSION_LIFETIME + 1) is Level.PASSWORD
+
+
+def test_an_approval_counts_for_its_own_action_and_once() -> None:
+    """U2."""
+    requirement = ProofRequirement(Level.MAIL_CODE, None, Action("Pay €1", "h"))
+    proof = SessionProof(Method.MAIL_CODE, NOW, requirement.action_digest)
+    one = with_proof(session(at(Method.PASSWORD)), b"new", proof)
+    assert one.mark == b"new"
+    assert satisfies(one, requirement, NOW)
+    assert not satisfies(one, ProofRequirement(Level.PHONE_CODE, None, requirement.action), NOW)
+    assert not satisfies(one, ProofRequirement(Level.MAIL_CODE, None, Action("Pay €1", "other")), NOW)
+    assert not satisfies(with_approval_used(one, requirement), requirement, NOW)
+    assert satisfies(with_approval_used(one, requirement), ProofRequirement(Level.MAIL_CODE, 60), NOW)
+    assert ProofRequirement().action_digest == ""
+
+
+@pytest.mark.parametrize(
+    ("sent_codes", "method", "only"),
+    [
+        (True, Method.MAIL_CODE, False),
+        (False, Method.MAIL_CODE, True),
+        (False, Method.APP_CODE, False),
+        (False, Method.PASSKEY, False),
+    ],
+)
+def test_where_sent_codes_are_not_enough_such_a_session_may_only_enrol(
+    *, sent_codes: bool, method: Method, only: bool
+) -> None:
+    """S10."""
+    signed_in = session(at(Method.PASSWORD), at(method))
+    assert is_enrolment_only(signed_in, SignInPolicy(sent_codes=sent_codes), NOW) is only
+
+
+def test_proofs_are_stored_under_names_that_do_not_change() -> None:
+    stored = b'{"method":"mail_code","at":5,"action":"x"}'
+    assert msgspec.json.encode(SessionProof(Method.MAIL_CODE, 5, "x")) == stored
+    assert msgspec.json.decode(stored, type=SessionProof) == SessionProof(Method.MAIL_CODE, 5, "x")
