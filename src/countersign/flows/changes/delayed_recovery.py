@@ -8,7 +8,7 @@ import msgspec
 
 from countersign.domain.accounts.change import CLAIM_LASTS, DAY, WAIT, AccountChange, ChangeKind, ChangeState
 from countersign.domain.delivery.notice import NoticeKind
-from countersign.domain.shared.contact import parse
+from countersign.domain.shared.contact import parse_contact
 from countersign.domain.shared.event import Event, EventKind
 from countersign.flows.accounts.activity_log import record_events
 from countersign.flows.accounts.context import AccountContext, BrowserContext, FlowNotFound
@@ -37,7 +37,7 @@ async def request_delayed_recovery(
 ) -> RecoveryPending | FlowNotFound:
     """Begin the wait, now that the new contact is proved; the browser is told the same where there is no such account (semantics R1)."""
     flow, now = stored.flow, context.now()
-    contact = parse(flow.address)
+    contact = parse_contact(flow.address)
     id_ = context.id("chg")
     pending = AccountChange(
         account=flow.account,

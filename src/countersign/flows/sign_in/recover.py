@@ -16,7 +16,7 @@ from countersign.domain.accounts.login_flow import FLOW_LIFETIME, LoginFlow, Log
 from countersign.domain.accounts.password import normalize_password
 from countersign.domain.accounts.session import Method
 from countersign.domain.delivery.notice import NoticeKind
-from countersign.domain.shared.contact import Contact, parse
+from countersign.domain.shared.contact import Contact, parse_contact
 from countersign.domain.verifications.rate_limit import RateLimit
 from countersign.errors import InputError
 from countersign.flows.accounts import login_flow
@@ -50,7 +50,7 @@ async def recover(
     yet. InvalidInput means that `identifier` is no contact, Refused that this network or this contact is over a limit.
     """
     try:
-        contact = parse(identifier)
+        contact = parse_contact(identifier)
     except InputError as error:
         return InvalidInput({"identifier": error.reason})
     if refused := await count_by_network(context, browser, RECOVERIES_PER_NETWORK, _COUNTER_LABEL):
@@ -148,7 +148,7 @@ async def begin_delayed_recovery(
 
 def _parse_field(entered: str, field: str, faults: dict[str, str]) -> Contact | None:
     try:
-        return parse(entered)
+        return parse_contact(entered)
     except InputError as error:
         faults[field] = error.reason
         return None
@@ -245,5 +245,5 @@ async def _finish_delayed_recovery(
     if change is None:
         return ChangeRefusal.NOT_PENDING
     pending = _decode_pending(context.keyring.unseal(change.data, change.id))
-    request = ChangeRequest(change.kind, about=change.about, contact=parse(pending.to), password=password_hash)
+    request = ChangeRequest(change.kind, about=change.about, contact=parse_contact(pending.to), password=password_hash)
     return await apply_change(context, Applying(flow.account, request, browser, flow=stored.mark, change=change.id))
