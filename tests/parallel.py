@@ -41,7 +41,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Return the number of workers: that of the cores, and for `-n auto` one more, since the strands wait for most of their time."""
-    return (os.cpu_count() or 1) + (config.option.numprocesses == "auto")
+    return int((os.cpu_count() or 1) + (config.option.numprocesses == "auto"))
 
 
 @pytest.hookimpl(optionalhook=True)
