@@ -84,7 +84,7 @@ def list_(since: int, config: Path | None, as_json: bool) -> None:  # noqa: FBT0
 )
 @config_option
 @json_option
-def explain_pumping(number: str, application: str, config: Path | None, as_json: bool) -> None:  # noqa: FBT001 - click's way
+def explain(number: str, application: str, config: Path | None, as_json: bool) -> None:  # noqa: FBT001 - click's way
     """Explain what would happen to a message to a number now, with the finding of every rule and its figures."""
     settings, _ = settings_of(config)
     found = [
