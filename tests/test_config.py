@@ -5,16 +5,21 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from countersign.config import FAMILIES, SETTINGS, load, rules
-from countersign.domain.delivery.route import PrefixRoute, WeightedProvider, as_written
+from countersign.config import load
+from countersign.config.families import DETOUR_SETTINGS, PURPOSE_SETTINGS, SETTINGS, provider_settings
+from countersign.config.purposes import PurposeSettings
+from countersign.config.routes import RouteSettings
+from countersign.domain.delivery.route import PrefixRoute, WeightedProvider, unweighted
 from countersign.domain.policy import InstallationPolicy
 from countersign.domain.shared.contact import Channel
 from countersign.domain.verifications.purpose import DEFAULT_POLICIES
 from countersign.domain.verifications.rate_limit import RateLimit
 from countersign.errors import SettingsError
+from countersign.providers.registry import MODULES
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = ROOT / "countersign.example.toml"
@@ -53,12 +58,12 @@ def test_development_needs_no_setting_at_all() -> None:
     assert settings.database_url == "sqlite:///.countersign/countersign.db"
     assert settings.secret_file == Path(".countersign/secret.keys")
     assert (settings.public_url, settings.host) == ("http://localhost:8000", "localhost")
-    assert settings.routes == dict.fromkeys(Channel, as_written("inbox"))
+    assert settings.routes == dict.fromkeys(Channel, unweighted("inbox"))
     assert settings.purposes == DEFAULT_POLICIES
 
 
 def test_the_rules_of_no_settings_are_the_rules_of_the_domain() -> None:
-    made = rules(load(PRODUCTION))
+    made = load(PRODUCTION).policy
     assert (made.destination, made.requester, made.routes) == (
         InstallationPolicy().destination,
         InstallationPolicy().requester,
@@ -205,11 +210,11 @@ def test_no_secret_is_shown_by_the_settings_themselves() -> None:
 def test_a_secret_is_read_from_a_file_without_its_last_line_end(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("a token of sixteen\n")
     assert (
-        load({**DEVELOPMENT, "COUNTERSIGN_METRICS_TOKEN_FILE": str(tmp_path / "token")}).metrics_token
+        load({**DEVELOPMENT, "COUNTERSIGN_METRICS_TOKEN_FILE": str(tmp_path / "token")}).metrics.token
         == "a token of sixteen"
     )
     file = written(tmp_path, f'[metrics]\ntoken_file = "{tmp_path / "token"}"\n')
-    assert load(DEVELOPMENT, file).metrics_token == "a token of sixteen"
+    assert load(DEVELOPMENT, file).metrics.token == "a token of sixteen"
 
 
 def test_a_secret_that_is_given_twice_stops_the_start(tmp_path: Path) -> None:
@@ -245,8 +250,8 @@ def test_a_provider_comes_from_the_environment_whatever_its_name(tmp_path: Path)
         }
     )
     mail = settings.providers["my_mail"]
-    assert (getattr(mail, "port", 0), getattr(mail, "password", "")) == (465, "hunter2")
-    assert settings.routes == {Channel.EMAIL: as_written("my_mail")}
+    assert (mail.settings.port, mail.settings.password) == (465, "hunter2")
+    assert settings.routes == {Channel.EMAIL: unweighted("my_mail")}
 
 
 @pytest.mark.parametrize(
@@ -258,8 +263,11 @@ def test_a_provider_comes_from_the_environment_whatever_its_name(tmp_path: Path)
         ({"COUNTERSIGN_ROUTES_EMAIL": "inbox"}, "the inbox is for development"),
         ({"COUNTERSIGN_PROVIDERS_INBOX_KIND": "smtp"}, "choose another name"),
         ({"COUNTERSIGN_PROVIDERS_MAIL_HOST": "x"}, "[providers.mail] kind: expected one of smtp, webhook, twilio"),
-        ({**MAIL, "COUNTERSIGN_PROVIDERS_MAIL_HOST": ""}, "[providers.mail] (smtp): smtp host is no host name"),
-        ({"COUNTERSIGN_PROVIDERS_MAIL_KIND": "smtp"}, "missing required field"),
+        ({**MAIL, "COUNTERSIGN_PROVIDERS_MAIL_HOST": ""}, "[providers.mail] (smtp): host is no host name"),
+        (
+            {"COUNTERSIGN_PROVIDERS_MAIL_KIND": "smtp"},
+            "[providers.mail] (smtp): host is required: expected a host name.",
+        ),
         (
             {**MAIL, "COUNTERSIGN_PROVIDERS_MAIL_TIMEOUT": "soon"},
             "timeout (COUNTERSIGN_PROVIDERS_MAIL_TIMEOUT): expected",
@@ -292,11 +300,11 @@ def test_limits_are_read_as_people_write_them() -> None:
     settings = load(
         {**DEVELOPMENT, "COUNTERSIGN_LIMITS_DESTINATION": "3/1m, 20/1d", "COUNTERSIGN_LIMITS_REQUESTER": ""}
     )
-    assert settings.destination_limits == (
+    assert settings.limits.destination == (
         RateLimit("destination", 3, 60_000),
         RateLimit("destination_day", 20, 86_400_000),
     )
-    assert settings.requester_limits == ()
+    assert settings.limits.requester == ()
 
 
 @pytest.mark.parametrize(
@@ -334,9 +342,9 @@ providers = ["second", "first"]
     )
     settings = load(PRODUCTION, written(tmp_path, text))
     assert settings.routes == {Channel.SMS: (WeightedProvider("first", 3), WeightedProvider("second", 1))}
-    own = as_written("second", "first")
+    own = unweighted("second", "first")
     assert settings.detours == {Channel.SMS: (PrefixRoute("+49", own), PrefixRoute("+43", own))}
-    assert settings.providers["first"].callback == "https://verify.example.org/v1/receipts/first"  # type: ignore[union-attr]
+    assert settings.providers["first"].callback == "https://verify.example.org/v1/receipts/first"
 
 
 @pytest.mark.parametrize(
@@ -359,28 +367,96 @@ def test_a_route_that_cannot_be_meant_stops_the_start(tmp_path: Path, more: str,
         load(PRODUCTION, written(tmp_path, ROUTED + more))
 
 
+EVERY_PROVIDER = {kind: provider_settings(kind) for kind in MODULES}
+EVERY_SETTING = (
+    *SETTINGS,
+    *PURPOSE_SETTINGS,
+    *DETOUR_SETTINGS,
+    *(one for each in EVERY_PROVIDER.values() for one in each),
+)
+
+
 def test_the_example_names_every_setting() -> None:
     text = EXAMPLE.read_text()
-    last_names = {
-        setting.name.rpartition(".")[2]
-        for setting in (*SETTINGS, *(one for family in FAMILIES.values() for one in family))
-    }
+    last_names = {setting.name.rpartition(".")[2] for setting in EVERY_SETTING}
     assert {name for name in last_names if not re.search(rf"^# {name} = ", text, re.MULTILINE)} == set()
+
+
+def example_tables() -> dict[str, Any]:
+    """Return the example as it is with every line of it."""
+    return tomllib.loads(re.sub(r"^# (?=[a-z_]+ = |\[)", "", EXAMPLE.read_text(), flags=re.MULTILINE))
 
 
 def test_the_example_is_good_as_it_is_and_with_every_line_of_it(tmp_path: Path) -> None:
     """What is commented out would be taken too, but for the file of authorities, which is somebody's own."""
-    text = EXAMPLE.read_text()
     load(PRODUCTION, EXAMPLE)
-    every = re.sub(r"^# (?=[a-z_]+ = |\[)", "", text, flags=re.MULTILINE)
+    every = re.sub(r"^# (?=[a-z_]+ = |\[)", "", EXAMPLE.read_text(), flags=re.MULTILINE)
     assert {"providers", "purposes", "routes"} <= tomllib.loads(every).keys()
     settings = load({}, written(tmp_path, every))
     assert settings.purposes["sign_in"].channels == (Channel.EMAIL, Channel.SMS)
     assert sorted(settings.providers) == ["chat", "cloud", "first", "gateway", "letters", "mail", "operator", "second"]
 
 
+def test_the_example_shows_defaults_where_there_are_any() -> None:
+    tables = example_tables()
+    shown = {
+        f"{name}.{key}": value
+        for name, table in tables.items()
+        if isinstance(table, dict)
+        for key, value in table.items()
+    }
+    shown |= {name: value for name, value in tables.items() if not isinstance(value, dict)}
+    for setting in SETTINGS:
+        if setting.fallback:
+            assert setting.convert(shown[setting.name]) == setting.fallback, setting.name
+    for setting in PURPOSE_SETTINGS:
+        if setting.fallback:
+            assert setting.convert(tables["purposes"]["sign_in"][setting.name]) == setting.fallback, setting.name
+    for table in tables["providers"].values():
+        for setting in EVERY_PROVIDER[table["kind"]]:
+            if setting.fallback and setting.name in table and not isinstance(setting.fallback, tuple):
+                assert setting.convert(table[setting.name]) == setting.fallback, setting.name
+
+
 def test_every_setting_says_what_it_is_for() -> None:
-    for setting in (*SETTINGS, *FAMILIES["purposes"], *FAMILIES["providers"], *FAMILIES["detours"]):
+    for setting in EVERY_SETTING:
         assert setting.meaning.endswith(".")
-        assert setting.expects
+        assert setting.expects, setting.name
         assert setting.default
+
+
+def test_a_default_that_is_told_in_words_of_its_own_is_the_default() -> None:
+    checked = 0
+    for setting in EVERY_SETTING:
+        if setting.reads is not None and setting.fallback is not None and setting.default != "none":
+            assert setting.convert(setting.default) == setting.fallback, setting.name
+            checked += 1
+    assert checked > 5
+
+
+def test_every_channel_has_a_route_and_a_purpose_the_defaults_of_the_domain() -> None:
+    assert RouteSettings.__struct_fields__ == tuple(channel.value for channel in Channel)
+    assert PurposeSettings().lifetime == DEFAULT_POLICIES["sign_in"].lifetime
+
+
+def test_a_provider_whose_name_begins_with_anothers_keeps_its_own_settings() -> None:
+    """The longest name that fits is meant: COUNTERSIGN_PROVIDERS_MAIL_EU_HOST is not `eu_host` of `mail`."""
+    both = {**MAIL, **{name.replace("_MAIL_", "_MAIL_EU_"): value for name, value in MAIL.items()}}
+    both["COUNTERSIGN_PROVIDERS_MAIL_EU_HOST"] = "eu.example.org"
+    providers = load({**PRODUCTION, **both}).providers
+    assert {name: provider.settings.host for name, provider in providers.items()} == {
+        "mail": "mail.example.org",
+        "mail_eu": "eu.example.org",
+    }
+
+
+def test_a_setting_of_another_kind_is_named_with_the_kind_that_lacks_it() -> None:
+    said = faults({**PRODUCTION, **MAIL, "COUNTERSIGN_PROVIDERS_MAIL_AUTH_TOKEN": "t"})
+    assert said.startswith("COUNTERSIGN_PROVIDERS_MAIL_AUTH_TOKEN: there is no such setting of smtp")
+
+
+def test_faults_of_all_tables_are_told_at_once() -> None:
+    said = faults({**MAIL, "COUNTERSIGN_PROVIDERS_MAIL_HOST": "", "COUNTERSIGN_ROUTES_SMS": "nobody"})
+    assert all(
+        part in said for part in ("public_url", "[providers.mail] (smtp): host", "there is no provider 'nobody'")
+    )

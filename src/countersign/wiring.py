@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from countersign.clock import Clock
-from countersign.config import Settings, rules
+from countersign.config import Settings
 from countersign.domain.delivery.delivery import Accepted, Message
 from countersign.domain.policy import INBOX
 from countersign.domain.shared import identifier
@@ -21,11 +21,11 @@ from countersign.domain.shared.application import ApplicationDraft, ApplicationM
 from countersign.errors import DeliveryFailedError, NotFoundError, SettingsError, UnavailableError
 from countersign.flows.accounts.context import AccountContext
 from countersign.flows.context import CoreContext, own_application
-from countersign.flows.delivery.bounces import mark_of
+from countersign.flows.delivery.bounces import bounce_signer
 from countersign.flows.delivery.context import DeliveryContext
 from countersign.flows.delivery.receipts import record_receipt
 from countersign.flows.maintenance.applications import ApplicationDirectory, add_application, rotate_application_key
-from countersign.flows.maintenance.move_clock import take_over_clock
+from countersign.flows.maintenance.move_clock import restore_clock
 from countersign.geolocation import GeoDatabase
 from countersign.keys import Keyring, new_file
 from countersign.links import links_of
@@ -65,7 +65,7 @@ class Installation(msgspec.Struct, frozen=True):
     def log(self) -> Log:
         """Return the log of a new writer, with a chain of its own."""
         return Log(
-            Chain(lambda: identifier.make("wri", self.clock(), os.urandom(identifier.CHANCE_BYTES)), self.keyring.link)
+            Chain(lambda: identifier.make("wri", self.clock(), os.urandom(identifier.RANDOM_BYTES)), self.keyring.link)
         )
 
 
@@ -116,11 +116,13 @@ async def open_runtime(settings: Settings) -> Runtime:
     stats = Metrics()
     try:
         demo_key = await _demo_key(ground) if settings.development else None
-        passwords = Passwords(settings.passwords_slots, settings.passwords_breached_file)
-        places = GeoDatabase(settings.places_file, settings.lists)
+        passwords = Passwords(settings.passwords.slots, settings.passwords.breached_file)
+        places = GeoDatabase(settings.risk.places_file, settings.risk.lists)
         words = templates_of(settings)
         letters = Inbox(settings.home / "inbox.db")
-        carriers = {name: make_provider(each, clock, mark_of(keyring)) for name, each in settings.providers.items()}
+        carriers = {
+            name: make_provider(each, clock, bounce_signer(keyring)) for name, each in settings.providers.items()
+        }
         inbox = InboxProvider(letters, clock, clock.sleep)
         providers = {name: _Counted(name, each, stats) for name, each in {INBOX: inbox, **carriers}.items()}
         core = _core_context(ground, places, stats.batch)
@@ -133,9 +135,9 @@ async def open_runtime(settings: Settings) -> Runtime:
         core=core,
         log=ground.log(),
         passwords=passwords,
-        risk=settings.risk,
-        password_min_length=settings.passwords_least,
-        sign_in_policy=settings.entrance,
+        risk=settings.risk.policy,
+        password_min_length=settings.passwords.least,
+        sign_in_policy=settings.sign_in.policy,
         password_context_words=(settings.site, settings.host.rpartition(".")[0] or settings.host),
     )
     delivery = DeliveryContext(
@@ -150,7 +152,7 @@ async def open_runtime(settings: Settings) -> Runtime:
     )
     for each in (inbox, *carriers.values()):
         if isinstance(each, PushesReceipts):
-            each.hear = functools.partial(record_receipt, delivery)
+            each.on_receipt = functools.partial(record_receipt, delivery)
     return Runtime(
         settings=settings,
         core=core,
@@ -165,13 +167,15 @@ async def open_runtime(settings: Settings) -> Runtime:
         letters=letters,
         stopping=asyncio.Event(),
         clock=clock,
-        learning=asyncio.create_task(delivery.stats.keep_learning(database, clock)),
+        learning=asyncio.create_task(delivery.stats.run(database, clock)),
     )
 
 
 def templates_of(settings: Settings) -> CustomTemplates:
     """Return the operator's templates, each checked; raises SettingsError that names what is wrong with them."""
-    return load_templates(settings.messages_folder, settings.purposes, code_in_subject=settings.code_in_subject)
+    return load_templates(
+        settings.messages.folder, settings.purposes, code_in_subject=settings.messages.code_in_subject
+    )
 
 
 async def close_runtime(runtime: Runtime) -> None:
@@ -198,13 +202,15 @@ async def open_installation(settings: Settings) -> Installation:
         _make_keys(settings)
     time_there = Clock(clock)
     keyring = Keyring(settings.secret_file, time_there)
-    database = open_database(settings.database_url, lanes=settings.database_lanes, pool=settings.database_pool)
+    database = open_database(
+        settings.database_url, ledger_connections=settings.database_lanes, pool=settings.database_pool
+    )
     await database.open()
     try:
         await _see_to_schema(settings, database)
         await _see_to_fingerprint(settings, database, keyring)
         if settings.development:
-            await take_over_clock(time_there, database)
+            await restore_clock(time_there, database)
     except BaseException:
         await database.close()
         raise
@@ -239,18 +245,18 @@ def _core_context(
     """Return the core context of an installation, with a ledger that is not open yet; it calls `observe` for each batch."""
     settings, database = ground.settings, ground.database
     ledger = Ledger(
-        database.lanes(),
+        database.ledger_connections(),
         log=ground.log,
         clock=ground.clock,
-        owed=database.announce,
-        observe=observe,
+        deliveries_due=database.notify,
+        observe_batch=observe,
         bound=settings.queue_bound,
     )
     return CoreContext(
         database,
         ledger,
         ground.keyring,
-        rules(settings),
+        settings.policy,
         links_of(settings.public_url),
         own_application(settings.site, settings.host),
         geolocation,
@@ -327,7 +333,7 @@ async def _demo_key(ground: Installation) -> str:
         kept = path.read_text(encoding="utf-8").strip()
     except FileNotFoundError:
         kept = ""
-    if kept and await ApplicationDirectory(database, keyring, clock).recognise(kept) is not None:
+    if kept and await ApplicationDirectory(database, keyring, clock).authenticate(kept) is not None:
         return kept
     log = ground.log()
     try:

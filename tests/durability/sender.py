@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from countersign.providers.http.webhook_signature import ID, key_of, verify
+from countersign.providers.http.webhook_signature import ID, parse_secret, verify
 
 SECRET: Final = "whsec_" + base64.b64encode(b"a secret of thirty-two bytes ...").decode()
 
@@ -81,7 +81,7 @@ class Sender:
                 headers = dict(re.findall(r"^([^:\r\n]+): *([^\r\n]*)\r?$", head.lower(), re.MULTILINE))
                 exact = dict(re.findall(r"^([^:\r\n]+): *([^\r\n]*)\r?$", head, re.MULTILINE))
                 body = await reader.readexactly(int(headers["content-length"]))
-                verify(key_of(SECRET), exact, body, int(headers["webhook-timestamp"]))
+                verify(parse_secret(SECRET), exact, body, int(headers["webhook-timestamp"]))
                 message = msgspec.json.decode(body, type=Posted)
                 assert message.key == {name.lower(): value for name, value in exact.items()}[ID]
                 self.posted.append(message)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from tests.providers.contexts import flat
 from tests.providers.peers import NOW, message
 
 from countersign.domain.shared.contact import Channel
-from countersign.providers.registry import KINDS, make_provider
+from countersign.providers.registry import ConfiguredProvider, find_kind, make_provider
 
 if TYPE_CHECKING:
     from countersign.domain.delivery.delivery import Message
@@ -52,16 +53,15 @@ TAKEN: dict[str, tuple[int, bytes, str]] = {
 }
 """Status, body, and the id in it, as the public documentation of each has them."""
 CARRIERS = tuple(SECRETS)
+WITH_RECEIPTS = frozenset(CARRIERS) - {"sns"}
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:mail"
 CALLBACK = "https://verify.example.org/v1/receipts/ours"
 
 
-def carrier(kind: str, port: int, **changes: Any) -> Provider:
+def carrier(kind: str, port: int, callback: str = CALLBACK, **changes: Any) -> Provider:
     """Return a provider of a kind that speaks to a port of this machine."""
     given = {
-        "name": "ours",
         "url": f"http://127.0.0.1:{port}",
-        "callback": CALLBACK if KINDS[kind].called_back else "",
         "allow_http": True,
         "allow_private": True,
         "timeout": 1.0,
@@ -69,7 +69,8 @@ def carrier(kind: str, port: int, **changes: Any) -> Provider:
         **SECRETS[kind],
         **changes,
     }
-    return make_provider(KINDS[kind].settings()(**given), lambda: NOW)
+    settings = flat(find_kind(kind).settings, **given)
+    return make_provider(ConfiguredProvider("ours", kind, settings, callback), lambda: NOW)
 
 
 def sms(**changes: Any) -> Message:

@@ -11,7 +11,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from tests.providers.peers import CODE, NOW
+from tests.providers.contexts import context, flat
+from tests.providers.peers import CODE
 from tests.providers.peers import message as letter
 
 from countersign.domain.delivery.delivery import Accepted, Message, Receipt
@@ -25,8 +26,8 @@ from countersign.providers.smpp.pdu import (
     Pdu,
     ShortMessage,
     body_length,
-    c_octets,
-    decoded,
+    decode,
+    encode_c_octets,
 )
 from countersign.providers.smpp.provider import SmppProvider, SmppSettings
 
@@ -48,7 +49,6 @@ def sms(**changes: Any) -> Message:
 def provider(port: int, **changes: Any) -> SmppProvider:
     """Return a provider of an SMSC on this machine."""
     given: dict[str, Any] = {
-        "name": "ours",
         "host": "127.0.0.1",
         "port": port,
         "tls": "none",
@@ -57,7 +57,7 @@ def provider(port: int, **changes: Any) -> SmppProvider:
         "sender": "+4915112345678",
         "timeout": 5.0,
     }
-    return SmppProvider(SmppSettings(**{**given, **changes}), lambda: NOW)
+    return SmppProvider(flat(SmppSettings, **{**given, **changes}), context())
 
 
 def told(identifier: str, state: int) -> bytes:
@@ -67,8 +67,8 @@ def told(identifier: str, state: int) -> bytes:
         destination=Address(1, 1, "4915112345678"),
         esm_class=4,
         text=b"",
-        parameters={RECEIPTED_MESSAGE_ID: c_octets(identifier), MESSAGE_STATE: bytes((state,))},
-    ).encoded()
+        parameters={RECEIPTED_MESSAGE_ID: encode_c_octets(identifier), MESSAGE_STATE: bytes((state,))},
+    ).encode()
 
 
 async def goes_through(smpp: SmppProvider) -> Accepted:
@@ -161,7 +161,7 @@ class Faulty:
         self.writers.append(writer)
         while True:
             header = await reader.readexactly(HEADER)
-            pdu = decoded(header, await reader.readexactly(body_length(header)))
+            pdu = decode(header, await reader.readexactly(body_length(header)))
             self.heard.append(pdu)
             async with self._came:
                 self._came.notify_all()
@@ -170,17 +170,17 @@ class Faulty:
                 if not await self.answers[name](self, pdu, writer):
                     return
             elif not pdu.is_response:
-                writer.write(self.polite(pdu).encoded())
+                writer.write(self.polite(pdu).encode())
 
     def polite(self, pdu: Pdu) -> Pdu:
         """Return the answer that a request should have."""
         body = b""
         if pdu.command == Command.BIND_TRANSCEIVER:
             self.bound += 1
-            body = c_octets("SMSC")
+            body = encode_c_octets("SMSC")
         elif pdu.command == Command.SUBMIT_SM:
             self.given += 1
-            body = c_octets(f"id-{self.given}")
+            body = encode_c_octets(f"id-{self.given}")
         return Pdu(pdu.command | 0x80000000, pdu.sequence, body=body)
 
     def count(self, command: Command) -> int:

@@ -6,11 +6,12 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.providers.carriers import CARRIERS, SECRETS, TAKEN, Gateway, carrier, sample
+from tests.providers.carriers import CARRIERS, SECRETS, TAKEN, WITH_RECEIPTS, Gateway, carrier, sample
+from tests.providers.contexts import flat
 
 from countersign.domain.delivery.delivery import Reason
 from countersign.errors import DeliveryFailedError, SettingsError
-from countersign.providers.registry import KINDS
+from countersign.providers.registry import MODULES, find_kind
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -50,7 +51,7 @@ async def test_it_returns_the_providers_own_id_and_when_its_receipt_is_overdue(
     gateway.answer(status, body)
     word = await provider.send(sample(provider))
     assert word.provider_message_id == identifier
-    assert word.receipt_within == (60_000 if KINDS[kind].called_back else None)
+    assert word.receipt_within == (60_000 if kind in WITH_RECEIPTS else None)
 
 
 async def test_no_receipt_is_waited_for_where_none_can_come(
@@ -60,7 +61,7 @@ async def test_no_receipt_is_waited_for_where_none_can_come(
     gateway.answer(status, body)
     provider = carrier(kind, await start_tcp_server(gateway), callback="")
     word = await provider.send(sample(provider))
-    assert word.receipt_within is None or kind == "whatsapp"
+    assert word.receipt_within is None
     assert b"v1/receipts" not in gateway.posted[0][2]
     await provider.close()
 
@@ -101,7 +102,7 @@ async def test_a_status_without_a_word_is_sorted(
     rest: int | None,
 ) -> None:
     """D2."""
-    assert kind in KINDS
+    assert kind in MODULES
     gateway.answer(status, b"", headers)
     error = await refused(provider)
     assert (error.reason, error.permanent, error.retry_after) == (reason, permanent, rest)
@@ -184,9 +185,9 @@ async def test_after_a_fault_the_next_message_goes_through(kind: str, start_tcp_
 
 
 def test_what_cannot_work_stops_the_start_and_shows_no_secret(kind: str) -> None:
-    good = {"name": "ours", "url": "https://gateway.example.org", **SECRETS[kind]}
-    made = KINDS[kind].settings()(**good)
-    assert repr(made) == f"{kind.capitalize()}Settings(ours)"
+    good = {"url": "https://gateway.example.org", **SECRETS[kind]}
+    struct = find_kind(kind).settings
+    assert "of-tests" not in repr(flat(struct, **good))
     broken: list[dict[str, Any]] = [
         {name: "a\r\nb"} for name in ("access_token", "api_key", "auth_token") if name in good
     ]
@@ -205,5 +206,5 @@ def test_what_cannot_work_stops_the_start_and_shows_no_secret(kind: str) -> None
         if kind == "sns" and "sender" in change:
             continue
         with pytest.raises(SettingsError) as caught:
-            KINDS[kind].settings()(**{**good, **change})
+            flat(struct, **{**good, **change})
         assert "of-tests" not in str(caught.value)

@@ -9,11 +9,12 @@ from ipaddress import ip_address
 from typing import Any
 
 import pytest
-from tests.providers.peers import NOW, Authority, Hidden, StartServer, message
+from tests.providers.contexts import context, flat
+from tests.providers.peers import Authority, Hidden, StartServer, message
 
 from countersign.domain.delivery.delivery import Reason
 from countersign.errors import DeliveryFailedError
-from countersign.providers.http.ssrf_guard import may_be_reached
+from countersign.providers.http.ssrf_guard import is_allowed
 from countersign.providers.webhook import WebhookProvider, WebhookSettings
 
 PUBLIC = [
@@ -40,29 +41,29 @@ NEVER = [
 
 @pytest.mark.parametrize("address", PUBLIC)
 def test_a_public_address_may_be_reached(address: str) -> None:
-    assert may_be_reached(ip_address(address), allow_private=False)
+    assert is_allowed(ip_address(address), allow_private=False)
 
 
 @pytest.mark.parametrize("address", PRIVATE)
 def test_a_private_address_may_be_reached_only_where_the_operator_says_so(address: str) -> None:
-    assert not may_be_reached(ip_address(address), allow_private=False)
-    assert may_be_reached(ip_address(address), allow_private=True)
+    assert not is_allowed(ip_address(address), allow_private=False)
+    assert is_allowed(ip_address(address), allow_private=True)
 
 
 @pytest.mark.parametrize("address", NEVER)
 def test_an_address_that_is_nobodys_server_is_never_reached(address: str) -> None:
-    assert not may_be_reached(ip_address(address), allow_private=False)
-    assert not may_be_reached(ip_address(address), allow_private=True)
+    assert not is_allowed(ip_address(address), allow_private=False)
+    assert not is_allowed(ip_address(address), allow_private=True)
 
 
 def settings(url: str, **changes: object) -> WebhookSettings:
     secret = "whsec_" + base64.b64encode(b"s" * 32).decode()
     given: dict[str, Any] = {"url": url, "secret": secret, "allow_http": True, "timeout": 1.5}
-    return WebhookSettings(**{**given, **changes})
+    return flat(WebhookSettings, **{**given, **changes})
 
 
 async def send(url: str, **changes: object) -> DeliveryFailedError | None:
-    webhook = WebhookProvider(settings(url, **changes), lambda: NOW)
+    webhook = WebhookProvider(settings(url, **changes), context())
     try:
         await webhook.send(message())
     except DeliveryFailedError as failure:

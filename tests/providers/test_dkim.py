@@ -20,7 +20,8 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     PublicFormat,
 )
-from tests.providers.peers import NOW, Hidden, MailPeer, StartMailServer, message
+from tests.providers.contexts import context, flat
+from tests.providers.peers import Hidden, MailPeer, StartMailServer, message
 
 from countersign.errors import SettingsError
 from countersign.providers.email.smtp import SmtpProvider, SmtpSettings
@@ -58,11 +59,11 @@ def settings(**changes: Any) -> SmtpSettings:
         "dkim_selector": "2026a",
         "dkim_key": pem(key()),
     }
-    return SmtpSettings(**{**given, **changes})
+    return flat(SmtpSettings, **{**given, **changes})
 
 
 async def letter(peer: MailPeer, told: dict[str, object] | None = None, **changes: Any) -> bytes:
-    provider = SmtpProvider(settings(port=peer.port, **changes), lambda: NOW)
+    provider = SmtpProvider(settings(port=peer.port, **changes), context())
     await provider.send(message(**(told or {})))
     await provider.close()
     content = peer.letters[-1].content

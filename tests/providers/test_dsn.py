@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from tests.providers.bounces import postfix
 
 from countersign.domain.delivery.delivery import Reason
-from countersign.providers.email.dsn import MAX_BYTES, Action, Bounce, read, reason_of
+from countersign.providers.email.dsn import MAX_BYTES, Action, Bounce, parse_bounce, reason_of
 
 AT = "bounces+x@shop.example"
 
 
 def bounce(raw: bytes) -> Bounce:
-    found = read(raw)
+    found = parse_bounce(raw)
     assert found is not None
     return found
 
@@ -164,7 +164,7 @@ def nested(depth: int) -> bytes:
 )
 def test_what_is_broken_or_hostile_is_no_bounce(raw: bytes) -> None:
     began = time.perf_counter()
-    assert read(raw) is None
+    assert parse_bounce(raw) is None
     assert time.perf_counter() - began < 1
 
 
@@ -173,7 +173,7 @@ def test_a_mail_of_the_greatest_size_is_read_in_no_time(filler: bytes) -> None:
     for place in (b"Reporting-MTA", b"Diagnostic-Code: ", b"To: "):
         raw = postfix(AT).replace(place, filler * 30_000 + place)[:MAX_BYTES]
         began = time.perf_counter()
-        read(raw)
+        parse_bounce(raw)
         assert time.perf_counter() - began < 2
 
 
@@ -184,8 +184,8 @@ def test_no_mail_however_spoilt_is_an_error(data: st.DataObject) -> None:
     for _ in range(data.draw(st.integers(1, 8))):
         at = data.draw(st.integers(0, len(raw)))
         raw[at : at + data.draw(st.integers(0, 40))] = data.draw(st.binary(max_size=12))
-    read(bytes(raw))
-    read(data.draw(st.binary(max_size=300)))
+    parse_bounce(bytes(raw))
+    parse_bounce(data.draw(st.binary(max_size=300)))
 
 
 def test_a_bounce_shows_no_address() -> None:

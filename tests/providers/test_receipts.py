@@ -12,12 +12,11 @@ from tests.providers.peers import ADA, CODE, NOW
 
 from countersign.domain.delivery.delivery import Reason, Receipt, ReceiptState
 from countersign.errors import InputError
-from countersign.providers.http.webhook_signature import key_of, sign
-from countersign.providers.webhook import WebhookSettings, parse_receipt
+from countersign.providers.http.webhook_signature import parse_secret, sign
+from countersign.providers.webhook import parse_receipt
 
 KEY = bytes(range(24))
 SECRET = "whsec_" + base64.b64encode(KEY).decode()
-SETTINGS = WebhookSettings(url="https://sender.example/", secret=SECRET, name="our-sender", receipt_within=60_000)
 SECONDS = NOW // 1000
 BODY = json.dumps({"id": "SM1", "state": "delivered"}).encode()
 
@@ -40,7 +39,7 @@ def headers(body: bytes, seconds: int = SECONDS, changes: dict[str, str] | None 
 def test_the_scheme_is_that_of_standard_webhooks() -> None:
     """The example of the specification's reference libraries (github.com/standard-webhooks/standard-webhooks)."""
     made = sign(
-        key_of("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
+        parse_secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
         "msg_p5jXN8AQM9LWM0D4loKWxJek",
         1_614_265_330,
         b'{"test": 2432232314}',
@@ -73,14 +72,16 @@ def test_the_scheme_is_that_of_standard_webhooks() -> None:
 )
 def test_a_signed_receipt_is_understood(body: dict[str, object], receipt: Receipt) -> None:
     posted = json.dumps(body).encode()
-    assert parse_receipt(SETTINGS, headers(posted), posted, NOW) == receipt
+    assert parse_receipt("our-sender", KEY, headers(posted), posted, NOW) == receipt
 
 
 def test_one_right_signature_among_several_is_enough() -> None:
     """A sender that is changing its secret signs with both; versions we do not know are passed over."""
     several = f"v1a,AAAA v2,{'A' * 44} v1,!!! v1,{'A' * 43}= {signature(BODY, key=b'x' * 24)} {signature(BODY)}"
     assert (
-        parse_receipt(SETTINGS, headers(BODY, changes={"webhook-signature": several}), BODY, NOW).provider_message_id
+        parse_receipt(
+            "our-sender", KEY, headers(BODY, changes={"webhook-signature": several}), BODY, NOW
+        ).provider_message_id
         == "SM1"
     )
 
@@ -108,7 +109,7 @@ def test_one_right_signature_among_several_is_enough() -> None:
 )
 def test_a_signature_that_is_not_right_is_refused(changes: dict[str, str], reason: str) -> None:
     with pytest.raises(InputError) as caught:
-        parse_receipt(SETTINGS, headers(BODY, changes=changes), BODY, NOW)
+        parse_receipt("our-sender", KEY, headers(BODY, changes=changes), BODY, NOW)
     assert caught.value.reason == reason
     assert SECRET not in str(caught.value)
 
@@ -117,10 +118,10 @@ def test_a_signature_that_is_not_right_is_refused(changes: dict[str, str], reaso
 def test_a_receipt_is_taken_for_five_minutes(late: int, *, taken: bool) -> None:
     given = headers(BODY, SECONDS - late)
     if taken:
-        assert parse_receipt(SETTINGS, given, BODY, NOW).state is ReceiptState.DELIVERED
+        assert parse_receipt("our-sender", KEY, given, BODY, NOW).state is ReceiptState.DELIVERED
         return
     with pytest.raises(InputError) as caught:
-        parse_receipt(SETTINGS, given, BODY, NOW)
+        parse_receipt("our-sender", KEY, given, BODY, NOW)
     assert caught.value.reason == "stale_signature"
 
 
@@ -144,7 +145,7 @@ def test_a_receipt_is_taken_for_five_minutes(late: int, *, taken: bool) -> None:
 )
 def test_a_signed_body_that_is_no_receipt_is_refused_and_not_repeated(body: bytes) -> None:
     with pytest.raises(InputError) as caught:
-        parse_receipt(SETTINGS, headers(body), body, NOW)
+        parse_receipt("our-sender", KEY, headers(body), body, NOW)
     assert caught.value.reason == "malformed"
     assert CODE not in str(caught.value)
 
@@ -152,5 +153,5 @@ def test_a_signed_body_that_is_no_receipt_is_refused_and_not_repeated(body: byte
 def test_a_body_that_is_too_long_is_not_even_verified() -> None:
     body = b"x" * 70_000
     with pytest.raises(InputError) as caught:
-        parse_receipt(SETTINGS, headers(body), body, NOW)
+        parse_receipt("our-sender", KEY, headers(body), body, NOW)
     assert caught.value.reason == "too_large"

@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from tests.providers.contexts import flat
 from tests.providers.peers import Hidden
 from tests.providers.smsc import NODE, NUMBER, SECRETS, TEXT, Ledger, provider, sms, started
 
@@ -131,7 +132,7 @@ async def test_a_receipt_is_taken_down_and_answered(
         smpp = provider(smsc.port)
         assert isinstance(smpp, PushesReceipts)
         ledger = Ledger("msg-1")
-        smpp.hear = ledger
+        smpp.on_receipt = ledger
         assert await smpp.send(sms()) == Accepted("msg-1", 60_000)
         await smsc.tell("deliver", pdu=receipt("msg-1", "ENROUTE"))
         assert (await smsc.seen("taken"))["status"] == 0
@@ -147,7 +148,7 @@ async def test_a_receipt_in_parameters_alone_is_read_as_well() -> None:
     async with started() as smsc, asyncio.timeout(30):
         smpp = provider(smsc.port)
         ledger = Ledger("msg-1")
-        smpp.hear = ledger
+        smpp.on_receipt = ledger
         await smpp.send(sms())
         pdu = receipt("", "", short_message="", receipted_message_id="msg-1", message_state=5)
         await smsc.tell("deliver", pdu={**pdu, "esm_class": 0})
@@ -160,7 +161,7 @@ async def test_a_message_of_parts_has_arrived_when_all_have() -> None:
     async with started() as smsc, asyncio.timeout(30):
         smpp = provider(smsc.port)
         ledger = Ledger("msg-3")
-        smpp.hear = ledger
+        smpp.on_receipt = ledger
         assert await smpp.send(sms(text="a" * 400)) == Accepted("msg-3", 60_000)
         for number in (3, 1, 3):
             await smsc.tell("deliver", pdu=receipt(f"msg-{number}", "DELIVRD"))
@@ -224,7 +225,7 @@ async def test_a_session_that_is_lost_is_bound_anew_while_receipts_are_to_come()
     async with started() as smsc, asyncio.timeout(30):
         smpp = provider(smsc.port)
         ledger = Ledger("msg-1")
-        smpp.hear = ledger
+        smpp.on_receipt = ledger
         await smpp.send(sms())
         await smsc.seen("bind")
         await smsc.tell("unbind")
@@ -235,7 +236,7 @@ async def test_a_session_that_is_lost_is_bound_anew_while_receipts_are_to_come()
 
 
 async def test_each_side_is_told_that_the_other_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("countersign.providers.smpp.session.PULSE", 0.2)
+    monkeypatch.setattr("countersign.providers.smpp.session.KEEP_ALIVE", 0.2)
     async with started() as smsc, asyncio.timeout(30):
         smpp = provider(smsc.port)
         await smpp.send(sms())
@@ -276,7 +277,7 @@ async def test_other_channels_are_not_carried() -> None:
     ],
 )
 def test_settings_that_cannot_be_meant_are_refused(changes: dict[str, Any]) -> None:
-    given: dict[str, Any] = {"name": "ours", "host": "smsc.example.org", "system_id": "shop", "sender": "Shop"}
+    given: dict[str, Any] = {"host": "smsc.example.org", "system_id": "shop", "sender": "Shop"}
     with pytest.raises(SettingsError) as caught:
-        SmppSettings(**{**given, **changes})
+        flat(SmppSettings, **{**given, **changes})
     assert str(changes.get("password", "\0")) not in str(caught.value)

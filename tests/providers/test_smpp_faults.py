@@ -12,7 +12,7 @@ from tests.providers.smsc import BOUND, SECRETS, Answer, Faulty, goes_through, p
 
 from countersign.domain.delivery.delivery import Accepted, Reason
 from countersign.errors import DeliveryFailedError
-from countersign.providers.smpp.pdu import MAX_PDU, Command, Pdu, c_octets
+from countersign.providers.smpp.pdu import MAX_PDU, Command, Pdu, encode_c_octets
 from countersign.providers.smpp.provider import SmppProvider
 
 TIMEOUT = 0.6
@@ -36,7 +36,7 @@ WRITTEN: dict[str, Callable[[bytes], bytes]] = {
     "garbage": lambda _: b"HTTP/1.1 400 Bad Request\r\n\r\n",
     "huge": lambda polite: (MAX_PDU + 1).to_bytes(4, "big") + polite[4:],
     "tiny": lambda polite: (15).to_bytes(4, "big") + polite[4:],
-    "nack": lambda _: Pdu(Command.GENERIC_NACK, 0, 2).encoded(),
+    "nack": lambda _: Pdu(Command.GENERIC_NACK, 0, 2).encode(),
 }
 BROKEN = {"close", "reset", "cut", "cut header"}
 SILENT = {"hang", "cut and hang", "drip"}
@@ -49,7 +49,7 @@ def fault(then: str) -> Answer:
 
     async def answer(smsc: Faulty, pdu: Pdu, writer: asyncio.StreamWriter) -> bool:
         nonlocal struck
-        polite = smsc.polite(pdu).encoded()
+        polite = smsc.polite(pdu).encode()
         if struck:
             writer.write(polite)
             return True
@@ -100,7 +100,7 @@ async def test_a_slow_smsc_is_waited_for_and_not_for_ever(start_tcp_server: Star
 
     async def late(smsc: Faulty, pdu: Pdu, writer: asyncio.StreamWriter) -> bool:
         await asyncio.sleep(delays.pop(0))
-        writer.write(smsc.polite(pdu).encoded())
+        writer.write(smsc.polite(pdu).encode())
         return True
 
     smpp = provider(await start_tcp_server(Faulty(submit_sm=late)), timeout=TIMEOUT)
@@ -114,7 +114,7 @@ async def test_a_slow_smsc_is_waited_for_and_not_for_ever(start_tcp_server: Star
 async def test_a_half_open_session_is_found_out_though_nothing_is_sent(
     start_tcp_server: StartServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("countersign.providers.smpp.session.PULSE", 0.1)
+    monkeypatch.setattr("countersign.providers.smpp.session.KEEP_ALIVE", 0.1)
 
     async def deaf(_: Faulty, __: Pdu, ___: asyncio.StreamWriter) -> bool:
         return True
@@ -132,7 +132,7 @@ async def test_a_half_open_session_costs_one_message_its_time_out(start_tcp_serv
     async def deaf(smsc: Faulty, pdu: Pdu, writer: asyncio.StreamWriter) -> bool:
         if smsc.bound == 1 and smsc.count(Command.SUBMIT_SM) > 1:
             return True
-        writer.write(smsc.polite(pdu).encoded())
+        writer.write(smsc.polite(pdu).encode())
         return True
 
     smsc = Faulty(submit_sm=deaf)
@@ -155,7 +155,7 @@ async def test_nobody_listening_is_unreachable_and_is_not_run_at(hidden: Hidden)
 
 async def test_a_door_that_stays_shut_is_knocked_at_once_for_all_who_wait(start_tcp_server: StartServer) -> None:
     async def refuses(_: Faulty, pdu: Pdu, writer: asyncio.StreamWriter) -> bool:
-        writer.write(Pdu(Command.BIND_TRANSCEIVER_RESP, pdu.sequence, 0x0E).encoded())
+        writer.write(Pdu(Command.BIND_TRANSCEIVER_RESP, pdu.sequence, 0x0E).encode())
         return True
 
     smsc = Faulty(bind_transceiver=refuses)
@@ -186,7 +186,7 @@ async def test_more_than_the_window_holds_waits_its_turn_in_bounded_time(start_t
             nonlocal under_way
             await asyncio.sleep(0.05)
             under_way -= 1
-            writer.write(smsc.polite(pdu).encoded())
+            writer.write(smsc.polite(pdu).encode())
 
         tasks.add(asyncio.get_running_loop().create_task(later()))
         return True
@@ -223,7 +223,7 @@ async def test_a_send_that_is_canceled_frees_its_room(start_tcp_server: StartSer
 
     async def once(smsc: Faulty, pdu: Pdu, writer: asyncio.StreamWriter) -> bool:
         if asked.is_set():
-            writer.write(smsc.polite(pdu).encoded())
+            writer.write(smsc.polite(pdu).encode())
         asked.set()
         return True
 
@@ -250,11 +250,11 @@ async def test_what_the_smsc_asks_is_answered_and_what_nobody_knows_is_said_to_b
         Pdu(0x00000FFF, 9),
         Pdu(Command.ALERT_NOTIFICATION, 10),
         Pdu(0x80000FFF, 11),
-        Pdu(Command.SUBMIT_SM_RESP, 4_000_000, body=c_octets("late")),
+        Pdu(Command.SUBMIT_SM_RESP, 4_000_000, body=encode_c_octets("late")),
         Pdu(Command.DELIVER_SM, 12, body=b"cut"),
         Pdu(Command.ENQUIRE_LINK, 13),
     ):
-        writer.write(pdu.encoded())
+        writer.write(pdu.encode())
     async with asyncio.timeout(BOUND):
         await smsc.until(2, Command.ENQUIRE_LINK_RESP)
         await smsc.until(1, Command.DELIVER_SM_RESP)
@@ -274,7 +274,7 @@ async def test_an_id_that_cannot_be_kept_is_no_word(start_tcp_server: StartServe
     bodies = [b"", b"no end", b"\xff\xfe\0", b"\x1b[2J\0"]
 
     async def strange(_: Faulty, pdu: Pdu, writer: asyncio.StreamWriter) -> bool:
-        writer.write(Pdu(Command.SUBMIT_SM_RESP, pdu.sequence, body=bodies.pop()).encoded())
+        writer.write(Pdu(Command.SUBMIT_SM_RESP, pdu.sequence, body=bodies.pop()).encode())
         return True
 
     smpp = provider(await start_tcp_server(Faulty(submit_sm=strange)))
@@ -303,8 +303,8 @@ async def test_codes_travel_by_tls_to_whom_the_certificate_names(
 async def test_an_smsc_that_does_not_read_is_given_up(start_tcp_server: StartServer) -> None:
     async def blind_index(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readexactly(16)
-        writer.write(Pdu(Command.BIND_TRANSCEIVER_RESP, 1, body=c_octets("SMSC")).encoded())
-        flood = Pdu(Command.ENQUIRE_LINK, 1).encoded() * 1_000
+        writer.write(Pdu(Command.BIND_TRANSCEIVER_RESP, 1, body=encode_c_octets("SMSC")).encode())
+        flood = Pdu(Command.ENQUIRE_LINK, 1).encode() * 1_000
         while True:
             writer.write(flood)
             await writer.drain()

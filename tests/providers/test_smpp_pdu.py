@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from countersign.domain.delivery.delivery import Reason, ReceiptState
-from countersign.domain.delivery.sms_segments import ESCAPE, GSM_7, GSM_7_EXTENSION, septets, split_segments, units
+from countersign.domain.delivery.sms_segments import (
+    ESCAPE,
+    GSM_7,
+    GSM_7_EXTENSION,
+    encode_gsm_7,
+    encode_ucs_2,
+    split_segments,
+)
 from countersign.messages.channels.sms_size import segments
 from countersign.providers.smpp.pdu import (
     HEADER,
@@ -22,15 +29,15 @@ from countersign.providers.smpp.pdu import (
     MalformedError,
     Pdu,
     ShortMessage,
-    bind_transceiver,
     body_length,
-    decoded,
-    message_id,
-    short_message,
+    decode,
+    decode_message_id,
+    decode_short_message,
+    encode_bind,
 )
 from countersign.providers.smpp.provider import address_of
 from countersign.providers.smpp.receipt import SmppReceipt, parse_receipt, spellings
-from countersign.providers.smpp.status import refusal
+from countersign.providers.smpp.status import failure_of_status
 
 octet = st.integers(0, 255)
 word = st.integers(0, 2**32 - 1)
@@ -57,27 +64,27 @@ short_messages = st.builds(
 
 @given(st.builds(Pdu, word, word, word, st.binary(max_size=300)))
 def test_a_pdu_is_read_as_it_was_written(pdu: Pdu) -> None:
-    octets = pdu.encoded()
+    octets = pdu.encode()
     assert body_length(octets[:HEADER]) == len(octets) - HEADER
-    assert decoded(octets[:HEADER], octets[HEADER:]) == pdu
+    assert decode(octets[:HEADER], octets[HEADER:]) == pdu
 
 
 @given(short_messages)
 def test_the_body_of_a_message_is_read_as_it_was_written(message: ShortMessage) -> None:
-    assert short_message(message.encoded()) == message
+    assert decode_short_message(message.encode()) == message
 
 
 @given(short_messages, st.data())
 def test_a_body_that_was_cut_is_malformed_or_lacks_its_parameters(message: ShortMessage, data: st.DataObject) -> None:
-    octets = message.encoded()
+    octets = message.encode()
     with contextlib.suppress(MalformedError):
-        found = short_message(octets[: data.draw(st.integers(0, len(octets) - 1))])
+        found = decode_short_message(octets[: data.draw(st.integers(0, len(octets) - 1))])
         assert len(found.parameters) < len(message.parameters)
 
 
 @given(st.binary(max_size=400))
 def test_whatever_comes_is_read_or_malformed(octets: bytes) -> None:
-    for read in (lambda body: parse_receipt(short_message(body)), message_id):
+    for read in (lambda body: parse_receipt(decode_short_message(body)), decode_message_id):
         with contextlib.suppress(MalformedError):
             read(octets)
 
@@ -96,18 +103,18 @@ def test_a_length_that_cannot_be_is_malformed(length: int) -> None:
 
 
 def test_a_bind_is_written_as_the_specification_shows() -> None:
-    body = bind_transceiver("SMPP3TEST", "secret08", "SUBMIT1")
+    body = encode_bind("SMPP3TEST", "secret08", "SUBMIT1")
     assert body == b"SMPP3TEST\0secret08\0SUBMIT1\0\x34\0\0\0"
-    assert Pdu(9, 1, body=body).encoded()[:HEADER] == bytes.fromhex("0000002f000000090000000000000001")
+    assert Pdu(9, 1, body=body).encode()[:HEADER] == bytes.fromhex("0000002f000000090000000000000001")
     assert "secret" not in repr(Pdu(9, 1, body=body))
 
 
 def test_every_character_of_the_alphabet_has_its_place() -> None:
     """D3: the table of TS 23.038, by its corners."""
-    assert septets("@\r ¡¿à") == bytes((0x00, 0x0D, 0x20, 0x40, 0x60, 0x7F))
-    assert septets("ΞÆ_Δ") == bytes((0x1A, 0x1C, 0x11, 0x10))
-    assert septets("\f^{}\\[~]|€") == bytes.fromhex("1b0a1b141b281b291b2f1b3c1b3d1b3e1b401b65")
-    assert sorted(septets(GSM_7)) == [place for place in range(128) if place != ESCAPE]
+    assert encode_gsm_7("@\r ¡¿à") == bytes((0x00, 0x0D, 0x20, 0x40, 0x60, 0x7F))
+    assert encode_gsm_7("ΞÆ_Δ") == bytes((0x1A, 0x1C, 0x11, 0x10))
+    assert encode_gsm_7("\f^{}\\[~]|€") == bytes.fromhex("1b0a1b141b281b291b2f1b3c1b3d1b3e1b401b65")
+    assert sorted(encode_gsm_7(GSM_7)) == [place for place in range(128) if place != ESCAPE]
 
 
 @given(st.text(max_size=500) | st.text(alphabet=GSM_7 + GSM_7_EXTENSION, max_size=900))
@@ -118,10 +125,10 @@ def test_the_parts_are_the_text_and_each_is_within_its_bound(text: str) -> None:
     assert len(found.parts) == segments(text).segments
     alone = len(found.parts) == 1
     for part in found.parts:
-        octets = septets(part) if found.narrow else units(part)
-        assert len(octets) <= (160 if alone else 153) if found.narrow else (140 if alone else 134)
+        octets = encode_gsm_7(part) if found.gsm_7 else encode_ucs_2(part)
+        assert len(octets) <= (160 if alone else 153) if found.gsm_7 else (140 if alone else 134)
         assert alone or part
-        if found.narrow:
+        if found.gsm_7:
             assert not octets.endswith(bytes((ESCAPE,)))
         else:
             assert octets.decode("utf-16-be") == part
@@ -225,5 +232,5 @@ def test_a_sender_has_its_type_and_plan(sender: str, expected: tuple[int, int, s
 def test_every_status_is_sorted(statuses: set[int], reason: Reason, *, permanent: bool) -> None:
     """D2: what is not in the specification is temporary."""
     for status in statuses:
-        failure = refusal(status)
+        failure = failure_of_status(status)
         assert (failure.reason, failure.permanent) == (reason, permanent)

@@ -18,9 +18,9 @@ async def test_a_receipt_that_outruns_our_record_is_kept_until_the_message_is_kn
 ) -> None:
     smsc, ledger = Faulty(), Ledger()
     smpp = provider(await start_tcp_server(smsc))
-    smpp.hear = ledger
+    smpp.on_receipt = ledger
     await goes_through(smpp)
-    smsc.writers[0].write(Pdu(Command.DELIVER_SM, 5, body=told("id-1", 2)).encoded())
+    smsc.writers[0].write(Pdu(Command.DELIVER_SM, 5, body=told("id-1", 2)).encode())
     await asyncio.sleep(0.3)
     assert len(ledger.looked) > 1
     assert smsc.count(Command.DELIVER_SM_RESP) == 0  # nothing is promised that is not written down
@@ -38,14 +38,14 @@ async def test_a_message_of_which_a_part_is_lost_has_not_arrived_however_soon_th
     """The receipts come right behind each answer: before the last part is answered, and before anything is written down."""
 
     async def tells(smsc: Faulty, pdu: Pdu, writer: asyncio.StreamWriter) -> bool:
-        writer.write(smsc.polite(pdu).encoded())
+        writer.write(smsc.polite(pdu).encode())
         state = 5 if smsc.given == 1 else 2
-        writer.write(Pdu(Command.DELIVER_SM, smsc.given, body=told(f"id-{smsc.given}", state)).encoded())
+        writer.write(Pdu(Command.DELIVER_SM, smsc.given, body=told(f"id-{smsc.given}", state)).encode())
         return True
 
     smsc, ledger = Faulty(submit_sm=tells), Ledger()
     smpp = provider(await start_tcp_server(smsc))
-    smpp.hear = ledger
+    smpp.on_receipt = ledger
     word = await smpp.send(sms(text="a" * 400))
     await asyncio.sleep(0.1)
     ledger.known.add(word.provider_message_id)
@@ -63,9 +63,9 @@ async def test_a_receipt_that_cannot_be_written_down_is_asked_for_again(start_tc
     async def away(_: Receipt) -> bool:
         raise UnavailableError("The database is away.")
 
-    smpp.hear = away
+    smpp.on_receipt = away
     await goes_through(smpp)
-    smsc.writers[0].write(Pdu(Command.DELIVER_SM, 5, body=told("id-1", 2)).encoded())
+    smsc.writers[0].write(Pdu(Command.DELIVER_SM, 5, body=told("id-1", 2)).encode())
     async with asyncio.timeout(BOUND):
         await smsc.until(1, Command.DELIVER_SM_RESP)
     assert smsc.heard[-1].status == 0x64
@@ -75,10 +75,10 @@ async def test_a_receipt_that_cannot_be_written_down_is_asked_for_again(start_tc
 async def test_a_flood_of_receipts_is_put_off_and_keeps_no_message_waiting(start_tcp_server: StartServer) -> None:
     smsc, ledger = Faulty(), Ledger()
     smpp = provider(await start_tcp_server(smsc))
-    smpp.hear = ledger
+    smpp.on_receipt = ledger
     await goes_through(smpp)
     for number in range(2_000):
-        smsc.writers[0].write(Pdu(Command.DELIVER_SM, number + 1, body=told(f"x-{number}", 2)).encoded())
+        smsc.writers[0].write(Pdu(Command.DELIVER_SM, number + 1, body=told(f"x-{number}", 2)).encode())
     assert await goes_through(smpp) == Accepted("id-2", 60_000)
     async with asyncio.timeout(BOUND):
         await smsc.until(2_000 - 256, Command.DELIVER_SM_RESP)
@@ -96,11 +96,11 @@ async def test_an_id_that_a_receipt_writes_in_another_base_is_found_and_soon_at_
     monkeypatch.setattr("countersign.providers.smpp.receiver.WAITS", (0.01,))
     smsc, ledger = Faulty(), Ledger(answered)
     smpp = provider(await start_tcp_server(smsc))
-    smpp.hear = ledger
+    smpp.on_receipt = ledger
     await goes_through(smpp)
     for _ in range(2):
         ledger.looked.clear()
-        smsc.writers[0].write(Pdu(Command.DELIVER_SM, 5, body=told(told_as, 2)).encoded())
+        smsc.writers[0].write(Pdu(Command.DELIVER_SM, 5, body=told(told_as, 2)).encode())
         async with asyncio.timeout(10):
             assert (await ledger.heard.get()).provider_message_id == answered
     assert told_as not in ledger.looked
@@ -114,9 +114,9 @@ async def test_digits_alone_never_lead_to_the_message_of_somebody_else(
     monkeypatch.setattr("countersign.providers.smpp.receiver.WAITS", (0.01,))
     smsc, ledger = Faulty(), Ledger("64", "256")
     smpp = provider(await start_tcp_server(smsc))
-    smpp.hear = ledger
+    smpp.on_receipt = ledger
     await goes_through(smpp)
-    smsc.writers[0].write(Pdu(Command.DELIVER_SM, 5, body=told("100", 2)).encoded())
+    smsc.writers[0].write(Pdu(Command.DELIVER_SM, 5, body=told("100", 2)).encode())
     async with asyncio.timeout(BOUND):
         await smsc.until(1, Command.DELIVER_SM_RESP)
     assert ledger.heard.empty()

@@ -14,12 +14,13 @@ from countersign.cli.doctor.provider_checks import check_providers
 from countersign.config import load
 from countersign.domain.delivery.delivery import Reason
 from countersign.domain.shared.application import ApplicationDraft, ApplicationMode
-from countersign.domain.shared.contact import parse
+from countersign.domain.shared.contact import parse_contact
 from countersign.errors import DeliveryFailedError
 from countersign.flows.maintenance.applications import add_application
 from countersign.flows.verifications.begin import BeginRequest, begin_challenge
 from countersign.flows.verifications.results import Done
-from countersign.providers.smpp.pdu import Command, Pdu, short_message
+from countersign.providers.registry import ConfiguredProvider
+from countersign.providers.smpp.pdu import Command, Pdu, decode_short_message
 from countersign.providers.smpp.provider import SmppSettings
 from countersign.store.engine.database import Sql
 from countersign.wiring import Runtime, close_runtime, open_runtime
@@ -57,8 +58,8 @@ def tells(state: int) -> Answer:
     """Return an answer with its receipt right behind, before anybody can have written the answer down."""
 
     async def answer(smsc: Faulty, pdu: Pdu, writer: asyncio.StreamWriter) -> bool:
-        writer.write(smsc.polite(pdu).encoded())
-        writer.write(Pdu(Command.DELIVER_SM, smsc.given, body=told(f"id-{smsc.given}", state)).encoded())
+        writer.write(smsc.polite(pdu).encode())
+        writer.write(Pdu(Command.DELIVER_SM, smsc.given, body=told(f"id-{smsc.given}", state)).encode())
         return True
 
     return answer
@@ -79,7 +80,9 @@ async def began(runtime: Runtime) -> None:
         runtime.core.clock(),
         os.urandom,
     )
-    assert isinstance(await begin_challenge(runtime.core, application, BeginRequest(to=parse("+4915123456789"))), Done)
+    assert isinstance(
+        await begin_challenge(runtime.core, application, BeginRequest(to=parse_contact("+4915123456789"))), Done
+    )
 
 
 @pytest.mark.parametrize(
@@ -109,7 +112,12 @@ async def test_a_receipt_that_outruns_our_record_moves_the_message(
     finally:
         await close_runtime(runtime)
     assert [pdu.status for pdu in first.heard if pdu.command == Command.DELIVER_SM_RESP] == [0]
-    sent = [short_message(pdu.body) for one in (first, second) for pdu in one.heard if pdu.command == Command.SUBMIT_SM]
+    sent = [
+        decode_short_message(pdu.body)
+        for one in (first, second)
+        for pdu in one.heard
+        if pdu.command == Command.SUBMIT_SM
+    ]
     assert len({message.text for message in sent}) == 1
     assert [message.registered_delivery for message in sent] == [1, 0][: len(sent)]
     assert first.heard[-1].command == Command.UNBIND
@@ -117,13 +125,14 @@ async def test_a_receipt_that_outruns_our_record_moves_the_message(
 
 async def test_the_doctor_binds_and_says_what_is_wrong(start_tcp_server: StartServer) -> None:
     async def refuses(_: Faulty, pdu: Pdu, writer: asyncio.StreamWriter) -> bool:
-        writer.write(Pdu(Command.BIND_TRANSCEIVER_RESP, pdu.sequence, 0x0E).encoded())
+        writer.write(Pdu(Command.BIND_TRANSCEIVER_RESP, pdu.sequence, 0x0E).encode())
         return True
 
-    def settings(port: int) -> SmppSettings:
-        return SmppSettings(
-            name="ours", host="127.0.0.1", port=port, tls="none", system_id=SYSTEM_ID, password=PASSWORD, sender="Shop"
+    def configured(port: int) -> ConfiguredProvider:
+        settings = SmppSettings(
+            host="127.0.0.1", port=port, tls="none", system_id=SYSTEM_ID, password=PASSWORD, sender="Shop"
         )
+        return ConfiguredProvider("ours", "smpp", settings)
 
     ports = {
         "fine": await start_tcp_server(Faulty()),
@@ -131,9 +140,9 @@ async def test_the_doctor_binds_and_says_what_is_wrong(start_tcp_server: StartSe
     }
     found = {
         name: (what, remedy)
-        for name, what, remedy in await check_providers({name: settings(port) for name, port in ports.items()})
+        for name, what, remedy in await check_providers({name: configured(port) for name, port in ports.items()})
     }
-    assert found["fine"] == (f"127.0.0.1 port {ports['fine']} lets us in in the clear, bound", "")
+    assert found["fine"] == (f"127.0.0.1 port {ports['fine']} accepts us without TLS, bound", "")
     assert "check password" in found["wrong"][0]
     assert found["wrong"][1]
     assert PASSWORD not in str(found)
@@ -142,7 +151,7 @@ async def test_the_doctor_binds_and_says_what_is_wrong(start_tcp_server: StartSe
 async def test_sessions_are_as_many_as_the_settings_say_and_no_more(start_tcp_server: StartServer) -> None:
     async def slow(smsc: Faulty, pdu: Pdu, writer: asyncio.StreamWriter) -> bool:
         await asyncio.sleep(0.05)
-        writer.write(smsc.polite(pdu).encoded())
+        writer.write(smsc.polite(pdu).encode())
         return True
 
     smsc = Faulty(submit_sm=slow)
@@ -160,7 +169,7 @@ async def test_an_account_that_allows_fewer_sessions_than_the_settings_carries_a
 ) -> None:
     async def one_alone(smsc: Faulty, pdu: Pdu, writer: asyncio.StreamWriter) -> bool:
         polite = smsc.polite(pdu) if not smsc.bound else Pdu(Command.BIND_TRANSCEIVER_RESP, pdu.sequence, 0x05)
-        writer.write(polite.encoded())
+        writer.write(polite.encode())
         return True
 
     smsc = Faulty(bind_transceiver=one_alone)

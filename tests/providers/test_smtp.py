@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.providers.contexts import context, flat
 from tests.providers.peers import ADA, CODE, NOW, Authority, Hidden, MailPeer, StartMailServer, message
 
 from countersign.domain.delivery.delivery import Accepted, Reason
@@ -30,11 +31,11 @@ def settings(peer: MailPeer, **changes: object) -> SmtpSettings:
         "from_address": SENDER,
         "timeout": 5,
     }
-    return SmtpSettings(**{**given, **changes})
+    return flat(SmtpSettings, **{**given, **changes})
 
 
 def provider(peer: MailPeer, **changes: object) -> SmtpProvider:
-    return SmtpProvider(settings(peer, **changes), lambda: NOW)
+    return SmtpProvider(settings(peer, **changes), context())
 
 
 async def refusal(mail: SmtpProvider, **changes: object) -> DeliveryFailedError:

@@ -7,7 +7,8 @@ import socket
 from typing import Any
 
 import pytest
-from tests.providers.peers import NOW, Authority, Hidden, StartServer, message
+from tests.providers.contexts import context, flat
+from tests.providers.peers import Authority, Hidden, StartServer, message
 
 from countersign.domain.delivery.delivery import Reason
 from countersign.errors import DeliveryFailedError
@@ -26,7 +27,7 @@ def provider(port: int, **changes: object) -> SmtpProvider:
         "from_address": "codes@shop.example",
         "timeout": TIMEOUT,
     }
-    return SmtpProvider(SmtpSettings(**{**given, **changes}), lambda: NOW)
+    return SmtpProvider(flat(SmtpSettings, **{**given, **changes}), context())
 
 
 async def refusal(mail: SmtpProvider) -> DeliveryFailedError:

@@ -6,11 +6,12 @@ import hashlib
 
 import pytest
 from email_validator import validate_email
+from tests.providers.contexts import context
 from tests.providers.peers import ADA, NOW, StartMailServer, message
 
 from countersign.domain.shared import identifier
 from countersign.providers.email.smtp import SmtpProvider, SmtpSettings
-from countersign.providers.email.verp import MAX_LOCAL, key_of, return_path
+from countersign.providers.email.verp import MAX_LOCAL, make_return_path, read_return_path
 
 
 def mark(key: str) -> bytes:
@@ -18,19 +19,19 @@ def mark(key: str) -> bytes:
 
 
 KEY = identifier.make("ver", NOW, bytes(range(10))) + ".1.0"
-AT = return_path("bounces@shop.example", KEY, mark)
+AT = make_return_path("bounces@shop.example", KEY, mark)
 
 
 def test_an_address_leads_back_to_its_message_however_servers_write_it() -> None:
     validate_email(AT, check_deliverability=False)
     assert len(AT.partition("@")[0]) <= MAX_LOCAL
     for written in (AT, AT.upper(), AT.replace("shop.example", "mx1.shop.example"), AT.replace("bounces+", "codes+")):
-        assert key_of(written, mark) == KEY
+        assert read_return_path(written, mark) == KEY
 
 
 @pytest.mark.parametrize("key", [KEY, KEY.replace(".1.0", ".10.9"), KEY.replace("ver_", "ntc_")])
 def test_the_longest_name_has_room(key: str) -> None:
-    assert key_of(return_path("bounce-codes@shop.example", key, mark), mark) == key
+    assert read_return_path(make_return_path("bounce-codes@shop.example", key, mark), mark) == key
 
 
 @pytest.mark.parametrize(
@@ -38,11 +39,11 @@ def test_the_longest_name_has_room(key: str) -> None:
     ["", "@", "bounces@shop.example", AT[:-20], AT.replace(".1.0.", ".1.1."), AT + "\n", "x" * 10_000, "+" * 10_000],
 )
 def test_no_other_address_leads_anywhere(address: str) -> None:
-    assert key_of(address, mark) is None
+    assert read_return_path(address, mark) is None
 
 
 def test_a_mark_of_another_secret_leads_nowhere() -> None:
-    assert key_of(AT, lambda key: hashlib.sha256(key.encode()).digest()) is None
+    assert read_return_path(AT, lambda key: hashlib.sha256(key.encode()).digest()) is None
 
 
 async def test_the_envelope_bears_the_address_and_the_letter_does_not(start_mail_server: StartMailServer) -> None:
@@ -55,11 +56,11 @@ async def test_the_envelope_bears_the_address_and_the_letter_does_not(start_mail
         from_address="codes@shop.example",
         bounce_address="bounces@müller.example",
     )
-    provider = SmtpProvider(given, lambda: NOW, mark)
+    provider = SmtpProvider(given, context(mark=mark))
     await provider.send(message(key=KEY))
     await provider.close()
     (sent,) = peer.letters
-    assert sent.mail_from == return_path("bounces@xn--mller-kva.example", KEY, mark)
+    assert sent.mail_from == make_return_path("bounces@xn--mller-kva.example", KEY, mark)
     assert sent.rcpt_tos == [ADA]
     assert isinstance(sent.content, bytes)
     assert b"bounces" not in sent.content

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from tests.providers.contexts import context, flat
 from tests.providers.peers import ADA, CODE, NOW, Authority, Hidden, StartServer, message
 
 from countersign.domain.delivery.delivery import Accepted, Message, Reason
@@ -76,11 +77,11 @@ def settings(port: int, **changes: object) -> WebhookSettings:
         "allow_private": True,
         "timeout": 1.0,
     }
-    return WebhookSettings(**{**given, **changes})
+    return flat(WebhookSettings, **{**given, **changes})
 
 
 def provider(port: int, **changes: object) -> WebhookProvider:
-    return WebhookProvider(settings(port, **changes), lambda: NOW)
+    return WebhookProvider(settings(port, **changes), context())
 
 
 def sms() -> Message:

@@ -11,7 +11,7 @@ from tests.web.client import Answer, Client, assert_problem
 from tests.web.conftest import Opener, change, new_key
 
 from countersign.domain.shared.application import ApplicationMode
-from countersign.providers.http.webhook_signature import key_of, sign
+from countersign.providers.http.webhook_signature import parse_secret, sign
 from countersign.web.app import make_app
 from countersign.wiring import Runtime
 
@@ -46,7 +46,7 @@ async def sender(hooked: Runtime) -> Client:
 async def sent(sender: Client, runtime: Runtime, told: object, *, secret: str = SECRET, at: int = 0) -> Answer:
     """Post a receipt, signed."""
     body = json.dumps(told).encode()
-    signed = sign(key_of(secret), "msg_1", (at or runtime.core.clock()) // 1000, body)
+    signed = sign(parse_secret(secret), "msg_1", (at or runtime.core.clock()) // 1000, body)
     return await sender.post("/v1/receipts/hook", raw=body, headers=signed)
 
 

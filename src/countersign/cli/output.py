@@ -59,7 +59,7 @@ def settings_of(config: Path | None, **overrides: object) -> tuple[Settings, dic
         environ[CONFIG] = str(config.absolute())
     environ |= {f"COUNTERSIGN_{name.upper()}": str(value) for name, value in overrides.items() if value is not None}
     settings = load(environ)
-    logs.configure(settings.log_level, settings.log_format)
+    logs.configure(settings.log.level, settings.log.format)
     return settings, environ
 
 
@@ -79,8 +79,13 @@ def print_json(value: object) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print rows under their columns: a table on a terminal, tab-separated fields in a pipe."""
+    """Print rows under their columns: a table on a terminal, tab-separated fields in a pipe.
+
+    A pipe gets no header, so that programs can read it. A person at the terminal behind a pipe gets the header on stderr.
+    """
     if not sys.stdout.isatty():
+        if sys.stderr.isatty():
+            remark("\t".join(columns))
         for row in rows:
             click.echo("\t".join(row))
         return

@@ -46,7 +46,7 @@ def test(changed: Path, since: int, config: Path | None, as_json: bool) -> None:
     settings, _ = settings_of(config)
     # Risk settings in the environment belong to the running program, not to the policy that is tried.
     wanted = load({name: value for name, value in os.environ.items() if not name.startswith(_RISK)}, changed)
-    found = wait_for(_replayed(settings, wanted.risk, since))
+    found = wait_for(_replayed(settings, wanted.risk.policy, since))
     if as_json:
         print_json(found)
     else:

@@ -1,7 +1,6 @@
 """Settings: frozen, from a TOML file and the environment, checked before anything starts."""
 
-from countersign.config.setting import Setting
-from countersign.config.settings import Settings, load, rules
-from countersign.config.table import FAMILIES, SETTINGS
+from countersign.config.load import load
+from countersign.config.settings import Settings
 
-__all__ = ["FAMILIES", "SETTINGS", "Setting", "Settings", "load", "rules"]
+__all__ = ["Settings", "load"]

@@ -1,56 +1,85 @@
-"""The settings of the breaker of pumping: amounts of money as people write them become micros."""
+"""The settings of `[fraud]`: what phone messages cost, and how much may be spent on them."""
 
-from __future__ import annotations
+from typing import Annotated, Final
 
-import re
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+import msgspec
 
+from countersign.config.values import MICROS, read_amount, read_prices
 from countersign.domain.delivery.sms_pumping import ALLOWANCES, MONEY, PumpingMode, PumpingPolicy
 from countersign.domain.delivery.sms_traffic import TrafficScope
+from countersign.setting import Described
 
-MICROS: Final = 1_000_000
-"""Parts of a currency unit that money is counted in."""
-
-_AMOUNT: Final = re.compile(r"([0-9]{1,6})(?:\.([0-9]{1,6}))?")
-_WHERE: Final = re.compile(r"\+[1-9][0-9]{0,14}|[A-Z]{2}|001")
-_BUDGETED: Final = (TrafficScope.PREFIX, TrafficScope.COUNTRY, TrafficScope.APPLICATION)
+_Amount = Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)]
+_MONEY: Final = {scope: amount // MICROS for scope, amount in MONEY.items()}
 
 
-def read_amount(text: str) -> int | None:
-    """Return the micros of an amount such as 0.05, or None if it is none."""
-    match = _AMOUNT.fullmatch(text.strip())
-    if match is None:
-        return None
-    whole, parts = match.groups()
-    return int(whole) * MICROS + int((parts or "0").ljust(6, "0"))
+class FraudSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How SMS pumping is stopped. `price` and `prices` are in micros; budgets count whole currency units, or messages, in an hour."""
 
+    mode: Annotated[
+        PumpingMode,
+        Described(
+            "Whether messages to places that are being pumped (many messages, hardly a code comes back) are held back."
+            " With shadow they still go, and what would have been held is written down."
+        ),
+    ] = PumpingMode.ON
+    price: Annotated[
+        int,
+        Described(
+            "What a phone message costs, in your currency, where fraud.prices names no other price.",
+            expects="an amount such as 0.05",
+            default="0.05",
+            reads=read_amount,
+        ),
+    ] = MICROS // 20
+    prices: Annotated[
+        dict[str, int],
+        Described(
+            "What a phone message costs by country, or by the beginning of its number; the longest beginning wins.",
+            expects="a list such as DE=0.07, +4917=0.08",
+            default="none",
+            reads=read_prices,
+        ),
+    ] = {}
+    prefix_money: Annotated[
+        _Amount,
+        Described(
+            "The most that each application may spend on one prefix in an hour, in your currency; 0 for no limit."
+        ),
+    ] = _MONEY[TrafficScope.PREFIX]
+    country_money: Annotated[_Amount, Described("The same for one country.")] = _MONEY[TrafficScope.COUNTRY]
+    application_money: Annotated[_Amount, Described("The same for all countries together.")] = _MONEY[
+        TrafficScope.APPLICATION
+    ]
+    prefix_messages: Annotated[
+        _Amount, Described("The most messages that each application may send to one prefix in an hour; 0 for no limit.")
+    ] = 0
+    country_messages: Annotated[_Amount, Described("The same for one country; 0 for no limit.")] = 0
+    application_messages: Annotated[_Amount, Described("The same for all countries together; 0 for no limit.")] = 0
+    new_prefix: Annotated[
+        int,
+        msgspec.Meta(ge=1, le=100_000),
+        Described(
+            "Messages to a new prefix that may stay unanswered in a day; each code that comes back allows four more."
+        ),
+    ] = ALLOWANCES[TrafficScope.PREFIX]
 
-def read_prices(texts: Sequence[str]) -> dict[str, int] | None:
-    """Return prices in micros by country or by how a number begins, or None if one of the texts is no such price."""
-    found: dict[str, int] = {}
-    for text in texts:
-        where, _, amount = (part.strip() for part in text.partition("="))
-        price = read_amount(amount)
-        if not _WHERE.fullmatch(where) or price is None or where in found:
-            return None
-        found[where] = price
-    return found
-
-
-def read_pumping(value: Callable[[str, Any], Any], fault: Callable[[str], None]) -> PumpingPolicy:
-    """Return the policy; `value` gives a setting by its name, or the default it is handed, and `fault` is told of a senseless one."""
-    price = read_amount(value("fraud.price", "0.05"))
-    if price is None:
-        fault("fraud.price")
-    prices = read_prices(value("fraud.prices", ()))
-    if prices is None:
-        fault("fraud.prices")
-    return PumpingPolicy(
-        mode=PumpingMode(value("fraud.mode", "on")),
-        price=price or 0,
-        prices=prices or {},
-        money={scope: value(f"fraud.{scope.value}_money", MONEY[scope] // MICROS) * MICROS for scope in _BUDGETED},
-        messages={scope: value(f"fraud.{scope.value}_messages", 0) for scope in _BUDGETED},
-        allowances={**ALLOWANCES, TrafficScope.PREFIX: value("fraud.new_prefix", ALLOWANCES[TrafficScope.PREFIX])},
-    )
+    @property
+    def policy(self) -> PumpingPolicy:
+        """Return these settings as the flows use them."""
+        return PumpingPolicy(
+            mode=self.mode,
+            price=self.price,
+            prices=self.prices,
+            money={
+                TrafficScope.PREFIX: self.prefix_money * MICROS,
+                TrafficScope.COUNTRY: self.country_money * MICROS,
+                TrafficScope.APPLICATION: self.application_money * MICROS,
+            },
+            messages={
+                TrafficScope.PREFIX: self.prefix_messages,
+                TrafficScope.COUNTRY: self.country_messages,
+                TrafficScope.APPLICATION: self.application_messages,
+            },
+            allowances={**ALLOWANCES, TrafficScope.PREFIX: self.new_prefix},
+        )

@@ -1,4 +1,4 @@
-"""Where settings come from: a TOML file, then the environment, each value with its place, so that a fault can be named."""
+"""Gather settings from a TOML file and then the environment, each value with its place, so that a fault can be named."""
 
 from __future__ import annotations
 
@@ -11,13 +11,21 @@ from typing import Any, Final
 
 import msgspec
 
-from countersign.config.setting import Setting
-from countersign.config.table import FAMILIES, SETTINGS
+from countersign.config.families import (
+    DETOUR_SETTINGS,
+    FAMILIES,
+    PURPOSE_SETTINGS,
+    SETTINGS,
+    every_provider_setting,
+    provider_settings,
+)
 from countersign.errors import SettingsError
+from countersign.providers.registry import MODULES
+from countersign.setting import Setting
 
 PREFIX: Final = "COUNTERSIGN_"
 CONFIG: Final = f"{PREFIX}CONFIG"
-"""Names the file; not a setting itself."""
+"""Names the settings file; not a setting itself."""
 DEFAULT_FILE: Final = Path("countersign.toml")
 
 _FROM_FILE: Final = "_file"
@@ -26,135 +34,180 @@ _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _BY_VARIABLE: Final = {setting.variable: setting.name for setting in SETTINGS}
 
 
-class Given(msgspec.Struct, frozen=True):
-    """A value that somebody set, and where."""
+class Written(msgspec.Struct, frozen=True):
+    """A value that somebody wrote, and where: `port in countersign.toml`, or `COUNTERSIGN_PORT`."""
 
     value: Any
     where: str
 
     def __repr__(self) -> str:
         """Hide the value."""
-        return f"Given({self.where})"
+        return f"Written({self.where})"
+
+
+Table = dict[str, Written]
+"""What was written, by the name of the setting."""
 
 
 class Sources(msgspec.Struct):
-    """All that was set: single settings by name, families by kind and name, and what was wrong, one sentence each."""
+    """All that was written: single settings, the tables of each family by name, and what was wrong, one sentence each."""
 
-    single: dict[str, Given] = {}
-    families: dict[str, dict[str, dict[str, Given]]] = msgspec.field(
-        default_factory=lambda: {kind: {} for kind in FAMILIES}
-    )
+    single: Table = {}
+    families: dict[str, dict[str, Table]] = msgspec.field(default_factory=lambda: {family: {} for family in FAMILIES})
     faults: list[str] = []
 
 
 def gather(environ: Mapping[str, str], config_file: Path | None) -> Sources:
     """Return what the file and the environment set; the environment wins.
 
-    The file is `config_file`, or else what COUNTERSIGN_CONFIG names, or else countersign.toml where there is one.
+    The file is `config_file`, or else the one that COUNTERSIGN_CONFIG names, or else countersign.toml if it exists.
     Raises SettingsError if the file cannot be read.
     """
-    sources = Sources()
     path = config_file or (Path(environ[CONFIG]) if environ.get(CONFIG) else None)
+    from_file, from_environment = Sources(), Sources()
     if path is not None or DEFAULT_FILE.is_file():
-        _of_file(sources, path or DEFAULT_FILE)
-    _of_environment(sources, environ)
+        _read_file(from_file, path or DEFAULT_FILE)
+    _read_environment(from_environment, environ, from_file.families["providers"])
+    sources = Sources(faults=from_file.faults + from_environment.faults)
+    for source in (from_file, from_environment):
+        sources.single |= _known(source.single, SETTINGS, sources.faults)
+    for family in FAMILIES:
+        for name in from_file.families[family] | from_environment.families[family]:
+            parts = [source.families[family].get(name, {}) for source in (from_file, from_environment)]
+            settings, owner = _settings_of_table(family, {**parts[0], **parts[1]})
+            table = sources.families[family].setdefault(name, {})
+            for part in parts:
+                table.update(_known(part, settings, sources.faults, owner))
     return sources
 
 
-def _of_file(sources: Sources, path: Path) -> None:
+def _settings_of_table(family: str, table: Table) -> tuple[Sequence[Setting], str]:
+    """Return the settings that a table of a family may have, and the kind of provider they belong to ("" where there is none)."""
+    if family == "purposes":
+        return PURPOSE_SETTINGS, ""
+    if family == "detours":
+        return DETOUR_SETTINGS, ""
+    kind = str(table["kind"].value) if "kind" in table else ""
+    if kind in MODULES:
+        try:
+            return provider_settings(kind), kind
+        except SettingsError:
+            pass  # its library is missing, which is told when it is made
+    return every_provider_setting(), ""
+
+
+def _read_file(sources: Sources, path: Path) -> None:
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise SettingsError(f"The settings file {path} cannot be read: {error.strerror}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"The settings file {path} is no TOML: {error}.") from error
-
-    single: dict[str, Given] = {}
     groups = {setting.name.partition(".")[0] for setting in SETTINGS if "." in setting.name}
     for key, value in document.items():
         if key in FAMILIES:
-            _family_of_file(sources, key, value, path)
+            _read_family(sources, key, value, path)
         elif key in groups and isinstance(value, dict):
-            single |= {f"{key}.{name}": Given(inner, f"[{key}] {name} in {path}") for name, inner in value.items()}
+            sources.single |= {
+                f"{key}.{name}": Written(inner, f"[{key}] {name} in {path}") for name, inner in value.items()
+            }
         else:
-            single[key] = Given(value, f"{key} in {path}")
-    sources.single |= _known(single, SETTINGS, sources.faults)
+            sources.single[key] = Written(value, f"{key} in {path}")
 
 
-def _family_of_file(sources: Sources, kind: str, tables: object, path: Path) -> None:
+def _read_family(sources: Sources, family: str, tables: object, path: Path) -> None:
     if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
-        sources.faults.append(f"{kind} in {path}: expected tables such as [{kind}.NAME].")
+        sources.faults.append(f"{family} in {path}: expected tables such as [{family}.NAME].")
         return
     for name, table in tables.items():
         if _NAME.fullmatch(name) is None:
             sources.faults.append(
-                f"[{kind}.{name}] in {path}: a name is a lower-case word of letters, digits and underscores."
+                f"[{family}.{name}] in {path}: a name is a lower-case word of letters, digits and underscores."
             )
             continue
-        given = {key: Given(value, f"[{kind}.{name}] {key} in {path}") for key, value in table.items()}
-        sources.families[kind].setdefault(name, {}).update(_known(given, FAMILIES[kind], sources.faults))
+        sources.families[family][name] = {
+            key: Written(value, f"[{family}.{name}] {key} in {path}") for key, value in table.items()
+        }
 
 
-def _of_environment(sources: Sources, environ: Mapping[str, str]) -> None:
-    single: dict[str, Given] = {}
-    families: dict[tuple[str, str], dict[str, Given]] = {}
+def _read_environment(sources: Sources, environ: Mapping[str, str], providers: Iterable[str]) -> None:
+    names = {*providers, *_providers_with_a_kind(environ)}
     for variable in sorted(environ):
         if not variable.startswith(PREFIX) or variable == CONFIG:
             continue
-        given = Given(environ[variable], variable)
+        written = Written(environ[variable], variable)
         if variable in _BY_VARIABLE:
-            single[_BY_VARIABLE[variable]] = given
+            sources.single[_BY_VARIABLE[variable]] = written
         elif variable.removesuffix("_FILE") in _BY_VARIABLE:
-            single[_BY_VARIABLE[variable.removesuffix("_FILE")] + _FROM_FILE] = given
-        elif (placed := _placed(variable)) is not None:
-            kind, name, key = placed
-            families.setdefault((kind, name), {})[key] = given
+            sources.single[_BY_VARIABLE[variable.removesuffix("_FILE")] + _FROM_FILE] = written
+        elif (found := _find_in_family(variable, names)) is not None:
+            family, name, key = found
+            sources.families[family].setdefault(name, {})[key] = written
         else:
             sources.faults.append(f"{variable}: there is no such setting{_nearest(variable, _BY_VARIABLE)}.")
-    sources.single |= _known(single, SETTINGS, sources.faults)
-    for (kind, name), table in families.items():
-        sources.families[kind].setdefault(name, {}).update(_known(table, FAMILIES[kind], sources.faults))
 
 
-def _placed(variable: str) -> tuple[str, str, str] | None:
-    """Return (family, name, key) of COUNTERSIGN_PROVIDERS_MAIL_FROM_ADDRESS and the like; the longest key that fits is meant."""
-    kind, _, rest = variable.removeprefix(PREFIX).lower().partition("_")
-    for setting in sorted(FAMILIES.get(kind, ()), key=lambda setting: -len(setting.name)):
+def _providers_with_a_kind(environ: Mapping[str, str]) -> set[str]:
+    """Return the names of providers whose kind is set in the environment: `my_mail` by COUNTERSIGN_PROVIDERS_MY_MAIL_KIND."""
+    start, end = f"{PREFIX}PROVIDERS_", "_KIND"
+    names = {
+        variable[len(start) : -len(end)].lower()
+        for variable in environ
+        if variable.startswith(start) and variable.endswith(end)
+    }
+    return {name for name in names if _NAME.fullmatch(name)}
+
+
+def _find_in_family(variable: str, providers: Iterable[str]) -> tuple[str, str, str] | None:
+    """Return (family, name, key) for a variable such as COUNTERSIGN_PROVIDERS_MAIL_FROM_ADDRESS; None if it is no setting.
+
+    Where names and keys end is not written, since both may have underscores. A provider is found by its name, the longest that
+    fits; everything else by its key, the longest that fits.
+    """
+    family, _, rest = variable.removeprefix(PREFIX).lower().partition("_")
+    if family not in FAMILIES:
+        return None
+    if family == "providers":
+        for name in sorted(providers, key=len, reverse=True):
+            if rest.startswith(f"{name}_"):
+                return family, name, rest.removeprefix(f"{name}_")
+    settings, _ = _settings_of_table(family, {})
+    for setting in sorted(settings, key=lambda setting: -len(setting.name)):
         for key in (setting.name, setting.name + _FROM_FILE):
             name = rest.removesuffix(f"_{key}")
             if name != rest and _NAME.fullmatch(name):
-                return kind, name, key
+                return family, name, key
     return None
 
 
-def _known(given: Mapping[str, Given], settings: Sequence[Setting], faults: list[str]) -> dict[str, Given]:
-    """Return the values of settings that exist, those named by a file read from it."""
+def _known(written: Table, settings: Sequence[Setting], faults: list[str], owner: str = "") -> Table:
+    """Return the values of settings that exist; those named by a file are read from it. `owner` is the kind of a provider."""
     names = [setting.name for setting in settings]
-    known: dict[str, Given] = {}
-    for key, value in given.items():
+    known: Table = {}
+    for key, value in written.items():
         meant = key.removesuffix(_FROM_FILE)
         if key in names:
             known[key] = value
         elif meant in names:
-            if meant in given:
-                faults.append(f"{value.where}: {given[meant].where} is set as well; keep one of the two.")
-            elif (read := _read(value, faults)) is not None:
+            if meant in written:
+                faults.append(f"{value.where}: {written[meant].where} is set as well; keep one of the two.")
+            elif (read := _read_secret(value, faults)) is not None:
                 known[meant] = read
         else:
-            faults.append(f"{value.where}: there is no such setting{_nearest(key, names)}.")
+            of = f" of {owner}" if owner else ""
+            faults.append(f"{value.where}: there is no such setting{of}{_nearest(key, names)}.")
     return known
 
 
-def _read(given: Given, faults: list[str]) -> Given | None:
+def _read_secret(written: Written, faults: list[str]) -> Written | None:
     try:
-        with Path(str(given.value)).open(encoding="utf-8") as file:
+        with Path(str(written.value)).open(encoding="utf-8") as file:
             text = file.read(_MAX_FILE)
     except (OSError, UnicodeDecodeError, ValueError) as error:
-        faults.append(
-            f"{given.where}: the file {given.value} cannot be read ({getattr(error, 'strerror', None) or 'it is no text'})."
-        )
+        why = getattr(error, "strerror", None) or "it is no text"
+        faults.append(f"{written.where}: the file {written.value} cannot be read ({why}).")
         return None
-    return Given(text.rstrip("\r\n"), f"the file {given.value}, named by {given.where}")
+    return Written(text.rstrip("\r\n"), f"the file {written.value}, named by {written.where}")
 
 
 def _nearest(name: str, names: Iterable[str]) -> str:

@@ -1,17 +1,24 @@
-"""Carriers of messages: each file is one provider, with its errors sorted and its receipts parsed."""
+"""Providers hand messages to the outside world. Each is one file, with its settings, its errors sorted and its receipts parsed."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
 from countersign.domain.delivery.delivery import Accepted, Message, Receipt
+from countersign.domain.shared.contact import Channel
+
+ReceiptHandler = Callable[[Receipt], Awaitable[bool]]
+"""Records a receipt. It returns False if no message is known by that id (yet), and raises UnavailableError if nothing can be recorded."""
 
 
 class Callback(msgspec.Struct, frozen=True):
-    """What a provider sent to its receipts' address: `query` without its question mark; names of `headers` in any case."""
+    """A request that a provider made to its address of ours.
+
+    `query` comes without its question mark, the names of `headers` in any case.
+    """
 
     method: str
     query: str
@@ -19,33 +26,92 @@ class Callback(msgspec.Struct, frozen=True):
     body: bytes
 
     def header(self, name: str) -> str:
-        """Return a header by its name in lower case, "" if it is not there."""
+        """Return a header by its name in lower case, "" if it is missing."""
         return next((value for key, value in self.headers.items() if key.lower() == name), "")
 
 
+class Connectivity(msgspec.Struct, frozen=True):
+    """What a look at a provider has shown: `seen` is a sentence, `remedy` another one; "" if all is well."""
+
+    seen: str
+    remedy: str = ""
+
+
 class Provider(Protocol):
-    """Hands one message to a carrier: returns its word, or raises DeliveryFailedError."""
+    """Hands messages to one provider."""
 
     async def send(self, message: Message) -> Accepted:
-        """Hand `message` over within a bounded time."""
+        """Hand `message` over within a bounded time and return what the provider said; raises DeliveryFailedError."""
 
     async def close(self) -> None:
-        """Let go of connections that were kept."""
+        """Close the connections that were kept."""
 
 
 @runtime_checkable
 class TakesReceipts(Protocol):
-    """A provider that says later what became of a message, at an address of ours."""
+    """A provider that posts later what became of a message, to an address of ours."""
 
     async def receipts(self, callback: Callback) -> tuple[Receipt, ...]:
-        """Return what was said; raises InputError where it is not the provider who says it, or it cannot be understood."""
+        """Return the receipts in a request; raises InputError if the provider did not make it, or it cannot be understood."""
+
+
+@runtime_checkable
+class AnswersChallenge(Protocol):
+    """A provider that checks our address with a GET before it posts receipts there."""
+
+    def answer_challenge(self, query: str) -> str | None:
+        """Return the text to answer with; None if the check is not meant for us. `query` is that of the request."""
 
 
 @runtime_checkable
 class PushesReceipts(Protocol):
-    """A provider that hears itself what became of a message: over a connection of its own, or because it is the network.
+    """A provider that learns by itself what became of a message: over its own connection, or because it is the network.
 
-    `hear` takes a receipt down; it returns False where no message is known by that id (yet), and raises UnavailableError.
+    `on_receipt` is called with each receipt.
     """
 
-    hear: Callable[[Receipt], Awaitable[bool]] | None
+    on_receipt: ReceiptHandler | None
+
+
+@runtime_checkable
+class ChecksConnectivity(Protocol):
+    """A provider that can be looked at without sending anything, as `countersign doctor` does."""
+
+    async def check(self) -> Connectivity:
+        """Return whether the provider can be reached and accepts our credentials; raises SettingsError for an unusable setting."""
+
+
+class ProviderContext(msgspec.Struct, frozen=True):
+    """What a provider is given beside its settings.
+
+    Arguments:
+        name: what routes and receipts call it, as in `[providers.NAME]`.
+        clock: returns milliseconds since the epoch.
+        callback: the address of ours that its receipts can be posted to; "" if there is none.
+        mark: the keyed hash that addresses for bounces are marked with, by the key of a message; None if none are made.
+
+    """
+
+    name: str
+    clock: Callable[[], int]
+    callback: str = ""
+    mark: Callable[[str], bytes] | None = None
+
+
+class ProviderKind(msgspec.Struct, frozen=True, kw_only=True):
+    """One kind of provider, as its file declares it in `KIND`.
+
+    Arguments:
+        summary: what it is, to stand in a sentence: "a gateway for SMS".
+        channels: what it can carry.
+        settings: the struct that declares its settings (see `countersign.setting`).
+        provider: makes the provider of such settings and a `ProviderContext`.
+        has_receipts: whether it ever says what became of a message, or why one was refused.
+
+    """
+
+    summary: str
+    channels: tuple[Channel, ...]
+    settings: type[msgspec.Struct]
+    provider: Callable[[Any, ProviderContext], Provider]
+    has_receipts: bool = True

@@ -1,7 +1,7 @@
-"""The inbox: messages of development and test keys, kept to be looked at in an SQLite file of their own.
+"""The inbox: messages of development and test keys, kept for people to read in an SQLite file of their own.
 
-They hold live codes and full contacts, which is what an inbox is for. So they stay out of the main database, in a file that only its
-owner may read, of which the newest 1,000 are kept and which is overwritten where something is removed.
+They hold valid codes and full contacts. So they stay out of the main database, in a file that only its owner may read. The newest 1,000
+are kept, and what is removed is overwritten.
 """
 
 from __future__ import annotations
@@ -21,11 +21,13 @@ from countersign.domain.delivery.delivery import Accepted, Message, Reason, Rece
 from countersign.domain.policy import INBOX
 from countersign.domain.shared.contact import Channel
 from countersign.errors import DeliveryFailedError, SettingsError, UnavailableError
+from countersign.providers import ReceiptHandler
 from countersign.providers.inbox_outcomes import Outcome, outcome_of, receipt_of
 
 KEPT: Final = 1_000
-"""Messages; older ones are removed."""
+"""The number of messages that are kept."""
 RECEIPT_TRIES: Final = 20
+"""How often a receipt is offered until its message is known."""
 PATIENCE: Final = 5.0
 """Seconds to wait for another process that writes."""
 
@@ -62,7 +64,7 @@ T = TypeVar("T")
 
 
 class InboxMessage(msgspec.Struct, frozen=True):
-    """A message as its reader would have it; `at` is when it arrived, in milliseconds since the epoch."""
+    """A message as its reader sees it; `at` is when it arrived, in milliseconds since the epoch."""
 
     id: str
     channel: Channel
@@ -73,14 +75,14 @@ class InboxMessage(msgspec.Struct, frozen=True):
     at: int
 
     def __repr__(self) -> str:
-        """Hide the recipient and what is said."""
+        """Hide the recipient and the text."""
         return f"InboxMessage({self.id}, {self.channel.value})"
 
 
 class Inbox:
-    """One file of messages. Any number of processes may use it at once; within one, the file is spoken to in a thread of its own.
+    """One file of messages, whose name must begin with `inbox`. Any number of processes may use it at once.
 
-    `path` must have a name that begins with `inbox`. Every method raises UnavailableError if the file cannot be used.
+    Every method raises UnavailableError if the file cannot be used. Within a process it is used in a thread of its own.
     """
 
     def __init__(self, path: Path) -> None:
@@ -91,11 +93,11 @@ class Inbox:
         self._database: sqlite3.Connection | None = None
 
     async def add(self, message: Message, at: int) -> str:
-        """Keep `message`, which arrived at `at` (milliseconds), and return its id; one whose key is known is not kept twice."""
+        """Keep `message`, which arrived at `at` (milliseconds since the epoch), and return its id. A known key is not kept twice."""
         return await self._run(lambda database: _add(database, message, at))
 
     async def list(self, to: str | None = None, limit: int = 100) -> list[InboxMessage]:
-        """Return up to `limit` messages, newest first; with `to`, those to that address in canonical form."""
+        """Return up to `limit` messages, newest first; with `to` only those to that address, in canonical form."""
 
         def read(database: sqlite3.Connection) -> list[InboxMessage]:
             return [_message(row) for row in database.execute(_LIST, (to, max(0, min(limit, KEPT))))]
@@ -103,18 +105,18 @@ class Inbox:
         return await self._run(read)
 
     async def clear(self) -> None:
-        """Remove every message, from the file as well."""
+        """Remove every message, and overwrite it in the file."""
         await self._run(_clear)
 
     async def version(self) -> int:
-        """Return a number that differs whenever something was added or removed, by any process."""
+        """Return a number that changes whenever any process adds or removes something."""
         return await self._run(lambda database: int(database.execute("SELECT count FROM changes").fetchone()[0]))
 
     async def close(self) -> None:
-        """Let go of the file; the inbox cannot be used afterwards."""
+        """Close the file; the inbox cannot be used afterwards."""
         try:
             await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
-        except RuntimeError:  # closed before
+        except RuntimeError:  # it is closed already
             return
         self._thread.shutdown(wait=False)
 
@@ -132,7 +134,7 @@ class Inbox:
         except RuntimeError:
             failure = "it is closed"
         raise UnavailableError(
-            f"The inbox's file cannot be used ({failure}); check that its folder is ours and has room."
+            f"The inbox's file cannot be used ({failure}); check that its folder belongs to this user and has space."
         )
 
     def _do(self, act: Callable[[sqlite3.Connection], T]) -> T:
@@ -142,10 +144,13 @@ class Inbox:
 
 
 class InboxProvider:
-    """Delivers into an inbox, which stays its owner's to close; some destinations stand for an outcome (`outcomes.py`).
+    """Delivers into an inbox; some recipients stand for an outcome (`inbox_outcomes.py`), with a refusal or a receipt.
 
-    `clock` returns milliseconds since the epoch, and `wait` lets so many seconds pass by it; `hear` takes the receipts that such a
-    destination leads to.
+    Arguments:
+        inbox: where messages are kept; closing the provider does not close it.
+        clock: returns milliseconds since the epoch.
+        wait: waits for so many seconds of that clock.
+
     """
 
     def __init__(
@@ -155,15 +160,15 @@ class InboxProvider:
         self._clock = clock
         self._wait = wait
         self._refused_once: set[str] = set()
-        self._to_come: set[asyncio.Task[None]] = set()
-        self.hear: Callable[[Receipt], Awaitable[bool]] | None = None
+        self._pending: set[asyncio.Task[None]] = set()
+        self.on_receipt: ReceiptHandler | None = None
 
     async def send(self, message: Message) -> Accepted:
-        """Put `message` into the inbox; raises DeliveryFailedError, temporary unless the destination asks for another kind."""
+        """Put `message` into the inbox; raises DeliveryFailedError if the recipient stands for a refusal, or the file cannot be used."""
         outcome = outcome_of(message.to)
         if outcome is not None and outcome.refused is not None and self._refuses(outcome, message.key):
             raise DeliveryFailedError(
-                outcome.refused, "The destination stands for this outcome.", permanent=outcome.permanent
+                outcome.refused, "The recipient stands for this outcome.", permanent=outcome.permanent
             )
         if outcome is not None and not outcome.kept:
             identifier = f"out_{message.key}"
@@ -173,18 +178,18 @@ class InboxProvider:
             except UnavailableError as error:
                 raise DeliveryFailedError(Reason.UNREACHABLE, str(error), permanent=False) from error
         receipt = None if outcome is None else receipt_of(outcome, INBOX, identifier)
-        if outcome is None or receipt is None or self.hear is None:
+        if outcome is None or receipt is None or self.on_receipt is None:
             return Accepted(identifier)
-        task = asyncio.create_task(self._say(self.hear, receipt, outcome.after / 1_000))
-        self._to_come.add(task)
-        task.add_done_callback(self._to_come.discard)
+        task = asyncio.create_task(self._report(self.on_receipt, receipt, outcome.after / 1_000))
+        self._pending.add(task)
+        task.add_done_callback(self._pending.discard)
         return Accepted(identifier)
 
     async def close(self) -> None:
-        """Forget the receipts that were to come; the inbox stays, for the pages that show it use it too."""
-        for task in self._to_come:
+        """Cancel the receipts that were to come; the inbox stays open, since pages show it."""
+        for task in self._pending:
             task.cancel()
-        await asyncio.gather(*self._to_come, return_exceptions=True)
+        await asyncio.gather(*self._pending, return_exceptions=True)
 
     def _refuses(self, outcome: Outcome, key: str) -> bool:
         if not outcome.first_only:
@@ -197,12 +202,12 @@ class InboxProvider:
         self._refused_once.add(key)
         return True
 
-    async def _say(self, hear: Callable[[Receipt], Awaitable[bool]], receipt: Receipt, after: float) -> None:
-        """Post the receipt until its message is known: the first can outrun the note of the one who sent it."""
+    async def _report(self, on_receipt: ReceiptHandler, receipt: Receipt, after: float) -> None:
+        """Offer the receipt until its message is known: it can come before the hand-over is recorded."""
         await self._wait(after)
         for _ in range(RECEIPT_TRIES):
             try:
-                if await hear(receipt):
+                if await on_receipt(receipt):
                     return
             except UnavailableError:
                 pass
@@ -210,7 +215,7 @@ class InboxProvider:
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    # The mode is set as the file is made, so that there is no moment in which others can read it; its WAL takes the same mode.
+    # The mode is set when the file is created, so that others can never read it; its WAL gets the same mode.
     os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
     path.chmod(0o600)
     database = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
@@ -218,7 +223,7 @@ def _open(path: Path) -> sqlite3.Connection:
         _write_ahead(database)
         database.execute(
             "PRAGMA synchronous = NORMAL"
-        )  # outlives a kill of every process; a power cut may cost the last ones
+        )  # survives a kill of every process; a power cut may lose the last messages
         database.execute("PRAGMA secure_delete = ON")  # what is removed is overwritten
         database.execute("BEGIN IMMEDIATE")
         for statement in _SCHEMA.split(";"):
@@ -231,7 +236,7 @@ def _open(path: Path) -> sqlite3.Connection:
 
 
 def _write_ahead(database: sqlite3.Connection) -> None:
-    """Turn the write-ahead log on; of several processes that do so at once on a new file, some are refused without a wait."""
+    """Turn the write-ahead log on, with retries: on a new file SQLite refuses all but one of several processes at once."""
     until = time.monotonic() + PATIENCE
     while True:
         try:
@@ -260,11 +265,11 @@ def _clear(database: sqlite3.Connection) -> None:
     with _Writing(database):
         database.execute("DELETE FROM messages")
         database.execute(_CHANGED)
-    database.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # the log held them too
+    database.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # the log has them too
 
 
 class _Writing:
-    """A transaction that takes the right to write at once: one that takes it later can be refused without a wait."""
+    """A transaction that takes the write lock at its beginning: SQLite may refuse to upgrade a read lock without a wait."""
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database

@@ -1,4 +1,4 @@
-"""Outcomes by destination: the inbox acts as a network that delivers, is late, bounces, refuses, blocks or throttles."""
+"""Recipients of the inbox that stand for an outcome: delivered, late, bounced, refused, blocked, throttled, ..."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from countersign.domain.delivery.delivery import Reason, Receipt, ReceiptState
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What becomes of a message: a refusal at once (`refused`), or a receipt `after` so many milliseconds.
+    """What becomes of a message: an immediate refusal (`refused`), or a receipt `after` so many milliseconds.
 
-    `first_only` refuses the first try alone. `kept` says whether the message can be read in the inbox.
+    `first_only` refuses only the first try. `kept` says whether the message can be read in the inbox.
     """
 
     refused: Reason | None = None
@@ -37,14 +37,19 @@ OUTCOMES: Final = {
     "full": ("0197", Outcome(refused=Reason.MAILBOX_FULL, kept=False)),
     "no-signal": ("0198", Outcome(state=_LOST, reason=Reason.NO_SIGNAL, after=300, kept=False)),
 }
-"""By the word after the plus of a mail address, and by the last four digits of a number with 555 before them."""
+"""By the word after the plus of a mail address; the four digits are the end of a number, after 555."""
 
 _BY_WORD: Final = {word: outcome for word, (_, outcome) in OUTCOMES.items()}
 _BY_DIGITS: Final = {f"555{digits}": outcome for digits, outcome in OUTCOMES.values()}
 
 
 def outcome_of(to: str) -> Outcome | None:
-    """Return what a destination stands for: ada+bounced@example.org or +1 415 555 0193; None for every other one."""
+    """Return the outcome that a recipient stands for; None for an ordinary one.
+
+    >>> outcome_of("ada+bounced@example.org") == outcome_of("+14155550193")
+    True
+
+    """
     local, at, _ = to.rpartition("@")
     if at:
         return _BY_WORD.get(local.rpartition("+")[2]) if "+" in local else None
@@ -52,5 +57,8 @@ def outcome_of(to: str) -> Outcome | None:
 
 
 def receipt_of(outcome: Outcome, provider: str, identifier: str) -> Receipt | None:
-    """Return the receipt that is to follow a message that was taken, None if there is none."""
+    """Return the receipt that follows a message; None if there is none.
+
+    `provider` is the name of the inbox, `identifier` its id of the message.
+    """
     return None if outcome.state is None else Receipt(provider, identifier, outcome.state, outcome.reason)

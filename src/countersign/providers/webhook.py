@@ -1,68 +1,67 @@
-"""A webhook: the message as signed JSON to the operator's own sender, which may post signed receipts back."""
+"""Webhook: messages as signed JSON to the operator's own server, which sends them and may post signed receipts back."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Final, Literal
+from collections.abc import Mapping
+from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
 import msgspec
 
 from countersign.domain.delivery.delivery import Accepted, Message, Reason, Receipt, ReceiptState
+from countersign.domain.shared.contact import Channel
 from countersign.errors import DeliveryFailedError, InputError, SettingsError
-from countersign.providers import Callback
-from countersign.providers.http.client import MAX_BODY, MAX_ID, Endpoint, HttpClient, refusal
-from countersign.providers.http.webhook_signature import key_of, sign, verify
+from countersign.providers import Callback, Connectivity, ProviderContext, ProviderKind
+from countersign.providers.fields import check_receipt_within
+from countersign.providers.http.client import MAX_ID, HttpClient, failure_of_response
+from countersign.providers.http.receipts import check_size
+from countersign.providers.http.settings import HttpSettings
+from countersign.providers.http.webhook_signature import parse_secret, sign, verify
+from countersign.setting import Described, Group
 
+_LABEL: Final = "The webhook"
 _OURS: Final = frozenset({Reason.NO_ROUTE, Reason.NO_RECEIPT, Reason.TRIES_SPENT, Reason.ENDED, Reason.EXPIRED})
-"""Reasons that only we can know; a sender that gives one is taken to have refused."""
+"""Reasons that only we can know; a server that gives one is taken to have refused."""
 
 
-class WebhookSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The operator's sender and the secret shared with it.
+class WebhookSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The operator's server. Raises SettingsError."""
 
-    `secret` is `whsec_` and the base64 of 24 to 64 bytes. `timeout` is in seconds and covers one hand-over whole. `receipt_within`, in
-    milliseconds, says that receipts are posted back and when one is overdue. `name` is the provider's name in routes and
-    receipts. Raises SettingsError.
-    """
-
-    url: str
-    secret: str
-    name: str = "webhook"
-    allow_http: bool = False
-    allow_private: bool = False
-    timeout: float = 10.0
-    connections: int = 16
-    receipt_within: int | None = None
-    ca_file: str | None = None
+    url: Annotated[
+        str,
+        Described(
+            "The address that messages are posted to.", expects="an address that begins with https://", secret=True
+        ),
+    ]
+    secret: Annotated[
+        str,
+        Described(
+            "The secret that requests and receipts are signed with.",
+            expects="whsec_ and the base64 of 24 to 64 random bytes",
+            secret=True,
+        ),
+    ]
+    receipt_within: Annotated[
+        int | None,
+        Described(
+            "After how many milliseconds a receipt is overdue, so that the next provider is tried. Set it only if your server"
+            " posts receipts.",
+            expects="milliseconds, above 0",
+        ),
+    ] = None
+    http: Annotated[HttpSettings, Group()] = HttpSettings()
 
     def __post_init__(self) -> None:
-        self.endpoint.check("webhook")
+        self.http.endpoint(_LABEL, self.url)
         try:
-            key_of(self.secret)
+            parse_secret(self.secret)
         except ValueError:
-            raise SettingsError("webhook secret must be whsec_ and the base64 of 24 to 64 bytes of chance.") from None
-        if self.receipt_within is not None and self.receipt_within <= 0:
-            raise SettingsError(
-                "webhook receipt_within must be above 0 milliseconds, or left out if there are no receipts."
-            )
-
-    @property
-    def endpoint(self) -> Endpoint:
-        """Return where it is, with its bounds."""
-        return Endpoint(
-            "The webhook",
-            self.url,
-            self.timeout,
-            self.connections,
-            self.allow_http,
-            self.allow_private,
-            self.ca_file,
-        )
+            raise SettingsError("secret must be whsec_ and the base64 of 24 to 64 random bytes.") from None
+        check_receipt_within(self.receipt_within)
 
     def __repr__(self) -> str:
-        """Hide the secret and the path, which some take for one."""
-        return f"WebhookSettings({self.name}, {urlsplit(self.url).hostname})"
+        """Hide the secret and the path, which may hold one."""
+        return f"WebhookSettings({urlsplit(self.url).hostname})"
 
 
 class _Request(msgspec.Struct, frozen=True):
@@ -77,19 +76,20 @@ class _Request(msgspec.Struct, frozen=True):
 
 
 class WebhookProvider:
-    """Posts messages to one sender. `clock` returns milliseconds since the epoch."""
+    """Posts messages to one server."""
 
-    def __init__(self, settings: WebhookSettings, clock: Callable[[], int]) -> None:
+    def __init__(self, settings: WebhookSettings, context: ProviderContext) -> None:
         self._settings = settings
-        self._clock = clock
-        self._key = key_of(settings.secret)
-        self._line = HttpClient(settings.endpoint)
+        self._name = context.name
+        self._clock = context.clock
+        self._key = parse_secret(settings.secret)
+        self._client = HttpClient(settings.http.endpoint(_LABEL, settings.url))
 
     async def send(self, message: Message) -> Accepted:
         """Post `message` within the time-out; raises DeliveryFailedError.
 
-        `webhook-id` is `message.key` in every try, so that the sender can drop what it has already taken. Where it gives a
-        message no id of its own, receipts name that key.
+        `webhook-id` is `message.key` in every try, so that the server can drop repetitions. Receipts name that key, unless the
+        server has answered with an id of its own.
         """
         body = msgspec.json.encode(
             _Request(
@@ -103,22 +103,26 @@ class WebhookProvider:
                 key=message.key,
             )
         )
-        signed = sign(self._key, message.key, self._clock() // 1000, body)
-        reply = await self._line.post(self._settings.url, {"content-type": "application/json", **signed}, body)
-        if reply.ok:
-            return Accepted(_answer(reply.body).id or message.key, self._settings.receipt_within)
-        if reply.status in {400, 422}:
-            reason = _reason(_answer(reply.body).reason) or Reason.REFUSED
-            raise DeliveryFailedError(reason, f"The webhook answered {reply.status}: {reason.value}.", permanent=True)
-        raise refusal("The webhook", reply, self._clock())
+        signature = sign(self._key, message.key, self._clock() // 1000, body)
+        response = await self._client.post(self._settings.url, {"content-type": "application/json", **signature}, body)
+        if response.ok:
+            return Accepted(_answer(response.body).id or message.key, self._settings.receipt_within)
+        if response.status in {400, 422}:
+            reason = _reason(_answer(response.body).reason) or Reason.REFUSED
+            raise DeliveryFailedError(reason, f"{_LABEL} answered {response.status}: {reason.value}.", permanent=True)
+        raise failure_of_response(_LABEL, response, self._clock())
 
     async def receipts(self, callback: Callback) -> tuple[Receipt, ...]:
-        """Return the receipt that the sender posted; see `parse_receipt`."""
-        return (parse_receipt(self._settings, callback.headers, callback.body, self._clock()),)
+        """Return the receipt that the server posted; see `parse_receipt`."""
+        return (parse_receipt(self._name, self._key, callback.headers, callback.body, self._clock()),)
+
+    async def check(self) -> Connectivity:
+        """Return whether the server can be reached."""
+        return await self._client.check()
 
     async def close(self) -> None:
-        """Let go of connections that were kept."""
-        await self._line.close()
+        """Close the connections that were kept."""
+        await self._client.close()
 
 
 class _Answer(msgspec.Struct, frozen=True):
@@ -132,14 +136,21 @@ class _Receipt(msgspec.Struct, frozen=True):
     reason: str | None = None
 
 
-def parse_receipt(settings: WebhookSettings, headers: Mapping[str, str], body: bytes, now: int) -> Receipt:
-    """Return the receipt that the sender posted: `{"id": ..., "state": "delivered" | "undelivered", "reason": ...}`.
+def parse_receipt(provider: str, key: bytes, headers: Mapping[str, str], body: bytes, now: int) -> Receipt:
+    """Return the receipt that the server posted: `{"id": ..., "state": "delivered" | "undelivered", "reason": ...}`.
 
-    `now` is in milliseconds. Raises InputError where the signature is wrong or more than five minutes old, or the body no such JSON.
+    Arguments:
+        provider: the name in `[providers.NAME]`.
+        key: the shared key; see `webhook_signature.parse_secret`.
+        headers: the headers of the request, names in any case.
+        body: its body.
+        now: milliseconds since the epoch.
+
+    Raises InputError if the signature is wrong or more than five minutes old, or the body is no such JSON.
+
     """
-    if len(body) > MAX_BODY:
-        raise InputError("", "too_large", f"A receipt has at most {MAX_BODY} bytes.")
-    verify(key_of(settings.secret), headers, body, now // 1000)
+    check_size(body)
+    verify(key, headers, body, now // 1000)
     try:
         receipt = msgspec.json.decode(body, type=_Receipt)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
@@ -150,11 +161,11 @@ def parse_receipt(settings: WebhookSettings, headers: Mapping[str, str], body: b
         )
     state = ReceiptState(receipt.state)
     reason = _reason(receipt.reason) or Reason.REFUSED if state is ReceiptState.UNDELIVERED else None
-    return Receipt(settings.name, receipt.id, state, reason)
+    return Receipt(provider, receipt.id, state, reason)
 
 
 def _answer(body: bytes) -> _Answer:
-    """Return what the sender said; an answer that is no such JSON says nothing, which is allowed."""
+    """Return what the server answered; empty if it is no such JSON, which is allowed."""
     try:
         answer = msgspec.json.decode(body, type=_Answer)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
@@ -170,3 +181,8 @@ def _reason(word: str | None) -> Reason | None:
     except ValueError:
         return None
     return None if reason in _OURS else reason
+
+
+KIND: Final = ProviderKind(
+    summary="a webhook", channels=tuple(Channel), settings=WebhookSettings, provider=WebhookProvider
+)

@@ -1,4 +1,4 @@
-"""WhatsApp: codes by an authentication template of the Cloud API, whose button copies the code; receipts are signed by the app's secret.
+"""WhatsApp: codes in an authentication template of the Cloud API, with a button that copies the code; receipts are signed by the app.
 
 Source: the public documentation of the WhatsApp Business Platform: Cloud API messages, authentication templates, webhooks, error codes.
 """
@@ -6,31 +6,23 @@ Source: the public documentation of the WhatsApp Business Platform: Cloud API me
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable
-from typing import Final
+from typing import Annotated, Final
 from urllib.parse import parse_qs, quote
 
 import msgspec
 
 from countersign.domain.delivery.delivery import Accepted, Message, Reason, Receipt, ReceiptState
+from countersign.domain.shared.contact import Channel
 from countersign.errors import DeliveryFailedError
-from countersign.providers import Callback
-from countersign.providers.http.api_settings import (
-    ApiSettings,
-    at,
-    bounded,
-    document,
-    each,
-    filled,
-    forged,
-    malformed,
-    number,
-    told,
-)
-from countersign.providers.http.client import Endpoint, HttpClient, refusal, usable_id
+from countersign.providers import Callback, Connectivity, ProviderContext, ProviderKind
+from countersign.providers.fields import ReceiptWithin, Url, check_receipt_within, receipt_patience, require_filled
+from countersign.providers.http.client import HttpClient, failure_of_response, usable_id
+from countersign.providers.http.payload import error_code, json_at, json_list_at, parse_json
+from countersign.providers.http.receipts import check_size, make_receipt, malformed_receipt, wrong_signature
+from countersign.providers.http.settings import HttpSettings
+from countersign.setting import Described, Group
 
-_WHO: Final = "WhatsApp"
-_API: Final = "https://graph.facebook.com"
+_LABEL: Final = "WhatsApp"
 
 _REASONS: Final = {
     **dict.fromkeys((131026, 131021, 133010), Reason.UNKNOWN_RECIPIENT),
@@ -39,61 +31,74 @@ _REASONS: Final = {
     **dict.fromkeys((4, 80007, 130429, 131056), Reason.THROTTLED),
     **dict.fromkeys((1, 2, 131000, 131016), Reason.PROVIDER_ERROR),
 }  # fmt: skip
-_PASSING: Final = frozenset({Reason.THROTTLED, Reason.PROVIDER_ERROR})
-# What the Cloud API calls some languages differently (its table of template languages).
+_TEMPORARY: Final = frozenset({Reason.THROTTLED, Reason.PROVIDER_ERROR})
+# Languages with another tag in the Cloud API (its table of template languages).
 _LANGUAGES: Final = {"en": "en", "pt": "pt_BR"}
 
 
-class WhatsappSettings(ApiSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A business number and the app that speaks for it; `template` is an approved authentication template with a copy-code button.
+class WhatsappSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """A business number and the app that may use it. Raises SettingsError."""
 
-    `languages` are those that the template is approved in, the first for all others. `app_secret` signs receipts, `verify_token`
-    answers the check that is made when their address is entered. Raises SettingsError.
-    """
-
-    phone_number_id: str
-    access_token: str
-    template: str
-    languages: tuple[str, ...] = ("en",)
-    app_secret: str = ""
-    verify_token: str = ""
-    api_version: str = "v23.0"
+    phone_number_id: Annotated[str, Described("The id of the business number.")]
+    access_token: Annotated[str, Described("The access token of the system user.", secret=True)]
+    template: Annotated[
+        str, Described("An approved authentication template with a button that copies the code.", expects="a name")
+    ]
+    languages: Annotated[
+        tuple[str, ...],
+        Described(
+            "The languages that the template is approved in; the first serves all others.",
+            expects="a list such as en, de, pt_BR",
+        ),
+    ] = ("en",)
+    app_secret: Annotated[
+        str, Described("The secret that receipts are signed with; without it none are expected.", secret=True)
+    ] = ""
+    verify_token: Annotated[
+        str, Described("The word that Meta asks for when you enter our address for receipts.", secret=True)
+    ] = ""
+    api_version: Annotated[str, Described("The version of the Cloud API.", expects="a version such as v23.0")] = "v23.0"
+    url: Url = "https://graph.facebook.com"
+    receipt_within: ReceiptWithin = None
+    http: Annotated[HttpSettings, Group()] = HttpSettings()
 
     def __post_init__(self) -> None:
-        filled(
-            "whatsapp",
+        require_filled(
             phone_number_id=self.phone_number_id,
             access_token=self.access_token,
             template=self.template,
             api_version=self.api_version,
             languages=",".join(self.languages),
         )
-        self.place()
+        check_receipt_within(self.receipt_within)
+        self.http.endpoint(_LABEL, self.url)
 
-    def place(self) -> Endpoint:
-        """Return where the API is."""
-        return self.endpoint(_WHO, _API)
+    def __repr__(self) -> str:
+        """Hide what may be secret."""
+        return f"WhatsappSettings({self.phone_number_id})"
 
 
 class WhatsappProvider:
-    """Sends codes from one number. `clock` returns milliseconds since the epoch."""
+    """Sends codes from one number."""
 
-    def __init__(self, settings: WhatsappSettings, clock: Callable[[], int]) -> None:
+    def __init__(self, settings: WhatsappSettings, context: ProviderContext) -> None:
         self._settings = settings
-        self._clock = clock
-        endpoint = settings.place()
+        self._name = context.name
+        self._clock = context.clock
+        endpoint = settings.http.endpoint(_LABEL, settings.url)
         version, sender = quote(settings.api_version, safe=""), quote(settings.phone_number_id, safe="")
         self._url = f"{endpoint.url}/{version}/{sender}/messages"
         self._headers = {"authorization": f"Bearer {settings.access_token}", "content-type": "application/json"}
-        self._line = HttpClient(endpoint)
+        self._callback = settings.http.callback_of(context) if settings.app_secret else ""
+        self._client = HttpClient(endpoint)
 
     async def send(self, message: Message) -> Accepted:
-        """Send the code in its template; raises DeliveryFailedError, for a notice always: it has no code, and no template is for it."""
+        """Send the code in the template; raises DeliveryFailedError, always for a notice, which has neither a code nor a template."""
         if not message.code:
             raise DeliveryFailedError(
-                Reason.REFUSED, f"{_WHO} carries codes alone: a notice has no template there.", permanent=True
+                Reason.REFUSED, f"{_LABEL} carries codes only: there is no template for notices.", permanent=True
             )
-        wanted = {
+        request = {
             "messaging_product": "whatsapp",
             "recipient_type": "individual",
             "to": message.to.removeprefix("+"),
@@ -112,58 +117,76 @@ class WhatsappProvider:
                 ],
             },
         }
-        reply = await self._line.post(self._url, self._headers, msgspec.json.encode(wanted))
-        answer = document(reply.body)
-        if not reply.ok:
-            code = at(answer, "error", "code")
-            reason = _REASONS.get(number(code)) if code is not None else None
+        response = await self._client.post(self._url, self._headers, msgspec.json.encode(request))
+        answer = parse_json(response.body)
+        if not response.ok:
+            code = json_at(answer, "error", "code")
+            reason = _REASONS.get(error_code(code)) if code is not None else None
             if reason is None:
-                raise refusal(_WHO, reply, self._clock())
+                raise failure_of_response(_LABEL, response, self._clock())
             raise DeliveryFailedError(
-                reason, f"{_WHO} answered {reply.status}, error {number(code)}.", permanent=reason not in _PASSING
+                reason,
+                f"{_LABEL} answered {response.status}, error {error_code(code)}.",
+                permanent=reason not in _TEMPORARY,
             )
-        within = self._settings.patience if self._settings.app_secret else None
-        return Accepted(usable_id(at(answer, "messages", 0, "id")), within)
+        within = receipt_patience(self._settings.receipt_within, self._callback)
+        return Accepted(usable_id(json_at(answer, "messages", 0, "id")), within)
 
     async def receipts(self, callback: Callback) -> tuple[Receipt, ...]:
-        """Return what the statuses of one callback say; of one on the way, nothing yet."""
-        body = bounded(callback).body
+        """Return a receipt for each status in a callback that is not one of a message on its way."""
+        check_size(callback.body)
+        body = callback.body
         secret = self._settings.app_secret
-        right = f"sha256={hmac.digest(secret.encode(), body, 'sha256').hex()}"
-        if not secret or not hmac.compare_digest(callback.header("x-hub-signature-256").encode(), right.encode()):
-            raise forged()
-        said = document(body)
-        entries = at(said, "entry")
+        expected = f"sha256={hmac.digest(secret.encode(), body, 'sha256').hex()}"
+        if not secret or not hmac.compare_digest(callback.header("x-hub-signature-256").encode(), expected.encode()):
+            raise wrong_signature()
+        posted = parse_json(body)
+        entries = json_at(posted, "entry")
         if not isinstance(entries, list):
-            raise malformed()
+            raise malformed_receipt()
         found: list[Receipt] = []
         for entry in entries:
-            for change in each(entry, "changes"):
-                for status in each(change, "value", "statuses"):
-                    word = at(status, "status")
+            for change in json_list_at(entry, "changes"):
+                for status in json_list_at(change, "value", "statuses"):
+                    word = json_at(status, "status")
                     if word in {"delivered", "read"}:
-                        found.append(told(self._settings.name, at(status, "id"), ReceiptState.DELIVERED))
+                        found.append(make_receipt(self._name, json_at(status, "id"), ReceiptState.DELIVERED))
                     elif word == "failed":
-                        reason = _REASONS.get(number(at(status, "errors", 0, "code")))
-                        found.append(told(self._settings.name, at(status, "id"), ReceiptState.UNDELIVERED, reason))
+                        reason = _REASONS.get(error_code(json_at(status, "errors", 0, "code")))
+                        found.append(make_receipt(self._name, json_at(status, "id"), ReceiptState.UNDELIVERED, reason))
         return tuple(found)
 
-    def greet(self, query: str) -> str | None:
-        """Return the challenge of the check that is made once when our address is entered; None if it is not ours to answer."""
+    def answer_challenge(self, query: str) -> str | None:
+        """Return the challenge that Meta wants back when our address is entered there; None if the word is not our `verify_token`.
+
+        `query` is that of the request, without its question mark.
+        """
         given = {name: values[0] for name, values in parse_qs(query).items()}
-        wanted = self._settings.verify_token
-        right = hmac.compare_digest(given.get("hub.verify_token", "").encode(), wanted.encode())
-        return given.get("hub.challenge", "")[:200] if wanted and right else None
+        token = self._settings.verify_token
+        matches = hmac.compare_digest(given.get("hub.verify_token", "").encode(), token.encode())
+        return given.get("hub.challenge", "")[:200] if token and matches else None
+
+    async def check(self) -> Connectivity:
+        """Return whether the API can be reached."""
+        return await self._client.check()
 
     async def close(self) -> None:
-        """Let go of connections that were kept."""
-        await self._line.close()
+        """Close the connections that were kept."""
+        await self._client.close()
 
     def _language(self, locale: str) -> str:
-        """Return the language of the template nearest to the message's: `de-AT` finds de_AT, then de, then the first there is."""
+        """Return the language of the template for a locale: `de-AT` finds de_AT, else de, else the first of `languages`."""
         tag = locale.replace("-", "_")
         short = tag.split("_")[0]
-        for wanted in (tag, short, _LANGUAGES.get(short, "")):
-            if wanted in self._settings.languages:
-                return wanted
+        for language in (tag, short, _LANGUAGES.get(short, "")):
+            if language in self._settings.languages:
+                return language
         return self._settings.languages[0]
+
+
+KIND: Final = ProviderKind(
+    summary="a gateway for WhatsApp",
+    channels=(Channel.WHATSAPP,),
+    settings=WhatsappSettings,
+    provider=WhatsappProvider,
+)

@@ -54,7 +54,7 @@ def serve_in_this_process(settings: Settings, listener: socket.socket, started: 
     """
     import uvloop
 
-    logs.configure(settings.log_level, settings.log_format)
+    logs.configure(settings.log.level, settings.log.format)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_serve(settings, listener, started, lifeline))
 

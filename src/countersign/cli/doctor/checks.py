@@ -87,7 +87,7 @@ def _environment(settings: Settings) -> list[CheckResult]:
             )
         ]
     found = [CheckResult("environment", CheckState.FINE, "production")]
-    if settings.log_level == "debug":
+    if settings.log.level == "debug":
         found.append(
             CheckResult(
                 "log.level",
@@ -161,12 +161,12 @@ def _upkeep(settings: Settings) -> list[CheckResult]:
                 "Set COUNTERSIGN_WORKERS=1, or use PostgreSQL.",
             )
         )
-    if settings.metrics_port is not None and settings.bind not in {"127.0.0.1", "::1"}:
+    if settings.metrics.port is not None and settings.bind not in {"127.0.0.1", "::1"}:
         found.append(
             CheckResult(
                 "metrics.port",
                 CheckState.ADVICE,
-                f"Anyone who reaches {settings.bind} port {settings.metrics_port} can read the metrics.",
+                f"Anyone who reaches {settings.bind} port {settings.metrics.port} can read the metrics.",
                 "Let only your scraper through, or use COUNTERSIGN_METRICS_TOKEN instead.",
             )
         )
@@ -205,20 +205,22 @@ def _routes(settings: Settings) -> list[CheckResult]:
 
 def _without_receipts(settings: Settings) -> list[CheckResult]:
     """Name providers of the apprise library that stand before others in a route: they give no receipts, so only a refusal moves on."""
-    from countersign.providers.sms.apprise_gateways import AppriseSettings
+    from countersign.providers.registry import find_kind
 
     routes = [(f"route {channel.value}", route) for channel, route in settings.routes.items()]
-    routes += [(f"detour {one.prefix}", one.carriers) for detours in settings.detours.values() for one in detours]
+    routes += [(f"detour {one.prefix}", one.providers) for detours in settings.detours.values() for one in detours]
     return [
         CheckResult(
-            f"{where}: {carrier.name}",
+            f"{where}: {provider.name}",
             CheckState.ADVICE,
             "It gives no receipts and no reasons, and other providers follow it. They are used when it refuses a message, never when it loses one.",
-            f"Put {carrier.name} last in its route.",
+            f"Put {provider.name} last in its route.",
         )
         for where, route in routes
-        for carrier in (route if route and route[0].weight else route[:-1])
-        if len(route) > 1 and isinstance(settings.providers.get(carrier.name), AppriseSettings)
+        for provider in (route if route and route[0].weight else route[:-1])
+        if len(route) > 1
+        and provider.name in settings.providers
+        and not find_kind(settings.providers[provider.name].kind).has_receipts
     ]
 
 
@@ -242,12 +244,15 @@ def _keys(settings: Settings) -> tuple[list[CheckResult], Keyring | None]:
         ], None
     count = len(keyring.kids())
     days = (clock() - keyring.primary.active_from) // _DAY
+    mode = path.stat().st_mode & 0o777
     if days > OLD_KEY_DAYS:
         aged = CheckResult(
             "keys", CheckState.ADVICE, f"The active key is {days} days old.", "Rotate it: countersign keys rotate"
         )
     else:
-        aged = CheckResult("keys", CheckState.FINE, f"{count} in {path}, mode 0600, the active one {days} days old")
+        aged = CheckResult(
+            "keys", CheckState.FINE, f"{count} in {path}, mode {mode:04o}, the active one {days} days old"
+        )
     return [aged], keyring
 
 
@@ -278,7 +283,7 @@ async def _database(settings: Settings, keyring: Keyring | None) -> list[CheckRe
                 "Run: countersign migrate",
             )
         ]
-    database = open_database(settings.database_url, lanes=1, pool=1)
+    database = open_database(settings.database_url, ledger_connections=1, pool=1)
     try:
         await database.open()
     except CountersignError as error:

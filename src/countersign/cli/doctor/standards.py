@@ -16,7 +16,6 @@ ASVS: Final = "OWASP ASVS 5.0"
 AAL2_HOURS: Final = 24
 ALONE: Final = 15
 """Minimum length of a password used alone, in code points: required by NIST, strongly recommended by ASVS."""
-HOUR: Final = 3_600_000
 
 
 class Conformance(StrEnum):
@@ -75,10 +74,10 @@ def _never(why: str) -> Callable[[Settings], Assessment]:
 
 
 def _length(settings: Settings) -> Assessment:
-    least = settings.passwords_least
+    least = settings.passwords.least
     if least >= ALONE:
         return Assessment(Conformance.MET, f"passwords.least is {least}.")
-    if not settings.entrance.trusts_browsers:
+    if not settings.sign_in.trusted_browsers:
         return Assessment(Conformance.MET, f"passwords.least is {least}, and every sign-in needs a second factor.")
     return Assessment(
         Conformance.DEPARTS,
@@ -87,7 +86,7 @@ def _length(settings: Settings) -> Assessment:
 
 
 def _breached(settings: Settings) -> Assessment:
-    if settings.passwords_breached_file is not None:
+    if settings.passwords.breached_file is not None:
         return Assessment(Conformance.MET, "each new password is looked up in passwords.breached_file.")
     return Assessment(
         Conformance.DEPARTS, "passwords.breached_file is not set. Common passwords and those made of names are refused."
@@ -95,7 +94,7 @@ def _breached(settings: Settings) -> Assessment:
 
 
 def _sent(settings: Settings) -> Assessment:
-    if not settings.entrance.sent_codes:
+    if not settings.sign_in.sent_codes:
         return Assessment(
             Conformance.MET, "sign_in.sent_codes is no: such a code only serves to enrol an app or a passkey."
         )
@@ -106,7 +105,7 @@ def _sent(settings: Settings) -> Assessment:
 
 
 def _trust(settings: Settings) -> Assessment:
-    if not settings.entrance.trusts_browsers:
+    if not settings.sign_in.trusted_browsers:
         return Assessment(Conformance.MET, "sign_in.trusted_browsers is no.")
     return Assessment(
         Conformance.DEPARTS,
@@ -115,8 +114,8 @@ def _trust(settings: Settings) -> Assessment:
 
 
 def _session(settings: Settings) -> Assessment:
-    hours = settings.entrance.session_lifetime // HOUR
-    if settings.entrance.trusts_browsers:
+    hours = settings.sign_in.session_hours
+    if settings.sign_in.trusted_browsers:
         return Assessment(
             Conformance.DEPARTS,
             f"Sessions end after {hours} hours, but after 30 days on a trusted browser. Their level still falls after 12 hours.",
@@ -157,7 +156,7 @@ STATEMENTS: Final = (
     Statement(NIST, "4.2", "Recovery does not weaken enrolled authenticators, and the account's contacts are notified.", _always("A reset does not sign in and bypasses no app, passkey or other contact. All contacts are notified.")),
     Statement(NIST, "4.6", "Changes of authenticators and contacts are notified.", _always("To all verified contacts, each with a way to undo the change.")),
     Statement(NIST, "5.1", "Session secrets are random, held by the browser only, and renewed when the level rises.", _always("256 bits in a __Host- cookie, new at each sign-in and step-up.")),
-    Statement(ASVS, "6.2.1", "Passwords have at least 8 characters.", lambda settings: Assessment(Conformance.MET, f"passwords.least is {settings.passwords_least}.")),
+    Statement(ASVS, "6.2.1", "Passwords have at least 8 characters.", lambda settings: Assessment(Conformance.MET, f"passwords.least is {settings.passwords.least}.")),
     Statement(ASVS, "6.2.3", "Changing a password asks for the current one.", _never("It asks for a code, an app or a passkey for this act instead, so a stolen password is not enough to change it.")),
     Statement(ASVS, "6.2.4", "New passwords are compared with the 3,000 most common.", _always("zxcvbn's list of 30,000, whatever is configured.")),
     Statement(ASVS, "6.2.5", "Passwords of any composition are accepted.", _always("There are no composition rules.")),

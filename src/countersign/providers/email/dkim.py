@@ -1,4 +1,4 @@
-"""DKIM: a letter signed in the name of a domain, so that its receiver can tell it from one that only bears the name (RFC 6376)."""
+"""Sign mail with DKIM, so that receivers can tell it from mail that only claims to come from a domain (RFC 6376)."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from countersign.errors import SettingsError
 
-LEAST_BITS: Final = 1024
-"""Bits of an RSA key that a receiver must still accept (RFC 8301, 3.2); 2048 are advised."""
+MIN_BITS: Final = 1024
+"""Bits of the shortest RSA key that receivers must accept (RFC 8301, 3.2); 2048 are advised."""
 
-MOST_BITS: Final = 4096
-"""Bits of an RSA key that every receiver must accept (as above)."""
+MAX_BITS: Final = 4096
+"""Bits of the longest RSA key that receivers must accept (as above)."""
 
 _OVERSIGNED: Final = (b"from", b"to", b"subject", b"date", b"message-id")
-"""Signed once more than they are there: a second one that somebody adds on the way breaks the signature."""
+"""Headers that are signed once more than they occur, so that one added on the way breaks the signature."""
 
 _SIGNED: Final = (
     *_OVERSIGNED,
@@ -37,14 +37,14 @@ _SELECTOR: Final = re.compile(
 
 
 class Signer(msgspec.Struct, frozen=True):
-    """What signs: the domain and the selector under which its public key stands in the DNS."""
+    """A domain, the selector under which its public key stands in the DNS, and the private key in PEM form."""
 
     domain: str
     selector: str
     key: bytes
 
-    def signed(self, content: bytes) -> bytes:
-        """Return `content`, its lines ended by CRLF, under a DKIM-Signature (rsa-sha256, relaxed/relaxed)."""
+    def sign(self, content: bytes) -> bytes:
+        """Return `content`, whose lines end with CRLF, with a DKIM-Signature before it (rsa-sha256, relaxed/relaxed)."""
         present = {line.partition(b":")[0].lower() for line in content.partition(b"\r\n\r\n")[0].split(b"\r\n")}
         signature = dkim.sign(
             content,
@@ -62,38 +62,47 @@ class Signer(msgspec.Struct, frozen=True):
         return f"Signer({self.selector}._domainkey.{self.domain})"
 
 
-def signer(domain: str, selector: str, pem: str) -> Signer | None:
-    """Return what signs by these settings, None where all are empty; raises SettingsError."""
+def make_signer(domain: str, selector: str, pem: str) -> Signer | None:
+    """Return the signer for these settings, None if all are empty.
+
+    Arguments:
+        domain: the domain in whose name mail is signed.
+        selector: the name of its key in the DNS: the record is at SELECTOR._domainkey.DOMAIN.
+        pem: the private RSA key, without a password.
+
+    Raises SettingsError; nothing of the key is shown.
+
+    """
     if not (domain or selector or pem):
         return None
     if not (domain and selector and pem):
-        raise SettingsError("smtp dkim_domain, dkim_selector and dkim_key come together; one of them is missing.")
+        raise SettingsError("dkim_domain, dkim_selector and dkim_key come together; one of them is missing.")
     try:
         ascii_name = idna.encode(domain, uts46=True).decode("ascii")
     except UnicodeError:
         ascii_name = ""
     if "." not in ascii_name:
-        raise SettingsError("smtp dkim_domain is no domain; give the one after the @ of from_address, or one above it.")
+        raise SettingsError("dkim_domain is no domain; give the one after the @ of from_address, or a parent of it.")
     if not _SELECTOR.fullmatch(selector):
         raise SettingsError(
-            "smtp dkim_selector is one word such as 2026a: the key's record in the DNS is SELECTOR._domainkey.DOMAIN."
+            "dkim_selector is one word such as 2026a: the key's record in the DNS is SELECTOR._domainkey.DOMAIN."
         )
     return Signer(ascii_name, selector, _key(pem))
 
 
 def _key(pem: str) -> bytes:
-    """Return the key as the library reads it; raises SettingsError."""
+    """Return the key in the form that the library reads; raises SettingsError."""
     try:
         key = load_pem_private_key(pem.encode(), None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        # Neither error is passed on: it could quote what it was reading.
+        # Neither error is passed on: it could quote the key.
         raise SettingsError(
-            "smtp dkim_key is no private key in PEM form without a password; make one with `openssl genrsa 2048`."
+            "dkim_key is no private key in PEM form without a password; make one with `openssl genrsa 2048`."
         ) from None
     if not isinstance(key, RSAPrivateKey):
         raise SettingsError(
-            "smtp dkim_key is no RSA key, and others are not signed with; make one with `openssl genrsa 2048`."
+            "dkim_key is no RSA key, the only type that is supported; make one with `openssl genrsa 2048`."
         )
-    if not LEAST_BITS <= key.key_size <= MOST_BITS:
-        raise SettingsError(f"smtp dkim_key has {key.key_size} bits; receivers accept {LEAST_BITS} to {MOST_BITS}.")
+    if not MIN_BITS <= key.key_size <= MAX_BITS:
+        raise SettingsError(f"dkim_key has {key.key_size} bits; receivers accept {MIN_BITS} to {MAX_BITS}.")
     return key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())

@@ -1,7 +1,7 @@
-"""A bounce: what a mail server says of a message it could not deliver (RFC 3464), read without trust.
+"""Read bounces: delivery status notifications of mail servers about a message that they could not deliver (RFC 3464).
 
-Anybody can write one, so nothing here is believed yet: `flows/delivery/bounces.py` asks at which address of ours it arrived. Only the
-outermost level of MIME is taken apart, by hand, so that neither nesting nor a broken inner part costs anything.
+Anybody can write one, so nothing in it is trusted here: `flows/delivery/bounces.py` checks at which address of ours it arrived. Only
+the outermost level of MIME is parsed, so neither nesting nor a broken inner part costs anything.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from typing import Final
 import msgspec
 
 from countersign.domain.delivery.delivery import Reason
-from countersign.providers.email.smtp_replies import Stage, refusal
+from countersign.providers.email.smtp_replies import Stage, failure_of_reply
 
 MAX_BYTES: Final = 256 * 1024
-"""Bytes of a mail that are read; a bounce of ours quotes a small letter, and what is longer is none."""
+"""Bytes of a mail that is read; our messages are small, so a longer mail is no bounce of one."""
 
 _MAX_PARTS: Final = 16
 _MAX_RECIPIENTS: Final = 50
@@ -54,9 +54,9 @@ class Action(StrEnum):
 
 
 class FailedRecipient(msgspec.Struct, frozen=True):
-    """What is said of one recipient.
+    """What a bounce says of one recipient.
 
-    `addresses` are those that it is called by, in lower case. `reason` is None unless the failure is final.
+    `addresses` are the names it goes by, in lower case. `reason` is None unless the failure is final.
     """
 
     addresses: tuple[str, ...]
@@ -65,11 +65,11 @@ class FailedRecipient(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         """Hide the addresses."""
-        return f"Returned({self.action.value}, {self.reason})"
+        return f"FailedRecipient({self.action.value}, {self.reason})"
 
 
 class Bounce(msgspec.Struct, frozen=True):
-    """A delivery status notification: the addresses in lower case at which it seems to have arrived, and what it says."""
+    """A bounce: the addresses at which it seems to have arrived, in lower case, and what it says of each recipient."""
 
     arrived_at: tuple[str, ...]
     recipients: tuple[FailedRecipient, ...]
@@ -79,8 +79,8 @@ class Bounce(msgspec.Struct, frozen=True):
         return f"Bounce({len(self.recipients)} recipients)"
 
 
-def read(raw: bytes) -> Bounce | None:
-    """Return what a mail says if it is a bounce; None for every other one, however it is made. Never raises."""
+def parse_bounce(raw: bytes) -> Bounce | None:
+    """Return the bounce in a mail, given as raw bytes; None if it is no bounce, however broken it is. It never raises."""
     if len(raw) > MAX_BYTES:
         return None
     try:
@@ -91,18 +91,20 @@ def read(raw: bytes) -> Bounce | None:
         status = _status_part(body, boundary.encode("utf-8", "surrogateescape")) if boundary else None
         if status is None:
             return None
-        recipients = tuple(one for one in map(_returned, _blocks(status)[1:]) if one is not None)
+        recipients = tuple(one for one in map(_parse_recipient, _blocks(status)[1:]) if one is not None)
         return Bounce(_arrived_at(headers), recipients[:_MAX_RECIPIENTS]) if recipients else None
     except (MessageError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        # The standard library raises each of these for headers that are broken in some way.
+        # The standard library raises each of these for broken headers.
         return None
 
 
 def reason_of(status: str, diagnostic: str) -> Reason | None:
-    """Return why a message was sent back for good; None where the failure is only for now.
+    """Return why a message was finally sent back; None if the failure is temporary. The rules are those of `smtp_replies.py`.
 
-    `status` is an enhanced code such as 5.1.1, `diagnostic` the reply of the last server. A status without detail (5.0.0) is one of
-    servers that keep it in the reply. Sorted as a refusal at the time of sending is: `smtp_replies.py`.
+    Arguments:
+        status: an enhanced code such as 5.1.1. Some servers put the detail into the reply and 5.0.0 here.
+        diagnostic: the reply of the last server.
+
     """
     told = _STATUS.search(status)
     replied = _STATUS.search(diagnostic)
@@ -118,15 +120,15 @@ def reason_of(status: str, diagnostic: str) -> Reason | None:
         return Reason.BLOCKED
     code = int(reply[1]) if reply and reply[1][0] == "5" else 550
     text = diagnostic if detail in _NO_DETAIL else f"5.{detail[0]}.{detail[1]} "
-    # As after DATA, for at RCPT a bare 550 is taken for an unknown mailbox: that would be too little to suppress an address for.
-    reason = refusal(Stage.DATA, code, text).reason
+    # As after DATA: at RCPT a bare 550 means an unknown mailbox, which would be too little to suppress an address.
+    reason = failure_of_reply(Stage.DATA, code, text).reason
     return Reason(reason) if reason in {Reason.UNKNOWN_RECIPIENT, Reason.BLOCKED} else Reason.REFUSED
 
 
 def _split(raw: bytes) -> tuple[Headers, bytes]:
-    """Return the headers of a mail or a part, and the rest of it, its lines ended by LF alone."""
+    """Return the headers and the body of a mail or a part, with lines that end with LF."""
     text = raw.replace(b"\r\n", b"\n")
-    if text.startswith(b"From "):  # an mbox line, which some programs put before what they pipe
+    if text.startswith(b"From "):  # an mbox line, which some programs pipe before the mail
         text = text.partition(b"\n")[2]
     if text.startswith(b"\n"):
         return Headers(), text[1:]
@@ -135,7 +137,7 @@ def _split(raw: bytes) -> tuple[Headers, bytes]:
 
 
 def _status_part(body: bytes, boundary: bytes) -> str | None:
-    """Return the text of the part that holds the status, or None."""
+    """Return the text of the part that holds the status; None if there is none."""
     parts = re.split(rb"(?m)^--" + re.escape(boundary) + rb"(?:--)?[ \t]*$\n?", body, maxsplit=_MAX_PARTS)
     for part in parts[1:]:
         headers, content = _split(part)
@@ -158,7 +160,7 @@ def _decoded(content: bytes, encoding: str) -> bytes:
 
 
 def _blocks(text: str) -> list[dict[str, str]]:
-    """Return the groups of fields, the first of a name counting; the first group is about the message."""
+    """Return the groups of fields, the first one about the message. The first field of a name counts."""
     found: list[dict[str, str]] = []
     for block in re.split(r"\n[ \t]*\n", text.strip("\n"), maxsplit=_MAX_RECIPIENTS + 1)[: _MAX_RECIPIENTS + 1]:
         fields: dict[str, str] = {}
@@ -167,12 +169,12 @@ def _blocks(text: str) -> list[dict[str, str]]:
             if field is not None:
                 fields.setdefault(field[1].lower(), field[2].strip())
         found.append(fields)
-    if found and "final-recipient" in found[0]:  # the group about the message was left out, or no line parts it
+    if found and "final-recipient" in found[0]:  # the group about the message is missing, or no empty line ends it
         found.insert(0, {})
     return found
 
 
-def _returned(fields: dict[str, str]) -> FailedRecipient | None:
+def _parse_recipient(fields: dict[str, str]) -> FailedRecipient | None:
     word = re.match(r"[a-z]+", fields.get("action", "").lower())
     if word is None or word[0] not in set(Action):
         return None

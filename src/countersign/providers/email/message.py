@@ -1,4 +1,4 @@
-"""A letter: one message as RFC 5322 wants it, with an envelope, and no way for what was typed to become a header."""
+"""Write mail (RFC 5322): a message with its envelope, in which nothing that somebody typed can become a header."""
 
 from __future__ import annotations
 
@@ -21,9 +21,11 @@ from countersign.domain.delivery.delivery import Message, Reason
 from countersign.errors import DeliveryFailedError
 
 _KEY: Final = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*", re.ASCII)  # dot-atom-text of RFC 5322, 3.2.3, and less
-_LANGUAGE: Final = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*", re.ASCII)  # RFC 5646, 2.1, as far as we use it
+_LANGUAGE: Final = re.compile(
+    r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*", re.ASCII
+)  # RFC 5646, 2.1, the part that is used here
 _BREAKS: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
-"""Unicode categories that end a line for somebody, or cannot be encoded: CR, LF, NUL, U+0085, U+2028, lone surrogates."""
+"""Unicode categories that some program takes for a line end, or that cannot be encoded: CR, LF, NUL, U+0085, U+2028, surrogates."""
 _HEADERS: Final = frozenset(
     {
         "from",
@@ -42,7 +44,7 @@ _ENCODED_WORD: Final = "=?"
 
 
 class MailMessage(msgspec.Struct, frozen=True):
-    """What goes over the wire: the envelope in ASCII (but for the local part of an international letter) and the bytes."""
+    """A mail as it is sent: the envelope and the bytes. Only the local part of an international recipient is not ASCII."""
 
     sender: str
     recipient: str
@@ -52,14 +54,19 @@ class MailMessage(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         """Hide the recipient and what is said."""
-        return f"Letter({self.message_id})"
+        return f"MailMessage({self.message_id})"
 
 
 def write_message(message: Message, from_address: str, now: int) -> MailMessage:
-    """Return `message` as mail from `from_address`, dated `now` (milliseconds).
+    """Return a message as mail.
 
-    The Message-ID comes from `message.key` alone, so that a second hand-over of one message can be recognised as such.
+    Arguments:
+        message: what to send; its key alone makes the Message-ID, so that a repetition can be recognised.
+        from_address: the sender.
+        now: the date, in milliseconds since the epoch.
+
     Raises DeliveryFailedError, REFUSED and permanent, if something in it would break a header or cannot be addressed.
+
     """
     _refuse_breaks(message)
     sender = ascii_domain(from_address)
@@ -80,7 +87,7 @@ def write_message(message: Message, from_address: str, now: int) -> MailMessage:
 def ascii_domain(address: str) -> str:
     """Return `address` with its domain in ASCII (IDNA 2008 with the mapping of UTS 46).
 
-    Raises DeliveryFailedError, REFUSED and permanent, where that cannot be.
+    Raises DeliveryFailedError, REFUSED and permanent, if there is no such form.
     """
     local, at, domain = address.rpartition("@")
     try:
@@ -101,7 +108,7 @@ def _head(
     mail["Subject"] = _plain(message.subject)
     mail["Date"] = format_datetime(datetime.fromtimestamp(now / 1000, UTC))
     mail["Message-ID"] = message_id
-    mail["Auto-Submitted"] = "auto-generated"  # RFC 3834, 5: no out-of-office answers, please
+    mail["Auto-Submitted"] = "auto-generated"  # RFC 3834, 5: asks for no out-of-office replies
     mail["MIME-Version"] = "1.0"
     language = message.locale.replace("_", "-")
     if _LANGUAGE.fullmatch(language):
@@ -110,9 +117,9 @@ def _head(
 
 
 def _body(message: Message) -> bytes:
-    """Return the text, or text and HTML as parts, with the headers that say which.
+    """Return the body with its headers: the text alone, or text and HTML as parts, in quoted-printable.
 
-    Put together here, for the library takes two milliseconds over it. Quoted-printable passes every server.
+    The library would take two milliseconds for this.
     """
     if not message.html:
         return _part(b"plain", message.text)
@@ -129,12 +136,12 @@ def _part(kind: bytes, text: str) -> bytes:
 
 
 def _boundary(message: Message) -> bytes:
-    """Return what parts a letter: `=_` never stands in quoted-printable (RFC 2045, 6.7), so no text can hold it."""
+    """Return a boundary; quoted-printable never has `=_` (RFC 2045, 6.7), so no text can hold it."""
     return b"=_" + hashlib.sha256(message.key.encode()).hexdigest()[:24].encode()
 
 
 def _quoted(text: str) -> bytes:
-    """Return a text in quoted-printable, its lines ended by CRLF, the last one too."""
+    """Return a text in quoted-printable; every line ends with CRLF, the last one too."""
     lines = text.encode().replace(b"\r\n", b"\n").replace(b"\r", b"\n").removesuffix(b"\n").replace(b"\n", b"\r\n")
     return binascii.b2a_qp(lines + b"\r\n")
 
@@ -145,10 +152,9 @@ def _address(address: str, name: str = "") -> Address:
 
 
 def _plain(text: str) -> str:
-    """Return `text` with nothing in it that a reader would decode.
+    """Return `text` without encoded words.
 
-    The standard library decodes encoded words in what it is given, and so does every mail client: `=?utf-8?q?=0D=0ABcc:...?=` in a
-    name would come out with its line break.
+    The standard library and every mail client decode them: `=?utf-8?q?=0D=0ABcc:...?=` in a name would become a line break.
     """
     return text.replace(_ENCODED_WORD, "= ?")
 
@@ -162,15 +168,15 @@ def _refuse_breaks(message: Message) -> None:
         ("sender_name", message.sender_name),
     ):
         if any(unicodedata.category(character) in _BREAKS for character in value):
-            raise _refused(f"{name} holds a line break or a control character, which never reaches a header")
+            raise _refused(f"{name} holds a line break or a control character, which must not reach a header")
     if not _KEY.fullmatch(message.key):
         raise _refused("key cannot be part of a Message-ID; use letters, digits, `_`, `-` and single dots")
-    if _ENCODED_WORD in message.to:  # valid as a local part, but read as an encoded word by many
+    if _ENCODED_WORD in message.to:  # valid in a local part, but many programs decode it
         raise _refused("the destination holds an encoded word")
 
 
 def _has_only_our_headers(content: bytes) -> bool:
-    """Say whether the head of a letter is made of our headers, each once: the last word against injection."""
+    """Return True if a mail has none but our headers, each once: the last check against injection."""
     head = content.partition(b"\r\n\r\n")[0]
     lines = head.split(b"\r\n")
     if any(breaking in line for line in lines for breaking in (b"\r", b"\n", b"\0")):

@@ -1,4 +1,4 @@
-"""AWS SES: mail by its API, version 2, as the very letter that SMTP would carry, and what SNS tells of it later.
+"""AWS SES: mail by its API, version 2, with the same content that SMTP would carry; receipts come as notifications of SNS.
 
 Source: the public documentation of the Amazon SES API v2, `SendEmail` with raw content, and of SES's "Amazon SNS notification contents"
 and "Event publishing". SES signs with DKIM by itself.
@@ -7,25 +7,28 @@ and "Event publishing". SES signs with DKIM by itself.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
 from countersign.domain.delivery.delivery import Accepted, Message, Reason, Receipt, ReceiptState
 from countersign.domain.shared.contact import Channel
 from countersign.errors import DeliveryFailedError, InputError, SettingsError
-from countersign.providers import Callback
+from countersign.providers import Callback, Connectivity, ProviderContext, ProviderKind
 from countersign.providers.email.dsn import reason_of
 from countersign.providers.email.message import ascii_domain, write_message
-from countersign.providers.http.api_settings import at, bounded, document, told
-from countersign.providers.http.client import ApiResponse, Endpoint, HttpClient, refusal, usable_id
+from countersign.providers.fields import check_receipt_within
+from countersign.providers.http.aws import AwsSettings, failure_of_aws_error, post_signed
+from countersign.providers.http.client import ApiResponse, Endpoint, HttpClient, failure_of_response, usable_id
+from countersign.providers.http.payload import json_at, parse_json
+from countersign.providers.http.receipts import check_size, make_receipt
+from countersign.providers.http.settings import HttpSettings
 from countersign.providers.http.sns_notification import ARN, SnsTopic
-from countersign.providers.sms.sns import AwsSettings, ask, aws_refusal
+from countersign.setting import Described, Group
 
-_WHO: Final = "AWS SES"
+_LABEL: Final = "AWS SES"
 _REFUSED: Final = frozenset({"MessageRejected"})
-_OURS: Final = frozenset(
+_ACCOUNT_ERRORS: Final = frozenset(
     {
         "AccountSuspendedException",
         "BadRequestException",
@@ -34,141 +37,204 @@ _OURS: Final = frozenset(
         "SendingPausedException",
     }
 )
-_NOT_THERE: Final = frozenset({"NoEmail", "Suppressed", "OnAccountSuppressionList"})
+_UNKNOWN: Final = frozenset({"NoEmail", "Suppressed", "OnAccountSuppressionList"})
 _MAX_TEXT: Final = 998
 _BUSY: Final = frozenset({"LimitExceededException", "TooManyRequestsException"})
 
 
-class SesSettings(AwsSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`from_address` is an address of an identity that is verified in this region.
+class SesSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """An account. Raises SettingsError."""
 
-    `topic_arn` is the topic that the identity's notifications are published to; `sns_url` where SNS is reached, if not at AWS's own
-    address. Raises SettingsError.
-    """
-
-    from_address: str
-    topic_arn: str = ""
-    sns_url: str = ""
+    aws: Annotated[AwsSettings, Group()]
+    from_address: Annotated[
+        str,
+        Described("The sender of mail: an address of an identity that is verified.", expects="a mail address"),
+    ]
+    topic_arn: Annotated[
+        str,
+        Described(
+            "The topic that the identity's notifications are published to; without it no notification is trusted.",
+            expects="arn:aws:sns:REGION:ACCOUNT:NAME",
+        ),
+    ] = ""
+    sns_url: Annotated[
+        str,
+        Described(
+            "The address of SNS, for the certificates of notifications.",
+            expects="an address that begins with https://",
+            default="https://sns.REGION.amazonaws.com",
+        ),
+    ] = ""
+    url: Annotated[
+        str,
+        Described(
+            "The address of the API.",
+            expects="an address that begins with https://",
+            default="https://email.REGION.amazonaws.com",
+            secret=True,
+        ),
+    ] = ""
+    receipt_within: Annotated[
+        int | None,
+        Described(
+            "After how many milliseconds a receipt is overdue, so that the next provider is tried. Set it only if the"
+            " identity publishes deliveries too.",
+            expects="milliseconds, above 0",
+        ),
+    ] = None
+    http: Annotated[HttpSettings, Group()] = HttpSettings()
 
     def __post_init__(self) -> None:
         if self.from_address.count("@") != 1 or not self.from_address.isprintable() or " " in self.from_address:
-            raise SettingsError("ses from_address is no mail address; give one of an identity that is verified.")
+            raise SettingsError("from_address is no mail address; give one of an identity that is verified.")
         try:
             ascii_domain(self.from_address)
         except (DeliveryFailedError, InputError):
-            raise SettingsError("ses from_address has a domain that is none.") from None
+            raise SettingsError("from_address has a domain that is none.") from None
         topic = ARN.fullmatch(self.topic_arn)
-        if self.topic_arn and (topic is None or topic[1] != self.region):
+        if self.topic_arn and (topic is None or topic[1] != self.aws.region):
             raise SettingsError(
-                "ses topic_arn is one such as arn:aws:sns:eu-central-1:123456789012:mail, of a topic in the same region."
+                "topic_arn must be one such as arn:aws:sns:eu-central-1:123456789012:mail, of a topic in the same region."
             )
         if self.receipt_within is not None and not self.topic_arn:
-            raise SettingsError("ses receipt_within needs topic_arn: without a topic no receipt comes.")
-        self.place()
-        self.place_of_sns()
+            raise SettingsError("receipt_within needs topic_arn: without a topic no receipt comes.")
+        check_receipt_within(self.receipt_within)
+        self.endpoint()
+        self.sns_endpoint()
 
-    def place_of_sns(self) -> Endpoint:
-        """Return where SNS is, for certificates and to confirm the subscription."""
+    def endpoint(self) -> Endpoint:
+        """Return where the API is; raises SettingsError."""
+        return self.http.endpoint(_LABEL, self.url or f"https://email.{self.aws.region}.amazonaws.com")
+
+    def sns_endpoint(self) -> Endpoint:
+        """Return where SNS is, to fetch certificates and to confirm the subscription; raises SettingsError."""
         endpoint = Endpoint(
-            "AWS SNS",
-            self.sns_url or f"https://sns.{self.region}.amazonaws.com",
-            self.timeout,
+            label="AWS SNS",
+            url=self.sns_url or f"https://sns.{self.aws.region}.amazonaws.com",
+            timeout=self.http.timeout,
             connections=2,
-            allow_http=self.allow_http,
-            allow_private=self.allow_private,
-            ca_file=self.ca_file,
+            allow_http=self.http.allow_http,
+            allow_private=self.http.allow_private,
+            ca_file=self.http.ca_file,
         )
-        endpoint.check("ses sns")
+        endpoint.check("sns_url")
         return endpoint
 
-    def place(self) -> Endpoint:
-        """Return where the API is."""
-        return self.at_service(_WHO, "email")
+    def __repr__(self) -> str:
+        """Hide what may be secret."""
+        return f"SesSettings({self.aws.region}, {self.from_address})"
 
 
 class SesProvider:
-    """Sends mail by one account. `clock` returns milliseconds since the epoch."""
+    """Sends mail by one account."""
 
-    def __init__(self, settings: SesSettings, clock: Callable[[], int]) -> None:
+    def __init__(self, settings: SesSettings, context: ProviderContext) -> None:
         self._settings = settings
-        self._clock = clock
-        endpoint = settings.place()
+        self._name = context.name
+        self._clock = context.clock
+        self._callback = settings.http.callback_of(context)
+        endpoint = settings.endpoint()
         self._url = f"{endpoint.url}/v2/email/outbound-emails"
-        self._line = HttpClient(endpoint)
-        self._topic = SnsTopic(settings.topic_arn, settings.region, settings.place_of_sns(), clock)
+        self._client = HttpClient(endpoint)
+        self._topic = SnsTopic(settings.topic_arn, settings.aws.region, settings.sns_endpoint(), context.clock)
 
     async def send(self, message: Message) -> Accepted:
-        """Send the letter; raises DeliveryFailedError. SES gives it a Message-ID of its own, and takes no key: see docs/providers.md."""
+        """Send the mail; raises DeliveryFailedError.
+
+        SES gives it a Message-ID of its own and knows no idempotency key: see docs/providers.md.
+        """
         if message.channel is not Channel.EMAIL:
             raise DeliveryFailedError(
-                Reason.MISCONFIGURED, f"{_WHO} carries mail alone; route other channels elsewhere.", permanent=True
+                Reason.MISCONFIGURED, f"{_LABEL} carries mail only; route other channels elsewhere.", permanent=True
             )
         mail = write_message(message, self._settings.from_address, self._clock())
-        wanted = {
+        request = {
             "FromEmailAddress": mail.sender,
             "Destination": {"ToAddresses": [mail.recipient]},
             "Content": {"Raw": {"Data": base64.b64encode(mail.content).decode()}},
         }
-        body = msgspec.json.encode(wanted)
-        reply = await ask(self._line, self._url, self._settings, "ses", body, self._clock())
-        if not reply.ok:
-            raise _refused(reply, self._clock())
-        # A receipt of delivery comes only where the identity publishes those too: then `receipt_within` says so.
-        within = self._settings.receipt_within if self._settings.callback else None
-        return Accepted(usable_id(at(document(reply.body), "MessageId")), within)
+        body = msgspec.json.encode(request)
+        response = await post_signed(
+            self._client,
+            self._url,
+            self._settings.aws,
+            body,
+            service="ses",
+            content_type="application/json",
+            now=self._clock(),
+        )
+        if not response.ok:
+            raise _failure(response, self._clock())
+        # A receipt of a delivery comes only if the identity publishes those, which `receipt_within` says.
+        within = self._settings.receipt_within if self._callback else None
+        return Accepted(usable_id(json_at(parse_json(response.body), "MessageId")), within)
 
     async def receipts(self, callback: Callback) -> tuple[Receipt, ...]:
-        """Return what a notification says; a subscription of our topic is confirmed on the way."""
-        said = await self._topic.told(bounded(callback).body)
-        if said is None:
+        """Return the receipts in a notification; a request to confirm the subscription of our topic is confirmed."""
+        check_size(callback.body)
+        notification = await self._topic.read_message(callback.body)
+        if notification is None:
             return ()
-        kind = at(said, "notificationType") or at(said, "eventType")
+        kind = json_at(notification, "notificationType") or json_at(notification, "eventType")
         if not isinstance(kind, str):
-            return ()  # SNS publishes a word of test, and what others publish to the topic
-        identifier = at(said, "mail", "messageId")
+            return ()  # a test message of SNS, or what others publish to the topic
+        identifier = json_at(notification, "mail", "messageId")
         match kind:
             case "Bounce":
-                return (told(self._settings.name, identifier, ReceiptState.UNDELIVERED, _bounced(at(said, "bounce"))),)
+                return (
+                    make_receipt(
+                        self._name, identifier, ReceiptState.UNDELIVERED, _bounced(json_at(notification, "bounce"))
+                    ),
+                )
             case "Complaint":
-                arrived = told(self._settings.name, identifier, ReceiptState.DELIVERED)
+                arrived = make_receipt(self._name, identifier, ReceiptState.DELIVERED)
                 return (msgspec.structs.replace(arrived, complained=True),)
             case "Delivery":
-                return (told(self._settings.name, identifier, ReceiptState.DELIVERED),)
+                return (make_receipt(self._name, identifier, ReceiptState.DELIVERED),)
             case "Reject":
-                return (told(self._settings.name, identifier, ReceiptState.UNDELIVERED, Reason.REFUSED),)
+                return (make_receipt(self._name, identifier, ReceiptState.UNDELIVERED, Reason.REFUSED),)
             case _:
                 return ()
 
+    async def check(self) -> Connectivity:
+        """Return whether the API can be reached."""
+        return await self._client.check()
+
     async def close(self) -> None:
-        """Let go of connections that were kept."""
-        await self._line.close()
+        """Close the connections that were kept."""
+        await self._client.close()
         await self._topic.close()
 
 
 def _bounced(bounce: object) -> Reason:
-    """Return why a mail came back. SES tries again by itself: what it calls transient is over for this mail, not for the address."""
-    kind, detail = at(bounce, "bounceType"), at(bounce, "bounceSubType")
+    """Return why a mail came back. SES retries by itself, so a transient bounce is final for this mail, but not for the address."""
+    kind, detail = json_at(bounce, "bounceType"), json_at(bounce, "bounceSubType")
     if kind == "Permanent":
-        if detail in _NOT_THERE:
+        if detail in _UNKNOWN:
             return Reason.UNKNOWN_RECIPIENT
-        first = at(bounce, "bouncedRecipients", 0)
+        first = json_at(bounce, "bouncedRecipients", 0)
         status, diagnostic = (
-            str(at(first, "status") or "")[:_MAX_TEXT],
-            str(at(first, "diagnosticCode") or "")[:_MAX_TEXT],
+            str(json_at(first, "status") or "")[:_MAX_TEXT],
+            str(json_at(first, "diagnosticCode") or "")[:_MAX_TEXT],
         )
         return reason_of(status, diagnostic) or Reason.REFUSED
     return Reason.MAILBOX_FULL if detail == "MailboxFull" else Reason.REFUSED
 
 
-def _refused(reply: ApiResponse, now: int) -> DeliveryFailedError:
-    told = reply.headers.get("x-amzn-errortype") or at(document(reply.body), "__type") or ""
-    code = usable_id(str(told).partition(":")[0].rpartition("#")[2])
+def _failure(response: ApiResponse, now: int) -> DeliveryFailedError:
+    error = response.headers.get("x-amzn-errortype") or json_at(parse_json(response.body), "__type") or ""
+    code = usable_id(str(error).partition(":")[0].rpartition("#")[2])
     if code in _REFUSED:
-        return DeliveryFailedError(Reason.REFUSED, f"{_WHO}: {code}.", permanent=True)
-    if code in _OURS:
+        return DeliveryFailedError(Reason.REFUSED, f"{_LABEL}: {code}.", permanent=True)
+    if code in _ACCOUNT_ERRORS:
         return DeliveryFailedError(
-            Reason.MISCONFIGURED, f"{_WHO}: {code}. Check the account and from_address.", permanent=True
+            Reason.MISCONFIGURED, f"{_LABEL}: {code}. Check the account and from_address.", permanent=True
         )
     if code in _BUSY:
-        return DeliveryFailedError(Reason.THROTTLED, f"{_WHO}: {code}.", permanent=False)
-    return aws_refusal(_WHO, reply, code, now) if code else refusal(_WHO, reply, now)
+        return DeliveryFailedError(Reason.THROTTLED, f"{_LABEL}: {code}.", permanent=False)
+    return failure_of_aws_error(_LABEL, response, code, now) if code else failure_of_response(_LABEL, response, now)
+
+
+KIND: Final = ProviderKind(
+    summary="a mail service", channels=(Channel.EMAIL,), settings=SesSettings, provider=SesProvider
+)

@@ -1,11 +1,10 @@
-"""Mail by SMTP: a few kept connections to one server, each used by one task at a time, every wait bounded."""
+"""SMTP: mail over a few kept connections to one server, each used by one task at a time, every wait bounded."""
 
 from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Final, Literal, cast
 
 import msgspec
 from aiosmtplib import (
@@ -19,86 +18,103 @@ from aiosmtplib import (
     SMTPTimeoutError,
 )
 
-from countersign.domain.delivery.delivery import LONGEST_TRY, Accepted, Message, Reason
-from countersign.domain.shared.contact import Channel, ContactKind, parse
+from countersign.domain.delivery.delivery import MAX_TRY, Accepted, Message, Reason
+from countersign.domain.shared.contact import Channel, ContactKind, parse_contact
 from countersign.errors import DeliveryFailedError, InputError, SettingsError
+from countersign.providers import Connectivity, ProviderContext, ProviderKind
 from countersign.providers.email import verp
 from countersign.providers.email.message import MailMessage, ascii_domain, write_message
-from countersign.providers.email.smtp_replies import Stage, refusal
-from countersign.providers.email.verp import Mark, return_path
+from countersign.providers.email.smtp_replies import Stage, failure_of_reply
+from countersign.providers.email.verp import make_return_path
+from countersign.providers.fields import CaFile, Timeout
 from countersign.providers.http import tls
+from countersign.setting import Described
 
 if TYPE_CHECKING:
     from countersign.providers.email.dkim import Signer
 
 IDLE: Final = 60.0
-"""Seconds a connection is kept unused; servers drop it after 10 s (a busy Postfix) to 5 minutes (RFC 5321, 4.5.3.2.7)."""
+"""Seconds that a connection is kept unused; servers drop it after 10 s (a busy Postfix) to 5 minutes (RFC 5321, 4.5.3.2.7)."""
 
 PATIENCE: Final = 2
-"""Time-outs that a message waits for a free connection."""
+"""The number of time-outs that a message waits for a free connection."""
 
 PROBE: Final = 1 / 3
-"""Part of the time-out that a kept connection may take to show that it is alive, so that a new one can still be made."""
+"""The part of the time-out that a kept connection may take to show that it is alive, so that a new one can still be made."""
 
 _FAREWELL: Final = 1.0  # seconds for QUIT when the program stops
 _MAX_PORT: Final = 65_535
 
 
-class SmtpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A mail server and how to speak to it.
+class SmtpSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """A mail server and how to use it. Raises SettingsError."""
 
-    `tls`: "starttls" and "tls" are required, never tried and given up; `ca_file` replaces the system's authorities. `timeout` is in
-    seconds and covers one hand-over: connecting, signing in, sending. `connections` is both
-    how many are kept and how many are used at once. With `bounce_address` each message has an address of its own that its bounce comes
-    back to; with the three of DKIM each is signed. Raises SettingsError.
-    """
-
-    host: str
-    from_address: str
-    port: int = 587
-    tls: Literal["starttls", "tls", "none"] = "starttls"
-    username: str = ""
-    password: str = ""
-    timeout: float = 15.0
-    connections: int = 4
-    ca_file: str | None = None
-    bounce_address: str = ""
-    dkim_domain: str = ""
-    dkim_selector: str = ""
-    dkim_key: str = ""
+    host: Annotated[str, Described("The mail server.", expects="a host name")]
+    from_address: Annotated[str, Described("The sender of mail.", expects="a mail address")]
+    port: Annotated[int, Described("The port of the mail server.", expects="1 to 65535")] = 587
+    tls: Annotated[
+        Literal["starttls", "tls", "none"],
+        Described(
+            "How the connection is protected. It is never given up: without TLS on the other side nothing is sent."
+        ),
+    ] = "starttls"
+    username: Annotated[str, Described("The user name to sign in with.")] = ""
+    password: Annotated[str, Described("The password to sign in with.", secret=True)] = ""
+    timeout: Timeout = 15.0
+    connections: Annotated[
+        int, Described("The most connections at once, which are also kept.", expects="at least 1")
+    ] = 4
+    ca_file: CaFile = None
+    bounce_address: Annotated[
+        str,
+        Described(
+            "Where bounces come back, with the key of each message put in; see providers.md.",
+            expects="a mail address such as bounces@example.org",
+        ),
+    ] = ""
+    dkim_domain: Annotated[str, Described("The domain in whose name mail is signed (DKIM).", expects="a domain")] = ""
+    dkim_selector: Annotated[
+        str, Described("The name of the signing key in the DNS.", expects="a word such as 2026a")
+    ] = ""
+    dkim_key: Annotated[
+        str,
+        Described(
+            "The private signing key, best set by `dkim_key_file`.", expects="an RSA key in PEM form", secret=True
+        ),
+    ] = ""
 
     def __post_init__(self) -> None:
         if not self.host or not self.host.isprintable() or " " in self.host:
-            raise SettingsError("smtp host is no host name; give the mail server's, such as mail.example.org.")
+            raise SettingsError("host is no host name; give the mail server's, such as mail.example.org.")
         if not 0 < self.port <= _MAX_PORT:
-            raise SettingsError(
-                "smtp port must be between 1 and 65535; mail servers take 587 (starttls), 465 (tls) or 25."
-            )
-        if not 0 < self.timeout < LONGEST_TRY / 1000:
-            raise SettingsError(f"smtp timeout must be above 0 and below {LONGEST_TRY // 1000} seconds.")
+            raise SettingsError("port must be between 1 and 65535; mail servers take 587 (starttls), 465 (tls) or 25.")
+        if not 0 < self.timeout < MAX_TRY / 1000:
+            raise SettingsError(f"timeout must be above 0 and below {MAX_TRY // 1000} seconds.")
         if self.connections < 1:
-            raise SettingsError("smtp connections must be at least 1.")
+            raise SettingsError("connections must be at least 1.")
         if bool(self.username) != bool(self.password):
-            raise SettingsError("smtp username and password come together; one of them is missing.")
+            raise SettingsError("username and password come together; one of them is missing.")
         if self.username and self.tls == "none":
-            raise SettingsError("smtp would send the password in the clear; set tls to starttls or tls.")
+            raise SettingsError(
+                "tls must be starttls or tls if there is a password, which would travel unencrypted otherwise."
+            )
         try:
-            sender = parse(self.from_address)
+            sender = parse_contact(self.from_address)
         except InputError as error:
-            raise SettingsError("smtp from_address is no mail address; write it like codes@example.org.") from error
+            raise SettingsError("from_address is no mail address; write it like codes@example.org.") from error
         if sender.kind is not ContactKind.MAIL or not self.from_address.rpartition("@")[0].isascii():
-            raise SettingsError("smtp from_address must be a mail address whose part before the @ is ASCII.")
+            raise SettingsError("from_address must be a mail address whose part before the @ is ASCII.")
         if self.bounce_address:
-            verp.check(self.bounce_address)
+            verp.check_bounce_address(self.bounce_address)
         self.signer()
 
     def signer(self) -> Signer | None:
-        """Return what signs letters, None where nothing does; raises SettingsError."""
+        """Return the DKIM signer, None if mail is not signed; raises SettingsError."""
         if not (self.dkim_domain or self.dkim_selector or self.dkim_key):
             return None
-        from countersign.providers.email.dkim import signer  # a library that most installations have no use for
+        from countersign.providers.email.dkim import make_signer  # a library that most installations do not need
 
-        return signer(self.dkim_domain, self.dkim_selector, self.dkim_key)
+        return make_signer(self.dkim_domain, self.dkim_selector, self.dkim_key)
 
     def __repr__(self) -> str:
         """Hide the password, and whether there is one."""
@@ -111,15 +127,15 @@ class _Connection(msgspec.Struct):
 
 
 class SmtpProvider:
-    """Hands mail to one server. `clock` returns milliseconds since the epoch, `mark` is what addresses for bounces are marked with."""
+    """Hands mail to one server."""
 
-    def __init__(self, settings: SmtpSettings, clock: Callable[[], int], mark: Mark | None = None) -> None:
+    def __init__(self, settings: SmtpSettings, context: ProviderContext) -> None:
         self._settings = settings
-        self._clock = clock
-        self._mark = mark
+        self._clock = context.clock
+        self._mark = context.mark
         self._signer = settings.signer()
         self._bounces = ascii_domain(settings.bounce_address) if settings.bounce_address else ""
-        self._tls = None if settings.tls == "none" else tls.context(settings.ca_file)
+        self._tls = None if settings.tls == "none" else tls.client_context(settings.ca_file)
         self._hello = ascii_domain(settings.from_address).rpartition("@")[2]
         self._free = asyncio.Semaphore(settings.connections)
         self._idle: list[_Connection] = []
@@ -128,17 +144,16 @@ class SmtpProvider:
     async def send(self, message: Message) -> Accepted:
         """Hand `message` over within the time-out once a connection is free; raises DeliveryFailedError.
 
-        After the message was sent and before the server's word for it nothing is repeated here: such a failure is temporary, and
-        the next try has the same Message-ID.
+        A message whose reply is lost is not sent again here: that is a temporary failure, and the next try has the same Message-ID.
         """
         if message.channel is not Channel.EMAIL:
             raise DeliveryFailedError(
-                Reason.MISCONFIGURED, "SMTP carries mail alone; route other channels elsewhere.", permanent=True
+                Reason.MISCONFIGURED, "SMTP carries mail only; route other channels elsewhere.", permanent=True
             )
-        mail = await self._letter(message)
+        mail = await self._write(message)
         failure: DeliveryFailedError | None = None
         try:
-            # Waiting for a free connection has a bound of its own, so that a burst is not taken for a server that hangs.
+            # The wait for a free connection has its own bound, so that a burst of messages is not taken for a server that hangs.
             async with asyncio.timeout(self._settings.timeout * PATIENCE):
                 await self._free.acquire()
         except TimeoutError:
@@ -152,24 +167,51 @@ class SmtpProvider:
             failure = _timed_out()
         finally:
             self._free.release()
-        # Raised here, outside of any handler: what the library raised names the recipient, and would hang on as its context.
+        # Raised outside of any handler: the library's error names the recipient, and would be its context.
         if failure is not None:
             raise failure
         return Accepted(mail.message_id)
 
-    async def _letter(self, message: Message) -> MailMessage:
-        """Return the letter as it goes over the wire: signed, and with the address that its bounce comes back to."""
+    async def _write(self, message: Message) -> MailMessage:
+        """Return the mail as it is sent: signed, and with the address that its bounce comes back to."""
         mail = write_message(message, self._settings.from_address, self._clock())
         if self._bounces and self._mark is not None:
-            mail = msgspec.structs.replace(mail, sender=return_path(self._bounces, message.key, self._mark))
+            mail = msgspec.structs.replace(mail, sender=make_return_path(self._bounces, message.key, self._mark))
         if self._signer is not None:
-            # In a thread: the library computes in Python, some 16 ms with a key of 2048 bits.
-            signed = await asyncio.to_thread(self._signer.signed, mail.content)
+            # In a thread: the library is written in Python and takes about 16 ms with a key of 2048 bits.
+            signed = await asyncio.to_thread(self._signer.sign, mail.content)
             mail = msgspec.structs.replace(mail, content=signed)
         return mail
 
+    async def check(self) -> Connectivity:
+        """Return whether the mail server accepts our credentials; the caller bounds the time."""
+        settings = self._settings
+        where = f"{settings.host} port {settings.port}"
+        bad_certificate = Connectivity(
+            f"{where}: its certificate is not valid.", "Check host, or set ca_file to its certificate authority."
+        )
+        smtp = self._new_connection()
+        try:
+            await smtp.connect()
+            await smtp.quit()
+        except SMTPAuthenticationError:
+            return Connectivity(f"{where} refuses our credentials.", "Check username and password.")
+        except ssl.SSLError:
+            return bad_certificate
+        except (SMTPException, OSError) as error:
+            if isinstance(error.__cause__, ssl.SSLError):
+                return bad_certificate
+            return Connectivity(
+                f"{where} cannot be used ({type(error).__name__}).",
+                "Check host, port and tls, and that the server offers what the settings ask for.",
+            )
+        finally:
+            _drop(smtp)
+        how = {"none": "without TLS", "tls": "over TLS", "starttls": "over STARTTLS"}[settings.tls]
+        return Connectivity(f"{where} accepts us {how}{', signed in' if settings.username else ''}")
+
     async def close(self) -> None:
-        """Say goodbye on connections that were kept, within a second."""
+        """Close the connections that were kept, politely, within a second."""
         self._closed = True
         idle, self._idle = self._idle, []
         await asyncio.gather(*(_leave(connection.smtp) for connection in idle))
@@ -177,11 +219,11 @@ class SmtpProvider:
     async def _hand_over(self, mail: MailMessage) -> DeliveryFailedError | None:
         smtp: SMTP | None = None
         try:
-            smtp = await self._kept() or await self._connect()
+            smtp = await self._take_kept() or await self._connect()
             failure = await _transact(smtp, mail)
         except (SMTPException, OSError, ValueError) as error:
             failure = _failure(error)
-            # A server that refused is still there; anything else leaves the conversation at an unknown place.
+            # A server that refused is still there; after anything else the state of the conversation is unknown.
             if smtp is not None and not _refused(error):
                 _drop(smtp)
         except BaseException:
@@ -192,8 +234,8 @@ class SmtpProvider:
             self._keep(smtp)
         return failure
 
-    async def _kept(self) -> SMTP | None:
-        """Return a kept connection that has just answered, or None; nothing has been sent on it, so to give it up is safe."""
+    async def _take_kept(self) -> SMTP | None:
+        """Return a kept connection that has just answered, or None. No message was sent on it yet, so dropping it is safe."""
         oldest = asyncio.get_running_loop().time() - IDLE
         while self._idle:
             connection = self._idle.pop()
@@ -205,7 +247,7 @@ class SmtpProvider:
                     await connection.smtp.rset()
             except (SMTPException, OSError):  # TimeoutError is an OSError
                 _drop(connection.smtp)
-                return None  # its neighbours are no fresher: do not spend the time on them
+                return None  # the other ones are no fresher, and not worth the time
             except BaseException:
                 _drop(connection.smtp)
                 raise
@@ -213,8 +255,13 @@ class SmtpProvider:
         return None
 
     async def _connect(self) -> SMTP:
+        smtp = self._new_connection()
+        await smtp.connect()
+        return smtp
+
+    def _new_connection(self) -> SMTP:
         settings = self._settings
-        smtp = SMTP(
+        return SMTP(
             hostname=settings.host,
             port=settings.port,
             use_tls=settings.tls == "tls",
@@ -223,12 +270,10 @@ class SmtpProvider:
             username=settings.username or None,
             password=settings.password or None,
             local_hostname=self._hello,
-            # Ours is the one bound (in `send`). The library's own would close politely, which a peer that hangs can hold off, and
-            # until Python 3.12 `asyncio.wait_for`, which it is made of, can swallow our cancellation (CPython issue 86296).
+            # The only bound is ours (in `send`). The library's own closes politely, which a peer that hangs can delay, and it uses
+            # `asyncio.wait_for`, which can swallow our cancellation before Python 3.12 (CPython issue 86296).
             timeout=None,
         )
-        await smtp.connect()
-        return smtp
 
     def _keep(self, smtp: SMTP) -> None:
         if self._closed or not smtp.is_connected:
@@ -240,10 +285,10 @@ class SmtpProvider:
 async def _transact(smtp: SMTP, mail: MailMessage) -> DeliveryFailedError | None:
     options: list[str] = []
     if mail.international:
-        await smtp.noop()  # a connection that was neither secured nor signed in on has not said EHLO yet
+        await smtp.noop()  # without TLS and without a sign-in EHLO was not sent yet
         if not smtp.supports_extension("smtputf8"):
             return DeliveryFailedError(
-                Reason.REFUSED, "The mail server takes no international addresses (SMTPUTF8).", permanent=True
+                Reason.REFUSED, "The mail server does not support international addresses (SMTPUTF8).", permanent=True
             )
         options = ["SMTPUTF8", "BODY=8BITMIME"] if smtp.supports_extension("8bitmime") else ["SMTPUTF8"]
     await smtp.mail(mail.sender, options=options, encoding="utf-8" if mail.international else "ascii")
@@ -253,9 +298,9 @@ async def _transact(smtp: SMTP, mail: MailMessage) -> DeliveryFailedError | None
 
 
 def _failure(error: Exception) -> DeliveryFailedError:
-    """Return what `error` means, without what it says: it may name the recipient."""
+    """Return the failure that an error stands for, without its text, which may name the recipient."""
     if isinstance(error, SMTPResponseException):
-        return refusal(_stage(error), error.code, error.message)
+        return failure_of_reply(_stage(error), error.code, error.message)
     if isinstance(error, SMTPTimeoutError):
         return _timed_out()
     if isinstance(error, ssl.SSLCertVerificationError) or isinstance(error.__cause__, ssl.SSLCertVerificationError):
@@ -264,14 +309,16 @@ def _failure(error: Exception) -> DeliveryFailedError:
             "The mail server's certificate is not trusted, or not for this name; check host, or name its authority in ca_file.",
             permanent=True,
         )
-    if isinstance(error, OSError):  # refused, reset, dropped, no such host; aiosmtplib's own are ConnectionErrors
+    if isinstance(
+        error, OSError
+    ):  # refused, reset, dropped, no such host; the errors of aiosmtplib are ConnectionErrors
         return DeliveryFailedError(
-            Reason.UNREACHABLE, "The mail server could not be reached, or hung up.", permanent=False
+            Reason.UNREACHABLE, "The mail server could not be reached, or closed the connection.", permanent=False
         )
     if isinstance(error, SMTPException):
         return DeliveryFailedError(
             Reason.MISCONFIGURED,
-            "The mail server does not offer what is required of it: STARTTLS, or a way to sign in.",
+            "The mail server does not offer what is required: STARTTLS, or a way to sign in.",
             permanent=True,
         )
     return DeliveryFailedError(Reason.REFUSED, "The address cannot be written in an SMTP command.", permanent=True)
@@ -300,7 +347,7 @@ def _timed_out() -> DeliveryFailedError:
 
 
 def _drop(smtp: SMTP) -> None:
-    """Cut a connection: a polite close would wait for a peer that may be gone."""
+    """Cut a connection; closing it politely would wait for a peer that may be gone."""
     if smtp.transport is not None:
         cast("asyncio.WriteTransport", smtp.transport).abort()
     smtp.close()
@@ -310,7 +357,12 @@ async def _leave(smtp: SMTP) -> None:
     try:
         async with asyncio.timeout(_FAREWELL):
             await smtp.quit()
-    except (SMTPException, OSError):  # it may be gone already, or not answer in time
+    except (SMTPException, OSError):  # the server may be gone already, or not answer in time
         pass
     finally:
         _drop(smtp)
+
+
+KIND: Final = ProviderKind(
+    summary="a mail server", channels=(Channel.EMAIL,), settings=SmtpSettings, provider=SmtpProvider
+)

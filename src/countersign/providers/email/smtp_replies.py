@@ -1,4 +1,4 @@
-"""What a mail server's refusal means: its code, its enhanced code and its words, sorted into our reasons."""
+"""Sort the refusals of mail servers into reasons, by code, enhanced code and text."""
 
 from __future__ import annotations
 
@@ -40,11 +40,17 @@ class Stage(StrEnum):
     DATA = "DATA"
 
 
-def refusal(stage: Stage, code: int, text: str) -> DeliveryFailedError:
-    """Return the failure that a reply `code` with `text` at `stage` stands for.
+def failure_of_reply(stage: Stage, code: int, text: str) -> DeliveryFailedError:
+    """Return the failure that the reply of a mail server stands for.
 
-    The text of the reply is read but not passed on: servers like to repeat the address in it. Codes: RFC 5321, 4.2.3;
-    enhanced codes: RFC 3463 and the registry that RFC 5248 began.
+    The text is read but not passed on, since servers like to repeat the address in it. Codes: RFC 5321, 4.2.3; enhanced codes:
+    RFC 3463 and the registry that RFC 5248 began.
+
+    Arguments:
+        stage: the command that was refused.
+        code: the code of the reply, such as 550.
+        text: the rest of the reply, such as "5.1.1 no such user".
+
     """
     found = _ENHANCED.match(text)
     detail = (int(found[2]), int(found[3])) if found and int(found[1]) == code // 100 else None
@@ -54,20 +60,20 @@ def refusal(stage: Stage, code: int, text: str) -> DeliveryFailedError:
     elif code // 100 == 4:  # noqa: PLR2004
         reason = _temporary(code, detail, text)
     else:
-        reason = Reason.PROVIDER_ERROR  # an answer that is none
+        reason = Reason.PROVIDER_ERROR  # neither a temporary nor a permanent refusal
     shown = f"{code} {code // 100}.{detail[0]}.{detail[1]}" if detail else str(code)
     return DeliveryFailedError(
         reason,
         f"The mail server answered {shown} at {stage.value}." + _REMEDY.get(reason, ""),
         permanent=permanent,
-        # A bare 550 may mean anything; only where the server says in so many words that there is no such mailbox is it believed.
+        # A bare 550 may mean anything; only an enhanced code that says there is no such mailbox is believed.
         lasting=reason is Reason.UNKNOWN_RECIPIENT and detail in _NOT_THERE,
     )
 
 
 _REMEDY: Final = {
     Reason.MISCONFIGURED: " Check user name, password, sender address and whether this server relays for you.",
-    Reason.BLOCKED: " It refuses mail from here; look at the sending address's and domain's reputation.",
+    Reason.BLOCKED: " It refuses mail from here; check the reputation of the sending address and domain.",
 }
 
 
@@ -101,7 +107,7 @@ def _permanent(stage: Stage, code: int, detail: tuple[int, int] | None, text: st
 
 
 def _about_address(stage: Stage, code: int, detail: tuple[int, int] | None) -> Reason:
-    # What is wrong with the sender must not be told as if it were the recipient's: that would end the message on every route.
+    # A fault of the sender must not be taken for one of the recipient: that would end the message on every route.
     if stage is Stage.MAIL or detail in _ABOUT_SENDER:
         return Reason.MISCONFIGURED
     if detail is not None and (detail[0] == 1 or detail == _DISABLED):

@@ -1,1 +1,1 @@
-"""What providers with an HTTP API share."""
+"""What providers with an HTTP API share: requests, settings, signatures and receipts."""

@@ -1,4 +1,4 @@
-"""A request to a provider over HTTPS: bounded in time and size, to an address that was judged, with every way to fail sorted."""
+"""Make HTTPS requests to a provider: bounded in time and size, to checked addresses only, with every failure sorted."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from urllib.parse import urlsplit
 import httpx2
 import msgspec
 
-from countersign.domain.delivery.delivery import LONGEST_TRY, Reason
+from countersign.domain.delivery.delivery import MAX_TRY, Reason
 from countersign.errors import DeliveryFailedError, SettingsError
+from countersign.providers import Connectivity
 from countersign.providers.http import tls
-from countersign.providers.http.ssrf_guard import addresses
+from countersign.providers.http.ssrf_guard import resolve_allowed
 
 MAX_BODY: Final = 64 * 1024
-"""Bytes of an answer or a receipt that are read; more is cut off, or refused."""
-MAX_REST: Final = 24 * 60 * 60
+"""Bytes of a response or a receipt that are read; a longer response counts as empty, a longer receipt is refused."""
+MAX_RETRY_AFTER: Final = 24 * 60 * 60
 """Seconds; a longer Retry-After is taken as this."""
 MAX_ID: Final = 200
 """Characters of a provider's own id for a message."""
@@ -29,17 +30,28 @@ MAX_ID: Final = 200
 _REDIRECTS: Final = range(300, 400)
 _THROTTLED: Final = 429
 _UNAVAILABLE: Final = 503
-_PASSING: Final = frozenset({408, 409, 425})
-"""It waited too long for us, is still at our last try, or fears a replay."""
+_TEMPORARY: Final = frozenset({408, 409, 425})
+"""The server waited too long for our request, still works on the last try, or will not risk a replay."""
 
-# At level DEBUG httpcore2 logs every header of an answer, and a sender may repeat the recipient there.
+# At level DEBUG httpcore2 logs every header of a response, and a provider may repeat the recipient there.
 logging.getLogger("httpcore2").setLevel(logging.INFO)
 
 
-class Endpoint(msgspec.Struct, frozen=True):
-    """Where a provider is spoken to, and with what bounds: `timeout` in seconds covers one hand-over whole. `who` begins sentences."""
+class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a provider is reached, and the bounds of each request.
 
-    who: str
+    Arguments:
+        label: the provider's name as it begins sentences: "Twilio".
+        url: the address of its API, without a slash at the end.
+        timeout: seconds for one request as a whole, name resolution included.
+        connections: the most requests at once.
+        allow_http: whether the address may begin with http://.
+        allow_private: whether the host may be in a private network.
+        ca_file: authorities to trust instead of the system's, in PEM form.
+
+    """
+
+    label: str
     url: str
     timeout: float = 10.0
     connections: int = 16
@@ -47,32 +59,32 @@ class Endpoint(msgspec.Struct, frozen=True):
     allow_private: bool = False
     ca_file: str | None = None
 
-    def check(self, kind: str) -> None:
-        """Raise SettingsError where one of these cannot be meant."""
+    def check(self, setting: str = "url") -> None:
+        """Raise SettingsError if something cannot be meant; `setting` is what the settings call the address."""
         try:
             parts = urlsplit(self.url)
             port = parts.port
             host = httpx2.URL(self.url).host
         except (ValueError, httpx2.InvalidURL):
             raise SettingsError(
-                f"{kind} url is no address; write it like https://sender.example.org/messages."
+                f"{setting} is no address; write it like https://sender.example.org/messages."
             ) from None
         if parts.scheme not in {"https", "http"} or not host or port == 0:
-            raise SettingsError(f"{kind} url must begin with https:// and name a host.")
+            raise SettingsError(f"{setting} must begin with https:// and name a host.")
         if parts.scheme == "http" and not self.allow_http:
             raise SettingsError(
-                f"{kind} url would carry codes in the clear; use https, or set allow_http on a network of yours."
+                f"{setting} would send codes unencrypted; use https, or set allow_http on a network of yours."
             )
         if parts.username is not None or parts.fragment:
-            raise SettingsError(f"{kind} url must hold no user name, password or fragment.")
-        if not 0 < self.timeout < LONGEST_TRY / 1000:
-            raise SettingsError(f"{kind} timeout must be above 0 and below {LONGEST_TRY // 1000} seconds.")
+            raise SettingsError(f"{setting} must hold no user name, password or fragment.")
+        if not 0 < self.timeout < MAX_TRY / 1000:
+            raise SettingsError(f"timeout must be above 0 and below {MAX_TRY // 1000} seconds.")
         if self.connections < 1:
-            raise SettingsError(f"{kind} connections must be at least 1.")
+            raise SettingsError("connections must be at least 1.")
 
 
 class ApiResponse(msgspec.Struct, frozen=True):
-    """What was answered; `body` is empty where it was longer than MAX_BODY."""
+    """A response; `body` is empty if it was longer than MAX_BODY."""
 
     status: int
     headers: Mapping[str, str]
@@ -80,60 +92,103 @@ class ApiResponse(msgspec.Struct, frozen=True):
 
     @property
     def ok(self) -> bool:
-        """Say whether the provider took what it was asked."""
+        """Return True if the provider accepted the request."""
         return 200 <= self.status < 300  # noqa: PLR2004 - RFC 9110, 15.3
 
 
 class HttpClient:
-    """Connections to one endpoint, kept and used again. No redirects, cookies, proxies or environment, and no URL in a log."""
+    """Keeps connections to one endpoint and uses them again.
+
+    It follows no redirect, keeps no cookie, uses no proxy, reads no environment variable, and no URL reaches a log.
+
+        client = HttpClient(endpoint)
+        response = await client.post(f"{endpoint.url}/messages", {"content-type": "application/json"}, body)
+        if not response.ok:
+            raise failure_of_response("Twilio", response, clock())
+
+    """
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
         self._transport = httpx2.AsyncHTTPTransport(
-            verify=tls.context(endpoint.ca_file),
+            verify=tls.client_context(endpoint.ca_file),
             trust_env=False,
             limits=httpx2.Limits(max_connections=endpoint.connections, keepalive_expiry=30),
         )
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> ApiResponse:
-        """Post `body` and return the answer; raises DeliveryFailedError, within the time-out of the endpoint."""
+        """Post `body` and return the response; raises DeliveryFailedError, within the time-out of the endpoint."""
         return await self.request("POST", url, headers, body)
 
     async def request(self, method: str, url: str, headers: Mapping[str, str], body: bytes = b"") -> ApiResponse:
-        """Make one request and return the answer; raises DeliveryFailedError, within the time-out of the endpoint."""
-        who = self._endpoint.who
+        """Make one request and return the response, whatever its status.
+
+        Raises DeliveryFailedError if there is none within the time-out of the endpoint.
+        """
+        label = self._endpoint.label
         outcome: ApiResponse | DeliveryFailedError
         try:
             async with asyncio.timeout(self._endpoint.timeout):
-                outcome = await self._to_any(method, httpx2.URL(url), headers, body)
+                outcome = await self._try_addresses(method, httpx2.URL(url), headers, body)
         except (TimeoutError, httpx2.TimeoutException):
-            outcome = DeliveryFailedError(Reason.TIMED_OUT, f"{who} did not answer in time.", permanent=False)
+            outcome = DeliveryFailedError(Reason.TIMED_OUT, f"{label} did not answer in time.", permanent=False)
         except httpx2.HTTPError as error:
-            outcome = _broken(who, error)
+            outcome = _failure_of_error(label, error)
         if isinstance(outcome, DeliveryFailedError):
-            raise outcome  # outside of the handlers, so that what the library said does not hang on as its context
+            raise outcome  # outside of the handlers: the library's error may name the recipient, and would be its context
         return outcome
 
+    async def check(self) -> Connectivity:
+        """Return whether the endpoint can be reached, and its certificate is valid; nothing is sent."""
+        endpoint = self._endpoint
+        parts = urlsplit(endpoint.url)
+        host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+        try:
+            found = await resolve_allowed(host, port, allow_private=endpoint.allow_private, label=endpoint.label)
+        except DeliveryFailedError as error:
+            return Connectivity(str(error), "Check the url; for a network of your own set allow_private.")
+        context = tls.client_context(endpoint.ca_file) if parts.scheme == "https" else None
+        try:
+            _, writer = await asyncio.open_connection(
+                found[0], port, ssl=context, server_hostname=host if context is not None else None
+            )
+            writer.close()
+        except ssl.SSLError:
+            return Connectivity(
+                f"{host} port {port}: its certificate is not valid.",
+                "Renew it, or set ca_file to its certificate authority.",
+            )
+        except OSError as error:
+            return Connectivity(
+                f"{host} port {port} cannot be reached ({type(error).__name__}).",
+                "Check the url, and that the server runs.",
+            )
+        return Connectivity(
+            f"{host} port {port} can be reached{' over TLS' if context is not None else ' without TLS'}"
+        )
+
     async def close(self) -> None:
-        """Let go of connections that were kept."""
+        """Close the connections that were kept."""
         await self._transport.aclose()
 
-    async def _to_any(self, method: str, url: httpx2.URL, headers: Mapping[str, str], body: bytes) -> ApiResponse:
+    async def _try_addresses(
+        self, method: str, url: httpx2.URL, headers: Mapping[str, str], body: bytes
+    ) -> ApiResponse:
         endpoint = self._endpoint
         port = url.port or (443 if url.scheme == "https" else 80)
-        found = await addresses(url.host, port, allow_private=endpoint.allow_private, who=endpoint.who)
+        found = await resolve_allowed(url.host, port, allow_private=endpoint.allow_private, label=endpoint.label)
         share = endpoint.timeout / len(found)
         for address in found[:-1]:
             try:
-                return await self._to(address, method, url, headers, body, share=share)
+                return await self._try_address(address, method, url, headers, body, share=share)
             except (httpx2.ConnectError, httpx2.ConnectTimeout):
-                continue  # nothing was sent: the next address may have it
-        return await self._to(found[-1], method, url, headers, body, share=share)
+                continue  # nothing was sent, so the next address may be tried
+        return await self._try_address(found[-1], method, url, headers, body, share=share)
 
-    async def _to(
+    async def _try_address(
         self, address: str, method: str, url: httpx2.URL, headers: Mapping[str, str], body: bytes, *, share: float
     ) -> ApiResponse:
-        """Ask the very address that was judged: a second look-up could be answered differently (DNS rebinding)."""
+        """Connect to the very address that was checked: a second look-up could be answered differently (DNS rebinding)."""
         request = httpx2.Request(
             method,
             url.copy_with(host=address),
@@ -147,58 +202,68 @@ class HttpClient:
             content=body,
             extensions={
                 "sni_hostname": url.raw_host.decode("ascii"),
-                "timeout": {"connect": share},  # the other waits have one bound together, in `request`
+                "timeout": {"connect": share},  # `request` bounds all other waits together
             },
         )
         response = await self._transport.handle_async_request(request)
         try:
-            return ApiResponse(response.status_code, response.headers, await _beginning(response))
+            return ApiResponse(response.status_code, response.headers, await _read_body(response))
         finally:
             await response.aclose()
 
 
-def refusal(who: str, reply: ApiResponse, now: int, detail: str = "") -> DeliveryFailedError:
-    """Return what a status that is no success means where the body says nothing better; `now` is in milliseconds.
+def failure_of_response(label: str, response: ApiResponse, now: int, detail: str = "") -> DeliveryFailedError:
+    """Return the failure that an unsuccessful status stands for, if the body says nothing better.
 
-    429, and 503 with Retry-After: wait. 408, 409, 425, 5xx: try again. All else is a fault of the settings.
+    429, and 503 with Retry-After, ask to wait. 408, 409, 425 and 5xx are temporary. All else is a fault of the settings.
+
+    Arguments:
+        label: the provider's name as it begins sentences.
+        response: a response whose `ok` is False.
+        now: milliseconds since the epoch, for a Retry-After that is a date.
+        detail: what the provider said, to stand in parentheses; nothing of the message or the recipient.
+
     """
-    status = reply.status
-    shown = f"{who} answered {status}{f' ({detail})' if detail else ''}"
+    status = response.status
+    text = f"{label} answered {status}{f' ({detail})' if detail else ''}"
     if status in {_THROTTLED, _UNAVAILABLE}:
-        rest = rest_of(reply.headers.get("retry-after", ""), now // 1000)
-        if status == _THROTTLED or rest is not None:
-            return DeliveryFailedError(Reason.THROTTLED, f"{shown}.", permanent=False, retry_after=rest)
-    if status in _PASSING or status >= 500:  # noqa: PLR2004
-        return DeliveryFailedError(Reason.PROVIDER_ERROR, f"{shown}.", permanent=False)
+        seconds = parse_retry_after(response.headers.get("retry-after", ""), now // 1000)
+        if status == _THROTTLED or seconds is not None:
+            return DeliveryFailedError(Reason.THROTTLED, f"{text}.", permanent=False, retry_after=seconds)
+    if status in _TEMPORARY or status >= 500:  # noqa: PLR2004
+        return DeliveryFailedError(Reason.PROVIDER_ERROR, f"{text}.", permanent=False)
     hint = {
         401: " Check the secret.",
         403: " Check the secret.",
         404: " Check the url.",
         410: " Check the url.",
     }.get(status, " Redirects are not followed: set the url it leads to." if status in _REDIRECTS else "")
-    return DeliveryFailedError(Reason.MISCONFIGURED, f"{shown}.{hint}", permanent=True)
+    return DeliveryFailedError(Reason.MISCONFIGURED, f"{text}.{hint}", permanent=True)
 
 
-def rest_of(text: str, now: int) -> int | None:
-    """Return the seconds that a Retry-After asks for, a number or a date (RFC 9110, 10.2.3); None if it is neither. `now` in seconds."""
+def parse_retry_after(text: str, now: int) -> int | None:
+    """Return the seconds that a Retry-After asks for, as a number or a date (RFC 9110, 10.2.3); None if it is neither.
+
+    `now` is in seconds since the epoch; the result is at most MAX_RETRY_AFTER.
+    """
     if text.isascii() and text.isdigit():
-        return min(int(text[:9]), MAX_REST)
+        return min(int(text[:9]), MAX_RETRY_AFTER)
     try:
         date = parsedate_to_datetime(text)
     except ValueError:
         return None
     if date.tzinfo is None:
         date = date.replace(tzinfo=UTC)
-    return min(max(0, int(date.timestamp()) - now), MAX_REST)
+    return min(max(0, int(date.timestamp()) - now), MAX_RETRY_AFTER)
 
 
 def usable_id(text: object) -> str:
-    """Return a provider's own id for a message if it is one that can be kept, else ""."""
+    """Return a provider's id of a message if it can be stored, else ""."""
     return text if isinstance(text, str) and len(text) <= MAX_ID and text.isprintable() else ""
 
 
-async def _beginning(response: httpx2.Response) -> bytes:
-    """Return the body, or nothing of one that is longer than MAX_BODY: its rest is not read."""
+async def _read_body(response: httpx2.Response) -> bytes:
+    """Return the body; empty if it is longer than MAX_BODY, whose rest is not read."""
     found = bytearray()
     async for part in response.aiter_raw():
         found += part
@@ -207,18 +272,20 @@ async def _beginning(response: httpx2.Response) -> bytes:
     return bytes(found)
 
 
-def _broken(who: str, error: httpx2.HTTPError) -> DeliveryFailedError:
+def _failure_of_error(label: str, error: httpx2.HTTPError) -> DeliveryFailedError:
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return DeliveryFailedError(
                 Reason.MISCONFIGURED,
-                f"{who}: its certificate is not trusted, or not for this name; renew it, or name its authority in ca_file.",
+                f"{label}: its certificate is not trusted, or not for this name; renew it, or set ca_file to its certificate authority.",
                 permanent=True,
             )
         cause = cause.__cause__ or cause.__context__
     if isinstance(error, httpx2.RemoteProtocolError):
         return DeliveryFailedError(
-            Reason.PROVIDER_ERROR, f"{who}: its answer is no HTTP, or broke off.", permanent=False
+            Reason.PROVIDER_ERROR, f"{label}: its response is no HTTP, or broke off.", permanent=False
         )
-    return DeliveryFailedError(Reason.UNREACHABLE, f"{who} could not be reached, or hung up.", permanent=False)
+    return DeliveryFailedError(
+        Reason.UNREACHABLE, f"{label} could not be reached, or closed the connection.", permanent=False
+    )

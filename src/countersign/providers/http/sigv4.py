@@ -1,4 +1,4 @@
-"""AWS Signature Version 4 for one POST: what is signed is the request as it goes out.
+"""Sign POST requests with AWS Signature Version 4.
 
 Source: the public documentation of AWS, "Create a signed AWS API request".
 """
@@ -14,10 +14,22 @@ from urllib.parse import quote, urlsplit
 _ALGORITHM: Final = "AWS4-HMAC-SHA256"
 
 
-def signed(
+def sign_request(
     url: str, headers: dict[str, str], body: bytes, *, service: str, region: str, key_id: str, secret: str, now: int
 ) -> dict[str, str]:
-    """Return `headers` (names in lower case) with host, time and authorization; `url` has no query, `now` is in milliseconds."""
+    """Return `headers` with the host, the time and the authorization.
+
+    Arguments:
+        url: the address, without a query.
+        headers: the headers to send and sign, names in lower case.
+        body: the body to send.
+        service: the service as AWS abbreviates it: "ses", "sns".
+        region: the region, such as eu-central-1.
+        key_id: the id of the access key.
+        secret: the secret of the access key.
+        now: milliseconds since the epoch.
+
+    """
     parts = urlsplit(url)
     moment = dt.datetime.fromtimestamp(now / 1000, dt.UTC)
     stamp, day = moment.strftime("%Y%m%dT%H%M%SZ"), moment.strftime("%Y%m%d")

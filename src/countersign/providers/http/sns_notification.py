@@ -1,4 +1,4 @@
-"""SNS notifications: what AWS posts to us, believed only with the signature of a certificate that AWS itself serves.
+"""Read SNS notifications; they are trusted only if signed with a certificate that AWS itself serves.
 
 Source: the public documentation of Amazon SNS, "Verifying the signatures of Amazon SNS messages" and "HTTP/HTTPS notifications".
 """
@@ -20,8 +20,9 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 
 from countersign.errors import DeliveryFailedError, UnavailableError
-from countersign.providers.http.api_settings import document, forged, malformed
 from countersign.providers.http.client import Endpoint, HttpClient
+from countersign.providers.http.payload import parse_json
+from countersign.providers.http.receipts import malformed_receipt, wrong_signature
 
 ARN: Final = re.compile(r"arn:aws(?:-[a-z-]+)?:sns:([a-z0-9-]+):\d{12}:[A-Za-z0-9_-]{1,256}", re.ASCII)
 
@@ -30,7 +31,7 @@ _SIGNED: Final = {
     "SubscriptionConfirmation": ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"),
     "UnsubscribeConfirmation": ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"),
 }
-"""The fields that each type's signature covers, in their order; one that is absent is left out."""
+"""The fields that the signature of each type covers, in their order; a missing field is left out."""
 
 _HASHES: Final = {"1": SHA1, "2": SHA256}
 _MAX_CERTIFICATES: Final = 8
@@ -39,40 +40,48 @@ _PATH: Final = re.compile(r"(?:/[A-Za-z0-9_.-]+)+\.pem", re.ASCII)
 
 
 class SnsTopic:
-    """One topic of one region, and the certificates that its messages were signed with so far."""
+    """One topic, with the signing certificates that were fetched so far.
+
+    Arguments:
+        arn: the topic; "" if no notification is to be trusted.
+        region: the region of the topic.
+        endpoint: where SNS is reached, to fetch certificates and to confirm the subscription.
+        clock: returns milliseconds since the epoch.
+
+    """
 
     def __init__(self, arn: str, region: str, endpoint: Endpoint, clock: Callable[[], int]) -> None:
         self._arn = arn
         self._host = f"sns.{region}.amazonaws.com"
-        self._reached_at = endpoint.url.rstrip("/")
-        self._line = HttpClient(endpoint)
+        self._base = endpoint.url.rstrip("/")
+        self._client = HttpClient(endpoint)
         self._clock = clock
         self._certificates: dict[str, x509.Certificate] = {}
 
-    async def told(self, body: bytes) -> Any:  # noqa: ANN401 - whatever JSON was published
-        """Return what a notification holds; None for another message, of which a subscription is confirmed.
+    async def read_message(self, body: bytes) -> Any:  # noqa: ANN401 - whatever JSON was published
+        """Return the JSON that a notification holds; None for another message. A request to confirm a subscription is confirmed.
 
-        Raises InputError for what is not from our topic, UnavailableError where AWS could not be asked: it comes again then.
+        Raises InputError if the message is not from our topic, UnavailableError if AWS could not be reached: AWS then sends it again.
         """
-        message = document(body)
+        message = parse_json(body)
         kind = message.get("Type") if isinstance(message, dict) else None
         if not isinstance(message, dict) or not isinstance(kind, str) or kind not in _SIGNED:
-            raise malformed()
-        # First what costs nothing: a stranger must not make us fetch anything.
+            raise malformed_receipt()
+        # The cheap check comes first: a stranger must not make us fetch anything.
         if not self._arn or message.get("TopicArn") != self._arn:
-            raise forged()
-        await self._judge(message, kind)
+            raise wrong_signature()
+        await self._verify(message, kind)
         if kind == "Notification":
-            return document(str(message["Message"]).encode("utf-8", "surrogatepass"))
+            return parse_json(str(message["Message"]).encode("utf-8", "surrogatepass"))
         if kind == "SubscriptionConfirmation":
             await self._confirm(message)
         return None
 
     async def close(self) -> None:
-        """Let go of connections that were kept."""
-        await self._line.close()
+        """Close the connections that were kept."""
+        await self._client.close()
 
-    async def _judge(self, message: dict[str, Any], kind: str) -> None:
+    async def _verify(self, message: dict[str, Any], kind: str) -> None:
         """Raise InputError unless the message is signed by a certificate of AWS."""
         fields = [(name, message[name]) for name in _SIGNED[kind] if message.get(name) is not None]
         there = {name for name, value in fields if isinstance(value, str)} | {"Subject"}
@@ -82,37 +91,37 @@ class SnsTopic:
             or not there.issuperset(_SIGNED[kind])
             or not isinstance(message.get("Subject", ""), str | None)
         ):
-            raise forged()
+            raise wrong_signature()
         try:
             signature = base64.b64decode(str(message.get("Signature", "")), validate=True)
         except (binascii.Error, ValueError):
-            raise forged() from None
+            raise wrong_signature() from None
         key = (await self._certificate(str(message.get("SigningCertURL", "")))).public_key()
         if not isinstance(key, RSAPublicKey):
-            raise forged()
+            raise wrong_signature()
         text = "".join(f"{name}\n{value}\n" for name, value in fields).encode("utf-8", "surrogatepass")
         try:
             key.verify(signature, text, PKCS1v15(), hash_())
         except InvalidSignature:
-            raise forged() from None
+            raise wrong_signature() from None
 
     async def _certificate(self, url: str) -> x509.Certificate:
         path = self._path_of(url)
         if path is None or not _PATH.fullmatch(path):
-            raise forged()
+            raise wrong_signature()
         found = self._certificates.get(path)
         if found is None:
             try:
-                found = x509.load_pem_x509_certificate(await self._fetched(path))
+                found = x509.load_pem_x509_certificate(await self._fetch(path))
             except ValueError:
-                raise forged() from None
+                raise wrong_signature() from None
             if len(self._certificates) >= _MAX_CERTIFICATES:
                 self._certificates.clear()
             self._certificates[path] = found
         now = datetime.fromtimestamp(self._clock() / 1000, UTC)
         if not found.not_valid_before_utc <= now <= found.not_valid_after_utc:
             self._certificates.pop(path, None)
-            raise forged()
+            raise wrong_signature()
         return found
 
     async def _confirm(self, message: dict[str, Any]) -> None:
@@ -124,11 +133,11 @@ class SnsTopic:
             or asked.get("Action") != ["ConfirmSubscription"]
             or asked.get("TopicArn") != [self._arn]
         ):
-            raise forged()
-        await self._fetched(f"/?{urlsplit(url).query}")
+            raise wrong_signature()
+        await self._fetch(f"/?{urlsplit(url).query}")
 
     def _path_of(self, url: str) -> str | None:
-        """Return the path of an address of SNS in our region; None for every other address."""
+        """Return the path of a URL of SNS in our region; None for every other URL."""
         try:
             parts = urlsplit(url)
             port = parts.port
@@ -137,11 +146,11 @@ class SnsTopic:
         sound = parts.scheme == "https" and parts.netloc == self._host and port is None and not parts.fragment
         return parts.path if sound and len(url) <= _MAX_URL and url.isascii() and url.isprintable() else None
 
-    async def _fetched(self, path: str) -> bytes:
+    async def _fetch(self, path: str) -> bytes:
         try:
-            reply = await self._line.request("GET", f"{self._reached_at}{path}", {"accept": "*/*"})
+            response = await self._client.request("GET", f"{self._base}{path}", {"accept": "*/*"})
         except DeliveryFailedError as error:
             raise UnavailableError(str(error)) from None
-        if not reply.ok:
-            raise UnavailableError(f"AWS SNS answered {reply.status}; the notification comes again.")
-        return reply.body
+        if not response.ok:
+            raise UnavailableError(f"AWS SNS answered {response.status}; the notification will come again.")
+        return response.body

@@ -1,4 +1,4 @@
-"""Where a request of ours may go: a host is resolved once, every address it has is judged, and those very ones are used."""
+"""Guard against server-side request forgery: a host is resolved once, every address is checked, and only those are connected to."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ _NAT64: Final = ip_network("64:ff9b::/96")  # RFC 6052, 2.1
 _6TO4: Final = ip_network("2002::/16")  # RFC 3056, 2
 
 
-def may_be_reached(address: IPv4Address | IPv6Address, *, allow_private: bool) -> bool:
-    """Say whether a request of ours may go to `address`; one that carries an IPv4 address is judged by that."""
+def is_allowed(address: IPv4Address | IPv6Address, *, allow_private: bool) -> bool:
+    """Return True if requests may go to `address`. An IPv6 address that embeds an IPv4 address is judged by the latter."""
     if isinstance(address, IPv6Address):
-        carried = _carried(address)
-        if carried is not None:
-            return may_be_reached(carried, allow_private=allow_private)
+        embedded = _embedded_ipv4(address)
+        if embedded is not None:
+            return is_allowed(embedded, allow_private=allow_private)
     if any(address in block for block in _NEVER):
         return False
     if any(address in block for block in _PRIVATE):
@@ -66,7 +66,7 @@ def may_be_reached(address: IPv4Address | IPv6Address, *, allow_private: bool) -
     return isinstance(address, IPv4Address) or address in _GLOBAL_IPV6
 
 
-def _carried(address: IPv6Address) -> IPv4Address | None:
+def _embedded_ipv4(address: IPv6Address) -> IPv4Address | None:
     if address in _MAPPED or address in _NAT64:
         return IPv4Address(int(address) & 0xFFFF_FFFF)
     if address in _6TO4:
@@ -74,11 +74,18 @@ def _carried(address: IPv6Address) -> IPv4Address | None:
     return None
 
 
-async def addresses(host: str, port: int, *, allow_private: bool, who: str = "The webhook") -> list[str]:
-    """Return the addresses of `host`, every one of which may be reached.
+async def resolve_allowed(host: str, port: int, *, allow_private: bool, label: str) -> list[str]:
+    """Return the addresses of `host`, all of which requests may go to.
 
-    Raises DeliveryFailedError: UNREACHABLE if there is none, MISCONFIGURED and permanent if one of them is out of bounds: a name that
-    mixes public and private addresses is being turned against us.
+    Arguments:
+        host: a name or an address, in any spelling that the system understands.
+        port: the port to connect to.
+        allow_private: whether private networks are allowed.
+        label: the provider's name as it begins sentences.
+
+    Raises DeliveryFailedError: UNREACHABLE if there is no address; MISCONFIGURED and permanent if one of them is not allowed, since a
+    name that mixes public and private addresses is an attack.
+
     """
     try:
         found = await asyncio.to_thread(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
@@ -86,11 +93,11 @@ async def addresses(host: str, port: int, *, allow_private: bool, who: str = "Th
         found = []
     literals = list(dict.fromkeys(str(entry[4][0]) for entry in found))
     if not literals:
-        raise DeliveryFailedError(Reason.UNREACHABLE, f"{who}: its host has no address.", permanent=False)
-    if not all(may_be_reached(ip_address(literal), allow_private=allow_private) for literal in literals):
+        raise DeliveryFailedError(Reason.UNREACHABLE, f"{label}: its host has no address.", permanent=False)
+    if not all(is_allowed(ip_address(literal), allow_private=allow_private) for literal in literals):
         raise DeliveryFailedError(
             Reason.MISCONFIGURED,
-            f"{who}: its host is in a private or reserved network; if it is your own, set allow_private.",
+            f"{label}: its host is in a private or reserved network; if it is your own, set allow_private.",
             permanent=True,
         )
     return literals

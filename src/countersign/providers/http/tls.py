@@ -1,4 +1,4 @@
-"""How we speak TLS to others: their certificate is always checked."""
+"""TLS for connections to others: certificates are always verified."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import ssl
 from countersign.errors import SettingsError
 
 
-def context(ca_file: str | None) -> ssl.SSLContext:
-    """Return a client's context that trusts the system's authorities, or those in `ca_file` (PEM) alone.
+def client_context(ca_file: str | None) -> ssl.SSLContext:
+    """Return a client context, TLS 1.2 or later, that trusts the system's authorities, or only those in `ca_file` (PEM).
 
     Raises SettingsError if `ca_file` cannot be used.
     """

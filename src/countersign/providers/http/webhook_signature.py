@@ -1,4 +1,4 @@
-"""Standard Webhooks: how a request and its time are signed, and how such a signature is judged.
+"""Sign and verify requests by the Standard Webhooks specification.
 
 Source: the specification at github.com/standard-webhooks/standard-webhooks, `spec/standard-webhooks.md`.
 """
@@ -27,8 +27,8 @@ _MAX_ID: Final = 256
 _SECONDS: Final = re.compile(r"[0-9]{1,12}", re.ASCII)
 
 
-def key_of(secret: str) -> bytes:
-    """Return the key that `secret` (`whsec_` and base64) stands for; raises ValueError if it is none, or not 24 to 64 bytes."""
+def parse_secret(secret: str) -> bytes:
+    """Return the key in a secret (`whsec_` and the base64 of 24 to 64 bytes); raises ValueError if it is no such text."""
     if not secret.startswith(_PREFIX):
         raise ValueError("no prefix")
     key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
@@ -38,7 +38,15 @@ def key_of(secret: str) -> bytes:
 
 
 def sign(key: bytes, identifier: str, seconds: int, body: bytes) -> dict[str, str]:
-    """Return the three headers for `body`, sent at `seconds` since the epoch."""
+    """Return the three headers that sign a request.
+
+    Arguments:
+        key: the shared key; see `parse_secret`.
+        identifier: the id of the message, the same in every try, so that the receiver can drop repetitions.
+        seconds: when it is sent, since the epoch.
+        body: the body to send.
+
+    """
     return {
         ID: identifier,
         TIMESTAMP: str(seconds),
@@ -47,7 +55,15 @@ def sign(key: bytes, identifier: str, seconds: int, body: bytes) -> dict[str, st
 
 
 def verify(key: bytes, headers: Mapping[str, str], body: bytes, seconds: int) -> None:
-    """Return if one of the signatures in `headers` (names in any case) is right and fresh; raises InputError otherwise."""
+    """Return if one of the signatures is right and at most TOLERANCE seconds old; raise InputError otherwise.
+
+    Arguments:
+        key: the shared key; see `parse_secret`.
+        headers: the headers of the request, names in any case.
+        body: the body of the request.
+        seconds: now, since the epoch.
+
+    """
     given = {name.lower(): value for name, value in headers.items()}
     identifier, timestamp, signatures = (given.get(name, "") for name in (ID, TIMESTAMP, SIGNATURE))
     if not identifier or len(identifier) > _MAX_ID or not _SECONDS.fullmatch(timestamp):
@@ -65,14 +81,16 @@ def verify(key: bytes, headers: Mapping[str, str], body: bytes, seconds: int) ->
         matched |= hmac.compare_digest(expected, found)
     if not matched:
         raise InputError(
-            "headers", "bad_signature", "No signature matches; sign with the secret this provider is set to."
+            "headers",
+            "bad_signature",
+            "No signature matches; sign with the secret that the settings of this provider hold.",
         )
-    # Only now: who holds no key learns nothing of our clock.
+    # The time is checked last: without the key nobody learns what our clock says.
     if abs(seconds - int(timestamp)) > TOLERANCE:
         raise InputError(
             "headers",
             "stale_signature",
-            f"{TIMESTAMP} is more than {TOLERANCE} seconds away from now; sign anew, check the clock.",
+            f"{TIMESTAMP} is more than {TOLERANCE} seconds away from now; sign again, and check the clock.",
         )
 
 

@@ -1,4 +1,4 @@
-"""A PDU of SMPP 3.4: its header, the bodies that we write and read, and its optional parameters.
+"""Encode and decode PDUs of SMPP 3.4: the header, the bodies in use here, and optional parameters.
 
 Source: SMPP Protocol Specification v3.4, Issue 1.2: 3.2 (layout), 4 (each PDU), 5.1.2.1 (ids), 5.3.2 (tags).
 """
@@ -11,13 +11,13 @@ from typing import Final
 import msgspec
 
 HEADER: Final = 16
-"""Octets of a header: length, id, status, sequence number, four each."""
+"""Octets of a header: length, command id, status and sequence number, four octets each."""
 MAX_PDU: Final = 64 * 1024
-"""Octets of a PDU that is read; a longer one ends the session, for nothing that we ask for needs it."""
+"""Octets of the longest PDU that is read; nothing that is requested here needs a longer one, which ends the session."""
 MAX_SEQUENCE: Final = 0x7FFFFFFF
 MAX_SHORT_MESSAGE: Final = 254
 RESPONSE: Final = 0x80000000
-"""The bit by which the id of a response differs from that of its request."""
+"""The bit that is set in the command id of a response."""
 
 RECEIPTED_MESSAGE_ID: Final = 0x001E
 MESSAGE_PAYLOAD: Final = 0x0424
@@ -26,7 +26,7 @@ MESSAGE_STATE: Final = 0x0427
 
 
 class Command(IntEnum):
-    """Ids of what we say and understand (5.1.2.1)."""
+    """The command ids in use here (5.1.2.1)."""
 
     GENERIC_NACK = 0x80000000
     SUBMIT_SM = 0x00000004
@@ -43,11 +43,11 @@ class Command(IntEnum):
 
 
 class MalformedError(ValueError):
-    """What came is no PDU, or not the one that its id says."""
+    """What was received is no PDU, or not the one that its command id says."""
 
 
 class Pdu(msgspec.Struct, frozen=True):
-    """A PDU: `command` may be an id that we do not know; `body` is what follows the header."""
+    """A PDU: `command` may be an unknown id; `body` is what follows the header."""
 
     command: int
     sequence: int
@@ -60,31 +60,31 @@ class Pdu(msgspec.Struct, frozen=True):
 
     @property
     def is_response(self) -> bool:
-        """Say whether it answers a request."""
+        """Return True for a response."""
         return bool(self.command & RESPONSE)
 
-    def encoded(self) -> bytes:
-        """Return its octets."""
+    def encode(self) -> bytes:
+        """Return the octets of the PDU."""
         words = (HEADER + len(self.body), self.command, self.status, self.sequence)
         return b"".join(word.to_bytes(4, "big") for word in words) + self.body
 
 
 def body_length(header: bytes) -> int:
-    """Return how many octets follow a header; raises MalformedError where that is below none or above what is read."""
+    """Return how many octets follow a header; raises MalformedError if that is negative or above MAX_PDU."""
     length = int.from_bytes(header[:4], "big")
     if not HEADER <= length <= MAX_PDU:
         raise MalformedError
     return length - HEADER
 
 
-def decoded(header: bytes, body: bytes) -> Pdu:
-    """Return the PDU of a header and what followed it."""
+def decode(header: bytes, body: bytes) -> Pdu:
+    """Return the PDU of a header (16 octets) and its body."""
     command, status, sequence = (int.from_bytes(header[at : at + 4], "big") for at in (4, 8, 12))
     return Pdu(command, sequence, status, body)
 
 
 class Address(msgspec.Struct, frozen=True):
-    """A number or a name with its type and its plan (5.2.5, 5.2.6)."""
+    """A number or a name, with its type (`ton`, 5.2.5) and numbering plan (`npi`, 5.2.6)."""
 
     ton: int
     npi: int
@@ -96,7 +96,7 @@ class Address(msgspec.Struct, frozen=True):
 
 
 class ShortMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """The body of submit_sm and deliver_sm (4.4.1, 4.6.1); `parameters` are the optional ones by their tags."""
+    """The body of submit_sm and deliver_sm (4.4.1, 4.6.1); `parameters` has the optional parameters by tag."""
 
     source: Address
     destination: Address
@@ -117,18 +117,18 @@ class ShortMessage(msgspec.Struct, frozen=True, kw_only=True):
         """Hide the text and the numbers."""
         return f"ShortMessage(esm_class {self.esm_class:#x}, {len(self.text)} octets)"
 
-    def encoded(self) -> bytes:
-        """Return the body; raises ValueError where a field cannot be written."""
+    def encode(self) -> bytes:
+        """Return the octets of the body; raises ValueError if a field cannot be written."""
         if len(self.text) > MAX_SHORT_MESSAGE:
             raise ValueError("short_message")
         return b"".join(
             (
-                c_octets(self.service_type),
+                encode_c_octets(self.service_type),
                 _address(self.source),
                 _address(self.destination),
                 bytes((self.esm_class, self.protocol_id, self.priority)),
-                c_octets(self.scheduled),
-                c_octets(self.validity),
+                encode_c_octets(self.scheduled),
+                encode_c_octets(self.validity),
                 bytes((self.registered_delivery, self.replace, self.data_coding, self.default_message)),
                 bytes((len(self.text),)),
                 self.text,
@@ -140,9 +140,9 @@ class ShortMessage(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def short_message(body: bytes) -> ShortMessage:
-    """Return what the body of a submit_sm or deliver_sm holds; raises MalformedError."""
-    reading = _Reading(body)
+def decode_short_message(body: bytes) -> ShortMessage:
+    """Return the content of the body of a submit_sm or deliver_sm; raises MalformedError."""
+    reading = _BodyReader(body)
     service_type = reading.c_octets()
     source, destination = reading.address(), reading.address()
     esm_class, protocol_id, priority = reading.octets(3)
@@ -167,21 +167,27 @@ def short_message(body: bytes) -> ShortMessage:
     )
 
 
-def message_id(body: bytes) -> str:
-    """Return the id that a submit_sm_resp gives; raises MalformedError where it cannot be kept."""
-    found = _Reading(body).c_octets().strip(" ")
+def decode_message_id(body: bytes) -> str:
+    """Return the message id in the body of a submit_sm_resp; raises MalformedError if it cannot be stored."""
+    found = _BodyReader(body).c_octets().strip(" ")
     if not found.isprintable():
         raise MalformedError
     return found
 
 
-def bind_transceiver(system_id: str, password: str, system_type: str) -> bytes:
+def encode_bind(system_id: str, password: str, system_type: str) -> bytes:
     """Return the body of a bind_transceiver (4.1.5): version 3.4, any address."""
-    words = (c_octets(system_id), c_octets(password), c_octets(system_type), bytes((0x34, 0, 0)), c_octets(""))
+    words = (
+        encode_c_octets(system_id),
+        encode_c_octets(password),
+        encode_c_octets(system_type),
+        bytes((0x34, 0, 0)),
+        encode_c_octets(""),
+    )
     return b"".join(words)
 
 
-def c_octets(text: str) -> bytes:
+def encode_c_octets(text: str) -> bytes:
     """Return a C-Octet String; raises ValueError for what is not ASCII or has a NUL in it."""
     if "\0" in text:
         raise ValueError("NUL")
@@ -189,11 +195,11 @@ def c_octets(text: str) -> bytes:
 
 
 def _address(address: Address) -> bytes:
-    return bytes((address.ton, address.npi)) + c_octets(address.text)
+    return bytes((address.ton, address.npi)) + encode_c_octets(address.text)
 
 
-class _Reading:
-    """A body that is read from its beginning."""
+class _BodyReader:
+    """Reads a body field by field."""
 
     def __init__(self, body: bytes) -> None:
         self._body = body
@@ -221,7 +227,7 @@ class _Reading:
         return Address(ton, npi, self.c_octets())
 
     def parameters(self) -> dict[int, bytes]:
-        """Return what is left, by tag; the first of each counts."""
+        """Return the optional parameters in the rest of the body, by tag; the first one of a tag counts."""
         found: dict[int, bytes] = {}
         while self._at < len(self._body):
             tag, length = (int.from_bytes(self.octets(2), "big") for _ in range(2))

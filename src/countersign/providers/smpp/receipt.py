@@ -1,7 +1,7 @@
-"""A delivery receipt in a deliver_sm: which message it is about, and what became of it, in all the usual spellings.
+"""Parse the delivery receipt in a deliver_sm: which message it is about, and what became of it, in all usual spellings.
 
-Source: SMPP Protocol Specification v3.4, 4.6.1 and 5.2.12 (where a receipt is said to be one), 5.2.28 (states), 5.3.2.31 (network
-errors) and its appendix B (the text, which no two SMSCs write alike); 3GPP TS 29.002, 17.6.6 (what the GSM network says).
+Source: SMPP Protocol Specification v3.4, 4.6.1 and 5.2.12 (how a receipt is marked), 5.2.28 (states), 5.3.2.31 (network
+errors) and its appendix B (the text, which every SMSC writes differently); 3GPP TS 29.002, 17.6.6 (errors of the GSM network).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _REPEATED: Final = re.compile(r"(?:^|[\s,;])text\s*[:=]", re.IGNORECASE)
 _STATES: Final = {
     "SCHED": 0, "ENROU": 1, "DELIV": 2, "EXPIR": 3, "DELET": 4, "UNDEL": 5, "ACCEP": 6, "UNKNO": 7, "REJEC": 8, "SKIPP": 9,
 }  # fmt: skip
-"""By the first five letters, for both DELIVRD and DELIVERED are written; the numbers are those of message_state."""
+"""By the first five letters, since both DELIVRD and DELIVERED occur; the numbers are those of message_state."""
 
 _ENDS: Final = {
     2: (ReceiptState.DELIVERED, None),
@@ -50,7 +50,7 @@ _ENDS: Final = {
     7: (ReceiptState.UNDELIVERED, Reason.NO_RECEIPT),
     8: (ReceiptState.UNDELIVERED, Reason.REFUSED),
 }
-"""What is not here is still on its way."""
+"""Messages in any other state are still on their way."""
 
 _GSM: Final = {
     **dict.fromkeys((1, 5), Reason.UNKNOWN_RECIPIENT),
@@ -59,11 +59,11 @@ _GSM: Final = {
     **dict.fromkeys((32, 33), Reason.MAILBOX_FULL),
     **dict.fromkeys((34, 35, 36), Reason.PROVIDER_ERROR),
 }
-"""MAP errors, believed where the network's own parameter gives them: `err:` of the text is each SMSC's own numbering."""
+"""MAP errors, used only if the network's own parameter gives them: the `err:` of the text has another meaning at each SMSC."""
 
 
 class SmppReceipt(msgspec.Struct, frozen=True):
-    """What a receipt says of the message with that id; `state` None: it is still on its way. `error` is the SMSC's own code."""
+    """What became of the message `id`; `state` is None while it is on its way. `error` is the SMSC's own code."""
 
     id: str
     state: ReceiptState | None
@@ -72,7 +72,7 @@ class SmppReceipt(msgspec.Struct, frozen=True):
 
 
 def parse_receipt(message: ShortMessage) -> SmppReceipt | None:
-    """Return what a deliver_sm tells; None for one that is no receipt, but a message of a person. Raises MalformedError."""
+    """Return the receipt in a deliver_sm; None if it is a message of a person. Raises MalformedError if it cannot be understood."""
     kind = message.esm_class & _KIND
     parameters = message.parameters
     if kind not in {_RECEIPT, _ON_THE_WAY} and not {RECEIPTED_MESSAGE_ID, MESSAGE_STATE} <= parameters.keys():
@@ -87,18 +87,24 @@ def parse_receipt(message: ShortMessage) -> SmppReceipt | None:
     state = number[0] if len(number) == 1 else _STATES.get(_found(_STATE, text)[:5].upper())
     if state is None:
         raise MalformedError
-    moved, reason = _ENDS.get(state, (None, None))
-    if moved is ReceiptState.UNDELIVERED:
+    outcome, reason = _ENDS.get(state, (None, None))
+    if outcome is ReceiptState.UNDELIVERED:
         reason = _network_reason(parameters.get(NETWORK_ERROR_CODE, b"")) or reason
-    # The error is logged, and what a receipt repeats of our message may hold the code.
-    return SmppReceipt(identifier, moved, reason, _found(_ERROR, _REPEATED.split(text, maxsplit=1)[0]))
+    # The error is logged, so it is not taken from the repeated text of our message, which may hold the code.
+    return SmppReceipt(identifier, outcome, reason, _found(_ERROR, _REPEATED.split(text, maxsplit=1)[0]))
 
 
 def spellings(identifier: str, ids: str) -> tuple[str, ...]:
-    """Return how the answer to our message may have written the id that a receipt writes as `identifier`, the likeliest first.
+    """Return how the response to our message may have written an id, the likeliest first.
 
-    `ids` says how the two differ: "same" but for case and leading zeros, "hex" (receipts have in hexadecimal what answers have in
-    decimal) or "decimal" (the reverse).
+    Arguments:
+        identifier: the id as the receipt writes it.
+        ids: how the two differ: "same" except for case and leading zeros, "hex" (hexadecimal in receipts, decimal in responses) or
+            "decimal" (the reverse).
+
+    >>> spellings("1f", "hex")
+    ('31', '0000000031')
+
     """
     digits = identifier.removeprefix("0x")
     if ids == "decimal" and identifier.isdigit():
@@ -122,12 +128,12 @@ def _text(message: ShortMessage) -> str:
 
 
 def _found(pattern: re.Pattern[str], text: str) -> str:
-    """Return a field of the text, the first where there are several: what is repeated of our own message stands last."""
+    """Return a field of the text, the first one if it occurs several times: the repeated text of our message comes last."""
     found = pattern.search(text)
     return found[1] if found else ""
 
 
 def _network_reason(octets: bytes) -> Reason | None:
-    if len(octets) != 3 or octets[0] != _OF_GSM:  # noqa: PLR2004 - the network's type, and two octets of its code
+    if len(octets) != 3 or octets[0] != _OF_GSM:  # noqa: PLR2004 - the type of the network, and its code in two octets
         return None
     return _GSM.get(int.from_bytes(octets[1:], "big"))

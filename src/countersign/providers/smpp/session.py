@@ -1,4 +1,4 @@
-"""One bound session with an SMSC: a window of requests under way, a pulse both ways, and an end that everybody hears of."""
+"""One session with an SMSC: a window of requests under way, keep-alive both ways, and an end that all waiting tasks learn of."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from countersign.providers.smpp.pdu import (
     Command,
     MalformedError,
     Pdu,
-    bind_transceiver,
     body_length,
-    c_octets,
-    decoded,
-    message_id,
+    decode,
+    decode_message_id,
+    encode_bind,
+    encode_c_octets,
 )
-from countersign.providers.smpp.status import OK, TRY_LATER, UNKNOWN_COMMAND, refusal
+from countersign.providers.smpp.status import OK, TRY_LATER, UNKNOWN_COMMAND, failure_of_status
 
-PULSE: Final = 10.0
-"""Seconds of silence after which we ask whether the other side is there; it has as long as one hand-over to answer."""
-MOST_HEARD: Final = 256
-"""Messages from the SMSC that are being taken down at once; of more it is told to send them later."""
+KEEP_ALIVE: Final = 10.0
+"""Seconds of silence after which an enquire_link is sent; the response may take as long as one hand-over."""
+MAX_INCOMING: Final = 256
+"""Messages from the SMSC that are handled at once; further ones are answered with "later"."""
 FAREWELL: Final = 1.0
-"""Seconds for the SMSC's word when we leave."""
+"""Seconds that the SMSC has to answer an unbind."""
 
-_LONG: Final = 1 / 3  # part of the time-out that is long enough to take silence for absence
-_WRONG_STATE: Final = 0x04  # ESME_RINVBNDSTS: it does not know us as bound
+_LONG: Final = 1 / 3  # the part of the time-out after which silence means that nobody is there
+_WRONG_STATE: Final = 0x04  # ESME_RINVBNDSTS: the SMSC does not know us as bound
 
 
 class SmscAccount(msgspec.Struct, frozen=True):
-    """Where an SMSC is and who we are there. `timeout` in seconds; `window` is how many requests may be under way."""
+    """An SMSC and the account there. `timeout` is in seconds; `window` is how many requests may be under way."""
 
     host: str
     port: int
@@ -51,11 +51,11 @@ class SmscAccount(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         """Hide the password."""
-        return f"Door({self.host}:{self.port})"
+        return f"SmscAccount({self.host}:{self.port})"
 
 
 class SessionFailure(msgspec.Struct, frozen=True):
-    """Why something was not done, to be raised where no library's error hangs on as its context."""
+    """Why something failed; a value, so that it can be raised where no error of a library becomes its context."""
 
     reason: Reason
     text: str
@@ -66,10 +66,10 @@ class SessionFailure(msgspec.Struct, frozen=True):
         return DeliveryFailedError(self.reason, self.text, permanent=self.permanent)
 
 
-HUNG_UP: Final = SessionFailure(Reason.UNREACHABLE, "The SMSC could not be reached, or hung up.")
+DISCONNECTED: Final = SessionFailure(Reason.UNREACHABLE, "The SMSC could not be reached, or closed the connection.")
 SILENT: Final = SessionFailure(Reason.TIMED_OUT, "The SMSC did not answer in time.")
-NONSENSE: Final = SessionFailure(Reason.PROVIDER_ERROR, "What the SMSC sent is no SMPP.")
-LEFT: Final = SessionFailure(Reason.UNREACHABLE, "The session was ended before the SMSC answered.")
+NOT_SMPP: Final = SessionFailure(Reason.PROVIDER_ERROR, "The SMSC sent something that is not SMPP.")
+CLOSED: Final = SessionFailure(Reason.UNREACHABLE, "The session was ended before the SMSC answered.")
 UNTRUSTED: Final = SessionFailure(
     Reason.MISCONFIGURED,
     "The SMSC's certificate is not trusted, or not for this name; check host, or name its authority in ca_file.",
@@ -78,112 +78,125 @@ UNTRUSTED: Final = SessionFailure(
 
 
 class SmppSession:
-    """A session, from `bind` on. `take` is handed the body of each deliver_sm and returns the status to answer with."""
+    """A session, to be bound before it is used; `connect` returns one that is.
+
+    Arguments:
+        reader, writer: the connection.
+        account: the SMSC and the account there.
+        receive: gets the body of each deliver_sm and returns the status to answer with.
+
+    """
 
     def __init__(
         self,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
-        door: SmscAccount,
-        take: Callable[[bytes], Awaitable[int]],
+        account: SmscAccount,
+        receive: Callable[[bytes], Awaitable[int]],
     ) -> None:
         self._reader = reader
         self._writer = writer
-        self._door = door
-        self._take = take
+        self._account = account
+        self._receive = receive
         self._sequence = 0
         self._pending: dict[int, asyncio.Future[Pdu | SessionFailure]] = {}
-        self._window = asyncio.Semaphore(door.window)
-        self._heard_at = asyncio.get_running_loop().time()
+        self._window = asyncio.Semaphore(account.window)
+        self._last_heard = asyncio.get_running_loop().time()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._taking = 0
+        self._incoming = 0
         self._bound = False
-        self._over: SessionFailure | None = None
+        self._end_reason: SessionFailure | None = None
         self.ended = asyncio.Event()
 
     @property
     def usable(self) -> bool:
-        """Say whether a request may be sent: bound, and neither side has said goodbye."""
-        return self._bound and self._over is None
+        """Return True if a request may be sent: the session is bound, and neither side has ended it."""
+        return self._bound and self._end_reason is None
 
     @property
     def why_ended(self) -> SessionFailure:
-        """Return what ended the session."""
-        return self._over or LEFT
+        """Return why the session ended."""
+        return self._end_reason or CLOSED
 
     async def bind(self) -> SessionFailure | None:
-        """Say who we are, within the time-out of the caller; return why the SMSC would not have us."""
-        door = self._door
+        """Bind as a transceiver; return why the SMSC refused, None if it did not. The caller bounds the time."""
+        account = self._account
         self._start(self._read())
-        answer = await self._ask(
-            Command.BIND_TRANSCEIVER, bind_transceiver(door.system_id, door.password, door.system_type)
+        answer = await self._request(
+            Command.BIND_TRANSCEIVER, encode_bind(account.system_id, account.password, account.system_type)
         )
         if isinstance(answer, SessionFailure):
             return answer
         if answer.status != OK:
-            return _refused(answer.status)
+            return _failure(answer.status)
         if answer.command != Command.BIND_TRANSCEIVER_RESP:
-            return NONSENSE
+            return NOT_SMPP
         self._bound = True
         self._start(self._keep_alive())
         return None
 
     async def reserve(self, until: float) -> bool:
-        """Wait for room in the window until that loop time; the next `submit` fills it, and whoever does not submit gives it back."""
+        """Reserve a place in the window; return False if there is none until `until`, in the loop's time.
+
+        The next `submit` uses the place; without a submit it must be given back by `release`.
+        """
         try:
             async with asyncio.timeout_at(until):
                 return await self._window.acquire()
         except TimeoutError:
             return False
 
-    def give_back(self) -> None:
-        """Free the room of a request that is not made, or that ended."""
+    def release(self) -> None:
+        """Free the place of a request that was not made, or that ended."""
         self._window.release()
 
     async def submit(self, body: bytes, until: float) -> str | SessionFailure:
-        """Send a submit_sm in the room that was reserved; return the SMSC's id for it, or why there is none `until` that loop time."""
+        """Send a submit_sm in the place that was reserved.
+
+        Return the id that the SMSC gives it, or why there is none until `until`, in the loop's time.
+        """
         asked_at = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout_at(until):
-                answer = await self._ask(Command.SUBMIT_SM, body)
+                answer = await self._request(Command.SUBMIT_SM, body)
         except TimeoutError:
-            if self._heard_at <= asked_at and until - asked_at > self._door.timeout * _LONG:
-                self._end(SILENT)  # not a word in all that time: the next message shall not wait for it as well
+            if self._last_heard <= asked_at and until - asked_at > self._account.timeout * _LONG:
+                self._end(SILENT)  # total silence: the next message must not wait for it too
             return SILENT
         finally:
-            self.give_back()
+            self.release()
         if isinstance(answer, SessionFailure):
             return answer
         if answer.status != OK:
             if answer.status == _WRONG_STATE:
-                self._end(_refused(answer.status))
-            return _refused(answer.status)
+                self._end(_failure(answer.status))
+            return _failure(answer.status)
         try:
             if answer.command != Command.SUBMIT_SM_RESP:
                 raise MalformedError
-            return message_id(answer.body)
+            return decode_message_id(answer.body)
         except MalformedError:
-            return NONSENSE
+            return NOT_SMPP
 
     async def close(self) -> None:
-        """Say goodbye within a second, and hang up."""
+        """Unbind within a second, and close the connection."""
         if self.usable:
             self._bound = False
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(FAREWELL):
-                    await self._ask(Command.UNBIND)
-        self._end(LEFT)
+                    await self._request(Command.UNBIND)
+        self._end(CLOSED)
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._writer.transport.abort()
 
     def abort(self) -> None:
-        """Hang up at once."""
-        self._end(LEFT)
+        """Close the connection at once."""
+        self._end(CLOSED)
 
-    async def _ask(self, command: Command, body: bytes = b"") -> Pdu | SessionFailure:
-        """Send a request and return its answer, or what ended the session before."""
-        if self._over is not None:
-            return self._over
+    async def _request(self, command: Command, body: bytes = b"") -> Pdu | SessionFailure:
+        """Send a request and return its response, or why the session ended before."""
+        if self._end_reason is not None:
+            return self._end_reason
         while (sequence := self._next()) in self._pending:
             pass
         future: asyncio.Future[Pdu | SessionFailure] = asyncio.get_running_loop().create_future()
@@ -199,84 +212,86 @@ class SmppSession:
         return self._sequence
 
     async def _write(self, pdu: Pdu) -> None:
-        """Write a PDU; what breaks on the way ends the session, of which all who wait hear."""
-        self._writer.write(pdu.encoded())
+        """Write a PDU; a failure ends the session, and with it all waiting requests."""
+        self._writer.write(pdu.encode())
         try:
             await self._writer.drain()
         except OSError:
-            self._end(HUNG_UP)
+            self._end(DISCONNECTED)
 
     async def _read(self) -> None:
-        """Read PDUs until the session ends; nothing in one can end anything but this session."""
-        failed = HUNG_UP
+        """Read PDUs until the session ends; whatever they hold, nothing but this session can end."""
+        failed = DISCONNECTED
         try:
-            while self._over is None:
+            while self._end_reason is None:
                 header = await self._reader.readexactly(HEADER)
-                pdu = decoded(header, await self._reader.readexactly(body_length(header)))
-                self._heard_at = asyncio.get_running_loop().time()
-                await self._heard(pdu)
-                await asyncio.sleep(0)  # what has come already is read without a pause otherwise, and others wait
+                pdu = decode(header, await self._reader.readexactly(body_length(header)))
+                self._last_heard = asyncio.get_running_loop().time()
+                await self._handle(pdu)
+                await asyncio.sleep(
+                    0
+                )  # data that has already arrived is read without a pause, which would keep other tasks waiting
         except MalformedError:
-            failed = NONSENSE
+            failed = NOT_SMPP
         except (OSError, asyncio.IncompleteReadError):
             pass
         finally:
             self._end(failed)
 
-    async def _heard(self, pdu: Pdu) -> None:
+    async def _handle(self, pdu: Pdu) -> None:
         if pdu.is_response:
-            self._answered(pdu)
+            self._handle_response(pdu)
             return
         match pdu.command:
             case Command.ENQUIRE_LINK:
                 await self._write(Pdu(Command.ENQUIRE_LINK_RESP, pdu.sequence))
-            case Command.DELIVER_SM if self._taking < MOST_HEARD:
-                self._taking += 1
+            case Command.DELIVER_SM if self._incoming < MAX_INCOMING:
+                self._incoming += 1
                 self._start(self._deliver(pdu))
             case Command.DELIVER_SM:
-                await self._write(Pdu(Command.DELIVER_SM_RESP, pdu.sequence, TRY_LATER, c_octets("")))
+                await self._write(Pdu(Command.DELIVER_SM_RESP, pdu.sequence, TRY_LATER, encode_c_octets("")))
             case Command.UNBIND:
                 self._bound = False
                 self._start(self._leave(pdu.sequence))
             case Command.ALERT_NOTIFICATION:
-                pass  # it has no answer (4.12.1)
+                pass  # it has no response (4.12.1)
             case _:
                 await self._write(Pdu(Command.GENERIC_NACK, pdu.sequence, UNKNOWN_COMMAND))
 
-    def _answered(self, pdu: Pdu) -> None:
+    def _handle_response(self, pdu: Pdu) -> None:
         future = self._pending.get(pdu.sequence)
         if future is not None and not future.done():
             future.set_result(pdu)
         elif pdu.command == Command.GENERIC_NACK and pdu.sequence == 0:
-            self._end(NONSENSE)  # it could not read a header of ours (4.3.1): we no longer understand each other
+            self._end(NOT_SMPP)  # the SMSC could not read a header of ours (4.3.1): the two sides are out of step
 
     async def _deliver(self, pdu: Pdu) -> None:
         try:
-            status = await self._take(pdu.body)
-            if self._over is None:
-                await self._write(Pdu(Command.DELIVER_SM_RESP, pdu.sequence, status, c_octets("")))
+            status = await self._receive(pdu.body)
+            if self._end_reason is None:
+                await self._write(Pdu(Command.DELIVER_SM_RESP, pdu.sequence, status, encode_c_octets("")))
         finally:
-            self._taking -= 1
+            self._incoming -= 1
 
     async def _leave(self, sequence: int) -> None:
-        """Answer an unbind once what is under way has been answered, or has had its time."""
+        """Answer an unbind after the requests under way were answered, or timed out."""
         if self._pending:
-            await asyncio.wait(list(self._pending.values()), timeout=self._door.timeout)
+            await asyncio.wait(list(self._pending.values()), timeout=self._account.timeout)
         await self._write(Pdu(Command.UNBIND_RESP, sequence))
-        self._end(HUNG_UP)
+        self._end(DISCONNECTED)
 
     async def _keep_alive(self) -> None:
         loop = asyncio.get_running_loop()
-        while self._over is None:
-            rest = self._heard_at + PULSE - loop.time()
+        while self._end_reason is None:
+            rest = self._last_heard + KEEP_ALIVE - loop.time()
             if rest > 0:
                 await asyncio.sleep(rest)
                 continue
             try:
-                async with asyncio.timeout(self._door.timeout):
-                    await self._ask(Command.ENQUIRE_LINK)
+                async with asyncio.timeout(self._account.timeout):
+                    await self._request(Command.ENQUIRE_LINK)
             except TimeoutError:
-                if self._heard_at + self._door.timeout <= loop.time():
+                if self._last_heard + self._account.timeout <= loop.time():
                     self._end(SILENT)
 
     def _start(self, act: Coroutine[None, None, None]) -> None:
@@ -285,15 +300,15 @@ class SmppSession:
         task.add_done_callback(self._tasks.discard)
 
     def _end(self, why: SessionFailure) -> None:
-        """End the session: who waits for an answer hears why, and nothing is written or read any more."""
-        if self._over is not None:
+        """End the session: waiting requests get the reason, and nothing is written or read any more."""
+        if self._end_reason is not None:
             return
-        self._over = why
+        self._end_reason = why
         self._bound = False
         for future in self._pending.values():
             if not future.done():
                 future.set_result(why)
-        # A polite close would wait for a peer that may be gone; what was written before is still sent by a transport that is closed.
+        # `close` still sends what was written; `abort` follows, since the peer may be gone.
         self._writer.close()
         asyncio.get_running_loop().call_later(FAREWELL, self._writer.transport.abort)
         current = asyncio.current_task()
@@ -303,32 +318,35 @@ class SmppSession:
         self.ended.set()
 
 
-async def connect(door: SmscAccount, take: Callable[[bytes], Awaitable[int]]) -> SmppSession | SessionFailure:
-    """Return a session that is bound, or why there is none, within the door's time-out."""
-    link: SmppSession | None = None
+async def connect(account: SmscAccount, receive: Callable[[bytes], Awaitable[int]]) -> SmppSession | SessionFailure:
+    """Return a bound session, or why there is none, within the time-out of the account.
+
+    `receive` gets the body of each deliver_sm and returns the status to answer with.
+    """
+    session: SmppSession | None = None
     outcome: SmppSession | SessionFailure
     try:
-        async with asyncio.timeout(door.timeout):
+        async with asyncio.timeout(account.timeout):
             reader, writer = await asyncio.open_connection(
-                door.host, door.port, ssl=door.tls, server_hostname=door.host if door.tls else None
+                account.host, account.port, ssl=account.tls, server_hostname=account.host if account.tls else None
             )
-            link = SmppSession(reader, writer, door, take)
-            outcome = await link.bind() or link
+            session = SmppSession(reader, writer, account, receive)
+            outcome = await session.bind() or session
     except TimeoutError:
         outcome = SILENT
     except ssl.SSLCertVerificationError:
         outcome = UNTRUSTED
-    except (OSError, UnicodeError):  # refused, reset, no such host or no name of one, a handshake that failed
-        outcome = HUNG_UP
+    except (OSError, UnicodeError):  # refused, reset, an unknown or malformed host, a failed handshake
+        outcome = DISCONNECTED
     except BaseException:
-        if link is not None:
-            link.abort()
+        if session is not None:
+            session.abort()
         raise
-    if link is not None and outcome is not link:
-        link.abort()
+    if session is not None and outcome is not session:
+        session.abort()
     return outcome
 
 
-def _refused(status: int) -> SessionFailure:
-    error = refusal(status)
+def _failure(status: int) -> SessionFailure:
+    error = failure_of_status(status)
     return SessionFailure(Reason(error.reason), str(error), error.permanent)

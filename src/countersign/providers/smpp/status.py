@@ -1,6 +1,6 @@
-"""What an SMSC's command_status means, sorted into our reasons.
+"""Sort the command_status of an SMSC into reasons.
 
-Source: SMPP Protocol Specification v3.4, 5.1.3; from 0x100 on v5.0, 4.7.6, which some that speak 3.4 use.
+Source: SMPP Protocol Specification v3.4, 5.1.3; from 0x100 on v5.0, 4.7.6, which some SMSCs use with 3.4 too.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ OK: Final = 0x00
 UNKNOWN_COMMAND: Final = 0x03
 """ESME_RINVCMDID."""
 TRY_LATER: Final = 0x64
-"""ESME_RX_T_APPN: we could not take it now, and it is to be sent again."""
+"""ESME_RX_T_APPN: it cannot be accepted now, and should be sent again."""
 NOT_UNDERSTOOD: Final = 0x65
-"""ESME_RX_P_APPN: we shall never take it."""
+"""ESME_RX_P_APPN: it will never be accepted."""
 
 _MISCONFIGURED: Final = {
     0x02: "a PDU of another length; does it speak SMPP 3.4?",
@@ -39,16 +39,16 @@ _MISCONFIGURED: Final = {
     0x103: "the service is denied to this account.",
 }
 _REFUSED: Final = frozenset({0x01, 0x0B, 0x65, 0x66, 0xC0, 0xC1, 0xC2, 0xC3, 0xC4, 0xFE, 0x104})
-"""Of this message, which another provider may take. ESME_RINVDSTADR (0x0B) too: most say it of a network they have no way to."""
+"""Refusals of this message, which another provider may accept. ESME_RINVDSTADR (0x0B) too: most send it for a network they do not reach."""
 _BLOCKED: Final = frozenset({0x101})
 _THROTTLED: Final = frozenset({0x14, 0x58})
 """ESME_RMSGQFUL, ESME_RTHROTTLED."""
-_BUSY_DOORS: Final = frozenset({0x05, 0x0D})
-"""ESME_RALYBND, ESME_RBINDFAIL: said of too many sessions, and of one that the SMSC has not yet seen end."""
+_TOO_MANY_SESSIONS: Final = frozenset({0x05, 0x0D})
+"""ESME_RALYBND, ESME_RBINDFAIL: sent for too many sessions, and while the SMSC has not noticed that the last one ended."""
 
 
-def refusal(status: int) -> DeliveryFailedError:
-    """Return the failure that a status which is not ESME_ROK stands for; one that is not in the specification is temporary."""
+def failure_of_status(status: int) -> DeliveryFailedError:
+    """Return the failure that a status other than ESME_ROK stands for; one that is not in the specification is temporary."""
     shown = f"The SMSC answered {status:#06x}"
     if status in _MISCONFIGURED:
         return DeliveryFailedError(Reason.MISCONFIGURED, f"{shown}: {_MISCONFIGURED[status]}", permanent=True)
@@ -58,10 +58,10 @@ def refusal(status: int) -> DeliveryFailedError:
         return DeliveryFailedError(Reason.BLOCKED, f"{shown}.", permanent=True)
     if status in _THROTTLED:
         return DeliveryFailedError(Reason.THROTTLED, f"{shown}: too much at once.", permanent=False)
-    if status in _BUSY_DOORS:
+    if status in _TOO_MANY_SESSIONS:
         return DeliveryFailedError(
             Reason.MISCONFIGURED,
-            f"{shown}: it takes no further session; count connections of each process, and check the account.",
+            f"{shown}: it accepts no further session; count connections of every process, and check the account.",
             permanent=False,
         )
     return DeliveryFailedError(Reason.PROVIDER_ERROR, f"{shown}.", permanent=False)

@@ -1,6 +1,6 @@
-"""Apprise: the long tail of SMS gateways, through the library of that name (the extra `apprise`).
+"""Apprise: many more SMS gateways, through the library of that name (the extra `apprise`).
 
-It says yes or no and nothing else: no reason, no id, no receipt. So a no is always for now, and it stands last in a route.
+The library answers yes or no, without reasons, ids or receipts. So every failure is temporary, and it belongs at the end of a route.
 
 Source: the library's public documentation of its URLs, and its plugins' own descriptions.
 """
@@ -11,14 +11,17 @@ import asyncio
 import logging
 import re
 import threading
-from collections.abc import Callable
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 
-from countersign.domain.delivery.delivery import Accepted, Message, Reason
+from countersign.domain.delivery.delivery import MAX_TRY, Accepted, Message, Reason
+from countersign.domain.shared.contact import Channel
 from countersign.errors import DeliveryFailedError, SettingsError
+from countersign.providers import Connectivity, ProviderContext, ProviderKind
+from countersign.providers.fields import AllowHttp, AllowPrivate, Timeout
+from countersign.setting import Described
 
 if TYPE_CHECKING:
     from apprise.plugins.base import NotifyBase
@@ -50,140 +53,150 @@ GATEWAYS: Final = {
     "telesign": "telesign",
     "telnyx": "telnyx",
 }
-"""Schemes, with the module of the plugin, that sends an SMS to a number, by POST, to its vendor's own host over TLS.
+"""The modules of plugins by the scheme of their addresses: those that send SMS to numbers, by POST, to their vendor's host over TLS.
 
-No other plugin is loaded, so no other can be reached: neither those that speak to any host, nor those that run programs, nor those of
-somebody's folder.
+No other plugin is ever loaded: none that connects to any host, runs programs, or comes from a folder of plugins.
 
-The library's own metadata knows no such category, so each was read. Left out are those that put the message into an address
-(clickatell, smsmanager, voipms), speak in the clear (kavenegar), send what is no SMS, keep tokens on the disk (ringc), have a kind of
-their own here, or take numbers of one country alone (mobilemessage).
+The library's metadata has no such category, so every plugin was read. Left out are those that put the message into a URL (clickatell,
+smsmanager, voipms), do not encrypt (kavenegar), send something else than SMS, store tokens on the disk (ringc), serve one country only
+(mobilemessage), or have a kind of their own here.
 """
 OWN_HOST: Final = frozenset({"smseagle", "smseagles"})
-"""A gateway that is a device in the operator's network; the first of the two speaks in the clear."""
+"""A gateway that is a device in the operator's network; the first scheme is not encrypted."""
 OWN_KINDS: Final = {"twilio": "twilio", "vonage": "vonage", "nexmo": "vonage", "infobip": "infobip", "sns": "sns"}
 
-PLACE: Final = "{to}"
-LONGEST: Final = 45.0
-"""Seconds; a lease covers no longer try."""
-AFTER: Final = 1.0
-"""Seconds that a silent connection outlives our patience: who waits is told first, then its thread ends."""
+PLACEHOLDER: Final = "{to}"
+EXTRA: Final = 1.0
+"""Seconds that a silent connection outlives the time-out: the failure is reported first, then its thread ends."""
 
 _SAMPLE: Final = "14155550123"
 _TARGETS: Final = ("targets", "target_phones")
 _ADDRESS: Final = frozenset({"host", "fullpath"})
-"""Parts of the address as it was, which every plugin keeps."""
+"""Attributes in which every plugin keeps parts of the address as it was written."""
 _LAST: Final = re.compile(r"[/@](?:\+|%2B)?\{to\}/?(?:\?[^{}\s]*)?", re.IGNORECASE)
-_NOT_OURS: Final = re.compile(
+_RESERVED: Final = re.compile(
     r"[?&](?:cto|emojis|format|optional|overflow|redirect|retry|rto|store|tag|to|tz|verify|wait)=", re.IGNORECASE
 )
-"""What the library takes for every gateway, and what is ours to say: certificates, redirects, patience, tries, files, and to whom."""
+"""Options of every gateway that are decided here: certificates, redirects, time-outs, tries, files, and the recipient."""
 _MISSING: Final = "apprise is not installed: pip install countersign[apprise]."
 
 
-class AppriseSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`url` is the gateway's as the library writes it, with `{to}` where the number goes. Raises SettingsError."""
+class AppriseSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """A gateway. Raises SettingsError."""
 
-    url: str
-    name: str
-    timeout: float = 10.0
-    connections: int = 16
-    allow_http: bool = False
-    allow_private: bool = False
+    url: Annotated[
+        str,
+        Described(
+            "The address that the library gives the gateway, with {to} where the number goes.",
+            expects="an address such as seven://KEY/{to}",
+            secret=True,
+        ),
+    ]
+    timeout: Timeout = 10.0
+    connections: Annotated[int, Described("The most messages at once.", expects="at least 1")] = 16
+    allow_http: AllowHttp = False
+    allow_private: AllowPrivate = False
 
     def __post_init__(self) -> None:
         scheme, _, rest = self.url.partition("://")
         scheme = scheme.lower()
         if scheme in OWN_KINDS:
-            raise SettingsError(f'apprise url: use kind = "{OWN_KINDS[scheme]}", which knows reasons and receipts')
+            raise SettingsError(f'url: use kind = "{OWN_KINDS[scheme]}", which knows reasons and receipts')
         if scheme not in GATEWAYS:
             raise SettingsError(
-                f"apprise url is one of a gateway for SMS: it begins with one of {', '.join(sorted(GATEWAYS))}."
+                f"url must be that of a gateway for SMS: it begins with one of {', '.join(sorted(GATEWAYS))}."
             )
         last = _LAST.search(rest)
-        if rest.count(PLACE) != 1 or last is None or last.end() != len(rest) or not rest.isprintable():
-            raise SettingsError("apprise url has {to} once, as its last part: the number of each message stands there.")
-        if _NOT_OURS.search(rest):
+        if rest.count(PLACEHOLDER) != 1 or last is None or last.end() != len(rest) or not rest.isprintable():
+            raise SettingsError("url must have {to} once, as its last part: the number of each message goes there.")
+        if _RESERVED.search(rest):
             raise SettingsError(
-                "apprise url may not say to, verify, redirect, retry, store and the like: those are settled here."
+                "url must not set to, verify, redirect, retry, store and the like: those are decided here."
             )
         if scheme in OWN_HOST and not self.allow_private:
-            raise SettingsError("apprise url names a host of your own network: set allow_private.")
+            raise SettingsError("url names a host of your own network: set allow_private.")
         if scheme in OWN_HOST and scheme[-1] != "s" and not self.allow_http:
-            raise SettingsError("apprise url would carry codes in the clear: use smseagles://, or set allow_http.")
-        if not 0 < self.timeout < LONGEST:
-            raise SettingsError(f"apprise timeout is above 0 and below {LONGEST:g} seconds.")
+            raise SettingsError("url would send codes unencrypted: use smseagles://, or set allow_http.")
+        if not 0 < self.timeout < MAX_TRY / 1000:
+            raise SettingsError(f"timeout must be above 0 and below {MAX_TRY // 1000} seconds.")
         if self.connections < 1:
-            raise SettingsError("apprise connections is at least 1.")
+            raise SettingsError("connections must be at least 1.")
         plugin = plugin_for(self, _SAMPLE)
         if plugin is None or not _is_only_target(plugin, _SAMPLE):
-            raise SettingsError(
-                "apprise url is not as this gateway's is written, or {to} does not stand where the number goes."
-            )
+            raise SettingsError("url is not written as this gateway needs it, or {to} is not where the number goes.")
 
     @property
     def scheme(self) -> str:
-        """Return which gateway it is."""
+        """Return the scheme of the address, which names the gateway."""
         return self.url.partition("://")[0].lower()
 
     def __repr__(self) -> str:
         """Hide what may be secret."""
-        return f"AppriseSettings({self.name})"
+        return f"AppriseSettings({self.scheme})"
 
 
 class AppriseProvider:
-    """Sends SMS by one gateway, each in a thread of its own, since the library blocks; `connections` at once and no more."""
+    """Sends SMS by one gateway, each in a thread of its own since the library blocks, at most `connections` at once."""
 
-    def __init__(self, settings: AppriseSettings, _clock: Callable[[], int]) -> None:
+    def __init__(self, settings: AppriseSettings, context: ProviderContext) -> None:
         self._settings = settings
+        self._name = context.name
         self._free = threading.BoundedSemaphore(settings.connections)
 
     async def send(self, message: Message) -> Accepted:
-        """Hand the text over; raises DeliveryFailedError, always a temporary one."""
-        # A thread cannot be stopped: one that its gateway keeps waiting holds its place, also after we have given up on it.
+        """Send the text; raises DeliveryFailedError, always a temporary one."""
+        # A thread cannot be stopped: one that waits for its gateway keeps its place after the time-out too.
         if not self._free.acquire(blocking=False):
             raise DeliveryFailedError(Reason.THROTTLED, "Apprise: every connection is in use.", permanent=False)
         loop = asyncio.get_running_loop()
         outcome: asyncio.Future[bool | str] = loop.create_future()
         threading.Thread(
-            target=self._hand_over, args=(message, loop, outcome), name=f"apprise-{self._settings.name}", daemon=True
+            target=self._send_in_thread, args=(message, loop, outcome), name=f"apprise-{self._name}", daemon=True
         ).start()
         try:
-            word = await asyncio.wait_for(outcome, self._settings.timeout)
+            result = await asyncio.wait_for(outcome, self._settings.timeout)
         except TimeoutError:
             raise DeliveryFailedError(
                 Reason.TIMED_OUT, "Apprise: the gateway did not answer in time.", permanent=False
             ) from None
-        if word is not True:
-            detail = f"the plugin broke ({word})" if word else "the gateway refused, or was not reached"
+        if result is not True:
+            detail = f"the plugin broke ({result})" if result else "the gateway refused, or was not reached"
             raise DeliveryFailedError(
                 Reason.PROVIDER_ERROR, f"Apprise: {detail}; it does not say why.", permanent=False
             )
         return Accepted(message.key)
 
-    async def close(self) -> None:
-        """Threads that still wait end by themselves; no connection is kept."""
+    async def check(self) -> Connectivity:
+        """Return that nothing is known: the library can only send."""
+        scheme = self._settings.scheme
+        return Connectivity(f"{scheme} through Apprise; only sending a message would show whether it can be reached")
 
-    def _hand_over(
+    async def close(self) -> None:
+        """Do nothing: waiting threads end by themselves, and no connection is kept."""
+
+    def _send_in_thread(
         self, message: Message, loop: asyncio.AbstractEventLoop, outcome: asyncio.Future[bool | str]
     ) -> None:
-        word: bool | str
+        result: bool | str
         try:
             plugin = plugin_for(self._settings, message.to.lstrip("+"))
-            # The plugin's own `send`: `notify` would cut, split, and fill in what looks like a template.
-            word = plugin is not None and bool(plugin.send(body=message.text, title=""))
-        except Exception as error:  # noqa: BLE001 - whatever a plugin raises is its refusal, and its words may hold the message
-            word = type(error).__name__
+            # The plugin's own `send`: `notify` would cut and split the text, and fill in what looks like a template.
+            result = plugin is not None and bool(plugin.send(body=message.text, title=""))
+        except Exception as error:  # noqa: BLE001 - whatever a plugin raises is a refusal; only the type is shown, since the text may hold the message
+            result = type(error).__name__
         finally:
             self._free.release()
         try:
-            loop.call_soon_threadsafe(_tell, outcome, word)
+            loop.call_soon_threadsafe(_set_result, outcome, result)
         except RuntimeError:
-            return  # the loop has ended, and nobody waits
+            return  # the loop has ended, and nothing waits for the result
 
 
 def plugin_for(settings: AppriseSettings, digits: str) -> NotifyBase | None:
-    """Return the gateway's plugin for one number, None if it takes no such address; raises SettingsError without the library."""
+    """Return the plugin of the gateway for one number, given in digits; None if the plugin refuses the address.
+
+    Raises SettingsError if the library is not installed.
+    """
     if not (digits.isascii() and digits.isdigit()):
         return None
     try:
@@ -192,7 +205,7 @@ def plugin_for(settings: AppriseSettings, digits: str) -> NotifyBase | None:
         from apprise.plugins.base import NotifyBase
     except ImportError:
         raise SettingsError(_MISSING) from None
-    _silence()
+    _silence_loggers()
     try:
         module = import_module(f"apprise.plugins.{GATEWAYS[settings.scheme]}")
         kind: Any = next(
@@ -201,30 +214,39 @@ def plugin_for(settings: AppriseSettings, digits: str) -> NotifyBase | None:
             if isinstance(one, type) and issubclass(one, NotifyBase) and one.__module__ == module.__name__
         )
         asset = AppriseAsset(plugin_paths=[], storage_mode=PersistentStoreMode.MEMORY, http_redirects=False)
-        found: Any = kind(**kind.parse_url(settings.url.replace(PLACE, digits)), asset=asset)
-    except Exception:  # noqa: BLE001 - a plugin may raise whatever it likes, and quote the address
+        found: Any = kind(**kind.parse_url(settings.url.replace(PLACEHOLDER, digits)), asset=asset)
+    except Exception:  # noqa: BLE001 - a plugin may raise anything, and quote the address
         return None
-    found.verify_certificate, found.redirects = True, False
-    found.socket_connect_timeout = found.socket_read_timeout = settings.timeout + AFTER
+    found.verify_certificate, found.redirect_uris = True, False
+    found.socket_connect_timeout = found.socket_read_timeout = settings.timeout + EXTRA
     plugin: NotifyBase = found
     return plugin
 
 
 def _is_only_target(plugin: NotifyBase, digits: str) -> bool:
-    """Say whether a plugin would send to this number alone, and not from it: without any target some send to their own sender."""
+    """Return True if a plugin would send to this number only, and not from it: without a target some send to their sender."""
     held = {name: value for name, value in vars(plugin).items() if digits in repr(value)}
     targets = [str(one).lstrip("+") for name in _TARGETS for one in held.pop(name, ())]
     return targets == [digits] and held.keys() <= _ADDRESS
 
 
-def _tell(outcome: asyncio.Future[bool | str], word: bool | str) -> None:  # noqa: FBT001 - it is the word itself
+def _set_result(outcome: asyncio.Future[bool | str], result: bool | str) -> None:  # noqa: FBT001 - it is the result itself
     if not outcome.done():
-        outcome.set_result(word)
+        outcome.set_result(result)
 
 
-def _silence() -> None:
-    """Keep the library's loggers from saying addresses and messages, as they do in warnings; and those of its HTTP client."""
+def _silence_loggers() -> None:
+    """Silence the loggers of the library and its HTTP client, which show addresses and messages in warnings."""
     for name in ("apprise", "urllib3", "requests"):
         logger = logging.getLogger(name)
         logger.setLevel(logging.CRITICAL + 1)
         logger.propagate = False
+
+
+KIND: Final = ProviderKind(
+    summary="a gateway for SMS",
+    channels=(Channel.SMS,),
+    settings=AppriseSettings,
+    provider=AppriseProvider,
+    has_receipts=False,
+)

@@ -1,4 +1,4 @@
-"""Infobip: SMS; receipts come to an address of ours that carries a keyed hash, since Infobip signs none by default.
+"""Infobip: SMS; receipts are posted to an address that holds a keyed hash, since Infobip does not sign them by default.
 
 Source: the public documentation of Infobip's SMS API (`/sms/2/text/advanced`), its status groups and its GSM error codes.
 """
@@ -6,29 +6,23 @@ Source: the public documentation of Infobip's SMS API (`/sms/2/text/advanced`), 
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable
-from typing import Any, Final
+from typing import Annotated, Any, Final
 from urllib.parse import parse_qs
 
 import msgspec
 
 from countersign.domain.delivery.delivery import Accepted, Message, Reason, Receipt, ReceiptState
-from countersign.errors import DeliveryFailedError, SettingsError
-from countersign.providers import Callback
-from countersign.providers.http.api_settings import (
-    ApiSettings,
-    at,
-    bounded,
-    document,
-    filled,
-    forged,
-    malformed,
-    number,
-    told,
-)
-from countersign.providers.http.client import Endpoint, HttpClient, refusal, usable_id
+from countersign.domain.shared.contact import Channel
+from countersign.errors import DeliveryFailedError
+from countersign.providers import Callback, Connectivity, ProviderContext, ProviderKind
+from countersign.providers.fields import ReceiptWithin, check_receipt_within, receipt_patience, require_filled
+from countersign.providers.http.client import HttpClient, failure_of_response, usable_id
+from countersign.providers.http.payload import error_code, json_at, parse_json
+from countersign.providers.http.receipts import check_size, make_receipt, malformed_receipt, wrong_signature
+from countersign.providers.http.settings import HttpSettings
+from countersign.setting import Described, Group
 
-_WHO: Final = "Infobip"
+_LABEL: Final = "Infobip"
 _UNDELIVERABLE, _DELIVERED, _EXPIRED, _REJECTED = 2, 3, 4, 5
 
 _REASONS: Final = {
@@ -37,90 +31,112 @@ _REASONS: Final = {
     32: Reason.MAILBOX_FULL,
     **dict.fromkeys((10, 13, 21), Reason.BLOCKED),
 }
-"""GSM errors of the handset and its network, by Infobip's table."""
+"""GSM errors of the handset and its network, from Infobip's table."""
 _STATUSES: Final = {
     **dict.fromkeys((8, 52), Reason.UNKNOWN_RECIPIENT),
     **dict.fromkeys((6, 11, 12, 14, 17), Reason.MISCONFIGURED),
     **dict.fromkeys((18, 19, 20), Reason.BLOCKED),
     13: Reason.BLOCKED,
 }
-"""Statuses of the group REJECTED, by Infobip's table."""
+"""Statuses of the group REJECTED, from Infobip's table."""
 
 
-class InfobipSettings(ApiSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An account: `url` is its own base address (such as https://abc.api.infobip.com). Raises SettingsError."""
+class InfobipSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """An account. Raises SettingsError."""
 
-    api_key: str
-    sender: str
+    url: Annotated[
+        str,
+        Described(
+            "The base address of the account, which its console shows.",
+            expects="an address such as https://abc.api.infobip.com",
+            secret=True,
+        ),
+    ]
+    api_key: Annotated[str, Described("The key of the account.", secret=True)]
+    sender: Annotated[str, Described("The sender of messages.", expects="a number of yours, or a name")]
+    receipt_within: ReceiptWithin = None
+    http: Annotated[HttpSettings, Group()] = HttpSettings()
 
     def __post_init__(self) -> None:
-        if not self.url:
-            raise SettingsError("infobip url is required: the base address of your account, in its console.")
-        filled("infobip", api_key=self.api_key, sender=self.sender)
-        self.place()
+        require_filled(url=self.url, api_key=self.api_key, sender=self.sender)
+        check_receipt_within(self.receipt_within)
+        self.http.endpoint(_LABEL, self.url)
 
-    def place(self) -> Endpoint:
-        """Return where the API is."""
-        return self.endpoint(_WHO, "")
+    def __repr__(self) -> str:
+        """Hide what may be secret."""
+        return f"InfobipSettings({self.sender})"
 
 
 class InfobipProvider:
-    """Sends SMS by one account. `clock` returns milliseconds since the epoch."""
+    """Sends SMS by one account."""
 
-    def __init__(self, settings: InfobipSettings, clock: Callable[[], int]) -> None:
+    def __init__(self, settings: InfobipSettings, context: ProviderContext) -> None:
         self._settings = settings
-        self._clock = clock
-        endpoint = settings.place()
+        self._name = context.name
+        self._clock = context.clock
+        self._callback = settings.http.callback_of(context)
+        self._mark = hmac.digest(settings.api_key.encode(), f"receipts:{self._callback}".encode(), "sha256").hex()
+        endpoint = settings.http.endpoint(_LABEL, settings.url)
         self._url = f"{endpoint.url}/sms/2/text/advanced"
         self._headers = {"authorization": f"App {settings.api_key}", "content-type": "application/json"}
-        self._line = HttpClient(endpoint)
+        self._client = HttpClient(endpoint)
 
     async def send(self, message: Message) -> Accepted:
-        """Send the text under our own key as its id; raises DeliveryFailedError."""
+        """Send the text, with the key of the message as its id; raises DeliveryFailedError."""
         settings = self._settings
-        wanted: dict[str, Any] = {
+        request: dict[str, Any] = {
             "from": settings.sender,
             "destinations": [{"to": message.to.removeprefix("+"), "messageId": message.key}],
             "text": message.text,
         }
-        if settings.callback:
-            wanted["notifyUrl"] = f"{settings.callback}?sig={_mark(settings)}"
-            wanted["notifyContentType"] = "application/json"
-        reply = await self._line.post(self._url, self._headers, msgspec.json.encode({"messages": [wanted]}))
-        answer = document(reply.body)
-        if not reply.ok:
-            raise refusal(_WHO, reply, self._clock())
-        status = at(answer, "messages", 0, "status")
-        if number(at(status, "groupId")) in {_UNDELIVERABLE, _REJECTED}:
-            code = number(at(status, "id"))
+        if self._callback:
+            request["notifyUrl"] = f"{self._callback}?sig={self._mark}"
+            request["notifyContentType"] = "application/json"
+        response = await self._client.post(self._url, self._headers, msgspec.json.encode({"messages": [request]}))
+        answer = parse_json(response.body)
+        if not response.ok:
+            raise failure_of_response(_LABEL, response, self._clock())
+        status = json_at(answer, "messages", 0, "status")
+        if error_code(json_at(status, "groupId")) in {_UNDELIVERABLE, _REJECTED}:
+            code = error_code(json_at(status, "id"))
             reason = _STATUSES.get(code, Reason.REFUSED)
-            raise DeliveryFailedError(reason, f"{_WHO} rejected it, status {code}.", permanent=True)
-        return Accepted(usable_id(at(answer, "messages", 0, "messageId")) or message.key, settings.patience)
+            raise DeliveryFailedError(reason, f"{_LABEL} rejected it, status {code}.", permanent=True)
+        return Accepted(
+            usable_id(json_at(answer, "messages", 0, "messageId")) or message.key,
+            receipt_patience(settings.receipt_within, self._callback),
+        )
 
     async def receipts(self, callback: Callback) -> tuple[Receipt, ...]:
-        """Return what a delivery report says of each of its messages; of one on the way, nothing yet."""
-        given = parse_qs(bounded(callback).query).get("sig", [""])[0]
-        if not hmac.compare_digest(given.encode(), _mark(self._settings).encode()):
-            raise forged()
-        results = at(document(callback.body), "results")
+        """Return a receipt for each message in a delivery report that is no longer on its way."""
+        check_size(callback.body)
+        given = parse_qs(callback.query).get("sig", [""])[0]
+        if not hmac.compare_digest(given.encode(), self._mark.encode()):
+            raise wrong_signature()
+        results = json_at(parse_json(callback.body), "results")
         if not isinstance(results, list):
-            raise malformed()
+            raise malformed_receipt()
         found: list[Receipt] = []
         for result in results:
-            group = number(at(result, "status", "groupId"))
+            group = error_code(json_at(result, "status", "groupId"))
             if group == _DELIVERED:
-                found.append(told(self._settings.name, at(result, "messageId"), ReceiptState.DELIVERED))
+                found.append(make_receipt(self._name, json_at(result, "messageId"), ReceiptState.DELIVERED))
             elif group in {_UNDELIVERABLE, _EXPIRED, _REJECTED}:
-                reason = _REASONS.get(number(at(result, "error", "id"))) or _STATUSES.get(
-                    number(at(result, "status", "id")), Reason.NO_SIGNAL if group == _EXPIRED else Reason.REFUSED
+                reason = _REASONS.get(error_code(json_at(result, "error", "id"))) or _STATUSES.get(
+                    error_code(json_at(result, "status", "id")),
+                    Reason.NO_SIGNAL if group == _EXPIRED else Reason.REFUSED,
                 )
-                found.append(told(self._settings.name, at(result, "messageId"), ReceiptState.UNDELIVERED, reason))
+                found.append(make_receipt(self._name, json_at(result, "messageId"), ReceiptState.UNDELIVERED, reason))
         return tuple(found)
 
+    async def check(self) -> Connectivity:
+        """Return whether the API can be reached."""
+        return await self._client.check()
+
     async def close(self) -> None:
-        """Let go of connections that were kept."""
-        await self._line.close()
+        """Close the connections that were kept."""
+        await self._client.close()
 
 
-def _mark(settings: InfobipSettings) -> str:
-    return hmac.digest(settings.api_key.encode(), f"receipts:{settings.callback}".encode(), "sha256").hex()
+KIND: Final = ProviderKind(
+    summary="a gateway for SMS", channels=(Channel.SMS,), settings=InfobipSettings, provider=InfobipProvider
+)

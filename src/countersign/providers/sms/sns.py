@@ -1,6 +1,6 @@
 """AWS SNS: SMS by Publish.
 
-SNS tells deliveries to CloudWatch alone, so no receipt comes: it stands last in a route.
+SNS reports deliveries to CloudWatch only, so there are no receipts: it belongs at the end of a route.
 
 Source: the public documentation of the Amazon SNS API and its "Publishing to a mobile phone".
 """
@@ -8,76 +8,80 @@ Source: the public documentation of the Amazon SNS API and its "Publishing to a 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import Any, Final
+from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 
-from countersign.domain.delivery.delivery import Accepted, Message, Reason
-from countersign.errors import DeliveryFailedError, SettingsError
-from countersign.providers.http.api_settings import ApiSettings, at, document, filled
-from countersign.providers.http.client import ApiResponse, Endpoint, HttpClient, refusal, usable_id
-from countersign.providers.http.sigv4 import signed
+import msgspec
 
-_WHO: Final = "AWS SNS"
-_REGION: Final = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]", re.ASCII)
+from countersign.domain.delivery.delivery import Accepted, Message, Reason
+from countersign.domain.shared.contact import Channel
+from countersign.errors import DeliveryFailedError
+from countersign.providers import Connectivity, ProviderContext, ProviderKind
+from countersign.providers.fields import check_receipt_within
+from countersign.providers.http.aws import AwsSettings, failure_of_aws_error, post_signed
+from countersign.providers.http.client import ApiResponse, Endpoint, HttpClient, usable_id
+from countersign.providers.http.payload import json_at, parse_json
+from countersign.providers.http.settings import HttpSettings
+from countersign.setting import Described, Group
+
+_LABEL: Final = "AWS SNS"
+_FORM: Final = "application/x-www-form-urlencoded"
+
 _REASONS: Final = {
     "OptedOut": Reason.BLOCKED,
     "InvalidParameter": Reason.UNKNOWN_RECIPIENT,
     "InvalidParameterValue": Reason.UNKNOWN_RECIPIENT,
     "ParameterValueInvalid": Reason.UNKNOWN_RECIPIENT,
 }
-_MISCONFIGURED: Final = frozenset(
-    {
-        "AuthorizationError",
-        "AccessDenied",
-        "InvalidClientTokenId",
-        "SignatureDoesNotMatch",
-        "UnrecognizedClientException",
-        "UserError",
-        "IncompleteSignature",
-        "ExpiredToken",
-    }
-)
-_THROTTLED: Final = frozenset({"Throttled", "Throttling", "ThrottledException", "ThrottlingException"})
 
 
-class AwsSettings(ApiSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An account of AWS: a region such as eu-central-1, and an access key that may do this one thing."""
+class SnsSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """An account. Raises SettingsError."""
 
-    region: str
-    access_key_id: str
-    secret_access_key: str
-
-    def at_service(self, who: str, service: str) -> Endpoint:
-        """Return where the service of this region is; raises SettingsError."""
-        filled(service, access_key_id=self.access_key_id, secret_access_key=self.secret_access_key)
-        if not _REGION.fullmatch(self.region):
-            raise SettingsError(f"{service} region is one such as eu-central-1.")
-        return self.endpoint(who, f"https://{service}.{self.region}.amazonaws.com")
-
-
-class SnsSettings(AwsSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`sender` is a name of up to eleven characters, or a number of yours; without one SNS chooses. Raises SettingsError."""
-
-    sender: str = ""
+    aws: Annotated[AwsSettings, Group()]
+    sender: Annotated[
+        str,
+        Described(
+            "The sender of messages; without one SNS chooses.",
+            expects="a number of yours, or a name of at most 11 characters",
+        ),
+    ] = ""
+    url: Annotated[
+        str,
+        Described(
+            "The address of the API.",
+            expects="an address that begins with https://",
+            default="https://sns.REGION.amazonaws.com",
+            secret=True,
+        ),
+    ] = ""
+    receipt_within: Annotated[
+        int | None, Described("Has no effect: SNS gives no receipts.", expects="milliseconds, above 0")
+    ] = None
+    http: Annotated[HttpSettings, Group()] = HttpSettings()
 
     def __post_init__(self) -> None:
-        self.place()
+        check_receipt_within(self.receipt_within)
+        self.endpoint()
 
-    def place(self) -> Endpoint:
-        """Return where the API is."""
-        return self.at_service(_WHO, "sns")
+    def endpoint(self) -> Endpoint:
+        """Return where the API is; raises SettingsError."""
+        return self.http.endpoint(_LABEL, self.url or f"https://sns.{self.aws.region}.amazonaws.com")
+
+    def __repr__(self) -> str:
+        """Hide what may be secret."""
+        return f"SnsSettings({self.aws.region})"
 
 
 class SnsProvider:
-    """Sends SMS by one account. `clock` returns milliseconds since the epoch."""
+    """Sends SMS by one account."""
 
-    def __init__(self, settings: SnsSettings, clock: Callable[[], int]) -> None:
+    def __init__(self, settings: SnsSettings, context: ProviderContext) -> None:
         self._settings = settings
-        self._clock = clock
-        endpoint = settings.place()
+        self._clock = context.clock
+        endpoint = settings.endpoint()
         self._url = f"{endpoint.url}/"
-        self._line = HttpClient(endpoint)
+        self._client = HttpClient(endpoint)
 
     async def send(self, message: Message) -> Accepted:
         """Publish the text as a transactional SMS; raises DeliveryFailedError."""
@@ -98,53 +102,45 @@ class SnsProvider:
             )
             fields["MessageAttributes.entry.2.Value.DataType"] = "String"
             fields["MessageAttributes.entry.2.Value.StringValue"] = settings.sender
-        reply = await ask(self._line, self._url, settings, "sns", urlencode(fields).encode(), self._clock())
-        if not reply.ok:
-            raise _refused(reply, self._clock())
-        return Accepted(_told(reply, "MessageId"))
+        response = await post_signed(
+            self._client,
+            self._url,
+            settings.aws,
+            urlencode(fields).encode(),
+            service="sns",
+            content_type=_FORM,
+            now=self._clock(),
+        )
+        if not response.ok:
+            raise _failure(response, self._clock())
+        return Accepted(_read_element(response, "MessageId"))
+
+    async def check(self) -> Connectivity:
+        """Return whether the API can be reached."""
+        return await self._client.check()
 
     async def close(self) -> None:
-        """Let go of connections that were kept."""
-        await self._line.close()
+        """Close the connections that were kept."""
+        await self._client.close()
 
 
-async def ask(line: HttpClient, url: str, settings: AwsSettings, service: str, body: bytes, now: int) -> ApiResponse:
-    """Make one signed request of an AWS API."""
-    kind = "application/x-www-form-urlencoded" if service == "sns" else "application/json"
-    headers = signed(
-        url,
-        {"content-type": kind},
-        body,
-        service=service,
-        region=settings.region,
-        key_id=settings.access_key_id,
-        secret=settings.secret_access_key,
-        now=now,
-    )
-    return await line.post(url, headers, body)
-
-
-def aws_refusal(who: str, reply: ApiResponse, code: str, now: int) -> DeliveryFailedError:
-    """Return what an AWS error means: refused keys are a fault of the settings, throttling passes, the rest goes by the status."""
-    if code in _THROTTLED:
-        return DeliveryFailedError(Reason.THROTTLED, f"{who}: {code}.", permanent=False)
-    if code in _MISCONFIGURED:
-        return DeliveryFailedError(Reason.MISCONFIGURED, f"{who}: {code}. Check the access key.", permanent=True)
-    return refusal(who, reply, now, code)
-
-
-def _refused(reply: ApiResponse, now: int) -> DeliveryFailedError:
-    code = _told(reply, "Code")
+def _failure(response: ApiResponse, now: int) -> DeliveryFailedError:
+    code = _read_element(response, "Code")
     reason = _REASONS.get(code)
     if reason is not None:
-        return DeliveryFailedError(reason, f"{_WHO}: {code}.", permanent=True)
-    return aws_refusal(_WHO, reply, code, now)
+        return DeliveryFailedError(reason, f"{_LABEL}: {code}.", permanent=True)
+    return failure_of_aws_error(_LABEL, response, code, now)
 
 
-def _told(reply: ApiResponse, name: str) -> str:
-    """Return one element of the answer, which is XML unless JSON could be had; a word between two tags needs no XML parser."""
-    found: Any = re.search(rf"<{name}>([^<]{{1,200}})</{name}>", reply.body.decode("utf-8", "replace"))
+def _read_element(response: ApiResponse, name: str) -> str:
+    """Return one element of a response in XML or JSON; a word between two tags needs no XML parser."""
+    found: Any = re.search(rf"<{name}>([^<]{{1,200}})</{name}>", response.body.decode("utf-8", "replace"))
     if found is not None:
         return usable_id(found[1])
-    answer = document(reply.body)
-    return usable_id(at(answer, "PublishResponse", "PublishResult", name) or at(answer, "Error", name))
+    answer = parse_json(response.body)
+    return usable_id(json_at(answer, "PublishResponse", "PublishResult", name) or json_at(answer, "Error", name))
+
+
+KIND: Final = ProviderKind(
+    summary="a gateway for SMS", channels=(Channel.SMS,), settings=SnsSettings, provider=SnsProvider
+)

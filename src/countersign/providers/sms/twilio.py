@@ -8,30 +8,24 @@ from __future__ import annotations
 import base64
 import hmac
 import re
-from collections.abc import Callable
-from typing import Final
+from typing import Annotated, Final
 from urllib.parse import quote, urlencode
 from xml.sax.saxutils import escape, quoteattr
+
+import msgspec
 
 from countersign.domain.delivery.delivery import Accepted, Message, Reason, Receipt, ReceiptState
 from countersign.domain.shared.contact import Channel
 from countersign.errors import DeliveryFailedError
-from countersign.providers import Callback
-from countersign.providers.http.api_settings import (
-    ApiSettings,
-    at,
-    document,
-    filled,
-    forged,
-    form,
-    malformed,
-    number,
-    told,
-)
-from countersign.providers.http.client import ApiResponse, Endpoint, HttpClient, refusal, usable_id
+from countersign.providers import Callback, Connectivity, ProviderContext, ProviderKind
+from countersign.providers.fields import ReceiptWithin, Url, check_receipt_within, receipt_patience, require_filled
+from countersign.providers.http.client import ApiResponse, HttpClient, failure_of_response, usable_id
+from countersign.providers.http.payload import error_code, json_at, parse_form, parse_json
+from countersign.providers.http.receipts import make_receipt, malformed_receipt, wrong_signature
+from countersign.providers.http.settings import HttpSettings
+from countersign.setting import Described, Group
 
-_WHO: Final = "Twilio"
-_API: Final = "https://api.twilio.com"
+_LABEL: Final = "Twilio"
 
 _REASONS: Final = {
     **dict.fromkeys((21201, 21211, 21214, 21217, 21219, 21614, 30005, 30006), Reason.UNKNOWN_RECIPIENT),
@@ -41,7 +35,7 @@ _REASONS: Final = {
     30003: Reason.NO_SIGNAL,
     30008: Reason.REFUSED,
 }
-_PASSING: Final = frozenset({Reason.THROTTLED})
+_TEMPORARY: Final = frozenset({Reason.THROTTLED})
 
 _MESSAGES: Final = {
     "delivered": ReceiptState.DELIVERED,
@@ -61,43 +55,55 @@ _VOICES: Final = {
     "nl": "nl-NL", "pl": "pl-PL", "pt": "pt-BR", "tr": "tr-TR",
 }  # fmt: skip
 _REGIONAL: Final = frozenset({"en-GB", "en-AU", "en-IN", "es-MX", "es-US", "fr-CA", "pt-PT", "pt-BR"})
-# A code that is spelled: at least three single characters with commas between.
+# A spelled code: at least three single characters with commas between them.
 _SPELLED: Final = re.compile(r"\b[0-9A-Z](?:[,.] [0-9A-Z]){2,}\b")
 
 
-class TwilioSettings(ApiSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An account. `sender` is a number of it (E.164), a name where a country allows one, or a Messaging Service (MG...).
+class TwilioSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """An account. Raises SettingsError."""
 
-    Raises SettingsError.
-    """
-
-    account_sid: str
-    auth_token: str
-    sender: str
+    account_sid: Annotated[str, Described("The account.", expects="a text such as AC...")]
+    auth_token: Annotated[str, Described("The token of the account.", secret=True)]
+    sender: Annotated[
+        str,
+        Described(
+            "The sender of messages and calls.",
+            expects="a number of yours, a name, or a Messaging Service (MG..., which makes no calls)",
+        ),
+    ]
+    url: Url = "https://api.twilio.com"
+    receipt_within: ReceiptWithin = None
+    http: Annotated[HttpSettings, Group()] = HttpSettings()
 
     def __post_init__(self) -> None:
-        filled("twilio", account_sid=self.account_sid, auth_token=self.auth_token, sender=self.sender)
-        self.place()
+        require_filled(account_sid=self.account_sid, auth_token=self.auth_token, sender=self.sender)
+        check_receipt_within(self.receipt_within)
+        self.http.endpoint(_LABEL, self.url)
 
-    def place(self) -> Endpoint:
-        """Return where the API is."""
-        return self.endpoint(_WHO, _API)
+    def __repr__(self) -> str:
+        """Hide what may be secret."""
+        return f"TwilioSettings({self.sender})"
 
 
 class TwilioProvider:
-    """Sends SMS and makes calls by one account. `clock` returns milliseconds since the epoch."""
+    """Sends SMS and makes calls by one account."""
 
-    def __init__(self, settings: TwilioSettings, clock: Callable[[], int]) -> None:
+    def __init__(self, settings: TwilioSettings, context: ProviderContext) -> None:
         self._settings = settings
-        self._clock = clock
-        endpoint = settings.place()
+        self._name = context.name
+        self._clock = context.clock
+        self._callback = settings.http.callback_of(context)
+        endpoint = settings.http.endpoint(_LABEL, settings.url)
         self._base = f"{endpoint.url}/2010-04-01/Accounts/{quote(settings.account_sid, safe='')}"
         key = base64.b64encode(f"{settings.account_sid}:{settings.auth_token}".encode()).decode()
         self._headers = {"authorization": f"Basic {key}", "content-type": "application/x-www-form-urlencoded"}
-        self._line = HttpClient(endpoint)
+        self._client = HttpClient(endpoint)
 
     async def send(self, message: Message) -> Accepted:
-        """Send the text, or say it; raises DeliveryFailedError. Twilio has no idempotency key: a lost answer may mean two messages."""
+        """Send the text, or call and say it; raises DeliveryFailedError.
+
+        Twilio has no idempotency key: if its response is lost, the next try may be a second message.
+        """
         settings = self._settings
         fields = {"To": message.to}
         service = settings.sender.startswith("MG") and message.channel is Channel.SMS
@@ -106,46 +112,56 @@ class TwilioProvider:
             fields["Twiml"] = twiml(message)
         else:
             fields["Body"] = message.text
-        if settings.callback:
-            fields["StatusCallback"] = settings.callback
+        if self._callback:
+            fields["StatusCallback"] = self._callback
         kind = "Calls" if message.channel is Channel.VOICE else "Messages"
-        reply = await self._line.post(f"{self._base}/{kind}.json", self._headers, urlencode(fields).encode())
-        if not reply.ok:
-            raise _refused(reply, self._clock())
-        return Accepted(usable_id(at(document(reply.body), "sid")), settings.patience)
+        response = await self._client.post(f"{self._base}/{kind}.json", self._headers, urlencode(fields).encode())
+        if not response.ok:
+            raise _failure(response, self._clock())
+        return Accepted(
+            usable_id(json_at(parse_json(response.body), "sid")),
+            receipt_patience(settings.receipt_within, self._callback),
+        )
 
     async def receipts(self, callback: Callback) -> tuple[Receipt, ...]:
-        """Return what a status callback says; one of a state on the way says nothing yet."""
-        fields = form(callback.body)
-        given_signature = callback.header("x-twilio-signature").encode()
-        if not hmac.compare_digest(signature(self._settings, fields).encode(), given_signature):
-            raise forged()
+        """Return the receipt in a status callback; none for a state on the way."""
+        fields = parse_form(callback.body)
+        expected = request_signature(self._settings.auth_token, self._callback, fields)
+        if not hmac.compare_digest(expected.encode(), callback.header("x-twilio-signature").encode()):
+            raise wrong_signature()
         given = dict(fields)
         call = given.get("CallSid")
         if call is not None:
-            state, reason = _CALLS.get(given.get("CallStatus", ""), (None, None))
-            return (told(self._settings.name, call, state, reason),) if state is not None else ()
+            outcome = _CALLS.get(given.get("CallStatus", ""))
+            return () if outcome is None else (make_receipt(self._name, call, *outcome),)
         if "MessageStatus" not in given:
-            raise malformed()
-        moved = _MESSAGES.get(given["MessageStatus"])
-        if moved is None:
+            raise malformed_receipt()
+        state = _MESSAGES.get(given["MessageStatus"])
+        if state is None:
             return ()
-        reason = _REASONS.get(number(given.get("ErrorCode", "")))
-        return (told(self._settings.name, given.get("MessageSid"), moved, reason),)
+        reason = _REASONS.get(error_code(given.get("ErrorCode", "")))
+        return (make_receipt(self._name, given.get("MessageSid"), state, reason),)
+
+    async def check(self) -> Connectivity:
+        """Return whether the API can be reached."""
+        return await self._client.check()
 
     async def close(self) -> None:
-        """Let go of connections that were kept."""
-        await self._line.close()
+        """Close the connections that were kept."""
+        await self._client.close()
 
 
-def signature(settings: TwilioSettings, fields: list[tuple[str, str]]) -> str:
-    """Return what X-Twilio-Signature must be: HMAC-SHA1 over our address as Twilio was told it and the sorted fields, in base64."""
-    text = settings.callback + "".join(name + value for name, value in sorted(fields))
-    return base64.b64encode(hmac.digest(settings.auth_token.encode(), text.encode(), "sha1")).decode()
+def request_signature(auth_token: str, url: str, fields: list[tuple[str, str]]) -> str:
+    """Return the X-Twilio-Signature of a form.
+
+    It is the base64 of an HMAC-SHA1, keyed with the token, over our address as Twilio knows it and the sorted fields.
+    """
+    text = url + "".join(name + value for name, value in sorted(fields))
+    return base64.b64encode(hmac.digest(auth_token.encode(), text.encode(), "sha1")).decode()
 
 
 def twiml(message: Message) -> str:
-    """Return what a call says: the text in the message's language, and half a second after each symbol of the code."""
+    """Return the TwiML of a call: the text in the language of the message, with a pause of half a second after each symbol of the code."""
     said = _SPELLED.sub(lambda found: found[0].replace(", ", ',<break time="500ms"/> '), escape(message.text))
     said = said.replace(". ", '.<break time="300ms"/> ')
     return f'<Response><Pause length="1"/><Say language={quoteattr(_voice(message.locale))}>{said}</Say></Response>'
@@ -156,9 +172,17 @@ def _voice(locale: str) -> str:
     return tag if tag in _REGIONAL else _VOICES.get(tag.split("-")[0].lower(), "en-US")
 
 
-def _refused(reply: ApiResponse, now: int) -> DeliveryFailedError:
-    code = number(at(document(reply.body), "code"))
+def _failure(response: ApiResponse, now: int) -> DeliveryFailedError:
+    code = error_code(json_at(parse_json(response.body), "code"))
     reason = _REASONS.get(code)
-    if reason is None or reason in _PASSING:
-        return refusal(_WHO, reply, now, f"error {code}" if code else "")
-    return DeliveryFailedError(reason, f"{_WHO} answered {reply.status}, error {code}.", permanent=True)
+    if reason is None or reason in _TEMPORARY:
+        return failure_of_response(_LABEL, response, now, f"error {code}" if code else "")
+    return DeliveryFailedError(reason, f"{_LABEL} answered {response.status}, error {code}.", permanent=True)
+
+
+KIND: Final = ProviderKind(
+    summary="a gateway for SMS and calls",
+    channels=(Channel.SMS, Channel.VOICE),
+    settings=TwilioSettings,
+    provider=TwilioProvider,
+)

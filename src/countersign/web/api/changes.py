@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Final
 import msgspec
 from msgspec import Meta
 
-from countersign.domain.accounts.change import ChangeKind, ChangeRefusal
+from countersign.domain.accounts.change import ChangeKind, ChangeRefusal, ChangeRequest
 from countersign.domain.accounts.integration_code import LIFETIMES
 from countersign.domain.accounts.login_flow import InterruptedRequest
 from countersign.domain.accounts.session import Level, ProofRequirement, Session, satisfies
-from countersign.domain.shared.contact import Contact, parse
+from countersign.domain.shared.contact import Contact, parse_contact
 from countersign.errors import InputError
 from countersign.flows.accounts.context import CodeRequested
-from countersign.flows.accounts.sessions import end_device, end_others, end_session
+from countersign.flows.accounts.sessions import end_others, end_session
 from countersign.flows.accounts.snapshot import find_snapshot
 from countersign.flows.changes.apply import Applied
+from countersign.flows.changes.forget_browser import forget_browser
 from countersign.flows.changes.integration_codes import make_code, name_of, revoke_code, rotate_code
-from countersign.flows.changes.request import ChangeRequest
 from countersign.flows.changes.submit import submit_change
 from countersign.flows.changes.undo import cancel_change, undo_change
 from countersign.flows.sign_in.step_up import step_up
@@ -97,7 +97,7 @@ async def change_contacts(web: WebContext, req: Request, resp: Response) -> None
     browser, session = await browser_in(web, req)
     body = decoded(_contact, await json_of(req))
     _one_of(bool(body.add), bool(body.primary), bool(body.remove))
-    contact: Contact | None = parse(body.add) if body.add else None
+    contact: Contact | None = parse_contact(body.add) if body.add else None
     kind, which = ChangeKind.CONTACT_ADDED, body.replaces
     if body.replaces:
         kind = ChangeKind.CONTACT_REPLACED
@@ -137,7 +137,7 @@ async def change_integration_codes(web: WebContext, req: Request, resp: Response
         kind = ChangeKind.INTEGRATION_CODE_ROTATED
         outcome, code = await rotate_code(context, browser, session, body.rotate, _summary(req, kind, ""))
     else:
-        offered, name = web.settings.integration_scopes, name_of(body.name)
+        offered, name = web.settings.integration_codes.scopes, name_of(body.name)
         if not name:
             raise InputError("name", "malformed", "An integration code has a name of 1 to 60 characters.")
         if not body.scopes or not set(body.scopes) <= set(offered):
@@ -179,7 +179,7 @@ async def forget_devices(web: WebContext, req: Request, resp: Response) -> None:
     which, context = decoded(_remove, await json_of(req)).remove, web.accounts
     if not satisfies(session, FRESH, context.now()):
         await _ask(web, resp, browser, session, FRESH)
-    resp.json(_encode({"ended": int(await end_device(context, session, which))}))
+    resp.json(_encode({"ended": int(await forget_browser(context, session, which))}))
 
 
 async def _answer(
@@ -193,11 +193,11 @@ async def _answer(
     """Say what came of it; a proof that is needed, or a new contact's, is given in the browser at /verify."""
     match outcome:
         case Applied(done):
-            web.database.announce()
+            web.database.notify()
             change = {"id": done.id, "kind": done.kind.value, "state": done.state.value}
             resp.json(_encode({"change": change, **more}))
         case CodeRequested():
-            web.database.announce()
+            web.database.notify()
             keep_flow(resp, outcome)
             resp.json(_encode({"verify": "/verify"}), 202)
         case ProofRequirement():
@@ -214,7 +214,7 @@ async def _ask(
     """Ask for the proof, by raising a problem; the same request is carried out when it comes again afterwards, once."""
     asked = await step_up(web.accounts, browser, session, need, InterruptedRequest(path="/account"))
     if isinstance(asked, CodeRequested):
-        web.database.announce()
+        web.database.notify()
         keep_flow(resp, asked)
         raise ProblemError("step_up_required", verify="/verify")
     if isinstance(asked, Refused):

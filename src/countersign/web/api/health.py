@@ -91,7 +91,7 @@ class Readiness:
 
 async def metrics(web: WebContext, req: Request, resp: Response) -> None:
     """GET /metrics: with the token where one is set, else from this very machine only."""
-    token = web.settings.metrics_token
+    token = web.settings.metrics.token
     if token:
         if not hmac.compare_digest(bearer(req).encode(), token.encode()):
             raise ProblemError(

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from countersign.flows.delivery.receipts import record_receipt
-from countersign.providers import Callback
-from countersign.providers.whatsapp import WhatsappProvider
+from countersign.providers import AnswersChallenge, Callback
 from countersign.web.http.problems import ProblemError
 
 if TYPE_CHECKING:
@@ -28,9 +27,9 @@ async def receipt(web: WebContext, req: Request, resp: Response, path_id: str) -
 
 
 async def greeting(web: WebContext, req: Request, resp: Response, path_id: str) -> None:
-    """GET /v1/receipts/{provider}: the check that WhatsApp makes once, when our address is entered there."""
-    provider = web.receivers.get(path_id)
-    challenge = provider.greet(req.query_string) if isinstance(provider, WhatsappProvider) else None
+    """GET /v1/receipts/{provider}: the check that a provider (WhatsApp) makes once, when our address is entered there."""
+    provider: object = web.receivers.get(path_id)
+    challenge = provider.answer_challenge(req.query_string) if isinstance(provider, AnswersChallenge) else None
     if challenge is None:
         raise ProblemError("receipt_unknown")
     resp.write(challenge.encode(), "text/plain; charset=utf-8")

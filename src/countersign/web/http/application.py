@@ -52,7 +52,7 @@ class WebApplication(falcon.asgi.App[Request, Response]):
         self.add_error_handler(Exception, self.answer_error)
         self.add_error_handler(falcon.HTTPError, self.answer_error)
         self.add_sink(self._not_found, "/")
-        self._debug = web.settings.log_level == "debug"
+        self._debug = web.settings.log.level == "debug"
         self._outages = 0
         self._noted_at = -NOTED_EVERY
 
@@ -167,7 +167,7 @@ def _shown_route(req: Request, label: str, status: int) -> str:
     parts = req.path.split("/")
     if label == PAGES:
         return "/" + parts[1] if status != _NOT_FOUND else "/?"
-    return label.replace("{}", parts[3]) if "{}" in label and identifier.is_one("ver", parts[3]) else label
+    return label.replace("{}", parts[3]) if "{}" in label and identifier.is_identifier("ver", parts[3]) else label
 
 
 def _from_the_second_event(receive: Receive) -> Receive:

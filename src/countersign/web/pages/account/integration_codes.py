@@ -65,7 +65,7 @@ class IntegrationCodesPage:
                 }
                 for one in await list_codes(self._web.accounts, session.account)
             ],
-            offered=self._web.settings.integration_scopes,
+            offered=self._web.settings.integration_codes.scopes,
             lifetimes=LIFETIMES,
             faults=faults,
         )
@@ -73,7 +73,7 @@ class IntegrationCodesPage:
     async def make(self, form: Submission) -> None:
         """Ask for a new code, and show it once."""
         language, fields, name = form.language, form.fields, name_of(form.fields.get("name", ""))
-        scopes = [scope for scope in self._web.settings.integration_scopes if fields.get(f"scope-{scope}")]
+        scopes = [scope for scope in self._web.settings.integration_codes.scopes if fields.get(f"scope-{scope}")]
         faults = {} if name else {"name": language.say("Give it a name, so that you know it again.")}
         if not scopes:
             faults["scopes"] = language.say("Choose at least one thing that it may do.")

@@ -81,7 +81,7 @@ class EnrolPasskeyPage:
         outcome = await finish_passkey_enrolment(self._web.accounts, form.browser, form.session, credential)
         match outcome:
             case Applied(change):
-                self._web.database.announce()
+                self._web.database.notify()
                 drop(resp, FLOW)
                 resp.redirect(f"{METHODS}?done={change.kind.value}")
             case InvalidCredentials():

@@ -73,7 +73,7 @@ class RecoverPage:
                 resp.status = falcon.HTTP_422
                 self._show(req, resp, "new_password.html", {}, faults)
             case Applied():
-                self._web.database.announce()
+                self._web.database.notify()
                 drop(resp, FLOW)
                 drop(resp, SESSION)
                 show_word(
@@ -100,7 +100,7 @@ class RecoverPage:
     ) -> None:
         match asked:
             case CodeRequested():
-                self._web.database.announce()
+                self._web.database.notify()
                 to_verification(resp, asked)
             case InvalidInput(faults):
                 resp.status = falcon.HTTP_422

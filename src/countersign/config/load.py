@@ -1,0 +1,146 @@
+"""Read the settings as a whole; every fault is named with its place and what was expected."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from countersign.config.families import DETOUR_SETTINGS, PURPOSE_SETTINGS, SETTINGS, kind_setting
+from countersign.config.purposes import apply_purposes
+from countersign.config.routes import RouteReader
+from countersign.config.settings import Settings
+from countersign.config.sources import Sources, Table, Written, gather
+from countersign.domain.delivery.route import WeightedProvider
+from countersign.domain.policy import INBOX
+from countersign.domain.shared.contact import Channel
+from countersign.errors import SettingsError
+from countersign.providers.registry import ConfiguredProvider, find_kind
+from countersign.setting import Setting, assemble, settings_of
+
+
+def load(environ: Mapping[str, str], config_file: Path | None = None) -> Settings:
+    """Return the settings of a file and the environment, which wins.
+
+    Arguments:
+        environ: the environment; only names that begin with COUNTERSIGN_ count.
+        config_file: the TOML file; without it the one that COUNTERSIGN_CONFIG names, or countersign.toml if it exists.
+
+    Raises SettingsError, one line for each fault, with its place and what was expected; no secret is repeated.
+
+    """
+    reader = _Reader(gather(environ, config_file))
+    settings = reader.read()
+    if settings is None or reader.faults:
+        raise SettingsError("\n".join(reader.faults))
+    return settings
+
+
+class _Reader:
+    """Reads one table after the other and gathers what is wrong, so that all of it is told at once."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+        self.faults = sources.faults
+
+    def read(self) -> Settings | None:
+        """Return the settings; None, or worth nothing, if there are faults."""
+        single = self._sources.single
+        values = self._convert(SETTINGS, single)
+        for setting in SETTINGS:
+            if setting.name in single:
+                values.setdefault(setting.name, setting.fallback)
+        if set(values.get("risk.deny_lists", ())) - set(values.get("risk.lists", {})):
+            self._fault("risk.deny_lists")
+        families: dict[str, Any] = {
+            "purposes": apply_purposes(self._family("purposes", PURPOSE_SETTINGS), self.faults),
+            "providers": {},
+            "routes": {},
+            "detours": {},
+        }
+        settings: Settings | None = None
+        try:
+            settings = assemble(Settings, values, others=families)
+        except SettingsError as error:
+            self.faults.append(str(error))  # and the rest is looked at all the same
+        development = values.get("environment") == "development"
+        families["providers"] = self._providers(settings.public_url if settings else "")
+        routes = RouteReader(self._kinds(), self.faults, development=development)
+        families["routes"] = self._routes(settings, values, routes)
+        families["detours"] = routes.read_detours(self._family("detours", DETOUR_SETTINGS))
+        return msgspec.structs.replace(settings, **families) if settings else None
+
+    def _convert(self, settings: Sequence[Setting], table: Table) -> dict[str, Any]:
+        """Return the values of a table by name; one that makes no sense is left out, and its fault kept."""
+        values: dict[str, Any] = {}
+        for setting in settings:
+            written = table.get(setting.name)
+            if written is None:
+                continue
+            try:
+                values[setting.name] = setting.convert(written.value)
+            except ValueError:
+                self.faults.append(_sentence(setting, written))
+        return values
+
+    def _fault(self, name: str) -> None:
+        setting = next(setting for setting in SETTINGS if setting.name == name)
+        self.faults.append(_sentence(setting, self._sources.single[name]))
+
+    def _family(self, family: str, settings: Sequence[Setting]) -> dict[str, dict[str, Any]]:
+        return {name: self._convert(settings, table) for name, table in self._sources.families[family].items()}
+
+    def _kinds(self) -> dict[str, str]:
+        tables = self._sources.families["providers"].items()
+        return {name: str(table["kind"].value) if "kind" in table else "" for name, table in tables}
+
+    def _providers(self, public_url: str) -> dict[str, ConfiguredProvider]:
+        found: dict[str, ConfiguredProvider] = {}
+        for name, table in self._sources.families["providers"].items():
+            provider = self._provider(name, table, f"{public_url}/v1/receipts/{name}")
+            if provider is not None:
+                found[name] = provider
+        return found
+
+    def _provider(self, name: str, table: Table, callback: str) -> ConfiguredProvider | None:
+        if name == INBOX:
+            self.faults.append(
+                "[providers.inbox]: the inbox is always there, in development and for test keys; choose another name."
+            )
+            return None
+        before = len(self.faults)
+        kind = self._convert((kind_setting(),), table).get("kind")
+        if kind is None:
+            if len(self.faults) == before:
+                self.faults.append(f"[providers.{name}] kind: expected one of {kind_setting().expects}; it is missing.")
+            return None
+        try:
+            struct = find_kind(kind).settings
+            values = self._convert(settings_of(struct), table)
+            if len(self.faults) > before:
+                return None
+            return ConfiguredProvider(name, kind, assemble(struct, values), callback)
+        except SettingsError as error:  # it repeats no value
+            self.faults += [f"[providers.{name}] ({kind}): {line.rstrip('.')}." for line in str(error).splitlines()]
+            return None
+
+    def _routes(
+        self, settings: Settings | None, values: Mapping[str, Any], reader: RouteReader
+    ) -> dict[Channel, tuple[WeightedProvider, ...]]:
+        found: dict[Channel, tuple[WeightedProvider, ...]] = {}
+        for channel in Channel:
+            name = f"routes.{channel.value}"
+            written = self._sources.single.get(name)
+            where = name if written is None else f"{name} ({written.where})"
+            names = getattr(settings.route_names, channel.value) if settings else values.get(name, ())
+            providers = reader.read_route(names, channel, where)
+            if providers:
+                found[channel] = providers
+        return found
+
+
+def _sentence(setting: Setting, written: Written) -> str:
+    got = "" if setting.secret else f", got {written.value!r}"
+    return f"{setting.name} ({written.where}): expected {setting.expects}{got}."
