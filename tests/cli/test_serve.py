@@ -163,7 +163,7 @@ def test_a_reload_takes_new_settings_and_no_wrong_ones(program: Program) -> None
             assert time.monotonic() < until
             time.sleep(0.05)
         assert server.processes() == before
-        settings.write_text('log_level = "debug"\n')
+        settings.write_text('[log]\nlevel = "debug"\n')
         server.started.send_signal(signal.SIGHUP)
         assert all(gone(pid) for pid in before)
         server.wait_until_it_answers()
