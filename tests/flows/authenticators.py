@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.flows.people import ADA, Visitor
 
 from countersign.domain.accounts.session import ProofRequirement
+from countersign.flows.accounts.authenticator import InvalidCode
 from countersign.flows.accounts.context import (
     CodeRequested,
     FlowNotFound,
@@ -12,11 +13,7 @@ from countersign.flows.accounts.context import (
 )
 from countersign.flows.changes.apply import Applied
 from countersign.flows.changes.enrol import RecoveryCodes, begin_app, draft_app, finish_app, make_recovery_codes
-from countersign.flows.sign_in.authenticator import (
-    InvalidCode,
-    ProofResult,
-    prove_with_app,
-)
+from countersign.flows.sign_in.authenticator import ProofResult, prove_with_app
 from countersign.totp import STEP, code_at
 
 

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from countersign.domain.accounts.change import AccountSnapshot, ChangeKind
+from countersign.domain.accounts.change import AccountSnapshot, ChangeKind, ChangeRequest
 from countersign.domain.accounts.login_flow import InterruptedRequest
 from countersign.domain.accounts.session import ProofRequirement
 from countersign.domain.shared.contact import parse_contact
 from countersign.flows.accounts.context import BrowserContext, CodeRequested, SignedIn
 from countersign.flows.accounts.sessions import find_session
 from countersign.flows.accounts.snapshot import find_snapshot
-from countersign.flows.changes.request import ChangeRequest
 from countersign.flows.changes.submit import SubmitResult, submit_change
 from countersign.flows.sign_in import verify
 from countersign.flows.sign_in.recover import RecoveryResult, recover, reset_password

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from tests.flows.people import ADA, CARRIER, Visitor, ada
 
-from countersign.domain.accounts.change import DAY, ChangeKind, ChangeRefusal
+from countersign.domain.accounts.change import DAY, ChangeKind, ChangeRefusal, ChangeRequest
 from countersign.domain.accounts.session import ProofRequirement
 from countersign.domain.shared.contact import parse_contact
 from countersign.flows.accounts.context import BrowserContext, CodeRequested, FlowNotFound, InvalidCredentials, SignedIn
 from countersign.flows.accounts.sessions import end_others
-from countersign.flows.changes.apply import Applied, Applying, apply_change
+from countersign.flows.changes.apply import Applied, apply_change
 from countersign.flows.changes.report_change import report_change
-from countersign.flows.changes.request import ChangeRequest, requirement_of
+from countersign.flows.changes.request import requirement_of
 from countersign.flows.changes.submit import submit_change
 from countersign.flows.changes.undo import cancel_change, undo_change
 from countersign.store.tables import accounts, changes
@@ -171,11 +171,8 @@ async def test_the_last_contact_stays(home: Place) -> None:
     phone = await visitor.contact(PHONE)
     session = await visitor.session()
     assert session is not None
-    both = [
-        Applying(session.account, wanted, visitor.browser, session.id)
-        for wanted in (remove(mail.id), remove(phone.id, "+1415***0123"))
-    ]
-    done = await asyncio.gather(*(apply_change(home.accounts, one) for one in both))
+    both = [wanted.for_session(session) for wanted in (remove(mail.id), remove(phone.id, "+1415***0123"))]
+    done = await asyncio.gather(*(apply_change(home.accounts, visitor.browser, one) for one in both))
     assert sorted(type(one).__name__ for one in done) == ["Applied", "ChangeRefusal"]
     assert len((await visitor.holdings()).contacts) == 1
 
@@ -245,7 +242,7 @@ async def test_a_password_change_ends_everything_else(home: Place) -> None:
     assert session is not None
     left = await home.database.read(changes.list_open, session.account, home.clock())
     assert [one.kind for one in left] == [ChangeKind.PASSWORD_CHANGED]
-    assert not left[0].undoable(home.clock())
+    assert not left[0].is_undoable(home.clock())
 
 
 async def test_contacts_are_one_however_they_are_typed(home: Place) -> None:

@@ -9,7 +9,7 @@ from tests.flows.people import ADA, PASSWORD, Visitor, ada
 from tests.flows.test_integration_codes import made
 
 from countersign.domain.accounts.authenticator import AuthenticatorKind
-from countersign.domain.accounts.change import ChangeKind
+from countersign.domain.accounts.change import ChangeKind, ChangeRequest
 from countersign.domain.accounts.session import ProofRequirement
 from countersign.domain.shared.contact import parse_contact
 from countersign.flows.accounts.context import BrowserContext, CodeRequested, InvalidCredentials, InvalidInput, SignedIn
@@ -17,7 +17,6 @@ from countersign.flows.changes.apply import Applied
 from countersign.flows.changes.enrol import make_recovery_codes
 from countersign.flows.changes.integration_codes import verify_code
 from countersign.flows.changes.report_change import report_change
-from countersign.flows.changes.request import ChangeRequest
 from countersign.flows.changes.submit import submit_change
 from countersign.flows.sign_in.complete import PasswordResetAllowed
 from countersign.store.tables import changes

@@ -10,12 +10,13 @@ from tests.flows.authenticators import enrols_app, recovery_codes
 from tests.flows.people import ADA, PASSWORD, Visitor, ada
 from tests.flows.test_integration_codes import made
 
+from countersign.flows.accounts.authenticator import InvalidCode
 from countersign.flows.accounts.context import BrowserContext, CodeRequested, InvalidCredentials
 from countersign.flows.accounts.sessions import find_session
 from countersign.flows.changes.integration_codes import verify_code
 from countersign.flows.maintenance.applications import ApplicationDirectory
 from countersign.flows.oidc.token import exchange_code, userinfo
-from countersign.flows.sign_in.authenticator import InvalidCode, prove_with_app, prove_with_recovery_code
+from countersign.flows.sign_in.authenticator import prove_with_app, prove_with_recovery_code
 from countersign.flows.verifications.results import Refused
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from tests.flows.people import Visitor, ada
 
 from countersign.flows.accounts.context import BrowserContext, CodeRequested
-from countersign.flows.accounts.sessions import end_device, end_others
+from countersign.flows.accounts.sessions import end_others
+from countersign.flows.changes.forget_browser import forget_browser
 from countersign.store.tables import devices
 
 if TYPE_CHECKING:
@@ -31,10 +32,10 @@ async def test_forgetting_a_browser_ends_its_trust_and_its_sessions_at_once(home
     await owner.is_let_in(remember=True)
     known = await home.database.read(devices.list_active, (await alive(visitor)).account)
     phone = next(device for device in known if device.trusted(home.clock()))
-    assert await end_device(home.accounts, await alive(visitor), phone.id)
+    assert await forget_browser(home.accounts, await alive(visitor), phone.id)
     assert await owner.session() is None
     assert isinstance(await owner.signs_in(), CodeRequested)
-    assert not await end_device(home.accounts, await alive(visitor), phone.id)
+    assert not await forget_browser(home.accounts, await alive(visitor), phone.id)
 
 
 async def test_other_sessions_end_and_this_one_stays(home: Place) -> None:
@@ -50,7 +51,7 @@ async def test_nobody_ends_another_accounts_sessions(home: Place) -> None:
     visitor = await ada(home)
     grace = await ada(home, "grace@example.org")
     session = await alive(grace)
-    assert not await end_device(home.accounts, session, "dev_unknown")
+    assert not await forget_browser(home.accounts, session, "dev_unknown")
     known = await home.database.read(devices.list_active, (await alive(visitor)).account)
-    assert not await end_device(home.accounts, session, known[0].id)
+    assert not await forget_browser(home.accounts, session, known[0].id)
     assert await visitor.session() is not None

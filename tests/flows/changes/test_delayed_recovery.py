@@ -70,7 +70,7 @@ async def test_lost_everything_waits_is_told_daily_and_gets_back_in(home: Place)
     home.clock.forward(61_000)
     assert isinstance(await claimant.types(await claimant.code(NEW)), SignedIn)
     phone = await claimant.contact(PHONE)
-    from countersign.flows.changes.request import ChangeRequest
+    from countersign.domain.accounts.change import ChangeRequest
 
     refused = await claimant.changes(ChangeRequest(ChangeKind.CONTACT_REMOVED, phone.id, "x", "Remove it"), NEW)
     assert refused is ChangeRefusal.REDUCED

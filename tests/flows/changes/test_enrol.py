@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from tests.flows.authenticators import app_code, enrols_app, recovery_codes
 from tests.flows.people import Visitor, ada
 
-from countersign.domain.accounts.change import ChangeKind
+from countersign.domain.accounts.change import ChangeKind, ChangeRequest
 from countersign.domain.accounts.session import Level, ProofRequirement
+from countersign.flows.accounts.authenticator import InvalidCode
 from countersign.flows.accounts.context import (
     BrowserContext,
     CodeRequested,
@@ -19,11 +20,7 @@ from countersign.flows.accounts.context import (
 from countersign.flows.changes.apply import Applied
 from countersign.flows.changes.enrol import begin_app, draft_app, finish_app
 from countersign.flows.changes.report_change import report_change
-from countersign.flows.changes.request import ChangeRequest
-from countersign.flows.sign_in.authenticator import (
-    InvalidCode,
-    prove_with_recovery_code,
-)
+from countersign.flows.sign_in.authenticator import prove_with_recovery_code
 from countersign.flows.sign_in.complete import PasswordResetAllowed
 from countersign.store.tables import authenticators
 from countersign.totp import STEP

@@ -8,7 +8,7 @@ from tests.flows.people import Visitor, ada
 from tests.flows.place import query
 
 from countersign.flows.accounts.context import BrowserContext
-from countersign.flows.accounts.sessions import end_device
+from countersign.flows.changes.forget_browser import forget_browser
 from countersign.flows.maintenance.sweep import sweep
 from countersign.store.tables import devices
 
@@ -33,7 +33,7 @@ async def test_what_is_kept_of_browsers_goes_in_its_time(home: Place) -> None:
     other = Visitor(home, SAFARI)
     await other.is_let_in()
     known = await home.database.read(devices.list_active, (await alive(visitor)).account)
-    assert await end_device(home.accounts, await alive(visitor), known[0].id)
+    assert await forget_browser(home.accounts, await alive(visitor), known[0].id)
     await sweep(home.core, 30)
     assert await home.count("devices") == 2
     assert await home.count("sessions") == 1

@@ -10,19 +10,17 @@ from tests.flows.authenticators import app_code, enrols_app, recovery_codes
 from tests.flows.people import Visitor, ada
 
 from countersign.domain.accounts.authenticator import AuthenticatorKind
-from countersign.domain.accounts.change import ChangeKind
+from countersign.domain.accounts.change import ChangeKind, ChangeRequest
 from countersign.domain.accounts.session import Level, ProofRequirement, amr_values, current_level
+from countersign.flows.accounts.authenticator import GUESSES_PER_FLOW, InvalidCode
 from countersign.flows.accounts.context import (
     CodeRequested,
     FlowNotFound,
     SignedIn,
 )
-from countersign.flows.changes.apply import Applied, Applying, apply_change
-from countersign.flows.changes.request import ChangeRequest
+from countersign.flows.changes.apply import Applied, apply_change
 from countersign.flows.sign_in.authenticator import (
     GUESSES_PER_ACCOUNT,
-    GUESSES_PER_FLOW,
-    InvalidCode,
     prove_with_app,
     prove_with_recovery_code,
     use_app_code,
@@ -133,7 +131,7 @@ async def test_removing_the_app_against_using_it(home: Place) -> None:
     assert session is not None
     wanted = ChangeRequest(ChangeKind.METHOD_REMOVED, app.id, "My phone", "Remove it")
     removed, used = await asyncio.gather(
-        apply_change(home.accounts, Applying(session.account, wanted, visitor.browser, session.id)),
+        apply_change(home.accounts, visitor.browser, wanted.for_session(session)),
         app_code(other, secret),
     )
     assert isinstance(removed, Applied)

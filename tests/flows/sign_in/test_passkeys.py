@@ -11,13 +11,12 @@ from tests.flows.people import ADA, Visitor, ada
 from tests.peers.authenticator import BACKED_UP, ELIGIBLE, PRESENT, VERIFIED, Authenticator
 
 from countersign.domain.accounts.authenticator import AuthenticatorKind
-from countersign.domain.accounts.change import ChangeKind
+from countersign.domain.accounts.change import ChangeKind, ChangeRequest
 from countersign.domain.accounts.login_flow import InterruptedRequest
 from countersign.domain.accounts.session import Level, ProofRequirement, amr_values, current_level
 from countersign.flows.accounts.context import BrowserContext, CodeRequested, FlowNotFound, InvalidCredentials, SignedIn
-from countersign.flows.changes.apply import Applied, Applying, apply_change
+from countersign.flows.changes.apply import Applied, apply_change
 from countersign.flows.changes.report_change import report_change
-from countersign.flows.changes.request import ChangeRequest
 from countersign.flows.sign_in.complete import PasswordResetAllowed
 from countersign.flows.sign_in.passkeys import (
     begin_passkey_enrolment,
@@ -276,7 +275,5 @@ async def test_a_removed_passkey_and_a_locked_account_open_nothing(home: Place) 
     session = await owner.session()
     assert session is not None
     wanted = ChangeRequest(ChangeKind.METHOD_REMOVED, factor.id, "x", "x")
-    assert isinstance(
-        await apply_change(home.accounts, Applying(session.account, wanted, owner.browser, session.id)), Applied
-    )
+    assert isinstance(await apply_change(home.accounts, owner.browser, wanted.for_session(session)), Applied)
     assert isinstance(await signs_in(owner, synced.uses(await asked(owner))), InvalidCredentials)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tests.flows.people import Visitor, ada
 
 from countersign.domain.accounts.authenticator import AuthenticatorKind
+from countersign.flows.accounts.authenticator import InvalidCode
 from countersign.flows.accounts.context import (
     CodeRequested,
     FlowNotFound,
@@ -15,10 +16,7 @@ from countersign.flows.accounts.context import (
     SignedIn,
 )
 from countersign.flows.changes.apply import Applied
-from countersign.flows.sign_in.authenticator import (
-    InvalidCode,
-    prove_with_recovery_code,
-)
+from countersign.flows.sign_in.authenticator import prove_with_recovery_code
 from countersign.flows.sign_in.complete import PasswordResetAllowed
 from countersign.flows.verifications.results import Refused
 

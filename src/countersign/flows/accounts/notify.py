@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 from countersign.domain.delivery.delivery import Delivery, new_delivery
 from countersign.domain.delivery.notice import LIFETIME, Notice, NoticeKind
 from countersign.domain.shared.contact import CHANNELS_OF
-from countersign.domain.shared.event import EventKind
 from countersign.domain.shared.phone_region import region_of
-from countersign.flows.accounts.activity_log import insert_activity
+from countersign.flows.accounts.activity import insert_sent
 from countersign.store.engine.database import Change
 from countersign.store.tables import deliveries, notices
 
@@ -70,12 +69,8 @@ def insert_notices(
         )
     if not made:
         return ()
-    sent = [
-        (EventKind.MESSAGE_SENT, {"message": notice.id, "about": notice.masked, "what": kind.value}) for notice in made
-    ]
-    nobody = type(browser)()
     return (
         *notices.insert(made),
         *deliveries.insert(owed),
-        *insert_activity(context, account.id, now, sent, nobody, ""),
+        *insert_sent(context, account.id, now, [(notice.id, notice.masked, kind.value) for notice in made]),
     )

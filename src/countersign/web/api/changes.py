@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Final
 import msgspec
 from msgspec import Meta
 
-from countersign.domain.accounts.change import ChangeKind, ChangeRefusal
+from countersign.domain.accounts.change import ChangeKind, ChangeRefusal, ChangeRequest
 from countersign.domain.accounts.integration_code import LIFETIMES
 from countersign.domain.accounts.login_flow import InterruptedRequest
 from countersign.domain.accounts.session import Level, ProofRequirement, Session, satisfies
 from countersign.domain.shared.contact import Contact, parse_contact
 from countersign.errors import InputError
 from countersign.flows.accounts.context import CodeRequested
-from countersign.flows.accounts.sessions import end_device, end_others, end_session
+from countersign.flows.accounts.sessions import end_others, end_session
 from countersign.flows.accounts.snapshot import find_snapshot
 from countersign.flows.changes.apply import Applied
+from countersign.flows.changes.forget_browser import forget_browser
 from countersign.flows.changes.integration_codes import make_code, name_of, revoke_code, rotate_code
-from countersign.flows.changes.request import ChangeRequest
 from countersign.flows.changes.submit import submit_change
 from countersign.flows.changes.undo import cancel_change, undo_change
 from countersign.flows.sign_in.step_up import step_up
@@ -179,7 +179,7 @@ async def forget_devices(web: WebContext, req: Request, resp: Response) -> None:
     which, context = decoded(_remove, await json_of(req)).remove, web.accounts
     if not satisfies(session, FRESH, context.now()):
         await _ask(web, resp, browser, session, FRESH)
-    resp.json(_encode({"ended": int(await end_device(context, session, which))}))
+    resp.json(_encode({"ended": int(await forget_browser(context, session, which))}))
 
 
 async def _answer(

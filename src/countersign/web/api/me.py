@@ -191,7 +191,7 @@ async def changes_of(web: WebContext, req: Request, resp: Response) -> None:
                 "asked_at": instant(one.asked_at),
                 "user_agent": one.user_agent,
                 "place": one.place,
-                "undoable_until": instant(one.until) if one.undoable(now) else None,
+                "undoable_until": instant(one.until) if one.is_undoable(now) else None,
             }
             for one in found
         ],

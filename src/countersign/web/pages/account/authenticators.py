@@ -8,15 +8,15 @@ import falcon
 import markupsafe
 
 from countersign.domain.accounts.authenticator import STRONG_KINDS, AuthenticatorKind
-from countersign.domain.accounts.change import ChangeKind, ChangeRefusal
+from countersign.domain.accounts.change import ChangeKind, ChangeRefusal, ChangeRequest
 from countersign.domain.accounts.login_flow import InterruptedRequest
+from countersign.flows.accounts.authenticator import InvalidCode
 from countersign.flows.accounts.context import CodeRequested
 from countersign.flows.accounts.sessions import overview
 from countersign.flows.accounts.snapshot import find_snapshot
 from countersign.flows.changes.apply import Applied
 from countersign.flows.changes.enrol import begin_app, draft_app, finish_app, make_recovery_codes, named
-from countersign.flows.changes.request import ChangeRequest
-from countersign.flows.sign_in.authenticator import FEW_RECOVERY_CODES, InvalidCode
+from countersign.flows.sign_in.authenticator import FEW_RECOVERY_CODES
 from countersign.totp import address, picture, shown
 from countersign.web.http.browser import language_of
 from countersign.web.http.cookies import FLOW, drop, keep_flow

@@ -84,7 +84,7 @@ class ChangesPage:
 
 def _shown(change: AccountChange, language: Language, now: int) -> dict[str, object]:
     state = change.state_at(now)
-    waits = state is ChangeState.PENDING and RULES[change.kind].waits
+    waits = state is ChangeState.PENDING and RULES[change.kind].wait
     return {
         "id": change.id,
         "what": _words(change, language),
@@ -94,7 +94,7 @@ def _shown(change: AccountChange, language: Language, now: int) -> dict[str, obj
         "place": change.place,
         "pending": state is ChangeState.PENDING,
         "due": when(change.due_at, language) if waits else "",
-        "undoable": when(change.until, language) if change.undoable(now) else "",
+        "undoable": when(change.until, language) if change.is_undoable(now) else "",
     }
 
 

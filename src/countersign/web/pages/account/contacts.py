@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Final
 
 import falcon
 
-from countersign.domain.accounts.change import DAY, ChangeKind
+from countersign.domain.accounts.change import DAY, ChangeKind, ChangeRequest
 from countersign.domain.accounts.login_flow import InterruptedRequest
 from countersign.domain.shared.contact import parse_contact
 from countersign.errors import InputError
 from countersign.flows.accounts.sessions import check_contacts, overview
-from countersign.flows.changes.request import ChangeRequest
 from countersign.web.http.browser import language_of
 from countersign.web.pages.shared.account_layout import show_part, when
 from countersign.web.pages.shared.wordings import fault_of_contact

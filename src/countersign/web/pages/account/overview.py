@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from countersign.domain.accounts.login_flow import InterruptedRequest
 from countersign.domain.accounts.session import Level, ProofRequirement, Session, current_level
-from countersign.flows.accounts.sessions import end_device, end_others, end_session, overview
+from countersign.flows.accounts.sessions import end_others, end_session, overview
+from countersign.flows.changes.forget_browser import forget_browser
 from countersign.messages.content.device_name import device_name
 from countersign.messages.language.catalogue import Language, mark
 from countersign.messages.language.datetimes import day
@@ -88,7 +89,7 @@ class EndForm:
         if fields.get("session"):
             done = "session" if await end_session(accounts, session, fields["session"]) else "nothing"
         elif fields.get("browser"):
-            done = "browser" if await end_device(accounts, session, fields["browser"]) else "nothing"
+            done = "browser" if await forget_browser(accounts, session, fields["browser"]) else "nothing"
         elif fields.get("others"):
             done = "others" if await end_others(accounts, session) else "nothing"
         else:

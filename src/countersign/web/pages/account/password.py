@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Final
 import falcon
 import msgspec
 
-from countersign.domain.accounts.change import ChangeKind
+from countersign.domain.accounts.change import ChangeKind, ChangeRequest
 from countersign.domain.accounts.login_flow import InterruptedRequest
 from countersign.domain.accounts.password import normalize_password
 from countersign.errors import CountersignError
 from countersign.flows.accounts.sessions import overview
-from countersign.flows.changes.request import ChangeRequest
 from countersign.flows.sign_in.sign_up import find_password_fault
 from countersign.web.http.problems import ProblemError
 from countersign.web.pages.shared.account_layout import show_part

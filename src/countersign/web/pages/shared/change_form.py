@@ -22,7 +22,7 @@ from countersign.web.pages.shared.destinations import to_verification
 from countersign.web.pages.shared.word_pages import show_change_refusal, show_refusal
 
 if TYPE_CHECKING:
-    from countersign.flows.changes.request import ChangeRequest
+    from countersign.domain.accounts.change import ChangeRequest
     from countersign.messages.language.catalogue import Language
     from countersign.web.http.context import WebContext
     from countersign.web.http.router import Responder
@@ -81,6 +81,7 @@ class ChangeForms:
 
     async def submit(self, form: Submission, request: ChangeRequest) -> Applied | None:
         """Ask for a change. Return it if it was made at once; else answer as `settle` does."""
+        request = msgspec.structs.replace(request, interrupted=form.then)
         return await self.settle(form, await submit_change(self._web.accounts, form.browser, form.session, request))
 
     async def settle(self, form: Submission, outcome: SubmitResult) -> Applied | None:

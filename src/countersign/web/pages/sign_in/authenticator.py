@@ -9,8 +9,9 @@ import falcon
 from countersign.domain.accounts.authenticator import AuthenticatorKind
 from countersign.domain.accounts.login_flow import LoginFlowKind
 from countersign.domain.shared.contact import Channel
+from countersign.flows.accounts.authenticator import InvalidCode
 from countersign.flows.accounts.location_check import UnlikelyLocation
-from countersign.flows.sign_in.authenticator import InvalidCode, ProofResult, prove_with_app, prove_with_recovery_code
+from countersign.flows.sign_in.authenticator import ProofResult, prove_with_app, prove_with_recovery_code
 from countersign.flows.sign_in.verify import VerificationView, view_flow
 from countersign.flows.verifications.results import Refused
 from countersign.messages.content.risk_reasons import reason
