@@ -77,7 +77,7 @@ def list_(since: int, config: Path | None, as_json: bool) -> None:  # noqa: FBT0
         raise SystemExit(1)
 
 
-@fraud.command(epilog="Sends nothing. Exits with 1 if a message would be held back.")
+@fraud.command(name="explain", epilog="Sends nothing. Exits with 1 if a message would be held back.")
 @click.argument("number", metavar="+NUMBER")
 @click.option(
     "--application", default="", metavar="NAME", help="An application; default: the pages of this installation."
