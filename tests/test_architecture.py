@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,10 +28,29 @@ def lint_imports(place: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def contracts() -> list[dict[str, Any]]:
+    """Return the contracts of the real package."""
+    found = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    assert isinstance(found, list)
+    return found
+
+
+def rooms_of_contracts() -> list[str]:
+    """Return the folders that must be there, since a contract inside the package names them and their required layers."""
+    found: list[str] = []
+    for contract in contracts():
+        for container in contract.get("containers", ()):
+            room = "/".join(container.split(".")[1:])
+            layers = {name.strip() for line in contract["layers"] for name in line.split("|")}
+            found += [f"{room}/{name}" for name in ("", *layers) if room and not name.startswith("(")]
+    return [room.rstrip("/") for room in found]
+
+
 def make_package(place: Path, modules: dict[str, str]) -> Path:
     """Write a package named countersign with these modules, under the contracts of the real one."""
     (place / "pyproject.toml").write_bytes((ROOT / "pyproject.toml").read_bytes())
-    for name, text in {"__init__": "", "domain/__init__": "", "flows/__init__": "", **modules}.items():
+    rooms = {f"{room}/__init__": "" for room in rooms_of_contracts()}
+    for name, text in {"__init__": "", "domain/__init__": "", "flows/__init__": "", **rooms, **modules}.items():
         path = place / "src" / "countersign" / f"{name}.py"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
@@ -69,16 +89,22 @@ def test_a_module_without_a_place_is_found(tmp_path: Path) -> None:
     assert "stray" in outcome.stdout
 
 
+def test_a_provider_that_imports_another_is_found(tmp_path: Path) -> None:
+    modules = {"providers/sms/__init__": "from countersign.providers import email\n", "providers/email/__init__": ""}
+    outcome = lint_imports(make_package(tmp_path, modules))
+    assert outcome.returncode == 1
+    assert "countersign.providers.sms is not allowed to import countersign.providers.email" in outcome.stdout
+
+
 @pytest.mark.parametrize("line", ["import sqlite3", "import falcon", "from time import time", "import secrets"])
 def test_a_driver_or_a_clock_in_the_domain_is_found(tmp_path: Path, line: str) -> None:
     outcome = lint_imports(make_package(tmp_path, {"domain/code": f"{line}\n"}))
     assert outcome.returncode == 1
-    assert "2 kept, 1 broken" in outcome.stdout
+    assert f"{len(contracts()) - 1} kept, 1 broken" in outcome.stdout
 
 
 def test_the_layers_name_every_module_at_the_top_of_the_package() -> None:
-    config = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    layers = next(c["layers"] for c in config["tool"]["importlinter"]["contracts"] if c["id"] == "layers")
+    layers = next(contract["layers"] for contract in contracts() if contract["id"] == "layers")
     placed = {name.strip(" ()") for line in layers for name in line.split("|")}
     found = {path.stem for path in PACKAGE.glob("*.py")} | {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
     assert found - {"__init__"} <= placed

@@ -34,7 +34,7 @@ def settings(port: int, **changes: Any) -> MailboxSettings:
 
 @pytest_asyncio.fixture
 async def live(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Place]:
-    """A place whose live keys send by one carrier."""
+    """A place whose live keys send by one provider."""
     async with place_at(sqlite_url, tmp_path, clock=FixedClock(), live=("first",)) as opened:
         yield opened
 
