@@ -111,7 +111,7 @@ def test_a_value_is_read_as_people_write_it(name: str, written: object, value: o
     ],
 )
 def test_a_value_that_makes_no_sense_is_an_error(name: str, written: object) -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"."):
         ROWS[name].convert(written)
 
 
