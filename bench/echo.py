@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import signal
+import socket
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
+import uvicorn
 
-from countersign.serving.server import BACKLOG, CONNECTIONS, HEADERS_WITHIN
+from countersign.serving.web_process import BACKLOG
+
+_fork = multiprocessing.get_context("fork")
 
 
 async def app(
@@ -35,26 +41,26 @@ async def app(
 
 
 def main(port: int, workers: int) -> None:
-    """Serve until told to stop."""
-    from granian.constants import HTTPModes, Interfaces, Loops
-    from granian.http import HTTP1Settings
-    from granian.log import LogLevels
-    from granian.server.mp import MPServer
+    """Serve until told to stop: uvicorn as it comes, in as many processes as the program has."""
+    with socket.create_server(("127.0.0.1", port), backlog=BACKLOG) as listener:
+        processes = [_fork.Process(target=_serve, args=(listener,)) for _ in range(workers)]
+        for process in processes:
+            process.start()
 
-    MPServer(
-        "bench.echo:app",
-        port=port,
-        interface=Interfaces.ASGI,
-        workers=workers,
-        loop=Loops.uvloop,
-        http=HTTPModes.http1,
-        http1_settings=HTTP1Settings(header_read_timeout=HEADERS_WITHIN),
-        websockets=False,
-        runtime_threads=1,
-        backlog=BACKLOG,
-        backpressure=CONNECTIONS,
-        log_level=LogLevels.warning,
-    ).serve()
+        def stop(_: int, __: object) -> None:
+            for process in processes:
+                process.terminate()
+
+        signal.signal(signal.SIGTERM, stop)
+        for process in processes:
+            process.join()
+
+
+def _serve(listener: socket.socket) -> None:
+    config = uvicorn.Config(
+        app, http="httptools", loop="uvloop", ws="none", interface="asgi3", access_log=False, log_level="warning"
+    )
+    uvicorn.Server(config).run([listener])
 
 
 if __name__ == "__main__":

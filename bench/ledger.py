@@ -50,11 +50,11 @@ async def house_at(url: str, rules: InstallationPolicy | None = None) -> AsyncIt
         new_file(Path(folder) / "secret.keys", 0)
         keyring = Keyring(Path(folder) / "secret.keys", now)
         ledger = Ledger(
-            database.lanes(),
+            database.ledger_connections(),
             log=lambda: Log(chain_of(keyring)),
             clock=now,
-            owed=database.announce,
-            observe=lambda _size, _waited, _took: None,
+            deliveries_due=database.notify,
+            observe_batch=lambda _size, _waited, _took: None,
         )
         ledger.open()
         yield CoreContext(

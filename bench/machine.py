@@ -13,7 +13,7 @@ from typing import Final
 
 from tests.peers.postgres import binaries
 
-LIBRARIES: Final = ("granian", "uvloop", "asyncpg", "msgspec", "falcon", "cryptography")
+LIBRARIES: Final = ("uvicorn", "httptools", "uvloop", "asyncpg", "msgspec", "falcon", "cryptography")
 
 
 def described() -> list[tuple[str, str]]:

@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import click
-import falcon.asgi
-import falcon.inspect
 import pytest
 import yaml
 from prometheus_client.metrics import MetricWrapperBase
@@ -27,17 +25,17 @@ from countersign.cli.main import COMMANDS, CommandGroup
 from countersign.config import load
 from countersign.config.reference import write_reference
 from countersign.domain.delivery.delivery import DeliveryState, Reason
-from countersign.domain.delivery.route import as_written
+from countersign.domain.delivery.route import unweighted
 from countersign.domain.shared.contact import Channel
 from countersign.domain.shared.event import EventKind
 from countersign.domain.verifications.challenge import ChallengeState, Refusal
 from countersign.domain.verifications.purpose import DEFAULT_POLICIES
 from countersign.metrics import Metrics
 from countersign.store.tables.schema import ALL_TABLES
-from countersign.web import pages
-from countersign.web.app import routes
+from countersign.web.api import routes as api
+from countersign.web.http.context import WebContext
 from countersign.web.http.problems import PROBLEMS, slug
-from countersign.wiring import Runtime
+from countersign.web.pages import routes as pages
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "countersign"
@@ -49,6 +47,7 @@ RUN = re.compile(r"<!-- run: (?P<name>[a-z-]+) -->\n```(?P<kind>\w+)\n(?P<code>.
 LINK = re.compile(r"\]\((?!https?:)([^)\s]+)\)|(?:src|href)=\"(?!https?:)([^\"]+)\"")
 STATEMENT = re.compile(r"[A-Z]\d{1,2}")
 STATEMENTS = re.compile(rf"{STATEMENT.pattern}(, {STATEMENT.pattern})*[:.]")
+NO_CONTEXT = cast("WebContext", None)  # no handler asks its context before it is asked itself
 
 
 def shown(path: Path) -> str:
@@ -96,14 +95,13 @@ def test_every_route_of_the_program_and_of_its_contract_has_its_row() -> None:
         if method != "parameters"
     }
     assert missing(sorted(told), API) == []
-    served = {f"{method} {path}" for path, row in routes().items() for method in row}
-    assert {re.sub(r"\{\w+\}", "{}", route) for route in told} == served
+    tables = (api.routes(NO_CONTEXT), api.browser_routes(NO_CONTEXT))
+    served = {f"{method} {path}" for table in tables for path, row in table.items() for method in row}
+    assert {re.sub(r"\{\w+\}", "{path_id}", route) for route in told} == served
 
 
 def test_every_page_has_its_row() -> None:
-    app = falcon.asgi.App()
-    pages.add_routes(app, cast("Runtime", None))  # which no page asks for before it is asked for itself
-    found = [route.path for route in falcon.inspect.inspect_app(app).routes]
+    found = list(pages.routes(NO_CONTEXT))
     assert len(found) > 3
     assert missing(found, API) == []
 
@@ -277,7 +275,7 @@ def test_the_settings_of_the_readme_are_accepted(tmp_path: Path) -> None:
     (tmp_path / "countersign.toml").write_text(text)
     settings = load({}, tmp_path / "countersign.toml")
     assert not settings.development
-    assert settings.routes == {Channel.EMAIL: as_written("mail"), Channel.SMS: as_written("gateway")}
+    assert settings.routes == {Channel.EMAIL: unweighted("mail"), Channel.SMS: unweighted("gateway")}
 
 
 @pytest.fixture(scope="module")

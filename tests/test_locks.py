@@ -114,7 +114,6 @@ UNSEEN = {
     "types-pyyaml": "mypy reads it",
     "tzdata": "zoneinfo reads it where the system has no time zones",
     "ua-parser-builtins": "ua-parser loads it",
-    "uvloop": "granian loads it",
     "zensical": "started by tools/docs_site.py",
 }
 

@@ -6,8 +6,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 ROW = re.compile(r"^\| `([\w./-]+)/` \| (.+) \|$", re.MULTILINE)
-# One folder for each language, and those that hold spellings or pages of one test, need no line of their own.
-WITHOUT_A_LINE = re.compile(r"src/countersign/messages/locale/.|tests/messages/.|examples/shop/.|\.github/.")
+# One folder for each language, those of tests that bear the name of a folder of the program, and parts need no line of their own.
+WITHOUT_A_LINE = re.compile(
+    r"src/countersign/messages/locale/.|tests/(?:domain|flows|messages|providers|store|web)/.|examples/shop/.|\.github/."
+)
 
 
 def folders() -> set[str]:

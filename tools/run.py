@@ -39,9 +39,7 @@ def main() -> int:
     if settings is not None and answers(f"{issuer}/health/live", serving):
         shop = subprocess.Popen(
             [
-                str(BIN / "granian"),
-                "--interface",
-                "asgi",
+                str(BIN / "uvicorn"),
                 "--factory",
                 "--host",
                 "127.0.0.1",
@@ -49,6 +47,7 @@ def main() -> int:
                 str(port + 1),
                 "--log-level",
                 "error",
+                "--no-access-log",
                 "examples.shop.app:make_app",
             ],
             cwd=ROOT,

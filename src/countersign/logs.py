@@ -1,4 +1,4 @@
-"""Logging: one event on each line, as JSON unless a terminal is attached. A redactor removes secrets, whoever wrote the line."""
+"""Logs: one line an event, JSON unless a person is looking, and nothing secret in any of them, whoever wrote it."""
 
 from __future__ import annotations
 
@@ -30,27 +30,27 @@ SECRET_NAMES: Final = frozenset(
         "typed",
     }
 )
-"""Words that mark a value as secret when its name contains one of them."""
+"""A value whose name has one of these words in it is hidden."""
 
 HARMLESS_NAMES: Final = frozenset({"exit_code", "status_code"})
 
 CAPS: Final = {
-    # At DEBUG, asyncio prints callbacks with their arguments, for example a command or a message.
+    # At DEBUG asyncio shows callbacks with their arguments, a submitted command or a message among them.
     "asyncio": logging.INFO,
-    # At DEBUG these print SQL, headers and SMTP dialogue. At INFO, httpx2 prints every address it posts to.
+    # At DEBUG these show SQL, headers, and what is said to a mail server; at INFO httpx2 shows every address it posts to.
     "aiosmtplib": logging.WARNING,
     "asyncpg": logging.WARNING,
     "httpcore2": logging.WARNING,
     "httpx2": logging.WARNING,
     "mail.log": logging.WARNING,
-    # At lower levels these print every statement of a migration and every plug-in.
+    # Every statement of a migration, and plug-ins set up.
     "alembic": logging.WARNING,
     "sqlalchemy": logging.WARNING,
-    # Our own log reports start and stop.
-    "_granian": logging.WARNING,
-    "granian.access": logging.WARNING,
+    # What it does at start and stop is told by us.
+    "uvicorn": logging.WARNING,
+    "uvicorn.error": logging.WARNING,
 }
-"""The lowest level of each library's logger, whatever level is set for ours."""
+"""The least level of others' loggers, however much is asked of ours."""
 
 _WORDS: Final = re.compile(r"[^A-Za-z0-9]+|(?<=[a-z0-9])(?=[A-Z])")
 _SECRETS: Final = (
@@ -61,13 +61,13 @@ _SECRETS: Final = (
     (re.compile(r"[^\s@<>'\"(),;:=\[\]]{1,64}@(?=[\w-]+\.[\w.-]+)"), f"{HIDDEN}@"),
     (re.compile(r"\+\d{6,15}\b"), HIDDEN),
 )
-"""Patterns that look secret wherever they appear: keys, tokens, passwords in URLs, mail addresses and telephone numbers."""
+"""What gives itself away by its form, wherever it stands: keys, tokens, passwords in addresses, mail addresses, telephone numbers."""
 
 
 def configure(level: str, style: str = "auto", stream: TextIO | None = None) -> None:
-    """Send every log of this process, ours and the libraries', to `stream` (default stderr) through the redactor.
+    """Send every log of this process, ours and the libraries', to `stream` (stderr) through the redactor.
 
-    `level` is debug, info, warning or error. `style` is console, json, or auto: console if the stream is a terminal, else json.
+    `level` is debug, info, warning or error; `style` is console, json, or auto: console where the stream is a terminal.
     """
     stream = stream or sys.stderr
     least = logging.getLevelNamesMapping()[level.upper()]
@@ -107,19 +107,19 @@ def configure(level: str, style: str = "auto", stream: TextIO | None = None) -> 
 
 
 def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Return the event without secrets: first by the name of each value, then by the form of each text."""
+    """Return the event without what is secret: by the name of a value first, then by the form of every text."""
     for name, value in event.items():
         event[name] = HIDDEN if is_secret(name) else _clean(value)
     return event
 
 
 def is_secret(name: str) -> bool:
-    """Return True if values of this name are hidden: `idempotency_key`, `X-Api-Key` and `to` are, `status_code` is not."""
+    """Say whether a value of this name is hidden: `idempotency_key`, `X-Api-Key` and `to` are, `status_code` is not."""
     return name.lower() not in HARMLESS_NAMES and not SECRET_NAMES.isdisjoint(_WORDS.sub(" ", name).lower().split())
 
 
 def scrub(text: str) -> str:
-    """Return a text with everything removed that looks secret by its form."""
+    """Return a text without what gives itself away as secret by its form."""
     for form, instead in _SECRETS:
         text = form.sub(instead, text)
     return text

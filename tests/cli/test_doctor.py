@@ -43,6 +43,12 @@ def test_a_house_that_was_never_opened_is_no_emergency(run: Run, tmp_path: Path)
     assert list(tmp_path.iterdir()) == []  # it changes nothing
 
 
+def test_the_mode_of_the_key_file_is_the_one_that_it_has(run: Run, tmp_path: Path) -> None:
+    run("apps", "list")
+    (tmp_path / ".countersign" / "secret.keys").chmod(0o400)
+    assert "mode 0400" in findings(run)[1]["keys"]["what"]
+
+
 def test_every_finding_but_a_fine_one_has_a_remedy(run: Run) -> None:
     unsafe = {
         "ENVIRONMENT": "production",

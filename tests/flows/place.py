@@ -14,10 +14,10 @@ from tests.clock import FixedClock
 
 from countersign.domain.accounts.risk import RiskPolicy
 from countersign.domain.delivery.delivery import Accepted, Delivery, Message
-from countersign.domain.delivery.route import as_written
+from countersign.domain.delivery.route import unweighted
 from countersign.domain.policy import InstallationPolicy
 from countersign.domain.shared.application import Application, ApplicationMode
-from countersign.domain.shared.contact import Channel, parse
+from countersign.domain.shared.contact import Channel, parse_contact
 from countersign.domain.shared.event import Event, EventKind
 from countersign.domain.verifications.challenge import Action, Challenge, ChallengeState, Requester
 from countersign.domain.verifications.code import derive
@@ -38,7 +38,7 @@ from countersign.passwords import Passwords
 from countersign.store.engine.connect import open_database
 from countersign.store.engine.database import Rows, Sql
 from countersign.store.ledger.event_log import Chain, Log
-from countersign.store.ledger.ledger import BOUND, Ledger
+from countersign.store.ledger.ledger import MAX_WAITING, Ledger
 from countersign.store.tables import challenges, deliveries, events
 
 if TYPE_CHECKING:
@@ -126,7 +126,9 @@ class Place:
         once: IdempotencyKey | None = None,
     ) -> Outcome:
         """Ask for a code."""
-        asked = BeginRequest(parse(to), channel, purpose, subject, action or Action(), "en", Requester(ip, "", device))
+        asked = BeginRequest(
+            parse_contact(to), channel, purpose, subject, action or Action(), "en", Requester(ip, "", device)
+        )
         return await begin_challenge(self.core, application, asked, once)
 
     async def begun(self, to: str = "ada@example.org", **asked: Any) -> Challenge:
@@ -241,7 +243,7 @@ async def place_at(
     clock: FixedClock | None = None,
     rules: InstallationPolicy = UNLIMITED,
     live: tuple[str, ...] = (),
-    bound: int = BOUND,
+    bound: int = MAX_WAITING,
     owed: Callable[[], None] | None = None,
     risk: RiskPolicy | None = None,
     places: GeoDatabase | None = None,
@@ -268,10 +270,12 @@ async def place_at(
     def log() -> Log:
         return Log(Chain(_writer, keyring.link))
 
-    ledger = Ledger(database.lanes(), log=log, clock=clock, owed=owed or due, observe=told, bound=bound)
+    ledger = Ledger(
+        database.ledger_connections(), log=log, clock=clock, deliveries_due=owed or due, observe_batch=told, bound=bound
+    )
     ledger.open()
     if live:
-        rules = msgspec.structs.replace(rules, routes=dict.fromkeys(Channel, as_written(*live)))
+        rules = msgspec.structs.replace(rules, routes=dict.fromkeys(Channel, unweighted(*live)))
     core = CoreContext(
         database, ledger, keyring, rules, LINKS, OWN, places or GeoDatabase(), clock, secrets.token_bytes
     )

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from tests.flows.people import ADA, Visitor, ada
 
-from countersign.domain.accounts.change import ChangeRefusal
+from countersign.domain.accounts.change import ChangeRefusal, ChangeRequest
 from countersign.domain.accounts.integration_code import CODE_BYTES, DAY, MOST, OVERLAP, IntegrationCode
 from countersign.domain.accounts.session import ProofRequirement
 from countersign.flows.accounts.context import BrowserContext, CodeRequested, SignedIn
-from countersign.flows.changes.apply import Applied, Applying, apply_change
+from countersign.flows.changes.apply import Applied, apply_change
 from countersign.flows.changes.integration_codes import (
     lifetime_of,
     list_codes,
@@ -24,7 +24,6 @@ from countersign.flows.changes.integration_codes import (
     well_formed,
 )
 from countersign.flows.changes.report_change import report_change
-from countersign.flows.changes.request import ChangeRequest
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -157,9 +156,7 @@ async def test_another_account_neither_renews_nor_revokes_it(home: Place) -> Non
     from countersign.domain.accounts.change import ChangeKind
 
     wanted = ChangeRequest(ChangeKind.INTEGRATION_CODE_REVOKED, found.id, "x", "x")
-    assert await apply_change(home.accounts, Applying(session.account, wanted, stranger.browser, session.id)) is (
-        ChangeRefusal.UNKNOWN
-    )
+    assert await apply_change(home.accounts, stranger.browser, wanted.for_session(session)) is (ChangeRefusal.UNKNOWN)
     assert await verify_code(home.accounts, code, "") is not None
 
 
@@ -175,16 +172,13 @@ async def test_of_two_at_the_bound_one_is_made(home: Place) -> None:
         credential = IntegrationCode(
             home.accounts.mark(f"code {number}"), session.account, id_, home.clock(), b"", ("read",), home.clock() + DAY
         )
-        return ChangeRequest(ChangeKind.INTEGRATION_CODE_MADE, about=str(number), credential=credential)
+        return ChangeRequest(ChangeKind.INTEGRATION_CODE_MADE, about=str(number), integration_code=credential)
 
     for number in range(MOST - 1):
-        applying = Applying(session.account, wanted(number), visitor.browser, session.id)
-        assert isinstance(await apply_change(home.accounts, applying), Applied)
+        request = wanted(number).for_session(session)
+        assert isinstance(await apply_change(home.accounts, visitor.browser, request), Applied)
     outcomes = await asyncio.gather(
-        *(
-            apply_change(home.accounts, Applying(session.account, wanted(number), visitor.browser, session.id))
-            for number in (100, 101)
-        )
+        *(apply_change(home.accounts, visitor.browser, wanted(number).for_session(session)) for number in (100, 101))
     )
     assert sorted(type(one).__name__ for one in outcomes) == ["Applied", "ChangeRefusal"]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from playwright.async_api import expect
-from tests.flows.test_far_away import LAGOS, ZURICH, places
+from tests.flows.accounts.test_location_check import LAGOS, ZURICH, places
 from tests.journeys.chromium import PHONE
 from tests.journeys.conftest import SETTINGS
 from tests.journeys.site import open_site

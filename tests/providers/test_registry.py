@@ -14,7 +14,7 @@ from countersign.cli.doctor.provider_checks import check_providers
 from countersign.config import load
 from countersign.config.reference import write_reference
 from countersign.domain.delivery.delivery import Reason
-from countersign.domain.delivery.route import as_written
+from countersign.domain.delivery.route import unweighted
 from countersign.domain.shared.contact import Channel
 from countersign.errors import DeliveryFailedError, SettingsError
 from countersign.providers import registry
@@ -108,7 +108,7 @@ def environ(port: int, **changes: str) -> dict[str, str]:
 async def test_a_message_goes_through_a_new_provider_by_its_settings(start_tcp_server: StartServer) -> None:
     gateway = Gateway()
     settings = load(environ(await start_tcp_server(gateway)))
-    assert settings.routes == {Channel.SMS: as_written("birds")}
+    assert settings.routes == {Channel.SMS: unweighted("birds")}
     configured = settings.providers["birds"]
     assert (configured.settings.speed, configured.settings.http.timeout) == (90, 2.5)
     provider = make_provider(configured, lambda: NOW)

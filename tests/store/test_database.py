@@ -210,7 +210,7 @@ async def test_an_exception_of_the_transaction_itself_rolls_back_and_passes_thro
         await Write((Insert(LIMITS, [(b"k", 1)]),))
         raise OurError
 
-    for runner in (database, *database.lanes()):
+    for runner in (database, *database.ledger_connections()):
         with pytest.raises(OurError):
             await runner.run(steps)
     assert await database.read(count, LIMITS) == 0
@@ -233,7 +233,7 @@ async def test_a_transaction_is_closed_when_its_statement_fails(database: Databa
 
 async def test_two_runners_that_race_for_the_same_rows_lose_no_update(database: Database) -> None:
     keys = [(b"present",), (b"absent",)]
-    runners = [*database.lanes(), database, database]
+    runners = [*database.ledger_connections(), database, database]
 
     async def spend() -> None:
         rows = await Take(LIMITS, keys)
@@ -360,8 +360,8 @@ async def test_a_read_cannot_write(database: Database) -> None:
 
 async def test_whoever_hears_is_woken(database: Database) -> None:
     heard = asyncio.Event()
-    database.hear(heard.set)
-    database.announce()
+    database.listen(heard.set)
+    database.notify()
     await asyncio.wait_for(heard.wait(), 2)
 
 
@@ -399,7 +399,7 @@ async def test_a_cancelled_caller_leaves_the_database_usable(database: Database)
         for n in range(20_000):
             await Write((Upsert(LIMITS, [(b"k", n)]),))
 
-    for runner in (database, *database.lanes()):
+    for runner in (database, *database.ledger_connections()):
         running = asyncio.ensure_future(runner.run(slow))
         await asyncio.sleep(0.005)
         running.cancel()

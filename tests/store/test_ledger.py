@@ -18,9 +18,9 @@ from countersign.domain.verifications.lockout import FailedAttempts
 from countersign.domain.verifications.purpose import Policy
 from countersign.errors import OverloadedError, UnavailableError
 from countersign.flows.maintenance.audit import verify_events
-from countersign.flows.maintenance.sweep import Expire
+from countersign.flows.maintenance.sweep import ExpireCommand
 from countersign.store.engine.database import RejectedError, Transaction
-from countersign.store.ledger.ledger import MOST
+from countersign.store.ledger.ledger import MAX_BATCH
 from countersign.store.ledger.unit_of_work import Decision, Reads, UnitOfWork
 
 if TYPE_CHECKING:
@@ -37,16 +37,16 @@ class Add(msgspec.Struct, frozen=True):
     note: str = ""
 
     @property
-    def needs(self) -> Reads:
+    def reads(self) -> Reads:
         """Return the count."""
-        return Reads(standings=(self.key,))
+        return Reads(failed_attempts=(self.key,))
 
-    def judge(self, book: UnitOfWork, now: int) -> Decision[int]:
+    def decide(self, work: UnitOfWork, now: int) -> Decision[int]:
         """Add one."""
-        before = book.standing(self.key)
+        before = work.failed_attempts(self.key)
         told = Event(now, EventKind.CHALLENGE_REFUSED, "app_1", "ver_1", {"note": self.note})
         after = FailedAttempts(before.in_a_row + 1, now, 0)
-        return Decision(before.in_a_row, standings=((self.key, after),), events=(told,))
+        return Decision(before.in_a_row, failed_attempts=((self.key, after),), events=(told,))
 
 
 class Enter(msgspec.Struct, frozen=True):
@@ -55,11 +55,11 @@ class Enter(msgspec.Struct, frozen=True):
     challenge: Challenge
 
     @property
-    def needs(self) -> Reads:
+    def reads(self) -> Reads:
         """Return nothing: it is new."""
         return Reads()
 
-    def judge(self, _book: UnitOfWork, _now: int) -> Decision[str]:
+    def decide(self, _book: UnitOfWork, _now: int) -> Decision[str]:
         """Write it."""
         return Decision(self.challenge.id, challenges=(self.challenge,))
 
@@ -68,11 +68,11 @@ class Break(msgspec.Struct, frozen=True):
     """A command of the tests with a bug in it."""
 
     @property
-    def needs(self) -> Reads:
+    def reads(self) -> Reads:
         """Return nothing."""
         return Reads()
 
-    def judge(self, _book: UnitOfWork, _now: int) -> Decision[None]:
+    def decide(self, _book: UnitOfWork, _now: int) -> Decision[None]:
         """Fail."""
         raise ZeroDivisionError("a bug")
 
@@ -83,7 +83,7 @@ def challenge(number: int, id_: str = "", subject: str = "") -> Challenge:
         id=id_ or f"ver_{number}",
         application="app_1",
         dedup_key=b"twin %d" % number,
-        standing=b"s",
+        lockout_key=b"s",
         terms=terms,
         channel=Channel.EMAIL,
         now=NOON,
@@ -101,16 +101,16 @@ async def outcomes(place: Place, *commands: Any) -> list[Any]:
 
 
 def held(place: Place, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
-    """Keep every transaction of the lanes waiting until the event is set."""
+    """Keep every transaction of the ledger waiting until the event is set."""
     go = asyncio.Event()
-    for lane in place.core.ledger._lanes:
-        run = lane.run
+    for connection in place.core.ledger._connections:
+        run = connection.run
 
         async def wait(steps: Callable[..., Transaction[Any]], /, *args: Any, _run: Any = run, **kwargs: Any) -> Any:
             await go.wait()
             return await _run(steps, *args, **kwargs)
 
-        monkeypatch.setattr(lane, "run", wait)
+        monkeypatch.setattr(connection, "run", wait)
     return go
 
 
@@ -136,12 +136,12 @@ async def test_no_batch_is_so_large_that_the_others_wait_for_long(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     go = held(place, monkeypatch)
-    waiting = asyncio.gather(*(count(place) for _ in range(3 * MOST)))
+    waiting = asyncio.gather(*(count(place) for _ in range(3 * MAX_BATCH)))
     await asyncio.sleep(0.01)
     go.set()
     await waiting
-    assert max(place.observed.sizes) <= MOST
-    assert sum(place.observed.sizes) == 3 * MOST
+    assert max(place.observed.sizes) <= MAX_BATCH
+    assert sum(place.observed.sizes) == 3 * MAX_BATCH
 
 
 async def test_too_many_that_wait_are_told_to_come_back_and_nothing_is_done(
@@ -173,7 +173,7 @@ async def test_a_command_with_a_bug_fails_alone(each_place: Place) -> None:
 
 @pytest.mark.parametrize("text", ["\0", "\ud800"])
 async def test_text_that_no_database_takes_fails_alone(each_place: Place, text: str) -> None:
-    """H3: the others of its batch go through, and the lane goes on."""
+    """H3: the others of its batch go through, and the ledger goes on."""
     place = each_place
     bad = Enter(challenge(1, id_=f"ver_{text}"))
     given = await outcomes(place, Add(b"a"), Enter(challenge(2)), bad, Enter(challenge(3)), Add(b"a"))
@@ -268,7 +268,7 @@ async def test_an_announcement_that_fails_takes_no_answer_back(database_url: str
     """D1: what is durable is promised; a worker finds it by polling."""
 
     def fail() -> None:
-        raise OSError("the bell is broken")
+        raise OSError("the connection is broken")
 
     async with place_at(database_url, tmp_path, owed=fail) as place:
         challenge = await place.begun()
@@ -318,5 +318,5 @@ async def test_two_programs_on_one_database_keep_their_chains_apart(postgres_url
 
 
 async def test_a_record_that_is_not_there_is_no_trouble(place: Place) -> None:
-    given = await outcomes(place, Expire("ver_0"), Add(b"a"))
+    given = await outcomes(place, ExpireCommand("ver_0"), Add(b"a"))
     assert given[1] == 0

@@ -49,7 +49,7 @@ def shaken_url(own_server: PostgresServer) -> str:
 @pytest_asyncio.fixture
 async def shaken(shaken_url: str) -> AsyncIterator[PostgresDatabase]:
     """Give it opened."""
-    database = PostgresDatabase(shaken_url, lanes=2, pool=3)
+    database = PostgresDatabase(shaken_url, ledger_connections=2, pool=3)
     await database.open()
     yield database
     await database.close()
@@ -103,7 +103,9 @@ async def test_a_restart_under_use_loses_nothing_that_was_committed(
                 assert time.monotonic() - begun < 3
                 await asyncio.sleep(0.02)
 
-    users = [asyncio.create_task(use(runner, b"%d" % n)) for n, runner in enumerate((*shaken.lanes(), shaken))]
+    users = [
+        asyncio.create_task(use(runner, b"%d" % n)) for n, runner in enumerate((*shaken.ledger_connections(), shaken))
+    ]
     for _ in range(2):
         await asyncio.sleep(0.2)
         await asyncio.to_thread(own_server.stop, mode)
@@ -125,7 +127,7 @@ async def test_a_server_that_is_gone_is_told_at_once_and_by_name(
 ) -> None:
     own_server.stop()
     try:
-        for work in (shaken.lanes()[0].run, shaken.run, shaken.read):
+        for work in (shaken.ledger_connections()[0].run, shaken.run, shaken.read):
             begun = time.monotonic()
             with pytest.raises(UnavailableError, match=f"127.0.0.1:{own_server.port}.*check that it runs"):
                 await work(query, "SELECT 1")
@@ -134,52 +136,52 @@ async def test_a_server_that_is_gone_is_told_at_once_and_by_name(
             await open_database(own_server.url("test_1")).open()
     finally:
         own_server.start()
-    await until_it_works(lambda: shaken.lanes()[0].run(query, "SELECT 1"))
+    await until_it_works(lambda: shaken.ledger_connections()[0].run(query, "SELECT 1"))
 
 
 async def test_a_server_that_hangs_is_given_up_in_bounded_time(
     own_server: PostgresServer, shaken_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(postgres, "COMMAND_S", 1.0)
-    hanging = PostgresDatabase(shaken_url, lanes=1, pool=1)
-    lane = hanging.lanes()[0]
-    await lane.run(add_one, b"k")
+    hanging = PostgresDatabase(shaken_url, ledger_connections=1, pool=1)
+    connection = hanging.ledger_connections()[0]
+    await connection.run(add_one, b"k")
     own_server.pause()
     try:
         for _ in range(2):
             begun = time.monotonic()
             with pytest.raises(UnavailableError):
-                await lane.run(add_one, b"k")
+                await connection.run(add_one, b"k")
             assert time.monotonic() - begun < 4
     finally:
         own_server.resume()
-    await until_it_works(lambda: lane.run(add_one, b"k"))
+    await until_it_works(lambda: connection.run(add_one, b"k"))
     await hanging.close()
 
 
 async def test_a_connection_that_was_ended_while_idle_is_not_noticed(shaken: PostgresDatabase) -> None:
-    lane = shaken.lanes()[0]
-    assert await lane.run(add_one, b"k") == 1
+    connection = shaken.ledger_connections()[0]
+    assert await connection.run(add_one, b"k") == 1
     killed = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database()"
     await shaken.run(query, killed)
-    assert await lane.run(add_one, b"k") == 2
+    assert await connection.run(add_one, b"k") == 2
 
 
 async def test_statements_survive_a_change_of_the_schema(shaken: PostgresDatabase) -> None:
-    lane = shaken.lanes()[0]
+    connection = shaken.ledger_connections()[0]
     everything = "SELECT * FROM limits ORDER BY key"
-    await lane.run(write, Insert(LIMITS, [(b"k", 1)]))
-    assert await lane.run(query, everything) == [(b"k", 1)]
+    await connection.run(write, Insert(LIMITS, [(b"k", 1)]))
+    assert await connection.run(query, everything) == [(b"k", 1)]
     await shaken.run(query, "ALTER TABLE limits ADD COLUMN more text")
-    assert await lane.run(query, everything) == [(b"k", 1, None)]
-    assert await lane.run(add_one, b"k") == 2
-    await lane.run(query, "DEALLOCATE ALL")
-    assert await lane.run(add_one, b"k") == 3
+    assert await connection.run(query, everything) == [(b"k", 1, None)]
+    assert await connection.run(add_one, b"k") == 2
+    await connection.run(query, "DEALLOCATE ALL")
+    assert await connection.run(add_one, b"k") == 3
 
 
 async def test_too_many_connections_are_an_outage_and_not_a_failure(shaken_url: str) -> None:
     taken: list[asyncpg.Connection[asyncpg.Record]] = []
-    late = PostgresDatabase(shaken_url, lanes=1, pool=1)
+    late = PostgresDatabase(shaken_url, ledger_connections=1, pool=1)
     try:
         while True:
             taken.append(await asyncpg.connect(shaken_url))
@@ -195,7 +197,7 @@ async def test_too_many_connections_are_an_outage_and_not_a_failure(shaken_url: 
 
 async def test_a_busy_pool_is_told_and_bounded(shaken: PostgresDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(postgres, "IDLE_S", 0.2)
-    monkeypatch.setattr(postgres, "WAITING", 1)
+    monkeypatch.setattr(postgres, "MAX_WAITING", 1)
     busy = [asyncio.create_task(shaken.run(query, "SELECT pg_sleep(0.6)")) for _ in range(3)]
     await asyncio.sleep(0.1)
     waiting = asyncio.create_task(shaken.run(query, "SELECT 1"))
@@ -225,13 +227,13 @@ async def test_a_transaction_that_deadlocks_is_tried_again_from_its_start(shaken
 
 
 async def test_the_ledgers_statements_go_by_an_index_though_the_table_was_empty(shaken: PostgresDatabase) -> None:
-    lane = shaken.lanes()[0]
+    connection = shaken.ledger_connections()[0]
     for _ in range(8):
-        await lane.run(add_one, b"k")
-        await lane.run(write, Update(LIMITS, [(b"k", 0)]))
-    await lane.run(write, Upsert(LIMITS, [(n.to_bytes(4, "big"), n) for n in range(20_000)]))
+        await connection.run(add_one, b"k")
+        await connection.run(write, Update(LIMITS, [(b"k", 0)]))
+    await connection.run(write, Upsert(LIMITS, [(n.to_bytes(4, "big"), n) for n in range(20_000)]))
     for n in range(5):
-        await lane.run(add_one, n.to_bytes(4, "big"))
+        await connection.run(add_one, n.to_bytes(4, "big"))
     await asyncio.sleep(1.2)  # the server's statistics are written once a second
     ((scans,),) = await shaken.read(query, "SELECT seq_scan FROM pg_stat_user_tables WHERE relname = 'limits'")
     assert scans <= 1, "only the making of its index has read the whole table"
@@ -240,7 +242,7 @@ async def test_the_ledgers_statements_go_by_an_index_though_the_table_was_empty(
 async def test_an_announcement_reaches_another_process_and_is_merged_with_its_neighbours(
     shaken: PostgresDatabase, shaken_url: str
 ) -> None:
-    other = PostgresDatabase(shaken_url, lanes=1, pool=1)
+    other = PostgresDatabase(shaken_url, ledger_connections=1, pool=1)
     await other.open()
     rings = 0
     heard = asyncio.Event()
@@ -250,17 +252,17 @@ async def test_an_announcement_reaches_another_process_and_is_merged_with_its_ne
         rings += 1
         heard.set()
 
-    other.hear(wake)
+    other.listen(wake)
     try:
         async with asyncio.timeout(5):
             while not heard.is_set():
-                shaken.announce()
+                shaken.notify()
                 await asyncio.sleep(0.01)
         await asyncio.sleep(0.1)
         rings = 0
         begun = time.monotonic()
         for _ in range(1_000):
-            shaken.announce()
+            shaken.notify()
             await asyncio.sleep(0)
         await asyncio.sleep(0.1)
         assert 1 <= rings <= (time.monotonic() - begun) / 0.02 + 1
@@ -274,7 +276,7 @@ async def test_whoever_hears_is_woken_when_the_server_comes_back(
     heard = asyncio.Event()
     # Announced elsewhere while nobody could listen: the return of the connection counts as an announcement.
     await asyncio.sleep(0.2)
-    shaken.hear(heard.set)
+    shaken.listen(heard.set)
     own_server.stop()
     own_server.start()
     await asyncio.wait_for(heard.wait(), 5)
@@ -315,8 +317,8 @@ async def test_no_default_of_the_server_makes_a_commit_less_than_durable(shaken_
             "SELECT current_setting('synchronous_commit'), current_setting('idle_in_transaction_session_timeout')"
         )
 
-    database = PostgresDatabase(shaken_url, lanes=1, pool=1)
+    database = PostgresDatabase(shaken_url, ledger_connections=1, pool=1)
     await database.open()
-    for runner in (*database.lanes(), database):
+    for runner in (*database.ledger_connections(), database):
         assert await runner.run(settings) == [("on", "30s")]
     await database.close()

@@ -20,7 +20,7 @@ from countersign.store.engine import sqlite, sqlite_threads
 from countersign.store.engine.connect import open_database, sqlite_path
 from countersign.store.engine.database import Insert, Rows, Sql, Update, Upsert, Write
 from countersign.store.engine.migrate import migrate
-from countersign.store.engine.sqlite import SqliteDatabase, in_sqlite
+from countersign.store.engine.sqlite import SqliteDatabase, in_dialect
 from countersign.store.tables.schema import ALL_TABLES, FACTS, LIMITS
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ async def test_a_long_read_does_not_hold_up_the_writer(store: SqliteDatabase, mo
 
 
 async def test_more_waiting_than_promised_is_refused(store: SqliteDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite_threads, "WAITING", 2)
+    monkeypatch.setattr(sqlite_threads, "MAX_WAITING", 2)
     running = asyncio.create_task(store.run(slow, 0.3))
     await asyncio.sleep(0.1)
     waiting = [asyncio.create_task(store.run(slow, 0)) for _ in range(2)]
@@ -240,7 +240,7 @@ async def test_a_place_that_cannot_be_a_database_says_what_to_do(tmp_path: Path)
 
 def test_a_statement_is_put_into_sqlites_words() -> None:
     assert (
-        in_sqlite("SELECT a FROM t WHERE b = $1 AND c = $12 FOR UPDATE OF t SKIP LOCKED")
+        in_dialect("SELECT a FROM t WHERE b = $1 AND c = $12 FOR UPDATE OF t SKIP LOCKED")
         == "SELECT a FROM t WHERE b = ?1 AND c = ?12"
     )
 

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tests.flows.authenticators import app_code, enrols_app
 from tests.flows.people import ADA, PASSWORD, Visitor, ada
-from tests.flows.test_enrol import app_code, enrols
 from tests.flows.test_integration_codes import made
 
 from countersign.domain.accounts.authenticator import AuthenticatorKind
-from countersign.domain.accounts.change import ChangeKind
+from countersign.domain.accounts.change import ChangeKind, ChangeRequest
 from countersign.domain.accounts.session import ProofRequirement
-from countersign.domain.shared.contact import parse
+from countersign.domain.shared.contact import parse_contact
 from countersign.flows.accounts.context import BrowserContext, CodeRequested, InvalidCredentials, InvalidInput, SignedIn
 from countersign.flows.changes.apply import Applied
 from countersign.flows.changes.enrol import make_recovery_codes
 from countersign.flows.changes.integration_codes import verify_code
 from countersign.flows.changes.report_change import report_change
-from countersign.flows.changes.request import ChangeRequest
 from countersign.flows.changes.submit import submit_change
 from countersign.flows.sign_in.complete import PasswordResetAllowed
 from countersign.store.tables import changes
@@ -54,8 +53,8 @@ async def test_a_live_session_changes_nothing_without_a_proof(home: Place) -> No
     session = await thief.session()
     assert session is not None
     wanted = [
-        ChangeRequest(ChangeKind.CONTACT_ADDED, about="t***", summary="x", contact=parse(EVIL)),
-        ChangeRequest(ChangeKind.CONTACT_REPLACED, mail.id, "t***", "x", parse(EVIL)),
+        ChangeRequest(ChangeKind.CONTACT_ADDED, about="t***", summary="x", contact=parse_contact(EVIL)),
+        ChangeRequest(ChangeKind.CONTACT_REPLACED, mail.id, "t***", "x", parse_contact(EVIL)),
         ChangeRequest(ChangeKind.CONTACT_REMOVED, mail.id, "a***", "x"),
         ChangeRequest(ChangeKind.CONTACT_PRIMARY, (await visitor.contact(PHONE)).id, "+1", "x"),
         ChangeRequest(ChangeKind.PASSWORD_CHANGED, summary="x", password="x"),
@@ -81,7 +80,7 @@ async def test_the_session_and_the_mailbox_of_an_account_without_more_are_taken_
     home.clock.forward(61_000)
     assert isinstance(await thief.adds(PHONE, EVIL), Applied)
     home.clock.forward(61_000)
-    secret = await enrols(thief, EVIL)
+    secret = await enrols_app(thief, EVIL)
     home.clock.forward(61_000)
     owner = await owner_takes_it_back(home, "A contact of your account was replaced")
     assert await thief.session() is None
@@ -121,7 +120,7 @@ async def test_the_mailbox_alone_gets_no_further_than_a_new_password(home: Place
 async def test_the_mailbox_alone_does_not_get_past_an_app(home: Place) -> None:
     """R2."""
     visitor = await ada(home)
-    secret = await enrols(visitor)
+    secret = await enrols_app(visitor)
     home.clock.forward(5 * STEP)
     thief = Visitor(home, THIEFS)
     assert isinstance(await thief.recovers(), CodeRequested)

@@ -6,17 +6,17 @@ import base64
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.flows.authenticators import enrols_app, recovery_codes
 from tests.flows.people import ADA, PASSWORD, Visitor, ada
-from tests.flows.test_enrol import enrols
 from tests.flows.test_integration_codes import made
-from tests.flows.test_recover import recovery_codes
 
+from countersign.flows.accounts.authenticator import InvalidCode
 from countersign.flows.accounts.context import BrowserContext, CodeRequested, InvalidCredentials
 from countersign.flows.accounts.sessions import find_session
 from countersign.flows.changes.integration_codes import verify_code
 from countersign.flows.maintenance.applications import ApplicationDirectory
 from countersign.flows.oidc.token import exchange_code, userinfo
-from countersign.flows.sign_in.authenticator import InvalidCode, prove_with_app, prove_with_recovery_code
+from countersign.flows.sign_in.authenticator import prove_with_app, prove_with_recovery_code
 from countersign.flows.verifications.results import Refused
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ async def test_it_is_accepted_nowhere_else(home: Place) -> None:
     assert isinstance(refused, Refused)
     assert refused.refusal.value == "wrong_code"
     assert await find_session(home.accounts, BrowserContext(session=code)) is None
-    assert await ApplicationDirectory(home.database, home.keyring, home.clock).recognise(code) is None
+    assert await ApplicationDirectory(home.database, home.keyring, home.clock).authenticate(code) is None
     assert await userinfo(home.accounts, code) is None
     from tests.flows.place import SHOP
 
@@ -42,7 +42,7 @@ async def test_it_is_accepted_nowhere_else(home: Place) -> None:
     assert isinstance(await thief.recovers(), CodeRequested)
     assert isinstance(await prove_with_recovery_code(home.accounts, thief.browser, code, remember=False), InvalidCode)
     home.clock.forward(61_000)
-    await enrols(visitor)
+    await enrols_app(visitor)
     assert isinstance(await thief.signs_in(), CodeRequested)
     assert isinstance(await prove_with_app(home.accounts, thief.browser, code, remember=False), InvalidCode)
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 async def rewrite(chain: Chain, told: Event) -> None:
-    changes, _ = chain.link([told])
+    changes, _ = chain.append(chain.head, [told])
     await Write(changes)
 
 

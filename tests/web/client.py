@@ -70,7 +70,7 @@ class Client:
             sent["content-type"] = "application/json"
         if parts is None:
             sent["content-length"] = str(len(raw))
-        sent.update(headers or {})
+        sent |= {name.lower(): value for name, value in (headers or {}).items()}
         events: list[dict[str, Any]] = []
         await self.app(self.scope(method, path, sent, scheme=scheme), _receiver(raw, parts), _collector(events))
         start, *rest = events

@@ -20,7 +20,7 @@ from countersign.flows.maintenance.applications import add_application
 from countersign.store.engine.database import Sql
 from countersign.store.tables import challenges
 from countersign.web.app import make_app
-from countersign.web.http.router import Front
+from countersign.web.http.application import WebApplication
 from countersign.wiring import Runtime, close_runtime, open_runtime
 
 Opener: TypeAlias = Callable[..., Awaitable[Runtime]]
@@ -67,20 +67,20 @@ async def runtime(open_house: Opener) -> Runtime:
 
 
 @pytest.fixture
-def app(runtime: Runtime) -> Front:
+def app(runtime: Runtime) -> WebApplication:
     """The application on that Runtime."""
     return make_app(runtime, worker_alive=lambda: True)
 
 
 @pytest.fixture
-def client(app: Front, runtime: Runtime) -> Client:
+def client(app: WebApplication, runtime: Runtime) -> Client:
     """A client with the key of the application "demo"."""
     assert runtime.demo_key is not None
     return Client(app, runtime.demo_key)
 
 
 @pytest_asyncio.fixture
-async def other(app: Front, runtime: Runtime) -> Client:
+async def other(app: WebApplication, runtime: Runtime) -> Client:
     """A client with the key of another application."""
     return Client(app, await new_key(runtime, "other"))
 

@@ -1,4 +1,4 @@
-"""The application behind the real server, Granian, on a port of loopback, in a thread and a loop of its own."""
+"""The application behind the real server, on a port of loopback: in a thread and a loop of its own, or in the loop of a test."""
 
 from __future__ import annotations
 
@@ -6,15 +6,13 @@ import asyncio
 import contextlib
 import socket
 import threading
-import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-from granian.constants import Interfaces
-from granian.server.embed import Server
-
 from countersign.config import load
+from countersign.serving.web_process import Server
 from countersign.web.app import make_app
+from countersign.web.http.application import WebApplication
 from countersign.wiring import close_runtime, open_runtime
 
 
@@ -22,9 +20,10 @@ class Served:
     """Where it listens, and the key of its application "demo"."""
 
     def __init__(self) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.listener = socket.socket()
+        self.listener.bind(("127.0.0.1", 0))
+        self.listener.listen()
+        self.port: int = self.listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self.key = ""
 
@@ -34,11 +33,11 @@ def served(home: Path) -> Iterator[Served]:
     """Serve a new home until the block ends."""
     place = Served()
     loop = asyncio.new_event_loop()
-    stop = asyncio.Event()
-    thread = threading.Thread(target=lambda: loop.run_until_complete(_serve(place, home, stop)), name="served")
+    stop, up = asyncio.Event(), threading.Event()
+    thread = threading.Thread(target=lambda: loop.run_until_complete(_serve(place, home, stop, up)), name="served")
     thread.start()
     try:
-        _wait_for(place, thread)
+        assert up.wait(20), "the server did not come up"
         yield place
     finally:
         loop.call_soon_threadsafe(stop.set)
@@ -46,24 +45,27 @@ def served(home: Path) -> Iterator[Served]:
         loop.close()
 
 
-async def _serve(place: Served, home: Path, stop: asyncio.Event) -> None:
+@contextlib.asynccontextmanager
+async def serving(app: WebApplication) -> AsyncIterator[Served]:
+    """Serve an application in this loop until the block ends."""
+    place = Served()
+    server = Server(app, grace=2)
+    running = asyncio.create_task(server.serve(sockets=[place.listener]))
+    try:
+        yield place
+    finally:
+        server.should_exit = True
+        await running
+
+
+async def _serve(place: Served, home: Path, stop: asyncio.Event, up: threading.Event) -> None:
     runtime = await open_runtime(load({"COUNTERSIGN_ENVIRONMENT": "development", "COUNTERSIGN_HOME": str(home)}))
     place.key = runtime.demo_key or ""
-    app = make_app(runtime, worker_alive=lambda: True)
-    server = Server(app, address="127.0.0.1", port=place.port, interface=Interfaces.ASGINL, log_enabled=False)
-    serving = asyncio.create_task(server.serve())
+    server = Server(make_app(runtime, worker_alive=lambda: True), grace=2)
+    running = asyncio.create_task(server.serve(sockets=[place.listener]))
+    up.set()
     await stop.wait()
     runtime.stopping.set()
-    server.stop()  # type: ignore[no-untyped-call]  # Granian's is not annotated
-    await serving
+    server.should_exit = True
+    await running
     await close_runtime(runtime)
-
-
-def _wait_for(place: Served, thread: threading.Thread) -> None:
-    until = time.monotonic() + 20
-    while time.monotonic() < until and thread.is_alive():
-        with contextlib.suppress(OSError):
-            socket.create_connection(("127.0.0.1", place.port), 1).close()
-            return
-        time.sleep(0.02)
-    raise AssertionError("the server did not come up")

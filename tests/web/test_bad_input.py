@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 import tracemalloc
@@ -11,8 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from tests.web.client import Client, assert_problem
 
-from countersign.web.http import body as reading
-from countersign.web.http import body_timeout, router
+from countersign.web.http.request import MAX_BODY
 from countersign.wiring import Runtime
 
 BEGIN = "/v1/verifications"
@@ -157,7 +155,7 @@ async def test_a_long_body_without_a_length_is_left_at_the_bound(client: Client)
 
     answer = await client.post(BEGIN, parts=parts())
     assert_problem(answer, 413, "too-large")
-    assert read <= reading.MAX_BODY + 1_000
+    assert read <= MAX_BODY + 1_000
 
 
 async def test_a_body_in_parts_is_put_together(client: Client) -> None:
@@ -166,26 +164,6 @@ async def test_a_body_in_parts_is_put_together(client: Client) -> None:
             yield bytes([byte])
 
     assert (await client.post(BEGIN, parts=parts())).status == 201
-
-
-@pytest.mark.parametrize("path", [BEGIN, "/not-me"])
-async def test_a_body_that_never_comes_is_waited_for_so_long(
-    client: Client, monkeypatch: pytest.MonkeyPatch, path: str
-) -> None:
-    monkeypatch.setattr(body_timeout, "BODY_WITHIN", 0.05)
-    monkeypatch.setattr(body_timeout, "LOOK_EVERY", 0.05)
-    monkeypatch.setattr(router, "BODY_WITHIN", 0.05)
-
-    async def parts() -> AsyncIterator[bytes]:
-        yield b"{"
-        await asyncio.sleep(60)
-
-    began = time.monotonic()
-    answer = await client.post(path, parts=parts())
-    assert 400 <= answer.status < 500
-    assert time.monotonic() - began < 3
-    if path == BEGIN:
-        assert_problem(answer, 408, "timed-out")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from tests.web.client import Client, assert_problem
 from tests.web.conftest import CodeOf
 
-from countersign.web.http.router import Front
+from countersign.web.http.application import WebApplication
 from countersign.wiring import Runtime
 
 UNKNOWN = "csk_test_" + "a" * 39
@@ -29,7 +29,7 @@ UNKNOWN = "csk_test_" + "a" * 39
         UNKNOWN,
     ],
 )
-async def test_whatever_is_wrong_with_a_key_the_answer_is_the_same(app: Front, header: str | None) -> None:
+async def test_whatever_is_wrong_with_a_key_the_answer_is_the_same(app: WebApplication, header: str | None) -> None:
     """H1: 401 with WWW-Authenticate, alike for missing, malformed and unknown."""
     stranger = Client(app)
     expected = await stranger.post("/v1/verifications", {"to": "ada@example.org"})
@@ -40,7 +40,7 @@ async def test_whatever_is_wrong_with_a_key_the_answer_is_the_same(app: Front, h
     assert (answer.body, answer.headers) == (expected.body, expected.headers)
 
 
-async def test_a_key_is_read_from_nowhere_else(app: Front, client: Client) -> None:
+async def test_a_key_is_read_from_nowhere_else(app: WebApplication, client: Client) -> None:
     """I2: not from the query, a cookie, another header or the body."""
     stranger = Client(app)
     body = {"to": "ada@example.org"}
@@ -54,7 +54,9 @@ async def test_a_key_is_read_from_nowhere_else(app: Front, client: Client) -> No
     assert_problem(await stranger.post("/v1/verifications", {**body, "key": client.key}), 401, "unauthorized")
 
 
-async def test_neither_key_nor_code_nor_proof_stands_for_the_other(app: Front, client: Client, code_of: CodeOf) -> None:
+async def test_neither_key_nor_code_nor_proof_stands_for_the_other(
+    app: WebApplication, client: Client, code_of: CodeOf
+) -> None:
     """I2: a key is no code, and a code, an id or a proof is no key."""
     begun = await client.begin()
     code = await code_of(begun["id"])
@@ -66,13 +68,13 @@ async def test_neither_key_nor_code_nor_proof_stands_for_the_other(app: Front, c
         assert_problem(await Client(app, thing).get(f"/v1/verifications/{begun['id']}"), 401, "unauthorized")
 
 
-async def test_a_stranger_is_refused_before_the_body_is_read(app: Front) -> None:
+async def test_a_stranger_is_refused_before_the_body_is_read(app: WebApplication) -> None:
     answer = await Client(app).post("/v1/verifications", raw=b"\xff" * 100_000)
     assert_problem(answer, 401, "unauthorized")
 
 
 @pytest.mark.parametrize("scheme", ["bearer", "BEARER", "Bearer"])
-async def test_the_scheme_is_read_in_any_case(app: Front, client: Client, scheme: str) -> None:
+async def test_the_scheme_is_read_in_any_case(app: WebApplication, client: Client, scheme: str) -> None:
     stranger = Client(app)
     answer = await stranger.post(
         "/v1/verifications", {"to": "a@example.org"}, headers={"authorization": f"{scheme} {client.key}"}

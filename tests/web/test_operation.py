@@ -14,21 +14,21 @@ from tests.web.conftest import CodeOf, Opener, change
 from countersign.errors import OverloadedError, UnavailableError
 from countersign.web.api import health
 from countersign.web.app import make_app
-from countersign.web.http.context import Desk
-from countersign.web.http.request import Call, Reply, Stream
-from countersign.web.http.router import Front
+from countersign.web.http.application import WebApplication
+from countersign.web.http.request import Request
+from countersign.web.http.response import Response
 from countersign.wiring import Runtime
 
 TOKEN = "a-token-of-twenty-letters"
 
 
-async def test_a_program_that_answers_is_alive(app: Front) -> None:
+async def test_a_program_that_answers_is_alive(app: WebApplication) -> None:
     answer = await Client(app).get("/health/live")
     assert (answer.status, answer.json) == (200, {"alive": True})
     assert (await Client(app).ask("HEAD", "/health/live")).body == b""
 
 
-async def test_a_program_that_can_serve_names_each_thing_it_needs(app: Front) -> None:
+async def test_a_program_that_can_serve_names_each_thing_it_needs(app: WebApplication) -> None:
     answer = await Client(app).get("/health/ready")
     assert answer.json == {
         "ready": True,
@@ -44,14 +44,14 @@ async def test_a_program_that_can_serve_names_each_thing_it_needs(app: Front) ->
         ("keys", "UPDATE facts SET value = x'00'"),
     ],
 )
-async def test_what_is_missing_is_named(app: Front, runtime: Runtime, missing: str, sql: str) -> None:
+async def test_what_is_missing_is_named(app: WebApplication, runtime: Runtime, missing: str, sql: str) -> None:
     await change(runtime, sql)
     answer = await Client(app).get("/health/ready")
     assert_problem(answer, 503, "not-ready")
     assert answer.json["checks"][missing] != "ok"
 
 
-async def test_a_key_file_that_is_gone_is_named(app: Front, runtime: Runtime) -> None:
+async def test_a_key_file_that_is_gone_is_named(app: WebApplication, runtime: Runtime) -> None:
     runtime.settings.secret_file.rename(runtime.settings.secret_file.with_suffix(".away"))
     answer = await Client(app).get("/health/ready")
     assert_problem(answer, 503, "not-ready")
@@ -73,7 +73,7 @@ async def test_a_worker_that_stopped_is_named_as_soon_as_the_finding_is_old(
     assert answer.json["checks"]["worker"] != "ok"
 
 
-async def test_figures_are_for_this_machine_where_no_token_is_set(app: Front, client: Client) -> None:
+async def test_figures_are_for_this_machine_where_no_token_is_set(app: WebApplication, client: Client) -> None:
     await client.begin()
     answer = await Client(app).get("/metrics")
     assert answer.status == 200
@@ -92,7 +92,7 @@ async def test_with_a_token_figures_are_for_who_has_it(open_house: Opener) -> No
         assert_problem(await Client(app, key).get("/metrics"), 401, "unauthorized")
 
 
-async def test_no_label_comes_from_a_caller(app: Front) -> None:
+async def test_no_label_comes_from_a_caller(app: WebApplication) -> None:
     stranger = Client(app)
     await stranger.get("/v1/verifications/ver_secretsecretsecretsecretsecret")
     await stranger.get("/v1/whatever-someone-types")
@@ -102,7 +102,9 @@ async def test_no_label_comes_from_a_caller(app: Front) -> None:
     assert "someone" not in page
 
 
-async def test_a_proof_can_be_checked_with_the_published_keys(app: Front, client: Client, code_of: CodeOf) -> None:
+async def test_a_proof_can_be_checked_with_the_published_keys(
+    app: WebApplication, client: Client, code_of: CodeOf
+) -> None:
     begun = await client.begin()
     checked = await client.post(f"/v1/verifications/{begun['id']}/check", {"code": await code_of(begun["id"])})
     published = await Client(app).get("/.well-known/jwks.json")
@@ -128,11 +130,11 @@ async def test_an_outage_or_a_fault_says_nothing_of_itself(
 ) -> None:
     """H1, C8: no stack, no words of ours, a reference that the log knows; 503 says when to come back."""
 
-    async def fail(_: Desk, __: Call) -> Reply | Stream:
+    async def fail(_: Request, __: Response) -> None:
         raise error
 
     app = make_app(runtime, worker_alive=lambda: True)
-    app.routes = {"/v1/fail": {"GET": fail}}
+    app.mount({"/v1/fail": {"GET": fail}})
     with structlog.testing.capture_logs() as logs:
         answer = await Client(app).get("/v1/fail")
     assert_problem(answer, status, slug)
@@ -174,7 +176,7 @@ async def test_requests_are_noted_at_debug_without_what_they_bring(client: Clien
         assert secret not in repr(logs)
 
 
-async def test_the_contract_is_served(app: Front) -> None:
+async def test_the_contract_is_served(app: WebApplication) -> None:
     answer = await Client(app).get("/openapi.yaml")
     assert answer.headers["content-type"] == "application/yaml"
     assert answer.body.startswith(b"openapi: 3.1.0")

@@ -9,11 +9,16 @@ from tests.web.client import Client, assert_problem
 from tests.web.conftest import Opener
 
 from countersign.web.app import make_app
-from countersign.web.http.context import Desk
-from countersign.web.http.csrf import Origins
+from countersign.web.http.application import WebApplication
+from countersign.web.http.csrf import CrossOriginGuard
 from countersign.web.http.proxies import Proxies, is_this_machine
-from countersign.web.http.request import Receive, Scope, Send
-from countersign.web.http.router import Front
+from countersign.web.http.request import Request
+from countersign.web.http.response import Response
+
+
+async def never() -> dict[str, object]:
+    raise AssertionError("nobody reads a body here")
+
 
 NOBODY = Proxies(())
 EDGE = Proxies((ip_network("10.0.0.0/8"), ip_network("fd00::/8")))
@@ -94,24 +99,25 @@ async def test_over_tls_every_answer_asks_for_it_again(open_house: Opener) -> No
         )
 
 
-async def test_pages_learn_who_asks_by_the_word_of_trusted_proxies_alone(open_house: Opener) -> None:
-    """H6: what a page sees as its client and its scheme is what may be believed."""
+async def test_handlers_learn_who_asks_by_the_word_of_trusted_proxies_alone(open_house: Opener) -> None:
+    """H6: what a page or an endpoint sees as its client and its scheme is what may be believed."""
     runtime = await open_house(trusted_proxies="10.0.0.0/8")
-    seen: list[Scope] = []
+    app = make_app(runtime, worker_alive=lambda: True)
+    seen: list[tuple[str, bool]] = []
 
-    async def page(scope: Scope, _: Receive, send: Send) -> None:
-        seen.append(scope)
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": b""})
+    async def look(req: Request, _: Response) -> None:
+        seen.append((app.web.browser(req).ip, app.web.proxies.is_tls(req.scope)))
 
-    front = Front(Desk(runtime, lambda: True), {}, page)
+    app.mount({"/page": {"GET": look}}, guard=app.web.cross_origin.check_page, label="pages")
+    app.mount({"/v1/endpoint": {"GET": look}})
     forwarded = {"x-forwarded-for": "6.6.6.6, 198.51.100.1", "x-forwarded-proto": "https"}
-    for peer, client, scheme in [("10.0.0.1", "198.51.100.1", "https"), ("203.0.113.9", "203.0.113.9", "http")]:
-        await Client(front, peer=peer).get("/page", headers=forwarded)
-        assert (seen[-1]["client"][0], seen[-1]["scheme"]) == (client, scheme)
+    for path in ("/page", "/v1/endpoint"):
+        for peer, client, tls in [("10.0.0.1", "198.51.100.1", True), ("203.0.113.9", "203.0.113.9", False)]:
+            await Client(app, peer=peer).get(path, headers=forwarded)
+            assert seen.pop() == (client, tls)
 
 
-async def test_every_answer_bears_the_headers_of_caution(app: Front, client: Client) -> None:
+async def test_every_answer_bears_the_headers_of_caution(app: WebApplication, client: Client) -> None:
     answers = [
         await client.post("/v1/verifications", {"to": "ada@example.org"}),
         await client.post("/v1/verifications", {}),
@@ -141,7 +147,9 @@ async def test_every_answer_bears_the_headers_of_caution(app: Front, client: Cli
         ({"origin": "http://[bad"}, True),
     ],
 )
-async def test_a_form_of_another_site_changes_nothing(app: Front, headers: dict[str, str], *, refused: bool) -> None:
+async def test_a_form_of_another_site_changes_nothing(
+    app: WebApplication, headers: dict[str, str], *, refused: bool
+) -> None:
     """H5: Origin and Sec-Fetch-Site decide for pages, whatever the page."""
     answer = await Client(app).post("/some-page", headers=headers)
     if refused:
@@ -151,11 +159,12 @@ async def test_a_form_of_another_site_changes_nothing(app: Front, headers: dict[
     assert (await Client(app).get("/some-page", headers=headers)).status == 404
 
 
-async def test_in_production_the_origin_is_that_of_the_public_address(app: Front) -> None:
-    origins = Origins("https://verify.example.org", development=False)
+async def test_in_production_the_origin_is_that_of_the_public_address(app: WebApplication) -> None:
+    guard = CrossOriginGuard("https://verify.example.org", development=False)
     for origin, refused in [
         ("https://verify.example.org", False),
         ("http://verify.example.org", True),
         ("http://localhost:8000", True),
     ]:
-        assert origins.refuses(Client(app).scope("POST", "/", {"origin": origin})) is refused
+        scope = Client(app).scope("POST", "/", {"origin": origin})
+        assert guard.refuses(Request(scope, never)) is refused

@@ -11,7 +11,7 @@ from tests.web.conftest import CodeOf, Opener, change, new_key, wrong
 
 from countersign.domain.shared.application import ApplicationMode
 from countersign.web.app import make_app
-from countersign.web.http.router import Front
+from countersign.web.http.application import WebApplication
 from countersign.wiring import Runtime
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
@@ -159,7 +159,9 @@ async def test_a_channel_the_contact_does_not_have_is_refused(client: Client) ->
     )
 
 
-async def test_a_purpose_that_is_not_the_applications_is_refused(app: Front, runtime: Runtime, client: Client) -> None:
+async def test_a_purpose_that_is_not_the_applications_is_refused(
+    app: WebApplication, runtime: Runtime, client: Client
+) -> None:
     assert_problem(
         await client.post("/v1/verifications", {"to": "ada@example.org", "purpose": "wed"}), 403, "purpose-not-allowed"
     )

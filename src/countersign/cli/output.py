@@ -79,8 +79,13 @@ def print_json(value: object) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print rows under their columns: a table on a terminal, tab-separated fields in a pipe."""
+    """Print rows under their columns: a table on a terminal, tab-separated fields in a pipe.
+
+    A pipe gets no header, so that programs can read it. A person at the terminal behind a pipe gets the header on stderr.
+    """
     if not sys.stdout.isatty():
+        if sys.stderr.isatty():
+            remark("\t".join(columns))
         for row in rows:
             click.echo("\t".join(row))
         return

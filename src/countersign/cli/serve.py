@@ -1,4 +1,4 @@
-"""The commands that keep running (serve, emulate, work), and migrate, which must come before them."""
+"""The commands that keep running, and the one that must come before them."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from countersign.config import Settings
 
 
-@click.command(epilog="SIGTERM and Ctrl-C stop it in order: requests in flight finish within `grace` seconds.")
+@click.command(epilog="SIGTERM and Ctrl-C stop it in order: what is in flight is finished within `grace` seconds.")
 @click.option("--host", "bind", metavar="ADDRESS", help="IP address to listen on (setting `bind`).")
-@click.option("--port", type=click.IntRange(0, 65_535), help="Port to listen on; 0 picks a free one.")
+@click.option("--port", type=click.IntRange(0, 65_535), help="Port to listen on; 0 takes a free one.")
 @click.option("--workers", type=click.IntRange(1, 64), help="Processes; more than one needs PostgreSQL.")
 @click.option("--no-worker", is_flag=True, help="Leave delivering to `countersign work`.")
 @config_option
 def serve(bind: str | None, port: int | None, workers: int | None, no_worker: bool, config: Path | None) -> None:  # noqa: FBT001 - click's way
-    """Serve over HTTP, with the delivery worker inside."""
-    from countersign.serving.server import free_port, see_that_it_can
+    """Serve over HTTP, and deliver."""
+    from countersign.serving.server import check_can_serve, free_port
     from countersign.serving.server import serve as start
     from countersign.wiring import prepare
 
@@ -34,23 +34,21 @@ def serve(bind: str | None, port: int | None, workers: int | None, no_worker: bo
     settings, environ = settings_of(config, **chosen)
     if settings.port == 0:
         settings, environ = settings_of(config, **(chosen | {"port": free_port(settings.bind)}))
-    see_that_it_can(settings)
+    check_can_serve(settings)
     demo_key = wait_for(prepare(settings))
     sys.exit(start(settings, environ, demo_key))
 
 
 @click.command(
-    epilog="Reads no settings file and no COUNTERSIGN_* variable, and has no rate limits. It serves once it prints its address."
+    epilog="Reads no settings file and no COUNTERSIGN_* variable, and has no limits on how often one asks. Once it says so, it serves."
 )
-@click.option(
-    "--host", "bind", default="127.0.0.1", metavar="ADDRESS", help="IP address to listen on; default: 127.0.0.1."
-)
-@click.option("--port", type=click.IntRange(0, 65_535), default=0, help="Port to listen on; default: a free one.")
+@click.option("--host", "bind", default="127.0.0.1", metavar="ADDRESS", help="IP address to listen on; else 127.0.0.1.")
+@click.option("--port", type=click.IntRange(0, 65_535), default=0, help="Port to listen on; else a free one.")
 @json_option
 def emulate(bind: str, port: int, as_json: bool) -> None:  # noqa: FBT001 - click's way
-    """Serve a new, empty installation that is removed at the end. Every message goes to the inbox."""
-    from countersign.serving.banner import greet
-    from countersign.serving.server import free_port, see_that_it_can
+    """Serve from nothing and keep nothing: a new database in a folder that is removed at the end, every message in the inbox."""
+    from countersign.serving.banner import show_banner
+    from countersign.serving.server import check_can_serve, free_port
     from countersign.serving.server import serve as start
     from countersign.wiring import prepare
 
@@ -62,14 +60,14 @@ def emulate(bind: str, port: int, as_json: bool) -> None:  # noqa: FBT001 - clic
         nothing.write_text('environment = "development"\n[limits]\ndestination = []\nrequester = []\n')
         chosen = {"home": folder, "bind": bind, "port": port or free_port(bind), "log_level": "warning"}
         settings, environ = settings_of(nothing, **chosen)
-        see_that_it_can(settings)
+        check_can_serve(settings)
         key = wait_for(prepare(settings))
-        status = start(settings, environ, key, _in_one_line if as_json else greet)
+        status = start(settings, environ, key, _in_one_line if as_json else show_banner)
     sys.exit(status)
 
 
 def _in_one_line(settings: Settings, key: str | None, took: float) -> None:
-    """Print the address and the key as one line of JSON once the server answers."""
+    """Say as JSON, once it serves, where and with which key."""
     click.echo(msgspec.json.encode({"url": settings.public_url, "key": key, "took": round(took, 2)}))
     sys.stdout.flush()
 
@@ -79,19 +77,17 @@ def _in_one_line(settings: Settings, key: str | None, took: float) -> None:
 )
 @config_option
 def work(config: Path | None) -> None:
-    """Deliver and sweep without HTTP."""
+    """Deliver and sweep, without HTTP."""
     from countersign.serving.worker_process import work as start
 
     settings, _ = settings_of(config, no_worker="no")
     start(settings)
 
 
-@click.command(
-    epilog="Safe to run while other processes serve or migrate: one of them does the work, the others find it done."
-)
+@click.command(epilog="Safe to run while others serve and while others migrate: one does it, the rest find it done.")
 @config_option
 def migrate(config: Path | None) -> None:
-    """Bring the database schema to the newest revision."""
+    """Bring the database to the newest revision."""
     from countersign.store.engine import migrate as schema
 
     settings, _ = settings_of(config)
@@ -100,5 +96,5 @@ def migrate(config: Path | None) -> None:
     click.echo(
         f"The database has revision {reached}."
         if missing
-        else f"Nothing to do: the database already has revision {reached}."
+        else f"Nothing to do: the database has revision {reached} already."
     )

@@ -1,4 +1,4 @@
-"""The greeting: what a person sees when serving has begun, and the one line that a log keeps of it."""
+"""The banner: what a person sees when serving has begun, and the one line that a log keeps of it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _log = structlog.get_logger("countersign.serving")
 
 
-def greet(settings: Settings, demo_key: str | None, took: float) -> None:
+def show_banner(settings: Settings, demo_key: str | None, took: float) -> None:
     """Say that it serves: addresses and a first request to a developer, one line of log to an operator."""
     if demo_key is None:
         _log.info(

@@ -1,4 +1,4 @@
-"""The crew of one process: its Runtime, its delivery loop and its metrics, begun together and ended in order."""
+"""The lifespan of one process: its Runtime, its delivery loop and its metrics, begun together and ended in order."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 
 from countersign.config import Settings
-from countersign.flows.delivery.bounces import keep_collecting
+from countersign.flows.delivery.bounces import poll_mailbox
 from countersign.serving.metrics_server import serve_metrics
 from countersign.wiring import Runtime, close_runtime, open_runtime
 from countersign.worker import Worker
@@ -20,7 +20,7 @@ BEGIN_AGAIN: Final = 1.0
 _log = structlog.get_logger("countersign.serving")
 
 
-class Crew:
+class ProcessLifespan:
     """What runs beside the answering of requests. `stop` may be called from a signal; `leave` waits for the end."""
 
     def __init__(self, runtime: Runtime, worker: Worker | None) -> None:
@@ -41,13 +41,13 @@ class Crew:
         if self.runtime.clock.ahead:
             _log.warning("clock_ahead", seconds=self.runtime.clock.ahead // 1_000)
         if self._worker is not None:
-            self.runtime.core.database.hear(self._worker.wake)
-            self.runtime.clock.hear(self._worker.foresee, self._worker.move)
+            self.runtime.core.database.listen(self._worker.wake)
+            self.runtime.clock.hear(self._worker.extend_leases, self._worker.clock_moved)
             self._delivering = asyncio.create_task(self._deliver(self._worker), name="deliver")
             if settings.bounces is not None:
                 from countersign.providers.email.bounce_mailbox import BounceMailbox
 
-                looking = keep_collecting(self.runtime.delivery, BounceMailbox(settings.bounces))
+                looking = poll_mailbox(self.runtime.delivery, BounceMailbox(settings.bounces))
                 self._collecting = asyncio.create_task(looking, name="bounces")
         if settings.metrics.port is not None:
             self._metrics = await serve_metrics(self.runtime, settings.bind, settings.metrics.port, shared=shared)
@@ -89,7 +89,7 @@ class Crew:
                 stats.worker(alive=False)
 
 
-async def gather_crew(settings: Settings) -> Crew:
+async def open_process(settings: Settings) -> ProcessLifespan:
     """Open the Runtime and whoever works on it; raises SettingsError or UnavailableError."""
     runtime = await open_runtime(settings)
     worker = (
@@ -97,4 +97,4 @@ async def gather_crew(settings: Settings) -> Crew:
         if settings.no_worker
         else Worker(runtime.delivery, settings.retention_days, settings.grace, runtime.accounts)
     )
-    return Crew(runtime, worker)
+    return ProcessLifespan(runtime, worker)

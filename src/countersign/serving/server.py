@@ -1,4 +1,4 @@
-"""The server: sees that it can start, has Granian run the processes, and replaces one that dies."""
+"""The server: sees that it can serve, and has a supervisor run the processes."""
 
 from __future__ import annotations
 
@@ -8,71 +8,70 @@ import os
 import resource
 import shutil
 import socket
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import structlog
 
+from countersign.config import load
 from countersign.errors import SettingsError
-from countersign.serving.banner import greet
+from countersign.serving.banner import show_banner
+from countersign.serving.protocol import CONNECTIONS
+from countersign.serving.supervisor import Supervisor
+from countersign.serving.web_process import BACKLOG
 
 if TYPE_CHECKING:
-    from granian.server.mp import MPServer
+    from collections.abc import Callable, Iterator, Mapping
 
     from countersign.config import Settings
 
 SHARED: Final = "PROMETHEUS_MULTIPROC_DIR"
-"""As in stats.py, which cannot be imported before it is set: prometheus-client looks at it only then."""
+"""As in metrics.py, which cannot be imported before it is set: prometheus-client looks at it only then."""
 
-BACKLOG: Final = 1024
-"""Connections that the kernel keeps until a process takes them."""
-
-CONNECTIONS: Final = 8_192
-"""Connections that one process holds at once, idle ones included; more wait in the backlog."""
-
-HEADERS_WITHIN: Final = 10_000
-"""Milliseconds in which a request's headers must have come: a client that dribbles them holds no place for long."""
-
-YOUNG: Final = 2.0
-"""Seconds; a process that dies younger counts as one that could not start."""
-
-MOST_FAILED_STARTS: Final = 5
-"""Processes in a row that could not start, after which the server gives up and says so to whoever watches it."""
+GAVE_UP: Final = 3
+"""The exit code when processes kept dying."""
 
 _log = structlog.get_logger("countersign.serving")
 
-
-Greeting: TypeAlias = "Callable[[Settings, str | None, float], None]"
+Banner: TypeAlias = "Callable[[Settings, str | None, float], None]"
 """Says that it serves: the settings, the key of the demonstration if there is one, and the seconds it took."""
 
 
-def serve(settings: Settings, environ: Mapping[str, str], demo_key: str | None, say: Greeting = greet) -> int:
+def serve(settings: Settings, environ: Mapping[str, str], demo_key: str | None, banner: Banner = show_banner) -> int:
     """Serve until SIGTERM or SIGINT; return the exit code: 0 after a stop, 3 when processes kept dying.
 
-    `environ` is what the processes read their settings from. Raises SettingsError if the port is taken.
+    Args:
+        settings: those of the installation, which every process gets as they are.
+        environ: where they are read again at SIGHUP.
+        demo_key: the key of the demonstration, in development.
+        banner: says that it serves.
+
+    Raises:
+        SettingsError: the port is taken, or several processes would write one SQLite file.
     """
     began = time.monotonic()
-    see_that_it_can(settings)
-    os.environ.update(environ)
+    check_can_serve(settings)
     _more_files()
-    with _shared_counts(settings.workers):
+    with _shared_counts(settings.workers), _listening(settings.bind) as listener:
+        _bind(listener, settings)
+        listener.listen(BACKLOG)
         # Loaded once, here, before the processes fork: they start at once, and share the memory.
         importlib.import_module("countersign.web.app")
-        server = _server(settings, lambda: say(settings, demo_key, time.monotonic() - began))
-        try:
-            server.serve()
-        except SystemExit as end:
-            return int(end.code or 0)
+        supervisor = Supervisor(
+            settings,
+            listener,
+            reload=lambda: load(environ),
+            announce=lambda: banner(settings, demo_key, time.monotonic() - began),
+        )
+        in_order = supervisor.run()
     _log.info("stopped")
-    return 3 if getattr(server, "gave_up", False) else 0
+    return 0 if in_order else GAVE_UP
 
 
-def see_that_it_can(settings: Settings) -> None:
+def check_can_serve(settings: Settings) -> None:
     """Raise SettingsError, with the remedy, where serving would fail or harm: a port in use, several writers of one SQLite file."""
     if settings.sqlite and settings.workers > 1:
         raise SettingsError(
@@ -80,13 +79,7 @@ def see_that_it_can(settings: Settings) -> None:
             " set workers to 1, or COUNTERSIGN_DATABASE_URL to a PostgreSQL."
         )
     with _listening(settings.bind) as probe:
-        try:
-            probe.bind((settings.bind, settings.port))
-        except OSError as error:
-            raise SettingsError(
-                f"{settings.bind} port {settings.port} cannot be listened on ({error.strerror}). If another program has it, stop that one,"
-                f" or choose another port: countersign serve --port {settings.port + 1 if settings.port < 65_535 else 8_000}"  # noqa: PLR2004
-            ) from error
+        _bind(probe, settings)
 
 
 def free_port(bind: str) -> int:
@@ -98,20 +91,19 @@ def free_port(bind: str) -> int:
 
 
 def _listening(bind: str) -> socket.socket:
-    # Without SO_REUSEPORT, which the server itself sets: with it a second server would share the port, and half of the requests.
-    probe = socket.socket(socket.AF_INET6 if ip_address(bind).version == 6 else socket.AF_INET)  # noqa: PLR2004
-    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    return probe
+    listener = socket.socket(socket.AF_INET6 if ip_address(bind).version == 6 else socket.AF_INET)  # noqa: PLR2004
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    return listener
 
 
-def _answers(settings: Settings) -> bool:
-    address = ip_address(settings.bind)
-    host = {4: "127.0.0.1", 6: "::1"}[address.version] if address.is_unspecified else settings.bind
+def _bind(listener: socket.socket, settings: Settings) -> None:
     try:
-        socket.create_connection((host, settings.port), 0.2).close()
-    except OSError:
-        return False
-    return True
+        listener.bind((settings.bind, settings.port))
+    except OSError as error:
+        raise SettingsError(
+            f"{settings.bind} port {settings.port} cannot be listened on ({error.strerror}). If another program has it, stop that one,"
+            f" or choose another port: countersign serve --port {settings.port + 1 if settings.port < 65_535 else 8_000}"  # noqa: PLR2004
+        ) from error
 
 
 def _more_files() -> None:
@@ -138,75 +130,3 @@ def _shared_counts(workers: int) -> Iterator[None]:
     finally:
         del os.environ[SHARED]
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _server(settings: Settings, ready: Callable[[], None]) -> MPServer:
-    from granian.constants import HTTPModes, Interfaces, Loops
-    from granian.http import HTTP1Settings
-    from granian.log import LogLevels
-    from granian.server.mp import MPServer
-
-    class Watched(MPServer):
-        """Granian's server, but for one thing: a process that dies is replaced however often, unless it cannot even start."""
-
-        gave_up = False
-
-        def _serve_loop(self, spawn_target: Any, target_loader: Any) -> None:  # noqa: ANN401 - as Granian has it
-            deaths = failed_starts = 0
-            told = False
-            while not self.interrupt_signal:
-                if not told and _answers(settings):
-                    told = True
-                    ready()
-                if not self.main_loop_interrupt.wait(None if told else 0.02):
-                    continue
-                self.main_loop_interrupt.clear()
-                if self.reload_signal:
-                    self._reload(spawn_target, target_loader)  # type: ignore[no-untyped-call]
-                while self.interrupt_children and not self.interrupt_signal:
-                    dead = self.interrupt_children.pop()
-                    died = self.wrks[dead].inner
-                    young = time.monotonic() - self.wrks[dead].birth < YOUNG
-                    deaths = deaths + 1 if young else 0
-                    # A negative exit code is a signal's: somebody killed it, which says nothing of whether it can start.
-                    failed_starts = failed_starts + 1 if young and died.exitcode > 0 else 0
-                    if failed_starts >= MOST_FAILED_STARTS:
-                        _log.error(
-                            "gave_up", detail=f"{failed_starts} processes in a row could not start; why stands above."
-                        )
-                        self.gave_up = True
-                        return
-                    pause = min(1.0, 0.1 * 2**deaths) if deaths else 0.0
-                    _log.warning("process_died", pid=died.pid, exit_code=died.exitcode, again_in=pause)
-                    time.sleep(pause)
-                    self._respawn_workers([dead], spawn_target, target_loader)
-
-    least = LogLevels.debug if settings.log.level == "debug" else LogLevels.warning
-    return Watched(
-        "countersign.serving:app",
-        address=settings.bind,
-        port=settings.port,
-        interface=Interfaces.ASGI,
-        factory=True,
-        workers=settings.workers,
-        loop=Loops.uvloop if sys.platform != "win32" else Loops.asyncio,
-        http=HTTPModes.http1,
-        http1_settings=HTTP1Settings(header_read_timeout=HEADERS_WITHIN),
-        websockets=False,
-        runtime_threads=1,
-        backlog=BACKLOG,
-        backpressure=CONNECTIONS,
-        respawn_failed_workers=True,
-        workers_kill_timeout=settings.grace,
-        log_level=least,
-        # Its loggers hand on to ours, where everything passes the redactor.
-        log_dictconfig={
-            "version": 1,
-            "disable_existing_loggers": False,
-            "formatters": {},
-            "handlers": {},
-            "loggers": {
-                name: {"handlers": [], "propagate": True, "level": "WARNING"} for name in ("_granian", "granian.access")
-            },
-        },
-    )

@@ -1,4 +1,4 @@
-"""Working alone: delivery and sweeping without HTTP, until told to stop."""
+"""A process that delivers and sweeps without HTTP, until told to stop."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from countersign import __version__
-from countersign.serving.process import gather_crew
+from countersign.serving.process import open_process
 
 if TYPE_CHECKING:
     from countersign.config import Settings
@@ -26,14 +26,14 @@ def work(settings: Settings) -> None:
 
 
 async def _work(settings: Settings) -> None:
-    crew = await gather_crew(settings)
+    process = await open_process(settings)
     try:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, crew.stop)
-        await crew.begin(shared=False)
+            loop.add_signal_handler(number, process.stop)
+        await process.begin(shared=False)
         _log.info("working", version=__version__, loop=type(loop).__module__)
-        await crew.ended()
+        await process.ended()
     finally:
-        await crew.leave()
+        await process.leave()
     _log.info("stopped")

@@ -1,1 +1,1 @@
-"""What is kept, and how: SQL by name, one transaction as a generator of statements, two databases that drive it."""
+"""The store: tables and statements on them, transactions that are coroutines, and the two databases that run them."""

@@ -13,8 +13,8 @@ from countersign.domain.delivery.delivery import Message
 from countersign.domain.shared.contact import Channel
 from countersign.flows.verifications.cancel import not_me_reference
 from countersign.web.app import make_app
-from countersign.web.http.assets import contents, digest
-from countersign.web.http.templates import links
+from countersign.web.pages.shared.assets import contents, digest
+from countersign.web.pages.shared.rendering import links
 
 if TYPE_CHECKING:
     from tests.web.conftest import CodeOf, Opener

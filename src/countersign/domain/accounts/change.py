@@ -1,4 +1,7 @@
-"""A change of an account: asked, stepped up for, proved, applied, told, and undoable; what differs between kinds is data."""
+"""A change of an account: what may be requested, when it may be applied, and how it is undone.
+
+What differs between the kinds of change is data: one row of `RULES` for each.
+"""
 
 from __future__ import annotations
 
@@ -6,30 +9,34 @@ from enum import StrEnum
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from countersign.domain.accounts.account import Account, OwnedContact
 from countersign.domain.accounts.authenticator import MOST as MOST_FACTORS
 from countersign.domain.accounts.authenticator import STRONG_KINDS, Authenticator, AuthenticatorKind
-from countersign.domain.shared.contact import ContactKind
+from countersign.domain.accounts.integration_code import IntegrationCode
+from countersign.domain.accounts.login_flow import InterruptedRequest
+from countersign.domain.accounts.session import Session
+from countersign.domain.shared.contact import Contact, ContactKind
 
 DAY: Final = 86_400_000
 UNDO_LASTS: Final = 7 * DAY
-"""Milliseconds within which a change can be undone, and after which a new contact may recover the account alone (semantics A2)."""
+"""Milliseconds in which a change can be undone, and after which a new contact may recover the account alone (semantics A2)."""
 PENDING_LASTS: Final = 30 * 60_000
-"""Milliseconds that a change waits for the proof of its new contact."""
+"""Milliseconds that a change stays pending until its new contact is proved."""
 WAIT: Final = 7 * DAY
-"""Milliseconds that whoever lost everything waits before the account is theirs again (semantics R5)."""
+"""Milliseconds that a delayed recovery waits, and can be vetoed, before it may be completed (semantics R5)."""
 CLAIM_LASTS: Final = 7 * DAY
-"""Milliseconds after the wait within which it has to be finished."""
+"""Milliseconds after the wait in which a delayed recovery has to be completed."""
 REDUCED_LASTS: Final = 7 * DAY
-"""Milliseconds after such a recovery in which nothing can be taken away that the owner would miss."""
+"""Milliseconds after a delayed recovery in which nothing can be removed that the former owner would miss."""
 MOST_CONTACTS: Final = 20
 MOST_ACCOUNTS: Final = 5
-"""Accounts that one phone number may serve (semantics A7); a mailbox serves one."""
+"""Accounts that may share one phone number (semantics A7). A mail address belongs to one account."""
 
 
 class ChangeKind(StrEnum):
-    """What is changed."""
+    """What is changed. The notice of an applied change has the same value (`NoticeKind`)."""
 
     CONTACT_ADDED = "contact_added"
     CONTACT_REPLACED = "contact_replaced"
@@ -48,7 +55,7 @@ class ChangeKind(StrEnum):
 
 
 class ChangeState(StrEnum):
-    """How far it is."""
+    """The state of a change."""
 
     PENDING = "pending"
     APPLIED = "applied"
@@ -58,47 +65,98 @@ class ChangeState(StrEnum):
 
 
 class ChangeRule(msgspec.Struct, frozen=True):
-    """What a kind of change is held to; times in ms.
+    """What applies to one kind of change; times in milliseconds.
 
-    `proves`: the new contact proves itself before. `waits`: how long nothing happens but notices. `undo`: for how long it can be undone;
-    `closes`: by closing the account alone. `revokes`: every other session and whatever else is pending end with it. `untrusts`: no
-    browser is trusted any more (semantics S4). `reduced`: refused for a time after a recovery of who lost everything. `told`: whether
-    the contacts hear of it.
+    - `proves_contact`: the change stays pending until its new contact is proved.
+    - `wait`: time between the request and the earliest completion.
+    - `undo`: time in which an applied change can be undone.
+    - `undone_by_lock`: only locking the account undoes it.
+    - `ends_sessions`: every other session and every other pending change end with it.
+    - `ends_trust`: no browser is trusted afterwards (semantics S4).
+    - `blocked_after_recovery`: refused for a time after a delayed recovery.
+    - `notifies`: every contact gets a notice.
     """
 
-    proves: bool = False
-    waits: int = 0
+    proves_contact: bool = False
+    wait: int = 0
     undo: int = 0
-    closes: bool = False
-    revokes: bool = False
-    untrusts: bool = False
-    reduced: bool = False
-    told: bool = True
+    undone_by_lock: bool = False
+    ends_sessions: bool = False
+    ends_trust: bool = False
+    blocked_after_recovery: bool = False
+    notifies: bool = True
 
 
 RULES: Final = {
-    ChangeKind.CONTACT_ADDED: ChangeRule(proves=True, undo=UNDO_LASTS, untrusts=True),
-    ChangeKind.CONTACT_REPLACED: ChangeRule(proves=True, undo=UNDO_LASTS, reduced=True, untrusts=True),
-    ChangeKind.CONTACT_PRIMARY: ChangeRule(undo=UNDO_LASTS, untrusts=True),
-    ChangeKind.CONTACT_REMOVED: ChangeRule(undo=UNDO_LASTS, reduced=True, untrusts=True),
-    ChangeKind.PASSWORD_CHANGED: ChangeRule(undo=UNDO_LASTS, closes=True, revokes=True, untrusts=True),
-    ChangeKind.PASSWORD_RECOVERED: ChangeRule(undo=UNDO_LASTS, closes=True, revokes=True, untrusts=True),
-    ChangeKind.METHOD_ADDED: ChangeRule(undo=UNDO_LASTS, untrusts=True),
-    ChangeKind.METHOD_REMOVED: ChangeRule(undo=UNDO_LASTS, reduced=True, untrusts=True),
-    ChangeKind.RECOVERY_CODES_MADE: ChangeRule(undo=UNDO_LASTS, reduced=True, untrusts=True),
-    ChangeKind.BROWSER_REMOVED: ChangeRule(told=False),
-    ChangeKind.INTEGRATION_CODE_MADE: ChangeRule(reduced=True),
-    ChangeKind.INTEGRATION_CODE_ROTATED: ChangeRule(reduced=True),
-    ChangeKind.INTEGRATION_CODE_REVOKED: ChangeRule(told=False),
-    ChangeKind.ACCESS_RECOVERED: ChangeRule(waits=WAIT, undo=UNDO_LASTS, revokes=True, untrusts=True),
+    ChangeKind.CONTACT_ADDED: ChangeRule(proves_contact=True, undo=UNDO_LASTS, ends_trust=True),
+    ChangeKind.CONTACT_REPLACED: ChangeRule(
+        proves_contact=True, undo=UNDO_LASTS, blocked_after_recovery=True, ends_trust=True
+    ),
+    ChangeKind.CONTACT_PRIMARY: ChangeRule(undo=UNDO_LASTS, ends_trust=True),
+    ChangeKind.CONTACT_REMOVED: ChangeRule(undo=UNDO_LASTS, blocked_after_recovery=True, ends_trust=True),
+    ChangeKind.PASSWORD_CHANGED: ChangeRule(undo=UNDO_LASTS, undone_by_lock=True, ends_sessions=True, ends_trust=True),
+    ChangeKind.PASSWORD_RECOVERED: ChangeRule(
+        undo=UNDO_LASTS, undone_by_lock=True, ends_sessions=True, ends_trust=True
+    ),
+    ChangeKind.METHOD_ADDED: ChangeRule(undo=UNDO_LASTS, ends_trust=True),
+    ChangeKind.METHOD_REMOVED: ChangeRule(undo=UNDO_LASTS, blocked_after_recovery=True, ends_trust=True),
+    ChangeKind.RECOVERY_CODES_MADE: ChangeRule(undo=UNDO_LASTS, blocked_after_recovery=True, ends_trust=True),
+    ChangeKind.BROWSER_REMOVED: ChangeRule(notifies=False),
+    ChangeKind.INTEGRATION_CODE_MADE: ChangeRule(blocked_after_recovery=True),
+    ChangeKind.INTEGRATION_CODE_ROTATED: ChangeRule(blocked_after_recovery=True),
+    ChangeKind.INTEGRATION_CODE_REVOKED: ChangeRule(notifies=False),
+    ChangeKind.ACCESS_RECOVERED: ChangeRule(wait=WAIT, undo=UNDO_LASTS, ends_sessions=True, ends_trust=True),
 }
-"""Every kind of change, as one table."""
+"""The rule of every kind of change."""
+
+
+class ChangeRequest(msgspec.Struct, frozen=True):
+    """A change from the form to the moment when it is applied: the one value that every step hands on.
+
+    The caller says what is wanted:
+
+    - `target`: id of the contact, authenticator, browser or integration code that is changed.
+    - `about`: what people are shown of it afterwards, such as a mask or a name.
+    - `summary`: what is approved, in the user's language. It stands in the message with the code.
+    - `contact`: a new contact; `password`: the hash of a new password (PHC string); `authenticators` and `integration_code`: what
+      is added, ready to be stored.
+    - `interrupted`: the request that asked. It continues after the user has proved what the change requires.
+
+    The flows fill in where it comes from; `for_session` does so for a signed-in user:
+
+    - `account`, and the id of the `session` that asked; empty for a request from outside.
+    - `pending`: id of the pending change that is completed, and `flow`: token hash of the login flow that ends with it.
+    - `recovered_by`: id of the contact that recovered the account.
+    """
+
+    kind: ChangeKind
+    target: str = ""
+    about: str = ""
+    summary: str = ""
+    contact: Contact | None = None
+    password: str = ""
+    authenticators: tuple[Authenticator, ...] = ()
+    integration_code: IntegrationCode | None = None
+    interrupted: InterruptedRequest = InterruptedRequest()
+    account: str = ""
+    session: str = ""
+    pending: str = ""
+    flow: bytes = b""
+    recovered_by: str = ""
+
+    def __repr__(self) -> str:
+        """Hide what may be secret."""
+        return f"ChangeRequest({self.kind.value})"
+
+    def for_session(self, session: Session) -> ChangeRequest:
+        """Return the request as one that this session makes for its account."""
+        return replace(self, account=session.account, session=session.id)
 
 
 class ChangeEffect(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What an applied change did, by ids: undoing it ends what it added, and brings back what it ended.
+    """What an applied change did, as ids. Undoing it ends what was added and restores what was ended.
 
-    `primary` is the contact that was the primary one before, where that changed.
+    `primary` is the id of the contact that was the primary one before, if that changed.
     """
 
     contacts_added: tuple[str, ...] = ()
@@ -109,11 +167,11 @@ class ChangeEffect(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class AccountChange(msgspec.Struct, frozen=True):
-    """One change; times in ms.
+    """A change as it is stored; times in milliseconds since the epoch.
 
-    `session` is the id of the session that asked (empty: from outside), `blind` what its new contact is found by, `about` what people are
-    shown (a mask, a name), `data` what is needed to apply it (sealed). A pending one waits until `until`; an applied one can be undone
-    until then. `remind_at` is when its waiting is told again.
+    `session` is the id of the session that asked; empty for a request from outside. `blind_index` finds its new contact, and `about` is
+    what people are shown: a mask or a name. `data` is what is needed to apply or to undo it, sealed. A pending change expires at
+    `until`; an applied change can be undone until then. `remind_at` is when the contacts are reminded that it is pending.
     """
 
     account: str
@@ -138,27 +196,30 @@ class AccountChange(msgspec.Struct, frozen=True):
         return f"AccountChange({self.id}, {self.kind.value}, {self.state.value})"
 
     def state_at(self, now: int) -> ChangeState:
-        """Return the state as it is at `now`."""
+        """Return the state at `now` (ms)."""
         if self.state is ChangeState.PENDING and now >= self.until:
             return ChangeState.EXPIRED
         return self.state
 
-    def undoable(self, now: int) -> bool:
-        """Say whether it can still be undone by itself."""
-        return self.revertible(now) and not RULES[self.kind].closes
+    def is_undoable(self, now: int) -> bool:
+        """Return True if the user can still undo the change by itself."""
+        return self.is_undone_by_lock(now) and not RULES[self.kind].undone_by_lock
 
-    def revertible(self, now: int) -> bool:
-        """Say whether closing the account still takes it back: a password too, so that what its owner knows is worth something again."""
+    def is_undone_by_lock(self, now: int) -> bool:
+        """Return True if locking the account undoes the change.
+
+        Includes passwords: the previous one becomes a recovery credential again.
+        """
         return self.state is ChangeState.APPLIED and now < self.until
 
     @property
     def due_at(self) -> int:
-        """Return when a change that waits may be finished."""
-        return self.asked_at + RULES[self.kind].waits
+        """Return the earliest time (ms) at which a pending change may be completed."""
+        return self.asked_at + RULES[self.kind].wait
 
 
 class ChangeRefusal(StrEnum):
-    """Why a change is not made."""
+    """Why a change is refused."""
 
     UNKNOWN = "unknown"
     LAST_CONTACT = "last_contact"
@@ -171,69 +232,112 @@ class ChangeRefusal(StrEnum):
 
 
 class AccountSnapshot(msgspec.Struct, frozen=True):
-    """What an account has, ended ones left out."""
+    """An account with its contacts and authenticators. A history has the ended ones too."""
 
     account: Account
     contacts: tuple[OwnedContact, ...]
     authenticators: tuple[Authenticator, ...]
 
     @property
+    def active_contacts(self) -> tuple[OwnedContact, ...]:
+        """Return the contacts that have not ended."""
+        return tuple(contact for contact in self.contacts if contact.ended_at is None)
+
+    @property
     def strong(self) -> bool:
-        """Say whether a factor is enrolled that codes by mail and phone do not stand in for."""
-        return any(factor.kind in STRONG_KINDS for factor in self.authenticators)
+        """Return True if an authenticator is enrolled that codes by mail and phone do not stand in for."""
+        return any(one.kind in STRONG_KINDS for one in self.authenticators)
 
     @property
     def recovery_codes(self) -> int:
         """Return how many recovery codes are left."""
-        return sum(factor.kind is AuthenticatorKind.RECOVERY_CODE for factor in self.authenticators)
+        return sum(one.kind is AuthenticatorKind.RECOVERY_CODE for one in self.authenticators)
 
 
 def check_change(
-    kind: ChangeKind, which: str, blind_index: bytes, holdings: AccountSnapshot, now: int
+    kind: ChangeKind, target: str, blind_index: bytes, snapshot: AccountSnapshot, now: int
 ) -> ChangeRefusal | None:
-    """Say why an account cannot be changed so, or None. `which` is the contact or factor it is about, `blind` a new contact."""
-    if RULES[kind].reduced and now < holdings.account.reduced_until:
+    """Return why an account cannot be changed so, or None.
+
+    `target` is the id of the contact or authenticator that is changed, `blind_index` that of a new contact, and `now` is in ms.
+    """
+    if RULES[kind].blocked_after_recovery and now < snapshot.account.reduced_until:
         return ChangeRefusal.REDUCED
     match kind:
         case ChangeKind.CONTACT_ADDED | ChangeKind.CONTACT_REPLACED:
-            return _new_contact(kind, which, blind_index, holdings)
+            return _check_new_contact(kind, target, blind_index, snapshot)
         case ChangeKind.CONTACT_PRIMARY | ChangeKind.CONTACT_REMOVED:
-            return _old_contact(kind, which, holdings)
+            return _check_old_contact(kind, target, snapshot)
         case ChangeKind.METHOD_ADDED | ChangeKind.METHOD_REMOVED:
-            return _method(kind, which, holdings)
+            return _check_authenticator(kind, target, snapshot)
         case _:
             return None
 
 
-def _new_contact(kind: ChangeKind, which: str, blind_index: bytes, holdings: AccountSnapshot) -> ChangeRefusal | None:
-    if kind is ChangeKind.CONTACT_REPLACED and all(contact.id != which for contact in holdings.contacts):
+def _check_new_contact(
+    kind: ChangeKind, target: str, blind_index: bytes, snapshot: AccountSnapshot
+) -> ChangeRefusal | None:
+    if kind is ChangeKind.CONTACT_REPLACED and all(contact.id != target for contact in snapshot.contacts):
         return ChangeRefusal.UNKNOWN
-    if any(contact.blind_index == blind_index for contact in holdings.contacts):
+    if any(contact.blind_index == blind_index for contact in snapshot.contacts):
         return ChangeRefusal.ALREADY_YOURS
-    return ChangeRefusal.TOO_MANY if len(holdings.contacts) >= MOST_CONTACTS else None
+    return ChangeRefusal.TOO_MANY if len(snapshot.contacts) >= MOST_CONTACTS else None
 
 
-def _old_contact(kind: ChangeKind, which: str, holdings: AccountSnapshot) -> ChangeRefusal | None:
-    found = next((contact for contact in holdings.contacts if contact.id == which), None)
+def _check_old_contact(kind: ChangeKind, target: str, snapshot: AccountSnapshot) -> ChangeRefusal | None:
+    found = next((contact for contact in snapshot.contacts if contact.id == target), None)
     if found is None:
         return ChangeRefusal.UNKNOWN
     if kind is ChangeKind.CONTACT_PRIMARY:
         return ChangeRefusal.ALREADY_YOURS if found.primary else None
-    return ChangeRefusal.LAST_CONTACT if len(holdings.contacts) == 1 else None
+    return ChangeRefusal.LAST_CONTACT if len(snapshot.contacts) == 1 else None
 
 
-def _method(kind: ChangeKind, which: str, holdings: AccountSnapshot) -> ChangeRefusal | None:
-    strong = [factor.id for factor in holdings.authenticators if factor.kind in STRONG_KINDS]
+def _check_authenticator(kind: ChangeKind, target: str, snapshot: AccountSnapshot) -> ChangeRefusal | None:
+    strong = [one.id for one in snapshot.authenticators if one.kind in STRONG_KINDS]
     if kind is ChangeKind.METHOD_REMOVED:
-        return None if which in strong else ChangeRefusal.UNKNOWN
+        return None if target in strong else ChangeRefusal.UNKNOWN
     return ChangeRefusal.TOO_MANY if len(strong) >= MOST_FACTORS else None
 
 
+def revert(history: AccountSnapshot, effect: ChangeEffect, now: int) -> AccountSnapshot:
+    """Return the history of an account with one change undone at `now` (ms): what it added has ended, what it ended is active.
+
+    `history` must hold the ended contacts and authenticators too. `with_primary` belongs after the last of several.
+    """
+    ends = dict.fromkeys(effect.contacts_added, now) | dict.fromkeys(effect.contacts_ended)
+    contacts = tuple(
+        replace(one, ended_at=ends[one.id], primary=False) if one.id in ends else one for one in history.contacts
+    )
+    ends = dict.fromkeys(effect.factors_added, now) | dict.fromkeys(effect.factors_ended)
+    authenticators = tuple(
+        replace(one, ended_at=ends[one.id]) if one.id in ends else one for one in history.authenticators
+    )
+    reverted = AccountSnapshot(history.account, contacts, authenticators)
+    return _make_primary(reverted, effect.primary) if effect.primary else reverted
+
+
+def with_primary(history: AccountSnapshot) -> AccountSnapshot:
+    """Return the history with a primary contact: the oldest active one, if none is primary."""
+    active = history.active_contacts
+    if not active or any(contact.primary for contact in active):
+        return history
+    return _make_primary(history, min(active, key=lambda one: (one.added_at, one.id)).id)
+
+
+def _make_primary(history: AccountSnapshot, target: str) -> AccountSnapshot:
+    """Make one contact the primary one, if it is active, and no other."""
+    contacts = tuple(
+        replace(contact, primary=contact.id == target and contact.ended_at is None) for contact in history.contacts
+    )
+    return replace(history, contacts=contacts)
+
+
 def max_accounts(kind: ContactKind) -> int:
-    """Return how many accounts one contact may serve."""
+    """Return how many accounts may share one contact."""
     return MOST_ACCOUNTS if kind is ContactKind.PHONE else 1
 
 
 def may_recover(contact: OwnedContact, now: int) -> bool:
-    """Say whether a contact recovers its account alone: it is proved, and not too new (semantics A2)."""
+    """Return True if a contact recovers its account alone: it is proved, and not too new (semantics A2)."""
     return contact.ended_at is None and contact.proved_at is not None and now >= contact.settled_at

@@ -1,4 +1,4 @@
-"""Activity: what happened to an account last, and which messages were really sent to its contacts, for its person to read."""
+"""The activity of an account: events are recorded for good in the log, and for a while in words that the user can read."""
 
 from __future__ import annotations
 
@@ -9,17 +9,24 @@ import msgspec
 from countersign.domain.delivery.delivery import DeliveryState
 from countersign.domain.shared.activity import Activity
 from countersign.domain.shared.contact import Channel
-from countersign.domain.shared.event import EventKind
+from countersign.domain.shared.event import Event, EventKind
+from countersign.store.engine.database import Append
 from countersign.store.tables import activity, deliveries
 
 if TYPE_CHECKING:
-    from countersign.flows.accounts.context import AccountContext
+    from collections.abc import Sequence
 
-MESSAGES: Final = 20
+    from countersign.flows.accounts.context import AccountContext, BrowserContext
+    from countersign.store.engine.database import Change
+
+MAX_MESSAGES: Final = 20
+"""Messages that are listed."""
+_LOG_ONLY: Final = frozenset({EventKind.SIGN_IN_ASSESSED})
+"""Events that the user is not shown."""
 
 
 class SentMessage(msgspec.Struct, frozen=True):
-    """One message: what for (a purpose or a kind of notice), to whom (a mask), how, when it was asked for (ms), and how far it is."""
+    """A message that was sent: its purpose or kind of notice, the masked address, when it was requested (ms), and its state."""
 
     what: str
     to: str
@@ -28,19 +35,67 @@ class SentMessage(msgspec.Struct, frozen=True):
     state: DeliveryState
 
 
-async def recent(context: AccountContext, account: str, most: int) -> tuple[list[Activity], list[SentMessage]]:
-    """Return what happened to an account last, the newest first, and its last messages."""
-    return await context.database.read(_recent, account, most)
+async def record_events(
+    context: AccountContext, events: Sequence[Event], browser: BrowserContext, place: str
+) -> tuple[Change, ...]:
+    """Append events to the log, and return the changes that show them to the user.
+
+    `browser` and `place` say where the act was done; empty ones are left out.
+    """
+    await Append(events)
+    return activity.insert(
+        [
+            Activity(
+                event.owner,
+                context.id("act"),
+                event.at,
+                event.kind,
+                {**_seen_of(browser, place), **{name: str(value) for name, value in event.facts.items()}},
+            )
+            for event in events
+            if event.owner and event.kind not in _LOG_ONLY
+        ]
+    )
 
 
-async def _recent(account: str, most: int) -> tuple[list[Activity], list[SentMessage]]:
-    # Messages and the acts that they tell of stand side by side, so that twice as many rows have enough of both.
-    rows = await activity.list_newest(account, 2 * most)
-    told = [row for row in rows if row.kind is EventKind.MESSAGE_SENT][:MESSAGES]
-    found = await deliveries.list_by_owners([row.facts["message"] for row in told])
+def insert_sent(
+    context: AccountContext, account: str, now: int, messages: Sequence[tuple[str, str, str]]
+) -> tuple[Change, ...]:
+    """Return the changes that show to the user that messages were sent.
+
+    Each message is the id that owes it, the masked address, and its purpose or kind of notice.
+    """
+    return activity.insert(
+        [
+            Activity(
+                account,
+                context.id("act"),
+                now,
+                EventKind.MESSAGE_SENT,
+                {"message": message, "about": masked, "what": what},
+            )
+            for message, masked, what in messages
+        ]
+    )
+
+
+def _seen_of(browser: BrowserContext, place: str) -> dict[str, str]:
+    return {name: value for name, value in (("user_agent", browser.user_agent), ("place", place)) if value}
+
+
+async def recent(context: AccountContext, account: str, limit: int) -> tuple[list[Activity], list[SentMessage]]:
+    """Return the newest `limit` activities of an account, newest first, and its newest messages."""
+    return await context.database.read(_recent, account, limit)
+
+
+async def _recent(account: str, limit: int) -> tuple[list[Activity], list[SentMessage]]:
+    # Messages and the acts that they report stand side by side, so that twice as many rows have enough of both.
+    rows = await activity.list_newest(account, 2 * limit)
+    messages = [row for row in rows if row.kind is EventKind.MESSAGE_SENT][:MAX_MESSAGES]
+    found = await deliveries.list_by_owners([row.facts["message"] for row in messages])
     sent = [
         SentMessage(row.facts["what"], row.facts["about"], one.channel, one.created_at, one.state)
-        for row in told
+        for row in messages
         for one in reversed(found.get(row.facts["message"], []))
     ]
-    return [row for row in rows if row.kind is not EventKind.MESSAGE_SENT][:most], sent[:MESSAGES]
+    return [row for row in rows if row.kind is not EventKind.MESSAGE_SENT][:limit], sent[:MAX_MESSAGES]

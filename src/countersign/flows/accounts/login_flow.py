@@ -8,10 +8,9 @@ import msgspec
 from msgspec.structs import replace
 
 from countersign.domain.accounts.login_flow import LoginFlow
-from countersign.domain.shared.activity import Activity
-from countersign.domain.shared.event import EventKind
+from countersign.flows.accounts.activity import insert_sent
 from countersign.store.engine.database import Change, Write
-from countersign.store.tables import activity, login_flows
+from countersign.store.tables import login_flows
 
 if TYPE_CHECKING:
     from countersign.flows.accounts.context import AccountContext, BrowserContext
@@ -53,8 +52,7 @@ def _sent(context: AccountContext, flow: LoginFlow, to: str) -> tuple[Change, ..
     """Return what writes down that a code was sent; where an account is recovered, as much where there is none (semantics R1)."""
     if not to:
         return ()
-    facts = {"message": flow.challenge, "about": to, "what": flow.kind.purpose}
-    return activity.insert([Activity(flow.account, context.id("act"), context.now(), EventKind.MESSAGE_SENT, facts)])
+    return insert_sent(context, flow.account, context.now(), [(flow.challenge, to, flow.kind.purpose)])
 
 
 async def find_flow(context: AccountContext, browser: BrowserContext) -> StoredFlow | None:

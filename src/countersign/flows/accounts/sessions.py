@@ -5,14 +5,11 @@ from __future__ import annotations
 import msgspec
 
 from countersign.domain.accounts.account import Account, OwnedContact
-from countersign.domain.accounts.change import ChangeKind
 from countersign.domain.accounts.device import Device
 from countersign.domain.accounts.session import LAST_SEEN_INTERVAL, ProofRequirement, Session, with_approval_used
 from countersign.domain.shared.event import Event, EventKind
-from countersign.flows.accounts.activity_log import record_events
+from countersign.flows.accounts.activity import record_events
 from countersign.flows.accounts.context import AccountContext, BrowserContext
-from countersign.flows.changes.apply import Applied, Applying, apply_change
-from countersign.flows.changes.request import ChangeRequest
 from countersign.store.engine.database import Write
 from countersign.store.tables import accounts, devices, sessions
 
@@ -117,14 +114,6 @@ async def _end_others(context: AccountContext, session: Session) -> int:
         return 0
     await _ended(context, session.account, ended)
     return len(ended)
-
-
-async def end_device(context: AccountContext, session: Session, which: str) -> bool:
-    """Forget one of the account's browsers by its id: a change like any other, which a fresh proof approves (semantics A4)."""
-    wanted = ChangeRequest(ChangeKind.BROWSER_REMOVED, which)
-    return isinstance(
-        await apply_change(context, Applying(session.account, wanted, BrowserContext(), session.id)), Applied
-    )
 
 
 async def use_approval(context: AccountContext, session: Session, need: ProofRequirement) -> bool:

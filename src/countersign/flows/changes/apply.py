@@ -1,160 +1,138 @@
-"""Apply: a change that is approved and proved takes effect in one transaction, with all that ends by it and everybody who is told."""
+"""Apply an approved and proved change in one transaction, with everything that ends by it and every notice of it."""
 
 from __future__ import annotations
 
-import msgspec
+from typing import TYPE_CHECKING
 
-from countersign.domain.accounts.change import RULES, AccountChange, ChangeRefusal, ChangeState, check_change
+import msgspec
+from msgspec.structs import replace
+
+from countersign.domain.accounts.change import (
+    RULES,
+    AccountChange,
+    AccountSnapshot,
+    ChangeEffect,
+    ChangeRefusal,
+    ChangeState,
+    check_change,
+)
 from countersign.domain.delivery.notice import NoticeKind
 from countersign.domain.shared.event import Event, EventKind
-from countersign.flows.accounts.activity_log import record_events
-from countersign.flows.accounts.context import AccountContext, BrowserContext
+from countersign.flows.accounts.activity import record_events
 from countersign.flows.accounts.notify import insert_notices
 from countersign.flows.accounts.snapshot import lock_snapshot
-from countersign.flows.changes.apply_kinds import Work, carry_out
-from countersign.flows.changes.request import ChangeRequest
+from countersign.flows.changes.apply_kinds import write_kind
+from countersign.flows.changes.request import change_event, facts_of, new_change
 from countersign.store.engine.database import Change, ConflictError, Write
 from countersign.store.tables import changes, devices, login_flows, sessions
 
-
-class Applying(msgspec.Struct, frozen=True):
-    """A change that is to take effect.
-
-    `session` is the id of the session that asked (empty: from outside), `visit` the mark of the flow that ends with it, `change` the id
-    of the pending change that it completes, `by` the contact that recovered the account.
-    """
-
-    account: str
-    wanted: ChangeRequest
-    browser: BrowserContext
-    session: str = ""
-    flow: bytes = b""
-    change: str = ""
-    by: str = ""
+if TYPE_CHECKING:
+    from countersign.domain.accounts.change import ChangeRequest
+    from countersign.flows.accounts.context import AccountContext, BrowserContext
 
 
 class Applied(msgspec.Struct, frozen=True):
-    """It is done; the change that it was."""
+    """The change was applied, canceled or undone; `change` is as it is now."""
 
     change: AccountChange
 
 
-async def apply_change(context: AccountContext, applying: Applying) -> Applied | ChangeRefusal:
-    """Carry out a change once, or say why not."""
+async def apply_change(
+    context: AccountContext, browser: BrowserContext, request: ChangeRequest
+) -> Applied | ChangeRefusal:
+    """Apply a change once, or return why not. The request must name its `account`."""
     try:
-        return await context.log.run(context.database, _apply, context, applying)
+        return await context.log.run(context.database, _apply, context, browser, request)
     except ConflictError:
-        # Somebody else made this contact theirs in the same moment.
+        # Another account added this contact at the same moment.
         return ChangeRefusal.ANOTHERS
 
 
-async def _apply(context: AccountContext, asked: Applying) -> Applied | ChangeRefusal:
-    now, wanted = context.now(), asked.wanted
-    holdings = await lock_snapshot(asked.account)
-    if holdings is None:
+async def _apply(context: AccountContext, browser: BrowserContext, request: ChangeRequest) -> Applied | ChangeRefusal:
+    now, rule, account = context.now(), RULES[request.kind], request.account
+    snapshot = await lock_snapshot(account)
+    if snapshot is None:
         return ChangeRefusal.UNKNOWN
-    if asked.flow and not (await login_flows.delete(asked.flow)):
+    if request.flow and not await login_flows.delete(request.flow):
         return ChangeRefusal.NOT_PENDING
-    pending = await changes.find(asked.account, asked.change)
-    if asked.change and (pending is None or not (await _waits(pending, now))):
+    pending = await changes.find(account, request.pending)
+    if request.pending and (pending is None or not await _may_complete(pending, now)):
         return ChangeRefusal.NOT_PENDING
-    blind_index = context.blind_index(wanted.contact) if wanted.contact is not None else b""
-    if refusal := check_change(wanted.kind, wanted.which, blind_index, holdings, now):
+    blind_index = context.blind_index(request.contact) if request.contact is not None else b""
+    if refusal := check_change(request.kind, request.target, blind_index, snapshot, now):
         return refusal
-    work = Work(wanted, holdings, now, asked.by)
-    refused = await carry_out(context, work)
-    if refused is not None:
-        return refused
-    rule = RULES[wanted.kind]
-    if rule.untrusts:
-        await devices.end_trust(asked.account)
-    done = _done(context, asked, pending, work, now)
-    told = [
-        Event(
-            now,
-            EventKind.CHANGE_APPLIED,
-            context.own.id,
-            asked.account,
-            {"change": done.id, "kind": done.kind.value, "about": done.about},
-        )
-    ]
-    told += work.told
-    if rule.revokes:
-        told += await end_sessions(context, asked.account, now, but=asked.session)
-        told += await cancel_pending(context, asked.account, now, work.rows, but=done.id)
-    place = context.place(asked.browser.ip)
-    if rule.told:
-        # The contacts as they were: the one that goes hears of it, the one that comes knows.
-        work.rows += insert_notices(
+    written = await write_kind(context, request, snapshot, now)
+    if isinstance(written, ChangeRefusal):
+        return written
+    if rule.ends_trust:
+        await devices.end_trust(account)
+    change = _applied(pending or _new_change(context, browser, request, snapshot), written.effect, now)
+    rows, events = [*written.rows], [change_event(context, EventKind.CHANGE_APPLIED, change, now), *written.events]
+    if rule.ends_sessions:
+        events += await end_sessions(context, account, now, but=request.session)
+        canceled_rows, canceled_events = await cancel_pending(context, account, now, but=change.id)
+        rows += canceled_rows
+        events += canceled_events
+    place = context.place(browser.ip)
+    if rule.notifies:
+        # The contacts as they were before: a removed one is notified, and the user of a new one has just proved it.
+        rows += insert_notices(
             context,
-            holdings.account,
-            holdings.contacts,
-            NoticeKind(wanted.kind.value),
-            browser=asked.browser,
+            snapshot.account,
+            snapshot.contacts,
+            NoticeKind(request.kind.value),
+            browser=browser,
             place=place,
             now=now,
-            facts={"change": done.id, "about": done.about},
+            facts=facts_of(change),
         )
-    recorded = await record_events(context, told, asked.browser, place)
-    entry = changes.insert(done) if pending is None else changes.update(done)
-    await Write((*work.rows, entry, *recorded), last=True)
-    return Applied(done)
+    rows.append(changes.insert(change) if pending is None else changes.update(change))
+    activity = await record_events(context, events, browser, place)
+    await Write((*rows, *activity), last=True)
+    return Applied(change)
 
 
-async def _waits(pending: AccountChange, now: int) -> bool:
-    """Say whether a pending change may be completed: it dies with the session that asked for it (semantics A3)."""
+async def _may_complete(pending: AccountChange, now: int) -> bool:
+    """Return True if a pending change may be applied now. It ends with the session that asked for it (semantics A3)."""
     if pending.state_at(now) is not ChangeState.PENDING or now < pending.due_at:
         return False
     return not pending.session or (await sessions.find_by_id(pending.account, pending.session, now)) is not None
 
 
-def _done(
-    context: AccountContext, asked: Applying, pending: AccountChange | None, work: Work, now: int
+def _new_change(
+    context: AccountContext, browser: BrowserContext, request: ChangeRequest, snapshot: AccountSnapshot
 ) -> AccountChange:
-    wanted, rule = asked.wanted, RULES[asked.wanted.kind]
-    if pending is None:
-        id_ = context.id("chg")
-        before = context.keyring.unseal(work.account.password, work.account.id) if rule.closes else ""
-        pending = AccountChange(
-            account=asked.account,
-            id=id_,
-            kind=wanted.kind,
-            asked_at=now,
-            session=asked.session,
-            blind_index=b"",
-            about=wanted.about,
-            data=context.keyring.seal(before, id_) if before else b"",
-            user_agent=asked.browser.user_agent,
-            place=context.place(asked.browser.ip),
-            state=ChangeState.PENDING,
-            until=now,
-        )
-    return msgspec.structs.replace(
-        pending,
+    """Return the change of a request that was never pending; it keeps the previous password where a lock restores that."""
+    account = snapshot.account
+    before = context.keyring.unseal(account.password, account.id) if RULES[request.kind].undone_by_lock else ""
+    return new_change(context, browser, request, sealed=before, until=context.now())
+
+
+def _applied(change: AccountChange, effect: ChangeEffect, now: int) -> AccountChange:
+    return replace(
+        change,
         state=ChangeState.APPLIED,
-        until=now + rule.undo,
+        until=now + RULES[change.kind].undo,
         applied_at=now,
         remind_at=None,
-        effect=work.effect,
+        effect=effect,
     )
 
 
 async def end_sessions(context: AccountContext, account: str, now: int, *, but: str = "") -> list[Event]:
-    """End an account's sessions but one; return what the log is told."""
+    """End the sessions of an account, except one; return the events."""
     ended = await sessions.end_all(account, but=but)
     return [Event(now, EventKind.SESSION_ENDED, context.own.id, account, {"session": id_}) for id_ in ended]
 
 
 async def cancel_pending(
-    context: AccountContext, account: str, now: int, rows: list[Change], *, but: str = ""
-) -> list[Event]:
-    """Cancel an account's changes that wait, but one; return what the log is told."""
-    told: list[Event] = []
-    for one in await changes.list_open(account, now):
-        if one.state is not ChangeState.PENDING or one.id == but:
-            continue
-        rows.append(
-            changes.update(msgspec.structs.replace(one, state=ChangeState.CANCELED, ended_at=now, remind_at=None))
-        )
-        told.append(Event(now, EventKind.CHANGE_CANCELED, context.own.id, account, {"change": one.id}))
-    return told
+    context: AccountContext, account: str, now: int, *, but: str = ""
+) -> tuple[list[Change], list[Event]]:
+    """Return the rows and events that cancel the pending changes of an account, except one."""
+    pending = [
+        one for one in await changes.list_open(account, now) if one.state is ChangeState.PENDING and one.id != but
+    ]
+    return (
+        [changes.update(replace(one, state=ChangeState.CANCELED, ended_at=now, remind_at=None)) for one in pending],
+        [Event(now, EventKind.CHANGE_CANCELED, context.own.id, account, {"change": one.id}) for one in pending],
+    )

@@ -1,12 +1,13 @@
-"""Effects: what each kind of change writes, on rows that nobody else changes meanwhile, and what it takes to undo it."""
+"""What each kind of change writes, and what has to be known to undo it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec.structs import replace
 
-from countersign.domain.accounts.account import Account, OwnedContact
+from countersign.domain.accounts.account import OwnedContact
 from countersign.domain.accounts.authenticator import Authenticator, AuthenticatorKind
 from countersign.domain.accounts.change import (
     REDUCED_LASTS,
@@ -15,11 +16,11 @@ from countersign.domain.accounts.change import (
     ChangeEffect,
     ChangeKind,
     ChangeRefusal,
+    ChangeRequest,
     max_accounts,
 )
 from countersign.domain.accounts.integration_code import MOST, OVERLAP
 from countersign.domain.shared.event import Event, EventKind
-from countersign.flows.changes.request import ChangeRequest
 from countersign.store.engine.database import Change
 from countersign.store.tables import accounts, authenticators, devices, integration_codes, sessions
 
@@ -29,177 +30,172 @@ if TYPE_CHECKING:
     from countersign.flows.accounts.context import AccountContext
 
 
-class Work(msgspec.Struct):
-    """What one change writes and tells the log, as it is gathered, on what the account has; `by` is the contact that recovered it."""
+class KindWrites(msgspec.Struct, frozen=True):
+    """What one kind of change writes beside the change itself: rows, events, and the effect that an undo reverts."""
 
-    wanted: ChangeRequest
-    holdings: AccountSnapshot
-    now: int
-    by: str = ""
-    rows: list[Change] = []
-    told: list[Event] = []
+    rows: tuple[Change, ...] = ()
     effect: ChangeEffect = ChangeEffect()
-
-    @property
-    def account(self) -> Account:
-        """Return the account."""
-        return self.holdings.account
+    events: tuple[Event, ...] = ()
 
 
-async def carry_out(context: AccountContext, work: Work) -> ChangeRefusal | None:
-    """Gather what the kind of change writes; return why it cannot be."""
-    match work.wanted.kind:
+async def write_kind(
+    context: AccountContext, request: ChangeRequest, snapshot: AccountSnapshot, now: int
+) -> KindWrites | ChangeRefusal:
+    """Return what a change writes on an account that is locked, or why it cannot be made. `now` is in ms."""
+    match request.kind:
         case ChangeKind.CONTACT_ADDED | ChangeKind.CONTACT_REPLACED:
-            return await _add_contact(context, work)
-        case ChangeKind.CONTACT_PRIMARY | ChangeKind.CONTACT_REMOVED:
-            await _move_contact(work)
+            return await _add_contact(context, request, snapshot, now)
+        case ChangeKind.CONTACT_PRIMARY:
+            return _make_primary(request, snapshot)
+        case ChangeKind.CONTACT_REMOVED:
+            return await _remove_contact(request, snapshot, now)
         case ChangeKind.PASSWORD_CHANGED | ChangeKind.PASSWORD_RECOVERED:
-            _set_password(context, work)
+            return _set_password(context, request, snapshot, now)
         case ChangeKind.METHOD_ADDED | ChangeKind.METHOD_REMOVED | ChangeKind.RECOVERY_CODES_MADE:
-            _change_factors(work)
+            return _change_authenticators(request, snapshot, now)
         case ChangeKind.BROWSER_REMOVED:
-            return await _forget_browser(context, work)
+            return await _forget_browser(context, request, now)
         case ChangeKind.ACCESS_RECOVERED:
-            return await _recover_access(context, work)
+            return await _recover_access(context, request, snapshot, now)
         case _:
-            return await _change_credential(work)
-    return None
+            return await _change_integration_code(request, now)
 
 
-async def _add_contact(context: AccountContext, work: Work, *, primary: bool = False) -> ChangeRefusal | None:
-    """Add a contact that has just been proved; where it replaces another, that one ends."""
-    wanted, now = work.wanted, work.now
-    assert wanted.contact is not None  # noqa: S101 - the rules of these kinds ask for one
-    blind_index = context.blind_index(wanted.contact)
-    if (await accounts.count_owners(blind_index)) >= max_accounts(wanted.contact.kind):
+async def _add_contact(
+    context: AccountContext, request: ChangeRequest, snapshot: AccountSnapshot, now: int, *, primary: bool = False
+) -> KindWrites | ChangeRefusal:
+    """Add a contact that has just been proved, and end the one that it replaces."""
+    assert request.contact is not None  # noqa: S101 - these kinds of change have a new contact
+    blind_index = context.blind_index(request.contact)
+    if await accounts.count_owners(blind_index) >= max_accounts(request.contact.kind):
         return ChangeRefusal.ANOTHERS
-    goes = next((one for one in work.holdings.contacts if one.id == wanted.which), None)
+    replaced = next((one for one in snapshot.contacts if one.id == request.target), None)
     id_ = context.id("con")
-    comes = OwnedContact(
-        account=work.account.id,
+    added = OwnedContact(
+        account=request.account,
         id=id_,
         added_at=now,
-        kind=wanted.contact.kind,
+        kind=request.contact.kind,
         blind_index=blind_index,
-        address=context.keyring.seal(wanted.contact.address, id_),
-        masked=wanted.contact.masked,
+        address=context.keyring.seal(request.contact.address, id_),
+        masked=request.contact.masked,
         proved_at=now,
-        primary=primary or (goes is not None and goes.primary),
+        primary=primary or (replaced is not None and replaced.primary),
         settled_at=now + UNDO_LASTS,
     )
-    work.rows.append(accounts.insert_contact(comes))
-    if not (await accounts.find_id_by_identifier(blind_index)):
-        work.rows.append(accounts.insert_identifier(comes))
-    if goes is not None:
-        await _end_contact(goes, work)
-    work.effect = ChangeEffect(contacts_added=(id_,), contacts_ended=(goes.id,) if goes is not None else ())
-    return None
+    rows = [accounts.insert_contact(added)]
+    if not await accounts.find_id_by_identifier(blind_index):
+        rows.append(accounts.insert_identifier(added))
+    if replaced is not None:
+        rows.append(await _end_contact(replaced, now))
+    ended = (replaced.id,) if replaced is not None else ()
+    return KindWrites(tuple(rows), ChangeEffect(contacts_added=(id_,), contacts_ended=ended))
 
 
-async def _end_contact(goes: OwnedContact, work: Work) -> None:
-    work.rows.append(accounts.update_contact(msgspec.structs.replace(goes, ended_at=work.now, primary=False)))
-    await accounts.delete_identifier(goes)
+async def _end_contact(contact: OwnedContact, now: int) -> Change:
+    """Delete the identifier of a contact at once, and return the row that ends the contact."""
+    await accounts.delete_identifier(contact)
+    return accounts.update_contact(replace(contact, ended_at=now, primary=False))
 
 
-async def _move_contact(work: Work) -> None:
-    """Make a contact the primary one, or remove one; the oldest that is left becomes the primary where that was removed."""
-    contacts = work.holdings.contacts
-    meant = next(one for one in contacts if one.id == work.wanted.which)
-    before = next((one for one in contacts if one.primary), meant)
-    if work.wanted.kind is ChangeKind.CONTACT_REMOVED:
-        await _end_contact(meant, work)
-        work.effect = ChangeEffect(contacts_ended=(meant.id,), primary=before.id)
-        if not meant.primary:
-            return
-        meant = min((one for one in contacts if one.id != meant.id), key=lambda one: (one.added_at, one.id))
-    else:
-        work.effect = ChangeEffect(primary=before.id)
-        if before.id != meant.id:
-            work.rows.append(accounts.update_contact(msgspec.structs.replace(before, primary=False)))
-    work.rows.append(accounts.update_contact(msgspec.structs.replace(meant, primary=True)))
+def _make_primary(request: ChangeRequest, snapshot: AccountSnapshot) -> KindWrites:
+    target = next(one for one in snapshot.contacts if one.id == request.target)
+    before = next((one for one in snapshot.contacts if one.primary), target)
+    moved = [replace(before, primary=False)] if before.id != target.id else []
+    moved.append(replace(target, primary=True))
+    return KindWrites(tuple(accounts.update_contact(one) for one in moved), ChangeEffect(primary=before.id))
 
 
-def _set_password(context: AccountContext, work: Work) -> None:
-    account = work.account
-    after = msgspec.structs.replace(
-        account, password=context.keyring.seal(work.wanted.password, account.id), password_at=work.now
+async def _remove_contact(request: ChangeRequest, snapshot: AccountSnapshot, now: int) -> KindWrites:
+    """Remove a contact. If it was the primary one, the oldest that is left becomes the primary one."""
+    target = next(one for one in snapshot.contacts if one.id == request.target)
+    before = next((one for one in snapshot.contacts if one.primary), target)
+    rows = [await _end_contact(target, now)]
+    if target.primary:
+        left = [one for one in snapshot.contacts if one.id != target.id]
+        oldest = min(left, key=lambda one: (one.added_at, one.id))
+        rows.append(accounts.update_contact(replace(oldest, primary=True)))
+    return KindWrites(tuple(rows), ChangeEffect(contacts_ended=(target.id,), primary=before.id))
+
+
+def _set_password(context: AccountContext, request: ChangeRequest, snapshot: AccountSnapshot, now: int) -> KindWrites:
+    account = snapshot.account
+    sealed = context.keyring.seal(request.password, account.id)
+    after = replace(account, password=sealed, password_at=now)
+    if request.kind is ChangeKind.PASSWORD_RECOVERED:
+        after = replace(after, locked_at=None, recovered_by=request.recovered_by)
+    return KindWrites((accounts.update(after),))
+
+
+def _change_authenticators(request: ChangeRequest, snapshot: AccountSnapshot, now: int) -> KindWrites:
+    """Add and remove authenticators. New recovery codes end all the previous ones."""
+    ended = [one for one in snapshot.authenticators if one.id == request.target]
+    if request.kind is ChangeKind.RECOVERY_CODES_MADE:
+        ended = [one for one in snapshot.authenticators if one.kind is AuthenticatorKind.RECOVERY_CODE]
+    return KindWrites(
+        (*_end_authenticators(ended, now), *authenticators.insert(request.authenticators)),
+        ChangeEffect(factors_added=_ids(request.authenticators), factors_ended=_ids(ended)),
     )
-    if work.wanted.kind is ChangeKind.PASSWORD_RECOVERED:
-        after = msgspec.structs.replace(after, locked_at=None, recovered_by=work.by)
-    work.rows.append(accounts.update(after))
 
 
-def _change_factors(work: Work) -> None:
-    wanted, now = work.wanted, work.now
-    goes = [one for one in work.holdings.authenticators if one.id == wanted.which]
-    if wanted.kind is ChangeKind.RECOVERY_CODES_MADE:
-        goes = [one for one in work.holdings.authenticators if one.kind is AuthenticatorKind.RECOVERY_CODE]
-    work.rows += authenticators.update([msgspec.structs.replace(one, ended_at=now) for one in goes])
-    work.rows += authenticators.insert(wanted.authenticators)
-    work.effect = ChangeEffect(factors_added=_ids(wanted.authenticators), factors_ended=_ids(goes))
+def _end_authenticators(ended: Iterable[Authenticator], now: int) -> tuple[Change, ...]:
+    return authenticators.update([replace(one, ended_at=now) for one in ended])
 
 
-async def _forget_browser(context: AccountContext, work: Work) -> ChangeRefusal | None:
+async def _forget_browser(context: AccountContext, request: ChangeRequest, now: int) -> KindWrites | ChangeRefusal:
     """Forget a browser: its trust and its sessions end at once (semantics A4)."""
-    account, now = work.account.id, work.now
-    known = await devices.list_active(account)
-    device = next((one for one in known if one.id == work.wanted.which), None)
+    account = request.account
+    device = next((one for one in await devices.list_active(account) if one.id == request.target), None)
     if device is None:
         return ChangeRefusal.UNKNOWN
     ended = await sessions.end_on_device(account, device.mark)
-    work.rows.append(devices.update(msgspec.structs.replace(device, ended_at=now, trusted_at=None)))
-    work.told.append(Event(now, EventKind.DEVICE_ENDED, context.own.id, account, {"device": device.id}))
-    work.told += [Event(now, EventKind.SESSION_ENDED, context.own.id, account, {"session": id_}) for id_ in ended]
-    return None
+    events = [Event(now, EventKind.DEVICE_ENDED, context.own.id, account, {"device": device.id})]
+    events += [Event(now, EventKind.SESSION_ENDED, context.own.id, account, {"session": id_}) for id_ in ended]
+    return KindWrites((devices.update(replace(device, ended_at=now, trusted_at=None)),), events=tuple(events))
 
 
-async def _recover_access(context: AccountContext, work: Work) -> ChangeRefusal | None:
-    """Give the account to whoever waited: a new contact and password; what was lost ends, and can come back (semantics R5)."""
-    refused = await _add_contact(context, work, primary=True)
-    if refused is not None:
-        return refused
-    account = work.account
-    before = next((one for one in work.holdings.contacts if one.primary), None)
-    if before is not None:
-        work.rows.append(accounts.update_contact(msgspec.structs.replace(before, primary=False)))
-    lost = work.holdings.authenticators
-    work.rows += authenticators.update([msgspec.structs.replace(one, ended_at=work.now) for one in lost])
-    work.rows.append(
-        accounts.update(
-            msgspec.structs.replace(
-                account,
-                password=context.keyring.seal(work.wanted.password, account.id),
-                password_at=work.now,
-                locked_at=None,
-                recovered_by="",
-                reduced_until=work.now + REDUCED_LASTS,
-            )
-        )
+async def _recover_access(
+    context: AccountContext, request: ChangeRequest, snapshot: AccountSnapshot, now: int
+) -> KindWrites | ChangeRefusal:
+    """Complete a delayed recovery: a new contact and password. The authenticators end, and can be restored (semantics R5)."""
+    added = await _add_contact(context, request, snapshot, now, primary=True)
+    if isinstance(added, ChangeRefusal):
+        return added
+    account, lost = snapshot.account, snapshot.authenticators
+    before = next((one for one in snapshot.contacts if one.primary), None)
+    recovered = replace(
+        account,
+        password=context.keyring.seal(request.password, account.id),
+        password_at=now,
+        locked_at=None,
+        recovered_by="",
+        reduced_until=now + REDUCED_LASTS,
     )
-    work.effect = msgspec.structs.replace(
-        work.effect, factors_ended=_ids(lost), primary=before.id if before is not None else ""
+    demoted = () if before is None else (accounts.update_contact(replace(before, primary=False)),)
+    return KindWrites(
+        (*added.rows, *demoted, *_end_authenticators(lost, now), accounts.update(recovered)),
+        replace(added.effect, factors_ended=_ids(lost), primary="" if before is None else before.id),
     )
-    return None
 
 
-async def _change_credential(work: Work) -> ChangeRefusal | None:
-    """Make, rotate or revoke an integration code; two overlap while one is rotated (semantics I3)."""
-    wanted, now = work.wanted, work.now
-    alive = await integration_codes.list_active(work.account.id, now)
-    if wanted.kind is not ChangeKind.INTEGRATION_CODE_MADE:
-        before = next((one for one in alive if one.id == wanted.which), None)
+async def _change_integration_code(request: ChangeRequest, now: int) -> KindWrites | ChangeRefusal:
+    """Create, rotate or revoke an integration code. The old and the new one overlap while one is rotated (semantics I3)."""
+    active = await integration_codes.list_active(request.account, now)
+    rows: list[Change] = []
+    if request.kind is not ChangeKind.INTEGRATION_CODE_MADE:
+        before = next((one for one in active if one.id == request.target), None)
         if before is None:
             return ChangeRefusal.UNKNOWN
-        if wanted.kind is ChangeKind.INTEGRATION_CODE_REVOKED:
-            after = msgspec.structs.replace(before, ended_at=now)
+        if request.kind is ChangeKind.INTEGRATION_CODE_REVOKED:
+            after = replace(before, ended_at=now)
         else:
-            after = msgspec.structs.replace(before, expires_at=min(before.expires_at, now + OVERLAP))
-        work.rows.append(integration_codes.update(after))
-    elif len(alive) >= MOST:
+            after = replace(before, expires_at=min(before.expires_at, now + OVERLAP))
+        rows.append(integration_codes.update(after))
+    elif len(active) >= MOST:
         return ChangeRefusal.TOO_MANY
-    if wanted.credential is not None:
-        work.rows.append(integration_codes.insert(wanted.credential))
-    return None
+    if request.integration_code is not None:
+        rows.append(integration_codes.insert(request.integration_code))
+    return KindWrites(tuple(rows))
 
 
 def _ids(found: Iterable[Authenticator]) -> tuple[str, ...]:

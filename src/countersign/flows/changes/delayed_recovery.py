@@ -1,20 +1,30 @@
-"""Claim: who lost everything proves a new contact and waits, while every contact is told and can stop it (semantics R5)."""
+"""Delayed recovery: a user without any working contact proves a new one, then waits 7 days in which every old contact can veto.
+
+Semantics R5.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+from msgspec.structs import replace
 
-from countersign.domain.accounts.change import CLAIM_LASTS, DAY, WAIT, AccountChange, ChangeKind, ChangeState
+from countersign.domain.accounts.change import (
+    CLAIM_LASTS,
+    DAY,
+    WAIT,
+    AccountChange,
+    ChangeKind,
+    ChangeRequest,
+    ChangeState,
+)
 from countersign.domain.delivery.notice import NoticeKind
-from countersign.domain.shared.contact import parse
-from countersign.domain.shared.event import Event, EventKind
-from countersign.flows.accounts.activity_log import record_events
+from countersign.domain.shared.contact import parse_contact
 from countersign.flows.accounts.context import AccountContext, BrowserContext, FlowNotFound
 from countersign.flows.accounts.notify import insert_notices
 from countersign.flows.accounts.snapshot import find_snapshot
-from countersign.flows.changes.request import PendingContact
+from countersign.flows.changes.request import facts_of, new_change, pending_data, record_pending_change
 from countersign.store.engine.database import Write
 from countersign.store.tables import changes, login_flows
 
@@ -22,12 +32,13 @@ if TYPE_CHECKING:
     from countersign.flows.accounts.login_flow import StoredFlow
 
 REMIND_EVERY: Final = DAY
-
-_encode: Final = msgspec.json.Encoder().encode
+"""Milliseconds between two reminders of a pending recovery."""
+_MAX_REMINDED: Final = 100
+"""Recoveries that one call reminds of."""
 
 
 class RecoveryPending(msgspec.Struct, frozen=True):
-    """If there is such an account, its wait has begun; from `due_at` (ms) on it can be finished with the new contact."""
+    """If there is such an account, its wait has begun. The new contact can complete the recovery from `due_at` (ms) on."""
 
     due_at: int
 
@@ -35,86 +46,64 @@ class RecoveryPending(msgspec.Struct, frozen=True):
 async def request_delayed_recovery(
     context: AccountContext, browser: BrowserContext, stored: StoredFlow
 ) -> RecoveryPending | FlowNotFound:
-    """Begin the wait, now that the new contact is proved; the browser is told the same where there is no such account (semantics R1)."""
+    """Begin the wait, now that the new contact is proved.
+
+    The browser gets the same answer if there is no such account (semantics R1). FlowNotFound: another request was faster.
+    """
     flow, now = stored.flow, context.now()
-    contact = parse(flow.address)
-    id_ = context.id("chg")
-    pending = AccountChange(
-        account=flow.account,
-        id=id_,
-        kind=ChangeKind.ACCESS_RECOVERED,
-        asked_at=now,
-        session="",
-        blind_index=context.blind_index(contact),
-        about=contact.masked,
-        data=context.keyring.seal(_encode(PendingContact("", contact.address)).decode(), id_),
-        user_agent=browser.user_agent,
-        place=context.place(browser.ip),
-        state=ChangeState.PENDING,
+    contact = parse_contact(flow.address)
+    request = ChangeRequest(
+        ChangeKind.ACCESS_RECOVERED, about=contact.masked, contact=contact, account=flow.account, flow=stored.mark
+    )
+    change = new_change(
+        context,
+        browser,
+        request,
+        sealed=pending_data(request),
         until=now + WAIT + CLAIM_LASTS,
         remind_at=now + REMIND_EVERY,
     )
-    begun = await context.log.run(context.database, _begin, context, browser, stored.mark, pending)
-    return RecoveryPending(pending.due_at) if begun else FlowNotFound()
+    begun = await context.log.run(context.database, _begin, context, browser, request.flow, change)
+    return RecoveryPending(change.due_at) if begun else FlowNotFound()
 
 
-async def _begin(context: AccountContext, browser: BrowserContext, flow: bytes, pending: AccountChange) -> bool:
-    if not (await login_flows.delete(flow)):
+async def _begin(context: AccountContext, browser: BrowserContext, flow: bytes, change: AccountChange) -> bool:
+    if not await login_flows.delete(flow):
         return False
-    holdings = await find_snapshot(pending.account)
-    if holdings is None:
-        return True
-    told = Event(
-        pending.asked_at,
-        EventKind.CHANGE_ASKED,
-        context.own.id,
-        pending.account,
-        {"change": pending.id, "kind": pending.kind.value, "about": pending.about},
-    )
-    recorded = await record_events(context, [told], browser, pending.place)
-    notices = insert_notices(
-        context,
-        holdings.account,
-        holdings.contacts,
-        NoticeKind.ACCESS_ASKED,
-        browser=browser,
-        place=pending.place,
-        now=pending.asked_at,
-        facts={"change": pending.id, "about": pending.about},
-    )
-    await Write((changes.insert(pending), *notices, *recorded), last=True)
+    snapshot = await find_snapshot(change.account)
+    if snapshot is not None:
+        await record_pending_change(context, browser, change, snapshot, NoticeKind.ACCESS_ASKED)
     return True
 
 
 async def send_reminders(context: AccountContext) -> int:
-    """Tell every contact of the accounts that are waited for, once a day; return how many were told of."""
-    now, told = context.now(), 0
-    for pending in await context.database.read(changes.list_due_reminders, now, 100):
-        told += await context.database.run(_remind, context, pending, now)
-    if told:
-        context.database.announce()
-    return told
+    """Remind every contact, once a day, that a recovery of its account is pending; return of how many."""
+    now, reminded = context.now(), 0
+    for change in await context.database.read(changes.list_due_reminders, now, _MAX_REMINDED):
+        reminded += await context.database.run(_remind, context, change, now)
+    if reminded:
+        context.database.notify()
+    return reminded
 
 
-async def _remind(context: AccountContext, pending: AccountChange, now: int) -> int:
-    before = await changes.find(pending.account, pending.id)
-    if before is None or before.remind_at != pending.remind_at or before.state_at(now) is not ChangeState.PENDING:
-        if before is not None and before.remind_at is not None and now >= before.until:
-            await Write((changes.update(msgspec.structs.replace(before, remind_at=None)),), last=True)
+async def _remind(context: AccountContext, due: AccountChange, now: int) -> int:
+    change = await changes.find(due.account, due.id)
+    if change is None or change.remind_at != due.remind_at or change.state_at(now) is not ChangeState.PENDING:
+        if change is not None and change.remind_at is not None and now >= change.until:
+            await Write((changes.update(replace(change, remind_at=None)),), last=True)
         return 0
-    holdings = await find_snapshot(pending.account)
-    if holdings is None:
+    snapshot = await find_snapshot(change.account)
+    if snapshot is None:
         return 0
     notices = insert_notices(
         context,
-        holdings.account,
-        holdings.contacts,
+        snapshot.account,
+        snapshot.contacts,
         NoticeKind.ACCESS_WAITS,
-        browser=BrowserContext(user_agent=before.user_agent),
-        place=before.place,
+        browser=BrowserContext(user_agent=change.user_agent),
+        place=change.place,
         now=now,
-        facts={"change": before.id, "about": before.about},
+        facts=facts_of(change),
     )
-    after = msgspec.structs.replace(before, remind_at=now + REMIND_EVERY)
-    await Write((changes.update(after), *notices), last=True)
+    await Write((changes.update(replace(change, remind_at=now + REMIND_EVERY)), *notices), last=True)
     return 1

@@ -5,20 +5,21 @@ from __future__ import annotations
 from typing import Final, TypeAlias
 
 import msgspec
+from msgspec.structs import replace
 
 from countersign.domain.accounts.authenticator import MAX_NAME, Authenticator, AuthenticatorKind
-from countersign.domain.accounts.change import ChangeKind, ChangeRefusal, check_change
+from countersign.domain.accounts.change import ChangeKind, ChangeRefusal, ChangeRequest, check_change
 from countersign.domain.accounts.login_flow import FLOW_LIFETIME, LoginFlow, LoginFlowKind
 from countersign.domain.accounts.session import ProofRequirement, Session, satisfies
 from countersign.domain.shared import identifier
 from countersign.flows.accounts import login_flow
+from countersign.flows.accounts.authenticator import GUESSES_PER_FLOW, InvalidCode, recovery_code_hash
 from countersign.flows.accounts.context import AccountContext, BrowserContext, CodeRequested, FlowNotFound
 from countersign.flows.accounts.sessions import use_approval
 from countersign.flows.accounts.snapshot import find_snapshot
-from countersign.flows.changes.apply import Applied, Applying, apply_change
-from countersign.flows.changes.request import ChangeRequest, requirement_of
+from countersign.flows.changes.apply import Applied, apply_change
+from countersign.flows.changes.request import requirement_of
 from countersign.flows.changes.submit import SubmitResult, submit_change
-from countersign.flows.sign_in.authenticator import GUESSES_PER_FLOW, InvalidCode, recovery_code_hash
 from countersign.totp import SECRET_BYTES, STEP, step_of
 
 HOW_MANY: Final = 10
@@ -68,7 +69,7 @@ async def begin_app(
     secret = context.random_bytes(SECRET_BYTES)
     now, device = context.now(), browser.device or context.secret()
     flow = LoginFlow(
-        kind=LoginFlowKind.ENROL,
+        kind=LoginFlowKind.ENROL_APP,
         begun_at=now,
         expires_at=now + FLOW_LIFETIME,
         device_token_hash=context.mark(device).hex(),
@@ -83,7 +84,7 @@ async def begin_app(
 async def draft_app(context: AccountContext, browser: BrowserContext, session: Session) -> AuthenticatorDraft | None:
     """Return the app that this browser is setting up, or None."""
     stored = await login_flow.find_flow(context, browser)
-    if stored is None or stored.flow.kind is not LoginFlowKind.ENROL or stored.flow.session != session.id:
+    if stored is None or stored.flow.kind is not LoginFlowKind.ENROL_APP or stored.flow.session != session.id:
         return None
     return AuthenticatorDraft(stored.flow.name, bytes.fromhex(stored.flow.pending_secret))
 
@@ -91,7 +92,7 @@ async def draft_app(context: AccountContext, browser: BrowserContext, session: S
 async def finish_app(context: AccountContext, browser: BrowserContext, session: Session, typed: str) -> EnrolmentResult:
     """Add the app if it shows the right code; that code is used up."""
     stored = await login_flow.find_flow(context, browser)
-    if stored is None or stored.flow.kind is not LoginFlowKind.ENROL or stored.flow.session != session.id:
+    if stored is None or stored.flow.kind is not LoginFlowKind.ENROL_APP or stored.flow.session != session.id:
         return FlowNotFound()
     flow, now = stored.flow, context.now()
     if flow.guesses >= GUESSES_PER_FLOW * 2:
@@ -115,7 +116,7 @@ async def finish_app(context: AccountContext, browser: BrowserContext, session: 
         used=step,
     )
     wanted = ChangeRequest(ChangeKind.METHOD_ADDED, about=flow.name, authenticators=(factor,))
-    return await apply_change(context, Applying(session.account, wanted, browser, session.id, counted.mark))
+    return await apply_change(context, browser, replace(wanted.for_session(session), flow=counted.mark))
 
 
 async def make_recovery_codes(

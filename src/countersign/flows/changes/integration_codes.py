@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from countersign.domain.accounts.change import ChangeKind
+from countersign.domain.accounts.change import ChangeKind, ChangeRequest
 from countersign.domain.accounts.integration_code import (
     CODE_BYTES,
     DAY,
@@ -19,7 +19,6 @@ from countersign.domain.accounts.integration_code import (
     SEEN_EVERY,
     IntegrationCode,
 )
-from countersign.flows.changes.request import ChangeRequest
 from countersign.flows.changes.submit import SubmitResult, submit_change
 from countersign.store.tables import accounts, integration_codes
 
@@ -59,7 +58,7 @@ async def make_code(
     code, credential = _fresh(context, session.account, name_of(name), tuple(scopes), context.now() + days * DAY)
     about = f"{name_of(name)} ({', '.join(scopes)})"
     wanted = ChangeRequest(
-        ChangeKind.INTEGRATION_CODE_MADE, str(days), about=about, summary=summary, credential=credential
+        ChangeKind.INTEGRATION_CODE_MADE, str(days), about=about, summary=summary, integration_code=credential
     )
     return await submit_change(context, browser, session, wanted), code
 
@@ -73,7 +72,7 @@ async def rotate_code(
     lasts = before.expires_at - before.created_at if before is not None else 0
     scopes = before.scopes if before is not None else ()
     code, credential = _fresh(context, session.account, name, scopes, context.now() + lasts)
-    wanted = ChangeRequest(ChangeKind.INTEGRATION_CODE_ROTATED, which, name, summary, credential=credential)
+    wanted = ChangeRequest(ChangeKind.INTEGRATION_CODE_ROTATED, which, name, summary, integration_code=credential)
     return await submit_change(context, browser, session, wanted), code
 
 

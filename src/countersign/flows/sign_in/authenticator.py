@@ -14,7 +14,8 @@ from countersign.domain.shared.event import Event, EventKind
 from countersign.domain.verifications.challenge import Refusal
 from countersign.domain.verifications.rate_limit import RateLimit
 from countersign.flows.accounts import login_flow
-from countersign.flows.accounts.activity_log import record_events
+from countersign.flows.accounts.activity import record_events
+from countersign.flows.accounts.authenticator import GUESSES_PER_FLOW, InvalidCode, recovery_code_hash
 from countersign.flows.accounts.context import AccountContext, BrowserContext, FlowNotFound
 from countersign.flows.accounts.location_check import UnlikelyLocation, check_location
 from countersign.flows.accounts.login_flow import StoredFlow
@@ -31,23 +32,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-GUESSES_PER_FLOW: Final = 5
-"""Codes of an authenticator that are checked in one login flow."""
 GUESSES_PER_ACCOUNT: Final = RateLimit("factor_codes", 10, 6 * 3_600_000)
 """Codes that may be tried on one account, over all its flows: about 50 a day, each right with 3 in 1,000,000. A trusted browser has a
 count of its own."""
 FEW_RECOVERY_CODES: Final = 3
 """The user is warned when fewer recovery codes than this are left (semantics R4)."""
-
-_LOOKALIKES: Final = str.maketrans("oil", "011", " -\u2010\u2011\u2013")
-"""What people type in a recovery code: lookalikes of its digits. Spaces and dashes are removed."""
-
-
-class InvalidCode(msgspec.Struct, frozen=True):
-    """The code was wrong. `left` more codes will be checked in this flow."""
-
-    left: int
-
 
 ProofResult: TypeAlias = CompletedFlow | InvalidCode | Refused | UnlikelyLocation
 """What an entered code leads to: the flow is completed, the code is wrong or refused, or the user must confirm the place first."""
@@ -82,7 +71,7 @@ async def prove_with_recovery_code(
     account, code_hash = guess.stored.flow.account, recovery_code_hash(context, code)
     if not await context.log.run(context.database, _use_recovery_code, context, browser, account, code_hash):
         return guess.invalid
-    context.database.announce()
+    context.database.notify()
     return await _complete(context, browser, guess, Method.RECOVERY_CODE, remember=remember)
 
 
@@ -140,11 +129,6 @@ async def use_app_code(context: AccountContext, enrolled: Sequence[Authenticator
         if step is not None and await context.database.run(authenticators.use, app.account, app.id, step, now):
             return app
     return None
-
-
-def recovery_code_hash(context: AccountContext, code: str) -> bytes:
-    """Return the keyed hash under which a recovery code is stored. `code` is as entered: `ABCD-EF01`, `abcd efO1` give the same."""
-    return context.mark(f"recovery code {code.strip().lower().translate(_LOOKALIKES)}")
 
 
 async def _use_recovery_code(context: AccountContext, browser: BrowserContext, account: str, code_hash: bytes) -> bool:

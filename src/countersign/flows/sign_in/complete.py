@@ -5,7 +5,7 @@ The proof may be a code, an authenticator app, a passkey or a recovery code; wha
 
 from __future__ import annotations
 
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 
@@ -14,20 +14,18 @@ from countersign.domain.accounts.change import ChangeRefusal
 from countersign.domain.accounts.device import Device
 from countersign.domain.accounts.login_flow import LoginFlow, LoginFlowKind
 from countersign.domain.accounts.session import Method, SessionProof, with_proof
-from countersign.domain.shared.contact import parse
+from countersign.domain.shared.contact import parse_contact
 from countersign.domain.shared.event import Event, EventKind
 from countersign.flows.accounts import login_flow
-from countersign.flows.accounts.activity_log import record_events
+from countersign.flows.accounts.activity import record_events
 from countersign.flows.accounts.context import AccountContext, AccountExists, BrowserContext, FlowNotFound, SignedIn
 from countersign.flows.accounts.login_flow import StoredFlow
-from countersign.flows.changes.apply import Applied, Applying, apply_change
+from countersign.flows.changes.apply import Applied, apply_change
 from countersign.flows.changes.delayed_recovery import RecoveryPending, request_delayed_recovery
-from countersign.flows.changes.request import ChangeRequest, PendingContact
+from countersign.flows.changes.request import pending_request
 from countersign.flows.sign_in.start_session import start_session
 from countersign.store.engine.database import Change, ConflictError, Write
 from countersign.store.tables import accounts, changes, devices, login_flows, sessions
-
-_decode_pending: Final = msgspec.json.Decoder(PendingContact).decode
 
 
 class PasswordResetAllowed(msgspec.Struct, frozen=True):
@@ -59,13 +57,13 @@ async def complete_flow(
             return await _sign_in(context, browser, stored, proof, remember=remember)
         case LoginFlowKind.STEP_UP:
             return await _raise_session(context, browser, stored, proof, remember=remember)
-        case LoginFlowKind.BIND:
+        case LoginFlowKind.BIND_CONTACT:
             return await _apply_pending_change(context, browser, stored)
         case LoginFlowKind.RECOVER:
             return await _allow_password_reset(context, stored, proof)
-        case LoginFlowKind.CLAIM:
+        case LoginFlowKind.DELAYED_RECOVERY:
             return await request_delayed_recovery(context, browser, stored)
-        case LoginFlowKind.ENROL | LoginFlowKind.ENROL_PASSKEY | LoginFlowKind.PASSKEY:
+        case LoginFlowKind.ENROL_APP | LoginFlowKind.ENROL_PASSKEY | LoginFlowKind.PASSKEY:
             return FlowNotFound()
 
 
@@ -101,7 +99,7 @@ async def _create_account(
 
 def _new_account(context: AccountContext, flow: LoginFlow) -> tuple[Account, tuple[Change, ...]]:
     """Return the account that a sign-up asked for, and the rows of it and of its first contact."""
-    now, contact = context.now(), parse(flow.address)
+    now, contact = context.now(), parse_contact(flow.address)
     account_id, contact_id = context.id("acc"), context.id("con")
     account = Account(
         id=account_id,
@@ -159,9 +157,8 @@ async def _apply_pending_change(
     change = await context.database.read(changes.find, flow.account, flow.change)
     if change is None:
         return FlowNotFound()
-    pending = _decode_pending(context.keyring.unseal(change.data, change.id))
-    request = ChangeRequest(change.kind, pending.which, change.about, contact=parse(pending.to))
-    return await apply_change(context, Applying(flow.account, request, browser, change.session, stored.mark, change.id))
+    request = msgspec.structs.replace(pending_request(context, change), flow=stored.mark)
+    return await apply_change(context, browser, request)
 
 
 class SessionUpgrade(msgspec.Struct, frozen=True):

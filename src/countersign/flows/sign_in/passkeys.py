@@ -12,7 +12,7 @@ import msgspec
 from countersign import webauthn
 from countersign.domain.accounts.account import Account
 from countersign.domain.accounts.authenticator import Authenticator, AuthenticatorKind
-from countersign.domain.accounts.change import AccountSnapshot, ChangeKind, ChangeRefusal, check_change
+from countersign.domain.accounts.change import AccountSnapshot, ChangeKind, ChangeRefusal, ChangeRequest, check_change
 from countersign.domain.accounts.login_flow import FLOW_LIFETIME, InterruptedRequest, LoginFlow, LoginFlowKind
 from countersign.domain.accounts.session import Method, ProofRequirement, Session, SessionProof, satisfies
 from countersign.domain.verifications.rate_limit import RateLimit
@@ -29,9 +29,9 @@ from countersign.flows.accounts.login_flow import StoredFlow
 from countersign.flows.accounts.request_code import authenticators_for
 from countersign.flows.accounts.sessions import use_approval
 from countersign.flows.accounts.snapshot import find_snapshot
-from countersign.flows.changes.apply import Applied, Applying, apply_change
+from countersign.flows.changes.apply import Applied, apply_change
 from countersign.flows.changes.enrol import named
-from countersign.flows.changes.request import ChangeRequest, requirement_of
+from countersign.flows.changes.request import requirement_of
 from countersign.flows.sign_in.complete import CompletedFlow, complete_flow
 from countersign.flows.sign_in.network_limit import count_by_network
 from countersign.flows.sign_in.start_session import start_session
@@ -135,7 +135,7 @@ async def finish_passkey_enrolment(
         used=created.count,
     )
     request = ChangeRequest(ChangeKind.METHOD_ADDED, about=stored.flow.name, authenticators=(passkey,))
-    return await apply_change(context, Applying(session.account, request, browser, session.id, stored.mark))
+    return await apply_change(context, browser, msgspec.structs.replace(request.for_session(session), flow=stored.mark))
 
 
 async def _find_enrolment(context: AccountContext, browser: BrowserContext, session: Session) -> StoredFlow | None:

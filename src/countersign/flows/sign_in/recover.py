@@ -11,20 +11,20 @@ from typing import Final, TypeAlias
 import msgspec
 
 from countersign.domain.accounts.account import Account, OwnedContact
-from countersign.domain.accounts.change import AccountChange, ChangeKind, ChangeRefusal, may_recover
+from countersign.domain.accounts.change import AccountChange, ChangeKind, ChangeRefusal, ChangeRequest, may_recover
 from countersign.domain.accounts.login_flow import FLOW_LIFETIME, LoginFlow, LoginFlowKind
 from countersign.domain.accounts.password import normalize_password
 from countersign.domain.accounts.session import Method
 from countersign.domain.delivery.notice import NoticeKind
-from countersign.domain.shared.contact import Contact, parse
+from countersign.domain.shared.contact import Contact, parse_contact
 from countersign.domain.verifications.rate_limit import RateLimit
 from countersign.errors import InputError
 from countersign.flows.accounts import login_flow
 from countersign.flows.accounts.context import AccountContext, BrowserContext, CodeRequested, FlowNotFound, InvalidInput
 from countersign.flows.accounts.login_flow import StoredFlow
 from countersign.flows.accounts.request_code import begun_or_refused, send_code
-from countersign.flows.changes.apply import Applied, Applying, apply_change
-from countersign.flows.changes.request import ChangeRequest, PendingContact
+from countersign.flows.changes.apply import Applied, apply_change
+from countersign.flows.changes.request import pending_request
 from countersign.flows.sign_in.network_limit import count_by_network
 from countersign.flows.sign_in.sign_up import find_password_fault
 from countersign.flows.verifications.results import Refused
@@ -38,7 +38,6 @@ CURRENT_PASSWORDS_PER_ACCOUNT: Final = RateLimit("recover_password", 5, 24 * 3_6
 RecoveryResult: TypeAlias = Applied | InvalidInput | ChangeRefusal | FlowNotFound
 
 _COUNTER_LABEL: Final = "recover from"
-_decode_pending: Final = msgspec.json.Decoder(PendingContact).decode
 
 
 async def recover(
@@ -50,7 +49,7 @@ async def recover(
     yet. InvalidInput means that `identifier` is no contact, Refused that this network or this contact is over a limit.
     """
     try:
-        contact = parse(identifier)
+        contact = parse_contact(identifier)
     except InputError as error:
         return InvalidInput({"identifier": error.reason})
     if refused := await count_by_network(context, browser, RECOVERIES_PER_NETWORK, _COUNTER_LABEL):
@@ -135,12 +134,12 @@ async def begin_delayed_recovery(
     account, _ = await context.database.read(accounts.find_with_contacts_by_identifier, context.blind_index(lost))
     device_secret = browser.device or context.secret()
     outcome = begun_or_refused(
-        await send_code(context, browser, contact, purpose=LoginFlowKind.CLAIM.purpose, device=device_secret)
+        await send_code(context, browser, contact, purpose=LoginFlowKind.DELAYED_RECOVERY.purpose, device=device_secret)
     )
     if isinstance(outcome, Refused):
         return outcome
     flow = msgspec.structs.replace(
-        _new_flow(context, browser, LoginFlowKind.CLAIM, contact, device_secret, outcome.challenge.id),
+        _new_flow(context, browser, LoginFlowKind.DELAYED_RECOVERY, contact, device_secret, outcome.challenge.id),
         account=account.id if account else "",
     )
     return CodeRequested(await login_flow.save_flow(context, flow), device_secret)
@@ -148,7 +147,7 @@ async def begin_delayed_recovery(
 
 def _parse_field(entered: str, field: str, faults: dict[str, str]) -> Contact | None:
     try:
-        return parse(entered)
+        return parse_contact(entered)
     except InputError as error:
         faults[field] = error.reason
         return None
@@ -210,9 +209,14 @@ async def reset_password(
     password_hash = await context.passwords.hash(password)
     if flow.change:
         return await _finish_delayed_recovery(context, browser, stored, password_hash)
-    request = ChangeRequest(ChangeKind.PASSWORD_RECOVERED, password=password_hash)
-    recovered_by = "" if current or _used_recovery_code(flow) else flow.contact
-    return await apply_change(context, Applying(account.id, request, browser, flow=stored.mark, by=recovered_by))
+    request = ChangeRequest(
+        ChangeKind.PASSWORD_RECOVERED,
+        password=password_hash,
+        account=account.id,
+        flow=stored.mark,
+        recovered_by="" if current or _used_recovery_code(flow) else flow.contact,
+    )
+    return await apply_change(context, browser, request)
 
 
 async def _find_proved_flow(context: AccountContext, browser: BrowserContext) -> StoredFlow | None:
@@ -244,6 +248,5 @@ async def _finish_delayed_recovery(
     change = await context.database.read(changes.find, flow.account, flow.change)
     if change is None:
         return ChangeRefusal.NOT_PENDING
-    pending = _decode_pending(context.keyring.unseal(change.data, change.id))
-    request = ChangeRequest(change.kind, about=change.about, contact=parse(pending.to), password=password_hash)
-    return await apply_change(context, Applying(flow.account, request, browser, flow=stored.mark, change=change.id))
+    request = msgspec.structs.replace(pending_request(context, change), password=password_hash, flow=stored.mark)
+    return await apply_change(context, browser, request)

@@ -17,7 +17,7 @@ from countersign.domain.accounts.session import (
 )
 from countersign.domain.delivery.notice import NoticeKind
 from countersign.domain.shared.event import Event, EventKind
-from countersign.flows.accounts.activity_log import record_events
+from countersign.flows.accounts.activity import record_events
 from countersign.flows.accounts.context import AccountContext, BrowserContext, FlowNotFound, SignedIn
 from countersign.flows.accounts.notify import insert_notices
 from countersign.store.engine.database import Change, Write

@@ -1,4 +1,4 @@
-"""From the address of a database to the Database: `sqlite:///path` or `postgresql://user@host/name`."""
+"""Opens the database that an address names: `sqlite:///path` or `postgresql://user@host/name`."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _POSTGRES: Final = ("postgresql://", "postgres://")
 
 
 def sqlite_path(url: str) -> Path | None:
-    """Return the file that the address of an SQLite database names, None for PostgreSQL.
+    """Return the file that the address of an SQLite database names, or None for PostgreSQL.
 
-    `sqlite:///data/x.db` is relative to the working directory, `sqlite:////var/x.db` absolute. Raises SettingsError.
+    `sqlite:///data/x.db` is relative to the working directory, `sqlite:////var/x.db` is absolute. Raises SettingsError for another address.
     """
     if url.startswith(_POSTGRES):
         return None
@@ -26,21 +26,21 @@ def sqlite_path(url: str) -> Path | None:
     if not url.startswith(_SQLITE) or not path or path == ":memory:":
         raise SettingsError(
             "The address of the database (COUNTERSIGN_DATABASE_URL) must be sqlite:///path/to/file or"
-            " postgresql://user:password@host/name; a database in memory would lose what was promised."
+            " postgresql://user:password@host/name. A database in memory is not possible: it would lose what was promised."
         )
     return Path(path)
 
 
-def open_database(url: str, *, lanes: int = 1, pool: int = 8) -> Database:
-    """Return the database at an address; nothing is connected before its `open`.
+def open_database(url: str, *, ledger_connections: int = 1, pool: int = 8) -> Database:
+    """Return the database at an address. It does not connect before its `open` is awaited.
 
-    `lanes` and `pool` are numbers of connections to PostgreSQL: the ledger's own, and those for everything else.
+    Of the connections to PostgreSQL, `ledger_connections` serve the ledger alone, and up to `pool` serve everything else.
     """
     path = sqlite_path(url)
     if path is None:
         from countersign.store.engine.postgres import PostgresDatabase
 
-        return PostgresDatabase(url, lanes=lanes, pool=pool)
+        return PostgresDatabase(url, ledger_connections=ledger_connections, pool=pool)
     from countersign.store.engine.sqlite import SqliteDatabase
 
     return SqliteDatabase(path)

@@ -1,8 +1,8 @@
-"""Statements, transactions, and the protocol of a database.
+"""Declares what a transaction is made of: tables, the statements it awaits, and the protocol of a database that runs it.
 
-A transaction is a coroutine function. It awaits statements, receives their rows, and returns a result, so it is written once and
-knows no driver. PostgreSQL awaits each statement. SQLite runs the whole coroutine in one visit to its writer thread. A transaction
-awaits statements and other transactions, and nothing else.
+A transaction is a coroutine function. It awaits statements, receives their rows, and returns a result. It is written once and knows no
+driver. PostgreSQL awaits each statement; SQLite runs the whole coroutine in one visit to its writer thread. A transaction awaits
+statements and other transactions, and nothing else. It may be run again from its start, so it must have no other effect.
 
     async def spend(key: str) -> int:
         rows = await Take(COUNTS, [(key,)])
@@ -15,7 +15,7 @@ awaits statements and other transactions, and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
+from collections.abc import Callable, Coroutine, Generator, Sequence
 from typing import Any, Final, Literal, ParamSpec, Protocol, TypeAlias, TypeVar
 
 import msgspec
@@ -25,16 +25,17 @@ from countersign.domain.shared.event import Event
 Row: TypeAlias = Sequence[Any]
 Rows: TypeAlias = Sequence[Row]
 ColumnKind: TypeAlias = Literal["text", "int", "bytes"]
+"""The kinds of columns; `int` has 64 bits and a sign."""
 
 T = TypeVar("T")
 P = ParamSpec("P")
 
 
 class Table(msgspec.Struct, frozen=True):
-    """A table by name: its key, the columns that never change once written, and those that do.
+    """A table: its name, the columns of its key, the columns that never change once written, and those that do.
 
-    A row is a tuple of key, fixed and moving values in this order; an update's row is key and moving alone. Each column is (name, kind);
-    `int` is 64 bits. A column may be NULL wherever its value is None.
+    Each column is (name, kind). A whole row is a tuple of the key, the fixed and the moving values, in this order. The row of an Update is
+    the key and the moving values. Where a column may be NULL, its value may be None.
     """
 
     name: str
@@ -47,38 +48,38 @@ class Table(msgspec.Struct, frozen=True):
         """Return all columns in the order of a row."""
         return self.key + self.fixed + self.moving
 
-    def only(self, moving: Sequence[str]) -> Table:
-        """Return the table with these of its moving columns alone: an update by it leaves the others as they are."""
-        kinds = dict(self.moving)
-        return Table(self.name, self.key, (), tuple((name, kinds[name]) for name in moving))
-
     @property
     def names(self) -> str:
         """Return the names of all columns, for a SELECT."""
         return ", ".join(name for name, _ in self.columns)
 
+    def only(self, moving: Sequence[str]) -> Table:
+        """Return the table with these of its moving columns alone: an Update of it leaves the others as they are."""
+        kinds = dict(self.moving)
+        return Table(self.name, self.key, (), tuple((name, kinds[name]) for name in moving))
+
 
 class AwaitableStatement(msgspec.Struct, frozen=True):
-    """What a transaction awaits. Awaiting hands the statement to the driver, which answers with its rows."""
+    """A statement that a transaction awaits: awaiting it passes it to the driver, which answers with rows."""
 
     def __await__(self) -> Generator[Any, Rows, Rows]:
-        """Hand this statement to the driver; return the rows."""
+        """Pass this statement to the driver, and return its rows."""
         return (yield self)
 
 
 class Sql(AwaitableStatement, frozen=True):
-    """A statement written by hand with `$1`-style parameters; its rows (if any) come back."""
+    """A statement in SQL with `$1`-style parameters; its rows, if any, come back."""
 
     sql: str
     args: tuple[Any, ...] = ()
 
 
 class Take(AwaitableStatement, frozen=True):
-    """Whole rows by key that nobody else changes until the transaction ends; absent keys have no row.
+    """The whole rows with these keys, which nobody else changes until the transaction ends. An absent key has no row.
 
-    Each key is a tuple of the table's key columns. The rows are locked, in the order of their keys; or, where the transaction
-    has one last Write and no other, they are read, and the write is refused and tried again should one have changed. In a `read`
-    nothing is locked.
+    Each key is a tuple of the table's key columns; the rows come in the order of their keys. The database locks them in this order.
+    Where the transaction has one last Write and no other, the ledger's connections of PostgreSQL only read them: should one have changed
+    by the time of the write, the transaction is tried again. In a `read` nothing is locked.
     """
 
     table: Table
@@ -86,46 +87,46 @@ class Take(AwaitableStatement, frozen=True):
 
 
 class Seek(AwaitableStatement, frozen=True):
-    """Whole rows, not locked, whose column `by` has one of `values`, and for which `condition` (SQL of ours, or empty) holds."""
+    """The whole rows, not locked, whose `column` has one of `values` and for which `condition` (our SQL, or empty) holds."""
 
     table: Table
-    by: str
+    column: str
     values: Sequence[Any]
     condition: str = ""
 
 
 class Claim(AwaitableStatement, frozen=True):
-    """Whole rows for which `condition` holds (SQL of ours with `$1`...), locked, those that others hold passed over.
+    """At most `limit` whole rows for which `condition` (our SQL with `$1`...) holds, locked, in the order of the column `order_by`.
 
-    At most `most` rows, in the order of the column `by`.
+    Rows that another transaction has locked are skipped.
     """
 
     table: Table
     condition: str
     args: tuple[Any, ...]
-    by: str
-    most: int
+    order_by: str
+    limit: int
 
 
 class Insert(msgspec.Struct, frozen=True):
-    """New rows; a key that exists raises ConflictError and the transaction is rolled back."""
+    """New rows, each whole. If a key exists, the write raises ConflictError, and the transaction is rolled back."""
 
     table: Table
     rows: Rows
 
 
 class Update(msgspec.Struct, frozen=True):
-    """The moving columns of rows that exist (each row: key, then moving)."""
+    """The moving columns of existing rows; each row is the key, then the moving values. A key that is absent is left out."""
 
     table: Table
     rows: Rows
 
 
 class Upsert(msgspec.Struct, frozen=True):
-    """Rows that are written whether or not their key exists (moving columns replaced).
+    """Whole rows that are inserted, or whose moving columns are replaced if their key exists. Each key stands once.
 
-    After a Take of the same table in the same transaction it loses no update of others either: had one of them written a key that the
-    Take found absent, the transaction is tried again from its start. Each key stands once.
+    After a Take of the same table in the same transaction no update of others is lost: if another transaction has written a key that the
+    Take found absent, this one is tried again from its start.
     """
 
     table: Table
@@ -133,6 +134,7 @@ class Upsert(msgspec.Struct, frozen=True):
 
 
 Change: TypeAlias = Insert | Update | Upsert
+"""An operation on rows. It does nothing until a Write carries it out."""
 
 
 class Write(AwaitableStatement, frozen=True):
@@ -149,10 +151,10 @@ APPENDED_OUTSIDE: Final = "events are appended outside of Log.run"
 
 
 class Append(AwaitableStatement, frozen=True):
-    """Events to append to the log, in the transaction that `tables.events.Log.run` carries out.
+    """Events to append to the event log, in a transaction that `ledger.event_log.Log.run` runs.
 
-    They become durable with the transaction's last write, or by a write of their own at its end. All events of one transaction make
-    one page. Outside of `Log.run` it raises AssertionError.
+    They become durable with the last Write of the transaction, or by a write of their own at its end. All events of one transaction make
+    one page. It raises AssertionError outside of `Log.run`, and after the last Write.
     """
 
     events: Sequence[Event]
@@ -161,49 +163,47 @@ class Append(AwaitableStatement, frozen=True):
 Statement: TypeAlias = Sql | Take | Seek | Claim | Write | Append
 
 Transaction: TypeAlias = Coroutine[Any, Any, T]
-"""A transaction under way."""
+"""A transaction that has been started; its result is a T."""
 
 
 class ConflictError(Exception):
-    """A row with this key was written by somebody else in the meantime; nothing of the transaction stays."""
+    """Another transaction wrote a row with this key meanwhile; this transaction has changed nothing."""
 
 
 class RejectedError(Exception):
-    """The database refuses a value (SQLSTATE class 22 or 23 but a conflict of keys); nothing of the transaction stays."""
+    """The database refuses a value (SQLSTATE class 22, or class 23 except a conflict of keys); this transaction has changed nothing."""
 
 
 class Runner(Protocol):
     """Runs transactions, one at a time."""
 
-    async def run(self, steps: Callable[P, Transaction[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Carry out one transaction that writes: all of it is durable on return, or none of it is.
+    async def run(self, transaction: Callable[P, Transaction[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run one transaction that writes: on return all of it is durable.
 
-        Raises ConflictError, RejectedError, or UnavailableError (the outcome of a commit that was cut off is unknown and reported
-        so). A deadlock or serialisation failure is tried again, up to three times, from the start of the generator.
-        An exception that the generator itself raises rolls back and passes through.
+        Raises ConflictError or RejectedError if nothing of it was done, and UnavailableError if the database failed. If the connection
+        broke during a commit, the message of UnavailableError says that the outcome is unknown. After a deadlock or a serialisation
+        failure the transaction is tried again from its start, up to three times. An exception of the transaction itself rolls it back
+        and passes through.
         """
 
 
 class Database(Runner, Protocol):
     """A store of rows: PostgreSQL or SQLite."""
 
-    async def read(self, steps: Callable[P, Transaction[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Carry out one transaction that only reads, on one snapshot; it never waits for a writer."""
+    async def read(self, transaction: Callable[P, Transaction[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run one transaction that only reads, on one snapshot; it never waits for a writer."""
 
-    def lanes(self) -> Sequence[Runner]:
-        """Return the runners that the ledger's batches go through: connections of their own, each used by one task."""
+    def ledger_connections(self) -> Sequence[Runner]:
+        """Return the runners of the ledger's batches: connections of their own, each to be used by one task."""
 
-    def announce(self) -> None:
-        """Say to every process that a delivery is due; at once, without waiting, merged when it is said often."""
+    def notify(self) -> None:
+        """Notify every process that a delivery is due. It does not wait, and frequent notifications are merged."""
 
-    def hear(self, wake: Callable[[], None]) -> None:
-        """Call `wake` when any process announced; a lost announcement is made up for by polling."""
+    def listen(self, wake: Callable[[], None]) -> None:
+        """Call `wake` whenever any process notifies. A notification may be lost, so the caller must poll as well."""
 
     async def open(self) -> None:
-        """Connect; raises UnavailableError with what to check."""
+        """Connect; raises UnavailableError, whose message says what to check."""
 
     async def close(self) -> None:
-        """Finish what runs and let go."""
-
-
-Opener: TypeAlias = Callable[[], Awaitable[Database]]
+        """Finish the transactions under way, and close every connection."""

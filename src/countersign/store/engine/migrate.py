@@ -1,4 +1,4 @@
-"""Brings a database's schema to the newest revision: Alembic renders the SQL, our own drivers carry it out in one transaction."""
+"""Migrates the schema of a database to the newest revision: Alembic renders the SQL, and our drivers run it in one transaction."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 MIGRATIONS: Final = Path(__file__).parent.parent / "migrations"
 LOCK: Final = 0x0C0DE51617
-"""The advisory lock on PostgreSQL that keeps two migrations of one database apart."""
+"""The advisory lock of PostgreSQL that lets one process at a time migrate a database."""
 LOCK_S: Final = 60.0
 """How long a migration waits for another one, in seconds."""
 
@@ -36,14 +36,14 @@ def head() -> str:
     """Return the newest revision that this program knows."""
     newest = _script().get_current_head()
     if newest is None:
-        raise SettingsError(f"There are no revisions in {MIGRATIONS}: install Countersign anew.")
+        raise SettingsError(f"There are no revisions in {MIGRATIONS}: install Countersign again.")
     return newest
 
 
 def pending(url: str) -> list[str]:
-    """Return the revisions that the database has still to take, oldest first; all of them if it is empty.
+    """Return the revisions that the database does not have yet, oldest first; all of them if it is empty.
 
-    Raises UnavailableError when the database cannot be reached, SettingsError when it is newer than this program.
+    Raises UnavailableError if the database cannot be reached, and SettingsError if it is newer than this program.
     """
     path = sqlite_path(url)
     if path is None:
@@ -55,9 +55,10 @@ def pending(url: str) -> list[str]:
 
 
 def migrate(url: str, to: str = "head") -> str:
-    """Bring the database to the newest revision (or to the one named), make it if it is SQLite, and return the revision it has.
+    """Migrate a database to the newest revision, or to the revision `to`; return the revision that it has then.
 
-    Safe to call from several processes at once: one migrates, the others wait and find nothing to do.
+    A file of SQLite is created if it is missing. Several processes may call this at once: one migrates, the others wait and find nothing
+    to do. Raises UnavailableError if the database cannot be reached or migrated, and SettingsError if it is newer than this program.
     """
     path = sqlite_path(url)
     if path is None:
@@ -65,7 +66,7 @@ def migrate(url: str, to: str = "head") -> str:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.touch(mode=0o600)
     with _sqlite(path) as connection:
-        # Two programs that switch a new file to WAL at once: the second is told "locked" without the wait it asked for.
+        # If two programs switch a new file to WAL at once, the second fails with "locked" instead of waiting.
         connection.execute("BEGIN IMMEDIATE")
         connection.execute("COMMIT")
         connection.execute("PRAGMA journal_mode = WAL")
@@ -90,19 +91,19 @@ def _script() -> ScriptDirectory:
 
 
 def _missing(revision: str | None) -> list[str]:
-    """Return the revisions above `revision`, oldest first."""
+    """Return the revisions that follow `revision`, oldest first."""
     known = [script.revision for script in _script().walk_revisions()][::-1]
     if revision is None:
         return known
     if revision not in known:
         raise SettingsError(
-            f"The database has revision {revision}, which this version of Countersign does not know: run the newer version that made it."
+            f"The database has revision {revision}, which this version of Countersign does not know: run the newer version that migrated it."
         )
     return known[known.index(revision) + 1 :]
 
 
 def _rendered(dialect: str, revision: str | None, to: str) -> str:
-    """Return the SQL that leads from a revision to another; nothing if the database is there or beyond."""
+    """Return the SQL that leads from one revision to another; empty if the database is already there, or beyond."""
     missing = _missing(revision)
     if not missing or (to != "head" and to not in missing):
         return ""
@@ -112,7 +113,7 @@ def _rendered(dialect: str, revision: str | None, to: str) -> str:
 
 
 def _statements(script: str) -> Iterator[str]:
-    """Split a script for SQLite, whose driver takes one statement at a time (or commits what is under way)."""
+    """Return the statements of a script; the driver of SQLite takes one at a time, and would commit the transaction for several."""
     statement = ""
     for line in script.splitlines(keepends=True):
         statement += line
@@ -135,7 +136,7 @@ def _sqlite(path: Path) -> Iterator[sqlite3.Connection]:
         yield connection
     except sqlite3.Error as error:
         raise UnavailableError(
-            f"The database {path} cannot be migrated ({error}): check its folder, the free space, and who holds it open."
+            f"The database {path} cannot be migrated ({error}): check its folder, the free space, and which other program has it open."
         ) from error
     finally:
         if connection is not None:
@@ -189,14 +190,14 @@ async def _migrate_postgres(url: str, to: str) -> str:
 
 
 def _in_thread(work: Coroutine[None, None, T]) -> T:
-    """Run to the end what is async, for a caller who may or may not stand in an event loop."""
+    """Run a coroutine to its end, whether or not the caller is in an event loop."""
     outcome: list[T] = []
     failure: list[BaseException] = []
 
     def run() -> None:
         try:
             outcome.append(asyncio.run(work))
-        except BaseException as error:  # noqa: BLE001 - it belongs to the caller
+        except BaseException as error:  # noqa: BLE001 - it is raised to the caller
             failure.append(error)
 
     thread = threading.Thread(target=run, name="migrate")

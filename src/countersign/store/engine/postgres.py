@@ -1,4 +1,4 @@
-"""PostgreSQL as a Database: connections that mend themselves, whole batches in few round trips, bounded waits throughout."""
+"""Implements Database on PostgreSQL: connections that reconnect, whole batches in few round trips, and a time limit for every wait."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 import asyncpg
 
 from countersign.errors import OverloadedError, UnavailableError
-from countersign.store.engine import postgres_sql
 from countersign.store.engine.database import ConflictError, RejectedError, Rows, Runner, Transaction
 from countersign.store.engine.postgres_notify import PostgresNotifier
+from countersign.store.engine.postgres_sql import StatementCache
 from countersign.store.engine.postgres_transactions import (
     CollidedError,
     GuardedTransaction,
@@ -30,35 +30,34 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 CONNECT_S: Final = 2.0
-"""How long a connection may take to come about, in seconds."""
+"""How long connecting may take, in seconds."""
 COMMAND_S: Final = 5.0
-"""How long one statement may take, locks included, before the connection is given up, in seconds."""
+"""How long one statement may take, waits for locks included, before the connection is dropped, in seconds."""
 IDLE_S: Final = 2.0
 """How long a transaction waits for a free connection of the pool, in seconds."""
-WAITING: Final = 256
-"""Transactions that may wait for a connection of the pool; more are refused as overload."""
+MAX_WAITING: Final = 256
+"""How many transactions may wait for a connection of the pool; any more are refused with OverloadedError."""
 RETRIES: Final = 3
-"""How often a transaction that collided with another is tried again."""
+"""How many times a transaction that collided with another is tried again."""
 
-WRITE: Final = "BEGIN"
-READ: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+BEGIN_WRITE: Final = "BEGIN"
+BEGIN_READ: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
-# A plan made while a table was empty is a sequential scan and stays: here every statement goes by an index.
-_EVERYWHERE: Final = {
+# A plan made while a table was empty is a sequential scan and would stay one; here every statement can use an index.
+_SETTINGS: Final = {
     "application_name": "countersign",
     "enable_seqscan": "off",
     "jit": "off",
-    # Whatever the server's or the role's default: a guess that a crash of the server gives back would be one more comparison, an approval
-    # that it takes back a second one.
+    # Whatever the default of the server or the role is: a crash of the server must not give a guess back, or take an approval back.
     "synchronous_commit": "on",
-    # A machine that vanishes in the middle of a transaction must not hold its locks until TCP notices, hours later.
+    # A client that vanishes in the middle of a transaction must not hold its locks until TCP notices, hours later.
     "idle_in_transaction_session_timeout": "30s",
 }
-_LANE: Final = {
-    **_EVERYWHERE,
+_LEDGER_SETTINGS: Final = {
+    **_SETTINGS,
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
-    # The only sensible plan is known beforehand; making it anew for each batch costs more than carrying it out.
+    # There is one sensible plan. Planning each batch again costs more than running it.
     "plan_cache_mode": "force_generic_plan",
 }
 
@@ -68,16 +67,16 @@ _READ_ONLY: Final = "25006"
 _LOCK_WAIT: Final = "55P03"
 _COLLIDED: Final = ("40001", "40P01")
 _UNMIGRATED: Final = ("42P01", "42703", "3F000")
-# 0A000: a prepared statement's rows have changed their type; 26000: it is gone. Both mend themselves when prepared anew.
+# 0A000: the rows of a prepared statement have changed their type. 26000: it is gone. A new connection prepares it again.
 _STALE: Final = ("0A000", "26000")
 
 
-# 22012, division by zero: how a guarded write says that a row has changed since it was read (see bulk.guarded_write).
+# 22012, division by zero: a row of a guarded write has changed since it was read (see postgres_sql.guarded_write).
 _CHANGED: Final = "22012"
 
 
-class _Line:
-    """One connection, made when needed and again when lost, that carries out one transaction at a time."""
+class _ReconnectingConnection:
+    """A connection that is made when it is needed, and again when it was lost; it runs one transaction at a time."""
 
     def __init__(self, url: str, settings: dict[str, str], where: str) -> None:
         self._url = url
@@ -85,26 +84,24 @@ class _Line:
         self._where = where
         self._connection: Connection | None = None
         self._free = asyncio.Lock()
-        self._writes: dict[postgres_sql.Shape, str] = {}
-        self._takes: dict[tuple[str, bool], str] = {}
-        self._looks: dict[str, str] = {}
-        self._guarded: dict[postgres_sql.Shape, str] = {}
+        self._statements = StatementCache()
 
-    async def run(self, steps: Callable[P, Transaction[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Carry out one transaction that writes; see Runner.
+    async def run(self, transaction: Callable[P, Transaction[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run one transaction that writes; see Runner.
 
-        First without locks: rows are read with their versions, and one guarded statement writes all and commits by itself. That saves two
-        round trips and the writing of locks. Where somebody else was quicker, or the steps need more, again from their start with locks.
+        It is run without locks first: rows are read with their versions, and one guarded statement writes everything and commits by itself.
+        That saves two round trips and the writing of locks. If another transaction was quicker, or if the transaction needs locks, it is
+        run again from its start with locks.
         """
         async with self._free:
             try:
-                return await self._unlocked(steps(*args, **kwargs))
+                return await self._once_without_locks(transaction(*args, **kwargs))
             except (CollidedError, NeedsLocksError):
                 pass
-        return await self.carry_out(WRITE, lambda: steps(*args, **kwargs))
+        return await self.run_locked(BEGIN_WRITE, lambda: transaction(*args, **kwargs))
 
-    async def carry_out(self, begin: str, start: Callable[[], Transaction[T]]) -> T:
-        """Carry out a transaction, and again from its start if it collided with another."""
+    async def run_locked(self, begin: str, start: Callable[[], Transaction[T]]) -> T:
+        """Run a transaction between BEGIN and COMMIT, and again from its start if it collided with another."""
         async with self._free:
             for attempt in range(1, RETRIES + 1):
                 try:
@@ -115,11 +112,11 @@ class _Line:
                 return await self._once(begin, start())
             except CollidedError as error:
                 raise UnavailableError(
-                    f"A transaction collided with others {RETRIES + 1} times in a row and was given up; nothing was done."
+                    f"A transaction collided with others {RETRIES + 1} times in a row and was given up. Nothing was done."
                 ) from error
 
     async def connect(self) -> Connection:
-        """Return the connection, made anew if it is lost; raises UnavailableError with what to check."""
+        """Return the connection, a new one if it was lost; raises UnavailableError, whose message says what to check."""
         connection = self._connection
         if connection is not None and not connection.is_closed():
             return connection
@@ -143,13 +140,13 @@ class _Line:
         ) as error:
             raise UnavailableError(
                 f"PostgreSQL at {self._where} cannot be reached ({_short(error)}): check that it runs, that"
-                " COUNTERSIGN_DATABASE_URL names it with the right user, password and database, and that it has a connection free."
+                " COUNTERSIGN_DATABASE_URL names it with the right user, password and database, and that it accepts more connections."
             ) from error
         self._connection = connection
         return connection
 
     async def close(self) -> None:
-        """Wait for the transaction that runs, then close the connection."""
+        """Wait for the transaction under way, then close the connection."""
         async with self._free:
             connection, self._connection = self._connection, None
             if connection is not None:
@@ -158,12 +155,12 @@ class _Line:
                 except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
                     connection.terminate()
 
-    async def _once(self, begin: str, steps: Transaction[T]) -> T:
+    async def _once(self, begin: str, transaction: Transaction[T]) -> T:
         try:
-            connection = await self._begun(begin)
-            transaction = LockedTransaction(connection, self._takes, self._writes, locks=begin is WRITE)
-            result = await self._drive(transaction, steps)
-            await self._commit(connection, transaction)
+            connection = await self._begin(begin)
+            locked = LockedTransaction(connection, self._statements, locks=begin is BEGIN_WRITE)
+            result = await self._drive(locked, transaction)
+            await self._commit(connection, locked)
         except UnavailableError:
             self._drop()
             raise
@@ -171,56 +168,58 @@ class _Line:
             await self._roll_back()
             raise
         except BaseException:
-            # Cancelled in the middle: nobody knows what the server has done of the statement, so the connection goes.
+            # Cancelled in the middle of a statement: nobody knows what the server has done, so the connection is dropped.
             self._drop()
             raise
         finally:
-            steps.close()
+            transaction.close()
         return result
 
-    async def _unlocked(self, steps: Transaction[T]) -> T:
+    async def _once_without_locks(self, transaction: Transaction[T]) -> T:
         try:
             connection = await self.connect()
         except BaseException:
-            steps.close()
+            transaction.close()
             raise
-        transaction = GuardedTransaction(connection, self._looks, self._guarded)
+        guarded = GuardedTransaction(connection, self._statements)
         try:
-            result = await self._drive(transaction, steps)
+            result = await self._drive(guarded, transaction)
         except UnavailableError as error:
             self._drop()
-            if transaction.written or isinstance(error.__cause__, TimeoutError):
+            if guarded.written or isinstance(error.__cause__, TimeoutError):
                 raise
-            # The connection had died unnoticed, and nothing was written: once more on a new one.
+            # The connection had died unnoticed, and nothing was written: the transaction runs again on a new one.
             raise NeedsLocksError from error
-        except BaseException as error:
-            if not isinstance(error, Exception):
-                # Cancelled in the middle: nobody knows what the server has done of the statement, so the connection goes.
-                self._drop()
+        except Exception:
+            raise
+        except BaseException:
+            # Cancelled in the middle of a statement: nobody knows what the server has done, so the connection is dropped.
+            self._drop()
             raise
         finally:
-            steps.close()
+            transaction.close()
         return result
 
-    async def _drive(self, transaction: LockedTransaction | GuardedTransaction, steps: Transaction[T]) -> T:
+    async def _drive(self, performer: LockedTransaction | GuardedTransaction, transaction: Transaction[T]) -> T:
+        """Run a transaction to its end: send it the rows of each statement that it awaits."""
         rows: Rows | None = None
         while True:
             try:
-                statement = steps.send(rows)
+                statement = transaction.send(rows)
             except StopIteration as end:
                 result: T = end.value
                 return result
             try:
-                rows = await transaction.perform(statement)
+                rows = await performer.perform(statement)
             except Exception as error:
-                raise self._meaning(error, transaction) from error
+                raise self._meaning(error, performer) from error
 
-    async def _begun(self, begin: str) -> Connection:
+    async def _begin(self, begin: str) -> Connection:
         connection = await self.connect()
         try:
             await connection.execute(begin, timeout=CONNECT_S)
         except Exception as error:
-            # The connection had died unnoticed (the server was restarted): nothing has been done yet, so once more on a new one.
+            # The connection had died unnoticed (the server was restarted). Nothing has been done yet, so a new one may begin again.
             self._drop()
             if isinstance(error, TimeoutError):
                 raise self._meaning(error, None) from error
@@ -238,7 +237,7 @@ class _Line:
             meaning = self._meaning(error, transaction)
             if isinstance(meaning, UnavailableError):
                 raise UnavailableError(
-                    f"PostgreSQL at {self._where} went away during a commit ({_short(error)}): whether it was carried out is not known."
+                    f"PostgreSQL at {self._where} went away during a commit ({_short(error)}): whether it was carried out is unknown."
                 ) from error
             raise meaning from error
 
@@ -248,7 +247,7 @@ class _Line:
             return
         try:
             await connection.execute("ROLLBACK")
-        except Exception:  # noqa: BLE001 - whatever it was, a connection that cannot roll back is of no more use
+        except Exception:  # noqa: BLE001 - whatever the error, a connection that cannot roll back is of no use
             self._drop()
 
     def _drop(self) -> None:
@@ -257,7 +256,7 @@ class _Line:
             connection.terminate()
 
     def _meaning(self, error: Exception, transaction: LockedTransaction | GuardedTransaction | None) -> Exception:
-        """Return what an error of the driver means to a caller."""
+        """Return the error that a caller gets for an error of the driver."""
         if isinstance(error, asyncpg.UniqueViolationError):
             if isinstance(transaction, GuardedTransaction):
                 return CollidedError()
@@ -298,84 +297,90 @@ class _Line:
 class PostgresDatabase:
     """A store of rows on a PostgreSQL server, for any number of processes.
 
-    `lanes` connections are the ledger's own; up to `pool` more are made as `run` and `read` need them; one listens for announcements.
+    The ledger has `ledger_connections` of its own. Up to `pool` more are made as `run` and `read` need them. One more listens for
+    notifications.
     """
 
-    def __init__(self, url: str, *, lanes: int = 2, pool: int = 8) -> None:
+    def __init__(self, url: str, *, ledger_connections: int = 2, pool: int = 8) -> None:
         parts = urlsplit(url)
         self._where = f"{parts.hostname or 'its socket'}{f':{parts.port}' if parts.port else ''}{parts.path}"
-        self._lanes = [_Line(url, _LANE, self._where) for _ in range(lanes)]
-        self._pool = [_Line(url, _EVERYWHERE, self._where) for _ in range(pool)]
-        self._idle: list[_Line] = list(self._pool)
+        self._ledger_connections = [
+            _ReconnectingConnection(url, _LEDGER_SETTINGS, self._where) for _ in range(ledger_connections)
+        ]
+        self._pool = [_ReconnectingConnection(url, _SETTINGS, self._where) for _ in range(pool)]
+        self._idle: list[_ReconnectingConnection] = list(self._pool)
         self._returned = asyncio.Condition()
         self._waiting = 0
-        self._bell = PostgresNotifier(_Line(url, _EVERYWHERE, self._where).connect)
+        self._notifier = PostgresNotifier(_ReconnectingConnection(url, _SETTINGS, self._where).connect)
 
     async def open(self) -> None:
-        """Connect the lanes and begin to listen; raises UnavailableError with what to check."""
-        connected = await asyncio.gather(*(lane.connect() for lane in self._lanes), return_exceptions=True)
+        """Connect for the ledger, and begin to listen; raises UnavailableError, whose message says what to check."""
+        connected = await asyncio.gather(
+            *(connection.connect() for connection in self._ledger_connections), return_exceptions=True
+        )
         for failure in connected:
             if isinstance(failure, BaseException):
                 await self.close()
                 raise failure
-        self._bell.open()
+        self._notifier.open()
 
     async def close(self) -> None:
-        """Finish what runs and close every connection."""
-        await self._bell.close()
-        await asyncio.gather(*(line.close() for line in (*self._lanes, *self._pool)))
+        """Finish the transactions under way, and close every connection."""
+        await self._notifier.close()
+        await asyncio.gather(*(connection.close() for connection in (*self._ledger_connections, *self._pool)))
 
-    async def run(self, steps: Callable[P, Transaction[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Carry out one transaction that writes, on a connection of the pool; see Runner."""
-        async with self._line() as line:
-            return await line.carry_out(WRITE, lambda: steps(*args, **kwargs))
+    async def run(self, transaction: Callable[P, Transaction[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run one transaction that writes, on a connection of the pool; see Runner."""
+        async with self._pooled() as connection:
+            return await connection.run_locked(BEGIN_WRITE, lambda: transaction(*args, **kwargs))
 
-    async def read(self, steps: Callable[P, Transaction[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Carry out one transaction that only reads, on one snapshot; it never waits for a writer."""
-        async with self._line() as line:
-            return await line.carry_out(READ, lambda: steps(*args, **kwargs))
+    async def read(self, transaction: Callable[P, Transaction[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run one transaction that only reads, on one snapshot; it never waits for a writer."""
+        async with self._pooled() as connection:
+            return await connection.run_locked(BEGIN_READ, lambda: transaction(*args, **kwargs))
 
-    def lanes(self) -> Sequence[Runner]:
-        """Return the ledger's connections."""
-        return self._lanes
+    def ledger_connections(self) -> Sequence[Runner]:
+        """Return the connections of the ledger."""
+        return self._ledger_connections
 
-    def announce(self) -> None:
-        """Say to every process that a delivery is due; at once here, by NOTIFY elsewhere."""
-        self._bell.ring()
+    def notify(self) -> None:
+        """Notify this process at once, and the others by NOTIFY, that a delivery is due."""
+        self._notifier.notify()
 
-    def hear(self, wake: Callable[[], None]) -> None:
-        """Call `wake` when any process announced."""
-        self._bell.hear(wake)
+    def listen(self, wake: Callable[[], None]) -> None:
+        """Call `wake` whenever any process notifies."""
+        self._notifier.listen(wake)
 
     @contextlib.asynccontextmanager
-    async def _line(self) -> AsyncIterator[_Line]:
+    async def _pooled(self) -> AsyncIterator[_ReconnectingConnection]:
+        """Lend a connection of the pool; raises OverloadedError or UnavailableError if none becomes free."""
         if not self._idle:
-            await self._one_returned()
-        line = self._idle.pop()
+            await self._wait_for_idle()
+        connection = self._idle.pop()
         try:
-            yield line
+            yield connection
         finally:
-            self._idle.append(line)
+            self._idle.append(connection)
             if self._waiting:
                 async with self._returned:
                     self._returned.notify()
 
-    async def _one_returned(self) -> None:
-        if self._waiting >= WAITING:
-            raise OverloadedError("Too many transactions wait for a connection to PostgreSQL; nothing was done.")
+    async def _wait_for_idle(self) -> None:
+        if self._waiting >= MAX_WAITING:
+            raise OverloadedError("Too many transactions are waiting for a connection to PostgreSQL. Nothing was done.")
         self._waiting += 1
         try:
             async with asyncio.timeout(IDLE_S), self._returned:
                 await self._returned.wait_for(lambda: bool(self._idle))
         except TimeoutError as error:
             raise UnavailableError(
-                f"All {len(self._pool)} connections to PostgreSQL at {self._where} have been busy for {IDLE_S:g} seconds; nothing was done."
+                f"All {len(self._pool)} connections to PostgreSQL at {self._where} have been busy for {IDLE_S:g} seconds. Nothing was done."
             ) from error
         finally:
             self._waiting -= 1
 
 
 def _short(error: BaseException) -> str:
-    """Return an error without values: its kind and, from PostgreSQL, its state."""
+    """Return an error without values: its type, and its SQLSTATE if PostgreSQL sent it."""
     state: Any = getattr(error, "sqlstate", None)
     return f"{type(error).__name__} {state}" if state else type(error).__name__

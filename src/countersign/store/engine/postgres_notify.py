@@ -1,4 +1,4 @@
-"""The bell that says a delivery is due: at once in this process, by NOTIFY in the others, outside of every transaction."""
+"""Notifies processes that a delivery is due: this one at once, the others by NOTIFY, outside of every transaction."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ if TYPE_CHECKING:
 
 CHANNEL: Final = "countersign_due"
 PAUSE_S: Final = 0.02
-"""The shortest time between two notifications, in seconds; what is said in between is merged."""
+"""The shortest time between two notifications, in seconds; notifications in between are merged."""
 RECONNECT_S: Final = (0.1, 0.2, 0.5, 1.0, 2.0)
-"""The pauses before a lost connection is tried again, in seconds; the last one repeats."""
+"""The pauses before each attempt to connect again, in seconds; the last one repeats."""
 
 
-_AWAY: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
-"""What the driver raises when the server goes away, the last of them in the middle of an answer."""
+_CONNECTION_LOST: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""What the driver raises when the server goes away; the last of them in the middle of an answer."""
 
 
 class PostgresNotifier:
-    """One connection that listens and notifies, and comes back when it is lost.
+    """One connection that listens and notifies, and reconnects when it is lost.
 
-    `connect` gives a connection, a new one if the last is closed, or raises UnavailableError.
+    `connect` returns a connection, a new one if the last is closed, or raises UnavailableError.
     """
 
     def __init__(self, connect: Callable[[], Awaitable[asyncpg.Connection[asyncpg.Record]]]) -> None:
         self._connect = connect
-        self._wakes: list[Callable[[], None]] = []
-        self._stir = asyncio.Event()
-        self._rung = False
+        self._listeners: list[Callable[[], None]] = []
+        self._wake_up = asyncio.Event()
+        self._unsent = False
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
         self._task: asyncio.Task[None] | None = None
 
     def open(self) -> None:
         """Begin to listen."""
-        self._task = asyncio.create_task(self._live(), name="postgres-bell")
+        self._task = asyncio.create_task(self._run(), name="postgres-notify")
 
     async def close(self) -> None:
-        """Stop listening."""
+        """Stop listening, and close the connection."""
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
@@ -54,64 +54,64 @@ class PostgresNotifier:
             connection.remove_termination_listener(self._lost)
             try:
                 await connection.close(timeout=1.0)
-            except (OSError, TimeoutError, *_AWAY):
+            except (OSError, TimeoutError, *_CONNECTION_LOST):
                 connection.terminate()
 
-    def ring(self) -> None:
-        """Wake whoever hears here, and have the others notified."""
-        self._wake_all()
-        self._rung = True
-        self._stir.set()
+    def notify(self) -> None:
+        """Call the listeners of this process at once, and have the other processes notified."""
+        self._call_listeners()
+        self._unsent = True
+        self._wake_up.set()
 
-    def hear(self, wake: Callable[[], None]) -> None:
-        """Call `wake` at each ring; also after a connection came back, since a ring may have been missed."""
-        self._wakes.append(wake)
+    def listen(self, wake: Callable[[], None]) -> None:
+        """Call `wake` at each notification, and after each reconnection, because a notification may have been missed."""
+        self._listeners.append(wake)
 
-    def _wake_all(self) -> None:
-        for wake in self._wakes:
+    def _call_listeners(self) -> None:
+        for wake in self._listeners:
             wake()
 
-    def _heard(self, _connection: object, pid: int, _channel: str, _payload: object) -> None:
+    def _notified(self, _connection: object, pid: int, _channel: str, _payload: object) -> None:
         connection = self._connection
         if connection is None or pid != connection.get_server_pid():
-            self._wake_all()
+            self._call_listeners()
 
     def _lost(self, _connection: object) -> None:
-        self._stir.set()
+        self._wake_up.set()
 
-    async def _live(self) -> None:
+    async def _run(self) -> None:
         failures = 0
         while True:
             try:
-                await self._listen()
+                await self._ensure_listening()
                 failures = 0
-                await self._notify()
-            except (UnavailableError, OSError, TimeoutError, *_AWAY):
+                await self._send_when_woken()
+            except (UnavailableError, OSError, TimeoutError, *_CONNECTION_LOST):
                 if self._connection is not None:
                     self._connection.terminate()
                 await asyncio.sleep(RECONNECT_S[min(failures, len(RECONNECT_S) - 1)])
                 failures += 1
 
-    async def _listen(self) -> None:
+    async def _ensure_listening(self) -> None:
         if self._connection is not None and not self._connection.is_closed():
             return
-        again = self._connection is not None
+        reconnected = self._connection is not None
         connection = await self._connect()
         self._connection = connection
         connection.add_termination_listener(self._lost)
-        await connection.add_listener(CHANNEL, self._heard)
-        if again:
-            self._wake_all()
+        await connection.add_listener(CHANNEL, self._notified)
+        if reconnected:
+            self._call_listeners()
 
-    async def _notify(self) -> None:
-        await self._stir.wait()
-        self._stir.clear()
-        if self._rung and self._connection is not None and not self._connection.is_closed():
-            self._rung = False
+    async def _send_when_woken(self) -> None:
+        await self._wake_up.wait()
+        self._wake_up.clear()
+        if self._unsent and self._connection is not None and not self._connection.is_closed():
+            self._unsent = False
             try:
                 await self._connection.execute(f"NOTIFY {CHANNEL}")
             except BaseException:
-                self._rung = True
-                self._stir.set()
+                self._unsent = True
+                self._wake_up.set()
                 raise
             await asyncio.sleep(PAUSE_S)

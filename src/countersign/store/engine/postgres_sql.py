@@ -1,8 +1,8 @@
-"""Whole batches as single PostgreSQL statements: a Take is one SELECT by arrays of keys, a Write one chain of changing CTEs."""
+"""Writes the SQL of whole batches for PostgreSQL: each statement takes arrays, so its text does not depend on how many rows it has."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from countersign.store.engine.database import Change, Claim, ColumnKind, Insert, Row, Rows, Seek, Table, Update, Upsert
 
@@ -11,17 +11,43 @@ if TYPE_CHECKING:
 
 _ARRAY: Final[dict[ColumnKind, str]] = {"text": "text[]", "int": "bigint[]", "bytes": "bytea[]"}
 
-Columns = tuple[tuple[str, ColumnKind], ...]
-Shape = tuple[tuple[type[Change], Table], ...]
+Columns: TypeAlias = tuple[tuple[str, ColumnKind], ...]
+Shape: TypeAlias = tuple[tuple[type[Change], Table], ...]
+"""What the text of a write depends on: the kinds of its changes, and their tables."""
 
 
-def take(table: Table, *, locked: bool = True) -> str:
-    """Return the SELECT of whole rows by key; its arguments are one array for each column of the key.
+class StatementCache:
+    """The SQL of the statements of a connection, each written once."""
 
-    ORDER BY stands below the locking in the plan, so rows are locked in the order of their keys.
+    def __init__(self) -> None:
+        self._selects: dict[tuple[str, bool, bool], str] = {}
+        self._writes: dict[tuple[Shape, bool], str] = {}
+
+    def select_by_key(self, table: Table, *, locked: bool = False, versions: bool = False) -> str:
+        """Return what the function of this name returns."""
+        key = (table.name, locked, versions)
+        sql = self._selects.get(key)
+        if sql is None:
+            sql = self._selects[key] = select_by_key(table, locked=locked, versions=versions)
+        return sql
+
+    def write(self, changes: Sequence[Change], *, guarded: bool = False) -> str:
+        """Return the SQL of `guarded_write` or of `write`."""
+        key = (tuple([(type(change), change.table) for change in changes]), guarded)
+        sql = self._writes.get(key)
+        if sql is None:
+            sql = self._writes[key] = guarded_write(changes) if guarded else write(changes)
+        return sql
+
+
+def select_by_key(table: Table, *, locked: bool = False, versions: bool = False) -> str:
+    """Return the SELECT of whole rows by key, in the order of the keys; its arguments are those of `key_arguments`.
+
+    If `locked`, it locks the rows, also in the order of their keys: ORDER BY stands below the locking in the plan. If `versions`, each row
+    is followed by its version, which is the id of the transaction that wrote it (xmin; manual, 5.5).
     """
     order = ", ".join(f"t.{name}" for name, _ in table.key)
-    columns = ", ".join(f"t.{name}" for name, _ in table.columns)
+    columns = ", ".join([*(f"t.{name}" for name, _ in table.columns), *(["t.xmin::text"] if versions else [])])
     lock = " FOR UPDATE OF t" if locked else ""
     if len(table.key) == 1:
         (name, kind), *_ = table.key
@@ -35,41 +61,34 @@ def take(table: Table, *, locked: bool = True) -> str:
     )
 
 
-def key_arrays(table: Table, keys: Rows) -> list[str]:
-    """Return the arguments of `take`: one array for each column of the key."""
-    return [array(kind, values) for (_, kind), values in zip(table.key, zip(*keys, strict=True), strict=True)]
+def key_arguments(table: Table, keys: Rows) -> list[str]:
+    """Return the arguments of `select_by_key`: one array for each column of the key."""
+    return [text_array(kind, values) for (_, kind), values in zip(table.key, zip(*keys, strict=True), strict=True)]
 
 
-def seek(statement: Seek) -> tuple[str, str]:
+def select_by_column(statement: Seek) -> tuple[str, str]:
     """Return the SELECT of whole rows by a column, and its one argument."""
     table = statement.table
-    kind = dict(table.columns)[statement.by]
+    kind = dict(table.columns)[statement.column]
     condition = f" AND {statement.condition}" if statement.condition else ""
-    sql = f"SELECT {table.names} FROM {table.name} WHERE {statement.by} = ANY($1::text::{_ARRAY[kind]}){condition}"
-    return sql, array(kind, statement.values)
+    sql = f"SELECT {table.names} FROM {table.name} WHERE {statement.column} = ANY($1::text::{_ARRAY[kind]}){condition}"
+    return sql, text_array(kind, statement.values)
 
 
-def claim(statement: Claim) -> str:
-    """Return the SELECT that locks whole rows and passes over those that others hold."""
+def select_unclaimed(statement: Claim) -> str:
+    """Return the SELECT that locks whole rows and skips those that another transaction has locked."""
     table = statement.table
     return (
         f"SELECT {table.names} FROM {table.name} WHERE {statement.condition}"
-        f" ORDER BY {statement.by} LIMIT {statement.most} FOR UPDATE SKIP LOCKED"
+        f" ORDER BY {statement.order_by} LIMIT {statement.limit} FOR UPDATE SKIP LOCKED"
     )
 
 
-def look(table: Table) -> str:
-    """Return the SELECT of whole rows by key, not locked, each followed by its version; its arguments are those of `take`.
-
-    The version is the id of the transaction that wrote the row as it is (xmin; manual, 5.5).
-    """
-    return take(table).removesuffix(" FOR UPDATE OF t").replace(" FROM ", ", t.xmin::text FROM ", 1)
-
-
 def guarded_write(changes: Sequence[Change]) -> str:
-    """Return the statement of `write` that fails as a whole (division by zero) unless every row it updates is of the version given.
+    """Return the statement of `write` that fails as a whole unless every row it updates still has the version given.
 
-    Each update has one more argument, the array of versions, and the last argument of all is how many rows are updated.
+    Its arguments are those of `write`, with an array of versions after each update, and at the end the number of rows to update. If fewer
+    rows are updated, it divides by zero, which is an error that rolls everything back.
     """
     parts: list[str] = []
     argument = 1
@@ -89,7 +108,7 @@ def guarded_write(changes: Sequence[Change]) -> str:
 
 
 def write(changes: Sequence[Change]) -> str:
-    """Return the one statement that carries out changes of these shapes; its arguments are one array for each column."""
+    """Return the one statement that carries out changes like these; its arguments are those of `write_arguments`."""
     parts: list[str] = []
     argument = 1
     for change in changes:
@@ -103,19 +122,19 @@ def write(changes: Sequence[Change]) -> str:
     return f"WITH {ctes} {last}"
 
 
-def arguments(changes: Sequence[Change]) -> list[str]:
-    """Return the arrays of a write: the rows of each change, turned on their side."""
+def write_arguments(changes: Sequence[Change]) -> list[str]:
+    """Return the arguments of `write`: one array for each column of each change."""
     arrays: list[str] = []
     for change in changes:
         for (_, kind), values in zip(_columns(change), zip(*change.rows, strict=True), strict=True):
-            arrays.append(array(kind, values))
+            arrays.append(text_array(kind, values))
     return arrays
 
 
-def array(kind: ColumnKind, values: Sequence[Any]) -> str:
-    """Return values as PostgreSQL writes an array in text (manual, 8.15.2): for the driver one string instead of many values.
+def text_array(kind: ColumnKind, values: Sequence[Any]) -> str:
+    """Return values as PostgreSQL writes an array in text (manual, 8.15.2), so the driver encodes one string instead of many values.
 
-    Measured: a third of the driver's time for arrays of values, and less of the server's.
+    Measured: this takes a third of the time that the driver needs for arrays of values, and less of the server's.
     """
     if kind == "int":
         return "{" + ",".join(["NULL" if value is None else str(value) for value in values]) + "}"
@@ -132,16 +151,11 @@ def _quoted(value: str | None) -> str:
     return f'"{value}"'
 
 
-def shape(changes: Sequence[Change]) -> Shape:
-    """Return what a statement of `write` depends on."""
-    return tuple([(type(change), change.table) for change in changes])
+def split_upsert(change: Upsert, found: frozenset[Row] | set[Row]) -> list[Change]:
+    """Return an upsert as an insert and an update, for a transaction that took rows of the table and found these keys.
 
-
-def divided(change: Upsert, found: frozenset[Row] | set[Row]) -> list[Change]:
-    """Return an upsert as plain changes, for a transaction that took the table's rows and found these keys.
-
-    What was found is locked and so can be updated; what was absent must still be absent. Had somebody else written it in
-    the meantime, replacing it would lose their update: as a plain insert it fails, and the transaction is tried again.
+    A key that was found is locked, so its row can be updated. A key that was absent must still be absent: if another transaction has
+    written it meanwhile, an upsert would lose that update. A plain insert fails instead, and the transaction is tried again.
     """
     table = change.table
     keys = len(table.key)
@@ -161,8 +175,8 @@ def divided(change: Upsert, found: frozenset[Row] | set[Row]) -> list[Change]:
     return parts
 
 
-def by_key(rows: Rows, keys: int) -> Rows:
-    """Return rows in the order of their keys: two transactions that insert the same keys then wait in turn, never in a ring."""
+def sorted_by_key(rows: Rows, keys: int) -> Rows:
+    """Return rows in the order of their first `keys` columns. Two transactions that insert the same keys then cannot deadlock."""
     if keys == 1:
         return sorted(rows, key=_first)
     return sorted(rows, key=lambda row: tuple(row[:keys]))

@@ -1,4 +1,4 @@
-"""SQLite as a Database: one writer thread that a whole transaction visits once, reader threads beside it, a WAL kept short."""
+"""Implements Database on SQLite: one writer thread that runs each transaction as a whole, reader threads, and a WAL that is kept short."""
 
 from __future__ import annotations
 
@@ -40,20 +40,20 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 BUSY_MS: Final = 5_000
-"""How long a writer waits for another process (the command line beside the server) to finish, in milliseconds."""
-KEYS_A_QUERY: Final = 1_024
-"""Keys looked up by one SELECT; SQLite takes 32,766 parameters."""
+"""How long a writer waits for another process, such as a command beside the server, in milliseconds."""
+KEYS_PER_SELECT: Final = 1_024
+"""How many keys one SELECT looks up; SQLite takes 32,766 parameters."""
 
 _FULL: Final = 13
 _UNAVAILABLE: Final = {
-    5: "another process has held it for more than {wait:g} seconds: end the program that keeps a transaction open",
+    5: "another process has locked it for more than {wait:g} seconds: end the program that keeps a transaction open",
     6: "one of its tables is locked: end the program that keeps a transaction open",
     8: "it, or its folder, cannot be written: check owner, permissions, and whether the disk is mounted read-only",
-    10: "the disk reports an I/O error: look at the system's log, and check disk and mount",
+    10: "the disk reports an I/O error: look at the log of the system, and check the disk and its mount",
     11: "it is damaged: restore it from a backup",
     _FULL: "the disk is full: free some space; nothing else needs to be done",
     14: "it cannot be opened: check that the folder exists and belongs to the user who runs Countersign",
-    15: "its lock cannot be had: put it on a local disk, not on a network share",
+    15: "it cannot be locked: put it on a local disk, not on a network share",
     26: "the file is not an SQLite database: check the path",
 }
 _UNMIGRATED: Final = re.compile(r"no such (table|column)|has no column named")
@@ -62,16 +62,16 @@ _LOCKING: Final = re.compile(r"\s+FOR\s+(NO\s+KEY\s+)?UPDATE(\s+OF\s+\w+)?(\s+(S
 
 
 @functools.lru_cache(maxsize=1_024)
-def in_sqlite(sql: str) -> str:
-    """Return a statement as SQLite reads it: `$n` becomes `?n`, and locks of rows go, since there is one writer."""
+def in_dialect(sql: str) -> str:
+    """Return a statement in the dialect of SQLite: `$n` becomes `?n`, and locking clauses are left out, because there is one writer."""
     return _PARAMETER.sub(r"?\1", _LOCKING.sub("", sql))
 
 
 @functools.lru_cache(maxsize=256)
 def _select(table: Table, count: int) -> str:
-    """Return the SELECT of rows by `count` keys, each looked up in the index: with IN, two columns would be a scan.
+    """Return the SELECT of rows by `count` keys, each looked up in the index; with IN, a key of two columns would need a scan.
 
-    CROSS JOIN keeps the planner from turning the two around, so rows come in the order of the keys.
+    CROSS JOIN keeps the planner from swapping the two tables, so rows come in the order of the keys.
     """
     one = f"({', '.join('?' * len(table.key))})"
     wanted = ", ".join([one] * count)
@@ -80,16 +80,19 @@ def _select(table: Table, count: int) -> str:
     return f"SELECT {columns} FROM (VALUES {wanted}) AS w CROSS JOIN {table.name} AS t ON {same}"
 
 
-def _room_for(keys: int) -> int:
-    """Return the number of keys that a statement for `keys` keys has room for; so few statements are kept prepared, the rest is NULL."""
-    room = 1
-    while room < keys:
-        room *= 4
-    return room
+def _parameters_for(keys: int) -> int:
+    """Return the number of parameters of a statement for `keys` keys, a power of four, so that few statements are prepared.
+
+    The parameters that are left over are NULL.
+    """
+    count = 1
+    while count < keys:
+        count *= 4
+    return count
 
 
 def _change(change: Change) -> str:
-    """Return the statement that is carried out once for each row of a change."""
+    """Return the statement that is run once for each row of a change."""
     table = change.table
     columns = [name for name, _ in table.columns]
     key = [name for name, _ in table.key]
@@ -105,81 +108,81 @@ def _change(change: Change) -> str:
     return f"{insert} ON CONFLICT ({', '.join(key)}) DO {f'UPDATE SET {replaced}' if replaced else 'NOTHING'}"
 
 
-def _texts(change: Change) -> tuple[int, ...]:
-    """Return the positions of text in the rows of a change."""
+def _text_positions(change: Change) -> tuple[int, ...]:
+    """Return the positions of text columns in the rows of a change."""
     table = change.table
     columns = table.key + table.moving if isinstance(change, Update) else table.columns
     return tuple(n for n, (_, kind) in enumerate(columns) if kind == "text")
 
 
 class SqliteDatabase:
-    """A store of rows in one file, for one serving process; a second one (the command line) may write beside it.
+    """A store of rows in one file, for one server process; a command may write beside it.
 
-    `path` is the database's file; it is made readable to its owner only, as are folders that have to be made for it.
-    Announcements reach this process alone: another one finds what is due by polling.
+    `path` is the file of the database. It is created for its owner alone, and so are missing folders. `readers` is the number of reader
+    threads. Notifications reach this process alone; another process finds due deliveries by polling.
     """
 
     def __init__(self, path: Path | str, *, readers: int = 2) -> None:
         self._path = Path(path)
         self._readers = readers
-        self._wakes: list[Callable[[], None]] = []
-        self._sql: dict[tuple[type[Change], Table], tuple[str, tuple[int, ...]]] = {}
-        self._write_room: WorkerThreads | None = None
-        self._read_room: WorkerThreads | None = None
+        self._listeners: list[Callable[[], None]] = []
+        self._statements: dict[tuple[type[Change], Table], tuple[str, tuple[int, ...]]] = {}
+        self._writer_threads: WorkerThreads | None = None
+        self._reader_threads: WorkerThreads | None = None
         self._checkpoints: Checkpoints | None = None
 
     async def open(self) -> None:
-        """Make the file if need be and connect; raises UnavailableError with what to check."""
-        await asyncio.to_thread(self._make_file)
+        """Create the file if it is missing, and connect; raises UnavailableError, whose message says what to check."""
+        await asyncio.to_thread(self._create_file)
         self._checkpoints = Checkpoints(self._connect, BUSY_MS)
-        self._write_room = WorkerThreads("sqlite-writer", 1, self._connect_writer)
-        self._read_room = WorkerThreads("sqlite-reader", self._readers, self._connect_reader)
+        self._writer_threads = WorkerThreads("sqlite-writer", 1, self._connect_writer)
+        self._reader_threads = WorkerThreads("sqlite-reader", self._readers, self._connect_reader)
         try:
-            await self._write_room.visit(self._greet)
-            await self._read_room.visit(self._greet)
+            await self._writer_threads.run(self._probe)
+            await self._reader_threads.run(self._probe)
         except BaseException:
             await self.close()
             raise
 
     async def close(self) -> None:
-        """Finish what runs and let go; the last connection that closes puts the WAL into the file."""
-        rooms = (self._read_room, self._write_room)
+        """Finish the transactions under way, and close every connection; the last one moves the WAL into the file."""
+        pools = (self._reader_threads, self._writer_threads)
         checkpoints = self._checkpoints
-        self._read_room = self._write_room = self._checkpoints = None
-        for room in rooms:
-            if room is not None:
-                await room.close()
+        self._reader_threads = self._writer_threads = self._checkpoints = None
+        for threads in pools:
+            if threads is not None:
+                await threads.close()
         if checkpoints is not None:
             await asyncio.to_thread(checkpoints.close)
 
-    async def run(self, steps: Callable[P, Transaction[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Carry out one transaction that writes, in one visit to the writer thread; see Runner."""
-        if self._write_room is None:
+    async def run(self, transaction: Callable[P, Transaction[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run one transaction that writes, as a whole on the writer thread; see Runner."""
+        if self._writer_threads is None:
             raise UnavailableError("The database is not open.")
-        return await self._write_room.visit(lambda connection: self._write(connection, steps(*args, **kwargs)))
+        return await self._writer_threads.run(lambda connection: self._write(connection, transaction(*args, **kwargs)))
 
-    async def read(self, steps: Callable[P, Transaction[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Carry out one transaction that only reads, on one snapshot; it never waits for a writer."""
-        if self._read_room is None:
+    async def read(self, transaction: Callable[P, Transaction[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run one transaction that only reads, on one snapshot; it never waits for a writer."""
+        if self._reader_threads is None:
             raise UnavailableError("The database is not open.")
-        return await self._read_room.visit(
-            lambda connection: self._transaction(connection, "BEGIN", steps(*args, **kwargs))
+        return await self._reader_threads.run(
+            lambda connection: self._transaction(connection, "BEGIN", transaction(*args, **kwargs))
         )
 
-    def lanes(self) -> Sequence[Runner]:
-        """Return the one runner there can be: this."""
+    def ledger_connections(self) -> Sequence[Runner]:
+        """Return this database: SQLite has one writer."""
         return (self,)
 
-    def announce(self) -> None:
-        """Say that a delivery is due to whoever hears in this process."""
-        for wake in self._wakes:
+    def notify(self) -> None:
+        """Notify the listeners of this process that a delivery is due."""
+        for wake in self._listeners:
             wake()
 
-    def hear(self, wake: Callable[[], None]) -> None:
-        """Call `wake` when something was announced."""
-        self._wakes.append(wake)
+    def listen(self, wake: Callable[[], None]) -> None:
+        """Call `wake` whenever this process notifies."""
+        self._listeners.append(wake)
 
-    def _make_file(self) -> None:
+    def _create_file(self) -> None:
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
@@ -203,56 +206,56 @@ class SqliteDatabase:
         return connection
 
     def _connect_writer(self) -> sqlite3.Connection:
-        with self._explained():
+        with self._translated_errors():
             connection = self._connect()
             connection.execute("PRAGMA cache_size = -65536")
             return connection
 
     def _connect_reader(self) -> sqlite3.Connection:
-        with self._explained():
+        with self._translated_errors():
             connection = self._connect()
             connection.execute("PRAGMA query_only = ON")
             return connection
 
-    def _greet(self, connection: sqlite3.Connection) -> None:
-        with self._explained():
+    def _probe(self, connection: sqlite3.Connection) -> None:
+        with self._translated_errors():
             connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
 
-    def _write(self, connection: sqlite3.Connection, steps: Transaction[T]) -> T:
+    def _write(self, connection: sqlite3.Connection, transaction: Transaction[T]) -> T:
         checkpoints = self._checkpoints
         if checkpoints is not None:
-            checkpoints.begin_anew(connection)
-        result = self._transaction(connection, "BEGIN IMMEDIATE", steps)
+            checkpoints.restart_wal(connection)
+        result = self._transaction(connection, "BEGIN IMMEDIATE", transaction)
         if checkpoints is not None:
             checkpoints.count(connection.total_changes)
         return result
 
-    def _transaction(self, connection: sqlite3.Connection, begin: str, steps: Transaction[T]) -> T:
+    def _transaction(self, connection: sqlite3.Connection, begin: str, transaction: Transaction[T]) -> T:
         try:
-            with self._explained():
+            with self._translated_errors():
                 connection.execute(begin)
-            result = self._drive(connection, steps)
-            with self._explained():
+            result = self._drive(connection, transaction)
+            with self._translated_errors():
                 connection.execute("COMMIT")
         except BaseException:
-            # A full disk has rolled back by itself; whatever did not is undone here, or the next BEGIN would fail for ever.
+            # SQLite rolls back by itself when the disk is full. Anything else is rolled back here, or every later BEGIN would fail.
             if connection.in_transaction:
                 with contextlib.suppress(sqlite3.Error):
                     connection.execute("ROLLBACK")
             raise
         finally:
-            steps.close()
+            transaction.close()
         return result
 
-    def _drive(self, connection: sqlite3.Connection, steps: Transaction[T]) -> T:
+    def _drive(self, connection: sqlite3.Connection, transaction: Transaction[T]) -> T:
         rows: Rows | None = None
         while True:
             try:
-                statement = steps.send(rows)
+                statement = transaction.send(rows)
             except StopIteration as end:
                 result: T = end.value
                 return result
-            with self._explained():
+            with self._translated_errors():
                 rows = self._perform(connection, statement)
 
     def _perform(self, connection: sqlite3.Connection, statement: Statement) -> Rows:
@@ -260,16 +263,16 @@ class SqliteDatabase:
             return self._take(connection, statement.table, statement.keys)
         if isinstance(statement, Sql):
             if any(isinstance(value, str) and "\0" in value for value in statement.args):
-                raise RejectedError("A text holds the character NUL, which no text may.")
-            return connection.execute(in_sqlite(statement.sql), statement.args).fetchall()
+                raise RejectedError("A text contains the character NUL, which is not allowed.")
+            return connection.execute(in_dialect(statement.sql), statement.args).fetchall()
         if isinstance(statement, Seek):
             return self._seek(connection, statement)
         if isinstance(statement, Claim):
             sql = (
                 f"SELECT {statement.table.names} FROM {statement.table.name} WHERE {statement.condition}"
-                f" ORDER BY {statement.by} LIMIT {statement.most}"
+                f" ORDER BY {statement.order_by} LIMIT {statement.limit}"
             )
-            return connection.execute(in_sqlite(sql), statement.args).fetchall()
+            return connection.execute(in_dialect(sql), statement.args).fetchall()
         if isinstance(statement, Append):
             raise AssertionError(APPENDED_OUTSIDE)  # noqa: TRY004 - a transaction written wrongly
         for change in statement.changes:
@@ -278,14 +281,14 @@ class SqliteDatabase:
         return ()
 
     def _change(self, connection: sqlite3.Connection, change: Change) -> None:
-        known = self._sql.get((type(change), change.table))
+        known = self._statements.get((type(change), change.table))
         if known is None:
-            known = self._sql[type(change), change.table] = (_change(change), _texts(change))
+            known = self._statements[type(change), change.table] = (_change(change), _text_positions(change))
         sql, texts = known
-        # PostgreSQL refuses NUL in text; SQLite would keep it, and cut the text off there when a function reads it.
+        # PostgreSQL refuses NUL in text. SQLite would store it, and its functions would read the text only up to there.
         for n in texts:
             if any("\0" in row[n] for row in change.rows if row[n]):
-                raise RejectedError(f"A text for {change.table.name} holds the character NUL, which no text may.")
+                raise RejectedError(f"A text for {change.table.name} contains the character NUL, which is not allowed.")
         connection.executemany(sql, change.rows)
 
     @staticmethod
@@ -293,9 +296,9 @@ class SqliteDatabase:
         wanted = sorted(set(map(tuple, keys)))
         width = len(table.key)
         found: list[Row] = []
-        for start in range(0, len(wanted), KEYS_A_QUERY):
-            values = [value for key in wanted[start : start + KEYS_A_QUERY] for value in key]
-            count = _room_for(len(values) // width)
+        for start in range(0, len(wanted), KEYS_PER_SELECT):
+            values = [value for key in wanted[start : start + KEYS_PER_SELECT] for value in key]
+            count = _parameters_for(len(values) // width)
             values.extend([None] * (count * width - len(values)))
             found.extend(connection.execute(_select(table, count), values))
         return found
@@ -305,24 +308,24 @@ class SqliteDatabase:
         table = statement.table
         condition = f" AND {statement.condition}" if statement.condition else ""
         found: list[Row] = []
-        for start in range(0, len(statement.values), KEYS_A_QUERY):
-            chunk = list(statement.values[start : start + KEYS_A_QUERY])
-            count = _room_for(len(chunk))
+        for start in range(0, len(statement.values), KEYS_PER_SELECT):
+            chunk = list(statement.values[start : start + KEYS_PER_SELECT])
+            count = _parameters_for(len(chunk))
             chunk.extend([None] * (count - len(chunk)))
             marks = ", ".join("?" * count)
-            sql = f"SELECT {table.names} FROM {table.name} WHERE {statement.by} IN ({marks}){condition}"
+            sql = f"SELECT {table.names} FROM {table.name} WHERE {statement.column} IN ({marks}){condition}"
             found.extend(connection.execute(sql, chunk).fetchall())
         return found
 
     @contextlib.contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _translated_errors(self) -> Iterator[None]:
         try:
             yield
         except (sqlite3.Error, OverflowError, UnicodeEncodeError) as error:
             raise self._meaning(error) from error
 
     def _meaning(self, error: Exception) -> Exception:
-        """Return what an error of the driver means to a caller."""
+        """Return the error that a caller gets for an error of the driver."""
         if isinstance(error, (OverflowError, UnicodeEncodeError, sqlite3.DataError)):
             return RejectedError("A value does not fit: integers have 64 bits, and text is valid Unicode.")
         code: int = getattr(error, "sqlite_errorcode", 0)

@@ -1,4 +1,4 @@
-"""The threads that SQLite works on: rooms that a transaction visits once, and checkpoints that keep the WAL short beside them."""
+"""Runs SQLite on threads of its own: worker threads that run transactions, and a thread for checkpoints that keeps the WAL short."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-WAITING: Final = 1_024
-"""Transactions that may wait for a thread; more are refused as overload."""
+MAX_WAITING: Final = 1_024
+"""How many transactions may wait for a thread; any more are refused with OverloadedError."""
 RESTART_MS: Final = 50
-"""How long the writer waits for readers before it gives up making the WAL short this time, in milliseconds."""
+"""How long the writer waits for readers when it restarts the WAL, in milliseconds; then it goes on without."""
 LONG_WAL: Final = 8_000
-"""Pages of WAL above which the writer begins it anew; passive checkpoints alone let it grow to gigabytes under load."""
+"""Pages of the WAL above which the writer restarts it; with passive checkpoints alone it grows to gigabytes under load."""
 HUGE_WAL: Final = 4 * LONG_WAL
-"""Pages of WAL above which its file is cut off too, not only begun anew."""
+"""Pages of the WAL above which its file is truncated as well."""
 CHECKPOINT_EVERY: Final = 1_000
-"""Changed rows after which the background checkpoint is woken."""
+"""How many changed rows wake the background checkpoint."""
 
 _RECONNECT: Final = {8, 10, 11, 14, 15, 26}
-"""After these a connection is made anew; the others leave it as good as it was."""
+"""Result codes of SQLite after which a connection is opened again; after any other it can still be used."""
 
 
 def _code(error: BaseException | None) -> int:
-    """Return the primary result code of SQLite behind an error, 0 if there is none."""
+    """Return the primary result code of SQLite that caused an error, or 0."""
     cause = error.__cause__ if isinstance(error, UnavailableError) else error
     code: int = getattr(cause, "sqlite_errorcode", 0)
     return code & 0xFF
 
 
 class Job:
-    """One transaction that waits for a thread, and the future that its caller awaits."""
+    """Work that waits for a thread, and the future that its caller awaits."""
 
     __slots__ = ("_future", "_loop", "_work")
 
@@ -49,11 +49,11 @@ class Job:
         self._future: asyncio.Future[Any] = self._loop.create_future()
 
     async def outcome(self) -> Any:  # noqa: ANN401 - whatever the work returns
-        """Wait for the work's result, or raise what it raised."""
+        """Return the result of the work, or raise what it raised."""
         return await self._future
 
-    def carry_out(self, connect: Callable[[], sqlite3.Connection]) -> BaseException | None:
-        """Do the work, unless its caller has left, and return the error that it ended in."""
+    def run(self, connect: Callable[[], sqlite3.Connection]) -> BaseException | None:
+        """Do the work, unless its caller was cancelled; return the exception that it raised, or None."""
         if self._future.cancelled():
             return None
         try:
@@ -69,30 +69,35 @@ class Job:
             if not self._future.done():
                 settle(value)
 
-        # The loop may have ended while the thread was at work; then nobody waits any more.
+        # The event loop may have ended while the thread was at work. Then nobody waits for the result.
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(unless_cancelled)
 
 
 class WorkerThreads:
-    """Threads, each with a connection of its own, and one bounded queue before them."""
+    """Threads that share one bounded queue, each with a connection of its own.
+
+    `name` is the prefix of the names of the threads, `connect` opens a connection.
+    """
 
     def __init__(self, name: str, threads: int, connect: Callable[[], sqlite3.Connection]) -> None:
         self._connect = connect
         self._queue: deque[Job] = deque()
         self._wake = threading.Condition()
         self._closed = False
-        self._threads = [threading.Thread(target=self._live, name=f"{name}-{n}", daemon=True) for n in range(threads)]
+        self._threads = [
+            threading.Thread(target=self._work_loop, name=f"{name}-{n}", daemon=True) for n in range(threads)
+        ]
         for thread in self._threads:
             thread.start()
 
-    async def visit(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Carry out work on one of the threads; raises OverloadedError when too much waits already."""
+    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run work on one of the threads, and return its result; raises OverloadedError if too much is waiting."""
         with self._wake:
             if self._closed:
                 raise UnavailableError("The database is closed.")
-            if len(self._queue) >= WAITING:
-                raise OverloadedError("Too many transactions wait for the database; nothing was done.")
+            if len(self._queue) >= MAX_WAITING:
+                raise OverloadedError("Too many transactions are waiting for the database. Nothing was done.")
             job = Job(work)
             self._queue.append(job)
             self._wake.notify()
@@ -100,14 +105,14 @@ class WorkerThreads:
         return result
 
     async def close(self) -> None:
-        """Carry out what waits, then end the threads and close their connections."""
+        """Run what is waiting, then end the threads and close their connections."""
         with self._wake:
             self._closed = True
             self._wake.notify_all()
         for thread in self._threads:
             await asyncio.to_thread(thread.join)
 
-    def _live(self) -> None:
+    def _work_loop(self) -> None:
         connection: sqlite3.Connection | None = None
 
         def connected() -> sqlite3.Connection:
@@ -117,7 +122,7 @@ class WorkerThreads:
             return connection
 
         for job in self._jobs():
-            error = job.carry_out(connected)
+            error = job.run(connected)
             if connection is not None and _code(error) in _RECONNECT:
                 with contextlib.suppress(sqlite3.Error):
                     connection.close()
@@ -138,7 +143,10 @@ class WorkerThreads:
 
 
 class Checkpoints:
-    """Moves the WAL into the database's file beside the writer, and tells the writer when the WAL has grown long."""
+    """Moves the WAL into the file of the database in the background, and has the writer restart the WAL when it has grown long.
+
+    `connect` opens a connection, `busy_ms` is the time limit that the writer waits for other processes.
+    """
 
     def __init__(self, connect: Callable[[], sqlite3.Connection], busy_ms: int) -> None:
         self._connect = connect
@@ -147,40 +155,40 @@ class Checkpoints:
         self._due = threading.Event()
         self._closed = False
         self._pages = 0
-        self._thread = threading.Thread(target=self._live, name="sqlite-checkpoints", daemon=True)
+        self._thread = threading.Thread(target=self._work_loop, name="sqlite-checkpoints", daemon=True)
         self._thread.start()
 
     def count(self, changes: int) -> None:
-        """Wake the background checkpoint if many rows were changed; `changes` is the writer's total."""
-        # A writer that connected anew counts from nothing again.
+        """Wake the background checkpoint if many rows were changed; `changes` counts all rows that the writer's connection has changed."""
+        # A new connection of the writer counts from zero.
         if abs(changes - self._changes_seen) >= CHECKPOINT_EVERY:
             self._changes_seen = changes
             self._due.set()
 
-    def begin_anew(self, connection: sqlite3.Connection) -> None:
-        """Begin the WAL anew if it is long; called by the writer between transactions."""
+    def restart_wal(self, connection: sqlite3.Connection) -> None:
+        """Restart the WAL if it is long; the writer calls this between transactions."""
         pages = self._pages
         if pages <= LONG_WAL:
             return
         self._pages = 0
-        # A reader on an old snapshot only puts this off until the next background checkpoint asks again.
+        # A reader on an old snapshot delays this until after the next background checkpoint.
         with contextlib.suppress(sqlite3.Error):
             connection.execute(f"PRAGMA busy_timeout = {RESTART_MS}")
             connection.execute(f"PRAGMA wal_checkpoint({'TRUNCATE' if pages > HUGE_WAL else 'RESTART'})").fetchall()
         connection.execute(f"PRAGMA busy_timeout = {self._busy_ms}")
 
     def close(self) -> None:
-        """End the thread and close its connection."""
+        """End the thread, and close its connection."""
         self._closed = True
         self._due.set()
         self._thread.join()
 
-    def _live(self) -> None:
+    def _work_loop(self) -> None:
         connection: sqlite3.Connection | None = None
         while not self._closed:
             self._due.wait()
             self._due.clear()
-            # Full disk, lock, damage: the writer meets the same and says so; the next time may succeed.
+            # The writer meets the same fault, such as a full disk, and reports it. The next checkpoint may succeed.
             with contextlib.suppress(sqlite3.Error):
                 if connection is None:
                     connection = self._connect()

@@ -1,1 +1,1 @@
-"""The ledger: commands on challenges, judged in batches."""
+"""The ledger: it decides commands in batches, and appends to the event log."""

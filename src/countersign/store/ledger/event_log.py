@@ -7,7 +7,7 @@ import types
 from collections.abc import Callable, Generator, Sequence
 from typing import Any, ParamSpec, TypeAlias, TypeVar
 
-from countersign.domain.shared.event import Event, linked_bytes, written
+from countersign.domain.shared.event import Event, encode_page, hash_input
 from countersign.store.engine.database import (
     Append,
     Change,
@@ -42,13 +42,12 @@ def page_hash(writer: str, row: Row, before: bytes, link: Link) -> bytes:
     `row` is a row of `tables.events.list_pages_after`, `before` the hash of the page before it.
     """
     seq, at, count, page, _ = row
-    return link(linked_bytes(before, writer, seq, at, count, page))
+    return link(hash_input(before, writer, seq, at, count, page))
 
 
 class Chain:
-    """The hash chain of one writer.
+    """The hash chain of one writer, which ends at `head`.
 
-    `link` is pure, because a transaction may be tried again. Call `advance` once the transaction is durable.
     `name` returns a new name for each chain; `link` is the keyed hash.
     """
 
@@ -57,13 +56,12 @@ class Chain:
         self._link = link
         self.head = Head(name())
 
-    def link(self, events: Sequence[Event]) -> tuple[tuple[Change, ...], Head]:
-        """Return the changes that append `events` as one page, and the head that results."""
-        head = self.head
+    def append(self, head: Head, events: Sequence[Event]) -> tuple[tuple[Change, ...], Head]:
+        """Return the changes that append `events` as one page after `head`, and the head that results; the chain itself stays as it is."""
         if not events:
             return (), head
-        at, seq, page = events[-1].at, head.seq + 1, written(events)
-        hash_ = self._link(linked_bytes(head.hash, head.writer, seq, at, len(events), page))
+        at, seq, page = events[-1].at, head.seq + 1, encode_page(events)
+        hash_ = self._link(hash_input(head.hash, head.writer, seq, at, len(events), page))
         after = Head(head.writer, seq, hash_)
         entry = Insert(EVENTS, [(head.writer, seq, at, len(events), page, hash_)])
         return (entry, Upsert(WRITERS, [(head.writer, seq, hash_, head_mac(after, self._link))])), after
@@ -99,12 +97,14 @@ class Log:
 
         All events of the transaction make one page. Raises what `Runner.run` raises.
         """
-
-        def linked() -> Transaction[tuple[T, Head]]:
-            return _link_events(self._chain, lambda: transaction(*args, **kwargs))
-
-        linked.__name__ = transaction.__name__  # traces and tests know a transaction by its name
         async with self._turn:
+            # Taken here, once: a transaction of SQLite that runs on after this task was canceled must not see the chain that begins then.
+            before = self._chain.head
+
+            def linked() -> Transaction[tuple[T, Head]]:
+                return _link_events(self._chain, before, lambda: transaction(*args, **kwargs))
+
+            linked.__name__ = transaction.__name__  # traces and tests know a transaction by its name
             try:
                 result, head = await runner.run(linked)
             except (ConflictError, RejectedError):
@@ -118,10 +118,10 @@ class Log:
 
 
 @types.coroutine
-def _link_events(chain: Chain, start: Callable[[], Transaction[T]]) -> Generator[Any, Rows, tuple[T, Head]]:
+def _link_events(chain: Chain, head: Head, start: Callable[[], Transaction[T]]) -> Generator[Any, Rows, tuple[T, Head]]:
     """Pass a transaction's statements on, and add its events to the last write; return its result and the chain's new head."""
     events: list[Event] = []
-    head, written_last = chain.head, False
+    written_last = False
     rows: Rows | None = None
     transaction = start()
     try:
@@ -131,8 +131,8 @@ def _link_events(chain: Chain, start: Callable[[], Transaction[T]]) -> Generator
             except StopIteration as end:
                 result: T = end.value
                 if events and not written_last:
-                    linked, head = chain.link(events)
-                    yield Write(linked, last=True)
+                    changes, head = chain.append(head, events)
+                    yield Write(changes, last=True)
                 return result, head
             if isinstance(statement, Append):
                 assert not written_last, "events are appended after the last write"  # noqa: S101 - a transaction written wrongly
@@ -140,8 +140,8 @@ def _link_events(chain: Chain, start: Callable[[], Transaction[T]]) -> Generator
                 rows = ()
                 continue
             if isinstance(statement, Write) and statement.last:
-                linked, head = chain.link(events)
-                statement, written_last = Write((*statement.changes, *linked), last=True), True
+                changes, head = chain.append(head, events)
+                statement, written_last = Write((*statement.changes, *changes), last=True), True
             rows = yield statement
     finally:
         transaction.close()

@@ -1,8 +1,8 @@
-"""The ledger: every command on challenges that reaches this program, judged in batches, one transaction a batch.
+"""Decides every command on challenges that reaches this process, in batches of one transaction each.
 
-Whatever queues up while a batch is being committed is the next batch. A batch loads and locks the rows that its commands name, lets
-each command judge in turn what the one before it left, writes all changes at once, commits, and answers every caller. So a
-commit is paid once for many requests, and no number of parallel guesses can win a race.
+The commands that queue up while one batch is committed are the next batch. A batch loads and locks the rows that its commands read. Each
+command decides in turn, and sees what the one before it changed. Then all changes are written at once and committed, and every caller
+gets its answer. So many requests pay for one commit, and no number of parallel guesses can win a race.
 """
 
 from __future__ import annotations
@@ -19,17 +19,20 @@ from countersign.store.engine.database import ConflictError, Runner
 from countersign.store.ledger.event_log import Log
 from countersign.store.ledger.unit_of_work import Command, UnitOfWork
 
-BOUND: Final = 4_096
-"""Commands that may wait; one more is told to come back."""
+MAX_WAITING: Final = 4_096
+"""How many commands may wait; any more are refused with OverloadedError."""
 
-MOST: Final = 512
-"""Commands in one batch: enough to make a commit cheap, few enough that nobody waits long for the others' work."""
+MAX_BATCH: Final = 512
+"""How many commands one batch takes: enough to make a commit cheap, few enough that no caller waits long for the others."""
+
+ATTEMPTS: Final = 3
+"""How often a command that is carried out alone is tried when its rows conflict with those of another transaction."""
 
 T = TypeVar("T")
 
 
 class QueuedCommand:
-    """A command in the queue, and the caller who waits for its outcome."""
+    """A command in the queue, the future that its caller awaits, and since when it waits."""
 
     __slots__ = ("answer", "command", "since")
 
@@ -40,40 +43,41 @@ class QueuedCommand:
 
 
 class Ledger:
-    """The one way to change a challenge.
+    """The only way to change a challenge.
 
-    `observe(size, waited, took)` is told of each batch: how many commands, how long the oldest of them had waited, and
-    how long the batch took (seconds). `owed()` is called once messages that are due have become durable.
+    One task works on each of `connections`, with an event log of its own from `log`. `clock` returns the time in ms. `deliveries_due()`
+    is called once new deliveries are durable. `observe_batch(size, waited, took)` is called after each batch, with the number of its
+    commands, and in seconds how long the oldest of them had waited and how long the batch took. `bound` is how many commands may wait.
     """
 
     def __init__(
         self,
-        lanes: Sequence[Runner],
+        connections: Sequence[Runner],
         *,
         log: Callable[[], Log],
         clock: Callable[[], int],
-        owed: Callable[[], None],
-        observe: Callable[[int, float, float], None],
-        bound: int = BOUND,
+        deliveries_due: Callable[[], None],
+        observe_batch: Callable[[int, float, float], None],
+        bound: int = MAX_WAITING,
     ) -> None:
-        self._lanes = lanes
+        self._connections = connections
         self._log = log
         self._clock = clock
-        self._owed = owed
-        self._observe = observe
+        self._deliveries_due = deliveries_due
+        self._observe_batch = observe_batch
         self._bound = bound
         self._queue: deque[QueuedCommand] = deque()
         self._idle: deque[asyncio.Future[None]] = deque()
         self._tasks: list[asyncio.Task[None]] = []
-        self._under_way = 0
+        self._in_progress = 0
         self._closing = False
 
     def open(self) -> None:
-        """Start one task a lane."""
-        self._tasks = [asyncio.create_task(self._work(lane, self._log())) for lane in self._lanes]
+        """Start one task for each connection."""
+        self._tasks = [asyncio.create_task(self._work(connection, self._log())) for connection in self._connections]
 
     async def close(self) -> None:
-        """Take no more commands, finish those that wait, and stop."""
+        """Accept no more commands, finish those that wait, and stop."""
         self._closing = True
         while self._idle:
             _wake(self._idle.popleft())
@@ -85,21 +89,21 @@ class Ledger:
         return len(self._queue)
 
     async def submit(self, command: Command[T]) -> T:
-        """Have a command judged, and return its outcome once that is durable.
+        """Have a command decided, and return its outcome once that is durable.
 
-        Raises OverloadedError if too many wait (nothing was done), and UnavailableError if the database failed: nothing was done, or, where
-        the connection broke during the commit itself, the outcome is not known and the state tells it.
+        Raises OverloadedError, and does nothing, if too many commands wait. Raises UnavailableError if the database failed. Nothing was
+        done then, unless the connection broke during the commit: in that case the outcome is unknown, and reading the challenge shows it.
         """
         if self._closing or len(self._queue) >= self._bound:
             raise OverloadedError("More requests are waiting than can be served in time. Try again shortly.")
-        waiting = QueuedCommand(command, asyncio.get_running_loop().create_future())
-        self._queue.append(waiting)
+        queued = QueuedCommand(command, asyncio.get_running_loop().create_future())
+        self._queue.append(queued)
         if self._idle:
             _wake(self._idle.popleft())
-        answer: T = await waiting.answer
+        answer: T = await queued.answer
         return answer
 
-    async def _work(self, lane: Runner, log: Log) -> None:
+    async def _work(self, connection: Runner, log: Log) -> None:
         while True:
             if not self._queue:
                 if self._closing:
@@ -109,79 +113,78 @@ class Ledger:
                 await idle
                 continue
             batch = [self._queue.popleft() for _ in range(self._share())]
-            batch = [waiting for waiting in batch if not waiting.answer.done()]  # the caller has gone: never mind
+            batch = [queued for queued in batch if not queued.answer.done()]  # leaves out those whose callers have gone
             if batch:
-                self._under_way += len(batch)
+                self._in_progress += len(batch)
                 try:
-                    await self._carry_out(lane, log, batch)
+                    await self._carry_out(connection, log, batch)
                 finally:
-                    self._under_way -= len(batch)
+                    self._in_progress -= len(batch)
 
     def _share(self) -> int:
-        """Return how many commands a lane takes: its part of all that are here, so that one lane judges while another commits."""
-        fair = -(-(len(self._queue) + self._under_way) // len(self._lanes))
-        return min(MOST, len(self._queue), fair)
+        """Return how many commands the next batch takes: a fair part of all, so that one connection decides while another commits."""
+        fair = -(-(len(self._queue) + self._in_progress) // len(self._connections))
+        return min(MAX_BATCH, len(self._queue), fair)
 
-    async def _carry_out(self, lane: Runner, log: Log, batch: list[QueuedCommand]) -> None:
+    async def _carry_out(self, connection: Runner, log: Log, batch: list[QueuedCommand]) -> None:
         began = time.perf_counter()
         try:
-            await self._settle(lane, log, batch)
+            await self._commit(connection, log, batch)
         except UnavailableError as error:
             _fail(batch, error)
-        except Exception as error:  # noqa: BLE001 - nothing of it stays; a row that is refused, or a bug, must stop neither lane nor neighbours
-            if len(batch) > 1 or isinstance(error, ConflictError):
-                await self._one_by_one(lane, log, batch)
-            else:
+        except Exception as error:  # noqa: BLE001 - a row that is refused, or a bug, must stop neither this task nor the other commands
+            if len(batch) == 1 and not isinstance(error, ConflictError):
                 _fail(batch, error)
+            else:
+                for queued in batch:
+                    await self._carry_out_alone(connection, log, queued)
         ended = time.perf_counter()
-        with contextlib.suppress(Exception):  # whatever is wrong with the counting must not end a lane
-            self._observe(len(batch), began - batch[0].since, ended - began)
+        with contextlib.suppress(Exception):  # a fault in the metrics must not end this task
+            self._observe_batch(len(batch), began - batch[0].since, ended - began)
 
-    async def _one_by_one(self, lane: Runner, log: Log, batch: list[QueuedCommand]) -> None:
-        """Carry out a batch whose transaction failed for the sake of one row: each command alone, that one fails alone."""
-        for waiting in batch:
-            for last in (False, False, True):
-                try:
-                    await self._settle(lane, log, [waiting])
-                    break
-                except ConflictError:
-                    if last:
-                        _fail([waiting], UnavailableError("Others are changing the same record. Try again."))
-                except UnavailableError as error:
-                    _fail([waiting], error)
-                    break
-                except Exception as error:  # noqa: BLE001 - as above
-                    _fail([waiting], error)
-                    break
+    async def _carry_out_alone(self, connection: Runner, log: Log, queued: QueuedCommand) -> None:
+        """Carry out one command of a batch whose transaction failed, so that only the command at fault fails."""
+        for _ in range(ATTEMPTS):
+            try:
+                await self._commit(connection, log, [queued])
+            except ConflictError:
+                continue
+            except Exception as error:  # noqa: BLE001 - as above
+                _fail([queued], error)
+            return
+        _fail([queued], UnavailableError("Others are changing the same record. Try again."))
 
-    async def _settle(self, lane: Runner, log: Log, batch: list[QueuedCommand]) -> None:
-        outcomes, owes = await log.run(lane, self._transaction, batch)
-        if owes:
-            with contextlib.suppress(Exception):  # it is durable, and a worker that is not woken finds it by polling
-                self._owed()
-        for waiting, outcome in zip(batch, outcomes, strict=True):
-            if waiting.answer.done():
+    async def _commit(self, connection: Runner, log: Log, batch: list[QueuedCommand]) -> None:
+        """Decide and write a batch in one transaction, then answer its callers."""
+        outcomes, has_deliveries = await log.run(connection, self._transaction, batch)
+        if has_deliveries:
+            with contextlib.suppress(
+                Exception
+            ):  # the deliveries are durable, and a worker that is not notified finds them by polling
+                self._deliveries_due()
+        for queued, outcome in zip(batch, outcomes, strict=True):
+            if queued.answer.done():
                 continue
             if isinstance(outcome, Exception):
-                waiting.answer.set_exception(outcome)
+                queued.answer.set_exception(outcome)
             else:
-                waiting.answer.set_result(outcome)
+                queued.answer.set_result(outcome)
 
     async def _transaction(self, batch: list[QueuedCommand]) -> tuple[list[Any], bool]:
-        book = UnitOfWork()
-        await book.load([waiting.command.needs for waiting in batch])
-        now = self._clock()  # only now: waiting for the locks took time
+        work = UnitOfWork()
+        await work.load([queued.command.reads for queued in batch])
+        now = self._clock()  # read only now, because waiting for locks takes time
         outcomes: list[Any] = []
-        for waiting in batch:
+        for queued in batch:
             try:
-                verdict = waiting.command.judge(book, now)
-            except Exception as error:  # noqa: BLE001 - a command that fails to apply fails alone, and has entered nothing
+                decision = queued.command.decide(work, now)
+            except Exception as error:  # noqa: BLE001 - a command that raises fails alone, and has changed nothing
                 outcomes.append(error)
                 continue
-            book.enter(verdict)
-            outcomes.append(verdict.outcome)
-        await book.save()
-        return outcomes, book.owes
+            work.apply(decision)
+            outcomes.append(decision.outcome)
+        await work.save()
+        return outcomes, work.has_deliveries
 
 
 def _wake(future: asyncio.Future[None]) -> None:
@@ -190,6 +193,6 @@ def _wake(future: asyncio.Future[None]) -> None:
 
 
 def _fail(batch: Sequence[QueuedCommand], error: Exception) -> None:
-    for waiting in batch:
-        if not waiting.answer.done():
-            waiting.answer.set_exception(error)
+    for queued in batch:
+        if not queued.answer.done():
+            queued.answer.set_exception(error)

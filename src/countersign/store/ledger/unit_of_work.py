@@ -1,4 +1,7 @@
-"""The book: the rows that one batch of the ledger has in hand, each command reading what the one before it left."""
+"""Holds the rows that one batch of the ledger works on: an identity map, in which each command sees what the one before it changed.
+
+There is one value for each row, however many commands read it. Nothing is written before `save`, which writes only what has changed.
+"""
 
 from __future__ import annotations
 
@@ -21,21 +24,24 @@ V = TypeVar("V")
 T_co = TypeVar("T_co", covariant=True)
 
 AnswerKey: TypeAlias = tuple[str, bytes]
-"""An application's id and the keyed hash of its idempotency key."""
+"""The id of an application, and the keyed hash of its idempotency key."""
 
 
 class Reads(msgspec.Struct, frozen=True):
-    """The rows a command must see: they are loaded and locked for it. A challenge brings its contact's standing along."""
+    """The rows that a command reads, by their keys. They are loaded and locked before it decides.
+
+    With each challenge come the failed attempts of its contact. A key of `dedup_keys` stands for the pending challenge that has it.
+    """
 
     challenges: tuple[str, ...] = ()
     dedup_keys: tuple[bytes, ...] = ()
-    standings: tuple[bytes, ...] = ()
+    failed_attempts: tuple[bytes, ...] = ()
     limits: tuple[bytes, ...] = ()
     answers: tuple[AnswerKey, ...] = ()
 
 
 class StoredAnswer(msgspec.Struct, frozen=True):
-    """The first answer to an idempotent request: the digest of that request, the outcome as bytes, and until when it is kept (ms)."""
+    """The first answer to an idempotent request: the digest of the request, the encoded outcome, and until when it is kept (ms)."""
 
     request: bytes
     outcome: bytes
@@ -43,11 +49,14 @@ class StoredAnswer(msgspec.Struct, frozen=True):
 
 
 class Decision(msgspec.Struct, Generic[T_co], frozen=True):
-    """What a command decided: the outcome for its caller, and all that is to be written because of it."""
+    """What a command decided: the outcome for its caller, and everything that is written because of it.
+
+    `limits` are keys with the new time (ms) of each rate limit.
+    """
 
     outcome: T_co
     challenges: tuple[Challenge, ...] = ()
-    standings: tuple[tuple[bytes, FailedAttempts], ...] = ()
+    failed_attempts: tuple[tuple[bytes, FailedAttempts], ...] = ()
     limits: tuple[tuple[bytes, int], ...] = ()
     deliveries: tuple[Delivery, ...] = ()
     events: tuple[Event, ...] = ()
@@ -55,68 +64,74 @@ class Decision(msgspec.Struct, Generic[T_co], frozen=True):
 
 
 class Command(Protocol[T_co]):
-    """Something asked of the ledger: the rows it needs, and a pure judgement of them."""
+    """A command to the ledger: the rows that it reads, and a pure decision on them."""
 
     @property
-    def needs(self) -> Reads:
-        """Return which rows it must see."""
+    def reads(self) -> Reads:
+        """Return which rows the command reads."""
 
-    def judge(self, book: UnitOfWork, now: int) -> Decision[T_co]:
-        """Decide, from what stands in the book; the outcome is what the caller gets. Raises only what is a bug or an outage."""
+    def decide(self, work: UnitOfWork, now: int) -> Decision[T_co]:
+        """Decide at `now` (ms), from the rows in `work`. Raises only for a bug or an outage; a refusal is an outcome."""
 
 
 class TableCache(Generic[K, V]):
-    """The rows of one table that a batch has in hand: which the database knows, and which changed."""
+    """The rows of one table in a unit of work: as the database has them, and as they are now.
 
-    def __init__(self, table: Table, new_row: Callable[[K, V], Row], changed_row: Callable[[K, V], Row]) -> None:
+    `to_row` and `to_update_row` make the rows of an Insert and an Update from a key and its value.
+    """
+
+    def __init__(self, table: Table, to_row: Callable[[K, V], Row], to_update_row: Callable[[K, V], Row]) -> None:
         self._table = table
-        self._new_row = new_row
-        self._changed_row = changed_row
-        self._known: dict[K, V] = {}
+        self._to_row = to_row
+        self._to_update_row = to_update_row
+        self._loaded: dict[K, V] = {}
         self._changed: dict[K, None] = {}
         self.values: dict[K, V] = {}
 
-    def known(self, key: K, value: V) -> None:
-        """Take in a row as the database has it."""
-        self._known[key] = value
+    def load(self, key: K, value: V) -> None:
+        """Add a value as the database has it."""
+        self._loaded[key] = value
         self.values[key] = value
 
     def put(self, key: K, value: V) -> None:
-        """Change a row, or add one."""
+        """Replace a value, or add one that the database does not have."""
         self._changed[key] = None
         self.values[key] = value
 
     def updates(self) -> Iterable[Change]:
-        """Return what to change of which rows, each change in the order of its keys; what stays is left alone, and so are its indexes."""
+        """Return the updates of values that were loaded, each in the order of its keys.
+
+        An update sets only the columns that have changed, so indexes of the others are left alone.
+        """
         width = len(self._table.key)
         rows: dict[tuple[int, ...], list[Row]] = {}
         for key in self._changed:
-            if key in self._known:
-                before, after = self._changed_row(key, self._known[key]), self._changed_row(key, self.values[key])
-                places = tuple([n for n in range(width, len(after)) if after[n] != before[n]])
-                rows.setdefault(places, []).append((*after[:width], *[after[n] for n in places]))
+            if key in self._loaded:
+                before, after = self._to_update_row(key, self._loaded[key]), self._to_update_row(key, self.values[key])
+                changed = tuple([n for n in range(width, len(after)) if after[n] != before[n]])
+                rows.setdefault(changed, []).append((*after[:width], *[after[n] for n in changed]))
         return [
-            Update(_narrowed(self._table, places), sorted(changed, key=_first))
-            for places, changed in sorted(rows.items())
-            if places
+            Update(_narrowed(self._table, changed), sorted(some, key=_first))
+            for changed, some in sorted(rows.items())
+            if changed
         ]
 
     def inserts(self) -> Iterable[Change]:
-        """Return the rows to add, in the order of their keys."""
-        rows = [self._new_row(key, self.values[key]) for key in self._changed if key not in self._known]
+        """Return the insert of values that the database does not have, in the order of their keys."""
+        rows = [self._to_row(key, self.values[key]) for key in self._changed if key not in self._loaded]
         return [Insert(self._table, sorted(rows, key=_first))] if rows else []
 
-    def moved(self) -> Iterable[V]:
-        """Return the values that the database knows otherwise."""
-        return (self.values[key] for key in self._changed if key in self._known)
+    def changed_values(self) -> Iterable[V]:
+        """Return the values that the database has, but not as they are now."""
+        return (self.values[key] for key in self._changed if key in self._loaded)
 
-    def added(self) -> Iterable[V]:
-        """Return the values that the database does not know."""
-        return (self.values[key] for key in self._changed if key not in self._known)
+    def added_values(self) -> Iterable[V]:
+        """Return the values that the database does not have."""
+        return (self.values[key] for key in self._changed if key not in self._loaded)
 
 
 class UnitOfWork:
-    """Everything one batch has in hand."""
+    """The rows that one batch works on."""
 
     def __init__(self) -> None:
         self._challenges = TableCache[str, Challenge](
@@ -124,135 +139,139 @@ class UnitOfWork:
             lambda _, challenge: challenges.to_row(challenge),
             lambda _, challenge: challenges.to_update_row(challenge),
         )
-        self._standings = TableCache[bytes, FailedAttempts](STANDINGS, _standing_row, _standing_row)
+        self._failed_attempts = TableCache[bytes, FailedAttempts](STANDINGS, _failed_attempts_row, _failed_attempts_row)
         self._limits = TableCache[bytes, int](LIMITS, lambda key, tat: (key, tat), lambda key, tat: (key, tat))
         self._answers = TableCache[AnswerKey, StoredAnswer](ANSWERS, _answer_row, _answer_row)
-        self._shelves: Final[tuple[TableCache[Any, Any], ...]] = (
+        self._caches: Final[tuple[TableCache[Any, Any], ...]] = (
             self._challenges,
-            self._standings,
+            self._failed_attempts,
             self._limits,
             self._answers,
         )
         self._pending: dict[bytes, str] = {}
-        self._messages: dict[str, Delivery] = {}
+        self._newest_deliveries: dict[str, Delivery] = {}
         self._deliveries: list[Delivery] = []
         self._events: list[Event] = []
 
     def challenge(self, challenge_id: str, application: str | None = None) -> Challenge | None:
-        """Return a challenge, if it exists and (where one is named) belongs to the application."""
+        """Return a challenge, or None if there is none, or if it belongs to another application than the one given."""
         found = self._challenges.values.get(challenge_id)
         return found if found is None or application in {None, found.application} else None
 
-    def dedup_key(self, dedup_key: bytes) -> Challenge | None:
-        """Return the challenge that is pending for the same subject, destination, purpose, action and lane."""
+    def pending_challenge(self, dedup_key: bytes) -> Challenge | None:
+        """Return the pending challenge with this deduplication key, or None."""
         found = self._pending.get(dedup_key)
         return None if found is None else self._challenges.values[found]
 
-    def message(self, challenge: Challenge) -> Delivery | None:
-        """Return the newest message of a challenge that was found as a twin."""
-        return self._messages.get(challenge.id)
+    def newest_delivery(self, challenge: Challenge) -> Delivery | None:
+        """Return the newest delivery of a challenge that was found by its deduplication key, or None."""
+        return self._newest_deliveries.get(challenge.id)
 
-    def standing(self, key: bytes) -> FailedAttempts:
-        """Return a contact's count of failures; one never seen is clean."""
-        return self._standings.values.get(key, NO_FAILURES)
+    def failed_attempts(self, key: bytes) -> FailedAttempts:
+        """Return the failed attempts of a contact; a contact without any has NO_FAILURES."""
+        return self._failed_attempts.values.get(key, NO_FAILURES)
 
     def tat(self, key: bytes) -> int | None:
-        """Return the timestamp of a limit, or None if it was never met."""
+        """Return the theoretical arrival time of a rate limit (ms), or None if it was never used."""
         return self._limits.values.get(key)
 
-    def answered(self, key: AnswerKey) -> StoredAnswer | None:
-        """Return the answer that was given to an idempotent request before."""
+    def stored_answer(self, key: AnswerKey) -> StoredAnswer | None:
+        """Return the answer that an idempotent request got before, or None."""
         return self._answers.values.get(key)
 
-    async def load(self, needs: Sequence[Reads]) -> None:
-        """Load and lock what the commands name: each table in the order of its keys, the tables always in the same order."""
-        named = {id_ for need in needs for id_ in need.challenges}
-        named.update(
-            await self._load_duplicates(sorted({dedup_key for need in needs for dedup_key in need.dedup_keys}))
-        )
-        standings = {key for need in needs for key in need.standings}
-        standings.update(await self._load_challenges(sorted(named)))
-        if standings:
-            for key, *moving in await Take(STANDINGS, [(key,) for key in sorted(standings)]):
-                self._standings.known(bytes(key), FailedAttempts(*moving))
-        limits = sorted({key for need in needs for key in need.limits})
+    async def load(self, reads: Sequence[Reads]) -> None:
+        """Load and lock the rows that commands read.
+
+        Tables are locked always in the same order, and the rows of each in the order of its keys, so that two batches cannot deadlock.
+        """
+        ids = {id_ for read in reads for id_ in read.challenges}
+        ids.update(await self._load_pending(sorted({dedup_key for read in reads for dedup_key in read.dedup_keys})))
+        contacts = {key for read in reads for key in read.failed_attempts}
+        contacts.update(await self._load_challenges(sorted(ids)))
+        if contacts:
+            for key, *counts in await Take(STANDINGS, [(key,) for key in sorted(contacts)]):
+                self._failed_attempts.load(key, FailedAttempts(*counts))
+        limits = sorted({key for read in reads for key in read.limits})
         if limits:
             for key, tat in await Take(LIMITS, [(key,) for key in limits]):
-                self._limits.known(bytes(key), tat)
-        answers = sorted({key for need in needs for key in need.answers})
+                self._limits.load(key, tat)
+        answers = sorted({key for read in reads for key in read.answers})
         if answers:
             for application, key, request, outcome, expires_at in await Take(ANSWERS, answers):
-                self._answers.known((application, bytes(key)), StoredAnswer(bytes(request), bytes(outcome), expires_at))
+                self._answers.load((application, key), StoredAnswer(request, outcome, expires_at))
 
-    async def _load_duplicates(self, dedup_keys: Sequence[bytes]) -> list[str]:
-        """Return the ids of challenges that are pending as twins, with the newest message of each in hand."""
+    async def _load_pending(self, dedup_keys: Sequence[bytes]) -> list[str]:
+        """Return the ids of the pending challenges with these deduplication keys, and load the newest delivery of each."""
         rows = (await Seek(CHALLENGES, "twin", dedup_keys, "state = 'pending'")) if dedup_keys else ()
         pending = sorted(row[0] for row in rows)
         if pending:
             for row in await Seek(DELIVERIES, "owner", pending):
-                self._newest(deliveries.from_row(row))
+                self._keep_newest(deliveries.from_row(row))
         return pending
 
     async def _load_challenges(self, ids: Sequence[str]) -> list[bytes]:
-        """Load and lock challenges; return whose standings come along."""
+        """Load and lock challenges; return the keys of their failed attempts."""
         if not ids:
             return []
-        standings: list[bytes] = []
+        keys: list[bytes] = []
         for row in await Take(CHALLENGES, [(id_,) for id_ in ids]):
             challenge = challenges.from_row(row)
-            self._challenges.known(challenge.id, challenge)
-            self._note(challenge)
-            standings.append(challenge.standing)
-        return standings
+            self._challenges.load(challenge.id, challenge)
+            self._index_pending(challenge)
+            keys.append(challenge.lockout_key)
+        return keys
 
-    def enter(self, verdict: Decision[Any]) -> None:
-        """Take a verdict in: the next command sees what it changed."""
-        for challenge in verdict.challenges:
+    def apply(self, decision: Decision[Any]) -> None:
+        """Apply a decision, so that the next command sees what it changed."""
+        for challenge in decision.challenges:
             self._challenges.put(challenge.id, challenge)
-            self._note(challenge)
-        for key, standing in verdict.standings:
-            self._standings.put(key, standing)
-        for key, tat in verdict.limits:
+            self._index_pending(challenge)
+        for key, failed_attempts in decision.failed_attempts:
+            self._failed_attempts.put(key, failed_attempts)
+        for key, tat in decision.limits:
             self._limits.put(key, tat)
-        for answer_key, remembered in verdict.answers:
-            self._answers.put(answer_key, remembered)
-        self._deliveries.extend(verdict.deliveries)
-        for delivery in verdict.deliveries:
-            self._newest(delivery)
-        self._events.extend(verdict.events)
+        for answer_key, answer in decision.answers:
+            self._answers.put(answer_key, answer)
+        self._deliveries.extend(decision.deliveries)
+        for delivery in decision.deliveries:
+            self._keep_newest(delivery)
+        self._events.extend(decision.events)
 
     async def save(self) -> None:
-        """Write all that the verdicts changed, and append the events."""
-        updates = [change for shelf in self._shelves for change in shelf.updates()]
-        inserts = [change for shelf in self._shelves for change in shelf.inserts()]
-        if self._deliveries:
-            inserts.append(Insert(DELIVERIES, [deliveries.to_row(delivery) for delivery in self._deliveries]))
+        """Write everything that the decisions changed, and append their events."""
+        updates = [change for cache in self._caches for change in cache.updates()]
+        inserts = [change for cache in self._caches for change in cache.inserts()]
+        inserts.extend(deliveries.insert(self._deliveries))
         if self._events:
             await Append(self._events)
         if self._duplicate_makes_way:
-            # An old twin must have ended before the new one begins, or the index of pending twins refuses it.
+            # The old challenge must have ended before the new one is inserted, or the unique index of pending ones refuses it.
             await Write(tuple(updates))
             updates = []
-        if everything := (*updates, *inserts):
-            await Write(everything, last=True)
+        if changes := (*updates, *inserts):
+            await Write(changes, last=True)
 
     @property
-    def owes(self) -> bool:
-        """Say whether a message is owed because of this batch."""
+    def has_deliveries(self) -> bool:
+        """Say whether the decisions have new deliveries."""
         return bool(self._deliveries)
 
-    def _newest(self, delivery: Delivery) -> None:
-        known = self._messages.get(delivery.owner)
+    def _keep_newest(self, delivery: Delivery) -> None:
+        known = self._newest_deliveries.get(delivery.owner)
         if known is None or known.number < delivery.number:
-            self._messages[delivery.owner] = delivery
+            self._newest_deliveries[delivery.owner] = delivery
 
     @property
     def _duplicate_makes_way(self) -> bool:
-        """Say whether a challenge begins whose twin ends in the same batch: all others may be written in any order."""
-        ended = {challenge.dedup_key for challenge in self._challenges.moved() if challenge.ended_at is not None}
-        return bool(ended) and not ended.isdisjoint(challenge.dedup_key for challenge in self._challenges.added())
+        """Say whether a challenge begins whose duplicate ends in the same batch; all other rows can be written in any order."""
+        ended = {
+            challenge.dedup_key for challenge in self._challenges.changed_values() if challenge.ended_at is not None
+        }
+        return bool(ended) and not ended.isdisjoint(
+            challenge.dedup_key for challenge in self._challenges.added_values()
+        )
 
-    def _note(self, challenge: Challenge) -> None:
+    def _index_pending(self, challenge: Challenge) -> None:
         if challenge.ended_at is None:
             self._pending[challenge.dedup_key] = challenge.id
         elif self._pending.get(challenge.dedup_key) == challenge.id:
@@ -260,17 +279,19 @@ class UnitOfWork:
 
 
 @lru_cache(maxsize=256)
-def _narrowed(table: Table, places: tuple[int, ...]) -> Table:
-    return table.only([name for name, _ in [table.moving[place - len(table.key)] for place in places]])
+def _narrowed(table: Table, positions: tuple[int, ...]) -> Table:
+    """Return the table with the moving columns alone that stand at these positions of an Update's row."""
+    columns = table.key + table.moving
+    return table.only([columns[position][0] for position in positions])
 
 
 def _first(row: Row) -> Any:  # noqa: ANN401 - a column of any kind
     return row[0]
 
 
-def _standing_row(key: bytes, standing: FailedAttempts) -> Row:
-    return (key, standing.in_a_row, standing.day_began_at, standing.in_day)
+def _failed_attempts_row(key: bytes, failed_attempts: FailedAttempts) -> Row:
+    return (key, failed_attempts.in_a_row, failed_attempts.day_began_at, failed_attempts.in_day)
 
 
-def _answer_row(key: AnswerKey, remembered: StoredAnswer) -> Row:
-    return (*key, remembered.request, remembered.outcome, remembered.expires_at)
+def _answer_row(key: AnswerKey, answer: StoredAnswer) -> Row:
+    return (*key, answer.request, answer.outcome, answer.expires_at)

@@ -1,1 +1,1 @@
-"""The schema, revision by revision; Alembic renders each to SQL, and `store.migrate` carries it out with our own drivers."""
+"""The schema, revision by revision: Alembic renders each one to SQL, and `store.engine.migrate` runs it."""

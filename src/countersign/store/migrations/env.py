@@ -1,4 +1,4 @@
-"""What Alembic loads to render revisions: always to SQL, for the dialect that `store.migrate` names."""
+"""Configures Alembic to render revisions to SQL, for the dialect that `store.engine.migrate` gives."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from alembic import context
 context.configure(
     dialect_name=context.config.attributes["dialect"],
     output_buffer=context.config.output_buffer,
-    # The transaction is ours: it begins before the current revision is read.
+    # Our own transaction has begun before: it also reads the current revision.
     transactional_ddl=False,
 )
 context.run_migrations()

@@ -1,1 +1,1 @@
-"""The tables, and the statements on each."""
+"""The tables: their columns, the statements on each, and the mappers between rows and structs."""

@@ -11,15 +11,15 @@ from msgspec import UNSET, Meta, UnsetType
 from countersign.domain.shared.application import ApplicationMode
 from countersign.errors import InputError
 from countersign.flows.maintenance.move_clock import move_clock
-from countersign.web.http.authentication import caller
-from countersign.web.http.body import decoded, json_if_any
+from countersign.web.http.authentication import application_of
+from countersign.web.http.json_body import decoded, json_if_any
 from countersign.web.http.problems import ProblemError
-from countersign.web.http.request import Reply
-from countersign.web.http.templates import instant
+from countersign.web.http.timestamps import instant
 
 if TYPE_CHECKING:
-    from countersign.web.http.context import Desk
-    from countersign.web.http.request import Call
+    from countersign.web.http.context import WebContext
+    from countersign.web.http.request import Request
+    from countersign.web.http.response import Response
 
 MS: Final = 1_000
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)
@@ -43,44 +43,44 @@ _move: Final = msgspec.json.Decoder(MoveBody).decode
 _encode: Final = msgspec.json.Encoder().encode
 
 
-async def read(desk: Desk, call: Call) -> Reply:
+async def read(web: WebContext, req: Request, resp: Response) -> None:
     """GET /test/clock."""
-    await _let_in(desk, call)
-    return _told(desk)
+    await _let_in(web, req)
+    _tell(web, resp)
 
 
-async def move(desk: Desk, call: Call) -> Reply:
+async def move(web: WebContext, req: Request, resp: Response) -> None:
     """POST /test/clock: ahead only; a later time is written all over the database, and an earlier one would deny it."""
-    await _let_in(desk, call)
-    body = decoded(_move, await json_if_any(call))
+    await _let_in(web, req)
+    body = decoded(_move, await json_if_any(req))
     if body.advance is UNSET and body.at is UNSET:
-        return _told(desk)
+        _tell(web, resp)
+        return
     if body.advance is not UNSET and body.at is not UNSET:
         raise InputError("at", "malformed", "Send `advance` or `at`, not both.")
-    settings = desk.runtime.settings
+    settings = web.settings
     if not settings.sqlite or settings.workers > 1 or settings.no_worker:
         raise ProblemError("clock_shared")
     to = None if body.at is UNSET else _moment(body.at)
     by = None if body.advance is UNSET else body.advance * MS
-    why_not = await move_clock(desk.runtime.clock, desk.core.database, by=by, to=to)
+    why_not = await move_clock(web.clock, web.database, by=by, to=to)
     if why_not is not None:
         raise ProblemError("clock_unmoved", reason=why_not.value)
-    return _told(desk)
+    _tell(web, resp)
 
 
-async def _let_in(desk: Desk, call: Call) -> None:
+async def _let_in(web: WebContext, req: Request) -> None:
     """Raise ProblemError in production, where there is no such address, and for whoever brings no test key."""
-    if not desk.runtime.settings.development:
+    if not web.settings.development:
         raise ProblemError("not_found")
-    if (await caller(desk, call)).mode is not ApplicationMode.TEST:
+    if (await application_of(web, req)).mode is not ApplicationMode.TEST:
         raise ProblemError(
             "unauthorized", remedy="Send `Authorization: Bearer csk_test_...`: a test key moves the clock."
         )
 
 
-def _told(desk: Desk) -> Reply:
-    clock = desk.runtime.clock
-    return Reply(200, _encode(ClockTold(instant(clock()), clock.ahead // MS)))
+def _tell(web: WebContext, resp: Response) -> None:
+    resp.json(_encode(ClockTold(instant(web.clock()), web.clock.ahead // MS)))
 
 
 def _moment(text: str) -> int:

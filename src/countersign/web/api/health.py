@@ -13,13 +13,13 @@ from countersign.errors import CountersignError, UnavailableError
 from countersign.keys import read_file
 from countersign.store.tables import metadata
 from countersign.web.http.authentication import bearer
-from countersign.web.http.problems import ProblemError, problem
+from countersign.web.http.problems import ProblemError
 from countersign.web.http.proxies import is_this_machine
-from countersign.web.http.request import Reply
 
 if TYPE_CHECKING:
-    from countersign.web.http.context import Desk
-    from countersign.web.http.request import Call
+    from countersign.web.http.context import WebContext
+    from countersign.web.http.request import Request
+    from countersign.web.http.response import Response
 
 OK: Final = "ok"
 PATIENCE: Final = 2.0
@@ -28,46 +28,51 @@ PATIENCE: Final = 2.0
 KEPT_FOR: Final = 1.0
 """Seconds for which a finding is given again: anyone may ask, and must not be able to ask the database."""
 
-_ALIVE: Final = Reply(200, b'{"alive":true}')
+_ALIVE: Final = b'{"alive":true}'
 
 
-async def live(_: Desk, __: Call) -> Reply:
+async def live(_: WebContext, __: Request, resp: Response) -> None:
     """GET /health/live."""
-    return _ALIVE
+    resp.json(_ALIVE)
 
 
 class Readiness:
-    """GET /health/ready: each thing that serving needs, by name."""
+    """Whether this process can serve: each thing that it needs, by name."""
 
-    def __init__(self) -> None:
-        self._found: Reply | None = None
+    def __init__(self, web: WebContext) -> None:
+        self._web = web
+        self._found: bytes | ProblemError | None = None
         self._at = 0.0
         self._turn = asyncio.Lock()
 
-    async def __call__(self, desk: Desk, _: Call) -> Reply:
-        """Answer 200, or 503 with what is missing."""
+    async def ready(self, _: Request, resp: Response) -> None:
+        """GET /health/ready: 200, or 503 with what is missing."""
         async with self._turn:
             if self._found is None or time.monotonic() - self._at > KEPT_FOR:
-                self._found = await self._look(desk)
+                self._found = await self._look(self._web)
                 self._at = time.monotonic()
-            return self._found
+            found = self._found
+        if isinstance(found, ProblemError):
+            found.write(resp)
+        else:
+            resp.json(found)
 
-    async def _look(self, desk: Desk) -> Reply:
-        checks = await self._stored(desk)
+    async def _look(self, web: WebContext) -> bytes | ProblemError:
+        checks = await self._stored(web)
         checks["worker"] = (
-            OK if desk.worker_alive() else "The worker in this program has stopped: messages wait for another one."
+            OK if web.worker_alive() else "The worker in this program has stopped: messages wait for another one."
         )
         if checks["keys"] == OK:
-            checks["keys"] = _keys(desk)
+            checks["keys"] = _keys(web)
         if all(finding == OK for finding in checks.values()):
-            return Reply(200, msgspec.json.encode({"ready": True, "checks": checks}))
-        return problem("not_ready", retry_after=1, more={"checks": checks})
+            return msgspec.json.encode({"ready": True, "checks": checks})
+        return ProblemError("not_ready", retry_after=1, checks=checks)
 
-    async def _stored(self, desk: Desk) -> dict[str, str]:
+    async def _stored(self, web: WebContext) -> dict[str, str]:
         """Return what the database says of itself, of its schema, and of the keys it was made with."""
         try:
             async with asyncio.timeout(PATIENCE):
-                revision, fingerprint = await desk.core.database.read(_facts)
+                revision, fingerprint = await web.database.read(_facts)
         except (TimeoutError, UnavailableError):
             unknown = "Not known: the database tells it."
             return {
@@ -80,21 +85,21 @@ class Readiness:
         return {
             "database": OK,
             "migrations": OK if revision == metadata.newest_revision() else behind,
-            "keys": OK if fingerprint == desk.core.keyring.fingerprint() else foreign,
+            "keys": OK if fingerprint == web.keyring.fingerprint() else foreign,
         }
 
 
-async def metrics(desk: Desk, call: Call) -> Reply:
+async def metrics(web: WebContext, req: Request, resp: Response) -> None:
     """GET /metrics: with the token where one is set, else from this very machine only."""
-    token = desk.runtime.settings.metrics.token
+    token = web.settings.metrics.token
     if token:
-        if not hmac.compare_digest(bearer(call).encode(), token.encode()):
+        if not hmac.compare_digest(bearer(req).encode(), token.encode()):
             raise ProblemError(
                 "unauthorized", remedy="Send `Authorization: Bearer ...` with the value of metrics.token."
             )
-    elif not is_this_machine(call.scope):
+    elif not is_this_machine(req.scope):
         raise ProblemError("forbidden")
-    return Reply(200, await desk.runtime.metrics(), desk.stats.content_type.encode())
+    resp.write(await web.metrics_page(), web.metrics.content_type)
 
 
 async def _facts() -> tuple[str | None, bytes | None]:
@@ -103,10 +108,10 @@ async def _facts() -> tuple[str | None, bytes | None]:
     return revision, fingerprint
 
 
-def _keys(desk: Desk) -> str:
+def _keys(web: WebContext) -> str:
     try:
-        stored = {key.kid for key in read_file(desk.runtime.settings.secret_file).keys}
-        missing = desk.core.keyring.primary.kid not in stored
+        stored = {key.kid for key in read_file(web.settings.secret_file).keys}
+        missing = web.keyring.primary.kid not in stored
     except CountersignError:
         return "The key file cannot be read, or is not sound: `countersign doctor` says more."
     return "The key in use is not in the key file any more: bring the file back." if missing else OK

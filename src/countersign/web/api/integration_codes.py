@@ -9,14 +9,14 @@ from msgspec import Meta
 
 from countersign.flows.changes.integration_codes import verify_code
 from countersign.web.api.verifications import RequesterBody
-from countersign.web.http.authentication import caller
-from countersign.web.http.body import decoded, json_of
-from countersign.web.http.request import Reply
-from countersign.web.http.templates import instant
+from countersign.web.http.authentication import application_of
+from countersign.web.http.json_body import decoded, json_of
+from countersign.web.http.timestamps import instant
 
 if TYPE_CHECKING:
-    from countersign.web.http.context import Desk
-    from countersign.web.http.request import Call
+    from countersign.web.http.context import WebContext
+    from countersign.web.http.request import Request
+    from countersign.web.http.response import Response
 
 
 class VerifyBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -43,14 +43,14 @@ _verify: Final = msgspec.json.Decoder(VerifyBody).decode
 _encode: Final = msgspec.json.Encoder().encode
 
 
-async def verify(desk: Desk, call: Call) -> Reply:
+async def verify(web: WebContext, req: Request, resp: Response) -> None:
     """POST /v1/integration-codes/verify."""
-    application = await caller(desk, call)
-    body = decoded(_verify, await json_of(call))
-    context = desk.runtime.accounts
-    where = context.place(body.requester.ip) or body.requester.ip
+    application = await application_of(web, req)
+    body = decoded(_verify, await json_of(req))
+    where = web.accounts.place(body.requester.ip) or body.requester.ip
     used_from = f"{application.site or application.name}{f', {where}' if where else ''}"
-    found = await verify_code(context, body.code, used_from)
+    found = await verify_code(web.accounts, body.code, used_from)
     if found is None:
-        return Reply(200, _encode(Active(active=False)))
-    return Reply(200, _encode(Active(True, found.account, found.scopes, instant(found.expires_at))))
+        resp.json(_encode(Active(active=False)))
+    else:
+        resp.json(_encode(Active(True, found.account, found.scopes, instant(found.expires_at))))

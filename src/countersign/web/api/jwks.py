@@ -6,16 +6,15 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from countersign.web.http.request import Reply
-
 if TYPE_CHECKING:
-    from countersign.web.http.context import Desk
-    from countersign.web.http.request import Call
+    from countersign.web.http.context import WebContext
+    from countersign.web.http.request import Request
+    from countersign.web.http.response import Response
 
-CACHE: Final = b"public, max-age=30"
-"""Half of the time between a rotation and the new key's use (keys.ACTIVATION_DELAY): nobody meets a key they could not know."""
+CACHE: Final = "public, max-age=30"
+"""Half of the time between a rotation and the new key's use (keys.ACTIVATION_DELAY): nobody satisfies a key they could not know."""
 
 
-async def jwks(desk: Desk, _: Call) -> Reply:
+async def jwks(web: WebContext, _: Request, resp: Response) -> None:
     """GET /.well-known/jwks.json."""
-    return Reply(200, msgspec.json.encode(desk.core.keyring.jwks()), cache=CACHE)
+    resp.json(msgspec.json.encode(web.keyring.jwks()), headers=(("Cache-Control", CACHE),))

@@ -9,7 +9,7 @@ import msgspec
 from countersign.domain.accounts.authenticator import STRONG_KINDS
 from countersign.domain.accounts.change import UNDO_LASTS
 from countersign.domain.accounts.session import Session, current_level, is_enrolment_only
-from countersign.domain.shared.activity import SHOWN
+from countersign.domain.shared.activity import MAX_SHOWN
 from countersign.flows.accounts.activity import recent
 from countersign.flows.accounts.context import BrowserContext
 from countersign.flows.accounts.sessions import find_session, overview_of
@@ -18,15 +18,14 @@ from countersign.flows.changes.integration_codes import list_codes
 from countersign.flows.oidc.token import find_access_token
 from countersign.store.tables import changes
 from countersign.web.http.authentication import bearer
-from countersign.web.http.cookies import DEVICE, MAX_AGENT, SESSION, VISIT, sole
 from countersign.web.http.problems import ProblemError
-from countersign.web.http.request import Reply
-from countersign.web.http.templates import instant
+from countersign.web.http.timestamps import instant
 
 if TYPE_CHECKING:
     from countersign.flows.accounts.sessions import Overview
-    from countersign.web.http.context import Desk
-    from countersign.web.http.request import Call
+    from countersign.web.http.context import WebContext
+    from countersign.web.http.request import Request
+    from countersign.web.http.response import Response
 
 SCOPE: Final = "account"
 """What an access token has to be granted to read these."""
@@ -35,56 +34,46 @@ SINCE: Final = 4 * UNDO_LASTS
 _encode: Final = msgspec.json.Encoder().encode
 
 
-class Asking(msgspec.Struct, frozen=True):
+class Reader(msgspec.Struct, frozen=True):
     """Whose account is read, and the id of the session that reads it (empty where a token does)."""
 
     account: str
     session: str
 
 
-async def _who(desk: Desk, call: Call) -> Asking:
+async def _reader(web: WebContext, req: Request) -> Reader:
     """Return who is signed in here, or let a program in; raises ProblemError for neither."""
-    context = desk.runtime.accounts
-    if given := bearer(call):
+    context = web.accounts
+    if given := bearer(req):
         token = await find_access_token(context, given)
         if token is None or SCOPE not in token.scope.split():
             raise ProblemError("not_signed_in")
-        return Asking(token.account, "")
-    _, session = await browser_in(desk, call)
-    return Asking(session.account, session.id)
+        return Reader(token.account, "")
+    _, session = await browser_in(web, req)
+    return Reader(session.account, session.id)
 
 
-async def browser_in(desk: Desk, call: Call) -> tuple[BrowserContext, Session]:
+async def browser_in(web: WebContext, req: Request) -> tuple[BrowserContext, Session]:
     """Return the browser that is signed in here, and its session; raises ProblemError for one that is not."""
-    given: dict[str, list[str]] = {}
-    for part in (call.header(b"cookie") or b"").decode("latin-1").split(";"):
-        name, _, value = part.strip().partition("=")
-        given.setdefault(name, []).append(value)
-    context = desk.runtime.accounts
-    browser = BrowserContext(
-        session=sole(given.get(SESSION, [])),
-        device=sole(given.get(DEVICE, [])),
-        flow=sole(given.get(VISIT, [])),
-        ip=desk.proxies.client(call.scope),
-        user_agent=(call.header(b"user-agent") or b"").decode("latin-1")[:MAX_AGENT],
-    )
-    session = await find_session(context, browser)
-    if session is None or is_enrolment_only(session, context.sign_in_policy, context.now()):
+    browser, accounts = web.browser(req), web.accounts
+    session = await find_session(accounts, browser)
+    if session is None or is_enrolment_only(session, accounts.sign_in_policy, accounts.now()):
         raise ProblemError("not_signed_in")
     return browser, session
 
 
-async def _overview(desk: Desk, asking: Asking) -> Overview:
-    found = await overview_of(desk.runtime.accounts, asking.account)
+async def _overview(web: WebContext, reader: Reader) -> Overview:
+    found = await overview_of(web.accounts, reader.account)
     if found is None:
         raise ProblemError("not_signed_in")
     return found
 
 
-async def contacts(desk: Desk, call: Call) -> Reply:
+async def contacts(web: WebContext, req: Request, resp: Response) -> None:
     """GET /v1/me/contacts."""
-    found = await _overview(desk, await _who(desk, call))
-    return _told(
+    found = await _overview(web, await _reader(web, req))
+    _tell(
+        resp,
         "contacts",
         [
             {
@@ -100,10 +89,11 @@ async def contacts(desk: Desk, call: Call) -> Reply:
     )
 
 
-async def devices(desk: Desk, call: Call) -> Reply:
+async def devices(web: WebContext, req: Request, resp: Response) -> None:
     """GET /v1/me/devices."""
-    found, now = await _overview(desk, await _who(desk, call)), desk.runtime.accounts.now()
-    return _told(
+    found, now = await _overview(web, await _reader(web, req)), web.accounts.now()
+    _tell(
+        resp,
         "devices",
         [
             {
@@ -119,16 +109,17 @@ async def devices(desk: Desk, call: Call) -> Reply:
     )
 
 
-async def sessions(desk: Desk, call: Call) -> Reply:
+async def sessions(web: WebContext, req: Request, resp: Response) -> None:
     """GET /v1/me/sessions."""
-    asking, now = await _who(desk, call), desk.runtime.accounts.now()
-    found = await _overview(desk, asking)
-    return _told(
+    reader, now = await _reader(web, req), web.accounts.now()
+    found = await _overview(web, reader)
+    _tell(
+        resp,
         "sessions",
         [
             {
                 "id": one.id,
-                "here": one.id == asking.session,
+                "here": one.id == reader.session,
                 "user_agent": one.user_agent,
                 "ip": one.ip,
                 "place": one.place,
@@ -142,10 +133,10 @@ async def sessions(desk: Desk, call: Call) -> Reply:
     )
 
 
-async def methods(desk: Desk, call: Call) -> Reply:
+async def methods(web: WebContext, req: Request, resp: Response) -> None:
     """GET /v1/me/methods."""
-    asking, context = await _who(desk, call), desk.runtime.accounts
-    holdings = await context.database.read(find_snapshot, asking.account)
+    reader, context = await _reader(web, req), web.accounts
+    holdings = await context.database.read(find_snapshot, reader.account)
     if holdings is None:
         raise ProblemError("not_signed_in")
     found = [
@@ -159,13 +150,14 @@ async def methods(desk: Desk, call: Call) -> Reply:
         for one in holdings.authenticators
         if one.kind in STRONG_KINDS
     ]
-    return _told("methods", found, recovery_codes_left=holdings.recovery_codes)
+    _tell(resp, "methods", found, recovery_codes_left=holdings.recovery_codes)
 
 
-async def integration_codes(desk: Desk, call: Call) -> Reply:
+async def integration_codes(web: WebContext, req: Request, resp: Response) -> None:
     """GET /v1/me/integration-codes."""
-    asking = await _who(desk, call)
-    return _told(
+    reader = await _reader(web, req)
+    _tell(
+        resp,
         "integration_codes",
         [
             {
@@ -177,17 +169,18 @@ async def integration_codes(desk: Desk, call: Call) -> Reply:
                 "last_used_at": instant(one.last_used_at) if one.last_used_at else None,
                 "last_used_from": one.last_used_from,
             }
-            for one in await list_codes(desk.runtime.accounts, asking.account)
+            for one in await list_codes(web.accounts, reader.account)
         ],
     )
 
 
-async def changes_of(desk: Desk, call: Call) -> Reply:
+async def changes_of(web: WebContext, req: Request, resp: Response) -> None:
     """GET /v1/me/changes."""
-    asking, context = await _who(desk, call), desk.runtime.accounts
+    reader, context = await _reader(web, req), web.accounts
     now = context.now()
-    found = await context.database.read(changes.list_since, asking.account, now - SINCE, SHOWN)
-    return _told(
+    found = await context.database.read(changes.list_since, reader.account, now - SINCE, MAX_SHOWN)
+    _tell(
+        resp,
         "changes",
         [
             {
@@ -198,18 +191,19 @@ async def changes_of(desk: Desk, call: Call) -> Reply:
                 "asked_at": instant(one.asked_at),
                 "user_agent": one.user_agent,
                 "place": one.place,
-                "undoable_until": instant(one.until) if one.undoable(now) else None,
+                "undoable_until": instant(one.until) if one.is_undoable(now) else None,
             }
             for one in found
         ],
     )
 
 
-async def activity(desk: Desk, call: Call) -> Reply:
+async def activity(web: WebContext, req: Request, resp: Response) -> None:
     """GET /v1/me/activity."""
-    asking = await _who(desk, call)
-    happened, sent = await recent(desk.runtime.accounts, asking.account, SHOWN)
-    return _told(
+    reader = await _reader(web, req)
+    happened, sent = await recent(web.accounts, reader.account, MAX_SHOWN)
+    _tell(
+        resp,
         "activity",
         [{"at": instant(one.at), "kind": one.kind.value, **_shown(one.facts)} for one in happened],
         messages=[
@@ -229,5 +223,5 @@ def _shown(facts: dict[str, str]) -> dict[str, str]:
     return {name: facts[name] for name in ("user_agent", "place", "about") if facts.get(name)}
 
 
-def _told(name: str, found: list[dict[str, Any]], **more: object) -> Reply:
-    return Reply(200, _encode({name: found, **more}))
+def _tell(resp: Response, name: str, found: list[dict[str, Any]], **more: object) -> None:
+    resp.json(_encode({name: found, **more}))

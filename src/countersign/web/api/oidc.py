@@ -4,31 +4,37 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import parse_qsl, unquote_plus
+from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote_plus
 
 import msgspec
 
 from countersign.domain.accounts.session import Level
 from countersign.domain.oidc.authorization_request import ACTION_TYPE, SUPPORTED_SCOPES
-from countersign.flows.oidc.token import exchange_code, introspect, revoke, userinfo
+from countersign.flows.oidc import token as tokens
 from countersign.keys import PROOF_ALGORITHM
 from countersign.web.http.authentication import bearer
-from countersign.web.http.body import body_of
-from countersign.web.http.request import Reply
+from countersign.web.http.forms import is_form, pairs_of
+from countersign.web.http.problems import AnsweredError
 
 if TYPE_CHECKING:
     from countersign.domain.shared.application import Application
-    from countersign.web.http.context import Desk
-    from countersign.web.http.request import Call, Header
+    from countersign.web.http.context import WebContext
+    from countersign.web.http.request import Request
+    from countersign.web.http.response import Headers, Response
 
 _encode: Final = msgspec.json.Encoder().encode
-_FORM: Final = b"application/x-www-form-urlencoded"
-_MAX_FIELDS: Final = 32
+_NOT_KEPT: Final[Headers] = (("Pragma", "no-cache"),)
 
 
-class OAuthError(Exception):
-    """A request that is answered with an error of RFC 6749."""
+class OAuthError(AnsweredError):
+    """A request that is answered with an error of RFC 6749.
+
+    Args:
+        error: its code, such as `invalid_client`.
+        description: a sentence for the developer of the client.
+        status: the HTTP status.
+    """
 
     def __init__(self, error: str, description: str, status: int = 400) -> None:
         super().__init__(error)
@@ -36,20 +42,21 @@ class OAuthError(Exception):
         self.description = description
         self.status = status
 
-    def reply(self) -> Reply:
-        """Return the answer."""
-        headers: tuple[Header, ...] = ()
+    def write(self, response: Response) -> None:
+        """Make the response say it."""
+        headers = _NOT_KEPT
         if self.error == "invalid_client":
-            headers = ((b"www-authenticate", b'Basic realm="countersign"'),)
+            headers = (*headers, ("WWW-Authenticate", 'Basic realm="countersign"'))
         elif self.error == "invalid_token":
-            headers = ((b"www-authenticate", b'Bearer realm="countersign", error="invalid_token"'),)
-        return _told({"error": self.error, "error_description": self.description}, self.status, headers)
+            headers = (*headers, ("WWW-Authenticate", 'Bearer realm="countersign", error="invalid_token"'))
+        body = {"error": self.error, "error_description": self.description}
+        response.json(_encode(body), self.status, headers)
 
 
-async def configuration(desk: Desk, _: Call) -> Reply:
+async def configuration(web: WebContext, _: Request, resp: Response) -> None:
     """GET /.well-known/openid-configuration (OpenID Connect Discovery 1.0)."""
-    issuer = desk.core.links.issuer
-    told = {
+    issuer = web.core.links.issuer
+    metadata = {
         "issuer": issuer,
         "authorization_endpoint": f"{issuer}/oauth/authorize",
         "token_endpoint": f"{issuer}/oauth/token",
@@ -95,76 +102,65 @@ async def configuration(desk: Desk, _: Call) -> Reply:
         "request_parameter_supported": False,
         "request_uri_parameter_supported": False,
     }
-    return Reply(200, _encode(told), cache=b"public, max-age=300")
+    resp.json(_encode(metadata), headers=(("Cache-Control", "public, max-age=300"),))
 
 
-async def token(desk: Desk, call: Call) -> Reply:
-    """POST /oauth/token."""
-    try:
-        fields = await _fields(call)
-        client = await _client(desk, call, fields)
-        if fields.get("grant_type") != "authorization_code":
-            raise OAuthError("unsupported_grant_type", "Only authorization_code is served.")
-        found = await exchange_code(
-            desk.runtime.accounts,
-            client,
-            fields.get("code", ""),
-            fields.get("redirect_uri", ""),
-            fields.get("code_verifier", ""),
-        )
-        if found is None:
-            raise OAuthError(
-                "invalid_grant", "The code is unknown, used or late, or is not of this client, address and verifier."
-            )
-    except OAuthError as error:
-        return error.reply()
-    return _told(
-        {
-            "access_token": found.access_token,
-            "token_type": "Bearer",
-            "expires_in": found.expires_in,
-            "id_token": found.id_token,
-            "scope": found.scope,
-        }
+async def token(web: WebContext, req: Request, resp: Response) -> None:
+    """POST /oauth/token (RFC 6749, 4.1.3)."""
+    fields = await _fields(req)
+    client = await _client(web, req, fields)
+    if fields.get("grant_type") != "authorization_code":
+        raise OAuthError("unsupported_grant_type", "Only authorization_code is served.")
+    found = await tokens.exchange_code(
+        web.accounts,
+        client,
+        fields.get("code", ""),
+        fields.get("redirect_uri", ""),
+        fields.get("code_verifier", ""),
     )
-
-
-async def who(desk: Desk, call: Call) -> Reply:
-    """GET and POST /oauth/userinfo."""
-    found = await userinfo(desk.runtime.accounts, bearer(call))
     if found is None:
-        return OAuthError("invalid_token", "The access token is unknown or has ended.", 401).reply()
-    return _told(found)
+        raise OAuthError(
+            "invalid_grant", "The code is unknown, used or late, or is not of this client, address and verifier."
+        )
+    answer = {
+        "access_token": found.access_token,
+        "token_type": "Bearer",
+        "expires_in": found.expires_in,
+        "id_token": found.id_token,
+        "scope": found.scope,
+    }
+    resp.json(_encode(answer), headers=_NOT_KEPT)
 
 
-async def look_into(desk: Desk, call: Call) -> Reply:
-    """POST /oauth/introspect."""
-    try:
-        fields = await _fields(call)
-        client = await _client(desk, call, fields)
-    except OAuthError as error:
-        return error.reply()
-    return _told(await introspect(desk.runtime.accounts, client, fields.get("token", "")))
+async def userinfo(web: WebContext, req: Request, resp: Response) -> None:
+    """GET and POST /oauth/userinfo (OpenID Connect Core 1.0, 5.3)."""
+    found = await tokens.userinfo(web.accounts, bearer(req))
+    if found is None:
+        raise OAuthError("invalid_token", "The access token is unknown or has ended.", 401)
+    resp.json(_encode(found), headers=_NOT_KEPT)
 
 
-async def let_go(desk: Desk, call: Call) -> Reply:
-    """POST /oauth/revoke."""
-    try:
-        fields = await _fields(call)
-        client = await _client(desk, call, fields)
-    except OAuthError as error:
-        return error.reply()
-    await revoke(desk.runtime.accounts, client, fields.get("token", ""))
-    return _told({})
+async def introspect(web: WebContext, req: Request, resp: Response) -> None:
+    """POST /oauth/introspect (RFC 7662)."""
+    fields = await _fields(req)
+    client = await _client(web, req, fields)
+    found = await tokens.introspect(web.accounts, client, fields.get("token", ""))
+    resp.json(_encode(found), headers=_NOT_KEPT)
 
 
-async def _fields(call: Call) -> dict[str, str]:
-    kind = call.header(b"content-type") or b""
-    if kind.partition(b";")[0].strip().lower() != _FORM:
+async def revoke(web: WebContext, req: Request, resp: Response) -> None:
+    """POST /oauth/revoke (RFC 7009): the answer is the same for a token that is unknown."""
+    fields = await _fields(req)
+    client = await _client(web, req, fields)
+    await tokens.revoke(web.accounts, client, fields.get("token", ""))
+    resp.json(b"{}", headers=_NOT_KEPT)
+
+
+async def _fields(req: Request) -> dict[str, str]:
+    if not is_form(req):
         raise OAuthError("invalid_request", "The body is application/x-www-form-urlencoded.")
-    body = await body_of(call)
     try:
-        pairs = parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=_MAX_FIELDS, errors="strict")
+        pairs = pairs_of((await req.body()).decode())
     except ValueError as error:
         raise OAuthError("invalid_request", "The body is no form in UTF-8.") from error
     fields = dict(pairs)
@@ -173,24 +169,20 @@ async def _fields(call: Call) -> dict[str, str]:
     return fields
 
 
-async def _client(desk: Desk, call: Call, fields: dict[str, str]) -> Application:
+async def _client(web: WebContext, req: Request, fields: dict[str, str]) -> Application:
     """Return the application that authenticates: by Basic or in the form, its id and its key; raises OAuthError."""
     client_id, secret = fields.get("client_id", ""), fields.get("client_secret", "")
-    given = call.header(b"authorization")
+    given = req.get_header("Authorization")
     if given is not None:
         try:
-            scheme, _, encoded = given.decode("latin-1").partition(" ")
+            scheme, _, encoded = given.partition(" ")
             name, _, word = base64.b64decode(encoded, validate=True).decode().partition(":")
         except (binascii.Error, ValueError) as error:
             raise OAuthError("invalid_client", "The Authorization header is malformed.", 401) from error
         if scheme.lower() != "basic" or secret:
             raise OAuthError("invalid_client", "A client authenticates in one way: Basic, or the form.", 401)
         client_id, secret = unquote_plus(name), unquote_plus(word)
-    found = await desk.doorkeeper.recognise(secret) if secret else None
+    found = await web.applications.authenticate(secret) if secret else None
     if found is None or found.id != client_id:
         raise OAuthError("invalid_client", "The client is unknown, or its key is wrong.", 401)
     return found
-
-
-def _told(body: dict[str, Any], status: int = 200, headers: tuple[Header, ...] = ()) -> Reply:
-    return Reply(status, _encode(body), headers=((b"pragma", b"no-cache"), *headers))

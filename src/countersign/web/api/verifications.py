@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from countersign.domain.shared import identifier
-from countersign.domain.shared.contact import Channel, Contact, parse
+from countersign.domain.shared.contact import Channel, Contact, parse_contact
 from countersign.domain.verifications.challenge import Action, Refusal, Requester
 from countersign.errors import InputError
 from countersign.flows.verifications.begin import BeginRequest, begin_challenge
@@ -18,15 +18,15 @@ from countersign.flows.verifications.get import get_challenge
 from countersign.flows.verifications.resend import resend_code
 from countersign.flows.verifications.results import Done, KeyReused, Missing, Outcome, Refused
 from countersign.web.api.views import DeliveryView, in_full, message, shown
-from countersign.web.http.authentication import caller
-from countersign.web.http.body import clean, decoded, json_if_any, json_of
-from countersign.web.http.idempotency import once_of
-from countersign.web.http.problems import ProblemError, of_refusal, problem
-from countersign.web.http.request import Reply
+from countersign.web.http.authentication import application_of
+from countersign.web.http.idempotency import idempotency_key_of
+from countersign.web.http.json_body import clean, decoded, json_if_any, json_of
+from countersign.web.http.problems import ProblemError, of_refusal
 
 if TYPE_CHECKING:
-    from countersign.web.http.context import Desk
-    from countersign.web.http.request import Call
+    from countersign.web.http.context import WebContext
+    from countersign.web.http.request import Request
+    from countersign.web.http.response import Response
 
 Id = Annotated[str, Meta(max_length=200)]
 
@@ -93,79 +93,79 @@ _NO_ACTION: Final = Action()
 _NO_REQUESTER: Final = Requester()
 
 
-async def begin(desk: Desk, call: Call) -> Reply:
+async def begin(web: WebContext, req: Request, resp: Response) -> None:
     """POST /v1/verifications."""
-    application = await caller(desk, call)
-    body = await json_of(call)
+    application = await application_of(web, req)
+    body = await json_of(req)
     asked = _asked(decoded(_begin, body))
-    once = once_of(desk.core.keyring, call, application, body)
-    with desk.in_flight(once):
-        outcome = await begin_challenge(desk.core, application, asked, once)
-    _count(desk, "begin", outcome)
-    if isinstance(outcome, Done):
-        challenge = outcome.challenge
-        headers = ((b"location", f"/v1/verifications/{challenge.id}".encode()), *desk.budgets.left(outcome.budget))
-        status = 200 if outcome.continued else 201
-        return Reply(status, shown(challenge, delivery=_owed(outcome)), headers=headers)
-    return _not_done(desk, outcome, beginning=True)
+    once = idempotency_key_of(web.keyring, req, application, body)
+    with web.in_flight(once):
+        outcome = await begin_challenge(web.core, application, asked, once)
+    _count(web, "begin", outcome)
+    if not isinstance(outcome, Done):
+        raise _not_done(web, outcome, beginning=True)
+    challenge = outcome.challenge
+    headers = (("Location", f"/v1/verifications/{challenge.id}"), *web.rate_limits.left(outcome.rate_limit))
+    resp.json(shown(challenge, delivery=_owed(outcome)), 200 if outcome.continued else 201, headers)
 
 
-async def check(desk: Desk, call: Call) -> Reply:
+async def check(web: WebContext, req: Request, resp: Response, path_id: str) -> None:
     """POST /v1/verifications/{id}/check."""
-    application = await caller(desk, call)
-    id_ = id_of(call)
-    body = await json_of(call)
+    application = await application_of(web, req)
+    id_ = checked_id(path_id)
+    body = await json_of(req)
     typed = decoded(_check, body).code
     if typed.isspace():
         raise InputError("code", "too_short", "The code is empty; nothing was compared.")
-    once = once_of(desk.core.keyring, call, application, body)
-    with desk.in_flight(once):
-        outcome = await check_challenge(desk.core, application, id_, typed, once)
-    _count(desk, "check", outcome)
+    once = idempotency_key_of(web.keyring, req, application, body)
+    with web.in_flight(once):
+        outcome = await check_challenge(web.core, application, id_, typed, once)
+    _count(web, "check", outcome)
     if isinstance(outcome, Done):
-        return Reply(200, shown(outcome.challenge, proof=sign_proof(desk.core, outcome.challenge)))
-    if isinstance(outcome, Refused) and outcome.refusal is Refusal.WRONG_CODE and outcome.challenge is not None:
-        return Reply(200, shown(outcome.challenge, refusal=outcome.refusal.value))
-    return _not_done(desk, outcome)
+        resp.json(shown(outcome.challenge, proof=sign_proof(web.core, outcome.challenge)))
+    elif isinstance(outcome, Refused) and outcome.refusal is Refusal.WRONG_CODE and outcome.challenge is not None:
+        resp.json(shown(outcome.challenge, refusal=outcome.refusal.value))
+    else:
+        raise _not_done(web, outcome)
 
 
-async def resend(desk: Desk, call: Call) -> Reply:
+async def resend(web: WebContext, req: Request, resp: Response, path_id: str) -> None:
     """POST /v1/verifications/{id}/resend."""
-    application = await caller(desk, call)
-    id_ = id_of(call)
-    body = await json_if_any(call)
+    application = await application_of(web, req)
+    id_ = checked_id(path_id)
+    body = await json_if_any(req)
     channel = decoded(_resend, body).channel or None
-    once = once_of(desk.core.keyring, call, application, body)
-    with desk.in_flight(once):
-        outcome = await resend_code(desk.core, application, id_, channel, once)
-    _count(desk, "resend", outcome)
-    if isinstance(outcome, Done):
-        return Reply(200, shown(outcome.challenge, delivery=_owed(outcome)), headers=desk.budgets.left(outcome.budget))
-    return _not_done(desk, outcome)
+    once = idempotency_key_of(web.keyring, req, application, body)
+    with web.in_flight(once):
+        outcome = await resend_code(web.core, application, id_, channel, once)
+    _count(web, "resend", outcome)
+    if not isinstance(outcome, Done):
+        raise _not_done(web, outcome)
+    resp.json(shown(outcome.challenge, delivery=_owed(outcome)), headers=web.rate_limits.left(outcome.rate_limit))
 
 
-async def cancel(desk: Desk, call: Call) -> Reply:
+async def cancel(web: WebContext, req: Request, resp: Response, path_id: str) -> None:
     """POST /v1/verifications/{id}/cancel."""
-    application = await caller(desk, call)
-    id_ = id_of(call)
-    body = await json_if_any(call)
+    application = await application_of(web, req)
+    id_ = checked_id(path_id)
+    body = await json_if_any(req)
     decoded(_cancel, body)
-    once = once_of(desk.core.keyring, call, application, body)
-    with desk.in_flight(once):
-        outcome = await cancel_challenge(desk.core, application, id_, once)
-    _count(desk, "cancel", outcome)
-    if isinstance(outcome, Done):
-        return Reply(200, shown(outcome.challenge))
-    return _not_done(desk, outcome)
+    once = idempotency_key_of(web.keyring, req, application, body)
+    with web.in_flight(once):
+        outcome = await cancel_challenge(web.core, application, id_, once)
+    _count(web, "cancel", outcome)
+    if not isinstance(outcome, Done):
+        raise _not_done(web, outcome)
+    resp.json(shown(outcome.challenge))
 
 
-async def get(desk: Desk, call: Call) -> Reply:
+async def get(web: WebContext, req: Request, resp: Response, path_id: str) -> None:
     """GET /v1/verifications/{id}."""
-    application = await caller(desk, call)
-    seen = await get_challenge(desk.core, application, id_of(call))
+    application = await application_of(web, req)
+    seen = await get_challenge(web.core, application, checked_id(path_id))
     if seen is None:
         raise ProblemError("missing")
-    return Reply(200, in_full(seen, desk.core.now()))
+    resp.json(in_full(seen, web.core.now()))
 
 
 def _asked(body: BeginBody) -> BeginRequest:
@@ -192,34 +192,34 @@ def _asked(body: BeginBody) -> BeginRequest:
 def _destination(typed: str) -> Contact:
     """Return the contact; one that fits the contract and still cannot be reached is another fault than a misfit."""
     try:
-        return parse(typed)
+        return parse_contact(typed)
     except InputError as error:
         raise ProblemError("unusable_destination", detail=str(error), field=error.field, reason=error.reason) from None
 
 
-def id_of(call: Call) -> str:
-    """Return the id in the path; what cannot be one is unknown, and the database is not asked."""
-    if not identifier.is_one("ver", call.it):
+def checked_id(path_id: str) -> str:
+    """Return the id in a path. What cannot be one is unknown: ProblemError is raised, and the database is not asked."""
+    if not identifier.is_identifier("ver", path_id):
         raise ProblemError("missing")
-    return call.it
+    return path_id
 
 
 def _owed(done: Done) -> DeliveryView | None:
     return None if done.delivery is None else message(done.delivery, done.challenge.terms.locale)
 
 
-def _count(desk: Desk, act: str, outcome: Outcome) -> None:
-    desk.stats.outcome(act, outcome.refusal.value if isinstance(outcome, Refused) else _OUTCOMES[type(outcome)])
+def _count(web: WebContext, act: str, outcome: Outcome) -> None:
+    web.metrics.outcome(act, outcome.refusal.value if isinstance(outcome, Refused) else _OUTCOMES[type(outcome)])
 
 
-def _not_done(desk: Desk, outcome: Outcome, *, beginning: bool = False) -> Reply:
+def _not_done(web: WebContext, outcome: Outcome, *, beginning: bool = False) -> ProblemError:
     match outcome:
         case Missing():
-            return problem("missing")
+            return ProblemError("missing")
         case KeyReused():
-            return problem("key_reused")
+            return ProblemError("key_reused")
         case Refused():
-            headers = desk.budgets.spent(outcome.limit, outcome.retry_after)
+            headers = web.rate_limits.spent(outcome.limit, outcome.retry_after)
             return of_refusal(outcome, headers, beginning=beginning)
         case Done():
             raise AssertionError("what was done has its answer where it was asked")

@@ -1,4 +1,4 @@
-"""Callers: which application a call comes from, by the key in its Authorization header and nothing else (semantics I2)."""
+"""Authentication of programs: an application is known by the key in its Authorization header, and by nothing else (semantics I2)."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from countersign.web.http.problems import ProblemError
 
 if TYPE_CHECKING:
     from countersign.domain.shared.application import Application
-    from countersign.web.http.context import Desk
-    from countersign.web.http.request import Call
+    from countersign.web.http.context import WebContext
+    from countersign.web.http.request import Request
 
 
-def bearer(call: Call) -> str:
+def bearer(req: Request) -> str:
     """Return what stands behind `Bearer`; "" if the header is missing or holds something else."""
-    given = call.header(b"authorization")
-    if given is None or given[:7].lower() != b"bearer ":
+    given = req.get_header("Authorization")
+    if given is None or given[:7].lower() != "bearer ":
         return ""
-    return given[7:].strip().decode("latin-1")
+    return given[7:].strip()
 
 
-async def caller(desk: Desk, call: Call) -> Application:
-    """Return the application that calls; raises ProblemError, the same one whatever is wrong with the key."""
-    key = bearer(call)
-    application = await desk.doorkeeper.recognise(key) if key else None
+async def application_of(web: WebContext, req: Request) -> Application:
+    """Return the application that sent a request; raises ProblemError, the same one whatever is wrong with the key."""
+    key = bearer(req)
+    application = await web.applications.authenticate(key) if key else None
     if application is None:
         raise ProblemError("unauthorized")
     return application

@@ -1,31 +1,54 @@
-"""The desk: what every endpoint stands on, made once from the Runtime."""
+"""The web context: what handlers stand on, made once for each process from the Runtime."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from countersign.web.http.browser import browser_of
+from countersign.web.http.csrf import CrossOriginGuard
+from countersign.web.http.event_stream import EventStreams
 from countersign.web.http.idempotency import InFlight
 from countersign.web.http.proxies import Proxies
-from countersign.web.http.rate_limit_headers import Budgets
+from countersign.web.http.rate_limit_headers import RateLimitHeaders
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from countersign.flows.accounts.context import BrowserContext
+    from countersign.web.http.request import Request
     from countersign.wiring import Runtime
 
-MOST_STREAMS: Final = 200
-"""Streams of events that one process keeps open: each asks the database twice a second."""
 
+class WebContext:
+    """The contexts of the flows, and what the web layer itself keeps in one process.
 
-class Desk:
-    """What the Runtime holds, and what this process counts and keeps in hand."""
+    Args:
+        runtime: what `open_runtime` opened.
+        worker_alive: tells whether messages are being delivered by this process; True where that is left to another one.
+    """
 
     def __init__(self, runtime: Runtime, worker_alive: Callable[[], bool]) -> None:
-        self.runtime = runtime
+        settings = runtime.settings
+        self.settings = settings
         self.core = runtime.core
-        self.stats = runtime.stats
-        self.doorkeeper = runtime.doorkeeper
+        self.accounts = runtime.accounts
+        self.delivery = runtime.delivery
+        self.database = runtime.core.database
+        self.keyring = runtime.core.keyring
+        self.clock = runtime.clock
+        self.applications = runtime.doorkeeper
+        self.receivers = runtime.receivers
+        self.inbox = runtime.inbox
+        self.demo_key = runtime.demo_key
+        self.metrics = runtime.stats
+        self.metrics_page = runtime.metrics
         self.worker_alive = worker_alive
-        self.proxies = Proxies(runtime.settings.trusted_proxies)
-        self.budgets = Budgets(runtime.core.policy)
+        self.proxies = Proxies(settings.trusted_proxies)
+        self.cross_origin = CrossOriginGuard(settings.public_url, development=settings.development)
+        self.rate_limits = RateLimitHeaders(runtime.core.policy)
         self.in_flight = InFlight()
-        self.streams = 0
+        self.streams = EventStreams(runtime.stopping)
+
+    def browser(self, req: Request) -> BrowserContext:
+        """Return what the browser that sent a request brought: its cookies, its address, its language."""
+        return browser_of(req, self.proxies)

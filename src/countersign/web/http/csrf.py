@@ -1,19 +1,22 @@
-"""Origins: a request that changes something by a cookie or a form is refused when another site's page sent it (semantics H5)."""
+"""Cross-origin requests: one that changes something by a cookie or a form is refused when another site's page sent it (semantics H5)."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from countersign.web.http.request import Scope
+from countersign.web.http.problems import ProblemError
+
+if TYPE_CHECKING:
+    from countersign.web.http.request import Request
 
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-_OURS: Final = frozenset({b"same-origin", b"none"})
+_OURS: Final = frozenset({"same-origin", "none"})
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-class Origins:
-    """The origin that pages have: that of `public_url`, and in development any port of this machine."""
+class CrossOriginGuard:
+    """Knows the origin that pages have: that of `public_url`, and in development any port of this machine."""
 
     def __init__(self, public_url: str, *, development: bool) -> None:
         parts = urlsplit(public_url)
@@ -21,30 +24,34 @@ class Origins:
         self._own = f"{parts.scheme}://{parts.netloc}".lower()
         self._development = development
 
-    def refuses(self, scope: Scope) -> bool:
-        """Say whether a request must not be carried out.
+    def check(self, req: Request) -> None:
+        """Raise ProblemError for a request that would change something at the wish of another site."""
+        if self.refuses(req):
+            raise ProblemError("cross_origin")
+
+    def check_page(self, req: Request) -> None:
+        """Raise ProblemError as `check` does; in development also for a name that is neither this machine's nor `public_url`'s.
+
+        So a site that points its own name at 127.0.0.1 (DNS rebinding) reads neither the test key nor the inbox.
+        """
+        host = req.get_header("Host") if self._development else None
+        if host is not None and not self._is_own(f"{self._scheme}://{host.lower()}"):
+            raise ProblemError("misdirected")
+        self.check(req)
+
+    def refuses(self, req: Request) -> bool:
+        """Return whether a request changes something and was sent by another site's page.
 
         Browsers send Origin with every POST, and Sec-Fetch-Site where they are new enough; what sends neither is no browser, and
         bears nobody's cookies.
         """
-        if scope["method"] in _SAFE:
+        if req.method in _SAFE:
             return False
-        headers = dict(scope["headers"])
-        site = headers.get(b"sec-fetch-site")
+        site = req.get_header("Sec-Fetch-Site")
         if site is not None and site not in _OURS:
             return True
-        origin = headers.get(b"origin")
-        return origin is not None and not self._is_own(origin.decode("latin-1").lower())
-
-    def misdirected(self, scope: Scope) -> bool:
-        """Say whether a page of development was asked for under a name that is not this machine's nor `public_url`'s.
-
-        So a site that points its own name at 127.0.0.1 (DNS rebinding) reads neither the test key nor the inbox.
-        """
-        if not self._development:
-            return False
-        host = dict(scope["headers"]).get(b"host")
-        return host is not None and not self._is_own(f"{self._scheme}://{host.decode('latin-1').lower()}")
+        origin = req.get_header("Origin")
+        return origin is not None and not self._is_own(origin.lower())
 
     def _is_own(self, origin: str) -> bool:
         if origin == self._own:

@@ -18,27 +18,27 @@ if TYPE_CHECKING:
     from countersign.domain.shared.application import Application
     from countersign.keys import Keyring
     from countersign.store.ledger.unit_of_work import AnswerKey
-    from countersign.web.http.request import Call
+    from countersign.web.http.request import Request
 
-HEADER: Final = b"idempotency-key"
-_KEY: Final = re.compile(rb"[\x20-\x7e]{1,255}")
-_SOON: Final = (b"retry-after", b"1")
+HEADER: Final = "Idempotency-Key"
+_KEY: Final = re.compile(r"[\x20-\x7e]{1,255}")
+_SOON: Final = ("Retry-After", "1")
 
 
-def once_of(keyring: Keyring, call: Call, application: Application, body: bytes) -> IdempotencyKey | None:
-    """Return the call's idempotency key with a digest of the whole request; None without a key. Raises InputError.
+def idempotency_key_of(keyring: Keyring, req: Request, application: Application, body: bytes) -> IdempotencyKey | None:
+    """Return the request's idempotency key with a digest of the whole request; None without a key. Raises InputError.
 
     The digest is keyed: a body holds a code of few digits, which a plain hash at rest would give away.
     """
-    key = call.header(HEADER)
+    key = req.get_header(HEADER)
     if key is None:
         return None
     if not _KEY.fullmatch(key):
         raise InputError("Idempotency-Key", "malformed", "An idempotency key is 1 to 255 printable ASCII characters.")
     digest = hashlib.sha256(body).hexdigest()
     return IdempotencyKey(
-        (application.id, keyring.blind_index("idempotency key", application.id, key.decode())),
-        keyring.blind_index("idempotent request", call.method, call.path, digest),
+        (application.id, keyring.blind_index("idempotency key", application.id, key)),
+        keyring.blind_index("idempotent request", req.method, req.path, digest),
     )
 
 

@@ -1,22 +1,23 @@
-"""What can be wrong with a request, as one table: status, name, and what it says to whoever can act."""
+"""What can be wrong with a request, as one table: status, name, and what it says to whoever can act (RFC 9457)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from countersign.domain.verifications.challenge import Refusal
 from countersign.errors import InputError, NotFoundError, UnavailableError
-from countersign.web.http.request import PROBLEM, Headers, Reply
+from countersign.web.http.response import PROBLEM
 
 if TYPE_CHECKING:
     from countersign.flows.verifications.results import Refused
+    from countersign.web.http.response import Headers, Response
 
 TYPES: Final = "https://countersign.dev/problems/"
 MS: Final = 1_000
 
-_CHALLENGE: Final[Headers] = ((b"www-authenticate", b'Bearer realm="countersign"'),)
+_CHALLENGE: Final[Headers] = (("WWW-Authenticate", 'Bearer realm="countersign"'),)
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -205,19 +206,62 @@ _ENDED: Final = frozenset(
 )
 
 
-class ProblemError(Exception):
-    """A request that cannot be carried out, by the name of its problem; raised where it is found, answered at the front."""
+class AnsweredError(Exception):
+    """A request that is not carried out, and what it is answered with. Raised wherever that is found, written in one place."""
 
-    def __init__(self, name: str, *, detail: str = "", headers: Headers = (), **more: str) -> None:
+    def write(self, response: Response) -> None:
+        """Make the response say it."""
+        raise NotImplementedError
+
+
+class ProblemError(AnsweredError):
+    """A request that is answered with a problem.
+
+    Args:
+        name: the problem's name in `PROBLEMS`.
+        status: its HTTP status, where that is not the table's.
+        detail: what happened, where the table's sentence is not enough.
+        retry_after: seconds after which the request may be sent again; 0 leaves that out.
+        headers: further headers of the response.
+        more: further members of the JSON, or other words for `remedy`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        status: int = 0,
+        detail: str = "",
+        retry_after: int = 0,
+        headers: Headers = (),
+        **more: object,
+    ) -> None:
         super().__init__(name)
         self.name = name
+        self.status = status or PROBLEMS[name].status
         self.detail = detail
+        self.retry_after = retry_after
         self.headers = headers
         self.more = more
 
-    def reply(self) -> Reply:
-        """Return the answer."""
-        return problem(self.name, detail=self.detail, headers=self.headers, more=self.more)
+    def write(self, response: Response) -> None:
+        """Make the response say it, as application/problem+json."""
+        row = PROBLEMS[self.name]
+        body: dict[str, object] = {
+            "type": TYPES + slug(self.name),
+            "title": row.title,
+            "status": self.status,
+            "detail": self.detail or row.detail,
+            "remedy": row.remedy,
+            **self.more,
+        }
+        headers = self.headers
+        if self.retry_after:
+            body["retry_after"] = self.retry_after
+            headers = (*headers, ("Retry-After", str(self.retry_after)))
+        if self.name == "unauthorized":
+            headers = (*headers, *_CHALLENGE)
+        response.write(_encode(body), PROBLEM, self.status, headers)
 
 
 def slug(name: str) -> str:
@@ -230,38 +274,16 @@ def seconds(milliseconds: int) -> int:
     return max(1, -(-milliseconds // MS))
 
 
-def problem(
-    name: str,
-    *,
-    status: int = 0,
-    detail: str = "",
-    retry_after: int = 0,
-    headers: Headers = (),
-    more: dict[str, str] | dict[str, dict[str, str]] | None = None,
-) -> Reply:
-    """Return a problem as an answer (RFC 9457); `retry_after` is in seconds."""
-    row = PROBLEMS[name]
-    body: dict[str, object] = {
-        "type": TYPES + slug(name),
-        "title": row.title,
-        "status": status or row.status,
-        "detail": detail or row.detail,
-        "remedy": row.remedy,
-    }
-    if more:
-        body.update(more)
-    if retry_after:
-        body["retry_after"] = retry_after
-        headers = (*headers, (b"retry-after", b"%d" % retry_after))
-    if name == "unauthorized":
-        headers = (*headers, *_CHALLENGE)
-    return Reply(status or row.status, _encode(body), PROBLEM, headers)
+def of_refusal(refused: Refused, headers: Headers = (), *, beginning: bool = False) -> ProblemError:
+    """Return the problem for a refusal of the rules.
 
-
-def of_refusal(refused: Refused, headers: Headers = (), *, beginning: bool = False) -> Reply:
-    """Return what a rule's refusal says; a contact that is locked is one that cannot be used, where something begins."""
+    Args:
+        refused: the refusal, as the flow returned it.
+        headers: further headers of the response, such as those of rate limits.
+        beginning: True where a verification was to begin: a locked contact is then one that cannot be used.
+    """
     refusal = refused.refusal
-    more: dict[str, str] = {}
+    more: dict[str, Any] = {}
     if refusal in _ENDED and not beginning:
         more["refusal"] = refusal.value
     if refusal is Refusal.UNUSABLE_DESTINATION:
@@ -275,18 +297,13 @@ def of_refusal(refused: Refused, headers: Headers = (), *, beginning: bool = Fal
     if status == 429:  # noqa: PLR2004
         wait = seconds(refused.retry_after)
         more["limit"] = refused.limit or _LIMITS.get(refusal, refusal.value)
-    return problem(refusal.value, status=status, retry_after=wait, headers=headers, more=more)
+    return ProblemError(refusal.value, status=status, retry_after=wait, headers=headers, **more)
 
 
-def of_input(error: InputError) -> Reply:
-    """Return what is wrong with a part of the request."""
-    return problem("malformed", detail=str(error), more={"field": error.field or "body", "reason": error.reason})
-
-
-def of_error(error: InputError | NotFoundError | UnavailableError) -> Reply:
-    """Return what an error that was raised on purpose says; the operator's words stay out of it."""
+def of_error(error: InputError | NotFoundError | UnavailableError) -> ProblemError:
+    """Return the problem for an error that was raised on purpose; what it tells the operator stays out of it."""
     if isinstance(error, InputError):
-        return of_input(error)
+        return ProblemError("malformed", detail=str(error), field=error.field or "body", reason=error.reason)
     if isinstance(error, NotFoundError):
-        return problem("missing")
-    return problem("unavailable", retry_after=max(1, error.retry_after))
+        return ProblemError("missing")
+    return ProblemError("unavailable", retry_after=max(1, error.retry_after))

@@ -1,59 +1,70 @@
-"""A call and its reply: what an endpoint is handed, and what it hands back."""
+"""The request: Falcon's own, with one reader for every body."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from typing import Any, Final, TypeAlias
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-import msgspec
+import falcon.asgi
 
-from countersign.web.http.body_timeout import Patience
+from countersign.web.http.problems import ProblemError
+
+if TYPE_CHECKING:
+    from falcon import RequestOptions
 
 Scope: TypeAlias = dict[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[dict[str, Any]]]
+Receive: TypeAlias = Callable[[], Awaitable[Mapping[str, Any]]]
 Send: TypeAlias = Callable[[dict[str, Any]], Awaitable[None]]
-Header: TypeAlias = tuple[bytes, bytes]
-Headers: TypeAlias = tuple[Header, ...]
 
-JSON: Final = b"application/json"
-PROBLEM: Final = b"application/problem+json"
+MAX_BODY: Final = 64 * 1024
+"""Bytes of a body that are read; a longer one is refused with 413 (semantics H3)."""
 
 
-class Call:
-    """One HTTP request. `it` is the part of the path that a route leaves open: an id, a name."""
+class Request(falcon.asgi.Request):
+    """A request to the API, to OAuth or to a page.
 
-    __slots__ = ("_headers", "it", "method", "path", "patience", "receive", "scope")
+    `receive` gives the next ASGI event of the connection; `began` is when the request arrived, in seconds of `time.perf_counter`.
+    """
 
-    def __init__(self, scope: Scope, receive: Receive, it: str, patience: Patience) -> None:
-        self.scope = scope
+    def __init__(
+        self,
+        scope: Scope,
+        receive: Receive,
+        first_event: Any = None,  # noqa: ANN401 - a private type of Falcon's
+        options: RequestOptions | None = None,
+    ) -> None:
+        super().__init__(scope, receive, first_event, options)
         self.receive = receive
-        self.method: str = scope["method"]
-        self.path: str = scope["path"]
-        self.it = it
-        self.patience = patience
-        self._headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.began = time.perf_counter()
 
-    def header(self, name: bytes) -> bytes | None:
-        """Return a header by its name in lower case; of one that comes twice, the last."""
-        return self._headers.get(name)
+    async def body(self, most: int = MAX_BODY) -> bytes:
+        """Return the whole body.
+
+        The server ends a connection whose body takes too long, so this waits for no longer than that.
+
+        Args:
+            most: the length in bytes from which on a body is refused.
+
+        Raises:
+            ProblemError: `too_large` for a longer body, before it is read where its length is given; `timed_out` if the sender
+                hung up, or was cut off by the server, before the body was complete.
+        """
+        length = self.get_header("Content-Length")
+        if length is not None and (not length.isdecimal() or int(length[:12]) > most):
+            raise ProblemError("too_large")
+        parts = bytearray()
+        while True:
+            event = await self.receive()
+            if event["type"] == "http.disconnect":
+                raise ProblemError("timed_out")
+            part: bytes = event.get("body", b"")
+            if len(parts) + len(part) > most:
+                raise ProblemError("too_large")
+            if not event.get("more_body"):
+                return bytes(parts) + part if parts else part
+            parts += part
 
     def __repr__(self) -> str:
         """Show what may stand in a log."""
-        return f"Call({self.method})"
-
-
-class Reply(msgspec.Struct, frozen=True):
-    """A whole answer. `headers` go beside the type, the length and those that every answer bears."""
-
-    status: int
-    body: bytes
-    type: bytes = JSON
-    headers: Headers = ()
-    cache: bytes = b"no-store"
-
-
-class Stream(msgspec.Struct, frozen=True):
-    """An answer that goes on. An empty chunk is not sent: it is where the stream may notice that its reader has gone."""
-
-    chunks: AsyncGenerator[bytes, None]
-    type: bytes
+        return f"Request({self.method})"

@@ -1,122 +1,90 @@
-"""Make what an account is changed by and proved with: changes, factors, integration codes, and what happened to it.
-
-Made like the tables of 0001; see there for collation, room on pages and STRICT.
-"""
+"""Creates the tables of changes to accounts, of authenticators, of integration codes, and of the activity of accounts."""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
-import sqlalchemy as sa
-from alembic import op
+from countersign.store.migrations.ddl import add_column, binary, create_index, create_table, integer, text
 
 revision: Final = "0003"
 down_revision: Final = "0002"
 branch_labels: Final = None
 depends_on: Final = None
 
-Text = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
-Int = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-Bytes = sa.LargeBinary()
-
-
-def _table(name: str, *columns: sa.Column[Any], key: tuple[str, ...]) -> None:
-    op.create_table(
-        name,
-        *columns,
-        sa.PrimaryKeyConstraint(*key, name=f"{name}_pkey"),
-        sqlite_strict=True,
-        sqlite_with_rowid=True,
-    )
-
-
-def _text(name: str) -> sa.Column[Any]:
-    return sa.Column(name, Text, nullable=False)
-
-
-def _int(name: str, *, null: bool = False) -> sa.Column[Any]:
-    return sa.Column(name, Int, nullable=null, autoincrement=False)
-
-
-def _bytes(name: str) -> sa.Column[Any]:
-    return sa.Column(name, Bytes, nullable=False)
-
-
-def _index(table: str, *columns: str) -> None:
-    op.create_index(f"{table}_{'_'.join(columns)}", table, list(columns))
-
 
 def upgrade() -> None:
-    """Make the tables, and let accounts be locked and contacts be removed for a while."""
-    op.add_column("accounts", _int("locked_at", null=True))
-    op.add_column("accounts", sa.Column("reduced_until", Int, nullable=False, server_default="0"))
-    op.add_column("accounts", sa.Column("recovered_by", Text, nullable=False, server_default=""))
-    op.add_column("accounts", sa.Column("checked_at", Int, nullable=False, server_default="0"))
-    op.add_column("contacts", sa.Column("settled_at", Int, nullable=False, server_default="0"))
-    op.add_column("contacts", _int("ended_at", null=True))
-    _index("contacts", "ended_at")
+    """Create the tables, and let accounts be locked and contacts be removed until an undo is no longer possible."""
+    add_column("accounts", integer("locked_at", null=True))
+    add_column("accounts", integer("reduced_until", default="0"))
+    add_column("accounts", text("recovered_by", default=""))
+    add_column("accounts", integer("checked_at", default="0"))
+    add_column("contacts", integer("settled_at", default="0"))
+    add_column("contacts", integer("ended_at", null=True))
+    create_index("contacts", "ended_at")
     _changes()
     _proofs()
-    _table("activity", _text("account"), _text("id"), _int("at"), _text("kind"), _text("facts"), key=("account", "id"))
-    _index("activity", "at")
+    create_table(
+        "activity", text("account"), text("id"), integer("at"), text("kind"), text("facts"), key=("account", "id")
+    )
+    create_index("activity", "at")
 
 
 def _changes() -> None:
-    _table(
+    create_table(
         "changes",
-        _text("account"),
-        _text("id"),
-        _text("kind"),
-        _int("asked_at"),
-        _text("session"),
-        _bytes("blind"),
-        _text("about"),
-        _bytes("data"),
-        _text("user_agent"),
-        _text("place"),
-        _text("state"),
-        _int("until"),
-        _int("applied_at", null=True),
-        _int("ended_at", null=True),
-        _int("remind_at", null=True),
-        _text("effect"),
+        text("account"),
+        text("id"),
+        text("kind"),
+        integer("asked_at"),
+        text("session"),
+        binary("blind"),
+        text("about"),
+        binary("data"),
+        text("user_agent"),
+        text("place"),
+        text("state"),
+        integer("until"),
+        integer("applied_at", null=True),
+        integer("ended_at", null=True),
+        integer("remind_at", null=True),
+        text("effect"),
         key=("account", "id"),
     )
-    _index("changes", "blind")
-    _index("changes", "asked_at")
-    _index("changes", "remind_at")
+    create_index("changes", "blind")
+    create_index("changes", "asked_at")
+    create_index("changes", "remind_at")
 
 
 def _proofs() -> None:
-    _table(
+    create_table(
         "factors",
-        _text("account"),
-        _text("id"),
-        _text("kind"),
-        _int("added_at"),
-        _bytes("mark"),
-        _bytes("secret"),
-        _bytes("name"),
-        _int("used"),
-        _int("last_used_at", null=True),
-        _int("ended_at", null=True),
+        text("account"),
+        text("id"),
+        text("kind"),
+        integer("added_at"),
+        binary("mark"),
+        binary("secret"),
+        binary("name"),
+        integer("used"),
+        integer("last_used_at", null=True),
+        integer("ended_at", null=True),
         key=("account", "id"),
     )
-    _index("factors", "mark")
-    _index("factors", "ended_at")
-    _table(
+    create_index("factors", "mark")
+    create_index("factors", "ended_at")
+    create_table(
         "credentials",
-        _bytes("key"),
-        _text("account"),
-        _text("id"),
-        _int("created_at"),
-        _bytes("name"),
-        _text("scopes"),
-        _int("expires_at"),
-        _int("last_used_at", null=True),
-        _text("last_used_from"),
-        _int("ended_at", null=True),
+        binary("key"),
+        text("account"),
+        text("id"),
+        integer("created_at"),
+        binary("name"),
+        text("scopes"),
+        integer("expires_at"),
+        integer("last_used_at", null=True),
+        text("last_used_from"),
+        integer("ended_at", null=True),
         key=("key",),
     )
-    _index("credentials", "account")
-    _index("credentials", "expires_at")
+    create_index("credentials", "account")
+    create_index("credentials", "expires_at")

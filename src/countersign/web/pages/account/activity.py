@@ -6,25 +6,26 @@ from typing import TYPE_CHECKING, Final
 
 from countersign.domain.accounts.change import ChangeKind
 from countersign.domain.accounts.login_flow import InterruptedRequest
-from countersign.domain.shared.activity import SHOWN
+from countersign.domain.shared.activity import MAX_SHOWN
 from countersign.domain.shared.event import EventKind
 from countersign.flows.accounts.activity import recent
+from countersign.messages.content.change_names import CHANGE_NAMES
 from countersign.messages.content.device_name import device_name
 from countersign.messages.content.notice import WORDINGS
 from countersign.messages.content.purposes import ACTS, purpose_text
 from countersign.messages.language.catalogue import Language, mark
 from countersign.messages.language.datetimes import day, time_of_day
-from countersign.web.http.forms import spoken
-from countersign.web.pages.account.account_layout import show_part
-from countersign.web.pages.account.changes import KINDS
-from countersign.web.pages.sign_in.verify import STATES
+from countersign.web.http.browser import language_of
+from countersign.web.pages.shared.account_layout import show_part, when
+from countersign.web.pages.shared.wordings import DELIVERY_STATES
 
 if TYPE_CHECKING:
-    from falcon.asgi import Request, Response
-
     from countersign.domain.shared.activity import Activity
     from countersign.flows.accounts.activity import SentMessage
-    from countersign.web.pages.session_guard import Door
+    from countersign.web.http.context import WebContext
+    from countersign.web.http.request import Request
+    from countersign.web.http.response import Response
+    from countersign.web.pages.shared.session_guard import SessionGuard
 
 PATH: Final = "/account/activity"
 
@@ -47,20 +48,21 @@ SENTENCES: Final = {
 
 
 class ActivityPage:
-    """GET shows what happened last, and the last messages."""
+    """What happened last, and the last messages."""
 
-    def __init__(self, door: Door) -> None:
-        self._door = door
+    def __init__(self, web: WebContext, guard: SessionGuard) -> None:
+        self._web = web
+        self._guard = guard
 
-    async def on_get(self, req: Request, resp: Response) -> None:
+    async def get(self, req: Request, resp: Response) -> None:
         """Show it to who is signed in."""
-        session = await self._door.session(req, resp, InterruptedRequest("GET", PATH))
+        session = await self._guard.session(req, resp, InterruptedRequest("GET", PATH))
         if session is None:
             return
-        language = spoken(req)
-        happened, sent = await recent(self._door.accounts, session.account, SHOWN)
+        language = language_of(req)
+        happened, sent = await recent(self._web.accounts, session.account, MAX_SHOWN)
         show_part(
-            self._door,
+            self._web,
             req,
             resp,
             "activity.html",
@@ -68,8 +70,6 @@ class ActivityPage:
             days=_by_day(happened, language),
             messages=[_message(one, language) for one in sent],
         )
-
-    on_head = on_get
 
 
 def _by_day(happened: list[Activity], language: Language) -> list[tuple[str, list[dict[str, str]]]]:
@@ -89,7 +89,7 @@ def _by_day(happened: list[Activity], language: Language) -> list[tuple[str, lis
 def words(one: Activity, language: Language) -> str:
     """Return what happened, as a person reads it."""
     kind, about = one.facts.get("kind", ""), one.facts.get("about", "")
-    what = language.say(KINDS[ChangeKind(kind)], about=f"\u2066{about}\u2069") if kind in set(ChangeKind) else ""
+    what = language.say(CHANGE_NAMES[ChangeKind(kind)], about=f"\u2066{about}\u2069") if kind in set(ChangeKind) else ""
     return language.say(SENTENCES[one.kind], what=what)
 
 
@@ -103,10 +103,6 @@ def _message(sent: SentMessage, language: Language) -> dict[str, str]:
         "what": title,
         "to": sent.to,
         "icon": sent.channel.value,
-        "state": language.say(STATES[sent.state]),
-        "when": language.say(
-            "{day}, {time}",
-            day=day(sent.at, "UTC", language.locale),
-            time=time_of_day(sent.at, "UTC", language.locale),
-        ),
+        "state": language.say(DELIVERY_STATES[sent.state]),
+        "when": when(sent.at, language),
     }

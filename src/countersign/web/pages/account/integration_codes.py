@@ -16,40 +16,40 @@ from countersign.flows.changes.integration_codes import (
     revoke_code,
     rotate_code,
 )
-from countersign.web.http.forms import fields_of, spoken
-from countersign.web.pages.account.account_layout import answered, show_part, when
+from countersign.web.http.browser import language_of
+from countersign.web.pages.shared.account_layout import show_part, when
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from falcon.asgi import Request, Response
-
     from countersign.domain.accounts.session import Session
-    from countersign.flows.accounts.context import BrowserContext
-    from countersign.web.pages.continue_flow import Act, Onward
+    from countersign.web.http.context import WebContext
+    from countersign.web.http.request import Request
+    from countersign.web.http.response import Response
+    from countersign.web.pages.shared.change_form import ChangeForms, Submission
+    from countersign.web.pages.shared.session_guard import SessionGuard
 
 PATH: Final = "/account/integration-codes"
 
 
 class IntegrationCodesPage:
-    """GET shows them; POST makes one, and to the addresses below renews or revokes one."""
+    """The integration codes, and the forms that make, renew or revoke one."""
 
-    def __init__(self, onward: Onward) -> None:
-        self._onward = onward
-        self._door = onward.door
+    def __init__(self, web: WebContext, guard: SessionGuard, forms: ChangeForms) -> None:
+        self._web = web
+        self._guard = guard
+        self._forms = forms
 
-    async def on_get(self, req: Request, resp: Response) -> None:
+    async def get(self, req: Request, resp: Response) -> None:
         """Show them to who is signed in."""
-        session = await self._door.session(req, resp, InterruptedRequest("GET", PATH))
+        session = await self._guard.session(req, resp, InterruptedRequest("GET", PATH))
         if session is not None:
             await self._show(req, resp, session)
 
-    on_head = on_get
-
     async def _show(self, req: Request, resp: Response, session: Session, faults: Mapping[str, str] = {}) -> None:
-        language = spoken(req)
+        language = language_of(req)
         show_part(
-            self._door,
+            self._web,
             req,
             resp,
             "integration_codes.html",
@@ -63,86 +63,59 @@ class IntegrationCodesPage:
                     "used": when(one.last_used_at, language) if one.last_used_at else "",
                     "used_from": one.last_used_from,
                 }
-                for one in await list_codes(self._door.accounts, session.account)
+                for one in await list_codes(self._web.accounts, session.account)
             ],
-            offered=self._door.runtime.settings.integration_codes.scopes,
+            offered=self._web.settings.integration_codes.scopes,
             lifetimes=LIFETIMES,
             faults=faults,
         )
 
-    async def on_post(self, req: Request, resp: Response) -> None:
-        """Make one."""
-        await self._posted(req, resp, PATH, self.make)
-
-    async def on_post_rotate(self, req: Request, resp: Response) -> None:
-        """Renew one."""
-        await self._posted(req, resp, f"{PATH}/rotate", self.rotate)
-
-    async def on_post_revoke(self, req: Request, resp: Response) -> None:
-        """Revoke one."""
-        await self._posted(req, resp, f"{PATH}/revoke", self.revoke)
-
-    async def _posted(self, req: Request, resp: Response, path: str, act: Act) -> None:
-        fields = await fields_of(req)
-        session = await self._door.session(req, resp, InterruptedRequest("POST", path, tuple(fields.items())))
-        if session is not None:
-            await act(req, resp, self._door.browser(req), session, fields)
-
-    async def make(
-        self, req: Request, resp: Response, browser: BrowserContext, session: Session, fields: Mapping[str, str]
-    ) -> None:
-        """Ask for the change, and show the code once."""
-        language, name = spoken(req), name_of(fields.get("name", ""))
-        offered = self._door.runtime.settings.integration_codes.scopes
-        scopes = [scope for scope in offered if fields.get(f"scope-{scope}")]
+    async def make(self, form: Submission) -> None:
+        """Ask for a new code, and show it once."""
+        language, fields, name = form.language, form.fields, name_of(form.fields.get("name", ""))
+        scopes = [scope for scope in self._web.settings.integration_codes.scopes if fields.get(f"scope-{scope}")]
         faults = {} if name else {"name": language.say("Give it a name, so that you know it again.")}
         if not scopes:
             faults["scopes"] = language.say("Choose at least one thing that it may do.")
         if faults:
-            resp.status = falcon.HTTP_422
-            await self._show(req, resp, session, faults)
+            form.resp.status = falcon.HTTP_422
+            await self._show(form.req, form.resp, form.session, faults)
             return
         summary = language.say("Make the integration code “{name}”", name=name)
         outcome, code = await make_code(
-            self._door.accounts,
-            browser,
-            session,
+            self._web.accounts,
+            form.browser,
+            form.session,
             name,
             scopes,
             days=lifetime_of(fields.get("days", "")),
             summary=summary,
         )
-        then = InterruptedRequest("POST", PATH, tuple(fields.items()))
-        if await answered(self._onward, req, resp, session, outcome, then) is not None:
-            self._once(req, resp, name, code, old="")
+        if await self._forms.settle(form, outcome) is not None:
+            self._show_once(form, name, code, old="")
 
-    async def rotate(
-        self, req: Request, resp: Response, browser: BrowserContext, session: Session, fields: Mapping[str, str]
-    ) -> None:
-        """Ask for the change, and show the new code once."""
-        which, language = fields.get("code", ""), spoken(req)
-        name = await self._name(session, which)
+    async def rotate(self, form: Submission) -> None:
+        """Ask for a code to be renewed, and show the new one once."""
+        which, language = form.fields.get("code", ""), form.language
+        name = await self._name(form.session, which)
         summary = language.say("Renew the integration code “{name}”", name=name)
-        outcome, code = await rotate_code(self._door.accounts, browser, session, which, summary)
-        then = InterruptedRequest("POST", f"{PATH}/rotate", tuple(fields.items()))
-        if await answered(self._onward, req, resp, session, outcome, then) is not None:
-            until = when(self._door.accounts.now() + OVERLAP, language)
-            self._once(req, resp, name, code, old=language.say("The old one works until {when}.", when=until))
+        outcome, code = await rotate_code(self._web.accounts, form.browser, form.session, which, summary)
+        if await self._forms.settle(form, outcome) is not None:
+            until = when(self._web.accounts.now() + OVERLAP, language)
+            self._show_once(form, name, code, old=language.say("The old one works until {when}.", when=until))
 
-    async def revoke(
-        self, req: Request, resp: Response, browser: BrowserContext, session: Session, fields: Mapping[str, str]
-    ) -> None:
-        """Ask for the change."""
-        which, language = fields.get("code", ""), spoken(req)
-        summary = language.say("Revoke the integration code “{name}”", name=await self._name(session, which))
-        outcome = await revoke_code(self._door.accounts, browser, session, which, summary)
-        then = InterruptedRequest("POST", f"{PATH}/revoke", tuple(fields.items()))
-        done = await answered(self._onward, req, resp, session, outcome, then)
+    async def revoke(self, form: Submission) -> None:
+        """Ask for a code to be revoked."""
+        which = form.fields.get("code", "")
+        name = await self._name(form.session, which)
+        summary = form.language.say("Revoke the integration code “{name}”", name=name)
+        outcome = await revoke_code(self._web.accounts, form.browser, form.session, which, summary)
+        done = await self._forms.settle(form, outcome)
         if done is not None:
-            self._door.see(resp, f"{PATH}?done={done.change.kind.value}")
+            form.resp.redirect(f"{PATH}?done={done.change.kind.value}")
 
     async def _name(self, session: Session, which: str) -> str:
-        return next((one.name for one in await list_codes(self._door.accounts, session.account) if one.id == which), "")
+        return next((one.name for one in await list_codes(self._web.accounts, session.account) if one.id == which), "")
 
-    def _once(self, req: Request, resp: Response, name: str, code: str, *, old: str) -> None:
-        show_part(self._door, req, resp, "integration_code.html", PATH, name=name, code=code, old=old)
+    def _show_once(self, form: Submission, name: str, code: str, *, old: str) -> None:
+        show_part(self._web, form.req, form.resp, "integration_code.html", PATH, name=name, code=code, old=old)

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import falcon
-
 from countersign.domain.accounts.login_flow import InterruptedRequest
 from countersign.domain.accounts.session import Level, ProofRequirement, Session, current_level
-from countersign.flows.accounts.sessions import end_device, end_others, end_session, overview
+from countersign.flows.accounts.sessions import end_others, end_session, overview
+from countersign.flows.changes.forget_browser import forget_browser
 from countersign.messages.content.device_name import device_name
 from countersign.messages.language.catalogue import Language, mark
 from countersign.messages.language.datetimes import day
-from countersign.web.http.forms import fields_of, spoken
-from countersign.web.pages.account.account_layout import show_part, when
+from countersign.web.http.browser import language_of
+from countersign.web.http.problems import ProblemError
+from countersign.web.pages.shared.account_layout import show_part, when
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from falcon.asgi import Request, Response
-
-    from countersign.flows.accounts.context import BrowserContext
     from countersign.flows.accounts.sessions import Overview
-    from countersign.web.pages.session_guard import Door
+    from countersign.web.http.context import WebContext
+    from countersign.web.http.request import Request
+    from countersign.web.http.response import Response
+    from countersign.web.pages.shared.change_form import Submission
+    from countersign.web.pages.shared.session_guard import SessionGuard
 
 FRESH: Final = ProofRequirement(Level.MAIL_CODE, 15 * 60)
 """What ending another's session asks for: a code within the last quarter of an hour (semantics A4, U1)."""
@@ -38,24 +37,25 @@ LEVELS: Final = {
 
 
 class AccountPage:
-    """GET shows the account; at an address of its own, one of its parts."""
+    """The account as a whole, or at an address of its own one of its parts."""
 
-    def __init__(self, door: Door, path: str = "/account") -> None:
-        self._door = door
+    def __init__(self, web: WebContext, guard: SessionGuard, path: str = "/account") -> None:
+        self._web = web
+        self._guard = guard
         self._path = path
 
-    async def on_get(self, req: Request, resp: Response) -> None:
+    async def get(self, req: Request, resp: Response) -> None:
         """Show it to who is signed in."""
-        session = await self._door.session(req, resp, InterruptedRequest("GET", self._path))
+        session = await self._guard.session(req, resp, InterruptedRequest("GET", self._path))
         if session is None:
             return
-        found = await overview(self._door.accounts, session)
+        found = await overview(self._web.accounts, session)
         if found is None:
-            self._door.see(resp, "/sign-in")
+            resp.redirect("/sign-in")
             return
-        language, now = spoken(req), self._door.accounts.now()
+        language, now = language_of(req), self._web.accounts.now()
         show_part(
-            self._door,
+            self._web,
             req,
             resp,
             "account.html",
@@ -70,38 +70,31 @@ class AccountPage:
             browsers=_browsers(found, session, language, now),
         )
 
-    on_head = on_get
 
+class EndForm:
+    """Ends a session (`session`), all others (`others`), or forgets a browser (`browser`); each asks for a fresh code."""
 
-class EndPage:
-    """POST ends a session (`session`), all others (`others`), or forgets a browser (`browser`); each asks for a fresh code."""
+    def __init__(self, web: WebContext, guard: SessionGuard) -> None:
+        self._web = web
+        self._guard = guard
 
-    def __init__(self, door: Door) -> None:
-        self._door = door
+    async def submit(self, form: Submission) -> None:
+        """Ask for the code, or end it where one was given just before."""
+        if await self._guard.admits(form.req, form.resp, form.session, FRESH, form.then):
+            await self.end(form)
 
-    async def on_post(self, req: Request, resp: Response) -> None:
-        """End it, or ask for the code first; the form goes on by itself afterwards."""
-        fields = await fields_of(req)
-        then = InterruptedRequest("POST", "/account/end", tuple(fields.items()))
-        session = await self._door.session(req, resp, then)
-        if session is None or not await self._door.admits(req, resp, session, FRESH, then):
-            return
-        await self.act(req, resp, self._door.browser(req), session, fields)
-
-    async def act(
-        self, _: Request, resp: Response, __: BrowserContext, session: Session, fields: Mapping[str, str]
-    ) -> None:
-        """Carry it out, and show the account again."""
-        context = self._door.accounts
+    async def end(self, form: Submission) -> None:
+        """End it, and show the account again."""
+        accounts, session, fields = self._web.accounts, form.session, form.fields
         if fields.get("session"):
-            done = "session" if await end_session(context, session, fields["session"]) else "nothing"
+            done = "session" if await end_session(accounts, session, fields["session"]) else "nothing"
         elif fields.get("browser"):
-            done = "browser" if await end_device(context, session, fields["browser"]) else "nothing"
+            done = "browser" if await forget_browser(accounts, session, fields["browser"]) else "nothing"
         elif fields.get("others"):
-            done = "others" if await end_others(context, session) else "nothing"
+            done = "others" if await end_others(accounts, session) else "nothing"
         else:
-            raise falcon.HTTPBadRequest
-        self._door.see(resp, f"/account?done={done}")
+            raise ProblemError("malformed")
+        form.resp.redirect(f"/account?done={done}")
 
 
 def _sessions(found: Overview, session: Session, language: Language) -> list[dict[str, object]]:

@@ -8,86 +8,71 @@ import hashlib
 from typing import TYPE_CHECKING, Final
 
 import falcon
+import msgspec
 
-from countersign.domain.accounts.change import ChangeKind
+from countersign.domain.accounts.change import ChangeKind, ChangeRequest
 from countersign.domain.accounts.login_flow import InterruptedRequest
 from countersign.domain.accounts.password import normalize_password
 from countersign.errors import CountersignError
 from countersign.flows.accounts.sessions import overview
-from countersign.flows.changes.request import ChangeRequest
 from countersign.flows.sign_in.sign_up import find_password_fault
-from countersign.web.http.forms import fields_of, spoken
-from countersign.web.pages.account.account_layout import carry_out, show_part
-from countersign.web.pages.sign_in.sign_up import FAULTS
+from countersign.web.http.problems import ProblemError
+from countersign.web.pages.shared.account_layout import show_part
+from countersign.web.pages.shared.wordings import PASSWORD_FAULTS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from falcon.asgi import Request, Response
-
-    from countersign.domain.accounts.session import Session
-    from countersign.flows.accounts.context import BrowserContext
-    from countersign.web.pages.continue_flow import Onward
+    from countersign.web.http.context import WebContext
+    from countersign.web.http.request import Request
+    from countersign.web.http.response import Response
+    from countersign.web.pages.shared.change_form import ChangeForms, Submission
+    from countersign.web.pages.shared.session_guard import SessionGuard
 
 PATH: Final = "/account/password"
 
 
 class PasswordPage:
-    """GET shows the form, POST changes the password."""
+    """The form for a new password."""
 
-    def __init__(self, onward: Onward) -> None:
-        self._onward = onward
-        self._door = onward.door
+    def __init__(self, web: WebContext, guard: SessionGuard, forms: ChangeForms) -> None:
+        self._web = web
+        self._guard = guard
+        self._forms = forms
 
-    async def on_get(self, req: Request, resp: Response) -> None:
+    async def get(self, req: Request, resp: Response) -> None:
         """Show the form."""
-        if await self._door.session(req, resp, InterruptedRequest("GET", PATH)) is not None:
+        if await self._guard.session(req, resp, InterruptedRequest("GET", PATH)) is not None:
             self._show(req, resp, "")
-
-    on_head = on_get
 
     def _show(self, req: Request, resp: Response, fault: str) -> None:
         show_part(
-            self._door,
-            req,
-            resp,
-            "password.html",
-            PATH,
-            fault=fault,
-            least=str(self._door.accounts.password_min_length),
+            self._web, req, resp, "password.html", PATH, fault=fault, least=str(self._web.accounts.password_min_length)
         )
 
-    async def on_post(self, req: Request, resp: Response) -> None:
+    async def choose(self, form: Submission) -> None:
         """Look at the new password, and ask for the proof: while that is waited for, its hash alone is kept, sealed."""
-        fields = await fields_of(req)
-        session = await self._door.session(req, resp, InterruptedRequest("GET", PATH))
-        if session is None:
+        accounts, password = self._web.accounts, normalize_password(form.fields.get("password", ""))
+        found = await overview(accounts, form.session)
+        if fault := await find_password_fault(accounts, password, (found.name,) if found is not None else ()):
+            form.resp.status = falcon.HTTP_422
+            self._show(
+                form.req, form.resp, form.language.say(PASSWORD_FAULTS[fault], least=str(accounts.password_min_length))
+            )
             return
-        context, password = self._door.accounts, normalize_password(fields.get("password", ""))
-        found = await overview(context, session)
-        if fault := await find_password_fault(context, password, (found.name,) if found is not None else ()):
-            language = spoken(req)
-            resp.status = falcon.HTTP_422
-            self._show(req, resp, language.say(FAULTS[fault], least=str(context.password_min_length)))
-            return
-        hashed = await context.passwords.hash(password)
-        sealed = base64.b64encode(context.keyring.seal(hashed, session.id)).decode()
-        await self.act(req, resp, self._door.browser(req), session, {"sealed": sealed})
+        hashed = await accounts.passwords.hash(password)
+        sealed = base64.b64encode(accounts.keyring.seal(hashed, form.session.id)).decode()
+        await self.change(msgspec.structs.replace(form, fields={"sealed": sealed}))
 
-    async def act(
-        self, req: Request, resp: Response, browser: BrowserContext, session: Session, fields: Mapping[str, str]
-    ) -> None:
+    async def change(self, form: Submission) -> None:
         """Ask for the change, with a hash that we sealed for this very session."""
         try:
-            hashed = self._door.accounts.keyring.unseal(base64.b64decode(fields.get("sealed", "")), session.id)
+            hashed = self._web.keyring.unseal(base64.b64decode(form.fields.get("sealed", "")), form.session.id)
         except (binascii.Error, ValueError, CountersignError):
-            raise falcon.HTTPBadRequest from None
+            raise ProblemError("malformed") from None
         wanted = ChangeRequest(
             ChangeKind.PASSWORD_CHANGED,
             hashlib.sha256(hashed.encode()).hexdigest(),
-            summary=spoken(req).say("Change the password of your account"),
+            summary=form.language.say("Change the password of your account"),
             password=hashed,
         )
-        then = InterruptedRequest("POST", PATH, tuple(fields.items()))
-        if await carry_out(self._onward, req, resp, browser, session, wanted, then) is not None:
-            self._door.see(resp, f"{PATH}?done={wanted.kind.value}")
+        if await self._forms.submit(form, wanted) is not None:
+            form.resp.redirect(f"{PATH}?done={wanted.kind.value}")

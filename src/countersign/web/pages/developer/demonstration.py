@@ -10,12 +10,12 @@ from babel import Locale
 
 from countersign.domain.shared.contact import Channel
 from countersign.messages.language.catalogue import languages
-from countersign.web.http.templates import show
+from countersign.web.pages.shared.rendering import render
 
 if TYPE_CHECKING:
-    from falcon.asgi import Request, Response
-
-    from countersign.wiring import Runtime
+    from countersign.web.http.context import WebContext
+    from countersign.web.http.request import Request
+    from countersign.web.http.response import Response
 
 SAMPLE_MAIL = "ada@example.org"
 SAMPLE_PHONE = "+14155550123"
@@ -24,32 +24,30 @@ SAMPLE_PHONE = "+14155550123"
 class Demonstration:
     """The page at `/`, which holds the demo application's test key, and so is served in development alone."""
 
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
+    def __init__(self, web: WebContext) -> None:
+        self._web = web
 
-    async def on_get(self, req: Request, resp: Response) -> None:
+    async def get(self, req: Request, resp: Response) -> None:
         """Answer with the page; elsewhere with a plain line and 404."""
-        runtime = self._runtime
-        if runtime.settings.environment != "development" or runtime.demo_key is None:
+        web = self._web
+        if not web.settings.development or web.demo_key is None:
             resp.status = falcon.HTTP_404
             resp.content_type = "text/plain; charset=utf-8"
             resp.text = "Countersign is at work here; it has no page at this address.\n"
             return
-        base = f"{req.scheme}://{req.netloc}"
-        show(
+        scheme = "https" if web.proxies.is_tls(req.scope) else "http"
+        render(
             resp,
             "demonstration.html",
             site="Countersign",
-            key=runtime.demo_key,
-            curl=_curl(base, runtime.demo_key),
+            key=web.demo_key,
+            curl=_curl(f"{scheme}://{req.netloc}", web.demo_key),
             channels=_CHANNELS,
             languages=[(tag, _name(tag)) for tag in languages()],
-            purposes=sorted(runtime.core.policy.policies, key=lambda name: (name != "sign_in", name)),
+            purposes=sorted(web.core.policy.policies, key=lambda name: (name != "sign_in", name)),
             sample_mail=SAMPLE_MAIL,
             sample_phone=SAMPLE_PHONE,
         )
-
-    on_head = on_get
 
 
 _CHANNELS = (

@@ -9,15 +9,18 @@ from urllib.parse import urlencode
 import falcon
 import msgspec
 
-from countersign.domain.shared.contact import parse
+from countersign.domain.shared.contact import parse_contact
 from countersign.errors import InputError
-from countersign.web.http.templates import instant, show
+from countersign.web.http.problems import ProblemError
+from countersign.web.http.response import JSON
+from countersign.web.http.timestamps import instant
+from countersign.web.pages.shared.rendering import render
 
 if TYPE_CHECKING:
-    from falcon.asgi import Request, Response
-
     from countersign.providers.inbox import Inbox, InboxMessage
-    from countersign.wiring import Runtime
+    from countersign.web.http.context import WebContext
+    from countersign.web.http.request import Request
+    from countersign.web.http.response import Response
 
 LISTED: Final = 100
 """Messages, the newest, that the JSON lists at once."""
@@ -46,12 +49,12 @@ _DIGITS: Final = re.compile(r"\d{5,}")
 class InboxPage:
     """The page at `/inbox`."""
 
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
+    def __init__(self, web: WebContext) -> None:
+        self._web = web
 
-    async def on_get(self, req: Request, resp: Response) -> None:
+    async def get(self, req: Request, resp: Response) -> None:
         """Answer with the list and a message: `to` filters, `message` chooses (else the newest), `part=text` shows a mail's text."""
-        inbox = _open(self._runtime)
+        inbox = _open(self._web)
         version = await inbox.version()
         typed = req.get_param("to") or ""
         listed = await inbox.list(_canonical(typed), SHOWN + 1)
@@ -59,7 +62,7 @@ class InboxPage:
         wanted = req.get_param("message")
         chosen = next((message for message in found if message.id == wanted), None)
         opened = chosen or (found[0] if found else None)
-        show(
+        render(
             resp,
             "inbox.html",
             site="Countersign",
@@ -75,41 +78,34 @@ class InboxPage:
             sentences=_sentences,
         )
 
-    on_head = on_get
-
-    async def on_post(self, _: Request, resp: Response) -> None:
+    async def post(self, _: Request, resp: Response) -> None:
         """Delete every message: the form of the page, for whom DELETE is out of reach. Answers 303 to the page."""
-        inbox = _open(self._runtime)
+        inbox = _open(self._web)
         await inbox.clear()
-        resp.status = falcon.HTTP_303
-        resp.location = "/inbox"
+        resp.redirect("/inbox")
 
 
 class InboxMessages:
     """The JSON at `/inbox/messages`."""
 
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
+    def __init__(self, web: WebContext) -> None:
+        self._web = web
 
-    async def on_get(self, req: Request, resp: Response) -> None:
+    async def get(self, req: Request, resp: Response) -> None:
         """Answer with the messages, newest first, those to `to` if given; 304 if nothing changed since `If-None-Match`."""
-        inbox = _open(self._runtime)
+        inbox = _open(self._web)
         tag = f'"{await inbox.version()}"'
         resp.set_header("ETag", tag)
         resp.set_header("Cache-Control", "private, no-cache")
-        resp.set_header("X-Content-Type-Options", "nosniff")
         if req.get_header("If-None-Match") == tag:
             resp.status = falcon.HTTP_304
             return
         found = await inbox.list(_canonical(req.get_param("to")), LISTED)
-        resp.content_type = falcon.MEDIA_JSON
-        resp.data = msgspec.json.encode([_told(message) for message in found])
+        resp.write(msgspec.json.encode([_told(message) for message in found]), JSON)
 
-    on_head = on_get
-
-    async def on_delete(self, _: Request, resp: Response) -> None:
+    async def delete(self, _: Request, resp: Response) -> None:
         """Delete every message; answers 204."""
-        inbox = _open(self._runtime)
+        inbox = _open(self._web)
         await inbox.clear()
         resp.status = falcon.HTTP_204
 
@@ -117,31 +113,26 @@ class InboxMessages:
 class InboxMail:
     """The HTML part of one mail as it is, alone in its own document, where it can neither run nor fetch anything."""
 
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
+    def __init__(self, web: WebContext) -> None:
+        self._web = web
 
-    async def on_get(self, _: Request, resp: Response, message_id: str) -> None:
+    async def get(self, _: Request, resp: Response, message_id: str) -> None:
         """Answer with the mail's HTML, whose links open beside; 404 if there is none."""
-        inbox = _open(self._runtime)
+        inbox = _open(self._web)
         for message in await inbox.list(None, LISTED):
             if message.id == message_id and message.html:
                 break
         else:
-            raise falcon.HTTPNotFound
+            raise ProblemError("not_found")
         resp.content_type = "text/html; charset=utf-8"
         resp.set_header("Content-Security-Policy", MAIL_POLICY)
-        resp.set_header("Cache-Control", "no-store")
-        resp.set_header("X-Content-Type-Options", "nosniff")
-        resp.set_header("Referrer-Policy", "no-referrer")
         resp.text = _HEAD.sub(lambda head: f'{head[0]}<base target="_blank">', message.html, count=1)
 
-    on_head = on_get
 
-
-def _open(runtime: Runtime) -> Inbox:
-    if runtime.settings.environment != "development" or runtime.inbox is None:
-        raise falcon.HTTPNotFound
-    return runtime.inbox
+def _open(web: WebContext) -> Inbox:
+    if not web.settings.development or web.inbox is None:
+        raise ProblemError("not_found")
+    return web.inbox
 
 
 def _canonical(typed: str | None) -> str | None:
@@ -151,7 +142,7 @@ def _canonical(typed: str | None) -> str | None:
     if typed.startswith(" ") and _DIGITS.search(typed):
         typed = f"+{typed.strip()}"
     try:
-        return parse(typed).address
+        return parse_contact(typed).address
     except InputError:
         return typed.strip()
 

@@ -14,13 +14,15 @@ from countersign.domain.accounts.phishing_check import (
 )
 from countersign.messages.language.catalogue import Language, mark
 from countersign.store.tables import applications
-from countersign.web.http.forms import fields_of, spoken
+from countersign.web.http.browser import language_of
+from countersign.web.http.forms import fields_of
+from countersign.web.pages.shared.rendering import show
 
 if TYPE_CHECKING:
-    from falcon.asgi import Request, Response
-
     from countersign.domain.accounts.phishing_check import CheckedAddress
-    from countersign.web.pages.session_guard import Door
+    from countersign.web.http.context import WebContext
+    from countersign.web.http.request import Request
+    from countersign.web.http.response import Response
 
 VERDICTS: Final = {
     PhishingVerdict.OURS: ("good", mark("This is ours")),
@@ -39,26 +41,25 @@ TRICKS: Final = {
 }
 
 
-class IsThisUsPage:
+class PhishingCheckPage:
     """GET asks, POST judges what was pasted; nothing of it is kept, fetched or made a link."""
 
-    def __init__(self, door: Door) -> None:
-        self._door = door
+    def __init__(self, web: WebContext) -> None:
+        self._web = web
 
-    async def on_get(self, req: Request, resp: Response) -> None:
+    async def get(self, req: Request, resp: Response) -> None:
         """Show the form."""
         await self._show(req, resp, "", asked=False)
 
-    on_head = on_get
-
-    async def on_post(self, req: Request, resp: Response) -> None:
+    async def post(self, req: Request, resp: Response) -> None:
         """Judge it."""
         fields = await fields_of(req)
         await self._show(req, resp, fields.get("text", "")[:MAX_CHARACTERS], asked=True)
 
     async def _show(self, req: Request, resp: Response, text: str, *, asked: bool) -> None:
-        language = spoken(req)
-        self._door.show(
+        language = language_of(req)
+        show(
+            self._web,
             req,
             resp,
             "is_this_us.html",
@@ -70,12 +71,12 @@ class IsThisUsPage:
 
     async def _ours(self) -> OwnAddresses:
         """Return what is ours: our own host, those of registered applications, and the addresses that our mail comes from."""
-        settings = self._door.runtime.settings
+        settings = self._web.settings
         public = urlsplit(settings.public_url)
         hosts = {settings.host, public.hostname or ""}
-        for one in await self._door.accounts.database.read(applications.list_all):
+        for one in await self._web.database.read(applications.list_all):
             if one.removed_at is None:
-                hosts |= {one.host, *(urlsplit(address).hostname or "" for address in one.redirects)}
+                hosts |= {one.host, *(urlsplit(address).hostname or "" for address in one.redirect_uris)}
         senders = {getattr(provider.settings, "from_address", "").lower() for provider in settings.providers.values()}
         return OwnAddresses(tuple(sorted(hosts - {""})), tuple(sorted(senders - {""})), public.scheme == "https")
 

@@ -11,31 +11,34 @@ from countersign.flows.changes.report_change import WAITS, find_notice, report_c
 from countersign.messages.content.device_name import device_name
 from countersign.messages.content.notice import WORDINGS
 from countersign.messages.language.datetimes import day, time_of_day
-from countersign.web.http.forms import spoken
+from countersign.web.http.browser import language_of
+from countersign.web.pages.shared.rendering import show
+from countersign.web.pages.shared.word_pages import HOME, show_word
 
 if TYPE_CHECKING:
-    from falcon.asgi import Request, Response
-
     from countersign.messages.language.catalogue import Language
-    from countersign.web.pages.session_guard import Door
+    from countersign.web.http.context import WebContext
+    from countersign.web.http.request import Request
+    from countersign.web.http.response import Response
 
 
-class NotMyAct:
+class ReportChangePage:
     """What /not-me is for a reference that names a notice. Opening it changes nothing (semantics R3)."""
 
-    def __init__(self, door: Door) -> None:
-        self._door = door
+    def __init__(self, web: WebContext) -> None:
+        self._web = web
 
     async def get(self, req: Request, resp: Response, reference: str) -> None:
         """Tell what happened, and ask."""
-        notice = await find_notice(self._door.accounts, reference)
+        notice = await find_notice(self._web.accounts, reference)
         if notice is None:
             self._nowhere(req, resp)
             return
-        language = spoken(req)
-        site = self._door.runtime.settings.site
+        language = language_of(req)
+        site = self._web.settings.site
         waits = notice.kind in WAITS
-        self._door.show(
+        show(
+            self._web,
             req,
             resp,
             "not_me.html",
@@ -58,11 +61,11 @@ class NotMyAct:
 
     async def post(self, req: Request, resp: Response, reference: str) -> None:
         """Close the account or stop what waits, and say what to do next."""
-        outcome = await report_change(self._door.accounts, self._door.browser(req), reference)
+        outcome = await report_change(self._web.accounts, self._web.browser(req), reference)
         if outcome is None:
             self._nowhere(req, resp)
             return
-        language = spoken(req)
+        language = language_of(req)
         if outcome.stopped:
             title = language.say("It is stopped")
             sentence = language.say("Nobody takes over your account. If they try again, you will be told again.")
@@ -74,22 +77,21 @@ class NotMyAct:
                 " read your messages: change the password of your mailbox too."
             )
             link, label = "/recover", language.say("Choose a new password")
-        self._door.show(req, resp, "word.html", tone="good", title=title, sentence=sentence, link=link, label=label)
+        show_word(self._web, req, resp, "good", title, sentence, (link, label))
 
     def _nowhere(self, req: Request, resp: Response) -> None:
-        language = spoken(req)
+        language = language_of(req)
         resp.status = falcon.HTTP_404
-        self._door.show(
+        show_word(
+            self._web,
             req,
             resp,
-            "word.html",
-            tone="warn",
-            title=language.say("This link leads nowhere"),
-            sentence=language.say(
+            "warn",
+            language.say("This link leads nowhere"),
+            language.say(
                 "It may have been cut off on its way to you, or it is an old one. Open it once more from the message, in full."
             ),
-            link="/account",
-            label=language.say("To your account"),
+            (HOME, language.say("To your account")),
         )
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
-from urllib.parse import parse_qs
 
 import falcon
 import msgspec
 
-from countersign.domain.delivery.notice import PREFIX
+from countersign.domain.delivery.notice import NOTICE_PREFIX
 from countersign.domain.verifications.challenge import Challenge, ChallengeState, Refusal
 from countersign.flows.verifications.cancel import find_reported, report_challenge
 from countersign.flows.verifications.results import Done, Missing, Refused
@@ -17,14 +16,16 @@ from countersign.messages.content.purposes import purpose_text
 from countersign.messages.language.catalogue import Language, mark
 from countersign.messages.language.datetimes import day, time_of_day
 from countersign.store.tables import applications
-from countersign.web.http.forms import spoken
-from countersign.web.http.templates import show
+from countersign.web.http.browser import language_of
+from countersign.web.http.forms import fields_of
+from countersign.web.http.problems import ProblemError
+from countersign.web.pages.shared.rendering import render
 
 if TYPE_CHECKING:
-    from falcon.asgi import Request, Response
-
-    from countersign.web.pages.reports.report_change import NotMyAct
-    from countersign.wiring import Runtime
+    from countersign.web.http.context import WebContext
+    from countersign.web.http.request import Request
+    from countersign.web.http.response import Response
+    from countersign.web.pages.reports.report_change import ReportChangePage
 
 MAX_FORM: Final = 4_096
 """Bytes of a form that are read: a reference is a tenth of it."""
@@ -89,25 +90,25 @@ _ENDED_AS: Final = {
 }
 
 
-class NotMePage:
+class ReportCodePage:
     """The page at `/not-me?ref=...`. Opening it changes nothing, as whoever scans mail opens every link in it."""
 
-    def __init__(self, runtime: Runtime, sign_in: NotMyAct) -> None:
-        self._runtime = runtime
-        self._sign_in = sign_in
+    def __init__(self, web: WebContext, report_change: ReportChangePage) -> None:
+        self._web = web
+        self._report_change = report_change
 
-    async def on_get(self, req: Request, resp: Response) -> None:
+    async def get(self, req: Request, resp: Response) -> None:
         """Tell what was asked, and ask."""
         reference = req.get_param("ref") or ""
-        if reference.startswith(PREFIX):
-            await self._sign_in.get(req, resp, reference[:MAX_REFERENCE])
+        if reference.startswith(NOTICE_PREFIX):
+            await self._report_change.get(req, resp, reference[:MAX_REFERENCE])
             return
-        language = spoken(req)
+        language = language_of(req)
         challenge = await self._find(reference)
         if challenge is None:
             await self._end(resp, language, UNKNOWN, None)
             return
-        now = self._runtime.core.now()
+        now = self._web.core.now()
         state = challenge.state_at(now)
         if state is not ChallengeState.PENDING:
             await self._end(resp, language, ENDINGS[state], challenge)
@@ -133,16 +134,14 @@ class NotMePage:
             approves=language.say("With it you approve"),
         )
 
-    on_head = on_get
-
-    async def on_post(self, req: Request, resp: Response) -> None:
+    async def post(self, req: Request, resp: Response) -> None:
         """End the challenge, and say what happens next."""
-        language = spoken(req)
+        language = language_of(req)
         reference = await _reference(req)
-        if reference.startswith(PREFIX):
-            await self._sign_in.post(req, resp, reference)
+        if reference.startswith(NOTICE_PREFIX):
+            await self._report_change.post(req, resp, reference)
             return
-        outcome = await report_challenge(self._runtime.core, reference) if reference else Missing()
+        outcome = await report_challenge(self._web.core, reference) if reference else Missing()
         match outcome:
             case Done(challenge):
                 await self._end(resp, language, STOPPED, challenge)
@@ -154,14 +153,14 @@ class NotMePage:
     async def _find(self, reference: str) -> Challenge | None:
         if not 0 < len(reference) <= MAX_REFERENCE or not reference.isascii():
             return None
-        return await find_reported(self._runtime.core, reference)
+        return await find_reported(self._web.core, reference)
 
     async def _site(self, challenge: Challenge | None) -> str:
         if challenge is not None:
-            found = await self._runtime.core.database.read(applications.find, challenge.application)
+            found = await self._web.database.read(applications.find, challenge.application)
             if found is not None and found.site:
                 return found.site
-        return self._runtime.settings.site
+        return self._web.settings.site
 
     async def _end(self, resp: Response, language: Language, ending: Ending, challenge: Challenge | None) -> None:
         site = await self._site(challenge)
@@ -179,7 +178,7 @@ class NotMePage:
 
     def _show(self, resp: Response, language: Language, **values: object) -> None:
         resp.set_header("Vary", "Accept-Language")
-        show(resp, "not_me.html", lang=language.tag, direction=language.direction, **values)
+        render(resp, "not_me.html", lang=language.tag, direction=language.direction, **values)
 
 
 def _facts(challenge: Challenge, language: Language) -> list[tuple[str, str]]:
@@ -200,9 +199,8 @@ def _facts(challenge: Challenge, language: Language) -> list[tuple[str, str]]:
 
 async def _reference(req: Request) -> str:
     """Return the field `ref` of a form, or "" for anything that is none of ours."""
-    body = await req.bounded_stream.read(MAX_FORM)
     try:
-        found = parse_qs(body.decode("ascii"), max_num_fields=8).get("ref", [""])[0]
-    except ValueError:
+        found = (await fields_of(req, MAX_FORM)).get("ref", "")
+    except ProblemError:
         return ""
     return found if len(found) <= MAX_REFERENCE and found.isascii() else ""

@@ -9,21 +9,27 @@ import falcon
 from countersign.domain.accounts.authenticator import AuthenticatorKind
 from countersign.domain.accounts.login_flow import LoginFlowKind
 from countersign.domain.shared.contact import Channel
+from countersign.flows.accounts.authenticator import InvalidCode
 from countersign.flows.accounts.location_check import UnlikelyLocation
-from countersign.flows.sign_in.authenticator import InvalidCode, ProofResult, prove_with_app, prove_with_recovery_code
+from countersign.flows.sign_in.authenticator import ProofResult, prove_with_app, prove_with_recovery_code
 from countersign.flows.sign_in.verify import VerificationView, view_flow
 from countersign.flows.verifications.results import Refused
 from countersign.messages.content.risk_reasons import reason
 from countersign.messages.language.catalogue import Language, mark
-from countersign.web.http.forms import fields_of, spoken
-from countersign.web.http.problems import seconds
-from countersign.web.pages.continue_flow import AGAIN
+from countersign.web.http.browser import language_of
+from countersign.web.http.forms import fields_of
+from countersign.web.pages.shared.continue_flow import AGAIN
+from countersign.web.pages.shared.destinations import leads_to
+from countersign.web.pages.shared.rendering import show
+from countersign.web.pages.shared.word_pages import show_no_flow, too_many_requests
 
 if TYPE_CHECKING:
-    from falcon.asgi import Request, Response
+    from collections.abc import Mapping
 
-    from countersign.web.pages.continue_flow import Onward
-    from countersign.web.pages.session_guard import Door
+    from countersign.web.http.context import WebContext
+    from countersign.web.http.request import Request
+    from countersign.web.http.response import Response
+    from countersign.web.pages.shared.continue_flow import ContinueFlow
 
 METHODS: Final = {
     AuthenticatorKind.APP: mark("Use your authenticator app"),
@@ -55,43 +61,43 @@ def methods_shown(view: VerificationView, language: Language) -> list[tuple[str,
     return [(kind.value, language.say(METHODS[kind])) for kind in view.authenticators]
 
 
-class ProvePage:
+class AuthenticatorPage:
     """POST to /verify/app or /verify/recovery-code judges what was typed; the screens are shown at /verify?by=..."""
 
-    def __init__(self, door: Door, onward: Onward) -> None:
-        self._door = door
-        self._onward = onward
+    def __init__(self, web: WebContext, continue_flow: ContinueFlow) -> None:
+        self._web = web
+        self._continue_flow = continue_flow
 
     def is_meant(self, req: Request, view: VerificationView) -> bool:
         """Say whether one of these screens was asked for."""
         return req.get_param("by") in {kind.value for kind in view.authenticators}
 
-    async def on_post_app(self, req: Request, resp: Response) -> None:
+    async def post_app(self, req: Request, resp: Response) -> None:
         """Judge a code of the app."""
         fields = await fields_of(req)
         proved = await prove_with_app(
-            self._door.accounts,
-            self._door.browser(req),
+            self._web.accounts,
+            self._web.browser(req),
             fields.get("code", ""),
-            remember=_remembers(fields),
-            confirmed=_sure(fields),
+            remember=remembers(fields),
+            confirmed=is_sure(fields),
         )
         await self._answer(req, resp, proved, AuthenticatorKind.APP)
 
-    async def on_post_recovery_code(self, req: Request, resp: Response) -> None:
+    async def post_recovery_code(self, req: Request, resp: Response) -> None:
         """Spend a recovery code."""
         fields = await fields_of(req)
         proved = await prove_with_recovery_code(
-            self._door.accounts,
-            self._door.browser(req),
+            self._web.accounts,
+            self._web.browser(req),
             fields.get("code", ""),
-            remember=_remembers(fields),
-            confirmed=_sure(fields),
+            remember=remembers(fields),
+            confirmed=is_sure(fields),
         )
         await self._answer(req, resp, proved, AuthenticatorKind.RECOVERY_CODE)
 
     async def _answer(self, req: Request, resp: Response, proved: ProofResult, kind: AuthenticatorKind) -> None:
-        language = spoken(req)
+        language = language_of(req)
         match proved:
             case InvalidCode(left):
                 resp.status = falcon.HTTP_422
@@ -105,20 +111,20 @@ class ProvePage:
                 resp.status = falcon.HTTP_409
                 await self.again(req, resp, kind, "", proved)
             case Refused():
-                resp.status = falcon.HTTP_429 if proved.retry_after else falcon.HTTP_409
+                resp.status = falcon.HTTP_409
                 if proved.retry_after:
-                    resp.set_header("Retry-After", str(seconds(proved.retry_after)))
+                    too_many_requests(resp, proved)
                 await self.again(req, resp, kind, language.say("Too many wrong codes were entered. Use another way."))
             case _:
-                await self._onward.go(req, resp, proved)
+                await self._continue_flow.go(req, resp, proved)
 
     async def again(
         self, req: Request, resp: Response, kind: AuthenticatorKind, fault: str, far: UnlikelyLocation | None = None
     ) -> None:
         """Show the screen once more, with what was wrong."""
-        view = await view_flow(self._door.accounts, self._door.browser(req))
+        view = await view_flow(self._web.accounts, self._web.browser(req))
         if view is None:
-            self._onward.nothing(req, resp)
+            show_no_flow(self._web, req, resp)
         else:
             await self.screen(req, resp, view, kind=kind, fault=fault, far=far)
 
@@ -133,13 +139,14 @@ class ProvePage:
         far: UnlikelyLocation | None = None,
     ) -> None:
         """Show the screen of the factor that was asked for, or of the first there is."""
-        language, flow = spoken(req), view.flow
+        language, flow = language_of(req), view.flow
         wanted = req.get_param("by") or ""
         if kind is None:
             kind = next((one for one in view.authenticators if one.value == wanted), None)
         if kind is None:
             kind = view.authenticators[0] if view.authenticators else AuthenticatorKind.RECOVERY_CODE
-        self._door.show(
+        show(
+            self._web,
             req,
             resp,
             "prove.html",
@@ -156,16 +163,18 @@ class ProvePage:
                 for way in view.contact_methods
             ],
             sent=view.challenge is not None,
-            form_action=await self._door.leads_to(flow.interrupted.path),
-            may_remember=self._door.accounts.sign_in_policy.trusts_browsers and flow.kind is LoginFlowKind.SIGN_IN,
+            form_action=await leads_to(self._web, flow.interrupted.path),
+            may_remember=self._web.accounts.sign_in_policy.trusts_browsers and flow.kind is LoginFlowKind.SIGN_IN,
             lost=flow.kind is LoginFlowKind.SIGN_IN,
             again=AGAIN[flow.kind],
         )
 
 
-def _remembers(fields: dict[str, str]) -> bool:
+def remembers(fields: Mapping[str, str]) -> bool:
+    """Return whether the person wants this browser to be trusted."""
     return fields.get("remember", "") not in {"", "no"}
 
 
-def _sure(fields: dict[str, str]) -> bool:
+def is_sure(fields: Mapping[str, str]) -> bool:
+    """Return whether the person said that they asked for the code themselves, from far away."""
     return fields.get("far") == "yes"

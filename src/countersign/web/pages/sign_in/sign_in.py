@@ -18,87 +18,87 @@ from countersign.flows.accounts.sessions import find_session, sign_out
 from countersign.flows.sign_in.sign_in import sign_in
 from countersign.flows.verifications.results import Refused
 from countersign.messages.content.risk_reasons import reason
-from countersign.web.http.cookies import SESSION, VISIT, drop
-from countersign.web.http.forms import fields_of, spoken
+from countersign.web.http.browser import language_of
+from countersign.web.http.cookies import FLOW, SESSION, drop, keep_session
+from countersign.web.http.forms import fields_of
+from countersign.web.pages.shared.destinations import leads_to, return_to, to_verification
+from countersign.web.pages.shared.rendering import show
+from countersign.web.pages.shared.word_pages import show_refusal, show_word
 
 if TYPE_CHECKING:
-    from falcon.asgi import Request, Response
-
-    from countersign.web.pages.session_guard import Door
+    from countersign.web.http.context import WebContext
+    from countersign.web.http.request import Request
+    from countersign.web.http.response import Response
 
 
 class SignInPage:
     """GET shows the form, POST looks at the password."""
 
-    def __init__(self, door: Door) -> None:
-        self._door = door
+    def __init__(self, web: WebContext) -> None:
+        self._web = web
 
-    async def on_get(self, req: Request, resp: Response) -> None:
+    async def get(self, req: Request, resp: Response) -> None:
         """Show the form; who is signed in goes on at once."""
         wanted = req.get_param("return_to") or ""
-        if await find_session(self._door.accounts, self._door.browser(req)) is not None:
-            self._door.see(resp, await self._door.return_to(wanted))
+        if await find_session(self._web.accounts, self._web.browser(req)) is not None:
+            resp.redirect(await return_to(self._web, wanted))
             return
         await self._show(req, resp, "", wanted)
 
-    on_head = on_get
-
-    async def on_post(self, req: Request, resp: Response) -> None:
+    async def post(self, req: Request, resp: Response) -> None:
         """Let in, ask for a code, or say that it did not work: the same for unknown, wrong, locked and disabled (semantics S1)."""
         fields = await fields_of(req)
         wanted = fields.get("return_to", "")
-        then = InterruptedRequest(path=await self._door.return_to(wanted))
+        then = InterruptedRequest(path=await return_to(self._web, wanted))
         outcome = await sign_in(
-            self._door.accounts, self._door.browser(req), fields.get("identifier", ""), fields.get("password", ""), then
+            self._web.accounts, self._web.browser(req), fields.get("identifier", ""), fields.get("password", ""), then
         )
         match outcome:
             case CodeRequested():
-                self._door.to_verify(resp, outcome)
+                to_verification(resp, outcome)
             case SignedIn():
-                self._door.enter(resp, outcome)
-                self._door.see(resp, outcome.interrupted.path)
+                keep_session(resp, outcome)
+                resp.redirect(outcome.interrupted.path)
             case InvalidCredentials():
                 resp.status = falcon.HTTP_422
                 await self._show(req, resp, fields.get("identifier", ""), wanted, wrong=True)
             case SignInDenied(reasons):
                 resp.status = falcon.HTTP_403
-                language = spoken(req)
-                self._door.show(
+                language = language_of(req)
+                show_word(
+                    self._web,
                     req,
                     resp,
-                    "word.html",
-                    tone="bad",
-                    title=language.say("You cannot sign in from here"),
-                    sentence=reason(reasons, language),
-                    link="/sign-in",
-                    label=language.say("Try again"),
+                    "bad",
+                    language.say("You cannot sign in from here"),
+                    reason(reasons, language),
+                    ("/sign-in", language.say("Try again")),
                 )
             case Refused() | NoEligibleMethod():
-                self._door.refuse(req, resp, outcome)
+                show_refusal(self._web, req, resp, outcome)
 
-    async def _show(
-        self, req: Request, resp: Response, identifier: str, return_to: str, *, wrong: bool = False
-    ) -> None:
-        self._door.show(
+    async def _show(self, req: Request, resp: Response, identifier: str, wanted: str, *, wrong: bool = False) -> None:
+        show(
+            self._web,
             req,
             resp,
             "sign_in.html",
             identifier=identifier,
-            return_to=return_to,
+            return_to=wanted,
             wrong=wrong,
-            form_action=await self._door.leads_to(return_to),
+            form_action=await leads_to(self._web, wanted),
         )
 
 
-class SignOutPage:
+class SignOutForm:
     """POST ends the session, on the server and in the browser."""
 
-    def __init__(self, door: Door) -> None:
-        self._door = door
+    def __init__(self, web: WebContext) -> None:
+        self._web = web
 
-    async def on_post(self, req: Request, resp: Response) -> None:
+    async def post(self, req: Request, resp: Response) -> None:
         """End the session; twice is once."""
-        await sign_out(self._door.accounts, self._door.browser(req))
+        await sign_out(self._web.accounts, self._web.browser(req))
         drop(resp, SESSION)
-        drop(resp, VISIT)
-        self._door.see(resp, "/sign-in")
+        drop(resp, FLOW)
+        resp.redirect("/sign-in")

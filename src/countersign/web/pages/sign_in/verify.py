@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from typing import TYPE_CHECKING, Final
 
 import falcon
 import msgspec
-from falcon.asgi import SSEvent
 
 from countersign.domain.accounts.account import ContactMethod
 from countersign.domain.accounts.login_flow import LoginFlowKind
-from countersign.domain.delivery.delivery import Delivery, DeliveryState
+from countersign.domain.delivery.delivery import Delivery
 from countersign.domain.shared.contact import Channel
 from countersign.domain.verifications.challenge import ChallengeState, Refusal
 from countersign.domain.verifications.code import Alphabet
-from countersign.errors import UnavailableError
-from countersign.flows.accounts.context import BrowserContext, FlowNotFound
+from countersign.flows.accounts.context import FlowNotFound
 from countersign.flows.accounts.location_check import UnlikelyLocation
 from countersign.flows.sign_in.verify import (
     VerificationView,
@@ -30,27 +26,25 @@ from countersign.flows.verifications.results import Done, Refused
 from countersign.messages.content.hints import hint
 from countersign.messages.content.risk_reasons import reason
 from countersign.messages.language.catalogue import Language, mark
-from countersign.web.http.cookies import VISIT, drop
-from countersign.web.http.forms import fields_of, spoken
-from countersign.web.http.problems import seconds
-from countersign.web.http.templates import instant
-from countersign.web.pages.continue_flow import AGAIN, Onward
-from countersign.web.pages.sign_in.authenticator import WAYS, ProvePage, methods_shown
+from countersign.web.http.browser import language_of
+from countersign.web.http.cookies import FLOW, drop
+from countersign.web.http.event_stream import Snapshot
+from countersign.web.http.forms import fields_of
+from countersign.web.http.problems import ProblemError, seconds
+from countersign.web.http.timestamps import instant
+from countersign.web.pages.shared.continue_flow import AGAIN
+from countersign.web.pages.shared.destinations import leads_to
+from countersign.web.pages.shared.rendering import show
+from countersign.web.pages.shared.word_pages import show_no_flow, show_word, too_many_requests
+from countersign.web.pages.shared.wordings import DELIVERY_STATES
+from countersign.web.pages.sign_in.authenticator import WAYS, AuthenticatorPage, is_sure, methods_shown, remembers
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
-
-    from falcon.asgi import Request, Response
-
     from countersign.flows.verifications.results import Outcome
-    from countersign.web.pages.session_guard import Door
-
-POLL: Final = 0.7
-"""Seconds between two looks at a message that is on its way."""
-LONGEST: Final = 620.0
-"""Seconds after which a stream ends: no code lives longer."""
-MOST_STREAMS: Final = 500
-"""Screens that one process keeps informed at once; more are told nothing by themselves, and work all the same."""
+    from countersign.web.http.context import WebContext
+    from countersign.web.http.request import Request
+    from countersign.web.http.response import Response
+    from countersign.web.pages.shared.continue_flow import ContinueFlow
 
 BY: Final = {
     Channel.EMAIL: mark("by e-mail"),
@@ -62,9 +56,9 @@ TITLES: Final = {
     LoginFlowKind.SIGN_UP: mark("Confirm that this is yours"),
     LoginFlowKind.SIGN_IN: mark("Enter the code to sign in"),
     LoginFlowKind.STEP_UP: mark("Confirm that it is you"),
-    LoginFlowKind.BIND: mark("Confirm that this is yours"),
+    LoginFlowKind.BIND_CONTACT: mark("Confirm that this is yours"),
     LoginFlowKind.RECOVER: mark("Recover your account"),
-    LoginFlowKind.CLAIM: mark("Confirm that this is yours"),
+    LoginFlowKind.DELAYED_RECOVERY: mark("Confirm that this is yours"),
 }
 ENDED: Final = {
     ChallengeState.EXPIRED: (
@@ -83,15 +77,6 @@ ENDED: Final = {
         mark("This code was used"),
         mark("A code is accepted once. If you are not signed in, start again."),
     ),
-}
-STATES: Final = {
-    DeliveryState.QUEUED: mark("Waiting to be sent"),
-    DeliveryState.SENDING: mark("Being sent"),
-    DeliveryState.ACCEPTED: mark("Handed over"),
-    DeliveryState.DELIVERED: mark("Delivered"),
-    DeliveryState.UNDELIVERED: mark("Not delivered"),
-    DeliveryState.FAILED: mark("Not sent"),
-    DeliveryState.DROPPED: mark("Not sent"),
 }
 
 
@@ -115,33 +100,32 @@ def progress(view: VerificationView, language: Language, now: int) -> Progress:
     if newest is None:
         return Progress("", "", lost=False, late=True, over=over)
     told = hint(newest.state, newest.reason, newest.channel, language.tag) or ""
-    return Progress(language.say(STATES[newest.state]), told, lost=newest.lost, late=newest.late(now), over=over)
+    return Progress(
+        language.say(DELIVERY_STATES[newest.state]), told, lost=newest.is_lost, late=newest.is_late(now), over=over
+    )
 
 
 class VerifyPage:
     """GET shows the screen, POST judges the code."""
 
-    def __init__(self, door: Door, onward: Onward, prove: ProvePage) -> None:
-        self._door = door
-        self.onward = onward
-        self._prove = prove
+    def __init__(self, web: WebContext, continue_flow: ContinueFlow, authenticator: AuthenticatorPage) -> None:
+        self._web = web
+        self._continue_flow = continue_flow
+        self._authenticator = authenticator
 
-    async def on_get(self, req: Request, resp: Response) -> None:
+    async def get(self, req: Request, resp: Response) -> None:
         """Show what is under way."""
         await self.screen(req, resp)
 
-    on_head = on_get
-
-    async def on_post(self, req: Request, resp: Response) -> None:
+    async def post(self, req: Request, resp: Response) -> None:
         """Judge what was typed."""
         fields = await fields_of(req)
-        browser = self._door.browser(req)
         outcome = await check_code(
-            self._door.accounts,
-            browser,
+            self._web.accounts,
+            self._web.browser(req),
             fields.get("code", ""),
-            remember=fields.get("remember", "") not in {"", "no"},
-            confirmed=fields.get("far") == "yes",
+            remember=remembers(fields),
+            confirmed=is_sure(fields),
         )
         match outcome:
             case UnlikelyLocation():
@@ -155,39 +139,32 @@ class VerifyPage:
             case Refused():
                 await self.refused(req, resp, outcome)
             case _:
-                await self.onward.go(req, resp, outcome)
+                await self._continue_flow.go(req, resp, outcome)
 
     async def screen(
         self, req: Request, resp: Response, *, fault: str = "", typed: bool = False, far: UnlikelyLocation | None = None
     ) -> None:
         """Show the screen as things stand."""
-        view = await view_flow(self._door.accounts, self._door.browser(req))
+        view = await view_flow(self._web.accounts, self._web.browser(req))
         if view is None:
-            self.onward.nothing(req, resp)
+            show_no_flow(self._web, req, resp)
             return
-        language, now = spoken(req), self._door.accounts.now()
+        language, now = language_of(req), self._web.accounts.now()
         challenge, flow = view.challenge, view.flow
-        if challenge is None or self._prove.is_meant(req, view):
-            await self._prove.screen(req, resp, view)
+        if challenge is None or self._authenticator.is_meant(req, view):
+            await self._authenticator.screen(req, resp, view)
             return
         state = challenge.state_at(now)
         if state is not ChallengeState.PENDING and not flow.is_switching_method:
             title, sentence = ENDED[state]
-            drop(resp, VISIT)
-            self._door.show(
-                req,
-                resp,
-                "word.html",
-                tone="warn",
-                title=language.say(title),
-                sentence=language.say(sentence),
-                link=AGAIN[flow.kind],
-                label=language.say("Start again"),
-            )
+            drop(resp, FLOW)
+            again = (AGAIN[flow.kind], language.say("Start again"))
+            show_word(self._web, req, resp, "warn", language.say(title), language.say(sentence), again)
             return
         known = progress(view, language, now)
         shape = challenge.terms.policy.shape
-        self._door.show(
+        show(
+            self._web,
             req,
             resp,
             "verify.html",
@@ -211,28 +188,25 @@ class VerifyPage:
                 for way in view.contact_methods
                 if (way.contact, way.channel) != (flow.contact, challenge.channel)
             ],
-            form_action=await self._door.leads_to(flow.interrupted.path),
+            form_action=await leads_to(self._web, flow.interrupted.path),
             methods=methods_shown(view, language),
-            may_remember=self._door.accounts.sign_in_policy.trusts_browsers
+            may_remember=self._web.accounts.sign_in_policy.trusts_browsers
             and flow.kind in {LoginFlowKind.SIGN_UP, LoginFlowKind.SIGN_IN},
             again=AGAIN[flow.kind],
         )
 
     async def refused(self, req: Request, resp: Response, refused: Refused) -> None:
         """Show the screen with why something was not done."""
-        language = spoken(req)
-        wait = seconds(refused.retry_after)
+        language = language_of(req)
+        resp.status = falcon.HTTP_409
         if refused.retry_after:
-            resp.status = falcon.HTTP_429
-            resp.set_header("Retry-After", str(wait))
-        else:
-            resp.status = falcon.HTTP_409
+            too_many_requests(resp, refused)
         match refused.refusal:
             case Refusal.TOO_SOON:
                 fault = language.count(
                     "The last message was sent a moment ago. Wait {number} second.",
                     "The last message was sent a moment ago. Wait {number} seconds.",
-                    wait,
+                    seconds(refused.retry_after),
                 )
             case Refusal.NO_SENDS_LEFT:
                 fault = language.say(
@@ -247,98 +221,63 @@ class VerifyPage:
         await self.screen(req, resp, fault=fault)
 
     def _wrong(self, req: Request, left: int) -> str:
-        return spoken(req).count(
+        return language_of(req).count(
             "This is not the code. You have {number} guess left.",
             "This is not the code. You have {number} guesses left.",
             left,
         )
 
 
-class ResendPage:
-    """POST sends the code once more."""
+class CodeRequestForms:
+    """The buttons of the screen: send the code once more, or in another way."""
 
-    def __init__(self, door: Door, page: VerifyPage) -> None:
-        self._door = door
+    def __init__(self, web: WebContext, page: VerifyPage) -> None:
+        self._web = web
         self._page = page
 
-    async def on_post(self, req: Request, resp: Response) -> None:
-        """Send it, and show the screen again."""
-        await _answered(
-            self._door, self._page, req, resp, await resend_flow_code(self._door.accounts, self._door.browser(req))
-        )
+    async def resend(self, req: Request, resp: Response) -> None:
+        """Send it again, and show the screen."""
+        await self._answer(req, resp, await resend_flow_code(self._web.accounts, self._web.browser(req)))
 
-
-class WayPage:
-    """POST asks for the code in another way: `contact` and `channel`, as one of the buttons said."""
-
-    def __init__(self, door: Door, page: VerifyPage) -> None:
-        self._door = door
-        self._page = page
-
-    async def on_post(self, req: Request, resp: Response) -> None:
-        """Ask, and show the screen again."""
+    async def another_way(self, req: Request, resp: Response) -> None:
+        """Send it in another way, `contact` and `channel`, as one of the buttons said, and show the screen."""
         fields = await fields_of(req)
         try:
             way = ContactMethod(fields.get("contact", ""), Channel(fields.get("channel", "")), "")
         except ValueError:
             outcome: Outcome | FlowNotFound = Refused(Refusal.CHANNEL_NOT_ALLOWED)
         else:
-            outcome = await use_another_method(self._door.accounts, self._door.browser(req), way)
-        await _answered(self._door, self._page, req, resp, outcome)
+            outcome = await use_another_method(self._web.accounts, self._web.browser(req), way)
+        await self._answer(req, resp, outcome)
+
+    async def _answer(self, req: Request, resp: Response, outcome: Outcome | FlowNotFound) -> None:
+        match outcome:
+            case Done():
+                resp.redirect("/verify")
+            case Refused():
+                await self._page.refused(req, resp, outcome)
+            case _:
+                show_no_flow(self._web, req, resp)
 
 
-class ProgressStream:
-    """GET tells, as server-sent events, what becomes of the message; a browser without a flow gets 404."""
+class ProgressEvents:
+    """What becomes of the message, as server-sent events."""
 
-    def __init__(self, door: Door) -> None:
-        self._door = door
-        self._streams = 0
+    def __init__(self, web: WebContext) -> None:
+        self._web = web
 
-    async def on_get(self, req: Request, resp: Response) -> None:
-        """Stream until the flow is over."""
-        browser = self._door.browser(req)
-        view = await view_flow(self._door.accounts, browser)
-        if view is None:
-            raise falcon.HTTPNotFound
-        if self._streams >= MOST_STREAMS or self._door.runtime.stopping.is_set():
-            raise falcon.HTTPServiceUnavailable(retry_after=10)
-        resp.sse = self._changes(browser, view, spoken(req))
+    async def get(self, req: Request, resp: Response) -> None:
+        """Send them until the flow is over; a browser without a flow gets 404."""
+        accounts, browser, language = self._web.accounts, self._web.browser(req), language_of(req)
 
-    async def _changes(
-        self, browser: BrowserContext, view: VerificationView, language: Language
-    ) -> AsyncGenerator[SSEvent | None, None]:
-        self._streams += 1
-        try:
-            said: Progress | None = None
-            until = time.monotonic() + LONGEST
-            while True:
-                found = progress(view, language, self._door.accounts.now())
-                if found != said:
-                    said = found
-                    yield SSEvent(data=msgspec.json.encode(found))
-                else:
-                    yield None
-                if found.over or time.monotonic() > until or self._door.runtime.stopping.is_set():
-                    return
-                await asyncio.sleep(POLL)
-                try:
-                    newer = await view_flow(self._door.accounts, browser)
-                except UnavailableError:
-                    continue
-                if newer is None:
-                    return
-                view = newer
-        finally:
-            self._streams -= 1
+        async def look() -> Snapshot | None:
+            view = await view_flow(accounts, browser)
+            if view is None:
+                return None
+            found = progress(view, language, accounts.now())
+            return Snapshot(msgspec.json.encode(found), final=found.over)
 
-
-async def _answered(
-    door: Door, page: VerifyPage, req: Request, resp: Response, outcome: Outcome | FlowNotFound
-) -> None:
-    match outcome:
-        case Done():
-            door.see(resp, "/verify")
-        case Refused():
-            await page.refused(req, resp, outcome)
-        case _:
-            page.onward.nothing(req, resp)
+        first = await look()
+        if first is None:
+            raise ProblemError("not_found")
+        self._web.streams.start(req, resp, first, look)

@@ -1,0 +1,183 @@
+"""The ASGI application: Falcon, with one way in, one way out and one place for errors, for the API, OAuth and pages alike."""
+
+from __future__ import annotations
+
+import secrets
+import time
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import falcon
+import falcon.asgi
+import structlog
+
+from countersign.domain.shared import identifier
+from countersign.errors import InputError, NotFoundError, UnavailableError
+from countersign.logs import scrub
+from countersign.web.http.hot_routes import HotRoutes
+from countersign.web.http.problems import AnsweredError, ProblemError, of_error
+from countersign.web.http.request import Receive, Request, Scope, Send
+from countersign.web.http.response import HSTS, Response
+from countersign.web.http.router import ErrorPage, Guard, Resource, Responder, Router, Routes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from countersign.web.http.context import WebContext
+
+NOTED_EVERY: Final = 1.0
+"""Seconds between two lines of log about an outage; each counts the requests that met it since the last."""
+
+PAGES: Final = "pages"
+"""How metrics name every page: an address of one may be a secret that only its reader should have."""
+
+_API: Final = "/v1/"
+_NOT_FOUND: Final = 404
+_PROBLEMS: Final = {404: "not_found", 405: "method_not_allowed", 413: "too_large", 415: "not_json"}
+_NO_BODY_YET: Final = {"type": "http.request", "body": b"", "more_body": True}
+
+_log = structlog.get_logger("countersign.web")
+
+
+class WebApplication(falcon.asgi.App[Request, Response]):
+    """Falcon's application. `mount` adds a table of routes; `hot_routes` are those that the server may answer without Falcon."""
+
+    def __init__(self, web: WebContext) -> None:
+        super().__init__(request_type=Request, response_type=Response, router=Router())
+        self.web = web
+        self.hot_routes = HotRoutes(self)
+        self.req_options.strip_url_path_trailing_slash = False
+        self.add_middleware(self)
+        self.add_error_handler(Exception, self.answer_error)
+        self.add_error_handler(falcon.HTTPError, self.answer_error)
+        self.add_sink(self._not_found, "/")
+        self._debug = web.settings.log.level == "debug"
+        self._outages = 0
+        self._noted_at = -NOTED_EVERY
+
+    async def __call__(  # type: ignore[override] # as Falcon's own, whose base is a WSGI application
+        self, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Serve one request.
+
+        Falcon waits for the first part of a body before it looks at a request. Ours asks for none until a handler reads, so that a
+        sender without a key is refused before it sends a body (RFC 9110, 10.1.1).
+        """
+        if scope["type"] == "http":
+            await super().__call__(scope, _from_the_second_event(receive), send)
+        elif scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 1000})
+
+    def mount(
+        self, routes: Routes, *, guard: Guard | None = None, label: str = "", unavailable: ErrorPage | None = None
+    ) -> None:
+        """Add routes.
+
+        Args:
+            routes: the handlers by path and method.
+            guard: looks at each request first, and raises ProblemError for one that must not be carried out.
+            label: the name of all these routes in metrics; left out, each is named by its path.
+            unavailable: answers in place of a problem when something is down or full.
+        """
+        last = next(reversed(routes), "")
+        for path, methods in routes.items():
+            guarded = {
+                method: responder if guard is None else self._guarded(responder, guard, unavailable)
+                for method, responder in methods.items()
+            }
+            resource = Resource(label or path.replace("{path_id}", "{}"), guarded)
+            self.add_route(path, resource, compile=path == last)  # compiled now: no request has to wait for it
+
+    def _guarded(self, responder: Responder, guard: Guard, unavailable: ErrorPage | None) -> Responder:
+        async def guarded(req: Request, resp: Response, **params: str) -> None:
+            guard(req)
+            try:
+                await responder(req, resp, **params)
+            except UnavailableError as error:
+                if unavailable is None:
+                    raise
+                self._note(error)
+                await unavailable(req, resp, error)
+
+        return guarded
+
+    async def _not_found(self, req: Request, resp: Response | None, **_: str) -> None:  # noqa: ARG002 - Falcon's
+        if not req.path.startswith(_API):
+            self.web.cross_origin.check_page(req)
+        raise ProblemError("not_found")
+
+    async def process_response(self, req: Request, resp: Response, resource: object, _: bool) -> None:  # noqa: FBT001 - Falcon's
+        """Complete a response; Falcon calls this after every request."""
+        unknown = _API if req.path.startswith(_API) else PAGES
+        self.complete(req, resp, resource.label if isinstance(resource, Resource) else unknown)
+
+    def complete(self, req: Request, resp: Response, label: str) -> None:
+        """Add the header that depends on TLS, and count the request."""
+        if self.web.proxies.is_tls(req.scope):
+            resp.set_header(*HSTS)
+        status, took = resp.status_code, time.perf_counter() - req.began
+        self.web.metrics.request(label, status, took)
+        if self._debug:
+            _log.debug(
+                "request", method=req.method, route=_shown_route(req, label, status), status=status, took=round(took, 6)
+            )
+
+    async def answer_error(self, _: Request, resp: Response, error: Exception, __: dict[str, Any]) -> None:
+        """Answer what a handler raised; Falcon calls this with every exception."""
+        match error:
+            case AnsweredError():
+                error.write(resp)
+            case UnavailableError():
+                self._note(error)
+                of_error(error).write(resp)
+            case InputError() | NotFoundError():
+                of_error(error).write(resp)
+            case falcon.HTTPError():
+                status = error.status_code
+                ProblemError(_PROBLEMS.get(status, "malformed"), status=status).write(resp)
+            case _:
+                broken(error).write(resp)
+
+    def _note(self, outage: UnavailableError) -> None:
+        """Tell the operator what the caller is not told; once in a while, since an outage satisfies every request."""
+        self._outages += 1
+        if time.monotonic() - self._noted_at >= NOTED_EVERY:
+            self._noted_at = time.monotonic()
+            _log.warning("unavailable", detail=scrub(str(outage)), requests=self._outages)
+            self._outages = 0
+
+
+def broken(error: Exception) -> ProblemError:
+    """Return the answer to a fault of ours, and note its kind and place under a reference; what it says may be anybody's secret."""
+    reference = f"ref_{secrets.token_hex(8)}"
+    frames = traceback.extract_tb(error.__traceback__)[-6:]
+    place = [f"{'/'.join(Path(frame.filename).parts[-2:])}:{frame.lineno} {frame.name}" for frame in frames]
+    _log.error("broken", reference=reference, kind=type(error).__name__, place=place)
+    return ProblemError("internal", reference=reference)
+
+
+def _shown_route(req: Request, label: str, status: int) -> str:
+    """Return the route for a line of log.
+
+    Only an id of ours is repeated: a careless caller puts a code or a contact in its place, and what follows the first part of a
+    page's address may be a reference that only its reader should have.
+    """
+    parts = req.path.split("/")
+    if label == PAGES:
+        return "/" + parts[1] if status != _NOT_FOUND else "/?"
+    return label.replace("{}", parts[3]) if "{}" in label and identifier.is_identifier("ver", parts[3]) else label
+
+
+def _from_the_second_event(receive: Receive) -> Receive:
+    first = True
+
+    async def receive_on_demand() -> Mapping[str, Any]:
+        nonlocal first
+        if first:
+            first = False
+            return _NO_BODY_YET
+        return await receive()
+
+    return receive_on_demand

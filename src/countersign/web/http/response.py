@@ -1,0 +1,53 @@
+"""The response: Falcon's own, which bears the headers of caution from the beginning."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import falcon.asgi
+
+if TYPE_CHECKING:
+    from falcon import ResponseOptions
+
+Headers: TypeAlias = tuple[tuple[str, str], ...]
+
+JSON: Final = "application/json"
+PROBLEM: Final = "application/problem+json"
+SEE_OTHER: Final = 303
+
+DEFAULTS: Final = (
+    ("Cache-Control", "no-store"),
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+)
+"""What every response bears unless its handler sets another value; pages do, since they need styles and scripts."""
+
+HSTS: Final = ("Strict-Transport-Security", "max-age=31536000")
+"""What a response bears besides where the client came by TLS."""
+
+
+class Response(falcon.asgi.Response):
+    """A response of the API, of OAuth or of a page: a status, headers, and either bytes or a stream of events."""
+
+    def __init__(self, options: ResponseOptions | None = None) -> None:
+        super().__init__(options=options)
+        self.set_headers(DEFAULTS)
+
+    def json(self, body: bytes, status: int = 200, headers: Headers = ()) -> None:
+        """Answer with JSON that is encoded already."""
+        self.write(body, JSON, status, headers)
+
+    def write(self, body: bytes, media_type: str, status: int = 200, headers: Headers = ()) -> None:
+        """Answer with these bytes; whatever was to be answered before is forgotten, but for its headers."""
+        self.status = status
+        self.text = None
+        self.data = body
+        self.content_type = media_type
+        if headers:
+            self.set_headers(headers)
+
+    def redirect(self, location: str) -> None:
+        """Send the browser to an address by GET (303 See Other)."""
+        self.status = SEE_OTHER
+        self.set_header("Location", location)

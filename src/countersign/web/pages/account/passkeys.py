@@ -1,0 +1,93 @@
+"""Where a browser makes a passkey: below /account/methods."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import falcon
+
+from countersign.domain.accounts.change import ChangeRefusal
+from countersign.domain.accounts.login_flow import InterruptedRequest
+from countersign.flows.accounts.context import CodeRequested, InvalidCredentials
+from countersign.flows.changes.apply import Applied
+from countersign.flows.changes.enrol import named
+from countersign.flows.sign_in.passkeys import (
+    begin_passkey_enrolment,
+    finish_passkey_enrolment,
+    passkey_enrolment_options,
+)
+from countersign.web.http.cookies import FLOW, drop, keep_flow
+from countersign.web.http.problems import ProblemError
+from countersign.web.http.response import JSON
+from countersign.web.pages.shared.account_layout import show_part
+from countersign.web.pages.shared.word_pages import show_change_refusal, show_no_flow
+
+if TYPE_CHECKING:
+    from countersign.web.http.context import WebContext
+    from countersign.web.http.request import Request
+    from countersign.web.http.response import Response
+    from countersign.web.pages.shared.change_form import ChangeForms, Submission
+    from countersign.web.pages.shared.session_guard import SessionGuard
+
+METHODS: Final = "/account/methods"
+PATH: Final = f"{METHODS}/passkey"
+
+
+class EnrolPasskeyPage:
+    """The form that begins, the page on which the browser makes the passkey, what it needs for that, and what it made."""
+
+    def __init__(self, web: WebContext, guard: SessionGuard, forms: ChangeForms) -> None:
+        self._web = web
+        self._guard = guard
+        self._forms = forms
+
+    async def begin(self, form: Submission) -> None:
+        """Ask for the proof, then lead to where the browser makes it."""
+        name = form.fields.get("name", "")
+        summary = form.language.say("Add the passkey “{name}”", name=named(name, "Passkey"))
+        begun = await begin_passkey_enrolment(self._web.accounts, form.browser, form.session, name, summary)
+        if isinstance(begun, CodeRequested):
+            keep_flow(form.resp, begun)
+            form.resp.redirect(PATH)
+        else:
+            await self._forms.settle(form, begun)
+
+    async def get(self, req: Request, resp: Response) -> None:
+        """Show the page on which the browser makes it."""
+        await self._show(req, resp, fault="")
+
+    async def _show(self, req: Request, resp: Response, *, fault: str) -> None:
+        session = await self._guard.session(req, resp, InterruptedRequest("GET", METHODS))
+        if session is None:
+            return
+        if await passkey_enrolment_options(self._web.accounts, self._web.browser(req), session) is None:
+            resp.redirect(METHODS)
+            return
+        show_part(self._web, req, resp, "passkey.html", METHODS, fault=fault)
+
+    async def post_options(self, req: Request, resp: Response) -> None:
+        """Hand the browser what it needs to make one."""
+        session = await self._guard.session(req, resp, InterruptedRequest("GET", METHODS))
+        if session is None:
+            return
+        options = await passkey_enrolment_options(self._web.accounts, self._web.browser(req), session)
+        if options is None:
+            raise ProblemError("not_found")
+        resp.write(options.encode(), JSON)
+
+    async def finish(self, form: Submission) -> None:
+        """Take what the browser made."""
+        req, resp, credential = form.req, form.resp, form.fields.get("credential", "")
+        outcome = await finish_passkey_enrolment(self._web.accounts, form.browser, form.session, credential)
+        match outcome:
+            case Applied(change):
+                self._web.database.notify()
+                drop(resp, FLOW)
+                resp.redirect(f"{METHODS}?done={change.kind.value}")
+            case InvalidCredentials():
+                resp.status = falcon.HTTP_422
+                await self._show(req, resp, fault=form.language.say("This passkey could not be taken. Try again."))
+            case ChangeRefusal():
+                show_change_refusal(self._web, req, resp, outcome)
+            case _:
+                show_no_flow(self._web, req, resp)

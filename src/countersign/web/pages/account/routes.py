@@ -1,0 +1,82 @@
+"""The routes of the pages of a signed-in person, and what their forms do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from countersign.web.pages.account.activity import ActivityPage
+from countersign.web.pages.account.authenticators import AuthenticatorsPage
+from countersign.web.pages.account.changes import ChangesPage
+from countersign.web.pages.account.contacts import ContactsPage
+from countersign.web.pages.account.integration_codes import IntegrationCodesPage
+from countersign.web.pages.account.overview import AccountPage, EndForm
+from countersign.web.pages.account.passkeys import EnrolPasskeyPage
+from countersign.web.pages.account.password import PasswordPage
+from countersign.web.pages.shared.change_form import ChangeForms
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from countersign.web.http.context import WebContext
+    from countersign.web.http.router import Routes
+    from countersign.web.pages.shared.change_form import Act
+    from countersign.web.pages.shared.session_guard import SessionGuard
+
+
+def routes(web: WebContext, guard: SessionGuard) -> tuple[Routes, Mapping[str, Act]]:
+    """Return the routes, and what the forms do that go on by themselves after a step-up, by their paths (semantics U1)."""
+    forms = ChangeForms(web, guard)
+    end, contacts, password = EndForm(web, guard), ContactsPage(web, guard, forms), PasswordPage(web, guard, forms)
+    methods, passkey = AuthenticatorsPage(web, guard, forms), EnrolPasskeyPage(web, guard, forms)
+    changes, codes = ChangesPage(web, guard, forms), IntegrationCodesPage(web, guard, forms)
+
+    pages: Routes = {
+        "/account": {"GET": AccountPage(web, guard).get},
+        "/account/sessions": {"GET": AccountPage(web, guard, "/account/sessions").get},
+        "/account/devices": {"GET": AccountPage(web, guard, "/account/devices").get},
+        "/account/contacts": {"GET": contacts.get},
+        "/account/password": {"GET": password.get},
+        "/account/methods": {"GET": methods.get},
+        "/account/methods/app": {"GET": methods.get_app},
+        "/account/methods/passkey": {"GET": passkey.get},
+        "/account/methods/passkey/options": {"POST": passkey.post_options},
+        "/account/changes": {"GET": changes.get},
+        "/account/integration-codes": {"GET": codes.get},
+        "/account/activity": {"GET": ActivityPage(web, guard).get},
+    }
+    resumed: dict[str, Act] = {
+        "/account/contacts": contacts.add,
+        "/account/contacts/primary": contacts.make_primary,
+        "/account/contacts/remove": contacts.remove,
+        "/account/methods/app": methods.begin_app,
+        "/account/methods/passkey": passkey.begin,
+        "/account/methods/recovery-codes": methods.make_recovery_codes,
+        "/account/methods/remove": methods.remove,
+        "/account/integration-codes": codes.make,
+        "/account/integration-codes/rotate": codes.rotate,
+        "/account/integration-codes/revoke": codes.revoke,
+    }
+    posted = {path: forms.post(path, act) for path, act in resumed.items()} | {
+        "/account/end": forms.post("/account/end", end.submit),
+        "/account/contacts/checked": forms.post(
+            "/account/contacts/checked", contacts.confirm, page="/account/contacts"
+        ),
+        "/account/password": forms.post("/account/password", password.choose, page="/account/password"),
+        "/account/methods/app/confirm": forms.post(
+            "/account/methods/app/confirm", methods.confirm_app, page="/account/methods"
+        ),
+        "/account/methods/passkey/made": forms.post(
+            "/account/methods/passkey/made", passkey.finish, page="/account/methods"
+        ),
+        "/account/changes/cancel": forms.post("/account/changes/cancel", changes.cancel, page="/account/changes"),
+        "/account/changes/undo": forms.post("/account/changes/undo", changes.undo, page="/account/changes"),
+    }
+    resumed |= {
+        "/account/end": end.end,
+        "/account/password": password.change,
+        "/account/changes/undo": changes.undo,
+    }
+    table: Routes = {path: pages.get(path, {}) for path in (*pages, *posted)}
+    for path, responder in posted.items():
+        table[path] = {**table[path], "POST": responder}
+    return table, resumed

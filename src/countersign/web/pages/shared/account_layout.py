@@ -1,0 +1,85 @@
+"""The layout of the account's pages: navigation, and what was done."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from countersign.domain.accounts.change import ChangeKind
+from countersign.messages.language.catalogue import Language, mark
+from countersign.messages.language.datetimes import day, time_of_day
+from countersign.web.http.browser import language_of
+from countersign.web.pages.shared.rendering import show
+
+if TYPE_CHECKING:
+    from countersign.web.http.context import WebContext
+    from countersign.web.http.request import Request
+    from countersign.web.http.response import Response
+
+PARTS: Final = {
+    "/account": mark("Overview"),
+    "/account/contacts": mark("Contacts"),
+    "/account/password": mark("Password"),
+    "/account/methods": mark("Ways to confirm"),
+    "/account/sessions": mark("Sessions"),
+    "/account/devices": mark("Browsers"),
+    "/account/integration-codes": mark("Integration codes"),
+    "/account/changes": mark("Changes"),
+    "/account/activity": mark("Activity"),
+}
+"""The parts of the page by their addresses, in the order of the navigation."""
+
+DONE: Final = {
+    ChangeKind.CONTACT_ADDED.value: mark("The contact was added. All your contacts are told."),
+    ChangeKind.CONTACT_REPLACED.value: mark(
+        "The contact was replaced. The old one is told, and can undo it for 7 days."
+    ),
+    ChangeKind.CONTACT_PRIMARY.value: mark("Codes go there first from now on."),
+    ChangeKind.CONTACT_REMOVED.value: mark("The contact was removed. It is told, and can undo it for 7 days."),
+    ChangeKind.PASSWORD_CHANGED.value: mark("Your password was changed. All other sessions have ended."),
+    ChangeKind.METHOD_ADDED.value: mark("It was added. From now on it is asked for when you sign in."),
+    ChangeKind.METHOD_REMOVED.value: mark("It was removed."),
+    ChangeKind.RECOVERY_CODES_MADE.value: mark("You have new recovery codes. The old ones are worth nothing now."),
+    ChangeKind.INTEGRATION_CODE_REVOKED.value: mark("The integration code was revoked. It opens nothing any more."),
+    "enrol": mark("Here a passkey or an authenticator app is needed. Add one, and you can go on."),
+    "canceled": mark("The change was canceled."),
+    "undone": mark("The change was undone. All your contacts are told."),
+    "checked": mark("Thank you. We will ask again in a year."),
+    "session": mark("That session has ended."),
+    "others": mark("All other sessions have ended."),
+    "browser": mark("That browser is forgotten. It needs a code the next time."),
+    "nothing": mark("There was nothing left to end."),
+}
+"""What was done, by the word in the address that a form leads to."""
+
+
+def show_part(web: WebContext, req: Request, resp: Response, template: str, here: str, **values: object) -> None:
+    """Answer with one part of the account's pages.
+
+    Args:
+        web: knows the names of the site.
+        req: the request; `done` in its query names what was done just before.
+        resp: gets the page.
+        template: the template's file name.
+        here: the address of the part, as in `PARTS`.
+        values: what the template is filled with besides.
+    """
+    language = language_of(req)
+    done = req.get_param("done") or ""
+    show(
+        web,
+        req,
+        resp,
+        template,
+        here=here,
+        title=language.say(PARTS[here]),
+        parts=[(path, language.say(label)) for path, label in PARTS.items()],
+        done=language.say(DONE[done]) if done in DONE else "",
+        **values,
+    )
+
+
+def when(at: int, language: Language) -> str:
+    """Return a time, in milliseconds since the epoch, as a person reads it."""
+    return language.say(
+        "{day}, {time}", day=day(at, "UTC", language.locale), time=time_of_day(at, "UTC", language.locale)
+    )

@@ -1,0 +1,105 @@
+"""What follows when a login flow has its proof, whichever way it was given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from countersign.domain.accounts.change import ChangeRefusal
+from countersign.domain.accounts.login_flow import LoginFlowKind
+from countersign.flows.accounts.context import AccountExists, FlowNotFound, SignedIn
+from countersign.flows.accounts.sessions import find_session
+from countersign.flows.changes.apply import Applied
+from countersign.flows.changes.delayed_recovery import RecoveryPending
+from countersign.flows.sign_in.complete import CompletedFlow, PasswordResetAllowed
+from countersign.messages.language.datetimes import day
+from countersign.web.http.browser import language_of
+from countersign.web.http.cookies import FLOW, drop, keep_session
+from countersign.web.pages.shared.change_form import Act, Submission
+from countersign.web.pages.shared.word_pages import show_change_refusal, show_no_flow, show_word
+
+if TYPE_CHECKING:
+    from countersign.web.http.context import WebContext
+    from countersign.web.http.request import Request
+    from countersign.web.http.response import Response
+
+AGAIN: Final = {
+    LoginFlowKind.SIGN_UP: "/sign-up",
+    LoginFlowKind.SIGN_IN: "/sign-in",
+    LoginFlowKind.STEP_UP: "/account",
+    LoginFlowKind.BIND_CONTACT: "/account/contacts",
+    LoginFlowKind.RECOVER: "/recover",
+    LoginFlowKind.DELAYED_RECOVERY: "/recover/lost",
+    LoginFlowKind.ENROL_APP: "/account/methods",
+    LoginFlowKind.ENROL_PASSKEY: "/account/methods",
+    LoginFlowKind.PASSKEY: "/sign-in",
+}
+"""Where each kind of flow is begun again."""
+
+
+class ContinueFlow:
+    """Sends a browser on. `acts` are what our own forms do, by their paths: those that go on after a step-up."""
+
+    def __init__(self, web: WebContext, acts: Mapping[str, Act]) -> None:
+        self._web = web
+        self._acts = acts
+
+    async def go(self, req: Request, resp: Response, completed: CompletedFlow) -> None:
+        """Do what follows."""
+        language = language_of(req)
+        match completed:
+            case SignedIn():
+                await self._sign_in(req, resp, completed)
+            case AccountExists():
+                show_word(
+                    self._web,
+                    req,
+                    resp,
+                    "good",
+                    language.say("You have an account already"),
+                    language.say(
+                        "It was opened with this address while your code was on its way. Sign in with its password."
+                    ),
+                    ("/sign-in", language.say("Sign in")),
+                )
+            case Applied(change):
+                drop(resp, FLOW)
+                resp.redirect(f"/account/contacts?done={change.kind.value}")
+            case ChangeRefusal():
+                show_change_refusal(self._web, req, resp, completed)
+            case PasswordResetAllowed():
+                resp.redirect("/recover/password")
+            case RecoveryPending(due_at):
+                drop(resp, FLOW)
+                show_word(
+                    self._web,
+                    req,
+                    resp,
+                    "good",
+                    language.say("The waiting time has begun"),
+                    language.say(
+                        "If there is such an account, all of its contacts are told now and every day, and each can stop this."
+                        " If nobody does, come back on {day} or within the week after, and recover the account with your new contact.",
+                        day=day(due_at, "UTC", language.locale),
+                    ),
+                    ("/sign-in", language.say("Sign in")),
+                )
+            case FlowNotFound():
+                show_no_flow(self._web, req, resp)
+
+    async def _sign_in(self, req: Request, resp: Response, signed_in: SignedIn) -> None:
+        """Go on where the person was going: by GET, or by carrying out the form that was interrupted, once (semantics U1)."""
+        keep_session(resp, signed_in)
+        then = signed_in.interrupted
+        act = self._acts.get(then.path) if then.method == "POST" else None
+        if act is not None:
+            browser = msgspec.structs.replace(
+                self._web.browser(req), session=signed_in.session, device=signed_in.device, flow=""
+            )
+            session = await find_session(self._web.accounts, browser)
+            if session is not None:
+                await act(Submission(req, resp, browser, session, then.path, dict(then.fields)))
+                return
+        resp.redirect(then.path)

@@ -1,0 +1,48 @@
+"""Where a browser goes next, and which addresses of others it may be sent to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qs, urlsplit
+
+from countersign import links
+from countersign.store.tables import applications
+from countersign.web.http.cookies import keep_flow
+from countersign.web.pages.shared.word_pages import HOME
+
+if TYPE_CHECKING:
+    from countersign.flows.accounts.context import CodeRequested
+    from countersign.web.http.context import WebContext
+    from countersign.web.http.response import Response
+
+MAX_RETURN: Final = 4_000
+
+
+async def return_to(web: WebContext, wanted: str) -> str:
+    """Return where a person wants to go afterwards: a path of ours or a registered address of an application, else their account."""
+    if not 0 < len(wanted) <= MAX_RETURN or not wanted.isascii() or not wanted.isprintable() or "\\" in wanted:
+        return HOME
+    if wanted.startswith("/") and not wanted.startswith("//"):
+        return wanted
+    known = await web.database.read(applications.list_all)
+    return wanted if any(wanted in application.redirect_uris for application in known) else HOME
+
+
+async def leads_to(web: WebContext, path: str) -> str:
+    """Return the application's registered origin that an authorization request leads to in the end; "" for any other path of ours."""
+    where, _, query = path.partition("?")
+    if where != links.AUTHORIZE:
+        return ""
+    asked = parse_qs(query)
+    wanted, client = asked.get("redirect_uri", [""])[0], asked.get("client_id", [""])[0]
+    found = await web.database.read(applications.find, client)
+    if found is None or found.removed_at is not None or wanted not in found.redirect_uris:
+        return ""
+    parts = urlsplit(wanted)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def to_verification(resp: Response, begun: CodeRequested) -> None:
+    """Keep the secrets of a login flow that has begun, and send the browser to the verification screen."""
+    keep_flow(resp, begun)
+    resp.redirect("/verify")

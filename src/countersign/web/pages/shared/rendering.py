@@ -1,0 +1,115 @@
+"""Rendering: a template is filled, and the response gets the headers that every page bears."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING, Final
+
+import jinja2
+import markupsafe
+
+from countersign.web.http.browser import language_of
+from countersign.web.http.timestamps import instant
+from countersign.web.pages.shared.assets import address
+
+if TYPE_CHECKING:
+    from countersign.web.http.context import WebContext
+    from countersign.web.http.request import Request
+    from countersign.web.http.response import Response
+
+POLICY: Final = "; ".join(  # noqa: FLY002 - one directive a line is what can be read
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self'",
+        "connect-src 'self'",
+        "frame-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+        "require-trusted-types-for 'script'",
+        "trusted-types 'none'",
+    )
+)
+"""Nothing from elsewhere, nothing inline, in nobody's frame, and no string becomes markup."""
+
+HEADERS: Final = {
+    "Content-Security-Policy": POLICY,
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    # The origin alone: forms of ours still send theirs, and what stands in an address is told to nobody.
+    "Referrer-Policy": "strict-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
+    "X-Frame-Options": "DENY",
+}
+
+
+_ADDRESS: Final = re.compile(r"(https?://[^\s<>\"]*[\w/=-])")
+
+
+def show(web: WebContext, req: Request, resp: Response, template: str, **values: object) -> None:
+    """Answer with a page in the reader's language.
+
+    Args:
+        web: knows the names of the site.
+        req: says which language the reader wants.
+        resp: gets the page.
+        template: the template's file name.
+        values: what it is filled with, besides the site's names and `say` and `count`, which speak the language. `form_action`
+            among them is an origin beside ours that the page's forms may lead to in the end, by a redirect.
+    """
+    language, settings = language_of(req), web.settings
+    resp.set_header("Vary", "Accept-Language, Cookie")
+    render(
+        resp,
+        template,
+        lang=language.tag,
+        direction=language.direction,
+        site=settings.site,
+        own_host=settings.host,
+        say=language.say,
+        count=language.count,
+        **values,
+    )
+
+
+def render(resp: Response, template: str, *, lang: str = "en", direction: str = "ltr", **values: object) -> None:
+    """Answer with `template`, filled; `lang` and `direction` are those of the language that the page is written in."""
+    resp.content_type = "text/html; charset=utf-8"
+    resp.set_headers(HEADERS)
+    if beside := values.get("form_action"):
+        resp.set_header("Content-Security-Policy", POLICY.replace("form-action 'self'", f"form-action 'self' {beside}"))
+    resp.text = _templates().get_template(template).render(lang=lang, direction=direction, **values)
+
+
+def clock_time(at: int) -> str:
+    """Return `at` (ms) as `16:32:05 UTC`."""
+    return datetime.fromtimestamp(at // 1000, UTC).strftime("%H:%M:%S UTC")
+
+
+def links(text: str) -> markupsafe.Markup:
+    """Return a text as markup in which web addresses, and nothing else, are links that open beside."""
+    parts = _ADDRESS.split(text)
+    link = markupsafe.Markup('<a href="{0}" target="_blank" rel="noopener noreferrer">{0}</a>')
+    return markupsafe.Markup("").join(link.format(part) if place % 2 else part for place, part in enumerate(parts))
+
+
+@cache
+def _templates() -> jinja2.Environment:
+    made = jinja2.Environment(
+        loader=jinja2.PackageLoader("countersign.web.pages"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.globals["asset"] = address
+    made.filters["instant"] = instant
+    made.filters["clock_time"] = clock_time
+    made.filters["links"] = links
+    return made

@@ -1,0 +1,72 @@
+"""The session guard: pages of an account are for who is signed in, and some of them for who proved more than a password."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
+
+from countersign.domain.accounts.login_flow import MAX_INTERRUPTED_CHARACTERS, InterruptedRequest
+from countersign.domain.accounts.session import Level, ProofRequirement, Session, is_enrolment_only, satisfies
+from countersign.flows.accounts.context import CodeRequested
+from countersign.flows.accounts.sessions import find_session
+from countersign.flows.accounts.snapshot import find_snapshot
+from countersign.flows.sign_in.step_up import step_up
+from countersign.web.http.problems import ProblemError
+from countersign.web.pages.shared.destinations import to_verification
+from countersign.web.pages.shared.word_pages import HOME, show_refusal
+
+if TYPE_CHECKING:
+    from countersign.web.http.context import WebContext
+    from countersign.web.http.request import Request
+    from countersign.web.http.response import Response
+
+METHODS: Final = "/account/methods"
+
+
+class SessionGuard:
+    """Lets in who is signed in, and asks for what is missing. The interrupted request goes on afterwards, once (semantics U1)."""
+
+    def __init__(self, web: WebContext) -> None:
+        self._web = web
+
+    async def session(self, req: Request, resp: Response, then: InterruptedRequest) -> Session | None:
+        """Return who is signed in; else send the browser to sign in, and return None."""
+        session = await find_session(self._web.accounts, self._web.browser(req))
+        if session is None:
+            resp.redirect(f"/sign-in?return_to={quote(then.path if then.method == 'GET' else HOME, safe='/')}")
+            return None
+        if is_enrolment_only(
+            session, self._web.accounts.sign_in_policy, self._web.accounts.now()
+        ) and not then.path.startswith(METHODS):
+            await self._closed(req, resp, session, then)
+            return None
+        return session
+
+    async def _closed(self, req: Request, resp: Response, session: Session, then: InterruptedRequest) -> None:
+        """Ask for the app or passkey that this installation lets in by, or lead to where one is enrolled."""
+        holdings = await self._web.database.read(find_snapshot, session.account)
+        if holdings is not None and holdings.strong:
+            await self.ask_for(req, resp, session, ProofRequirement(Level.APP_CODE), then)
+        else:
+            resp.redirect(f"{METHODS}?done=enrol")
+
+    async def admits(
+        self, req: Request, resp: Response, session: Session, need: ProofRequirement, then: InterruptedRequest
+    ) -> bool:
+        """Say whether a session may go on with this; else ask for what it lacks: the request goes on afterwards (semantics U1)."""
+        if satisfies(session, need, self._web.accounts.now()):
+            return True
+        await self.ask_for(req, resp, session, need, then)
+        return False
+
+    async def ask_for(
+        self, req: Request, resp: Response, session: Session, need: ProofRequirement, then: InterruptedRequest
+    ) -> None:
+        """Ask a session for what it lacks; the request goes on afterwards, once (semantics U1)."""
+        if sum(len(name) + len(value) for name, value in then.fields) > MAX_INTERRUPTED_CHARACTERS:
+            raise ProblemError("too_large")
+        asked = await step_up(self._web.accounts, self._web.browser(req), session, need, then)
+        if isinstance(asked, CodeRequested):
+            to_verification(resp, asked)
+        else:
+            show_refusal(self._web, req, resp, asked)

@@ -1,0 +1,42 @@
+"""Sentences that pages of several rooms say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from countersign.domain.accounts.password import PasswordFault
+from countersign.domain.delivery.delivery import DeliveryState
+from countersign.messages.language.catalogue import mark
+
+if TYPE_CHECKING:
+    from countersign.messages.language.catalogue import Language
+
+DELIVERY_STATES: Final = {
+    DeliveryState.QUEUED: mark("Waiting to be sent"),
+    DeliveryState.SENDING: mark("Being sent"),
+    DeliveryState.ACCEPTED: mark("Handed over"),
+    DeliveryState.DELIVERED: mark("Delivered"),
+    DeliveryState.UNDELIVERED: mark("Not delivered"),
+    DeliveryState.FAILED: mark("Not sent"),
+    DeliveryState.DROPPED: mark("Not sent"),
+}
+"""How far a message is."""
+
+PASSWORD_FAULTS: Final = {
+    PasswordFault.TOO_SHORT.value: mark("Use at least {least} characters."),
+    PasswordFault.TOO_LONG.value: mark("Use at most 256 characters."),
+    PasswordFault.COMMON.value: mark("This password is among those that everybody tries first. Choose another one."),
+    PasswordFault.BREACHED.value: mark("This password is known from a break-in somewhere else. Choose another one."),
+    PasswordFault.MADE_OF_NAMES.value: mark("This password is made of your name or ours. Choose another one."),
+}
+"""What is wrong with a password."""
+
+_CONTACTS: Final = {
+    "malformed": mark("Write an e-mail address, or a mobile number that begins with + and its country code.")
+}
+_UNUSABLE: Final = mark("We cannot send codes there. Use another address or a mobile number.")
+
+
+def fault_of_contact(reason: str, language: Language) -> str:
+    """Return what is wrong with an address or number that was typed, in words."""
+    return language.say(_CONTACTS.get(reason, _UNUSABLE))

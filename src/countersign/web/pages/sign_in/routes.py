@@ -1,0 +1,44 @@
+"""The routes of the pages on which people sign up, sign in, prove who they are, and recover their account."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from countersign.web.pages.sign_in.authenticator import AuthenticatorPage
+from countersign.web.pages.sign_in.passkeys import PasskeyPages
+from countersign.web.pages.sign_in.recover import RecoverPage
+from countersign.web.pages.sign_in.sign_in import SignInPage, SignOutForm
+from countersign.web.pages.sign_in.sign_up import SignUpPage
+from countersign.web.pages.sign_in.verify import CodeRequestForms, ProgressEvents, VerifyPage
+
+if TYPE_CHECKING:
+    from countersign.web.http.context import WebContext
+    from countersign.web.http.router import Routes
+    from countersign.web.pages.shared.continue_flow import ContinueFlow
+
+
+def routes(web: WebContext, continue_flow: ContinueFlow) -> Routes:
+    """Return them; `continue_flow` sends a browser on when a login flow has its proof."""
+    sign_up, sign_in, recover = SignUpPage(web), SignInPage(web), RecoverPage(web)
+    authenticator = AuthenticatorPage(web, continue_flow)
+    passkeys = PasskeyPages(web, continue_flow, authenticator)
+    verify = VerifyPage(web, continue_flow, authenticator)
+    code = CodeRequestForms(web, verify)
+    return {
+        "/sign-up": {"GET": sign_up.get, "POST": sign_up.post},
+        "/sign-in": {"GET": sign_in.get, "POST": sign_in.post},
+        "/sign-in/passkey/begin": {"POST": passkeys.post_sign_in_begin},
+        "/sign-in/passkey": {"POST": passkeys.post_sign_in},
+        "/sign-out": {"POST": SignOutForm(web).post},
+        "/verify": {"GET": verify.get, "POST": verify.post},
+        "/verify/events": {"GET": ProgressEvents(web).get},
+        "/verify/resend": {"POST": code.resend},
+        "/verify/way": {"POST": code.another_way},
+        "/verify/app": {"POST": authenticator.post_app},
+        "/verify/recovery-code": {"POST": authenticator.post_recovery_code},
+        "/verify/passkey/begin": {"POST": passkeys.post_verify_begin},
+        "/verify/passkey": {"POST": passkeys.post_verify},
+        "/recover": {"GET": recover.get, "POST": recover.post},
+        "/recover/password": {"GET": recover.get_password, "POST": recover.post_password},
+        "/recover/lost": {"GET": recover.get_lost, "POST": recover.post_lost},
+    }
