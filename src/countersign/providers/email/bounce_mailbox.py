@@ -135,7 +135,7 @@ class _TlsImap(imaplib.IMAP4_SSL):
         self._connections = connections
         super().__init__(host, port, ssl_context=context, timeout=_ANSWER)
 
-    def open(self, host: str = "", port: int = 993, timeout: float | None = None) -> None:
+    def open(self, host: str = "", port: int | None = 993, timeout: float | None = None) -> None:
         super().open(host, port, timeout)
         self._connections.add(self)
 
