@@ -14,8 +14,8 @@ from bench.meter import Figure, figure
 from countersign.domain.accounts.account import Account, OwnedContact
 from countersign.domain.accounts.device import Device
 from countersign.domain.accounts.risk import RiskPolicy
-from countersign.domain.shared.activity import SHOWN, Activity
-from countersign.domain.shared.contact import parse
+from countersign.domain.shared.activity import MAX_SHOWN, Activity
+from countersign.domain.shared.contact import parse_contact
 from countersign.domain.shared.event import EventKind
 from countersign.flows.accounts.activity import recent
 from countersign.flows.accounts.context import AccountContext
@@ -46,7 +46,7 @@ async def opened(folder: Path, seconds: float) -> tuple[Figure, Figure]:
                 for account, times in took.items():
                     began = time.perf_counter()
                     assert await overview_of(context, account) is not None  # noqa: S101
-                    await recent(context, account, SHOWN)
+                    await recent(context, account, MAX_SHOWN)
                     times.append(time.perf_counter() - began)
         finally:
             passwords.close()
@@ -74,7 +74,7 @@ async def _account(context: AccountContext, contacts: int, browsers: int, happen
 
 
 def _contact(context: AccountContext, account: str, number: int, now: int) -> OwnedContact:
-    id_, mail = context.id("con"), parse(f"a{number}-{account[-6:]}@example.org")
+    id_, mail = context.id("con"), parse_contact(f"a{number}-{account[-6:]}@example.org")
     sealed = context.keyring.seal(mail.address, id_)
     return OwnedContact(
         account, id_, now, mail.kind, context.blind_index(mail), sealed, mail.masked, now, primary=number == 0

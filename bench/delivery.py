@@ -12,7 +12,7 @@ from typing import Final
 from bench.ledger import chain_of, house_at, now
 from bench.meter import Figure, cpu_of_tree, figure
 from countersign.domain.delivery.delivery import Accepted, Message
-from countersign.domain.delivery.route import as_written
+from countersign.domain.delivery.route import unweighted
 from countersign.domain.policy import InstallationPolicy
 from countersign.domain.shared.application import Application, ApplicationDraft, ApplicationMode
 from countersign.domain.shared.contact import Channel, Contact, ContactKind
@@ -50,7 +50,7 @@ class Sink:
 
 async def deliver(name: str, url: str, messages: int, seconds: float, server_pid: int | None) -> list[Figure]:
     """Measure how fast a pile of owed mails is worked off, and how soon a message is handed over when there is none."""
-    async with house_at(url, InstallationPolicy(routes={Channel.EMAIL: as_written("sink")})) as core:
+    async with house_at(url, InstallationPolicy(routes={Channel.EMAIL: unweighted("sink")})) as core:
         sink = Sink(messages)
         application = await pile_of_mail(core, messages)
         worker = Worker(post_of(core, sink), 30)

@@ -18,7 +18,7 @@ from bench.delivery import pile_of_mail, post_of
 from bench.ledger import house_at, now
 from bench.meter import Figure, figure
 from countersign.domain.delivery.delivery import Accepted, Message
-from countersign.domain.delivery.route import as_written
+from countersign.domain.delivery.route import unweighted
 from countersign.domain.policy import InstallationPolicy
 from countersign.domain.shared.contact import Channel
 from countersign.flows.delivery.claim import claim_due
@@ -80,7 +80,7 @@ class Taken:
 
 async def mail_out(url: str, messages: int) -> list[Figure]:
     """Return how fast a worker mails a pile, and how fast the library alone sends as many of the same letter."""
-    async with a_sink() as port, house_at(url, InstallationPolicy(routes={Channel.EMAIL: as_written("sink")})) as core:
+    async with a_sink() as port, house_at(url, InstallationPolicy(routes={Channel.EMAIL: unweighted("sink")})) as core:
         provider = Taken(port, messages + 1)
         post = post_of(core, provider)
         await pile_of_mail(core, messages + 1)

@@ -22,8 +22,8 @@ from countersign.domain.delivery.sms_traffic import (
     TrafficKey,
     TrafficScope,
     TrafficSlot,
-    is_fresh,
-    range_of,
+    is_new_prefix,
+    number_range,
     traffic_keys_of,
 )
 
@@ -94,20 +94,20 @@ class Memory:
             self._fold(message.at - FOLD)
             self._folded = message.at
         verdict = assess(places, {place: self._standing(place) for place in places}, PRICE, self._policy, message.at)
-        if verdict.because is None:
+        if verdict.finding is None:
             for place in places:
                 self.count(place, message.at, 1, 0)
             return True
-        because = verdict.because
-        if not because.passing:
-            self._holds[because.place] = next_hold(because, self._holds.get(because.place), message.at)
+        because = verdict.finding
+        if not because.without_hold:
+            self._holds[because.key] = next_hold(because, self._holds.get(because.key), message.at)
             self.holds += 1
         return False
 
     def places(self, message: Message) -> tuple[TrafficKey, ...]:
         """Return the places a message counts for."""
-        fresh = is_fresh(self._standing(TrafficKey(TrafficScope.PREFIX, message.prefix)))
-        ranges = {digits: found for digits in RANGES if (found := range_of(message.number, message.prefix, digits))}
+        fresh = is_new_prefix(self._standing(TrafficKey(TrafficScope.PREFIX, message.prefix)))
+        ranges = {digits: found for digits in RANGES if (found := number_range(message.number, message.prefix, digits))}
         return traffic_keys_of(message.country, message.prefix, ranges, fresh=fresh)
 
     def count(self, place: TrafficKey, at: int, sent: int, converted: int) -> None:

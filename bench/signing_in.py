@@ -22,7 +22,7 @@ from bench.ledger import chain_of, house_at
 from bench.meter import Figure, figure
 from countersign.domain.accounts.login_flow import InterruptedRequest
 from countersign.domain.accounts.risk import RiskPolicy
-from countersign.domain.delivery.route import as_written
+from countersign.domain.delivery.route import unweighted
 from countersign.domain.shared.contact import Channel
 from countersign.domain.verifications.code import derive
 from countersign.flows.accounts.context import AccountContext, BrowserContext, CodeRequested, SignedIn
@@ -67,7 +67,7 @@ async def by_the_flows(folder: Path, seconds: float) -> tuple[Figure, Figure, Fi
     """Return sign-ins on a trusted browser, looks at a session meanwhile, and looks at a session alone; on SQLite."""
     async with house_at(f"sqlite:///{folder}/signing-in.db") as found:
         core = msgspec.structs.replace(
-            found, policy=msgspec.structs.replace(found.policy, routes={Channel.EMAIL: as_written("sink")})
+            found, policy=msgspec.structs.replace(found.policy, routes={Channel.EMAIL: unweighted("sink")})
         )
         passwords = Passwords(SLOTS)
         context = AccountContext(core, Log(chain_of(core.keyring)), passwords, RiskPolicy(), 8, ())

@@ -13,7 +13,7 @@ from countersign.config import load
 from countersign.config.families import DETOUR_SETTINGS, PURPOSE_SETTINGS, SETTINGS, provider_settings
 from countersign.config.purposes import PurposeSettings
 from countersign.config.routes import RouteSettings
-from countersign.domain.delivery.route import PrefixRoute, WeightedProvider, as_written
+from countersign.domain.delivery.route import PrefixRoute, WeightedProvider, unweighted
 from countersign.domain.policy import InstallationPolicy
 from countersign.domain.shared.contact import Channel
 from countersign.domain.verifications.purpose import DEFAULT_POLICIES
@@ -58,7 +58,7 @@ def test_development_needs_no_setting_at_all() -> None:
     assert settings.database_url == "sqlite:///.countersign/countersign.db"
     assert settings.secret_file == Path(".countersign/secret.keys")
     assert (settings.public_url, settings.host) == ("http://localhost:8000", "localhost")
-    assert settings.routes == dict.fromkeys(Channel, as_written("inbox"))
+    assert settings.routes == dict.fromkeys(Channel, unweighted("inbox"))
     assert settings.purposes == DEFAULT_POLICIES
 
 
@@ -251,7 +251,7 @@ def test_a_provider_comes_from_the_environment_whatever_its_name(tmp_path: Path)
     )
     mail = settings.providers["my_mail"]
     assert (mail.settings.port, mail.settings.password) == (465, "hunter2")
-    assert settings.routes == {Channel.EMAIL: as_written("my_mail")}
+    assert settings.routes == {Channel.EMAIL: unweighted("my_mail")}
 
 
 @pytest.mark.parametrize(
@@ -342,7 +342,7 @@ providers = ["second", "first"]
     )
     settings = load(PRODUCTION, written(tmp_path, text))
     assert settings.routes == {Channel.SMS: (WeightedProvider("first", 3), WeightedProvider("second", 1))}
-    own = as_written("second", "first")
+    own = unweighted("second", "first")
     assert settings.detours == {Channel.SMS: (PrefixRoute("+49", own), PrefixRoute("+43", own))}
     assert settings.providers["first"].callback == "https://verify.example.org/v1/receipts/first"
 

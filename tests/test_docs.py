@@ -25,7 +25,7 @@ from countersign.cli.main import COMMANDS, CommandGroup
 from countersign.config import load
 from countersign.config.reference import write_reference
 from countersign.domain.delivery.delivery import DeliveryState, Reason
-from countersign.domain.delivery.route import as_written
+from countersign.domain.delivery.route import unweighted
 from countersign.domain.shared.contact import Channel
 from countersign.domain.shared.event import EventKind
 from countersign.domain.verifications.challenge import ChallengeState, Refusal
@@ -275,7 +275,7 @@ def test_the_settings_of_the_readme_are_accepted(tmp_path: Path) -> None:
     (tmp_path / "countersign.toml").write_text(text)
     settings = load({}, tmp_path / "countersign.toml")
     assert not settings.development
-    assert settings.routes == {Channel.EMAIL: as_written("mail"), Channel.SMS: as_written("gateway")}
+    assert settings.routes == {Channel.EMAIL: unweighted("mail"), Channel.SMS: unweighted("gateway")}
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ import pytest
 
 from countersign.config import Settings, load
 from countersign.domain.shared.application import Application, ApplicationMode
-from countersign.domain.shared.contact import parse
+from countersign.domain.shared.contact import parse_contact
 from countersign.domain.verifications.challenge import ChallengeState
 from countersign.errors import SettingsError, UnavailableError
 from countersign.flows.maintenance.applications import ApplicationDirectory
@@ -62,7 +62,7 @@ async def refused(settings: Settings) -> str:
 
 async def demo(runtime: Runtime) -> Application:
     """Return the application of the demonstration."""
-    found = await runtime.doorkeeper.recognise(runtime.demo_key or "")
+    found = await runtime.doorkeeper.authenticate(runtime.demo_key or "")
     assert found is not None
     return found
 
@@ -164,7 +164,7 @@ async def test_the_newest_revision_is_the_one_that_alembic_knows(runtime: Runtim
 async def test_a_code_goes_out_and_its_answer_is_known_after_the_keys_were_rotated(runtime: Runtime) -> None:
     """O2: a challenge that is under way when a new key takes over is still delivered, and answered."""
     application = await demo(runtime)
-    begun = await begin_challenge(runtime.core, application, BeginRequest(to=parse("ada@example.org")))
+    begun = await begin_challenge(runtime.core, application, BeginRequest(to=parse_contact("ada@example.org")))
     assert isinstance(begun, Done)
 
     rotate_file(runtime.settings.secret_file, clock())
@@ -184,7 +184,7 @@ async def test_a_code_goes_out_and_its_answer_is_known_after_the_keys_were_rotat
 
 async def test_what_is_counted_is_told(runtime: Runtime) -> None:
     application = await demo(runtime)
-    await begin_challenge(runtime.core, application, BeginRequest(to=parse("ada@example.org")))
+    await begin_challenge(runtime.core, application, BeginRequest(to=parse_contact("ada@example.org")))
     worker = Worker(runtime.delivery, runtime.settings.retention_days)
     before = (await runtime.metrics()).decode()
     working = asyncio.create_task(worker.run())
@@ -201,7 +201,7 @@ async def test_what_is_counted_is_told(runtime: Runtime) -> None:
 
 async def test_a_removed_key_file_does_not_end_what_runs(runtime: Runtime) -> None:
     runtime.settings.secret_file.unlink()
-    begun = await begin_challenge(runtime.core, await demo(runtime), BeginRequest(to=parse("ada@example.org")))
+    begun = await begin_challenge(runtime.core, await demo(runtime), BeginRequest(to=parse_contact("ada@example.org")))
     assert isinstance(begun, Done)
 
 

@@ -21,11 +21,11 @@ from countersign.domain.shared.application import ApplicationDraft, ApplicationM
 from countersign.errors import DeliveryFailedError, NotFoundError, SettingsError, UnavailableError
 from countersign.flows.accounts.context import AccountContext
 from countersign.flows.context import CoreContext, own_application
-from countersign.flows.delivery.bounces import mark_of
+from countersign.flows.delivery.bounces import bounce_signer
 from countersign.flows.delivery.context import DeliveryContext
 from countersign.flows.delivery.receipts import record_receipt
 from countersign.flows.maintenance.applications import ApplicationDirectory, add_application, rotate_application_key
-from countersign.flows.maintenance.move_clock import take_over_clock
+from countersign.flows.maintenance.move_clock import restore_clock
 from countersign.geolocation import GeoDatabase
 from countersign.keys import Keyring, new_file
 from countersign.links import links_of
@@ -65,7 +65,7 @@ class Installation(msgspec.Struct, frozen=True):
     def log(self) -> Log:
         """Return the log of a new writer, with a chain of its own."""
         return Log(
-            Chain(lambda: identifier.make("wri", self.clock(), os.urandom(identifier.CHANCE_BYTES)), self.keyring.link)
+            Chain(lambda: identifier.make("wri", self.clock(), os.urandom(identifier.RANDOM_BYTES)), self.keyring.link)
         )
 
 
@@ -120,7 +120,9 @@ async def open_runtime(settings: Settings) -> Runtime:
         places = GeoDatabase(settings.risk.places_file, settings.risk.lists)
         words = templates_of(settings)
         letters = Inbox(settings.home / "inbox.db")
-        carriers = {name: make_provider(each, clock, mark_of(keyring)) for name, each in settings.providers.items()}
+        carriers = {
+            name: make_provider(each, clock, bounce_signer(keyring)) for name, each in settings.providers.items()
+        }
         inbox = InboxProvider(letters, clock, clock.sleep)
         providers = {name: _Counted(name, each, stats) for name, each in {INBOX: inbox, **carriers}.items()}
         core = _core_context(ground, places, stats.batch)
@@ -165,7 +167,7 @@ async def open_runtime(settings: Settings) -> Runtime:
         letters=letters,
         stopping=asyncio.Event(),
         clock=clock,
-        learning=asyncio.create_task(delivery.stats.keep_learning(database, clock)),
+        learning=asyncio.create_task(delivery.stats.run(database, clock)),
     )
 
 
@@ -208,7 +210,7 @@ async def open_installation(settings: Settings) -> Installation:
         await _see_to_schema(settings, database)
         await _see_to_fingerprint(settings, database, keyring)
         if settings.development:
-            await take_over_clock(time_there, database)
+            await restore_clock(time_there, database)
     except BaseException:
         await database.close()
         raise
@@ -331,7 +333,7 @@ async def _demo_key(ground: Installation) -> str:
         kept = path.read_text(encoding="utf-8").strip()
     except FileNotFoundError:
         kept = ""
-    if kept and await ApplicationDirectory(database, keyring, clock).recognise(kept) is not None:
+    if kept and await ApplicationDirectory(database, keyring, clock).authenticate(kept) is not None:
         return kept
     log = ground.log()
     try:

@@ -1,4 +1,4 @@
-"""The worker: takes messages as they fall due, keeps many under way at once, and sweeps between."""
+"""The worker: claims due messages, sends many at once, records the results, and sweeps in between."""
 
 from __future__ import annotations
 
@@ -23,65 +23,68 @@ from countersign.flows.maintenance.audit import write_checkpoint
 from countersign.flows.maintenance.sweep import sweep
 
 SLOTS: Final = 64
-"""Messages under way at once in one worker."""
+"""Messages that one worker sends at once."""
 
 POLL: Final = 1.0
-"""Seconds after which the worker looks by itself, should every wake-up be lost."""
+"""Seconds after which the worker looks for due messages even if it was not woken."""
 
 RENEW_EVERY: Final = LEASE / 3_000
-"""Seconds between renewals: one may fail and the lease still holds."""
+"""Seconds between renewals of leases. If one renewal fails, the leases still hold."""
 
 SWEEP_EVERY: Final = 10.0
 CHECKPOINT_EVERY: Final = 60.0
 GRACE: Final = 10.0
-"""Seconds that messages under way have to finish when the worker is told to stop; the lease covers those that do not."""
+"""Seconds that messages being sent have to finish after a stop. Leases cover those that do not."""
 
 _log = structlog.get_logger("countersign.worker")
 
 
 class Worker:
-    """One delivery loop and its sweep; `run` until `stop`. With a gate it also reminds people of what waits in their accounts."""
+    """A delivery loop and its sweep. `run` ends after `stop`.
+
+    With `accounts` it also sends the reminders of delayed recoveries. `grace` is in seconds.
+    """
 
     def __init__(
         self,
-        post: DeliveryContext,
+        context: DeliveryContext,
         retention_days: int,
         grace: float = GRACE,
-        gate: AccountContext | None = None,
+        accounts: AccountContext | None = None,
     ) -> None:
-        self._post = post
-        self._gate = gate
+        self._delivery = context
+        self._accounts = accounts
         self._retention_days = retention_days
-        self._grace = min(GRACE, grace / 2)  # the other half is for writing down, giving back and closing
+        self._grace = min(GRACE, grace / 2)  # the other half is for recording, releasing and closing
         self._due = asyncio.Event()
-        self._results: asyncio.Queue[SendResult | None] = asyncio.Queue()  # None: there will be no more
+        self._results: asyncio.Queue[SendResult | None] = asyncio.Queue()  # None: no more results will come
         self._under_way: dict[asyncio.Task[None], ClaimedDelivery] = {}
         self._stopping = asyncio.Event()
-        self._signed: dict[str, int] = {}
-        self._time_moved = asyncio.Event()
+        self._checkpointed: dict[str, int] = {}
+        self._clock_moved = asyncio.Event()
         self.alive = False
 
     def wake(self) -> None:
-        """Say that something fell due; from the loop's own thread."""
+        """Wake the loop because a message is due. Call it from the thread of the loop."""
         self._due.set()
 
-    async def foresee(self, now: int) -> None:
-        """Hold on to what is under way for when the clock will show `now`: moved there, it would find every lease over."""
-        core = msgspec.structs.replace(self._post.core, clock=lambda: now)
-        await renew_leases(msgspec.structs.replace(self._post, core=core), list(self._under_way.values()))
+    async def extend_leases(self, now: int) -> None:
+        """Extend all leases for the time `now` (ms), to which the clock is about to move. Otherwise they would end there."""
+        core = msgspec.structs.replace(self._delivery.core, clock=lambda: now)
+        await renew_leases(msgspec.structs.replace(self._delivery, core=core), list(self._under_way.values()))
 
-    def move(self) -> None:
-        """Say that the clock was moved: look at once what is due, and what has expired."""
-        self._time_moved.set()
+    def clock_moved(self) -> None:
+        """Look for due messages and expired challenges at once, because the clock was moved."""
+        self._clock_moved.set()
         self._due.set()
 
     def stop(self) -> None:
-        """Ask the loop to end: nothing new is taken, what is under way finishes."""
+        """End the loop: it claims nothing more, and messages being sent finish."""
         self._stopping.set()
         self._due.set()
 
     async def run(self) -> None:
-        """Deliver and sweep until told to stop."""
+        """Send and sweep until `stop` is called."""
         recording = asyncio.create_task(self._record())
         sweeping = asyncio.create_task(self._sweep())
         renewing = asyncio.create_task(self._renew())
@@ -89,7 +92,7 @@ class Worker:
         try:
             while not self._stopping.is_set():
                 self._due.clear()
-                if not await self._take():
+                if not await self._claim():
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(self._due.wait(), POLL)
         finally:
@@ -100,110 +103,110 @@ class Worker:
             self._results.put_nowait(None)
             with contextlib.suppress(TimeoutError, UnavailableError):
                 await asyncio.wait_for(recording, self._grace)
-                # A try that was cut short may have arrived all the same: whoever takes it next sends it under the same key.
-                await release_claims(self._post, late)
+                # A try that was cut short may have arrived. Whoever claims it next sends it under the same key.
+                await release_claims(self._delivery, late)
             await asyncio.gather(recording, sweeping, renewing, return_exceptions=True)
             with contextlib.suppress(CountersignError):
-                await write_checkpoint(self._post.core, self._signed)
+                await write_checkpoint(self._delivery.core, self._checkpointed)
 
-    async def _take(self) -> bool:
-        """Claim as many as there is room for, and set them going; say whether there may be more at once."""
+    async def _claim(self) -> bool:
+        """Claim as many messages as there is room for, and start to send them. Returns True if more may be due."""
         free = SLOTS - len(self._under_way)
         if free == 0:
             await asyncio.wait(self._under_way, timeout=POLL, return_when=asyncio.FIRST_COMPLETED)
             return True
         try:
-            parcels = await claim_due(self._post, free)
+            claimed = await claim_due(self._delivery, free)
         except UnavailableError as error:
-            _log.warning("cannot_claim", detail=str(error))
+            _log.warning("claim_failed", detail=str(error))
             await self._pause(POLL)
             return False
-        for parcel in parcels:
-            task = asyncio.create_task(self._carry(parcel))
-            self._under_way[task] = parcel
+        for one in claimed:
+            task = asyncio.create_task(self._send(one))
+            self._under_way[task] = one
             task.add_done_callback(self._under_way.pop)
-        return len(parcels) == free
+        return len(claimed) == free
 
-    async def _carry(self, parcel: ClaimedDelivery) -> None:
-        self._results.put_nowait(await send(self._post, parcel))
+    async def _send(self, claimed: ClaimedDelivery) -> None:
+        self._results.put_nowait(await send(self._delivery, claimed))
 
     async def _record(self) -> None:
-        """Write down what came of tries, as many at once as have come in, until there will be no more."""
+        """Record the results of tries until no more come. All that wait are recorded at once."""
         last = False
         while not last:
-            came = [await self._results.get()]
+            received = [await self._results.get()]
             while not self._results.empty():
-                came.append(self._results.get_nowait())
-            results = [result for result in came if result is not None]
-            last = len(results) < len(came)
+                received.append(self._results.get_nowait())
+            results = [result for result in received if result is not None]
+            last = len(results) < len(received)
             if results:
-                await self._write_down(results)
-            self._due.set()  # one of them may have moved on to its next provider
+                await self._record_batch(results)
+            self._due.set()  # a message may be due for its next provider
 
-    async def _write_down(self, results: list[SendResult]) -> None:
+    async def _record_batch(self, results: list[SendResult]) -> None:
         while True:
             try:
-                await record_results(self._post, results)
+                await record_results(self._delivery, results)
             except UnavailableError as error:
-                # What was sent must be written down, or it would be sent again when its lease ends.
-                _log.warning("cannot_record", detail=str(error), results=len(results))
+                # What was sent must be recorded. Otherwise it would be sent again when its lease ends.
+                _log.warning("record_failed", detail=str(error), results=len(results))
                 await asyncio.sleep(POLL)
             except Exception as error:  # noqa: BLE001 - whatever is wrong with one must not end the writing down of all others
                 if len(results) == 1:
-                    _log.error("not_recorded", delivery=results[0].delivery.key, error=type(error).__name__)
+                    _log.error("result_not_recorded", delivery=results[0].delivery.key, error=type(error).__name__)
                     return
                 for result in results:
-                    await self._write_down([result])
+                    await self._record_batch([result])
                 return
             else:
                 return
 
     async def _finish(self) -> list[ClaimedDelivery]:
-        """Let what is under way end within the grace time; return what did not, and was cut short."""
+        """Let messages being sent finish within the grace time. Returns those that did not, and were cut short."""
         if self._under_way:
             await asyncio.wait(self._under_way, timeout=self._grace)
-        late = {task: parcel for task, parcel in self._under_way.items() if not task.done()}
+        late = {task: claimed for task, claimed in self._under_way.items() if not task.done()}
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
         return list(late.values())
 
     async def _renew(self) -> None:
-        """Hold on to what takes longer than a lease: its provider is slow, not its worker dead."""
+        """Renew the leases of messages that take longer than one: the provider is slow, but the worker is alive."""
         while True:
             await asyncio.sleep(RENEW_EVERY)
             try:
-                await renew_leases(self._post, list(self._under_way.values()))
+                await renew_leases(self._delivery, list(self._under_way.values()))
             except UnavailableError as error:
-                _log.warning("cannot_renew", detail=str(error))
+                _log.warning("renewal_failed", detail=str(error))
             except Exception as error:  # noqa: BLE001 - unrenewed, whatever is slow would be sent by another worker as well
-                _log.error("renewal_broke", error=type(error).__name__)
+                _log.error("renewal_error", error=type(error).__name__)
 
     async def _sweep(self) -> None:
         since_checkpoint = 0.0
         while True:
             wait = SWEEP_EVERY * random.uniform(0.8, 1.2)  # noqa: S311 - spreads the sweeps of several programs, guards nothing
             with contextlib.suppress(TimeoutError):
-                # Not `wait_for`: until Python 3.12 it can swallow our cancellation (CPython issue 86296), and the stop would hang.
+                # Not `wait_for`: before Python 3.12 it can swallow our cancellation (CPython issue 86296), and the stop would hang.
                 async with asyncio.timeout(wait):
-                    await self._time_moved.wait()
-            self._time_moved.clear()
+                    await self._clock_moved.wait()
+            self._clock_moved.clear()
             since_checkpoint += wait
             try:
-                swept = await sweep(self._post.core, self._retention_days)
-                await record_conversions(self._post)
-                if self._gate is not None:
-                    await send_reminders(self._gate)
-                if swept.expired or swept.forgotten:
-                    _log.debug("swept", expired=swept.expired, forgotten=swept.forgotten)
+                report = await sweep(self._delivery.core, self._retention_days)
+                await record_conversions(self._delivery)
+                if self._accounts is not None:
+                    await send_reminders(self._accounts)
+                if report.expired or report.deleted:
+                    _log.debug("swept", expired=report.expired, deleted=report.deleted)
                 if since_checkpoint >= CHECKPOINT_EVERY:
                     since_checkpoint = 0.0
-                    await write_checkpoint(self._post.core, self._signed)
+                    await write_checkpoint(self._delivery.core, self._checkpointed)
             except UnavailableError as error:
-                _log.warning("cannot_sweep", detail=str(error))
+                _log.warning("sweep_failed", detail=str(error))
             except Exception as error:  # noqa: BLE001 - a sweep that breaks once must not be the last one
-                # The type alone: whatever broke may quote what it had in hand.
-                _log.error("sweep_broke", error=type(error).__name__)
+                # The type alone: the exception may quote data.
+                _log.error("sweep_error", error=type(error).__name__)
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):

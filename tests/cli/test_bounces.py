@@ -16,7 +16,7 @@ from tests.providers.bounces import postfix
 
 from countersign.cli.output import wait_for
 from countersign.domain.shared.application import ApplicationMode
-from countersign.flows.delivery.bounces import mark_of
+from countersign.flows.delivery.bounces import bounce_signer
 from countersign.providers.email.verp import make_return_path
 
 LIVE = type(SHOP)("app_live", 0, "live", ApplicationMode.LIVE, "Live", "live.example", (), b"live's key")
@@ -55,7 +55,7 @@ def alias(sqlite_url: str, tmp_path: Path) -> Alias:
         async with place_at(sqlite_url, tmp_path, clock=FixedClock(), live=("first",)) as place:
             challenge = await place.begun(application=LIVE)
             await place.deliver()
-            return make_return_path("bounces@shop.example", f"{challenge.id}.1.0", mark_of(place.keyring))
+            return make_return_path("bounces@shop.example", f"{challenge.id}.1.0", bounce_signer(place.keyring))
 
     address = wait_for(sent())
     settings = {"DATABASE_URL": sqlite_url, "SECRET_FILE": str(tmp_path / "keys.json")}

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from countersign.config import Settings
     from countersign.domain.shared.event import Event
 
-WHY = "30 messages in 24 hours and 0 codes came back, which carry 30 messages."
+WHY = "30 messages were sent in 24 hours. 0 of their codes were entered, which allows 30 messages."
 
 
 def settings_in(folder: Path) -> Settings:
@@ -74,7 +74,7 @@ def test_a_number_is_explained_by_every_rule(run: Run, tmp_path: Path) -> None:
     assert ended.exit_code == 0
     found = json.loads(ended.stdout)
     assert {one["rule"] for one in found} == {"money", "messages", "allowance", "conversion"}
-    assert "0 messages of 7" in next(one["why"] for one in found if one["rule"] == "messages")
+    assert "0 of 7 messages" in next(one["why"] for one in found if one["rule"] == "messages")
     assert "1234" not in ended.stdout
     asyncio.run(_hold(tmp_path))
     held = run("fraud", "explain", "+491701234567")

@@ -18,7 +18,7 @@ import asyncpg
 import psutil
 from tests.peers.program import Program, free_port
 
-from countersign.domain.shared.event import Event, read
+from countersign.domain.shared.event import Event, decode_page
 from countersign.domain.verifications.code import CodeShape, derive
 from countersign.keys import Keyring
 
@@ -96,7 +96,7 @@ class Installation:
 
     async def events(self) -> list[Event]:
         """Return the whole event log."""
-        return [event for (page,) in await self.rows("SELECT page FROM events") for event in read(page)]
+        return [event for (page,) in await self.rows("SELECT page FROM events") for event in decode_page(page)]
 
     def end(self) -> None:
         """Kill what still runs."""

@@ -114,7 +114,7 @@ async def test_no_live_code_and_no_full_contact_is_anywhere(
 
         await _the_search_finds_what_is_there(installation, durable_server, search, told, tmp_path, started)
         assert b'"level": "debug"' in installation.logged()
-        assert b'"event": "not_taken"' in installation.logged()
+        assert b'"event": "send_failed"' in installation.logged()
     print(f"\n{MANY} in {time.monotonic() - began:.0f} s: {len(answers)} answers, {len(places)} places, {sizes}")  # noqa: T201 - shown with -s or -rP
 
 

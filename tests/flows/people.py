@@ -11,7 +11,7 @@ import msgspec
 from countersign.domain.accounts.change import AccountSnapshot, ChangeKind, ChangeRequest
 from countersign.domain.accounts.login_flow import InterruptedRequest
 from countersign.domain.accounts.session import ProofRequirement
-from countersign.domain.shared.contact import parse
+from countersign.domain.shared.contact import parse_contact
 from countersign.flows.accounts.context import BrowserContext, CodeRequested, SignedIn
 from countersign.flows.accounts.sessions import find_session
 from countersign.flows.accounts.snapshot import find_snapshot
@@ -119,7 +119,7 @@ class Visitor:
     async def adds(self, contact: str, to: str = ADA, *, replaces: str = "") -> CheckResult:
         """Add a contact, or replace another by it: approve it, and prove the new one."""
         kind = ChangeKind.CONTACT_REPLACED if replaces else ChangeKind.CONTACT_ADDED
-        new = parse(contact)
+        new = parse_contact(contact)
         asked = await self.changes(ChangeRequest(kind, replaces, new.masked, "Add it", new), to)
         assert isinstance(asked, CodeRequested), asked
         return await self.types(await self.code(contact))
@@ -134,7 +134,7 @@ class Visitor:
 
     async def contact(self, to: str) -> OwnedContact:
         """Return one of the account's contacts."""
-        blind_index = self.place.accounts.blind_index(parse(to))
+        blind_index = self.place.accounts.blind_index(parse_contact(to))
         return next(one for one in (await self.holdings()).contacts if one.blind_index == blind_index)
 
     async def recovers(self, identifier: str = ADA) -> CodeRequested | InvalidInput | Refused:

@@ -14,10 +14,10 @@ from tests.clock import FixedClock
 
 from countersign.domain.accounts.risk import RiskPolicy
 from countersign.domain.delivery.delivery import Accepted, Delivery, Message
-from countersign.domain.delivery.route import as_written
+from countersign.domain.delivery.route import unweighted
 from countersign.domain.policy import InstallationPolicy
 from countersign.domain.shared.application import Application, ApplicationMode
-from countersign.domain.shared.contact import Channel, parse
+from countersign.domain.shared.contact import Channel, parse_contact
 from countersign.domain.shared.event import Event, EventKind
 from countersign.domain.verifications.challenge import Action, Challenge, ChallengeState, Requester
 from countersign.domain.verifications.code import derive
@@ -126,7 +126,9 @@ class Place:
         once: IdempotencyKey | None = None,
     ) -> Outcome:
         """Ask for a code."""
-        asked = BeginRequest(parse(to), channel, purpose, subject, action or Action(), "en", Requester(ip, "", device))
+        asked = BeginRequest(
+            parse_contact(to), channel, purpose, subject, action or Action(), "en", Requester(ip, "", device)
+        )
         return await begin_challenge(self.core, application, asked, once)
 
     async def begun(self, to: str = "ada@example.org", **asked: Any) -> Challenge:
@@ -273,7 +275,7 @@ async def place_at(
     )
     ledger.open()
     if live:
-        rules = msgspec.structs.replace(rules, routes=dict.fromkeys(Channel, as_written(*live)))
+        rules = msgspec.structs.replace(rules, routes=dict.fromkeys(Channel, unweighted(*live)))
     core = CoreContext(
         database, ledger, keyring, rules, LINKS, OWN, places or GeoDatabase(), clock, secrets.token_bytes
     )

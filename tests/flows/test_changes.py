@@ -9,7 +9,7 @@ from tests.flows.people import ADA, CARRIER, Visitor, ada
 
 from countersign.domain.accounts.change import DAY, ChangeKind, ChangeRefusal, ChangeRequest
 from countersign.domain.accounts.session import ProofRequirement
-from countersign.domain.shared.contact import parse
+from countersign.domain.shared.contact import parse_contact
 from countersign.flows.accounts.context import BrowserContext, CodeRequested, FlowNotFound, InvalidCredentials, SignedIn
 from countersign.flows.accounts.sessions import end_others
 from countersign.flows.changes.apply import Applied, apply_change
@@ -35,7 +35,7 @@ async def test_a_contact_is_asked_for_approved_proved_and_then_there(home: Place
     """A1, A7: the old one works until then, and the new one is nothing before it is proved."""
     visitor = await ada(home)
     asked = await visitor.changes(
-        ChangeRequest(ChangeKind.CONTACT_ADDED, about="+1415***0123", summary="Add it", contact=parse(PHONE))
+        ChangeRequest(ChangeKind.CONTACT_ADDED, about="+1415***0123", summary="Add it", contact=parse_contact(PHONE))
     )
     assert isinstance(asked, CodeRequested)
     assert [contact.masked for contact in (await visitor.holdings()).contacts] == ["a***@example.org"]
@@ -51,8 +51,8 @@ async def test_a_change_needs_a_proof_for_this_very_act(home: Place) -> None:
     visitor = await ada(home)
     session = await visitor.session()
     assert session is not None
-    good = ChangeRequest(ChangeKind.CONTACT_ADDED, about="+1415***0123", summary="Add it", contact=parse(PHONE))
-    bad = ChangeRequest(ChangeKind.CONTACT_ADDED, about="+1415***0123", summary="Add it", contact=parse(OTHER))
+    good = ChangeRequest(ChangeKind.CONTACT_ADDED, about="+1415***0123", summary="Add it", contact=parse_contact(PHONE))
+    bad = ChangeRequest(ChangeKind.CONTACT_ADDED, about="+1415***0123", summary="Add it", contact=parse_contact(OTHER))
     need = await submit_change(home.accounts, visitor.browser, session, good)
     assert isinstance(need, ProofRequirement)
     assert isinstance(await visitor.steps_up(need), CodeRequested)
@@ -70,7 +70,9 @@ async def test_the_contact_that_goes_does_not_approve_where_there_is_another(hom
     visitor = await ada(home)
     await visitor.adds(PHONE)
     mail = await visitor.contact(ADA)
-    wanted = ChangeRequest(ChangeKind.CONTACT_REPLACED, mail.id, "a***@elsewhere.example", "Replace it", parse(NEW))
+    wanted = ChangeRequest(
+        ChangeKind.CONTACT_REPLACED, mail.id, "a***@elsewhere.example", "Replace it", parse_contact(NEW)
+    )
     need = requirement_of(home.accounts, wanted, await visitor.holdings())
     assert isinstance(await visitor.steps_up(need), CodeRequested)
     seen = await visitor.sees()
@@ -137,7 +139,9 @@ async def test_a_pending_change_dies_with_its_session_and_is_canceled_from_anoth
     visitor = await ada(home)
     phone = Visitor(home)
     await phone.is_let_in()
-    wanted = ChangeRequest(ChangeKind.CONTACT_ADDED, about="+1415***0123", summary="Add it", contact=parse(PHONE))
+    wanted = ChangeRequest(
+        ChangeKind.CONTACT_ADDED, about="+1415***0123", summary="Add it", contact=parse_contact(PHONE)
+    )
     assert isinstance(await visitor.changes(wanted), CodeRequested)
     code = await visitor.code(PHONE)
     session = await phone.session()
@@ -219,7 +223,9 @@ async def test_a_password_change_ends_everything_else(home: Place) -> None:
     waiting = Visitor(home)
     assert isinstance(await waiting.signs_in(), CodeRequested)
     code = await waiting.code()
-    wanted = ChangeRequest(ChangeKind.CONTACT_ADDED, about="+1415***0123", summary="Add it", contact=parse(PHONE))
+    wanted = ChangeRequest(
+        ChangeKind.CONTACT_ADDED, about="+1415***0123", summary="Add it", contact=parse_contact(PHONE)
+    )
     assert isinstance(await other.changes(wanted), CodeRequested)
     home.clock.forward(61_000)
     hashed = await home.accounts.passwords.hash("a better battery staple")
@@ -242,7 +248,9 @@ async def test_a_password_change_ends_everything_else(home: Place) -> None:
 async def test_contacts_are_one_however_they_are_typed(home: Place) -> None:
     """A6."""
     visitor = await ada(home)
-    again = ChangeRequest(ChangeKind.CONTACT_ADDED, about="a", summary="Add it", contact=parse("ADA@Example.ORG"))
+    again = ChangeRequest(
+        ChangeKind.CONTACT_ADDED, about="a", summary="Add it", contact=parse_contact("ADA@Example.ORG")
+    )
     assert await visitor.changes(again) is ChangeRefusal.ALREADY_YOURS
 
 
@@ -255,7 +263,7 @@ async def test_a_mailbox_has_one_account_and_a_phone_up_to_five(home: Place) -> 
     home.clock.forward(61_000)
     assert isinstance(await second.adds(PHONE, "grace@example.org"), Applied)
     # It signs in to the account that had it first, and gets codes for both.
-    blind_index = home.accounts.blind_index(parse(PHONE))
+    blind_index = home.accounts.blind_index(parse_contact(PHONE))
     session = await first.session()
     assert session is not None
     assert await home.database.read(accounts.find_id_by_identifier, blind_index) == session.account

@@ -14,7 +14,7 @@ from countersign import worker as module
 from countersign.domain.delivery.delivery import LEASE, Accepted, DeliveryState, Message
 from countersign.errors import UnavailableError
 from countersign.flows.maintenance.audit import verify_events
-from countersign.flows.maintenance.sweep import Swept
+from countersign.flows.maintenance.sweep import SweepReport
 from countersign.store.engine.database import ConflictError, RejectedError, Transaction
 from countersign.worker import Worker
 
@@ -211,13 +211,13 @@ async def test_a_sweep_that_broke_is_not_the_last(place: Place, monkeypatch: pyt
     swept = asyncio.Event()
     times = 0
 
-    async def breaks_once(*_: object) -> Swept:
+    async def breaks_once(*_: object) -> SweepReport:
         nonlocal times
         times += 1
         if times == 1:
             raise ValueError
         swept.set()
-        return Swept(0, 0)
+        return SweepReport(0, 0)
 
     monkeypatch.setattr(module, "SWEEP_EVERY", 0.01)
     monkeypatch.setattr(module, "sweep", breaks_once)

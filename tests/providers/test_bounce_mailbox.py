@@ -19,7 +19,7 @@ from tests.providers.peers import Authority, Hidden, StartServer
 from countersign.domain.delivery.delivery import DeliveryState
 from countersign.domain.shared.application import ApplicationMode
 from countersign.errors import SettingsError, UnavailableError
-from countersign.flows.delivery.bounces import collect, keep_collecting, mark_of
+from countersign.flows.delivery.bounces import bounce_signer, collect_bounces, poll_mailbox
 from countersign.providers.email.bounce_mailbox import AT_ONCE, BounceMailbox, MailboxSettings
 from countersign.providers.email.dsn import MAX_BYTES
 from countersign.providers.email.verp import make_return_path
@@ -50,7 +50,9 @@ async def until(happened: Callable[[], bool]) -> None:
 async def bounced(place: Place) -> tuple[Any, bytes]:
     challenge = await place.begun(application=LIVE)
     await place.deliver()
-    return challenge, postfix(make_return_path("bounces@shop.example", f"{challenge.id}.1.0", mark_of(place.keyring)))
+    return challenge, postfix(
+        make_return_path("bounces@shop.example", f"{challenge.id}.1.0", bounce_signer(place.keyring))
+    )
 
 
 async def test_a_bounce_that_lies_there_is_taken_once_among_other_mail(
@@ -60,10 +62,10 @@ async def test_a_bounce_that_lies_there_is_taken_once_among_other_mail(
     challenge, raw = await bounced(live)
     peer = ImapPeer({3: b"Subject: hello\r\n\r\nhello", 4: raw, 5: b"x" * (MAX_BYTES * 2), 6: b""})
     mailbox = BounceMailbox(settings(await start_tcp_server(peer)))
-    assert await collect(live.delivery, mailbox) == 1
+    assert await collect_bounces(live.delivery, mailbox) == 1
     assert (await live.deliveries(challenge))[0].state is DeliveryState.UNDELIVERED
     assert peer.seen == {3, 4, 5, 6}
-    assert await collect(live.delivery, mailbox) == 0
+    assert await collect_bounces(live.delivery, mailbox) == 0
     assert peer.commands.count("FETCH") == 4
 
 
@@ -71,7 +73,7 @@ async def test_two_who_read_at_once_are_one(live: Place, start_tcp_server: Start
     challenge, raw = await bounced(live)
     peer = ImapPeer({4: raw})
     mailbox = BounceMailbox(settings(await start_tcp_server(peer), after="delete"))
-    await asyncio.gather(*(collect(live.delivery, mailbox) for _ in range(4)))
+    await asyncio.gather(*(collect_bounces(live.delivery, mailbox) for _ in range(4)))
     assert (await live.deliveries(challenge))[0].state is DeliveryState.UNDELIVERED
     assert (await live.count("suppressions"), peer.mails) == (1, {})
 
@@ -131,9 +133,9 @@ async def test_what_could_not_be_taken_is_left_for_the_next_time(
     with monkeypatch.context() as patched:
         patched.setattr(live.database, "read", away)
         with pytest.raises(UnavailableError):
-            await collect(live.delivery, mailbox)
+            await collect_bounces(live.delivery, mailbox)
     assert peer.seen == {1}
-    assert await collect(live.delivery, mailbox) == 2
+    assert await collect_bounces(live.delivery, mailbox) == 2
 
 
 async def test_looking_goes_on_after_an_outage(live: Place, start_tcp_server: StartServer) -> None:
@@ -141,7 +143,7 @@ async def test_looking_goes_on_after_an_outage(live: Place, start_tcp_server: St
     challenge, raw = await bounced(live)
     peer = ImapPeer({1: raw}, refuse="SELECT")
     mailbox = BounceMailbox(settings(await start_tcp_server(peer)))
-    looking = asyncio.create_task(keep_collecting(live.delivery, mailbox, every=0.01))
+    looking = asyncio.create_task(poll_mailbox(live.delivery, mailbox, every=0.01))
     await until(lambda: peer.commands.count("SELECT") >= 3)
     peer.refuse = ""
     await until(lambda: bool(peer.seen))

@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from countersign.domain.delivery.delivery import Reason, ReceiptState
-from countersign.domain.delivery.sms_segments import ESCAPE, GSM_7, GSM_7_EXTENSION, septets, split_segments, units
+from countersign.domain.delivery.sms_segments import (
+    ESCAPE,
+    GSM_7,
+    GSM_7_EXTENSION,
+    encode_gsm_7,
+    encode_ucs_2,
+    split_segments,
+)
 from countersign.messages.channels.sms_size import segments
 from countersign.providers.smpp.pdu import (
     HEADER,
@@ -104,10 +111,10 @@ def test_a_bind_is_written_as_the_specification_shows() -> None:
 
 def test_every_character_of_the_alphabet_has_its_place() -> None:
     """D3: the table of TS 23.038, by its corners."""
-    assert septets("@\r ¡¿à") == bytes((0x00, 0x0D, 0x20, 0x40, 0x60, 0x7F))
-    assert septets("ΞÆ_Δ") == bytes((0x1A, 0x1C, 0x11, 0x10))
-    assert septets("\f^{}\\[~]|€") == bytes.fromhex("1b0a1b141b281b291b2f1b3c1b3d1b3e1b401b65")
-    assert sorted(septets(GSM_7)) == [place for place in range(128) if place != ESCAPE]
+    assert encode_gsm_7("@\r ¡¿à") == bytes((0x00, 0x0D, 0x20, 0x40, 0x60, 0x7F))
+    assert encode_gsm_7("ΞÆ_Δ") == bytes((0x1A, 0x1C, 0x11, 0x10))
+    assert encode_gsm_7("\f^{}\\[~]|€") == bytes.fromhex("1b0a1b141b281b291b2f1b3c1b3d1b3e1b401b65")
+    assert sorted(encode_gsm_7(GSM_7)) == [place for place in range(128) if place != ESCAPE]
 
 
 @given(st.text(max_size=500) | st.text(alphabet=GSM_7 + GSM_7_EXTENSION, max_size=900))
@@ -118,10 +125,10 @@ def test_the_parts_are_the_text_and_each_is_within_its_bound(text: str) -> None:
     assert len(found.parts) == segments(text).segments
     alone = len(found.parts) == 1
     for part in found.parts:
-        octets = septets(part) if found.narrow else units(part)
-        assert len(octets) <= (160 if alone else 153) if found.narrow else (140 if alone else 134)
+        octets = encode_gsm_7(part) if found.gsm_7 else encode_ucs_2(part)
+        assert len(octets) <= (160 if alone else 153) if found.gsm_7 else (140 if alone else 134)
         assert alone or part
-        if found.narrow:
+        if found.gsm_7:
             assert not octets.endswith(bytes((ESCAPE,)))
         else:
             assert octets.decode("utf-16-be") == part

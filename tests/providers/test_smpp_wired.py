@@ -14,7 +14,7 @@ from countersign.cli.doctor.provider_checks import check_providers
 from countersign.config import load
 from countersign.domain.delivery.delivery import Reason
 from countersign.domain.shared.application import ApplicationDraft, ApplicationMode
-from countersign.domain.shared.contact import parse
+from countersign.domain.shared.contact import parse_contact
 from countersign.errors import DeliveryFailedError
 from countersign.flows.maintenance.applications import add_application
 from countersign.flows.verifications.begin import BeginRequest, begin_challenge
@@ -80,7 +80,9 @@ async def began(runtime: Runtime) -> None:
         runtime.core.clock(),
         os.urandom,
     )
-    assert isinstance(await begin_challenge(runtime.core, application, BeginRequest(to=parse("+4915123456789"))), Done)
+    assert isinstance(
+        await begin_challenge(runtime.core, application, BeginRequest(to=parse_contact("+4915123456789"))), Done
+    )
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from countersign.domain.shared.event import START, Event, EventKind, read
+from countersign.domain.shared.event import FIRST_HASH, Event, EventKind, decode_page
 from countersign.store.engine.database import Append, ConflictError, Insert, RejectedError, Sql, Take, Write
 from countersign.store.engine.sqlite import SqliteDatabase
 from countersign.store.ledger.event_log import Chain, Log, append_event, head_mac, page_hash
@@ -47,11 +47,11 @@ async def pages(database: Database) -> dict[str, list[list[int]]]:
         found: dict[str, list[list[int]]] = {}
         for head, mac in await events.list_heads():
             assert mac == head_mac(head, link)
-            before = START
+            before = FIRST_HASH
             for row in await events.list_pages_after(head.writer, 0):
                 assert row[4] == page_hash(head.writer, row, before, link)
                 before = row[4]
-                found.setdefault(head.writer, []).append([one.at for one in read(row[3])])
+                found.setdefault(head.writer, []).append([one.at for one in decode_page(row[3])])
             assert (head.seq, head.hash) == (len(found[head.writer]), before)
         assert sorted(found) == await events.list_writers()
         return found

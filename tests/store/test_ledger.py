@@ -18,7 +18,7 @@ from countersign.domain.verifications.lockout import FailedAttempts
 from countersign.domain.verifications.purpose import Policy
 from countersign.errors import OverloadedError, UnavailableError
 from countersign.flows.maintenance.audit import verify_events
-from countersign.flows.maintenance.sweep import Expire
+from countersign.flows.maintenance.sweep import ExpireCommand
 from countersign.store.engine.database import RejectedError, Transaction
 from countersign.store.ledger.ledger import MAX_BATCH
 from countersign.store.ledger.unit_of_work import Decision, Reads, UnitOfWork
@@ -83,7 +83,7 @@ def challenge(number: int, id_: str = "", subject: str = "") -> Challenge:
         id=id_ or f"ver_{number}",
         application="app_1",
         dedup_key=b"twin %d" % number,
-        standing=b"s",
+        lockout_key=b"s",
         terms=terms,
         channel=Channel.EMAIL,
         now=NOON,
@@ -318,5 +318,5 @@ async def test_two_programs_on_one_database_keep_their_chains_apart(postgres_url
 
 
 async def test_a_record_that_is_not_there_is_no_trouble(place: Place) -> None:
-    given = await outcomes(place, Expire("ver_0"), Add(b"a"))
+    given = await outcomes(place, ExpireCommand("ver_0"), Add(b"a"))
     assert given[1] == 0

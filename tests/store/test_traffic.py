@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tests.clock import NOON
 
-from countersign.domain.delivery.sms_traffic import DAY, HOUR, MEMORY, MINUTE, RANGE_MEMORY, TrafficSlot
+from countersign.domain.delivery.sms_traffic import DAY, HOUR, MINUTE, RANGE_RETENTION, RETENTION, TrafficSlot
 from countersign.store.engine.database import Rows, Sql
 from countersign.store.tables import sms_traffic
 
@@ -48,12 +48,12 @@ async def test_folding_keeps_every_count_however_many_fold(database: Database) -
 
 
 async def test_ranges_are_forgotten_sooner_than_prefixes(database: Database) -> None:
-    for age in (HOUR, RANGE_MEMORY + HOUR, MEMORY + DAY + HOUR):
+    for age in (HOUR, RANGE_RETENTION + HOUR, RETENTION + DAY + HOUR):
         await database.run(sms_traffic.add_counts, counted("+49170", NOON - age, 1, 0))
         await database.run(sms_traffic.add_counts, counted("#abc", NOON - age, 1, 0))
     assert await database.run(sms_traffic.delete_old_counts, NOON, 100) == 3
     left = [(row[0], NOON - row[1]) for row in await database.read(all_counts)]
-    assert left == [("#abc", HOUR), ("+49170", RANGE_MEMORY + HOUR), ("+49170", HOUR)]
+    assert left == [("#abc", HOUR), ("+49170", RANGE_RETENTION + HOUR), ("+49170", HOUR)]
 
 
 async def test_a_block_is_known_while_it_lengthens_the_next(database: Database) -> None:

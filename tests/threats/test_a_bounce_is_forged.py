@@ -15,7 +15,7 @@ from countersign.domain.delivery.delivery import DeliveryState, Reason, Receipt,
 from countersign.domain.shared.application import ApplicationMode
 from countersign.domain.shared.event import EventKind
 from countersign.domain.verifications.challenge import Challenge
-from countersign.flows.delivery.bounces import BounceVerdict, mark_of, take_bounce
+from countersign.flows.delivery.bounces import BounceVerdict, bounce_signer, record_bounce
 from countersign.flows.delivery.receipts import record_receipt
 from countersign.keys import Keyring, new_file
 from countersign.providers.email.verp import make_return_path
@@ -37,8 +37,8 @@ def thief(tmp_path: Path) -> Keyring:
     return Keyring(tmp_path / "thief.json", FixedClock())
 
 
-def address(keyring: Keyring, challenge: Challenge, leg: int = 0) -> str:
-    return make_return_path(BOUNCES, f"{challenge.id}.1.{leg}", mark_of(keyring))
+def address(keyring: Keyring, challenge: Challenge, position: int = 0) -> str:
+    return make_return_path(BOUNCES, f"{challenge.id}.1.{position}", bounce_signer(keyring))
 
 
 async def state(place: Place, challenge: Challenge) -> tuple[DeliveryState, Reason | None]:
@@ -51,7 +51,7 @@ async def test_a_bounce_at_the_messages_own_address_counts(live: Place) -> None:
     challenge = await live.begun(application=LIVE)
     await live.deliver()
     at = address(live.keyring, challenge)
-    assert await take_bounce(live.delivery, postfix(at)) is BounceVerdict.TAKEN
+    assert await record_bounce(live.delivery, postfix(at)) is BounceVerdict.TAKEN
     assert await state(live, challenge) == (DeliveryState.UNDELIVERED, Reason.UNKNOWN_RECIPIENT)
     assert await live.count("suppressions") == 1
     again = await live.begun(application=LIVE, purpose="step_up")
@@ -79,7 +79,7 @@ async def test_a_bounce_that_is_forged_counts_for_nothing(live: Place, thief: Ke
         right.replace(".1.0.", ".1.1."),
         f"{right} {'x' * 2000}"[::-1],
     ):
-        assert await take_bounce(live.delivery, postfix(forged), forged) in {
+        assert await record_bounce(live.delivery, postfix(forged), forged) in {
             BounceVerdict.NOT_OURS,
             BounceVerdict.NO_BOUNCE,
         }
@@ -92,7 +92,7 @@ async def test_one_who_holds_an_address_can_harm_nobody_elses(live: Place) -> No
     mine = await live.begun("eve@example.org", application=LIVE)
     await live.deliver()
     at = address(live.keyring, mine)
-    await take_bounce(live.delivery, postfix(at, "ada@example.org"))
+    await record_bounce(live.delivery, postfix(at, "ada@example.org"))
     stranger = await live.begun("ada@example.org", application=LIVE)
     assert await live.deliver() >= 1
     assert (await state(live, stranger))[0] is DeliveryState.ACCEPTED
@@ -104,7 +104,7 @@ async def test_a_mailbox_that_forwards_is_not_taken_for_one_that_is_not_there(li
     challenge = await live.begun(application=LIVE)
     await live.deliver()
     assert (
-        await take_bounce(live.delivery, postfix(address(live.keyring, challenge), "ada@old.example"))
+        await record_bounce(live.delivery, postfix(address(live.keyring, challenge), "ada@old.example"))
         is BounceVerdict.TAKEN
     )
     assert await live.deliver() == 1
@@ -128,24 +128,24 @@ async def test_only_a_mailbox_that_is_not_there_is_remembered(
 ) -> None:
     challenge = await live.begun(application=LIVE)
     await live.deliver()
-    assert await take_bounce(live.delivery, postfix(address(live.keyring, challenge), **said)) is verdict
+    assert await record_bounce(live.delivery, postfix(address(live.keyring, challenge), **said)) is verdict
     assert await live.count("suppressions") == 0
 
 
 async def test_an_old_bounce_does_not_undo_what_an_operator_lifted(live: Place, clock: FixedClock) -> None:
     """D2: a bounce can be kept and sent again; it is about a message from before."""
-    from countersign.domain.shared.contact import parse
+    from countersign.domain.shared.contact import parse_contact
     from countersign.flows.delivery.suppressions import lift_suppression
 
     challenge = await live.begun(application=LIVE)
     await live.deliver()
     raw = postfix(address(live.keyring, challenge))
-    await take_bounce(live.delivery, raw)
+    await record_bounce(live.delivery, raw)
     clock.forward(1000)
-    contact = parse("ada@example.org")
+    contact = parse_contact("ada@example.org")
     assert await lift_suppression(live.database, live.delivery.receipts, live.keyring, contact, clock) is not None
     clock.forward(1000)
-    await take_bounce(live.delivery, raw)
+    await record_bounce(live.delivery, raw)
     again = await live.begun(application=LIVE, purpose="step_up")
     assert await live.deliver() == 1
     assert (await state(live, again))[0] is DeliveryState.ACCEPTED
@@ -165,6 +165,6 @@ async def test_the_same_bounce_a_hundred_times_is_one(live: Place) -> None:
     challenge = await live.begun(application=LIVE)
     await live.deliver()
     for _ in range(100):
-        await take_bounce(live.delivery, postfix(address(live.keyring, challenge)))
+        await record_bounce(live.delivery, postfix(address(live.keyring, challenge)))
     assert (await live.kinds(challenge))[EventKind.ADDRESS_SUPPRESSED] == 1
     assert (await live.kinds(challenge))[EventKind.DELIVERY_UNDELIVERED] == 1

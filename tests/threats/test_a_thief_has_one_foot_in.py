@@ -11,7 +11,7 @@ from tests.flows.test_integration_codes import made
 from countersign.domain.accounts.authenticator import AuthenticatorKind
 from countersign.domain.accounts.change import ChangeKind, ChangeRequest
 from countersign.domain.accounts.session import ProofRequirement
-from countersign.domain.shared.contact import parse
+from countersign.domain.shared.contact import parse_contact
 from countersign.flows.accounts.context import BrowserContext, CodeRequested, InvalidCredentials, InvalidInput, SignedIn
 from countersign.flows.changes.apply import Applied
 from countersign.flows.changes.enrol import make_recovery_codes
@@ -53,8 +53,8 @@ async def test_a_live_session_changes_nothing_without_a_proof(home: Place) -> No
     session = await thief.session()
     assert session is not None
     wanted = [
-        ChangeRequest(ChangeKind.CONTACT_ADDED, about="t***", summary="x", contact=parse(EVIL)),
-        ChangeRequest(ChangeKind.CONTACT_REPLACED, mail.id, "t***", "x", parse(EVIL)),
+        ChangeRequest(ChangeKind.CONTACT_ADDED, about="t***", summary="x", contact=parse_contact(EVIL)),
+        ChangeRequest(ChangeKind.CONTACT_REPLACED, mail.id, "t***", "x", parse_contact(EVIL)),
         ChangeRequest(ChangeKind.CONTACT_REMOVED, mail.id, "a***", "x"),
         ChangeRequest(ChangeKind.CONTACT_PRIMARY, (await visitor.contact(PHONE)).id, "+1", "x"),
         ChangeRequest(ChangeKind.PASSWORD_CHANGED, summary="x", password="x"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.flows.place import Place, done
 
-from countersign.domain.shared.contact import parse
+from countersign.domain.shared.contact import parse_contact
 from countersign.errors import InputError
 
 VICTIM = "ada@example.org"
@@ -33,7 +33,7 @@ VICTIM = "ada@example.org"
 def test_a_look_alike_is_refused_or_is_the_victims_own_address_or_visibly_another(typed: str) -> None:
     """A6: never a second contact that a person would read as the first."""
     try:
-        contact = parse(typed)
+        contact = parse_contact(typed)
     except InputError:
         return
     if contact.address != VICTIM:

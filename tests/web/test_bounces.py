@@ -9,7 +9,7 @@ from tests.web.client import Client
 from tests.web.conftest import Opener, new_key
 
 from countersign.domain.shared.application import ApplicationMode
-from countersign.flows.delivery.bounces import BounceVerdict, take_bounce
+from countersign.flows.delivery.bounces import BounceVerdict, record_bounce
 from countersign.flows.delivery.claim import claim_due
 from countersign.flows.delivery.send import record_results, send
 from countersign.web.app import make_app
@@ -48,7 +48,7 @@ email = ["post"]
     assert await deliver(runtime) == 1
     (letter,) = peer.letters
     assert str(letter.mail_from).startswith(f"bounces+{first['id']}.1.0.")
-    assert await take_bounce(runtime.delivery, postfix(str(letter.mail_from))) is BounceVerdict.TAKEN
+    assert await record_bounce(runtime.delivery, postfix(str(letter.mail_from))) is BounceVerdict.TAKEN
     told = (await client.get(f"/v1/verifications/{first['id']}")).json["delivery"]
     assert told["state"] == "undelivered"
     second = await client.begin(purpose="step_up")

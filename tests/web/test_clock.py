@@ -97,7 +97,7 @@ async def test_what_expired_is_swept_at_once(client: Client, runtime: Runtime) -
     """C2: that it expired is written down, and need not be asked for."""
     begun = await client.begin("ada@example.org")
     worker = Worker(runtime.delivery, runtime.settings.retention_days)
-    runtime.clock.hear(worker.foresee, worker.move)
+    runtime.clock.hear(worker.extend_leases, worker.clock_moved)
     working = asyncio.create_task(worker.run())
     assert (await client.post("/test/clock", {"advance": 601})).status == 200
     async with asyncio.timeout(5):

@@ -30,10 +30,10 @@ PARTS = ("contacts", "devices", "sessions", "methods", "integration-codes", "cha
 async def signed_in(context: AccountContext) -> tuple[str, str, str]:
     """Make an account with a session; return its id, and the secrets of session and browser."""
     from countersign.domain.accounts.account import Account, OwnedContact
-    from countersign.domain.shared.contact import parse
+    from countersign.domain.shared.contact import parse_contact
 
     account, contact, now = context.id("acc"), context.id("con"), context.now()
-    mail = parse("ada@example.org")
+    mail = parse_contact("ada@example.org")
     seal = context.keyring.seal
     owned = OwnedContact(
         account,

@@ -39,7 +39,7 @@ def take(address: str, config: Path | None) -> None:
 
 
 async def _take(settings: Settings, address: str) -> None:
-    from countersign.flows.delivery.bounces import take_bounce
+    from countersign.flows.delivery.bounces import record_bounce
     from countersign.providers.email.dsn import MAX_BYTES
     from countersign.wiring import installation_of, receipt_context
 
@@ -47,4 +47,4 @@ async def _take(settings: Settings, address: str) -> None:
     while sys.stdin.buffer.read(1 << 20):
         pass  # the mail server must not meet a closed pipe
     async with installation_of(settings) as ground:
-        await take_bounce(receipt_context(ground), raw, address)
+        await record_bounce(receipt_context(ground), raw, address)

@@ -72,15 +72,17 @@ async def _made(settings: Settings) -> int:
 async def _person(context: AccountContext, name: str, identifier: str, phone: str) -> bool:
     """Create an account as its person would have some days ago, and sign in on a few browsers. Returns False if it exists."""
     from countersign.domain.accounts.login_flow import InterruptedRequest
-    from countersign.domain.shared.contact import parse
+    from countersign.domain.shared.contact import parse_contact
     from countersign.flows.accounts.context import BrowserContext, CodeRequested
     from countersign.flows.sign_in.sign_in import sign_in
     from countersign.flows.sign_in.sign_up import sign_up
     from countersign.store.tables import accounts
 
-    if (await context.database.read(accounts.find_with_contacts_by_identifier, context.blind_index(parse(identifier))))[
-        0
-    ] is not None:
+    if (
+        await context.database.read(
+            accounts.find_with_contacts_by_identifier, context.blind_index(parse_contact(identifier))
+        )
+    )[0] is not None:
         return False
     now = context.now()
     for place, (days, ip, agent, remember) in enumerate(BROWSERS):
@@ -116,14 +118,14 @@ async def _answers(context: AccountContext, browser: BrowserContext, *, remember
 async def _has_phone(context: AccountContext, identifier: str, phone: str) -> None:
     """Give the account a second contact, verified like the first."""
     from countersign.domain.accounts.account import OwnedContact
-    from countersign.domain.shared.contact import parse
+    from countersign.domain.shared.contact import parse_contact
     from countersign.store.engine.database import Write
     from countersign.store.tables import accounts
 
     account, _ = await context.database.read(
-        accounts.find_with_contacts_by_identifier, context.blind_index(parse(identifier))
+        accounts.find_with_contacts_by_identifier, context.blind_index(parse_contact(identifier))
     )
-    contact = parse(phone)
+    contact = parse_contact(phone)
     id_ = context.id("con")
     if account is None:
         return

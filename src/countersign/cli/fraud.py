@@ -84,11 +84,11 @@ def list_(since: int, config: Path | None, as_json: bool) -> None:  # noqa: FBT0
 )
 @config_option
 @json_option
-def explain(number: str, application: str, config: Path | None, as_json: bool) -> None:  # noqa: FBT001 - click's way
+def explain_pumping(number: str, application: str, config: Path | None, as_json: bool) -> None:  # noqa: FBT001 - click's way
     """Explain what would happen to a message to a number now, with the finding of every rule and its figures."""
     settings, _ = settings_of(config)
     found = [
-        FindingRow(one.place.scope.value, _place(one.place.name, prefix), one.rule.value, one.held, one.sentence)
+        FindingRow(one.key.scope.value, _place(one.key.name, prefix), one.rule.value, one.held, one.sentence)
         for prefix, one in wait_for(_explained(settings, number, application))
     ]
     if as_json:
@@ -140,13 +140,13 @@ async def _blocks(settings: Settings, days: int) -> tuple[int, list[Block]]:
 
 
 async def _explained(settings: Settings, number: str, name: str) -> list[tuple[str, PumpingFinding]]:
-    from countersign.domain.shared.contact import ContactKind, parse
+    from countersign.domain.shared.contact import ContactKind, parse_contact
     from countersign.domain.shared.phone_region import region_of
     from countersign.errors import InputError
-    from countersign.flows.delivery.sms_pumping import destination_of, explain
+    from countersign.flows.delivery.sms_pumping import destination_of, explain_pumping
     from countersign.wiring import clock, installation_of
 
-    contact = parse(number)
+    contact = parse_contact(number)
     if contact.kind is not ContactKind.PHONE:
         raise InputError(
             "number", "malformed", "Only messages to telephone numbers are checked. Write one like +14155550123."
@@ -154,8 +154,8 @@ async def _explained(settings: Settings, number: str, name: str) -> list[tuple[s
     async with installation_of(settings) as ground:
         whereto = destination_of(ground.keyring, contact.address, region_of(contact.address))
         application = await ground.database.read(_id_of, name) if name else _own()
-        found = await ground.database.read(explain, whereto, application, settings.fraud.policy, clock())
-        return [(whereto.area.prefix, one) for one in found]
+        found = await ground.database.read(explain_pumping, whereto, application, settings.fraud.policy, clock())
+        return [(whereto.region.prefix, one) for one in found]
 
 
 async def _lifted(settings: Settings, prefix: str, name: str | None) -> list[Block]:
@@ -167,12 +167,12 @@ async def _lifted(settings: Settings, prefix: str, name: str | None) -> list[Blo
 
 
 async def _lift(prefix: str, application: str | None, now: int) -> list[Block]:
-    from countersign.flows.delivery.sms_pumping import lifted_event
+    from countersign.flows.delivery.sms_pumping import lift_event
     from countersign.store.engine.database import Append
     from countersign.store.tables import sms_traffic
 
     lifted = await sms_traffic.lift_blocks(prefix, application, now)
-    await Append([lifted_event(block, now) for block in lifted])
+    await Append([lift_event(block, now) for block in lifted])
     return lifted
 
 

@@ -116,7 +116,7 @@ async def _restored(settings: Settings, name: str) -> bool:
 
 
 def _line(where: ProviderKey, pace: ProviderStats) -> ProviderRow:
-    from countersign.domain.delivery.latency import OVERDUE, quantile
+    from countersign.domain.delivery.latency import USUAL, quantile
 
     return ProviderRow(
         where.provider,
@@ -127,7 +127,7 @@ def _line(where: ProviderKey, pace: ProviderStats) -> ProviderRow:
         pace.undelivered,
         pace.overdue,
         pace.conversion,
-        quantile(pace.answers, OVERDUE),
+        quantile(pace.answers, USUAL),
         quantile(pace.receipts, 0.5),
-        quantile(pace.receipts, OVERDUE),
+        quantile(pace.receipts, USUAL),
     )

@@ -70,7 +70,7 @@ def show(address: str, config: Path | None, as_json: bool) -> None:  # noqa: FBT
     settings, _ = settings_of(config)
     contact = _contact(address)
     found, now = wait_for(_show(settings, contact))
-    stands = found is not None and found.stands_at(now)
+    stands = found is not None and found.is_active(now)
     if as_json:
         print_json({"suppressed": stands} | ({} if found is None else msgspec.to_builtins(_shown(found))))
     elif found is None:
@@ -104,11 +104,11 @@ async def _list(settings: Settings) -> list[Suppression]:
 
 
 async def _show(settings: Settings, contact: Contact) -> tuple[Suppression | None, int]:
-    from countersign.flows.delivery.suppressions import show_suppression
+    from countersign.flows.delivery.suppressions import find_suppression
     from countersign.wiring import installation_of
 
     async with installation_of(settings) as ground:
-        return await show_suppression(ground.database, ground.keyring, contact), ground.clock()
+        return await find_suppression(ground.database, ground.keyring, contact), ground.clock()
 
 
 async def _lift(settings: Settings, contact: Contact) -> Suppression | None:
@@ -120,10 +120,10 @@ async def _lift(settings: Settings, contact: Contact) -> Suppression | None:
 
 
 def _contact(address: str) -> Contact:
-    from countersign.domain.shared.contact import ContactKind, parse
+    from countersign.domain.shared.contact import ContactKind, parse_contact
 
     try:
-        contact = parse(address)
+        contact = parse_contact(address)
     except InputError as error:
         raise SettingsError(str(error)) from None
     if contact.kind is not ContactKind.MAIL:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from countersign.domain.delivery.route import PrefixRoute, WeightedProvider, is_sound, parse
+from countersign.domain.delivery.route import PrefixRoute, WeightedProvider, is_valid_route, parse_provider
 from countersign.domain.policy import INBOX
 from countersign.domain.shared.contact import Channel
 from countersign.errors import SettingsError
@@ -76,7 +76,7 @@ class RouteReader:
     def read_route(self, names: Sequence[str], channel: Channel, where: str) -> tuple[WeightedProvider, ...]:
         """Return the providers of a route; a fault begins with `where`, the place of the setting."""
         try:
-            providers = tuple(parse(name) for name in names)
+            providers = tuple(parse_provider(name) for name in names)
         except ValueError:
             self._faults.append(f"{where}: a weight is a number from 1 to 1000, as in first=3, second=1.")
             return ()
@@ -86,7 +86,7 @@ class RouteReader:
                 self._faults.append(f"{where}: {wrong}")
         if len({provider.name for provider in providers}) != len(providers):
             self._faults.append(f"{where}: names a provider twice.")
-        elif not is_sound(providers):
+        elif not is_valid_route(providers):
             self._faults.append(
                 f"{where}: either every provider has a weight, and there are at most eight, or none has."
             )

@@ -364,7 +364,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             destination=self.limits.destination,
             requester=self.limits.requester,
             routes=self.routes,
-            detours=self.detours,
+            prefix_routes=self.detours,
             pumping=self.fraud.policy,
         )
 

@@ -1,4 +1,4 @@
-"""The rules of an installation: its policies, limits and routes, as the flows are handed them."""
+"""The policy of an installation: its purposes, rate limits and routes, as the flows receive them."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ from typing import Final
 
 import msgspec
 
-from countersign.domain.delivery.route import PrefixRoute, WeightedProvider, find_prefix_route, ordered
+from countersign.domain.delivery.route import PrefixRoute, WeightedProvider, find_prefix_route, order_providers
 from countersign.domain.delivery.sms_pumping import PumpingPolicy
 from countersign.domain.shared.contact import CHANNELS_OF, Channel, ContactKind
 from countersign.domain.verifications.purpose import DEFAULT_POLICIES, Policy
 from countersign.domain.verifications.rate_limit import RateLimit
 
 INBOX: Final = "inbox"
-"""The provider of development and of test keys."""
+"""The provider of development and of test applications."""
 
 MINUTE: Final = 60_000
 DAY: Final = 86_400_000
 
 
 class InstallationPolicy(msgspec.Struct, frozen=True):
-    """What holds for every challenge: policies by purpose, budgets, and the ordered providers of each channel.
+    """The policies by purpose, the rate limits, and the ordered providers of each channel.
 
-    `destination` limits count messages asked for to one contact of one application, `requester` those that one network
-    address asked for. An empty tuple means no limit.
+    `destination` limits count messages requested for one contact of one application. `requester` limits count messages requested by one
+    network address. An empty tuple means no limit. `prefix_routes` replace `routes` for destinations with certain prefixes.
     """
 
     policies: dict[str, Policy] = msgspec.field(default_factory=DEFAULT_POLICIES.copy)
@@ -33,27 +33,28 @@ class InstallationPolicy(msgspec.Struct, frozen=True):
     )
     requester: tuple[RateLimit, ...] = (RateLimit("requester", 60, 10 * MINUTE),)
     routes: dict[Channel, tuple[WeightedProvider, ...]] = msgspec.field(default_factory=dict)
-    detours: dict[Channel, tuple[PrefixRoute, ...]] = msgspec.field(default_factory=dict)
+    prefix_routes: dict[Channel, tuple[PrefixRoute, ...]] = msgspec.field(default_factory=dict)
     pumping: PumpingPolicy = PumpingPolicy()
 
-    def route(self, channel: Channel, to: str, draw: str, *, live: bool) -> tuple[str, ...]:
-        """Return the providers for a destination (canonical) in the order they are tried; test keys have the inbox and nothing else.
+    def route(self, channel: Channel, to: str, seed: str, *, live: bool) -> tuple[str, ...]:
+        """Return the providers for `to` (canonical), in the order in which they are tried.
 
-        `draw` (an id) decides where weights leave it to chance, so that a resend goes as the first message went.
+        Test applications (`live` False) only have the inbox. `seed` (a challenge or notice id) decides between weighted providers, so a
+        resend takes the same order as the first message.
         """
         if not live:
             return (INBOX,)
-        carriers = find_prefix_route(self.detours.get(channel, ()), to)
-        return ordered(self.routes.get(channel, ()) if carriers is None else carriers, draw)
+        providers = find_prefix_route(self.prefix_routes.get(channel, ()), to)
+        return order_providers(self.routes.get(channel, ()) if providers is None else providers, seed)
 
-    def carries(self, channel: Channel, *, live: bool) -> bool:
-        """Say whether anybody carries a channel, be it to some destinations only."""
-        return not live or channel in self.routes or channel in self.detours
+    def is_available(self, channel: Channel, *, live: bool) -> bool:
+        """Return True if some provider sends by this channel, even if only to some destinations."""
+        return not live or channel in self.routes or channel in self.prefix_routes
 
     def channels(self, kind: ContactKind, policy: Policy, *, live: bool) -> tuple[Channel, ...]:
-        """Return by which channels a destination of this kind can be reached, the preferred first."""
+        """Return the channels that can reach a destination of this kind, the preferred one first."""
         return tuple(
             channel
             for channel in CHANNELS_OF[kind]
-            if (not policy.channels or channel in policy.channels) and self.carries(channel, live=live)
+            if (not policy.channels or channel in policy.channels) and self.is_available(channel, live=live)
         )

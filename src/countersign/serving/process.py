@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 
 from countersign.config import Settings
-from countersign.flows.delivery.bounces import keep_collecting
+from countersign.flows.delivery.bounces import poll_mailbox
 from countersign.serving.metrics_server import serve_metrics
 from countersign.wiring import Runtime, close_runtime, open_runtime
 from countersign.worker import Worker
@@ -42,12 +42,12 @@ class ProcessLifespan:
             _log.warning("clock_ahead", seconds=self.runtime.clock.ahead // 1_000)
         if self._worker is not None:
             self.runtime.core.database.listen(self._worker.wake)
-            self.runtime.clock.hear(self._worker.foresee, self._worker.move)
+            self.runtime.clock.hear(self._worker.extend_leases, self._worker.clock_moved)
             self._delivering = asyncio.create_task(self._deliver(self._worker), name="deliver")
             if settings.bounces is not None:
                 from countersign.providers.email.bounce_mailbox import BounceMailbox
 
-                looking = keep_collecting(self.runtime.delivery, BounceMailbox(settings.bounces))
+                looking = poll_mailbox(self.runtime.delivery, BounceMailbox(settings.bounces))
                 self._collecting = asyncio.create_task(looking, name="bounces")
         if settings.metrics.port is not None:
             self._metrics = await serve_metrics(self.runtime, settings.bind, settings.metrics.port, shared=shared)

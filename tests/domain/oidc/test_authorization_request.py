@@ -19,7 +19,9 @@ from countersign.domain.oidc.authorization_request import (
 from countersign.domain.shared.application import Application, ApplicationMode
 
 BACK = "https://shop.example/signed-in"
-SHOP = Application("app_shop", 0, "shop", ApplicationMode.LIVE, "Shop", "shop.example", (), b"key", redirects=(BACK,))
+SHOP = Application(
+    "app_shop", 0, "shop", ApplicationMode.LIVE, "Shop", "shop.example", (), b"key", redirect_uris=(BACK,)
+)
 GOOD = {
     "client_id": "app_shop",
     "redirect_uri": BACK,

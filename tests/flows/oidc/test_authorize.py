@@ -33,7 +33,9 @@ MAIL_CODE = "urn:countersign:acr:mail-code"
 @pytest_asyncio.fixture
 async def shop(home: Place) -> Application:
     """A relying party."""
-    draft = ApplicationDraft("shop", ApplicationMode.LIVE, redirects=(BACK,), sign_outs=("https://shop.example/",))
+    draft = ApplicationDraft(
+        "shop", ApplicationMode.LIVE, redirect_uris=(BACK,), post_logout_redirect_uris=("https://shop.example/",)
+    )
     added, _ = await add_application(home.database, home.accounts.log, home.keyring, draft, 1, secrets.token_bytes)
     return added
 

@@ -28,7 +28,9 @@ CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
 @pytest_asyncio.fixture
 async def shop(home: Place) -> Application:
     """A relying party."""
-    draft = ApplicationDraft("shop", ApplicationMode.LIVE, redirects=(BACK,), sign_outs=("https://shop.example/",))
+    draft = ApplicationDraft(
+        "shop", ApplicationMode.LIVE, redirect_uris=(BACK,), post_logout_redirect_uris=("https://shop.example/",)
+    )
     added, _ = await add_application(home.database, home.accounts.log, home.keyring, draft, 1, secrets.token_bytes)
     return added
 
@@ -78,7 +80,7 @@ async def test_of_fifty_exchanges_at_once_one_succeeds_and_its_token_is_revoked(
 async def test_a_code_is_refused_late_elsewhere_and_without_its_verifier(home: Place, shop: Application) -> None:
     """S2."""
     visitor = await ada(home)
-    draft = ApplicationDraft("other", ApplicationMode.LIVE, redirects=(BACK,))
+    draft = ApplicationDraft("other", ApplicationMode.LIVE, redirect_uris=(BACK,))
     other, _ = await add_application(home.database, home.accounts.log, home.keyring, draft, 1, secrets.token_bytes)
     for client, back, verifier, wait in (
         (other, BACK, VERIFIER, 0),

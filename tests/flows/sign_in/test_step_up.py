@@ -10,7 +10,7 @@ from tests.flows.people import Visitor, ada
 from countersign.domain.accounts.account import ContactMethod, OwnedContact
 from countersign.domain.accounts.login_flow import InterruptedRequest
 from countersign.domain.accounts.session import Level, ProofRequirement, auth_time, current_level, satisfies
-from countersign.domain.shared.contact import Channel, Contact, parse
+from countersign.domain.shared.contact import Channel, Contact, parse_contact
 from countersign.domain.verifications.challenge import Action, Refusal
 from countersign.flows.accounts.context import CodeRequested, NoEligibleMethod, SignedIn
 from countersign.flows.accounts.login_flow import find_flow
@@ -38,7 +38,7 @@ async def alive(visitor: Visitor) -> Session:
 async def with_phone(visitor: Visitor) -> str:
     """Give the account a proved phone; return the contact's id."""
     context, session = visitor.place.accounts, await alive(visitor)
-    contact: Contact = parse(PHONE)
+    contact: Contact = parse_contact(PHONE)
     id_ = context.id("con")
     owned = OwnedContact(
         session.account,

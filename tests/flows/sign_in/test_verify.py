@@ -15,7 +15,7 @@ from countersign.domain.accounts.session import (
     ProofRequirement,
 )
 from countersign.domain.policy import InstallationPolicy
-from countersign.domain.shared.contact import Channel, Contact, parse
+from countersign.domain.shared.contact import Channel, Contact, parse_contact
 from countersign.domain.verifications.challenge import Refusal
 from countersign.domain.verifications.rate_limit import RateLimit
 from countersign.flows.accounts.context import (
@@ -78,7 +78,7 @@ async def alive(visitor: Visitor) -> Session:
 async def with_phone(visitor: Visitor) -> str:
     """Give the account a proved phone; return the contact's id."""
     context, session = visitor.place.accounts, await alive(visitor)
-    contact: Contact = parse(PHONE)
+    contact: Contact = parse_contact(PHONE)
     id_ = context.id("con")
     owned = OwnedContact(
         session.account,

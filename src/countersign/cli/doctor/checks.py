@@ -208,19 +208,19 @@ def _without_receipts(settings: Settings) -> list[CheckResult]:
     from countersign.providers.registry import find_kind
 
     routes = [(f"route {channel.value}", route) for channel, route in settings.routes.items()]
-    routes += [(f"detour {one.prefix}", one.carriers) for detours in settings.detours.values() for one in detours]
+    routes += [(f"detour {one.prefix}", one.providers) for detours in settings.detours.values() for one in detours]
     return [
         CheckResult(
-            f"{where}: {carrier.name}",
+            f"{where}: {provider.name}",
             CheckState.ADVICE,
             "It gives no receipts and no reasons, and other providers follow it. They are used when it refuses a message, never when it loses one.",
-            f"Put {carrier.name} last in its route.",
+            f"Put {provider.name} last in its route.",
         )
         for where, route in routes
-        for carrier in (route if route and route[0].weight else route[:-1])
+        for provider in (route if route and route[0].weight else route[:-1])
         if len(route) > 1
-        and carrier.name in settings.providers
-        and not find_kind(settings.providers[carrier.name].kind).has_receipts
+        and provider.name in settings.providers
+        and not find_kind(settings.providers[provider.name].kind).has_receipts
     ]
 
 

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import idna
 import msgspec
 
-from countersign.domain.shared.contact import LATIN_LOOKS
+from countersign.domain.shared.contact import LATIN_LOOKALIKES
 
 MAX_CHARACTERS: Final = 4_096
 """Characters of the text that are checked. The rest is ignored."""
@@ -159,7 +159,7 @@ def _trick(host: str, own: str) -> LookalikeTrick | None:
 def _as_seen(host: str) -> str:
     """Return a host as a hurried reader sees it: lookalikes replaced by the letters that they imitate."""
     folded = unicodedata.normalize("NFKD", host).casefold()
-    folded = "".join(LATIN_LOOKS.get(sign, sign) for sign in folded if not unicodedata.combining(sign))
+    folded = "".join(LATIN_LOOKALIKES.get(sign, sign) for sign in folded if not unicodedata.combining(sign))
     folded = folded.translate(_SIGN_LOOKALIKES)
     for pair, letter in _PAIR_LOOKALIKES:
         folded = folded.replace(pair, letter)

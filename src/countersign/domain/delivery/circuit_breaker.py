@@ -1,4 +1,4 @@
-"""A breaker: a provider that keeps failing is left out of routes for a while, then tried with one message."""
+"""Circuit breaker: a provider that keeps failing is skipped for a while, then tried with one message."""
 
 from __future__ import annotations
 
@@ -9,20 +9,24 @@ import msgspec
 from countersign.domain.delivery.delivery import Reason
 
 TRIPS_AT: Final = 3
-"""Failures in a row after which a provider is left out."""
+"""Consecutive failures that trip the breaker."""
 
 RESTS: Final = (30_000, 60_000, 120_000, 300_000)
-"""Milliseconds for which it is left out: longer each time it fails again at once, and no longer than the last."""
+"""Milliseconds for which a provider is skipped. Each time it fails again at once, the next value applies, up to the last."""
 
 PROBE: Final = 20_000
-"""Milliseconds that one message may take to show whether it is back; meanwhile all others still pass it over."""
+"""Milliseconds for which one message may probe the provider. All other messages still skip it."""
 
-ITS_OWN: Final = frozenset({Reason.UNREACHABLE, Reason.TIMED_OUT, Reason.PROVIDER_ERROR, Reason.MISCONFIGURED})
-"""Failures that say something of the provider, and not of one message or of whom it is for."""
+PROVIDER_FAULTS: Final = frozenset({Reason.UNREACHABLE, Reason.TIMED_OUT, Reason.PROVIDER_ERROR, Reason.MISCONFIGURED})
+"""Failures that are due to the provider, not to one message or its recipient."""
 
 
 class CircuitBreaker(msgspec.Struct, frozen=True):
-    """How a provider does: its failures in a row, how often in a row it was left out, and until when it is (ms; None: it is not)."""
+    """The health of a provider.
+
+    `failures` are consecutive failures, `trips` consecutive trips. Until `until` (ms) the provider is skipped; None means that the
+    breaker is closed. `probing` is True while one message tests the provider.
+    """
 
     provider: str
     failures: int = 0
@@ -34,20 +38,20 @@ class CircuitBreaker(msgspec.Struct, frozen=True):
 
     @property
     def tripped(self) -> bool:
-        """Say whether it is left out, or waits for the one message that shows whether it is back."""
+        """Return True if the provider is skipped, or its next message is a probe."""
         return self.until is not None
 
     def is_open(self, now: int) -> bool:
-        """Say whether messages pass it over."""
+        """Return True if messages skip the provider at `now` (ms)."""
         return self.until is not None and now < self.until
 
 
 def after_failure(breaker: CircuitBreaker, reason: Reason, now: int) -> CircuitBreaker:
-    """Count a failure; the third in a row trips it, and so does one of the message that was to show that it is back.
+    """Count a failure. The third consecutive one trips the breaker, and so does a failed probe.
 
-    Failures of messages that were under way when it tripped change nothing.
+    Failures of messages that were being sent when the breaker tripped do not count.
     """
-    if reason not in ITS_OWN or (breaker.is_open(now) and not breaker.probing):
+    if reason not in PROVIDER_FAULTS or (breaker.is_open(now) and not breaker.probing):
         return breaker
     failures = breaker.failures + 1
     if failures < TRIPS_AT and not breaker.tripped:
@@ -57,10 +61,10 @@ def after_failure(breaker: CircuitBreaker, reason: Reason, now: int) -> CircuitB
 
 
 def after_success(breaker: CircuitBreaker, now: int) -> CircuitBreaker:
-    """Forget what was counted: it took a message."""
+    """Close the breaker: the provider accepted a message."""
     return CircuitBreaker(breaker.provider, changed_at=now)
 
 
 def begin_probe(breaker: CircuitBreaker, now: int) -> CircuitBreaker:
-    """Let one message through to a provider whose rest is over: for all others it goes on for as long as that may take."""
+    """Let one message through to a provider whose rest is over. For all others the rest is extended by PROBE."""
     return msgspec.structs.replace(breaker, until=now + PROBE, probing=True, changed_at=now)

@@ -1,4 +1,4 @@
-"""A delivery: one message owed, its tries over a route of providers, and the rule that decides what comes next."""
+"""A delivery: one message to send, its tries over a route of providers, and the rules for what comes next."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from countersign.domain.shared.contact import Channel
 from countersign.domain.shared.phone_region import NO_REGION, PhoneRegion
 
 BACKOFF: Final = (1_000, 4_000, 12_000)
-"""Milliseconds before the second, third and fourth try of one provider; after those the route goes on."""
+"""Milliseconds before the second, third and fourth try of one provider. After those the next provider follows."""
 
 TRIES_BEFORE_ANOTHER: Final = 1
-"""Tries of a provider that fails for now while another could take the message: a person is waiting."""
+"""Tries of a provider that fails temporarily while another could send the message. A person is waiting."""
 
 JITTER: Final = 0.25
-"""A wait is lengthened by up to this part of itself, so that messages that failed together do not return together."""
+"""The greatest part by which a wait is lengthened at random, so that messages that failed together do not retry together."""
 
 LEASE: Final = 15_000
-"""Milliseconds for which a claim holds unless it is renewed: so soon does another worker take what a dead one had in hand."""
+"""Milliseconds for which a claim holds unless it is renewed. After that, another worker takes over from a dead one."""
 
-LONGEST_TRY: Final = 45_000
-"""Milliseconds after which a try that has not ended is given up, however alive its worker is."""
+MAX_TRY: Final = 45_000
+"""Milliseconds after which a try is given up, even if its worker is alive."""
 
 
-LATE: Final = 30_000
-"""Milliseconds after which a message that nobody says was delivered is late: the person is offered another way by itself."""
+LATE_AFTER: Final = 30_000
+"""Milliseconds after which an undelivered message is late, and the person is offered another method."""
 
 
 class DeliveryState(StrEnum):
-    """Where a message stands. `accepted` is a provider's word, `delivered` a receipt's."""
+    """The state of a message. `accepted` is reported by the provider, `delivered` by a receipt."""
 
     QUEUED = "queued"
     SENDING = "sending"
@@ -44,7 +44,7 @@ class DeliveryState(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a try failed or a message was dropped; each has a hint for the person in `messages`."""
+    """Why a try failed or a message was dropped. The hint for people is in `messages`."""
 
     UNREACHABLE = "unreachable"
     TIMED_OUT = "timed_out"
@@ -66,17 +66,17 @@ class Reason(StrEnum):
 
 
 ABOUT_RECIPIENT: Final = frozenset({Reason.UNKNOWN_RECIPIENT})
-"""Permanent refusals that no other provider would lift: the address itself is at fault."""
+"""Permanent failures that no other provider would change: the address itself is wrong."""
 
-BEHIND_IT: Final = frozenset({Reason.GREYLISTED, Reason.MAILBOX_FULL})
-"""Failures for now of what stands behind the provider: another one would meet them too, and from the beginning."""
+BEYOND_PROVIDER: Final = frozenset({Reason.GREYLISTED, Reason.MAILBOX_FULL})
+"""Temporary failures beyond the provider. Another provider would meet them too, and would start over."""
 
 
 class Message(msgspec.Struct, frozen=True):
-    """What a provider is handed: rendered, addressed, and named so that a second hand-over can be recognised.
+    """A rendered message for a provider.
 
-    `key` is the same for every try of one delivery by one provider: an idempotency key and the left part of a Message-ID.
-    `code` is what the text says, for carriers that have a text of their own around it; "" in a notice.
+    `key` is the same for every try of one delivery by one provider: use it as idempotency key and as left part of a Message-ID. `code` is
+    for providers that send a template of their own around the code; it is empty in a notice.
     """
 
     key: str
@@ -90,21 +90,21 @@ class Message(msgspec.Struct, frozen=True):
     code: str = ""
 
     def __repr__(self) -> str:
-        """Hide the recipient and what is said."""
+        """Hide the recipient and the text."""
         return f"Message({self.key}, {self.channel.value})"
 
 
 class Accepted(msgspec.Struct, frozen=True):
-    """A provider's word that it has the message: its own id for it, and whether a receipt will follow."""
+    """The provider accepted the message: its own id for it, and the ms within which a receipt will follow (None: it sends none)."""
 
     provider_message_id: str = ""
     receipt_within: int | None = None
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """A try that did not succeed: the reason, whether it is final for that provider, and the provider's own wish in ms.
+    """A try failed. `permanent` is True if the same provider would refuse the message again.
 
-    `lasting` says that the address itself is known not to be there, beyond this message.
+    `retry_after` (ms) is the provider's own request. `lasting` is True if the address is known not to exist, beyond this message.
     """
 
     reason: Reason
@@ -114,11 +114,11 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 class Delivery(msgspec.Struct, frozen=True):
-    """One message owed for a challenge (or, for notices, for whatever `owner` names).
+    """A message to send for a challenge, or for a notice: `owner` is the id of either. Times are in ms since the epoch.
 
-    `route` is the ordered names of providers, fixed when the message was promised; `leg` the one in use, `tries` how
-    often that one was tried; `attempts` all tries so far. `due_at` is when a worker must look again (None: never). `settled_at` is
-    when what became of its code was counted (None: not yet, for the code may still be typed).
+    `route` holds the provider names in order, fixed when the delivery was created. `position` is the index of the current one. `tries`
+    counts the tries of the current provider, `attempts` all tries. `due_at` is when a worker must look at it again (None: never).
+    `settled_at` is when the conversion of its code was counted (None: not yet, as the code may still be entered).
     """
 
     owner: str
@@ -128,37 +128,37 @@ class Delivery(msgspec.Struct, frozen=True):
     created_at: int
     round: int = 0
     state: DeliveryState = DeliveryState.QUEUED
-    leg: int = 0
+    position: int = msgspec.field(default=0, name="leg")
     tries: int = 0
     attempts: int = 0
     due_at: int | None = None
     reason: Reason | None = None
     changed_at: int = 0
-    area: PhoneRegion = NO_REGION
+    region: PhoneRegion = msgspec.field(default=NO_REGION, name="area")
     settled_at: int | None = None
 
     @property
     def provider(self) -> str | None:
-        """Return the name of the provider in use, or None where the route is empty or spent."""
-        return self.route[self.leg] if self.leg < len(self.route) else None
+        """Return the name of the current provider, or None if the route is empty or exhausted."""
+        return self.route[self.position] if self.position < len(self.route) else None
 
     @property
     def key(self) -> str:
-        """Return what names this delivery to the provider in use, the same for each of its tries."""
-        return f"{self.owner}.{self.number}.{self.leg}"
+        """Return the key that identifies this delivery to the current provider. It is the same for each try."""
+        return f"{self.owner}.{self.number}.{self.position}"
 
     @property
-    def lost(self) -> bool:
-        """Say whether it did not reach the person and nothing more will be done for it."""
+    def is_lost(self) -> bool:
+        """Return True if the message did not arrive and will not be tried again."""
         return self.state in {DeliveryState.UNDELIVERED, DeliveryState.FAILED}
 
-    def late(self, now: int) -> bool:
-        """Say whether the person has waited for longer than a message usually takes, or in vain."""
-        return self.lost or (self.state is not DeliveryState.DELIVERED and now >= self.created_at + LATE)
+    def is_late(self, now: int) -> bool:
+        """Return True if the message failed, or was not delivered within LATE_AFTER."""
+        return self.is_lost or (self.state is not DeliveryState.DELIVERED and now >= self.created_at + LATE_AFTER)
 
     @property
     def ended(self) -> bool:
-        """Say whether nothing more will be done for this message."""
+        """Return True if no worker will look at this message again."""
         return self.due_at is None
 
 
@@ -170,10 +170,13 @@ def new_delivery(
     now: int,
     round_: int = 0,
     *,
-    area: PhoneRegion = NO_REGION,
+    region: PhoneRegion = NO_REGION,
     has_code: bool = True,
 ) -> Delivery:
-    """Return a new message, due at once; one that no provider can carry is failed from the start."""
+    """Return a new message that is due at once, or a failed one if `route` is empty.
+
+    `number` counts the messages of one owner from 1, `round_` names the code. `has_code` is False for a notice, which has no conversion.
+    """
     settled_at = None if has_code else now
     if not route:
         return Delivery(
@@ -186,19 +189,19 @@ def new_delivery(
             DeliveryState.FAILED,
             reason=Reason.NO_ROUTE,
             changed_at=now,
-            area=area,
+            region=region,
             settled_at=settled_at,
         )
     return Delivery(
-        owner, number, channel, route, now, round_, due_at=now, changed_at=now, area=area, settled_at=settled_at
+        owner, number, channel, route, now, round_, due_at=now, changed_at=now, region=region, settled_at=settled_at
     )
 
 
 def claim(delivery: Delivery, now: int, left_out: Collection[str] = ()) -> Delivery:
-    """Take the message to send it: the try is counted before it is made, and the lease runs.
+    """Claim the message to send it. The try is counted before it is made, and the lease starts.
 
-    One whose receipt is overdue goes on to the next provider, and so does one whose workers keep dying over it. Providers that are
-    `left_out` are passed over while the route has others.
+    A message whose receipt is overdue goes to the next provider. So does one whose workers died repeatedly while they sent it. Providers
+    in `left_out` are skipped while the route has others.
     """
     if delivery.state is DeliveryState.ACCEPTED:
         delivery = next_provider(delivery, Reason.NO_RECEIPT, now)
@@ -218,36 +221,40 @@ def claim(delivery: Delivery, now: int, left_out: Collection[str] = ()) -> Deliv
 
 
 def skip_providers(delivery: Delivery, left_out: Collection[str]) -> Delivery:
-    """Return the message at the first provider from its own on that is not left out; where all are, it stays where it is."""
-    for leg in range(delivery.leg, len(delivery.route)):
-        if delivery.route[leg] not in left_out:
-            return delivery if leg == delivery.leg else msgspec.structs.replace(delivery, leg=leg, tries=0)
+    """Return the message at the first provider, from the current one on, that is not left out. If all are, return it unchanged."""
+    for position in range(delivery.position, len(delivery.route)):
+        if delivery.route[position] not in left_out:
+            return (
+                delivery
+                if position == delivery.position
+                else msgspec.structs.replace(delivery, position=position, tries=0)
+            )
     return delivery
 
 
 def fail(delivery: Delivery, reason: Reason, now: int) -> Delivery:
-    """End a message that no provider is asked to carry: nothing is sent to its address."""
+    """End a message as failed without asking a provider."""
     return _failed(delivery, reason, now)
 
 
 def drop(delivery: Delivery, reason: Reason, now: int) -> Delivery:
-    """End a message that is no longer wanted: its challenge has ended or expired."""
+    """End a message that is no longer wanted because its challenge ended or expired."""
     return msgspec.structs.replace(delivery, state=DeliveryState.DROPPED, reason=reason, due_at=None, changed_at=now)
 
 
-def after_acceptance(delivery: Delivery, word: Accepted, now: int) -> Delivery:
-    """Record that the provider took it; where a receipt is promised, look again when it is overdue."""
-    due_at = None if word.receipt_within is None else now + word.receipt_within
+def after_acceptance(delivery: Delivery, accepted: Accepted, now: int) -> Delivery:
+    """Record that the provider accepted the message. If it promised a receipt, the message is due when that is overdue."""
+    due_at = None if accepted.receipt_within is None else now + accepted.receipt_within
     return msgspec.structs.replace(delivery, state=DeliveryState.ACCEPTED, reason=None, due_at=due_at, changed_at=now)
 
 
 def renew_lease(delivery: Delivery, now: int) -> Delivery:
-    """Renew the lease of a message that is still being sent."""
+    """Extend the lease of a message that is still being sent."""
     return msgspec.structs.replace(delivery, due_at=now + LEASE)
 
 
 def release(delivery: Delivery, now: int) -> Delivery:
-    """Undo a claim whose try was not made (the worker is stopping): due at once, and not counted."""
+    """Undo a claim whose try was not made because the worker stops. The message is due at once."""
     return msgspec.structs.replace(
         delivery,
         state=DeliveryState.QUEUED,
@@ -258,12 +265,12 @@ def release(delivery: Delivery, now: int) -> Delivery:
     )
 
 
-def after_failure(delivery: Delivery, failure: Failure, now: int, chance: float) -> Delivery:
-    """Decide what follows a failed try: the same provider again later, the next of the route, or the end.
+def after_failure(delivery: Delivery, failure: Failure, now: int, random: float) -> Delivery:
+    """Return the message after a failed try: the same provider again later, the next provider, or the end.
 
-    `chance` in [0, 1) spreads the wait. A refusal that concerns the recipient ends the message at once; another permanent one
-    moves to the next provider at once, and so does a failure for now while another provider is left. The last one is tried again after
-    BACKOFF, or after the provider's own wish, as often as BACKOFF has waits; so is one behind which another would meet the same.
+    `random` in [0, 1) spreads the wait. A refusal because of the recipient ends the message. Any other permanent failure moves on to the
+    next provider at once. So does a temporary failure while another provider is left, unless its reason is in BEYOND_PROVIDER. Otherwise
+    the same provider is tried again after BACKOFF, or after `retry_after` if that is longer, as often as BACKOFF has waits.
     """
     if failure.permanent and failure.reason in ABOUT_RECIPIENT:
         return _failed(delivery, failure.reason, now)
@@ -271,32 +278,36 @@ def after_failure(delivery: Delivery, failure: Failure, now: int, chance: float)
         return next_provider(delivery, failure.reason, now)
     wait = BACKOFF[delivery.tries - 1] if delivery.tries else BACKOFF[0]
     wait = max(wait, failure.retry_after or 0)
-    # A provider that asks for a long rest is not waited for while another could take the message.
-    if failure.retry_after is not None and failure.retry_after > BACKOFF[-1] and delivery.leg + 1 < len(delivery.route):
+    # A long wait that the provider asked for is not observed while another could send the message.
+    if (
+        failure.retry_after is not None
+        and failure.retry_after > BACKOFF[-1]
+        and delivery.position + 1 < len(delivery.route)
+    ):
         return next_provider(delivery, failure.reason, now)
     return msgspec.structs.replace(
         delivery,
         state=DeliveryState.QUEUED,
         reason=failure.reason,
-        due_at=now + int(wait * (1 + JITTER * chance)),
+        due_at=now + int(wait * (1 + JITTER * random)),
         changed_at=now,
     )
 
 
 def max_tries(delivery: Delivery, reason: Reason) -> int:
-    """Return how often the provider in use is tried that fails for now."""
-    another = delivery.leg + 1 < len(delivery.route)
-    return TRIES_BEFORE_ANOTHER if another and reason not in BEHIND_IT else len(BACKOFF) + 1
+    """Return how often the current provider is tried if it fails temporarily for `reason`."""
+    another = delivery.position + 1 < len(delivery.route)
+    return TRIES_BEFORE_ANOTHER if another and reason not in BEYOND_PROVIDER else len(BACKOFF) + 1
 
 
 def next_provider(delivery: Delivery, reason: Reason, now: int) -> Delivery:
-    """Move on to the next provider of the route, due at once; after the last, the message has failed."""
-    if delivery.leg + 1 >= len(delivery.route):
+    """Move on to the next provider of the route, due at once. After the last one the message has failed."""
+    if delivery.position + 1 >= len(delivery.route):
         return _failed(delivery, reason, now)
     return msgspec.structs.replace(
         delivery,
         state=DeliveryState.QUEUED,
-        leg=delivery.leg + 1,
+        position=delivery.position + 1,
         tries=0,
         reason=reason,
         due_at=now,
@@ -305,16 +316,16 @@ def next_provider(delivery: Delivery, reason: Reason, now: int) -> Delivery:
 
 
 class ReceiptState(StrEnum):
-    """What a receipt says of a message that a provider had accepted."""
+    """What a receipt reports about an accepted message."""
 
     DELIVERED = "delivered"
     UNDELIVERED = "undelivered"
 
 
 class Receipt(msgspec.Struct, frozen=True):
-    """A provider's later word on a message, found by its own id for it.
+    """A later report of a provider about a message, found by the provider's own id for it.
 
-    `complained` says that it arrived, and that its person called it unwanted.
+    `complained` is True if the message arrived and its recipient reported it as unwanted.
     """
 
     provider: str
@@ -325,7 +336,7 @@ class Receipt(msgspec.Struct, frozen=True):
 
 
 def after_receipt(delivery: Delivery, receipt: Receipt, now: int) -> Delivery:
-    """Move a message on by its receipt; one that is late, repeated or of another leg changes nothing but a better end."""
+    """Return the message after a receipt. A late, repeated or outdated receipt changes nothing, except that `delivered` always counts."""
     if delivery.state is DeliveryState.DELIVERED:
         return delivery
     if receipt.state is ReceiptState.DELIVERED:
@@ -335,7 +346,7 @@ def after_receipt(delivery: Delivery, receipt: Receipt, now: int) -> Delivery:
     if delivery.state is not DeliveryState.ACCEPTED or receipt.provider != delivery.provider:
         return delivery
     reason = receipt.reason or Reason.REFUSED
-    if reason in ABOUT_RECIPIENT or delivery.leg + 1 >= len(delivery.route):
+    if reason in ABOUT_RECIPIENT or delivery.position + 1 >= len(delivery.route):
         return msgspec.structs.replace(
             delivery, state=DeliveryState.UNDELIVERED, reason=reason, due_at=None, changed_at=now
         )

@@ -1,4 +1,4 @@
-"""A pace: how one provider does in one country: how soon it answers, how soon receipts come, and how many codes come back."""
+"""Statistics of one provider in one country: response times, receipt times and conversion. They set its timeouts."""
 
 from __future__ import annotations
 
@@ -9,35 +9,36 @@ import msgspec
 
 from countersign.domain.shared.contact import Channel
 
-FINEST: Final = 100
-"""Milliseconds; what is quicker counts as this."""
-STEP: Final = 1.25
-"""Each bucket of times is so much wider than the one before: a learned time is at most a quarter too long."""
-LONGEST: Final = 900_000
+FIRST_BUCKET: Final = 100
+"""Milliseconds. Shorter times count as this."""
+BUCKET_GROWTH: Final = 1.25
+"""Each bucket is wider than the one before by this factor. A learned time is at most a quarter too long."""
+MAX_TIME: Final = 900_000
 
-ENOUGH: Final = 20
-"""Times that must have been seen before anything is made of them."""
-REMEMBERED: Final = 2_000
-"""Times (and ended messages) above which all are halved, so that what is learned stays young."""
+MIN_SAMPLES: Final = 20
+"""Times that are needed before any conclusion is drawn."""
+MAX_SAMPLES: Final = 2_000
+"""Times (and ended messages) above which all counts are halved, so that recent ones prevail."""
 
-OVERDUE: Final = 0.95
-"""Which part of receipts must have come within a time for a later one to count as missing."""
-SOONEST_OVERDUE: Final = 5_000
-LATEST_OVERDUE: Final = 180_000
-"""Milliseconds between which a learned patience for receipts lies."""
+USUAL: Final = 0.95
+"""The part of receipts that must have come within a time for a later one to count as missing."""
+MIN_RECEIPT_TIMEOUT: Final = 5_000
+MAX_RECEIPT_TIMEOUT: Final = 180_000
+"""Milliseconds. A learned receipt timeout lies between these two."""
 
-HURRIED: Final = 2_500
-"""Milliseconds that a provider has to answer, while another could take the message, until its own pace is known."""
-MOST_HURRIED: Final = 10_000
-SLACK: Final = 3
-"""How many times its own usual time a provider has to answer while another could take the message."""
+MIN_ANSWER_TIMEOUT: Final = 2_500
+"""Milliseconds that a provider has to respond while another could send the message, until its own times are known."""
+MAX_ANSWER_TIMEOUT: Final = 10_000
+TIMEOUT_FACTOR: Final = 3
+"""The multiple of its usual time that a provider has to respond while another could send the message."""
 
 
 class ProviderStats(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Counts of messages by what became of them, and of times by bucket.
+    """Counts of messages by outcome, and of times by bucket.
 
-    `taken` by the provider; of these `delivered`, `undelivered` and `overdue` by its receipts; `ended` are codes whose challenge is
-    over, of which `converted` were typed rightly. `answers` and `receipts` count times.
+    The provider accepted `taken` messages. Its receipts reported `delivered` and `undelivered` ones, and `overdue` receipts were late or
+    never came. The challenges of `ended` codes are over, and `converted` of these codes were entered. `answers` and `receipts` count
+    times.
     """
 
     taken: int = 0
@@ -51,12 +52,12 @@ class ProviderStats(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def conversion(self) -> float | None:
-        """Return the part of ended codes that came back, None before there are enough."""
-        return self.converted / self.ended if self.ended >= ENOUGH else None
+        """Return the part of ended codes that were entered, or None before there are enough."""
+        return self.converted / self.ended if self.ended >= MIN_SAMPLES else None
 
 
 class ProviderKey(msgspec.Struct, frozen=True, order=True):
-    """Which provider, by which channel, to which country ("" for mail)."""
+    """A provider, its channel, and the country of the recipient ("" for mail)."""
 
     provider: str
     channel: Channel
@@ -64,15 +65,15 @@ class ProviderKey(msgspec.Struct, frozen=True, order=True):
 
 
 def bucket(milliseconds: int) -> int:
-    """Return the bucket that a time falls into; its upper bound is FINEST * STEP ** bucket."""
-    bounded = min(max(milliseconds, FINEST), LONGEST)
-    return math.ceil(math.log(bounded / FINEST) / math.log(STEP) - 1e-9)
+    """Return the bucket of a time in ms. Its upper bound is FIRST_BUCKET * BUCKET_GROWTH ** bucket."""
+    bounded = min(max(milliseconds, FIRST_BUCKET), MAX_TIME)
+    return math.ceil(math.log(bounded / FIRST_BUCKET) / math.log(BUCKET_GROWTH) - 1e-9)
 
 
 def merged(one: ProviderStats, other: ProviderStats) -> ProviderStats:
-    """Return both together, halved where that is more than is remembered."""
+    """Return the sum of both, halved above MAX_SAMPLES."""
     ended, converted = one.ended + other.ended, one.converted + other.converted
-    if ended > REMEMBERED:
+    if ended > MAX_SAMPLES:
         ended, converted = ended // 2, converted // 2
     return ProviderStats(
         one.taken + other.taken,
@@ -87,44 +88,48 @@ def merged(one: ProviderStats, other: ProviderStats) -> ProviderStats:
 
 
 def quantile(times: dict[int, int], part: float) -> int | None:
-    """Return the milliseconds within which `part` of the times lie (rounded up to a bucket's bound); None before there are enough."""
+    """Return the ms within which `part` of the times lie, rounded up to the bound of a bucket. None before there are enough."""
     total = sum(times.values())
-    if total < ENOUGH:
+    if total < MIN_SAMPLES:
         return None
     seen = 0
-    for place in sorted(times):
-        seen += times[place]
+    for number in sorted(times):
+        seen += times[number]
         if seen >= part * total:
-            return round(FINEST * STEP**place)
-    return LONGEST
+            return round(FIRST_BUCKET * BUCKET_GROWTH**number)
+    return MAX_TIME
 
 
-def receipt_within(pace: ProviderStats | None, promised: int | None, *, last: bool) -> int | None:
-    """Return the milliseconds after which a receipt is missing: what 95 of 100 took there; None where none is promised.
+def receipt_timeout(stats: ProviderStats | None, promised: int | None, *, last: bool) -> int | None:
+    """Return the ms after which a receipt is missing: the time within which 95 of 100 came. None if none is promised.
 
-    The last provider of a route is never waited for less than it promised: nobody could take over.
+    The last provider of a route has at least the time it promised, as no other could take over.
     """
-    if promised is None or pace is None:
+    if promised is None or stats is None:
         return promised
-    learned = quantile(pace.receipts, OVERDUE)
+    learned = quantile(stats.receipts, USUAL)
     if learned is None:
         return promised
-    bounded = min(max(learned, SOONEST_OVERDUE), LATEST_OVERDUE)
+    bounded = min(max(learned, MIN_RECEIPT_TIMEOUT), MAX_RECEIPT_TIMEOUT)
     return max(bounded, promised) if last else bounded
 
 
-def answer_within(pace: ProviderStats | None) -> int:
-    """Return the milliseconds that a provider has to answer while another could take the message."""
-    usual = None if pace is None else quantile(pace.answers, OVERDUE)
-    return HURRIED if usual is None else min(max(SLACK * usual, HURRIED), MOST_HURRIED)
+def answer_timeout(stats: ProviderStats | None) -> int:
+    """Return the ms that a provider has to respond while another could send the message."""
+    usual = None if stats is None else quantile(stats.answers, USUAL)
+    return (
+        MIN_ANSWER_TIMEOUT
+        if usual is None
+        else min(max(TIMEOUT_FACTOR * usual, MIN_ANSWER_TIMEOUT), MAX_ANSWER_TIMEOUT)
+    )
 
 
 def _together(one: dict[int, int], other: dict[int, int]) -> dict[int, int]:
     if not other:
         return one
     found = dict(one)
-    for place, count in other.items():
-        found[place] = found.get(place, 0) + count
-    if sum(found.values()) > REMEMBERED:
-        found = {place: half for place, count in found.items() if (half := count // 2)}
+    for number, count in other.items():
+        found[number] = found.get(number, 0) + count
+    if sum(found.values()) > MAX_SAMPLES:
+        found = {number: half for number, count in found.items() if (half := count // 2)}
     return found

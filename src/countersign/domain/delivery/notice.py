@@ -1,4 +1,4 @@
-"""A notice: a message without a code that tells a person what happened to an account."""
+"""A notice: a message without a code that tells people what happened to their account."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import msgspec
 
 from countersign.domain.shared.contact import ContactKind
 
-PREFIX: Final = "ntc_"
-"""How ids of notices begin; a delivery with such an owner carries one."""
-LASTS: Final = 7 * 86_400_000
-"""Milliseconds after which a notice that could not be sent is no longer worth sending."""
+NOTICE_PREFIX: Final = "ntc_"
+"""The prefix of notice ids. The owner of a delivery is a notice if its id begins with this."""
+LIFETIME: Final = 7 * 86_400_000
+"""Milliseconds after which an unsent notice is no longer sent."""
 
 
 class NoticeKind(StrEnum):
-    """What is told."""
+    """The subject of a notice."""
 
     NEW_DEVICE = "new_device"
     SIGN_UP_KNOWN = "sign_up_known"
@@ -43,7 +43,7 @@ class NoticeKind(StrEnum):
 
 
 class Notice(msgspec.Struct, frozen=True):
-    """One notice to one contact; times in ms. `to` is sealed; `facts` are device, place and the like, never a code."""
+    """A notice to one contact. Times are in ms. `to` is sealed. `facts` hold the browser, the place and the like, never a code."""
 
     id: str
     account: str
@@ -58,5 +58,5 @@ class Notice(msgspec.Struct, frozen=True):
     expires_at: int
 
     def __repr__(self) -> str:
-        """Show what may stand in a log."""
+        """Show only what may be logged."""
         return f"Notice({self.id}, {self.kind.value})"

@@ -1,4 +1,4 @@
-"""A route: who carries a channel and in which order, and where a destination's prefix has one of its own."""
+"""Routes: the ordered providers of a channel, and other routes for destinations with certain prefixes."""
 
 from __future__ import annotations
 
@@ -8,26 +8,30 @@ from typing import Final
 
 import msgspec
 
-MOST_WEIGHTED: Final = 8
-"""Providers of one weighted route: each draw takes four bytes of a digest of 32."""
+MAX_WEIGHTED: Final = 8
+"""Providers of a weighted route: each draw takes four bytes of a 32-byte digest."""
 
 
 class WeightedProvider(msgspec.Struct, frozen=True):
-    """One provider of a route; `weight` 0 means that it stands where it is written."""
+    """A provider of a route. With `weight` 0 it keeps the position in which it is written."""
 
     name: str
     weight: int = 0
 
 
 class PrefixRoute(msgspec.Struct, frozen=True):
-    """A route of its own for destinations that begin with `prefix`."""
+    """The route of destinations that begin with `prefix`."""
 
     prefix: str
-    carriers: tuple[WeightedProvider, ...]
+    providers: tuple[WeightedProvider, ...]
 
 
-def parse(text: str) -> WeightedProvider:
-    """Return the provider that `name` or `name=weight` stands for; raises ValueError unless the weight is 1 to 1000."""
+def parse_provider(text: str) -> WeightedProvider:
+    """Return the provider written as `name` or `name=weight`. Raises ValueError unless the weight is 1 to 1000.
+
+    >>> parse_provider("twilio=3")
+    WeightedProvider(name='twilio', weight=3)
+    """
     name, equals, weight = (part.strip() for part in text.partition("="))
     if not equals:
         return WeightedProvider(name)
@@ -36,42 +40,42 @@ def parse(text: str) -> WeightedProvider:
     return WeightedProvider(name, int(weight))
 
 
-def as_written(*names: str) -> tuple[WeightedProvider, ...]:
+def unweighted(*names: str) -> tuple[WeightedProvider, ...]:
     """Return the providers of a route without weights."""
     return tuple(WeightedProvider(name) for name in names)
 
 
-def format_provider(carrier: WeightedProvider) -> str:
+def format_provider(provider: WeightedProvider) -> str:
     """Return a provider as the settings write it."""
-    return f"{carrier.name}={carrier.weight}" if carrier.weight else carrier.name
+    return f"{provider.name}={provider.weight}" if provider.weight else provider.name
 
 
-def is_sound(carriers: Sequence[WeightedProvider]) -> bool:
-    """Say whether no provider is named twice, and either all or none have weights."""
-    weighted = [carrier for carrier in carriers if carrier.weight]
-    names = {carrier.name for carrier in carriers}
-    return len(names) == len(carriers) and (not weighted or len(weighted) == len(carriers) <= MOST_WEIGHTED)
+def is_valid_route(providers: Sequence[WeightedProvider]) -> bool:
+    """Return True if no provider is named twice, and either all or none have weights."""
+    weighted = [provider for provider in providers if provider.weight]
+    names = {provider.name for provider in providers}
+    return len(names) == len(providers) and (not weighted or len(weighted) == len(providers) <= MAX_WEIGHTED)
 
 
-def ordered(carriers: Sequence[WeightedProvider], draw: str) -> tuple[str, ...]:
-    """Return the names in the order they are tried: as written, or drawn by weight; the same `draw` always has the same order."""
-    if not any(carrier.weight for carrier in carriers):
-        return tuple(carrier.name for carrier in carriers)
-    digest = hashlib.sha256(draw.encode()).digest()
-    left, found = list(carriers), list[str]()
+def order_providers(providers: Sequence[WeightedProvider], seed: str) -> tuple[str, ...]:
+    """Return the names in the order of the route, or drawn by weight. The same `seed` always gives the same order."""
+    if not any(provider.weight for provider in providers):
+        return tuple(provider.name for provider in providers)
+    digest = hashlib.sha256(seed.encode()).digest()
+    left, found = list(providers), list[str]()
     while left:
         start = 4 * len(found)
-        place = int.from_bytes(digest[start : start + 4]) % sum(carrier.weight for carrier in left)
-        for carrier in left:
-            if place < carrier.weight:
-                found.append(carrier.name)
-                left.remove(carrier)
+        place = int.from_bytes(digest[start : start + 4]) % sum(provider.weight for provider in left)
+        for provider in left:
+            if place < provider.weight:
+                found.append(provider.name)
+                left.remove(provider)
                 break
-            place -= carrier.weight
+            place -= provider.weight
     return tuple(found)
 
 
-def find_prefix_route(detours: Sequence[PrefixRoute], to: str) -> tuple[WeightedProvider, ...] | None:
-    """Return the providers of the longest prefix that `to` begins with, None if there is none."""
-    fitting = [one for one in detours if to.startswith(one.prefix)]
-    return max(fitting, key=lambda one: len(one.prefix)).carriers if fitting else None
+def find_prefix_route(prefix_routes: Sequence[PrefixRoute], to: str) -> tuple[WeightedProvider, ...] | None:
+    """Return the providers of the longest prefix that `to` begins with, or None."""
+    fitting = [one for one in prefix_routes if to.startswith(one.prefix)]
+    return max(fitting, key=lambda one: len(one.prefix)).providers if fitting else None

@@ -1,9 +1,11 @@
-"""Pumping: whether one more phone message may go, judged by what was sent there before and what of it came back as right codes.
+"""SMS pumping: rules that decide whether one more phone message may be sent to a destination.
 
-Whoever pumps makes a form send to numbers whose revenue is shared with him. Such messages are asked for like others, but hardly any
-code comes back. So counts are kept for each place a number lies in (the ranges of 1,000, 10,000 and 100,000 numbers around it, its prefix,
-its country, all prefixes nobody has heard from), and each place is judged by the same four rules; the narrowest that is at fault is held.
-Money is in micros, millionths of the operator's currency unit; times are in ms.
+SMS pumping is fraud. Someone makes a form send messages to numbers and gets a share of the revenue. The messages look like any other, but
+hardly any of their codes is entered. So messages and conversions (codes that were entered) are counted for every traffic key of a number:
+the ranges of 1,000, 10,000 and 100,000 numbers around it, its prefix, its country, all new prefixes together, and the application. The
+same rules apply to every key. The narrowest key that breaks a rule is held: it gets no messages for a while.
+
+Money is in micros, millionths of the operator's currency unit. Times are in ms since the epoch.
 """
 
 from __future__ import annotations
@@ -16,11 +18,11 @@ from typing import Final
 import msgspec
 
 from countersign.domain.delivery.sms_traffic import (
+    CONVERSION_DELAY,
     DAY,
     HOUR,
-    MEMORY,
     MINUTE,
-    OLD_ENOUGH,
+    RETENTION,
     SLOT,
     Hold,
     TrafficHistory,
@@ -31,20 +33,20 @@ from countersign.domain.delivery.sms_traffic import (
 FIRST_HOLD: Final = 15 * MINUTE
 LONGEST_HOLD: Final = DAY
 PROBATION: Final = DAY
-"""How long after a hold a place has but the allowance of one that was just let go."""
+"""After a hold, a destination has only the reduced allowance for this time."""
 
-REMEMBERED: Final = 7 * DAY
-"""How long a hold makes the next one longer."""
+HOLD_MEMORY: Final = 7 * DAY
+"""For this time, a hold makes the next one longer."""
 
 PRIOR: Final = 20
-"""Messages without a conversion that are added to each history: a short one claims less."""
+"""Messages without a conversion that are added to each history, so that a short history proves little."""
 
 GROWTH: Final = 4
-"""By how many messages each conversion raises an allowance: below one in five, conversions do not carry it."""
+"""Messages by which each conversion raises an allowance. If fewer than one in five codes are entered, the allowance runs out."""
 
 
 class PumpingMode(StrEnum):
-    """Whether the breaker acts, only writes down what it would have done, or rests."""
+    """Whether the rules hold destinations, only record what they would have held (shadow), or are off."""
 
     OFF = "off"
     SHADOW = "shadow"
@@ -56,7 +58,7 @@ TRIALS: Final = {TrafficScope.PREFIX: 1, TrafficScope.COUNTRY: 3}
 
 
 class PumpingRule(StrEnum):
-    """Why a message is held back."""
+    """The rule by which a message is withheld."""
 
     HELD = "held"
     MONEY = "money"
@@ -77,18 +79,21 @@ ALLOWANCES: Final = {
     TrafficScope.TEN_THOUSAND: 25,
     TrafficScope.HUNDRED_THOUSAND: 30,
     TrafficScope.PREFIX: 30,
-    TrafficScope.FRESH: 40,
+    TrafficScope.NEW_PREFIXES: 40,
     TrafficScope.COUNTRY: 60,
 }
 
 
 class PumpingPolicy(msgspec.Struct, frozen=True):
-    """What holds for every application.
+    """The rules of an installation, which apply to every application.
 
-    `price` and `prices` are micros a message; `money` and `messages` are budgets an hour, of which 0 is none. `allowances` are messages
-    in a day that may stay unanswered before conversions carry more; `probes` those after a hold. `floor` is the conversion below which
-    nobody honest stays, `part` the part of its own history below which a place is at fault, `rise` how many times its usual traffic
-    (and `rise_from` messages) it must have, and `error` how often an honest place may be held by the rule of conversions all the same.
+    `price` and `prices` (by prefix or country) are micros for a message. `money` and `messages` are budgets for an hour; 0 means no
+    budget. `allowances` are messages in a day that may stay unanswered before conversions allow more. `probes` is the allowance after a
+    hold.
+
+    The conversion rule compares with the destination's own history. `floor` is the conversion that every honest destination reaches,
+    `part` the part of its own past conversion that it must reach. It must also have more than `rise` times its usual traffic and
+    `rise_from` messages. `error` is the probability at which an honest destination may be held by this rule.
     """
 
     mode: PumpingMode = PumpingMode.ON
@@ -106,17 +111,17 @@ class PumpingPolicy(msgspec.Struct, frozen=True):
 
 
 class PumpingFinding(msgspec.Struct, frozen=True):
-    """What one rule says of one place, with its figures; `passing` refuses this message alone, and begins no hold."""
+    """The result of one rule for one traffic key, with its figures. `without_hold` withholds this message only and starts no hold."""
 
-    place: TrafficKey
+    key: TrafficKey
     rule: PumpingRule
     held: bool
     figures: dict[str, int | float]
-    passing: bool = False
+    without_hold: bool = False
 
     @property
     def sentence(self) -> str:
-        """Return the figures as a sentence for an operator, money in whole units of his currency."""
+        """Return the figures as a sentence for an operator, with money in whole units."""
         money = {
             name: f"{value / 1_000_000:,.2f}" for name, value in self.figures.items() if self.rule is PumpingRule.MONEY
         }
@@ -124,30 +129,30 @@ class PumpingFinding(msgspec.Struct, frozen=True):
 
 
 class PumpingDecision(msgspec.Struct, frozen=True):
-    """Whether a message may go, and the finding that holds it back."""
+    """Whether a message may be sent, and the finding that withholds it."""
 
-    because: PumpingFinding | None = None
+    finding: PumpingFinding | None = None
 
     @property
     def allowed(self) -> bool:
-        """Say whether it may go."""
-        return self.because is None
+        """Return True if the message may be sent."""
+        return self.finding is None
 
 
 _SENTENCES: Final = {
-    PumpingRule.HELD: "It is held for another {minutes} minutes; this is hold number {times} within a week.",
+    PumpingRule.HELD: "This destination is held for another {minutes} minutes. It is hold number {times} within a week.",
     PumpingRule.MONEY: "{spent} of {budget} were spent in this hour, and the message costs {price}.",
-    PumpingRule.MESSAGES: "{sent} messages of {budget} were sent in this hour.",
-    PumpingRule.ALLOWANCE: "{sent} messages in {hours} hours and {converted} codes came back, which carry {allowance} messages.",
+    PumpingRule.MESSAGES: "{sent} of {budget} messages were sent in this hour.",
+    PumpingRule.ALLOWANCE: "{sent} messages were sent in {hours} hours. {converted} of their codes were entered, which allows {allowance} messages.",
     PumpingRule.CONVERSION: (
-        "{converted} of {old} codes of the last {hours} hours came back, and at least {expected:.0%} were to be expected;"
-        " {sent} messages where {usual} are usual. Odds against this being chance: {odds:.3g} to 1."
+        "{converted} of {old} codes of the last {hours} hours were entered, and at least {expected:.0%} were expected."
+        " {sent} messages were sent where {usual} are usual. The odds against this being chance are {odds:.3g} to 1."
     ),
 }
 
 
 def price_of(policy: PumpingPolicy, country: str, number: str) -> int:
-    """Return the micros that a message costs: by the longest prefix that fits, else by country, else the price of any."""
+    """Return the price of a message in micros: by the longest matching prefix, else by country, else the default."""
     fits = [prefix for prefix in policy.prices if prefix.startswith("+") and number.startswith(prefix)]
     if fits:
         return policy.prices[max(fits, key=len)]
@@ -155,67 +160,74 @@ def price_of(policy: PumpingPolicy, country: str, number: str) -> int:
 
 
 def assess(
-    places: Sequence[TrafficKey],
-    standings: Mapping[TrafficKey, TrafficHistory],
+    keys: Sequence[TrafficKey],
+    histories: Mapping[TrafficKey, TrafficHistory],
     price: int,
     policy: PumpingPolicy,
     now: int,
 ) -> PumpingDecision:
-    """Judge one more message at `now`: the first finding against it, the narrowest place first."""
-    for place in places:
-        for finding in findings(place, standings.get(place, TrafficHistory()), price, policy, now):
-            if finding.held and not (place.scope is TrafficScope.FRESH and _tries_out(places, standings, now)):
+    """Decide whether one more message may be sent at `now`. The first finding against it counts.
+
+    `keys` are the traffic keys of its number, the narrowest first, and `histories` their history. `price` is in micros.
+    """
+    for key in keys:
+        for finding in findings(key, histories.get(key, TrafficHistory()), price, policy, now):
+            if finding.held and not (key.scope is TrafficScope.NEW_PREFIXES and _is_trial(keys, histories, now)):
                 return PumpingDecision(finding)
     return PumpingDecision()
 
 
-def _tries_out(places: Sequence[TrafficKey], standings: Mapping[TrafficKey, TrafficHistory], now: int) -> bool:
-    """Say whether a new prefix may find its way although new prefixes are held: very few messages, and more as their codes come back.
+def _is_trial(keys: Sequence[TrafficKey], histories: Mapping[TrafficKey, TrafficHistory], now: int) -> bool:
+    """Return True if a new prefix may send a few messages although new prefixes are held, and more as its codes are entered.
 
-    Else whoever pumps many new prefixes would keep honest people out of a country that somebody has just begun to serve.
+    Otherwise someone who pumps many new prefixes would lock honest people out of a country that is new to the installation.
     """
-    for place in places:
-        if place.scope in TRIALS:
-            slots = [slot for slot in standings.get(place, TrafficHistory()).slots if slot.at >= now - DAY]
+    for key in keys:
+        if key.scope in TRIALS:
+            slots = [slot for slot in histories.get(key, TrafficHistory()).slots if slot.at >= now - DAY]
             converted = sum(slot.converted for slot in slots)
-            if sum(slot.sent for slot in slots) + 1 > TRIALS[place.scope] + GROWTH * converted:
+            if sum(slot.sent for slot in slots) + 1 > TRIALS[key.scope] + GROWTH * converted:
                 return False
     return True
 
 
 def findings(
-    place: TrafficKey, standing: TrafficHistory, price: int, policy: PumpingPolicy, now: int
+    key: TrafficKey, history: TrafficHistory, price: int, policy: PumpingPolicy, now: int
 ) -> Iterator[PumpingFinding]:
-    """Tell what each rule says of one more message to a place."""
-    hold = standing.hold
+    """Yield the result of each rule for one more message to a traffic key."""
+    hold = history.hold
     if hold is not None and now < hold.ends_at:
         minutes = -(-(hold.ends_at - now) // MINUTE)
         yield PumpingFinding(
-            place, PumpingRule.HELD, held=True, figures={"minutes": minutes, "times": hold.times}, passing=True
+            key, PumpingRule.HELD, held=True, figures={"minutes": minutes, "times": hold.times}, without_hold=True
         )
         return
-    tally = _tally(standing, now)
-    yield from _budgets(place, standing, tally, price, policy, now)
-    if place.scope is not TrafficScope.APPLICATION:
-        yield _allowance(place, standing, tally, policy, now)
-        yield _conversion(place, tally, policy, HOUR)
-        yield _conversion(place, tally, policy, DAY)
+    tally = _tally(history, now)
+    yield from _budgets(key, history, tally, price, policy, now)
+    if key.scope is not TrafficScope.APPLICATION:
+        yield _allowance(key, history, tally, policy, now)
+        yield _conversion(key, tally, policy, HOUR)
+        yield _conversion(key, tally, policy, DAY)
 
 
 def next_hold(finding: PumpingFinding, before: Hold | None, now: int) -> Hold:
-    """Return the hold that a finding begins: twice as long as the last of this week; a budget's lasts until its hour is over."""
+    """Return the hold that a finding starts. It lasts twice as long as the last one of this week.
+
+    A hold for a spent budget ends with its hour.
+    """
     if finding.rule in BUDGETS:
         return Hold(now, now - now % HOUR + HOUR, 0)
-    # One that was lifted was a mistake, and makes none longer.
-    again = before is not None and before.lifted_at is None and now < before.until + REMEMBERED
+    # A hold that an operator lifted was a mistake. It makes none longer.
+    again = before is not None and before.lifted_at is None and now < before.until + HOLD_MEMORY
     times = before.times + 1 if again and before is not None else 1
     return Hold(now, now + min(LONGEST_HOLD, FIRST_HOLD << min(times - 1, 10)), times)
 
 
 class _Tally(msgspec.Struct):
-    """What was sent to a place and came back: in this hour of the clock, in the last hour and day, and in the week before.
+    """The counts of a traffic key in this clock hour (`budgeted`, `spent`), the last hour, the last day and the week before.
 
-    Hour and day begin no earlier than the latest hold ended. `old` are messages that have had time to be answered.
+    Hour and day start no earlier than the end of the latest hold. `old` messages have had enough time for their code to be entered.
+    `yesterday` is the mean of the two hours around this time a day ago. `days` are the days that `past` covers.
     """
 
     budgeted: int = 0
@@ -234,94 +246,98 @@ class _Tally(msgspec.Struct):
     days: int = 0
 
 
-def _tally(standing: TrafficHistory, now: int) -> _Tally:  # noqa: C901 - one pass, since this is most of what judging costs
-    """Add all up in one go."""
-    found = _Tally(past=standing.past.sent, past_converted=standing.past.converted)
-    answered = _answered(standing)
-    of_clock, day, hour, waits = now - now % HOUR, now - DAY, now - HOUR, now - OLD_ENOUGH - SLOT
-    first = standing.past.at or now
-    for slot in standing.slots:
+def _tally(history: TrafficHistory, now: int) -> _Tally:  # noqa: C901 - one pass, since this is most of what judging costs
+    """Return the counts of a history."""
+    tally = _Tally(past=history.past.sent, past_converted=history.past.converted)
+    since = _counted_since(history)
+    clock_hour, day, hour, waits = now - now % HOUR, now - DAY, now - HOUR, now - CONVERSION_DELAY - SLOT
+    first = history.past.at or now
+    for slot in history.slots:
         at, sent = slot.at, slot.sent
         if at < first:  # noqa: PLR1730 - a call of min is half of what this loop costs
             first = at
         if day - HOUR <= at < day + HOUR:
-            found.yesterday += sent
+            tally.yesterday += sent
         if at < day:
-            if at >= now - MEMORY:
-                found.past += sent
-                found.past_converted += slot.converted
+            if at >= now - RETENTION:
+                tally.past += sent
+                tally.past_converted += slot.converted
             continue
-        if at >= of_clock:
-            found.budgeted += sent
-            found.spent += slot.spent
-        if at < answered:
+        if at >= clock_hour:
+            tally.budgeted += sent
+            tally.spent += slot.spent
+        if at < since:
             continue
-        if sent and at > found.latest:
-            found.latest = at
-        found.day += sent
-        found.day_converted += slot.converted
+        if sent and at > tally.latest:
+            tally.latest = at
+        tally.day += sent
+        tally.day_converted += slot.converted
         if at >= hour:
-            found.hour += sent
+            tally.hour += sent
         if at <= waits:
-            found.day_old += sent
-            found.day_old_converted += slot.converted
+            tally.day_old += sent
+            tally.day_old_converted += slot.converted
             if at >= hour:
-                found.hour_old += sent
-                found.hour_converted += slot.converted
-    found.yesterday //= 2
-    found.days = max(0, -((first - day) // DAY))
-    return found
+                tally.hour_old += sent
+                tally.hour_converted += slot.converted
+    tally.yesterday //= 2
+    tally.days = max(0, -((first - day) // DAY))
+    return tally
 
 
 def _budgets(
-    place: TrafficKey, standing: TrafficHistory, tally: _Tally, price: int, policy: PumpingPolicy, now: int
+    key: TrafficKey, history: TrafficHistory, tally: _Tally, price: int, policy: PumpingPolicy, now: int
 ) -> Iterator[PumpingFinding]:
-    money, messages = policy.money.get(place.scope, 0), policy.messages.get(place.scope, 0)
-    known = now < standing.spent_until
+    money, messages = policy.money.get(key.scope, 0), policy.messages.get(key.scope, 0)
+    known = now < history.budget_spent_until
     if money:
         figures: dict[str, int | float] = {"spent": tally.spent, "budget": money, "price": price}
-        yield PumpingFinding(place, PumpingRule.MONEY, held=tally.spent + price > money, figures=figures, passing=known)
+        yield PumpingFinding(
+            key, PumpingRule.MONEY, held=tally.spent + price > money, figures=figures, without_hold=known
+        )
     if messages:
         figures = {"sent": tally.budgeted, "budget": messages}
         yield PumpingFinding(
-            place, PumpingRule.MESSAGES, held=tally.budgeted + 1 > messages, figures=figures, passing=known
+            key, PumpingRule.MESSAGES, held=tally.budgeted + 1 > messages, figures=figures, without_hold=known
         )
 
 
 def _allowance(
-    place: TrafficKey, standing: TrafficHistory, tally: _Tally, policy: PumpingPolicy, now: int
+    key: TrafficKey, history: TrafficHistory, tally: _Tally, policy: PumpingPolicy, now: int
 ) -> PumpingFinding:
-    """Judge what may stay unanswered: a few messages, and more for each code that came back or comes back on other days."""
-    hold, since = standing.hold, _answered(standing)
+    """Check the messages that may stay unanswered: a few, and more for each code that was entered today or usually is."""
+    hold, since = history.hold, _counted_since(history)
     on_probation = hold is not None and hold.lifted_at is None and now < since + PROBATION
     if on_probation:
         allowance = policy.probes + GROWTH * tally.day_converted
     else:
         usual = tally.past_converted // max(1, tally.days)
-        allowance = policy.allowances[place.scope] + GROWTH * max(tally.day_converted, usual)
+        allowance = policy.allowances[key.scope] + GROWTH * max(tally.day_converted, usual)
     figures: dict[str, int | float] = {
         "sent": tally.day,
         "hours": -(-(now - max(now - DAY, min(since, now - 1))) // HOUR),
         "converted": tally.day_converted,
         "allowance": allowance,
     }
-    # On probation the answer to the few that were let through is waited for, before the place is held again.
-    waits = on_probation and tally.latest + SLOT + OLD_ENOUGH > now
-    return PumpingFinding(place, PumpingRule.ALLOWANCE, held=tally.day + 1 > allowance, figures=figures, passing=waits)
+    # On probation, the codes of the first messages get time to be entered before the key is held again.
+    waits = on_probation and tally.latest + SLOT + CONVERSION_DELAY > now
+    return PumpingFinding(
+        key, PumpingRule.ALLOWANCE, held=tally.day + 1 > allowance, figures=figures, without_hold=waits
+    )
 
 
-def _conversion(place: TrafficKey, tally: _Tally, policy: PumpingPolicy, span: int) -> PumpingFinding:
-    """Judge whether so few codes came back by chance, while more is sent than usual.
+def _conversion(key: TrafficKey, tally: _Tally, policy: PumpingPolicy, span: int) -> PumpingFinding:
+    """Check whether so few conversions can be chance, while more messages are sent than usual. `span` is HOUR or DAY.
 
-    An outage loses codes too, but sends no more than the people there ask for; so both are asked, a rise and a fall.
-    What is usual is the mean of the days before, or what this hour was a day ago if that is more.
+    An outage also loses codes, but does not raise traffic. So both are required, a rise in messages and a fall in conversion. The usual
+    traffic is the mean of the days before or, if greater, that of this hour a day ago.
     """
     mean = tally.past * span // (max(1, tally.days) * DAY)
     if span == HOUR:
         sent, old, converted, usual = tally.hour, tally.hour_old, tally.hour_converted, max(mean, tally.yesterday)
     else:
         sent, old, converted, usual = tally.day, tally.day_old, tally.day_old_converted, mean
-    # Answers, and what no provider took, are entered where their message was asked for: at the edge of a window one may be missing.
+    # Conversions and unsent messages are counted in the slot of their message. At the edge of a window one of the two may be missing.
     old = max(0, old)
     converted = min(converted, old)
     expected = max(policy.floor, policy.part * tally.past_converted / (tally.past + PRIOR))
@@ -337,16 +353,18 @@ def _conversion(place: TrafficKey, tally: _Tally, policy: PumpingPolicy, span: i
         "odds": math.exp(min(against, 300.0)),
     }
     return PumpingFinding(
-        place, PumpingRule.CONVERSION, held=rises and against >= -math.log(policy.error), figures=figures
+        key, PumpingRule.CONVERSION, held=rises and against >= -math.log(policy.error), figures=figures
     )
 
 
-def _answered(standing: TrafficHistory) -> int:
-    """Return the slot in which a place's latest hold ended: what was before is not held against it again, nor counted for it.
+def _counted_since(history: TrafficHistory) -> int:
+    """Return the slot (ms) from which counts apply: the one in which the latest hold ended.
 
-    One that was lifted within the slot in which it began leaves that slot behind too.
+    Earlier messages count neither for nor against it.
+
+    A hold that was lifted within its first slot also leaves that slot behind.
     """
-    hold = standing.hold
+    hold = history.hold
     if hold is None:
         return 0
     begin = hold.ends_at - hold.ends_at % SLOT
@@ -354,11 +372,11 @@ def _answered(standing: TrafficHistory) -> int:
 
 
 def log_odds(converted: int, sent: int, expected: float) -> float:
-    """Return the logarithm of how much better `converted` of `sent` fits somebody who pumps than a place where `expected` come back.
+    """Return the log odds that `converted` of `sent` codes come from pumping, not from a destination with conversion `expected`.
 
-    It is a mixture of two likelihood ratios, against a tenth and a half of what is expected. For a place whose codes come back with
-    probability `expected` or more its exponential is a supermartingale of mean 1: the chance that it ever reaches 1/p, however
-    often somebody looks, is at most p (Ville 1939; docs/decisions/0035).
+    It is a mixture of two likelihood ratios, against a tenth and a half of `expected`. For a destination whose codes are entered with
+    probability `expected` or more, its exponential is a supermartingale of mean 1. The probability that it ever reaches 1/p, however
+    often it is looked at, is at most p (Ville 1939; docs/decisions/0035).
     """
     missed = sent - converted
     tenth, half = (

@@ -1,4 +1,4 @@
-"""Traffic: the places that a number lies in, and what was sent to each and came back; times in ms."""
+"""SMS traffic: the traffic keys of a number, and the counts of messages and conversions for each. Times are in ms."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ HOUR: Final = 60 * MINUTE
 DAY: Final = 24 * HOUR
 
 SLOT: Final = 5 * MINUTE
-"""What was sent is counted for each five minutes, by the clock."""
+"""The width of a count: five minutes of the clock."""
 
-OLD_ENOUGH: Final = 2 * MINUTE
-"""After this, a code that will come back mostly has: a message is counted as missed no sooner."""
+CONVERSION_DELAY: Final = 2 * MINUTE
+"""Most codes that are entered are entered within this time. A message counts as unanswered no sooner."""
 
-MEMORY: Final = 8 * DAY
-"""How long counts are kept: a week before the day that is judged."""
+RETENTION: Final = 8 * DAY
+"""How long counts are kept: a week before the day that is checked."""
 
-RANGE_MEMORY: Final = 2 * DAY
-"""How long those of narrow ranges are: there are many, and what is judged is a day."""
+RANGE_RETENTION: Final = 2 * DAY
+"""How long counts of number ranges are kept. There are many ranges, and only a day of theirs is checked."""
 
-FRESH: Final = "*"
-"""The place of all prefixes together from which too few codes have come back to know them."""
+NEW_PREFIXES: Final = "*"
+"""The name of the traffic key of all new prefixes together: those with too few conversions to be known."""
 
-KNOWN_FROM: Final = 10
-"""Conversions that make a prefix known."""
+KNOWN_AFTER: Final = 10
+"""Conversions after which a prefix is known."""
 
-RANGE_MARK: Final = "#"
+RANGE_MARKER: Final = "#"
 RANGES: Final = (3, 4, 5)
-"""How many last digits are free in the ranges around a number."""
+"""Last digits that vary within the ranges around a number."""
 
 
 class TrafficScope(StrEnum):
-    """How wide a place is, the narrowest first: the order in which places are judged."""
+    """How many numbers a traffic key covers, the fewest first. Keys are checked in this order."""
 
     THOUSAND = "thousand"
     TEN_THOUSAND = "ten_thousand"
     HUNDRED_THOUSAND = "hundred_thousand"
     PREFIX = "prefix"
-    FRESH = "fresh"
+    NEW_PREFIXES = "fresh"
     COUNTRY = "country"
     APPLICATION = "application"
 
@@ -51,7 +51,7 @@ SCOPE_OF_RANGE: Final = {3: TrafficScope.THOUSAND, 4: TrafficScope.TEN_THOUSAND,
 
 
 class TrafficSlot(msgspec.Struct, frozen=True):
-    """What was sent to a place in the time that begins at `at`: messages, micros, and messages whose code came back."""
+    """Counts of the slot that begins at `at`: messages sent, micros spent, and messages whose code was entered."""
 
     at: int
     sent: int = 0
@@ -60,7 +60,7 @@ class TrafficSlot(msgspec.Struct, frozen=True):
 
 
 class Hold(msgspec.Struct, frozen=True):
-    """A place is held: from when, until when, and which hold within a week it is (1 for the first, 0 for a budget)."""
+    """A hold from `since` to `until`. `times` is its number within a week: 1 for the first, 0 for a spent budget."""
 
     since: int
     until: int
@@ -69,46 +69,52 @@ class Hold(msgspec.Struct, frozen=True):
 
     @property
     def ends_at(self) -> int:
-        """Return when it ends or has ended."""
+        """Return when the hold ends or ended, whether by time or because an operator lifted it."""
         return self.until if self.lifted_at is None else min(self.until, self.lifted_at)
 
 
 class TrafficKey(msgspec.Struct, frozen=True):
-    """A place that a number lies in: `name` is a prefix, a country, FRESH, "" for the application, or a keyed hash of a range."""
+    """Numbers whose traffic is counted together.
+
+    `name` is a prefix, a country, NEW_PREFIXES, "" for the whole application, or RANGE_MARKER and the keyed hash of a range.
+    """
 
     scope: TrafficScope
     name: str
 
 
 class TrafficHistory(msgspec.Struct, frozen=True):
-    """What is known of a place: its counts (in any order), its latest hold, and until when it was told that a budget is spent.
+    """The counts of a traffic key (in any order), its latest hold, and the time until which a spent budget was recorded.
 
-    `past` is the sum of what lies before the counts and begins with the first of it (0: nothing does); nobody needs to part it.
+    `past` is the sum of all earlier counts and begins with the first of them (0: there are none).
     """
 
     slots: tuple[TrafficSlot, ...] = ()
     hold: Hold | None = None
-    spent_until: int = 0
+    budget_spent_until: int = 0
     past: TrafficSlot = TrafficSlot(0)
 
 
 def traffic_keys_of(country: str, prefix: str, ranges: Mapping[int, str], *, fresh: bool) -> tuple[TrafficKey, ...]:
-    """Return the places of a number, the narrowest first. `ranges` are keyed hashes of the number without its last digits, by how many."""
-    found = [TrafficKey(SCOPE_OF_RANGE[digits], RANGE_MARK + ranges[digits]) for digits in sorted(ranges)]
+    """Return the traffic keys of a number, the narrowest first.
+
+    `ranges` maps the number of last digits that were removed to the keyed hash of the rest. `fresh` is True if the prefix is new.
+    """
+    found = [TrafficKey(SCOPE_OF_RANGE[digits], RANGE_MARKER + ranges[digits]) for digits in sorted(ranges)]
     found.append(TrafficKey(TrafficScope.PREFIX, prefix))
     if fresh:
-        found.append(TrafficKey(TrafficScope.FRESH, FRESH))
+        found.append(TrafficKey(TrafficScope.NEW_PREFIXES, NEW_PREFIXES))
     if country:
         found.append(TrafficKey(TrafficScope.COUNTRY, country))
     found.append(TrafficKey(TrafficScope.APPLICATION, ""))
     return tuple(found)
 
 
-def range_of(number: str, prefix: str, digits: int) -> str | None:
-    """Return a number in E.164 without its last digits, or None where that is no narrower than its prefix."""
+def number_range(number: str, prefix: str, digits: int) -> str | None:
+    """Return a number (E.164) without its last `digits`, or None if that is no narrower than its prefix."""
     return number[:-digits] if len(number) - digits > len(prefix) else None
 
 
-def is_fresh(prefix: TrafficHistory) -> bool:
-    """Say whether too few codes have come back from a prefix to know it."""
-    return prefix.past.converted + sum(slot.converted for slot in prefix.slots) < KNOWN_FROM
+def is_new_prefix(prefix: TrafficHistory) -> bool:
+    """Return True if the prefix with this history has too few conversions to be known."""
+    return prefix.past.converted + sum(slot.converted for slot in prefix.slots) < KNOWN_AFTER

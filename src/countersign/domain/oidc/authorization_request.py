@@ -80,7 +80,7 @@ def parse_authorization_request(
     if client is None or client.removed_at is not None:
         return AuthorizationErrorResponse("invalid_client", "There is no such application.")
     redirect_uri = params.get("redirect_uri", "")
-    if redirect_uri not in client.redirects:
+    if redirect_uri not in client.redirect_uris:
         return AuthorizationErrorResponse(
             "invalid_redirect_uri", "The redirect_uri is not registered for this application. It must match exactly."
         )

@@ -1,4 +1,4 @@
-"""Activity: what happened to an account, as its person may read it: kinds of the event log, with device and place but never a code."""
+"""Account activity: what the owner of an account can read about what happened to it."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ import msgspec
 
 from countersign.domain.shared.event import EventKind
 
-SHOWN: Final = 50
-"""How many are shown, the newest first."""
+MAX_SHOWN: Final = 50
+"""Entries that are shown, newest first."""
 
 
 class Activity(msgspec.Struct, frozen=True):
-    """One thing that happened, when (ms).
+    """One entry of an account's activity. `at` is in ms since the epoch.
 
-    `facts` may have `user_agent`, `place`, `about` (a mask, a name, a method) and `message` (the id that owes it).
+    `facts` may hold `user_agent`, `place`, `about` (a masked contact, a name or a method) and `message` (the id of the challenge or
+    notice whose message was sent). It never holds a code.
     """
 
     account: str

@@ -1,4 +1,4 @@
-"""An application: a site that asks for verifications, known by a key that is shown once."""
+"""An application: a site that requests verifications. It authenticates with a key that is shown once."""
 
 from __future__ import annotations
 
@@ -8,42 +8,43 @@ from typing import Final
 
 import msgspec
 
-PREFIXES: Final = {"live": "csk_live_", "test": "csk_test_"}
+KEY_PREFIXES: Final = {"live": "csk_live_", "test": "csk_test_"}
 KEY_BYTES: Final = 24
-"""192 bits of chance in a key, in front of a prefix that secret scanners can look for."""
+"""192 random bits in a key. They follow a prefix that secret scanners can look for."""
 
 ROTATION_OVERLAP: Final = 24 * 3_600_000
-"""Milliseconds for which the key before a rotation still works."""
+"""Milliseconds for which the previous key still works after a rotation."""
 
 # Android's SMS Retriever: the first 11 characters of the base64 of a digest of the package's name and signing certificate.
 _APP_HASH: Final = re.compile(r"[A-Za-z0-9+/]{11}")
 
 
 class ApplicationMode(StrEnum):
-    """Whether an application's messages go out (live) or reach the inbox alone (test)."""
+    """Whether the messages of an application are sent (live), or only reach the inbox of this installation (test)."""
 
     LIVE = "live"
     TEST = "test"
 
 
 class ApplicationDraft(msgspec.Struct, frozen=True):
-    """An application as its operator wants it, before it has an id and a key; see Application."""
+    """The details that an operator enters for a new application. Fields as in Application."""
 
     name: str
     mode: ApplicationMode
     site: str = ""
     host: str = ""
     purposes: tuple[str, ...] = ()
-    redirects: tuple[str, ...] = ()
-    sign_outs: tuple[str, ...] = ()
+    redirect_uris: tuple[str, ...] = ()
+    post_logout_redirect_uris: tuple[str, ...] = ()
     app_hash: str = ""
 
 
 class Application(msgspec.Struct, frozen=True):
-    """A site: `site` is its name in messages, `host` the domain where its codes are typed, `purposes` what it may ask for (empty: all).
+    """A site that requests verifications.
 
-    `redirects` are the addresses that a person may be sent back to signed in, `sign_outs` signed out; each to the letter.
-    `app_hash` is by what Android knows the SMS that are for its app; empty if it has none.
+    `site` is its name in messages. `host` is the domain on which its codes are entered. `purposes` are those it may request; empty means
+    all. `redirect_uris` and `post_logout_redirect_uris` (OpenID Connect) are compared character by character. `app_hash` identifies its
+    Android app to the SMS Retriever; it is empty if there is none. Times are in ms since the epoch.
     """
 
     id: str
@@ -57,17 +58,17 @@ class Application(msgspec.Struct, frozen=True):
     old_key_hash: bytes | None = None
     old_until: int | None = None
     removed_at: int | None = None
-    redirects: tuple[str, ...] = ()
-    sign_outs: tuple[str, ...] = ()
+    redirect_uris: tuple[str, ...] = ()
+    post_logout_redirect_uris: tuple[str, ...] = ()
     app_hash: str = ""
 
     @property
     def live(self) -> bool:
-        """Say whether messages really go out."""
+        """Return True if messages are sent to people, not only to the inbox."""
         return self.mode is ApplicationMode.LIVE
 
     def accepts(self, key_hash: bytes, now: int) -> bool:
-        """Say whether a key (by its keyed hash) opens this application at `now` (ms)."""
+        """Return True if the key with this keyed hash is valid at `now` (ms)."""
         if self.removed_at is not None:
             return False
         if key_hash == self.key_hash:
@@ -76,5 +77,5 @@ class Application(msgspec.Struct, frozen=True):
 
 
 def is_app_hash(app_hash: str) -> bool:
-    """Say whether this is a hash by which Android's SMS Retriever knows an app."""
+    """Return True if `app_hash` has the form of an app hash of Android's SMS Retriever."""
     return _APP_HASH.fullmatch(app_hash) is not None

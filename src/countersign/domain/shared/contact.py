@@ -1,4 +1,4 @@
-"""A contact: a channel's address in one canonical form, masked for show, and what is refused as one."""
+"""A contact: a mail address or telephone number in canonical form. Parses it, masks it, and rejects what must not be sent to."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from countersign.errors import InputError
 
 
 class Channel(StrEnum):
-    """A way by which a message reaches a person."""
+    """A way to send a message to a person."""
 
     EMAIL = "email"
     SMS = "sms"
@@ -25,7 +25,7 @@ class Channel(StrEnum):
 
 
 class ContactKind(StrEnum):
-    """What an address is: a mailbox or a telephone number."""
+    """The kind of an address: a mailbox or a telephone number."""
 
     MAIL = "mail"
     PHONE = "phone"
@@ -36,13 +36,13 @@ CHANNELS_OF: Final = {
     ContactKind.PHONE: (Channel.SMS, Channel.VOICE, Channel.WHATSAPP),
 }
 
-# Lower-case Cyrillic and Greek letters that are drawn like Latin ones (Unicode UTS 39, confusables.txt): `apple` can be written in them.
-LATIN_LOOKS: Final = dict(
+# Lower-case Cyrillic and Greek letters that are drawn like Latin ones (Unicode UTS 39, confusables.txt). `apple` can be written in them.
+LATIN_LOOKALIKES: Final = dict(
     zip("асԁеһіјӏоорԗԛѕԝхуүѵгпьѡтк" + "αικνορτυχγ", "acdehijlooppqswxyyvrnbwtk" + "aikvoptuxy", strict=True)
 )
-"""What each is read as."""
+"""The Latin letter that each of them resembles."""
 
-MAX_TYPED: Final = 320  # RFC 3696 erratum 1690: 64 + 1 + 255 octets is the longest mail address in practice
+MAX_LENGTH: Final = 320  # RFC 3696 erratum 1690: 64 + 1 + 255 octets is the longest mail address in practice
 _REFUSED_TYPES: Final = {
     PhoneNumberType.PREMIUM_RATE: "premium_number",
     PhoneNumberType.SHARED_COST: "premium_number",
@@ -55,33 +55,36 @@ _SATELLITE_AND_NETWORKS: Final = frozenset({870, 878, 881, 882, 883, 888, 979}) 
 
 
 class Contact(msgspec.Struct, frozen=True):
-    """A mailbox or a number in canonical form; its repr shows the mask alone."""
+    """A mail address or telephone number in canonical form. Its repr shows only the masked form."""
 
     kind: ContactKind
     address: str
 
     @property
     def masked(self) -> str:
-        """Return the form for pages, answers and logs: `a***@example.org`, `+1415***0123`."""
+        """Return the form for pages, API responses and logs: `a***@example.org`, `+1415***0123`."""
         return mask(self)
 
     def __repr__(self) -> str:
-        """Show the mask alone."""
+        """Show only the masked form."""
         return f"Contact({self.kind.value}, {self.masked})"
 
     __str__ = __repr__
 
 
-def parse(typed: str) -> Contact:
+def parse_contact(typed: str) -> Contact:
     """Return the contact that `typed` names, in canonical form.
 
-    A telephone number is written in international form (`+` first) and becomes E.164; a mail address keeps its local part's
-    case folded, and its domain in Unicode (IDNA 2008). Raises InputError with reason `malformed`, `premium_number`,
-    `satellite_number`, `short_number`, `not_a_mobile_number`, `impossible_number` `mixed_scripts` or `look_alike`.
+    A telephone number must begin with `+` and becomes E.164. A mail address becomes lower case, its domain Unicode (IDNA 2008). Raises
+    InputError with reason `malformed`, `premium_number`, `satellite_number`, `short_number`, `not_a_mobile_number`, `impossible_number`,
+    `mixed_scripts` or `look_alike`.
+
+        >>> parse_contact("+1 415 555 0123").address
+        '+14155550123'
     """
-    if len(typed) > MAX_TYPED:
+    if len(typed) > MAX_LENGTH:
         raise InputError("to", "malformed", "The destination is longer than any address.")
-    plain = typed.isascii() and typed.isprintable()  # nearly all are: no need to look at each character
+    plain = typed.isascii() and typed.isprintable()  # true of nearly every address, and then no character needs a look
     if not plain and any(unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"} for character in typed):
         raise InputError(
             "to", "malformed", "The destination holds control or invisible characters; send it without them."
@@ -91,7 +94,7 @@ def parse(typed: str) -> Contact:
 
 
 def mask(contact: Contact) -> str:
-    """Return the contact with its telling part hidden, the same length for every length that was hidden."""
+    """Return the address with its identifying part hidden. The mask has the same length whatever it hides."""
     if contact.kind is ContactKind.MAIL:
         local, _, domain = contact.address.rpartition("@")
         return f"{local[0]}***@{domain}"
@@ -109,13 +112,15 @@ def _phone(typed: str) -> Contact:
     try:
         number = phonenumbers.parse(typed, None)
     except phonenumbers.NumberParseException as error:
-        raise InputError("to", "malformed", "This is no telephone number; write it like +14155550123.") from error
+        raise InputError("to", "malformed", "This is not a telephone number; write it like +14155550123.") from error
     if number.extension:
         raise InputError(
             "to", "malformed", "A number with an extension cannot receive a message; leave the extension out."
         )
     if number.country_code in _SATELLITE_AND_NETWORKS:
-        raise InputError("to", "satellite_number", "Satellite and international network numbers are not sent to.")
+        raise InputError(
+            "to", "satellite_number", "We send no messages to satellite and international network numbers."
+        )
     if not phonenumbers.is_possible_number(number):
         short = phonenumbers.is_possible_number_with_reason(number) in {
             phonenumbers.ValidationResult.TOO_SHORT,
@@ -127,11 +132,13 @@ def _phone(typed: str) -> Contact:
         )
     if phonenumbers.is_valid_short_number(number) and not phonenumbers.is_valid_number(number):
         raise InputError(
-            "to", "short_number", "Short numbers (services, emergencies) are not sent to; give a mobile number."
+            "to", "short_number", "We send no messages to short numbers (services, emergencies); give a mobile number."
         )
     refused = _REFUSED_TYPES.get(phonenumbers.number_type(number))
     if refused is not None:
-        raise InputError("to", refused, "Premium, toll-free and service numbers are not sent to; give a mobile number.")
+        raise InputError(
+            "to", refused, "We send no messages to premium, toll-free and service numbers; give a mobile number."
+        )
     return Contact(ContactKind.PHONE, phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
 
 
@@ -148,11 +155,11 @@ def _mail(typed: str) -> Contact:
             strict=True,
         )
     except (EmailSyntaxError, EmailNotValidError) as error:
-        raise InputError("to", "malformed", "This is no mail address; write it like ada@example.org.") from error
+        raise InputError("to", "malformed", "This is not a mail address; write it like ada@example.org.") from error
     local = unicodedata.normalize("NFC", found.local_part).lower()
-    # The local part is matched without regard to case: no provider of note keeps two mailboxes that differ in it.
+    # The local part is compared without regard to case: no provider of note keeps two mailboxes that differ only in it.
     if not local or not local_typed:
-        raise InputError("to", "malformed", "This is no mail address; write it like ada@example.org.")
+        raise InputError("to", "malformed", "This is not a mail address; write it like ada@example.org.")
     for label in [*found.domain.split("."), local]:
         if _mixes_scripts(label):
             raise InputError(
@@ -161,7 +168,7 @@ def _mail(typed: str) -> Contact:
                 "The address mixes letters of several scripts that look alike; type it in one script.",
             )
     if unicodedata.normalize("NFKC", local) != local:
-        # Wide, raised or joined letters: they look like the plain ones, and some servers take them for those.
+        # Full-width, superscript or joined letters look like plain ones, and some servers treat them as equal.
         raise InputError(
             "to", "mixed_scripts", "The address has letters in a form that looks like others; type it in plain ones."
         )
@@ -175,7 +182,7 @@ def _mail(typed: str) -> Contact:
 
 
 def _mixes_scripts(label: str) -> bool:
-    """Say whether Latin, Greek and Cyrillic letters meet in one label (UTS 39, 5.2: the confusable trio)."""
+    """Return True if a label mixes Latin, Greek and Cyrillic letters (UTS 39, 5.2: the confusable trio)."""
     if label.isascii():
         return False
     scripts = {
@@ -189,19 +196,19 @@ def _mixes_scripts(label: str) -> bool:
 
 
 def _passes_for_latin(label: str) -> bool:
-    """Say whether a label that is not ASCII consists of nothing but letters that look like Latin ones, and ASCII."""
-    return not label.isascii() and all(character.isascii() or character in LATIN_LOOKS for character in label)
+    """Return True if a label is not ASCII but consists only of ASCII and of letters that look like Latin ones."""
+    return not label.isascii() and all(character.isascii() or character in LATIN_LOOKALIKES for character in label)
 
 
 def network_of(ip: str) -> str:
-    """Return what an address counts as for limits: itself for IPv4, its /64 for IPv6 (mapped IPv4 as IPv4).
+    """Return the network that an address belongs to in rate limits: itself for IPv4, its /64 for IPv6.
 
-    Raises InputError if `ip` is no address.
+    An IPv4-mapped IPv6 address counts as IPv4. Raises InputError if `ip` is not an address.
     """
     try:
         address = ipaddress.ip_address(ip)
     except ValueError as error:
-        raise InputError("requester.ip", "malformed", "requester.ip is no IPv4 or IPv6 address.") from error
+        raise InputError("requester.ip", "malformed", "requester.ip is not an IPv4 or IPv6 address.") from error
     if isinstance(address, ipaddress.IPv6Address):
         if address.ipv4_mapped is not None:
             return str(address.ipv4_mapped)

@@ -1,4 +1,4 @@
-"""An event: one thing that happened, as the log keeps it for good; what becomes durable together makes one page."""
+"""Audit events and their pages. Events that become durable in one transaction form one page of the event log."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 
 
 class EventKind(StrEnum):
-    """Everything the log records; the names are part of the public face."""
+    """Every kind of event in the log. The values are part of the public API."""
 
     CHALLENGE_BEGUN = "challenge.begun"
     CHALLENGE_RESENT = "challenge.resent"
@@ -54,9 +54,9 @@ class EventKind(StrEnum):
 
 
 class Event(msgspec.Struct, frozen=True, array_like=True):
-    """What happened (`kind`), when (ms), in which application, to which record, and a few facts.
+    """One event: when it happened (ms), its kind, the application, the record it is about (`owner`), and a few facts.
 
-    Facts never hold a code, a contact or an address: names of states, counts, masked destinations.
+    Facts never hold a code, a contact or a network address. They hold states, counts and masked destinations.
     """
 
     at: int
@@ -66,23 +66,23 @@ class Event(msgspec.Struct, frozen=True, array_like=True):
     facts: dict[str, str | int] = {}
 
 
-START: Final = b"\x00" * 32
-"""What the first page of a writer is linked to."""
+FIRST_HASH: Final = b"\x00" * 32
+"""The predecessor hash of the first page of a writer."""
 
 _encode: Final = msgspec.json.Encoder(order="deterministic").encode
 _decode: Final = msgspec.json.Decoder(list[Event]).decode
 
 
-def written(events: Sequence[Event]) -> str:
-    """Return a page as it is stored and linked: a JSON array of [at, kind, application, owner, facts]."""
+def encode_page(events: Sequence[Event]) -> str:
+    """Return a page as it is stored and hashed: a JSON array of [at, kind, application, owner, facts]."""
     return _encode(events).decode()
 
 
-def read(page: str) -> list[Event]:
+def decode_page(page: str) -> list[Event]:
     """Return the events of a page."""
     return _decode(page)
 
 
-def linked_bytes(before: bytes, writer: str, seq: int, at: int, count: int, page: str) -> bytes:
-    """Return what a page's hash is taken over: the hash of the page before it, then every field, each ended by NUL."""
+def hash_input(before: bytes, writer: str, seq: int, at: int, count: int, page: str) -> bytes:
+    """Return the bytes that a page's hash covers: the predecessor's hash, then every field, each ended by NUL."""
     return before + f"{writer}\0{seq}\0{at}\0{count}\0{page}\0".encode("utf-8", "surrogatepass")

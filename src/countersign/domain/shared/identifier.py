@@ -1,18 +1,24 @@
-"""Identifiers: prefixed, sortable by the time they were made, with 80 bits of chance."""
+"""Identifiers with a prefix. They sort by creation time and hold 80 random bits, as a ULID does."""
 
 from __future__ import annotations
 
 from typing import Final
 
 ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32, in the order of its values
-CHANCE_BYTES: Final = 10
+RANDOM_BYTES: Final = 10
 _LENGTH: Final = 26
 _PAIRS: Final = [high + low for high in ALPHABET for low in ALPHABET]
 
 
-def make(prefix: str, now: int, chance: bytes) -> str:
-    """Return `prefix` + "_" + 26 symbols: 48 bits of milliseconds, then the 80 bits of `chance`, as a ULID orders them."""
-    number = (now << 80) | int.from_bytes(chance)
+def make(prefix: str, now: int, random_bytes: bytes) -> str:
+    """Return a new identifier: `prefix`, an underscore and 26 symbols.
+
+    The symbols hold `now` (48 bits of ms since the epoch), then `random_bytes` (10 bytes).
+
+        >>> make("ver", 0, bytes(10))
+        'ver_00000000000000000000000000'
+    """
+    number = (now << 80) | int.from_bytes(random_bytes)
     pairs: list[str] = []
     for _ in range(_LENGTH // 2):
         number, pair = divmod(number, 1024)
@@ -20,8 +26,8 @@ def make(prefix: str, now: int, chance: bytes) -> str:
     return f"{prefix}_{''.join(reversed(pairs))}"
 
 
-def is_one(prefix: str, text: str) -> bool:
-    """Say whether `text` has the form of such an identifier."""
+def is_identifier(prefix: str, text: str) -> bool:
+    """Return True if `text` has the form of an identifier with this prefix."""
     return (
         len(text) == len(prefix) + 1 + _LENGTH
         and text.startswith(prefix + "_")

@@ -1,4 +1,4 @@
-"""An area: where a telephone number belongs, coarse enough to be counted and kept in clear."""
+"""The region of a telephone number: its country and number prefix. It is coarse enough to be counted and stored in clear."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ import msgspec
 import phonenumbers
 
 PREFIX_DIGITS: Final = 3
-"""Digits after the calling code that make a prefix: in most plans those of one network or town."""
+"""Digits after the calling code that belong to a prefix. In most numbering plans they identify a network or a town."""
 
 
 class PhoneRegion(msgspec.Struct, frozen=True):
-    """`country` is ISO 3166's two letters ("001" for codes of no country, "" if unknown); `prefix` such as +49170. Mail has neither."""
+    """A country and a number prefix. A mail address has neither.
+
+    `country` is two letters of ISO 3166, "001" for a calling code of no country, or "" if unknown. `prefix` is, for example, "+49170".
+    """
 
     country: str = ""
     prefix: str = ""
@@ -23,7 +26,7 @@ NO_REGION: Final = PhoneRegion()
 
 
 def region_of(address: str) -> PhoneRegion:
-    """Return the area of a canonical address; a mail address has none."""
+    """Return the region of an address in canonical form: NO_REGION for a mail address."""
     if not address.startswith("+"):
         return NO_REGION
     prefix = prefix_of(address)
@@ -41,7 +44,7 @@ def prefix_of(number: str) -> str:
 
 @lru_cache(maxsize=16_384)
 def _country_by_prefix(prefix: str) -> str | None:
-    """Return the one country of a calling code, None where several share it."""
+    """Return the country of a calling code, "" if there is none, or None if several countries share the code."""
     for width in (1, 2, 3):
         code = prefix[1 : 1 + width]
         regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(int(code)) if code.isdigit() else None
@@ -57,7 +60,7 @@ def _country(prefix: str, number: str) -> str:
 
 @lru_cache(maxsize=16_384)
 def _country_of_shared(beginning: str, length: int) -> str:
-    """Return which of several countries with one calling code a number is of, by its first digits (+1: by its area code)."""
+    """Return the country of a number whose calling code several countries share. Its first digits decide (for +1, the area code)."""
     number = phonenumbers.parse(beginning.ljust(length, "0"), None)
     regions: tuple[str, ...] = phonenumbers.COUNTRY_CODE_TO_REGION_CODE[number.country_code or 0]
     found: str | None = phonenumbers.region_code_for_number(number)

@@ -1,13 +1,13 @@
-r"""A challenge: one code asked for one purpose, and the pure rules that judge everything that can happen to it.
+r"""A challenge: one code requested for one purpose, and the pure rules for everything that can happen to it.
 
-    pending --answer, right------------> approved
-       |  \--answer, the last guess----> exhausted
-       |  \--cancel, "not me"----------> canceled
-       |  \--time----------------------> expired
+    pending --check, right code----------------> approved
+       |  \--check, last guess was wrong-------> exhausted
+       |  \--cancel, or "this wasn't me"-------> canceled
+       |  \--its lifetime is over--------------> expired
        |
-       \--answer, wrong / send_again / redirect: stays pending, with less left
+       \--check, wrong code / resend / change_channel: stays pending, with less left
 
-An expected refusal is a value: an exception would roll back the guess that was just spent.
+A refusal is a return value. An exception would roll back the guess that was just counted.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from typing import Final
 import msgspec
 
 from countersign.domain.shared.contact import Channel, ContactKind
-from countersign.domain.verifications.code import Code, tidy
+from countersign.domain.verifications.code import Code, normalize
 from countersign.domain.verifications.purpose import Policy, ResendMode
 
-MS: Final = 1_000
+MS_PER_SECOND: Final = 1_000
 
 
 class ChallengeState(StrEnum):
-    """Where a challenge stands; all but `pending` are final."""
+    """The state of a challenge. Every state but `pending` is final."""
 
     PENDING = "pending"
     APPROVED = "approved"
@@ -44,11 +44,11 @@ TRANSITIONS: Final = {
     ChallengeState.CANCELED: frozenset[ChallengeState](),
     ChallengeState.EXPIRED: frozenset[ChallengeState](),
 }
-"""The state chart as data; a test holds the functions below against it."""
+"""The state chart as data. A test compares the functions below with it."""
 
 
 class Refusal(StrEnum):
-    """Why something was not done. The text for people is in `web/http/problems.py`."""
+    """Why a request was refused. Its text for people is in `web/http/problems.py`."""
 
     WRONG_CODE = "wrong_code"
     ALREADY_APPROVED = "already_approved"
@@ -65,7 +65,7 @@ class Refusal(StrEnum):
     UNUSABLE_DESTINATION = "unusable_destination"
 
 
-ENDED_BY: Final = {
+REFUSAL_OF_STATE: Final = {
     ChallengeState.APPROVED: Refusal.ALREADY_APPROVED,
     ChallengeState.EXHAUSTED: Refusal.EXHAUSTED,
     ChallengeState.CANCELED: Refusal.CANCELED,
@@ -74,14 +74,17 @@ ENDED_BY: Final = {
 
 
 class Action(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What an approval is worth: a sentence that the message shows, and the caller's hash of the exact act."""
+    """What an approval is for: a sentence that the message shows, and the caller's hash of the exact act."""
 
     summary: str = ""
     hash: str = ""
 
 
 class Requester(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Who asks, as the application saw it: address, user agent, and its own id of a remembered browser."""
+    """The person's browser as the application saw it.
+
+    `ip` is its network address, `user_agent` its header, and `device` the application's own id of a remembered browser (empty otherwise).
+    """
 
     ip: str = ""
     user_agent: str = ""
@@ -89,11 +92,11 @@ class Requester(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Terms(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What was agreed when the challenge began, and never changes.
+    """What was fixed when the challenge began and never changes.
 
-    `to` is the contact, sealed; `kid` names the key that the code is derived from; `live` is false for test keys, whose messages reach
-    the inbox alone. `told` names the notice that the contact's holder is sent instead of a code, where there is nothing that a code
-    could be for; no answer is right then.
+    `to` is the sealed contact. `kid` names the key that derives the code. `live` is False for test applications, whose messages only
+    reach the inbox. `decoy_notice` is a NoticeKind: the contact's owner gets this notice instead of a code, and no code is right. It
+    serves where a code would have nothing to confirm, for example at a sign-up with a known address.
     """
 
     purpose: str
@@ -107,21 +110,23 @@ class Terms(msgspec.Struct, frozen=True, omit_defaults=True):
     locale: str = ""
     requester: Requester = Requester()
     live: bool = True
-    told: str = ""
+    decoy_notice: str = msgspec.field(default="", name="told")
 
 
 class Challenge(msgspec.Struct, frozen=True):
-    """A challenge as it stands; times in milliseconds. `guesses` are spent, `sends` made.
+    """A challenge in its current state. Times are in ms since the epoch.
 
-    `twin` is the same for every begin of the same subject, destination, purpose, action and lane (remembered browsers, or all
-    others) of an application, on pages of ours by the same browser too; `standing` names the contact's
-    count of failures. Both are keyed hashes.
+    `guesses` are the codes that were checked, `sends` the messages that were requested, `round` the number of the current code.
+
+    `dedup_key` and `lockout_key` are keyed hashes. Two requests have the same `dedup_key` if application, subject, destination, purpose,
+    action and lane (remembered browsers, or all others) agree, and on our own pages the browser too. `lockout_key` finds the contact's
+    FailedAttempts.
     """
 
     id: str
     application: str
-    dedup_key: bytes
-    standing: bytes
+    dedup_key: bytes = msgspec.field(name="twin")
+    lockout_key: bytes = msgspec.field(name="standing")
     terms: Terms
     begun_at: int
     expires_at: int
@@ -134,33 +139,33 @@ class Challenge(msgspec.Struct, frozen=True):
     ended_at: int | None = None
 
     def __repr__(self) -> str:
-        """Show what may stand in a log."""
+        """Show only what may be logged."""
         return f"Challenge({self.id}, {self.state.value})"
 
     @property
     def guesses_left(self) -> int:
-        """Return how many more answers will be compared."""
+        """Return how many more codes can be checked."""
         return max(0, self.terms.policy.guesses - self.guesses)
 
     @property
     def sends_left(self) -> int:
-        """Return how many more messages may be asked for."""
+        """Return how many more messages can be requested."""
         return max(0, self.terms.policy.sends - self.sends)
 
     @property
     def resend_at(self) -> int:
-        """Return when the next message may be asked for."""
-        return self.sent_at + self.terms.policy.resend_after * MS
+        """Return the time (ms) from which another message can be requested."""
+        return self.sent_at + self.terms.policy.resend_after * MS_PER_SECOND
 
     def state_at(self, now: int) -> ChallengeState:
-        """Return the state as it is at `now`, also where nobody has recorded yet that time ran out."""
+        """Return the state at `now` (ms). A challenge is expired from `expires_at` on, even if no transaction has recorded it."""
         if self.state is ChallengeState.PENDING and now >= self.expires_at:
             return ChallengeState.EXPIRED
         return self.state
 
 
 class ChallengeResult(msgspec.Struct, frozen=True):
-    """What a rule answers: the challenge as it is from now on, and the refusal (None: it was done)."""
+    """The outcome of a rule: the challenge afterwards, and the refusal (None if the request succeeded)."""
 
     challenge: Challenge
     refusal: Refusal | None = None
@@ -171,24 +176,24 @@ def begin(
     id: str,  # noqa: A002
     application: str,
     dedup_key: bytes,
-    standing: bytes,
+    lockout_key: bytes,
     terms: Terms,
     channel: Channel,
     now: int,
     guesses: int = 0,
 ) -> Challenge:
-    """Return a new challenge whose first message is owed from now; its end is fixed, and no resend moves it.
+    """Return a new challenge at `now` (ms). Its expiry is fixed: no resend extends it.
 
-    `guesses` were spent before on another way to prove the same.
+    `guesses` were used on another method of the same proof, and count against this challenge.
     """
     return Challenge(
         id=id,
         application=application,
         dedup_key=dedup_key,
-        standing=standing,
+        lockout_key=lockout_key,
         terms=terms,
         begun_at=now,
-        expires_at=now + terms.policy.lifetime * MS,
+        expires_at=now + terms.policy.lifetime * MS_PER_SECOND,
         state=ChallengeState.PENDING,
         channel=channel,
         guesses=guesses,
@@ -197,19 +202,19 @@ def begin(
 
 
 def check(challenge: Challenge, typed: str, code_of: Callable[[int], Code], now: int) -> ChallengeResult:
-    """Judge what was typed. The guess is counted before it is compared, and counted for good.
+    """Check a code that a person entered. The guess is counted before the comparison, and stays counted.
 
-    `code_of(round)` derives the code of a round. One that has ended is not compared at all.
+    `code_of(round)` derives the code of a round. An ended challenge is refused without a comparison.
     """
     ended = expire(challenge, now)
     if ended.state is not ChallengeState.PENDING:
-        return ChallengeResult(ended, ENDED_BY[ended.state])
+        return ChallengeResult(ended, REFUSAL_OF_STATE[ended.state])
     counted = msgspec.structs.replace(challenge, guesses=challenge.guesses + 1)
-    meant = tidy(typed, challenge.terms.policy.shape)
+    meant = normalize(typed, challenge.terms.policy.shape)
     right = False
     for round_ in accepted_rounds(challenge):
-        right |= code_of(round_).matches(meant)  # no short cut: the same work for each round
-    if right and not challenge.terms.told:
+        right |= code_of(round_).matches(meant)  # no early exit: every round takes the same time
+    if right and not challenge.terms.decoy_notice:
         return ChallengeResult(_end(counted, ChallengeState.APPROVED, now))
     if counted.guesses >= challenge.terms.policy.guesses:
         counted = _end(counted, ChallengeState.EXHAUSTED, now)
@@ -217,15 +222,15 @@ def check(challenge: Challenge, typed: str, code_of: Callable[[int], Code], now:
 
 
 def resend(challenge: Challenge, now: int) -> ChallengeResult:
-    """Ask for another message by the same channel: neither more time nor more guesses come with it."""
+    """Request another message by the same channel. It brings neither more time nor more guesses."""
     return change_channel(challenge, challenge.channel, now)
 
 
 def change_channel(challenge: Challenge, channel: Channel, now: int) -> ChallengeResult:
-    """Ask for another message by `channel`; the caller has seen that the policy and the destination allow it."""
+    """Request another message by `channel`. The caller has checked that policy and destination allow the channel."""
     ended = expire(challenge, now)
     if ended.state is not ChallengeState.PENDING:
-        return ChallengeResult(ended, ENDED_BY[ended.state])
+        return ChallengeResult(ended, REFUSAL_OF_STATE[ended.state])
     if challenge.sends_left == 0:
         return ChallengeResult(challenge, Refusal.NO_SENDS_LEFT)
     if challenge.sent_at <= now < challenge.resend_at:
@@ -243,24 +248,24 @@ def change_channel(challenge: Challenge, channel: Channel, now: int) -> Challeng
 
 
 def cancel(challenge: Challenge, now: int) -> ChallengeResult:
-    """End a challenge that is no longer wanted; canceling twice is no fault."""
+    """Cancel a challenge. Cancelling it twice is not an error."""
     ended = expire(challenge, now)
     if ended.state is ChallengeState.CANCELED:
         return ChallengeResult(ended)
     if ended.state is not ChallengeState.PENDING:
-        return ChallengeResult(ended, ENDED_BY[ended.state])
+        return ChallengeResult(ended, REFUSAL_OF_STATE[ended.state])
     return ChallengeResult(_end(challenge, ChallengeState.CANCELED, now))
 
 
 def expire(challenge: Challenge, now: int) -> Challenge:
-    """Record that time ran out, if it did: at the very millisecond of `expires_at` the code is worth nothing."""
+    """Return the challenge as expired if its time is over. At the millisecond `expires_at` the code is no longer valid."""
     if challenge.state is ChallengeState.PENDING and now >= challenge.expires_at:
         return _end(challenge, ChallengeState.EXPIRED, challenge.expires_at)
     return challenge
 
 
 def accepted_rounds(challenge: Challenge) -> tuple[int, ...]:
-    """Return the rounds whose code is right: the present one, and with `overlap` the one before."""
+    """Return the rounds whose code is accepted: the current one and, if the policy says `overlap`, the one before."""
     if challenge.terms.policy.resend is ResendMode.OVERLAP and challenge.round > 0:
         return (challenge.round, challenge.round - 1)
     return (challenge.round,)

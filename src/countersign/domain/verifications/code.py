@@ -1,4 +1,4 @@
-"""A code: derived from a key and its challenge, never stored, compared in constant time."""
+"""One-time codes: derived from a key and a challenge id, never stored, and compared in constant time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MIN_LENGTH: Final = 4
 MAX_LENGTH: Final = 10
 
 DIGITS: Final = "0123456789"
-# The alphabet of Microsoft's product keys: no 0 O, 1 I L, 5 S, 2 Z (Z left out), no vowels, so no words.
+# The alphabet of Microsoft's product keys, without Z: no 0 O, 1 I L, 5 S, 2 Z, and no vowels, so no words.
 UNAMBIGUOUS: Final = "2346789BCDFGHJKMPQRTVWXY"
 
 _WORD_BITS: Final = 64
@@ -24,32 +24,32 @@ _LOOK_ALIKES: Final = {"O": "0", "I": "1", "L": "1"}
 
 
 class Alphabet(StrEnum):
-    """Which symbols a code is made of."""
+    """The set of symbols that a code is made of."""
 
     DIGITS = "digits"
     ALPHANUMERIC = "alphanumeric"
 
     @property
     def symbols(self) -> str:
-        """Return the symbols in the order in which derivation counts them."""
+        """Return the symbols in the order of their values."""
         return DIGITS if self is Alphabet.DIGITS else UNAMBIGUOUS
 
 
 class CodeShape(msgspec.Struct, frozen=True):
-    """How long a code is (4 to 10 symbols) and what it is made of."""
+    """The length of a code (4 to 10 symbols) and its alphabet."""
 
     length: int = 6
     alphabet: Alphabet = Alphabet.DIGITS
 
     @property
     def space(self) -> int:
-        """Return how many different codes there are."""
+        """Return the number of different codes."""
         space: int = len(self.alphabet.symbols) ** self.length
         return space
 
 
 class Code:
-    """A code in the clear, which no repr, log or error shows; `reveal` is for the message alone."""
+    """A code in clear text. No repr, log or error shows it; only a message may call `reveal`."""
 
     __slots__ = ("_value",)
 
@@ -57,11 +57,11 @@ class Code:
         self._value = value
 
     def reveal(self) -> str:
-        """Return the code itself; only what renders a message may ask."""
+        """Return the code. Only the code that renders a message may call this."""
         return self._value
 
     def matches(self, typed: str) -> bool:
-        """Say whether `typed` (tidied before) is this code, in time that does not depend on where it differs."""
+        """Return True if `typed` (normalized) is this code. The time does not depend on the position of a difference."""
         return hmac.compare_digest(self._value.encode(), typed.encode("utf-8", "surrogatepass"))
 
     def __repr__(self) -> str:
@@ -72,16 +72,16 @@ class Code:
 
 
 def derive(key: bytes, challenge_id: str, round_: int, shape: CodeShape) -> Code:
-    """Return the code of a challenge's round: every value of `shape` equally likely, leading zeros kept.
+    """Return the code of a round of a challenge. Every value of `shape` is equally likely, and leading zeros are kept.
 
-    The bytes are HMAC-SHA256(key, challenge id ":" round ":" block) (FIPS 198-1), read as 64-bit words; words that would
-    favour small values are passed over (rejection sampling, NIST SP 800-90A B.5.1).
+    The bytes are HMAC-SHA256(key, challenge id ":" round ":" block) (FIPS 198-1), read as 64-bit words. Words that would favour small
+    values are rejected (rejection sampling, NIST SP 800-90A B.5.1).
     """
-    return Code(encode(pick(_words(key, challenge_id, round_), shape.space), shape))
+    return Code(encode_number(sample(_words(key, challenge_id, round_), shape.space), shape))
 
 
-def pick(words: Iterator[int], space: int) -> int:
-    """Return the first 64-bit word below the largest multiple of `space`, reduced; so no value is favoured."""
+def sample(words: Iterator[int], space: int) -> int:
+    """Return the first word below the largest multiple of `space`, modulo `space`. No value is favoured."""
     limit = (1 << _WORD_BITS) - (1 << _WORD_BITS) % space
     for word in words:
         if word < limit:
@@ -89,8 +89,8 @@ def pick(words: Iterator[int], space: int) -> int:
     raise AssertionError("the stream of words has no end")  # pragma: no cover
 
 
-def encode(number: int, shape: CodeShape) -> str:
-    """Write `number` (0 to space - 1) in the alphabet, padded with its first symbol to the full length."""
+def encode_number(number: int, shape: CodeShape) -> str:
+    """Return `number` (0 to space - 1) in the alphabet, padded to the full length with its first symbol."""
     if shape.alphabet is Alphabet.DIGITS:
         return str(number).zfill(shape.length)
     symbols = shape.alphabet.symbols
@@ -102,10 +102,13 @@ def encode(number: int, shape: CodeShape) -> str:
     return "".join(reversed(written))
 
 
-def tidy(typed: str, shape: CodeShape) -> str:
-    """Return what a person meant: without spaces and dashes, full-width folded, upper case, look-alikes mapped.
+def normalize(typed: str, shape: CodeShape) -> str:
+    """Return the code that a person meant: without spaces and dashes, upper case, full-width characters as ASCII.
 
-    A look-alike (O, I, l) is mapped only where the alphabet has the digit and not the letter. Nothing else is forgiven.
+    O, I and l become 0 and 1, but only if the alphabet has the digit and not the letter. Nothing else is corrected.
+
+        >>> normalize("12 34-56", CodeShape())
+        '123456'
     """
     symbols = shape.alphabet.symbols
     if typed.isascii() and typed.isdigit() and symbols is DIGITS:

@@ -1,4 +1,4 @@
-"""A standing: how often codes to one contact of one account were answered wrong, across challenges, browsers and addresses."""
+"""Lockout: the wrong codes for one contact of one account, counted across challenges, browsers and network addresses."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import msgspec
 
 DAY: Final = 86_400_000
 PAUSE_AFTER: Final = 20
-"""Failures within a day from browsers that are not remembered, after which another method is asked for (semantics C6)."""
+"""Failures within a day from browsers that are not remembered. After these, such browsers must use another method (semantics C6)."""
 
 LOCK_AFTER: Final = 100
-"""Failures in a row after which the contact must be bound anew: NIST SP 800-63B-4, 3.2.2."""
+"""Consecutive failures after which the contact must be bound again: NIST SP 800-63B-4, 3.2.2."""
 
 
 class FailedAttempts(msgspec.Struct, frozen=True):
-    """Failures in a row, and those of new browsers within the day that began at `day_began_at` (ms)."""
+    """Consecutive failures, and those of browsers that are not remembered in the day from `day_began_at` (ms)."""
 
     in_a_row: int = 0
     day_began_at: int = 0
@@ -25,24 +25,24 @@ class FailedAttempts(msgspec.Struct, frozen=True):
 NO_FAILURES: Final = FailedAttempts()
 
 
-def after_failure(standing: FailedAttempts, now: int, *, remembered: bool) -> FailedAttempts:
-    """Count one wrong answer; a remembered browser's does not use up the day of the new ones."""
-    fresh_day = not standing.day_began_at <= now < standing.day_began_at + DAY
+def after_failure(failures: FailedAttempts, now: int, *, remembered: bool) -> FailedAttempts:
+    """Return the counts after one wrong code. A failure of a remembered browser does not count towards the day."""
+    fresh_day = not failures.day_began_at <= now < failures.day_began_at + DAY
     return FailedAttempts(
-        in_a_row=standing.in_a_row + 1,
-        day_began_at=now if fresh_day else standing.day_began_at,
-        in_day=(0 if fresh_day else standing.in_day) + (not remembered),
+        in_a_row=failures.in_a_row + 1,
+        day_began_at=now if fresh_day else failures.day_began_at,
+        in_day=(0 if fresh_day else failures.in_day) + (not remembered),
     )
 
 
-def paused_for(standing: FailedAttempts, now: int, *, remembered: bool) -> int:
-    """Return for how many milliseconds new browsers must use another method; 0 if not paused."""
-    end = standing.day_began_at + DAY
-    if remembered or standing.in_day < PAUSE_AFTER or not standing.day_began_at <= now < end:
+def paused_for(failures: FailedAttempts, now: int, *, remembered: bool) -> int:
+    """Return for how many ms from `now` browsers that are not remembered must use another method: 0 if not paused."""
+    end = failures.day_began_at + DAY
+    if remembered or failures.in_day < PAUSE_AFTER or not failures.day_began_at <= now < end:
         return 0
     return end - now
 
 
-def is_locked(standing: FailedAttempts) -> bool:
-    """Say whether the contact must be bound anew before a code to it counts again."""
-    return standing.in_a_row >= LOCK_AFTER
+def is_locked(failures: FailedAttempts) -> bool:
+    """Return True if the contact must be bound again before its codes are accepted."""
+    return failures.in_a_row >= LOCK_AFTER

@@ -1,4 +1,4 @@
-"""A proof: the claims of an approval that the asking site can check offline."""
+"""The proof of an approval: signed claims that the requesting site can check offline."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from countersign.domain.shared.contact import Channel
 from countersign.domain.verifications.challenge import Challenge
 
 LIFETIME: Final = 300
-"""Seconds for which a proof is worth something: long enough to be handed on, too short to be kept."""
+"""Seconds for which a proof is valid: enough to hand it on, too few to keep it."""
 
 ACR: Final = {
     Channel.EMAIL: "urn:countersign:acr:mail-code",
@@ -17,13 +17,13 @@ ACR: Final = {
     Channel.WHATSAPP: "urn:countersign:acr:phone-code",
 }
 AMR: Final = {Channel.EMAIL: "mail", Channel.SMS: "sms", Channel.VOICE: "tel", Channel.WHATSAPP: "sms"}
-"""RFC 8176 values; `mail` is ours, since the RFC has none for a code by e-mail."""
+"""Authentication methods of RFC 8176. `mail` is our own value: the RFC has none for a code by e-mail."""
 
 
 def claims(challenge: Challenge, issuer: str, to_hash: str) -> dict[str, Any]:
-    """Return the claims of an approved challenge; times in seconds (RFC 7519), `jti` the challenge's id.
+    """Return the claims of an approved challenge. Times are in seconds (RFC 7519), and `jti` is the challenge's id.
 
-    `to_hash` is the base64url SHA-256 of the canonical destination, so that a site that knows it can compare.
+    `to_hash` is the SHA-256 of the canonical destination in base64url. A site that knows the destination can compare it.
     """
     approved_at = (challenge.ended_at or 0) // 1000
     terms = challenge.terms

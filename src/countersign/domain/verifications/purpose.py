@@ -1,4 +1,4 @@
-"""A purpose: what a code is asked for, and the policy that goes with it."""
+"""A purpose: the reason for which a code is requested, and the policy that applies to it."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from countersign.domain.shared.contact import Channel
 from countersign.domain.verifications.code import MAX_LENGTH, MIN_LENGTH, CodeShape
 
 MAX_LIFETIME: Final = 600
-"""Seconds: NIST SP 800-63B-4, 3.1.3.2, and ASVS 5.0, 6.5.5, let no code by mail or phone live longer than ten minutes."""
+"""Seconds. NIST SP 800-63B-4, 3.1.3.2, and ASVS 5.0, 6.5.5, allow a code by mail or phone ten minutes at most."""
 
 MAX_GUESSES: Final = 10
 MAX_ODDS: Final = 1e-3
-"""The greatest chance to guess a code within one challenge: guesses over code space (RFC 4226, appendix A)."""
+"""The greatest probability of guessing a code within one challenge: guesses over code space (RFC 4226, appendix A)."""
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
 class ResendMode(StrEnum):
-    """What a resend sends: the same code, a new one, or a new one while the last still works."""
+    """What a resend sends: the same code, a new code, or a new code while the previous one still works."""
 
     SAME = "same"
     NEW = "new"
@@ -30,10 +30,10 @@ class ResendMode(StrEnum):
 
 
 class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a challenge of one purpose is held to; times are in seconds.
+    """The policy of a purpose. Times are in seconds.
 
-    `channels` empty means every channel that has a route. `binds` marks the purpose by which a contact is bound
-    anew after too many failures: it is open to a locked contact, and its approval lifts the lock.
+    Empty `channels` means every channel that has a route. `binds` marks the purpose by which a contact is bound again after too many
+    failures. A locked contact can still be sent this purpose, and an approval ends the lockout.
     """
 
     shape: CodeShape = CodeShape()
@@ -46,7 +46,7 @@ class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
     binds: bool = False
 
     def faults(self) -> list[str]:
-        """Return what is wrong with this policy, one sentence each, setting first; empty if it may be used."""
+        """Return the errors of this policy, one sentence each, which begins with the setting. Empty if the policy is valid."""
         found: list[str] = []
         if not MIN_LENGTH <= self.shape.length <= MAX_LENGTH:
             found.append(f"code_length: expected {MIN_LENGTH} to {MAX_LENGTH}, got {self.shape.length}")
@@ -58,7 +58,7 @@ class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
             found.append(f"sends: expected 1 to 10, got {self.sends}")
         if not 1 <= self.resend_after <= MAX_LIFETIME:
             found.append(f"resend_after: expected 1 to {MAX_LIFETIME} seconds, got {self.resend_after}")
-        right = 2 if self.resend is ResendMode.OVERLAP else 1  # how many codes an answer is compared with
+        right = 2 if self.resend is ResendMode.OVERLAP else 1  # how many codes an entered code is compared with
         if self.shape.length >= MIN_LENGTH and right * self.guesses / self.shape.space > MAX_ODDS:
             found.append(
                 f"guesses: {self.guesses} guesses at {self.shape.space:,} codes, {right} of them right,"
@@ -79,5 +79,5 @@ DEFAULT_POLICIES: Final = {
 
 
 def is_purpose(name: str) -> bool:
-    """Say whether `name` can name a purpose: a lower-case word of at most 40 letters, digits and underscores."""
+    """Return True if `name` can name a purpose: up to 40 lower-case letters, digits and underscores."""
     return _NAME.fullmatch(name) is not None

@@ -1,14 +1,16 @@
-"""A limit: the generic cell rate algorithm (ITU-T I.371, annex A), one timestamp per key and rule."""
+"""Rate limits by the generic cell rate algorithm (ITU-T I.371, annex A), with one timestamp for each key and limit."""
 
 from __future__ import annotations
+
+from typing import TypeAlias
 
 import msgspec
 
 
 class RateLimit(msgspec.Struct, frozen=True):
-    """`burst` acts at once, and one more each `period / burst`; `name` is told to who meets it.
+    """Allows `burst` requests at once, then one more every `period / burst` ms. API responses show `name`.
 
-    `period` is in milliseconds: `Limit("destination", 5, 600_000)` is five in ten minutes.
+    `period` is in ms: `RateLimit("destination", 5, 600_000)` allows five requests in ten minutes.
     """
 
     name: str
@@ -17,12 +19,19 @@ class RateLimit(msgspec.Struct, frozen=True):
 
     @property
     def interval(self) -> int:
-        """Return the milliseconds after which one more act is allowed."""
+        """Return the ms after which one more request is allowed."""
         return max(1, self.period // self.burst)
 
 
+KeyedLimits: TypeAlias = tuple[tuple[RateLimit, bytes], ...]
+"""Rate limits, each with the keyed hash under which its timestamp is stored."""
+
+
 class RateLimitResult(msgspec.Struct, frozen=True):
-    """What a limit answers: the timestamp to keep, how many acts are left, and when to try again (both in ms)."""
+    """The outcome of a rate limit. All times are in ms.
+
+    `tat` is the timestamp to store. `remaining` requests are left; after `reset_after` all of `burst` are. `retry_after` is 0 if allowed.
+    """
 
     allowed: bool
     tat: int
@@ -32,11 +41,11 @@ class RateLimitResult(msgspec.Struct, frozen=True):
 
 
 def check_limit(limit: RateLimit, tat: int | None, now: int) -> RateLimitResult:
-    """Judge one act at `now` against the stored theoretical arrival time `tat` (None: never seen).
+    """Check one request at `now` (ms) against `tat`, the stored theoretical arrival time (None if there is none).
 
-    A refused act is not counted: `tat` comes back unchanged. One that lies further ahead than a whole period beyond what the limit can
-    have allowed was written by a clock that has been set back since, and counts as never seen: else a machine that was a
-    year ahead for a minute would leave behind limits that are met for a year. Clocks of several machines may differ by less.
+    A refused request is not counted: `tat` is returned unchanged. A clock that ran ahead and was set back can leave a `tat` far in the
+    future. If it is more than a whole period beyond what the limit can have allowed, it counts as absent. Otherwise a machine that ran a
+    year ahead for a minute would block people for a year. Smaller differences between the clocks of several machines are accepted.
     """
     interval = limit.interval
     tolerance = interval * limit.burst

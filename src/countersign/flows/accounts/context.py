@@ -103,7 +103,7 @@ class AccountContext(msgspec.Struct, frozen=True):
 
     def id(self, prefix: str) -> str:
         """Return a new identifier."""
-        return identifier.make(prefix, self.now(), self.random_bytes(identifier.CHANCE_BYTES))
+        return identifier.make(prefix, self.now(), self.random_bytes(identifier.RANDOM_BYTES))
 
     def secret(self) -> str:
         """Return a new secret for a cookie."""

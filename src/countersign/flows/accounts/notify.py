@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from countersign.domain.delivery.delivery import Delivery, new_delivery
-from countersign.domain.delivery.notice import LASTS, Notice, NoticeKind
+from countersign.domain.delivery.notice import LIFETIME, Notice, NoticeKind
 from countersign.domain.shared.contact import CHANNELS_OF
 from countersign.domain.shared.phone_region import region_of
 from countersign.flows.accounts.activity import insert_sent
@@ -35,7 +35,7 @@ def insert_notices(
     owed: list[Delivery] = []
     for contact in contacts:
         channel = next(
-            (one for one in CHANNELS_OF[contact.kind] if context.policy.carries(one, live=context.own.live)), None
+            (one for one in CHANNELS_OF[contact.kind] if context.policy.is_available(one, live=context.own.live)), None
         )
         if contact.proved_at is None or channel is None:
             continue
@@ -53,7 +53,7 @@ def insert_notices(
                 locale=account.locale,
                 facts={"user_agent": browser.user_agent, "ip": browser.ip, "place": place, **(facts or {})},
                 created_at=now,
-                expires_at=now + LASTS,
+                expires_at=now + LIFETIME,
             )
         )
         owed.append(
@@ -63,7 +63,7 @@ def insert_notices(
                 channel,
                 context.policy.route(channel, address, id_, live=context.own.live),
                 now,
-                area=region_of(address),
+                region=region_of(address),
                 has_code=False,
             )
         )

@@ -94,8 +94,8 @@ async def send_code(
         locale=browser.locale,
         requester=browser.requester(trusted),
         browser=context.mark(device).hex(),
-        spent=spent,
-        told=told,
+        guesses_spent=spent,
+        decoy_notice=told,
     )
     return await begin_challenge(context.core, context.own, asked)
 

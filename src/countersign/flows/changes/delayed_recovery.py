@@ -20,7 +20,7 @@ from countersign.domain.accounts.change import (
     ChangeState,
 )
 from countersign.domain.delivery.notice import NoticeKind
-from countersign.domain.shared.contact import parse
+from countersign.domain.shared.contact import parse_contact
 from countersign.flows.accounts.context import AccountContext, BrowserContext, FlowNotFound
 from countersign.flows.accounts.notify import insert_notices
 from countersign.flows.accounts.snapshot import find_snapshot
@@ -51,7 +51,7 @@ async def request_delayed_recovery(
     The browser gets the same answer if there is no such account (semantics R1). FlowNotFound: another request was faster.
     """
     flow, now = stored.flow, context.now()
-    contact = parse(flow.address)
+    contact = parse_contact(flow.address)
     request = ChangeRequest(
         ChangeKind.ACCESS_RECOVERED, about=contact.masked, contact=contact, account=flow.account, flow=stored.mark
     )

@@ -10,7 +10,7 @@ import msgspec
 from countersign.domain.accounts.change import AccountChange, AccountSnapshot, ChangeKind, ChangeRequest, ChangeState
 from countersign.domain.accounts.session import Level, ProofRequirement
 from countersign.domain.delivery.notice import NoticeKind
-from countersign.domain.shared.contact import parse
+from countersign.domain.shared.contact import parse_contact
 from countersign.domain.shared.event import Event, EventKind
 from countersign.domain.verifications.challenge import Action
 from countersign.flows.accounts.activity import record_events
@@ -81,7 +81,7 @@ def pending_request(context: AccountContext, change: AccountChange) -> ChangeReq
         change.kind,
         kept["which"],
         change.about,
-        contact=parse(kept["to"]),
+        contact=parse_contact(kept["to"]),
         account=change.account,
         session=change.session,
         pending=change.id,

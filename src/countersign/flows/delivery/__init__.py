@@ -1,1 +1,1 @@
-"""Deliver what is owed: claim, compose, send, and act on receipts and bounces."""
+"""Deliver messages: claim, compose and send them, and act on receipts and bounces."""

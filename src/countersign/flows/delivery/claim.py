@@ -1,145 +1,208 @@
-"""Take what is due: claim messages for this worker, drop what is no longer wanted, and lead around providers that are left out."""
+"""Claim due messages for this worker: load them, drop or block the unwanted ones, and choose a provider for each."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 import msgspec
 import structlog
 
 from countersign.domain.delivery import circuit_breaker as breaker_rules
-from countersign.domain.delivery import delivery as rules_of
+from countersign.domain.delivery import delivery as delivery_rules
 from countersign.domain.delivery.circuit_breaker import CircuitBreaker
 from countersign.domain.delivery.delivery import Delivery, DeliveryState, Reason
 from countersign.domain.delivery.latency import ProviderStats
-from countersign.domain.delivery.notice import PREFIX, Notice
+from countersign.domain.delivery.notice import NOTICE_PREFIX, Notice
+from countersign.domain.shared.application import Application
 from countersign.domain.shared.event import Event
 from countersign.domain.verifications.challenge import Challenge, ChallengeState, accepted_rounds
 from countersign.flows.delivery.compose import ClaimedDelivery
 from countersign.flows.delivery.context import DeliveryContext, provider_key_of
 from countersign.flows.delivery.events import delivery_event
-from countersign.flows.delivery.sms_pumping import counts, judge
-from countersign.flows.delivery.suppressions import suppressed_among
+from countersign.flows.delivery.sms_pumping import PumpingResult, check_pumping, is_counted
+from countersign.flows.delivery.suppressions import find_suppressed
 from countersign.store.engine.database import Append, Claim, Row, Rows, Seek, Write
 from countersign.store.tables import applications, challenges, deliveries, notices, provider_health, sms_traffic
 from countersign.store.tables.schema import CHALLENGES, DELIVERIES, NOTICES
 
 T = TypeVar("T")
 
-_log = structlog.get_logger("countersign.deliver")
+_log = structlog.get_logger("countersign.delivery")
 
 
-class _Taken(msgspec.Struct, frozen=True):
-    """What a claim brought: messages to send, those whose receipts had not come in time, and the countries of those held back."""
+class _DueMessages(msgspec.Struct, frozen=True):
+    """Due messages with the challenges or notices that own them, and the rows that this program cannot read."""
 
-    parcels: list[ClaimedDelivery]
+    deliveries: list[Delivery]
+    owners: dict[str, Challenge | Notice]
+    unreadable: list[Row]
+
+
+class _ClaimResult(msgspec.Struct, frozen=True):
+    """The messages to send, those whose receipt was overdue, and the country of each message withheld because of pumping."""
+
+    claimed: list[ClaimedDelivery]
     overdue: list[Delivery]
-    held_back: list[str] = []
+    withheld_countries: list[str]
 
 
-async def claim_due(post: DeliveryContext, most: int) -> list[ClaimedDelivery]:
-    """Take up to `most` messages that are due; what nobody wants any more is dropped on the way."""
-    taken = await post.claims.run(post.database, _claim, post, post.now(), most)
-    for country in taken.held_back:
-        post.on_withheld(country)
-    for delivery in taken.overdue:
-        post.stats.note(provider_key_of(delivery), ProviderStats(overdue=1))
-    return taken.parcels
+class _Decisions(msgspec.Struct):
+    """What becomes of each due message: all of them as they are from now on, those to send, and the events to append."""
 
-
-async def _claim(post: DeliveryContext, now: int, most: int) -> _Taken:
-    rows = await Claim(DELIVERIES, "due_at IS NOT NULL AND due_at <= $1", (now,), "due_at", most)
-    if not rows:
-        return _Taken([], [])
-    found = await Seek(CHALLENGES, "id", sorted({row[0] for row in rows if not row[0].startswith(PREFIX)}))
-    news = await Seek(NOTICES, "id", sorted({row[0] for row in rows if row[0].startswith(PREFIX)}))
-    read, strange = _read(found, challenges.from_row)
-    read_notices, strange_notices = _read(news, notices.from_row)
-    strange += strange_notices
-    owners: dict[str, Challenge | Notice] = {owner.id: owner for owner in read}
-    owners.update({owner.id: owner for owner in read_notices})
-    # A newer program may have written what this one cannot read: that must not stop the messages of everybody else.
-    strangers = {row[0] for row in strange}
-    due, unreadable = _read([row for row in rows if row[0] not in strangers], deliveries.from_row)
-    unreadable += [row for row in rows if row[0] in strangers]
-    for owner_id, number, *_ in unreadable:
-        _log.error("unreadable", delivery=f"{owner_id}.{number}")
-    sites = await applications.find_by_ids([owner.application for owner in owners.values()])
-    wanted = [
-        (delivery, owner)
-        for delivery in due
-        if delivery.attempts == 0
-        and isinstance(owner := owners.get(delivery.owner), Challenge)
-        and counts(delivery, owner)
-        and why_unwanted(delivery, owner, now) is None
-    ]
-    judged = await judge(post, wanted, now)
-    shut = await suppressed_among(post.keyring, [(one, owners.get(one.owner)) for one in due], now)
-    shut.update(dict.fromkeys(judged.held, Reason.HELD_BACK))
-    breakers = await _breakers(now)
-    left_out = {name for name, one in breakers.items() if one.is_open(now)}
-    probed: list[CircuitBreaker] = []
-    parcels: list[ClaimedDelivery] = []
-    overdue: list[Delivery] = []
     changed: list[Delivery] = []
-    events: list[Event] = [*judged.events]
-    for delivery in due:
-        owner = owners.get(delivery.owner)
-        unwanted = why_unwanted(delivery, owner, now)
-        if unwanted is not None:
-            taken = rules_of.drop(delivery, unwanted, now)
-        elif (delivery.owner, delivery.number) in shut:
-            taken = rules_of.fail(delivery, shut[delivery.owner, delivery.number], now)
-        else:
-            if delivery.state is DeliveryState.ACCEPTED:
-                overdue.append(delivery)
-            taken = rules_of.claim(delivery, now, left_out)
-        changed.append(taken)
-        if taken.ended:
-            events.append(delivery_event(taken, owner.application if owner else "", now))
-            continue
-        tripped = breakers.get(taken.provider or "")
-        if tripped is not None and tripped.tripped and tripped.provider not in left_out:
-            # Its rest is over, and this message shows whether it is back: until that is known, all others pass it over.
-            probed.append(breaker_rules.begin_probe(tripped, now))
-            left_out.add(tripped.provider)
-        if owner is not None:
-            parcels.append(ClaimedDelivery(taken, owner, sites.get(owner.application)))
-    await Append(events)
+    claimed: list[ClaimedDelivery] = []
+    overdue: list[Delivery] = []
+    events: list[Event] = []
+
+
+async def claim_due(context: DeliveryContext, limit: int) -> list[ClaimedDelivery]:
+    """Claim up to `limit` due messages. Messages that must not be sent any more are ended on the way.
+
+    Raises UnavailableError if the database is down.
+    """
+    result = await context.claims.run(context.database, _claim, context, context.now(), limit)
+    for country in result.withheld_countries:
+        context.on_withheld(country)
+    for delivery in result.overdue:
+        context.stats.add(provider_key_of(delivery), ProviderStats(overdue=1))
+    return result.claimed
+
+
+async def _claim(context: DeliveryContext, now: int, limit: int) -> _ClaimResult:
+    rows = await Claim(DELIVERIES, "due_at IS NOT NULL AND due_at <= $1", (now,), "due_at", limit)
+    if not rows:
+        return _ClaimResult([], [], [])
+    due = await _load_owners(rows)
+    sites = await applications.find_by_ids([owner.application for owner in due.owners.values()])
+    pumping = await check_pumping(context, _first_sends_by_phone(due, now), now)
+    blocked = await _find_blocked(context, due, pumping, now)
+    breakers = _Breakers(await _load_breakers(now), now)
+    decisions = _decide(due, sites, blocked, breakers, now)
+    await Append([*pumping.events, *decisions.events])
     await Write(
         (
-            *deliveries.update(changed),
-            *deliveries.update_due_at(unreadable, now + rules_of.LEASE),
-            *provider_health.upsert_breakers(probed),
-            *sms_traffic.upsert_blocks(judged.blocks),
+            *deliveries.update(decisions.changed),
+            *deliveries.update_due_at(due.unreadable, now + delivery_rules.LEASE),
+            *provider_health.upsert_breakers(breakers.probed),
+            *sms_traffic.upsert_blocks(pumping.blocks),
         ),
         last=True,
     )
-    return _Taken(parcels, overdue, judged.countries)
+    return _ClaimResult(decisions.claimed, decisions.overdue, pumping.withheld_countries)
 
 
-async def _breakers(now: int) -> dict[str, CircuitBreaker]:
-    """Return what is known of providers that fail; one whose rest is over is held, so that two workers do not both try it."""
+async def _load_owners(rows: Rows) -> _DueMessages:
+    """Load the challenges and notices of claimed rows.
+
+    A newer program may have written what this one cannot read. Such a row must not stop the messages of everybody else.
+    """
+    ids = {row[0] for row in rows}
+    notice_ids = {id_ for id_ in ids if id_.startswith(NOTICE_PREFIX)}
+    found_challenges, unreadable = _read(await Seek(CHALLENGES, "id", sorted(ids - notice_ids)), challenges.from_row)
+    found_notices, unreadable_notices = _read(await Seek(NOTICES, "id", sorted(notice_ids)), notices.from_row)
+    owners: dict[str, Challenge | Notice] = {owner.id: owner for owner in found_challenges}
+    owners.update({owner.id: owner for owner in found_notices})
+    unreadable_ids = {row[0] for row in (*unreadable, *unreadable_notices)}
+    due, unreadable = _read([row for row in rows if row[0] not in unreadable_ids], deliveries.from_row)
+    unreadable += [row for row in rows if row[0] in unreadable_ids]
+    for owner_id, number, *_ in unreadable:
+        _log.error("unreadable_record", delivery=f"{owner_id}.{number}")
+    return _DueMessages(due, owners, unreadable)
+
+
+def _first_sends_by_phone(due: _DueMessages, now: int) -> list[tuple[Delivery, Challenge]]:
+    """Return the messages that the pumping rules apply to: codes by phone that are claimed for the first time."""
+    return [
+        (delivery, owner)
+        for delivery in due.deliveries
+        if delivery.attempts == 0
+        and isinstance(owner := due.owners.get(delivery.owner), Challenge)
+        and is_counted(delivery, owner)
+        and reason_to_drop(delivery, owner, now) is None
+    ]
+
+
+async def _find_blocked(
+    context: DeliveryContext, due: _DueMessages, pumping: PumpingResult, now: int
+) -> dict[tuple[str, int], Reason]:
+    """Return the messages that are not sent because of a suppression or of pumping, by owner and number, with the reason."""
+    with_owners = [(delivery, due.owners.get(delivery.owner)) for delivery in due.deliveries]
+    blocked = await find_suppressed(context.keyring, with_owners, now)
+    return {**blocked, **dict.fromkeys(pumping.withheld, Reason.HELD_BACK)}
+
+
+async def _load_breakers(now: int) -> dict[str, CircuitBreaker]:
+    """Load the circuit breakers. Those whose rest is over are locked, so that two workers do not both probe a provider."""
     known = await provider_health.find_breakers()
-    rested = [name for name, one in known.items() if one.tripped and not one.is_open(now)]
+    rested = [name for name, breaker in known.items() if breaker.tripped and not breaker.is_open(now)]
     return {**known, **(await provider_health.lock_breakers(rested))}
 
 
+class _Breakers:
+    """The circuit breakers while a batch of messages is claimed: which providers are skipped, and which are probed."""
+
+    def __init__(self, known: dict[str, CircuitBreaker], now: int) -> None:
+        self._known = known
+        self._now = now
+        self.skipped = {name for name, breaker in known.items() if breaker.is_open(now)}
+        self.probed: list[CircuitBreaker] = []
+
+    def record_claim(self, provider: str | None) -> None:
+        """Record that a message goes to `provider`. If its rest is over, this message is its probe and all others skip it."""
+        breaker = self._known.get(provider or "")
+        if breaker is not None and breaker.tripped and breaker.provider not in self.skipped:
+            self.probed.append(breaker_rules.begin_probe(breaker, self._now))
+            self.skipped.add(breaker.provider)
+
+
+def _decide(
+    due: _DueMessages,
+    sites: Mapping[str, Application],
+    blocked: Mapping[tuple[str, int], Reason],
+    breakers: _Breakers,
+    now: int,
+) -> _Decisions:
+    """Decide for each due message whether it is dropped, fails, or is claimed for a provider."""
+    decisions = _Decisions()
+    for delivery in due.deliveries:
+        owner = due.owners.get(delivery.owner)
+        block = blocked.get((delivery.owner, delivery.number))
+        if (reason := reason_to_drop(delivery, owner, now)) is not None:
+            after = delivery_rules.drop(delivery, reason, now)
+        elif block is not None:
+            after = delivery_rules.fail(delivery, block, now)
+        else:
+            if delivery.state is DeliveryState.ACCEPTED:
+                decisions.overdue.append(delivery)
+            after = delivery_rules.claim(delivery, now, breakers.skipped)
+        decisions.changed.append(after)
+        if after.ended:
+            decisions.events.append(delivery_event(after, owner.application if owner else "", now))
+            continue
+        breakers.record_claim(after.provider)
+        if owner is not None:
+            decisions.claimed.append(ClaimedDelivery(after, owner, sites.get(owner.application)))
+    return decisions
+
+
 def _read(rows: Rows, of_row: Callable[[Row], T]) -> tuple[list[T], list[Row]]:
-    """Return what rows hold, and the rows that this program cannot read."""
-    read: list[T] = []
-    strange: list[Row] = []
+    """Return the records of rows, and the rows that this program cannot read."""
+    records: list[T] = []
+    unreadable: list[Row] = []
     for row in rows:
         try:
-            read.append(of_row(row))
+            records.append(of_row(row))
         except (ValueError, msgspec.MsgspecError):
-            strange.append(row)
-    return read, strange
+            unreadable.append(row)
+    return records, unreadable
 
 
-def why_unwanted(delivery: Delivery, owner: Challenge | Notice | None, now: int) -> Reason | None:
-    """Return why a message must not be sent any more: what it is for has ended, expired, or goes by a newer code; else None."""
+def reason_to_drop(delivery: Delivery, owner: Challenge | Notice | None, now: int) -> Reason | None:
+    """Return why a message must not be sent any more, or None.
+
+    Its challenge or notice may be gone, ended or expired, or its code may be replaced by a newer one.
+    """
     if owner is None:
         return Reason.ENDED
     if isinstance(owner, Notice):
@@ -147,5 +210,5 @@ def why_unwanted(delivery: Delivery, owner: Challenge | Notice | None, now: int)
     state = owner.state_at(now)
     if state is ChallengeState.EXPIRED:
         return Reason.EXPIRED
-    outdated = delivery.round not in accepted_rounds(owner)
-    return Reason.ENDED if state is not ChallengeState.PENDING or outdated else None
+    is_outdated = delivery.round not in accepted_rounds(owner)
+    return Reason.ENDED if state is not ChallengeState.PENDING or is_outdated else None

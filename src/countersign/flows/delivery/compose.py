@@ -1,4 +1,4 @@
-"""Compose: what a claimed delivery says, made at the last moment; here a code is derived, and nowhere kept."""
+"""Compose the message of a claimed delivery just before it is sent. Codes are derived here and never stored."""
 
 from __future__ import annotations
 
@@ -23,36 +23,37 @@ if TYPE_CHECKING:
 
 
 class ClaimedDelivery(msgspec.Struct, frozen=True):
-    """A claimed delivery with all that its message is made of: the challenge or the notice that owes it."""
+    """A claimed delivery with what its message is made of: its challenge or notice, and its application."""
 
     delivery: Delivery
     owner: Challenge | Notice
     application: Application | None
 
 
-def compose(context: DeliveryContext, parcel: ClaimedDelivery) -> Message:
-    """Return the message of a claimed delivery. What our own pages ask bears the site's name and host.
+def compose(context: DeliveryContext, claimed: ClaimedDelivery) -> Message:
+    """Return the message of a claimed delivery.
 
-    A code is told in the operator's templates where there are some; a notice always in ours.
+    A code for a registered application bears its name and host, any other message those of our own pages. The operator's templates apply
+    to codes, never to notices. Raises SettingsError or UnavailableError if the keys do not open the contact.
     """
-    owner = parcel.owner
+    owner = claimed.owner
     if isinstance(owner, Notice):
-        return _notice(context, parcel, owner)
-    if owner.terms.told:
-        return _told(context, parcel, owner)
-    occasion, code = _code(context, parcel, owner)
-    return render(occasion, code, context.templates)
+        return _notice(context, claimed, owner)
+    if owner.terms.decoy_notice:
+        return _decoy_notice(context, claimed, owner)
+    message, code = _code_message(context, claimed, owner)
+    return render(message, code, context.templates)
 
 
-def _code(context: DeliveryContext, parcel: ClaimedDelivery, challenge: Challenge) -> tuple[CodeMessage, Code]:
+def _code_message(context: DeliveryContext, claimed: ClaimedDelivery, challenge: Challenge) -> tuple[CodeMessage, Code]:
     keyring, own = context.keyring, context.own
-    application = parcel.application or (own if challenge.application == own.id else None)
+    application = claimed.application or (own if challenge.application == own.id else None)
     terms = challenge.terms
     place = context.geolocation.find(terms.requester.ip)
-    occasion = CodeMessage(
-        key=parcel.delivery.key,
-        channel=parcel.delivery.channel,
-        to=_to(keyring, challenge),
+    message = CodeMessage(
+        key=claimed.delivery.key,
+        channel=claimed.delivery.channel,
+        to=_recipient(keyring, challenge),
         locale=terms.locale,
         site=application.site if application else "",
         host=(application.host if application else "") or own.host,
@@ -66,19 +67,19 @@ def _code(context: DeliveryContext, parcel: ClaimedDelivery, challenge: Challeng
         app_hash=application.app_hash if application else "",
     )
     key = keyring.named(terms.kid)
-    return occasion, derive(key.code, challenge.id, parcel.delivery.round, terms.policy.shape)
+    return message, derive(key.code, challenge.id, claimed.delivery.round, terms.policy.shape)
 
 
-def _told(context: DeliveryContext, parcel: ClaimedDelivery, challenge: Challenge) -> Message:
-    """Tell the holder of a contact what stands in place of a code; the code stays underived."""
-    kind = NoticeKind(challenge.terms.told)
+def _decoy_notice(context: DeliveryContext, claimed: ClaimedDelivery, challenge: Challenge) -> Message:
+    """Return the notice that a contact gets instead of a code. No code is derived."""
+    kind = NoticeKind(challenge.terms.decoy_notice)
     requester, links = challenge.terms.requester, context.links
     return render_notice(
         NoticeMessage(
-            key=parcel.delivery.key,
+            key=claimed.delivery.key,
             kind=kind,
-            channel=parcel.delivery.channel,
-            to=_to(context.keyring, challenge),
+            channel=claimed.delivery.channel,
+            to=_recipient(context.keyring, challenge),
             locale=challenge.terms.locale,
             site=context.own.site,
             host=context.own.host,
@@ -90,14 +91,14 @@ def _told(context: DeliveryContext, parcel: ClaimedDelivery, challenge: Challeng
     )
 
 
-def _notice(context: DeliveryContext, parcel: ClaimedDelivery, notice: Notice) -> Message:
+def _notice(context: DeliveryContext, claimed: ClaimedDelivery, notice: Notice) -> Message:
     keyring, own, links = context.keyring, context.own, context.links
     facts = notice.facts
     return render_notice(
         NoticeMessage(
-            key=parcel.delivery.key,
+            key=claimed.delivery.key,
             kind=notice.kind,
-            channel=parcel.delivery.channel,
+            channel=claimed.delivery.channel,
             to=Contact(notice.to_kind, keyring.unseal(notice.to, notice.id)),
             locale=notice.locale,
             site=own.site,
@@ -113,6 +114,6 @@ def _notice(context: DeliveryContext, parcel: ClaimedDelivery, notice: Notice) -
     )
 
 
-def _to(keyring: Keyring, challenge: Challenge) -> Contact:
+def _recipient(keyring: Keyring, challenge: Challenge) -> Contact:
     terms = challenge.terms
     return Contact(terms.to_kind, keyring.named(terms.kid).unseal(terms.to, challenge.id.encode()).decode())

@@ -1,4 +1,4 @@
-"""The post: what delivering stands on, and what it learns on the way about carriers."""
+"""Dependencies of the delivery flows, and the statistics of providers that they collect."""
 
 from __future__ import annotations
 
@@ -24,60 +24,61 @@ from countersign.store.engine.database import Database
 from countersign.store.ledger.event_log import Log
 from countersign.store.tables import provider_health
 
-LEARN_EVERY: Final = 1.0
-"""Seconds after which what was learned is written down, for every process to know."""
+WRITE_INTERVAL: Final = 1.0
+"""Seconds after which new statistics are written to the database, where every process reads them."""
 
-REFRESH_EVERY: Final = 10
-"""How many of those pass before what others learned is read although there is nothing to write."""
+WRITES_PER_READ: Final = 10
+"""Intervals after which the statistics of other processes are read even if there is nothing to write."""
 
-_log = structlog.get_logger("countersign.carriers")
+_log = structlog.get_logger("countersign.statistics")
 
 
 class StatsRecorder:
-    """What this process learned of carriers and has not written down yet, and what all had learned when it last did.
+    """The statistics of providers: those of all processes as last read, and new ones of this process that are not written yet.
 
-    Counts are kept in memory for a second: a process that is killed loses them, and nothing else.
+    New counts stay in memory for a second. A process that is killed loses them, and nothing else.
     """
 
     def __init__(self) -> None:
         self._new: dict[ProviderKey, ProviderStats] = {}
         self.known: Mapping[ProviderKey, ProviderStats] = {}
 
-    def note(self, where: ProviderKey, lesson: ProviderStats) -> None:
-        """Take in what was seen of a carrier."""
-        self._new[where] = merged(self._new.get(where, ProviderStats()), lesson)
+    def add(self, key: ProviderKey, stats: ProviderStats) -> None:
+        """Add `stats` to what this process has not written yet."""
+        self._new[key] = merged(self._new.get(key, ProviderStats()), stats)
 
-    def of(self, where: ProviderKey) -> ProviderStats | None:
-        """Return how a carrier does, as far as all know; None if nothing is known."""
-        return self.known.get(where)
+    def get(self, key: ProviderKey) -> ProviderStats | None:
+        """Return the statistics of a provider over all processes, or None if there are none."""
+        return self.known.get(key)
 
     async def write(self, database: Database, now: int) -> None:
-        """Write down what is new, and read what all know; raises UnavailableError, and keeps what is new then."""
-        lessons, self._new = self._new, {}
+        """Write what is new and read the statistics of all processes.
+
+        Raises UnavailableError if the database is down. What is new is then kept for the next call.
+        """
+        new, self._new = self._new, {}
         try:
             self.known = await (
-                database.run(provider_health.add_stats, lessons, now)
-                if lessons
-                else database.read(provider_health.find_stats)
+                database.run(provider_health.add_stats, new, now) if new else database.read(provider_health.find_stats)
             )
         except UnavailableError:
-            for where, lesson in lessons.items():
-                self.note(where, lesson)
+            for key, stats in new.items():
+                self.add(key, stats)
             raise
 
-    async def keep_learning(self, database: Database, clock: Callable[[], int]) -> None:
-        """Write and read for as long as the process runs."""
+    async def run(self, database: Database, clock: Callable[[], int]) -> None:
+        """Write and read until this task is cancelled. `clock()` returns ms since the epoch."""
         turns = 0
         while True:
             try:
-                if self._new or turns % REFRESH_EVERY == 0:
+                if self._new or turns % WRITES_PER_READ == 0:
                     await self.write(database, clock())
                 turns += 1
             except UnavailableError as error:
-                _log.warning("cannot_learn", detail=str(error))
-            except Exception as error:  # noqa: BLE001 - what cannot be learned must not end the learning
-                _log.error("learning_broke", error=type(error).__name__)
-            await asyncio.sleep(LEARN_EVERY)
+                _log.warning("statistics_failed", detail=str(error))
+            except Exception as error:  # noqa: BLE001 - a fault in one turn must not end the task
+                _log.error("statistics_error", error=type(error).__name__)
+            await asyncio.sleep(WRITE_INTERVAL)
 
 
 class DeliveryContext(msgspec.Struct, frozen=True):
@@ -133,5 +134,5 @@ class DeliveryContext(msgspec.Struct, frozen=True):
 
 
 def provider_key_of(delivery: Delivery) -> ProviderKey:
-    """Return what the provider in use of a message is known by."""
-    return ProviderKey(delivery.provider or "", delivery.channel, delivery.area.country)
+    """Return the key of the statistics that the current provider of a message has."""
+    return ProviderKey(delivery.provider or "", delivery.channel, delivery.region.country)

@@ -1,4 +1,4 @@
-"""Settle: once a challenge is over, what became of its code is counted for whoever carried it, each message once."""
+"""Conversions: after a challenge has ended, count once for each message whether its code was entered."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from countersign.domain.delivery.delivery import Delivery, DeliveryState
 from countersign.domain.delivery.latency import ProviderStats
 from countersign.domain.verifications.challenge import Challenge, ChallengeState
 from countersign.flows.delivery.context import provider_key_of
-from countersign.flows.delivery.sms_pumping import count_conversions, counts
+from countersign.flows.delivery.sms_pumping import count_conversions, is_counted
 from countersign.store.engine.database import Claim, Seek, Write
 from countersign.store.tables import challenges, deliveries
 from countersign.store.tables.schema import CHALLENGES, DELIVERIES
@@ -18,68 +18,69 @@ from countersign.store.tables.schema import CHALLENGES, DELIVERIES
 if TYPE_CHECKING:
     from countersign.flows.delivery.context import DeliveryContext
 
-AT_ONCE: Final = 1_000
-"""Messages in one go."""
+BATCH: Final = 1_000
+"""Messages in one transaction."""
 
-HANDED_OVER: Final = frozenset({DeliveryState.ACCEPTED, DeliveryState.DELIVERED})
-COUNTED: Final = frozenset({ChallengeState.APPROVED, ChallengeState.EXHAUSTED, ChallengeState.EXPIRED})
-"""How a challenge ends that says something of its messages; one that was canceled does not."""
+SENT: Final = frozenset({DeliveryState.ACCEPTED, DeliveryState.DELIVERED})
+CONCLUSIVE: Final = frozenset({ChallengeState.APPROVED, ChallengeState.EXHAUSTED, ChallengeState.EXPIRED})
+"""Final states of a challenge that count for conversion. A canceled challenge is inconclusive."""
 
-_OVER: Final = (
+_ENDED: Final = (
     "settled_at IS NULL AND (due_at IS NULL OR state = 'accepted')"
     " AND EXISTS (SELECT 1 FROM challenges WHERE challenges.id = deliveries.owner AND challenges.ended_at IS NOT NULL)"
 )
 
 
 class FinishedDelivery(msgspec.Struct, frozen=True):
-    """A message whose challenge is over: `converted` says whether its code was typed rightly, None that this says nothing."""
+    """A message whose challenge has ended.
+
+    `converted` is True if the code was entered, False if not, and None if the outcome is inconclusive (canceled, or not sent).
+    """
 
     delivery: Delivery
     application: str
     converted: bool | None
 
 
-async def record_conversions(post: DeliveryContext) -> int:
-    """Count what became of codes, for as long as there are any that are not counted; return how many there were."""
+async def record_conversions(context: DeliveryContext) -> int:
+    """Count the conversion of every message that was not counted yet. Returns the number of messages.
+
+    Raises UnavailableError if the database is down.
+    """
     count = 0
-    while settled := await post.database.run(_settle, post, post.now(), AT_ONCE):
-        for one in settled:
+    while finished := await context.database.run(_record, context, context.now(), BATCH):
+        for one in finished:
             if one.converted is not None:
-                post.stats.note(provider_key_of(one.delivery), ProviderStats(ended=1, converted=int(one.converted)))
-        count += len(settled)
-        if len(settled) < AT_ONCE:
+                context.stats.add(provider_key_of(one.delivery), ProviderStats(ended=1, converted=int(one.converted)))
+        count += len(finished)
+        if len(finished) < BATCH:
             break
     return count
 
 
-async def _settle(post: DeliveryContext, now: int, most: int) -> list[FinishedDelivery]:
-    rows = await Claim(DELIVERIES, _OVER, (), "created_at", most)
+async def _record(context: DeliveryContext, now: int, limit: int) -> list[FinishedDelivery]:
+    rows = await Claim(DELIVERIES, _ENDED, (), "created_at", limit)
     if not rows:
         return []
-    found = await Seek(CHALLENGES, "id", sorted({row[0] for row in rows}))
+    settled = [msgspec.structs.replace(deliveries.from_row(row), settled_at=now) for row in rows]
+    found = await Seek(CHALLENGES, "id", sorted({one.owner for one in settled}))
     owners = {challenge.id: challenge for challenge in map(challenges.from_row, found)}
-    settled: list[FinishedDelivery] = []
-    changed: list[Delivery] = []
-    for delivery in map(deliveries.from_row, rows):
-        changed.append(msgspec.structs.replace(delivery, settled_at=now))
-        owner = owners.get(delivery.owner)
-        if owner is not None:
-            settled.append(FinishedDelivery(changed[-1], owner.application, _converted(delivery, owner)))
-    came_back = [
-        (one.delivery, owner)
-        for one in settled
-        if (owner := owners[one.delivery.owner]).state is ChallengeState.APPROVED
-        and one.delivery.attempts
-        and one.delivery.state is not DeliveryState.FAILED
-        and counts(one.delivery, owner)
+    with_owners = [(one, owners[one.owner]) for one in settled if one.owner in owners]
+    approved = [
+        (one, owner)
+        for one, owner in with_owners
+        if owner.state is ChallengeState.APPROVED
+        and one.attempts
+        and one.state is not DeliveryState.FAILED
+        and is_counted(one, owner)
     ]
-    await count_conversions(post, came_back, now)
-    await Write(deliveries.update(changed))
-    return settled
+    await count_conversions(context, approved, now)
+    await Write(deliveries.update(settled))
+    return [FinishedDelivery(one, owner.application, _converted(one, owner)) for one, owner in with_owners]
 
 
 def _converted(delivery: Delivery, challenge: Challenge) -> bool | None:
-    """Say whether the code came back: of several messages of one challenge the last one has brought it."""
-    if delivery.state not in HANDED_OVER or challenge.state not in COUNTED:
+    """Return whether this message brought the code. Of several messages of a challenge, the last one did."""
+    if delivery.state not in SENT or challenge.state not in CONCLUSIVE:
         return None
     return challenge.state is ChallengeState.APPROVED and delivery.number == challenge.sends

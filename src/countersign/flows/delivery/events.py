@@ -1,4 +1,4 @@
-"""What the log is told of a message: what became of it, by whom, and why."""
+"""Audit events for delivery state changes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _KINDS: Final = {
 
 
 def delivery_event(delivery: Delivery, application: str, at: int, *, provider: str = "") -> Event:
-    """Return the event of where a message stands now."""
+    """Return the event of the state that a message is in now. `provider` is who reported it, if any did."""
     facts: dict[str, str | int] = {"number": delivery.number, "channel": delivery.channel.value}
     if provider:
         facts["provider"] = provider

@@ -1,10 +1,10 @@
-"""Receive: a provider's later word moves a message on, and teaches how soon its receipts come."""
+"""Receipts: a provider's later report moves a message on and improves the provider's statistics."""
 
 from __future__ import annotations
 
 import msgspec
 
-from countersign.domain.delivery import delivery as rules_of
+from countersign.domain.delivery import delivery as delivery_rules
 from countersign.domain.delivery.delivery import Receipt, ReceiptState
 from countersign.domain.delivery.latency import ProviderKey, ProviderStats, bucket
 from countersign.flows.delivery.context import DeliveryContext
@@ -15,38 +15,42 @@ from countersign.store.tables import challenges, deliveries
 from countersign.store.tables.schema import DELIVERIES
 
 
-class _Heard(msgspec.Struct, frozen=True):
-    """What a receipt did: whether its message is known, and what it teaches of the provider that sent it."""
+class _Recorded(msgspec.Struct, frozen=True):
+    """What a receipt did: whether its message is known, and what to add to which provider's statistics."""
 
-    known: bool
-    where: ProviderKey | None = None
-    lesson: ProviderStats = ProviderStats()
-
-
-async def record_receipt(post: DeliveryContext, receipt: Receipt) -> bool:
-    """Move a message on by a provider's later word; False if no message is known by that id (yet: a receipt can outrun our record)."""
-    heard = await post.receipts.run(post.database, _receive, receipt, post.now())
-    if heard.where is not None:
-        post.stats.note(heard.where, heard.lesson)
-    if heard.known:
-        await suppress_by_receipt(post.database, post.receipts, post.keyring, receipt, post.now())
-    return heard.known
+    is_known: bool
+    provider: ProviderKey | None = None
+    stats: ProviderStats = ProviderStats()
 
 
-async def _receive(receipt: Receipt, now: int) -> _Heard:
+async def record_receipt(context: DeliveryContext, receipt: Receipt) -> bool:
+    """Record a receipt: the message moves on, and its address is suppressed if the receipt says so. Recording it twice does no harm.
+
+    Returns False if no message has this id at this provider. A receipt can arrive before the id is recorded, so the caller lets the
+    provider try again. Raises UnavailableError if the database is down.
+    """
+    recorded = await context.receipts.run(context.database, _record, receipt, context.now())
+    if recorded.provider is not None:
+        context.stats.add(recorded.provider, recorded.stats)
+    if recorded.is_known:
+        await suppress_by_receipt(context.database, context.receipts, context.keyring, receipt, context.now())
+    return recorded.is_known
+
+
+async def _record(receipt: Receipt, now: int) -> _Recorded:
     attempt = await deliveries.find_attempt(receipt.provider, receipt.provider_message_id)
     if attempt is None:
-        return _Heard(known=False)
+        return _Recorded(is_known=False)
     rows = await Take(DELIVERIES, [(attempt.owner, attempt.number)])
-    current = deliveries.from_row(rows[0])
-    moved = rules_of.after_receipt(current, receipt, now)
-    if moved is current:
-        return _Heard(known=True)
-    owner = await challenges.find(current.owner)
-    await Append([delivery_event(moved, owner.application if owner else "", now, provider=receipt.provider)])
-    await Write(deliveries.update([moved]), last=True)
+    before = deliveries.from_row(rows[0])
+    after = delivery_rules.after_receipt(before, receipt, now)
+    if after is before:
+        return _Recorded(is_known=True)
+    owner = await challenges.find(before.owner)
+    await Append([delivery_event(after, owner.application if owner else "", now, provider=receipt.provider)])
+    await Write(deliveries.update([after]), last=True)
     if receipt.state is ReceiptState.DELIVERED:
-        lesson = ProviderStats(delivered=1, receipts={bucket(now - attempt.ended_at): 1})
+        stats = ProviderStats(delivered=1, receipts={bucket(now - attempt.ended_at): 1})
     else:
-        lesson = ProviderStats(undelivered=1)
-    return _Heard(True, ProviderKey(receipt.provider, current.channel, current.area.country), lesson)
+        stats = ProviderStats(undelivered=1)
+    return _Recorded(True, ProviderKey(receipt.provider, before.channel, before.region.country), stats)

@@ -1,4 +1,4 @@
-"""Restore: an operator lets a provider that is left out have messages again."""
+"""Reset a circuit breaker: an operator lets messages go to a provider again."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 async def reset_breaker(database: Database, log: Log, name: str, now: int) -> bool:
-    """End a provider's rest; return whether it had one."""
-    return await log.run(database, _restore, name, now)
+    """Close the circuit breaker of the provider `name` at `now` (ms). Returns False if it was not tripped."""
+    return await log.run(database, _reset, name, now)
 
 
-async def _restore(name: str, now: int) -> bool:
+async def _reset(name: str, now: int) -> bool:
     breaker = (await provider_health.lock_breakers([name]))[name]
     if not breaker.tripped:
         return False

@@ -1,181 +1,216 @@
-"""Deliver what was claimed: hand it to the provider whose turn it is, and record what came of it."""
+"""Send claimed messages: hand each to its current provider, and record the result."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import msgspec
 import structlog
 
 from countersign.domain.delivery import circuit_breaker as breaker_rules
-from countersign.domain.delivery import delivery as rules_of
+from countersign.domain.delivery import delivery as delivery_rules
 from countersign.domain.delivery.circuit_breaker import CircuitBreaker
 from countersign.domain.delivery.delivery import Accepted, Delivery, DeliveryState, Failure, Reason
-from countersign.domain.delivery.latency import ProviderStats, answer_within, bucket, receipt_within
+from countersign.domain.delivery.latency import ProviderStats, answer_timeout, bucket, receipt_timeout
 from countersign.domain.shared.event import Event, EventKind
 from countersign.errors import CountersignError, DeliveryFailedError
 from countersign.flows.delivery.compose import ClaimedDelivery, compose
 from countersign.flows.delivery.context import DeliveryContext, provider_key_of
 from countersign.flows.delivery.events import delivery_event
-from countersign.flows.delivery.sms_pumping import take_back
+from countersign.flows.delivery.sms_pumping import uncount_failed
 from countersign.flows.delivery.suppressions import FailedAddress, suppress
+from countersign.providers import Provider
 from countersign.store.engine.database import Append, Take, Write
 from countersign.store.tables import deliveries, provider_health
 from countersign.store.tables.deliveries import Attempt
 from countersign.store.tables.schema import DELIVERIES
 
-GIVE_UP_AFTER: Final = rules_of.LONGEST_TRY / 1_000
-"""Seconds after which a provider that still has not answered is left."""
+MAX_SEND_SECONDS: Final = delivery_rules.MAX_TRY / 1_000
+"""Seconds after which a try is given up if the provider has not responded."""
 
 _REASONS: Final = frozenset(Reason)
 
-_log = structlog.get_logger("countersign.deliver")
+_log = structlog.get_logger("countersign.delivery")
 
 
 class SendResult(msgspec.Struct, frozen=True):
-    """What came of one try."""
+    """The result of one try: the message as it was claimed, its provider, the time of the try (ms), and the provider's answer."""
 
     delivery: Delivery
     application: str
     provider: str
     started_at: int
     ended_at: int
-    word: Accepted | Failure
+    answer: Accepted | Failure
 
 
-async def send(post: DeliveryContext, parcel: ClaimedDelivery) -> SendResult:
-    """Render a message and hand it to the provider whose turn it is; every way to fail comes back as a Failure."""
-    delivery = parcel.delivery
-    name = delivery.provider or ""
-    started_at = post.now()
-    word: Accepted | Failure
+async def send(context: DeliveryContext, claimed: ClaimedDelivery) -> SendResult:
+    """Compose a message and hand it to its current provider. Every error becomes a Failure; nothing is raised."""
+    started_at = context.now()
+    answer = await _try(context, claimed)
+    name = claimed.delivery.provider or ""
+    return SendResult(claimed.delivery, claimed.owner.application, name, started_at, context.now(), answer)
+
+
+async def _try(context: DeliveryContext, claimed: ClaimedDelivery) -> Accepted | Failure:
+    delivery = claimed.delivery
+    events = _log.bind(delivery=delivery.key, provider=delivery.provider or "")
     try:
-        provider = post.providers.get(name)
-        if provider is None:
-            raise DeliveryFailedError(
-                Reason.MISCONFIGURED, f"No provider is named {name!r} in the settings.", permanent=True
-            )
-        async with asyncio.timeout(_patience(post, delivery)):
-            word = await provider.send(compose(post, parcel))
+        provider = _provider_of(context, delivery)
+        async with asyncio.timeout(_timeout(context, delivery)):
+            return await provider.send(compose(context, claimed))
     except DeliveryFailedError as error:
-        retry_after = None if error.retry_after is None else error.retry_after * 1_000
+        events.warning("send_failed", reason=error.reason, permanent=error.permanent, detail=str(error))
         reason = Reason(error.reason) if error.reason in _REASONS else Reason.PROVIDER_ERROR
-        word = Failure(reason, error.permanent, retry_after, error.lasting)
-        _log.warning(
-            "not_taken",
-            delivery=delivery.key,
-            provider=name,
-            reason=error.reason,
-            permanent=error.permanent,
-            detail=str(error),
-        )
+        retry_after = None if error.retry_after is None else error.retry_after * 1_000
+        return Failure(reason, error.permanent, retry_after, error.lasting)
     except TimeoutError:
-        word = Failure(Reason.TIMED_OUT, permanent=False)
-        _log.warning("not_taken", delivery=delivery.key, provider=name, reason="timed_out", permanent=False)
+        events.warning("send_failed", reason="timed_out", permanent=False)
+        return Failure(Reason.TIMED_OUT, permanent=False)
     except CountersignError as error:
-        word = Failure(Reason.MISCONFIGURED, permanent=False)
-        _log.error("not_composed", delivery=delivery.key, provider=name, detail=str(error))
-    except Exception as error:  # noqa: BLE001 - a provider that breaks in its own way must not stop the others' messages
-        word = Failure(Reason.PROVIDER_ERROR, permanent=False)
-        # The type alone: the exception of a library may quote what it was sending.
-        _log.error("provider_broke", delivery=delivery.key, provider=name, error=type(error).__name__)
-    return SendResult(delivery, parcel.owner.application, name, started_at, post.now(), word)
+        events.error("compose_failed", detail=str(error))
+        return Failure(Reason.MISCONFIGURED, permanent=False)
+    except Exception as error:  # noqa: BLE001 - an unforeseen fault of one provider must not stop the messages of the others
+        # The type alone: the exception of a library may quote the message.
+        events.error("provider_error", error=type(error).__name__)
+        return Failure(Reason.PROVIDER_ERROR, permanent=False)
 
 
-def _patience(post: DeliveryContext, delivery: Delivery) -> float:
-    """Return the seconds that a provider has to answer: while another could take the message, little more than it usually needs."""
-    if delivery.leg + 1 >= len(delivery.route):
-        return GIVE_UP_AFTER
-    return min(GIVE_UP_AFTER, answer_within(post.stats.of(provider_key_of(delivery))) / 1_000)
+def _provider_of(context: DeliveryContext, delivery: Delivery) -> Provider:
+    name = delivery.provider or ""
+    provider = context.providers.get(name)
+    if provider is None:
+        raise DeliveryFailedError(
+            Reason.MISCONFIGURED, f"No provider is named {name!r} in the settings.", permanent=True
+        )
+    return provider
 
 
-async def record_results(post: DeliveryContext, results: Sequence[SendResult]) -> None:
-    """Write down what came of tries; each message that still is ours moves on by the rule. Doing so twice is doing so once."""
-    chances = [post.jitter() for _ in results]
-    patient = [_with_learned_patience(post, result) for result in results]
-    for breaker in await post.records.run(post.database, _record, post, patient, chances):
-        if breaker.tripped:
-            _log.warning("provider_left_out", provider=breaker.provider, reason=breaker.reason, trips=breaker.trips)
-        else:
-            _log.info("provider_back", provider=breaker.provider)
+def _timeout(context: DeliveryContext, delivery: Delivery) -> float:
+    """Return the seconds that the provider has to respond: a small multiple of its usual time while another could send instead."""
+    if delivery.position + 1 >= len(delivery.route):
+        return MAX_SEND_SECONDS
+    return min(MAX_SEND_SECONDS, answer_timeout(context.stats.get(provider_key_of(delivery))) / 1_000)
+
+
+async def record_results(context: DeliveryContext, results: Sequence[SendResult]) -> None:
+    """Record the results of tries. Each message moves on unless another worker has claimed it since.
+
+    Recording a result twice does no harm. Raises UnavailableError if the database is down.
+    """
+    jitters = [context.jitter() for _ in results]
+    timed = [_with_learned_timeout(context, result) for result in results]
+    _log_breakers(await context.records.run(context.database, _record, context, timed, jitters))
     for result in results:
-        if isinstance(result.word, Failure) and result.word.lasting:
-            returned = FailedAddress(result.delivery.owner, result.delivery.number, result.word.reason, result.provider)
-            await suppress(post.database, post.records, post.keyring, returned, result.ended_at)
+        if isinstance(result.answer, Failure) and result.answer.lasting:
+            await _suppress(context, result, result.answer)
     for result in results:
-        took = result.ended_at - result.started_at
-        if isinstance(result.word, Accepted):
-            post.stats.note(provider_key_of(result.delivery), ProviderStats(taken=1, answers={bucket(took): 1}))
-        elif result.word.reason is Reason.TIMED_OUT:
-            # How long it would have taken is not known, but that it was longer than this.
-            post.stats.note(provider_key_of(result.delivery), ProviderStats(answers={bucket(2 * took): 1}))
+        _add_stats(context, result)
 
 
-def _with_learned_patience(post: DeliveryContext, result: SendResult) -> SendResult:
-    """Return the result with its receipt overdue when those of this provider and country usually have come."""
-    word, delivery = result.word, result.delivery
-    if not isinstance(word, Accepted) or word.receipt_within is None:
+def _with_learned_timeout(context: DeliveryContext, result: SendResult) -> SendResult:
+    """Return the result with the receipt timeout that was learned for its provider and country."""
+    answer, delivery = result.answer, result.delivery
+    if not isinstance(answer, Accepted) or answer.receipt_within is None:
         return result
-    last = delivery.leg + 1 >= len(delivery.route)
-    within = receipt_within(post.stats.of(provider_key_of(delivery)), word.receipt_within, last=last)
-    return msgspec.structs.replace(result, word=msgspec.structs.replace(word, receipt_within=within))
+    is_last = delivery.position + 1 >= len(delivery.route)
+    timeout = receipt_timeout(context.stats.get(provider_key_of(delivery)), answer.receipt_within, last=is_last)
+    return msgspec.structs.replace(result, answer=msgspec.structs.replace(answer, receipt_within=timeout))
+
+
+def _log_breakers(changed: Sequence[CircuitBreaker]) -> None:
+    for breaker in changed:
+        if breaker.tripped:
+            _log.warning("provider_tripped", provider=breaker.provider, reason=breaker.reason, trips=breaker.trips)
+        else:
+            _log.info("provider_restored", provider=breaker.provider)
+
+
+async def _suppress(context: DeliveryContext, result: SendResult, failure: Failure) -> None:
+    failed = FailedAddress(result.delivery.owner, result.delivery.number, failure.reason, result.provider)
+    await suppress(context.database, context.records, context.keyring, failed, result.ended_at)
+
+
+def _add_stats(context: DeliveryContext, result: SendResult) -> None:
+    key, took = provider_key_of(result.delivery), result.ended_at - result.started_at
+    if isinstance(result.answer, Accepted):
+        context.stats.add(key, ProviderStats(taken=1, answers={bucket(took): 1}))
+    elif result.answer.reason is Reason.TIMED_OUT:
+        # Its response time is unknown, but was longer than this.
+        context.stats.add(key, ProviderStats(answers={bucket(2 * took): 1}))
+
+
+class _Changes(msgspec.Struct):
+    """What a batch of results changes: every attempt, the messages that move on, and their events."""
+
+    attempts: list[Attempt] = []
+    deliveries: list[Delivery] = []
+    events: list[Event] = []
 
 
 async def _record(
-    post: DeliveryContext, results: Sequence[SendResult], chances: Sequence[float]
+    context: DeliveryContext, results: Sequence[SendResult], jitters: Sequence[float]
 ) -> list[CircuitBreaker]:
+    """Write the results. Returns the circuit breakers that tripped or closed."""
     rows = await Take(DELIVERIES, sorted((result.delivery.owner, result.delivery.number) for result in results))
-    stored = {(row[0], row[1]): deliveries.from_row(row) for row in rows}
-    attempts: list[Attempt] = []
-    changed: list[Delivery] = []
-    events: list[Event] = []
-    for result, chance in zip(results, chances, strict=True):
-        delivery, word = result.delivery, result.word
-        current = stored.get((delivery.owner, delivery.number))
-        if current is None:
-            continue
-        attempts.append(_attempt(result))
-        if current.state is not DeliveryState.SENDING or current.attempts != delivery.attempts:
-            continue  # the lease ran out and another worker has it, or a receipt was quicker than we were
-        moved = (
-            rules_of.after_acceptance(current, word, result.ended_at)
-            if isinstance(word, Accepted)
-            else rules_of.after_failure(current, word, result.ended_at, chance)
-        )
-        changed.append(moved)
-        events.append(delivery_event(moved, result.application, result.ended_at, provider=result.provider))
-    await take_back(post, [one for one in changed if one.state is DeliveryState.FAILED], post.now())
-    breakers, turned = await _judge_providers(results)
-    for breaker in turned:
-        kind = EventKind.PROVIDER_TRIPPED if breaker.tripped else EventKind.PROVIDER_BACK
-        facts: dict[str, str | int] = {"reason": breaker.reason} if breaker.tripped else {}
-        events.append(Event(breaker.changed_at, kind, "", breaker.provider, facts))
-    await Append(events)
+    current = {(row[0], row[1]): deliveries.from_row(row) for row in rows}
+    changes = _apply(results, jitters, current)
+    failed = [one for one in changes.deliveries if one.state is DeliveryState.FAILED]
+    await uncount_failed(context, failed, context.now())
+    breakers, switched = await _update_breakers(results)
+    await Append([*changes.events, *map(_breaker_event, switched)])
     await Write(
         (
-            *deliveries.update(changed),
-            *deliveries.upsert_attempts(attempts),
+            *deliveries.update(changes.deliveries),
+            *deliveries.upsert_attempts(changes.attempts),
             *provider_health.upsert_breakers(breakers),
         ),
         last=True,
     )
-    return turned
+    return switched
 
 
-async def _judge_providers(results: Sequence[SendResult]) -> tuple[list[CircuitBreaker], list[CircuitBreaker]]:
-    """Return the breakers that changed, and those of them by which a provider is left out from now on, or back."""
+def _apply(
+    results: Sequence[SendResult], jitters: Sequence[float], current: Mapping[tuple[str, int], Delivery]
+) -> _Changes:
+    """Return what `results` change in the messages as they are now (`current`, by owner and number)."""
+    changes = _Changes()
+    for result, jitter in zip(results, jitters, strict=True):
+        delivery = current.get((result.delivery.owner, result.delivery.number))
+        if delivery is None:
+            continue
+        changes.attempts.append(_attempt(result))
+        if not _is_still_ours(delivery, result.delivery):
+            continue
+        after = (
+            delivery_rules.after_acceptance(delivery, result.answer, result.ended_at)
+            if isinstance(result.answer, Accepted)
+            else delivery_rules.after_failure(delivery, result.answer, result.ended_at, jitter)
+        )
+        changes.deliveries.append(after)
+        changes.events.append(delivery_event(after, result.application, result.ended_at, provider=result.provider))
+    return changes
+
+
+def _is_still_ours(current: Delivery, claimed: Delivery) -> bool:
+    """Return False if the lease ended and another worker has the message, or a receipt arrived before our own record."""
+    return current.state is DeliveryState.SENDING and current.attempts == claimed.attempts
+
+
+async def _update_breakers(results: Sequence[SendResult]) -> tuple[list[CircuitBreaker], list[CircuitBreaker]]:
+    """Lock the circuit breakers of `results`. Returns those that changed, and those of them that tripped or closed."""
     known = await provider_health.find_breakers()
-    concerned = sorted(
+    names = sorted(
         {
             result.provider
             for result in results
             if result.provider in known
-            or (isinstance(result.word, Failure) and result.word.reason in breaker_rules.ITS_OWN)
+            or (isinstance(result.answer, Failure) and result.answer.reason in breaker_rules.PROVIDER_FAULTS)
         }
     )
-    before = await provider_health.lock_breakers(concerned)
+    before = await provider_health.lock_breakers(names)
     after = dict(before)
     for result in sorted(results, key=lambda one: one.ended_at):
         breaker = after.get(result.provider)
@@ -183,45 +218,53 @@ async def _judge_providers(results: Sequence[SendResult]) -> tuple[list[CircuitB
             continue
         after[result.provider] = (
             breaker_rules.after_success(breaker, result.ended_at)
-            if isinstance(result.word, Accepted)
-            else breaker_rules.after_failure(breaker, result.word.reason, result.ended_at)
+            if isinstance(result.answer, Accepted)
+            else breaker_rules.after_failure(breaker, result.answer.reason, result.ended_at)
         )
-    changed = [after[name] for name in concerned if after[name] != before[name]]
+    changed = [after[name] for name in names if after[name] != before[name]]
     return changed, [one for one in changed if one.tripped != before[one.provider].tripped]
 
 
-async def renew_leases(post: DeliveryContext, parcels: Sequence[ClaimedDelivery]) -> None:
-    """Hold on to messages that are still being sent, so that no other worker takes them for a dead one's."""
-    if parcels:
-        await post.records.run(
-            post.database, _move_ours, [parcel.delivery for parcel in parcels], post.now(), rules_of.renew_lease
-        )
+def _breaker_event(breaker: CircuitBreaker) -> Event:
+    kind = EventKind.PROVIDER_TRIPPED if breaker.tripped else EventKind.PROVIDER_BACK
+    facts: dict[str, str | int] = {"reason": breaker.reason} if breaker.tripped else {}
+    return Event(breaker.changed_at, kind, "", breaker.provider, facts)
 
 
-async def release_claims(post: DeliveryContext, parcels: Sequence[ClaimedDelivery]) -> None:
-    """Undo claims whose try was not made, because this worker stops: another may take them at once."""
-    if parcels:
-        await post.records.run(
-            post.database, _move_ours, [parcel.delivery for parcel in parcels], post.now(), rules_of.release
-        )
+async def renew_leases(context: DeliveryContext, claimed: Sequence[ClaimedDelivery]) -> None:
+    """Extend the leases of messages that are still being sent, so that no other worker claims them."""
+    await _update_claims(context, claimed, delivery_rules.renew_lease)
 
 
-async def _move_ours(claimed: Sequence[Delivery], now: int, move: Callable[[Delivery, int], Delivery]) -> None:
-    """Move those claims that are still ours."""
-    rows = await Take(DELIVERIES, sorted((delivery.owner, delivery.number) for delivery in claimed))
-    ours = {(delivery.owner, delivery.number): delivery.attempts for delivery in claimed}
-    back = [
-        move(current, now)
-        for current in (deliveries.from_row(row) for row in rows)
-        if current.state is DeliveryState.SENDING and current.attempts == ours[current.owner, current.number]
+async def release_claims(context: DeliveryContext, claimed: Sequence[ClaimedDelivery]) -> None:
+    """Undo claims whose try was not made because this worker stops. Another worker can claim them at once."""
+    await _update_claims(context, claimed, delivery_rules.release)
+
+
+async def _update_claims(
+    context: DeliveryContext, claimed: Sequence[ClaimedDelivery], change: Callable[[Delivery, int], Delivery]
+) -> None:
+    if claimed:
+        ours = [one.delivery for one in claimed]
+        await context.records.run(context.database, _update_ours, ours, context.now(), change)
+
+
+async def _update_ours(claimed: Sequence[Delivery], now: int, change: Callable[[Delivery, int], Delivery]) -> None:
+    """Change those messages that no other worker has claimed since."""
+    ours = {(delivery.owner, delivery.number): delivery for delivery in claimed}
+    rows = await Take(DELIVERIES, sorted(ours))
+    changed = [
+        change(current, now)
+        for current in map(deliveries.from_row, rows)
+        if _is_still_ours(current, ours[current.owner, current.number])
     ]
-    if back:
-        await Write(deliveries.update(back))
+    if changed:
+        await Write(deliveries.update(changed))
 
 
 def _attempt(result: SendResult) -> Attempt:
-    delivery, word = result.delivery, result.word
-    taken = isinstance(word, Accepted)
+    delivery, answer = result.delivery, result.answer
+    is_accepted = isinstance(answer, Accepted)
     return Attempt(
         delivery.owner,
         delivery.number,
@@ -229,8 +272,8 @@ def _attempt(result: SendResult) -> Attempt:
         result.provider,
         result.started_at,
         result.ended_at,
-        "accepted" if taken else "failed",
-        "" if isinstance(word, Accepted) else word.reason.value,
-        # A provider's own text: a NUL in it would be refused by the database, and with it all that is written down beside it.
-        "".join(filter(str.isprintable, word.provider_message_id)) if isinstance(word, Accepted) else "",
+        "accepted" if is_accepted else "failed",
+        "" if isinstance(answer, Accepted) else answer.reason.value,
+        # The id is a provider's own text. The database refuses a NUL in it, and with it the whole batch.
+        "".join(filter(str.isprintable, answer.provider_message_id)) if isinstance(answer, Accepted) else "",
     )

@@ -1,8 +1,7 @@
-"""Hold back what pumping makes us send: claimed phone messages are judged, and counted if they go, in the claim's own transaction."""
+"""Block SMS pumping: check and count phone messages in the transaction that claims them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -20,14 +19,14 @@ from countersign.domain.delivery.sms_pumping import (
     price_of,
 )
 from countersign.domain.delivery.sms_traffic import (
-    FRESH,
+    NEW_PREFIXES,
     RANGES,
     TrafficHistory,
     TrafficKey,
     TrafficScope,
     TrafficSlot,
-    is_fresh,
-    range_of,
+    is_new_prefix,
+    number_range,
     traffic_keys_of,
 )
 from countersign.domain.policy import INBOX
@@ -41,6 +40,8 @@ from countersign.store.tables import challenges, sms_traffic
 from countersign.store.tables.schema import ATTEMPTS, CHALLENGES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from countersign.domain.delivery.delivery import Delivery
     from countersign.flows.delivery.context import DeliveryContext
     from countersign.keys import Keyring
@@ -49,169 +50,237 @@ _log = structlog.get_logger("countersign.pumping")
 
 
 class PumpingResult(msgspec.Struct):
-    """What was judged: the messages that are held back, by owner and number; places that are held from now on, and the events of it."""
+    """The outcome of a check.
 
-    held: set[tuple[str, int]] = set()
+    `withheld` are the messages that are not sent, by owner and number, and `withheld_countries` has the country of each. `blocks` are the
+    holds that start now, and `events` the events of these.
+    """
+
+    withheld: set[tuple[str, int]] = set()
+    withheld_countries: list[str] = []
     blocks: list[sms_traffic.Block] = []
     events: list[Event] = []
-    countries: list[str] = []
 
 
 class Destination(msgspec.Struct, frozen=True):
-    """Where a message goes, as it is judged: its area, and the keyed hash of each range around its number."""
+    """A telephone number as the pumping rules see it: its region, and the keyed hash of each range of numbers around it."""
 
     number: str
-    area: PhoneRegion
+    region: PhoneRegion
     ranges: dict[int, str]
 
-    def places(self, *, fresh: bool) -> tuple[TrafficKey, ...]:
-        """Return the places it lies in."""
-        return traffic_keys_of(self.area.country, self.area.prefix, self.ranges, fresh=fresh)
+    def traffic_keys(self, *, is_new: bool) -> tuple[TrafficKey, ...]:
+        """Return the traffic keys that a message to this number counts for. `is_new` is True if its prefix is new."""
+        return traffic_keys_of(self.region.country, self.region.prefix, self.ranges, fresh=is_new)
 
 
-def counts(delivery: Delivery, owner: object) -> bool:
-    """Say whether a message is one that pumping could be after: a code by phone that leaves us by a carrier."""
+def is_counted(delivery: Delivery, owner: object) -> bool:
+    """Return True if the pumping rules apply to a message: a code that a provider sends to a telephone."""
     return (
         isinstance(owner, Challenge)
         and owner.terms.live
         and delivery.channel is not Channel.EMAIL
-        and bool(delivery.area.prefix)
+        and bool(delivery.region.prefix)
         and delivery.provider != INBOX
     )
 
 
-def destination_of(keyring: Keyring, number: str, area: PhoneRegion) -> Destination:
-    """Return where a number is judged; ranges are known by a keyed hash, so that no number is stored."""
-    beginnings = {digits: range_of(number, area.prefix, digits) for digits in RANGES}
+def destination_of(keyring: Keyring, number: str, region: PhoneRegion) -> Destination:
+    """Return the destination of a number (E.164). Its ranges are keyed hashes, so that no number is stored."""
+    starts = {digits: number_range(number, region.prefix, digits) for digits in RANGES}
     ranges = {
-        digits: keyring.blind_index("range", str(digits), begin).hex() for digits, begin in beginnings.items() if begin
+        digits: keyring.blind_index("range", str(digits), start).hex() for digits, start in starts.items() if start
     }
-    return Destination(number, area, ranges)
+    return Destination(number, region, ranges)
 
 
-async def judge(post: DeliveryContext, claimed: Sequence[tuple[Delivery, Challenge]], now: int) -> PumpingResult:
-    """Judge messages that are claimed for the first time, one after the other as they count."""
-    judged, policy = PumpingResult(), post.policy.pumping
-    if policy.mode is PumpingMode.OFF or not claimed:
-        return judged
-    await sms_traffic.lock_applications([owner.application for _, owner in claimed])
-    counted: dict[sms_traffic.Key, TrafficSlot] = {}
-    for application in sorted({owner.application for _, owner in claimed}):
-        ours = [
-            (delivery, _whereto(post, delivery, owner))
-            for delivery, owner in claimed
-            if owner.application == application
-        ]
-        names = {place.name for _, whereto in ours for place in whereto.places(fresh=True)}
-        known = await sms_traffic.find_histories(
-            application, sorted(names), now, shadow=policy.mode is PumpingMode.SHADOW
+async def check_pumping(
+    context: DeliveryContext, messages: Sequence[tuple[Delivery, Challenge]], now: int
+) -> PumpingResult:
+    """Check messages that are claimed for the first time, and count those that may be sent.
+
+    Each message is checked with the counts of those before it. Run this in the transaction that claims them. Until that ends, no other
+    worker checks messages of the same applications.
+    """
+    result, policy = PumpingResult(), context.policy.pumping
+    if policy.mode is PumpingMode.OFF or not messages:
+        return result
+    await sms_traffic.lock_applications([owner.application for _, owner in messages])
+    counts = _Counts()
+    is_shadow = policy.mode is PumpingMode.SHADOW
+    for application, own_messages in _by_application(context, messages).items():
+        names = {key.name for _, destination in own_messages for key in destination.traffic_keys(is_new=True)}
+        histories = await sms_traffic.find_histories(application, sorted(names), now, shadow=is_shadow)
+        check = _ApplicationCheck(application, policy, histories, now, result, counts)
+        for delivery, destination in own_messages:
+            check.check(delivery, destination)
+    await sms_traffic.add_counts(counts.slots)
+    return result
+
+
+class _Counts:
+    """Counts that are added to the database at the end of a transaction."""
+
+    def __init__(self) -> None:
+        self.slots: dict[sms_traffic.Key, TrafficSlot] = {}
+
+    def add(self, application: str, key: TrafficKey, slot: TrafficSlot) -> None:
+        """Add `slot` to the counts of a traffic key."""
+        row = (application, key.name, slot.at)
+        before = self.slots.get(row, TrafficSlot(slot.at))
+        self.slots[row] = TrafficSlot(
+            slot.at, before.sent + slot.sent, before.spent + slot.spent, before.converted + slot.converted
         )
-        for delivery, whereto in ours:
-            _judge_one(judged, counted, known, application, delivery, whereto, policy, now)
-    await sms_traffic.add_counts(counted)
-    return judged
 
 
-def _judge_one(  # noqa: PLR0917 - one step of judge, on what it gathers
-    judged: PumpingResult,
-    counted: dict[sms_traffic.Key, TrafficSlot],
-    known: dict[str, TrafficHistory],
-    application: str,
-    delivery: Delivery,
-    whereto: Destination,
-    policy: PumpingPolicy,
+class _ApplicationCheck:
+    """Checks the messages of one application, one after the other."""
+
+    def __init__(
+        self,
+        application: str,
+        policy: PumpingPolicy,
+        histories: dict[str, TrafficHistory],
+        now: int,
+        result: PumpingResult,
+        counts: _Counts,
+    ) -> None:
+        self._application = application
+        self._policy = policy
+        self._histories = histories
+        self._now = now
+        self._result = result
+        self._counts = counts
+        self._is_shadow = policy.mode is PumpingMode.SHADOW
+
+    def check(self, delivery: Delivery, destination: Destination) -> None:
+        """Withhold a message, or count it as sent. In shadow mode every message is counted."""
+        region = destination.region
+        keys = destination.traffic_keys(is_new=is_new_prefix(self._histories[region.prefix]))
+        price = price_of(self._policy, region.country, destination.number)
+        histories = {key: self._histories[key.name] for key in keys}
+        finding = assess(keys, histories, price, self._policy, self._now).finding
+        if finding is not None and not finding.without_hold:
+            self._start_hold(finding, region)
+        if finding is not None and not self._is_shadow:
+            self._result.withheld.add((delivery.owner, delivery.number))
+            self._result.withheld_countries.append(region.country)
+            return
+        self._count(keys, price)
+
+    def _start_hold(self, finding: PumpingFinding, region: PhoneRegion) -> None:
+        history = self._histories[finding.key.name]
+        hold = next_hold(finding, history.hold, self._now)
+        self._histories[finding.key.name] = (
+            msgspec.structs.replace(history, budget_spent_until=hold.until)
+            if finding.rule in BUDGETS
+            else msgspec.structs.replace(history, hold=hold)
+        )
+        where = (region.country, region.prefix)
+        block = sms_traffic.new_block(finding, hold, self._application, where, shadow=self._is_shadow)
+        self._result.blocks.append(block)
+        self._result.events.append(hold_event(block))
+        _log.warning(
+            "destination_held",
+            destination=display_name(block),
+            rule=block.rule,
+            why=block.figures,
+            shadow=self._is_shadow,
+        )
+
+    def _count(self, keys: Sequence[TrafficKey], price: int) -> None:
+        slot = TrafficSlot(sms_traffic.slot_start(self._now), 1, price)
+        for key in keys:
+            self._counts.add(self._application, key, slot)
+            history = self._histories[key.name]
+            self._histories[key.name] = msgspec.structs.replace(history, slots=(*history.slots, slot))
+
+
+async def count_conversions(
+    context: DeliveryContext, converted: Sequence[tuple[Delivery, Challenge]], now: int
+) -> None:
+    """Count the conversion of each message in the slot in which it was counted as sent. Call it once for each message."""
+    await _correct_counts(context, converted, lambda _price: TrafficSlot(0, converted=1), now)
+
+
+async def uncount_failed(context: DeliveryContext, failed: Sequence[Delivery], now: int) -> None:
+    """Subtract messages that no provider accepted: they cost nothing, and nobody could enter their code.
+
+    A message whose last provider did not respond in time may have been sent, and stays counted.
+    """
+    uncertain = {Reason.TIMED_OUT, Reason.HELD_BACK}
+    candidates = [one for one in failed if one.region.prefix and one.reason not in uncertain]
+    if not candidates or context.policy.pumping.mode is PumpingMode.OFF:
+        return
+    ids = sorted({one.owner for one in candidates})
+    accepted = {(row[0], row[1]) for row in await Seek(ATTEMPTS, "owner", ids, "outcome = 'accepted'")}
+    owners = {challenge.id: challenge for challenge in map(challenges.from_row, await Seek(CHALLENGES, "id", ids))}
+    unsent = [
+        (one, owners[one.owner])
+        for one in candidates
+        if (one.owner, one.number) not in accepted and is_counted(one, owners.get(one.owner))
+    ]
+    await _correct_counts(context, unsent, lambda price: TrafficSlot(0, -1, -price), now)
+
+
+async def _correct_counts(
+    context: DeliveryContext,
+    messages: Sequence[tuple[Delivery, Challenge]],
+    correction: Callable[[int], TrafficSlot],
     now: int,
 ) -> None:
-    area = whereto.area
-    places = whereto.places(fresh=is_fresh(known[area.prefix]))
-    price = price_of(policy, area.country, whereto.number)
-    because = assess(places, {place: known[place.name] for place in places}, price, policy, now).because
-    if because is not None:
-        shadow = policy.mode is PumpingMode.SHADOW
-        if not because.passing:
-            standing = known[because.place.name]
-            hold = next_hold(because, standing.hold, now)
-            known[because.place.name] = (
-                msgspec.structs.replace(standing, spent_until=hold.until)
-                if because.rule in BUDGETS
-                else msgspec.structs.replace(standing, hold=hold)
-            )
-            block = sms_traffic.new_block(because, hold, application, (area.country, area.prefix), shadow=shadow)
-            judged.blocks.append(block)
-            judged.events.append(held_event(block))
-            _log.warning("prefix_held", place=shown(block), rule=block.rule, why=block.figures, shadow=shadow)
-        if not shadow:
-            judged.held.add((delivery.owner, delivery.number))
-            judged.countries.append(area.country)
-            return
-    for place in places:
-        one = TrafficSlot(sms_traffic.slot_start(now), 1, price)
-        key = (application, place.name, one.at)
-        counted[key] = _plus(counted.get(key), one)
-        standing = known[place.name]
-        known[place.name] = msgspec.structs.replace(standing, slots=(*standing.slots, one))
-
-
-async def count_conversions(post: DeliveryContext, came_back: Sequence[tuple[Delivery, Challenge]], now: int) -> None:
-    """Count messages whose code came back where they were counted as sent; each is told of once."""
-    await _count_later(post, came_back, now, converted=True)
-
-
-async def take_back(post: DeliveryContext, failed: Sequence[Delivery], now: int) -> None:
-    """Take off what was counted of messages that no provider took: they cost nothing, and nobody could answer them.
-
-    One whose last provider said nothing in time may have been sent, and stays counted.
-    """
-    unsure = {Reason.TIMED_OUT, Reason.HELD_BACK}
-    wanted = [one for one in failed if one.area.prefix and one.reason not in unsure]
-    if not wanted or post.policy.pumping.mode is PumpingMode.OFF:
-        return
-    ids = sorted({one.owner for one in wanted})
-    tries = await Seek(ATTEMPTS, "owner", ids, "outcome = 'accepted'")
-    taken = {(row[0], row[1]) for row in tries}
-    found = await Seek(CHALLENGES, "id", ids)
-    owners = {challenge.id: challenge for challenge in map(challenges.from_row, found)}
-    ours = [
-        (one, owners[one.owner])
-        for one in wanted
-        if (one.owner, one.number) not in taken and counts(one, owners.get(one.owner))
-    ]
-    await _count_later(post, ours, now, converted=False)
-
-
-async def _count_later(
-    post: DeliveryContext, which: Sequence[tuple[Delivery, Challenge]], now: int, *, converted: bool
-) -> None:
-    policy = post.policy.pumping
+    """Add `correction(price)` to the slots in which messages were counted as sent."""
+    policy = context.policy.pumping
     if policy.mode is PumpingMode.OFF:
         return
-    counted: dict[sms_traffic.Key, TrafficSlot] = {}
-    for application in sorted({owner.application for _, owner in which}):
-        ours = [
-            (delivery, _whereto(post, delivery, owner)) for delivery, owner in which if owner.application == application
-        ]
-        known = await sms_traffic.find_histories(application, sorted({whereto.area.prefix for _, whereto in ours}), now)
-        for delivery, whereto in ours:
-            at = sms_traffic.slot_start(delivery.created_at)
-            price = price_of(policy, whereto.area.country, whereto.number)
-            one = TrafficSlot(at, converted=1) if converted else TrafficSlot(at, -1, -price)
-            for place in whereto.places(fresh=is_fresh(known[whereto.area.prefix])):
-                key = (application, place.name, at)
-                counted[key] = _plus(counted.get(key), one)
-    await sms_traffic.add_counts(counted)
+    counts = _Counts()
+    for application, own_messages in _by_application(context, messages).items():
+        prefixes = sorted({destination.region.prefix for _, destination in own_messages})
+        histories = await sms_traffic.find_histories(application, prefixes, now)
+        for delivery, destination in own_messages:
+            price = price_of(policy, destination.region.country, destination.number)
+            slot = msgspec.structs.replace(correction(price), at=sms_traffic.slot_start(delivery.created_at))
+            for key in destination.traffic_keys(is_new=is_new_prefix(histories[destination.region.prefix])):
+                counts.add(application, key, slot)
+    await sms_traffic.add_counts(counts.slots)
 
 
-async def explain(whereto: Destination, application: str, policy: PumpingPolicy, now: int) -> list[PumpingFinding]:
-    """Return what every rule says of a message to a number, were it sent now."""
-    names = sorted({place.name for place in whereto.places(fresh=True)})
-    known = await sms_traffic.find_histories(application, names, now, shadow=policy.mode is PumpingMode.SHADOW)
-    price = price_of(policy, whereto.area.country, whereto.number)
-    places = whereto.places(fresh=is_fresh(known[whereto.area.prefix]))
-    return [one for place in places for one in findings(place, known[place.name], price, policy, now)]
+def _by_application(
+    context: DeliveryContext, messages: Sequence[tuple[Delivery, Challenge]]
+) -> dict[str, list[tuple[Delivery, Destination]]]:
+    """Return messages with their destinations, by application in the order of the ids."""
+    found: dict[str, list[tuple[Delivery, Destination]]] = {
+        application: [] for application in sorted({owner.application for _, owner in messages})
+    }
+    for delivery, owner in messages:
+        found[owner.application].append((delivery, _destination(context, delivery, owner)))
+    return found
 
 
-def held_event(block: sms_traffic.Block) -> Event:
-    """Return the event of a place that is held from now on."""
+def _destination(context: DeliveryContext, delivery: Delivery, owner: Challenge) -> Destination:
+    try:
+        key = context.keyring.named(owner.terms.kid)
+        number = key.unseal(owner.terms.to, owner.id.encode()).decode()
+    except CountersignError:
+        # Composing the message fails too, and reports it. The prefix is known without the number.
+        return Destination(delivery.region.prefix, delivery.region, {})
+    return destination_of(context.keyring, number, delivery.region)
+
+
+async def explain_pumping(
+    destination: Destination, application: str, policy: PumpingPolicy, now: int
+) -> list[PumpingFinding]:
+    """Return the result of every rule for a message that would be sent now. Counts nothing."""
+    names = sorted({key.name for key in destination.traffic_keys(is_new=True)})
+    is_shadow = policy.mode is PumpingMode.SHADOW
+    histories = await sms_traffic.find_histories(application, names, now, shadow=is_shadow)
+    price = price_of(policy, destination.region.country, destination.number)
+    keys = destination.traffic_keys(is_new=is_new_prefix(histories[destination.region.prefix]))
+    return [one for key in keys for one in findings(key, histories[key.name], price, policy, now)]
+
+
+def hold_event(block: sms_traffic.Block) -> Event:
+    """Return the event of a hold that starts."""
     facts: dict[str, str | int] = {
         "scope": block.scope,
         "country": block.country,
@@ -220,33 +289,19 @@ def held_event(block: sms_traffic.Block) -> Event:
         "until": block.until,
         "shadow": int(block.shadow),
     }
-    return Event(block.since, EventKind.PREFIX_HELD, block.application, shown(block), facts)
+    return Event(block.since, EventKind.PREFIX_HELD, block.application, display_name(block), facts)
 
 
-def lifted_event(block: sms_traffic.Block, now: int) -> Event:
-    """Return the event of a place that was let go by hand."""
-    return Event(now, EventKind.PREFIX_LIFTED, block.application, shown(block), {"scope": block.scope})
+def lift_event(block: sms_traffic.Block, now: int) -> Event:
+    """Return the event of a hold that an operator lifted."""
+    return Event(now, EventKind.PREFIX_LIFTED, block.application, display_name(block), {"scope": block.scope})
 
 
-def shown(block: sms_traffic.Block) -> str:
-    """Return what a place is called: itself, or the prefix that a range or all new prefixes were met by."""
-    ours = {TrafficScope.PREFIX.value, TrafficScope.COUNTRY.value}
-    if block.scope in ours or block.place == FRESH:
+def display_name(block: sms_traffic.Block) -> str:
+    """Return the name of a held destination for operators: a prefix, a country, or "all" for a whole application.
+
+    A range is stored as a keyed hash. It is shown as the prefix of the message that started the hold.
+    """
+    if block.scope in {TrafficScope.PREFIX.value, TrafficScope.COUNTRY.value} or block.place == NEW_PREFIXES:
         return block.place
     return block.prefix if block.scope != TrafficScope.APPLICATION.value else "all"
-
-
-def _whereto(post: DeliveryContext, delivery: Delivery, owner: Challenge) -> Destination:
-    try:
-        key = post.keyring.named(owner.terms.kid)
-        number = key.unseal(owner.terms.to, owner.id.encode()).decode()
-    except CountersignError:
-        # Its message cannot be composed either, and that is told there; its prefix is known all the same.
-        return Destination(delivery.area.prefix, delivery.area, {})
-    return destination_of(post.keyring, number, delivery.area)
-
-
-def _plus(before: TrafficSlot | None, one: TrafficSlot) -> TrafficSlot:
-    if before is None:
-        return one
-    return TrafficSlot(one.at, before.sent + one.sent, before.spent + one.spent, before.converted + one.converted)

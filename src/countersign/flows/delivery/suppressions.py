@@ -1,4 +1,4 @@
-"""Suppress: an address whose mail comes back for good is not sent to, until its time is over or an operator lifts it."""
+"""Suppressions: an address that does not exist, or whose owner complained, gets no mail until it expires or an operator lifts it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from countersign.domain.delivery.delivery import Delivery, Reason, Receipt
-from countersign.domain.delivery.notice import PREFIX, Notice
-from countersign.domain.delivery.suppression import Suppression, begin, is_superseded_by, lift
+from countersign.domain.delivery.notice import NOTICE_PREFIX, Notice
+from countersign.domain.delivery.suppression import Suppression, is_superseded_by, lift, new_suppression
 from countersign.domain.shared.contact import Channel, Contact
 from countersign.domain.shared.event import Event, EventKind
 from countersign.domain.verifications.challenge import Challenge
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from countersign.store.engine.database import Database
     from countersign.store.ledger.event_log import Log
 
-MOST: Final = 10_000
-"""Suppressions that are listed."""
+MAX_LISTED: Final = 10_000
+"""Suppressions that a list shows."""
 
 
 class FailedAddress(msgspec.Struct, frozen=True):
-    """A message that came back: which one, why, and who says so."""
+    """A message that failed because of its address: which one, why, and which provider reported it."""
 
     owner: str
     number: int
@@ -38,35 +38,35 @@ class FailedAddress(msgspec.Struct, frozen=True):
 
 
 async def owner_of(owner_id: str) -> Challenge | Notice | None:
-    """Return what owes a delivery."""
-    if owner_id.startswith(PREFIX):
+    """Return the challenge or notice with this id, or None."""
+    if owner_id.startswith(NOTICE_PREFIX):
         return await notices.find(owner_id)
     return await challenges.find(owner_id)
 
 
 def contact_of(keyring: Keyring, owner: Challenge | Notice) -> Contact:
-    """Return whom a message goes to; raises SettingsError or UnavailableError where the keys do not open it."""
+    """Return the recipient of a message. Raises SettingsError or UnavailableError if the keys do not open the contact."""
     if isinstance(owner, Notice):
         return Contact(owner.to_kind, keyring.unseal(owner.to, owner.id))
     terms = owner.terms
     return Contact(terms.to_kind, keyring.named(terms.kid).unseal(terms.to, owner.id.encode()).decode())
 
 
-def key_of(keyring: Keyring, contact: Contact) -> bytes:
-    """Return what the suppression of an address is found by."""
+def suppression_key(keyring: Keyring, contact: Contact) -> bytes:
+    """Return the keyed hash that finds the suppression of a contact."""
     return keyring.blind_index("suppressed", contact.address)
 
 
-async def suppress(database: Database, log: Log, keyring: Keyring, returned: FailedAddress, now: int) -> bool:
-    """Suppress the address of a message that came back; say whether it is new. Doing so twice is doing so once.
+async def suppress(database: Database, log: Log, keyring: Keyring, failed: FailedAddress, now: int) -> bool:
+    """Suppress the address of a failed message. Returns True if the suppression is new. Doing so twice does no harm.
 
-    A message of a test key suppresses nothing: it reaches the inbox alone, and its bounces are made up.
+    Messages of test applications suppress nothing. They only reach the inbox.
     """
-    return await log.run(database, _suppress, keyring, returned, now)
+    return await log.run(database, _suppress, keyring, failed, now)
 
 
 async def suppress_by_receipt(database: Database, log: Log, keyring: Keyring, receipt: Receipt, now: int) -> bool:
-    """Suppress the address that a receipt is about, where it says that no mailbox is there, or that its person complained."""
+    """Suppress the address of a receipt that reports a missing mailbox or a complaint. Returns True if the suppression is new."""
     if not receipt.complained and receipt.reason is not Reason.UNKNOWN_RECIPIENT:
         return False
     reason = Reason.BLOCKED if receipt.complained else Reason.UNKNOWN_RECIPIENT
@@ -78,18 +78,18 @@ async def suppress_by_receipt(database: Database, log: Log, keyring: Keyring, re
     )
 
 
-async def _suppress(keyring: Keyring, returned: FailedAddress, now: int) -> bool:
-    rows = await Take(DELIVERIES, [(returned.owner, returned.number)])
-    owner = await owner_of(returned.owner)
+async def _suppress(keyring: Keyring, failed: FailedAddress, now: int) -> bool:
+    rows = await Take(DELIVERIES, [(failed.owner, failed.number)])
+    owner = await owner_of(failed.owner)
     if not rows or owner is None or (isinstance(owner, Challenge) and not owner.terms.live):
         return False
     delivery = deliveries.from_row(rows[0])
     if delivery.channel is not Channel.EMAIL:
         return False
     contact = contact_of(keyring, owner)
-    key = key_of(keyring, contact)
+    key = suppression_key(keyring, contact)
     before = await suppressions.lock(key)
-    after = begin(key, contact.masked, returned.reason, returned.provider, now)
+    after = new_suppression(key, contact.masked, failed.reason, failed.provider, now)
     if not is_superseded_by(before, after, delivery.created_at):
         return False
     facts: dict[str, str | int] = {
@@ -98,16 +98,16 @@ async def _suppress(keyring: Keyring, returned: FailedAddress, now: int) -> bool
         "provider": after.provider,
         "until": after.until,
     }
-    told = Event(now, EventKind.ADDRESS_SUPPRESSED, owner.application, owner.id, facts)
-    await Append([told])
+    event = Event(now, EventKind.ADDRESS_SUPPRESSED, owner.application, owner.id, facts)
+    await Append([event])
     await Write(suppressions.upsert(after), last=True)
     return True
 
 
-async def suppressed_among(
+async def find_suppressed(
     keyring: Keyring, due: Sequence[tuple[Delivery, Challenge | Notice | None]], now: int
 ) -> dict[tuple[str, int], Reason]:
-    """Return by owner and number which of these messages would go to a suppressed address, and why."""
+    """Return the messages whose address is suppressed, by owner and number, with the reason."""
     keys: dict[tuple[str, int], bytes] = {}
     for delivery, owner in due:
         if delivery.channel is not Channel.EMAIL or owner is None:
@@ -115,34 +115,34 @@ async def suppressed_among(
         if isinstance(owner, Challenge) and not owner.terms.live:
             continue
         try:
-            keys[delivery.owner, delivery.number] = key_of(keyring, contact_of(keyring, owner))
-        except CountersignError:  # composing meets the same, and says what to do
+            keys[delivery.owner, delivery.number] = suppression_key(keyring, contact_of(keyring, owner))
+        except CountersignError:  # composing the message fails too, and reports it
             continue
     found = await suppressions.find_by_keys(list(keys.values()))
-    standing = {key: one.reason for key, one in found.items() if one.stands_at(now)}
-    return {place: standing[key] for place, key in keys.items() if key in standing}
+    active = {key: one.reason for key, one in found.items() if one.is_active(now)}
+    return {message: active[key] for message, key in keys.items() if key in active}
 
 
 async def list_suppressions(database: Database, now: int) -> list[Suppression]:
-    """Return those that stand, the newest first, MOST at most."""
-    return await database.read(suppressions.list_active, now, MOST)
+    """Return the active suppressions, newest first, at most MAX_LISTED."""
+    return await database.read(suppressions.list_active, now, MAX_LISTED)
 
 
-async def show_suppression(database: Database, keyring: Keyring, contact: Contact) -> Suppression | None:
-    """Return what is known of an address, lifted or run out as well; None if nothing."""
-    return await database.read(suppressions.find, key_of(keyring, contact))
+async def find_suppression(database: Database, keyring: Keyring, contact: Contact) -> Suppression | None:
+    """Return the suppression of a contact, also a lifted or expired one, or None."""
+    return await database.read(suppressions.find, suppression_key(keyring, contact))
 
 
 async def lift_suppression(
     database: Database, log: Log, keyring: Keyring, contact: Contact, clock: Callable[[], int]
 ) -> Suppression | None:
-    """Let an address be sent to again; None if nothing stands in its way."""
-    return await log.run(database, _lift, key_of(keyring, contact), clock())
+    """Lift the suppression of a contact. Returns None if none is active."""
+    return await log.run(database, _lift, suppression_key(keyring, contact), clock())
 
 
 async def _lift(key: bytes, now: int) -> Suppression | None:
     before = await suppressions.lock(key)
-    if before is None or not before.stands_at(now):
+    if before is None or not before.is_active(now):
         return None
     after = lift(before, now)
     await Append([Event(now, EventKind.ADDRESS_LIFTED, "", "", {"to": after.masked})])

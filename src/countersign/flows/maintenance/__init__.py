@@ -1,1 +1,1 @@
-"""Upkeep: sweep, audit, applications, keys, policy replay and the test clock."""
+"""Maintenance: sweep, audit, applications, key rotation, policy replay and the test clock."""

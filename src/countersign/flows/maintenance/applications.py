@@ -1,4 +1,4 @@
-"""Applications: add one, rotate its key, remove it, and know it by its key."""
+"""Applications: add one, rotate its key, remove it, and authenticate a request by its key."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import msgspec
 from countersign.domain.shared import identifier
 from countersign.domain.shared.application import (
     KEY_BYTES,
-    PREFIXES,
+    KEY_PREFIXES,
     ROTATION_OVERLAP,
     Application,
     ApplicationDraft,
@@ -29,17 +29,25 @@ from countersign.store.engine.database import ConflictError, Database
 from countersign.store.ledger.event_log import Log
 from countersign.store.tables import applications
 
-REMEMBERED_FOR: Final = 1.0
-"""Seconds for which a program trusts what it last read of a key: a removed one stops working within that time."""
+CACHE_SECONDS: Final = 1.0
+"""Seconds for which a process trusts a key that it has read. A removed application stops working within this time."""
 
-_MOST_REMEMBERED: Final = 10_000
+_MAX_CACHED: Final = 10_000
 _MAX_KEY: Final = 100
 
 
 async def add_application(
-    database: Database, log: Log, keyring: Keyring, draft: ApplicationDraft, now: int, chance: Callable[[int], bytes]
+    database: Database,
+    log: Log,
+    keyring: Keyring,
+    draft: ApplicationDraft,
+    now: int,
+    random_bytes: Callable[[int], bytes],
 ) -> tuple[Application, str]:
-    """Add an application; return it with its key, which nobody can be shown again. Raises InputError if the name is taken."""
+    """Add an application. Returns it with its key, which is never shown again.
+
+    Raises InputError if a field is invalid or the name is taken.
+    """
     name = draft.name
     if not name or len(name) > 100 or not name.isprintable():  # noqa: PLR2004
         raise InputError("name", "malformed", "An application's name is 1 to 100 printable characters.")
@@ -57,16 +65,16 @@ async def add_application(
             "malformed",
             "An app's hash is the 11 characters (A to Z, a to z, 0 to 9, + and /) that Android's SMS Retriever knows it by.",
         )
-    for field, addresses in (("redirect", draft.redirects), ("sign_out", draft.sign_outs)):
-        if any(not _may_be_sent_to(address) for address in addresses):
+    for field, addresses in (("redirect", draft.redirect_uris), ("sign_out", draft.post_logout_redirect_uris)):
+        if any(not _is_redirect_uri(address) for address in addresses):
             raise InputError(
                 field,
                 "malformed",
                 "Addresses that people are sent back to begin with https://, or on this machine with http://localhost, and have no #fragment.",
             )
-    key = _fresh_key(draft.mode, chance)
+    key = _new_key(draft.mode, random_bytes)
     added = Application(
-        id=identifier.make("app", now, chance(identifier.CHANCE_BYTES)),
+        id=identifier.make("app", now, random_bytes(identifier.RANDOM_BYTES)),
         created_at=now,
         name=name,
         mode=draft.mode,
@@ -74,8 +82,8 @@ async def add_application(
         host=draft.host,
         purposes=draft.purposes,
         key_hash=keyring.hash_secret(key),
-        redirects=draft.redirects,
-        sign_outs=draft.sign_outs,
+        redirect_uris=draft.redirect_uris,
+        post_logout_redirect_uris=draft.post_logout_redirect_uris,
         app_hash=draft.app_hash,
     )
     event = Event(now, EventKind.APPLICATION_ADDED, added.id, added.id, {"name": name, "mode": draft.mode.value})
@@ -88,7 +96,7 @@ async def add_application(
     return added, key
 
 
-def _may_be_sent_to(address: str) -> bool:
+def _is_redirect_uri(address: str) -> bool:
     try:
         parts = urlsplit(address)
         host = parts.hostname or ""
@@ -101,11 +109,11 @@ def _may_be_sent_to(address: str) -> bool:
 
 
 async def rotate_application_key(
-    database: Database, log: Log, keyring: Keyring, name: str, now: int, chance: Callable[[int], bytes]
+    database: Database, log: Log, keyring: Keyring, name: str, now: int, random_bytes: Callable[[int], bytes]
 ) -> tuple[Application, str]:
-    """Give an application a new key; the one before works for another day. Raises NotFoundError."""
-    found = await _named(database, name)
-    key = _fresh_key(found.mode, chance)
+    """Give an application a new key, and return both. The previous key works for another day. Raises NotFoundError."""
+    found = await _find(database, name)
+    key = _new_key(found.mode, random_bytes)
 
     def rotated(before: Application) -> Application:
         return msgspec.structs.replace(
@@ -113,70 +121,74 @@ async def rotate_application_key(
         )
 
     event = Event(now, EventKind.APPLICATION_ROTATED, found.id, found.id, {"name": name})
-    return await _changed(database, log, found, rotated, event), key
+    return await _change(database, log, found, rotated, event), key
 
 
 async def remove_application(database: Database, log: Log, name: str, now: int) -> Application:
-    """End an application: its keys open nothing from then on. Raises NotFoundError."""
-    found = await _named(database, name)
+    """Remove an application. Its keys stop working. Raises NotFoundError."""
+    found = await _find(database, name)
 
     def removed(before: Application) -> Application:
         return msgspec.structs.replace(before, removed_at=now)
 
     event = Event(now, EventKind.APPLICATION_REMOVED, found.id, found.id, {"name": name})
-    return await _changed(database, log, found, removed, event)
+    return await _change(database, log, found, removed, event)
 
 
 class ApplicationDirectory:
-    """Knows applications by their keys, and remembers each for a second, so that a request need not ask the database."""
+    """Authenticates applications by their keys. It caches each for a second, so that a request need not read the database."""
 
     def __init__(self, database: Database, keyring: Keyring, clock: Callable[[], int]) -> None:
         self._database = database
         self._keyring = keyring
         self._clock = clock
-        self._seen: dict[bytes, tuple[float, Application]] = {}
-        self._asked: dict[bytes, asyncio.Future[Application | None]] = {}
+        self._cache: dict[bytes, tuple[float, Application]] = {}
+        self._reads: dict[bytes, asyncio.Future[Application | None]] = {}
 
-    async def recognise(self, key: str) -> Application | None:
-        """Return the application that `key` opens, or None. Only what starts like a key of ours is looked up at all."""
-        if len(key) > _MAX_KEY or not key.startswith(tuple(PREFIXES.values())):
+    async def authenticate(self, key: str) -> Application | None:
+        """Return the application whose key this is, or None. Only text with the prefix of a key is looked up."""
+        if len(key) > _MAX_KEY or not key.startswith(tuple(KEY_PREFIXES.values())):
             return None
         key_hash = self._keyring.hash_secret(key)
-        seen = self._seen.get(key_hash)
-        if seen is not None and time.monotonic() - seen[0] < REMEMBERED_FOR:
-            application = seen[1]
+        cached = self._cache.get(key_hash)
+        if cached is not None and time.monotonic() - cached[0] < CACHE_SECONDS:
+            application = cached[1]
         else:
             found = await self._look_up(key_hash)
             if found is None:
-                self._seen.pop(key_hash, None)
+                self._cache.pop(key_hash, None)
                 return None
             application = found
-            if len(self._seen) >= _MOST_REMEMBERED:
-                self._seen.clear()
-            self._seen[key_hash] = (time.monotonic(), application)
+            if len(self._cache) >= _MAX_CACHED:
+                self._cache.clear()
+            self._cache[key_hash] = (time.monotonic(), application)
         return application if application.accepts(key_hash, self._clock()) else None
 
     async def _look_up(self, key_hash: bytes) -> Application | None:
-        """Ask the database; who comes meanwhile with the same key waits for the same answer, or a busy site would ask at once for all."""
-        asked = self._asked.get(key_hash)
-        if asked is None:
-            asked = asyncio.ensure_future(self._database.read(applications.find_by_key, key_hash))
-            self._asked[key_hash] = asked
-            asked.add_done_callback(lambda _: self._asked.pop(key_hash, None))
-        return await asyncio.shield(asked)
+        """Read an application by its keyed hash, or None.
+
+        Concurrent requests with the same key share one read. Otherwise a busy site would read for all of them whenever its cache entry
+        expires.
+        """
+        read = self._reads.get(key_hash)
+        if read is None:
+            read = asyncio.ensure_future(self._database.read(applications.find_by_key, key_hash))
+            self._reads[key_hash] = read
+            read.add_done_callback(lambda _: self._reads.pop(key_hash, None))
+        return await asyncio.shield(read)
 
 
-async def _named(database: Database, name: str) -> Application:
+async def _find(database: Database, name: str) -> Application:
     found = await database.read(applications.find_by_name, name)
     if found is None:
         raise _unknown(name)
     return found
 
 
-async def _changed(
+async def _change(
     database: Database, log: Log, found: Application, changed: Callable[[Application], Application], event: Event
 ) -> Application:
-    """Change an application as it stands in the transaction itself: a rotation must not bring back what was removed meanwhile."""
+    """Change an application as it is in the transaction. Otherwise a rotation could restore one that was removed meanwhile."""
     after = await log.run(database, applications.edit, found.id, changed, event)
     if after is None:
         raise _unknown(found.name)
@@ -187,5 +199,5 @@ def _unknown(name: str) -> NotFoundError:
     return NotFoundError(f"There is no application named {name!r}. `countersign apps list` shows those there are.")
 
 
-def _fresh_key(mode: ApplicationMode, chance: Callable[[int], bytes]) -> str:
-    return PREFIXES[mode.value] + base64.b32encode(chance(KEY_BYTES)).decode().rstrip("=").lower()
+def _new_key(mode: ApplicationMode, random_bytes: Callable[[int], bytes]) -> str:
+    return KEY_PREFIXES[mode.value] + base64.b32encode(random_bytes(KEY_BYTES)).decode().rstrip("=").lower()

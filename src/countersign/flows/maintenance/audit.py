@@ -1,8 +1,11 @@
-"""Audit the event log: sign where its chains end from time to time, and find anything that was changed, removed, or cut off.
+"""Audit the event log: sign checkpoints of its chains, and find any page that was changed, removed or cut off.
 
-What each measure finds: a page changed, removed or put in - the keyed hash that links it to the next; a chain cut at its end - the
-sealed head of its writer; a writer removed as a whole, or head and end set back together - a later checkpoint; checkpoints cut
-off too - one that was kept outside (`countersign events verify --checkpoint FILE`).
+What each measure detects:
+
+- The keyed hash that links a page to the next one detects a page that was changed, removed or inserted.
+- The sealed head of a writer detects a chain that was cut at its end.
+- A later checkpoint detects a writer that was removed entirely, and a head that was set back together with its chain.
+- A checkpoint that was stored elsewhere (`countersign events verify --checkpoint FILE`) detects that checkpoints were removed.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from countersign.domain.shared.event import START
+from countersign.domain.shared.event import FIRST_HASH
 from countersign.keys import Keyring
 from countersign.store.engine.database import ConflictError, Database
 from countersign.store.ledger import event_log
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class AuditFinding(msgspec.Struct, frozen=True):
-    """Something that is not as it was written: in which chain, from which page on, and what."""
+    """A difference from what was written: in which chain, from which page on, and what."""
 
     writer: str
     seq: int
@@ -34,7 +37,7 @@ class AuditFinding(msgspec.Struct, frozen=True):
 
 
 class AuditReport(msgspec.Struct, frozen=True):
-    """What a verification saw, and what it found wrong; `last_checkpoint` is to be kept elsewhere."""
+    """The result of a verification. Store `last_checkpoint` elsewhere for the next one."""
 
     entries: int
     writers: int
@@ -44,7 +47,7 @@ class AuditReport(msgspec.Struct, frozen=True):
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
-    """The claims of a checkpoint: heads that moved since the one before, whose digest it holds."""
+    """The claims of a checkpoint: the digest of the previous one, and the heads of the chains that have grown since."""
 
     number: int
     at: int
@@ -53,38 +56,38 @@ class Checkpoint(msgspec.Struct, frozen=True):
 
 
 async def write_checkpoint(core: CoreContext, known: dict[str, int]) -> str | None:
-    """Sign where every chain ends now; return the checkpoint, or None if nothing was added since the last.
+    """Sign the current end of every chain. Returns the checkpoint, or None if nothing was added since the last one.
 
-    `known` (writer to page) is what the caller's checkpoints hold already; it is brought up to date.
+    `known` maps each writer to the page that the caller's last checkpoint holds. This function updates it.
     """
-    last, heads = await core.database.read(_standing)
+    last, heads = await core.database.read(_read_ends)
     number, signed = last or (0, "")
     moved = [head for head, _ in heads if known.get(head.writer) != head.seq]
     if not moved:
         return None
     at = core.now()
     ends = {head.writer: (head.seq, _text(head.hash)) for head in moved}
-    told = Checkpoint(number + 1, at, digest(signed) if signed else "", ends)
-    signed = core.keyring.primary.sign(msgspec.to_builtins(told))
+    checkpoint = Checkpoint(number + 1, at, checkpoint_digest(signed) if signed else "", ends)
+    signed = core.keyring.primary.sign(msgspec.to_builtins(checkpoint))
     try:
         await core.database.run(checkpoints.add, number + 1, at, signed)
-    except ConflictError:  # another program was quicker: the next one covers what is new
+    except ConflictError:  # another process was faster; the next checkpoint covers what is new
         return None
     known.update({head.writer: head.seq for head in moved})
     return signed
 
 
 async def verify_events(database: Database, keyring: Keyring, kept: str | None = None) -> AuditReport:
-    """Walk every chain and every checkpoint in one snapshot; `kept` is a checkpoint that was stored outside."""
+    """Verify every chain and every checkpoint in one snapshot. `kept` is a checkpoint that was stored elsewhere."""
     return await database.read(_verify, keyring, kept)
 
 
-def digest(signed: str) -> str:
-    """Return how a checkpoint names the one before: SHA-256 in base64url."""
+def checkpoint_digest(signed: str) -> str:
+    """Return the digest by which a checkpoint names its predecessor: SHA-256 in base64url."""
     return _text(hashlib.sha256(signed.encode()).digest())
 
 
-async def _standing() -> tuple[tuple[int, str] | None, list[tuple[Head, bytes]]]:
+async def _read_ends() -> tuple[tuple[int, str] | None, list[tuple[Head, bytes]]]:
     last = await checkpoints.find_last()
     heads = await events.list_heads()
     return last, heads
@@ -100,7 +103,7 @@ async def _verify(keyring: Keyring, kept: str | None) -> AuditReport:
     writers = sorted({*heads, *seen, *promised})
     for writer in writers:
         entries += await _walk(keyring, writer, heads.get(writer), promised.get(writer, {}), findings)
-    if not writers and await applications.count_all():
+    if not writers and (await applications.count_all()):
         findings.append(
             AuditFinding("", 0, "the log is empty, though it must tell of the applications that were added")
         )
@@ -114,8 +117,8 @@ async def _walk(
     promised: dict[int, str],
     findings: list[AuditFinding],
 ) -> int:
-    """Follow one chain from its start; the first break is told, since all that follows hangs on it."""
-    seq, before, broken, entries = 0, START, False, 0
+    """Follow one chain from its start, and return the number of its events. Only the first break is reported, as the rest depends on it."""
+    seq, before, broken, entries = 0, FIRST_HASH, False, 0
     unmet = dict(promised)
     while rows := (await events.list_pages_after(writer, seq)):
         for row in rows:
@@ -123,8 +126,8 @@ async def _walk(
             if not broken and row[0] != seq + 1:
                 findings.append(AuditFinding(writer, seq + 1, f"pages {seq + 1} to {row[0] - 1} are missing"))
                 broken = True
-            ought = event_log.page_hash(writer, row, before, keyring.link)
-            if not broken and not hmac.compare_digest(ought, hash_):
+            expected = event_log.page_hash(writer, row, before, keyring.link)
+            if not broken and not hmac.compare_digest(expected, hash_):
                 findings.append(AuditFinding(writer, row[0], "the page, or the one before it, is not what was written"))
                 broken = True
             seq, before, entries = row[0], hash_, entries + row[2]
@@ -151,7 +154,7 @@ async def _walk(
 def _promises(
     keyring: Keyring, stored: list[tuple[int, str]], kept: str | None, findings: list[AuditFinding]
 ) -> dict[str, dict[int, str]]:
-    """Return what checkpoints signed, by writer and page; findings are told of any that does not hold."""
+    """Return the page hashes that checkpoints signed, by writer and page. Invalid checkpoints are added to `findings`."""
     promised: dict[str, dict[int, str]] = {}
     before, count = "", 0
     for number, signed in stored:
@@ -165,7 +168,7 @@ def _promises(
             findings.append(AuditFinding("", number, f"checkpoint {number} does not follow the one before it"))
         if checkpoint is not None:
             _add(promised, checkpoint)
-        before, count = digest(signed), number
+        before, count = checkpoint_digest(signed), number
     if kept is not None:
         checkpoint = _read(keyring.verified(kept.strip()))
         if checkpoint is None:

@@ -1,4 +1,4 @@
-"""Moving the clock: in development a test has time pass that it does not want to wait for."""
+"""Move the clock ahead, in development: a test skips the time that it does not want to wait for."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class ClockNotMoved(StrEnum):
-    """Why the clock was left as it is."""
+    """Why the clock was not moved."""
 
     BACKWARD = "backward"
     TOO_FAR = "too_far"
@@ -23,9 +23,9 @@ class ClockNotMoved(StrEnum):
 async def move_clock(
     clock: Clock, database: Database, *, by: int | None = None, to: int | None = None
 ) -> ClockNotMoved | None:
-    """Move the clock `by` milliseconds, or `to` a moment (ms since the epoch); return why not, None if it was moved.
+    """Move the clock by `by` ms, or to the time `to` (ms since the epoch). Returns the reason if it was not moved, else None.
 
-    How far it is ahead is written down first: a process that takes over from this one goes on from there, never from an earlier time.
+    The new offset is stored first. A process that replaces this one continues from it, never from an earlier time.
     """
     async with clock.turn:
         further = by if by is not None else 0 if to is None else to - clock()
@@ -39,8 +39,8 @@ async def move_clock(
     return None
 
 
-async def take_over_clock(clock: Clock, database: Database) -> None:
-    """Go on from where a process before this one left the clock."""
+async def restore_clock(clock: Clock, database: Database) -> None:
+    """Set the clock to the offset that an earlier process stored."""
     known = await database.read(metadata.find, metadata.AHEAD)
     if known is not None:
         await clock.move(int(known))

@@ -1,4 +1,4 @@
-"""Replay: past sign-ins are judged again by another policy, to see what a change would have done to people."""
+"""Replay: assess past sign-ins again by another risk policy, to show what the change would have done."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 SLICE: Final = 3_600_000
 """Milliseconds of the log that are read at once."""
-EXAMPLES: Final = 20
+MAX_EXAMPLES: Final = 20
 
 
 class ChangedDecision(msgspec.Struct, frozen=True):
-    """A sign-in that would have been decided otherwise: when (ms), whose (account id), how it was and would be, and why."""
+    """A sign-in with another decision: when (ms), which account, the decision then and now, and the findings."""
 
     at: int
     account: str
@@ -30,7 +30,7 @@ class ChangedDecision(msgspec.Struct, frozen=True):
 
 
 class ReplayReport(msgspec.Struct, frozen=True):
-    """How many sign-ins were judged again, how many of each decision there were and would be, and examples of what changes."""
+    """How many sign-ins were assessed, how many had each decision before and after, and examples of those that change."""
 
     sign_ins: int
     before: dict[str, int]
@@ -40,7 +40,7 @@ class ReplayReport(msgspec.Struct, frozen=True):
 
 
 async def replay(database: Database, policy: RiskPolicy, start: int, end: int) -> ReplayReport:
-    """Judge the sign-ins of the log from `start` to before `end` (ms) by `policy`; changes nothing."""
+    """Assess the sign-ins of the log from `start` to before `end` (ms) by `policy`. Changes nothing."""
     before: Counter[str] = Counter({decision.value: 0 for decision in RiskDecision})
     after: Counter[str] = before.copy()
     examples: list[ChangedDecision] = []
@@ -55,7 +55,7 @@ async def replay(database: Database, policy: RiskPolicy, start: int, end: int) -
             after[one.after] += 1
             if one.before != one.after:
                 changed += 1
-                if len(examples) < EXAMPLES:
+                if len(examples) < MAX_EXAMPLES:
                     examples.append(one)
     return ReplayReport(before.total(), dict(before), dict(after), changed, tuple(examples))
 

@@ -1,4 +1,4 @@
-"""Rotate the keys: a new one takes over a little later, those before still read, and the log keeps that it happened."""
+"""Rotate the keys: add a key that becomes active later. Older keys still read what they made."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from countersign.store.ledger.event_log import Log
 
 
 async def rotate_keys(database: Database, log: Log, path: Path, now: int, delay: int) -> tuple[str, int]:
-    """Add a key to the file that takes over after `delay` (ms); return its name and from when it is used (ms).
+    """Add a key to the file at `path`, active `delay` ms after `now`. Returns its id and that time (ms), and records an event.
 
     Raises SettingsError if the file cannot be written.
     """

@@ -1,4 +1,4 @@
-"""Sweep: record that challenges ran out, and forget what has been kept long enough."""
+"""Sweep: record which challenges expired, and delete what was kept long enough."""
 
 from __future__ import annotations
 
@@ -37,48 +37,53 @@ if TYPE_CHECKING:
     from countersign.flows.context import CoreContext
     from countersign.store.engine.database import Transaction
 
-AT_ONCE: Final = 500
-"""Records in one go: the sweep waits its turn behind the people."""
+BATCH: Final = 500
+"""Records in one transaction, so that people's requests do not wait long."""
 
 DAY: Final = 86_400_000
 
-KNOWN_FOR: Final = 400 * DAY
-"""Milliseconds for which a browser that is not seen is still known: as long as it keeps its cookie."""
+DEVICE_RETENTION: Final = 400 * DAY
+"""Milliseconds for which an unused browser is remembered: as long as it keeps its cookie."""
 
 _log = structlog.get_logger("countersign.sweep")
 
 
-class Swept(msgspec.Struct, frozen=True):
-    """How much a sweep did."""
+class SweepReport(msgspec.Struct, frozen=True):
+    """The number of challenges that expired, and of rows that were deleted."""
 
     expired: int
-    forgotten: int
+    deleted: int
 
 
-async def sweep(core: CoreContext, retention_days: int) -> Swept:
-    """Expire what ran out, and delete what ended more than `retention_days` ago, with all counters that mean nothing any more."""
+async def sweep(core: CoreContext, retention_days: int) -> SweepReport:
+    """Expire overdue challenges. Then delete what ended more than `retention_days` ago, and counters that no longer matter.
+
+    Raises UnavailableError if the database is down.
+    """
     expired = 0
-    while ids := await core.database.read(challenges.list_overdue, core.now(), AT_ONCE):
-        outcomes = await asyncio.gather(*(core.ledger.submit(Expire(id_)) for id_ in ids), return_exceptions=True)
+    while ids := await core.database.read(challenges.list_overdue, core.now(), BATCH):
+        outcomes = await asyncio.gather(
+            *(core.ledger.submit(ExpireCommand(id_)) for id_ in ids), return_exceptions=True
+        )
         failed = [(id_, error) for id_, error in zip(ids, outcomes, strict=True) if isinstance(error, BaseException)]
         for id_, error in failed:
             if isinstance(error, UnavailableError):
                 raise error
-            # One that cannot be read stays, and must keep neither the others nor what is to be forgotten.
-            _log.error("not_expired", verification=id_, error=type(error).__name__)
+            # A challenge that this program cannot read stays. It must not stop the rest of the sweep.
+            _log.error("expiry_failed", verification=id_, error=type(error).__name__)
         expired += len(ids) - len(failed)
-        if len(ids) < AT_ONCE or len(failed) == len(ids):
+        if len(ids) < BATCH or len(failed) == len(ids):
             break
-    return Swept(expired, await _forget(core, retention_days))
+    return SweepReport(expired, await _forget(core, retention_days))
 
 
 async def _forget(core: CoreContext, retention_days: int) -> int:
-    """Delete what has been kept long enough; return how many rows went."""
+    """Delete what was kept long enough. Returns the number of rows."""
     now, run = core.now(), core.database.run
     kept_since = now - retention_days * DAY
-    # A contact or a factor that was removed stays for as long as that can be undone, and no longer.
+    # A removed contact or authenticator stays while its removal can be undone, and no longer.
     undoable_since = now - UNDO_LASTS
-    whole: tuple[tuple[Callable[[int, int], Transaction[int]], int], ...] = (
+    deletions: tuple[tuple[Callable[[int, int], Transaction[int]], int], ...] = (
         (challenges.delete_ended, kept_since),
         (notices.delete_before, kept_since),
         (integration_codes.delete_expired, kept_since),
@@ -91,24 +96,24 @@ async def _forget(core: CoreContext, retention_days: int) -> int:
         (authenticators.delete_ended, undoable_since),
         (changes.delete_before, min(kept_since, undoable_since - WAIT - CLAIM_LASTS)),
     )
-    forgotten = 0
-    for forget, before in whole:
-        while gone := await run(forget, before, AT_ONCE):
-            forgotten += gone
-    # Of a browser that is still known, only where it was seen is forgotten.
-    while await run(devices.delete_unseen, kept_since, now - KNOWN_FOR, AT_ONCE) >= AT_ONCE:
+    deleted = 0
+    for forget, before in deletions:
+        while gone := await run(forget, before, BATCH):
+            deleted += gone
+    # Of a browser that is still remembered, only the places where it was used are deleted.
+    while await run(devices.delete_unseen, kept_since, now - DEVICE_RETENTION, BATCH) >= BATCH:
         pass
     await run(sms_traffic.roll_up, now)
-    while await run(sms_traffic.delete_old_counts, now, AT_ONCE) >= AT_ONCE:
+    while await run(sms_traffic.delete_old_counts, now, BATCH) >= BATCH:
         pass
-    while gone := await run(sms_traffic.delete_ended_blocks, kept_since, AT_ONCE):
-        forgotten += gone
+    while gone := await run(sms_traffic.delete_ended_blocks, kept_since, BATCH):
+        deleted += gone
     await run(rate_limits.delete_expired, now, now - DAY)
-    return forgotten
+    return deleted
 
 
-class Expire(msgspec.Struct, frozen=True):
-    """The command: record that one challenge's time ran out, if it did."""
+class ExpireCommand(msgspec.Struct, frozen=True):
+    """Records that a challenge expired, if it did."""
 
     id: str
 
@@ -118,14 +123,14 @@ class Expire(msgspec.Struct, frozen=True):
         return Reads(challenges=(self.id,))
 
     def decide(self, work: UnitOfWork, now: int) -> Decision[Outcome]:
-        """Expire what is pending and over; leave all else as it is."""
+        """Expire the challenge if it is pending and overdue. Otherwise change nothing."""
         before = work.challenge(self.id)
         if before is None:
             return Decision(Missing())
         after = rules_of.expire(before, now)
         if after is before:
             return Decision(Done(before))
-        told = Event(
+        event = Event(
             after.ended_at or now, EventKind.CHALLENGE_EXPIRED, after.application, after.id, {"guesses": after.guesses}
         )
-        return Decision(Done(after), challenges=(after,), events=(told,))
+        return Decision(Done(after), challenges=(after,), events=(event,))

@@ -16,7 +16,7 @@ from countersign.domain.accounts.login_flow import FLOW_LIFETIME, LoginFlow, Log
 from countersign.domain.accounts.password import normalize_password
 from countersign.domain.accounts.session import Method
 from countersign.domain.delivery.notice import NoticeKind
-from countersign.domain.shared.contact import Contact, parse
+from countersign.domain.shared.contact import Contact, parse_contact
 from countersign.domain.verifications.rate_limit import RateLimit
 from countersign.errors import InputError
 from countersign.flows.accounts import login_flow
@@ -49,7 +49,7 @@ async def recover(
     yet. InvalidInput means that `identifier` is no contact, Refused that this network or this contact is over a limit.
     """
     try:
-        contact = parse(identifier)
+        contact = parse_contact(identifier)
     except InputError as error:
         return InvalidInput({"identifier": error.reason})
     if refused := await count_by_network(context, browser, RECOVERIES_PER_NETWORK, _COUNTER_LABEL):
@@ -147,7 +147,7 @@ async def begin_delayed_recovery(
 
 def _parse_field(entered: str, field: str, faults: dict[str, str]) -> Contact | None:
     try:
-        return parse(entered)
+        return parse_contact(entered)
     except InputError as error:
         faults[field] = error.reason
         return None

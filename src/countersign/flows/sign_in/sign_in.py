@@ -15,7 +15,7 @@ from countersign.domain.accounts.login_flow import FLOW_LIFETIME, InterruptedReq
 from countersign.domain.accounts.password import normalize_password
 from countersign.domain.accounts.risk import RiskAssessment, RiskDecision
 from countersign.domain.accounts.session import Method, SessionProof
-from countersign.domain.shared.contact import network_of, parse
+from countersign.domain.shared.contact import network_of, parse_contact
 from countersign.domain.shared.event import Event, EventKind
 from countersign.domain.verifications.challenge import Refusal
 from countersign.domain.verifications.rate_limit import RateLimit
@@ -86,7 +86,7 @@ async def sign_in(
 def _blind_index(context: AccountContext, identifier: str) -> bytes:
     """Return the blind index of an identifier. One that is no contact gets an index too, which belongs to nobody."""
     try:
-        return context.blind_index(parse(identifier))
+        return context.blind_index(parse_contact(identifier))
     except InputError:
         return context.keyring.blind_index("no contact", identifier)
 

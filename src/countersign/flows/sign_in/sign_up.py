@@ -8,7 +8,7 @@ from countersign.domain.accounts.account import is_name
 from countersign.domain.accounts.login_flow import FLOW_LIFETIME, InterruptedRequest, LoginFlow, LoginFlowKind
 from countersign.domain.accounts.password import normalize_password, password_fault
 from countersign.domain.delivery.notice import NoticeKind
-from countersign.domain.shared.contact import Contact, parse
+from countersign.domain.shared.contact import Contact, parse_contact
 from countersign.domain.verifications.rate_limit import RateLimit
 from countersign.errors import InputError
 from countersign.flows.accounts import login_flow
@@ -88,7 +88,7 @@ async def _check_input(context: AccountContext, name: str, identifier: str, pass
     if not is_name(name):
         faults["name"] = "malformed"
     try:
-        contact = parse(identifier)
+        contact = parse_contact(identifier)
     except InputError as error:
         faults["identifier"] = error.reason
     if fault := await find_password_fault(context, password, (name, contact.address if contact else "")):

@@ -12,8 +12,8 @@ from countersign.domain.accounts.change import AccountSnapshot
 from countersign.domain.accounts.login_flow import LoginFlow, LoginFlowKind
 from countersign.domain.accounts.session import METHOD_OF_CHANNEL, SessionProof
 from countersign.domain.delivery.delivery import Delivery
-from countersign.domain.shared.contact import Contact, parse
-from countersign.domain.verifications.challenge import ENDED_BY, Challenge, ChallengeState, Refusal
+from countersign.domain.shared.contact import Contact, parse_contact
+from countersign.domain.verifications.challenge import REFUSAL_OF_STATE, Challenge, ChallengeState, Refusal
 from countersign.flows.accounts import login_flow
 from countersign.flows.accounts.context import AccountContext, BrowserContext, FlowNotFound
 from countersign.flows.accounts.location_check import UnlikelyLocation, check_location
@@ -143,7 +143,7 @@ async def _find_methods(
 ) -> tuple[Sequence[ContactMethod], AccountSnapshot | None]:
     """Return the contacts and channels that a code of this flow may go to, and the account, None if there is none yet."""
     if flow.address:
-        contact = parse(flow.address)
+        contact = parse_contact(flow.address)
         channels = channels_of(context, contact, flow.kind.purpose)
         return [ContactMethod("", channel, contact.masked) for channel in channels], None
     snapshot = await context.database.read(find_snapshot, flow.account)
@@ -159,7 +159,7 @@ async def _end_challenge(
     """
     was_given_up = state is ChallengeState.CANCELED and flow.is_switching_method
     if state is not ChallengeState.PENDING and not was_given_up:
-        return Refused(ENDED_BY[state], challenge)
+        return Refused(REFUSAL_OF_STATE[state], challenge)
     outcome = await cancel_challenge(context.core, context.own, challenge.id)
     if not isinstance(outcome, Done):
         return outcome
@@ -212,4 +212,4 @@ def _contact_of(
     """Return the contact in the clear: the account's own, or the one that was entered in this flow."""
     owned = snapshot.contacts if snapshot is not None else ()
     contact = next((one for one in owned if one.id == method.contact), None)
-    return parse(flow.address) if contact is None else opened(context, contact)
+    return parse_contact(flow.address) if contact is None else opened(context, contact)

@@ -1,4 +1,4 @@
-"""Begin a challenge: see that it is allowed, continue a pending twin or make a new one, and owe its first message."""
+"""Begin a verification: continue the pending challenge of the same request or create one, and queue its message."""
 
 from __future__ import annotations
 
@@ -11,25 +11,27 @@ from countersign.domain.shared import identifier
 from countersign.domain.shared.contact import CHANNELS_OF, Channel, Contact, network_of
 from countersign.domain.shared.event import Event, EventKind
 from countersign.domain.shared.phone_region import PhoneRegion, region_of
-from countersign.domain.verifications import challenge as rules_of
+from countersign.domain.verifications import challenge as challenge_rules
 from countersign.domain.verifications.challenge import Action, Challenge, ChallengeState, Refusal, Requester, Terms
 from countersign.domain.verifications.lockout import FailedAttempts, is_locked, paused_for
-from countersign.domain.verifications.rate_limit import RateLimit, RateLimitResult, check_limit
+from countersign.domain.verifications.rate_limit import KeyedLimits, RateLimitResult, check_limit
 from countersign.flows.verifications.idempotency import submit
-from countersign.flows.verifications.results import Budget, Done, Outcome, Refused
+from countersign.flows.verifications.results import Done, Outcome, RateLimitStatus, Refused
 from countersign.store.ledger.unit_of_work import Decision, Reads, UnitOfWork
 
 if TYPE_CHECKING:
     from countersign.domain.shared.application import Application
+    from countersign.domain.verifications.purpose import Policy
     from countersign.flows.context import CoreContext
     from countersign.flows.verifications.idempotency import IdempotencyKey
 
 
 class BeginRequest(msgspec.Struct, frozen=True):
-    """What an application asks for. `channel` None leaves the choice to us.
+    """The request for a code. If `channel` is None, the preferred channel of the purpose is used.
 
-    Pages of ours add: `browser`, to which the challenge is bound (semantics C4); `spent`, guesses that were used up on another way
-    to prove the same; `told`, see Terms.
+    `subject` is the application's own id of the person. Only our own pages set the last three fields. `browser` is the browser that the
+    challenge is bound to (semantics C4). `guesses_spent` are guesses that were used on another method of the same proof. `decoy_notice` is
+    the notice that is sent instead of a code (see Terms).
     """
 
     to: Contact
@@ -40,221 +42,246 @@ class BeginRequest(msgspec.Struct, frozen=True):
     locale: str = ""
     requester: Requester = Requester()
     browser: str = ""
-    spent: int = 0
-    told: str = ""
+    guesses_spent: int = 0
+    decoy_notice: str = ""
 
 
 async def begin_challenge(
-    core: CoreContext, application: Application, asked: BeginRequest, once: IdempotencyKey | None = None
+    core: CoreContext, application: Application, request: BeginRequest, idempotency_key: IdempotencyKey | None = None
 ) -> Outcome:
-    """Ask the holder of `asked.to` for a code; on return the message is durable, and will be sent.
+    """Send a code to `request.to`. When this returns Done, the message is durable and will be sent.
 
-    Raises InputError where `requester.ip` is no address.
+    Returns Refused if the purpose, channel or destination is not allowed, a rate limit is used up, or the contact is paused or locked.
+    Raises InputError if `requester.ip` is not an address, and UnavailableError if the database is down or too many requests wait.
     """
-    policy = core.policy.policies.get(asked.purpose)
-    if policy is None or (application.purposes and asked.purpose not in application.purposes):
+    policy = core.policy.policies.get(request.purpose)
+    if policy is None or (application.purposes and request.purpose not in application.purposes):
         return Refused(Refusal.PURPOSE_NOT_ALLOWED)
-    channels = core.policy.channels(asked.to.kind, policy, live=application.live)
-    if asked.channel is not None and asked.channel not in CHANNELS_OF[asked.to.kind]:
-        return Refused(Refusal.UNUSABLE_DESTINATION, reason="wrong_channel")
-    if not channels or (asked.channel is not None and asked.channel not in channels):
-        return Refused(Refusal.CHANNEL_NOT_ALLOWED)
-    channel = asked.channel or channels[0]
+    channel = _choose_channel(core, application, request, policy)
+    if isinstance(channel, Refused):
+        return channel
+    return await submit(core, _command(core, application, request, policy, channel), idempotency_key)
 
-    now = core.now()
-    keyring = core.keyring
-    id_ = identifier.make("ver", now, core.random_bytes(identifier.CHANCE_BYTES))
-    address, subject, requester = asked.to.address, asked.subject, asked.requester
-    key = keyring.primary
-    terms = Terms(
-        purpose=asked.purpose,
-        policy=policy,
-        to=key.seal(address.encode(), id_.encode()),
-        to_masked=asked.to.masked,
-        to_kind=asked.to.kind,
-        kid=key.kid,
-        subject=subject,
-        action=asked.action,
-        locale=asked.locale,
-        requester=requester,
-        live=application.live,
-        told=asked.told,
-    )
-    command = BeginCommand(
+
+def _choose_channel(
+    core: CoreContext, application: Application, request: BeginRequest, policy: Policy
+) -> Channel | Refused:
+    """Return the requested channel, or the preferred one if none is requested."""
+    allowed = core.policy.channels(request.to.kind, policy, live=application.live)
+    if request.channel is not None and request.channel not in CHANNELS_OF[request.to.kind]:
+        return Refused(Refusal.UNUSABLE_DESTINATION, reason="wrong_channel")
+    if not allowed or (request.channel is not None and request.channel not in allowed):
+        return Refused(Refusal.CHANNEL_NOT_ALLOWED)
+    return request.channel or allowed[0]
+
+
+def _command(
+    core: CoreContext, application: Application, request: BeginRequest, policy: Policy, channel: Channel
+) -> BeginCommand:
+    id_ = identifier.make("ver", core.now(), core.random_bytes(identifier.RANDOM_BYTES))
+    address, blind_index = request.to.address, core.keyring.blind_index
+    return BeginCommand(
         id=id_,
         application=application.id,
-        terms=terms,
+        terms=_terms(core, application, request, policy, id_),
         channel=channel,
         route=core.policy.route(channel, address, id_, live=application.live),
-        area=region_of(address),
-        # The lane too: else a stranger who begins beside a remembered browser meets its challenge, and spends its guesses in its lane.
-        dedup_key=keyring.blind_index(
-            "twin",
-            application.id,
-            subject,
-            address,
-            asked.purpose,
-            asked.action.summary,
-            asked.action.hash,
-            "remembered" if requester.device else "",
-            *((asked.browser,) if asked.browser else ()),
-        ),
-        standing=keyring.blind_index("standing", application.id, subject, address),
-        limits=budgets(core, application.id, address, requester),
-        spent=asked.spent,
+        region=region_of(address),
+        dedup_key=_dedup_key(core, application, request),
+        lockout_key=blind_index("standing", application.id, request.subject, address),
+        limits=rate_limits_for(core, application.id, address, request.requester),
+        guesses_spent=request.guesses_spent,
     )
-    return await submit(core, command, once)
 
 
-def budgets(
-    core: CoreContext, application: str, address: str, requester: Requester
-) -> tuple[tuple[RateLimit, bytes], ...]:
-    """Return the limits that a message to `address` counts against, each with its key.
+def _terms(core: CoreContext, application: Application, request: BeginRequest, policy: Policy, id_: str) -> Terms:
+    key = core.keyring.primary
+    return Terms(
+        purpose=request.purpose,
+        policy=policy,
+        to=key.seal(request.to.address.encode(), id_.encode()),
+        to_masked=request.to.masked,
+        to_kind=request.to.kind,
+        kid=key.kid,
+        subject=request.subject,
+        action=request.action,
+        locale=request.locale,
+        requester=request.requester,
+        live=application.live,
+        decoy_notice=request.decoy_notice,
+    )
 
-    Who is asked and who asks have separate budgets; a remembered browser has a lane of its own, which strangers cannot use up.
+
+def _dedup_key(core: CoreContext, application: Application, request: BeginRequest) -> bytes:
+    """Return the keyed hash by which a repeated request finds its pending challenge.
+
+    It depends on whether the browser is remembered. Otherwise a stranger who makes the same request beside a remembered browser would join
+    its challenge and use up its guesses.
+    """
+    return core.keyring.blind_index(
+        "twin",
+        application.id,
+        request.subject,
+        request.to.address,
+        request.purpose,
+        request.action.summary,
+        request.action.hash,
+        "remembered" if request.requester.device else "",
+        *((request.browser,) if request.browser else ()),
+    )
+
+
+def rate_limits_for(core: CoreContext, application: str, address: str, requester: Requester) -> KeyedLimits:
+    """Return the rate limits that a message to `address` counts for.
+
+    Destination and requester have separate limits. A remembered browser has a destination limit of its own, which strangers cannot use up.
+    Raises InputError if `requester.ip` is not an address.
     """
     blind_index = core.keyring.blind_index
-    found = [
+    limits = [
         (limit, blind_index("limit", limit.name, application, address, requester.device))
         for limit in core.policy.destination
     ]
     if requester.ip:
         network = network_of(requester.ip)
-        found += [(limit, blind_index("limit", limit.name, application, network)) for limit in core.policy.requester]
-    return tuple(found)
+        limits += [(limit, blind_index("limit", limit.name, application, network)) for limit in core.policy.requester]
+    return tuple(limits)
 
 
 class BeginCommand(msgspec.Struct, frozen=True):
-    """The command: all that is needed to judge a begin."""
+    """Creates a challenge, or continues the pending one of the same request."""
 
     id: str
     application: str
     terms: Terms
     channel: Channel
     route: tuple[str, ...]
-    area: PhoneRegion
+    region: PhoneRegion
     dedup_key: bytes
-    standing: bytes
-    limits: tuple[tuple[RateLimit, bytes], ...]
-    spent: int = 0
+    lockout_key: bytes
+    limits: KeyedLimits
+    guesses_spent: int = 0
 
     @property
     def reads(self) -> Reads:
-        """Return the pending twin, the contact's standing, and the limits."""
+        """Return the pending challenge, the contact's failed attempts, and the rate limits."""
         return Reads(
-            dedup_keys=(self.dedup_key,), failed_attempts=(self.standing,), limits=tuple(key for _, key in self.limits)
+            dedup_keys=(self.dedup_key,),
+            failed_attempts=(self.lockout_key,),
+            limits=tuple(key for _, key in self.limits),
         )
 
     def decide(self, work: UnitOfWork, now: int) -> Decision[Outcome]:
-        """Continue the twin if one is pending; else begin, unless the contact or a limit forbids it."""
-        barred = bar(self.terms, work.failed_attempts(self.standing), now)
-        if barred is not None:
-            return Decision(barred)
+        """Continue the pending challenge if there is one. Otherwise create one, unless a lockout or a rate limit forbids it."""
+        refused = lockout_refusal(self.terms, work.failed_attempts(self.lockout_key), now)
+        if refused is not None:
+            return Decision(refused)
+        previous = work.pending_challenge(self.dedup_key)
+        if previous is not None:
+            previous = challenge_rules.expire(previous, now)
+            if previous.state is ChallengeState.PENDING:
+                return self._continue(work, previous, now)
+        return self._create(work, previous, now)
 
-        ended: tuple[Challenge, ...] = ()
-        dedup_key = work.pending_challenge(self.dedup_key)
-        if dedup_key is not None:
-            dedup_key = rules_of.expire(dedup_key, now)
-            if dedup_key.state is ChallengeState.PENDING:
-                return self._go_on(work, dedup_key, now)
-            ended = (dedup_key,)
+    def _continue(self, work: UnitOfWork, pending: Challenge, now: int) -> Decision[Outcome]:
+        """Send the code of a pending challenge again if a resend is allowed now. Otherwise return the challenge as it is."""
+        resent = challenge_rules.change_channel(pending, self.channel, now)
+        results = consume_limits(self.limits, work, now)
+        if resent.refusal is not None or isinstance(results, Refused):
+            return Decision(Done(pending, work.newest_delivery(pending), continued=True))
+        return resend_decision(resent.challenge, self.route, self.region, self.limits, results, now, continued=True)
 
-        rooms = spend(self.limits, work, now)
-        if isinstance(rooms, Refused):
-            return Decision(rooms)
-
-        begun = rules_of.begin(
+    def _create(self, work: UnitOfWork, expired: Challenge | None, now: int) -> Decision[Outcome]:
+        """Create a challenge and its first message. `expired` is an earlier challenge whose expiry is recorded with it."""
+        results = consume_limits(self.limits, work, now)
+        if isinstance(results, Refused):
+            return Decision(results)
+        challenge = challenge_rules.begin(
             id=self.id,
             application=self.application,
             dedup_key=self.dedup_key,
-            standing=self.standing,
+            lockout_key=self.lockout_key,
             terms=self.terms,
             channel=self.channel,
             now=now,
-            guesses=self.spent,
+            guesses=self.guesses_spent,
         )
-        delivery = new_delivery(begun.id, begun.sends, self.channel, self.route, now, area=self.area)
-        told = Event(
-            now,
-            EventKind.CHALLENGE_BEGUN,
-            self.application,
-            begun.id,
-            {"purpose": self.terms.purpose, "channel": self.channel.value, "to": self.terms.to_masked},
-        )
+        delivery = new_delivery(challenge.id, challenge.sends, self.channel, self.route, now, region=self.region)
+        ended = () if expired is None else (expired,)
         return Decision(
-            Done(begun, delivery, budget=nearest(self.limits, rooms)),
-            challenges=(*ended, begun),
-            limits=tuple((key, room.tat) for (_, key), room in zip(self.limits, rooms, strict=True)),
+            Done(challenge, delivery, rate_limit=tightest_limit(self.limits, results)),
+            challenges=(*ended, challenge),
+            limits=_timestamps(self.limits, results),
             deliveries=(delivery,),
-            events=(*(_expired(one) for one in ended), told),
+            events=(*map(_expired_event, ended), _begun_event(challenge, now)),
         )
 
-    def _go_on(self, work: UnitOfWork, dedup_key: Challenge, now: int) -> Decision[Outcome]:
-        """Go on with a pending challenge: send again where a resend may, and say when it may where it may not yet."""
-        judged = rules_of.change_channel(dedup_key, self.channel, now)
-        rooms = spend(self.limits, work, now)
-        if judged.refusal is not None or isinstance(rooms, Refused):
-            return Decision(Done(dedup_key, work.newest_delivery(dedup_key), continued=True))
-        return resent(judged.challenge, self.route, self.area, self.limits, rooms, now, continued=True)
 
-
-def resent(
+def resend_decision(
     challenge: Challenge,
     route: tuple[str, ...],
-    area: PhoneRegion,
-    limits: tuple[tuple[RateLimit, bytes], ...],
-    rooms: tuple[RateLimitResult, ...],
+    region: PhoneRegion,
+    limits: KeyedLimits,
+    results: tuple[RateLimitResult, ...],
     now: int,
     *,
     continued: bool = False,
 ) -> Decision[Outcome]:
-    """Return the verdict that owes one more message for a challenge."""
-    delivery = new_delivery(challenge.id, challenge.sends, challenge.channel, route, now, challenge.round, area=area)
-    told = Event(
-        now,
-        EventKind.CHALLENGE_RESENT,
-        challenge.application,
-        challenge.id,
-        {"channel": challenge.channel.value, "sends": challenge.sends},
+    """Return the decision to send one more message for a challenge. `results` are those of `limits`."""
+    delivery = new_delivery(
+        challenge.id, challenge.sends, challenge.channel, route, now, challenge.round, region=region
     )
+    facts: dict[str, str | int] = {"channel": challenge.channel.value, "sends": challenge.sends}
     return Decision(
-        Done(challenge, delivery, continued=continued, budget=nearest(limits, rooms)),
+        Done(challenge, delivery, continued=continued, rate_limit=tightest_limit(limits, results)),
         challenges=(challenge,),
-        limits=tuple((key, room.tat) for (_, key), room in zip(limits, rooms, strict=True)),
+        limits=_timestamps(limits, results),
         deliveries=(delivery,),
-        events=(told,),
+        events=(Event(now, EventKind.CHALLENGE_RESENT, challenge.application, challenge.id, facts),),
     )
 
 
-def bar(terms: Terms, standing: FailedAttempts, now: int) -> Refused | None:
-    """Say why nothing is sent to a contact, nor compared, for now: too many failures. The purpose that binds it anew stays open."""
+def lockout_refusal(terms: Terms, failures: FailedAttempts, now: int) -> Refused | None:
+    """Return a refusal if the contact is paused or locked after too many wrong codes. Re-binding is exempt."""
     if terms.policy.binds:
         return None
-    if is_locked(standing):
+    if is_locked(failures):
         return Refused(Refusal.CONTACT_LOCKED, at=now)
-    if paused := paused_for(standing, now, remembered=bool(terms.requester.device)):
-        return Refused(Refusal.CONTACT_PAUSED, retry_after=paused, limit="contact_failures", at=now)
+    if pause := paused_for(failures, now, remembered=bool(terms.requester.device)):
+        return Refused(Refusal.CONTACT_PAUSED, retry_after=pause, limit="contact_failures", at=now)
     return None
 
 
-def spend(
-    limits: tuple[tuple[RateLimit, bytes], ...], work: UnitOfWork, now: int
-) -> tuple[RateLimitResult, ...] | Refused:
-    """Take one from every budget, or say which has none left; a refusal takes from none."""
-    rooms = tuple(check_limit(limit, work.tat(key), now) for limit, key in limits)
-    for (limit, _), room in zip(limits, rooms, strict=True):
-        if not room.allowed:
-            return Refused(Refusal.LIMITED, retry_after=room.retry_after, limit=limit.name)
-    return rooms
+def consume_limits(limits: KeyedLimits, work: UnitOfWork, now: int) -> tuple[RateLimitResult, ...] | Refused:
+    """Count one message for every rate limit, or return a refusal that names the one that is used up. A refusal counts for none."""
+    results = tuple(check_limit(limit, work.tat(key), now) for limit, key in limits)
+    for (limit, _), result in zip(limits, results, strict=True):
+        if not result.allowed:
+            return Refused(Refusal.LIMITED, retry_after=result.retry_after, limit=limit.name)
+    return results
 
 
-def nearest(limits: tuple[tuple[RateLimit, bytes], ...], rooms: tuple[RateLimitResult, ...]) -> Budget | None:
-    """Return the budget that will run out first."""
-    if not rooms:
+def tightest_limit(limits: KeyedLimits, results: tuple[RateLimitResult, ...]) -> RateLimitStatus | None:
+    """Return the rate limit that will be used up first, or None if there are no limits."""
+    if not results:
         return None
-    (limit, _), room = min(zip(limits, rooms, strict=True), key=lambda pair: pair[1].remaining)
-    return Budget(limit.name, limit.burst, room.remaining, room.reset_after)
+    (limit, _), result = min(zip(limits, results, strict=True), key=lambda pair: pair[1].remaining)
+    return RateLimitStatus(limit.name, limit.burst, result.remaining, result.reset_after)
 
 
-def _expired(challenge: Challenge) -> Event:
+def _timestamps(limits: KeyedLimits, results: tuple[RateLimitResult, ...]) -> tuple[tuple[bytes, int], ...]:
+    return tuple((key, result.tat) for (_, key), result in zip(limits, results, strict=True))
+
+
+def _begun_event(challenge: Challenge, now: int) -> Event:
+    terms = challenge.terms
+    facts: dict[str, str | int] = {
+        "purpose": terms.purpose,
+        "channel": challenge.channel.value,
+        "to": terms.to_masked,
+    }
+    return Event(now, EventKind.CHALLENGE_BEGUN, challenge.application, challenge.id, facts)
+
+
+def _expired_event(challenge: Challenge) -> Event:
     return Event(challenge.ended_at or 0, EventKind.CHALLENGE_EXPIRED, challenge.application, challenge.id)

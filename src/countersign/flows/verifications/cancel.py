@@ -1,4 +1,4 @@
-"""Cancel a challenge: by the application that asked for it, or by the person who did not ask ("this wasn't me")."""
+"""Cancel a verification: by the application that requested it, or by a person who did not ("this wasn't me")."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from countersign.domain.shared.event import Event, EventKind
-from countersign.domain.verifications import challenge as rules_of
+from countersign.domain.verifications import challenge as challenge_rules
 from countersign.domain.verifications.challenge import Challenge, ChallengeState
 from countersign.flows.verifications.idempotency import submit
 from countersign.flows.verifications.results import Done, Missing, Outcome, Refused
@@ -27,23 +27,25 @@ _NOT_ME: Final = "not me"
 
 
 async def cancel_challenge(
-    core: CoreContext, application: Application, challenge_id: str, once: IdempotencyKey | None = None
+    core: CoreContext, application: Application, challenge_id: str, idempotency_key: IdempotencyKey | None = None
 ) -> Outcome:
-    """End a challenge that the application no longer wants."""
-    return await submit(core, CancelCommand(challenge_id, application.id, EventKind.CHALLENGE_CANCELED), once)
+    """Cancel a challenge that the application no longer needs. Returns Missing if the application has no such challenge."""
+    return await submit(
+        core, CancelCommand(challenge_id, application.id, EventKind.CHALLENGE_CANCELED), idempotency_key
+    )
 
 
 def not_me_reference(keyring: Keyring, challenge_id: str) -> str:
-    """Return what the "this wasn't me" link carries: the challenge and a mark that only a message of ours can hold."""
-    mark = base64.urlsafe_b64encode(keyring.blind_index(_NOT_ME, challenge_id)).rstrip(b"=").decode()
-    return f"{challenge_id}.{mark}"
+    """Return the reference in a "this wasn't me" link: a challenge id and a signature that only our messages can hold."""
+    signature = base64.urlsafe_b64encode(keyring.blind_index(_NOT_ME, challenge_id)).rstrip(b"=").decode()
+    return f"{challenge_id}.{signature}"
 
 
 async def find_reported(core: CoreContext, reference: str) -> Challenge | None:
-    """Return the challenge that a "this wasn't me" link names, or None if the link is not one of ours. Changes nothing."""
-    challenge_id, _, mark = reference.partition(".")
+    """Return the challenge that a "this wasn't me" link names, or None if the link is not ours. Changes nothing."""
+    challenge_id, _, signature = reference.partition(".")
     try:
-        given = base64.urlsafe_b64decode(mark + "==")
+        given = base64.urlsafe_b64decode(signature + "==")
     except (binascii.Error, ValueError):
         return None
     if not hmac.compare_digest(given, core.keyring.blind_index(_NOT_ME, challenge_id)):
@@ -52,7 +54,10 @@ async def find_reported(core: CoreContext, reference: str) -> Challenge | None:
 
 
 async def report_challenge(core: CoreContext, reference: str) -> Outcome:
-    """End a challenge at the word of the person whose contact it went to; the log keeps that it was disowned."""
+    """Cancel a challenge because the owner of its contact reported it. The log records that it was disowned.
+
+    `reference` is that of the link. Returns Missing if it is not ours.
+    """
     found = await find_reported(core, reference)
     if found is None:
         return Missing()
@@ -60,7 +65,7 @@ async def report_challenge(core: CoreContext, reference: str) -> Outcome:
 
 
 class CancelCommand(msgspec.Struct, frozen=True):
-    """The command."""
+    """Cancels a challenge. `kind` is the event to record: CHALLENGE_CANCELED or CHALLENGE_DISOWNED."""
 
     id: str
     application: str
@@ -72,14 +77,14 @@ class CancelCommand(msgspec.Struct, frozen=True):
         return Reads(challenges=(self.id,))
 
     def decide(self, work: UnitOfWork, now: int) -> Decision[Outcome]:
-        """End what is pending; what was canceled before stays so."""
+        """Cancel a pending challenge. One that was canceled before is returned as it is."""
         before = work.challenge(self.id, self.application)
         if before is None:
             return Decision(Missing())
-        judged = rules_of.cancel(before, now)
-        after = judged.challenge
-        if judged.refusal is not None:
-            return Decision(Refused(judged.refusal, after, at=now))
+        canceled = challenge_rules.cancel(before, now)
+        after = canceled.challenge
+        if canceled.refusal is not None:
+            return Decision(Refused(canceled.refusal, after, at=now))
         if before.state is ChallengeState.CANCELED:
             return Decision(Done(after))
         return Decision(

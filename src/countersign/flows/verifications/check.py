@@ -1,4 +1,4 @@
-"""Answer a challenge: count the guess, compare it, and on the right one prove it."""
+"""Check a code: count the guess, compare it, and approve the challenge if it is right."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from countersign.domain.shared.event import Event, EventKind
-from countersign.domain.verifications import challenge as rules_of
+from countersign.domain.verifications import challenge as challenge_rules
 from countersign.domain.verifications import proof
-from countersign.domain.verifications.challenge import Challenge, ChallengeState, Refusal
+from countersign.domain.verifications.challenge import Challenge, ChallengeResult, ChallengeState, Refusal
 from countersign.domain.verifications.code import Code, derive
-from countersign.domain.verifications.lockout import NO_FAILURES, after_failure
-from countersign.flows.verifications.begin import bar
+from countersign.domain.verifications.lockout import NO_FAILURES, FailedAttempts, after_failure
+from countersign.flows.verifications.begin import lockout_refusal
 from countersign.flows.verifications.idempotency import submit
 from countersign.flows.verifications.results import Done, Missing, Outcome, Refused
 from countersign.keys import Keyring, to_hash
@@ -25,21 +25,28 @@ if TYPE_CHECKING:
 
 
 async def check_challenge(
-    core: CoreContext, application: Application, challenge_id: str, typed: str, once: IdempotencyKey | None = None
+    core: CoreContext,
+    application: Application,
+    challenge_id: str,
+    typed: str,
+    idempotency_key: IdempotencyKey | None = None,
 ) -> Outcome:
-    """Judge what a person typed; Done means that the challenge is approved by this very answer."""
-    return await submit(core, CheckCommand(challenge_id, application.id, typed, core.keyring), once)
+    """Check a code that a person entered. Done means that this very code approved the challenge.
+
+    Returns Missing if the application has no such challenge. Raises UnavailableError if the database is down or too many requests wait.
+    """
+    return await submit(core, CheckCommand(challenge_id, application.id, typed, core.keyring), idempotency_key)
 
 
 def sign_proof(core: CoreContext, approved: Challenge) -> str:
-    """Return the signed proof of an approval (JWS, see domain/verifications/proof.py); the same to the byte each time."""
+    """Return the proof of an approval: a JWS of the claims in domain/verifications/proof.py. Its bytes are the same each time."""
     key = core.keyring.named(approved.terms.kid)
     address = key.unseal(approved.terms.to, approved.id.encode()).decode()
     return key.sign(proof.claims(approved, core.links.issuer, to_hash(address)))
 
 
 class CheckCommand(msgspec.Struct, frozen=True):
-    """The command. Its repr hides what was typed."""
+    """Checks an entered code. Its repr hides the code."""
 
     id: str
     application: str
@@ -47,57 +54,67 @@ class CheckCommand(msgspec.Struct, frozen=True):
     keyring: Keyring
 
     def __repr__(self) -> str:
-        """Hide what was typed."""
-        return f"Answer({self.id})"
+        """Hide the entered code."""
+        return f"CheckCommand({self.id})"
 
     @property
     def reads(self) -> Reads:
-        """Return the challenge, which brings its contact's standing along."""
+        """Return the challenge. The ledger also reads the failed attempts of its contact."""
         return Reads(challenges=(self.id,))
 
     def decide(self, work: UnitOfWork, now: int) -> Decision[Outcome]:
-        """Judge the guess; whatever comes of it, the guess stays spent."""
+        """Check the code. The guess stays counted whatever the outcome is."""
         before = work.challenge(self.id, self.application)
         if before is None:
             return Decision(Missing())
-        standing = work.failed_attempts(before.standing)
-        barred = bar(before.terms, standing, now)
-        if barred is not None and before.state_at(now) is ChallengeState.PENDING:
-            return Decision(msgspec.structs.replace(barred, challenge=before))
+        failures = work.failed_attempts(before.lockout_key)
+        lockout = lockout_refusal(before.terms, failures, now)
+        if lockout is not None and before.state_at(now) is ChallengeState.PENDING:
+            return Decision(msgspec.structs.replace(lockout, challenge=before))
 
-        judged = rules_of.check(before, self.typed, self._code_of(before), now)
-        after = judged.challenge
-        changed = (after,) if after is not before else ()
-        if judged.refusal is None:
-            cleared = () if standing == NO_FAILURES else ((after.standing, NO_FAILURES),)
-            told = self._event(after, EventKind.CHALLENGE_APPROVED, now)
-            return Decision(Done(after), challenges=changed, failed_attempts=cleared, events=(told,))
-        if judged.refusal is Refusal.WRONG_CODE:
-            remembered = bool(after.terms.requester.device)
-            worse = after_failure(standing, now, remembered=remembered)
-            kind = (
-                EventKind.CHALLENGE_EXHAUSTED
-                if after.state is ChallengeState.EXHAUSTED
-                else EventKind.CHALLENGE_REFUSED
-            )
-            return Decision(
-                Refused(judged.refusal, after, at=now),
-                challenges=changed,
-                failed_attempts=((after.standing, worse),),
-                events=(self._event(after, kind, now),),
-            )
-        events = (self._event(after, EventKind.CHALLENGE_EXPIRED, after.ended_at or now),) if changed else ()
-        return Decision(Refused(judged.refusal, after, at=now), challenges=changed, events=events)
-
-    def _code_of(self, challenge: Challenge) -> _CodeOf:
-        return _CodeOf(self.keyring.named(challenge.terms.kid).code, challenge)
-
-    def _event(self, challenge: Challenge, kind: EventKind, at: int) -> Event:
-        return Event(at, kind, challenge.application, challenge.id, {"guesses": challenge.guesses})
+        code_of = _CodeDerivation(self.keyring.named(before.terms.kid).code, before)
+        checked = challenge_rules.check(before, self.typed, code_of, now)
+        if checked.refusal is None:
+            return _approved(checked.challenge, failures, now)
+        if checked.refusal is Refusal.WRONG_CODE:
+            return _wrong_code(checked.challenge, failures, now)
+        return _ended(before, checked, checked.refusal, now)
 
 
-class _CodeOf:
-    """Derives the code of a round of one challenge."""
+def _approved(after: Challenge, failures: FailedAttempts, now: int) -> Decision[Outcome]:
+    cleared = () if failures == NO_FAILURES else ((after.lockout_key, NO_FAILURES),)
+    events = (_event(after, EventKind.CHALLENGE_APPROVED, now),)
+    return Decision(Done(after), challenges=(after,), failed_attempts=cleared, events=events)
+
+
+def _wrong_code(after: Challenge, failures: FailedAttempts, now: int) -> Decision[Outcome]:
+    is_exhausted = after.state is ChallengeState.EXHAUSTED
+    kind = EventKind.CHALLENGE_EXHAUSTED if is_exhausted else EventKind.CHALLENGE_REFUSED
+    more_failures = after_failure(failures, now, remembered=bool(after.terms.requester.device))
+    return Decision(
+        Refused(Refusal.WRONG_CODE, after, at=now),
+        challenges=(after,),
+        failed_attempts=((after.lockout_key, more_failures),),
+        events=(_event(after, kind, now),),
+    )
+
+
+def _ended(before: Challenge, checked: ChallengeResult, refusal: Refusal, now: int) -> Decision[Outcome]:
+    """Refuse a code for a challenge that has ended. If it expired, and no transaction recorded that yet, this one does."""
+    after = checked.challenge
+    refused = Refused(refusal, after, at=now)
+    if after is before:
+        return Decision(refused)
+    events = (_event(after, EventKind.CHALLENGE_EXPIRED, after.ended_at or now),)
+    return Decision(refused, challenges=(after,), events=events)
+
+
+def _event(challenge: Challenge, kind: EventKind, at: int) -> Event:
+    return Event(at, kind, challenge.application, challenge.id, {"guesses": challenge.guesses})
+
+
+class _CodeDerivation:
+    """Derives the code of each round of a challenge."""
 
     __slots__ = ("_challenge", "_key")
 

@@ -1,4 +1,4 @@
-"""Look at a challenge: as it stands now, with its messages."""
+"""Read a verification: its current state and its messages."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ if TYPE_CHECKING:
 
 
 class ChallengeView(msgspec.Struct, frozen=True):
-    """A challenge with every message that was owed for it, oldest first."""
+    """A challenge with its messages, oldest first."""
 
     challenge: Challenge
     deliveries: tuple[Delivery, ...]
 
 
 async def find_challenge(core: CoreContext, application: Application, challenge_id: str) -> Challenge | None:
-    """Return an application's challenge; None for an unknown one and another application's alike."""
+    """Return a challenge of an application. None if it does not exist or belongs to another application."""
     found = await core.database.read(challenges.find, challenge_id)
     return found if found is not None and found.application == application.id else None
 
 
 async def get_challenge(core: CoreContext, application: Application, challenge_id: str) -> ChallengeView | None:
-    """Return an application's challenge with its messages, in one snapshot."""
-    return await core.database.read(_seen, challenge_id, application.id)
+    """Return a challenge of an application with its messages, read in one snapshot. None as in `find_challenge`."""
+    return await core.database.read(_find_view, challenge_id, application.id)
 
 
-async def _seen(challenge_id: str, application: str) -> ChallengeView | None:
+async def _find_view(challenge_id: str, application: str) -> ChallengeView | None:
     found = await challenges.find(challenge_id)
     if found is None or found.application != application:
         return None
-    owed = await deliveries.list_by_owner(challenge_id)
-    return ChallengeView(found, tuple(owed))
+    sent = await deliveries.list_by_owner(challenge_id)
+    return ChallengeView(found, tuple(sent))

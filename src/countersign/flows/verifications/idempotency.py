@@ -1,4 +1,4 @@
-"""Once: a command that came with an idempotency key is carried out once, and its first answer given again."""
+"""Idempotency: a command with an idempotency key runs once, and a repeated request gets the first result."""
 
 from __future__ import annotations
 
@@ -13,50 +13,50 @@ from countersign.store.ledger.unit_of_work import AnswerKey, Command, Decision, 
 if TYPE_CHECKING:
     from countersign.flows.context import CoreContext
 
-KEPT_FOR: Final = 24 * 3_600_000
-"""Milliseconds for which an answer is kept (semantics H2)."""
+ANSWER_LIFETIME: Final = 24 * 3_600_000
+"""Milliseconds for which a result is stored (semantics H2)."""
 
-PASSING: Final = frozenset({Refusal.LIMITED, Refusal.TOO_SOON, Refusal.CONTACT_PAUSED})
-"""Refusals that time lifts: the same request, sent again later, is judged anew."""
+TEMPORARY: Final = frozenset({Refusal.LIMITED, Refusal.TOO_SOON, Refusal.CONTACT_PAUSED})
+"""Refusals that end with time. They are not stored, so the same request can succeed later."""
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(Outcome).decode
 
 
 class IdempotencyKey(msgspec.Struct, frozen=True):
-    """The caller's key (hashed with its application) and the digest of the whole request."""
+    """An idempotency key: the application and the keyed hash of its key, and the digest of the whole request."""
 
     key: AnswerKey
-    request: bytes
+    request_digest: bytes
 
 
-async def submit(core: CoreContext, command: Command[Outcome], once: IdempotencyKey | None) -> Outcome:
-    """Have the ledger judge a command, under its idempotency key if it has one."""
-    return await core.ledger.submit(command if once is None else IdempotentCommand(command, once))
+async def submit(core: CoreContext, command: Command[Outcome], idempotency_key: IdempotencyKey | None) -> Outcome:
+    """Let the ledger run a command, under its idempotency key if it has one."""
+    return await core.ledger.submit(command if idempotency_key is None else IdempotentCommand(command, idempotency_key))
 
 
 class IdempotentCommand:
-    """A command behind an idempotency key; the answer is remembered in the transaction of the act itself."""
+    """A command with an idempotency key. Its result is stored in the transaction of the command."""
 
-    def __init__(self, command: Command[Outcome], once: IdempotencyKey) -> None:
+    def __init__(self, command: Command[Outcome], idempotency_key: IdempotencyKey) -> None:
         self._command = command
-        self._once = once
+        self._key = idempotency_key
 
     @property
     def reads(self) -> Reads:
-        """Return what the command needs, and the remembered answer."""
-        return msgspec.structs.replace(self._command.reads, answers=(self._once.key,))
+        """Return what the command needs, and the stored result."""
+        return msgspec.structs.replace(self._command.reads, answers=(self._key.key,))
 
     def decide(self, work: UnitOfWork, now: int) -> Decision[Outcome]:
-        """Give the first answer again; or carry the command out, and remember."""
-        once = self._once
-        before = work.stored_answer(once.key)
+        """Return the stored result if there is one. Otherwise run the command and store its result."""
+        key = self._key
+        before = work.stored_answer(key.key)
         if before is not None and now < before.expires_at:
-            same = before.request == once.request
-            return Decision(_decode(before.outcome) if same else KeyReused())
-        verdict = self._command.decide(work, now)
-        outcome = verdict.outcome
-        if isinstance(outcome, Refused) and outcome.refusal in PASSING:
-            return verdict
-        remembered = StoredAnswer(once.request, _encode(outcome), now + KEPT_FOR)
-        return msgspec.structs.replace(verdict, answers=((once.key, remembered),))
+            is_same = before.request == key.request_digest
+            return Decision(_decode(before.outcome) if is_same else KeyReused())
+        decision = self._command.decide(work, now)
+        outcome = decision.outcome
+        if isinstance(outcome, Refused) and outcome.refusal in TEMPORARY:
+            return decision
+        answer = StoredAnswer(key.request_digest, _encode(outcome), now + ANSWER_LIFETIME)
+        return msgspec.structs.replace(decision, answers=((key.key, answer),))

@@ -1,4 +1,4 @@
-"""Resend a code, or redirect it to another channel: never more time, never more guesses."""
+"""Resend a code by the same or another channel. A resend brings neither more time nor more guesses."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import msgspec
 
 from countersign.domain.shared.contact import CHANNELS_OF, Channel
 from countersign.domain.shared.phone_region import PhoneRegion, region_of
-from countersign.domain.verifications import challenge as rules_of
+from countersign.domain.verifications import challenge as challenge_rules
 from countersign.domain.verifications.challenge import Challenge, Refusal
-from countersign.domain.verifications.rate_limit import RateLimit
-from countersign.flows.verifications.begin import bar, budgets, resent, spend
+from countersign.domain.verifications.rate_limit import KeyedLimits
+from countersign.flows.verifications.begin import consume_limits, lockout_refusal, rate_limits_for, resend_decision
 from countersign.flows.verifications.get import find_challenge
 from countersign.flows.verifications.idempotency import submit
 from countersign.flows.verifications.results import Missing, Outcome, Refused
@@ -28,62 +28,67 @@ async def resend_code(
     application: Application,
     challenge_id: str,
     channel: Channel | None = None,
-    once: IdempotencyKey | None = None,
+    idempotency_key: IdempotencyKey | None = None,
 ) -> Outcome:
-    """Owe one more message for a challenge, by the same channel or by `channel`."""
-    found = await find_challenge(core, application, challenge_id)
-    if found is None:
+    """Send one more message for a challenge by `channel` (None: the channel of the last message).
+
+    Returns Missing if the application has no such challenge, and Refused if it has ended, a resend is not allowed yet, no sends are left,
+    a rate limit is used up, or the contact is paused or locked. Raises UnavailableError if the database is down or too many requests
+    wait.
+    """
+    challenge = await find_challenge(core, application, challenge_id)
+    if challenge is None:
         return Missing()
-    terms = found.terms
-    wanted = channel or found.channel
-    if wanted not in CHANNELS_OF[terms.to_kind]:
-        return Refused(Refusal.UNUSABLE_DESTINATION, found, reason="wrong_channel")
-    if wanted not in core.policy.channels(terms.to_kind, terms.policy, live=terms.live):
-        return Refused(Refusal.CHANNEL_NOT_ALLOWED, found)
-    address = core.keyring.named(terms.kid).unseal(terms.to, found.id.encode()).decode()
+    terms = challenge.terms
+    chosen = channel or challenge.channel
+    if chosen not in CHANNELS_OF[terms.to_kind]:
+        return Refused(Refusal.UNUSABLE_DESTINATION, challenge, reason="wrong_channel")
+    if chosen not in core.policy.channels(terms.to_kind, terms.policy, live=terms.live):
+        return Refused(Refusal.CHANNEL_NOT_ALLOWED, challenge)
+    address = core.keyring.named(terms.kid).unseal(terms.to, challenge.id.encode()).decode()
     command = ResendCommand(
-        id=found.id,
+        id=challenge.id,
         application=application.id,
-        channel=wanted,
-        route=core.policy.route(wanted, address, found.id, live=terms.live),
-        area=region_of(address),
-        limits=budgets(core, application.id, address, terms.requester),
+        channel=chosen,
+        route=core.policy.route(chosen, address, challenge.id, live=terms.live),
+        region=region_of(address),
+        limits=rate_limits_for(core, application.id, address, terms.requester),
     )
-    return await submit(core, command, once)
+    return await submit(core, command, idempotency_key)
 
 
 class ResendCommand(msgspec.Struct, frozen=True):
-    """The command."""
+    """Sends one more message for a challenge."""
 
     id: str
     application: str
     channel: Channel
     route: tuple[str, ...]
-    area: PhoneRegion
-    limits: tuple[tuple[RateLimit, bytes], ...]
+    region: PhoneRegion
+    limits: KeyedLimits
 
     @property
     def reads(self) -> Reads:
-        """Return the challenge and the limits its messages count against."""
+        """Return the challenge and the rate limits of its messages."""
         return Reads(challenges=(self.id,), limits=tuple(key for _, key in self.limits))
 
     def decide(self, work: UnitOfWork, now: int) -> Decision[Outcome]:
-        """Allow it by the challenge's own rule first, then by the budgets."""
+        """Apply the challenge's own rules first, then the lockout and the rate limits."""
         before = work.challenge(self.id, self.application)
         if before is None:
             return Decision(Missing())
-        judged = rules_of.change_channel(before, self.channel, now)
-        if judged.refusal is not None:
+        resent = challenge_rules.change_channel(before, self.channel, now)
+        if resent.refusal is not None:
             return Decision(
-                Refused(judged.refusal, judged.challenge, _wait(judged.challenge, judged.refusal, now), at=now)
+                Refused(resent.refusal, resent.challenge, _wait(resent.challenge, resent.refusal, now), at=now)
             )
-        barred = bar(before.terms, work.failed_attempts(before.standing), now)
-        if barred is not None:
-            return Decision(msgspec.structs.replace(barred, challenge=before))
-        rooms = spend(self.limits, work, now)
-        if isinstance(rooms, Refused):
-            return Decision(msgspec.structs.replace(rooms, challenge=before, at=now))
-        return resent(judged.challenge, self.route, self.area, self.limits, rooms, now)
+        lockout = lockout_refusal(before.terms, work.failed_attempts(before.lockout_key), now)
+        if lockout is not None:
+            return Decision(msgspec.structs.replace(lockout, challenge=before))
+        results = consume_limits(self.limits, work, now)
+        if isinstance(results, Refused):
+            return Decision(msgspec.structs.replace(results, challenge=before, at=now))
+        return resend_decision(resent.challenge, self.route, self.region, self.limits, results, now)
 
 
 def _wait(challenge: Challenge, refusal: Refusal, now: int) -> int:

@@ -1,4 +1,7 @@
-"""What a flow on challenges answers: done, or not done and why."""
+"""The results of the verification flows: done, refused, missing, or an idempotency key that was reused.
+
+They are stored with idempotency keys for a day. Their tags and encoded field names must stay as they are.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,8 @@ from countersign.domain.delivery.delivery import Delivery
 from countersign.domain.verifications.challenge import Challenge, Refusal
 
 
-class Budget(msgspec.Struct, frozen=True):
-    """What is left of the limit that is nearest: for the `RateLimit` fields; `reset_after` in ms."""
+class RateLimitStatus(msgspec.Struct, frozen=True):
+    """The rate limit that will be used up first, for the `RateLimit` header fields. `reset_after` is in ms."""
 
     name: str
     burst: int
@@ -19,17 +22,24 @@ class Budget(msgspec.Struct, frozen=True):
     reset_after: int
 
 
-class Done(msgspec.Struct, frozen=True, tag=True):
-    """It was done. `delivery` is the newest message that is owed for it, `continued` says that a pending challenge went on."""
+class Done(msgspec.Struct, frozen=True, tag="Done"):
+    """The request succeeded. `delivery` is the newest message of the challenge.
+
+    `continued` is True if a pending challenge was continued. `rate_limit` is set if the request counted for one.
+    """
 
     challenge: Challenge
     delivery: Delivery | None = None
     continued: bool = False
-    budget: Budget | None = None
+    rate_limit: RateLimitStatus | None = msgspec.field(default=None, name="budget")
 
 
-class Refused(msgspec.Struct, frozen=True, tag=True):
-    """It was not done. `retry_after` (ms) is set where waiting helps, `limit` names what ran out, `reason` tells more."""
+class Refused(msgspec.Struct, frozen=True, tag="Refused"):
+    """The request was refused, and why.
+
+    `retry_after` (ms) is set if waiting helps. `limit` names the rate limit that is used up. `reason` is a more precise slug. `at` is the
+    time of the decision (ms), for the waiting times of `challenge`.
+    """
 
     refusal: Refusal
     challenge: Challenge | None = None
@@ -39,12 +49,12 @@ class Refused(msgspec.Struct, frozen=True, tag=True):
     at: int = 0
 
 
-class Missing(msgspec.Struct, frozen=True, tag=True):
-    """There is no such challenge, or it is another application's."""
+class Missing(msgspec.Struct, frozen=True, tag="Missing"):
+    """The challenge does not exist, or belongs to another application."""
 
 
-class KeyReused(msgspec.Struct, frozen=True, tag=True):
-    """The idempotency key came with another request before."""
+class KeyReused(msgspec.Struct, frozen=True, tag="KeyReused"):
+    """The idempotency key was used with another request before."""
 
 
 Outcome: TypeAlias = Done | Refused | Missing | KeyReused

@@ -18,8 +18,8 @@ from aiosmtplib import (
     SMTPTimeoutError,
 )
 
-from countersign.domain.delivery.delivery import LONGEST_TRY, Accepted, Message, Reason
-from countersign.domain.shared.contact import Channel, ContactKind, parse
+from countersign.domain.delivery.delivery import MAX_TRY, Accepted, Message, Reason
+from countersign.domain.shared.contact import Channel, ContactKind, parse_contact
 from countersign.errors import DeliveryFailedError, InputError, SettingsError
 from countersign.providers import Connectivity, ProviderContext, ProviderKind
 from countersign.providers.email import verp
@@ -88,8 +88,8 @@ class SmtpSettings(msgspec.Struct, frozen=True, kw_only=True):
             raise SettingsError("host is no host name; give the mail server's, such as mail.example.org.")
         if not 0 < self.port <= _MAX_PORT:
             raise SettingsError("port must be between 1 and 65535; mail servers take 587 (starttls), 465 (tls) or 25.")
-        if not 0 < self.timeout < LONGEST_TRY / 1000:
-            raise SettingsError(f"timeout must be above 0 and below {LONGEST_TRY // 1000} seconds.")
+        if not 0 < self.timeout < MAX_TRY / 1000:
+            raise SettingsError(f"timeout must be above 0 and below {MAX_TRY // 1000} seconds.")
         if self.connections < 1:
             raise SettingsError("connections must be at least 1.")
         if bool(self.username) != bool(self.password):
@@ -99,7 +99,7 @@ class SmtpSettings(msgspec.Struct, frozen=True, kw_only=True):
                 "tls must be starttls or tls if there is a password, which would travel unencrypted otherwise."
             )
         try:
-            sender = parse(self.from_address)
+            sender = parse_contact(self.from_address)
         except InputError as error:
             raise SettingsError("from_address is no mail address; write it like codes@example.org.") from error
         if sender.kind is not ContactKind.MAIL or not self.from_address.rpartition("@")[0].isascii():

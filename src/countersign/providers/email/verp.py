@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from countersign.domain.shared.contact import ContactKind, parse
+from countersign.domain.shared.contact import ContactKind, parse_contact
 from countersign.errors import InputError, SettingsError
 
 MARK_BYTES: Final = 8
@@ -34,7 +34,9 @@ _NAME: Final = re.compile(rf"[A-Za-z0-9._-]{{1,{MAX_NAME}}}", re.ASCII)
 def check_bounce_address(address: str) -> None:
     """Raise SettingsError unless keys and marks can be put into `address`."""
     try:
-        sound = parse(address).kind is ContactKind.MAIL and _NAME.fullmatch(address.rpartition("@")[0]) is not None
+        sound = (
+            parse_contact(address).kind is ContactKind.MAIL and _NAME.fullmatch(address.rpartition("@")[0]) is not None
+        )
     except InputError:
         sound = False
     if not sound:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import httpx2
 import msgspec
 
-from countersign.domain.delivery.delivery import LONGEST_TRY, Reason
+from countersign.domain.delivery.delivery import MAX_TRY, Reason
 from countersign.errors import DeliveryFailedError, SettingsError
 from countersign.providers import Connectivity
 from countersign.providers.http import tls
@@ -77,8 +77,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
             )
         if parts.username is not None or parts.fragment:
             raise SettingsError(f"{setting} must hold no user name, password or fragment.")
-        if not 0 < self.timeout < LONGEST_TRY / 1000:
-            raise SettingsError(f"timeout must be above 0 and below {LONGEST_TRY // 1000} seconds.")
+        if not 0 < self.timeout < MAX_TRY / 1000:
+            raise SettingsError(f"timeout must be above 0 and below {MAX_TRY // 1000} seconds.")
         if self.connections < 1:
             raise SettingsError("connections must be at least 1.")
 

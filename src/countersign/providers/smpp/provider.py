@@ -9,8 +9,8 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-from countersign.domain.delivery.delivery import LONGEST_TRY, Accepted, Message, Reason
-from countersign.domain.delivery.sms_segments import septets, split_segments, units
+from countersign.domain.delivery.delivery import MAX_TRY, Accepted, Message, Reason
+from countersign.domain.delivery.sms_segments import encode_gsm_7, encode_ucs_2, split_segments
 from countersign.domain.shared.contact import Channel
 from countersign.errors import DeliveryFailedError, SettingsError
 from countersign.providers import Connectivity, ProviderContext, ProviderKind, ReceiptHandler
@@ -110,8 +110,8 @@ class SmppSettings(msgspec.Struct, frozen=True, kw_only=True):
         address_of(self.sender)
 
     def _check_bounds(self) -> None:
-        if not 0 < self.timeout < LONGEST_TRY / 1000:
-            raise SettingsError(f"timeout must be above 0 and below {LONGEST_TRY // 1000} seconds.")
+        if not 0 < self.timeout < MAX_TRY / 1000:
+            raise SettingsError(f"timeout must be above 0 and below {MAX_TRY // 1000} seconds.")
         if self.connections < 1 or self.window < 1:
             raise SettingsError("connections and window must be at least 1.")
         if self.throughput < 0:
@@ -244,7 +244,7 @@ class SmppProvider:
         concatenated = len(text.parts) > 1
         bodies = []
         for number, part in enumerate(text.parts, 1):
-            octets = septets(part) if text.narrow else units(part)
+            octets = encode_gsm_7(part) if text.gsm_7 else encode_ucs_2(part)
             if concatenated:  # 3GPP TS 23.040, 9.2.3.24.1: concatenation with a reference of 8 bits
                 octets = bytes((5, 0, 3, reference, len(text.parts), number)) + octets
             body = ShortMessage(
@@ -253,7 +253,7 @@ class SmppProvider:
                 text=octets,
                 esm_class=_CONCATENATED if concatenated else 0,
                 registered_delivery=int(self._settings.receipts),
-                data_coding=_DEFAULT_ALPHABET if text.narrow else _UCS_2,
+                data_coding=_DEFAULT_ALPHABET if text.gsm_7 else _UCS_2,
             )
             bodies.append(body.encode())
         return bodies

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 
-from countersign.domain.delivery.delivery import LONGEST_TRY, Accepted, Message, Reason
+from countersign.domain.delivery.delivery import MAX_TRY, Accepted, Message, Reason
 from countersign.domain.shared.contact import Channel
 from countersign.errors import DeliveryFailedError, SettingsError
 from countersign.providers import Connectivity, ProviderContext, ProviderKind
@@ -117,8 +117,8 @@ class AppriseSettings(msgspec.Struct, frozen=True, kw_only=True):
             raise SettingsError("url names a host of your own network: set allow_private.")
         if scheme in OWN_HOST and scheme[-1] != "s" and not self.allow_http:
             raise SettingsError("url would send codes unencrypted: use smseagles://, or set allow_http.")
-        if not 0 < self.timeout < LONGEST_TRY / 1000:
-            raise SettingsError(f"timeout must be above 0 and below {LONGEST_TRY // 1000} seconds.")
+        if not 0 < self.timeout < MAX_TRY / 1000:
+            raise SettingsError(f"timeout must be above 0 and below {MAX_TRY // 1000} seconds.")
         if self.connections < 1:
             raise SettingsError("connections must be at least 1.")
         plugin = plugin_for(self, _SAMPLE)
@@ -217,7 +217,7 @@ def plugin_for(settings: AppriseSettings, digits: str) -> NotifyBase | None:
         found: Any = kind(**kind.parse_url(settings.url.replace(PLACEHOLDER, digits)), asset=asset)
     except Exception:  # noqa: BLE001 - a plugin may raise anything, and quote the address
         return None
-    found.verify_certificate, found.redirects = True, False
+    found.verify_certificate, found.redirect_uris = True, False
     found.socket_connect_timeout = found.socket_read_timeout = settings.timeout + EXTRA
     plugin: NotifyBase = found
     return plugin

@@ -7,7 +7,7 @@ import types
 from collections.abc import Callable, Generator, Sequence
 from typing import Any, ParamSpec, TypeAlias, TypeVar
 
-from countersign.domain.shared.event import Event, linked_bytes, written
+from countersign.domain.shared.event import Event, encode_page, hash_input
 from countersign.store.engine.database import (
     Append,
     Change,
@@ -42,7 +42,7 @@ def page_hash(writer: str, row: Row, before: bytes, link: Link) -> bytes:
     `row` is a row of `tables.events.list_pages_after`, `before` the hash of the page before it.
     """
     seq, at, count, page, _ = row
-    return link(linked_bytes(before, writer, seq, at, count, page))
+    return link(hash_input(before, writer, seq, at, count, page))
 
 
 class Chain:
@@ -60,8 +60,8 @@ class Chain:
         """Return the changes that append `events` as one page after `head`, and the head that results; the chain itself stays as it is."""
         if not events:
             return (), head
-        at, seq, page = events[-1].at, head.seq + 1, written(events)
-        hash_ = self._link(linked_bytes(head.hash, head.writer, seq, at, len(events), page))
+        at, seq, page = events[-1].at, head.seq + 1, encode_page(events)
+        hash_ = self._link(hash_input(head.hash, head.writer, seq, at, len(events), page))
         after = Head(head.writer, seq, hash_)
         entry = Insert(EVENTS, [(head.writer, seq, at, len(events), page, hash_)])
         return (entry, Upsert(WRITERS, [(head.writer, seq, hash_, head_mac(after, self._link))])), after

@@ -218,7 +218,7 @@ class UnitOfWork:
             challenge = challenges.from_row(row)
             self._challenges.load(challenge.id, challenge)
             self._index_pending(challenge)
-            keys.append(challenge.standing)
+            keys.append(challenge.lockout_key)
         return keys
 
     def apply(self, decision: Decision[Any]) -> None:

@@ -11,7 +11,9 @@ from countersign.store.engine.database import Append, Insert, Seek, Sql, Take, U
 from countersign.store.tables.row_mapper import RowMapper
 from countersign.store.tables.schema import APPLICATIONS
 
-ROWS: Final = RowMapper(APPLICATIONS, Application)
+ROWS: Final = RowMapper(
+    APPLICATIONS, Application, columns={"redirect_uris": "redirects", "post_logout_redirect_uris": "sign_outs"}
+)
 
 _SELECT: Final = f"SELECT {APPLICATIONS.names} FROM applications"
 

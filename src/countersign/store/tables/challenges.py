@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 from countersign.domain.shared import identifier
-from countersign.domain.verifications.challenge import MS, Challenge
+from countersign.domain.verifications.challenge import MS_PER_SECOND, Challenge
 from countersign.domain.verifications.purpose import MAX_LIFETIME
 from countersign.errors import NotFoundError
 from countersign.store.engine.database import Sql
 from countersign.store.tables.row_mapper import RowMapper
 from countersign.store.tables.schema import CHALLENGES
 
-ROWS: Final = RowMapper(CHALLENGES, Challenge, columns={"dedup_key": "twin"})
+ROWS: Final = RowMapper(CHALLENGES, Challenge, columns={"dedup_key": "twin", "lockout_key": "standing"})
 from_row: Final = ROWS.from_row
 to_row: Final = ROWS.to_row
 to_update_row: Final = ROWS.to_update_row
@@ -52,7 +52,7 @@ async def delete_ended(before: int, limit: int) -> int:
     Return how many were deleted. No challenge lives longer than MAX_LIFETIME, and an id starts with the time at which its challenge
     began, so the oldest come first in the order of the key.
     """
-    first_kept = identifier.make("ver", before - MAX_LIFETIME * MS, bytes(identifier.CHANCE_BYTES))
+    first_kept = identifier.make("ver", before - MAX_LIFETIME * MS_PER_SECOND, bytes(identifier.RANDOM_BYTES))
     rows = await Sql(
         "SELECT id FROM challenges WHERE id < $1 AND state <> 'pending' ORDER BY id LIMIT $2", (first_kept, limit)
     )

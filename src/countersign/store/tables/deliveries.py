@@ -32,7 +32,9 @@ def _region(country: str, prefix: str) -> PhoneRegion:
     return PhoneRegion(country, prefix) if country or prefix else NO_REGION
 
 
-ROWS: Final = RowMapper(DELIVERIES, Delivery, parts={"area": Parts(("country", "prefix"), _region)})
+ROWS: Final = RowMapper(
+    DELIVERIES, Delivery, columns={"position": "leg"}, parts={"region": Parts(("country", "prefix"), _region)}
+)
 ATTEMPT_ROWS: Final = RowMapper(ATTEMPTS, Attempt)
 from_row: Final = ROWS.from_row
 to_row: Final = ROWS.to_row

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from countersign.domain.shared.event import START, Event, read
+from countersign.domain.shared.event import FIRST_HASH, Event, decode_page
 from countersign.store.engine.database import Rows, Sql
 
 _PAGES_AT_ONCE: Final = 500
@@ -17,7 +17,7 @@ class Head(msgspec.Struct, frozen=True):
 
     writer: str
     seq: int = 0
-    hash: bytes = START
+    hash: bytes = FIRST_HASH
 
 
 async def list_heads() -> list[tuple[Head, bytes]]:
@@ -43,4 +43,4 @@ async def list_pages_after(writer: str, seq: int) -> Rows:
 async def list_between(start: int, end: int) -> list[Event]:
     """Return the events of all pages that were written at or after `start` and before `end` (ms), oldest first."""
     rows = await Sql("SELECT page FROM events WHERE at >= $1 AND at < $2 ORDER BY at, writer, seq", (start, end))
-    return [event for (page,) in rows for event in read(page)]
+    return [event for (page,) in rows for event in decode_page(page)]

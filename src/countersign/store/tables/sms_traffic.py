@@ -7,13 +7,13 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from countersign.domain.delivery.sms_pumping import BUDGETS, REMEMBERED, PumpingFinding
+from countersign.domain.delivery.sms_pumping import BUDGETS, HOLD_MEMORY, PumpingFinding
 from countersign.domain.delivery.sms_traffic import (
     DAY,
     HOUR,
-    MEMORY,
-    RANGE_MARK,
-    RANGE_MEMORY,
+    RANGE_MARKER,
+    RANGE_RETENTION,
+    RETENTION,
     SLOT,
     Hold,
     TrafficHistory,
@@ -93,13 +93,13 @@ async def find_histories(
         rows = await Sql(
             "SELECT place, min(at), CAST(sum(sent) AS bigint), CAST(sum(converted) AS bigint) FROM traffic"
             f" WHERE application = $1 AND at >= $2 AND at < {since} AND place IN ({marks}) GROUP BY place",
-            (application, max(1, now - MEMORY), *some),
+            (application, max(1, now - RETENTION), *some),
         )
         past.update({place: TrafficSlot(first, sent, 0, converted) for place, first, sent, converted in rows})
         rows = await Sql(
             f"SELECT {BLOCKS.names} FROM blocks WHERE application = $1 AND until > $2 AND place IN ({marks})"
             " ORDER BY since",
-            (application, now - REMEMBERED, *some),
+            (application, now - HOLD_MEMORY, *some),
         )
         for block in map(BLOCK_ROWS.from_row, rows):
             if block.shadow is not shadow:
@@ -202,7 +202,7 @@ async def delete_old_counts(now: int, limit: int) -> int:
     """Delete at most `limit` counts that no rule looks at any more; return how many were deleted."""
     rows = await Sql(
         "SELECT application, place, at FROM traffic WHERE at > 0 AND (at < $1 OR (at < $2 AND place LIKE $3)) LIMIT $4",
-        (now - MEMORY - DAY, now - RANGE_MEMORY, f"{RANGE_MARK}%", limit),
+        (now - RETENTION - DAY, now - RANGE_RETENTION, f"{RANGE_MARKER}%", limit),
     )
     for key in rows:
         await Sql("DELETE FROM traffic WHERE application = $1 AND place = $2 AND at = $3", tuple(key))
@@ -212,7 +212,7 @@ async def delete_old_counts(now: int, limit: int) -> int:
 async def delete_ended_blocks(before: int, limit: int) -> int:
     """Delete at most `limit` blocks that ended before `before` (ms) and lengthen no later block any more; return how many were deleted."""
     rows = await Sql(
-        "SELECT application, place, since FROM blocks WHERE until < $1 LIMIT $2", (before - REMEMBERED, limit)
+        "SELECT application, place, since FROM blocks WHERE until < $1 LIMIT $2", (before - HOLD_MEMORY, limit)
     )
     for key in rows:
         await Sql("DELETE FROM blocks WHERE application = $1 AND place = $2 AND since = $3", tuple(key))
@@ -224,9 +224,9 @@ def new_block(finding: PumpingFinding, hold: Hold, application: str, area: tuple
     country, prefix = area
     return Block(
         application,
-        finding.place.name,
+        finding.key.name,
         hold.since,
-        finding.place.scope.value,
+        finding.key.scope.value,
         prefix,
         country,
         finding.rule.value,

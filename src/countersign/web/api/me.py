@@ -9,7 +9,7 @@ import msgspec
 from countersign.domain.accounts.authenticator import STRONG_KINDS
 from countersign.domain.accounts.change import UNDO_LASTS
 from countersign.domain.accounts.session import Session, current_level, is_enrolment_only
-from countersign.domain.shared.activity import SHOWN
+from countersign.domain.shared.activity import MAX_SHOWN
 from countersign.flows.accounts.activity import recent
 from countersign.flows.accounts.context import BrowserContext
 from countersign.flows.accounts.sessions import find_session, overview_of
@@ -178,7 +178,7 @@ async def changes_of(web: WebContext, req: Request, resp: Response) -> None:
     """GET /v1/me/changes."""
     reader, context = await _reader(web, req), web.accounts
     now = context.now()
-    found = await context.database.read(changes.list_since, reader.account, now - SINCE, SHOWN)
+    found = await context.database.read(changes.list_since, reader.account, now - SINCE, MAX_SHOWN)
     _tell(
         resp,
         "changes",
@@ -201,7 +201,7 @@ async def changes_of(web: WebContext, req: Request, resp: Response) -> None:
 async def activity(web: WebContext, req: Request, resp: Response) -> None:
     """GET /v1/me/activity."""
     reader = await _reader(web, req)
-    happened, sent = await recent(web.accounts, reader.account, SHOWN)
+    happened, sent = await recent(web.accounts, reader.account, MAX_SHOWN)
     _tell(
         resp,
         "activity",

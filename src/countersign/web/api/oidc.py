@@ -182,7 +182,7 @@ async def _client(web: WebContext, req: Request, fields: dict[str, str]) -> Appl
         if scheme.lower() != "basic" or secret:
             raise OAuthError("invalid_client", "A client authenticates in one way: Basic, or the form.", 401)
         client_id, secret = unquote_plus(name), unquote_plus(word)
-    found = await web.applications.recognise(secret) if secret else None
+    found = await web.applications.authenticate(secret) if secret else None
     if found is None or found.id != client_id:
         raise OAuthError("invalid_client", "The client is unknown, or its key is wrong.", 401)
     return found

@@ -28,7 +28,7 @@ async def events(web: WebContext, req: Request, resp: Response, path_id: str) ->
 
     async def look() -> Snapshot | None:
         # The key is looked up each time: one that was removed sees nothing more.
-        application = await web.applications.recognise(key)
+        application = await web.applications.authenticate(key)
         found = await get_challenge(web.core, application, id_) if application is not None else None
         return None if found is None else _snapshot(web, found)
 

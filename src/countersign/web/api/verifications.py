@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from countersign.domain.shared import identifier
-from countersign.domain.shared.contact import Channel, Contact, parse
+from countersign.domain.shared.contact import Channel, Contact, parse_contact
 from countersign.domain.verifications.challenge import Action, Refusal, Requester
 from countersign.errors import InputError
 from countersign.flows.verifications.begin import BeginRequest, begin_challenge
@@ -105,7 +105,7 @@ async def begin(web: WebContext, req: Request, resp: Response) -> None:
     if not isinstance(outcome, Done):
         raise _not_done(web, outcome, beginning=True)
     challenge = outcome.challenge
-    headers = (("Location", f"/v1/verifications/{challenge.id}"), *web.rate_limits.left(outcome.budget))
+    headers = (("Location", f"/v1/verifications/{challenge.id}"), *web.rate_limits.left(outcome.rate_limit))
     resp.json(shown(challenge, delivery=_owed(outcome)), 200 if outcome.continued else 201, headers)
 
 
@@ -141,7 +141,7 @@ async def resend(web: WebContext, req: Request, resp: Response, path_id: str) ->
     _count(web, "resend", outcome)
     if not isinstance(outcome, Done):
         raise _not_done(web, outcome)
-    resp.json(shown(outcome.challenge, delivery=_owed(outcome)), headers=web.rate_limits.left(outcome.budget))
+    resp.json(shown(outcome.challenge, delivery=_owed(outcome)), headers=web.rate_limits.left(outcome.rate_limit))
 
 
 async def cancel(web: WebContext, req: Request, resp: Response, path_id: str) -> None:
@@ -192,14 +192,14 @@ def _asked(body: BeginBody) -> BeginRequest:
 def _destination(typed: str) -> Contact:
     """Return the contact; one that fits the contract and still cannot be reached is another fault than a misfit."""
     try:
-        return parse(typed)
+        return parse_contact(typed)
     except InputError as error:
         raise ProblemError("unusable_destination", detail=str(error), field=error.field, reason=error.reason) from None
 
 
 def checked_id(path_id: str) -> str:
     """Return the id in a path. What cannot be one is unknown: ProblemError is raised, and the database is not asked."""
-    if not identifier.is_one("ver", path_id):
+    if not identifier.is_identifier("ver", path_id):
         raise ProblemError("missing")
     return path_id
 

@@ -167,7 +167,7 @@ def _shown_route(req: Request, label: str, status: int) -> str:
     parts = req.path.split("/")
     if label == PAGES:
         return "/" + parts[1] if status != _NOT_FOUND else "/?"
-    return label.replace("{}", parts[3]) if "{}" in label and identifier.is_one("ver", parts[3]) else label
+    return label.replace("{}", parts[3]) if "{}" in label and identifier.is_identifier("ver", parts[3]) else label
 
 
 def _from_the_second_event(receive: Receive) -> Receive:

@@ -23,7 +23,7 @@ def bearer(req: Request) -> str:
 async def application_of(web: WebContext, req: Request) -> Application:
     """Return the application that sent a request; raises ProblemError, the same one whatever is wrong with the key."""
     key = bearer(req)
-    application = await web.applications.recognise(key) if key else None
+    application = await web.applications.authenticate(key) if key else None
     if application is None:
         raise ProblemError("unauthorized")
     return application

@@ -8,7 +8,7 @@ from countersign.web.http.problems import MS, seconds
 
 if TYPE_CHECKING:
     from countersign.domain.policy import InstallationPolicy
-    from countersign.flows.verifications.results import Budget
+    from countersign.flows.verifications.results import RateLimitStatus
     from countersign.web.http.response import Headers
 
 
@@ -21,7 +21,7 @@ class RateLimitHeaders:
             for limit in (*rules.destination, *rules.requester)
         }
 
-    def left(self, budget: Budget | None) -> Headers:
+    def left(self, budget: RateLimitStatus | None) -> Headers:
         """Return the fields for an act that counted: the limit that is nearest to its end."""
         if budget is None:
             return ()

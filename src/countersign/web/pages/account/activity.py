@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from countersign.domain.accounts.change import ChangeKind
 from countersign.domain.accounts.login_flow import InterruptedRequest
-from countersign.domain.shared.activity import SHOWN
+from countersign.domain.shared.activity import MAX_SHOWN
 from countersign.domain.shared.event import EventKind
 from countersign.flows.accounts.activity import recent
 from countersign.messages.content.change_names import CHANGE_NAMES
@@ -60,7 +60,7 @@ class ActivityPage:
         if session is None:
             return
         language = language_of(req)
-        happened, sent = await recent(self._web.accounts, session.account, SHOWN)
+        happened, sent = await recent(self._web.accounts, session.account, MAX_SHOWN)
         show_part(
             self._web,
             req,

@@ -8,7 +8,7 @@ import falcon
 
 from countersign.domain.accounts.change import DAY, ChangeKind, ChangeRequest
 from countersign.domain.accounts.login_flow import InterruptedRequest
-from countersign.domain.shared.contact import parse
+from countersign.domain.shared.contact import parse_contact
 from countersign.errors import InputError
 from countersign.flows.accounts.sessions import check_contacts, overview
 from countersign.web.http.browser import language_of
@@ -79,7 +79,7 @@ class ContactsPage:
         """Ask that a contact is added, or put in another's place."""
         language, typed = form.language, form.fields.get("contact", "")
         try:
-            contact = parse(typed)
+            contact = parse_contact(typed)
         except InputError as error:
             form.resp.status = falcon.HTTP_422
             fault = fault_of_contact(error.reason, language)

@@ -116,7 +116,7 @@ class EndSessionPage:
         claims = self._web.keyring.verified_identity(params.get("id_token_hint", ""))
         client_id = str(claims["aud"]) if claims else params.get("client_id", "")
         client = await self._web.database.read(applications.find, client_id) if wanted else None
-        if client is None or client.removed_at is not None or wanted not in client.sign_outs:
+        if client is None or client.removed_at is not None or wanted not in client.post_logout_redirect_uris:
             return ""
         state = params.get("state", "")
         return f"{wanted}{'&' if '?' in wanted else '?'}{urlencode({'state': state})}" if state else wanted

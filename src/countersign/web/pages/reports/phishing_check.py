@@ -76,7 +76,7 @@ class PhishingCheckPage:
         hosts = {settings.host, public.hostname or ""}
         for one in await self._web.database.read(applications.list_all):
             if one.removed_at is None:
-                hosts |= {one.host, *(urlsplit(address).hostname or "" for address in one.redirects)}
+                hosts |= {one.host, *(urlsplit(address).hostname or "" for address in one.redirect_uris)}
         senders = {getattr(provider.settings, "from_address", "").lower() for provider in settings.providers.values()}
         return OwnAddresses(tuple(sorted(hosts - {""})), tuple(sorted(senders - {""})), public.scheme == "https")
 

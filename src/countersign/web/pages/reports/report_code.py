@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import falcon
 import msgspec
 
-from countersign.domain.delivery.notice import PREFIX
+from countersign.domain.delivery.notice import NOTICE_PREFIX
 from countersign.domain.verifications.challenge import Challenge, ChallengeState, Refusal
 from countersign.flows.verifications.cancel import find_reported, report_challenge
 from countersign.flows.verifications.results import Done, Missing, Refused
@@ -100,7 +100,7 @@ class ReportCodePage:
     async def get(self, req: Request, resp: Response) -> None:
         """Tell what was asked, and ask."""
         reference = req.get_param("ref") or ""
-        if reference.startswith(PREFIX):
+        if reference.startswith(NOTICE_PREFIX):
             await self._report_change.get(req, resp, reference[:MAX_REFERENCE])
             return
         language = language_of(req)
@@ -138,7 +138,7 @@ class ReportCodePage:
         """End the challenge, and say what happens next."""
         language = language_of(req)
         reference = await _reference(req)
-        if reference.startswith(PREFIX):
+        if reference.startswith(NOTICE_PREFIX):
             await self._report_change.post(req, resp, reference)
             return
         outcome = await report_challenge(self._web.core, reference) if reference else Missing()

@@ -25,7 +25,7 @@ async def return_to(web: WebContext, wanted: str) -> str:
     if wanted.startswith("/") and not wanted.startswith("//"):
         return wanted
     known = await web.database.read(applications.list_all)
-    return wanted if any(wanted in application.redirects for application in known) else HOME
+    return wanted if any(wanted in application.redirect_uris for application in known) else HOME
 
 
 async def leads_to(web: WebContext, path: str) -> str:
@@ -36,7 +36,7 @@ async def leads_to(web: WebContext, path: str) -> str:
     asked = parse_qs(query)
     wanted, client = asked.get("redirect_uri", [""])[0], asked.get("client_id", [""])[0]
     found = await web.database.read(applications.find, client)
-    if found is None or found.removed_at is not None or wanted not in found.redirects:
+    if found is None or found.removed_at is not None or wanted not in found.redirect_uris:
         return ""
     parts = urlsplit(wanted)
     return f"{parts.scheme}://{parts.netloc}"

@@ -101,7 +101,7 @@ def progress(view: VerificationView, language: Language, now: int) -> Progress:
         return Progress("", "", lost=False, late=True, over=over)
     told = hint(newest.state, newest.reason, newest.channel, language.tag) or ""
     return Progress(
-        language.say(DELIVERY_STATES[newest.state]), told, lost=newest.lost, late=newest.late(now), over=over
+        language.say(DELIVERY_STATES[newest.state]), told, lost=newest.is_lost, late=newest.is_late(now), over=over
     )
 
 

@@ -1,0 +1,235 @@
+"""SMS pumping: budgets, allowances that conversions raise, and a test that honest destinations pass."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from countersign.domain.delivery.sms_pumping import (
+    FIRST_HOLD,
+    GROWTH,
+    LONGEST_HOLD,
+    PumpingFinding,
+    PumpingPolicy,
+    PumpingRule,
+    assess,
+    findings,
+    log_odds,
+    next_hold,
+    price_of,
+)
+from countersign.domain.delivery.sms_traffic import (
+    DAY,
+    HOUR,
+    MINUTE,
+    SLOT,
+    Hold,
+    TrafficHistory,
+    TrafficKey,
+    TrafficScope,
+    TrafficSlot,
+    traffic_keys_of,
+)
+
+NOW = 1_767_348_000_000 + 11 * MINUTE
+
+PREFIX = TrafficKey(TrafficScope.PREFIX, "+49170")
+
+POLICY = PumpingPolicy()
+
+
+def verdict(
+    standing: TrafficHistory, policy: PumpingPolicy = POLICY, place: TrafficKey = PREFIX, now: int = NOW
+) -> PumpingRule | None:
+    """Return the rule that holds one more message of 50,000 micros back."""
+    because = assess((place,), {place: standing}, 50_000, policy, now).finding
+    return because.rule if because else None
+
+
+def at(age: int, sent: int, converted: int) -> TrafficSlot:
+    """Return a slot of so long ago."""
+    begin = NOW - age
+    return TrafficSlot(begin - begin % SLOT, sent, sent * 50_000, converted)
+
+
+slots = st.builds(
+    lambda age, sent, part: at(age, sent, round(sent * part)),
+    st.integers(0, 8 * DAY),
+    st.integers(0, 400),
+    st.floats(0, 1),
+)
+
+
+@given(st.lists(slots, max_size=12), st.data())
+def test_one_more_code_that_came_back_never_holds_what_went(before: list[TrafficSlot], data: st.DataObject) -> None:
+    raised = [
+        msgspec.structs.replace(slot, converted=data.draw(st.integers(slot.converted, slot.sent)))
+        if slot.at >= NOW - DAY
+        else slot
+        for slot in before
+    ]
+    if verdict(TrafficHistory(tuple(before))) is None:
+        assert verdict(TrafficHistory(tuple(raised))) is None
+
+
+@given(st.integers(1, 500), st.integers(0, 500))
+def test_a_budget_of_messages_lets_exactly_that_many_go(budget: int, sent: int) -> None:
+    policy = PumpingPolicy(messages={TrafficScope.APPLICATION: budget})
+    place = TrafficKey(TrafficScope.APPLICATION, "")
+    held = verdict(TrafficHistory((at(0, sent, 0),)), policy, place) is PumpingRule.MESSAGES
+    assert held is (sent >= budget)
+
+
+@given(st.integers(0, 1_000_000), st.integers(1, 90_000), st.integers(1, 1_000_000))
+@example(950_000, 50_000, 1_000_000)
+def test_a_budget_of_money_is_never_exceeded_and_can_be_spent_whole(spent: int, price: int, budget: int) -> None:
+    policy = PumpingPolicy(money={TrafficScope.APPLICATION: budget})
+    place = TrafficKey(TrafficScope.APPLICATION, "")
+    standing = TrafficHistory((TrafficSlot(NOW - NOW % SLOT, 1, spent, 0),))
+    held = assess((place,), {place: standing}, price, policy, NOW).finding is not None
+    assert held is (spent + price > budget)
+
+
+def test_a_budget_begins_anew_with_the_hour() -> None:
+    policy = PumpingPolicy(messages={TrafficScope.APPLICATION: 1})
+    place = TrafficKey(TrafficScope.APPLICATION, "")
+    standing = TrafficHistory((at(0, 1, 0),))
+    assert verdict(standing, policy, place) is PumpingRule.MESSAGES
+    assert verdict(standing, policy, place, NOW - NOW % HOUR + HOUR) is None
+
+
+@pytest.mark.parametrize("expected", [0.25, 0.4, 0.45])
+def test_an_honest_place_is_held_by_its_conversion_no_more_often_than_was_said(expected: float) -> None:
+    """Exact, not drawn: the chance of every path of 600 messages, judged after each, is added up."""
+    limit = -math.log(POLICY.error)
+    alive = {0: 1.0}
+    held = 0.0
+    for sent in range(1, 601):
+        after: dict[int, float] = {}
+        for converted, chance in alive.items():
+            for more, part in ((1, expected), (0, 1 - expected)):
+                if log_odds(converted + more, sent, expected) >= limit:
+                    held += chance * part
+                else:
+                    after[converted + more] = after.get(converted + more, 0.0) + chance * part
+        alive = after
+    assert 0 < held <= POLICY.error
+
+
+@given(st.integers(0, 300), st.integers(0, 300), st.floats(0.05, 0.9))
+def test_evidence_falls_with_every_code_that_came_back(converted: int, missed: int, expected: float) -> None:
+    sent = converted + missed + 1
+    assert log_odds(converted + 1, sent, expected) <= log_odds(converted, sent, expected) + 1e-9
+
+
+def test_a_new_prefix_has_an_allowance_that_its_conversions_carry() -> None:
+    most = POLICY.allowances[TrafficScope.PREFIX]
+    assert verdict(TrafficHistory((at(0, most - 1, 0),))) is None
+    assert verdict(TrafficHistory((at(0, most, 0),))) is PumpingRule.ALLOWANCE
+    assert verdict(TrafficHistory((at(0, most + GROWTH, 1),))) is PumpingRule.ALLOWANCE
+    assert verdict(TrafficHistory((at(0, most + GROWTH - 1, 1),))) is None
+
+
+def known(conversion: float, hourly: int = 60) -> tuple[TrafficSlot, ...]:
+    """Return seven days of traffic."""
+    return tuple(at(hours * HOUR, hourly, round(hourly * conversion)) for hours in range(1, 7 * 24))
+
+
+def test_a_rise_whose_codes_do_not_come_back_is_held() -> None:
+    """D7: sends rise, conversions do not."""
+    assert verdict(TrafficHistory((*known(0.8), at(10 * MINUTE, 300, 50)))) is PumpingRule.CONVERSION
+
+
+def test_a_rise_whose_codes_come_back_goes_on() -> None:
+    assert verdict(TrafficHistory((*known(0.8), at(10 * MINUTE, 900, 700)))) is None
+
+
+def test_an_outage_is_no_rise() -> None:
+    outage = tuple(at(minutes * MINUTE, 7, 0) for minutes in range(0, 60, 5))
+    assert verdict(TrafficHistory((*known(0.8), *outage))) is None
+
+
+def test_messages_that_may_still_be_answered_are_no_evidence() -> None:
+    fresh_rise = TrafficHistory((*known(0.8), at(0, 300, 0)))
+    assert verdict(fresh_rise) is None
+
+
+def test_a_held_place_lets_a_few_go_when_its_time_is_over_and_more_as_they_convert() -> None:
+    over = Hold(NOW - HOUR, NOW - 20 * MINUTE, 1)
+    assert verdict(TrafficHistory((at(HOUR, 40, 0),), Hold(NOW - HOUR, NOW + MINUTE, 1))) is PumpingRule.HELD
+    assert verdict(TrafficHistory((at(HOUR, 40, 0),), over)) is None
+    assert verdict(TrafficHistory((at(HOUR, 40, 0), at(15 * MINUTE, 3, 0)), over)) is PumpingRule.ALLOWANCE
+    assert verdict(TrafficHistory((at(HOUR, 40, 0), at(15 * MINUTE, 3, 2)), over)) is None
+
+
+def test_the_answer_to_the_few_is_waited_for_before_the_place_is_held_again() -> None:
+    over = Hold(NOW - HOUR, NOW - 20 * MINUTE, 1)
+    waiting = _finding(TrafficHistory((at(0, 3, 0),), over))
+    answered = _finding(TrafficHistory((at(15 * MINUTE, 3, 0),), over))
+    assert waiting.held
+    assert waiting.without_hold
+    assert answered.held
+    assert not answered.without_hold
+
+
+def _finding(standing: TrafficHistory) -> PumpingFinding:
+    return next(one for one in findings(PREFIX, standing, 1, POLICY, NOW) if one.rule is PumpingRule.ALLOWANCE)
+
+
+def test_each_hold_is_twice_as_long_up_to_a_day_and_a_lifted_one_makes_none_longer() -> None:
+    finding = PumpingFinding(PREFIX, PumpingRule.ALLOWANCE, held=True, figures={})
+    hold, now, lasted = None, NOW, []
+    for _ in range(9):
+        hold = next_hold(finding, hold, now)
+        lasted.append(hold.until - hold.since)
+        now = hold.until
+    assert lasted == [min(FIRST_HOLD * 2**n, LONGEST_HOLD) for n in range(9)]
+    lifted = msgspec.structs.replace(hold, lifted_at=now) if hold else None
+    assert next_hold(finding, lifted, now).until - now == FIRST_HOLD
+
+
+def test_a_budgets_hold_ends_with_its_hour() -> None:
+    hold = next_hold(PumpingFinding(PREFIX, PumpingRule.MONEY, held=True, figures={}), None, NOW)
+    assert hold.until == NOW - NOW % HOUR + HOUR
+
+
+def test_a_budget_that_is_spent_is_told_once_and_leaves_no_probation() -> None:
+    policy = PumpingPolicy(messages={TrafficScope.PREFIX: 40})
+    spent = TrafficHistory((*known(0.8), at(0, 40, 35)))
+    because = assess((PREFIX,), {PREFIX: spent}, 1, policy, NOW).finding
+    assert because is not None
+    assert not because.without_hold
+    told = msgspec.structs.replace(spent, budget_spent_until=next_hold(because, None, NOW).until)
+    again = assess((PREFIX,), {PREFIX: told}, 1, policy, NOW).finding
+    assert again is not None
+    assert again.without_hold
+    assert verdict(told, policy, now=told.budget_spent_until) is None
+
+
+def test_the_narrowest_place_at_fault_is_held() -> None:
+    places = traffic_keys_of("DE", "+49170", {3: "a", 4: "b", 5: "c"}, fresh=True)
+    standings = {place: TrafficHistory((at(0, 70, 0),)) for place in places}
+    because = assess(places, standings, 1, POLICY, NOW).finding
+    assert because is not None
+    assert because.key.scope is TrafficScope.THOUSAND
+
+
+def test_the_longest_prefix_sets_the_price_then_the_country() -> None:
+    policy = PumpingPolicy(price=1, prices={"DE": 2, "+49": 3, "+4917": 4})
+    assert price_of(policy, "DE", "+491701234567") == 4
+    assert price_of(policy, "DE", "+491601234567") == 3
+    assert price_of(policy, "FR", "+33612345678") == 1
+
+
+@pytest.mark.parametrize(
+    "rule", [PumpingRule.MONEY, PumpingRule.MESSAGES, PumpingRule.ALLOWANCE, PumpingRule.CONVERSION]
+)
+def test_every_finding_tells_its_figures_in_a_sentence(rule: PumpingRule) -> None:
+    policy = PumpingPolicy(messages={TrafficScope.PREFIX: 10})
+    found = {one.rule: one for one in findings(PREFIX, TrafficHistory((at(10 * MINUTE, 50, 1),)), 5, policy, NOW)}
+    figures, sentence = found[rule].figures, found[rule].sentence
+    assert (f"{figures['budget'] / 1_000_000:,.2f}" if rule is PumpingRule.MONEY else str(figures["sent"])) in sentence
