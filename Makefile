@@ -18,12 +18,14 @@ help: ## list the verbs
 run: setup ## serve on http://localhost:8000 (PORT=n for another), and on the next port a shop that uses it
 	@COUNTERSIGN_ENVIRONMENT=development COUNTERSIGN_HOME='$(COUNTERSIGN_HOME)' exec $(BIN)/python tools/run.py '$(PORT)'
 
-test: setup-dev ## run every test; what cannot run here says why
+test: setup-dev ## run every test, and measure what of the program they ran (ARGS=tests/web for some, without measuring)
 	@$(BIN)/python tools/browser.py
-	@exec $(BIN)/python -m pytest $(ARGS)
+	@$(if $(ARGS),,export COVERAGE_CORE=$$($(BIN)/python -c 'import sys; print("sysmon" if sys.version_info >= (3, 12) else "ctrace")');) \
+	exec $(BIN)/python -m pytest -n auto $(if $(ARGS),$(ARGS),--cov --cov-report=html)
 
-test-quick: setup-dev ## run the tests that need no peer and no patience
-	@exec $(BIN)/python -m pytest -m 'not (postgres or browser or slow or peers)' $(ARGS)
+test-quick: setup-dev ## run the tests that need no peer, no process and no patience
+	@exec $(BIN)/python -m pytest -n logical -m 'not (program or postgres or browser or slow or peers)' \
+	  $(foreach place,durability journeys examples web/test_contract.py,--ignore=tests/$(place)) $(ARGS)
 
 lint: setup-dev ## check style, format, types and layers
 	@status=0; \

@@ -38,11 +38,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("program")
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """Return the number of workers for `-n auto`: one more than there are cores, since the strands wait for most of their time."""
-    return (os.cpu_count() or 1) + 1
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Return the number of workers: that of the cores, and for `-n auto` one more, since the strands wait for most of their time."""
+    return int((os.cpu_count() or 1) + (config.option.numprocesses == "auto"))
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> StrandScheduling:
     """Share out by files and strands."""
     return StrandScheduling(config, log)

@@ -22,7 +22,7 @@ from countersign.domain.shared.event import Event, decode_page
 from countersign.domain.verifications.code import CodeShape, derive
 from countersign.keys import Keyring
 
-START: Final = 20.0
+START: Final = 60.0
 """Seconds in which a process must be up."""
 
 

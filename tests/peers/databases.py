@@ -1,4 +1,7 @@
-"""The fixtures that give a test a database: a file of SQLite, a database on a real PostgreSQL, or each in turn."""
+"""The fixtures that give a test a database: a file of SQLite, a database on a real PostgreSQL, or each in turn.
+
+The program is imported where it is needed: at the top it would be imported before coverage is measured.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,6 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 from tests.peers.postgres import MissingPostgresError, PostgresServer
-
-from countersign.store.engine.connect import open_database
-from countersign.store.engine.migrate import migrate
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -34,6 +34,8 @@ def postgres_server() -> Iterator[PostgresServer]:
 
 @pytest.fixture(scope="session")
 def _postgres_template(postgres_server: PostgresServer) -> str:
+    from countersign.store.engine.migrate import migrate
+
     name = postgres_server.create()
     migrate(postgres_server.url(name))
     return name
@@ -58,6 +60,8 @@ def postgres_url(postgres_server: PostgresServer, _postgres_template: str) -> It
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give a migrated file of SQLite, which is migrated once and copied for each test."""
+    from countersign.store.engine.migrate import migrate
+
     path = tmp_path_factory.mktemp("template") / "countersign.db"
     migrate(f"sqlite:///{path}")
     return path
@@ -80,6 +84,8 @@ def database_url(request: pytest.FixtureRequest) -> str:
 @pytest_asyncio.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
     """Give an open database, new and migrated: SQLite, then PostgreSQL."""
+    from countersign.store.engine.connect import open_database
+
     opened = open_database(database_url)
     await opened.open()
     yield opened

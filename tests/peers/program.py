@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
-PATIENCE: Final = 20.0
+PATIENCE: Final = 60.0
 """Seconds until a server that should answer, or end, has failed to."""
 
 

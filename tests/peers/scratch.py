@@ -8,12 +8,15 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import time
 from pathlib import Path
 from typing import Final
 
 MEMORY: Final = Path("/dev/shm")  # noqa: S108 - that it is shared memory is the point
 ROOM: Final = 2 * 1024**3
 """Bytes that must be free there: a container often has 64 MB, which one test would fill."""
+
+DAY: Final = 86_400
 
 DISK: Final = Path(tempfile.gettempdir())
 """The system's own folder for temporary files, asked for before `use_memory` changes it."""
@@ -26,6 +29,14 @@ def use_memory() -> None:
     if shutil.disk_usage(MEMORY).free >= ROOM:
         os.environ["TMPDIR"] = str(MEMORY)
         tempfile.tempdir = None  # ask again
+        _remove_what_was_left()
+
+
+def _remove_what_was_left() -> None:
+    """Remove the databases of test runs that were killed, a day later: memory is dear."""
+    for path in MEMORY.glob("countersign-pg-*"):
+        if time.time() - path.stat().st_mtime > DAY:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def on_disk(prefix: str) -> Path:

@@ -103,14 +103,14 @@ async def outcomes(place: Place, *commands: Any) -> list[Any]:
 def held(place: Place, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
     """Keep every transaction of the ledger waiting until the event is set."""
     go = asyncio.Event()
-    for lane in place.core.ledger._connections:
-        run = lane.run
+    for connection in place.core.ledger._connections:
+        run = connection.run
 
         async def wait(steps: Callable[..., Transaction[Any]], /, *args: Any, _run: Any = run, **kwargs: Any) -> Any:
             await go.wait()
             return await _run(steps, *args, **kwargs)
 
-        monkeypatch.setattr(lane, "run", wait)
+        monkeypatch.setattr(connection, "run", wait)
     return go
 
 
@@ -173,7 +173,7 @@ async def test_a_command_with_a_bug_fails_alone(each_place: Place) -> None:
 
 @pytest.mark.parametrize("text", ["\0", "\ud800"])
 async def test_text_that_no_database_takes_fails_alone(each_place: Place, text: str) -> None:
-    """H3: the others of its batch go through, and the lane goes on."""
+    """H3: the others of its batch go through, and the ledger goes on."""
     place = each_place
     bad = Enter(challenge(1, id_=f"ver_{text}"))
     given = await outcomes(place, Add(b"a"), Enter(challenge(2)), bad, Enter(challenge(3)), Add(b"a"))
@@ -268,7 +268,7 @@ async def test_an_announcement_that_fails_takes_no_answer_back(database_url: str
     """D1: what is durable is promised; a worker finds it by polling."""
 
     def fail() -> None:
-        raise OSError("the bell is broken")
+        raise OSError("the connection is broken")
 
     async with place_at(database_url, tmp_path, owed=fail) as place:
         challenge = await place.begun()

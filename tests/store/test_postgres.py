@@ -144,39 +144,39 @@ async def test_a_server_that_hangs_is_given_up_in_bounded_time(
 ) -> None:
     monkeypatch.setattr(postgres, "COMMAND_S", 1.0)
     hanging = PostgresDatabase(shaken_url, ledger_connections=1, pool=1)
-    lane = hanging.ledger_connections()[0]
-    await lane.run(add_one, b"k")
+    connection = hanging.ledger_connections()[0]
+    await connection.run(add_one, b"k")
     own_server.pause()
     try:
         for _ in range(2):
             begun = time.monotonic()
             with pytest.raises(UnavailableError):
-                await lane.run(add_one, b"k")
+                await connection.run(add_one, b"k")
             assert time.monotonic() - begun < 4
     finally:
         own_server.resume()
-    await until_it_works(lambda: lane.run(add_one, b"k"))
+    await until_it_works(lambda: connection.run(add_one, b"k"))
     await hanging.close()
 
 
 async def test_a_connection_that_was_ended_while_idle_is_not_noticed(shaken: PostgresDatabase) -> None:
-    lane = shaken.ledger_connections()[0]
-    assert await lane.run(add_one, b"k") == 1
+    connection = shaken.ledger_connections()[0]
+    assert await connection.run(add_one, b"k") == 1
     killed = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database()"
     await shaken.run(query, killed)
-    assert await lane.run(add_one, b"k") == 2
+    assert await connection.run(add_one, b"k") == 2
 
 
 async def test_statements_survive_a_change_of_the_schema(shaken: PostgresDatabase) -> None:
-    lane = shaken.ledger_connections()[0]
+    connection = shaken.ledger_connections()[0]
     everything = "SELECT * FROM limits ORDER BY key"
-    await lane.run(write, Insert(LIMITS, [(b"k", 1)]))
-    assert await lane.run(query, everything) == [(b"k", 1)]
+    await connection.run(write, Insert(LIMITS, [(b"k", 1)]))
+    assert await connection.run(query, everything) == [(b"k", 1)]
     await shaken.run(query, "ALTER TABLE limits ADD COLUMN more text")
-    assert await lane.run(query, everything) == [(b"k", 1, None)]
-    assert await lane.run(add_one, b"k") == 2
-    await lane.run(query, "DEALLOCATE ALL")
-    assert await lane.run(add_one, b"k") == 3
+    assert await connection.run(query, everything) == [(b"k", 1, None)]
+    assert await connection.run(add_one, b"k") == 2
+    await connection.run(query, "DEALLOCATE ALL")
+    assert await connection.run(add_one, b"k") == 3
 
 
 async def test_too_many_connections_are_an_outage_and_not_a_failure(shaken_url: str) -> None:
@@ -227,13 +227,13 @@ async def test_a_transaction_that_deadlocks_is_tried_again_from_its_start(shaken
 
 
 async def test_the_ledgers_statements_go_by_an_index_though_the_table_was_empty(shaken: PostgresDatabase) -> None:
-    lane = shaken.ledger_connections()[0]
+    connection = shaken.ledger_connections()[0]
     for _ in range(8):
-        await lane.run(add_one, b"k")
-        await lane.run(write, Update(LIMITS, [(b"k", 0)]))
-    await lane.run(write, Upsert(LIMITS, [(n.to_bytes(4, "big"), n) for n in range(20_000)]))
+        await connection.run(add_one, b"k")
+        await connection.run(write, Update(LIMITS, [(b"k", 0)]))
+    await connection.run(write, Upsert(LIMITS, [(n.to_bytes(4, "big"), n) for n in range(20_000)]))
     for n in range(5):
-        await lane.run(add_one, n.to_bytes(4, "big"))
+        await connection.run(add_one, n.to_bytes(4, "big"))
     await asyncio.sleep(1.2)  # the server's statistics are written once a second
     ((scans,),) = await shaken.read(query, "SELECT seq_scan FROM pg_stat_user_tables WHERE relname = 'limits'")
     assert scans <= 1, "only the making of its index has read the whole table"

@@ -147,7 +147,7 @@ async def test_a_raised_session_keeps_its_id_and_may_trust_its_browser(home: Pla
     assert device.trusted(home.clock())
 
 
-@pytest.mark.parametrize("kind", [LoginFlowKind.ENROL, LoginFlowKind.ENROL_PASSKEY, LoginFlowKind.PASSKEY])
+@pytest.mark.parametrize("kind", [LoginFlowKind.ENROL_APP, LoginFlowKind.ENROL_PASSKEY, LoginFlowKind.PASSKEY])
 async def test_a_flow_that_no_code_belongs_to_is_not_completed_by_a_proof(home: Place, kind: LoginFlowKind) -> None:
     """C4."""
     stranger = Visitor(home, SAFARI)

@@ -70,7 +70,7 @@ async def test_a_refusal_names_the_limit_and_when_to_try_again(home: Place) -> N
     refused = await count_by_network(home.accounts, browser, LIMIT, "tests from")
     assert refused is not None
     assert (refused.refusal, refused.limit) == (Refusal.LIMITED, "a_limit_of_tests")
-    assert refused.retry_after == 30
+    assert refused.retry_after == 30_000
 
 
 async def test_a_browser_without_an_address_is_not_limited(home: Place) -> None:

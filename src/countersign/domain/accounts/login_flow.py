@@ -25,17 +25,17 @@ class LoginFlowKind(StrEnum):
     SIGN_UP = "sign_up"
     SIGN_IN = "sign_in"
     STEP_UP = "step_up"
-    BIND = "bind_contact"
+    BIND_CONTACT = "bind_contact"
     RECOVER = "recover"
-    CLAIM = "claim_access"
-    ENROL = "enrol"
+    DELAYED_RECOVERY = "claim_access"
+    ENROL_APP = "enrol"
     ENROL_PASSKEY = "enrol_passkey"
     PASSKEY = "passkey"
 
     @property
     def purpose(self) -> str:
         """Return the purpose of the codes of such a flow. A delayed recovery proves a new contact, so it binds one."""
-        return LoginFlowKind.BIND.value if self is LoginFlowKind.CLAIM else self.value
+        return LoginFlowKind.BIND_CONTACT.value if self is LoginFlowKind.DELAYED_RECOVERY else self.value
 
 
 class InterruptedRequest(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -69,7 +69,7 @@ async def begin_app(
     secret = context.random_bytes(SECRET_BYTES)
     now, device = context.now(), browser.device or context.secret()
     flow = LoginFlow(
-        kind=LoginFlowKind.ENROL,
+        kind=LoginFlowKind.ENROL_APP,
         begun_at=now,
         expires_at=now + FLOW_LIFETIME,
         device_token_hash=context.mark(device).hex(),
@@ -84,7 +84,7 @@ async def begin_app(
 async def draft_app(context: AccountContext, browser: BrowserContext, session: Session) -> AuthenticatorDraft | None:
     """Return the app that this browser is setting up, or None."""
     stored = await login_flow.find_flow(context, browser)
-    if stored is None or stored.flow.kind is not LoginFlowKind.ENROL or stored.flow.session != session.id:
+    if stored is None or stored.flow.kind is not LoginFlowKind.ENROL_APP or stored.flow.session != session.id:
         return None
     return AuthenticatorDraft(stored.flow.name, bytes.fromhex(stored.flow.pending_secret))
 
@@ -92,7 +92,7 @@ async def draft_app(context: AccountContext, browser: BrowserContext, session: S
 async def finish_app(context: AccountContext, browser: BrowserContext, session: Session, typed: str) -> EnrolmentResult:
     """Add the app if it shows the right code; that code is used up."""
     stored = await login_flow.find_flow(context, browser)
-    if stored is None or stored.flow.kind is not LoginFlowKind.ENROL or stored.flow.session != session.id:
+    if stored is None or stored.flow.kind is not LoginFlowKind.ENROL_APP or stored.flow.session != session.id:
         return FlowNotFound()
     flow, now = stored.flow, context.now()
     if flow.guesses >= GUESSES_PER_FLOW * 2:

@@ -85,7 +85,7 @@ async def _prove_contact(
     change = new_change(context, browser, request, sealed=pending_data(request), until=now + PENDING_LASTS)
     await context.log.run(context.database, _record, context, browser, change)
     flow = LoginFlow(
-        kind=LoginFlowKind.BIND,
+        kind=LoginFlowKind.BIND_CONTACT,
         begun_at=now,
         expires_at=now + FLOW_LIFETIME,
         device_token_hash=context.mark(device).hex(),

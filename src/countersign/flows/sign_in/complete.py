@@ -57,13 +57,13 @@ async def complete_flow(
             return await _sign_in(context, browser, stored, proof, remember=remember)
         case LoginFlowKind.STEP_UP:
             return await _raise_session(context, browser, stored, proof, remember=remember)
-        case LoginFlowKind.BIND:
+        case LoginFlowKind.BIND_CONTACT:
             return await _apply_pending_change(context, browser, stored)
         case LoginFlowKind.RECOVER:
             return await _allow_password_reset(context, stored, proof)
-        case LoginFlowKind.CLAIM:
+        case LoginFlowKind.DELAYED_RECOVERY:
             return await request_delayed_recovery(context, browser, stored)
-        case LoginFlowKind.ENROL | LoginFlowKind.ENROL_PASSKEY | LoginFlowKind.PASSKEY:
+        case LoginFlowKind.ENROL_APP | LoginFlowKind.ENROL_PASSKEY | LoginFlowKind.PASSKEY:
             return FlowNotFound()
 
 

@@ -134,12 +134,12 @@ async def begin_delayed_recovery(
     account, _ = await context.database.read(accounts.find_with_contacts_by_identifier, context.blind_index(lost))
     device_secret = browser.device or context.secret()
     outcome = begun_or_refused(
-        await send_code(context, browser, contact, purpose=LoginFlowKind.CLAIM.purpose, device=device_secret)
+        await send_code(context, browser, contact, purpose=LoginFlowKind.DELAYED_RECOVERY.purpose, device=device_secret)
     )
     if isinstance(outcome, Refused):
         return outcome
     flow = msgspec.structs.replace(
-        _new_flow(context, browser, LoginFlowKind.CLAIM, contact, device_secret, outcome.challenge.id),
+        _new_flow(context, browser, LoginFlowKind.DELAYED_RECOVERY, contact, device_secret, outcome.challenge.id),
         account=account.id if account else "",
     )
     return CodeRequested(await login_flow.save_flow(context, flow), device_secret)

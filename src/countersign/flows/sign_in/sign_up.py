@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from countersign.domain.accounts.account import is_name
 from countersign.domain.accounts.login_flow import FLOW_LIFETIME, InterruptedRequest, LoginFlow, LoginFlowKind
 from countersign.domain.accounts.password import normalize_password, password_fault
@@ -62,21 +64,12 @@ async def sign_up(
     )
     if isinstance(outcome, Refused):
         return outcome
-    now = context.now()
-    flow = LoginFlow(
-        kind=LoginFlowKind.SIGN_UP,
-        begun_at=now,
-        expires_at=now + FLOW_LIFETIME,
-        device_token_hash=context.mark(device_secret).hex(),
-        challenge=outcome.challenge.id,
+    flow = msgspec.structs.replace(
+        _new_flow(context, browser, contact, device_secret, outcome.challenge.id),
         account_exists=account is not None,
         name=name.strip(),
         password=password_hash,
-        address=contact.address,
-        locale=browser.locale,
         interrupted=interrupted,
-        requester=browser.requester(),
-        place=context.place(browser.ip),
     )
     return CodeRequested(await login_flow.save_flow(context, flow), device_secret)
 
@@ -94,6 +87,23 @@ async def _check_input(context: AccountContext, name: str, identifier: str, pass
     if fault := await find_password_fault(context, password, (name, contact.address if contact else "")):
         faults["password"] = fault
     return InvalidInput(faults) if faults or contact is None else contact
+
+
+def _new_flow(
+    context: AccountContext, browser: BrowserContext, contact: Contact, device_secret: str, challenge: str
+) -> LoginFlow:
+    now = context.now()
+    return LoginFlow(
+        kind=LoginFlowKind.SIGN_UP,
+        begun_at=now,
+        expires_at=now + FLOW_LIFETIME,
+        device_token_hash=context.mark(device_secret).hex(),
+        challenge=challenge,
+        address=contact.address,
+        locale=browser.locale,
+        requester=browser.requester(),
+        place=context.place(browser.ip),
+    )
 
 
 async def find_password_fault(context: AccountContext, password: str, personal_words: Sequence[str]) -> str:

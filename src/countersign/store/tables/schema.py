@@ -1,4 +1,8 @@
-"""The tables as the statements see them; `migrations/` makes them, and a test holds the two together."""
+"""Declares the tables as statements see them; `migrations/` creates them, and a test compares the two.
+
+The names of tables and columns are those of the first release, because they are stored. Where the code has another word today, the
+docstring of the table gives both.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +31,7 @@ CHALLENGES: Final = Table(
         ("ended_at", "int"),
     ),
 )
+"""Challenges; `twin` is the deduplication key, `standing` the key of the failed attempts of the contact, `terms` JSON."""
 
 DELIVERIES: Final = Table(
     "deliveries",
@@ -50,6 +55,7 @@ DELIVERIES: Final = Table(
         ("settled_at", "int"),
     ),
 )
+"""Messages to send, for the challenge or notice `owner`; `leg` is the position in the route, a row with `due_at` is in the queue."""
 
 ATTEMPTS: Final = Table(
     "attempts",
@@ -63,13 +69,14 @@ ATTEMPTS: Final = Table(
         ("provider_message_id", "text"),
     ),
 )
+"""What became of each attempt to deliver a message."""
 
 PACES: Final = Table(
     "paces",
     key=(("provider", "text"), ("channel", "text"), ("country", "text")),
     moving=(("figures", "text"), ("changed_at", "int")),
 )
-"""How each provider does in each country, as JSON."""
+"""Statistics of each provider by channel and country, as JSON."""
 
 BREAKERS: Final = Table(
     "breakers",
@@ -83,13 +90,17 @@ BREAKERS: Final = Table(
         ("changed_at", "int"),
     ),
 )
+"""Circuit breakers of providers."""
 
 TRAFFIC: Final = Table(
     "traffic",
     key=(("application", "text"), ("place", "text"), ("at", "int")),
     moving=(("sent", "int"), ("spent", "int"), ("converted", "int")),
 )
-"""Phone messages by place and time, as pumping is judged by; the row at 0 of the place "" is what those who judge wait for."""
+"""Counts of phone messages by place and time, by which SMS pumping is judged.
+
+The row at time 0 of the place "" is the one that transactions lock before they judge.
+"""
 
 BLOCKS: Final = Table(
     "blocks",
@@ -105,34 +116,39 @@ BLOCKS: Final = Table(
     ),
     moving=(("until", "int"), ("lifted_at", "int")),
 )
-"""Places that no messages went to for a while, each with why."""
+"""Places that were blocked for a while, each with the reason."""
 
 LIMITS: Final = Table("limits", key=(("key", "bytes"),), moving=(("tat", "int"),))
+"""Rate limits by keyed hash; `tat` is the theoretical arrival time of GCRA (ms)."""
 
 STANDINGS: Final = Table(
     "standings",
     key=(("key", "bytes"),),
     moving=(("in_a_row", "int"), ("day_began_at", "int"), ("in_day", "int")),
 )
+"""Failed attempts of contacts, by keyed hash."""
 
 ANSWERS: Final = Table(
     "answers",
     key=(("application", "text"), ("key", "bytes")),
     moving=(("request", "bytes"), ("outcome", "bytes"), ("expires_at", "int")),
 )
+"""Answers to idempotent requests, by application and the keyed hash of the idempotency key."""
 
 EVENTS: Final = Table(
     "events",
     key=(("writer", "text"), ("seq", "int")),
     fixed=(("at", "int"), ("count", "int"), ("page", "text"), ("hash", "bytes")),
 )
-"""One row a transaction: `page` is the JSON of all events that became durable together, `count` how many they are."""
+"""Pages of the event log, one for each transaction: `page` is the JSON of all its events, `count` their number."""
 
 WRITERS: Final = Table(
     "writers", key=(("writer", "text"),), moving=(("seq", "int"), ("hash", "bytes"), ("mac", "bytes"))
 )
+"""Where the hash chain of each writer of the event log ends."""
 
 CHECKPOINTS: Final = Table("checkpoints", key=(("number", "int"),), fixed=(("at", "int"), ("signed", "text")))
+"""Signed checkpoints of the event log."""
 
 APPLICATIONS: Final = Table(
     "applications",
@@ -153,9 +169,10 @@ APPLICATIONS: Final = Table(
         ("app_hash", "text"),
     ),
 )
+"""Applications; `purposes`, `redirects` and `sign_outs` are JSON."""
 
 FACTS: Final = Table("facts", key=(("name", "text"),), moving=(("value", "bytes"),))
-"""Single facts about this database, such as the fingerprint of the keys it was made with."""
+"""Metadata: single values about this database, such as the fingerprint of its keys."""
 
 ACCOUNTS: Final = Table(
     "accounts",
@@ -173,6 +190,7 @@ ACCOUNTS: Final = Table(
         ("checked_at", "int"),
     ),
 )
+"""Accounts; `name` and `password` are sealed."""
 
 CONTACTS: Final = Table(
     "contacts",
@@ -180,9 +198,10 @@ CONTACTS: Final = Table(
     fixed=(("added_at", "int"), ("kind", "text"), ("blind", "bytes"), ("address", "bytes"), ("masked", "text")),
     moving=(("proved_at", "int"), ("is_primary", "int"), ("settled_at", "int"), ("ended_at", "int")),
 )
+"""Contacts of accounts; `blind` is the blind index of the sealed `address`."""
 
 IDENTIFIERS: Final = Table("identifiers", key=(("blind", "bytes"),), moving=(("account", "text"), ("contact", "text")))
-"""By which contact a person signs in: one account for each."""
+"""Contacts that people sign in with, by blind index; each signs in to one account."""
 
 DEVICES: Final = Table(
     "devices",
@@ -197,6 +216,7 @@ DEVICES: Final = Table(
         ("ended_at", "int"),
     ),
 )
+"""Browsers of each account; `mark` is the keyed hash of the secret in the browser's cookie."""
 
 SESSIONS: Final = Table(
     "sessions",
@@ -211,8 +231,10 @@ SESSIONS: Final = Table(
         ("expires_at", "int"),
     ),
 )
+"""Sessions, by the keyed hash of their secret; `device` is the mark of the device, `proofs` is JSON."""
 
 VISITS: Final = Table("visits", key=(("mark", "bytes"),), moving=(("data", "bytes"), ("expires_at", "int")))
+"""Login flows, by the keyed hash of their secret; `data` is sealed."""
 
 NOTICES: Final = Table(
     "notices",
@@ -230,6 +252,7 @@ NOTICES: Final = Table(
         ("expires_at", "int"),
     ),
 )
+"""Notices to accounts; `recipient` is sealed, `facts` is JSON."""
 
 GRANTS: Final = Table(
     "grants",
@@ -237,7 +260,7 @@ GRANTS: Final = Table(
     fixed=(("data", "bytes"), ("created_at", "int")),
     moving=(("expires_at", "int"), ("used_at", "int")),
 )
-"""Authorization codes by their keyed hash, with what each was given for (sealed)."""
+"""Authorization codes by keyed hash; `data` is what each was issued for (sealed)."""
 
 TOKENS: Final = Table(
     "tokens",
@@ -252,7 +275,7 @@ TOKENS: Final = Table(
     ),
     moving=(("expires_at", "int"), ("ended_at", "int")),
 )
-"""Access tokens by their keyed hash; `session` is the id of the session that each dies with."""
+"""Access tokens by keyed hash; `session` is the id of the session that each ends with."""
 
 CHANGES: Final = Table(
     "changes",
@@ -276,7 +299,10 @@ CHANGES: Final = Table(
         ("effect", "text"),
     ),
 )
-"""What an account is changed in: `blind` is what a new contact is found by, `data` what the change needs (sealed), `effect` what it did."""
+"""Changes of accounts; `blind` is the blind index of a new contact.
+
+`data` is what the change needs (sealed), `effect` what it did (JSON).
+"""
 
 FACTORS: Final = Table(
     "factors",
@@ -284,7 +310,10 @@ FACTORS: Final = Table(
     fixed=(("kind", "text"), ("added_at", "int"), ("mark", "bytes"), ("secret", "bytes")),
     moving=(("name", "bytes"), ("used", "int"), ("last_used_at", "int"), ("ended_at", "int")),
 )
-"""Authenticator apps, passkeys and recovery codes; `mark` is what one is found by, `used` what may not come again."""
+"""Authenticators: authenticator apps, passkeys and recovery codes.
+
+`mark` is what one is found by; nothing up to `used` is accepted again.
+"""
 
 CREDENTIALS: Final = Table(
     "credentials",
@@ -292,14 +321,14 @@ CREDENTIALS: Final = Table(
     fixed=(("account", "text"), ("id", "text"), ("created_at", "int"), ("name", "bytes"), ("scopes", "text")),
     moving=(("expires_at", "int"), ("last_used_at", "int"), ("last_used_from", "text"), ("ended_at", "int")),
 )
-"""Integration codes by their keyed hash."""
+"""Integration codes by keyed hash; `scopes` is JSON."""
 
 ACTIVITY: Final = Table(
     "activity",
     key=(("account", "text"), ("id", "text")),
     fixed=(("at", "int"), ("kind", "text"), ("facts", "text")),
 )
-"""What happened to an account, for its person to read."""
+"""What happened to an account, for its owner to read."""
 
 SUPPRESSIONS: Final = Table(
     "suppressions",
@@ -313,7 +342,7 @@ SUPPRESSIONS: Final = Table(
         ("lifted_at", "int"),
     ),
 )
-"""Addresses by their keyed hash that nothing is sent to, until when and why."""
+"""Addresses, by keyed hash, that nothing is sent to: until when, and why."""
 
 ALL_TABLES: Final = (
     CHALLENGES,

@@ -29,10 +29,10 @@ AGAIN: Final = {
     LoginFlowKind.SIGN_UP: "/sign-up",
     LoginFlowKind.SIGN_IN: "/sign-in",
     LoginFlowKind.STEP_UP: "/account",
-    LoginFlowKind.BIND: "/account/contacts",
+    LoginFlowKind.BIND_CONTACT: "/account/contacts",
     LoginFlowKind.RECOVER: "/recover",
-    LoginFlowKind.CLAIM: "/recover/lost",
-    LoginFlowKind.ENROL: "/account/methods",
+    LoginFlowKind.DELAYED_RECOVERY: "/recover/lost",
+    LoginFlowKind.ENROL_APP: "/account/methods",
     LoginFlowKind.ENROL_PASSKEY: "/account/methods",
     LoginFlowKind.PASSKEY: "/sign-in",
 }

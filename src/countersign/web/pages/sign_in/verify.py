@@ -56,9 +56,9 @@ TITLES: Final = {
     LoginFlowKind.SIGN_UP: mark("Confirm that this is yours"),
     LoginFlowKind.SIGN_IN: mark("Enter the code to sign in"),
     LoginFlowKind.STEP_UP: mark("Confirm that it is you"),
-    LoginFlowKind.BIND: mark("Confirm that this is yours"),
+    LoginFlowKind.BIND_CONTACT: mark("Confirm that this is yours"),
     LoginFlowKind.RECOVER: mark("Recover your account"),
-    LoginFlowKind.CLAIM: mark("Confirm that this is yours"),
+    LoginFlowKind.DELAYED_RECOVERY: mark("Confirm that this is yours"),
 }
 ENDED: Final = {
     ChallengeState.EXPIRED: (
