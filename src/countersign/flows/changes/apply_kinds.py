@@ -58,9 +58,7 @@ async def write_kind(
         case ChangeKind.ACCESS_RECOVERED:
             return await _recover_access(context, request, snapshot, now)
         case (
-            ChangeKind.INTEGRATION_CODE_MADE
-            | ChangeKind.INTEGRATION_CODE_ROTATED
-            | ChangeKind.INTEGRATION_CODE_REVOKED
+            ChangeKind.INTEGRATION_CODE_MADE | ChangeKind.INTEGRATION_CODE_ROTATED | ChangeKind.INTEGRATION_CODE_REVOKED
         ):
             return await _change_integration_code(request, now)
 
