@@ -203,7 +203,7 @@ async def _write_upgrade(context: AccountContext, upgrade: SessionUpgrade) -> bo
     session_facts: dict[str, str | int] = {"session": session.id, "method": upgrade.proof.method.value}
     events = [Event(now, EventKind.SESSION_RAISED, context.own.id, flow.account, session_facts)]
     trusted_device: tuple[Change, ...] = ()
-    if upgrade.remember and (device := await _trust_device(flow.account, session.device, now)) is not None:
+    if upgrade.remember and (device := await _trust_device(flow.account, session.device_token_hash, now)) is not None:
         trusted_device = (devices.update(device),)
         events.append(Event(now, EventKind.DEVICE_TRUSTED, context.own.id, flow.account, {"device": device.id}))
     activity = await record_events(context, events, upgrade.browser, context.place(upgrade.browser.ip))

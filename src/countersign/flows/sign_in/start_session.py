@@ -128,10 +128,10 @@ def _new_session(context: AccountContext, start: SessionStart, device: Device) -
     policy, now = context.sign_in_policy, start.now
     is_remembered = policy.trusts_browsers and device.trusted(now)
     return Session(
-        mark=start.token_hash,
+        token_hash=start.token_hash,
         id=context.id("ses"),
         account=start.account,
-        device=start.device_token_hash,
+        device_token_hash=start.device_token_hash,
         created_at=now,
         user_agent=start.browser.user_agent,
         ip=start.browser.ip,

@@ -54,4 +54,4 @@ async def step_up(
 
 
 async def _find_account_and_device(session: Session) -> tuple[AccountSnapshot | None, Device | None]:
-    return await find_snapshot(session.account), await devices.find(session.account, session.device)
+    return await find_snapshot(session.account), await devices.find(session.account, session.device_token_hash)
