@@ -74,7 +74,7 @@ async def _prove_contact(
             context,
             browser,
             request.contact,
-            purpose=LoginFlowKind.BIND.purpose,
+            purpose=LoginFlowKind.BIND_CONTACT.purpose,
             device=device,
             subject=request.account,
         )

@@ -6,17 +6,16 @@ import asyncio
 import base64
 from typing import TYPE_CHECKING
 
-from tests.flows.people import ADA, Visitor, ada
+from tests.flows.integration_codes import approved, made
+from tests.flows.people import ada
 
 from countersign.domain.accounts.change import ChangeRefusal, ChangeRequest
 from countersign.domain.accounts.integration_code import CODE_BYTES, DAY, MOST, OVERLAP, IntegrationCode
-from countersign.domain.accounts.session import ProofRequirement
-from countersign.flows.accounts.context import BrowserContext, CodeRequested, SignedIn
+from countersign.flows.accounts.context import BrowserContext
 from countersign.flows.changes.apply import Applied, apply_change
 from countersign.flows.changes.integration_codes import (
     lifetime_of,
     list_codes,
-    make_code,
     name_of,
     revoke_code,
     rotate_code,
@@ -26,40 +25,10 @@ from countersign.flows.changes.integration_codes import (
 from countersign.flows.changes.report_change import report_change
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from tests.flows.place import Place
 
     from countersign.domain.accounts.session import Session
     from countersign.flows.changes.submit import SubmitResult
-
-
-async def approved(visitor: Visitor, ask: Callable[[Session], Awaitable[SubmitResult]]) -> SubmitResult:
-    """Ask for a change, approve it with a code, and ask again."""
-    session = await visitor.session()
-    assert session is not None
-    need = await ask(session)
-    assert isinstance(need, ProofRequirement), need
-    assert isinstance(await visitor.steps_up(need), CodeRequested)
-    assert isinstance(await visitor.types(await visitor.code(ADA)), SignedIn)
-    session = await visitor.session()
-    assert session is not None
-    return await ask(session)
-
-
-async def made(visitor: Visitor, *, days: int = 30, scopes: tuple[str, ...] = ("read",)) -> str:
-    """Make an integration code as the page does."""
-    codes: list[str] = []
-
-    async def ask(session: Session) -> SubmitResult:
-        outcome, code = await make_code(
-            visitor.place.accounts, visitor.browser, session, "Bookkeeping", scopes, days=days, summary="Make it"
-        )
-        codes.append(code)
-        return outcome
-
-    assert isinstance(await approved(visitor, ask), Applied)
-    return codes[-1]
 
 
 async def test_a_code_is_strong_shown_once_kept_hashed_and_says_what_it_opens(home: Place) -> None:
