@@ -105,6 +105,13 @@ def test_a_room_of_the_domain_that_imports_one_above_it_is_found(tmp_path: Path)
     assert "countersign.domain.shared is not allowed to import countersign.domain.accounts" in outcome.stdout
 
 
+def test_a_provider_that_imports_another_is_found(tmp_path: Path) -> None:
+    modules = {"providers/sms": "from countersign.providers import email\n"}
+    outcome = lint_imports(make_package(tmp_path, modules, "providers"))
+    assert outcome.returncode == 1
+    assert "countersign.providers.sms is not allowed to import countersign.providers.email" in outcome.stdout
+
+
 def test_the_picture_of_the_imports_in_the_documents_is_that_of_the_code() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     drawn = text.split("<!-- imports:begin -->")[1].split("<!-- imports:end -->")[0]

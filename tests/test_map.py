@@ -8,7 +8,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ROW = re.compile(r"^\| `([\w./-]+)/` \| (.+) \|$", re.MULTILINE)
 # One folder for each language, those of tests that bear the name of a folder of the program, and parts need no line of their own.
 WITHOUT_A_LINE = re.compile(
-    r"src/countersign/messages/locale/.|tests/(?:domain|flows|messages|providers|store|web)/.|examples/shop/.|\.github/."
+    r"src/countersign/messages/locale/.|tests/(?:domain|flows|messages|migrations|providers|store|web)/.|examples/shop/.|\.github/."
 )
 
 

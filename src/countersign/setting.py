@@ -233,6 +233,10 @@ def shown(value: object) -> str:
 
 
 def _without_none(kind: Any) -> Any:  # noqa: ANN401
+    """Return a type without its None; the bounds of an `Annotated` type stay."""
+    if get_origin(kind) is Annotated:
+        bare, *more = get_args(kind)
+        return Annotated[(_without_none(bare), *more)]
     if get_origin(kind) not in {Union, types.UnionType}:
         return kind
     return next(one for one in get_args(kind) if one is not type(None))

@@ -47,18 +47,18 @@ class Worker:
 
     def __init__(
         self,
-        context: DeliveryContext,
+        delivery: DeliveryContext,
         retention_days: int,
         grace: float = GRACE,
         accounts: AccountContext | None = None,
     ) -> None:
-        self._delivery = context
+        self._delivery = delivery
         self._accounts = accounts
         self._retention_days = retention_days
         self._grace = min(GRACE, grace / 2)  # the other half is for recording, releasing and closing
         self._due = asyncio.Event()
         self._results: asyncio.Queue[SendResult | None] = asyncio.Queue()  # None: no more results will come
-        self._under_way: dict[asyncio.Task[None], ClaimedDelivery] = {}
+        self._in_flight: dict[asyncio.Task[None], ClaimedDelivery] = {}
         self._stopping = asyncio.Event()
         self._checkpointed: dict[str, int] = {}
         self._clock_moved = asyncio.Event()
@@ -71,7 +71,7 @@ class Worker:
     async def extend_leases(self, now: int) -> None:
         """Extend all leases for the time `now` (ms), to which the clock is about to move. Otherwise they would end there."""
         core = msgspec.structs.replace(self._delivery.core, clock=lambda: now)
-        await renew_leases(msgspec.structs.replace(self._delivery, core=core), list(self._under_way.values()))
+        await renew_leases(msgspec.structs.replace(self._delivery, core=core), list(self._in_flight.values()))
 
     def clock_moved(self) -> None:
         """Look for due messages and expired challenges at once, because the clock was moved."""
@@ -111,9 +111,9 @@ class Worker:
 
     async def _claim(self) -> bool:
         """Claim as many messages as there is room for, and start to send them. Returns True if more may be due."""
-        free = SLOTS - len(self._under_way)
+        free = SLOTS - len(self._in_flight)
         if free == 0:
-            await asyncio.wait(self._under_way, timeout=POLL, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(self._in_flight, timeout=POLL, return_when=asyncio.FIRST_COMPLETED)
             return True
         try:
             claimed = await claim_due(self._delivery, free)
@@ -123,8 +123,8 @@ class Worker:
             return False
         for one in claimed:
             task = asyncio.create_task(self._send(one))
-            self._under_way[task] = one
-            task.add_done_callback(self._under_way.pop)
+            self._in_flight[task] = one
+            task.add_done_callback(self._in_flight.pop)
         return len(claimed) == free
 
     async def _send(self, claimed: ClaimedDelivery) -> None:
@@ -151,7 +151,7 @@ class Worker:
                 # What was sent must be recorded. Otherwise it would be sent again when its lease ends.
                 _log.warning("record_failed", detail=str(error), results=len(results))
                 await asyncio.sleep(POLL)
-            except Exception as error:  # noqa: BLE001 - whatever is wrong with one must not end the writing down of all others
+            except Exception as error:  # noqa: BLE001 - a fault in one result must not stop the recording of the others
                 if len(results) == 1:
                     _log.error("result_not_recorded", delivery=results[0].delivery.key, error=type(error).__name__)
                     return
@@ -163,9 +163,9 @@ class Worker:
 
     async def _finish(self) -> list[ClaimedDelivery]:
         """Let messages being sent finish within the grace time. Returns those that did not, and were cut short."""
-        if self._under_way:
-            await asyncio.wait(self._under_way, timeout=self._grace)
-        late = {task: claimed for task, claimed in self._under_way.items() if not task.done()}
+        if self._in_flight:
+            await asyncio.wait(self._in_flight, timeout=self._grace)
+        late = {task: claimed for task, claimed in self._in_flight.items() if not task.done()}
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
@@ -176,16 +176,16 @@ class Worker:
         while True:
             await asyncio.sleep(RENEW_EVERY)
             try:
-                await renew_leases(self._delivery, list(self._under_way.values()))
+                await renew_leases(self._delivery, list(self._in_flight.values()))
             except UnavailableError as error:
                 _log.warning("renewal_failed", detail=str(error))
-            except Exception as error:  # noqa: BLE001 - unrenewed, whatever is slow would be sent by another worker as well
+            except Exception as error:  # noqa: BLE001 - without renewals, another worker would send slow messages again
                 _log.error("renewal_error", error=type(error).__name__)
 
     async def _sweep(self) -> None:
         since_checkpoint = 0.0
         while True:
-            wait = SWEEP_EVERY * random.uniform(0.8, 1.2)  # noqa: S311 - spreads the sweeps of several programs, guards nothing
+            wait = SWEEP_EVERY * random.uniform(0.8, 1.2)  # noqa: S311 - spreads the sweeps of several processes; protects nothing
             with contextlib.suppress(TimeoutError):
                 # Not `wait_for`: before Python 3.12 it can swallow our cancellation (CPython issue 86296), and the stop would hang.
                 async with asyncio.timeout(wait):
@@ -204,7 +204,7 @@ class Worker:
                     await write_checkpoint(self._delivery.core, self._checkpointed)
             except UnavailableError as error:
                 _log.warning("sweep_failed", detail=str(error))
-            except Exception as error:  # noqa: BLE001 - a sweep that breaks once must not be the last one
+            except Exception as error:  # noqa: BLE001 - a fault in one sweep must not end all sweeps
                 # The type alone: the exception may quote data.
                 _log.error("sweep_error", error=type(error).__name__)
 

@@ -141,6 +141,38 @@ def test_a_process_that_is_killed_is_replaced_however_often(program: Program) ->
 
 
 @pytest.mark.slow
+def test_processes_that_cannot_start_end_the_service(program: Program) -> None:
+    """O1: five in a row; whoever watches the service learns it by the exit code 3."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        server = Server(program, free_port(), (), {"METRICS_PORT": str(taken.getsockname()[1])})
+        assert server.started.wait(60) == 3
+    assert server.logged.count("cannot_start") == 5
+    assert "gave_up" in server.logged
+
+
+@pytest.mark.slow
+def test_a_reload_takes_new_settings_and_no_wrong_ones(program: Program) -> None:
+    """O1: SIGHUP replaces the processes; with settings that are wrong, the old ones go on."""
+    settings = program.place / "countersign.toml"
+    with program.serving() as server:
+        before = server.processes()
+        settings.write_text("grace = -1\n")
+        server.started.send_signal(signal.SIGHUP)
+        until = time.monotonic() + PATIENCE
+        while "cannot_reload" not in server.logged:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        assert server.processes() == before
+        settings.write_text('[log]\nlevel = "debug"\n')
+        server.started.send_signal(signal.SIGHUP)
+        assert all(gone(pid) for pid in before)
+        server.wait_until_it_answers()
+        assert len(server.processes()) == 1
+        assert "/health/live" in server.logged  # requests are noted at debug alone
+        assert server.end() == 0
+
+
+@pytest.mark.slow
 def test_what_was_promised_before_a_kill_is_still_known_after_it(program: Program) -> None:
     """O1: kill -9 of every process between begin and check."""
     with program.serving("--no-worker") as server:

@@ -17,7 +17,7 @@ import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from tests.providers.carriers import CALLBACK, SECRETS, carrier, sample, sms
+from tests.providers.http_peers import CALLBACK, SECRETS, make, sample, sms
 
 from countersign.domain.delivery.delivery import Reason, ReceiptState
 from countersign.domain.shared.contact import Channel
@@ -80,7 +80,7 @@ async def test_twilio_takes_it_and_its_signed_callbacks_move_it(start_tcp_server
     ear = Ear()
     port = await start_tcp_server(ear)
     async with twilio_peer() as peer, asyncio.timeout(30):
-        provider = carrier("twilio", peer, callback=f"http://127.0.0.1:{port}/v1/receipts/ours", timeout=10.0)
+        provider = make("twilio", peer, callback=f"http://127.0.0.1:{port}/v1/receipts/ours", timeout=10.0)
         word = await provider.send(sms())
         assert word.provider_message_id.startswith("SM")
         taker = cast("TakesReceipts", provider)
@@ -102,12 +102,12 @@ async def test_twilio_takes_it_and_its_signed_callbacks_move_it(start_tcp_server
 @needs_node
 async def test_twilio_refuses_who_has_another_key_and_a_number_that_is_none() -> None:
     async with twilio_peer() as peer, asyncio.timeout(30):
-        stranger = carrier("twilio", peer, auth_token="another", timeout=10.0)
+        stranger = make("twilio", peer, auth_token="another", timeout=10.0)
         with pytest.raises(DeliveryFailedError) as caught:
             await stranger.send(sms())
         assert (caught.value.reason, caught.value.permanent) == (Reason.MISCONFIGURED, True)
         await stranger.close()
-        provider = carrier("twilio", peer, timeout=10.0)
+        provider = make("twilio", peer, timeout=10.0)
         with pytest.raises(DeliveryFailedError) as caught:
             await provider.send(sms(to=""))
         assert (caught.value.reason, caught.value.permanent) == (Reason.UNKNOWN_RECIPIENT, True)
@@ -159,7 +159,7 @@ async def test_sns_takes_it_as_moto_plays_it() -> None:
     await asyncio.to_thread(server.start)
     try:
         _, port = server.get_host_and_port()
-        provider = carrier("sns", port, sender="Shop", timeout=10.0)
+        provider = make("sns", port, sender="Shop", timeout=10.0)
         word = await provider.send(sms())
         assert len(word.provider_message_id) == 36
         kept = sns_backends[DEFAULT_ACCOUNT_ID]["eu-central-1"].sms_messages
@@ -181,7 +181,7 @@ async def test_ses_takes_the_letter_as_moto_plays_it() -> None:
     await asyncio.to_thread(server.start)
     try:
         _, port = server.get_host_and_port()
-        provider = carrier("ses", port, timeout=10.0)
+        provider = make("ses", port, timeout=10.0)
         with pytest.raises(DeliveryFailedError) as caught:
             await provider.send(sample(provider))
         assert (caught.value.reason, caught.value.permanent) == (Reason.REFUSED, True)

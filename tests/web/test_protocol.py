@@ -390,7 +390,8 @@ async def test_both_ways_to_a_hot_route_answer_alike(place: Served, hot: list[st
     (short,) = replies(await talk(place, sent))
     assert hot
     hot.clear()
-    again = body if short.status != 201 else body.replace(b"ada", b"abe")  # another person, masked alike
+    another = short.status == 201 and "Idempotency" not in headers
+    again = body.replace(b"ada", b"abe") if another else body  # somebody whose address is masked alike
     parts = (sent[:cut], again) if body else (sent.replace(b" HTTP/1.1", b" HTTP/1.0"),)
     (long,) = replies(await talk(place, *parts, pause=0.05))
     assert not hot

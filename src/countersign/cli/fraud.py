@@ -77,14 +77,14 @@ def list_(since: int, config: Path | None, as_json: bool) -> None:  # noqa: FBT0
         raise SystemExit(1)
 
 
-@fraud.command(epilog="Sends nothing. Exits with 1 if a message would be held back.")
+@fraud.command(name="explain", epilog="Sends nothing. Exits with 1 if a message would be held back.")
 @click.argument("number", metavar="+NUMBER")
 @click.option(
     "--application", default="", metavar="NAME", help="An application; default: the pages of this installation."
 )
 @config_option
 @json_option
-def explain_pumping(number: str, application: str, config: Path | None, as_json: bool) -> None:  # noqa: FBT001 - click's way
+def explain(number: str, application: str, config: Path | None, as_json: bool) -> None:  # noqa: FBT001 - click's way
     """Explain what would happen to a message to a number now, with the finding of every rule and its figures."""
     settings, _ = settings_of(config)
     found = [

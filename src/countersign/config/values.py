@@ -1,4 +1,7 @@
-"""Read single values as people write them: addresses, networks, limits, amounts. Each function raises ValueError."""
+"""Read single values as people write them, such as addresses, networks, limits and amounts.
+
+Each function raises ValueError for a text that makes no sense.
+"""
 
 from __future__ import annotations
 

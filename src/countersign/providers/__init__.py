@@ -1,4 +1,4 @@
-"""Providers hand messages to the outside world. Each is one file, with its settings, its errors sorted and its receipts parsed."""
+"""Providers hand messages to the outside world; each is one file, with its settings, its errors and its receipts."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class ChecksConnectivity(Protocol):
     """A provider that can be looked at without sending anything, as `countersign doctor` does."""
 
     async def check(self) -> Connectivity:
-        """Return whether the provider can be reached and accepts our credentials; raises SettingsError for an unusable setting."""
+        """Return whether it is reachable and accepts our credentials; raises SettingsError for an unusable setting."""
 
 
 class ProviderContext(msgspec.Struct, frozen=True):

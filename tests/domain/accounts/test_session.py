@@ -100,7 +100,7 @@ def test_an_approval_counts_for_its_own_action_and_once() -> None:
     requirement = ProofRequirement(Level.MAIL_CODE, None, Action("Pay €1", "h"))
     proof = SessionProof(Method.MAIL_CODE, NOW, requirement.action_digest)
     one = with_proof(session(at(Method.PASSWORD)), b"new", proof)
-    assert one.mark == b"new"
+    assert one.token_hash == b"new"
     assert satisfies(one, requirement, NOW)
     assert not satisfies(one, ProofRequirement(Level.PHONE_CODE, None, requirement.action), NOW)
     assert not satisfies(one, ProofRequirement(Level.MAIL_CODE, None, Action("Pay €1", "other")), NOW)

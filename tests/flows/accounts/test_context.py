@@ -16,12 +16,12 @@ def test_a_secret_is_new_each_time_and_stored_as_a_keyed_hash(place: Place) -> N
     first, second = place.accounts.secret(), place.accounts.secret()
     assert first != second
     assert len(first) == 43
-    assert place.accounts.mark(first) != place.accounts.mark(second)
-    assert first.encode() not in place.accounts.mark(first)
+    assert place.accounts.token_hash(first) != place.accounts.token_hash(second)
+    assert first.encode() not in place.accounts.token_hash(first)
 
 
 def test_no_secret_has_no_hash_that_another_could_have(place: Place) -> None:
-    assert place.accounts.mark("") == b""
+    assert place.accounts.token_hash("") == b""
 
 
 def test_a_contact_is_found_by_one_hash_however_it_is_typed(place: Place) -> None:

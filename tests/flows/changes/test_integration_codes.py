@@ -139,7 +139,13 @@ async def test_of_two_at_the_bound_one_is_made(home: Place) -> None:
     def wanted(number: int) -> ChangeRequest:
         id_ = home.accounts.id("cre")
         credential = IntegrationCode(
-            home.accounts.mark(f"code {number}"), session.account, id_, home.clock(), b"", ("read",), home.clock() + DAY
+            home.accounts.token_hash(f"code {number}"),
+            session.account,
+            id_,
+            home.clock(),
+            b"",
+            ("read",),
+            home.clock() + DAY,
         )
         return ChangeRequest(ChangeKind.INTEGRATION_CODE_MADE, about=str(number), integration_code=credential)
 

@@ -1,4 +1,4 @@
-"""Checks of providers: whether each is reachable, has a valid certificate and accepts our credentials. Nothing is sent."""
+"""Checks of providers: whether each is reachable, has a valid certificate and accepts our credentials; nothing is sent."""
 
 from __future__ import annotations
 

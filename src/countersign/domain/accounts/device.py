@@ -16,11 +16,11 @@ TRUST_LIFETIME: Final = 30 * 86_400_000
 class Device(msgspec.Struct, frozen=True):
     """One browser of one account. Times are milliseconds since the epoch.
 
-    `mark` is the keyed hash of the device cookie. `user_agent`, `ip` and `place` are shown to the user and decide nothing.
+    `token_hash` is the keyed hash of the device cookie. `user_agent`, `ip` and `place` are shown to the user and decide nothing.
     """
 
     account: str
-    mark: bytes
+    token_hash: bytes
     id: str
     created_at: int
     user_agent: str

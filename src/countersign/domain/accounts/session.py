@@ -122,14 +122,14 @@ class SessionProof(msgspec.Struct, frozen=True, omit_defaults=True):
 class Session(msgspec.Struct, frozen=True):
     """A signed-in browser. Times are milliseconds since the epoch.
 
-    `mark` is the keyed hash of the session cookie and changes with every step-up; `id` stays the same. `device` is the keyed hash of the
-    device cookie of the same browser.
+    `token_hash` is the keyed hash of the session cookie and changes with every step-up; `id` stays the same. `device_token_hash` is the
+    keyed hash of the device cookie of the same browser.
     """
 
-    mark: bytes
+    token_hash: bytes
     id: str
     account: str
-    device: bytes
+    device_token_hash: bytes
     created_at: int
     user_agent: str
     ip: str
@@ -231,7 +231,7 @@ def with_proof(session: Session, token_hash: bytes, proof: SessionProof) -> Sess
     """Return the session after a further proof, under the keyed hash of a new cookie. It ends when it would have ended before."""
     other_methods = tuple(old for old in session.proofs if old.method is not proof.method)
     return msgspec.structs.replace(
-        session, mark=token_hash, proofs=(*other_methods, proof), last_seen_at=proof.proved_at
+        session, token_hash=token_hash, proofs=(*other_methods, proof), last_seen_at=proof.proved_at
     )
 
 

@@ -27,7 +27,7 @@ def claims(challenge: Challenge, issuer: str, to_hash: str) -> dict[str, Any]:
     """
     approved_at = (challenge.ended_at or 0) // 1000
     terms = challenge.terms
-    told: dict[str, Any] = {
+    found: dict[str, Any] = {
         "iss": issuer,
         "aud": challenge.application,
         "sub": terms.subject,
@@ -41,5 +41,5 @@ def claims(challenge: Challenge, issuer: str, to_hash: str) -> dict[str, Any]:
         "acr": ACR[challenge.channel],
     }
     if terms.action.summary or terms.action.hash:
-        told["action"] = {"summary": terms.action.summary, "hash": terms.action.hash}
-    return told
+        found["action"] = {"summary": terms.action.summary, "hash": terms.action.hash}
+    return found

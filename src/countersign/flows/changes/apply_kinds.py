@@ -148,7 +148,7 @@ async def _forget_browser(context: AccountContext, request: ChangeRequest, now: 
     device = next((one for one in await devices.list_active(account) if one.id == request.target), None)
     if device is None:
         return ChangeRefusal.UNKNOWN
-    ended = await sessions.end_on_device(account, device.mark)
+    ended = await sessions.end_on_device(account, device.token_hash)
     events = [Event(now, EventKind.DEVICE_ENDED, context.own.id, account, {"device": device.id})]
     events += [Event(now, EventKind.SESSION_ENDED, context.own.id, account, {"session": id_}) for id_ in ended]
     return KindWrites((devices.update(replace(device, ended_at=now, trusted_at=None)),), events=tuple(events))

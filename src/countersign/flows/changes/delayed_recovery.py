@@ -53,7 +53,7 @@ async def request_delayed_recovery(
     flow, now = stored.flow, context.now()
     contact = parse_contact(flow.address)
     request = ChangeRequest(
-        ChangeKind.ACCESS_RECOVERED, about=contact.masked, contact=contact, account=flow.account, flow=stored.mark
+        ChangeKind.ACCESS_RECOVERED, about=contact.masked, contact=contact, account=flow.account, flow=stored.token_hash
     )
     change = new_change(
         context,

@@ -72,7 +72,7 @@ async def begin_app(
         kind=LoginFlowKind.ENROL_APP,
         begun_at=now,
         expires_at=now + FLOW_LIFETIME,
-        device_token_hash=context.mark(device).hex(),
+        device_token_hash=context.token_hash(device).hex(),
         account=session.account,
         name=named(name),
         session=session.id,
@@ -116,7 +116,7 @@ async def finish_app(context: AccountContext, browser: BrowserContext, session: 
         used=step,
     )
     wanted = ChangeRequest(ChangeKind.METHOD_ADDED, about=flow.name, authenticators=(factor,))
-    return await apply_change(context, browser, replace(wanted.for_session(session), flow=counted.mark))
+    return await apply_change(context, browser, replace(wanted.for_session(session), flow=counted.token_hash))
 
 
 async def make_recovery_codes(

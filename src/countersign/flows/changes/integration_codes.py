@@ -108,7 +108,7 @@ async def verify_code(context: AccountContext, code: str, used_from: str) -> Int
     """Return what a code opens, or None whatever is wrong with it; that it was used is written down once a minute."""
     if not well_formed(code):
         return None
-    key, now = context.mark(code), context.now()
+    key, now = context.token_hash(code), context.now()
     found, account = await context.database.read(_found, key)
     if found is None or account is None or not account.open or not found.active(now):
         return None
@@ -134,7 +134,7 @@ def _fresh(
     body = _base32(context.random_bytes(CODE_BYTES))
     code, id_ = PREFIX + body + _check(body), context.id("cre")
     return code, IntegrationCode(
-        key=context.mark(code),
+        key=context.token_hash(code),
         account=account,
         id=id_,
         created_at=context.now(),

@@ -88,7 +88,7 @@ async def _prove_contact(
         kind=LoginFlowKind.BIND_CONTACT,
         begun_at=now,
         expires_at=now + FLOW_LIFETIME,
-        device_token_hash=context.mark(device).hex(),
+        device_token_hash=context.token_hash(device).hex(),
         challenge=outcome.challenge.id,
         account=request.account,
         address=request.contact.address,

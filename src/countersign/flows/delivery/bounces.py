@@ -147,6 +147,6 @@ async def poll_mailbox(context: DeliveryContext, mailbox: BounceMailbox, every: 
             await collect_bounces(context, mailbox)
         except UnavailableError as error:
             _log.warning("mailbox_failed", detail=str(error))
-        except Exception as error:  # noqa: BLE001 - one mail must not end the reading of all others
+        except Exception as error:  # noqa: BLE001 - a fault in one mail must not end the reading of the others
             _log.error("mailbox_error", error=type(error).__name__)
         await asyncio.sleep(every)

@@ -86,7 +86,7 @@ async def begin_passkey_enrolment(
         kind=LoginFlowKind.ENROL_PASSKEY,
         begun_at=now,
         expires_at=now + FLOW_LIFETIME,
-        device_token_hash=context.mark(device_secret).hex(),
+        device_token_hash=context.token_hash(device_secret).hex(),
         account=session.account,
         name=request.about,
         session=session.id,
@@ -135,7 +135,9 @@ async def finish_passkey_enrolment(
         used=created.count,
     )
     request = ChangeRequest(ChangeKind.METHOD_ADDED, about=stored.flow.name, authenticators=(passkey,))
-    return await apply_change(context, browser, msgspec.structs.replace(request.for_session(session), flow=stored.mark))
+    return await apply_change(
+        context, browser, msgspec.structs.replace(request.for_session(session), flow=stored.token_hash)
+    )
 
 
 async def _find_enrolment(context: AccountContext, browser: BrowserContext, session: Session) -> StoredFlow | None:
@@ -162,7 +164,7 @@ async def begin_passkey_sign_in(
         kind=LoginFlowKind.PASSKEY,
         begun_at=now,
         expires_at=now + FLOW_LIFETIME,
-        device_token_hash=context.mark(device_secret).hex(),
+        device_token_hash=context.token_hash(device_secret).hex(),
         interrupted=interrupted,
         requester=browser.requester(),
         place=context.place(browser.ip),
@@ -187,7 +189,7 @@ async def sign_in_with_passkey(
     stored = await login_flow.find_flow(context, browser)
     if stored is None or stored.flow.kind is not LoginFlowKind.PASSKEY:
         return InvalidCredentials()
-    if not await context.database.run(login_flows.delete, stored.mark):
+    if not await context.database.run(login_flows.delete, stored.token_hash):
         return InvalidCredentials()
     passkey, account = await context.database.read(_find_passkey_and_account, webauthn.id_of(response))
     if passkey is None or account is None or not account.open:

@@ -42,7 +42,7 @@ async def step_up(
         kind=LoginFlowKind.STEP_UP,
         begun_at=now,
         expires_at=now + FLOW_LIFETIME,
-        device_token_hash=context.mark(device_secret).hex(),
+        device_token_hash=context.token_hash(device_secret).hex(),
         account=session.account,
         session=session.id,
         requirement=requirement,
@@ -54,4 +54,4 @@ async def step_up(
 
 
 async def _find_account_and_device(session: Session) -> tuple[AccountSnapshot | None, Device | None]:
-    return await find_snapshot(session.account), await devices.find(session.account, session.device)
+    return await find_snapshot(session.account), await devices.find(session.account, session.device_token_hash)

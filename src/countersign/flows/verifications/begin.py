@@ -78,7 +78,7 @@ def _choose_channel(
 def _command(
     core: CoreContext, application: Application, request: BeginRequest, policy: Policy, channel: Channel
 ) -> BeginCommand:
-    id_ = identifier.make("ver", core.now(), core.random_bytes(identifier.RANDOM_BYTES))
+    id_ = identifier.make("ver", core.clock(), core.random_bytes(identifier.RANDOM_BYTES))
     address, blind_index = request.to.address, core.keyring.blind_index
     return BeginCommand(
         id=id_,

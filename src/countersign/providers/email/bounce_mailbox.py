@@ -89,20 +89,55 @@ class MailboxMessage(msgspec.Struct, frozen=True):
         return f"MailboxMessage({len(self.raw)} bytes)"
 
 
-class _PlainImap(imaplib.IMAP4):
-    """A connection that adds itself to `opened` before it connects, so that it can be cut off at any time."""
+class _Connections:
+    """The connections of one visit, which another thread can cut off at any time."""
 
-    def __init__(self, opened: list[imaplib.IMAP4], host: str, port: int) -> None:
-        opened.append(self)
+    def __init__(self) -> None:
+        self._opened: list[imaplib.IMAP4] = []
+        self._is_cut = threading.Event()
+
+    def add(self, imap: imaplib.IMAP4) -> None:
+        """Add a connection whose socket was made now; raises OSError if the visit has been cut off before."""
+        if imap not in self._opened:
+            self._opened.append(imap)
+        if self._is_cut.is_set():
+            raise ConnectionAbortedError
+
+    def cut(self) -> None:
+        """Cut all connections off, those that are still to be made too: a thread that waits for one goes on."""
+        self._is_cut.set()
+        for imap in self._opened:
+            with contextlib.suppress(OSError, AttributeError):
+                imap.sock.shutdown(socket.SHUT_RDWR)
+
+    def leave(self) -> None:
+        """Log out of all of them, within a second each."""
+        for imap in self._opened:
+            _leave(imap)
+
+
+class _PlainImap(imaplib.IMAP4):
+    """A connection that can be cut off as soon as it has a socket."""
+
+    def __init__(self, connections: _Connections, host: str, port: int) -> None:
+        self._connections = connections
         super().__init__(host, port, timeout=_ANSWER)
+
+    def open(self, host: str = "", port: int = 143, timeout: float | None = None) -> None:
+        super().open(host, port, timeout)
+        self._connections.add(self)
 
 
 class _TlsImap(imaplib.IMAP4_SSL):
     """The same over TLS."""
 
-    def __init__(self, opened: list[imaplib.IMAP4], host: str, port: int, context: ssl.SSLContext) -> None:
-        opened.append(self)
+    def __init__(self, connections: _Connections, host: str, port: int, context: ssl.SSLContext) -> None:
+        self._connections = connections
         super().__init__(host, port, ssl_context=context, timeout=_ANSWER)
+
+    def open(self, host: str = "", port: int | None = 993, timeout: float | None = None) -> None:
+        super().open(host, port, timeout)
+        self._connections.add(self)
 
 
 class BounceMailbox:
@@ -129,11 +164,11 @@ class BounceMailbox:
         """Run `act` in a thread with a connection that is signed in and has the folder open."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        opened: list[imaplib.IMAP4] = []
+        connections = _Connections()
 
         def visit() -> None:
             try:
-                result = act(self._open(opened))
+                result = act(self._open(connections))
             except (imaplib.IMAP4.error, OSError, ValueError, EOFError, IndexError, TypeError, AttributeError) as error:
                 # Only the type is shown: the library repeats what was received and sent.
                 failure = UnavailableError(
@@ -144,8 +179,7 @@ class BounceMailbox:
             else:
                 _report(loop, future, lambda: future.set_result(result))
             finally:
-                for imap in opened:
-                    _leave(imap)
+                connections.leave()
 
         # Not one of the loop's own threads: the program waits for those when it ends, and this one may hang.
         threading.Thread(target=visit, name="bounces", daemon=True).start()
@@ -153,23 +187,22 @@ class BounceMailbox:
             async with asyncio.timeout(self._seconds):
                 return await future
         except BaseException as error:
-            for imap in opened:
-                with contextlib.suppress(OSError, AttributeError):
-                    imap.sock.shutdown(socket.SHUT_RDWR)  # frees the thread if it still waits
+            connections.cut()
             if not isinstance(error, TimeoutError):
                 raise
         raise UnavailableError(f"The mailbox of bounces at {self._settings.host} took too long.")
 
-    def _open(self, opened: list[imaplib.IMAP4]) -> imaplib.IMAP4:
+    def _open(self, connections: _Connections) -> imaplib.IMAP4:
         settings = self._settings
         context = tls.client_context(settings.ca_file)
         imap = (
-            _TlsImap(opened, settings.host, settings.port, context)
+            _TlsImap(connections, settings.host, settings.port, context)
             if settings.tls == "tls"
-            else _PlainImap(opened, settings.host, settings.port)
+            else _PlainImap(connections, settings.host, settings.port)
         )
         if settings.tls == "starttls":
             imap.starttls(context)
+            connections.add(imap)  # it has another socket now
         imap.login(settings.username, settings.password)
         _check_ok(imap.select(f'"{settings.folder}"'))
         return imap

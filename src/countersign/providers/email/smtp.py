@@ -44,6 +44,8 @@ PROBE: Final = 1 / 3
 
 _FAREWELL: Final = 1.0  # seconds for QUIT when the program stops
 _MAX_PORT: Final = 65_535
+_CLOSING: Final = 421
+"""The server closes the connection (RFC 5321, 4.2.3)."""
 
 
 class SmtpSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -219,8 +221,19 @@ class SmtpProvider:
     async def _hand_over(self, mail: MailMessage) -> DeliveryFailedError | None:
         smtp: SMTP | None = None
         try:
-            smtp = await self._take_kept() or await self._connect()
-            failure = await _transact(smtp, mail)
+            smtp = kept = await self._take_kept()
+            if smtp is None:
+                smtp = await self._connect()
+            try:
+                failure = await _transact(smtp, mail)
+            except SMTPResponseException as error:
+                if kept is None or error.code != _CLOSING:
+                    raise
+                # The server has had enough of this connection (Exim after so many messages), and accepted nothing on it.
+                _drop(kept)
+                smtp = None
+                smtp = await self._connect()
+                failure = await _transact(smtp, mail)
         except (SMTPException, OSError, ValueError) as error:
             failure = _failure(error)
             # A server that refused is still there; after anything else the state of the conversation is unknown.

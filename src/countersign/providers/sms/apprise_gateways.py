@@ -78,7 +78,7 @@ _RESERVED: Final = re.compile(
     r"[?&](?:cto|emojis|format|optional|overflow|redirect|retry|rto|store|tag|to|tz|verify|wait)=", re.IGNORECASE
 )
 """Options of every gateway that are decided here: certificates, redirects, time-outs, tries, files, and the recipient."""
-_MISSING: Final = "apprise is not installed: pip install countersign[apprise]."
+_MISSING: Final = "apprise is not installed: pip install countersign-otp[apprise]."
 
 
 class AppriseSettings(msgspec.Struct, frozen=True, kw_only=True):

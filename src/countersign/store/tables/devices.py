@@ -9,7 +9,7 @@ from countersign.store.engine.database import Change, Sql, Update, Upsert
 from countersign.store.tables.row_mapper import RowMapper
 from countersign.store.tables.schema import DEVICES
 
-ROWS: Final = RowMapper(DEVICES, Device)
+ROWS: Final = RowMapper(DEVICES, Device, columns={"token_hash": "mark"})
 
 _SELECT: Final = f"SELECT {DEVICES.names} FROM devices"
 

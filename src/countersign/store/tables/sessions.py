@@ -12,7 +12,7 @@ from countersign.store.tables.deletion import delete_rows
 from countersign.store.tables.row_mapper import RowMapper
 from countersign.store.tables.schema import SESSIONS
 
-ROWS: Final = RowMapper(SESSIONS, Session)
+ROWS: Final = RowMapper(SESSIONS, Session, columns={"token_hash": "mark", "device_token_hash": "device"})
 
 _SELECT: Final = f"SELECT {SESSIONS.names} FROM sessions"
 _encode: Final = msgspec.json.Encoder().encode
@@ -68,7 +68,7 @@ async def replace_proofs(before: Session, after: Session) -> bool:
     """Replace the proofs of a session; return False if they are no longer those of `before`."""
     rows = await Sql(
         "UPDATE sessions SET proofs = $1 WHERE mark = $2 AND proofs = $3 RETURNING id",
-        (_encode(after.proofs).decode(), before.mark, _encode(before.proofs).decode()),
+        (_encode(after.proofs).decode(), before.token_hash, _encode(before.proofs).decode()),
     )
     return bool(rows)
 

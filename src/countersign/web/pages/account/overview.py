@@ -116,7 +116,7 @@ def _browsers(found: Overview, session: Session, language: Language, now: int) -
     return [
         {
             "id": one.id,
-            "here": one.mark == session.device,
+            "here": one.token_hash == session.device_token_hash,
             "device": device_name(one.user_agent, language.tag)
             or language.say("A browser that does not say what it is"),
             "until": language.say("Trusted until {day}", day=day(one.trusted_until, "UTC", language.locale))

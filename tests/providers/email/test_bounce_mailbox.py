@@ -13,7 +13,7 @@ import pytest_asyncio
 from tests.clock import FixedClock
 from tests.flows.place import SHOP, Place, place_at
 from tests.providers.bounces import postfix
-from tests.providers.imap_peer import PASSWORD, ImapPeer
+from tests.providers.email.imap_peer import PASSWORD, ImapPeer
 from tests.providers.peers import Authority, Hidden, StartServer
 
 from countersign.domain.delivery.delivery import DeliveryState
@@ -34,7 +34,7 @@ def settings(port: int, **changes: Any) -> MailboxSettings:
 
 @pytest_asyncio.fixture
 async def live(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Place]:
-    """A place whose live keys send by one carrier."""
+    """A place whose live keys send by one provider."""
     async with place_at(sqlite_url, tmp_path, clock=FixedClock(), live=("first",)) as opened:
         yield opened
 
@@ -98,7 +98,7 @@ async def test_the_connection_is_secured_and_a_stranger_is_not_told_the_password
 async def test_a_server_that_hangs_is_left_and_no_thread_stays(start_tcp_server: StartServer, hang_at: str) -> None:
     """D2: a mail server that is away is a line in the log."""
     peer = ImapPeer({1: b"x"}, hang_at=hang_at)
-    mailbox = BounceMailbox(settings(await start_tcp_server(peer)), seconds=0.3)
+    mailbox = BounceMailbox(settings(await start_tcp_server(peer)), seconds=5.0 if hang_at == "LOGOUT" else 0.3)
     if hang_at == "LOGOUT":
         assert len(await mailbox.fetch_unseen()) == 1
     else:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.providers.peers import StartServer
-from tests.providers.smsc import PASSWORD, SYSTEM_ID, Answer, Faulty, provider, sms, told
+from tests.providers.smpp.smsc import PASSWORD, SYSTEM_ID, Answer, Faulty, provider, sms, told
 
 from countersign.cli.doctor.provider_checks import check_providers
 from countersign.config import load

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 from tests.providers.peers import StartServer
-from tests.providers.smsc import BOUND, Faulty, Ledger, goes_through, provider, sms, told
+from tests.providers.smpp.smsc import BOUND, Faulty, Ledger, goes_through, provider, sms, told
 
 from countersign.domain.delivery.delivery import Accepted, Reason, Receipt, ReceiptState
 from countersign.errors import UnavailableError

@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
-from tests.providers.carriers import SECRETS, TOPIC, Gateway, carrier
 from tests.providers.contexts import flat
+from tests.providers.http_peers import SECRETS, TOPIC, Gateway, make
 from tests.providers.peers import NOW, StartServer
 
 from countersign.domain.delivery.delivery import Reason, Receipt, ReceiptState
@@ -58,7 +58,7 @@ def sns() -> Sns:
 
 @pytest.fixture
 async def ses(sns: Sns, start_tcp_server: StartServer) -> AsyncIterator[SesProvider]:
-    made = carrier("ses", 9, sns_url=f"http://127.0.0.1:{await start_tcp_server(sns)}")
+    made = make("ses", 9, sns_url=f"http://127.0.0.1:{await start_tcp_server(sns)}")
     assert isinstance(made, SesProvider)
     yield made
     await made.close()
@@ -238,7 +238,7 @@ async def test_what_is_not_signed_by_sns_for_our_topic_is_refused(ses: SesProvid
 
 async def test_without_a_topic_nothing_is_believed(sns: Sns, start_tcp_server: StartServer) -> None:
     url = f"http://127.0.0.1:{await start_tcp_server(sns)}"
-    bare = carrier("ses", 9, sns_url=url, topic_arn="", receipt_within=None)
+    bare = make("ses", 9, sns_url=url, topic_arn="", receipt_within=None)
     assert isinstance(bare, SesProvider)
     for arn in (TOPIC, ""):
         with pytest.raises(InputError):

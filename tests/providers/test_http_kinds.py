@@ -1,4 +1,4 @@
-"""What holds for every carrier alike: it takes a message, sorts every way to fail, and shows nothing secret."""
+"""What holds for every provider alike: it takes a message, sorts every way to fail, and shows nothing secret."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.providers.carriers import CARRIERS, SECRETS, TAKEN, WITH_RECEIPTS, Gateway, carrier, sample
 from tests.providers.contexts import flat
+from tests.providers.http_peers import HTTP_KINDS, SECRETS, TAKEN, WITH_RECEIPTS, Gateway, make, sample
 
 from countersign.domain.delivery.delivery import Reason
 from countersign.errors import DeliveryFailedError, SettingsError
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from countersign.providers import Provider
 
-pytestmark = pytest.mark.parametrize("kind", CARRIERS)
+pytestmark = pytest.mark.parametrize("kind", HTTP_KINDS)
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ async def gateway() -> Gateway:
 
 @pytest.fixture
 async def provider(kind: str, gateway: Gateway, start_tcp_server: StartServer) -> AsyncIterator[Provider]:
-    made = carrier(kind, await start_tcp_server(gateway))
+    made = make(kind, await start_tcp_server(gateway))
     yield made
     await made.close()
 
@@ -59,7 +59,7 @@ async def test_no_receipt_is_waited_for_where_none_can_come(
 ) -> None:
     status, body, _ = TAKEN[kind]
     gateway.answer(status, body)
-    provider = carrier(kind, await start_tcp_server(gateway), callback="")
+    provider = make(kind, await start_tcp_server(gateway), callback="")
     word = await provider.send(sample(provider))
     assert word.receipt_within is None
     assert b"v1/receipts" not in gateway.posted[0][2]
@@ -156,7 +156,7 @@ async def test_a_broken_line_is_tried_again_later_within_the_bound(
     kind: str, start_tcp_server: StartServer, fault: Callable[..., Any], reasons: set[Reason]
 ) -> None:
     """D2: latency, half-open, reset, cut in the middle of an answer, no HTTP at all."""
-    provider = carrier(kind, await start_tcp_server(fault), timeout=0.5)
+    provider = make(kind, await start_tcp_server(fault), timeout=0.5)
     async with asyncio.timeout(2):
         error = await refused(provider)
     assert error.reason in reasons
@@ -165,7 +165,7 @@ async def test_a_broken_line_is_tried_again_later_within_the_bound(
 
 
 async def test_nobody_there_is_tried_again_later(kind: str) -> None:
-    provider = carrier(kind, 9)
+    provider = make(kind, 9)
     error = await refused(provider)
     assert (error.reason, error.permanent) == (Reason.UNREACHABLE, False)
     await provider.close()
@@ -178,7 +178,7 @@ async def test_after_a_fault_the_next_message_goes_through(kind: str, start_tcp_
     async def first_hangs_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await (_hangs_up if next(turn) == 0 else gateway)(reader, writer)
 
-    provider = carrier(kind, await start_tcp_server(first_hangs_up))
+    provider = make(kind, await start_tcp_server(first_hangs_up))
     await refused(provider)
     assert (await provider.send(sample(provider))).provider_message_id == TAKEN[kind][2]
     await provider.close()

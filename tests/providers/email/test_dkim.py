@@ -26,7 +26,7 @@ from tests.providers.peers import Hidden, MailPeer, StartMailServer, message
 from countersign.errors import SettingsError
 from countersign.providers.email.smtp import SmtpProvider, SmtpSettings
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent.parent
 ORACLE = ROOT / "tests" / "peers" / "mailauth_oracle.mjs"
 NAME = "2026a._domainkey.shop.example"
 needs_mailauth = pytest.mark.skipif(

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 from tests.providers.peers import Authority, Hidden, StartServer
-from tests.providers.smsc import BOUND, SECRETS, Answer, Faulty, goes_through, provider, sms
+from tests.providers.smpp.smsc import BOUND, SECRETS, Answer, Faulty, goes_through, provider, sms
 
 from countersign.domain.delivery.delivery import Accepted, Reason
 from countersign.errors import DeliveryFailedError

@@ -1,4 +1,4 @@
-"""Every carrier with an HTTP API, its peer, and what that peer says when it takes a message."""
+"""Every provider with an HTTP API, its peer, and what that peer says when it takes a message."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ TAKEN: dict[str, tuple[int, bytes, str]] = {
     "whatsapp": (200, b'{"messaging_product": "whatsapp", "messages": [{"id": "wamid.1"}]}', "wamid.1"),
 }
 """Status, body, and the id in it, as the public documentation of each has them."""
-CARRIERS = tuple(SECRETS)
-WITH_RECEIPTS = frozenset(CARRIERS) - {"sns"}
+HTTP_KINDS = tuple(SECRETS)
+WITH_RECEIPTS = frozenset(HTTP_KINDS) - {"sns"}
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:mail"
 CALLBACK = "https://verify.example.org/v1/receipts/ours"
 
 
-def carrier(kind: str, port: int, callback: str = CALLBACK, **changes: Any) -> Provider:
+def make(kind: str, port: int, callback: str = CALLBACK, **changes: Any) -> Provider:
     """Return a provider of a kind that speaks to a port of this machine."""
     given = {
         "url": f"http://127.0.0.1:{port}",

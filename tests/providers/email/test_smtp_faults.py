@@ -235,6 +235,45 @@ async def test_a_kept_connection_that_dies_after_data_is_not_repeated(start_tcp_
     assert (talk.connections, talk.messages) == (1, 2)
 
 
+@pytest.mark.parametrize("reply", ["421 too many messages", "421 4.7.0 too many messages in this connection"])
+async def test_a_server_that_ends_a_kept_connection_gets_the_mail_on_a_new_one(
+    start_tcp_server: StartServer, reply: str
+) -> None:
+    """As Exim does after so many messages: another try would cost a second, and nothing was accepted on the old one."""
+    heard: list[str] = []
+
+    async def one_mail_each(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append("CONNECT")
+        accepted = False
+        writer.write(b"220 peer.example\r\n")
+        while line := await reader.readline():
+            verb = line.decode().split()[0].upper()
+            heard.append(verb)
+            if verb == "MAIL" and accepted:
+                writer.write(reply.encode() + b"\r\n")
+                return
+            if verb == "DATA":
+                writer.write(b"354 go on\r\n")
+                await reader.readuntil(b"\r\n.\r\n")
+                accepted = True
+            writer.write(b"250 fine\r\n")
+
+    mail = provider(await start_tcp_server(one_mail_each))
+    for _ in range(3):
+        await mail.send(message())
+    await mail.close()
+    assert heard.count("CONNECT") == heard.count("DATA") == 3
+    assert heard.count("MAIL") == 5
+
+
+async def test_a_server_that_turns_away_a_new_connection_is_not_asked_twice(start_tcp_server: StartServer) -> None:
+    talk = Talk("MAIL", "421 too busy")
+    mail = provider(await start_tcp_server(talk))
+    assert (await refusal(mail)).reason is Reason.THROTTLED
+    await mail.close()
+    assert talk.heard.count("MAIL") == 1
+
+
 async def test_waiting_for_a_free_connection_is_bounded_too(start_tcp_server: StartServer) -> None:
     talk = Talk("RCPT", "hang")
     mail = provider(await start_tcp_server(talk), connections=1)

@@ -31,7 +31,7 @@ from countersign.providers.smpp.pdu import (
 )
 from countersign.providers.smpp.provider import SmppProvider, SmppSettings
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent.parent
 NODE = shutil.which("node") is not None and (ROOT / "node_modules" / "smpp").exists()
 SYSTEM_ID, PASSWORD = "countersign", "opensesa"
 NUMBER = "+491701234567"

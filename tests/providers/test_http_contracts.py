@@ -1,4 +1,4 @@
-"""What each carrier is sent, and what its errors and receipts become, as its public documentation has them."""
+"""What each provider is sent, and what its errors and receipts become, as its public documentation has them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlencode
 import pytest
 from joserfc import jwt
 from joserfc.jwk import OctKey
-from tests.providers.carriers import CALLBACK, SECRETS, TAKEN, Gateway, carrier, sample, sms
+from tests.providers.http_peers import CALLBACK, SECRETS, TAKEN, Gateway, make, sample, sms
 from tests.providers.peers import NOW
 
 from countersign.domain.delivery.delivery import Reason, Receipt, ReceiptState
@@ -34,7 +34,7 @@ async def exchange(
     """Send a message to a gateway that answers so; return the request. Raises what the provider raises."""
     gateway = Gateway()
     gateway.answer(*(reply or TAKEN[kind][:2]))
-    provider = carrier(kind, await start(gateway))
+    provider = make(kind, await start(gateway))
     try:
         await provider.send(sms(**changes) if kind != "ses" else sample(provider))
     finally:
@@ -44,7 +44,7 @@ async def exchange(
 
 async def read(kind: str, body: bytes, headers: dict[str, str], query: str = "", **changes: Any) -> tuple[Receipt, ...]:
     """Return what a provider makes of a callback."""
-    provider = carrier(kind, 9, **changes)
+    provider = make(kind, 9, **changes)
     try:
         return await cast("TakesReceipts", provider).receipts(Callback("POST", query, headers, body))
     finally:
@@ -162,13 +162,13 @@ async def test_a_notice_is_left_to_the_next_provider_by_whatsapp(start_tcp_serve
 
 
 async def test_whatsapp_is_greeted_by_the_word_of_the_settings_alone() -> None:
-    provider = carrier("whatsapp", 9)
+    provider = make("whatsapp", 9)
     assert isinstance(provider, WhatsappProvider)
     right = {"hub.mode": "subscribe", "hub.challenge": "1158201444", "hub.verify_token": "word-of-tests"}
     assert provider.answer_challenge(urlencode(right)) == "1158201444"
     assert provider.answer_challenge(urlencode({**right, "hub.verify_token": "another"})) is None
     assert provider.answer_challenge("") is None
-    unset = carrier("whatsapp", 9, verify_token="")
+    unset = make("whatsapp", 9, verify_token="")
     assert isinstance(unset, WhatsappProvider)
     assert unset.answer_challenge(urlencode({**right, "hub.verify_token": ""})) is None
     await provider.close()

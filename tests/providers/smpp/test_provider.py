@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.providers.contexts import flat
 from tests.providers.peers import Hidden
-from tests.providers.smsc import NODE, NUMBER, SECRETS, TEXT, Ledger, provider, sms, started
+from tests.providers.smpp.smsc import NODE, NUMBER, SECRETS, TEXT, Ledger, provider, sms, started
 
 from countersign.domain.delivery.delivery import Accepted, Reason, Receipt, ReceiptState
 from countersign.domain.shared.contact import Channel

@@ -1,0 +1,95 @@
+"""The older release's code on the newer schema: while a release is rolled out, both serve one database."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from tests.peers.postgres import PostgresServer
+
+from countersign.store.engine.migrate import MIGRATIONS, head
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PLUGIN = ROOT / "tests" / "peers" / "newer_schema.py"
+BEFORE = "42f55a62b27de278193b4ad0ed090b470b472f59"
+"""What stands for the older release until one is tagged: the last commit before modules were grouped by subject."""
+
+WHICH = ("tests/flows", "tests/store/test_ledger.py")
+"""The older tests that are run: what people do, and the ledger under it."""
+
+pytestmark = [pytest.mark.slow, pytest.mark.postgres, pytest.mark.timeout(300)]
+
+
+def git(*words: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def older(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the tree of the newest release before this one, as the history has it."""
+    if shutil.which("git") is None:
+        pytest.skip("git is not installed")
+    tag = git("describe", "--tags", "--abbrev=0", "--match", "v*", "HEAD^")
+    release = tag.stdout.decode().strip() if tag.returncode == 0 else BEFORE
+    packed = git("archive", release, "src", "tests", "pyproject.toml")
+    if packed.returncode:
+        pytest.skip(
+            f"the history of this clone does not reach back to {release} (a shallow clone has a part of it alone)"
+        )
+    place = tmp_path_factory.mktemp("older")
+    subprocess.run(["tar", "-x"], input=packed.stdout, cwd=place, check=True)
+    return place
+
+
+def revisions(migrations: Path) -> list[str]:
+    """Return the revisions of a release, oldest first."""
+    config = Config()
+    config.set_main_option("script_location", str(migrations).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    return [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()][::-1]
+
+
+def test_newer_revisions_follow_those_of_the_older_release(older: Path) -> None:
+    """O7: none is put in between, taken out or renamed, since a database may have come as far as any of them."""
+    (versions,) = (older / "src" / "countersign" / "store").rglob("versions")
+    before = revisions(versions.parent)
+    assert before
+    assert revisions(MIGRATIONS)[: len(before)] == before
+
+
+def test_the_older_release_works_on_the_newer_schema(older: Path, postgres_server: PostgresServer) -> None:
+    """O7: its own tests of what people do pass, on SQLite and PostgreSQL, on databases that this release migrated."""
+    shutil.copy(PLUGIN, older / PLUGIN.name)
+    ended = subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", "-q", "-p", PLUGIN.stem, "-p", "no:xdist", "-p", "no:cacheprovider"),
+            *("-m", "not slow", *(path for path in WHICH if (older / path).exists())),
+        ],
+        cwd=older,
+        env={
+            **{
+                name: value
+                for name, value in os.environ.items()
+                if not name.startswith(("COUNTERSIGN_", "PYTEST_", "COV"))
+            },
+            "PYTHONPATH": os.pathsep.join((str(older / "src"), str(older))),
+            "NEWER_SOURCE": str(ROOT / "src"),
+            "NEWER_POSTGRES": postgres_server.url("").rstrip("/"),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert f"migrated by the newer code to {head()}\n" in ended.stdout, ended.stdout
+    passed = re.search(r"(\d+) passed", ended.stdout)
+    assert passed is not None
+    assert int(passed[1]) > 300
+    assert "skipped" not in ended.stdout

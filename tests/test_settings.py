@@ -1,0 +1,95 @@
+"""The settings as they are declared, and countersign.example.toml, which is held against them."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from countersign.config import load
+from countersign.config.families import DETOUR_SETTINGS, PURPOSE_SETTINGS, SETTINGS, provider_settings
+from countersign.config.purposes import PurposeSettings
+from countersign.config.routes import RouteSettings
+from countersign.domain.shared.contact import Channel
+from countersign.domain.verifications.purpose import DEFAULT_POLICIES
+from countersign.providers.registry import MODULES
+
+EXAMPLE = Path(__file__).resolve().parent.parent / "countersign.example.toml"
+PRODUCTION = {"COUNTERSIGN_PUBLIC_URL": "https://verify.example.org"}
+EVERY_PROVIDER = {kind: provider_settings(kind) for kind in MODULES}
+EVERY_SETTING = (
+    *SETTINGS,
+    *PURPOSE_SETTINGS,
+    *DETOUR_SETTINGS,
+    *(one for each in EVERY_PROVIDER.values() for one in each),
+)
+
+
+def test_the_example_names_every_setting() -> None:
+    text = EXAMPLE.read_text()
+    last_names = {setting.name.rpartition(".")[2] for setting in EVERY_SETTING}
+    assert {name for name in last_names if not re.search(rf"^# {name} = ", text, re.MULTILINE)} == set()
+
+
+def whole_example() -> str:
+    """Return the example without the marks of comments before its settings."""
+    return re.sub(r"^# (?=[a-z_]+ = |\[)", "", EXAMPLE.read_text(), flags=re.MULTILINE)
+
+
+def example_tables() -> dict[str, Any]:
+    """Return the tables of the example with every line of it."""
+    return tomllib.loads(whole_example())
+
+
+def test_the_example_is_good_as_it_is_and_with_every_line_of_it(tmp_path: Path) -> None:
+    """What is commented out would be taken too, but for the file of authorities, which is somebody's own."""
+    load(PRODUCTION, EXAMPLE)
+    every = whole_example()
+    assert {"providers", "purposes", "routes"} <= tomllib.loads(every).keys()
+    (tmp_path / "settings.toml").write_text(every)
+    settings = load({}, tmp_path / "settings.toml")
+    assert settings.purposes["sign_in"].channels == (Channel.EMAIL, Channel.SMS)
+    assert sorted(settings.providers) == ["chat", "cloud", "first", "gateway", "letters", "mail", "operator", "second"]
+
+
+def test_the_example_shows_defaults_where_there_are_any() -> None:
+    tables = example_tables()
+    shown = {
+        f"{name}.{key}": value
+        for name, table in tables.items()
+        if isinstance(table, dict)
+        for key, value in table.items()
+    }
+    shown |= {name: value for name, value in tables.items() if not isinstance(value, dict)}
+    for setting in SETTINGS:
+        if setting.fallback:
+            assert setting.convert(shown[setting.name]) == setting.fallback, setting.name
+    for setting in PURPOSE_SETTINGS:
+        if setting.fallback:
+            assert setting.convert(tables["purposes"]["sign_in"][setting.name]) == setting.fallback, setting.name
+    for table in tables["providers"].values():
+        for setting in EVERY_PROVIDER[table["kind"]]:
+            if setting.fallback and setting.name in table and not isinstance(setting.fallback, tuple):
+                assert setting.convert(table[setting.name]) == setting.fallback, setting.name
+
+
+def test_every_setting_says_what_it_is_for() -> None:
+    for setting in EVERY_SETTING:
+        assert setting.meaning.endswith(".")
+        assert setting.expects, setting.name
+        assert setting.default
+
+
+def test_a_default_that_is_told_in_words_of_its_own_is_the_default() -> None:
+    checked = 0
+    for setting in EVERY_SETTING:
+        if setting.reads is not None and setting.fallback is not None and setting.default != "none":
+            assert setting.convert(setting.default) == setting.fallback, setting.name
+            checked += 1
+    assert checked > 5
+
+
+def test_every_channel_has_a_route_and_a_purpose_the_defaults_of_the_domain() -> None:
+    assert RouteSettings.__struct_fields__ == tuple(channel.value for channel in Channel)
+    assert PurposeSettings().lifetime == DEFAULT_POLICIES["sign_in"].lifetime
