@@ -4,16 +4,9 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from countersign.domain.accounts.account import Account, OwnedContact
+from countersign.domain.accounts.account import Account, AccountSnapshot, OwnedContact
 from countersign.domain.accounts.authenticator import Authenticator, AuthenticatorKind
-from countersign.domain.accounts.change import (
-    RULES,
-    AccountSnapshot,
-    ChangeEffect,
-    ChangeKind,
-    revert,
-    with_primary,
-)
+from countersign.domain.accounts.change import RULES, ChangeEffect, ChangeKind, revert, with_primary
 from countersign.domain.delivery.notice import NoticeKind
 from countersign.domain.shared.contact import ContactKind
 

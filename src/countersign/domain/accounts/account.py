@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from countersign.domain.accounts.authenticator import STRONG_KINDS, Authenticator, AuthenticatorKind
 from countersign.domain.shared.contact import Channel, ContactKind
 
 MAX_NAME: Final = 80
@@ -77,3 +78,26 @@ class ContactMethod(msgspec.Struct, frozen=True):
 def is_name(name: str) -> bool:
     """Say whether a person may be called so: 1 to MAX_NAME printable characters that are not all blank."""
     return 0 < len(name.strip()) <= MAX_NAME and name.isprintable()
+
+
+class AccountSnapshot(msgspec.Struct, frozen=True):
+    """An account with its contacts and authenticators. A history has the ended ones too."""
+
+    account: Account
+    contacts: tuple[OwnedContact, ...]
+    authenticators: tuple[Authenticator, ...]
+
+    @property
+    def active_contacts(self) -> tuple[OwnedContact, ...]:
+        """Return the contacts that have not ended."""
+        return tuple(contact for contact in self.contacts if contact.ended_at is None)
+
+    @property
+    def strong(self) -> bool:
+        """Return True if an authenticator is enrolled that codes by mail and phone do not stand in for."""
+        return any(one.kind in STRONG_KINDS for one in self.authenticators)
+
+    @property
+    def recovery_codes(self) -> int:
+        """Return how many recovery codes are left."""
+        return sum(one.kind is AuthenticatorKind.RECOVERY_CODE for one in self.authenticators)

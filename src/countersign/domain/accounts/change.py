@@ -11,9 +11,9 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
-from countersign.domain.accounts.account import Account, OwnedContact
+from countersign.domain.accounts.account import AccountSnapshot, OwnedContact
 from countersign.domain.accounts.authenticator import MOST as MOST_FACTORS
-from countersign.domain.accounts.authenticator import STRONG_KINDS, Authenticator, AuthenticatorKind
+from countersign.domain.accounts.authenticator import STRONG_KINDS, Authenticator
 from countersign.domain.accounts.integration_code import IntegrationCode
 from countersign.domain.accounts.login_flow import InterruptedRequest
 from countersign.domain.accounts.session import Session
@@ -229,29 +229,6 @@ class ChangeRefusal(StrEnum):
     REDUCED = "reduced"
     NOT_PENDING = "not_pending"
     TOO_EARLY = "too_early"
-
-
-class AccountSnapshot(msgspec.Struct, frozen=True):
-    """An account with its contacts and authenticators. A history has the ended ones too."""
-
-    account: Account
-    contacts: tuple[OwnedContact, ...]
-    authenticators: tuple[Authenticator, ...]
-
-    @property
-    def active_contacts(self) -> tuple[OwnedContact, ...]:
-        """Return the contacts that have not ended."""
-        return tuple(contact for contact in self.contacts if contact.ended_at is None)
-
-    @property
-    def strong(self) -> bool:
-        """Return True if an authenticator is enrolled that codes by mail and phone do not stand in for."""
-        return any(one.kind in STRONG_KINDS for one in self.authenticators)
-
-    @property
-    def recovery_codes(self) -> int:
-        """Return how many recovery codes are left."""
-        return sum(one.kind is AuthenticatorKind.RECOVERY_CODE for one in self.authenticators)
 
 
 def check_change(

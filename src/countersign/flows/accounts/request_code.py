@@ -24,7 +24,7 @@ from countersign.flows.verifications.begin import BeginRequest, begin_challenge
 from countersign.flows.verifications.results import Done, Outcome, Refused
 
 if TYPE_CHECKING:
-    from countersign.domain.accounts.change import AccountSnapshot
+    from countersign.domain.accounts.account import AccountSnapshot
     from countersign.domain.accounts.login_flow import LoginFlow
     from countersign.domain.shared.contact import Channel
 

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec.structs import replace
 
-from countersign.domain.accounts.account import OwnedContact
+from countersign.domain.accounts.account import AccountSnapshot, OwnedContact
 from countersign.domain.accounts.authenticator import Authenticator, AuthenticatorKind
 from countersign.domain.accounts.change import (
     REDUCED_LASTS,
     UNDO_LASTS,
-    AccountSnapshot,
     ChangeEffect,
     ChangeKind,
     ChangeRefusal,

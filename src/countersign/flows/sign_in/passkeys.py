@@ -10,9 +10,9 @@ from typing import Final, TypeAlias
 import msgspec
 
 from countersign import webauthn
-from countersign.domain.accounts.account import Account
+from countersign.domain.accounts.account import Account, AccountSnapshot
 from countersign.domain.accounts.authenticator import Authenticator, AuthenticatorKind
-from countersign.domain.accounts.change import AccountSnapshot, ChangeKind, ChangeRefusal, ChangeRequest, check_change
+from countersign.domain.accounts.change import ChangeKind, ChangeRefusal, ChangeRequest, check_change
 from countersign.domain.accounts.login_flow import FLOW_LIFETIME, InterruptedRequest, LoginFlow, LoginFlowKind
 from countersign.domain.accounts.session import Method, ProofRequirement, Session, SessionProof, satisfies
 from countersign.domain.verifications.rate_limit import RateLimit

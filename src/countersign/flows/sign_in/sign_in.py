@@ -7,9 +7,8 @@ from typing import Final, TypeAlias
 import msgspec
 
 from countersign.domain.accounts import risk
-from countersign.domain.accounts.account import Account, OwnedContact
+from countersign.domain.accounts.account import Account, AccountSnapshot, OwnedContact
 from countersign.domain.accounts.authenticator import Authenticator
-from countersign.domain.accounts.change import AccountSnapshot
 from countersign.domain.accounts.device import Device
 from countersign.domain.accounts.login_flow import FLOW_LIFETIME, InterruptedRequest, LoginFlow, LoginFlowKind
 from countersign.domain.accounts.password import normalize_password

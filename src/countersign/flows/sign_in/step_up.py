@@ -12,7 +12,7 @@ from countersign.flows.accounts.snapshot import find_snapshot
 from countersign.store.tables import devices
 
 if TYPE_CHECKING:
-    from countersign.domain.accounts.change import AccountSnapshot
+    from countersign.domain.accounts.account import AccountSnapshot
     from countersign.domain.accounts.device import Device
 
 
