@@ -10,7 +10,13 @@ from tests.flows.integration_codes import approved, made
 from tests.flows.people import ada
 
 from countersign.domain.accounts.change import ChangeRefusal, ChangeRequest
-from countersign.domain.accounts.integration_code import CODE_BYTES, DAY, MOST, OVERLAP, IntegrationCode
+from countersign.domain.accounts.integration_code import (
+    CODE_BYTES,
+    DAY,
+    MAX_INTEGRATION_CODES,
+    ROTATION_OVERLAP,
+    IntegrationCode,
+)
 from countersign.flows.accounts.context import BrowserContext
 from countersign.flows.changes.apply import Applied, apply_change
 from countersign.flows.changes.integration_codes import (
@@ -90,7 +96,7 @@ async def test_two_overlap_while_one_is_renewed(home: Place) -> None:
     assert both[1] is not None
     assert both[0].scopes == both[1].scopes
     await visitor.told("An integration code of your account was renewed")
-    home.clock.forward(OVERLAP)
+    home.clock.forward(ROTATION_OVERLAP)
     assert await verify_code(home.accounts, old, "") is None
     assert await verify_code(home.accounts, new, "") is not None
 
@@ -149,7 +155,7 @@ async def test_of_two_at_the_bound_one_is_made(home: Place) -> None:
         )
         return ChangeRequest(ChangeKind.INTEGRATION_CODE_MADE, about=str(number), integration_code=credential)
 
-    for number in range(MOST - 1):
+    for number in range(MAX_INTEGRATION_CODES - 1):
         request = wanted(number).for_session(session)
         assert isinstance(await apply_change(home.accounts, visitor.browser, request), Applied)
     outcomes = await asyncio.gather(

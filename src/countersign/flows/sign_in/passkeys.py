@@ -30,7 +30,7 @@ from countersign.flows.accounts.request_code import authenticators_for
 from countersign.flows.accounts.sessions import use_approval
 from countersign.flows.accounts.snapshot import find_snapshot
 from countersign.flows.changes.apply import Applied, apply_change
-from countersign.flows.changes.enrol import named
+from countersign.flows.changes.enrol import authenticator_name
 from countersign.flows.changes.request import requirement_of
 from countersign.flows.sign_in.complete import CompletedFlow, complete_flow
 from countersign.flows.sign_in.network_limit import count_by_network
@@ -75,7 +75,7 @@ async def begin_passkey_enrolment(
     snapshot = await context.database.read(find_snapshot, session.account)
     if snapshot is None:
         return ChangeRefusal.UNKNOWN
-    request = ChangeRequest(ChangeKind.METHOD_ADDED, about=named(name, "Passkey"), summary=summary)
+    request = ChangeRequest(ChangeKind.METHOD_ADDED, about=authenticator_name(name, "Passkey"), summary=summary)
     if refusal := check_change(request.kind, "", b"", snapshot, context.now()):
         return refusal
     requirement = requirement_of(context, request, snapshot)
