@@ -106,7 +106,7 @@ def test_a_room_of_the_domain_that_imports_one_above_it_is_found(tmp_path: Path)
 
 
 def test_a_provider_that_imports_another_is_found(tmp_path: Path) -> None:
-    modules = {"providers/sms": "from countersign.providers import email\n"}
+    modules = {"providers/sms": "from countersign.providers import email\n", "providers/email": ""}
     outcome = lint_imports(make_package(tmp_path, modules, "providers"))
     assert outcome.returncode == 1
     assert "countersign.providers.sms is not allowed to import countersign.providers.email" in outcome.stdout

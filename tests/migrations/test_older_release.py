@@ -24,7 +24,7 @@ BEFORE = "42f55a62b27de278193b4ad0ed090b470b472f59"
 WHICH = ("tests/flows", "tests/store/test_ledger.py")
 """The older tests that are run: what people do, and the ledger under it."""
 
-pytestmark = [pytest.mark.slow, pytest.mark.postgres, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.postgres, pytest.mark.timeout(900)]
 
 
 def git(*words: str) -> subprocess.CompletedProcess[bytes]:

@@ -1,4 +1,4 @@
-"""Sign-in: the password comes first, then a code, unless the account trusts this browser. Every failure gives the same answer."""
+"""Sign-in: the password comes first, then a code, unless the account trusts this browser; every failure gives the same answer."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.providers.bounces import postfix
 
 from countersign.domain.delivery.delivery import Reason
-from countersign.providers.email.dsn import MAX_BYTES, Action, Bounce, parse_bounce, reason_of
+from countersign.providers.email.dsn import MAX_BYTES, Bounce, DsnAction, parse_bounce, reason_of
 
 AT = "bounces+x@shop.example"
 
@@ -39,7 +39,7 @@ def test_a_bounce_says_where_it_arrived_whom_it_is_about_and_why() -> None:
     (one,) = found.recipients
     assert (set(one.addresses), one.action, one.reason) == (
         {"ada@example.org"},
-        Action.FAILED,
+        DsnAction.FAILED,
         Reason.UNKNOWN_RECIPIENT,
     )
 

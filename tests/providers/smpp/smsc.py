@@ -22,7 +22,7 @@ from countersign.providers.smpp.pdu import (
     MESSAGE_STATE,
     RECEIPTED_MESSAGE_ID,
     Address,
-    Command,
+    CommandId,
     Pdu,
     ShortMessage,
     body_length,
@@ -165,7 +165,7 @@ class Faulty:
             self.heard.append(pdu)
             async with self._came:
                 self._came.notify_all()
-            name = Command(pdu.command).name.lower()
+            name = CommandId(pdu.command).name.lower()
             if name in self.answers:
                 if not await self.answers[name](self, pdu, writer):
                     return
@@ -175,19 +175,19 @@ class Faulty:
     def polite(self, pdu: Pdu) -> Pdu:
         """Return the answer that a request should have."""
         body = b""
-        if pdu.command == Command.BIND_TRANSCEIVER:
+        if pdu.command == CommandId.BIND_TRANSCEIVER:
             self.bound += 1
             body = encode_c_octets("SMSC")
-        elif pdu.command == Command.SUBMIT_SM:
+        elif pdu.command == CommandId.SUBMIT_SM:
             self.given += 1
             body = encode_c_octets(f"id-{self.given}")
         return Pdu(pdu.command | 0x80000000, pdu.sequence, body=body)
 
-    def count(self, command: Command) -> int:
+    def count(self, command: CommandId) -> int:
         """Return how many PDUs of a kind came."""
         return sum(pdu.command == command for pdu in self.heard)
 
-    async def until(self, count: int, command: Command) -> None:
+    async def until(self, count: int, command: CommandId) -> None:
         """Wait until so many PDUs of a kind have come."""
         async with self._came:
             await self._came.wait_for(lambda: self.count(command) >= count)

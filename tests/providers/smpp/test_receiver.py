@@ -10,7 +10,7 @@ from tests.providers.smpp.smsc import BOUND, Faulty, Ledger, goes_through, provi
 
 from countersign.domain.delivery.delivery import Accepted, Reason, Receipt, ReceiptState
 from countersign.errors import UnavailableError
-from countersign.providers.smpp.pdu import Command, Pdu
+from countersign.providers.smpp.pdu import CommandId, Pdu
 
 
 async def test_a_receipt_that_outruns_our_record_is_kept_until_the_message_is_known(
@@ -20,15 +20,15 @@ async def test_a_receipt_that_outruns_our_record_is_kept_until_the_message_is_kn
     smpp = provider(await start_tcp_server(smsc))
     smpp.on_receipt = ledger
     await goes_through(smpp)
-    smsc.writers[0].write(Pdu(Command.DELIVER_SM, 5, body=told("id-1", 2)).encode())
+    smsc.writers[0].write(Pdu(CommandId.DELIVER_SM, 5, body=told("id-1", 2)).encode())
     await asyncio.sleep(0.3)
     assert len(ledger.looked) > 1
-    assert smsc.count(Command.DELIVER_SM_RESP) == 0  # nothing is promised that is not written down
+    assert smsc.count(CommandId.DELIVER_SM_RESP) == 0  # nothing is promised that is not written down
     ledger.known.add("id-1")
     async with asyncio.timeout(BOUND):
         assert await ledger.heard.get() == Receipt("ours", "id-1", ReceiptState.DELIVERED)
-        await smsc.until(1, Command.DELIVER_SM_RESP)
-    assert smsc.heard[-1] == Pdu(Command.DELIVER_SM_RESP, 5, body=b"\0")
+        await smsc.until(1, CommandId.DELIVER_SM_RESP)
+    assert smsc.heard[-1] == Pdu(CommandId.DELIVER_SM_RESP, 5, body=b"\0")
     await smpp.close()
 
 
@@ -40,7 +40,7 @@ async def test_a_message_of_which_a_part_is_lost_has_not_arrived_however_soon_th
     async def tells(smsc: Faulty, pdu: Pdu, writer: asyncio.StreamWriter) -> bool:
         writer.write(smsc.polite(pdu).encode())
         state = 5 if smsc.given == 1 else 2
-        writer.write(Pdu(Command.DELIVER_SM, smsc.given, body=told(f"id-{smsc.given}", state)).encode())
+        writer.write(Pdu(CommandId.DELIVER_SM, smsc.given, body=told(f"id-{smsc.given}", state)).encode())
         return True
 
     smsc, ledger = Faulty(submit_sm=tells), Ledger()
@@ -50,7 +50,7 @@ async def test_a_message_of_which_a_part_is_lost_has_not_arrived_however_soon_th
     await asyncio.sleep(0.1)
     ledger.known.add(word.provider_message_id)
     async with asyncio.timeout(BOUND):
-        await smsc.until(3, Command.DELIVER_SM_RESP)
+        await smsc.until(3, CommandId.DELIVER_SM_RESP)
     assert await ledger.heard.get() == Receipt("ours", "id-3", ReceiptState.UNDELIVERED, Reason.NO_SIGNAL)
     assert ledger.heard.empty()
     await smpp.close()
@@ -65,9 +65,9 @@ async def test_a_receipt_that_cannot_be_written_down_is_asked_for_again(start_tc
 
     smpp.on_receipt = away
     await goes_through(smpp)
-    smsc.writers[0].write(Pdu(Command.DELIVER_SM, 5, body=told("id-1", 2)).encode())
+    smsc.writers[0].write(Pdu(CommandId.DELIVER_SM, 5, body=told("id-1", 2)).encode())
     async with asyncio.timeout(BOUND):
-        await smsc.until(1, Command.DELIVER_SM_RESP)
+        await smsc.until(1, CommandId.DELIVER_SM_RESP)
     assert smsc.heard[-1].status == 0x64
     await smpp.close()
 
@@ -78,11 +78,11 @@ async def test_a_flood_of_receipts_is_put_off_and_keeps_no_message_waiting(start
     smpp.on_receipt = ledger
     await goes_through(smpp)
     for number in range(2_000):
-        smsc.writers[0].write(Pdu(Command.DELIVER_SM, number + 1, body=told(f"x-{number}", 2)).encode())
+        smsc.writers[0].write(Pdu(CommandId.DELIVER_SM, number + 1, body=told(f"x-{number}", 2)).encode())
     assert await goes_through(smpp) == Accepted("id-2", 60_000)
     async with asyncio.timeout(BOUND):
-        await smsc.until(2_000 - 256, Command.DELIVER_SM_RESP)
-    assert {pdu.status for pdu in smsc.heard if pdu.command == Command.DELIVER_SM_RESP} == {0x64}
+        await smsc.until(2_000 - 256, CommandId.DELIVER_SM_RESP)
+    assert {pdu.status for pdu in smsc.heard if pdu.command == CommandId.DELIVER_SM_RESP} == {0x64}
     await smpp.close()
 
 
@@ -100,7 +100,7 @@ async def test_an_id_that_a_receipt_writes_in_another_base_is_found_and_soon_at_
     await goes_through(smpp)
     for _ in range(2):
         ledger.looked.clear()
-        smsc.writers[0].write(Pdu(Command.DELIVER_SM, 5, body=told(told_as, 2)).encode())
+        smsc.writers[0].write(Pdu(CommandId.DELIVER_SM, 5, body=told(told_as, 2)).encode())
         async with asyncio.timeout(10):
             assert (await ledger.heard.get()).provider_message_id == answered
     assert told_as not in ledger.looked
@@ -116,8 +116,8 @@ async def test_digits_alone_never_lead_to_the_message_of_somebody_else(
     smpp = provider(await start_tcp_server(smsc))
     smpp.on_receipt = ledger
     await goes_through(smpp)
-    smsc.writers[0].write(Pdu(Command.DELIVER_SM, 5, body=told("100", 2)).encode())
+    smsc.writers[0].write(Pdu(CommandId.DELIVER_SM, 5, body=told("100", 2)).encode())
     async with asyncio.timeout(BOUND):
-        await smsc.until(1, Command.DELIVER_SM_RESP)
+        await smsc.until(1, CommandId.DELIVER_SM_RESP)
     assert ledger.heard.empty()
     await smpp.close()

@@ -12,7 +12,7 @@ from tests.providers.smpp.smsc import BOUND, SECRETS, Answer, Faulty, goes_throu
 
 from countersign.domain.delivery.delivery import Accepted, Reason
 from countersign.errors import DeliveryFailedError
-from countersign.providers.smpp.pdu import MAX_PDU, Command, Pdu, encode_c_octets
+from countersign.providers.smpp.pdu import MAX_PDU, CommandId, Pdu, encode_c_octets
 from countersign.providers.smpp.provider import SmppProvider
 
 TIMEOUT = 0.6
@@ -36,7 +36,7 @@ WRITTEN: dict[str, Callable[[bytes], bytes]] = {
     "garbage": lambda _: b"HTTP/1.1 400 Bad Request\r\n\r\n",
     "huge": lambda polite: (MAX_PDU + 1).to_bytes(4, "big") + polite[4:],
     "tiny": lambda polite: (15).to_bytes(4, "big") + polite[4:],
-    "nack": lambda _: Pdu(Command.GENERIC_NACK, 0, 2).encode(),
+    "nack": lambda _: Pdu(CommandId.GENERIC_NACK, 0, 2).encode(),
 }
 BROKEN = {"close", "reset", "cut", "cut header"}
 SILENT = {"hang", "cut and hang", "drip"}
@@ -85,12 +85,12 @@ async def test_a_fault_is_sorted_in_bounded_time_and_the_next_message_goes_throu
     failure = await refusal(smpp)
     expected = Reason.UNREACHABLE if then in BROKEN else Reason.TIMED_OUT if then in SILENT else Reason.PROVIDER_ERROR
     assert (failure.reason, failure.permanent) == (expected, False)
-    assert smsc.count(Command.SUBMIT_SM) == (1 if at == "submit_sm" else 0)
+    assert smsc.count(CommandId.SUBMIT_SM) == (1 if at == "submit_sm" else 0)
     hidden.check(failure, secrets=SECRETS)
     if at == "bind_transceiver":
         await asyncio.sleep(AFTER_KNOCK)
     assert await goes_through(smpp) == Accepted(f"id-{smsc.given}")
-    assert smsc.count(Command.SUBMIT_SM) == (2 if at == "submit_sm" else 1)
+    assert smsc.count(CommandId.SUBMIT_SM) == (2 if at == "submit_sm" else 1)
     await smpp.close()
 
 
@@ -130,7 +130,7 @@ async def test_a_half_open_session_is_found_out_though_nothing_is_sent(
 
 async def test_a_half_open_session_costs_one_message_its_time_out(start_tcp_server: StartServer) -> None:
     async def deaf(smsc: Faulty, pdu: Pdu, writer: asyncio.StreamWriter) -> bool:
-        if smsc.bound == 1 and smsc.count(Command.SUBMIT_SM) > 1:
+        if smsc.bound == 1 and smsc.count(CommandId.SUBMIT_SM) > 1:
             return True
         writer.write(smsc.polite(pdu).encode())
         return True
@@ -155,7 +155,7 @@ async def test_nobody_listening_is_unreachable_and_is_not_run_at(hidden: Hidden)
 
 async def test_a_door_that_stays_shut_is_knocked_at_once_for_all_who_wait(start_tcp_server: StartServer) -> None:
     async def refuses(_: Faulty, pdu: Pdu, writer: asyncio.StreamWriter) -> bool:
-        writer.write(Pdu(Command.BIND_TRANSCEIVER_RESP, pdu.sequence, 0x0E).encode())
+        writer.write(Pdu(CommandId.BIND_TRANSCEIVER_RESP, pdu.sequence, 0x0E).encode())
         return True
 
     smsc = Faulty(bind_transceiver=refuses)
@@ -163,7 +163,7 @@ async def test_a_door_that_stays_shut_is_knocked_at_once_for_all_who_wait(start_
     for _ in range(2):
         failures = await asyncio.gather(*(refusal(smpp) for _ in range(20)))
         assert {(one.reason, one.permanent) for one in failures} == {(Reason.MISCONFIGURED, True)}
-    assert smsc.count(Command.BIND_TRANSCEIVER) == 1
+    assert smsc.count(CommandId.BIND_TRANSCEIVER) == 1
     await smpp.close()
 
 
@@ -245,26 +245,26 @@ async def test_what_the_smsc_asks_is_answered_and_what_nobody_knows_is_said_to_b
     await goes_through(smpp)
     (writer,) = smsc.writers
     for pdu in (
-        Pdu(Command.ENQUIRE_LINK, 7),
+        Pdu(CommandId.ENQUIRE_LINK, 7),
         Pdu(0x00000103, 8, body=b"?"),
         Pdu(0x00000FFF, 9),
-        Pdu(Command.ALERT_NOTIFICATION, 10),
+        Pdu(CommandId.ALERT_NOTIFICATION, 10),
         Pdu(0x80000FFF, 11),
-        Pdu(Command.SUBMIT_SM_RESP, 4_000_000, body=encode_c_octets("late")),
-        Pdu(Command.DELIVER_SM, 12, body=b"cut"),
-        Pdu(Command.ENQUIRE_LINK, 13),
+        Pdu(CommandId.SUBMIT_SM_RESP, 4_000_000, body=encode_c_octets("late")),
+        Pdu(CommandId.DELIVER_SM, 12, body=b"cut"),
+        Pdu(CommandId.ENQUIRE_LINK, 13),
     ):
         writer.write(pdu.encode())
     async with asyncio.timeout(BOUND):
-        await smsc.until(2, Command.ENQUIRE_LINK_RESP)
-        await smsc.until(1, Command.DELIVER_SM_RESP)
+        await smsc.until(2, CommandId.ENQUIRE_LINK_RESP)
+        await smsc.until(1, CommandId.DELIVER_SM_RESP)
     answers = {(pdu.command, pdu.sequence, pdu.status) for pdu in smsc.heard[2:]}
     assert answers == {
-        (Command.ENQUIRE_LINK_RESP, 7, 0),
-        (Command.GENERIC_NACK, 8, 3),
-        (Command.GENERIC_NACK, 9, 3),
-        (Command.DELIVER_SM_RESP, 12, 0x65),
-        (Command.ENQUIRE_LINK_RESP, 13, 0),
+        (CommandId.ENQUIRE_LINK_RESP, 7, 0),
+        (CommandId.GENERIC_NACK, 8, 3),
+        (CommandId.GENERIC_NACK, 9, 3),
+        (CommandId.DELIVER_SM_RESP, 12, 0x65),
+        (CommandId.ENQUIRE_LINK_RESP, 13, 0),
     }
     assert await goes_through(smpp) == Accepted("id-2")
     await smpp.close()
@@ -274,7 +274,7 @@ async def test_an_id_that_cannot_be_kept_is_no_word(start_tcp_server: StartServe
     bodies = [b"", b"no end", b"\xff\xfe\0", b"\x1b[2J\0"]
 
     async def strange(_: Faulty, pdu: Pdu, writer: asyncio.StreamWriter) -> bool:
-        writer.write(Pdu(Command.SUBMIT_SM_RESP, pdu.sequence, body=bodies.pop()).encode())
+        writer.write(Pdu(CommandId.SUBMIT_SM_RESP, pdu.sequence, body=bodies.pop()).encode())
         return True
 
     smpp = provider(await start_tcp_server(Faulty(submit_sm=strange)))
@@ -303,8 +303,8 @@ async def test_codes_travel_by_tls_to_whom_the_certificate_names(
 async def test_an_smsc_that_does_not_read_is_given_up(start_tcp_server: StartServer) -> None:
     async def blind_index(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readexactly(16)
-        writer.write(Pdu(Command.BIND_TRANSCEIVER_RESP, 1, body=encode_c_octets("SMSC")).encode())
-        flood = Pdu(Command.ENQUIRE_LINK, 1).encode() * 1_000
+        writer.write(Pdu(CommandId.BIND_TRANSCEIVER_RESP, 1, body=encode_c_octets("SMSC")).encode())
+        flood = Pdu(CommandId.ENQUIRE_LINK, 1).encode() * 1_000
         while True:
             writer.write(flood)
             await writer.drain()
@@ -325,5 +325,5 @@ async def test_closing_does_not_wait_for_an_smsc_that_hangs(start_tcp_server: St
     await goes_through(smpp)
     async with asyncio.timeout(BOUND):
         await smpp.close()
-    assert smsc.heard[-1].command == Command.UNBIND
+    assert smsc.heard[-1].command == CommandId.UNBIND
     assert (await refusal(smpp)).reason is Reason.UNREACHABLE

@@ -20,7 +20,7 @@ from countersign.flows.maintenance.applications import add_application
 from countersign.flows.verifications.begin import BeginRequest, begin_challenge
 from countersign.flows.verifications.results import Done
 from countersign.providers.registry import ConfiguredProvider
-from countersign.providers.smpp.pdu import Command, Pdu, decode_short_message
+from countersign.providers.smpp.pdu import CommandId, Pdu, decode_short_message
 from countersign.providers.smpp.provider import SmppSettings
 from countersign.store.engine.database import Sql
 from countersign.wiring import Runtime, close_runtime, open_runtime
@@ -59,7 +59,7 @@ def tells(state: int) -> Answer:
 
     async def answer(smsc: Faulty, pdu: Pdu, writer: asyncio.StreamWriter) -> bool:
         writer.write(smsc.polite(pdu).encode())
-        writer.write(Pdu(Command.DELIVER_SM, smsc.given, body=told(f"id-{smsc.given}", state)).encode())
+        writer.write(Pdu(CommandId.DELIVER_SM, smsc.given, body=told(f"id-{smsc.given}", state)).encode())
         return True
 
     return answer
@@ -103,29 +103,29 @@ async def test_a_receipt_that_outruns_our_record_moves_the_message(
         worker = Worker(runtime.delivery, runtime.settings.retention_days)
         working = asyncio.get_running_loop().create_task(worker.run())
         async with asyncio.timeout(20):
-            await first.until(1, Command.DELIVER_SM_RESP)
+            await first.until(1, CommandId.DELIVER_SM_RESP)
             if expected[1]:
-                await second.until(1, Command.SUBMIT_SM)
+                await second.until(1, CommandId.SUBMIT_SM)
         worker.stop()
         await working
         assert await runtime.core.database.read(_standing) == [expected]
     finally:
         await close_runtime(runtime)
-    assert [pdu.status for pdu in first.heard if pdu.command == Command.DELIVER_SM_RESP] == [0]
+    assert [pdu.status for pdu in first.heard if pdu.command == CommandId.DELIVER_SM_RESP] == [0]
     sent = [
         decode_short_message(pdu.body)
         for one in (first, second)
         for pdu in one.heard
-        if pdu.command == Command.SUBMIT_SM
+        if pdu.command == CommandId.SUBMIT_SM
     ]
     assert len({message.text for message in sent}) == 1
     assert [message.registered_delivery for message in sent] == [1, 0][: len(sent)]
-    assert first.heard[-1].command == Command.UNBIND
+    assert first.heard[-1].command == CommandId.UNBIND
 
 
 async def test_the_doctor_binds_and_says_what_is_wrong(start_tcp_server: StartServer) -> None:
     async def refuses(_: Faulty, pdu: Pdu, writer: asyncio.StreamWriter) -> bool:
-        writer.write(Pdu(Command.BIND_TRANSCEIVER_RESP, pdu.sequence, 0x0E).encode())
+        writer.write(Pdu(CommandId.BIND_TRANSCEIVER_RESP, pdu.sequence, 0x0E).encode())
         return True
 
     def configured(port: int) -> ConfiguredProvider:
@@ -168,7 +168,7 @@ async def test_an_account_that_allows_fewer_sessions_than_the_settings_carries_a
     start_tcp_server: StartServer,
 ) -> None:
     async def one_alone(smsc: Faulty, pdu: Pdu, writer: asyncio.StreamWriter) -> bool:
-        polite = smsc.polite(pdu) if not smsc.bound else Pdu(Command.BIND_TRANSCEIVER_RESP, pdu.sequence, 0x05)
+        polite = smsc.polite(pdu) if not smsc.bound else Pdu(CommandId.BIND_TRANSCEIVER_RESP, pdu.sequence, 0x05)
         writer.write(polite.encode())
         return True
 
@@ -178,7 +178,7 @@ async def test_an_account_that_allows_fewer_sessions_than_the_settings_carries_a
     for _ in range(2):
         words = await asyncio.gather(*(smpp.send(sms()) for _ in range(30)))
         assert len({word.provider_message_id for word in words}) == 30
-    assert smsc.count(Command.BIND_TRANSCEIVER) <= 3
+    assert smsc.count(CommandId.BIND_TRANSCEIVER) <= 3
     await smpp.close()
 
 
@@ -189,7 +189,7 @@ async def test_closing_while_the_door_is_being_opened_ends_the_send(start_tcp_se
     smsc = Faulty(bind_transceiver=deaf)
     smpp = provider(await start_tcp_server(smsc))
     sending = asyncio.get_running_loop().create_task(smpp.send(sms()))
-    await smsc.until(1, Command.BIND_TRANSCEIVER)
+    await smsc.until(1, CommandId.BIND_TRANSCEIVER)
     await smpp.close()
     with pytest.raises(DeliveryFailedError) as caught:
         await sending

@@ -57,7 +57,9 @@ async def write_kind(
             return await _forget_browser(context, request, now)
         case ChangeKind.ACCESS_RECOVERED:
             return await _recover_access(context, request, snapshot, now)
-        case _:
+        case (
+            ChangeKind.INTEGRATION_CODE_MADE | ChangeKind.INTEGRATION_CODE_ROTATED | ChangeKind.INTEGRATION_CODE_REVOKED
+        ):
             return await _change_integration_code(request, now)
 
 

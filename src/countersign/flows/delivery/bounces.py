@@ -108,9 +108,9 @@ def _receipt(keyring: Keyring, sent: _SentMessage, recipients: Sequence[dsn.Fail
     own = [one for one in recipients if any(_is_address_of(contact, address) for address in one.addresses)]
     about = own or recipients
     report = next((one for one in about if one.reason is not None), about[0])
-    if report.action is dsn.Action.DELIVERED and own:
+    if report.action is dsn.DsnAction.DELIVERED and own:
         return Receipt(sent.provider, sent.provider_message_id, ReceiptState.DELIVERED)
-    if report.action is not dsn.Action.FAILED or report.reason is None:
+    if report.action is not dsn.DsnAction.FAILED or report.reason is None:
         return None
     reason = report.reason if own else Reason.REFUSED
     return Receipt(sent.provider, sent.provider_message_id, ReceiptState.UNDELIVERED, reason)

@@ -36,7 +36,7 @@ _SELECTOR: Final = re.compile(
 )
 
 
-class Signer(msgspec.Struct, frozen=True):
+class DkimSigner(msgspec.Struct, frozen=True):
     """A domain, the selector under which its public key stands in the DNS, and the private key in PEM form."""
 
     domain: str
@@ -62,7 +62,7 @@ class Signer(msgspec.Struct, frozen=True):
         return f"Signer({self.selector}._domainkey.{self.domain})"
 
 
-def make_signer(domain: str, selector: str, pem: str) -> Signer | None:
+def make_signer(domain: str, selector: str, pem: str) -> DkimSigner | None:
     """Return the signer for these settings, None if all are empty.
 
     Arguments:
@@ -87,7 +87,7 @@ def make_signer(domain: str, selector: str, pem: str) -> Signer | None:
         raise SettingsError(
             "dkim_selector is one word such as 2026a: the key's record in the DNS is SELECTOR._domainkey.DOMAIN."
         )
-    return Signer(ascii_name, selector, _key(pem))
+    return DkimSigner(ascii_name, selector, _key(pem))
 
 
 def _key(pem: str) -> bytes:

@@ -1,6 +1,6 @@
 """Read bounces: delivery status notifications of mail servers about a message that they could not deliver (RFC 3464).
 
-Anybody can write one, so nothing in it is trusted here: `flows/delivery/bounces.py` checks at which address of ours it arrived. Only
+Anybody can write one, so nothing in it is trusted here: `flows/delivery/bounces.py` checks at which of our addresses it arrived. Only
 the outermost level of MIME is parsed, so neither nesting nor a broken inner part costs anything.
 """
 
@@ -43,7 +43,7 @@ _PERMANENT: Final = 5
 _FULL: Final = re.compile(r"over ?quota|mailbox (?:is )?full|quota exceeded|exceeded .{0,20}quota", re.IGNORECASE)
 
 
-class Action(StrEnum):
+class DsnAction(StrEnum):
     """What became of the message for one recipient (RFC 3464, 2.3.3)."""
 
     FAILED = "failed"
@@ -60,7 +60,7 @@ class FailedRecipient(msgspec.Struct, frozen=True):
     """
 
     addresses: tuple[str, ...]
-    action: Action
+    action: DsnAction
     reason: Reason | None
 
     def __repr__(self) -> str:
@@ -176,12 +176,14 @@ def _blocks(text: str) -> list[dict[str, str]]:
 
 def _parse_recipient(fields: dict[str, str]) -> FailedRecipient | None:
     word = re.match(r"[a-z]+", fields.get("action", "").lower())
-    if word is None or word[0] not in set(Action):
+    if word is None or word[0] not in set(DsnAction):
         return None
-    action = Action(word[0])
+    action = DsnAction(word[0])
     named = f"{fields.get('final-recipient', '')} {fields.get('original-recipient', '')}"
     addresses = tuple(address.lower() for address in _ADDRESS.findall(named.replace(";", " ")))
-    reason = reason_of(fields.get("status", ""), fields.get("diagnostic-code", "")) if action is Action.FAILED else None
+    reason = (
+        reason_of(fields.get("status", ""), fields.get("diagnostic-code", "")) if action is DsnAction.FAILED else None
+    )
     return FailedRecipient(addresses, action, reason)
 
 

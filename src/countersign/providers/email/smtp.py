@@ -31,7 +31,7 @@ from countersign.providers.http import tls
 from countersign.setting import Described
 
 if TYPE_CHECKING:
-    from countersign.providers.email.dkim import Signer
+    from countersign.providers.email.dkim import DkimSigner
 
 IDLE: Final = 60.0
 """Seconds that a connection is kept unused; servers drop it after 10 s (a busy Postfix) to 5 minutes (RFC 5321, 4.5.3.2.7)."""
@@ -110,7 +110,7 @@ class SmtpSettings(msgspec.Struct, frozen=True, kw_only=True):
             verp.check_bounce_address(self.bounce_address)
         self.signer()
 
-    def signer(self) -> Signer | None:
+    def signer(self) -> DkimSigner | None:
         """Return the DKIM signer, None if mail is not signed; raises SettingsError."""
         if not (self.dkim_domain or self.dkim_selector or self.dkim_key):
             return None

@@ -25,7 +25,7 @@ NETWORK_ERROR_CODE: Final = 0x0423
 MESSAGE_STATE: Final = 0x0427
 
 
-class Command(IntEnum):
+class CommandId(IntEnum):
     """The command ids in use here (5.1.2.1)."""
 
     GENERIC_NACK = 0x80000000

@@ -15,7 +15,7 @@ from countersign.errors import DeliveryFailedError
 from countersign.providers.smpp.pdu import (
     HEADER,
     MAX_SEQUENCE,
-    Command,
+    CommandId,
     MalformedError,
     Pdu,
     body_length,
@@ -123,13 +123,13 @@ class SmppSession:
         account = self._account
         self._start(self._read())
         answer = await self._request(
-            Command.BIND_TRANSCEIVER, encode_bind(account.system_id, account.password, account.system_type)
+            CommandId.BIND_TRANSCEIVER, encode_bind(account.system_id, account.password, account.system_type)
         )
         if isinstance(answer, SessionFailure):
             return answer
         if answer.status != OK:
             return _failure(answer.status)
-        if answer.command != Command.BIND_TRANSCEIVER_RESP:
+        if answer.command != CommandId.BIND_TRANSCEIVER_RESP:
             return NOT_SMPP
         self._bound = True
         self._start(self._keep_alive())
@@ -158,7 +158,7 @@ class SmppSession:
         asked_at = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout_at(until):
-                answer = await self._request(Command.SUBMIT_SM, body)
+                answer = await self._request(CommandId.SUBMIT_SM, body)
         except TimeoutError:
             if self._last_heard <= asked_at and until - asked_at > self._account.timeout * _LONG:
                 self._end(SILENT)  # total silence: the next message must not wait for it too
@@ -172,7 +172,7 @@ class SmppSession:
                 self._end(_failure(answer.status))
             return _failure(answer.status)
         try:
-            if answer.command != Command.SUBMIT_SM_RESP:
+            if answer.command != CommandId.SUBMIT_SM_RESP:
                 raise MalformedError
             return decode_message_id(answer.body)
         except MalformedError:
@@ -184,7 +184,7 @@ class SmppSession:
             self._bound = False
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(FAREWELL):
-                    await self._request(Command.UNBIND)
+                    await self._request(CommandId.UNBIND)
         self._end(CLOSED)
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._writer.transport.abort()
@@ -193,7 +193,7 @@ class SmppSession:
         """Close the connection at once."""
         self._end(CLOSED)
 
-    async def _request(self, command: Command, body: bytes = b"") -> Pdu | SessionFailure:
+    async def _request(self, command: CommandId, body: bytes = b"") -> Pdu | SessionFailure:
         """Send a request and return its response, or why the session ended before."""
         if self._end_reason is not None:
             return self._end_reason
@@ -243,33 +243,33 @@ class SmppSession:
             self._handle_response(pdu)
             return
         match pdu.command:
-            case Command.ENQUIRE_LINK:
-                await self._write(Pdu(Command.ENQUIRE_LINK_RESP, pdu.sequence))
-            case Command.DELIVER_SM if self._incoming < MAX_INCOMING:
+            case CommandId.ENQUIRE_LINK:
+                await self._write(Pdu(CommandId.ENQUIRE_LINK_RESP, pdu.sequence))
+            case CommandId.DELIVER_SM if self._incoming < MAX_INCOMING:
                 self._incoming += 1
                 self._start(self._deliver(pdu))
-            case Command.DELIVER_SM:
-                await self._write(Pdu(Command.DELIVER_SM_RESP, pdu.sequence, TRY_LATER, encode_c_octets("")))
-            case Command.UNBIND:
+            case CommandId.DELIVER_SM:
+                await self._write(Pdu(CommandId.DELIVER_SM_RESP, pdu.sequence, TRY_LATER, encode_c_octets("")))
+            case CommandId.UNBIND:
                 self._bound = False
                 self._start(self._leave(pdu.sequence))
-            case Command.ALERT_NOTIFICATION:
+            case CommandId.ALERT_NOTIFICATION:
                 pass  # it has no response (4.12.1)
             case _:
-                await self._write(Pdu(Command.GENERIC_NACK, pdu.sequence, UNKNOWN_COMMAND))
+                await self._write(Pdu(CommandId.GENERIC_NACK, pdu.sequence, UNKNOWN_COMMAND))
 
     def _handle_response(self, pdu: Pdu) -> None:
         future = self._pending.get(pdu.sequence)
         if future is not None and not future.done():
             future.set_result(pdu)
-        elif pdu.command == Command.GENERIC_NACK and pdu.sequence == 0:
-            self._end(NOT_SMPP)  # the SMSC could not read a header of ours (4.3.1): the two sides are out of step
+        elif pdu.command == CommandId.GENERIC_NACK and pdu.sequence == 0:
+            self._end(NOT_SMPP)  # the SMSC could not read one of our headers (4.3.1): the two sides are out of step
 
     async def _deliver(self, pdu: Pdu) -> None:
         try:
             status = await self._receive(pdu.body)
             if self._end_reason is None:
-                await self._write(Pdu(Command.DELIVER_SM_RESP, pdu.sequence, status, encode_c_octets("")))
+                await self._write(Pdu(CommandId.DELIVER_SM_RESP, pdu.sequence, status, encode_c_octets("")))
         finally:
             self._incoming -= 1
 
@@ -277,7 +277,7 @@ class SmppSession:
         """Answer an unbind after the requests under way were answered, or timed out."""
         if self._pending:
             await asyncio.wait(list(self._pending.values()), timeout=self._account.timeout)
-        await self._write(Pdu(Command.UNBIND_RESP, sequence))
+        await self._write(Pdu(CommandId.UNBIND_RESP, sequence))
         self._end(DISCONNECTED)
 
     async def _keep_alive(self) -> None:
@@ -289,7 +289,7 @@ class SmppSession:
                 continue
             try:
                 async with asyncio.timeout(self._account.timeout):
-                    await self._request(Command.ENQUIRE_LINK)
+                    await self._request(CommandId.ENQUIRE_LINK)
             except TimeoutError:
                 if self._last_heard + self._account.timeout <= loop.time():
                     self._end(SILENT)
