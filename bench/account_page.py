@@ -82,7 +82,9 @@ def _contact(context: AccountContext, account: str, number: int, now: int) -> Ow
 
 
 def _device(context: AccountContext, account: str, now: int) -> Device:
-    device = Device(account, context.mark(context.secret()), context.id("dev"), now, "Firefox", now, "203.0.113.9", "")
+    device = Device(
+        account, context.token_hash(context.secret()), context.id("dev"), now, "Firefox", now, "203.0.113.9", ""
+    )
     return msgspec.structs.replace(device, trusted_at=now)
 
 

@@ -21,7 +21,7 @@ class Write(msgspec.Struct, frozen=True):
 
 WRITES = (
     # S8: whoever was signed in on this browser before is signed out.
-    Write("flows/sign_in/start_session.py", "await sessions.end(context.mark(start.browser.session))"),
+    Write("flows/sign_in/start_session.py", "await sessions.end(context.token_hash(start.browser.session))"),
     # S4: no browser is trusted after a change.
     Write("flows/changes/apply.py", "await devices.end_trust(account)"),
     # A restored contact is an identifier no more.

@@ -7,6 +7,9 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import click
+
+from countersign.cli.serve import serve
 from countersign.config import load
 from countersign.config.families import DETOUR_SETTINGS, PURPOSE_SETTINGS, SETTINGS, provider_settings
 from countersign.config.purposes import PurposeSettings
@@ -93,3 +96,16 @@ def test_a_default_that_is_told_in_words_of_its_own_is_the_default() -> None:
 def test_every_channel_has_a_route_and_a_purpose_the_defaults_of_the_domain() -> None:
     assert RouteSettings.__struct_fields__ == tuple(channel.value for channel in Channel)
     assert PurposeSettings().lifetime == DEFAULT_POLICIES["sign_in"].lifetime
+
+
+def test_options_of_serve_say_what_the_settings_say() -> None:
+    rows = {setting.name: setting for setting in SETTINGS}
+    options = {
+        option.name: option for option in serve.params if isinstance(option, click.Option) and option.name in rows
+    }
+    assert options.keys() == {"bind", "port", "workers", "no_worker"}
+    for name, option in options.items():
+        assert option.help is not None
+        assert option.help.startswith(rows[str(name)].meaning)
+        if isinstance(option.type, click.IntRange):
+            assert rows[str(name)].expects == f"{option.type.min} to {option.type.max}"

@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from countersign.clock import system_clock
 from countersign.config import Settings, load
 from countersign.domain.shared.application import Application, ApplicationMode
 from countersign.domain.shared.contact import parse_contact
@@ -25,7 +26,7 @@ from countersign.flows.verifications.results import Done
 from countersign.keys import ACTIVATION_DELAY, Keyring, new_file, rotate_file
 from countersign.store.engine.migrate import head, migrate
 from countersign.store.tables import metadata
-from countersign.wiring import Runtime, clock, close_runtime, is_current, open_runtime, prepare
+from countersign.wiring import Runtime, close_runtime, is_current, open_runtime, prepare
 from countersign.worker import Worker
 
 
@@ -40,7 +41,7 @@ def production(tmp_path: Path) -> Settings:
     """Return the settings of an operator who has made keys and database."""
     home = tmp_path / "home"
     settings = load({"COUNTERSIGN_PUBLIC_URL": "https://verify.example.org", "COUNTERSIGN_HOME": str(home)})
-    new_file(settings.secret_file, clock())
+    new_file(settings.secret_file, system_clock())
     migrate(settings.database_url)
     return settings
 
@@ -62,7 +63,7 @@ async def refused(settings: Settings) -> str:
 
 async def demo(runtime: Runtime) -> Application:
     """Return the application of the demonstration."""
-    found = await runtime.doorkeeper.authenticate(runtime.demo_key or "")
+    found = await runtime.applications.authenticate(runtime.demo_key or "")
     assert found is not None
     return found
 
@@ -95,9 +96,9 @@ async def test_a_lost_key_of_the_demonstration_is_made_anew(development: Setting
 
 async def test_production_opens_with_keys_and_schema_and_shows_nobody_the_inbox(production: Settings) -> None:
     opened = await open_runtime(production)
-    assert opened.inbox is None
+    assert opened.shown_inbox is None
     assert opened.demo_key is None
-    assert "inbox" in opened.providers  # where test keys deliver, in production too
+    assert "inbox" in opened.delivery.providers  # where test keys deliver, in production too
     await close_runtime(opened)
 
 
@@ -128,7 +129,7 @@ async def test_the_keys_of_another_installation_stop_the_start(production: Setti
     """O2: with them nothing stored could be read, and new records would be mixed with old."""
     await close_runtime(await open_runtime(production))
     production.secret_file.unlink()
-    new_file(production.secret_file, clock())
+    new_file(production.secret_file, system_clock())
     said = await refused(production)
     assert "is not the one that this database was made with" in said
     assert "COUNTERSIGN_SECRET_FILE" in said
@@ -137,7 +138,7 @@ async def test_the_keys_of_another_installation_stop_the_start(production: Setti
 async def test_rotated_keys_are_still_the_keys_of_this_installation(production: Settings) -> None:
     """O2."""
     await close_runtime(await open_runtime(production))
-    rotate_file(production.secret_file, clock())
+    rotate_file(production.secret_file, system_clock())
     await close_runtime(await open_runtime(production))
 
 
@@ -167,8 +168,8 @@ async def test_a_code_goes_out_and_its_answer_is_known_after_the_keys_were_rotat
     begun = await begin_challenge(runtime.core, application, BeginRequest(to=parse_contact("ada@example.org")))
     assert isinstance(begun, Done)
 
-    rotate_file(runtime.settings.secret_file, clock())
-    later = Keyring(runtime.settings.secret_file, lambda: clock() + ACTIVATION_DELAY)
+    rotate_file(runtime.settings.secret_file, system_clock())
+    later = Keyring(runtime.settings.secret_file, lambda: system_clock() + ACTIVATION_DELAY)
     assert later.primary.kid != begun.challenge.terms.kid
     core = msgspec.structs.replace(runtime.core, keyring=later)
 
@@ -186,12 +187,12 @@ async def test_what_is_counted_is_told(runtime: Runtime) -> None:
     application = await demo(runtime)
     await begin_challenge(runtime.core, application, BeginRequest(to=parse_contact("ada@example.org")))
     worker = Worker(runtime.delivery, runtime.settings.retention_days)
-    before = (await runtime.metrics()).decode()
+    before = (await runtime.metrics_page()).decode()
     working = asyncio.create_task(worker.run())
     await arrived_code(runtime)
     worker.stop()
     await working
-    after = (await runtime.metrics()).decode()
+    after = (await runtime.metrics_page()).decode()
     assert "countersign_deliveries_due 1.0" in before
     assert "countersign_ledger_batch_size_count 1.0" in before
     assert "countersign_deliveries_due 0.0" in after

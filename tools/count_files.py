@@ -223,7 +223,7 @@ async def installation() -> AsyncIterator[Runtime]:
         settings = {"ENVIRONMENT": "development", "LOG_LEVEL": "error", "HOME": f"{folder}/home"}
         runtime = await open_runtime(load({f"COUNTERSIGN_{name}": value for name, value in settings.items()}))
         # What a process does in the background beside any act is no part of one.
-        runtime.learning.cancel()
+        runtime.stats_writer.cancel()
         try:
             yield runtime
         finally:

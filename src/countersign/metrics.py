@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -17,8 +18,13 @@ from prometheus_client import (
 )
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from countersign.errors import DeliveryFailedError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from countersign.domain.delivery.delivery import Accepted, Message
+    from countersign.providers import Provider
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, which nobody asked for
 
@@ -167,3 +173,30 @@ def _lives(pid: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+class CountedProvider:
+    """A provider whose results are counted and timed."""
+
+    def __init__(self, name: str, provider: Provider, metrics: Metrics) -> None:
+        self._name = name
+        self._provider = provider
+        self._metrics = metrics
+
+    async def send(self, message: Message) -> Accepted:
+        """Send the message by the provider; its result is counted and passed on."""
+        began = time.perf_counter()
+        outcome = "broke_off"
+        try:
+            accepted = await self._provider.send(message)
+            outcome = "accepted"
+        except DeliveryFailedError as error:
+            outcome = error.reason
+            raise
+        finally:
+            self._metrics.tried(self._name, outcome, time.perf_counter() - began)
+        return accepted
+
+    async def close(self) -> None:
+        """Close the provider."""
+        await self._provider.close()

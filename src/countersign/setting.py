@@ -38,7 +38,7 @@ class Described(msgspec.Struct, frozen=True):
         reads: makes the value of what was written (a text, or a tuple of texts if the field is a tuple or a dict), and raises
             ValueError for what makes no sense. Without it msgspec converts to the type of the field.
         computed: makes the default of the settings that stand before it in the struct, by their names. It raises SettingsError
-            where there is no default.
+            if there is no default.
 
     """
 
@@ -59,7 +59,7 @@ class Group(msgspec.Struct, frozen=True):
 class Setting(msgspec.Struct, frozen=True):
     """One setting: `name` as the TOML file has it, the `type` of what may be written there, and the texts for people.
 
-    `fallback` is the default as a value, None where it is computed or there is none.
+    `fallback` is the default as a value, None if it is computed or there is none.
     """
 
     name: str
@@ -251,7 +251,7 @@ def _written(kind: Any, described: Described) -> Any:  # noqa: ANN401
 
 
 def _expected(kind: Any) -> str:  # noqa: ANN401
-    """Return what a type expects, in words; "" where it does not say enough."""
+    """Return what a type expects, in words; "" if the type does not say enough."""
     bare, *more = get_args(kind) if get_origin(kind) is Annotated else (kind,)
     if bare is bool:
         return "yes or no"

@@ -1,4 +1,4 @@
-"""Wiring: Settings become a Runtime, and this is the only place that picks implementations."""
+"""Turns Settings into a Runtime. This is the only place that chooses implementations."""
 
 from __future__ import annotations
 
@@ -7,31 +7,29 @@ import contextlib
 import functools
 import os
 import random
-import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from countersign.clock import Clock
+from countersign.clock import Clock, system_clock
 from countersign.config import Settings
-from countersign.domain.delivery.delivery import Accepted, Message
 from countersign.domain.policy import INBOX
 from countersign.domain.shared import identifier
-from countersign.domain.shared.application import ApplicationDraft, ApplicationMode
-from countersign.errors import DeliveryFailedError, NotFoundError, SettingsError, UnavailableError
+from countersign.errors import SettingsError, UnavailableError
 from countersign.flows.accounts.context import AccountContext
 from countersign.flows.context import CoreContext, own_application
 from countersign.flows.delivery.bounces import bounce_signer
 from countersign.flows.delivery.context import DeliveryContext
 from countersign.flows.delivery.receipts import record_receipt
-from countersign.flows.maintenance.applications import ApplicationDirectory, add_application, rotate_application_key
+from countersign.flows.maintenance.applications import ApplicationDirectory
+from countersign.flows.maintenance.demo_key import ensure_demo_key
 from countersign.flows.maintenance.move_clock import restore_clock
 from countersign.geolocation import GeoDatabase
 from countersign.keys import Keyring, new_file
 from countersign.links import links_of
 from countersign.messages.custom.custom_templates import CustomTemplates, load_templates
 from countersign.passwords import Passwords
-from countersign.providers import Provider, PushesReceipts, TakesReceipts
+from countersign.providers import PushesReceipts, TakesReceipts
 from countersign.providers.inbox import Inbox, InboxProvider
 from countersign.providers.registry import make_provider
 from countersign.store.engine.connect import open_database
@@ -45,17 +43,9 @@ if TYPE_CHECKING:
 
     from countersign.metrics import Metrics
 
-DEMO: Final = "demo"
-"""The application of development, whose test key the start page and the first curl line use."""
-
-
-def clock() -> int:
-    """Return the machine's time in milliseconds since the epoch; what runs on a ground asks that ground's clock instead."""
-    return time.time_ns() // 1_000_000
-
 
 class Installation(msgspec.Struct, frozen=True):
-    """What every command stands on: an open database of the right revision, the keys it was made with, and the time there."""
+    """What every command needs: an open database of the right revision, the keys that belong to it, and its clock."""
 
     settings: Settings
     database: Database
@@ -63,77 +53,85 @@ class Installation(msgspec.Struct, frozen=True):
     clock: Clock
 
     def log(self) -> Log:
-        """Return the log of a new writer, with a chain of its own."""
+        """Return a log with a hash chain of its own."""
         return Log(
             Chain(lambda: identifier.make("wri", self.clock(), os.urandom(identifier.RANDOM_BYTES)), self.keyring.link)
         )
 
 
 class Runtime(msgspec.Struct, frozen=True):
-    """Everything that serving and delivering stand on.
+    """Everything that a process needs to answer requests and to deliver messages.
 
-    `receivers` are the providers that say later what became of a message.
-    `inbox` is None in production, where nobody may look into it. `demo_key` is the test key of the application "demo" in development.
-    `stopping` is set as soon as the process is told to stop: what would go on for ever (a stream of events) ends then.
+    - `core`, `delivery` and `accounts` are the contexts of the flows; the latter two contain the first.
+    - `applications` authenticates the keys of applications.
+    - `inbox` keeps the messages of development and of test keys; `shown_inbox` is what pages may show of it.
+    - `receivers` are the providers, by name, that report later what became of a message.
+    - `demo_key` is the test key of the application "demo"; None in production.
+    - `stopping` is set as soon as the process is told to stop, so that endless streams end.
+    - `stats_writer` stores what this process learns about providers, for as long as it runs.
     """
 
     settings: Settings
     core: CoreContext
-    accounts: AccountContext
-    doorkeeper: ApplicationDirectory
-    inbox: Inbox | None
-    providers: Mapping[str, Provider]
-    receivers: Mapping[str, TakesReceipts]
     delivery: DeliveryContext
-    stats: Metrics
+    accounts: AccountContext
+    applications: ApplicationDirectory
+    inbox: Inbox
+    receivers: Mapping[str, TakesReceipts]
+    metrics: Metrics
     demo_key: str | None
-    letters: Inbox
-    stopping: asyncio.Event
     clock: Clock
-    learning: asyncio.Task[None]
+    stopping: asyncio.Event
+    stats_writer: asyncio.Task[None]
 
     def __repr__(self) -> str:
         """Hide the key."""
         return f"Runtime({self.settings!r})"
 
-    async def metrics(self) -> bytes:
-        """Return the page of /metrics, `stats.content_type`; a database that is away leaves out only what it would have told."""
+    @property
+    def shown_inbox(self) -> Inbox | None:
+        """Return the inbox where it may be looked into: in development alone."""
+        return self.inbox if self.settings.development else None
+
+    async def metrics_page(self) -> bytes:
+        """Return the page of /metrics, of type `metrics.content_type`. Without a database only its own figures are missing."""
         try:
             due, oldest = await self.core.database.read(deliveries.count_due, self.core.now())
         except UnavailableError:
             pass
         else:
-            self.stats.backlog(due, oldest)
-        return self.stats.page()
+            self.metrics.backlog(due, oldest)
+        return self.metrics.page()
 
 
 async def open_runtime(settings: Settings) -> Runtime:
-    """Open everything; raises SettingsError or UnavailableError with what to do, and leaves nothing open then."""
-    from countersign.metrics import Metrics
+    """Open everything. Raises SettingsError or UnavailableError, which say what to do; nothing is left open then."""
+    from countersign.metrics import CountedProvider, Metrics
 
-    ground = await open_installation(settings)
-    database, keyring, clock = ground.database, ground.keyring, ground.clock
-    stats = Metrics()
+    installation = await open_installation(settings)
+    database, keyring, clock = installation.database, installation.keyring, installation.clock
+    metrics = Metrics()
     try:
-        demo_key = await _demo_key(ground) if settings.development else None
+        demo_key = await _demo_key(installation) if settings.development else None
         passwords = Passwords(settings.passwords.slots, settings.passwords.breached_file)
-        places = GeoDatabase(settings.risk.places_file, settings.risk.lists)
-        words = templates_of(settings)
-        letters = Inbox(settings.home / "inbox.db")
-        carriers = {
+        geolocation = GeoDatabase(settings.risk.places_file, settings.risk.lists)
+        templates = templates_of(settings)
+        inbox = Inbox(settings.home / "inbox.db")
+        inbox_provider = InboxProvider(inbox, clock, clock.sleep)
+        configured = {
             name: make_provider(each, clock, bounce_signer(keyring)) for name, each in settings.providers.items()
         }
-        inbox = InboxProvider(letters, clock, clock.sleep)
-        providers = {name: _Counted(name, each, stats) for name, each in {INBOX: inbox, **carriers}.items()}
-        core = _core_context(ground, places, stats.batch)
+        every = {INBOX: inbox_provider, **configured}
+        providers = {name: CountedProvider(name, each, metrics) for name, each in every.items()}
+        core = _core_context(installation, geolocation, metrics.batch)
     except BaseException:
         await database.close()
         raise
     core.ledger.open()
-    stats.queue(lambda: core.ledger.waiting)
+    metrics.queue(lambda: core.ledger.waiting)
     accounts = AccountContext(
         core=core,
-        log=ground.log(),
+        log=installation.log(),
         passwords=passwords,
         risk=settings.risk.policy,
         password_min_length=settings.passwords.least,
@@ -144,110 +142,108 @@ async def open_runtime(settings: Settings) -> Runtime:
         core,
         providers,
         random.random,
-        claims=ground.log(),
-        records=ground.log(),
-        receipts=ground.log(),
-        on_withheld=stats.held_back,
-        templates=words,
+        claims=installation.log(),
+        records=installation.log(),
+        receipts=installation.log(),
+        on_withheld=metrics.held_back,
+        templates=templates,
     )
-    for each in (inbox, *carriers.values()):
+    for each in every.values():
         if isinstance(each, PushesReceipts):
             each.on_receipt = functools.partial(record_receipt, delivery)
     return Runtime(
         settings=settings,
         core=core,
-        accounts=accounts,
-        doorkeeper=ApplicationDirectory(database, keyring, clock),
-        inbox=letters if settings.development else None,
-        providers=providers,
-        receivers={name: each for name, each in carriers.items() if isinstance(each, TakesReceipts)},
         delivery=delivery,
-        stats=stats,
+        accounts=accounts,
+        applications=ApplicationDirectory(database, keyring, clock),
+        inbox=inbox,
+        receivers={name: each for name, each in configured.items() if isinstance(each, TakesReceipts)},
+        metrics=metrics,
         demo_key=demo_key,
-        letters=letters,
-        stopping=asyncio.Event(),
         clock=clock,
-        learning=asyncio.create_task(delivery.stats.run(database, clock)),
+        stopping=asyncio.Event(),
+        stats_writer=asyncio.create_task(delivery.stats.run(database, clock)),
     )
 
 
 def templates_of(settings: Settings) -> CustomTemplates:
-    """Return the operator's templates, each checked; raises SettingsError that names what is wrong with them."""
+    """Return the operator's message templates, checked. Raises SettingsError, which names what is wrong with them."""
     return load_templates(
         settings.messages.folder, settings.purposes, code_in_subject=settings.messages.code_in_subject
     )
 
 
 async def close_runtime(runtime: Runtime) -> None:
-    """Let the ledger finish what waits, then let go of providers, inbox and database."""
+    """Let the ledger finish what is queued, then close providers, inbox and database."""
     await runtime.core.ledger.close()
-    runtime.learning.cancel()
-    await asyncio.gather(runtime.learning, return_exceptions=True)
+    runtime.stats_writer.cancel()
+    await asyncio.gather(runtime.stats_writer, return_exceptions=True)
     with contextlib.suppress(UnavailableError):
         await runtime.delivery.stats.write(runtime.core.database, runtime.core.now())
     runtime.accounts.passwords.close()
     runtime.core.geolocation.close()
-    await asyncio.gather(*(provider.close() for provider in runtime.providers.values()))
-    await runtime.letters.close()
+    await asyncio.gather(*(provider.close() for provider in runtime.delivery.providers.values()))
+    await runtime.inbox.close()
     await runtime.core.database.close()
 
 
 async def open_installation(settings: Settings) -> Installation:
-    """Open the database and the keys, and see that they belong together.
+    """Open the database and the keys, and check that they belong together.
 
-    Development makes what is missing: home, keys, schema. Production refuses to start without.
+    Development creates what is missing: home, keys, schema. Production refuses to start without them.
     """
     settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     if settings.development and not settings.secret_file.exists():
         _make_keys(settings)
-    time_there = Clock(clock)
-    keyring = Keyring(settings.secret_file, time_there)
+    clock = Clock(system_clock)
+    keyring = Keyring(settings.secret_file, clock)
     database = open_database(
         settings.database_url, ledger_connections=settings.database_lanes, pool=settings.database_pool
     )
     await database.open()
     try:
-        await _see_to_schema(settings, database)
-        await _see_to_fingerprint(settings, database, keyring)
+        await _check_schema(settings, database)
+        await _check_fingerprint(settings, database, keyring)
         if settings.development:
-            await restore_clock(time_there, database)
+            await restore_clock(clock, database)
     except BaseException:
         await database.close()
         raise
-    return Installation(settings, database, keyring, time_there)
+    return Installation(settings, database, keyring, clock)
 
 
 @contextlib.asynccontextmanager
 async def installation_of(settings: Settings) -> AsyncIterator[Installation]:
-    """Open the ground for one command, and close it."""
-    ground = await open_installation(settings)
+    """Open an installation for one command, and close it afterwards."""
+    installation = await open_installation(settings)
     try:
-        yield ground
+        yield installation
     finally:
-        await ground.database.close()
+        await installation.database.close()
 
 
-def receipt_context(ground: Installation) -> DeliveryContext:
-    """Return what receipts are taken with, without a provider to send by: for a command."""
+def receipt_context(installation: Installation) -> DeliveryContext:
+    """Return the context in which a command records receipts. It has no provider to send by."""
     return DeliveryContext(
-        _core_context(ground, GeoDatabase(), lambda _size, _waited, _took: None),
+        _core_context(installation, GeoDatabase(), lambda _size, _waited, _took: None),
         {},
         random.random,
-        claims=ground.log(),
-        records=ground.log(),
-        receipts=ground.log(),
+        claims=installation.log(),
+        records=installation.log(),
+        receipts=installation.log(),
     )
 
 
 def _core_context(
-    ground: Installation, geolocation: GeoDatabase, observe: Callable[[int, float, float], None]
+    installation: Installation, geolocation: GeoDatabase, observe: Callable[[int, float, float], None]
 ) -> CoreContext:
     """Return the core context of an installation, with a ledger that is not open yet; it calls `observe` for each batch."""
-    settings, database = ground.settings, ground.database
+    settings, database = installation.settings, installation.database
     ledger = Ledger(
         database.ledger_connections(),
-        log=ground.log,
-        clock=ground.clock,
+        log=installation.log,
+        clock=installation.clock,
         deliveries_due=database.notify,
         observe_batch=observe,
         bound=settings.queue_bound,
@@ -255,33 +251,33 @@ def _core_context(
     return CoreContext(
         database,
         ledger,
-        ground.keyring,
+        installation.keyring,
         settings.policy,
         links_of(settings.public_url),
         own_application(settings.site, settings.host),
         geolocation,
-        ground.clock,
+        installation.clock,
         os.urandom,
     )
 
 
 async def prepare(settings: Settings) -> str | None:
-    """See, once and before any process starts, that all of them can; return the key of the demonstration in development."""
+    """Check, once and before any process starts, that all of them can; return the demo key in development."""
     templates_of(settings)
-    async with installation_of(settings) as ground:
-        return await _demo_key(ground) if settings.development else None
+    async with installation_of(settings) as installation:
+        return await _demo_key(installation) if settings.development else None
 
 
 async def is_current(database: Database) -> bool:
-    """Say whether the schema has the newest revision."""
+    """Return True if the schema has the newest revision."""
     try:
         return await database.read(metadata.find_revision) == metadata.newest_revision()
     except UnavailableError:
-        return False  # never migrated, or away: who asks more closely is told which
+        return False  # never migrated, or unreachable: whoever opens it next is told which
 
 
 def foreign_keys(settings: Settings) -> SettingsError:
-    """Return the error for a key file that is not the database's."""
+    """Return the error for a key file that belongs to another database."""
     return SettingsError(
         f"The key file {settings.secret_file} is not the one that this database was made with: nothing stored could be read, and every"
         " application key would be refused. Restore the right file from your backup (COUNTERSIGN_SECRET_FILE), or name another"
@@ -291,13 +287,13 @@ def foreign_keys(settings: Settings) -> SettingsError:
 
 def _make_keys(settings: Settings) -> None:
     try:
-        new_file(settings.secret_file, clock())
+        new_file(settings.secret_file, system_clock())
     except SettingsError:
-        if not settings.secret_file.exists():  # else another program was quicker, and its keys are as good
+        if not settings.secret_file.exists():  # another process was faster, and its keys are as good
             raise
 
 
-async def _see_to_schema(settings: Settings, database: Database) -> None:
+async def _check_schema(settings: Settings, database: Database) -> None:
     if await is_current(database):
         return
     from countersign.store.engine.migrate import migrate, pending
@@ -312,7 +308,7 @@ async def _see_to_schema(settings: Settings, database: Database) -> None:
         )
 
 
-async def _see_to_fingerprint(settings: Settings, database: Database, keyring: Keyring) -> None:
+async def _check_fingerprint(settings: Settings, database: Database, keyring: Keyring) -> None:
     known = await database.read(metadata.find, metadata.KEYS)
     if known is None:
         try:
@@ -325,52 +321,14 @@ async def _see_to_fingerprint(settings: Settings, database: Database, keyring: K
         raise foreign_keys(settings)
 
 
-async def _demo_key(ground: Installation) -> str:
-    """Return the test key of the application "demo", made anew where there is none that still opens."""
-    database, keyring, clock = ground.database, ground.keyring, ground.clock
-    path = ground.settings.home / "demo.key"
-    try:
-        kept = path.read_text(encoding="utf-8").strip()
-    except FileNotFoundError:
-        kept = ""
-    if kept and await ApplicationDirectory(database, keyring, clock).authenticate(kept) is not None:
-        return kept
-    log = ground.log()
-    try:
-        _, key = await rotate_application_key(database, log, keyring, DEMO, clock(), os.urandom)
-    except NotFoundError:
-        wanted = ApplicationDraft(DEMO, ApplicationMode.TEST, ground.settings.site, ground.settings.host)
-        _, key = await add_application(database, log, keyring, wanted, clock(), os.urandom)
-    draft = path.with_name(f".demo.key.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(key + "\n")
-    draft.replace(path)
-    return key
-
-
-class _Counted:
-    """A provider whose every word is counted."""
-
-    def __init__(self, name: str, provider: Provider, stats: Metrics) -> None:
-        self._name = name
-        self._provider = provider
-        self._stats = stats
-
-    async def send(self, message: Message) -> Accepted:
-        """Hand the message on; what comes back is counted, and passes through."""
-        began = time.perf_counter()
-        outcome = "broke_off"
-        try:
-            word = await self._provider.send(message)
-            outcome = "accepted"
-        except DeliveryFailedError as error:
-            outcome = error.reason
-            raise
-        finally:
-            self._stats.tried(self._name, outcome, time.perf_counter() - began)
-        return word
-
-    async def close(self) -> None:
-        """Close the provider."""
-        await self._provider.close()
+async def _demo_key(installation: Installation) -> str:
+    settings = installation.settings
+    return await ensure_demo_key(
+        settings.home / "demo.key",
+        installation.database,
+        installation.log(),
+        installation.keyring,
+        installation.clock,
+        site=settings.site,
+        host=settings.host,
+    )

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from countersign.clock import system_clock
 from countersign.config import load
 from countersign.domain.shared.event import EventKind
 from countersign.store.engine.database import Write
 from countersign.store.tables import events, sms_traffic
-from countersign.wiring import clock, installation_of
+from countersign.wiring import installation_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +32,7 @@ def settings_in(folder: Path) -> Settings:
 
 
 async def _hold(folder: Path) -> None:
-    now = clock()
+    now = system_clock()
     block = sms_traffic.Block(
         "app_own", "+49170", now, "prefix", "+49170", "DE", "allowance", WHY, 1, False, now + 900_000
     )

@@ -6,11 +6,12 @@ import asyncio
 import json
 from typing import TYPE_CHECKING
 
+from countersign.clock import system_clock
 from countersign.config import load
 from countersign.domain.accounts.risk import SignInFacts, to_event_facts
 from countersign.domain.shared.event import Event, EventKind
 from countersign.store.ledger import event_log
-from countersign.wiring import clock, installation_of
+from countersign.wiring import installation_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,7 +58,7 @@ async def _skipped_once(folder: Path) -> None:
     """Put a sign-in into the log that needed no code: on a trusted browser, after three wrong passwords."""
     settings = load({"COUNTERSIGN_ENVIRONMENT": "development", "COUNTERSIGN_HOME": str(folder / ".countersign")})
     async with installation_of(settings) as ground:
-        now = clock()
+        now = system_clock()
         facts = SignInFacts(
             device_known=True,
             trust_age=86_400_000,

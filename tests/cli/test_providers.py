@@ -6,13 +6,14 @@ import asyncio
 import json
 from typing import TYPE_CHECKING
 
+from countersign.clock import system_clock
 from countersign.config import load
 from countersign.domain.delivery.circuit_breaker import CircuitBreaker
 from countersign.domain.delivery.latency import ProviderKey, ProviderStats, bucket
 from countersign.domain.shared.contact import Channel
 from countersign.store.engine.database import Write
 from countersign.store.tables import provider_health
-from countersign.wiring import clock, installation_of
+from countersign.wiring import installation_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +31,7 @@ async def known(home: Path) -> None:
     pace = ProviderStats(40, 36, 2, 2, 40, 30, {bucket(200): 40}, {bucket(3_000): 36})
     async with installation_of(settings) as ground:
         await ground.database.run(provider_health.add_stats, {ProviderKey("first", Channel.SMS, "DE"): pace}, 1)
-        await ground.database.run(keep, CircuitBreaker("second", 3, 1, clock() + 60_000, reason="timed_out"))
+        await ground.database.run(keep, CircuitBreaker("second", 3, 1, system_clock() + 60_000, reason="timed_out"))
 
 
 def test_how_each_provider_does_is_shown_with_who_is_left_out_and_why(run: Run, tmp_path: Path) -> None:

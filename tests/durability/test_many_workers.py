@@ -69,7 +69,7 @@ async def pile_up(installation: Installation) -> set[str]:
     settings = load(installation.program.environ, installation.place / "countersign.toml")
     runtime = await open_runtime(settings)
     try:
-        application = await runtime.doorkeeper.authenticate(installation.key)
+        application = await runtime.applications.authenticate(installation.key)
         assert application is not None
         numbers = iter(range(MESSAGES))
         owed: set[str] = set()

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from countersign.domain.accounts.change import AccountSnapshot, ChangeKind, ChangeRequest
+from countersign.domain.accounts.account import AccountSnapshot
+from countersign.domain.accounts.change import ChangeKind, ChangeRequest
 from countersign.domain.accounts.login_flow import InterruptedRequest
 from countersign.domain.accounts.session import ProofRequirement
 from countersign.domain.shared.contact import parse_contact

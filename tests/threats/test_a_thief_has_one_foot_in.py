@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.flows.authenticators import app_code, enrols_app
+from tests.flows.integration_codes import made
 from tests.flows.people import ADA, PASSWORD, Visitor, ada
-from tests.flows.test_integration_codes import made
 
 from countersign.domain.accounts.authenticator import AuthenticatorKind
 from countersign.domain.accounts.change import ChangeKind, ChangeRequest

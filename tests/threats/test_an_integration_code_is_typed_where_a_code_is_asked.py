@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.flows.authenticators import enrols_app, recovery_codes
+from tests.flows.integration_codes import made
 from tests.flows.people import ADA, PASSWORD, Visitor, ada
-from tests.flows.test_integration_codes import made
 
 from countersign.flows.accounts.authenticator import InvalidCode
 from countersign.flows.accounts.context import BrowserContext, CodeRequested, InvalidCredentials

@@ -12,6 +12,7 @@ from tests.clock import DAY, HOUR, SECOND
 from tests.web.client import Client
 from tests.web.conftest import Opener, new_key
 
+from countersign.clock import system_clock
 from countersign.config import load
 from countersign.domain.shared.application import ApplicationMode
 from countersign.domain.verifications.challenge import ChallengeState
@@ -19,7 +20,7 @@ from countersign.keys import new_file
 from countersign.store.engine.migrate import migrate
 from countersign.store.tables import challenges
 from countersign.web.app import make_app
-from countersign.wiring import clock, close_runtime, installation_of, open_runtime, prepare
+from countersign.wiring import close_runtime, installation_of, open_runtime, prepare
 from countersign.worker import Worker
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ async def test_it_is_not_there_in_production(tmp_path: Path) -> None:
             "COUNTERSIGN_HOME": str(tmp_path),
         }
     )
-    new_file(settings.secret_file, clock())
+    new_file(settings.secret_file, system_clock())
     migrate(settings.database_url)
     runtime = await open_runtime(settings)
     try:
@@ -72,12 +73,12 @@ async def test_who_serves_the_home_next_goes_on_from_there(client: Client, runti
     await client.post("/test/clock", {"advance": 3_600})
     settings = runtime.settings
     async with installation_of(settings) as ground:
-        assert abs(ground.clock() - clock() - HOUR) < SECOND
+        assert abs(ground.clock() - system_clock() - HOUR) < SECOND
     assert await prepare(settings) == runtime.demo_key
     again = await open_runtime(settings)
     try:
-        assert abs(again.core.clock() - clock() - HOUR) < SECOND
-        assert abs(again.delivery.now() - clock() - HOUR) < SECOND
+        assert abs(again.core.clock() - system_clock() - HOUR) < SECOND
+        assert abs(again.delivery.now() - system_clock() - HOUR) < SECOND
     finally:
         await close_runtime(again)
 
@@ -90,7 +91,7 @@ async def test_a_home_that_was_moved_keeps_the_machines_time_in_production(
     shutil.copytree(runtime.settings.home, home)
     settings = load({"COUNTERSIGN_PUBLIC_URL": "https://verify.example.org", "COUNTERSIGN_HOME": str(home)})
     async with installation_of(settings) as ground:
-        assert abs(ground.clock() - clock()) < SECOND
+        assert abs(ground.clock() - system_clock()) < SECOND
 
 
 async def test_what_expired_is_swept_at_once(client: Client, runtime: Runtime) -> None:

@@ -102,7 +102,14 @@ async def test_a_token_needs_the_scope_for_it(client: Client, runtime: Runtime, 
 
     (application, *_) = await context.database.read(applications.list_all)
     token = AccessToken(
-        context.mark(access), b"grant", application.id, account, sessions["sessions"][0]["id"], scope, now, now + 60_000
+        context.token_hash(access),
+        b"grant",
+        application.id,
+        account,
+        sessions["sessions"][0]["id"],
+        scope,
+        now,
+        now + 60_000,
     )
     await context.database.run(grants.add_token, token)
     answer = await client.ask("GET", "/v1/me/contacts", headers={"Authorization": f"Bearer {access}"})

@@ -55,7 +55,7 @@ async def test_a_destination_has_its_outcome(open_house: Opener, word: str, kind
         await asyncio.sleep(0.05)
     assert (told["state"], told["reason"]) == (state, reason)
     assert told["hint"]
-    assert bool(await runtime.letters.list(to)) == kept
+    assert bool(await runtime.inbox.list(to)) == kept
 
 
 async def test_every_other_destination_is_only_kept(open_house: Opener) -> None:
@@ -65,7 +65,7 @@ async def test_every_other_destination_is_only_kept(open_house: Opener) -> None:
         begun = await client.begin(to)
         await carried(runtime)
         assert (await client.get(f"/v1/verifications/{begun['id']}")).json["delivery"]["state"] == "accepted"
-        assert len(await runtime.letters.list(to)) == 1
+        assert len(await runtime.inbox.list(to)) == 1
 
 
 def test_the_table_of_the_documents_is_the_programs() -> None:

@@ -131,20 +131,22 @@ def _state(block: Block, now: int) -> str:
 
 
 async def _blocks(settings: Settings, days: int) -> tuple[int, list[Block]]:
+    from countersign.clock import system_clock
     from countersign.store.tables import sms_traffic
-    from countersign.wiring import clock, installation_of
+    from countersign.wiring import installation_of
 
     async with installation_of(settings) as ground:
-        now = clock()
+        now = system_clock()
         return now, await ground.database.read(sms_traffic.list_blocks, now - days * DAY)
 
 
 async def _explained(settings: Settings, number: str, name: str) -> list[tuple[str, PumpingFinding]]:
+    from countersign.clock import system_clock
     from countersign.domain.shared.contact import ContactKind, parse_contact
     from countersign.domain.shared.phone_region import region_of
     from countersign.errors import InputError
     from countersign.flows.delivery.sms_pumping import destination_of, explain_pumping
-    from countersign.wiring import clock, installation_of
+    from countersign.wiring import installation_of
 
     contact = parse_contact(number)
     if contact.kind is not ContactKind.PHONE:
@@ -154,16 +156,17 @@ async def _explained(settings: Settings, number: str, name: str) -> list[tuple[s
     async with installation_of(settings) as ground:
         whereto = destination_of(ground.keyring, contact.address, region_of(contact.address))
         application = await ground.database.read(_id_of, name) if name else _own()
-        found = await ground.database.read(explain_pumping, whereto, application, settings.fraud.policy, clock())
+        found = await ground.database.read(explain_pumping, whereto, application, settings.fraud.policy, system_clock())
         return [(whereto.region.prefix, one) for one in found]
 
 
 async def _lifted(settings: Settings, prefix: str, name: str | None) -> list[Block]:
-    from countersign.wiring import clock, installation_of
+    from countersign.clock import system_clock
+    from countersign.wiring import installation_of
 
     async with installation_of(settings) as ground:
         application = None if name is None else await ground.database.read(_id_of, name)
-        return await ground.log().run(ground.database, _lift, prefix, application, clock())
+        return await ground.log().run(ground.database, _lift, prefix, application, system_clock())
 
 
 async def _lift(prefix: str, application: str | None, now: int) -> list[Block]:

@@ -28,10 +28,10 @@ def keys() -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 def new(file: Path) -> None:
     """Write new keys to FILE with mode 0600. An existing file is never overwritten."""
+    from countersign.clock import system_clock
     from countersign.keys import new_file
-    from countersign.wiring import clock
 
-    new_file(file, clock())
+    new_file(file, system_clock())
     click.echo(f"Wrote {file}.")
     remark("Keep a copy in a safe place: without it, nothing that is stored can be read.")
 
@@ -41,12 +41,12 @@ def new(file: Path) -> None:
 @json_option
 def list_(config: Path | None, as_json: bool) -> None:  # noqa: FBT001 - click's way
     """List each key with the time of its first use. The newest active key makes new codes and seals; all keys read."""
+    from countersign.clock import system_clock
     from countersign.keys import Keyring
-    from countersign.wiring import clock
 
     settings, _ = settings_of(config)
-    keyring = Keyring(settings.secret_file, clock)
-    now, primary = clock(), keyring.primary.kid
+    keyring = Keyring(settings.secret_file, system_clock)
+    now, primary = system_clock(), keyring.primary.kid
     rows = [
         (kid, moment(since), "in use" if kid == primary else "to come" if since > now else "reads")
         for kid, since in keyring.kids()

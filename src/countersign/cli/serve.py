@@ -12,6 +12,7 @@ import click
 import msgspec
 
 from countersign.cli.output import config_option, json_option, settings_of, wait_for
+from countersign.config.families import meaning_of
 from countersign.config.sources import PREFIX
 
 if TYPE_CHECKING:
@@ -19,10 +20,10 @@ if TYPE_CHECKING:
 
 
 @click.command(epilog="SIGTERM and Ctrl-C stop it in order: what is in flight is finished within `grace` seconds.")
-@click.option("--host", "bind", metavar="ADDRESS", help="IP address to listen on (setting `bind`).")
-@click.option("--port", type=click.IntRange(0, 65_535), help="Port to listen on; 0 takes a free one.")
-@click.option("--workers", type=click.IntRange(1, 64), help="Processes; more than one needs PostgreSQL.")
-@click.option("--no-worker", is_flag=True, help="Leave delivering to `countersign work`.")
+@click.option("--host", "bind", metavar="ADDRESS", help=meaning_of("bind"))
+@click.option("--port", type=click.IntRange(0, 65_535), help=meaning_of("port"))
+@click.option("--workers", type=click.IntRange(1, 64), help=meaning_of("workers"))
+@click.option("--no-worker", is_flag=True, help=meaning_of("no_worker"))
 @config_option
 def serve(bind: str | None, port: int | None, workers: int | None, no_worker: bool, config: Path | None) -> None:  # noqa: FBT001 - click's way
     """Serve over HTTP, and deliver."""

@@ -8,7 +8,6 @@ from typing import Final, Literal
 from countersign.config.purposes import PurposeSettings
 from countersign.config.routes import DetourSettings
 from countersign.config.settings import Settings
-from countersign.errors import SettingsError
 from countersign.providers.registry import MODULES, find_kind
 from countersign.setting import Setting, settings_of
 
@@ -19,6 +18,11 @@ PURPOSE_SETTINGS: Final = settings_of(PurposeSettings)
 DETOUR_SETTINGS: Final = settings_of(DetourSettings)
 FAMILIES: Final = ("purposes", "providers", "detours")
 """In the environment: COUNTERSIGN_PURPOSES_NAME_SETTING, COUNTERSIGN_PROVIDERS_NAME_SETTING and so on."""
+
+
+def meaning_of(name: str) -> str:
+    """Return what a single setting means, for the help of the option that overrides it."""
+    return next(f"{setting.meaning} (Setting `{name}`.)" for setting in SETTINGS if setting.name == name)
 
 
 def kind_setting() -> Setting:
@@ -33,7 +37,7 @@ def kind_setting() -> Setting:
 
 
 def provider_settings(kind: str) -> tuple[Setting, ...]:
-    """Return the settings of a kind of provider, `kind` first; raises SettingsError where its library is not installed."""
+    """Return the settings of a kind of provider, `kind` first. It loads the library of that kind."""
     return (kind_setting(), *settings_of(find_kind(kind).settings))
 
 
@@ -45,10 +49,6 @@ def every_provider_setting() -> tuple[Setting, ...]:
     """
     found: dict[str, Setting] = {"kind": kind_setting()}
     for kind in MODULES:
-        try:
-            settings = provider_settings(kind)
-        except SettingsError:
-            continue
-        for setting in settings:
+        for setting in provider_settings(kind):
             found.setdefault(setting.name, setting)
     return tuple(found.values())

@@ -39,7 +39,7 @@ def load(environ: Mapping[str, str], config_file: Path | None = None) -> Setting
 
 
 class _Reader:
-    """Reads one table after the other and gathers what is wrong, so that all of it is told at once."""
+    """Reads one table after the other and gathers the faults, so that all of them are reported at once."""
 
     def __init__(self, sources: Sources) -> None:
         self._sources = sources

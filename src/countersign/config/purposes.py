@@ -51,7 +51,7 @@ def apply_purposes(tables: Mapping[str, Mapping[str, Any]], faults: list[str]) -
     """Return the policy of each purpose.
 
     Arguments:
-        tables: the settings of each `[purposes.NAME]` that were written, by the name of the purpose. A purpose of ours keeps its
+        tables: the settings of each `[purposes.NAME]` that were written, by the name of the purpose. A built-in purpose keeps its
             own value for what is not written; a new purpose has the default.
         faults: gets a sentence for each policy that is not allowed.
 

@@ -9,7 +9,6 @@ import msgspec
 from countersign.domain.delivery.route import PrefixRoute, WeightedProvider, is_valid_route, parse_provider
 from countersign.domain.policy import INBOX
 from countersign.domain.shared.contact import Channel
-from countersign.errors import SettingsError
 from countersign.providers.registry import MODULES, find_kind
 from countersign.setting import Described
 
@@ -118,9 +117,6 @@ class RouteReader:
         if name not in self._kinds:
             return f"there is no provider {name!r}; add [providers.{name}]."
         if self._kinds[name] not in MODULES:
-            return ""  # the fault of its kind is told already
-        try:
-            kind = find_kind(self._kinds[name])
-        except SettingsError as error:
-            return str(error)
+            return ""  # the fault of its kind is reported already
+        kind = find_kind(self._kinds[name])
         return "" if channel in kind.channels else f"{name} is {kind.summary} and cannot carry {channel.value}."

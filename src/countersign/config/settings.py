@@ -67,7 +67,7 @@ class IntegrationCodeSettings(msgspec.Struct, frozen=True, kw_only=True):
     scopes: Annotated[
         tuple[str, ...],
         Described(
-            "What integration codes may allow: the names that a service is told.",
+            "What integration codes may allow: the names that a service learns with each of them.",
             expects="a list of names such as read, orders:write (lower case, at most 40 characters)",
             reads=read_scopes,
         ),

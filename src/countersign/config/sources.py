@@ -82,18 +82,13 @@ def gather(environ: Mapping[str, str], config_file: Path | None) -> Sources:
 
 
 def _settings_of_table(family: str, table: Table) -> tuple[Sequence[Setting], str]:
-    """Return the settings that a table of a family may have, and the kind of provider they belong to ("" where there is none)."""
+    """Return the settings that a table of a family may have, and the kind of provider they belong to ("" for none)."""
     if family == "purposes":
         return PURPOSE_SETTINGS, ""
     if family == "detours":
         return DETOUR_SETTINGS, ""
     kind = str(table["kind"].value) if "kind" in table else ""
-    if kind in MODULES:
-        try:
-            return provider_settings(kind), kind
-        except SettingsError:
-            pass  # its library is missing, which is told when it is made
-    return every_provider_setting(), ""
+    return (provider_settings(kind), kind) if kind in MODULES else (every_provider_setting(), "")
 
 
 def _read_file(sources: Sources, path: Path) -> None:

@@ -15,7 +15,7 @@ ReceiptHandler = Callable[[Receipt], Awaitable[bool]]
 
 
 class Callback(msgspec.Struct, frozen=True):
-    """A request that a provider made to its address of ours.
+    """A request that a provider made to our address for its receipts.
 
     `query` comes without its question mark, the names of `headers` in any case.
     """
@@ -49,7 +49,7 @@ class Provider(Protocol):
 
 @runtime_checkable
 class TakesReceipts(Protocol):
-    """A provider that posts later what became of a message, to an address of ours."""
+    """A provider that posts later what became of a message, to our address for its receipts."""
 
     async def receipts(self, callback: Callback) -> tuple[Receipt, ...]:
         """Return the receipts in a request; raises InputError if the provider did not make it, or it cannot be understood."""
@@ -87,7 +87,7 @@ class ProviderContext(msgspec.Struct, frozen=True):
     Arguments:
         name: what routes and receipts call it, as in `[providers.NAME]`.
         clock: returns milliseconds since the epoch.
-        callback: the address of ours that its receipts can be posted to; "" if there is none.
+        callback: our address for its receipts; "" if there is none.
         mark: the keyed hash that addresses for bounces are marked with, by the key of a message; None if none are made.
 
     """

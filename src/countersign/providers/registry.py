@@ -26,7 +26,7 @@ MODULES: Final = {
 
 
 class ConfiguredProvider(msgspec.Struct, frozen=True):
-    """One `[providers.NAME]`: its name, its kind, the settings that its kind declares, and the address of ours for its receipts."""
+    """One `[providers.NAME]`: its name, its kind, the settings that its kind declares, and our address for its receipts."""
 
     name: str
     kind: str

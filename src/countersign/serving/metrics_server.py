@@ -25,7 +25,7 @@ async def serve_metrics(runtime: Runtime, bind: str, port: int, *, shared: bool)
             async with asyncio.timeout(PATIENCE):
                 asked = (await reader.readuntil(b"\r\n\r\n")).split(b"\r\n", 1)[0].split(b" ")
                 if asked[:1] == [b"GET"] and asked[1].partition(b"?")[0] == b"/metrics":
-                    writer.write(_response(b"200 OK", await runtime.metrics(), runtime.stats.content_type))
+                    writer.write(_response(b"200 OK", await runtime.metrics_page(), runtime.metrics.content_type))
                 else:
                     writer.write(_response(b"404 Not Found", b"Only GET /metrics is answered here.\n", "text/plain"))
                 await writer.drain()

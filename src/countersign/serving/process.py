@@ -75,7 +75,7 @@ class ProcessLifespan:
         await close_runtime(self.runtime)
 
     async def _deliver(self, worker: Worker) -> None:
-        stats, stopping = self.runtime.stats, self.runtime.stopping
+        stats, stopping = self.runtime.metrics, self.runtime.stopping
         while not stopping.is_set():
             stats.worker(alive=True)
             try:

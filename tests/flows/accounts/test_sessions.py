@@ -1,4 +1,4 @@
-"""Sessions and browsers of an account: ended by their owner, at once, and by nobody else."""
+"""Sessions of an account: ended by their owner, at once, and by nobody else."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ from typing import TYPE_CHECKING
 
 from tests.flows.people import Visitor, ada
 
-from countersign.flows.accounts.context import BrowserContext, CodeRequested
-from countersign.flows.accounts.sessions import end_others
-from countersign.flows.changes.forget_browser import forget_browser
-from countersign.store.tables import devices
+from countersign.flows.accounts.context import BrowserContext
+from countersign.flows.accounts.sessions import end_others, end_session, sign_out
 
 if TYPE_CHECKING:
     from tests.flows.place import Place
@@ -25,19 +23,6 @@ async def alive(visitor: Visitor) -> Session:
     return session
 
 
-async def test_forgetting_a_browser_ends_its_trust_and_its_sessions_at_once(home: Place) -> None:
-    """A4."""
-    visitor = await ada(home)
-    owner = Visitor(home, SAFARI)
-    await owner.is_let_in(remember=True)
-    known = await home.database.read(devices.list_active, (await alive(visitor)).account)
-    phone = next(device for device in known if device.trusted(home.clock()))
-    assert await forget_browser(home.accounts, await alive(visitor), phone.id)
-    assert await owner.session() is None
-    assert isinstance(await owner.signs_in(), CodeRequested)
-    assert not await forget_browser(home.accounts, await alive(visitor), phone.id)
-
-
 async def test_other_sessions_end_and_this_one_stays(home: Place) -> None:
     visitor = await ada(home)
     other = Visitor(home, SAFARI)
@@ -47,11 +32,23 @@ async def test_other_sessions_end_and_this_one_stays(home: Place) -> None:
     assert await visitor.session() is not None
 
 
-async def test_nobody_ends_another_accounts_sessions(home: Place) -> None:
-    visitor = await ada(home)
-    grace = await ada(home, "grace@example.org")
-    session = await alive(grace)
-    assert not await forget_browser(home.accounts, session, "dev_unknown")
-    known = await home.database.read(devices.list_active, (await alive(visitor)).account)
-    assert not await forget_browser(home.accounts, session, known[0].id)
-    assert await visitor.session() is not None
+async def test_a_session_is_ended_by_its_id_and_by_its_own_account_alone(home: Place) -> None:
+    """A4."""
+    visitor, other = await ada(home), Visitor(home, SAFARI)
+    await other.is_let_in()
+    ended, grace = await alive(other), await ada(home, "grace@example.org")
+    assert not await end_session(home.accounts, await alive(grace), ended.id)
+    assert await other.session() is not None
+    assert await end_session(home.accounts, await alive(visitor), ended.id)
+    assert await other.session() is None
+    assert not await end_session(home.accounts, await alive(visitor), ended.id)
+
+
+async def test_signing_out_ends_this_session_alone(home: Place) -> None:
+    visitor, other = await ada(home), Visitor(home, SAFARI)
+    await other.is_let_in()
+    assert await sign_out(home.accounts, visitor.browser)
+    assert not await sign_out(home.accounts, visitor.browser)
+    assert not await sign_out(home.accounts, BrowserContext())
+    assert await visitor.session() is None
+    assert await other.session() is not None

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tests.flows.people import ADA, CARRIER, PASSWORD, Visitor, ada
 
-from countersign.domain.accounts.change import DAY, WAIT, ChangeKind, ChangeRefusal
+from countersign.domain.accounts.change import DAY, RECOVERY_WAIT, ChangeKind, ChangeRefusal
 from countersign.flows.accounts.context import (
     BrowserContext,
     CodeRequested,
@@ -99,7 +99,7 @@ async def test_any_contact_or_session_stops_the_wait(home: Place) -> None:
     await claims(home)
     (pending,) = await home.database.read(changes.list_open, session.account, home.clock())
     assert isinstance(await cancel_change(home.accounts, visitor.browser, session.account, pending.id), Applied)
-    home.clock.forward(WAIT)
+    home.clock.forward(RECOVERY_WAIT)
     assert await send_reminders(home.accounts) == 0
     late = Visitor(home)
     assert isinstance(await late.recovers(NEW), CodeRequested)
@@ -109,7 +109,7 @@ async def test_any_contact_or_session_stops_the_wait(home: Place) -> None:
 async def test_a_delayed_recovery_of_an_unknown_account_looks_the_same(home: Place) -> None:
     """R1."""
     await claims(home, "nobody@example.org")
-    home.clock.forward(WAIT)
+    home.clock.forward(RECOVERY_WAIT)
     late = Visitor(home)
     assert isinstance(await late.recovers(NEW), CodeRequested)
     assert "No account was found" in (await late.reads(NEW)).text
@@ -119,7 +119,7 @@ async def test_a_delayed_recovery_that_nobody_finishes_expires(home: Place) -> N
     """R5."""
     await ada(home)
     await claims(home)
-    home.clock.forward(2 * WAIT)
+    home.clock.forward(2 * RECOVERY_WAIT)
     assert await send_reminders(home.accounts) == 0
     late = Visitor(home)
     assert isinstance(await late.recovers(NEW), CodeRequested)

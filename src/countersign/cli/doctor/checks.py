@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from countersign.cli.doctor.provider_checks import check_providers
+from countersign.clock import system_clock
 from countersign.config import Settings
 from countersign.domain.delivery.route import format_provider
 from countersign.domain.shared.contact import Channel
@@ -21,7 +22,7 @@ from countersign.keys import Keyring, read_file
 from countersign.store.engine.connect import open_database, sqlite_path
 from countersign.store.engine.database import Database, Sql
 from countersign.store.tables import deliveries, metadata
-from countersign.wiring import clock, foreign_keys
+from countersign.wiring import foreign_keys
 
 OLD_KEY_DAYS: Final = 365
 SKEW_TO_LOOK_AT: Final = 2_000
@@ -237,13 +238,13 @@ def _keys(settings: Settings) -> tuple[list[CheckResult], Keyring | None]:
         ], None
     try:
         read_file(path)
-        keyring = Keyring(path, clock)
+        keyring = Keyring(path, system_clock)
     except SettingsError as error:
         return [
             CheckResult("keys", CheckState.UNSAFE, str(error), "Countersign cannot serve without the right key file.")
         ], None
     count = len(keyring.kids())
-    days = (clock() - keyring.primary.active_from) // _DAY
+    days = (system_clock() - keyring.primary.active_from) // _DAY
     mode = path.stat().st_mode & 0o777
     if days > OLD_KEY_DAYS:
         aged = CheckResult(
@@ -334,9 +335,9 @@ async def _fingerprint(settings: Settings, database: Database, keyring: Keyring)
 
 
 async def _clock(database: Database) -> list[CheckResult]:
-    before = clock()
+    before = system_clock()
     theirs = await database.read(_now)
-    skew = abs(theirs - (before + clock()) // 2)
+    skew = abs(theirs - (before + system_clock()) // 2)
     if skew > SKEW_TO_LOOK_AT:
         state = CheckState.UNSAFE if skew > SKEW_UNSAFE else CheckState.ADVICE
         return [
@@ -357,7 +358,7 @@ async def _now() -> int:
 
 
 async def _backlog(database: Database) -> list[CheckResult]:
-    due, oldest = await database.read(deliveries.count_due, clock())
+    due, oldest = await database.read(deliveries.count_due, system_clock())
     if oldest > LATE:
         return [
             CheckResult(

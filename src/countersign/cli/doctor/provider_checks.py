@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
+from countersign.clock import system_clock
 from countersign.errors import SettingsError
-from countersign.wiring import clock
 
 if TYPE_CHECKING:
     from countersign.providers.registry import ConfiguredProvider
@@ -26,7 +26,7 @@ async def _check(name: str, configured: ConfiguredProvider) -> tuple[str, str, s
     from countersign.providers.registry import make_provider
 
     try:
-        provider = make_provider(configured, clock)
+        provider = make_provider(configured, system_clock)
         try:
             if not isinstance(provider, ChecksConnectivity):
                 return name, f"{configured.kind}: only sending a message would show whether it can be reached", ""

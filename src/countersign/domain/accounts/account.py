@@ -1,4 +1,4 @@
-"""An account: a person's name, password and contacts, each kept so that a stolen database tells nothing."""
+"""Accounts: name, password, contacts and authenticators, stored so that a stolen database reveals none of them."""
 
 from __future__ import annotations
 
@@ -6,18 +6,20 @@ from typing import Final
 
 import msgspec
 
+from countersign.domain.accounts.authenticator import STRONG_KINDS, Authenticator, AuthenticatorKind
 from countersign.domain.shared.contact import Channel, ContactKind
 
 MAX_NAME: Final = 80
-"""Characters of a person's name."""
+"""Characters of a user's name."""
 
 
 class Account(msgspec.Struct, frozen=True):
-    """A person's account; times in ms. `name` and `password` (a PHC string) are sealed.
+    """An account; times in milliseconds since the epoch. `name` and `password` (a PHC string) are sealed.
 
-    `locked_at`: somebody said that it was not them, and no password opens it until a new one came through recovery. `reduced_until`:
-    after a recovery nothing that the owner would miss can be taken away until then, and `recovered_by` names the contact that recovered
-    it, which alone is no second proof meanwhile. `checked_at` is when the person last said that the contacts are theirs.
+    - `locked_at`: a contact reported "this wasn't me". No password signs in until a new one is set by a recovery.
+    - `reduced_until`: after a delayed recovery, nothing that the former owner would miss can be removed until then.
+    - `recovered_by`: id of the contact that recovered the account. It alone is no second factor for a while.
+    - `checked_at`: when the user last confirmed the contacts.
     """
 
     id: str
@@ -38,15 +40,15 @@ class Account(msgspec.Struct, frozen=True):
 
     @property
     def open(self) -> bool:
-        """Say whether its password lets anybody in."""
+        """Return True if the account is neither disabled nor locked."""
         return self.disabled_at is None and self.locked_at is None
 
 
 class OwnedContact(msgspec.Struct, frozen=True):
-    """A contact of an account; times in ms. `blind` is the keyed hash it is found by, `address` is sealed.
+    """A contact of an account; times in milliseconds since the epoch. `blind_index` finds it, and `address` is sealed.
 
-    Until `settled_at` it cannot recover the account alone (semantics A2). One with `ended_at` was removed, and is kept while that can
-    be undone. Only proved contacts have a row (semantics A7).
+    It cannot recover the account alone before `settled_at` (semantics A2). One with `ended_at` was removed, and is kept while that can
+    be undone. Only proved contacts are stored (semantics A7).
     """
 
     account: str
@@ -67,7 +69,7 @@ class OwnedContact(msgspec.Struct, frozen=True):
 
 
 class ContactMethod(msgspec.Struct, frozen=True):
-    """One way to receive a code: a proved contact, by its id and mask, and the channel."""
+    """A way to receive a code: a proved contact, by its id and mask, and the channel."""
 
     contact: str
     channel: Channel
@@ -75,5 +77,28 @@ class ContactMethod(msgspec.Struct, frozen=True):
 
 
 def is_name(name: str) -> bool:
-    """Say whether a person may be called so: 1 to MAX_NAME printable characters that are not all blank."""
+    """Return True if a name has 1 to MAX_NAME printable characters that are not all blank."""
     return 0 < len(name.strip()) <= MAX_NAME and name.isprintable()
+
+
+class AccountSnapshot(msgspec.Struct, frozen=True):
+    """An account with its contacts and authenticators. A history has the ended ones too."""
+
+    account: Account
+    contacts: tuple[OwnedContact, ...]
+    authenticators: tuple[Authenticator, ...]
+
+    @property
+    def active_contacts(self) -> tuple[OwnedContact, ...]:
+        """Return the contacts that have not ended."""
+        return tuple(contact for contact in self.contacts if contact.ended_at is None)
+
+    @property
+    def strong(self) -> bool:
+        """Return True if an authenticator is enrolled that codes by mail and phone do not stand in for."""
+        return any(one.kind in STRONG_KINDS for one in self.authenticators)
+
+    @property
+    def recovery_codes(self) -> int:
+        """Return how many recovery codes are left."""
+        return sum(one.kind is AuthenticatorKind.RECOVERY_CODE for one in self.authenticators)

@@ -1,4 +1,4 @@
-"""A factor: what a person proves with beside password and contacts: an authenticator app, a passkey, or a recovery code."""
+"""Authenticators beside password and contacts: authenticator apps, passkeys and recovery codes (NIST SP 800-63B)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 
 
 class AuthenticatorKind(StrEnum):
-    """What it is."""
+    """The kinds of authenticators."""
 
     APP = "app"
     PASSKEY = "passkey"
@@ -17,18 +17,18 @@ class AuthenticatorKind(StrEnum):
 
 
 STRONG_KINDS: Final = frozenset({AuthenticatorKind.APP, AuthenticatorKind.PASSKEY})
-"""What a code by mail or phone no longer stands in for, once it is enrolled (semantics R2)."""
+"""Kinds for which a code by mail or phone does not stand in, once one is enrolled (semantics R2)."""
 MAX_NAME: Final = 60
-MOST: Final = 20
+MAX_AUTHENTICATORS: Final = 20
 """Authenticator apps and passkeys of one account."""
 
 
 class Authenticator(msgspec.Struct, frozen=True):
-    """One factor of an account; times in ms.
+    """An authenticator of an account; times in milliseconds since the epoch.
 
-    `mark` is what it is found by (a passkey's credential id, a recovery code's keyed hash; empty for an app), `secret` and `name` are
-    sealed. `used` is the last step of an app or the last counter of a passkey: nothing up to it is accepted again. One with `ended_at`
-    was removed or spent, and is kept while that can be undone.
+    `mark` finds it: the credential id of a passkey or the keyed hash of a recovery code; empty for an app. `secret` and `name` are
+    sealed. `used` is the last time step of an app or the last counter of a passkey, and nothing up to it is accepted again. One with
+    `ended_at` was removed or used up, and is kept while that can be undone.
     """
 
     account: str
@@ -44,4 +44,4 @@ class Authenticator(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         """Show what may stand in a log."""
-        return f"Factor({self.id}, {self.kind.value})"
+        return f"Authenticator({self.id}, {self.kind.value})"

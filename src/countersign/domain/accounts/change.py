@@ -11,27 +11,27 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
-from countersign.domain.accounts.account import Account, OwnedContact
-from countersign.domain.accounts.authenticator import MOST as MOST_FACTORS
-from countersign.domain.accounts.authenticator import STRONG_KINDS, Authenticator, AuthenticatorKind
+from countersign.domain.accounts.account import AccountSnapshot, OwnedContact
+from countersign.domain.accounts.authenticator import MAX_AUTHENTICATORS as MOST_FACTORS
+from countersign.domain.accounts.authenticator import STRONG_KINDS, Authenticator
 from countersign.domain.accounts.integration_code import IntegrationCode
 from countersign.domain.accounts.login_flow import InterruptedRequest
 from countersign.domain.accounts.session import Session
 from countersign.domain.shared.contact import Contact, ContactKind
 
 DAY: Final = 86_400_000
-UNDO_LASTS: Final = 7 * DAY
+UNDO_PERIOD: Final = 7 * DAY
 """Milliseconds in which a change can be undone, and after which a new contact may recover the account alone (semantics A2)."""
-PENDING_LASTS: Final = 30 * 60_000
+PENDING_LIFETIME: Final = 30 * 60_000
 """Milliseconds that a change stays pending until its new contact is proved."""
-WAIT: Final = 7 * DAY
+RECOVERY_WAIT: Final = 7 * DAY
 """Milliseconds that a delayed recovery waits, and can be vetoed, before it may be completed (semantics R5)."""
-CLAIM_LASTS: Final = 7 * DAY
+RECOVERY_WINDOW: Final = 7 * DAY
 """Milliseconds after the wait in which a delayed recovery has to be completed."""
-REDUCED_LASTS: Final = 7 * DAY
+REDUCED_PERIOD: Final = 7 * DAY
 """Milliseconds after a delayed recovery in which nothing can be removed that the former owner would miss."""
-MOST_CONTACTS: Final = 20
-MOST_ACCOUNTS: Final = 5
+MAX_CONTACTS: Final = 20
+MAX_ACCOUNTS_PER_PHONE: Final = 5
 """Accounts that may share one phone number (semantics A7). A mail address belongs to one account."""
 
 
@@ -88,24 +88,24 @@ class ChangeRule(msgspec.Struct, frozen=True):
 
 
 RULES: Final = {
-    ChangeKind.CONTACT_ADDED: ChangeRule(proves_contact=True, undo=UNDO_LASTS, ends_trust=True),
+    ChangeKind.CONTACT_ADDED: ChangeRule(proves_contact=True, undo=UNDO_PERIOD, ends_trust=True),
     ChangeKind.CONTACT_REPLACED: ChangeRule(
-        proves_contact=True, undo=UNDO_LASTS, blocked_after_recovery=True, ends_trust=True
+        proves_contact=True, undo=UNDO_PERIOD, blocked_after_recovery=True, ends_trust=True
     ),
-    ChangeKind.CONTACT_PRIMARY: ChangeRule(undo=UNDO_LASTS, ends_trust=True),
-    ChangeKind.CONTACT_REMOVED: ChangeRule(undo=UNDO_LASTS, blocked_after_recovery=True, ends_trust=True),
-    ChangeKind.PASSWORD_CHANGED: ChangeRule(undo=UNDO_LASTS, undone_by_lock=True, ends_sessions=True, ends_trust=True),
+    ChangeKind.CONTACT_PRIMARY: ChangeRule(undo=UNDO_PERIOD, ends_trust=True),
+    ChangeKind.CONTACT_REMOVED: ChangeRule(undo=UNDO_PERIOD, blocked_after_recovery=True, ends_trust=True),
+    ChangeKind.PASSWORD_CHANGED: ChangeRule(undo=UNDO_PERIOD, undone_by_lock=True, ends_sessions=True, ends_trust=True),
     ChangeKind.PASSWORD_RECOVERED: ChangeRule(
-        undo=UNDO_LASTS, undone_by_lock=True, ends_sessions=True, ends_trust=True
+        undo=UNDO_PERIOD, undone_by_lock=True, ends_sessions=True, ends_trust=True
     ),
-    ChangeKind.METHOD_ADDED: ChangeRule(undo=UNDO_LASTS, ends_trust=True),
-    ChangeKind.METHOD_REMOVED: ChangeRule(undo=UNDO_LASTS, blocked_after_recovery=True, ends_trust=True),
-    ChangeKind.RECOVERY_CODES_MADE: ChangeRule(undo=UNDO_LASTS, blocked_after_recovery=True, ends_trust=True),
+    ChangeKind.METHOD_ADDED: ChangeRule(undo=UNDO_PERIOD, ends_trust=True),
+    ChangeKind.METHOD_REMOVED: ChangeRule(undo=UNDO_PERIOD, blocked_after_recovery=True, ends_trust=True),
+    ChangeKind.RECOVERY_CODES_MADE: ChangeRule(undo=UNDO_PERIOD, blocked_after_recovery=True, ends_trust=True),
     ChangeKind.BROWSER_REMOVED: ChangeRule(notifies=False),
     ChangeKind.INTEGRATION_CODE_MADE: ChangeRule(blocked_after_recovery=True),
     ChangeKind.INTEGRATION_CODE_ROTATED: ChangeRule(blocked_after_recovery=True),
     ChangeKind.INTEGRATION_CODE_REVOKED: ChangeRule(notifies=False),
-    ChangeKind.ACCESS_RECOVERED: ChangeRule(wait=WAIT, undo=UNDO_LASTS, ends_sessions=True, ends_trust=True),
+    ChangeKind.ACCESS_RECOVERED: ChangeRule(wait=RECOVERY_WAIT, undo=UNDO_PERIOD, ends_sessions=True, ends_trust=True),
 }
 """The rule of every kind of change."""
 
@@ -231,29 +231,6 @@ class ChangeRefusal(StrEnum):
     TOO_EARLY = "too_early"
 
 
-class AccountSnapshot(msgspec.Struct, frozen=True):
-    """An account with its contacts and authenticators. A history has the ended ones too."""
-
-    account: Account
-    contacts: tuple[OwnedContact, ...]
-    authenticators: tuple[Authenticator, ...]
-
-    @property
-    def active_contacts(self) -> tuple[OwnedContact, ...]:
-        """Return the contacts that have not ended."""
-        return tuple(contact for contact in self.contacts if contact.ended_at is None)
-
-    @property
-    def strong(self) -> bool:
-        """Return True if an authenticator is enrolled that codes by mail and phone do not stand in for."""
-        return any(one.kind in STRONG_KINDS for one in self.authenticators)
-
-    @property
-    def recovery_codes(self) -> int:
-        """Return how many recovery codes are left."""
-        return sum(one.kind is AuthenticatorKind.RECOVERY_CODE for one in self.authenticators)
-
-
 def check_change(
     kind: ChangeKind, target: str, blind_index: bytes, snapshot: AccountSnapshot, now: int
 ) -> ChangeRefusal | None:
@@ -281,7 +258,7 @@ def _check_new_contact(
         return ChangeRefusal.UNKNOWN
     if any(contact.blind_index == blind_index for contact in snapshot.contacts):
         return ChangeRefusal.ALREADY_YOURS
-    return ChangeRefusal.TOO_MANY if len(snapshot.contacts) >= MOST_CONTACTS else None
+    return ChangeRefusal.TOO_MANY if len(snapshot.contacts) >= MAX_CONTACTS else None
 
 
 def _check_old_contact(kind: ChangeKind, target: str, snapshot: AccountSnapshot) -> ChangeRefusal | None:
@@ -335,7 +312,7 @@ def _make_primary(history: AccountSnapshot, target: str) -> AccountSnapshot:
 
 def max_accounts(kind: ContactKind) -> int:
     """Return how many accounts may share one contact."""
-    return MOST_ACCOUNTS if kind is ContactKind.PHONE else 1
+    return MAX_ACCOUNTS_PER_PHONE if kind is ContactKind.PHONE else 1
 
 
 def may_recover(contact: OwnedContact, now: int) -> bool:

@@ -1,4 +1,4 @@
-"""A credential: an integration code, static and scoped, which is no one-time code and is accepted where none is asked for."""
+"""Integration codes: static, scoped access tokens for a user's own programs. None is accepted as a one-time code."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from typing import Final
 import msgspec
 
 PREFIX: Final = "csi_"
-"""What secret scanners look for."""
+"""How every code begins, so that secret scanners find it."""
 CODE_BYTES: Final = 24
-"""192 bits of chance in a code (semantics I1)."""
-OVERLAP: Final = 24 * 3_600_000
-"""Milliseconds for which the code before a rotation still works (semantics I3)."""
+"""Random bytes of a code: 192 bits (semantics I1)."""
+ROTATION_OVERLAP: Final = 24 * 3_600_000
+"""Milliseconds for which the old code still works after a rotation (semantics I3)."""
 MAX_NAME: Final = 60
-SEEN_EVERY: Final = 60_000
-"""Milliseconds after which it is written down again that one is in use."""
-MOST: Final = 20
-"""Integration codes of one account that are alive."""
+LAST_USED_INTERVAL: Final = 60_000
+"""Milliseconds between two records of the last use of a code."""
+MAX_INTEGRATION_CODES: Final = 20
+"""Active integration codes of one account."""
 DAY: Final = 86_400_000
 LIFETIMES: Final = (30, 90, 365)
-"""Days that one may last."""
+"""Lifetimes that are offered, in days."""
 
 
 class IntegrationCode(msgspec.Struct, frozen=True):
-    """An integration code of an account; times in ms. `key` is the keyed hash of the code, `name` is sealed."""
+    """An integration code of an account; times in milliseconds since the epoch. `key` is the keyed hash of the code, `name` is sealed."""
 
     key: bytes
     account: str
@@ -38,8 +38,8 @@ class IntegrationCode(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         """Show what may stand in a log."""
-        return f"Credential({self.id})"
+        return f"IntegrationCode({self.id})"
 
     def active(self, now: int) -> bool:
-        """Say whether it is accepted."""
+        """Return True if the code is accepted at `now` (ms)."""
         return self.ended_at is None and now < self.expires_at

@@ -24,4 +24,4 @@ class InvalidCode(msgspec.Struct, frozen=True):
 
 def recovery_code_hash(context: AccountContext, code: str) -> bytes:
     """Return the keyed hash under which a recovery code is stored. `code` is as entered: `ABCD-EF01`, `abcd efO1` give the same."""
-    return context.mark(f"recovery code {code.strip().lower().translate(_LOOKALIKES)}")
+    return context.token_hash(f"recovery code {code.strip().lower().translate(_LOOKALIKES)}")

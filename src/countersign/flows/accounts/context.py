@@ -30,7 +30,7 @@ _SECRET_BYTES: Final = 32
 
 
 class BrowserContext(msgspec.Struct, frozen=True):
-    """What a browser brought: the secrets of its cookies (empty: none), and what is shown of it to people."""
+    """The browser of a request: the secrets of its cookies, each empty if it has none, and what people are shown of it."""
 
     session: str = ""
     device: str = ""
@@ -41,10 +41,10 @@ class BrowserContext(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         """Hide the secrets."""
-        return "Browser(hidden)"
+        return "BrowserContext(hidden)"
 
     def requester(self, device: str = "") -> Requester:
-        """Return who asks; `device` is the id of a browser that the account trusts."""
+        """Return the requester of a code; `device` is the id of this browser if the account trusts it."""
         return Requester(self.ip, self.user_agent, device)
 
 
@@ -109,33 +109,33 @@ class AccountContext(msgspec.Struct, frozen=True):
         """Return a new secret for a cookie."""
         return base64.urlsafe_b64encode(self.random_bytes(_SECRET_BYTES)).rstrip(b"=").decode()
 
-    def mark(self, secret: str) -> bytes:
-        """Return what stands for a secret in the database; of none, what stands for nothing."""
+    def token_hash(self, secret: str) -> bytes:
+        """Return the keyed hash stored for a cookie secret, or `b""` for an empty one."""
         return self.keyring.hash_secret(secret) if secret else b""
 
     def blind_index(self, contact: Contact) -> bytes:
-        """Return what a contact is found by."""
+        """Return the keyed hash by which a contact is found."""
         return self.keyring.blind_index("contact", contact.address)
 
     def place(self, ip: str) -> str:
-        """Return roughly where an address is, in words; empty if nobody knows."""
+        """Return roughly where a network address is, in words; empty if that is unknown."""
         found = self.geolocation.find(ip) if ip else None
         return "" if found is None else found.label
 
 
 class CodeRequested(msgspec.Struct, frozen=True):
-    """A code was asked for: the browser keeps these two secrets and goes on at the verification screen."""
+    """A code was sent, or an authenticator is asked for. The browser keeps these two secrets and continues at the verification screen."""
 
     flow: str
     device: str
 
     def __repr__(self) -> str:
         """Hide the secrets."""
-        return "ToVerify(hidden)"
+        return "CodeRequested(hidden)"
 
 
 class SignedIn(msgspec.Struct, frozen=True):
-    """The person is in, or is further in than before: the browser keeps these secrets, and the request goes on."""
+    """The user is signed in, or at a higher level than before. The browser keeps these secrets, and the interrupted request continues."""
 
     session: str
     device: str
@@ -144,36 +144,36 @@ class SignedIn(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         """Hide the secrets."""
-        return f"Entered({self.account})"
+        return f"SignedIn({self.account})"
 
 
 class InvalidInput(msgspec.Struct, frozen=True):
-    """What was typed cannot be taken: a reason for each field."""
+    """The input is invalid: a reason for each field."""
 
     faults: dict[str, str]
 
 
 class InvalidCredentials(msgspec.Struct, frozen=True):
-    """Not let in: unknown, wrong, locked and disabled are all told like this."""
+    """The sign-in failed. Unknown, wrong, locked and disabled all give this answer."""
 
 
 class SignInDenied(msgspec.Struct, frozen=True):
-    """The password was right, and the rules of risk forbid this sign-in all the same; the findings say why."""
+    """The password was right, but the risk rules forbid this sign-in; `reasons` are their findings."""
 
     reasons: tuple[str, ...]
 
 
 class NoEligibleMethod(msgspec.Struct, frozen=True):
-    """The account has no method that is strong enough for what is asked."""
+    """The account has no method that is strong enough for what is required."""
 
 
 class FlowNotFound(msgspec.Struct, frozen=True):
-    """There is no such flow under way in this browser (any more)."""
+    """This browser has no such flow under way, or no longer."""
 
 
 class AccountExists(msgspec.Struct, frozen=True):
-    """The contact was proved, and has an account already: its owner may sign in."""
+    """The contact was proved, but has an account already: its owner may sign in."""
 
 
 CodeRequestResult: TypeAlias = CodeRequested | Refused | NoEligibleMethod
-"""What comes of asking a person for a code."""
+"""The result of requesting a code."""

@@ -1,4 +1,4 @@
-"""Far away: a code that was asked for in one place and is typed in another far from it is named to the person before it counts."""
+"""Impossible locations: a code was requested in one place and is entered far from it, so the user must confirm both first."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 class UnlikelyLocation(msgspec.Struct, frozen=True):
-    """Nothing was judged: it was asked for there, and typed here; the person says first that both was them."""
+    """The code was not checked: it was requested from one place and entered in another. The user must confirm first."""
 
     asked: str
     here: str
 
 
 def check_location(context: AccountContext, browser: BrowserContext, flow: LoginFlow) -> UnlikelyLocation | None:
-    """Say whether a browser is now far from where its flow was begun; None where that is not known."""
+    """Return both places if a browser is now far from where its flow began; None if it is near, or if a place is unknown."""
     if not browser.ip or not flow.requester.ip or browser.ip == flow.requester.ip:
         return None
     asked, here = context.geolocation.find(flow.requester.ip), context.geolocation.find(browser.ip)

@@ -1,4 +1,4 @@
-"""Notify: tell every proved contact of an account what happened to it, through the same outbox as codes."""
+"""Send notices of what happened to an account to its proved contacts, through the same outbox as codes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,11 @@ def insert_notices(
     now: int,
     facts: Mapping[str, str] | None = None,
 ) -> tuple[Change, ...]:
-    """Return the changes that owe a notice to each proved contact that can be reached; they are part of the act's own transaction."""
+    """Return the changes that owe a notice to each proved contact that can be reached.
+
+    They belong into the transaction of the act itself. `browser` and `place` say where it was done, `now` (ms) when, and `facts` what
+    else the message says.
+    """
     made: list[Notice] = []
     owed: list[Delivery] = []
     for contact in contacts:

@@ -1,4 +1,4 @@
-"""Asking: by which ways a person can be asked for a code, and asking by the first that is not resting."""
+"""Choose the methods by which a user can prove a flow, and send a code by the first that is not rate-limited."""
 
 from __future__ import annotations
 
@@ -24,36 +24,36 @@ from countersign.flows.verifications.begin import BeginRequest, begin_challenge
 from countersign.flows.verifications.results import Done, Outcome, Refused
 
 if TYPE_CHECKING:
-    from countersign.domain.accounts.change import AccountSnapshot
+    from countersign.domain.accounts.account import AccountSnapshot
     from countersign.domain.accounts.login_flow import LoginFlow
     from countersign.domain.shared.contact import Channel
 
-OF_FACTOR: Final = {
+LEVEL_OF_AUTHENTICATOR: Final = {
     AuthenticatorKind.APP: Level.APP_CODE,
     AuthenticatorKind.PASSKEY: Level.PASSKEY,
     AuthenticatorKind.RECOVERY_CODE: Level.APP_CODE,
 }
-"""How strong a proof by each factor is."""
+"""The level that a proof by each authenticator gives."""
 
-_RESTING: Final = frozenset({Refusal.CONTACT_PAUSED, Refusal.CONTACT_LOCKED, Refusal.LIMITED})
+_TEMPORARY: Final = frozenset({Refusal.CONTACT_PAUSED, Refusal.CONTACT_LOCKED, Refusal.LIMITED})
 
 
-def contact_methods_of(context: AccountContext, holdings: AccountSnapshot, flow: LoginFlow) -> list[ContactMethod]:
-    """Return how a flow's code may be asked for: proved contacts and channels that are strong enough, the primary contact first.
+def contact_methods_of(context: AccountContext, snapshot: AccountSnapshot, flow: LoginFlow) -> list[ContactMethod]:
+    """Return the proved contacts and channels that may get a flow's code and are strong enough, the primary contact first.
 
-    A contact that is about to go, or that has just recovered the account, does not count where there is another one or a factor
-    (semantics A1, R2). To sign in, a code by mail or phone does not stand in for a factor that is enrolled.
+    A contact that is about to be removed, or that has just recovered the account, is left out if there is another contact or an
+    authenticator (semantics A1, R2). To sign in, a code by mail or phone does not stand in for an enrolled authenticator.
     """
     signs_in = flow.kind is LoginFlowKind.SIGN_IN
-    if signs_in and holdings.strong:
+    if signs_in and snapshot.strong:
         return []
     least = max(flow.requirement.level, Level.MAIL_CODE)
     policy = context.policy.policies[flow.kind.purpose]
-    apart = holdings.account.recovered_by if signs_in else flow.requirement.excluded_contact
-    others = [contact for contact in holdings.contacts if contact.id != apart]
+    apart = snapshot.account.recovered_by if signs_in else flow.requirement.excluded_contact
+    others = [contact for contact in snapshot.contacts if contact.id != apart]
     return [
         ContactMethod(contact.id, channel, contact.masked)
-        for contact in (others if others or holdings.strong else holdings.contacts)
+        for contact in (others if others or snapshot.strong else snapshot.contacts)
         if contact.proved_at is not None
         for channel in context.policy.channels(contact.kind, policy, live=context.own.live)
         if LEVEL_OF_METHOD[METHOD_OF_CHANNEL[channel]] >= least
@@ -61,12 +61,12 @@ def contact_methods_of(context: AccountContext, holdings: AccountSnapshot, flow:
 
 
 def channels_of(context: AccountContext, contact: Contact, purpose: str) -> tuple[Channel, ...]:
-    """Return by which channels a contact that is not on record yet can be reached."""
+    """Return the channels by which a contact that belongs to no account yet can be reached."""
     return context.policy.channels(contact.kind, context.policy.policies[purpose], live=context.own.live)
 
 
 def opened(context: AccountContext, contact: OwnedContact) -> Contact:
-    """Return a contact of an account in the clear, for the one message that goes to it."""
+    """Return a contact of an account unsealed, for the one message that is sent to it."""
     return Contact(ContactKind(contact.kind), context.keyring.unseal(contact.address, contact.id))
 
 
@@ -84,7 +84,11 @@ async def send_code(
     spent: int = 0,
     told: str = "",
 ) -> Outcome:
-    """Ask the holder of a contact for a code that works in this browser alone; `device` is the browser's secret (semantics C4)."""
+    """Send a code to a contact. It works in this browser alone (semantics C4).
+
+    `device` is the secret of the browser, `trusted` the id of the device if the account trusts it, and `spent` the guesses that were
+    used up on an earlier code of the same flow. `told` is the notice that is sent in place of a code, if any.
+    """
     asked = BeginRequest(
         to=contact,
         channel=channel,
@@ -93,7 +97,7 @@ async def send_code(
         action=action or Action(),
         locale=browser.locale,
         requester=browser.requester(trusted),
-        browser=context.mark(device).hex(),
+        browser=context.token_hash(device).hex(),
         guesses_spent=spent,
         decoy_notice=told,
     )
@@ -101,25 +105,25 @@ async def send_code(
 
 
 def begun_or_refused(outcome: Outcome) -> Done | Refused:
-    """Return the outcome of a begin, which is one of these two."""
+    """Return the outcome of a begin without an idempotency key, which is one of these two."""
     if not isinstance(outcome, Done | Refused):
         raise AssertionError("a begin without an idempotency key is done or refused")  # noqa: TRY004 - a bug, not a type
     return outcome
 
 
 async def send_code_by_first_method(
-    context: AccountContext, browser: BrowserContext, holdings: AccountSnapshot, flow: LoginFlow, device: str
+    context: AccountContext, browser: BrowserContext, snapshot: AccountSnapshot, flow: LoginFlow, device: str
 ) -> CodeRequestResult:
-    """Ask an account's holder for the proof that a flow needs, and keep the visit that waits for it.
+    """Ask the user for the proof that a flow requires, and store the flow that waits for it.
 
-    Where an authenticator app or a passkey is enrolled and strong enough it is asked for first, and no message is sent. Else a code, by
-    the first way that is strong enough and not resting.
+    If an authenticator app or a passkey is enrolled and strong enough, it is asked for and no message is sent. Otherwise a code is
+    sent by the first method that is strong enough and not rate-limited.
     """
-    if AuthenticatorKind.APP in (methods := authenticators_for(holdings, flow)) or AuthenticatorKind.PASSKEY in methods:
+    if AuthenticatorKind.APP in (methods := authenticators_for(snapshot, flow)) or AuthenticatorKind.PASSKEY in methods:
         return CodeRequested(await login_flow.save_flow(context, flow), device)
-    owned = {contact.id: contact for contact in holdings.contacts}
+    owned = {contact.id: contact for contact in snapshot.contacts}
     refused: Refused | None = None
-    for way in contact_methods_of(context, holdings, flow):
+    for way in contact_methods_of(context, snapshot, flow):
         outcome = begun_or_refused(
             await send_code(
                 context,
@@ -137,16 +141,20 @@ async def send_code_by_first_method(
             begun = msgspec.structs.replace(flow, challenge=outcome.challenge.id, contact=way.contact)
             return CodeRequested(await login_flow.save_flow(context, begun, owned[way.contact].masked), device)
         refused = outcome
-        if outcome.refusal not in _RESTING:
+        if outcome.refusal not in _TEMPORARY:
             break
     return refused or NoEligibleMethod()
 
 
-def authenticators_for(holdings: AccountSnapshot | None, flow: LoginFlow) -> tuple[AuthenticatorKind, ...]:
-    """Return the factors that a flow may be proved by; where an account is recovered, the same whether there is one (semantics R1)."""
+def authenticators_for(snapshot: AccountSnapshot | None, flow: LoginFlow) -> tuple[AuthenticatorKind, ...]:
+    """Return the authenticators that may prove a flow. A recovery offers the same whether there is an account or not (semantics R1)."""
     if flow.kind is LoginFlowKind.RECOVER:
         return (AuthenticatorKind.RECOVERY_CODE,)
-    if holdings is None or flow.kind not in {LoginFlowKind.SIGN_IN, LoginFlowKind.STEP_UP}:
+    if snapshot is None or flow.kind not in {LoginFlowKind.SIGN_IN, LoginFlowKind.STEP_UP}:
         return ()
-    there = {factor.kind for factor in holdings.authenticators if OF_FACTOR[factor.kind] >= flow.requirement.level}
+    there = {
+        factor.kind
+        for factor in snapshot.authenticators
+        if LEVEL_OF_AUTHENTICATOR[factor.kind] >= flow.requirement.level
+    }
     return tuple(kind for kind in AuthenticatorKind if kind in there)

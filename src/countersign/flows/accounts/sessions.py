@@ -1,4 +1,4 @@
-"""Sessions: find the one that a browser bears, show all of an account's, and end one, the others, or this one."""
+"""Find the session of a browser, list those of an account, and end them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from countersign.store.tables import accounts, devices, sessions
 
 
 class Overview(msgspec.Struct, frozen=True):
-    """An account as its person sees it: name, contacts, sessions and browsers; `checked_at` (ms) is when the contacts were looked over."""
+    """An account as its user sees it. `checked_at` (ms) is when the user last confirmed the contacts."""
 
     name: str
     checked_at: int
@@ -25,31 +25,31 @@ class Overview(msgspec.Struct, frozen=True):
 
 
 async def find_session(context: AccountContext, browser: BrowserContext) -> Session | None:
-    """Return the session that a browser bears, if it is alive; that it is in use is written down once a minute at most."""
+    """Return the active session of a browser, or None. Its use is recorded at most once a minute."""
     if not browser.session:
         return None
     now = context.now()
-    mark = context.mark(browser.session)
-    session, account = await context.database.read(_found, mark, now)
+    token_hash = context.token_hash(browser.session)
+    session, account = await context.database.read(_found, token_hash, now)
     if session is None or account is None or not account.open:
         return None
     if now - session.last_seen_at >= LAST_SEEN_INTERVAL:
-        await context.database.run(sessions.record_use, mark, browser.ip, context.place(browser.ip), now)
+        await context.database.run(sessions.record_use, token_hash, browser.ip, context.place(browser.ip), now)
     return session
 
 
-async def _found(mark: bytes, now: int) -> tuple[Session | None, Account | None]:
-    session = await sessions.find(mark, now)
+async def _found(token_hash: bytes, now: int) -> tuple[Session | None, Account | None]:
+    session = await sessions.find(token_hash, now)
     return session, None if session is None else (await accounts.find(session.account))
 
 
 async def overview(context: AccountContext, session: Session) -> Overview | None:
-    """Return the account of a session as its person sees it; None if it is gone."""
+    """Return the account of a session as its user sees it; None if it is gone."""
     return await overview_of(context, session.account)
 
 
 async def overview_of(context: AccountContext, account: str) -> Overview | None:
-    """Return an account as its person sees it; None if it is gone."""
+    """Return an account as its user sees it; None if it is gone."""
     return await context.database.read(_overview, context, account)
 
 
@@ -66,7 +66,7 @@ async def _overview(context: AccountContext, account_id: str) -> Overview | None
 
 
 async def check_contacts(context: AccountContext, session: Session) -> None:
-    """Write down that the person says that all contacts are still theirs."""
+    """Record that the user confirms that all contacts are still theirs."""
     await context.database.run(_checked, session.account, context.now())
 
 
@@ -77,34 +77,34 @@ async def _checked(account_id: str, now: int) -> None:
 
 
 async def sign_out(context: AccountContext, browser: BrowserContext) -> bool:
-    """End the session of this browser, here and now; False if there was none."""
+    """End the session of this browser; False if there was none."""
     if not browser.session:
         return False
-    return await context.log.run(context.database, _sign_out, context, context.mark(browser.session))
+    return await context.log.run(context.database, _sign_out, context, context.token_hash(browser.session))
 
 
-async def _sign_out(context: AccountContext, mark: bytes) -> bool:
-    session = await sessions.find(mark, context.now())
-    if session is None or not (await sessions.end(mark)):
+async def _sign_out(context: AccountContext, token_hash: bytes) -> bool:
+    session = await sessions.find(token_hash, context.now())
+    if session is None or not (await sessions.end(token_hash)):
         return False
     await _ended(context, session.account, [session.id])
     return True
 
 
-async def end_session(context: AccountContext, session: Session, which: str) -> bool:
-    """End one of the account's sessions by its id; its next request is not signed in any more (semantics A4)."""
-    return await context.log.run(context.database, _end_one, context, session.account, which)
+async def end_session(context: AccountContext, session: Session, session_id: str) -> bool:
+    """End one session of the account by its id. Its next request is not signed in any more (semantics A4)."""
+    return await context.log.run(context.database, _end_one, context, session.account, session_id)
 
 
-async def _end_one(context: AccountContext, account: str, which: str) -> bool:
-    if not (await sessions.end_by_id(account, which)):
+async def _end_one(context: AccountContext, account: str, session_id: str) -> bool:
+    if not (await sessions.end_by_id(account, session_id)):
         return False
-    await _ended(context, account, [which])
+    await _ended(context, account, [session_id])
     return True
 
 
 async def end_others(context: AccountContext, session: Session) -> int:
-    """End all of the account's sessions but this one; return how many ended."""
+    """End every session of the account except this one; return how many ended."""
     return await context.log.run(context.database, _end_others, context, session)
 
 
@@ -117,12 +117,12 @@ async def _end_others(context: AccountContext, session: Session) -> int:
 
 
 async def use_approval(context: AccountContext, session: Session, need: ProofRequirement) -> bool:
-    """Use up the approval of an act; True for one caller alone, who carries it out (semantics U1, U2)."""
+    """Use up the approval of an action. Returns True to exactly one caller, which carries the action out (semantics U1, U2)."""
     return await context.database.run(sessions.replace_proofs, session, with_approval_used(session, need))
 
 
 async def _ended(context: AccountContext, account: str, ids: list[str]) -> None:
     now = context.now()
-    told = [Event(now, EventKind.SESSION_ENDED, context.own.id, account, {"session": id_}) for id_ in ids]
-    recorded = await record_events(context, told, BrowserContext(), "")
+    events = [Event(now, EventKind.SESSION_ENDED, context.own.id, account, {"session": id_}) for id_ in ids]
+    recorded = await record_events(context, events, BrowserContext(), "")
     await Write(recorded, last=True)

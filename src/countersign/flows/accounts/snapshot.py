@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from countersign.domain.accounts.change import AccountSnapshot
+from countersign.domain.accounts.account import AccountSnapshot
 from countersign.store.tables import accounts, authenticators
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec.structs import replace
 
+from countersign.domain.accounts.account import AccountSnapshot
 from countersign.domain.accounts.change import (
     RULES,
     AccountChange,
-    AccountSnapshot,
     ChangeEffect,
     ChangeRefusal,
     ChangeState,

@@ -7,19 +7,18 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec.structs import replace
 
-from countersign.domain.accounts.account import OwnedContact
+from countersign.domain.accounts.account import AccountSnapshot, OwnedContact
 from countersign.domain.accounts.authenticator import Authenticator, AuthenticatorKind
 from countersign.domain.accounts.change import (
-    REDUCED_LASTS,
-    UNDO_LASTS,
-    AccountSnapshot,
+    REDUCED_PERIOD,
+    UNDO_PERIOD,
     ChangeEffect,
     ChangeKind,
     ChangeRefusal,
     ChangeRequest,
     max_accounts,
 )
-from countersign.domain.accounts.integration_code import MOST, OVERLAP
+from countersign.domain.accounts.integration_code import MAX_INTEGRATION_CODES, ROTATION_OVERLAP
 from countersign.domain.shared.event import Event, EventKind
 from countersign.store.engine.database import Change
 from countersign.store.tables import accounts, authenticators, devices, integration_codes, sessions
@@ -83,7 +82,7 @@ async def _add_contact(
         masked=request.contact.masked,
         proved_at=now,
         primary=primary or (replaced is not None and replaced.primary),
-        settled_at=now + UNDO_LASTS,
+        settled_at=now + UNDO_PERIOD,
     )
     rows = [accounts.insert_contact(added)]
     if not await accounts.find_id_by_identifier(blind_index):
@@ -171,7 +170,7 @@ async def _recover_access(
         password_at=now,
         locked_at=None,
         recovered_by="",
-        reduced_until=now + REDUCED_LASTS,
+        reduced_until=now + REDUCED_PERIOD,
     )
     demoted = () if before is None else (accounts.update_contact(replace(before, primary=False)),)
     return KindWrites(
@@ -191,9 +190,9 @@ async def _change_integration_code(request: ChangeRequest, now: int) -> KindWrit
         if request.kind is ChangeKind.INTEGRATION_CODE_REVOKED:
             after = replace(before, ended_at=now)
         else:
-            after = replace(before, expires_at=min(before.expires_at, now + OVERLAP))
+            after = replace(before, expires_at=min(before.expires_at, now + ROTATION_OVERLAP))
         rows.append(integration_codes.update(after))
-    elif len(active) >= MOST:
+    elif len(active) >= MAX_INTEGRATION_CODES:
         return ChangeRefusal.TOO_MANY
     if request.integration_code is not None:
         rows.append(integration_codes.insert(request.integration_code))

@@ -11,9 +11,9 @@ import msgspec
 from msgspec.structs import replace
 
 from countersign.domain.accounts.change import (
-    CLAIM_LASTS,
     DAY,
-    WAIT,
+    RECOVERY_WAIT,
+    RECOVERY_WINDOW,
     AccountChange,
     ChangeKind,
     ChangeRequest,
@@ -31,7 +31,7 @@ from countersign.store.tables import changes, login_flows
 if TYPE_CHECKING:
     from countersign.flows.accounts.login_flow import StoredFlow
 
-REMIND_EVERY: Final = DAY
+REMINDER_INTERVAL: Final = DAY
 """Milliseconds between two reminders of a pending recovery."""
 _MAX_REMINDED: Final = 100
 """Recoveries that one call reminds of."""
@@ -53,15 +53,15 @@ async def request_delayed_recovery(
     flow, now = stored.flow, context.now()
     contact = parse_contact(flow.address)
     request = ChangeRequest(
-        ChangeKind.ACCESS_RECOVERED, about=contact.masked, contact=contact, account=flow.account, flow=stored.mark
+        ChangeKind.ACCESS_RECOVERED, about=contact.masked, contact=contact, account=flow.account, flow=stored.token_hash
     )
     change = new_change(
         context,
         browser,
         request,
         sealed=pending_data(request),
-        until=now + WAIT + CLAIM_LASTS,
-        remind_at=now + REMIND_EVERY,
+        until=now + RECOVERY_WAIT + RECOVERY_WINDOW,
+        remind_at=now + REMINDER_INTERVAL,
     )
     begun = await context.log.run(context.database, _begin, context, browser, request.flow, change)
     return RecoveryPending(change.due_at) if begun else FlowNotFound()
@@ -105,5 +105,5 @@ async def _remind(context: AccountContext, due: AccountChange, now: int) -> int:
         now=now,
         facts=facts_of(change),
     )
-    await Write((changes.update(replace(change, remind_at=now + REMIND_EVERY)), *notices), last=True)
+    await Write((changes.update(replace(change, remind_at=now + REMINDER_INTERVAL)), *notices), last=True)
     return 1

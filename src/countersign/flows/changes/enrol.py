@@ -1,4 +1,4 @@
-"""Enrol: an authenticator app is set up and shown to work before it counts, and recovery codes are made and shown once."""
+"""Enrol an authenticator app, which must show a right code before it counts, and make recovery codes, which are shown once."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from countersign.flows.changes.request import requirement_of
 from countersign.flows.changes.submit import SubmitResult, submit_change
 from countersign.totp import SECRET_BYTES, STEP, step_of
 
-HOW_MANY: Final = 10
+RECOVERY_CODES_PER_SET: Final = 10
 """Recovery codes of one set (semantics R4)."""
 CODE_BYTES: Final = 10
-"""80 bits of chance in each, shown as 16 symbols."""
+"""Random bytes of a recovery code: 80 bits, shown as 16 symbols."""
 _GROUP: Final = 4
 
 EnrolmentStarted: TypeAlias = CodeRequested | ProofRequirement | ChangeRefusal
@@ -33,14 +33,14 @@ EnrolmentResult: TypeAlias = Applied | InvalidCode | ChangeRefusal | FlowNotFoun
 
 
 class AuthenticatorDraft(msgspec.Struct, frozen=True):
-    """An app that is being set up: its name and its secret."""
+    """An authenticator app that is being set up: its name and its secret."""
 
     name: str
     secret: bytes
 
     def __repr__(self) -> str:
         """Hide the secret."""
-        return "Draft(hidden)"
+        return "AuthenticatorDraft(hidden)"
 
 
 class RecoveryCodes(msgspec.Struct, frozen=True):
@@ -49,32 +49,35 @@ class RecoveryCodes(msgspec.Struct, frozen=True):
     codes: tuple[str, ...]
 
     def __repr__(self) -> str:
-        """Hide them."""
-        return "Codes(hidden)"
+        """Hide the codes."""
+        return "RecoveryCodes(hidden)"
 
 
 async def begin_app(
     context: AccountContext, browser: BrowserContext, session: Session, name: str, summary: str
 ) -> EnrolmentStarted:
-    """Make a secret for an app, once the person has approved it; nothing counts before the app has shown a right code."""
-    holdings = await context.database.read(find_snapshot, session.account)
-    if holdings is None:
+    """Make a secret for an app, once the user has approved it. The app counts only after it has shown a right code.
+
+    `name` is the name of the app as entered, and `summary` what the user approves, in their language.
+    """
+    snapshot = await context.database.read(find_snapshot, session.account)
+    if snapshot is None:
         return ChangeRefusal.UNKNOWN
-    wanted = ChangeRequest(ChangeKind.METHOD_ADDED, about=named(name), summary=summary)
-    if refusal := check_change(wanted.kind, "", b"", holdings, context.now()):
+    request = ChangeRequest(ChangeKind.METHOD_ADDED, about=authenticator_name(name), summary=summary)
+    if refusal := check_change(request.kind, "", b"", snapshot, context.now()):
         return refusal
-    need = requirement_of(context, wanted, holdings)
-    if not satisfies(session, need, context.now()) or not await use_approval(context, session, need):
-        return need
+    requirement = requirement_of(context, request, snapshot)
+    if not satisfies(session, requirement, context.now()) or not await use_approval(context, session, requirement):
+        return requirement
     secret = context.random_bytes(SECRET_BYTES)
     now, device = context.now(), browser.device or context.secret()
     flow = LoginFlow(
         kind=LoginFlowKind.ENROL_APP,
         begun_at=now,
         expires_at=now + FLOW_LIFETIME,
-        device_token_hash=context.mark(device).hex(),
+        device_token_hash=context.token_hash(device).hex(),
         account=session.account,
-        name=named(name),
+        name=authenticator_name(name),
         session=session.id,
         pending_secret=secret.hex(),
     )
@@ -89,8 +92,8 @@ async def draft_app(context: AccountContext, browser: BrowserContext, session: S
     return AuthenticatorDraft(stored.flow.name, bytes.fromhex(stored.flow.pending_secret))
 
 
-async def finish_app(context: AccountContext, browser: BrowserContext, session: Session, typed: str) -> EnrolmentResult:
-    """Add the app if it shows the right code; that code is used up."""
+async def finish_app(context: AccountContext, browser: BrowserContext, session: Session, code: str) -> EnrolmentResult:
+    """Add the app if the code that was entered is right; that code is used up. A wrong one counts as a guess."""
     stored = await login_flow.find_flow(context, browser)
     if stored is None or stored.flow.kind is not LoginFlowKind.ENROL_APP or stored.flow.session != session.id:
         return FlowNotFound()
@@ -101,11 +104,11 @@ async def finish_app(context: AccountContext, browser: BrowserContext, session: 
     if counted is None:
         return FlowNotFound()
     secret = bytes.fromhex(flow.pending_secret)
-    step = step_of(secret, "".join(one for one in typed if one.isdecimal()), now, now // STEP - 2)
+    step = step_of(secret, "".join(one for one in code if one.isdecimal()), now, now // STEP - 2)
     if step is None:
         return InvalidCode(GUESSES_PER_FLOW * 2 - counted.flow.guesses)
     id_ = context.id("fac")
-    factor = Authenticator(
+    app = Authenticator(
         account=session.account,
         id=id_,
         kind=AuthenticatorKind.APP,
@@ -115,15 +118,15 @@ async def finish_app(context: AccountContext, browser: BrowserContext, session: 
         name=context.keyring.seal(flow.name, id_),
         used=step,
     )
-    wanted = ChangeRequest(ChangeKind.METHOD_ADDED, about=flow.name, authenticators=(factor,))
-    return await apply_change(context, browser, replace(wanted.for_session(session), flow=counted.mark))
+    request = ChangeRequest(ChangeKind.METHOD_ADDED, about=flow.name, authenticators=(app,))
+    return await apply_change(context, browser, replace(request.for_session(session), flow=counted.token_hash))
 
 
 async def make_recovery_codes(
     context: AccountContext, browser: BrowserContext, session: Session, summary: str
 ) -> tuple[SubmitResult, RecoveryCodes]:
-    """Make ten new recovery codes, which end the ones before; they are to be shown only where the change was applied."""
-    codes = tuple(_code(context) for _ in range(HOW_MANY))
+    """Make ten new recovery codes, which end the previous ones. Show them only if the change was applied."""
+    codes = tuple(_code(context) for _ in range(RECOVERY_CODES_PER_SET))
     now = context.now()
     made: list[Authenticator] = []
     for code in codes:
@@ -139,8 +142,8 @@ async def make_recovery_codes(
                 name=b"",
             )
         )
-    wanted = ChangeRequest(ChangeKind.RECOVERY_CODES_MADE, summary=summary, authenticators=tuple(made))
-    return await submit_change(context, browser, session, wanted), RecoveryCodes(codes)
+    request = ChangeRequest(ChangeKind.RECOVERY_CODES_MADE, summary=summary, authenticators=tuple(made))
+    return await submit_change(context, browser, session, request), RecoveryCodes(codes)
 
 
 def _code(context: AccountContext) -> str:
@@ -149,7 +152,7 @@ def _code(context: AccountContext) -> str:
     return "-".join(symbols[start : start + _GROUP] for start in range(0, len(symbols), _GROUP))
 
 
-def named(name: str, otherwise: str = "Authenticator") -> str:
-    """Return the name of a factor as it is kept; `otherwise` where none was given."""
+def authenticator_name(name: str, otherwise: str = "Authenticator") -> str:
+    """Return the name of an authenticator as it is stored; `otherwise` if none was entered."""
     stored = "".join(one for one in name.strip()[:MAX_NAME] if one.isprintable())
     return stored or otherwise

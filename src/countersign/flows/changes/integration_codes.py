@@ -1,4 +1,4 @@
-"""Integration codes: made, rotated and revoked by their owner, and verified for the services that accept them."""
+"""Integration codes: their owner creates, rotates and revokes them, and services verify them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from countersign.domain.accounts.change import ChangeKind, ChangeRequest
 from countersign.domain.accounts.integration_code import (
     CODE_BYTES,
     DAY,
+    LAST_USED_INTERVAL,
     LIFETIMES,
     MAX_NAME,
     PREFIX,
-    SEEN_EVERY,
     IntegrationCode,
 )
 from countersign.flows.changes.submit import SubmitResult, submit_change
@@ -33,7 +33,7 @@ _CHECK_SYMBOLS: Final = 7
 
 
 class ListedCode(msgspec.Struct, frozen=True):
-    """An integration code as its owner sees it; times in ms."""
+    """An integration code as its owner sees it; times in milliseconds since the epoch."""
 
     id: str
     name: str
@@ -54,41 +54,44 @@ async def make_code(
     days: int,
     summary: str,
 ) -> tuple[SubmitResult, str]:
-    """Make a code; it is to be shown, once, only where the change was applied (semantics I1, I3)."""
-    code, credential = _fresh(context, session.account, name_of(name), tuple(scopes), context.now() + days * DAY)
+    """Create a code; return it with the result. Show it once, and only if the change was applied (semantics I1, I3).
+
+    `name` is as entered, `days` is its lifetime, and `summary` what the user approves, in their language.
+    """
+    code, created = _fresh(context, session.account, name_of(name), tuple(scopes), context.now() + days * DAY)
     about = f"{name_of(name)} ({', '.join(scopes)})"
-    wanted = ChangeRequest(
-        ChangeKind.INTEGRATION_CODE_MADE, str(days), about=about, summary=summary, integration_code=credential
+    request = ChangeRequest(
+        ChangeKind.INTEGRATION_CODE_MADE, str(days), about=about, summary=summary, integration_code=created
     )
-    return await submit_change(context, browser, session, wanted), code
+    return await submit_change(context, browser, session, request), code
 
 
 async def rotate_code(
-    context: AccountContext, browser: BrowserContext, session: Session, which: str, summary: str
+    context: AccountContext, browser: BrowserContext, session: Session, code_id: str, summary: str
 ) -> tuple[SubmitResult, str]:
-    """Make a new code of the same name, scopes and length; the old one works for a day more (semantics I3)."""
-    before = await context.database.read(_one, session.account, which, context.now())
+    """Create a code of the same name, scopes and lifetime. The old one works for another day (semantics I3)."""
+    before = await context.database.read(_one, session.account, code_id, context.now())
     name = context.keyring.unseal(before.name, before.id) if before is not None else ""
     lasts = before.expires_at - before.created_at if before is not None else 0
     scopes = before.scopes if before is not None else ()
-    code, credential = _fresh(context, session.account, name, scopes, context.now() + lasts)
-    wanted = ChangeRequest(ChangeKind.INTEGRATION_CODE_ROTATED, which, name, summary, integration_code=credential)
-    return await submit_change(context, browser, session, wanted), code
+    code, created = _fresh(context, session.account, name, scopes, context.now() + lasts)
+    request = ChangeRequest(ChangeKind.INTEGRATION_CODE_ROTATED, code_id, name, summary, integration_code=created)
+    return await submit_change(context, browser, session, request), code
 
 
 async def revoke_code(
-    context: AccountContext, browser: BrowserContext, session: Session, which: str, summary: str
+    context: AccountContext, browser: BrowserContext, session: Session, code_id: str, summary: str
 ) -> SubmitResult:
-    """End a code: it opens nothing from the next request on (semantics I3)."""
-    before = await context.database.read(_one, session.account, which, context.now())
+    """Revoke a code: it is refused from the next request on (semantics I3)."""
+    before = await context.database.read(_one, session.account, code_id, context.now())
     name = context.keyring.unseal(before.name, before.id) if before is not None else ""
     return await submit_change(
-        context, browser, session, ChangeRequest(ChangeKind.INTEGRATION_CODE_REVOKED, which, name, summary)
+        context, browser, session, ChangeRequest(ChangeKind.INTEGRATION_CODE_REVOKED, code_id, name, summary)
     )
 
 
 async def list_codes(context: AccountContext, account: str) -> list[ListedCode]:
-    """Return an account's codes that are alive, the newest first."""
+    """Return the active codes of an account, newest first."""
     found = await context.database.read(integration_codes.list_active, account, context.now())
     return [
         ListedCode(
@@ -105,14 +108,17 @@ async def list_codes(context: AccountContext, account: str) -> list[ListedCode]:
 
 
 async def verify_code(context: AccountContext, code: str, used_from: str) -> IntegrationCode | None:
-    """Return what a code opens, or None whatever is wrong with it; that it was used is written down once a minute."""
+    """Return the integration code that was sent, or None if it is not valid. Its use is recorded at most once a minute.
+
+    `used_from` says from where it was used, for its owner to read.
+    """
     if not well_formed(code):
         return None
-    key, now = context.mark(code), context.now()
+    key, now = context.token_hash(code), context.now()
     found, account = await context.database.read(_found, key)
     if found is None or account is None or not account.open or not found.active(now):
         return None
-    if found.last_used_at is None or now - found.last_used_at >= SEEN_EVERY:
+    if found.last_used_at is None or now - found.last_used_at >= LAST_USED_INTERVAL:
         alive = await context.database.run(integration_codes.record_use, key, used_from, now)
         return found if alive else None
     return found
@@ -123,9 +129,9 @@ async def _found(key: bytes) -> tuple[IntegrationCode | None, Account | None]:
     return found, None if found is None else (await accounts.find(found.account))
 
 
-async def _one(account: str, which: str, now: int) -> IntegrationCode | None:
+async def _one(account: str, code_id: str, now: int) -> IntegrationCode | None:
     alive = await integration_codes.list_active(account, now)
-    return next((one for one in alive if one.id == which), None)
+    return next((one for one in alive if one.id == code_id), None)
 
 
 def _fresh(
@@ -134,7 +140,7 @@ def _fresh(
     body = _base32(context.random_bytes(CODE_BYTES))
     code, id_ = PREFIX + body + _check(body), context.id("cre")
     return code, IntegrationCode(
-        key=context.mark(code),
+        key=context.token_hash(code),
         account=account,
         id=id_,
         created_at=context.now(),
@@ -145,7 +151,7 @@ def _fresh(
 
 
 def well_formed(code: str) -> bool:
-    """Say whether a text has the form of an integration code: its last seven symbols are the CRC-32 of those before."""
+    """Return True if a text has the form of an integration code: its last seven symbols are the CRC-32 of those before."""
     body, check = code[len(PREFIX) : -_CHECK_SYMBOLS], code[-_CHECK_SYMBOLS:]
     if not code.startswith(PREFIX) or not code.isascii():
         return False
@@ -156,14 +162,14 @@ def well_formed(code: str) -> bool:
     return len(raw) == CODE_BYTES and _base32(raw) == body and _check(body) == check
 
 
-def name_of(typed: str) -> str:
-    """Return the name of a code as it is kept; empty if nothing of it can be."""
-    return "".join(one for one in typed.strip()[:MAX_NAME] if one.isprintable())
+def name_of(entered: str) -> str:
+    """Return the name of a code as it is stored; empty if nothing of it can be."""
+    return "".join(one for one in entered.strip()[:MAX_NAME] if one.isprintable())
 
 
-def lifetime_of(typed: str) -> int:
-    """Return the days that were chosen; the shortest lifetime where they are none of those offered."""
-    return int(typed) if typed.isdecimal() and int(typed[:4]) in LIFETIMES else LIFETIMES[0]
+def lifetime_of(entered: str) -> int:
+    """Return the lifetime in days that was chosen, or the shortest if it is none of those offered."""
+    return int(entered) if entered.isdecimal() and int(entered[:4]) in LIFETIMES else LIFETIMES[0]
 
 
 def _check(body: str) -> str:

@@ -1,4 +1,4 @@
-"""Disown: somebody who was told of an act says that it was not theirs, and the account is closed until its owner has a new password."""
+"""Report "this wasn't me" by the link in a notice: the account is locked until its owner has chosen a new password."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from countersign.store.tables import changes, notices
 if TYPE_CHECKING:
     from countersign.flows.accounts.context import AccountContext, BrowserContext
 
-WAITS: Final = frozenset({NoticeKind.ACCESS_ASKED, NoticeKind.ACCESS_WAITS})
-"""What is stopped alone: whoever asks is outside, and the account's own sessions are its owner's (semantics R5)."""
-_NOTHING_TO_DISOWN: Final = frozenset(
+DELAYED_RECOVERY_NOTICES: Final = frozenset({NoticeKind.ACCESS_ASKED, NoticeKind.ACCESS_WAITS})
+"""Notices of a delayed recovery. A report cancels it and locks nothing: the sessions of the account are its owner's (semantics R5)."""
+_NOT_REPORTABLE: Final = frozenset(
     {
         NoticeKind.SIGN_UP_KNOWN,
         NoticeKind.RECOVER_UNKNOWN,
@@ -30,15 +30,15 @@ _NOTHING_TO_DISOWN: Final = frozenset(
 )
 
 
-class AccountLocked(msgspec.Struct, frozen=True):
-    """What came of it: what waited was stopped, or the account was closed and so many changes undone."""
+class ReportResult(msgspec.Struct, frozen=True):
+    """The result of a report: a delayed recovery was canceled (`stopped`), or the account was locked and `undone` changes were undone."""
 
     stopped: bool
     undone: int = 0
 
 
 async def find_notice(context: AccountContext, reference: str) -> Notice | None:
-    """Return the notice that a "this wasn't me" link names, for as long as the link is good. Changes nothing."""
+    """Return the notice of a "this wasn't me" link while the link is valid, or None. Changes nothing."""
     notice_id, _, given = reference.partition(".")
     expected = not_me_reference(context.keyring, notice_id).partition(".")[2]
     try:
@@ -46,22 +46,25 @@ async def find_notice(context: AccountContext, reference: str) -> Notice | None:
     except (binascii.Error, ValueError):
         return None
     found = await context.database.read(notices.find, notice_id) if same else None
-    if found is None or found.kind in _NOTHING_TO_DISOWN or context.now() >= found.expires_at:
+    if found is None or found.kind in _NOT_REPORTABLE or context.now() >= found.expires_at:
         return None
     return found
 
 
-async def report_change(context: AccountContext, browser: BrowserContext, reference: str) -> AccountLocked | None:
-    """Close the account at the word of who holds one of its contacts (semantics S6), or stop what waits; None for a bad link.
+async def report_change(context: AccountContext, browser: BrowserContext, reference: str) -> ReportResult | None:
+    """Lock the account at the word of the holder of one of its contacts (semantics S6), or cancel a delayed recovery.
 
-    Whatever was changed since the act that was told of is undone, so that a thief's other changes go with the one that was noticed.
+    Everything that was changed since the reported act is undone, so that a thief's other changes go with the one that was noticed.
+    Returns None if the link is not valid.
     """
     notice = await find_notice(context, reference)
     if notice is None:
         return None
-    which = notice.facts.get("change", "")
-    if notice.kind in WAITS:
-        return AccountLocked(stopped=isinstance(await cancel_change(context, browser, notice.account, which), Applied))
-    told_of = await context.database.read(changes.find, notice.account, which)
-    since = told_of.asked_at if told_of is not None else notice.created_at
-    return AccountLocked(stopped=False, undone=await lock_account(context, browser, notice.account, since))
+    change_id = notice.facts.get("change", "")
+    if notice.kind in DELAYED_RECOVERY_NOTICES:
+        return ReportResult(
+            stopped=isinstance(await cancel_change(context, browser, notice.account, change_id), Applied)
+        )
+    reported = await context.database.read(changes.find, notice.account, change_id)
+    since = reported.asked_at if reported is not None else notice.created_at
+    return ReportResult(stopped=False, undone=await lock_account(context, browser, notice.account, since))

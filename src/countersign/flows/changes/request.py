@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from countersign.domain.accounts.change import AccountChange, AccountSnapshot, ChangeKind, ChangeRequest, ChangeState
+from countersign.domain.accounts.account import AccountSnapshot
+from countersign.domain.accounts.change import AccountChange, ChangeKind, ChangeRequest, ChangeState
 from countersign.domain.accounts.session import Level, ProofRequirement
 from countersign.domain.delivery.notice import NoticeKind
 from countersign.domain.shared.contact import parse_contact

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from countersign.domain.accounts.change import PENDING_LASTS, RULES, ChangeRefusal, check_change
+from countersign.domain.accounts.change import PENDING_LIFETIME, RULES, ChangeRefusal, check_change
 from countersign.domain.accounts.login_flow import FLOW_LIFETIME, LoginFlow, LoginFlowKind
 from countersign.domain.accounts.session import ProofRequirement, Session, satisfies
 from countersign.domain.delivery.notice import NoticeKind
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from countersign.domain.accounts.change import AccountChange, ChangeRequest
     from countersign.flows.accounts.context import AccountContext, BrowserContext
 
-BY_ACCOUNT: Final = RateLimit("changes", 30, 3_600_000)
+CHANGES_PER_ACCOUNT: Final = RateLimit("changes", 30, 3_600_000)
 """Changes that one account may request in an hour: each new contact costs a message."""
 
 SubmitResult: TypeAlias = Applied | CodeRequested | ProofRequirement | ChangeRefusal | Refused
@@ -52,10 +52,14 @@ async def submit_change(
     if not satisfies(session, requirement, context.now()):
         return requirement
     (result,) = await context.database.run(
-        rate_limits.consume, [(BY_ACCOUNT, context.keyring.blind_index("changes", session.account))], context.now()
+        rate_limits.consume,
+        [(CHANGES_PER_ACCOUNT, context.keyring.blind_index("changes", session.account))],
+        context.now(),
     )
     if not result.allowed:
-        return Refused(Refusal.LIMITED, retry_after=result.retry_after, limit=BY_ACCOUNT.name, at=context.now())
+        return Refused(
+            Refusal.LIMITED, retry_after=result.retry_after, limit=CHANGES_PER_ACCOUNT.name, at=context.now()
+        )
     if not await use_approval(context, session, requirement):
         return requirement
     if RULES[request.kind].proves_contact:
@@ -82,13 +86,13 @@ async def _prove_contact(
     if isinstance(outcome, Refused):
         return outcome
     now = context.now()
-    change = new_change(context, browser, request, sealed=pending_data(request), until=now + PENDING_LASTS)
+    change = new_change(context, browser, request, sealed=pending_data(request), until=now + PENDING_LIFETIME)
     await context.log.run(context.database, _record, context, browser, change)
     flow = LoginFlow(
         kind=LoginFlowKind.BIND_CONTACT,
         begun_at=now,
         expires_at=now + FLOW_LIFETIME,
-        device_token_hash=context.mark(device).hex(),
+        device_token_hash=context.token_hash(device).hex(),
         challenge=outcome.challenge.id,
         account=request.account,
         address=request.contact.address,

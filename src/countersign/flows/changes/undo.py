@@ -7,15 +7,8 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from countersign.domain.accounts.change import (
-    RULES,
-    AccountChange,
-    AccountSnapshot,
-    ChangeRefusal,
-    ChangeState,
-    revert,
-    with_primary,
-)
+from countersign.domain.accounts.account import AccountSnapshot
+from countersign.domain.accounts.change import RULES, AccountChange, ChangeRefusal, ChangeState, revert, with_primary
 from countersign.domain.accounts.session import Level, ProofRequirement, Session, satisfies
 from countersign.domain.delivery.notice import NoticeKind
 from countersign.domain.shared.event import Event, EventKind

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import structlog
 
-from countersign.domain.accounts.change import CLAIM_LASTS, UNDO_LASTS, WAIT
+from countersign.domain.accounts.change import RECOVERY_WAIT, RECOVERY_WINDOW, UNDO_PERIOD
 from countersign.domain.shared.event import Event, EventKind
 from countersign.domain.verifications import challenge as rules_of
 from countersign.errors import UnavailableError
@@ -82,7 +82,7 @@ async def _forget(core: CoreContext, retention_days: int) -> int:
     now, run = core.now(), core.database.run
     kept_since = now - retention_days * DAY
     # A removed contact or authenticator stays while its removal can be undone, and no longer.
-    undoable_since = now - UNDO_LASTS
+    undoable_since = now - UNDO_PERIOD
     deletions: tuple[tuple[Callable[[int, int], Transaction[int]], int], ...] = (
         (challenges.delete_ended, kept_since),
         (notices.delete_before, kept_since),
@@ -94,7 +94,7 @@ async def _forget(core: CoreContext, retention_days: int) -> int:
         (suppressions.delete_ended, now),
         (accounts.delete_removed_contacts, undoable_since),
         (authenticators.delete_ended, undoable_since),
-        (changes.delete_before, min(kept_since, undoable_since - WAIT - CLAIM_LASTS)),
+        (changes.delete_before, min(kept_since, undoable_since - RECOVERY_WAIT - RECOVERY_WINDOW)),
     )
     deleted = 0
     for forget, before in deletions:

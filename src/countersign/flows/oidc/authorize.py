@@ -161,7 +161,7 @@ async def _redirect_with_code(
         summary=requirement.action.summary,
         hash=requirement.action.hash,
     )
-    code_hash = context.mark(code)
+    code_hash = context.token_hash(code)
     sealed = context.keyring.seal(_encode(grant).decode(), code_hash.hex())
     await context.database.run(grants.add, code_hash, sealed, now, now + CODE_LIFETIME)
     return _redirect(context, request.redirect_uri, request.state, {"code": code})

@@ -52,10 +52,10 @@ async def exchange_code(
     access_token = ACCESS_TOKEN_PREFIX + context.secret()
     request = TokenRequest(
         client_id=client.id,
-        code_hash=context.mark(code),
+        code_hash=context.token_hash(code),
         redirect_uri=redirect_uri,
         code_challenge=_code_challenge(code_verifier),
-        access_token_hash=context.mark(access_token),
+        access_token_hash=context.token_hash(access_token),
         now=context.now(),
     )
     grant = await context.database.run(_redeem_code, context, request)
@@ -138,7 +138,7 @@ async def find_access_token(context: AccountContext, access_token: str) -> Acces
     """Return a valid access token; None if it is unknown, expired or revoked, or if its session has ended (semantics S8)."""
     if not access_token.startswith(ACCESS_TOKEN_PREFIX):
         return None
-    return await context.database.read(_find_valid_token, context.mark(access_token), context.now())
+    return await context.database.read(_find_valid_token, context.token_hash(access_token), context.now())
 
 
 async def _find_valid_token(token_hash: bytes, now: int) -> AccessToken | None:
@@ -197,4 +197,4 @@ async def introspect(context: AccountContext, client: Application, access_token:
 
 async def revoke(context: AccountContext, client: Application, access_token: str) -> None:
     """Revoke one of the client's own tokens. A token that is unknown or another client's is ignored (RFC 7009, 2.2)."""
-    await context.database.run(grants.end_token, context.mark(access_token), client.id, context.now())
+    await context.database.run(grants.end_token, context.token_hash(access_token), client.id, context.now())

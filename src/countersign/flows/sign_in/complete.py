@@ -93,7 +93,7 @@ async def _create_account(
     except ConflictError:
         # Somebody else proved the same contact and created an account while this code was on its way. This user has just proved that the
         # contact is theirs, so it is safe to say that the account exists.
-        await context.database.run(login_flows.delete, stored.mark)
+        await context.database.run(login_flows.delete, stored.token_hash)
         return AccountExists()
 
 
@@ -157,7 +157,7 @@ async def _apply_pending_change(
     change = await context.database.read(changes.find, flow.account, flow.change)
     if change is None:
         return FlowNotFound()
-    request = msgspec.structs.replace(pending_request(context, change), flow=stored.mark)
+    request = msgspec.structs.replace(pending_request(context, change), flow=stored.token_hash)
     return await apply_change(context, browser, request)
 
 
@@ -180,9 +180,9 @@ async def _raise_session(
     flow, secret = stored.flow, context.secret()
     upgrade = SessionUpgrade(
         flow=flow,
-        flow_token_hash=stored.mark,
-        token_hash=context.mark(browser.session),
-        new_token_hash=context.mark(secret),
+        flow_token_hash=stored.token_hash,
+        token_hash=context.token_hash(browser.session),
+        new_token_hash=context.token_hash(secret),
         proof=msgspec.structs.replace(proof, action_digest=flow.requirement.action_digest),
         remember=remember and context.sign_in_policy.trusts_browsers,
         browser=browser,

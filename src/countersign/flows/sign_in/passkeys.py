@@ -10,9 +10,9 @@ from typing import Final, TypeAlias
 import msgspec
 
 from countersign import webauthn
-from countersign.domain.accounts.account import Account
+from countersign.domain.accounts.account import Account, AccountSnapshot
 from countersign.domain.accounts.authenticator import Authenticator, AuthenticatorKind
-from countersign.domain.accounts.change import AccountSnapshot, ChangeKind, ChangeRefusal, ChangeRequest, check_change
+from countersign.domain.accounts.change import ChangeKind, ChangeRefusal, ChangeRequest, check_change
 from countersign.domain.accounts.login_flow import FLOW_LIFETIME, InterruptedRequest, LoginFlow, LoginFlowKind
 from countersign.domain.accounts.session import Method, ProofRequirement, Session, SessionProof, satisfies
 from countersign.domain.verifications.rate_limit import RateLimit
@@ -30,7 +30,7 @@ from countersign.flows.accounts.request_code import authenticators_for
 from countersign.flows.accounts.sessions import use_approval
 from countersign.flows.accounts.snapshot import find_snapshot
 from countersign.flows.changes.apply import Applied, apply_change
-from countersign.flows.changes.enrol import named
+from countersign.flows.changes.enrol import authenticator_name
 from countersign.flows.changes.request import requirement_of
 from countersign.flows.sign_in.complete import CompletedFlow, complete_flow
 from countersign.flows.sign_in.network_limit import count_by_network
@@ -75,7 +75,7 @@ async def begin_passkey_enrolment(
     snapshot = await context.database.read(find_snapshot, session.account)
     if snapshot is None:
         return ChangeRefusal.UNKNOWN
-    request = ChangeRequest(ChangeKind.METHOD_ADDED, about=named(name, "Passkey"), summary=summary)
+    request = ChangeRequest(ChangeKind.METHOD_ADDED, about=authenticator_name(name, "Passkey"), summary=summary)
     if refusal := check_change(request.kind, "", b"", snapshot, context.now()):
         return refusal
     requirement = requirement_of(context, request, snapshot)
@@ -86,7 +86,7 @@ async def begin_passkey_enrolment(
         kind=LoginFlowKind.ENROL_PASSKEY,
         begun_at=now,
         expires_at=now + FLOW_LIFETIME,
-        device_token_hash=context.mark(device_secret).hex(),
+        device_token_hash=context.token_hash(device_secret).hex(),
         account=session.account,
         name=request.about,
         session=session.id,
@@ -135,7 +135,9 @@ async def finish_passkey_enrolment(
         used=created.count,
     )
     request = ChangeRequest(ChangeKind.METHOD_ADDED, about=stored.flow.name, authenticators=(passkey,))
-    return await apply_change(context, browser, msgspec.structs.replace(request.for_session(session), flow=stored.mark))
+    return await apply_change(
+        context, browser, msgspec.structs.replace(request.for_session(session), flow=stored.token_hash)
+    )
 
 
 async def _find_enrolment(context: AccountContext, browser: BrowserContext, session: Session) -> StoredFlow | None:
@@ -162,7 +164,7 @@ async def begin_passkey_sign_in(
         kind=LoginFlowKind.PASSKEY,
         begun_at=now,
         expires_at=now + FLOW_LIFETIME,
-        device_token_hash=context.mark(device_secret).hex(),
+        device_token_hash=context.token_hash(device_secret).hex(),
         interrupted=interrupted,
         requester=browser.requester(),
         place=context.place(browser.ip),
@@ -187,7 +189,7 @@ async def sign_in_with_passkey(
     stored = await login_flow.find_flow(context, browser)
     if stored is None or stored.flow.kind is not LoginFlowKind.PASSKEY:
         return InvalidCredentials()
-    if not await context.database.run(login_flows.delete, stored.mark):
+    if not await context.database.run(login_flows.delete, stored.token_hash):
         return InvalidCredentials()
     passkey, account = await context.database.read(_find_passkey_and_account, webauthn.id_of(response))
     if passkey is None or account is None or not account.open:

@@ -166,7 +166,7 @@ def _new_flow(
         kind=kind,
         begun_at=now,
         expires_at=now + FLOW_LIFETIME,
-        device_token_hash=context.mark(device_secret).hex(),
+        device_token_hash=context.token_hash(device_secret).hex(),
         challenge=challenge,
         address=contact.address,
         requester=browser.requester(),
@@ -213,7 +213,7 @@ async def reset_password(
         ChangeKind.PASSWORD_RECOVERED,
         password=password_hash,
         account=account.id,
-        flow=stored.mark,
+        flow=stored.token_hash,
         recovered_by="" if current or _used_recovery_code(flow) else flow.contact,
     )
     return await apply_change(context, browser, request)
@@ -248,5 +248,5 @@ async def _finish_delayed_recovery(
     change = await context.database.read(changes.find, flow.account, flow.change)
     if change is None:
         return ChangeRefusal.NOT_PENDING
-    request = msgspec.structs.replace(pending_request(context, change), password=password_hash, flow=stored.mark)
+    request = msgspec.structs.replace(pending_request(context, change), password=password_hash, flow=stored.token_hash)
     return await apply_change(context, browser, request)

@@ -7,9 +7,8 @@ from typing import Final, TypeAlias
 import msgspec
 
 from countersign.domain.accounts import risk
-from countersign.domain.accounts.account import Account, OwnedContact
+from countersign.domain.accounts.account import Account, AccountSnapshot, OwnedContact
 from countersign.domain.accounts.authenticator import Authenticator
-from countersign.domain.accounts.change import AccountSnapshot
 from countersign.domain.accounts.device import Device
 from countersign.domain.accounts.login_flow import FLOW_LIFETIME, InterruptedRequest, LoginFlow, LoginFlowKind
 from countersign.domain.accounts.password import normalize_password
@@ -54,7 +53,7 @@ async def sign_in(
     (semantics S1). No code is sent before the password is right (M3). Refused means that this network made too many attempts.
     """
     blind_index = _blind_index(context, identifier)
-    candidate = await context.database.read(_find_candidate, blind_index, context.mark(browser.device))
+    candidate = await context.database.read(_find_candidate, blind_index, context.token_hash(browser.device))
     trusted_device = _trusted_device(context, candidate)
     attempt = await _count_attempt(context, browser, blind_index, trusted_device)
     if isinstance(attempt, Refused):
@@ -72,7 +71,7 @@ async def sign_in(
         kind=LoginFlowKind.SIGN_IN,
         begun_at=context.now(),
         expires_at=context.now() + FLOW_LIFETIME,
-        device_token_hash=context.mark(device_secret).hex(),
+        device_token_hash=context.token_hash(device_secret).hex(),
         account=account.id,
         interrupted=interrupted,
         requester=browser.requester(_id_of(trusted_device)),

@@ -97,7 +97,7 @@ def _new_flow(
         kind=LoginFlowKind.SIGN_UP,
         begun_at=now,
         expires_at=now + FLOW_LIFETIME,
-        device_token_hash=context.mark(device_secret).hex(),
+        device_token_hash=context.token_hash(device_secret).hex(),
         challenge=challenge,
         address=contact.address,
         locale=browser.locale,

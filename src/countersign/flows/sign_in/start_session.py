@@ -73,11 +73,11 @@ async def start_session(
         account=account,
         proofs=proofs,
         browser=browser,
-        token_hash=context.mark(secret),
-        device_token_hash=context.mark(browser.device),
+        token_hash=context.token_hash(secret),
+        device_token_hash=context.token_hash(browser.device),
         place=context.place(browser.ip),
         now=context.now(),
-        flow_token_hash=flow.mark if flow is not None else b"",
+        flow_token_hash=flow.token_hash if flow is not None else b"",
         is_trusted=remember and has_second_factor and context.sign_in_policy.trusts_browsers,
         new_account=new_account,
         contact=contact,
@@ -92,7 +92,7 @@ async def _start(context: AccountContext, start: SessionStart) -> bool:
         return False
     if start.browser.session:
         # Whoever was signed in on this browser is signed out: an old session secret opens nothing (semantics S8).
-        await sessions.end(context.mark(start.browser.session))
+        await sessions.end(context.token_hash(start.browser.session))
     if not start.new_account:
         await accounts.clear_recovered_by(start.account, start.contact)
     known_device = await devices.find(start.account, start.device_token_hash)

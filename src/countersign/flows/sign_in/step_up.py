@@ -12,7 +12,7 @@ from countersign.flows.accounts.snapshot import find_snapshot
 from countersign.store.tables import devices
 
 if TYPE_CHECKING:
-    from countersign.domain.accounts.change import AccountSnapshot
+    from countersign.domain.accounts.account import AccountSnapshot
     from countersign.domain.accounts.device import Device
 
 
@@ -42,7 +42,7 @@ async def step_up(
         kind=LoginFlowKind.STEP_UP,
         begun_at=now,
         expires_at=now + FLOW_LIFETIME,
-        device_token_hash=context.mark(device_secret).hex(),
+        device_token_hash=context.token_hash(device_secret).hex(),
         account=session.account,
         session=session.id,
         requirement=requirement,

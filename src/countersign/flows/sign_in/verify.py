@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
-from countersign.domain.accounts.account import ContactMethod
+from countersign.domain.accounts.account import AccountSnapshot, ContactMethod
 from countersign.domain.accounts.authenticator import AuthenticatorKind
-from countersign.domain.accounts.change import AccountSnapshot
 from countersign.domain.accounts.login_flow import LoginFlow, LoginFlowKind
 from countersign.domain.accounts.session import METHOD_OF_CHANNEL, SessionProof
 from countersign.domain.delivery.delivery import Delivery

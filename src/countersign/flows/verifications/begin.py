@@ -15,7 +15,7 @@ from countersign.domain.verifications import challenge as challenge_rules
 from countersign.domain.verifications.challenge import Action, Challenge, ChallengeState, Refusal, Requester, Terms
 from countersign.domain.verifications.lockout import FailedAttempts, is_locked, paused_for
 from countersign.domain.verifications.rate_limit import KeyedLimits, RateLimitResult, check_limit
-from countersign.flows.verifications.idempotency import submit
+from countersign.flows.verifications.idempotency import IdempotentCommand
 from countersign.flows.verifications.results import Done, Outcome, RateLimitStatus, Refused
 from countersign.store.ledger.unit_of_work import Decision, Reads, UnitOfWork
 
@@ -60,7 +60,8 @@ async def begin_challenge(
     channel = _choose_channel(core, application, request, policy)
     if isinstance(channel, Refused):
         return channel
-    return await submit(core, _command(core, application, request, policy, channel), idempotency_key)
+    command = _command(core, application, request, policy, channel)
+    return await core.ledger.submit(command if idempotency_key is None else IdempotentCommand(command, idempotency_key))
 
 
 def _choose_channel(

@@ -12,7 +12,7 @@ import msgspec
 from countersign.domain.shared.event import Event, EventKind
 from countersign.domain.verifications import challenge as challenge_rules
 from countersign.domain.verifications.challenge import Challenge, ChallengeState
-from countersign.flows.verifications.idempotency import submit
+from countersign.flows.verifications.idempotency import IdempotentCommand
 from countersign.flows.verifications.results import Done, Missing, Outcome, Refused
 from countersign.keys import Keyring
 from countersign.store.ledger.unit_of_work import Decision, Reads, UnitOfWork
@@ -30,9 +30,8 @@ async def cancel_challenge(
     core: CoreContext, application: Application, challenge_id: str, idempotency_key: IdempotencyKey | None = None
 ) -> Outcome:
     """Cancel a challenge that the application no longer needs. Returns Missing if the application has no such challenge."""
-    return await submit(
-        core, CancelCommand(challenge_id, application.id, EventKind.CHALLENGE_CANCELED), idempotency_key
-    )
+    command = CancelCommand(challenge_id, application.id, EventKind.CHALLENGE_CANCELED)
+    return await core.ledger.submit(command if idempotency_key is None else IdempotentCommand(command, idempotency_key))
 
 
 def not_me_reference(keyring: Keyring, challenge_id: str) -> str:
@@ -61,7 +60,7 @@ async def report_challenge(core: CoreContext, reference: str) -> Outcome:
     found = await find_reported(core, reference)
     if found is None:
         return Missing()
-    return await submit(core, CancelCommand(found.id, found.application, EventKind.CHALLENGE_DISOWNED), None)
+    return await core.ledger.submit(CancelCommand(found.id, found.application, EventKind.CHALLENGE_DISOWNED))
 
 
 class CancelCommand(msgspec.Struct, frozen=True):

@@ -13,7 +13,7 @@ from countersign.domain.verifications.challenge import Challenge, ChallengeResul
 from countersign.domain.verifications.code import Code, derive
 from countersign.domain.verifications.lockout import NO_FAILURES, FailedAttempts, after_failure
 from countersign.flows.verifications.begin import lockout_refusal
-from countersign.flows.verifications.idempotency import submit
+from countersign.flows.verifications.idempotency import IdempotentCommand
 from countersign.flows.verifications.results import Done, Missing, Outcome, Refused
 from countersign.keys import Keyring, to_hash
 from countersign.store.ledger.unit_of_work import Decision, Reads, UnitOfWork
@@ -35,7 +35,8 @@ async def check_challenge(
 
     Returns Missing if the application has no such challenge. Raises UnavailableError if the database is down or too many requests wait.
     """
-    return await submit(core, CheckCommand(challenge_id, application.id, typed, core.keyring), idempotency_key)
+    command = CheckCommand(challenge_id, application.id, typed, core.keyring)
+    return await core.ledger.submit(command if idempotency_key is None else IdempotentCommand(command, idempotency_key))
 
 
 def sign_proof(core: CoreContext, approved: Challenge) -> str:

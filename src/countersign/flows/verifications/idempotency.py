@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import msgspec
 
 from countersign.domain.verifications.challenge import Refusal
 from countersign.flows.verifications.results import KeyReused, Outcome, Refused
 from countersign.store.ledger.unit_of_work import AnswerKey, Command, Decision, Reads, StoredAnswer, UnitOfWork
-
-if TYPE_CHECKING:
-    from countersign.flows.context import CoreContext
 
 ANSWER_LIFETIME: Final = 24 * 3_600_000
 """Milliseconds for which a result is stored (semantics H2)."""
@@ -28,11 +25,6 @@ class IdempotencyKey(msgspec.Struct, frozen=True):
 
     key: AnswerKey
     request_digest: bytes
-
-
-async def submit(core: CoreContext, command: Command[Outcome], idempotency_key: IdempotencyKey | None) -> Outcome:
-    """Let the ledger run a command, under its idempotency key if it has one."""
-    return await core.ledger.submit(command if idempotency_key is None else IdempotentCommand(command, idempotency_key))
 
 
 class IdempotentCommand:

@@ -13,7 +13,7 @@ from countersign.domain.verifications.challenge import Challenge, Refusal
 from countersign.domain.verifications.rate_limit import KeyedLimits
 from countersign.flows.verifications.begin import consume_limits, lockout_refusal, rate_limits_for, resend_decision
 from countersign.flows.verifications.get import find_challenge
-from countersign.flows.verifications.idempotency import submit
+from countersign.flows.verifications.idempotency import IdempotentCommand
 from countersign.flows.verifications.results import Missing, Outcome, Refused
 from countersign.store.ledger.unit_of_work import Decision, Reads, UnitOfWork
 
@@ -54,7 +54,7 @@ async def resend_code(
         region=region_of(address),
         limits=rate_limits_for(core, application.id, address, terms.requester),
     )
-    return await submit(core, command, idempotency_key)
+    return await core.ledger.submit(command if idempotency_key is None else IdempotentCommand(command, idempotency_key))
 
 
 class ResendCommand(msgspec.Struct, frozen=True):

@@ -1,6 +1,6 @@
 """Read bounces: delivery status notifications of mail servers about a message that they could not deliver (RFC 3464).
 
-Anybody can write one, so nothing in it is trusted here: `flows/delivery/bounces.py` checks at which address of ours it arrived. Only
+Anybody can write one, so nothing in it is trusted here: `flows/delivery/bounces.py` checks at which of our addresses it arrived. Only
 the outermost level of MIME is parsed, so neither nesting nor a broken inner part costs anything.
 """
 

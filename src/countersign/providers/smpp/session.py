@@ -263,7 +263,7 @@ class SmppSession:
         if future is not None and not future.done():
             future.set_result(pdu)
         elif pdu.command == CommandId.GENERIC_NACK and pdu.sequence == 0:
-            self._end(NOT_SMPP)  # the SMSC could not read a header of ours (4.3.1): the two sides are out of step
+            self._end(NOT_SMPP)  # the SMSC could not read one of our headers (4.3.1): the two sides are out of step
 
     async def _deliver(self, pdu: Pdu) -> None:
         try:

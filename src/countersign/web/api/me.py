@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from countersign.domain.accounts.authenticator import STRONG_KINDS
-from countersign.domain.accounts.change import UNDO_LASTS
+from countersign.domain.accounts.change import UNDO_PERIOD
 from countersign.domain.accounts.session import Session, current_level, is_enrolment_only
 from countersign.domain.shared.activity import MAX_SHOWN
 from countersign.flows.accounts.activity import recent
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 SCOPE: Final = "account"
 """What an access token has to be granted to read these."""
-SINCE: Final = 4 * UNDO_LASTS
+SINCE: Final = 4 * UNDO_PERIOD
 
 _encode: Final = msgspec.json.Encoder().encode
 

@@ -36,12 +36,12 @@ class WebContext:
         self.database = runtime.core.database
         self.keyring = runtime.core.keyring
         self.clock = runtime.clock
-        self.applications = runtime.doorkeeper
+        self.applications = runtime.applications
         self.receivers = runtime.receivers
-        self.inbox = runtime.inbox
+        self.inbox = runtime.shown_inbox
         self.demo_key = runtime.demo_key
-        self.metrics = runtime.stats
-        self.metrics_page = runtime.metrics
+        self.metrics = runtime.metrics
+        self.metrics_page = runtime.metrics_page
         self.worker_alive = worker_alive
         self.proxies = Proxies(settings.trusted_proxies)
         self.cross_origin = CrossOriginGuard(settings.public_url, development=settings.development)

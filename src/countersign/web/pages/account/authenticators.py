@@ -15,7 +15,7 @@ from countersign.flows.accounts.context import CodeRequested
 from countersign.flows.accounts.sessions import overview
 from countersign.flows.accounts.snapshot import find_snapshot
 from countersign.flows.changes.apply import Applied
-from countersign.flows.changes.enrol import begin_app, draft_app, finish_app, make_recovery_codes, named
+from countersign.flows.changes.enrol import authenticator_name, begin_app, draft_app, finish_app, make_recovery_codes
 from countersign.flows.sign_in.authenticator import FEW_RECOVERY_CODES
 from countersign.totp import address, picture, shown
 from countersign.web.http.browser import language_of
@@ -77,7 +77,7 @@ class AuthenticatorsPage:
     async def begin_app(self, form: Submission) -> None:
         """Ask for the proof, then show what the app needs."""
         name = form.fields.get("name", "")
-        summary = form.language.say("Add the authenticator app “{name}”", name=named(name))
+        summary = form.language.say("Add the authenticator app “{name}”", name=authenticator_name(name))
         begun = await begin_app(self._web.accounts, form.browser, form.session, name, summary)
         if isinstance(begun, CodeRequested):
             keep_flow(form.resp, begun)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from countersign.domain.accounts.change import RULES, UNDO_LASTS, ChangeState
+from countersign.domain.accounts.change import RULES, UNDO_PERIOD, ChangeState
 from countersign.domain.accounts.login_flow import InterruptedRequest
 from countersign.flows.changes.apply import Applied
 from countersign.flows.changes.undo import cancel_change, undo_change
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 PATH: Final = "/account/changes"
 SHOWN: Final = 50
-SINCE: Final = 4 * UNDO_LASTS
+SINCE: Final = 4 * UNDO_PERIOD
 
 STATES: Final = {
     ChangeState.PENDING: mark("Waiting"),

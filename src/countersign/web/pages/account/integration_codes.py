@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import falcon
 
-from countersign.domain.accounts.integration_code import LIFETIMES, OVERLAP
+from countersign.domain.accounts.integration_code import LIFETIMES, ROTATION_OVERLAP
 from countersign.domain.accounts.login_flow import InterruptedRequest
 from countersign.flows.changes.integration_codes import (
     lifetime_of,
@@ -101,7 +101,7 @@ class IntegrationCodesPage:
         summary = language.say("Renew the integration code “{name}”", name=name)
         outcome, code = await rotate_code(self._web.accounts, form.browser, form.session, which, summary)
         if await self._forms.settle(form, outcome) is not None:
-            until = when(self._web.accounts.now() + OVERLAP, language)
+            until = when(self._web.accounts.now() + ROTATION_OVERLAP, language)
             self._show_once(form, name, code, old=language.say("The old one works until {when}.", when=until))
 
     async def revoke(self, form: Submission) -> None:

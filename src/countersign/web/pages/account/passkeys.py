@@ -10,7 +10,7 @@ from countersign.domain.accounts.change import ChangeRefusal
 from countersign.domain.accounts.login_flow import InterruptedRequest
 from countersign.flows.accounts.context import CodeRequested, InvalidCredentials
 from countersign.flows.changes.apply import Applied
-from countersign.flows.changes.enrol import named
+from countersign.flows.changes.enrol import authenticator_name
 from countersign.flows.sign_in.passkeys import (
     begin_passkey_enrolment,
     finish_passkey_enrolment,
@@ -44,7 +44,7 @@ class EnrolPasskeyPage:
     async def begin(self, form: Submission) -> None:
         """Ask for the proof, then lead to where the browser makes it."""
         name = form.fields.get("name", "")
-        summary = form.language.say("Add the passkey “{name}”", name=named(name, "Passkey"))
+        summary = form.language.say("Add the passkey “{name}”", name=authenticator_name(name, "Passkey"))
         begun = await begin_passkey_enrolment(self._web.accounts, form.browser, form.session, name, summary)
         if isinstance(begun, CodeRequested):
             keep_flow(form.resp, begun)

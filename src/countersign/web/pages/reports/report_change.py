@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import falcon
 
 from countersign.domain.delivery.notice import Notice
-from countersign.flows.changes.report_change import WAITS, find_notice, report_change
+from countersign.flows.changes.report_change import DELAYED_RECOVERY_NOTICES, find_notice, report_change
 from countersign.messages.content.device_name import device_name
 from countersign.messages.content.notice import WORDINGS
 from countersign.messages.language.datetimes import day, time_of_day
@@ -36,7 +36,7 @@ class ReportChangePage:
             return
         language = language_of(req)
         site = self._web.settings.site
-        waits = notice.kind in WAITS
+        waits = notice.kind in DELAYED_RECOVERY_NOTICES
         show(
             self._web,
             req,

@@ -6,17 +6,22 @@ import asyncio
 import base64
 from typing import TYPE_CHECKING
 
-from tests.flows.people import ADA, Visitor, ada
+from tests.flows.integration_codes import approved, made
+from tests.flows.people import ada
 
 from countersign.domain.accounts.change import ChangeRefusal, ChangeRequest
-from countersign.domain.accounts.integration_code import CODE_BYTES, DAY, MOST, OVERLAP, IntegrationCode
-from countersign.domain.accounts.session import ProofRequirement
-from countersign.flows.accounts.context import BrowserContext, CodeRequested, SignedIn
+from countersign.domain.accounts.integration_code import (
+    CODE_BYTES,
+    DAY,
+    MAX_INTEGRATION_CODES,
+    ROTATION_OVERLAP,
+    IntegrationCode,
+)
+from countersign.flows.accounts.context import BrowserContext
 from countersign.flows.changes.apply import Applied, apply_change
 from countersign.flows.changes.integration_codes import (
     lifetime_of,
     list_codes,
-    make_code,
     name_of,
     revoke_code,
     rotate_code,
@@ -26,40 +31,10 @@ from countersign.flows.changes.integration_codes import (
 from countersign.flows.changes.report_change import report_change
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from tests.flows.place import Place
 
     from countersign.domain.accounts.session import Session
     from countersign.flows.changes.submit import SubmitResult
-
-
-async def approved(visitor: Visitor, ask: Callable[[Session], Awaitable[SubmitResult]]) -> SubmitResult:
-    """Ask for a change, approve it with a code, and ask again."""
-    session = await visitor.session()
-    assert session is not None
-    need = await ask(session)
-    assert isinstance(need, ProofRequirement), need
-    assert isinstance(await visitor.steps_up(need), CodeRequested)
-    assert isinstance(await visitor.types(await visitor.code(ADA)), SignedIn)
-    session = await visitor.session()
-    assert session is not None
-    return await ask(session)
-
-
-async def made(visitor: Visitor, *, days: int = 30, scopes: tuple[str, ...] = ("read",)) -> str:
-    """Make an integration code as the page does."""
-    codes: list[str] = []
-
-    async def ask(session: Session) -> SubmitResult:
-        outcome, code = await make_code(
-            visitor.place.accounts, visitor.browser, session, "Bookkeeping", scopes, days=days, summary="Make it"
-        )
-        codes.append(code)
-        return outcome
-
-    assert isinstance(await approved(visitor, ask), Applied)
-    return codes[-1]
 
 
 async def test_a_code_is_strong_shown_once_kept_hashed_and_says_what_it_opens(home: Place) -> None:
@@ -121,7 +96,7 @@ async def test_two_overlap_while_one_is_renewed(home: Place) -> None:
     assert both[1] is not None
     assert both[0].scopes == both[1].scopes
     await visitor.told("An integration code of your account was renewed")
-    home.clock.forward(OVERLAP)
+    home.clock.forward(ROTATION_OVERLAP)
     assert await verify_code(home.accounts, old, "") is None
     assert await verify_code(home.accounts, new, "") is not None
 
@@ -170,11 +145,17 @@ async def test_of_two_at_the_bound_one_is_made(home: Place) -> None:
     def wanted(number: int) -> ChangeRequest:
         id_ = home.accounts.id("cre")
         credential = IntegrationCode(
-            home.accounts.mark(f"code {number}"), session.account, id_, home.clock(), b"", ("read",), home.clock() + DAY
+            home.accounts.token_hash(f"code {number}"),
+            session.account,
+            id_,
+            home.clock(),
+            b"",
+            ("read",),
+            home.clock() + DAY,
         )
         return ChangeRequest(ChangeKind.INTEGRATION_CODE_MADE, about=str(number), integration_code=credential)
 
-    for number in range(MOST - 1):
+    for number in range(MAX_INTEGRATION_CODES - 1):
         request = wanted(number).for_session(session)
         assert isinstance(await apply_change(home.accounts, visitor.browser, request), Applied)
     outcomes = await asyncio.gather(
