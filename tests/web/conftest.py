@@ -12,6 +12,7 @@ from typing import TypeAlias
 import pytest
 import pytest_asyncio
 from tests.web.client import Client
+from tests.web.served import Served, serving
 
 from countersign.config import load
 from countersign.domain.shared.application import ApplicationDraft, ApplicationMode
@@ -125,3 +126,11 @@ async def change(runtime: Runtime, sql: str, *args: object) -> None:
 def wrong(code: str) -> str:
     """Return a code of the same length that is not this one."""
     return str((int(code) + 1) % 10 ** len(code)).zfill(len(code))
+
+
+@pytest_asyncio.fixture
+async def place(app: WebApplication, runtime: Runtime) -> AsyncIterator[Served]:
+    """The application behind the real server."""
+    async with serving(app) as place:
+        place.key = runtime.demo_key or ""
+        yield place

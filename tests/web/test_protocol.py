@@ -1,62 +1,16 @@
-"""HTTP as it comes over the wire: time limits, bounds, framing, HTTP/1.0, pipelining, and the short way of the hot routes."""
+"""HTTP as it comes over the wire: time limits, bounds, framing, HTTP/1.0."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
-import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
 
-import msgspec
 import pytest
-import pytest_asyncio
-from tests.web.served import Served, serving
+from tests.web.served import Served
+from tests.web.wire import BEGIN, CLOSE, JSON, begin, replies, request, talk
 
 from countersign.serving import protocol, web_process
-from countersign.web.http.application import WebApplication
-from countersign.wiring import Runtime
-
-BEGIN = "/v1/verifications"
-JSON = "Content-Type: application/json\r\n"
-UNKNOWN = "/v1/verifications/ver_00000000000000000000000000/check"
-
-
-class Reply(msgspec.Struct):
-    """One response; names of headers in lower case."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        """The body, decoded."""
-        return json.loads(self.body)
-
-
-@pytest_asyncio.fixture
-async def place(app: WebApplication, runtime: Runtime) -> AsyncIterator[Served]:
-    """The application behind the real server."""
-    async with serving(app) as place:
-        place.key = runtime.demo_key or ""
-        yield place
-
-
-@pytest.fixture
-def hot(app: WebApplication, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The requests that were answered on the short way."""
-    answered: list[str] = []
-    answer = app.hot_routes.answer
-
-    def noted(*args: Any) -> Awaitable[Any]:
-        answered.append(args[2]["path"])
-        return answer(*args)
-
-    monkeypatch.setattr(app.hot_routes, "answer", noted)
-    return answered
 
 
 @pytest.fixture
@@ -65,48 +19,6 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol, "BODY_WITHIN", 0.3)
     monkeypatch.setattr(protocol, "IDLE_FOR", 0.3)
     monkeypatch.setattr(web_process, "LOOK_EVERY", 0.05)
-
-
-async def talk(place: Served, *parts: bytes, pause: float = 0.0) -> bytes:
-    """Send parts, with a pause after each, and return all that comes back until the server closes the connection."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", place.port)
-    try:
-        for part in parts:
-            writer.write(part)
-            await writer.drain()
-            await asyncio.sleep(pause)
-        async with asyncio.timeout(10):
-            return await reader.read()
-    finally:
-        writer.close()
-
-
-def request(
-    place: Served, method: str, path: str, body: bytes = b"", headers: str = "", *, key: str | None = None
-) -> bytes:
-    """Return a request as it is sent; `headers` end in a line break."""
-    key = place.key if key is None else key
-    authorization = f"Authorization: Bearer {key}\r\n" if key else ""
-    length = f"Content-Length: {len(body)}\r\n" if method == "POST" else ""
-    return f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n{authorization}{length}{headers}\r\n".encode() + body
-
-
-def begin(to: str) -> bytes:
-    """Return the body of a begin."""
-    return json.dumps({"to": to}).encode()
-
-
-def replies(said: bytes) -> list[Reply]:
-    """Return the responses in what came back, one after the other."""
-    found = []
-    while said:
-        head, _, said = said.partition(b"\r\n\r\n")
-        first, *lines = head.decode().split("\r\n")
-        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
-        length = int(headers.get("content-length", "0"))
-        found.append(Reply(int(first.split()[1]), headers, said[:length]))
-        said = said[length:]
-    return found
 
 
 # ---- time limits
@@ -214,7 +126,6 @@ async def test_events_over_http_1_0_are_not_sent_in_chunks(place: Served) -> Non
 
 # ---- framing
 
-CLOSE = "Connection: close\r\n"
 FRAMINGS = {
     "both lengths": "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
     "both lengths, the other way round": "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n",
@@ -311,114 +222,4 @@ async def test_a_body_is_asked_for_only_of_who_may_send_one(place: Served) -> No
     writer.write(body)
     (answer,) = replies(await reader.read())
     assert answer.status == 201
-    writer.close()
-
-
-# ---- the hot routes
-
-
-async def test_requests_that_are_sent_ahead_are_answered_in_order(place: Served, hot: list[str]) -> None:
-    """Pipelining (RFC 9112, 9.3.2), over routes of both ways."""
-    sent = [
-        request(place, "POST", BEGIN, begin("one@example.org"), JSON),
-        request(place, "POST", UNKNOWN, b'{"code": "123456"}', JSON),
-        request(place, "GET", "/health/live"),
-        request(place, "POST", BEGIN, begin("two@example.org"), JSON),
-        request(place, "GET", "/sign-in"),
-        request(place, "POST", BEGIN, b"{", JSON + CLOSE),
-    ]
-    found = replies(await talk(place, b"".join(sent)))
-    assert [reply.status for reply in found] == [201, 404, 200, 201, 200, 400]
-    assert (found[0].json["to"], found[3].json["to"]) == ("o***@example.org", "t***@example.org")
-    assert hot  # the first at least
-
-
-async def test_a_request_in_single_bytes_is_the_same_request(place: Served, hot: list[str]) -> None:
-    sent = request(place, "POST", BEGIN, begin("ada@example.org"), JSON + CLOSE)
-    (answer,) = replies(await talk(place, *(sent[n : n + 1] for n in range(len(sent)))))
-    assert answer.status == 201
-    reader, writer = await asyncio.open_connection("127.0.0.1", place.port)
-    for byte in sent.replace(CLOSE.encode(), b""):
-        writer.write(bytes([byte]))
-        await asyncio.sleep(0)
-    assert (await reader.readline()).startswith(b"HTTP/1.1 20")
-    writer.close()
-    assert len(hot) <= 2
-
-
-async def test_what_is_no_http_after_a_request_does_not_take_its_answer(place: Served) -> None:
-    sent = request(place, "POST", BEGIN, begin("ada@example.org"), JSON) + b"nonsense\r\n\r\n"
-    (answer,) = replies(await talk(place, sent))
-    assert (answer.status, answer.headers["connection"]) == (201, "close")
-
-
-Sent = tuple[str, bytes, str, str | None]
-SAME: dict[str, Callable[[Served], Sent]] = {
-    "begun": lambda _: (BEGIN, begin("ada@example.org"), JSON, None),
-    "without a key": lambda _: (BEGIN, begin("ada@example.org"), JSON, ""),
-    "with a wrong key": lambda _: (BEGIN, begin("ada@example.org"), JSON, "csk_test_nobodys"),
-    "not in JSON": lambda _: (BEGIN, b"to=ada", "Content-Type: text/plain\r\n", None),
-    "no type": lambda _: (BEGIN, begin("ada@example.org"), "", None),
-    "broken JSON": lambda _: (BEGIN, b'{"to": ', JSON, None),
-    "no UTF-8": lambda _: (BEGIN, b'{"to": "\xff"}', JSON, None),
-    "an unknown field": lambda _: (BEGIN, b'{"to": "ada@example.org", "chanel": "sms"}', JSON, None),
-    "nothing": lambda _: (BEGIN, b"", JSON, None),
-    "too large": lambda _: (BEGIN, b'{"to": "' + b"a" * 70_000 + b'"}', JSON, None),
-    "nobody's address": lambda _: (BEGIN, begin("ada"), JSON, None),
-    "an idempotency key": lambda _: (BEGIN, begin("ada@example.org"), f"{JSON}Idempotency-Key: one\r\n", None),
-    "a broken idempotency key": lambda _: (BEGIN, begin("a@example.org"), f"{JSON}Idempotency-Key: \t\r\n", None),
-    "compressed": lambda _: (BEGIN, b"x", f"{JSON}Content-Encoding: gzip\r\n", None),
-    "an unknown id": lambda _: (UNKNOWN, b'{"code": "123456"}', JSON, None),
-    "no id": lambda _: (f"{BEGIN}/ver_x/check", b'{"code": "123456"}', JSON, None),
-    "a blank code": lambda _: (UNKNOWN, b'{"code": "  "}', JSON, None),
-    "behind a proxy that is not trusted": lambda _: (
-        UNKNOWN,
-        b'{"code": "1"}',
-        f"{JSON}X-Forwarded-Proto: https\r\n",
-        None,
-    ),
-    "a query": lambda _: (f"{BEGIN}?to=x", begin("ada@example.org"), JSON, None),
-}
-
-
-@pytest.mark.parametrize("case", SAME)
-async def test_both_ways_to_a_hot_route_answer_alike(place: Served, hot: list[str], case: str) -> None:
-    """The same handlers, the same errors, the same headers: whole in one piece, or with the body after the head."""
-    path, body, headers, key = SAME[case](place)
-    sent = request(place, "POST", path, body, headers + CLOSE, key=key)
-    cut = len(sent) - len(body)
-    (short,) = replies(await talk(place, sent))
-    assert hot
-    hot.clear()
-    another = short.status == 201 and "Idempotency" not in headers
-    again = body.replace(b"ada", b"abe") if another else body  # somebody whose address is masked alike
-    parts = (sent[:cut], again) if body else (sent.replace(b" HTTP/1.1", b" HTTP/1.0"),)
-    (long,) = replies(await talk(place, *parts, pause=0.05))
-    assert not hot
-    assert _comparable(short) == _comparable(long)
-
-
-def _comparable(reply: Reply) -> tuple[int, dict[str, str], str]:
-    """Return what two equal requests are answered with alike: without times and counts."""
-    headers = {
-        name: value for name, value in reply.headers.items() if name not in {"date", "content-length", "location"}
-    }
-    if "ratelimit" in headers:
-        headers["ratelimit"] = re.sub(r"[rt]=\d+", "", headers["ratelimit"])
-    body = re.sub(r'"(\w+_at|id|reference)":"[^"]*"|"state":"\w+"|"delivery":\{[^}]*\}', "", reply.body.decode())
-    return reply.status, headers, body
-
-
-async def test_a_code_is_checked_on_the_short_way(place: Served, hot: list[str]) -> None:
-    """C1: the same flow, from begin to check, over one connection."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", place.port)
-    writer.write(request(place, "POST", BEGIN, begin("ada@example.org"), JSON))
-    head = await reader.readuntil(b"\r\n\r\n")
-    length = re.search(rb"content-length: (\d+)", head)
-    assert length is not None
-    begun = json.loads(await reader.readexactly(int(length[1])))
-    writer.write(request(place, "POST", f"{BEGIN}/{begun['id']}/check", b'{"code": "0000000"}', JSON + CLOSE))
-    (checked,) = replies(await reader.read())
-    assert (checked.status, checked.json["refusal"]) == (200, "wrong_code")
-    assert hot == [BEGIN, f"{BEGIN}/{begun['id']}/check"]
     writer.close()
