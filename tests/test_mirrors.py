@@ -21,12 +21,3 @@ def test_each_module_of_flows_has_its_tests() -> None:
         if acts(module) and not (test := TESTS / module.parent.name / f"test_{module.name}").exists()
     ]
     assert missing == []
-
-
-def test_each_file_of_tests_in_a_room_names_a_module_there() -> None:
-    strays = [
-        str(test.relative_to(ROOT))
-        for test in sorted(TESTS.glob("*/test_*.py"))
-        if not (FLOWS / test.parent.name / test.name.removeprefix("test_")).exists()
-    ]
-    assert strays == []

@@ -34,13 +34,13 @@ def _logging_as_before() -> Iterator[None]:
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run a command of a developer's in this process; settings may be given by name."""
+    """Run a command of a developer's in this process; settings may be given by name, and `raw` is piped into it."""
     monkeypatch.chdir(tmp_path)
     runner = CliRunner()
 
-    def invoke(*words: str, **settings: str) -> Result:
+    def invoke(*words: str, raw: bytes = b"", **settings: str) -> Result:
         environ = {f"COUNTERSIGN_{name}": value for name, value in {"ENVIRONMENT": "development", **settings}.items()}
-        return runner.invoke(main, words, env=environ, prog_name="countersign")
+        return runner.invoke(main, words, input=raw, env=environ, prog_name="countersign")
 
     return invoke
 

@@ -14,6 +14,6 @@ MODULES = sorted(one.name for one in pkgutil.walk_packages(domain.__path__, "cou
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_examples_hold(name: str) -> None:
+def test_the_examples_of_a_module_hold(name: str) -> None:
     failed, _ = doctest.testmod(importlib.import_module(name))
     assert failed == 0

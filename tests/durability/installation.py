@@ -20,7 +20,8 @@ from tests.peers.program import Program, free_port
 
 from countersign.domain.shared.event import Event, decode_page
 from countersign.domain.verifications.code import CodeShape, derive
-from countersign.keys import Keyring
+from countersign.keys import Keyring, new_file
+from countersign.store.engine.migrate import migrate
 
 START: Final = 60.0
 """Seconds in which a process must be up."""
@@ -44,8 +45,10 @@ class Installation:
         self.port = free_port()
         self._logs: list[IO[bytes]] = []
         self._started: list[Started] = []
-        self.ran("keys", "new", str(self.home / "secret.keys"))
-        self.ran("migrate")
+        # What the commands `keys new` and `migrate` do, without a process for each.
+        self.home.mkdir(mode=0o700, exist_ok=True)
+        new_file(self.home / "secret.keys", _clock())
+        migrate(self.database_url)
         self.key = self.ran("apps", "add", "shop")
         self.keyring = Keyring(self.home / "secret.keys", _clock)
 
