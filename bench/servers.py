@@ -22,6 +22,7 @@ from countersign.serving.server import free_port
 PATIENCE: Final = 20.0
 """Seconds a server may take to start."""
 
+_ASKED: Final = b"POST / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}"
 _PROGRAM: Final = (sys.executable, "-c", "from countersign.cli import main; main()")
 
 
@@ -104,7 +105,9 @@ def _started(words: list[str], environ: dict[str, str], port: int) -> Iterator[i
 def _wait_for(port: int, running: subprocess.Popen[bytes]) -> None:
     end = time.monotonic() + PATIENCE
     while running.poll() is None and time.monotonic() < end:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.2):
-            return
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), PATIENCE) as asking:
+            asking.sendall(_ASKED)  # a port that listens may have nobody behind it yet
+            if asking.recv(1):
+                return
         time.sleep(0.05)
     raise SystemExit(f"A server did not start within {PATIENCE:g} s; what it said stands above.")

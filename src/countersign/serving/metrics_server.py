@@ -11,7 +11,7 @@ from countersign.errors import SettingsError
 if TYPE_CHECKING:
     from countersign.wiring import Runtime
 
-PATIENCE: Final = 5.0
+SCRAPED_WITHIN: Final = 5.0
 """Seconds a scraper may take to ask and to read."""
 
 _MOST_HEADERS: Final = 16 * 1024
@@ -22,7 +22,7 @@ async def serve_metrics(runtime: Runtime, bind: str, port: int, *, shared: bool)
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(SCRAPED_WITHIN):
                 asked = (await reader.readuntil(b"\r\n\r\n")).split(b"\r\n", 1)[0].split(b" ")
                 if asked[:1] == [b"GET"] and asked[1].partition(b"?")[0] == b"/metrics":
                     writer.write(_response(b"200 OK", await runtime.metrics_page(), runtime.metrics.content_type))

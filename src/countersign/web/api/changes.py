@@ -105,8 +105,8 @@ async def change_contacts(web: WebContext, req: Request, resp: Response) -> None
         kind, which = ChangeKind.CONTACT_PRIMARY, body.primary
     elif body.remove:
         kind, which = ChangeKind.CONTACT_REMOVED, body.remove
-    holdings = await web.accounts.database.read(find_snapshot, session.account)
-    masked = next((one.masked for one in (holdings.contacts if holdings else ()) if one.id == which), "")
+    snapshot = await web.accounts.database.read(find_snapshot, session.account)
+    masked = next((one.masked for one in (snapshot.contacts if snapshot else ()) if one.id == which), "")
     about = contact.masked if contact is not None else masked
     wanted = ChangeRequest(kind, which, about, _summary(req, kind, about), contact)
     await _answer(web, resp, browser, session, await submit_change(web.accounts, browser, session, wanted))
@@ -115,27 +115,27 @@ async def change_contacts(web: WebContext, req: Request, resp: Response) -> None
 async def change_methods(web: WebContext, req: Request, resp: Response) -> None:
     """POST /v1/me/methods."""
     browser, session = await browser_in(web, req)
-    which, context = decoded(_remove, await json_of(req)).remove, web.accounts
-    holdings = await context.database.read(find_snapshot, session.account)
-    factor = next((one for one in (holdings.authenticators if holdings else ()) if one.id == which and one.name), None)
-    about = context.keyring.unseal(factor.name, factor.id) if factor is not None else ""
+    which, accounts = decoded(_remove, await json_of(req)).remove, web.accounts
+    snapshot = await accounts.database.read(find_snapshot, session.account)
+    factor = next((one for one in (snapshot.authenticators if snapshot else ()) if one.id == which and one.name), None)
+    about = accounts.keyring.unseal(factor.name, factor.id) if factor is not None else ""
     kind = ChangeKind.METHOD_REMOVED
     wanted = ChangeRequest(kind, which, about, _summary(req, kind, about))
-    await _answer(web, resp, browser, session, await submit_change(context, browser, session, wanted))
+    await _answer(web, resp, browser, session, await submit_change(accounts, browser, session, wanted))
 
 
 async def change_integration_codes(web: WebContext, req: Request, resp: Response) -> None:
     """POST /v1/me/integration-codes."""
     browser, session = await browser_in(web, req)
-    body, context = decoded(_code, await json_of(req)), web.accounts
+    body, accounts = decoded(_code, await json_of(req)), web.accounts
     _one_of(bool(body.name or body.scopes), bool(body.rotate), bool(body.revoke))
     code = ""
     if body.revoke:
         kind = ChangeKind.INTEGRATION_CODE_REVOKED
-        outcome = await revoke_code(context, browser, session, body.revoke, _summary(req, kind, ""))
+        outcome = await revoke_code(accounts, browser, session, body.revoke, _summary(req, kind, ""))
     elif body.rotate:
         kind = ChangeKind.INTEGRATION_CODE_ROTATED
-        outcome, code = await rotate_code(context, browser, session, body.rotate, _summary(req, kind, ""))
+        outcome, code = await rotate_code(accounts, browser, session, body.rotate, _summary(req, kind, ""))
     else:
         offered, name = web.settings.integration_codes.scopes, name_of(body.name)
         if not name:
@@ -146,40 +146,42 @@ async def change_integration_codes(web: WebContext, req: Request, resp: Response
             raise InputError("days", "malformed", "Expected 30, 90 or 365.")
         summary = _summary(req, ChangeKind.INTEGRATION_CODE_MADE, name)
         scopes = sorted(set(body.scopes))
-        outcome, code = await make_code(context, browser, session, name, scopes, days=body.days, summary=summary)
+        outcome, code = await make_code(accounts, browser, session, name, scopes, days=body.days, summary=summary)
     await _answer(web, resp, browser, session, outcome, **({"code": code} if code else {}))
 
 
 async def change_changes(web: WebContext, req: Request, resp: Response) -> None:
     """POST /v1/me/changes."""
     browser, session = await browser_in(web, req)
-    body, context = decoded(_change, await json_of(req)), web.accounts
+    body, accounts = decoded(_change, await json_of(req)), web.accounts
     _one_of(bool(body.cancel), bool(body.undo))
     if body.cancel:
-        canceled = await cancel_change(context, browser, session.account, body.cancel)
+        canceled = await cancel_change(accounts, browser, session.account, body.cancel)
         await _answer(web, resp, browser, session, canceled)
         return
     summary = language_of(req).say("Undo: {what}", what=body.undo)
-    await _answer(web, resp, browser, session, await undo_change(context, browser, session, body.undo, summary))
+    await _answer(web, resp, browser, session, await undo_change(accounts, browser, session, body.undo, summary))
 
 
 async def end_sessions(web: WebContext, req: Request, resp: Response) -> None:
     """POST /v1/me/sessions."""
     browser, session = await browser_in(web, req)
-    which, context = decoded(_end, await json_of(req)).end, web.accounts
-    if not satisfies(session, FRESH, context.now()):
+    which, accounts = decoded(_end, await json_of(req)).end, web.accounts
+    if not satisfies(session, FRESH, accounts.now()):
         await _ask(web, resp, browser, session, FRESH)
-    ended = await end_others(context, session) if which == "others" else int(await end_session(context, session, which))
+    ended = (
+        await end_others(accounts, session) if which == "others" else int(await end_session(accounts, session, which))
+    )
     resp.json(_encode({"ended": ended}))
 
 
 async def forget_devices(web: WebContext, req: Request, resp: Response) -> None:
     """POST /v1/me/devices."""
     browser, session = await browser_in(web, req)
-    which, context = decoded(_remove, await json_of(req)).remove, web.accounts
-    if not satisfies(session, FRESH, context.now()):
+    which, accounts = decoded(_remove, await json_of(req)).remove, web.accounts
+    if not satisfies(session, FRESH, accounts.now()):
         await _ask(web, resp, browser, session, FRESH)
-    resp.json(_encode({"ended": int(await forget_browser(context, session, which))}))
+    resp.json(_encode({"ended": int(await forget_browser(accounts, session, which))}))
 
 
 async def _answer(

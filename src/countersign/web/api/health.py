@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from countersign.web.http.response import Response
 
 OK: Final = "ok"
-PATIENCE: Final = 2.0
+DATABASE_WITHIN: Final = 2.0
 """Seconds that the database has to answer."""
 
 KEPT_FOR: Final = 1.0
@@ -71,7 +71,7 @@ class Readiness:
     async def _stored(self, web: WebContext) -> dict[str, str]:
         """Return what the database says of itself, of its schema, and of the keys it was made with."""
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(DATABASE_WITHIN):
                 revision, fingerprint = await web.database.read(_facts)
         except (TimeoutError, UnavailableError):
             unknown = "Not known: the database tells it."

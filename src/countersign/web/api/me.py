@@ -43,9 +43,9 @@ class Reader(msgspec.Struct, frozen=True):
 
 async def _reader(web: WebContext, req: Request) -> Reader:
     """Return who is signed in here, or let a program in; raises ProblemError for neither."""
-    context = web.accounts
+    accounts = web.accounts
     if given := bearer(req):
-        token = await find_access_token(context, given)
+        token = await find_access_token(accounts, given)
         if token is None or SCOPE not in token.scope.split():
             raise ProblemError("not_signed_in")
         return Reader(token.account, "")
@@ -135,22 +135,22 @@ async def sessions(web: WebContext, req: Request, resp: Response) -> None:
 
 async def methods(web: WebContext, req: Request, resp: Response) -> None:
     """GET /v1/me/methods."""
-    reader, context = await _reader(web, req), web.accounts
-    holdings = await context.database.read(find_snapshot, reader.account)
-    if holdings is None:
+    reader, accounts = await _reader(web, req), web.accounts
+    snapshot = await accounts.database.read(find_snapshot, reader.account)
+    if snapshot is None:
         raise ProblemError("not_signed_in")
     found = [
         {
             "id": one.id,
             "kind": one.kind.value,
-            "name": context.keyring.unseal(one.name, one.id),
+            "name": accounts.keyring.unseal(one.name, one.id),
             "added_at": instant(one.added_at),
             "last_used_at": instant(one.last_used_at) if one.last_used_at else None,
         }
-        for one in holdings.authenticators
+        for one in snapshot.authenticators
         if one.kind in STRONG_KINDS
     ]
-    _tell(resp, "methods", found, recovery_codes_left=holdings.recovery_codes)
+    _tell(resp, "methods", found, recovery_codes_left=snapshot.recovery_codes)
 
 
 async def integration_codes(web: WebContext, req: Request, resp: Response) -> None:
@@ -176,9 +176,9 @@ async def integration_codes(web: WebContext, req: Request, resp: Response) -> No
 
 async def changes_of(web: WebContext, req: Request, resp: Response) -> None:
     """GET /v1/me/changes."""
-    reader, context = await _reader(web, req), web.accounts
-    now = context.now()
-    found = await context.database.read(changes.list_since, reader.account, now - SINCE, MAX_SHOWN)
+    reader, accounts = await _reader(web, req), web.accounts
+    now = accounts.now()
+    found = await accounts.database.read(changes.list_since, reader.account, now - SINCE, MAX_SHOWN)
     _tell(
         resp,
         "changes",

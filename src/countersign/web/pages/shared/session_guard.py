@@ -44,8 +44,8 @@ class SessionGuard:
 
     async def _closed(self, req: Request, resp: Response, session: Session, then: InterruptedRequest) -> None:
         """Ask for the app or passkey that this installation lets in by, or lead to where one is enrolled."""
-        holdings = await self._web.database.read(find_snapshot, session.account)
-        if holdings is not None and holdings.strong:
+        snapshot = await self._web.database.read(find_snapshot, session.account)
+        if snapshot is not None and snapshot.strong:
             await self.ask_for(req, resp, session, ProofRequirement(Level.APP_CODE), then)
         else:
             resp.redirect(f"{METHODS}?done=enrol")
