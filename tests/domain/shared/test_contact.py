@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from email_validator import EmailNotValidError
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from countersign.domain.shared import contact
 from countersign.domain.shared.contact import Contact, ContactKind, mask, network_of, parse_contact
 from countersign.errors import InputError
 
@@ -278,3 +280,53 @@ def test_what_is_no_network_address_is_refused(ip: str) -> None:
     with pytest.raises(InputError) as caught:
         network_of(ip)
     assert (caught.value.field, caught.value.reason) == ("requester.ip", "malformed")
+
+
+LOCAL = st.text(st.sampled_from("aZ0.+-_!#$%&'*/=?^`{|}~@ \",:;<>()[]é"), max_size=70)
+DOMAIN = st.one_of(
+    st.from_regex(r"[A-Za-z0-9.-]{0,70}", fullmatch=True),
+    st.sampled_from(
+        [
+            "example.org",
+            "EXAMPLE.org",
+            "test",
+            "a.test",
+            "localhost",
+            "xn--bcher-kva.example",
+            "-a.example",
+            "a..b",
+            "[1.2.3.4]",
+        ]
+    ),
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(LOCAL, DOMAIN)
+def test_a_plain_address_is_read_as_the_library_reads_it(local: str, domain: str) -> None:
+    """A6: only the domain of a plain address is asked of the library; the answer is the library's answer for the whole address."""
+    assume(contact._is_plain(local, domain))
+    try:
+        expected = contact._validated(f"{local}@{domain}")
+    except EmailNotValidError:
+        with pytest.raises(InputError):
+            parse_contact(f"{local}@{domain}")
+    else:
+        assert parse_contact(f"{local}@{domain}").address == f"{expected.local_part}@{expected.domain}".lower()
+
+
+@pytest.mark.parametrize("length", [63, 64, 65])
+@pytest.mark.parametrize("total", [253, 254, 255])
+def test_the_bounds_of_a_plain_address_are_those_of_the_library(length: int, total: int) -> None:
+    """A6: a local part of 64 octets, an address of 254."""
+    local = "a" * length
+    labels = "b" * (total - length - 1 - len(".example"))
+    domain = ".".join(labels[start : start + 60] for start in range(0, len(labels), 61)) + ".example"
+    address = f"{local}@{domain}"
+    try:
+        contact._validated(address)
+    except EmailNotValidError:
+        with pytest.raises(InputError):
+            parse_contact(address)
+    else:
+        assert parse_contact(address).address == address
