@@ -37,7 +37,9 @@ def make_package(place: Path, modules: dict[str, str], *rooms: str) -> Path:
     kept = [one for one in contracts if '-rooms"' not in one or any(f'id = "{room}-rooms"' in one for room in rooms)]
     (place / "pyproject.toml").write_text("[[tool.importlinter.contracts]]".join([head, *kept]))
     made = {"__init__": "", "domain/__init__": "", "flows/__init__": ""}
-    made |= {f"{package}/{room}": "" for package in rooms for room in arrows_of(PACKAGE / package, package)}
+    made |= {
+        f"{package}/{room}": "" for package in rooms for room in ("__init__", *arrows_of(PACKAGE / package, package))
+    }
     for name, text in {**made, **modules}.items():
         path = place / "src" / "countersign" / f"{name}.py"
         path.parent.mkdir(parents=True, exist_ok=True)

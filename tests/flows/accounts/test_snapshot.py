@@ -17,6 +17,7 @@ NEW = "ada@elsewhere.example"
 async def test_a_snapshot_has_what_is_active_and_a_history_what_ever_was(home: Place) -> None:
     visitor = await ada(home)
     before = await visitor.contact(ADA)
+    home.clock.forward(1)
     await visitor.adds(NEW, replaces=before.id)
     snapshot = await visitor.holdings()
     assert [one.masked for one in snapshot.contacts] == ["a***@elsewhere.example"]
