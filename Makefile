@@ -24,7 +24,7 @@ test: setup-dev ## run every test, and measure what of the program they ran (ARG
 	exec $(BIN)/python -m pytest -n auto $(if $(ARGS),$(ARGS),--cov --cov-report=html)
 
 test-quick: setup-dev ## run the tests that need no peer, no process and no patience
-	@exec $(BIN)/python -m pytest -n logical -m 'not (program or postgres or browser or slow or peers)' \
+	@exec $(BIN)/python -m pytest -n logical --hypothesis-profile=quick -p no:schemathesis -m 'not (program or postgres or browser or slow or peers)' \
 	  $(foreach place,durability journeys examples web/test_contract.py,--ignore=tests/$(place)) $(ARGS)
 
 lint: setup-dev ## check style, format, types and layers

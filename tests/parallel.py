@@ -31,6 +31,15 @@ PROGRAM: Final = frozenset(
 """Fixtures that start the program, or a server of ours, as a process."""
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the profile of `make test-quick`: a fifth of hypothesis's examples."""
+    if config.getoption("--hypothesis-profile") == "quick":
+        from hypothesis import settings  # which takes half a second
+
+        settings.register_profile("quick", max_examples=20)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests that start the program as a process, by their fixtures."""
     for item in items:

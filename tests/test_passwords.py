@@ -170,6 +170,7 @@ async def _low(passwords: Passwords, hashed: dict[str, str | None], rounds: int)
     return {name: statistics.quantiles(times, n=4)[0] for name, times in samples.items()}
 
 
+@pytest.mark.slow
 async def test_nobody_costs_as_much_time_as_somebody(passwords: Passwords) -> None:
     """S1: against the noise of somebody against somebody else, in turns, on a machine that may be busy."""
     low = await _low(passwords, {"ada": by_the_library(GOOD), "nobody": None, "grace": by_the_library(GOOD)}, 40)
@@ -177,6 +178,7 @@ async def test_nobody_costs_as_much_time_as_somebody(passwords: Passwords) -> No
     assert abs(low["nobody"] - low["ada"]) <= max(3 * noise, 0.1 * low["ada"])
 
 
+@pytest.mark.slow
 async def test_the_measure_of_time_would_notice_a_cheaper_nobody(passwords: Passwords) -> None:
     """S1: the control of the test above - a decoy of one pass instead of two."""
     cheap = by_the_library(GOOD, times=1)
