@@ -21,5 +21,6 @@ def context(callback: str = "", **changes: Any) -> ProviderContext:
 def flat(struct: type[T], **values: Any) -> T:
     """Return the settings of a provider from values that stand in one table, as in the TOML file."""
     known = {setting.name for setting in settings_of(struct)}
-    assert values.keys() <= known
+    unknown = sorted(values.keys() - known)
+    assert not unknown, f"{struct.__name__} has no setting called {', '.join(unknown)}"
     return assemble(struct, values)

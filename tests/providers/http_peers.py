@@ -53,7 +53,10 @@ TAKEN: dict[str, tuple[int, bytes, str]] = {
 }
 """Status, body, and the id in it, as the public documentation of each has them."""
 HTTP_KINDS = tuple(SECRETS)
-WITH_RECEIPTS = frozenset(HTTP_KINDS) - {"sns"}
+WITH_RECEIPTS = frozenset(
+    name for name in HTTP_KINDS if find_kind(name).has_receipts and hasattr(find_kind(name).provider, "receipts")
+)
+"""The kinds that report later what became of a message. SNS has no `receipts`: it declares `has_receipts` since its errors say why."""
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:mail"
 CALLBACK = "https://verify.example.org/v1/receipts/ours"
 
