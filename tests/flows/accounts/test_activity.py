@@ -74,3 +74,14 @@ async def test_a_code_that_is_sent_again_is_another_message(home: Place) -> None
     assert session is not None
     _, sent = await recent(home.accounts, session.account, 50)
     assert [(one.what, one.state.value) for one in sent] == [("sign_in", "queued"), ("sign_in", "accepted")]
+
+
+async def test_an_entry_of_a_kind_that_only_a_newer_release_knows_is_left_out(home: Place) -> None:
+    visitor = await ada(home)
+    session = await visitor.session()
+    assert session is not None
+    before, _ = await recent(home.accounts, session.account, 50)
+    await home.change("UPDATE activity SET kind = 'session.moved' WHERE kind = $1", EventKind.ACCOUNT_CREATED.value)
+    after, _ = await recent(home.accounts, session.account, 50)
+    assert after == [one for one in before if one.kind is not EventKind.ACCOUNT_CREATED]
+    assert len(after) < len(before)

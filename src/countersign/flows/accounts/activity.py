@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 MAX_MESSAGES: Final = 20
 """Messages that are listed."""
-_LOG_ONLY: Final = frozenset({EventKind.SIGN_IN_ASSESSED})
-"""Events that the user is not shown."""
+LOG_ONLY: Final = frozenset({EventKind.SIGN_IN_ASSESSED})
+"""Kinds of events that the user is not shown. Every other kind of the account flows has a sentence on the activity page."""
 
 
 class SentMessage(msgspec.Struct, frozen=True):
@@ -53,7 +53,7 @@ async def record_events(
                 {**_seen_of(browser, place), **{name: str(value) for name, value in event.facts.items()}},
             )
             for event in events
-            if event.owner and event.kind not in _LOG_ONLY
+            if event.owner and event.kind not in LOG_ONLY
         ]
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from countersign.domain.shared.activity import Activity
+from countersign.domain.shared.event import EventKind
 from countersign.store.engine.database import Change, Insert, Sql
 from countersign.store.tables.deletion import delete_rows
 from countersign.store.tables.row_mapper import RowMapper, json_conversion
@@ -15,13 +16,19 @@ ROWS: Final = RowMapper(
     ACTIVITY, Activity, conversions={"facts": json_conversion(dict[str, str], "text", sort_keys=True)}
 )
 
+_KIND: Final = [name for name, _ in ACTIVITY.columns].index("kind")
+_KNOWN_KINDS: Final = frozenset(kind.value for kind in EventKind)
+
 
 async def list_newest(account: str, limit: int) -> list[Activity]:
-    """Return the newest activities of an account, newest first."""
+    """Return the newest activities of an account, newest first.
+
+    Entries of a kind that only a newer release knows are left out: two releases work on one database while an update is under way.
+    """
     rows = await Sql(
         f"SELECT {ACTIVITY.names} FROM activity WHERE account = $1 ORDER BY id DESC LIMIT $2", (account, limit)
     )
-    return [ROWS.from_row(row) for row in rows]
+    return [ROWS.from_row(row) for row in rows if row[_KIND] in _KNOWN_KINDS]
 
 
 def insert(activities: Sequence[Activity]) -> tuple[Change, ...]:
