@@ -7,80 +7,27 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.flows.people import ADA, Visitor, ada
-from tests.peers.authenticator import BACKED_UP, ELIGIBLE, PRESENT, VERIFIED, Authenticator
+from tests.flows.passkeys import SYNCED, asked, enrolling, enrols, signs_in
+from tests.flows.people import Visitor, ada
+from tests.peers.authenticator import PRESENT, VERIFIED, Authenticator
 
 from countersign.domain.accounts.authenticator import AuthenticatorKind
 from countersign.domain.accounts.change import ChangeKind, ChangeRequest
-from countersign.domain.accounts.login_flow import InterruptedRequest
 from countersign.domain.accounts.session import Level, ProofRequirement, amr_values, current_level
-from countersign.flows.accounts.context import BrowserContext, CodeRequested, FlowNotFound, InvalidCredentials, SignedIn
+from countersign.flows.accounts.context import BrowserContext, CodeRequested, InvalidCredentials, SignedIn
 from countersign.flows.changes.apply import Applied, apply_change
 from countersign.flows.changes.report_change import report_change
 from countersign.flows.sign_in.complete import PasswordResetAllowed
 from countersign.flows.sign_in.passkeys import (
-    begin_passkey_enrolment,
     begin_passkey_proof,
-    begin_passkey_sign_in,
     finish_passkey_enrolment,
-    passkey_enrolment_options,
     prove_with_passkey,
-    sign_in_with_passkey,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.flows.place import Place
-
-    from countersign.flows.verifications.results import Refused
-
-SYNCED = PRESENT | VERIFIED | ELIGIBLE | BACKED_UP
-
-
-async def enrolling(visitor: Visitor, name: str = "My laptop", to: str = ADA) -> str:
-    """Have a passkey approved, and return what the browser is asked for."""
-    context = visitor.place.accounts
-    session = await visitor.session()
-    assert session is not None
-    need = await begin_passkey_enrolment(context, visitor.browser, session, name, "Add it")
-    assert isinstance(need, ProofRequirement)
-    assert isinstance(await visitor.steps_up(need), CodeRequested)
-    assert isinstance(await visitor.types(await visitor.code(to)), SignedIn)
-    session = await visitor.session()
-    assert session is not None
-    assert isinstance(
-        visitor._kept(await begin_passkey_enrolment(context, visitor.browser, session, name, "Add it")), CodeRequested
-    )
-    options = await passkey_enrolment_options(context, visitor.browser, session)
-    assert options is not None
-    return options
-
-
-async def enrols(visitor: Visitor, authenticator: Authenticator | None = None) -> Authenticator:
-    """Add a passkey."""
-    authenticator = authenticator or Authenticator()
-    answer = authenticator.makes(await enrolling(visitor))
-    session = await visitor.session()
-    assert session is not None
-    assert isinstance(await finish_passkey_enrolment(visitor.place.accounts, visitor.browser, session, answer), Applied)
-    assert isinstance(
-        await finish_passkey_enrolment(visitor.place.accounts, visitor.browser, session, answer), FlowNotFound
-    )
-    return authenticator
-
-
-async def asked(visitor: Visitor) -> str:
-    """Press "sign in with a passkey"; return what the browser is asked for."""
-    begun, options = await begin_passkey_sign_in(
-        visitor.place.accounts, visitor.browser, InterruptedRequest(path="/account")
-    )
-    visitor._kept(begun)
-    return options
-
-
-async def signs_in(visitor: Visitor, answer: str) -> SignedIn | InvalidCredentials | Refused:
-    return visitor._kept(await sign_in_with_passkey(visitor.place.accounts, visitor.browser, answer))
 
 
 async def test_a_passkey_is_enrolled_and_signs_in_by_itself(home: Place) -> None:
