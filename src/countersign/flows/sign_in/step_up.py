@@ -1,4 +1,7 @@
-"""Step up: ask a signed-in user for a further proof before a page is shown or an action is carried out (RFC 9470)."""
+"""Step up: ask a signed-in user for a further proof before a page is shown or an action is carried out (RFC 9470).
+
+`complete.py` raises the session once the proof is given.
+"""
 
 from __future__ import annotations
 

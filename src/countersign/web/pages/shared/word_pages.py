@@ -1,4 +1,4 @@
-"""Pages that say one thing and lead on: why nothing can be done now, or that nothing is under way."""
+"""Whole pages that say one thing and lead on, such as why nothing can be done now; single sentences are in `wordings`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sentences that pages of several rooms say."""
+"""Sentences that several pages say in places of their own; whole pages that say one thing are in `word_pages`."""
 
 from __future__ import annotations
 
