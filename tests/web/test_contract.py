@@ -15,8 +15,10 @@ import yaml
 from hypothesis import HealthCheck, Phase, settings
 from tests.web.served import Served, served
 
+from countersign.domain.accounts.authenticator import STRONG_KINDS
+from countersign.domain.accounts.change import ChangeState
 from countersign.domain.delivery.delivery import DeliveryState
-from countersign.domain.shared.contact import Channel
+from countersign.domain.shared.contact import Channel, ContactKind
 from countersign.domain.verifications.challenge import Refusal
 from countersign.web.api import routes
 from countersign.web.http.context import WebContext
@@ -69,6 +71,9 @@ def test_every_enumeration_of_the_contract_is_the_programs() -> None:
     schemas = DOCUMENT["components"]["schemas"]
     assert schemas["Channel"]["enum"] == [channel.value for channel in Channel]
     assert schemas["DeliveryState"]["enum"] == [state.value for state in DeliveryState]
+    assert schemas["MyContact"]["properties"]["kind"]["enum"] == [kind.value for kind in ContactKind]
+    assert set(schemas["MyMethod"]["properties"]["kind"]["enum"]) == {kind.value for kind in STRONG_KINDS}
+    assert schemas["MyChange"]["properties"]["state"]["enum"] == [state.value for state in ChangeState]
 
 
 def test_every_refusal_has_its_sentences() -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import jsonschema_rs
 import msgspec
 import pytest
+import yaml
 
+from countersign.domain.accounts.authenticator import Authenticator, AuthenticatorKind
 from countersign.domain.accounts.login_flow import InterruptedRequest
 from countersign.domain.accounts.session import Method, SessionProof
 from countersign.domain.verifications.code import derive
@@ -15,7 +19,8 @@ from countersign.flows.accounts.context import BrowserContext, SignedIn
 from countersign.flows.changes.apply import Applied
 from countersign.flows.sign_in.start_session import start_session
 from countersign.flows.sign_in.verify import check_code, view_flow
-from countersign.store.tables import accounts, grants
+from countersign.store.engine.database import Write
+from countersign.store.tables import accounts, authenticators, grants
 from countersign.store.tables.grants import AccessToken
 
 if TYPE_CHECKING:
@@ -24,7 +29,20 @@ if TYPE_CHECKING:
     from countersign.flows.accounts.context import AccountContext
     from countersign.wiring import Runtime
 
+CONTRACT = yaml.safe_load((Path(__file__).parents[2] / "src" / "countersign" / "web" / "openapi.yaml").read_text())
 PARTS = ("contacts", "devices", "sessions", "methods", "integration-codes", "changes", "activity")
+
+
+def keeps_the_contract(part: str, answer: dict[str, Any]) -> None:
+    """Validate an answer against its schema; raises ValidationError. A field that the contract does not name is a fault too."""
+    response = CONTRACT["paths"][f"/v1/me/{part}"]["get"]["responses"]["200"]
+    schema = response["content"]["application/json"]["schema"]
+    assert set(answer) == set(schema["properties"])
+    jsonschema_rs.validate({**schema, "components": CONTRACT["components"]}, answer, validate_formats=True)
+    for name, rows in answer.items():
+        for row in rows if isinstance(rows, list) else ():
+            item = schema["properties"][name]["items"]["$ref"].rpartition("/")[2]
+            assert set(row) <= set(CONTRACT["components"]["schemas"][item]["properties"])
 
 
 async def signed_in(context: AccountContext) -> tuple[str, str, str]:
@@ -67,8 +85,31 @@ async def test_each_part_is_read_with_the_pages_session(client: Client, runtime:
     )
     assert answer.status == 200, answer.body
     assert isinstance(answer.json[part.replace("-", "_")], list)
+    keeps_the_contract(part, answer.json)
     assert session not in answer.body.decode()
     assert "ada@example.org" not in answer.body.decode()
+
+
+async def test_a_method_is_shown_with_its_name(client: Client, runtime: Runtime) -> None:
+    context = runtime.accounts
+    account, session, _ = await signed_in(context)
+    method, now = context.id("fac"), context.now()
+    seal = context.keyring.seal
+    row = Authenticator(
+        account, method, AuthenticatorKind.APP, now, b"mark", seal("secret", method), seal("My phone", method)
+    )
+    await context.database.run(insert_method, row)
+    answer = await client.ask(
+        "GET", "/v1/me/methods", headers={"Cookie": f"__Host-session={session}", "Authorization": ""}
+    )
+    keeps_the_contract("methods", answer.json)
+    (shown,) = answer.json["methods"]
+    assert (shown["id"], shown["kind"], shown["name"], shown["last_used_at"]) == (method, "app", "My phone", None)
+
+
+async def insert_method(method: Authenticator) -> None:
+    """Store an authenticator."""
+    await Write(authenticators.insert([method]))
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -189,6 +230,11 @@ async def test_an_integration_code_is_made_and_shown_once(person: Person, client
     assert made.status == 200
     verified = await client.post("/v1/integration-codes/verify", {"code": made.json["code"]})
     assert verified.json["scopes"] == ["read"]
+    cookie = {"Cookie": f"__Host-session={person.session}", "Authorization": ""}
+    for part in ("integration-codes", "changes", "activity"):
+        shown = (await client.ask("GET", f"/v1/me/{part}", headers=cookie)).json
+        assert shown[part.replace("-", "_")], part
+        keeps_the_contract(part, shown)
     again = await person.posts("/v1/me/integration-codes", body)
     assert again.status == 403
 
