@@ -101,13 +101,13 @@ def _facts(notice: Notice, language: Language) -> list[tuple[str, str]]:
         day=day(notice.created_at, "UTC", language.locale),
         time=time_of_day(notice.created_at, "UTC", language.locale),
     )
-    told = notice.facts
+    given = notice.facts
     facts = [
-        (language.say("What"), told.get("about", "")),
+        (language.say("What"), given.get("about", "")),
         (language.say("Sent to"), notice.masked),
         (language.say("When"), at),
-        (language.say("Device"), device_name(told.get("user_agent", ""), language.tag)),
-        (language.say("Where, roughly"), told.get("place", "")),
-        (language.say("Network address"), told.get("ip", "")),
+        (language.say("Device"), device_name(given.get("user_agent", ""), language.tag)),
+        (language.say("Where, roughly"), given.get("place", "")),
+        (language.say("Network address"), given.get("ip", "")),
     ]
     return [(name, value) for name, value in facts if value]

@@ -99,9 +99,9 @@ def progress(view: VerificationView, language: Language, now: int) -> Progress:
     newest: Delivery | None = max(view.deliveries, key=lambda one: one.number, default=None)
     if newest is None:
         return Progress("", "", lost=False, late=True, over=over)
-    told = hint(newest.state, newest.reason, newest.channel, language.tag) or ""
+    hint_text = hint(newest.state, newest.reason, newest.channel, language.tag) or ""
     return Progress(
-        language.say(DELIVERY_STATES[newest.state]), told, lost=newest.is_lost, late=newest.is_late(now), over=over
+        language.say(DELIVERY_STATES[newest.state]), hint_text, lost=newest.is_lost, late=newest.is_late(now), over=over
     )
 
 
