@@ -197,9 +197,9 @@ class Keyring:
 
     def blind_index(self, what: str, *values: str) -> bytes:
         """Return the keyed hash (16 bytes) that finds `values` in the database without storing them. `what` separates uses."""
-        told = "\0".join((what, *values)).encode("utf-8", "surrogatepass")
+        joined = "\0".join((what, *values)).encode("utf-8", "surrogatepass")
         return hashlib.blake2b(
-            told, key=self._index, digest_size=_BLIND_BYTES
+            joined, key=self._index, digest_size=_BLIND_BYTES
         ).digest()  # RFC 7693: a keyed hash in one pass
 
     def hash_secret(self, secret: str) -> bytes:

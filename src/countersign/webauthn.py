@@ -124,8 +124,8 @@ def id_of(answer: str) -> bytes:
     if len(answer) > MAX_CREDENTIAL:
         return b""
     try:
-        told = json.loads(answer)
-        text = told["rawId"] if isinstance(told, dict) else ""
+        response = json.loads(answer)
+        text = response["rawId"] if isinstance(response, dict) else ""
         return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)) if isinstance(text, str) else b""
     except (ValueError, KeyError, binascii.Error, RecursionError):
         return b""

@@ -144,19 +144,19 @@ def _lines(samples: Samples, tag: str, price: float | None) -> Iterator[MessageR
     from countersign.messages.render import render_sms
 
     for purpose in samples.settings.purposes:
-        occasion = _occasion(samples, tag, purpose, Channel.SMS)
-        told = render_sms(occasion, Code(SAMPLE_CODE), samples.own)
-        size = segments(told.text)
+        message = _occasion(samples, tag, purpose, Channel.SMS)
+        sms = render_sms(message, Code(SAMPLE_CODE), samples.own)
+        size = segments(sms.text)
         yield MessageRow(
             language=tag,
             purpose=purpose,
             template=samples.own.file(Part.SMS, purpose, tag),
-            spelling=told.spelling.value,
+            spelling=sms.spelling.value,
             encoding=size.encoding.value,
             units=size.units,
             segments=size.segments,
             cost=None if price is None else round(price * size.segments, 6),
-            faults=tuple(_faults(samples, told.text, size)),
+            faults=tuple(_faults(samples, sms.text, size)),
         )
 
 

@@ -18,46 +18,46 @@ __all__ = ["CodeMessage", "hint", "languages", "render", "render_sms"]
 _SPOKEN_AND_CHATTED = {Channel.VOICE: voice, Channel.WHATSAPP: whatsapp}
 
 
-def render(occasion: CodeMessage, code: Code, own: CustomTemplates = DEFAULT_TEMPLATES) -> Message:
+def render(message: CodeMessage, code: Code, own: CustomTemplates = DEFAULT_TEMPLATES) -> Message:
     """Return the message in the language nearest to the locale of the code message. No input makes this fail.
 
     Mail has a subject (one line, without the code), text and HTML. The other channels have text alone. `sender_name` is the site's name on
     one line. `own` holds the operator's templates, which replace ours where there are any.
     """
-    told = harmless(occasion)
-    language = negotiate(told.locale)
+    clean = harmless(message)
+    language = negotiate(clean.locale)
     typed = code.reveal()
     subject = html = ""
-    if told.channel is Channel.EMAIL:
-        written = letter(told, typed, language)
-        subject = own.subject(told, typed, language) or written.subject
-        text = own.text(told, typed, language) or as_text(written)
-        html = own.html(told, typed, language) or as_html(written)
-    elif told.channel is Channel.SMS:
-        text = _sms(told, typed, language, own).text
+    if clean.channel is Channel.EMAIL:
+        written = letter(clean, typed, language)
+        subject = own.subject(clean, typed, language) or written.subject
+        text = own.text(clean, typed, language) or as_text(written)
+        html = own.html(clean, typed, language) or as_html(written)
+    elif clean.channel is Channel.SMS:
+        text = _sms(clean, typed, language, own).text
     else:
-        text = _SPOKEN_AND_CHATTED[told.channel](told, typed, language)
+        text = _SPOKEN_AND_CHATTED[clean.channel](clean, typed, language)
     return Message(
-        key=told.key,
-        channel=told.channel,
-        to=told.to.address,
+        key=clean.key,
+        channel=clean.channel,
+        to=clean.to.address,
         locale=language.tag,
         subject=subject,
         text=text,
         html=html,
-        sender_name=told.site,
+        sender_name=clean.site,
         code=typed,
     )
 
 
-def render_sms(occasion: CodeMessage, code: Code, own: CustomTemplates = DEFAULT_TEMPLATES) -> TransliteratedText:
+def render_sms(message: CodeMessage, code: Code, own: CustomTemplates = DEFAULT_TEMPLATES) -> TransliteratedText:
     """Return the text of the SMS that `render` makes, and how it is spelled."""
-    told = harmless(occasion)
-    return _sms(told, code.reveal(), negotiate(told.locale), own)
+    clean = harmless(message)
+    return _sms(clean, code.reveal(), negotiate(clean.locale), own)
 
 
-def _sms(told: CodeMessage, code: str, language: Language, own: CustomTemplates) -> TransliteratedText:
-    body = own.sms(told, code, language)
+def _sms(clean: CodeMessage, code: str, language: Language, own: CustomTemplates) -> TransliteratedText:
+    body = own.sms(clean, code, language)
     if body is None:
-        return sms(told, code, language)
-    return transliterate("\n".join((body, *for_machines(told, code))), language.tag)
+        return sms(clean, code, language)
+    return transliterate("\n".join((body, *for_machines(clean, code))), language.tag)

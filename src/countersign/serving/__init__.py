@@ -1,1 +1,1 @@
-"""Serving: processes that answer HTTP and deliver, started, watched, and stopped without losing what is in flight."""
+"""Processes that serve HTTP and deliver messages: starting, supervising and stopping them without losing requests in flight."""

@@ -1,4 +1,4 @@
-"""The banner: what a person sees when serving has begun, and the one line that a log keeps of it."""
+"""The banner on a terminal when serving has begun, and the log line in its place."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _log = structlog.get_logger("countersign.serving")
 
 
 def show_banner(settings: Settings, demo_key: str | None, took: float) -> None:
-    """Say that it serves: addresses and a first request to a developer, one line of log to an operator."""
+    """Announce that serving has begun: addresses and a first request for a developer, one log line for an operator."""
     if demo_key is None:
         _log.info(
             "serving",
@@ -46,12 +46,12 @@ def show_banner(settings: Settings, demo_key: str | None, took: float) -> None:
         for name, address in rows:
             print(f"{name}: {address}")  # noqa: T201
         print("Send a first code:")  # noqa: T201
-    # Never wrapped nor styled: it works as pasted.
+    # Neither wrapped nor styled, so that it works when pasted.
     print(first_request(settings.public_url, demo_key), end="\n\n" if pretty else "\n", flush=True)  # noqa: T201
 
 
 def first_request(public_url: str, demo_key: str) -> str:
-    """Return a curl line that begins a verification, with the key of the demonstration."""
+    """Return a curl line that begins a verification with the demonstration key."""
     parts = (
         "curl",
         "-sS",

@@ -1,4 +1,4 @@
-"""The port of /metrics: one page in plain HTTP, for a scraper on the operator's own network."""
+"""A separate port for /metrics in plain HTTP, for a scraper on the operator's network."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from countersign.wiring import Runtime
 
 SCRAPED_WITHIN: Final = 5.0
-"""Seconds a scraper may take to ask and to read."""
+"""Seconds that a scraper has to send its request and read the response."""
 
 _MOST_HEADERS: Final = 16 * 1024
 
 
 async def serve_metrics(runtime: Runtime, bind: str, port: int, *, shared: bool) -> asyncio.Server:
-    """Answer GET /metrics on a port of its own; raises SettingsError if it is taken."""
+    """Answer GET /metrics on a port of its own. Raises SettingsError if the port is taken."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):

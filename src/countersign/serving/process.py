@@ -1,4 +1,4 @@
-"""The lifespan of one process: its Runtime, its delivery loop and its metrics, begun together and ended in order."""
+"""The lifespan of one process: its runtime, delivery loop and metrics server, started together and stopped in order."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from countersign.wiring import Runtime, close_runtime, open_runtime
 from countersign.worker import Worker
 
 BEGIN_AGAIN: Final = 1.0
-"""Seconds before a delivery loop that broke begins again."""
+"""Seconds before a delivery loop that failed starts again."""
 
 _log = structlog.get_logger("countersign.serving")
 
 
 class ProcessLifespan:
-    """What runs beside the answering of requests. `stop` may be called from a signal; `leave` waits for the end."""
+    """The background work of a process. `stop` may be called from a signal handler; `leave` waits for the end."""
 
     def __init__(self, runtime: Runtime, worker: Worker | None) -> None:
         self.runtime = runtime
@@ -32,11 +32,11 @@ class ProcessLifespan:
 
     @property
     def delivering(self) -> bool:
-        """Say whether messages are being delivered here; where that is left to another process, that is no fault of this one."""
+        """Return True if this process delivers messages, or if another process is responsible for delivery."""
         return self._worker is None or self._worker.alive
 
     async def begin(self, *, shared: bool) -> None:
-        """Start delivering and counting; `shared` says that sibling processes answer on the same port of metrics."""
+        """Start delivering and counting. `shared` is true if other processes use the same metrics port."""
         settings = self.runtime.settings
         if self.runtime.clock.ahead:
             _log.warning("clock_ahead", seconds=self.runtime.clock.ahead // 1_000)
@@ -53,7 +53,7 @@ class ProcessLifespan:
             self._metrics = await serve_metrics(self.runtime, settings.bind, settings.metrics.port, shared=shared)
 
     def stop(self) -> None:
-        """Take nothing new: the delivery loop ends after what is under way, streams are told to close."""
+        """Accept no new work: the delivery loop finishes what is under way, and event streams are told to close."""
         self.runtime.stopping.set()
         if self._worker is not None:
             self._worker.stop()
@@ -64,7 +64,7 @@ class ProcessLifespan:
             await self._delivering
 
     async def leave(self) -> None:
-        """Stop, give claims back, finish what waits, and let go of everything."""
+        """Stop, release claims, finish what waits, and close everything."""
         self.stop()
         await self.ended()
         if self._collecting is not None:
@@ -81,7 +81,7 @@ class ProcessLifespan:
             try:
                 await worker.run()
             except Exception as error:  # noqa: BLE001 - the people of this process must not go without their messages
-                # The type alone: whatever broke may quote what it had in hand.
+                # Only the type: an error message may quote secrets.
                 _log.error("delivery_broke", error=type(error).__name__, again_in=BEGIN_AGAIN)
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stopping.wait(), BEGIN_AGAIN)
@@ -90,7 +90,7 @@ class ProcessLifespan:
 
 
 async def open_process(settings: Settings) -> ProcessLifespan:
-    """Open the Runtime and whoever works on it; raises SettingsError or UnavailableError."""
+    """Open the runtime and its background work. Raises SettingsError or UnavailableError."""
     runtime = await open_runtime(settings)
     worker = (
         None

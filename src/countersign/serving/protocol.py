@@ -33,30 +33,30 @@ if TYPE_CHECKING:
     from countersign.web.http.request import Scope
 
 HEADERS_WITHIN: Final = 10.0
-"""Seconds in which the headers of a request must have come, from its first byte or from the connection's beginning."""
+"""Seconds for the headers of a request, from its first byte or from the start of the connection."""
 
 BODY_WITHIN: Final = 10.0
-"""Seconds in which a body must have come after its headers."""
+"""Seconds for a body after its headers."""
 
 IDLE_FOR: Final = 75.0
-"""Seconds that a connection is kept without a request: longer than proxies keep theirs, so that none closes under a request."""
+"""Seconds that an idle connection is kept. Proxies close theirs earlier, so that no request meets a closed connection."""
 
 STUCK_FOR: Final = 60.0
-"""Seconds that a client may take nothing of what was written to it."""
+"""Seconds after which a client that reads nothing is disconnected."""
 
 CONNECTIONS: Final = 8_192
-"""Connections that one process holds at once, idle ones included; above half of it, idle ones are kept for a short time only."""
+"""Maximum number of connections of one process, idle ones included. Above half of it, idle connections are kept only briefly."""
 
 MAX_HEAD: Final = 32 * 1024
-"""Bytes of a request's line and headers."""
+"""Maximum size of a request line with headers, in bytes."""
 
 MAX_HEADERS: Final = 100
 MAX_AHEAD: Final = 64
-"""Requests that a client may send before the first of them is answered."""
+"""Maximum number of pipelined requests."""
 
 
 class _Awaiting(enum.Enum):
-    """What of a request a connection waits for."""
+    """The part of a request that the connection waits for."""
 
     REQUEST = enum.auto()
     HEADERS = enum.auto()
@@ -90,23 +90,23 @@ class HttpProtocol(HttpToolsProtocol):
     # ---- the connection
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take a connection, unless there are too many."""
+        """Accept a connection unless there are too many."""
         super().connection_made(transport)
         self._late_at = self.loop.time() + HEADERS_WITHIN
         if len(self.connections) > CONNECTIONS:
             self._refuse(ProblemError("unavailable", retry_after=1))
 
     def data_received(self, data: bytes) -> None:
-        """Take what has come."""
+        """Parse received bytes."""
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self.cycle.keep_alive = False  # what follows is in a protocol that is not spoken here
+            self.cycle.keep_alive = False  # what follows is another protocol
         except httptools.HttpParserError:
             self._refuse(ProblemError("malformed"))
             return
         if self._hot is not None:
-            self._begin_cycle()  # its body has not come whole: the application reads it
+            self._begin_cycle()  # its body is incomplete: the application reads it
         if self._awaiting is _Awaiting.HEADERS:
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD:
@@ -116,17 +116,17 @@ class HttpProtocol(HttpToolsProtocol):
             self._late_at = self.loop.time() + (BODY_WITHIN if self._awaiting is _Awaiting.BODY else HEADERS_WITHIN)
 
     def pause_writing(self) -> None:
-        """Note that the client takes nothing."""
+        """Record that the client does not read."""
         super().pause_writing()
         self._stuck_since = self.loop.time()
 
     def resume_writing(self) -> None:
-        """Note that the client takes again what is written."""
+        """Record that the client reads again."""
         super().resume_writing()
         self._stuck_since = math.inf
 
     def shutdown(self) -> None:
-        """Answer what has begun, and then close."""
+        """Finish requests in flight, then close."""
         self._stopping = True
         if self._awaiting is not _Awaiting.HEADERS and self._is_answered():
             self.transport.close()
@@ -134,10 +134,12 @@ class HttpProtocol(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def close_if_late(self, now: float) -> None:
-        """End the connection if what it waits for is late; `now` is the time of the loop in seconds."""
+        """Close the connection if what it waits for is late. `now` is the event loop's time in seconds."""
         if now - self._stuck_since > STUCK_FOR:
             self.transport.abort()
-        elif now > self._late_at and not self.pipeline:  # with a pipeline, it is we who do not read
+        elif (
+            now > self._late_at and not self.pipeline
+        ):  # with pipelined requests waiting, we are the ones who do not read
             if self.transport.is_closing():
                 self.transport.abort()
             elif self._awaiting is _Awaiting.BODY and not self.cycle.response_complete:
@@ -148,7 +150,7 @@ class HttpProtocol(HttpToolsProtocol):
     # ---- the parser's callbacks
 
     def on_message_begin(self) -> None:
-        """Begin a request."""
+        """Start a request."""
         super().on_message_begin()
         self._awaiting = _Awaiting.HEADERS
         self._late_at = 0.0
@@ -156,9 +158,9 @@ class HttpProtocol(HttpToolsProtocol):
         self._chunked = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header; what comes behind the body is none."""
+        """Store a header. Trailers after the body are dropped."""
         if self._awaiting is not _Awaiting.HEADERS:
-            return  # a trailer: a proxy in front looks at headers alone
+            return  # a trailer: a proxy in front looks at headers only
         super().on_header(name, value)
         name = self.headers[-1][0]
         if name == b"host":
@@ -168,7 +170,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._chunked = name == b"transfer-encoding"
 
     def on_headers_complete(self) -> None:
-        """Look at a request's head, and begin to answer it unless it is on a hot route."""
+        """Check the head of a request, and start to answer it unless it is on a hot route."""
         version, scope = self.parser.get_http_version(), self.scope
         if version not in {"1.0", "1.1"}:
             raise ValueError("Another HTTP than is spoken here.")
@@ -193,14 +195,14 @@ class HttpProtocol(HttpToolsProtocol):
             self._begin_cycle()
 
     def on_body(self, body: bytes) -> None:
-        """Take a part of a body."""
+        """Store a part of a body."""
         if self._hot is None:
             super().on_body(body)
         else:
             self._hot_body.append(body)
 
     def on_message_complete(self) -> None:
-        """Note that a request has come whole; one on a hot route is answered now."""
+        """Record that a request is complete. A request on a hot route is answered now."""
         self._awaiting = _Awaiting.REQUEST
         self._late_at = math.inf
         if self._hot is None:
@@ -219,7 +221,7 @@ class HttpProtocol(HttpToolsProtocol):
     # ---- answering
 
     def _begin_cycle(self) -> None:
-        """Hand the request to the application: at once, or after those that came before it on this connection."""
+        """Hand the request to the application, now or after the earlier requests of this connection."""
         answered, self._hot = self._is_answered(), None
         self.cycle = Cycle(
             scope=self.scope,
@@ -263,7 +265,7 @@ class HttpProtocol(HttpToolsProtocol):
         self.on_response_complete()
 
     def on_response_complete(self) -> None:
-        """Go on with the request that was sent ahead, or wait for the next one."""
+        """Continue with the next pipelined request, or wait for one."""
         self.server_state.total_requests += 1
         if self._awaiting is _Awaiting.REQUEST:
             self._await_next()
@@ -282,15 +284,15 @@ class HttpProtocol(HttpToolsProtocol):
         self._late_at = self.loop.time() + (HEADERS_WITHIN if crowded else IDLE_FOR)
 
     def _is_answered(self) -> bool:
-        """Return whether every request that came has its response."""
+        """Return True if every received request has its response."""
         return self.cycle is None or self.cycle.response_complete  # type: ignore[redundant-expr] # None before the first
 
     def _keeps_alive(self) -> bool:
-        # A client of HTTP/1.0 need not be told so where its connection ends after each response.
+        # An HTTP/1.0 connection ends after each response, so its client needs no word about it.
         return not self._stopping and self.parser.get_http_version() == "1.1" and self.parser.should_keep_alive()
 
     def _refuse(self, problem: ProblemError) -> None:
-        """Answer the request that is coming in with a problem, and close; what came whole before it is answered first."""
+        """Answer the current request with a problem and close. Complete requests before it are answered first."""
         self._hot, self._hot_body = None, []
         cycle = self.cycle
         if not self._is_answered():
@@ -298,9 +300,7 @@ class HttpProtocol(HttpToolsProtocol):
                 self.flow.pause_reading()
                 cycle.keep_alive = False
                 return
-            cycle.disconnected = (
-                True  # it is the cycle of this request: its application learns that the sender has gone
-            )
+            cycle.disconnected = True  # the application of this request learns that the sender has gone
             cycle.message_event.set()
         if not self.pipeline and (self._is_answered() or not cycle.response_started):
             response = Response()
@@ -321,7 +321,7 @@ class HttpProtocol(HttpToolsProtocol):
 
 
 class Cycle(RequestResponseCycle):
-    """One request that the application answers; over HTTP/1.0, a response without a length ends with the connection."""
+    """One request answered by the application. Over HTTP/1.0, a response without a length ends with the connection."""
 
     _bare = False
 
@@ -354,11 +354,11 @@ class Cycle(RequestResponseCycle):
 
 
 _UNUSED: Final = asyncio.Event()
-"""Nobody waits for a body that is there."""
+"""Never waited for: the body is complete."""
 
 
 class WholeExchange(RequestResponseCycle):
-    """One request on a hot route: what uvicorn's connection looks at, and no more."""
+    """One request on a hot route, with the attributes that uvicorn's connection reads."""
 
     def __init__(self, *, keep_alive: bool) -> None:
         self.keep_alive = keep_alive

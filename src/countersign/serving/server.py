@@ -1,4 +1,4 @@
-"""The server: sees that it can serve, and has a supervisor run the processes."""
+"""Checks that serving is possible, and runs the processes under a supervisor."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ if TYPE_CHECKING:
     from countersign.config import Settings
 
 SHARED: Final = "PROMETHEUS_MULTIPROC_DIR"
-"""As in metrics.py, which cannot be imported before it is set: prometheus-client looks at it only then."""
+"""As in metrics.py. That module must not be imported before the variable is set, because prometheus-client reads it at import."""
 
 GAVE_UP: Final = 3
-"""The exit code when processes kept dying."""
+"""Exit code when processes kept dying."""
 
 _log = structlog.get_logger("countersign.serving")
 
 Banner: TypeAlias = "Callable[[Settings, str | None, float], None]"
-"""Says that it serves: the settings, the key of the demonstration if there is one, and the seconds it took."""
+"""Announces that serving has begun. Called with the settings, the demonstration key or None, and the seconds that it took."""
 
 
 def serve(settings: Settings, environ: Mapping[str, str], demo_key: str | None, banner: Banner = show_banner) -> int:
-    """Serve until SIGTERM or SIGINT; return the exit code: 0 after a stop, 3 when processes kept dying.
+    """Serve until SIGTERM or SIGINT. Returns the exit code: 0 after a stop, 3 when processes kept dying.
 
     Args:
         settings: those of the installation, which every process gets as they are.
@@ -58,7 +58,7 @@ def serve(settings: Settings, environ: Mapping[str, str], demo_key: str | None, 
     with _shared_counts(settings.workers), _listening(settings.bind) as listener:
         _bind(listener, settings)
         listener.listen(BACKLOG)
-        # Loaded once, here, before the processes fork: they start at once, and share the memory.
+        # Loaded once before the processes fork, so that they start at once and share the memory.
         importlib.import_module("countersign.web.app")
         supervisor = Supervisor(
             settings,
@@ -72,7 +72,7 @@ def serve(settings: Settings, environ: Mapping[str, str], demo_key: str | None, 
 
 
 def check_can_serve(settings: Settings) -> None:
-    """Raise SettingsError, with the remedy, where serving would fail or harm: a port in use, several writers of one SQLite file."""
+    """Raise SettingsError, with a remedy, if the port is taken or if several processes would write one SQLite file."""
     if settings.sqlite and settings.workers > 1:
         raise SettingsError(
             f"workers (COUNTERSIGN_WORKERS) is {settings.workers}, but the database is SQLite, which one process must have to itself:"
@@ -107,7 +107,7 @@ def _bind(listener: socket.socket, settings: Settings) -> None:
 
 
 def _more_files() -> None:
-    """Let each process have as many open files as it may hold connections, where the system allows."""
+    """Raise the limit of open files to the number of connections, where the system allows it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = CONNECTIONS + 256
     if soft < wanted:
@@ -119,7 +119,7 @@ def _more_files() -> None:
 
 @contextlib.contextmanager
 def _shared_counts(workers: int) -> Iterator[None]:
-    """Give several processes a folder for their counts, so that any of them can tell of all."""
+    """Give several processes a shared directory for their counters."""
     if workers == 1:
         yield
         return

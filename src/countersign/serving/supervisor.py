@@ -1,4 +1,4 @@
-"""The supervisor: it starts the serving processes, replaces one that dies, and stops them all in order."""
+"""The supervisor: starts the serving processes, replaces one that dies, and stops them all in order."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from countersign.config import Settings
 
 YOUNG: Final = 2.0
-"""Seconds; a process that dies younger counts as one that could not start."""
+"""Seconds. A process that dies earlier counts as a failed start."""
 
 MOST_FAILED_STARTS: Final = 5
-"""Processes in a row that could not start, after which the supervisor gives up and says so to whoever watches it."""
+"""Failed starts in a row after which the supervisor gives up."""
 
 START_WITHIN: Final = 30.0
-"""Seconds in which a process that replaces another at a reload must take connections."""
+"""Seconds that a replacement has to accept connections during a reload."""
 
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -66,11 +66,11 @@ class Supervisor:
         self._signals: list[int] = []
         self._deaths = 0
         self._failed_starts = 0
-        # The processes have one side of this pipe, and see by it that this process has ended, however it did.
+        # Each process holds one end of this pipe, and sees by it that this process has ended for whatever reason.
         self._lifeline, self._life = os.pipe()
 
     def run(self) -> bool:
-        """Serve until SIGTERM or SIGINT; return False if the processes kept dying before that."""
+        """Serve until SIGTERM or SIGINT. Returns False if the processes kept dying before that."""
         with self._woken_by_signals() as waker:
             self._children = [self._start(self._settings) for _ in range(self._settings.workers)]
             announced = gave_up = False
@@ -99,14 +99,14 @@ class Supervisor:
         return Child(settings, self._listener, self._lifeline, self._life)
 
     def _replace_dead(self) -> bool:
-        """Start a process for each that has died; return False if too many in a row could not start."""
+        """Start a process for each one that has died. Returns False after too many failed starts in a row."""
         for place, child in enumerate(self._children):
             code = child.process.exitcode
             if code is None or self._is_stopping():
                 continue
             young = time.monotonic() - child.born < YOUNG
             self._deaths = self._deaths + 1 if young else 0
-            # A negative exit code is a signal's: somebody killed it, which says nothing of whether it can start.
+            # A negative exit code means a signal: the process was killed, which says nothing about its ability to start.
             self._failed_starts = self._failed_starts + 1 if young and code > 0 else 0
             child.close()
             if self._failed_starts >= MOST_FAILED_STARTS:
@@ -121,14 +121,14 @@ class Supervisor:
         return True
 
     def _replace_all(self) -> None:
-        """Read the settings, and replace each process by one that has them; wrong settings change nothing."""
+        """Read the settings, and replace each process by a new one. Invalid settings change nothing."""
         try:
             settings = self._reload()
         except CountersignError as error:
             _log.error("cannot_reload", detail=str(error))
             return
         for place, old in enumerate(self._children):
-            if settings.sqlite:  # one process at a time: connections wait in the queue of the socket
+            if settings.sqlite:  # one process at a time: connections wait in the socket's queue
                 self._stop([old])
             new = self._start(settings)
             new.note_start(wait([*new.awaited], START_WITHIN))
@@ -145,7 +145,7 @@ class Supervisor:
         _log.info("reloaded", processes=len(self._children))
 
     def _stop(self, children: list[Child]) -> None:
-        """Have processes finish what is in flight; what still runs at the end of the grace time is killed."""
+        """Let processes finish the requests in flight. Those that still run after the grace time are killed."""
         until = time.monotonic() + self._settings.grace
         for child in children:
             child.process.terminate()
@@ -158,7 +158,7 @@ class Supervisor:
 
     @contextlib.contextmanager
     def _woken_by_signals(self) -> Iterator[int]:
-        """Note signals while inside; the descriptor that is returned can be read when one has come."""
+        """Record signals inside the context. The returned descriptor becomes readable when one arrives."""
         waker, write = os.pipe()
         os.set_blocking(write, False)
 
@@ -178,14 +178,14 @@ class Supervisor:
 
 
 class Child:
-    """One serving process, as its supervisor sees it."""
+    """One serving process, as the supervisor sees it."""
 
     def __init__(self, settings: Settings, listener: socket.socket, lifeline: int, life: int) -> None:
         self._started, write = os.pipe()
         self.has_started = False
         self.born = time.monotonic()
         self.process = _fork.Process(target=_run, args=(settings, listener, write, lifeline, life))
-        # A signal must not be taken by a handler of the supervisor's that the new process still has.
+        # The new process must not handle a signal with a handler that it inherited from the supervisor.
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         self.process.start()
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
@@ -193,18 +193,18 @@ class Child:
 
     @property
     def awaited(self) -> Iterator[Any]:
-        """Return what can be waited for: the end of the process, and its start as long as it has not started."""
+        """Return what can be waited for: the end of the process, and its start if it has not started yet."""
         yield self.process.sentinel
         if not self.has_started:
             yield self._started
 
     def note_start(self, ready: list[Any]) -> None:
-        """Note that the process takes connections, if that is among what is ready."""
+        """Record that the process accepts connections, if that is among what is ready."""
         if not self.has_started and self._started in ready:
             self.has_started = bool(os.read(self._started, 1))
 
     def close(self) -> None:
-        """Let go of a process that has ended."""
+        """Release a process that has ended."""
         os.close(self._started)
         self.process.join()
 

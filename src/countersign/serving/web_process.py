@@ -1,4 +1,4 @@
-"""One serving process: it opens its runtime, answers HTTP until it is told to stop, and finishes what is in flight."""
+"""One serving process: opens its runtime, answers HTTP until it is told to stop, and finishes the requests in flight."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ if TYPE_CHECKING:
     from countersign.web.http.application import WebApplication
 
 BACKLOG: Final = 1024
-"""Connections that the kernel keeps until a process takes them."""
+"""Connections that the kernel queues until a process accepts them."""
 
 KEPT_FOR_THE_END: Final = 0.25
-"""Part of the grace time in which claims are given back and the ledger finishes, even while requests hang on."""
+"""Part of the grace time reserved for releasing claims and finishing the ledger, even if requests are still in flight."""
 
 LOOK_EVERY: Final = 1.0
-"""Seconds between two looks at connections that may be late."""
+"""Seconds between two checks for late connections."""
 
 NEW_OBJECTS: Final = 10_000
-"""Objects made and not yet freed before the collector of cycles looks at them; Python's own 700 cost 3 % of a busy process."""
+"""New objects before Python collects cycles. Python's default of 700 cost 3 % of a busy process."""
 
 CANNOT_START: Final = 1
-"""The exit code of a process that could not open its runtime."""
+"""Exit code of a process that could not open its runtime."""
 
 _log = structlog.get_logger("countersign.serving")
 
 
 def serve_in_this_process(settings: Settings, listener: socket.socket, started: int, lifeline: int) -> int:
-    """Serve until SIGTERM, SIGINT, or the end of the supervisor; return the exit code.
+    """Serve until SIGTERM, SIGINT or the end of the supervisor. Returns the exit code.
 
     Args:
         settings: those of the installation.
@@ -73,7 +73,7 @@ async def _serve(settings: Settings, listener: socket.socket, started: int, life
 
     def stop() -> None:
         server.should_exit = True
-        lifespan.stop()  # at once: the server waits for streams, so they are told first
+        lifespan.stop()  # at once: the server waits for streams, so they must end first
 
     def orphaned() -> None:
         loop.remove_reader(lifeline)
@@ -84,7 +84,7 @@ async def _serve(settings: Settings, listener: socket.socket, started: int, life
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     loop.add_reader(lifeline, orphaned)
-    # What stands now stands for good; requests leave few cycles, so the collector may look for them seldom.
+    # What exists now stays. Requests leave few cycles, so collection can be rare.
     gc.collect()
     gc.freeze()
     gc.set_threshold(NEW_OBJECTS, 20, 50)
@@ -95,7 +95,7 @@ async def _serve(settings: Settings, listener: socket.socket, started: int, life
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server. It looks after late connections, and waits at the end for as long as `grace` (seconds) says."""
+    """uvicorn's server with a check for late connections. At the end it waits for at most `grace` seconds."""
 
     def __init__(self, app: WebApplication, *, grace: float, started: int | None = None) -> None:
         super().__init__(
@@ -107,10 +107,10 @@ class Server(uvicorn.Server):
                 ws="none",
                 interface="asgi3",
                 backlog=BACKLOG,
-                # Its loggers hand on to ours, where everything passes the redactor.
+                # Its loggers propagate to ours, where everything passes the redactor.
                 log_config=None,
                 access_log=False,
-                # Whose word on the client is taken is decided by web/http/proxies.py.
+                # web/http/proxies.py decides whose forwarded headers count.
                 proxy_headers=False,
                 server_header=False,
             )
@@ -125,19 +125,19 @@ class Server(uvicorn.Server):
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Take connections, and tell the supervisor."""
+        """Accept connections, and tell the supervisor."""
         await super().startup(sockets)
         if self._started is not None:
             os.write(self._started, b".")
             os.close(self._started)
 
     async def on_tick(self, counter: int) -> bool:
-        """Do what is to be done ten times a second; return whether the server is to stop."""
+        """Run the periodic checks, ten times a second. Returns True if the server should stop."""
         self._close_late_connections()
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Take no connection more, and wait until those that are open have their answer, or the grace time is over."""
+        """Accept no more connections, and wait for the open ones to be answered or for the grace time to end."""
         until = time.monotonic() + self._grace
         for server in self.servers:
             server.close()

@@ -1,4 +1,4 @@
-"""A process that delivers and sweeps without HTTP, until told to stop."""
+"""A process that delivers and sweeps without HTTP until it is told to stop."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _log = structlog.get_logger("countersign.serving")
 
 
 def work(settings: Settings) -> None:
-    """Deliver until SIGTERM or SIGINT; raises SettingsError or UnavailableError if it cannot begin."""
+    """Deliver until SIGTERM or SIGINT. Raises SettingsError or UnavailableError if it cannot start."""
     import uvloop
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -1,1 +1,1 @@
-"""HTTP: what a request asks for is read, handed to one flow, and its outcome written down; nothing is decided here."""
+"""HTTP: reads a request, hands it to one flow, and writes the result. It decides nothing."""

@@ -1,4 +1,4 @@
-"""The web application: the tables of routes of the API and of the pages, under one roof."""
+"""The web application: the route tables of the API and of the pages in one place."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def make_app(runtime: Runtime, *, worker_alive: Callable[[], bool]) -> WebApplication:
-    """Return the ASGI application that serves a Runtime; `worker_alive` says whether messages are being delivered."""
+    """Return the ASGI application that serves a runtime. `worker_alive` returns whether messages are being delivered."""
     web = WebContext(runtime, worker_alive)
     app = WebApplication(web)
     programs = api.routes(web)

@@ -82,7 +82,7 @@ async def send_code(
     action: Action | None = None,
     trusted: str = "",
     spent: int = 0,
-    told: str = "",
+    decoy_notice: str = "",
 ) -> Outcome:
     """Send a code to a contact. It works in this browser alone (semantics C4).
 
@@ -99,7 +99,7 @@ async def send_code(
         requester=browser.requester(trusted),
         browser=context.token_hash(device).hex(),
         guesses_spent=spent,
-        decoy_notice=told,
+        decoy_notice=decoy_notice,
     )
     return await begin_challenge(context.core, context.own, asked)
 

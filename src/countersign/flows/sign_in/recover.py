@@ -64,7 +64,7 @@ async def recover(
             contact,
             purpose=LoginFlowKind.RECOVER.purpose,
             device=device_secret,
-            told=decoy.value if decoy else "",
+            decoy_notice=decoy.value if decoy else "",
         )
     )
     if isinstance(outcome, Refused):

@@ -58,20 +58,20 @@ class EmailText(msgspec.Struct, frozen=True):
         return "Letter(hidden)"
 
 
-def letter(occasion: CodeMessage, code: str, language: Language) -> EmailText:
+def letter(message: CodeMessage, code: str, language: Language) -> EmailText:
     """Return the text of a mail for a code message that is sanitised already."""
-    act = purpose_text(occasion.purpose, occasion.channel)
-    purpose = occasion.purpose.replace("_", " ").replace("-", " ")
-    site, say, apart = occasion.site, language.say, language.isolated
-    asked_on = day(occasion.asked_at, occasion.timezone, language.locale)
-    asked_at = time_of_day(occasion.asked_at, occasion.timezone, language.locale)
+    act = purpose_text(message.purpose, message.channel)
+    purpose = message.purpose.replace("_", " ").replace("-", " ")
+    site, say, apart = message.site, language.say, language.isolated
+    asked_on = day(message.asked_at, message.timezone, language.locale)
+    asked_at = time_of_day(message.asked_at, message.timezone, language.locale)
     facts = (
         (say("When"), say("{day}, {time}", day=apart(asked_on), time=apart(asked_at))),
-        (say("Device"), apart(occasion.device)),
-        (say("Where, roughly"), apart(occasion.place)),
+        (say("Device"), apart(message.device)),
+        (say("Where, roughly"), apart(message.place)),
     )
-    valid = _valid(occasion, language)
-    warning = full_warning(occasion, language)
+    valid = _valid(message, language)
+    warning = full_warning(message, language)
     return EmailText(
         language=language.tag,
         direction=language.direction,
@@ -80,40 +80,40 @@ def letter(occasion: CodeMessage, code: str, language: Language) -> EmailText:
         site=site,
         title=say(act.title, purpose=purpose),
         approving=say("With it you approve"),
-        summary=occasion.summary,
+        summary=message.summary,
         code=grouped(code),
         valid=valid,
-        only_at=say("Enter it only at {host}.", host=apart(occasion.host)) if occasion.host else "",
+        only_at=say("Enter it only at {host}.", host=apart(message.host)) if message.host else "",
         facts=tuple((name, value) for name, value in facts if value),
         warning=warning,
         beware=say("Whoever does, on the phone or in a message, is trying to deceive you."),
         not_you=say("Was this not you?"),
         advice=say("Do not pass the code on, and let us know:")
-        if occasion.not_me
+        if message.not_me
         else say("Do not pass the code on. Without it nothing happens, and you can ignore this message."),
-        not_me=occasion.not_me,
+        not_me=message.not_me,
         not_me_label=say("This was not me"),
     )
 
 
-def full_warning(occasion: CodeMessage, language: Language) -> str:
+def full_warning(message: CodeMessage, language: Language) -> str:
     """Return the warning of a mail."""
-    return language.say("Nobody from {site} will ever ask you for this code.", site=language.isolated(occasion.site))
+    return language.say("Nobody from {site} will ever ask you for this code.", site=language.isolated(message.site))
 
 
-def as_html(told: EmailText) -> str:
+def as_html(text: EmailText) -> str:
     """Return the HTML part."""
-    return _HTML.render(letter=told)
+    return _HTML.render(letter=text)
 
 
-def as_text(told: EmailText) -> str:
+def as_text(text: EmailText) -> str:
     """Return the text part."""
-    return _TEXT.render(letter=told)
+    return _TEXT.render(letter=text)
 
 
-def _valid(occasion: CodeMessage, language: Language) -> str:
-    until = language.isolated(time_of_day(occasion.expires_at, occasion.timezone, language.locale))
-    minutes = (occasion.expires_at - occasion.asked_at) // _MINUTE
+def _valid(message: CodeMessage, language: Language) -> str:
+    until = language.isolated(time_of_day(message.expires_at, message.timezone, language.locale))
+    minutes = (message.expires_at - message.asked_at) // _MINUTE
     if 0 < minutes <= _LONGEST_IN_MINUTES:
         return language.count(
             "Valid until {time}, {number} minute after it was asked for.",
@@ -121,5 +121,5 @@ def _valid(occasion: CodeMessage, language: Language) -> str:
             minutes,
             time=until,
         )
-    until_day = language.isolated(day(occasion.expires_at, occasion.timezone, language.locale))
+    until_day = language.isolated(day(message.expires_at, message.timezone, language.locale))
     return language.say("Valid until {day}, {time}.", day=until_day, time=until)

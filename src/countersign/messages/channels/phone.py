@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     from countersign.messages.language.catalogue import Language
 
 
-def sms(occasion: CodeMessage, code: str, language: Language) -> TransliteratedText:
+def sms(message: CodeMessage, code: str, language: Language) -> TransliteratedText:
     """Return the text of an SMS. Its last line is `@host #code`, after the application's hash if there is one.
 
     The code, its purpose, the warning, the approved act and the last lines are always included. Device, place, time and the "not me"
     address are added while they cost no further segment, the most useful first.
     """
-    act = purpose_text(occasion.purpose, occasion.channel)
-    opening = language.say(act.short, code=code, site=occasion.site, purpose=_spaced(occasion.purpose))
+    act = purpose_text(message.purpose, message.channel)
+    opening = language.say(act.short, code=code, site=message.site, purpose=_spaced(message.purpose))
     warning = short_warning(language)
-    approves = language.say("It approves: {summary}", summary=occasion.summary) if occasion.summary else ""
-    ending = for_machines(occasion, code)
+    approves = language.say("It approves: {summary}", summary=message.summary) if message.summary else ""
+    ending = for_machines(message, code)
 
     def whole(*more: str) -> TransliteratedText:
         lines = (f"{opening} {warning}", approves, *more, *ending)
@@ -34,7 +34,7 @@ def sms(occasion: CodeMessage, code: str, language: Language) -> TransliteratedT
 
     needed = whole()
     room = segments(needed.text).segments
-    for more in _further(occasion, language):
+    for more in _further(message, language):
         fuller = whole(*more)
         if segments(fuller.text).segments <= room:
             return fuller
@@ -46,43 +46,43 @@ def short_warning(language: Language) -> str:
     return language.say("Never share it: we never ask for it.")
 
 
-def for_machines(occasion: CodeMessage, code: str) -> tuple[str, ...]:
+def for_machines(message: CodeMessage, code: str) -> tuple[str, ...]:
     """Return the last lines of an SMS: the hash by which Android finds the application, and the line that binds the code to its domain."""
-    return tuple(line for line in (occasion.app_hash, bound_line(occasion.host, code)) if line)
+    return tuple(line for line in (message.app_hash, bound_line(message.host, code)) if line)
 
 
-def whatsapp(occasion: CodeMessage, code: str, language: Language) -> str:
+def whatsapp(message: CodeMessage, code: str, language: Language) -> str:
     """Return the text of a WhatsApp message: like an SMS without a limit of length and without the line for the domain."""
-    act = purpose_text(occasion.purpose, occasion.channel)
-    asked = time_of_day(occasion.asked_at, occasion.timezone, language.locale)
-    until = time_of_day(occasion.expires_at, occasion.timezone, language.locale)
+    act = purpose_text(message.purpose, message.channel)
+    asked = time_of_day(message.asked_at, message.timezone, language.locale)
+    until = time_of_day(message.expires_at, message.timezone, language.locale)
     lines = [
-        language.say(act.short, code=code, site=occasion.site, purpose=_spaced(occasion.purpose)),
-        language.say("It approves: {summary}", summary=occasion.summary) if occasion.summary else "",
-        language.say("Nobody from {site} will ever ask you for this code. Never share it.", site=occasion.site),
+        language.say(act.short, code=code, site=message.site, purpose=_spaced(message.purpose)),
+        language.say("It approves: {summary}", summary=message.summary) if message.summary else "",
+        language.say("Nobody from {site} will ever ask you for this code. Never share it.", site=message.site),
         ", ".join(
-            part for part in (language.say("Asked for at {time}", time=asked), occasion.device, occasion.place) if part
+            part for part in (language.say("Asked for at {time}", time=asked), message.device, message.place) if part
         ),
         language.say("Valid until {time}", time=until),
-        _not_you(occasion, language),
+        _not_you(message, language),
     ]
     return "\n".join(line for line in lines if line)
 
 
-def voice(occasion: CodeMessage, code: str, language: Language) -> str:
+def voice(message: CodeMessage, code: str, language: Language) -> str:
     """Return the words of a call: the site, the purpose and the warning first, then the code twice, character by character."""
-    act = purpose_text(occasion.purpose, occasion.channel)
-    asked = time_of_day(occasion.asked_at, occasion.timezone, language.locale)
+    act = purpose_text(message.purpose, message.channel)
+    asked = time_of_day(message.asked_at, message.timezone, language.locale)
     # Every speech engine pauses at commas and full stops, with or without markup.
     spelled = ". ".join(", ".join(group) for group in grouped(code))
     sentences = [
-        language.say("Hello, this is {site}.", site=occasion.site),
-        f"{language.say(act.title, purpose=_spaced(occasion.purpose))}.",
-        language.say("It approves: {summary}.", summary=occasion.summary) if occasion.summary else "",
+        language.say("Hello, this is {site}.", site=message.site),
+        f"{language.say(act.title, purpose=_spaced(message.purpose))}.",
+        language.say("It approves: {summary}.", summary=message.summary) if message.summary else "",
         language.say("Asked for at {time}.", time=asked),
-        language.say("Device: {device}.", device=occasion.device) if occasion.device else "",
-        language.say("Place: {place}.", place=occasion.place) if occasion.place else "",
-        language.say("Nobody from {site} will ever ask you for this code.", site=occasion.site),
+        language.say("Device: {device}.", device=message.device) if message.device else "",
+        language.say("Place: {place}.", place=message.place) if message.place else "",
+        language.say("Nobody from {site} will ever ask you for this code.", site=message.site),
         language.say("If this was not you, hang up and tell nobody the code."),
         language.say("The code is: {spelled}.", spelled=spelled),
         language.say("Once more: {spelled}.", spelled=spelled),
@@ -100,12 +100,12 @@ def grouped(code: str) -> tuple[str, ...]:
     return (*groups, code)
 
 
-def _further(occasion: CodeMessage, language: Language) -> Iterator[tuple[str, ...]]:
+def _further(message: CodeMessage, language: Language) -> Iterator[tuple[str, ...]]:
     """Yield further sentences for an SMS, the longest variant first. The phone shows the time by itself, so ours is dropped first."""
-    asked = time_of_day(occasion.asked_at, occasion.timezone, language.locale)
+    asked = time_of_day(message.asked_at, message.timezone, language.locale)
     time = language.say("At {time}", time=asked)
-    device, place = occasion.device, occasion.place
-    link = _not_you(occasion, language)
+    device, place = message.device, message.place
+    link = _not_you(message, language)
     for parts in ((time, device, place), (device, place), (time, place), (place,), (device,), (time,)):
         details = ", ".join(part for part in parts if part)
         if link:
@@ -114,8 +114,8 @@ def _further(occasion: CodeMessage, language: Language) -> Iterator[tuple[str, .
     yield (link,)
 
 
-def _not_you(occasion: CodeMessage, language: Language) -> str:
-    return language.say("Not you? {link}", link=occasion.not_me) if occasion.not_me else ""
+def _not_you(message: CodeMessage, language: Language) -> str:
+    return language.say("Not you? {link}", link=message.not_me) if message.not_me else ""
 
 
 def _spaced(purpose: str) -> str:

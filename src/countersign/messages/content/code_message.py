@@ -36,21 +36,21 @@ class CodeMessage(msgspec.Struct, frozen=True):
     app_hash: str = ""
 
 
-def harmless(occasion: CodeMessage) -> CodeMessage:
+def harmless(message: CodeMessage) -> CodeMessage:
     """Return the content with every value from outside on one line, of bounded length and without invisible characters.
 
     An invalid host name becomes empty, and so does a link that is not https. A site without a name is called by its host.
     """
-    host = host_name(occasion.host)
+    host = host_name(message.host)
     return msgspec.structs.replace(
-        occasion,
-        site=one_line(occasion.site, MAX_SITE) or host or "Countersign",
+        message,
+        site=one_line(message.site, MAX_SITE) or host or "Countersign",
         host=host,
-        purpose=one_line(occasion.purpose, MAX_DETAIL),
-        summary=one_line(occasion.summary, MAX_SUMMARY),
+        purpose=one_line(message.purpose, MAX_DETAIL),
+        summary=one_line(message.summary, MAX_SUMMARY),
         # A line may begin with these two values, and only our own last line may look like the one that binds the code.
-        device=one_line(occasion.device, MAX_DETAIL).lstrip("@ "),
-        place=one_line(occasion.place, MAX_DETAIL).lstrip("@ "),
-        not_me=safe_link(occasion.not_me),
-        app_hash=occasion.app_hash if is_app_hash(occasion.app_hash) else "",
+        device=one_line(message.device, MAX_DETAIL).lstrip("@ "),
+        place=one_line(message.place, MAX_DETAIL).lstrip("@ "),
+        not_me=safe_link(message.not_me),
+        app_hash=message.app_hash if is_app_hash(message.app_hash) else "",
     )

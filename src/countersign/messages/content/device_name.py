@@ -73,11 +73,11 @@ def device_name(user_agent: str, locale: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _named(told: str, language: str) -> str:
-    browser_found, system_found = parse_user_agent(told), parse_os(told)
+def _named(agent: str, language: str) -> str:
+    browser_found, system_found = parse_user_agent(agent), parse_os(agent)
     browser = _BROWSERS.get(browser_found.family, "") if browser_found else ""
     system = _SYSTEMS.get(system_found.family, "") if system_found else ""
-    if system == "iPhone" and "iPad" in told:
+    if system == "iPhone" and "iPad" in agent:
         system = "iPad"
     if browser and system:
         return negotiate(language).say("{browser} on {system}", browser=browser, system=system)

@@ -196,43 +196,43 @@ WORDINGS: Final = {
 }
 
 
-def render_notice(news: NoticeMessage) -> Message:
+def render_notice(notice: NoticeMessage) -> Message:
     """Return the message in the language nearest to the account's. No input makes this fail."""
-    told = _harmless(news)
-    language = negotiate(told.locale)
+    clean = _harmless(notice)
+    language = negotiate(clean.locale)
     subject = html = ""
-    if told.channel is Channel.EMAIL:
-        written = _letter(told, language)
+    if clean.channel is Channel.EMAIL:
+        written = _letter(clean, language)
         subject, text, html = written.subject, as_text(written), as_html(written)
     else:
-        text = _short(told, language)
+        text = _short(clean, language)
     return Message(
-        key=told.key,
-        channel=told.channel,
-        to=told.to.address,
+        key=clean.key,
+        channel=clean.channel,
+        to=clean.to.address,
         locale=language.tag,
         subject=subject,
         text=text,
         html=html,
-        sender_name=told.site,
+        sender_name=clean.site,
     )
 
 
-def _letter(told: NoticeMessage, language: Language) -> EmailText:
-    words, say, apart = WORDINGS[told.kind], language.say, language.isolated
+def _letter(clean: NoticeMessage, language: Language) -> EmailText:
+    words, say, apart = WORDINGS[clean.kind], language.say, language.isolated
     when = say(
         "{day}, {time}",
-        day=apart(day(told.at, told.timezone, language.locale)),
-        time=apart(time_of_day(told.at, told.timezone, language.locale)),
+        day=apart(day(clean.at, clean.timezone, language.locale)),
+        time=apart(time_of_day(clean.at, clean.timezone, language.locale)),
     )
-    facts = ((say("When"), when), (say("Device"), apart(told.device)), (say("Where, roughly"), apart(told.place)))
-    warning = say("Nobody from {site} will ever ask you for a code or your password.", site=apart(told.site))
+    facts = ((say("When"), when), (say("Device"), apart(clean.device)), (say("Where, roughly"), apart(clean.place)))
+    warning = say("Nobody from {site} will ever ask you for a code or your password.", site=apart(clean.site))
     return EmailText(
         language=language.tag,
         direction=language.direction,
-        subject=say(words.subject, site=told.site, title=say(words.title)),
+        subject=say(words.subject, site=clean.site, title=say(words.title)),
         preheader=f"{when}. {warning}",
-        site=told.site,
+        site=clean.site,
         title=say(words.title),
         approving="",
         summary="",
@@ -243,32 +243,32 @@ def _letter(told: NoticeMessage, language: Language) -> EmailText:
         warning=warning,
         beware=say("Whoever does, on the phone or in a message, is trying to deceive you."),
         not_you=say(words.question),
-        advice=say(words.advice) if told.link else "",
-        not_me=told.link,
+        advice=say(words.advice) if clean.link else "",
+        not_me=clean.link,
         not_me_label=say(words.label),
-        body=tuple(say(sentence, site=told.site, about=f"\u2066{told.about}\u2069") for sentence in words.body),
+        body=tuple(say(sentence, site=clean.site, about=f"\u2066{clean.about}\u2069") for sentence in words.body),
     )
 
 
-def _short(told: NoticeMessage, language: Language) -> str:
+def _short(clean: NoticeMessage, language: Language) -> str:
     """Return the text for a phone: always what happened, and further sentences while they cost no further segment."""
-    words = WORDINGS[told.kind]
-    opening = language.say(words.short, site=told.site, title=language.say(words.title))
-    question = f"{language.say(words.question)} {told.link}" if told.link else ""
-    details = ", ".join(part for part in (told.device, told.place) if part)
+    words = WORDINGS[clean.kind]
+    opening = language.say(words.short, site=clean.site, title=language.say(words.title))
+    question = f"{language.say(words.question)} {clean.link}" if clean.link else ""
+    details = ", ".join(part for part in (clean.device, clean.place) if part)
     needed = transliterate("\n".join(line for line in (opening, question) if line), language.tag).text
     whole = transliterate("\n".join(line for line in (opening, details, question) if line), language.tag).text
     return whole if segments(whole).segments <= segments(needed).segments else needed
 
 
-def _harmless(news: NoticeMessage) -> NoticeMessage:
-    host = host_name(news.host)
+def _harmless(notice: NoticeMessage) -> NoticeMessage:
+    host = host_name(notice.host)
     return msgspec.structs.replace(
-        news,
-        site=one_line(news.site, MAX_SITE) or host or "Countersign",
+        notice,
+        site=one_line(notice.site, MAX_SITE) or host or "Countersign",
         host=host,
-        about=one_line(news.about, MAX_DETAIL).lstrip("@ "),
-        device=one_line(news.device, MAX_DETAIL).lstrip("@ "),
-        place=one_line(news.place, MAX_DETAIL).lstrip("@ "),
-        link=safe_link(news.link),
+        about=one_line(notice.about, MAX_DETAIL).lstrip("@ "),
+        device=one_line(notice.device, MAX_DETAIL).lstrip("@ "),
+        place=one_line(notice.place, MAX_DETAIL).lstrip("@ "),
+        link=safe_link(notice.link),
     )

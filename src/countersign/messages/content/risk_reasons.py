@@ -27,5 +27,5 @@ FOR_THE_PERSON: Final = {
 
 def reason(findings: Sequence[str], language: Language) -> str:
     """Return the most useful finding as a sentence, or an empty string."""
-    told = next((sentence for finding, sentence in FOR_THE_PERSON.items() if finding.value in findings), "")
-    return language.say(told) if told else ""
+    chosen = next((sentence for finding, sentence in FOR_THE_PERSON.items() if finding.value in findings), "")
+    return language.say(chosen) if chosen else ""

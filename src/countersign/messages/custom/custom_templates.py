@@ -83,28 +83,28 @@ class CustomTemplates:
         own = self._nearest(part, purpose, tag)
         return own.file if own else ""
 
-    def sms(self, occasion: CodeMessage, code: str, language: Language) -> str | None:
+    def sms(self, message: CodeMessage, code: str, language: Language) -> str | None:
         """Return the text of an SMS with the warning but without the last lines, which are always ours."""
         warning = short_warning(language)
-        text = self._filled(Part.SMS, occasion, code, language, warning)
+        text = self._filled(Part.SMS, message, code, language, warning)
         if text is None:
             return None
         text = "\n".join(line for line in (part.strip() for part in text.splitlines()) if line)
         return text if warning in text else f"{text}\n{warning}"
 
-    def subject(self, occasion: CodeMessage, code: str, language: Language) -> str | None:
+    def subject(self, message: CodeMessage, code: str, language: Language) -> str | None:
         """Return the subject of a mail on one line."""
-        text = self._filled(Part.SUBJECT, occasion, code, language, full_warning(occasion, language))
+        text = self._filled(Part.SUBJECT, message, code, language, full_warning(message, language))
         return None if text is None else one_line(text, LONGEST[Part.SUBJECT])
 
-    def text(self, occasion: CodeMessage, code: str, language: Language) -> str | None:
+    def text(self, message: CodeMessage, code: str, language: Language) -> str | None:
         """Return the text part of a mail."""
-        text = self._filled(Part.TEXT, occasion, code, language, full_warning(occasion, language))
+        text = self._filled(Part.TEXT, message, code, language, full_warning(message, language))
         return None if text is None else f"{text.strip()}\n"
 
-    def html(self, occasion: CodeMessage, code: str, language: Language) -> str | None:
+    def html(self, message: CodeMessage, code: str, language: Language) -> str | None:
         """Return the HTML part of a mail."""
-        return self._filled(Part.HTML, occasion, code, language, full_warning(occasion, language))
+        return self._filled(Part.HTML, message, code, language, full_warning(message, language))
 
     def _nearest(self, part: Part, purpose: str, tag: str) -> _Own | None:
         for key in ((purpose, part, tag), ("", part, tag), (purpose, part, ""), ("", part, "")):
@@ -112,11 +112,11 @@ class CustomTemplates:
                 return own
         return None
 
-    def _filled(self, part: Part, occasion: CodeMessage, code: str, language: Language, warning: str) -> str | None:
-        own = self._nearest(part, occasion.purpose, language.tag)
+    def _filled(self, part: Part, message: CodeMessage, code: str, language: Language, warning: str) -> str | None:
+        own = self._nearest(part, message.purpose, language.tag)
         if own is None:
             return None
-        values = _values(occasion, code, language, warning)
+        values = _values(message, code, language, warning)
         try:
             text = own.template.fill(values)
             fault = _fault(part, text, values, code_in_subject=self._code_in_subject)
@@ -283,19 +283,19 @@ def _samples(tags: Collection[str]) -> Iterator[dict[str, str]]:
         yield {**_SAMPLE, **words, **filled, "act": "&" * 120, "not_me": "&" * MAX_LINK}
 
 
-def _values(occasion: CodeMessage, code: str, language: Language, warning: str) -> dict[str, str]:
-    purpose = occasion.purpose.replace("_", " ").replace("-", " ")
+def _values(message: CodeMessage, code: str, language: Language, warning: str) -> dict[str, str]:
+    purpose = message.purpose.replace("_", " ").replace("-", " ")
     return {
-        "site": occasion.site,
-        "act": language.say(purpose_text(occasion.purpose, occasion.channel).title, purpose=purpose),
+        "site": message.site,
+        "act": language.say(purpose_text(message.purpose, message.channel).title, purpose=purpose),
         "code": code,
-        "summary": occasion.summary,
-        "device": occasion.device,
-        "place": occasion.place,
-        "time": time_of_day(occasion.asked_at, occasion.timezone, language.locale),
-        "until": time_of_day(occasion.expires_at, occasion.timezone, language.locale),
-        "host": occasion.host,
-        "not_me": occasion.not_me,
+        "summary": message.summary,
+        "device": message.device,
+        "place": message.place,
+        "time": time_of_day(message.asked_at, message.timezone, language.locale),
+        "until": time_of_day(message.expires_at, message.timezone, language.locale),
+        "host": message.host,
+        "not_me": message.not_me,
         "warning": warning,
         "language": language.tag,
         "direction": language.direction,

@@ -183,12 +183,12 @@ class Outline(HTMLParser):
         if tag in _FETCHING:
             self.faults.append((tag, f"<{tag}> is not allowed: a mail fetches and asks for nothing."))
         for name, value in attrs:
-            told = (value or "").strip()
-            if name in _FETCHING_ATTRIBUTES or (name == "style" and _FETCHING_STYLE.search(told)):
+            content = (value or "").strip()
+            if name in _FETCHING_ATTRIBUTES or (name == "style" and _FETCHING_STYLE.search(content)):
                 self.faults.append((tag, f"{name}= of <{tag}> is not allowed: a mail fetches nothing."))
             if name.startswith("on"):
                 self.faults.append((tag, f"{name}= of <{tag}> is not allowed: a mail runs nothing."))
-            if name == "href" and told and not told.lower().startswith(_LINKS):
+            if name == "href" and content and not content.lower().startswith(_LINKS):
                 self.faults.append((tag, f"A link of <{tag}> leads to no https address."))
 
     def handle_endtag(self, tag: str) -> None:

@@ -106,11 +106,17 @@ def reason_of(status: str, diagnostic: str) -> Reason | None:
         diagnostic: the reply of the last server.
 
     """
-    told = _STATUS.search(status)
+    status_match = _STATUS.search(status)
     replied = _STATUS.search(diagnostic)
-    found = replied if replied and (told is None or (int(told[2]), int(told[3])) in _NO_DETAIL) else told
+    found = (
+        replied
+        if replied and (status_match is None or (int(status_match[2]), int(status_match[3])) in _NO_DETAIL)
+        else status_match
+    )
     reply = _REPLY.search(diagnostic)
-    class_ = int(told[1]) if told else int(found[1]) if found else int(reply[1][0]) if reply else _PERMANENT
+    class_ = (
+        int(status_match[1]) if status_match else int(found[1]) if found else int(reply[1][0]) if reply else _PERMANENT
+    )
     if class_ != _PERMANENT:
         return None
     detail = (int(found[2]), int(found[3])) if found else (0, 0)

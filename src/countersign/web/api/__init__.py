@@ -1,1 +1,1 @@
-"""The JSON endpoints: each is a function from a web and a call to a reply."""
+"""The JSON endpoints. Each is a function of the web context, the request and the response."""

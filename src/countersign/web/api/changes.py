@@ -1,4 +1,4 @@
-"""My changes: a signed-in person's account is changed by JSON, by the same flows as on the page, each with a proof of its own."""
+"""Changes of a signed-in person's account by JSON, through the same flows as the pages. Each needs a proof of its own."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 Id = Annotated[str, Meta(min_length=1, max_length=60)]
 FRESH: Final = ProofRequirement(Level.MAIL_CODE, 15 * 60)
-"""What ending a session or forgetting a browser asks for, as on the page."""
+"""The proof for ending a session or forgetting a browser, as on the page."""
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -57,7 +57,7 @@ class ContactBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RemoveBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is to be removed, by its id."""
+    """The id of what is to be removed."""
 
     remove: Id
 
@@ -192,7 +192,7 @@ async def _answer(
     outcome: Applied | CodeRequested | ProofRequirement | ChangeRefusal | Refused,
     **more: str,
 ) -> None:
-    """Say what came of it; a proof that is needed, or a new contact's, is given in the browser at /verify."""
+    """Write the outcome. A missing proof, or that of a new contact, is given in the browser at /verify."""
     match outcome:
         case Applied(done):
             web.database.notify()
@@ -213,7 +213,7 @@ async def _answer(
 async def _ask(
     web: WebContext, resp: Response, browser: BrowserContext, session: Session, need: ProofRequirement
 ) -> None:
-    """Ask for the proof, by raising a problem; the same request is carried out when it comes again afterwards, once."""
+    """Ask for a proof by raising a problem. The same request, sent again afterwards, is carried out once."""
     asked = await step_up(web.accounts, browser, session, need, InterruptedRequest(path="/account"))
     if isinstance(asked, CodeRequested):
         web.database.notify()

@@ -1,4 +1,4 @@
-"""The clock: a test reads it, and has time pass; in development alone."""
+"""The test clock: tests read it and move it forward, in development only."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _EPOCH: Final = datetime.fromtimestamp(0, UTC)
 
 
 class MoveBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is to come: so many seconds from now, or a moment."""
+    """How far to move: by seconds, or to a point in time."""
 
     advance: int | UnsetType = UNSET
     at: Annotated[str, Meta(max_length=40)] | UnsetType = UNSET
 
 
 class ClockTold(msgspec.Struct, frozen=True):
-    """The time, and the seconds that it is ahead of the machine's."""
+    """The time, and the seconds that it is ahead of the machine's clock."""
 
     now: str
     ahead: int
@@ -50,7 +50,7 @@ async def read(web: WebContext, req: Request, resp: Response) -> None:
 
 
 async def move(web: WebContext, req: Request, resp: Response) -> None:
-    """POST /test/clock: ahead only; a later time is written all over the database, and an earlier one would deny it."""
+    """POST /test/clock: forward only, because rows already bear the later times."""
     await _let_in(web, req)
     body = decoded(_move, await json_if_any(req))
     if body.advance is UNSET and body.at is UNSET:
@@ -70,7 +70,7 @@ async def move(web: WebContext, req: Request, resp: Response) -> None:
 
 
 async def _let_in(web: WebContext, req: Request) -> None:
-    """Raise ProblemError in production, where there is no such address, and for whoever brings no test key."""
+    """Raise ProblemError in production, where the endpoint does not exist, and for a caller without a test key."""
     if not web.settings.development:
         raise ProblemError("not_found")
     if (await application_of(web, req)).mode is not ApplicationMode.TEST:
@@ -84,7 +84,7 @@ def _tell(web: WebContext, resp: Response) -> None:
 
 
 def _moment(text: str) -> int:
-    """Return a moment in RFC 3339 as milliseconds since the epoch; raises InputError."""
+    """Return an RFC 3339 time as milliseconds since the epoch. Raises InputError."""
     try:
         read = datetime.fromisoformat(text)
         if read.tzinfo is None:

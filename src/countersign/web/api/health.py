@@ -1,4 +1,4 @@
-"""Health, readiness and figures: for whoever keeps the program running."""
+"""Health, readiness and metrics, for the operator."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DATABASE_WITHIN: Final = 2.0
 """Seconds that the database has to answer."""
 
 KEPT_FOR: Final = 1.0
-"""Seconds for which a finding is given again: anyone may ask, and must not be able to ask the database."""
+"""Seconds for which a result is reused. Anybody may ask, and must not cause a database query each time."""
 
 _ALIVE: Final = b'{"alive":true}'
 
@@ -37,7 +37,7 @@ async def live(_: WebContext, __: Request, resp: Response) -> None:
 
 
 class Readiness:
-    """Whether this process can serve: each thing that it needs, by name."""
+    """Readiness of this process: each dependency by name."""
 
     def __init__(self, web: WebContext) -> None:
         self._web = web
@@ -69,7 +69,7 @@ class Readiness:
         return ProblemError("not_ready", retry_after=1, checks=checks)
 
     async def _stored(self, web: WebContext) -> dict[str, str]:
-        """Return what the database says of itself, of its schema, and of the keys it was made with."""
+        """Return the state of the database, its schema, and the fingerprint of its keys."""
         try:
             async with asyncio.timeout(DATABASE_WITHIN):
                 revision, fingerprint = await web.database.read(_facts)
@@ -90,7 +90,7 @@ class Readiness:
 
 
 async def metrics(web: WebContext, req: Request, resp: Response) -> None:
-    """GET /metrics: with the token where one is set, else from this very machine only."""
+    """GET /metrics: with the token if one is set, else from this machine only."""
     token = web.settings.metrics.token
     if token:
         if not hmac.compare_digest(bearer(req).encode(), token.encode()):

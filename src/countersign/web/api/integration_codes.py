@@ -1,4 +1,4 @@
-"""Integration codes: a service asks what one that it was handed opens."""
+"""Integration codes: a service verifies a code that it received."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class VerifyBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a verification brings: the code, and where it was used from, as the service saw it."""
+    """A verification request: the code, and the address that it was used from, as the service saw it."""
 
     code: Annotated[str, Meta(min_length=1, max_length=200)]
     requester: RequesterBody = RequesterBody()
@@ -31,7 +31,7 @@ class VerifyBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Active(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is answered; for a code that opens nothing, that alone."""
+    """The answer. For an invalid code, `active` alone."""
 
     active: bool
     subject: str = ""

@@ -1,4 +1,4 @@
-"""The public keys that proofs are checked with (RFC 7517)."""
+"""The public keys that verify proofs (RFC 7517)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from countersign.web.http.response import Response
 
 CACHE: Final = "public, max-age=30"
-"""Half of the time between a rotation and the new key's use (keys.ACTIVATION_DELAY): nobody satisfies a key they could not know."""
+"""Half of the time between a rotation and the first use of the new key (keys.ACTIVATION_DELAY), so that no client meets an unknown key."""
 
 
 async def jwks(web: WebContext, _: Request, resp: Response) -> None:

@@ -1,4 +1,4 @@
-"""Me: a signed-in person's contacts, devices, sessions, methods, integration codes, changes and activity, as a program reads them."""
+"""The account of a signed-in person for programs: contacts, devices, sessions, methods, integration codes, changes and activity."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ if TYPE_CHECKING:
     from countersign.web.http.response import Response
 
 SCOPE: Final = "account"
-"""What an access token has to be granted to read these."""
+"""The scope that an access token needs."""
 SINCE: Final = 4 * UNDO_PERIOD
 
 _encode: Final = msgspec.json.Encoder().encode
 
 
 class Reader(msgspec.Struct, frozen=True):
-    """Whose account is read, and the id of the session that reads it (empty where a token does)."""
+    """The account that is read, and the id of the session that reads it (empty for a token)."""
 
     account: str
     session: str
 
 
 async def _reader(web: WebContext, req: Request) -> Reader:
-    """Return who is signed in here, or let a program in; raises ProblemError for neither."""
+    """Return the reader: a signed-in browser, or a program with a token. Raises ProblemError for neither."""
     accounts = web.accounts
     if given := bearer(req):
         token = await find_access_token(accounts, given)
@@ -54,7 +54,7 @@ async def _reader(web: WebContext, req: Request) -> Reader:
 
 
 async def browser_in(web: WebContext, req: Request) -> tuple[BrowserContext, Session]:
-    """Return the browser that is signed in here, and its session; raises ProblemError for one that is not."""
+    """Return the signed-in browser and its session. Raises ProblemError without one."""
     browser, accounts = web.browser(req), web.accounts
     session = await find_session(accounts, browser)
     if session is None or is_enrolment_only(session, accounts.sign_in_policy, accounts.now()):

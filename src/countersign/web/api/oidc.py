@@ -1,4 +1,4 @@
-"""The endpoints of programs: discovery, token, userinfo, introspection and revocation; their errors are those of RFC 6749, 5.2."""
+"""The OpenID Connect endpoints for programs: discovery, token, userinfo, introspection and revocation, with the errors of RFC 6749, 5.2."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _NOT_KEPT: Final[Headers] = (("Pragma", "no-cache"),)
 
 
 class OAuthError(AnsweredError):
-    """A request that is answered with an error of RFC 6749.
+    """A request is answered with an error of RFC 6749.
 
     Args:
         error: its code, such as `invalid_client`.
@@ -43,7 +43,7 @@ class OAuthError(AnsweredError):
         self.status = status
 
     def write(self, response: Response) -> None:
-        """Make the response say it."""
+        """Write the response."""
         headers = _NOT_KEPT
         if self.error == "invalid_client":
             headers = (*headers, ("WWW-Authenticate", 'Basic realm="countersign"'))
@@ -149,7 +149,7 @@ async def introspect(web: WebContext, req: Request, resp: Response) -> None:
 
 
 async def revoke(web: WebContext, req: Request, resp: Response) -> None:
-    """POST /oauth/revoke (RFC 7009): the answer is the same for a token that is unknown."""
+    """POST /oauth/revoke (RFC 7009). The answer is the same for an unknown token."""
     fields = await _fields(req)
     client = await _client(web, req, fields)
     await tokens.revoke(web.accounts, client, fields.get("token", ""))
@@ -170,7 +170,7 @@ async def _fields(req: Request) -> dict[str, str]:
 
 
 async def _client(web: WebContext, req: Request, fields: dict[str, str]) -> Application:
-    """Return the application that authenticates: by Basic or in the form, its id and its key; raises OAuthError."""
+    """Return the authenticated application, by Basic authentication or form fields. Raises OAuthError."""
     client_id, secret = fields.get("client_id", ""), fields.get("client_secret", "")
     given = req.get_header("Authorization")
     if given is not None:

@@ -1,4 +1,4 @@
-"""Receipts: what a provider says later of a message it took."""
+"""Receipts: a provider's later report on a message."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 async def receipt(web: WebContext, req: Request, resp: Response, path_id: str) -> None:
-    """POST /v1/receipts/{provider}: signed, so that only the provider itself can move a message on."""
+    """POST /v1/receipts/{provider}. It is signed, so that only the provider can change a message's state."""
     provider = web.receivers.get(path_id)
     if provider is None:
         raise ProblemError("receipt_unknown")
@@ -27,7 +27,7 @@ async def receipt(web: WebContext, req: Request, resp: Response, path_id: str) -
 
 
 async def greeting(web: WebContext, req: Request, resp: Response, path_id: str) -> None:
-    """GET /v1/receipts/{provider}: the check that a provider (WhatsApp) makes once, when our address is entered there."""
+    """GET /v1/receipts/{provider}: the check that a provider (WhatsApp) makes once, when our address is registered there."""
     provider: object = web.receivers.get(path_id)
     challenge = provider.answer_challenge(req.query_string) if isinstance(provider, AnswersChallenge) else None
     if challenge is None:

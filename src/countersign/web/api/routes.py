@@ -1,4 +1,4 @@
-"""The routes of the API: what programs ask, and what a program asks for a person who is signed in."""
+"""The routes of the API: for applications, and for the programs of a signed-in person."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _CONTRACT: Final = (files("countersign.web") / "openapi.yaml").read_bytes()
 
 
 def routes(web: WebContext) -> Routes:
-    """Return the routes that are opened by an application's key, a provider's signature, or by nothing."""
+    """Return the routes that need an application's key, a provider's signature, or nothing."""
 
     def on(handler: Responder) -> Responder:
         return partial(handler, web)
@@ -61,7 +61,7 @@ def routes(web: WebContext) -> Routes:
 
 
 def browser_routes(web: WebContext) -> Routes:
-    """Return the routes that a session's cookie opens too."""
+    """Return the routes that a session cookie opens too."""
 
     def on(handler: Responder) -> Responder:
         return partial(handler, web)

@@ -1,4 +1,4 @@
-"""The events of one verification: the JSON of GET, as it changes."""
+"""The event stream of one verification: the JSON of GET whenever it changes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def events(web: WebContext, req: Request, resp: Response, path_id: str) ->
         raise ProblemError("missing")
 
     async def look() -> Snapshot | None:
-        # The key is looked up each time: one that was removed sees nothing more.
+        # The key is checked each time: a removed application sees nothing more.
         application = await web.applications.authenticate(key)
         found = await get_challenge(web.core, application, id_) if application is not None else None
         return None if found is None else _snapshot(web, found)

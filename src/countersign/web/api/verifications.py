@@ -1,4 +1,4 @@
-"""Verifications: begin one, check what was typed, send again, cancel, look."""
+"""Verifications: begin, check, resend, cancel and get."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ Id = Annotated[str, Meta(max_length=200)]
 
 
 class ActionBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What an approval is worth."""
+    """The act that an approval is for."""
 
     summary: Id = ""
     hash: Id = ""
 
 
 class RequesterBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Who asks, as the application sees it."""
+    """The requester, as the application sees it."""
 
     ip: Annotated[str, Meta(max_length=45, pattern=r"\A[0-9A-Fa-f:.]+\Z")] = ""
     user_agent: Annotated[str, Meta(max_length=1_000)] = ""
@@ -47,7 +47,7 @@ class RequesterBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class BeginBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a begin brings."""
+    """The body of a begin."""
 
     to: Annotated[str, Meta(min_length=1, max_length=320)]
     channel: Literal["email", "sms", "voice", "whatsapp", "auto"] = "auto"
@@ -58,28 +58,28 @@ class BeginBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     requester: RequesterBody = RequesterBody()
 
     def __repr__(self) -> str:
-        """Hide who is asked."""
+        """Hide the destination."""
         return "BeginBody()"
 
 
 class CheckBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a check brings."""
+    """The body of a check."""
 
     code: Annotated[str, Meta(min_length=1, max_length=64)]
 
     def __repr__(self) -> str:
-        """Hide what was typed."""
+        """Hide the code."""
         return "CheckBody()"
 
 
 class ResendBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a resend may bring."""
+    """The body of a resend."""
 
     channel: Channel | UnsetType = UNSET
 
 
 class CancelBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a cancel brings: nothing."""
+    """The body of a cancel: nothing."""
 
 
 _begin: Final = msgspec.json.Decoder(BeginBody).decode
@@ -190,7 +190,7 @@ def _asked(body: BeginBody) -> BeginRequest:
 
 
 def _destination(typed: str) -> Contact:
-    """Return the contact; one that fits the contract and still cannot be reached is another fault than a misfit."""
+    """Return the contact. An address that fits the contract but cannot be used is a different problem than a malformed body."""
     try:
         return parse_contact(typed)
     except InputError as error:
@@ -198,7 +198,7 @@ def _destination(typed: str) -> Contact:
 
 
 def checked_id(path_id: str) -> str:
-    """Return the id in a path. What cannot be one is unknown: ProblemError is raised, and the database is not asked."""
+    """Return the id in a path. An impossible id raises ProblemError without a query of the database."""
     if not identifier.is_identifier("ver", path_id):
         raise ProblemError("missing")
     return path_id

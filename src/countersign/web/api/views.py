@@ -1,4 +1,4 @@
-"""A challenge as the API shows it: masked, with times in words and what is left of it."""
+"""A challenge in the API: masked, with RFC 3339 times and what is left of it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class DeliveryView(msgspec.Struct, frozen=True):
 
 
 class DeliveryInFull(msgspec.Struct, frozen=True):
-    """A message with its provider and what it last heard."""
+    """A message with its provider and last report."""
 
     channel: Channel
     provider: str | None
@@ -40,7 +40,7 @@ class DeliveryInFull(msgspec.Struct, frozen=True):
 
 
 class Verification(msgspec.Struct, frozen=True):
-    """A challenge; what is UNSET is left out."""
+    """A challenge. Fields that are UNSET are left out."""
 
     id: str
     status: ChallengeState
@@ -63,12 +63,12 @@ def _written(second: int) -> str:
 
 
 def earlier(at: int) -> str:
-    """Return a time (ms) as RFC 3339, rounded down: for what ended or happened by then."""
+    """Return a time (ms) in RFC 3339, rounded down: for a time that has passed."""
     return _written(at // MS)
 
 
 def later(at: int) -> str:
-    """Return a time (ms) as RFC 3339, rounded up: for what may be done from then on."""
+    """Return a time (ms) in RFC 3339, rounded up: for a time from which something is possible."""
     return _written(-(-at // MS))
 
 
@@ -81,7 +81,7 @@ def shown(
     proof: str | UnsetType = UNSET,
     refusal: str | UnsetType = UNSET,
 ) -> bytes:
-    """Return a challenge as JSON; `state` where it is another than was last recorded."""
+    """Return a challenge as JSON. `state` replaces the recorded state."""
     return encode(
         Verification(
             challenge.id,
@@ -114,7 +114,7 @@ def newest(seen: ChallengeView) -> DeliveryView | None:
 
 
 def in_full(seen: ChallengeView, now: int) -> bytes:
-    """Return a challenge with all its messages as JSON, as it stands at `now` (ms)."""
+    """Return a challenge with all its messages as JSON, as of `now` (ms)."""
     challenge = seen.challenge
     return shown(
         challenge,

@@ -1,4 +1,4 @@
-"""The ASGI application: Falcon, with one way in, one way out and one place for errors, for the API, OAuth and pages alike."""
+"""The ASGI application: Falcon with one entry, one exit and one place for errors, for API, OAuth and pages alike."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from countersign.web.http.context import WebContext
 
 NOTED_EVERY: Final = 1.0
-"""Seconds between two lines of log about an outage; each counts the requests that met it since the last."""
+"""Seconds between two log lines about an outage. Each counts the requests that failed since the last line."""
 
 PAGES: Final = "pages"
-"""How metrics name every page: an address of one may be a secret that only its reader should have."""
+"""The name of every page in metrics: a page's address may hold a secret of its reader."""
 
 _API: Final = "/v1/"
 _NOT_FOUND: Final = 404
@@ -88,7 +88,7 @@ class WebApplication(falcon.asgi.App[Request, Response]):
                 for method, responder in methods.items()
             }
             resource = Resource(label or path.replace("{path_id}", "{}"), guarded)
-            self.add_route(path, resource, compile=path == last)  # compiled now: no request has to wait for it
+            self.add_route(path, resource, compile=path == last)  # compiled now, so that no request waits for it
 
     def _guarded(self, responder: Responder, guard: Guard, unavailable: ErrorPage | None) -> Responder:
         async def guarded(req: Request, resp: Response, **params: str) -> None:
@@ -109,7 +109,7 @@ class WebApplication(falcon.asgi.App[Request, Response]):
         raise ProblemError("not_found")
 
     async def process_response(self, req: Request, resp: Response, resource: object, _: bool) -> None:  # noqa: FBT001 - Falcon's
-        """Complete a response; Falcon calls this after every request."""
+        """Complete a response. Falcon calls this after every request."""
         unknown = _API if req.path.startswith(_API) else PAGES
         self.complete(req, resp, resource.label if isinstance(resource, Resource) else unknown)
 
@@ -125,7 +125,7 @@ class WebApplication(falcon.asgi.App[Request, Response]):
             )
 
     async def answer_error(self, _: Request, resp: Response, error: Exception, __: dict[str, Any]) -> None:
-        """Answer what a handler raised; Falcon calls this with every exception."""
+        """Answer an exception of a handler. Falcon calls this with every exception."""
         match error:
             case AnsweredError():
                 error.write(resp)
@@ -141,7 +141,7 @@ class WebApplication(falcon.asgi.App[Request, Response]):
                 broken(error).write(resp)
 
     def _note(self, outage: UnavailableError) -> None:
-        """Tell the operator what the caller is not told; once in a while, since an outage satisfies every request."""
+        """Log an outage for the operator, at most once a second, since an outage affects every request."""
         self._outages += 1
         if time.monotonic() - self._noted_at >= NOTED_EVERY:
             self._noted_at = time.monotonic()
@@ -150,7 +150,7 @@ class WebApplication(falcon.asgi.App[Request, Response]):
 
 
 def broken(error: Exception) -> ProblemError:
-    """Return the answer to a fault of ours, and note its kind and place under a reference; what it says may be anybody's secret."""
+    """Return the response to a fault of ours, and log its type and place under a reference. Its message may hold a secret."""
     reference = f"ref_{secrets.token_hex(8)}"
     frames = traceback.extract_tb(error.__traceback__)[-6:]
     place = [f"{'/'.join(Path(frame.filename).parts[-2:])}:{frame.lineno} {frame.name}" for frame in frames]
@@ -159,7 +159,7 @@ def broken(error: Exception) -> ProblemError:
 
 
 def _shown_route(req: Request, label: str, status: int) -> str:
-    """Return the route for a line of log.
+    """Return the route for a log line.
 
     Only an id of ours is repeated: a careless caller puts a code or a contact in its place, and what follows the first part of a
     page's address may be a reference that only its reader should have.

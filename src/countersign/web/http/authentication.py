@@ -1,4 +1,4 @@
-"""Authentication of programs: an application is known by the key in its Authorization header, and by nothing else (semantics I2)."""
+"""Authentication of applications by the key in the Authorization header, and by nothing else (semantics I2)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def bearer(req: Request) -> str:
-    """Return what stands behind `Bearer`; "" if the header is missing or holds something else."""
+    """Return the bearer token, or "" if the header is missing or has another scheme."""
     given = req.get_header("Authorization")
     if given is None or given[:7].lower() != "bearer ":
         return ""
@@ -21,7 +21,7 @@ def bearer(req: Request) -> str:
 
 
 async def application_of(web: WebContext, req: Request) -> Application:
-    """Return the application that sent a request; raises ProblemError, the same one whatever is wrong with the key."""
+    """Return the application that sent a request. Raises the same ProblemError whatever is wrong with the key."""
     key = bearer(req)
     application = await web.applications.authenticate(key) if key else None
     if application is None:

@@ -1,4 +1,4 @@
-"""From a request to its browser: cookies, address, language, and what the browser says it is."""
+"""The browser context of a request: cookies, network address, user agent and language."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MAX_TAG: Final = 35  # RFC 5646, 4.4.1
 
 
 def browser_of(req: Request, proxies: Proxies) -> BrowserContext:
-    """Return what a browser brought; a cookie that is no secret of ours counts as none."""
+    """Return the browser context. A malformed cookie counts as absent."""
     agent = req.get_header("User-Agent") or ""
     return BrowserContext(
         session=secret_in(req, SESSION),
@@ -31,7 +31,7 @@ def browser_of(req: Request, proxies: Proxies) -> BrowserContext:
 
 
 def preferred_tag(req: Request) -> str:
-    """Return the first tag of Accept-Language (RFC 9110, 12.5.4), by weight, whose language we speak; empty if there is none."""
+    """Return the first tag of Accept-Language (RFC 9110, 12.5.4), by weight, whose language is available, or an empty string."""
     wishes: list[tuple[float, int, str]] = []
     for place, part in enumerate((req.get_header("Accept-Language") or "")[:_MAX_LANGUAGES].split(",")):
         tag, _, weight = part.partition(";")
@@ -46,5 +46,5 @@ def preferred_tag(req: Request) -> str:
 
 
 def language_of(req: Request) -> Language:
-    """Return the language to answer a reader in."""
+    """Return the language for the response."""
     return negotiate(preferred_tag(req))

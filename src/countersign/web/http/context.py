@@ -1,4 +1,4 @@
-"""The web context: what handlers stand on, made once for each process from the Runtime."""
+"""The web context: the dependencies of handlers, made once for each process from the Runtime."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class WebContext:
-    """The contexts of the flows, and what the web layer itself keeps in one process.
+    """The contexts of the flows, and the state that the web layer keeps in one process.
 
     Args:
         runtime: what `open_runtime` opened.
@@ -50,5 +50,5 @@ class WebContext:
         self.streams = EventStreams(runtime.stopping)
 
     def browser(self, req: Request) -> BrowserContext:
-        """Return what the browser that sent a request brought: its cookies, its address, its language."""
+        """Return the browser context of a request."""
         return browser_of(req, self.proxies)

@@ -1,4 +1,4 @@
-"""Cookies: the secrets that a browser holds, each sent back to this very host and over TLS alone, and read by no script (semantics H5)."""
+"""Cookies: the secrets of a browser. They are sent only to this host over TLS, and scripts cannot read them (semantics H5)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DEVICE: Final = "__Host-device"
 FLOW: Final = "__Host-visit"
 
 DEVICE_KEPT: Final = 400 * 86_400
-"""Seconds: the longest that browsers keep a cookie (RFC 6265bis, 5.5)."""
+"""Seconds: the maximum lifetime that browsers grant a cookie (RFC 6265bis, 5.5)."""
 SESSION_KEPT: Final = 30 * 86_400
 FLOW_KEPT: Final = 1_800
 MAX_SECRET: Final = 64
@@ -23,32 +23,32 @@ _ATTRIBUTES: Final = "Path=/; Secure; HttpOnly; SameSite=Lax"
 
 
 def keep(resp: Response, name: str, secret: str, seconds: int) -> None:
-    """Have the browser hold a secret."""
+    """Set a cookie."""
     resp.append_header("Set-Cookie", f"{name}={secret}; Max-Age={seconds}; {_ATTRIBUTES}")
 
 
 def drop(resp: Response, name: str) -> None:
-    """Have the browser forget a secret."""
+    """Delete a cookie."""
     resp.append_header("Set-Cookie", f"{name}=; Max-Age=0; {_ATTRIBUTES}")
 
 
 def keep_flow(resp: Response, begun: CodeRequested) -> None:
-    """Have the browser hold the secrets of a login flow that has begun."""
+    """Set the cookies of a login flow that has begun."""
     keep(resp, DEVICE, begun.device, DEVICE_KEPT)
     keep(resp, FLOW, begun.flow, FLOW_KEPT)
 
 
 def keep_session(resp: Response, signed_in: SignedIn) -> None:
-    """Have the browser hold the secrets of a session that has begun or was raised; the flow that led here has ended."""
+    """Set the cookies of a session that has begun or was raised, and delete that of the finished flow."""
     keep(resp, SESSION, signed_in.session, SESSION_KEPT)
     keep(resp, DEVICE, signed_in.device, DEVICE_KEPT)
     drop(resp, FLOW)
 
 
 def secret_in(req: Request, name: str) -> str:
-    """Return the secret that a cookie holds; "" where there is none, or something that is no secret of ours."""
+    """Return the secret in a cookie, or "" if it is absent or malformed."""
     values = req.get_cookie_values(name) or []
-    if len(values) != 1:  # two of one name: somebody else's host wrote one of them
+    if len(values) != 1:  # two cookies of one name: another host wrote one of them
         return ""
     value = values[0]
     return value if 0 < len(value) <= MAX_SECRET and value.isascii() and value.isprintable() else ""

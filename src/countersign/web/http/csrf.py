@@ -1,4 +1,4 @@
-"""Cross-origin requests: one that changes something by a cookie or a form is refused when another site's page sent it (semantics H5)."""
+"""Protection against cross-origin requests that change something by a cookie or a form (semantics H5)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class CrossOriginGuard:
-    """Knows the origin that pages have: that of `public_url`, and in development any port of this machine."""
+    """Knows the origin of our pages: that of `public_url`, and in development any port of this machine."""
 
     def __init__(self, public_url: str, *, development: bool) -> None:
         parts = urlsplit(public_url)
@@ -25,12 +25,12 @@ class CrossOriginGuard:
         self._development = development
 
     def check(self, req: Request) -> None:
-        """Raise ProblemError for a request that would change something at the wish of another site."""
+        """Raise ProblemError for a state-changing request that another site's page sent."""
         if self.refuses(req):
             raise ProblemError("cross_origin")
 
     def check_page(self, req: Request) -> None:
-        """Raise ProblemError as `check` does; in development also for a name that is neither this machine's nor `public_url`'s.
+        """Raise ProblemError as `check` does. In development, also for a host other than this machine's or that of `public_url`.
 
         So a site that points its own name at 127.0.0.1 (DNS rebinding) reads neither the test key nor the inbox.
         """
@@ -40,7 +40,7 @@ class CrossOriginGuard:
         self.check(req)
 
     def refuses(self, req: Request) -> bool:
-        """Return whether a request changes something and was sent by another site's page.
+        """Return True if a request changes something and was sent by another site's page.
 
         Browsers send Origin with every POST, and Sec-Fetch-Site where they are new enough; what sends neither is no browser, and
         bears nobody's cookies.

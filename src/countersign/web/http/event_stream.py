@@ -1,4 +1,4 @@
-"""Server-sent events (WHATWG HTML, 9.2): the JSON of something that changes, sent anew whenever it does."""
+"""Server-sent events (WHATWG HTML, 9.2): the JSON of a resource, sent again whenever it changes."""
 
 from __future__ import annotations
 
@@ -19,40 +19,40 @@ if TYPE_CHECKING:
     from countersign.web.http.response import Response
 
 POLL: Final = 0.5
-"""Seconds between two looks at the database."""
+"""Seconds between two reads of the database."""
 
 HEARTBEAT: Final = 15.0
-"""Seconds after which a comment keeps an idle connection from being cut by what stands between."""
+"""Seconds after which a comment is sent, so that no proxy closes an idle connection."""
 
 LONGEST: Final = 900.0
-"""Seconds after which a stream ends whatever happens: longer than any code lives."""
+"""Seconds after which every stream ends: longer than any code lives."""
 
 MOST_STREAMS: Final = 500
-"""Streams that one process keeps open: each asks the database twice a second."""
+"""Maximum number of open streams of one process. Each reads the database twice a second."""
 
 RETRY_AFTER: Final = 5
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """What a stream sends: `data` is JSON on one line; after one that is `final` the stream ends."""
+    """One state of the resource. `data` is JSON on one line. After a `final` one the stream ends."""
 
     data: bytes
     final: bool
 
 
 Look: TypeAlias = Callable[[], Awaitable[Snapshot | None]]
-"""Returns how things stand now; None if the reader may see them no more. May raise UnavailableError, and is then asked again."""
+"""Returns the current state, or None if the reader may no longer see it. After UnavailableError it is called again."""
 
 
 class EventStreams:
-    """The streams that one process keeps open; all end as soon as the process is told to stop."""
+    """The open streams of one process. All end as soon as the process is told to stop."""
 
     def __init__(self, stopping: asyncio.Event) -> None:
         self.open = 0
         self._stopping = stopping
 
     def start(self, req: Request, resp: Response, first: Snapshot, look: Look) -> None:
-        """Answer with a stream that begins with `first` and goes on with what `look` returns.
+        """Respond with a stream that starts with `first` and continues with what `look` returns.
 
         Raises ProblemError if as many are open as this process keeps.
         """
@@ -94,7 +94,7 @@ class EventStreams:
 
 
 class _Chunks(AsyncIterator[bytes]):
-    """A generator that Falcon closes when it has sent the last chunk, or cannot send another."""
+    """An async generator that Falcon closes after the last chunk, or when it cannot send another."""
 
     def __init__(self, chunks: AsyncGenerator[bytes, None]) -> None:
         self._chunks = chunks

@@ -16,7 +16,7 @@ FORM: Final = "application/x-www-form-urlencoded"
 
 
 async def fields_of(req: Request, most: int = MAX_BODY) -> dict[str, str]:
-    """Return the fields of a form; of one that comes twice, the first.
+    """Return the fields of a form. The first of two fields with one name counts.
 
     Args:
         req: the request that brings the form.
@@ -38,10 +38,10 @@ async def fields_of(req: Request, most: int = MAX_BODY) -> dict[str, str]:
 
 
 def is_form(req: Request) -> bool:
-    """Return whether a request says that its body is a form."""
+    """Return True if the request declares a form body."""
     return (req.content_type or "").partition(";")[0].strip().lower() == FORM
 
 
 def pairs_of(text: str, most: int = MAX_FIELDS) -> list[tuple[str, str]]:
-    """Return the names and values in a form or a query, in order; raises ValueError for what is none, or has more than `most`."""
+    """Return the names and values of a form or query in order. Raises ValueError if it is malformed or has more than `most` fields."""
     return parse_qsl(text, keep_blank_values=True, max_num_fields=most, errors="strict")

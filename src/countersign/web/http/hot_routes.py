@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class HotRoute(msgspec.Struct, frozen=True):
-    """A path of POST with at most one open part: what stands before and after it."""
+    """A POST path with at most one variable part, as the text before and after it."""
 
     before: bytes
     after: bytes
@@ -42,7 +42,7 @@ class HotRoutes:
             self._routes.append(HotRoute(before, after, path.replace("{path_id}", "{}"), routes[path]["POST"]))
 
     def find(self, raw_path: bytes) -> tuple[HotRoute, str] | None:
-        """Return the route of a path as it was sent, and the open part of the path; None if it is not a hot one."""
+        """Return the route of a raw path with the variable part, or None if it is not a hot route."""
         for route in self._routes:
             if not route.after:
                 if raw_path == route.before:
@@ -54,7 +54,7 @@ class HotRoutes:
         return None
 
     async def answer(self, route: HotRoute, path_id: str, scope: Scope, body: bytes) -> Response:
-        """Return the response to a request whose whole body is there."""
+        """Return the response to a request whose body is complete."""
         app = self._app
 
         async def receive() -> dict[str, Any]:

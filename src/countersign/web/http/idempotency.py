@@ -26,7 +26,7 @@ _SOON: Final = ("Retry-After", "1")
 
 
 def idempotency_key_of(keyring: Keyring, req: Request, application: Application, body: bytes) -> IdempotencyKey | None:
-    """Return the request's idempotency key with a digest of the whole request; None without a key. Raises InputError.
+    """Return the request's idempotency key with a digest of the whole request, or None without a key. Raises InputError.
 
     The digest is keyed: a body holds a code of few digits, which a plain hash at rest would give away.
     """
@@ -43,18 +43,18 @@ def idempotency_key_of(keyring: Keyring, req: Request, application: Application,
 
 
 class InFlight:
-    """The keys whose requests this process is carrying out."""
+    """The idempotency keys of the requests that this process is handling."""
 
     def __init__(self) -> None:
         self._keys: set[AnswerKey] = set()
 
     def __call__(self, once: IdempotencyKey | None) -> Turn:
-        """Return a context in which a request is carried out; entering it raises ProblemError while another has its key."""
+        """Return a context for handling a request. Entering it raises ProblemError while another request has the same key."""
         return Turn(self._keys, once)
 
 
 class Turn:
-    """The time in which one request holds its key."""
+    """The time during which one request holds its key."""
 
     __slots__ = ("_keys", "_once")
 

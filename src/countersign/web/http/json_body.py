@@ -1,4 +1,4 @@
-"""JSON bodies: bounded in size, time and depth, typed, and refused by the path of what is wrong, never by its value."""
+"""JSON bodies: bounded in size, time and depth, and typed. An error names the path of the invalid value, never the value."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ _WORDS: Final = {
     "object": "an object",
 }
 _JOINERS: Final = frozenset("\u200c\u200d")
-"""Zero-width characters that Persian, Indic scripts and emoji are spelled with."""
+"""Zero-width characters that Persian, Indic scripts and emoji need."""
 
 T = TypeVar("T")
 
 
 async def json_of(req: Request) -> bytes:
-    """Return the body of a request that must bring JSON; raises ProblemError if it says that it is something else."""
+    """Return the body of a request that must have JSON. Raises ProblemError for another content type."""
     kind = req.content_type
     if (kind != JSON and (kind is None or not _JSON.fullmatch(kind))) or req.get_header("Content-Encoding") is not None:
         raise ProblemError("not_json")
@@ -51,7 +51,7 @@ async def json_of(req: Request) -> bytes:
 
 
 async def json_if_any(req: Request) -> bytes:
-    """Return the body of a request that may bring JSON, or `{}` if it brings nothing."""
+    """Return the body of a request that may have JSON, or `{}` without a body."""
     kind = req.content_type
     if kind is not None and _JSON.fullmatch(kind):
         return await json_of(req) or b"{}"
@@ -61,7 +61,7 @@ async def json_if_any(req: Request) -> bytes:
 
 
 def decoded(decode: Callable[[bytes], T], body: bytes) -> T:
-    """Return what a body says; raises InputError with the JSON path of what does not fit."""
+    """Return the decoded body. Raises InputError with the JSON path of the invalid value."""
     try:
         return decode(body)
     except msgspec.ValidationError as error:
@@ -73,7 +73,7 @@ def decoded(decode: Callable[[bytes], T], body: bytes) -> T:
 
 
 def clean(field: str, text: str) -> str:
-    """Return a text that people will see or a column will hold; raises InputError if it holds what does not print.
+    """Return a text for people or for a column. Raises InputError if it has unprintable characters.
 
     Control characters, line ends, marks that turn the direction of writing, and half surrogates are refused.
     """
@@ -88,7 +88,7 @@ def clean(field: str, text: str) -> str:
 
 
 def _misfit(said: str) -> InputError:
-    """Return our own words for what msgspec says, which may repeat what was sent."""
+    """Return our own words for an error of msgspec, which may repeat the input."""
     found = _PATH.search(said)
     path = found[1] if found else ""
     if match := _UNKNOWN.match(said):

@@ -1,4 +1,4 @@
-"""What can be wrong with a request, as one table: status, name, and what it says to whoever can act (RFC 9457)."""
+"""All problems of HTTP requests in one table: status, name, and what each says to the person who can act (RFC 9457)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """One row: `detail` says what happened and why, `remedy` what to do."""
+    """One row. `detail` says what happened and why; `remedy` says what to do."""
 
     status: int
     title: str
@@ -31,7 +31,7 @@ class Problem(msgspec.Struct, frozen=True):
 
     @property
     def sentences(self) -> tuple[str, str, str]:
-        """Return all that people read."""
+        """Return all texts that people read."""
         return (self.title, self.detail, self.remedy)
 
 
@@ -145,7 +145,7 @@ PROBLEMS: Final[dict[str, Problem]] = {
         "This idempotency key came with another request within the last 24 hours.",
         "Use a fresh key for each new request, and the same one only to repeat a request unchanged.",
     ),
-    # ---- what the rules refuse
+    # ---- refusals of the rules
     "already_approved": Problem(
         409, "Already approved", "The right code was given before, and a code is accepted once.", _AGAIN
     ),
@@ -190,7 +190,7 @@ PROBLEMS: Final[dict[str, Problem]] = {
         "Too many wrong codes for this contact were given today from browsers that are not remembered.",
         "Offer the person another method, or wait for as many seconds as Retry-After says.",
     ),
-    # ---- our own part
+    # ---- faults of ours
     "internal": Problem(500, "Something broke", "The fault is ours, and it has been noted.", _MAKER),
     "unavailable": Problem(503, "Not available just now", "Something this depends on is down or full.", _LATER),
     "too_many_streams": Problem(
@@ -198,7 +198,7 @@ PROBLEMS: Final[dict[str, Problem]] = {
     ),
     "not_ready": Problem(503, "Not ready", "Something this depends on is missing; `checks` names it.", _MAKER),
 }
-"""Every problem there is, by the name that its `type` ends in (with dashes)."""
+"""All problems by the name at the end of their `type` (with dashes)."""
 
 _LIMITS: Final = {Refusal.TOO_SOON: "resend", Refusal.NO_SENDS_LEFT: "sends"}
 _ENDED: Final = frozenset(
@@ -207,15 +207,15 @@ _ENDED: Final = frozenset(
 
 
 class AnsweredError(Exception):
-    """A request that is not carried out, and what it is answered with. Raised wherever that is found, written in one place."""
+    """A request is not carried out. Raised wherever that is found; the response is written in one place."""
 
     def write(self, response: Response) -> None:
-        """Make the response say it."""
+        """Write the response."""
         raise NotImplementedError
 
 
 class ProblemError(AnsweredError):
-    """A request that is answered with a problem.
+    """A request is answered with a problem.
 
     Args:
         name: the problem's name in `PROBLEMS`.
@@ -245,7 +245,7 @@ class ProblemError(AnsweredError):
         self.more = more
 
     def write(self, response: Response) -> None:
-        """Make the response say it, as application/problem+json."""
+        """Write the response as application/problem+json."""
         row = PROBLEMS[self.name]
         body: dict[str, object] = {
             "type": TYPES + slug(self.name),
@@ -265,12 +265,12 @@ class ProblemError(AnsweredError):
 
 
 def slug(name: str) -> str:
-    """Return what the `type` of a problem ends in."""
+    """Return the last part of a problem's `type`."""
     return name.replace("_", "-")
 
 
 def seconds(milliseconds: int) -> int:
-    """Return whole seconds, rounded up, and never none: for Retry-After."""
+    """Return whole seconds for Retry-After, rounded up, at least one."""
     return max(1, -(-milliseconds // MS))
 
 
@@ -301,7 +301,7 @@ def of_refusal(refused: Refused, headers: Headers = (), *, beginning: bool = Fal
 
 
 def of_error(error: InputError | NotFoundError | UnavailableError) -> ProblemError:
-    """Return the problem for an error that was raised on purpose; what it tells the operator stays out of it."""
+    """Return the problem for an exception that was raised on purpose. Its text for the operator is left out."""
     if isinstance(error, InputError):
         return ProblemError("malformed", detail=str(error), field=error.field or "body", reason=error.reason)
     if isinstance(error, NotFoundError):

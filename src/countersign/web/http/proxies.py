@@ -1,4 +1,4 @@
-"""Proxies: who a request comes from, and over what, where a proxy that is trusted says so (semantics H6)."""
+"""Trusted proxies: the client's address and scheme from forwarded headers, if a trusted proxy sent them (semantics H6)."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _FORWARDING: Final = (b"x-forwarded-for", b"forwarded", b"x-forwarded-host", b"x
 
 
 class Proxies:
-    """The networks whose word on the client is taken; none unless they are configured."""
+    """The networks whose forwarded headers count. None are trusted unless configured."""
 
     def __init__(self, trusted: tuple[Network, ...]) -> None:
         self._trusted = trusted
 
     def client(self, scope: Scope) -> str:
-        """Return the client's address: the right-most one that no trusted proxy has; "" if it is not known.
+        """Return the client's address: the right-most one that is no trusted proxy, or "" if it is unknown.
 
         What stands further left was written by whoever is at that address, and proves nothing.
         """
@@ -31,14 +31,14 @@ class Proxies:
             for part in reversed(_values(scope, b"x-forwarded-for")):
                 address = _address(part)
                 if address is None:
-                    break  # a trusted proxy wrote nonsense: the last address that made sense stands
+                    break  # a trusted proxy sent an invalid address: the last valid one counts
                 peer = address
                 if not self._trusts(address):
                     break
         return str(peer)
 
     def is_tls(self, scope: Scope) -> bool:
-        """Say whether the client came by TLS: to us, or to the trusted proxy before us."""
+        """Return True if the client used TLS, to us or to the trusted proxy in front."""
         if scope.get("scheme") == "https":
             return True
         if not self._trusted or not scope.get("client"):
@@ -54,13 +54,13 @@ class Proxies:
 
 
 def is_this_machine(scope: Scope) -> bool:
-    """Say whether a request was made on this machine and not handed on: a proxy beside us speaks for the whole world."""
+    """Return True if a request came from this machine and was not forwarded: a proxy beside us forwards for anybody."""
     peer = _address(scope["client"][0]) if scope.get("client") else None
     return peer is not None and peer.is_loopback and not any(name in _FORWARDING for name, _ in scope["headers"])
 
 
 def _values(scope: Scope, name: bytes) -> list[str]:
-    """Return the parts of a header that lists them, those of each time it comes, in order."""
+    """Return the items of a list header in order, from all its lines."""
     joined = b",".join(value for key, value in scope["headers"] if key == name)
     return [part.strip() for part in joined.decode("latin-1").split(",") if part.strip()]
 

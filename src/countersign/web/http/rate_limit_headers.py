@@ -1,4 +1,4 @@
-"""Rate limits as HTTP tells them: the `RateLimit` and `RateLimit-Policy` fields (draft-ietf-httpapi-ratelimit-headers)."""
+"""The `RateLimit` and `RateLimit-Policy` header fields (draft-ietf-httpapi-ratelimit-headers)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class RateLimitHeaders:
-    """The limits of an installation by name; `q` counts acts, `w` and `t` are in seconds."""
+    """The rate limits of an installation by name. `q` counts acts; `w` and `t` are in seconds."""
 
     def __init__(self, rules: InstallationPolicy) -> None:
         self._policies = {
@@ -22,13 +22,13 @@ class RateLimitHeaders:
         }
 
     def left(self, budget: RateLimitStatus | None) -> Headers:
-        """Return the fields for an act that counted: the limit that is nearest to its end."""
+        """Return the fields for an act that was counted: those of the limit that is nearest to its end."""
         if budget is None:
             return ()
         return self._fields(budget.name, budget.remaining, seconds(budget.reset_after))
 
     def spent(self, name: str, retry_after: int) -> Headers:
-        """Return the fields for an act that was refused; `retry_after` in milliseconds."""
+        """Return the fields for an act that was refused. `retry_after` is in milliseconds."""
         return self._fields(name, 0, seconds(retry_after))
 
     def _fields(self, name: str, remaining: int, reset: int) -> Headers:

@@ -1,4 +1,4 @@
-"""The request: Falcon's own, with one reader for every body."""
+"""The request: Falcon's, with one reader for every body."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Receive: TypeAlias = Callable[[], Awaitable[Mapping[str, Any]]]
 Send: TypeAlias = Callable[[dict[str, Any]], Awaitable[None]]
 
 MAX_BODY: Final = 64 * 1024
-"""Bytes of a body that are read; a longer one is refused with 413 (semantics H3)."""
+"""Maximum size of a body in bytes. A longer one is refused with 413 (semantics H3)."""
 
 
 class Request(falcon.asgi.Request):
@@ -66,5 +66,5 @@ class Request(falcon.asgi.Request):
             parts += part
 
     def __repr__(self) -> str:
-        """Show what may stand in a log."""
+        """Show only what may appear in a log."""
         return f"Request({self.method})"

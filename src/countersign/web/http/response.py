@@ -1,4 +1,4 @@
-"""The response: Falcon's own, which bears the headers of caution from the beginning."""
+"""The response: Falcon's, with the security headers set from the start."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ DEFAULTS: Final = (
     ("Referrer-Policy", "no-referrer"),
     ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
 )
-"""What every response bears unless its handler sets another value; pages do, since they need styles and scripts."""
+"""Headers of every response unless a handler sets other values. Pages do, because they need styles and scripts."""
 
 HSTS: Final = ("Strict-Transport-Security", "max-age=31536000")
-"""What a response bears besides where the client came by TLS."""
+"""An additional header of every response over TLS."""
 
 
 class Response(falcon.asgi.Response):
-    """A response of the API, of OAuth or of a page: a status, headers, and either bytes or a stream of events."""
+    """A response of the API, of OAuth or of a page: a status, headers, and a body or an event stream."""
 
     def __init__(self, options: ResponseOptions | None = None) -> None:
         super().__init__(options=options)
         self.set_headers(DEFAULTS)
 
     def json(self, body: bytes, status: int = 200, headers: Headers = ()) -> None:
-        """Answer with JSON that is encoded already."""
+        """Respond with JSON that is encoded already."""
         self.write(body, JSON, status, headers)
 
     def write(self, body: bytes, media_type: str, status: int = 200, headers: Headers = ()) -> None:
-        """Answer with these bytes; whatever was to be answered before is forgotten, but for its headers."""
+        """Respond with these bytes. An earlier body is replaced; its headers stay."""
         self.status = status
         self.text = None
         self.data = body
@@ -48,6 +48,6 @@ class Response(falcon.asgi.Response):
             self.set_headers(headers)
 
     def redirect(self, location: str) -> None:
-        """Send the browser to an address by GET (303 See Other)."""
+        """Redirect the browser by GET (303 See Other)."""
         self.status = SEE_OTHER
         self.set_header("Location", location)

@@ -1,4 +1,4 @@
-"""Routes: tables of handlers by path and method, as Falcon's compiled router wants them."""
+"""Routes: tables of handlers by path and method, for Falcon's compiled router."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from countersign.web.http.request import Request
 from countersign.web.http.response import Response
 
 Responder: TypeAlias = Callable[..., Awaitable[None]]
-"""Handles a request: called with the request, the response to fill, and the open parts of the path by name."""
+"""Handles a request. Called with the request, the response to fill, and the variable parts of the path by name."""
 
 Routes: TypeAlias = dict[str, Mapping[str, Responder]]
 """Handlers by path and method: `{"/v1/verifications/{path_id}": {"GET": handler}}`. GET answers HEAD too."""
@@ -26,7 +26,7 @@ ErrorPage: TypeAlias = Callable[[Request, Response, UnavailableError], Awaitable
 
 
 class Resource:
-    """One path: `label` names it in metrics, `methods` has a responder for every method, known or not."""
+    """One path. `label` names it in metrics; `methods` has a responder for every method, supported or not."""
 
     def __init__(self, label: str, methods: Mapping[str, Responder]) -> None:
         self.label = label
@@ -34,7 +34,7 @@ class Resource:
 
 
 class _Methods(dict[str, Any]):
-    """The responders of one path by method; a method that it does not take is answered with those that it does."""
+    """The responders of one path by method. An unsupported method gets a list of the supported ones."""
 
     def __init__(self, methods: Mapping[str, Responder]) -> None:
         taken = dict(methods) | ({"HEAD": methods["GET"]} if "GET" in methods else {})
@@ -49,7 +49,7 @@ class _Methods(dict[str, Any]):
 
 
 class Router(CompiledRouter):
-    """Falcon's router, for resources that bring their table of methods."""
+    """Falcon's router for resources that bring a table of methods."""
 
     def map_http_methods(self, resource: object, **_: Any) -> _Methods:  # noqa: ANN401 - as Falcon has it
         """Return the responders of a resource by method."""

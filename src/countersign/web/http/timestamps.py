@@ -1,4 +1,4 @@
-"""Times as programs read them (RFC 3339)."""
+"""Times in responses (RFC 3339)."""
 
 from __future__ import annotations
 

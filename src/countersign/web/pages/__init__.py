@@ -1,1 +1,1 @@
-"""Pages: what a person sees of Countersign, as templates that are filled on the server and made livelier by small modules."""
+"""The pages: templates filled on the server, with small scripts that make them livelier."""

@@ -1,4 +1,4 @@
-"""The routes of every page: the tables of the rooms, put together."""
+"""The routes of every page, put together from the tables of the rooms."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def routes(web: WebContext) -> Routes:
-    """Return the routes of every page and of what pages are made of."""
+    """Return the routes of all pages and their assets."""
     account_routes, acts = account.routes(web, SessionGuard(web))
     return {
         **developer.routes(web),
@@ -34,5 +34,5 @@ def routes(web: WebContext) -> Routes:
 
 
 def unavailable(web: WebContext) -> ErrorPage:
-    """Return what answers on pages when something is down or full."""
+    """Return the handler that answers on pages when something is down or full."""
     return partial(show_unavailable, web)

@@ -1,4 +1,4 @@
-"""The part at /account/activity: what happened to the account in plain words, and every message that was really sent to it."""
+"""The page at /account/activity: recent events of the account in plain words, and every message that was sent to it."""
 
 from __future__ import annotations
 
@@ -44,18 +44,18 @@ SENTENCES: Final = {
     EventKind.FACTOR_USED: mark("A recovery code was used"),
     EventKind.ACCOUNT_LOCKED: mark("The account was closed by “this was not me”"),
 }
-"""What happened, in words; `what` is the change that it was about."""
+"""The sentence for each event; `what` is the change that it is about."""
 
 
 class ActivityPage:
-    """What happened last, and the last messages."""
+    """The latest events and messages."""
 
     def __init__(self, web: WebContext, guard: SessionGuard) -> None:
         self._web = web
         self._guard = guard
 
     async def get(self, req: Request, resp: Response) -> None:
-        """Show it to who is signed in."""
+        """Show the page to a signed-in person."""
         session = await self._guard.session(req, resp, InterruptedRequest("GET", PATH))
         if session is None:
             return
@@ -87,7 +87,7 @@ def _by_day(happened: list[Activity], language: Language) -> list[tuple[str, lis
 
 
 def words(one: Activity, language: Language) -> str:
-    """Return what happened, as a person reads it."""
+    """Return an event in a sentence."""
     kind, about = one.facts.get("kind", ""), one.facts.get("about", "")
     what = language.say(CHANGE_NAMES[ChangeKind(kind)], about=f"\u2066{about}\u2069") if kind in set(ChangeKind) else ""
     return language.say(SENTENCES[one.kind], what=what)

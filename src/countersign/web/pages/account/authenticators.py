@@ -1,4 +1,4 @@
-"""The part at /account/methods: passkeys, authenticator apps and recovery codes: what there is, adding one, removing one."""
+"""The page at /account/methods: lists, adds and removes passkeys, authenticator apps and recovery codes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ PATH: Final = "/account/methods"
 
 
 class AuthenticatorsPage:
-    """The passkeys, apps and recovery codes, and the forms that begin an app, show that it works, make recovery codes, or remove one."""
+    """The list, and the forms for setting up an app, making recovery codes, and removing a passkey or an app."""
 
     def __init__(self, web: WebContext, guard: SessionGuard, forms: ChangeForms) -> None:
         self._web = web
@@ -43,7 +43,7 @@ class AuthenticatorsPage:
         self._forms = forms
 
     async def get(self, req: Request, resp: Response) -> None:
-        """Show them to who is signed in."""
+        """Show the page to a signed-in person."""
         session = await self._guard.session(req, resp, InterruptedRequest("GET", PATH))
         if session is None:
             return
@@ -75,7 +75,7 @@ class AuthenticatorsPage:
         )
 
     async def begin_app(self, form: Submission) -> None:
-        """Ask for the proof, then show what the app needs."""
+        """Ask for a proof, then show the set-up of the app."""
         name = form.fields.get("name", "")
         summary = form.language.say("Add the authenticator app “{name}”", name=authenticator_name(name))
         begun = await begin_app(self._web.accounts, form.browser, form.session, name, summary)
@@ -86,7 +86,7 @@ class AuthenticatorsPage:
             await self._forms.settle(form, begun)
 
     async def get_app(self, req: Request, resp: Response) -> None:
-        """Show the picture that the app reads, and ask for its first code."""
+        """Show the QR code, and ask for the first code."""
         session = await self._guard.session(req, resp, InterruptedRequest("GET", PATH))
         if session is not None:
             await self._show_app(req, resp, session, "")
@@ -113,7 +113,7 @@ class AuthenticatorsPage:
         )
 
     async def confirm_app(self, form: Submission) -> None:
-        """Take the app's first code."""
+        """Check the app's first code."""
         req, resp = form.req, form.resp
         outcome = await finish_app(self._web.accounts, form.browser, form.session, form.fields.get("code", ""))
         match outcome:
@@ -133,14 +133,14 @@ class AuthenticatorsPage:
                 show_no_flow(self._web, req, resp)
 
     async def make_recovery_codes(self, form: Submission) -> None:
-        """Ask for new recovery codes, and show them once."""
+        """Make new recovery codes, and show them once."""
         summary = form.language.say("Make new recovery codes")
         outcome, made = await make_recovery_codes(self._web.accounts, form.browser, form.session, summary)
         if await self._forms.settle(form, outcome) is not None:
             show_part(self._web, form.req, form.resp, "recovery_codes.html", PATH, codes=made.codes)
 
     async def remove(self, form: Submission) -> None:
-        """Ask that a passkey or an app is removed."""
+        """Remove a passkey or an app."""
         which, accounts = form.fields.get("method", ""), self._web.accounts
         snapshot = await accounts.database.read(find_snapshot, form.session.account)
         found = next((one for one in (snapshot.authenticators if snapshot else ()) if one.id == which), None)

@@ -1,4 +1,4 @@
-"""The part at /account/changes: what waits can be canceled, what was done can be undone, for as long as that goes."""
+"""The page at /account/changes: cancels pending changes, and undoes applied ones while that is possible."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ STATES: Final = {
 
 
 class ChangesPage:
-    """The changes of the last weeks, and the forms that cancel one that waits or undo one that was made."""
+    """The changes of the last weeks, with forms to cancel or undo them."""
 
     def __init__(self, web: WebContext, guard: SessionGuard, forms: ChangeForms) -> None:
         self._web = web
@@ -46,7 +46,7 @@ class ChangesPage:
         self._forms = forms
 
     async def get(self, req: Request, resp: Response) -> None:
-        """Show them to who is signed in."""
+        """Show the page to a signed-in person."""
         session = await self._guard.session(req, resp, InterruptedRequest("GET", PATH))
         if session is None:
             return
@@ -63,7 +63,7 @@ class ChangesPage:
         )
 
     async def cancel(self, form: Submission) -> None:
-        """Cancel what waits: it takes nothing but being signed in."""
+        """Cancel a pending change. It needs no further proof."""
         which = form.fields.get("change", "")
         outcome = await cancel_change(self._web.accounts, form.browser, form.session.account, which)
         if isinstance(outcome, Applied):
@@ -72,7 +72,7 @@ class ChangesPage:
             show_change_refusal(self._web, form.req, form.resp, outcome)
 
     async def undo(self, form: Submission) -> None:
-        """Undo what was made, after a proof for this very act."""
+        """Undo an applied change after a proof for this act."""
         which, accounts, language = form.fields.get("change", ""), self._web.accounts, form.language
         found = await accounts.database.read(changes.find, form.session.account, which)
         what = _words(found, language) if found is not None else ""

@@ -1,4 +1,4 @@
-"""The part at /account/contacts: add one, replace one, say which comes first, remove one, and say once a year that they are still yours."""
+"""The page at /account/contacts: adds, replaces, removes and orders contacts, and asks once a year whether they still apply."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 PATH: Final = "/account/contacts"
 CHECK_EVERY: Final = 365 * DAY
-"""Milliseconds after which a person is asked whether the contacts are still theirs."""
+"""Milliseconds after which a person is asked whether the contacts still apply."""
 
 
 class ContactsPage:
@@ -37,7 +37,7 @@ class ContactsPage:
         self._forms = forms
 
     async def get(self, req: Request, resp: Response) -> None:
-        """Show them to who is signed in."""
+        """Show the page to a signed-in person."""
         session = await self._guard.session(req, resp, InterruptedRequest("GET", PATH))
         if session is not None:
             await self._show(req, resp, session)
@@ -71,12 +71,12 @@ class ContactsPage:
         )
 
     async def confirm(self, form: Submission) -> None:
-        """Take the person's word that the contacts are theirs."""
+        """Record that the person confirmed the contacts."""
         await check_contacts(self._web.accounts, form.session)
         form.resp.redirect(f"{PATH}?done=checked")
 
     async def add(self, form: Submission) -> None:
-        """Ask that a contact is added, or put in another's place."""
+        """Request a new contact, or one in the place of another."""
         language, typed = form.language, form.fields.get("contact", "")
         try:
             contact = parse_contact(typed)
@@ -95,14 +95,14 @@ class ContactsPage:
         await self._change(form, ChangeRequest(kind, which, contact.masked, summary, contact))
 
     async def make_primary(self, form: Submission) -> None:
-        """Ask that codes go to a contact first."""
+        """Request that codes go to a contact first."""
         which = form.fields.get("contact", "")
         masked = await self._masked(form.session, which)
         summary = form.language.say("Send codes to {contact} first", contact=masked)
         await self._change(form, ChangeRequest(ChangeKind.CONTACT_PRIMARY, which, masked, summary))
 
     async def remove(self, form: Submission) -> None:
-        """Ask that a contact is removed."""
+        """Request the removal of a contact."""
         which = form.fields.get("contact", "")
         masked = await self._masked(form.session, which)
         summary = form.language.say("Remove {contact} from your account", contact=masked)

@@ -1,4 +1,4 @@
-"""The part at /account/integration-codes: static codes for programs, which are no one-time codes."""
+"""The page at /account/integration-codes: static codes for programs, which are never accepted as one-time codes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PATH: Final = "/account/integration-codes"
 
 
 class IntegrationCodesPage:
-    """The integration codes, and the forms that make, renew or revoke one."""
+    """The integration codes, and the forms to make, renew and revoke them."""
 
     def __init__(self, web: WebContext, guard: SessionGuard, forms: ChangeForms) -> None:
         self._web = web
@@ -41,7 +41,7 @@ class IntegrationCodesPage:
         self._forms = forms
 
     async def get(self, req: Request, resp: Response) -> None:
-        """Show them to who is signed in."""
+        """Show the page to a signed-in person."""
         session = await self._guard.session(req, resp, InterruptedRequest("GET", PATH))
         if session is not None:
             await self._show(req, resp, session)
@@ -71,7 +71,7 @@ class IntegrationCodesPage:
         )
 
     async def make(self, form: Submission) -> None:
-        """Ask for a new code, and show it once."""
+        """Make a code, and show it once."""
         language, fields, name = form.language, form.fields, name_of(form.fields.get("name", ""))
         scopes = [scope for scope in self._web.settings.integration_codes.scopes if fields.get(f"scope-{scope}")]
         faults = {} if name else {"name": language.say("Give it a name, so that you know it again.")}
@@ -95,7 +95,7 @@ class IntegrationCodesPage:
             self._show_once(form, name, code, old="")
 
     async def rotate(self, form: Submission) -> None:
-        """Ask for a code to be renewed, and show the new one once."""
+        """Renew a code, and show the new one once."""
         which, language = form.fields.get("code", ""), form.language
         name = await self._name(form.session, which)
         summary = language.say("Renew the integration code “{name}”", name=name)
@@ -105,7 +105,7 @@ class IntegrationCodesPage:
             self._show_once(form, name, code, old=language.say("The old one works until {when}.", when=until))
 
     async def revoke(self, form: Submission) -> None:
-        """Ask for a code to be revoked."""
+        """Revoke a code."""
         which = form.fields.get("code", "")
         name = await self._name(form.session, which)
         summary = form.language.say("Revoke the integration code “{name}”", name=name)

@@ -1,4 +1,4 @@
-"""The page at /account: who is signed in, with which contacts, on which browsers, and the ways to end what should not be."""
+"""The page at /account: name, contacts, sessions and devices of the signed-in person, and forms to end sessions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from countersign.web.pages.shared.session_guard import SessionGuard
 
 FRESH: Final = ProofRequirement(Level.MAIL_CODE, 15 * 60)
-"""What ending another's session asks for: a code within the last quarter of an hour (semantics A4, U1)."""
+"""The proof for ending another session: a code of the last quarter of an hour (semantics A4, U1)."""
 
 LEVELS: Final = {
     Level.PASSWORD: mark("signed in with your password"),
@@ -37,7 +37,7 @@ LEVELS: Final = {
 
 
 class AccountPage:
-    """The account as a whole, or at an address of its own one of its parts."""
+    """The whole account, or one of its parts at an address of its own."""
 
     def __init__(self, web: WebContext, guard: SessionGuard, path: str = "/account") -> None:
         self._web = web
@@ -45,7 +45,7 @@ class AccountPage:
         self._path = path
 
     async def get(self, req: Request, resp: Response) -> None:
-        """Show it to who is signed in."""
+        """Show the page to a signed-in person."""
         session = await self._guard.session(req, resp, InterruptedRequest("GET", self._path))
         if session is None:
             return
@@ -72,14 +72,14 @@ class AccountPage:
 
 
 class EndForm:
-    """Ends a session (`session`), all others (`others`), or forgets a browser (`browser`); each asks for a fresh code."""
+    """Ends a session (`session`), all others (`others`), or forgets a browser (`browser`). Each needs a fresh code."""
 
     def __init__(self, web: WebContext, guard: SessionGuard) -> None:
         self._web = web
         self._guard = guard
 
     async def submit(self, form: Submission) -> None:
-        """Ask for the code, or end it where one was given just before."""
+        """Ask for the code, or act at once after a recent one."""
         if await self._guard.admits(form.req, form.resp, form.session, FRESH, form.then):
             await self.end(form)
 

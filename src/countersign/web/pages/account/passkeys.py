@@ -1,4 +1,4 @@
-"""Where a browser makes a passkey: below /account/methods."""
+"""The pages below /account/methods on which a browser creates a passkey."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PATH: Final = f"{METHODS}/passkey"
 
 
 class EnrolPasskeyPage:
-    """The form that begins, the page on which the browser makes the passkey, what it needs for that, and what it made."""
+    """The form, the page on which the browser creates the passkey, and the two requests of that page."""
 
     def __init__(self, web: WebContext, guard: SessionGuard, forms: ChangeForms) -> None:
         self._web = web
@@ -42,7 +42,7 @@ class EnrolPasskeyPage:
         self._forms = forms
 
     async def begin(self, form: Submission) -> None:
-        """Ask for the proof, then lead to where the browser makes it."""
+        """Ask for a proof, then lead to the page."""
         name = form.fields.get("name", "")
         summary = form.language.say("Add the passkey “{name}”", name=authenticator_name(name, "Passkey"))
         begun = await begin_passkey_enrolment(self._web.accounts, form.browser, form.session, name, summary)
@@ -53,7 +53,7 @@ class EnrolPasskeyPage:
             await self._forms.settle(form, begun)
 
     async def get(self, req: Request, resp: Response) -> None:
-        """Show the page on which the browser makes it."""
+        """Show the page."""
         await self._show(req, resp, fault="")
 
     async def _show(self, req: Request, resp: Response, *, fault: str) -> None:
@@ -66,7 +66,7 @@ class EnrolPasskeyPage:
         show_part(self._web, req, resp, "passkey.html", METHODS, fault=fault)
 
     async def post_options(self, req: Request, resp: Response) -> None:
-        """Hand the browser what it needs to make one."""
+        """Return the options for creating a passkey."""
         session = await self._guard.session(req, resp, InterruptedRequest("GET", METHODS))
         if session is None:
             return
@@ -76,7 +76,7 @@ class EnrolPasskeyPage:
         resp.write(options.encode(), JSON)
 
     async def finish(self, form: Submission) -> None:
-        """Take what the browser made."""
+        """Verify and store the new passkey."""
         req, resp, credential = form.req, form.resp, form.fields.get("credential", "")
         outcome = await finish_passkey_enrolment(self._web.accounts, form.browser, form.session, credential)
         match outcome:

@@ -1,4 +1,4 @@
-"""The part at /account/password: a new password, approved by a code, which ends everything that is signed in elsewhere."""
+"""The page at /account/password: a new password, approved by a code. It ends all other sessions."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class PasswordPage:
         )
 
     async def choose(self, form: Submission) -> None:
-        """Look at the new password, and ask for the proof: while that is waited for, its hash alone is kept, sealed."""
+        """Check the new password, and ask for a proof. Meanwhile only its sealed hash is kept."""
         accounts, password = self._web.accounts, normalize_password(form.fields.get("password", ""))
         found = await overview(accounts, form.session)
         if fault := await find_password_fault(accounts, password, (found.name,) if found is not None else ()):
@@ -63,7 +63,7 @@ class PasswordPage:
         await self.change(msgspec.structs.replace(form, fields={"sealed": sealed}))
 
     async def change(self, form: Submission) -> None:
-        """Ask for the change, with a hash that we sealed for this very session."""
+        """Request the change, with a hash that was sealed for this session."""
         try:
             hashed = self._web.keyring.unseal(base64.b64decode(form.fields.get("sealed", "")), form.session.id)
         except (binascii.Error, ValueError, CountersignError):

@@ -1,4 +1,4 @@
-"""The routes of the pages of a signed-in person, and what their forms do."""
+"""The routes of a signed-in person's pages, and the forms that continue after a step-up."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def routes(web: WebContext, guard: SessionGuard) -> tuple[Routes, Mapping[str, Act]]:
-    """Return the routes, and what the forms do that go on by themselves after a step-up, by their paths (semantics U1)."""
+    """Return the routes, and the handlers of forms that continue after a step-up, by path (semantics U1)."""
     forms = ChangeForms(web, guard)
     end, contacts, password = EndForm(web, guard), ContactsPage(web, guard, forms), PasswordPage(web, guard, forms)
     methods, passkey = AuthenticatorsPage(web, guard, forms), EnrolPasskeyPage(web, guard, forms)

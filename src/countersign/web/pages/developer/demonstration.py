@@ -1,4 +1,4 @@
-"""The demonstration: one verification from the address to the proof, made by the public API before the eyes of a developer."""
+"""The demonstration for developers: one verification through the public API, from the address to the proof."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ SAMPLE_PHONE = "+14155550123"
 
 
 class Demonstration:
-    """The page at `/`, which holds the demo application's test key, and so is served in development alone."""
+    """The page at `/`. It holds the demonstration's test key, so it is served in development only."""
 
     def __init__(self, web: WebContext) -> None:
         self._web = web
 
     async def get(self, req: Request, resp: Response) -> None:
-        """Answer with the page; elsewhere with a plain line and 404."""
+        """Show the page in development; elsewhere answer 404."""
         web = self._web
         if not web.settings.development or web.demo_key is None:
             resp.status = falcon.HTTP_404

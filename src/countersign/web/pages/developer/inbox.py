@@ -1,4 +1,4 @@
-"""The inbox page: the messages of development as the people would see them to whom they went."""
+"""The inbox: the messages of development, as their readers would see them."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from countersign.web.http.response import Response
 
 LISTED: Final = 100
-"""Messages, the newest, that the JSON lists at once."""
+"""The most messages that the JSON lists."""
 SHOWN: Final = 40
-"""Messages that the page lists, which stays light."""
+"""The most messages that the page lists."""
 
 MAIL_POLICY: Final = "; ".join(  # noqa: FLY002 - one directive a line is what can be read
     (
         "default-src 'none'",
-        # A letter styles itself inside its own markup, as mail must. It may do nothing else: no script, no picture from afar, no form.
+        # A mail brings its styles inside its markup. It may do nothing else: no script, no remote picture, no form.
         "style-src 'unsafe-inline'",
         "img-src data:",
         "base-uri 'none'",
@@ -39,7 +39,7 @@ MAIL_POLICY: Final = "; ".join(  # noqa: FLY002 - one directive a line is what c
         "sandbox allow-popups allow-popups-to-escape-sandbox",
     )
 )
-"""The letter's own policy. A frame made with `srcdoc` would have inherited the page's, under which no mail looks like itself."""
+"""The policy of a mail's own document. A `srcdoc` frame would inherit the page's policy, under which no mail looks right."""
 
 _HEAD: Final = re.compile(r"<head[^>]*>", re.IGNORECASE)
 _PAUSE: Final = re.compile(r"(?<=[.!?]) (?=[A-ZÄÖÜ])")
@@ -53,7 +53,7 @@ class InboxPage:
         self._web = web
 
     async def get(self, req: Request, resp: Response) -> None:
-        """Answer with the list and a message: `to` filters, `message` chooses (else the newest), `part=text` shows a mail's text."""
+        """Show the list and a message. `to` filters, `message` chooses (default: the newest), `part=text` shows a mail's text."""
         inbox = _open(self._web)
         version = await inbox.version()
         typed = req.get_param("to") or ""
@@ -79,7 +79,7 @@ class InboxPage:
         )
 
     async def post(self, _: Request, resp: Response) -> None:
-        """Delete every message: the form of the page, for whom DELETE is out of reach. Answers 303 to the page."""
+        """Delete all messages, for the page's form, which cannot send DELETE. Redirects to the page."""
         inbox = _open(self._web)
         await inbox.clear()
         resp.redirect("/inbox")
@@ -92,7 +92,7 @@ class InboxMessages:
         self._web = web
 
     async def get(self, req: Request, resp: Response) -> None:
-        """Answer with the messages, newest first, those to `to` if given; 304 if nothing changed since `If-None-Match`."""
+        """Return the messages, newest first, optionally those to `to`. Answers 304 if nothing changed since `If-None-Match`."""
         inbox = _open(self._web)
         tag = f'"{await inbox.version()}"'
         resp.set_header("ETag", tag)
@@ -104,20 +104,20 @@ class InboxMessages:
         resp.write(msgspec.json.encode([_told(message) for message in found]), JSON)
 
     async def delete(self, _: Request, resp: Response) -> None:
-        """Delete every message; answers 204."""
+        """Delete all messages. Answers 204."""
         inbox = _open(self._web)
         await inbox.clear()
         resp.status = falcon.HTTP_204
 
 
 class InboxMail:
-    """The HTML part of one mail as it is, alone in its own document, where it can neither run nor fetch anything."""
+    """The HTML part of one mail in a document of its own, where it can neither run nor fetch anything."""
 
     def __init__(self, web: WebContext) -> None:
         self._web = web
 
     async def get(self, _: Request, resp: Response, message_id: str) -> None:
-        """Answer with the mail's HTML, whose links open beside; 404 if there is none."""
+        """Return the mail's HTML. Its links open in a new tab. Answers 404 if there is none."""
         inbox = _open(self._web)
         for message in await inbox.list(None, LISTED):
             if message.id == message_id and message.html:
@@ -136,7 +136,7 @@ def _open(web: WebContext) -> Inbox:
 
 
 def _canonical(typed: str | None) -> str | None:
-    """Return the canonical form of an address, or what was typed; a number's plus, which a query turns into a space, comes back."""
+    """Return the canonical form of an address, or the input. A space at the start of a number was a plus before the query was decoded."""
     if typed is None or not typed.strip():
         return None
     if typed.startswith(" ") and _DIGITS.search(typed):
@@ -166,10 +166,10 @@ def _here(typed: str, message: str = "", part: str = "") -> str:
 
 
 def _preview(message: InboxMessage) -> str:
-    """Return the line that a list shows of a message."""
+    """Return the line for a message in the list."""
     return message.subject or message.text.strip().split("\n", maxsplit=1)[0]
 
 
 def _sentences(message: InboxMessage) -> list[str]:
-    """Return what a call says, one sentence a line."""
+    """Return the sentences of a call, one on each line."""
     return _PAUSE.split(message.text)

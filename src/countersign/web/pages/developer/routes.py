@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def routes(web: WebContext) -> Routes:
-    """Return them."""
+    """Return the routes."""
     page, messages = InboxPage(web), InboxMessages(web)
     return {
         "/": {"GET": Demonstration(web).get},

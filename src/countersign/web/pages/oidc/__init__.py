@@ -1,1 +1,1 @@
-"""The pages of OpenID Connect that people pass: on the way in to an application, and on the way out."""
+"""The pages of OpenID Connect: authorization and sign-out."""

@@ -1,4 +1,4 @@
-"""The two pages of OpenID Connect that people pass: /oauth/authorize on the way in, /oauth/sign-out on the way out."""
+"""The two pages of OpenID Connect that a person's browser visits: /oauth/authorize and /oauth/sign-out."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ MAX_FIELDS: Final = 40
 
 
 class AuthorizePage:
-    """GET answers an authorization request."""
+    """Answers an authorization request."""
 
     def __init__(self, web: WebContext) -> None:
         self._web = web
 
     async def get(self, req: Request, resp: Response) -> None:
-        """Send the person back, or on to what is asked of them."""
+        """Redirect the person back to the client, or to what is missing."""
         params = _params(req)
         outcome: object
         if params is None:
@@ -70,13 +70,13 @@ class AuthorizePage:
 
 
 class EndSessionPage:
-    """RP-Initiated Logout 1.0: GET asks, unless the session itself is named; POST signs out."""
+    """RP-Initiated Logout 1.0. GET asks, unless an ID token names this very session; POST signs out."""
 
     def __init__(self, web: WebContext) -> None:
         self._web = web
 
     async def get(self, req: Request, resp: Response) -> None:
-        """Sign out at the word of the relying party that holds this very session's ID token; else ask the person."""
+        """Sign out if the client sent an ID token of this very session; otherwise ask the person."""
         params = _params(req) or {}
         session = await find_session(self._web.accounts, self._web.browser(req))
         claims = self._web.keyring.verified_identity(params.get("id_token_hint", ""))
@@ -111,7 +111,7 @@ class EndSessionPage:
         resp.redirect(back or "/sign-in")
 
     async def _back(self, params: Mapping[str, str]) -> str:
-        """Return where to send the person: an address registered for signing out by the client that the hint names, to the letter."""
+        """Return the redirect URI: one registered for sign-out by the client of the ID token hint, compared exactly."""
         wanted = params.get("post_logout_redirect_uri", "")
         claims = self._web.keyring.verified_identity(params.get("id_token_hint", ""))
         client_id = str(claims["aud"]) if claims else params.get("client_id", "")
@@ -123,7 +123,7 @@ class EndSessionPage:
 
 
 def _params(req: Request) -> dict[str, str] | None:
-    """Return the query's parameters; None if one comes twice or nothing can be read (RFC 6749, 3.1)."""
+    """Return the query's parameters, or None if one is repeated or malformed (RFC 6749, 3.1)."""
     try:
         pairs = pairs_of(req.query_string, MAX_FIELDS)
     except ValueError:

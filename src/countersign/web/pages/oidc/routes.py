@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def routes(web: WebContext) -> Routes:
-    """Return them."""
+    """Return the routes."""
     end_session = EndSessionPage(web)
     return {
         "/oauth/authorize": {"GET": AuthorizePage(web).get},

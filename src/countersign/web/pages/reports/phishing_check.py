@@ -42,7 +42,7 @@ TRICKS: Final = {
 
 
 class PhishingCheckPage:
-    """GET asks, POST judges what was pasted; nothing of it is kept, fetched or made a link."""
+    """GET shows the form, POST judges the text. Nothing of it is stored, fetched or made a link."""
 
     def __init__(self, web: WebContext) -> None:
         self._web = web
@@ -52,7 +52,7 @@ class PhishingCheckPage:
         await self._show(req, resp, "", asked=False)
 
     async def post(self, req: Request, resp: Response) -> None:
-        """Judge it."""
+        """Judge the text."""
         fields = await fields_of(req)
         await self._show(req, resp, fields.get("text", "")[:MAX_CHARACTERS], asked=True)
 
@@ -70,7 +70,7 @@ class PhishingCheckPage:
         )
 
     async def _ours(self) -> OwnAddresses:
-        """Return what is ours: our own host, those of registered applications, and the addresses that our mail comes from."""
+        """Return our own addresses: our host, the hosts of registered applications, and the senders of our mail."""
         settings = self._web.settings
         public = urlsplit(settings.public_url)
         hosts = {settings.host, public.hostname or ""}

@@ -1,4 +1,4 @@
-"""The page that a notice leads to with "this wasn't me": it tells what happened, and closes the account on a press."""
+"""The page behind "this wasn't me" in a notice: it explains the change, and locks the account when the person confirms."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 
 class ReportChangePage:
-    """What /not-me is for a reference that names a notice. Opening it changes nothing (semantics R3)."""
+    """/not-me for a reference of a notice. Opening the page changes nothing (semantics R3)."""
 
     def __init__(self, web: WebContext) -> None:
         self._web = web
 
     async def get(self, req: Request, resp: Response, reference: str) -> None:
-        """Tell what happened, and ask."""
+        """Explain the change, and ask."""
         notice = await find_notice(self._web.accounts, reference)
         if notice is None:
             self._nowhere(req, resp)
@@ -60,7 +60,7 @@ class ReportChangePage:
         )
 
     async def post(self, req: Request, resp: Response, reference: str) -> None:
-        """Close the account or stop what waits, and say what to do next."""
+        """Lock the account or stop what is pending, and say what to do next."""
         outcome = await report_change(self._web.accounts, self._web.browser(req), reference)
         if outcome is None:
             self._nowhere(req, resp)
@@ -101,13 +101,13 @@ def _facts(notice: Notice, language: Language) -> list[tuple[str, str]]:
         day=day(notice.created_at, "UTC", language.locale),
         time=time_of_day(notice.created_at, "UTC", language.locale),
     )
-    told = notice.facts
+    given = notice.facts
     facts = [
-        (language.say("What"), told.get("about", "")),
+        (language.say("What"), given.get("about", "")),
         (language.say("Sent to"), notice.masked),
         (language.say("When"), at),
-        (language.say("Device"), device_name(told.get("user_agent", ""), language.tag)),
-        (language.say("Where, roughly"), told.get("place", "")),
-        (language.say("Network address"), told.get("ip", "")),
+        (language.say("Device"), device_name(given.get("user_agent", ""), language.tag)),
+        (language.say("Where, roughly"), given.get("place", "")),
+        (language.say("Network address"), given.get("ip", "")),
     ]
     return [(name, value) for name, value in facts if value]

@@ -1,4 +1,4 @@
-"""The page that a message's "this wasn't me" leads to: it tells what was asked, and ends the challenge when a person presses the button."""
+"""The page behind "this wasn't me" in a code message: it explains the request, and cancels the code when the person confirms."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from countersign.web.pages.reports.report_change import ReportChangePage
 
 MAX_FORM: Final = 4_096
-"""Bytes of a form that are read: a reference is a tenth of it."""
+"""Maximum size of the form in bytes, ten times that of a reference."""
 MAX_REFERENCE: Final = 200
 
 
 class Ending(msgspec.Struct, frozen=True):
-    """How the page looks when there is nothing to ask: a seal's colour, and sentences that may take {site}."""
+    """The page when there is nothing to ask: the colour of the seal, and sentences that may use {site}."""
 
     tone: str
     title: str
@@ -91,14 +91,14 @@ _ENDED_AS: Final = {
 
 
 class ReportCodePage:
-    """The page at `/not-me?ref=...`. Opening it changes nothing, as whoever scans mail opens every link in it."""
+    """The page at `/not-me?ref=...`. Opening it changes nothing, because mail scanners open every link."""
 
     def __init__(self, web: WebContext, report_change: ReportChangePage) -> None:
         self._web = web
         self._report_change = report_change
 
     async def get(self, req: Request, resp: Response) -> None:
-        """Tell what was asked, and ask."""
+        """Explain the request, and ask."""
         reference = req.get_param("ref") or ""
         if reference.startswith(NOTICE_PREFIX):
             await self._report_change.get(req, resp, reference[:MAX_REFERENCE])
@@ -135,7 +135,7 @@ class ReportCodePage:
         )
 
     async def post(self, req: Request, resp: Response) -> None:
-        """End the challenge, and say what happens next."""
+        """Cancel the challenge, and say what happens next."""
         language = language_of(req)
         reference = await _reference(req)
         if reference.startswith(NOTICE_PREFIX):
@@ -198,7 +198,7 @@ def _facts(challenge: Challenge, language: Language) -> list[tuple[str, str]]:
 
 
 async def _reference(req: Request) -> str:
-    """Return the field `ref` of a form, or "" for anything that is none of ours."""
+    """Return the form field `ref`, or "" if it is no reference of ours."""
     try:
         found = (await fields_of(req, MAX_FORM)).get("ref", "")
     except ProblemError:

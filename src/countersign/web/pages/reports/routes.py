@@ -1,4 +1,4 @@
-"""The routes of the pages on which people report what was not them, or check what may not be ours."""
+"""The routes of the pages for reporting "this wasn't me" and for checking a message."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def routes(web: WebContext) -> Routes:
-    """Return them."""
+    """Return the routes."""
     report, check = ReportCodePage(web, ReportChangePage(web)), PhishingCheckPage(web)
     return {
         "/not-me": {"GET": report.get, "POST": report.post},

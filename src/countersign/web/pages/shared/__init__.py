@@ -1,1 +1,1 @@
-"""What pages of several rooms stand on: rendering, sessions, forms, and where a person goes next."""
+"""What the pages of several rooms share: rendering, sessions, forms and redirects."""

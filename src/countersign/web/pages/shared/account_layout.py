@@ -1,4 +1,4 @@
-"""The layout of the account's pages: navigation, and what was done."""
+"""The layout of the account's pages: the navigation, and a confirmation of the last change."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PARTS: Final = {
     "/account/changes": mark("Changes"),
     "/account/activity": mark("Activity"),
 }
-"""The parts of the page by their addresses, in the order of the navigation."""
+"""The pages by their addresses, in the order of the navigation."""
 
 DONE: Final = {
     ChangeKind.CONTACT_ADDED.value: mark("The contact was added. All your contacts are told."),
@@ -49,11 +49,11 @@ DONE: Final = {
     "browser": mark("That browser is forgotten. It needs a code the next time."),
     "nothing": mark("There was nothing left to end."),
 }
-"""What was done, by the word in the address that a form leads to."""
+"""The confirmation for each word in the address after a form."""
 
 
 def show_part(web: WebContext, req: Request, resp: Response, template: str, here: str, **values: object) -> None:
-    """Answer with one part of the account's pages.
+    """Show one page of the account.
 
     Args:
         web: knows the names of the site.
@@ -79,7 +79,7 @@ def show_part(web: WebContext, req: Request, resp: Response, template: str, here
 
 
 def when(at: int, language: Language) -> str:
-    """Return a time, in milliseconds since the epoch, as a person reads it."""
+    """Return a time (ms) for a person to read."""
     return language.say(
         "{day}, {time}", day=day(at, "UTC", language.locale), time=time_of_day(at, "UTC", language.locale)
     )

@@ -1,4 +1,4 @@
-"""Assets: the style sheet, modules and pictures of the pages, read once and named after what is in them."""
+"""Assets: style sheets, scripts and pictures, read once. Their address holds a hash of their content."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ TYPES: Final = {
 }
 _FOREVER: Final = "public, max-age=31536000, immutable"
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
-"""For whoever opens a picture by itself: its own style applies, and nothing else happens."""
+"""For a picture that is opened by itself: its own styles apply, and nothing else runs."""
 
 
 async def asset(_: Request, resp: Response, version: str, name: str) -> None:
-    """GET /static/{version}/{name}: a version that is not today's is served all the same, but may not be kept."""
+    """GET /static/{version}/{name}. An old version is served too, but must not be cached."""
     found = contents().get(name)
     if found is None:
         raise ProblemError("not_found")
@@ -35,7 +35,7 @@ async def asset(_: Request, resp: Response, version: str, name: str) -> None:
 
 
 def address(name: str) -> str:
-    """Return the path of an asset, which changes whenever any asset does; raises KeyError for one that does not exist."""
+    """Return the path of an asset, which changes with any asset. Raises KeyError for an unknown name."""
     if name not in contents():
         raise KeyError(name)
     return f"/static/{digest()}/{name}"
@@ -43,14 +43,14 @@ def address(name: str) -> str:
 
 @cache
 def contents() -> dict[str, bytes]:
-    """Return the bytes of every asset by its name."""
+    """Return the content of every asset by name."""
     folder = files("countersign.web.pages") / "static"
     return {entry.name: entry.read_bytes() for entry in folder.iterdir() if entry.name.endswith(tuple(TYPES))}
 
 
 @cache
 def digest() -> str:
-    """Return a short hash over all assets, so that modules which import each other change their address together."""
+    """Return a short hash of all assets, so that scripts which import each other change their address together."""
     whole = hashlib.sha256()
     for name, content in sorted(contents().items()):
         whole.update(b"%d %b %d " % (len(name), name.encode(), len(content)))

@@ -1,4 +1,4 @@
-"""Forms by which a signed-in person changes the account: read, carried out, and carried on after the proof that they needed."""
+"""Forms by which a signed-in person changes the account. A form continues by itself after the proof that it needed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class Submission(msgspec.Struct, frozen=True):
-    """A form of somebody who is signed in, as it was sent or as it goes on after a proof; `resp` gets the answer."""
+    """A submitted form of a signed-in person, now or continued after a proof. `resp` gets the answer."""
 
     req: Request
     resp: Response
@@ -41,21 +41,21 @@ class Submission(msgspec.Struct, frozen=True):
 
     @property
     def language(self) -> Language:
-        """Return the language of the person."""
+        """Return the person's language."""
         return language_of(self.req)
 
     @property
     def then(self) -> InterruptedRequest:
-        """Return the form as it goes on after the proof that it needs."""
+        """Return the form as it continues after the proof."""
         return InterruptedRequest("POST", self.path, tuple(self.fields.items()))
 
 
 Act: TypeAlias = Callable[[Submission], Awaitable[None]]
-"""Does what a form asks for, and answers."""
+"""Carries out a form, and answers."""
 
 
 class ChangeForms:
-    """Reads the forms of the account's pages, and answers with what becomes of the changes that they ask for."""
+    """Reads the forms of the account's pages, and answers with the outcome of the changes."""
 
     def __init__(self, web: WebContext, guard: SessionGuard) -> None:
         self._web = web
@@ -80,12 +80,12 @@ class ChangeForms:
         return post
 
     async def submit(self, form: Submission, request: ChangeRequest) -> Applied | None:
-        """Ask for a change. Return it if it was made at once; else answer as `settle` does."""
+        """Submit a change. Returns it if it was applied at once; otherwise answers as `settle` does."""
         request = msgspec.structs.replace(request, interrupted=form.then)
         return await self.settle(form, await submit_change(self._web.accounts, form.browser, form.session, request))
 
     async def settle(self, form: Submission, outcome: SubmitResult) -> Applied | None:
-        """Return a change that was made; else answer with the proof that it needs or why it cannot be made, and return None."""
+        """Return an applied change. Otherwise answer with the missing proof or the refusal, and return None."""
         match outcome:
             case Applied():
                 self._web.database.notify()

@@ -1,4 +1,4 @@
-"""What follows when a login flow has its proof, whichever way it was given."""
+"""Continues a login flow that has its proof, whatever the kind of proof."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ AGAIN: Final = {
     LoginFlowKind.ENROL_PASSKEY: "/account/methods",
     LoginFlowKind.PASSKEY: "/sign-in",
 }
-"""Where each kind of flow is begun again."""
+"""The page on which each kind of flow begins again."""
 
 
 class ContinueFlow:
-    """Sends a browser on. `acts` are what our own forms do, by their paths: those that go on after a step-up."""
+    """Sends the browser on. `acts` are the handlers of our own forms by path, for those that continue after a step-up."""
 
     def __init__(self, web: WebContext, acts: Mapping[str, Act]) -> None:
         self._web = web
         self._acts = acts
 
     async def go(self, req: Request, resp: Response, completed: CompletedFlow) -> None:
-        """Do what follows."""
+        """Answer with the next step."""
         language = language_of(req)
         match completed:
             case SignedIn():
@@ -90,7 +90,7 @@ class ContinueFlow:
                 show_no_flow(self._web, req, resp)
 
     async def _sign_in(self, req: Request, resp: Response, signed_in: SignedIn) -> None:
-        """Go on where the person was going: by GET, or by carrying out the form that was interrupted, once (semantics U1)."""
+        """Return to where the person was going: by GET, or by carrying out the interrupted form once (semantics U1)."""
         keep_session(resp, signed_in)
         then = signed_in.interrupted
         act = self._acts.get(then.path) if then.method == "POST" else None

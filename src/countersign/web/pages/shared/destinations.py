@@ -1,4 +1,4 @@
-"""Where a browser goes next, and which addresses of others it may be sent to."""
+"""Redirect targets: where a browser goes next, and which addresses of applications it may be sent to."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_RETURN: Final = 4_000
 
 
 async def return_to(web: WebContext, wanted: str) -> str:
-    """Return where a person wants to go afterwards: a path of ours or a registered address of an application, else their account."""
+    """Return the target after a sign-in: a path of ours, a registered address of an application, or the account."""
     if not 0 < len(wanted) <= MAX_RETURN or not wanted.isascii() or not wanted.isprintable() or "\\" in wanted:
         return HOME
     if wanted.startswith("/") and not wanted.startswith("//"):
@@ -29,7 +29,7 @@ async def return_to(web: WebContext, wanted: str) -> str:
 
 
 async def leads_to(web: WebContext, path: str) -> str:
-    """Return the application's registered origin that an authorization request leads to in the end; "" for any other path of ours."""
+    """Return the registered origin of the application that an authorization request leads to, or "" for another path of ours."""
     where, _, query = path.partition("?")
     if where != links.AUTHORIZE:
         return ""
@@ -43,6 +43,6 @@ async def leads_to(web: WebContext, path: str) -> str:
 
 
 def to_verification(resp: Response, begun: CodeRequested) -> None:
-    """Keep the secrets of a login flow that has begun, and send the browser to the verification screen."""
+    """Set the cookies of a login flow that has begun, and redirect to the verification screen."""
     keep_flow(resp, begun)
     resp.redirect("/verify")

@@ -1,4 +1,4 @@
-"""Rendering: a template is filled, and the response gets the headers that every page bears."""
+"""Rendering: fills a template and sets the headers of a page."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ POLICY: Final = "; ".join(  # noqa: FLY002 - one directive a line is what can be
         "trusted-types 'none'",
     )
 )
-"""Nothing from elsewhere, nothing inline, in nobody's frame, and no string becomes markup."""
+"""Nothing from other hosts, nothing inline, no framing, and no string becomes markup."""
 
 HEADERS: Final = {
     "Content-Security-Policy": POLICY,
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
-    # The origin alone: forms of ours still send theirs, and what stands in an address is told to nobody.
+    # Only the origin: our forms send it, and nobody learns what an address contains.
     "Referrer-Policy": "strict-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -53,7 +53,7 @@ _ADDRESS: Final = re.compile(r"(https?://[^\s<>\"]*[\w/=-])")
 
 
 def show(web: WebContext, req: Request, resp: Response, template: str, **values: object) -> None:
-    """Answer with a page in the reader's language.
+    """Show a page in the reader's language.
 
     Args:
         web: knows the names of the site.
@@ -79,7 +79,7 @@ def show(web: WebContext, req: Request, resp: Response, template: str, **values:
 
 
 def render(resp: Response, template: str, *, lang: str = "en", direction: str = "ltr", **values: object) -> None:
-    """Answer with `template`, filled; `lang` and `direction` are those of the language that the page is written in."""
+    """Write the filled `template`. `lang` and `direction` are those of the page's language."""
     resp.content_type = "text/html; charset=utf-8"
     resp.set_headers(HEADERS)
     if beside := values.get("form_action"):
@@ -93,7 +93,7 @@ def clock_time(at: int) -> str:
 
 
 def links(text: str) -> markupsafe.Markup:
-    """Return a text as markup in which web addresses, and nothing else, are links that open beside."""
+    """Return a text as markup in which web addresses, and nothing else, are links that open in a new tab."""
     parts = _ADDRESS.split(text)
     link = markupsafe.Markup('<a href="{0}" target="_blank" rel="noopener noreferrer">{0}</a>')
     return markupsafe.Markup("").join(link.format(part) if place % 2 else part for place, part in enumerate(parts))

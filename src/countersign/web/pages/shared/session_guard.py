@@ -1,4 +1,4 @@
-"""The session guard: pages of an account are for who is signed in, and some of them for who proved more than a password."""
+"""The session guard: admits signed-in persons to their pages, and asks for a stronger proof where one is needed."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ METHODS: Final = "/account/methods"
 
 
 class SessionGuard:
-    """Lets in who is signed in, and asks for what is missing. The interrupted request goes on afterwards, once (semantics U1)."""
+    """Admits signed-in persons, and asks for what is missing. The interrupted request continues afterwards, once (semantics U1)."""
 
     def __init__(self, web: WebContext) -> None:
         self._web = web
 
     async def session(self, req: Request, resp: Response, then: InterruptedRequest) -> Session | None:
-        """Return who is signed in; else send the browser to sign in, and return None."""
+        """Return the session, or redirect to the sign-in and return None."""
         session = await find_session(self._web.accounts, self._web.browser(req))
         if session is None:
             resp.redirect(f"/sign-in?return_to={quote(then.path if then.method == 'GET' else HOME, safe='/')}")
@@ -43,7 +43,7 @@ class SessionGuard:
         return session
 
     async def _closed(self, req: Request, resp: Response, session: Session, then: InterruptedRequest) -> None:
-        """Ask for the app or passkey that this installation lets in by, or lead to where one is enrolled."""
+        """Ask for the app or passkey that this installation requires, or lead to its enrolment."""
         snapshot = await self._web.database.read(find_snapshot, session.account)
         if snapshot is not None and snapshot.strong:
             await self.ask_for(req, resp, session, ProofRequirement(Level.APP_CODE), then)
@@ -53,7 +53,10 @@ class SessionGuard:
     async def admits(
         self, req: Request, resp: Response, session: Session, need: ProofRequirement, then: InterruptedRequest
     ) -> bool:
-        """Say whether a session may go on with this; else ask for what it lacks: the request goes on afterwards (semantics U1)."""
+        """Return True if the session satisfies the requirement.
+
+        Otherwise ask for the proof; the request continues afterwards (semantics U1).
+        """
         if satisfies(session, need, self._web.accounts.now()):
             return True
         await self.ask_for(req, resp, session, need, then)
@@ -62,7 +65,7 @@ class SessionGuard:
     async def ask_for(
         self, req: Request, resp: Response, session: Session, need: ProofRequirement, then: InterruptedRequest
     ) -> None:
-        """Ask a session for what it lacks; the request goes on afterwards, once (semantics U1)."""
+        """Ask for the missing proof. The request continues afterwards, once (semantics U1)."""
         if sum(len(name) + len(value) for name, value in then.fields) > MAX_INTERRUPTED_CHARACTERS:
             raise ProblemError("too_large")
         asked = await step_up(self._web.accounts, self._web.browser(req), session, need, then)

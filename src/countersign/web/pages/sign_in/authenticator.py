@@ -1,4 +1,4 @@
-"""The screens at /verify that take a factor instead of a code that was sent: an authenticator app's code, or a recovery code."""
+"""The screens at /verify for an authenticator app's code or a recovery code."""
 
 from __future__ import annotations
 
@@ -53,27 +53,27 @@ WAYS: Final = {
     Channel.VOICE: mark("Call {to}"),
     Channel.WHATSAPP: mark("WhatsApp to {to}"),
 }
-"""How a code may be asked for instead."""
+"""How a code may be requested instead."""
 
 
 def methods_shown(view: VerificationView, language: Language) -> list[tuple[str, str]]:
-    """Return the factors that may be used, by what the address names them with, and what a person reads."""
+    """Return the available authenticators by their names in the address, with the texts for people."""
     return [(kind.value, language.say(METHODS[kind])) for kind in view.authenticators]
 
 
 class AuthenticatorPage:
-    """POST to /verify/app or /verify/recovery-code judges what was typed; the screens are shown at /verify?by=..."""
+    """POST to /verify/app or /verify/recovery-code checks the input. The screens are shown at /verify?by=..."""
 
     def __init__(self, web: WebContext, continue_flow: ContinueFlow) -> None:
         self._web = web
         self._continue_flow = continue_flow
 
     def is_meant(self, req: Request, view: VerificationView) -> bool:
-        """Say whether one of these screens was asked for."""
+        """Return True if one of these screens was requested."""
         return req.get_param("by") in {kind.value for kind in view.authenticators}
 
     async def post_app(self, req: Request, resp: Response) -> None:
-        """Judge a code of the app."""
+        """Check a code of the app."""
         fields = await fields_of(req)
         proved = await prove_with_app(
             self._web.accounts,
@@ -85,7 +85,7 @@ class AuthenticatorPage:
         await self._answer(req, resp, proved, AuthenticatorKind.APP)
 
     async def post_recovery_code(self, req: Request, resp: Response) -> None:
-        """Spend a recovery code."""
+        """Use a recovery code."""
         fields = await fields_of(req)
         proved = await prove_with_recovery_code(
             self._web.accounts,
@@ -121,7 +121,7 @@ class AuthenticatorPage:
     async def again(
         self, req: Request, resp: Response, kind: AuthenticatorKind, fault: str, far: UnlikelyLocation | None = None
     ) -> None:
-        """Show the screen once more, with what was wrong."""
+        """Show the screen again with the fault."""
         view = await view_flow(self._web.accounts, self._web.browser(req))
         if view is None:
             show_no_flow(self._web, req, resp)
@@ -138,7 +138,7 @@ class AuthenticatorPage:
         fault: str = "",
         far: UnlikelyLocation | None = None,
     ) -> None:
-        """Show the screen of the factor that was asked for, or of the first there is."""
+        """Show the screen of the requested authenticator, or of the first available one."""
         language, flow = language_of(req), view.flow
         wanted = req.get_param("by") or ""
         if kind is None:
@@ -171,10 +171,10 @@ class AuthenticatorPage:
 
 
 def remembers(fields: Mapping[str, str]) -> bool:
-    """Return whether the person wants this browser to be trusted."""
+    """Return True if the person wants this browser to be trusted."""
     return fields.get("remember", "") not in {"", "no"}
 
 
 def is_sure(fields: Mapping[str, str]) -> bool:
-    """Return whether the person said that they asked for the code themselves, from far away."""
+    """Return True if the person confirmed that they requested the code themselves, from another place."""
     return fields.get("far") == "yes"

@@ -1,4 +1,4 @@
-"""Where a browser uses a passkey: below /sign-in and /verify."""
+"""The requests below /sign-in and /verify by which a browser uses a passkey."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class PasskeyPages:
-    """POST begins each of the two, and hands the browser what it needs as JSON; a further POST takes its answer."""
+    """For each use, one POST returns the options as JSON, and another takes the browser's response."""
 
     def __init__(self, web: WebContext, continue_flow: ContinueFlow, authenticator: AuthenticatorPage) -> None:
         self._web = web
@@ -41,7 +41,7 @@ class PasskeyPages:
         self._authenticator = authenticator
 
     async def post_sign_in_begin(self, req: Request, resp: Response) -> None:
-        """Hand the browser what it needs to sign in."""
+        """Return the options for signing in."""
         fields = await fields_of(req)
         then = InterruptedRequest(path=await return_to(self._web, fields.get("return_to", "")))
         begun, options = await begin_passkey_sign_in(self._web.accounts, self._web.browser(req), then)
@@ -49,7 +49,7 @@ class PasskeyPages:
         resp.write(options.encode(), JSON)
 
     async def post_sign_in(self, req: Request, resp: Response) -> None:
-        """Let the person in."""
+        """Sign the person in."""
         fields = await fields_of(req)
         outcome = await sign_in_with_passkey(self._web.accounts, self._web.browser(req), fields.get("credential", ""))
         match outcome:
@@ -75,7 +75,7 @@ class PasskeyPages:
                 show_refusal(self._web, req, resp, outcome)
 
     async def post_verify_begin(self, req: Request, resp: Response) -> None:
-        """Hand the browser what it needs to prove what is under way."""
+        """Return the options for proving the flow that is under way."""
         await fields_of(req)
         options = await begin_passkey_proof(self._web.accounts, self._web.browser(req))
         if options is None:
@@ -83,7 +83,7 @@ class PasskeyPages:
         resp.write(options.encode(), JSON)
 
     async def post_verify(self, req: Request, resp: Response) -> None:
-        """Judge its answer."""
+        """Check the response."""
         fields = await fields_of(req)
         outcome = await prove_with_passkey(
             self._web.accounts, self._web.browser(req), fields.get("credential", ""), remember=remembers(fields)

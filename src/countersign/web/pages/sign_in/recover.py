@@ -1,4 +1,4 @@
-"""The pages at /recover: a forgotten password, and what is left to who has lost everything."""
+"""The pages at /recover: a forgotten password, and delayed recovery for a person without any contact."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ if TYPE_CHECKING:
 
 
 class RecoverPage:
-    """GET shows the form, POST sends a code; below it a new password is chosen, or a waiting time begun."""
+    """GET shows the form, POST sends a code. Below it a new password is chosen, or delayed recovery begins."""
 
     def __init__(self, web: WebContext) -> None:
         self._web = web
 
     async def get(self, req: Request, resp: Response) -> None:
-        """Ask whose account it is."""
+        """Ask for the identifier."""
         self._show(req, resp, "recover.html", {}, {})
 
     async def post(self, req: Request, resp: Response) -> None:
-        """Send a code; the answer is the same whether there is an account or not (semantics R1)."""
+        """Send a code. The answer is the same without an account (semantics R1)."""
         fields = await fields_of(req)
         asked = await recover(self._web.accounts, self._web.browser(req), fields.get("identifier", ""))
         self._asked(req, resp, "recover.html", fields, asked)
@@ -47,7 +47,7 @@ class RecoverPage:
         self._show(req, resp, "lost.html", {}, {})
 
     async def post_lost(self, req: Request, resp: Response) -> None:
-        """Have the new contact proved."""
+        """Send a code to the new contact."""
         fields = await fields_of(req)
         asked = await begin_delayed_recovery(
             self._web.accounts, self._web.browser(req), fields.get("identifier", ""), fields.get("contact", "")
@@ -55,14 +55,14 @@ class RecoverPage:
         self._asked(req, resp, "lost.html", fields, asked)
 
     async def get_password(self, req: Request, resp: Response) -> None:
-        """Ask for the new password, where it was proved whose account it is."""
+        """Ask for the new password once the person proved the account."""
         if await may_reset_password(self._web.accounts, self._web.browser(req)):
             self._show(req, resp, "new_password.html", {}, {})
         else:
             show_no_flow(self._web, req, resp)
 
     async def post_password(self, req: Request, resp: Response) -> None:
-        """Replace the password, and lead to the sign-in: nobody is signed in by this (semantics R2)."""
+        """Replace the password, and lead to the sign-in. It signs nobody in (semantics R2)."""
         fields = await fields_of(req)
         outcome = await reset_password(
             self._web.accounts, self._web.browser(req), fields.get("password", ""), fields.get("current", "")

@@ -1,4 +1,4 @@
-"""The routes of the pages on which people sign up, sign in, prove who they are, and recover their account."""
+"""The routes of the pages for signing up, signing in, verification and recovery."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def routes(web: WebContext, continue_flow: ContinueFlow) -> Routes:
-    """Return them; `continue_flow` sends a browser on when a login flow has its proof."""
+    """Return the routes. `continue_flow` sends a browser on when a login flow has its proof."""
     sign_up, sign_in, recover = SignUpPage(web), SignInPage(web), RecoverPage(web)
     authenticator = AuthenticatorPage(web, continue_flow)
     passkeys = PasskeyPages(web, continue_flow, authenticator)

@@ -1,4 +1,4 @@
-"""The page at /sign-in: who, and the password, then a code unless the account trusts this browser; and the way out at /sign-out."""
+"""The page at /sign-in: identifier and password, then a code unless the account trusts this browser; and the form at /sign-out."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 
 
 class SignInPage:
-    """GET shows the form, POST looks at the password."""
+    """GET shows the form, POST checks the password."""
 
     def __init__(self, web: WebContext) -> None:
         self._web = web
 
     async def get(self, req: Request, resp: Response) -> None:
-        """Show the form; who is signed in goes on at once."""
+        """Show the form. A signed-in person goes on at once."""
         wanted = req.get_param("return_to") or ""
         if await find_session(self._web.accounts, self._web.browser(req)) is not None:
             resp.redirect(await return_to(self._web, wanted))
@@ -46,7 +46,7 @@ class SignInPage:
         await self._show(req, resp, "", wanted)
 
     async def post(self, req: Request, resp: Response) -> None:
-        """Let in, ask for a code, or say that it did not work: the same for unknown, wrong, locked and disabled (semantics S1)."""
+        """Sign in, ask for a code, or refuse: alike for unknown, wrong, locked and disabled (semantics S1)."""
         fields = await fields_of(req)
         wanted = fields.get("return_to", "")
         then = InterruptedRequest(path=await return_to(self._web, wanted))
@@ -97,7 +97,7 @@ class SignOutForm:
         self._web = web
 
     async def post(self, req: Request, resp: Response) -> None:
-        """End the session; twice is once."""
+        """End the session. A second time does nothing."""
         await sign_out(self._web.accounts, self._web.browser(req))
         drop(resp, SESSION)
         drop(resp, FLOW)

@@ -1,4 +1,4 @@
-"""The page at /sign-up: a name, a contact, a password; then the code that proves the contact."""
+"""The page at /sign-up: a name, a contact and a password, then the code that proves the contact."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class SignUpPage:
         self._show(req, resp, {}, {}, req.get_param("return_to") or "")
 
     async def post(self, req: Request, resp: Response) -> None:
-        """Begin to open an account; whether the contact has one already cannot be told from the answer."""
+        """Begin to create an account. The answer does not reveal whether the contact has one already."""
         fields = await fields_of(req)
         wanted = fields.get("return_to", "")
         asked = await sign_up(

@@ -1,4 +1,4 @@
-"""The verification screen at /verify: what was sent and how far it is, the code, and every other way to get one."""
+"""The verification screen at /verify: the state of the message, the code, and every other way to get one."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ ENDED: Final = {
 
 
 class Progress(msgspec.Struct, frozen=True):
-    """What is known of the newest message: its state and what to do, in words.
+    """The state of the newest message in words, with what the person can do.
 
     `lost` says that it will not come, `late` to offer another way by itself.
     """
@@ -94,19 +94,19 @@ class Progress(msgspec.Struct, frozen=True):
 
 
 def progress(view: VerificationView, language: Language, now: int) -> Progress:
-    """Return what is known of the message of a flow, for the person who waits for it."""
+    """Return the progress of a flow's message for the person who waits for it."""
     over = view.challenge is None or view.challenge.state_at(now) is not ChallengeState.PENDING
     newest: Delivery | None = max(view.deliveries, key=lambda one: one.number, default=None)
     if newest is None:
         return Progress("", "", lost=False, late=True, over=over)
-    told = hint(newest.state, newest.reason, newest.channel, language.tag) or ""
+    hint_text = hint(newest.state, newest.reason, newest.channel, language.tag) or ""
     return Progress(
-        language.say(DELIVERY_STATES[newest.state]), told, lost=newest.is_lost, late=newest.is_late(now), over=over
+        language.say(DELIVERY_STATES[newest.state]), hint_text, lost=newest.is_lost, late=newest.is_late(now), over=over
     )
 
 
 class VerifyPage:
-    """GET shows the screen, POST judges the code."""
+    """GET shows the screen, POST checks the code."""
 
     def __init__(self, web: WebContext, continue_flow: ContinueFlow, authenticator: AuthenticatorPage) -> None:
         self._web = web
@@ -114,11 +114,11 @@ class VerifyPage:
         self._authenticator = authenticator
 
     async def get(self, req: Request, resp: Response) -> None:
-        """Show what is under way."""
+        """Show the flow that is under way."""
         await self.screen(req, resp)
 
     async def post(self, req: Request, resp: Response) -> None:
-        """Judge what was typed."""
+        """Check the code."""
         fields = await fields_of(req)
         outcome = await check_code(
             self._web.accounts,
@@ -144,7 +144,7 @@ class VerifyPage:
     async def screen(
         self, req: Request, resp: Response, *, fault: str = "", typed: bool = False, far: UnlikelyLocation | None = None
     ) -> None:
-        """Show the screen as things stand."""
+        """Show the screen in its current state."""
         view = await view_flow(self._web.accounts, self._web.browser(req))
         if view is None:
             show_no_flow(self._web, req, resp)
@@ -196,7 +196,7 @@ class VerifyPage:
         )
 
     async def refused(self, req: Request, resp: Response, refused: Refused) -> None:
-        """Show the screen with why something was not done."""
+        """Show the screen with the reason of a refusal."""
         language = language_of(req)
         resp.status = falcon.HTTP_409
         if refused.retry_after:
@@ -229,7 +229,7 @@ class VerifyPage:
 
 
 class CodeRequestForms:
-    """The buttons of the screen: send the code once more, or in another way."""
+    """The buttons of the screen: send the code again, or in another way."""
 
     def __init__(self, web: WebContext, page: VerifyPage) -> None:
         self._web = web
@@ -240,7 +240,7 @@ class CodeRequestForms:
         await self._answer(req, resp, await resend_flow_code(self._web.accounts, self._web.browser(req)))
 
     async def another_way(self, req: Request, resp: Response) -> None:
-        """Send it in another way, `contact` and `channel`, as one of the buttons said, and show the screen."""
+        """Send it to the `contact` and by the `channel` of the button, and show the screen."""
         fields = await fields_of(req)
         try:
             way = ContactMethod(fields.get("contact", ""), Channel(fields.get("channel", "")), "")
@@ -261,13 +261,13 @@ class CodeRequestForms:
 
 
 class ProgressEvents:
-    """What becomes of the message, as server-sent events."""
+    """The progress of the message as server-sent events."""
 
     def __init__(self, web: WebContext) -> None:
         self._web = web
 
     async def get(self, req: Request, resp: Response) -> None:
-        """Send them until the flow is over; a browser without a flow gets 404."""
+        """Send events until the flow is over. A browser without a flow gets 404."""
         accounts, browser, language = self._web.accounts, self._web.browser(req), language_of(req)
 
         async def look() -> Snapshot | None:
