@@ -10,7 +10,7 @@ BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help python run test test-quick lint format bench docs shots lock clean setup setup-dev
+.PHONY: help python run test test-quick coverage lint format bench docs shots lock clean setup setup-dev
 
 help: ## list the verbs
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r verb text; do printf '  make %-12s %s\n' "$$verb" "$$text"; done
@@ -18,10 +18,13 @@ help: ## list the verbs
 run: setup ## serve on http://localhost:8000 (PORT=n for another), and on the next port a shop that uses it
 	@COUNTERSIGN_ENVIRONMENT=development COUNTERSIGN_HOME='$(COUNTERSIGN_HOME)' exec $(BIN)/python tools/run.py '$(PORT)'
 
-test: setup-dev ## run every test, and measure what of the program they ran (ARGS=tests/web for some, without measuring)
+test: setup-dev ## run every test (ARGS=tests/web for some); what cannot run here says why
 	@$(BIN)/python tools/browser.py
-	@$(if $(ARGS),,export COVERAGE_CORE=$$($(BIN)/python -c 'import sys; print("sysmon" if sys.version_info >= (3, 12) else "ctrace")');) \
-	exec $(BIN)/python -m pytest -n auto $(if $(ARGS),$(ARGS),--cov --cov-report=html)
+	@exec $(BIN)/python -m pytest -n auto $(ARGS)
+
+coverage: setup-dev ## run the tests in process, and measure what of the program they ran (build/coverage/html)
+	@export COVERAGE_CORE=$$($(BIN)/python -c 'import sys; print("sysmon" if sys.version_info >= (3, 12) else "ctrace")'); \
+	exec $(BIN)/python -m pytest -n logical -m 'not (program or browser or slow or peers)' --cov --cov-report=html $(ARGS)
 
 test-quick: setup-dev ## run the tests that need no peer, no process and no patience
 	@exec $(BIN)/python -m pytest -n logical --hypothesis-profile=quick -p no:schemathesis -m 'not (program or postgres or browser or slow or peers)' \

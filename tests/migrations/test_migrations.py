@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import asyncpg
@@ -223,6 +224,13 @@ def test_several_processes_may_migrate_at_once(empty_url: str) -> None:
     ]
     ended = [one.communicate(timeout=60) for one in started]
     assert ended == [(f"{head()}\n", "")] * 4
+
+
+def test_several_threads_may_migrate_at_once(tmp_path: Path) -> None:
+    """Alembic's context is global to a process: without a lock, one thread renders into the other's."""
+    urls = [f"sqlite:///{tmp_path / str(number)}.db" for number in range(8)]
+    with ThreadPoolExecutor(len(urls)) as pool:
+        assert list(pool.map(migrate, urls)) == [head()] * len(urls)
 
 
 async def test_a_database_that_is_newer_than_the_program_is_left_alone(database_url: str) -> None:

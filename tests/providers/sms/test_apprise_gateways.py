@@ -300,7 +300,7 @@ def test_a_setting_that_cannot_be_meant_is_named(change: dict[str, Any], says: s
 
 def test_without_the_library_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "apprise", None)
-    with pytest.raises(SettingsError, match=r"pip install countersign\[apprise\]"):
+    with pytest.raises(SettingsError, match=r"pip install countersign-otp\[apprise\]"):
         settings()
 
 

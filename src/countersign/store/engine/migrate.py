@@ -29,6 +29,9 @@ LOCK: Final = 0x0C0DE51617
 LOCK_S: Final = 60.0
 """How long a migration waits for another one, in seconds."""
 
+_ONE_AT_A_TIME: Final = threading.Lock()
+"""Held while Alembic renders: its context is global to the process, and two threads would share it."""
+
 _VERSION: Final = "SELECT version_num FROM alembic_version"
 
 
@@ -108,7 +111,8 @@ def _rendered(dialect: str, revision: str | None, to: str) -> str:
     if not missing or (to != "head" and to not in missing):
         return ""
     output = io.StringIO()
-    command.upgrade(_config(dialect, output), f"{revision}:{to}" if revision else to, sql=True)
+    with _ONE_AT_A_TIME:
+        command.upgrade(_config(dialect, output), f"{revision}:{to}" if revision else to, sql=True)
     return output.getvalue()
 
 
