@@ -47,6 +47,7 @@ NULLABLE = {
     "grants.used_at",
     "tokens.ended_at",
     "suppressions.lifted_at",
+    "notices.held_until",
 }
 
 INDEXES = {
@@ -54,6 +55,7 @@ INDEXES = {
     "challenges_expires_at",
     "deliveries_due_at",
     "traffic_at",
+    "notices_held_until",
     "deliveries_created_at",
     "attempts_provider_provider_message_id",
     "events_at",
