@@ -257,8 +257,10 @@ class _Tally(msgspec.Struct):
     """The counts of a traffic key in this clock hour (`budgeted`, `spent`), the last hour, the last day and the week before.
 
     `budgeted` and `spent` include notices, of which there are `notices` in the last day and `past_notices` before it. All other counts are
-    those of codes. Hour and day start no earlier than the end of the latest hold, except for notices. `old` messages have had enough
-    time for their code to be entered. `yesterday` is the mean of the two hours around this time a day ago. `days` are the days that `past` covers.
+    those of codes. Hour and day start no earlier than the end of the latest hold, except for notices.
+
+    `old` messages have had enough time for their code to be entered. `yesterday` is the mean of the two hours around this time a day ago.
+    `days` are the days that `past` covers.
     """
 
     budgeted: int = 0

@@ -5,7 +5,7 @@ Each contact has budgets of its own. What is beyond them is kept as a notice tha
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from countersign.domain.accounts.change import ChangeKind, ChangeState
 from countersign.domain.accounts.notice_budget import (
@@ -20,7 +20,7 @@ from countersign.domain.delivery.delivery import Delivery, new_delivery
 from countersign.domain.delivery.notice import LIFETIME, Notice, NoticeKind
 from countersign.domain.shared.contact import CHANNELS_OF, Channel, ContactKind
 from countersign.domain.shared.phone_region import region_of
-from countersign.domain.verifications.rate_limit import KeyedLimits, check_limit
+from countersign.domain.verifications.rate_limit import RateLimit, check_limit
 from countersign.flows.accounts.activity import insert_sent
 from countersign.store.engine.database import Change, Write
 from countersign.store.tables import accounts, changes, deliveries, notices, rate_limits
@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 
 _Recipient: TypeAlias = "tuple[OwnedContact, Channel, str]"
 """A contact that can be reached, the channel, and the address."""
+_Limits: TypeAlias = list[tuple[RateLimit, bytes, bool]]
+"""Limits with their keys; a notice must be within all of them, and counts for those that are True."""
+
+_OF_RECOVERY: Final = frozenset({NoticeLane.OUTSIDE, NoticeLane.REMINDER})
 
 
 async def owe_notices(
@@ -112,59 +116,59 @@ def _recipients(context: AccountContext, contacts: Iterable[OwnedContact]) -> li
 
 async def _limits(
     context: AccountContext, account: str, recipients: Sequence[_Recipient], lane: NoticeLane, change: str, now: int
-) -> list[KeyedLimits]:
-    """Return the limits that a notice to each recipient must be within."""
+) -> list[_Limits]:
+    """Return the limits that a notice to each recipient must be within.
+
+    However many recoveries wait, a telephone hears of them once: the limits of all that wait are looked at, and that of `change` is
+    counted. When the one that it heard of is stopped, it hears of the next.
+    """
     if not recipients:
         return []
-    recovery = await _waiting_recovery(account, change, now) if lane in _OF_RECOVERY else ""
+    waiting = await _waiting_recoveries(account, change, now) if lane in _OF_RECOVERY else [change]
     has_mailbox = any(contact.kind is ContactKind.MAIL for contact, _, _ in recipients)
     blind_index = context.keyring.blind_index
 
-    def key_of(budget: NoticeBudget, address: str) -> bytes:
-        if budget.scope is BudgetScope.ACCOUNT:
-            return blind_index("limit", budget.limit.name, account)
-        of_recovery = (recovery,) if budget.scope is BudgetScope.RECOVERY else ()
-        return blind_index("limit", budget.limit.name, address, *of_recovery)
+    def limits_of(budget: NoticeBudget, address: str) -> _Limits:
+        limit = budget.limit
+        if budget.scope is BudgetScope.RECOVERY:
+            return [(limit, blind_index("limit", limit.name, address, one), one == change) for one in waiting]
+        counted_for = account if budget.scope is BudgetScope.ACCOUNT else address
+        return [(limit, blind_index("limit", limit.name, counted_for), True)]
 
     return [
-        tuple(
-            (budget.limit, key_of(budget, address))
+        [
+            each
             for budget in notice_budgets(lane, contact.kind, has_mailbox=has_mailbox)
-        )
+            for each in limits_of(budget, address)
+        ]
         for contact, _, address in recipients
     ]
 
 
-_OF_RECOVERY = frozenset({NoticeLane.OUTSIDE, NoticeLane.REMINDER})
-
-
-async def _waiting_recovery(account: str, change: str, now: int) -> str:
-    """Return the id of the delayed recovery that has waited longest, or `change` if none does, and lock the account.
-
-    However many wait, the telephone hears of them once. When that one is stopped, it hears of the next.
-    """
+async def _waiting_recoveries(account: str, change: str, now: int) -> list[str]:
+    """Return the ids of the delayed recoveries that wait, with `change`, and lock the account."""
     await accounts.lock(account)
-    waiting = [
+    waiting = {
         one.id
         for one in await changes.list_open(account, now)
         if one.kind is ChangeKind.ACCESS_RECOVERED and one.state is ChangeState.PENDING
-    ]
-    return waiting[-1] if waiting else change
+    }
+    return sorted({*waiting, change})
 
 
-async def _consume(limits: Sequence[KeyedLimits], now: int) -> list[bool]:
+async def _consume(limits: Sequence[_Limits], now: int) -> list[bool]:
     """Count one notice against the limits of each recipient, one after the other; return which are within all of theirs.
 
     A notice that is beyond one limit is counted for none.
     """
-    timestamps = await rate_limits.lock_timestamps([key for one in limits for _, key in one])
+    timestamps = await rate_limits.lock_timestamps([key for one in limits for _, key, _ in one])
     changed: dict[bytes, int] = {}
     within: list[bool] = []
     for one in limits:
-        results = [(key, check_limit(limit, timestamps.get(key), now)) for limit, key in one]
-        within.append(all(result.allowed for _, result in results))
+        results = [(key, check_limit(limit, timestamps.get(key), now), counts) for limit, key, counts in one]
+        within.append(all(result.allowed for _, result, _ in results))
         if within[-1]:
-            spent = {key: result.tat for key, result in results}
+            spent = {key: result.tat for key, result, counts in results if counts}
             timestamps.update(spent)
             changed.update(spent)
     if changed:
