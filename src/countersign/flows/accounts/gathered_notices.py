@@ -9,11 +9,11 @@ import msgspec
 import structlog
 from msgspec.structs import replace
 
-from countersign.domain.accounts.notice_budget import GATHERED, NoticeLane, gathering_lane
+from countersign.domain.accounts.notice_budget import DAY, GATHERED, NoticeLane, gathering_lane
 from countersign.domain.delivery.notice import LIFETIME, Notice, NoticeKind
 from countersign.domain.shared.contact import Channel, ContactKind
 from countersign.domain.verifications.rate_limit import KeyedLimits, check_limit
-from countersign.errors import CountersignError, UnavailableError
+from countersign.errors import CountersignError
 from countersign.flows.accounts.activity import insert_sent
 from countersign.flows.accounts.notify import channel_of, notice_delivery
 from countersign.store.engine.database import Write
@@ -40,12 +40,16 @@ _log = structlog.get_logger("countersign.notices")
 
 
 class _Outcome(msgspec.Struct):
-    """What becomes of the held notices of one account: those that change, the messages that tell of them, and the limits they count for."""
+    """What becomes of the held notices of one account: those that change, the messages that tell of them, and the limits they count for.
+
+    `unreadable` counts those whose address no key opens. They are looked at again a day later.
+    """
 
     changed: list[Notice] = []
     made: list[Notice] = []
     owed: list[Delivery] = []
     timestamps: dict[bytes, int] = {}
+    unreadable: int = 0
 
 
 async def send_gathered(context: AccountContext) -> int:
@@ -55,15 +59,9 @@ async def send_gathered(context: AccountContext) -> int:
     """
     sent = 0
     for account in await context.database.read(notices.list_accounts_with_held, context.now(), _MAX_ACCOUNTS):
-        try:
-            outcome = await context.database.run(_gather, context, account, context.now())
-        except UnavailableError:
-            raise
-        except (
-            CountersignError
-        ) as error:  # such as a key that is missing: it must not stop the notices of everybody else
-            _log.error("gathering_failed", account=account, detail=str(error))
-            continue
+        outcome = await context.database.run(_gather, context, account, context.now())
+        if outcome.unreadable:
+            _log.error("notices_unreadable", account=account, notices=outcome.unreadable)
         told = Counter(one.to_kind for one in outcome.changed if one.held_until is None)
         for kind, count in told.items():
             context.on_gathered(kind.value, count)
@@ -84,7 +82,12 @@ async def _gather(context: AccountContext, account_id: str, now: int) -> _Outcom
     by_mailbox: dict[_Mailbox, list[Notice]] = {}
     for one in await notices.list_held(account_id, _MAX_GATHERED):
         if one.to_kind is ContactKind.MAIL and account is not None and channel_of(context, one.to_kind) is not None:
-            address = context.keyring.unseal(one.to, one.id)
+            try:
+                address = context.keyring.unseal(one.to, one.id)
+            except CountersignError:  # such as a key that is missing: it must not stop the notices of everybody else
+                outcome.changed.append(replace(one, held_until=now + DAY))
+                outcome.unreadable += 1
+                continue
             by_mailbox.setdefault((address, gathering_lane(one.kind)), []).append(one)
         else:
             # A telephone gets no message about messages. The mailboxes of the account hear, and its page shows it.

@@ -192,7 +192,11 @@ WORDINGS: Final = {
     ),
     NoticeKind.ACCESS_ASKED_AGAIN: Wording(
         mark("Somebody says again that they lost access to your account"),
-        (mark("If nobody stops it, they can take over the account 7 days after they asked. Your account shows each request."),),
+        (
+            mark(
+                "If nobody stops it, they can take over the account 7 days after they asked. Your account shows each request."
+            ),
+        ),
         mark("Was this not you?"),
         _STOP,
         _STOP_LABEL,

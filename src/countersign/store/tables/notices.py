@@ -40,13 +40,13 @@ async def list_accounts_with_held(now: int, limit: int) -> list[str]:
 
 
 async def list_held(account: str, limit: int) -> list[Notice]:
-    """Return at most `limit` notices of an account that wait to be gathered, oldest first.
+    """Return at most `limit` notices of an account that wait to be gathered, those that are due first.
 
     Lock the account before. Notices of a kind that only a newer release knows are left to that one.
     """
     rows = await Sql(
         f"SELECT {NOTICES.names} FROM notices WHERE held_until IS NOT NULL AND account = $1 AND kind IN ({_KNOWN_KINDS})"
-        " ORDER BY id LIMIT $2",
+        " ORDER BY held_until, id LIMIT $2",
         (account, limit),
     )
     return [from_row(row) for row in rows]
