@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -11,16 +13,16 @@ from tests.flows.people import ADA, CARRIER, Visitor, ada
 from tests.flows.place import OWN, Place, place_at
 from tests.threats.test_notices_are_a_bomb import claims, works
 
+import countersign
 from countersign.domain.accounts.change import ChangeKind, ChangeRequest
 from countersign.domain.delivery.sms_pumping import ALLOWANCES
 from countersign.domain.delivery.sms_traffic import TrafficScope
 from countersign.store.tables import sms_traffic
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.clock import FixedClock
 
+SOURCE = Path(countersign.__file__).parent
 PHONES = 8
 CHANGES = 15
 HOUR = 3_600_000
@@ -116,3 +118,17 @@ async def test_many_accounts_with_numbers_of_one_prefix_share_its_allowance(
         await place.begun(number(50), application=OWN, subject="somebody")
         await works(place)
         assert len(place.carriers[CARRIER].sent) == sent + 1
+
+
+def test_nothing_leaves_but_by_the_gate() -> None:
+    """L4: messages are owed in two places, each with budgets, and one function judges and claims whatever is sent."""
+    calls: dict[str, set[str]] = {}
+    for path in sorted(SOURCE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call):
+                calls.setdefault(ast.unparse(node.func), set()).add(str(path.relative_to(SOURCE)))
+    assert calls["new_delivery"] == {"flows/verifications/begin.py", "flows/accounts/notify.py"}
+    assert calls["notice_delivery"] == {"flows/accounts/notify.py", "flows/accounts/gathered_notices.py"}
+    assert calls["provider.send"] == {"flows/delivery/send.py"}
+    assert calls["ClaimedDelivery"] == {"flows/delivery/claim.py"}, "and what is sent was claimed"
+    assert calls["check_pumping"] == {"flows/delivery/claim.py"}

@@ -13,14 +13,16 @@ from tests.flows.place import Place, place_at, query
 from countersign.domain.accounts.change import ChangeKind, ChangeRequest
 from countersign.domain.accounts.notice_budget import GATHER_AFTER, HOUR
 from countersign.domain.delivery.delivery import DeliveryState
-from countersign.domain.delivery.notice import NoticeKind
+from countersign.domain.delivery.notice import LIFETIME, NoticeKind
 from countersign.flows.accounts.activity import recent
 from countersign.flows.accounts.context import BrowserContext
 from countersign.flows.accounts.gathered_notices import send_gathered
 from countersign.flows.accounts.notify import owe_notices
 from countersign.flows.changes.report_change import report_change
 from countersign.flows.changes.undo import lock_account
+from countersign.flows.maintenance.sweep import sweep
 from countersign.store.engine.database import Write
+from countersign.worker import Worker
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -366,3 +368,38 @@ async def test_a_lock_is_told_although_much_was_told_before(home: Place) -> None
     home.clock.forward(1)
     await lock_account(home.accounts, BrowserContext(), snapshot.account.id, home.clock())
     assert len(await sent(home)) == len(await sent(home, PHONE)) == 1
+
+
+async def test_the_worker_gathers_in_its_sweep(home: Place) -> None:
+    """L4."""
+    account = await both(home)
+    await tell(home, account, NoticeKind.CONTACT_PRIMARY, BY_MAIL + 2)
+    await sent(home)
+    home.clock.forward(GATHER_AFTER)
+    worker = Worker(home.delivery, 30, accounts=home.accounts)
+    home.database.listen(worker.wake)
+    running = asyncio.create_task(worker.run())
+    try:
+        worker.clock_moved()
+        async with asyncio.timeout(10):
+            while not any("2 more things" in one.text for one in home.carriers[CARRIER].sent):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+    finally:
+        worker.stop()
+        await running
+
+
+async def test_the_sweep_forgets_nothing_that_waits_and_what_expired_is_not_told(home: Place) -> None:
+    """L4: a short retention loses no notice, and one that nobody can use any more is left out."""
+    account = await both(home)
+    await tell(home, account, NoticeKind.CONTACT_PRIMARY, BY_MAIL + 2)
+    await sent(home)
+    home.clock.forward(2 * 24 * HOUR)
+    await sweep(home.core, 1)
+    held = "SELECT count(*) FROM notices WHERE held_until IS NOT NULL"
+    assert (await home.database.read(query, held))[0][0] > 0
+    home.clock.forward(LIFETIME)
+    assert await send_gathered(home.accounts) == 0
+    assert (await home.database.read(query, held))[0][0] == 0
+    await sweep(home.core, 1)
+    assert await home.count("notices") == 0

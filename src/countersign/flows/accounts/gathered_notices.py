@@ -81,7 +81,8 @@ async def _gather(context: AccountContext, account_id: str, now: int) -> _Outcom
     account = await accounts.lock(account_id)
     by_mailbox: dict[_Mailbox, list[Notice]] = {}
     for one in await notices.list_held(account_id, _MAX_GATHERED):
-        if one.to_kind is ContactKind.MAIL and account is not None and channel_of(context, one.to_kind) is not None:
+        is_told = one.to_kind is ContactKind.MAIL and channel_of(context, one.to_kind) is not None
+        if is_told and account is not None and now < one.expires_at:
             try:
                 address = context.keyring.unseal(one.to, one.id)
             except CountersignError:  # such as a key that is missing: it must not stop the notices of everybody else

@@ -54,7 +54,9 @@ class StatsRecorder:
     def is_news(self, what: str, now: int) -> bool:
         """Return True once in an hour for what an operator is told of, so that an attack does not fill the log."""
         self._told = {one: until for one, until in self._told.items() if now < until}
-        return self._told.setdefault(what, now + NEWS_INTERVAL) == now + NEWS_INTERVAL
+        is_news = what not in self._told
+        self._told.setdefault(what, now + NEWS_INTERVAL)
+        return is_news
 
     def get(self, key: ProviderKey) -> ProviderStats | None:
         """Return the statistics of a provider over all processes, or None if there are none."""

@@ -63,9 +63,14 @@ def insert(notices: Sequence[Notice]) -> tuple[Change, ...]:
 
 
 async def delete_before(before: int, limit: int) -> int:
-    """Delete at most `limit` notices made before `before` (ms), with their deliveries and attempts; return how many were deleted."""
+    """Delete at most `limit` notices made before `before` (ms), with their deliveries and attempts; return how many were deleted.
+
+    One that still waits to be gathered stays.
+    """
     first_kept = identifier.make("ntc", before, bytes(identifier.RANDOM_BYTES))
-    rows = await Sql("SELECT id FROM notices WHERE id < $1 ORDER BY id LIMIT $2", (first_kept, limit))
+    rows = await Sql(
+        "SELECT id FROM notices WHERE id < $1 AND held_until IS NULL ORDER BY id LIMIT $2", (first_kept, limit)
+    )
     for (id_,) in rows:
         await Sql("DELETE FROM attempts WHERE owner = $1", (id_,))
         await Sql("DELETE FROM deliveries WHERE owner = $1", (id_,))
