@@ -8,8 +8,8 @@ from alembic import op
 
 from countersign.store.migrations.ddl import add_column, create_index, integer, text
 
-revision: Final = "0008"
-down_revision: Final = "0007"
+revision: Final = "0009"
+down_revision: Final = "0008"
 branch_labels: Final = None
 depends_on: Final = None
 
