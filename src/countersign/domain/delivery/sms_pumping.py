@@ -25,13 +25,13 @@ from countersign.domain.delivery.sms_traffic import (
     DAY,
     HOUR,
     MINUTE,
-    RETENTION,
     SLOT,
     Hold,
     TrafficHistory,
     TrafficKey,
     TrafficScope,
 )
+from countersign.domain.delivery.traffic_tally import TrafficTally, counted_since, tally_of
 
 FIRST_HOLD: Final = 15 * MINUTE
 LONGEST_HOLD: Final = DAY
@@ -227,7 +227,7 @@ def findings(
             key, PumpingRule.HELD, held=True, figures={"minutes": minutes, "times": hold.times}, without_hold=True
         )
         return
-    tally = _tally(history, now)
+    tally = tally_of(history, now)
     if is_notice:
         yield from _budgets(key, tally, price, policy, without_hold=True, share=NOTICE_SHARE)
         if key.scope in NOTICE_SCOPES:
@@ -253,79 +253,9 @@ def next_hold(finding: PumpingFinding, before: Hold | None, now: int) -> Hold:
     return Hold(now, now + min(LONGEST_HOLD, FIRST_HOLD << min(times - 1, 10)), times)
 
 
-class _Tally(msgspec.Struct):
-    """The counts of a traffic key in this clock hour (`budgeted`, `spent`), the last hour, the last day and the week before.
-
-    `budgeted` and `spent` include notices, of which there are `notices` in the last day and `past_notices` before it. All other counts are
-    those of codes. Hour and day start no earlier than the end of the latest hold, except for notices.
-
-    `old` messages have had enough time for their code to be entered. `yesterday` is the mean of the two hours around this time a day ago.
-    `days` are the days that `past` covers.
-    """
-
-    budgeted: int = 0
-    spent: int = 0
-    hour: int = 0
-    hour_old: int = 0
-    hour_converted: int = 0
-    day: int = 0
-    day_old: int = 0
-    day_old_converted: int = 0
-    day_converted: int = 0
-    latest: int = 0
-    yesterday: int = 0
-    past: int = 0
-    past_converted: int = 0
-    days: int = 0
-    notices: int = 0
-    past_notices: int = 0
-
-
-def _tally(history: TrafficHistory, now: int) -> _Tally:  # noqa: C901 - one pass, since this is most of what judging costs
-    """Return the counts of a history."""
-    past = history.past
-    tally = _Tally(past=past.sent, past_converted=past.converted, past_notices=past.notices)
-    since = _counted_since(history)
-    clock_hour, day, hour, waits = now - now % HOUR, now - DAY, now - HOUR, now - CONVERSION_DELAY - SLOT
-    first = history.past.at or now
-    for slot in history.slots:
-        at, sent = slot.at, slot.sent
-        if at < first:  # noqa: PLR1730 - a call of min is half of what this loop costs
-            first = at
-        if day - HOUR <= at < day + HOUR:
-            tally.yesterday += sent
-        if at < day:
-            if at >= now - RETENTION:
-                tally.past += sent
-                tally.past_converted += slot.converted
-                tally.past_notices += slot.notices
-            continue
-        tally.notices += slot.notices
-        if at >= clock_hour:
-            tally.budgeted += sent + slot.notices
-            tally.spent += slot.spent
-        if at < since:
-            continue
-        if sent and at > tally.latest:
-            tally.latest = at
-        tally.day += sent
-        tally.day_converted += slot.converted
-        if at >= hour:
-            tally.hour += sent
-        if at <= waits:
-            tally.day_old += sent
-            tally.day_old_converted += slot.converted
-            if at >= hour:
-                tally.hour_old += sent
-                tally.hour_converted += slot.converted
-    tally.yesterday //= 2
-    tally.days = max(0, -((first - day) // DAY))
-    return tally
-
-
 def _budgets(
     key: TrafficKey,
-    tally: _Tally,
+    tally: TrafficTally,
     price: int,
     policy: PumpingPolicy,
     *,
@@ -348,7 +278,7 @@ def _budgets(
         )
 
 
-def _notices(key: TrafficKey, tally: _Tally, policy: PumpingPolicy) -> PumpingFinding:
+def _notices(key: TrafficKey, tally: TrafficTally, policy: PumpingPolicy) -> PumpingFinding:
     """Check the notices of a day: a few, and more where many codes are entered or many notices are usual. It starts no hold.
 
     The usual counts, because people who confirm by an app get notices on their phone and never enter a code from it.
@@ -369,10 +299,10 @@ def _notices(key: TrafficKey, tally: _Tally, policy: PumpingPolicy) -> PumpingFi
 
 
 def _allowance(
-    key: TrafficKey, history: TrafficHistory, tally: _Tally, policy: PumpingPolicy, now: int
+    key: TrafficKey, history: TrafficHistory, tally: TrafficTally, policy: PumpingPolicy, now: int
 ) -> PumpingFinding:
     """Check the messages that may stay unanswered: a few, and more for each code that was entered today or usually is."""
-    hold, since = history.hold, _counted_since(history)
+    hold, since = history.hold, counted_since(history)
     on_probation = hold is not None and hold.lifted_at is None and now < since + PROBATION
     if on_probation:
         allowance = policy.probes + GROWTH * tally.day_converted
@@ -392,7 +322,7 @@ def _allowance(
     )
 
 
-def _conversion(key: TrafficKey, tally: _Tally, policy: PumpingPolicy, span: int) -> PumpingFinding:
+def _conversion(key: TrafficKey, tally: TrafficTally, policy: PumpingPolicy, span: int) -> PumpingFinding:
     """Check whether so few conversions can be chance, while more messages are sent than usual. `span` is HOUR or DAY.
 
     An outage also loses codes, but does not raise traffic. So both are required, a rise in messages and a fall in conversion. The usual
@@ -421,20 +351,6 @@ def _conversion(key: TrafficKey, tally: _Tally, policy: PumpingPolicy, span: int
     return PumpingFinding(
         key, PumpingRule.CONVERSION, held=rises and against >= -math.log(policy.error), figures=figures
     )
-
-
-def _counted_since(history: TrafficHistory) -> int:
-    """Return the slot (ms) from which counts apply: the one in which the latest hold ended.
-
-    Earlier messages count neither for nor against it.
-
-    A hold that was lifted within its first slot also leaves that slot behind.
-    """
-    hold = history.hold
-    if hold is None:
-        return 0
-    begin = hold.ends_at - hold.ends_at % SLOT
-    return begin if begin > hold.since else begin + SLOT
 
 
 def log_odds(converted: int, sent: int, expected: float) -> float:
