@@ -5,7 +5,7 @@ The proof may be a code, an authenticator app, a passkey or a recovery code; wha
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -32,6 +32,9 @@ class PasswordResetAllowed(msgspec.Struct, frozen=True):
     """The user has proved that the account is theirs, and may choose a new password."""
 
 
+_UNTOLD: Final = frozenset({LoginFlowKind.RECOVER, LoginFlowKind.DELAYED_RECOVERY})
+"""Flows that go on whatever became of the account: here a refusal would tell that there is one (semantics R1)."""
+
 CompletedFlow: TypeAlias = (
     SignedIn | AccountExists | FlowNotFound | Applied | ChangeRefusal | PasswordResetAllowed | RecoveryPending
 )
@@ -48,7 +51,7 @@ async def complete_flow(
     password was changed since then (semantics A5).
     """
     flow = stored.flow
-    if flow.account and flow.kind is not LoginFlowKind.RECOVER and not await _is_account_unchanged(context, flow):
+    if flow.account and flow.kind not in _UNTOLD and not await _is_account_unchanged(context, flow):
         return FlowNotFound()
     match flow.kind:
         case LoginFlowKind.SIGN_UP:
