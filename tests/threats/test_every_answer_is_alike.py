@@ -1,8 +1,7 @@
-"""Threat: somebody walks through every page of a flow, and compares what is answered for an address that has an account and for one that has none."""
+"""Threat: somebody walks through every page of a flow, and compares what is answered with and without an account."""
 
 from __future__ import annotations
 
-import shutil
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -13,7 +12,6 @@ from tests.flows.passkeys import enrolling
 from tests.flows.people import CARRIER, PASSWORD, Visitor, ada
 from tests.flows.place import UNLIMITED
 from tests.peers.authenticator import Authenticator
-from tests.peers.databases import EACH_DATABASE
 from tests.threats.walks import Walk, assert_alike, assert_as_costly, open_world
 from tests.threats.work import Work
 
@@ -30,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.flows.place import Place
-    from tests.peers.postgres import PostgresServer
+    from tests.threats.conftest import NewUrl
 
 MAIL: Final = "kim@example.org"
 PHONE: Final = "+14155550123"
@@ -39,34 +37,6 @@ OTHERS: Final = {MAIL: "ben@example.com", PHONE: "+14155550177"}
 MINE: Final = "zoe@example.net"
 """The stranger's own mailbox."""
 BETTER: Final = "a better battery staple"
-
-NewUrl: TypeAlias = "Callable[[], str]"
-
-
-@pytest.fixture(params=EACH_DATABASE)
-def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> NewUrl:
-    """Give the address of a new, migrated database, as often as it is called: on SQLite, then on PostgreSQL."""
-    made: list[str] = []
-    if request.param == "sqlite":
-        template: Path = request.getfixturevalue("sqlite_template")
-
-        def on_sqlite() -> str:
-            path = tmp_path / f"world{len(made)}.db"
-            made.append(str(path))
-            shutil.copy(template, path)
-            return f"sqlite:///{path}"
-
-        return on_sqlite
-    server: PostgresServer = request.getfixturevalue("postgres_server")
-    migrated: str = request.getfixturevalue("_postgres_template")
-
-    def on_postgres() -> str:
-        made.append(server.create(migrated))
-        return server.url(made[-1])
-
-    request.addfinalizer(lambda: [server.drop(name) for name in made])
-    return on_postgres
-
 
 # ---------------------------------------------------------------------------------------------- whose account it is
 
@@ -191,6 +161,9 @@ IMPOSSIBLE: Final = (
     "000 000",
     "\u0660\u0660\u0660\u0660\u0660\u0660",
 )
+
+
+Steps: TypeAlias = "Callable[[Walk, Flow, str], Awaitable[None]]"
 
 
 async def screens(walk: Walk, flow: Flow, address: str) -> None:
@@ -369,7 +342,7 @@ async def proves_my_own(walk: Walk, flow: Flow, address: str) -> None:
     sent = [one for one in walk.place.carriers[CARRIER].sent if one.to == MINE]
     await walk.post("/verify", code=sent[-1].code if sent else "000000")
     await walk.get("/verify")
-    for wait in (0, 3 * DAY, 3 * DAY):
+    for wait in (0, 3 * DAY, 3 * DAY, 2 * DAY):
         walk.wait(wait)
         await recovers(walk, MINE)
         await walk.get("/verify")
@@ -381,20 +354,18 @@ async def proves_my_own(walk: Walk, flow: Flow, address: str) -> None:
         await walk.post("/verify", code="000001")
 
 
-WALKS: Final = {
-    one.__name__: one
-    for one in (
-        screens,
-        other_ways,
-        wrong_codes,
-        pauses,
-        recovery_code_guesses,
-        tabs,
-        runs_out,
-        failed_delivery,
-        proves_my_own,
-    )
-}
+MOST: Final = (
+    screens,
+    other_ways,
+    wrong_codes,
+    pauses,
+    recovery_code_guesses,
+    tabs,
+    runs_out,
+    failed_delivery,
+    proves_my_own,
+)
+"""The walks that every flow is tried with."""
 
 
 async def walked(
@@ -403,7 +374,7 @@ async def walked(
     owner: Callable[[Place, str], Awaitable[None]],
     flow: Flow,
     address: str,
-    walks: tuple[str, ...],
+    walks: tuple[Steps, ...],
     rules: InstallationPolicy = UNLIMITED,
     settings: dict[str, str] | None = None,
 ) -> tuple[Walk, Walk]:
@@ -419,29 +390,31 @@ async def walked(
                 place.clock.forward(2 * DAY)
                 answers.forget()
                 answers.ip = "198.51.100.23"
-                await WALKS[walk](answers, flow, address)
+                await walk(answers, flow, address)
             done.append(answers)
     return done[0], done[1]
 
 
-MOST: Final = tuple(WALKS)
-"""The walks that every test does; those below do a further one."""
-WALKS |= {one.__name__: one for one in (floods, one_stream)}
-
-
-def _is_quick(owner: str, flow: str, address: str) -> bool:
-    """Return True for the few that run each time; the others are slow ones."""
-    return owner == "plain" or (address == MAIL and flow in {"recovers", "has_lost_all"})
+def _marks(database: str, owner: str, flow: str, address: str) -> list[pytest.MarkDecorator]:
+    """Return the marks of one comparison: all but a few are slow."""
+    often = flow in {"recovers", "has_lost_all"} and address == MAIL
+    quick = often and owner in {"plain", "locked", "too_new", "claimed"}
+    if database == "postgres":
+        quick = often and owner == "plain"
+        return [pytest.mark.postgres, *([] if quick else [pytest.mark.slow])]
+    return [] if quick or owner == "plain" else [pytest.mark.slow]
 
 
 @pytest.mark.parametrize(
-    ("owner", "flow", "address"),
+    ("new_url", "owner", "flow", "address"),
     [
-        pytest.param(owner, flow, address, marks=() if _is_quick(owner, flow, address) else pytest.mark.slow)
+        pytest.param(database, owner, flow, address, marks=_marks(database, owner, flow, address))
+        for database in ("sqlite", "postgres")
         for owner in OWNERS
         for flow in FLOWS
         for address in (MAIL, PHONE)
     ],
+    indirect=["new_url"],
 )
 async def test_every_answer_of_a_flow_is_the_same_for_a_known_and_an_unknown_address(
     new_url: NewUrl, tmp_path: Path, owner: str, flow: str, address: str
@@ -461,20 +434,22 @@ async def test_the_right_password_of_a_closed_account_says_as_little_as_an_unkno
 ) -> None:
     """S1: nor does any page below the sign-in."""
     known, unknown = await walked(
-        new_url, tmp_path, OWNERS[owner], knows_the_password, MAIL, ("screens", "other_ways", "tabs", "floods")
+        new_url, tmp_path, OWNERS[owner], knows_the_password, MAIL, (screens, other_ways, tabs, floods)
     )
     assert_alike(known, unknown)
     assert_as_costly(known, unknown, rows=True)
 
 
-@pytest.mark.parametrize("address", [MAIL, PHONE])
-@pytest.mark.parametrize("flow", [one for one in FLOWS])
+@pytest.mark.parametrize(
+    ("flow", "address"), [("signs_up", PHONE), ("recovers", MAIL), ("has_lost_all", PHONE), ("signs_in", MAIL)]
+)
 async def test_limits_are_met_after_as_many_requests(new_url: NewUrl, tmp_path: Path, flow: str, address: str) -> None:
     """R1, S1: by contact and by network, with the same Retry-After."""
     rules = InstallationPolicy()
-    known, unknown = await walked(new_url, tmp_path, plain, FLOWS[flow], address, ("floods", "pauses"), rules)
+    known, unknown = await walked(new_url, tmp_path, plain, FLOWS[flow], address, (floods, pauses), rules)
     assert_alike(known, unknown)
-    assert_as_costly(known, unknown, rows=True)
+    # The counters of a contact that was used before are there already: they are updated instead of inserted.
+    assert_as_costly(known, unknown, rows=False)
     if flow != "signs_in":
         assert 429 in known.statuses
 
@@ -484,7 +459,7 @@ async def test_a_stream_tells_the_same_from_its_first_event_to_its_last(
     new_url: NewUrl, tmp_path: Path, flow: str
 ) -> None:
     """R1, S1: a message that was sent, and a code that ran out."""
-    known, unknown = await walked(new_url, tmp_path, plain, FLOWS[flow], PHONE, ("one_stream",))
+    known, unknown = await walked(new_url, tmp_path, plain, FLOWS[flow], PHONE, (one_stream,))
     assert_alike(known, unknown)
     assert known.answers[-1].count("data: ") == 3
 
@@ -494,7 +469,7 @@ async def test_the_strict_profile_tells_as_little(new_url: NewUrl, tmp_path: Pat
     """R1, S1: where codes by mail and phone do not sign in."""
     settings = {"COUNTERSIGN_PROFILE": "strict"}
     known, unknown = await walked(
-        new_url, tmp_path, strong, FLOWS[flow], MAIL, ("screens", "other_ways", "proves_my_own"), settings=settings
+        new_url, tmp_path, strong, FLOWS[flow], MAIL, (screens, other_ways, proves_my_own), settings=settings
     )
     assert_alike(known, unknown)
     assert_as_costly(known, unknown, rows=flow != "has_lost_all")

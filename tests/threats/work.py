@@ -64,7 +64,7 @@ class CountedRunner:
             finally:
                 transaction.close()
 
-        return counted  # type: ignore[return-value] # a generator that `types.coroutine` made awaitable
+        return counted
 
 
 class CountedDatabase(CountedRunner):
