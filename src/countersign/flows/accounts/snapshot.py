@@ -27,10 +27,9 @@ async def lock_snapshot(account_id: str) -> AccountSnapshot | None:
     So two removals at the same moment never leave it without a contact.
     """
     account = await accounts.lock(account_id)
-    if account is None:
-        return None
     contacts = await accounts.list_contacts(account_id)
-    return AccountSnapshot(account, tuple(contacts), tuple(await authenticators.list_active(account_id)))
+    active = await authenticators.list_active(account_id)
+    return AccountSnapshot(account, tuple(contacts), tuple(active)) if account is not None else None
 
 
 async def find_history(account: Account) -> AccountSnapshot:

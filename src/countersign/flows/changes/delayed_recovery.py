@@ -25,7 +25,7 @@ from countersign.domain.shared.event import EventKind
 from countersign.flows.accounts.activity import insert_sent, record_events
 from countersign.flows.accounts.context import AccountContext, BrowserContext, FlowNotFound
 from countersign.flows.accounts.notify import insert_notices
-from countersign.flows.accounts.snapshot import find_snapshot
+from countersign.flows.accounts.snapshot import find_snapshot, lock_snapshot
 from countersign.flows.changes.request import change_event, facts_of, new_change, pending_data, record_pending_change
 from countersign.store.engine.database import Write
 from countersign.store.tables import changes, login_flows
@@ -50,13 +50,18 @@ async def request_delayed_recovery(
 ) -> RecoveryPending | FlowNotFound:
     """Begin the wait, now that the new contact is proved.
 
-    The browser gets the same answer if there is no such account, or one that is closed or has a new password since the flow began
-    (semantics R1). FlowNotFound: another request was faster.
+    The browser gets the same answer if there is no such account, or if it has changed since the flow began (semantics R1).
+    FlowNotFound: another request was faster.
     """
     flow, now = stored.flow, context.now()
     contact = parse_contact(flow.address)
     request = ChangeRequest(
-        ChangeKind.ACCESS_RECOVERED, about=contact.masked, contact=contact, account=flow.account, flow=stored.token_hash
+        ChangeKind.ACCESS_RECOVERED,
+        about=contact.masked,
+        contact=contact,
+        account=flow.account,
+        flow=stored.token_hash,
+        epoch=flow.epoch,
     )
     change = new_change(
         context,
@@ -66,15 +71,15 @@ async def request_delayed_recovery(
         until=now + RECOVERY_WAIT + RECOVERY_WINDOW,
         remind_at=now + REMINDER_INTERVAL,
     )
-    begun = await context.log.run(context.database, _begin, context, browser, stored, change)
+    begun = await context.log.run(context.database, _begin, context, browser, request.flow, change)
     return RecoveryPending(change.due_at) if begun else FlowNotFound()
 
 
-async def _begin(context: AccountContext, browser: BrowserContext, stored: StoredFlow, change: AccountChange) -> bool:
-    if not await login_flows.delete(stored.token_hash):
+async def _begin(context: AccountContext, browser: BrowserContext, flow: bytes, change: AccountChange) -> bool:
+    if not await login_flows.delete(flow):
         return False
-    snapshot = await find_snapshot(change.account)
-    if snapshot is not None and snapshot.account.open and snapshot.account.password_at <= stored.flow.begun_at:
+    snapshot = await lock_snapshot(change.account)
+    if snapshot is not None and snapshot.account.epoch == change.epoch:
         await record_pending_change(context, browser, change, snapshot, NoticeKind.ACCESS_ASKED)
     else:
         await _record_nothing(context, browser, replace(change, account=""))
