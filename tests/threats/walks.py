@@ -31,11 +31,13 @@ if TYPE_CHECKING:
     from countersign.web.http.application import WebApplication
 
 ISSUER: Final = "https://verify.example"
+BEGUN: Final = "The waiting time has begun"
 STRANGER: Final = "198.51.100.23"
 _FORM: Final = "application/x-www-form-urlencoded"
 _RANDOM: Final = (
     (re.compile(r"(acc|app|con|ver|ses|dev|fac|chg)_[0-9A-Za-z]{20,}"), r"\1_ID"),
     (re.compile(r"(__Host-\w+)=[\w-]{20,}"), r"\1=SECRET"),
+    (re.compile(r'name="flow" value="[0-9a-f]+"'), 'name="flow" value="MARK"'),
     (re.compile(r'"challenge": ?"[\w-]+"'), '"challenge":"RANDOM"'),
 )
 """What is drawn anew each time. An empty value stays empty, so that a secret or an id that is missing shows."""
@@ -234,10 +236,17 @@ def assert_alike(known: Walk, unknown: Walk) -> None:
             )
 
 
-def assert_as_costly(known: Walk, unknown: Walk, *, rows: bool) -> None:
-    """Compare the work that each answer cost. Without `rows`, writes are counted, and what they write is not compared."""
+def assert_as_costly(known: Walk, unknown: Walk, *, rows: bool = True) -> None:
+    """Compare the work that each answer cost. Without `rows`, writes are counted, and what they write is not compared.
+
+    Once a delayed recovery has begun, an account that is there has a notice written for each of its contacts. There it is enough that
+    something is written for one that is not there.
+    """
     assert len(known.costs) == len(unknown.costs)
     for answer, one, other in zip(known.answers, known.costs, unknown.costs, strict=True):
+        if BEGUN in answer:
+            assert any(what.startswith("Write") for what in other), other
+            continue
         mine, theirs = (one, other) if rows else (_without_rows(one), _without_rows(other))
         if mine != theirs:
             shown = difflib.unified_diff(theirs, mine, "unknown", "known", lineterm="", n=0)
@@ -247,4 +256,4 @@ def assert_as_costly(known: Walk, unknown: Walk, *, rows: bool) -> None:
 
 
 def _without_rows(cost: list[str]) -> list[str]:
-    return [what.partition(" ")[0] if what.startswith("Write") else what for what in cost if what != "seal"]
+    return [what.partition(" ")[0] if what.startswith("Write") else what for what in cost]
