@@ -61,7 +61,7 @@ async def paste(app: WebApplication, text: str, peer: str = "192.0.2.1") -> Answ
 def test_a_text_costs_little_however_many_addresses_it_holds(seed: str) -> None:
     """L5: found first, and then only so many are judged, against an installation of a thousand applications."""
     text = (seed * MAX_CHARACTERS)[:MAX_CHARACTERS]
-    check_text("https://evil.example", OURS)
+    found = check_text("https://evil.example", OURS)
     best = 1e9
     for _ in range(3):
         began = time.thread_time()
