@@ -145,6 +145,16 @@ async def test_every_answer_bears_the_headers_of_caution(app: WebApplication, cl
         ({"sec-fetch-site": "same-site", "origin": "http://localhost:8000"}, True),
         ({"sec-fetch-site": "same-origin", "origin": "https://evil.example"}, True),
         ({"origin": "http://[bad"}, True),
+        ({"origin": "http://127.0.0.1"}, False),
+        ({"origin": "http://[::1]:8300"}, False),
+        ({"origin": "http://localhost:8300.evil.example"}, True),
+        ({"origin": "http://[::1].evil.example"}, True),
+        ({"origin": "http://localhost:8300/evil"}, True),
+        ({"origin": "http://localhost:"}, True),
+        ({"origin": "http://evil@localhost:8300"}, True),
+        ({"origin": "http://localhost:123456"}, True),
+        ({"origin": "file://localhost"}, True),
+        ({"origin": "http://localhost\u00b2"}, True),
     ],
 )
 async def test_a_form_of_another_site_changes_nothing(

@@ -15,6 +15,7 @@ import structlog
 from countersign.domain.shared import identifier
 from countersign.errors import InputError, NotFoundError, UnavailableError
 from countersign.logs import scrub
+from countersign.web.http.csrf import SAFE
 from countersign.web.http.hot_routes import HotRoutes
 from countersign.web.http.problems import AnsweredError, ProblemError, of_error
 from countersign.web.http.request import Receive, Request, Scope, Send
@@ -93,6 +94,8 @@ class WebApplication(falcon.asgi.App[Request, Response]):
     def _guarded(self, responder: Responder, guard: Guard, unavailable: ErrorPage | None) -> Responder:
         async def guarded(req: Request, resp: Response, **params: str) -> None:
             guard(req)
+            if req.method not in SAFE:
+                await req.body()  # whole, or nothing is carried out, also where the handler reads no field
             try:
                 await responder(req, resp, **params)
             except UnavailableError as error:

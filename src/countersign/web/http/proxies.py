@@ -12,6 +12,9 @@ Address: TypeAlias = IPv4Address | IPv6Address
 
 _FORWARDING: Final = (b"x-forwarded-for", b"forwarded", b"x-forwarded-host", b"x-forwarded-proto", b"via", b"x-real-ip")
 
+MAX_HOPS: Final = 32
+"""Addresses of X-Forwarded-For that are looked at, from the right."""
+
 
 class Proxies:
     """The networks whose forwarded headers count. None are trusted unless configured."""
@@ -28,7 +31,7 @@ class Proxies:
         if peer is None:
             return ""
         if self._trusted and self._trusts(peer):
-            for part in reversed(_values(scope, b"x-forwarded-for")):
+            for part in reversed(_values(scope, b"x-forwarded-for")[-MAX_HOPS:]):
                 address = _address(part)
                 if address is None:
                     break  # a trusted proxy sent an invalid address: the last valid one counts
