@@ -42,7 +42,7 @@ LIMIT = RateLimit("a_limit_of_tests", 2, 60_000)
 
 async def counted(place: Place, ip: str, label: str = "tests from") -> bool:
     """Say whether a request from this address is within the limit."""
-    return await count_by_network(place.accounts, BrowserContext(ip=ip), LIMIT, label) is None
+    return await count_by_network(place.accounts, BrowserContext(ip=ip), msgspec.structs.replace(LIMIT, name=label)) is None
 
 
 async def test_every_network_and_every_limit_has_its_own_count(home: Place) -> None:
