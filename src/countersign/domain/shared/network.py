@@ -42,7 +42,10 @@ def networks_of(ip: str) -> tuple[LimitedNetwork, ...]:
 def _network_name(address: ipaddress.IPv4Address | ipaddress.IPv6Address, length: int) -> str:
     if length == address.max_prefixlen:
         return str(address)
-    return str(ipaddress.ip_network(f"{address}/{length}", strict=False))
+    first = int(address) >> address.max_prefixlen - length << address.max_prefixlen - length
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(ipaddress.IPv4Network((first, length)))
+    return str(ipaddress.IPv6Network((first, length)))
 
 
 def network_of(ip: str) -> str:

@@ -25,7 +25,6 @@ from countersign.flows.accounts.snapshot import find_snapshot
 from countersign.flows.sign_in.complete import CompletedFlow, complete_flow
 from countersign.flows.sign_in.guess_counters import (
     GUESSES_PER_ACCOUNT,
-    RECOVERY_CODES_PER_ACCOUNT,
     anonymous_recovery_codes,
     authenticator_counter,
     forget_guesses,
@@ -135,8 +134,7 @@ async def _count_in_lane(
             return Refused(Refusal.LIMITED, limit="guesses_in_a_row", at=now)
         results = counted.results
     wait = max((result.retry_after for result in results if not result.allowed), default=0)
-    limit = GUESSES_PER_ACCOUNT if kind is AuthenticatorKind.APP else RECOVERY_CODES_PER_ACCOUNT
-    return Refused(Refusal.LIMITED, retry_after=wait, limit=limit.name, at=now) if wait else None
+    return Refused(Refusal.LIMITED, retry_after=wait, limit=GUESSES_PER_ACCOUNT.name, at=now) if wait else None
 
 
 async def use_app_code(context: AccountContext, enrolled: Sequence[Authenticator], code: str) -> Authenticator | None:

@@ -53,7 +53,7 @@ def password_counter(
     subject = (account.id if account is not None else identifier.hex(), device)
     gates: KeyedLimits = ()
     if ip and not device:
-        gates = network_limits(context.keyring, ATTEMPTS_PER_NETWORK, lane, ip)
+        gates = network_limits(context.keyring, [ATTEMPTS_PER_NETWORK], lane, ip)
     return GuessCounter(
         limits=((ATTEMPTS_PER_IDENTIFIER, counter_key(context.keyring, ATTEMPTS_PER_IDENTIFIER.name, lane, *subject)),),
         failures_key=_password_failures(context, account, lane, *subject),
@@ -105,7 +105,7 @@ def anonymous_recovery_codes(context: AccountContext, flow: LoginFlow) -> KeyedL
     limit, lane = RECOVERY_CODES_PER_ACCOUNT, Lane.ANONYMOUS
     if not flow.requester.ip:
         return ((limit, counter_key(context.keyring, limit.name, lane, flow.address)),)
-    return network_limits(context.keyring, limit, lane, flow.requester.ip, flow.address)
+    return network_limits(context.keyring, [limit], lane, flow.requester.ip, flow.address)
 
 
 def authenticator_counter(

@@ -22,7 +22,7 @@ async def count_by_network(context: AccountContext, browser: BrowserContext, lim
     """
     if not browser.ip:
         return None
-    limits = network_limits(context.keyring, limit, Lane.ANONYMOUS, browser.ip)
+    limits = network_limits(context.keyring, [limit], Lane.ANONYMOUS, browser.ip)
     results = await context.database.run(rate_limits.consume, limits, context.now())
     wait = max((result.retry_after for result in results if not result.allowed), default=0)
     return Refused(Refusal.LIMITED, retry_after=wait, limit=limit.name, at=context.now()) if wait else None

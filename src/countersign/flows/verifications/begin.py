@@ -168,8 +168,7 @@ def rate_limits_for(core: CoreContext, application: str, address: str, terms: Te
         for limit in core.policy.destination
     ]
     if requester.ip:
-        for limit in core.policy.requester:
-            limits += network_limits(keyring, limit, lane, requester.ip, application)
+        limits += network_limits(keyring, core.policy.requester, lane, requester.ip, application)
     return tuple(limits)
 
 

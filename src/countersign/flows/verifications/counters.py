@@ -9,6 +9,8 @@ from countersign.domain.verifications.lanes import Lane, counter_parts
 from countersign.domain.verifications.rate_limit import KeyedLimits, RateLimit, widen
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from countersign.keys import Keyring
 
 
@@ -25,12 +27,13 @@ def contact_lockout_key(keyring: Keyring, application: str, subject: str, addres
     return keyring.blind_index("standing", application, subject, address)
 
 
-def network_limits(keyring: Keyring, limit: RateLimit, lane: Lane, ip: str, *subject: str) -> KeyedLimits:
-    """Return what one request from `ip` counts for: the limit of its network, and a wider one of the network around that.
+def network_limits(keyring: Keyring, limits: Sequence[RateLimit], lane: Lane, ip: str, *subject: str) -> KeyedLimits:
+    """Return what one request from `ip` counts for: each limit for its network, and a wider one for the network around that.
 
     Raises InputError if `ip` is not an address.
     """
     return tuple(
         (widen(limit, network.width), counter_key(keyring, limit.name, lane, *subject, network.name))
         for network in networks_of(ip)
+        for limit in limits
     )
