@@ -66,7 +66,7 @@ async def count(counter: GuessCounter, now: int) -> CountedGuess:
         (key, tats.get(key, now) if wait else result.tat) for (_, key), result in zip(keyed, results, strict=True)
     ]
     row = (counter.failures_key, *counts, 0, 0, 0)
-    await Write((Upsert(LIMITS, limits), Upsert(STANDINGS, [row])), last=True)
+    await Write((Upsert(LIMITS, sorted(limits)), Upsert(STANDINGS, [row])), last=True)
     return counted
 
 
