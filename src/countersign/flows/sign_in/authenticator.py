@@ -60,7 +60,8 @@ async def prove_with_app(
     app = await use_app_code(context, guess.authenticators, code)
     if app is None:
         return guess.invalid
-    return await _complete(context, browser, guess, Method.APP_CODE, remember=remember)
+    proof = SessionProof(Method.APP_CODE, context.now(), source=app.id)
+    return await _complete(context, browser, guess, proof, remember=remember)
 
 
 async def prove_with_recovery_code(
@@ -77,7 +78,9 @@ async def prove_with_recovery_code(
     if not await context.log.run(context.database, _use_recovery_code, context, browser, account, code_hash):
         return guess.invalid
     context.database.notify()
-    return await _complete(context, browser, guess, Method.RECOVERY_CODE, remember=remember)
+    spent = next((one.id for one in guess.authenticators if one.mark == code_hash), "")
+    proof = SessionProof(Method.RECOVERY_CODE, context.now(), source=spent)
+    return await _complete(context, browser, guess, proof, remember=remember)
 
 
 class CountedGuess(msgspec.Struct, frozen=True):
@@ -177,10 +180,9 @@ async def _use_recovery_code(context: AccountContext, browser: BrowserContext, a
 
 
 async def _complete(
-    context: AccountContext, browser: BrowserContext, guess: CountedGuess, method: Method, *, remember: bool
+    context: AccountContext, browser: BrowserContext, guess: CountedGuess, proof: SessionProof, *, remember: bool
 ) -> CompletedFlow:
     """Reset the counts of this lane, which a right code ends, and complete the flow."""
     if guess.account is not None and guess.stored.flow.lane is not Lane.ANONYMOUS:
         await forget_guesses(context, guess.account, guess.stored.flow)
-    proof = SessionProof(method, context.now())
     return await complete_flow(context, browser, guess.stored, proof, remember=remember)

@@ -101,7 +101,8 @@ async def check_code(
         return FlowNotFound()
     approved = outcome.challenge
     await _bind_anew(context, stored.flow)
-    proof = SessionProof(METHOD_OF_CHANNEL[approved.channel], approved.ended_at or context.now())
+    proved_at = approved.ended_at or context.now()
+    proof = SessionProof(METHOD_OF_CHANNEL[approved.channel], proved_at, source=stored.flow.contact)
     return await complete_flow(context, browser, stored, proof, remember=remember)
 
 
