@@ -64,7 +64,7 @@ def test_counters_are_kept_under_keys_of_their_lane_alone() -> None:
         str(path.relative_to(SOURCE))
         for path in SOURCE.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Attribute) and ast.unparse(node) in {"rate_limits.consume", "guesses.count"}
+        if isinstance(node, ast.Attribute) and ast.unparse(node) in {"rate_limits.consume", "guesses.consume"}
     }
     assert callers == {
         "flows/changes/submit.py",

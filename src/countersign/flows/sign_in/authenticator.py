@@ -132,7 +132,7 @@ async def _count_in_lane(
         keyed = anonymous_recovery_codes(context, flow)
         results = await context.database.run(rate_limits.consume, keyed, now)
     else:
-        counted = await context.database.run(guesses.count, authenticator_counter(context, account, flow, kind), now)
+        counted = await context.database.run(guesses.consume, authenticator_counter(context, account, flow, kind), now)
         if counted.is_stopped:
             return Refused(Refusal.LIMITED, limit="guesses_in_a_row", at=now)
         results = counted.results

@@ -244,7 +244,7 @@ async def _find_proved_flow(context: AccountContext, browser: BrowserContext) ->
 async def _is_current_password(context: AccountContext, account: Account, flow: LoginFlow, current: str) -> bool:
     """Check the current password; the attempt is counted before it is checked."""
     counter = current_password_counter(context, account, flow)
-    counted = await context.database.run(guesses.count, counter, context.now())
+    counted = await context.database.run(guesses.consume, counter, context.now())
     password_hash = context.keyring.unseal(account.password, account.id)
     verified = await context.passwords.verify(normalize_password(current), password_hash)
     return verified.right and counted.is_allowed

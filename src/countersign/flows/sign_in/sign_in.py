@@ -142,7 +142,7 @@ async def _count_attempt(
     """Count an attempt against the account and the network. Return Refused if the network is over its limit."""
     now = context.now()
     counter = password_counter(context, account, blind_index, trusted_device, browser.ip)
-    counted = await context.database.run(guesses.count, counter, now)
+    counted = await context.database.run(guesses.consume, counter, now)
     if counted.wait:
         return Refused(Refusal.LIMITED, retry_after=counted.wait, limit=ATTEMPTS_PER_NETWORK.name, at=now)
     failures_before = ATTEMPTS_PER_IDENTIFIER.burst - counted.results[0].remaining - 1

@@ -29,7 +29,7 @@ class GuessCounter(msgspec.Struct, frozen=True):
     pauses: bool = False
 
 
-class CountedGuess(msgspec.Struct, frozen=True):
+class GuessResult(msgspec.Struct, frozen=True):
     """The results of the limits, and whether too many guesses in a row were wrong, so that this one is not compared.
 
     `wait` are the ms after which the gates may let a request by, 0 if they did.
@@ -45,7 +45,7 @@ class CountedGuess(msgspec.Struct, frozen=True):
         return not self.wait and not self.is_stopped and all(result.allowed for result in self.results)
 
 
-async def count(counter: GuessCounter, now: int) -> CountedGuess:
+async def consume(counter: GuessCounter, now: int) -> GuessResult:
     """Count one guess. It counts as wrong until `reset`, so that many at once cannot be compared before the first is counted.
 
     A guess that a limit refuses, or that is stopped, is not compared, and does not count in a row. The same rows are written in every case:
@@ -59,7 +59,7 @@ async def count(counter: GuessCounter, now: int) -> CountedGuess:
     results = tuple(check_limit(limit, tats.get(key), now) for limit, key in keyed)
     wait = max((result.retry_after for result in results[: len(counter.gates)]), default=0)
     stopped = guess_pause(before, now) > 0 if counter.pauses else is_stopped(before)
-    counted = CountedGuess(results[len(counter.gates) :], stopped, wait)
+    counted = GuessResult(results[len(counter.gates) :], stopped, wait)
     after = ConsecutiveFailures(before.count + 1, now) if counted.is_allowed else before
     counts = (after.count, after.last_at, 0) if counter.has_account else (0, after.last_at, after.count)
     limits = [
