@@ -23,7 +23,7 @@ from countersign.flows.accounts.context import CodeRequested, SignedIn
 from countersign.flows.sign_in.authenticator import prove_with_app, prove_with_recovery_code
 from countersign.flows.sign_in.passkeys import sign_in_with_passkey
 from countersign.flows.sign_in.recover import begin_delayed_recovery
-from countersign.store.engine.database import Sql
+from countersign.store.engine.database import Rows, Sql
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -100,8 +100,8 @@ def test_keys_of_two_lanes_or_two_names_differ() -> None:
     assert len(set(parts)) == len(parts)
 
 
-async def _select(table: str) -> list[tuple[object, ...]]:
-    return list(await Sql(f"SELECT * FROM {table}"))  # noqa: S608 - names are ours
+async def _select(table: str) -> Rows:
+    return await Sql(f"SELECT * FROM {table}")  # noqa: S608 - names are ours
 
 
 async def counters(place: Place) -> dict[bytes, tuple[object, ...]]:

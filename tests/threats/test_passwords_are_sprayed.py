@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
+import pytest_asyncio
 from tests.clock import DAY, HOUR
 from tests.flows.authenticators import app_code, enrols_app, recovery_codes
-from tests.flows.people import ADA, PASSWORD, Visitor, ada
+from tests.flows.people import ADA, CARRIER, PASSWORD, Visitor, ada
+from tests.flows.place import Place, place_at
 
 from countersign.domain.accounts.session import Level, ProofRequirement
 from countersign.domain.verifications.challenge import Refusal
@@ -24,16 +26,26 @@ from countersign.flows.accounts.context import (
 from countersign.flows.changes.apply import Applied
 from countersign.flows.sign_in.authenticator import prove_with_app, prove_with_recovery_code
 from countersign.flows.sign_in.complete import PasswordResetAllowed
+from countersign.flows.sign_in.guess_counters import ATTEMPTS_PER_IDENTIFIER, ATTEMPTS_PER_NETWORK
 from countersign.flows.sign_in.recover import begin_delayed_recovery
-from countersign.flows.sign_in.sign_in import ATTEMPTS_PER_IDENTIFIER, ATTEMPTS_PER_NETWORK
 from countersign.flows.verifications.results import Refused
 from countersign.totp import STEP
 
 if TYPE_CHECKING:
-    from tests.flows.place import Place
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from tests.clock import FixedClock
 
 PHONE = "+14155550123"
 WRONG = "a wrong password"
+
+
+@pytest_asyncio.fixture
+async def home_once(sqlite_url: str, tmp_path: Path, clock: FixedClock) -> AsyncIterator[Place]:
+    """A place without budgets, on SQLite alone, for attacks that take hundreds of requests."""
+    async with place_at(sqlite_url, tmp_path, clock=clock, live=(CARRIER,)) as opened:
+        yield opened
 
 
 def at(place: Place, ip: str) -> Visitor:
@@ -50,22 +62,25 @@ async def test_one_network_tries_a_limited_number_of_names(home: Place) -> None:
     await ada(home)
     owner = at(home, "192.0.2.7")
     await owner.is_let_in(remember=True)
-    for number in range(ATTEMPTS_PER_NETWORK.burst + 1):
+    home.clock.forward(ATTEMPTS_PER_NETWORK.period)
+    for number in range(ATTEMPTS_PER_NETWORK.burst):
         outcome = await at(home, "192.0.2.7").signs_in(f"nobody{number}@example.org", WRONG)
+        assert isinstance(outcome, InvalidCredentials)
+    outcome = await at(home, "192.0.2.7").signs_in("one.more@example.org", WRONG)
     assert isinstance(outcome, Refused)
     assert outcome.refusal is Refusal.LIMITED
     assert isinstance(await owner.signs_in(), SignedIn)
     assert isinstance(await at(home, "192.0.2.8").signs_in(), CodeRequested)
 
 
-async def test_the_addresses_of_one_subscriber_are_one_network(home: Place) -> None:
+async def test_the_addresses_of_one_subscriber_are_one_network(home_once: Place) -> None:
     """L5: a /64 for each guess is of no use, for the /48 around them has a limit too."""
     refused = 0
     for number in range(17 * ATTEMPTS_PER_NETWORK.burst):
-        outcome = await at(home, f"2001:db8:7:{number:x}::1").signs_in(f"n{number % 50}@example.org", WRONG)
+        outcome = await at(home_once, f"2001:db8:7:{number:x}::1").signs_in(f"n{number % 50}@example.org", WRONG)
         refused += isinstance(outcome, Refused)
     assert refused == ATTEMPTS_PER_NETWORK.burst
-    assert isinstance(await at(home, "2001:db8:8::1").signs_in("x@example.org", WRONG), InvalidCredentials)
+    assert isinstance(await at(home_once, "2001:db8:8::1").signs_in("x@example.org", WRONG), InvalidCredentials)
 
 
 async def test_a_network_over_its_limit_uses_up_no_attempts_of_an_account(home: Place) -> None:
@@ -159,16 +174,16 @@ async def test_a_hundred_wrong_app_codes_in_a_row_stop_their_own_lane(home: Plac
     assert isinstance(await app_code(again, secret), SignedIn)
 
 
-async def test_a_new_password_opens_what_guesses_after_the_old_one_stopped(home: Place) -> None:
+async def test_a_new_password_opens_what_guesses_after_the_old_one_stopped(home_once: Place) -> None:
     """L3: whoever guessed knew the old one."""
-    owner = await ada(home)
+    owner = await ada(home_once)
     secret = await enrols_app(owner)
     for number in range(60):
-        thief = somewhere(home, number)
+        thief = somewhere(home_once, number)
         await thief.signs_in()
         await spends(thief)
-        home.clock.forward(4 * HOUR)
-    fresh = Visitor(home)
+        home_once.clock.forward(4 * HOUR)
+    fresh = Visitor(home_once)
     await fresh.recovers()
     assert isinstance(await fresh.types(await fresh.code()), PasswordResetAllowed)
     assert isinstance(await fresh.chooses("a better battery staple"), Applied)
@@ -176,10 +191,10 @@ async def test_a_new_password_opens_what_guesses_after_the_old_one_stopped(home:
     assert isinstance(await app_code(fresh, secret), SignedIn)
 
 
-async def test_the_current_password_is_tried_five_times_a_day_by_who_holds_a_mailbox(home: Place) -> None:
+async def test_the_current_password_is_tried_five_times_a_day_by_who_holds_a_mailbox(home_once: Place) -> None:
     """R2, L3: the right one is not compared after five wrong ones, nor the hundred and first in a row."""
-    await ada(home)
-    thief = Visitor(home)
+    await ada(home_once)
+    thief = Visitor(home_once)
 
     async def chooses(current: str) -> object:
         return await thief.chooses("a better battery staple", current)
@@ -193,11 +208,11 @@ async def test_the_current_password_is_tried_five_times_a_day_by_who_holds_a_mai
         assert isinstance(await chooses(WRONG), InvalidInput)
     assert isinstance(await chooses(PASSWORD), InvalidInput)
     for _ in range(LOCK_AFTER // 5):
-        home.clock.forward(DAY)
+        home_once.clock.forward(DAY)
         await proves()
         for _ in range(5):
             await chooses(WRONG)
-    home.clock.forward(DAY)
+    home_once.clock.forward(DAY)
     await proves()
     assert isinstance(await chooses(PASSWORD), InvalidInput)
 
