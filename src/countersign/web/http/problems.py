@@ -78,7 +78,7 @@ PROBLEMS: Final[dict[str, Problem]] = {
     "forbidden": Problem(
         403,
         "Not from here",
-        "Without a token this address is open in development alone, to this very machine.",
+        "This address is open in development alone, to this very machine.",
         "Set metrics.token and send it, or set metrics.port.",
     ),
     "cross_origin": Problem(
