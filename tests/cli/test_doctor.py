@@ -67,6 +67,16 @@ def test_every_finding_but_a_fine_one_has_a_remedy(run: Run) -> None:
     }
 
 
+def test_https_without_a_trusted_proxy_is_unsafe(run: Run) -> None:
+    """L1: everybody would have the proxy's address, and one stranger would shut out all."""
+    code, found = findings(run, PUBLIC_URL=HTTPS)
+    assert code == 1
+    assert found["trusted_proxies"]["state"] == "unsafe"
+    assert "COUNTERSIGN_TRUSTED_PROXIES" in found["trusted_proxies"]["remedy"]
+    assert findings(run, PUBLIC_URL=HTTPS, TRUSTED_PROXIES="127.0.0.1")[1]["trusted_proxies"]["state"] == "fine"
+    assert findings(run)[1]["trusted_proxies"]["state"] == "fine"
+
+
 def test_bad_settings_are_findings_too(run: Run) -> None:
     ended = run("doctor", "--json", PORT="x", GRACE="x")
     assert ended.exit_code == 1

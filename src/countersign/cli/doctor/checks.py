@@ -130,9 +130,10 @@ def _proxies(settings: Settings) -> list[CheckResult]:
         return [
             CheckResult(
                 "trusted_proxies",
-                CheckState.ADVICE,
-                "None is set, but a proxy in front ends TLS: every request seems to come from the proxy.",
-                "Add its network to COUNTERSIGN_TRUSTED_PROXIES.",
+                CheckState.UNSAFE,
+                "None is set, but a proxy in front ends TLS. Everybody seems to come from the proxy's address, so one stranger can use up"
+                " the limits of all.",
+                "Set COUNTERSIGN_TRUSTED_PROXIES to the proxy's network, and let it send X-Forwarded-For.",
             )
         ]
     return [

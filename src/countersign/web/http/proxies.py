@@ -52,6 +52,16 @@ class Proxies:
         said = _values(scope, b"x-forwarded-proto")
         return bool(said) and said[-1].lower() == "https"
 
+    def unnamed_proxy(self, scope: Scope) -> str:
+        """Return the peer of a request that it forwards for somebody else, without being trusted; empty if there is none.
+
+        Only a peer on this machine or on a private network can be a proxy of ours. From the internet anybody can write such a header.
+        """
+        peer = _address(scope["client"][0]) if scope.get("client") else None
+        if peer is None or peer.is_global or self._trusts(peer):
+            return ""
+        return str(peer) if any(name in _FORWARDING for name, _ in scope["headers"]) else ""
+
     def _trusts(self, address: Address) -> bool:
         return any(address in network for network in self._trusted)
 
