@@ -44,6 +44,7 @@ class Act(StrEnum):
     SEND_CODE = "send_code"
     TRY_CODE = "try_code"
     CHANGE_ACCOUNT = "change_account"
+    CHECK_MESSAGE = "check_message"
 
 
 class CounterSubject(StrEnum):
@@ -117,6 +118,7 @@ COUNTERS: Final = (
         ),
     ),
     *_counters(Act.CHANGE_ACCOUNT, ("changes", {_S: CounterSubject.ACCOUNT})),
+    *_counters(Act.CHECK_MESSAGE, ("phishing_check", {_A: CounterSubject.NETWORK})),
 )
 """Every counter. Nobody who merely asks has a recovery code's consecutive failures counted: 80 bits need no limit (NIST SP 800-63B-4,
 3.1.2.2), and the count would tell which contacts belong to one account."""

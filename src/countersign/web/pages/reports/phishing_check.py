@@ -64,7 +64,7 @@ class PhishingCheckPage:
         """Judge the text, unless too many came from the same network (semantics L5)."""
         text = (await fields_of(req)).get("text", "")
         browser = self._web.browser(req)
-        if refused := await count_by_network(self._web.accounts, browser, CHECKS_PER_NETWORK, "phishing check from"):
+        if refused := await count_by_network(self._web.accounts, browser, CHECKS_PER_NETWORK):
             language = language_of(req)
             sentence = language.say("Too many messages were looked at from your network. Try again in a few minutes.")
             home = (HOME, language.say("To your account"))

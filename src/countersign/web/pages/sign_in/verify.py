@@ -10,7 +10,8 @@ import msgspec
 from countersign.domain.accounts.account import ContactMethod
 from countersign.domain.accounts.login_flow import LoginFlowKind
 from countersign.domain.delivery.delivery import Delivery
-from countersign.domain.shared.contact import Channel, network_of
+from countersign.domain.shared.contact import Channel
+from countersign.domain.shared.network import network_of
 from countersign.domain.verifications.challenge import ChallengeState, Refusal
 from countersign.domain.verifications.code import Alphabet
 from countersign.flows.accounts.context import FlowNotFound
