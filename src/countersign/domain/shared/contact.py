@@ -38,6 +38,12 @@ CHANNELS_OF: Final = {
     ContactKind.PHONE: (Channel.SMS, Channel.VOICE, Channel.WHATSAPP),
 }
 
+CHANNELS_WITHOUT_ACT: Final = frozenset({Channel.WHATSAPP})
+"""Channels whose message cannot name the act that its code approves (semantics P4).
+
+WhatsApp takes codes in authentication templates alone. It writes their text itself, so the code is all that we can fill in.
+"""
+
 # Lower-case Cyrillic and Greek letters that are drawn like Latin ones (Unicode UTS 39, confusables.txt). `apple` can be written in them.
 LATIN_LOOKALIKES: Final = dict(
     zip("асԁеһіјӏоорԗԛѕԝхуүѵгпьѡтк" + "αικνορτυχγ", "acdehijlooppqswxyyvrnbwtk" + "aikvoptuxy", strict=True)

@@ -55,7 +55,9 @@ def contact_methods_of(context: AccountContext, snapshot: AccountSnapshot, flow:
         ContactMethod(contact.id, channel, contact.masked)
         for contact in (others if others or snapshot.strong else snapshot.contacts)
         if contact.proved_at is not None
-        for channel in context.policy.channels(contact.kind, policy, live=context.own.live)
+        for channel in context.policy.channels(
+            contact.kind, policy, live=context.own.live, names_act=flow.requirement.is_for_one_action
+        )
         if LEVEL_OF_METHOD[METHOD_OF_CHANNEL[channel]] >= least
     ]
 
@@ -77,6 +79,7 @@ async def send_code(
     *,
     purpose: str,
     device: str,
+    locale: str = "",
     subject: str = "",
     channel: Channel | None = None,
     action: Action | None = None,
@@ -86,7 +89,8 @@ async def send_code(
 ) -> Outcome:
     """Send a code to a contact. It works in this browser alone (semantics C4).
 
-    `device` is the secret of the browser, `trusted` the id of the device if the account trusts it, and `spent` the guesses that were
+    `locale` is the language of the account. Without one the message is in the language of the browser that asks: a thief must not choose
+    a language that the owner cannot read (semantics P4). `device` is the secret of the browser, `trusted` the id of the device if the account trusts it, and `spent` the guesses that were
     used up on an earlier code of the same flow. `told` is the notice that is sent in place of a code, if any.
     """
     asked = BeginRequest(
@@ -95,7 +99,7 @@ async def send_code(
         purpose=purpose,
         subject=subject,
         action=action or Action(),
-        locale=browser.locale,
+        locale=locale or browser.locale,
         requester=browser.requester(trusted),
         browser=context.token_hash(device).hex(),
         guesses_spent=spent,
@@ -133,7 +137,8 @@ async def send_code_by_first_method(
                 device=device,
                 subject=flow.account,
                 channel=way.channel,
-                action=flow.requirement.action,
+                action=flow.requirement.challenge_action,
+                locale=snapshot.account.locale,
                 trusted=flow.requester.device,
             )
         )

@@ -64,6 +64,7 @@ async def recover(
             contact,
             purpose=LoginFlowKind.RECOVER.purpose,
             device=device_secret,
+            locale=target.account.locale if target.account is not None else "",
             decoy_notice=decoy.value if decoy else "",
         )
     )

@@ -59,6 +59,7 @@ async def sign_up(
             contact,
             purpose=LoginFlowKind.SIGN_UP.purpose,
             device=device_secret,
+            locale=account.locale if account is not None else "",
             decoy_notice=NoticeKind.SIGN_UP_KNOWN.value if account is not None else "",
         )
     )

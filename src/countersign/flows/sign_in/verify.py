@@ -186,7 +186,8 @@ async def _send_by(
         device=browser.device,
         subject=flow.account,
         channel=method.channel,
-        action=flow.requirement.action,
+        action=flow.requirement.challenge_action,
+        locale=snapshot.account.locale if snapshot is not None else "",
         trusted=flow.requester.device,
         spent=guesses_spent,
     )
