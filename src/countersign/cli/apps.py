@@ -58,7 +58,9 @@ def apps() -> None:
     metavar="HASH",
     help="The 11 characters by which Android's SMS Retriever recognises the app; added to its SMS.",
 )
-@click.option("--jwks", type=click.Path(path_type=Path), metavar="FILE", help="Its public keys (JWKS), with which it signs.")
+@click.option(
+    "--jwks", type=click.Path(path_type=Path), metavar="FILE", help="Its public keys (JWKS), with which it signs."
+)
 @click.option("--require-pushed", is_flag=True, help="Take its authorization requests by /oauth/par only.")
 @config_option
 @json_option
@@ -84,7 +86,9 @@ def add(  # noqa: PLR0917 - click's way
             f"There is no purpose {unknown[0]!r}; the purposes are {', '.join(sorted(settings.purposes))}. Add others as [purposes.NAME]."
         )
     mode = ApplicationMode.TEST if test else ApplicationMode.LIVE
-    draft = ApplicationDraft(name, mode, site, host or settings.host, wanted, redirects, sign_outs, app_hash, _read(jwks), require_pushed)
+    draft = ApplicationDraft(
+        name, mode, site, host or settings.host, wanted, redirects, sign_outs, app_hash, _read(jwks), require_pushed
+    )
     added, key = wait_for(_add(settings, draft))
     _print_key(added, key, as_json=as_json)
 
@@ -123,7 +127,9 @@ def rotate(name: str, config: Path | None, as_json: bool) -> None:  # noqa: FBT0
 
 @apps.command(name="set")
 @click.argument("name")
-@click.option("--jwks", type=click.Path(path_type=Path), metavar="FILE", help="New public keys (JWKS) in place of those it has.")
+@click.option(
+    "--jwks", type=click.Path(path_type=Path), metavar="FILE", help="New public keys (JWKS) in place of those it has."
+)
 @click.option("--no-jwks", is_flag=True, help="Remove its public keys.")
 @click.option(
     "--require-pushed/--no-require-pushed",

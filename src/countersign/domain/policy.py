@@ -51,7 +51,9 @@ class InstallationPolicy(msgspec.Struct, frozen=True):
         """Return True if some provider sends by this channel, even if only to some destinations."""
         return not live or channel in self.routes or channel in self.prefix_routes
 
-    def channels(self, kind: ContactKind, policy: Policy, *, live: bool, names_act: bool = False) -> tuple[Channel, ...]:
+    def channels(
+        self, kind: ContactKind, policy: Policy, *, live: bool, names_act: bool = False
+    ) -> tuple[Channel, ...]:
         """Return the channels that can reach a destination of this kind, the preferred one first.
 
         `names_act` leaves out those whose message cannot name the act that its code approves (semantics P4).

@@ -176,9 +176,7 @@ def _parse_requirement(params: Mapping[str, str], client: Application) -> ProofR
     if action.is_empty:
         return ProofRequirement(level, max_age)
     action = msgspec.structs.replace(action, asker=client.site)
-    return ProofRequirement(
-        max(level, Level.MAIL_CODE), max_age, action, client_id=client.id, kind=ACTION_TYPE
-    )
+    return ProofRequirement(max(level, Level.MAIL_CODE), max_age, action, client_id=client.id, kind=ACTION_TYPE)
 
 
 def _parse_action(authorization_details: str | None) -> Action | None:

@@ -89,9 +89,11 @@ async def send_code(
 ) -> Outcome:
     """Send a code to a contact. It works in this browser alone (semantics C4).
 
-    `locale` is the language of the account. Without one the message is in the language of the browser that asks: a thief must not choose
-    a language that the owner cannot read (semantics P4). `device` is the secret of the browser, `trusted` the id of the device if the account trusts it, and `spent` the guesses that were
-    used up on an earlier code of the same flow. `told` is the notice that is sent in place of a code, if any.
+    `device` is the secret of the browser, `trusted` the id of the device if the account trusts it, and `spent` the guesses that were
+    used up on an earlier code of the same flow. `decoy_notice` is the notice that is sent in place of a code, if any.
+
+    `locale` is the language of the account. Only without one is the message in the language of the browser that asks: a thief must not
+    choose a language that the owner cannot read (semantics P4).
     """
     asked = BeginRequest(
         to=contact,

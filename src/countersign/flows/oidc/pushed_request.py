@@ -83,13 +83,12 @@ def _parse(
     params: Mapping[str, str], client: Application, source: RequestSource
 ) -> AuthorizationRequest | AuthorizationErrorResponse:
     request = parse_authorization_request(params, client, source)
-    if isinstance(request, AuthorizationRequest) and (summary := request.requirement.action.summary):
-        # A message leaves out whatever could be mistaken for a link. Something must be left of the act (semantics P4).
-        if not one_line(summary, MAX_SUMMARY):
-            return error_of(
-                params, client, "invalid_authorization_details", "Nothing of the summary can stand in a message."
-            )
-    return request
+    if isinstance(request, AuthorizationErrorResponse) or request.requirement.action.is_empty:
+        return request
+    # A message leaves out whatever could be mistaken for a link. Something must be left of the act (semantics P4).
+    if one_line(request.requirement.action.summary, MAX_SUMMARY):
+        return request
+    return error_of(params, client, "invalid_authorization_details", "Nothing of the summary can stand in a message.")
 
 
 async def push_request(

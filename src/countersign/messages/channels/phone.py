@@ -96,9 +96,7 @@ def _approves(message: CodeMessage, language: Language) -> str:
         return ""
     if not message.asker:
         return language.say("It approves: {summary}", summary=message.summary)
-    return language.say(
-        "It approves for {application}: {summary}", application=message.asker, summary=message.summary
-    )
+    return language.say("It approves for {application}: {summary}", application=message.asker, summary=message.summary)
 
 
 def _approves_aloud(message: CodeMessage, language: Language) -> str:
@@ -107,9 +105,7 @@ def _approves_aloud(message: CodeMessage, language: Language) -> str:
         return ""
     if not message.asker:
         return language.say("It approves: {summary}.", summary=message.summary)
-    return language.say(
-        "It approves for {application}: {summary}.", application=message.asker, summary=message.summary
-    )
+    return language.say("It approves for {application}: {summary}.", application=message.asker, summary=message.summary)
 
 
 def grouped(code: str) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ class CodeMessage(msgspec.Struct, frozen=True):
 
     - `locale` is a BCP 47 tag, `timezone` an IANA name.
     - `site` is the application's name for people; `host` is the domain where the code is entered, in ASCII form.
-    - `purpose` is a built-in purpose or an operator's own. `summary` says what is being approved, and `asker` is the name of the application
+    - `purpose` is a built-in purpose or an operator's own. `summary` says what is being approved, and `asker` is the name of the one
       that asks for it, where `site` is not that application (semantics P4).
     - `asked_at` and `expires_at` are in ms.
     - `device`, `place` and `not_me` (an https address) may be empty. `app_hash` is the hash of the application's Android app, or empty.

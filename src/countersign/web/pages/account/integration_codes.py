@@ -81,7 +81,7 @@ class IntegrationCodesPage:
             form.resp.status = falcon.HTTP_422
             await self._show(form.req, form.resp, form.session, faults)
             return
-        summary = language.say("Make the integration code “{name}”", name=name)
+        summary = form.act_language.say("Make the integration code “{name}”", name=name)
         outcome, code = await make_code(
             self._web.accounts,
             form.browser,
@@ -98,7 +98,7 @@ class IntegrationCodesPage:
         """Renew a code, and show the new one once."""
         which, language = form.fields.get("code", ""), form.language
         name = await self._name(form.session, which)
-        summary = language.say("Renew the integration code “{name}”", name=name)
+        summary = form.act_language.say("Renew the integration code “{name}”", name=name)
         outcome, code = await rotate_code(self._web.accounts, form.browser, form.session, which, summary)
         if await self._forms.settle(form, outcome) is not None:
             until = when(self._web.accounts.now() + ROTATION_OVERLAP, language)
@@ -108,7 +108,7 @@ class IntegrationCodesPage:
         """Revoke a code."""
         which = form.fields.get("code", "")
         name = await self._name(form.session, which)
-        summary = form.language.say("Revoke the integration code “{name}”", name=name)
+        summary = form.act_language.say("Revoke the integration code “{name}”", name=name)
         outcome = await revoke_code(self._web.accounts, form.browser, form.session, which, summary)
         done = await self._forms.settle(form, outcome)
         if done is not None:
