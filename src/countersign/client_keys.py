@@ -53,7 +53,7 @@ def parse_jwks(text: str) -> str:
 
 
 def _public_members(key: object) -> dict[str, str]:
-    if not isinstance(key, dict) or key.get("kty") not in _PUBLIC_MEMBERS:
+    if not isinstance(key, dict) or key.get("kty") not in list(_PUBLIC_MEMBERS):
         raise ValueError("holds a key that is neither EC nor RSA")
     if key.keys() & _SECRET_MEMBERS:
         raise ValueError("holds a private key: register the public keys only")

@@ -57,7 +57,8 @@ def _fault(claims: Mapping[str, Any], *, client_id: str, audiences: Collection[s
     if claims.get("iss") != client_id:
         return "iss must be the client_id"
     addressed = claims.get("aud")
-    if not any(one in audiences for one in (addressed if isinstance(addressed, list) else [addressed])):
+    listed = addressed if isinstance(addressed, list) else [addressed]
+    if not any(isinstance(one, str) and one in audiences for one in listed):
         return "aud must be our issuer"
     expires_at = claims.get("exp")
     if not _is_time(expires_at) or not now < expires_at <= now + MAX_LIFETIME + MAX_CLOCK_SKEW:
