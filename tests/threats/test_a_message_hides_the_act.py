@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 from tests.flows.people import ADA, Visitor, ada
-from tests.flows.place import SHOP, done, refused
+from tests.flows.place import done, refused
 
 from countersign.domain.accounts.account import ContactMethod
 from countersign.domain.accounts.change import ChangeKind, ChangeRequest
@@ -158,4 +158,3 @@ async def test_a_long_act_is_named_to_its_end(each_place: Place) -> None:
     while await each_place.deliver():
         pass
     assert all("and EUR 9,800" in message.text for message in each_place.inbox.sent)
-    assert SHOP.site in each_place.inbox.sent[-1].text

@@ -201,10 +201,10 @@ async def _write_upgrade(context: AccountContext, upgrade: SessionUpgrade) -> bo
     session = await sessions.find(upgrade.token_hash, now)
     if session is None or session.id != flow.session or not await login_flows.delete(upgrade.flow_token_hash):
         return False
-    if not await sessions.end(upgrade.token_hash):
-        return False
     # Two flows of one browser may share a challenge, because a repeated request continues it. Its code proves one of them, once.
     if flow.challenge and not await single_use.take(_challenge_key(context, flow), now + FLOW_LIFETIME):
+        return False
+    if not await sessions.end(upgrade.token_hash):
         return False
     raised = with_proof(session, upgrade.new_token_hash, upgrade.proof)
     session_facts: dict[str, str | int] = {"session": session.id, "method": upgrade.proof.method.value}
