@@ -5,6 +5,7 @@ Sources: RFC 7515 (JWS), 7517 (JWK), 7518 (algorithms), and 8725 (best practice 
 
 from __future__ import annotations
 
+import base64
 from typing import Any, Final
 
 import msgspec
@@ -75,10 +76,10 @@ def _import(public: dict[str, str]) -> jwk.ECKey | jwk.RSAKey:
         if public["crv"] != "P-256":
             raise ValueError("crv")
         return jwk.ECKey.import_key({**public})
-    key = jwk.RSAKey.import_key({**public})
-    if key.public_key.key_size < MIN_RSA_BITS:
+    modulus = int.from_bytes(base64.urlsafe_b64decode(public["n"] + "=="))
+    if modulus.bit_length() < MIN_RSA_BITS:
         raise ValueError("n")
-    return key
+    return jwk.RSAKey.import_key({**public})
 
 
 def verify(signed: str, jwks: str) -> SignedJwt | None:

@@ -36,12 +36,11 @@ async def authenticate_by_assertion(
     signed = verify(assertion, client.jwks)
     if signed is None:
         return None
-    issuer = context.links.issuer
     fault = assertion_fault(
         signed.claims,
         signed.type,
         client_id=client.id,
-        audiences={issuer, f"{issuer}/oauth/token", endpoint},
+        audiences={context.links.issuer, context.links.token, endpoint},
         now=context.now() // 1_000,
     )
     if fault or not await _take(context, "client assertion", client, signed.claims):
