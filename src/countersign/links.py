@@ -22,8 +22,8 @@ class Links(msgspec.Struct, frozen=True):
     """The addresses of one installation.
 
     `issuer` is its public address without a slash at the end: the `iss` of proofs and ID tokens. `sign_in`, `recover` and
-    `not_me` are complete, because they stand in messages, and so is `token`, which clients address. `account`, `contacts` and `authorize` are paths, because a browser
-    that is already here is redirected to them.
+    `not_me` are complete, because they stand in messages, and so is `token`, which clients address. `account`, `contacts` and
+    `authorize` are paths, because a browser that is already here is redirected to them.
     """
 
     issuer: str
