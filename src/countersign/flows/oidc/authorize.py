@@ -17,6 +17,7 @@ from countersign.domain.accounts.session import (
     ProofRequirement,
     Session,
     authentication_event,
+    in_epoch,
     is_enrolment_only,
     satisfies,
     with_approval_used,
@@ -32,7 +33,7 @@ from countersign.flows.accounts.sessions import find_session
 from countersign.flows.oidc.pushed_request import ReceivedRequest, path_to_continue, receive_request
 from countersign.flows.sign_in.step_up import step_up
 from countersign.flows.verifications.results import Refused
-from countersign.store.tables import grants, pushed_requests, sessions
+from countersign.store.tables import accounts, grants, pushed_requests, sessions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,6 +48,7 @@ class Grant(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `client_id`, `redirect_uri`, `code_challenge`, `scope` and `nonce` come from the request; `auth_time`, `acr` and `amr` go into the ID
     token. `account` and `session` are ids. `summary` and `hash` are those of the approved action, if the request named one.
+    `epoch` is that of the account: a code of an earlier one is worth nothing (semantics A8).
     """
 
     client_id: str = msgspec.field(name="client")
@@ -61,6 +63,7 @@ class Grant(msgspec.Struct, frozen=True, omit_defaults=True):
     amr: tuple[str, ...]
     summary: str = ""
     hash: str = ""
+    epoch: int = 0
 
 
 class RedirectToClient(msgspec.Struct, frozen=True):
@@ -103,7 +106,7 @@ async def authorize(context: AccountContext, browser: BrowserContext, params: Ma
         return await _step_up(context, browser, session, request, ProofRequirement(Level.APP_CODE), received)
     if "login" not in request.prompt and satisfies(session, request.requirement, now):
         code = context.secret()
-        outcome = await context.database.run(_issue_code, context, session.token_hash, request, received.key, code)
+        outcome = await context.database.run(_issue_code, context, session, request, received.key, code)
         if outcome is IssueOutcome.ISSUED:
             return _redirect(context, request.redirect_uri, request.state, {"code": code})
         if outcome is IssueOutcome.REQUEST_USED:
@@ -144,21 +147,21 @@ class IssueOutcome(Enum):
 
 
 async def _issue_code(
-    context: AccountContext, token_hash: bytes, request: AuthorizationRequest, request_key: bytes, code: str
+    context: AccountContext, asking: Session, request: AuthorizationRequest, request_key: bytes, code: str
 ) -> IssueOutcome:
     """Store the grant under the keyed hash of a new code.
 
-    The session is judged again here, its approval of the act is used up, and so is the stored request (semantics U1, P1).
+    The session that asks is judged again as it is stored, its approval of the act is used up, and so is the stored request
+    (semantics U1, P1, A8).
     """
     now, requirement = context.now(), request.requirement
-    session = await sessions.find(token_hash, now)
+    account, stored = await accounts.lock(asking.account), await sessions.find(asking.token_hash, now)
+    if stored is None or account is None or not account.open:
+        return IssueOutcome.PROOF_MISSING
+    session = in_epoch(stored, account.epoch)
     if request_key and await pushed_requests.find(request_key, now) is None:
         return IssueOutcome.REQUEST_USED
-    if (
-        session is None
-        or not satisfies(session, requirement, now)
-        or is_enrolment_only(session, context.sign_in_policy, now)
-    ):
+    if not satisfies(session, requirement, now) or is_enrolment_only(session, context.sign_in_policy, now):
         return IssueOutcome.PROOF_MISSING
     if requirement.is_for_one_action and not await sessions.replace_proofs(
         session, with_approval_used(session, requirement)
@@ -180,6 +183,7 @@ async def _issue_code(
         amr=event.amr,
         summary=requirement.action.summary,
         hash=requirement.action.hash,
+        epoch=session.epoch,
     )
     code_hash = context.token_hash(code)
     sealed = context.keyring.seal(_encode(grant).decode(), code_hash.hex())

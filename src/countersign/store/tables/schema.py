@@ -190,6 +190,7 @@ ACCOUNTS: Final = Table(
         ("reduced_until", "int"),
         ("recovered_by", "text"),
         ("checked_at", "int"),
+        ("epoch", "int"),
     ),
 )
 """Accounts; `name` and `password` are sealed."""
@@ -231,6 +232,7 @@ SESSIONS: Final = Table(
         ("proofs", "text"),
         ("last_seen_at", "int"),
         ("expires_at", "int"),
+        ("epoch", "int"),
     ),
 )
 """Sessions, by the keyed hash of their secret; `device` is the mark of the device, `proofs` is JSON."""
@@ -299,6 +301,7 @@ CHANGES: Final = Table(
         ("data", "bytes"),
         ("user_agent", "text"),
         ("place", "text"),
+        ("epoch", "int"),
     ),
     moving=(
         ("state", "text"),
