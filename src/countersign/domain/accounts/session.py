@@ -152,7 +152,7 @@ class Session(msgspec.Struct, frozen=True):
         return f"Session({self.id})"
 
 
-class ProofRequirement(msgspec.Struct, frozen=True):
+class ProofRequirement(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a page or an action requires of the session.
 
     - `level`: the lowest level that is enough.
