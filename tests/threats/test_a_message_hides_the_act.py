@@ -12,7 +12,7 @@ from tests.flows.place import done, refused
 from countersign.domain.accounts.account import ContactMethod
 from countersign.domain.accounts.change import ChangeKind, ChangeRequest
 from countersign.domain.accounts.session import Level, ProofRequirement
-from countersign.domain.shared.contact import CHANNELS_WITHOUT_ACT, Channel, parse_contact
+from countersign.domain.shared.contact import CODES_ONLY, Channel, parse_contact
 from countersign.domain.verifications.challenge import Action, Refusal
 from countersign.errors import DeliveryFailedError
 from countersign.flows.accounts.context import CodeRequested
@@ -110,7 +110,7 @@ async def test_an_act_that_an_older_release_owed_to_whatsapp_is_not_sent_without
         await provider.send(msgspec.structs.replace(message, channel=Channel.WHATSAPP))
     await provider.close()
     assert failed.value.permanent
-    assert set(CHANNELS_WITHOUT_ACT) == {Channel.WHATSAPP}
+    assert set(CODES_ONLY) == {Channel.WHATSAPP}
 
 
 async def test_the_thief_does_not_choose_the_language_of_the_warning(home: Place) -> None:

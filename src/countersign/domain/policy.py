@@ -8,7 +8,7 @@ import msgspec
 
 from countersign.domain.delivery.route import PrefixRoute, WeightedProvider, find_prefix_route, order_providers
 from countersign.domain.delivery.sms_pumping import PumpingPolicy
-from countersign.domain.shared.contact import CHANNELS_OF, CHANNELS_WITHOUT_ACT, Channel, ContactKind
+from countersign.domain.shared.contact import CHANNELS_OF, CODES_ONLY, Channel, ContactKind
 from countersign.domain.verifications.purpose import DEFAULT_POLICIES, Policy
 from countersign.domain.verifications.rate_limit import RateLimit
 
@@ -63,5 +63,5 @@ class InstallationPolicy(msgspec.Struct, frozen=True):
             for channel in CHANNELS_OF[kind]
             if (not policy.channels or channel in policy.channels)
             and self.is_available(channel, live=live)
-            and not (names_act and channel in CHANNELS_WITHOUT_ACT)
+            and not (names_act and channel in CODES_ONLY)
         )

@@ -38,8 +38,8 @@ CHANNELS_OF: Final = {
     ContactKind.PHONE: (Channel.SMS, Channel.VOICE, Channel.WHATSAPP),
 }
 
-CHANNELS_WITHOUT_ACT: Final = frozenset({Channel.WHATSAPP})
-"""Channels whose message cannot name the act that its code approves (semantics P4).
+CODES_ONLY: Final = frozenset({Channel.WHATSAPP})
+"""Channels that carry a code and nothing else: no notice, and not the name of the act that a code approves (semantics P4).
 
 WhatsApp takes codes in authentication templates alone. It writes their text itself, so the code is all that we can fill in.
 """
