@@ -80,6 +80,8 @@ INDEXES = {
     "sessions_expires_at",
     "visits_expires_at",
     "grants_expires_at",
+    "pushed_requests_expires_at",
+    "single_uses_expires_at",
     "tokens_grant_key",
     "tokens_expires_at",
 }

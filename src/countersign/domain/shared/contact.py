@@ -38,7 +38,10 @@ CHANNELS_OF: Final = {
 }
 
 CODES_ONLY: Final = frozenset({Channel.WHATSAPP})
-"""Channels that carry a code and nothing else: their providers refuse a notice."""
+"""Channels that carry a code and nothing else: no notice, and not the name of the act that a code approves (semantics P4).
+
+WhatsApp takes codes in authentication templates alone. It writes their text itself, so the code is all that we can fill in.
+"""
 
 # Lower-case Cyrillic and Greek letters that are drawn like Latin ones (Unicode UTS 39, confusables.txt). `apple` can be written in them.
 LATIN_LOOKALIKES: Final = dict(

@@ -75,10 +75,21 @@ REFUSAL_OF_STATE: Final = {
 
 
 class Action(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What an approval is for: a sentence that the message shows, and the caller's hash of the exact act."""
+    """What an approval is for: a sentence that the message shows, and the caller's hash of the exact act.
+
+    `asker` is the name, for people, of the application that asks for the act where our own pages send the code. `digest` then tells this
+    act from all others, whoever asks for them (semantics P1).
+    """
 
     summary: str = ""
     hash: str = ""
+    asker: str = ""
+    digest: str = ""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no act to approve."""
+        return not (self.summary or self.hash)
 
 
 class Requester(msgspec.Struct, frozen=True, omit_defaults=True):

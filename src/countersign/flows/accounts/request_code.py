@@ -56,7 +56,9 @@ def contact_methods_of(context: AccountContext, snapshot: AccountSnapshot, flow:
         ContactMethod(contact.id, channel, contact.masked)
         for contact in (others if others or snapshot.strong else snapshot.contacts)
         if contact.proved_at is not None
-        for channel in context.policy.channels(contact.kind, policy, live=context.own.live)
+        for channel in context.policy.channels(
+            contact.kind, policy, live=context.own.live, names_act=flow.requirement.is_for_one_action
+        )
         if LEVEL_OF_METHOD[METHOD_OF_CHANNEL[channel]] >= least
     ]
 
@@ -71,7 +73,7 @@ def opened(context: AccountContext, contact: OwnedContact) -> Contact:
     return Contact(ContactKind(contact.kind), context.keyring.unseal(contact.address, contact.id))
 
 
-async def send_code(
+async def send_code(  # noqa: PLR0913 - each decides something about one message
     context: AccountContext,
     browser: BrowserContext,
     contact: Contact,
@@ -79,6 +81,7 @@ async def send_code(
     purpose: str,
     device: str,
     lane: Lane,
+    locale: str = "",
     subject: str = "",
     channel: Channel | None = None,
     action: Action | None = None,
@@ -91,6 +94,9 @@ async def send_code(
     `device` is the secret of the browser, `lane` the standing of whoever asks, `trusted` the id of the device if the account trusts it, and
     `spent` the guesses that were used up on an earlier code of the same flow. `decoy_notice` is the notice that is sent in place of a code,
     if any.
+
+    `locale` is the language of the account. Only without one is the message in the language of the browser that asks: a thief must not
+    choose a language that the owner cannot read (semantics P4).
     """
     asked = BeginRequest(
         to=contact,
@@ -98,7 +104,7 @@ async def send_code(
         purpose=purpose,
         subject=subject,
         action=action or Action(),
-        locale=browser.locale,
+        locale=locale or browser.locale,
         requester=browser.requester(trusted),
         browser=context.token_hash(device).hex(),
         guesses_spent=spent,
@@ -138,7 +144,8 @@ async def send_code_by_first_method(
                 lane=flow.lane,
                 subject=flow.account,
                 channel=way.channel,
-                action=flow.requirement.action,
+                action=flow.requirement.challenge_action,
+                locale=snapshot.account.locale,
                 trusted=flow.requester.device,
             )
         )

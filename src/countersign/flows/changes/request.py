@@ -36,7 +36,7 @@ def requirement_of(context: AccountContext, request: ChangeRequest, snapshot: Ac
     action = Action(request.summary, hashlib.sha256(identity.encode("utf-8", "surrogatepass")).hexdigest())
     goes = request.kind in {ChangeKind.CONTACT_REPLACED, ChangeKind.CONTACT_REMOVED}
     level = Level.APP_CODE if snapshot.strong else Level.MAIL_CODE
-    return ProofRequirement(level, None, action, request.target if goes else "")
+    return ProofRequirement(level, None, action, request.target if goes else "", kind=request.kind.value)
 
 
 def new_change(

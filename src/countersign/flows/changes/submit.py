@@ -66,14 +66,17 @@ async def submit_change(
     if not await use_approval(context, session, requirement):
         return requirement
     if RULES[request.kind].proves_contact:
-        return await _prove_contact(context, browser, request)
+        return await _prove_contact(context, browser, request, snapshot.account.locale)
     return await apply_change(context, browser, request)
 
 
 async def _prove_contact(
-    context: AccountContext, browser: BrowserContext, request: ChangeRequest
+    context: AccountContext, browser: BrowserContext, request: ChangeRequest, locale: str
 ) -> CodeRequested | ChangeRefusal | Refused:
-    """Send a code to the new contact; until it is entered, the old contact works and nothing is changed (semantics A1)."""
+    """Send a code to the new contact; until it is entered, the old contact works and nothing is changed (semantics A1).
+
+    `locale` is the language of the account.
+    """
     assert request.contact is not None  # noqa: S101 - these kinds of change have a new contact
     device = browser.device or context.secret()
     outcome = begun_or_refused(
@@ -84,6 +87,7 @@ async def _prove_contact(
             purpose=LoginFlowKind.BIND_CONTACT.purpose,
             device=device,
             lane=Lane.SESSION,
+            locale=locale,
             subject=request.account,
         )
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from countersign.flows.accounts.context import AccountContext, BrowserContext
+
+
+_UNDO: Final = "undo"
+"""The kind of act that an undo is."""
 
 
 async def cancel_change(
@@ -64,7 +68,7 @@ async def undo_change(
         return ChangeRefusal.NOT_PENDING
     digest = hashlib.sha256(f"undo\0{change_id}".encode()).hexdigest()
     level = Level.APP_CODE if snapshot.strong else Level.MAIL_CODE
-    requirement = ProofRequirement(level, None, Action(summary, digest))
+    requirement = ProofRequirement(level, None, Action(summary, digest), kind=_UNDO)
     if not satisfies(session, requirement, context.now()) or not await use_approval(context, session, requirement):
         return requirement
     return await context.log.run(context.database, _undo, context, browser, session, change_id)

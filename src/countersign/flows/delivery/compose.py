@@ -67,6 +67,7 @@ def _code_message(context: DeliveryContext, claimed: ClaimedDelivery, challenge:
         place=(place.label if place else "") or terms.requester.ip,
         not_me=context.links.report(not_me_reference(keyring, challenge.id)),
         app_hash=application.app_hash if application else "",
+        asker=terms.action.asker,
     )
     key = keyring.named(terms.kid)
     return message, derive(key.code, challenge.id, claimed.delivery.round, terms.policy.shape)

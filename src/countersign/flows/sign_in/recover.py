@@ -63,6 +63,7 @@ async def recover(
             purpose=LoginFlowKind.RECOVER.purpose,
             device=device_secret,
             lane=Lane.ANONYMOUS,
+            locale=target.account.locale if target.account is not None else "",
             decoy_notice=decoy.value if decoy else "",
         )
     )

@@ -61,6 +61,7 @@ async def sign_up(
             purpose=LoginFlowKind.SIGN_UP.purpose,
             device=device_secret,
             lane=Lane.ANONYMOUS,
+            locale=account.locale if account is not None else "",
             decoy_notice=NoticeKind.SIGN_UP_KNOWN.value if account is not None else "",
         )
     )

@@ -73,7 +73,9 @@ def _choose_channel(
     core: CoreContext, application: Application, request: BeginRequest, policy: Policy
 ) -> Channel | Refused:
     """Return the requested channel, or the preferred one if none is requested."""
-    allowed = core.policy.channels(request.to.kind, policy, live=application.live)
+    allowed = core.policy.channels(
+        request.to.kind, policy, live=application.live, names_act=not request.action.is_empty
+    )
     if request.channel is not None and request.channel not in CHANNELS_OF[request.to.kind]:
         return Refused(Refusal.UNUSABLE_DESTINATION, reason="wrong_channel")
     if not allowed or (request.channel is not None and request.channel not in allowed):
@@ -148,6 +150,7 @@ def _dedup_key(core: CoreContext, application: Application, request: BeginReques
         request.action.hash,
         "remembered" if request.requester.device else "",
         *((request.browser,) if request.browser else ()),
+        *((request.action.digest,) if request.action.digest else ()),
     )
 
 

@@ -43,7 +43,8 @@ async def resend_code(
     chosen = channel or challenge.channel
     if chosen not in CHANNELS_OF[terms.to_kind]:
         return Refused(Refusal.UNUSABLE_DESTINATION, challenge, reason="wrong_channel")
-    if chosen not in core.policy.channels(terms.to_kind, terms.policy, live=terms.live):
+    names_act = not terms.action.is_empty
+    if chosen not in core.policy.channels(terms.to_kind, terms.policy, live=terms.live, names_act=names_act):
         return Refused(Refusal.CHANNEL_NOT_ALLOWED, challenge)
     address = core.keyring.named(terms.kid).unseal(terms.to, challenge.id.encode()).decode()
     command = ResendCommand(

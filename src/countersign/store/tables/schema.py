@@ -174,6 +174,8 @@ APPLICATIONS: Final = Table(
         ("redirects", "text"),
         ("sign_outs", "text"),
         ("app_hash", "text"),
+        ("jwks", "text"),
+        ("requires_pushed", "int"),
     ),
 )
 """Applications; `purposes`, `redirects` and `sign_outs` are JSON."""
@@ -274,6 +276,14 @@ GRANTS: Final = Table(
     moving=(("expires_at", "int"), ("used_at", "int")),
 )
 """Authorization codes by keyed hash; `data` is what each was issued for (sealed)."""
+
+PUSHED_REQUESTS: Final = Table(
+    "pushed_requests", key=(("key", "bytes"),), moving=(("data", "bytes"), ("expires_at", "int"))
+)
+"""Pushed authorization requests by the keyed hash of their reference; `data` is sealed."""
+
+SINGLE_USES: Final = Table("single_uses", key=(("key", "bytes"),), moving=(("expires_at", "int"),))
+"""What may be used once, by keyed hash, until it could not be used any more."""
 
 TOKENS: Final = Table(
     "tokens",
@@ -382,6 +392,8 @@ ALL_TABLES: Final = (
     VISITS,
     NOTICES,
     GRANTS,
+    PUSHED_REQUESTS,
+    SINGLE_USES,
     TOKENS,
     CHANGES,
     FACTORS,

@@ -13,6 +13,7 @@ from countersign.domain.accounts.login_flow import InterruptedRequest
 from countersign.domain.accounts.session import Level, ProofRequirement, Session, satisfies
 from countersign.domain.shared.contact import Contact, parse_contact
 from countersign.errors import InputError
+from countersign.flows.accounts.account_language import account_language
 from countersign.flows.accounts.context import CodeRequested
 from countersign.flows.accounts.sessions import end_others, end_session
 from countersign.flows.accounts.snapshot import find_snapshot
@@ -40,6 +41,7 @@ from countersign.web.http.problems import ProblemError, of_refusal
 
 if TYPE_CHECKING:
     from countersign.flows.accounts.context import AccountContext, BrowserContext
+    from countersign.messages.language.catalogue import Language
     from countersign.web.http.context import WebContext
     from countersign.web.http.request import Request
     from countersign.web.http.response import Response
@@ -103,6 +105,7 @@ _change: Final = msgspec.json.Decoder(ChangeBody).decode
 async def change_contacts(web: WebContext, req: Request, resp: Response) -> None:
     """POST /v1/me/contacts."""
     browser, session = await browser_in(web, req)
+    language = await account_language(web.accounts, session, language_of(req))
     body = decoded(_contact, await json_of(req))
     _one_of(bool(body.add), bool(body.primary), bool(body.remove))
     contact: Contact | None = parse_contact(body.add) if body.add else None
@@ -116,31 +119,33 @@ async def change_contacts(web: WebContext, req: Request, resp: Response) -> None
     snapshot = await web.accounts.database.read(find_snapshot, session.account)
     masked = next((one.masked for one in (snapshot.contacts if snapshot else ()) if one.id == which), "")
     about = contact.masked if contact is not None else masked
-    wanted = ChangeRequest(kind, which, about, _summary(req, kind, about), contact)
+    wanted = ChangeRequest(kind, which, about, _summary(language, kind, about), contact)
     await _answer(web, resp, browser, session, await submit_change(web.accounts, browser, session, wanted))
 
 
 async def change_methods(web: WebContext, req: Request, resp: Response) -> None:
     """POST /v1/me/methods."""
     browser, session = await browser_in(web, req)
+    language = await account_language(web.accounts, session, language_of(req))
     which, accounts = decoded(_remove, await json_of(req)).remove, web.accounts
     snapshot = await accounts.database.read(find_snapshot, session.account)
     factor = next((one for one in (snapshot.authenticators if snapshot else ()) if one.id == which and one.name), None)
     about = accounts.keyring.unseal(factor.name, factor.id) if factor is not None else ""
     kind = ChangeKind.METHOD_REMOVED
-    wanted = ChangeRequest(kind, which, about, _summary(req, kind, about))
+    wanted = ChangeRequest(kind, which, about, _summary(language, kind, about))
     await _answer(web, resp, browser, session, await submit_change(accounts, browser, session, wanted))
 
 
 async def change_integration_codes(web: WebContext, req: Request, resp: Response) -> None:
     """POST /v1/me/integration-codes."""
     browser, session = await browser_in(web, req)
+    language = await account_language(web.accounts, session, language_of(req))
     body, accounts = decoded(_code, await json_of(req)), web.accounts
     _one_of(bool(body.name or body.scopes), bool(body.rotate), bool(body.revoke))
-    code, language = "", language_of(req)
+    code = ""
     if body.revoke:
         kind, found = ChangeKind.INTEGRATION_CODE_REVOKED, await _find_code(accounts, session, body.revoke)
-        summary = _summary(req, kind, found.name if found is not None else "")
+        summary = _summary(language, kind, found.name if found is not None else "")
         outcome = await revoke_code(accounts, browser, session, body.revoke, summary)
     elif body.rotate:
         kind, found = ChangeKind.INTEGRATION_CODE_ROTATED, await _find_code(accounts, session, body.rotate)
@@ -171,9 +176,10 @@ async def change_changes(web: WebContext, req: Request, resp: Response) -> None:
         canceled = await cancel_change(accounts, browser, session.account, body.cancel)
         await _answer(web, resp, browser, session, canceled)
         return
+    language = await account_language(accounts, session, language_of(req))
     found = await accounts.database.read(changes.find, session.account, body.undo)
-    what = _summary(req, found.kind, found.about) if found is not None else ""
-    summary = language_of(req).say("Undo: {what}", what=what)
+    what = _summary(language, found.kind, found.about) if found is not None else ""
+    summary = language.say("Undo: {what}", what=what)
     await _answer(web, resp, browser, session, await undo_change(accounts, browser, session, body.undo, summary))
 
 
@@ -242,8 +248,8 @@ async def _find_code(accounts: AccountContext, session: Session, code_id: str) -
     return next((one for one in await list_codes(accounts, session.account) if one.id == code_id), None)
 
 
-def _summary(req: Request, kind: ChangeKind, about: str) -> str:
-    return language_of(req).say(CHANGE_NAMES[kind], about=about)
+def _summary(language: Language, kind: ChangeKind, about: str) -> str:
+    return language.say(CHANGE_NAMES[kind], about=about)
 
 
 def _one_of(*given: bool) -> None:

@@ -87,7 +87,7 @@ class IntegrationCodesPage:
             form.resp.status = falcon.HTTP_422
             await self._show(form.req, form.resp, form.session, faults)
             return
-        summary = integration_code_summary(ChangeKind.INTEGRATION_CODE_MADE, language, name, scopes, days)
+        summary = integration_code_summary(ChangeKind.INTEGRATION_CODE_MADE, form.act_language, name, scopes, days)
         outcome, code = await make_code(
             self._web.accounts, form.browser, form.session, name, scopes, days=days, summary=summary
         )
@@ -100,7 +100,9 @@ class IntegrationCodesPage:
         found = await self._find(form.session, which)
         name = found.name if found is not None else ""
         summary = (
-            integration_code_summary(ChangeKind.INTEGRATION_CODE_ROTATED, language, name, found.scopes, found.days)
+            integration_code_summary(
+                ChangeKind.INTEGRATION_CODE_ROTATED, form.act_language, name, found.scopes, found.days
+            )
             if found is not None
             else ""
         )
@@ -114,7 +116,7 @@ class IntegrationCodesPage:
         which = form.fields.get("code", "")
         found = await self._find(form.session, which)
         name = found.name if found is not None else ""
-        summary = form.language.say("Revoke the integration code “{name}”", name=name)
+        summary = form.act_language.say("Revoke the integration code “{name}”", name=name)
         outcome = await revoke_code(self._web.accounts, form.browser, form.session, which, summary)
         done = await self._forms.settle(form, outcome)
         if done is not None:

@@ -131,7 +131,11 @@ class ReportCodePage:
                 purpose_text(terms.purpose, challenge.channel).title, purpose=terms.purpose.replace("_", " ")
             ),
             summary=terms.action.summary,
-            approves=language.say("With it you approve"),
+            approves=language.say(
+                "With it you approve for {application}", application=f"\u2068{terms.action.asker}\u2069"
+            )
+            if terms.action.asker
+            else language.say("With it you approve"),
         )
 
     async def post(self, req: Request, resp: Response) -> None:

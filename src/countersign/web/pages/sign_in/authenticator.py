@@ -20,6 +20,7 @@ from countersign.web.http.browser import language_of
 from countersign.web.http.forms import fields_of
 from countersign.web.pages.shared.continue_flow import AGAIN
 from countersign.web.pages.shared.destinations import leads_to
+from countersign.web.pages.shared.flow_mark import is_of_other_flow, show_other_flow
 from countersign.web.pages.shared.rendering import show
 from countersign.web.pages.shared.word_pages import show_no_flow, too_many_requests
 from countersign.web.pages.shared.wordings import fault_of_contact
@@ -76,6 +77,9 @@ class AuthenticatorPage:
     async def post_app(self, req: Request, resp: Response) -> None:
         """Check a code of the app."""
         fields = await fields_of(req)
+        if is_of_other_flow(self._web, req, fields):
+            show_other_flow(self._web, req, resp)
+            return
         proved = await prove_with_app(
             self._web.accounts,
             self._web.browser(req),
@@ -88,6 +92,9 @@ class AuthenticatorPage:
     async def post_recovery_code(self, req: Request, resp: Response) -> None:
         """Use a recovery code."""
         fields = await fields_of(req)
+        if is_of_other_flow(self._web, req, fields):
+            show_other_flow(self._web, req, resp)
+            return
         proved = await prove_with_recovery_code(
             self._web.accounts,
             self._web.browser(req),
@@ -155,6 +162,7 @@ class AuthenticatorPage:
             sentence=language.say(SENTENCES[kind]),
             kind=kind.value,
             summary=flow.requirement.action.summary,
+            asker=flow.requirement.action.asker,
             reason=reason(flow.risk_findings, language),
             fault=fault or _why_no_message(view, language),
             far=far,
