@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import TypeAlias
@@ -42,6 +44,12 @@ def _made_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
+def _belong_to_nobody(home: Path) -> None:
+    """Make a copied database one that no environment has opened yet."""
+    with contextlib.closing(sqlite3.connect(home / "countersign.db")) as database, database:
+        database.execute("DELETE FROM facts WHERE name = 'environment'")
+
+
 @pytest_asyncio.fixture
 async def open_house(_made_home: Path, tmp_path: Path) -> AsyncIterator[Opener]:
     """Opens a Runtime with settings of its own."""
@@ -50,6 +58,8 @@ async def open_house(_made_home: Path, tmp_path: Path) -> AsyncIterator[Opener]:
     async def open_with(toml: str = "", **settings: str) -> Runtime:
         home = tmp_path / f"home{len(opened)}"
         shutil.copytree(_made_home, home)
+        if settings.get("environment") == "production":
+            _belong_to_nobody(home)
         file = tmp_path / f"{home.name}.toml"
         file.write_text(toml)
         named = {f"COUNTERSIGN_{name.upper()}": value for name, value in settings.items()}
