@@ -18,11 +18,12 @@ from countersign.config import Settings
 from countersign.domain.delivery.route import format_provider
 from countersign.domain.shared.contact import Channel
 from countersign.errors import CountersignError, SettingsError
-from countersign.keys import Keyring, read_file
+from countersign.flows.maintenance.reseal import count_sealed
+from countersign.keys import Keyring
 from countersign.store.engine.connect import open_database, sqlite_path
 from countersign.store.engine.database import Database, Sql
 from countersign.store.tables import deliveries, metadata
-from countersign.wiring import foreign_keys
+from countersign.wiring import foreign_keys, key_source_of
 
 OLD_KEY_DAYS: Final = 365
 SKEW_TO_LOOK_AT: Final = 2_000
@@ -227,7 +228,7 @@ def _without_receipts(settings: Settings) -> list[CheckResult]:
 
 def _keys(settings: Settings) -> tuple[list[CheckResult], Keyring | None]:
     path = settings.secret_file
-    if settings.development and not path.exists():
+    if settings.development and not settings.secret_command and not path.exists():
         return [
             CheckResult(
                 "keys",
@@ -237,24 +238,54 @@ def _keys(settings: Settings) -> tuple[list[CheckResult], Keyring | None]:
             )
         ], None
     try:
-        read_file(path)
-        keyring = Keyring(path, system_clock)
+        keyring = Keyring(key_source_of(settings), system_clock)
     except SettingsError as error:
         return [
             CheckResult("keys", CheckState.UNSAFE, str(error), "Countersign cannot serve without the right key file.")
         ], None
-    count = len(keyring.kids())
+    states = keyring.states()
+    retired = [key.kid for key in states if key.state in {"retired", "closed"}]
     days = (system_clock() - keyring.primary.active_from) // _DAY
-    mode = path.stat().st_mode & 0o777
+    where = "from secret_command" if settings.secret_command else f"in {path}, mode {path.stat().st_mode & 0o777:04o}"
     if days > OLD_KEY_DAYS:
         aged = CheckResult(
             "keys", CheckState.ADVICE, f"The active key is {days} days old.", "Rotate it: countersign keys rotate"
         )
     else:
         aged = CheckResult(
-            "keys", CheckState.FINE, f"{count} in {path}, mode {mode:04o}, the active one {days} days old"
+            "keys",
+            CheckState.FINE,
+            f"{len(states)} {where}, the active one {days} days old"
+            + (f", retired: {', '.join(retired)}" if retired else ""),
         )
-    return [aged], keyring
+    return [aged, *_wearing_key(keyring)], keyring
+
+
+def _wearing_key(keyring: Keyring) -> list[CheckResult]:
+    """Advise to replace an active key of an older release, which seals with random nonces under one key."""
+    if keyring.primary.by_record:
+        return []
+    return [
+        CheckResult(
+            "sealing",
+            CheckState.ADVICE,
+            "An older release made the active key. It may seal 2^32 records at most (NIST SP 800-38D, 8.3), and they are not counted.",
+            "Once every program runs this release, replace it: countersign keys rotate",
+        )
+    ]
+
+
+async def _resealing(database: Database, keyring: Keyring) -> list[CheckResult]:
+    """Tell what is sealed with keys that are not the active one, and whether an index is being replaced."""
+    sealed = await count_sealed(database, keyring)
+    retired = {key.kid for key in keyring.states() if key.retired_at is not None}
+    shown = ", ".join(f"{count} with {kid}" + (" (retired)" if kid in retired else "") for kid, count in sealed.items())
+    if retired & set(sealed) or keyring.replacing_index:
+        what = f"Sealed with other keys than the active one: {shown or 'nothing'}."
+        if keyring.replacing_index:
+            what += " Keyed hashes of an earlier index are still looked for."
+        return [CheckResult("reseal", CheckState.ADVICE, what, "Run: countersign keys reseal")]
+    return [CheckResult("reseal", CheckState.FINE, shown or "everything is sealed with the active key")]
 
 
 async def _database(settings: Settings, keyring: Keyring | None) -> list[CheckResult]:
@@ -293,6 +324,7 @@ async def _database(settings: Settings, keyring: Keyring | None) -> list[CheckRe
         return [
             *await _reachable(database),
             *(await _fingerprint(settings, database, keyring) if keyring is not None else []),
+            *(await _resealing(database, keyring) if keyring is not None else []),
             *(await _clock(database) if path is None else []),
             *await _backlog(database),
         ]
@@ -316,7 +348,7 @@ async def _reachable(database: Database) -> list[CheckResult]:
 
 async def _fingerprint(settings: Settings, database: Database, keyring: Keyring) -> list[CheckResult]:
     known = await database.read(metadata.find, metadata.KEYS)
-    if known is not None and known != keyring.fingerprint():
+    if known is not None and not keyring.belongs_to(known):
         return [
             CheckResult(
                 "fingerprint",

@@ -94,7 +94,7 @@ class Requester(msgspec.Struct, frozen=True, omit_defaults=True):
 class Terms(msgspec.Struct, frozen=True, omit_defaults=True):
     """What was fixed when the challenge began and never changes.
 
-    `to` is the sealed contact. `kid` names the key that derives the code. `live` is False for test applications, whose messages only
+    `to` is the sealed contact. `kid` names the key that derives the code, and seals the contact unless it was `resealed_with` another. `live` is False for test applications, whose messages only
     reach the inbox. `decoy_notice` is a NoticeKind: the contact's owner gets this notice instead of a code, and no code is right. It
     serves where a code would have nothing to confirm, for example at a sign-up with a known address.
     """
@@ -111,6 +111,12 @@ class Terms(msgspec.Struct, frozen=True, omit_defaults=True):
     requester: Requester = Requester()
     live: bool = True
     decoy_notice: str = msgspec.field(default="", name="told")
+    resealed_with: str = msgspec.field(default="", name="sealed")
+
+    @property
+    def sealing_kid(self) -> str:
+        """Return the id of the key that opens `to`."""
+        return self.resealed_with or self.kid
 
 
 class Challenge(msgspec.Struct, frozen=True):

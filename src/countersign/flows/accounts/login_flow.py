@@ -66,11 +66,8 @@ async def find_flow(context: AccountContext, browser: BrowserContext) -> StoredF
     flow = _decode(context.keyring.unseal(sealed, token_hash.hex()))
     if not flow.interrupted.path:
         flow = replace(flow, interrupted=replace(flow.interrupted, path=context.links.account))
-    return (
-        StoredFlow(token_hash, sealed, flow)
-        if flow.device_token_hash == context.token_hash(browser.device).hex()
-        else None
-    )
+    device = context.keyring.renew(bytes.fromhex(flow.device_token_hash))
+    return StoredFlow(token_hash, sealed, flow) if device == context.token_hash(browser.device) else None
 
 
 async def update_flow(context: AccountContext, stored: StoredFlow, flow: LoginFlow) -> StoredFlow | None:

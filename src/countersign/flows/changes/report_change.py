@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hmac
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -12,7 +11,7 @@ import msgspec
 from countersign.domain.delivery.notice import Notice, NoticeKind
 from countersign.flows.changes.apply import Applied
 from countersign.flows.changes.undo import cancel_change, lock_account
-from countersign.flows.verifications.cancel import not_me_reference
+from countersign.flows.verifications.cancel import is_not_me_signature
 from countersign.store.tables import changes, notices
 
 if TYPE_CHECKING:
@@ -40,9 +39,8 @@ class ReportResult(msgspec.Struct, frozen=True):
 async def find_notice(context: AccountContext, reference: str) -> Notice | None:
     """Return the notice of a "this wasn't me" link while the link is valid, or None. Changes nothing."""
     notice_id, _, given = reference.partition(".")
-    expected = not_me_reference(context.keyring, notice_id).partition(".")[2]
     try:
-        same = hmac.compare_digest(base64.urlsafe_b64decode(given + "=="), base64.urlsafe_b64decode(expected + "=="))
+        same = is_not_me_signature(context.keyring, base64.urlsafe_b64decode(given + "=="), notice_id)
     except (binascii.Error, ValueError):
         return None
     found = await context.database.read(notices.find, notice_id) if same else None

@@ -259,7 +259,7 @@ def _by_application(
 
 def _destination(context: DeliveryContext, delivery: Delivery, owner: Challenge) -> Destination:
     try:
-        key = context.keyring.named(owner.terms.kid)
+        key = context.keyring.named(owner.terms.sealing_kid)
         number = key.unseal(owner.terms.to, owner.id.encode()).decode()
     except CountersignError:
         # Composing the message fails too, and reports it. The prefix is known without the number.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hmac
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -40,6 +39,11 @@ def not_me_reference(keyring: Keyring, challenge_id: str) -> str:
     return f"{challenge_id}.{signature}"
 
 
+def is_not_me_signature(keyring: Keyring, signature: bytes, owner: str) -> bool:
+    """Say whether `signature` is that of a "this wasn't me" link of this challenge or notice, under an index that is still found."""
+    return keyring.is_hash_of(signature, _NOT_ME, owner)
+
+
 async def find_reported(core: CoreContext, reference: str) -> Challenge | None:
     """Return the challenge that a "this wasn't me" link names, or None if the link is not ours. Changes nothing."""
     challenge_id, _, signature = reference.partition(".")
@@ -47,7 +51,7 @@ async def find_reported(core: CoreContext, reference: str) -> Challenge | None:
         given = base64.urlsafe_b64decode(signature + "==")
     except (binascii.Error, ValueError):
         return None
-    if not hmac.compare_digest(given, core.keyring.blind_index(_NOT_ME, challenge_id)):
+    if not is_not_me_signature(core.keyring, given, challenge_id):
         return None
     return await core.database.read(challenges.find, challenge_id)
 

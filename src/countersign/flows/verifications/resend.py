@@ -45,7 +45,7 @@ async def resend_code(
         return Refused(Refusal.UNUSABLE_DESTINATION, challenge, reason="wrong_channel")
     if chosen not in core.policy.channels(terms.to_kind, terms.policy, live=terms.live):
         return Refused(Refusal.CHANNEL_NOT_ALLOWED, challenge)
-    address = core.keyring.named(terms.kid).unseal(terms.to, challenge.id.encode()).decode()
+    address = core.keyring.named(terms.sealing_kid).unseal(terms.to, challenge.id.encode()).decode()
     command = ResendCommand(
         id=challenge.id,
         application=application.id,
