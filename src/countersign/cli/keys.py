@@ -58,7 +58,7 @@ def new(file: Path) -> None:
 @config_option
 @json_option
 def list_(config: Path | None, as_json: bool) -> None:  # noqa: FBT001 - click's way
-    """List each key with the time of its first use, and what it is for.
+    r"""List each key with the time of its first use, and what it is for.
 
     \b
     in use   makes new codes, seals and signatures

@@ -197,7 +197,10 @@ class Keyring:
         ]
 
     def jwks(self) -> dict[str, Any]:
-        """Return the public keys for proofs and ID tokens (RFC 7517): also those to come, and retired ones while a token of theirs is valid."""
+        """Return the public keys for proofs and ID tokens (RFC 7517).
+
+        Those that are to come are among them, and retired ones while a token that they signed is valid.
+        """
         self._look()
         made = self._published()
         return {"keys": [key.public_jwk() for key in made] + [key.public_identity_jwk() for key in made]}

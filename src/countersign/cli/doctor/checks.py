@@ -6,26 +6,23 @@ import asyncio
 import shutil
 import time
 from collections.abc import Sequence
-from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
+from countersign.cli.doctor.check_result import CheckResult, CheckState
+from countersign.cli.doctor.key_checks import check_keys, check_sealing
 from countersign.cli.doctor.provider_checks import check_providers
 from countersign.clock import system_clock
 from countersign.config import Settings
 from countersign.domain.delivery.route import format_provider
 from countersign.domain.shared.contact import Channel
-from countersign.errors import CountersignError, SettingsError
-from countersign.flows.maintenance.reseal import count_sealed
+from countersign.errors import CountersignError
 from countersign.keys import Keyring
 from countersign.store.engine.connect import open_database, sqlite_path
 from countersign.store.engine.database import Database, Sql
 from countersign.store.tables import deliveries, metadata
-from countersign.wiring import foreign_keys, key_source_of
+from countersign.wiring import foreign_keys
 
-OLD_KEY_DAYS: Final = 365
 SKEW_TO_LOOK_AT: Final = 2_000
 SKEW_UNSAFE: Final = 30_000
 """Milliseconds. Half a minute is a twentieth of a code's lifetime, and the greatest tolerable error for the age of a signature."""
@@ -36,25 +33,7 @@ LONG_RETENTION_DAYS: Final = 180
 LATE: Final = 60_000
 """Milliseconds. A message that is due for longer without being sent means that no worker delivers."""
 
-_DAY: Final = 86_400_000
 _LOOPBACK: Final = ("http://localhost", "http://127.0.0.1", "http://[::1]")
-
-
-class CheckState(StrEnum):
-    """The result of a check."""
-
-    FINE = "fine"
-    ADVICE = "advice"
-    UNSAFE = "unsafe"
-
-
-class CheckResult(msgspec.Struct, frozen=True):
-    """What was checked, its state, what was seen, and the remedy (empty if none is needed)."""
-
-    name: str
-    state: CheckState
-    what: str
-    remedy: str = ""
 
 
 async def check(settings: Settings) -> list[CheckResult]:
@@ -67,7 +46,7 @@ async def check(settings: Settings) -> list[CheckResult]:
         *_routes(settings),
         *_without_receipts(settings),
     ]
-    keys, keyring = _keys(settings)
+    keys, keyring = check_keys(settings)
     found += keys
     found += await _database(settings, keyring)
     found += _disk(settings)
@@ -226,68 +205,6 @@ def _without_receipts(settings: Settings) -> list[CheckResult]:
     ]
 
 
-def _keys(settings: Settings) -> tuple[list[CheckResult], Keyring | None]:
-    path = settings.secret_file
-    if settings.development and not settings.secret_command and not path.exists():
-        return [
-            CheckResult(
-                "keys",
-                CheckState.ADVICE,
-                f"{path} does not exist yet.",
-                "It is created at the first start in development.",
-            )
-        ], None
-    try:
-        keyring = Keyring(key_source_of(settings), system_clock)
-    except SettingsError as error:
-        return [
-            CheckResult("keys", CheckState.UNSAFE, str(error), "Countersign cannot serve without the right key file.")
-        ], None
-    states = keyring.states()
-    retired = [key.kid for key in states if key.state in {"retired", "closed"}]
-    days = (system_clock() - keyring.primary.active_from) // _DAY
-    where = "from secret_command" if settings.secret_command else f"in {path}, mode {path.stat().st_mode & 0o777:04o}"
-    if days > OLD_KEY_DAYS:
-        aged = CheckResult(
-            "keys", CheckState.ADVICE, f"The active key is {days} days old.", "Rotate it: countersign keys rotate"
-        )
-    else:
-        aged = CheckResult(
-            "keys",
-            CheckState.FINE,
-            f"{len(states)} {where}, the active one {days} days old"
-            + (f", retired: {', '.join(retired)}" if retired else ""),
-        )
-    return [aged, *_wearing_key(keyring)], keyring
-
-
-def _wearing_key(keyring: Keyring) -> list[CheckResult]:
-    """Advise to replace an active key of an older release, which seals with random nonces under one key."""
-    if keyring.primary.by_record:
-        return []
-    return [
-        CheckResult(
-            "sealing",
-            CheckState.ADVICE,
-            "An older release made the active key. It may seal 2^32 records at most (NIST SP 800-38D, 8.3), and they are not counted.",
-            "Once every program runs this release, replace it: countersign keys rotate",
-        )
-    ]
-
-
-async def _resealing(database: Database, keyring: Keyring) -> list[CheckResult]:
-    """Tell what is sealed with keys that are not the active one, and whether an index is being replaced."""
-    sealed = await count_sealed(database, keyring)
-    retired = {key.kid for key in keyring.states() if key.retired_at is not None}
-    shown = ", ".join(f"{count} with {kid}" + (" (retired)" if kid in retired else "") for kid, count in sealed.items())
-    if retired & set(sealed) or keyring.replacing_index:
-        what = f"Sealed with other keys than the active one: {shown or 'nothing'}."
-        if keyring.replacing_index:
-            what += " Keyed hashes of an earlier index are still looked for."
-        return [CheckResult("reseal", CheckState.ADVICE, what, "Run: countersign keys reseal")]
-    return [CheckResult("reseal", CheckState.FINE, shown or "everything is sealed with the active key")]
-
-
 async def _database(settings: Settings, keyring: Keyring | None) -> list[CheckResult]:
     path = sqlite_path(settings.database_url)
     if path is not None and not path.exists():
@@ -324,7 +241,7 @@ async def _database(settings: Settings, keyring: Keyring | None) -> list[CheckRe
         return [
             *await _reachable(database),
             *(await _fingerprint(settings, database, keyring) if keyring is not None else []),
-            *(await _resealing(database, keyring) if keyring is not None else []),
+            *(await check_sealing(database, keyring) if keyring is not None else []),
             *(await _clock(database) if path is None else []),
             *await _backlog(database),
         ]

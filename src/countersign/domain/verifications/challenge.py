@@ -94,9 +94,10 @@ class Requester(msgspec.Struct, frozen=True, omit_defaults=True):
 class Terms(msgspec.Struct, frozen=True, omit_defaults=True):
     """What was fixed when the challenge began and never changes.
 
-    `to` is the sealed contact. `kid` names the key that derives the code, and seals the contact unless it was `resealed_with` another. `live` is False for test applications, whose messages only
-    reach the inbox. `decoy_notice` is a NoticeKind: the contact's owner gets this notice instead of a code, and no code is right. It
-    serves where a code would have nothing to confirm, for example at a sign-up with a known address.
+    `to` is the sealed contact. `kid` names the key that derives the code; it also seals the contact, unless that was `resealed_with`
+    another. `live` is False for test applications, whose messages only reach the inbox. `decoy_notice` is a NoticeKind: the contact's
+    owner gets this notice instead of a code, and no code is right. It serves where a code would have nothing to confirm, for example at
+    a sign-up with a known address.
     """
 
     purpose: str

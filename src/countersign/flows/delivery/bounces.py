@@ -16,6 +16,7 @@ from countersign.flows.delivery.context import DeliveryContext
 from countersign.flows.delivery.receipts import record_receipt
 from countersign.flows.delivery.suppressions import contact_of, owner_of
 from countersign.providers.email import dsn, verp
+from countersign.keys import BLIND_BYTES
 from countersign.store.tables import deliveries
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from countersign.domain.delivery.notice import Notice
     from countersign.domain.shared.contact import Contact
     from countersign.domain.verifications.challenge import Challenge
-    from countersign.keys import BLIND_BYTES, Keyring
+    from countersign.keys import Keyring
     from countersign.providers.email.bounce_mailbox import BounceMailbox, MailboxMessage
 
 POLL_INTERVAL: Final = 60.0

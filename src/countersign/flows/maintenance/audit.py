@@ -170,15 +170,22 @@ async def _walk(
     if unpinned > max(promised, default=0):
         what = f"page {unpinned} is linked by an index that was replaced, and no checkpoint holds it"
         findings.append(AuditFinding(writer, unpinned, what))
-    if head is None:
-        findings.append(AuditFinding(writer, seq, "the head of the chain is missing"))
-    elif not _is_head(keyring, head[0], head[1], index):
-        findings.append(AuditFinding(writer, head[0].seq, "the head of the chain is not what was written"))
-    elif (head[0].seq, head[0].hash) != (seq, before):
-        findings.append(
-            AuditFinding(writer, seq, f"the chain ends at page {seq}, and was written up to page {head[0].seq}")
-        )
+    findings += _judge_head(keyring, writer, head, (seq, before), index)
     return entries
+
+
+def _judge_head(
+    keyring: Keyring, writer: str, head: tuple[Head, bytes] | None, end: tuple[int, bytes], index: int
+) -> list[AuditFinding]:
+    """Compare the head of a chain with its end, whose last page the index at this position linked."""
+    if head is None:
+        return [AuditFinding(writer, end[0], "the head of the chain is missing")]
+    if not _is_head(keyring, head[0], head[1], index):
+        return [AuditFinding(writer, head[0].seq, "the head of the chain is not what was written")]
+    if (head[0].seq, head[0].hash) != end:
+        what = f"the chain ends at page {end[0]}, and was written up to page {head[0].seq}"
+        return [AuditFinding(writer, end[0], what)]
+    return []
 
 
 def _linking_index(keyring: Keyring, writer: str, row: Row, before: bytes, least: int) -> int | None:

@@ -40,7 +40,10 @@ async def check_challenge(
 
 
 def sign_proof(core: CoreContext, approved: Challenge) -> str:
-    """Return the proof of an approval: a JWS of the claims in domain/verifications/proof.py. Its bytes are the same each time, unless its key is retired."""
+    """Return the proof of an approval: a JWS of the claims in domain/verifications/proof.py.
+
+    Its bytes are the same each time, unless the key is retired meanwhile.
+    """
     terms = approved.terms
     address = core.keyring.named(terms.sealing_kid).unseal(terms.to, approved.id.encode()).decode()
     # A retired key signs nothing, not even what it signed before (semantics K1).

@@ -211,7 +211,7 @@ def _watch(renewal: HashRenewal, settled: SettledProbes, started: Transaction[T]
             if probes:
                 raise EarlierFormsError(probes)
             if isinstance(statement, Sql) and statement.sql.startswith(_UNIQUE_DELETE):
-                for earlier in _in_earlier_forms(renewal, statement):
+                for earlier in _in_earlier_forms(renewal, statement):  # noqa: UP028 - a list cannot be sent rows
                     yield earlier
             rows = yield _with_earlier_identifiers(renewal, statement)
             rows = _renewed(renewal, statement, rows)
