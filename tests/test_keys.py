@@ -142,7 +142,7 @@ def test_a_missing_key_file_stops_the_start_and_says_how_to_make_one(tmp_path: P
         Keyring(tmp_path / "keys.json", clock)
 
 
-@pytest.mark.parametrize("mode", [0o604, 0o640, 0o660, 0o666, 0o644, 0o601])
+@pytest.mark.parametrize("mode", [0o604, 0o660, 0o650, 0o444, 0o666, 0o644, 0o601])
 def test_a_key_file_that_others_can_open_stops_the_start(path: Path, clock: FixedClock, mode: int) -> None:
     """O2: and says how to close it."""
     path.chmod(mode)

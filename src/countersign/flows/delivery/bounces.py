@@ -15,8 +15,8 @@ from countersign.errors import InputError, SettingsError, UnavailableError
 from countersign.flows.delivery.context import DeliveryContext
 from countersign.flows.delivery.receipts import record_receipt
 from countersign.flows.delivery.suppressions import contact_of, owner_of
-from countersign.providers.email import dsn, verp
 from countersign.keys import BLIND_BYTES
+from countersign.providers.email import dsn, verp
 from countersign.store.tables import deliveries
 
 if TYPE_CHECKING:
