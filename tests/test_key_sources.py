@@ -39,7 +39,7 @@ def test_a_secret_that_is_mounted_for_our_group_is_taken(path: Path, mode: int) 
     """O2: as Kubernetes mounts it, with `fsGroup`."""
     os.chown(path, -1, os.getegid())
     path.chmod(mode)
-    assert Keyring(path, FixedClock()).primary
+    assert Keyring(path, FixedClock()).primary.code
 
 
 @pytest.mark.parametrize("mode", [0o444, 0o644, 0o660, 0o450, 0o441, 0o604])

@@ -59,7 +59,9 @@ def test_proofs_and_id_tokens_have_the_key_pairs_that_were_published() -> None:
     proofs, identities = KEY.public_jwk(), KEY.public_identity_jwk()
     assert (proofs["kid"], proofs["x"]) == ("k1", "5ByVJOQXg788mQ5WW88sK03l5Qj60Xs8ji_cD0_oOhM")
     assert (identities["kid"], identities["x"]) == ("k1-id", "K3shAWHTVPkSAUuhOXicPpd-XP86czk8vcVRdOLpt1g")
-    assert KEY.sign({"a": 1}).endswith(".6j7l2r4YDqVi6dZqhqfOO6eyTwt2_-3bsjVn5KffML8q6XlJybiWB5xwZjdX0LcH8Y2b8xcIudfWwtJywi_rKg")
+    assert KEY.sign({"a": 1}).endswith(
+        ".6j7l2r4YDqVi6dZqhqfOO6eyTwt2_-3bsjVn5KffML8q6XlJybiWB5xwZjdX0LcH8Y2b8xcIudfWwtJywi_rKg"
+    )
     assert KEY.sign_identity({"a": 1}).endswith(
         ".7qRAAg3g9RsI0Ft9wnMu_G5j2cdnSiKnwUMZLzbcHfnEXVwkf6Cg10NMUlGp_EPEtVCWl9dXX9eoRVQqFJWacw"
     )

@@ -118,7 +118,7 @@ def test_a_key_that_is_not_retired_is_not_closed(path: Path, clock: FixedClock) 
     rotate_file(path, clock())
     clock.forward(60 * MINUTE)
     assert close_keys(path, lambda stored: [key.kid for key in stored.keys], clock()) == []
-    assert Keyring(path, clock).named(old.kid)
+    assert Keyring(path, clock).named(old.kid).kid == old.kid
 
 
 def test_a_key_that_is_retired_before_its_time_never_signs(path: Path, clock: FixedClock) -> None:

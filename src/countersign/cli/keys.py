@@ -78,11 +78,11 @@ def list_(config: Path | None, as_json: bool) -> None:  # noqa: FBT001 - click's
             [
                 {
                     "kid": key.kid,
-                    "active_from": moment(key.active_from),
+                    "active_from": key.active_from,
                     "state": key.state,
                     "published": key.published,
-                    "retired_at": None if key.retired_at is None else moment(key.retired_at),
-                    "closed_at": None if key.closed_at is None else moment(key.closed_at),
+                    "retired_at": key.retired_at,
+                    "closed_at": key.closed_at,
                 }
                 for key in found
             ]

@@ -100,6 +100,7 @@ class Keyring:
 
         Raises UnavailableError if this process has not read it yet, and SettingsError if it is closed.
         """
+        self._look()
         found = self._secrets.keys.get(kid)
         if found is None:
             self._look_now()

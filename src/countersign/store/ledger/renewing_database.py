@@ -55,6 +55,7 @@ MAX_SETTLED: Final = 200_000
 """Hashes of which is remembered that no row has an earlier form of them."""
 
 _TABLES: Final = frozenset(one.table.name for one in HASHED_COLUMNS)
+_SCOPES: Final = frozenset(one.scope for one in HASHED_COLUMNS if one.scope)
 _WORDS: Final = re.compile(r"[a-z_]+")
 _UNIQUE_DELETE: Final = f"DELETE FROM {IDENTIFIERS.name} "
 
@@ -76,17 +77,25 @@ class HashRenewal(Protocol):
 
 
 class Probe(msgspec.Struct, frozen=True):
-    """A hash to look for in a column, in its earlier forms; `scopes` are the values that the column before it may have."""
+    """A hash to look for in a column, in its earlier forms; `scope` is the value that the column before it has, if it has one."""
 
     column: HashedColumn
     hash: bytes
     forms: tuple[bytes, ...]
-    scopes: tuple[str, ...] = ()
+    scope: str = ""
 
     @property
-    def key(self) -> tuple[str, str, bytes, tuple[str, ...]]:
+    def key(self) -> tuple[str, str, bytes, str]:
         """Return what tells one probe from another."""
-        return self.column.table.name, self.column.column, self.hash, self.scopes
+        return self.column.table.name, self.column.column, self.hash, self.scope
+
+
+class NamedHash(msgspec.Struct, frozen=True):
+    """A hash that a statement names, in which table, and what the column before it may be there."""
+
+    table: str
+    hash: bytes
+    scopes: tuple[str, ...] = ()
 
 
 class EarlierFormsError(Exception):
@@ -182,7 +191,7 @@ class SettledProbes:
     """Remembers for which hashes the earlier forms were looked for already. It forgets the oldest ones."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[tuple[str, str, bytes, tuple[str, ...]], None] = OrderedDict()
+        self._known: OrderedDict[tuple[str, str, bytes, str], None] = OrderedDict()
 
     def __contains__(self, probe: Probe) -> bool:
         """Say whether a probe needs no further look."""
@@ -241,62 +250,55 @@ async def _find_scoped(column: HashedColumn, probes: Sequence[Probe]) -> list[Ro
     table = column.table
     rows: list[Row] = []
     for probe in probes:
-        for scope in probe.scopes:
-            for form in probe.forms:
-                rows += await Sql(
-                    f"SELECT {table.names} FROM {table.name} WHERE {column.scope} = $1 AND {column.column} = $2",
-                    (scope, form),
-                )
+        for form in probe.forms:
+            rows += await Sql(
+                f"SELECT {table.names} FROM {table.name} WHERE {column.scope} = $1 AND {column.column} = $2",
+                (probe.scope, form),
+            )
     return rows
 
 
 def _probes(renewal: HashRenewal, statement: Statement) -> list[Probe]:
     """Return what to look for before a statement runs."""
-    tables, values = _named_by(statement)
-    hashes = {
-        bytes(value): forms for value in values if isinstance(value, bytes) and (forms := renewal.earlier_forms(value))
-    }
-    if not hashes or not tables:
-        return []
-    names = set(tables)
-    if names & CONTACT_TABLES:
-        names |= CONTACT_TABLES
-    scopes = tuple(sorted({value for value in values if isinstance(value, str)}))
-    return [
-        Probe(column, hash_, forms, scopes if column.scope else ())
-        for name in sorted(names)
-        for column in HASHED_OF[name]
-        if column.searched
-        for hash_, forms in hashes.items()
-    ]
+    probes: dict[tuple[str, str, bytes, str], Probe] = {}
+    for named in _named_by(statement):
+        forms = renewal.earlier_forms(named.hash)
+        if not forms:
+            continue
+        for table in sorted(CONTACT_TABLES) if named.table in CONTACT_TABLES else (named.table,):
+            for column in HASHED_OF[table]:
+                if column.searched:
+                    for scope in named.scopes if column.scope else ("",):
+                        probe = Probe(column, named.hash, forms, scope)
+                        probes[probe.key] = probe
+    return list(probes.values())
 
 
-def _named_by(statement: Statement) -> tuple[Iterable[str], list[Any]]:
-    """Return the tables with hashes that a statement names, and the values that it is given."""
+def _named_by(statement: Statement) -> list[NamedHash]:
+    """Return the hashes that a statement names."""
     if isinstance(statement, Sql):
-        return _tables_of(statement.sql), list(statement.args)
+        scopes = tuple(value for value in statement.args if isinstance(value, str))
+        hashes = [value for value in statement.args if isinstance(value, bytes)]
+        return [NamedHash(table, hash_, scopes) for table in _tables_of(statement.sql) for hash_ in hashes]
     if isinstance(statement, Take):
-        return _if_hashed(statement.table), [value for key in statement.keys for value in key]
+        return _named_in(statement.table, statement.keys)
     if isinstance(statement, Seek):
-        return _if_hashed(statement.table), list(statement.values)
-    if isinstance(statement, Claim):
-        return _if_hashed(statement.table), list(statement.args)
+        return _named_in(statement.table, [(value,) for value in statement.values])
     if isinstance(statement, Write):
-        tables = [name for change in statement.changes for name in _if_hashed(change.table)]
-        values = [
-            value
-            for change in statement.changes
-            if change.table.name in _TABLES
-            for row in change.rows
-            for value in row
-            if isinstance(value, bytes | str)
-        ]
-        return tables, values
-    return (), []
+        return [named for change in statement.changes for named in _named_in(change.table, change.rows)]
+    return []
 
 
-def _if_hashed(table: Table) -> tuple[str, ...]:
-    return (table.name,) if table.name in _TABLES else ()
+def _named_in(table: Table, rows: Rows) -> list[NamedHash]:
+    """Return the hashes in rows or keys of a table, each with what the column before it may be."""
+    if table.name not in _TABLES:
+        return []
+    found = []
+    for row in rows:
+        scopes = {value for value, (name, _) in zip(row, table.columns, strict=False) if name in _SCOPES}
+        hashes = [value for value in row if isinstance(value, bytes)]
+        found += [NamedHash(table.name, hash_, tuple(sorted(scopes))) for hash_ in hashes]
+    return found
 
 
 @lru_cache(maxsize=1_024)
