@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from countersign.store.engine.database import Row, Rows, Sql, Table
+from countersign.store.engine.database import Change, Insert, Row, Rows, Sql, Table, Take, Update, Write
 from countersign.store.tables.schema import (
     ACCOUNTS,
     ANSWERS,
@@ -153,25 +153,44 @@ async def replace_rows(table: Table, pairs: Sequence[tuple[Row, Row]]) -> int:
     A row whose new key is taken already was written anew by somebody else: the earlier one is deleted. Raises ConflictError if a unique
     index refuses one of them.
     """
-    written = 0
-    for before, after in pairs:
-        if await _is_taken(table, before, after):
-            await delete_row(table, before)
-            written += 1
-        else:
-            written += await _replace(table, before, after)
-    return written
+    width = len(table.key)
+    wanted = {tuple(before[:width]): (tuple(before), tuple(after)) for before, after in pairs}
+    staying: dict[tuple[int, ...], list[Row]] = {}
+    moving: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+    if not pairs:
+        return 0
+    for current in await Take(table, sorted(wanted)):
+        before, after = wanted[tuple(current[:width])]
+        changed = tuple(n for n in range(len(before)) if before[n] != after[n])
+        if any(current[n] != before[n] for n in changed):
+            continue
+        if changed and changed[0] < width:
+            moving[before[:width]] = tuple(after[n] if n in changed else value for n, value in enumerate(current))
+        elif changed:
+            staying.setdefault(changed, []).append((*before[:width], *(after[n] for n in changed)))
+    changes: list[Change] = [Update(_narrowed(table, changed), rows) for changed, rows in staying.items()]
+    if moving:
+        new_keys = sorted({row[:width] for row in moving.values()})
+        taken = {tuple(row[:width]) for row in await Take(table, new_keys)}
+        await _delete_rows(table, list(moving))
+        if inserted := [row for row in moving.values() if tuple(row[:width]) not in taken]:
+            changes.append(Insert(table, inserted))
+    if changes:
+        await Write(tuple(changes), last=True)
+    return len(moving) + sum(map(len, staying.values()))
 
 
 async def replace_row(table: Table, before: Row, after: Row) -> bool:
     """Replace one row as `replace_rows` does, but leave it where it is if its new key is taken; return whether it was replaced."""
-    return not await _is_taken(table, before, after) and bool(await _replace(table, before, after))
+    width = len(table.key)
+    if tuple(before[:width]) != tuple(after[:width]) and await Take(table, [tuple(after[:width])]):
+        return False
+    return bool(await replace_rows(table, [(before, after)]))
 
 
 async def delete_row(table: Table, row: Row) -> None:
     """Delete a row by its key."""
-    condition, args = _by_key(table, row)
-    await Sql(f"DELETE FROM {table.name} WHERE {condition}", args)
+    await _delete_rows(table, [tuple(row[: len(table.key)])])
 
 
 async def count_sealed(column: SealedColumn, kid: str) -> int:
@@ -184,28 +203,16 @@ async def count_sealed(column: SealedColumn, kid: str) -> int:
     return count
 
 
-async def _is_taken(table: Table, before: Row, after: Row) -> bool:
-    width = len(table.key)
-    if tuple(before[:width]) == tuple(after[:width]):
-        return False
-    condition, args = _by_key(table, after)
-    return bool(await Sql(f"SELECT 1 FROM {table.name} WHERE {condition}", args))
+async def _delete_rows(table: Table, keys: Sequence[Row]) -> None:
+    names = [name for name, _ in table.key]
+    places = iter(range(1, len(keys) * len(names) + 1))
+    conditions = [" AND ".join(f"{name} = ${next(places)}" for name in names) for _ in keys]
+    await Sql(
+        f"DELETE FROM {table.name} WHERE {' OR '.join(f'({one})' for one in conditions)}",
+        tuple(value for key in keys for value in key),
+    )
 
 
-async def _replace(table: Table, before: Row, after: Row) -> int:
-    width = len(table.key)
-    changed = [n for n, (old, new) in enumerate(zip(before, after, strict=True)) if old != new]
-    if not changed:
-        return 0
-    names = [name for name, _ in table.columns]
-    sets = ", ".join(f"{names[n]} = ${place}" for place, n in enumerate(changed, 1))
-    guards = [*range(width), *(n for n in changed if n >= width)]
-    condition = " AND ".join(f"{names[n]} = ${place}" for place, n in enumerate(guards, len(changed) + 1))
-    values = (*(after[n] for n in changed), *(before[n] for n in guards))
-    return len(await Sql(f"UPDATE {table.name} SET {sets} WHERE {condition} RETURNING {names[0]}", values))
-
-
-def _by_key(table: Table, row: Row) -> tuple[str, tuple[Any, ...]]:
-    width = len(table.key)
-    condition = " AND ".join(f"{name} = ${n}" for n, (name, _) in enumerate(table.key, 1))
-    return condition, tuple(row[:width])
+def _narrowed(table: Table, places: tuple[int, ...]) -> Table:
+    """Return the table with these of its columns as those that an Update sets."""
+    return Table(table.name, table.key, (), tuple(table.columns[place] for place in places))
