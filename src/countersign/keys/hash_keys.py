@@ -80,10 +80,15 @@ class HashKeys:
         inner = b"client secret\0" + secret.encode("utf-8", "surrogatepass")
         return self._wrapped(hmac.digest(self._first, inner, "sha256"), 0)
 
-    def renew(self, stored: bytes) -> bytes:
-        """Return the form that a stored hash has under the newest index; other bytes are returned as they are."""
+    def renew(self, stored: bytes, *, remember: bool = True) -> bytes:
+        """Return the form that a stored hash has under the newest index; other bytes are returned as they are.
+
+        With `remember` its earlier forms are kept in mind, since rows may be looked up by it.
+        """
         position = self.position_of(stored)
-        return stored if position is None or position == len(self._later) else self._wrapped(stored, position)
+        if position is None or position == len(self._later):
+            return stored
+        return self._wrapped(stored, position, remember=remember)
 
     def position_of(self, stored: bytes) -> int | None:
         """Return which index made a stored hash, as its position; None for bytes that are no hash of ours."""
@@ -133,7 +138,7 @@ class HashKeys:
         key = self._later[position - 1].fingerprint_key if position else self._first
         return hmac.digest(key, b"fingerprint", "sha256")
 
-    def _wrapped(self, made: bytes, position: int) -> bytes:
+    def _wrapped(self, made: bytes, position: int, *, remember: bool = True) -> bytes:
         """Wrap a hash of the index at `position` by every index after it."""
         if position == len(self._later):
             return made
@@ -141,7 +146,7 @@ class HashKeys:
         for one in self._later[position:]:
             forms.append(one.wrap(forms[-1]))
         *earlier, newest = forms
-        if self.replacing:
+        if remember and self.replacing:
             open_ = tuple(form for place, form in enumerate(earlier, position) if place >= self._open_from)
             self._remember(newest, open_)
         return newest

@@ -50,7 +50,7 @@ class RowRenewal:
         for column in HASHED_OF[table.name]:
             place = position(table, column.column)
             if values[place] and column.holds_hash(row):
-                values[place] = self._keyring.renew(bytes(values[place]))
+                values[place] = self._renew(bytes(values[place]))
         for sealed in SEALED_OF[table.name]:
             place = position(table, sealed.column)
             if values[place]:
@@ -63,6 +63,9 @@ class RowRenewal:
         """Say whether a stored hash is of an index that is still found."""
         place = self._keyring.hashes.position_of(hash_)
         return place is None or self._keyring.hashes.is_open(place)
+
+    def _renew(self, stored: bytes) -> bytes:
+        return self._keyring.hashes.renew(stored, remember=False)
 
     def _resealed(self, sealed: bytes, bound_to: str, bound_anew: str) -> bytes:
         kid = sealed.partition(b".")[0]
@@ -84,8 +87,8 @@ class RowRenewal:
             terms = replace(terms, to=key.seal(address, bound_to), resealed_with=key.kid)
         return replace(
             challenge,
-            dedup_key=self._keyring.renew(challenge.dedup_key),
-            lockout_key=self._keyring.renew(challenge.lockout_key),
+            dedup_key=self._renew(challenge.dedup_key),
+            lockout_key=self._renew(challenge.lockout_key),
             terms=terms,
         )
 

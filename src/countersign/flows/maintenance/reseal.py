@@ -27,7 +27,7 @@ from countersign.store.tables import metadata, protected_columns
 from countersign.store.tables.protected_columns import PROTECTED_TABLES, position
 from countersign.store.tables.schema import ACCOUNTS, IDENTIFIERS
 
-BATCH: Final = 200
+BATCH: Final = 100
 """Rows of one transaction: few enough that nobody waits long for a lock."""
 
 LONGEST_PAUSE: Final = 0.05
