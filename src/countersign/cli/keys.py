@@ -171,6 +171,8 @@ def reseal(config: Path | None, as_json: bool) -> None:  # noqa: FBT001 - click'
             click.echo(f"Index {done.index} is the only one now.")
         if done.closed or done.index is not None:
             remark(f"Copy {settings.secret_file} to every other machine, and to your backup.")
+    if settings.secret_command and not as_json:
+        remark("The keys come from a command, so earlier ones are not closed: docs/operations.md says how to do that.")
     if done.unreadable or done.left:
         raise Stopped(
             f"{done.unreadable} rows cannot be opened, and {done.left} are held by others: see the log, and run it again.",

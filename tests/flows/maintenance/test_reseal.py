@@ -10,12 +10,12 @@ from tests.clock import MINUTE
 from tests.flows.authenticators import app_code, enrols_app, recovery_codes
 from tests.flows.integration_codes import made
 from tests.flows.people import ADA, PASSWORD, Visitor, ada
-from tests.flows.place import SHOP, approvals, done, place_at
+from tests.flows.place import SHOP, approvals, done, place_at, refused
 from tests.flows.renewal import indexes_in_use, kids_in_use, look_again, resealed, rotated, whole
 
 from countersign.domain.accounts.change import ChangeKind, ChangeRequest
 from countersign.domain.shared.contact import parse_contact
-from countersign.domain.verifications.challenge import Action
+from countersign.domain.verifications.challenge import Action, Refusal
 from countersign.errors import SettingsError
 from countersign.flows.accounts import login_flow
 from countersign.flows.accounts.context import CodeRequested, InvalidCredentials, SignedIn
@@ -354,3 +354,28 @@ async def test_an_index_is_not_closed_while_another_program_may_not_have_read_it
     assert each_place.keyring.replacing_index
     each_place.clock.forward(MINUTE)
     assert (await resealed(each_place)).index == 1
+
+
+async def test_everybody_is_served_while_an_index_is_replaced_and_all_is_resealed(each_place: Place) -> None:
+    """K2, C3: 60 codes are typed, asked for again and typed again, in the middle of it; each is right once, and none is lost."""
+    before = [await each_place.begun(f"p{number}@example.org") for number in range(60)]
+    typed = {one.id: each_place.code(one) for one in before}
+    rotated(each_place, index=True)
+
+    async def person(number: int) -> int:
+        await asyncio.sleep(number / 400)
+        again = await each_place.begun(f"p{number}@example.org")
+        assert again.id == before[number].id, "the same request continues its challenge"
+        wrong = await each_place.answer(again, each_place.wrong(again))
+        assert refused(wrong).refusal is Refusal.WRONG_CODE
+        outcomes = await asyncio.gather(*(each_place.answer(again, typed[again.id]) for _ in range(2)))
+        return len(approvals(outcomes))
+
+    report, *approved = await asyncio.gather(resealed(each_place), *(person(number) for number in range(60)))
+    assert approved == [1] * 60
+    again = await resealed(each_place)
+    assert (again.left, again.unreadable) == (0, 0)
+    assert report.unreadable == 0
+    assert all(set(found) <= {1} for found in (await indexes_in_use(each_place)).values())
+    stored = await whole(each_place, STANDINGS)
+    assert len(stored) == 60, "each contact has one count of failures"

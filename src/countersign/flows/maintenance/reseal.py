@@ -139,7 +139,8 @@ class _Work:
                 renewed = tuple(self._renewal.renewed_row(table, before))
             except (CountersignError, msgspec.MsgspecError, ValueError) as error:
                 self.unreadable += 1
-                _log.warning("not_resealed", table=table.name, error=type(error).__name__)
+                row_id = before[0] if isinstance(before[0], str) else ""
+                _log.warning("not_resealed", table=table.name, row=row_id, error=type(error).__name__)
                 continue
             if renewed != before:
                 pairs.append((before, renewed))
