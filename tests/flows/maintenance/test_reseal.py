@@ -23,12 +23,14 @@ from countersign.flows.changes.apply import Applied
 from countersign.flows.changes.integration_codes import verify_code
 from countersign.flows.maintenance import reseal as reseal_flow
 from countersign.flows.maintenance.audit import hold_log, verify_events
+from countersign.flows.maintenance.renewal import RowRenewal
 from countersign.flows.maintenance.reseal import count_sealed, reseal
 from countersign.flows.maintenance.rotate_keys import retire, rotate_keys
 from countersign.flows.verifications.idempotency import IdempotencyKey
 from countersign.keys import Keyring
 from countersign.store.tables import accounts
-from countersign.store.tables.schema import IDENTIFIERS, STANDINGS
+from countersign.store.tables.protected_columns import position, replace_rows
+from countersign.store.tables.schema import ACCOUNTS, IDENTIFIERS, STANDINGS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -379,3 +381,23 @@ async def test_everybody_is_served_while_an_index_is_replaced_and_all_is_reseale
     assert all(set(found) <= {1} for found in (await indexes_in_use(each_place)).values())
     stored = await whole(each_place, STANDINGS)
     assert len(stored) == 60, "each contact has one count of failures"
+
+
+async def test_a_row_that_changed_since_it_was_read_is_left_to_the_next_pass(home: Place) -> None:
+    """K2: the new value stays; a column that the reseal does not touch is never written back."""
+    visitor = await ada(home)
+    account = (await visitor.holdings()).account.id
+    rotated(home, index=True)
+    renewal = RowRenewal(home.keyring)
+    (before,) = await whole(home, ACCOUNTS)
+    after = renewal.renewed_row(ACCOUNTS, before)
+    newer = home.keyring.seal("another hash", account)
+    await home.change("UPDATE accounts SET password = $1, locale = 'de' WHERE id = $2", newer, account)
+    assert await home.rows.run(replace_rows, ACCOUNTS, [(before, after)]) == 0
+    (now,) = await whole(home, ACCOUNTS)
+    assert bytes(now[position(ACCOUNTS, "password")]) == newer
+    await resealed(home)
+    (now,) = await whole(home, ACCOUNTS)
+    assert home.keyring.unseal(bytes(now[position(ACCOUNTS, "password")]), account) == "another hash"
+    assert now[position(ACCOUNTS, "locale")] == "de"
+    assert set(await kids_in_use(home)) == {home.keyring.primary.kid}
