@@ -15,7 +15,7 @@ from countersign.domain.shared.contact import parse_contact
 from countersign.domain.shared.event import Event, EventKind
 from countersign.domain.verifications.challenge import Action
 from countersign.flows.accounts.activity import record_events
-from countersign.flows.accounts.notify import insert_notices
+from countersign.flows.accounts.notify import owe_notices
 from countersign.store.engine.database import Write
 from countersign.store.tables import changes
 
@@ -103,7 +103,7 @@ async def record_pending_change(
         context, [change_event(context, EventKind.CHANGE_ASKED, change, change.asked_at)], browser, change.place
     )
     notices = (
-        insert_notices(
+        await owe_notices(
             context,
             snapshot.account,
             snapshot.contacts,

@@ -14,7 +14,7 @@ from countersign.domain.delivery.notice import NoticeKind
 from countersign.domain.shared.event import Event, EventKind
 from countersign.domain.verifications.challenge import Action
 from countersign.flows.accounts.activity import record_events
-from countersign.flows.accounts.notify import insert_notices
+from countersign.flows.accounts.notify import owe_notices
 from countersign.flows.accounts.sessions import use_approval
 from countersign.flows.accounts.snapshot import find_history, find_snapshot, lock_snapshot
 from countersign.flows.changes.apply import Applied
@@ -185,7 +185,7 @@ async def _finish_undo(
     """Write the rows and events of an undo, and send the notice to every contact that the account has afterwards."""
     place = context.place(browser.ip)
     activity = await record_events(context, events, browser, place)
-    notices = insert_notices(
+    notices = await owe_notices(
         context,
         after.account,
         after.active_contacts,

@@ -19,7 +19,7 @@ from countersign.flows.accounts.authenticator import GUESSES_PER_FLOW, InvalidCo
 from countersign.flows.accounts.context import AccountContext, BrowserContext, FlowNotFound
 from countersign.flows.accounts.location_check import UnlikelyLocation, check_location
 from countersign.flows.accounts.login_flow import StoredFlow
-from countersign.flows.accounts.notify import insert_notices
+from countersign.flows.accounts.notify import owe_notices
 from countersign.flows.accounts.request_code import authenticators_for
 from countersign.flows.accounts.snapshot import find_snapshot
 from countersign.flows.sign_in.complete import CompletedFlow, complete_flow
@@ -145,7 +145,7 @@ async def _use_recovery_code(context: AccountContext, browser: BrowserContext, a
     left = snapshot.recovery_codes
     event = Event(now, EventKind.FACTOR_USED, context.own.id, account, {"method": "recovery_code", "left": left})
     activity = await record_events(context, [event], browser, place)
-    notices = insert_notices(
+    notices = await owe_notices(
         context,
         snapshot.account,
         snapshot.contacts,

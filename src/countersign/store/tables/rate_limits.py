@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from countersign.domain.verifications.rate_limit import RateLimit, RateLimitResult, check_limit
-from countersign.store.engine.database import Sql, Take, Upsert, Write
+from countersign.store.engine.database import Change, Sql, Take, Upsert, Write
 from countersign.store.tables.schema import LIMITS
 
 
@@ -17,6 +17,17 @@ async def consume(limits: Sequence[tuple[RateLimit, bytes]], now: int) -> tuple[
     changed = [(key, result.tat) for (_, key), result in zip(limits, results, strict=True) if result.allowed]
     await Write((Upsert(LIMITS, changed),), last=True)
     return results
+
+
+async def lock_timestamps(keys: Sequence[bytes]) -> dict[bytes, int]:
+    """Return the timestamps of limits by key, which nobody else changes until the transaction ends. An unused limit has none."""
+    rows = await Take(LIMITS, [(key,) for key in sorted(set(keys))]) if keys else ()
+    return {bytes(key): tat for key, tat in rows}
+
+
+def upsert_timestamps(timestamps: Mapping[bytes, int]) -> tuple[Change, ...]:
+    """Return the change that writes timestamps of limits; read them by `lock_timestamps` before, in the same transaction."""
+    return (Upsert(LIMITS, sorted(timestamps.items())),) if timestamps else ()
 
 
 async def reset(key: bytes) -> None:

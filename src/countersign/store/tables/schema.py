@@ -95,9 +95,9 @@ BREAKERS: Final = Table(
 TRAFFIC: Final = Table(
     "traffic",
     key=(("application", "text"), ("place", "text"), ("at", "int")),
-    moving=(("sent", "int"), ("spent", "int"), ("converted", "int")),
+    moving=(("sent", "int"), ("spent", "int"), ("converted", "int"), ("notices", "int")),
 )
-"""Counts of phone messages by place and time, by which SMS pumping is judged.
+"""Counts of phone messages by place and time, by which SMS pumping is judged: codes (`sent`), and notices apart.
 
 The row at time 0 of the place "" is the one that transactions lock before they judge.
 """
@@ -253,8 +253,12 @@ NOTICES: Final = Table(
         ("created_at", "int"),
         ("expires_at", "int"),
     ),
+    moving=(("held_until", "int"), ("gathered_by", "text")),
 )
-"""Notices to accounts; `recipient` is sealed, `facts` is JSON."""
+"""Notices to accounts; `recipient` is sealed, `facts` is JSON.
+
+One with `held_until` waits to be gathered with others; `gathered_by` is the id of the notice that told of it.
+"""
 
 GRANTS: Final = Table(
     "grants",
