@@ -319,7 +319,11 @@ class Keyring:
             keys = {**before.keys, **keys}
             missing = [key for key in before.stored.keys if key.kid not in {one.kid for one in stored.keys}]
             stored = msgspec.structs.replace(stored, keys=(*missing, *stored.keys))
-        made = self._with_hashes(_Secrets(stored, keys, HashKeys(first, (), 0), first, 0))
+        if before is not None and stored.indexes == before.stored.indexes:
+            # The same hash keys go on, with the earlier forms that they remember.
+            made = msgspec.structs.replace(before, stored=stored, keys=keys)
+        else:
+            made = self._with_hashes(_Secrets(stored, keys, HashKeys(first, (), 0), first, 0))
         self._stamp, self._complained_of = stamp, None
         return made
 
