@@ -23,6 +23,7 @@ from countersign.flows.delivery.context import DeliveryContext
 from countersign.flows.delivery.receipts import record_receipt
 from countersign.flows.maintenance.applications import ApplicationDirectory
 from countersign.flows.maintenance.demo_key import ensure_demo_key
+from countersign.flows.maintenance.environment import check_environment, claim_environment
 from countersign.flows.maintenance.move_clock import restore_clock
 from countersign.flows.maintenance.renewal import RowRenewal
 from countersign.geolocation import GeoDatabase
@@ -209,7 +210,9 @@ async def open_installation(settings: Settings) -> Installation:
     database = RenewingDatabase(rows, RowRenewal(keyring))
     await database.open()
     try:
+        await check_environment(database, development=settings.development)
         await _check_schema(settings, database)
+        await claim_environment(database, development=settings.development)
         await _check_fingerprint(settings, database, keyring)
         if settings.development:
             await restore_clock(clock, database)

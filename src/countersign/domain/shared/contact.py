@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import unicodedata
 from enum import StrEnum
@@ -236,19 +235,3 @@ def _mixes_scripts(label: str) -> bool:
 def _passes_for_latin(label: str) -> bool:
     """Return True if a label is not ASCII but consists only of ASCII and of letters that look like Latin ones."""
     return not label.isascii() and all(character.isascii() or character in LATIN_LOOKALIKES for character in label)
-
-
-def network_of(ip: str) -> str:
-    """Return the network that an address belongs to in rate limits: itself for IPv4, its /64 for IPv6.
-
-    An IPv4-mapped IPv6 address counts as IPv4. Raises InputError if `ip` is not an address.
-    """
-    try:
-        address = ipaddress.ip_address(ip)
-    except ValueError as error:
-        raise InputError("requester.ip", "malformed", "requester.ip is not an IPv4 or IPv6 address.") from error
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped is not None:
-            return str(address.ipv4_mapped)
-        return str(ipaddress.ip_network((int(address) >> 64 << 64, 64)))
-    return str(address)

@@ -12,6 +12,7 @@ from countersign.domain.accounts.login_flow import LoginFlowKind
 from countersign.domain.accounts.session import LEVEL_OF_METHOD, METHOD_OF_CHANNEL, Level
 from countersign.domain.shared.contact import Contact, ContactKind
 from countersign.domain.verifications.challenge import Action, Refusal
+from countersign.domain.verifications.lanes import Lane
 from countersign.flows.accounts import login_flow
 from countersign.flows.accounts.context import (
     AccountContext,
@@ -77,6 +78,7 @@ async def send_code(
     *,
     purpose: str,
     device: str,
+    lane: Lane,
     subject: str = "",
     channel: Channel | None = None,
     action: Action | None = None,
@@ -86,8 +88,9 @@ async def send_code(
 ) -> Outcome:
     """Send a code to a contact. It works in this browser alone (semantics C4).
 
-    `device` is the secret of the browser, `trusted` the id of the device if the account trusts it, and `spent` the guesses that were
-    used up on an earlier code of the same flow. `decoy_notice` is the notice that is sent in place of a code, if any.
+    `device` is the secret of the browser, `lane` the standing of whoever asks, `trusted` the id of the device if the account trusts it, and
+    `spent` the guesses that were used up on an earlier code of the same flow. `decoy_notice` is the notice that is sent in place of a code,
+    if any.
     """
     asked = BeginRequest(
         to=contact,
@@ -100,6 +103,7 @@ async def send_code(
         browser=context.token_hash(device).hex(),
         guesses_spent=spent,
         decoy_notice=decoy_notice,
+        lane=lane,
     )
     return await begin_challenge(context.core, context.own, asked)
 
@@ -131,6 +135,7 @@ async def send_code_by_first_method(
                 opened(context, owned[way.contact]),
                 purpose=flow.kind.purpose,
                 device=device,
+                lane=flow.lane,
                 subject=flow.account,
                 channel=way.channel,
                 action=flow.requirement.action,
@@ -143,6 +148,9 @@ async def send_code_by_first_method(
         refused = outcome
         if outcome.refusal not in _TEMPORARY:
             break
+    if refused is not None and methods:
+        # No message can be sent now, and a recovery code needs none: a limit on messages never shuts that way (semantics L2).
+        return CodeRequested(await login_flow.save_flow(context, flow), device)
     return refused or NoEligibleMethod()
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -12,7 +10,7 @@ from countersign.domain.accounts.change import ChangeKind, ChangeState
 from countersign.domain.delivery.notice import Notice, NoticeKind
 from countersign.flows.changes.apply import Applied
 from countersign.flows.changes.undo import cancel_change, lock_account
-from countersign.flows.verifications.cancel import is_not_me_signature
+from countersign.flows.verifications.cancel import is_genuine
 from countersign.store.tables import changes, notices
 
 if TYPE_CHECKING:
@@ -41,12 +39,8 @@ class ReportResult(msgspec.Struct, frozen=True):
 
 async def find_notice(context: AccountContext, reference: str) -> Notice | None:
     """Return the notice of a "this wasn't me" link while the link is valid, or None. Changes nothing."""
-    notice_id, _, given = reference.partition(".")
-    try:
-        same = is_not_me_signature(context.keyring, base64.urlsafe_b64decode(given + "=="), notice_id)
-    except (binascii.Error, ValueError):
-        return None
-    found = await context.database.read(notices.find, notice_id) if same else None
+    genuine = is_genuine(context.keyring, reference)
+    found = await context.database.read(notices.find, reference.partition(".")[0]) if genuine else None
     if found is None or found.kind in _NOT_REPORTABLE or context.now() >= found.expires_at:
         return None
     return found

@@ -12,6 +12,7 @@ from countersign.domain.accounts.login_flow import FLOW_LIFETIME, LoginFlow, Log
 from countersign.domain.accounts.session import ProofRequirement, Session, satisfies
 from countersign.domain.delivery.notice import NoticeKind
 from countersign.domain.verifications.challenge import Refusal
+from countersign.domain.verifications.lanes import Lane
 from countersign.domain.verifications.rate_limit import RateLimit
 from countersign.flows.accounts import login_flow
 from countersign.flows.accounts.context import CodeRequested
@@ -21,6 +22,7 @@ from countersign.flows.accounts.snapshot import find_snapshot, lock_snapshot
 from countersign.flows.changes.apply import Applied, apply_change
 from countersign.flows.changes.request import new_change, pending_data, record_pending_change, requirement_of
 from countersign.flows.verifications.cancel import cancel_challenge
+from countersign.flows.verifications.counters import counter_key
 from countersign.flows.verifications.results import Refused
 from countersign.store.tables import rate_limits
 
@@ -54,7 +56,7 @@ async def submit_change(
         return requirement
     (result,) = await context.database.run(
         rate_limits.consume,
-        [(CHANGES_PER_ACCOUNT, context.keyring.blind_index("changes", session.account))],
+        [(CHANGES_PER_ACCOUNT, counter_key(context.keyring, CHANGES_PER_ACCOUNT.name, Lane.SESSION, session.account))],
         context.now(),
     )
     if not result.allowed:
@@ -81,6 +83,7 @@ async def _prove_contact(
             request.contact,
             purpose=LoginFlowKind.BIND_CONTACT.purpose,
             device=device,
+            lane=Lane.SESSION,
             subject=request.account,
         )
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-import binascii
+import hmac
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -35,25 +35,27 @@ async def cancel_challenge(
 
 def not_me_reference(keyring: Keyring, challenge_id: str) -> str:
     """Return the reference in a "this wasn't me" link: a challenge id and a signature that only our messages can hold."""
-    signature = base64.urlsafe_b64encode(keyring.blind_index(_NOT_ME, challenge_id)).rstrip(b"=").decode()
-    return f"{challenge_id}.{signature}"
+    return _reference(challenge_id, keyring.blind_index(_NOT_ME, challenge_id))
 
 
-def is_not_me_signature(keyring: Keyring, signature: bytes, owner: str) -> bool:
-    """Say whether `signature` is that of a "this wasn't me" link of this challenge or notice, under an index that is still found."""
-    return keyring.is_hash_of(signature, _NOT_ME, owner)
+def _reference(challenge_id: str, mark: bytes) -> str:
+    return f"{challenge_id}.{base64.urlsafe_b64encode(mark).rstrip(b'=').decode()}"
+
+
+def is_genuine(keyring: Keyring, reference: str) -> bool:
+    """Return True if `not_me_reference` made this reference. Every character counts: no second spelling of it is accepted."""
+    owner = reference.partition(".")[0]
+    mark = keyring.blind_index(_NOT_ME, owner)
+    # A link that was sent before the index was replaced is genuine until the earlier one is closed.
+    expected = [_reference(owner, form) for form in (mark, *keyring.earlier_forms(mark))]
+    return reference.isascii() and any([hmac.compare_digest(reference, one) for one in expected])  # noqa: C419 - all are compared
 
 
 async def find_reported(core: CoreContext, reference: str) -> Challenge | None:
     """Return the challenge that a "this wasn't me" link names, or None if the link is not ours. Changes nothing."""
-    challenge_id, _, signature = reference.partition(".")
-    try:
-        given = base64.urlsafe_b64decode(signature + "==")
-    except (binascii.Error, ValueError):
+    if not is_genuine(core.keyring, reference):
         return None
-    if not is_not_me_signature(core.keyring, given, challenge_id):
-        return None
-    return await core.database.read(challenges.find, challenge_id)
+    return await core.database.read(challenges.find, reference.partition(".")[0])
 
 
 async def report_challenge(core: CoreContext, reference: str) -> Outcome:

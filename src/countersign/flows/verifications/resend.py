@@ -52,7 +52,7 @@ async def resend_code(
         channel=chosen,
         route=core.policy.route(chosen, address, challenge.id, live=terms.live),
         region=region_of(address),
-        limits=rate_limits_for(core, application.id, address, terms.requester),
+        limits=rate_limits_for(core, application.id, address, terms),
     )
     return await core.ledger.submit(command if idempotency_key is None else IdempotentCommand(command, idempotency_key))
 

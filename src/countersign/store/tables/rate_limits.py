@@ -11,11 +11,11 @@ from countersign.store.tables.schema import LIMITS
 
 async def consume(limits: Sequence[tuple[RateLimit, bytes]], now: int) -> tuple[RateLimitResult, ...]:
     """Count one use against every limit that allows it, each given with its key; return the result of each limit, in their order."""
-    rows = await Take(LIMITS, [(key,) for _, key in limits])
+    rows = await Take(LIMITS, sorted((key,) for _, key in limits))
     tats = {bytes(key): tat for key, tat in rows}
     results = tuple(check_limit(limit, tats.get(key), now) for limit, key in limits)
     changed = [(key, result.tat) for (_, key), result in zip(limits, results, strict=True) if result.allowed]
-    await Write((Upsert(LIMITS, changed),), last=True)
+    await Write((Upsert(LIMITS, sorted(changed)),), last=True)
     return results
 
 

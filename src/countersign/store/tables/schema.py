@@ -124,9 +124,16 @@ LIMITS: Final = Table("limits", key=(("key", "bytes"),), moving=(("tat", "int"),
 STANDINGS: Final = Table(
     "standings",
     key=(("key", "bytes"),),
-    moving=(("in_a_row", "int"), ("day_began_at", "int"), ("in_day", "int")),
+    moving=(
+        ("in_a_row", "int"),
+        ("day_began_at", "int"),
+        ("in_day", "int"),
+        ("session_in_a_row", "int"),
+        ("session_in_day", "int"),
+        ("trusted_in_a_row", "int"),
+    ),
 )
-"""Failed attempts of contacts, by keyed hash."""
+"""Failed attempts of contacts, and consecutive wrong guesses at authenticators (`guesses.py`), by keyed hash."""
 
 ANSWERS: Final = Table(
     "answers",

@@ -201,6 +201,8 @@ async def _reference(req: Request) -> str:
     """Return the form field `ref`, or "" if it is no reference of ours."""
     try:
         found = (await fields_of(req, MAX_FORM)).get("ref", "")
-    except ProblemError:
+    except ProblemError as error:
+        if error.name == "timed_out":
+            raise
         return ""
     return found if len(found) <= MAX_REFERENCE and found.isascii() else ""

@@ -22,6 +22,7 @@ from countersign.web.pages.shared.continue_flow import AGAIN
 from countersign.web.pages.shared.destinations import leads_to
 from countersign.web.pages.shared.rendering import show
 from countersign.web.pages.shared.word_pages import show_no_flow, too_many_requests
+from countersign.web.pages.shared.wordings import fault_of_contact
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -155,7 +156,7 @@ class AuthenticatorPage:
             kind=kind.value,
             summary=flow.requirement.action.summary,
             reason=reason(flow.risk_findings, language),
-            fault=fault,
+            fault=fault or _why_no_message(view, language),
             far=far,
             methods=[(name, label) for name, label in methods_shown(view, language) if name != kind.value],
             ways=[
@@ -168,6 +169,15 @@ class AuthenticatorPage:
             lost=flow.kind is LoginFlowKind.SIGN_IN,
             again=AGAIN[flow.kind],
         )
+
+
+def _why_no_message(view: VerificationView, language: Language) -> str:
+    """Return why no code was sent for a recovery, which goes on without one; empty if one was. It depends on no account."""
+    if view.flow.kind is not LoginFlowKind.RECOVER or view.challenge is not None:
+        return ""
+    if not view.contact_methods:
+        return fault_of_contact("unusable", language)
+    return language.say("Too many codes were asked for. Try again in a few minutes.")
 
 
 def remembers(fields: Mapping[str, str]) -> bool:

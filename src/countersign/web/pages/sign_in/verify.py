@@ -11,6 +11,7 @@ from countersign.domain.accounts.account import ContactMethod
 from countersign.domain.accounts.login_flow import LoginFlowKind
 from countersign.domain.delivery.delivery import Delivery
 from countersign.domain.shared.contact import Channel
+from countersign.domain.shared.network import network_of
 from countersign.domain.verifications.challenge import ChallengeState, Refusal
 from countersign.domain.verifications.code import Alphabet
 from countersign.flows.accounts.context import FlowNotFound
@@ -28,7 +29,7 @@ from countersign.messages.content.risk_reasons import reason
 from countersign.messages.language.catalogue import Language, mark
 from countersign.web.http.browser import language_of
 from countersign.web.http.cookies import FLOW, drop
-from countersign.web.http.event_stream import Snapshot
+from countersign.web.http.event_stream import PER_BROWSER, PER_NETWORK, Snapshot
 from countersign.web.http.forms import fields_of
 from countersign.web.http.problems import ProblemError, seconds
 from countersign.web.http.timestamps import instant
@@ -280,4 +281,7 @@ class ProgressEvents:
         first = await look()
         if first is None:
             raise ProblemError("not_found")
-        self._web.streams.start(req, resp, first, look)
+        holders = {f"browser {browser.device}": PER_BROWSER}
+        if browser.ip:
+            holders[f"network {network_of(browser.ip)}"] = PER_NETWORK
+        self._web.streams.start(req, resp, first, look, holders)
