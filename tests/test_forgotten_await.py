@@ -23,7 +23,7 @@ WRITES = (
     # S8: whoever was signed in on this browser before is signed out.
     Write("flows/sign_in/start_session.py", "await sessions.end(context.token_hash(start.browser.session))"),
     # S4: no browser is trusted after a change.
-    Write("flows/changes/apply.py", "await devices.end_trust(account)"),
+    Write("flows/changes/epoch.py", "await devices.end_trust(account.id)"),
     # A restored contact is an identifier no more.
     Write("flows/changes/undo.py", "await accounts.delete_identifier(contact)"),
 )

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CLAIMS = {"iss": "https://verify.example", "sub": "user-42", "iat": 1_795_435_200}
+NEW_KEY = DerivedKey("k1", 0, bytes(32))
+OLDER_KEY = DerivedKey("k1", 0, bytes(32), by_record=False)
 SECRET = base64.b64encode(bytes(32)).decode()
 
 
@@ -142,7 +144,7 @@ def test_a_missing_key_file_stops_the_start_and_says_how_to_make_one(tmp_path: P
         Keyring(tmp_path / "keys.json", clock)
 
 
-@pytest.mark.parametrize("mode", [0o604, 0o640, 0o660, 0o666, 0o644, 0o601])
+@pytest.mark.parametrize("mode", [0o604, 0o660, 0o650, 0o444, 0o666, 0o644, 0o601])
 def test_a_key_file_that_others_can_open_stops_the_start(path: Path, clock: FixedClock, mode: int) -> None:
     """O2: and says how to close it."""
     path.chmod(mode)
@@ -259,8 +261,8 @@ def test_what_is_sealed_opens_beside_its_own_record_only(keyring: Keyring) -> No
 
 @given(st.binary(max_size=400), st.binary(max_size=40))
 def test_whatever_is_sealed_comes_back(plain: bytes, bound_to: bytes) -> None:
-    key = DerivedKey("k1", 0, bytes(32))
-    assert key.unseal(key.seal(plain, bound_to), bound_to) == plain
+    for key in (NEW_KEY, OLDER_KEY):
+        assert key.unseal(key.seal(plain, bound_to), bound_to) == plain
 
 
 def test_a_proof_is_verified_from_the_published_keys_alone(keyring: Keyring, path: Path, clock: FixedClock) -> None:

@@ -121,7 +121,7 @@ async def test_a_short_key_stops_the_start(production: Settings) -> None:
 
 async def test_keys_that_others_can_read_stop_the_start(production: Settings) -> None:
     """O2."""
-    production.secret_file.chmod(0o640)
+    production.secret_file.chmod(0o644)
     assert "chmod 600" in await refused(production)
 
 

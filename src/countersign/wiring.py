@@ -25,8 +25,9 @@ from countersign.flows.maintenance.applications import ApplicationDirectory
 from countersign.flows.maintenance.demo_key import ensure_demo_key
 from countersign.flows.maintenance.environment import check_environment, claim_environment
 from countersign.flows.maintenance.move_clock import restore_clock
+from countersign.flows.maintenance.renewal import RowRenewal
 from countersign.geolocation import GeoDatabase
-from countersign.keys import Keyring, new_file
+from countersign.keys import KeyCommand, KeyFile, Keyring, KeySource, new_file
 from countersign.links import links_of
 from countersign.messages.custom.custom_templates import CustomTemplates, load_templates
 from countersign.passwords import Passwords
@@ -37,6 +38,7 @@ from countersign.store.engine.connect import open_database
 from countersign.store.engine.database import ConflictError, Database
 from countersign.store.ledger.event_log import Chain, Log
 from countersign.store.ledger.ledger import Ledger
+from countersign.store.ledger.renewing_database import RenewingDatabase
 from countersign.store.tables import deliveries, metadata
 
 if TYPE_CHECKING:
@@ -46,12 +48,16 @@ if TYPE_CHECKING:
 
 
 class Installation(msgspec.Struct, frozen=True):
-    """What every command needs: an open database of the right revision, the keys that belong to it, and its clock."""
+    """What every command needs: an open database of the right revision, the keys that belong to it, and its clock.
+
+    `database` renews keyed hashes as it meets them, while they are replaced; `rows` is the same database as it is.
+    """
 
     settings: Settings
     database: Database
     keyring: Keyring
     clock: Clock
+    rows: Database
 
     def log(self) -> Log:
         """Return a log with a hash chain of its own."""
@@ -196,13 +202,12 @@ async def open_installation(settings: Settings) -> Installation:
     Development creates what is missing: home, keys, schema. Production refuses to start without them.
     """
     settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if settings.development and not settings.secret_file.exists():
+    if settings.development and not settings.secret_command and not settings.secret_file.exists():
         _make_keys(settings)
     clock = Clock(system_clock)
-    keyring = Keyring(settings.secret_file, clock)
-    database = open_database(
-        settings.database_url, ledger_connections=settings.database_lanes, pool=settings.database_pool
-    )
+    keyring = Keyring(key_source_of(settings), clock)
+    rows = open_database(settings.database_url, ledger_connections=settings.database_lanes, pool=settings.database_pool)
+    database = RenewingDatabase(rows, RowRenewal(keyring))
     await database.open()
     try:
         await check_environment(database, development=settings.development)
@@ -214,7 +219,7 @@ async def open_installation(settings: Settings) -> Installation:
     except BaseException:
         await database.close()
         raise
-    return Installation(settings, database, keyring, clock)
+    return Installation(settings, database, keyring, clock, rows)
 
 
 @contextlib.asynccontextmanager
@@ -272,6 +277,11 @@ async def prepare(settings: Settings) -> str | None:
         return await _demo_key(installation) if settings.development else None
 
 
+def key_source_of(settings: Settings) -> KeySource:
+    """Return where the secrets of an installation are read."""
+    return KeyCommand(settings.secret_command) if settings.secret_command else KeyFile(settings.secret_file)
+
+
 async def is_current(database: Database) -> bool:
     """Return True if the schema has the newest revision."""
     try:
@@ -321,7 +331,7 @@ async def _check_fingerprint(settings: Settings, database: Database, keyring: Ke
             known = await database.read(metadata.find, metadata.KEYS)
         else:
             return
-    if known != keyring.fingerprint():
+    if known is not None and not keyring.belongs_to(known):
         raise foreign_keys(settings)
 
 

@@ -27,6 +27,7 @@ from countersign.flows.context import CoreContext, own_application
 from countersign.flows.delivery.claim import claim_due
 from countersign.flows.delivery.context import DeliveryContext
 from countersign.flows.delivery.send import record_results, send
+from countersign.flows.maintenance.renewal import RowRenewal
 from countersign.flows.verifications.begin import BeginRequest, begin_challenge
 from countersign.flows.verifications.cancel import cancel_challenge
 from countersign.flows.verifications.check import check_challenge
@@ -40,6 +41,7 @@ from countersign.store.engine.connect import open_database
 from countersign.store.engine.database import Rows, Sql
 from countersign.store.ledger.event_log import Chain, Log
 from countersign.store.ledger.ledger import MAX_WAITING, Ledger
+from countersign.store.ledger.renewing_database import RenewingDatabase
 from countersign.store.tables import challenges, deliveries, events
 
 if TYPE_CHECKING:
@@ -97,6 +99,8 @@ class Place:
     delivery: DeliveryContext
     carriers: dict[str, Carrier]
     observed: Observed
+    rows: Database
+    key_file: Path
 
     @property
     def database(self) -> Database:
@@ -256,15 +260,16 @@ async def place_at(
     `live` names further carriers beside the inbox, and is the route of every channel for live keys. All statements go `through` a database
     that passes them on, if one is given.
     """
-    database = open_database(url)
-    await database.open()
-    if through is not None:
-        database = through(database)
     clock = clock or FixedClock()
     path = folder / "keys.json"
     if not path.exists():
         new_file(path, 0)
     keyring = Keyring(path, clock)
+    rows = open_database(url)
+    await rows.open()
+    if through is not None:
+        rows = through(rows)
+    database = RenewingDatabase(rows, RowRenewal(keyring))
     observed = Observed()
 
     def told(size: int, _waited: float, _took: float) -> None:
@@ -291,7 +296,7 @@ async def place_at(
     passwords = Passwords(2)
     context = AccountContext(core, log(), passwords, risk or RiskPolicy(), 8, (OWN.site, "verify"))
     try:
-        yield Place(core, context, clock, post, carriers, observed)
+        yield Place(core, context, clock, post, carriers, observed, rows, path)
     finally:
         passwords.close()
         await ledger.close()

@@ -259,6 +259,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             computed=lambda found: found["home"] / "secret.keys",
         ),
     ]
+    secret_command: Annotated[
+        tuple[str, ...],
+        Described(
+            "A command that writes what a key file holds, instead of `secret_file`: for keys that a KMS, a vault or an HSM unwraps. It"
+            " runs without a shell, for 10 seconds at most.",
+            expects="a list of the program and its arguments",
+            secret=True,
+        ),
+    ] = ()
     port: Annotated[_Port, Described("The port to listen on; 0 takes a free one.")] = 8000
     public_url: Annotated[
         str,

@@ -6,26 +6,24 @@ import asyncio
 import shutil
 import time
 from collections.abc import Sequence
-from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
+from countersign.cli.doctor.check_result import CheckResult, CheckState
+from countersign.cli.doctor.key_checks import check_keys, check_sealing
 from countersign.cli.doctor.provider_checks import check_providers
 from countersign.clock import system_clock
 from countersign.config import Settings
 from countersign.domain.delivery.route import format_provider
 from countersign.domain.shared.contact import Channel
-from countersign.errors import CountersignError, SettingsError
+from countersign.errors import CountersignError
 from countersign.flows.maintenance.environment import environment_fault
-from countersign.keys import Keyring, read_file
+from countersign.keys import Keyring
 from countersign.store.engine.connect import open_database, sqlite_path
 from countersign.store.engine.database import Database, Sql
 from countersign.store.tables import deliveries, metadata
 from countersign.wiring import foreign_keys
 
-OLD_KEY_DAYS: Final = 365
 SKEW_TO_LOOK_AT: Final = 2_000
 SKEW_UNSAFE: Final = 30_000
 """Milliseconds. Half a minute is a twentieth of a code's lifetime, and the greatest tolerable error for the age of a signature."""
@@ -36,25 +34,7 @@ LONG_RETENTION_DAYS: Final = 180
 LATE: Final = 60_000
 """Milliseconds. A message that is due for longer without being sent means that no worker delivers."""
 
-_DAY: Final = 86_400_000
 _LOOPBACK: Final = ("http://localhost", "http://127.0.0.1", "http://[::1]")
-
-
-class CheckState(StrEnum):
-    """The result of a check."""
-
-    FINE = "fine"
-    ADVICE = "advice"
-    UNSAFE = "unsafe"
-
-
-class CheckResult(msgspec.Struct, frozen=True):
-    """What was checked, its state, what was seen, and the remedy (empty if none is needed)."""
-
-    name: str
-    state: CheckState
-    what: str
-    remedy: str = ""
 
 
 async def check(settings: Settings) -> list[CheckResult]:
@@ -67,7 +47,7 @@ async def check(settings: Settings) -> list[CheckResult]:
         *_routes(settings),
         *_without_receipts(settings),
     ]
-    keys, keyring = _keys(settings)
+    keys, keyring = check_keys(settings)
     found += keys
     found += await _database(settings, keyring)
     found += _disk(settings)
@@ -227,38 +207,6 @@ def _without_receipts(settings: Settings) -> list[CheckResult]:
     ]
 
 
-def _keys(settings: Settings) -> tuple[list[CheckResult], Keyring | None]:
-    path = settings.secret_file
-    if settings.development and not path.exists():
-        return [
-            CheckResult(
-                "keys",
-                CheckState.ADVICE,
-                f"{path} does not exist yet.",
-                "It is created at the first start in development.",
-            )
-        ], None
-    try:
-        read_file(path)
-        keyring = Keyring(path, system_clock)
-    except SettingsError as error:
-        return [
-            CheckResult("keys", CheckState.UNSAFE, str(error), "Countersign cannot serve without the right key file.")
-        ], None
-    count = len(keyring.kids())
-    days = (system_clock() - keyring.primary.active_from) // _DAY
-    mode = path.stat().st_mode & 0o777
-    if days > OLD_KEY_DAYS:
-        aged = CheckResult(
-            "keys", CheckState.ADVICE, f"The active key is {days} days old.", "Rotate it: countersign keys rotate"
-        )
-    else:
-        aged = CheckResult(
-            "keys", CheckState.FINE, f"{count} in {path}, mode {mode:04o}, the active one {days} days old"
-        )
-    return [aged], keyring
-
-
 async def _database(settings: Settings, keyring: Keyring | None) -> list[CheckResult]:
     path = sqlite_path(settings.database_url)
     if path is not None and not path.exists():
@@ -296,6 +244,7 @@ async def _database(settings: Settings, keyring: Keyring | None) -> list[CheckRe
             *await _reachable(database),
             *await _environment_of(settings, database),
             *(await _fingerprint(settings, database, keyring) if keyring is not None else []),
+            *(await check_sealing(database, keyring) if keyring is not None else []),
             *(await _clock(database) if path is None else []),
             *await _backlog(database),
         ]
@@ -324,7 +273,7 @@ async def _environment_of(settings: Settings, database: Database) -> list[CheckR
 
 async def _fingerprint(settings: Settings, database: Database, keyring: Keyring) -> list[CheckResult]:
     known = await database.read(metadata.find, metadata.KEYS)
-    if known is not None and known != keyring.fingerprint():
+    if known is not None and not keyring.belongs_to(known):
         return [
             CheckResult(
                 "fingerprint",

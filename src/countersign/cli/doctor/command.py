@@ -17,7 +17,7 @@ from countersign.errors import SettingsError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from countersign.cli.doctor.checks import CheckResult
+    from countersign.cli.doctor.check_result import CheckResult
     from countersign.config import Settings
 
 SIGNS: Final = {"fine": ("ok", "green"), "advice": ("look", "yellow"), "unsafe": ("UNSAFE", "red")}
@@ -35,7 +35,8 @@ def doctor(config: Path | None, as_json: bool, standards: bool) -> None:  # noqa
         _standards(settings_of(config)[0], as_json=as_json)
         return
     from countersign import logs
-    from countersign.cli.doctor.checks import CheckResult, CheckState, check
+    from countersign.cli.doctor.check_result import CheckResult, CheckState
+    from countersign.cli.doctor.checks import check
     from countersign.cli.doctor.secret_checks import check_secret_files
 
     logs.configure("error")  # the check reports it in better words than the library

@@ -6,7 +6,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from countersign.cli.doctor.checks import CheckResult, CheckState
+from countersign.cli.doctor.check_result import CheckResult, CheckState
 from countersign.config.families import SETTINGS, provider_settings
 from countersign.config.sources import CONFIG, DEFAULT_FILE, gather
 from countersign.errors import SettingsError

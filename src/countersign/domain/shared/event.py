@@ -34,6 +34,8 @@ class EventKind(StrEnum):
     APPLICATION_ROTATED = "application.rotated"
     APPLICATION_REMOVED = "application.removed"
     KEYS_ROTATED = "keys.rotated"
+    KEYS_RETIRED = "keys.retired"
+    KEYS_RESEALED = "keys.resealed"
     ACCOUNT_CREATED = "account.created"
     SIGN_IN_ASSESSED = "sign_in.assessed"
     SIGN_IN_COMPLETED = "sign_in.completed"

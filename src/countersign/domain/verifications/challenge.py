@@ -106,10 +106,10 @@ class Requester(msgspec.Struct, frozen=True, omit_defaults=True):
 class Terms(msgspec.Struct, frozen=True, omit_defaults=True):
     """What was fixed when the challenge began and never changes.
 
-    `to` is the sealed contact. `kid` names the key that derives the code. `live` is False for test applications, whose messages only
-    reach the inbox. `decoy_notice` is a NoticeKind: the contact's owner gets this notice instead of a code, and no code is right. It
-    serves where a code would have nothing to confirm, for example at a sign-up with a known address. `asked_in` is the standing of whoever
-    asked; read `lane`.
+    `to` is the sealed contact. `kid` names the key that derives the code; it also seals the contact, unless that was `resealed_with`
+    another. `live` is False for test applications, whose messages only reach the inbox. `decoy_notice` is a NoticeKind: the contact's
+    owner gets this notice instead of a code, and no code is right. It serves where a code would have nothing to confirm, for example at
+    a sign-up with a known address. `asked_in` is the standing of whoever asked; read `lane`.
     """
 
     purpose: str
@@ -124,12 +124,18 @@ class Terms(msgspec.Struct, frozen=True, omit_defaults=True):
     requester: Requester = Requester()
     live: bool = True
     decoy_notice: str = msgspec.field(default="", name="told")
+    resealed_with: str = msgspec.field(default="", name="sealed")
     asked_in: Lane = msgspec.field(default=Lane.PASSWORD, name="lane")
 
     @property
     def lane(self) -> Lane:
         """Return the lane of whoever asked. A remembered browser has its own, whatever an older release stored."""
         return Lane.TRUSTED_BROWSER if self.requester.device else self.asked_in
+
+    @property
+    def sealing_kid(self) -> str:
+        """Return the id of the key that opens `to`."""
+        return self.resealed_with or self.kid
 
 
 class Challenge(msgspec.Struct, frozen=True):

@@ -67,11 +67,8 @@ async def find_flow(context: AccountContext, browser: BrowserContext) -> StoredF
     flow = _decode(context.keyring.unseal(sealed, token_hash.hex()))
     if not flow.interrupted.path:
         flow = replace(flow, interrupted=replace(flow.interrupted, path=context.links.account))
-    return (
-        StoredFlow(token_hash, sealed, flow)
-        if flow.device_token_hash == context.token_hash(browser.device).hex()
-        else None
-    )
+    device = context.keyring.renew(bytes.fromhex(flow.device_token_hash))
+    return StoredFlow(token_hash, sealed, flow) if device == context.token_hash(browser.device) else None
 
 
 def flow_mark(context: AccountContext, browser: BrowserContext) -> str:

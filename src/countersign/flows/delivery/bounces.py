@@ -15,6 +15,7 @@ from countersign.errors import InputError, SettingsError, UnavailableError
 from countersign.flows.delivery.context import DeliveryContext
 from countersign.flows.delivery.receipts import record_receipt
 from countersign.flows.delivery.suppressions import contact_of, owner_of
+from countersign.keys import BLIND_BYTES
 from countersign.providers.email import dsn, verp
 from countersign.store.tables import deliveries
 
@@ -50,8 +51,20 @@ class _SentMessage(msgspec.Struct, frozen=True):
 
 
 def bounce_signer(keyring: Keyring) -> verp.Mark:
-    """Return the function that signs return paths. Its secret never rotates, because a mail can bounce days later."""
-    return lambda key: keyring.blind_index("bounce", key)
+    """Return the function that signs return paths."""
+    return lambda key: keyring.blind_index("bounce", key)[-BLIND_BYTES:]
+
+
+def _key_of(keyring: Keyring, address: str) -> str | None:
+    """Return the key of the message that bounced to `address`. A mail can bounce days later, when another index signs."""
+    found = verp.read_return_path(address, bounce_signer(keyring))
+    if found is None and keyring.replacing_index:
+        found = verp.read_return_path(address, lambda key: _earliest(keyring, keyring.blind_index("bounce", key)))
+    return found
+
+
+def _earliest(keyring: Keyring, mark: bytes) -> bytes:
+    return (mark, *keyring.earlier_forms(mark))[-1][-BLIND_BYTES:]
 
 
 async def record_bounce(context: DeliveryContext, raw: bytes, address: str = "") -> BounceVerdict:
@@ -62,8 +75,7 @@ async def record_bounce(context: DeliveryContext, raw: bytes, address: str = "")
     bounce = dsn.parse_bounce(raw)
     if bounce is None:
         return BounceVerdict.NO_BOUNCE
-    sign = bounce_signer(context.keyring)
-    keys = (verp.read_return_path(one, sign) for one in (address, *bounce.arrived_at) if one)
+    keys = (_key_of(context.keyring, one) for one in (address, *bounce.arrived_at) if one)
     key = next((key for key in keys if key is not None), None)
     if key is None:
         _log.info("bounce_not_ours")

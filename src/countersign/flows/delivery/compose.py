@@ -121,4 +121,4 @@ def _notice(context: DeliveryContext, claimed: ClaimedDelivery, notice: Notice) 
 
 def _recipient(keyring: Keyring, challenge: Challenge) -> Contact:
     terms = challenge.terms
-    return Contact(terms.to_kind, keyring.named(terms.kid).unseal(terms.to, challenge.id.encode()).decode())
+    return Contact(terms.to_kind, keyring.named(terms.sealing_kid).unseal(terms.to, challenge.id.encode()).decode())

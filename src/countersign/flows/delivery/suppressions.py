@@ -49,7 +49,7 @@ def contact_of(keyring: Keyring, owner: Challenge | Notice) -> Contact:
     if isinstance(owner, Notice):
         return Contact(owner.to_kind, keyring.unseal(owner.to, owner.id))
     terms = owner.terms
-    return Contact(terms.to_kind, keyring.named(terms.kid).unseal(terms.to, owner.id.encode()).decode())
+    return Contact(terms.to_kind, keyring.named(terms.sealing_kid).unseal(terms.to, owner.id.encode()).decode())
 
 
 def suppression_key(keyring: Keyring, contact: Contact) -> bytes:

@@ -13,19 +13,24 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from countersign.domain.shared.event import FIRST_HASH
+from countersign.errors import UnavailableError
 from countersign.keys import Keyring
-from countersign.store.engine.database import ConflictError, Database
+from countersign.store.engine.database import ConflictError, Database, Row
 from countersign.store.ledger import event_log
+from countersign.store.ledger.event_log import Link
 from countersign.store.tables import applications, checkpoints, events
 from countersign.store.tables.events import Head
 
 if TYPE_CHECKING:
     from countersign.flows.context import CoreContext
+
+
+_CHECKPOINT_TRIES: Final = 10
 
 
 class AuditFinding(msgspec.Struct, frozen=True):
@@ -60,17 +65,21 @@ async def write_checkpoint(core: CoreContext, known: dict[str, int]) -> str | No
 
     `known` maps each writer to the page that the caller's last checkpoint holds. This function updates it.
     """
-    last, heads = await core.database.read(_read_ends)
+    return await sign_checkpoint(core.database, core.keyring, core.now(), known)
+
+
+async def sign_checkpoint(database: Database, keyring: Keyring, at: int, known: dict[str, int]) -> str | None:
+    """Do what `write_checkpoint` does at `at` (ms)."""
+    last, heads = await database.read(_read_ends)
     number, signed = last or (0, "")
     moved = [head for head, _ in heads if known.get(head.writer) != head.seq]
     if not moved:
         return None
-    at = core.now()
     ends = {head.writer: (head.seq, _text(head.hash)) for head in moved}
     checkpoint = Checkpoint(number + 1, at, checkpoint_digest(signed) if signed else "", ends)
-    signed = core.keyring.primary.sign(msgspec.to_builtins(checkpoint))
+    signed = keyring.primary.sign(msgspec.to_builtins(checkpoint))
     try:
-        await core.database.run(checkpoints.add, number + 1, at, signed)
+        await database.run(checkpoints.add, number + 1, at, signed)
     except ConflictError:  # another process was faster; the next checkpoint covers what is new
         return None
     known.update({head.writer: head.seq for head in moved})
@@ -80,6 +89,19 @@ async def write_checkpoint(core: CoreContext, known: dict[str, int]) -> str | No
 async def verify_events(database: Database, keyring: Keyring, kept: str | None = None) -> AuditReport:
     """Verify every chain and every checkpoint in one snapshot. `kept` is a checkpoint that was stored elsewhere."""
     return await database.read(_verify, keyring, kept)
+
+
+async def hold_log(database: Database, keyring: Keyring, at: int) -> None:
+    """Sign a checkpoint of all chains with the active key, so that what earlier keys linked and signed is held by it.
+
+    Raises UnavailableError if other programs are always faster.
+    """
+    for _ in range(_CHECKPOINT_TRIES):
+        if await sign_checkpoint(database, keyring, at, {}) is not None:
+            return
+        if not await database.read(events.list_heads):
+            return
+    raise UnavailableError("Other programs sign checkpoints all the time. Try again.")
 
 
 def checkpoint_digest(signed: str) -> str:
@@ -119,6 +141,8 @@ async def _walk(
 ) -> int:
     """Follow one chain from its start, and return the number of its events. Only the first break is reported, as the rest depends on it."""
     seq, before, broken, entries = 0, FIRST_HASH, False, 0
+    index = keyring.hashes.positions().start
+    unpinned = 0
     unmet = dict(promised)
     while rows := (await events.list_pages_after(writer, seq)):
         for row in rows:
@@ -126,8 +150,11 @@ async def _walk(
             if not broken and row[0] != seq + 1:
                 findings.append(AuditFinding(writer, seq + 1, f"pages {seq + 1} to {row[0] - 1} are missing"))
                 broken = True
-            expected = event_log.page_hash(writer, row, before, keyring.link)
-            if not broken and not hmac.compare_digest(expected, hash_):
+            linked_by = _linking_index(keyring, writer, row, before, index)
+            if linked_by is not None:
+                index = linked_by
+                unpinned = unpinned if keyring.hashes.is_open(index) else row[0]
+            if not broken and linked_by is None:
                 findings.append(AuditFinding(writer, row[0], "the page, or the one before it, is not what was written"))
                 broken = True
             seq, before, entries = row[0], hash_, entries + row[2]
@@ -140,15 +167,45 @@ async def _walk(
                 writer, seq + 1, f"pages up to {max(unmet)} were there when a checkpoint was signed, and are not now"
             )
         )
-    if head is None:
-        findings.append(AuditFinding(writer, seq, "the head of the chain is missing"))
-    elif not hmac.compare_digest(event_log.head_mac(head[0], keyring.link), head[1]):
-        findings.append(AuditFinding(writer, head[0].seq, "the head of the chain is not what was written"))
-    elif (head[0].seq, head[0].hash) != (seq, before):
-        findings.append(
-            AuditFinding(writer, seq, f"the chain ends at page {seq}, and was written up to page {head[0].seq}")
-        )
+    if unpinned > max(promised, default=0):
+        what = f"page {unpinned} is linked by an index that was replaced, and no checkpoint holds it"
+        findings.append(AuditFinding(writer, unpinned, what))
+    findings += _judge_head(keyring, writer, head, (seq, before), index)
     return entries
+
+
+def _judge_head(
+    keyring: Keyring, writer: str, head: tuple[Head, bytes] | None, end: tuple[int, bytes], index: int
+) -> list[AuditFinding]:
+    """Compare the head of a chain with its end, whose last page the index at this position linked."""
+    if head is None:
+        return [AuditFinding(writer, end[0], "the head of the chain is missing")]
+    if not _is_head(keyring, head[0], head[1], index):
+        return [AuditFinding(writer, head[0].seq, "the head of the chain is not what was written")]
+    if (head[0].seq, head[0].hash) != end:
+        what = f"the chain ends at page {end[0]}, and was written up to page {head[0].seq}"
+        return [AuditFinding(writer, end[0], what)]
+    return []
+
+
+def _linking_index(keyring: Keyring, writer: str, row: Row, before: bytes, least: int) -> int | None:
+    """Return which index linked a page, as its position: not one before `least`, which linked the page before it. None if none did."""
+    for place in keyring.hashes.positions()[least:]:
+        expected = event_log.page_hash(writer, row, before, _link_of(keyring, place))
+        if hmac.compare_digest(expected, bytes(row[4])):
+            return place
+    return None
+
+
+def _is_head(keyring: Keyring, head: Head, mac: bytes, least: int) -> bool:
+    return any(
+        hmac.compare_digest(event_log.head_mac(head, _link_of(keyring, place)), mac)
+        for place in keyring.hashes.positions()[least:]
+    )
+
+
+def _link_of(keyring: Keyring, place: int) -> Link:
+    return lambda entry: keyring.hashes.link_of(place, entry)
 
 
 def _promises(
@@ -156,10 +213,11 @@ def _promises(
 ) -> dict[str, dict[int, str]]:
     """Return the page hashes that checkpoints signed, by writer and page. Invalid checkpoints are added to `findings`."""
     promised: dict[str, dict[int, str]] = {}
-    before, count = "", 0
+    before, count, is_live = "", 0, True
     for number, signed in stored:
         count += 1
-        checkpoint = _read(keyring.verified(signed))
+        claims, is_live = keyring.verified_checkpoint(signed)
+        checkpoint = _read(claims)
         if checkpoint is None or checkpoint.number != number:
             findings.append(AuditFinding("", number, f"checkpoint {number} is not what was signed"))
         elif number != count:
@@ -169,8 +227,12 @@ def _promises(
         if checkpoint is not None:
             _add(promised, checkpoint)
         before, count = checkpoint_digest(signed), number
+    if stored and not is_live:
+        # What retired keys signed counts because a later checkpoint names it; nothing names the last one.
+        findings.append(AuditFinding("", stored[-1][0], "the last checkpoint is signed by a key that was retired"))
     if kept is not None:
-        checkpoint = _read(keyring.verified(kept.strip()))
+        claims, is_live = keyring.verified_checkpoint(kept.strip())
+        checkpoint = _read(claims) if is_live or any(signed == kept.strip() for _, signed in stored) else None
         if checkpoint is None:
             findings.append(AuditFinding("", 0, "the checkpoint that was kept is not one that these keys signed"))
         else:

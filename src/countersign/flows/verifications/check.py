@@ -40,10 +40,14 @@ async def check_challenge(
 
 
 def sign_proof(core: CoreContext, approved: Challenge) -> str:
-    """Return the proof of an approval: a JWS of the claims in domain/verifications/proof.py. Its bytes are the same each time."""
-    key = core.keyring.named(approved.terms.kid)
-    address = key.unseal(approved.terms.to, approved.id.encode()).decode()
-    return key.sign(proof.claims(approved, core.links.issuer, to_hash(address)))
+    """Return the proof of an approval: a JWS of the claims in domain/verifications/proof.py.
+
+    Its bytes are the same each time, unless the key is retired meanwhile.
+    """
+    terms = approved.terms
+    address = core.keyring.named(terms.sealing_kid).unseal(terms.to, approved.id.encode()).decode()
+    # A retired key signs nothing, not even what it signed before (semantics K1).
+    return core.keyring.signing(terms.kid).sign(proof.claims(approved, core.links.issuer, to_hash(address)))
 
 
 class CheckCommand(msgspec.Struct, frozen=True):
@@ -73,7 +77,7 @@ class CheckCommand(msgspec.Struct, frozen=True):
         if lockout is not None and before.state_at(now) is ChallengeState.PENDING:
             return Decision(msgspec.structs.replace(lockout, challenge=before))
 
-        code_of = _CodeDerivation(self.keyring.named(before.terms.kid).code, before)
+        code_of = _CodeDerivation(self.keyring, before)
         checked = challenge_rules.check(before, self.typed, code_of, now)
         if checked.refusal is None:
             return _approved(checked.challenge, failures, now)
@@ -117,11 +121,13 @@ def _event(challenge: Challenge, kind: EventKind, at: int) -> Event:
 class _CodeDerivation:
     """Derives the code of each round of a challenge."""
 
-    __slots__ = ("_challenge", "_key")
+    __slots__ = ("_challenge", "_keyring")
 
-    def __init__(self, key: bytes, challenge: Challenge) -> None:
-        self._key = key
+    def __init__(self, keyring: Keyring, challenge: Challenge) -> None:
+        self._keyring = keyring
         self._challenge = challenge
 
     def __call__(self, round_: int) -> Code:
-        return derive(self._key, self._challenge.id, round_, self._challenge.terms.policy.shape)
+        challenge = self._challenge
+        # Only here: a challenge that has ended may be of a key that was retired since.
+        return derive(self._keyring.named(challenge.terms.kid).code, challenge.id, round_, challenge.terms.policy.shape)

@@ -46,7 +46,7 @@ async def resend_code(
     names_act = not terms.action.is_empty
     if chosen not in core.policy.channels(terms.to_kind, terms.policy, live=terms.live, names_act=names_act):
         return Refused(Refusal.CHANNEL_NOT_ALLOWED, challenge)
-    address = core.keyring.named(terms.kid).unseal(terms.to, challenge.id.encode()).decode()
+    address = core.keyring.named(terms.sealing_kid).unseal(terms.to, challenge.id.encode()).decode()
     command = ResendCommand(
         id=challenge.id,
         application=application.id,
