@@ -136,6 +136,7 @@ async def open_runtime(settings: Settings) -> Runtime:
         risk=settings.risk.policy,
         password_min_length=settings.passwords.least,
         sign_in_policy=settings.sign_in.policy,
+        recovery_policy=settings.recovery.policy,
         password_context_words=(settings.site, settings.host.rpartition(".")[0] or settings.host),
     )
     delivery = DeliveryContext(

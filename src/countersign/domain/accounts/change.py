@@ -16,6 +16,7 @@ from countersign.domain.accounts.authenticator import MAX_AUTHENTICATORS as MOST
 from countersign.domain.accounts.authenticator import STRONG_KINDS, Authenticator
 from countersign.domain.accounts.integration_code import IntegrationCode
 from countersign.domain.accounts.login_flow import InterruptedRequest
+from countersign.domain.accounts.recovery import RecoveryProof
 from countersign.domain.accounts.session import Session
 from countersign.domain.shared.contact import Contact, ContactKind
 
@@ -110,6 +111,10 @@ RULES: Final = {
 """The rule of every kind of change."""
 
 
+RECOVERIES: Final = frozenset({ChangeKind.PASSWORD_RECOVERED, ChangeKind.ACCESS_RECOVERED})
+"""Changes that give an account back to a user who is not signed in."""
+
+
 class ChangeRequest(msgspec.Struct, frozen=True):
     """A change from the form to the moment when it is applied: the one value that every step hands on.
 
@@ -126,7 +131,7 @@ class ChangeRequest(msgspec.Struct, frozen=True):
 
     - `account`, and the id of the `session` that asked; empty for a request from outside.
     - `pending`: id of the pending change that is completed, and `flow`: token hash of the login flow that ends with it.
-    - `recovered_by`: id of the contact that recovered the account.
+    - `proof`: what was proved to recover the account.
     """
 
     kind: ChangeKind
@@ -142,7 +147,7 @@ class ChangeRequest(msgspec.Struct, frozen=True):
     session: str = ""
     pending: str = ""
     flow: bytes = b""
-    recovered_by: str = ""
+    proof: RecoveryProof | None = None
 
     def __repr__(self) -> str:
         """Hide what may be secret."""
@@ -156,7 +161,10 @@ class ChangeRequest(msgspec.Struct, frozen=True):
 class ChangeEffect(msgspec.Struct, frozen=True, omit_defaults=True):
     """What an applied change did, as ids. Undoing it ends what was added and restores what was ended.
 
-    `primary` is the id of the contact that was the primary one before, if that changed.
+    - `primary`: the id of the contact that was the primary one before, if that changed.
+    - `reaches`: of a recovery, when (ms) the oldest change was requested whose link it has ended. A report of the recovery reaches as far.
+    - `with_password`: of a recovery, the user knew the current password as well. `recovered_by`: the contact that had chosen the one before
+      alone, if any.
     """
 
     contacts_added: tuple[str, ...] = ()
@@ -164,6 +172,9 @@ class ChangeEffect(msgspec.Struct, frozen=True, omit_defaults=True):
     factors_added: tuple[str, ...] = ()
     factors_ended: tuple[str, ...] = ()
     primary: str = ""
+    reaches: int = 0
+    with_password: bool = False
+    recovered_by: str = ""
 
 
 class AccountChange(msgspec.Struct, frozen=True):
@@ -229,6 +240,7 @@ class ChangeRefusal(StrEnum):
     REDUCED = "reduced"
     NOT_PENDING = "not_pending"
     TOO_EARLY = "too_early"
+    CONTESTED = "contested"
 
 
 def check_change(
@@ -308,6 +320,11 @@ def _make_primary(history: AccountSnapshot, target: str) -> AccountSnapshot:
         replace(contact, primary=contact.id == target and contact.ended_at is None) for contact in history.contacts
     )
     return replace(history, contacts=contacts)
+
+
+def canceled(change: AccountChange, now: int) -> AccountChange:
+    """Return a pending change as it is canceled at `now` (ms)."""
+    return replace(change, state=ChangeState.CANCELED, ended_at=now, remind_at=None)
 
 
 def max_accounts(kind: ContactKind) -> int:

@@ -15,6 +15,12 @@ LIFETIME: Final = 7 * 86_400_000
 """Milliseconds after which an unsent notice is no longer sent."""
 
 
+CONTACT_FACT: Final = "contact"
+"""The fact of a notice that holds the id of the contact that it was sent to."""
+PROVED_BY_FACT: Final = "by"
+"""The fact of a notice that holds the id of the contact by which the act was proved; left out if none was."""
+
+
 class NoticeKind(StrEnum):
     """The subject of a notice."""
 

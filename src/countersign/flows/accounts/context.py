@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import msgspec
 
 from countersign.domain.accounts.login_flow import InterruptedRequest
+from countersign.domain.accounts.recovery import RecoveryPolicy
 from countersign.domain.accounts.session import SignInPolicy
 from countersign.domain.shared import identifier
 from countersign.domain.verifications.challenge import Requester
@@ -52,7 +53,8 @@ class AccountContext(msgspec.Struct, frozen=True):
     """What the account flows need beside the core.
 
     `password_min_length` counts code points. A password may not be made of `password_context_words`, such as the site's name
-    (NIST SP 800-63B, 3.1.1.2). `sign_in_policy` says what a sign-in needs and how long a session lasts.
+    (NIST SP 800-63B, 3.1.1.2). `sign_in_policy` says what a sign-in needs and how long a session lasts, and
+    `recovery_policy` what is offered to users without any contact.
     """
 
     core: CoreContext
@@ -62,6 +64,7 @@ class AccountContext(msgspec.Struct, frozen=True):
     password_min_length: int
     password_context_words: tuple[str, ...]
     sign_in_policy: SignInPolicy = SignInPolicy()
+    recovery_policy: RecoveryPolicy = RecoveryPolicy()
 
     @property
     def database(self) -> Database:

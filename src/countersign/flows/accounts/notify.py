@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from countersign.domain.delivery.delivery import Delivery, new_delivery
-from countersign.domain.delivery.notice import LIFETIME, Notice, NoticeKind
+from countersign.domain.delivery.notice import CONTACT_FACT, LIFETIME, Notice, NoticeKind
 from countersign.domain.shared.contact import CHANNELS_OF
 from countersign.domain.shared.phone_region import region_of
 from countersign.flows.accounts.activity import insert_sent
@@ -55,7 +55,13 @@ def insert_notices(
                 to_kind=contact.kind,
                 masked=contact.masked,
                 locale=account.locale,
-                facts={"user_agent": browser.user_agent, "ip": browser.ip, "place": place, **(facts or {})},
+                facts={
+                    "user_agent": browser.user_agent,
+                    "ip": browser.ip,
+                    "place": place,
+                    **(facts or {}),
+                    CONTACT_FACT: contact.id,
+                },
                 created_at=now,
                 expires_at=now + LIFETIME,
             )

@@ -7,16 +7,22 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec.structs import replace
 
+from countersign.domain.accounts import recovery
 from countersign.domain.accounts.account import AccountSnapshot
 from countersign.domain.accounts.change import (
+    RECOVERIES,
     RULES,
     AccountChange,
     ChangeEffect,
+    ChangeKind,
     ChangeRefusal,
     ChangeState,
+    canceled,
     check_change,
+    may_recover,
 )
-from countersign.domain.delivery.notice import NoticeKind
+from countersign.domain.accounts.recovery import LockState
+from countersign.domain.delivery.notice import PROVED_BY_FACT, NoticeKind
 from countersign.domain.shared.event import Event, EventKind
 from countersign.flows.accounts.activity import record_events
 from countersign.flows.accounts.notify import insert_notices
@@ -61,12 +67,17 @@ async def _apply(context: AccountContext, browser: BrowserContext, request: Chan
     blind_index = context.blind_index(request.contact) if request.contact is not None else b""
     if refusal := check_change(request.kind, request.target, blind_index, snapshot, now):
         return refusal
+    if refusal := _check_proof(request, snapshot, now):
+        return refusal
     written = await write_kind(context, request, snapshot, now)
     if isinstance(written, ChangeRefusal):
         return written
     if rule.ends_trust:
         await devices.end_trust(account)
-    change = _applied(pending or _new_change(context, browser, request, snapshot), written.effect, now)
+    is_reopening = recovery.lock_state(snapshot.account, now) is LockState.LOCKED
+    change = pending or _new_change(context, browser, request, snapshot, is_reopening=is_reopening)
+    effect = await _with_reach(change, written.effect, snapshot, now)
+    change = _applied(change, effect, now, is_reopening=is_reopening)
     rows, events = [*written.rows], [change_event(context, EventKind.CHANGE_APPLIED, change, now), *written.events]
     if rule.ends_sessions:
         events += await end_sessions(context, account, now, but=request.session)
@@ -84,7 +95,7 @@ async def _apply(context: AccountContext, browser: BrowserContext, request: Chan
             browser=browser,
             place=place,
             now=now,
-            facts=facts_of(change),
+            facts={**facts_of(change), **_proved_by(request)},
         )
     rows.append(changes.insert(change) if pending is None else changes.update(change))
     activity = await record_events(context, events, browser, place)
@@ -99,20 +110,65 @@ async def _may_complete(pending: AccountChange, now: int) -> bool:
     return not pending.session or (await sessions.find_by_id(pending.account, pending.session, now)) is not None
 
 
+def _check_proof(request: ChangeRequest, snapshot: AccountSnapshot, now: int) -> ChangeRefusal | None:
+    """Return why a proof does not recover the account as it is now, or None (semantics R7, A8). Other changes have no such proof."""
+    proof = request.proof
+    if proof is None:
+        return None
+    if not recovery.is_current(snapshot.account, proof.begun_at):
+        return ChangeRefusal.NOT_PENDING
+    if request.kind is not ChangeKind.PASSWORD_RECOVERED:
+        return None
+    contact = next((one for one in snapshot.contacts if one.id == proof.contact), None)
+    if not proof.recovery_code and (contact is None or not may_recover(contact, now)):
+        return ChangeRefusal.NOT_PENDING
+    return None if recovery.may_recover_now(snapshot, proof, now) else ChangeRefusal.CONTESTED
+
+
+async def _with_reach(change: AccountChange, effect: ChangeEffect, snapshot: AccountSnapshot, now: int) -> ChangeEffect:
+    """Return the effect of a recovery with what its report reaches back to: the oldest change whose link the recovery has ended.
+
+    Otherwise a thief would hide an earlier change by a recovery, which ends the link in the notice of that change.
+    """
+    if change.kind not in RECOVERIES:
+        return effect
+    ended_at = snapshot.account.recovery.links_ended_at
+    open_ = [
+        one.asked_at
+        for one in await changes.list_open(change.account, now)
+        if one.state is ChangeState.APPLIED and (one.applied_at or 0) > ended_at and one.id != change.id
+    ]
+    return replace(effect, reaches=min(open_, default=0))
+
+
+def _proved_by(request: ChangeRequest) -> dict[str, str]:
+    proof = request.proof
+    return {} if proof is None or proof.recovery_code or not proof.contact else {PROVED_BY_FACT: proof.contact}
+
+
 def _new_change(
-    context: AccountContext, browser: BrowserContext, request: ChangeRequest, snapshot: AccountSnapshot
+    context: AccountContext,
+    browser: BrowserContext,
+    request: ChangeRequest,
+    snapshot: AccountSnapshot,
+    *,
+    is_reopening: bool,
 ) -> AccountChange:
-    """Return the change of a request that was never pending; it keeps the previous password where a lock restores that."""
-    account = snapshot.account
-    before = context.keyring.unseal(account.password, account.id) if RULES[request.kind].undone_by_lock else ""
+    """Return the change of a request that was never pending; it keeps the previous password where a lock restores that.
+
+    A password that is replaced while the account is locked never comes back (semantics R7).
+    """
+    account, keeps = snapshot.account, RULES[request.kind].undone_by_lock and not is_reopening
+    before = context.keyring.unseal(account.password, account.id) if keeps else ""
     return new_change(context, browser, request, sealed=before, until=context.now())
 
 
-def _applied(change: AccountChange, effect: ChangeEffect, now: int) -> AccountChange:
+def _applied(change: AccountChange, effect: ChangeEffect, now: int, *, is_reopening: bool) -> AccountChange:
+    lasts = is_reopening and RULES[change.kind].undone_by_lock
     return replace(
         change,
         state=ChangeState.APPLIED,
-        until=now + RULES[change.kind].undo,
+        until=now if lasts else now + RULES[change.kind].undo,
         applied_at=now,
         remind_at=None,
         effect=effect,
@@ -133,6 +189,6 @@ async def cancel_pending(
         one for one in await changes.list_open(account, now) if one.state is ChangeState.PENDING and one.id != but
     ]
     return (
-        [changes.update(replace(one, state=ChangeState.CANCELED, ended_at=now, remind_at=None)) for one in pending],
+        [changes.update(canceled(one, now)) for one in pending],
         [Event(now, EventKind.CHANGE_CANCELED, context.own.id, account, {"change": one.id}) for one in pending],
     )

@@ -6,16 +6,18 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from countersign.domain.accounts import recovery
 from countersign.domain.accounts.device import Device
 from countersign.domain.accounts.login_flow import InterruptedRequest
 from countersign.domain.accounts.session import (
+    AUTHENTICATOR_METHODS,
     LEVEL_OF_METHOD,
     REMEMBERED_SESSION_LIFETIME,
     Level,
     Session,
     SessionProof,
 )
-from countersign.domain.delivery.notice import NoticeKind
+from countersign.domain.delivery.notice import PROVED_BY_FACT, NoticeKind
 from countersign.domain.shared.event import Event, EventKind
 from countersign.flows.accounts.activity import record_events
 from countersign.flows.accounts.context import AccountContext, BrowserContext, FlowNotFound, SignedIn
@@ -93,17 +95,28 @@ async def _start(context: AccountContext, start: SessionStart) -> bool:
     if start.browser.session:
         # Whoever was signed in on this browser is signed out: an old session secret opens nothing (semantics S8).
         await sessions.end(context.token_hash(start.browser.session))
+    secured: tuple[Change, ...] = ()
     if not start.new_account:
         await accounts.clear_recovered_by(start.account, start.contact)
+        secured = await _secure_account(start)
     known_device = await devices.find(start.account, start.device_token_hash)
     device = _used_device(context, start, known_device)
     session = _new_session(context, start, device)
     notices = await _new_device_notices(context, start) if known_device is None else ()
     events = _events(context, start, session, device, is_new_device=known_device is None)
     activity = await record_events(context, events, start.browser, start.place)
-    rows = (*start.new_account, devices.upsert(device), sessions.insert(session), *notices, *activity)
+    rows = (*start.new_account, *secured, devices.upsert(device), sessions.insert(session), *notices, *activity)
     await Write(rows, last=True)
     return True
+
+
+async def _secure_account(start: SessionStart) -> tuple[Change, ...]:
+    """Return the row of an account that was reopened after a lock, if this sign-in proves more than the contact that reopened it."""
+    account = await accounts.lock(start.account)
+    uses_authenticator = any(proof.method in AUTHENTICATOR_METHODS for proof in start.proofs)
+    if account is None or not recovery.secures(account, start.contact, authenticator=uses_authenticator, now=start.now):
+        return ()
+    return (accounts.update(recovery.secure(account)),)
 
 
 def _used_device(context: AccountContext, start: SessionStart, known: Device | None) -> Device:
@@ -150,7 +163,14 @@ async def _new_device_notices(context: AccountContext, start: SessionStart) -> t
     if account is None:
         return ()
     return insert_notices(
-        context, account, contacts, NoticeKind.NEW_DEVICE, browser=start.browser, place=start.place, now=start.now
+        context,
+        account,
+        contacts,
+        NoticeKind.NEW_DEVICE,
+        browser=start.browser,
+        place=start.place,
+        now=start.now,
+        facts={PROVED_BY_FACT: start.contact} if start.contact else None,
     )
 
 

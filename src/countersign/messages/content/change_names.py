@@ -24,3 +24,5 @@ CHANGE_NAMES: Final = {
     ChangeKind.ACCESS_RECOVERED: mark("Account taken over by {about}"),
 }
 """What a change is, by its kind; `{about}` is what it was about, such as a masked contact."""
+ALLOW_RECOVERY: Final = mark("Allow people to ask for the account without its contacts")
+"""What the owner approves who lifts the bar on delayed recoveries."""

@@ -1,0 +1,316 @@
+r"""The recovery of an account: who may take it back, and what the reports of its contacts are worth. Pure rules on its row.
+
+A delayed recovery, of a user without any working contact:
+
+    none --somebody asks for it------------------> waiting
+    waiting --its wait is over, and it is finished--> done
+    waiting --"stop it", or "this wasn't me"------> barred
+    waiting --a new password, or nobody finishes it--> none
+    barred --30 days, or the owner allows it-----> none
+    done --7 days of reduced rights--------------> none
+    done --"this wasn't me"----------------------> none
+
+The account itself:
+
+    open --"this wasn't me"----------------------> locked
+    locked --a new password by one contact-------> reopened
+    locked --a new password by a recovery code---> secured
+    reopened --a sign-in by another contact or an authenticator--> secured
+    reopened --"this wasn't me"------------------> locked
+    secured --"this wasn't me" of the contact that reopened it--> locked
+    reopened --7 days----------------------------> open
+    secured --7 days-----------------------------> open
+
+Between two contacts the tie goes to who proves more, never to who pressed last (semantics R7, decision 0044).
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from msgspec.structs import replace
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from countersign.domain.accounts.account import Account, AccountSnapshot, OwnedContact
+
+DAY: Final = 86_400_000
+BAR: Final = 30 * DAY
+"""Milliseconds after "stop it" in which no delayed recovery can be asked for (semantics R6)."""
+PRECEDENCE: Final = 7 * DAY
+"""Milliseconds after a report in which the contact that reported goes before the others (semantics R7)."""
+REOPENED_PERIOD: Final = 7 * DAY
+"""Milliseconds after a reopening in which it outranks what proves less."""
+
+
+class RecoveryPolicy(msgspec.Struct, frozen=True):
+    """What an installation offers to users without any working contact (semantics R8).
+
+    `delayed`: whether they may recover the account after a wait. `keeps_authenticators`: whether apps and passkeys stay then, so that
+    one of them or a recovery code is still needed to sign in.
+    """
+
+    delayed: bool = True
+    keeps_authenticators: bool = False
+
+
+class RecoveryRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What an account remembers of its recoveries. Times are milliseconds since the epoch; contacts are ids.
+
+    - `links_ended_at`: links of notices that were made until then report nothing any more.
+    - `barred_until`: no delayed recovery can be asked for until then.
+    - `locked_by`: the contact whose report locked the account, if it goes before the others.
+    - `password_counts`: while locked, the current password is a second proof beside `locked_by`.
+    - `reopened_by`, `reopened_at`: the contact that reopened the account after a lock, and when.
+    - `secured`: since then its owner has proved more than one contact.
+    """
+
+    links_ended_at: int = msgspec.field(name="links", default=0)
+    barred_until: int = msgspec.field(name="barred", default=0)
+    locked_by: str = msgspec.field(name="locked", default="")
+    password_counts: bool = msgspec.field(name="password", default=False)
+    reopened_by: str = msgspec.field(name="by", default="")
+    reopened_at: int = msgspec.field(name="at", default=0)
+    secured: bool = False
+
+
+class RecoveryProof(msgspec.Struct, frozen=True):
+    """What a user has proved to recover an account.
+
+    `contact` is the id of the contact that was entered, and `begun_at` (ms) when. `recovery_code`: a recovery code was entered, not a code
+    that was sent to the contact. `password` is the sealed current password that the user has entered too, as it was stored; empty if none.
+    """
+
+    contact: str
+    begun_at: int
+    recovery_code: bool = False
+    password: bytes = b""
+
+    def __repr__(self) -> str:
+        """Hide the password."""
+        return f"RecoveryProof({self.contact})"
+
+
+class DelayedRecoveryState(StrEnum):
+    """Where the delayed recovery of an account stands."""
+
+    NONE = "none"
+    WAITING = "waiting"
+    BARRED = "barred"
+    DONE = "done"
+
+
+class LockState(StrEnum):
+    """Whether an account is open, locked by a report, or open again after one."""
+
+    OPEN = "open"
+    LOCKED = "locked"
+    REOPENED = "reopened"
+    SECURED = "secured"
+
+
+DELAYED_TRANSITIONS: Final = {
+    DelayedRecoveryState.NONE: frozenset({DelayedRecoveryState.WAITING}),
+    DelayedRecoveryState.WAITING: frozenset(
+        {DelayedRecoveryState.DONE, DelayedRecoveryState.BARRED, DelayedRecoveryState.NONE}
+    ),
+    DelayedRecoveryState.BARRED: frozenset({DelayedRecoveryState.NONE}),
+    DelayedRecoveryState.DONE: frozenset({DelayedRecoveryState.NONE}),
+}
+"""The state chart of a delayed recovery as data. A test compares the functions below with it."""
+LOCK_TRANSITIONS: Final = {
+    LockState.OPEN: frozenset({LockState.LOCKED}),
+    LockState.LOCKED: frozenset({LockState.REOPENED, LockState.SECURED}),
+    LockState.REOPENED: frozenset({LockState.LOCKED, LockState.SECURED, LockState.OPEN}),
+    LockState.SECURED: frozenset({LockState.LOCKED, LockState.OPEN}),
+}
+"""The state chart of the lock as data."""
+
+
+class ReportVerdict(StrEnum):
+    """What a "this wasn't me" link is worth now."""
+
+    LOCKS = "locks"
+    DISPUTES = "disputes"
+    OUTRANKED = "outranked"
+    ENDED = "ended"
+    ALREADY_LOCKED = "already_locked"
+
+
+def delayed_state(account: Account, *, is_waiting: bool, now: int) -> DelayedRecoveryState:
+    """Return where the delayed recovery of an account stands at `now` (ms). `is_waiting`: one is pending."""
+    if is_waiting:
+        return DelayedRecoveryState.WAITING
+    if now < account.reduced_until:
+        return DelayedRecoveryState.DONE
+    return DelayedRecoveryState.BARRED if now < account.recovery.barred_until else DelayedRecoveryState.NONE
+
+
+def lock_state(account: Account, now: int) -> LockState:
+    """Return whether an account is open, locked or open again at `now` (ms)."""
+    if account.locked_at is not None:
+        return LockState.LOCKED
+    if not _is_recently_reopened(account.recovery, now):
+        return LockState.OPEN
+    return LockState.SECURED if account.recovery.secured else LockState.REOPENED
+
+
+def may_wait(account: Account, *, is_waiting: bool, now: int) -> bool:
+    """Return True if a delayed recovery may be asked for: none waits, and none was stopped lately (semantics R6)."""
+    return not is_waiting and now >= account.recovery.barred_until
+
+
+def bar(account: Account, now: int) -> Account:
+    """Return the account with delayed recoveries barred, because one was stopped at `now` (ms)."""
+    return _with(account, barred_until=now + BAR)
+
+
+def allow(account: Account) -> Account:
+    """Return the account with the bar lifted."""
+    return _with(account, barred_until=0)
+
+
+def is_reporter(contact: OwnedContact | None) -> bool:
+    """Return True if the holder of a contact may report. One that was removed before it had settled may not (semantics A2).
+
+    None stands for the contact of a notice that an older release has made, which did not record it.
+    """
+    return contact is None or contact.ended_at is None or contact.ended_at >= contact.settled_at
+
+
+def is_link_ended(account: Account, sent_at: int) -> bool:
+    """Return True if a later lock or recovery has ended the link of a notice that was made at `sent_at` (ms)."""
+    return sent_at <= account.recovery.links_ended_at
+
+
+def judge_report(account: Account, reporter: OwnedContact | None, sent_at: int, now: int) -> ReportVerdict:
+    """Return what the link of a notice to the contact `reporter` is worth at `now` (ms); the notice was made at `sent_at` (ms)."""
+    if account.locked_at is not None:
+        return ReportVerdict.ALREADY_LOCKED
+    if is_link_ended(account, sent_at) or not is_reporter(reporter):
+        return ReportVerdict.ENDED
+    record = account.recovery
+    reporter_id = "" if reporter is None else reporter.id
+    if not _is_recently_reopened(record, now) or reporter_id == record.reopened_by:
+        return ReportVerdict.LOCKS
+    return ReportVerdict.OUTRANKED if record.secured else ReportVerdict.DISPUTES
+
+
+def first_to_reopen(verdict: ReportVerdict, reporter: OwnedContact | None, involved: Collection[str], now: int) -> str:
+    """Return the id of the contact that goes before the others while the account is locked; empty if none does.
+
+    It is the one that reported, unless the reported act was done by it or removed it (`involved`), it is new, or it contradicts the
+    contact that has just reopened the account.
+    """
+    if reporter is None or verdict is not ReportVerdict.LOCKS or reporter.id in involved:
+        return ""
+    return reporter.id if reporter.ended_at is None and now >= reporter.settled_at else ""
+
+
+def lock(account: Account, first: str, *, password_counts: bool, now: int) -> Account:
+    """Return the account as a report at `now` (ms) locks it. Every link that was sent until then has ended.
+
+    `first` is the contact that goes before the others, and `password_counts` says whether the current password is a proof beside it.
+    A password that this very contact has chosen alone is none.
+    """
+    record = RecoveryRecord(
+        links_ended_at=now,
+        barred_until=account.recovery.barred_until,
+        locked_by=first,
+        password_counts=bool(first) and password_counts and account.recovered_by != first,
+    )
+    return replace(account, locked_at=now, recovery=record)
+
+
+def is_current(account: Account, begun_at: int) -> bool:
+    """Return True if nothing has replaced or locked the account since a recovery was begun at `begun_at` (ms) (semantics A8)."""
+    return (
+        account.disabled_at is None
+        and account.password_at <= begun_at
+        and account.recovery.links_ended_at <= begun_at
+        and (account.locked_at or 0) <= begun_at
+    )
+
+
+def may_recover_now(snapshot: AccountSnapshot, proof: RecoveryProof, now: int) -> bool:
+    """Return True if a proof recovers the account at `now` (ms). After a report one contact goes before the others (semantics R7).
+
+    While the account is locked, that is the contact that reported; once it is secured, the contact that has reopened it. A recovery code
+    outranks every contact. Where an authenticator is enrolled, a new password opens nothing without it, so any contact may reopen.
+    """
+    account, state = snapshot.account, lock_state(snapshot.account, now)
+    if proof.recovery_code:
+        return True
+    if state is LockState.LOCKED:
+        first, until = account.recovery.locked_by, (account.locked_at or 0) + PRECEDENCE
+        is_free = snapshot.strong
+    elif state is LockState.SECURED:
+        first, until = account.recovery.reopened_by, account.recovery.reopened_at + REOPENED_PERIOD
+        is_free = False
+    else:
+        return True
+    is_there = any(contact.id == first for contact in snapshot.contacts)
+    return is_free or not is_there or proof.contact == first or now >= until
+
+
+def lone_contact(account: Account, proof: RecoveryProof) -> str:
+    """Return the id of the contact that recovers the account by itself, and so is no second proof at the next sign-in; else empty.
+
+    The current password is a second proof, unless the same contact has chosen it alone. While the account is locked a thief may be who
+    knows it, so it counts beside the contact that reported alone.
+    """
+    if proof.recovery_code:
+        return ""
+    knows = bool(proof.password) and proof.password == account.password and account.recovered_by != proof.contact
+    if account.locked_at is not None:
+        knows = knows and account.recovery.password_counts and proof.contact == account.recovery.locked_by
+    return "" if knows else proof.contact
+
+
+def recover(account: Account, proof: RecoveryProof, now: int) -> Account:
+    """Return the account after a recovery at `now` (ms) by one of its contacts or a recovery code. Every link of before has ended."""
+    ended_at = _end_links(account, now)
+    state, record = lock_state(account, now), replace(account.recovery, links_ended_at=ended_at)
+    if state is LockState.LOCKED:
+        record = RecoveryRecord(links_ended_at=ended_at, barred_until=record.barred_until, reopened_at=now)
+    if state is not LockState.OPEN:
+        record = replace(record, reopened_by=proof.contact, secured=record.secured or proof.recovery_code)
+    return replace(account, locked_at=None, recovered_by=lone_contact(account, proof), recovery=record)
+
+
+def take_over(account: Account, now: int) -> Account:
+    """Return the account after a delayed recovery at `now` (ms). Any former contact can still take it back."""
+    record = RecoveryRecord(links_ended_at=_end_links(account, now), barred_until=account.recovery.barred_until)
+    return replace(account, locked_at=None, recovered_by="", recovery=record)
+
+
+def secures(account: Account, contact: str, *, authenticator: bool, now: int) -> bool:
+    """Return True if a sign-in at `now` (ms) proves more than the one contact that has reopened the account.
+
+    `contact` is the id of the contact whose code was entered, empty if none was. `authenticator`: one was used.
+    """
+    record = account.recovery
+    if account.locked_at is not None or record.secured or not _is_recently_reopened(record, now):
+        return False
+    return authenticator or contact not in {"", record.reopened_by}
+
+
+def secure(account: Account) -> Account:
+    """Return the account after its owner has proved more than the contact that has reopened it."""
+    return _with(account, secured=True)
+
+
+def _end_links(account: Account, now: int) -> int:
+    """Return until when links have ended by a recovery at `now` (ms), whose own notices are made in the same millisecond."""
+    return max(account.recovery.links_ended_at, now - 1)
+
+
+def _is_recently_reopened(record: RecoveryRecord, now: int) -> bool:
+    return record.reopened_at > 0 and now < record.reopened_at + REOPENED_PERIOD
+
+
+def _with(account: Account, **changed: int | bool) -> Account:
+    return replace(account, recovery=replace(account.recovery, **changed))
