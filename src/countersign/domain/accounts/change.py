@@ -111,10 +111,6 @@ RULES: Final = {
 """The rule of every kind of change."""
 
 
-RECOVERIES: Final = frozenset({ChangeKind.PASSWORD_RECOVERED, ChangeKind.ACCESS_RECOVERED})
-"""Changes that give an account back to a user who is not signed in."""
-
-
 class ChangeRequest(msgspec.Struct, frozen=True):
     """A change from the form to the moment when it is applied: the one value that every step hands on.
 
@@ -162,7 +158,6 @@ class ChangeEffect(msgspec.Struct, frozen=True, omit_defaults=True):
     """What an applied change did, as ids. Undoing it ends what was added and restores what was ended.
 
     - `primary`: the id of the contact that was the primary one before, if that changed.
-    - `reaches`: of a recovery, when (ms) the oldest change was requested whose link it has ended. A report of the recovery reaches as far.
     - `with_password`: of a recovery, the user knew the current password as well. `recovered_by`: the contact that had chosen the one before
       alone, if any.
     """
@@ -172,7 +167,6 @@ class ChangeEffect(msgspec.Struct, frozen=True, omit_defaults=True):
     factors_added: tuple[str, ...] = ()
     factors_ended: tuple[str, ...] = ()
     primary: str = ""
-    reaches: int = 0
     with_password: bool = False
     recovered_by: str = ""
 

@@ -61,10 +61,11 @@ class RecoveryRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """What an account remembers of its recoveries. Times are milliseconds since the epoch; contacts are ids.
 
     - `links_ended_at`: links of notices that were made until then report nothing any more.
+    - `recovered_by`, `recovered_at`: the contact by which the account was recovered last, and when. Its own links of before have ended.
     - `barred_until`: no delayed recovery can be asked for until then.
     - `locked_by`: the contact whose report locked the account, if it goes before the others.
     - `password_counts`: while locked, the current password is a second proof beside `locked_by`.
-    - `reopened_by`, `reopened_at`: the contact that reopened the account after a lock, and when.
+    - `reopened_at`: when the account was reopened after a lock.
     - `secured`: since then its owner has proved more than one contact.
     """
 
@@ -72,21 +73,25 @@ class RecoveryRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     barred_until: int = msgspec.field(name="barred", default=0)
     locked_by: str = msgspec.field(name="locked", default="")
     password_counts: bool = msgspec.field(name="password", default=False)
-    reopened_by: str = msgspec.field(name="by", default="")
-    reopened_at: int = msgspec.field(name="at", default=0)
+    recovered_by: str = msgspec.field(name="by", default="")
+    recovered_at: int = msgspec.field(name="at", default=0)
+    reopened_at: int = msgspec.field(name="reopened", default=0)
     secured: bool = False
 
 
 class RecoveryProof(msgspec.Struct, frozen=True):
     """What a user has proved to recover an account.
 
-    `contact` is the id of the contact that was entered, and `begun_at` (ms) when. `recovery_code`: a recovery code was entered, not a code
-    that was sent to the contact. `password` is the sealed current password that the user has entered too, as it was stored; empty if none.
+    - `contact`: the id of the contact that was entered. `begun_at` (ms): when.
+    - `recovery_code`: a recovery code was entered, not a code that was sent to the contact.
+    - `outranks`: that code is older than the time in which its making can be undone.
+    - `password`: the sealed current password that the user has entered too, as it was stored; empty if none.
     """
 
     contact: str
     begun_at: int
     recovery_code: bool = False
+    outranks: bool = False
     password: bytes = b""
 
     def __repr__(self) -> str:
@@ -181,20 +186,27 @@ def is_reporter(contact: OwnedContact | None) -> bool:
     return contact is None or contact.ended_at is None or contact.ended_at >= contact.settled_at
 
 
-def is_link_ended(account: Account, sent_at: int) -> bool:
-    """Return True if a later lock or recovery has ended the link of a notice that was made at `sent_at` (ms)."""
-    return sent_at <= account.recovery.links_ended_at
+def is_link_ended(account: Account, contact: str, sent_at: int) -> bool:
+    """Return True if a later lock or recovery has ended the link of a notice that was sent to `contact` at `sent_at` (ms).
+
+    A lock ends all links. A recovery by one contact ends those of this contact; the others end as soon as the user has proved more.
+    Otherwise a thief would hide what was done before from the other contacts by a recovery.
+    """
+    record = account.recovery
+    if sent_at <= record.links_ended_at:
+        return True
+    return contact == record.recovered_by and sent_at < record.recovered_at
 
 
 def judge_report(account: Account, reporter: OwnedContact | None, sent_at: int, now: int) -> ReportVerdict:
     """Return what the link of a notice to the contact `reporter` is worth at `now` (ms); the notice was made at `sent_at` (ms)."""
     if account.locked_at is not None:
         return ReportVerdict.ALREADY_LOCKED
-    if is_link_ended(account, sent_at) or not is_reporter(reporter):
-        return ReportVerdict.ENDED
     record = account.recovery
     reporter_id = "" if reporter is None else reporter.id
-    if not _is_recently_reopened(record, now) or reporter_id == record.reopened_by:
+    if is_link_ended(account, reporter_id, sent_at) or not is_reporter(reporter):
+        return ReportVerdict.ENDED
+    if not _is_recently_reopened(record, now) or reporter_id == record.recovered_by:
         return ReportVerdict.LOCKS
     return ReportVerdict.OUTRANKED if record.secured else ReportVerdict.DISPUTES
 
@@ -242,18 +254,19 @@ def may_recover_now(snapshot: AccountSnapshot, proof: RecoveryProof, now: int) -
     outranks every contact. Where an authenticator is enrolled, a new password opens nothing without it, so any contact may reopen.
     """
     account, state = snapshot.account, lock_state(snapshot.account, now)
-    if proof.recovery_code:
+    if proof.recovery_code and proof.outranks:
         return True
     if state is LockState.LOCKED:
         first, until = account.recovery.locked_by, (account.locked_at or 0) + PRECEDENCE
         is_free = snapshot.strong
     elif state is LockState.SECURED:
-        first, until = account.recovery.reopened_by, account.recovery.reopened_at + REOPENED_PERIOD
+        first, until = account.recovery.recovered_by, account.recovery.reopened_at + REOPENED_PERIOD
         is_free = False
     else:
         return True
     is_there = any(contact.id == first for contact in snapshot.contacts)
-    return is_free or not is_there or proof.contact == first or now >= until
+    is_first = proof.contact == first and not proof.recovery_code
+    return is_free or not is_there or is_first or now >= until
 
 
 def lone_contact(account: Account, proof: RecoveryProof) -> str:
@@ -271,14 +284,27 @@ def lone_contact(account: Account, proof: RecoveryProof) -> str:
 
 
 def recover(account: Account, proof: RecoveryProof, now: int) -> Account:
-    """Return the account after a recovery at `now` (ms) by one of its contacts or a recovery code. Every link of before has ended."""
-    ended_at = _end_links(account, now)
-    state, record = lock_state(account, now), replace(account.recovery, links_ended_at=ended_at)
-    if state is LockState.LOCKED:
-        record = RecoveryRecord(links_ended_at=ended_at, barred_until=record.barred_until, reopened_at=now)
-    if state is not LockState.OPEN:
-        record = replace(record, reopened_by=proof.contact, secured=record.secured or proof.recovery_code)
-    return replace(account, locked_at=None, recovered_by=lone_contact(account, proof), recovery=record)
+    """Return the account after a recovery at `now` (ms) by one of its contacts or a recovery code."""
+    before, record = account.recovery, RecoveryRecord(recovered_by=proof.contact, recovered_at=now)
+    match lock_state(account, now):
+        case LockState.OPEN:
+            ended_at = _end_links(account, now) if proof.outranks else before.links_ended_at
+            record = replace(record, links_ended_at=ended_at)
+        case LockState.LOCKED:
+            record = replace(record, links_ended_at=_end_links(account, now), reopened_at=now, secured=proof.outranks)
+        case LockState.REOPENED | LockState.SECURED:
+            record = replace(
+                record,
+                links_ended_at=before.links_ended_at,
+                reopened_at=before.reopened_at,
+                secured=before.secured or proof.outranks,
+            )
+    return replace(
+        account,
+        locked_at=None,
+        recovered_by=lone_contact(account, proof),
+        recovery=replace(record, barred_until=before.barred_until),
+    )
 
 
 def take_over(account: Account, now: int) -> Account:
@@ -287,20 +313,21 @@ def take_over(account: Account, now: int) -> Account:
     return replace(account, locked_at=None, recovered_by="", recovery=record)
 
 
-def secures(account: Account, contact: str, *, authenticator: bool, now: int) -> bool:
-    """Return True if a sign-in at `now` (ms) proves more than the one contact that has reopened the account.
+def confirm(account: Account, contact: OwnedContact | None, *, authenticator: bool, now: int) -> Account:
+    """Return the account after a sign-in at `now` (ms), which may prove more than the contact that recovered it last.
 
-    `contact` is the id of the contact whose code was entered, empty if none was. `authenticator`: one was used.
+    `contact` is the contact whose code was entered, None if none was. `authenticator`: one was used that is older than the time in which
+    its enrolment can be undone; a contact must be as old. Then every link of before the recovery ends, and a reopened account is secured.
     """
     record = account.recovery
-    if account.locked_at is not None or record.secured or not _is_recently_reopened(record, now):
-        return False
-    return authenticator or contact not in {"", record.reopened_by}
-
-
-def secure(account: Account) -> Account:
-    """Return the account after its owner has proved more than the contact that has reopened it."""
-    return _with(account, secured=True)
+    is_other = contact is not None and contact.id != record.recovered_by and now >= contact.settled_at
+    if record.recovered_at == 0 or account.locked_at is not None or not (is_other or authenticator):
+        return account
+    return _with(
+        account,
+        links_ended_at=max(record.links_ended_at, record.recovered_at),
+        secured=record.secured or _is_recently_reopened(record, now),
+    )
 
 
 def _end_links(account: Account, now: int) -> int:

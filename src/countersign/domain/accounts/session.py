@@ -108,8 +108,8 @@ _MULTI_FACTOR: Final = frozenset({Method.PASSKEY, Method.SECURITY_KEY})
 """Methods that are two factors by themselves: a key the user has, unlocked by a PIN or a fingerprint (semantics U4)."""
 
 
-AUTHENTICATOR_METHODS: Final = frozenset({Method.APP_CODE, Method.RECOVERY_CODE, Method.PASSKEY, Method.SECURITY_KEY})
-"""Methods that no contact stands in for."""
+STRONG_METHODS: Final = frozenset({Method.APP_CODE, Method.PASSKEY, Method.SECURITY_KEY})
+"""Methods of an enrolled authenticator, which no contact stands in for."""
 
 
 class SessionProof(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -9,9 +9,10 @@ from msgspec.structs import replace
 
 from countersign.domain.accounts import recovery
 from countersign.domain.accounts.account import AccountSnapshot
+from countersign.domain.accounts.authenticator import AuthenticatorKind
 from countersign.domain.accounts.change import (
-    RECOVERIES,
     RULES,
+    UNDO_PERIOD,
     AccountChange,
     ChangeEffect,
     ChangeKind,
@@ -30,7 +31,7 @@ from countersign.flows.accounts.snapshot import lock_snapshot
 from countersign.flows.changes.apply_kinds import write_kind
 from countersign.flows.changes.request import change_event, facts_of, new_change
 from countersign.store.engine.database import Change, ConflictError, Write
-from countersign.store.tables import changes, devices, login_flows, sessions
+from countersign.store.tables import authenticators, changes, devices, login_flows, sessions
 
 if TYPE_CHECKING:
     from countersign.domain.accounts.change import ChangeRequest
@@ -67,6 +68,7 @@ async def _apply(context: AccountContext, browser: BrowserContext, request: Chan
     blind_index = context.blind_index(request.contact) if request.contact is not None else b""
     if refusal := check_change(request.kind, request.target, blind_index, snapshot, now):
         return refusal
+    request = await _with_rank(request, now)
     if refusal := _check_proof(request, snapshot, now):
         return refusal
     written = await write_kind(context, request, snapshot, now)
@@ -76,8 +78,7 @@ async def _apply(context: AccountContext, browser: BrowserContext, request: Chan
         await devices.end_trust(account)
     is_reopening = recovery.lock_state(snapshot.account, now) is LockState.LOCKED
     change = pending or _new_change(context, browser, request, snapshot, is_reopening=is_reopening)
-    effect = await _with_reach(change, written.effect, snapshot, now)
-    change = _applied(change, effect, now, is_reopening=is_reopening)
+    change = _applied(change, written.effect, now, is_reopening=is_reopening)
     rows, events = [*written.rows], [change_event(context, EventKind.CHANGE_APPLIED, change, now), *written.events]
     if rule.ends_sessions:
         events += await end_sessions(context, account, now, but=request.session)
@@ -110,6 +111,20 @@ async def _may_complete(pending: AccountChange, now: int) -> bool:
     return not pending.session or (await sessions.find_by_id(pending.account, pending.session, now)) is not None
 
 
+async def _with_rank(request: ChangeRequest, now: int) -> ChangeRequest:
+    """Return the request with the rank of its recovery code: one that a thief may have made a few days ago outranks nobody."""
+    proof = request.proof
+    if proof is None or not proof.recovery_code:
+        return request
+    used = [
+        one
+        for one in await authenticators.list_all(request.account)
+        if one.kind is AuthenticatorKind.RECOVERY_CODE and (one.last_used_at or 0) >= proof.begun_at
+    ]
+    outranks = bool(used) and all(now >= one.added_at + UNDO_PERIOD for one in used)
+    return replace(request, proof=replace(proof, outranks=outranks))
+
+
 def _check_proof(request: ChangeRequest, snapshot: AccountSnapshot, now: int) -> ChangeRefusal | None:
     """Return why a proof does not recover the account as it is now, or None (semantics R7, A8). Other changes have no such proof."""
     proof = request.proof
@@ -123,22 +138,6 @@ def _check_proof(request: ChangeRequest, snapshot: AccountSnapshot, now: int) ->
     if not proof.recovery_code and (contact is None or not may_recover(contact, now)):
         return ChangeRefusal.NOT_PENDING
     return None if recovery.may_recover_now(snapshot, proof, now) else ChangeRefusal.CONTESTED
-
-
-async def _with_reach(change: AccountChange, effect: ChangeEffect, snapshot: AccountSnapshot, now: int) -> ChangeEffect:
-    """Return the effect of a recovery with what its report reaches back to: the oldest change whose link the recovery has ended.
-
-    Otherwise a thief would hide an earlier change by a recovery, which ends the link in the notice of that change.
-    """
-    if change.kind not in RECOVERIES:
-        return effect
-    ended_at = snapshot.account.recovery.links_ended_at
-    open_ = [
-        one.asked_at
-        for one in await changes.list_open(change.account, now)
-        if one.state is ChangeState.APPLIED and (one.applied_at or 0) > ended_at and one.id != change.id
-    ]
-    return replace(effect, reaches=min(open_, default=0))
 
 
 def _proved_by(request: ChangeRequest) -> dict[str, str]:

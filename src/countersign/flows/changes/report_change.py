@@ -22,7 +22,6 @@ from countersign.store.tables import accounts, changes, notices
 
 if TYPE_CHECKING:
     from countersign.domain.accounts.account import OwnedContact
-    from countersign.domain.accounts.change import AccountChange
     from countersign.flows.accounts.context import AccountContext, BrowserContext
 
 DELAYED_RECOVERY_NOTICES: Final = frozenset({NoticeKind.ACCESS_ASKED, NoticeKind.ACCESS_WAITS})
@@ -136,7 +135,7 @@ async def _look_up(notice: Notice, now: int) -> NoticeLink | None:
     if notice.kind not in DELAYED_RECOVERY_NOTICES:
         reporter = await _find_reporter(notice)
         return NoticeLink(notice, _OF_VERDICT[recovery.judge_report(account, reporter, notice.created_at, now)])
-    if recovery.is_link_ended(account, notice.created_at):
+    if recovery.is_link_ended(account, notice.facts.get(CONTACT_FACT, ""), notice.created_at):
         return NoticeLink(notice, _ended_stop(account.reduced_until, now))
     open_ = await changes.list_open(notice.account, now)
     is_waiting = any(one.kind is ChangeKind.ACCESS_RECOVERED and one.state is ChangeState.PENDING for one in open_)
@@ -165,7 +164,7 @@ async def _report(context: AccountContext, browser: BrowserContext, notice: Noti
         return None
     account = snapshot.account
     if notice.kind in DELAYED_RECOVERY_NOTICES:
-        if recovery.is_link_ended(account, notice.created_at):
+        if recovery.is_link_ended(account, notice.facts.get(CONTACT_FACT, ""), notice.created_at):
             return ReportResult(_ended_stop(account.reduced_until, now))
         return ReportResult(_OF_STOP[await stop_waiting(context, browser, notice.account)])
     reporter = await _find_reporter(notice)
@@ -180,7 +179,7 @@ async def _report(context: AccountContext, browser: BrowserContext, notice: Noti
         snapshot,
         reporter,
         verdict=verdict,
-        since=_since(notice, reported, reporter, now),
+        since=reported.asked_at if reported is not None else notice.created_at,
         involved=frozenset(involved),
     )
     return ReportResult(ReportOutcome.LOCKED, locked.undone, locked.left, locked.goes_first)
@@ -189,18 +188,6 @@ async def _report(context: AccountContext, browser: BrowserContext, notice: Noti
 def _ended_stop(reduced_until: int, now: int) -> ReportOutcome:
     """Return what became of a delayed recovery whose notice a later lock or recovery has ended."""
     return ReportOutcome.ALREADY_DONE if now < reduced_until else ReportOutcome.NOTHING_WAITS
-
-
-def _since(notice: Notice, reported: AccountChange | None, reporter: OwnedContact | None, now: int) -> int:
-    """Return since when (ms) changes are undone: since the reported act, or since what that act has hidden.
-
-    A new contact does not reach as far: the changes before the act may be those by which its own owner is being warned.
-    """
-    if reported is None:
-        return notice.created_at
-    reaches = reported.effect.reaches
-    is_settled = reporter is not None and now >= reporter.settled_at
-    return min(reported.asked_at, reaches) if reaches and is_settled else reported.asked_at
 
 
 async def _find_reporter(notice: Notice) -> OwnedContact | None:

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from countersign.domain.accounts import recovery
+from countersign.domain.accounts.authenticator import STRONG_KINDS
+from countersign.domain.accounts.change import UNDO_PERIOD
 from countersign.domain.accounts.device import Device
 from countersign.domain.accounts.login_flow import InterruptedRequest
 from countersign.domain.accounts.session import (
-    AUTHENTICATOR_METHODS,
     LEVEL_OF_METHOD,
     REMEMBERED_SESSION_LIFETIME,
+    STRONG_METHODS,
     Level,
     Session,
     SessionProof,
@@ -23,7 +25,7 @@ from countersign.flows.accounts.activity import record_events
 from countersign.flows.accounts.context import AccountContext, BrowserContext, FlowNotFound, SignedIn
 from countersign.flows.accounts.notify import insert_notices
 from countersign.store.engine.database import Change, Write
-from countersign.store.tables import accounts, devices, login_flows, sessions
+from countersign.store.tables import accounts, authenticators, devices, login_flows, sessions
 
 if TYPE_CHECKING:
     from countersign.flows.accounts.login_flow import StoredFlow
@@ -95,28 +97,32 @@ async def _start(context: AccountContext, start: SessionStart) -> bool:
     if start.browser.session:
         # Whoever was signed in on this browser is signed out: an old session secret opens nothing (semantics S8).
         await sessions.end(context.token_hash(start.browser.session))
-    secured: tuple[Change, ...] = ()
+    recovered: tuple[Change, ...] = ()
     if not start.new_account:
         await accounts.clear_recovered_by(start.account, start.contact)
-        secured = await _secure_account(start)
+        recovered = await _confirm_recovery(start)
     known_device = await devices.find(start.account, start.device_token_hash)
     device = _used_device(context, start, known_device)
     session = _new_session(context, start, device)
     notices = await _new_device_notices(context, start) if known_device is None else ()
     events = _events(context, start, session, device, is_new_device=known_device is None)
     activity = await record_events(context, events, start.browser, start.place)
-    rows = (*start.new_account, *secured, devices.upsert(device), sessions.insert(session), *notices, *activity)
+    rows = (*start.new_account, *recovered, devices.upsert(device), sessions.insert(session), *notices, *activity)
     await Write(rows, last=True)
     return True
 
 
-async def _secure_account(start: SessionStart) -> tuple[Change, ...]:
-    """Return the row of an account that was reopened after a lock, if this sign-in proves more than the contact that reopened it."""
-    account = await accounts.lock(start.account)
-    uses_authenticator = any(proof.method in AUTHENTICATOR_METHODS for proof in start.proofs)
-    if account is None or not recovery.secures(account, start.contact, authenticator=uses_authenticator, now=start.now):
+async def _confirm_recovery(start: SessionStart) -> tuple[Change, ...]:
+    """Return the row of an account that was recovered lately, if this sign-in proves more than that recovery did (semantics R7)."""
+    account, now = await accounts.lock(start.account), start.now
+    if account is None or not account.recovery.recovered_at:
         return ()
-    return (accounts.update(recovery.secure(account)),)
+    contact = next((one for one in await accounts.list_contacts(account.id) if one.id == start.contact), None)
+    strong = [one for one in await authenticators.list_active(account.id) if one.kind in STRONG_KINDS]
+    is_settled = all(now >= one.added_at + UNDO_PERIOD for one in strong)
+    used = bool(strong) and any(proof.method in STRONG_METHODS for proof in start.proofs)
+    after = recovery.confirm(account, contact, authenticator=used and is_settled, now=now)
+    return () if after == account else (accounts.update(after),)
 
 
 def _used_device(context: AccountContext, start: SessionStart, known: Device | None) -> Device:
