@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import msgspec
 from tests.clock import DAY, HOUR, MINUTE
 from tests.flows.authenticators import app_code
-from tests.flows.people import ADA, CARRIER, PASSWORD, Visitor
+from tests.flows.people import ADA as ADA  # the tests of both need it
+from tests.flows.people import CARRIER, PASSWORD, Visitor
 
 from countersign.domain.accounts.authenticator import STRONG_KINDS, AuthenticatorKind
 from countersign.domain.accounts.change import ChangeKind, ChangeRequest, ChangeState
@@ -68,6 +69,7 @@ class Person:
     made: set[str] = field(default_factory=set)
     old_links: list[str] = field(default_factory=list)
     chosen: int = 0
+    acts: int = 0
 
     async def is_in(self) -> bool:
         """Say whether this browser is signed in."""
@@ -117,6 +119,7 @@ class Person:
         """Try every password that is known with every contact that is read."""
         for password in list(reversed(self.passwords))[:3]:
             for identifier in OWN:
+                self.acts += 1
                 await self._wait()
                 asked = await self.visitor.signs_in(identifier, password)
                 if isinstance(asked, SignedIn):
@@ -129,6 +132,7 @@ class Person:
 
     async def recovers(self, identifier: str) -> bool:
         """Recover the account by a contact, with a password that is known or without."""
+        self.acts += 1
         await self._wait()
         if not isinstance(await self.visitor.recovers(identifier), CodeRequested):
             return False
@@ -149,6 +153,7 @@ class Person:
 
     async def claims(self) -> bool:
         """Say that every contact is lost, and prove a contact of one's own."""
+        self.acts += 1
         await self._wait()
         own = LOST if LOST in self.reads else EVIL
         asked = self.visitor._kept(await begin_delayed_recovery(self.place.accounts, self.visitor.browser, ADA, own))
@@ -162,7 +167,7 @@ class Person:
         """Return the links that this person can press, the oldest first, with what each would be worth."""
         await self._deliver()
         texts = [one.text for one in self.place.carriers[CARRIER].sent if one.to in self.reads]
-        references = [found[1] for text in texts if (found := re.search(r"ref=(ntc_[\w.~-]+)", text))]
+        references = [match[1] for text in texts if (match := re.search(r"ref=(ntc_[\w.~-]+)", text))]
         found: list[tuple[str, NoticeLink]] = []
         for reference in dict.fromkeys([*self.old_links, *references]):
             link = await find_link(self.place.accounts, reference)
@@ -172,6 +177,7 @@ class Person:
 
     async def presses(self, reference: str) -> ReportResult | None:
         """Press a "this was not me", and hold what the page says against what is stored."""
+        self.acts += 1
         link = await find_link(self.place.accounts, reference)
         account = link.notice.account if link is not None else ""
         before = await stored(self.place, account)
@@ -202,6 +208,7 @@ class Person:
 
     async def changes(self, wanted: ChangeRequest) -> SubmitResult | CheckResult | None:
         """Ask for a change in one's session, and give the proofs that it needs."""
+        self.acts += 1
         session = await self.visitor.session()
         if session is None:
             return None
@@ -253,14 +260,13 @@ class Person:
         self.chosen += 1
         password = f"{self.name} chose these words {self.chosen}"
         hashed = await self.place.accounts.passwords.hash(password)
-        outcome = await self.changes(
-            ChangeRequest(ChangeKind.PASSWORD_CHANGED, summary="Change it", password=hashed)
-        )
+        outcome = await self.changes(ChangeRequest(ChangeKind.PASSWORD_CHANGED, summary="Change it", password=hashed))
         if isinstance(outcome, Applied):
             self.passwords.append(password)
 
     async def enrols_app(self) -> None:
         """Set up an authenticator app in one's session."""
+        self.acts += 1
         context, session = self.place.accounts, await self.visitor.session()
         if session is None:
             return
@@ -344,40 +350,42 @@ async def takes_back(owner: Person, stolen: str) -> None:
 
     1. Press "stop it" in each message about a delayed recovery.
     2. Press "this was not me" in the oldest message about something that the owner did not do, first in a contact that nobody else reads.
-    3. If the account is closed now, or no password is right, recover it: first by that contact.
+    3. Recover the account: first by that contact.
     4. Sign in, undo whatever the owner did not do, remove the contact that is read by another, and every contact and app of another.
     5. Choose a new password, and sign everybody else out.
     """
-    place = owner.place
-    place.clock.forward(HOUR)
+    owner.place.clock.forward(HOUR)
     safe = [one for one in OWN if one != stolen]
-    for reference, link in await owner.links():
-        if link.notice.kind in DELAYED_RECOVERY_NOTICES and link.outcome is ReportOutcome.STOPPED:
-            await owner.presses(reference)
-    reported = [
-        (link.notice.masked not in {parse_contact(one).masked for one in safe}, reference)
-        for reference, link in await owner.links()
-        if link.outcome is ReportOutcome.LOCKED and link.notice.facts.get("user_agent") == "Safari"
-    ]
-    if reported:
-        await owner.presses(min(reported, key=lambda one: one[0])[1])
-    for identifier in ["", *safe, stolen]:
-        if identifier and not await owner.recovers(identifier):
-            continue
-        if await owner.is_in() or await owner.signs_in():
+    await _reports_all(owner, safe)
+    for identifier in [*safe, stolen]:
+        if identifier and await owner.recovers(identifier) and await owner.signs_in():
             break
     if not await owner.is_in():
         return
     await owner.undoes_foreign_changes()
     for address in (EVIL, LOST, stolen):
-        if address:
-            await owner.removes(address)
+        await owner.removes(address)
     for one in (await owner.visitor.holdings()).authenticators:
-        known = one.name and place.keyring.unseal(one.name, one.id) == "owner's app"
+        known = one.name and owner.place.keyring.unseal(one.name, one.id) == "owner's app"
         if one.kind in STRONG_KINDS and not known:
             await owner.changes(ChangeRequest(ChangeKind.METHOD_REMOVED, one.id, "its app", "Remove it"))
     await owner.changes_password()
     await owner.ends_other_sessions()
+
+
+async def _reports_all(owner: Person, safe: list[str]) -> None:
+    """Stop what waits, and report the oldest act that was not the owner's: by a contact in `safe`, if one was told."""
+    for reference, link in await owner.links():
+        if link.notice.kind in DELAYED_RECOVERY_NOTICES and link.outcome is ReportOutcome.STOPPED:
+            await owner.presses(reference)
+    masks = {parse_contact(one).masked for one in safe}
+    reported = [
+        (link.notice.masked not in masks, reference)
+        for reference, link in await owner.links()
+        if link.outcome is ReportOutcome.LOCKED and link.notice.facts.get("user_agent") == THIEFS.user_agent
+    ]
+    if reported:
+        await owner.presses(min(reported, key=lambda one: one[0])[1])
 
 
 async def strikes(thief: Person) -> None:
