@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from tests.clock import DAY, HOUR, MINUTE
 from tests.flows.authenticators import app_code
-from tests.flows.people import ADA as ADA  # the tests of both need it
-from tests.flows.people import CARRIER, PASSWORD, Visitor
+from tests.flows.people import ADA, CARRIER, PASSWORD, Visitor
 
 from countersign.domain.accounts.authenticator import STRONG_KINDS, AuthenticatorKind
 from countersign.domain.accounts.change import ChangeKind, ChangeRequest, ChangeState

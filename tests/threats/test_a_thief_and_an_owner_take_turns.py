@@ -30,7 +30,6 @@ from hypothesis.stateful import (
 )
 from tests.clock import DAY, HOUR, FixedClock
 from tests.flows.owner_and_thief import (
-    ADA,
     EVIL,
     LOST,
     PHONE,
@@ -42,7 +41,7 @@ from tests.flows.owner_and_thief import (
     strikes,
     takes_back,
 )
-from tests.flows.people import CARRIER, PASSWORD, Visitor
+from tests.flows.people import ADA, CARRIER, PASSWORD, Visitor
 from tests.flows.place import UNLIMITED, place_at
 
 from countersign import passwords

@@ -10,7 +10,6 @@ import pytest
 from tests.clock import DAY, HOUR
 from tests.flows.authenticators import recovery_codes
 from tests.flows.owner_and_thief import (
-    ADA,
     EVIL,
     PHONE,
     THIEFS,
@@ -19,7 +18,7 @@ from tests.flows.owner_and_thief import (
     has_pending_claim,
     opens,
 )
-from tests.flows.people import CARRIER, PASSWORD, Visitor
+from tests.flows.people import ADA, CARRIER, PASSWORD, Visitor
 from tests.flows.place import place_at
 
 from countersign.domain.accounts import recovery
