@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from countersign.web.http.response import Response
 
 
-class Ending(msgspec.Struct, frozen=True):
+class UnchangedPage(msgspec.Struct, frozen=True):
     """The page of a report that changes nothing: the colour of its seal, what is true instead, and where it leads."""
 
     tone: str
@@ -44,12 +44,12 @@ class Ending(msgspec.Struct, frozen=True):
 _RECOVER: Final = mark("Recover your account")
 
 ENDINGS: Final = {
-    ReportOutcome.ALREADY_STOPPED: Ending(
+    ReportOutcome.ALREADY_STOPPED: UnchangedPage(
         "good",
         mark("It was stopped before"),
         mark("Nobody waits to take over your account. Nobody can ask for it until 30 days after it was stopped."),
     ),
-    ReportOutcome.ALREADY_DONE: Ending(
+    ReportOutcome.ALREADY_DONE: UnchangedPage(
         "bad",
         mark("It is too late to stop it"),
         mark(
@@ -59,12 +59,12 @@ ENDINGS: Final = {
         "/recover",
         _RECOVER,
     ),
-    ReportOutcome.NOTHING_WAITS: Ending(
+    ReportOutcome.NOTHING_WAITS: UnchangedPage(
         "good",
         mark("There is nothing to stop"),
         mark("Nobody waits to take over your account. It has ended already, or the account was recovered since."),
     ),
-    ReportOutcome.ALREADY_LOCKED: Ending(
+    ReportOutcome.ALREADY_LOCKED: UnchangedPage(
         "good",
         mark("Your account is closed already"),
         mark(
@@ -73,7 +73,7 @@ ENDINGS: Final = {
         "/recover",
         mark("Choose a new password"),
     ),
-    ReportOutcome.OUTRANKED: Ending(
+    ReportOutcome.OUTRANKED: UnchangedPage(
         "warn",
         mark("Nothing was changed"),
         mark(
@@ -84,7 +84,7 @@ ENDINGS: Final = {
         _RECOVER,
         falcon.HTTP_409,
     ),
-    ReportOutcome.ENDED: Ending(
+    ReportOutcome.ENDED: UnchangedPage(
         "warn",
         mark("This link is not valid any more"),
         mark(
