@@ -71,7 +71,7 @@ class Turns(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
-        self.folder = Path(tempfile.mkdtemp())
+        self.folder = Path(tempfile.mkdtemp(dir=self.template.parent))
         self.stack = AsyncExitStack()
         self.clock = FixedClock()
         self.since_settled = 0

@@ -383,7 +383,6 @@ SWITCHES: list[tuple[str, Any, Scenario]] = [
     ("judge_report", _never_outranked, who_has_proved_more_is_not_closed_out),
     ("confirm", lambda account, *_, **__: account, who_has_proved_more_is_not_closed_out),
     ("judge_report", _never_disputed, who_contradicts_a_reopening_closes_it_for_both),
-    ("is_current", lambda *_: True, a_recovery_that_was_proved_before_a_report_is_over),
     ("is_reporter", lambda _contact: True, a_contact_that_was_removed_while_new_reports_nothing),
     ("recover", _every_link_ends, a_recovery_hides_nothing_from_the_other_contacts),
 ]
@@ -400,9 +399,5 @@ async def test_a_rule_that_is_switched_off_is_missed(
     async with AsyncExitStack() as stack:
         place = await stack.enter_async_context(place_at(sqlite_url, tmp_path, live=(CARRIER,)))
         monkeypatch.setattr(recovery, rule, instead)
-        if rule == "is_current":
-            from countersign.flows.sign_in import recover
-
-            monkeypatch.setattr(recover, rule, instead)
         with pytest.raises(AssertionError):
             await scenario(place)

@@ -126,7 +126,7 @@ def test_a_record_of_before_is_read_and_an_empty_one_is_short() -> None:
     assert msgspec.json.decode(msgspec.json.encode(full), type=RecoveryRecord) == full
 
 
-CONTACT = {"undo": UNDO_PERIOD, "ends_trust": True}
+CONTACT = {"undo": UNDO_PERIOD, "raises_epoch": True}
 KEPT = {**CONTACT, "blocked_after_recovery": True}
 PASSWORD = {**CONTACT, "undone_by_lock": True, "ends_sessions": True}
 

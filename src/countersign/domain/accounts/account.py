@@ -22,6 +22,8 @@ class Account(msgspec.Struct, frozen=True):
     - `recovered_by`: id of the contact that recovered the account. It alone is no second factor for a while.
     - `checked_at`: when the user last confirmed the contacts.
     - `recovery`: what is remembered of locks, reopenings and delayed recoveries.
+    - `epoch`: how often a password, lock, recovery, contact or authenticator was changed. What was made in an earlier epoch counts for
+      nothing (semantics A8).
     """
 
     id: str
@@ -36,6 +38,7 @@ class Account(msgspec.Struct, frozen=True):
     recovered_by: str = ""
     checked_at: int = 0
     recovery: RecoveryRecord = RecoveryRecord()
+    epoch: int = 0
 
     def __repr__(self) -> str:
         """Show what may stand in a log."""

@@ -237,16 +237,6 @@ def lock(account: Account, first: str, *, password_counts: bool, now: int) -> Ac
     return replace(account, locked_at=now, recovery=record)
 
 
-def is_current(account: Account, begun_at: int) -> bool:
-    """Return True if nothing has replaced or locked the account since a recovery was begun at `begun_at` (ms) (semantics A8)."""
-    return (
-        account.disabled_at is None
-        and account.password_at <= begun_at
-        and account.recovery.links_ended_at <= begun_at
-        and (account.locked_at or 0) <= begun_at
-    )
-
-
 def may_recover_now(snapshot: AccountSnapshot, proof: RecoveryProof, now: int) -> bool:
     """Return True if a proof recovers the account at `now` (ms). After a report one contact goes before the others (semantics R7).
 

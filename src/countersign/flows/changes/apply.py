@@ -18,22 +18,23 @@ from countersign.domain.accounts.change import (
     ChangeKind,
     ChangeRefusal,
     ChangeState,
-    canceled,
     check_change,
     may_recover,
 )
 from countersign.domain.accounts.recovery import LockState
 from countersign.domain.delivery.notice import PROVED_BY_FACT, NoticeKind
-from countersign.domain.shared.event import Event, EventKind
+from countersign.domain.shared.event import EventKind
 from countersign.flows.accounts.activity import record_events
 from countersign.flows.accounts.notify import insert_notices
 from countersign.flows.accounts.snapshot import lock_snapshot
 from countersign.flows.changes.apply_kinds import write_kind
+from countersign.flows.changes.epoch import end_sessions, raise_epoch
 from countersign.flows.changes.request import change_event, facts_of, new_change
-from countersign.store.engine.database import Change, ConflictError, Write
-from countersign.store.tables import authenticators, changes, devices, login_flows, sessions
+from countersign.store.engine.database import ConflictError, Write
+from countersign.store.tables import authenticators, changes, login_flows, sessions
 
 if TYPE_CHECKING:
+    from countersign.domain.accounts.account import Account
     from countersign.domain.accounts.change import ChangeRequest
     from countersign.flows.accounts.context import AccountContext, BrowserContext
 
@@ -60,31 +61,33 @@ async def _apply(context: AccountContext, browser: BrowserContext, request: Chan
     snapshot = await lock_snapshot(account)
     if snapshot is None:
         return ChangeRefusal.UNKNOWN
+    if not await _is_current(snapshot.account, request, now):
+        return ChangeRefusal.OUTDATED
     if request.flow and not await login_flows.delete(request.flow):
         return ChangeRefusal.NOT_PENDING
     pending = await changes.find(account, request.pending)
     if request.pending and (pending is None or not await _may_complete(pending, now)):
         return ChangeRefusal.NOT_PENDING
     blind_index = context.blind_index(request.contact) if request.contact is not None else b""
-    if refusal := check_change(request.kind, request.target, blind_index, snapshot, now):
-        return refusal
     request = await _with_rank(request, now)
-    if refusal := _check_proof(request, snapshot, now):
+    refusal = check_change(request.kind, request.target, blind_index, snapshot, now)
+    if refusal := refusal or _check_proof(request, snapshot, now):
         return refusal
     written = await write_kind(context, request, snapshot, now)
     if isinstance(written, ChangeRefusal):
         return written
-    if rule.ends_trust:
-        await devices.end_trust(account)
     is_reopening = recovery.lock_state(snapshot.account, now) is LockState.LOCKED
     change = pending or _new_change(context, browser, request, snapshot, is_reopening=is_reopening)
     change = _applied(change, written.effect, now, is_reopening=is_reopening)
     rows, events = [*written.rows], [change_event(context, EventKind.CHANGE_APPLIED, change, now), *written.events]
     if rule.ends_sessions:
         events += await end_sessions(context, account, now, but=request.session)
-        canceled_rows, canceled_events = await cancel_pending(context, account, now, but=change.id)
-        rows += canceled_rows
-        events += canceled_events
+    if rule.raises_epoch:
+        ended = frozenset((*written.effect.contacts_ended, *written.effect.factors_ended))
+        after = written.account or snapshot.account
+        raised = await raise_epoch(context, after, now, session=request.session, ended=ended, but=change.id)
+        rows += raised.rows
+        events += raised.events
     place = context.place(browser.ip)
     if rule.notifies:
         # The contacts as they were before: a removed one is notified, and the user of a new one has just proved it.
@@ -102,6 +105,15 @@ async def _apply(context: AccountContext, browser: BrowserContext, request: Chan
     activity = await record_events(context, events, browser, place)
     await Write((*rows, *activity), last=True)
     return Applied(change)
+
+
+async def _is_current(account: Account, request: ChangeRequest, now: int) -> bool:
+    """Return True if the account has not been changed since the request was made, and if the session that asked is still there."""
+    if account.epoch != request.epoch or account.disabled_at is not None:
+        return False
+    if request.pending or not request.session:
+        return True
+    return await sessions.find_by_id(account.id, request.session, now) is not None
 
 
 async def _may_complete(pending: AccountChange, now: int) -> bool:
@@ -130,8 +142,6 @@ def _check_proof(request: ChangeRequest, snapshot: AccountSnapshot, now: int) ->
     proof = request.proof
     if proof is None:
         return None
-    if not recovery.is_current(snapshot.account, proof.begun_at):
-        return ChangeRefusal.NOT_PENDING
     if request.kind is not ChangeKind.PASSWORD_RECOVERED:
         return None
     contact = next((one for one in snapshot.contacts if one.id == proof.contact), None)
@@ -171,23 +181,4 @@ def _applied(change: AccountChange, effect: ChangeEffect, now: int, *, is_reopen
         applied_at=now,
         remind_at=None,
         effect=effect,
-    )
-
-
-async def end_sessions(context: AccountContext, account: str, now: int, *, but: str = "") -> list[Event]:
-    """End the sessions of an account, except one; return the events."""
-    ended = await sessions.end_all(account, but=but)
-    return [Event(now, EventKind.SESSION_ENDED, context.own.id, account, {"session": id_}) for id_ in ended]
-
-
-async def cancel_pending(
-    context: AccountContext, account: str, now: int, *, but: str = ""
-) -> tuple[list[Change], list[Event]]:
-    """Return the rows and events that cancel the pending changes of an account, except one."""
-    pending = [
-        one for one in await changes.list_open(account, now) if one.state is ChangeState.PENDING and one.id != but
-    ]
-    return (
-        [changes.update(canceled(one, now)) for one in pending],
-        [Event(now, EventKind.CHANGE_CANCELED, context.own.id, account, {"change": one.id}) for one in pending],
     )

@@ -8,7 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from countersign.domain.accounts import recovery
-from countersign.domain.accounts.account import AccountSnapshot, OwnedContact
+from countersign.domain.accounts.account import Account, AccountSnapshot, OwnedContact
 from countersign.domain.accounts.authenticator import Authenticator, AuthenticatorKind
 from countersign.domain.accounts.change import (
     REDUCED_PERIOD,
@@ -31,11 +31,15 @@ if TYPE_CHECKING:
 
 
 class KindWrites(msgspec.Struct, frozen=True):
-    """What one kind of change writes beside the change itself: rows, events, and the effect that an undo reverts."""
+    """What one kind of change writes beside the change itself: rows, events, and the effect that an undo reverts.
+
+    `account` is the account as it is afterwards; None if the change leaves its own row as it is.
+    """
 
     rows: tuple[Change, ...] = ()
     effect: ChangeEffect = ChangeEffect()
     events: tuple[Event, ...] = ()
+    account: Account | None = None
 
 
 async def write_kind(
@@ -124,10 +128,10 @@ def _set_password(context: AccountContext, request: ChangeRequest, snapshot: Acc
     account = snapshot.account
     sealed = context.keyring.seal(request.password, account.id)
     if request.proof is None:
-        return KindWrites((accounts.update(replace(account, password=sealed, password_at=now)),))
+        return KindWrites(account=replace(account, password=sealed, password_at=now))
     recovered = recovery.recover(account, request.proof, now)
     effect = ChangeEffect(with_password=bool(request.proof.password), recovered_by=account.recovered_by)
-    return KindWrites((accounts.update(replace(recovered, password=sealed, password_at=now)),), effect)
+    return KindWrites(effect=effect, account=replace(recovered, password=sealed, password_at=now))
 
 
 def _change_authenticators(request: ChangeRequest, snapshot: AccountSnapshot, now: int) -> KindWrites:
@@ -175,8 +179,9 @@ async def _recover_access(
     )
     demoted = () if before is None else (accounts.update_contact(replace(before, primary=False)),)
     return KindWrites(
-        (*added.rows, *demoted, *_end_authenticators(lost, now), accounts.update(recovered)),
+        (*added.rows, *demoted, *_end_authenticators(lost, now)),
         replace(added.effect, factors_ended=_ids(lost), primary="" if before is None else before.id),
+        account=recovered,
     )
 
 

@@ -30,7 +30,7 @@ from countersign.domain.delivery.notice import NoticeKind
 from countersign.domain.shared.contact import parse_contact
 from countersign.domain.shared.event import Event, EventKind
 from countersign.domain.verifications.challenge import Action
-from countersign.flows.accounts.activity import record_events
+from countersign.flows.accounts.activity import insert_sent, record_events
 from countersign.flows.accounts.context import AccountContext, BrowserContext, FlowNotFound
 from countersign.flows.accounts.notify import insert_notices
 from countersign.flows.accounts.sessions import use_approval
@@ -66,12 +66,18 @@ async def request_delayed_recovery(
 ) -> RecoveryPending | FlowNotFound:
     """Begin the wait, now that the new contact is proved.
 
-    The browser gets the same answer if there is no such account (semantics R1). FlowNotFound: another request was faster.
+    The browser gets the same answer if there is no such account, or if it has changed since the flow began (semantics R1).
+    FlowNotFound: another request was faster.
     """
     flow, now = stored.flow, context.now()
     contact = parse_contact(flow.address)
     request = ChangeRequest(
-        ChangeKind.ACCESS_RECOVERED, about=contact.masked, contact=contact, account=flow.account, flow=stored.token_hash
+        ChangeKind.ACCESS_RECOVERED,
+        about=contact.masked,
+        contact=contact,
+        account=flow.account,
+        flow=stored.token_hash,
+        epoch=flow.epoch,
     )
     change = new_change(
         context,
@@ -168,11 +174,26 @@ async def _begin(context: AccountContext, browser: BrowserContext, flow: bytes, 
         return False
     snapshot = await lock_snapshot(change.account)
     waiting = await _list_waiting(change.account, change.asked_at)
-    if snapshot is None or not context.recovery_policy.delayed:
-        return True
-    if recovery.may_wait(snapshot.account, is_waiting=bool(waiting), now=change.asked_at):
+    may_begin = (
+        snapshot is not None
+        and context.recovery_policy.delayed
+        and snapshot.account.epoch == change.epoch
+        and recovery.may_wait(snapshot.account, is_waiting=bool(waiting), now=change.asked_at)
+    )
+    if may_begin:
         await record_pending_change(context, browser, change, snapshot, NoticeKind.ACCESS_ASKED)
+    else:
+        await _record_nothing(context, browser, replace(change, account=""))
     return True
+
+
+async def _record_nothing(context: AccountContext, browser: BrowserContext, change: AccountChange) -> None:
+    """Log that an account was asked for that is not there, and write as an account with one contact would cost (semantics R1)."""
+    now = change.asked_at
+    event = change_event(context, EventKind.CHANGE_ASKED, change, now)
+    activity = await record_events(context, [event], browser, change.place)
+    sent = [(change.id, change.about, NoticeKind.ACCESS_ASKED.value)] * 4
+    await Write((*insert_sent(context, "", now, sent), *activity), last=True)
 
 
 async def send_reminders(context: AccountContext) -> int:

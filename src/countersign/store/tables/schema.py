@@ -189,6 +189,7 @@ ACCOUNTS: Final = Table(
         ("recovered_by", "text"),
         ("checked_at", "int"),
         ("recovery", "text"),
+        ("epoch", "int"),
     ),
 )
 """Accounts; `name` and `password` are sealed, `recovery` is JSON."""
@@ -230,6 +231,7 @@ SESSIONS: Final = Table(
         ("proofs", "text"),
         ("last_seen_at", "int"),
         ("expires_at", "int"),
+        ("epoch", "int"),
     ),
 )
 """Sessions, by the keyed hash of their secret; `device` is the mark of the device, `proofs` is JSON."""
@@ -290,6 +292,7 @@ CHANGES: Final = Table(
         ("data", "bytes"),
         ("user_agent", "text"),
         ("place", "text"),
+        ("epoch", "int"),
     ),
     moving=(
         ("state", "text"),

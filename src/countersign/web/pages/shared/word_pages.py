@@ -43,6 +43,7 @@ REFUSALS: Final = {
         "Another contact goes first, because it has reported a misuse or has taken the account back. Use that contact, or a recovery"
         " code. After 7 days every contact is enough."
     ),
+    ChangeRefusal.OUTDATED: mark("Your account was changed in the meantime. Look at it again, then start over."),
 }
 """Why a change is not made, in words."""
 

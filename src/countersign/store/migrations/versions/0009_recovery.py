@@ -6,8 +6,8 @@ from typing import Final
 
 from countersign.store.migrations.ddl import add_column, text
 
-revision: Final = "0008"
-down_revision: Final = "0007"
+revision: Final = "0009"
+down_revision: Final = "0008"
 branch_labels: Final = None
 depends_on: Final = None
 
