@@ -154,7 +154,6 @@ class RecoverPage:
             contact=fields.get("contact", ""),
             least=least,
             policy=self._web.accounts.recovery_policy,
-            site=self._web.settings.site,
             faults={field: _words(field, fault, language, least) for field, fault in faults.items()},
         )
 
