@@ -46,6 +46,7 @@ from countersign.store.engine.database import Write
 from countersign.store.tables import accounts, changes, login_flows
 
 if TYPE_CHECKING:
+    from countersign.domain.accounts.account import Account
     from countersign.domain.accounts.session import Session
     from countersign.flows.accounts.login_flow import StoredFlow
 
@@ -141,7 +142,7 @@ async def allow_delayed_recovery(
     requirement = ProofRequirement(level, None, Action(summary, digest))
     if not satisfies(session, requirement, context.now()) or not await use_approval(context, session, requirement):
         return requirement
-    is_allowed = await context.log.run(context.database, _allow, context, browser, session.account)
+    is_allowed = await context.log.run(context.database, _allow, context, browser, snapshot.account)
     return Allowed() if is_allowed else ChangeRefusal.NOT_PENDING
 
 
@@ -149,12 +150,13 @@ class Allowed(msgspec.Struct, frozen=True):
     """Delayed recoveries can be asked for again."""
 
 
-async def _allow(context: AccountContext, browser: BrowserContext, account_id: str) -> bool:
+async def _allow(context: AccountContext, browser: BrowserContext, approved: Account) -> bool:
+    """Lift the bar; return False if the account has changed since the approval was used up."""
     now = context.now()
-    account = await accounts.lock(account_id)
-    if account is None or now >= account.recovery.barred_until:
+    account = await accounts.lock(approved.id)
+    if account is None or account.epoch != approved.epoch or now >= account.recovery.barred_until:
         return False
-    event = Event(now, EventKind.RECOVERY_ALLOWED, context.own.id, account_id)
+    event = Event(now, EventKind.RECOVERY_ALLOWED, context.own.id, account.id)
     activity = await record_events(context, [event], browser, context.place(browser.ip))
     await Write((accounts.update(recovery.allow(account)), *activity), last=True)
     return True
