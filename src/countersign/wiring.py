@@ -144,6 +144,7 @@ async def open_runtime(settings: Settings) -> Runtime:
         password_min_length=settings.passwords.least,
         sign_in_policy=settings.sign_in.policy,
         on_gathered=metrics.gathered,
+        recovery_policy=settings.recovery.policy,
         password_context_words=(settings.site, settings.host.rpartition(".")[0] or settings.host),
     )
     delivery = DeliveryContext(

@@ -29,7 +29,8 @@ def departures(**settings: str) -> set[str]:
         ("SIGN_IN_SENT_CODES", "no", {"3.1.3.1"}),
         ("SIGN_IN_TRUSTED_BROWSERS", "no", {"2.2.1", "2.2.3", "3.1.1.2"}),
         ("PASSWORDS_BREACHED_FILE", "/var/lib/pwned.txt", {"3.1.1.2", "6.2.12"}),
-        ("PROFILE", "strict", {"2.2.1", "2.2.3", "3.1.1.2", "3.1.3.1"}),
+        ("RECOVERY_DELAYED", "no", {"4.2"}),
+        ("PROFILE", "strict", {"2.2.1", "2.2.3", "3.1.1.2", "3.1.3.1", "4.2"}),
     ],
 )
 def test_each_setting_moves_its_own_rows(setting: str, value: str, mends: set[str]) -> None:

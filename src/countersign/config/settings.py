@@ -29,6 +29,7 @@ from countersign.config.values import (
     read_site,
     read_token,
 )
+from countersign.domain.accounts.recovery import RecoveryPolicy
 from countersign.domain.accounts.session import SignInPolicy
 from countersign.domain.delivery.route import PrefixRoute, WeightedProvider
 from countersign.domain.policy import InstallationPolicy
@@ -136,6 +137,33 @@ class SignInSettings(msgspec.Struct, frozen=True, kw_only=True):
             trusts_browsers=self.trusted_browsers,
             sent_codes=self.sent_codes,
         )
+
+
+class RecoverySettings(msgspec.Struct, frozen=True, kw_only=True):
+    """`[recovery]`."""
+
+    delayed: Annotated[
+        bool,
+        Described(
+            "Whether people who have lost every contact may prove a new one and get the account after 7 days, if nobody stops it. It gets"
+            " past authenticator apps and passkeys too, unless recovery.keeps_authenticators is on. NIST SP 800-63B-4, 4.2, has no such"
+            " recovery.",
+            default="yes; strict: no",
+            computed=lambda found: found["profile"] != "strict",
+        ),
+    ]
+    keeps_authenticators: Annotated[
+        bool,
+        Described(
+            "Whether authenticator apps and passkeys stay after a delayed recovery, so that signing in still needs one of them or a"
+            " recovery code. If not, they are removed; each contact is told, and can bring them back for 7 days."
+        ),
+    ] = False
+
+    @property
+    def policy(self) -> RecoveryPolicy:
+        """Return these settings as the flows use them."""
+        return RecoveryPolicy(delayed=self.delayed, keeps_authenticators=self.keeps_authenticators)
 
 
 class PasswordSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -334,13 +362,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     profile: Annotated[
         Literal["balanced", "strict"],
         Described(
-            "The defaults of sign_in and passwords.least: balanced lets people sign in with codes by mail and phone, strict keeps to"
+            "The defaults of sign_in, recovery.delayed and passwords.least: balanced lets people sign in with codes by mail and phone, strict keeps to"
             " NIST SP 800-63B-4."
         ),
     ] = "balanced"
     integration_codes: Annotated[IntegrationCodeSettings, Group("integration_codes.")]
     limits: Annotated[LimitSettings, Group("limits.")]
     sign_in: Annotated[SignInSettings, Group("sign_in.")]
+    recovery: Annotated[RecoverySettings, Group("recovery.")]
     passwords: Annotated[PasswordSettings, Group("passwords.")]
     risk: Annotated[RiskSettings, Group("risk.")]
     fraud: Annotated[FraudSettings, Group("fraud.")]

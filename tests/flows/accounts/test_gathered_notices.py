@@ -12,12 +12,14 @@ from tests.flows.place import Place, place_at, query
 
 from countersign.domain.accounts.change import ChangeKind, ChangeRequest
 from countersign.domain.accounts.notice_budget import GATHER_AFTER, HOUR
+from countersign.domain.accounts.recovery import ReportVerdict
 from countersign.domain.delivery.delivery import DeliveryState
 from countersign.domain.delivery.notice import LIFETIME, NoticeKind
 from countersign.flows.accounts.activity import recent
 from countersign.flows.accounts.context import BrowserContext
 from countersign.flows.accounts.gathered_notices import send_gathered
 from countersign.flows.accounts.notify import owe_notices
+from countersign.flows.accounts.snapshot import lock_snapshot
 from countersign.flows.changes.report_change import report_change
 from countersign.flows.changes.undo import lock_account
 from countersign.flows.maintenance.sweep import sweep
@@ -366,7 +368,21 @@ async def test_a_lock_is_told_although_much_was_told_before(home: Place) -> None
     await sent(home)
     await sent(home, PHONE)
     home.clock.forward(1)
-    await lock_account(home.accounts, BrowserContext(), snapshot.account.id, home.clock())
+
+    async def lock() -> None:
+        locked = await lock_snapshot(snapshot.account.id)
+        assert locked is not None
+        await lock_account(
+            home.accounts,
+            BrowserContext(),
+            locked,
+            None,
+            verdict=ReportVerdict.LOCKS,
+            since=home.clock(),
+            involved=frozenset(),
+        )
+
+    await home.accounts.log.run(home.database, lock)
     assert len(await sent(home)) == len(await sent(home, PHONE)) == 1
 
 

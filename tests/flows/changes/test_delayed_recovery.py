@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tests.flows.people import ADA, CARRIER, PASSWORD, Visitor, ada
 
 from countersign.domain.accounts.change import DAY, RECOVERY_WAIT, ChangeKind, ChangeRefusal
+from countersign.domain.accounts.recovery import BAR
 from countersign.flows.accounts.context import (
     BrowserContext,
     CodeRequested,
@@ -95,7 +96,8 @@ async def test_any_contact_or_session_stops_the_wait(home: Place) -> None:
     assert stopped is not None
     assert stopped.stopped
     assert await visitor.session() is not None
-    home.clock.forward(61_000)
+    home.clock.forward(BAR)
+    await visitor.is_let_in()
     await claims(home)
     (pending,) = await home.database.read(changes.list_open, session.account, home.clock())
     assert isinstance(await cancel_change(home.accounts, visitor.browser, session.account, pending.id), Applied)

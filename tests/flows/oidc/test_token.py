@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import secrets
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
@@ -187,3 +188,24 @@ async def test_a_code_of_before_a_change_of_the_account_gives_no_tokens(home: Pl
     assert isinstance(await owner.adds("+14155550123"), Applied)
     assert await exchange_code(home.accounts, shop, code, BACK, VERIFIER) is None
     assert isinstance(await tokens_of(home, owner, shop), TokenResponse)
+
+
+async def test_reduced_rights_are_told_to_applications_as_long_as_they_last(home: Place, shop: Application) -> None:
+    """R8: in the ID token, in userinfo and at introspection, and no more when they are over."""
+    visitor = await ada(home)
+    until = home.clock() + 7_200_000
+    await home.change("UPDATE accounts SET reduced_until = $1", until)
+    code = await code_of(home, visitor, shop)
+    tokens = await exchange_code(home.accounts, shop, code, BACK, VERIFIER)
+    assert isinstance(tokens, TokenResponse)
+    claims = msgspec.json.decode(base64.urlsafe_b64decode(tokens.id_token.split(".")[1] + "=="))
+    told_at_userinfo = await userinfo(home.accounts, tokens.access_token)
+    introspected = await introspect(home.accounts, shop, tokens.access_token)
+    assert told_at_userinfo is not None
+    for found in (claims, told_at_userinfo, introspected):
+        assert found["countersign_reduced_until"] == until // 1_000
+    await home.change("UPDATE accounts SET reduced_until = $1", home.clock())
+    told_at_userinfo = await userinfo(home.accounts, tokens.access_token)
+    assert told_at_userinfo is not None
+    assert "countersign_reduced_until" not in told_at_userinfo
+    assert "countersign_reduced_until" not in await introspect(home.accounts, shop, tokens.access_token)

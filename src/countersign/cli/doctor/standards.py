@@ -73,6 +73,17 @@ def _never(why: str) -> Callable[[Settings], Assessment]:
     return lambda _: Assessment(Conformance.DEPARTS, why)
 
 
+def _recovery(settings: Settings) -> Assessment:
+    alone = "A reset does not sign in and bypasses no app, passkey or other contact. All contacts are notified."
+    if not settings.recovery.delayed:
+        return Assessment(Conformance.MET, alone)
+    passes = "contact" if settings.recovery.keeps_authenticators else "app, passkey and contact"
+    return Assessment(
+        Conformance.DEPARTS,
+        f"{alone} But recovery.delayed lets a new contact past every {passes} after 7 days, if nobody stops it.",
+    )
+
+
 def _length(settings: Settings) -> Assessment:
     least = settings.passwords.least
     if least >= ALONE:
@@ -153,7 +164,7 @@ STATEMENTS: Final = (
     Statement(NIST, "2.2.1", "At AAL2 each authentication uses two factors.", _trust),
     Statement(NIST, "2.2.3", "At AAL2 a session ends after at most 24 hours.", _session),
     Statement(NIST, "2.2.3", "At AAL2 a session ends after an hour of inactivity, unless the risk is accepted.", _never("Sessions do not end by inactivity. Sensitive acts ask for a proof of their own.")),
-    Statement(NIST, "4.2", "Recovery does not weaken enrolled authenticators, and the account's contacts are notified.", _always("A reset does not sign in and bypasses no app, passkey or other contact. All contacts are notified.")),
+    Statement(NIST, "4.2", "Recovery does not weaken enrolled authenticators, and the account's contacts are notified.", _recovery),
     Statement(NIST, "4.6", "Changes of authenticators and contacts are notified.", _always("To all verified contacts, each with a way to undo the change.")),
     Statement(NIST, "5.1", "Session secrets are random, held by the browser only, and renewed when the level rises.", _always("256 bits in a __Host- cookie, new at each sign-in and step-up.")),
     Statement(ASVS, "6.2.1", "Passwords have at least 8 characters.", lambda settings: Assessment(Conformance.MET, f"passwords.least is {settings.passwords.least}.")),

@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from countersign.domain.accounts.authenticator import STRONG_KINDS, Authenticator, AuthenticatorKind
+from countersign.domain.accounts.recovery import RecoveryRecord
 from countersign.domain.shared.contact import Channel, ContactKind
 
 MAX_NAME: Final = 80
@@ -20,6 +21,7 @@ class Account(msgspec.Struct, frozen=True):
     - `reduced_until`: after a delayed recovery, nothing that the former owner would miss can be removed until then.
     - `recovered_by`: id of the contact that recovered the account. It alone is no second factor for a while.
     - `checked_at`: when the user last confirmed the contacts.
+    - `recovery`: what is remembered of locks, reopenings and delayed recoveries.
     - `epoch`: how often a password, lock, recovery, contact or authenticator was changed. What was made in an earlier epoch counts for
       nothing (semantics A8).
     """
@@ -35,6 +37,7 @@ class Account(msgspec.Struct, frozen=True):
     reduced_until: int = 0
     recovered_by: str = ""
     checked_at: int = 0
+    recovery: RecoveryRecord = RecoveryRecord()
     epoch: int = 0
 
     def __repr__(self) -> str:

@@ -16,6 +16,7 @@ from countersign.domain.accounts.authenticator import MAX_AUTHENTICATORS as MOST
 from countersign.domain.accounts.authenticator import STRONG_KINDS, Authenticator
 from countersign.domain.accounts.integration_code import IntegrationCode
 from countersign.domain.accounts.login_flow import InterruptedRequest
+from countersign.domain.accounts.recovery import RecoveryProof
 from countersign.domain.accounts.session import Session
 from countersign.domain.shared.contact import Contact, ContactKind
 
@@ -131,8 +132,8 @@ class ChangeRequest(msgspec.Struct, frozen=True):
 
     - `account`, and the id of the `session` that asked; empty for a request from outside.
     - `pending`: id of the pending change that is completed, and `flow`: token hash of the login flow that ends with it.
+    - `proof`: what was proved to recover the account.
     - `epoch`: that of the account in which the change was requested. In any other one it is refused (semantics A8).
-    - `recovered_by`: id of the contact that recovered the account.
     """
 
     kind: ChangeKind
@@ -148,7 +149,7 @@ class ChangeRequest(msgspec.Struct, frozen=True):
     session: str = ""
     pending: str = ""
     flow: bytes = b""
-    recovered_by: str = ""
+    proof: RecoveryProof | None = None
     epoch: int = 0
 
     def __repr__(self) -> str:
@@ -163,7 +164,9 @@ class ChangeRequest(msgspec.Struct, frozen=True):
 class ChangeEffect(msgspec.Struct, frozen=True, omit_defaults=True):
     """What an applied change did, as ids. Undoing it ends what was added and restores what was ended.
 
-    `primary` is the id of the contact that was the primary one before, if that changed.
+    - `primary`: the id of the contact that was the primary one before, if that changed.
+    - `with_password`: of a recovery, the user knew the current password as well. `recovered_by`: the contact that had chosen the one before
+      alone, if any.
     """
 
     contacts_added: tuple[str, ...] = ()
@@ -171,6 +174,8 @@ class ChangeEffect(msgspec.Struct, frozen=True, omit_defaults=True):
     factors_added: tuple[str, ...] = ()
     factors_ended: tuple[str, ...] = ()
     primary: str = ""
+    with_password: bool = False
+    recovered_by: str = ""
 
 
 class AccountChange(msgspec.Struct, frozen=True):
@@ -238,6 +243,7 @@ class ChangeRefusal(StrEnum):
     REDUCED = "reduced"
     NOT_PENDING = "not_pending"
     TOO_EARLY = "too_early"
+    CONTESTED = "contested"
     OUTDATED = "outdated"
 
 
@@ -318,6 +324,11 @@ def _make_primary(history: AccountSnapshot, target: str) -> AccountSnapshot:
         replace(contact, primary=contact.id == target and contact.ended_at is None) for contact in history.contacts
     )
     return replace(history, contacts=contacts)
+
+
+def canceled(change: AccountChange, now: int) -> AccountChange:
+    """Return a pending change as it is canceled at `now` (ms)."""
+    return replace(change, state=ChangeState.CANCELED, ended_at=now, remind_at=None)
 
 
 def max_accounts(kind: ContactKind) -> int:

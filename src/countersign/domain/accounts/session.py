@@ -111,6 +111,10 @@ _MULTI_FACTOR: Final = frozenset({Method.PASSKEY, Method.SECURITY_KEY})
 """Methods that are two factors by themselves: a key the user has, unlocked by a PIN or a fingerprint (semantics U4)."""
 
 
+STRONG_METHODS: Final = frozenset({Method.APP_CODE, Method.PASSKEY, Method.SECURITY_KEY})
+"""Methods of an enrolled authenticator, which no contact stands in for."""
+
+
 class SessionProof(msgspec.Struct, frozen=True, omit_defaults=True):
     """One proof by the user: the method and the time (milliseconds since the epoch).
 

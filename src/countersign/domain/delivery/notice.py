@@ -15,6 +15,14 @@ LIFETIME: Final = 7 * 86_400_000
 """Milliseconds after which an unsent notice is no longer sent."""
 
 
+CONTACT_FACT: Final = "contact"
+"""The fact of a notice that holds the id of the contact that it was sent to."""
+TOLD_AT_FACT: Final = "told_at"
+"""When (ms) the newest of the notices was made that one message tells of: its link is as old as that."""
+PROVED_BY_FACT: Final = "by"
+"""The fact of a notice that holds the id of the contact by which the act was proved; left out if none was."""
+
+
 class NoticeKind(StrEnum):
     """The subject of a notice. GATHERED and ACCESS_ASKED_AGAIN tell of notices that were held: of acts, or of what strangers asked for."""
 

@@ -51,6 +51,7 @@ class EventKind(StrEnum):
     CHANGE_UNDONE = "change.undone"
     FACTOR_USED = "factor.used"
     ACCOUNT_LOCKED = "account.locked"
+    RECOVERY_ALLOWED = "recovery.allowed"
     ADDRESS_SUPPRESSED = "address.suppressed"
     ADDRESS_LIFTED = "address.lifted"
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import msgspec
 
 from countersign.domain.accounts.login_flow import InterruptedRequest
+from countersign.domain.accounts.recovery import RecoveryPolicy
 from countersign.domain.accounts.session import SignInPolicy
 from countersign.domain.shared import identifier
 from countersign.domain.verifications.challenge import Requester
@@ -53,8 +54,9 @@ class AccountContext(msgspec.Struct, frozen=True):
     """What the account flows need beside the core.
 
     `password_min_length` counts code points. A password may not be made of `password_context_words`, such as the site's name
-    (NIST SP 800-63B, 3.1.1.2). `sign_in_policy` says what a sign-in needs and how long a session lasts. `on_gathered(kind, count)` is
-    called when notices to a kind of contact were gathered.
+    (NIST SP 800-63B, 3.1.1.2). `sign_in_policy` says what a sign-in needs and how long a session lasts, and
+    `recovery_policy` what is offered to users without any contact. `on_gathered(kind, count)` is called when notices to a kind of contact
+    were gathered.
     """
 
     core: CoreContext
@@ -65,6 +67,7 @@ class AccountContext(msgspec.Struct, frozen=True):
     password_context_words: tuple[str, ...]
     sign_in_policy: SignInPolicy = SignInPolicy()
     on_gathered: Callable[[str, int], None] = lambda _kind, _count: None
+    recovery_policy: RecoveryPolicy = RecoveryPolicy()
 
     @property
     def database(self) -> Database:

@@ -10,7 +10,7 @@ import structlog
 from msgspec.structs import replace
 
 from countersign.domain.accounts.notice_budget import DAY, GATHERED, NoticeLane, gathering_lane
-from countersign.domain.delivery.notice import LIFETIME, Notice, NoticeKind
+from countersign.domain.delivery.notice import CONTACT_FACT, LIFETIME, TOLD_AT_FACT, Notice, NoticeKind
 from countersign.domain.shared.contact import Channel, ContactKind
 from countersign.domain.verifications.rate_limit import KeyedLimits, check_limit
 from countersign.errors import CountersignError
@@ -147,6 +147,8 @@ def _gathered(
         "count": str(len(held)),
         "kinds": ",".join(f"{name}:{count}" for name, count in counts.items()),
         "since": str(min(one.created_at for one in held)),
+        TOLD_AT_FACT: str(max(one.created_at for one in held)),
+        CONTACT_FACT: held[0].facts.get(CONTACT_FACT, ""),
     }
     return Notice(
         id=id_,

@@ -17,7 +17,7 @@ from countersign.domain.accounts.notice_budget import (
     notice_budgets,
 )
 from countersign.domain.delivery.delivery import Delivery, new_delivery
-from countersign.domain.delivery.notice import LIFETIME, Notice, NoticeKind
+from countersign.domain.delivery.notice import CONTACT_FACT, LIFETIME, Notice, NoticeKind
 from countersign.domain.shared.contact import CHANNELS_OF, Channel, ContactKind
 from countersign.domain.shared.phone_region import region_of
 from countersign.domain.verifications.rate_limit import RateLimit, check_limit
@@ -76,7 +76,13 @@ async def owe_notices(
                 to_kind=contact.kind,
                 masked=contact.masked,
                 locale=account.locale,
-                facts={"user_agent": browser.user_agent, "ip": browser.ip, "place": place, **said},
+                facts={
+                    "user_agent": browser.user_agent,
+                    "ip": browser.ip,
+                    "place": place,
+                    **said,
+                    CONTACT_FACT: contact.id,
+                },
                 created_at=now,
                 expires_at=now + LIFETIME,
                 held_until=None if allowed else now + GATHER_AFTER,

@@ -7,16 +7,22 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec.structs import replace
 
+from countersign.domain.accounts import recovery
 from countersign.domain.accounts.account import AccountSnapshot
+from countersign.domain.accounts.authenticator import AuthenticatorKind
 from countersign.domain.accounts.change import (
     RULES,
+    UNDO_PERIOD,
     AccountChange,
     ChangeEffect,
+    ChangeKind,
     ChangeRefusal,
     ChangeState,
     check_change,
+    may_recover,
 )
-from countersign.domain.delivery.notice import NoticeKind
+from countersign.domain.accounts.recovery import LockState
+from countersign.domain.delivery.notice import PROVED_BY_FACT, NoticeKind
 from countersign.domain.shared.event import EventKind
 from countersign.flows.accounts.activity import record_events
 from countersign.flows.accounts.notify import owe_notices
@@ -25,7 +31,7 @@ from countersign.flows.changes.apply_kinds import write_kind
 from countersign.flows.changes.epoch import end_sessions, raise_epoch
 from countersign.flows.changes.request import change_event, facts_of, new_change
 from countersign.store.engine.database import ConflictError, Write
-from countersign.store.tables import changes, login_flows, sessions
+from countersign.store.tables import authenticators, changes, login_flows, sessions
 
 if TYPE_CHECKING:
     from countersign.domain.accounts.account import Account
@@ -63,12 +69,16 @@ async def _apply(context: AccountContext, browser: BrowserContext, request: Chan
     if request.pending and (pending is None or not await _may_complete(pending, now)):
         return ChangeRefusal.NOT_PENDING
     blind_index = context.blind_index(request.contact) if request.contact is not None else b""
-    if refusal := check_change(request.kind, request.target, blind_index, snapshot, now):
+    request = await _with_rank(request, now)
+    refusal = check_change(request.kind, request.target, blind_index, snapshot, now)
+    if refusal := refusal or _check_proof(request, snapshot, now):
         return refusal
     written = await write_kind(context, request, snapshot, now)
     if isinstance(written, ChangeRefusal):
         return written
-    change = _applied(pending or _new_change(context, browser, request, snapshot), written.effect, now)
+    is_reopening = recovery.lock_state(snapshot.account, now) is LockState.LOCKED
+    change = pending or _new_change(context, browser, request, snapshot, is_reopening=is_reopening)
+    change = _applied(change, written.effect, now, is_reopening=is_reopening)
     rows, events = [*written.rows], [change_event(context, EventKind.CHANGE_APPLIED, change, now), *written.events]
     if rule.ends_sessions:
         events += await end_sessions(context, account, now, but=request.session)
@@ -89,7 +99,7 @@ async def _apply(context: AccountContext, browser: BrowserContext, request: Chan
             browser=browser,
             place=place,
             now=now,
-            facts=facts_of(change),
+            facts={**facts_of(change), **_proved_by(request)},
         )
     rows.append(changes.insert(change) if pending is None else changes.update(change))
     activity = await record_events(context, events, browser, place)
@@ -113,20 +123,61 @@ async def _may_complete(pending: AccountChange, now: int) -> bool:
     return not pending.session or (await sessions.find_by_id(pending.account, pending.session, now)) is not None
 
 
+async def _with_rank(request: ChangeRequest, now: int) -> ChangeRequest:
+    """Return the request with the rank of its recovery code: one that a thief may have made a few days ago outranks nobody."""
+    proof = request.proof
+    if proof is None or not proof.recovery_code:
+        return request
+    used = [
+        one
+        for one in await authenticators.list_all(request.account)
+        if one.kind is AuthenticatorKind.RECOVERY_CODE and (one.last_used_at or 0) >= proof.begun_at
+    ]
+    outranks = bool(used) and all(now >= one.added_at + UNDO_PERIOD for one in used)
+    return replace(request, proof=replace(proof, outranks=outranks))
+
+
+def _check_proof(request: ChangeRequest, snapshot: AccountSnapshot, now: int) -> ChangeRefusal | None:
+    """Return why a proof does not recover the account as it is now, or None (semantics R7, A8). Other changes have no such proof."""
+    proof = request.proof
+    if proof is None:
+        return None
+    if request.kind is not ChangeKind.PASSWORD_RECOVERED:
+        return None
+    contact = next((one for one in snapshot.contacts if one.id == proof.contact), None)
+    if not proof.recovery_code and (contact is None or not may_recover(contact, now)):
+        return ChangeRefusal.NOT_PENDING
+    return None if recovery.may_recover_now(snapshot, proof, now) else ChangeRefusal.CONTESTED
+
+
+def _proved_by(request: ChangeRequest) -> dict[str, str]:
+    proof = request.proof
+    return {} if proof is None or proof.recovery_code or not proof.contact else {PROVED_BY_FACT: proof.contact}
+
+
 def _new_change(
-    context: AccountContext, browser: BrowserContext, request: ChangeRequest, snapshot: AccountSnapshot
+    context: AccountContext,
+    browser: BrowserContext,
+    request: ChangeRequest,
+    snapshot: AccountSnapshot,
+    *,
+    is_reopening: bool,
 ) -> AccountChange:
-    """Return the change of a request that was never pending; it keeps the previous password where a lock restores that."""
-    account = snapshot.account
-    before = context.keyring.unseal(account.password, account.id) if RULES[request.kind].undone_by_lock else ""
+    """Return the change of a request that was never pending; it keeps the previous password where a lock restores that.
+
+    A password that is replaced while the account is locked never comes back (semantics R7).
+    """
+    account, keeps = snapshot.account, RULES[request.kind].undone_by_lock and not is_reopening
+    before = context.keyring.unseal(account.password, account.id) if keeps else ""
     return new_change(context, browser, request, sealed=before, until=context.now())
 
 
-def _applied(change: AccountChange, effect: ChangeEffect, now: int) -> AccountChange:
+def _applied(change: AccountChange, effect: ChangeEffect, now: int, *, is_reopening: bool) -> AccountChange:
+    lasts = is_reopening and RULES[change.kind].undone_by_lock
     return replace(
         change,
         state=ChangeState.APPLIED,
-        until=now + RULES[change.kind].undo,
+        until=now if lasts else now + RULES[change.kind].undo,
         applied_at=now,
         remind_at=None,
         effect=effect,

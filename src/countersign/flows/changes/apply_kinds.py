@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec.structs import replace
 
+from countersign.domain.accounts import recovery
 from countersign.domain.accounts.account import Account, AccountSnapshot, OwnedContact
 from countersign.domain.accounts.authenticator import Authenticator, AuthenticatorKind
 from countersign.domain.accounts.change import (
@@ -126,10 +127,11 @@ async def _remove_contact(request: ChangeRequest, snapshot: AccountSnapshot, now
 def _set_password(context: AccountContext, request: ChangeRequest, snapshot: AccountSnapshot, now: int) -> KindWrites:
     account = snapshot.account
     sealed = context.keyring.seal(request.password, account.id)
-    after = replace(account, password=sealed, password_at=now)
-    if request.kind is ChangeKind.PASSWORD_RECOVERED:
-        after = replace(after, locked_at=None, recovered_by=request.recovered_by)
-    return KindWrites(account=after)
+    if request.proof is None:
+        return KindWrites(account=replace(account, password=sealed, password_at=now))
+    recovered = recovery.recover(account, request.proof, now)
+    effect = ChangeEffect(with_password=bool(request.proof.password), recovered_by=account.recovered_by)
+    return KindWrites(effect=effect, account=replace(recovered, password=sealed, password_at=now))
 
 
 def _change_authenticators(request: ChangeRequest, snapshot: AccountSnapshot, now: int) -> KindWrites:
@@ -166,14 +168,13 @@ async def _recover_access(
     added = await _add_contact(context, request, snapshot, now, primary=True)
     if isinstance(added, ChangeRefusal):
         return added
-    account, lost = snapshot.account, snapshot.authenticators
+    lost = () if context.recovery_policy.keeps_authenticators else snapshot.authenticators
+    account = recovery.take_over(snapshot.account, now)
     before = next((one for one in snapshot.contacts if one.primary), None)
     recovered = replace(
         account,
         password=context.keyring.seal(request.password, account.id),
         password_at=now,
-        locked_at=None,
-        recovered_by="",
         reduced_until=now + REDUCED_PERIOD,
     )
     demoted = () if before is None else (accounts.update_contact(replace(before, primary=False)),)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec.structs import replace
 
-from countersign.domain.accounts.change import ChangeState
+from countersign.domain.accounts.change import ChangeState, canceled
 from countersign.domain.accounts.session import in_epoch, into_epoch
 from countersign.domain.shared.event import Event, EventKind
 from countersign.store.engine.database import Change
@@ -63,6 +63,6 @@ async def cancel_pending(
         one for one in await changes.list_open(account, now) if one.state is ChangeState.PENDING and one.id != but
     ]
     return (
-        [changes.update(replace(one, state=ChangeState.CANCELED, ended_at=now, remind_at=None)) for one in pending],
+        [changes.update(canceled(one, now)) for one in pending],
         [Event(now, EventKind.CHANGE_CANCELED, context.own.id, account, {"change": one.id}) for one in pending],
     )

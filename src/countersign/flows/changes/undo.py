@@ -5,10 +5,22 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 from msgspec.structs import replace
 
-from countersign.domain.accounts.account import AccountSnapshot
-from countersign.domain.accounts.change import RULES, AccountChange, ChangeRefusal, ChangeState, revert, with_primary
+from countersign.domain.accounts import recovery
+from countersign.domain.accounts.account import Account, AccountSnapshot, OwnedContact
+from countersign.domain.accounts.change import (
+    RULES,
+    AccountChange,
+    ChangeKind,
+    ChangeRefusal,
+    ChangeState,
+    canceled,
+    revert,
+    with_primary,
+)
+from countersign.domain.accounts.recovery import ReportVerdict
 from countersign.domain.accounts.session import Level, ProofRequirement, Session, satisfies
 from countersign.domain.delivery.notice import NoticeKind
 from countersign.domain.shared.event import Event, EventKind
@@ -18,6 +30,7 @@ from countersign.flows.accounts.notify import owe_notices
 from countersign.flows.accounts.sessions import use_approval
 from countersign.flows.accounts.snapshot import find_history, find_snapshot, lock_snapshot
 from countersign.flows.changes.apply import Applied
+from countersign.flows.changes.delayed_recovery import stop_waiting
 from countersign.flows.changes.epoch import cancel_pending, end_sessions, raise_epoch
 from countersign.flows.changes.request import change_event, facts_of
 from countersign.store.engine.database import Change, Write
@@ -36,7 +49,7 @@ _UNDO: Final = "undo"
 async def cancel_change(
     context: AccountContext, browser: BrowserContext, account: str, change_id: str
 ) -> Applied | ChangeRefusal:
-    """Cancel a pending change, from any session of the account or at the word of a contact (semantics A3, R5)."""
+    """Cancel a pending change, from any session of the account (semantics A3). A delayed recovery is stopped as a contact stops it."""
     return await context.log.run(context.database, _cancel, context, browser, account, change_id)
 
 
@@ -48,11 +61,13 @@ async def _cancel(
     change = await changes.find(account, change_id)
     if change is None or change.state_at(now) is not ChangeState.PENDING:
         return ChangeRefusal.NOT_PENDING
-    canceled = replace(change, state=ChangeState.CANCELED, ended_at=now, remind_at=None)
-    event = change_event(context, EventKind.CHANGE_CANCELED, canceled, now)
+    if change.kind is ChangeKind.ACCESS_RECOVERED:
+        await stop_waiting(context, browser, account)
+        return Applied(canceled(change, now))
+    event = change_event(context, EventKind.CHANGE_CANCELED, change, now)
     activity = await record_events(context, [event], browser, context.place(browser.ip))
-    await Write((changes.update(canceled), *activity), last=True)
-    return Applied(canceled)
+    await Write((changes.update(canceled(change, now)), *activity), last=True)
+    return Applied(canceled(change, now))
 
 
 async def undo_change(
@@ -105,42 +120,91 @@ async def _undo(
     return Applied(undone)
 
 
-async def lock_account(context: AccountContext, browser: BrowserContext, account: str, since: int) -> int:
-    """Lock an account at the word of the holder of one of its contacts (semantics S6); return how many changes were undone.
+async def lock_account(
+    context: AccountContext,
+    browser: BrowserContext,
+    snapshot: AccountSnapshot,
+    reporter: OwnedContact | None,
+    *,
+    verdict: ReportVerdict,
+    since: int,
+    involved: frozenset[str],
+) -> LockedAccount:
+    """Lock an account at the word of the holder of one of its contacts (semantics S6). Await it in a transaction that has locked the row.
 
     Every session, all trust, every pending change and every integration code end. Changes that were requested at `since` (ms) or
-    later are undone, newest first, if they still can be. No password signs in until the account is recovered.
+    later are undone, newest first, if they still can be. No password signs in until the account is recovered. `involved` are the contacts
+    by which the reported act was done, or that it removed.
     """
-    undone = await context.log.run(context.database, _lock, context, browser, account, since)
-    context.database.notify()
-    return undone
-
-
-async def _lock(context: AccountContext, browser: BrowserContext, account: str, since: int) -> int:
-    now = context.now()
-    snapshot = await lock_snapshot(account)
-    if snapshot is None:
-        return 0
+    now, account = context.now(), snapshot.account.id
     events = await end_sessions(context, account, now)
     facts: dict[str, str | int] = {"sessions": len(events), "browsers": await devices.end_trust(account)}
     facts["integration_codes"] = len(await integration_codes.end_all(account, now))
-    rows, canceled = await cancel_pending(context, account, now)
-    events += canceled
+    stopped = await _is_recovery_waiting(account, now)
+    rows, canceled_events = await cancel_pending(context, account, now)
+    events += canceled_events
     before = await find_history(snapshot.account)
     applied = [one for one in await changes.list_open(account, now) if one.is_undone_by_lock(now)]
-    after, undone = _revert_all(before, [one for one in applied if (one.applied_at or 0) >= since], now)
+    meant = [one for one in applied if (one.applied_at or 0) >= since]
+    after, undone = _revert_all(before, meant, now)
     rows += [changes.update(one) for one in undone]
     events += [change_event(context, EventKind.CHANGE_UNDONE, one, now) for one in undone]
     events.append(Event(now, EventKind.ACCOUNT_LOCKED, context.own.id, account, {**facts, "undone": len(undone)}))
     rows += await _restore(snapshot, before, after)
-    locked = replace(snapshot.account, locked_at=now, epoch=snapshot.account.epoch + 1)
-    if sealed := next((one for one in reversed(undone) if RULES[one.kind].undone_by_lock), None):
-        # The previous password signs in nowhere now. But a user who knows it, and proves a contact, needs no further proof.
-        password = context.keyring.seal(context.keyring.unseal(sealed.data, sealed.id), account)
-        locked = replace(locked, password=password, recovered_by="")
+    reporter = next((one for one in after.contacts if reporter is not None and one.id == reporter.id), None)
+    first = recovery.first_to_reopen(verdict, reporter, involved, now)
+    locked = recovery.lock(
+        _before_undone(context, snapshot.account, undone),
+        first,
+        password_counts=all(_is_weak(one) for one in undone),
+        now=now,
+    )
+    locked = replace(locked, epoch=snapshot.account.epoch + 1)
+    if stopped:
+        locked = recovery.bar(locked, now)
     rows.append(accounts.update(locked))
     await _finish_undo(context, browser, after, NoticeKind.ACCOUNT_LOCKED, now=now, rows=rows, events=events)
-    return len(undone)
+    return LockedAccount(len(undone), len(meant) - len(undone), bool(first))
+
+
+class LockedAccount(msgspec.Struct, frozen=True):
+    """How many changes a lock has undone, and how many it could not undo, because no contact would be left.
+
+    `goes_first`: the contact that reported goes before the others in choosing the new password.
+    """
+
+    undone: int
+    left: int
+    goes_first: bool
+
+
+async def _is_recovery_waiting(account: str, now: int) -> bool:
+    return any(
+        one.kind is ChangeKind.ACCESS_RECOVERED and one.state is ChangeState.PENDING
+        for one in await changes.list_open(account, now)
+    )
+
+
+def _is_weak(change: AccountChange) -> bool:
+    """Return True unless a change replaced the password by more than one proof. Its previous password is then no proof again.
+
+    A thief who knows that password could otherwise bring it back by reporting the owner's own change.
+    """
+    if change.kind is ChangeKind.PASSWORD_RECOVERED:
+        return not change.effect.with_password
+    return change.kind not in {ChangeKind.PASSWORD_CHANGED, ChangeKind.ACCESS_RECOVERED}
+
+
+def _before_undone(context: AccountContext, account: Account, undone: Sequence[AccountChange]) -> Account:
+    """Return the account with the password that it had before the changes that were undone, newest first."""
+    oldest = next((one for one in reversed(undone) if RULES[one.kind].undone_by_lock), None)
+    if oldest is not None:
+        # The previous password signs in nowhere now. But a user who knows it, and proves a contact, may need no further proof.
+        password = context.keyring.seal(context.keyring.unseal(oldest.data, oldest.id), account.id)
+        account = replace(account, password=password, recovered_by=oldest.effect.recovered_by)
+    if any(one.kind is ChangeKind.ACCESS_RECOVERED for one in undone):
+        account = replace(account, reduced_until=0)
+    return account
 
 
 def _revert_all(

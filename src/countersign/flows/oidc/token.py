@@ -19,7 +19,7 @@ from countersign.store.tables import accounts, applications, grants, sessions
 from countersign.store.tables.grants import AccessToken
 
 if TYPE_CHECKING:
-    from countersign.domain.accounts.account import OwnedContact
+    from countersign.domain.accounts.account import Account, OwnedContact
     from countersign.domain.shared.application import Application
     from countersign.flows.accounts.context import AccountContext
 
@@ -61,7 +61,8 @@ async def exchange_code(
     grant = await context.database.run(_redeem_code, context, request)
     if grant is None:
         return None
-    id_token = _id_token(context, grant, access_token, request.now // 1_000)
+    reduced = reduced_claim(await context.database.read(accounts.find, grant.account), request.now)
+    id_token = _id_token(context, grant, access_token, request.now // 1_000, reduced)
     return TokenResponse(access_token, id_token, " ".join(grant.scope), ACCESS_TOKEN_LIFETIME // 1_000)
 
 
@@ -115,8 +116,19 @@ def _matches(grant: Grant, request: TokenRequest) -> bool:
     )
 
 
-def _id_token(context: AccountContext, grant: Grant, access_token: str, now: int) -> str:
-    """Return a signed ID token (OpenID Connect Core, 2); `now` is in seconds."""
+REDUCED_CLAIM: Final = "countersign_reduced_until"
+"""The claim that an account was recovered after a wait alone, and until when (seconds since the epoch) its rights are reduced."""
+
+
+def reduced_claim(account: Account | None, now: int) -> dict[str, int]:
+    """Return the claim on reduced rights at `now` (ms), so that an application can hold back what matters (semantics R8); else empty."""
+    if account is None or now >= account.reduced_until:
+        return {}
+    return {REDUCED_CLAIM: account.reduced_until // 1_000}
+
+
+def _id_token(context: AccountContext, grant: Grant, access_token: str, now: int, reduced: dict[str, int]) -> str:
+    """Return a signed ID token (OpenID Connect Core, 2); `now` is in seconds, `reduced` the claim on reduced rights."""
     left_half = hashlib.sha256(access_token.encode()).digest()[:16]  # of at_hash: OpenID Connect Core, 3.1.3.6
     claims: dict[str, Any] = {
         "iss": context.links.issuer,
@@ -130,6 +142,7 @@ def _id_token(context: AccountContext, grant: Grant, access_token: str, now: int
         "sid": grant.session,
         "at_hash": base64.urlsafe_b64encode(left_half).rstrip(b"=").decode(),
     }
+    claims |= reduced
     if grant.nonce:
         claims["nonce"] = grant.nonce
     if details := authorization_details(grant):
@@ -164,7 +177,7 @@ async def userinfo(context: AccountContext, access_token: str) -> dict[str, Any]
     if account is None:
         return None
     scope = token.scope.split()
-    claims: dict[str, Any] = {"sub": account.id}
+    claims: dict[str, Any] = {"sub": account.id, **reduced_claim(account, context.now())}
     if "profile" in scope:
         claims["name"] = context.keyring.unseal(account.name, account.id)
         if account.locale:
@@ -186,6 +199,7 @@ async def introspect(context: AccountContext, client: Application, access_token:
     token = await find_access_token(context, access_token)
     if token is None or token.application != client.id:
         return {"active": False}
+    account = await context.database.read(accounts.find, token.account)
     return {
         "active": True,
         "client_id": token.application,
@@ -195,6 +209,7 @@ async def introspect(context: AccountContext, client: Application, access_token:
         "iat": token.created_at // 1_000,
         "exp": token.expires_at // 1_000,
         "iss": context.links.issuer,
+        **reduced_claim(account, context.now()),
     }
 
 

@@ -14,6 +14,7 @@ from countersign.domain.accounts.account import Account, OwnedContact
 from countersign.domain.accounts.change import AccountChange, ChangeKind, ChangeRefusal, ChangeRequest, may_recover
 from countersign.domain.accounts.login_flow import FLOW_LIFETIME, LoginFlow, LoginFlowKind
 from countersign.domain.accounts.password import normalize_password
+from countersign.domain.accounts.recovery import RecoveryProof
 from countersign.domain.accounts.session import Method
 from countersign.domain.delivery.notice import NoticeKind
 from countersign.domain.shared.contact import Contact, parse_contact
@@ -53,6 +54,8 @@ async def recover(
     if refused := await count_by_network(context, browser, RECOVERIES_PER_NETWORK):
         return refused
     target = await context.database.read(_find_target, context.blind_index(contact), context.now())
+    if not context.recovery_policy.delayed:
+        target = msgspec.structs.replace(target, delayed_recovery=None)
     decoy = _decoy_notice(target, context.now())
     device_secret = browser.device or context.secret()
     outcome = begun_or_refused(
@@ -122,14 +125,20 @@ def _decoy_notice(target: RecoveryTarget, now: int) -> NoticeKind | None:
     return None if may_recover(target.contact, now) else NoticeKind.RECOVER_TOO_NEW
 
 
+class RecoveryNotOffered(msgspec.Struct, frozen=True):
+    """The installation offers no delayed recovery (semantics R8)."""
+
+
 async def begin_delayed_recovery(
     context: AccountContext, browser: BrowserContext, identifier: str, new_contact: str
-) -> CodeRequested | InvalidInput | Refused:
+) -> CodeRequested | InvalidInput | Refused | RecoveryNotOffered:
     """Send a code to a new contact of a user who has lost every other one. The wait begins once the contact is proved (semantics R5).
 
     `identifier` is a contact of the lost account and `new_contact` the one to prove, both as entered. The browser gets the same answer if
-    there is no such account. InvalidInput names each field that is no contact.
+    there is no such account. InvalidInput names each field that is no contact. RecoveryNotOffered: the installation has no such recovery.
     """
+    if not context.recovery_policy.delayed:
+        return RecoveryNotOffered()
     faults: dict[str, str] = {}
     lost = _parse_field(identifier, "identifier", faults)
     contact = _parse_field(new_contact, "contact", faults)
@@ -221,14 +230,17 @@ async def reset_password(
     if current and not await _is_current_password(context, account, flow, current):
         return InvalidInput({"current": "wrong"})
     password_hash = await context.passwords.hash(password)
+    proof = RecoveryProof(
+        flow.contact, flow.begun_at, _used_recovery_code(flow), password=account.password if current else b""
+    )
     if flow.change:
-        return await _finish_delayed_recovery(context, browser, stored, password_hash)
+        return await _finish_delayed_recovery(context, browser, stored, password_hash, proof)
     request = ChangeRequest(
         ChangeKind.PASSWORD_RECOVERED,
         password=password_hash,
         account=account.id,
         flow=stored.token_hash,
-        recovered_by="" if current or _used_recovery_code(flow) else flow.contact,
+        proof=proof,
         epoch=flow.epoch,
     )
     applied = await apply_change(context, browser, request)
@@ -256,12 +268,14 @@ def _used_recovery_code(flow: LoginFlow) -> bool:
 
 
 async def _finish_delayed_recovery(
-    context: AccountContext, browser: BrowserContext, stored: StoredFlow, password_hash: str
+    context: AccountContext, browser: BrowserContext, stored: StoredFlow, password_hash: str, proof: RecoveryProof
 ) -> Applied | ChangeRefusal:
     """Give the account its new contact and password, now that the wait is over."""
     flow = stored.flow
     change = await context.database.read(changes.find, flow.account, flow.change)
-    if change is None:
+    if change is None or not context.recovery_policy.delayed:
         return ChangeRefusal.NOT_PENDING
-    request = msgspec.structs.replace(pending_request(context, change), password=password_hash, flow=stored.token_hash)
+    request = msgspec.structs.replace(
+        pending_request(context, change), password=password_hash, flow=stored.token_hash, proof=proof
+    )
     return await apply_change(context, browser, request)

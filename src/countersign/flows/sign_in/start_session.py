@@ -6,23 +6,27 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from countersign.domain.accounts import recovery
+from countersign.domain.accounts.authenticator import STRONG_KINDS
+from countersign.domain.accounts.change import UNDO_PERIOD
 from countersign.domain.accounts.device import Device
 from countersign.domain.accounts.login_flow import InterruptedRequest
 from countersign.domain.accounts.session import (
     LEVEL_OF_METHOD,
     REMEMBERED_SESSION_LIFETIME,
+    STRONG_METHODS,
     Level,
     Method,
     Session,
     SessionProof,
 )
-from countersign.domain.delivery.notice import NoticeKind
+from countersign.domain.delivery.notice import PROVED_BY_FACT, NoticeKind
 from countersign.domain.shared.event import Event, EventKind
 from countersign.flows.accounts.activity import record_events
 from countersign.flows.accounts.context import AccountContext, BrowserContext, FlowNotFound, SignedIn
 from countersign.flows.accounts.notify import owe_notices
 from countersign.store.engine.database import Change, Write
-from countersign.store.tables import accounts, devices, login_flows, sessions
+from countersign.store.tables import accounts, authenticators, devices, login_flows, sessions
 
 if TYPE_CHECKING:
     from countersign.flows.accounts.login_flow import StoredFlow
@@ -100,8 +104,10 @@ async def _start(context: AccountContext, start: SessionStart) -> bool:
     if start.browser.session:
         # Whoever was signed in on this browser is signed out: an old session secret opens nothing (semantics S8).
         await sessions.end(context.token_hash(start.browser.session))
+    recovered: tuple[Change, ...] = ()
     if not start.new_account:
         await accounts.clear_recovered_by(start.account, start.contact)
+        recovered = await _confirm_recovery(start)
     known_device = await devices.find(start.account, start.device_token_hash)
     if _skips_code(start) and (known_device is None or not known_device.trusted(start.now)):
         return False
@@ -110,9 +116,22 @@ async def _start(context: AccountContext, start: SessionStart) -> bool:
     notices = await _new_device_notices(context, start) if known_device is None else ()
     events = _events(context, start, session, device, is_new_device=known_device is None)
     activity = await record_events(context, events, start.browser, start.place)
-    rows = (*start.new_account, devices.upsert(device), sessions.insert(session), *notices, *activity)
+    rows = (*start.new_account, *recovered, devices.upsert(device), sessions.insert(session), *notices, *activity)
     await Write(rows, last=True)
     return True
+
+
+async def _confirm_recovery(start: SessionStart) -> tuple[Change, ...]:
+    """Return the row of an account that was recovered lately, if this sign-in proves more than that recovery did (semantics R7)."""
+    account, now = await accounts.lock(start.account), start.now
+    if account is None or not account.recovery.recovered_at:
+        return ()
+    contact = next((one for one in await accounts.list_contacts(account.id) if one.id == start.contact), None)
+    strong = [one for one in await authenticators.list_active(account.id) if one.kind in STRONG_KINDS]
+    is_settled = all(now >= one.added_at + UNDO_PERIOD for one in strong)
+    used = bool(strong) and any(proof.method in STRONG_METHODS for proof in start.proofs)
+    after = recovery.confirm(account, contact, authenticator=used and is_settled, now=now)
+    return () if after == account else (accounts.update(after),)
 
 
 async def _is_unchanged(start: SessionStart) -> bool:
@@ -171,7 +190,14 @@ async def _new_device_notices(context: AccountContext, start: SessionStart) -> t
     if account is None:
         return ()
     return await owe_notices(
-        context, account, contacts, NoticeKind.NEW_DEVICE, browser=start.browser, place=start.place, now=start.now
+        context,
+        account,
+        contacts,
+        NoticeKind.NEW_DEVICE,
+        browser=start.browser,
+        place=start.place,
+        now=start.now,
+        facts={PROVED_BY_FACT: start.contact} if start.contact else None,
     )
 
 

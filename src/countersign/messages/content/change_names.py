@@ -57,3 +57,7 @@ def integration_code_summary(kind: ChangeKind, language: Language, name: str, sc
         if len(summary) <= MAX_SUMMARY:
             break
     return summary
+
+
+ALLOW_RECOVERY: Final = mark("Allow people to ask for the account without its contacts")
+"""What the owner approves who lifts the bar on delayed recoveries."""

@@ -205,7 +205,7 @@ WORDINGS: Final = {
         mark("Your account is closed until you choose a new password"),
         (
             mark(
-                "Somebody who reads your messages said that something was not them. Everybody was signed out, and what was changed was undone."
+                "Somebody who reads your messages said that something was not them. Everybody was signed out. What was changed since was undone, if it could be."
             ),
         ),
         mark("What now?"),

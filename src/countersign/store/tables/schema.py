@@ -197,10 +197,11 @@ ACCOUNTS: Final = Table(
         ("reduced_until", "int"),
         ("recovered_by", "text"),
         ("checked_at", "int"),
+        ("recovery", "text"),
         ("epoch", "int"),
     ),
 )
-"""Accounts; `name` and `password` are sealed."""
+"""Accounts; `name` and `password` are sealed, `recovery` is JSON."""
 
 CONTACTS: Final = Table(
     "contacts",

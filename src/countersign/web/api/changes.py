@@ -18,6 +18,7 @@ from countersign.flows.accounts.context import CodeRequested
 from countersign.flows.accounts.sessions import end_others, end_session
 from countersign.flows.accounts.snapshot import find_snapshot
 from countersign.flows.changes.apply import Applied
+from countersign.flows.changes.delayed_recovery import Allowed, allow_delayed_recovery
 from countersign.flows.changes.forget_browser import forget_browser
 from countersign.flows.changes.integration_codes import (
     ListedCode,
@@ -31,7 +32,7 @@ from countersign.flows.changes.submit import submit_change
 from countersign.flows.changes.undo import cancel_change, undo_change
 from countersign.flows.sign_in.step_up import step_up
 from countersign.flows.verifications.results import Refused
-from countersign.messages.content.change_names import CHANGE_NAMES, integration_code_summary
+from countersign.messages.content.change_names import ALLOW_RECOVERY, CHANGE_NAMES, integration_code_summary
 from countersign.store.tables import changes
 from countersign.web.api.me import browser_in
 from countersign.web.http.browser import language_of
@@ -89,10 +90,11 @@ class CodeBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ChangeBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One of: a change to `cancel`, one to `undo` (ids)."""
+    """One of: a change to `cancel`, one to `undo` (ids), or `allow_recovery`."""
 
     cancel: Annotated[str, Meta(max_length=60)] = ""
     undo: Annotated[str, Meta(max_length=60)] = ""
+    allow_recovery: bool = False
 
 
 _contact: Final = msgspec.json.Decoder(ContactBody).decode
@@ -171,7 +173,15 @@ async def change_changes(web: WebContext, req: Request, resp: Response) -> None:
     """POST /v1/me/changes."""
     browser, session = await browser_in(web, req)
     body, accounts = decoded(_change, await json_of(req)), web.accounts
-    _one_of(bool(body.cancel), bool(body.undo))
+    _one_of(bool(body.cancel), bool(body.undo), body.allow_recovery)
+    if body.allow_recovery:
+        allowed = await allow_delayed_recovery(accounts, browser, session, language_of(req).say(ALLOW_RECOVERY))
+        if isinstance(allowed, Allowed):
+            web.database.notify()
+            resp.json(_encode({"recovery_barred_until": None}))
+        else:
+            await _answer(web, resp, browser, session, allowed)
+        return
     if body.cancel:
         canceled = await cancel_change(accounts, browser, session.account, body.cancel)
         await _answer(web, resp, browser, session, canceled)

@@ -101,6 +101,7 @@ async def configuration(web: WebContext, _: Request, resp: Response) -> None:
             "amr",
             "sid",
             "at_hash",
+            tokens.REDUCED_CLAIM,
             "name",
             "locale",
             "email",

@@ -43,6 +43,7 @@ SENTENCES: Final = {
     EventKind.CHANGE_UNDONE: mark("Undone: {what}"),
     EventKind.FACTOR_USED: mark("A recovery code was used"),
     EventKind.ACCOUNT_LOCKED: mark("The account was closed by “this was not me”"),
+    EventKind.RECOVERY_ALLOWED: mark("Getting in without contacts was allowed again"),
 }
 """The sentence for each event; `what` is the change that it is about."""
 

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Final
 from countersign.domain.accounts.change import RULES, UNDO_PERIOD, ChangeState
 from countersign.domain.accounts.login_flow import InterruptedRequest
 from countersign.flows.changes.apply import Applied
+from countersign.flows.changes.delayed_recovery import Allowed, allow_delayed_recovery
 from countersign.flows.changes.undo import cancel_change, undo_change
-from countersign.messages.content.change_names import CHANGE_NAMES
+from countersign.messages.content.change_names import ALLOW_RECOVERY, CHANGE_NAMES
 from countersign.messages.content.device_name import device_name
 from countersign.messages.language.catalogue import Language, mark
+from countersign.store.tables import accounts as account_rows
 from countersign.store.tables import changes
 from countersign.web.http.browser import language_of
 from countersign.web.pages.shared.account_layout import show_part, when
@@ -53,6 +55,8 @@ class ChangesPage:
         accounts, language = self._web.accounts, language_of(req)
         now = accounts.now()
         found = await accounts.database.read(changes.list_since, session.account, now - SINCE, SHOWN)
+        account = await accounts.database.read(account_rows.find, session.account)
+        barred_until = account.recovery.barred_until if account is not None else 0
         show_part(
             self._web,
             req,
@@ -60,7 +64,17 @@ class ChangesPage:
             "changes.html",
             PATH,
             changes=[_shown(one, language, now) for one in found],
+            barred=when(barred_until, language) if now < barred_until else "",
         )
+
+    async def allow(self, form: Submission) -> None:
+        """Allow delayed recoveries again before the bar is over, after a proof for this act (semantics R6)."""
+        summary = form.language.say(ALLOW_RECOVERY)
+        outcome = await allow_delayed_recovery(self._web.accounts, form.browser, form.session, summary)
+        if isinstance(outcome, Allowed):
+            form.resp.redirect(f"{PATH}?done=allowed")
+        else:
+            await self._forms.settle(form, outcome)
 
     async def cancel(self, form: Submission) -> None:
         """Cancel a pending change. It needs no further proof."""

@@ -55,6 +55,7 @@ def routes(web: WebContext, guard: SessionGuard) -> tuple[Routes, Mapping[str, A
         "/account/integration-codes": codes.make,
         "/account/integration-codes/rotate": codes.rotate,
         "/account/integration-codes/revoke": codes.revoke,
+        "/account/changes/allow": changes.allow,
     }
     posted = {path: forms.post(path, act) for path, act in resumed.items()} | {
         "/account/end": forms.post("/account/end", end.submit),

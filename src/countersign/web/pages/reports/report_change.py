@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import falcon
+import msgspec
 
 from countersign.domain.delivery.notice import Notice
-from countersign.flows.changes.report_change import DELAYED_RECOVERY_NOTICES, find_notice, report_change
+from countersign.flows.changes.report_change import (
+    DELAYED_RECOVERY_NOTICES,
+    ReportOutcome,
+    ReportResult,
+    find_link,
+    report_change,
+)
 from countersign.messages.content.device_name import device_name
 from countersign.messages.content.notice import WORDINGS
+from countersign.messages.language.catalogue import mark
 from countersign.messages.language.datetimes import day, time_of_day
 from countersign.web.http.browser import language_of
 from countersign.web.pages.shared.rendering import show
@@ -22,6 +30,74 @@ if TYPE_CHECKING:
     from countersign.web.http.response import Response
 
 
+class UnchangedPage(msgspec.Struct, frozen=True):
+    """The page of a report that changes nothing: the colour of its seal, what is true instead, and where it leads."""
+
+    tone: str
+    title: str
+    sentence: str
+    link: str = "/account"
+    label: str = mark("To your account")
+    status: str = falcon.HTTP_200
+
+
+_RECOVER: Final = mark("Recover your account")
+
+ENDINGS: Final = {
+    ReportOutcome.ALREADY_STOPPED: UnchangedPage(
+        "good",
+        mark("It was stopped before"),
+        mark("Nobody waits to take over your account. Nobody can ask for it until 30 days after it was stopped."),
+    ),
+    ReportOutcome.ALREADY_DONE: UnchangedPage(
+        "bad",
+        mark("It is too late to stop it"),
+        mark(
+            "The account was recovered when the waiting time was over. If that was not you, open the message that told you of it, and"
+            " press “This was not me” there."
+        ),
+        "/recover",
+        _RECOVER,
+    ),
+    ReportOutcome.NOTHING_WAITS: UnchangedPage(
+        "good",
+        mark("There is nothing to stop"),
+        mark("Nobody waits to take over your account. It has ended already, or the account was recovered since."),
+    ),
+    ReportOutcome.ALREADY_LOCKED: UnchangedPage(
+        "good",
+        mark("Your account is closed already"),
+        mark(
+            "Somebody has reported something before, and everybody is signed out. A new password opens the account again."
+        ),
+        "/recover",
+        mark("Choose a new password"),
+    ),
+    ReportOutcome.OUTRANKED: UnchangedPage(
+        "warn",
+        mark("Nothing was changed"),
+        mark(
+            "The account was taken back a few days ago by more than this one contact. For 7 days after that, this message alone does"
+            " not close it. If you own the account, recover it by another contact or a recovery code."
+        ),
+        "/recover",
+        _RECOVER,
+        falcon.HTTP_409,
+    ),
+    ReportOutcome.ENDED: UnchangedPage(
+        "warn",
+        mark("This link is not valid any more"),
+        mark(
+            "It was used, or the account was closed or recovered after this message. Nothing was changed now. If something is wrong, use"
+            " the newest message, or recover your account."
+        ),
+        "/recover",
+        _RECOVER,
+        falcon.HTTP_410,
+    ),
+}
+
+
 class ReportChangePage:
     """/not-me for a reference of a notice. Opening the page changes nothing (semantics R3)."""
 
@@ -30,11 +106,14 @@ class ReportChangePage:
 
     async def get(self, req: Request, resp: Response, reference: str) -> None:
         """Explain the change, and ask."""
-        notice = await find_notice(self._web.accounts, reference)
-        if notice is None:
+        link = await find_link(self._web.accounts, reference)
+        if link is None:
             self._nowhere(req, resp)
             return
-        language = language_of(req)
+        if link.outcome in ENDINGS:
+            self._end(req, resp, link.outcome)
+            return
+        notice, language = link.notice, language_of(req)
         site = self._web.settings.site
         waits = notice.kind in DELAYED_RECOVERY_NOTICES
         show(
@@ -65,19 +144,27 @@ class ReportChangePage:
         if outcome is None:
             self._nowhere(req, resp)
             return
+        if outcome.outcome in ENDINGS:
+            self._end(req, resp, outcome.outcome)
+            return
         language = language_of(req)
         if outcome.stopped:
-            title = language.say("It is stopped")
-            sentence = language.say("Nobody takes over your account. If they try again, you will be told again.")
-            link, label = "/account", language.say("To your account")
-        else:
-            title = language.say("Your account is closed to everybody")
+            title, link, label = language.say("It is stopped"), "/account", language.say("To your account")
             sentence = language.say(
-                "Everybody is signed out, and what was changed since is undone. Choose a new password now. Whoever it was may still"
-                " read your messages: change the password of your mailbox too."
+                "Nobody waits to take over your account any more, and nobody can ask for it again for 30 days. You can allow it earlier"
+                " in your account, under “Changes”."
             )
-            link, label = "/recover", language.say("Choose a new password")
+        else:
+            title, link = language.say("Your account is closed to everybody"), "/recover"
+            sentence, label = _locked(outcome, language), language.say("Choose a new password")
         show_word(self._web, req, resp, "good", title, sentence, (link, label))
+
+    def _end(self, req: Request, resp: Response, outcome: ReportOutcome) -> None:
+        """Say what is true where a report changes nothing."""
+        ending, language = ENDINGS[outcome], language_of(req)
+        resp.status = ending.status
+        link = (ending.link, language.say(ending.label))
+        show_word(self._web, req, resp, ending.tone, language.say(ending.title), language.say(ending.sentence), link)
 
     def _nowhere(self, req: Request, resp: Response) -> None:
         language = language_of(req)
@@ -93,6 +180,29 @@ class ReportChangePage:
             ),
             (HOME, language.say("To your account")),
         )
+
+
+def _locked(result: ReportResult, language: Language) -> str:
+    """Return what a lock has done, and who chooses the new password."""
+    if result.left:
+        done = language.say(
+            "Everybody is signed out. Not all that was changed since could be undone: look through your contacts when you are back."
+        )
+    elif result.undone:
+        done = language.say("Everybody is signed out, and what was changed since is undone.")
+    else:
+        done = language.say("Everybody is signed out.")
+    first = (
+        language.say(
+            "For the next 7 days a new password can be chosen only by the contact that got this message, or with a recovery code."
+        )
+        if result.goes_first
+        else ""
+    )
+    advice = language.say(
+        "Choose a new password now. Whoever it was may still read your messages: change the password of your mailbox too."
+    )
+    return " ".join(part for part in (done, first, advice) if part)
 
 
 def _facts(notice: Notice, language: Language) -> list[tuple[str, str]]:

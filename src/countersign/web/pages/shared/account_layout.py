@@ -42,6 +42,7 @@ DONE: Final = {
     ChangeKind.INTEGRATION_CODE_REVOKED.value: mark("The integration code was revoked. It opens nothing any more."),
     "enrol": mark("Here a passkey or an authenticator app is needed. Add one, and you can go on."),
     "canceled": mark("The change was canceled."),
+    "allowed": mark("People who lose all contacts can ask for the account again. You are told if somebody does."),
     "undone": mark("The change was undone. All your contacts are told."),
     "checked": mark("Thank you. We will ask again in a year."),
     "session": mark("That session has ended."),

@@ -39,6 +39,10 @@ REFUSALS: Final = {
         "This change is not waiting any more: it was canceled, it ran out, or the session that asked for it has ended."
     ),
     ChangeRefusal.TOO_EARLY: mark("The waiting time is not over yet."),
+    ChangeRefusal.CONTESTED: mark(
+        "Another contact goes first, because it has reported a misuse or has taken the account back. Use that contact, or a recovery"
+        " code. After 7 days every contact is enough."
+    ),
     ChangeRefusal.OUTDATED: mark("Your account was changed in the meantime. Look at it again, then start over."),
 }
 """Why a change is not made, in words."""

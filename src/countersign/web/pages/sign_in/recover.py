@@ -9,7 +9,13 @@ import falcon
 from countersign.domain.accounts.change import ChangeRefusal
 from countersign.flows.accounts.context import CodeRequested, FlowNotFound, InvalidInput
 from countersign.flows.changes.apply import Applied
-from countersign.flows.sign_in.recover import begin_delayed_recovery, may_reset_password, recover, reset_password
+from countersign.flows.sign_in.recover import (
+    RecoveryNotOffered,
+    begin_delayed_recovery,
+    may_reset_password,
+    recover,
+    reset_password,
+)
 from countersign.web.http.browser import language_of
 from countersign.web.http.cookies import FLOW, SESSION, drop
 from countersign.web.http.forms import fields_of
@@ -45,6 +51,9 @@ class RecoverPage:
 
     async def get_lost(self, req: Request, resp: Response) -> None:
         """Explain the waiting time, and ask for a new contact."""
+        if not self._web.accounts.recovery_policy.delayed:
+            self._not_offered(req, resp)
+            return
         self._show(req, resp, "lost.html", {}, {})
 
     async def post_lost(self, req: Request, resp: Response) -> None:
@@ -53,7 +62,27 @@ class RecoverPage:
         asked = await begin_delayed_recovery(
             self._web.accounts, self._web.browser(req), fields.get("identifier", ""), fields.get("contact", "")
         )
-        self._asked(req, resp, "lost.html", fields, asked)
+        if isinstance(asked, RecoveryNotOffered):
+            self._not_offered(req, resp)
+        else:
+            self._asked(req, resp, "lost.html", fields, asked)
+
+    def _not_offered(self, req: Request, resp: Response) -> None:
+        """Say that there is no delayed recovery here, and what to do instead (semantics R8)."""
+        language, site = language_of(req), self._web.settings.site
+        resp.status = falcon.HTTP_404
+        show_word(
+            self._web,
+            req,
+            resp,
+            "warn",
+            language.say("An account without contacts cannot be recovered here"),
+            language.say(
+                "You need one of its contacts, or a recovery code. If you have neither, ask the people of {site}: they can tell you what to do.",
+                site=site,
+            ),
+            ("/recover", language.say("Recover your account")),
+        )
 
     async def get_password(self, req: Request, resp: Response) -> None:
         """Ask for the new password once the person proved the account."""
@@ -128,6 +157,7 @@ class RecoverPage:
             identifier=fields.get("identifier", ""),
             contact=fields.get("contact", ""),
             least=least,
+            policy=self._web.accounts.recovery_policy,
             faults={field: _words(field, fault, language, least) for field, fault in faults.items()},
         )
 
