@@ -93,10 +93,10 @@ async def test_changes_to_several_tables_are_one_write(database: Database) -> No
         write,
         Insert(CHALLENGES, [challenge(2)]),
         Update(LIMITS, [(b"k", 2)]),
-        Upsert(STANDINGS, [(b"s", 1, 2, 3)]),
+        Upsert(STANDINGS, [(b"s", 1, 2, 3, 0, 0, 0)]),
     )
     assert list(await database.run(take, LIMITS, [(b"k",)])) == [(b"k", 2)]
-    assert list(await database.run(take, STANDINGS, [(b"s",)])) == [(b"s", 1, 2, 3)]
+    assert list(await database.run(take, STANDINGS, [(b"s",)])) == [(b"s", 1, 2, 3, 0, 0, 0)]
     assert await database.read(count, CHALLENGES) == 2
 
 
@@ -158,7 +158,7 @@ async def test_integers_have_64_bits(database: Database) -> None:
 )
 async def test_a_value_that_does_not_fit_is_rejected_and_nothing_stays(database: Database, change: Change) -> None:
     async def steps() -> None:
-        await Write((Upsert(STANDINGS, [(b"before", 1, 1, 1)]),))
+        await Write((Upsert(STANDINGS, [(b"before", 1, 1, 1, 0, 0, 0)]),))
         await Write((change,))
 
     with pytest.raises(RejectedError):
@@ -410,7 +410,7 @@ async def test_a_cancelled_caller_leaves_the_database_usable(database: Database)
 
 
 async def test_an_application_may_have_no_old_key(database: Database) -> None:
-    row = ("app_1", 1, "shop", "test", "Shop", "shop.example", "[]", b"hash", None, None, None, "[]", "[]", "")
+    row = ("app_1", 1, "shop", "test", "Shop", "shop.example", "[]", b"hash", None, None, None, "[]", "[]", "", "", 0)
     await database.run(write, Insert(APPLICATIONS, [row]))
     found = await database.read(query, f"SELECT {APPLICATIONS.names} FROM applications WHERE key_hash = $1", b"hash")  # noqa: S608
     assert list(found) == [row]

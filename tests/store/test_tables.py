@@ -41,6 +41,8 @@ WITHOUT_STRUCT = {
     "identifiers",  # the columns of a contact
     "limits",  # a key and a time
     "paces",  # statistics as JSON, by three columns
+    "pushed_requests",  # one sealed value
+    "single_uses",  # a key and a time
     "standings",  # its key is not part of the struct
     "traffic",  # counts that the database adds up
     "visits",  # one sealed value

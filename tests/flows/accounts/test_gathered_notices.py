@@ -365,8 +365,7 @@ async def test_a_lock_is_told_although_much_was_told_before(home: Place) -> None
     await visitor.adds(PHONE)
     snapshot = await visitor.holdings()
     await tell(home, snapshot, NoticeKind.NEW_DEVICE, 50)
-    await sent(home)
-    await sent(home, PHONE)
+    assert await sent(home) and await sent(home, PHONE)
     home.clock.forward(1)
 
     async def lock() -> None:
