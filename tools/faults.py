@@ -120,7 +120,7 @@ _LEFT_OUT: Final = ("tests/threats/test_a_name_is_asked_about.py", "tests/web/te
 """Tests that measure time, which a busy machine would fail, and those that take minutes."""
 
 
-def tests_of(fault: Fault, root: Path = ROOT) -> list[tuple[str, ...]]:
+def stages_of(fault: Fault, root: Path = ROOT) -> list[tuple[str, ...]]:
     """Return the tests that are tried on a fault, the narrowest first.
 
     First its own, or else the file that mirrors its module; then the folder that mirrors the module's; then those that stand on it.

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-from tools.faults import FAULTS, ROOT, Fault, left_out, load, shard
+from tools.faults import FAULTS, ROOT, Fault, left_out, load, shard, stages_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -104,7 +104,7 @@ class Copy(msgspec.Struct, frozen=True):
         before = (self.root / fault.path).read_text(encoding="utf-8")
         self.write(fault.path, fault.put_into(before))
         try:
-            for tests in tests_of(fault, self.root):
+            for tests in stages_of(fault, self.root):
                 run = self.test(tests, fault.needs)
                 if run.status in {_PASSED, _NOTHING_RUN}:
                     continue
@@ -208,7 +208,7 @@ def try_all(faults: Sequence[Fault], book: Book, *, jobs: int, limit: float) -> 
 
 def unmutated_fail(faults: Sequence[Fault], limit: float) -> str:
     """Return what the narrow tests say if one of them fails without any fault; empty if all pass."""
-    tests = sorted({test for fault in faults for test in tests_of(fault)[0]})
+    tests = sorted({test for fault in faults for test in stages_of(fault)[0]})
     copy = Copy(BUILD / f"copy-{os.getpid()}-whole", limit * 10)
     copy_tree(copy.root)
     try:
