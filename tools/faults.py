@@ -69,7 +69,10 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _Room(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One file: its faults, and the tests that are tried first on those of a module, where no file of tests mirrors it alone."""
+
     fault: list[Fault]
+    tests: dict[str, tuple[str, ...]] = {}
 
 
 def span_of(text: str, function: str) -> tuple[int, int]:
@@ -94,7 +97,9 @@ def load(folder: Path = FAULTS) -> list[Fault]:
     found: list[Fault] = []
     for path in sorted(folder.glob("*.toml")):
         room = msgspec.toml.decode(path.read_bytes(), type=_Room)
-        found += [msgspec.structs.replace(one, room=path.stem) for one in room.fault]
+        for one in room.fault:
+            tests = one.tests or room.tests.get(one.file, ())
+            found.append(msgspec.structs.replace(one, room=path.stem, tests=tests))
     return found
 
 
