@@ -10,7 +10,7 @@ BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help python run test test-quick coverage lint format bench docs shots lock clean setup setup-dev
+.PHONY: help python run test test-quick coverage lint format bench docs shots lock mutants clean setup setup-dev
 
 help: ## list the verbs
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r verb text; do printf '  make %-12s %s\n' "$$verb" "$$text"; done
@@ -29,6 +29,9 @@ coverage: setup-dev ## run the tests in process, and measure what of the program
 test-quick: setup-dev ## run the tests that need no peer, no process and no patience
 	@exec $(BIN)/python -m pytest -n logical --hypothesis-profile=quick -p no:schemathesis -m 'not (program or postgres or browser or slow or peers)' \
 	  $(foreach place,durability journeys examples web/test_contract.py,--ignore=tests/$(place)) $(ARGS)
+
+mutants: setup-dev ## put faults into a copy of the checkout, and say which no test notices (ARGS='--room keys' for some)
+	@exec $(BIN)/python -m tools.mutate $(ARGS)
 
 lint: setup-dev ## check style, format, types and layers
 	@status=0; \

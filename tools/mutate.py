@@ -109,14 +109,15 @@ class Copy(msgspec.Struct, frozen=True):
                 if run.status in {_PASSED, _NOTHING_RUN}:
                     continue
                 if run.status in {_FAILED, _BROKEN, -1}:
-                    return Found.CAUGHT, _first_failure(run)
+                    return Found.CAUGHT, first_failure(run)
                 return Found.BROKEN, run.said[-400:]
         finally:
             self.write(fault.path, before)
         return Found.SURVIVED, ""
 
 
-def _first_failure(run: Run) -> str:
+def first_failure(run: Run) -> str:
+    """Return the first test that failed, or the end of what was said if none is named."""
     lines = (line for line in run.said.splitlines() if line.startswith(("FAILED ", "ERROR ")))
     return next((line.split()[1] for line in lines), run.said.strip()[-80:])
 

@@ -54,11 +54,7 @@ async def held(place: Place, account: str) -> Held:
         {one.id for one in await read(sessions.list_active, account, now)},
         sum(one.trusted_at is not None for one in await read(devices.list_active, account)),
         len(await read(integration_codes.list_active, account, now)),
-        [
-            one.kind.value
-            for one in await read(changes.list_open, account, now)
-            if one.state is ChangeState.PENDING
-        ],
+        [one.kind.value for one in await read(changes.list_open, account, now) if one.state is ChangeState.PENDING],
     )
 
 
@@ -126,7 +122,9 @@ async def test_locking_an_account_leaves_nothing_that_opens_it(home: Place, scen
     assert "No account was found" in (await scene.claimant.reads(NEW)).text
 
 
-async def test_a_changed_password_leaves_the_session_that_changed_it_and_nothing_else(home: Place, scene: Scene) -> None:
+async def test_a_changed_password_leaves_the_session_that_changed_it_and_nothing_else(
+    home: Place, scene: Scene
+) -> None:
     """A5, S4, A3."""
     hashed = await home.accounts.passwords.hash(BETTER)
     wanted = ChangeRequest(ChangeKind.PASSWORD_CHANGED, about="", summary="Change it", password=hashed)

@@ -97,7 +97,6 @@ async def test_only_an_authorization_request_leads_to_an_application(runtime: Ru
     ours = await shop(runtime)
     for path in ("/account", "/oauth/authorize/x", "/sign-in"):
         page = await PageBrowser(runtime).get(
-            "/sign-in?"
-            + urlencode({"return_to": f"{path}?{urlencode({'client_id': ours.id, 'redirect_uri': BACK})}"})
+            "/sign-in?" + urlencode({"return_to": f"{path}?{urlencode({'client_id': ours.id, 'redirect_uri': BACK})}"})
         )
         assert "https://shop.example" not in page.headers["content-security-policy"]

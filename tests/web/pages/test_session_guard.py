@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from countersign.wiring import Runtime
 
+
 @pytest.mark.parametrize("path", PARTS)
 async def test_a_page_of_the_account_is_shown_to_nobody_who_is_not_signed_in(runtime: Runtime, path: str) -> None:
     """S8: and leads back to itself after a sign-in."""
