@@ -125,7 +125,7 @@ def first_failure(run: Run) -> str:
 def digest_of(fault: Fault, root: Path = ROOT) -> str:
     """Return what names a fault in the module as it is now: when either changes, it is tried anew."""
     module = (root / fault.path).read_bytes()
-    return hashlib.sha256(msgspec.json.encode(fault) + module).hexdigest()[:16]
+    return hashlib.sha256(f"{fault.at}\0{fault.old}\0{fault.new}\0".encode() + module).hexdigest()[:16]
 
 
 def copy_tree(target: Path, root: Path = ROOT) -> None:

@@ -16,9 +16,10 @@ from tests.flows.people import ADA, Visitor, ada
 from countersign.domain.accounts.session import Level, SignInPolicy
 from countersign.domain.shared.application import Application, ApplicationDraft, ApplicationMode
 from countersign.flows.accounts.context import CodeRequested, SignedIn
+from countersign.flows.changes.apply import Applied
 from countersign.flows.maintenance.applications import add_application
 from countersign.flows.oidc.authorize import RedirectToClient, authorize
-from countersign.flows.oidc.token import exchange_code
+from countersign.flows.oidc.token import exchange_code, userinfo
 from countersign.store.tables import sessions
 from countersign.totp import STEP
 
@@ -139,3 +140,27 @@ async def test_an_address_with_a_query_keeps_it(home: Place, shop: Application) 
         assert found["shop"] == "1"
         assert found["iss"] == home.accounts.links.issuer
         assert ("code" in found) is ("error" not in found)
+
+
+@pytest.mark.parametrize(
+    ("scope", "claims"),
+    [
+        ("openid", {"sub"}),
+        ("openid profile", {"sub", "name", "locale"}),
+        ("openid email", {"sub", "email", "email_verified"}),
+        ("openid phone", {"sub", "phone_number", "phone_number_verified"}),
+        ("openid account", {"sub"}),
+    ],
+)
+async def test_an_application_reads_what_it_asked_for(
+    home: Place, shop: Application, scope: str, claims: set[str]
+) -> None:
+    """S8: of an account that has all of it."""
+    visitor = await ada(home)
+    assert isinstance(await visitor.adds("+14155550123"), Applied)
+    code = await code_of(home, visitor, shop, scope=scope)
+    found = await exchange_code(home.accounts, shop, code, BACK, VERIFIER)
+    assert found is not None
+    known = await userinfo(home.accounts, found.access_token)
+    assert known is not None
+    assert set(known) == claims

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
+import pytest
 from tests.flows.changes.test_delayed_recovery import claims
 from tests.flows.people import Visitor, ada
 
 from countersign.domain.accounts.change import RECOVERY_WAIT, ChangeKind, ChangeRefusal, ChangeRequest
-from countersign.flows.accounts.context import CodeRequested, FlowNotFound, InvalidCredentials
+from countersign.flows.accounts.context import CodeRequested, FlowNotFound, InvalidCredentials, InvalidInput
 from countersign.flows.changes.apply import Applied, apply_change
 from countersign.flows.changes.request import pending_request
 from countersign.flows.sign_in.complete import PasswordResetAllowed
@@ -98,3 +99,27 @@ async def test_a_disabled_account_is_not_recovered_and_its_mailbox_is_told_as_a_
     assert view is not None
     assert view.challenge is not None
     assert not isinstance(await visitor.types(home.code(view.challenge)), PasswordResetAllowed)
+
+
+@pytest.mark.parametrize("weak", ["short", "password123", "Ada-1815", "verify-2026", "ada@example.org"])
+async def test_a_recovery_sets_no_password_that_a_sign_up_would_refuse(home: Place, weak: str) -> None:
+    """S9: neither a common one, nor one made of the person's name, of the site's, or of the address."""
+    await ada(home)
+    visitor = Visitor(home)
+    await proves(visitor)
+    refused = await visitor.chooses(weak)
+    assert isinstance(refused, InvalidInput)
+    assert set(refused.faults) == {"password"}
+    assert isinstance(await visitor.chooses(BETTER), Applied)
+
+
+async def test_a_password_is_the_same_however_its_letters_were_put_together(home: Place) -> None:
+    """S9: an umlaut typed as one sign or as two."""
+    await ada(home)
+    visitor = Visitor(home)
+    await proves(visitor)
+    assert isinstance(await visitor.chooses("ein gru\u0308nes Pferd"), Applied)
+    assert isinstance(await Visitor(home).signs_in(password="ein gr\u00fcnes Pferd"), CodeRequested)
+    again = Visitor(home)
+    await proves(again)
+    assert isinstance(await again.chooses(BETTER, "ein gr\u00fcnes Pferd"), Applied)

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import pytest
-from tests.flows.authenticators import code_at
 from tests.web.conftest import change
 from tests.web.pages.page_browser import PageBrowser, signed_up
 
 from countersign.flows.accounts.sessions import overview
 from countersign.flows.changes.enrol import draft_app
-from countersign.totp import STEP
+from countersign.totp import STEP, code_at
 from countersign.web.pages.shared.account_layout import PARTS
 
 if TYPE_CHECKING:
