@@ -13,6 +13,7 @@ from tests.flows.people import ADA, Visitor, ada
 
 from countersign.domain.shared.application import Application, ApplicationDraft, ApplicationMode
 from countersign.flows.accounts.sessions import sign_out
+from countersign.flows.changes.apply import Applied
 from countersign.flows.maintenance.applications import add_application
 from countersign.flows.oidc.authorize import Grant, RedirectToClient, authorize
 from countersign.flows.oidc.token import TokenResponse, exchange_code, find_access_token, introspect, revoke, userinfo
@@ -177,3 +178,12 @@ def test_a_grant_is_stored_under_names_that_do_not_change() -> None:
     )
     assert msgspec.json.encode(grant) == stored
     assert msgspec.json.decode(stored, type=Grant) == grant
+
+
+async def test_a_code_of_before_a_change_of_the_account_gives_no_tokens(home: Place, shop: Application) -> None:
+    """A8, P3: the level that it tells may have ended meanwhile."""
+    owner = await ada(home)
+    code = await code_of(home, owner, shop)
+    assert isinstance(await owner.adds("+14155550123"), Applied)
+    assert await exchange_code(home.accounts, shop, code, BACK, VERIFIER) is None
+    assert isinstance(await tokens_of(home, owner, shop), TokenResponse)

@@ -151,7 +151,13 @@ async def started(place: Place, visitor: Visitor, *methods: Method, **asked: Any
     session = await alive(visitor)
     proofs = tuple(SessionProof(method, place.clock()) for method in methods)
     return await start_session(
-        place.accounts, visitor.browser, session.account, proofs, interrupted=InterruptedRequest(path="/x"), **asked
+        place.accounts,
+        visitor.browser,
+        session.account,
+        proofs,
+        interrupted=InterruptedRequest(path="/x"),
+        epoch=session.epoch,
+        **asked,
     )
 
 
@@ -159,7 +165,6 @@ async def started(place: Place, visitor: Visitor, *methods: Method, **asked: Any
     ("methods", "trusted"),
     [
         ((Method.PASSWORD,), False),
-        ((Method.PASSWORD, Method.TRUSTED_DEVICE), False),
         ((Method.PASSWORD, Method.MAIL_CODE), True),
         ((Method.PASSKEY,), True),
     ],

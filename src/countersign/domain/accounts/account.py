@@ -20,6 +20,8 @@ class Account(msgspec.Struct, frozen=True):
     - `reduced_until`: after a delayed recovery, nothing that the former owner would miss can be removed until then.
     - `recovered_by`: id of the contact that recovered the account. It alone is no second factor for a while.
     - `checked_at`: when the user last confirmed the contacts.
+    - `epoch`: how often a password, lock, recovery, contact or authenticator was changed. What was made in an earlier epoch counts for
+      nothing (semantics A8).
     """
 
     id: str
@@ -33,6 +35,7 @@ class Account(msgspec.Struct, frozen=True):
     reduced_until: int = 0
     recovered_by: str = ""
     checked_at: int = 0
+    epoch: int = 0
 
     def __repr__(self) -> str:
         """Show what may stand in a log."""

@@ -71,8 +71,9 @@ class ChangeRule(msgspec.Struct, frozen=True):
     - `wait`: time between the request and the earliest completion.
     - `undo`: time in which an applied change can be undone.
     - `undone_by_lock`: only locking the account undoes it.
-    - `ends_sessions`: every other session and every other pending change end with it.
-    - `ends_trust`: no browser is trusted afterwards (semantics S4).
+    - `ends_sessions`: every other session ends with it.
+    - `raises_epoch`: what was under way ends, every other pending change too. Proofs of other sessions count for nothing, and no browser
+      is trusted afterwards (semantics A8, S4).
     - `blocked_after_recovery`: refused for a time after a delayed recovery.
     - `notifies`: every contact gets a notice.
     """
@@ -82,30 +83,34 @@ class ChangeRule(msgspec.Struct, frozen=True):
     undo: int = 0
     undone_by_lock: bool = False
     ends_sessions: bool = False
-    ends_trust: bool = False
+    raises_epoch: bool = False
     blocked_after_recovery: bool = False
     notifies: bool = True
 
 
 RULES: Final = {
-    ChangeKind.CONTACT_ADDED: ChangeRule(proves_contact=True, undo=UNDO_PERIOD, ends_trust=True),
+    ChangeKind.CONTACT_ADDED: ChangeRule(proves_contact=True, undo=UNDO_PERIOD, raises_epoch=True),
     ChangeKind.CONTACT_REPLACED: ChangeRule(
-        proves_contact=True, undo=UNDO_PERIOD, blocked_after_recovery=True, ends_trust=True
+        proves_contact=True, undo=UNDO_PERIOD, blocked_after_recovery=True, raises_epoch=True
     ),
-    ChangeKind.CONTACT_PRIMARY: ChangeRule(undo=UNDO_PERIOD, ends_trust=True),
-    ChangeKind.CONTACT_REMOVED: ChangeRule(undo=UNDO_PERIOD, blocked_after_recovery=True, ends_trust=True),
-    ChangeKind.PASSWORD_CHANGED: ChangeRule(undo=UNDO_PERIOD, undone_by_lock=True, ends_sessions=True, ends_trust=True),
+    ChangeKind.CONTACT_PRIMARY: ChangeRule(undo=UNDO_PERIOD, raises_epoch=True),
+    ChangeKind.CONTACT_REMOVED: ChangeRule(undo=UNDO_PERIOD, blocked_after_recovery=True, raises_epoch=True),
+    ChangeKind.PASSWORD_CHANGED: ChangeRule(
+        undo=UNDO_PERIOD, undone_by_lock=True, ends_sessions=True, raises_epoch=True
+    ),
     ChangeKind.PASSWORD_RECOVERED: ChangeRule(
-        undo=UNDO_PERIOD, undone_by_lock=True, ends_sessions=True, ends_trust=True
+        undo=UNDO_PERIOD, undone_by_lock=True, ends_sessions=True, raises_epoch=True
     ),
-    ChangeKind.METHOD_ADDED: ChangeRule(undo=UNDO_PERIOD, ends_trust=True),
-    ChangeKind.METHOD_REMOVED: ChangeRule(undo=UNDO_PERIOD, blocked_after_recovery=True, ends_trust=True),
-    ChangeKind.RECOVERY_CODES_MADE: ChangeRule(undo=UNDO_PERIOD, blocked_after_recovery=True, ends_trust=True),
+    ChangeKind.METHOD_ADDED: ChangeRule(undo=UNDO_PERIOD, raises_epoch=True),
+    ChangeKind.METHOD_REMOVED: ChangeRule(undo=UNDO_PERIOD, blocked_after_recovery=True, raises_epoch=True),
+    ChangeKind.RECOVERY_CODES_MADE: ChangeRule(undo=UNDO_PERIOD, blocked_after_recovery=True, raises_epoch=True),
     ChangeKind.BROWSER_REMOVED: ChangeRule(notifies=False),
     ChangeKind.INTEGRATION_CODE_MADE: ChangeRule(blocked_after_recovery=True),
     ChangeKind.INTEGRATION_CODE_ROTATED: ChangeRule(blocked_after_recovery=True),
     ChangeKind.INTEGRATION_CODE_REVOKED: ChangeRule(notifies=False),
-    ChangeKind.ACCESS_RECOVERED: ChangeRule(wait=RECOVERY_WAIT, undo=UNDO_PERIOD, ends_sessions=True, ends_trust=True),
+    ChangeKind.ACCESS_RECOVERED: ChangeRule(
+        wait=RECOVERY_WAIT, undo=UNDO_PERIOD, ends_sessions=True, raises_epoch=True
+    ),
 }
 """The rule of every kind of change."""
 
@@ -126,6 +131,7 @@ class ChangeRequest(msgspec.Struct, frozen=True):
 
     - `account`, and the id of the `session` that asked; empty for a request from outside.
     - `pending`: id of the pending change that is completed, and `flow`: token hash of the login flow that ends with it.
+    - `epoch`: that of the account in which the change was requested. In any other one it is refused (semantics A8).
     - `recovered_by`: id of the contact that recovered the account.
     """
 
@@ -143,6 +149,7 @@ class ChangeRequest(msgspec.Struct, frozen=True):
     pending: str = ""
     flow: bytes = b""
     recovered_by: str = ""
+    epoch: int = 0
 
     def __repr__(self) -> str:
         """Hide what may be secret."""
@@ -150,7 +157,7 @@ class ChangeRequest(msgspec.Struct, frozen=True):
 
     def for_session(self, session: Session) -> ChangeRequest:
         """Return the request as one that this session makes for its account."""
-        return replace(self, account=session.account, session=session.id)
+        return replace(self, account=session.account, session=session.id, epoch=session.epoch)
 
 
 class ChangeEffect(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -171,7 +178,8 @@ class AccountChange(msgspec.Struct, frozen=True):
 
     `session` is the id of the session that asked; empty for a request from outside. `blind_index` finds its new contact, and `about` is
     what people are shown: a mask or a name. `data` is what is needed to apply or to undo it, sealed. A pending change expires at
-    `until`; an applied change can be undone until then. `remind_at` is when the contacts are reminded that it is pending.
+    `until`; an applied change can be undone until then. `remind_at` is when the contacts are reminded that it is pending. `epoch` is that
+    of the account in which it was requested.
     """
 
     account: str
@@ -190,6 +198,7 @@ class AccountChange(msgspec.Struct, frozen=True):
     ended_at: int | None = None
     remind_at: int | None = None
     effect: ChangeEffect = ChangeEffect()
+    epoch: int = 0
 
     def __repr__(self) -> str:
         """Show what may stand in a log."""
@@ -229,6 +238,7 @@ class ChangeRefusal(StrEnum):
     REDUCED = "reduced"
     NOT_PENDING = "not_pending"
     TOO_EARLY = "too_early"
+    OUTDATED = "outdated"
 
 
 def check_change(

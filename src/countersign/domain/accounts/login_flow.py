@@ -66,6 +66,7 @@ class LoginFlow(msgspec.Struct, frozen=True, omit_defaults=True):
     - `requester`: the browser that began the flow. `place`: roughly where it was.
     - `is_switching_method`: one method was given up, and no code could be sent by the next one yet.
     - `guesses`: how many authenticator or recovery codes were entered.
+    - `epoch`: that of the account when the flow began. The flow ends when the account is changed (semantics A8).
 
     For some kinds:
 
@@ -103,6 +104,7 @@ class LoginFlow(msgspec.Struct, frozen=True, omit_defaults=True):
     change: str = ""
     pending_secret: str = msgspec.field(name="sealed", default="")
     recovery_proof: SessionProof | None = msgspec.field(name="proved", default=None)
+    epoch: int = 0
 
     def __repr__(self) -> str:
         """Show what may stand in a log."""

@@ -111,19 +111,22 @@ _MULTI_FACTOR: Final = frozenset({Method.PASSKEY, Method.SECURITY_KEY})
 class SessionProof(msgspec.Struct, frozen=True, omit_defaults=True):
     """One proof by the user: the method and the time (milliseconds since the epoch).
 
-    `action_digest` names the one action that the proof approved and that was not carried out yet; empty if there is none.
+    `action_digest` names the one action that the proof approved and that was not carried out yet; empty if there is none. `source` is the
+    id of the contact or authenticator that proved. It is empty for a password and a trusted browser.
     """
 
     method: Method
     proved_at: int = msgspec.field(name="at")
     action_digest: str = msgspec.field(name="action", default="")
+    source: str = msgspec.field(name="by", default="")
 
 
 class Session(msgspec.Struct, frozen=True):
     """A signed-in browser. Times are milliseconds since the epoch.
 
     `token_hash` is the keyed hash of the session cookie and changes with every step-up; `id` stays the same. `device_token_hash` is the
-    keyed hash of the device cookie of the same browser.
+    keyed hash of the device cookie of the same browser. `epoch` is that of the account in which the proofs were given: in any other one
+    they count for nothing (semantics A8, P3).
     """
 
     token_hash: bytes
@@ -137,6 +140,7 @@ class Session(msgspec.Struct, frozen=True):
     proofs: tuple[SessionProof, ...]
     last_seen_at: int
     expires_at: int
+    epoch: int = 0
 
     def __repr__(self) -> str:
         """Show what may stand in a log."""
@@ -204,6 +208,23 @@ def valid_proofs(session: Session, now: int, max_age: int | None = None) -> tupl
     """Return the proofs that are valid at `now` (milliseconds), and at most `max_age` seconds old if that is given."""
     longest = SESSION_LIFETIME if max_age is None else min(SESSION_LIFETIME, max_age * 1_000)
     return tuple(proof for proof in session.proofs if now - longest <= proof.proved_at <= now)
+
+
+def in_epoch(session: Session, epoch: int) -> Session:
+    """Return the session as it counts in the present epoch of its account: without proofs, if they are of another one (semantics P3).
+
+    A session that is left without proofs is still signed in, at the lowest level.
+    """
+    return session if session.epoch == epoch else msgspec.structs.replace(session, proofs=(), epoch=epoch)
+
+
+def into_epoch(session: Session, epoch: int, ended: frozenset[str]) -> Session:
+    """Return the session that has just changed its account, with its proofs carried into the new epoch.
+
+    The proofs by a contact or an authenticator that has ended are left behind; `ended` holds their ids.
+    """
+    kept = tuple(proof for proof in session.proofs if not proof.source or proof.source not in ended)
+    return msgspec.structs.replace(session, proofs=kept, epoch=epoch)
 
 
 def _strongest(proofs: tuple[SessionProof, ...]) -> Level:

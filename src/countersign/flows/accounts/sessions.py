@@ -6,7 +6,14 @@ import msgspec
 
 from countersign.domain.accounts.account import Account, OwnedContact
 from countersign.domain.accounts.device import Device
-from countersign.domain.accounts.session import LAST_SEEN_INTERVAL, ProofRequirement, Session, with_approval_used
+from countersign.domain.accounts.session import (
+    LAST_SEEN_INTERVAL,
+    ProofRequirement,
+    Session,
+    in_epoch,
+    satisfies,
+    with_approval_used,
+)
 from countersign.domain.shared.event import Event, EventKind
 from countersign.flows.accounts.activity import record_events
 from countersign.flows.accounts.context import AccountContext, BrowserContext
@@ -25,7 +32,10 @@ class Overview(msgspec.Struct, frozen=True):
 
 
 async def find_session(context: AccountContext, browser: BrowserContext) -> Session | None:
-    """Return the active session of a browser, or None. Its use is recorded at most once a minute."""
+    """Return the active session of a browser as it counts in the present epoch of its account, or None (semantics A8).
+
+    Its use is recorded at most once a minute.
+    """
     if not browser.session:
         return None
     now = context.now()
@@ -35,7 +45,7 @@ async def find_session(context: AccountContext, browser: BrowserContext) -> Sess
         return None
     if now - session.last_seen_at >= LAST_SEEN_INTERVAL:
         await context.database.run(sessions.record_use, token_hash, browser.ip, context.place(browser.ip), now)
-    return session
+    return in_epoch(session, account.epoch)
 
 
 async def _found(token_hash: bytes, now: int) -> tuple[Session | None, Account | None]:
@@ -57,7 +67,7 @@ async def _overview(context: AccountContext, account_id: str) -> Overview | None
     account, contacts = await accounts.find_with_contacts(account_id)
     if account is None:
         return None
-    alive = await sessions.list_active(account_id, context.now())
+    alive = [in_epoch(one, account.epoch) for one in await sessions.list_active(account_id, context.now())]
     known = await devices.list_active(account_id)
     checked = account.checked_at or account.created_at
     return Overview(
@@ -117,8 +127,20 @@ async def _end_others(context: AccountContext, session: Session) -> int:
 
 
 async def use_approval(context: AccountContext, session: Session, need: ProofRequirement) -> bool:
-    """Use up the approval of an action. Returns True to exactly one caller, which carries the action out (semantics U1, U2)."""
-    return await context.database.run(sessions.replace_proofs, session, with_approval_used(session, need))
+    """Use up the approval of an action. Returns True to exactly one caller, which carries the action out (semantics U1, U2).
+
+    The session is judged again as it is stored: an approval of an earlier epoch of the account is worth nothing (semantics A8).
+    """
+    return await context.database.run(_use_approval, session, need, context.now())
+
+
+async def _use_approval(session: Session, need: ProofRequirement, now: int) -> bool:
+    account, stored = await accounts.lock(session.account), await sessions.find(session.token_hash, now)
+    if account is None or stored is None or not account.open or account.epoch != session.epoch:
+        return False
+    if stored.epoch != account.epoch or not satisfies(stored, need, now):
+        return False
+    return await sessions.replace_proofs(stored, with_approval_used(stored, need))
 
 
 async def _ended(context: AccountContext, account: str, ids: list[str]) -> None:

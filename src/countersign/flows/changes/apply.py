@@ -17,16 +17,18 @@ from countersign.domain.accounts.change import (
     check_change,
 )
 from countersign.domain.delivery.notice import NoticeKind
-from countersign.domain.shared.event import Event, EventKind
+from countersign.domain.shared.event import EventKind
 from countersign.flows.accounts.activity import record_events
 from countersign.flows.accounts.notify import insert_notices
 from countersign.flows.accounts.snapshot import lock_snapshot
 from countersign.flows.changes.apply_kinds import write_kind
+from countersign.flows.changes.epoch import end_sessions, raise_epoch
 from countersign.flows.changes.request import change_event, facts_of, new_change
-from countersign.store.engine.database import Change, ConflictError, Write
-from countersign.store.tables import changes, devices, login_flows, sessions
+from countersign.store.engine.database import ConflictError, Write
+from countersign.store.tables import changes, login_flows, sessions
 
 if TYPE_CHECKING:
+    from countersign.domain.accounts.account import Account
     from countersign.domain.accounts.change import ChangeRequest
     from countersign.flows.accounts.context import AccountContext, BrowserContext
 
@@ -53,6 +55,8 @@ async def _apply(context: AccountContext, browser: BrowserContext, request: Chan
     snapshot = await lock_snapshot(account)
     if snapshot is None:
         return ChangeRefusal.UNKNOWN
+    if not await _is_current(snapshot.account, request, now):
+        return ChangeRefusal.OUTDATED
     if request.flow and not await login_flows.delete(request.flow):
         return ChangeRefusal.NOT_PENDING
     pending = await changes.find(account, request.pending)
@@ -64,15 +68,16 @@ async def _apply(context: AccountContext, browser: BrowserContext, request: Chan
     written = await write_kind(context, request, snapshot, now)
     if isinstance(written, ChangeRefusal):
         return written
-    if rule.ends_trust:
-        await devices.end_trust(account)
     change = _applied(pending or _new_change(context, browser, request, snapshot), written.effect, now)
     rows, events = [*written.rows], [change_event(context, EventKind.CHANGE_APPLIED, change, now), *written.events]
     if rule.ends_sessions:
         events += await end_sessions(context, account, now, but=request.session)
-        canceled_rows, canceled_events = await cancel_pending(context, account, now, but=change.id)
-        rows += canceled_rows
-        events += canceled_events
+    if rule.raises_epoch:
+        ended = frozenset((*written.effect.contacts_ended, *written.effect.factors_ended))
+        after = written.account or snapshot.account
+        raised = await raise_epoch(context, after, now, session=request.session, ended=ended, but=change.id)
+        rows += raised.rows
+        events += raised.events
     place = context.place(browser.ip)
     if rule.notifies:
         # The contacts as they were before: a removed one is notified, and the user of a new one has just proved it.
@@ -90,6 +95,15 @@ async def _apply(context: AccountContext, browser: BrowserContext, request: Chan
     activity = await record_events(context, events, browser, place)
     await Write((*rows, *activity), last=True)
     return Applied(change)
+
+
+async def _is_current(account: Account, request: ChangeRequest, now: int) -> bool:
+    """Return True if the account has not been changed since the request was made, and if the session that asked is still there."""
+    if account.epoch != request.epoch or account.disabled_at is not None:
+        return False
+    if request.pending or not request.session:
+        return True
+    return await sessions.find_by_id(account.id, request.session, now) is not None
 
 
 async def _may_complete(pending: AccountChange, now: int) -> bool:
@@ -116,23 +130,4 @@ def _applied(change: AccountChange, effect: ChangeEffect, now: int) -> AccountCh
         applied_at=now,
         remind_at=None,
         effect=effect,
-    )
-
-
-async def end_sessions(context: AccountContext, account: str, now: int, *, but: str = "") -> list[Event]:
-    """End the sessions of an account, except one; return the events."""
-    ended = await sessions.end_all(account, but=but)
-    return [Event(now, EventKind.SESSION_ENDED, context.own.id, account, {"session": id_}) for id_ in ended]
-
-
-async def cancel_pending(
-    context: AccountContext, account: str, now: int, *, but: str = ""
-) -> tuple[list[Change], list[Event]]:
-    """Return the rows and events that cancel the pending changes of an account, except one."""
-    pending = [
-        one for one in await changes.list_open(account, now) if one.state is ChangeState.PENDING and one.id != but
-    ]
-    return (
-        [changes.update(replace(one, state=ChangeState.CANCELED, ended_at=now, remind_at=None)) for one in pending],
-        [Event(now, EventKind.CHANGE_CANCELED, context.own.id, account, {"change": one.id}) for one in pending],
     )

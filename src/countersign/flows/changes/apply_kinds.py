@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec.structs import replace
 
-from countersign.domain.accounts.account import AccountSnapshot, OwnedContact
+from countersign.domain.accounts.account import Account, AccountSnapshot, OwnedContact
 from countersign.domain.accounts.authenticator import Authenticator, AuthenticatorKind
 from countersign.domain.accounts.change import (
     REDUCED_PERIOD,
@@ -30,11 +30,15 @@ if TYPE_CHECKING:
 
 
 class KindWrites(msgspec.Struct, frozen=True):
-    """What one kind of change writes beside the change itself: rows, events, and the effect that an undo reverts."""
+    """What one kind of change writes beside the change itself: rows, events, and the effect that an undo reverts.
+
+    `account` is the account as it is afterwards; None if the change leaves its own row as it is.
+    """
 
     rows: tuple[Change, ...] = ()
     effect: ChangeEffect = ChangeEffect()
     events: tuple[Event, ...] = ()
+    account: Account | None = None
 
 
 async def write_kind(
@@ -125,7 +129,7 @@ def _set_password(context: AccountContext, request: ChangeRequest, snapshot: Acc
     after = replace(account, password=sealed, password_at=now)
     if request.kind is ChangeKind.PASSWORD_RECOVERED:
         after = replace(after, locked_at=None, recovered_by=request.recovered_by)
-    return KindWrites((accounts.update(after),))
+    return KindWrites(account=after)
 
 
 def _change_authenticators(request: ChangeRequest, snapshot: AccountSnapshot, now: int) -> KindWrites:
@@ -174,8 +178,9 @@ async def _recover_access(
     )
     demoted = () if before is None else (accounts.update_contact(replace(before, primary=False)),)
     return KindWrites(
-        (*added.rows, *demoted, *_end_authenticators(lost, now), accounts.update(recovered)),
+        (*added.rows, *demoted, *_end_authenticators(lost, now)),
         replace(added.effect, factors_ended=_ids(lost), primary="" if before is None else before.id),
+        account=recovered,
     )
 
 

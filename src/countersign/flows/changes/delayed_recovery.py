@@ -23,7 +23,7 @@ from countersign.domain.delivery.notice import NoticeKind
 from countersign.domain.shared.contact import parse_contact
 from countersign.flows.accounts.context import AccountContext, BrowserContext, FlowNotFound
 from countersign.flows.accounts.notify import insert_notices
-from countersign.flows.accounts.snapshot import find_snapshot
+from countersign.flows.accounts.snapshot import find_snapshot, lock_snapshot
 from countersign.flows.changes.request import facts_of, new_change, pending_data, record_pending_change
 from countersign.store.engine.database import Write
 from countersign.store.tables import changes, login_flows
@@ -53,7 +53,12 @@ async def request_delayed_recovery(
     flow, now = stored.flow, context.now()
     contact = parse_contact(flow.address)
     request = ChangeRequest(
-        ChangeKind.ACCESS_RECOVERED, about=contact.masked, contact=contact, account=flow.account, flow=stored.token_hash
+        ChangeKind.ACCESS_RECOVERED,
+        about=contact.masked,
+        contact=contact,
+        account=flow.account,
+        flow=stored.token_hash,
+        epoch=flow.epoch,
     )
     change = new_change(
         context,
@@ -70,8 +75,8 @@ async def request_delayed_recovery(
 async def _begin(context: AccountContext, browser: BrowserContext, flow: bytes, change: AccountChange) -> bool:
     if not await login_flows.delete(flow):
         return False
-    snapshot = await find_snapshot(change.account)
-    if snapshot is not None:
+    snapshot = await lock_snapshot(change.account)
+    if snapshot is not None and snapshot.account.epoch == change.epoch:
         await record_pending_change(context, browser, change, snapshot, NoticeKind.ACCESS_ASKED)
     return True
 

@@ -80,6 +80,7 @@ async def begin_app(
         name=authenticator_name(name),
         session=session.id,
         pending_secret=secret.hex(),
+        epoch=session.epoch,
     )
     return CodeRequested(await login_flow.save_flow(context, flow), device)
 
@@ -119,7 +120,8 @@ async def finish_app(context: AccountContext, browser: BrowserContext, session: 
         used=step,
     )
     request = ChangeRequest(ChangeKind.METHOD_ADDED, about=flow.name, authenticators=(app,))
-    return await apply_change(context, browser, replace(request.for_session(session), flow=counted.token_hash))
+    request = replace(request.for_session(session), flow=counted.token_hash, epoch=flow.epoch)
+    return await apply_change(context, browser, request)
 
 
 async def make_recovery_codes(

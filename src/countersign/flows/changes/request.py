@@ -67,6 +67,7 @@ def new_change(
         state=ChangeState.PENDING,
         until=until,
         remind_at=remind_at,
+        epoch=request.epoch,
     )
 
 
@@ -86,6 +87,7 @@ def pending_request(context: AccountContext, change: AccountChange) -> ChangeReq
         account=change.account,
         session=change.session,
         pending=change.id,
+        epoch=change.epoch,
     )
 
 

@@ -20,6 +20,7 @@ from countersign.flows.accounts.sessions import use_approval
 from countersign.flows.accounts.snapshot import find_snapshot, lock_snapshot
 from countersign.flows.changes.apply import Applied, apply_change
 from countersign.flows.changes.request import new_change, pending_data, record_pending_change, requirement_of
+from countersign.flows.verifications.cancel import cancel_challenge
 from countersign.flows.verifications.results import Refused
 from countersign.store.tables import rate_limits
 
@@ -69,7 +70,7 @@ async def submit_change(
 
 async def _prove_contact(
     context: AccountContext, browser: BrowserContext, request: ChangeRequest
-) -> CodeRequested | Refused:
+) -> CodeRequested | ChangeRefusal | Refused:
     """Send a code to the new contact; until it is entered, the old contact works and nothing is changed (semantics A1)."""
     assert request.contact is not None  # noqa: S101 - these kinds of change have a new contact
     device = browser.device or context.secret()
@@ -87,7 +88,9 @@ async def _prove_contact(
         return outcome
     now = context.now()
     change = new_change(context, browser, request, sealed=pending_data(request), until=now + PENDING_LIFETIME)
-    await context.log.run(context.database, _record, context, browser, change)
+    if not await context.log.run(context.database, _record, context, browser, change):
+        await cancel_challenge(context.core, context.own, outcome.challenge.id)
+        return ChangeRefusal.OUTDATED
     flow = LoginFlow(
         kind=LoginFlowKind.BIND_CONTACT,
         begun_at=now,
@@ -101,10 +104,15 @@ async def _prove_contact(
         requester=browser.requester(),
         place=change.place,
         change=change.id,
+        epoch=change.epoch,
     )
     return CodeRequested(await login_flow.save_flow(context, flow, request.contact.masked), device)
 
 
-async def _record(context: AccountContext, browser: BrowserContext, change: AccountChange) -> None:
+async def _record(context: AccountContext, browser: BrowserContext, change: AccountChange) -> bool:
+    """Store the pending change. Return False if the account was changed since it was approved (semantics A8)."""
     snapshot = await lock_snapshot(change.account)
+    if snapshot is None or not snapshot.account.open or snapshot.account.epoch != change.epoch:
+        return False
     await record_pending_change(context, browser, change, snapshot, NoticeKind.CONTACT_ASKED)
+    return True

@@ -17,7 +17,8 @@ from countersign.flows.accounts.activity import record_events
 from countersign.flows.accounts.notify import insert_notices
 from countersign.flows.accounts.sessions import use_approval
 from countersign.flows.accounts.snapshot import find_history, find_snapshot, lock_snapshot
-from countersign.flows.changes.apply import Applied, cancel_pending, end_sessions
+from countersign.flows.changes.apply import Applied
+from countersign.flows.changes.epoch import cancel_pending, end_sessions, raise_epoch
 from countersign.flows.changes.request import change_event, facts_of
 from countersign.store.engine.database import Change, Write
 from countersign.store.tables import accounts, authenticators, changes, devices, integration_codes
@@ -66,23 +67,26 @@ async def undo_change(
     requirement = ProofRequirement(level, None, Action(summary, digest))
     if not satisfies(session, requirement, context.now()) or not await use_approval(context, session, requirement):
         return requirement
-    return await context.log.run(context.database, _undo, context, browser, session.account, change_id)
+    return await context.log.run(context.database, _undo, context, browser, session, change_id)
 
 
 async def _undo(
-    context: AccountContext, browser: BrowserContext, account: str, change_id: str
+    context: AccountContext, browser: BrowserContext, session: Session, change_id: str
 ) -> Applied | ChangeRefusal:
-    now = context.now()
+    now, account = context.now(), session.account
     snapshot = await lock_snapshot(account)
+    if snapshot is None or snapshot.account.epoch != session.epoch or not snapshot.account.open:
+        return ChangeRefusal.OUTDATED
     change = await changes.find(account, change_id)
-    if snapshot is None or change is None or not change.is_undoable(now):
+    if change is None or not change.is_undoable(now):
         return ChangeRefusal.NOT_PENDING
     before = await find_history(snapshot.account)
     after = with_primary(revert(before, change.effect, now))
     if not after.active_contacts:
         return ChangeRefusal.LAST_CONTACT
     rows = await _restore(snapshot, before, after)
-    await devices.end_trust(account)
+    ended = frozenset((*change.effect.contacts_added, *change.effect.factors_added))
+    raised = await raise_epoch(context, snapshot.account, now, session=session.id, ended=ended)
     undone = replace(change, state=ChangeState.UNDONE, ended_at=now)
     await _finish_undo(
         context,
@@ -90,8 +94,8 @@ async def _undo(
         after,
         NoticeKind.CHANGE_UNDONE,
         now=now,
-        rows=[*rows, changes.update(undone)],
-        events=[change_event(context, EventKind.CHANGE_UNDONE, undone, now)],
+        rows=[*rows, changes.update(undone), *raised.rows],
+        events=[change_event(context, EventKind.CHANGE_UNDONE, undone, now), *raised.events],
         facts=facts_of(undone),
     )
     return Applied(undone)
@@ -125,7 +129,7 @@ async def _lock(context: AccountContext, browser: BrowserContext, account: str, 
     events += [change_event(context, EventKind.CHANGE_UNDONE, one, now) for one in undone]
     events.append(Event(now, EventKind.ACCOUNT_LOCKED, context.own.id, account, {**facts, "undone": len(undone)}))
     rows += await _restore(snapshot, before, after)
-    locked = replace(snapshot.account, locked_at=now)
+    locked = replace(snapshot.account, locked_at=now, epoch=snapshot.account.epoch + 1)
     if sealed := next((one for one in reversed(undone) if RULES[one.kind].undone_by_lock), None):
         # The previous password signs in nowhere now. But a user who knows it, and proves a contact, needs no further proof.
         password = context.keyring.seal(context.keyring.unseal(sealed.data, sealed.id), account)

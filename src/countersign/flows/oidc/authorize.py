@@ -51,6 +51,7 @@ class Grant(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `client_id`, `redirect_uri`, `code_challenge`, `scope` and `nonce` come from the request; `auth_time`, `acr` and `amr` go into the ID
     token. `account` and `session` are ids. `summary` and `hash` are those of the approved action, if the request named one.
+    `epoch` is that of the account: a code of an earlier one is worth nothing (semantics A8).
     """
 
     client_id: str = msgspec.field(name="client")
@@ -65,6 +66,7 @@ class Grant(msgspec.Struct, frozen=True, omit_defaults=True):
     amr: tuple[str, ...]
     summary: str = ""
     hash: str = ""
+    epoch: int = 0
 
 
 class RedirectToClient(msgspec.Struct, frozen=True):
@@ -160,6 +162,7 @@ async def _redirect_with_code(
         amr=tuple(amr_values(session, now)),
         summary=requirement.action.summary,
         hash=requirement.action.hash,
+        epoch=session.epoch,
     )
     code_hash = context.token_hash(code)
     sealed = context.keyring.seal(_encode(grant).decode(), code_hash.hex())

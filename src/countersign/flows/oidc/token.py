@@ -88,7 +88,10 @@ async def _redeem_code(context: AccountContext, request: TokenRequest) -> Grant 
         return None
     grant = _decode_grant(context.keyring.unseal(sealed, request.code_hash.hex()))
     session = await sessions.find_by_id(grant.account, grant.session, request.now)
-    if session is None or not _matches(grant, request):
+    account = await accounts.find(grant.account)
+    if session is None or account is None or not account.open or account.epoch != grant.epoch:
+        return None
+    if not _matches(grant, request):
         return None
     token = AccessToken(
         key=request.access_token_hash,

@@ -55,7 +55,8 @@ async def prove_with_app(
     app = await use_app_code(context, guess.authenticators, code)
     if app is None:
         return guess.invalid
-    return await _complete(context, browser, guess, Method.APP_CODE, remember=remember)
+    proof = SessionProof(Method.APP_CODE, context.now(), source=app.id)
+    return await _complete(context, browser, guess, proof, remember=remember)
 
 
 async def prove_with_recovery_code(
@@ -72,7 +73,9 @@ async def prove_with_recovery_code(
     if not await context.log.run(context.database, _use_recovery_code, context, browser, account, code_hash):
         return guess.invalid
     context.database.notify()
-    return await _complete(context, browser, guess, Method.RECOVERY_CODE, remember=remember)
+    spent = next((one.id for one in guess.authenticators if one.mark == code_hash), "")
+    proof = SessionProof(Method.RECOVERY_CODE, context.now(), source=spent)
+    return await _complete(context, browser, guess, proof, remember=remember)
 
 
 class CountedGuess(msgspec.Struct, frozen=True):
@@ -157,9 +160,8 @@ async def _use_recovery_code(context: AccountContext, browser: BrowserContext, a
 
 
 async def _complete(
-    context: AccountContext, browser: BrowserContext, guess: CountedGuess, method: Method, *, remember: bool
+    context: AccountContext, browser: BrowserContext, guess: CountedGuess, proof: SessionProof, *, remember: bool
 ) -> CompletedFlow:
     """Reset the count per account, which a right code ends, and complete the flow."""
     await context.database.run(rate_limits.reset, guess.counter)
-    proof = SessionProof(method, context.now())
     return await complete_flow(context, browser, guess.stored, proof, remember=remember)

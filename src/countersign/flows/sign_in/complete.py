@@ -13,7 +13,7 @@ from countersign.domain.accounts.account import Account, OwnedContact
 from countersign.domain.accounts.change import ChangeRefusal
 from countersign.domain.accounts.device import Device
 from countersign.domain.accounts.login_flow import LoginFlow, LoginFlowKind
-from countersign.domain.accounts.session import Method, SessionProof, with_proof
+from countersign.domain.accounts.session import Method, SessionProof, in_epoch, with_proof
 from countersign.domain.shared.contact import parse_contact
 from countersign.domain.shared.event import Event, EventKind
 from countersign.flows.accounts import login_flow
@@ -44,13 +44,10 @@ async def complete_flow(
     """Carry out what the proof was requested for.
 
     `stored` is the flow of this browser, `proof` the proof that was just given, and `remember` the user's wish to trust this browser.
-    Returns FlowNotFound if another request has completed the flow already, if the account was locked after the flow began, or if its
-    password was changed since then (semantics A5).
+    Returns FlowNotFound if another request has completed the flow already, or if the account was locked or changed after the flow began.
+    The transaction that writes judges that (semantics A5, A8).
     """
-    flow = stored.flow
-    if flow.account and flow.kind is not LoginFlowKind.RECOVER and not await _is_account_unchanged(context, flow):
-        return FlowNotFound()
-    match flow.kind:
+    match stored.flow.kind:
         case LoginFlowKind.SIGN_UP:
             return await _create_account(context, browser, stored, proof, remember=remember)
         case LoginFlowKind.SIGN_IN:
@@ -65,12 +62,6 @@ async def complete_flow(
             return await request_delayed_recovery(context, browser, stored)
         case LoginFlowKind.ENROL_APP | LoginFlowKind.ENROL_PASSKEY | LoginFlowKind.PASSKEY:
             return FlowNotFound()
-
-
-async def _is_account_unchanged(context: AccountContext, flow: LoginFlow) -> bool:
-    """Return True if the account is open and has the password that it had when the flow began."""
-    account = await context.database.read(accounts.find, flow.account)
-    return account is not None and account.open and account.password_at <= flow.begun_at
 
 
 async def _create_account(
@@ -138,6 +129,7 @@ async def _sign_in(
         flow=stored,
         remember=remember,
         contact=flow.contact,
+        epoch=flow.epoch,
     )
 
 
@@ -192,14 +184,17 @@ async def _raise_session(
 
 
 async def _write_upgrade(context: AccountContext, upgrade: SessionUpgrade) -> bool:
-    """Write the raised session. Return False if the session has ended, or is not the one that asked."""
+    """Write the raised session. Return False if the session has ended, is not the one that asked, or the account was changed since."""
     now, flow = context.now(), upgrade.flow
+    account = await accounts.lock(flow.account)
+    if account is None or not account.open or account.epoch != flow.epoch:
+        return False
     session = await sessions.find(upgrade.token_hash, now)
     if session is None or session.id != flow.session or not await login_flows.delete(upgrade.flow_token_hash):
         return False
     if not await sessions.end(upgrade.token_hash):
         return False
-    raised = with_proof(session, upgrade.new_token_hash, upgrade.proof)
+    raised = with_proof(in_epoch(session, account.epoch), upgrade.new_token_hash, upgrade.proof)
     session_facts: dict[str, str | int] = {"session": session.id, "method": upgrade.proof.method.value}
     events = [Event(now, EventKind.SESSION_RAISED, context.own.id, flow.account, session_facts)]
     trusted_device: tuple[Change, ...] = ()

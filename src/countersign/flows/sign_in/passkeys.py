@@ -91,6 +91,7 @@ async def begin_passkey_enrolment(
         name=request.about,
         session=session.id,
         pending_secret=context.random_bytes(CHALLENGE_BYTES).hex(),
+        epoch=session.epoch,
     )
     return CodeRequested(await login_flow.save_flow(context, flow), device_secret)
 
@@ -136,7 +137,9 @@ async def finish_passkey_enrolment(
     )
     request = ChangeRequest(ChangeKind.METHOD_ADDED, about=stored.flow.name, authenticators=(passkey,))
     return await apply_change(
-        context, browser, msgspec.structs.replace(request.for_session(session), flow=stored.token_hash)
+        context,
+        browser,
+        msgspec.structs.replace(request.for_session(session), flow=stored.token_hash, epoch=stored.flow.epoch),
     )
 
 
@@ -197,8 +200,10 @@ async def sign_in_with_passkey(
     method = await _check_assertion(context, passkey, response, _challenge(stored))
     if method is None:
         return InvalidCredentials()
-    proofs = (SessionProof(method, context.now()),)
-    started = await start_session(context, browser, account.id, proofs, interrupted=stored.flow.interrupted)
+    proofs = (SessionProof(method, context.now(), source=passkey.id),)
+    started = await start_session(
+        context, browser, account.id, proofs, interrupted=stored.flow.interrupted, epoch=account.epoch
+    )
     return started if isinstance(started, SignedIn) else InvalidCredentials()
 
 
@@ -250,9 +255,10 @@ async def prove_with_passkey(
     credential_id = webauthn.id_of(response)
     passkey = next((one for one in _passkeys_of(snapshot) if one.mark == credential_id), None)
     method = await _check_assertion(context, passkey, response, _challenge(stored)) if passkey is not None else None
-    if method is None:
+    if passkey is None or method is None:
         return InvalidCredentials()
-    return await complete_flow(context, browser, answered, SessionProof(method, context.now()), remember=remember)
+    proof = SessionProof(method, context.now(), source=passkey.id)
+    return await complete_flow(context, browser, answered, proof, remember=remember)
 
 
 # ------------------------------------------------------------------------------------------------------------------ shared

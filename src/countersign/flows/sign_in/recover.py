@@ -72,6 +72,7 @@ async def recover(
     flow = msgspec.structs.replace(
         _new_flow(context, browser, LoginFlowKind.RECOVER, contact, device_secret, outcome.challenge.id),
         account=target.account_id,
+        epoch=target.epoch,
         contact=target.contact.id if target.contact is not None else "",
         change=target.delayed_recovery.id if target.delayed_recovery is not None else "",
     )
@@ -82,12 +83,13 @@ class RecoveryTarget(msgspec.Struct, frozen=True):
     """What the contact that was entered can recover; each part is None if there is none.
 
     `account` is the account that the contact signs in to, and `contact` is the contact as a part of it. `delayed_recovery` is one that
-    waited for this contact and can be finished now.
+    waited for this contact and can be finished now. `epoch` is that of the account that can be recovered.
     """
 
     account: Account | None
     contact: OwnedContact | None
     delayed_recovery: AccountChange | None
+    epoch: int = 0
 
     @property
     def account_id(self) -> str:
@@ -100,10 +102,12 @@ class RecoveryTarget(msgspec.Struct, frozen=True):
 async def _find_target(blind_index: bytes, now: int) -> RecoveryTarget:
     account, contacts = await accounts.find_with_contacts_by_identifier(blind_index)
     waiting = await changes.list_pending_recoveries(blind_index, now)
+    due = next((change for change in waiting if now >= change.due_at), None)
     return RecoveryTarget(
         account,
         contact=next((contact for contact in contacts if contact.blind_index == blind_index), None),
-        delayed_recovery=next((change for change in waiting if now >= change.due_at), None),
+        delayed_recovery=due,
+        epoch=due.epoch if due is not None else account.epoch if account is not None else 0,
     )
 
 
@@ -141,6 +145,7 @@ async def begin_delayed_recovery(
     flow = msgspec.structs.replace(
         _new_flow(context, browser, LoginFlowKind.DELAYED_RECOVERY, contact, device_secret, outcome.challenge.id),
         account=account.id if account else "",
+        epoch=account.epoch if account else 0,
     )
     return CodeRequested(await login_flow.save_flow(context, flow), device_secret)
 
@@ -198,7 +203,7 @@ async def reset_password(
         return FlowNotFound()
     flow = stored.flow
     account = await context.database.read(accounts.find, flow.account)
-    if account is None or account.disabled_at is not None or account.password_at > flow.begun_at:
+    if account is None or account.disabled_at is not None or account.epoch != flow.epoch:
         return FlowNotFound()
     password = normalize_password(password)
     personal_words = (context.keyring.unseal(account.name, account.id), flow.address)
@@ -215,8 +220,10 @@ async def reset_password(
         account=account.id,
         flow=stored.token_hash,
         recovered_by="" if current or _used_recovery_code(flow) else flow.contact,
+        epoch=flow.epoch,
     )
-    return await apply_change(context, browser, request)
+    applied = await apply_change(context, browser, request)
+    return FlowNotFound() if applied is ChangeRefusal.OUTDATED else applied
 
 
 async def _find_proved_flow(context: AccountContext, browser: BrowserContext) -> StoredFlow | None:

@@ -77,6 +77,7 @@ async def sign_in(
         requester=browser.requester(_id_of(trusted_device)),
         place=context.place(browser.ip),
         risk_findings=_values(assessment),
+        epoch=account.epoch,
     )
     snapshot = AccountSnapshot(account, tuple(candidate.contacts), tuple(candidate.authenticators))
     return await send_code_by_first_method(context, browser, snapshot, flow, device_secret)
@@ -217,5 +218,5 @@ async def _start_trusted_session(
 ) -> SignedIn | InvalidCredentials:
     now = context.now()
     proofs = (SessionProof(Method.PASSWORD, now), SessionProof(Method.TRUSTED_DEVICE, now))
-    started = await start_session(context, browser, account.id, proofs, interrupted=interrupted)
+    started = await start_session(context, browser, account.id, proofs, interrupted=interrupted, epoch=account.epoch)
     return started if isinstance(started, SignedIn) else InvalidCredentials()

@@ -12,6 +12,7 @@ from countersign.domain.accounts.session import (
     LEVEL_OF_METHOD,
     REMEMBERED_SESSION_LIFETIME,
     Level,
+    Method,
     Session,
     SessionProof,
 )
@@ -41,6 +42,7 @@ class SessionStart(msgspec.Struct, frozen=True):
     is_trusted: bool
     new_account: tuple[Change, ...]
     contact: str
+    epoch: int
 
 
 async def start_session(
@@ -54,6 +56,7 @@ async def start_session(
     remember: bool = False,
     new_account: tuple[Change, ...] = (),
     contact: str = "",
+    epoch: int = 0,
 ) -> SignedIn | FlowNotFound:
     """Start a session of an account, in one transaction with everything that belongs to it.
 
@@ -64,6 +67,7 @@ async def start_session(
     - `new_account`: at sign-up, the rows of the account itself.
     - `contact`: the id of the contact whose code was entered, empty if none was. Any contact but the one that has just recovered the
       account shows that its owner is back.
+    - `epoch`: that of the account when the proofs began. If it was locked or changed since then, the answer is FlowNotFound (semantics A8).
 
     Raises ConflictError if a row of `new_account` exists already.
     """
@@ -81,13 +85,16 @@ async def start_session(
         is_trusted=remember and has_second_factor and context.sign_in_policy.trusts_browsers,
         new_account=new_account,
         contact=contact,
+        epoch=epoch,
     )
     started = await context.log.run(context.database, _start, context, start)
     return SignedIn(secret, browser.device, account, interrupted) if started else FlowNotFound()
 
 
 async def _start(context: AccountContext, start: SessionStart) -> bool:
-    """Write the session. Return False if another caller has ended the flow already."""
+    """Write the session. Return False if another caller has ended the flow already, or if the proofs count for nothing any more."""
+    if not start.new_account and not await _is_unchanged(start):
+        return False
     if start.flow_token_hash and not await login_flows.delete(start.flow_token_hash):
         return False
     if start.browser.session:
@@ -96,6 +103,8 @@ async def _start(context: AccountContext, start: SessionStart) -> bool:
     if not start.new_account:
         await accounts.clear_recovered_by(start.account, start.contact)
     known_device = await devices.find(start.account, start.device_token_hash)
+    if _skips_code(start) and (known_device is None or not known_device.trusted(start.now)):
+        return False
     device = _used_device(context, start, known_device)
     session = _new_session(context, start, device)
     notices = await _new_device_notices(context, start) if known_device is None else ()
@@ -104,6 +113,17 @@ async def _start(context: AccountContext, start: SessionStart) -> bool:
     rows = (*start.new_account, devices.upsert(device), sessions.insert(session), *notices, *activity)
     await Write(rows, last=True)
     return True
+
+
+async def _is_unchanged(start: SessionStart) -> bool:
+    """Lock the account; return True if it is open and in the epoch in which the proofs began (semantics A5, A8)."""
+    account = await accounts.lock(start.account)
+    return account is not None and account.open and account.epoch == start.epoch
+
+
+def _skips_code(start: SessionStart) -> bool:
+    """Return True if trust in the browser is the second proof."""
+    return any(proof.method is Method.TRUSTED_DEVICE for proof in start.proofs)
 
 
 def _used_device(context: AccountContext, start: SessionStart, known: Device | None) -> Device:
@@ -138,6 +158,7 @@ def _new_session(context: AccountContext, start: SessionStart, device: Device) -
         place=start.place,
         proofs=start.proofs,
         last_seen_at=now,
+        epoch=start.epoch,
         expires_at=now + (REMEMBERED_SESSION_LIFETIME if is_remembered else policy.session_lifetime),
     )
 

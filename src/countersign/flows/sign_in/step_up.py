@@ -52,6 +52,7 @@ async def step_up(
         interrupted=interrupted,
         requester=browser.requester(trusted_device_id),
         place=context.place(browser.ip),
+        epoch=session.epoch,
     )
     return await send_code_by_first_method(context, browser, snapshot, flow, device_secret)
 

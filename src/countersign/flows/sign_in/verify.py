@@ -96,7 +96,8 @@ async def check_code(
     if not isinstance(outcome, Done | Refused) or outcome.challenge is None:
         return FlowNotFound()
     approved = outcome.challenge
-    proof = SessionProof(METHOD_OF_CHANNEL[approved.channel], approved.ended_at or context.now())
+    proved_at = approved.ended_at or context.now()
+    proof = SessionProof(METHOD_OF_CHANNEL[approved.channel], proved_at, source=stored.flow.contact)
     return await complete_flow(context, browser, stored, proof, remember=remember)
 
 

@@ -188,6 +188,7 @@ ACCOUNTS: Final = Table(
         ("reduced_until", "int"),
         ("recovered_by", "text"),
         ("checked_at", "int"),
+        ("epoch", "int"),
     ),
 )
 """Accounts; `name` and `password` are sealed."""
@@ -229,6 +230,7 @@ SESSIONS: Final = Table(
         ("proofs", "text"),
         ("last_seen_at", "int"),
         ("expires_at", "int"),
+        ("epoch", "int"),
     ),
 )
 """Sessions, by the keyed hash of their secret; `device` is the mark of the device, `proofs` is JSON."""
@@ -289,6 +291,7 @@ CHANGES: Final = Table(
         ("data", "bytes"),
         ("user_agent", "text"),
         ("place", "text"),
+        ("epoch", "int"),
     ),
     moving=(
         ("state", "text"),

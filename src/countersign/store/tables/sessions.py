@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from countersign.domain.accounts.session import Session
-from countersign.store.engine.database import Change, Insert, Sql
+from countersign.store.engine.database import Change, Insert, Sql, Update
 from countersign.store.tables.deletion import delete_rows
 from countersign.store.tables.row_mapper import RowMapper
 from countersign.store.tables.schema import SESSIONS
@@ -62,6 +62,11 @@ async def end_on_device(account: str, device: bytes) -> list[str]:
     """End the sessions of an account on one device, by its mark; return the ids of those that ended."""
     rows = await Sql("DELETE FROM sessions WHERE account = $1 AND device = $2 RETURNING id", (account, device))
     return sorted(row[0] for row in rows)
+
+
+def update(session: Session) -> Change:
+    """Return the change that updates a session."""
+    return Update(SESSIONS, [ROWS.to_update_row(session)])
 
 
 async def replace_proofs(before: Session, after: Session) -> bool:

@@ -39,6 +39,7 @@ REFUSALS: Final = {
         "This change is not waiting any more: it was canceled, it ran out, or the session that asked for it has ended."
     ),
     ChangeRefusal.TOO_EARLY: mark("The waiting time is not over yet."),
+    ChangeRefusal.OUTDATED: mark("Your account was changed in the meantime. Look at it again, then start over."),
 }
 """Why a change is not made, in words."""
 

@@ -1,0 +1,68 @@
+"""Raise the epoch of an account: what was under way when its password, contacts or authenticators changed counts for nothing (A8)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
+
+from countersign.domain.accounts.change import ChangeState
+from countersign.domain.accounts.session import in_epoch, into_epoch
+from countersign.domain.shared.event import Event, EventKind
+from countersign.store.engine.database import Change
+from countersign.store.tables import accounts, changes, devices, sessions
+
+if TYPE_CHECKING:
+    from countersign.domain.accounts.account import Account
+    from countersign.flows.accounts.context import AccountContext
+
+
+class EpochRaised(msgspec.Struct, frozen=True):
+    """What the transaction that raises an epoch still has to write."""
+
+    rows: tuple[Change, ...]
+    events: tuple[Event, ...]
+
+
+async def raise_epoch(
+    context: AccountContext,
+    account: Account,
+    now: int,
+    *,
+    session: str = "",
+    ended: frozenset[str] = frozenset(),
+    but: str = "",
+) -> EpochRaised:
+    """End the trust in all browsers and every pending change except `but`, and return the rows and events that belong to the new epoch.
+
+    `account` is locked, and as it is to be written. `session` is the id of the session that made the change: its proofs are carried into
+    the new epoch, except those by a contact or an authenticator whose id is in `ended`. `now` is in ms.
+    """
+    raised = replace(account, epoch=account.epoch + 1)
+    await devices.end_trust(account.id)
+    rows, events = await cancel_pending(context, account.id, now, but=but)
+    rows.append(accounts.update(raised))
+    acting = await sessions.find_by_id(account.id, session, now) if session else None
+    if acting is not None:
+        rows.append(sessions.update(into_epoch(in_epoch(acting, account.epoch), raised.epoch, ended)))
+    return EpochRaised(tuple(rows), tuple(events))
+
+
+async def end_sessions(context: AccountContext, account: str, now: int, *, but: str = "") -> list[Event]:
+    """End the sessions of an account, except one; return the events."""
+    ended = await sessions.end_all(account, but=but)
+    return [Event(now, EventKind.SESSION_ENDED, context.own.id, account, {"session": id_}) for id_ in ended]
+
+
+async def cancel_pending(
+    context: AccountContext, account: str, now: int, *, but: str = ""
+) -> tuple[list[Change], list[Event]]:
+    """Return the rows and events that cancel the pending changes of an account, except one."""
+    pending = [
+        one for one in await changes.list_open(account, now) if one.state is ChangeState.PENDING and one.id != but
+    ]
+    return (
+        [changes.update(replace(one, state=ChangeState.CANCELED, ended_at=now, remind_at=None)) for one in pending],
+        [Event(now, EventKind.CHANGE_CANCELED, context.own.id, account, {"change": one.id}) for one in pending],
+    )
