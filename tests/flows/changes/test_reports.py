@@ -52,6 +52,7 @@ async def test_the_message_that_an_account_was_locked_locks_it_no_second_time(ho
     await ada(home)
     await Visitor(home, SAFARI).is_let_in()
     reference = not_me_reference(home.keyring, await newest_notice(home))
+    home.clock.forward(1_000)
     assert await report_change(home.accounts, BrowserContext(), reference) is not None
     locked = not_me_reference(home.keyring, await newest_notice(home))
     assert await find_notice(home.accounts, locked) is None
