@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.flows.changes.test_delayed_recovery import claims
-from tests.flows.integration_codes import made
+from tests.flows.integration_codes import approved, made
 from tests.flows.people import ADA, Visitor, ada
 
 from countersign.domain.accounts.change import DAY, RECOVERY_WAIT, ChangeRefusal
@@ -16,7 +16,7 @@ from countersign.domain.accounts.session import ProofRequirement
 from countersign.flows.accounts.context import CodeRequested, SignedIn
 from countersign.flows.changes.apply import Applied
 from countersign.flows.changes.delayed_recovery import send_reminders
-from countersign.flows.changes.integration_codes import list_codes, make_code, verify_code
+from countersign.flows.changes.integration_codes import list_codes, make_code, rotate_code, verify_code
 from countersign.flows.sign_in.complete import PasswordResetAllowed
 
 if TYPE_CHECKING:
@@ -82,6 +82,26 @@ async def test_its_owner_sees_the_last_use_to_the_minute(home: Place) -> None:
     await verify_code(home.accounts, code, "there")
     (seen,) = await list_codes(home.accounts, account)
     assert (seen.last_used_at, seen.last_used_from) == (home.clock(), "there")
+
+
+async def test_rotating_a_code_that_ends_soon_gives_it_no_more_time(home: Place) -> None:
+    """I3: the old one lives a day longer at most, and never longer than it would have."""
+    visitor = await ada(home)
+    code, account = await made(visitor, days=30), (await alive(visitor)).account
+    home.clock.forward(30 * DAY - 3_600_000)
+    await visitor.is_let_in()
+    (before,) = await list_codes(home.accounts, account)
+    home.clock.forward(61_000)
+
+    async def rotates(session: Session) -> SubmitResult:
+        outcome, _ = await rotate_code(home.accounts, visitor.browser, session, before.id, "Rotate it")
+        return outcome
+
+    assert isinstance(await approved(visitor, rotates), Applied)
+    home.clock.forward(before.expires_at - home.clock() - 1)
+    assert await verify_code(home.accounts, code, "a test") is not None
+    home.clock.forward(1)
+    assert await verify_code(home.accounts, code, "a test") is None
 
 
 async def test_in_the_time_after_a_claim_no_code_is_made(home: Place) -> None:
