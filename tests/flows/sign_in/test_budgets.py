@@ -157,7 +157,7 @@ BUDGETS = {
     "recover_password": [old_passwords],
     "changes": [changes_of_one_account],
 }
-"""How each budget is spent, by its name. That of one person's name, `sign_in_name`, gives no answer of its own, and has a test of its own."""
+"""How each budget is spent, by its name. That of one person's name, `sign_in_name`, gives no answer, and has its own test."""
 
 SPENT_BEFORE = {"changes": 1}
 """What is spent while a scene is set: the change that added the second contact."""
