@@ -26,9 +26,14 @@ coverage: setup-dev ## run the tests in process, and measure what of the program
 	@export COVERAGE_CORE=$$($(BIN)/python -c 'import sys; print("sysmon" if sys.version_info >= (3, 12) else "ctrace")'); \
 	exec $(BIN)/python -m pytest -n logical -m 'not (program or browser or slow or peers)' --cov --cov-report=html $(ARGS)
 
-test-quick: setup-dev ## run the tests that need no peer, no process and no patience
-	@exec $(BIN)/python -m pytest -n logical --hypothesis-profile=quick -p no:schemathesis -m 'not (program or postgres or browser or slow or peers)' \
-	  $(foreach place,durability journeys examples web/test_contract.py,--ignore=tests/$(place)) $(ARGS)
+# What waits in real time, or judges the checkout rather than the program.
+PATIENT := durability journeys examples migrations cli providers web/test_contract.py web/test_protocol.py web/test_hot_routes.py \
+  store/test_sqlite.py store/test_postgres.py store/test_tables.py messages/test_language.py messages/test_spelling.py web/pages/test_sheets.py $(patsubst tests/%,%,$(wildcard tests/test_*.py))
+
+test-quick: setup-dev ## run the tests of what the program decides: they need no peer, no process and no patience
+	@PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 exec $(BIN)/python -m pytest -p xdist.plugin -p pytest_asyncio.plugin -p pytest_timeout -p _hypothesis_pytestplugin \
+	  -n logical --hypothesis-profile=quick -m 'not (program or postgres or browser or slow or peers)' \
+	  $(foreach place,$(PATIENT),--ignore=tests/$(place)) $(ARGS)
 
 mutants: setup-dev ## put faults into a copy of the checkout, and say which no test notices (ARGS='--room keys' for some)
 	@exec $(BIN)/python -m tools.mutate $(ARGS)

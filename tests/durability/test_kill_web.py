@@ -1,4 +1,4 @@
-"""kill -9 of what serves, fifty times at random moments under load: what was promised is kept, and nothing is approved twice."""
+"""kill -9 of what serves, again and again at random moments under load: what was promised is kept, and nothing is approved twice."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ import pytest
 from tests.durability.crowd import Crowd, exhaust_some, hold_to_account, sent_by, settle
 from tests.durability.installation import Installation, Started, installed, webhook_config
 from tests.durability.sender import SECRET, Sender
+from tests.rounds import rounds
 
-ROUNDS = 50
+ROUNDS = rounds(50)
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 

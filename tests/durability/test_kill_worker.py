@@ -1,4 +1,4 @@
-"""kill -9 of `countersign work`, fifty times at random moments: the outbox loses nothing, and what goes out twice bears one name."""
+"""kill -9 of `countersign work`, again and again at random moments: the outbox loses nothing, and what goes out twice bears one name."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from tests.durability.crowd import Crowd, hold_to_account, sent_by, settle
 from tests.durability.installation import installed, webhook_config
 from tests.durability.sender import SECRET, Sender
 from tests.providers.peers import MailPeer
+from tests.rounds import rounds
 
-ROUNDS = 50
+ROUNDS = rounds(50)
 
 pytestmark = [pytest.mark.slow, pytest.mark.postgres, pytest.mark.peers, pytest.mark.timeout(300)]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import time
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.durability.installation import installed, webhook_config
 from tests.durability.sender import SECRET, Sender
+from tests.rounds import rounds
 
 from countersign.config import load
 from countersign.domain.shared.contact import Contact, ContactKind
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 
     from tests.durability.installation import Installation, Started
 
-MESSAGES = int(os.environ.get("DELIVERIES", "20000"))
-"""How many; `DELIVERIES=100000` is what the figures in the documents were made with."""
+MESSAGES = rounds(100_000)
 WORKERS = 4
 EVERY = (3.0, 6.0)
 """Seconds between two deaths."""

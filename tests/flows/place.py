@@ -247,13 +247,17 @@ async def place_at(
     owed: Callable[[], None] | None = None,
     risk: RiskPolicy | None = None,
     places: GeoDatabase | None = None,
+    through: Callable[[Database], Database] | None = None,
 ) -> AsyncIterator[Place]:
     """Open a migrated database as a place; keys are made in `folder` unless another place made them there before.
 
-    `live` names further carriers beside the inbox, and is the route of every channel for live keys.
+    `live` names further carriers beside the inbox, and is the route of every channel for live keys. All statements go `through` a database
+    that passes them on, if one is given.
     """
     database = open_database(url)
     await database.open()
+    if through is not None:
+        database = through(database)
     clock = clock or FixedClock()
     path = folder / "keys.json"
     if not path.exists():

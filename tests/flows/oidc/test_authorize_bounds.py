@@ -13,7 +13,7 @@ from tests.flows.authenticators import app_code, enrols_app
 from tests.flows.oidc.test_token import BACK, VERIFIER, asked, code_of, told
 from tests.flows.people import ADA, Visitor, ada
 
-from countersign.domain.accounts.session import Level, SignInPolicy
+from countersign.domain.accounts.session import Level, Method, SessionProof, SignInPolicy
 from countersign.domain.shared.application import Application, ApplicationDraft, ApplicationMode
 from countersign.flows.accounts.context import CodeRequested, SignedIn
 from countersign.flows.changes.apply import Applied
@@ -75,23 +75,36 @@ async def test_the_level_that_is_told_was_proved_within_the_age_that_was_asked_f
 ) -> None:
     """U3: an app's code of hours ago does not come back with a mail code of now."""
     visitor = await ada(home)
-    await enrols_app(visitor)
-    home.clock.forward(3 * HOUR)
     session = await visitor.session()
     assert session is not None
-    fresh = home.clock()
-    proofs = tuple(
-        msgspec.structs.replace(proof, proved_at=fresh) if proof.method.value == "mail_code" else proof
-        for proof in session.proofs
+    home.clock.forward(3 * HOUR)
+    now = home.clock()
+    proved = (
+        SessionProof(Method.PASSWORD, now - 3 * HOUR),
+        SessionProof(Method.APP_CODE, now - 3 * HOUR),
+        SessionProof(Method.MAIL_CODE, now - 1_000),
     )
-    aged = msgspec.structs.replace(session, proofs=proofs)
-    assert await home.database.run(sessions.replace_proofs, session, aged)
+    assert await home.database.run(sessions.replace_proofs, session, msgspec.structs.replace(session, proofs=proved))
     code = await code_of(home, visitor, shop, max_age="300")
     found = await exchange_code(home.accounts, shop, code, BACK, VERIFIER)
     assert found is not None
     claims = home.keyring.verified_identity(found.id_token)
     assert claims is not None
     assert claims["acr"] == Level.MAIL_CODE.acr
+    plain = await exchange_code(home.accounts, shop, await code_of(home, visitor, shop), BACK, VERIFIER)
+    assert plain is not None
+    claims = home.keyring.verified_identity(plain.id_token)
+    assert claims is not None
+    assert claims["acr"] == Level.APP_CODE.acr
+
+
+async def test_a_code_of_before_a_change_of_the_account_gives_no_tokens(home: Place, shop: Application) -> None:
+    """A8: the session that made the change is still there, and what it had under way is not."""
+    visitor = await ada(home)
+    code = await code_of(home, visitor, shop)
+    assert isinstance(await visitor.adds("+14155550123"), Applied)
+    assert await exchange_code(home.accounts, shop, code, BACK, VERIFIER) is None
+    assert await exchange_code(home.accounts, shop, await code_of(home, visitor, shop), BACK, VERIFIER) is not None
 
 
 async def test_a_strict_installation_asks_for_no_less_than_the_application(home: Place, shop: Application) -> None:

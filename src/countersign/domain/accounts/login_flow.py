@@ -106,6 +106,14 @@ class LoginFlow(msgspec.Struct, frozen=True, omit_defaults=True):
     recovery_proof: SessionProof | None = msgspec.field(name="proved", default=None)
     epoch: int = 0
 
+    @property
+    def owned_contact(self) -> str:
+        """Return the id of the account's contact that the code went to; empty if the user typed the contact.
+
+        Whoever typed a contact chooses between its channels alone. Its id would tell that it belongs to an account (semantics R1).
+        """
+        return "" if self.address else self.contact
+
     def __repr__(self) -> str:
         """Show what may stand in a log."""
         return f"LoginFlow({self.kind.value}, {self.challenge})"

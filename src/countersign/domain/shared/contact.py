@@ -38,6 +38,9 @@ CHANNELS_OF: Final = {
     ContactKind.PHONE: (Channel.SMS, Channel.VOICE, Channel.WHATSAPP),
 }
 
+CODES_ONLY: Final = frozenset({Channel.WHATSAPP})
+"""Channels that carry a code and nothing else: their providers refuse a notice."""
+
 # Lower-case Cyrillic and Greek letters that are drawn like Latin ones (Unicode UTS 39, confusables.txt). `apple` can be written in them.
 LATIN_LOOKALIKES: Final = dict(
     zip("асԁеһіјӏоорԗԛѕԝхуүѵгпьѡтк" + "αικνορτυχγ", "acdehijlooppqswxyyvrnbwtk" + "aikvoptuxy", strict=True)

@@ -87,7 +87,7 @@ async def send_code(
     """Send a code to a contact. It works in this browser alone (semantics C4).
 
     `device` is the secret of the browser, `trusted` the id of the device if the account trusts it, and `spent` the guesses that were
-    used up on an earlier code of the same flow. `told` is the notice that is sent in place of a code, if any.
+    used up on an earlier code of the same flow. `decoy_notice` is the notice that is sent in place of a code, if any.
     """
     asked = BeginRequest(
         to=contact,

@@ -12,11 +12,13 @@ if TYPE_CHECKING:
 
 
 async def find_snapshot(account_id: str) -> AccountSnapshot | None:
-    """Return an account with its active contacts and authenticators; None if there is no such account."""
+    """Return an account with its active contacts and authenticators; None if there is no such account.
+
+    The same statements run in both cases, so their duration does not reveal whether there is an account (semantics R1).
+    """
     account, contacts = await accounts.find_with_contacts(account_id)
-    if account is None:
-        return None
-    return AccountSnapshot(account, tuple(contacts), tuple(await authenticators.list_active(account_id)))
+    active = await authenticators.list_active(account_id)
+    return AccountSnapshot(account, tuple(contacts), tuple(active)) if account is not None else None
 
 
 async def lock_snapshot(account_id: str) -> AccountSnapshot | None:
@@ -25,10 +27,9 @@ async def lock_snapshot(account_id: str) -> AccountSnapshot | None:
     So two removals at the same moment never leave it without a contact.
     """
     account = await accounts.lock(account_id)
-    if account is None:
-        return None
     contacts = await accounts.list_contacts(account_id)
-    return AccountSnapshot(account, tuple(contacts), tuple(await authenticators.list_active(account_id)))
+    active = await authenticators.list_active(account_id)
+    return AccountSnapshot(account, tuple(contacts), tuple(active)) if account is not None else None
 
 
 async def find_history(account: Account) -> AccountSnapshot:

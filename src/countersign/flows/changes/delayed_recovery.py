@@ -21,10 +21,12 @@ from countersign.domain.accounts.change import (
 )
 from countersign.domain.delivery.notice import NoticeKind
 from countersign.domain.shared.contact import parse_contact
+from countersign.domain.shared.event import EventKind
+from countersign.flows.accounts.activity import insert_sent, record_events
 from countersign.flows.accounts.context import AccountContext, BrowserContext, FlowNotFound
 from countersign.flows.accounts.notify import insert_notices
 from countersign.flows.accounts.snapshot import find_snapshot, lock_snapshot
-from countersign.flows.changes.request import facts_of, new_change, pending_data, record_pending_change
+from countersign.flows.changes.request import change_event, facts_of, new_change, pending_data, record_pending_change
 from countersign.store.engine.database import Write
 from countersign.store.tables import changes, login_flows
 
@@ -48,7 +50,8 @@ async def request_delayed_recovery(
 ) -> RecoveryPending | FlowNotFound:
     """Begin the wait, now that the new contact is proved.
 
-    The browser gets the same answer if there is no such account (semantics R1). FlowNotFound: another request was faster.
+    The browser gets the same answer if there is no such account, or if it has changed since the flow began (semantics R1).
+    FlowNotFound: another request was faster.
     """
     flow, now = stored.flow, context.now()
     contact = parse_contact(flow.address)
@@ -78,7 +81,18 @@ async def _begin(context: AccountContext, browser: BrowserContext, flow: bytes, 
     snapshot = await lock_snapshot(change.account)
     if snapshot is not None and snapshot.account.epoch == change.epoch:
         await record_pending_change(context, browser, change, snapshot, NoticeKind.ACCESS_ASKED)
+    else:
+        await _record_nothing(context, browser, replace(change, account=""))
     return True
+
+
+async def _record_nothing(context: AccountContext, browser: BrowserContext, change: AccountChange) -> None:
+    """Log that an account was asked for that is not there, and write as an account with one contact would cost (semantics R1)."""
+    now = change.asked_at
+    event = change_event(context, EventKind.CHANGE_ASKED, change, now)
+    activity = await record_events(context, [event], browser, change.place)
+    sent = [(change.id, change.about, NoticeKind.ACCESS_ASKED.value)] * 4
+    await Write((*insert_sent(context, "", now, sent), *activity), last=True)
 
 
 async def send_reminders(context: AccountContext) -> int:

@@ -9,7 +9,7 @@ import msgspec
 from countersign.domain.delivery.delivery import Delivery, Message
 from countersign.domain.delivery.notice import Notice, NoticeKind
 from countersign.domain.shared.application import Application
-from countersign.domain.shared.contact import Contact
+from countersign.domain.shared.contact import CODES_ONLY, Contact
 from countersign.domain.verifications.challenge import Challenge
 from countersign.domain.verifications.code import Code, derive
 from countersign.flows.verifications.cancel import not_me_reference
@@ -39,7 +39,9 @@ def compose(context: DeliveryContext, claimed: ClaimedDelivery) -> Message:
     owner = claimed.owner
     if isinstance(owner, Notice):
         return _notice(context, claimed, owner)
-    if owner.terms.decoy_notice:
+    # A channel of codes alone would refuse the notice, and whoever asked would see that the message failed. It takes a code that is not
+    # right instead (semantics R1).
+    if owner.terms.decoy_notice and claimed.delivery.channel not in CODES_ONLY:
         return _decoy_notice(context, claimed, owner)
     message, code = _code_message(context, claimed, owner)
     return render(message, code, context.templates)

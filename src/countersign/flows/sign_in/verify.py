@@ -125,17 +125,17 @@ async def use_another_method(
     if not any(one.contact == method.contact and one.channel is method.channel for one in allowed):
         return Refused(Refusal.CHANNEL_NOT_ALLOWED)
     if not flow.challenge:
-        return await _send_by(context, browser, stored, snapshot, method, guesses_spent=0)
+        return await _send_by(context, browser, stored, snapshot, method, None)
     found = await get_challenge(context.core, context.own, flow.challenge)
     if found is None:
         return FlowNotFound()
     state = found.challenge.state_at(context.now())
-    if method.contact == flow.contact and state is ChallengeState.PENDING:
+    if method.contact == flow.owned_contact and state is ChallengeState.PENDING:
         return await resend_code(context.core, context.own, flow.challenge, method.channel)
     ended = await _end_challenge(context, flow, found.challenge, state)
     if not isinstance(ended, Challenge):
         return ended
-    return await _send_by(context, browser, stored, snapshot, method, guesses_spent=ended.guesses)
+    return await _send_by(context, browser, stored, snapshot, method, ended)
 
 
 async def _find_methods(
@@ -174,10 +174,12 @@ async def _send_by(
     stored: StoredFlow,
     snapshot: AccountSnapshot | None,
     method: ContactMethod,
-    *,
-    guesses_spent: int,
+    ended: Challenge | None,
 ) -> Outcome | FlowNotFound:
-    """Send a code by this method, and let the flow wait for it."""
+    """Send a code by this method, and let the flow wait for it. `ended` is the challenge of the method that was given up, if any.
+
+    What stood in its place stays: if the contact gets a notice instead of a code, it gets one by every method (semantics A2, R1).
+    """
     flow = stored.flow
     outcome = await send_code(
         context,
@@ -185,23 +187,26 @@ async def _send_by(
         _contact_of(context, flow, snapshot, method),
         purpose=flow.kind.purpose,
         device=browser.device,
-        subject=flow.account,
+        subject=ended.terms.subject if ended is not None else flow.account,
         channel=method.channel,
         action=flow.requirement.action,
         trusted=flow.requester.device,
-        spent=guesses_spent,
+        spent=ended.guesses if ended is not None else 0,
+        decoy_notice=ended.terms.decoy_notice if ended is not None else "",
     )
     if not isinstance(outcome, Done):
         if flow.challenge:
             await login_flow.update_flow(context, stored, msgspec.structs.replace(flow, is_switching_method=True))
         return outcome
     challenge = outcome.challenge
-    moved = msgspec.structs.replace(flow, challenge=challenge.id, contact=method.contact, is_switching_method=False)
+    moved = msgspec.structs.replace(
+        flow, challenge=challenge.id, contact=method.contact or flow.contact, is_switching_method=False
+    )
     if not await login_flow.update_flow(context, stored, moved):
         # Another request of this browser was faster: the flow does not wait for this code.
         await cancel_challenge(context.core, context.own, challenge.id)
         return FlowNotFound()
-    if flow.account:
+    if flow.account or flow.kind is LoginFlowKind.RECOVER:
         await login_flow.record_sent(context, moved, challenge.terms.to_masked)
     return outcome
 

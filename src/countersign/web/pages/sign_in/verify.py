@@ -186,7 +186,7 @@ class VerifyPage:
             ways=[
                 (way.contact, way.channel.value, language.say(WAYS[way.channel], to=f"\u2066{way.masked}\u2069"))
                 for way in view.contact_methods
-                if (way.contact, way.channel) != (flow.contact, challenge.channel)
+                if (way.contact, way.channel) != (flow.owned_contact, challenge.channel)
             ],
             form_action=await leads_to(self._web, flow.interrupted.path),
             methods=methods_shown(view, language),
