@@ -64,6 +64,8 @@ async def test_once_an_app_is_enrolled_the_session_is_asked_for_it(open_house: O
     enrolled = PageBrowser(runtime)
     enrolled.cookies = dict(browser.cookies)
     await enrols(enrolled)
+    answer = await enrolled.get("/account")
+    assert (answer.status, answer.headers["location"]) == (303, "/verify")
     again = PageBrowser(runtime)
     assert (await again.signs_in()).headers["location"] == "/verify"
     view = await again.sees()

@@ -28,7 +28,7 @@ from countersign.flows.accounts.notify import insert_notices
 from countersign.flows.accounts.snapshot import find_snapshot, lock_snapshot
 from countersign.flows.changes.request import change_event, facts_of, new_change, pending_data, record_pending_change
 from countersign.store.engine.database import Write
-from countersign.store.tables import changes, login_flows
+from countersign.store.tables import accounts, changes, login_flows
 
 if TYPE_CHECKING:
     from countersign.flows.accounts.login_flow import StoredFlow
@@ -106,6 +106,8 @@ async def send_reminders(context: AccountContext) -> int:
 
 
 async def _remind(context: AccountContext, due: AccountChange, now: int) -> int:
+    # Locked before the change is read: of several workers one reminds.
+    await accounts.lock(due.account)
     change = await changes.find(due.account, due.id)
     if change is None or change.remind_at != due.remind_at or change.state_at(now) is not ChangeState.PENDING:
         if change is not None and change.remind_at is not None and now >= change.until:
