@@ -10,7 +10,7 @@ BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help python run test test-quick coverage lint format bench docs shots lock mutants clean setup setup-dev
+.PHONY: help python run test test-quick coverage lint format bench docs shots lock sbom mutants clean setup setup-dev
 
 help: ## list the verbs
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r verb text; do printf '  make %-12s %s\n' "$$verb" "$$text"; done
@@ -63,6 +63,9 @@ shots: setup-dev ## take a picture of every page into build/shots (ARGS='inbox d
 
 lock: setup-dev ## lock requirements/*.in anew, with hashes (ARGS=--upgrade for newer versions)
 	@$(BIN)/python tools/lock.py $(ARGS)
+
+sbom: python ## write what the program is made of into build/sbom.cdx.json (CycloneDX)
+	@'$(PYTHON)' tools/sbom.py
 
 clean: ## remove what was built (not .countersign, which holds data)
 	@rm -rf .venv .tools .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache node_modules build dist

@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import click
+import pytest
 
 from countersign.cli.serve import serve
 from countersign.config import load
+from countersign.config.example_secrets import is_example
 from countersign.config.families import DETOUR_SETTINGS, PURPOSE_SETTINGS, SETTINGS, provider_settings
 from countersign.config.purposes import PurposeSettings
 from countersign.config.routes import RouteSettings
 from countersign.domain.shared.contact import Channel
 from countersign.domain.verifications.purpose import DEFAULT_POLICIES
+from countersign.errors import SettingsError
 from countersign.providers.registry import MODULES
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "countersign.example.toml"
@@ -51,9 +54,53 @@ def test_the_example_is_good_as_it_is_and_with_every_line_of_it(tmp_path: Path) 
     every = whole_example()
     assert {"providers", "purposes", "routes"} <= tomllib.loads(every).keys()
     (tmp_path / "settings.toml").write_text(every)
-    settings = load({}, tmp_path / "settings.toml")
+    settings = load({"COUNTERSIGN_ENVIRONMENT": "development"}, tmp_path / "settings.toml")
     assert settings.purposes["sign_in"].channels == (Channel.EMAIL, Channel.SMS)
     assert sorted(settings.providers) == ["chat", "cloud", "first", "gateway", "letters", "mail", "operator", "second"]
+
+
+def test_no_secret_of_the_example_serves_in_production(tmp_path: Path) -> None:
+    """Everybody can read it: whoever signs with it is believed. Each is named, with its place, and no other setting is."""
+    (tmp_path / "settings.toml").write_text(whole_example())
+    with pytest.raises(SettingsError) as caught:
+        load({}, tmp_path / "settings.toml")
+    named = {line.partition(" (")[0] for line in str(caught.value).splitlines()}
+    wanted = {
+        setting.name
+        for table in example_tables()["providers"].values()
+        for setting in EVERY_PROVIDER[table["kind"]]
+        if setting.secret and table.get(setting.name) and setting.name not in {"url", "api_key"}
+    }
+    assert named == wanted | {"bounces.imap_password"}
+    assert "whsec_" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("secret", "example"),
+    [
+        ("whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=", True),
+        ("whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDF=", True),  # the same key in other letters
+        ("whsec_" + "A" * 44, True),
+        ("whsec_QUJDQUJDQUJDQUJDQUJDQUJDQUJDQUJDQUJDQUJD", True),
+        ("better in secret_file", True),
+        ("inafile8", True),
+        ("whsec_b3VyLW93bi1zZWNyZXQtb2YtdGhlLXRlc3RzLTAxMjM=", False),
+        ("whsec_", True),
+        ("correct horse", False),
+        ("", False),
+    ],
+)
+def test_an_example_is_known_in_every_spelling(secret: str, *, example: bool) -> None:
+    assert is_example(secret) is example
+
+
+def test_every_secret_that_a_document_shows_is_known() -> None:
+    """A secret that is put into a document later serves nobody either."""
+    shown = re.compile(r"whsec_[A-Za-z0-9+/]{32,}={0,2}")
+    documents = (EXAMPLE, *EXAMPLE.parent.glob("docs/**/*.md"), EXAMPLE.parent / "README.md")
+    found = {secret for path in documents for secret in shown.findall(path.read_text(encoding="utf-8"))}
+    assert found
+    assert all(is_example(secret) for secret in found)
 
 
 def test_the_example_shows_defaults_where_there_are_any() -> None:

@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 import yaml
+from tools import sbom
 
 ROOT = Path(__file__).resolve().parent.parent
 GITHUB = ROOT / ".github"
 WORKFLOWS = sorted((GITHUB / "workflows").glob("*.yml"))
+SIGNS = {"contents": "read", "id-token": "write", "attestations": "write"}
+"""What a job may do that signs what it built: it writes a statement, and nothing of the repository."""
 EXACT_VERSION = re.compile(r"[\w-]+/[\w./-]+@v\d+\.\d+\.\d+")
 
 
@@ -62,7 +65,7 @@ def test_a_workflow_may_only_read_and_every_job_ends(path: Path) -> None:
     workflow = load(path)
     assert workflow["permissions"] == {"contents": "read"}
     for job in workflow["jobs"].values():
-        assert "permissions" not in job
+        assert job.get("permissions") == (SIGNS if path.name == "release.yml" else None)
         assert 0 < job["timeout-minutes"] <= 90
 
 
@@ -116,3 +119,47 @@ def test_no_document_tells_to_install_a_strangers_package() -> None:
     places = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *GITHUB.rglob("*.*")]
     assert [shown(path) for path in places if plain.search(path.read_text())] == []
     assert f"pip install {name}[apprise]" in (ROOT / "docs" / "providers.md").read_text()
+
+
+# ---------------------------------------------------------------------------------------- what is installed and what leaves
+
+
+def lines_of(name: str) -> str:
+    """Return all commands of a workflow."""
+    return "\n".join(step.get("run", "") for step in steps(load(GITHUB / "workflows" / name)))
+
+
+def test_every_lock_is_looked_up_each_night() -> None:
+    """Known vulnerabilities of what is installed, by the locks, so that nothing is resolved anew."""
+    commands = lines_of("nightly.yml")
+    named = re.search(r"for lock in ([a-z ]+);", commands)
+    assert named
+    assert set(named[1].split()) == {path.stem for path in (ROOT / "requirements").glob("*.txt")}
+    assert re.search(r"pipx run pip-audit==\d+\.\d+\.\d+ --require-hashes --disable-pip", commands)
+    assert "npm audit --audit-level=" in commands
+
+
+def test_a_release_says_what_it_is_made_of_and_who_built_it() -> None:
+    """The list is made before it is signed, and both leave together."""
+    done = list(steps(load(GITHUB / "workflows" / "release.yml")))
+    kinds = [step.get("uses", step.get("run", "")).partition("@")[0] for step in done]
+    assert kinds.index("make sbom") < kinds.index("actions/attest-build-provenance")
+    signing = done[kinds.index("actions/attest-build-provenance")]
+    assert signing["with"]["subject-path"] == "build/release/*"
+    assert "build/sbom.cdx.json build/release/" in lines_of("release.yml")
+    assert done[-1]["with"]["path"] == "build/release"
+
+
+def test_the_list_names_every_package_of_the_lock_with_its_hashes() -> None:
+    lock = sbom.LOCK.read_text(encoding="utf-8")
+    found = sbom.document(lock, project())
+    assert (found["bomFormat"], found["specVersion"]) == ("CycloneDX", "1.6")
+    assert found == sbom.document(lock, project())
+    assert len(found["components"]) == len([line for line in lock.splitlines() if re.match("[A-Za-z0-9]", line)])
+    for component in found["components"]:
+        assert component["purl"] == f"pkg:pypi/{component['name']}@{component['version']}"
+        assert component["hashes"]
+        assert all(re.fullmatch("[0-9a-f]{64}", one["content"]) for one in component["hashes"])
+    assert sum(len(one["hashes"]) for one in found["components"]) == lock.count("--hash=sha256:")
+    assert {one["name"] for one in found["components"]} >= {"cryptography", "falcon", "uvicorn"}
+    assert found["dependencies"][0]["dependsOn"] == [one["bom-ref"] for one in found["components"]]

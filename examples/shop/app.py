@@ -108,7 +108,10 @@ class Shop:
         """GET /signed-in: the person comes back, and the request that waited goes on."""
         visit = self._visit(req, resp)
         pending, claims = await self._provider.come_back(visit, dict(parse_qsl(req.query_string)))
-        visit.sub, visit.acr, visit.auth_time = claims["sub"], claims["acr"], claims["auth_time"]
+        visit.sub = claims["sub"]
+        if not pending.need.summary:
+            # The approval of an act says nothing about anything else: it opens no page.
+            visit.acr, visit.auth_time = claims["acr"], claims["auth_time"]
         visit.id_token = claims["id_token"]
         known = self._customers.people.setdefault(visit.sub, Customer("", ""))
         known.name, known.email = claims.get("name", ""), claims.get("email", "")

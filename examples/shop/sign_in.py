@@ -7,6 +7,7 @@ import json
 import secrets
 import time
 from typing import Any, Final
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import httpx2
 from authlib.integrations.base_client import OAuthError
@@ -57,13 +58,34 @@ class Countersign:
                 [{"type": "urn:countersign:action", "summary": need.summary, "hash": need.hash}]
             )
         async with self._client() as client:
+            known = await self._configuration(client)
             where, _ = client.create_authorization_url(
-                (await self._configuration(client))["authorization_endpoint"],
+                known["authorization_endpoint"],
                 state=visit.wait(pending),
                 code_verifier=pending.verifier,
                 **more,
             )
-        return str(where)
+            return await self._pushed(client, known, str(where)) if need.summary else str(where)
+
+    async def _pushed(self, client: AsyncOAuth2Client, known: dict[str, Any], where: str) -> str:
+        """Push a request (RFC 9126), and return where to send the person with its reference. Raises AwayError.
+
+        Countersign takes an act from nobody else: otherwise any link could have it send words to people.
+        """
+        try:
+            answer = await client.request(
+                "POST",
+                known["pushed_authorization_request_endpoint"],
+                data=dict(parse_qsl(urlsplit(where).query)),
+                auth=(self._id, self._secret),
+                withhold_token=True,
+            )
+            answer.raise_for_status()
+            reference = str(answer.json()["request_uri"])
+        except (httpx2.HTTPError, ValueError, KeyError) as error:
+            raise AwayError from error
+        query = urlencode({"client_id": self._id, "request_uri": reference})
+        return f"{known['authorization_endpoint']}?{query}"
 
     async def come_back(self, visit: Visit, query: dict[str, str]) -> tuple[Pending, dict[str, Any]]:
         """Judge the answer; return the request that waited and the claims about the person. Raises RefusedError and AwayError."""

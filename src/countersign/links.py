@@ -15,20 +15,22 @@ SIGN_IN: Final = "/sign-in"
 RECOVER: Final = "/recover"
 NOT_ME: Final = "/not-me"
 AUTHORIZE: Final = "/oauth/authorize"
+TOKEN: Final = "/oauth/token"  # noqa: S105 - an address
 
 
 class Links(msgspec.Struct, frozen=True):
     """The addresses of one installation.
 
     `issuer` is its public address without a slash at the end: the `iss` of proofs and ID tokens. `sign_in`, `recover` and
-    `not_me` are complete, because they stand in messages. `account`, `contacts` and `authorize` are paths, because a browser
-    that is already here is redirected to them.
+    `not_me` are complete, because they stand in messages, and so is `token`, which clients address. `account`, `contacts` and
+    `authorize` are paths, because a browser that is already here is redirected to them.
     """
 
     issuer: str
     account: str
     contacts: str
     authorize: str
+    token: str
     sign_in: str
     recover: str
     not_me: str
@@ -48,6 +50,7 @@ def links_of(public_url: str) -> Links:
         account=ACCOUNT,
         contacts=CONTACTS,
         authorize=AUTHORIZE,
+        token=public_url + TOKEN,
         sign_in=public_url + SIGN_IN,
         recover=public_url + RECOVER,
         not_me=public_url + NOT_ME,

@@ -85,6 +85,12 @@ class Metrics:
             ("country",),
             registry=registry,
         )
+        self._gathered = Counter(
+            "countersign_notices_gathered",
+            "Notices beyond the budget of their contact, which were told of together.",
+            ("contact",),
+            registry=registry,
+        )
         self._due = Gauge(
             "countersign_deliveries_due",
             "Messages that are due and not sent.",
@@ -134,6 +140,10 @@ class Metrics:
     def held_back(self, country: str) -> None:
         """Count a message held back by the pumping breaker. `country` is a two-letter code of ISO 3166, or empty."""
         self._held_back.labels(country).inc()
+
+    def gathered(self, contact: str, count: int) -> None:
+        """Count notices that were gathered. `contact` is mail or phone."""
+        self._gathered.labels(contact).inc(count)
 
     def backlog(self, due: int, oldest: int) -> None:
         """Set how many messages are due, and how long the oldest has waited in ms."""

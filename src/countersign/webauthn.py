@@ -126,6 +126,8 @@ def id_of(answer: str) -> bytes:
     try:
         response = json.loads(answer)
         text = response["rawId"] if isinstance(response, dict) else ""
-        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)) if isinstance(text, str) else b""
+        raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)) if isinstance(text, str) else b""
     except (ValueError, KeyError, binascii.Error, RecursionError):
         return b""
+    is_canonical = base64.urlsafe_b64encode(raw).rstrip(b"=") == str(text).rstrip("=").encode("utf-8", "replace")
+    return raw if is_canonical else b""

@@ -23,6 +23,7 @@ from countersign.flows.delivery.context import DeliveryContext
 from countersign.flows.delivery.receipts import record_receipt
 from countersign.flows.maintenance.applications import ApplicationDirectory
 from countersign.flows.maintenance.demo_key import ensure_demo_key
+from countersign.flows.maintenance.environment import check_environment, claim_environment
 from countersign.flows.maintenance.move_clock import restore_clock
 from countersign.geolocation import GeoDatabase
 from countersign.keys import Keyring, new_file
@@ -136,6 +137,7 @@ async def open_runtime(settings: Settings) -> Runtime:
         risk=settings.risk.policy,
         password_min_length=settings.passwords.least,
         sign_in_policy=settings.sign_in.policy,
+        on_gathered=metrics.gathered,
         password_context_words=(settings.site, settings.host.rpartition(".")[0] or settings.host),
     )
     delivery = DeliveryContext(
@@ -203,7 +205,9 @@ async def open_installation(settings: Settings) -> Installation:
     )
     await database.open()
     try:
+        await check_environment(database, development=settings.development)
         await _check_schema(settings, database)
+        await claim_environment(database, development=settings.development)
         await _check_fingerprint(settings, database, keyring)
         if settings.development:
             await restore_clock(clock, database)

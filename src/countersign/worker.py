@@ -13,6 +13,7 @@ import structlog
 from countersign.domain.delivery.delivery import LEASE
 from countersign.errors import CountersignError, UnavailableError
 from countersign.flows.accounts.context import AccountContext
+from countersign.flows.accounts.gathered_notices import send_gathered
 from countersign.flows.changes.delayed_recovery import send_reminders
 from countersign.flows.delivery.claim import claim_due
 from countersign.flows.delivery.compose import ClaimedDelivery
@@ -42,7 +43,7 @@ _log = structlog.get_logger("countersign.worker")
 class Worker:
     """A delivery loop and its sweep. `run` ends after `stop`.
 
-    With `accounts` it also sends the reminders of delayed recoveries. `grace` is in seconds.
+    With `accounts` it also sends the reminders of delayed recoveries, and tells of notices that were held. `grace` is in seconds.
     """
 
     def __init__(
@@ -197,6 +198,7 @@ class Worker:
                 await record_conversions(self._delivery)
                 if self._accounts is not None:
                     await send_reminders(self._accounts)
+                    await send_gathered(self._accounts)
                 if report.expired or report.deleted:
                     _log.debug("swept", expired=report.expired, deleted=report.deleted)
                 if since_checkpoint >= CHECKPOINT_EVERY:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from tests.cli.conftest import Run
+from tests.flows.signing import EC, jwks
 
 
 def test_add_prints_the_key_alone_and_says_the_rest_beside(run: Run) -> None:
@@ -39,6 +40,33 @@ def test_the_hash_of_an_android_app_is_kept_and_a_wrong_one_is_refused(run: Run)
         ended = run("apps", "add", "bank", "--app-hash", wrong)
         assert ended.exit_code == 2
         assert "11 characters" in ended.stderr
+
+
+def test_the_keys_of_a_client_are_registered_replaced_and_removed(run: Run, tmp_path: Path) -> None:
+    """P5: public keys only."""
+    file, private = tmp_path / "jwks.json", tmp_path / "private.json"
+    file.write_text(jwks())
+    private.write_text(json.dumps({"keys": [EC.as_dict(private=True)]}))
+    added = json.loads(run("apps", "add", "shop", "--jwks", str(file), "--require-pushed", "--json").stdout)
+    assert (added["signing_keys"], added["require_pushed"]) == (2, True)
+    file.write_text(jwks(EC))
+    assert run("apps", "set", "shop", "--jwks", str(file)).exit_code == 0
+    assert shown(run) == (1, True)
+    assert run("apps", "set", "shop", "--no-require-pushed").exit_code == 0
+    assert shown(run) == (1, False)
+    for wrong in (private, tmp_path / "missing.json"):
+        assert run("apps", "set", "shop", "--jwks", str(wrong)).exit_code == 2
+        assert run("apps", "add", "bank", "--jwks", str(wrong)).exit_code == 2
+    assert run("apps", "set", "nobody", "--no-jwks").exit_code != 0
+    assert shown(run) == (1, False)
+    assert run("apps", "set", "shop", "--no-jwks").exit_code == 0
+    assert shown(run) == (0, False)
+
+
+def shown(run: Run) -> tuple[int, bool]:
+    """Return how many keys the one application has, and whether it must push."""
+    (one,) = json.loads(run("apps", "list", "--json").stdout)
+    return one["signing_keys"], one["require_pushed"]
 
 
 def test_a_name_is_taken_once(run: Run) -> None:

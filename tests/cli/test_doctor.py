@@ -10,9 +10,10 @@ from tests.cli.conftest import Run
 from tests.peers.program import Program, free_port
 
 from countersign.cli.doctor.command import SIGNS
+from countersign.cli.doctor.secret_checks import check_secret_files
 
 HTTPS = "https://verify.example.org"
-SECRET = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
+SECRET = "whsec_b3VyLW93bi1zZWNyZXQtb2YtdGhlLXRlc3RzLTAxMjM="
 DEAD_MAIL = {
     "PROVIDERS_MAIL_KIND": "smtp",
     "PROVIDERS_MAIL_HOST": "127.0.0.1",
@@ -64,6 +65,16 @@ def test_every_finding_but_a_fine_one_has_a_remedy(run: Run) -> None:
     assert {"retention_days", "metrics.port", "log.level"} <= {
         name for name, one in found.items() if one["state"] == "advice"
     }
+
+
+def test_https_without_a_trusted_proxy_is_unsafe(run: Run) -> None:
+    """L1: everybody would have the proxy's address, and one stranger would shut out all."""
+    code, found = findings(run, PUBLIC_URL=HTTPS)
+    assert code == 1
+    assert found["trusted_proxies"]["state"] == "unsafe"
+    assert "COUNTERSIGN_TRUSTED_PROXIES" in found["trusted_proxies"]["remedy"]
+    assert findings(run, PUBLIC_URL=HTTPS, TRUSTED_PROXIES="127.0.0.1")[1]["trusted_proxies"]["state"] == "fine"
+    assert findings(run)[1]["trusted_proxies"]["state"] == "fine"
 
 
 def test_bad_settings_are_findings_too(run: Run) -> None:
@@ -140,3 +151,33 @@ def test_the_clocks_of_two_machines_are_compared(run: Run, postgres_url: str) ->
     code, found = findings(run, DATABASE_URL=postgres_url)
     assert code == 0
     assert "ms of the database's" in found["clock"]["what"]
+
+
+@pytest.mark.parametrize(("mode", "unsafe"), [(0o644, True), (0o640, True), (0o604, True), (0o600, False)])
+def test_a_settings_file_with_secrets_is_its_users_alone(run: Run, tmp_path: Path, mode: int, *, unsafe: bool) -> None:
+    """Every program of the machine would know them."""
+    file = tmp_path / "countersign.toml"
+    file.write_text(f'[providers.hook]\nkind = "webhook"\nurl = "https://sender.example.org/x"\nsecret = "{SECRET}"\n')
+    file.chmod(mode)
+    found = check_secret_files({})
+    assert [one.name for one in found] == (["settings file"] if unsafe else [])
+    assert all(one.state.value == "unsafe" and "chmod 600" in one.remedy for one in found)
+    assert all(SECRET not in one.what + one.remedy for one in found)
+    if mode == 0o644:
+        code, told = findings(run)
+        assert code == 1
+        assert "providers.hook.secret" in told["settings file"]["what"]
+
+
+def test_a_settings_file_without_secrets_may_be_read(run: Run, tmp_path: Path) -> None:
+    del run
+    kept, file = tmp_path / "hook.secret", tmp_path / "countersign.toml"
+    kept.write_text(SECRET)
+    kept.chmod(0o644)
+    file.write_text(f'[providers.hook]\nkind = "webhook"\nurl_file = "{kept}"\nsecret_file = "{kept}"\n')
+    file.chmod(0o644)
+    tmp_path.chmod(0o755)
+    found = check_secret_files({})
+    assert {(one.name, one.state.value) for one in found} == {("secret file", "advice")}
+    kept.chmod(0o640)
+    assert check_secret_files({}) == []

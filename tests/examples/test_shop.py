@@ -203,7 +203,7 @@ def test_an_address_that_changed_meanwhile_is_not_what_was_approved(ada: Walker)
 
 
 def test_a_stranger_signs_in_before_a_large_order_is_approved(ada: Walker) -> None:
-    """U1, U2: the order goes on through both, bound to the address of who signed in."""
+    """U1, U2, P2: the order goes on through both, bound to the address of who signed in. Its approval opens no other page."""
     ada.post("/address", {"address": "1 Analytical Row"})
     ada.sign_out()
     ada.put("puerh")
@@ -213,7 +213,8 @@ def test_a_stranger_signs_in_before_a_large_order_is_approved(ada: Walker) -> No
     assert asked.url.path == "/verify"
     assert "Pay €129.00" in asked.text
     assert ON_ITS_WAY in ada.type_code().text
-    assert "to 1 Analytical Row" in ada.get("/orders").text
+    assert ada.get("/orders").url.path == "/verify"
+    assert "to 1 Analytical Row" in ada.type_code().text
 
 
 # ------------------------------------------------------------------------------------------------------- what is refused

@@ -21,6 +21,7 @@ from countersign.domain.shared.contact import Channel, parse_contact
 from countersign.domain.shared.event import Event, EventKind
 from countersign.domain.verifications.challenge import Action, Challenge, ChallengeState, Requester
 from countersign.domain.verifications.code import derive
+from countersign.domain.verifications.lanes import Lane
 from countersign.flows.accounts.context import AccountContext
 from countersign.flows.context import CoreContext, own_application
 from countersign.flows.delivery.claim import claim_due
@@ -123,11 +124,12 @@ class Place:
         action: Action | None = None,
         ip: str = "",
         device: str = "",
+        lane: Lane | None = None,
         once: IdempotencyKey | None = None,
     ) -> Outcome:
         """Ask for a code."""
         asked = BeginRequest(
-            parse_contact(to), channel, purpose, subject, action or Action(), "en", Requester(ip, "", device)
+            parse_contact(to), channel, purpose, subject, action or Action(), "en", Requester(ip, "", device), lane=lane
         )
         return await begin_challenge(self.core, application, asked, once)
 

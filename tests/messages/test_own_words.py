@@ -323,3 +323,20 @@ def test_an_error_inside_a_template_is_caught(tmp_path: Path) -> None:
         text = render(occasion(Channel.SMS, site="Rome"), CODE, own).text
     assert text == render(occasion(Channel.SMS, site="Rome"), CODE).text
     assert [(line["template"], line["reason"]) for line in logged] == [("sms.txt", "TypeError")]
+
+
+@pytest.mark.parametrize("asker", ["", "Leaf & Kettle"])
+def test_words_that_leave_the_act_or_its_application_out_are_not_used(tmp_path: Path, asker: str) -> None:
+    """P4: an act is named, whatever the operator's template says; without an act the template is used."""
+    own = words(
+        tmp_path, sms__txt="{{ site }}: {{ code }}", mail__txt="{{ site }} {{ code }} {{ warning }}", mail__html=HTML
+    )
+    for channel in (Channel.SMS, Channel.EMAIL):
+        message = render(occasion(channel, summary="Pay <1> & 2", asker=asker), CODE, own)
+        assert "Pay <1> & 2" in message.text
+        assert asker in message.text
+        assert channel is Channel.SMS or "Pay &lt;1&gt; &amp; 2" in message.html
+    assert render(occasion(Channel.SMS, summary=""), CODE, own).text.startswith("Ada's Tea Shop: 123456")
+    fine = words(tmp_path / "fine", sms__txt="{{ code }} {{ site }} {{ summary }}")
+    text = render(occasion(Channel.SMS, summary="Pay 1", asker=asker), CODE, fine).text
+    assert text.startswith(f"123456 Ada's Tea Shop {asker}: Pay 1" if asker else "123456 Ada's Tea Shop Pay 1")

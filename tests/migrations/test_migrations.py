@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,7 @@ import pytest
 from countersign.errors import SettingsError, UnavailableError
 from countersign.store.engine.connect import open_database, sqlite_path
 from countersign.store.engine.database import Rows, Sql
-from countersign.store.engine.migrate import _rendered, head, migrate, pending
+from countersign.store.engine.migrate import MIGRATIONS, _rendered, head, migrate, pending
 from countersign.store.tables.schema import ALL_TABLES
 
 Schema = dict[str, dict[str, tuple[str, bool]]]
@@ -47,6 +48,7 @@ NULLABLE = {
     "grants.used_at",
     "tokens.ended_at",
     "suppressions.lifted_at",
+    "notices.held_until",
 }
 
 INDEXES = {
@@ -54,6 +56,7 @@ INDEXES = {
     "challenges_expires_at",
     "deliveries_due_at",
     "traffic_at",
+    "notices_held_until",
     "deliveries_created_at",
     "attempts_provider_provider_message_id",
     "events_at",
@@ -77,6 +80,8 @@ INDEXES = {
     "sessions_expires_at",
     "visits_expires_at",
     "grants_expires_at",
+    "pushed_requests_expires_at",
+    "single_uses_expires_at",
     "tokens_grant_key",
     "tokens_expires_at",
 }
@@ -273,3 +278,42 @@ def test_a_revision_that_was_released_stays_as_it_is(dialect: str) -> None:
     """Databases have run this SQL: whatever the functions that write it have become, they write the same."""
     released = (Path(__file__).parent / "released" / f"{dialect}.sql").read_text()
     assert _rendered(dialect, None, RELEASED).split() == released.split()
+
+
+async def test_the_notices_of_the_last_week_are_usual_from_the_first_day(empty_url: str) -> None:
+    """L4: an upgrade makes no installation forget how many notices it sends by phone."""
+    hour, day = 3_600_000, 24 * 3_600_000
+    revisions = pending(empty_url)
+    this = next(MIGRATIONS.glob("versions/*_gathered_notices.py")).name.partition("_")[0]
+    await asyncio.to_thread(migrate, empty_url, revisions[revisions.index(this) - 1])
+    sent = [
+        ("ntc_1", "sms", 20 * day + 5, 1),
+        ("ntc_2", "sms", 20 * day + hour - 1, 1),
+        ("ntc_3", "sms", 19 * day, 1),
+        ("ntc_4", "sms", 5 * day, 1),
+        ("ntc_5", "sms", 20 * day, 0),
+        ("ntc_6", "email", 20 * day, 1),
+        ("ver_7", "sms", 20 * day, 1),
+    ]
+    for owner, channel, at, attempts in sent:
+        region = ("DE", "+49170") if channel == "sms" else ("", "")
+        await change(
+            empty_url,
+            "INSERT INTO deliveries (owner, number, channel, route, created_at, round, state, leg, tries, attempts,"
+            " changed_at, country, prefix) VALUES ($1, 1, $2, '[]', $3, 0, 'accepted', 0, 1, $4, 0, $5, $6)",
+            *(owner, channel, at, attempts, *region),
+        )
+    await asyncio.to_thread(migrate, empty_url, this)
+    rows = await ask(empty_url, "SELECT application, place, at, sent, notices FROM traffic ORDER BY place, at")
+    assert [tuple(row) for row in rows] == [
+        ("app_own", place, at, 0, count) for place in ("+49170", "DE") for at, count in ((19 * day, 1), (20 * day, 2))
+    ]
+
+
+async def change(url: str, sql: str, *args: object) -> None:
+    database = open_database(url)
+    await database.open()
+    try:
+        await database.run(query, sql, *args)
+    finally:
+        await database.close()

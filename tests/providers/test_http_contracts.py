@@ -308,3 +308,41 @@ async def test_what_is_signed_and_makes_no_sense_is_refused() -> None:
     body = json.dumps(nameless).encode()
     with pytest.raises(InputError):
         await read("whatsapp", body, whatsapp_headers(body))
+
+
+@pytest.mark.parametrize("with_mark", [False, True])
+async def test_receipts_of_infobip_bear_a_password(start_tcp_server: StartServer, *, with_mark: bool) -> None:
+    """The address is no secret then: every log on the way keeps it. The mark counts beside it where that is asked for."""
+    settings: dict[str, Any] = {
+        "receipt_username": "infobip",
+        "receipt_password": "word-of-tests",
+        "receipt_mark": with_mark,
+    }
+    gateway = Gateway()
+    gateway.answer(200, b'{"messages": [{"messageId": "m", "status": {"groupId": 1}}]}')
+    provider = make("infobip", await start_tcp_server(gateway), **settings)
+    await provider.send(sms())
+    address = json.loads(gateway.posted[0][2])["messages"][0]["notifyUrl"]
+    assert ("sig=" in address) is with_mark
+    body = b'{"results": [{"messageId": "m", "status": {"groupId": 3}}]}'
+    right = "Basic " + base64.b64encode(b"infobip:word-of-tests").decode()
+    assert isinstance(provider, TakesReceipts)
+    for header in ({"Authorization": right}, {"authorization": right}):
+        assert len(await provider.receipts(Callback("POST", "", header, body))) == 1
+    query = address.partition("?")[2] or "sig=" + "0" * 64
+    wrong: list[dict[str, str]] = [
+        {},
+        {"Authorization": right + "x"},
+        {"Authorization": "Basic "},
+        {"Authorization": "basic word-of-tests"},
+    ]
+    for headers in wrong:
+        with pytest.raises(InputError):
+            await provider.receipts(Callback("POST", "", headers, body))
+        if with_mark:
+            assert len(await provider.receipts(Callback("POST", query, headers, body))) == 1
+        else:
+            with pytest.raises(InputError):
+                await provider.receipts(Callback("POST", query, headers, body))
+    assert "word-of-tests" not in repr(provider)
+    await provider.close()

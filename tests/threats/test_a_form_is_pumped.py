@@ -10,7 +10,7 @@ import pytest
 from tests.flows.people import CARRIER
 from tests.flows.place import SHOP, UNLIMITED, Place, place_at
 
-from countersign.domain.delivery.delivery import DeliveryState, Reason
+from countersign.domain.delivery.delivery import Accepted, DeliveryState, Reason, Receipt, ReceiptState
 from countersign.domain.delivery.sms_pumping import ALLOWANCES, FIRST_HOLD, PumpingPolicy
 from countersign.domain.delivery.sms_pumping import PumpingMode as Breaker
 from countersign.domain.delivery.sms_traffic import HOUR, MINUTE, TrafficScope
@@ -20,6 +20,7 @@ from countersign.domain.verifications.challenge import Challenge
 from countersign.errors import DeliveryFailedError
 from countersign.flows.delivery.claim import claim_due
 from countersign.flows.delivery.conversions import record_conversions
+from countersign.flows.delivery.receipts import record_receipt
 from countersign.messages.content.hints import hint
 from countersign.store.engine.database import Sql
 from countersign.store.tables import events, sms_traffic
@@ -181,6 +182,41 @@ async def test_what_no_provider_took_is_not_held_against_the_place(site: Place) 
     assert await site.database.read(sms_traffic.list_blocks, 0) == []
     await pump(site, MOST + 5, start=200)
     assert len(site.carriers[CARRIER].sent) == MOST + 5 + MOST
+
+
+async def test_what_a_provider_may_have_sent_stays_counted(site: Place) -> None:
+    """D7: a slow provider hides no pumping. Nobody knows whether a message went whose last provider did not answer in time."""
+    for _ in range(MOST + 5):
+        site.carriers[CARRIER].words.append(DeliveryFailedError(Reason.TIMED_OUT, "No answer.", permanent=True))
+    slow = await pump(site, MOST + 5)
+    assert (await reasons(site, slow))[0] is Reason.TIMED_OUT
+    assert set((await reasons(site, slow))[MOST:]) == {Reason.HELD_BACK}
+    assert len(site.carriers[CARRIER].sent) == MOST
+
+
+async def test_what_one_provider_took_stays_counted_although_the_next_did_not(
+    database_url: str, tmp_path: Path, clock: FixedClock
+) -> None:
+    """D7: a provider that takes messages and reports each as lost hides no pumping."""
+    async with place_at(database_url, tmp_path, clock=clock, live=("first", "second")) as site:
+        for n in range(MOST):
+            site.carriers["first"].words.append(Accepted(f"first-{n}", receipt_within=MINUTE))
+            site.carriers["second"].words.append(DeliveryFailedError("refused", permanent=True))
+            challenge = await site.begun(number(n), application=LIVE, subject=f"s{n}")
+            await site.deliver()
+            assert await record_receipt(
+                site.delivery, Receipt("first", f"first-{n}", ReceiptState.UNDELIVERED, Reason.PROVIDER_ERROR)
+            )
+            await site.deliver()
+            assert (await site.deliveries(challenge))[0].state is DeliveryState.FAILED
+        assert await reasons(site, await pump_one(site, MOST)) == [Reason.HELD_BACK]
+
+
+async def pump_one(place: Place, n: int) -> list[Challenge]:
+    """Ask for one more code, and have it sent."""
+    begun = [await place.begun(number(n), application=LIVE, subject=f"s{n}")]
+    await place.deliver()
+    return begun
 
 
 async def test_no_number_is_kept_of_what_is_counted(site: Place) -> None:

@@ -11,7 +11,7 @@ from tests.flows.people import Visitor, ada
 from tests.flows.place import place_at
 
 from countersign.flows.accounts.context import CodeRequested, InvalidCredentials
-from countersign.flows.sign_in.sign_in import ATTEMPTS_PER_IDENTIFIER
+from countersign.flows.sign_in.guess_counters import ATTEMPTS_PER_IDENTIFIER
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,7 @@ from tests.clock import FixedClock
 from tests.flows.place import Place
 
 from countersign.domain.verifications.challenge import ChallengeState
-from countersign.flows.verifications.cancel import find_reported, not_me_reference, report_challenge
+from countersign.flows.verifications.cancel import find_reported, is_genuine, not_me_reference, report_challenge
 from countersign.flows.verifications.results import Missing
 from countersign.keys import Keyring, new_file
 
@@ -58,3 +58,21 @@ async def test_a_genuine_link_names_its_own_challenge_and_gives_nothing_away(pla
     found = await find_reported(place.core, reference)
     assert found is not None
     assert found.id == challenge.id
+
+
+ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+
+async def test_every_character_of_a_mark_counts(place: Place) -> None:
+    """R3: base64 leaves bits of its last character unused, and decoders skip what is no letter of theirs; no twin opens anything."""
+    victim = await place.begun()
+    genuine = not_me_reference(place.keyring, victim.id)
+    twins = [genuine[:-1] + letter for letter in ALPHABET if letter != genuine[-1]]
+    twins += [genuine + sign for sign in ("=", "==", " ", "\n", ".", "\u00e9", "\ud800")]
+    twins += [genuine[:-5] + sign + genuine[-5:] for sign in ("\n", "!", " ")]
+    twins += [genuine.replace("_", "/").replace("-", "+") + "=", f"{victim.id}\n.{genuine.partition('.')[2]}"]
+    for twin in twins:
+        assert not is_genuine(place.keyring, twin), twin
+        assert await find_reported(place.core, twin) is None
+        assert await report_challenge(place.core, twin) == Missing()
+    assert await find_reported(place.core, genuine) is not None

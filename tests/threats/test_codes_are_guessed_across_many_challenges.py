@@ -37,14 +37,30 @@ async def test_from_new_browsers_twenty_guesses_a_day_are_compared(each_place: P
 
 
 async def test_from_anywhere_a_hundred_guesses_in_a_row_are_compared(place: Place, clock: FixedClock) -> None:
-    """C6: over days, and on the lane of remembered browsers too; then the contact must be bound anew."""
+    """C6, L1: over days; then the contact must be bound anew, and the owner's remembered browser goes on."""
     total = 0
     for _ in range(30):
         compared, _ = await flood(place, 30)
         total += compared
         clock.forward(DAY)
     assert total == 100
-    assert await flood(place, 1, device="remembered") == (0, Refusal.CONTACT_LOCKED)
+    assert await flood(place, 1) == (0, Refusal.CONTACT_LOCKED)
+    challenge = await place.begun(device="remembered", action=Action(hash="the owner's"))
+    done(await place.answer(challenge, place.code(challenge)))
+    assert await flood(place, 1) == (5, None)
+
+
+async def test_a_hundred_guesses_in_a_row_are_compared_on_the_lane_of_remembered_browsers(
+    place: Place, clock: FixedClock
+) -> None:
+    """C6, L3: however many browsers an application says it remembers."""
+    total = 0
+    for number in range(30):
+        compared, _ = await flood(place, 30, device=f"remembered {number}")
+        total += compared
+        clock.forward(DAY)
+    assert total == 100
+    assert await flood(place, 1, device="another") == (0, Refusal.CONTACT_LOCKED)
 
 
 @pytest.mark.parametrize(("device", "most"), [("", 20), ("a browser that is remembered", 100)])

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 import pytest
-from tests.flows.people import ada
+from tests.clock import DAY
+from tests.flows.people import Visitor, ada
 from tests.flows.place import UNLIMITED
 from tests.threats.walks import STRANGER, Walk, assert_alike, assert_as_costly, open_world
 from tests.threats.work import Work
@@ -16,12 +17,14 @@ from tests.web.client import Client
 
 from countersign.domain.policy import InstallationPolicy
 from countersign.domain.shared.application import ApplicationDraft, ApplicationMode
+from countersign.flows.accounts.context import CodeRequested
 from countersign.flows.maintenance.applications import add_application
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
+    from tests.flows.place import Place
     from tests.threats.conftest import NewUrl
 
 MAIL: Final = "kim@example.org"
@@ -38,13 +41,16 @@ async def walked(
     folder: Path,
     address: str,
     asks: Callable[[Walk, str], Awaitable[None]],
+    *,
+    owner: Callable[[Place, str], Awaitable[object]] = ada,
+    rules: InstallationPolicy = UNLIMITED,
 ) -> tuple[Walk, Walk]:
     """Ask the same in two worlds: in one the address has an account, in the other another one has it."""
     done: list[Walk] = []
     for name, holder in (("known", address), ("unknown", OTHERS[address])):
         work = Work()
-        async with open_world(new_url(), folder / name, UNLIMITED, work=work) as (place, app):
-            await ada(place, holder)
+        async with open_world(new_url(), folder / name, rules, work=work) as (place, app):
+            await owner(place, holder)
             walk = Walk(place, app, work=work)
             await asks(walk, address)
             done.append(walk)
@@ -157,3 +163,30 @@ async def test_an_application_learns_nothing_of_our_own_accounts(new_url: NewUrl
             told.append([re.sub(r"ver_[0-9a-z]{26}|ref_[0-9a-f]{16}", "ID", one) for one in shown])
     assert told[0] == told[1]
     assert len(told[0]) > 20
+
+
+async def busy(place: Place, address: str) -> None:
+    """An owner who signs in several times on new browsers."""
+    await ada(place, address)
+    place.clock.forward(2 * DAY)
+    for _ in range(6):
+        place.clock.forward(61_000)
+        assert isinstance(await Visitor(place).signs_in(address), CodeRequested)
+
+
+@pytest.mark.parametrize("path", ["/recover", "/sign-up"])
+async def test_what_the_owner_does_uses_up_nothing_that_a_stranger_sees(
+    new_url: NewUrl, tmp_path: Path, path: str
+) -> None:
+    """L1, R1: a stranger who meets a limit early would learn that somebody signs in with this address."""
+
+    async def asks(walk: Walk, address: str) -> None:
+        for number in range(14):
+            walk.ip = f"192.0.2.{number}"
+            await walk.post(path, identifier=address, name="Kim", password="correct horse battery")
+            await walk.get("/verify")
+            walk.forget()
+
+    known, unknown = await walked(new_url, tmp_path, MAIL, asks, owner=busy, rules=InstallationPolicy())
+    assert_alike(known, unknown)
+    assert 429 in known.statuses or path == "/recover"  # which goes on without a message, for recovery codes

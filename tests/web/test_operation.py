@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 import structlog
 from joserfc import jwk, jws
@@ -82,6 +83,14 @@ async def test_figures_are_for_this_machine_where_no_token_is_set(app: WebApplic
     assert 'countersign_outcomes_total{act="begin",outcome="done"} 1.0' in answer.body.decode()
     assert_problem(await Client(app, peer="203.0.113.9").get("/metrics"), 403, "forbidden")
     assert_problem(await Client(app).get("/metrics", headers={"x-forwarded-for": "127.0.0.1"}), 403, "forbidden")
+
+
+async def test_in_production_figures_are_not_open_to_this_machine(
+    app: WebApplication, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """L1: a proxy beside us that adds no header would open them to the world."""
+    monkeypatch.setattr(app.web, "settings", msgspec.structs.replace(app.web.settings, environment="production"))
+    assert_problem(await Client(app).get("/metrics"), 403, "forbidden")
 
 
 async def test_with_a_token_figures_are_for_who_has_it(open_house: Opener) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ipaddress import ip_network
 
 import pytest
+import structlog
 from tests.web.client import Client, assert_problem
 from tests.web.conftest import Opener
 
@@ -145,6 +146,16 @@ async def test_every_answer_bears_the_headers_of_caution(app: WebApplication, cl
         ({"sec-fetch-site": "same-site", "origin": "http://localhost:8000"}, True),
         ({"sec-fetch-site": "same-origin", "origin": "https://evil.example"}, True),
         ({"origin": "http://[bad"}, True),
+        ({"origin": "http://127.0.0.1"}, False),
+        ({"origin": "http://[::1]:8300"}, False),
+        ({"origin": "http://localhost:8300.evil.example"}, True),
+        ({"origin": "http://[::1].evil.example"}, True),
+        ({"origin": "http://localhost:8300/evil"}, True),
+        ({"origin": "http://localhost:"}, True),
+        ({"origin": "http://evil@localhost:8300"}, True),
+        ({"origin": "http://localhost:123456"}, True),
+        ({"origin": "file://localhost"}, True),
+        ({"origin": "http://localhost\u00b2"}, True),
     ],
 )
 async def test_a_form_of_another_site_changes_nothing(
@@ -168,3 +179,46 @@ async def test_in_production_the_origin_is_that_of_the_public_address(app: WebAp
     ]:
         scope = Client(app).scope("POST", "/", {"origin": origin})
         assert guard.refuses(Request(scope, never)) is refused
+
+
+@pytest.mark.parametrize(
+    ("proxies", "peer", "forwarded", "unnamed"),
+    [
+        (NOBODY, "127.0.0.1", ("203.0.113.9",), "127.0.0.1"),
+        (NOBODY, "10.0.0.1", ("203.0.113.9",), "10.0.0.1"),
+        (NOBODY, "::ffff:10.0.0.1", ("203.0.113.9",), "10.0.0.1"),
+        (NOBODY, "127.0.0.1", (), ""),
+        (NOBODY, "8.8.8.8", ("203.0.113.9",), ""),
+        (NOBODY, None, ("203.0.113.9",), ""),
+        (EDGE, "10.0.0.1", ("203.0.113.9",), ""),
+        (EDGE, "127.0.0.1", ("203.0.113.9",), "127.0.0.1"),
+    ],
+)
+def test_a_proxy_that_nobody_named_is_known_by_what_it_forwards(
+    proxies: Proxies, peer: str | None, forwarded: tuple[str, ...], unnamed: str
+) -> None:
+    """H6: from the internet anybody can write such a header."""
+    assert proxies.unnamed_proxy(scope(peer, *forwarded)) == unnamed
+
+
+async def test_a_proxy_that_nobody_named_is_logged_once_with_the_setting_to_write(open_house: Opener) -> None:
+    """H6: behind it everybody has one address."""
+    app = make_app(await open_house(public_url="https://verify.example.org"), worker_alive=lambda: True)
+    with structlog.testing.capture_logs() as logged:
+        for path in ("/health/live", "/sign-in", "/v1/verifications/none"):
+            await Client(app).get(path)
+        assert not [line for line in logged if line["event"] == "proxy_not_trusted"]
+        for path in ("/health/live", "/sign-in", "/v1/verifications/none"):
+            await Client(app).get(path, headers={"x-forwarded-for": "203.0.113.9"})
+    (said,) = [line for line in logged if line["event"] == "proxy_not_trusted"]
+    assert (said["peer"], said["remedy"]) == ("127.0.0.1", "Set COUNTERSIGN_TRUSTED_PROXIES=127.0.0.1.")
+
+
+@pytest.mark.parametrize(
+    ("url", "trusted"), [("http://localhost:8000", ""), ("https://verify.example.org", "127.0.0.0/8")]
+)
+async def test_without_tls_or_with_a_named_proxy_nothing_is_logged(open_house: Opener, url: str, trusted: str) -> None:
+    app = make_app(await open_house(public_url=url, trusted_proxies=trusted), worker_alive=lambda: True)
+    with structlog.testing.capture_logs() as logged:
+        await Client(app).get("/health/live", headers={"x-forwarded-for": "203.0.113.9"})
+    assert not [line for line in logged if line["event"] == "proxy_not_trusted"]

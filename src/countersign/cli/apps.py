@@ -58,6 +58,10 @@ def apps() -> None:
     metavar="HASH",
     help="The 11 characters by which Android's SMS Retriever recognises the app; added to its SMS.",
 )
+@click.option(
+    "--jwks", type=click.Path(path_type=Path), metavar="FILE", help="Its public keys (JWKS), with which it signs."
+)
+@click.option("--require-pushed", is_flag=True, help="Take its authorization requests by /oauth/par only.")
 @config_option
 @json_option
 def add(  # noqa: PLR0917 - click's way
@@ -69,6 +73,8 @@ def add(  # noqa: PLR0917 - click's way
     redirects: tuple[str, ...],
     sign_outs: tuple[str, ...],
     app_hash: str,
+    jwks: Path | None,
+    require_pushed: bool,  # noqa: FBT001
     config: Path | None,
     as_json: bool,  # noqa: FBT001
 ) -> None:
@@ -80,7 +86,9 @@ def add(  # noqa: PLR0917 - click's way
             f"There is no purpose {unknown[0]!r}; the purposes are {', '.join(sorted(settings.purposes))}. Add others as [purposes.NAME]."
         )
     mode = ApplicationMode.TEST if test else ApplicationMode.LIVE
-    draft = ApplicationDraft(name, mode, site, host or settings.host, wanted, redirects, sign_outs, app_hash)
+    draft = ApplicationDraft(
+        name, mode, site, host or settings.host, wanted, redirects, sign_outs, app_hash, _read(jwks), require_pushed
+    )
     added, key = wait_for(_add(settings, draft))
     _print_key(added, key, as_json=as_json)
 
@@ -115,6 +123,26 @@ def rotate(name: str, config: Path | None, as_json: bool) -> None:  # noqa: FBT0
     _print_key(rotated, key, as_json=as_json)
     if rotated.old_until is not None:
         remark(f"The old key works until {moment(rotated.old_until)}.")
+
+
+@apps.command(name="set")
+@click.argument("name")
+@click.option(
+    "--jwks", type=click.Path(path_type=Path), metavar="FILE", help="New public keys (JWKS) in place of those it has."
+)
+@click.option("--no-jwks", is_flag=True, help="Remove its public keys.")
+@click.option(
+    "--require-pushed/--no-require-pushed",
+    default=None,
+    help="Whether its authorization requests are taken by /oauth/par only.",
+)
+@config_option
+def set_(name: str, jwks: Path | None, no_jwks: bool, require_pushed: bool | None, config: Path | None) -> None:  # noqa: FBT001 - click's way
+    """Change the public keys of the application NAME, and how it sends its requests."""
+    settings, _ = settings_of(config)
+    keys = "" if no_jwks else (None if jwks is None else _read(jwks))
+    wait_for(_set(settings, name, keys, require_pushed))
+    click.echo(f"Changed {name}.")
 
 
 @apps.command()
@@ -153,6 +181,26 @@ async def _rotate(settings: Settings, name: str) -> tuple[Application, str]:
         )
 
 
+def _read(jwks: Path | None) -> str:
+    """Return the text of a JWKS file; empty if there is none. Raises SettingsError if it cannot be read."""
+    if jwks is None:
+        return ""
+    try:
+        return jwks.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"The JWKS {jwks} cannot be read: {error}.") from error
+
+
+async def _set(settings: Settings, name: str, jwks: str | None, require_pushed: bool | None) -> Application:  # noqa: FBT001
+    from countersign.flows.maintenance.applications import set_application_keys
+    from countersign.wiring import installation_of
+
+    async with installation_of(settings) as ground:
+        return await set_application_keys(
+            ground.database, ground.log(), name, ground.clock(), jwks=jwks, requires_pushed=require_pushed
+        )
+
+
 async def _remove(settings: Settings, name: str) -> Application:
     from countersign.flows.maintenance.applications import remove_application
     from countersign.wiring import installation_of
@@ -181,6 +229,8 @@ def _shown(application: Application) -> dict[str, object]:
         "redirects": list(application.redirect_uris),
         "sign_outs": list(application.post_logout_redirect_uris),
         "app_hash": application.app_hash,
+        "signing_keys": application.jwks.count('"kty"'),
+        "require_pushed": application.requires_pushed,
         "created_at": moment(application.created_at),
         "old_key_until": None if application.old_until is None else moment(application.old_until),
     }

@@ -14,6 +14,7 @@ import msgspec
 from countersign.cli.output import config_option, json_option, settings_of, wait_for
 from countersign.config.families import meaning_of
 from countersign.config.sources import PREFIX
+from countersign.errors import UnavailableError
 
 if TYPE_CHECKING:
     from countersign.config import Settings
@@ -86,12 +87,21 @@ def work(config: Path | None) -> None:
 
 
 @click.command(epilog="Safe to run while others serve and while others migrate: one does it, the rest find it done.")
+@click.option(
+    "--adopt",
+    is_flag=True,
+    help="In production: make a database of development one of production. There is no way back.",
+)
 @config_option
-def migrate(config: Path | None) -> None:
+def migrate(adopt: bool, config: Path | None) -> None:  # noqa: FBT001 - click's way
     """Bring the database to the newest revision."""
     from countersign.store.engine import migrate as schema
 
     settings, _ = settings_of(config)
+    if adopt and settings.development:
+        raise click.UsageError("--adopt makes a database one of production; these settings say development.")
+    if not adopt:
+        wait_for(_judge_database(settings))
     missing = schema.pending(settings.database_url)
     reached = schema.migrate(settings.database_url)
     click.echo(
@@ -99,3 +109,39 @@ def migrate(config: Path | None) -> None:
         if missing
         else f"Nothing to do: the database has revision {reached} already."
     )
+    wait_for(_claim_database(settings, adopt=adopt))
+
+
+async def _judge_database(settings: Settings) -> None:
+    """Raise SettingsError if the database is of another environment. One that cannot be reached is told by the migration."""
+    from countersign.flows.maintenance.environment import check_environment
+    from countersign.store.engine.connect import open_database, sqlite_path
+
+    path = sqlite_path(settings.database_url)
+    if path is not None and not path.exists():
+        return
+    database = open_database(settings.database_url, pool=1)
+    try:
+        await database.open()
+        await check_environment(database, development=settings.development)
+    except UnavailableError:
+        return
+    finally:
+        await database.close()
+
+
+async def _claim_database(settings: Settings, *, adopt: bool) -> None:
+    """Write down which environment the database is of."""
+    from countersign.flows.maintenance.environment import adopt_database, claim_environment
+    from countersign.store.engine.connect import open_database
+
+    database = open_database(settings.database_url, pool=1)
+    try:
+        await database.open()
+        if adopt:
+            await adopt_database(database)
+            click.echo("The database is one of production from now on.")
+        else:
+            await claim_environment(database, development=settings.development)
+    finally:
+        await database.close()

@@ -8,7 +8,8 @@ from typing import Any
 
 import msgspec
 
-from countersign.config.families import DETOUR_SETTINGS, PURPOSE_SETTINGS, SETTINGS, kind_setting
+from countersign.config.example_secrets import example_faults
+from countersign.config.families import DETOUR_SETTINGS, PURPOSE_SETTINGS, SETTINGS, kind_setting, provider_settings
 from countersign.config.purposes import apply_purposes
 from countersign.config.routes import RouteReader
 from countersign.config.settings import Settings
@@ -17,7 +18,7 @@ from countersign.domain.delivery.route import WeightedProvider
 from countersign.domain.policy import INBOX
 from countersign.domain.shared.contact import Channel
 from countersign.errors import SettingsError
-from countersign.providers.registry import ConfiguredProvider, find_kind
+from countersign.providers.registry import MODULES, ConfiguredProvider, find_kind
 from countersign.setting import Setting, assemble, settings_of
 
 
@@ -66,6 +67,8 @@ class _Reader:
         except SettingsError as error:
             self.faults.append(str(error))  # and the rest is looked at all the same
         development = values.get("environment") == "development"
+        if not development:
+            self.faults += example_faults(self._sources, self._settings_of_providers(), SETTINGS)
         families["providers"] = self._providers(settings.public_url if settings else "")
         routes = RouteReader(self._kinds(), self.faults, development=development)
         families["routes"] = self._routes(settings, values, routes)
@@ -95,6 +98,9 @@ class _Reader:
     def _kinds(self) -> dict[str, str]:
         tables = self._sources.families["providers"].items()
         return {name: str(table["kind"].value) if "kind" in table else "" for name, table in tables}
+
+    def _settings_of_providers(self) -> dict[str, tuple[Setting, ...]]:
+        return {name: provider_settings(kind) for name, kind in self._kinds().items() if kind in MODULES}
 
     def _providers(self, public_url: str) -> dict[str, ConfiguredProvider]:
         found: dict[str, ConfiguredProvider] = {}

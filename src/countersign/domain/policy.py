@@ -8,7 +8,7 @@ import msgspec
 
 from countersign.domain.delivery.route import PrefixRoute, WeightedProvider, find_prefix_route, order_providers
 from countersign.domain.delivery.sms_pumping import PumpingPolicy
-from countersign.domain.shared.contact import CHANNELS_OF, Channel, ContactKind
+from countersign.domain.shared.contact import CHANNELS_OF, CODES_ONLY, Channel, ContactKind
 from countersign.domain.verifications.purpose import DEFAULT_POLICIES, Policy
 from countersign.domain.verifications.rate_limit import RateLimit
 
@@ -51,10 +51,17 @@ class InstallationPolicy(msgspec.Struct, frozen=True):
         """Return True if some provider sends by this channel, even if only to some destinations."""
         return not live or channel in self.routes or channel in self.prefix_routes
 
-    def channels(self, kind: ContactKind, policy: Policy, *, live: bool) -> tuple[Channel, ...]:
-        """Return the channels that can reach a destination of this kind, the preferred one first."""
+    def channels(
+        self, kind: ContactKind, policy: Policy, *, live: bool, names_act: bool = False
+    ) -> tuple[Channel, ...]:
+        """Return the channels that can reach a destination of this kind, the preferred one first.
+
+        `names_act` leaves out those whose message cannot name the act that its code approves (semantics P4).
+        """
         return tuple(
             channel
             for channel in CHANNELS_OF[kind]
-            if (not policy.channels or channel in policy.channels) and self.is_available(channel, live=live)
+            if (not policy.channels or channel in policy.channels)
+            and self.is_available(channel, live=live)
+            and not (names_act and channel in CODES_ONLY)
         )

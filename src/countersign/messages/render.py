@@ -47,6 +47,7 @@ def render(message: CodeMessage, code: Code, own: CustomTemplates = DEFAULT_TEMP
         html=html,
         sender_name=clean.site,
         code=typed,
+        has_act=bool(clean.summary),
     )
 
 

@@ -93,10 +93,17 @@ class WhatsappProvider:
         self._client = HttpClient(endpoint)
 
     async def send(self, message: Message) -> Accepted:
-        """Send the code in the template; raises DeliveryFailedError, always for a notice, which has neither a code nor a template."""
+        """Send the code in the template; raises DeliveryFailedError.
+
+        A notice always fails, because it has neither a code nor a template. So does an act, because the template does not name it.
+        """
         if not message.code:
             raise DeliveryFailedError(
                 Reason.REFUSED, f"{_LABEL} carries codes only: there is no template for notices.", permanent=True
+            )
+        if message.has_act:
+            raise DeliveryFailedError(
+                Reason.REFUSED, f"{_LABEL} carries codes only: the act would not be named.", permanent=True
             )
         request = {
             "messaging_product": "whatsapp",

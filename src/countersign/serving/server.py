@@ -54,6 +54,10 @@ def serve(settings: Settings, environ: Mapping[str, str], demo_key: str | None, 
     """
     began = time.monotonic()
     check_can_serve(settings)
+    if settings.public_url.startswith("https://") and not settings.trusted_proxies:
+        _log.warning(
+            "proxy_not_trusted", peer="", remedy="Set COUNTERSIGN_TRUSTED_PROXIES to the network of what ends TLS."
+        )
     _more_files()
     with _shared_counts(settings.workers), _listening(settings.bind) as listener:
         _bind(listener, settings)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -18,6 +20,7 @@ from countersign.domain.accounts.session import (
     SignInPolicy,
     amr_values,
     auth_time,
+    authentication_event,
     current_level,
     is_enrolment_only,
     satisfies,
@@ -105,8 +108,105 @@ def test_an_approval_counts_for_its_own_action_and_once() -> None:
     assert not satisfies(one, ProofRequirement(Level.PHONE_CODE, None, requirement.action), NOW)
     assert not satisfies(one, ProofRequirement(Level.MAIL_CODE, None, Action("Pay €1", "other")), NOW)
     assert not satisfies(with_approval_used(one, requirement), requirement, NOW)
-    assert satisfies(with_approval_used(one, requirement), ProofRequirement(Level.MAIL_CODE, 60), NOW)
     assert ProofRequirement().action_digest == ""
+
+
+ACT = ProofRequirement(Level.MAIL_CODE, None, Action("Pay €1", "h"), "con_1", "app_shop", "payment")
+OTHER_ACTS = [
+    msgspec.structs.replace(ACT, client_id="app_two"),
+    msgspec.structs.replace(ACT, client_id=""),
+    msgspec.structs.replace(ACT, kind="contact_removed"),
+    msgspec.structs.replace(ACT, excluded_contact=""),
+    msgspec.structs.replace(ACT, excluded_contact="con_2"),
+    msgspec.structs.replace(ACT, action=Action("Pay €2", "h")),
+    msgspec.structs.replace(ACT, action=Action("Pay €1", "i")),
+    msgspec.structs.replace(ACT, action=Action("Pay €1h", "")),
+    msgspec.structs.replace(ACT, action=Action("Pay €1\0h", "")),
+    msgspec.structs.replace(ACT, client_id="", kind="client:app_shop"),
+]
+
+
+@pytest.mark.parametrize("other", OTHER_ACTS)
+def test_an_approval_is_worth_nothing_to_another_audience(other: ProofRequirement) -> None:
+    """P1: another client, our own pages, another kind, another exclusion, another act; and the other way round."""
+    for given_for, asked_for in ((ACT, other), (other, ACT)):
+        proof = SessionProof(Method.PASSKEY, NOW, given_for.action_digest)
+        assert satisfies(session(proof), given_for, NOW)
+        assert not satisfies(session(proof), asked_for, NOW)
+        assert not satisfies(with_approval_used(session(proof), given_for), asked_for, NOW)
+        assert with_approval_used(session(proof), asked_for) == session(proof)
+
+
+def test_parts_of_an_act_cannot_be_shifted_into_one_another() -> None:
+    """P1: what stands in one part cannot be taken for the beginning of the next."""
+    digests = {
+        ProofRequirement(Level.MAIL_CODE, None, Action(summary, hash_), without, client, kind).action_digest
+        for client, kind, without, summary, hash_ in (
+            ("a", "b", "c", "d", "e"),
+            ("ab", "", "c", "d", "e"),
+            ("a", "bc", "", "d", "e"),
+            ("a", "b", "cd", "", "e"),
+            ("a", "b", "c", "de", ""),
+            ("", "ab", "c", "d", "e"),
+        )
+    }
+    assert len(digests) == 6
+
+
+@given(PROOFS, st.sampled_from(Method), st.one_of(st.none(), st.integers(0, 100_000)))
+def test_the_approval_of_an_act_changes_nothing_else(
+    proofs: tuple[SessionProof, ...], method: Method, max_age: int | None
+) -> None:
+    """P2: no level, no freshness, no method and no time, neither before it is used nor after."""
+    before = session(*proofs)
+    after = session(*proofs, SessionProof(method, NOW, ACT.action_digest))
+    for one in (after, with_approval_used(after, ACT)):
+        assert current_level(one, NOW, max_age) is current_level(before, NOW, max_age)
+        assert amr_values(one, NOW) == amr_values(before, NOW)
+        assert auth_time(one) == auth_time(before)
+        for level in Level:
+            requirement = ProofRequirement(level, max_age)
+            assert satisfies(one, requirement, NOW) is satisfies(before, requirement, NOW)
+
+
+def test_an_approval_takes_no_other_proof_away() -> None:
+    """P2: the proof of the session by the same method stays, and so do approvals of other acts until they run out."""
+    signed_in = session(at(Method.PASSWORD), at(Method.MAIL_CODE, 600_000))
+    first = SessionProof(Method.MAIL_CODE, NOW, ACT.action_digest)
+    approved = with_proof(signed_in, b"new", first)
+    assert current_level(approved, NOW) is Level.MAIL_CODE
+    twice = with_proof(approved, b"newer", SessionProof(Method.MAIL_CODE, NOW + 1, OTHER_ACTS[0].action_digest))
+    assert satisfies(twice, ACT, NOW + 1)
+    assert satisfies(twice, OTHER_ACTS[0], NOW + 1)
+    later = with_proof(twice, b"last", SessionProof(Method.MAIL_CODE, NOW + 400_000))
+    assert [proof.action_digest for proof in later.proofs] == ["", ""]
+
+
+def test_an_approval_is_reported_in_the_answer_to_its_act_alone() -> None:
+    """P2, U3."""
+    one = session(at(Method.PASSWORD, 3_600_000), SessionProof(Method.MAIL_CODE, NOW, ACT.action_digest))
+    answer = authentication_event(one, ACT, NOW)
+    assert (answer.acr, answer.auth_time) == (Level.MAIL_CODE.acr, NOW // 1_000)
+    assert answer.amr == ("pwd", "mail", "otp", "mfa")
+    for requirement in (ProofRequirement(), OTHER_ACTS[0], ProofRequirement(max_age=100_000)):
+        other = authentication_event(one, requirement, NOW)
+        assert (other.acr, other.amr) == (Level.PASSWORD.acr, ("pwd",))
+        assert other.auth_time == NOW // 1_000 - 3_600
+
+
+def test_a_level_older_than_the_requested_age_is_not_reported() -> None:
+    """U3."""
+    one = session(at(Method.APP_CODE, 7_200_000), at(Method.MAIL_CODE))
+    assert authentication_event(one, ProofRequirement(max_age=300), NOW).acr == Level.MAIL_CODE.acr
+    assert authentication_event(one, ProofRequirement(), NOW).acr == Level.APP_CODE.acr
+
+
+def test_an_approval_of_an_older_release_counts_for_nothing() -> None:
+    """P1: it says neither who asked nor for what kind of act."""
+    digest = hashlib.sha256(f"{ACT.action.summary}\0{ACT.action.hash}".encode()).hexdigest()
+    old = session(SessionProof(Method.PASSKEY, NOW, digest))
+    assert not satisfies(old, ACT, NOW)
+    assert current_level(old, NOW) is Level.PASSWORD
 
 
 @pytest.mark.parametrize(

@@ -218,6 +218,100 @@ def test_the_narrowest_place_at_fault_is_held() -> None:
     assert because.key.scope is TrafficScope.THOUSAND
 
 
+NEW = traffic_keys_of("EE", "+372545", {}, fresh=True)
+HELD = TrafficHistory(hold=Hold(NOW - MINUTE, NOW + HOUR, 1))
+
+
+def finding_for_new(sent: int, country: int, *, told: int = 0, is_notice: bool = False) -> PumpingFinding | None:
+    """Return what withholds one more message to a new prefix, while new prefixes are held."""
+    counts = {TrafficScope.PREFIX: sent, TrafficScope.COUNTRY: country}
+    histories = {
+        key: HELD
+        if key.scope is TrafficScope.NEW_PREFIXES
+        else TrafficHistory((msgspec.structs.replace(at(0, counts.get(key.scope, 0), 0), notices=told),))
+        for key in NEW
+    }
+    return assess(NEW, histories, 1, POLICY, NOW, is_notice=is_notice).finding
+
+
+@pytest.mark.parametrize(("sent", "country", "goes"), [(0, 0, True), (1, 1, False), (0, 2, True), (0, 3, False)])
+def test_while_new_prefixes_are_held_one_message_is_tried_and_three_in_a_country(
+    *, sent: int, country: int, goes: bool
+) -> None:
+    """D7: the second message of a new prefix is held, and so is the fourth of its country."""
+    finding = finding_for_new(sent, country)
+    assert (finding is None) is goes
+    if finding is not None:
+        assert (finding.key.scope, finding.rule) == (TrafficScope.NEW_PREFIXES, PumpingRule.HELD)
+
+
+def test_notices_use_up_no_trial_of_a_code_and_codes_that_of_a_notice() -> None:
+    """L4: what is told to somebody keeps no code from anybody."""
+    assert finding_for_new(0, 0, told=50) is None
+    assert finding_for_new(0, 0, is_notice=True) is None
+    assert finding_for_new(0, 0, told=1, is_notice=True) is not None
+    assert finding_for_new(1, 1, is_notice=True) is not None
+
+
+def told(age: int, notices: int, sent: int = 0, converted: int = 0) -> TrafficSlot:
+    """Return a slot with notices."""
+    slot = at(age, sent, converted)
+    return msgspec.structs.replace(slot, notices=notices, spent=slot.spent + notices * 50_000)
+
+
+@given(st.lists(slots, max_size=12), st.integers(0, 50))
+def test_no_number_of_notices_makes_the_codes_of_a_prefix_look_pumped(before: list[TrafficSlot], each: int) -> None:
+    """L4, D7: notices can never convert, so they take no part in what conversions decide."""
+    unlimited = PumpingPolicy(money={})
+    noisy = tuple(msgspec.structs.replace(slot, notices=each * slot.sent) for slot in before)
+    assert verdict(TrafficHistory(noisy), unlimited) == verdict(TrafficHistory(tuple(before)), unlimited)
+
+
+def notice_finding(
+    *history: TrafficSlot, policy: PumpingPolicy = POLICY, hold: Hold | None = None
+) -> PumpingFinding | None:
+    """Return what withholds one more notice of 50,000 micros."""
+    return assess((PREFIX,), {PREFIX: TrafficHistory(history, hold)}, 50_000, policy, NOW, is_notice=True).finding
+
+
+def test_notices_have_an_allowance_that_codes_and_habit_carry_and_hold_nothing() -> None:
+    """L4."""
+    most = POLICY.allowances[TrafficScope.PREFIX]
+    assert notice_finding(told(0, most - 1)) is None
+    finding = notice_finding(told(0, most))
+    assert finding is not None
+    assert (finding.rule, finding.without_hold) == (PumpingRule.NOTICES, True)
+    assert str(most) in finding.sentence
+    assert notice_finding(told(0, most, 10, 10)) is None, "people who enter codes also change things"
+    usual = [told(day * DAY + HOUR, 10) for day in range(1, 8)]
+    assert notice_finding(*usual, told(0, most)) is None, "what is usual goes on"
+    assert notice_finding(*usual, told(0, most + GROWTH * 10)) is not None
+    assert notice_finding(told(DAY + HOUR, 10_000)) is None, "yesterday's do not count against today's"
+
+
+def test_a_held_destination_gets_no_notices_either() -> None:
+    """L4, D7."""
+    finding = notice_finding(hold=HELD.hold)
+    assert finding is not None
+    assert finding.rule is PumpingRule.HELD
+
+
+def test_notices_get_half_of_each_budget_and_codes_the_rest() -> None:
+    """L4: money and messages are counted together, and notices never spend what codes need."""
+    money = PumpingPolicy(money={TrafficScope.PREFIX: 1_000_000}, allowances=dict.fromkeys(TrafficScope, 1_000))
+    assert notice_finding(told(0, 9), policy=money) is None
+    finding = notice_finding(told(0, 10), policy=money)
+    assert finding is not None
+    assert (finding.rule, finding.without_hold) == (PumpingRule.MONEY, True)
+    assert verdict(TrafficHistory((told(0, 10),)), money) is None
+    assert verdict(TrafficHistory((told(0, 10, 10, 10),)), money) is PumpingRule.MONEY
+    messages = PumpingPolicy(messages={TrafficScope.PREFIX: 20}, allowances=dict.fromkeys(TrafficScope, 1_000))
+    assert notice_finding(told(0, 9), policy=messages) is None
+    assert notice_finding(told(0, 10), policy=messages) is not None
+    assert verdict(TrafficHistory((told(0, 10, 9, 9),)), messages) is None
+    assert verdict(TrafficHistory((told(0, 10, 10, 10),)), messages) is PumpingRule.MESSAGES
+
+
 def test_the_longest_prefix_sets_the_price_then_the_country() -> None:
     policy = PumpingPolicy(price=1, prices={"DE": 2, "+49": 3, "+4917": 4})
     assert price_of(policy, "DE", "+491701234567") == 4

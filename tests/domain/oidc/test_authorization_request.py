@@ -14,6 +14,7 @@ from countersign.domain.accounts.session import Level
 from countersign.domain.oidc.authorization_request import (
     AuthorizationErrorResponse,
     AuthorizationRequest,
+    RequestSource,
     parse_authorization_request,
 )
 from countersign.domain.shared.application import Application, ApplicationMode
@@ -36,10 +37,10 @@ ACT = {"type": "urn:countersign:action", "summary": "Pay €148.00", "hash": "h"
 
 
 def judged(
-    client: Application | None = SHOP, **changed: str | None
+    client: Application | None = SHOP, source: RequestSource = RequestSource.QUERY, **changed: str | None
 ) -> AuthorizationRequest | AuthorizationErrorResponse:
     params = {name: value for name, value in {**GOOD, **changed}.items() if value is not None}
-    return parse_authorization_request(params, client)
+    return parse_authorization_request(params, client, source)
 
 
 def test_a_plain_request_is_taken() -> None:
@@ -87,8 +88,7 @@ def test_an_unknown_or_removed_client_is_told_to_the_person_alone() -> None:
         ({"code_challenge": None}, "invalid_request"),
         ({"code_challenge_method": "plain"}, "invalid_request"),
         ({"code_challenge": "short"}, "invalid_request"),
-        ({"request": "eyJ"}, "request_not_supported"),
-        ({"request_uri": "https://evil.example"}, "request_uri_not_supported"),
+        ({"registration": "{}"}, "registration_not_supported"),
         ({"prompt": "none login"}, "invalid_request"),
         ({"prompt": "create"}, "invalid_request"),
         ({"max_age": "-1"}, "invalid_request"),
@@ -105,9 +105,29 @@ def test_an_unknown_or_removed_client_is_told_to_the_person_alone() -> None:
     ],
 )
 def test_what_is_not_served_is_sent_back_by_its_name(changed: dict[str, str | None], error: str) -> None:
-    found = judged(SHOP, **changed)
+    found = judged(SHOP, RequestSource.PUSHED, **changed)
     assert isinstance(found, AuthorizationErrorResponse)
     assert (found.error, found.redirect_uri, found.state) == (error, BACK, "s")
+
+
+def test_an_act_is_taken_from_pushed_and_signed_requests_alone() -> None:
+    """P5: the words of a link stand in no message of ours, whatever they are."""
+    for details in (json.dumps([ACT]), "[]", "", "{"):
+        found = judged(authorization_details=details)
+        assert isinstance(found, AuthorizationErrorResponse)
+        assert (found.error, found.redirect_uri) == ("invalid_request", BACK)
+    for source in (RequestSource.PUSHED, RequestSource.SIGNED):
+        assert isinstance(judged(SHOP, source, authorization_details=json.dumps([ACT])), AuthorizationRequest)
+
+
+def test_a_client_that_pushes_its_requests_is_served_no_other_way() -> None:
+    """P5."""
+    careful = msgspec.structs.replace(SHOP, requires_pushed=True)
+    for source in (RequestSource.QUERY, RequestSource.SIGNED):
+        found = judged(careful, source)
+        assert isinstance(found, AuthorizationErrorResponse)
+        assert found.error == "invalid_request"
+    assert isinstance(judged(careful, RequestSource.PUSHED), AuthorizationRequest)
 
 
 def test_the_weakest_of_the_levels_that_are_asked_for_is_enough() -> None:
@@ -120,14 +140,17 @@ def test_the_weakest_of_the_levels_that_are_asked_for_is_enough() -> None:
 
 def test_an_act_asks_for_a_code_however_weak_a_level_is_named() -> None:
     """U2."""
-    found = judged(authorization_details=json.dumps([ACT]), acr_values="urn:countersign:acr:password")
+    found = judged(
+        SHOP, RequestSource.PUSHED, authorization_details=json.dumps([ACT]), acr_values="urn:countersign:acr:password"
+    )
     assert isinstance(found, AuthorizationRequest)
     assert found.requirement.level is Level.MAIL_CODE
     assert (found.requirement.action.summary, found.requirement.action.hash) == ("Pay €148.00", "h")
+    assert (found.requirement.client_id, found.requirement.action.asker) == ("app_shop", "Shop")
 
 
 @given(st.dictionaries(st.sampled_from([*GOOD, "prompt", "max_age", "acr_values", "authorization_details"]), st.text()))
 def test_nothing_breaks_it_and_nobody_is_sent_elsewhere(changed: dict[str, Any]) -> None:
     """H3."""
-    found = judged(SHOP, **changed)
+    found = judged(SHOP, RequestSource.PUSHED, **changed)
     assert found.redirect_uri in {"", BACK}

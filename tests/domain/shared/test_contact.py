@@ -8,7 +8,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from countersign.domain.shared import contact
-from countersign.domain.shared.contact import Contact, ContactKind, mask, network_of, parse_contact
+from countersign.domain.shared.contact import Contact, ContactKind, mask, parse_contact
+from countersign.domain.shared.network import network_of
 from countersign.errors import InputError
 
 

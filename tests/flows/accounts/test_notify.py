@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from tests.flows.people import ADA, CARRIER, ada
 
 from countersign.domain.delivery.notice import NoticeKind
-from countersign.flows.accounts.notify import insert_notices
+from countersign.flows.accounts.notify import owe_notices
 from countersign.store.engine.database import Write
 
 if TYPE_CHECKING:
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 PHONE = "+14155550123"
 
 
-def notices(visitor: Visitor, account: object, contacts: list[OwnedContact]) -> tuple[Change, ...]:
+async def notices(visitor: Visitor, account: object, contacts: list[OwnedContact]) -> tuple[Change, ...]:
     """Return the changes that owe a notice to these contacts."""
     context = visitor.place.accounts
-    return insert_notices(
+    return await owe_notices(
         context,
         account,  # type: ignore[arg-type] # an account of the test
         contacts,
@@ -42,7 +42,7 @@ async def test_every_proved_contact_gets_a_notice(home: Place) -> None:
     snapshot = await visitor.holdings()
 
     async def owe() -> None:
-        await Write(notices(visitor, snapshot.account, list(snapshot.contacts)), last=True)
+        await Write(await notices(visitor, snapshot.account, list(snapshot.contacts)), last=True)
 
     sent = len(home.carriers[CARRIER].sent)
     await home.database.run(owe)
@@ -54,4 +54,8 @@ async def test_a_contact_that_is_not_proved_gets_none(home: Place) -> None:
     visitor = await ada(home)
     snapshot = await visitor.holdings()
     unproved = [replace(one, proved_at=None) for one in snapshot.contacts]
-    assert notices(visitor, snapshot.account, unproved) == ()
+
+    async def owe() -> None:
+        assert await notices(visitor, snapshot.account, unproved) == ()
+
+    await home.database.run(owe)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import json
@@ -14,12 +15,15 @@ import pytest_asyncio
 from joserfc import jwk, jwt
 from tests.flows.people import ADA, Visitor, ada
 
+from countersign.domain.accounts.session import Method, SessionProof
 from countersign.domain.oidc.authorization_request import AuthorizationErrorResponse
 from countersign.domain.shared.application import Application, ApplicationDraft, ApplicationMode
 from countersign.flows.accounts.context import BrowserContext, CodeRequested, SignedIn
 from countersign.flows.maintenance.applications import add_application
 from countersign.flows.oidc.authorize import RedirectToClient, SignInRequired, authorize
+from countersign.flows.oidc.pushed_request import PushedRequest, push_request
 from countersign.flows.oidc.token import TokenResponse, exchange_code, userinfo
+from countersign.store.tables import sessions
 
 if TYPE_CHECKING:
     from tests.flows.place import Place
@@ -59,6 +63,14 @@ def told(outcome: object) -> dict[str, str]:
     assert isinstance(outcome, RedirectToClient), outcome
     assert outcome.location.startswith(BACK + "?")
     return dict(parse_qsl(urlsplit(outcome.location).query))
+
+
+def told_alone(outcome: object) -> str:
+    """Return the error that is shown to the person, or sent to the client."""
+    if isinstance(outcome, RedirectToClient):
+        return dict(parse_qsl(urlsplit(outcome.location).query))["error"]
+    assert isinstance(outcome, AuthorizationErrorResponse), outcome
+    return outcome.error
 
 
 async def code_of(place: Place, visitor: Visitor, shop: Application, **more: str) -> str:
@@ -156,22 +168,101 @@ async def test_prompt_login_and_max_age_0_ask_anew_and_come_to_an_end(home: Plac
         assert "code" in told(await authorize(home.accounts, visitor.browser, again))
 
 
+ACT = {"type": "urn:countersign:action", "summary": "Pay €148.00", "hash": "h"}
+
+
+async def pushed(place: Place, client: Application, act: dict[str, str], **more: str) -> dict[str, str]:
+    """Push a request for the approval of an act; return what the browser then brings."""
+    found = await push_request(place.accounts, client, asked(client, authorization_details=json.dumps([act]), **more))
+    assert isinstance(found, PushedRequest), found
+    return {"client_id": client.id, "request_uri": found.request_uri}
+
+
+async def approves(place: Place, visitor: Visitor, params: dict[str, str]) -> dict[str, str]:
+    """Bring a request, type the code of its message, and return the request as it continues."""
+    outcome = visitor._kept(await authorize(place.accounts, visitor.browser, params))
+    assert isinstance(outcome, CodeRequested), outcome
+    entered = await visitor.types(await visitor.code())
+    assert isinstance(entered, SignedIn), entered
+    return dict(parse_qsl(urlsplit(entered.interrupted.path).query))
+
+
 async def test_an_act_is_approved_by_a_code_of_its_own_and_once(home: Place, shop: Application) -> None:
-    """U2."""
+    """U2, P4: the message names the act and the application that asks."""
     visitor = await ada(home)
-    act = [{"type": "urn:countersign:action", "summary": "Pay €148.00", "hash": "h"}]
-    wanted = asked(shop, authorization_details=json.dumps(act))
-    outcome = await authorize(home.accounts, visitor.browser, wanted)
-    assert isinstance(outcome, CodeRequested)
-    visitor._kept(outcome)
-    await visitor.types(await visitor.code())
-    changed = asked(shop, authorization_details=json.dumps([{**act[0], "hash": "other"}]))
+    again = await approves(home, visitor, await pushed(home, shop, ACT))
+    assert "It approves for shop: Pay €148.00" in (await visitor.reads()).text or (
+        "With it you approve for" in (await visitor.reads()).text
+    )
+    changed = await pushed(home, shop, {**ACT, "hash": "other"})
     assert isinstance(await authorize(home.accounts, visitor.browser, changed), CodeRequested)
-    answer = told(await authorize(home.accounts, visitor.browser, wanted))
+    answer = told(await authorize(home.accounts, visitor.browser, again))
     tokens = await exchange_code(home.accounts, shop, answer["code"], BACK, VERIFIER)
     assert tokens is not None
-    assert claims_of(home, tokens)["authorization_details"] == act
-    assert isinstance(await authorize(home.accounts, visitor.browser, wanted), CodeRequested)
+    assert claims_of(home, tokens)["authorization_details"] == [ACT]
+    assert told_alone(await authorize(home.accounts, visitor.browser, again)) == "invalid_request_uri"
+    assert isinstance(await authorize(home.accounts, visitor.browser, await pushed(home, shop, ACT)), CodeRequested)
+
+
+async def test_the_approval_of_an_act_is_reported_in_its_own_answer_alone(home: Place, shop: Application) -> None:
+    """P2, U3: `acr`, `amr` and `auth_time` of what comes afterwards are those of before."""
+    await ada(home)
+    visitor = Visitor(home, BrowserContext(ip="198.51.100.7", user_agent="Safari", locale="en"))
+    await visitor.is_let_in(remember=True)
+    home.clock.forward(3_600_000)
+    assert isinstance(await visitor.signs_in(), SignedIn)
+    signed_in_at = home.clock() // 1_000
+    home.clock.forward(3_600_000)
+    again = await approves(home, visitor, await pushed(home, shop, ACT))
+    before = claims_of(home, await tokens_of(home, visitor, shop))
+    answer = told(await authorize(home.accounts, visitor.browser, again))
+    tokens = await exchange_code(home.accounts, shop, answer["code"], BACK, VERIFIER)
+    assert tokens is not None
+    act = claims_of(home, tokens)
+    assert (act["acr"], act["auth_time"], "mfa" in act["amr"]) == (MAIL_CODE, home.clock() // 1_000, True)
+    after = claims_of(home, await tokens_of(home, visitor, shop))
+    for plain in (before, after):
+        assert (plain["acr"], plain["amr"]) == ("urn:countersign:acr:trusted-device", ["pwd", "user"])
+        assert plain["auth_time"] == signed_in_at
+        assert "authorization_details" not in plain
+    fresh = asked(shop, acr_values=MAIL_CODE, max_age="900")
+    assert isinstance(await authorize(home.accounts, visitor.browser, fresh), CodeRequested)
+
+
+async def test_a_level_older_than_the_age_that_was_asked_for_is_not_reported(home: Place, shop: Application) -> None:
+    """U3: an app code of hours ago, a code by mail of now."""
+    visitor = await ada(home)
+    session = await visitor.session()
+    assert session is not None
+    old, new = home.clock() - 3 * 3_600_000, home.clock()
+    proofs = (SessionProof(Method.APP_CODE, old), SessionProof(Method.MAIL_CODE, new))
+    aged = msgspec.structs.replace(session, proofs=proofs)
+    assert await home.database.run(sessions.replace_proofs, session, aged)
+    assert claims_of(home, await tokens_of(home, visitor, shop, max_age="300"))["acr"] == MAIL_CODE
+    assert claims_of(home, await tokens_of(home, visitor, shop))["acr"] == "urn:countersign:acr:app-code"
+
+
+async def test_fifty_answers_to_one_approval_make_one_code(home: Place, shop: Application) -> None:
+    """U1, P1: judged, used up and answered in one transaction."""
+    visitor = await ada(home)
+    again = await approves(home, visitor, await pushed(home, shop, ACT))
+    answers = await asyncio.gather(*(authorize(home.accounts, visitor.browser, again) for _ in range(50)))
+    codes = [one for one in answers if isinstance(one, RedirectToClient) and "code=" in one.location]
+    assert len(codes) == 1
+    assert await home.count("grants") == 1
+    assert await home.count("pushed_requests") == 0
+
+
+async def test_a_session_that_may_only_enrol_is_not_raised_by_an_act(home: Place, shop: Application) -> None:
+    """S10, P2."""
+    visitor = await ada(home)
+    again = await approves(home, visitor, await pushed(home, shop, ACT))
+    policy = msgspec.structs.replace(home.accounts.sign_in_policy, sent_codes=False)
+    home.accounts = msgspec.structs.replace(home.accounts, sign_in_policy=policy)
+    for params in (again, asked(shop)):
+        answer = told(await authorize(home.accounts, visitor.browser, params))
+        assert answer["error"] == "unmet_authentication_requirements"
+    assert await home.count("grants") == 0
 
 
 async def test_a_level_that_no_method_of_the_account_reaches_is_an_error(home: Place, shop: Application) -> None:

@@ -114,8 +114,12 @@ async def test_a_strict_installation_asks_for_no_less_than_the_application(home:
     home.accounts = msgspec.structs.replace(
         home.accounts, sign_in_policy=SignInPolicy(trusts_browsers=False, sent_codes=False)
     )
-    answer = told(await authorize(home.accounts, visitor.browser, asked(shop, acr_values=Level.PASSKEY.acr)))
-    assert answer["error"] == "unmet_authentication_requirements"
+    home.clock.forward(5 * STEP)
+    outcome = await authorize(home.accounts, visitor.browser, asked(shop, acr_values=Level.PASSKEY.acr))
+    if isinstance(visitor._kept(outcome), CodeRequested):
+        assert isinstance(await app_code(visitor, secret), SignedIn)
+        outcome = await authorize(home.accounts, visitor.browser, asked(shop, acr_values=Level.PASSKEY.acr))
+    assert told(outcome)["error"] == "unmet_authentication_requirements"
     home.clock.forward(5 * STEP)
     outcome = await authorize(home.accounts, visitor.browser, asked(shop, acr_values=Level.MAIL_CODE.acr))
     if isinstance(visitor._kept(outcome), CodeRequested):

@@ -20,12 +20,12 @@ from countersign.flows.accounts.context import (
 )
 from countersign.flows.changes.apply import Applied, apply_change
 from countersign.flows.sign_in.authenticator import (
-    GUESSES_PER_ACCOUNT,
     prove_with_app,
     prove_with_recovery_code,
     use_app_code,
 )
 from countersign.flows.sign_in.complete import PasswordResetAllowed
+from countersign.flows.sign_in.guess_counters import GUESSES_PER_ACCOUNT
 from countersign.flows.verifications.results import Refused
 from countersign.totp import STEP, code_at
 

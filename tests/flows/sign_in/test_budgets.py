@@ -122,9 +122,7 @@ async def old_passwords(place: Place) -> Spend:
     assert isinstance(await thief.types(await thief.code()), PasswordResetAllowed)
 
     async def spend(number: int) -> bool:
-        from countersign.flows.sign_in.recover import CURRENT_PASSWORDS_PER_ACCOUNT as LIMIT
-
-        if number < LIMIT.burst:
+        if number < limits()["recover_password"].burst:
             assert isinstance(await thief.chooses("a better battery staple", "wrong"), InvalidInput)
             return True
         return not isinstance(await thief.chooses("a better battery staple", "correct horse battery"), InvalidInput)

@@ -133,8 +133,8 @@ async def test_a_flow_ends_when_its_account_is_disabled(home: Place) -> None:
     assert await home.count("sessions") == 1
 
 
-async def test_a_raised_session_keeps_its_id_and_may_trust_its_browser(home: Place) -> None:
-    """S8, S4."""
+async def test_a_raised_session_keeps_its_id_and_trusts_no_browser(home: Place) -> None:
+    """S8, S4: whatever the form says, a step-up does not offer trust, and gives none."""
     visitor = await ada(home)
     before, secret = await alive(visitor), visitor.browser.session
     home.clock.forward(1_000)
@@ -144,7 +144,7 @@ async def test_a_raised_session_keeps_its_id_and_may_trust_its_browser(home: Pla
     assert visitor.browser.session != secret
     assert (raised.id, raised.expires_at) == (before.id, before.expires_at)
     (device,) = await home.database.read(devices.list_active, raised.account)
-    assert device.trusted(home.clock())
+    assert device.trusted_at is None
 
 
 @pytest.mark.parametrize("kind", [LoginFlowKind.ENROL_APP, LoginFlowKind.ENROL_PASSKEY, LoginFlowKind.PASSKEY])

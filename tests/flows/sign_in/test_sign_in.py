@@ -17,7 +17,7 @@ from countersign.domain.accounts.session import (
     satisfies,
 )
 from countersign.flows.accounts.context import BrowserContext, CodeRequested, InvalidCredentials, SignedIn, SignInDenied
-from countersign.flows.sign_in.sign_in import ATTEMPTS_PER_NETWORK
+from countersign.flows.sign_in.guess_counters import ATTEMPTS_PER_NETWORK
 from countersign.flows.verifications.results import Refused
 from countersign.geolocation import GeoDatabase
 

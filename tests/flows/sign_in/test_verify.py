@@ -16,7 +16,8 @@ from countersign.domain.accounts.session import (
 )
 from countersign.domain.policy import InstallationPolicy
 from countersign.domain.shared.contact import Channel, Contact, parse_contact
-from countersign.domain.verifications.challenge import Refusal
+from countersign.domain.verifications.challenge import Action, Refusal
+from countersign.domain.verifications.lanes import Lane
 from countersign.domain.verifications.rate_limit import RateLimit
 from countersign.flows.accounts.context import (
     BrowserContext,
@@ -189,10 +190,17 @@ async def test_a_method_that_is_rate_limited_leaves_the_others_open(sqlite_url: 
     async with place_at(sqlite_url, tmp_path, rules=rules, live=(CARRIER,)) as home:
         visitor = await ada(home)
         phone = await with_phone(visitor)
-        for _ in range(2):
-            assert isinstance(
-                await home.begin(PHONE, application=home.accounts.own, subject=home.accounts.id("x")), Done
+        account = (await visitor.holdings()).account.id
+        for number in range(2):
+            asked = await home.begin(
+                PHONE,
+                application=home.accounts.own,
+                purpose="step_up",
+                subject=account,
+                action=Action(hash=str(number)),
+                lane=Lane.SESSION,
             )
+            assert isinstance(asked, Done)
         await visitor.steps_up(ProofRequirement(Level.MAIL_CODE, 0))
         first = await visitor.code()
         seen = await visitor.sees()

@@ -13,7 +13,7 @@ from countersign.domain.policy import InstallationPolicy
 from countersign.domain.shared.application import ApplicationMode
 from countersign.domain.shared.contact import Channel
 from countersign.domain.shared.event import EventKind
-from countersign.domain.verifications.challenge import ChallengeState, Refusal
+from countersign.domain.verifications.challenge import Action, ChallengeState, Refusal
 from countersign.domain.verifications.rate_limit import RateLimit
 from countersign.flows.verifications.results import Missing
 
@@ -102,3 +102,17 @@ async def test_a_resend_counts_against_the_budgets_that_the_begin_counted_agains
 async def test_nobody_can_resend_what_does_not_exist(place: Place) -> None:
     challenge = await place.begun()
     assert await place.resend(msgspec.structs.replace(challenge, id="ver_0")) == Missing()
+
+
+async def test_a_contact_that_is_paused_gets_no_further_message(place: Place, clock: FixedClock) -> None:
+    """C6: its code would not be compared; a remembered browser goes on."""
+    pending, owners = await place.begun(), await place.begun(device="remembered")
+    for number in range(4):
+        challenge = await place.begun(action=Action(hash=str(number)))
+        for _ in range(5):
+            await place.answer(challenge, place.wrong(challenge))
+    clock.forward(30 * SECOND)
+    met = refused(await place.resend(pending))
+    assert (met.refusal, met.limit) == (Refusal.CONTACT_PAUSED, "contact_failures")
+    assert len(await place.deliveries(pending)) == 1
+    done(await place.resend(owners))

@@ -23,6 +23,7 @@ from countersign.domain.delivery.delivery import Reason, Receipt, ReceiptState
 from countersign.errors import InputError, SettingsError, UnavailableError
 from countersign.providers import Callback
 from countersign.providers.email.ses import SesProvider, SesSettings
+from countersign.providers.http.sns_notification import FETCHES
 
 HOST = "https://sns.eu-central-1.amazonaws.com"
 CERTIFICATE = f"{HOST}/SimpleNotificationService-01.pem"
@@ -254,6 +255,24 @@ async def test_a_certificate_that_is_none_or_has_run_out_proves_nothing(
     sns.answer(200, served)
     with pytest.raises(InputError):
         await ses.receipts(callback(signed(RIGHT)))
+
+
+async def test_whoever_knows_the_topic_makes_us_fetch_little(ses: SesProvider, sns: Sns) -> None:
+    """L5: its ARN is no secret. Only names that AWS gives are fetched, what is no certificate once, and all of them so often."""
+    sns.answer(200, b"no certificate")
+    for path in ("/a.pem", "/x/SimpleNotificationService-01.pem", "/SimpleNotificationService-../../x.pem"):
+        with pytest.raises(InputError):
+            await ses.receipts(callback({**signed(RIGHT), "SigningCertURL": HOST + path}))
+    assert sns.posted == []
+    for _ in range(3):
+        with pytest.raises(InputError):
+            await ses.receipts(callback(signed(RIGHT)))
+    assert len(sns.posted) == 1
+    for number in range(3 * FETCHES):
+        url = f"{HOST}/SimpleNotificationService-{number}a.pem"
+        with pytest.raises((InputError, UnavailableError)):
+            await ses.receipts(callback({**signed(RIGHT), "SigningCertURL": url}))
+    assert len(sns.posted) == FETCHES
 
 
 async def test_when_sns_is_away_the_notification_may_come_again(ses: SesProvider, sns: Sns) -> None:

@@ -18,6 +18,7 @@ from countersign.config import Settings
 from countersign.domain.delivery.route import format_provider
 from countersign.domain.shared.contact import Channel
 from countersign.errors import CountersignError, SettingsError
+from countersign.flows.maintenance.environment import environment_fault
 from countersign.keys import Keyring, read_file
 from countersign.store.engine.connect import open_database, sqlite_path
 from countersign.store.engine.database import Database, Sql
@@ -129,9 +130,10 @@ def _proxies(settings: Settings) -> list[CheckResult]:
         return [
             CheckResult(
                 "trusted_proxies",
-                CheckState.ADVICE,
-                "None is set, but a proxy in front ends TLS: every request seems to come from the proxy.",
-                "Add its network to COUNTERSIGN_TRUSTED_PROXIES.",
+                CheckState.UNSAFE,
+                "None is set, but a proxy in front ends TLS. Everybody seems to come from the proxy's address, so one stranger can use up"
+                " the limits of all.",
+                "Set COUNTERSIGN_TRUSTED_PROXIES to the proxy's network, and let it send X-Forwarded-For.",
             )
         ]
     return [
@@ -292,6 +294,7 @@ async def _database(settings: Settings, keyring: Keyring | None) -> list[CheckRe
     try:
         return [
             *await _reachable(database),
+            *await _environment_of(settings, database),
             *(await _fingerprint(settings, database, keyring) if keyring is not None else []),
             *(await _clock(database) if path is None else []),
             *await _backlog(database),
@@ -312,6 +315,11 @@ async def _reachable(database: Database) -> list[CheckResult]:
             f"revision {revision}, answers in {(time.perf_counter() - began) * 1_000:.1f} ms",
         )
     ]
+
+
+async def _environment_of(settings: Settings, database: Database) -> list[CheckResult]:
+    fault = await environment_fault(database, development=settings.development)
+    return [CheckResult("database", CheckState.UNSAFE, fault, "Countersign does not start with it.")] if fault else []
 
 
 async def _fingerprint(settings: Settings, database: Database, keyring: Keyring) -> list[CheckResult]:

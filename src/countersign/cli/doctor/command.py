@@ -36,6 +36,7 @@ def doctor(config: Path | None, as_json: bool, standards: bool) -> None:  # noqa
         return
     from countersign import logs
     from countersign.cli.doctor.checks import CheckResult, CheckState, check
+    from countersign.cli.doctor.secret_checks import check_secret_files
 
     logs.configure("error")  # the check reports it in better words than the library
     environ = dict(os.environ)
@@ -49,7 +50,7 @@ def doctor(config: Path | None, as_json: bool, standards: bool) -> None:  # noqa
             for fault in str(error).splitlines()
         ]
     else:
-        findings = wait_for(check(settings))
+        findings = [*check_secret_files(environ), *wait_for(check(settings))]
     if as_json:
         print_json(findings)
     else:

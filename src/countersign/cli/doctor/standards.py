@@ -148,7 +148,7 @@ STATEMENTS: Final = (
     Statement(NIST, "3.1.3.3", "Where codes go by telephone, another method is offered and the person is warned of the risk.", _always("Apps and passkeys are offered on /account/methods, and the page says what a passkey is better at.")),
     Statement(NIST, "3.1.4.2", "A code of an authenticator app is accepted once.", _always("Each time step once, over the whole window of one step before and after.")),
     Statement(NIST, "3.1.7", "A cryptographic authenticator verifies its user where it counts as two factors.", _always("Passkeys always require user verification.")),
-    Statement(NIST, "3.2.2", "Consecutive failures are limited to 100 for each account.", _always("Five a code, twenty a day pause a contact, a hundred in a row lock it until it is bound anew; apps and recovery codes 10 in six hours.")),
+    Statement(NIST, "3.2.2", "Consecutive failures are limited to 100 for each account.", _never("Five a code. After a password 20 a day pause a contact, and 100 in a row lock it until it is bound anew; app and recovery codes end at 100 in a row. Passwords, and codes that anybody may ask for, have pauses in place of an end: strangers could bring one about.")),
     Statement(NIST, "3.2.5", "A phishing-resistant method is offered.", _always("Passkeys, which alone reach the highest level.")),
     Statement(NIST, "2.2.1", "At AAL2 each authentication uses two factors.", _trust),
     Statement(NIST, "2.2.3", "At AAL2 a session ends after at most 24 hours.", _session),

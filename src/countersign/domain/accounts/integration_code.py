@@ -19,7 +19,7 @@ MAX_INTEGRATION_CODES: Final = 20
 """Active integration codes of one account."""
 DAY: Final = 86_400_000
 LIFETIMES: Final = (30, 90, 365)
-"""Lifetimes that are offered, in days."""
+"""Lifetimes that are offered, in days. No code is accepted for longer than the longest."""
 
 
 class IntegrationCode(msgspec.Struct, frozen=True):
@@ -40,6 +40,11 @@ class IntegrationCode(msgspec.Struct, frozen=True):
         """Show what may stand in a log."""
         return f"IntegrationCode({self.id})"
 
+    @property
+    def ends_at(self) -> int:
+        """Return when the code is accepted no more (ms): an earlier release could store an end centuries ahead."""
+        return min(self.expires_at, self.created_at + LIFETIMES[-1] * DAY)
+
     def active(self, now: int) -> bool:
         """Return True if the code is accepted at `now` (ms)."""
-        return self.ended_at is None and now < self.expires_at
+        return self.ended_at is None and now < self.ends_at

@@ -12,6 +12,7 @@ import msgspec
 
 from countersign.domain.accounts.session import ProofRequirement, SessionProof
 from countersign.domain.verifications.challenge import Requester
+from countersign.domain.verifications.lanes import Lane
 
 FLOW_LIFETIME: Final = 30 * 60_000
 """Milliseconds from the beginning of a flow to its end."""
@@ -76,7 +77,7 @@ class LoginFlow(msgspec.Struct, frozen=True, omit_defaults=True):
     - Step-up and enrolment: `session` is the id of the session that asked.
     - Binding a contact: `change` is the id of the pending change, and `address` is the new contact.
     - Recovery: `address` is the contact that was entered, `recovery_proof` is the proof that was given, and `change` is the id of a
-      delayed recovery that can be finished now.
+      delayed recovery that can be finished now. `decoy_notice` is the notice that is sent in place of a code, by whichever method.
     - Enrolment: `name` is the name of the new authenticator.
     - `pending_secret`: the secret (hex) of the app that is being enrolled, or the WebAuthn challenge (hex) of a passkey.
     """
@@ -105,6 +106,16 @@ class LoginFlow(msgspec.Struct, frozen=True, omit_defaults=True):
     pending_secret: str = msgspec.field(name="sealed", default="")
     recovery_proof: SessionProof | None = msgspec.field(name="proved", default=None)
     epoch: int = 0
+    decoy_notice: str = msgspec.field(name="decoy", default="")
+
+    @property
+    def lane(self) -> Lane:
+        """Return the standing of this browser: what it has given of the account so far (semantics L1)."""
+        if self.requester.device:
+            return Lane.TRUSTED_BROWSER
+        if self.session:
+            return Lane.SESSION
+        return Lane.PASSWORD if self.kind is LoginFlowKind.SIGN_IN else Lane.ANONYMOUS
 
     @property
     def owned_contact(self) -> str:

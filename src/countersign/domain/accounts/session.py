@@ -21,6 +21,8 @@ REMEMBERED_SESSION_LIFETIME: Final = 30 * 24 * HOUR
 """Milliseconds that the session of a trusted browser lasts. After SESSION_LIFETIME it is at the lowest level."""
 APPROVAL_LIFETIME: Final = 300_000
 """Milliseconds within which an approved action must be carried out."""
+OWN_PAGES: Final = "own"
+"""The audience of a proof that our own pages asked for."""
 LAST_SEEN_INTERVAL: Final = 60_000
 """Milliseconds between two updates of the time at which a session was last used."""
 
@@ -101,6 +103,7 @@ _AMR: Final[dict[Method, tuple[str, ...]]] = {
     Method.PASSKEY: ("swk", "user"),
     Method.SECURITY_KEY: ("hwk", "user"),
 }
+_DIGEST_LABEL: Final = "countersign approval v2"
 _SECOND_FACTORS: Final = frozenset(
     {Method.SMS_CODE, Method.VOICE_CODE, Method.MAIL_CODE, Method.APP_CODE, Method.RECOVERY_CODE}
 )
@@ -111,8 +114,10 @@ _MULTI_FACTOR: Final = frozenset({Method.PASSKEY, Method.SECURITY_KEY})
 class SessionProof(msgspec.Struct, frozen=True, omit_defaults=True):
     """One proof by the user: the method and the time (milliseconds since the epoch).
 
-    `action_digest` names the one action that the proof approved and that was not carried out yet; empty if there is none. `source` is the
-    id of the contact or authenticator that proved. It is empty for a password and a trusted browser.
+    `action_digest` names the one act that the proof approves (`ProofRequirement.action_digest`). Such a proof counts for that act alone,
+    and is removed once the act is carried out. It is empty for a proof that counts for the session (semantics P1, P2).
+
+    `source` is the id of the contact or authenticator that proved. It is empty for a password and a trusted browser.
     """
 
     method: Method
@@ -147,7 +152,7 @@ class Session(msgspec.Struct, frozen=True):
         return f"Session({self.id})"
 
 
-class ProofRequirement(msgspec.Struct, frozen=True):
+class ProofRequirement(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a page or an action requires of the session.
 
     - `level`: the lowest level that is enough.
@@ -155,24 +160,41 @@ class ProofRequirement(msgspec.Struct, frozen=True):
     - `action`: the action to approve. With one, no earlier proof is enough: the code is requested for this very action and approves no
       other (semantics U2).
     - `excluded_contact`: the id of a contact that may not approve where there is another method (semantics A1).
+    - `client_id`: the id of the application that asks; empty if our own pages ask.
+    - `kind`: the kind of the act, for example "contact_removed". Two acts of different kinds are never the same act (semantics P1).
     """
 
     level: Level = Level.PASSWORD
     max_age: int | None = None
     action: Action = Action()
     excluded_contact: str = msgspec.field(name="without", default="")
+    client_id: str = msgspec.field(name="client", default="")
+    kind: str = ""
 
     @property
     def is_for_one_action(self) -> bool:
         """Whether the approval counts for one action only."""
-        return bool(self.action.summary or self.action.hash)
+        return not self.action.is_empty
+
+    @property
+    def challenge_action(self) -> Action:
+        """Return the action as a challenge keeps it: its code joins no challenge of another act, or of another audience (semantics P1)."""
+        return msgspec.structs.replace(self.action, digest=self.action_digest)
 
     @property
     def action_digest(self) -> str:
-        """Return the SHA-256 digest (hex) that identifies the action; empty if there is none."""
+        """Return the SHA-256 digest (hex) of the act and of its audience; empty if there is no act.
+
+        Every part stands behind its own length, so no two acts have the same digest (semantics P1).
+        """
         if not self.is_for_one_action:
             return ""
-        return hashlib.sha256(f"{self.action.summary}\0{self.action.hash}".encode("utf-8", "surrogatepass")).hexdigest()
+        audience = f"client:{self.client_id}" if self.client_id else OWN_PAGES
+        digest = hashlib.sha256()
+        for part in (_DIGEST_LABEL, audience, self.kind, self.excluded_contact, self.action.summary, self.action.hash):
+            encoded = part.encode("utf-8", "surrogatepass")
+            digest.update(len(encoded).to_bytes(4) + encoded)
+        return digest.hexdigest()
 
 
 def satisfies(session: Session, requirement: ProofRequirement, now: int) -> bool:
@@ -180,34 +202,36 @@ def satisfies(session: Session, requirement: ProofRequirement, now: int) -> bool
 
     For example, a session with a code by email from ten minutes ago satisfies `ProofRequirement(Level.MAIL_CODE, max_age=900)`.
     """
-    proofs = valid_proofs(session, now, requirement.max_age)
-    if requirement.is_for_one_action:
-        return _approves(proofs, requirement, now)
-    if requirement.max_age is None:
-        return _strongest(proofs) >= requirement.level
-    # Trust in a browser proves nothing new: only what the user did counts as fresh.
-    fresh = tuple(proof for proof in proofs if proof.method is not Method.TRUSTED_DEVICE)
-    return bool(fresh) and _strongest(fresh) >= requirement.level
+    proofs = matching_proofs(session, requirement, now)
+    if requirement.max_age is not None:
+        # Trust in a browser proves nothing new: only what the user did counts as fresh.
+        proofs = tuple(proof for proof in proofs if proof.method is not Method.TRUSTED_DEVICE)
+    if not proofs and (requirement.is_for_one_action or requirement.max_age is not None):
+        return False
+    return _strongest(proofs) >= requirement.level
 
 
-def _approves(proofs: tuple[SessionProof, ...], requirement: ProofRequirement, now: int) -> bool:
-    approvals = tuple(
+def matching_proofs(session: Session, requirement: ProofRequirement, now: int) -> tuple[SessionProof, ...]:
+    """Return the proofs that count for this requirement at `now` (milliseconds), whatever their level.
+
+    For an act only its own approvals count, for everything else only proofs that approve no act (semantics P1, P2).
+    """
+    longest = APPROVAL_LIFETIME if requirement.is_for_one_action else SESSION_LIFETIME
+    if requirement.max_age is not None:
+        longest = min(longest, requirement.max_age * 1_000)
+    return tuple(
         proof
-        for proof in proofs
-        if proof.action_digest == requirement.action_digest and now - proof.proved_at <= APPROVAL_LIFETIME
+        for proof in session.proofs
+        if proof.action_digest == requirement.action_digest and now - longest <= proof.proved_at <= now
     )
-    return bool(approvals) and _strongest(approvals) >= requirement.level
 
 
 def current_level(session: Session, now: int, max_age: int | None = None) -> Level:
-    """Return the strongest level whose proof is still valid, and at most `max_age` seconds old if that is given."""
-    return _strongest(valid_proofs(session, now, max_age))
+    """Return the strongest level whose proof is still valid, and at most `max_age` seconds old if that is given.
 
-
-def valid_proofs(session: Session, now: int, max_age: int | None = None) -> tuple[SessionProof, ...]:
-    """Return the proofs that are valid at `now` (milliseconds), and at most `max_age` seconds old if that is given."""
-    longest = SESSION_LIFETIME if max_age is None else min(SESSION_LIFETIME, max_age * 1_000)
-    return tuple(proof for proof in session.proofs if now - longest <= proof.proved_at <= now)
+    The approval of an act raises no level (semantics P2).
+    """
+    return _strongest(matching_proofs(session, ProofRequirement(max_age=max_age), now))
 
 
 def in_epoch(session: Session, epoch: int) -> Session:
@@ -231,12 +255,37 @@ def _strongest(proofs: tuple[SessionProof, ...]) -> Level:
     return max((LEVEL_OF_METHOD[proof.method] for proof in proofs), default=Level.PASSWORD)
 
 
+class AuthenticationEvent(msgspec.Struct, frozen=True):
+    """How and when the user was authenticated, as an ID token reports it; `auth_time` is in seconds since the epoch."""
+
+    acr: str
+    amr: tuple[str, ...]
+    auth_time: int
+
+
+def authentication_event(session: Session, requirement: ProofRequirement, now: int) -> AuthenticationEvent:
+    """Return what may be reported to the client whose request had this requirement.
+
+    A level that has expired, or that is older than the requested `max_age`, is not reported (semantics U3). The approval of an act is
+    reported in the answer to that act, and in no other (semantics P2).
+    """
+    approvals = matching_proofs(session, requirement, now) if requirement.is_for_one_action else ()
+    max_age = None if requirement.is_for_one_action else requirement.max_age
+    level = max(current_level(session, now, max_age), _strongest(approvals))
+    last_approval = max((proof.proved_at for proof in approvals), default=0) // 1_000
+    methods = {proof.method for proof in (*matching_proofs(session, ProofRequirement(), now), *approvals)}
+    return AuthenticationEvent(level.acr, tuple(_amr(methods)), max(auth_time(session), last_approval))
+
+
 def amr_values(session: Session, now: int) -> list[str]:
     """Return the `amr` claim: the authentication methods by RFC 8176, and `mail`, which is ours.
 
     It holds `mfa` only if the user proved two different factors (semantics S5). For example `["pwd", "sms", "otp", "mfa"]`.
     """
-    methods = {proof.method for proof in valid_proofs(session, now)}
+    return _amr({proof.method for proof in matching_proofs(session, ProofRequirement(), now)})
+
+
+def _amr(methods: set[Method]) -> list[str]:
     values = [value for method in Method if method in methods for value in _AMR[method]]
     if methods & _MULTI_FACTOR or (Method.PASSWORD in methods and methods & _SECOND_FACTORS):
         values.append("mfa")
@@ -244,26 +293,37 @@ def amr_values(session: Session, now: int) -> list[str]:
 
 
 def auth_time(session: Session) -> int:
-    """Return the `auth_time` claim: when the user last proved something, in seconds since the epoch. Visiting a page does not move it."""
-    return max((proof.proved_at for proof in session.proofs), default=session.created_at) // 1_000
+    """Return the `auth_time` claim: when the user last proved something for the session, in seconds since the epoch.
+
+    Visiting a page does not move it, nor does the approval of an act (semantics P2).
+    """
+    times = (proof.proved_at for proof in session.proofs if not proof.action_digest)
+    return max(times, default=session.created_at) // 1_000
 
 
 def with_proof(session: Session, token_hash: bytes, proof: SessionProof) -> Session:
-    """Return the session after a further proof, under the keyed hash of a new cookie. It ends when it would have ended before."""
-    other_methods = tuple(old for old in session.proofs if old.method is not proof.method)
-    return msgspec.structs.replace(
-        session, token_hash=token_hash, proofs=(*other_methods, proof), last_seen_at=proof.proved_at
+    """Return the session after a further proof, under the keyed hash of a new cookie. It ends when it would have ended before.
+
+    A proof replaces the one before it that had the same method and the same act. Approvals that have run out are dropped.
+    """
+    kept = tuple(
+        old
+        for old in session.proofs
+        if (old.method, old.action_digest) != (proof.method, proof.action_digest)
+        and (not old.action_digest or proof.proved_at - old.proved_at <= APPROVAL_LIFETIME)
     )
+    return msgspec.structs.replace(session, token_hash=token_hash, proofs=(*kept, proof), last_seen_at=proof.proved_at)
 
 
 def with_approval_used(session: Session, requirement: ProofRequirement) -> Session:
-    """Return the session with the approval of this action used up, so that the action is carried out once (semantics U1)."""
-    proofs = tuple(
-        msgspec.structs.replace(proof, action_digest="")
-        if requirement.is_for_one_action and proof.action_digest == requirement.action_digest
-        else proof
-        for proof in session.proofs
-    )
+    """Return the session without its approvals of this act, so that the act is carried out once (semantics U1).
+
+    What is used up counts for nothing else either (semantics P2).
+    """
+    digest = requirement.action_digest
+    if not digest:
+        return session
+    proofs = tuple(proof for proof in session.proofs if proof.action_digest != digest)
     return msgspec.structs.replace(session, proofs=proofs)
 
 

@@ -76,7 +76,8 @@ class Message(msgspec.Struct, frozen=True):
     """A rendered message for a provider.
 
     `key` is the same for every try of one delivery by one provider: use it as idempotency key and as left part of a Message-ID. `code` is
-    for providers that send a template of their own around the code; it is empty in a notice.
+    for providers that send a template of their own around the code; it is empty in a notice. `has_act`: the text names an act that the
+    code approves, so a provider that drops the text must refuse the message (semantics P4).
     """
 
     key: str
@@ -88,6 +89,7 @@ class Message(msgspec.Struct, frozen=True):
     html: str
     sender_name: str
     code: str = ""
+    has_act: bool = False
 
     def __repr__(self) -> str:
         """Hide the recipient and the text."""

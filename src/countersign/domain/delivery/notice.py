@@ -16,7 +16,7 @@ LIFETIME: Final = 7 * 86_400_000
 
 
 class NoticeKind(StrEnum):
-    """The subject of a notice."""
+    """The subject of a notice. GATHERED and ACCESS_ASKED_AGAIN tell of notices that were held: of acts, or of what strangers asked for."""
 
     NEW_DEVICE = "new_device"
     SIGN_UP_KNOWN = "sign_up_known"
@@ -40,10 +40,25 @@ class NoticeKind(StrEnum):
     ACCESS_RECOVERED = "access_recovered"
     CHANGE_UNDONE = "change_undone"
     ACCOUNT_LOCKED = "account_locked"
+    GATHERED = "gathered"
+    ACCESS_ASKED_AGAIN = "access_asked_again"
+
+
+_VALUES: Final = frozenset(kind.value for kind in NoticeKind)
+
+
+def gathered_counts(notice: Notice) -> tuple[tuple[NoticeKind, int], ...]:
+    """Return which kinds of notices one tells of, and how many of each; empty if it tells of itself."""
+    pairs = (pair.partition(":") for pair in notice.facts.get("kinds", "").split(",") if pair)
+    return tuple((NoticeKind(name), int(count)) for name, _, count in pairs if name in _VALUES)
 
 
 class Notice(msgspec.Struct, frozen=True):
-    """A notice to one contact. Times are in ms. `to` is sealed. `facts` hold the browser, the place and the like, never a code."""
+    """A notice to one contact. Times are in ms. `to` is sealed. `facts` hold the browser, the place and the like, never a code.
+
+    One that is beyond its contact's budget has no delivery. It waits until `held_until` and is told together with others, by the notice
+    `gathered_by`.
+    """
 
     id: str
     account: str
@@ -56,6 +71,8 @@ class Notice(msgspec.Struct, frozen=True):
     facts: dict[str, str]
     created_at: int
     expires_at: int
+    held_until: int | None = None
+    gathered_by: str = ""
 
     def __repr__(self) -> str:
         """Show only what may be logged."""

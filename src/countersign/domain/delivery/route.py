@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -10,6 +11,9 @@ import msgspec
 
 MAX_WEIGHTED: Final = 8
 """Providers of a weighted route: each draw takes four bytes of a 32-byte digest."""
+
+
+MAX_WEIGHT: Final = 1_000
 
 
 class WeightedProvider(msgspec.Struct, frozen=True):
@@ -35,7 +39,7 @@ def parse_provider(text: str) -> WeightedProvider:
     name, equals, weight = (part.strip() for part in text.partition("="))
     if not equals:
         return WeightedProvider(name)
-    if not (weight.isascii() and weight.isdigit() and 1 <= int(weight[:5]) <= 1_000):  # noqa: PLR2004
+    if not re.fullmatch(r"[1-9][0-9]{0,3}", weight) or int(weight) > MAX_WEIGHT:
         raise ValueError("weight")
     return WeightedProvider(name, int(weight))
 

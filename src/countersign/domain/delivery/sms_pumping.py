@@ -5,6 +5,9 @@ hardly any of their codes is entered. So messages and conversions (codes that we
 the ranges of 1,000, 10,000 and 100,000 numbers around it, its prefix, its country, all new prefixes together, and the application. The
 same rules apply to every key. The narrowest key that breaks a rule is held: it gets no messages for a while.
 
+A notice has no code, so it can never convert. It is counted apart: it spends the budgets, a held key gets no notices either, and notices
+have an allowance of their own. But no number of notices holds a key, because then they would keep codes from honest people.
+
 Money is in micros, millionths of the operator's currency unit. Times are in ms since the epoch.
 """
 
@@ -22,13 +25,13 @@ from countersign.domain.delivery.sms_traffic import (
     DAY,
     HOUR,
     MINUTE,
-    RETENTION,
     SLOT,
     Hold,
     TrafficHistory,
     TrafficKey,
     TrafficScope,
 )
+from countersign.domain.delivery.traffic_tally import TrafficTally, counted_since, tally_of
 
 FIRST_HOLD: Final = 15 * MINUTE
 LONGEST_HOLD: Final = DAY
@@ -53,6 +56,9 @@ class PumpingMode(StrEnum):
     ON = "on"
 
 
+NOTICE_SHARE: Final = 2
+"""Notices get one part in this many of each budget. So codes always have the rest, whatever is told to whom."""
+
 TRIALS: Final = {TrafficScope.PREFIX: 1, TrafficScope.COUNTRY: 3}
 """Messages of a day that may stay unanswered in a new prefix, and in its country, while new prefixes are held."""
 
@@ -65,6 +71,7 @@ class PumpingRule(StrEnum):
     MESSAGES = "messages"
     ALLOWANCE = "allowance"
     CONVERSION = "conversion"
+    NOTICES = "notices"
 
 
 BUDGETS: Final = frozenset({PumpingRule.MONEY, PumpingRule.MESSAGES})
@@ -82,6 +89,10 @@ ALLOWANCES: Final = {
     TrafficScope.NEW_PREFIXES: 40,
     TrafficScope.COUNTRY: 60,
 }
+
+
+NOTICE_SCOPES: Final = frozenset({TrafficScope.PREFIX, TrafficScope.COUNTRY})
+"""The scopes with an allowance for notices. The numbers of one company lie in one range, and may all be told something on one day."""
 
 
 class PumpingPolicy(msgspec.Struct, frozen=True):
@@ -148,6 +159,7 @@ _SENTENCES: Final = {
         "{converted} of {old} codes of the last {hours} hours were entered, and at least {expected:.0%} were expected."
         " {sent} messages were sent where {usual} are usual. The odds against this being chance are {odds:.3g} to 1."
     ),
+    PumpingRule.NOTICES: "{sent} notices were sent in 24 hours, where {usual} are usual. {converted} codes were entered, which allows {allowance} notices.",
 }
 
 
@@ -165,19 +177,25 @@ def assess(
     price: int,
     policy: PumpingPolicy,
     now: int,
+    *,
+    is_notice: bool = False,
 ) -> PumpingDecision:
     """Decide whether one more message may be sent at `now`. The first finding against it counts.
 
     `keys` are the traffic keys of its number, the narrowest first, and `histories` their history. `price` is in micros.
     """
     for key in keys:
-        for finding in findings(key, histories.get(key, TrafficHistory()), price, policy, now):
-            if finding.held and not (key.scope is TrafficScope.NEW_PREFIXES and _is_trial(keys, histories, now)):
+        for finding in findings(key, histories.get(key, TrafficHistory()), price, policy, now, is_notice=is_notice):
+            if finding.held and not (
+                key.scope is TrafficScope.NEW_PREFIXES and _is_trial(keys, histories, now, is_notice=is_notice)
+            ):
                 return PumpingDecision(finding)
     return PumpingDecision()
 
 
-def _is_trial(keys: Sequence[TrafficKey], histories: Mapping[TrafficKey, TrafficHistory], now: int) -> bool:
+def _is_trial(
+    keys: Sequence[TrafficKey], histories: Mapping[TrafficKey, TrafficHistory], now: int, *, is_notice: bool
+) -> bool:
     """Return True if a new prefix may send a few messages although new prefixes are held, and more as its codes are entered.
 
     Otherwise someone who pumps many new prefixes would lock honest people out of a country that is new to the installation.
@@ -186,15 +204,22 @@ def _is_trial(keys: Sequence[TrafficKey], histories: Mapping[TrafficKey, Traffic
         if key.scope in TRIALS:
             slots = [slot for slot in histories.get(key, TrafficHistory()).slots if slot.at >= now - DAY]
             converted = sum(slot.converted for slot in slots)
-            if sum(slot.sent for slot in slots) + 1 > TRIALS[key.scope] + GROWTH * converted:
+            sent = sum(slot.sent + (slot.notices if is_notice else 0) for slot in slots)
+            if sent + 1 > TRIALS[key.scope] + GROWTH * converted:
                 return False
     return True
 
 
 def findings(
-    key: TrafficKey, history: TrafficHistory, price: int, policy: PumpingPolicy, now: int
+    key: TrafficKey,
+    history: TrafficHistory,
+    price: int,
+    policy: PumpingPolicy,
+    now: int,
+    *,
+    is_notice: bool = False,
 ) -> Iterator[PumpingFinding]:
-    """Yield the result of each rule for one more message to a traffic key."""
+    """Yield the result of each rule for one more message to a traffic key: a code or, if `is_notice`, a notice."""
     hold = history.hold
     if hold is not None and now < hold.ends_at:
         minutes = -(-(hold.ends_at - now) // MINUTE)
@@ -202,8 +227,13 @@ def findings(
             key, PumpingRule.HELD, held=True, figures={"minutes": minutes, "times": hold.times}, without_hold=True
         )
         return
-    tally = _tally(history, now)
-    yield from _budgets(key, history, tally, price, policy, now)
+    tally = tally_of(history, now)
+    if is_notice:
+        yield from _budgets(key, tally, price, policy, without_hold=True, share=NOTICE_SHARE)
+        if key.scope in NOTICE_SCOPES:
+            yield _notices(key, tally, policy)
+        return
+    yield from _budgets(key, tally, price, policy, without_hold=now < history.budget_spent_until)
     if key.scope is not TrafficScope.APPLICATION:
         yield _allowance(key, history, tally, policy, now)
         yield _conversion(key, tally, policy, HOUR)
@@ -223,90 +253,56 @@ def next_hold(finding: PumpingFinding, before: Hold | None, now: int) -> Hold:
     return Hold(now, now + min(LONGEST_HOLD, FIRST_HOLD << min(times - 1, 10)), times)
 
 
-class _Tally(msgspec.Struct):
-    """The counts of a traffic key in this clock hour (`budgeted`, `spent`), the last hour, the last day and the week before.
-
-    Hour and day start no earlier than the end of the latest hold. `old` messages have had enough time for their code to be entered.
-    `yesterday` is the mean of the two hours around this time a day ago. `days` are the days that `past` covers.
-    """
-
-    budgeted: int = 0
-    spent: int = 0
-    hour: int = 0
-    hour_old: int = 0
-    hour_converted: int = 0
-    day: int = 0
-    day_old: int = 0
-    day_old_converted: int = 0
-    day_converted: int = 0
-    latest: int = 0
-    yesterday: int = 0
-    past: int = 0
-    past_converted: int = 0
-    days: int = 0
-
-
-def _tally(history: TrafficHistory, now: int) -> _Tally:  # noqa: C901 - one pass, since this is most of what judging costs
-    """Return the counts of a history."""
-    tally = _Tally(past=history.past.sent, past_converted=history.past.converted)
-    since = _counted_since(history)
-    clock_hour, day, hour, waits = now - now % HOUR, now - DAY, now - HOUR, now - CONVERSION_DELAY - SLOT
-    first = history.past.at or now
-    for slot in history.slots:
-        at, sent = slot.at, slot.sent
-        if at < first:  # noqa: PLR1730 - a call of min is half of what this loop costs
-            first = at
-        if day - HOUR <= at < day + HOUR:
-            tally.yesterday += sent
-        if at < day:
-            if at >= now - RETENTION:
-                tally.past += sent
-                tally.past_converted += slot.converted
-            continue
-        if at >= clock_hour:
-            tally.budgeted += sent
-            tally.spent += slot.spent
-        if at < since:
-            continue
-        if sent and at > tally.latest:
-            tally.latest = at
-        tally.day += sent
-        tally.day_converted += slot.converted
-        if at >= hour:
-            tally.hour += sent
-        if at <= waits:
-            tally.day_old += sent
-            tally.day_old_converted += slot.converted
-            if at >= hour:
-                tally.hour_old += sent
-                tally.hour_converted += slot.converted
-    tally.yesterday //= 2
-    tally.days = max(0, -((first - day) // DAY))
-    return tally
-
-
 def _budgets(
-    key: TrafficKey, history: TrafficHistory, tally: _Tally, price: int, policy: PumpingPolicy, now: int
+    key: TrafficKey,
+    tally: TrafficTally,
+    price: int,
+    policy: PumpingPolicy,
+    *,
+    without_hold: bool,
+    share: int = 1,
 ) -> Iterator[PumpingFinding]:
+    """Check the budgets of the hour, of which the message may use one part in `share`."""
     money, messages = policy.money.get(key.scope, 0), policy.messages.get(key.scope, 0)
-    known = now < history.budget_spent_until
     if money:
+        money //= share
         figures: dict[str, int | float] = {"spent": tally.spent, "budget": money, "price": price}
         yield PumpingFinding(
-            key, PumpingRule.MONEY, held=tally.spent + price > money, figures=figures, without_hold=known
+            key, PumpingRule.MONEY, held=tally.spent + price > money, figures=figures, without_hold=without_hold
         )
     if messages:
+        messages //= share
         figures = {"sent": tally.budgeted, "budget": messages}
         yield PumpingFinding(
-            key, PumpingRule.MESSAGES, held=tally.budgeted + 1 > messages, figures=figures, without_hold=known
+            key, PumpingRule.MESSAGES, held=tally.budgeted + 1 > messages, figures=figures, without_hold=without_hold
         )
+
+
+def _notices(key: TrafficKey, tally: TrafficTally, policy: PumpingPolicy) -> PumpingFinding:
+    """Check the notices of a day: a few, and more where many codes are entered or many notices are usual. It starts no hold.
+
+    The usual counts, because people who confirm by an app get notices on their phone and never enter a code from it.
+    """
+    days = max(1, tally.days)
+    usual = tally.past_notices // days
+    converted = max(tally.day_converted, tally.past_converted // days)
+    allowance = policy.allowances[key.scope] + GROWTH * max(converted, usual)
+    figures: dict[str, int | float] = {
+        "sent": tally.notices,
+        "usual": usual,
+        "converted": converted,
+        "allowance": allowance,
+    }
+    return PumpingFinding(
+        key, PumpingRule.NOTICES, held=tally.notices + 1 > allowance, figures=figures, without_hold=True
+    )
 
 
 def _allowance(
-    key: TrafficKey, history: TrafficHistory, tally: _Tally, policy: PumpingPolicy, now: int
+    key: TrafficKey, history: TrafficHistory, tally: TrafficTally, policy: PumpingPolicy, now: int
 ) -> PumpingFinding:
     """Check the messages that may stay unanswered: a few, and more for each code that was entered today or usually is."""
-    hold, since = history.hold, _counted_since(history)
+    hold, since = history.hold, counted_since(history)
     on_probation = hold is not None and hold.lifted_at is None and now < since + PROBATION
     if on_probation:
         allowance = policy.probes + GROWTH * tally.day_converted
@@ -326,7 +322,7 @@ def _allowance(
     )
 
 
-def _conversion(key: TrafficKey, tally: _Tally, policy: PumpingPolicy, span: int) -> PumpingFinding:
+def _conversion(key: TrafficKey, tally: TrafficTally, policy: PumpingPolicy, span: int) -> PumpingFinding:
     """Check whether so few conversions can be chance, while more messages are sent than usual. `span` is HOUR or DAY.
 
     An outage also loses codes, but does not raise traffic. So both are required, a rise in messages and a fall in conversion. The usual
@@ -355,20 +351,6 @@ def _conversion(key: TrafficKey, tally: _Tally, policy: PumpingPolicy, span: int
     return PumpingFinding(
         key, PumpingRule.CONVERSION, held=rises and against >= -math.log(policy.error), figures=figures
     )
-
-
-def _counted_since(history: TrafficHistory) -> int:
-    """Return the slot (ms) from which counts apply: the one in which the latest hold ended.
-
-    Earlier messages count neither for nor against it.
-
-    A hold that was lifted within its first slot also leaves that slot behind.
-    """
-    hold = history.hold
-    if hold is None:
-        return 0
-    begin = hold.ends_at - hold.ends_at % SLOT
-    return begin if begin > hold.since else begin + SLOT
 
 
 def log_odds(converted: int, sent: int, expected: float) -> float:

@@ -51,12 +51,16 @@ SCOPE_OF_RANGE: Final = {3: TrafficScope.THOUSAND, 4: TrafficScope.TEN_THOUSAND,
 
 
 class TrafficSlot(msgspec.Struct, frozen=True):
-    """Counts of the slot that begins at `at`: messages sent, micros spent, and messages whose code was entered."""
+    """Counts of the slot that begins at `at`: codes sent, micros spent, codes that were entered, and notices sent.
+
+    Notices are apart, because nobody can enter anything for them. The money that they cost is part of `spent`.
+    """
 
     at: int
     sent: int = 0
     spent: int = 0
     converted: int = 0
+    notices: int = 0
 
 
 class Hold(msgspec.Struct, frozen=True):

@@ -1,13 +1,14 @@
 """Authorization requests: which parameters are supported, and what a request requires of the session.
 
-Sources: OpenID Connect Core 1.0, 3.1.2.1; RFC 6749 (OAuth 2.0), 7636 (PKCE), 9396 (`authorization_details`), 9470 (step-up) and 9700
-(security).
+Sources: OpenID Connect Core 1.0, 3.1.2.1; RFC 6749 (OAuth 2.0), 7636 (PKCE), 9101 and 9126 (signed and pushed requests), 9396
+(`authorization_details`), 9470 (step-up) and 9700 (security).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Any, Final
 
 import msgspec
@@ -33,11 +34,17 @@ ID_TOKEN_LIFETIME_SECONDS: Final = 300
 
 _CODE_CHALLENGE: Final = re.compile(r"[A-Za-z0-9_-]{43}")  # RFC 7636, 4.2: base64url of SHA-256, without padding
 _PROMPTS: Final = frozenset({"none", "login", "consent", "select_account"})
-_UNSUPPORTED: Final = {
-    "request": "request_not_supported",
-    "request_uri": "request_uri_not_supported",
-    "registration": "registration_not_supported",
-}
+PUSHED_LIFETIME: Final = 90_000
+"""Milliseconds that the `request_uri` of a pushed request is valid (RFC 9126, 2.2)."""
+REQUEST_URI_PREFIX: Final = "urn:ietf:params:oauth:request_uri:"
+
+
+class RequestSource(StrEnum):
+    """How the parameters of a request came. The values are stored."""
+
+    QUERY = "query"
+    SIGNED = "signed"
+    PUSHED = "pushed"
 
 
 class AuthorizationRequest(msgspec.Struct, frozen=True):
@@ -70,28 +77,32 @@ class AuthorizationErrorResponse(msgspec.Struct, frozen=True):
 
 
 def parse_authorization_request(
-    params: Mapping[str, str], client: Application | None
+    params: Mapping[str, str], client: Application | None, source: RequestSource = RequestSource.QUERY
 ) -> AuthorizationRequest | AuthorizationErrorResponse:
     """Return the request, or the error response to it.
 
-    `params` are the parameters of the request, and `client` is the application whose id is `client_id`, None if there is none. Until
-    the client and its registered redirect URI are matched exactly, the user is not redirected (RFC 9700, 4.11).
+    `params` are the parameters of the request, `source` is how they came, and `client` is the application whose id is `client_id`, None if
+    there is none. Until the client and its registered redirect URI are matched exactly, the user is not redirected (RFC 9700, 4.11).
     """
     if client is None or client.removed_at is not None:
-        return AuthorizationErrorResponse("invalid_client", "There is no such application.")
-    redirect_uri = params.get("redirect_uri", "")
-    if redirect_uri not in client.redirect_uris:
+        return NO_CLIENT
+    if params.get("redirect_uri", "") not in client.redirect_uris:
         return AuthorizationErrorResponse(
             "invalid_redirect_uri", "The redirect_uri is not registered for this application. It must match exactly."
         )
-    state = params.get("state", "")
+    redirect_uri, state = params["redirect_uri"], params.get("state", "")
 
     def error_response(error: str, description: str) -> AuthorizationErrorResponse:
-        return AuthorizationErrorResponse(error, description, redirect_uri, state[:MAX_PARAMETER])
+        return error_of(params, client, error, description)
 
+    if source is not RequestSource.PUSHED and client.requires_pushed:
+        return error_response("invalid_request", "This application pushes its requests to /oauth/par.")
+    if source is RequestSource.QUERY and "authorization_details" in params:
+        # Anybody can write a link. Its words must not stand in a message of ours (semantics P5).
+        return error_response("invalid_request", "authorization_details is accepted in pushed or signed requests only.")
     if unsupported := _find_unsupported(params):
         return error_response(*unsupported)
-    requirement = _parse_requirement(params)
+    requirement = _parse_requirement(params, client)
     if isinstance(requirement, str):
         return error_response(requirement, _DESCRIPTIONS[requirement])
     return AuthorizationRequest(
@@ -107,12 +118,24 @@ def parse_authorization_request(
     )
 
 
+NO_CLIENT: Final = AuthorizationErrorResponse("invalid_client", "There is no such application.")
+
+
+def error_of(
+    params: Mapping[str, str], client: Application, error: str, description: str
+) -> AuthorizationErrorResponse:
+    """Return an error response to a request of this client. It is redirected only to a registered address."""
+    redirect_uri = params.get("redirect_uri", "")
+    registered = redirect_uri if redirect_uri in client.redirect_uris else ""
+    return AuthorizationErrorResponse(error, description, registered, params.get("state", "")[:MAX_PARAMETER])
+
+
 def _find_unsupported(params: Mapping[str, str]) -> tuple[str, str] | None:
     """Return the error code and the description for the first parameter that is not supported; None if all are."""
     if any(len(value) > MAX_PARAMETER for value in params.values()):
         return "invalid_request", "A parameter is longer than 2,000 characters."
-    if error := next((error for name, error in _UNSUPPORTED.items() if name in params), ""):
-        return error, "Parameters are accepted in the query only."
+    if "registration" in params:
+        return "registration_not_supported", "An application is registered by the operator."
     if params.get("response_type") != "code":
         return "unsupported_response_type", "Only response_type=code is supported."
     if params.get("response_mode", "query") != "query":
@@ -134,7 +157,7 @@ _DESCRIPTIONS: Final = {
 }
 
 
-def _parse_requirement(params: Mapping[str, str]) -> ProofRequirement | str:
+def _parse_requirement(params: Mapping[str, str], client: Application) -> ProofRequirement | str:
     """Return what the session must satisfy, or the error code."""
     max_age: int | None = None
     if "max_age" in params:
@@ -150,7 +173,10 @@ def _parse_requirement(params: Mapping[str, str]) -> ProofRequirement | str:
     action = _parse_action(params.get("authorization_details"))
     if action is None:
         return "invalid_authorization_details"
-    return ProofRequirement(max(level, Level.MAIL_CODE) if action.summary else level, max_age, action)
+    if action.is_empty:
+        return ProofRequirement(level, max_age)
+    action = msgspec.structs.replace(action, asker=client.site)
+    return ProofRequirement(max(level, Level.MAIL_CODE), max_age, action, client_id=client.id, kind=ACTION_TYPE)
 
 
 def _parse_action(authorization_details: str | None) -> Action | None:

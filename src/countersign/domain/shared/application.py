@@ -37,6 +37,8 @@ class ApplicationDraft(msgspec.Struct, frozen=True):
     redirect_uris: tuple[str, ...] = ()
     post_logout_redirect_uris: tuple[str, ...] = ()
     app_hash: str = ""
+    jwks: str = ""
+    requires_pushed: bool = False
 
 
 class Application(msgspec.Struct, frozen=True):
@@ -44,7 +46,9 @@ class Application(msgspec.Struct, frozen=True):
 
     `site` is its name in messages. `host` is the domain on which its codes are entered. `purposes` are those it may request; empty means
     all. `redirect_uris` and `post_logout_redirect_uris` (OpenID Connect) are compared character by character. `app_hash` identifies its
-    Android app to the SMS Retriever; it is empty if there is none. Times are in ms since the epoch.
+    Android app to the SMS Retriever; it is empty if there is none. `jwks` are the public keys (RFC 7517, as JSON) with which it signs
+    requests and assertions; it is empty if there are none. `requires_pushed`: it takes part only in pushed authorization requests
+    (RFC 9126). Times are in ms since the epoch.
     """
 
     id: str
@@ -61,6 +65,8 @@ class Application(msgspec.Struct, frozen=True):
     redirect_uris: tuple[str, ...] = ()
     post_logout_redirect_uris: tuple[str, ...] = ()
     app_hash: str = ""
+    jwks: str = ""
+    requires_pushed: bool = False
 
     @property
     def live(self) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import unicodedata
 from enum import StrEnum
@@ -39,7 +38,10 @@ CHANNELS_OF: Final = {
 }
 
 CODES_ONLY: Final = frozenset({Channel.WHATSAPP})
-"""Channels that carry a code and nothing else: their providers refuse a notice."""
+"""Channels that carry a code and nothing else: no notice, and not the name of the act that a code approves (semantics P4).
+
+WhatsApp takes codes in authentication templates alone. It writes their text itself, so the code is all that we can fill in.
+"""
 
 # Lower-case Cyrillic and Greek letters that are drawn like Latin ones (Unicode UTS 39, confusables.txt). `apple` can be written in them.
 LATIN_LOOKALIKES: Final = dict(
@@ -236,19 +238,3 @@ def _mixes_scripts(label: str) -> bool:
 def _passes_for_latin(label: str) -> bool:
     """Return True if a label is not ASCII but consists only of ASCII and of letters that look like Latin ones."""
     return not label.isascii() and all(character.isascii() or character in LATIN_LOOKALIKES for character in label)
-
-
-def network_of(ip: str) -> str:
-    """Return the network that an address belongs to in rate limits: itself for IPv4, its /64 for IPv6.
-
-    An IPv4-mapped IPv6 address counts as IPv4. Raises InputError if `ip` is not an address.
-    """
-    try:
-        address = ipaddress.ip_address(ip)
-    except ValueError as error:
-        raise InputError("requester.ip", "malformed", "requester.ip is not an IPv4 or IPv6 address.") from error
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped is not None:
-            return str(address.ipv4_mapped)
-        return str(ipaddress.ip_network((int(address) >> 64 << 64, 64)))
-    return str(address)

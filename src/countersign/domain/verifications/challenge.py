@@ -20,6 +20,7 @@ import msgspec
 
 from countersign.domain.shared.contact import Channel, ContactKind
 from countersign.domain.verifications.code import Code, normalize
+from countersign.domain.verifications.lanes import Lane
 from countersign.domain.verifications.purpose import Policy, ResendMode
 
 MS_PER_SECOND: Final = 1_000
@@ -74,10 +75,21 @@ REFUSAL_OF_STATE: Final = {
 
 
 class Action(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What an approval is for: a sentence that the message shows, and the caller's hash of the exact act."""
+    """What an approval is for: a sentence that the message shows, and the caller's hash of the exact act.
+
+    `asker` is the name, for people, of the application that asks for the act where our own pages send the code. `digest` then tells this
+    act from all others, whoever asks for them (semantics P1).
+    """
 
     summary: str = ""
     hash: str = ""
+    asker: str = ""
+    digest: str = ""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no act to approve."""
+        return not (self.summary or self.hash)
 
 
 class Requester(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -96,7 +108,8 @@ class Terms(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `to` is the sealed contact. `kid` names the key that derives the code. `live` is False for test applications, whose messages only
     reach the inbox. `decoy_notice` is a NoticeKind: the contact's owner gets this notice instead of a code, and no code is right. It
-    serves where a code would have nothing to confirm, for example at a sign-up with a known address.
+    serves where a code would have nothing to confirm, for example at a sign-up with a known address. `asked_in` is the standing of whoever
+    asked; read `lane`.
     """
 
     purpose: str
@@ -111,6 +124,12 @@ class Terms(msgspec.Struct, frozen=True, omit_defaults=True):
     requester: Requester = Requester()
     live: bool = True
     decoy_notice: str = msgspec.field(default="", name="told")
+    asked_in: Lane = msgspec.field(default=Lane.PASSWORD, name="lane")
+
+    @property
+    def lane(self) -> Lane:
+        """Return the lane of whoever asked. A remembered browser has its own, whatever an older release stored."""
+        return Lane.TRUSTED_BROWSER if self.requester.device else self.asked_in
 
 
 class Challenge(msgspec.Struct, frozen=True):

@@ -23,6 +23,11 @@ class RateLimit(msgspec.Struct, frozen=True):
         return max(1, self.period // self.burst)
 
 
+def widen(limit: RateLimit, times: int) -> RateLimit:
+    """Return the same limit for a network that has `times` as much."""
+    return msgspec.structs.replace(limit, burst=limit.burst * times)
+
+
 KeyedLimits: TypeAlias = tuple[tuple[RateLimit, bytes], ...]
 """Rate limits, each with the keyed hash under which its timestamp is stored."""
 

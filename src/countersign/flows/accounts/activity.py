@@ -8,13 +8,13 @@ import msgspec
 
 from countersign.domain.delivery.delivery import DeliveryState
 from countersign.domain.shared.activity import Activity
-from countersign.domain.shared.contact import Channel
+from countersign.domain.shared.contact import Channel, ContactKind
 from countersign.domain.shared.event import Event, EventKind
 from countersign.store.engine.database import Append
-from countersign.store.tables import activity, deliveries
+from countersign.store.tables import activity, deliveries, notices
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from countersign.flows.accounts.context import AccountContext, BrowserContext
     from countersign.store.engine.database import Change
@@ -26,13 +26,18 @@ LOG_ONLY: Final = frozenset({EventKind.SIGN_IN_ASSESSED})
 
 
 class SentMessage(msgspec.Struct, frozen=True):
-    """A message that was sent: its purpose or kind of notice, the masked address, when it was requested (ms), and its state."""
+    """A message that was sent: its purpose or kind of notice, the masked address, when it was requested (ms), and its state.
+
+    `held` is True for a notice that was not sent by itself, because the contact had many. To a mailbox its state is that of the message
+    that told of it, to a telephone `dropped`.
+    """
 
     what: str
     to: str
     channel: Channel
     at: int
     state: DeliveryState
+    held: bool = False
 
 
 async def record_events(
@@ -59,11 +64,16 @@ async def record_events(
 
 
 def insert_sent(
-    context: AccountContext, account: str, now: int, messages: Sequence[tuple[str, str, str]]
+    context: AccountContext,
+    account: str,
+    now: int,
+    messages: Sequence[tuple[str, str, str]],
+    *,
+    held: Collection[str] = (),
 ) -> tuple[Change, ...]:
     """Return the changes that show to the user that messages were sent.
 
-    Each message is the id that owes it, the masked address, and its purpose or kind of notice.
+    Each message is the id that owes it, the masked address, and its purpose or kind of notice. Those in `held` were not sent at once.
     """
     return activity.insert(
         [
@@ -72,7 +82,7 @@ def insert_sent(
                 context.id("act"),
                 now,
                 EventKind.MESSAGE_SENT,
-                {"message": message, "about": masked, "what": what},
+                {"message": message, "about": masked, "what": what, **({"held": "1"} if message in held else {})},
             )
             for message, masked, what in messages
         ]
@@ -89,13 +99,23 @@ async def recent(context: AccountContext, account: str, limit: int) -> tuple[lis
 
 
 async def _recent(account: str, limit: int) -> tuple[list[Activity], list[SentMessage]]:
-    # Messages and the acts that they report stand side by side, so that twice as many rows have enough of both.
-    rows = await activity.list_newest(account, 2 * limit)
-    messages = [row for row in rows if row.kind is EventKind.MESSAGE_SENT][:MAX_MESSAGES]
-    found = await deliveries.list_by_owners([row.facts["message"] for row in messages])
-    sent = [
-        SentMessage(row.facts["what"], row.facts["about"], one.channel, one.created_at, one.state)
-        for row in messages
-        for one in reversed(found.get(row.facts["message"], []))
-    ]
-    return [row for row in rows if row.kind is not EventKind.MESSAGE_SENT][:limit], sent[:MAX_MESSAGES]
+    # Each is asked for by itself. Otherwise an act that is told to twenty contacts would push the acts before it off the page.
+    happened = await activity.list_newest(account, limit, messages=False)
+    messages = await activity.list_newest(account, MAX_MESSAGES, messages=True)
+    held = await notices.find_by_ids([row.facts["message"] for row in messages if "held" in row.facts])
+    owners = {row.facts["message"]: row.facts["message"] for row in messages}
+    owners.update({id_: notice.gathered_by or id_ for id_, notice in held.items()})
+    found = await deliveries.list_by_owners(list(owners.values()))
+    sent: list[SentMessage] = []
+    for row in messages:
+        message, what, to = row.facts["message"], row.facts["what"], row.facts["about"]
+        if (notice := held.get(message)) is not None:
+            by_mail = notice.to_kind is ContactKind.MAIL
+            unsent = DeliveryState.QUEUED if by_mail else DeliveryState.DROPPED
+            state = next((one.state for one in found.get(owners[message], [])), unsent)
+            sent.append(SentMessage(what, to, Channel.EMAIL if by_mail else Channel.SMS, row.at, state, held=True))
+            continue
+        sent += [
+            SentMessage(what, to, one.channel, one.created_at, one.state) for one in reversed(found.get(message, []))
+        ]
+    return happened, sent[:MAX_MESSAGES]

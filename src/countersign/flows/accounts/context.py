@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
@@ -52,7 +53,8 @@ class AccountContext(msgspec.Struct, frozen=True):
     """What the account flows need beside the core.
 
     `password_min_length` counts code points. A password may not be made of `password_context_words`, such as the site's name
-    (NIST SP 800-63B, 3.1.1.2). `sign_in_policy` says what a sign-in needs and how long a session lasts.
+    (NIST SP 800-63B, 3.1.1.2). `sign_in_policy` says what a sign-in needs and how long a session lasts. `on_gathered(kind, count)` is
+    called when notices to a kind of contact were gathered.
     """
 
     core: CoreContext
@@ -62,6 +64,7 @@ class AccountContext(msgspec.Struct, frozen=True):
     password_min_length: int
     password_context_words: tuple[str, ...]
     sign_in_policy: SignInPolicy = SignInPolicy()
+    on_gathered: Callable[[str, int], None] = lambda _kind, _count: None
 
     @property
     def database(self) -> Database:

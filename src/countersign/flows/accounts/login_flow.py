@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -71,6 +72,24 @@ async def find_flow(context: AccountContext, browser: BrowserContext) -> StoredF
         if flow.device_token_hash == context.token_hash(browser.device).hex()
         else None
     )
+
+
+def flow_mark(context: AccountContext, browser: BrowserContext) -> str:
+    """Return the mark that the forms of this browser's flow carry; empty if it has no flow.
+
+    It tells the flows of a browser apart, and is no secret: the secret of the flow cannot be found from it.
+    """
+    return context.keyring.blind_index("flow mark", browser.flow).hex() if browser.flow else ""
+
+
+def is_other_flow(context: AccountContext, browser: BrowserContext, mark: str | None) -> bool:
+    """Return True if `mark`, as a form brought it, is not that of this browser's flow (semantics P6).
+
+    None means that the form brought none. Then the cookie alone says which flow is meant: only a program sends such a form.
+    """
+    if mark is None or not browser.flow:
+        return False
+    return not hmac.compare_digest(mark.encode("utf-8", "surrogatepass"), flow_mark(context, browser).encode())
 
 
 async def update_flow(context: AccountContext, stored: StoredFlow, flow: LoginFlow) -> StoredFlow | None:

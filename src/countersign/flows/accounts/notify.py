@@ -1,25 +1,45 @@
-"""Send notices of what happened to an account to its proved contacts, through the same outbox as codes."""
+"""Send notices of what happened to an account to its proved contacts, through the same outbox as codes.
+
+Each contact has budgets of its own. What is beyond them is kept as a notice that waits, and `gathered_notices.py` tells of it by mail.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, TypeAlias
 
+from countersign.domain.accounts.change import ChangeKind, ChangeState
+from countersign.domain.accounts.notice_budget import (
+    GATHER_AFTER,
+    BudgetScope,
+    NoticeBudget,
+    NoticeLane,
+    lane_of,
+    notice_budgets,
+)
 from countersign.domain.delivery.delivery import Delivery, new_delivery
 from countersign.domain.delivery.notice import LIFETIME, Notice, NoticeKind
-from countersign.domain.shared.contact import CHANNELS_OF
+from countersign.domain.shared.contact import CHANNELS_OF, Channel, ContactKind
 from countersign.domain.shared.phone_region import region_of
+from countersign.domain.verifications.rate_limit import RateLimit, check_limit
 from countersign.flows.accounts.activity import insert_sent
-from countersign.store.engine.database import Change
-from countersign.store.tables import deliveries, notices
+from countersign.store.engine.database import Change, Write
+from countersign.store.tables import accounts, changes, deliveries, notices, rate_limits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from countersign.domain.accounts.account import Account, OwnedContact
     from countersign.flows.accounts.context import AccountContext, BrowserContext
 
+_Recipient: TypeAlias = "tuple[OwnedContact, Channel, str]"
+"""A contact that can be reached, the channel, and the address."""
+_Limits: TypeAlias = list[tuple[RateLimit, bytes, bool]]
+"""Limits with their keys; a notice must be within all of them, and counts for those that are True."""
 
-def insert_notices(
+_OF_RECOVERY: Final = frozenset({NoticeLane.OUTSIDE, NoticeLane.REMINDER})
+
+
+async def owe_notices(
     context: AccountContext,
     account: Account,
     contacts: Iterable[OwnedContact],
@@ -30,21 +50,22 @@ def insert_notices(
     now: int,
     facts: Mapping[str, str] | None = None,
 ) -> tuple[Change, ...]:
-    """Return the changes that owe a notice to each proved contact that can be reached.
+    """Count a notice to each proved contact that can be reached, and return the changes that owe it.
 
-    They belong into the transaction of the act itself. `browser` and `place` say where it was done, `now` (ms) when, and `facts` what
-    else the message says.
+    Await this in the transaction of the act itself, before its last write. `browser` and `place` say where it was done, `now` (ms) when,
+    and `facts` what else the message says. A contact whose budget is used up hears later, with everything else that was held. A reminder
+    beyond the budget is left out, because it says nothing new.
     """
+    recipients = _recipients(context, contacts)
+    lane, said = lane_of(kind), dict(facts or {})
+    limits = await _limits(context, account.id, recipients, lane, said.get("change", ""), now)
+    within = await _consume(limits, now)
     made: list[Notice] = []
     owed: list[Delivery] = []
-    for contact in contacts:
-        channel = next(
-            (one for one in CHANNELS_OF[contact.kind] if context.policy.is_available(one, live=context.own.live)), None
-        )
-        if contact.proved_at is None or channel is None:
+    for (contact, channel, address), allowed in zip(recipients, within, strict=True):
+        if not allowed and lane is NoticeLane.REMINDER:
             continue
         id_ = context.id("ntc")
-        address = context.keyring.unseal(contact.address, contact.id)
         made.append(
             Notice(
                 id=id_,
@@ -55,26 +76,101 @@ def insert_notices(
                 to_kind=contact.kind,
                 masked=contact.masked,
                 locale=account.locale,
-                facts={"user_agent": browser.user_agent, "ip": browser.ip, "place": place, **(facts or {})},
+                facts={"user_agent": browser.user_agent, "ip": browser.ip, "place": place, **said},
                 created_at=now,
                 expires_at=now + LIFETIME,
+                held_until=None if allowed else now + GATHER_AFTER,
             )
         )
-        owed.append(
-            new_delivery(
-                id_,
-                1,
-                channel,
-                context.policy.route(channel, address, id_, live=context.own.live),
-                now,
-                region=region_of(address),
-                has_code=False,
-            )
-        )
+        if allowed:
+            owed.append(notice_delivery(context, id_, channel, address, now))
     if not made:
         return ()
+    held = {notice.id for notice in made if notice.held_until is not None}
     return (
         *notices.insert(made),
         *deliveries.insert(owed),
-        *insert_sent(context, account.id, now, [(notice.id, notice.masked, kind.value) for notice in made]),
+        *insert_sent(context, account.id, now, [(one.id, one.masked, kind.value) for one in made], held=held),
     )
+
+
+def notice_delivery(context: AccountContext, notice_id: str, channel: Channel, address: str, now: int) -> Delivery:
+    """Return the message that a notice owes to an address, due at once."""
+    route = context.policy.route(channel, address, notice_id, live=context.own.live)
+    return new_delivery(notice_id, 1, channel, route, now, region=region_of(address), has_code=False)
+
+
+def channel_of(context: AccountContext, kind: ContactKind) -> Channel | None:
+    """Return the channel by which a kind of contact gets notices, or None if no provider sends there."""
+    return next((one for one in CHANNELS_OF[kind] if context.policy.is_available(one, live=context.own.live)), None)
+
+
+def _recipients(context: AccountContext, contacts: Iterable[OwnedContact]) -> list[_Recipient]:
+    """Return the proved contacts that can be reached, the oldest first: what many new ones use up is not taken from those before."""
+    return [
+        (contact, channel, context.keyring.unseal(contact.address, contact.id))
+        for contact in sorted(contacts, key=lambda one: (one.added_at, one.id))
+        if contact.proved_at is not None and (channel := channel_of(context, contact.kind)) is not None
+    ]
+
+
+async def _limits(
+    context: AccountContext, account: str, recipients: Sequence[_Recipient], lane: NoticeLane, change: str, now: int
+) -> list[_Limits]:
+    """Return the limits that a notice to each recipient must be within.
+
+    However many recoveries wait, a telephone hears of them once: the limits of all that wait are looked at, and that of `change` is
+    counted. When the one that it heard of is stopped, it hears of the next.
+    """
+    if not recipients:
+        return []
+    waiting = await _waiting_recoveries(account, change, now) if lane in _OF_RECOVERY else [change]
+    has_mailbox = any(contact.kind is ContactKind.MAIL for contact, _, _ in recipients)
+    blind_index = context.keyring.blind_index
+
+    def limits_of(budget: NoticeBudget, address: str) -> _Limits:
+        limit = budget.limit
+        if budget.scope is BudgetScope.RECOVERY:
+            return [(limit, blind_index("limit", limit.name, address, one), one == change) for one in waiting]
+        counted_for = account if budget.scope is BudgetScope.ACCOUNT else address
+        return [(limit, blind_index("limit", limit.name, counted_for), True)]
+
+    return [
+        [
+            each
+            for budget in notice_budgets(lane, contact.kind, has_mailbox=has_mailbox)
+            for each in limits_of(budget, address)
+        ]
+        for contact, _, address in recipients
+    ]
+
+
+async def _waiting_recoveries(account: str, change: str, now: int) -> list[str]:
+    """Return the ids of the delayed recoveries that wait, with `change`, and lock the account."""
+    await accounts.lock(account)
+    waiting = {
+        one.id
+        for one in await changes.list_open(account, now)
+        if one.kind is ChangeKind.ACCESS_RECOVERED and one.state is ChangeState.PENDING
+    }
+    return sorted({*waiting, change})
+
+
+async def _consume(limits: Sequence[_Limits], now: int) -> list[bool]:
+    """Count one notice against the limits of each recipient, one after the other; return which are within all of theirs.
+
+    A notice that is beyond one limit is counted for none.
+    """
+    timestamps = await rate_limits.lock_timestamps([key for one in limits for _, key, _ in one])
+    changed: dict[bytes, int] = {}
+    within: list[bool] = []
+    for one in limits:
+        results = [(key, check_limit(limit, timestamps.get(key), now), counts) for limit, key, counts in one]
+        within.append(all(result.allowed for _, result, _ in results))
+        if within[-1]:
+            spent = {key: result.tat for key, result, counts in results if counts}
+            timestamps.update(spent)
+            changed.update(spent)
+    if changed:
+        await Write(rate_limits.upsert_timestamps(changed))
+    return within

@@ -12,6 +12,7 @@ from countersign.domain.accounts.login_flow import LoginFlowKind
 from countersign.domain.accounts.session import LEVEL_OF_METHOD, METHOD_OF_CHANNEL, Level
 from countersign.domain.shared.contact import Contact, ContactKind
 from countersign.domain.verifications.challenge import Action, Refusal
+from countersign.domain.verifications.lanes import Lane
 from countersign.flows.accounts import login_flow
 from countersign.flows.accounts.context import (
     AccountContext,
@@ -55,7 +56,9 @@ def contact_methods_of(context: AccountContext, snapshot: AccountSnapshot, flow:
         ContactMethod(contact.id, channel, contact.masked)
         for contact in (others if others or snapshot.strong else snapshot.contacts)
         if contact.proved_at is not None
-        for channel in context.policy.channels(contact.kind, policy, live=context.own.live)
+        for channel in context.policy.channels(
+            contact.kind, policy, live=context.own.live, names_act=flow.requirement.is_for_one_action
+        )
         if LEVEL_OF_METHOD[METHOD_OF_CHANNEL[channel]] >= least
     ]
 
@@ -70,13 +73,15 @@ def opened(context: AccountContext, contact: OwnedContact) -> Contact:
     return Contact(ContactKind(contact.kind), context.keyring.unseal(contact.address, contact.id))
 
 
-async def send_code(
+async def send_code(  # noqa: PLR0913 - each decides something about one message
     context: AccountContext,
     browser: BrowserContext,
     contact: Contact,
     *,
     purpose: str,
     device: str,
+    lane: Lane,
+    locale: str = "",
     subject: str = "",
     channel: Channel | None = None,
     action: Action | None = None,
@@ -86,8 +91,12 @@ async def send_code(
 ) -> Outcome:
     """Send a code to a contact. It works in this browser alone (semantics C4).
 
-    `device` is the secret of the browser, `trusted` the id of the device if the account trusts it, and `spent` the guesses that were
-    used up on an earlier code of the same flow. `decoy_notice` is the notice that is sent in place of a code, if any.
+    `device` is the secret of the browser, `lane` the standing of whoever asks, `trusted` the id of the device if the account trusts it, and
+    `spent` the guesses that were used up on an earlier code of the same flow. `decoy_notice` is the notice that is sent in place of a code,
+    if any.
+
+    `locale` is the language of the account. Only without one is the message in the language of the browser that asks: a thief must not
+    choose a language that the owner cannot read (semantics P4).
     """
     asked = BeginRequest(
         to=contact,
@@ -95,11 +104,12 @@ async def send_code(
         purpose=purpose,
         subject=subject,
         action=action or Action(),
-        locale=browser.locale,
+        locale=locale or browser.locale,
         requester=browser.requester(trusted),
         browser=context.token_hash(device).hex(),
         guesses_spent=spent,
         decoy_notice=decoy_notice,
+        lane=lane,
     )
     return await begin_challenge(context.core, context.own, asked)
 
@@ -131,9 +141,11 @@ async def send_code_by_first_method(
                 opened(context, owned[way.contact]),
                 purpose=flow.kind.purpose,
                 device=device,
+                lane=flow.lane,
                 subject=flow.account,
                 channel=way.channel,
-                action=flow.requirement.action,
+                action=flow.requirement.challenge_action,
+                locale=snapshot.account.locale,
                 trusted=flow.requester.device,
             )
         )
@@ -143,6 +155,9 @@ async def send_code_by_first_method(
         refused = outcome
         if outcome.refusal not in _TEMPORARY:
             break
+    if refused is not None and methods:
+        # No message can be sent now, and a recovery code needs none: a limit on messages never shuts that way (semantics L2).
+        return CodeRequested(await login_flow.save_flow(context, flow), device)
     return refused or NoEligibleMethod()
 
 

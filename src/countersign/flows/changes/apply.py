@@ -19,7 +19,7 @@ from countersign.domain.accounts.change import (
 from countersign.domain.delivery.notice import NoticeKind
 from countersign.domain.shared.event import EventKind
 from countersign.flows.accounts.activity import record_events
-from countersign.flows.accounts.notify import insert_notices
+from countersign.flows.accounts.notify import owe_notices
 from countersign.flows.accounts.snapshot import lock_snapshot
 from countersign.flows.changes.apply_kinds import write_kind
 from countersign.flows.changes.epoch import end_sessions, raise_epoch
@@ -81,7 +81,7 @@ async def _apply(context: AccountContext, browser: BrowserContext, request: Chan
     place = context.place(browser.ip)
     if rule.notifies:
         # The contacts as they were before: a removed one is notified, and the user of a new one has just proved it.
-        rows += insert_notices(
+        rows += await owe_notices(
             context,
             snapshot.account,
             snapshot.contacts,

@@ -189,7 +189,7 @@ async def _change_integration_code(request: ChangeRequest, now: int) -> KindWrit
     active = await integration_codes.list_active(request.account, now)
     rows: list[Change] = []
     if request.kind is not ChangeKind.INTEGRATION_CODE_MADE:
-        before = next((one for one in active if one.id == request.target), None)
+        before = next((one for one in active if one.id == request.target and one.active(now)), None)
         if before is None:
             return ChangeRefusal.UNKNOWN
         if request.kind is ChangeKind.INTEGRATION_CODE_REVOKED:

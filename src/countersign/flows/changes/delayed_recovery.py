@@ -24,7 +24,7 @@ from countersign.domain.shared.contact import parse_contact
 from countersign.domain.shared.event import EventKind
 from countersign.flows.accounts.activity import insert_sent, record_events
 from countersign.flows.accounts.context import AccountContext, BrowserContext, FlowNotFound
-from countersign.flows.accounts.notify import insert_notices
+from countersign.flows.accounts.notify import owe_notices
 from countersign.flows.accounts.snapshot import find_snapshot, lock_snapshot
 from countersign.flows.changes.request import change_event, facts_of, new_change, pending_data, record_pending_change
 from countersign.store.engine.database import Write
@@ -116,7 +116,7 @@ async def _remind(context: AccountContext, due: AccountChange, now: int) -> int:
     snapshot = await find_snapshot(change.account)
     if snapshot is None:
         return 0
-    notices = insert_notices(
+    notices = await owe_notices(
         context,
         snapshot.account,
         snapshot.contacts,

@@ -19,6 +19,7 @@ from countersign.domain.accounts.integration_code import (
     PREFIX,
     IntegrationCode,
 )
+from countersign.errors import InputError
 from countersign.flows.changes.submit import SubmitResult, submit_change
 from countersign.store.tables import accounts, integration_codes
 
@@ -43,6 +44,11 @@ class ListedCode(msgspec.Struct, frozen=True):
     last_used_at: int | None
     last_used_from: str
 
+    @property
+    def days(self) -> int:
+        """Return its lifetime in days, rounded."""
+        return round((self.expires_at - self.created_at) / DAY)
+
 
 async def make_code(
     context: AccountContext,
@@ -56,8 +62,11 @@ async def make_code(
 ) -> tuple[SubmitResult, str]:
     """Create a code; return it with the result. Show it once, and only if the change was applied (semantics I1, I3).
 
-    `name` is as entered, `days` is its lifetime, and `summary` what the user approves, in their language.
+    `name` is as entered, `days` is its lifetime, and `summary` what the user approves, in their language. Raises InputError for a
+    lifetime that is not offered.
     """
+    if days not in LIFETIMES:
+        raise InputError("days", "malformed", "Expected 30, 90 or 365.")
     code, created = _fresh(context, session.account, name_of(name), tuple(scopes), context.now() + days * DAY)
     about = f"{name_of(name)} ({', '.join(scopes)})"
     request = ChangeRequest(
@@ -72,7 +81,7 @@ async def rotate_code(
     """Create a code of the same name, scopes and lifetime. The old one works for another day (semantics I3)."""
     before = await context.database.read(_one, session.account, code_id, context.now())
     name = context.keyring.unseal(before.name, before.id) if before is not None else ""
-    lasts = before.expires_at - before.created_at if before is not None else 0
+    lasts = before.ends_at - before.created_at if before is not None else 0
     scopes = before.scopes if before is not None else ()
     code, created = _fresh(context, session.account, name, scopes, context.now() + lasts)
     request = ChangeRequest(ChangeKind.INTEGRATION_CODE_ROTATED, code_id, name, summary, integration_code=created)
@@ -99,11 +108,12 @@ async def list_codes(context: AccountContext, account: str) -> list[ListedCode]:
             context.keyring.unseal(one.name, one.id),
             one.scopes,
             one.created_at,
-            one.expires_at,
+            one.ends_at,
             one.last_used_at,
             one.last_used_from,
         )
         for one in found
+        if one.active(context.now())
     ]
 
 
@@ -131,7 +141,7 @@ async def _found(key: bytes) -> tuple[IntegrationCode | None, Account | None]:
 
 async def _one(account: str, code_id: str, now: int) -> IntegrationCode | None:
     alive = await integration_codes.list_active(account, now)
-    return next((one for one in alive if one.id == code_id), None)
+    return next((one for one in alive if one.id == code_id and one.active(now)), None)
 
 
 def _fresh(
@@ -167,9 +177,9 @@ def name_of(entered: str) -> str:
     return "".join(one for one in entered.strip()[:MAX_NAME] if one.isprintable())
 
 
-def lifetime_of(entered: str) -> int:
-    """Return the lifetime in days that was chosen, or the shortest if it is none of those offered."""
-    return int(entered) if entered.isdecimal() and int(entered[:4]) in LIFETIMES else LIFETIMES[0]
+def lifetime_of(entered: str) -> int | None:
+    """Return the lifetime in days that was chosen, or None if it is not one of those offered, written as they are."""
+    return next((days for days in LIFETIMES if entered == str(days)), None)
 
 
 def _check(body: str) -> str:

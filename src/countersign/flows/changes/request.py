@@ -15,7 +15,7 @@ from countersign.domain.shared.contact import parse_contact
 from countersign.domain.shared.event import Event, EventKind
 from countersign.domain.verifications.challenge import Action
 from countersign.flows.accounts.activity import record_events
-from countersign.flows.accounts.notify import insert_notices
+from countersign.flows.accounts.notify import owe_notices
 from countersign.store.engine.database import Write
 from countersign.store.tables import changes
 
@@ -36,7 +36,7 @@ def requirement_of(context: AccountContext, request: ChangeRequest, snapshot: Ac
     action = Action(request.summary, hashlib.sha256(identity.encode("utf-8", "surrogatepass")).hexdigest())
     goes = request.kind in {ChangeKind.CONTACT_REPLACED, ChangeKind.CONTACT_REMOVED}
     level = Level.APP_CODE if snapshot.strong else Level.MAIL_CODE
-    return ProofRequirement(level, None, action, request.target if goes else "")
+    return ProofRequirement(level, None, action, request.target if goes else "", kind=request.kind.value)
 
 
 def new_change(
@@ -103,7 +103,7 @@ async def record_pending_change(
         context, [change_event(context, EventKind.CHANGE_ASKED, change, change.asked_at)], browser, change.place
     )
     notices = (
-        insert_notices(
+        await owe_notices(
             context,
             snapshot.account,
             snapshot.contacts,

@@ -12,6 +12,7 @@ from countersign.domain.accounts.login_flow import FLOW_LIFETIME, LoginFlow, Log
 from countersign.domain.accounts.session import ProofRequirement, Session, satisfies
 from countersign.domain.delivery.notice import NoticeKind
 from countersign.domain.verifications.challenge import Refusal
+from countersign.domain.verifications.lanes import Lane
 from countersign.domain.verifications.rate_limit import RateLimit
 from countersign.flows.accounts import login_flow
 from countersign.flows.accounts.context import CodeRequested
@@ -21,6 +22,7 @@ from countersign.flows.accounts.snapshot import find_snapshot, lock_snapshot
 from countersign.flows.changes.apply import Applied, apply_change
 from countersign.flows.changes.request import new_change, pending_data, record_pending_change, requirement_of
 from countersign.flows.verifications.cancel import cancel_challenge
+from countersign.flows.verifications.counters import counter_key
 from countersign.flows.verifications.results import Refused
 from countersign.store.tables import rate_limits
 
@@ -54,7 +56,7 @@ async def submit_change(
         return requirement
     (result,) = await context.database.run(
         rate_limits.consume,
-        [(CHANGES_PER_ACCOUNT, context.keyring.blind_index("changes", session.account))],
+        [(CHANGES_PER_ACCOUNT, counter_key(context.keyring, CHANGES_PER_ACCOUNT.name, Lane.SESSION, session.account))],
         context.now(),
     )
     if not result.allowed:
@@ -64,14 +66,17 @@ async def submit_change(
     if not await use_approval(context, session, requirement):
         return requirement
     if RULES[request.kind].proves_contact:
-        return await _prove_contact(context, browser, request)
+        return await _prove_contact(context, browser, request, snapshot.account.locale)
     return await apply_change(context, browser, request)
 
 
 async def _prove_contact(
-    context: AccountContext, browser: BrowserContext, request: ChangeRequest
+    context: AccountContext, browser: BrowserContext, request: ChangeRequest, locale: str
 ) -> CodeRequested | ChangeRefusal | Refused:
-    """Send a code to the new contact; until it is entered, the old contact works and nothing is changed (semantics A1)."""
+    """Send a code to the new contact; until it is entered, the old contact works and nothing is changed (semantics A1).
+
+    `locale` is the language of the account.
+    """
     assert request.contact is not None  # noqa: S101 - these kinds of change have a new contact
     device = browser.device or context.secret()
     outcome = begun_or_refused(
@@ -81,6 +86,8 @@ async def _prove_contact(
             request.contact,
             purpose=LoginFlowKind.BIND_CONTACT.purpose,
             device=device,
+            lane=Lane.SESSION,
+            locale=locale,
             subject=request.account,
         )
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
@@ -14,7 +14,7 @@ from countersign.domain.delivery.notice import NoticeKind
 from countersign.domain.shared.event import Event, EventKind
 from countersign.domain.verifications.challenge import Action
 from countersign.flows.accounts.activity import record_events
-from countersign.flows.accounts.notify import insert_notices
+from countersign.flows.accounts.notify import owe_notices
 from countersign.flows.accounts.sessions import use_approval
 from countersign.flows.accounts.snapshot import find_history, find_snapshot, lock_snapshot
 from countersign.flows.changes.apply import Applied
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from countersign.flows.accounts.context import AccountContext, BrowserContext
+
+
+_UNDO: Final = "undo"
+"""The kind of act that an undo is."""
 
 
 async def cancel_change(
@@ -64,7 +68,7 @@ async def undo_change(
         return ChangeRefusal.NOT_PENDING
     digest = hashlib.sha256(f"undo\0{change_id}".encode()).hexdigest()
     level = Level.APP_CODE if snapshot.strong else Level.MAIL_CODE
-    requirement = ProofRequirement(level, None, Action(summary, digest))
+    requirement = ProofRequirement(level, None, Action(summary, digest), kind=_UNDO)
     if not satisfies(session, requirement, context.now()) or not await use_approval(context, session, requirement):
         return requirement
     return await context.log.run(context.database, _undo, context, browser, session, change_id)
@@ -185,7 +189,7 @@ async def _finish_undo(
     """Write the rows and events of an undo, and send the notice to every contact that the account has afterwards."""
     place = context.place(browser.ip)
     activity = await record_events(context, events, browser, place)
-    notices = insert_notices(
+    notices = await owe_notices(
         context,
         after.account,
         after.active_contacts,

@@ -14,6 +14,7 @@ from countersign.domain.delivery.circuit_breaker import CircuitBreaker
 from countersign.domain.delivery.delivery import Delivery, DeliveryState, Reason
 from countersign.domain.delivery.latency import ProviderStats
 from countersign.domain.delivery.notice import NOTICE_PREFIX, Notice
+from countersign.domain.delivery.sms_pumping import PumpingFinding
 from countersign.domain.shared.application import Application
 from countersign.domain.shared.event import Event
 from countersign.domain.verifications.challenge import Challenge, ChallengeState, accepted_rounds
@@ -40,11 +41,15 @@ class _DueMessages(msgspec.Struct, frozen=True):
 
 
 class _ClaimResult(msgspec.Struct, frozen=True):
-    """The messages to send, those whose receipt was overdue, and the country of each message withheld because of pumping."""
+    """The messages to send, those whose receipt was overdue, and what was withheld because of pumping.
+
+    `withheld_countries` has the country of each message, `withheld_notices` the reason for each destination that notices are kept from.
+    """
 
     claimed: list[ClaimedDelivery]
     overdue: list[Delivery]
     withheld_countries: list[str]
+    withheld_notices: dict[str, PumpingFinding] = {}
 
 
 class _Decisions(msgspec.Struct):
@@ -64,6 +69,9 @@ async def claim_due(context: DeliveryContext, limit: int) -> list[ClaimedDeliver
     result = await context.claims.run(context.database, _claim, context, context.now(), limit)
     for country in result.withheld_countries:
         context.on_withheld(country)
+    for destination, finding in result.withheld_notices.items():
+        if context.stats.is_news(f"notices {destination}", context.now()):
+            _log.warning("notices_withheld", destination=destination, rule=finding.rule, why=finding.sentence)
     for delivery in result.overdue:
         context.stats.add(provider_key_of(delivery), ProviderStats(overdue=1))
     return result.claimed
@@ -89,7 +97,7 @@ async def _claim(context: DeliveryContext, now: int, limit: int) -> _ClaimResult
         ),
         last=True,
     )
-    return _ClaimResult(decisions.claimed, decisions.overdue, pumping.withheld_countries)
+    return _ClaimResult(decisions.claimed, decisions.overdue, pumping.withheld_countries, pumping.withheld_notices)
 
 
 async def _load_owners(rows: Rows) -> _DueMessages:
@@ -111,13 +119,13 @@ async def _load_owners(rows: Rows) -> _DueMessages:
     return _DueMessages(due, owners, unreadable)
 
 
-def _first_sends_by_phone(due: _DueMessages, now: int) -> list[tuple[Delivery, Challenge]]:
-    """Return the messages that the pumping rules apply to: codes by phone that are claimed for the first time."""
+def _first_sends_by_phone(due: _DueMessages, now: int) -> list[tuple[Delivery, Challenge | Notice]]:
+    """Return the messages that the pumping rules apply to: those by phone that are claimed for the first time."""
     return [
         (delivery, owner)
         for delivery in due.deliveries
         if delivery.attempts == 0
-        and isinstance(owner := due.owners.get(delivery.owner), Challenge)
+        and (owner := due.owners.get(delivery.owner)) is not None
         and is_counted(delivery, owner)
         and reason_to_drop(delivery, owner, now) is None
     ]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from countersign.domain.delivery.delivery import Delivery, Message
-from countersign.domain.delivery.notice import Notice, NoticeKind
+from countersign.domain.delivery.notice import Notice, NoticeKind, gathered_counts
 from countersign.domain.shared.application import Application
 from countersign.domain.shared.contact import CODES_ONLY, Contact
 from countersign.domain.verifications.challenge import Challenge
@@ -67,6 +67,7 @@ def _code_message(context: DeliveryContext, claimed: ClaimedDelivery, challenge:
         place=(place.label if place else "") or terms.requester.ip,
         not_me=context.links.report(not_me_reference(keyring, challenge.id)),
         app_hash=application.app_hash if application else "",
+        asker=terms.action.asker,
     )
     key = keyring.named(terms.kid)
     return message, derive(key.code, challenge.id, claimed.delivery.round, terms.policy.shape)
@@ -96,6 +97,7 @@ def _decoy_notice(context: DeliveryContext, claimed: ClaimedDelivery, challenge:
 def _notice(context: DeliveryContext, claimed: ClaimedDelivery, notice: Notice) -> Message:
     keyring, own, links = context.keyring, context.own, context.links
     facts = notice.facts
+    gathered = gathered_counts(notice)
     return render_notice(
         NoticeMessage(
             key=claimed.delivery.key,
@@ -106,12 +108,13 @@ def _notice(context: DeliveryContext, claimed: ClaimedDelivery, notice: Notice) 
             site=own.site,
             host=own.host,
             at=notice.created_at,
-            device=device_name(facts.get("user_agent", ""), notice.locale),
+            device="" if gathered else device_name(facts.get("user_agent", ""), notice.locale),
             place=facts.get("place") or facts.get("ip", ""),
             link=links.recover
             if notice.kind is NoticeKind.ACCOUNT_LOCKED
             else links.report(not_me_reference(keyring, notice.id)),
             about=facts.get("about", ""),
+            gathered=gathered,
         )
     )
 

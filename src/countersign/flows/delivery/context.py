@@ -30,6 +30,9 @@ WRITE_INTERVAL: Final = 1.0
 WRITES_PER_READ: Final = 10
 """Intervals after which the statistics of other processes are read even if there is nothing to write."""
 
+NEWS_INTERVAL: Final = 3_600_000
+"""Milliseconds after which the same destination is worth another line of the log."""
+
 _log = structlog.get_logger("countersign.statistics")
 
 
@@ -41,11 +44,19 @@ class StatsRecorder:
 
     def __init__(self) -> None:
         self._new: dict[ProviderKey, ProviderStats] = {}
+        self._told: dict[str, int] = {}
         self.known: Mapping[ProviderKey, ProviderStats] = {}
 
     def add(self, key: ProviderKey, stats: ProviderStats) -> None:
         """Add `stats` to what this process has not written yet."""
         self._new[key] = merged(self._new.get(key, ProviderStats()), stats)
+
+    def is_news(self, what: str, now: int) -> bool:
+        """Return True once in an hour for what an operator is told of, so that an attack does not fill the log."""
+        self._told = {one: until for one, until in self._told.items() if now < until}
+        is_news = what not in self._told
+        self._told.setdefault(what, now + NEWS_INTERVAL)
+        return is_news
 
     def get(self, key: ProviderKey) -> ProviderStats | None:
         """Return the statistics of a provider over all processes, or None if there are none."""

@@ -1,4 +1,4 @@
-"""Block SMS pumping: check and count phone messages in the transaction that claims them."""
+"""The gate for everything that leaves by telephone: check and count it in the transaction that claims it, and block SMS pumping."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ import msgspec
 import structlog
 
 from countersign.domain.delivery.delivery import Reason
+from countersign.domain.delivery.notice import NOTICE_PREFIX, Notice
 from countersign.domain.delivery.sms_pumping import (
     BUDGETS,
     PumpingFinding,
     PumpingMode,
     PumpingPolicy,
+    PumpingRule,
     assess,
     findings,
     next_hold,
@@ -35,8 +37,9 @@ from countersign.domain.shared.event import Event, EventKind
 from countersign.domain.shared.phone_region import PhoneRegion
 from countersign.domain.verifications.challenge import Challenge
 from countersign.errors import CountersignError
+from countersign.flows.delivery.suppressions import contact_of
 from countersign.store.engine.database import Seek
-from countersign.store.tables import challenges, sms_traffic
+from countersign.store.tables import challenges, notices, sms_traffic
 from countersign.store.tables.schema import ATTEMPTS, CHALLENGES
 
 if TYPE_CHECKING:
@@ -53,13 +56,14 @@ class PumpingResult(msgspec.Struct):
     """The outcome of a check.
 
     `withheld` are the messages that are not sent, by owner and number, and `withheld_countries` has the country of each. `blocks` are the
-    holds that start now, and `events` the events of these.
+    holds that start now, and `events` the events of these. `withheld_notices` are the findings that withhold notices and hold nothing.
     """
 
     withheld: set[tuple[str, int]] = set()
     withheld_countries: list[str] = []
     blocks: list[sms_traffic.Block] = []
     events: list[Event] = []
+    withheld_notices: dict[str, PumpingFinding] = {}
 
 
 class Destination(msgspec.Struct, frozen=True):
@@ -75,10 +79,9 @@ class Destination(msgspec.Struct, frozen=True):
 
 
 def is_counted(delivery: Delivery, owner: object) -> bool:
-    """Return True if the pumping rules apply to a message: a code that a provider sends to a telephone."""
+    """Return True if the pumping rules apply to a message: a code or a notice that a provider sends to a telephone."""
     return (
-        isinstance(owner, Challenge)
-        and owner.terms.live
+        (isinstance(owner, Notice) or (isinstance(owner, Challenge) and owner.terms.live))
         and delivery.channel is not Channel.EMAIL
         and bool(delivery.region.prefix)
         and delivery.provider != INBOX
@@ -95,7 +98,7 @@ def destination_of(keyring: Keyring, number: str, region: PhoneRegion) -> Destin
 
 
 async def check_pumping(
-    context: DeliveryContext, messages: Sequence[tuple[Delivery, Challenge]], now: int
+    context: DeliveryContext, messages: Sequence[tuple[Delivery, Challenge | Notice]], now: int
 ) -> PumpingResult:
     """Check messages that are claimed for the first time, and count those that may be sent.
 
@@ -129,7 +132,11 @@ class _Counts:
         row = (application, key.name, slot.at)
         before = self.slots.get(row, TrafficSlot(slot.at))
         self.slots[row] = TrafficSlot(
-            slot.at, before.sent + slot.sent, before.spent + slot.spent, before.converted + slot.converted
+            slot.at,
+            before.sent + slot.sent,
+            before.spent + slot.spent,
+            before.converted + slot.converted,
+            before.notices + slot.notices,
         )
 
 
@@ -159,14 +166,17 @@ class _ApplicationCheck:
         keys = destination.traffic_keys(is_new=is_new_prefix(self._histories[region.prefix]))
         price = price_of(self._policy, region.country, destination.number)
         histories = {key: self._histories[key.name] for key in keys}
-        finding = assess(keys, histories, price, self._policy, self._now).finding
+        notice = is_notice(delivery)
+        finding = assess(keys, histories, price, self._policy, self._now, is_notice=notice).finding
         if finding is not None and not finding.without_hold:
             self._start_hold(finding, region)
+        if finding is not None and notice and finding.rule is not PumpingRule.HELD:
+            self._result.withheld_notices[_place(finding, region)] = finding
         if finding is not None and not self._is_shadow:
             self._result.withheld.add((delivery.owner, delivery.number))
             self._result.withheld_countries.append(region.country)
             return
-        self._count(keys, price)
+        self._count(keys, _slot(delivery, 1, price, sms_traffic.slot_start(self._now)))
 
     def _start_hold(self, finding: PumpingFinding, region: PhoneRegion) -> None:
         history = self._histories[finding.key.name]
@@ -188,19 +198,37 @@ class _ApplicationCheck:
             shadow=self._is_shadow,
         )
 
-    def _count(self, keys: Sequence[TrafficKey], price: int) -> None:
-        slot = TrafficSlot(sms_traffic.slot_start(self._now), 1, price)
+    def _count(self, keys: Sequence[TrafficKey], slot: TrafficSlot) -> None:
         for key in keys:
             self._counts.add(self._application, key, slot)
             history = self._histories[key.name]
             self._histories[key.name] = msgspec.structs.replace(history, slots=(*history.slots, slot))
 
 
+def is_notice(delivery: Delivery) -> bool:
+    """Return True if a message is a notice, which nobody can enter a code from."""
+    return delivery.owner.startswith(NOTICE_PREFIX)
+
+
+def _slot(delivery: Delivery, count: int, price: int, at: int) -> TrafficSlot:
+    """Return what `count` messages like this one add to the slot `at`: as notices or as codes."""
+    if is_notice(delivery):
+        return TrafficSlot(at, spent=count * price, notices=count)
+    return TrafficSlot(at, count, count * price)
+
+
+def _place(finding: PumpingFinding, region: PhoneRegion) -> str:
+    """Return the destination of a finding for operators."""
+    if finding.key.scope in {TrafficScope.PREFIX, TrafficScope.COUNTRY}:
+        return finding.key.name
+    return region.prefix if finding.key.name else "all"
+
+
 async def count_conversions(
     context: DeliveryContext, converted: Sequence[tuple[Delivery, Challenge]], now: int
 ) -> None:
     """Count the conversion of each message in the slot in which it was counted as sent. Call it once for each message."""
-    await _correct_counts(context, converted, lambda _price: TrafficSlot(0, converted=1), now)
+    await _correct_counts(context, converted, lambda _delivery, _price: TrafficSlot(0, converted=1), now)
 
 
 async def uncount_failed(context: DeliveryContext, failed: Sequence[Delivery], now: int) -> None:
@@ -214,22 +242,23 @@ async def uncount_failed(context: DeliveryContext, failed: Sequence[Delivery], n
         return
     ids = sorted({one.owner for one in candidates})
     accepted = {(row[0], row[1]) for row in await Seek(ATTEMPTS, "owner", ids, "outcome = 'accepted'")}
-    owners = {challenge.id: challenge for challenge in map(challenges.from_row, await Seek(CHALLENGES, "id", ids))}
+    owners: dict[str, Challenge | Notice] = dict(await notices.find_by_ids(ids))
+    owners.update({one.id: one for one in map(challenges.from_row, await Seek(CHALLENGES, "id", ids))})
     unsent = [
         (one, owners[one.owner])
         for one in candidates
         if (one.owner, one.number) not in accepted and is_counted(one, owners.get(one.owner))
     ]
-    await _correct_counts(context, unsent, lambda price: TrafficSlot(0, -1, -price), now)
+    await _correct_counts(context, unsent, lambda delivery, price: _slot(delivery, -1, price, 0), now)
 
 
 async def _correct_counts(
     context: DeliveryContext,
-    messages: Sequence[tuple[Delivery, Challenge]],
-    correction: Callable[[int], TrafficSlot],
+    messages: Sequence[tuple[Delivery, Challenge | Notice]],
+    correction: Callable[[Delivery, int], TrafficSlot],
     now: int,
 ) -> None:
-    """Add `correction(price)` to the slots in which messages were counted as sent."""
+    """Add `correction(delivery, price)` to the slots in which messages were counted as sent."""
     policy = context.policy.pumping
     if policy.mode is PumpingMode.OFF:
         return
@@ -239,14 +268,14 @@ async def _correct_counts(
         histories = await sms_traffic.find_histories(application, prefixes, now)
         for delivery, destination in own_messages:
             price = price_of(policy, destination.region.country, destination.number)
-            slot = msgspec.structs.replace(correction(price), at=sms_traffic.slot_start(delivery.created_at))
+            slot = msgspec.structs.replace(correction(delivery, price), at=sms_traffic.slot_start(delivery.created_at))
             for key in destination.traffic_keys(is_new=is_new_prefix(histories[destination.region.prefix])):
                 counts.add(application, key, slot)
     await sms_traffic.add_counts(counts.slots)
 
 
 def _by_application(
-    context: DeliveryContext, messages: Sequence[tuple[Delivery, Challenge]]
+    context: DeliveryContext, messages: Sequence[tuple[Delivery, Challenge | Notice]]
 ) -> dict[str, list[tuple[Delivery, Destination]]]:
     """Return messages with their destinations, by application in the order of the ids."""
     found: dict[str, list[tuple[Delivery, Destination]]] = {
@@ -257,10 +286,9 @@ def _by_application(
     return found
 
 
-def _destination(context: DeliveryContext, delivery: Delivery, owner: Challenge) -> Destination:
+def _destination(context: DeliveryContext, delivery: Delivery, owner: Challenge | Notice) -> Destination:
     try:
-        key = context.keyring.named(owner.terms.kid)
-        number = key.unseal(owner.terms.to, owner.id.encode()).decode()
+        number = contact_of(context.keyring, owner).address
     except CountersignError:
         # Composing the message fails too, and reports it. The prefix is known without the number.
         return Destination(delivery.region.prefix, delivery.region, {})

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from countersign.client_keys import parse_jwks
 from countersign.domain.shared import identifier
 from countersign.domain.shared.application import (
     KEY_BYTES,
@@ -85,6 +86,8 @@ async def add_application(
         redirect_uris=draft.redirect_uris,
         post_logout_redirect_uris=draft.post_logout_redirect_uris,
         app_hash=draft.app_hash,
+        jwks=_registered_keys(draft.jwks),
+        requires_pushed=draft.requires_pushed,
     )
     event = Event(now, EventKind.APPLICATION_ADDED, added.id, added.id, {"name": name, "mode": draft.mode.value})
     try:
@@ -122,6 +125,37 @@ async def rotate_application_key(
 
     event = Event(now, EventKind.APPLICATION_ROTATED, found.id, found.id, {"name": name})
     return await _change(database, log, found, rotated, event), key
+
+
+async def set_application_keys(
+    database: Database, log: Log, name: str, now: int, *, jwks: str | None = None, requires_pushed: bool | None = None
+) -> Application:
+    """Replace the public keys of an application, and whether it must push its requests. None leaves what there is.
+
+    `jwks` is a JSON Web Key Set; empty text removes all keys. Raises NotFoundError, or InputError if `jwks` is not usable.
+    """
+    found = await _find(database, name)
+    keys = None if jwks is None else _registered_keys(jwks)
+
+    def set_(before: Application) -> Application:
+        return msgspec.structs.replace(
+            before,
+            jwks=before.jwks if keys is None else keys,
+            requires_pushed=before.requires_pushed if requires_pushed is None else requires_pushed,
+        )
+
+    event = Event(now, EventKind.APPLICATION_ROTATED, found.id, found.id, {"name": name, "part": "jwks"})
+    return await _change(database, log, found, set_, event)
+
+
+def _registered_keys(jwks: str) -> str:
+    """Return a JWKS as it is stored. Raises InputError if it is not usable."""
+    if not jwks:
+        return ""
+    try:
+        return parse_jwks(jwks)
+    except ValueError as error:
+        raise InputError("jwks", "malformed", f"The JWKS {error}.") from error
 
 
 async def remove_application(database: Database, log: Log, name: str, now: int) -> Application:

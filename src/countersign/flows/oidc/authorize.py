@@ -5,6 +5,7 @@ Sources: OpenID Connect Core 1.0, 3.1.2; RFC 6749, 4.1; RFC 9207 (`iss`).
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import TYPE_CHECKING, Final, TypeAlias
 from urllib.parse import urlencode
 
@@ -15,33 +16,29 @@ from countersign.domain.accounts.session import (
     Level,
     ProofRequirement,
     Session,
-    amr_values,
-    auth_time,
-    current_level,
+    authentication_event,
+    in_epoch,
     is_enrolment_only,
     satisfies,
+    with_approval_used,
 )
 from countersign.domain.oidc.authorization_request import (
     ACTION_TYPE,
     CODE_LIFETIME,
     AuthorizationErrorResponse,
     AuthorizationRequest,
-    parse_authorization_request,
 )
 from countersign.flows.accounts.context import CodeRequested, NoEligibleMethod
-from countersign.flows.accounts.sessions import find_session, use_approval
+from countersign.flows.accounts.sessions import find_session
+from countersign.flows.oidc.pushed_request import ReceivedRequest, path_to_continue, receive_request
 from countersign.flows.sign_in.step_up import step_up
 from countersign.flows.verifications.results import Refused
-from countersign.store.tables import applications, grants
+from countersign.store.tables import accounts, grants, pushed_requests, sessions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from countersign.flows.accounts.context import AccountContext, BrowserContext
-
-MIN_MAX_AGE_SECONDS: Final = 60
-"""A request that continues after a proof accepts a proof of this age in seconds, however small its `max_age` is. Otherwise a `max_age` of
-0 would ask for a proof again and again."""
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -92,24 +89,29 @@ async def authorize(context: AccountContext, browser: BrowserContext, params: Ma
     (SignInRequired) or step up (CodeRequested, or Refused over a rate limit) and return. AuthorizationErrorResponse is returned only
     for errors that must not be redirected; other errors are a RedirectToClient.
     """
-    client = await context.database.read(applications.find, params.get("client_id", ""))
-    request = parse_authorization_request(params, client)
+    received = await receive_request(context, params)
+    if isinstance(received, AuthorizationErrorResponse):
+        return _redirect_if_allowed(context, received)
+    request = received.parse()
     if isinstance(request, AuthorizationErrorResponse):
         return _redirect_if_allowed(context, request)
     session = await find_session(context, browser)
     if session is None:
         if "none" in request.prompt:
             return _redirect_with_error(context, request, "login_required", "The user is not signed in.")
-        return SignInRequired(_path_to_continue(context, params), request.login_hint)
+        return SignInRequired(await path_to_continue(context, received), request.login_hint)
     now = context.now()
-    requirement = request.requirement
     if is_enrolment_only(session, context.sign_in_policy, now):
-        requirement = msgspec.structs.replace(requirement, level=max(requirement.level, Level.APP_CODE))
-    if "login" in request.prompt or not satisfies(session, requirement, now):
-        return await _step_up(context, browser, session, request, requirement, params)
-    if requirement.is_for_one_action and not await use_approval(context, session, requirement):
-        return await _step_up(context, browser, session, request, requirement, params)
-    return await _redirect_with_code(context, session, request, requirement)
+        # The session itself must be raised: the approval of an act would not do that (semantics S10, P2).
+        return await _step_up(context, browser, session, request, ProofRequirement(Level.APP_CODE), received)
+    if "login" not in request.prompt and satisfies(session, request.requirement, now):
+        code = context.secret()
+        outcome = await context.database.run(_issue_code, context, session, request, received.key, code)
+        if outcome is IssueOutcome.ISSUED:
+            return _redirect(context, request.redirect_uri, request.state, {"code": code})
+        if outcome is IssueOutcome.REQUEST_USED:
+            return _redirect_with_error(context, request, "invalid_request_uri", "The request was answered before.")
+    return await _step_up(context, browser, session, request, request.requirement, received)
 
 
 async def _step_up(
@@ -118,13 +120,13 @@ async def _step_up(
     session: Session,
     request: AuthorizationRequest,
     requirement: ProofRequirement,
-    params: Mapping[str, str],
+    received: ReceivedRequest,
 ) -> AuthorizeResult:
     """Ask the user for the missing proof, unless the client allows no interaction."""
     if "none" in request.prompt:
         error = "login_required" if requirement.max_age is not None else "interaction_required"
         return _redirect_with_error(context, request, error, "The user must give a further proof.")
-    interrupted = InterruptedRequest(path=_path_to_continue(context, params))
+    interrupted = InterruptedRequest(path=await path_to_continue(context, received))
     outcome = await step_up(context, browser, session, requirement, interrupted)
     if isinstance(outcome, NoEligibleMethod):
         return _redirect_with_error(
@@ -136,19 +138,38 @@ async def _step_up(
     return outcome
 
 
-def _path_to_continue(context: AccountContext, params: Mapping[str, str]) -> str:
-    """Return the path of the same request as it continues after the proof: it does not ask for the same proof again."""
-    kept = {name: value for name, value in params.items() if name != "prompt"}
-    if kept.get("max_age", "").isdigit():
-        kept["max_age"] = str(max(int(kept["max_age"]), MIN_MAX_AGE_SECONDS))
-    return f"{context.links.authorize}?{urlencode(kept)}"
+class IssueOutcome(Enum):
+    """What the transaction did that issues an authorization code."""
+
+    ISSUED = "issued"
+    PROOF_MISSING = "proof_missing"
+    REQUEST_USED = "request_used"
 
 
-async def _redirect_with_code(
-    context: AccountContext, session: Session, request: AuthorizationRequest, requirement: ProofRequirement
-) -> RedirectToClient:
-    """Store the grant under the keyed hash of a new code, and send the code to the client."""
-    now, code = context.now(), context.secret()
+async def _issue_code(
+    context: AccountContext, asking: Session, request: AuthorizationRequest, request_key: bytes, code: str
+) -> IssueOutcome:
+    """Store the grant under the keyed hash of a new code.
+
+    The session that asks is judged again as it is stored, its approval of the act is used up, and so is the stored request
+    (semantics U1, P1, A8).
+    """
+    now, requirement = context.now(), request.requirement
+    account, stored = await accounts.lock(asking.account), await sessions.find(asking.token_hash, now)
+    if stored is None or account is None or not account.open:
+        return IssueOutcome.PROOF_MISSING
+    session = in_epoch(stored, account.epoch)
+    if request_key and await pushed_requests.find(request_key, now) is None:
+        return IssueOutcome.REQUEST_USED
+    if not satisfies(session, requirement, now) or is_enrolment_only(session, context.sign_in_policy, now):
+        return IssueOutcome.PROOF_MISSING
+    if requirement.is_for_one_action and not await sessions.replace_proofs(
+        session, with_approval_used(session, requirement)
+    ):
+        return IssueOutcome.PROOF_MISSING
+    if request_key and not await pushed_requests.delete(request_key):
+        return IssueOutcome.REQUEST_USED
+    event = authentication_event(session, requirement, now)
     grant = Grant(
         client_id=request.client_id,
         redirect_uri=request.redirect_uri,
@@ -157,23 +178,17 @@ async def _redirect_with_code(
         nonce=request.nonce,
         account=session.account,
         session=session.id,
-        auth_time=auth_time(session),
-        acr=_acr(session, requirement, now),
-        amr=tuple(amr_values(session, now)),
+        auth_time=event.auth_time,
+        acr=event.acr,
+        amr=event.amr,
         summary=requirement.action.summary,
         hash=requirement.action.hash,
         epoch=session.epoch,
     )
     code_hash = context.token_hash(code)
     sealed = context.keyring.seal(_encode(grant).decode(), code_hash.hex())
-    await context.database.run(grants.add, code_hash, sealed, now, now + CODE_LIFETIME)
-    return _redirect(context, request.redirect_uri, request.state, {"code": code})
-
-
-def _acr(session: Session, requirement: ProofRequirement, now: int) -> str:
-    """Return the level that the session has within the requested `max_age`; one that has expired is not reported (semantics U3)."""
-    max_age = None if requirement.is_for_one_action else requirement.max_age
-    return current_level(session, now, max_age).acr
+    await grants.add(code_hash, sealed, now, now + CODE_LIFETIME)
+    return IssueOutcome.ISSUED
 
 
 def _redirect_if_allowed(

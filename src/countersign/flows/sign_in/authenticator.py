@@ -12,29 +12,34 @@ from countersign.domain.accounts.session import Method, SessionProof
 from countersign.domain.delivery.notice import NoticeKind
 from countersign.domain.shared.event import Event, EventKind
 from countersign.domain.verifications.challenge import Refusal
-from countersign.domain.verifications.rate_limit import RateLimit
+from countersign.domain.verifications.lanes import Lane
 from countersign.flows.accounts import login_flow
 from countersign.flows.accounts.activity import record_events
 from countersign.flows.accounts.authenticator import GUESSES_PER_FLOW, InvalidCode, recovery_code_hash
 from countersign.flows.accounts.context import AccountContext, BrowserContext, FlowNotFound
 from countersign.flows.accounts.location_check import UnlikelyLocation, check_location
 from countersign.flows.accounts.login_flow import StoredFlow
-from countersign.flows.accounts.notify import insert_notices
+from countersign.flows.accounts.notify import owe_notices
 from countersign.flows.accounts.request_code import authenticators_for
 from countersign.flows.accounts.snapshot import find_snapshot
 from countersign.flows.sign_in.complete import CompletedFlow, complete_flow
+from countersign.flows.sign_in.guess_counters import (
+    GUESSES_PER_ACCOUNT,
+    anonymous_recovery_codes,
+    authenticator_counter,
+    forget_guesses,
+)
 from countersign.flows.verifications.results import Refused
 from countersign.store.engine.database import Write
-from countersign.store.tables import authenticators, rate_limits
+from countersign.store.tables import authenticators, guesses, rate_limits
 from countersign.totp import step_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from countersign.domain.accounts.account import Account
+    from countersign.domain.accounts.login_flow import LoginFlow
 
-GUESSES_PER_ACCOUNT: Final = RateLimit("factor_codes", 10, 6 * 3_600_000)
-"""Codes that may be tried on one account, over all its flows: about 50 a day, each right with 3 in 1,000,000. A trusted browser has a
-count of its own."""
 FEW_RECOVERY_CODES: Final = 3
 """The user is warned when fewer recovery codes than this are left (semantics R4)."""
 
@@ -81,12 +86,12 @@ async def prove_with_recovery_code(
 class CountedGuess(msgspec.Struct, frozen=True):
     """A guess that was counted before it is checked.
 
-    `stored` is its flow, `authenticators` are those of the account, and `counter` is the key of the count per account.
+    `stored` is its flow, and `account` and `authenticators` are those of the account; None and empty if there is none.
     """
 
     stored: StoredFlow
+    account: Account | None
     authenticators: tuple[Authenticator, ...]
-    counter: bytes
 
     @property
     def invalid(self) -> InvalidCode:
@@ -109,15 +114,30 @@ async def _count_guess(
         return unlikely
     if flow.guesses >= GUESSES_PER_FLOW:
         return Refused(Refusal.EXHAUSTED, at=now)
-    # An identifier without an account has the same limit, so that the limit does not reveal whether there is one (semantics R1).
-    counter = context.keyring.blind_index("factor codes", flow.account or flow.address, flow.requester.device)
-    (result,) = await context.database.run(rate_limits.consume, [(GUESSES_PER_ACCOUNT, counter)], now)
-    if not result.allowed:
-        return Refused(Refusal.LIMITED, retry_after=result.retry_after, limit=GUESSES_PER_ACCOUNT.name, at=now)
+    account = snapshot.account if snapshot is not None else None
+    if refused := await _count_in_lane(context, flow, account, kind):
+        return refused
     counted = await login_flow.update_flow(context, stored, msgspec.structs.replace(flow, guesses=flow.guesses + 1))
     if counted is None:
         return FlowNotFound()
-    return CountedGuess(counted, snapshot.authenticators if snapshot is not None else (), counter)
+    return CountedGuess(counted, account, snapshot.authenticators if snapshot is not None else ())
+
+
+async def _count_in_lane(
+    context: AccountContext, flow: LoginFlow, account: Account | None, kind: AuthenticatorKind
+) -> Refused | None:
+    """Count a guess in the lane of its flow. Return Refused if the lane is over a limit, or too many in a row were wrong."""
+    now = context.now()
+    if flow.lane is Lane.ANONYMOUS or account is None:
+        keyed = anonymous_recovery_codes(context, flow)
+        results = await context.database.run(rate_limits.consume, keyed, now)
+    else:
+        counted = await context.database.run(guesses.consume, authenticator_counter(context, account, flow, kind), now)
+        if counted.is_stopped:
+            return Refused(Refusal.LIMITED, limit="guesses_in_a_row", at=now)
+        results = counted.results
+    wait = max((result.retry_after for result in results if not result.allowed), default=0)
+    return Refused(Refusal.LIMITED, retry_after=wait, limit=GUESSES_PER_ACCOUNT.name, at=now) if wait else None
 
 
 async def use_app_code(context: AccountContext, enrolled: Sequence[Authenticator], code: str) -> Authenticator | None:
@@ -145,7 +165,7 @@ async def _use_recovery_code(context: AccountContext, browser: BrowserContext, a
     left = snapshot.recovery_codes
     event = Event(now, EventKind.FACTOR_USED, context.own.id, account, {"method": "recovery_code", "left": left})
     activity = await record_events(context, [event], browser, place)
-    notices = insert_notices(
+    notices = await owe_notices(
         context,
         snapshot.account,
         snapshot.contacts,
@@ -162,6 +182,7 @@ async def _use_recovery_code(context: AccountContext, browser: BrowserContext, a
 async def _complete(
     context: AccountContext, browser: BrowserContext, guess: CountedGuess, proof: SessionProof, *, remember: bool
 ) -> CompletedFlow:
-    """Reset the count per account, which a right code ends, and complete the flow."""
-    await context.database.run(rate_limits.reset, guess.counter)
+    """Reset the counts of this lane, which a right code ends, and complete the flow."""
+    if guess.account is not None and guess.stored.flow.lane is not Lane.ANONYMOUS:
+        await forget_guesses(context, guess.account, guess.stored.flow)
     return await complete_flow(context, browser, guess.stored, proof, remember=remember)

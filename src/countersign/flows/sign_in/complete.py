@@ -11,8 +11,7 @@ import msgspec
 
 from countersign.domain.accounts.account import Account, OwnedContact
 from countersign.domain.accounts.change import ChangeRefusal
-from countersign.domain.accounts.device import Device
-from countersign.domain.accounts.login_flow import LoginFlow, LoginFlowKind
+from countersign.domain.accounts.login_flow import FLOW_LIFETIME, LoginFlow, LoginFlowKind
 from countersign.domain.accounts.session import Method, SessionProof, in_epoch, with_proof
 from countersign.domain.shared.contact import parse_contact
 from countersign.domain.shared.event import Event, EventKind
@@ -25,7 +24,7 @@ from countersign.flows.changes.delayed_recovery import RecoveryPending, request_
 from countersign.flows.changes.request import pending_request
 from countersign.flows.sign_in.start_session import start_session
 from countersign.store.engine.database import Change, ConflictError, Write
-from countersign.store.tables import accounts, changes, devices, login_flows, sessions
+from countersign.store.tables import accounts, changes, login_flows, sessions, single_use
 
 
 class PasswordResetAllowed(msgspec.Struct, frozen=True):
@@ -53,7 +52,7 @@ async def complete_flow(
         case LoginFlowKind.SIGN_IN:
             return await _sign_in(context, browser, stored, proof, remember=remember)
         case LoginFlowKind.STEP_UP:
-            return await _raise_session(context, browser, stored, proof, remember=remember)
+            return await _raise_session(context, browser, stored, proof)
         case LoginFlowKind.BIND_CONTACT:
             return await _apply_pending_change(context, browser, stored)
         case LoginFlowKind.RECOVER:
@@ -161,14 +160,16 @@ class SessionUpgrade(msgspec.Struct, frozen=True):
     token_hash: bytes
     new_token_hash: bytes
     proof: SessionProof
-    remember: bool
     browser: BrowserContext
 
 
 async def _raise_session(
-    context: AccountContext, browser: BrowserContext, stored: StoredFlow, proof: SessionProof, *, remember: bool
+    context: AccountContext, browser: BrowserContext, stored: StoredFlow, proof: SessionProof
 ) -> SignedIn | FlowNotFound:
-    """Add the proof to the session that asked for it, under a new secret (semantics S8)."""
+    """Add the proof to the session that asked for it, under a new secret (semantics S8).
+
+    A step-up gives no trust to a browser: only a sign-in offers it (semantics S4).
+    """
     flow, secret = stored.flow, context.secret()
     upgrade = SessionUpgrade(
         flow=flow,
@@ -176,11 +177,14 @@ async def _raise_session(
         token_hash=context.token_hash(browser.session),
         new_token_hash=context.token_hash(secret),
         proof=msgspec.structs.replace(proof, action_digest=flow.requirement.action_digest),
-        remember=remember and context.sign_in_policy.trusts_browsers,
         browser=browser,
     )
     raised = await context.log.run(context.database, _write_upgrade, context, upgrade)
     return SignedIn(secret, browser.device, flow.account, flow.interrupted) if raised else FlowNotFound()
+
+
+def _challenge_key(context: AccountContext, flow: LoginFlow) -> bytes:
+    return context.keyring.blind_index("challenge of a step-up", flow.challenge)
 
 
 async def _write_upgrade(context: AccountContext, upgrade: SessionUpgrade) -> bool:
@@ -192,20 +196,14 @@ async def _write_upgrade(context: AccountContext, upgrade: SessionUpgrade) -> bo
     session = await sessions.find(upgrade.token_hash, now)
     if session is None or session.id != flow.session or not await login_flows.delete(upgrade.flow_token_hash):
         return False
+    # Two flows of one browser may share a challenge, because a repeated request continues it. Its code proves one of them, once.
+    if flow.challenge and not await single_use.take(_challenge_key(context, flow), now + FLOW_LIFETIME):
+        return False
     if not await sessions.end(upgrade.token_hash):
         return False
     raised = with_proof(in_epoch(session, account.epoch), upgrade.new_token_hash, upgrade.proof)
     session_facts: dict[str, str | int] = {"session": session.id, "method": upgrade.proof.method.value}
     events = [Event(now, EventKind.SESSION_RAISED, context.own.id, flow.account, session_facts)]
-    trusted_device: tuple[Change, ...] = ()
-    if upgrade.remember and (device := await _trust_device(flow.account, session.device_token_hash, now)) is not None:
-        trusted_device = (devices.update(device),)
-        events.append(Event(now, EventKind.DEVICE_TRUSTED, context.own.id, flow.account, {"device": device.id}))
     activity = await record_events(context, events, upgrade.browser, context.place(upgrade.browser.ip))
-    await Write((sessions.insert(raised), *trusted_device, *activity), last=True)
+    await Write((sessions.insert(raised), *activity), last=True)
     return True
-
-
-async def _trust_device(account: str, device_token_hash: bytes, now: int) -> Device | None:
-    device = await devices.find(account, device_token_hash)
-    return None if device is None else msgspec.structs.replace(device, trusted_at=now)

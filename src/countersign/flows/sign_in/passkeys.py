@@ -33,6 +33,7 @@ from countersign.flows.changes.apply import Applied, apply_change
 from countersign.flows.changes.enrol import authenticator_name
 from countersign.flows.changes.request import requirement_of
 from countersign.flows.sign_in.complete import CompletedFlow, complete_flow
+from countersign.flows.sign_in.guess_counters import end_password_pause, forget_guesses
 from countersign.flows.sign_in.network_limit import count_by_network
 from countersign.flows.sign_in.start_session import start_session
 from countersign.flows.verifications.results import Refused
@@ -185,7 +186,7 @@ async def sign_in_with_passkey(
     `response` is the result of `navigator.credentials.get()` as JSON. Whatever is wrong with it gives the same answer,
     InvalidCredentials. Refused means that this network made too many attempts.
     """
-    if refused := await count_by_network(context, browser, PASSKEY_SIGN_INS_PER_NETWORK, "passkey from"):
+    if refused := await count_by_network(context, browser, PASSKEY_SIGN_INS_PER_NETWORK):
         return refused
     if browser.ip and set(context.geolocation.listed(browser.ip)) & set(context.risk.deny_lists):
         return InvalidCredentials()
@@ -204,7 +205,10 @@ async def sign_in_with_passkey(
     started = await start_session(
         context, browser, account.id, proofs, interrupted=stored.flow.interrupted, epoch=account.epoch
     )
-    return started if isinstance(started, SignedIn) else InvalidCredentials()
+    if not isinstance(started, SignedIn):
+        return InvalidCredentials()
+    await end_password_pause(context, account)
+    return started
 
 
 async def _find_passkey_and_account(credential_id: bytes) -> tuple[Authenticator | None, Account | None]:
@@ -257,6 +261,7 @@ async def prove_with_passkey(
     method = await _check_assertion(context, passkey, response, _challenge(stored)) if passkey is not None else None
     if passkey is None or method is None:
         return InvalidCredentials()
+    await forget_guesses(context, snapshot.account, flow)
     proof = SessionProof(method, context.now(), source=passkey.id)
     return await complete_flow(context, browser, answered, proof, remember=remember)
 

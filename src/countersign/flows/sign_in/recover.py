@@ -17,6 +17,7 @@ from countersign.domain.accounts.password import normalize_password
 from countersign.domain.accounts.session import Method
 from countersign.domain.delivery.notice import NoticeKind
 from countersign.domain.shared.contact import Contact, parse_contact
+from countersign.domain.verifications.lanes import Lane
 from countersign.domain.verifications.rate_limit import RateLimit
 from countersign.errors import InputError
 from countersign.flows.accounts import login_flow
@@ -25,19 +26,15 @@ from countersign.flows.accounts.login_flow import StoredFlow
 from countersign.flows.accounts.request_code import begun_or_refused, send_code
 from countersign.flows.changes.apply import Applied, apply_change
 from countersign.flows.changes.request import pending_request
+from countersign.flows.sign_in.guess_counters import current_password_counter
 from countersign.flows.sign_in.network_limit import count_by_network
 from countersign.flows.sign_in.sign_up import find_password_fault
-from countersign.flows.verifications.results import Refused
-from countersign.store.tables import accounts, changes, rate_limits
+from countersign.flows.verifications.results import Done, Refused
+from countersign.store.tables import accounts, changes, guesses
 
 RECOVERIES_PER_NETWORK: Final = RateLimit("recover_network", 20, 10 * 60_000)
 """Recoveries, delayed ones included, that one network may begin."""
-CURRENT_PASSWORDS_PER_ACCOUNT: Final = RateLimit("recover_password", 5, 24 * 3_600_000)
-"""Current passwords that may be tried on one account in a day by a user who has proved one of its contacts."""
-
 RecoveryResult: TypeAlias = Applied | InvalidInput | ChangeRefusal | FlowNotFound
-
-_COUNTER_LABEL: Final = "recover from"
 
 
 async def recover(
@@ -46,13 +43,14 @@ async def recover(
     """Send a code to the contact that was entered. The browser gets the same answer whether the contact has an account or not.
 
     If it has none, or is too new to recover the account alone (semantics A2), the message says so in place of a code. Nothing is changed
-    yet. InvalidInput means that `identifier` is no contact, Refused that this network or this contact is over a limit.
+    yet. InvalidInput means that `identifier` is no contact, Refused that this network is over a limit. If no message can be sent to the
+    contact, the flow begins without one, and a recovery code proves it.
     """
     try:
         contact = parse_contact(identifier)
     except InputError as error:
         return InvalidInput({"identifier": error.reason})
-    if refused := await count_by_network(context, browser, RECOVERIES_PER_NETWORK, _COUNTER_LABEL):
+    if refused := await count_by_network(context, browser, RECOVERIES_PER_NETWORK):
         return refused
     target = await context.database.read(_find_target, context.blind_index(contact), context.now())
     decoy = _decoy_notice(target, context.now())
@@ -64,19 +62,23 @@ async def recover(
             contact,
             purpose=LoginFlowKind.RECOVER.purpose,
             device=device_secret,
+            lane=Lane.ANONYMOUS,
+            locale=target.account.locale if target.account is not None else "",
             decoy_notice=decoy.value if decoy else "",
         )
     )
-    if isinstance(outcome, Refused):
-        return outcome
+    # A recovery code needs no message: whatever forbids one, with an account or without, never shuts that way (semantics L2, R1).
+    challenge_id = outcome.challenge.id if isinstance(outcome, Done) else ""
     flow = msgspec.structs.replace(
-        _new_flow(context, browser, LoginFlowKind.RECOVER, contact, device_secret, outcome.challenge.id),
+        _new_flow(context, browser, LoginFlowKind.RECOVER, contact, device_secret, challenge_id),
         account=target.account_id,
         epoch=target.epoch,
         contact=target.contact.id if target.contact is not None else "",
         change=target.delayed_recovery.id if target.delayed_recovery is not None else "",
+        decoy_notice=decoy.value if decoy else "",
     )
-    return CodeRequested(await login_flow.save_flow(context, flow, contact.masked), device_secret)
+    sent_to = contact.masked if challenge_id else ""
+    return CodeRequested(await login_flow.save_flow(context, flow, sent_to), device_secret)
 
 
 class RecoveryTarget(msgspec.Struct, frozen=True):
@@ -133,12 +135,19 @@ async def begin_delayed_recovery(
     contact = _parse_field(new_contact, "contact", faults)
     if lost is None or contact is None:
         return InvalidInput(faults)
-    if refused := await count_by_network(context, browser, RECOVERIES_PER_NETWORK, _COUNTER_LABEL):
+    if refused := await count_by_network(context, browser, RECOVERIES_PER_NETWORK):
         return refused
     account, _ = await context.database.read(accounts.find_with_contacts_by_identifier, context.blind_index(lost))
     device_secret = browser.device or context.secret()
     outcome = begun_or_refused(
-        await send_code(context, browser, contact, purpose=LoginFlowKind.DELAYED_RECOVERY.purpose, device=device_secret)
+        await send_code(
+            context,
+            browser,
+            contact,
+            purpose=LoginFlowKind.DELAYED_RECOVERY.purpose,
+            device=device_secret,
+            lane=Lane.ANONYMOUS,
+        )
     )
     if isinstance(outcome, Refused):
         return outcome
@@ -209,7 +218,7 @@ async def reset_password(
     personal_words = (context.keyring.unseal(account.name, account.id), flow.address)
     if fault := await find_password_fault(context, password, personal_words):
         return InvalidInput({"password": fault})
-    if current and not await _is_current_password(context, account, current):
+    if current and not await _is_current_password(context, account, flow, current):
         return InvalidInput({"current": "wrong"})
     password_hash = await context.passwords.hash(password)
     if flow.change:
@@ -233,14 +242,13 @@ async def _find_proved_flow(context: AccountContext, browser: BrowserContext) ->
     return stored
 
 
-async def _is_current_password(context: AccountContext, account: Account, current: str) -> bool:
+async def _is_current_password(context: AccountContext, account: Account, flow: LoginFlow, current: str) -> bool:
     """Check the current password; the attempt is counted before it is checked."""
-    counter = context.keyring.blind_index("current password", account.id)
-    counted = [(CURRENT_PASSWORDS_PER_ACCOUNT, counter)]
-    (result,) = await context.database.run(rate_limits.consume, counted, context.now())
+    counter = current_password_counter(context, account, flow)
+    counted = await context.database.run(guesses.consume, counter, context.now())
     password_hash = context.keyring.unseal(account.password, account.id)
     verified = await context.passwords.verify(normalize_password(current), password_hash)
-    return verified.right and result.allowed
+    return verified.right and counted.is_allowed
 
 
 def _used_recovery_code(flow: LoginFlow) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 
@@ -14,10 +14,9 @@ from countersign.domain.accounts.login_flow import FLOW_LIFETIME, InterruptedReq
 from countersign.domain.accounts.password import normalize_password
 from countersign.domain.accounts.risk import RiskAssessment, RiskDecision
 from countersign.domain.accounts.session import Method, SessionProof
-from countersign.domain.shared.contact import network_of, parse_contact
+from countersign.domain.shared.contact import parse_contact
 from countersign.domain.shared.event import Event, EventKind
 from countersign.domain.verifications.challenge import Refusal
-from countersign.domain.verifications.rate_limit import RateLimit
 from countersign.errors import InputError
 from countersign.flows.accounts.context import (
     AccountContext,
@@ -29,16 +28,17 @@ from countersign.flows.accounts.context import (
     SignInDenied,
 )
 from countersign.flows.accounts.request_code import send_code_by_first_method
+from countersign.flows.sign_in.guess_counters import (
+    ATTEMPTS_PER_IDENTIFIER,
+    ATTEMPTS_PER_NETWORK,
+    forget_passwords,
+    password_counter,
+)
 from countersign.flows.sign_in.start_session import start_session
 from countersign.flows.verifications.results import Refused
 from countersign.store.ledger import event_log
-from countersign.store.tables import accounts, authenticators, devices, rate_limits
-
-ATTEMPTS_PER_IDENTIFIER: Final = RateLimit("sign_in_name", 10, 15 * 60_000)
-"""Passwords that may be tried on one identifier. A trusted browser has a count of its own, so that strangers cannot use up its owner's
-attempts (S7)."""
-ATTEMPTS_PER_NETWORK: Final = RateLimit("sign_in_network", 60, 10 * 60_000)
-"""Passwords that may be tried from one network. A trusted browser is exempt."""
+from countersign.store.tables import accounts, authenticators, devices, guesses
+from countersign.store.tables.guesses import GuessCounter
 
 SignInResult: TypeAlias = CodeRequested | SignedIn | InvalidCredentials | SignInDenied | Refused | NoEligibleMethod
 
@@ -55,7 +55,7 @@ async def sign_in(
     blind_index = _blind_index(context, identifier)
     candidate = await context.database.read(_find_candidate, blind_index, context.token_hash(browser.device))
     trusted_device = _trusted_device(context, candidate)
-    attempt = await _count_attempt(context, browser, blind_index, trusted_device)
+    attempt = await _count_attempt(context, browser, candidate.account, blind_index, _id_of(trusted_device))
     if isinstance(attempt, Refused):
         return attempt
     account = await _check_password(context, candidate.account, password, attempt)
@@ -127,31 +127,26 @@ def _id_of(device: Device | None) -> str:
 class CountedAttempt(msgspec.Struct, frozen=True):
     """An attempt that was counted before its password is checked.
 
-    `counter` is the key of the count per identifier. `is_allowed`: the identifier is below its limit. `failures_before`: attempts that
-    were counted before this one and not reset since.
+    `counter` is what it counted for. `is_allowed`: the account is below its limits. `failures_before`: attempts that were counted before
+    this one and not reset since.
     """
 
-    counter: bytes
+    counter: GuessCounter
     is_allowed: bool
     failures_before: int
 
 
 async def _count_attempt(
-    context: AccountContext, browser: BrowserContext, blind_index: bytes, trusted_device: Device | None
+    context: AccountContext, browser: BrowserContext, account: Account | None, blind_index: bytes, trusted_device: str
 ) -> CountedAttempt | Refused:
-    """Count an attempt against the identifier and the network. Return Refused if the network is over its limit."""
+    """Count an attempt against the account and the network. Return Refused if the network is over its limit."""
     now = context.now()
-    counter = context.keyring.blind_index("sign in", blind_index.hex(), _id_of(trusted_device))
-    counted = [(ATTEMPTS_PER_IDENTIFIER, counter)]
-    if browser.ip and trusted_device is None:
-        network = context.keyring.blind_index("sign in from", network_of(browser.ip))
-        counted.append((ATTEMPTS_PER_NETWORK, network))
-    by_identifier, *by_network = await context.database.run(rate_limits.consume, counted, now)
-    for result in by_network:
-        if not result.allowed:
-            return Refused(Refusal.LIMITED, retry_after=result.retry_after, limit=ATTEMPTS_PER_NETWORK.name, at=now)
-    failures_before = ATTEMPTS_PER_IDENTIFIER.burst - by_identifier.remaining - 1
-    return CountedAttempt(counter, by_identifier.allowed, failures_before)
+    counter = password_counter(context, account, blind_index, trusted_device, browser.ip)
+    counted = await context.database.run(guesses.consume, counter, now)
+    if counted.wait:
+        return Refused(Refusal.LIMITED, retry_after=counted.wait, limit=ATTEMPTS_PER_NETWORK.name, at=now)
+    failures_before = ATTEMPTS_PER_IDENTIFIER.burst - counted.results[0].remaining - 1
+    return CountedAttempt(counter, counted.is_allowed, failures_before)
 
 
 async def _check_password(
@@ -166,7 +161,7 @@ async def _check_password(
     verified = await context.passwords.verify(password, password_hash)
     if account is None or not account.open or not verified.right or not attempt.is_allowed:
         return None
-    await context.database.run(rate_limits.reset, attempt.counter)
+    await forget_passwords(context, account, attempt.counter)
     if verified.stale:
         await _rehash_password(context, account, password)
     return account

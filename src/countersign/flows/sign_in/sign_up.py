@@ -11,6 +11,7 @@ from countersign.domain.accounts.login_flow import FLOW_LIFETIME, InterruptedReq
 from countersign.domain.accounts.password import normalize_password, password_fault
 from countersign.domain.delivery.notice import NoticeKind
 from countersign.domain.shared.contact import Contact, parse_contact
+from countersign.domain.verifications.lanes import Lane
 from countersign.domain.verifications.rate_limit import RateLimit
 from countersign.errors import InputError
 from countersign.flows.accounts import login_flow
@@ -46,7 +47,7 @@ async def sign_up(
     contact = await _check_input(context, name, identifier, password)
     if isinstance(contact, InvalidInput):
         return contact
-    if refused := await count_by_network(context, browser, SIGN_UPS_PER_NETWORK, "sign up from"):
+    if refused := await count_by_network(context, browser, SIGN_UPS_PER_NETWORK):
         return refused
     # The password is hashed for a known contact too: the time that this takes must not reveal whether there is an account.
     password_hash = await context.passwords.hash(password)
@@ -59,6 +60,8 @@ async def sign_up(
             contact,
             purpose=LoginFlowKind.SIGN_UP.purpose,
             device=device_secret,
+            lane=Lane.ANONYMOUS,
+            locale=account.locale if account is not None else "",
             decoy_notice=NoticeKind.SIGN_UP_KNOWN.value if account is not None else "",
         )
     )

@@ -20,7 +20,7 @@ from countersign.domain.delivery.notice import NoticeKind
 from countersign.domain.shared.event import Event, EventKind
 from countersign.flows.accounts.activity import record_events
 from countersign.flows.accounts.context import AccountContext, BrowserContext, FlowNotFound, SignedIn
-from countersign.flows.accounts.notify import insert_notices
+from countersign.flows.accounts.notify import owe_notices
 from countersign.store.engine.database import Change, Write
 from countersign.store.tables import accounts, devices, login_flows, sessions
 
@@ -170,7 +170,7 @@ async def _new_device_notices(context: AccountContext, start: SessionStart) -> t
     account, contacts = await accounts.find_with_contacts(start.account)
     if account is None:
         return ()
-    return insert_notices(
+    return await owe_notices(
         context, account, contacts, NoticeKind.NEW_DEVICE, browser=start.browser, place=start.place, now=start.now
     )
 

@@ -11,8 +11,10 @@ from countersign.domain.accounts.authenticator import AuthenticatorKind
 from countersign.domain.accounts.login_flow import LoginFlow, LoginFlowKind
 from countersign.domain.accounts.session import METHOD_OF_CHANNEL, SessionProof
 from countersign.domain.delivery.delivery import Delivery
+from countersign.domain.delivery.notice import NoticeKind
 from countersign.domain.shared.contact import Contact, parse_contact
 from countersign.domain.verifications.challenge import REFUSAL_OF_STATE, Challenge, ChallengeState, Refusal
+from countersign.domain.verifications.lanes import Lane
 from countersign.flows.accounts import login_flow
 from countersign.flows.accounts.context import AccountContext, BrowserContext, FlowNotFound
 from countersign.flows.accounts.location_check import UnlikelyLocation, check_location
@@ -28,9 +30,11 @@ from countersign.flows.accounts.snapshot import find_snapshot
 from countersign.flows.sign_in.complete import CompletedFlow, complete_flow
 from countersign.flows.verifications.cancel import cancel_challenge
 from countersign.flows.verifications.check import check_challenge
+from countersign.flows.verifications.counters import contact_lockout_key
 from countersign.flows.verifications.get import get_challenge
 from countersign.flows.verifications.resend import resend_code
 from countersign.flows.verifications.results import Done, Outcome, Refused
+from countersign.store.tables import guesses
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,9 +100,17 @@ async def check_code(
     if not isinstance(outcome, Done | Refused) or outcome.challenge is None:
         return FlowNotFound()
     approved = outcome.challenge
+    await _bind_anew(context, stored.flow)
     proved_at = approved.ended_at or context.now()
     proof = SessionProof(METHOD_OF_CHANNEL[approved.channel], proved_at, source=stored.flow.contact)
     return await complete_flow(context, browser, stored, proof, remember=remember)
+
+
+async def _bind_anew(context: AccountContext, flow: LoginFlow) -> None:
+    """End the lock of a contact that a recovery has just proved: too many wrong codes after a password may have set it (semantics C6)."""
+    if flow.kind is LoginFlowKind.RECOVER and flow.account:
+        key = contact_lockout_key(context.keyring, context.own.id, flow.account, flow.address)
+        await context.database.run(guesses.reset, [], [key])
 
 
 async def resend_flow_code(context: AccountContext, browser: BrowserContext) -> Outcome | FlowNotFound:
@@ -187,12 +199,14 @@ async def _send_by(
         _contact_of(context, flow, snapshot, method),
         purpose=flow.kind.purpose,
         device=browser.device,
-        subject=ended.terms.subject if ended is not None else flow.account,
+        lane=flow.lane,
+        subject=flow.account if flow.lane is not Lane.ANONYMOUS else "",
         channel=method.channel,
-        action=flow.requirement.action,
+        action=flow.requirement.challenge_action,
+        locale=snapshot.account.locale if snapshot is not None else "",
         trusted=flow.requester.device,
         spent=ended.guesses if ended is not None else 0,
-        decoy_notice=ended.terms.decoy_notice if ended is not None else "",
+        decoy_notice=ended.terms.decoy_notice if ended is not None else _decoy_of(flow),
     )
     if not isinstance(outcome, Done):
         if flow.challenge:
@@ -209,6 +223,11 @@ async def _send_by(
     if flow.account or flow.kind is LoginFlowKind.RECOVER:
         await login_flow.record_sent(context, moved, challenge.terms.to_masked)
     return outcome
+
+
+def _decoy_of(flow: LoginFlow) -> str:
+    """Return the notice that stands in for a code by every method of the flow: a further message must not undo what the first one hid."""
+    return NoticeKind.SIGN_UP_KNOWN.value if flow.account_exists else flow.decoy_notice
 
 
 def _contact_of(

@@ -8,13 +8,16 @@ import msgspec
 
 from countersign.domain.delivery.delivery import new_delivery
 from countersign.domain.shared import identifier
-from countersign.domain.shared.contact import CHANNELS_OF, Channel, Contact, network_of
+from countersign.domain.shared.contact import CHANNELS_OF, Channel, Contact
 from countersign.domain.shared.event import Event, EventKind
+from countersign.domain.shared.network import network_of
 from countersign.domain.shared.phone_region import PhoneRegion, region_of
 from countersign.domain.verifications import challenge as challenge_rules
 from countersign.domain.verifications.challenge import Action, Challenge, ChallengeState, Refusal, Requester, Terms
+from countersign.domain.verifications.lanes import Lane, lane_of_request
 from countersign.domain.verifications.lockout import FailedAttempts, is_locked, paused_for
 from countersign.domain.verifications.rate_limit import KeyedLimits, RateLimitResult, check_limit
+from countersign.flows.verifications.counters import contact_lockout_key, counter_key, network_limits
 from countersign.flows.verifications.idempotency import IdempotentCommand
 from countersign.flows.verifications.results import Done, Outcome, RateLimitStatus, Refused
 from countersign.store.ledger.unit_of_work import Decision, Reads, UnitOfWork
@@ -29,9 +32,10 @@ if TYPE_CHECKING:
 class BeginRequest(msgspec.Struct, frozen=True):
     """The request for a code. If `channel` is None, the preferred channel of the purpose is used.
 
-    `subject` is the application's own id of the person. Only our own pages set the last three fields. `browser` is the browser that the
+    `subject` is the application's own id of the person. Only our own pages set the last four fields. `browser` is the browser that the
     challenge is bound to (semantics C4). `guesses_spent` are guesses that were used on another method of the same proof. `decoy_notice` is
-    the notice that is sent instead of a code (see Terms).
+    the notice that is sent instead of a code (see Terms). `lane` is the standing of whoever asks; for an application it follows from the
+    purpose and the device.
     """
 
     to: Contact
@@ -44,6 +48,7 @@ class BeginRequest(msgspec.Struct, frozen=True):
     browser: str = ""
     guesses_spent: int = 0
     decoy_notice: str = ""
+    lane: Lane | None = None
 
 
 async def begin_challenge(
@@ -68,7 +73,9 @@ def _choose_channel(
     core: CoreContext, application: Application, request: BeginRequest, policy: Policy
 ) -> Channel | Refused:
     """Return the requested channel, or the preferred one if none is requested."""
-    allowed = core.policy.channels(request.to.kind, policy, live=application.live)
+    allowed = core.policy.channels(
+        request.to.kind, policy, live=application.live, names_act=not request.action.is_empty
+    )
     if request.channel is not None and request.channel not in CHANNELS_OF[request.to.kind]:
         return Refused(Refusal.UNUSABLE_DESTINATION, reason="wrong_channel")
     if not allowed or (request.channel is not None and request.channel not in allowed):
@@ -80,17 +87,18 @@ def _command(
     core: CoreContext, application: Application, request: BeginRequest, policy: Policy, channel: Channel
 ) -> BeginCommand:
     id_ = identifier.make("ver", core.clock(), core.random_bytes(identifier.RANDOM_BYTES))
-    address, blind_index = request.to.address, core.keyring.blind_index
+    address = request.to.address
+    terms = _terms(core, application, request, policy, id_)
     return BeginCommand(
         id=id_,
         application=application.id,
-        terms=_terms(core, application, request, policy, id_),
+        terms=terms,
         channel=channel,
         route=core.policy.route(channel, address, id_, live=application.live),
         region=region_of(address),
         dedup_key=_dedup_key(core, application, request),
-        lockout_key=blind_index("standing", application.id, request.subject, address),
-        limits=rate_limits_for(core, application.id, address, request.requester),
+        lockout_key=_lockout_key(core, application, address, terms),
+        limits=rate_limits_for(core, application.id, address, terms),
         guesses_spent=request.guesses_spent,
     )
 
@@ -110,7 +118,20 @@ def _terms(core: CoreContext, application: Application, request: BeginRequest, p
         requester=request.requester,
         live=application.live,
         decoy_notice=request.decoy_notice,
+        asked_in=request.lane or lane_of_request(request.purpose, request.requester.device),
     )
+
+
+def _lockout_key(core: CoreContext, application: Application, address: str, terms: Terms) -> bytes:
+    """Return the key of the wrong codes that this challenge counts to and is stopped by.
+
+    What anybody may ask for counts for the purpose and the network that asked: a stranger stops neither the owner elsewhere, nor another
+    purpose, nor what follows a password (semantics L2). The row of the other lanes has a count for each of them.
+    """
+    if terms.lane is not Lane.ANONYMOUS:
+        return contact_lockout_key(core.keyring, application.id, terms.subject, address)
+    network = network_of(terms.requester.ip) if terms.requester.ip else ""
+    return counter_key(core.keyring, "contact_failures", terms.lane, application.id, terms.purpose, address, network)
 
 
 def _dedup_key(core: CoreContext, application: Application, request: BeginRequest) -> bytes:
@@ -129,23 +150,28 @@ def _dedup_key(core: CoreContext, application: Application, request: BeginReques
         request.action.hash,
         "remembered" if request.requester.device else "",
         *((request.browser,) if request.browser else ()),
+        *((request.action.digest,) if request.action.digest else ()),
     )
 
 
-def rate_limits_for(core: CoreContext, application: str, address: str, requester: Requester) -> KeyedLimits:
+def rate_limits_for(core: CoreContext, application: str, address: str, terms: Terms) -> KeyedLimits:
     """Return the rate limits that a message to `address` counts for.
 
-    Destination and requester have separate limits. A remembered browser has a destination limit of its own, which strangers cannot use up.
-    Raises InputError if `requester.ip` is not an address.
+    Destination and requester have separate limits, and each lane has its own, which no weaker lane can use up (semantics L1). On our own
+    pages what an account asks for its own contacts is counted for that account: whoever shares the number uses up nothing of it. A contact
+    that is yet to be proved has one limit, whichever account names it.
+
+    Raises InputError if the requester's address is not an IP address.
     """
-    blind_index = core.keyring.blind_index
+    lane, requester, keyring = terms.lane, terms.requester, core.keyring
+    is_own_contact = application == core.own.id and lane is not Lane.ANONYMOUS and not terms.policy.binds
+    account = terms.subject if is_own_contact else ""
     limits = [
-        (limit, blind_index("limit", limit.name, application, address, requester.device))
+        (limit, counter_key(keyring, limit.name, lane, application, address, account, requester.device))
         for limit in core.policy.destination
     ]
     if requester.ip:
-        network = network_of(requester.ip)
-        limits += [(limit, blind_index("limit", limit.name, application, network)) for limit in core.policy.requester]
+        limits += network_limits(keyring, core.policy.requester, lane, requester.ip, application)
     return tuple(limits)
 
 
@@ -243,12 +269,13 @@ def resend_decision(
 
 
 def lockout_refusal(terms: Terms, failures: FailedAttempts, now: int) -> Refused | None:
-    """Return a refusal if the contact is paused or locked after too many wrong codes. Re-binding is exempt."""
-    if terms.policy.binds:
+    """Return a refusal if the contact is paused or locked after too many wrong codes. Re-binding is exempt, unless anybody may ask."""
+    lane = terms.lane
+    if terms.policy.binds and lane is not Lane.ANONYMOUS:
         return None
-    if is_locked(failures):
+    if is_locked(failures, lane=lane):
         return Refused(Refusal.CONTACT_LOCKED, at=now)
-    if pause := paused_for(failures, now, remembered=bool(terms.requester.device)):
+    if pause := paused_for(failures, now, lane=lane):
         return Refused(Refusal.CONTACT_PAUSED, retry_after=pause, limit="contact_failures", at=now)
     return None
 

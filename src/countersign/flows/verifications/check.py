@@ -91,7 +91,7 @@ def _approved(after: Challenge, failures: FailedAttempts, now: int) -> Decision[
 def _wrong_code(after: Challenge, failures: FailedAttempts, now: int) -> Decision[Outcome]:
     is_exhausted = after.state is ChallengeState.EXHAUSTED
     kind = EventKind.CHALLENGE_EXHAUSTED if is_exhausted else EventKind.CHALLENGE_REFUSED
-    more_failures = after_failure(failures, now, remembered=bool(after.terms.requester.device))
+    more_failures = after_failure(failures, now, lane=after.terms.lane)
     return Decision(
         Refused(Refusal.WRONG_CODE, after, at=now),
         challenges=(after,),

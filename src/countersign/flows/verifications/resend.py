@@ -43,7 +43,8 @@ async def resend_code(
     chosen = channel or challenge.channel
     if chosen not in CHANNELS_OF[terms.to_kind]:
         return Refused(Refusal.UNUSABLE_DESTINATION, challenge, reason="wrong_channel")
-    if chosen not in core.policy.channels(terms.to_kind, terms.policy, live=terms.live):
+    names_act = not terms.action.is_empty
+    if chosen not in core.policy.channels(terms.to_kind, terms.policy, live=terms.live, names_act=names_act):
         return Refused(Refusal.CHANNEL_NOT_ALLOWED, challenge)
     address = core.keyring.named(terms.kid).unseal(terms.to, challenge.id.encode()).decode()
     command = ResendCommand(
@@ -52,7 +53,7 @@ async def resend_code(
         channel=chosen,
         route=core.policy.route(chosen, address, challenge.id, live=terms.live),
         region=region_of(address),
-        limits=rate_limits_for(core, application.id, address, terms.requester),
+        limits=rate_limits_for(core, application.id, address, terms),
     )
     return await core.ledger.submit(command if idempotency_key is None else IdempotentCommand(command, idempotency_key))
 

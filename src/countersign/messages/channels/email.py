@@ -79,7 +79,9 @@ def letter(message: CodeMessage, code: str, language: Language) -> EmailText:
         preheader=f"{valid} {warning}",
         site=site,
         title=say(act.title, purpose=purpose),
-        approving=say("With it you approve"),
+        approving=say("With it you approve for {application}", application=apart(message.asker))
+        if message.asker
+        else say("With it you approve"),
         summary=message.summary,
         code=grouped(code),
         valid=valid,

@@ -25,7 +25,7 @@ def sms(message: CodeMessage, code: str, language: Language) -> TransliteratedTe
     act = purpose_text(message.purpose, message.channel)
     opening = language.say(act.short, code=code, site=message.site, purpose=_spaced(message.purpose))
     warning = short_warning(language)
-    approves = language.say("It approves: {summary}", summary=message.summary) if message.summary else ""
+    approves = _approves(message, language)
     ending = for_machines(message, code)
 
     def whole(*more: str) -> TransliteratedText:
@@ -58,7 +58,7 @@ def whatsapp(message: CodeMessage, code: str, language: Language) -> str:
     until = time_of_day(message.expires_at, message.timezone, language.locale)
     lines = [
         language.say(act.short, code=code, site=message.site, purpose=_spaced(message.purpose)),
-        language.say("It approves: {summary}", summary=message.summary) if message.summary else "",
+        _approves(message, language),
         language.say("Nobody from {site} will ever ask you for this code. Never share it.", site=message.site),
         ", ".join(
             part for part in (language.say("Asked for at {time}", time=asked), message.device, message.place) if part
@@ -78,7 +78,7 @@ def voice(message: CodeMessage, code: str, language: Language) -> str:
     sentences = [
         language.say("Hello, this is {site}.", site=message.site),
         f"{language.say(act.title, purpose=_spaced(message.purpose))}.",
-        language.say("It approves: {summary}.", summary=message.summary) if message.summary else "",
+        _approves_aloud(message, language),
         language.say("Asked for at {time}.", time=asked),
         language.say("Device: {device}.", device=message.device) if message.device else "",
         language.say("Place: {place}.", place=message.place) if message.place else "",
@@ -88,6 +88,24 @@ def voice(message: CodeMessage, code: str, language: Language) -> str:
         language.say("Once more: {spelled}.", spelled=spelled),
     ]
     return plain(" ".join(sentence for sentence in sentences if sentence))
+
+
+def _approves(message: CodeMessage, language: Language) -> str:
+    """Return the sentence that names the act and the application that asks for it (semantics P4); empty if there is no act."""
+    if not message.summary:
+        return ""
+    if not message.asker:
+        return language.say("It approves: {summary}", summary=message.summary)
+    return language.say("It approves for {application}: {summary}", application=message.asker, summary=message.summary)
+
+
+def _approves_aloud(message: CodeMessage, language: Language) -> str:
+    """Return the same sentence with a full stop, at which every speech engine pauses."""
+    if not message.summary:
+        return ""
+    if not message.asker:
+        return language.say("It approves: {summary}.", summary=message.summary)
+    return language.say("It approves for {application}: {summary}.", application=message.asker, summary=message.summary)
 
 
 def grouped(code: str) -> tuple[str, ...]:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from countersign.domain.accounts.change import ChangeKind
+from countersign.messages.custom.sanitize import MAX_SUMMARY
 from countersign.messages.language.catalogue import mark
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from countersign.messages.language.catalogue import Language
 
 CHANGE_NAMES: Final = {
     ChangeKind.CONTACT_ADDED: mark("Contact added: {about}"),
@@ -24,3 +30,30 @@ CHANGE_NAMES: Final = {
     ChangeKind.ACCESS_RECOVERED: mark("Account taken over by {about}"),
 }
 """What a change is, by its kind; `{about}` is what it was about, such as a masked contact."""
+
+_CODES: Final = {
+    ChangeKind.INTEGRATION_CODE_MADE: mark("Make an integration code for {days}, with the scopes {scopes}: “{name}”"),
+    ChangeKind.INTEGRATION_CODE_ROTATED: mark(
+        "Renew an integration code for {days}, with the scopes {scopes}: “{name}”"
+    ),
+}
+
+
+def integration_code_summary(kind: ChangeKind, language: Language, name: str, scopes: Sequence[str], days: int) -> str:
+    """Return what a person approves who makes or renews an integration code: for how long, what it may do, and its name.
+
+    The name comes last, since a summary that is too long for a message is cut there. Of many scopes the first are named, with the
+    number of the others.
+    """
+    summary = ""
+    for named in range(len(scopes), 0, -1):
+        others = f" (+{len(scopes) - named})" if named < len(scopes) else ""
+        summary = language.say(
+            _CODES[kind],
+            days=language.count("{number} day", "{number} days", days),
+            scopes=", ".join(scopes[:named]) + others,
+            name=name,
+        )
+        if len(summary) <= MAX_SUMMARY:
+            break
+    return summary

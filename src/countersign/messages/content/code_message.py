@@ -14,7 +14,8 @@ class CodeMessage(msgspec.Struct, frozen=True):
 
     - `locale` is a BCP 47 tag, `timezone` an IANA name.
     - `site` is the application's name for people; `host` is the domain where the code is entered, in ASCII form.
-    - `purpose` is a built-in purpose or an operator's own. `summary` says what is being approved.
+    - `purpose` is a built-in purpose or an operator's own. `summary` says what is being approved, and `asker` is the name of the one
+      that asks for it, where `site` is not that application (semantics P4).
     - `asked_at` and `expires_at` are in ms.
     - `device`, `place` and `not_me` (an https address) may be empty. `app_hash` is the hash of the application's Android app, or empty.
     """
@@ -34,6 +35,7 @@ class CodeMessage(msgspec.Struct, frozen=True):
     not_me: str
     timezone: str = "UTC"
     app_hash: str = ""
+    asker: str = ""
 
 
 def harmless(message: CodeMessage) -> CodeMessage:
@@ -48,6 +50,7 @@ def harmless(message: CodeMessage) -> CodeMessage:
         host=host,
         purpose=one_line(message.purpose, MAX_DETAIL),
         summary=one_line(message.summary, MAX_SUMMARY),
+        asker=one_line(message.asker, MAX_SITE),
         # A line may begin with these two values, and only our own last line may look like the one that binds the code.
         device=one_line(message.device, MAX_DETAIL).lstrip("@ "),
         place=one_line(message.place, MAX_DETAIL).lstrip("@ "),

@@ -18,7 +18,10 @@ from countersign.messages.language.transliteration import transliterate
 
 
 class NoticeMessage(msgspec.Struct, frozen=True):
-    """The content of a notice. `at` is in ms, `link` is the address for "not me" or for going on (or empty), `about` a mask or a name."""
+    """The content of a notice. `at` is in ms, `link` is the address for "not me" or for going on (or empty), `about` a mask or a name.
+
+    `gathered` are the kinds of notices that it tells of, with how many of each, if it tells of others.
+    """
 
     key: str
     kind: NoticeKind
@@ -33,6 +36,7 @@ class NoticeMessage(msgspec.Struct, frozen=True):
     link: str
     about: str = ""
     timezone: str = "UTC"
+    gathered: tuple[tuple[NoticeKind, int], ...] = ()
 
 
 class Wording(msgspec.Struct, frozen=True):
@@ -182,6 +186,21 @@ WORDINGS: Final = {
         mark("A change of your account was undone"),
         (mark("What was changed is as it was before."),),
     ),
+    NoticeKind.GATHERED: Wording(
+        mark("More happened in your account"),
+        (mark("Your account shows each of them under “Activity”."),),
+    ),
+    NoticeKind.ACCESS_ASKED_AGAIN: Wording(
+        mark("Somebody says again that they lost access to your account"),
+        (
+            mark(
+                "If nobody stops it, they can take over the account 7 days after they asked. Your account shows each request."
+            ),
+        ),
+        mark("Was this not you?"),
+        _STOP,
+        _STOP_LABEL,
+    ),
     NoticeKind.ACCOUNT_LOCKED: Wording(
         mark("Your account is closed until you choose a new password"),
         (
@@ -246,7 +265,29 @@ def _letter(clean: NoticeMessage, language: Language) -> EmailText:
         advice=say(words.advice) if clean.link else "",
         not_me=clean.link,
         not_me_label=say(words.label),
-        body=tuple(say(sentence, site=clean.site, about=f"\u2066{clean.about}\u2069") for sentence in words.body),
+        body=(
+            *_gathered(clean, language),
+            *(say(sentence, site=clean.site, about=f"\u2066{clean.about}\u2069") for sentence in words.body),
+        ),
+    )
+
+
+def _gathered(clean: NoticeMessage, language: Language) -> tuple[str, ...]:
+    """Return how many things a message tells of, then a line for each kind of them."""
+    if not clean.gathered:
+        return ()
+    total = sum(count for _, count in clean.gathered)
+    return (
+        language.count(
+            "{number} more thing happened in your account. It was too soon after others for a message of its own:",
+            "{number} more things happened in your account. They were too many for a message each:",
+            total,
+        ),
+        *(
+            f"{language.say(WORDINGS[kind].title)} ({language.isolated(str(count))})"
+            for kind, count in clean.gathered
+            if kind in WORDINGS
+        ),
     )
 
 

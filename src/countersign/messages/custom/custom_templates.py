@@ -123,6 +123,8 @@ class CustomTemplates:
         except Exception as error:  # noqa: BLE001 - a code must arrive, whatever breaks in words that are not ours
             fault = type(error).__name__
             text = ""
+        if not fault and not _names_act(part, message, text):
+            fault = "it does not name the act and the application that asks"
         if fault:
             _log.error("template_unused", template=own.file, reason=fault)
             return None
@@ -236,6 +238,14 @@ def _fault(part: Part, text: str, values: Mapping[str, str], *, code_in_subject:
     return "" if warning in text else "it does not say {{ warning }}"
 
 
+def _names_act(part: Part, message: CodeMessage, text: str) -> bool:
+    """Return True if the text of an act names it, and the application that asks for it (semantics P4). A subject need not."""
+    if not message.summary or part is Part.SUBJECT:
+        return True
+    needed = (message.summary, message.asker or message.site)
+    return all((_escaped(one) if part is Part.HTML else one).casefold() in text.casefold() for one in needed)
+
+
 def _escaped(text: str) -> str:
     """Return the text as jinja2 escapes it."""
     return html.escape(text, quote=False).replace('"', "&#34;").replace("'", "&#39;")
@@ -289,7 +299,7 @@ def _values(message: CodeMessage, code: str, language: Language, warning: str) -
         "site": message.site,
         "act": language.say(purpose_text(message.purpose, message.channel).title, purpose=purpose),
         "code": code,
-        "summary": message.summary,
+        "summary": f"{message.asker}: {message.summary}" if message.asker and message.summary else message.summary,
         "device": message.device,
         "place": message.place,
         "time": time_of_day(message.asked_at, message.timezone, language.locale),

@@ -8,7 +8,8 @@ from typing import Final
 from urllib.parse import urlsplit
 
 MAX_SITE: Final = 60
-MAX_SUMMARY: Final = 160
+MAX_SUMMARY: Final = 200
+"""As many characters as an application may write: a summary that were cut could hide what is approved (semantics P4)."""
 MAX_DETAIL: Final = 60
 MAX_LINK: Final = 300
 

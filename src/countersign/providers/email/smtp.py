@@ -81,7 +81,20 @@ class SmtpSettings(msgspec.Struct, frozen=True, kw_only=True):
     dkim_key: Annotated[
         str,
         Described(
-            "The private signing key, best set by `dkim_key_file`.", expects="an RSA key in PEM form", secret=True
+            "The private signing key, best set by `dkim_key_file`.",
+            expects="an RSA key of 2048 to 4096 bits in PEM form",
+            secret=True,
+        ),
+    ] = ""
+    dkim_ed25519_selector: Annotated[
+        str, Described("The name of a second signing key in the DNS.", expects="a word such as 2026b")
+    ] = ""
+    dkim_ed25519_key: Annotated[
+        str,
+        Described(
+            "A second private signing key: mail then bears a signature by each. Best set by `dkim_ed25519_key_file`.",
+            expects="an Ed25519 key in PEM form",
+            secret=True,
         ),
     ] = ""
 
@@ -112,11 +125,13 @@ class SmtpSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     def signer(self) -> DkimSigner | None:
         """Return the DKIM signer, None if mail is not signed; raises SettingsError."""
-        if not (self.dkim_domain or self.dkim_selector or self.dkim_key):
+        rsa = (self.dkim_domain, self.dkim_selector, self.dkim_key)
+        ed25519 = (self.dkim_ed25519_selector, self.dkim_ed25519_key)
+        if not any(rsa + ed25519):
             return None
         from countersign.providers.email.dkim import make_signer  # a library that most installations do not need
 
-        return make_signer(self.dkim_domain, self.dkim_selector, self.dkim_key)
+        return make_signer(*rsa, *ed25519)
 
     def __repr__(self) -> str:
         """Hide the password, and whether there is one."""

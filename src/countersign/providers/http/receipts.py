@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 from countersign.domain.delivery.delivery import Reason, Receipt, ReceiptState
 from countersign.errors import InputError
 from countersign.providers.http.client import MAX_BODY, MAX_ID
@@ -29,6 +31,11 @@ def check_size(body: bytes) -> None:
     """Raise InputError for a body that is larger than what is read."""
     if len(body) > MAX_BODY:
         raise InputError("", "too_large", f"A receipt has at most {MAX_BODY} bytes.")
+
+
+def basic_credentials(username: str, password: str) -> str:
+    """Return the Authorization header of Basic authentication (RFC 7617); an empty text without a password."""
+    return f"Basic {base64.b64encode(f'{username}:{password}'.encode()).decode()}" if password else ""
 
 
 def malformed_receipt() -> InputError:

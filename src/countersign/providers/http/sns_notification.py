@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -36,7 +37,14 @@ _SIGNED: Final = {
 _HASHES: Final = {"1": SHA1, "2": SHA256}
 _MAX_CERTIFICATES: Final = 8
 _MAX_URL: Final = 2_000
-_PATH: Final = re.compile(r"(?:/[A-Za-z0-9_.-]+)+\.pem", re.ASCII)
+_PATH: Final = re.compile(r"/SimpleNotificationService-[0-9A-Za-z]{1,64}\.pem", re.ASCII)
+"""Where AWS keeps the certificates that sign: one file for each, named by a digest."""
+
+FETCHES: Final = 10
+"""Certificates that are fetched in FETCHES_WITHIN, whoever asks: whoever knows the topic's ARN could make us fetch any."""
+FETCHES_WITHIN: Final = 60_000
+"""Milliseconds. AWS sends a notification that was refused for this reason again later."""
+_MAX_FAILURES: Final = 64
 
 
 class SnsTopic:
@@ -57,6 +65,8 @@ class SnsTopic:
         self._client = HttpClient(endpoint)
         self._clock = clock
         self._certificates: dict[str, x509.Certificate] = {}
+        self._failed: dict[str, int] = {}
+        self._fetched: deque[int] = deque(maxlen=FETCHES)
 
     async def read_message(self, body: bytes) -> Any:  # noqa: ANN401 - whatever JSON was published
         """Return the JSON that a notification holds; None for another message. A request to confirm a subscription is confirmed.
@@ -111,10 +121,7 @@ class SnsTopic:
             raise wrong_signature()
         found = self._certificates.get(path)
         if found is None:
-            try:
-                found = x509.load_pem_x509_certificate(await self._fetch(path))
-            except ValueError:
-                raise wrong_signature() from None
+            found = await self._fetch_certificate(path)
             if len(self._certificates) >= _MAX_CERTIFICATES:
                 self._certificates.clear()
             self._certificates[path] = found
@@ -123,6 +130,22 @@ class SnsTopic:
             self._certificates.pop(path, None)
             raise wrong_signature()
         return found
+
+    async def _fetch_certificate(self, path: str) -> x509.Certificate:
+        """Return the certificate at a path of SNS. One that was none is not fetched again soon, and all fetches are bounded."""
+        now = self._clock()
+        if now - self._failed.get(path, -FETCHES_WITHIN) < FETCHES_WITHIN:
+            raise wrong_signature()
+        if len(self._fetched) == FETCHES and now - self._fetched[0] < FETCHES_WITHIN:
+            raise UnavailableError("Many certificates were asked for; the notification will come again.")
+        self._fetched.append(now)
+        try:
+            return x509.load_pem_x509_certificate(await self._fetch(path))
+        except ValueError:
+            if len(self._failed) >= _MAX_FAILURES:
+                self._failed.clear()
+            self._failed[path] = now
+            raise wrong_signature() from None
 
     async def _confirm(self, message: dict[str, Any]) -> None:
         url = str(message["SubscribeURL"])

@@ -1,4 +1,4 @@
-"""Infobip: SMS; receipts are posted to an address that holds a keyed hash, since Infobip does not sign them by default.
+"""Infobip: SMS; receipts bear a name and a password (Basic), or come to an address that holds a keyed hash.
 
 Source: the public documentation of Infobip's SMS API (`/sms/2/text/advanced`), its status groups and its GSM error codes.
 """
@@ -13,12 +13,18 @@ import msgspec
 
 from countersign.domain.delivery.delivery import Accepted, Message, Reason, Receipt, ReceiptState
 from countersign.domain.shared.contact import Channel
-from countersign.errors import DeliveryFailedError
+from countersign.errors import DeliveryFailedError, SettingsError
 from countersign.providers import Callback, Connectivity, ProviderContext, ProviderKind
 from countersign.providers.fields import ReceiptWithin, check_receipt_within, receipt_patience, require_filled
 from countersign.providers.http.client import HttpClient, failure_of_response, usable_id
 from countersign.providers.http.payload import error_code, json_at, parse_json
-from countersign.providers.http.receipts import check_size, make_receipt, malformed_receipt, wrong_signature
+from countersign.providers.http.receipts import (
+    basic_credentials,
+    check_size,
+    make_receipt,
+    malformed_receipt,
+    wrong_signature,
+)
 from countersign.providers.http.settings import HttpSettings
 from countersign.setting import Described, Group
 
@@ -54,11 +60,28 @@ class InfobipSettings(msgspec.Struct, frozen=True, kw_only=True):
     ]
     api_key: Annotated[str, Described("The key of the account.", secret=True)]
     sender: Annotated[str, Described("The sender of messages.", expects="a number of yours, or a name")]
+    receipt_username: Annotated[
+        str, Described("The name that receipts bear (Basic), as it is set up at Infobip for this address.")
+    ] = ""
+    receipt_password: Annotated[
+        str, Described("The password that receipts bear, with the name above.", secret=True)
+    ] = ""
+    receipt_mark: Annotated[
+        bool,
+        Described(
+            "Whether receipts are held by a keyed hash in their address too, which every log on the way keeps. It counts where there is a"
+            " password; without one the hash is all there is."
+        ),
+    ] = False
     receipt_within: ReceiptWithin = None
     http: Annotated[HttpSettings, Group()] = HttpSettings()
 
     def __post_init__(self) -> None:
         require_filled(url=self.url, api_key=self.api_key, sender=self.sender)
+        if bool(self.receipt_username) != bool(self.receipt_password):
+            raise SettingsError("receipt_username and receipt_password come together; one of them is missing.")
+        if ":" in self.receipt_username:
+            raise SettingsError("receipt_username must have no colon, which ends a name in Basic authentication.")
         check_receipt_within(self.receipt_within)
         self.http.endpoint(_LABEL, self.url)
 
@@ -76,6 +99,7 @@ class InfobipProvider:
         self._clock = context.clock
         self._callback = settings.http.callback_of(context)
         self._mark = hmac.digest(settings.api_key.encode(), f"receipts:{self._callback}".encode(), "sha256").hex()
+        self._basic = basic_credentials(settings.receipt_username, settings.receipt_password)
         endpoint = settings.http.endpoint(_LABEL, settings.url)
         self._url = f"{endpoint.url}/sms/2/text/advanced"
         self._headers = {"authorization": f"App {settings.api_key}", "content-type": "application/json"}
@@ -90,7 +114,8 @@ class InfobipProvider:
             "text": message.text,
         }
         if self._callback:
-            request["notifyUrl"] = f"{self._callback}?sig={self._mark}"
+            marked = settings.receipt_mark or not self._basic
+            request["notifyUrl"] = f"{self._callback}?sig={self._mark}" if marked else self._callback
             request["notifyContentType"] = "application/json"
         response = await self._client.post(self._url, self._headers, msgspec.json.encode({"messages": [request]}))
         answer = parse_json(response.body)
@@ -109,8 +134,7 @@ class InfobipProvider:
     async def receipts(self, callback: Callback) -> tuple[Receipt, ...]:
         """Return a receipt for each message in a delivery report that is no longer on its way."""
         check_size(callback.body)
-        given = parse_qs(callback.query).get("sig", [""])[0]
-        if not hmac.compare_digest(given.encode(), self._mark.encode()):
+        if not self._is_genuine(callback):
             raise wrong_signature()
         results = json_at(parse_json(callback.body), "results")
         if not isinstance(results, list):
@@ -127,6 +151,17 @@ class InfobipProvider:
                 )
                 found.append(make_receipt(self._name, json_at(result, "messageId"), ReceiptState.UNDELIVERED, reason))
         return tuple(found)
+
+    def _is_genuine(self, callback: Callback) -> bool:
+        """Return True if a receipt bears the password; where none is set, or `receipt_mark` is on, if its address bears the mark."""
+        if self._basic:
+            headers = {name.lower(): value for name, value in callback.headers.items()}
+            if hmac.compare_digest(headers.get("authorization", "").encode(), self._basic.encode()):
+                return True
+            if not self._settings.receipt_mark:
+                return False
+        given = parse_qs(callback.query).get("sig", [""])[0]
+        return hmac.compare_digest(given.encode(), self._mark.encode())
 
     async def check(self) -> Connectivity:
         """Return whether the API can be reached."""

@@ -290,7 +290,7 @@ def _first(row: Row) -> Any:  # noqa: ANN401 - a column of any kind
 
 
 def _failed_attempts_row(key: bytes, failed_attempts: FailedAttempts) -> Row:
-    return (key, failed_attempts.in_a_row, failed_attempts.day_began_at, failed_attempts.in_day)
+    return (key, *msgspec.structs.astuple(failed_attempts))
 
 
 def _answer_row(key: AnswerKey, answer: StoredAnswer) -> Row:

@@ -22,6 +22,11 @@ async def find(account_id: str) -> Account | None:
     return ACCOUNT_ROWS.from_row(rows[0]) if rows else None
 
 
+async def has_any() -> bool:
+    """Return True if there is an account. It reads nothing that a revision has changed."""
+    return bool(await Sql("SELECT id FROM accounts LIMIT 1"))
+
+
 async def find_by_identifier(blind_index: bytes) -> Account | None:
     """Return the account that a contact signs in to, by the contact's blind index."""
     columns = ", ".join(f"a.{name}" for name, _ in ACCOUNTS.columns)

@@ -20,13 +20,15 @@ _KIND: Final = [name for name, _ in ACTIVITY.columns].index("kind")
 _KNOWN_KINDS: Final = frozenset(kind.value for kind in EventKind)
 
 
-async def list_newest(account: str, limit: int) -> list[Activity]:
-    """Return the newest activities of an account, newest first.
+async def list_newest(account: str, limit: int, *, messages: bool) -> list[Activity]:
+    """Return the newest activities of an account, newest first: those of messages alone, or all others.
 
     Entries of a kind that only a newer release knows are left out: two releases work on one database while an update is under way.
     """
     rows = await Sql(
-        f"SELECT {ACTIVITY.names} FROM activity WHERE account = $1 ORDER BY id DESC LIMIT $2", (account, limit)
+        f"SELECT {ACTIVITY.names} FROM activity WHERE account = $1 AND kind {'=' if messages else '<>'} $2"
+        " ORDER BY id DESC LIMIT $3",
+        (account, EventKind.MESSAGE_SENT.value, limit),
     )
     return [ROWS.from_row(row) for row in rows if row[_KIND] in _KNOWN_KINDS]
 

@@ -42,6 +42,11 @@ async def find_by_ids(ids: Sequence[str]) -> dict[str, Application]:
     return {row[0]: ROWS.from_row(row) for row in rows}
 
 
+async def list_names() -> set[str]:
+    """Return the names of all applications. It reads nothing that a revision has changed."""
+    return {row[0] for row in await Sql("SELECT name FROM applications")}
+
+
 async def list_all() -> list[Application]:
     """Return every application that was not removed, in the order of their names."""
     rows = await Sql(f"{_SELECT} WHERE removed_at IS NULL ORDER BY name")

@@ -11,6 +11,9 @@ from countersign.store.tables.schema import FACTS
 KEYS: Final = "keys_fingerprint"
 """The fingerprint of the keys that this database was made with."""
 
+ENVIRONMENT: Final = "environment"
+"""The environment that this database is of: `development` or `production`. Databases of earlier releases do not say."""
+
 AHEAD: Final = "clock_ahead"
 """Milliseconds, in digits, by which a test has moved the clock of development ahead."""
 

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from countersign.domain.verifications.rate_limit import RateLimit, RateLimitResult, check_limit
-from countersign.store.engine.database import Sql, Take, Upsert, Write
+from countersign.store.engine.database import Change, Sql, Take, Upsert, Write
 from countersign.store.tables.schema import LIMITS
 
 
 async def consume(limits: Sequence[tuple[RateLimit, bytes]], now: int) -> tuple[RateLimitResult, ...]:
     """Count one use against every limit that allows it, each given with its key; return the result of each limit, in their order."""
-    rows = await Take(LIMITS, [(key,) for _, key in limits])
+    rows = await Take(LIMITS, sorted((key,) for _, key in limits))
     tats = {bytes(key): tat for key, tat in rows}
     results = tuple(check_limit(limit, tats.get(key), now) for limit, key in limits)
     changed = [(key, result.tat) for (_, key), result in zip(limits, results, strict=True) if result.allowed]
-    await Write((Upsert(LIMITS, changed),), last=True)
+    await Write((Upsert(LIMITS, sorted(changed)),), last=True)
     return results
+
+
+async def lock_timestamps(keys: Sequence[bytes]) -> dict[bytes, int]:
+    """Return the timestamps of limits by key, which nobody else changes until the transaction ends. An unused limit has none."""
+    rows = await Take(LIMITS, [(key,) for key in sorted(set(keys))]) if keys else ()
+    return {bytes(key): tat for key, tat in rows}
+
+
+def upsert_timestamps(timestamps: Mapping[bytes, int]) -> tuple[Change, ...]:
+    """Return the change that writes timestamps of limits; read them by `lock_timestamps` before, in the same transaction."""
+    return (Upsert(LIMITS, sorted(timestamps.items())),) if timestamps else ()
 
 
 async def reset(key: bytes) -> None:

@@ -95,9 +95,9 @@ BREAKERS: Final = Table(
 TRAFFIC: Final = Table(
     "traffic",
     key=(("application", "text"), ("place", "text"), ("at", "int")),
-    moving=(("sent", "int"), ("spent", "int"), ("converted", "int")),
+    moving=(("sent", "int"), ("spent", "int"), ("converted", "int"), ("notices", "int")),
 )
-"""Counts of phone messages by place and time, by which SMS pumping is judged.
+"""Counts of phone messages by place and time, by which SMS pumping is judged: codes (`sent`), and notices apart.
 
 The row at time 0 of the place "" is the one that transactions lock before they judge.
 """
@@ -124,9 +124,16 @@ LIMITS: Final = Table("limits", key=(("key", "bytes"),), moving=(("tat", "int"),
 STANDINGS: Final = Table(
     "standings",
     key=(("key", "bytes"),),
-    moving=(("in_a_row", "int"), ("day_began_at", "int"), ("in_day", "int")),
+    moving=(
+        ("in_a_row", "int"),
+        ("day_began_at", "int"),
+        ("in_day", "int"),
+        ("session_in_a_row", "int"),
+        ("session_in_day", "int"),
+        ("trusted_in_a_row", "int"),
+    ),
 )
-"""Failed attempts of contacts, by keyed hash."""
+"""Failed attempts of contacts, and consecutive wrong guesses at authenticators (`guesses.py`), by keyed hash."""
 
 ANSWERS: Final = Table(
     "answers",
@@ -167,6 +174,8 @@ APPLICATIONS: Final = Table(
         ("redirects", "text"),
         ("sign_outs", "text"),
         ("app_hash", "text"),
+        ("jwks", "text"),
+        ("requires_pushed", "int"),
     ),
 )
 """Applications; `purposes`, `redirects` and `sign_outs` are JSON."""
@@ -253,8 +262,12 @@ NOTICES: Final = Table(
         ("created_at", "int"),
         ("expires_at", "int"),
     ),
+    moving=(("held_until", "int"), ("gathered_by", "text")),
 )
-"""Notices to accounts; `recipient` is sealed, `facts` is JSON."""
+"""Notices to accounts; `recipient` is sealed, `facts` is JSON.
+
+One with `held_until` waits to be gathered with others; `gathered_by` is the id of the notice that told of it.
+"""
 
 GRANTS: Final = Table(
     "grants",
@@ -263,6 +276,14 @@ GRANTS: Final = Table(
     moving=(("expires_at", "int"), ("used_at", "int")),
 )
 """Authorization codes by keyed hash; `data` is what each was issued for (sealed)."""
+
+PUSHED_REQUESTS: Final = Table(
+    "pushed_requests", key=(("key", "bytes"),), moving=(("data", "bytes"), ("expires_at", "int"))
+)
+"""Pushed authorization requests by the keyed hash of their reference; `data` is sealed."""
+
+SINGLE_USES: Final = Table("single_uses", key=(("key", "bytes"),), moving=(("expires_at", "int"),))
+"""What may be used once, by keyed hash, until it could not be used any more."""
 
 TOKENS: Final = Table(
     "tokens",
@@ -371,6 +392,8 @@ ALL_TABLES: Final = (
     VISITS,
     NOTICES,
     GRANTS,
+    PUSHED_REQUESTS,
+    SINGLE_USES,
     TOKENS,
     CHANGES,
     FACTORS,

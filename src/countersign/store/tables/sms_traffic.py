@@ -84,18 +84,21 @@ async def find_histories(
         some = names[begin : begin + _AT_ONCE]
         marks = ", ".join(f"${n}" for n in range(3, len(some) + 3))
         rows = await Sql(
-            "SELECT place, at, sent, spent, converted FROM traffic WHERE application = $1 AND at >= $2"
+            "SELECT place, at, sent, spent, converted, notices FROM traffic WHERE application = $1 AND at >= $2"
             f" AND place IN ({marks})",
             (application, since, *some),
         )
         for place, *figures in rows:
             slots.setdefault(place, []).append(TrafficSlot(*figures))
         rows = await Sql(
-            "SELECT place, min(at), CAST(sum(sent) AS bigint), CAST(sum(converted) AS bigint) FROM traffic"
+            "SELECT place, min(at), CAST(sum(sent) AS bigint), CAST(sum(converted) AS bigint),"
+            " CAST(sum(notices) AS bigint) FROM traffic"
             f" WHERE application = $1 AND at >= $2 AND at < {since} AND place IN ({marks}) GROUP BY place",
             (application, max(1, now - RETENTION), *some),
         )
-        past.update({place: TrafficSlot(first, sent, 0, converted) for place, first, sent, converted in rows})
+        past.update(
+            {place: TrafficSlot(first, sent, 0, converted, told) for place, first, sent, converted, told in rows}
+        )
         rows = await Sql(
             f"SELECT {BLOCKS.names} FROM blocks WHERE application = $1 AND until > $2 AND place IN ({marks})"
             " ORDER BY since",
@@ -125,16 +128,16 @@ async def add_counts(counted: Mapping[Key, TrafficSlot]) -> None:
 
 async def _add(keys: Sequence[Key], counted: Mapping[Key, TrafficSlot]) -> None:
     marks = ", ".join(
-        "({})".format(", ".join(f"${6 * n + column}" for column in range(1, 7))) for n in range(len(keys))
+        "({})".format(", ".join(f"${7 * n + column}" for column in range(1, 8))) for n in range(len(keys))
     )
     args: list[object] = []
     for key in keys:
         slot = counted[key]
-        args += [*key, slot.sent, slot.spent, slot.converted]
+        args += [*key, slot.sent, slot.spent, slot.converted, slot.notices]
     await Sql(
         f"INSERT INTO traffic ({TRAFFIC.names}) VALUES {marks} ON CONFLICT (application, place, at) DO UPDATE SET"
         " sent = traffic.sent + excluded.sent, spent = traffic.spent + excluded.spent,"
-        " converted = traffic.converted + excluded.converted",
+        " converted = traffic.converted + excluded.converted, notices = traffic.notices + excluded.notices",
         tuple(args),
     )
 
@@ -189,10 +192,12 @@ async def roll_up(now: int) -> None:
     await Sql(
         f"INSERT INTO traffic ({TRAFFIC.names})"
         f" SELECT application, place, at - at % {HOUR}, CAST(sum(sent) AS bigint), CAST(sum(spent) AS bigint),"
-        f" CAST(sum(converted) AS bigint) FROM traffic WHERE at >= $1 AND at < $2 AND at % {HOUR} <> 0"
+        " CAST(sum(converted) AS bigint), CAST(sum(notices) AS bigint)"
+        f" FROM traffic WHERE at >= $1 AND at < $2 AND at % {HOUR} <> 0"
         f" GROUP BY application, place, at - at % {HOUR}"
         " ON CONFLICT (application, place, at) DO UPDATE SET sent = traffic.sent + excluded.sent,"
-        " spent = traffic.spent + excluded.spent, converted = traffic.converted + excluded.converted",
+        " spent = traffic.spent + excluded.spent, converted = traffic.converted + excluded.converted,"
+        " notices = traffic.notices + excluded.notices",
         span,
     )
     await Sql(f"DELETE FROM traffic WHERE at >= $1 AND at < $2 AND at % {HOUR} <> 0", span)

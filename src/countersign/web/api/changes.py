@@ -13,17 +13,26 @@ from countersign.domain.accounts.login_flow import InterruptedRequest
 from countersign.domain.accounts.session import Level, ProofRequirement, Session, satisfies
 from countersign.domain.shared.contact import Contact, parse_contact
 from countersign.errors import InputError
+from countersign.flows.accounts.account_language import account_language
 from countersign.flows.accounts.context import CodeRequested
 from countersign.flows.accounts.sessions import end_others, end_session
 from countersign.flows.accounts.snapshot import find_snapshot
 from countersign.flows.changes.apply import Applied
 from countersign.flows.changes.forget_browser import forget_browser
-from countersign.flows.changes.integration_codes import make_code, name_of, revoke_code, rotate_code
+from countersign.flows.changes.integration_codes import (
+    ListedCode,
+    list_codes,
+    make_code,
+    name_of,
+    revoke_code,
+    rotate_code,
+)
 from countersign.flows.changes.submit import submit_change
 from countersign.flows.changes.undo import cancel_change, undo_change
 from countersign.flows.sign_in.step_up import step_up
 from countersign.flows.verifications.results import Refused
-from countersign.messages.content.change_names import CHANGE_NAMES
+from countersign.messages.content.change_names import CHANGE_NAMES, integration_code_summary
+from countersign.store.tables import changes
 from countersign.web.api.me import browser_in
 from countersign.web.http.browser import language_of
 from countersign.web.http.cookies import keep_flow
@@ -31,7 +40,8 @@ from countersign.web.http.json_body import decoded, json_of
 from countersign.web.http.problems import ProblemError, of_refusal
 
 if TYPE_CHECKING:
-    from countersign.flows.accounts.context import BrowserContext
+    from countersign.flows.accounts.context import AccountContext, BrowserContext
+    from countersign.messages.language.catalogue import Language
     from countersign.web.http.context import WebContext
     from countersign.web.http.request import Request
     from countersign.web.http.response import Response
@@ -95,6 +105,7 @@ _change: Final = msgspec.json.Decoder(ChangeBody).decode
 async def change_contacts(web: WebContext, req: Request, resp: Response) -> None:
     """POST /v1/me/contacts."""
     browser, session = await browser_in(web, req)
+    language = await account_language(web.accounts, session, language_of(req))
     body = decoded(_contact, await json_of(req))
     _one_of(bool(body.add), bool(body.primary), bool(body.remove))
     contact: Contact | None = parse_contact(body.add) if body.add else None
@@ -108,34 +119,40 @@ async def change_contacts(web: WebContext, req: Request, resp: Response) -> None
     snapshot = await web.accounts.database.read(find_snapshot, session.account)
     masked = next((one.masked for one in (snapshot.contacts if snapshot else ()) if one.id == which), "")
     about = contact.masked if contact is not None else masked
-    wanted = ChangeRequest(kind, which, about, _summary(req, kind, about), contact)
+    wanted = ChangeRequest(kind, which, about, _summary(language, kind, about), contact)
     await _answer(web, resp, browser, session, await submit_change(web.accounts, browser, session, wanted))
 
 
 async def change_methods(web: WebContext, req: Request, resp: Response) -> None:
     """POST /v1/me/methods."""
     browser, session = await browser_in(web, req)
+    language = await account_language(web.accounts, session, language_of(req))
     which, accounts = decoded(_remove, await json_of(req)).remove, web.accounts
     snapshot = await accounts.database.read(find_snapshot, session.account)
     factor = next((one for one in (snapshot.authenticators if snapshot else ()) if one.id == which and one.name), None)
     about = accounts.keyring.unseal(factor.name, factor.id) if factor is not None else ""
     kind = ChangeKind.METHOD_REMOVED
-    wanted = ChangeRequest(kind, which, about, _summary(req, kind, about))
+    wanted = ChangeRequest(kind, which, about, _summary(language, kind, about))
     await _answer(web, resp, browser, session, await submit_change(accounts, browser, session, wanted))
 
 
 async def change_integration_codes(web: WebContext, req: Request, resp: Response) -> None:
     """POST /v1/me/integration-codes."""
     browser, session = await browser_in(web, req)
+    language = await account_language(web.accounts, session, language_of(req))
     body, accounts = decoded(_code, await json_of(req)), web.accounts
     _one_of(bool(body.name or body.scopes), bool(body.rotate), bool(body.revoke))
     code = ""
     if body.revoke:
-        kind = ChangeKind.INTEGRATION_CODE_REVOKED
-        outcome = await revoke_code(accounts, browser, session, body.revoke, _summary(req, kind, ""))
+        kind, found = ChangeKind.INTEGRATION_CODE_REVOKED, await _find_code(accounts, session, body.revoke)
+        summary = _summary(language, kind, found.name if found is not None else "")
+        outcome = await revoke_code(accounts, browser, session, body.revoke, summary)
     elif body.rotate:
-        kind = ChangeKind.INTEGRATION_CODE_ROTATED
-        outcome, code = await rotate_code(accounts, browser, session, body.rotate, _summary(req, kind, ""))
+        kind, found = ChangeKind.INTEGRATION_CODE_ROTATED, await _find_code(accounts, session, body.rotate)
+        summary = ""
+        if found is not None:
+            summary = integration_code_summary(kind, language, found.name, found.scopes, found.days)
+        outcome, code = await rotate_code(accounts, browser, session, body.rotate, summary)
     else:
         offered, name = web.settings.integration_codes.scopes, name_of(body.name)
         if not name:
@@ -144,8 +161,8 @@ async def change_integration_codes(web: WebContext, req: Request, resp: Response
             raise InputError("scopes", "malformed", f"Expected some of: {', '.join(offered)}.")
         if body.days not in LIFETIMES:
             raise InputError("days", "malformed", "Expected 30, 90 or 365.")
-        summary = _summary(req, ChangeKind.INTEGRATION_CODE_MADE, name)
         scopes = sorted(set(body.scopes))
+        summary = integration_code_summary(ChangeKind.INTEGRATION_CODE_MADE, language, name, scopes, body.days)
         outcome, code = await make_code(accounts, browser, session, name, scopes, days=body.days, summary=summary)
     await _answer(web, resp, browser, session, outcome, **({"code": code} if code else {}))
 
@@ -159,7 +176,10 @@ async def change_changes(web: WebContext, req: Request, resp: Response) -> None:
         canceled = await cancel_change(accounts, browser, session.account, body.cancel)
         await _answer(web, resp, browser, session, canceled)
         return
-    summary = language_of(req).say("Undo: {what}", what=body.undo)
+    language = await account_language(accounts, session, language_of(req))
+    found = await accounts.database.read(changes.find, session.account, body.undo)
+    what = _summary(language, found.kind, found.about) if found is not None else ""
+    summary = language.say("Undo: {what}", what=what)
     await _answer(web, resp, browser, session, await undo_change(accounts, browser, session, body.undo, summary))
 
 
@@ -224,8 +244,12 @@ async def _ask(
     raise ProblemError("unmet")
 
 
-def _summary(req: Request, kind: ChangeKind, about: str) -> str:
-    return language_of(req).say(CHANGE_NAMES[kind], about=about)
+async def _find_code(accounts: AccountContext, session: Session, code_id: str) -> ListedCode | None:
+    return next((one for one in await list_codes(accounts, session.account) if one.id == code_id), None)
+
+
+def _summary(language: Language, kind: ChangeKind, about: str) -> str:
+    return language.say(CHANGE_NAMES[kind], about=about)
 
 
 def _one_of(*given: bool) -> None:

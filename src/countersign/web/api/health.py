@@ -90,14 +90,17 @@ class Readiness:
 
 
 async def metrics(web: WebContext, req: Request, resp: Response) -> None:
-    """GET /metrics: with the token if one is set, else from this machine only."""
+    """GET /metrics: with the token if one is set. Without one it is open to this machine, in development alone.
+
+    In production a proxy on the same machine may forward for anybody without a header that says so.
+    """
     token = web.settings.metrics.token
     if token:
         if not hmac.compare_digest(bearer(req).encode(), token.encode()):
             raise ProblemError(
                 "unauthorized", remedy="Send `Authorization: Bearer ...` with the value of metrics.token."
             )
-    elif not is_this_machine(req.scope):
+    elif not web.settings.development or not is_this_machine(req.scope):
         raise ProblemError("forbidden")
     resp.write(await web.metrics_page(), web.metrics.content_type)
 

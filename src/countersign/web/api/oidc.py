@@ -1,4 +1,4 @@
-"""The OpenID Connect endpoints for programs: discovery, token, userinfo, introspection and revocation, with the errors of RFC 6749, 5.2."""
+"""The OpenID Connect endpoints for programs: discovery, PAR, token, userinfo, introspection and revocation; errors of RFC 6749, 5.2."""
 
 from __future__ import annotations
 
@@ -9,9 +9,13 @@ from urllib.parse import unquote_plus
 
 import msgspec
 
+from countersign.client_keys import ALGORITHMS
 from countersign.domain.accounts.session import Level
-from countersign.domain.oidc.authorization_request import ACTION_TYPE, SUPPORTED_SCOPES
+from countersign.domain.oidc.authorization_request import ACTION_TYPE, SUPPORTED_SCOPES, AuthorizationErrorResponse
+from countersign.domain.oidc.client_jwt import ASSERTION_TYPE
 from countersign.flows.oidc import token as tokens
+from countersign.flows.oidc.client_authentication import authenticate_by_assertion
+from countersign.flows.oidc.pushed_request import push_request
 from countersign.keys import PROOF_ALGORITHM
 from countersign.web.http.authentication import bearer
 from countersign.web.http.forms import is_form, pairs_of
@@ -22,6 +26,11 @@ if TYPE_CHECKING:
     from countersign.web.http.context import WebContext
     from countersign.web.http.request import Request
     from countersign.web.http.response import Headers, Response
+
+PUSH: Final = "/oauth/par"
+AUTH_METHODS: Final = ["client_secret_basic", "client_secret_post", "private_key_jwt"]
+"""How a client authenticates at the endpoints for programs."""
+_ONE_WAY: Final = "A client authenticates in one way: Basic, the form, or an assertion."
 
 _encode: Final = msgspec.json.Encoder().encode
 _NOT_KEPT: Final[Headers] = (("Pragma", "no-cache"),)
@@ -64,15 +73,20 @@ async def configuration(web: WebContext, _: Request, resp: Response) -> None:
         "revocation_endpoint": f"{issuer}/oauth/revoke",
         "introspection_endpoint": f"{issuer}/oauth/introspect",
         "end_session_endpoint": f"{issuer}/oauth/sign-out",
+        "pushed_authorization_request_endpoint": f"{issuer}{PUSH}",
+        "require_pushed_authorization_requests": False,
         "jwks_uri": f"{issuer}/.well-known/jwks.json",
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
         "grant_types_supported": ["authorization_code"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": [PROOF_ALGORITHM],
-        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
-        "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
-        "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+        "token_endpoint_auth_methods_supported": AUTH_METHODS,
+        "token_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
+        "revocation_endpoint_auth_methods_supported": AUTH_METHODS,
+        "revocation_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
+        "introspection_endpoint_auth_methods_supported": AUTH_METHODS,
+        "introspection_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
         "code_challenge_methods_supported": ["S256"],
         "scopes_supported": list(SUPPORTED_SCOPES),
         "claims_supported": [
@@ -99,10 +113,23 @@ async def configuration(web: WebContext, _: Request, resp: Response) -> None:
         "authorization_details_types_supported": [ACTION_TYPE],
         "authorization_response_iss_parameter_supported": True,
         "claims_parameter_supported": False,
-        "request_parameter_supported": False,
+        "request_parameter_supported": True,
+        "request_object_signing_alg_values_supported": list(ALGORITHMS),
         "request_uri_parameter_supported": False,
     }
     resp.json(_encode(metadata), headers=(("Cache-Control", "public, max-age=300"),))
+
+
+async def push(web: WebContext, req: Request, resp: Response) -> None:
+    """POST /oauth/par (RFC 9126)."""
+    fields = await _fields(req)
+    client = await _client(web, req, fields)
+    outcome = await push_request(web.accounts, client, fields)
+    if isinstance(outcome, AuthorizationErrorResponse):
+        error = "invalid_request" if outcome.error == "invalid_redirect_uri" else outcome.error
+        raise OAuthError(error, outcome.description)
+    answer = {"request_uri": outcome.request_uri, "expires_in": outcome.expires_in}
+    resp.json(_encode(answer), 201, _NOT_KEPT)
 
 
 async def token(web: WebContext, req: Request, resp: Response) -> None:
@@ -170,19 +197,40 @@ async def _fields(req: Request) -> dict[str, str]:
 
 
 async def _client(web: WebContext, req: Request, fields: dict[str, str]) -> Application:
-    """Return the authenticated application, by Basic authentication or form fields. Raises OAuthError."""
+    """Return the authenticated application: by Basic authentication, a secret in the form, or a signed assertion. Raises OAuthError."""
     client_id, secret = fields.get("client_id", ""), fields.get("client_secret", "")
     given = req.get_header("Authorization")
+    if "client_assertion" in fields or "client_assertion_type" in fields:
+        if given is not None or "client_secret" in fields:
+            raise OAuthError("invalid_client", _ONE_WAY, 401)
+        return await _client_by_assertion(web, req, fields)
     if given is not None:
         try:
             scheme, _, encoded = given.partition(" ")
             name, _, word = base64.b64decode(encoded, validate=True).decode().partition(":")
         except (binascii.Error, ValueError) as error:
             raise OAuthError("invalid_client", "The Authorization header is malformed.", 401) from error
-        if scheme.lower() != "basic" or secret:
-            raise OAuthError("invalid_client", "A client authenticates in one way: Basic, or the form.", 401)
+        if scheme.lower() != "basic" or "client_secret" in fields or client_id not in {"", unquote_plus(name)}:
+            raise OAuthError("invalid_client", _ONE_WAY, 401)
         client_id, secret = unquote_plus(name), unquote_plus(word)
     found = await web.applications.authenticate(secret) if secret else None
     if found is None or found.id != client_id:
         raise OAuthError("invalid_client", "The client is unknown, or its key is wrong.", 401)
+    return found
+
+
+async def _client_by_assertion(web: WebContext, req: Request, fields: dict[str, str]) -> Application:
+    """Return the application that signed the assertion (RFC 7523). Raises OAuthError."""
+    found = None
+    if fields.get("client_assertion_type") == ASSERTION_TYPE:
+        endpoint = f"{web.core.links.issuer}{req.path}"
+        found = await authenticate_by_assertion(
+            web.accounts, fields.get("client_assertion", ""), fields.get("client_id", ""), endpoint
+        )
+    if found is None:
+        raise OAuthError(
+            "invalid_client",
+            "The assertion is not signed by a registered key, not meant for us, expired, or was used before.",
+            401,
+        )
     return found

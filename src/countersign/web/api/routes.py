@@ -49,6 +49,7 @@ def routes(web: WebContext) -> Routes:
         "/test/clock": {"GET": on(clock.read), "POST": on(clock.move)},
         "/.well-known/jwks.json": {"GET": on(jwks.jwks)},
         "/.well-known/openid-configuration": {"GET": on(oidc.configuration)},
+        oidc.PUSH: {"POST": on(oidc.push)},
         "/oauth/token": {"POST": on(oidc.token)},
         "/oauth/userinfo": {"GET": on(oidc.userinfo), "POST": on(oidc.userinfo)},
         "/oauth/introspect": {"POST": on(oidc.introspect)},

@@ -9,7 +9,7 @@ from countersign.flows.verifications.get import ChallengeView, get_challenge
 from countersign.web.api.verifications import checked_id
 from countersign.web.api.views import in_full
 from countersign.web.http.authentication import application_of, bearer
-from countersign.web.http.event_stream import Snapshot
+from countersign.web.http.event_stream import PER_APPLICATION, Snapshot
 from countersign.web.http.problems import ProblemError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ async def events(web: WebContext, req: Request, resp: Response, path_id: str) ->
         found = await get_challenge(web.core, application, id_) if application is not None else None
         return None if found is None else _snapshot(web, found)
 
-    web.streams.start(req, resp, _snapshot(web, seen), look)
+    web.streams.start(req, resp, _snapshot(web, seen), look, {f"application {application.id}": PER_APPLICATION})
 
 
 def _snapshot(web: WebContext, seen: ChallengeView) -> Snapshot:

@@ -17,6 +17,7 @@ from countersign.flows.verifications.check import check_challenge, sign_proof
 from countersign.flows.verifications.get import get_challenge
 from countersign.flows.verifications.resend import resend_code
 from countersign.flows.verifications.results import Done, KeyReused, Missing, Outcome, Refused
+from countersign.messages.custom.sanitize import MAX_SUMMARY, one_line
 from countersign.web.api.views import DeliveryView, in_full, message, shown
 from countersign.web.http.authentication import application_of
 from countersign.web.http.idempotency import idempotency_key_of
@@ -175,9 +176,7 @@ def _asked(body: BeginBody) -> BeginRequest:
         channel=None if body.channel == "auto" else Channel(body.channel),
         purpose=body.purpose,
         subject=clean("subject", body.subject),
-        action=_NO_ACTION
-        if action == _NOTHING
-        else Action(clean("action.summary", action.summary), clean("action.hash", action.hash)),
+        action=_NO_ACTION if action == _NOTHING else _action(action),
         locale=body.locale,
         requester=_NO_REQUESTER
         if requester == _NOBODY
@@ -187,6 +186,14 @@ def _asked(body: BeginBody) -> BeginRequest:
             clean("requester.device", requester.device),
         ),
     )
+
+
+def _action(body: ActionBody) -> Action:
+    """Return the act. A message leaves out whatever could be mistaken for a link, and something must be left (semantics P4)."""
+    summary = clean("action.summary", body.summary)
+    if summary and not one_line(summary, MAX_SUMMARY):
+        raise InputError("action.summary", "malformed", "Nothing of this summary can stand in a message.")
+    return Action(summary, clean("action.hash", body.hash))
 
 
 def _destination(typed: str) -> Contact:

@@ -15,6 +15,7 @@ import structlog
 from countersign.domain.shared import identifier
 from countersign.errors import InputError, NotFoundError, UnavailableError
 from countersign.logs import scrub
+from countersign.web.http.csrf import SAFE
 from countersign.web.http.hot_routes import HotRoutes
 from countersign.web.http.problems import AnsweredError, ProblemError, of_error
 from countersign.web.http.request import Receive, Request, Scope, Send
@@ -53,6 +54,7 @@ class WebApplication(falcon.asgi.App[Request, Response]):
         self.add_error_handler(falcon.HTTPError, self.answer_error)
         self.add_sink(self._not_found, "/")
         self._debug = web.settings.log.level == "debug"
+        self._watches_proxies = web.settings.public_url.startswith("https://")
         self._outages = 0
         self._noted_at = -NOTED_EVERY
 
@@ -93,6 +95,8 @@ class WebApplication(falcon.asgi.App[Request, Response]):
     def _guarded(self, responder: Responder, guard: Guard, unavailable: ErrorPage | None) -> Responder:
         async def guarded(req: Request, resp: Response, **params: str) -> None:
             guard(req)
+            if req.method not in SAFE:
+                await req.body()  # whole, or nothing is carried out, also where the handler reads no field
             try:
                 await responder(req, resp, **params)
             except UnavailableError as error:
@@ -115,6 +119,8 @@ class WebApplication(falcon.asgi.App[Request, Response]):
 
     def complete(self, req: Request, resp: Response, label: str) -> None:
         """Add the header that depends on TLS, and count the request."""
+        if self._watches_proxies:
+            self._note_unnamed_proxy(req)
         if self.web.proxies.is_tls(req.scope):
             resp.set_header(*HSTS)
         status, took = resp.status_code, time.perf_counter() - req.began
@@ -123,6 +129,12 @@ class WebApplication(falcon.asgi.App[Request, Response]):
             _log.debug(
                 "request", method=req.method, route=_shown_route(req, label, status), status=status, took=round(took, 6)
             )
+
+    def _note_unnamed_proxy(self, req: Request) -> None:
+        """Log, once, a proxy in front that is not trusted: everybody behind it has one address, and one stranger shuts out all."""
+        if peer := self.web.proxies.unnamed_proxy(req.scope):
+            self._watches_proxies = False
+            _log.warning("proxy_not_trusted", peer=peer, remedy=f"Set COUNTERSIGN_TRUSTED_PROXIES={peer}.")
 
     async def answer_error(self, _: Request, resp: Response, error: Exception, __: dict[str, Any]) -> None:
         """Answer an exception of a handler. Falcon calls this with every exception."""

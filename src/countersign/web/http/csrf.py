@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -10,9 +11,11 @@ from countersign.web.http.problems import ProblemError
 if TYPE_CHECKING:
     from countersign.web.http.request import Request
 
-_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods that change nothing (RFC 9110, 9.2.1)."""
 _OURS: Final = frozenset({"same-origin", "none"})
-_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+_THIS_MACHINE: Final = re.compile(r"https?://(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]{1,5})?", re.ASCII)
+"""An origin of this machine, whole: what is only parsed leniently lets `localhost:8300.evil.example` pass."""
 
 
 class CrossOriginGuard:
@@ -45,7 +48,7 @@ class CrossOriginGuard:
         Browsers send Origin with every POST, and Sec-Fetch-Site where they are new enough; what sends neither is no browser, and
         bears nobody's cookies.
         """
-        if req.method in _SAFE:
+        if req.method in SAFE:
             return False
         site = req.get_header("Sec-Fetch-Site")
         if site is not None and site not in _OURS:
@@ -56,7 +59,4 @@ class CrossOriginGuard:
     def _is_own(self, origin: str) -> bool:
         if origin == self._own:
             return True
-        try:
-            return self._development and urlsplit(origin).hostname in _LOOPBACK
-        except ValueError:
-            return False
+        return self._development and _THIS_MACHINE.fullmatch(origin) is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -13,7 +14,7 @@ from countersign.errors import UnavailableError
 from countersign.web.http.problems import ProblemError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Mapping
 
     from countersign.web.http.request import Receive, Request
     from countersign.web.http.response import Response
@@ -29,6 +30,15 @@ LONGEST: Final = 900.0
 
 MOST_STREAMS: Final = 500
 """Maximum number of open streams of one process. Each reads the database twice a second."""
+
+PER_BROWSER: Final = 4
+"""Of these, streams of one browser: each of its tabs has one. A further one is refused, and its page goes without live progress."""
+
+PER_NETWORK: Final = 50
+"""Of these, streams that browsers of one network hold."""
+
+PER_APPLICATION: Final = 250
+"""Of these, streams that one application holds."""
 
 RETRY_AFTER: Final = 5
 
@@ -49,21 +59,38 @@ class EventStreams:
 
     def __init__(self, stopping: asyncio.Event) -> None:
         self.open = 0
+        self._held: Counter[str] = Counter()
         self._stopping = stopping
 
-    def start(self, req: Request, resp: Response, first: Snapshot, look: Look) -> None:
+    def start(self, req: Request, resp: Response, first: Snapshot, look: Look, holders: Mapping[str, int]) -> None:
         """Respond with a stream that starts with `first` and continues with what `look` returns.
 
-        Raises ProblemError if as many are open as this process keeps.
+        `holders` says in whose name the stream is held, and how many each of them may hold. Raises ProblemError if one of them, or
+        this process, holds as many.
         """
-        if self.open >= MOST_STREAMS or self._stopping.is_set():
+        full = self.open >= MOST_STREAMS or any(self._held[name] >= most for name, most in holders.items())
+        if full or self._stopping.is_set():
             raise ProblemError("too_many_streams", retry_after=RETRY_AFTER)
         resp.content_type = "text/event-stream"
         resp.set_header("X-Accel-Buffering", "no")
-        resp.stream = _Chunks(self._chunks(req.receive, first, look))
+        if req.method != "HEAD":
+            resp.stream = _Chunks(self._chunks(req.receive, first, look), self._hold(tuple(holders)))
+
+    def _hold(self, names: tuple[str, ...]) -> Callable[[], None]:
+        """Take a place, before anything is awaited, and return what gives it back."""
+        self.open += 1
+        self._held.update(names)
+
+        def release() -> None:
+            self.open -= 1
+            self._held.subtract(names)
+            for name in names:
+                if self._held[name] <= 0:
+                    del self._held[name]
+
+        return release
 
     async def _chunks(self, receive: Receive, now: Snapshot, look: Look) -> AsyncGenerator[bytes, None]:
-        self.open += 1
         ending = {asyncio.create_task(_until_gone(receive)), asyncio.create_task(self._stopping.wait())}
         try:
             sent, sent_at = b"", 0.0
@@ -88,7 +115,6 @@ class EventStreams:
                     return
                 now = found
         finally:
-            self.open -= 1
             for task in ending:
                 task.cancel()
 
@@ -96,15 +122,28 @@ class EventStreams:
 class _Chunks(AsyncIterator[bytes]):
     """An async generator that Falcon closes after the last chunk, or when it cannot send another."""
 
-    def __init__(self, chunks: AsyncGenerator[bytes, None]) -> None:
+    def __init__(self, chunks: AsyncGenerator[bytes, None], release: Callable[[], None]) -> None:
         self._chunks = chunks
+        self._release: Callable[[], None] | None = release
 
     async def __anext__(self) -> bytes:
         return await anext(self._chunks)
 
     async def close(self) -> None:
-        """End the stream."""
-        await self._chunks.aclose()
+        """End the stream, and give its place back."""
+        try:
+            await self._chunks.aclose()
+        finally:
+            self._give_back()
+
+    def __del__(self) -> None:
+        """Give the place back of a stream that never began: its reader had gone before the first byte."""
+        self._give_back()
+
+    def _give_back(self) -> None:
+        release, self._release = self._release, None
+        if release is not None:
+            release()
 
 
 async def _until_gone(receive: Receive) -> None:

@@ -78,8 +78,8 @@ PROBLEMS: Final[dict[str, Problem]] = {
     "forbidden": Problem(
         403,
         "Not from here",
-        "This address is open to this very machine alone.",
-        "Set metrics.token to ask from elsewhere.",
+        "This address is open in development alone, to this very machine.",
+        "Set metrics.token and send it, or set metrics.port.",
     ),
     "cross_origin": Problem(
         403,

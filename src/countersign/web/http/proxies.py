@@ -12,6 +12,9 @@ Address: TypeAlias = IPv4Address | IPv6Address
 
 _FORWARDING: Final = (b"x-forwarded-for", b"forwarded", b"x-forwarded-host", b"x-forwarded-proto", b"via", b"x-real-ip")
 
+MAX_HOPS: Final = 32
+"""Addresses of X-Forwarded-For that are looked at, from the right."""
+
 
 class Proxies:
     """The networks whose forwarded headers count. None are trusted unless configured."""
@@ -28,7 +31,7 @@ class Proxies:
         if peer is None:
             return ""
         if self._trusted and self._trusts(peer):
-            for part in reversed(_values(scope, b"x-forwarded-for")):
+            for part in reversed(_values(scope, b"x-forwarded-for")[-MAX_HOPS:]):
                 address = _address(part)
                 if address is None:
                     break  # a trusted proxy sent an invalid address: the last valid one counts
@@ -48,6 +51,16 @@ class Proxies:
             return False
         said = _values(scope, b"x-forwarded-proto")
         return bool(said) and said[-1].lower() == "https"
+
+    def unnamed_proxy(self, scope: Scope) -> str:
+        """Return the peer of a request that it forwards for somebody else, without being trusted; empty if there is none.
+
+        Only a peer on this machine or on a private network can be a proxy of ours. From the internet anybody can write such a header.
+        """
+        peer = _address(scope["client"][0]) if scope.get("client") else None
+        if peer is None or peer.is_global or self._trusts(peer):
+            return ""
+        return str(peer) if any(name in _FORWARDING for name, _ in scope["headers"]) else ""
 
     def _trusts(self, address: Address) -> bool:
         return any(address in network for network in self._trusted)

@@ -20,6 +20,9 @@ Send: TypeAlias = Callable[[dict[str, Any]], Awaitable[None]]
 MAX_BODY: Final = 64 * 1024
 """Maximum size of a body in bytes. A longer one is refused with 413 (semantics H3)."""
 
+_MAX_LENGTH_DIGITS: Final = 12
+"""Digits of a Content-Length that are read as a number."""
+
 
 class Request(falcon.asgi.Request):
     """A request to the API, to OAuth or to a page.
@@ -37,9 +40,10 @@ class Request(falcon.asgi.Request):
         super().__init__(scope, receive, first_event, options)
         self.receive = receive
         self.began = time.perf_counter()
+        self._whole: bytes | None = None
 
     async def body(self, most: int = MAX_BODY) -> bytes:
-        """Return the whole body.
+        """Return the whole body, never a part of it (semantics A9). A second call returns the same.
 
         The server ends a connection whose body takes too long, so this waits for no longer than that.
 
@@ -48,11 +52,38 @@ class Request(falcon.asgi.Request):
 
         Raises:
             ProblemError: `too_large` for a longer body, before it is read where its length is given; `timed_out` if the sender
-                hung up, or was cut off by the server, before the body was complete.
+                hung up, or was cut off by the server, before the body was complete; `malformed` for two lengths, or one
+                that is shorter than what came.
         """
-        length = self.get_header("Content-Length")
-        if length is not None and (not length.isdecimal() or int(length[:12]) > most):
+        if self._whole is None:
+            self._whole = await self._read_whole(most)
+        if len(self._whole) > most:
             raise ProblemError("too_large")
+        return self._whole
+
+    async def _read_whole(self, most: int) -> bytes:
+        length = self._length()
+        if length is not None and length > most:
+            raise ProblemError("too_large")
+        body = await self._read(most)
+        if length is not None and len(body) != length:
+            # A form that broke off reads like a whole one: the last field is only shorter.
+            raise ProblemError("timed_out" if len(body) < length else "malformed")
+        return body
+
+    def _length(self) -> int | None:
+        """Return the length in bytes that the sender announced, or None. Raises ProblemError for two, or one that is no number."""
+        values = [value for name, value in self.scope["headers"] if name == b"content-length"]
+        if not values:
+            return None
+        length: bytes = values[0]
+        if len(values) > 1:
+            raise ProblemError("malformed")
+        if not length.isdigit() or len(length) > _MAX_LENGTH_DIGITS:
+            raise ProblemError("too_large")
+        return int(length)
+
+    async def _read(self, most: int) -> bytes:
         parts = bytearray()
         while True:
             event = await self.receive()

@@ -17,7 +17,7 @@ from countersign.messages.language.catalogue import Language, mark
 from countersign.messages.language.datetimes import day, time_of_day
 from countersign.web.http.browser import language_of
 from countersign.web.pages.shared.account_layout import show_part, when
-from countersign.web.pages.shared.wordings import DELIVERY_STATES
+from countersign.web.pages.shared.wordings import DELIVERY_STATES, HELD_STATES
 
 if TYPE_CHECKING:
     from countersign.domain.shared.activity import Activity
@@ -93,6 +93,13 @@ def words(one: Activity, language: Language) -> str:
     return language.say(SENTENCES[one.kind], what=what)
 
 
+def _state(sent: SentMessage) -> str:
+    """Return how far a message is, as a sentence."""
+    if sent.held and sent.state in HELD_STATES:
+        return HELD_STATES[sent.state]
+    return DELIVERY_STATES[sent.state]
+
+
 def _message(sent: SentMessage, language: Language) -> dict[str, str]:
     what = sent.what
     if what in ACTS or what == "bind_contact":
@@ -103,6 +110,6 @@ def _message(sent: SentMessage, language: Language) -> dict[str, str]:
         "what": title,
         "to": sent.to,
         "icon": sent.channel.value,
-        "state": language.say(DELIVERY_STATES[sent.state]),
+        "state": language.say(_state(sent)),
         "when": when(sent.at, language),
     }

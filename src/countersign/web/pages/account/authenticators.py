@@ -21,6 +21,7 @@ from countersign.totp import address, picture, shown
 from countersign.web.http.browser import language_of
 from countersign.web.http.cookies import FLOW, drop, keep_flow
 from countersign.web.pages.shared.account_layout import show_part, when
+from countersign.web.pages.shared.flow_mark import is_of_other_flow, show_other_flow
 from countersign.web.pages.shared.word_pages import show_change_refusal, show_no_flow
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class AuthenticatorsPage:
     async def begin_app(self, form: Submission) -> None:
         """Ask for a proof, then show the set-up of the app."""
         name = form.fields.get("name", "")
-        summary = form.language.say("Add the authenticator app “{name}”", name=authenticator_name(name))
+        summary = form.act_language.say("Add the authenticator app “{name}”", name=authenticator_name(name))
         begun = await begin_app(self._web.accounts, form.browser, form.session, name, summary)
         if isinstance(begun, CodeRequested):
             keep_flow(form.resp, begun)
@@ -114,6 +115,9 @@ class AuthenticatorsPage:
 
     async def confirm_app(self, form: Submission) -> None:
         """Check the app's first code."""
+        if is_of_other_flow(self._web, form.req, form.fields):
+            show_other_flow(self._web, form.req, form.resp)
+            return
         req, resp = form.req, form.resp
         outcome = await finish_app(self._web.accounts, form.browser, form.session, form.fields.get("code", ""))
         match outcome:
@@ -134,7 +138,7 @@ class AuthenticatorsPage:
 
     async def make_recovery_codes(self, form: Submission) -> None:
         """Make new recovery codes, and show them once."""
-        summary = form.language.say("Make new recovery codes")
+        summary = form.act_language.say("Make new recovery codes")
         outcome, made = await make_recovery_codes(self._web.accounts, form.browser, form.session, summary)
         if await self._forms.settle(form, outcome) is not None:
             show_part(self._web, form.req, form.resp, "recovery_codes.html", PATH, codes=made.codes)

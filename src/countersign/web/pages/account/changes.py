@@ -73,7 +73,7 @@ class ChangesPage:
 
     async def undo(self, form: Submission) -> None:
         """Undo an applied change after a proof for this act."""
-        which, accounts, language = form.fields.get("change", ""), self._web.accounts, form.language
+        which, accounts, language = form.fields.get("change", ""), self._web.accounts, form.act_language
         found = await accounts.database.read(changes.find, form.session.account, which)
         what = _words(found, language) if found is not None else ""
         summary = language.say("Undo: {what}", what=what)

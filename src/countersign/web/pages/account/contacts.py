@@ -88,9 +88,9 @@ class ContactsPage:
         which = form.fields.get("replaces", "")
         if which:
             before = await self._masked(form.session, which)
-            summary = language.say("Replace {before} by {contact}", before=before, contact=contact.masked)
+            summary = form.act_language.say("Replace {before} by {contact}", before=before, contact=contact.masked)
         else:
-            summary = language.say("Add {contact} to your account", contact=contact.masked)
+            summary = form.act_language.say("Add {contact} to your account", contact=contact.masked)
         kind = ChangeKind.CONTACT_REPLACED if which else ChangeKind.CONTACT_ADDED
         await self._change(form, ChangeRequest(kind, which, contact.masked, summary, contact))
 
@@ -98,14 +98,14 @@ class ContactsPage:
         """Request that codes go to a contact first."""
         which = form.fields.get("contact", "")
         masked = await self._masked(form.session, which)
-        summary = form.language.say("Send codes to {contact} first", contact=masked)
+        summary = form.act_language.say("Send codes to {contact} first", contact=masked)
         await self._change(form, ChangeRequest(ChangeKind.CONTACT_PRIMARY, which, masked, summary))
 
     async def remove(self, form: Submission) -> None:
         """Request the removal of a contact."""
         which = form.fields.get("contact", "")
         masked = await self._masked(form.session, which)
-        summary = form.language.say("Remove {contact} from your account", contact=masked)
+        summary = form.act_language.say("Remove {contact} from your account", contact=masked)
         await self._change(form, ChangeRequest(ChangeKind.CONTACT_REMOVED, which, masked, summary))
 
     async def _change(self, form: Submission, wanted: ChangeRequest) -> None:

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Final
 
 import falcon
 
+from countersign.domain.accounts.change import ChangeKind
 from countersign.domain.accounts.integration_code import LIFETIMES, ROTATION_OVERLAP
 from countersign.domain.accounts.login_flow import InterruptedRequest
 from countersign.flows.changes.integration_codes import (
+    ListedCode,
     lifetime_of,
     list_codes,
     make_code,
@@ -16,6 +18,7 @@ from countersign.flows.changes.integration_codes import (
     revoke_code,
     rotate_code,
 )
+from countersign.messages.content.change_names import integration_code_summary
 from countersign.web.http.browser import language_of
 from countersign.web.pages.shared.account_layout import show_part, when
 
@@ -77,19 +80,16 @@ class IntegrationCodesPage:
         faults = {} if name else {"name": language.say("Give it a name, so that you know it again.")}
         if not scopes:
             faults["scopes"] = language.say("Choose at least one thing that it may do.")
-        if faults:
+        days = lifetime_of(fields.get("days", ""))
+        if days is None:
+            faults["days"] = language.say("Choose one of these times.")
+        if faults or days is None:
             form.resp.status = falcon.HTTP_422
             await self._show(form.req, form.resp, form.session, faults)
             return
-        summary = language.say("Make the integration code “{name}”", name=name)
+        summary = integration_code_summary(ChangeKind.INTEGRATION_CODE_MADE, form.act_language, name, scopes, days)
         outcome, code = await make_code(
-            self._web.accounts,
-            form.browser,
-            form.session,
-            name,
-            scopes,
-            days=lifetime_of(fields.get("days", "")),
-            summary=summary,
+            self._web.accounts, form.browser, form.session, name, scopes, days=days, summary=summary
         )
         if await self._forms.settle(form, outcome) is not None:
             self._show_once(form, name, code, old="")
@@ -97,8 +97,15 @@ class IntegrationCodesPage:
     async def rotate(self, form: Submission) -> None:
         """Renew a code, and show the new one once."""
         which, language = form.fields.get("code", ""), form.language
-        name = await self._name(form.session, which)
-        summary = language.say("Renew the integration code “{name}”", name=name)
+        found = await self._find(form.session, which)
+        name = found.name if found is not None else ""
+        summary = (
+            integration_code_summary(
+                ChangeKind.INTEGRATION_CODE_ROTATED, form.act_language, name, found.scopes, found.days
+            )
+            if found is not None
+            else ""
+        )
         outcome, code = await rotate_code(self._web.accounts, form.browser, form.session, which, summary)
         if await self._forms.settle(form, outcome) is not None:
             until = when(self._web.accounts.now() + ROTATION_OVERLAP, language)
@@ -107,15 +114,16 @@ class IntegrationCodesPage:
     async def revoke(self, form: Submission) -> None:
         """Revoke a code."""
         which = form.fields.get("code", "")
-        name = await self._name(form.session, which)
-        summary = form.language.say("Revoke the integration code “{name}”", name=name)
+        found = await self._find(form.session, which)
+        name = found.name if found is not None else ""
+        summary = form.act_language.say("Revoke the integration code “{name}”", name=name)
         outcome = await revoke_code(self._web.accounts, form.browser, form.session, which, summary)
         done = await self._forms.settle(form, outcome)
         if done is not None:
             form.resp.redirect(f"{PATH}?done={done.change.kind.value}")
 
-    async def _name(self, session: Session, which: str) -> str:
-        return next((one.name for one in await list_codes(self._web.accounts, session.account) if one.id == which), "")
+    async def _find(self, session: Session, which: str) -> ListedCode | None:
+        return next((one for one in await list_codes(self._web.accounts, session.account) if one.id == which), None)
 
     def _show_once(self, form: Submission, name: str, code: str, *, old: str) -> None:
         show_part(self._web, form.req, form.resp, "integration_code.html", PATH, name=name, code=code, old=old)

@@ -17,9 +17,11 @@ from countersign.flows.sign_in.passkeys import (
     passkey_enrolment_options,
 )
 from countersign.web.http.cookies import FLOW, drop, keep_flow
+from countersign.web.http.forms import fields_of, is_form
 from countersign.web.http.problems import ProblemError
 from countersign.web.http.response import JSON
 from countersign.web.pages.shared.account_layout import show_part
+from countersign.web.pages.shared.flow_mark import is_of_other_flow, show_other_flow
 from countersign.web.pages.shared.word_pages import show_change_refusal, show_no_flow
 
 if TYPE_CHECKING:
@@ -44,7 +46,7 @@ class EnrolPasskeyPage:
     async def begin(self, form: Submission) -> None:
         """Ask for a proof, then lead to the page."""
         name = form.fields.get("name", "")
-        summary = form.language.say("Add the passkey “{name}”", name=authenticator_name(name, "Passkey"))
+        summary = form.act_language.say("Add the passkey “{name}”", name=authenticator_name(name, "Passkey"))
         begun = await begin_passkey_enrolment(self._web.accounts, form.browser, form.session, name, summary)
         if isinstance(begun, CodeRequested):
             keep_flow(form.resp, begun)
@@ -70,6 +72,8 @@ class EnrolPasskeyPage:
         session = await self._guard.session(req, resp, InterruptedRequest("GET", METHODS))
         if session is None:
             return
+        if is_form(req) and is_of_other_flow(self._web, req, await fields_of(req)):
+            raise ProblemError("not_found")
         options = await passkey_enrolment_options(self._web.accounts, self._web.browser(req), session)
         if options is None:
             raise ProblemError("not_found")
@@ -77,6 +81,9 @@ class EnrolPasskeyPage:
 
     async def finish(self, form: Submission) -> None:
         """Verify and store the new passkey."""
+        if is_of_other_flow(self._web, form.req, form.fields):
+            show_other_flow(self._web, form.req, form.resp)
+            return
         req, resp, credential = form.req, form.resp, form.fields.get("credential", "")
         outcome = await finish_passkey_enrolment(self._web.accounts, form.browser, form.session, credential)
         match outcome:

@@ -71,7 +71,7 @@ class PasswordPage:
         wanted = ChangeRequest(
             ChangeKind.PASSWORD_CHANGED,
             hashlib.sha256(hashed.encode()).hexdigest(),
-            summary=form.language.say("Change the password of your account"),
+            summary=form.act_language.say("Change the password of your account"),
             password=hashed,
         )
         if await self._forms.submit(form, wanted) is not None:

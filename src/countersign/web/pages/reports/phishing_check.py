@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from countersign.domain.accounts.phishing_check import (
+    CHECKS_PER_NETWORK,
     MAX_CHARACTERS,
+    CheckedText,
     LookalikeTrick,
     OwnAddresses,
     PhishingVerdict,
-    check_text,
+    check_whole_text,
 )
+from countersign.flows.sign_in.network_limit import count_by_network
 from countersign.messages.language.catalogue import Language, mark
 from countersign.store.tables import applications
 from countersign.web.http.browser import language_of
 from countersign.web.http.forms import fields_of
 from countersign.web.pages.shared.rendering import show
+from countersign.web.pages.shared.word_pages import HOME, show_word, too_many_requests
 
 if TYPE_CHECKING:
     from countersign.domain.accounts.phishing_check import CheckedAddress
@@ -39,6 +44,8 @@ TRICKS: Final = {
     LookalikeTrick.NEARLY: mark("It differs from ours by one letter."),
     LookalikeTrick.UNKNOWN_SENDER: mark("The domain is ours, but we do not send from this address."),
 }
+OURS_KEPT: Final = 10.0
+"""Seconds for which our own addresses are not read again."""
 
 
 class PhishingCheckPage:
@@ -46,17 +53,27 @@ class PhishingCheckPage:
 
     def __init__(self, web: WebContext) -> None:
         self._web = web
+        self._own: OwnAddresses | None = None
+        self._own_read_at = 0.0
 
     async def get(self, req: Request, resp: Response) -> None:
         """Show the form."""
-        await self._show(req, resp, "", asked=False)
+        self._show(req, resp, "", None)
 
     async def post(self, req: Request, resp: Response) -> None:
-        """Judge the text."""
-        fields = await fields_of(req)
-        await self._show(req, resp, fields.get("text", "")[:MAX_CHARACTERS], asked=True)
+        """Judge the text, unless too many came from the same network (semantics L5)."""
+        text = (await fields_of(req)).get("text", "")
+        browser = self._web.browser(req)
+        if refused := await count_by_network(self._web.accounts, browser, CHECKS_PER_NETWORK):
+            language = language_of(req)
+            sentence = language.say("Too many messages were looked at from your network. Try again in a few minutes.")
+            home = (HOME, language.say("To your account"))
+            show_word(self._web, req, resp, "warn", language.say("Please wait a moment"), sentence, home)
+            too_many_requests(resp, refused)
+            return
+        self._show(req, resp, text[:MAX_CHARACTERS], check_whole_text(text, await self._ours()))
 
-    async def _show(self, req: Request, resp: Response, text: str, *, asked: bool) -> None:
+    def _show(self, req: Request, resp: Response, text: str, checked: CheckedText | None) -> None:
         language = language_of(req)
         show(
             self._web,
@@ -64,21 +81,30 @@ class PhishingCheckPage:
             resp,
             "is_this_us.html",
             text=text,
-            asked=asked,
+            asked=checked is not None,
             most=MAX_CHARACTERS,
-            found=[_shown(one, language) for one in check_text(text, await self._ours())] if asked else [],
+            found=[_shown(one, language) for one in checked.addresses] if checked is not None else [],
+            cut=checked is not None and not checked.is_whole,
         )
 
     async def _ours(self) -> OwnAddresses:
         """Return our own addresses: our host, the hosts of registered applications, and the senders of our mail."""
+        if self._own is None or time.monotonic() - self._own_read_at > OURS_KEPT:
+            self._own, self._own_read_at = await self._read_ours(), time.monotonic()
+        return self._own
+
+    async def _read_ours(self) -> OwnAddresses:
         settings = self._web.settings
         public = urlsplit(settings.public_url)
-        hosts = {settings.host, public.hostname or ""}
+        first = [settings.host, public.hostname or ""]
+        hosts = set[str]()
         for one in await self._web.database.read(applications.list_all):
             if one.removed_at is None:
                 hosts |= {one.host, *(urlsplit(address).hostname or "" for address in one.redirect_uris)}
         senders = {getattr(provider.settings, "from_address", "").lower() for provider in settings.providers.values()}
-        return OwnAddresses(tuple(sorted(hosts - {""})), tuple(sorted(senders - {""})), public.scheme == "https")
+        # Our own names stand first: only so many are compared letter by letter.
+        ordered = [host for host in dict.fromkeys([*first, *sorted(hosts)]) if host]
+        return OwnAddresses(tuple(ordered), tuple(sorted(senders - {""})), public.scheme == "https")
 
 
 def _shown(judged: CheckedAddress, language: Language) -> dict[str, str]:

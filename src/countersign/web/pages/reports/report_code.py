@@ -131,7 +131,11 @@ class ReportCodePage:
                 purpose_text(terms.purpose, challenge.channel).title, purpose=terms.purpose.replace("_", " ")
             ),
             summary=terms.action.summary,
-            approves=language.say("With it you approve"),
+            approves=language.say(
+                "With it you approve for {application}", application=f"\u2068{terms.action.asker}\u2069"
+            )
+            if terms.action.asker
+            else language.say("With it you approve"),
         )
 
     async def post(self, req: Request, resp: Response) -> None:
@@ -201,6 +205,8 @@ async def _reference(req: Request) -> str:
     """Return the form field `ref`, or "" if it is no reference of ours."""
     try:
         found = (await fields_of(req, MAX_FORM)).get("ref", "")
-    except ProblemError:
+    except ProblemError as error:
+        if error.name == "timed_out":
+            raise
         return ""
     return found if len(found) <= MAX_REFERENCE and found.isascii() else ""

@@ -10,10 +10,12 @@ import msgspec
 from countersign.domain.accounts.change import ChangeRefusal
 from countersign.domain.accounts.login_flow import InterruptedRequest
 from countersign.domain.accounts.session import ProofRequirement, Session
+from countersign.flows.accounts.account_language import account_language
 from countersign.flows.accounts.context import BrowserContext, CodeRequested
 from countersign.flows.changes.apply import Applied
 from countersign.flows.changes.submit import SubmitResult, submit_change
 from countersign.flows.verifications.results import Refused
+from countersign.messages.language.catalogue import Language
 from countersign.web.http.browser import language_of
 from countersign.web.http.forms import fields_of
 from countersign.web.http.request import Request
@@ -23,14 +25,16 @@ from countersign.web.pages.shared.word_pages import show_change_refusal, show_re
 
 if TYPE_CHECKING:
     from countersign.domain.accounts.change import ChangeRequest
-    from countersign.messages.language.catalogue import Language
     from countersign.web.http.context import WebContext
     from countersign.web.http.router import Responder
     from countersign.web.pages.shared.session_guard import SessionGuard
 
 
 class Submission(msgspec.Struct, frozen=True):
-    """A submitted form of a signed-in person, now or continued after a proof. `resp` gets the answer."""
+    """A submitted form of a signed-in person, now or continued after a proof. `resp` gets the answer.
+
+    `act_language` is the language of the account, in which the act is named (semantics P4).
+    """
 
     req: Request
     resp: Response
@@ -38,6 +42,7 @@ class Submission(msgspec.Struct, frozen=True):
     session: Session
     path: str
     fields: Mapping[str, str]
+    act_language: Language
 
     @property
     def language(self) -> Language:
@@ -75,7 +80,8 @@ class ChangeForms:
             then = InterruptedRequest("GET", page) if page else InterruptedRequest("POST", path, tuple(fields.items()))
             session = await self._guard.session(req, resp, then)
             if session is not None:
-                await act(Submission(req, resp, self._web.browser(req), session, path, fields))
+                language = await account_language(self._web.accounts, session, language_of(req))
+                await act(Submission(req, resp, self._web.browser(req), session, path, fields, language))
 
         return post
 

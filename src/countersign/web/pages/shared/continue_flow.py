@@ -9,6 +9,7 @@ import msgspec
 
 from countersign.domain.accounts.change import ChangeRefusal
 from countersign.domain.accounts.login_flow import LoginFlowKind
+from countersign.flows.accounts.account_language import account_language
 from countersign.flows.accounts.context import AccountExists, FlowNotFound, SignedIn
 from countersign.flows.accounts.sessions import find_session
 from countersign.flows.changes.apply import Applied
@@ -100,6 +101,7 @@ class ContinueFlow:
             )
             session = await find_session(self._web.accounts, browser)
             if session is not None:
-                await act(Submission(req, resp, browser, session, then.path, dict(then.fields)))
+                language = await account_language(self._web.accounts, session, language_of(req))
+                await act(Submission(req, resp, browser, session, then.path, dict(then.fields), language))
                 return
         resp.redirect(then.path)

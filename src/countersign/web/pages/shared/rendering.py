@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import jinja2
 import markupsafe
 
+from countersign.flows.accounts.login_flow import flow_mark
 from countersign.web.http.browser import language_of
 from countersign.web.http.timestamps import instant
 from countersign.web.pages.shared.assets import address
@@ -74,6 +75,7 @@ def show(web: WebContext, req: Request, resp: Response, template: str, **values:
         own_host=settings.host,
         say=language.say,
         count=language.count,
+        flow_mark=flow_mark(web.accounts, web.browser(req)),
         **values,
     )
 

@@ -21,6 +21,11 @@ DELIVERY_STATES: Final = {
     DeliveryState.DROPPED: mark("Not sent"),
 }
 """How far a message is."""
+HELD_STATES: Final = {
+    DeliveryState.QUEUED: mark("Waiting to be told together with others"),
+    DeliveryState.DROPPED: mark("Not sent, because there were many"),
+}
+"""How far a notice is that was not sent by itself."""
 
 PASSWORD_FAULTS: Final = {
     PasswordFault.TOO_SHORT.value: mark("Use at least {least} characters."),

@@ -20,8 +20,10 @@ from countersign.web.http.browser import language_of
 from countersign.web.http.forms import fields_of
 from countersign.web.pages.shared.continue_flow import AGAIN
 from countersign.web.pages.shared.destinations import leads_to
+from countersign.web.pages.shared.flow_mark import is_of_other_flow, show_other_flow
 from countersign.web.pages.shared.rendering import show
 from countersign.web.pages.shared.word_pages import show_no_flow, too_many_requests
+from countersign.web.pages.shared.wordings import fault_of_contact
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,6 +77,9 @@ class AuthenticatorPage:
     async def post_app(self, req: Request, resp: Response) -> None:
         """Check a code of the app."""
         fields = await fields_of(req)
+        if is_of_other_flow(self._web, req, fields):
+            show_other_flow(self._web, req, resp)
+            return
         proved = await prove_with_app(
             self._web.accounts,
             self._web.browser(req),
@@ -87,6 +92,9 @@ class AuthenticatorPage:
     async def post_recovery_code(self, req: Request, resp: Response) -> None:
         """Use a recovery code."""
         fields = await fields_of(req)
+        if is_of_other_flow(self._web, req, fields):
+            show_other_flow(self._web, req, resp)
+            return
         proved = await prove_with_recovery_code(
             self._web.accounts,
             self._web.browser(req),
@@ -154,8 +162,9 @@ class AuthenticatorPage:
             sentence=language.say(SENTENCES[kind]),
             kind=kind.value,
             summary=flow.requirement.action.summary,
+            asker=flow.requirement.action.asker,
             reason=reason(flow.risk_findings, language),
-            fault=fault,
+            fault=fault or _why_no_message(view, language),
             far=far,
             methods=[(name, label) for name, label in methods_shown(view, language) if name != kind.value],
             ways=[
@@ -168,6 +177,15 @@ class AuthenticatorPage:
             lost=flow.kind is LoginFlowKind.SIGN_IN,
             again=AGAIN[flow.kind],
         )
+
+
+def _why_no_message(view: VerificationView, language: Language) -> str:
+    """Return why no code was sent for a recovery, which goes on without one; empty if one was. It depends on no account."""
+    if view.flow.kind is not LoginFlowKind.RECOVER or view.challenge is not None:
+        return ""
+    if not view.contact_methods:
+        return fault_of_contact("unusable", language)
+    return language.say("Too many codes were asked for. Try again in a few minutes.")
 
 
 def remembers(fields: Mapping[str, str]) -> bool:

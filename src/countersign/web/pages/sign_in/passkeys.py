@@ -22,6 +22,7 @@ from countersign.web.http.forms import fields_of
 from countersign.web.http.problems import ProblemError
 from countersign.web.http.response import JSON
 from countersign.web.pages.shared.destinations import return_to
+from countersign.web.pages.shared.flow_mark import is_of_other_flow, show_other_flow
 from countersign.web.pages.shared.word_pages import show_refusal, show_word
 from countersign.web.pages.sign_in.authenticator import AuthenticatorPage, remembers
 
@@ -76,7 +77,8 @@ class PasskeyPages:
 
     async def post_verify_begin(self, req: Request, resp: Response) -> None:
         """Return the options for proving the flow that is under way."""
-        await fields_of(req)
+        if is_of_other_flow(self._web, req, await fields_of(req)):
+            raise ProblemError("not_found")
         options = await begin_passkey_proof(self._web.accounts, self._web.browser(req))
         if options is None:
             raise ProblemError("not_found")
@@ -85,6 +87,9 @@ class PasskeyPages:
     async def post_verify(self, req: Request, resp: Response) -> None:
         """Check the response."""
         fields = await fields_of(req)
+        if is_of_other_flow(self._web, req, fields):
+            show_other_flow(self._web, req, resp)
+            return
         outcome = await prove_with_passkey(
             self._web.accounts, self._web.browser(req), fields.get("credential", ""), remember=remembers(fields)
         )

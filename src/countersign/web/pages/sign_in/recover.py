@@ -14,6 +14,7 @@ from countersign.web.http.browser import language_of
 from countersign.web.http.cookies import FLOW, SESSION, drop
 from countersign.web.http.forms import fields_of
 from countersign.web.pages.shared.destinations import to_verification
+from countersign.web.pages.shared.flow_mark import is_of_other_flow, show_other_flow
 from countersign.web.pages.shared.rendering import show
 from countersign.web.pages.shared.word_pages import show_change_refusal, show_no_flow, show_refusal, show_word
 from countersign.web.pages.shared.wordings import PASSWORD_FAULTS, fault_of_contact
@@ -64,6 +65,9 @@ class RecoverPage:
     async def post_password(self, req: Request, resp: Response) -> None:
         """Replace the password, and lead to the sign-in. It signs nobody in (semantics R2)."""
         fields = await fields_of(req)
+        if is_of_other_flow(self._web, req, fields):
+            show_other_flow(self._web, req, resp)
+            return
         outcome = await reset_password(
             self._web.accounts, self._web.browser(req), fields.get("password", ""), fields.get("current", "")
         )

@@ -11,10 +11,12 @@ from countersign.domain.accounts.account import ContactMethod
 from countersign.domain.accounts.login_flow import LoginFlowKind
 from countersign.domain.delivery.delivery import Delivery
 from countersign.domain.shared.contact import Channel
+from countersign.domain.shared.network import network_of
 from countersign.domain.verifications.challenge import ChallengeState, Refusal
 from countersign.domain.verifications.code import Alphabet
 from countersign.flows.accounts.context import FlowNotFound
 from countersign.flows.accounts.location_check import UnlikelyLocation
+from countersign.flows.accounts.login_flow import is_other_flow
 from countersign.flows.sign_in.verify import (
     VerificationView,
     check_code,
@@ -28,12 +30,13 @@ from countersign.messages.content.risk_reasons import reason
 from countersign.messages.language.catalogue import Language, mark
 from countersign.web.http.browser import language_of
 from countersign.web.http.cookies import FLOW, drop
-from countersign.web.http.event_stream import Snapshot
-from countersign.web.http.forms import fields_of
+from countersign.web.http.event_stream import PER_BROWSER, PER_NETWORK, Snapshot
+from countersign.web.http.forms import fields_of, is_form
 from countersign.web.http.problems import ProblemError, seconds
 from countersign.web.http.timestamps import instant
 from countersign.web.pages.shared.continue_flow import AGAIN
 from countersign.web.pages.shared.destinations import leads_to
+from countersign.web.pages.shared.flow_mark import FIELD, is_of_other_flow, show_other_flow
 from countersign.web.pages.shared.rendering import show
 from countersign.web.pages.shared.word_pages import show_no_flow, show_word, too_many_requests
 from countersign.web.pages.shared.wordings import DELIVERY_STATES
@@ -120,6 +123,9 @@ class VerifyPage:
     async def post(self, req: Request, resp: Response) -> None:
         """Check the code."""
         fields = await fields_of(req)
+        if is_of_other_flow(self._web, req, fields):
+            show_other_flow(self._web, req, resp)
+            return
         outcome = await check_code(
             self._web.accounts,
             self._web.browser(req),
@@ -173,6 +179,7 @@ class VerifyPage:
             by=language.say(BY[challenge.channel]),
             reason=reason(flow.risk_findings, language),
             summary=flow.requirement.action.summary,
+            asker=flow.requirement.action.asker,
             known=known,
             fault=fault,
             far=far,
@@ -237,11 +244,18 @@ class CodeRequestForms:
 
     async def resend(self, req: Request, resp: Response) -> None:
         """Send it again, and show the screen."""
+        fields = await fields_of(req) if is_form(req) else {}
+        if is_of_other_flow(self._web, req, fields):
+            show_other_flow(self._web, req, resp)
+            return
         await self._answer(req, resp, await resend_flow_code(self._web.accounts, self._web.browser(req)))
 
     async def another_way(self, req: Request, resp: Response) -> None:
         """Send it to the `contact` and by the `channel` of the button, and show the screen."""
         fields = await fields_of(req)
+        if is_of_other_flow(self._web, req, fields):
+            show_other_flow(self._web, req, resp)
+            return
         try:
             way = ContactMethod(fields.get("contact", ""), Channel(fields.get("channel", "")), "")
         except ValueError:
@@ -269,6 +283,8 @@ class ProgressEvents:
     async def get(self, req: Request, resp: Response) -> None:
         """Send events until the flow is over. A browser without a flow gets 404."""
         accounts, browser, language = self._web.accounts, self._web.browser(req), language_of(req)
+        if is_other_flow(accounts, browser, req.get_param(FIELD)):
+            raise ProblemError("not_found")
 
         async def look() -> Snapshot | None:
             view = await view_flow(accounts, browser)
@@ -280,4 +296,7 @@ class ProgressEvents:
         first = await look()
         if first is None:
             raise ProblemError("not_found")
-        self._web.streams.start(req, resp, first, look)
+        holders = {f"browser {browser.device}": PER_BROWSER}
+        if browser.ip:
+            holders[f"network {network_of(browser.ip)}"] = PER_NETWORK
+        self._web.streams.start(req, resp, first, look, holders)

@@ -42,7 +42,7 @@ if (resend) {
 }
 
 let offered = false; // once: a person who closes it again has seen it
-const news = new EventSource("/verify/events");
+const news = new EventSource(`/verify/events?flow=${form.elements.namedItem("flow").value}`);
 news.onmessage = ({ data }) => {
   const { state, hint, lost, late, over } = JSON.parse(data);
   if ($("state").textContent !== state) $("state").textContent = state;

@@ -1,0 +1,49 @@
+"""The mark of a login flow in its forms: a code that is typed in one tab never answers another tab's question (semantics P6)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import falcon
+
+from countersign.flows.accounts.login_flow import flow_mark, is_other_flow
+from countersign.web.http.browser import language_of
+from countersign.web.pages.shared.word_pages import show_word
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from countersign.web.http.context import WebContext
+    from countersign.web.http.request import Request
+    from countersign.web.http.response import Response
+
+FIELD: Final = "flow"
+"""The hidden field of every form of a flow."""
+
+
+def mark_of(web: WebContext, req: Request) -> str:
+    """Return the mark of this browser's flow; empty if it has none."""
+    return flow_mark(web.accounts, web.browser(req))
+
+
+def is_of_other_flow(web: WebContext, req: Request, fields: Mapping[str, str]) -> bool:
+    """Return True if a form was made for another flow than the one that this browser has now."""
+    return is_other_flow(web.accounts, web.browser(req), fields.get(FIELD))
+
+
+def show_other_flow(web: WebContext, req: Request, resp: Response) -> None:
+    """Say that the form belongs to another flow, and lead to the one that is under way. Nothing was used up."""
+    language = language_of(req)
+    resp.status = falcon.HTTP_409
+    show_word(
+        web,
+        req,
+        resp,
+        "warn",
+        language.say("This page is out of date"),
+        language.say(
+            "You started something else in this browser after this page was opened. What you entered was not used. "
+            "Check what is waiting for a code now, and start again if it is not what you want."
+        ),
+        ("/verify", language.say("See what is waiting")),
+    )
