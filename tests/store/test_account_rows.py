@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
+from tests.flows.integration_codes import made
 from tests.flows.people import Visitor, ada
 
 from countersign.domain.accounts.authenticator import Authenticator, AuthenticatorKind
 from countersign.domain.shared.contact import parse_contact
+from countersign.flows.changes.integration_codes import verify_code
 from countersign.store.engine.database import Write
-from countersign.store.tables import accounts, authenticators, devices
+from countersign.store.tables import accounts, authenticators, devices, integration_codes, sessions
 
 if TYPE_CHECKING:
     from tests.flows.place import Place
@@ -116,3 +118,35 @@ async def test_a_contact_counts_for_those_who_have_it_now(home: Place) -> None:
     assert await home.database.read(accounts.count_owners, index) == 1
     await home.change("UPDATE contacts SET ended_at = 1")
     assert await home.database.read(accounts.count_owners, index) == 0
+
+
+async def test_what_ends_for_one_account_ends_for_no_other(home: Place) -> None:
+    """A4, S4, I3: sessions, trust and integration codes."""
+    one, other = await ada(home), await ada(home, "grace@example.org")
+    mine, theirs = (await account_of(home, one)).id, (await account_of(home, other)).id
+    code = await made(one)
+    await home.change("UPDATE credentials SET account = $1", theirs)
+    await home.change("UPDATE devices SET trusted_at = 5")
+    assert await home.database.run(integration_codes.end_all, mine, home.clock()) == []
+    assert await home.database.run(devices.end_trust, mine) == 1
+    assert len(await home.database.run(sessions.end_all, mine)) == 1
+    assert await verify_code(home.accounts, code, "a test") is not None
+    assert [device.trusted_at for device in await home.database.read(devices.list_active, theirs)] == [5]
+    assert await other.session() is not None
+
+
+async def test_an_authenticator_or_a_code_that_has_ended_is_not_used(home: Place) -> None:
+    """A4, I3: neither found by its mark, nor used by who has read it before."""
+    account = (await account_of(home, await ada(home))).id
+    row = Authenticator(account, "fac_1", AuthenticatorKind.PASSKEY, 1, b"key", b"", b"")
+
+    async def insert() -> None:
+        await Write(authenticators.insert([row]), last=True)
+
+    await home.database.run(insert)
+    assert await home.database.run(authenticators.use, account, "fac_1", 1, 5)
+    assert await home.database.run(authenticators.record_use, account, "fac_1", 5)
+    await home.change("UPDATE factors SET ended_at = 6")
+    assert await home.database.read(authenticators.find_by_mark, b"key") is None
+    assert not await home.database.run(authenticators.use, account, "fac_1", 2, 7)
+    assert not await home.database.run(authenticators.record_use, account, "fac_1", 7)
