@@ -10,7 +10,7 @@ BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help python run test test-quick coverage lint format bench docs shots lock sbom clean setup setup-dev
+.PHONY: help python run test test-quick coverage lint format bench docs shots lock sbom mutants clean setup setup-dev
 
 help: ## list the verbs
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r verb text; do printf '  make %-12s %s\n' "$$verb" "$$text"; done
@@ -34,6 +34,9 @@ test-quick: setup-dev ## run the tests of what the program decides: they need no
 	@PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 exec $(BIN)/python -m pytest -p xdist.plugin -p pytest_asyncio.plugin -p pytest_timeout -p _hypothesis_pytestplugin \
 	  -n logical --hypothesis-profile=quick -m 'not (program or postgres or browser or slow or peers)' \
 	  $(foreach place,$(PATIENT),--ignore=tests/$(place)) $(ARGS)
+
+mutants: setup-dev ## put faults into a copy of the checkout, and say which no test notices (ARGS='--room keys' for some)
+	@exec $(BIN)/python -m tools.mutate $(ARGS)
 
 lint: setup-dev ## check style, format, types and layers
 	@status=0; \

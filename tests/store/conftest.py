@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.flows.conftest import clock, each_place, place
+from tests.flows.conftest import clock, each_place, home, place
 
-__all__ = ["clock", "each_place", "place"]
+__all__ = ["clock", "each_place", "home", "place"]

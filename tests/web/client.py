@@ -11,11 +11,12 @@ import msgspec
 
 
 class Answer(msgspec.Struct):
-    """What came back; header names are in lower case."""
+    """What came back; header names are in lower case, and `cookies` are the lines that set one."""
 
     status: int
     headers: dict[str, str]
     body: bytes
+    cookies: tuple[str, ...] = ()
 
     @property
     def json(self) -> Any:
@@ -78,6 +79,7 @@ class Client:
             start["status"],
             {name.decode(): value.decode("latin-1") for name, value in start["headers"]},
             b"".join(event.get("body", b"") for event in rest),
+            tuple(value.decode("latin-1") for name, value in start["headers"] if name == b"set-cookie"),
         )
 
     async def post(self, path: str, body: object = None, **more: Any) -> Answer:

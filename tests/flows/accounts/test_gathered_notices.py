@@ -365,12 +365,12 @@ async def test_a_lock_is_told_although_much_was_told_before(home: Place) -> None
     await visitor.adds(PHONE)
     snapshot = await visitor.holdings()
     await tell(home, snapshot, NoticeKind.NEW_DEVICE, 50)
-    assert await sent(home) and await sent(home, PHONE)
+    await sent(home)
+    await sent(home, PHONE)
     home.clock.forward(1)
 
     async def lock() -> None:
-        locked = await lock_snapshot(snapshot.account.id)
-        assert locked is not None
+        assert (locked := await lock_snapshot(snapshot.account.id)) is not None
         await lock_account(
             home.accounts,
             BrowserContext(),

@@ -209,6 +209,8 @@ async def send_reminders(context: AccountContext) -> int:
 
 
 async def _remind(context: AccountContext, due: AccountChange, now: int) -> int:
+    # Locked before the change is read: of several workers one reminds.
+    await accounts.lock(due.account)
     change = await changes.find(due.account, due.id)
     if change is None or change.remind_at != due.remind_at or change.state_at(now) is not ChangeState.PENDING:
         if change is not None and change.remind_at is not None and now >= change.until:

@@ -1,0 +1,130 @@
+"""The verification screen over HTTP: what its form gives beyond the code, and what it asks before the code is judged."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.flows.accounts.test_location_check import LAGOS, ZURICH, places
+from tests.web.pages.page_browser import PageBrowser, signed_up
+
+from countersign.flows.accounts.sessions import overview
+from countersign.store.tables import challenges
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.web.conftest import Opener
+
+    from countersign.wiring import Runtime
+
+
+async def is_trusted(browser: PageBrowser) -> bool:
+    """Say whether the account trusts this browser."""
+    session = await browser.session()
+    assert session is not None
+    found = await overview(browser.runtime.accounts, session)
+    assert found is not None
+    now = browser.runtime.accounts.now()
+    return any(one.trusted(now) for one in found.devices if one.token_hash == session.device_token_hash)
+
+
+@pytest.mark.parametrize(
+    ("fields", "trusted"),
+    [({}, False), ({"remember": ""}, False), ({"remember": "no"}, False), ({"remember": "yes"}, True)],
+)
+async def test_a_browser_is_trusted_only_if_its_person_says_so(
+    runtime: Runtime, fields: dict[str, str], *, trusted: bool
+) -> None:
+    """S4."""
+    await signed_up(runtime)
+    browser = PageBrowser(runtime)
+    await browser.signs_in()
+    assert (await browser.types(**fields)).status == 303
+    assert await is_trusted(browser) is trusted
+
+
+async def test_a_forged_wish_for_trust_gives_none_where_the_installation_gives_none(open_house: Opener) -> None:
+    """S4, S10: the page does not offer it, and the form may say what it will."""
+    runtime = await open_house('profile = "strict"')
+    browser = PageBrowser(runtime)
+    page = await browser.signs_up()
+    assert b'name="remember"' not in page.body
+    again = PageBrowser(runtime)
+    await again.signs_in()
+    assert b'name="remember"' not in (await again.get("/verify")).body
+    assert (await again.types(remember="yes")).status == 303
+    assert not await is_trusted(again)
+
+
+async def test_a_code_from_far_away_is_not_judged_before_its_person_has_said_yes(
+    open_house: Opener, tmp_path: Path
+) -> None:
+    """H4: and costs no guess."""
+    where = places(tmp_path / "places.mmdb")
+    runtime = await open_house(risk_places_file=str(where))
+    await signed_up(runtime, peer=ZURICH)
+    near = PageBrowser(runtime, ZURICH)
+    await near.signs_in()
+    far = PageBrowser(runtime, LAGOS)
+    far.cookies = near.cookies
+    asked = await far.types()
+    assert asked.status == 409
+    assert b"Lagos, NG" in asked.body
+    assert b"Zurich, CH" in asked.body
+    assert await far.session() is None
+    view = await far.sees()
+    assert view is not None
+    assert view.challenge is not None
+    assert view.challenge.guesses == 0
+    assert (await far.types(far="no")).status == 409
+    assert (await far.types(far="yes")).status == 303
+    assert await far.session() is not None
+
+
+async def test_a_wrong_code_is_counted_and_answered_with_what_is_left(runtime: Runtime) -> None:
+    """C5."""
+    browser = PageBrowser(runtime)
+    await browser.post(
+        "/sign-up", {"name": "Ada", "identifier": "ada@example.org", "password": "correct horse battery"}
+    )
+    code = await browser.code()
+    wrong = str((int(code) + 1) % 1_000_000).zfill(6)
+    answer = await browser.post("/verify", {"code": wrong})
+    assert answer.status == 422
+    assert b"4 guesses left" in answer.body
+    assert (await browser.post("/verify", {"code": code})).status == 303
+
+
+async def test_a_contact_that_the_flow_does_not_allow_gets_no_code_by_any_button(runtime: Runtime) -> None:
+    """C5, U5: the fields of the button are not believed."""
+    await signed_up(runtime)
+    browser = PageBrowser(runtime)
+    await browser.signs_in()
+    view = await browser.sees()
+    assert view is not None
+    assert view.challenge is not None
+    for fields in (
+        {"contact": "con_another", "channel": "email"},
+        {"contact": view.contact_methods[0].contact, "channel": "sms"},
+        {"contact": view.contact_methods[0].contact, "channel": "pigeon"},
+        {},
+    ):
+        answer = await browser.post("/verify/way", fields)
+        assert answer.status == 409, fields
+        assert b"This way is not open" in answer.body
+    found = await runtime.core.database.read(challenges.find, view.challenge.id)
+    assert found is not None
+    assert found.sends == 1
+
+
+async def test_a_browser_without_a_flow_is_told_so(runtime: Runtime) -> None:
+    """C4: by the screen, by its buttons and by its stream."""
+    browser = PageBrowser(runtime)
+    for answer in (
+        await browser.get("/verify"),
+        await browser.post("/verify", {"code": "123456"}),
+        await browser.post("/verify/resend", {}),
+        await browser.get("/verify/events"),
+    ):
+        assert answer.status == 404
