@@ -56,7 +56,17 @@ def test_the_example_is_good_as_it_is_and_with_every_line_of_it(tmp_path: Path) 
     (tmp_path / "settings.toml").write_text(every)
     settings = load({"COUNTERSIGN_ENVIRONMENT": "development"}, tmp_path / "settings.toml")
     assert settings.purposes["sign_in"].channels == (Channel.EMAIL, Channel.SMS)
-    assert sorted(settings.providers) == ["chat", "cloud", "first", "gateway", "letters", "mail", "operator", "second"]
+    assert sorted(settings.providers) == [
+        "bulk",
+        "chat",
+        "cloud",
+        "first",
+        "gateway",
+        "letters",
+        "mail",
+        "operator",
+        "second",
+    ]
 
 
 def test_no_secret_of_the_example_serves_in_production(tmp_path: Path) -> None:
@@ -69,7 +79,9 @@ def test_no_secret_of_the_example_serves_in_production(tmp_path: Path) -> None:
         setting.name
         for table in example_tables()["providers"].values()
         for setting in EVERY_PROVIDER[table["kind"]]
-        if setting.secret and table.get(setting.name) and setting.name not in {"url", "api_key"}
+        if setting.secret and table.get(setting.name) and setting.name != "url"
+        # Vonage's is half a name: eight figures, which are no secret without the other half.
+        if (table["kind"], setting.name) != ("vonage", "api_key")
     }
     assert named == wanted | {"bounces.imap_password"}
     assert "whsec_" not in str(caught.value)

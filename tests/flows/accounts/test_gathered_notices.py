@@ -36,8 +36,7 @@ if TYPE_CHECKING:
 
 PHONE = "+14155550123"
 OTHER = "+14155550199"
-BY_MAIL = 10
-BY_PHONE = 5
+BY_MAIL, BY_PHONE = 10, 5
 
 
 async def tell(place: Place, to: AccountSnapshot, kind: NoticeKind, times: int = 1, **facts: str) -> None:
@@ -365,12 +364,13 @@ async def test_a_lock_is_told_although_much_was_told_before(home: Place) -> None
     await visitor.adds(PHONE)
     snapshot = await visitor.holdings()
     await tell(home, snapshot, NoticeKind.NEW_DEVICE, 50)
-    await sent(home)
     await sent(home, PHONE)
+    await sent(home)
     home.clock.forward(1)
 
     async def lock() -> None:
-        assert (locked := await lock_snapshot(snapshot.account.id)) is not None
+        locked = await lock_snapshot(snapshot.account.id)
+        assert locked is not None
         await lock_account(
             home.accounts,
             BrowserContext(),
