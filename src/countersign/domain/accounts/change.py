@@ -133,6 +133,7 @@ class ChangeRequest(msgspec.Struct, frozen=True):
     - `account`, and the id of the `session` that asked; empty for a request from outside.
     - `pending`: id of the pending change that is completed, and `flow`: token hash of the login flow that ends with it.
     - `proof`: what was proved to recover the account.
+    - `approved_by`: the id of the contact or authenticator that has approved it; empty for a request from outside.
     - `epoch`: that of the account in which the change was requested. In any other one it is refused (semantics A8).
     """
 
@@ -151,6 +152,7 @@ class ChangeRequest(msgspec.Struct, frozen=True):
     flow: bytes = b""
     proof: RecoveryProof | None = None
     epoch: int = 0
+    approved_by: str = ""
 
     def __repr__(self) -> str:
         """Hide what may be secret."""
@@ -167,6 +169,7 @@ class ChangeEffect(msgspec.Struct, frozen=True, omit_defaults=True):
     - `primary`: the id of the contact that was the primary one before, if that changed.
     - `with_password`: of a recovery, the user knew the current password as well. `recovered_by`: the contact that had chosen the one before
       alone, if any.
+    - `approved_by`: the id of the contact or authenticator that has approved the change in a session, if it is known.
     """
 
     contacts_added: tuple[str, ...] = ()
@@ -176,6 +179,7 @@ class ChangeEffect(msgspec.Struct, frozen=True, omit_defaults=True):
     primary: str = ""
     with_password: bool = False
     recovered_by: str = ""
+    approved_by: str = msgspec.field(name="approved", default="")
 
 
 class AccountChange(msgspec.Struct, frozen=True):
@@ -225,6 +229,15 @@ class AccountChange(msgspec.Struct, frozen=True):
         Includes passwords: the previous one becomes a recovery credential again.
         """
         return self.state is ChangeState.APPLIED and now < self.until
+
+    def is_foreign_way_in(self, contact: str, told_since: int) -> bool:
+        """Return True if the change has added an authenticator, or a contact that another than `contact` has approved.
+
+        `told_since`: since when (ms) this contact can still report what it was told of. What was added before is not meant.
+        """
+        is_foreign = self.effect.approved_by not in {"", contact}
+        adds = self.kind is ChangeKind.METHOD_ADDED or (self.kind is ChangeKind.CONTACT_ADDED and is_foreign)
+        return adds and (self.applied_at or 0) > told_since
 
     @property
     def due_at(self) -> int:

@@ -186,6 +186,13 @@ def is_reporter(contact: OwnedContact | None) -> bool:
     return contact is None or contact.ended_at is None or contact.ended_at >= contact.settled_at
 
 
+def told_since(account: Account, contact: OwnedContact) -> int:
+    """Return since when (ms) the links of a contact tell of what was done, as far as no lock or recovery has ended them."""
+    record = account.recovery
+    own = record.recovered_at if contact.id == record.recovered_by else 0
+    return max(contact.added_at, record.links_ended_at, own)
+
+
 def is_link_ended(account: Account, contact: str, sent_at: int) -> bool:
     """Return True if a later lock or recovery has ended the link of a notice that was sent to `contact` at `sent_at` (ms).
 

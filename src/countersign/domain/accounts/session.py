@@ -230,6 +230,12 @@ def matching_proofs(session: Session, requirement: ProofRequirement, now: int) -
     )
 
 
+def approval_source(session: Session, requirement: ProofRequirement, now: int) -> str:
+    """Return the id of the contact or authenticator that has approved an act last, at `now` (ms); empty if none has."""
+    approvals = matching_proofs(session, requirement, now) if requirement.is_for_one_action else ()
+    return max(approvals, key=lambda one: one.proved_at).source if approvals else ""
+
+
 def current_level(session: Session, now: int, max_age: int | None = None) -> Level:
     """Return the strongest level whose proof is still valid, and at most `max_age` seconds old if that is given.
 

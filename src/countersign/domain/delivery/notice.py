@@ -20,7 +20,9 @@ CONTACT_FACT: Final = "contact"
 TOLD_AT_FACT: Final = "told_at"
 """When (ms) the newest of the notices was made that one message tells of: its link is as old as that."""
 PROVED_BY_FACT: Final = "by"
-"""The fact of a notice that holds the id of the contact by which the act was proved; left out if none was."""
+"""The fact of a notice that holds the id of the contact or authenticator by which the act was proved; left out if none was.
+
+A message about several notices holds all of theirs, with a space between."""
 
 
 class NoticeKind(StrEnum):

@@ -10,7 +10,7 @@ import structlog
 from msgspec.structs import replace
 
 from countersign.domain.accounts.notice_budget import DAY, GATHERED, NoticeLane, gathering_lane
-from countersign.domain.delivery.notice import CONTACT_FACT, LIFETIME, TOLD_AT_FACT, Notice, NoticeKind
+from countersign.domain.delivery.notice import CONTACT_FACT, LIFETIME, PROVED_BY_FACT, TOLD_AT_FACT, Notice, NoticeKind
 from countersign.domain.shared.contact import Channel, ContactKind
 from countersign.domain.verifications.rate_limit import KeyedLimits, check_limit
 from countersign.errors import CountersignError
@@ -149,6 +149,7 @@ def _gathered(
         "since": str(min(one.created_at for one in held)),
         TOLD_AT_FACT: str(max(one.created_at for one in held)),
         CONTACT_FACT: held[0].facts.get(CONTACT_FACT, ""),
+        PROVED_BY_FACT: " ".join(sorted({by for one in held for by in one.facts.get(PROVED_BY_FACT, "").split()})),
     }
     return Notice(
         id=id_,

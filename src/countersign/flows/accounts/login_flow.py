@@ -89,6 +89,14 @@ def is_other_flow(context: AccountContext, browser: BrowserContext, mark: str | 
     return not hmac.compare_digest(mark.encode("utf-8", "surrogatepass"), flow_mark(context, browser).encode())
 
 
+def challenge_key(context: AccountContext, flow: LoginFlow) -> bytes:
+    """Return the key under which the code of a flow is used up.
+
+    Two flows of one browser may share a challenge, because a repeated request continues it. Its code proves one of them, once.
+    """
+    return context.keyring.blind_index("challenge of a step-up", flow.challenge)
+
+
 async def update_flow(context: AccountContext, stored: StoredFlow, flow: LoginFlow) -> StoredFlow | None:
     """Replace a flow, and return it as it is now; None if another request of the same browser was faster."""
     sealed = _sealed(context, stored.token_hash, flow)

@@ -78,7 +78,8 @@ async def _apply(context: AccountContext, browser: BrowserContext, request: Chan
         return written
     is_reopening = recovery.lock_state(snapshot.account, now) is LockState.LOCKED
     change = pending or _new_change(context, browser, request, snapshot, is_reopening=is_reopening)
-    change = _applied(change, written.effect, now, is_reopening=is_reopening)
+    effect = replace(written.effect, approved_by=request.approved_by)
+    change = _applied(change, effect, now, is_reopening=is_reopening)
     rows, events = [*written.rows], [change_event(context, EventKind.CHANGE_APPLIED, change, now), *written.events]
     if rule.ends_sessions:
         events += await end_sessions(context, account, now, but=request.session)
@@ -152,7 +153,9 @@ def _check_proof(request: ChangeRequest, snapshot: AccountSnapshot, now: int) ->
 
 def _proved_by(request: ChangeRequest) -> dict[str, str]:
     proof = request.proof
-    return {} if proof is None or proof.recovery_code or not proof.contact else {PROVED_BY_FACT: proof.contact}
+    if proof is None:
+        return {PROVED_BY_FACT: request.approved_by} if request.approved_by else {}
+    return {} if proof.recovery_code or not proof.contact else {PROVED_BY_FACT: proof.contact}
 
 
 def _new_change(

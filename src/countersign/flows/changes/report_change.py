@@ -168,7 +168,11 @@ async def _report(context: AccountContext, browser: BrowserContext, notice: Noti
     reported = await changes.find(notice.account, notice.facts.get("change", ""))
     # A message about notices that were gathered says since when: what was done before it was sent is undone too.
     since = reported.asked_at if reported is not None else int(notice.facts.get("since", notice.created_at))
-    involved = {notice.facts.get(PROVED_BY_FACT, ""), *(reported.effect.contacts_ended if reported is not None else ())}
+    told_of = [reported] if reported is not None else []
+    if notice.kind is NoticeKind.GATHERED:
+        told_of = [one for one in await changes.list_open(notice.account, now) if one.asked_at >= since]
+    ended = {contact for one in told_of for contact in one.effect.contacts_ended}
+    involved = {*notice.facts.get(PROVED_BY_FACT, "").split(), *ended}
     locked = await lock_account(
         context,
         browser,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from countersign.domain.accounts.account import AccountSnapshot
-from countersign.domain.accounts.change import AccountChange, ChangeKind, ChangeRequest, ChangeState
+from countersign.domain.accounts.change import AccountChange, ChangeEffect, ChangeKind, ChangeRequest, ChangeState
 from countersign.domain.accounts.session import Level, ProofRequirement
 from countersign.domain.delivery.notice import NoticeKind
 from countersign.domain.shared.contact import parse_contact
@@ -67,6 +67,7 @@ def new_change(
         state=ChangeState.PENDING,
         until=until,
         remind_at=remind_at,
+        effect=ChangeEffect(approved_by=request.approved_by),
         epoch=request.epoch,
     )
 
@@ -88,6 +89,7 @@ def pending_request(context: AccountContext, change: AccountChange) -> ChangeReq
         session=change.session,
         pending=change.id,
         epoch=change.epoch,
+        approved_by=change.effect.approved_by,
     )
 
 

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from msgspec.structs import replace
+
 from countersign.domain.accounts.change import PENDING_LIFETIME, RULES, ChangeRefusal, check_change
 from countersign.domain.accounts.login_flow import FLOW_LIFETIME, LoginFlow, LoginFlowKind
-from countersign.domain.accounts.session import ProofRequirement, Session, satisfies
+from countersign.domain.accounts.session import ProofRequirement, Session, approval_source, satisfies
 from countersign.domain.delivery.notice import NoticeKind
 from countersign.domain.verifications.challenge import Refusal
 from countersign.domain.verifications.lanes import Lane
@@ -65,6 +67,7 @@ async def submit_change(
         )
     if not await use_approval(context, session, requirement):
         return requirement
+    request = replace(request, approved_by=approval_source(session, requirement, context.now()))
     if RULES[request.kind].proves_contact:
         return await _prove_contact(context, browser, request, snapshot.account.locale)
     return await apply_change(context, browser, request)

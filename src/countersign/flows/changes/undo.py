@@ -133,8 +133,9 @@ async def lock_account(
     """Lock an account at the word of the holder of one of its contacts (semantics S6). Await it in a transaction that has locked the row.
 
     Every session, all trust, every pending change and every integration code end. Changes that were requested at `since` (ms) or
-    later are undone, newest first, if they still can be. No password signs in until the account is recovered. `involved` are the contacts
-    by which the reported act was done, or that it removed.
+    later are undone, newest first, if they still can be. So are authenticators that were added before, and contacts that another contact
+    has approved, if a link to this contact could have undone that: the lock ends that link. No password signs in until the account is
+    recovered. `involved` are the contacts by which the reported act was done, or that it removed.
     """
     now, account = context.now(), snapshot.account.id
     events = await end_sessions(context, account, now)
@@ -145,7 +146,14 @@ async def lock_account(
     events += canceled_events
     before = await find_history(snapshot.account)
     applied = [one for one in await changes.list_open(account, now) if one.is_undone_by_lock(now)]
-    meant = [one for one in applied if (one.applied_at or 0) >= since]
+    meant = [
+        one
+        for one in applied
+        if (one.applied_at or 0) >= since
+        or (
+            reporter is not None and one.is_foreign_way_in(reporter.id, recovery.told_since(snapshot.account, reporter))
+        )
+    ]
     after, undone = _revert_all(before, meant, now)
     rows += [changes.update(one) for one in undone]
     events += [change_event(context, EventKind.CHANGE_UNDONE, one, now) for one in undone]

@@ -18,7 +18,7 @@ from countersign.domain.shared.event import Event, EventKind
 from countersign.flows.accounts import login_flow
 from countersign.flows.accounts.activity import record_events
 from countersign.flows.accounts.context import AccountContext, AccountExists, BrowserContext, FlowNotFound, SignedIn
-from countersign.flows.accounts.login_flow import StoredFlow
+from countersign.flows.accounts.login_flow import StoredFlow, challenge_key
 from countersign.flows.changes.apply import Applied, apply_change
 from countersign.flows.changes.delayed_recovery import RecoveryPending, request_delayed_recovery
 from countersign.flows.changes.request import pending_request
@@ -127,7 +127,8 @@ async def _sign_in(
         interrupted=flow.interrupted,
         flow=stored,
         remember=remember,
-        contact=flow.contact,
+        # A code may have gone to a contact while something else has proved the flow: the contact has then said nothing.
+        contact=flow.contact if proof.source == flow.contact else "",
         epoch=flow.epoch,
     )
 
@@ -183,10 +184,6 @@ async def _raise_session(
     return SignedIn(secret, browser.device, flow.account, flow.interrupted) if raised else FlowNotFound()
 
 
-def _challenge_key(context: AccountContext, flow: LoginFlow) -> bytes:
-    return context.keyring.blind_index("challenge of a step-up", flow.challenge)
-
-
 async def _write_upgrade(context: AccountContext, upgrade: SessionUpgrade) -> bool:
     """Write the raised session. Return False if the session has ended, is not the one that asked, or the account was changed since."""
     now, flow = context.now(), upgrade.flow
@@ -197,7 +194,7 @@ async def _write_upgrade(context: AccountContext, upgrade: SessionUpgrade) -> bo
     if session is None or session.id != flow.session or not await login_flows.delete(upgrade.flow_token_hash):
         return False
     # Two flows of one browser may share a challenge, because a repeated request continues it. Its code proves one of them, once.
-    if flow.challenge and not await single_use.take(_challenge_key(context, flow), now + FLOW_LIFETIME):
+    if flow.challenge and not await single_use.take(challenge_key(context, flow), now + FLOW_LIFETIME):
         return False
     if not await sessions.end(upgrade.token_hash):
         return False

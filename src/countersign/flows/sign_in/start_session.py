@@ -10,7 +10,7 @@ from countersign.domain.accounts import recovery
 from countersign.domain.accounts.authenticator import STRONG_KINDS
 from countersign.domain.accounts.change import UNDO_PERIOD
 from countersign.domain.accounts.device import Device
-from countersign.domain.accounts.login_flow import InterruptedRequest
+from countersign.domain.accounts.login_flow import FLOW_LIFETIME, InterruptedRequest
 from countersign.domain.accounts.session import (
     LEVEL_OF_METHOD,
     REMEMBERED_SESSION_LIFETIME,
@@ -24,9 +24,10 @@ from countersign.domain.delivery.notice import PROVED_BY_FACT, NoticeKind
 from countersign.domain.shared.event import Event, EventKind
 from countersign.flows.accounts.activity import record_events
 from countersign.flows.accounts.context import AccountContext, BrowserContext, FlowNotFound, SignedIn
+from countersign.flows.accounts.login_flow import challenge_key
 from countersign.flows.accounts.notify import owe_notices
 from countersign.store.engine.database import Change, Write
-from countersign.store.tables import accounts, authenticators, devices, login_flows, sessions
+from countersign.store.tables import accounts, authenticators, devices, login_flows, sessions, single_use
 
 if TYPE_CHECKING:
     from countersign.flows.accounts.login_flow import StoredFlow
@@ -43,6 +44,7 @@ class SessionStart(msgspec.Struct, frozen=True):
     place: str
     now: int
     flow_token_hash: bytes
+    challenge_key: bytes
     is_trusted: bool
     new_account: tuple[Change, ...]
     contact: str
@@ -86,6 +88,7 @@ async def start_session(
         place=context.place(browser.ip),
         now=context.now(),
         flow_token_hash=flow.token_hash if flow is not None else b"",
+        challenge_key=challenge_key(context, flow.flow) if flow is not None and flow.flow.challenge else b"",
         is_trusted=remember and has_second_factor and context.sign_in_policy.trusts_browsers,
         new_account=new_account,
         contact=contact,
@@ -100,6 +103,8 @@ async def _start(context: AccountContext, start: SessionStart) -> bool:
     if not start.new_account and not await _is_unchanged(start):
         return False
     if start.flow_token_hash and not await login_flows.delete(start.flow_token_hash):
+        return False
+    if start.challenge_key and not await single_use.take(start.challenge_key, start.now + FLOW_LIFETIME):
         return False
     if start.browser.session:
         # Whoever was signed in on this browser is signed out: an old session secret opens nothing (semantics S8).
