@@ -12,9 +12,10 @@ from tests.flows.people import ADA, PASSWORD
 from tests.threats.test_an_account_is_taken_back import at, chooses, link_of, reports, thief_of
 
 from countersign.domain.accounts.authenticator import AuthenticatorKind
-from countersign.domain.delivery.notice import PROVED_BY_FACT, NoticeKind
+from countersign.domain.delivery.notice import CONTACT_FACT, PROVED_BY_FACT, NoticeKind
 from countersign.flows.accounts.context import CodeRequested, SignedIn
 from countersign.flows.accounts.gathered_notices import send_gathered
+from countersign.flows.accounts.sessions import end_others, end_session
 from countersign.flows.accounts.snapshot import find_snapshot
 from countersign.flows.changes.report_change import ReportOutcome
 from countersign.flows.sign_in.authenticator import prove_with_recovery_code
@@ -150,3 +151,44 @@ async def test_who_reports_their_own_acts_by_a_message_about_many_does_not_go_fi
     assert result is not None
     assert result.outcome is ReportOutcome.LOCKED
     assert not result.goes_first
+
+
+async def test_who_reports_an_app_of_their_own_session_does_not_go_first(home: Place) -> None:
+    """R7: an enrolment is approved before the app is set up; the mailbox that did so is remembered until then."""
+    owner, _ = await opens(home)
+    thief = in_session_of(owner, ADA)
+    await thief.enrols_app()
+    result = await thief.presses(await link_of(thief, NoticeKind.METHOD_ADDED))
+    assert result is not None
+    assert not result.goes_first
+
+
+async def test_who_reports_what_they_ask_for_or_undo_does_not_go_first(home: Place) -> None:
+    """R7: a contact that is asked for, and a change that is undone, are approved too."""
+    owner, _ = await opens(home)
+    mail = at(owner, ADA)
+    mail.visitor.browser = owner.visitor.browser
+    mail.reads.add(EVIL)
+    await mail.adds(EVIL)
+    thief = in_session_of(mail, ADA)
+    await thief.undoes_foreign_changes()
+    facts = {link.notice.kind: link.notice.facts for _, link in await thief.links()}
+    for kind in (NoticeKind.CONTACT_ASKED, NoticeKind.CHANGE_UNDONE):
+        assert facts[kind][PROVED_BY_FACT] == facts[kind][CONTACT_FACT]
+    result = await thief.presses(await link_of(thief, NoticeKind.CHANGE_UNDONE))
+    assert result is not None
+    assert not result.goes_first
+
+
+async def test_a_session_that_has_ended_ends_no_other(home: Place) -> None:
+    """A4: owner and thief end one another at once; who was first is the one who did."""
+    owner, _ = await opens(home)
+    thief = thief_of(home, ADA, password=True)
+    assert await thief.signs_in()
+    mine, theirs = await owner.visitor.session(), await thief.visitor.session()
+    assert mine is not None
+    assert theirs is not None
+    assert await end_others(home.accounts, mine)
+    assert not await end_others(home.accounts, theirs)
+    assert not await end_session(home.accounts, theirs, mine.id)
+    assert await owner.is_in()

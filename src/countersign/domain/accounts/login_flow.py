@@ -78,7 +78,7 @@ class LoginFlow(msgspec.Struct, frozen=True, omit_defaults=True):
     - Binding a contact: `change` is the id of the pending change, and `address` is the new contact.
     - Recovery: `address` is the contact that was entered, `recovery_proof` is the proof that was given, and `change` is the id of a
       delayed recovery that can be finished now. `decoy_notice` is the notice that is sent in place of a code, by whichever method.
-    - Enrolment: `name` is the name of the new authenticator.
+    - Enrolment: `name` is the name of the new authenticator, and `contact` what has approved it, an authenticator maybe.
     - `pending_secret`: the secret (hex) of the app that is being enrolled, or the WebAuthn challenge (hex) of a passkey.
     """
 

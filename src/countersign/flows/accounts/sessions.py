@@ -103,14 +103,21 @@ async def _sign_out(context: AccountContext, token_hash: bytes) -> bool:
 
 async def end_session(context: AccountContext, session: Session, session_id: str) -> bool:
     """End one session of the account by its id. Its next request is not signed in any more (semantics A4)."""
-    return await context.log.run(context.database, _end_one, context, session.account, session_id)
+    return await context.log.run(context.database, _end_one, context, session, session_id)
 
 
-async def _end_one(context: AccountContext, account: str, session_id: str) -> bool:
-    if not (await sessions.end_by_id(account, session_id)):
+async def _end_one(context: AccountContext, session: Session, session_id: str) -> bool:
+    if not await _is_active(context, session) or not await sessions.end_by_id(session.account, session_id):
         return False
-    await _ended(context, account, [session_id])
+    await _ended(context, session.account, [session_id])
     return True
+
+
+async def _is_active(context: AccountContext, session: Session) -> bool:
+    """Return True if a session counts still: of two that end one another at once, one does so."""
+    account = await accounts.lock(session.account)
+    stored = await sessions.find_by_id(session.account, session.id, context.now())
+    return account is not None and account.open and account.epoch == session.epoch and stored is not None
 
 
 async def end_others(context: AccountContext, session: Session) -> int:
@@ -119,6 +126,8 @@ async def end_others(context: AccountContext, session: Session) -> int:
 
 
 async def _end_others(context: AccountContext, session: Session) -> int:
+    if not await _is_active(context, session):
+        return 0
     ended = await sessions.end_all(session.account, but=session.id)
     if not ended:
         return 0

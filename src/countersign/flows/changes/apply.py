@@ -153,9 +153,7 @@ def _check_proof(request: ChangeRequest, snapshot: AccountSnapshot, now: int) ->
 
 def _proved_by(request: ChangeRequest) -> dict[str, str]:
     proof = request.proof
-    if proof is None:
-        return {PROVED_BY_FACT: request.approved_by} if request.approved_by else {}
-    return {} if proof.recovery_code or not proof.contact else {PROVED_BY_FACT: proof.contact}
+    return {} if proof is None or proof.recovery_code or not proof.contact else {PROVED_BY_FACT: proof.contact}
 
 
 def _new_change(

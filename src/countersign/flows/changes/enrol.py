@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from countersign.domain.accounts.authenticator import MAX_NAME, Authenticator, AuthenticatorKind
 from countersign.domain.accounts.change import ChangeKind, ChangeRefusal, ChangeRequest, check_change
 from countersign.domain.accounts.login_flow import FLOW_LIFETIME, LoginFlow, LoginFlowKind
-from countersign.domain.accounts.session import ProofRequirement, Session, satisfies
+from countersign.domain.accounts.session import ProofRequirement, Session, approval_source, satisfies
 from countersign.domain.shared import identifier
 from countersign.flows.accounts import login_flow
 from countersign.flows.accounts.authenticator import GUESSES_PER_FLOW, InvalidCode, recovery_code_hash
@@ -77,6 +77,7 @@ async def begin_app(
         expires_at=now + FLOW_LIFETIME,
         device_token_hash=context.token_hash(device).hex(),
         account=session.account,
+        contact=approval_source(session, requirement, now),
         name=authenticator_name(name),
         session=session.id,
         pending_secret=secret.hex(),
@@ -120,7 +121,7 @@ async def finish_app(context: AccountContext, browser: BrowserContext, session: 
         used=step,
     )
     request = ChangeRequest(ChangeKind.METHOD_ADDED, about=flow.name, authenticators=(app,))
-    request = replace(request.for_session(session), flow=counted.token_hash, epoch=flow.epoch)
+    request = replace(request.for_session(session), flow=counted.token_hash, epoch=flow.epoch, approved_by=flow.contact)
     return await apply_change(context, browser, request)
 
 

@@ -10,7 +10,7 @@ import msgspec
 from countersign.domain.accounts.account import AccountSnapshot
 from countersign.domain.accounts.change import AccountChange, ChangeEffect, ChangeKind, ChangeRequest, ChangeState
 from countersign.domain.accounts.session import Level, ProofRequirement
-from countersign.domain.delivery.notice import NoticeKind
+from countersign.domain.delivery.notice import PROVED_BY_FACT, NoticeKind
 from countersign.domain.shared.contact import parse_contact
 from countersign.domain.shared.event import Event, EventKind
 from countersign.domain.verifications.challenge import Action
@@ -129,4 +129,5 @@ def change_event(context: AccountContext, kind: EventKind, change: AccountChange
 
 def facts_of(change: AccountChange) -> dict[str, str]:
     """Return what a notice says of a change."""
-    return {"change": change.id, "about": change.about}
+    facts = {"change": change.id, "about": change.about}
+    return facts | {PROVED_BY_FACT: change.effect.approved_by} if change.effect.approved_by else facts

@@ -21,8 +21,8 @@ from countersign.domain.accounts.change import (
     with_primary,
 )
 from countersign.domain.accounts.recovery import ReportVerdict
-from countersign.domain.accounts.session import Level, ProofRequirement, Session, satisfies
-from countersign.domain.delivery.notice import NoticeKind
+from countersign.domain.accounts.session import Level, ProofRequirement, Session, approval_source, satisfies
+from countersign.domain.delivery.notice import PROVED_BY_FACT, NoticeKind
 from countersign.domain.shared.event import Event, EventKind
 from countersign.domain.verifications.challenge import Action
 from countersign.flows.accounts.activity import record_events
@@ -34,7 +34,7 @@ from countersign.flows.changes.delayed_recovery import stop_waiting
 from countersign.flows.changes.epoch import cancel_pending, end_sessions, raise_epoch
 from countersign.flows.changes.request import change_event, facts_of
 from countersign.store.engine.database import Change, Write
-from countersign.store.tables import accounts, authenticators, changes, devices, integration_codes
+from countersign.store.tables import accounts, authenticators, changes, devices, integration_codes, sessions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -86,15 +86,18 @@ async def undo_change(
     requirement = ProofRequirement(level, None, Action(summary, digest), kind=_UNDO)
     if not satisfies(session, requirement, context.now()) or not await use_approval(context, session, requirement):
         return requirement
-    return await context.log.run(context.database, _undo, context, browser, session, change_id)
+    approved_by = approval_source(session, requirement, context.now())
+    return await context.log.run(context.database, _undo, context, browser, session, change_id, approved_by)
 
 
 async def _undo(
-    context: AccountContext, browser: BrowserContext, session: Session, change_id: str
+    context: AccountContext, browser: BrowserContext, session: Session, change_id: str, approved_by: str
 ) -> Applied | ChangeRefusal:
     now, account = context.now(), session.account
     snapshot = await lock_snapshot(account)
     if snapshot is None or snapshot.account.epoch != session.epoch or not snapshot.account.open:
+        return ChangeRefusal.OUTDATED
+    if await sessions.find_by_id(account, session.id, now) is None:
         return ChangeRefusal.OUTDATED
     change = await changes.find(account, change_id)
     if change is None or not change.is_undoable(now):
@@ -115,7 +118,7 @@ async def _undo(
         now=now,
         rows=[*rows, changes.update(undone), *raised.rows],
         events=[change_event(context, EventKind.CHANGE_UNDONE, undone, now), *raised.events],
-        facts=facts_of(undone),
+        facts=facts_of(undone) | {PROVED_BY_FACT: approved_by},
     )
     return Applied(undone)
 

@@ -14,7 +14,14 @@ from countersign.domain.accounts.account import Account, AccountSnapshot
 from countersign.domain.accounts.authenticator import Authenticator, AuthenticatorKind
 from countersign.domain.accounts.change import ChangeKind, ChangeRefusal, ChangeRequest, check_change
 from countersign.domain.accounts.login_flow import FLOW_LIFETIME, InterruptedRequest, LoginFlow, LoginFlowKind
-from countersign.domain.accounts.session import Method, ProofRequirement, Session, SessionProof, satisfies
+from countersign.domain.accounts.session import (
+    Method,
+    ProofRequirement,
+    Session,
+    SessionProof,
+    approval_source,
+    satisfies,
+)
 from countersign.domain.verifications.rate_limit import RateLimit
 from countersign.flows.accounts import login_flow
 from countersign.flows.accounts.context import (
@@ -89,6 +96,7 @@ async def begin_passkey_enrolment(
         expires_at=now + FLOW_LIFETIME,
         device_token_hash=context.token_hash(device_secret).hex(),
         account=session.account,
+        contact=approval_source(session, requirement, now),
         name=request.about,
         session=session.id,
         pending_secret=context.random_bytes(CHALLENGE_BYTES).hex(),
@@ -140,7 +148,12 @@ async def finish_passkey_enrolment(
     return await apply_change(
         context,
         browser,
-        msgspec.structs.replace(request.for_session(session), flow=stored.token_hash, epoch=stored.flow.epoch),
+        msgspec.structs.replace(
+            request.for_session(session),
+            flow=stored.token_hash,
+            epoch=stored.flow.epoch,
+            approved_by=stored.flow.contact,
+        ),
     )
 
 
