@@ -141,8 +141,9 @@ async def test_who_reports_a_change_of_their_own_session_does_not_go_first(home:
 async def test_who_reports_their_own_acts_by_a_message_about_many_does_not_go_first(home: Place) -> None:
     """R7, L4: the thief signs in so often that notices are gathered, and presses the link about all of them."""
     await opens(home)
+    thief = thief_of(home, ADA, password=True)
     for _ in range(25):
-        thief = thief_of(home, ADA, password=True)
+        thief.visitor = thief_of(home).visitor
         home.clock.forward(3 * MINUTE)
         assert await thief.signs_in()
     home.clock.forward(HOUR)
@@ -192,3 +193,26 @@ async def test_a_session_that_has_ended_ends_no_other(home: Place) -> None:
     assert not await end_others(home.accounts, theirs)
     assert not await end_session(home.accounts, theirs, mine.id)
     assert await owner.is_in()
+
+
+async def test_recovery_codes_that_were_made_before_the_reported_act_take_nothing_over(home: Place) -> None:
+    """R7: they are no second proof beside the thief's mailbox until they are a week old, if the account was closed lately."""
+    owner, _ = await opens(home)
+    thief = in_session_of(owner, ADA, password=True)
+    await thief._wait()
+    codes = await recovery_codes(thief.visitor)
+    await signs_in_anew(thief)
+    phone = at(owner, PHONE)
+    assert await reports(phone, NoticeKind.NEW_DEVICE) is ReportOutcome.LOCKED
+    await chooses(phone, PHONE, PASSWORD)
+    assert await phone.signs_in()
+    await thief._wait()
+    assert isinstance(await thief.visitor.recovers(ADA), CodeRequested)
+    await prove_with_recovery_code(home.accounts, thief.visitor.browser, codes[0], remember=False)
+    await thief.visitor.chooses("words of the thief")
+    thief.passwords.append("words of the thief")
+    assert not await thief.signs_in()
+    await thief._wait()
+    assert isinstance(await thief.visitor.signs_in(ADA, "words of the thief"), CodeRequested)
+    proved = await prove_with_recovery_code(home.accounts, thief.visitor.browser, codes[1], remember=False)
+    assert not isinstance(proved, SignedIn)

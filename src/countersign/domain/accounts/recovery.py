@@ -299,7 +299,7 @@ def recover(account: Account, proof: RecoveryProof, now: int) -> Account:
     return replace(
         account,
         locked_at=None,
-        recovered_by=lone_contact(account, proof),
+        recovered_by=proof.contact if _is_new_code(account, proof, now) else lone_contact(account, proof),
         recovery=replace(record, barred_until=before.barred_until),
     )
 
@@ -325,6 +325,16 @@ def confirm(account: Account, contact: OwnedContact | None, *, authenticator: bo
         links_ended_at=max(record.links_ended_at, record.recovered_at),
         secured=record.secured or _is_recently_reopened(record, now),
     )
+
+
+def is_contested(account: Account, now: int) -> bool:
+    """Return True if a report has closed the account lately. What was made in the week before proves nothing then."""
+    return lock_state(account, now) is not LockState.OPEN
+
+
+def _is_new_code(account: Account, proof: RecoveryProof, now: int) -> bool:
+    """Return True if a recovery code counts for nothing beside its contact: a thief may have made it before the report."""
+    return proof.recovery_code and not proof.outranks and is_contested(account, now)
 
 
 def _end_links(account: Account, now: int) -> int:

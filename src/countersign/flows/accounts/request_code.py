@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from countersign.domain.accounts import recovery
 from countersign.domain.accounts.account import ContactMethod, OwnedContact
 from countersign.domain.accounts.authenticator import AuthenticatorKind
+from countersign.domain.accounts.change import UNDO_PERIOD
 from countersign.domain.accounts.login_flow import LoginFlowKind
 from countersign.domain.accounts.session import LEVEL_OF_METHOD, METHOD_OF_CHANNEL, Level
 from countersign.domain.shared.contact import Contact, ContactKind
@@ -26,6 +28,7 @@ from countersign.flows.verifications.results import Done, Outcome, Refused
 
 if TYPE_CHECKING:
     from countersign.domain.accounts.account import AccountSnapshot
+    from countersign.domain.accounts.authenticator import Authenticator
     from countersign.domain.accounts.login_flow import LoginFlow
     from countersign.domain.shared.contact import Channel
 
@@ -170,6 +173,13 @@ def authenticators_for(snapshot: AccountSnapshot | None, flow: LoginFlow) -> tup
     there = {
         factor.kind
         for factor in snapshot.authenticators
-        if LEVEL_OF_AUTHENTICATOR[factor.kind] >= flow.requirement.level
+        if LEVEL_OF_AUTHENTICATOR[factor.kind] >= flow.requirement.level and not _is_too_new(snapshot, flow, factor)
     }
     return tuple(kind for kind in AuthenticatorKind if kind in there)
+
+
+def _is_too_new(snapshot: AccountSnapshot, flow: LoginFlow, factor: Authenticator) -> bool:
+    """Return True for a recovery code of less than a week, at a sign-in to an account that a report has closed lately (semantics R7)."""
+    is_code = factor.kind is AuthenticatorKind.RECOVERY_CODE and flow.kind is LoginFlowKind.SIGN_IN
+    is_new = flow.begun_at < factor.added_at + UNDO_PERIOD
+    return is_code and is_new and recovery.is_contested(snapshot.account, flow.begun_at)
