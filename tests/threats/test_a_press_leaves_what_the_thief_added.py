@@ -8,7 +8,7 @@ import msgspec
 from tests.clock import DAY, HOUR, MINUTE
 from tests.flows.authenticators import recovery_codes
 from tests.flows.owner_and_thief import EVIL, PHONE, Person, contacts_of, opens
-from tests.flows.people import ADA, PASSWORD
+from tests.flows.people import ADA, PASSWORD, Visitor
 from tests.threats.test_an_account_is_taken_back import at, chooses, link_of, reports, thief_of
 
 from countersign.domain.accounts.authenticator import AuthenticatorKind
@@ -17,8 +17,10 @@ from countersign.flows.accounts.context import CodeRequested, SignedIn
 from countersign.flows.accounts.gathered_notices import send_gathered
 from countersign.flows.accounts.sessions import end_others, end_session
 from countersign.flows.accounts.snapshot import find_snapshot
+from countersign.flows.changes.delayed_recovery import RecoveryPending
 from countersign.flows.changes.report_change import ReportOutcome
 from countersign.flows.sign_in.authenticator import prove_with_recovery_code
+from countersign.flows.sign_in.recover import begin_delayed_recovery
 
 if TYPE_CHECKING:
     from tests.flows.place import Place
@@ -216,3 +218,19 @@ async def test_recovery_codes_that_were_made_before_the_reported_act_take_nothin
     assert isinstance(await thief.visitor.signs_in(ADA, "words of the thief"), CodeRequested)
     proved = await prove_with_recovery_code(home.accounts, thief.visitor.browser, codes[1], remember=False)
     assert not isinstance(proved, SignedIn)
+
+
+async def test_one_code_asks_for_one_account(home: Place) -> None:
+    """C3, L4: a thief begins delayed recoveries of several accounts; one message to their own mailbox begins one of them."""
+    await opens(home)
+    other = Visitor(home)
+    assert isinstance(await other.signs_up("eve@example.org"), CodeRequested)
+    assert isinstance(await other.types(await other.code("eve@example.org")), SignedIn)
+    home.clock.forward(2 * MINUTE)
+    first, second = thief_of(home).visitor, thief_of(home).visitor
+    first._kept(await begin_delayed_recovery(home.accounts, first.browser, ADA, EVIL))
+    second.browser = msgspec.structs.replace(first.browser, flow="")
+    second._kept(await begin_delayed_recovery(home.accounts, second.browser, "eve@example.org", EVIL))
+    code = await first.code(EVIL)
+    assert isinstance(await first.types(code), RecoveryPending)
+    assert not isinstance(await second.types(code), RecoveryPending)

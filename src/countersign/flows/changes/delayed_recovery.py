@@ -24,6 +24,7 @@ from countersign.domain.accounts.change import (
     ChangeState,
     canceled,
 )
+from countersign.domain.accounts.login_flow import FLOW_LIFETIME
 from countersign.domain.accounts.recovery import DelayedRecoveryState
 from countersign.domain.accounts.session import Level, ProofRequirement, satisfies
 from countersign.domain.delivery.notice import NoticeKind
@@ -32,6 +33,7 @@ from countersign.domain.shared.event import Event, EventKind
 from countersign.domain.verifications.challenge import Action
 from countersign.flows.accounts.activity import insert_sent, record_events
 from countersign.flows.accounts.context import AccountContext, BrowserContext, FlowNotFound
+from countersign.flows.accounts.login_flow import challenge_key
 from countersign.flows.accounts.notify import owe_notices
 from countersign.flows.accounts.sessions import use_approval
 from countersign.flows.accounts.snapshot import find_snapshot, lock_snapshot
@@ -43,7 +45,7 @@ from countersign.flows.changes.request import (
     record_pending_change,
 )
 from countersign.store.engine.database import Write
-from countersign.store.tables import accounts, changes, login_flows
+from countersign.store.tables import accounts, changes, login_flows, single_use
 
 if TYPE_CHECKING:
     from countersign.domain.accounts.account import Account
@@ -88,7 +90,7 @@ async def request_delayed_recovery(
         until=now + RECOVERY_WAIT + RECOVERY_WINDOW,
         remind_at=now + REMINDER_INTERVAL,
     )
-    begun = await context.log.run(context.database, _begin, context, browser, request.flow, change)
+    begun = await context.log.run(context.database, _begin, context, browser, stored, change)
     return RecoveryPending(change.due_at) if begun else FlowNotFound()
 
 
@@ -170,9 +172,12 @@ async def _list_waiting(account: str, now: int) -> list[AccountChange]:
     ]
 
 
-async def _begin(context: AccountContext, browser: BrowserContext, flow: bytes, change: AccountChange) -> bool:
+async def _begin(context: AccountContext, browser: BrowserContext, stored: StoredFlow, change: AccountChange) -> bool:
     """Let the recovery wait, unless one waits already or was stopped lately. Return False if another request has ended the flow."""
-    if not await login_flows.delete(flow):
+    if not await login_flows.delete(stored.token_hash):
+        return False
+    # One code asks for one account: otherwise one message would be worth as many recoveries as flows share it.
+    if not await single_use.take(challenge_key(context, stored.flow), change.asked_at + FLOW_LIFETIME):
         return False
     snapshot = await lock_snapshot(change.account)
     waiting = await _list_waiting(change.account, change.asked_at)
