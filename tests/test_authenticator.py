@@ -53,6 +53,16 @@ def test_a_code_is_right_within_its_window_and_after_the_last(secret: bytes, ste
         assert code_at(secret, found) == typed  # two steps may have the same code by chance
 
 
+def test_of_two_steps_with_one_code_the_earlier_is_used_up() -> None:
+    """S7: the later step keeps its code."""
+    first = 50_424_280
+    typed = code_at(RFC, first)
+    assert code_at(RFC, first + 1) == typed
+    assert step_of(RFC, typed, first * STEP, 0) == first
+    assert step_of(RFC, typed, first * STEP, first) == first + 1
+    assert step_of(RFC, typed, first * STEP, first + 1) is None
+
+
 @pytest.mark.parametrize("typed", ["", "1", "12345", "1234567", "abcdef", "12345\u0666"])
 def test_what_is_no_code_is_none(typed: str) -> None:
     assert step_of(RFC, typed, 59_000, 0) is None

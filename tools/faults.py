@@ -117,7 +117,7 @@ _ALSO: Final = {
     "domain": ("tests/flows", "tests/threats"),
     "store": ("tests/flows",),
     "web": ("tests/web",),
-    "keys.py": ("tests/flows", "tests/threats"),
+    "keys": ("tests/flows", "tests/threats"),
     "config": ("tests/test_config.py", "tests/test_settings.py", "tests/test_wiring.py"),
 }
 """Tests of other rooms that stand on a room, tried last."""

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 from tests.flows.integration_codes import made
 from tests.flows.people import Visitor, ada
+from tests.flows.place import query
 
 from countersign.domain.accounts.authenticator import Authenticator, AuthenticatorKind
+from countersign.domain.accounts.change import ChangeKind, ChangeRequest
 from countersign.domain.shared.contact import parse_contact
+from countersign.flows.changes.apply import Applied
 from countersign.flows.changes.integration_codes import verify_code
 from countersign.store.engine.database import Write
-from countersign.store.tables import accounts, authenticators, devices, integration_codes, sessions
+from countersign.store.tables import accounts, authenticators, changes, devices, integration_codes, sessions
 
 if TYPE_CHECKING:
     from tests.flows.place import Place
@@ -150,3 +153,26 @@ async def test_an_authenticator_or_a_code_that_has_ended_is_not_used(home: Place
     assert await home.database.read(authenticators.find_by_mark, b"key") is None
     assert not await home.database.run(authenticators.use, account, "fac_1", 2, 7)
     assert not await home.database.run(authenticators.record_use, account, "fac_1", 7)
+
+
+async def test_a_change_is_open_until_its_time_is_over(home: Place) -> None:
+    """A5: a lock undoes what can still be undone, and nothing else."""
+    visitor = await ada(home)
+    hashed = await home.accounts.passwords.hash("a better battery staple")
+    assert isinstance(await visitor.changes(ChangeRequest(ChangeKind.PASSWORD_CHANGED, password=hashed)), Applied)
+    account = (await account_of(home, visitor)).id
+    (change,) = await home.database.read(changes.list_open, account, home.clock())
+    assert await home.database.read(changes.list_open, account, change.until - 1) == [change]
+    assert await home.database.read(changes.list_open, account, change.until) == []
+
+
+async def test_the_use_of_an_integration_code_is_recorded_while_it_is_active(home: Place) -> None:
+    """I3: one that has ended in the same moment is told from one that was used before."""
+    await made(await ada(home))
+    (key,) = [row[0] for row in await home.database.read(query, "SELECT key FROM credentials")]
+    now = home.clock()
+    assert await home.database.run(integration_codes.record_use, key, "here", now)
+    (expires_at,) = [row[0] for row in await home.database.read(query, "SELECT expires_at FROM credentials")]
+    assert not await home.database.run(integration_codes.record_use, key, "here", expires_at)
+    await home.change("UPDATE credentials SET ended_at = $1", now)
+    assert not await home.database.run(integration_codes.record_use, key, "here", now)

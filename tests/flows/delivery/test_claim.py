@@ -9,20 +9,24 @@ import msgspec
 import pytest
 import pytest_asyncio
 from tests.clock import MINUTE, SECOND, FixedClock
-from tests.flows.place import SHOP, Place, done, place_at
+from tests.flows.people import ada
+from tests.flows.place import SHOP, Place, done, place_at, query
 
+from countersign.domain.accounts.change import ChangeKind, ChangeRequest
 from countersign.domain.delivery.circuit_breaker import RESTS
 from countersign.domain.delivery.delivery import (
     Accepted,
     DeliveryState,
     Reason,
 )
+from countersign.domain.delivery.notice import LIFETIME
 from countersign.domain.policy import InstallationPolicy
 from countersign.domain.shared.application import ApplicationMode
 from countersign.domain.shared.event import EventKind
 from countersign.domain.verifications.challenge import ChallengeState
 from countersign.domain.verifications.purpose import Policy, ResendMode
 from countersign.errors import DeliveryFailedError
+from countersign.flows.changes.apply import Applied
 from countersign.flows.delivery.claim import claim_due
 from countersign.store.tables import events, provider_health
 
@@ -198,3 +202,35 @@ async def test_no_second_message_is_sent_for_a_challenge_that_has_ended(live: Pl
     clock.forward(MINUTE)
     assert await live.deliver() == 0
     assert live.carriers["second"].sent == []
+
+
+async def test_a_record_that_cannot_be_read_waits_and_stops_nobody_elses_message(
+    live: Place, clock: FixedClock
+) -> None:
+    """D1: a newer program has written it, and that one will send its message."""
+    strange, usual = await asked(live, 1), await asked(live, 2)
+    await live.change("UPDATE challenges SET state = 'of a newer program' WHERE id = $1", strange.id)
+    assert await live.deliver() == 1
+    assert (await only(live, usual)).state is DeliveryState.ACCEPTED
+    waiting = await only(live, strange)
+    assert waiting.state is DeliveryState.QUEUED
+    assert waiting.due_at is not None
+    await live.change("UPDATE challenges SET state = 'pending' WHERE id = $1", strange.id)
+    clock.forward(waiting.due_at - clock())
+    assert await live.deliver() == 1
+    assert (await only(live, strange)).state is DeliveryState.ACCEPTED
+
+
+async def test_a_notice_of_last_week_is_not_sent(home: Place) -> None:
+    """D1: its link reports nothing any more, and nobody is frightened by what is long over."""
+    owner = await ada(home)
+    await home.deliver()
+    sent = len(home.inbox.sent)
+    hashed = await home.accounts.passwords.hash("a better battery staple")
+    assert isinstance(await owner.changes(ChangeRequest(ChangeKind.PASSWORD_CHANGED, password=hashed)), Applied)
+    sent = len(home.inbox.sent)
+    home.clock.forward(LIFETIME)
+    assert await home.deliver() == 0
+    assert len(home.inbox.sent) == sent
+    rows = await home.database.read(query, "SELECT state, reason FROM deliveries WHERE owner LIKE 'ntc%'")
+    assert (DeliveryState.DROPPED.value, Reason.EXPIRED.value) in {(state, reason) for state, reason in rows}

@@ -7,14 +7,23 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 from tests.flows.people import ADA, PASSWORD, Visitor, ada
+from tests.flows.place import query
 
 from countersign.domain.accounts.authenticator import AuthenticatorKind
 from countersign.domain.accounts.login_flow import LoginFlow, LoginFlowKind
 from countersign.domain.verifications.challenge import Requester
 from countersign.domain.verifications.lockout import LOCK_AFTER
 from countersign.flows.accounts.context import CodeRequested, InvalidCredentials
-from countersign.flows.sign_in.guess_counters import authenticator_counter, password_counter
-from countersign.store.tables import accounts
+from countersign.flows.sign_in.guess_counters import (
+    anonymous_recovery_codes,
+    authenticator_counter,
+    current_password_counter,
+    end_password_pause,
+    forget_guesses,
+    forget_passwords,
+    password_counter,
+)
+from countersign.store.tables import accounts, guesses
 
 if TYPE_CHECKING:
     from tests.flows.place import Place
@@ -76,3 +85,78 @@ async def test_a_hundred_wrong_passwords_in_a_row_pause_the_account_and_one_less
     home.clock.forward(60_000)
     answer = await Visitor(home).signs_in(ADA, PASSWORD)
     assert isinstance(answer, InvalidCredentials if wrong == LOCK_AFTER else CodeRequested)
+
+
+async def test_a_network_counts_what_browsers_do_that_are_not_trusted(home: Place) -> None:
+    """L1, L5: an office is not shut out, and one machine does not try every account."""
+    account = await account_of(await ada(home))
+    for known in (account, None):
+        anybody = password_counter(home.accounts, known, b"mail", "", "203.0.113.9")
+        assert {limit.name.partition(":")[0] for limit, _ in anybody.gates} >= {"sign_in_network"}
+        assert anybody.pauses
+        assert password_counter(home.accounts, known, b"mail", "", "").gates == ()
+    assert password_counter(home.accounts, account, b"mail", "", "203.0.113.9").has_account
+
+
+async def test_the_current_password_is_counted_for_each_contact_and_each_password(home: Place) -> None:
+    """L1, L3: whoever proved one contact uses up nothing of who proves another."""
+    account = await account_of(await ada(home))
+    changed = msgspec.structs.replace(account, password_at=account.password_at + 1)
+    one, other = (LoginFlow(LoginFlowKind.RECOVER, 0, 1, "", address=to) for to in (ADA, "ada@example.net"))
+    first, second = (current_password_counter(home.accounts, account, flow) for flow in (one, other))
+    assert first.limits[0][1] != second.limits[0][1]
+    assert first.failures_key != second.failures_key
+    renewed = current_password_counter(home.accounts, changed, one)
+    assert renewed.limits == first.limits
+    assert renewed.failures_key != first.failures_key
+
+
+def test_a_recovery_code_is_counted_for_the_contact_that_was_entered_and_the_network(home: Place) -> None:
+    """R1, L1."""
+    flows = [
+        LoginFlow(LoginFlowKind.RECOVER, 0, 1, "", address=to, requester=Requester(ip, "", ""))
+        for to in (ADA, "ada@example.net")
+        for ip in ("", "203.0.113.9", "198.51.100.7")
+    ]
+    keys = [anonymous_recovery_codes(home.accounts, flow)[0][1] for flow in flows]
+    assert len(set(keys)) == len(keys)
+
+
+async def test_an_app_and_recovery_codes_have_counts_apart_and_are_forgotten_together(home: Place) -> None:
+    """L3: a right recovery code opens an app that was stopped, in its own lane."""
+    account = await account_of(await ada(home))
+    await home.change("DELETE FROM standings")
+    flow = LoginFlow(LoginFlowKind.SIGN_IN, 0, 1, "", account=account.id)
+    trusted = msgspec.structs.replace(flow, requester=Requester("", "", "dev_1"))
+    kinds = (AuthenticatorKind.APP, AuthenticatorKind.RECOVERY_CODE)
+    counters = [authenticator_counter(home.accounts, account, one, kind) for one in (flow, trusted) for kind in kinds]
+    assert len({counter.failures_key for counter in counters}) == 4
+    assert len({key for counter in counters for _, key in counter.limits}) == 4
+    for counter in counters:
+        await home.database.run(guesses.consume, counter, home.clock())
+    await forget_guesses(home.accounts, account, flow)
+    assert await kept(home) == {counter.failures_key for counter in counters[2:]}
+    left = {bytes(row[0]) for row in await home.database.read(query, "SELECT key FROM limits")}
+    assert {key for counter in counters for _, key in counter.limits} & left == {
+        key for counter in counters[2:] for _, key in counter.limits
+    }
+
+
+async def test_a_right_password_in_a_trusted_browser_ends_the_pause_of_others(home: Place) -> None:
+    """L2: strangers cannot shut the owner out of a new browser."""
+    account = await account_of(await ada(home))
+    await home.change("DELETE FROM standings")
+    anybody = password_counter(home.accounts, account, b"mail", "", "")
+    trusted = password_counter(home.accounts, account, b"mail", "dev_1", "")
+    for counter in (anybody, trusted):
+        await home.database.run(guesses.consume, counter, home.clock())
+    await forget_passwords(home.accounts, account, trusted)
+    assert await kept(home) == set()
+    await home.database.run(guesses.consume, anybody, home.clock())
+    await end_password_pause(home.accounts, account)
+    assert await kept(home) == set()
+
+
+async def kept(place: Place) -> set[bytes]:
+    """Return the keys of guesses in a row that are counted."""
+    return {bytes(row[0]) for row in await place.database.read(query, "SELECT key FROM standings")}
