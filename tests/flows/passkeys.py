@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from tests.flows.people import ADA, Visitor
 from tests.peers.authenticator import BACKED_UP, ELIGIBLE, PRESENT, VERIFIED, Authenticator
 
@@ -18,9 +16,7 @@ from countersign.flows.sign_in.passkeys import (
     passkey_enrolment_options,
     sign_in_with_passkey,
 )
-
-if TYPE_CHECKING:
-    from countersign.flows.verifications.results import Refused
+from countersign.flows.verifications.results import Refused
 
 SYNCED = PRESENT | VERIFIED | ELIGIBLE | BACKED_UP
 
@@ -59,9 +55,9 @@ async def enrols(visitor: Visitor, authenticator: Authenticator | None = None) -
 
 async def asked(visitor: Visitor) -> str:
     """Press "sign in with a passkey"; return what the browser is asked for."""
-    begun, options = await begin_passkey_sign_in(
-        visitor.place.accounts, visitor.browser, InterruptedRequest(path="/account")
-    )
+    outcome = await begin_passkey_sign_in(visitor.place.accounts, visitor.browser, InterruptedRequest(path="/account"))
+    assert not isinstance(outcome, Refused)
+    begun, options = outcome
     visitor._kept(begun)
     return options
 

@@ -14,6 +14,7 @@ from tests.flows.people import ADA, CARRIER, Visitor, ada
 from tests.flows.place import place_at
 
 import countersign
+from countersign.domain.accounts.login_flow import InterruptedRequest
 from countersign.domain.accounts.session import Level, ProofRequirement
 from countersign.domain.policy import InstallationPolicy
 from countersign.domain.shared.contact import parse_contact
@@ -21,7 +22,7 @@ from countersign.domain.verifications.lanes import COUNTERS, Act, Lane, counter_
 from countersign.domain.verifications.rate_limit import RateLimit
 from countersign.flows.accounts.context import CodeRequested, SignedIn
 from countersign.flows.sign_in.authenticator import prove_with_app, prove_with_recovery_code
-from countersign.flows.sign_in.passkeys import sign_in_with_passkey
+from countersign.flows.sign_in.passkeys import begin_passkey_sign_in, sign_in_with_passkey
 from countersign.flows.sign_in.recover import begin_delayed_recovery
 from countersign.store.engine.database import Rows, Sql
 
@@ -134,6 +135,7 @@ async def anybody(place: Place) -> None:
     await types_wrong(visitor)
     await visitor.signs_up()
     await types_wrong(visitor)
+    await begin_passkey_sign_in(place.accounts, visitor.browser, InterruptedRequest())
     await sign_in_with_passkey(place.accounts, visitor.browser, "{}")
 
 

@@ -93,6 +93,16 @@ async def test_a_network_over_its_limit_uses_up_no_attempts_of_an_account(home: 
     assert isinstance(await at(home, "192.0.2.8").signs_in(), CodeRequested)
 
 
+async def test_a_network_over_its_limit_writes_nothing(home: Place) -> None:
+    """L5: each further guess was two rows that are kept for a day, as fast as anybody could ask."""
+    for number in range(ATTEMPTS_PER_NETWORK.burst):
+        await at(home, "192.0.2.7").signs_in(f"nobody{number}@example.org", WRONG)
+    before = [await home.count(table) for table in ("limits", "standings")]
+    for number in range(20):
+        assert isinstance(await at(home, "192.0.2.7").signs_in(f"other{number}@example.org", WRONG), Refused)
+    assert [await home.count(table) for table in ("limits", "standings")] == before
+
+
 async def test_all_names_of_an_account_share_one_count(home: Place) -> None:
     """L3: ten wrong ones by mail are ten by phone too, and the answer says nothing of it."""
     owner = await ada(home)

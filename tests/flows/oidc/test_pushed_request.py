@@ -17,6 +17,7 @@ from countersign.flows.maintenance.applications import add_application, set_appl
 from countersign.flows.maintenance.sweep import sweep
 from countersign.flows.oidc.authorize import SignInRequired, authorize
 from countersign.flows.oidc.pushed_request import CONTINUED_LIFETIME, PushedRequest, push_request
+from countersign.store.engine.database import Rows, Sql
 
 if TYPE_CHECKING:
     from tests.flows.place import Place
@@ -97,6 +98,24 @@ async def test_what_is_wrong_is_said_when_it_is_pushed(
     assert isinstance(outcome, AuthorizationErrorResponse)
     assert outcome.error == error
     assert await home.count("pushed_requests") == 0
+
+
+async def test_what_does_not_count_is_not_stored(home: Place, shop: Application) -> None:
+    """L5: 60 kB of parameters that nobody reads were kept for each push."""
+
+    async def stored() -> int:
+        rows: Rows = await Sql("SELECT data FROM pushed_requests")
+        return max(len(row[0]) for row in rows)
+
+    assert isinstance(await push_request(home.accounts, shop, {**asked(shop), "state": "s" * 100}), PushedRequest)
+    plain = await home.database.read(stored)
+    padding = {f"x{number}": "y" * 2_000 for number in range(20)}
+    outcome = await push_request(home.accounts, shop, {**asked(shop), **padding})
+    assert isinstance(outcome, PushedRequest)
+    assert await home.database.read(stored) == plain
+    visitor = await ada(home)
+    reference = {"client_id": shop.id, "request_uri": outcome.request_uri}
+    assert told(await authorize(home.accounts, visitor.browser, reference))["code"]
 
 
 @pytest.mark.parametrize(("key", "algorithm"), [(EC, "ES256"), (RSA, "RS256"), (RSA, "PS256")])

@@ -12,12 +12,13 @@ from tests.flows.people import ADA, Visitor, ada
 
 from countersign import flows
 from countersign.domain.accounts.change import ChangeKind, ChangeRequest
+from countersign.domain.accounts.login_flow import InterruptedRequest
 from countersign.domain.verifications.rate_limit import RateLimit
 from countersign.flows.accounts.context import BrowserContext, CodeRequested, InvalidCredentials, InvalidInput
 from countersign.flows.changes.apply import Applied
 from countersign.flows.sign_in.authenticator import prove_with_recovery_code
 from countersign.flows.sign_in.complete import PasswordResetAllowed
-from countersign.flows.sign_in.passkeys import sign_in_with_passkey
+from countersign.flows.sign_in.passkeys import begin_passkey_sign_in, sign_in_with_passkey
 from countersign.flows.sign_in.recover import begin_delayed_recovery
 from countersign.flows.verifications.results import Refused
 
@@ -75,6 +76,18 @@ async def passkeys(place: Place) -> Spend:
 
     async def spend(_: int) -> bool:
         return not isinstance(await sign_in_with_passkey(place.accounts, HERE, "{}"), Refused)
+
+    return spend
+
+
+async def passkeys_begun(place: Place) -> Spend:
+    """Begin a sign-in with a passkey from one network; one that is refused stores nothing."""
+
+    async def spend(_: int) -> bool:
+        before = await place.count("visits")
+        begun = await begin_passkey_sign_in(place.accounts, HERE, InterruptedRequest())
+        assert await place.count("visits") == before + (not isinstance(begun, Refused))
+        return not isinstance(begun, Refused)
 
     return spend
 
@@ -150,6 +163,7 @@ BUDGETS = {
     "recover_network": [recoveries, claims_of_everything_lost],
     "sign_in_network": [passwords_from_one_network],
     "sign_in_passkey": [passkeys],
+    "begin_passkey": [passkeys_begun],
     "factor_codes": [codes_of_an_app],
     "recovery_codes": [recovery_codes_of_an_account],
     "recover_password": [old_passwords],

@@ -239,6 +239,11 @@ def fail(delivery: Delivery, reason: Reason, now: int) -> Delivery:
     return _failed(delivery, reason, now)
 
 
+def postpone(delivery: Delivery, until: int) -> Delivery:
+    """Have a message that was not tried yet looked at again at `until` (ms)."""
+    return msgspec.structs.replace(delivery, due_at=until)
+
+
 def drop(delivery: Delivery, reason: Reason, now: int) -> Delivery:
     """End a message that is no longer wanted because its challenge ended or expired."""
     return msgspec.structs.replace(delivery, state=DeliveryState.DROPPED, reason=reason, due_at=None, changed_at=now)

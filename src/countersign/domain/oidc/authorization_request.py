@@ -38,6 +38,26 @@ PUSHED_LIFETIME: Final = 90_000
 """Milliseconds that the `request_uri` of a pushed request is valid (RFC 9126, 2.2)."""
 REQUEST_URI_PREFIX: Final = "urn:ietf:params:oauth:request_uri:"
 
+PARAMETERS: Final = frozenset(
+    {
+        "client_id",
+        "redirect_uri",
+        "response_type",
+        "response_mode",
+        "scope",
+        "state",
+        "nonce",
+        "code_challenge",
+        "code_challenge_method",
+        "prompt",
+        "max_age",
+        "acr_values",
+        "authorization_details",
+        "login_hint",
+    }
+)
+"""The parameters that count. Others are ignored (RFC 6749, 3.1), and not stored either."""
+
 
 class RequestSource(StrEnum):
     """How the parameters of a request came. The values are stored."""

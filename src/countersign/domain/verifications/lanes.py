@@ -38,6 +38,7 @@ class Act(StrEnum):
     RECOVER = "recover"
     TRY_PASSWORD = "try_password"  # noqa: S105 - an act
     TRY_CURRENT_PASSWORD = "try_current_password"  # noqa: S105 - an act
+    BEGIN_PASSKEY = "begin_passkey"
     TRY_PASSKEY = "try_passkey"
     TRY_APP_CODE = "try_app_code"
     TRY_RECOVERY_CODE = "try_recovery_code"
@@ -99,6 +100,7 @@ COUNTERS: Final = (
         ("recover_password", {_P: CounterSubject.ACCOUNT_AND_CONTACT}),
         ("current_password_failures", {_P: CounterSubject.ACCOUNT_AND_CONTACT}),
     ),
+    *_counters(Act.BEGIN_PASSKEY, ("begin_passkey", {_A: CounterSubject.NETWORK})),
     *_counters(Act.TRY_PASSKEY, ("sign_in_passkey", {_A: CounterSubject.NETWORK})),
     *_counters(Act.TRY_APP_CODE, ("factor_codes", _OWN), ("app_code_failures", _OWN)),
     *_counters(

@@ -8,6 +8,7 @@ from typing import TypeVar
 import msgspec
 import structlog
 
+from countersign.domain.accounts.notice_budget import NoticeLane, lane_of
 from countersign.domain.delivery import circuit_breaker as breaker_rules
 from countersign.domain.delivery import delivery as delivery_rules
 from countersign.domain.delivery.circuit_breaker import CircuitBreaker
@@ -86,7 +87,7 @@ async def _claim(context: DeliveryContext, now: int, limit: int) -> _ClaimResult
     pumping = await check_pumping(context, _first_sends_by_phone(due, now), now)
     blocked = await _find_blocked(context, due, pumping, now)
     breakers = _Breakers(await _load_breakers(now), now)
-    decisions = _decide(due, sites, blocked, breakers, now)
+    decisions = _decide(due, sites, blocked, _find_postponed(due, blocked, pumping), breakers, now)
     await Append([*pumping.events, *decisions.events])
     await Write(
         (
@@ -140,6 +141,25 @@ async def _find_blocked(
     return {**blocked, **dict.fromkeys(pumping.withheld, Reason.HELD_BACK)}
 
 
+def _find_postponed(
+    due: _DueMessages, blocked: Mapping[tuple[str, int], Reason], pumping: PumpingResult
+) -> dict[tuple[str, int], int]:
+    """Return the notices that wait until they may be sent (ms), instead of being lost.
+
+    Anybody can have a destination held, by asking for codes to numbers beside it. What can cost somebody the account must reach them all
+    the same (semantics L1).
+    """
+    return {
+        key: until
+        for key, until in pumping.withheld.items()
+        if blocked[key] is Reason.HELD_BACK and _must_be_told(due.owners.get(key[0]))
+    }
+
+
+def _must_be_told(owner: Challenge | Notice | None) -> bool:
+    return isinstance(owner, Notice) and lane_of(owner.kind) is not NoticeLane.ORDINARY
+
+
 async def _load_breakers(now: int) -> dict[str, CircuitBreaker]:
     """Load the circuit breakers. Those whose rest is over are locked, so that two workers do not both probe a provider."""
     known = await provider_health.find_breakers()
@@ -168,16 +188,20 @@ def _decide(
     due: _DueMessages,
     sites: Mapping[str, Application],
     blocked: Mapping[tuple[str, int], Reason],
+    postponed: Mapping[tuple[str, int], int],
     breakers: _Breakers,
     now: int,
 ) -> _Decisions:
-    """Decide for each due message whether it is dropped, fails, or is claimed for a provider."""
+    """Decide for each due message whether it is dropped, fails, waits, or is claimed for a provider."""
     decisions = _Decisions()
     for delivery in due.deliveries:
         owner = due.owners.get(delivery.owner)
         block = blocked.get((delivery.owner, delivery.number))
         if (reason := reason_to_drop(delivery, owner, now)) is not None:
             after = delivery_rules.drop(delivery, reason, now)
+        elif (until := postponed.get((delivery.owner, delivery.number))) is not None:
+            decisions.changed.append(delivery_rules.postpone(delivery, until))
+            continue
         elif block is not None:
             after = delivery_rules.fail(delivery, block, now)
         else:

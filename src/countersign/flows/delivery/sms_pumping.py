@@ -11,6 +11,7 @@ from countersign.domain.delivery.delivery import Reason
 from countersign.domain.delivery.notice import NOTICE_PREFIX, Notice
 from countersign.domain.delivery.sms_pumping import (
     BUDGETS,
+    FIRST_HOLD,
     PumpingFinding,
     PumpingMode,
     PumpingPolicy,
@@ -55,11 +56,12 @@ _log = structlog.get_logger("countersign.pumping")
 class PumpingResult(msgspec.Struct):
     """The outcome of a check.
 
-    `withheld` are the messages that are not sent, by owner and number, and `withheld_countries` has the country of each. `blocks` are the
+    `withheld` are the messages that are not sent, by owner and number, each with the time (ms) at which it might be sent.
+    `withheld_countries` has the country of each. `blocks` are the
     holds that start now, and `events` the events of these. `withheld_notices` are the findings that withhold notices and hold nothing.
     """
 
-    withheld: set[tuple[str, int]] = set()
+    withheld: dict[tuple[str, int], int] = {}
     withheld_countries: list[str] = []
     blocks: list[sms_traffic.Block] = []
     events: list[Event] = []
@@ -173,10 +175,15 @@ class _ApplicationCheck:
         if finding is not None and notice and finding.rule is not PumpingRule.HELD:
             self._result.withheld_notices[_place(finding, region)] = finding
         if finding is not None and not self._is_shadow:
-            self._result.withheld.add((delivery.owner, delivery.number))
+            self._result.withheld[delivery.owner, delivery.number] = self._may_be_sent_at(finding)
             self._result.withheld_countries.append(region.country)
             return
         self._count(keys, _slot(delivery, 1, price, sms_traffic.slot_start(self._now)))
+
+    def _may_be_sent_at(self, finding: PumpingFinding) -> int:
+        """Return when (ms) a message that was withheld is worth another look: at the end of the hold, or a little later."""
+        hold = self._histories[finding.key.name].hold
+        return hold.ends_at if finding.rule is PumpingRule.HELD and hold is not None else self._now + FIRST_HOLD
 
     def _start_hold(self, finding: PumpingFinding, region: PhoneRegion) -> None:
         history = self._histories[finding.key.name]

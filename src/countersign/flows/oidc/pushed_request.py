@@ -13,6 +13,7 @@ import msgspec
 
 from countersign.domain.oidc.authorization_request import (
     NO_CLIENT,
+    PARAMETERS,
     PUSHED_LIFETIME,
     REQUEST_URI_PREFIX,
     AuthorizationErrorResponse,
@@ -175,7 +176,9 @@ async def path_to_continue(context: AccountContext, received: ReceivedRequest) -
 
 
 async def _store(context: AccountContext, request: StoredRequest, lifetime: int) -> str:
-    """Store a request, sealed, and return the reference under which it is found."""
+    """Store what counts of a request, sealed, and return the reference under which it is found."""
+    params = {name: value for name, value in request.params.items() if name in PARAMETERS}
+    request = msgspec.structs.replace(request, params=params)
     secret = context.secret()
     key = context.token_hash(secret)
     sealed = context.keyring.seal(_encode(request).decode(), key.hex())

@@ -49,6 +49,8 @@ from countersign.webauthn import CHALLENGE_BYTES, RelyingParty, asserted, regist
 
 PASSKEY_SIGN_INS_PER_NETWORK: Final = RateLimit("sign_in_passkey", 60, 10 * 60_000)
 """Sign-ins with a passkey that one network may try."""
+PASSKEY_BEGINS_PER_NETWORK: Final = RateLimit("begin_passkey", 120, 10 * 60_000)
+"""Sign-ins with a passkey that one network may begin, each of which is stored. Half of them may be given up."""
 
 PasskeyEnrolmentResult: TypeAlias = Applied | ChangeRefusal | InvalidCredentials | FlowNotFound
 
@@ -169,12 +171,14 @@ async def _find_enrolment(context: AccountContext, browser: BrowserContext, sess
 
 async def begin_passkey_sign_in(
     context: AccountContext, browser: BrowserContext, interrupted: InterruptedRequest
-) -> tuple[CodeRequested, str]:
+) -> tuple[CodeRequested, str] | Refused:
     """Begin a sign-in with any passkey of this installation that the user chooses.
 
     `interrupted` is the request that continues afterwards. Returns the secrets of the flow, and the options, as JSON, for
-    `navigator.credentials.get()`.
+    `navigator.credentials.get()`. Refused means that this network began too many.
     """
+    if refused := await count_by_network(context, browser, PASSKEY_BEGINS_PER_NETWORK):
+        return refused
     now, device_secret = context.now(), browser.device or context.secret()
     challenge = context.random_bytes(CHALLENGE_BYTES)
     flow = LoginFlow(

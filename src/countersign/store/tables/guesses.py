@@ -15,7 +15,7 @@ from countersign.store.tables.schema import LIMITS, STANDINGS
 class GuessCounter(msgspec.Struct, frozen=True):
     """What one guess counts for.
 
-    - `gates`: rate limits, each with its key. If one of them refuses, nothing is counted.
+    - `gates`: rate limits, each with its key. If one of them refuses, nothing is counted, and nothing is written.
     - `limits`: further ones, of which one that refuses leaves the others counted.
     - `failures_key`: the key of the guesses in a row.
     - `has_account`: there is an account. Otherwise the row is one that the sweep deletes after a day, for anybody can make such rows.
@@ -49,7 +49,8 @@ async def consume(counter: GuessCounter, now: int) -> GuessResult:
     """Count one guess. It counts as wrong until `reset`, so that many at once cannot be compared before the first is counted.
 
     A guess that a limit refuses, or that is stopped, is not compared, and does not count in a row. The same rows are written in every case:
-    the time that this takes must not show what was found (semantics S1).
+    the time that this takes must not show what was found (semantics S1). A gate belongs to a network, so it shows nothing. Beyond it no
+    row is written, or whoever goes on asking would fill the database.
     """
     rows = await Take(STANDINGS, [(counter.failures_key,)])
     in_a_row, last_at, unknown = rows[0][1:4] if rows else (0, 0, 0)
@@ -60,11 +61,11 @@ async def consume(counter: GuessCounter, now: int) -> GuessResult:
     wait = max((result.retry_after for result in results[: len(counter.gates)]), default=0)
     stopped = guess_pause(before, now) > 0 if counter.pauses else is_stopped(before)
     counted = GuessResult(results[len(counter.gates) :], stopped, wait)
+    if wait:
+        return counted
     after = ConsecutiveFailures(before.count + 1, now) if counted.is_allowed else before
     counts = (after.count, after.last_at, 0) if counter.has_account else (0, after.last_at, after.count)
-    limits = [
-        (key, tats.get(key, now) if wait else result.tat) for (_, key), result in zip(keyed, results, strict=True)
-    ]
+    limits = [(key, result.tat) for (_, key), result in zip(keyed, results, strict=True)]
     row = (counter.failures_key, *counts, 0, 0, 0)
     await Write((Upsert(LIMITS, sorted(limits)), Upsert(STANDINGS, [row])), last=True)
     return counted

@@ -45,7 +45,11 @@ class PasskeyPages:
         """Return the options for signing in."""
         fields = await fields_of(req)
         then = InterruptedRequest(path=await return_to(self._web, fields.get("return_to", "")))
-        begun, options = await begin_passkey_sign_in(self._web.accounts, self._web.browser(req), then)
+        outcome = await begin_passkey_sign_in(self._web.accounts, self._web.browser(req), then)
+        if isinstance(outcome, Refused):
+            show_refusal(self._web, req, resp, outcome)
+            return
+        begun, options = outcome
         keep_flow(resp, begun)
         resp.write(options.encode(), JSON)
 
