@@ -49,14 +49,14 @@ def test_a_developer_is_greeted_with_what_works_as_pasted(program: Program) -> N
             assert json.load(answer)["status"] == "pending"
 
 
-def test_production_logs_one_line_when_it_serves_and_one_when_it_stopped(production: Program) -> None:
+def test_production_logs_what_is_unsafe_when_it_serves_and_when_it_stopped(production: Program) -> None:
     with production.serving() as server:
         until = time.monotonic() + PATIENCE
         while not server.logged and time.monotonic() < until:
             time.sleep(0.02)
         assert server.end() == 0
         events = [json.loads(line)["event"] for line in server.logged.splitlines()]
-        assert events == ["serving", "stopped"]
+        assert events == ["proxy_not_trusted", "serving", "stopped"]
         assert server.said == ""
 
 
