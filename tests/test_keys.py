@@ -265,6 +265,16 @@ def test_whatever_is_sealed_comes_back(plain: bytes, bound_to: bytes) -> None:
         assert key.unseal(key.seal(plain, bound_to), bound_to) == plain
 
 
+@pytest.mark.parametrize("by_record", [True, False])
+def test_no_two_records_share_a_nonce(*, by_record: bool) -> None:
+    """K3: under one key and one nonce, two sealed values would tell what they differ in (NIST SP 800-38D, 8)."""
+    key = DerivedKey("k1", 0, bytes(32), by_record=by_record)
+    sealed = [key.seal(b"ada@example.org", b"ver_1") for _ in range(20)]
+    assert len({one[:12] for one in sealed}) == 20
+    assert len({one[-16:] for one in sealed}) == 20
+    assert {key.unseal(one, b"ver_1") for one in sealed} == {b"ada@example.org"}
+
+
 def test_a_proof_is_verified_from_the_published_keys_alone(keyring: Keyring, path: Path, clock: FixedClock) -> None:
     """O2: by a library that is not ours, and before and after a rotation."""
     signed = keyring.primary.sign(CLAIMS)
