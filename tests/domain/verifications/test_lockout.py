@@ -82,6 +82,7 @@ def test_what_anybody_may_ask_for_never_locks() -> None:
     failures = after(10_000, lane=A)
     assert failures.in_a_row == 0
     assert not is_locked(failures, lane=A)
+    assert not is_locked(after(1_000, lane=P), lane=A)
     assert paused_for(failures, NOON, lane=A) == DAY
     assert paused_for(failures, NOON + DAY, lane=A) == 0
 
