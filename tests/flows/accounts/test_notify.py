@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 from tests.flows.people import ADA, CARRIER, ada
+from tests.flows.place import query
 
 from countersign.domain.delivery.notice import NoticeKind
 from countersign.flows.accounts.notify import owe_notices
@@ -59,3 +60,28 @@ async def test_a_contact_that_is_not_proved_gets_none(home: Place) -> None:
         assert await notices(visitor, snapshot.account, unproved) == ()
 
     await home.database.run(owe)
+
+
+async def test_a_reminder_beyond_its_budget_says_nothing_new_and_is_left_out(home: Place) -> None:
+    """L4, R5: neither now nor later, with what was held."""
+    visitor = await ada(home)
+    snapshot = await visitor.holdings()
+    context, before = home.accounts, await home.count("notices")
+
+    async def owe() -> None:
+        owed = await owe_notices(
+            context,
+            snapshot.account,
+            snapshot.contacts,
+            NoticeKind.ACCESS_WAITS,
+            browser=visitor.browser,
+            place="",
+            now=context.now(),
+            facts={"change": "chg_1"},
+        )
+        await Write(owed, last=True)
+
+    for _ in range(3):
+        await home.database.run(owe)
+    assert await home.count("notices") == before + 1
+    assert await home.database.read(query, "SELECT id FROM notices WHERE held_until IS NOT NULL") == []
