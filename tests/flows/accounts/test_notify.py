@@ -8,9 +8,12 @@ from msgspec.structs import replace
 from tests.flows.people import ADA, CARRIER, ada
 from tests.flows.place import query
 
-from countersign.domain.delivery.notice import NoticeKind
+from countersign.domain.accounts.notice_budget import HOUR
+from countersign.domain.delivery.notice import CONTACT_FACT, NoticeKind
+from countersign.domain.shared.contact import ContactKind
 from countersign.flows.accounts.notify import owe_notices
 from countersign.store.engine.database import Write
+from countersign.store.tables.notices import list_held
 
 if TYPE_CHECKING:
     from tests.flows.people import Visitor
@@ -85,3 +88,41 @@ async def test_a_reminder_beyond_its_budget_says_nothing_new_and_is_left_out(hom
         await home.database.run(owe)
     assert await home.count("notices") == before + 1
     assert await home.database.read(query, "SELECT id FROM notices WHERE held_until IS NOT NULL") == []
+
+
+async def test_many_new_numbers_use_up_nothing_of_an_older_one(home: Place) -> None:
+    """L4: a thief who adds numbers does not keep the owner's telephone silent."""
+    visitor = await ada(home)
+    await visitor.adds(PHONE)
+    snapshot, keyring = await visitor.holdings(), home.keyring
+    phone = next(one for one in snapshot.contacts if one.kind is ContactKind.PHONE)
+    numbers = [
+        replace(phone, id=f"con_{age}", added_at=age, address=keyring.seal(f"+141555502{age}", f"con_{age}"))
+        for age in range(10, 26)
+    ]
+    home.clock.forward(48 * HOUR)
+
+    async def owe() -> None:
+        await Write(await notices(visitor, snapshot.account, numbers[::-1]), last=True)
+
+    await home.database.run(owe)
+    held = await home.database.read(list_held, snapshot.account.id, 100)
+    assert [one.facts[CONTACT_FACT] for one in held] == ["con_25"]
+
+
+async def test_what_is_held_uses_up_no_other_budget(home: Place) -> None:
+    """L4: what one number is not sent is not taken from the others of the account."""
+    visitor = await ada(home)
+    await visitor.adds(PHONE)
+    snapshot = await visitor.holdings()
+    phone = next(one for one in snapshot.contacts if one.kind is ContactKind.PHONE)
+    other = replace(phone, id="con_other", address=home.keyring.seal("+14155550234", "con_other"))
+    home.clock.forward(48 * HOUR)
+    for contact in (*[phone] * 15, other):
+
+        async def owe(contact: OwnedContact = contact) -> None:
+            await Write(await notices(visitor, snapshot.account, [contact]), last=True)
+
+        await home.database.run(owe)
+    held = await home.database.read(list_held, snapshot.account.id, 100)
+    assert [one.facts[CONTACT_FACT] for one in held] == [phone.id] * 10
