@@ -261,26 +261,6 @@ async def test_what_was_gathered_is_counted(home: Place) -> None:
     assert counted == {"mail": 2, "phone": BY_MAIL + 2 - BY_PHONE}
 
 
-async def test_a_budget_belongs_to_the_address_and_not_to_its_row(home: Place) -> None:
-    """L4: whoever removes a number and adds it again has not more messages for it."""
-    visitor = await ada(home)
-    await visitor.adds(PHONE)
-    snapshot = await visitor.holdings()
-    again = replace(
-        snapshot,
-        contacts=tuple(
-            replace(one, id=f"{one.id}x", address=home.keyring.seal(address, f"{one.id}x"))
-            for one in snapshot.contacts
-            for address in [home.keyring.unseal(one.address, one.id)]
-        ),
-    )
-    home.clock.forward(48 * HOUR)
-    await sent(home, PHONE)
-    await tell(home, snapshot, NoticeKind.METHOD_ADDED, BY_PHONE)
-    await tell(home, again, NoticeKind.METHOD_ADDED, BY_PHONE)
-    assert len(await sent(home, PHONE)) == BY_PHONE
-
-
 async def test_a_key_that_is_missing_stops_nobody_elses_notices(home: Place) -> None:
     account = await both(home)
     stranger = await ada(home, "grace@example.org")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
+from tests.flows.accounts.test_gathered_notices import BY_PHONE, sent, tell
 from tests.flows.people import ADA, CARRIER, ada
 from tests.flows.place import query
 
@@ -126,3 +127,23 @@ async def test_what_is_held_uses_up_no_other_budget(home: Place) -> None:
         await home.database.run(owe)
     held = await home.database.read(list_held, snapshot.account.id, 100)
     assert [one.facts[CONTACT_FACT] for one in held] == [phone.id] * 10
+
+
+async def test_a_budget_belongs_to_the_address_and_not_to_its_row(home: Place) -> None:
+    """L4: whoever removes a number and adds it again has not more messages for it."""
+    visitor = await ada(home)
+    await visitor.adds(PHONE)
+    snapshot = await visitor.holdings()
+    again = replace(
+        snapshot,
+        contacts=tuple(
+            replace(one, id=f"{one.id}x", address=home.keyring.seal(address, f"{one.id}x"))
+            for one in snapshot.contacts
+            for address in [home.keyring.unseal(one.address, one.id)]
+        ),
+    )
+    home.clock.forward(48 * HOUR)
+    await sent(home, PHONE)
+    await tell(home, snapshot, NoticeKind.METHOD_ADDED, BY_PHONE)
+    await tell(home, again, NoticeKind.METHOD_ADDED, BY_PHONE)
+    assert len(await sent(home, PHONE)) == BY_PHONE
