@@ -13,6 +13,11 @@ SHARE: Final = 5
 """Of so many rounds `make test` runs one."""
 
 
+def is_full() -> bool:
+    """Return True if everything is to be tried."""
+    return os.environ.get("ROUNDS") == FULL
+
+
 def rounds(full: int, share: int = SHARE) -> int:
     """Return how many rounds to run, of `full`."""
-    return full if os.environ.get("ROUNDS") == FULL else max(1, full // share)
+    return full if is_full() else max(1, full // share)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -48,7 +49,7 @@ def test_a_single_setting_overrides_the_profile() -> None:
 def test_the_command_tells_it_to_a_person_and_to_a_script(run: Run) -> None:
     lines = run("doctor", "--standards").stdout.splitlines()
     assert len(lines) == len(STATEMENTS)
-    assert all(len(line.split("\t")) == 4 for line in lines)
+    assert all(len(line.split("\t")) == 5 for line in lines)
     told = json.loads(run("doctor", "--standards", "--json").stdout)
     assert [one["number"] for one in told] == [one.number for one in STATEMENTS]
 
@@ -57,5 +58,19 @@ def test_the_document_says_the_same() -> None:
     text = DOCUMENT.read_text()
     balanced, strict = (assess(load({**BASE, "COUNTERSIGN_PROFILE": name})) for name in ("balanced", "strict"))
     for one, other in zip(balanced, strict, strict=True):
-        row = f"| {one.source.split()[0]} {one.number} | {one.asks} | {one.standing.value} | {other.standing.value} | {one.why} |"
+        row = f"| {one.source.split()[0]} {one.number} | {one.asks} | {one.standing.value} | {other.standing.value} | {one.why} | {', '.join(f'`{name}`' for name in one.attacked_by)} |"
         assert row in text, row
+
+
+def test_every_statement_that_is_met_names_a_test_that_tries_to_break_it() -> None:
+    """What nobody tries to break is not said to be met; a test that is renamed or removed takes the word back."""
+    there = set()
+    for path in (DOCUMENT.parents[1] / "tests").rglob("test_*.py"):
+        there |= set(re.findall(r"^(?:    )?(?:async )?def (test_\w+)", path.read_text(encoding="utf-8"), re.MULTILINE))
+    settings = [
+        load({**BASE, "COUNTERSIGN_PROFILE": profile, "COUNTERSIGN_PASSWORDS_BREACHED_FILE": "/var/lib/pwned.txt"})
+        for profile in ("balanced", "strict")
+    ]
+    met = {one for each in settings for one in assess(each) if one.standing is Conformance.MET}
+    assert [f"{one.number} {one.asks}" for one in met if not one.attacked_by] == []
+    assert {name for one in STATEMENTS for name in one.attacked_by} - there == set()

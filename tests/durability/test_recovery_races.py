@@ -11,6 +11,7 @@ import pytest_asyncio
 from tests.clock import DAY, FixedClock
 from tests.flows.people import CARRIER, Visitor, ada
 from tests.flows.place import place_at
+from tests.rounds import rounds
 
 from countersign import passwords
 from countersign.domain.accounts.change import (
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from tests.flows.place import Place
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3_600)]
-ROUNDS = 200
+ROUNDS = rounds(200, 20)
 BETTER = "a better battery staple"
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from urllib.parse import quote
 
 import pytest
+from tests.rounds import is_full
 from tests.threats.test_a_form_breaks_off import posted
 from tests.web.client import Answer, Client
 from tests.web.conftest import _made_home, app, client, open_house, runtime
@@ -364,6 +365,7 @@ async def test_no_field_costs_much(meter: Meter, kind: Callable[[Meter], Asks]) 
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not is_full(), reason="every text in every field takes minutes: ROUNDS=full tries them")
 @pytest.mark.parametrize("kind", [forms, queries, headers, bodies])
 async def test_no_field_costs_much_with_any_text(meter: Meter, kind: Callable[[Meter], Asks]) -> None:
     """L5: each field with every text."""

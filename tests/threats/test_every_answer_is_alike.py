@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from tests.flows.place import Place
     from tests.threats.conftest import NewUrl
+from tests.rounds import is_full
 from tests.threats.owners import BETTER, MAIL, MINE, OTHERS, OWNERS, PHONE, plain, strong
 
 
@@ -311,7 +312,7 @@ async def walked(
 
 
 def _marks(database: str, owner: str, flow: str, address: str) -> list[pytest.MarkDecorator]:
-    """Return the marks of one comparison: all but a few are slow."""
+    """Return the marks of one comparison: all but a few are slow, and made with `ROUNDS=full` alone."""
     often = flow in {"recovers", "has_lost_all"} and address == MAIL
     quick = often and owner in {"plain", "locked", "too_new", "claimed"}
     if database == "postgres":
@@ -328,6 +329,7 @@ def _marks(database: str, owner: str, flow: str, address: str) -> list[pytest.Ma
         for owner in OWNERS
         for flow in FLOWS
         for address in (MAIL, PHONE)
+        if is_full() or pytest.mark.slow not in _marks(database, owner, flow, address)
     ],
     indirect=["new_url"],
 )

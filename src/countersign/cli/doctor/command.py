@@ -70,12 +70,16 @@ def _standards(settings: Settings, *, as_json: bool) -> None:
     pretty = sys.stdout.isatty()
     for one in judged:
         if not pretty:
-            click.echo(f"{one.standing.value}\t{one.source}, {one.number}\t{one.asks}\t{one.why}")
+            click.echo(
+                f"{one.standing.value}\t{one.source}, {one.number}\t{one.asks}\t{one.why}\t{' '.join(one.attacked_by)}"
+            )
             continue
         colour = "green" if one.standing is Conformance.MET else "yellow"
         sign = click.style(f"{one.standing.value:>7}", fg=colour)
         click.echo(f"{sign}  {click.style(f'{one.source}, {one.number}', bold=True)}: {one.asks}")
         click.echo(f"{'':>9}{click.style('->', dim=True)} {one.why}")
+        if one.attacked_by and one.standing is Conformance.MET:
+            click.echo(f"{'':>12}{click.style('tried by ' + ', '.join(one.attacked_by), dim=True)}")
     if pretty:
         met = sum(one.standing is Conformance.MET for one in judged)
         click.echo(f"\n{met} met, {len(judged) - met} departures.")

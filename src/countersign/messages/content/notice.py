@@ -164,7 +164,7 @@ WORDINGS: Final = {
     NoticeKind.ACCESS_ASKED: Wording(
         mark("Somebody says that they lost access to your account"),
         (
-            mark("If nobody stops it, {about} can take over the account in 7 days. You will be told every day."),
+            mark("If nobody stops it, {about} can take over the account in 7 days."),
             mark("If that is you, you need not do anything."),
         ),
         mark("Was this not you?"),
