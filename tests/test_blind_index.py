@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from countersign.keys import Keyring, new_file
+from countersign.keys import HashKeys, Keyring, new_file
+from countersign.keys.hash_keys import LaterIndex
 
 
 def keyring(folder: Path) -> Keyring:
@@ -35,3 +36,32 @@ def test_each_installation_has_hashes_of_its_own(tmp_path: Path) -> None:
     assert one.hash_secret("a") != other.hash_secret("a")
     assert one.fingerprint() != other.fingerprint()
     assert len({one.hash_secret("a"), one.link(b"a"), one.fingerprint(), one.blind_index("a")}) == 4
+
+
+SECRETS = [bytes([number]) * 32 for number in range(3)]
+LATER = [LaterIndex(number, SECRETS[number]) for number in (1, 2)]
+
+
+def hashes(later: int, open_from: int = 0) -> HashKeys:
+    """Return the first index and this many after it; `open_from` is the oldest whose hashes are still found."""
+    return HashKeys(SECRETS[0], LATER[:later], open_from)
+
+
+def test_a_hash_names_its_index() -> None:
+    """K2: so that it is renewed from where it stands."""
+    made = [hashes(later).blind_index("contact", "ada") for later in range(3)]
+    assert [hash_[0] for hash_ in made[1:]] == [1, 2]
+    assert [hashes(2).position_of(hash_) for hash_ in made] == [0, 1, 2]
+    assert [hashes(2).renew(hash_) for hash_ in made] == [made[2]] * 3
+
+
+def test_earlier_forms_are_found_while_their_index_is_open_and_no_longer() -> None:
+    """K2: while an index is replaced everybody signs in; afterwards nothing of the leaked secret is worth anything."""
+    made = [hashes(later).blind_index("contact", "ada") for later in range(3)]
+    for open_from, forms in ((0, (made[1], made[0])), (1, (made[1],)), (2, ())):
+        keys = hashes(2, open_from)
+        assert keys.earlier_forms(keys.blind_index("contact", "ada")) == forms
+        assert [keys.is_hash_of(one, "contact", "ada") for one in made] == [one in (*forms, made[2]) for one in made]
+        assert len(keys.fingerprints()) == len(forms) + 1
+        assert len(keys.all_fingerprints()) == 3
+        assert keys.replacing is bool(forms)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import hashlib
 import json
 import os
@@ -26,10 +27,12 @@ from countersign.keys import (
     new_file,
     read_file,
     rotate_file,
+    rotate_index,
     to_hash,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 CLAIMS = {"iss": "https://verify.example", "sub": "user-42", "iat": 1_795_435_200}
@@ -125,6 +128,18 @@ def test_programs_that_start_at_once_agree_on_one_file(tmp_path: Path) -> None:
         ),
         ({"index": SECRET, "keys": [{"kid": "a", "active_from": 0, "secret": "not base64!"}]}, "not base64"),
         ({"index": SECRET, "keys": [{"kid": "a", "active_from": 0, "secret": SECRET}] * 2}, "twice"),
+        (
+            {
+                "index": SECRET,
+                "keys": [{"kid": "a", "active_from": 0, "secret": SECRET}],
+                "indexes": [{"number": number, "active_from": 0, "secret": SECRET} for number in (2, 1)],
+            },
+            "does not number its indexes",
+        ),
+        (
+            {"index": SECRET, "keys": [{"kid": "a", "active_from": 0, "secret": SECRET, "retired_at": 1}]},
+            "has retired every key",
+        ),
     ],
 )
 def test_a_bad_key_file_stops_the_start_with_a_clear_word(
@@ -265,6 +280,16 @@ def test_whatever_is_sealed_comes_back(plain: bytes, bound_to: bytes) -> None:
         assert key.unseal(key.seal(plain, bound_to), bound_to) == plain
 
 
+@pytest.mark.parametrize("by_record", [True, False])
+def test_no_two_records_share_a_nonce(*, by_record: bool) -> None:
+    """K3: under one key and one nonce, two sealed values would tell what they differ in (NIST SP 800-38D, 8)."""
+    key = DerivedKey("k1", 0, bytes(32), by_record=by_record)
+    sealed = [key.seal(b"ada@example.org", b"ver_1") for _ in range(20)]
+    assert len({one[:12] for one in sealed}) == 20
+    assert len({one[-16:] for one in sealed}) == 20
+    assert {key.unseal(one, b"ver_1") for one in sealed} == {b"ada@example.org"}
+
+
 def test_a_proof_is_verified_from_the_published_keys_alone(keyring: Keyring, path: Path, clock: FixedClock) -> None:
     """O2: by a library that is not ours, and before and after a rotation."""
     signed = keyring.primary.sign(CLAIMS)
@@ -338,6 +363,35 @@ def test_two_rotations_at_once_lose_no_key(path: Path) -> None:
         added = {kid for kid, _ in crowd.map(lambda _: rotate_file(path, 1_000), range(8))}
     assert added < {key.kid for key in read_file(path).keys}
     assert len(added) == 8
+
+
+def test_a_rotation_waits_for_one_that_is_under_way(path: Path) -> None:
+    """O2: both read the file before they write it."""
+    folder = os.open(path.parent, os.O_RDONLY)
+    with ThreadPoolExecutor(1) as other:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        waiting = other.submit(rotate_file, path, 1_000)
+        with pytest.raises(TimeoutError):
+            waiting.result(0.5)
+        assert len(read_file(path).keys) == 1
+        os.close(folder)
+        assert waiting.result(60)[0] == read_file(path).keys[-1].kid
+
+
+@pytest.mark.parametrize("rotate", [rotate_file, rotate_index])
+def test_an_older_file_that_is_put_back_is_refused(
+    path: Path, clock: FixedClock, rotate: Callable[[Path, int], object]
+) -> None:
+    """K2: what was made meanwhile would be lost at the next start. The keys that were read before stay."""
+    before = path.read_bytes()
+    rotate(path, clock())
+    clock.forward(MINUTE)
+    running = Keyring(path, clock)
+    kids, number = running.kids(), running.hashes.number
+    path.write_bytes(before)
+    with pytest.raises(SettingsError, match="older one"):
+        running.read_again()
+    assert (running.kids(), running.hashes.number) == (kids, number)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")

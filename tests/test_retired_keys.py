@@ -163,3 +163,18 @@ def test_each_seal_has_a_key_of_its_own(path: Path, clock: FixedClock) -> None:
     assert not older.primary.by_record
     assert len(older.primary.seal(b"x", b"")) == 12 + 1 + 16, "as the release before opens it"
     assert older.unseal(new.seal("ada", "acc_1"), "acc_1") == new.unseal(older.seal("ada", "acc_1"), "acc_1") == "ada"
+
+
+def test_a_checkpoint_of_a_retired_key_is_told_from_one_of_a_published_key(path: Path, clock: FixedClock) -> None:
+    """K1, O1: whoever has the leaked key signs a log of their own, and it counts only if a later checkpoint names it."""
+    running = Keyring(path, clock)
+    old = running.primary
+    signed = old.sign(CLAIMS)
+    assert running.verified_checkpoint(signed) == (CLAIMS, True)
+    rotate_file(path, clock())
+    clock.forward(MINUTE + LONGEST_CODE)
+    retire_key(path, old.kid, clock())
+    clock.forward(LONGEST_TOKEN + LATE_READER)
+    assert published(running).isdisjoint({old.kid})
+    assert running.verified_checkpoint(signed) == (CLAIMS, False)
+    assert running.verified_checkpoint(signed + "x") == (None, False)

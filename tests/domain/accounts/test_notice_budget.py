@@ -11,6 +11,7 @@ from countersign.domain.accounts.notice_budget import (
     CRITICAL,
     DAY,
     GATHERED,
+    HOUR,
     BudgetScope,
     NoticeLane,
     gathering_lane,
@@ -86,3 +87,19 @@ def test_what_can_cost_a_person_the_account_is_critical() -> None:
 def test_everything_is_gathered_within_a_budget(kind: NoticeKind) -> None:
     """L4: what was gathered is no flood either."""
     assert sum(limit.burst * DAY / limit.period for limit in GATHERED[gathering_lane(kind)][-1:]) <= 4
+
+
+def test_what_strangers_asked_for_is_gathered_apart_from_what_was_done() -> None:
+    """L4, L1: a hundred recoveries that were asked for do not hide one change that was made."""
+    outside = {kind for kind in NoticeKind if lane_of(kind) is NoticeLane.OUTSIDE}
+    assert outside
+    assert {kind for kind in NoticeKind if gathering_lane(kind) is NoticeLane.OUTSIDE} == outside
+    assert {gathering_lane(kind) for kind in NoticeKind} == set(GATHERED)
+
+
+def test_a_mailbox_is_reminded_once_a_day_whatever_else_strangers_asked_for() -> None:
+    """L4, R5."""
+    (reminder,) = notice_budgets(NoticeLane.REMINDER, ContactKind.MAIL, has_mailbox=True)
+    (asked,) = notice_budgets(NoticeLane.OUTSIDE, ContactKind.MAIL, has_mailbox=True)
+    assert reminder.limit.name != asked.limit.name
+    assert (reminder.limit.burst, reminder.limit.period) == (1, 23 * HOUR)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from countersign.domain.accounts.session import (
@@ -14,6 +15,7 @@ from countersign.domain.accounts.session import (
     SessionProof,
     current_level,
     in_epoch,
+    into_epoch,
     satisfies,
 )
 from countersign.domain.verifications.challenge import Action
@@ -54,3 +56,16 @@ def test_proofs_of_another_epoch_count_for_nothing() -> None:
     assert in_epoch(proved, proved.epoch) == proved
     after = in_epoch(proved, proved.epoch + 1)
     assert (after.proofs, after.epoch, current_level(after, NOW)) == ((), proved.epoch + 1, Level.PASSWORD)
+
+
+def test_a_session_that_changes_its_account_keeps_what_still_stands() -> None:
+    """P3, A8: the proofs by a contact or an authenticator that has ended are left behind."""
+    proofs = (
+        SessionProof(Method.PASSWORD, NOW),
+        SessionProof(Method.MAIL_CODE, NOW, source="con_gone"),
+        SessionProof(Method.SMS_CODE, NOW, source="con_left"),
+    )
+    before = msgspec.structs.replace(session(), proofs=proofs, epoch=3)
+    after = into_epoch(before, 4, frozenset({"con_gone", "fac_gone"}))
+    assert after == msgspec.structs.replace(before, proofs=(proofs[0], proofs[2]), epoch=4)
+    assert into_epoch(before, 4, frozenset()).proofs == proofs

@@ -140,7 +140,9 @@ def test_while_an_account_is_locked_the_password_counts_beside_its_first_contact
         msgspec.structs.replace(ACCOUNT, recovered_by="con_mail"), "con_mail", password_counts=True, now=NOON
     )
     assert not own.recovery.password_counts
-    assert not recovery.lock(ACCOUNT, "", password_counts=True, now=NOON).recovery.password_counts
+    recovered = msgspec.structs.replace(ACCOUNT, recovered_by="con_phone")
+    assert not recovery.lock(recovered, "", password_counts=True, now=NOON).recovery.password_counts
+    assert recovery.lock(recovered, "con_mail", password_counts=True, now=NOON).recovery.password_counts
 
 
 def with_record(**changed: int | str | bool) -> Account:

@@ -137,6 +137,19 @@ def test_an_approval_is_worth_nothing_to_another_audience(other: ProofRequiremen
         assert with_approval_used(session(proof), asked_for) == session(proof)
 
 
+def test_no_client_is_our_own_pages_whatever_its_id_is() -> None:
+    """P1."""
+    own = msgspec.structs.replace(ACT, client_id="")
+    assert own.action_digest != msgspec.structs.replace(ACT, client_id="own").action_digest
+
+
+def test_a_challenge_keeps_the_act_with_its_audience() -> None:
+    """P1: its code joins no challenge of another audience."""
+    kept = ACT.challenge_action
+    assert (kept.summary, kept.hash, kept.digest) == ("Pay €1", "h", ACT.action_digest)
+    assert kept != msgspec.structs.replace(ACT, client_id="app_two").challenge_action
+
+
 def test_parts_of_an_act_cannot_be_shifted_into_one_another() -> None:
     """P1: what stands in one part cannot be taken for the beginning of the next."""
     digests = {

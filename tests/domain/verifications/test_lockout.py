@@ -82,8 +82,20 @@ def test_what_anybody_may_ask_for_never_locks() -> None:
     failures = after(10_000, lane=A)
     assert failures.in_a_row == 0
     assert not is_locked(failures, lane=A)
+    assert not is_locked(after(1_000, lane=P), lane=A)
     assert paused_for(failures, NOON, lane=A) == DAY
     assert paused_for(failures, NOON + DAY, lane=A) == 0
+
+
+def test_wrong_codes_of_a_session_pause_sessions_and_no_sign_in() -> None:
+    """C6: a stolen session does not guess without end, and what a signed-in user mistypes pauses no sign-in."""
+    failures = after(20, lane=S)
+    assert paused_for(failures, NOON, lane=S) == DAY
+    assert paused_for(failures, NOON, lane=P) == 0
+    assert paused_for(after(19, lane=S), NOON, lane=S) == 0
+    assert paused_for(failures, NOON - 1, lane=S) == paused_for(failures, NOON + DAY, lane=S) == 0
+    next_day = after_failure(failures, NOON + DAY, lane=S)
+    assert (next_day.session_in_day, next_day.session_in_a_row) == (1, 21)
 
 
 def guesses(count: int, last_at: int = NOON) -> ConsecutiveFailures:

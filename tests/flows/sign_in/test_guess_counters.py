@@ -12,9 +12,11 @@ from tests.flows.place import query
 from countersign.domain.accounts.authenticator import AuthenticatorKind
 from countersign.domain.accounts.login_flow import LoginFlow, LoginFlowKind
 from countersign.domain.verifications.challenge import Requester
+from countersign.domain.verifications.lanes import Lane
 from countersign.domain.verifications.lockout import LOCK_AFTER
 from countersign.flows.accounts.context import CodeRequested, InvalidCredentials
 from countersign.flows.sign_in.guess_counters import (
+    RECOVERY_CODES_PER_ACCOUNT,
     anonymous_recovery_codes,
     authenticator_counter,
     current_password_counter,
@@ -23,6 +25,7 @@ from countersign.flows.sign_in.guess_counters import (
     forget_passwords,
     password_counter,
 )
+from countersign.flows.verifications.counters import counter_key
 from countersign.store.tables import accounts, guesses
 
 if TYPE_CHECKING:
@@ -69,8 +72,9 @@ async def test_codes_of_an_app_count_in_the_lane_of_their_flow(home: Place) -> N
         LoginFlow(LoginFlowKind.STEP_UP, 0, 1, "", account=account.id, session="ses_1"),
         LoginFlow(LoginFlowKind.SIGN_IN, 0, 1, "", account=account.id, requester=Requester("", "", "dev_1")),
     ]
-    keys = {authenticator_counter(home.accounts, account, flow, AuthenticatorKind.APP).failures_key for flow in flows}
-    assert len(keys) == 3
+    counters = [authenticator_counter(home.accounts, account, flow, AuthenticatorKind.APP) for flow in flows]
+    assert len({counter.failures_key for counter in counters}) == 3
+    assert len({counter.limits[0][1] for counter in counters}) == 3
 
 
 @pytest.mark.parametrize("wrong", [LOCK_AFTER - 1, LOCK_AFTER])
@@ -120,6 +124,9 @@ def test_a_recovery_code_is_counted_for_the_contact_that_was_entered_and_the_net
     ]
     keys = [anonymous_recovery_codes(home.accounts, flow)[0][1] for flow in flows]
     assert len(set(keys)) == len(keys)
+    limit, key = anonymous_recovery_codes(home.accounts, flows[0])[0]
+    assert limit is RECOVERY_CODES_PER_ACCOUNT
+    assert key == counter_key(home.keyring, limit.name, Lane.ANONYMOUS, ADA)
 
 
 async def test_an_app_and_recovery_codes_have_counts_apart_and_are_forgotten_together(home: Place) -> None:
