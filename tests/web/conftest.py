@@ -44,7 +44,7 @@ def _made_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
-def _belong_to_nobody(home: Path) -> None:
+def belong_to_nobody(home: Path) -> None:
     """Make a copied database one that no environment has opened yet."""
     with contextlib.closing(sqlite3.connect(home / "countersign.db")) as database, database:
         database.execute("DELETE FROM facts WHERE name = 'environment'")
@@ -59,7 +59,7 @@ async def open_house(_made_home: Path, tmp_path: Path) -> AsyncIterator[Opener]:
         home = tmp_path / f"home{len(opened)}"
         shutil.copytree(_made_home, home)
         if settings.get("environment") == "production":
-            _belong_to_nobody(home)
+            belong_to_nobody(home)
         file = tmp_path / f"{home.name}.toml"
         file.write_text(toml)
         named = {f"COUNTERSIGN_{name.upper()}": value for name, value in settings.items()}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.clock import DAY, HOUR, SECOND
 from tests.web.client import Client
-from tests.web.conftest import Opener, new_key
+from tests.web.conftest import Opener, belong_to_nobody, new_key
 
 from countersign.clock import system_clock
 from countersign.config import load
@@ -89,6 +89,7 @@ async def test_a_home_that_was_moved_keeps_the_machines_time_in_production(
     await client.post("/test/clock", {"advance": 3_600})
     home = tmp_path / "copied"
     shutil.copytree(runtime.settings.home, home)
+    belong_to_nobody(home)
     settings = load({"COUNTERSIGN_PUBLIC_URL": "https://verify.example.org", "COUNTERSIGN_HOME": str(home)})
     async with installation_of(settings) as ground:
         assert abs(ground.clock() - system_clock()) < SECOND

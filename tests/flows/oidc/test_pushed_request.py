@@ -122,16 +122,17 @@ async def test_what_does_not_count_is_not_stored(home: Place, shop: Application)
 async def test_a_signed_request_is_taken_once(home: Place, shop: Application, key: Any, algorithm: str) -> None:
     """P5."""
     client, visitor = await signer(home, shop), await ada(home)
+    before = await home.count("single_uses")
     request = signed(request_of(home, client), key, algorithm, typ="oauth-authz-req+jwt")
     outcome = await authorize(home.accounts, visitor.browser, query_of(client, request))
     assert isinstance(outcome, CodeRequested)
     again = told(await authorize(home.accounts, visitor.browser, query_of(client, request)))
     assert again["error"] == "invalid_request_object"
     await sweep(home.core, 30)
-    assert await home.count("single_uses") == 1
+    assert await home.count("single_uses") == before + 1
     home.clock.forward(120_000)
     await sweep(home.core, 30)
-    assert await home.count("single_uses") == 0
+    assert await home.count("single_uses") <= before
 
 
 @pytest.mark.parametrize(
@@ -155,12 +156,12 @@ async def test_a_signed_request_that_is_not_as_it_must_be_sends_nothing(
 ) -> None:
     """P5."""
     client, visitor = await signer(home, shop), await ada(home)
-    sent = await home.count("challenges")
+    sent, used = await home.count("challenges"), await home.count("single_uses")
     request = signed(request_of(home, client, **changed))
     answer = told(await authorize(home.accounts, visitor.browser, query_of(client, request)))
     assert answer["error"] == "invalid_request_object"
     assert await home.count("challenges") == sent
-    assert await home.count("single_uses") == 0
+    assert await home.count("single_uses") == used
 
 
 async def test_a_request_signed_by_nobody_or_by_another_key_is_refused(home: Place, shop: Application) -> None:
