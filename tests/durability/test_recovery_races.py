@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from tests.flows.place import Place
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3_600)]
-ROUNDS = rounds(200, 20)
+ROUNDS = rounds(200, 60)
 BETTER = "a better battery staple"
 
 

@@ -323,6 +323,7 @@ def _play(template: Path, *, rounds: int, steps: int, seed_: int) -> type[Turns]
     return Run
 
 
+@pytest.mark.timeout(600)
 def test_the_owner_stays_the_owner(sqlite_template: Path) -> None:
     """R6, R7, S6, A2, A3: a short run of the machine."""
     chosen = int(os.environ.get("COUNTERSIGN_SEED", secrets.randbits(31)))
@@ -339,6 +340,6 @@ def test_the_owner_stays_the_owner_for_long(sqlite_template: Path, monkeypatch: 
     chosen = int(os.environ.get("COUNTERSIGN_SEED", secrets.randbits(31)))
     print(f"seed {chosen}")  # noqa: T201 - with it the run can be repeated
     run = _play(
-        sqlite_template, rounds=int(os.environ.get("COUNTERSIGN_ROUNDS", rounds(1_000, 250))), steps=50, seed_=chosen
+        sqlite_template, rounds=int(os.environ.get("COUNTERSIGN_ROUNDS", rounds(1_000, 500))), steps=50, seed_=chosen
     )
     print(f"{run.steps} steps of the machine, {run.acts} acts of the two")  # noqa: T201 - what was asked for

@@ -322,7 +322,7 @@ async def test_no_sign_in_under_way_outlives_a_change_of_the_password(home: Plac
     owner = await ada(home)
     account_id = (await alive(owner)).account
     passwords = [PASSWORD, BETTER]
-    for number in range(rounds(200, 50)):
+    for number in range(rounds(200, 100)):
         home.clock.forward(30 * MINUTE)
         old, new = passwords[number % 2], passwords[(number + 1) % 2]
         assert isinstance(await owner.signs_in(ADA, old), CodeRequested)
