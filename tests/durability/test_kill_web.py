@@ -44,7 +44,7 @@ async def test_killing_the_process_on_sqlite_loses_nothing_and_approves_nothing_
         assert await asyncio.to_thread(started.stop) == 0
         await _the_accounting_bites(crowd, installation, sent_by(sender, installation))
     print(f"\n{ROUNDS} rounds in {time.monotonic() - began:.0f} s: {figures}")  # noqa: T201 - shown with -s or -rP
-    assert crowd.broken > ROUNDS
+    assert crowd.broken > ROUNDS // 5
     assert figures["approved"] > ROUNDS
 
 
@@ -73,7 +73,7 @@ async def test_killing_web_processes_on_postgresql_loses_nothing_and_approves_no
         await exhaust_some(crowd, installation)
         assert await asyncio.to_thread(started.stop) == 0
     print(f"\n{ROUNDS} rounds in {time.monotonic() - began:.0f} s: {figures}")  # noqa: T201 - shown with -s or -rP
-    assert crowd.broken > ROUNDS
+    assert crowd.broken > ROUNDS // 5
     assert figures["approved"] > ROUNDS
 
 
