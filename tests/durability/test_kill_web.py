@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import random
 import signal
@@ -30,7 +31,9 @@ async def test_killing_the_process_on_sqlite_loses_nothing_and_approves_nothing_
         began = time.monotonic()
         started = await asyncio.to_thread(installation.serve)
         async with crowd.busy():
-            for number in range(ROUNDS):
+            for number in itertools.count():
+                if number >= ROUNDS and crowd.broken > ROUNDS:
+                    break  # enough kills, and enough of them were felt
                 await asyncio.sleep(random.uniform(0.05, 0.45))
                 if number % 5 == 4:
                     await asyncio.to_thread(started.kill)
@@ -44,7 +47,7 @@ async def test_killing_the_process_on_sqlite_loses_nothing_and_approves_nothing_
         assert await asyncio.to_thread(started.stop) == 0
         await _the_accounting_bites(crowd, installation, sent_by(sender, installation))
     print(f"\n{ROUNDS} rounds in {time.monotonic() - began:.0f} s: {figures}")  # noqa: T201 - shown with -s or -rP
-    assert crowd.broken > ROUNDS // 5
+    assert crowd.broken > ROUNDS
     assert figures["approved"] > ROUNDS
 
 
@@ -59,7 +62,7 @@ async def test_killing_web_processes_on_postgresql_loses_nothing_and_approves_no
         started = await asyncio.to_thread(installation.serve, "--workers", "2")
         killed = 0
         async with crowd.busy():
-            while killed < ROUNDS:
+            while killed < ROUNDS or crowd.broken <= ROUNDS:
                 await asyncio.sleep(random.uniform(0.1, 0.6))
                 if killed % 10 == 9:
                     await asyncio.to_thread(started.kill)
@@ -73,7 +76,7 @@ async def test_killing_web_processes_on_postgresql_loses_nothing_and_approves_no
         await exhaust_some(crowd, installation)
         assert await asyncio.to_thread(started.stop) == 0
     print(f"\n{ROUNDS} rounds in {time.monotonic() - began:.0f} s: {figures}")  # noqa: T201 - shown with -s or -rP
-    assert crowd.broken > ROUNDS // 5
+    assert crowd.broken > ROUNDS
     assert figures["approved"] > ROUNDS
 
 

@@ -19,9 +19,9 @@ SECRET = "Zq7secret"
 
 @pytest.fixture(autouse=True)
 def _in_bounded_time() -> Iterator[None]:
-    began = time.process_time()  # what other programs take is not ours
+    began = time.monotonic()
     yield
-    assert time.process_time() - began < 5
+    assert time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize(
