@@ -51,6 +51,10 @@ class _Secrets(msgspec.Struct, frozen=True):
     first_index: bytes
     hashes_until: int
 
+    def __repr__(self) -> str:
+        """Hide the keys."""
+        return f"_Secrets({self.stored!r})"
+
 
 class Keyring:
     """All keys of an installation. A rotation needs no restart."""

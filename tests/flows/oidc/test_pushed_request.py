@@ -10,13 +10,19 @@ from tests.flows.oidc.test_authorize import ACT, BACK, CHALLENGE, asked, pushed,
 from tests.flows.people import Visitor, ada
 from tests.flows.signing import EC, OTHER, RSA, jwks, request_claims, signed
 
-from countersign.domain.oidc.authorization_request import PUSHED_LIFETIME, AuthorizationErrorResponse
+from countersign.domain.oidc.authorization_request import PUSHED_LIFETIME, AuthorizationErrorResponse, RequestSource
 from countersign.domain.shared.application import Application, ApplicationDraft, ApplicationMode
 from countersign.flows.accounts.context import CodeRequested
 from countersign.flows.maintenance.applications import add_application, set_application_keys
 from countersign.flows.maintenance.sweep import sweep
 from countersign.flows.oidc.authorize import SignInRequired, authorize
-from countersign.flows.oidc.pushed_request import CONTINUED_LIFETIME, PushedRequest, push_request
+from countersign.flows.oidc.pushed_request import (
+    CONTINUED_LIFETIME,
+    PushedRequest,
+    ReceivedRequest,
+    StoredRequest,
+    push_request,
+)
 from countersign.store.engine.database import Rows, Sql
 
 if TYPE_CHECKING:
@@ -219,3 +225,16 @@ async def test_a_signed_request_may_be_pushed(home: Place, shop: Application) ->
     assert isinstance(found, PushedRequest)
     params = {"client_id": client.id, "request_uri": found.request_uri}
     assert isinstance(await authorize(home.accounts, visitor.browser, params), CodeRequested)
+
+
+async def test_a_request_shows_neither_its_reference_nor_what_it_asks_in_a_log(shop: Application) -> None:
+    """C8: whoever has the reference continues the request, and its parameters may name a contact."""
+    params = {"login_hint": "ada@example.org"}
+    shown = (
+        StoredRequest(shop.id, params, RequestSource.PUSHED),
+        ReceivedRequest(shop, params, RequestSource.PUSHED, b"key", "urn:secret"),
+        PushedRequest("urn:secret", 60),
+    )
+    for one in shown:
+        assert "ada@example.org" not in repr(one)
+        assert "urn:secret" not in repr(one)

@@ -51,6 +51,10 @@ class StoredRequest(msgspec.Struct, frozen=True, omit_defaults=True):
     source: RequestSource
     is_continued: bool = msgspec.field(name="continued", default=False)
 
+    def __repr__(self) -> str:
+        """Leave out the parameters: they may name a contact."""
+        return f"StoredRequest({self.client_id})"
+
 
 class ReceivedRequest(msgspec.Struct, frozen=True):
     """An authorization request as the browser brought it.
@@ -65,6 +69,10 @@ class ReceivedRequest(msgspec.Struct, frozen=True):
     key: bytes = b""
     request_uri: str = ""
 
+    def __repr__(self) -> str:
+        """Leave out the parameters and the reference: whoever has the reference continues the request."""
+        return f"ReceivedRequest({self.client.id})"
+
     def parse(self) -> AuthorizationRequest | AuthorizationErrorResponse:
         """Return the valid request, or the error response to it."""
         return _parse(self.params, self.client, self.source)
@@ -75,6 +83,10 @@ class PushedRequest(msgspec.Struct, frozen=True):
 
     request_uri: str
     expires_in: int
+
+    def __repr__(self) -> str:
+        """Hide the reference."""
+        return "PushedRequest(hidden)"
 
 
 _decode: Final = msgspec.json.Decoder(StoredRequest).decode

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -206,12 +207,12 @@ _ENDED: Final = frozenset(
 )
 
 
-class AnsweredError(Exception):
+class AnsweredError(Exception, abc.ABC):
     """A request is not carried out. Raised wherever that is found; the response is written in one place."""
 
+    @abc.abstractmethod
     def write(self, response: Response) -> None:
         """Write the response."""
-        raise NotImplementedError
 
 
 class ProblemError(AnsweredError):
