@@ -188,3 +188,10 @@ async def ada(place: Place, identifier: str = ADA) -> Visitor:
     entered = await visitor.types(await visitor.code(identifier))
     assert isinstance(entered, SignedIn), entered
     return visitor
+
+
+async def alive(visitor: Visitor) -> Session:
+    """Return the session of a browser that must have one."""
+    session = await visitor.session()
+    assert session is not None
+    return session

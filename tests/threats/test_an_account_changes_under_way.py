@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from tests.flows.authenticators import enrols_app
 from tests.flows.passkeys import SYNCED, asked, enrols, signs_in
-from tests.flows.people import ADA, PASSWORD, Visitor, ada
+from tests.flows.people import ADA, PASSWORD, Visitor, ada, alive
 from tests.peers.authenticator import Authenticator
 from tests.rounds import rounds
 
@@ -52,18 +52,11 @@ if TYPE_CHECKING:
     from tests.flows.place import Place
 
     from countersign.domain.accounts.account import Account
-    from countersign.domain.accounts.session import Session
 
 THIEFS = BrowserContext(ip="192.0.2.66", user_agent="Safari", locale="en")
 PHONE = "+14155550123"
 BETTER = "a better battery staple"
 MINUTE = 60_000
-
-
-async def alive(visitor: Visitor) -> Session:
-    session = await visitor.session()
-    assert session is not None
-    return session
 
 
 async def account_of(visitor: Visitor) -> Account:

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 import pytest_asyncio
 from tests.flows.authenticators import app_code, enrols_app
-from tests.flows.people import ADA, Visitor, ada
+from tests.flows.people import ADA, Visitor, ada, alive
 
 from countersign.domain.accounts.change import ChangeKind, ChangeRequest
 from countersign.domain.accounts.login_flow import InterruptedRequest
@@ -34,7 +34,6 @@ from countersign.totp import STEP
 if TYPE_CHECKING:
     from tests.flows.place import Place
 
-    from countersign.domain.accounts.session import Session
 
 BACK = "https://shop.example/signed-in"
 CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
@@ -85,12 +84,6 @@ async def approves(home: Place, visitor: Visitor, by: Application, act: dict[str
     entered = await visitor.types(await visitor.code())
     assert isinstance(entered, SignedIn), entered
     return dict(parse_qsl(urlsplit(entered.interrupted.path).query))
-
-
-async def alive(visitor: Visitor) -> Session:
-    session = await visitor.session()
-    assert session is not None
-    return session
 
 
 async def test_the_contact_that_goes_does_not_approve_its_going_by_way_of_a_client(

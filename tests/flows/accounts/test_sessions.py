@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.flows.people import Visitor, ada
+from tests.flows.people import Visitor, ada, alive
 
 from countersign.flows.accounts.context import BrowserContext
 from countersign.flows.accounts.sessions import end_others, end_session, sign_out
@@ -12,15 +12,8 @@ from countersign.flows.accounts.sessions import end_others, end_session, sign_ou
 if TYPE_CHECKING:
     from tests.flows.place import Place
 
-    from countersign.domain.accounts.session import Session
 
 SAFARI = BrowserContext(ip="198.51.100.7", user_agent="Safari", locale="en")
-
-
-async def alive(visitor: Visitor) -> Session:
-    session = await visitor.session()
-    assert session is not None
-    return session
 
 
 async def test_other_sessions_end_and_this_one_stays(home: Place) -> None:

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from tests.flows.authenticators import app_code, enrols_app
-from tests.flows.people import ADA, Visitor, ada
+from tests.flows.people import ADA, Visitor, ada, alive
 
 from countersign.domain.accounts.authenticator import MAX_NAME
 from countersign.domain.accounts.change import PENDING_LIFETIME, ChangeKind, ChangeRefusal, ChangeRequest
@@ -28,12 +28,6 @@ if TYPE_CHECKING:
 
 PHONE = "+14155550123"
 NEW = "ada@elsewhere.example"
-
-
-async def alive(visitor: Visitor) -> Session:
-    session = await visitor.session()
-    assert session is not None
-    return session
 
 
 def about(kind: ChangeKind, which: str) -> ChangeRequest:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.flows.people import Visitor, ada
+from tests.flows.people import Visitor, ada, alive
 
 from countersign.flows.accounts.context import BrowserContext, CodeRequested
 from countersign.flows.changes.forget_browser import forget_browser
@@ -13,15 +13,8 @@ from countersign.store.tables import devices
 if TYPE_CHECKING:
     from tests.flows.place import Place
 
-    from countersign.domain.accounts.session import Session
 
 SAFARI = BrowserContext(ip="198.51.100.7", user_agent="Safari", locale="en")
-
-
-async def alive(visitor: Visitor) -> Session:
-    session = await visitor.session()
-    assert session is not None
-    return session
 
 
 async def test_forgetting_a_browser_ends_its_trust_and_its_sessions_at_once(home: Place) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.flows.changes.test_delayed_recovery import claims
 from tests.flows.integration_codes import approved, made
-from tests.flows.people import ADA, Visitor, ada
+from tests.flows.people import ADA, Visitor, ada, alive
 
 from countersign.domain.accounts.change import DAY, RECOVERY_WAIT, ChangeRefusal
 from countersign.domain.accounts.integration_code import LAST_USED_INTERVAL
@@ -26,12 +26,6 @@ if TYPE_CHECKING:
     from countersign.flows.changes.submit import SubmitResult
 
 NEW = "ada@elsewhere.example"
-
-
-async def alive(visitor: Visitor) -> Session:
-    session = await visitor.session()
-    assert session is not None
-    return session
 
 
 async def makes(

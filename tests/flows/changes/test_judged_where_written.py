@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from tests.flows.people import Visitor, ada
+from tests.flows.people import Visitor, ada, alive
 
 from countersign.domain.accounts.change import ChangeKind, ChangeRefusal, ChangeRequest
 from countersign.domain.accounts.session import Level, ProofRequirement, satisfies
@@ -20,15 +20,8 @@ from countersign.store.tables import accounts
 if TYPE_CHECKING:
     from tests.flows.place import Place
 
-    from countersign.domain.accounts.session import Session
 
 PHONE = "+14155550123"
-
-
-async def alive(visitor: Visitor) -> Session:
-    session = await visitor.session()
-    assert session is not None
-    return session
 
 
 async def test_a_change_under_way_is_not_made_on_an_account_that_is_disabled_meanwhile(home: Place) -> None:

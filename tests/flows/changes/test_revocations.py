@@ -10,7 +10,7 @@ import pytest_asyncio
 from tests.flows.changes.test_delayed_recovery import claims
 from tests.flows.integration_codes import made
 from tests.flows.oidc.test_token import BACK, tokens_of
-from tests.flows.people import ADA, Visitor, ada
+from tests.flows.people import ADA, Visitor, ada, alive
 
 from countersign.domain.accounts.change import DAY, RECOVERY_WAIT, ChangeKind, ChangeRequest, ChangeState
 from countersign.domain.accounts.session import ProofRequirement
@@ -77,12 +77,6 @@ class Scene(msgspec.Struct):
     async def code_is_good(self) -> bool:
         """Say whether the integration code still opens something."""
         return await verify_code(self.owner.place.accounts, self.code, "a test") is not None
-
-
-async def alive(visitor: Visitor) -> Session:
-    session = await visitor.session()
-    assert session is not None
-    return session
 
 
 @pytest_asyncio.fixture

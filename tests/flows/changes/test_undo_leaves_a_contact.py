@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.flows.people import ADA, Visitor, ada
+from tests.flows.people import ADA, Visitor, ada, alive
 
 from countersign.domain.accounts.change import ChangeKind, ChangeRefusal, ChangeRequest
 from countersign.domain.accounts.session import ProofRequirement
@@ -15,15 +15,8 @@ from countersign.flows.changes.undo import undo_change
 if TYPE_CHECKING:
     from tests.flows.place import Place
 
-    from countersign.domain.accounts.session import Session
 
 PHONE = "+14155550123"
-
-
-async def alive(visitor: Visitor) -> Session:
-    session = await visitor.session()
-    assert session is not None
-    return session
 
 
 async def undoes(visitor: Visitor, change: str, to: str) -> object:

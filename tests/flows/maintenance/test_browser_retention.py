@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.flows.people import Visitor, ada
+from tests.flows.people import Visitor, ada, alive
 from tests.flows.place import query
 
 from countersign.flows.accounts.context import BrowserContext
@@ -15,16 +15,9 @@ from countersign.store.tables import devices
 if TYPE_CHECKING:
     from tests.flows.place import Place
 
-    from countersign.domain.accounts.session import Session
 
 SAFARI = BrowserContext(ip="198.51.100.7", user_agent="Safari", locale="en")
 DAY = 86_400_000
-
-
-async def alive(visitor: Visitor) -> Session:
-    session = await visitor.session()
-    assert session is not None
-    return session
 
 
 async def test_what_is_kept_of_browsers_goes_in_its_time(home: Place) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tests.flows.changes.test_delayed_recovery import BETTER, NEW, claims
 from tests.flows.integration_codes import made
-from tests.flows.people import ADA, Visitor, ada
+from tests.flows.people import ADA, Visitor, ada, alive
 
 from countersign.domain.accounts.change import DAY, RECOVERY_WAIT, RECOVERY_WINDOW, ChangeKind, ChangeRequest
 from countersign.domain.accounts.session import ProofRequirement
@@ -21,15 +21,8 @@ from countersign.store.tables import changes, devices
 if TYPE_CHECKING:
     from tests.flows.place import Place
 
-    from countersign.domain.accounts.session import Session
 
 PHONE = "+14155550123"
-
-
-async def alive(visitor: Visitor) -> Session:
-    session = await visitor.session()
-    assert session is not None
-    return session
 
 
 async def test_a_change_of_six_days_ago_is_undone_however_short_the_retention(home: Place) -> None:

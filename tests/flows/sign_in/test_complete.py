@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
-from tests.flows.people import ADA, Visitor, ada
+from tests.flows.people import ADA, Visitor, ada, alive
 
 from countersign.domain.accounts.login_flow import LoginFlow, LoginFlowKind
 from countersign.domain.accounts.session import (
@@ -31,15 +31,8 @@ from countersign.store.tables import devices
 if TYPE_CHECKING:
     from tests.flows.place import Place
 
-    from countersign.domain.accounts.session import Session
 
 SAFARI = BrowserContext(ip="198.51.100.7", user_agent="Safari", locale="en")
-
-
-async def alive(visitor: Visitor) -> Session:
-    session = await visitor.session()
-    assert session is not None
-    return session
 
 
 async def test_a_hundred_right_answers_make_one_session(home: Place) -> None:

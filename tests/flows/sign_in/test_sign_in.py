@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
-from tests.flows.people import Visitor, ada
+from tests.flows.people import Visitor, ada, alive
 
 from countersign.domain.accounts.device import TRUST_LIFETIME
 from countersign.domain.accounts.session import (
@@ -24,16 +24,9 @@ from countersign.geolocation import GeoDatabase
 if TYPE_CHECKING:
     from tests.flows.place import Place
 
-    from countersign.domain.accounts.session import Session
 
 SAFARI = BrowserContext(ip="198.51.100.7", user_agent="Safari", locale="en")
 DAY = 86_400_000
-
-
-async def alive(visitor: Visitor) -> Session:
-    session = await visitor.session()
-    assert session is not None
-    return session
 
 
 async def test_a_password_alone_does_not_get_in(home: Place) -> None:

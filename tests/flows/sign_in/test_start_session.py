@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 from tests.flows.authenticators import app_code, enrols_app
-from tests.flows.people import ADA, Visitor, ada
+from tests.flows.people import ADA, Visitor, ada, alive
 
 from countersign.domain.accounts.login_flow import InterruptedRequest
 from countersign.domain.accounts.session import (
@@ -31,17 +31,10 @@ from countersign.totp import STEP
 if TYPE_CHECKING:
     from tests.flows.place import Place
 
-    from countersign.domain.accounts.session import Session
 
 SAFARI = BrowserContext(ip="198.51.100.7", user_agent="Safari", locale="en")
 DAY = 86_400_000
 STRICT = SignInPolicy(8 * 3_600_000, trusts_browsers=False, sent_codes=False)
-
-
-async def alive(visitor: Visitor) -> Session:
-    session = await visitor.session()
-    assert session is not None
-    return session
 
 
 async def test_trust_is_not_given_unless_asked_for(home: Place) -> None:

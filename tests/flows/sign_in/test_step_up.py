@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
-from tests.flows.people import Visitor, ada
+from tests.flows.people import Visitor, ada, alive
 
 from countersign.domain.accounts.account import ContactMethod, OwnedContact
 from countersign.domain.accounts.login_flow import InterruptedRequest
@@ -23,16 +23,9 @@ from countersign.store.tables import accounts
 if TYPE_CHECKING:
     from tests.flows.place import Place
 
-    from countersign.domain.accounts.session import Session
 
 PHONE = "+14155550123"
 PAY = Action("Pay €148.00", "h1")
-
-
-async def alive(visitor: Visitor) -> Session:
-    session = await visitor.session()
-    assert session is not None
-    return session
 
 
 async def with_phone(visitor: Visitor) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 from tests.flows.authenticators import app_code, enrols_app
-from tests.flows.people import ADA, Visitor, ada
+from tests.flows.people import ADA, Visitor, ada, alive
 
 from countersign.domain.accounts.session import (
     Level,
@@ -25,7 +25,6 @@ from countersign.totp import STEP
 if TYPE_CHECKING:
     from tests.flows.place import Place
 
-    from countersign.domain.accounts.session import Session
 
 STRICT = SignInPolicy(session_lifetime=3_600_000, trusts_browsers=False, sent_codes=False)
 PHONE = "+14155550123"
@@ -36,12 +35,6 @@ def strict(home: Place) -> Place:
     """A place where a sent code is not enough, and no browser is trusted."""
     home.accounts = msgspec.structs.replace(home.accounts, sign_in_policy=STRICT)
     return home
-
-
-async def alive(visitor: Visitor) -> Session:
-    session = await visitor.session()
-    assert session is not None
-    return session
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
-from tests.flows.people import ADA, CARRIER, Visitor, ada
+from tests.flows.people import ADA, CARRIER, Visitor, ada, alive
 from tests.flows.place import place_at
 
 from countersign.domain.accounts.account import ContactMethod, OwnedContact
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
     from tests.flows.place import Place
 
-    from countersign.domain.accounts.session import Session
 
 SAFARI = BrowserContext(ip="198.51.100.7", user_agent="Safari", locale="en")
 PHONE = "+14155550123"
@@ -68,12 +67,6 @@ async def test_after_a_crash_behind_the_right_code_the_same_browser_continues(ho
     assert isinstance(await other.types(code), FlowNotFound)
     assert isinstance(await stranger.types(code), SignedIn)
     assert isinstance(await Visitor(home, stranger.browser).types(code), FlowNotFound)
-
-
-async def alive(visitor: Visitor) -> Session:
-    session = await visitor.session()
-    assert session is not None
-    return session
 
 
 async def with_phone(visitor: Visitor) -> str:
