@@ -72,8 +72,8 @@ async def consume(counter: GuessCounter, now: int) -> GuessResult:
 
 
 async def reset(limit_keys: Sequence[bytes], failures_keys: Sequence[bytes]) -> None:
-    """Forget what was counted, because it turned out to be the owner."""
-    for key in limit_keys:
-        await Sql("DELETE FROM limits WHERE key = $1", (key,))
-    for key in failures_keys:
+    """Forget what was counted, because it turned out to be the owner. Rows are locked in the order of `consume`: no two can deadlock."""
+    for key in sorted(failures_keys):
         await Sql("DELETE FROM standings WHERE key = $1", (key,))
+    for key in sorted(limit_keys):
+        await Sql("DELETE FROM limits WHERE key = $1", (key,))
