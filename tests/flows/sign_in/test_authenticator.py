@@ -149,7 +149,9 @@ async def test_guesses_at_recovery_codes_are_few(home: Place) -> None:
     for flow in range(2):
         assert isinstance(await thief.recovers(), CodeRequested)
         for left in reversed(range(GUESSES_PER_FLOW)):
-            outcome = await prove_with_recovery_code(home.accounts, thief.browser, f"{flow}{left}", remember=False)
+            outcome = await prove_with_recovery_code(
+                home.accounts, thief.browser, f"abcd-efgh-jkmn-pq{flow}{left}", remember=False
+            )
             assert isinstance(outcome, InvalidCode)
             assert outcome.left == left
         outcome = await prove_with_recovery_code(home.accounts, thief.browser, "x", remember=False)

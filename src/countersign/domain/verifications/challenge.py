@@ -19,7 +19,7 @@ from typing import Final
 import msgspec
 
 from countersign.domain.shared.contact import Channel, ContactKind
-from countersign.domain.verifications.code import Code, normalize
+from countersign.domain.verifications.code import Code, read
 from countersign.domain.verifications.lanes import Lane
 from countersign.domain.verifications.purpose import Policy, ResendMode
 
@@ -52,6 +52,7 @@ class Refusal(StrEnum):
     """Why a request was refused. Its text for people is in `web/http/problems.py`."""
 
     WRONG_CODE = "wrong_code"
+    MALFORMED_CODE = "malformed_code"
     ALREADY_APPROVED = "already_approved"
     EXHAUSTED = "exhausted"
     CANCELED = "canceled"
@@ -229,13 +230,16 @@ def begin(
 def check(challenge: Challenge, typed: str, code_of: Callable[[int], Code], now: int) -> ChallengeResult:
     """Check a code that a person entered. The guess is counted before the comparison, and stays counted.
 
-    `code_of(round)` derives the code of a round. An ended challenge is refused without a comparison.
+    `code_of(round)` derives the code of a round. An ended challenge is refused without a comparison. So is what cannot be a code of this
+    shape, and it costs no guess (semantics J3).
     """
     ended = expire(challenge, now)
     if ended.state is not ChallengeState.PENDING:
         return ChallengeResult(ended, REFUSAL_OF_STATE[ended.state])
+    meant = read(typed, challenge.terms.policy.shape)
+    if meant is None:
+        return ChallengeResult(challenge, Refusal.MALFORMED_CODE)
     counted = msgspec.structs.replace(challenge, guesses=challenge.guesses + 1)
-    meant = normalize(typed, challenge.terms.policy.shape)
     right = False
     for round_ in accepted_rounds(challenge):
         right |= code_of(round_).matches(meant)  # no early exit: every round takes the same time

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hmac
-import unicodedata
 from collections.abc import Iterator
 from enum import StrEnum
 from typing import Final
 
 import msgspec
+
+from countersign.domain.shared.typed_code import read_code
 
 MIN_LENGTH: Final = 4
 MAX_LENGTH: Final = 10
@@ -19,8 +20,6 @@ UNAMBIGUOUS: Final = "2346789BCDFGHJKMPQRTVWXY"
 
 _WORD_BITS: Final = 64
 _WORD_BYTES: Final = _WORD_BITS // 8
-_DASHES: Final = frozenset("-\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d")
-_LOOK_ALIKES: Final = {"O": "0", "I": "1", "L": "1"}
 
 
 class Alphabet(StrEnum):
@@ -102,30 +101,15 @@ def encode_number(number: int, shape: CodeShape) -> str:
     return "".join(reversed(written))
 
 
-def normalize(typed: str, shape: CodeShape) -> str:
-    """Return the code that a person meant: without spaces and dashes, upper case, full-width characters as ASCII.
+def read(typed: str, shape: CodeShape) -> str | None:
+    """Return the code that a person meant, or None if what they typed cannot be a code of this shape (semantics C9, J3).
 
-    O, I and l become 0 and 1, but only if the alphabet has the digit and not the letter. Nothing else is corrected.
-
-        >>> normalize("12 34-56", CodeShape())
-        '123456'
+    >>> read("12 34-56", CodeShape())
+    '123456'
     """
-    symbols = shape.alphabet.symbols
-    if typed.isascii() and typed.isdigit() and symbols is DIGITS:
-        return typed
-    kept: list[str] = []
-    for character in typed:
-        if character.isspace() or character in _DASHES:
-            continue
-        if "\uff01" <= character <= "\uff5e":
-            character = unicodedata.normalize("NFKC", character)  # noqa: PLW2901 - full width to ASCII
-        if character.isascii():
-            character = character.upper()  # noqa: PLW2901
-        meant = _LOOK_ALIKES.get(character)
-        if meant is not None and meant in symbols and character not in symbols:
-            character = meant  # noqa: PLW2901
-        kept.append(character)
-    return "".join(kept)
+    if typed.isascii() and typed.isdigit() and shape.alphabet is Alphabet.DIGITS:
+        return typed if len(typed) == shape.length else None
+    return read_code(typed, shape.alphabet.symbols, shape.length)
 
 
 def _words(key: bytes, challenge_id: str, round_: int) -> Iterator[int]:

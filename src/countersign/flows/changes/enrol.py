@@ -13,7 +13,13 @@ from countersign.domain.accounts.login_flow import FLOW_LIFETIME, LoginFlow, Log
 from countersign.domain.accounts.session import ProofRequirement, Session, approval_source, satisfies
 from countersign.domain.shared import identifier
 from countersign.flows.accounts import login_flow
-from countersign.flows.accounts.authenticator import GUESSES_PER_FLOW, InvalidCode, recovery_code_hash
+from countersign.flows.accounts.authenticator import (
+    GUESSES_PER_FLOW,
+    InvalidCode,
+    MalformedCode,
+    read_app_code,
+    recovery_code_hash,
+)
 from countersign.flows.accounts.context import AccountContext, BrowserContext, CodeRequested, FlowNotFound
 from countersign.flows.accounts.sessions import use_approval
 from countersign.flows.accounts.snapshot import find_snapshot
@@ -95,18 +101,24 @@ async def draft_app(context: AccountContext, browser: BrowserContext, session: S
 
 
 async def finish_app(context: AccountContext, browser: BrowserContext, session: Session, code: str) -> EnrolmentResult:
-    """Add the app if the code that was entered is right; that code is used up. A wrong one counts as a guess."""
+    """Add the app if the code that was entered is right; that code is used up.
+
+    A wrong one counts as a guess, what cannot be a code does not.
+    """
     stored = await login_flow.find_flow(context, browser)
     if stored is None or stored.flow.kind is not LoginFlowKind.ENROL_APP or stored.flow.session != session.id:
         return FlowNotFound()
     flow, now = stored.flow, context.now()
     if flow.guesses >= GUESSES_PER_FLOW * 2:
         return FlowNotFound()
+    meant = read_app_code(code)
+    if meant is None:
+        return MalformedCode(GUESSES_PER_FLOW * 2 - flow.guesses)
     counted = await login_flow.update_flow(context, stored, msgspec.structs.replace(flow, guesses=flow.guesses + 1))
     if counted is None:
         return FlowNotFound()
     secret = bytes.fromhex(flow.pending_secret)
-    step = step_of(secret, "".join(one for one in code if one.isdecimal()), now, now // STEP - 2)
+    step = step_of(secret, meant, now, now // STEP - 2)
     if step is None:
         return InvalidCode(GUESSES_PER_FLOW * 2 - counted.flow.guesses)
     id_ = context.id("fac")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
@@ -15,7 +14,14 @@ from countersign.domain.verifications.challenge import Refusal
 from countersign.domain.verifications.lanes import Lane
 from countersign.flows.accounts import login_flow
 from countersign.flows.accounts.activity import record_events
-from countersign.flows.accounts.authenticator import GUESSES_PER_FLOW, InvalidCode, recovery_code_hash
+from countersign.flows.accounts.authenticator import (
+    GUESSES_PER_FLOW,
+    InvalidCode,
+    MalformedCode,
+    read_app_code,
+    read_recovery_code,
+    recovery_code_hash,
+)
 from countersign.flows.accounts.context import AccountContext, BrowserContext, FlowNotFound
 from countersign.flows.accounts.location_check import UnlikelyLocation, check_location
 from countersign.flows.accounts.login_flow import StoredFlow
@@ -54,7 +60,8 @@ async def prove_with_app(
 
     `code` is as entered; `remember` and `confirmed` are those of `verify.check_code`. Every code is accepted once (RFC 6238, 5.2).
     """
-    guess = await _count_guess(context, browser, AuthenticatorKind.APP, confirmed=confirmed)
+    meant = read_app_code(code)
+    guess = await _count_guess(context, browser, AuthenticatorKind.APP, meant, confirmed=confirmed)
     if not isinstance(guess, CountedGuess):
         return guess
     app = await use_app_code(context, guess.authenticators, code)
@@ -71,7 +78,8 @@ async def prove_with_recovery_code(
 
     `code` is as entered; `remember` and `confirmed` are those of `verify.check_code`.
     """
-    guess = await _count_guess(context, browser, AuthenticatorKind.RECOVERY_CODE, confirmed=confirmed)
+    meant = read_recovery_code(code)
+    guess = await _count_guess(context, browser, AuthenticatorKind.RECOVERY_CODE, meant, confirmed=confirmed)
     if not isinstance(guess, CountedGuess):
         return guess
     account, code_hash = guess.stored.flow.account, recovery_code_hash(context, code)
@@ -100,9 +108,12 @@ class CountedGuess(msgspec.Struct, frozen=True):
 
 
 async def _count_guess(
-    context: AccountContext, browser: BrowserContext, kind: AuthenticatorKind, *, confirmed: bool
-) -> CountedGuess | FlowNotFound | Refused | UnlikelyLocation:
-    """Count a guess before any code is compared (semantics C5), or return why none will be."""
+    context: AccountContext, browser: BrowserContext, kind: AuthenticatorKind, meant: str | None, *, confirmed: bool
+) -> CountedGuess | MalformedCode | FlowNotFound | Refused | UnlikelyLocation:
+    """Count a guess before any code is compared (semantics C5), or return why none will be.
+
+    `meant` is the code that was read, None if what was entered cannot be one: the answer then depends on no account.
+    """
     stored = await login_flow.find_flow(context, browser)
     if stored is None:
         return FlowNotFound()
@@ -114,6 +125,8 @@ async def _count_guess(
         return unlikely
     if flow.guesses >= GUESSES_PER_FLOW:
         return Refused(Refusal.EXHAUSTED, at=now)
+    if meant is None:
+        return MalformedCode(GUESSES_PER_FLOW - flow.guesses)
     account = snapshot.account if snapshot is not None else None
     if refused := await _count_in_lane(context, flow, account, kind):
         return refused
@@ -143,9 +156,11 @@ async def _count_in_lane(
 async def use_app_code(context: AccountContext, enrolled: Sequence[Authenticator], code: str) -> Authenticator | None:
     """Return the app whose code this is now, and use the code up; None if it is the code of none.
 
-    `enrolled` are the authenticators of one account, and `code` is as entered: everything but its digits is ignored.
+    `enrolled` are the authenticators of one account, and `code` is as entered.
     """
-    digits = "".join(str(unicodedata.decimal(sign)) for sign in code if sign.isdecimal())
+    digits = read_app_code(code)
+    if digits is None:
+        return None
     for app in (one for one in enrolled if one.kind is AuthenticatorKind.APP):
         secret, now = bytes.fromhex(context.keyring.unseal(app.secret, app.id)), context.now()
         step = step_of(secret, digits, now, app.used)

@@ -68,7 +68,7 @@ class CheckCommand(msgspec.Struct, frozen=True):
         return Reads(challenges=(self.id,))
 
     def decide(self, work: UnitOfWork, now: int) -> Decision[Outcome]:
-        """Check the code. The guess stays counted whatever the outcome is."""
+        """Check the code. The guess stays counted whatever the outcome is; what cannot be a code is none."""
         before = work.challenge(self.id, self.application)
         if before is None:
             return Decision(Missing())
@@ -81,6 +81,8 @@ class CheckCommand(msgspec.Struct, frozen=True):
         checked = challenge_rules.check(before, self.typed, code_of, now)
         if checked.refusal is None:
             return _approved(checked.challenge, failures, now)
+        if checked.refusal is Refusal.MALFORMED_CODE:
+            return Decision(Refused(Refusal.MALFORMED_CODE, before, at=now))
         if checked.refusal is Refusal.WRONG_CODE:
             return _wrong_code(checked.challenge, failures, now)
         return _ended(before, checked, checked.refusal, now)

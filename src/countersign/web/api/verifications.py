@@ -9,6 +9,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from countersign.domain.shared import identifier
 from countersign.domain.shared.contact import Channel, Contact, parse_contact
+from countersign.domain.shared.typed_text import MAX_TYPED
 from countersign.domain.verifications.challenge import Action, Refusal, Requester
 from countersign.errors import InputError
 from countersign.flows.verifications.begin import BeginRequest, begin_challenge
@@ -64,9 +65,9 @@ class BeginBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CheckBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The body of a check."""
+    """The body of a check: the code, or the message that it came in."""
 
-    code: Annotated[str, Meta(min_length=1, max_length=64)]
+    code: Annotated[str, Meta(min_length=1, max_length=MAX_TYPED)]
 
     def __repr__(self) -> str:
         """Hide the code."""
@@ -88,6 +89,8 @@ _check: Final = msgspec.json.Decoder(CheckBody).decode
 _resend: Final = msgspec.json.Decoder(ResendBody).decode
 _cancel: Final = msgspec.json.Decoder(CancelBody).decode
 _OUTCOMES: Final = {Done: "done", Missing: "missing", KeyReused: "key_reused"}
+_NOT_RIGHT: Final = frozenset({Refusal.WRONG_CODE, Refusal.MALFORMED_CODE})
+"""The code was not accepted, and another one may be tried."""
 _NOBODY: Final = RequesterBody()
 _NOTHING: Final = ActionBody()
 _NO_ACTION: Final = Action()
@@ -124,7 +127,7 @@ async def check(web: WebContext, req: Request, resp: Response, path_id: str) -> 
     _count(web, "check", outcome)
     if isinstance(outcome, Done):
         resp.json(shown(outcome.challenge, proof=sign_proof(web.core, outcome.challenge)))
-    elif isinstance(outcome, Refused) and outcome.refusal is Refusal.WRONG_CODE and outcome.challenge is not None:
+    elif isinstance(outcome, Refused) and outcome.refusal in _NOT_RIGHT and outcome.challenge is not None:
         resp.json(shown(outcome.challenge, refusal=outcome.refusal.value))
     else:
         raise _not_done(web, outcome)

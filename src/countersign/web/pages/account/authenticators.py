@@ -10,19 +10,21 @@ import markupsafe
 from countersign.domain.accounts.authenticator import STRONG_KINDS, AuthenticatorKind
 from countersign.domain.accounts.change import ChangeKind, ChangeRefusal, ChangeRequest
 from countersign.domain.accounts.login_flow import InterruptedRequest
-from countersign.flows.accounts.authenticator import InvalidCode
+from countersign.domain.verifications.code import CodeShape
+from countersign.flows.accounts.authenticator import InvalidCode, MalformedCode
 from countersign.flows.accounts.context import CodeRequested
 from countersign.flows.accounts.sessions import overview
 from countersign.flows.accounts.snapshot import find_snapshot
 from countersign.flows.changes.apply import Applied
 from countersign.flows.changes.enrol import authenticator_name, begin_app, draft_app, finish_app, make_recovery_codes
 from countersign.flows.sign_in.authenticator import FEW_RECOVERY_CODES
-from countersign.totp import address, picture, shown
+from countersign.totp import DIGITS, address, picture, shown
 from countersign.web.http.browser import language_of
 from countersign.web.http.cookies import FLOW, drop, keep_flow
 from countersign.web.pages.shared.account_layout import show_part, when
 from countersign.web.pages.shared.flow_mark import is_of_other_flow, show_other_flow
 from countersign.web.pages.shared.word_pages import show_change_refusal, show_no_flow
+from countersign.web.pages.shared.wordings import fault_of_code
 
 if TYPE_CHECKING:
     from countersign.domain.accounts.session import Session
@@ -125,6 +127,10 @@ class AuthenticatorsPage:
                 self._web.database.notify()
                 drop(resp, FLOW)
                 resp.redirect(f"{PATH}?done={change.kind.value}")
+            case MalformedCode():
+                resp.status = falcon.HTTP_422
+                fault = fault_of_code(CodeShape(DIGITS), form.language)
+                await self._show_app(req, resp, form.session, fault)
             case InvalidCode():
                 resp.status = falcon.HTTP_422
                 fault = form.language.say(

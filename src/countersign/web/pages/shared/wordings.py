@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Final
 
 from countersign.domain.accounts.password import PasswordFault
 from countersign.domain.delivery.delivery import DeliveryState
+from countersign.domain.verifications.code import Alphabet
 from countersign.messages.language.catalogue import mark
 
 if TYPE_CHECKING:
+    from countersign.domain.verifications.code import CodeShape
     from countersign.messages.language.catalogue import Language
 
 DELIVERY_STATES: Final = {
@@ -45,3 +47,11 @@ _UNUSABLE: Final = mark("We cannot send codes there. Use another address or a mo
 def fault_of_contact(reason: str, language: Language) -> str:
     """Return what is wrong with an address or number that was typed, in words."""
     return language.say(_CONTACTS.get(reason, _UNUSABLE))
+
+
+def fault_of_code(shape: CodeShape, language: Language) -> str:
+    """Return what a code looks like, for a person who typed something that cannot be one."""
+    length = str(shape.length)
+    if shape.alphabet is Alphabet.DIGITS:
+        return language.say("The code has {length} digits.", length=length)
+    return language.say("The code has {length} letters and digits.", length=length)

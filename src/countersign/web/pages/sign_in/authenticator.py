@@ -9,13 +9,15 @@ import falcon
 from countersign.domain.accounts.authenticator import AuthenticatorKind
 from countersign.domain.accounts.login_flow import LoginFlowKind
 from countersign.domain.shared.contact import Channel
-from countersign.flows.accounts.authenticator import InvalidCode
+from countersign.domain.verifications.code import CodeShape
+from countersign.flows.accounts.authenticator import RECOVERY_CODE_LENGTH, InvalidCode, MalformedCode
 from countersign.flows.accounts.location_check import UnlikelyLocation
 from countersign.flows.sign_in.authenticator import ProofResult, prove_with_app, prove_with_recovery_code
 from countersign.flows.sign_in.verify import VerificationView, view_flow
 from countersign.flows.verifications.results import Refused
 from countersign.messages.content.risk_reasons import reason
 from countersign.messages.language.catalogue import Language, mark
+from countersign.totp import DIGITS
 from countersign.web.http.browser import language_of
 from countersign.web.http.forms import fields_of
 from countersign.web.pages.shared.continue_flow import AGAIN
@@ -23,7 +25,7 @@ from countersign.web.pages.shared.destinations import leads_to
 from countersign.web.pages.shared.flow_mark import is_of_other_flow, show_other_flow
 from countersign.web.pages.shared.rendering import show
 from countersign.web.pages.shared.word_pages import show_no_flow, too_many_requests
-from countersign.web.pages.shared.wordings import fault_of_contact
+from countersign.web.pages.shared.wordings import fault_of_code, fault_of_contact
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -107,6 +109,9 @@ class AuthenticatorPage:
     async def _answer(self, req: Request, resp: Response, proved: ProofResult, kind: AuthenticatorKind) -> None:
         language = language_of(req)
         match proved:
+            case MalformedCode():
+                resp.status = falcon.HTTP_422
+                await self.again(req, resp, kind, _shape_of(kind, language))
             case InvalidCode(left):
                 resp.status = falcon.HTTP_422
                 fault = language.count(
@@ -177,6 +182,13 @@ class AuthenticatorPage:
             lost=flow.kind is LoginFlowKind.SIGN_IN,
             again=AGAIN[flow.kind],
         )
+
+
+def _shape_of(kind: AuthenticatorKind, language: Language) -> str:
+    """Return what a code of an app, or a recovery code, looks like."""
+    if kind is AuthenticatorKind.APP:
+        return fault_of_code(CodeShape(DIGITS), language)
+    return language.say("A recovery code has {length} letters and digits.", length=str(RECOVERY_CODE_LENGTH))
 
 
 def _why_no_message(view: VerificationView, language: Language) -> str:

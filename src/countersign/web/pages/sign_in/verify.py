@@ -39,7 +39,7 @@ from countersign.web.pages.shared.destinations import leads_to
 from countersign.web.pages.shared.flow_mark import FIELD, is_of_other_flow, show_other_flow
 from countersign.web.pages.shared.rendering import show
 from countersign.web.pages.shared.word_pages import show_no_flow, show_word, too_many_requests
-from countersign.web.pages.shared.wordings import DELIVERY_STATES
+from countersign.web.pages.shared.wordings import DELIVERY_STATES, fault_of_code
 from countersign.web.pages.sign_in.authenticator import WAYS, AuthenticatorPage, is_sure, methods_shown, remembers
 
 if TYPE_CHECKING:
@@ -142,6 +142,10 @@ class VerifyPage:
                 await self.screen(
                     req, resp, fault=self._wrong(req, challenge.guesses_left), typed=bool(fields.get("code"))
                 )
+            case Refused(refusal, challenge) if refusal is Refusal.MALFORMED_CODE and challenge is not None:
+                resp.status = falcon.HTTP_422
+                fault = fault_of_code(challenge.terms.policy.shape, language_of(req))
+                await self.screen(req, resp, fault=fault, typed=True)
             case Refused():
                 await self.refused(req, resp, outcome)
             case _:
