@@ -49,8 +49,12 @@ def shown(secret: bytes) -> str:
 
 
 def address(secret: bytes, issuer: str, account: str) -> str:
-    """Return the `otpauth` URI of the QR code (Google Authenticator's key URI format)."""
-    label = quote(f"{issuer}:{account}", safe="")
+    """Return the `otpauth` URI of the QR code (Google Authenticator's key URI format).
+
+    A colon divides issuer and account, so the format allows none inside either; it is left out.
+    """
+    issuer, account = _without_colons(issuer), _without_colons(account)
+    label = quote(f"{issuer}:{account}" if issuer else account, safe="")
     params = {
         "secret": base64.b32encode(secret).decode().rstrip("="),
         "issuer": issuer,
@@ -59,6 +63,10 @@ def address(secret: bytes, issuer: str, account: str) -> str:
         "period": str(STEP // 1_000),
     }
     return f"otpauth://totp/{label}?{urlencode(params, quote_via=quote)}"
+
+
+def _without_colons(text: str) -> str:
+    return " ".join(text.replace(":", " ").replace("\uff1a", " ").split())
 
 
 def picture(text: str) -> str:

@@ -88,7 +88,9 @@ async def test_of_many_right_answers_at_once_one_is_the_approval(houses: list[Pl
 async def test_of_a_hundred_wrong_answers_at_once_five_are_compared(houses: list[Place]) -> None:
     """C5: counted before they are compared, whoever wins."""
     challenge = await houses[0].begun()
-    outcomes = await at_once(*(houses[number % len(houses)].answer(challenge, "x") for number in range(100)))
+    outcomes = await at_once(
+        *(houses[number % len(houses)].answer(challenge, houses[0].wrong(challenge)) for number in range(100))
+    )
     assert refusals(outcomes) == {"wrong_code": 5, "exhausted": 95}
     stored = await houses[0].stored(challenge)
     assert (stored.state, stored.guesses) == (ChallengeState.EXHAUSTED, 5)
@@ -107,7 +109,7 @@ async def test_a_right_answer_among_wrong_ones_is_right_only_while_guesses_last(
     """C3, C5: both at once."""
     for _ in range(10):
         challenge = await houses[0].begun(action=Action(hash=str(random.random())))
-        typed = [houses[0].code(challenge)] * 3 + ["x"] * 12
+        typed = [houses[0].code(challenge)] * 3 + [houses[0].wrong(challenge)] * 12
         outcomes = await at_once(
             *(houses[number % len(houses)].answer(challenge, one) for number, one in enumerate(typed))
         )
@@ -127,7 +129,10 @@ async def test_a_resend_against_an_answer_never_undoes_it(houses: list[Place]) -
         challenge = await houses[0].begun(action=Action(hash=str(random.random())))
         pass_time(houses, 30 * SECOND)
         code = houses[0].code(challenge)
-        answers = [houses[number % len(houses)].answer(challenge, "x" if number else code) for number in range(4)]
+        answers = [
+            houses[number % len(houses)].answer(challenge, houses[0].wrong(challenge) if number else code)
+            for number in range(4)
+        ]
         resends = [houses[number % len(houses)].resend(challenge) for number in range(4)]
         outcomes = await at_once(*answers, *resends)
         stored = await houses[0].stored(challenge)
@@ -185,7 +190,10 @@ async def test_failures_on_many_challenges_at_once_are_all_counted(houses: list[
     """C6: no parallel guess escapes the count of its contact, and at twenty a day the comparing ends."""
     challenges = [await houses[0].begun(action=Action(hash=str(number))) for number in range(30)]
     outcomes = await at_once(
-        *(houses[number % len(houses)].answer(challenges[number % 30], "x") for number in range(90))
+        *(
+            houses[number % len(houses)].answer(challenges[number % 30], houses[0].wrong(challenges[number % 30]))
+            for number in range(90)
+        )
     )
     assert refusals(outcomes) == {"wrong_code": 20, "contact_paused": 70}
     (row,) = await houses[0].database.read(_standings)
@@ -197,7 +205,10 @@ async def test_never_more_than_a_hundred_failures_in_a_row_under_any_number_at_o
     """C6: the hundredth locks, and what comes at the same moment is not compared."""
     challenges = [await houses[0].begun(action=Action(hash=str(number)), device="remembered") for number in range(40)]
     outcomes = await at_once(
-        *(houses[number % len(houses)].answer(challenges[number % 40], "x") for number in range(200))
+        *(
+            houses[number % len(houses)].answer(challenges[number % 40], houses[0].wrong(challenges[number % 40]))
+            for number in range(200)
+        )
     )
     assert refusals(outcomes) == {"wrong_code": 100, "contact_locked": 100}
     (row,) = await houses[0].database.read(_standings)
@@ -253,7 +264,7 @@ async def test_a_hot_set_in_random_order_meets_no_deadlock_and_loses_no_count(ho
                 challenge = begun.challenge
                 for _ in range(3):
                     right = chance.random() < 0.2
-                    outcome = await place.answer(challenge, place.code(challenge) if right else "x")
+                    outcome = await place.answer(challenge, place.code(challenge) if right else place.wrong(challenge))
                     acts += 1
                     approved[challenge.id] += len(approvals([outcome]))
                     guesses[challenge.id] += len(approvals([outcome])) + refusals([outcome]).get("wrong_code", 0)

@@ -122,7 +122,7 @@ async def types_wrong(visitor: Visitor) -> None:
     if seen is not None and seen.challenge is not None:
         await visitor.types(place.wrong(seen.challenge))
     await prove_with_app(place.accounts, visitor.browser, "000000", remember=False)
-    await prove_with_recovery_code(place.accounts, visitor.browser, "0000", remember=False)
+    await prove_with_recovery_code(place.accounts, visitor.browser, "0000-0000-0000-0000", remember=False)
 
 
 async def anybody(place: Place) -> None:

@@ -132,7 +132,7 @@ async def test_a_recovery_code_needs_no_message_that_can_be_sent(shipped: Place)
         seen = await last.sees()
         assert seen is not None
         answers.append((seen.challenge, seen.authenticators, [way.channel for way in seen.contact_methods]))
-        wrong = await prove_with_recovery_code(shipped.accounts, last.browser, "0000", remember=False)
+        wrong = await prove_with_recovery_code(shipped.accounts, last.browser, "0000-0000-0000-0000", remember=False)
         assert isinstance(wrong, InvalidCode)
         if name == ADA:
             proved = await prove_with_recovery_code(shipped.accounts, last.browser, codes[0], remember=False)
@@ -165,7 +165,7 @@ async def test_recovery_codes_that_strangers_guess_leave_the_owners_app_alone(ho
         thief = stranger(home, number)
         await thief.recovers()
         for _ in range(5):
-            await prove_with_recovery_code(home.accounts, thief.browser, "0000", remember=False)
+            await prove_with_recovery_code(home.accounts, thief.browser, "0000-0000-0000-0000", remember=False)
         home.clock.forward(31_000)
     fresh = Visitor(home)
     assert isinstance(await fresh.signs_in(), CodeRequested)
@@ -184,12 +184,14 @@ async def test_guesses_at_one_contact_say_nothing_of_another(home: Place) -> Non
     for _ in range(3):
         await thief.recovers()
         for _ in range(5):
-            await prove_with_recovery_code(home.accounts, thief.browser, "0000", remember=False)
+            await prove_with_recovery_code(home.accounts, thief.browser, "0000-0000-0000-0000", remember=False)
         home.clock.forward(31_000)
     answers = []
     for number in (PHONE, "+14155550199"):
         await thief.recovers(number)
-        answers.append(await prove_with_recovery_code(home.accounts, thief.browser, "0000", remember=False))
+        answers.append(
+            await prove_with_recovery_code(home.accounts, thief.browser, "0000-0000-0000-0000", remember=False)
+        )
     assert answers[0] == answers[1]
     assert isinstance(answers[0], InvalidCode)
 

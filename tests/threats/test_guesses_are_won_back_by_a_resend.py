@@ -27,7 +27,7 @@ async def test_no_new_message_brings_a_guess_back(
     async with place_at(sqlite_url, tmp_path, rules=rules) as place:
         challenge = await place.begun("+14155550123", device="session 5")
         for left in (4, 3, 2, 1):
-            refused(await place.answer(challenge, "x"))
+            refused(await place.answer(challenge, place.wrong(challenge)))
             place.clock.forward(30 * SECOND)
             if how == "resend":
                 again = done(await place.resend(challenge))
@@ -38,7 +38,7 @@ async def test_no_new_message_brings_a_guess_back(
             assert again.challenge.id == challenge.id
             assert again.challenge.guesses_left == left
             assert again.challenge.expires_at == challenge.expires_at
-        refused(await place.answer(challenge, "x"))
+        refused(await place.answer(challenge, place.wrong(challenge)))
         stored = await place.stored(challenge)
         assert stored.state is ChallengeState.EXHAUSTED
         for round_ in range(5):

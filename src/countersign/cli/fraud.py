@@ -142,13 +142,13 @@ async def _blocks(settings: Settings, days: int) -> tuple[int, list[Block]]:
 
 async def _explained(settings: Settings, number: str, name: str) -> list[tuple[str, PumpingFinding]]:
     from countersign.clock import system_clock
-    from countersign.domain.shared.contact import ContactKind, parse_contact
+    from countersign.domain.shared.contact import ContactKind, read_contact
     from countersign.domain.shared.phone_region import region_of
     from countersign.errors import InputError
     from countersign.flows.delivery.sms_pumping import destination_of, explain_pumping
     from countersign.wiring import installation_of
 
-    contact = parse_contact(number)
+    contact = read_contact(number)
     if contact.kind is not ContactKind.PHONE:
         raise InputError(
             "number", "malformed", "Only messages to telephone numbers are checked. Write one like +14155550123."

@@ -120,10 +120,10 @@ async def _lift(settings: Settings, contact: Contact) -> Suppression | None:
 
 
 def _contact(address: str) -> Contact:
-    from countersign.domain.shared.contact import ContactKind, parse_contact
+    from countersign.domain.shared.contact import ContactKind, read_contact
 
     try:
-        contact = parse_contact(address)
+        contact = read_contact(address)
     except InputError as error:
         raise SettingsError(str(error)) from None
     if contact.kind is not ContactKind.MAIL:

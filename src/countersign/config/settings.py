@@ -17,6 +17,7 @@ from countersign.config.routes import RouteSettings
 from countersign.config.values import (
     Network,
     read_bind,
+    read_country,
     read_database_url,
     read_destination_limits,
     read_host,
@@ -325,6 +326,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             computed=_default_host,
         ),
     ]
+    default_country: Annotated[
+        str,
+        Described(
+            "Where a telephone number without a country code is at home, on pages. A number that this country does not have is looked for in"
+            " the countries of the browser's languages. Without it they alone decide.",
+            expects="a country such as DE",
+            reads=read_country,
+        ),
+    ] = ""
     bind: Annotated[
         str,
         Described("The address to listen on; 0.0.0.0 for all of them.", expects="an IP address", reads=read_bind),

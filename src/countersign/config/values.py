@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
+from phonenumbers import SUPPORTED_REGIONS
+
 from countersign.domain.verifications.rate_limit import RateLimit
 
 Network: TypeAlias = IPv4Network | IPv6Network
@@ -76,6 +78,14 @@ def read_host(text: str) -> str:
     if not _HOST.fullmatch(host):
         raise ValueError("host")
     return host
+
+
+def read_country(text: str) -> str:
+    """Return a country (ISO 3166, two letters) in upper case; an empty text stands for none."""
+    country = text.upper()
+    if country and country not in SUPPORTED_REGIONS:
+        raise ValueError("country")
+    return country
 
 
 def read_bind(text: str) -> str:

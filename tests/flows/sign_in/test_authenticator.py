@@ -154,12 +154,12 @@ async def test_guesses_at_recovery_codes_are_few(home: Place) -> None:
             )
             assert isinstance(outcome, InvalidCode)
             assert outcome.left == left
-        outcome = await prove_with_recovery_code(home.accounts, thief.browser, "x", remember=False)
+        outcome = await prove_with_recovery_code(home.accounts, thief.browser, "0000-0000-0000-0000", remember=False)
         assert isinstance(outcome, Refused)
         assert outcome.refusal.value == "exhausted"
         home.clock.forward(61_000)
     assert isinstance(await thief.recovers(), CodeRequested)
-    outcome = await prove_with_recovery_code(home.accounts, thief.browser, "x", remember=False)
+    outcome = await prove_with_recovery_code(home.accounts, thief.browser, "0000-0000-0000-0000", remember=False)
     assert isinstance(outcome, Refused)
     assert outcome.limit == GUESSES_PER_ACCOUNT.name
 

@@ -117,7 +117,7 @@ async def test_which_codes_work_after_a_resend_is_the_policys_word(
     async with place_at(sqlite_url, tmp_path, rules=rules) as place:
         for round_ in range(3):
             challenge = await place.begun(action=Action(hash=str(round_)))
-            refused(await place.answer(challenge, "x"))
+            refused(await place.answer(challenge, place.wrong(challenge)))
             place.clock.forward(30 * SECOND)
             again = done(await place.resend(challenge)).challenge
             assert (again.guesses_left, again.expires_at) == (4, challenge.expires_at)

@@ -73,8 +73,8 @@ async def test_an_answer_that_is_sent_again_costs_one_guess(each_place: Place) -
     """C5, H2: a client whose line broke does not lose two."""
     place = each_place
     challenge = await place.begun()
-    first = await check_challenge(place.core, SHOP, challenge.id, "wrong", once())
-    assert await check_challenge(place.core, SHOP, challenge.id, "wrong", once()) == first
+    first = await check_challenge(place.core, SHOP, challenge.id, place.wrong(challenge), once())
+    assert await check_challenge(place.core, SHOP, challenge.id, place.wrong(challenge), once()) == first
     assert refused(first).refusal is Refusal.WRONG_CODE
     assert (await place.stored(challenge)).guesses == 1
 

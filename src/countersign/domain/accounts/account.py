@@ -9,6 +9,7 @@ import msgspec
 from countersign.domain.accounts.authenticator import STRONG_KINDS, Authenticator, AuthenticatorKind
 from countersign.domain.accounts.recovery import RecoveryRecord
 from countersign.domain.shared.contact import Channel, ContactKind
+from countersign.domain.shared.typed_name import read_name
 
 MAX_NAME: Final = 80
 """Characters of a user's name."""
@@ -83,8 +84,8 @@ class ContactMethod(msgspec.Struct, frozen=True):
 
 
 def is_name(name: str) -> bool:
-    """Return True if a name has 1 to MAX_NAME printable characters that are not all blank."""
-    return 0 < len(name.strip()) <= MAX_NAME and name.isprintable()
+    """Return True if a name that was typed is one, with 1 to MAX_NAME characters that are not all blank."""
+    return read_name(name, MAX_NAME) != ""
 
 
 class AccountSnapshot(msgspec.Struct, frozen=True):

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from enum import StrEnum
 from functools import lru_cache
 from typing import Final
 
 import msgspec
-import phonenumbers
 from email_validator import EmailNotValidError, EmailSyntaxError, ValidatedEmail, validate_email
-from phonenumbers import PhoneNumberType
 
+from countersign.domain.shared.phone_number import (
+    former_spellings,
+    is_landline,
+    parse_number,
+    read_number,
+    renumbered,
+    spaced,
+)
+from countersign.domain.shared.typed_text import is_invisible
 from countersign.errors import InputError
 
 
@@ -49,19 +57,18 @@ LATIN_LOOKALIKES: Final = dict(
 )
 """The Latin letter that each of them resembles."""
 
+LANDLINE: Final = "landline"
+"""Why a number gets no SMS: it is on a fixed line."""
+
 MAX_LENGTH: Final = 320  # RFC 3696 erratum 1690: 64 + 1 + 255 octets is the longest mail address in practice
 MAX_ADDRESS: Final = 254  # RFC 3696 erratum 1690: octets of an address that fits into an SMTP path
 MAX_LOCAL: Final = 64  # RFC 5321, 4.5.3.1.1
+_TURNING: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Marks that turn the direction of writing. Inside a mail address they would show another one than is meant."""
+_FULL_WIDTH: Final = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
+_NAMED: Final = re.compile(r"[^<>@]*<([^<>]+)>")
+_MAILTO: Final = re.compile(r"mailto:", re.IGNORECASE)
 _DOT_ATOM: Final = re.compile(r"[\w!#$%&'*+/=?^`{|}~-]+(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*", re.ASCII)
-_REFUSED_TYPES: Final = {
-    PhoneNumberType.PREMIUM_RATE: "premium_number",
-    PhoneNumberType.SHARED_COST: "premium_number",
-    PhoneNumberType.TOLL_FREE: "not_a_mobile_number",
-    PhoneNumberType.UAN: "not_a_mobile_number",
-    PhoneNumberType.VOICEMAIL: "not_a_mobile_number",
-    PhoneNumberType.PAGER: "not_a_mobile_number",
-}
-_SATELLITE_AND_NETWORKS: Final = frozenset({870, 878, 881, 882, 883, 888, 979})  # ITU-T E.164, list of assigned codes
 
 
 class Contact(msgspec.Struct, frozen=True):
@@ -74,6 +81,26 @@ class Contact(msgspec.Struct, frozen=True):
     def masked(self) -> str:
         """Return the form for pages, API responses and logs: `a***@example.org`, `+1415***0123`."""
         return mask(self)
+
+    @property
+    def written(self) -> str:
+        """Return the whole contact as people read it: `ada@example.org`, `+49 1512 3456789`. For its owner's eyes alone."""
+        return self.address if self.kind is ContactKind.MAIL else spaced(self.address)
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """Return the channels by which it can be reached: a landline takes no SMS."""
+        channels = CHANNELS_OF[self.kind]
+        if self.kind is ContactKind.PHONE and is_landline(self.address):
+            return tuple(channel for channel in channels if channel is not Channel.SMS)
+        return channels
+
+    @property
+    def former(self) -> tuple[Contact, ...]:
+        """Return the spellings under which an earlier release may have stored this number; none for nearly every contact."""
+        if self.kind is ContactKind.MAIL:
+            return ()
+        return tuple(Contact(self.kind, number) for number in former_spellings(self.address))
 
     def __repr__(self) -> str:
         """Show only the masked form."""
@@ -100,7 +127,44 @@ def parse_contact(typed: str) -> Contact:
             "to", "malformed", "The destination holds control or invisible characters; send it without them."
         )
     typed = typed.strip()
-    return _mail(typed) if "@" in typed else _phone(typed)
+    return _mail(typed) if "@" in typed else Contact(ContactKind.PHONE, parse_number(typed))
+
+
+def read_contact(typed: str, regions: Sequence[str] | None = None) -> Contact:
+    """Return the contact that a person or a program means. All fields that take a contact are read by this function (semantics J3).
+
+    Marks that nobody sees are left out: contacts are copied with them. Raises InputError as `parse_contact` does.
+
+    Args:
+        typed: what was typed or pasted.
+        regions: where a number without a country code is at home; None for programs, whose numbers begin with `+` (see `read_number`).
+    """
+    if len(typed) > MAX_LENGTH:
+        raise InputError("to", "malformed", "The destination is longer than any address.")
+    if typed.isascii() and typed.isprintable():
+        text = typed.strip()
+    else:
+        text = _without_edges(typed)
+        if regions is not None:
+            text = "".join(one for one in text if one in _TURNING or not is_invisible(one)).translate(_FULL_WIDTH)
+    if "@" not in text:
+        return Contact(ContactKind.PHONE, read_number(text, regions))
+    if regions is None:
+        return parse_contact(text)
+    if named := _NAMED.fullmatch(text):
+        text = named[1]
+    return parse_contact(_MAILTO.sub("", text, count=1).rstrip(".,;"))
+
+
+def stored_contact(address: str) -> Contact:
+    """Return a contact that was stored in canonical form, by this release or an earlier one. Nothing is refused any more."""
+    return Contact(ContactKind.MAIL, address) if "@" in address else Contact(ContactKind.PHONE, renumbered(address))
+
+
+def _without_edges(typed: str) -> str:
+    """Return a text without spaces and invisible marks around it."""
+    kept = [place for place, one in enumerate(typed) if not one.isspace() and not is_invisible(one)]
+    return typed[kept[0] : kept[-1] + 1] if kept else ""
 
 
 def mask(contact: Contact) -> str:
@@ -110,46 +174,6 @@ def mask(contact: Contact) -> str:
         return f"{local[0]}***@{domain}"
     digits = contact.address
     return f"{digits[:5]}***{digits[-4:]}" if len(digits) > 11 else f"{digits[:3]}***{digits[-2:]}"  # noqa: PLR2004
-
-
-def _phone(typed: str) -> Contact:
-    if not typed.startswith(("+", "\uff0b")):
-        raise InputError(
-            "to",
-            "malformed",
-            "Write a mail address, or a telephone number with its country code, such as +14155550123.",
-        )
-    try:
-        number = phonenumbers.parse(typed, None)
-    except phonenumbers.NumberParseException as error:
-        raise InputError("to", "malformed", "This is not a telephone number; write it like +14155550123.") from error
-    if number.extension:
-        raise InputError(
-            "to", "malformed", "A number with an extension cannot receive a message; leave the extension out."
-        )
-    if number.country_code in _SATELLITE_AND_NETWORKS:
-        raise InputError(
-            "to", "satellite_number", "We send no messages to satellite and international network numbers."
-        )
-    if not phonenumbers.is_possible_number(number):
-        short = phonenumbers.is_possible_number_with_reason(number) in {
-            phonenumbers.ValidationResult.TOO_SHORT,
-            phonenumbers.ValidationResult.IS_POSSIBLE_LOCAL_ONLY,
-        }
-        reason = "short_number" if short else "impossible_number"
-        raise InputError(
-            "to", reason, "No telephone number of that country has this length; check it for a missing or extra digit."
-        )
-    if phonenumbers.is_valid_short_number(number) and not phonenumbers.is_valid_number(number):
-        raise InputError(
-            "to", "short_number", "We send no messages to short numbers (services, emergencies); give a mobile number."
-        )
-    refused = _REFUSED_TYPES.get(phonenumbers.number_type(number))
-    if refused is not None:
-        raise InputError(
-            "to", refused, "We send no messages to premium, toll-free and service numbers; give a mobile number."
-        )
-    return Contact(ContactKind.PHONE, phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
 
 
 def _mail(typed: str) -> Contact:

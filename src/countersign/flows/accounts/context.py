@@ -32,7 +32,10 @@ _SECRET_BYTES: Final = 32
 
 
 class BrowserContext(msgspec.Struct, frozen=True):
-    """The browser of a request: the secrets of its cookies, each empty if it has none, and what people are shown of it."""
+    """The browser of a request: the secrets of its cookies, each empty if it has none, and what people are shown of it.
+
+    `regions` are the countries in which a telephone number without a country code is looked for, the likeliest first.
+    """
 
     session: str = ""
     device: str = ""
@@ -40,6 +43,7 @@ class BrowserContext(msgspec.Struct, frozen=True):
     ip: str = ""
     user_agent: str = ""
     locale: str = ""
+    regions: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         """Hide the secrets."""
@@ -122,6 +126,10 @@ class AccountContext(msgspec.Struct, frozen=True):
     def blind_index(self, contact: Contact) -> bytes:
         """Return the keyed hash by which a contact is found."""
         return self.keyring.blind_index("contact", contact.address)
+
+    def blind_indexes(self, contact: Contact) -> tuple[bytes, ...]:
+        """Return the keyed hashes under which a contact may be stored: its own, then those of spellings that an earlier release knew."""
+        return tuple(self.blind_index(one) for one in (contact, *contact.former))
 
     def place(self, ip: str) -> str:
         """Return roughly where a network address is, in words; empty if that is unknown."""

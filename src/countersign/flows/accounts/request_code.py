@@ -12,7 +12,7 @@ from countersign.domain.accounts.authenticator import AuthenticatorKind
 from countersign.domain.accounts.change import UNDO_PERIOD
 from countersign.domain.accounts.login_flow import LoginFlowKind
 from countersign.domain.accounts.session import LEVEL_OF_METHOD, METHOD_OF_CHANNEL, Level
-from countersign.domain.shared.contact import Contact, ContactKind
+from countersign.domain.shared.contact import Contact, ContactKind, stored_contact
 from countersign.domain.verifications.challenge import Action, Refusal
 from countersign.domain.verifications.lanes import Lane
 from countersign.flows.accounts import login_flow
@@ -62,18 +62,20 @@ def contact_methods_of(context: AccountContext, snapshot: AccountSnapshot, flow:
         for channel in context.policy.channels(
             contact.kind, policy, live=context.own.live, names_act=flow.requirement.is_for_one_action
         )
+        if contact.kind is ContactKind.MAIL or channel in opened(context, contact).channels
         if LEVEL_OF_METHOD[METHOD_OF_CHANNEL[channel]] >= least
     ]
 
 
 def channels_of(context: AccountContext, contact: Contact, purpose: str) -> tuple[Channel, ...]:
     """Return the channels by which a contact that belongs to no account yet can be reached."""
-    return context.policy.channels(contact.kind, context.policy.policies[purpose], live=context.own.live)
+    channels = context.policy.channels(contact.kind, context.policy.policies[purpose], live=context.own.live)
+    return tuple(channel for channel in channels if channel in contact.channels)
 
 
 def opened(context: AccountContext, contact: OwnedContact) -> Contact:
     """Return a contact of an account unsealed, for the one message that is sent to it."""
-    return Contact(ContactKind(contact.kind), context.keyring.unseal(contact.address, contact.id))
+    return stored_contact(context.keyring.unseal(contact.address, contact.id))
 
 
 async def send_code(  # noqa: PLR0913 - each decides something about one message

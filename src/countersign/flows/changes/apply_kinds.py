@@ -73,7 +73,8 @@ async def _add_contact(
     """Add a contact that has just been proved, and end the one that it replaces."""
     assert request.contact is not None  # noqa: S101 - these kinds of change have a new contact
     blind_index = context.blind_index(request.contact)
-    if await accounts.count_owners(blind_index) >= max_accounts(request.contact.kind):
+    known = context.blind_indexes(request.contact)
+    if sum([await accounts.count_owners(one) for one in known]) >= max_accounts(request.contact.kind):
         return ChangeRefusal.ANOTHERS
     replaced = next((one for one in snapshot.contacts if one.id == request.target), None)
     id_ = context.id("con")
@@ -90,7 +91,8 @@ async def _add_contact(
         settled_at=now + UNDO_PERIOD,
     )
     rows = [accounts.insert_contact(added)]
-    if not await accounts.find_id_by_identifier(blind_index):
+    # An account that holds the number in its former spelling keeps signing in with it.
+    if not any([await accounts.find_id_by_identifier(one) for one in known]):
         rows.append(accounts.insert_identifier(added))
     if replaced is not None:
         rows.append(await _end_contact(replaced, now))

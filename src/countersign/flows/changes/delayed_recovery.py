@@ -28,7 +28,7 @@ from countersign.domain.accounts.login_flow import FLOW_LIFETIME
 from countersign.domain.accounts.recovery import DelayedRecoveryState
 from countersign.domain.accounts.session import Level, ProofRequirement, satisfies
 from countersign.domain.delivery.notice import NoticeKind
-from countersign.domain.shared.contact import parse_contact
+from countersign.domain.shared.contact import stored_contact
 from countersign.domain.shared.event import Event, EventKind
 from countersign.domain.verifications.challenge import Action
 from countersign.flows.accounts.activity import insert_sent, record_events
@@ -73,7 +73,7 @@ async def request_delayed_recovery(
     FlowNotFound: another request was faster.
     """
     flow, now = stored.flow, context.now()
-    contact = parse_contact(flow.address)
+    contact = stored_contact(flow.address)
     request = ChangeRequest(
         ChangeKind.ACCESS_RECOVERED,
         about=contact.masked,

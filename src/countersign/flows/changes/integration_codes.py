@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 import zlib
 from typing import TYPE_CHECKING, Final
 
@@ -19,6 +20,8 @@ from countersign.domain.accounts.integration_code import (
     PREFIX,
     IntegrationCode,
 )
+from countersign.domain.shared.typed_name import read_name
+from countersign.domain.shared.typed_text import MAX_TYPED, tidy
 from countersign.errors import InputError
 from countersign.flows.changes.submit import SubmitResult, submit_change
 from countersign.store.tables import accounts, integration_codes
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from countersign.flows.accounts.context import AccountContext, BrowserContext
 
 _CHECK_SYMBOLS: Final = 7
+_CODE: Final = re.compile(rf"{PREFIX}[a-z2-7]{{{-(-CODE_BYTES * 8 // 5) + _CHECK_SYMBOLS}}}(?![a-z0-9])")
 
 
 class ListedCode(msgspec.Struct, frozen=True):
@@ -122,9 +126,10 @@ async def verify_code(context: AccountContext, code: str, used_from: str) -> Int
 
     `used_from` says from where it was used, for its owner to read.
     """
-    if not well_formed(code):
+    meant = read_code(code)
+    if meant is None:
         return None
-    key, now = context.token_hash(code), context.now()
+    key, now = context.token_hash(meant), context.now()
     found, account = await context.database.read(_found, key)
     if found is None or account is None or not account.open or not found.active(now):
         return None
@@ -160,6 +165,19 @@ def _fresh(
     )
 
 
+def read_code(sent: str) -> str | None:
+    """Return the integration code that a service was sent, or None if there is none in it, or there are several.
+
+    It is found behind a word such as `Bearer`, with a line end, in quotes, in capitals, broken over two lines, or with marks around it.
+    """
+    if len(sent) > MAX_TYPED:
+        return None
+    text = tidy(sent).lower()
+    whole = "".join(text.split())
+    found = {one for one in (*_CODE.findall(text), *_CODE.findall(whole)) if well_formed(one)}
+    return found.pop() if len(found) == 1 else None
+
+
 def well_formed(code: str) -> bool:
     """Return True if a text has the form of an integration code: its last seven symbols are the CRC-32 of those before."""
     body, check = code[len(PREFIX) : -_CHECK_SYMBOLS], code[-_CHECK_SYMBOLS:]
@@ -174,7 +192,7 @@ def well_formed(code: str) -> bool:
 
 def name_of(entered: str) -> str:
     """Return the name of a code as it is stored; empty if nothing of it can be."""
-    return "".join(one for one in entered.strip()[:MAX_NAME] if one.isprintable())
+    return read_name(entered.strip()[:MAX_NAME], MAX_NAME)
 
 
 def lifetime_of(entered: str) -> int | None:

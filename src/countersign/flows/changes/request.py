@@ -11,7 +11,7 @@ from countersign.domain.accounts.account import AccountSnapshot
 from countersign.domain.accounts.change import AccountChange, ChangeEffect, ChangeKind, ChangeRequest, ChangeState
 from countersign.domain.accounts.session import Level, ProofRequirement
 from countersign.domain.delivery.notice import PROVED_BY_FACT, NoticeKind
-from countersign.domain.shared.contact import parse_contact
+from countersign.domain.shared.contact import stored_contact
 from countersign.domain.shared.event import Event, EventKind
 from countersign.domain.verifications.challenge import Action
 from countersign.flows.accounts.activity import record_events
@@ -84,7 +84,7 @@ def pending_request(context: AccountContext, change: AccountChange) -> ChangeReq
         change.kind,
         kept["which"],
         change.about,
-        contact=parse_contact(kept["to"]),
+        contact=stored_contact(kept["to"]),
         account=change.account,
         session=change.session,
         pending=change.id,

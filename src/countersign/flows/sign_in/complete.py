@@ -13,7 +13,7 @@ from countersign.domain.accounts.account import Account, OwnedContact
 from countersign.domain.accounts.change import ChangeRefusal
 from countersign.domain.accounts.login_flow import FLOW_LIFETIME, LoginFlow, LoginFlowKind
 from countersign.domain.accounts.session import Method, SessionProof, in_epoch, with_proof
-from countersign.domain.shared.contact import parse_contact
+from countersign.domain.shared.contact import stored_contact
 from countersign.domain.shared.event import Event, EventKind
 from countersign.flows.accounts import login_flow
 from countersign.flows.accounts.activity import record_events
@@ -89,7 +89,7 @@ async def _create_account(
 
 def _new_account(context: AccountContext, flow: LoginFlow) -> tuple[Account, tuple[Change, ...]]:
     """Return the account that a sign-up asked for, and the rows of it and of its first contact."""
-    now, contact = context.now(), parse_contact(flow.address)
+    now, contact = context.now(), stored_contact(flow.address)
     account_id, contact_id = context.id("acc"), context.id("con")
     account = Account(
         id=account_id,

@@ -17,7 +17,7 @@ from countersign.domain.accounts.password import normalize_password
 from countersign.domain.accounts.recovery import RecoveryProof
 from countersign.domain.accounts.session import Method
 from countersign.domain.delivery.notice import NoticeKind
-from countersign.domain.shared.contact import Contact, parse_contact
+from countersign.domain.shared.contact import Contact, read_contact
 from countersign.domain.verifications.lanes import Lane
 from countersign.domain.verifications.rate_limit import RateLimit
 from countersign.errors import InputError
@@ -48,12 +48,12 @@ async def recover(
     contact, the flow begins without one, and a recovery code proves it.
     """
     try:
-        contact = parse_contact(identifier)
+        contact = read_contact(identifier, browser.regions)
     except InputError as error:
         return InvalidInput({"identifier": error.reason})
     if refused := await count_by_network(context, browser, RECOVERIES_PER_NETWORK):
         return refused
-    target = await context.database.read(_find_target, context.blind_index(contact), context.now())
+    target = await context.database.read(_find_target, context.blind_indexes(contact), context.now())
     if not context.recovery_policy.delayed:
         target = msgspec.structs.replace(target, delayed_recovery=None)
     decoy = _decoy_notice(target, context.now())
@@ -104,13 +104,13 @@ class RecoveryTarget(msgspec.Struct, frozen=True):
         return self.account.id if self.account is not None else ""
 
 
-async def _find_target(blind_index: bytes, now: int) -> RecoveryTarget:
-    account, contacts = await accounts.find_with_contacts_by_identifier(blind_index)
-    waiting = await changes.list_pending_recoveries(blind_index, now)
+async def _find_target(blind_indexes: tuple[bytes, ...], now: int) -> RecoveryTarget:
+    account, contacts = await accounts.find_with_contacts_by_identifier(*blind_indexes)
+    waiting = [change for one in blind_indexes for change in await changes.list_pending_recoveries(one, now)]
     due = next((change for change in waiting if now >= change.due_at), None)
     return RecoveryTarget(
         account,
-        contact=next((contact for contact in contacts if contact.blind_index == blind_index), None),
+        contact=next((contact for contact in contacts if contact.blind_index in blind_indexes), None),
         delayed_recovery=due,
         epoch=due.epoch if due is not None else account.epoch if account is not None else 0,
     )
@@ -140,13 +140,13 @@ async def begin_delayed_recovery(
     if not context.recovery_policy.delayed:
         return RecoveryNotOffered()
     faults: dict[str, str] = {}
-    lost = _parse_field(identifier, "identifier", faults)
-    contact = _parse_field(new_contact, "contact", faults)
+    lost = _read_field(browser, identifier, "identifier", faults)
+    contact = _read_field(browser, new_contact, "contact", faults)
     if lost is None or contact is None:
         return InvalidInput(faults)
     if refused := await count_by_network(context, browser, RECOVERIES_PER_NETWORK):
         return refused
-    account, _ = await context.database.read(accounts.find_with_contacts_by_identifier, context.blind_index(lost))
+    account, _ = await context.database.read(accounts.find_with_contacts_by_identifier, *context.blind_indexes(lost))
     device_secret = browser.device or context.secret()
     outcome = begun_or_refused(
         await send_code(
@@ -168,9 +168,9 @@ async def begin_delayed_recovery(
     return CodeRequested(await login_flow.save_flow(context, flow), device_secret)
 
 
-def _parse_field(entered: str, field: str, faults: dict[str, str]) -> Contact | None:
+def _read_field(browser: BrowserContext, entered: str, field: str, faults: dict[str, str]) -> Contact | None:
     try:
-        return parse_contact(entered)
+        return read_contact(entered, browser.regions)
     except InputError as error:
         faults[field] = error.reason
         return None

@@ -14,7 +14,7 @@ from countersign.domain.accounts.login_flow import FLOW_LIFETIME, InterruptedReq
 from countersign.domain.accounts.password import normalize_password
 from countersign.domain.accounts.risk import RiskAssessment, RiskDecision
 from countersign.domain.accounts.session import Method, SessionProof
-from countersign.domain.shared.contact import parse_contact
+from countersign.domain.shared.contact import read_contact
 from countersign.domain.shared.event import Event, EventKind
 from countersign.domain.verifications.challenge import Refusal
 from countersign.errors import InputError
@@ -52,10 +52,10 @@ async def sign_in(
     wrong password, a rate limit on the identifier and a locked account cost the same work and give the same answer, InvalidCredentials
     (semantics S1). No code is sent before the password is right (M3). Refused means that this network made too many attempts.
     """
-    blind_index = _blind_index(context, identifier)
-    candidate = await context.database.read(_find_candidate, blind_index, context.token_hash(browser.device))
+    blind_indexes = _blind_indexes(context, browser, identifier)
+    candidate = await context.database.read(_find_candidate, blind_indexes, context.token_hash(browser.device))
     trusted_device = _trusted_device(context, candidate)
-    attempt = await _count_attempt(context, browser, candidate.account, blind_index, _id_of(trusted_device))
+    attempt = await _count_attempt(context, browser, candidate.account, blind_indexes[0], _id_of(trusted_device))
     if isinstance(attempt, Refused):
         return attempt
     account = await _check_password(context, candidate.account, password, attempt)
@@ -83,12 +83,12 @@ async def sign_in(
     return await send_code_by_first_method(context, browser, snapshot, flow, device_secret)
 
 
-def _blind_index(context: AccountContext, identifier: str) -> bytes:
-    """Return the blind index of an identifier. One that is no contact gets an index too, which belongs to nobody."""
+def _blind_indexes(context: AccountContext, browser: BrowserContext, identifier: str) -> tuple[bytes, ...]:
+    """Return the blind indexes of an identifier. One that is no contact gets an index too, which belongs to nobody."""
     try:
-        return context.blind_index(parse_contact(identifier))
+        return context.blind_indexes(read_contact(identifier, browser.regions))
     except InputError:
-        return context.keyring.blind_index("no contact", identifier)
+        return (context.keyring.blind_index("no contact", identifier),)
 
 
 class SignInCandidate(msgspec.Struct, frozen=True):
@@ -104,9 +104,9 @@ class SignInCandidate(msgspec.Struct, frozen=True):
     authenticators: list[Authenticator]
 
 
-async def _find_candidate(blind_index: bytes, device_token_hash: bytes) -> SignInCandidate:
+async def _find_candidate(blind_indexes: tuple[bytes, ...], device_token_hash: bytes) -> SignInCandidate:
     """Read the candidate. An unknown identifier causes the same reads, so timing does not reveal whether an account exists."""
-    account, contacts = await accounts.find_with_contacts_by_identifier(blind_index)
+    account, contacts = await accounts.find_with_contacts_by_identifier(*blind_indexes)
     account_id = account.id if account else ""
     device = await devices.find(account_id, device_token_hash)
     last_device = await devices.find_newest(account_id)

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from countersign.domain.accounts.account import is_name
+from countersign.domain.accounts.account import MAX_NAME, is_name
 from countersign.domain.accounts.login_flow import FLOW_LIFETIME, InterruptedRequest, LoginFlow, LoginFlowKind
 from countersign.domain.accounts.password import normalize_password, password_fault
 from countersign.domain.delivery.notice import NoticeKind
-from countersign.domain.shared.contact import Contact, parse_contact
+from countersign.domain.shared.contact import Contact, read_contact
+from countersign.domain.shared.typed_name import read_name
 from countersign.domain.verifications.lanes import Lane
 from countersign.domain.verifications.rate_limit import RateLimit
 from countersign.errors import InputError
@@ -44,14 +45,14 @@ async def sign_up(
     theirs. InvalidInput names the field and the fault, for example `{"password": "too_short"}`.
     """
     password = normalize_password(password)
-    contact = await _check_input(context, name, identifier, password)
+    contact = await _check_input(context, browser, name, identifier, password)
     if isinstance(contact, InvalidInput):
         return contact
     if refused := await count_by_network(context, browser, SIGN_UPS_PER_NETWORK):
         return refused
     # The password is hashed for a known contact too: the time that this takes must not reveal whether there is an account.
     password_hash = await context.passwords.hash(password)
-    account, _ = await context.database.read(accounts.find_with_contacts_by_identifier, context.blind_index(contact))
+    account, _ = await context.database.read(accounts.find_with_contacts_by_identifier, *context.blind_indexes(contact))
     device_secret = browser.device or context.secret()
     outcome = begun_or_refused(
         await send_code(
@@ -70,21 +71,23 @@ async def sign_up(
     flow = msgspec.structs.replace(
         _new_flow(context, browser, contact, device_secret, outcome.challenge.id),
         account_exists=account is not None,
-        name=name.strip(),
+        name=read_name(name, MAX_NAME),
         password=password_hash,
         interrupted=interrupted,
     )
     return CodeRequested(await login_flow.save_flow(context, flow), device_secret)
 
 
-async def _check_input(context: AccountContext, name: str, identifier: str, password: str) -> Contact | InvalidInput:
+async def _check_input(
+    context: AccountContext, browser: BrowserContext, name: str, identifier: str, password: str
+) -> Contact | InvalidInput:
     """Return the contact if every field is acceptable, else the fault of each field that is not. The password is normalized."""
     faults: dict[str, str] = {}
     contact: Contact | None = None
     if not is_name(name):
         faults["name"] = "malformed"
     try:
-        contact = parse_contact(identifier)
+        contact = read_contact(identifier, browser.regions)
     except InputError as error:
         faults["identifier"] = error.reason
     if fault := await find_password_fault(context, password, (name, contact.address if contact else "")):

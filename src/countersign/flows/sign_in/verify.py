@@ -12,7 +12,7 @@ from countersign.domain.accounts.login_flow import LoginFlow, LoginFlowKind
 from countersign.domain.accounts.session import METHOD_OF_CHANNEL, SessionProof
 from countersign.domain.delivery.delivery import Delivery
 from countersign.domain.delivery.notice import NoticeKind
-from countersign.domain.shared.contact import Contact, parse_contact
+from countersign.domain.shared.contact import Contact, stored_contact
 from countersign.domain.verifications.challenge import REFUSAL_OF_STATE, Challenge, ChallengeState, Refusal
 from countersign.domain.verifications.lanes import Lane
 from countersign.flows.accounts import login_flow
@@ -155,7 +155,7 @@ async def _find_methods(
 ) -> tuple[Sequence[ContactMethod], AccountSnapshot | None]:
     """Return the contacts and channels that a code of this flow may go to, and the account, None if there is none yet."""
     if flow.address:
-        contact = parse_contact(flow.address)
+        contact = stored_contact(flow.address)
         channels = channels_of(context, contact, flow.kind.purpose)
         return [ContactMethod("", channel, contact.masked) for channel in channels], None
     snapshot = await context.database.read(find_snapshot, flow.account)
@@ -236,4 +236,4 @@ def _contact_of(
     """Return the contact in the clear: the account's own, or the one that was entered in this flow."""
     owned = snapshot.contacts if snapshot is not None else ()
     contact = next((one for one in owned if one.id == method.contact), None)
-    return parse_contact(flow.address) if contact is None else opened(context, contact)
+    return stored_contact(flow.address) if contact is None else opened(context, contact)

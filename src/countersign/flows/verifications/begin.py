@@ -8,7 +8,7 @@ import msgspec
 
 from countersign.domain.delivery.delivery import new_delivery
 from countersign.domain.shared import identifier
-from countersign.domain.shared.contact import CHANNELS_OF, Channel, Contact
+from countersign.domain.shared.contact import CHANNELS_OF, LANDLINE, Channel, Contact
 from countersign.domain.shared.event import Event, EventKind
 from countersign.domain.shared.network import network_of
 from countersign.domain.shared.phone_region import PhoneRegion, region_of
@@ -80,7 +80,10 @@ def _choose_channel(
         return Refused(Refusal.UNUSABLE_DESTINATION, reason="wrong_channel")
     if not allowed or (request.channel is not None and request.channel not in allowed):
         return Refused(Refusal.CHANNEL_NOT_ALLOWED)
-    return request.channel or allowed[0]
+    reachable = [channel for channel in allowed if channel in request.to.channels]
+    if not reachable or (request.channel is not None and request.channel not in reachable):
+        return Refused(Refusal.UNUSABLE_DESTINATION, reason=LANDLINE)
+    return request.channel or reachable[0]
 
 
 def _command(

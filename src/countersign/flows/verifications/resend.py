@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from countersign.domain.shared.contact import CHANNELS_OF, Channel
+from countersign.domain.shared.contact import CHANNELS_OF, LANDLINE, Channel, stored_contact
 from countersign.domain.shared.phone_region import PhoneRegion, region_of
 from countersign.domain.verifications import challenge as challenge_rules
 from countersign.domain.verifications.challenge import Challenge, Refusal
@@ -47,6 +47,8 @@ async def resend_code(
     if chosen not in core.policy.channels(terms.to_kind, terms.policy, live=terms.live, names_act=names_act):
         return Refused(Refusal.CHANNEL_NOT_ALLOWED, challenge)
     address = core.keyring.named(terms.sealing_kid).unseal(terms.to, challenge.id.encode()).decode()
+    if chosen not in stored_contact(address).channels:
+        return Refused(Refusal.UNUSABLE_DESTINATION, challenge, reason=LANDLINE)
     command = ResendCommand(
         id=challenge.id,
         application=application.id,

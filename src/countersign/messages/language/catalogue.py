@@ -7,9 +7,11 @@ import re
 from functools import cache, lru_cache
 from importlib.resources import files
 from io import BytesIO
+from itertools import takewhile
 from typing import TYPE_CHECKING, Final
 
 from babel import Locale, UnknownLocaleError
+from babel.core import get_global
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
@@ -19,8 +21,11 @@ if TYPE_CHECKING:
 DOMAIN: Final = "countersign"
 FALLBACK: Final = "en"
 
+_FORMER_CODES: Final = {"iw": "he", "in": "id", "ji": "yi", "jw": "jv", "mo": "ro"}
+"""Codes of languages that ISO 639 withdrew, and that older phones and programs still send."""
 _MAX_TAG: Final = 35  # RFC 5646, 4.4.1: room for every tag in ordinary use
 _REGION: Final = re.compile(r"[A-Z]{2}|[0-9]{3}")
+_COUNTRY: Final = re.compile(r"[A-Za-z]{2}")
 
 
 class Language:
@@ -70,6 +75,28 @@ def untranslated(tag: str) -> int:
     return sum(not all(string if isinstance(string, list | tuple) else (string,)) for string in strings)
 
 
+def canonical_tag(tag: str) -> str:
+    """Return a language tag as BCP 47 has it: `pt_BR` and `pt_BR.UTF-8` become `pt-BR`, and the withdrawn `iw` becomes `he`."""
+    first, *rest = re.split("[.@]", tag.strip(), maxsplit=1)[0].replace("_", "-").split("-")
+    return "-".join((_FORMER_CODES.get(first.lower(), first), *rest))
+
+
+def region_of(tag: str) -> str:
+    """Return the country of a language tag: the one it names, else the one where most of its speakers live; empty if it is not known.
+
+    >>> region_of("de-AT"), region_of("de")
+    ('AT', 'DE')
+
+    """
+    parts = canonical_tag(tag[:_MAX_TAG]).split("-")
+    subtags = takewhile(
+        lambda part: len(part) > 1, parts[1:]
+    )  # what follows a single letter is no country (RFC 5646, 2.2.6)
+    named = next((part.upper() for part in subtags if _COUNTRY.fullmatch(part)), "")
+    likely = str(get_global("likely_subtags").get(parts[0].lower(), ""))
+    return named or likely.rpartition("_")[2]
+
+
 def negotiate(locale: str) -> Language:
     """Return the language nearest to a BCP 47 tag (RFC 4647, 3.4: lookup), or English. It never raises.
 
@@ -80,7 +107,7 @@ def negotiate(locale: str) -> Language:
 
 @lru_cache(maxsize=512)
 def _negotiated(locale: str) -> Language:
-    parts = locale.replace("_", "-").split("-")
+    parts = canonical_tag(locale).split("-")
     ours = {tag.lower(): tag for tag in languages()}
     for end in range(len(parts), 0, -1):
         tag = ours.get("-".join(parts[:end]).lower())

@@ -48,12 +48,13 @@ async def find_with_contacts(account_id: str) -> tuple[Account | None, list[Owne
     return account, (await list_contacts(account_id))
 
 
-async def find_with_contacts_by_identifier(blind_index: bytes) -> tuple[Account | None, list[OwnedContact]]:
-    """Return the account that a contact signs in to, and its contacts.
+async def find_with_contacts_by_identifier(*blind_indexes: bytes) -> tuple[Account | None, list[OwnedContact]]:
+    """Return the account that a contact signs in to, and its contacts. The first of its `blind_indexes` that is known decides.
 
     The same statements run whether or not there is such an account, so their duration does not reveal it.
     """
-    account = await find_by_identifier(blind_index)
+    found = [await find_by_identifier(one) for one in blind_indexes]
+    account = next((one for one in found if one is not None), None)
     return account, (await list_contacts(account.id if account else ""))
 
 

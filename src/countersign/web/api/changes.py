@@ -11,7 +11,7 @@ from countersign.domain.accounts.change import ChangeKind, ChangeRefusal, Change
 from countersign.domain.accounts.integration_code import LIFETIMES
 from countersign.domain.accounts.login_flow import InterruptedRequest
 from countersign.domain.accounts.session import Level, ProofRequirement, Session, satisfies
-from countersign.domain.shared.contact import Contact, parse_contact
+from countersign.domain.shared.contact import Contact, read_contact
 from countersign.errors import InputError
 from countersign.flows.accounts.account_language import account_language
 from countersign.flows.accounts.context import CodeRequested
@@ -110,7 +110,7 @@ async def change_contacts(web: WebContext, req: Request, resp: Response) -> None
     language = await account_language(web.accounts, session, language_of(req))
     body = decoded(_contact, await json_of(req))
     _one_of(bool(body.add), bool(body.primary), bool(body.remove))
-    contact: Contact | None = parse_contact(body.add) if body.add else None
+    contact: Contact | None = read_contact(body.add) if body.add else None
     kind, which = ChangeKind.CONTACT_ADDED, body.replaces
     if body.replaces:
         kind = ChangeKind.CONTACT_REPLACED

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from countersign.domain.shared import identifier
-from countersign.domain.shared.contact import Channel, Contact, parse_contact
+from countersign.domain.shared.contact import Channel, Contact, read_contact
 from countersign.domain.shared.typed_text import MAX_TYPED
 from countersign.domain.verifications.challenge import Action, Refusal, Requester
 from countersign.errors import InputError
@@ -19,6 +19,7 @@ from countersign.flows.verifications.get import get_challenge
 from countersign.flows.verifications.resend import resend_code
 from countersign.flows.verifications.results import Done, KeyReused, Missing, Outcome, Refused
 from countersign.messages.custom.sanitize import MAX_SUMMARY, one_line
+from countersign.messages.language.catalogue import canonical_tag
 from countersign.web.api.views import DeliveryView, in_full, message, shown
 from countersign.web.http.authentication import application_of
 from countersign.web.http.idempotency import idempotency_key_of
@@ -56,7 +57,7 @@ class BeginBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     purpose: Annotated[str, Meta(min_length=1, max_length=40)] = "sign_in"
     subject: Id = ""
     action: ActionBody = ActionBody()
-    locale: Annotated[str, Meta(max_length=35, pattern=r"\A[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*\Z")] = ""
+    locale: Annotated[str, Meta(max_length=35, pattern=r"\A[A-Za-z]{2,8}(?:[-_][A-Za-z0-9]{1,8})*\Z")] = ""
     requester: RequesterBody = RequesterBody()
 
     def __repr__(self) -> str:
@@ -180,7 +181,7 @@ def _asked(body: BeginBody) -> BeginRequest:
         purpose=body.purpose,
         subject=clean("subject", body.subject),
         action=_NO_ACTION if action == _NOTHING else _action(action),
-        locale=body.locale,
+        locale=canonical_tag(body.locale),
         requester=_NO_REQUESTER
         if requester == _NOBODY
         else Requester(
@@ -202,7 +203,7 @@ def _action(body: ActionBody) -> Action:
 def _destination(typed: str) -> Contact:
     """Return the contact. An address that fits the contract but cannot be used is a different problem than a malformed body."""
     try:
-        return parse_contact(typed)
+        return read_contact(typed)
     except InputError as error:
         raise ProblemError("unusable_destination", detail=str(error), field=error.field, reason=error.reason) from None
 

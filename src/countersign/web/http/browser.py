@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from countersign.domain.shared.phone_number import MAX_REGIONS
 from countersign.flows.accounts.context import BrowserContext
-from countersign.messages.language.catalogue import Language, negotiate
+from countersign.messages.language.catalogue import Language, canonical_tag, negotiate, region_of
 from countersign.web.http.cookies import DEVICE, FLOW, SESSION, secret_in
 
 if TYPE_CHECKING:
@@ -17,8 +18,8 @@ _MAX_LANGUAGES: Final = 400
 _MAX_TAG: Final = 35  # RFC 5646, 4.4.1
 
 
-def browser_of(req: Request, proxies: Proxies) -> BrowserContext:
-    """Return the browser context. A malformed cookie counts as absent."""
+def browser_of(req: Request, proxies: Proxies, default_country: str = "") -> BrowserContext:
+    """Return the browser context. A malformed cookie counts as absent. `default_country` comes before those of the languages."""
     agent = req.get_header("User-Agent") or ""
     return BrowserContext(
         session=secret_in(req, SESSION),
@@ -27,11 +28,26 @@ def browser_of(req: Request, proxies: Proxies) -> BrowserContext:
         ip=proxies.client(req.scope),
         user_agent="".join(character for character in agent[:MAX_AGENT] if character.isprintable()),
         locale=preferred_tag(req),
+        regions=regions_of(req, default_country),
     )
 
 
 def preferred_tag(req: Request) -> str:
-    """Return the first tag of Accept-Language (RFC 9110, 12.5.4), by weight, whose language is available, or an empty string."""
+    """Return the first tag of Accept-Language whose language is available, or an empty string."""
+    for tag in _tags(req):
+        if negotiate(tag).tag.split("-")[0] == tag.lower().split("-")[0]:
+            return tag
+    return ""
+
+
+def regions_of(req: Request, default_country: str) -> tuple[str, ...]:
+    """Return the countries in which this person's telephone number may be at home, the likeliest first."""
+    countries = [default_country, *(region_of(tag) for tag in _tags(req))]
+    return tuple(dict.fromkeys(country for country in countries if country))[:MAX_REGIONS]
+
+
+def _tags(req: Request) -> list[str]:
+    """Return the tags of Accept-Language (RFC 9110, 12.5.4) in canonical form, by weight."""
     wishes: list[tuple[float, int, str]] = []
     for place, part in enumerate((req.get_header("Accept-Language") or "")[:_MAX_LANGUAGES].split(",")):
         tag, _, weight = part.partition(";")
@@ -39,10 +55,7 @@ def preferred_tag(req: Request) -> str:
             wishes.append((-float(weight.strip().removeprefix("q=") or 1), place, tag.strip()))
         except ValueError:
             continue
-    for rank, _, tag in sorted(wishes):
-        if rank < 0 and negotiate(tag).tag.split("-")[0] == tag.lower().split("-")[0]:
-            return tag[:_MAX_TAG]
-    return ""
+    return [canonical_tag(tag)[:_MAX_TAG] for rank, _, tag in sorted(wishes) if rank < 0]
 
 
 def language_of(req: Request) -> Language:

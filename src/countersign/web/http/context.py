@@ -51,4 +51,4 @@ class WebContext:
 
     def browser(self, req: Request) -> BrowserContext:
         """Return the browser context of a request."""
-        return browser_of(req, self.proxies)
+        return browser_of(req, self.proxies, self.settings.default_country)

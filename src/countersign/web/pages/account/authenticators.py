@@ -8,12 +8,13 @@ import falcon
 import markupsafe
 
 from countersign.domain.accounts.authenticator import STRONG_KINDS, AuthenticatorKind
+from countersign.domain.accounts.authenticator_label import authenticator_label, labelling_contact
 from countersign.domain.accounts.change import ChangeKind, ChangeRefusal, ChangeRequest
 from countersign.domain.accounts.login_flow import InterruptedRequest
 from countersign.domain.verifications.code import CodeShape
 from countersign.flows.accounts.authenticator import InvalidCode, MalformedCode
 from countersign.flows.accounts.context import CodeRequested
-from countersign.flows.accounts.sessions import overview
+from countersign.flows.accounts.request_code import opened
 from countersign.flows.accounts.snapshot import find_snapshot
 from countersign.flows.changes.apply import Applied
 from countersign.flows.changes.enrol import authenticator_name, begin_app, draft_app, finish_app, make_recovery_codes
@@ -97,12 +98,13 @@ class AuthenticatorsPage:
     async def _show_app(self, req: Request, resp: Response, session: Session, fault: str) -> None:
         accounts = self._web.accounts
         draft = await draft_app(accounts, self._web.browser(req), session)
-        found = await overview(accounts, session)
-        if draft is None or found is None:
+        snapshot = await accounts.database.read(find_snapshot, session.account)
+        if draft is None or snapshot is None:
             resp.redirect(PATH)
             return
-        masked = next((one.masked for one in found.contacts if one.primary), "")
-        where = address(draft.secret, self._web.settings.site, masked)
+        labelling = labelling_contact(snapshot.contacts)
+        label = authenticator_label(opened(accounts, labelling) if labelling is not None else None)
+        where = address(draft.secret, self._web.settings.site, label)
         show_part(
             self._web,
             req,

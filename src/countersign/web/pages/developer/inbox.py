@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 import falcon
 import msgspec
 
-from countersign.domain.shared.contact import parse_contact
+from countersign.domain.shared.contact import read_contact
 from countersign.errors import InputError
 from countersign.web.http.problems import ProblemError
 from countersign.web.http.response import JSON
@@ -142,7 +142,7 @@ def _canonical(typed: str | None) -> str | None:
     if typed.startswith(" ") and _DIGITS.search(typed):
         typed = f"+{typed.strip()}"
     try:
-        return parse_contact(typed).address
+        return read_contact(typed).address
     except InputError:
         return typed.strip()
 
