@@ -88,12 +88,15 @@ class Contact(msgspec.Struct, frozen=True):
         return self.address if self.kind is ContactKind.MAIL else spaced(self.address)
 
     @property
+    def is_landline(self) -> bool:
+        """Return True for a number on a fixed line alone."""
+        return self.kind is ContactKind.PHONE and is_landline(self.address)
+
+    @property
     def channels(self) -> tuple[Channel, ...]:
         """Return the channels by which it can be reached: a landline takes no SMS."""
         channels = CHANNELS_OF[self.kind]
-        if self.kind is ContactKind.PHONE and is_landline(self.address):
-            return tuple(channel for channel in channels if channel is not Channel.SMS)
-        return channels
+        return tuple(channel for channel in channels if channel is not Channel.SMS) if self.is_landline else channels
 
     @property
     def former(self) -> tuple[Contact, ...]:

@@ -146,9 +146,9 @@ def _candidates(text: str, regions: Sequence[str]) -> list[PhoneNumber]:
         if re.sub(r"[^0-9]", "", text).startswith(str(phonenumbers.country_code_for_region(region))):
             texts.append((f"+{text}", None))  # the plus was left out
     read: list[PhoneNumber] = []
-    for one, region in texts:
+    for one, home in texts:
         try:
-            read.append(phonenumbers.parse(one, region))
+            read.append(phonenumbers.parse(one, home))
         except phonenumbers.NumberParseException:
             continue
     return sorted(read, key=lambda number: _rank(renumbered(_e164(number))))

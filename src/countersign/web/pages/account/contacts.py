@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Final
 import falcon
 
 from countersign.domain.accounts.change import DAY, ChangeKind, ChangeRequest
-from countersign.domain.accounts.login_flow import InterruptedRequest
-from countersign.domain.shared.contact import parse_contact
+from countersign.domain.accounts.login_flow import InterruptedRequest, LoginFlowKind
+from countersign.domain.shared.contact import LANDLINE, read_contact
 from countersign.errors import InputError
+from countersign.flows.accounts.request_code import channels_of
 from countersign.flows.accounts.sessions import check_contacts, overview
 from countersign.web.http.browser import language_of
 from countersign.web.pages.shared.account_layout import show_part, when
@@ -79,7 +80,9 @@ class ContactsPage:
         """Request a new contact, or one in the place of another."""
         language, typed = form.language, form.fields.get("contact", "")
         try:
-            contact = parse_contact(typed)
+            contact = read_contact(typed, form.browser.regions)
+            if not channels_of(self._web.accounts, contact, LoginFlowKind.BIND_CONTACT.purpose):
+                raise InputError("to", LANDLINE if contact.is_landline else "unusable", "It cannot be reached.")
         except InputError as error:
             form.resp.status = falcon.HTTP_422
             fault = fault_of_contact(error.reason, language)

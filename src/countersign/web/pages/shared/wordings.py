@@ -39,7 +39,16 @@ PASSWORD_FAULTS: Final = {
 """What is wrong with a password."""
 
 _CONTACTS: Final = {
-    "malformed": mark("Write an e-mail address, or a mobile number that begins with + and its country code.")
+    "malformed": mark("Write an e-mail address, or a mobile number that begins with + and its country code."),
+    "landline": mark(
+        "This is a landline number, which gets no text messages. Use a mobile number or an e-mail address."
+    ),
+    "impossible_number": mark(
+        "This number has too many or too few digits. Check it, and begin with + and the country code."
+    ),
+    "short_number": mark(
+        "This number has too many or too few digits. Check it, and begin with + and the country code."
+    ),
 }
 _UNUSABLE: Final = mark("We cannot send codes there. Use another address or a mobile number.")
 

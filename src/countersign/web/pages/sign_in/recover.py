@@ -143,7 +143,7 @@ class RecoverPage:
             case _:
                 resp.status = falcon.HTTP_422
                 field = "contact" if "contact" in fields else "identifier"
-                self._show(req, resp, template, fields, {field: "unusable"})
+                self._show(req, resp, template, fields, {field: asked.reason or "unusable"})
 
     def _show(
         self, req: Request, resp: Response, template: str, fields: dict[str, str], faults: dict[str, str]

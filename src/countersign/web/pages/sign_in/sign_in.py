@@ -22,6 +22,7 @@ from countersign.web.http.browser import language_of
 from countersign.web.http.cookies import FLOW, SESSION, drop, keep_session
 from countersign.web.http.forms import fields_of
 from countersign.web.pages.shared.destinations import leads_to, return_to, to_verification
+from countersign.web.pages.shared.readings import reading_of
 from countersign.web.pages.shared.rendering import show
 from countersign.web.pages.shared.word_pages import show_refusal, show_word
 
@@ -78,12 +79,14 @@ class SignInPage:
                 show_refusal(self._web, req, resp, outcome)
 
     async def _show(self, req: Request, resp: Response, identifier: str, wanted: str, *, wrong: bool = False) -> None:
+        regions = self._web.browser(req).regions
         show(
             self._web,
             req,
             resp,
             "sign_in.html",
             identifier=identifier,
+            reading=reading_of(identifier, regions, language_of(req)) if wrong else "",
             return_to=wanted,
             wrong=wrong,
             form_action=await leads_to(self._web, wanted),

@@ -60,7 +60,7 @@ class SignUpPage:
                     show_refusal(self._web, req, resp, asked)
                 else:
                     resp.status = falcon.HTTP_422
-                    self._show(req, resp, fields, {"identifier": "unusable"}, wanted)
+                    self._show(req, resp, fields, {"identifier": asked.reason or "unusable"}, wanted)
 
     def _show(self, req: Request, resp: Response, fields: dict[str, str], faults: dict[str, str], wanted: str) -> None:
         language = language_of(req)

@@ -10,7 +10,7 @@ import msgspec
 from countersign.domain.accounts.account import ContactMethod
 from countersign.domain.accounts.login_flow import LoginFlowKind
 from countersign.domain.delivery.delivery import Delivery
-from countersign.domain.shared.contact import Channel
+from countersign.domain.shared.contact import Channel, stored_contact
 from countersign.domain.shared.network import network_of
 from countersign.domain.verifications.challenge import ChallengeState, Refusal
 from countersign.domain.verifications.code import Alphabet
@@ -37,6 +37,7 @@ from countersign.web.http.timestamps import instant
 from countersign.web.pages.shared.continue_flow import AGAIN
 from countersign.web.pages.shared.destinations import leads_to
 from countersign.web.pages.shared.flow_mark import FIELD, is_of_other_flow, show_other_flow
+from countersign.web.pages.shared.readings import suggestion_of
 from countersign.web.pages.shared.rendering import show
 from countersign.web.pages.shared.word_pages import show_no_flow, show_word, too_many_requests
 from countersign.web.pages.shared.wordings import DELIVERY_STATES, fault_of_code
@@ -179,7 +180,9 @@ class VerifyPage:
             resp,
             "verify.html",
             title=language.say(TITLES[flow.kind]),
-            to=challenge.terms.to_masked,
+            # Whole for whoever typed it in this very browser a moment ago, whether or not there is an account.
+            to=stored_contact(flow.address).written if flow.address else challenge.terms.to_masked,
+            suggestion=suggestion_of(flow.address, language),
             by=language.say(BY[challenge.channel]),
             reason=reason(flow.risk_findings, language),
             summary=flow.requirement.action.summary,
