@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
+import idna
 from phonenumbers import SUPPORTED_REGIONS
 
 from countersign.domain.verifications.rate_limit import RateLimit
@@ -29,6 +30,7 @@ MAX_SITE: Final = 60
 
 _LIMIT: Final = re.compile(r"([1-9][0-9]{0,6})/([1-9][0-9]{0,6})([smhd])")
 _UNITS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_PORTS: Final = {"https": 443, "http": 80}
 _HOST: Final = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 _SCOPE: Final = re.compile(r"[a-z][a-z0-9_.:-]{0,39}")
 _LIST: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
@@ -47,14 +49,29 @@ def read_optional_path(text: str) -> Path | None:
 
 
 def read_public_url(text: str) -> str:
-    """Return an http(s) address that has a host and nothing behind it, without the slash at its end."""
-    url = text.rstrip("/")
+    """Return an http(s) address that has a host and nothing behind it, spelled as browsers spell an origin (RFC 6454, 6.2).
+
+    Scheme and host become lower case, an international host its ASCII form. The port of the scheme, a dot at the end of the host and
+    slashes at the end go. Any other spelling would refuse our own pages as those of another site.
+    """
+    url = text.strip().rstrip("/")
     parts = urlsplit(url)
-    if parts.scheme not in {"https", "http"} or not parts.hostname or parts.port == 0 or "@" in parts.netloc:
+    if parts.scheme not in _PORTS or not parts.hostname or parts.port == 0 or "@" in parts.netloc:
         raise ValueError("public_url")
-    if url != f"{parts.scheme}://{parts.netloc}":
+    if parts.path or parts.query or parts.fragment or url.endswith(("?", "#", ":")) or "\\" in url:
         raise ValueError("public_url")
-    return url
+    host = _read_host_or_address(parts.hostname, parts.netloc)
+    port = "" if parts.port in {None, _PORTS[parts.scheme]} else f":{parts.port}"
+    return f"{parts.scheme}://{host}{port}"
+
+
+def _read_host_or_address(host: str, netloc: str) -> str:
+    if netloc.startswith("["):
+        return f"[{ip_address(host).compressed}]"
+    name = read_host(host.replace("_", "-")) and _lower_ascii(host)  # a name of a local network may have underscores
+    if name.rpartition(".")[2].isdigit():
+        return str(ip_address(name))  # browsers read a host that ends in a number as an IPv4 address, or not at all
+    return name
 
 
 def read_database_url(text: str) -> str:
@@ -74,10 +91,19 @@ def read_site(text: str) -> str:
 
 def read_host(text: str) -> str:
     """Return a domain in lower case, an international one in its ASCII form: `Bücher.example` becomes `xn--bcher-kva.example`."""
-    host = text.lower() if text.isascii() else text.encode("idna").decode().lower()
-    if not _HOST.fullmatch(host):
+    host = _lower_ascii(text)
+    if not _HOST.fullmatch(host) or ".." in host:
         raise ValueError("host")
     return host
+
+
+def _lower_ascii(host: str) -> str:
+    """Return a host as browsers write it: in lower case and ASCII (IDNA 2008 with the mapping of UTS 46), without a dot at its end."""
+    try:
+        ascii_host = host.lower() if host.isascii() else idna.encode(host, uts46=True).decode()
+    except idna.IDNAError as error:
+        raise ValueError("host") from error
+    return ascii_host.removesuffix(".")
 
 
 def read_country(text: str) -> str:

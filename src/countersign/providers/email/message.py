@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import binascii
 import hashlib
 import re
@@ -41,6 +42,8 @@ _HEADERS: Final = frozenset(
     }
 )
 _ENCODED_WORD: Final = "=?"
+_LINE: Final = 70
+_WORD_BYTES: Final = 42  # 56 characters in base64: with `From: ` and its frame a line stays within 76 (RFC 2047, 2)
 
 
 class MailMessage(msgspec.Struct, frozen=True):
@@ -75,7 +78,8 @@ def write_message(message: Message, from_address: str, now: int) -> MailMessage:
     international = not recipient.isascii()
     rules = (policy.SMTPUTF8 if international else policy.SMTP).clone(cte_type="7bit")
     try:
-        content = _head(message, sender, recipient, message_id, now, rules).as_bytes(policy=rules)
+        content = _from_line(sender, _plain(message.sender_name))
+        content += _head(message, recipient, message_id, now, rules).as_bytes(policy=rules)
         content = content.removesuffix(b"\r\n") + _body(message)
     except (ValueError, MessageError):
         content = b""
@@ -99,11 +103,55 @@ def ascii_domain(address: str) -> str:
     return f"{local}@{encoded}"
 
 
+def _from_line(sender: str, name: str) -> bytes:
+    """Return the header From.
+
+    It is written here: the standard library loses the space between two encoded words, and the quotes of a long name that it folds.
+    """
+    address = f"<{sender}>" if name else sender
+    if name.isascii():
+        pieces = _folded(_quoted_string(name)) if name else []
+    else:
+        pieces = [f"=?utf-8?b?{base64.b64encode(piece.encode()).decode()}?=" for piece in _pieces(name)]
+    return ("From: " + "\r\n ".join([*pieces, address]) + "\r\n").encode("ascii")
+
+
+def _quoted_string(text: str) -> str:
+    """Return an ASCII text as a quoted string (RFC 5322, 3.2.4)."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _folded(text: str) -> list[str]:
+    """Return a text in lines; the space at which it is folded stays one, as it begins the next line."""
+    lines = [""]
+    for place, word in enumerate(text.split(" ")):
+        if lines[-1] and word and len(lines[-1]) + len(word) >= _LINE:
+            lines.append(word)
+        else:
+            lines[-1] += word if place == 0 else f" {word}"
+    return lines
+
+
+def _pieces(text: str) -> list[str]:
+    """Return a text in pieces of at most _WORD_BYTES octets, each for one encoded word.
+
+    What stands between two encoded words is not shown (RFC 2047, 6.2), so each space is inside one: at the beginning of the next.
+    """
+    pieces = [""]
+    for word in re.findall(r" *[^ ]+| +$", text):
+        if pieces[-1] and len((pieces[-1] + word).encode()) > _WORD_BYTES:
+            pieces.append("")
+        for character in word:
+            if len((pieces[-1] + character).encode()) > _WORD_BYTES:
+                pieces.append("")
+            pieces[-1] += character
+    return pieces
+
+
 def _head(
-    message: Message, sender: str, recipient: str, message_id: str, now: int, rules: policy.EmailPolicy[EmailMessage]
+    message: Message, recipient: str, message_id: str, now: int, rules: policy.EmailPolicy[EmailMessage]
 ) -> EmailMessage:
     mail = EmailMessage(policy=rules)
-    mail["From"] = _address(sender, _plain(message.sender_name))
     mail["To"] = _address(recipient)
     mail["Subject"] = _plain(message.subject)
     mail["Date"] = format_datetime(datetime.fromtimestamp(now / 1000, UTC))

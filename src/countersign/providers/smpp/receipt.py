@@ -23,6 +23,8 @@ from countersign.providers.smpp.pdu import (
 
 LONGEST_ID: Final = 64
 """Characters (5.2.23)."""
+_LONGEST_NUMBER: Final = 20
+"""Digits of the longest number in use, one of 64 bits, to which ids are filled up with zeros."""
 
 _KIND: Final = 0x3C
 _RECEIPT: Final = 0x04
@@ -32,15 +34,26 @@ _UCS_2: Final = 0x08
 _OF_GSM: Final = 3
 
 _ID: Final = re.compile(r"(?:^|[\s,;])(?:message[ _]?)?id\s*[:=]\s*([^\s,;]+)", re.IGNORECASE)
-_STATE: Final = re.compile(r"(?:^|[\s,;])stat(?:us|e)?\s*[:=]\s*([a-z]+)", re.IGNORECASE)
+_STATE: Final = re.compile(r"(?:^|[\s,;])stat(?:us|e)?\s*[:=]\s*([a-z]+|[0-9]+)", re.IGNORECASE)
 _ERROR: Final = re.compile(r"(?:^|[\s,;])err(?:or)?\s*[:=]\s*([0-9a-z]{1,10})(?![0-9a-z])", re.IGNORECASE)
 
 _REPEATED: Final = re.compile(r"(?:^|[\s,;])text\s*[:=]", re.IGNORECASE)
 
 _STATES: Final = {
     "SCHED": 0, "ENROU": 1, "DELIV": 2, "EXPIR": 3, "DELET": 4, "UNDEL": 5, "ACCEP": 6, "UNKNO": 7, "REJEC": 8, "SKIPP": 9,
+    "BUFFE": 1, "BUFFR": 1, "PENDI": 1, "QUEUE": 1, "SENT": 1, "SUBMI": 1, "ACKED": 6, "ACK": 6,
+    "DELRD": 2, "DLVRD": 2, "READ": 2, "SEEN": 2, "SUCCE": 2,
+    "EXPRD": 3, "TIMEO": 3, "CANCE": 4, "DELTD": 4,
+    "ABSEN": 5, "ERROR": 5, "FAIL": 5, "FAILE": 5, "FAILU": 5, "NDELI": 5, "NODEL": 5, "NOTDE": 5, "UNDLV": 5, "UNREA": 5,
+    "UNKNW": 7, "UNKWN": 7, "BLOCK": 8, "DENIE": 8, "NACK": 8, "REFUS": 8, "REJCT": 8, "REJD": 8, "REJTD": 8,
 }  # fmt: skip
-"""By the first five letters, since both DELIVRD and DELIVERED occur; the numbers are those of message_state."""
+"""By the first five letters, since both DELIVRD and DELIVERED occur; the numbers are those of message_state.
+
+The first row has the words of the specification, the others those that gateways write in their place.
+"""
+
+_LAST_STATE: Final = 9
+_STATE_DIGITS: Final = 3
 
 _ENDS: Final = {
     2: (ReceiptState.DELIVERED, None),
@@ -84,7 +97,7 @@ def parse_receipt(message: ShortMessage) -> SmppReceipt | None:
     if not 0 < len(identifier) <= LONGEST_ID or not (identifier.isascii() and identifier.isprintable()):
         raise MalformedError
     number = parameters.get(MESSAGE_STATE, b"")
-    state = number[0] if len(number) == 1 else _STATES.get(_found(_STATE, text)[:5].upper())
+    state = number[0] if len(number) == 1 else _state_of(_found(_STATE, text))
     if state is None:
         raise MalformedError
     outcome, reason = _ENDS.get(state, (None, None))
@@ -92,6 +105,13 @@ def parse_receipt(message: ShortMessage) -> SmppReceipt | None:
         reason = _network_reason(parameters.get(NETWORK_ERROR_CODE, b"")) or reason
     # The error is logged, so it is not taken from the repeated text of our message, which may hold the code.
     return SmppReceipt(identifier, outcome, reason, _found(_ERROR, _REPEATED.split(text, maxsplit=1)[0]))
+
+
+def _state_of(word: str) -> int | None:
+    """Return the number of a state that the text writes, as a word or as that number."""
+    if word.isdigit():
+        return int(word) if len(word) <= _STATE_DIGITS and int(word) <= _LAST_STATE else None
+    return _STATES.get(word[:5].upper())
 
 
 def spellings(identifier: str, ids: str) -> tuple[str, ...]:
@@ -116,6 +136,21 @@ def spellings(identifier: str, ids: str) -> tuple[str, ...]:
     else:
         found = [identifier, identifier.lower(), identifier.upper(), identifier.lstrip("0")]
     return tuple(dict.fromkeys(one for one in found if one))
+
+
+def zero_padded(identifier: str, ids: str) -> tuple[str, ...]:
+    """Return the spellings of an id that the response may have written with other leading zeros than the receipt, shortest first.
+
+    The arguments are those of `spellings`. A name with other marks than letters and digits is no number, and gets no zeros.
+
+    >>> zero_padded("23", "same")[:2]
+    ('023', '0023')
+
+    """
+    known = spellings(identifier, ids)
+    bare = dict.fromkeys(name.lstrip("0") or "0" for name in known if name.isascii() and name.isalnum())
+    found = [name.zfill(width) for width in range(1, _LONGEST_NUMBER + 1) for name in bare if width >= len(name)]
+    return tuple(dict.fromkeys(name for name in found if name not in known))
 
 
 def _text(message: ShortMessage) -> str:

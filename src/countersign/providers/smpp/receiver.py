@@ -12,7 +12,7 @@ from countersign.domain.delivery.delivery import Receipt, ReceiptState
 from countersign.errors import UnavailableError
 from countersign.providers import ReceiptHandler
 from countersign.providers.smpp.pdu import MalformedError, decode_short_message
-from countersign.providers.smpp.receipt import SmppReceipt, parse_receipt, spellings
+from countersign.providers.smpp.receipt import SmppReceipt, parse_receipt, spellings, zero_padded
 from countersign.providers.smpp.status import NOT_UNDERSTOOD, OK, TRY_LATER
 
 WAITS: Final = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
@@ -87,14 +87,17 @@ class ReceiptReceiver:
             for name in spellings(receipt.id, guess)
             if not (name.isdigit() and receipt.id.isdigit())
         ]
-        every = (*likely, *(name for name, _ in guessed))
+        padded = zero_padded(receipt.id, "same" if self._ids == "any" else self._ids)
+        every = (*likely, *padded, *(name for name, _ in guessed))
         part: str | None = None
-        for wait in (*WAITS, 0):
+        for turn, wait in enumerate((*WAITS, 0)):
             # Looked up each time: the receipt of a part can come before the response to the last part.
             part = next((name for name in every if name in self._last), None)
             if part is not None and not self._completes(part, state):
                 return OK
-            for name in likely if part is None else (self._last[part],):
+            # An id with other zeros is rare: it is looked for at the beginning and the end, not each time.
+            names = (*likely, *padded) if turn in {0, len(WAITS)} else likely
+            for name in names if part is None else (self._last[part],):
                 if await on_receipt(Receipt(self._name, name, state, receipt.reason)):
                     return OK
             await asyncio.sleep(wait)

@@ -9,7 +9,7 @@ import base64
 import hmac
 import re
 from typing import Annotated, Final
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 from xml.sax.saxutils import escape, quoteattr
 
 import msgspec
@@ -126,8 +126,7 @@ class TwilioProvider:
     async def receipts(self, callback: Callback) -> tuple[Receipt, ...]:
         """Return the receipt in a status callback; none for a state on the way."""
         fields = parse_form(callback.body)
-        expected = request_signature(self._settings.auth_token, self._callback, fields)
-        if not hmac.compare_digest(expected.encode(), callback.header("x-twilio-signature").encode()):
+        if not self._is_signed(callback.header("x-twilio-signature"), fields):
             raise wrong_signature()
         given = dict(fields)
         call = given.get("CallSid")
@@ -142,6 +141,14 @@ class TwilioProvider:
         reason = _REASONS.get(error_code(given.get("ErrorCode", "")))
         return (make_receipt(self._name, given.get("MessageSid"), state, reason),)
 
+    def _is_signed(self, signature: str, fields: list[tuple[str, str]]) -> bool:
+        """Return True if the form is signed over our address, with the port or without it: Twilio does either."""
+        is_signed = False
+        for url in both_ports(self._callback):
+            expected = request_signature(self._settings.auth_token, url, fields)
+            is_signed |= hmac.compare_digest(expected.encode(), signature.encode())
+        return is_signed
+
     async def check(self) -> Connectivity:
         """Return whether the API can be reached."""
         return await self._client.check()
@@ -149,6 +156,21 @@ class TwilioProvider:
     async def close(self) -> None:
         """Close the connections that were kept."""
         await self._client.close()
+
+
+def both_ports(url: str) -> tuple[str, str]:
+    """Return an address without a port, and with it: the one that it names, else that of its scheme.
+
+    >>> both_ports("https://verify.example.org/v1")
+    ('https://verify.example.org/v1', 'https://verify.example.org:443/v1')
+
+    """
+    parts = urlsplit(url)
+    if not parts.hostname:
+        return url, url
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    port = parts.port or {"http": 80}.get(parts.scheme, 443)
+    return parts._replace(netloc=host).geturl(), parts._replace(netloc=f"{host}:{port}").geturl()
 
 
 def request_signature(auth_token: str, url: str, fields: list[tuple[str, str]]) -> str:
