@@ -50,7 +50,7 @@ def reason(typed: str, *regions: str) -> str:
         ("tel:+49-151-23456789", "", "+4915123456789"),
         ("tel:0171-2345678", "DE", "+491712345678"),
         ("090-1234-5678", "JP", "+819012345678"),
-        ("８ 916 123 45 67", "RU", "+79161234567"),
+        ("８ 916 123 45 67", "RU", "+79161234567"),  # noqa: RUF001
         ("0171 2345678", "GB DE", "+491712345678"),
         ("07911 123456", "DE GB", "+447911123456"),
         ("49 171 2345678", "DE", "+491712345678"),
@@ -164,7 +164,7 @@ def test_a_program_may_send_what_was_copied(typed: str) -> None:
         ("+966579293970", False),
     ],
 )
-def test_a_landline_takes_calls_alone(number: str, landline: bool) -> None:
+def test_a_landline_takes_calls_alone(number: str, *, landline: bool) -> None:
     """J3: where the plan tells landlines apart; in North America it does not."""
     assert is_landline(number) is landline
     assert (Channel.SMS not in Contact(ContactKind.PHONE, number).channels) is landline

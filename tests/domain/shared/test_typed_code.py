@@ -68,8 +68,8 @@ def test_spaces_and_dashes_of_any_kind_are_forgiven(between: str) -> None:
         "Your code is 623-339.",
         "G-623339 is your code",
         "Code:623339",
-        "您的验证码是623339，请勿告诉他人。",
-        "رمزك هو ٦٢٣٣٣٩ صالح لمدة ١٠ دقائق",
+        "您的验证码是623339，请勿告诉他人。",  # noqa: RUF001
+        "رمزك هو ٦٢٣٣٣٩ صالح لمدة ١٠ دقائق",  # noqa: RUF001
         "Dein Code: 62 33 39 (gilt 10 Minuten, bis 14:05 am 27.11.2026)",
         "On 2026-11-27 at 14:05:30 from 203.0.113.9: 623339",
         "6\ufe0f\u20e32\ufe0f\u20e33\ufe0f\u20e33\ufe0f\u20e33\ufe0f\u20e39\ufe0f\u20e3",

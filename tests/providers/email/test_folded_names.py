@@ -34,7 +34,7 @@ def sent_from(name: str, **changes: str) -> tuple[str, str, bytes]:
         "Kettle, Leaf",
         "Leaf & Kettle of the Old Town, Purveyors of Teas and of Very Long Names Indeed to All",
         "Support (Billing)",
-        "Чайная лавка «Лист и Чайник» в старом городе у реки",
+        "Чайная лавка «Лист и Чайник» в старом городе у реки",  # noqa: RUF001
         "a" * 60,
         "é" * 60,
     ],
