@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from countersign.domain.accounts.account import is_name
-from countersign.domain.shared.typed_name import read_name
+from countersign.domain.shared.typed_name import read_label, read_name
 
 
 @pytest.mark.parametrize(
@@ -82,3 +82,10 @@ def test_a_name_has_one_form_and_one_line(typed: str) -> None:
     assert read_name(name, 80) == name
     assert len(name.splitlines()) <= 1
     assert len(name) <= 80
+
+
+def test_the_name_of_a_thing_is_made_of_what_can_be_in_one() -> None:
+    assert read_label("  Book\x00keeping\n ", 60) == "Bookkeeping"
+    assert read_label("گوشی\u200cمن", 60) == "گوشی\u200cمن"
+    assert read_label("x" * 100, 60) == "x" * 60
+    assert read_label("\u200b\n", 60) == ""

@@ -23,6 +23,7 @@ from countersign.flows.changes.integration_codes import (
     lifetime_of,
     list_codes,
     name_of,
+    read_code,
     revoke_code,
     rotate_code,
     verify_code,
@@ -190,6 +191,25 @@ async def test_what_has_not_the_form_is_never_looked_up(home: Place) -> None:
         assert await verify_code(home.accounts, text, "") is None
     other = code[:10] + ("b" if code[10] == "a" else "a") + code[11:]
     assert not well_formed(other)
+
+
+async def test_a_code_is_read_as_it_was_sent(home: Place) -> None:
+    """J3: with a line end, quotes, marks, its scheme, or broken over two lines; two different ones are none."""
+    visitor = await ada(home)
+    code = await made(visitor)
+    for sent in (
+        f"{code}\r\n",
+        f" {code} ",
+        f"\ufeff{code}\u200b",
+        f"Bearer {code}",
+        f'"{code}"',
+        f"{code[:20]}\n{code[20:]}",
+        f"token={code}&x=1",
+    ):
+        assert read_code(sent) == code, ascii(sent)
+        assert await verify_code(home.accounts, sent, "") is not None
+    assert read_code(f"{code} {code}") == code
+    assert read_code("x" * 5_000 + code) is None
 
 
 def test_a_name_and_a_lifetime_are_taken_with_care() -> None:

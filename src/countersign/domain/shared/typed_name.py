@@ -44,3 +44,12 @@ def read_name(typed: str, longest: int) -> str:
             kept.append(character)
     name = " ".join("".join(kept).split()).rstrip("".join(JOINERS))
     return name if 0 < len(name) <= longest and any(not unicodedata.combining(one) for one in name) else ""
+
+
+def read_label(typed: str, longest: int) -> str:
+    """Return the name of a thing, such as an app or a code: what no name may hold is left out, and a long one is cut.
+
+    An empty text means that nothing is left.
+    """
+    kept = "".join(one for one in typed[:_MAX_TYPED] if unicodedata.category(one) not in _REFUSED)
+    return read_name(kept.strip()[:longest], longest)

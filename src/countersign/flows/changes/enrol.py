@@ -12,7 +12,7 @@ from countersign.domain.accounts.change import ChangeKind, ChangeRefusal, Change
 from countersign.domain.accounts.login_flow import FLOW_LIFETIME, LoginFlow, LoginFlowKind
 from countersign.domain.accounts.session import ProofRequirement, Session, approval_source, satisfies
 from countersign.domain.shared import identifier
-from countersign.domain.shared.typed_name import read_name
+from countersign.domain.shared.typed_name import read_label
 from countersign.flows.accounts import login_flow
 from countersign.flows.accounts.authenticator import (
     GUESSES_PER_FLOW,
@@ -170,4 +170,4 @@ def _code(context: AccountContext) -> str:
 
 def authenticator_name(name: str, otherwise: str = "Authenticator") -> str:
     """Return the name of an authenticator as it is stored; `otherwise` if none was entered."""
-    return read_name(name.strip()[:MAX_NAME], MAX_NAME) or otherwise
+    return read_label(name, MAX_NAME) or otherwise

@@ -20,7 +20,7 @@ from countersign.domain.accounts.integration_code import (
     PREFIX,
     IntegrationCode,
 )
-from countersign.domain.shared.typed_name import read_name
+from countersign.domain.shared.typed_name import read_label
 from countersign.domain.shared.typed_text import MAX_TYPED, tidy
 from countersign.errors import InputError
 from countersign.flows.changes.submit import SubmitResult, submit_change
@@ -168,11 +168,11 @@ def _fresh(
 def read_code(sent: str) -> str | None:
     """Return the integration code that a service was sent, or None if there is none in it, or there are several.
 
-    It is found behind a word such as `Bearer`, with a line end, in quotes, in capitals, broken over two lines, or with marks around it.
+    It is found behind a word such as `Bearer`, with a line end, in quotes, broken over two lines, or with marks around it.
     """
     if len(sent) > MAX_TYPED:
         return None
-    text = tidy(sent).lower()
+    text = tidy(sent)
     whole = "".join(text.split())
     found = {one for one in (*_CODE.findall(text), *_CODE.findall(whole)) if well_formed(one)}
     return found.pop() if len(found) == 1 else None
@@ -192,7 +192,7 @@ def well_formed(code: str) -> bool:
 
 def name_of(entered: str) -> str:
     """Return the name of a code as it is stored; empty if nothing of it can be."""
-    return read_name(entered.strip()[:MAX_NAME], MAX_NAME)
+    return read_label(entered, MAX_NAME)
 
 
 def lifetime_of(entered: str) -> int | None:
