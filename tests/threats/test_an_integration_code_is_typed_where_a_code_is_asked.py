@@ -32,7 +32,7 @@ async def test_it_is_accepted_nowhere_else(home: Place) -> None:
     assert isinstance(await thief.signs_in(), CodeRequested)
     refused = await thief.types(code)
     assert isinstance(refused, Refused)
-    assert refused.refusal.value == "malformed_code"
+    assert refused.refusal.value == "wrong_code"
     assert await find_session(home.accounts, BrowserContext(session=code)) is None
     assert await ApplicationDirectory(home.database, home.keyring, home.clock).authenticate(code) is None
     assert await userinfo(home.accounts, code) is None

@@ -49,7 +49,7 @@ def _in_bounded_time() -> Iterator[None]:
         ({"to": "ada@example.org", "action": {"summary": "Pay \u202e5 RUE"}}, "action.summary", "malformed"),
         ({"to": "ada@example.org", "action": {"hash": "x" * 201}}, "action.hash", "too_long"),
         ({"to": "ada@example.org", "action": {"sum": 1}}, "action.sum", "unknown_field"),
-        ({"to": "ada@example.org", "locale": "de_DE"}, "locale", "malformed"),
+        ({"to": "ada@example.org", "locale": "de__DE"}, "locale", "malformed"),
         ({"to": "ada@example.org", "locale": "de\n"}, "locale", "malformed"),
         ({"to": "ada@example.org", "requester": {"ip": "999.1.1.1"}}, "requester.ip", "malformed"),
         ({"to": "ada@example.org", "requester": {"ip": "fe80::1%\u0000"}}, "requester.ip", "malformed"),

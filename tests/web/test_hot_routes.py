@@ -129,8 +129,8 @@ async def test_a_code_is_checked_on_the_short_way(place: Served, hot: list[str])
     length = re.search(rb"content-length: (\d+)", head)
     assert length is not None
     begun = json.loads(await reader.readexactly(int(length[1])))
-    writer.write(request(place, "POST", f"{BEGIN}/{begun['id']}/check", b'{"code": "0000000"}', JSON + CLOSE))
+    writer.write(request(place, "POST", f"{BEGIN}/{begun['id']}/check", b'{"code": "000000"}', JSON + CLOSE))
     (checked,) = replies(await reader.read())
-    assert (checked.status, checked.json["refusal"]) == (200, "malformed_code")
+    assert (checked.status, checked.json["refusal"]) == (200, "wrong_code")
     assert hot == [BEGIN, f"{BEGIN}/{begun['id']}/check"]
     writer.close()

@@ -10,6 +10,7 @@ from tests.web.client import Client, assert_problem, shows
 from tests.web.conftest import CodeOf, Opener, change, new_key, wrong
 
 from countersign.domain.shared.application import ApplicationMode
+from countersign.store.tables import challenges
 from countersign.web.app import make_app
 from countersign.web.http.application import WebApplication
 from countersign.wiring import Runtime
@@ -290,3 +291,46 @@ async def test_no_answer_shows_a_code_or_a_whole_contact(client: Client, code_of
         everything = answer.body.decode() + repr(answer.headers)
         assert not shows(everything, code)
         assert "lovelace" not in everything
+
+
+@pytest.mark.parametrize("typed", ["12345", "1234567", "abcdef", "\u200b", "123456 654321", "code"])
+async def test_what_cannot_be_the_code_costs_no_guess(client: Client, code_of: CodeOf, typed: str) -> None:
+    """J3: it has a refusal of its own, and the verification stays as it is; one that has ended says so first."""
+    begun = await client.begin("ada@example.org")
+    path = f"/v1/verifications/{begun['id']}/check"
+    for _ in range(8):
+        answer = await client.post(path, {"code": typed})
+        assert_problem(answer, 400, "malformed")
+        assert (answer.json["field"], answer.json["detail"]) == ("code", "The code has 6 digits; nothing was compared.")
+    assert (await client.get(f"/v1/verifications/{begun['id']}")).json["guesses_left"] == 5
+    assert (await client.post(path, {"code": await code_of(begun["id"])})).json["status"] == "approved"
+    assert_problem(await client.post(path, {"code": typed}), 409, "already-approved")
+
+
+@pytest.mark.parametrize("locale", ["iw", "iw-IL", "he_IL"])
+async def test_a_language_is_understood_in_its_former_spelling(client: Client, runtime: Runtime, locale: str) -> None:
+    """J3: `iw` is Hebrew, and an underscore is a dash."""
+    begun = await client.begin("ada@example.org", locale=locale)
+    stored = await runtime.core.database.read(challenges.find, begun["id"])
+    assert stored is not None
+    assert stored.terms.locale in {"he", "he-IL"}
+
+
+@pytest.mark.parametrize(
+    ("to", "masked"),
+    [
+        ("\u202a+49 151 23456789\u202c", "+4915***6789"),
+        ("+52 1 55 1234 5678", "+5255***5678"),
+        ("\u200bada@example.org\ufeff", "a***@example.org"),
+    ],
+)
+async def test_a_destination_is_read_with_its_marks_and_its_renumbering(client: Client, to: str, masked: str) -> None:
+    """J3: marks that came along, and numbers by an older plan; nothing else than E.164 otherwise."""
+    assert (await client.begin(to))["to"] == masked
+
+
+async def test_a_landline_gets_no_sms(client: Client) -> None:
+    """J3, D7: the reason says so."""
+    answer = await client.post("/v1/verifications", {"to": "+498912345678", "channel": "sms"})
+    assert_problem(answer, 422, "unusable-destination")
+    assert (answer.json["field"], answer.json["reason"]) == ("to", "landline")

@@ -52,7 +52,6 @@ class Refusal(StrEnum):
     """Why a request was refused. Its text for people is in `web/http/problems.py`."""
 
     WRONG_CODE = "wrong_code"
-    MALFORMED_CODE = "malformed_code"
     ALREADY_APPROVED = "already_approved"
     EXHAUSTED = "exhausted"
     CANCELED = "canceled"
@@ -191,10 +190,14 @@ class Challenge(msgspec.Struct, frozen=True):
 
 
 class ChallengeResult(msgspec.Struct, frozen=True):
-    """The outcome of a rule: the challenge afterwards, and the refusal (None if the request succeeded)."""
+    """The outcome of a rule: the challenge afterwards, and the refusal (None if the request succeeded).
+
+    `is_malformed`: what was entered cannot be a code of this challenge, so nothing was compared.
+    """
 
     challenge: Challenge
     refusal: Refusal | None = None
+    is_malformed: bool = False
 
 
 def begin(
@@ -238,7 +241,7 @@ def check(challenge: Challenge, typed: str, code_of: Callable[[int], Code], now:
         return ChallengeResult(ended, REFUSAL_OF_STATE[ended.state])
     meant = read(typed, challenge.terms.policy.shape)
     if meant is None:
-        return ChallengeResult(challenge, Refusal.MALFORMED_CODE)
+        return ChallengeResult(challenge, Refusal.WRONG_CODE, is_malformed=True)
     counted = msgspec.structs.replace(challenge, guesses=challenge.guesses + 1)
     right = False
     for round_ in accepted_rounds(challenge):

@@ -14,7 +14,7 @@ from countersign.domain.verifications.code import Code, derive
 from countersign.domain.verifications.lockout import NO_FAILURES, FailedAttempts, after_failure
 from countersign.flows.verifications.begin import lockout_refusal
 from countersign.flows.verifications.idempotency import IdempotentCommand
-from countersign.flows.verifications.results import Done, Missing, Outcome, Refused
+from countersign.flows.verifications.results import MALFORMED, Done, Missing, Outcome, Refused
 from countersign.keys import Keyring, to_hash
 from countersign.store.ledger.unit_of_work import Decision, Reads, UnitOfWork
 
@@ -81,8 +81,8 @@ class CheckCommand(msgspec.Struct, frozen=True):
         checked = challenge_rules.check(before, self.typed, code_of, now)
         if checked.refusal is None:
             return _approved(checked.challenge, failures, now)
-        if checked.refusal is Refusal.MALFORMED_CODE:
-            return Decision(Refused(Refusal.MALFORMED_CODE, before, at=now))
+        if checked.is_malformed:
+            return Decision(Refused(Refusal.WRONG_CODE, before, reason=MALFORMED, at=now))
         if checked.refusal is Refusal.WRONG_CODE:
             return _wrong_code(checked.challenge, failures, now)
         return _ended(before, checked, checked.refusal, now)

@@ -5,12 +5,15 @@ They are stored with idempotency keys for a day. Their tags and encoded field na
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 
 from countersign.domain.delivery.delivery import Delivery
 from countersign.domain.verifications.challenge import Challenge, Refusal
+
+MALFORMED: Final = "malformed"
+"""The reason of a wrong code that cannot be one: its length or alphabet is another, so nothing was compared and no guess counted."""
 
 
 class RateLimitStatus(msgspec.Struct, frozen=True):

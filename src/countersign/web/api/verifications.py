@@ -11,13 +11,14 @@ from countersign.domain.shared import identifier
 from countersign.domain.shared.contact import Channel, Contact, read_contact
 from countersign.domain.shared.typed_text import MAX_TYPED
 from countersign.domain.verifications.challenge import Action, Refusal, Requester
+from countersign.domain.verifications.code import Alphabet, CodeShape
 from countersign.errors import InputError
 from countersign.flows.verifications.begin import BeginRequest, begin_challenge
 from countersign.flows.verifications.cancel import cancel_challenge
 from countersign.flows.verifications.check import check_challenge, sign_proof
 from countersign.flows.verifications.get import get_challenge
 from countersign.flows.verifications.resend import resend_code
-from countersign.flows.verifications.results import Done, KeyReused, Missing, Outcome, Refused
+from countersign.flows.verifications.results import MALFORMED, Done, KeyReused, Missing, Outcome, Refused
 from countersign.messages.custom.sanitize import MAX_SUMMARY, one_line
 from countersign.messages.language.catalogue import canonical_tag
 from countersign.web.api.views import DeliveryView, in_full, message, shown
@@ -90,8 +91,6 @@ _check: Final = msgspec.json.Decoder(CheckBody).decode
 _resend: Final = msgspec.json.Decoder(ResendBody).decode
 _cancel: Final = msgspec.json.Decoder(CancelBody).decode
 _OUTCOMES: Final = {Done: "done", Missing: "missing", KeyReused: "key_reused"}
-_NOT_RIGHT: Final = frozenset({Refusal.WRONG_CODE, Refusal.MALFORMED_CODE})
-"""The code was not accepted, and another one may be tried."""
 _NOBODY: Final = RequesterBody()
 _NOTHING: Final = ActionBody()
 _NO_ACTION: Final = Action()
@@ -128,7 +127,9 @@ async def check(web: WebContext, req: Request, resp: Response, path_id: str) -> 
     _count(web, "check", outcome)
     if isinstance(outcome, Done):
         resp.json(shown(outcome.challenge, proof=sign_proof(web.core, outcome.challenge)))
-    elif isinstance(outcome, Refused) and outcome.refusal in _NOT_RIGHT and outcome.challenge is not None:
+    elif isinstance(outcome, Refused) and outcome.refusal is Refusal.WRONG_CODE and outcome.challenge is not None:
+        if outcome.reason == MALFORMED:
+            raise _not_a_code(outcome.challenge.terms.policy.shape)
         resp.json(shown(outcome.challenge, refusal=outcome.refusal.value))
     else:
         raise _not_done(web, outcome)
@@ -213,6 +214,12 @@ def checked_id(path_id: str) -> str:
     if not identifier.is_identifier("ver", path_id):
         raise ProblemError("missing")
     return path_id
+
+
+def _not_a_code(shape: CodeShape) -> InputError:
+    """Return the error for what cannot be a code of this shape: nothing was compared, and no guess was counted (semantics J3)."""
+    symbols = "digits" if shape.alphabet is Alphabet.DIGITS else "letters and digits"
+    return InputError("code", "malformed", f"The code has {shape.length} {symbols}; nothing was compared.")
 
 
 def _owed(done: Done) -> DeliveryView | None:

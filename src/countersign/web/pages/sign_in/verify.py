@@ -24,7 +24,7 @@ from countersign.flows.sign_in.verify import (
     use_another_method,
     view_flow,
 )
-from countersign.flows.verifications.results import Done, Refused
+from countersign.flows.verifications.results import MALFORMED, Done, Refused
 from countersign.messages.content.hints import hint
 from countersign.messages.content.risk_reasons import reason
 from countersign.messages.language.catalogue import Language, mark
@@ -138,15 +138,15 @@ class VerifyPage:
             case UnlikelyLocation():
                 resp.status = falcon.HTTP_409
                 await self.screen(req, resp, far=outcome)
+            case Refused(reason=why, challenge=challenge) if why == MALFORMED and challenge is not None:
+                resp.status = falcon.HTTP_422
+                fault = fault_of_code(challenge.terms.policy.shape, language_of(req))
+                await self.screen(req, resp, fault=fault, typed=True)
             case Refused(refusal, challenge) if refusal is Refusal.WRONG_CODE and challenge is not None:
                 resp.status = falcon.HTTP_422
                 await self.screen(
                     req, resp, fault=self._wrong(req, challenge.guesses_left), typed=bool(fields.get("code"))
                 )
-            case Refused(refusal, challenge) if refusal is Refusal.MALFORMED_CODE and challenge is not None:
-                resp.status = falcon.HTTP_422
-                fault = fault_of_code(challenge.terms.policy.shape, language_of(req))
-                await self.screen(req, resp, fault=fault, typed=True)
             case Refused():
                 await self.refused(req, resp, outcome)
             case _:
