@@ -329,8 +329,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     default_country: Annotated[
         str,
         Described(
-            "Where a telephone number without a country code is at home, on pages. A number that this country does not have is looked for in"
-            " the countries of the browser's languages. Without it they alone decide.",
+            "Where telephone numbers without a country code are at home, on pages. After it, and without it, the browser's languages decide.",
             expects="a country such as DE",
             reads=read_country,
         ),

@@ -91,11 +91,24 @@ def test_a_wrong_code_costs_a_guess_and_is_refused_as_wrong() -> None:
     assert (judged.challenge.state, judged.challenge.guesses_left) == (ChallengeState.PENDING, 4)
 
 
-@pytest.mark.parametrize("typed", ["", " ", "0", "00000", "0000000", "x" * 10_000, "\0", "\ud800", "\u0660" * 6])
-def test_whatever_is_typed_costs_a_guess(typed: str) -> None:
-    """C5: there is no answer that is free."""
+@pytest.mark.parametrize("typed", ["999999", "99 99 99", "\u0669" * 6, "is it 999999?"])
+def test_whatever_can_be_the_code_costs_a_guess(typed: str) -> None:
+    """C5: no answer that is compared is free."""
     judged = check(challenged(), typed, code_of, NOON)
-    assert (judged.refusal, judged.challenge.guesses) == (Refusal.WRONG_CODE, 1)
+    assert (judged.refusal, judged.challenge.guesses, judged.is_malformed) == (Refusal.WRONG_CODE, 1, False)
+
+
+@pytest.mark.parametrize("typed", ["", " ", "0", "00000", "0000000", "x" * 10_000, "\0", "\ud800", "000000 111111"])
+def test_what_cannot_be_the_code_is_not_compared_and_costs_nothing(typed: str) -> None:
+    """J3, C5: a slip of the finger is no guess, and no code is derived for it."""
+
+    def never(_: int) -> Code:
+        raise AssertionError("a code was compared")
+
+    before = challenged()
+    judged = check(before, typed, never, NOON)
+    assert (judged.refusal, judged.is_malformed) == (Refusal.WRONG_CODE, True)
+    assert judged.challenge is before
 
 
 def test_the_last_guess_may_be_right() -> None:
