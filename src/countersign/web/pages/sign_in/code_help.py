@@ -49,18 +49,6 @@ def offers_of(view: VerificationView) -> Offers:
     )
 
 
-def support_of(web: WebContext) -> tuple[str, str] | None:
-    """Return where people get help from the operator: an address for a link, and its label. None if nothing is set."""
-    found = str(getattr(web.settings, "support", "") or "")
-    if not found:
-        return None
-    if "://" in found or found.startswith(("mailto:", "tel:")):
-        return found, found.partition("://")[2] or found.partition(":")[2]
-    if "@" in found:
-        return f"mailto:{found}", found
-    return "tel:" + "".join(one for one in found if one.isdigit() or one == "+"), found
-
-
 def _is_used(view: VerificationView, contact: str, channel: str) -> bool:
     """Return True for the way by which the newest message went."""
     return view.challenge is not None and (contact, channel) == (view.flow.owned_contact, view.challenge.channel.value)

@@ -39,10 +39,11 @@ from countersign.web.pages.shared.continue_flow import AGAIN
 from countersign.web.pages.shared.destinations import leads_to
 from countersign.web.pages.shared.flow_mark import FIELD, is_of_other_flow, show_other_flow
 from countersign.web.pages.shared.rendering import show
+from countersign.web.pages.shared.support import support_of
 from countersign.web.pages.shared.word_pages import show_no_flow, show_word, too_many_codes, too_many_requests
 from countersign.web.pages.shared.wordings import DELIVERY_STATES
-from countersign.web.pages.sign_in.code_help import help_of, offers_of, support_of
 from countersign.web.pages.sign_in.authenticator import WAYS, AuthenticatorPage, is_sure, methods_shown, remembers
+from countersign.web.pages.sign_in.code_help import help_of, offers_of
 
 if TYPE_CHECKING:
     from countersign.flows.verifications.results import Outcome
