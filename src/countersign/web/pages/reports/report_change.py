@@ -47,7 +47,9 @@ ENDINGS: Final = {
     ReportOutcome.ALREADY_STOPPED: UnchangedPage(
         "good",
         mark("It was stopped before"),
-        mark("Nobody waits to take over your account. Nobody can ask for it until 30 days after it was stopped."),
+        mark(
+            "Nobody waits to take over your account, and nobody can ask for it again for now. Your account shows until when, under “Changes”."
+        ),
     ),
     ReportOutcome.ALREADY_DONE: UnchangedPage(
         "bad",
