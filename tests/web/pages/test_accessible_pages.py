@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from tests.web.pages.page_browser import ADA, PASSWORD, PageBrowser, signed_up
+from tests.web.pages.page_browser import ADA, PageBrowser, signed_up
 from tests.web.pages.page_rules import Document, faults_of
 
 from countersign.flows.verifications.cancel import not_me_reference
@@ -152,5 +152,3 @@ async def test_the_inbox_has_one_heading_on_a_phone_too(runtime: Runtime) -> Non
     shelf = re.search(r'<div class="shelf".*?<nav', html, re.DOTALL)
     assert shelf is not None
     assert "<h1" not in shelf[0]
-
-
