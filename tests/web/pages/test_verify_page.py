@@ -141,7 +141,7 @@ async def test_a_resend_says_that_it_happened_and_when(runtime: Runtime) -> None
     assert "Problems with the code?" in before
     assert "sent the code again" not in before
     await change(runtime, "UPDATE challenges SET sent_at = sent_at - 31000")
-    assert (await browser.post("/verify/resend", {})).headers["location"] == "/verify"
+    assert (await browser.post("/verify/resend", {})).headers["location"].startswith("/verify")
     for _ in range(2):
         after = (await browser.get("/verify")).body.decode()
         found = re.search(r'role="status"><p class="note good">.*?<span id="resent">([^<]+)<', after)
