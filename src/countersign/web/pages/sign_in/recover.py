@@ -88,7 +88,7 @@ class RecoverPage:
     async def get_password(self, req: Request, resp: Response) -> None:
         """Ask for the new password once the person proved the account."""
         if address := await find_recovered_address(self._web.accounts, self._web.browser(req)):
-            self._show(req, resp, "new_password.html", {"username": address}, {})
+            self._show(req, resp, "new_password.html", {}, {}, address)
         else:
             show_no_flow(self._web, req, resp)
 
@@ -106,7 +106,7 @@ class RecoverPage:
             case InvalidInput(faults):
                 resp.status = falcon.HTTP_422
                 address = await find_recovered_address(self._web.accounts, self._web.browser(req))
-                self._show(req, resp, "new_password.html", {"username": address}, faults)
+                self._show(req, resp, "new_password.html", {}, faults, address)
             case Applied():
                 self._web.database.notify()
                 drop(resp, FLOW)
@@ -147,8 +147,14 @@ class RecoverPage:
                 field = "contact" if "contact" in fields else "identifier"
                 self._show(req, resp, template, fields, {field: "unusable"})
 
-    def _show(
-        self, req: Request, resp: Response, template: str, fields: dict[str, str], faults: dict[str, str]
+    def _show(  # noqa: PLR0917 - a page has as many parts
+        self,
+        req: Request,
+        resp: Response,
+        template: str,
+        fields: dict[str, str],
+        faults: dict[str, str],
+        username: str = "",
     ) -> None:
         language, least = language_of(req), str(self._web.accounts.password_min_length)
         show(
@@ -158,7 +164,7 @@ class RecoverPage:
             template,
             identifier=fields.get("identifier", ""),
             contact=fields.get("contact", ""),
-            username=fields.get("username", ""),
+            username=username,
             least=least,
             policy=self._web.accounts.recovery_policy,
             own=own_recovery_shown(self._web, req) if template == "lost.html" else None,
