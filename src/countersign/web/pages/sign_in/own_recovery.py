@@ -11,6 +11,7 @@ from countersign.flows.changes.own_recovery import read_own_recovery, withdraw_o
 from countersign.messages.language.datetimes import day
 from countersign.web.http.browser import language_of
 from countersign.web.http.cookies import MAX_SEALED, OWN_RECOVERY, drop, secret_in
+from countersign.web.http.forms import fields_of
 from countersign.web.pages.shared.word_pages import show_word
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ class OwnRecoveryPage:
 
     async def withdraw(self, req: Request, resp: Response) -> None:
         """End the wait, and say the same whether there was one (semantics R1)."""
+        await fields_of(req)
         own, language = own_recovery_of(self._web, req), language_of(req)
         if own is None:
             self._nothing(req, resp)

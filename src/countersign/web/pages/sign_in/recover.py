@@ -147,7 +147,7 @@ class RecoverPage:
                 field = "contact" if "contact" in fields else "identifier"
                 self._show(req, resp, template, fields, {field: "unusable"})
 
-    def _show(  # noqa: PLR0917 - a page has as many parts
+    def _show(
         self,
         req: Request,
         resp: Response,
