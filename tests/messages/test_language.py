@@ -10,7 +10,7 @@ from babel import Locale
 from tests.messages.occasions import FROM_RIGHT_TO_LEFT, OTHER_SCRIPTS, TWELVE
 
 from countersign.messages.language.catalogue import negotiate
-from countersign.messages.language.datetimes import day, time_of_day
+from countersign.messages.language.datetimes import after, day, span, time_of_day
 from countersign.messages.render import languages
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -126,3 +126,22 @@ def test_a_moment_is_written_as_the_language_writes_it(locale: str, zone: str, t
 
 def test_a_value_is_never_read_as_a_place_to_fill() -> None:
     assert negotiate("en").say("Hello, this is {site}.", site="{code}") == "Hello, this is {code}."
+
+
+@pytest.mark.parametrize(
+    ("seconds", "spoken", "later"),
+    [
+        (1, "1 second", "in 1 second"),
+        (59, "59 seconds", "in 59 seconds"),
+        (60, "1 minute", "in 1 minute"),
+        (61, "2 minutes", "in 2 minutes"),
+        (600, "10 minutes", "in 10 minutes"),
+        (5_400, "90 minutes", "in 90 minutes"),
+        (7_200, "2 hours", "in 2 hours"),
+        (200_000, "3 days", "in 3 days"),
+    ],
+)
+def test_a_time_span_is_said_in_one_unit_and_never_too_short(seconds: int, spoken: str, later: str) -> None:
+    english = negotiate("en").locale
+    assert span(seconds, english) == spoken
+    assert after(seconds, english) == later

@@ -114,6 +114,15 @@ def test_times_are_met_to_the_millisecond() -> None:
     assert not recovery.is_link_ended(account, "con_phone", NOON + 1)
 
 
+def test_a_withdrawal_bars_for_a_day_and_never_shortens_a_longer_bar() -> None:
+    """R5, R6: to the millisecond."""
+    paused = recovery.pause(ACCOUNT, NOON)
+    assert not recovery.may_wait(paused, is_waiting=False, now=NOON + DAY - 1)
+    assert recovery.may_wait(paused, is_waiting=False, now=NOON + DAY)
+    stopped = recovery.bar(ACCOUNT, NOON)
+    assert recovery.pause(stopped, NOON).recovery.barred_until == NOON + BAR
+
+
 def test_a_contact_that_recovers_alone_is_no_second_proof() -> None:
     """R2, R4: beside a recovery code, or the password that another has chosen, it is one."""
     knows = msgspec.structs.replace(BY_MAIL, password=b"sealed")

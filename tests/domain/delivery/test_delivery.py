@@ -314,3 +314,17 @@ def test_every_walk_ends_and_never_asks_again_who_refused_for_good(
     assert all(providers.count(provider) <= len(BACKOFF) + 1 for provider in route)
     assert len(set(walk.claimed)) == len(set(providers)), "one name for the provider a leg"
     assert walk.message.attempts == len(walk.claimed)
+
+
+@pytest.mark.parametrize(
+    ("state", "age", "slow"),
+    [
+        (DeliveryState.ACCEPTED, MINUTE - 1, False),
+        (DeliveryState.ACCEPTED, MINUTE, True),
+        (DeliveryState.SENDING, MINUTE, True),
+        (DeliveryState.DELIVERED, MINUTE, False),
+    ],
+)
+def test_a_message_is_slow_after_a_minute_unless_it_has_arrived(state: DeliveryState, age: int, *, slow: bool) -> None:
+    message = msgspec.structs.replace(new_delivery("ver_1", 1, Channel.SMS, ("a",), NOON), state=state)
+    assert message.is_slow(NOON + age) is slow

@@ -12,7 +12,7 @@ from countersign.flows.changes.apply import Applied
 from countersign.flows.sign_in.recover import (
     RecoveryNotOffered,
     begin_delayed_recovery,
-    may_reset_password,
+    find_recovered_address,
     recover,
     reset_password,
 )
@@ -24,6 +24,7 @@ from countersign.web.pages.shared.flow_mark import is_of_other_flow, show_other_
 from countersign.web.pages.shared.rendering import show
 from countersign.web.pages.shared.word_pages import show_change_refusal, show_no_flow, show_refusal, show_word
 from countersign.web.pages.shared.wordings import PASSWORD_FAULTS, fault_of_contact
+from countersign.web.pages.sign_in.own_recovery import own_recovery_shown
 
 if TYPE_CHECKING:
     from countersign.flows.verifications.results import Refused
@@ -86,8 +87,8 @@ class RecoverPage:
 
     async def get_password(self, req: Request, resp: Response) -> None:
         """Ask for the new password once the person proved the account."""
-        if await may_reset_password(self._web.accounts, self._web.browser(req)):
-            self._show(req, resp, "new_password.html", {}, {})
+        if address := await find_recovered_address(self._web.accounts, self._web.browser(req)):
+            self._show(req, resp, "new_password.html", {}, {}, address)
         else:
             show_no_flow(self._web, req, resp)
 
@@ -104,7 +105,8 @@ class RecoverPage:
         match outcome:
             case InvalidInput(faults):
                 resp.status = falcon.HTTP_422
-                self._show(req, resp, "new_password.html", {}, faults)
+                address = await find_recovered_address(self._web.accounts, self._web.browser(req))
+                self._show(req, resp, "new_password.html", {}, faults, address)
             case Applied():
                 self._web.database.notify()
                 drop(resp, FLOW)
@@ -146,7 +148,13 @@ class RecoverPage:
                 self._show(req, resp, template, fields, {field: asked.reason or "unusable"})
 
     def _show(
-        self, req: Request, resp: Response, template: str, fields: dict[str, str], faults: dict[str, str]
+        self,
+        req: Request,
+        resp: Response,
+        template: str,
+        fields: dict[str, str],
+        faults: dict[str, str],
+        username: str = "",
     ) -> None:
         language, least = language_of(req), str(self._web.accounts.password_min_length)
         show(
@@ -156,8 +164,10 @@ class RecoverPage:
             template,
             identifier=fields.get("identifier", ""),
             contact=fields.get("contact", ""),
+            username=username,
             least=least,
             policy=self._web.accounts.recovery_policy,
+            own=own_recovery_shown(self._web, req) if template == "lost.html" else None,
             faults={field: _words(field, fault, language, least) for field, fault in faults.items()},
         )
 
