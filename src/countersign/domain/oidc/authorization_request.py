@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Final
+from urllib.parse import quote, quote_plus, urlencode
 
 import msgspec
 
@@ -25,6 +26,12 @@ MAX_SUMMARY: Final = 160
 MAX_HASH: Final = 128
 MAX_PARAMETER: Final = 2_000
 """Characters of the summary of an action, of its hash, and of any parameter of a request."""
+MAX_ENCODED: Final = 3_500
+"""Characters of a request in a link, and of a `state` that is sent back, once they are encoded for an address inside an address. A proxy
+in front takes 4 KiB of headers with such an address in them."""
+MAX_LOGIN_HINT: Final = 320
+MAX_LOCALES: Final = 200
+"""Characters of `login_hint` and `ui_locales` that are looked at. Longer ones are as good as none."""
 CODE_LIFETIME: Final = 60_000
 """Milliseconds that an authorization code is valid."""
 ACCESS_TOKEN_LIFETIME: Final = 3_600_000
@@ -54,6 +61,7 @@ PARAMETERS: Final = frozenset(
         "acr_values",
         "authorization_details",
         "login_hint",
+        "ui_locales",
     }
 )
 """The parameters that count. Others are ignored (RFC 6749, 3.1), and not stored either."""
@@ -82,6 +90,7 @@ class AuthorizationRequest(msgspec.Struct, frozen=True):
     prompt: frozenset[str]
     requirement: ProofRequirement
     login_hint: str = ""
+    ui_locales: tuple[str, ...] = ()
 
 
 class AuthorizationErrorResponse(msgspec.Struct, frozen=True):
@@ -120,7 +129,7 @@ def parse_authorization_request(
     if source is RequestSource.QUERY and "authorization_details" in params:
         # Anybody can write a link. Its words must not stand in a message of ours (semantics P5).
         return error_response("invalid_request", "authorization_details is accepted in pushed or signed requests only.")
-    if unsupported := _find_unsupported(params):
+    if unsupported := _find_unsupported(params, source):
         return error_response(*unsupported)
     requirement = _parse_requirement(params, client)
     if isinstance(requirement, str):
@@ -135,7 +144,13 @@ def parse_authorization_request(
         prompt=frozenset(params.get("prompt", "").split()),
         requirement=requirement,
         login_hint=params.get("login_hint", ""),
+        ui_locales=tuple(params.get("ui_locales", "")[:MAX_LOCALES].split()),
     )
+
+
+def continued_query(params: Mapping[str, str]) -> str:
+    """Return the query of a request in a link, with the parameters that count."""
+    return urlencode({name: value for name, value in params.items() if name in PARAMETERS})
 
 
 NO_CLIENT: Final = AuthorizationErrorResponse("invalid_client", "There is no such application.")
@@ -144,16 +159,32 @@ NO_CLIENT: Final = AuthorizationErrorResponse("invalid_client", "There is no suc
 def error_of(
     params: Mapping[str, str], client: Application, error: str, description: str
 ) -> AuthorizationErrorResponse:
-    """Return an error response to a request of this client. It is redirected only to a registered address."""
-    redirect_uri = params.get("redirect_uri", "")
-    registered = redirect_uri if redirect_uri in client.redirect_uris else ""
-    return AuthorizationErrorResponse(error, description, registered, params.get("state", "")[:MAX_PARAMETER])
+    """Return an error response to a request of this client.
+
+    It is redirected only to a registered address, and only with the `state` to the letter: the client could not tell by another one whose
+    answer it is. So the answer to a `state` that is too long is shown on a page of ours.
+    """
+    redirect_uri, state = params.get("redirect_uri", ""), params.get("state", "")
+    goes_back = redirect_uri in client.redirect_uris and fits_in_address(state)
+    return AuthorizationErrorResponse(error, description, redirect_uri if goes_back else "", state)
 
 
-def _find_unsupported(params: Mapping[str, str]) -> tuple[str, str] | None:
+def fits_in_address(state: str) -> bool:
+    """Return True if a `state` can be sent back to the client whole."""
+    return len(quote(quote_plus(state), safe="")) <= MAX_ENCODED
+
+
+def _find_unsupported(params: Mapping[str, str], source: RequestSource) -> tuple[str, str] | None:
     """Return the error code and the description for the first parameter that is not supported; None if all are."""
     if any(len(value) > MAX_PARAMETER for value in params.values()):
         return "invalid_request", "A parameter is longer than 2,000 characters."
+    if not fits_in_address(params.get("state", "")):
+        return "invalid_request", "The state is longer than 3,500 characters once it is encoded."
+    if source is RequestSource.QUERY and len(quote(continued_query(params), safe="/")) > MAX_ENCODED:
+        return (
+            "invalid_request",
+            "The request is longer than 3,500 characters once it is encoded. Push it to /oauth/par.",
+        )
     if "registration" in params:
         return "registration_not_supported", "An application is registered by the operator."
     if params.get("response_type") != "code":

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from countersign.flows.accounts.context import BrowserContext
 from countersign.messages.language.catalogue import Language, negotiate
-from countersign.web.http.cookies import DEVICE, FLOW, SESSION, secret_in
+from countersign.web.http.cookies import DEVICE, FLOW, LANGUAGE, SESSION, secret_in
+from countersign.web.http.locales import MAX_TAG, first_available, is_available
 
 if TYPE_CHECKING:
     from countersign.web.http.proxies import Proxies
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
 
 MAX_AGENT: Final = 400
 _MAX_LANGUAGES: Final = 400
-_MAX_TAG: Final = 35  # RFC 5646, 4.4.1
 
 
 def browser_of(req: Request, proxies: Proxies) -> BrowserContext:
@@ -31,6 +31,11 @@ def browser_of(req: Request, proxies: Proxies) -> BrowserContext:
 
 
 def preferred_tag(req: Request) -> str:
+    """Return the tag of the language to speak: that which an application asked for on this way, else that of the browser."""
+    return first_available((secret_in(req, LANGUAGE),)) or _browsers_tag(req)
+
+
+def _browsers_tag(req: Request) -> str:
     """Return the first tag of Accept-Language (RFC 9110, 12.5.4), by weight, whose language is available, or an empty string."""
     wishes: list[tuple[float, int, str]] = []
     for place, part in enumerate((req.get_header("Accept-Language") or "")[:_MAX_LANGUAGES].split(",")):
@@ -40,8 +45,8 @@ def preferred_tag(req: Request) -> str:
         except ValueError:
             continue
     for rank, _, tag in sorted(wishes):
-        if rank < 0 and negotiate(tag).tag.split("-")[0] == tag.lower().split("-")[0]:
-            return tag[:_MAX_TAG]
+        if rank < 0 and is_available(tag):
+            return tag[:MAX_TAG]
     return ""
 
 

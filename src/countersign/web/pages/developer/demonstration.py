@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-import falcon
 from babel import Locale
 
 from countersign.domain.shared.contact import Channel
@@ -27,14 +26,14 @@ class Demonstration:
     def __init__(self, web: WebContext) -> None:
         self._web = web
 
+    @property
+    def is_shown(self) -> bool:
+        """Return True in development."""
+        return self._web.settings.development and self._web.demo_key is not None
+
     async def get(self, req: Request, resp: Response) -> None:
-        """Show the page in development; elsewhere answer 404."""
+        """Show the page."""
         web = self._web
-        if not web.settings.development or web.demo_key is None:
-            resp.status = falcon.HTTP_404
-            resp.content_type = "text/plain; charset=utf-8"
-            resp.text = "Countersign is at work here; it has no page at this address.\n"
-            return
         scheme = "https" if web.proxies.is_tls(req.scope) else "http"
         render(
             resp,

@@ -11,13 +11,14 @@ from countersign.domain.accounts.change import ChangeRefusal
 from countersign.flows.verifications.results import Refused
 from countersign.messages.language.catalogue import mark
 from countersign.web.http.browser import language_of
-from countersign.web.http.cookies import FLOW, drop
+from countersign.web.http.cookies import FLOW, SESSION, drop, secret_in
 from countersign.web.http.problems import seconds
 from countersign.web.pages.shared.rendering import show
+from countersign.web.pages.shared.waiting_time import try_again_in
 
 if TYPE_CHECKING:
-    from countersign.errors import UnavailableError
     from countersign.flows.accounts.context import NoEligibleMethod
+    from countersign.messages.language.catalogue import Language
     from countersign.web.http.context import WebContext
     from countersign.web.http.request import Request
     from countersign.web.http.response import Response
@@ -70,13 +71,25 @@ def show_refusal(web: WebContext, req: Request, resp: Response, refused: Refused
     language = language_of(req)
     if isinstance(refused, Refused):
         title = language.say("Please wait a moment")
-        sentence = language.say("Too many codes were asked for. Try again in a few minutes.")
+        sentence = " ".join(
+            (
+                language.say("There were too many tries in a short time."),
+                try_again_in(seconds(refused.retry_after), language),
+            )
+        )
         too_many_requests(resp, refused)
     else:
         title = language.say("This needs a stronger proof")
         sentence = language.say("None of your contacts is strong enough for what you want to do.")
         resp.status = falcon.HTTP_403
-    show_word(web, req, resp, "warn", title, sentence, (HOME, language.say("To your account")))
+    show_word(web, req, resp, "warn", title, sentence, home_link(req, language))
+
+
+def home_link(req: Request, language: Language) -> tuple[str, str]:
+    """Return the link to the account for a browser that has a session, and to the sign-in for any other."""
+    if secret_in(req, SESSION):
+        return HOME, language.say("To your account")
+    return links.SIGN_IN, language.say("Sign in")
 
 
 def too_many_requests(resp: Response, refused: Refused) -> None:
@@ -115,20 +128,4 @@ def show_no_flow(web: WebContext, req: Request, resp: Response) -> None:
             "It may have been finished already, in another tab, or half an hour has passed. Start again, in one browser."
         ),
         ("/sign-in", language.say("Sign in")),
-    )
-
-
-async def show_unavailable(web: WebContext, req: Request, resp: Response, error: UnavailableError) -> None:
-    """Say that something is down or full, and when to come again (semantics H1)."""
-    language = language_of(req)
-    resp.status = falcon.HTTP_503
-    resp.set_header("Retry-After", str(error.retry_after))
-    show_word(
-        web,
-        req,
-        resp,
-        "warn",
-        language.say("Not available just now"),
-        language.say("Too much is going on, or something is being mended. Try again in a moment."),
-        (req.path if req.method == "GET" else HOME, language.say("Try again")),
     )
