@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from babel import Locale
 
 from countersign.domain.shared.contact import Channel
 from countersign.messages.language.catalogue import languages
+from countersign.store.tables import applications
+from countersign.web.pages.shared.leave import origin_of
 from countersign.web.pages.shared.rendering import render
 
 if TYPE_CHECKING:
@@ -18,6 +21,9 @@ if TYPE_CHECKING:
 
 SAMPLE_MAIL = "ada@example.org"
 SAMPLE_PHONE = "+14155550123"
+DOCUMENTS = "https://github.com/countersign-otp/countersign/tree/main/docs"
+_THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
+_MOST = 5
 
 
 class Demonstration:
@@ -46,7 +52,15 @@ class Demonstration:
             purposes=sorted(web.core.policy.policies, key=lambda name: (name != "sign_in", name)),
             sample_mail=SAMPLE_MAIL,
             sample_phone=SAMPLE_PHONE,
+            documents=DOCUMENTS,
+            shops=await self._shops(),
         )
+
+    async def _shops(self) -> list[tuple[str, str]]:
+        """Return the name and address of each application on this machine that signs its people in here."""
+        known = await self._web.database.read(applications.list_all)
+        starts = [(application.site, origin_of(uri)) for application in known for uri in application.redirect_uris[:1]]
+        return [(site, f"{origin}/") for site, origin in starts if urlsplit(origin).hostname in _THIS_MACHINE][:_MOST]
 
 
 _CHANNELS = (
