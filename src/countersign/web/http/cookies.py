@@ -14,15 +14,12 @@ DEVICE: Final = "__Host-device"
 FLOW: Final = "__Host-visit"
 LANGUAGE: Final = "__Host-language"
 """The language that an application asked for. It holds a tag and no secret."""
-WORD: Final = "__Host-word"
-"""The name of a sentence for the next page. It holds no secret."""
 
 DEVICE_KEPT: Final = 400 * 86_400
 """Seconds: the maximum lifetime that browsers grant a cookie (RFC 6265bis, 5.5)."""
 SESSION_KEPT: Final = 30 * 86_400
 FLOW_KEPT: Final = 1_800
 LANGUAGE_KEPT: Final = FLOW_KEPT
-WORD_KEPT: Final = 60
 MAX_SECRET: Final = 64
 
 _ATTRIBUTES: Final = "Path=/; Secure; HttpOnly; SameSite=Lax"

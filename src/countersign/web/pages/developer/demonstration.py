@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 SAMPLE_MAIL = "ada@example.org"
 SAMPLE_PHONE = "+14155550123"
-DOCUMENTS = "https://github.com/countersign-otp/countersign/tree/main/docs"
 _THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
 _MOST = 5
 
@@ -52,7 +51,6 @@ class Demonstration:
             purposes=sorted(web.core.policy.policies, key=lambda name: (name != "sign_in", name)),
             sample_mail=SAMPLE_MAIL,
             sample_phone=SAMPLE_PHONE,
-            documents=DOCUMENTS,
             shops=await self._shops(),
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from countersign.web.pages.developer.documents import documents
 from countersign.web.pages.developer.inbox import InboxMail, InboxMessages, InboxPage
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ def routes(web: WebContext) -> Routes:
     """Return the routes."""
     page, messages = InboxPage(web), InboxMessages(web)
     return {
+        "/docs": {"GET": documents},
         "/inbox": {"GET": page.get, "POST": page.post},
         "/inbox/messages": {"GET": messages.get, "DELETE": messages.delete},
         "/inbox/mail/{message_id}": {"GET": InboxMail(web).get},

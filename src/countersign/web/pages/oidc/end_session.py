@@ -14,7 +14,6 @@ from countersign.web.http.browser import language_of
 from countersign.web.http.cookies import FLOW, SESSION, drop
 from countersign.web.http.forms import fields_of
 from countersign.web.pages.oidc.authorization import params_of, show_wrong_link
-from countersign.web.pages.shared.flash import SIGNED_OUT, leave_word
 from countersign.web.pages.shared.leave import leave_for, origin_of
 from countersign.web.pages.shared.rendering import show
 
@@ -85,7 +84,6 @@ class EndSessionPage:
         if back:
             leave_for(self._web, req, resp, back)
         else:
-            leave_word(resp, SIGNED_OUT)
             resp.redirect(links.SIGN_IN)
 
     def _is_too_long(self, req: Request, resp: Response, params: Mapping[str, str]) -> bool:

@@ -1,16 +1,14 @@
-"""A word about what was just done, for the page on which the browser lands next. It is shown once."""
+"""A word about what was just done, for the page on which the browser lands next. It stands in that page's address."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
 from countersign.messages.language.catalogue import mark
-from countersign.web.http.cookies import WORD, WORD_KEPT, drop, keep, secret_in
 
 if TYPE_CHECKING:
     from countersign.messages.language.catalogue import Language
     from countersign.web.http.request import Request
-    from countersign.web.http.response import Response
 
 SIGNED_OUT: Final = "signed-out"
 SESSION_ENDED: Final = "session-ended"
@@ -19,18 +17,10 @@ WORDS: Final = {
     SIGNED_OUT: mark("You are signed out."),
     SESSION_ENDED: mark("Your session had ended, so nothing was changed. Sign in, and you are back at the form."),
 }
-"""What each word of the cookie says. Nothing else is ever shown of it."""
+"""What each word says. Nothing else of the address is ever shown."""
 
 
-def leave_word(resp: Response, word: str) -> None:
-    """Leave one of WORDS for the next page."""
-    keep(resp, WORD, word, WORD_KEPT)
-
-
-def take_word(req: Request, resp: Response, language: Language) -> str:
-    """Return what was left for this page, in words; empty if nothing was. It is not there for the next one."""
-    word = secret_in(req, WORD)
-    if not word:
-        return ""
-    drop(resp, WORD)
+def word_of(req: Request, language: Language) -> str:
+    """Return what is to be said of what was done just before; empty if there is nothing."""
+    word = req.get_param("done") or ""
     return language.say(WORDS[word]) if word in WORDS else ""

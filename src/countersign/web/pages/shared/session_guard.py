@@ -14,7 +14,7 @@ from countersign.flows.sign_in.step_up import step_up
 from countersign.web.http.problems import ProblemError
 from countersign.web.pages.shared.account_layout import PARTS
 from countersign.web.pages.shared.destinations import to_verification
-from countersign.web.pages.shared.flash import SESSION_ENDED, leave_word
+from countersign.web.pages.shared.flash import SESSION_ENDED
 from countersign.web.pages.shared.word_pages import HOME, show_refusal
 
 if TYPE_CHECKING:
@@ -42,11 +42,9 @@ class SessionGuard:
         """Return the session, or redirect to the sign-in and return None."""
         session = await find_session(self._web.accounts, self._web.browser(req))
         if session is None:
-            if req.method == "POST":
-                leave_word(resp, SESSION_ENDED)
-            resp.redirect(
-                f"/sign-in?return_to={quote(then.path if then.method == 'GET' else _page_of(then.path), safe='/')}"
-            )
+            page = then.path if then.method == "GET" else _page_of(then.path)
+            ended = f"&done={SESSION_ENDED}" if req.method == "POST" else ""
+            resp.redirect(f"/sign-in?return_to={quote(page, safe='/')}{ended}")
             return None
         if is_enrolment_only(
             session, self._web.accounts.sign_in_policy, self._web.accounts.now()

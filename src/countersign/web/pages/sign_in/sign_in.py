@@ -23,7 +23,7 @@ from countersign.web.http.browser import language_of
 from countersign.web.http.cookies import keep_session
 from countersign.web.http.forms import fields_of
 from countersign.web.pages.shared.destinations import return_to, to_verification
-from countersign.web.pages.shared.flash import take_word
+from countersign.web.pages.shared.flash import word_of
 from countersign.web.pages.shared.rendering import show
 from countersign.web.pages.shared.word_pages import show_refusal, show_word
 
@@ -91,6 +91,6 @@ class SignInPage:
             return_to=wanted,
             wrong=wrong,
             asking=asking.site,
-            word=take_word(req, resp, language_of(req)),
+            word=word_of(req, language_of(req)),
             form_action=asking.origin,
         )

@@ -8,7 +8,7 @@ from countersign import links
 from countersign.flows.accounts.sessions import find_session, sign_out
 from countersign.web.http.browser import language_of
 from countersign.web.http.cookies import FLOW, SESSION, drop
-from countersign.web.pages.shared.flash import SIGNED_OUT, leave_word
+from countersign.web.pages.shared.flash import SIGNED_OUT
 from countersign.web.pages.shared.rendering import show
 from countersign.web.pages.shared.word_pages import show_word
 
@@ -55,5 +55,4 @@ class SignOutPage:
         await sign_out(self._web.accounts, self._web.browser(req))
         drop(resp, SESSION)
         drop(resp, FLOW)
-        leave_word(resp, SIGNED_OUT)
-        resp.redirect(links.SIGN_IN)
+        resp.redirect(f"{links.SIGN_IN}?done={SIGNED_OUT}")

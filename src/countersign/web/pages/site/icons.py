@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from countersign.web.pages.shared.assets import TYPES, address, contents
+from countersign.web.pages.shared.assets import address
 
 if TYPE_CHECKING:
     from countersign.web.http.context import WebContext
@@ -31,11 +32,12 @@ _ACCENT: Final = "#0b5f73"
 _PAPER: Final = "#f2f4f6"
 
 
-def icon(name: str) -> Responder:
-    """Return the handler that serves an asset under an address without its version, so that it is kept for a day only."""
+def icon(name: str, media_type: str) -> Responder:
+    """Return the handler of a picture in this folder. Its address has no version, so it is kept for a day only."""
+    picture = (files("countersign.web.pages.site") / name).read_bytes()
 
     async def get(_: Request, resp: Response) -> None:
-        resp.write(contents()[name], TYPES[name[name.rindex(".") :]])
+        resp.write(picture, media_type)
         resp.set_header("Cache-Control", _A_DAY)
         resp.set_header("Cross-Origin-Resource-Policy", "same-origin")
 
@@ -62,7 +64,7 @@ class Manifest:
             "background_color": _PAPER,
             "icons": [
                 {"src": address("mark.svg"), "type": "image/svg+xml", "sizes": "any"},
-                {"src": address("touch-icon.png"), "type": "image/png", "sizes": "180x180"},
+                {"src": TOUCH_ICONS[0], "type": "image/png", "sizes": "180x180"},
             ],
         }
         resp.write(msgspec.json.encode(manifest), "application/manifest+json")

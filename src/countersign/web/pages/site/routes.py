@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 def routes(web: WebContext) -> Routes:
     """Return the routes."""
-    touch_icon = icon("touch-icon.png")
+    touch_icon = icon("touch-icon.png", "image/png")
     return {
         "/": {"GET": FrontDoor(web).get},
-        FAVICON: {"GET": icon("favicon.ico")},
+        FAVICON: {"GET": icon("favicon.ico", "image/x-icon")},
         MANIFEST: {"GET": Manifest(web).get},
         "/robots.txt": {"GET": Robots(web).get},
         "/.well-known/change-password": {"GET": change_password},
