@@ -1,4 +1,4 @@
-"""Long requests: `state` comes back to the letter, or the request is refused before anything is done. And what is known of who asks."""
+"""Long requests: `state` comes back to the letter, or the request is refused before anything is done."""
 
 from __future__ import annotations
 
@@ -12,13 +12,11 @@ from tests.flows.people import Visitor, ada
 
 from countersign.domain.oidc.authorization_request import (
     MAX_ENCODED,
-    MAX_LOGIN_HINT,
     MAX_PARAMETER,
     AuthorizationErrorResponse,
 )
 from countersign.domain.shared.application import Application, ApplicationDraft, ApplicationMode
 from countersign.flows.maintenance.applications import add_application
-from countersign.flows.oidc.asking_client import NOBODY, find_asking_client
 from countersign.flows.oidc.authorize import RedirectToClient, SignInRequired, authorize
 from countersign.flows.oidc.pushed_request import PushedRequest, push_request
 from countersign.web.pages.shared.destinations import MAX_RETURN
@@ -97,41 +95,3 @@ async def test_what_does_not_count_makes_no_request_long(home: Place, shop: Appl
     outcome = await authorize(home.accounts, Visitor(home).browser, asked(shop, **padding))
     assert isinstance(outcome, SignInRequired)
     assert "yyy" not in outcome.path
-
-
-async def test_the_application_that_asks_is_known_on_the_way(home: Place, shop: Application) -> None:
-    """J6: by a link, by a pushed request, and by nothing that somebody made up."""
-    hint = "ada@example.org"
-    outcome = await authorize(home.accounts, Visitor(home).browser, asked(shop, login_hint=hint))
-    assert isinstance(outcome, SignInRequired)
-    found = await find_asking_client(home.accounts, outcome.path)
-    assert (found.site, found.login_hint, found.origin) == (shop.site, hint, "https://shop.example")
-    pushed = await push_request(home.accounts, shop, asked(shop, login_hint=hint, ui_locales="de fr"))
-    assert isinstance(pushed, PushedRequest)
-    reference = {"client_id": shop.id, "request_uri": pushed.request_uri}
-    waiting = await authorize(home.accounts, Visitor(home).browser, reference)
-    assert isinstance(waiting, SignInRequired)
-    assert waiting.ui_locales == ("de", "fr")
-    assert hint not in waiting.path
-    for _ in range(2):  # looking uses nothing up
-        found = await find_asking_client(home.accounts, waiting.path)
-        assert (found.site, found.login_hint) == (shop.site, hint)
-    for path in (
-        "/account",
-        "/oauth/authorize",
-        f"/oauth/authorize?client_id={shop.id}&redirect_uri=https://evil.example/",
-        f"/oauth/authorize?client_id=app_none&redirect_uri={asked(shop)['redirect_uri']}",
-        f"/oauth/authorize/x?client_id={shop.id}&redirect_uri={asked(shop)['redirect_uri']}",
-        f"//evil.example/oauth/authorize?client_id={shop.id}&redirect_uri={asked(shop)['redirect_uri']}",
-        "/oauth/authorize?" + "&".join(f"a{number}=b" for number in range(100)),
-    ):
-        assert await find_asking_client(home.accounts, path) == NOBODY, path
-
-
-async def test_a_hint_that_is_none_fills_nothing(home: Place, shop: Application) -> None:
-    """J6."""
-    too_long = "a" * (MAX_LOGIN_HINT + 1)
-    for hint in (too_long, "ada\r\n@example.org", "ada@example.org\u202e", "\u200b", "  x", "https://evil.example"):
-        outcome = await authorize(home.accounts, Visitor(home).browser, asked(shop, login_hint=hint))
-        assert isinstance(outcome, SignInRequired)
-        assert (await find_asking_client(home.accounts, outcome.path)).login_hint == ""

@@ -180,7 +180,7 @@ def _find_unsupported(params: Mapping[str, str], source: RequestSource) -> tuple
         return "invalid_request", "A parameter is longer than 2,000 characters."
     if not fits_in_address(params.get("state", "")):
         return "invalid_request", "The state is longer than 3,500 characters once it is encoded."
-    if source is RequestSource.QUERY and len(quote(continued_query(params), safe="/")) > MAX_ENCODED:
+    if source is RequestSource.QUERY and len(quote(continued_query(params), safe="")) > MAX_ENCODED:
         return (
             "invalid_request",
             "The request is longer than 3,500 characters once it is encoded. Push it to /oauth/par.",

@@ -7,7 +7,7 @@ from urllib.parse import quote, urlencode
 
 import falcon
 
-from countersign.domain.oidc.authorization_request import AuthorizationErrorResponse
+from countersign.domain.oidc.authorization_request import MAX_LOCALES, AuthorizationErrorResponse
 from countersign.flows.accounts.context import CodeRequested
 from countersign.flows.oidc.authorize import RedirectToClient, SignInRequired, authorize
 from countersign.flows.verifications.results import Refused
@@ -53,6 +53,7 @@ class AuthorizePage:
                 self._choose_language(resp, ui_locales)
                 resp.redirect(f"/sign-in?return_to={quote(path, safe='/')}")
             case CodeRequested():
+                self._choose_language(resp, tuple((params or {}).get("ui_locales", "")[:MAX_LOCALES].split()))
                 to_verification(resp, outcome)
             case Refused():
                 show_refusal(self._web, req, resp, outcome)
