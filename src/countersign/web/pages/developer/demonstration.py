@@ -37,15 +37,16 @@ class Demonstration:
         return self._web.settings.development and self._web.demo_key is not None
 
     async def get(self, req: Request, resp: Response) -> None:
-        """Show the page."""
+        """Show the page. It needs the demonstration's key, so it is for development only."""
         web = self._web
+        key = web.demo_key or ""
         scheme = "https" if web.proxies.is_tls(req.scope) else "http"
         render(
             resp,
             "demonstration.html",
             site="Countersign",
-            key=web.demo_key,
-            curl=_curl(f"{scheme}://{req.netloc}", web.demo_key),
+            key=key,
+            curl=_curl(f"{scheme}://{req.netloc}", key),
             channels=_CHANNELS,
             languages=[(tag, _name(tag)) for tag in languages()],
             purposes=sorted(web.core.policy.policies, key=lambda name: (name != "sign_in", name)),

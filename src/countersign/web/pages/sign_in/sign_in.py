@@ -23,7 +23,7 @@ from countersign.web.http.browser import language_of
 from countersign.web.http.cookies import keep_session
 from countersign.web.http.forms import fields_of
 from countersign.web.pages.shared.destinations import return_to, to_verification
-from countersign.web.pages.shared.flash import word_of
+from countersign.web.pages.shared.flash import SIGNED_OUT, word_of
 from countersign.web.pages.shared.rendering import show
 from countersign.web.pages.shared.word_pages import show_refusal, show_word
 
@@ -92,5 +92,6 @@ class SignInPage:
             wrong=wrong,
             asking=asking.site,
             word=word_of(req, language_of(req)),
+            word_is_good=req.get_param("done") == SIGNED_OUT,
             form_action=asking.origin,
         )
