@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Final
-from urllib.parse import quote, quote_plus, urlencode
+from urllib.parse import urlencode
 
 import msgspec
 
@@ -39,6 +39,7 @@ ACCESS_TOKEN_LIFETIME: Final = 3_600_000
 ID_TOKEN_LIFETIME_SECONDS: Final = 300
 """Seconds that an ID token is valid. It states what was true at one moment, so it need not last."""
 
+_UNRESERVED: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"  # RFC 3986, 2.3
 _CODE_CHALLENGE: Final = re.compile(r"[A-Za-z0-9_-]{43}")  # RFC 7636, 4.2: base64url of SHA-256, without padding
 _PROMPTS: Final = frozenset({"none", "login", "consent", "select_account"})
 PUSHED_LIFETIME: Final = 90_000
@@ -148,6 +149,11 @@ def parse_authorization_request(
     )
 
 
+def _link_length(params: Mapping[str, str]) -> int:
+    """Return how many characters the query of a request has in an address inside an address. `=` and `&` have three each."""
+    return sum(len(name) + encoded_length(value) + 6 for name, value in params.items() if name in PARAMETERS)
+
+
 def continued_query(params: Mapping[str, str]) -> str:
     """Return the query of a request in a link, with the parameters that count."""
     return urlencode({name: value for name, value in params.items() if name in PARAMETERS})
@@ -171,7 +177,17 @@ def error_of(
 
 def fits_in_address(state: str) -> bool:
     """Return True if a `state` can be sent back to the client whole."""
-    return len(quote(quote_plus(state), safe="")) <= MAX_ENCODED
+    return encoded_length(state) <= MAX_ENCODED
+
+
+def encoded_length(text: str) -> int:
+    """Return how many characters a text has in an address inside an address: a space has three, any other byte that is encoded five.
+
+    It is reckoned and not encoded: that would cost milliseconds for what is refused.
+    """
+    encoded = text.encode("utf-8", "surrogatepass")
+    spaces, plain = encoded.count(b" "), len(encoded) - len(encoded.translate(None, _UNRESERVED))
+    return plain + 3 * spaces + 5 * (len(encoded) - plain - spaces)
 
 
 def _find_unsupported(params: Mapping[str, str], source: RequestSource) -> tuple[str, str] | None:
@@ -180,7 +196,7 @@ def _find_unsupported(params: Mapping[str, str], source: RequestSource) -> tuple
         return "invalid_request", "A parameter is longer than 2,000 characters."
     if not fits_in_address(params.get("state", "")):
         return "invalid_request", "The state is longer than 3,500 characters once it is encoded."
-    if source is RequestSource.QUERY and len(quote(continued_query(params), safe="")) > MAX_ENCODED:
+    if source is RequestSource.QUERY and _link_length(params) > MAX_ENCODED:
         return (
             "invalid_request",
             "The request is longer than 3,500 characters once it is encoded. Push it to /oauth/par.",
