@@ -101,7 +101,7 @@ def test_every_route_of_the_program_and_of_its_contract_has_its_row() -> None:
 
 
 def test_every_page_has_its_row() -> None:
-    found = list(pages.routes(NO_CONTEXT))
+    found = [*pages.routes(NO_CONTEXT), *pages.routes_for_other_sites(NO_CONTEXT)]
     assert len(found) > 3
     assert missing(found, API) == []
 

@@ -240,14 +240,14 @@ class Shop:
     async def refused(self, req: Request, resp: Response, error: RefusedError, _: object) -> None:
         """Tell a person why they came back without what they went for."""
         resp.status = falcon.HTTP_403
-        self._show(req, resp, "refused.html", title="Not confirmed", reason=str(error))
+        self._show(req, resp, "refused.html", title="Not confirmed", reason=str(error), again=_again(error.path))
 
     async def away(self, req: Request, resp: Response, _: AwayError, __: object) -> None:
         """Tell a person that nobody can sign in just now."""
         resp.status = falcon.HTTP_503
         resp.set_header("Retry-After", "30")
         reason = "The service that signs you in does not answer just now. Nothing has happened; please try again in a minute."
-        self._show(req, resp, "refused.html", title="One moment, please", reason=reason)
+        self._show(req, resp, "refused.html", title="One moment, please", reason=reason, again="")
 
     async def failed(self, req: Request, resp: Response, error: falcon.HTTPError, _: object) -> None:
         """Say what is wrong with a request. It begins no visit: the browser of a form from another site keeps the one it has."""
@@ -256,7 +256,7 @@ class Shop:
         title, reason = _FAULTS.get(
             error.status_code, (error.title or "That did not work", "Please go back and try again.")
         )
-        self._fill(req, resp, visit, "refused.html", title=title, reason=reason)
+        self._fill(req, resp, visit, "refused.html", title=title, reason=reason, again="")
 
 
 _FAULTS: Final = {
@@ -264,6 +264,11 @@ _FAULTS: Final = {
     404: ("This page is not here", "It may have been moved, or the address has a slip in it."),
     405: ("This page is not here", "It may have been moved, or the address has a slip in it."),
 }
+
+
+def _again(path: str) -> str:
+    """Return the page from which what a person wanted is asked for once more."""
+    return {"/checkout": "/cart", "/": "/sign-in"}.get(path, path)
 
 
 def _day(at: float) -> str:

@@ -28,7 +28,9 @@ SLACK: Final = 30
 
 
 class RefusedError(Exception):
-    """The person came back without what was asked for; the text says why, in words for them."""
+    """The person came back without what was asked for; the text says why, in words for them. `path` is what they had opened."""
+
+    path = ""
 
 
 class AwayError(Exception):
@@ -96,12 +98,17 @@ class Countersign:
             raise RefusedError("This answer came from somewhere else. Please start again.")
         if "code" not in query:
             raise RefusedError(_REASONS.get(query.get("error", ""), "You came back without being confirmed."))
+        try:
+            return pending, await self._person(query["code"], pending)
+        except RefusedError as error:
+            error.path = pending.path
+            raise
+
+    async def _person(self, code: str, pending: Pending) -> dict[str, Any]:
         async with self._client() as client:
             known = await self._configuration(client)
             try:
-                told = await client.fetch_token(
-                    known["token_endpoint"], code=query["code"], code_verifier=pending.verifier
-                )
+                told = await client.fetch_token(known["token_endpoint"], code=code, code_verifier=pending.verifier)
                 keys = (await client.request("GET", known["jwks_uri"], withhold_token=True)).json()
                 person = (await client.get(known["userinfo_endpoint"])).json()
             except OAuthError as error:  # as the code was used before, or is more than a minute old
@@ -113,11 +120,12 @@ class Countersign:
             raise RefusedError("The answers about you do not agree. Please start again.")
         if pending.method == "POST" and pending.sub not in {"", claims["sub"]}:
             raise RefusedError("You came back as somebody else, so what you had sent was not carried out.")
-        return pending, {**person, **claims, "id_token": told["id_token"]}
+        return {**person, **claims, "id_token": told["id_token"]}
 
     def _claims(self, id_token: str, keys: KeySetSerialization, pending: Pending) -> dict[str, Any]:
         try:
             found = jwt.decode(id_token, jwk.KeySet.import_key_set(keys), algorithms=["ES256"])
+            _check_clocks(found.claims)
             jwt.JWTClaimsRegistry(
                 leeway=SLACK,
                 iss={"essential": True, "value": self._issuer},
@@ -175,6 +183,23 @@ class Countersign:
                 raise RefusedError("The sign-in service is set up for another address.")
             self._known = known
         return self._known
+
+
+def _check_clocks(claims: dict[str, Any]) -> None:
+    """Raise RefusedError if an answer that was just given says another time than the shop's clock.
+
+    Every check of a time would fail or pass wrongly then, and the person can do nothing about it but know that it is not their fault.
+    """
+    made = claims.get("iat")
+    if not isinstance(made, int | float):
+        return
+    apart = abs(time.time() - made)
+    if apart > SLACK:
+        minutes = max(1, round(apart / 60))
+        raise RefusedError(
+            f"Our clock and that of the service that signs you in differ by about {minutes} minute{'s' * (minutes > 1)}."
+            " That is our fault, not yours, and nothing has happened. We have to set our clock right: please try again in a while."
+        )
 
 
 _REASONS: Final = {

@@ -31,6 +31,16 @@ def test_a_few_accounts_are_opened_once(run: Run, tmp_path: Path) -> None:
     assert trusted == 3
 
 
+def test_it_names_the_address_that_is_served(run: Run, tmp_path: Path) -> None:
+    """The server was started with a port that this command does not know."""
+    assert "inbox: http://localhost:8000/inbox" in run("demo").stderr
+    assert "inbox: http://localhost:8123/inbox" in run("demo", PORT="8123").stderr
+    (tmp_path / ".countersign" / "address").write_text("http://localhost:9321\n")
+    assert "inbox: http://localhost:9321/inbox" in run("demo").stderr
+    (tmp_path / ".countersign" / "address").write_bytes(b"\xff\xfe\x00")
+    assert "inbox: http://localhost:8000/inbox" in run("demo").stderr
+
+
 def test_production_has_no_accounts_with_a_known_password(run: Run, tmp_path: Path) -> None:
     """S9."""
     run("keys", "new", "mine.keys", ENVIRONMENT="production")

@@ -15,15 +15,18 @@ import httpx2
 import pytest
 from examples.shop.app import make_app
 from examples.shop.catalogue import digest
-from examples.shop.customers import Need
-from examples.shop.sign_in import strong_enough
+from examples.shop.customers import Need, Pending
+from examples.shop.sign_in import Countersign, RefusedError, strong_enough
 from falcon import testing
+from joserfc import jwk, jwt
 from tests.examples.walker import Walker
 from tests.peers.pair import Pair, open_pair
 from tests.peers.program import PATIENCE, ROOT, free_port, living
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from joserfc.jwk import KeySetSerialization
 
 MAIL_CODE = "urn:countersign:acr:mail-code"
 CHANGED = "has changed since you approved it"
@@ -248,6 +251,25 @@ def test_who_comes_back_without_being_confirmed_is_told_why(pair: Pair, error: s
         asked = parse_qs(urlsplit(walker.get("/orders", follow=False).headers["location"]).query)
         back = f"/signed-in?error={error}&state={asked['state'][0]}&iss={pair.provider}"
         assert refuses(walker.get(back), word)
+
+
+@pytest.mark.parametrize(("apart", "told"), [(960, "16 minutes"), (-960, "16 minutes"), (-45, "1 minute.")])
+def test_a_clock_that_is_wrong_is_said_to_be_the_shops_own_fault(apart: int, told: str) -> None:
+    """J1: whichever of the two clocks is ahead; nobody is told that the answer was forged."""
+    key = jwk.ECKey.generate_key("P-256")
+    provider = Countersign("https://verify.test", "app_1", "secret", "https://shop.test/signed-in")
+    pending = Pending("GET", "/orders", {}, "v", "nonce", Need(), "")
+
+    def answer(iat: int) -> str:
+        claims = {"iss": "https://verify.test", "aud": "app_1", "sub": "s", "nonce": "nonce", "acr": MAIL_CODE}
+        return jwt.encode({"alg": "ES256"}, {**claims, "iat": iat, "exp": iat + 300, "auth_time": iat}, key)
+
+    keys: KeySetSerialization = {"keys": [key.as_dict(private=False)]}
+    now = int(time.time())
+    assert provider._claims(answer(now), keys, pending)["sub"] == "s"
+    with pytest.raises(RefusedError, match=told) as refused:
+        provider._claims(answer(now + apart), keys, pending)
+    assert "not yours" in str(refused.value)
 
 
 @pytest.mark.parametrize("iss", ["https://evil.test", ""])

@@ -89,7 +89,8 @@ async def _the_whole_way(site: Site, opens: Opens, *, scripts: bool) -> None:
     await expect(phone).to_have_url(re.compile("/account$"))
 
     await phone.get_by_role("button", name="Sign out").click()
-    await expect(phone).to_have_url(re.compile("/sign-in$"))
+    await expect(phone).to_have_url(re.compile("/sign-in"))
+    await expect(phone.get_by_text("You are signed out.")).to_be_visible()
     await sign_in(phone, site, to)
     await expect(phone).to_have_url(re.compile("/account$"))
     await expect(phone.get_by_text("You are signed in on a browser that you trust.")).to_be_visible()

@@ -126,6 +126,7 @@ FORMS: Final[dict[str, dict[str, str]]] = {
     "/account/integration-codes/revoke": {"code": ""},
     "/not-me": {"ref": "x"},
     "/is-this-us": {"text": "x"},
+    "/oauth/authorize": {"client_id": "x", "state": "x"},
     "/oauth/token": {
         "grant_type": "authorization_code",
         "code": "x",
@@ -160,11 +161,12 @@ QUERIES: Final[dict[str, dict[str, str]]] = {
         "prompt": "login",
         "max_age": "1",
         "login_hint": "x",
+        "ui_locales": "x",
         "acr_values": "mail-code",
         "authorization_details": "[]",
     },
     "/oauth/sign-out": {"id_token_hint": "x", "post_logout_redirect_uri": "x", "state": "", "client_id": "x"},
-    "/sign-in": {"return_to": "/account"},
+    "/sign-in": {"return_to": "/account", "done": ""},
     "/sign-up": {"return_to": "/account"},
     "/verify": {"by": "app"},
     "/not-me": {"ref": "x"},
@@ -173,6 +175,7 @@ QUERIES: Final[dict[str, dict[str, str]]] = {
     "/account": {"done": "x"},
 }
 HEADERS: Final = (
+    "Accept",
     "User-Agent",
     "Accept-Language",
     "Cookie",

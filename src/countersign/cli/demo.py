@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from countersign.cli.output import config_option, json_option, print_json, print_table, remark, settings_of, wait_for
+from countersign.cli.served_address import served_address
 from countersign.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def demo(config: Path | None, as_json: bool) -> None:  # noqa: FBT001 - click's 
         )
     else:
         print_table(("Name", "Sign in as", "Password"), rows)
-        remark(f"{made} of {len(PEOPLE)} accounts are new. Codes land in the inbox: {settings.public_url}/inbox")
+        remark(f"{made} of {len(PEOPLE)} accounts are new. Codes land in the inbox: {served_address(settings)}/inbox")
 
 
 async def _made(settings: Settings) -> int:

@@ -12,6 +12,7 @@ import click
 import msgspec
 
 from countersign.cli.output import config_option, json_option, settings_of, wait_for
+from countersign.cli.served_address import remember_address
 from countersign.config.families import meaning_of
 from countersign.config.sources import PREFIX
 from countersign.errors import UnavailableError
@@ -38,6 +39,7 @@ def serve(bind: str | None, port: int | None, workers: int | None, no_worker: bo
         settings, environ = settings_of(config, **(chosen | {"port": free_port(settings.bind)}))
     check_can_serve(settings)
     demo_key = wait_for(prepare(settings))
+    remember_address(settings)
     sys.exit(start(settings, environ, demo_key))
 
 

@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 def make_app(runtime: Runtime, *, worker_alive: Callable[[], bool]) -> WebApplication:
     """Return the ASGI application that serves a runtime. `worker_alive` returns whether messages are being delivered."""
     web = WebContext(runtime, worker_alive)
-    app = WebApplication(web)
+    app = WebApplication(web, pages.error_page(web))
     programs = api.routes(web)
     app.mount(programs)
     app.hot_routes.add(programs, *api.HOT)
     app.mount(api.browser_routes(web), guard=web.cross_origin.check)
-    app.mount(pages.routes(web), guard=web.cross_origin.check_page, label=PAGES, unavailable=pages.unavailable(web))
+    app.mount(pages.routes(web), guard=web.cross_origin.check_page, label=PAGES)
+    app.mount(pages.routes_for_other_sites(web), guard=web.cross_origin.check_host, label=PAGES)
     return app

@@ -11,6 +11,7 @@ from tests.web.pages.page_browser import PageBrowser, signed_up
 
 from countersign.domain.shared.application import Application, ApplicationDraft, ApplicationMode
 from countersign.flows.maintenance.applications import add_application, remove_application
+from countersign.store.tables import applications
 
 if TYPE_CHECKING:
     from countersign.wiring import Runtime
@@ -110,3 +111,67 @@ async def test_a_parameter_that_comes_twice_is_no_request(runtime: Runtime) -> N
     assert b"twice" in answer.body
     out = urlencode([("client_id", client.id), ("client_id", client.id), ("post_logout_redirect_uri", OUT)])
     assert (await browser.get(f"/oauth/sign-out?{out}")).headers["location"] == "/sign-in"
+
+
+OTHER = {"origin": "https://shop.example", "sec-fetch-site": "cross-site"}
+PERSON = {"accept": "text/html"}
+
+
+async def test_a_form_of_another_site_asks_the_person(runtime: Runtime) -> None:
+    """RP-Initiated Logout 1.0, 2, and H5: served by POST as by GET, and nobody is signed out before the button is pressed."""
+    client, browser = await shop(runtime), await signed_up(runtime)
+    session = await browser.session()
+    assert session is not None
+    asked = {"id_token_hint": hint(runtime, client, session.id), "post_logout_redirect_uri": OUT, "state": "s <b>"}
+    for headers in (OTHER, {"origin": "null", "sec-fetch-site": "cross-site"}, {"origin": "https://evil.example"}):
+        answer = await browser.post("/oauth/sign-out", {**asked, "evil": "<script>"}, **headers)
+        assert answer.status == 200
+        page = answer.body.decode()
+        assert "Do you want to sign out?" in page
+        assert 'action="/oauth/sign-out"' in page
+        assert "<script>" not in page
+        assert 'name="state" value="s &lt;b&gt;"' in page
+        assert await browser.session() is not None
+    left = await browser.post("/oauth/sign-out", asked)
+    assert (left.status, left.headers["location"]) == (303, f"{OUT}&state=s+%3Cb%3E")
+    assert await browser.session() is None
+
+
+async def test_the_page_that_asks_names_the_application(runtime: Runtime) -> None:
+    """J6: by what the operator registered, and only where it is known."""
+    client, browser = await shop(runtime), await signed_up(runtime)
+    page = (await browser.get("/oauth/sign-out?" + urlencode({"client_id": client.id, "site": "Evil"}))).body.decode()
+    assert "\u2068shop\u2069 asks for it." in page
+    assert "asks for it" not in (await browser.get("/oauth/sign-out?client_id=app_unknown")).body.decode()
+
+
+async def test_a_browser_that_pressed_our_button_leaves_by_a_page_of_ours(runtime: Runtime) -> None:
+    """J1: decision 0049; the application's page may redirect as it likes. The address is an attribute, whatever it holds."""
+    await shop(runtime)
+    browser = await signed_up(runtime)
+    client_id = (await runtime.core.database.read(applications.list_all))[-1].id
+    fields = {"client_id": client_id, "post_logout_redirect_uri": OUT, "state": '"><script>'}
+    answer = await browser.post("/oauth/sign-out", fields, **{"sec-fetch-mode": "navigate"})
+    assert answer.status == 200
+    assert answer.headers["cache-control"] == "no-store"
+    page = answer.body.decode()
+    assert f'<meta http-equiv="refresh" content="0;url={OUT}&amp;state=%22%3E%3Cscript%3E">' in page
+    assert await browser.session() is None
+
+
+@pytest.mark.parametrize("state", ["x" * 2_001, "\u00e9" * 1_000, "x" * 20_000])
+async def test_a_state_that_could_not_come_back_whole_signs_nobody_out(runtime: Runtime, state: str) -> None:
+    """J1: refused before anything, by GET and by POST; the page has a way on."""
+    client, browser = await shop(runtime), await signed_up(runtime)
+    session = await browser.session()
+    assert session is not None
+    asked = {"id_token_hint": hint(runtime, client, session.id), "post_logout_redirect_uri": OUT, "state": state}
+    for answer in (
+        await browser.get("/oauth/sign-out?" + urlencode(asked)),
+        await browser.post("/oauth/sign-out", asked),
+        await browser.post("/oauth/sign-out", asked, **OTHER),
+    ):
+        assert answer.status == 400
+        assert b'href="/account"' in answer.body
+        assert "location" not in answer.headers
+    assert await browser.session() is not None

@@ -65,8 +65,7 @@ async def test_production_shows_neither_demonstration_nor_inbox(open_house: Open
     assert production.settings.home != home
     client = Client(make_app(production, worker_alive=lambda: True))
     start = await client.get("/")
-    assert start.status == 404
-    assert start.headers["content-type"].startswith("text/plain")
+    assert (start.status, start.headers["location"]) == (303, "/sign-in")
     assert b"csk_" not in start.body
     for method, path in (
         ("GET", "/inbox"),

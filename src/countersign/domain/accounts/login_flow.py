@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from countersign.domain.accounts.session import ProofRequirement, SessionProof
-from countersign.domain.verifications.challenge import Requester
+from countersign.domain.verifications.challenge import Action, Requester
 from countersign.domain.verifications.lanes import Lane
 
 FLOW_LIFETIME: Final = 30 * 60_000
@@ -43,12 +43,14 @@ class InterruptedRequest(msgspec.Struct, frozen=True, omit_defaults=True):
     """The request that a sign-in or a step-up interrupted. It is carried out once, unchanged, after the proof (semantics U1).
 
     An empty `path` means the first page of the account. `fields` are the names and values of a posted form. For example
-    `InterruptedRequest("POST", "/account/end", (("id", "ses_1"),))`.
+    `InterruptedRequest("POST", "/account/end", (("id", "ses_1"),))`. `asker` is the name, for people, of the application that the request
+    leads back to; it is empty if the request is for our own pages (semantics J6).
     """
 
     method: str = "GET"
     path: str = ""
     fields: tuple[tuple[str, str], ...] = ()
+    asker: str = ""
 
     def __repr__(self) -> str:
         """Leave out the fields, which may hold secrets."""
@@ -116,6 +118,12 @@ class LoginFlow(msgspec.Struct, frozen=True, omit_defaults=True):
         if self.session:
             return Lane.SESSION
         return Lane.PASSWORD if self.kind is LoginFlowKind.SIGN_IN else Lane.ANONYMOUS
+
+    @property
+    def challenge_action(self) -> Action:
+        """Return the action as a challenge keeps it, with the application that asks even where there is no act (semantics J6)."""
+        action = self.requirement.challenge_action
+        return action if action.asker else msgspec.structs.replace(action, asker=self.interrupted.asker)
 
     @property
     def owned_contact(self) -> str:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Final
+from urllib.parse import urlencode
 
 import msgspec
 
@@ -25,6 +26,12 @@ MAX_SUMMARY: Final = 160
 MAX_HASH: Final = 128
 MAX_PARAMETER: Final = 2_000
 """Characters of the summary of an action, of its hash, and of any parameter of a request."""
+MAX_ENCODED: Final = 3_500
+"""Characters of a request in a link, and of a `state` that is sent back, once they are encoded for an address inside an address. A proxy
+in front takes 4 KiB of headers with such an address in them."""
+MAX_LOGIN_HINT: Final = 320
+MAX_LOCALES: Final = 200
+"""Characters of `login_hint` and `ui_locales` that are looked at. Longer ones are as good as none."""
 CODE_LIFETIME: Final = 60_000
 """Milliseconds that an authorization code is valid."""
 ACCESS_TOKEN_LIFETIME: Final = 3_600_000
@@ -32,6 +39,7 @@ ACCESS_TOKEN_LIFETIME: Final = 3_600_000
 ID_TOKEN_LIFETIME_SECONDS: Final = 300
 """Seconds that an ID token is valid. It states what was true at one moment, so it need not last."""
 
+_UNRESERVED: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"  # RFC 3986, 2.3
 _CODE_CHALLENGE: Final = re.compile(r"[A-Za-z0-9_-]{43}")  # RFC 7636, 4.2: base64url of SHA-256, without padding
 _PROMPTS: Final = frozenset({"none", "login", "consent", "select_account"})
 PUSHED_LIFETIME: Final = 90_000
@@ -54,6 +62,7 @@ PARAMETERS: Final = frozenset(
         "acr_values",
         "authorization_details",
         "login_hint",
+        "ui_locales",
     }
 )
 """The parameters that count. Others are ignored (RFC 6749, 3.1), and not stored either."""
@@ -82,6 +91,7 @@ class AuthorizationRequest(msgspec.Struct, frozen=True):
     prompt: frozenset[str]
     requirement: ProofRequirement
     login_hint: str = ""
+    ui_locales: tuple[str, ...] = ()
 
 
 class AuthorizationErrorResponse(msgspec.Struct, frozen=True):
@@ -120,7 +130,7 @@ def parse_authorization_request(
     if source is RequestSource.QUERY and "authorization_details" in params:
         # Anybody can write a link. Its words must not stand in a message of ours (semantics P5).
         return error_response("invalid_request", "authorization_details is accepted in pushed or signed requests only.")
-    if unsupported := _find_unsupported(params):
+    if unsupported := _find_unsupported(params, source):
         return error_response(*unsupported)
     requirement = _parse_requirement(params, client)
     if isinstance(requirement, str):
@@ -135,7 +145,18 @@ def parse_authorization_request(
         prompt=frozenset(params.get("prompt", "").split()),
         requirement=requirement,
         login_hint=params.get("login_hint", ""),
+        ui_locales=tuple(params.get("ui_locales", "")[:MAX_LOCALES].split()),
     )
+
+
+def _link_length(params: Mapping[str, str]) -> int:
+    """Return how many characters the query of a request has in an address inside an address. `=` and `&` have three each."""
+    return sum(len(name) + encoded_length(value) + 6 for name, value in params.items() if name in PARAMETERS)
+
+
+def continued_query(params: Mapping[str, str]) -> str:
+    """Return the query of a request in a link, with the parameters that count."""
+    return urlencode({name: value for name, value in params.items() if name in PARAMETERS})
 
 
 NO_CLIENT: Final = AuthorizationErrorResponse("invalid_client", "There is no such application.")
@@ -144,16 +165,42 @@ NO_CLIENT: Final = AuthorizationErrorResponse("invalid_client", "There is no suc
 def error_of(
     params: Mapping[str, str], client: Application, error: str, description: str
 ) -> AuthorizationErrorResponse:
-    """Return an error response to a request of this client. It is redirected only to a registered address."""
-    redirect_uri = params.get("redirect_uri", "")
-    registered = redirect_uri if redirect_uri in client.redirect_uris else ""
-    return AuthorizationErrorResponse(error, description, registered, params.get("state", "")[:MAX_PARAMETER])
+    """Return an error response to a request of this client.
+
+    It is redirected only to a registered address, and only with the `state` to the letter: the client could not tell by another one whose
+    answer it is. So the answer to a `state` that is too long is shown on a page of ours.
+    """
+    redirect_uri, state = params.get("redirect_uri", ""), params.get("state", "")
+    goes_back = redirect_uri in client.redirect_uris and fits_in_address(state)
+    return AuthorizationErrorResponse(error, description, redirect_uri if goes_back else "", state)
 
 
-def _find_unsupported(params: Mapping[str, str]) -> tuple[str, str] | None:
+def fits_in_address(state: str) -> bool:
+    """Return True if a `state` can be sent back to the client whole."""
+    return encoded_length(state) <= MAX_ENCODED
+
+
+def encoded_length(text: str) -> int:
+    """Return how many characters a text has in an address inside an address: a space has three, any other byte that is encoded five.
+
+    It is reckoned and not encoded: that would cost milliseconds for what is refused.
+    """
+    encoded = text.encode("utf-8", "surrogatepass")
+    spaces, plain = encoded.count(b" "), len(encoded) - len(encoded.translate(None, _UNRESERVED))
+    return plain + 3 * spaces + 5 * (len(encoded) - plain - spaces)
+
+
+def _find_unsupported(params: Mapping[str, str], source: RequestSource) -> tuple[str, str] | None:
     """Return the error code and the description for the first parameter that is not supported; None if all are."""
     if any(len(value) > MAX_PARAMETER for value in params.values()):
         return "invalid_request", "A parameter is longer than 2,000 characters."
+    if not fits_in_address(params.get("state", "")):
+        return "invalid_request", "The state is longer than 3,500 characters once it is encoded."
+    if source is RequestSource.QUERY and _link_length(params) > MAX_ENCODED:
+        return (
+            "invalid_request",
+            "The request is longer than 3,500 characters once it is encoded. Push it to /oauth/par.",
+        )
     if "registration" in params:
         return "registration_not_supported", "An application is registered by the operator."
     if params.get("response_type") != "code":

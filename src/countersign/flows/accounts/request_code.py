@@ -149,7 +149,7 @@ async def send_code_by_first_method(
                 lane=flow.lane,
                 subject=flow.account,
                 channel=way.channel,
-                action=flow.requirement.challenge_action,
+                action=flow.challenge_action,
                 locale=snapshot.account.locale,
                 trusted=flow.requester.device,
             )

@@ -28,6 +28,7 @@ from countersign.domain.oidc.authorization_request import (
     AuthorizationErrorResponse,
     AuthorizationRequest,
 )
+from countersign.flows.accounts.asking_application import shown_name
 from countersign.flows.accounts.context import CodeRequested, NoEligibleMethod
 from countersign.flows.accounts.sessions import find_session
 from countersign.flows.oidc.pushed_request import ReceivedRequest, path_to_continue, receive_request
@@ -73,10 +74,14 @@ class RedirectToClient(msgspec.Struct, frozen=True):
 
 
 class SignInRequired(msgspec.Struct, frozen=True):
-    """The user signs in first and returns to `path`. `login_hint` is the identifier that the client suggests."""
+    """The user signs in first and returns to `path`.
+
+    The client suggests `login_hint`, an identifier, and `ui_locales`, languages, the best first.
+    """
 
     path: str
-    login_hint: str
+    login_hint: str = ""
+    ui_locales: tuple[str, ...] = ()
 
 
 AuthorizeResult: TypeAlias = RedirectToClient | SignInRequired | CodeRequested | AuthorizationErrorResponse | Refused
@@ -99,7 +104,7 @@ async def authorize(context: AccountContext, browser: BrowserContext, params: Ma
     if session is None:
         if "none" in request.prompt:
             return _redirect_with_error(context, request, "login_required", "The user is not signed in.")
-        return SignInRequired(await path_to_continue(context, received), request.login_hint)
+        return SignInRequired(await path_to_continue(context, received), request.login_hint, request.ui_locales)
     now = context.now()
     if is_enrolment_only(session, context.sign_in_policy, now):
         # The session itself must be raised: the approval of an act would not do that (semantics S10, P2).
@@ -126,7 +131,9 @@ async def _step_up(
     if "none" in request.prompt:
         error = "login_required" if requirement.max_age is not None else "interaction_required"
         return _redirect_with_error(context, request, error, "The user must give a further proof.")
-    interrupted = InterruptedRequest(path=await path_to_continue(context, received))
+    interrupted = InterruptedRequest(
+        path=await path_to_continue(context, received), asker=shown_name(context, received.client)
+    )
     outcome = await step_up(context, browser, session, requirement, interrupted)
     if isinstance(outcome, NoEligibleMethod):
         return _redirect_with_error(

@@ -19,6 +19,7 @@ from countersign.domain.oidc.authorization_request import (
     AuthorizationErrorResponse,
     AuthorizationRequest,
     RequestSource,
+    continued_query,
     error_of,
     parse_authorization_request,
 )
@@ -171,13 +172,28 @@ async def _find(
     return ReceivedRequest(client, stored.params, stored.source)
 
 
+async def find_continued(
+    context: AccountContext, client: Application, params: Mapping[str, str]
+) -> dict[str, str] | None:
+    """Return the parameters of a stored request that waits for the user, or None. It goes on waiting."""
+    uri = params.get("request_uri", "")
+    if not uri.startswith(REQUEST_URI_PREFIX) or len(uri) > MAX_REQUEST_URI:
+        return None
+    key = context.token_hash(uri.removeprefix(REQUEST_URI_PREFIX))
+    sealed = await context.database.read(pushed_requests.find, key, context.now())
+    if sealed is None:
+        return None
+    stored = _decode(context.keyring.unseal(sealed, key.hex()))
+    return stored.params if stored.client_id == client.id and stored.is_continued else None
+
+
 async def path_to_continue(context: AccountContext, received: ReceivedRequest) -> str:
     """Return the path of the same request as it continues after the proof: it does not ask for the same proof again."""
     kept = {name: value for name, value in received.params.items() if name != "prompt"}
     if kept.get("max_age", "").isdigit():
         kept["max_age"] = str(max(int(kept["max_age"]), MIN_MAX_AGE_SECONDS))
     if received.source is RequestSource.QUERY:
-        return f"{context.links.authorize}?{urlencode(kept)}"
+        return f"{context.links.authorize}?{continued_query(kept)}"
     uri = received.request_uri
     if not uri:
         stored = StoredRequest(received.client.id, kept, received.source, is_continued=True)

@@ -18,6 +18,7 @@ from countersign.domain.shared.contact import read_contact
 from countersign.domain.shared.event import Event, EventKind
 from countersign.domain.verifications.challenge import Refusal
 from countersign.errors import InputError
+from countersign.flows.accounts.asking_application import with_asker
 from countersign.flows.accounts.context import (
     AccountContext,
     BrowserContext,
@@ -73,7 +74,7 @@ async def sign_in(
         expires_at=context.now() + FLOW_LIFETIME,
         device_token_hash=context.token_hash(device_secret).hex(),
         account=account.id,
-        interrupted=interrupted,
+        interrupted=await with_asker(context, interrupted),
         requester=browser.requester(_id_of(trusted_device)),
         place=context.place(browser.ip),
         risk_findings=_values(assessment),

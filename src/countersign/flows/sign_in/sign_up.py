@@ -12,10 +12,12 @@ from countersign.domain.accounts.password import normalize_password, password_fa
 from countersign.domain.delivery.notice import NoticeKind
 from countersign.domain.shared.contact import Contact, read_contact
 from countersign.domain.shared.typed_name import read_name
+from countersign.domain.verifications.challenge import Action
 from countersign.domain.verifications.lanes import Lane
 from countersign.domain.verifications.rate_limit import RateLimit
 from countersign.errors import InputError
 from countersign.flows.accounts import login_flow
+from countersign.flows.accounts.asking_application import with_asker
 from countersign.flows.accounts.context import AccountContext, BrowserContext, CodeRequested, InvalidInput
 from countersign.flows.accounts.request_code import begun_or_refused, send_code
 from countersign.flows.sign_in.network_limit import count_by_network
@@ -54,6 +56,7 @@ async def sign_up(
     password_hash = await context.passwords.hash(password)
     account, _ = await context.database.read(accounts.find_with_contacts_by_identifier, *context.blind_indexes(contact))
     device_secret = browser.device or context.secret()
+    interrupted = await with_asker(context, interrupted)
     outcome = begun_or_refused(
         await send_code(
             context,
@@ -62,6 +65,7 @@ async def sign_up(
             purpose=LoginFlowKind.SIGN_UP.purpose,
             device=device_secret,
             lane=Lane.ANONYMOUS,
+            action=Action(asker=interrupted.asker),
             locale=account.locale if account is not None else "",
             decoy_notice=NoticeKind.SIGN_UP_KNOWN.value if account is not None else "",
         )

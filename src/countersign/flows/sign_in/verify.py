@@ -202,7 +202,7 @@ async def _send_by(
         lane=flow.lane,
         subject=flow.account if flow.lane is not Lane.ANONYMOUS else "",
         channel=method.channel,
-        action=flow.requirement.challenge_action,
+        action=flow.challenge_action,
         locale=snapshot.account.locale if snapshot is not None else "",
         trusted=flow.requester.device,
         spent=ended.guesses if ended is not None else 0,

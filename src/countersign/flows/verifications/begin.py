@@ -154,6 +154,8 @@ def _dedup_key(core: CoreContext, application: Application, request: BeginReques
         "remembered" if request.requester.device else "",
         *((request.browser,) if request.browser else ()),
         *((request.action.digest,) if request.action.digest else ()),
+        # Two applications never share a code, and each has its name in its own message (semantics P1, J6).
+        *(("asked by", request.action.asker) if request.action.asker else ()),
     )
 
 

@@ -66,6 +66,7 @@ def letter(message: CodeMessage, code: str, language: Language) -> EmailText:
     asked_on = day(message.asked_at, message.timezone, language.locale)
     asked_at = time_of_day(message.asked_at, message.timezone, language.locale)
     facts = (
+        (say("To continue to"), "" if message.summary else apart(message.asker)),
         (say("When"), say("{day}, {time}", day=apart(asked_on), time=apart(asked_at))),
         (say("Device"), apart(message.device)),
         (say("Where, roughly"), apart(message.place)),

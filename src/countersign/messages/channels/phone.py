@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 def sms(message: CodeMessage, code: str, language: Language) -> TransliteratedText:
     """Return the text of an SMS. Its last line is `@host #code`, after the application's hash if there is one.
 
-    The code, its purpose, the warning, the approved act and the last lines are always included. Device, place, time and the "not me"
-    address are added while they cost no further segment, the most useful first.
+    The code, its purpose, the warning, the approved act and the last lines are always included. The application to which the person goes
+    on, device, place, time and the "not me" address are added while they cost no further segment, the most useful first.
     """
     act = purpose_text(message.purpose, message.channel)
     opening = language.say(act.short, code=code, site=message.site, purpose=_spaced(message.purpose))
@@ -34,7 +34,7 @@ def sms(message: CodeMessage, code: str, language: Language) -> TransliteratedTe
 
     needed = whole()
     room = segments(needed.text).segments
-    for more in _further(message, language):
+    for more in _further_lines(message, language):
         fuller = whole(*more)
         if segments(fuller.text).segments <= room:
             return fuller
@@ -58,7 +58,7 @@ def whatsapp(message: CodeMessage, code: str, language: Language) -> str:
     until = time_of_day(message.expires_at, message.timezone, language.locale)
     lines = [
         language.say(act.short, code=code, site=message.site, purpose=_spaced(message.purpose)),
-        _approves(message, language),
+        _approves(message, language) or continues_to(message, language),
         language.say("Nobody from {site} will ever ask you for this code. Never share it.", site=message.site),
         ", ".join(
             part for part in (language.say("Asked for at {time}", time=asked), message.device, message.place) if part
@@ -79,6 +79,7 @@ def voice(message: CodeMessage, code: str, language: Language) -> str:
         language.say("Hello, this is {site}.", site=message.site),
         f"{language.say(act.title, purpose=_spaced(message.purpose))}.",
         _approves_aloud(message, language),
+        f"{application}." if (application := continues_to(message, language)) else "",
         language.say("Asked for at {time}.", time=asked),
         language.say("Device: {device}.", device=message.device) if message.device else "",
         language.say("Place: {place}.", place=message.place) if message.place else "",
@@ -88,6 +89,13 @@ def voice(message: CodeMessage, code: str, language: Language) -> str:
         language.say("Once more: {spelled}.", spelled=spelled),
     ]
     return plain(" ".join(sentence for sentence in sentences if sentence))
+
+
+def continues_to(message: CodeMessage, language: Language) -> str:
+    """Return the words that name the application that asks, where there is no act to approve (semantics J6); empty without one."""
+    if message.summary or not message.asker:
+        return ""
+    return language.say("To continue to {application}", application=language.isolated(message.asker))
 
 
 def _approves(message: CodeMessage, language: Language) -> str:
@@ -116,6 +124,15 @@ def grouped(code: str) -> tuple[str, ...]:
         groups.append(code[:size])
         code = code[size:]
     return (*groups, code)
+
+
+def _further_lines(message: CodeMessage, language: Language) -> Iterator[tuple[str, ...]]:
+    """Yield further lines for an SMS, the most useful variant first: all those with the application that asks, then those without."""
+    application = continues_to(message, language)
+    if application:
+        yield from ((application, *more) for more in _further(message, language))
+        yield (application,)
+    yield from _further(message, language)
 
 
 def _further(message: CodeMessage, language: Language) -> Iterator[tuple[str, ...]]:

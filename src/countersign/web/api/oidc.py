@@ -17,6 +17,7 @@ from countersign.flows.oidc import token as tokens
 from countersign.flows.oidc.client_authentication import authenticate_by_assertion
 from countersign.flows.oidc.pushed_request import push_request
 from countersign.keys import PROOF_ALGORITHM
+from countersign.messages.language.catalogue import languages
 from countersign.web.http.authentication import bearer
 from countersign.web.http.forms import is_form, pairs_of
 from countersign.web.http.problems import AnsweredError
@@ -112,6 +113,7 @@ async def configuration(web: WebContext, _: Request, resp: Response) -> None:
         "acr_values_supported": [level.acr for level in Level],
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
         "authorization_details_types_supported": [ACTION_TYPE],
+        "ui_locales_supported": list(languages()),
         "authorization_response_iss_parameter_supported": True,
         "claims_parameter_supported": False,
         "request_parameter_supported": True,

@@ -15,12 +15,14 @@ import structlog
 from countersign.domain.shared import identifier
 from countersign.errors import InputError, NotFoundError, UnavailableError
 from countersign.logs import scrub
+from countersign.web.http.audience import is_person
 from countersign.web.http.csrf import SAFE
 from countersign.web.http.hot_routes import HotRoutes
 from countersign.web.http.problems import AnsweredError, ProblemError, of_error
 from countersign.web.http.request import Receive, Request, Scope, Send
-from countersign.web.http.response import HSTS, Response
+from countersign.web.http.response import HSTS, MOVED_PERMANENTLY, Response
 from countersign.web.http.router import ErrorPage, Guard, Resource, Responder, Router, Routes
+from countersign.web.http.tidy_address import tidy_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,11 +44,17 @@ _log = structlog.get_logger("countersign.web")
 
 
 class WebApplication(falcon.asgi.App[Request, Response]):
-    """Falcon's application. `mount` adds a table of routes; `hot_routes` are those that the server may answer without Falcon."""
+    """Falcon's application. `mount` adds a table of routes; `hot_routes` are those that the server may answer without Falcon.
 
-    def __init__(self, web: WebContext) -> None:
+    `error_page` answers a person who meets a problem on a page, or at an address where there is nothing (semantics J5).
+    """
+
+    def __init__(self, web: WebContext, error_page: ErrorPage | None = None) -> None:
         super().__init__(request_type=Request, response_type=Response, router=Router())
         self.web = web
+        self._error_page = error_page
+        self._pages: set[str] = set()
+        self._opened: set[str] = set()
         self.hot_routes = HotRoutes(self)
         self.req_options.strip_url_path_trailing_slash = False
         self.add_middleware(self)
@@ -72,44 +80,44 @@ class WebApplication(falcon.asgi.App[Request, Response]):
             await receive()
             await send({"type": "websocket.close", "code": 1000})
 
-    def mount(
-        self, routes: Routes, *, guard: Guard | None = None, label: str = "", unavailable: ErrorPage | None = None
-    ) -> None:
+    def mount(self, routes: Routes, *, guard: Guard | None = None, label: str = "") -> None:
         """Add routes.
 
         Args:
             routes: the handlers by path and method.
             guard: looks at each request first, and raises ProblemError for one that must not be carried out.
             label: the name of all these routes in metrics; left out, each is named by its path.
-            unavailable: answers in place of a problem when something is down or full.
         """
         last = next(reversed(routes), "")
         for path, methods in routes.items():
             guarded = {
-                method: responder if guard is None else self._guarded(responder, guard, unavailable)
+                method: responder if guard is None else self._guarded(responder, guard)
                 for method, responder in methods.items()
             }
+            if label == PAGES:
+                self._pages.add(path)
+                if "GET" in methods and "{" not in path:
+                    self._opened.add(path)
             resource = Resource(label or path.replace("{path_id}", "{}"), guarded)
             self.add_route(path, resource, compile=path == last)  # compiled now, so that no request waits for it
 
-    def _guarded(self, responder: Responder, guard: Guard, unavailable: ErrorPage | None) -> Responder:
+    def _guarded(self, responder: Responder, guard: Guard) -> Responder:
         async def guarded(req: Request, resp: Response, **params: str) -> None:
             guard(req)
             if req.method not in SAFE:
                 await req.body()  # whole, or nothing is carried out, also where the handler reads no field
-            try:
-                await responder(req, resp, **params)
-            except UnavailableError as error:
-                if unavailable is None:
-                    raise
-                self._note(error)
-                await unavailable(req, resp, error)
+            await responder(req, resp, **params)
 
         return guarded
 
-    async def _not_found(self, req: Request, resp: Response | None, **_: str) -> None:  # noqa: ARG002 - Falcon's
+    async def _not_found(self, req: Request, resp: Response | None, **_: str) -> None:
         if not req.path.startswith(_API):
             self.web.cross_origin.check_page(req)
+            page = tidy_path(req.path, self._opened) if req.method in {"GET", "HEAD"} else ""
+            if page and resp is not None:
+                resp.redirect(f"{page}?{req.query_string}" if req.query_string else page)
+                resp.status = MOVED_PERMANENTLY
+                return
         raise ProblemError("not_found")
 
     async def process_response(self, req: Request, resp: Response, resource: object, _: bool) -> None:  # noqa: FBT001 - Falcon's
@@ -136,21 +144,36 @@ class WebApplication(falcon.asgi.App[Request, Response]):
             self._watches_proxies = False
             _log.warning("proxy_not_trusted", peer=peer, remedy=f"Set COUNTERSIGN_TRUSTED_PROXIES={peer}.")
 
-    async def answer_error(self, _: Request, resp: Response, error: Exception, __: dict[str, Any]) -> None:
-        """Answer an exception of a handler. Falcon calls this with every exception."""
+    async def answer_error(self, req: Request, resp: Response, error: Exception, _: dict[str, Any]) -> None:
+        """Answer an exception of a handler: people get a page, programs the JSON. Falcon calls this with every exception."""
+        answer: AnsweredError
         match error:
             case AnsweredError():
-                error.write(resp)
+                answer = error
             case UnavailableError():
                 self._note(error)
-                of_error(error).write(resp)
+                answer = of_error(error)
             case InputError() | NotFoundError():
-                of_error(error).write(resp)
+                answer = of_error(error)
             case falcon.HTTPError():
                 status = error.status_code
-                ProblemError(_PROBLEMS.get(status, "malformed"), status=status).write(resp)
+                answer = ProblemError(_PROBLEMS.get(status, "malformed"), status=status)
             case _:
-                broken(error).write(resp)
+                answer = broken(error)
+        if isinstance(answer, ProblemError) and self._error_page is not None and self._is_for_people(req):
+            try:
+                await self._error_page(req, resp, answer)
+            except Exception as failed:  # noqa: BLE001 - whatever keeps the page from being shown, the problem is told
+                broken(failed)
+            else:
+                return
+        answer.write(resp)
+
+    def _is_for_people(self, req: Request) -> bool:
+        """Return True for a page, and for an address without any route, that a person opens."""
+        template = req.uri_template
+        is_page = template in self._pages if template else not req.path.startswith(_API)
+        return is_page and is_person(req)
 
     def _note(self, outage: UnavailableError) -> None:
         """Log an outage for the operator, at most once a second, since an outage affects every request."""

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 from countersign.domain.shared.phone_number import MAX_REGIONS
 from countersign.flows.accounts.context import BrowserContext
 from countersign.messages.language.catalogue import Language, canonical_tag, negotiate, region_of
-from countersign.web.http.cookies import DEVICE, FLOW, SESSION, secret_in
+from countersign.web.http.cookies import DEVICE, FLOW, LANGUAGE, SESSION, secret_in
+from countersign.web.http.locales import MAX_TAG, first_available, is_available
 
 if TYPE_CHECKING:
     from countersign.web.http.proxies import Proxies
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
 MAX_AGENT: Final = 400
 _MAX_LANGUAGES: Final = 400
-_MAX_TAG: Final = 35  # RFC 5646, 4.4.1
 
 
 def browser_of(req: Request, proxies: Proxies, default_country: str = "") -> BrowserContext:
@@ -33,11 +33,8 @@ def browser_of(req: Request, proxies: Proxies, default_country: str = "") -> Bro
 
 
 def preferred_tag(req: Request) -> str:
-    """Return the first tag of Accept-Language whose language is available, or an empty string."""
-    for tag in _tags(req):
-        if negotiate(tag).tag.split("-")[0] == tag.lower().split("-")[0]:
-            return tag
-    return ""
+    """Return the tag of the language to speak: that which an application asked for on this way, else that of the browser."""
+    return first_available((secret_in(req, LANGUAGE),)) or next((tag for tag in _tags(req) if is_available(tag)), "")
 
 
 def regions_of(req: Request, default_country: str) -> tuple[str, ...]:
@@ -55,7 +52,7 @@ def _tags(req: Request) -> list[str]:
             wishes.append((-float(weight.strip().removeprefix("q=") or 1), place, tag.strip()))
         except ValueError:
             continue
-    return [canonical_tag(tag)[:_MAX_TAG] for rank, _, tag in sorted(wishes) if rank < 0]
+    return [canonical_tag(tag)[:MAX_TAG] for rank, _, tag in sorted(wishes) if rank < 0]
 
 
 def language_of(req: Request) -> Language:

@@ -13,6 +13,8 @@ SESSION: Final = "__Host-session"
 DEVICE: Final = "__Host-device"
 FLOW: Final = "__Host-visit"
 OWN_RECOVERY: Final = "__Host-recovery"
+LANGUAGE: Final = "__Host-language"
+"""The language that an application asked for. It holds a tag and no secret."""
 
 DEVICE_KEPT: Final = 400 * 86_400
 """Seconds: the maximum lifetime that browsers grant a cookie (RFC 6265bis, 5.5)."""
@@ -20,6 +22,7 @@ SESSION_KEPT: Final = 30 * 86_400
 FLOW_KEPT: Final = 1_800
 OWN_RECOVERY_KEPT: Final = 14 * 86_400
 """Seconds: the wait of a delayed recovery, and the week in which it can be finished."""
+LANGUAGE_KEPT: Final = FLOW_KEPT
 MAX_SECRET: Final = 64
 MAX_SEALED: Final = 2_000
 

@@ -37,10 +37,14 @@ class CrossOriginGuard:
 
         So a site that points its own name at 127.0.0.1 (DNS rebinding) reads neither the test key nor the inbox.
         """
+        self.check_host(req)
+        self.check(req)
+
+    def check_host(self, req: Request) -> None:
+        """Raise ProblemError, in development, for a host other than this machine's or that of `public_url`."""
         host = req.get_header("Host") if self._development else None
         if host is not None and not self._is_own(f"{self._scheme}://{host.lower()}"):
             raise ProblemError("misdirected")
-        self.check(req)
 
     def refuses(self, req: Request) -> bool:
         """Return True if a request changes something and was sent by another site's page.

@@ -14,6 +14,7 @@ Headers: TypeAlias = tuple[tuple[str, str], ...]
 JSON: Final = "application/json"
 PROBLEM: Final = "application/problem+json"
 SEE_OTHER: Final = 303
+MOVED_PERMANENTLY: Final = 301
 
 DEFAULTS: Final = (
     ("Cache-Control", "no-store"),

@@ -8,7 +8,6 @@ from typing import Any, TypeAlias
 from falcon.constants import COMBINED_METHODS
 from falcon.routing import CompiledRouter
 
-from countersign.errors import UnavailableError
 from countersign.web.http.problems import ProblemError
 from countersign.web.http.request import Request
 from countersign.web.http.response import Response
@@ -22,7 +21,8 @@ Routes: TypeAlias = dict[str, Mapping[str, Responder]]
 Guard: TypeAlias = Callable[[Request], None]
 """Raises ProblemError for a request that must not be carried out."""
 
-ErrorPage: TypeAlias = Callable[[Request, Response, UnavailableError], Awaitable[None]]
+ErrorPage: TypeAlias = Callable[[Request, Response, ProblemError], Awaitable[None]]
+"""Answers a person with a page that says what a problem says."""
 
 
 class Resource:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from countersign.web.pages.account import routes as account
@@ -11,9 +10,10 @@ from countersign.web.pages.oidc import routes as oidc
 from countersign.web.pages.reports import routes as reports
 from countersign.web.pages.shared.assets import asset
 from countersign.web.pages.shared.continue_flow import ContinueFlow
+from countersign.web.pages.shared.error_pages import ErrorPages
 from countersign.web.pages.shared.session_guard import SessionGuard
-from countersign.web.pages.shared.word_pages import show_unavailable
 from countersign.web.pages.sign_in import routes as sign_in
+from countersign.web.pages.site import routes as site
 
 if TYPE_CHECKING:
     from countersign.web.http.context import WebContext
@@ -24,15 +24,20 @@ def routes(web: WebContext) -> Routes:
     """Return the routes of all pages and their assets."""
     account_routes, acts = account.routes(web, SessionGuard(web))
     return {
+        **site.routes(web),
         **developer.routes(web),
         **sign_in.routes(web, ContinueFlow(web, acts)),
         **account_routes,
-        **oidc.routes(web),
         **reports.routes(web),
         "/static/{version}/{name}": {"GET": asset},
     }
 
 
-def unavailable(web: WebContext) -> ErrorPage:
-    """Return the handler that answers on pages when something is down or full."""
-    return partial(show_unavailable, web)
+def routes_for_other_sites(web: WebContext) -> Routes:
+    """Return the routes to which a page of another site may send a form. Each decides by itself what such a form may do."""
+    return oidc.routes_for_other_sites(web)
+
+
+def error_page(web: WebContext) -> ErrorPage:
+    """Return the handler that answers people in place of a problem."""
+    return ErrorPages(web).show

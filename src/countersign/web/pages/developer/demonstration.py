@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-import falcon
 from babel import Locale
 
 from countersign.domain.shared.contact import Channel
 from countersign.messages.language.catalogue import languages
+from countersign.store.tables import applications
+from countersign.web.pages.shared.leave import origin_of
 from countersign.web.pages.shared.rendering import render
 
 if TYPE_CHECKING:
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 SAMPLE_MAIL = "ada@example.org"
 SAMPLE_PHONE = "+14155550123"
+_THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
+_MOST = 5
 
 
 class Demonstration:
@@ -27,27 +31,35 @@ class Demonstration:
     def __init__(self, web: WebContext) -> None:
         self._web = web
 
+    @property
+    def is_shown(self) -> bool:
+        """Return True in development."""
+        return self._web.settings.development and self._web.demo_key is not None
+
     async def get(self, req: Request, resp: Response) -> None:
-        """Show the page in development; elsewhere answer 404."""
+        """Show the page. It needs the demonstration's key, so it is for development only."""
         web = self._web
-        if not web.settings.development or web.demo_key is None:
-            resp.status = falcon.HTTP_404
-            resp.content_type = "text/plain; charset=utf-8"
-            resp.text = "Countersign is at work here; it has no page at this address.\n"
-            return
+        key = web.demo_key or ""
         scheme = "https" if web.proxies.is_tls(req.scope) else "http"
         render(
             resp,
             "demonstration.html",
             site="Countersign",
-            key=web.demo_key,
-            curl=_curl(f"{scheme}://{req.netloc}", web.demo_key),
+            key=key,
+            curl=_curl(f"{scheme}://{req.netloc}", key),
             channels=_CHANNELS,
             languages=[(tag, _name(tag)) for tag in languages()],
             purposes=sorted(web.core.policy.policies, key=lambda name: (name != "sign_in", name)),
             sample_mail=SAMPLE_MAIL,
             sample_phone=SAMPLE_PHONE,
+            shops=await self._shops(),
         )
+
+    async def _shops(self) -> list[tuple[str, str]]:
+        """Return the name and address of each application on this machine that signs its people in here."""
+        known = await self._web.database.read(applications.list_all)
+        starts = [(application.site, origin_of(uri)) for application in known for uri in application.redirect_uris[:1]]
+        return [(site, f"{origin}/") for site, origin in starts if urlsplit(origin).hostname in _THIS_MACHINE][:_MOST]
 
 
 _CHANNELS = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from countersign.web.pages.developer.demonstration import Demonstration
+from countersign.web.pages.developer.documents import Documents
 from countersign.web.pages.developer.inbox import InboxMail, InboxMessages, InboxPage
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ def routes(web: WebContext) -> Routes:
     """Return the routes."""
     page, messages = InboxPage(web), InboxMessages(web)
     return {
-        "/": {"GET": Demonstration(web).get},
+        "/docs": {"GET": Documents(web).get},
         "/inbox": {"GET": page.get, "POST": page.post},
         "/inbox/messages": {"GET": messages.get, "DELETE": messages.delete},
         "/inbox/mail/{message_id}": {"GET": InboxMail(web).get},

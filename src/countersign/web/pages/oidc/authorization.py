@@ -1,4 +1,4 @@
-"""The two pages of OpenID Connect that a person's browser visits: /oauth/authorize and /oauth/sign-out."""
+"""The page of OpenID Connect to which an application sends people: /oauth/authorize."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ from urllib.parse import quote, urlencode
 
 import falcon
 
-from countersign.domain.oidc.authorization_request import AuthorizationErrorResponse
+from countersign.domain.oidc.authorization_request import MAX_LOCALES, AuthorizationErrorResponse
 from countersign.flows.accounts.context import CodeRequested
-from countersign.flows.accounts.sessions import find_session, sign_out
 from countersign.flows.oidc.authorize import RedirectToClient, SignInRequired, authorize
 from countersign.flows.verifications.results import Refused
-from countersign.store.tables import applications
 from countersign.web.http.browser import language_of
-from countersign.web.http.cookies import FLOW, SESSION, drop
-from countersign.web.http.forms import fields_of, pairs_of
+from countersign.web.http.cookies import LANGUAGE, LANGUAGE_KEPT, keep
+from countersign.web.http.forms import FORM, is_form, pairs_of
+from countersign.web.http.locales import first_available
+from countersign.web.http.problems import ProblemError
 from countersign.web.pages.shared.destinations import to_verification
-from countersign.web.pages.shared.rendering import show
-from countersign.web.pages.shared.word_pages import HOME, show_refusal, show_word
+from countersign.web.pages.shared.leave import leave_for
+from countersign.web.pages.shared.word_pages import home_link, show_refusal, show_word
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from countersign.web.http.context import WebContext
     from countersign.web.http.request import Request
     from countersign.web.http.response import Response
 
 MAX_FIELDS: Final = 40
+MAX_QUERY: Final = 7_000
+"""Characters of a request that a form brought. A proxy in front takes 8 KiB in a request line."""
 
 
 class AuthorizePage:
@@ -38,7 +38,7 @@ class AuthorizePage:
 
     async def get(self, req: Request, resp: Response) -> None:
         """Redirect the person back to the client, or to what is missing."""
-        params = _params(req)
+        params = params_of(req.query_string)
         outcome: object
         if params is None:
             outcome = AuthorizationErrorResponse(
@@ -48,90 +48,53 @@ class AuthorizePage:
             outcome = await authorize(self._web.accounts, self._web.browser(req), params)
         match outcome:
             case RedirectToClient(location):
-                resp.redirect(location)
-            case SignInRequired(path):
+                leave_for(self._web, req, resp, location)
+            case SignInRequired(path, _, ui_locales):
+                self._choose_language(resp, ui_locales)
                 resp.redirect(f"/sign-in?return_to={quote(path, safe='/')}")
             case CodeRequested():
+                self._choose_language(resp, tuple((params or {}).get("ui_locales", "")[:MAX_LOCALES].split()))
                 to_verification(resp, outcome)
             case Refused():
                 show_refusal(self._web, req, resp, outcome)
             case AuthorizationErrorResponse(error, description):
-                resp.status = falcon.HTTP_400
-                language = language_of(req)
-                show_word(
-                    self._web,
-                    req,
-                    resp,
-                    "warn",
-                    language.say("The link that led here is not right"),
-                    f"{description} ({error})",
-                    (HOME, language.say("To your account")),
-                )
-
-
-class EndSessionPage:
-    """RP-Initiated Logout 1.0. GET asks, unless an ID token names this very session; POST signs out."""
-
-    def __init__(self, web: WebContext) -> None:
-        self._web = web
-
-    async def get(self, req: Request, resp: Response) -> None:
-        """Sign out if the client sent an ID token of this very session; otherwise ask the person."""
-        params = _params(req) or {}
-        session = await find_session(self._web.accounts, self._web.browser(req))
-        claims = self._web.keyring.verified_identity(params.get("id_token_hint", ""))
-        if session is None or (claims is not None and claims.get("sid") == session.id):
-            await self._leave(req, resp, params)
-            return
-        language = language_of(req)
-        back = await self._back(params)
-        show(
-            self._web,
-            req,
-            resp,
-            "sign_out.html",
-            title=language.say("Do you want to sign out?"),
-            fields={
-                name: params[name]
-                for name in ("id_token_hint", "post_logout_redirect_uri", "state", "client_id")
-                if name in params
-            },
-            form_action=_origin(back) if back else "",
-        )
+                show_wrong_link(self._web, req, resp, f"{description} ({error})")
 
     async def post(self, req: Request, resp: Response) -> None:
-        """Sign out."""
-        await self._leave(req, resp, await fields_of(req))
+        """Lead on to the same request in an address (OpenID Connect Core, 3.1.2.1).
 
-    async def _leave(self, req: Request, resp: Response, params: Mapping[str, str]) -> None:
-        back = await self._back(params)
-        await sign_out(self._web.accounts, self._web.browser(req))
-        drop(resp, SESSION)
-        drop(resp, FLOW)
-        resp.redirect(back or "/sign-in")
+        A form of another site comes without the cookies of this one. What it asks for changes nothing, so it may be asked for by GET.
+        """
+        if not is_form(req):
+            raise ProblemError("not_json", detail=f"This address takes {FORM}.")
+        try:
+            query = urlencode(pairs_of((await req.body()).decode(), MAX_FIELDS))
+        except ValueError:
+            query = ""
+        if len(query) > MAX_QUERY:
+            raise ProblemError("too_large")
+        resp.redirect(f"/oauth/authorize?{query}")
 
-    async def _back(self, params: Mapping[str, str]) -> str:
-        """Return the redirect URI: one registered for sign-out by the client of the ID token hint, compared exactly."""
-        wanted = params.get("post_logout_redirect_uri", "")
-        claims = self._web.keyring.verified_identity(params.get("id_token_hint", ""))
-        client_id = str(claims["aud"]) if claims else params.get("client_id", "")
-        client = await self._web.database.read(applications.find, client_id) if wanted else None
-        if client is None or client.removed_at is not None or wanted not in client.post_logout_redirect_uris:
-            return ""
-        state = params.get("state", "")
-        return f"{wanted}{'&' if '?' in wanted else '?'}{urlencode({'state': state})}" if state else wanted
+    def _choose_language(self, resp: Response, ui_locales: tuple[str, ...]) -> None:
+        """Speak the first language of ours that the application asks for, for as long as its person is on the way back."""
+        tag = first_available(ui_locales)
+        if tag:
+            keep(resp, LANGUAGE, tag, LANGUAGE_KEPT)
 
 
-def _params(req: Request) -> dict[str, str] | None:
-    """Return the query's parameters, or None if one is repeated or malformed (RFC 6749, 3.1)."""
+def show_wrong_link(web: WebContext, req: Request, resp: Response, reason: str) -> None:
+    """Say that an application sent a request that cannot be answered. `reason` is for its developer."""
+    resp.status = falcon.HTTP_400
+    language = language_of(req)
+    title = language.say("The link that led here is not right")
+    show_word(web, req, resp, "warn", title, reason, home_link(req, language))
+
+
+def params_of(query: str) -> dict[str, str] | None:
+    """Return the parameters of a query, or None if one is repeated or malformed (RFC 6749, 3.1)."""
     try:
-        pairs = pairs_of(req.query_string, MAX_FIELDS)
+        pairs = pairs_of(query, MAX_FIELDS)
     except ValueError:
         return None
     found = dict(pairs)
     return found if len(found) == len(pairs) else None
-
-
-def _origin(address: str) -> str:
-    scheme, _, rest = address.partition("://")
-    return f"{scheme}://{rest.split('/', 1)[0].split('?', 1)[0]}"

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
-from urllib.parse import parse_qs, urlsplit
 
-from countersign import links
+from countersign.flows.oidc.asking_client import find_asking_client
 from countersign.store.tables import applications
 from countersign.web.http.cookies import keep_flow
 from countersign.web.pages.shared.word_pages import HOME
@@ -30,16 +29,7 @@ async def return_to(web: WebContext, wanted: str) -> str:
 
 async def leads_to(web: WebContext, path: str) -> str:
     """Return the registered origin of the application that an authorization request leads to, or "" for another path of ours."""
-    where, _, query = path.partition("?")
-    if where != links.AUTHORIZE:
-        return ""
-    asked = parse_qs(query)
-    wanted, client = asked.get("redirect_uri", [""])[0], asked.get("client_id", [""])[0]
-    found = await web.database.read(applications.find, client)
-    if found is None or found.removed_at is not None or wanted not in found.redirect_uris:
-        return ""
-    parts = urlsplit(wanted)
-    return f"{parts.scheme}://{parts.netloc}"
+    return (await find_asking_client(web.accounts, path)).origin
 
 
 def to_verification(resp: Response, begun: CodeRequested) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from countersign.web.http.request import Request
     from countersign.web.http.response import Response
 
+OK: Final = 200
 POLICY: Final = "; ".join(  # noqa: FLY002 - one directive a line is what can be read
     (
         "default-src 'none'",
@@ -27,6 +28,7 @@ POLICY: Final = "; ".join(  # noqa: FLY002 - one directive a line is what can be
         "style-src 'self'",
         "img-src 'self'",
         "connect-src 'self'",
+        "manifest-src 'self'",
         "frame-src 'self'",
         "form-action 'self'",
         "base-uri 'none'",
@@ -47,7 +49,11 @@ HEADERS: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
     "X-Frame-Options": "DENY",
+    "X-Robots-Tag": "noindex",
 }
+
+FOUND_BY_SEARCH: Final = frozenset({"/sign-in", "/sign-up", "/recover", "/is-this-us"})
+"""The pages that search engines may list. Whoever lost an address looks for them there."""
 
 
 _ADDRESS: Final = re.compile(r"(https?://[^\s<>\"]*[\w/=-])")
@@ -78,6 +84,8 @@ def show(web: WebContext, req: Request, resp: Response, template: str, **values:
         flow_mark=flow_mark(web.accounts, web.browser(req)),
         **values,
     )
+    if req.path in FOUND_BY_SEARCH and not req.query_string and resp.status_code == OK:
+        resp.delete_header("X-Robots-Tag")
 
 
 def render(resp: Response, template: str, *, lang: str = "en", direction: str = "ltr", **values: object) -> None:

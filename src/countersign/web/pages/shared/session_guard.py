@@ -12,7 +12,9 @@ from countersign.flows.accounts.sessions import find_session
 from countersign.flows.accounts.snapshot import find_snapshot
 from countersign.flows.sign_in.step_up import step_up
 from countersign.web.http.problems import ProblemError
+from countersign.web.pages.shared.account_layout import PARTS
 from countersign.web.pages.shared.destinations import to_verification
+from countersign.web.pages.shared.flash import SESSION_ENDED
 from countersign.web.pages.shared.word_pages import HOME, show_refusal
 
 if TYPE_CHECKING:
@@ -21,6 +23,13 @@ if TYPE_CHECKING:
     from countersign.web.http.response import Response
 
 METHODS: Final = "/account/methods"
+
+
+def _page_of(path: str) -> str:
+    """Return the page of the account with the form that is sent to `path`."""
+    return next(
+        (page for page in sorted(PARTS, key=len, reverse=True) if path == page or path.startswith(page + "/")), HOME
+    )
 
 
 class SessionGuard:
@@ -33,7 +42,9 @@ class SessionGuard:
         """Return the session, or redirect to the sign-in and return None."""
         session = await find_session(self._web.accounts, self._web.browser(req))
         if session is None:
-            resp.redirect(f"/sign-in?return_to={quote(then.path if then.method == 'GET' else HOME, safe='/')}")
+            page = then.path if then.method == "GET" else _page_of(then.path)
+            ended = f"&done={SESSION_ENDED}" if req.method == "POST" else ""
+            resp.redirect(f"/sign-in?return_to={quote(page, safe='/')}{ended}")
             return None
         if is_enrolment_only(
             session, self._web.accounts.sign_in_policy, self._web.accounts.now()

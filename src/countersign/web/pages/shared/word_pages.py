@@ -12,12 +12,11 @@ from countersign.flows.verifications.results import Refused
 from countersign.messages.language.catalogue import mark
 from countersign.messages.language.datetimes import after
 from countersign.web.http.browser import language_of
-from countersign.web.http.cookies import FLOW, drop
+from countersign.web.http.cookies import FLOW, SESSION, drop, secret_in
 from countersign.web.http.problems import seconds
 from countersign.web.pages.shared.rendering import show
 
 if TYPE_CHECKING:
-    from countersign.errors import UnavailableError
     from countersign.flows.accounts.context import NoEligibleMethod
     from countersign.messages.language.catalogue import Language
     from countersign.web.http.context import WebContext
@@ -82,7 +81,14 @@ def show_refusal(web: WebContext, req: Request, resp: Response, refused: Refused
         title = language.say("This needs a stronger proof")
         sentence = language.say("None of your contacts is strong enough for what you want to do.")
         resp.status = falcon.HTTP_403
-    show_word(web, req, resp, "warn", title, sentence, (HOME, language.say("To your account")))
+    show_word(web, req, resp, "warn", title, sentence, home_link(req, language))
+
+
+def home_link(req: Request, language: Language) -> tuple[str, str]:
+    """Return the link to the account for a browser that has a session, and to the sign-in for any other."""
+    if secret_in(req, SESSION):
+        return HOME, language.say("To your account")
+    return links.SIGN_IN, language.say("Sign in")
 
 
 _PAGES: Final = ("/sign-in", "/sign-up", "/recover/lost", "/recover", "/verify")
@@ -133,20 +139,4 @@ def show_no_flow(web: WebContext, req: Request, resp: Response) -> None:
             "It may have been finished already, in another tab, or half an hour has passed. Start again, in one browser."
         ),
         ("/sign-in", language.say("Sign in")),
-    )
-
-
-async def show_unavailable(web: WebContext, req: Request, resp: Response, error: UnavailableError) -> None:
-    """Say that something is down or full, and when to come again (semantics H1)."""
-    language = language_of(req)
-    resp.status = falcon.HTTP_503
-    resp.set_header("Retry-After", str(error.retry_after))
-    show_word(
-        web,
-        req,
-        resp,
-        "warn",
-        language.say("Not available just now"),
-        language.say("Too much is going on, or something is being mended. Try again in a moment."),
-        (req.path if req.method == "GET" else HOME, language.say("Try again")),
     )

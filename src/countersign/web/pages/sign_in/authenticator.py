@@ -168,6 +168,7 @@ class AuthenticatorPage:
             kind=kind.value,
             summary=flow.requirement.action.summary,
             asker=flow.requirement.action.asker,
+            asking=flow.interrupted.asker,
             reason=reason(flow.risk_findings, language),
             fault=fault or _why_no_message(view, language),
             far=far,

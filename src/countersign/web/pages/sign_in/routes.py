@@ -8,7 +8,8 @@ from countersign.web.pages.sign_in.authenticator import AuthenticatorPage
 from countersign.web.pages.sign_in.own_recovery import OwnRecoveryPage
 from countersign.web.pages.sign_in.passkeys import PasskeyPages
 from countersign.web.pages.sign_in.recover import RecoverPage
-from countersign.web.pages.sign_in.sign_in import SignInPage, SignOutForm
+from countersign.web.pages.sign_in.sign_in import SignInPage
+from countersign.web.pages.sign_in.sign_out import SignOutPage
 from countersign.web.pages.sign_in.sign_up import SignUpPage
 from countersign.web.pages.sign_in.verify import CodeRequestForms, ProgressEvents, VerifyPage
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 def routes(web: WebContext, continue_flow: ContinueFlow) -> Routes:
     """Return the routes. `continue_flow` sends a browser on when a login flow has its proof."""
+    sign_out = SignOutPage(web)
     sign_up, sign_in, recover = SignUpPage(web), SignInPage(web), RecoverPage(web)
     authenticator = AuthenticatorPage(web, continue_flow)
     passkeys = PasskeyPages(web, continue_flow, authenticator)
@@ -31,7 +33,7 @@ def routes(web: WebContext, continue_flow: ContinueFlow) -> Routes:
         "/sign-in": {"GET": sign_in.get, "POST": sign_in.post},
         "/sign-in/passkey/begin": {"POST": passkeys.post_sign_in_begin},
         "/sign-in/passkey": {"POST": passkeys.post_sign_in},
-        "/sign-out": {"POST": SignOutForm(web).post},
+        "/sign-out": {"GET": sign_out.get, "POST": sign_out.post},
         "/verify": {"GET": verify.get, "POST": verify.post},
         "/verify/events": {"GET": ProgressEvents(web).get},
         "/verify/resend": {"POST": code.resend},

@@ -1,4 +1,4 @@
-"""The page at /sign-in: identifier and password, then a code unless the account trusts this browser; and the form at /sign-out."""
+"""The page at /sign-in: identifier and password, then a code unless the account trusts this browser."""
 
 from __future__ import annotations
 
@@ -14,14 +14,16 @@ from countersign.flows.accounts.context import (
     SignedIn,
     SignInDenied,
 )
-from countersign.flows.accounts.sessions import find_session, sign_out
+from countersign.flows.accounts.sessions import find_session
+from countersign.flows.oidc.asking_client import find_asking_client
 from countersign.flows.sign_in.sign_in import sign_in
 from countersign.flows.verifications.results import Refused
 from countersign.messages.content.risk_reasons import reason
 from countersign.web.http.browser import language_of
-from countersign.web.http.cookies import FLOW, SESSION, drop, keep_session
+from countersign.web.http.cookies import keep_session
 from countersign.web.http.forms import fields_of
-from countersign.web.pages.shared.destinations import leads_to, return_to, to_verification
+from countersign.web.pages.shared.destinations import return_to, to_verification
+from countersign.web.pages.shared.flash import SIGNED_OUT, word_of
 from countersign.web.pages.shared.readings import reading_of
 from countersign.web.pages.shared.rendering import show
 from countersign.web.pages.shared.word_pages import show_refusal, show_word
@@ -44,7 +46,8 @@ class SignInPage:
         if await find_session(self._web.accounts, self._web.browser(req)) is not None:
             resp.redirect(await return_to(self._web, wanted))
             return
-        await self._show(req, resp, "", wanted)
+        hint = (await find_asking_client(self._web.accounts, wanted)).login_hint
+        await self._show(req, resp, hint, wanted)
 
     async def post(self, req: Request, resp: Response) -> None:
         """Sign in, ask for a code, or refuse: alike for unknown, wrong, locked and disabled (semantics S1)."""
@@ -80,6 +83,7 @@ class SignInPage:
 
     async def _show(self, req: Request, resp: Response, identifier: str, wanted: str, *, wrong: bool = False) -> None:
         regions = self._web.browser(req).regions
+        asking = await find_asking_client(self._web.accounts, wanted)
         show(
             self._web,
             req,
@@ -89,19 +93,8 @@ class SignInPage:
             reading=reading_of(identifier, regions, language_of(req)) if wrong else "",
             return_to=wanted,
             wrong=wrong,
-            form_action=await leads_to(self._web, wanted),
+            asking=asking.site,
+            word=word_of(req, language_of(req)),
+            word_is_good=req.get_param("done") == SIGNED_OUT,
+            form_action=asking.origin,
         )
-
-
-class SignOutForm:
-    """POST ends the session, on the server and in the browser."""
-
-    def __init__(self, web: WebContext) -> None:
-        self._web = web
-
-    async def post(self, req: Request, resp: Response) -> None:
-        """End the session. A second time does nothing."""
-        await sign_out(self._web.accounts, self._web.browser(req))
-        drop(resp, SESSION)
-        drop(resp, FLOW)
-        resp.redirect("/sign-in")

@@ -8,6 +8,7 @@ import falcon
 
 from countersign.domain.accounts.login_flow import InterruptedRequest
 from countersign.flows.accounts.context import CodeRequested, InvalidInput
+from countersign.flows.oidc.asking_client import find_asking_client
 from countersign.flows.sign_in.sign_up import sign_up
 from countersign.flows.verifications.results import Refused
 from countersign.messages.language.catalogue import mark
@@ -35,7 +36,9 @@ class SignUpPage:
 
     async def get(self, req: Request, resp: Response) -> None:
         """Show the form."""
-        self._show(req, resp, {}, {}, req.get_param("return_to") or "")
+        wanted = req.get_param("return_to") or ""
+        hint = (await find_asking_client(self._web.accounts, wanted)).login_hint
+        await self._show(req, resp, {"identifier": hint}, {}, wanted)
 
     async def post(self, req: Request, resp: Response) -> None:
         """Begin to create an account. The answer does not reveal whether the contact has one already."""
@@ -54,15 +57,17 @@ class SignUpPage:
                 to_verification(resp, asked)
             case InvalidInput(faults):
                 resp.status = falcon.HTTP_422
-                self._show(req, resp, fields, faults, wanted)
+                await self._show(req, resp, fields, faults, wanted)
             case Refused():
                 if asked.retry_after:
                     show_refusal(self._web, req, resp, asked)
                 else:
                     resp.status = falcon.HTTP_422
-                    self._show(req, resp, fields, {"identifier": asked.reason or "unusable"}, wanted)
+                    await self._show(req, resp, fields, {"identifier": asked.reason or "unusable"}, wanted)
 
-    def _show(self, req: Request, resp: Response, fields: dict[str, str], faults: dict[str, str], wanted: str) -> None:
+    async def _show(
+        self, req: Request, resp: Response, fields: dict[str, str], faults: dict[str, str], wanted: str
+    ) -> None:
         language = language_of(req)
         show(
             self._web,
@@ -72,6 +77,7 @@ class SignUpPage:
             name=fields.get("name", ""),
             identifier=fields.get("identifier", ""),
             return_to=wanted,
+            asking=(await find_asking_client(self._web.accounts, wanted)).site,
             least=str(self._web.accounts.password_min_length),
             faults={field: self._words(field, fault, language) for field, fault in faults.items()},
         )

@@ -202,6 +202,7 @@ class VerifyPage:
             reason=reason(flow.risk_findings, language),
             summary=flow.requirement.action.summary,
             asker=flow.requirement.action.asker,
+            asking=flow.interrupted.asker,
             known=known,
             fault=fault,
             far=far,

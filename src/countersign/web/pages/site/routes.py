@@ -1,0 +1,26 @@
+"""The routes that any site has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from countersign.web.pages.site.front_door import FrontDoor
+from countersign.web.pages.site.icons import FAVICON, MANIFEST, TOUCH_ICONS, Manifest, icon
+from countersign.web.pages.site.well_known import Robots, change_password
+
+if TYPE_CHECKING:
+    from countersign.web.http.context import WebContext
+    from countersign.web.http.router import Routes
+
+
+def routes(web: WebContext) -> Routes:
+    """Return the routes."""
+    touch_icon = icon("touch-icon.png", "image/png")
+    return {
+        "/": {"GET": FrontDoor(web).get},
+        FAVICON: {"GET": icon("favicon.ico", "image/x-icon")},
+        MANIFEST: {"GET": Manifest(web).get},
+        "/robots.txt": {"GET": Robots(web).get},
+        "/.well-known/change-password": {"GET": change_password},
+        **{path: {"GET": touch_icon} for path in TOUCH_ICONS},
+    }
