@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 SESSION: Final = "__Host-session"
 DEVICE: Final = "__Host-device"
 FLOW: Final = "__Host-visit"
+REMINDED: Final = "__Host-reminded"
+"""No secret: this browser was reminded lately that its user could be locked out."""
 
 DEVICE_KEPT: Final = 400 * 86_400
 """Seconds: the maximum lifetime that browsers grant a cookie (RFC 6265bis, 5.5)."""

@@ -12,14 +12,17 @@ from countersign.domain.accounts.change import ChangeKind, ChangeRefusal, Change
 from countersign.domain.accounts.login_flow import InterruptedRequest
 from countersign.flows.accounts.authenticator import InvalidCode
 from countersign.flows.accounts.context import CodeRequested
-from countersign.flows.accounts.sessions import overview
+from countersign.flows.accounts.request_code import opened
 from countersign.flows.accounts.snapshot import find_snapshot
 from countersign.flows.changes.apply import Applied
-from countersign.flows.changes.enrol import authenticator_name, begin_app, draft_app, finish_app, make_recovery_codes
+from countersign.flows.changes.enrol import authenticator_name, begin_app, draft_app, finish_app
+from countersign.flows.changes.keep_codes import CodesToKeep
 from countersign.flows.sign_in.authenticator import FEW_RECOVERY_CODES
+from countersign.flows.sign_in.check_up import losses_of
 from countersign.totp import address, picture, shown
 from countersign.web.http.browser import language_of
 from countersign.web.http.cookies import FLOW, drop, keep_flow
+from countersign.web.pages.account.check_up import told
 from countersign.web.pages.shared.account_layout import show_part, when
 from countersign.web.pages.shared.flow_mark import is_of_other_flow, show_other_flow
 from countersign.web.pages.shared.word_pages import show_change_refusal, show_no_flow
@@ -36,7 +39,7 @@ PATH: Final = "/account/methods"
 
 
 class AuthenticatorsPage:
-    """The list, and the forms for setting up an app, making recovery codes, and removing a passkey or an app."""
+    """The list, and the forms for setting up an app and for removing a passkey or an app."""
 
     def __init__(self, web: WebContext, guard: SessionGuard, forms: ChangeForms) -> None:
         self._web = web
@@ -72,6 +75,10 @@ class AuthenticatorsPage:
             ],
             left=snapshot.recovery_codes,
             few=snapshot.recovery_codes < FEW_RECOVERY_CODES,
+            unkept=any(one.unkept for one in snapshot.authenticators),
+            closes=not snapshot.strong,
+            needs_codes=snapshot.keeps_codes_first,
+            losses=[told(one, language) for one in await losses_of(self._web.accounts, session.account)],
             has_passkey=any(one.kind is AuthenticatorKind.PASSKEY for one in snapshot.authenticators),
         )
 
@@ -95,12 +102,14 @@ class AuthenticatorsPage:
     async def _show_app(self, req: Request, resp: Response, session: Session, fault: str) -> None:
         accounts = self._web.accounts
         draft = await draft_app(accounts, self._web.browser(req), session)
-        found = await overview(accounts, session)
+        found = await self._web.database.read(find_snapshot, session.account)
         if draft is None or found is None:
-            resp.redirect(PATH)
+            resp.redirect(f"{PATH}/recovery-codes")
             return
-        masked = next((one.masked for one in found.contacts if one.primary), "")
-        where = address(draft.secret, self._web.settings.site, masked)
+        primary = next((one for one in found.contacts if one.primary), None)
+        # The whole address: of two accounts with one label, an app keeps the newer one alone.
+        account = opened(accounts, primary).address if primary is not None else ""
+        where = address(draft.secret, self._web.settings.site, account)
         show_part(
             self._web,
             req,
@@ -110,6 +119,7 @@ class AuthenticatorsPage:
             picture=markupsafe.Markup(picture(where)),  # noqa: S704 - drawn here, of squares alone
             secret=shown(draft.secret),
             link=where,
+            needs_codes=found.keeps_codes_first,
             fault=fault,
         )
 
@@ -125,6 +135,8 @@ class AuthenticatorsPage:
                 self._web.database.notify()
                 drop(resp, FLOW)
                 resp.redirect(f"{PATH}?done={change.kind.value}")
+            case CodesToKeep():
+                resp.redirect(f"{PATH}/recovery-codes")
             case InvalidCode():
                 resp.status = falcon.HTTP_422
                 fault = form.language.say(
@@ -135,13 +147,6 @@ class AuthenticatorsPage:
                 show_change_refusal(self._web, req, resp, outcome)
             case _:
                 show_no_flow(self._web, req, resp)
-
-    async def make_recovery_codes(self, form: Submission) -> None:
-        """Make new recovery codes, and show them once."""
-        summary = form.act_language.say("Make new recovery codes")
-        outcome, made = await make_recovery_codes(self._web.accounts, form.browser, form.session, summary)
-        if await self._forms.settle(form, outcome) is not None:
-            show_part(self._web, form.req, form.resp, "recovery_codes.html", PATH, codes=made.codes)
 
     async def remove(self, form: Submission) -> None:
         """Remove a passkey or an app."""

@@ -15,6 +15,7 @@ from countersign.flows.accounts.context import (
     SignInDenied,
 )
 from countersign.flows.accounts.sessions import find_session, sign_out
+from countersign.flows.sign_in.passkey_challenge import offered_challenge
 from countersign.flows.sign_in.sign_in import sign_in
 from countersign.flows.verifications.results import Refused
 from countersign.messages.content.risk_reasons import reason
@@ -86,6 +87,7 @@ class SignInPage:
             identifier=identifier,
             return_to=wanted,
             wrong=wrong,
+            challenge=offered_challenge(self._web.accounts, self._web.browser(req).device),
             form_action=await leads_to(self._web, wanted),
         )
 
