@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 ACCOUNT: Final = "/account"
+CHECK_UP: Final = "/account/check-up"
 CONTACTS: Final = "/account/contacts"
 SIGN_IN: Final = "/sign-in"
 RECOVER: Final = "/recover"

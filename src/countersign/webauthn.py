@@ -50,15 +50,21 @@ def relying_party(issuer: str, site: str) -> RelyingParty:
     return RelyingParty(urlsplit(issuer).hostname or "", issuer, site)
 
 
-def creation(party: RelyingParty, challenge: bytes, account: str, shown: str, known: Sequence[bytes]) -> str:
-    """Return the options for registration as JSON. User verification and a discoverable credential are required."""
+def creation(
+    party: RelyingParty, challenge: bytes, account: str, user_name: str, display_name: str, known: Sequence[bytes]
+) -> str:
+    """Return the options for registration as JSON. User verification and a discoverable credential are required.
+
+    `user_name` tells the accounts of one person apart, `display_name` is the person's name, and `known` are the credentials that the
+    account has already.
+    """
     return options_to_json(
         webauthn.generate_registration_options(
             rp_id=party.id,
             rp_name=party.name,
             user_id=account.encode(),
-            user_name=shown,
-            user_display_name=shown,
+            user_name=user_name,
+            user_display_name=display_name or user_name,
             challenge=challenge,
             timeout=TIMEOUT,
             authenticator_selection=AuthenticatorSelectionCriteria(
@@ -99,10 +105,10 @@ def registered(party: RelyingParty, answer: str, challenge: bytes) -> Registered
     return RegisteredPasskey(found.credential_id, found.credential_public_key, found.sign_count, synced)
 
 
-def asserted(party: RelyingParty, answer: str, challenge: bytes, public_key: bytes, count: int) -> int | None:
-    """Return the new signature counter of a valid response.
+def asserted(party: RelyingParty, answer: str, challenge: bytes, public_key: bytes) -> int | None:
+    """Return the signature counter of a valid response, whatever it is.
 
-    Returns None for a wrong origin, challenge or key, a missing user verification, or a counter that is too low.
+    Returns None for a wrong origin, challenge or key, or a missing user verification.
     """
     try:
         found = webauthn.verify_authentication_response(
@@ -111,7 +117,8 @@ def asserted(party: RelyingParty, answer: str, challenge: bytes, public_key: byt
             expected_rp_id=party.id,
             expected_origin=party.origin,
             credential_public_key=public_key,
-            credential_current_sign_count=count,
+            # The counter is judged where it is written.
+            credential_current_sign_count=0,
             require_user_verification=True,
         )
     except (WebAuthnException, ValueError, KeyError, TypeError, RecursionError):
@@ -121,13 +128,35 @@ def asserted(party: RelyingParty, answer: str, challenge: bytes, public_key: byt
 
 def id_of(answer: str) -> bytes:
     """Return the credential id that a response names, or an empty string."""
-    if len(answer) > MAX_CREDENTIAL:
+    response = _object_in(answer)
+    return _bytes_of(response.get("rawId"))
+
+
+def challenge_of(answer: str) -> bytes:
+    """Return the challenge that a response says it answers, or an empty string. Nothing about the response is verified."""
+    parts = _object_in(answer).get("response")
+    client = _bytes_of(parts.get("clientDataJSON")) if isinstance(parts, dict) else b""
+    return _bytes_of(_object_in(client).get("challenge"))
+
+
+def _object_in(text: str | bytes) -> dict[str, object]:
+    """Return the JSON object that a text holds; an empty one if it holds anything else, or is too long."""
+    if len(text) > MAX_CREDENTIAL:
+        return {}
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _bytes_of(text: object) -> bytes:
+    """Return what a text in base64url stands for; an empty string if it is no such text."""
+    if not isinstance(text, str):
         return b""
     try:
-        response = json.loads(answer)
-        text = response["rawId"] if isinstance(response, dict) else ""
-        raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)) if isinstance(text, str) else b""
-    except (ValueError, KeyError, binascii.Error, RecursionError):
+        raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except (ValueError, binascii.Error):
         return b""
-    is_canonical = base64.urlsafe_b64encode(raw).rstrip(b"=") == str(text).rstrip("=").encode("utf-8", "replace")
+    is_canonical = base64.urlsafe_b64encode(raw).rstrip(b"=") == text.rstrip("=").encode("utf-8", "replace")
     return raw if is_canonical else b""

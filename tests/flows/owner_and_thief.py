@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 from tests.clock import DAY, HOUR, MINUTE
-from tests.flows.authenticators import app_code
+from tests.flows.authenticators import app_code, keeps
 from tests.flows.people import ADA, CARRIER, PASSWORD, Visitor
 
 from countersign.domain.accounts.authenticator import STRONG_KINDS, AuthenticatorKind
@@ -282,7 +282,7 @@ class Person:
         draft = await draft_app(context, self.visitor.browser, session)
         assert draft is not None
         code = code_at(draft.secret, context.now() // STEP)
-        outcome = await finish_app(context, self.visitor.browser, session, code)
+        outcome = await keeps(self.visitor, session, await finish_app(context, self.visitor.browser, session, code))
         if isinstance(outcome, Applied):
             self.apps.append(draft.secret)
             self.made.add(outcome.change.id)

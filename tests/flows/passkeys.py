@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from tests.flows.authenticators import without_codes
 from tests.flows.people import ADA, Visitor
 from tests.peers.authenticator import BACKED_UP, ELIGIBLE, PRESENT, VERIFIED, Authenticator
 
 from countersign.domain.accounts.login_flow import InterruptedRequest
 from countersign.domain.accounts.session import ProofRequirement
 from countersign.flows.accounts.context import CodeRequested, FlowNotFound, InvalidCredentials, SignedIn
-from countersign.flows.changes.apply import Applied
 from countersign.flows.sign_in.passkeys import (
     begin_passkey_enrolment,
     begin_passkey_sign_in,
@@ -46,7 +46,9 @@ async def enrols(visitor: Visitor, authenticator: Authenticator | None = None) -
     answer = authenticator.makes(await enrolling(visitor))
     session = await visitor.session()
     assert session is not None
-    assert isinstance(await finish_passkey_enrolment(visitor.place.accounts, visitor.browser, session, answer), Applied)
+    await without_codes(
+        visitor, await finish_passkey_enrolment(visitor.place.accounts, visitor.browser, session, answer)
+    )
     assert isinstance(
         await finish_passkey_enrolment(visitor.place.accounts, visitor.browser, session, answer), FlowNotFound
     )

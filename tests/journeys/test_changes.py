@@ -154,7 +154,7 @@ async def test_an_app_is_enrolled_and_asked_for_and_recovery_codes_get_back_in(s
     last = await confirm(page, site, to, last)
     codes = await page.locator(".codes code").all_text_contents()
     assert len(codes) == 10
-    await page.get_by_role("link", name="I have kept them").click()
+    await page.get_by_role("button", name="I have kept them").click()
     await page.locator("#name").fill("My phone")
     await page.get_by_role("button", name="Add an authenticator app").click()
     last = await confirm(page, site, to, last)

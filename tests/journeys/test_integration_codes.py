@@ -41,7 +41,7 @@ async def test_a_code_is_made_used_renewed_and_revoked(site: Site, opens: Opens)
     assert opened["scopes"] == ["read"]
     assert set(opened) == {"active", "subject", "scopes", "expires_at"}
 
-    await page.get_by_role("link", name="I have kept it").click()
+    await page.get_by_role("button", name="I have kept it").click()
     await expect(page.get_by_text("192.0.2.7")).to_be_visible()
     assert old not in await page.content()
     await page.get_by_role("button", name=re.compile("^Renew")).click()
@@ -49,7 +49,7 @@ async def test_a_code_is_made_used_renewed_and_revoked(site: Site, opens: Opens)
     new = await page.locator("#made").input_value()
     assert [site.call("POST", VERIFY, {"code": one})["active"] for one in (old, new)] == [True, True]
 
-    await page.get_by_role("link", name="I have kept it").click()
+    await page.get_by_role("button", name="I have kept it").click()
     await page.get_by_role("button", name=re.compile("^Revoke")).first.click()
     await confirm(page, site, to, last)
     await expect(page.get_by_text("It opens nothing any more.")).to_be_visible()

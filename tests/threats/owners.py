@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tests.flows.authenticators import enrols_app, recovery_codes
+from tests.flows.authenticators import enrols_app, recovery_codes, without_codes
 from tests.flows.passkeys import enrolling
 from tests.flows.people import Visitor, ada
 from tests.peers.authenticator import Authenticator
@@ -75,7 +75,7 @@ async def with_passkey(place: Place, address: str) -> None:
     answer = passkey.makes(await enrolling(owner, to=address))
     session = await owner.session()
     assert session is not None
-    assert isinstance(await finish_passkey_enrolment(place.accounts, owner.browser, session, answer), Applied)
+    await without_codes(owner, await finish_passkey_enrolment(place.accounts, owner.browser, session, answer))
 
 
 async def claimed(place: Place, address: str) -> None:

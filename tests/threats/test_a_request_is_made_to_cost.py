@@ -98,7 +98,7 @@ FORMS: Final[dict[str, dict[str, str]]] = {
     "/sign-up": {"name": "Ada", "identifier": "a@example.org", "password": "short", "return_to": "/account"},
     "/sign-in": {"identifier": "a@example.org", "password": "", "return_to": "/account"},
     "/sign-in/passkey/begin": {"return_to": "/account"},
-    "/sign-in/passkey": {"credential": "{}"},
+    "/sign-in/passkey": {"credential": "{}", "return_to": "/account"},
     "/verify": {"code": "", "remember": "", "far": "", "flow": "x"},
     "/verify/way": {"contact": "", "channel": "email"},
     "/verify/app": {"code": ""},
@@ -117,6 +117,8 @@ FORMS: Final[dict[str, dict[str, str]]] = {
     "/account/methods/app/confirm": {"code": ""},
     "/account/methods/passkey": {"name": ""},
     "/account/methods/passkey/made": {"credential": "{}"},
+    "/account/methods/recovery-codes": {"return_to": "/account"},
+    "/account/methods/recovery-codes/kept": {"flow": "x"},
     "/account/methods/remove": {"method": ""},
     "/account/changes/cancel": {"change": ""},
     "/account/changes/undo": {"change": ""},
@@ -124,6 +126,7 @@ FORMS: Final[dict[str, dict[str, str]]] = {
     "/account/integration-codes": {"name": "", "days": "30", "scope-read": ""},
     "/account/integration-codes/rotate": {"code": ""},
     "/account/integration-codes/revoke": {"code": ""},
+    "/account/integration-codes/kept": {"flow": "x"},
     "/not-me": {"ref": "x"},
     "/is-this-us": {"text": "x"},
     "/oauth/authorize": {"client_id": "x", "state": "x"},
@@ -382,7 +385,7 @@ def test_every_field_is_tried(app: WebApplication) -> None:
         read |= {name for pair in FIELD.findall(path.read_text()) for name in pair if name}
     tried = {name for fields in FORMS.values() for name in fields}
     assert read <= tried
-    without_fields = {"/sign-out", "/verify/resend", "/verify/passkey/begin", "/account/methods/recovery-codes"}
+    without_fields = {"/sign-out", "/verify/resend", "/verify/passkey/begin"}
     without_fields |= {"/account/methods/passkey/options", "/inbox", "/oauth/userinfo", "/oauth/revoke"}
     without_fields |= {"/recover/lost/withdraw"}
     sent = {path for path, kind in posted(app).items() if kind.endswith("urlencoded")}

@@ -63,6 +63,11 @@ def test_neither_a_flow_nor_an_interrupted_request_shows_a_secret_in_a_log() -> 
 
 
 def test_every_kind_that_sends_codes_has_the_policy_of_its_purpose() -> None:
-    silent = {LoginFlowKind.ENROL_APP, LoginFlowKind.ENROL_PASSKEY, LoginFlowKind.PASSKEY}
+    silent = {
+        LoginFlowKind.ENROL_APP,
+        LoginFlowKind.ENROL_PASSKEY,
+        LoginFlowKind.PASSKEY,
+        LoginFlowKind.KEEP_CODES,
+    }
     assert {kind.purpose for kind in LoginFlowKind if kind not in silent} <= set(DEFAULT_POLICIES)
     assert LoginFlowKind.DELAYED_RECOVERY.purpose == LoginFlowKind.BIND_CONTACT.purpose == "bind_contact"

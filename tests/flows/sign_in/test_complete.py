@@ -140,7 +140,10 @@ async def test_a_raised_session_keeps_its_id_and_trusts_no_browser(home: Place) 
     assert device.trusted_at is None
 
 
-@pytest.mark.parametrize("kind", [LoginFlowKind.ENROL_APP, LoginFlowKind.ENROL_PASSKEY, LoginFlowKind.PASSKEY])
+@pytest.mark.parametrize(
+    "kind",
+    [LoginFlowKind.ENROL_APP, LoginFlowKind.ENROL_PASSKEY, LoginFlowKind.PASSKEY, LoginFlowKind.KEEP_CODES],
+)
 async def test_a_flow_that_no_code_belongs_to_is_not_completed_by_a_proof(home: Place, kind: LoginFlowKind) -> None:
     """C4."""
     stranger = Visitor(home, SAFARI)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.flows.authenticators import without_codes
 from tests.flows.passkeys import SYNCED, asked, enrolling, enrols, signs_in
 from tests.flows.people import Visitor, ada
 from tests.peers.authenticator import PRESENT, VERIFIED, Authenticator
@@ -61,6 +62,43 @@ async def test_a_synced_passkey_never_counts(home: Place) -> None:
         session = await other.session()
         assert session is not None
         assert amr_values(session, home.clock()) == ["swk", "user", "mfa"]
+
+
+async def test_a_synced_passkey_is_let_in_whatever_its_counter(home: Place) -> None:
+    """A11: it lives on several devices, and each of them counts for itself."""
+    visitor = await ada(home)
+    synced = await enrols(visitor, Authenticator(flags=SYNCED, count=1))
+    for count in (3, 2, 1, 0):
+        synced.count = count
+        other = Visitor(home)
+        assert isinstance(await signs_in(other, synced.uses(await asked(other))), SignedIn)
+        assert isinstance(await other.signs_in(), CodeRequested)
+        options = await begin_passkey_proof(home.accounts, other.browser)
+        assert options is not None
+        proved = await prove_with_passkey(home.accounts, other.browser, synced.uses(options), remember=False)
+        assert isinstance(proved, SignedIn)
+    assert await home.count("notices WHERE kind = 'passkey_refused'") == 0
+
+
+async def test_a_passkey_that_was_copied_is_refused_and_its_owner_told(home: Place) -> None:
+    """A11: bound to one device, its counter goes up. Whoever has no such key tells nobody anything."""
+    visitor = await ada(home)
+    bound = await enrols(visitor, Authenticator(count=5))
+    other, stranger = Visitor(home), replace(bound, key=Authenticator().key)
+    assert isinstance(await signs_in(other, stranger.uses(await asked(other))), InvalidCredentials)
+    assert await home.count("notices WHERE kind = 'passkey_refused'") == 0
+    bound.count = 4
+    assert isinstance(await signs_in(other, bound.uses(await asked(other))), InvalidCredentials)
+    await visitor.told("A passkey of your account was refused")
+    bound.count = 6
+    assert isinstance(await signs_in(other, bound.uses(await asked(other))), SignedIn)
+
+
+async def test_accounts_are_told_apart_where_passkeys_are_chosen(home: Place) -> None:
+    """A10, A11: by the whole address, and the person's name."""
+    for address in ("ada@example.org", "anna@example.org"):
+        user = json.loads(await enrolling(await ada(home, address), to=address))["user"]
+        assert (user["name"], user["displayName"]) == (address, "Ada")
 
 
 async def test_a_passkey_proves_a_sign_in_and_a_step_up(home: Place) -> None:
@@ -177,7 +215,7 @@ async def test_anothers_passkey_does_not_prove_my_flow(home: Place) -> None:
     answer = synced.makes(await enrolling(grace, to="grace@example.org"))
     session = await grace.session()
     assert session is not None
-    assert isinstance(await finish_passkey_enrolment(home.accounts, grace.browser, session, answer), Applied)
+    await without_codes(grace, await finish_passkey_enrolment(home.accounts, grace.browser, session, answer))
     thief = Visitor(home)
     assert isinstance(await thief.signs_in(), CodeRequested)
     options = await begin_passkey_proof(home.accounts, thief.browser)

@@ -87,6 +87,9 @@ async def enrols(browser: PageBrowser) -> bytes:
     code = code_at(draft.secret, accounts.now() // STEP)
     done = await browser.post("/account/methods/app/confirm", {"code": code})
     assert done.status in {200, 303}, done.body
+    if done.headers.get("location", "").endswith("/recovery-codes"):
+        kept = await browser.post("/account/methods/recovery-codes/kept", {})
+        assert kept.headers["location"] == "/account/methods?done=method_added"
     return draft.secret
 
 

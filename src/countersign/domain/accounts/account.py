@@ -106,6 +106,12 @@ class AccountSnapshot(msgspec.Struct, frozen=True):
         return any(one.kind in STRONG_KINDS for one in self.authenticators)
 
     @property
+    def keeps_codes_first(self) -> bool:
+        """Return True if an app or a passkey counts only once its user has kept recovery codes (semantics A11)."""
+        kept = any(one.kind is AuthenticatorKind.RECOVERY_CODE and not one.unkept for one in self.authenticators)
+        return not self.strong and not kept
+
+    @property
     def recovery_codes(self) -> int:
         """Return how many recovery codes are left."""
         return sum(one.kind is AuthenticatorKind.RECOVERY_CODE for one in self.authenticators)

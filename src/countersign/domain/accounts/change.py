@@ -114,6 +114,8 @@ RULES: Final = {
     ),
 }
 """The rule of every kind of change."""
+APPROVED_BY_FRESH_PROOF: Final = frozenset({ChangeKind.RECOVERY_CODES_MADE})
+"""Kinds that an app's code or a passkey approves too which the session has given a moment ago."""
 
 
 class ChangeRequest(msgspec.Struct, frozen=True):
@@ -258,6 +260,7 @@ class ChangeRefusal(StrEnum):
     TOO_EARLY = "too_early"
     CONTESTED = "contested"
     OUTDATED = "outdated"
+    NO_WAY_BACK = "no_way_back"
 
 
 def check_change(

@@ -32,6 +32,7 @@ class LoginFlowKind(StrEnum):
     ENROL_APP = "enrol"
     ENROL_PASSKEY = "enrol_passkey"
     PASSKEY = "passkey"
+    KEEP_CODES = "keep_codes"
 
     @property
     def purpose(self) -> str:
@@ -82,6 +83,9 @@ class LoginFlow(msgspec.Struct, frozen=True, omit_defaults=True):
       delayed recovery that can be finished now. `decoy_notice` is the notice that is sent in place of a code, by whichever method.
     - Enrolment: `name` is the name of the new authenticator, and `contact` what has approved it, an authenticator maybe.
     - `pending_secret`: the secret (hex) of the app that is being enrolled, or the WebAuthn challenge (hex) of a passkey.
+    - `pending_authenticator`: an authenticator that has shown that it works, as JSON. It counts once `codes` are kept (semantics A11).
+    - Keeping codes: `codes` are shown until their user has kept them. `name` is that of an integration code, and `change` the kind of
+      change that has made it; both are empty for recovery codes.
     """
 
     kind: LoginFlowKind
@@ -109,6 +113,8 @@ class LoginFlow(msgspec.Struct, frozen=True, omit_defaults=True):
     recovery_proof: SessionProof | None = msgspec.field(name="proved", default=None)
     epoch: int = 0
     decoy_notice: str = msgspec.field(name="decoy", default="")
+    pending_authenticator: str = msgspec.field(name="held", default="")
+    codes: tuple[str, ...] = ()
 
     @property
     def lane(self) -> Lane:

@@ -236,12 +236,29 @@ def approval_source(session: Session, requirement: ProofRequirement, now: int) -
     return max(approvals, key=lambda one: one.proved_at).source if approvals else ""
 
 
+def fresh_strong_proof(session: Session, now: int) -> SessionProof | None:
+    """Return the app's code or the passkey that the user has given within APPROVAL_LIFETIME, at `now` (ms); None if there is none.
+
+    A recovery code is none of these, nor is the approval of an act (semantics P2).
+    """
+    requirement = ProofRequirement(max_age=APPROVAL_LIFETIME // 1_000)
+    fresh = [one for one in matching_proofs(session, requirement, now) if one.method in STRONG_METHODS]
+    return max(fresh, key=lambda one: one.proved_at, default=None)
+
+
 def current_level(session: Session, now: int, max_age: int | None = None) -> Level:
     """Return the strongest level whose proof is still valid, and at most `max_age` seconds old if that is given.
 
     The approval of an act raises no level (semantics P2).
     """
     return _strongest(matching_proofs(session, ProofRequirement(max_age=max_age), now))
+
+
+def strongest_method(session: Session, now: int) -> Method:
+    """Return how the user has proved the present level of a session: of two that are as strong, the later one."""
+    proofs = matching_proofs(session, ProofRequirement(), now)
+    found = max(proofs, key=lambda one: (LEVEL_OF_METHOD[one.method], one.proved_at), default=None)
+    return Method.PASSWORD if found is None else found.method
 
 
 def in_epoch(session: Session, epoch: int) -> Session:

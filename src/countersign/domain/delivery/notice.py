@@ -43,6 +43,7 @@ class NoticeKind(StrEnum):
     METHOD_REMOVED = "method_removed"
     RECOVERY_CODES_MADE = "recovery_codes_made"
     RECOVERY_CODE_USED = "recovery_code_used"
+    PASSKEY_REFUSED = "passkey_refused"
     INTEGRATION_CODE_MADE = "integration_code_made"
     INTEGRATION_CODE_ROTATED = "integration_code_rotated"
     ACCESS_ASKED = "access_asked"

@@ -50,6 +50,7 @@ class EventKind(StrEnum):
     CHANGE_CANCELED = "change.canceled"
     CHANGE_UNDONE = "change.undone"
     FACTOR_USED = "factor.used"
+    PASSKEY_REFUSED = "passkey.refused"
     ACCOUNT_LOCKED = "account.locked"
     RECOVERY_ALLOWED = "recovery.allowed"
     ADDRESS_SUPPRESSED = "address.suppressed"

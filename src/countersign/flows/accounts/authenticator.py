@@ -12,6 +12,7 @@ from countersign.domain.verifications.code import CodeShape, read
 from countersign.totp import DIGITS
 
 if TYPE_CHECKING:
+    from countersign.domain.accounts.authenticator import Authenticator
     from countersign.flows.accounts.context import AccountContext
 
 GUESSES_PER_FLOW: Final = 5
@@ -49,3 +50,24 @@ def recovery_code_hash(context: AccountContext, code: str) -> bytes:
     if meant is None:
         raise ValueError("no recovery code")
     return context.token_hash(f"recovery code {meant}")
+
+
+class StoredPasskey(msgspec.Struct, frozen=True):
+    """What is stored of a passkey, sealed. `synced`: it may be copied between the user's devices."""
+
+    public_key: bytes
+    synced: bool
+
+
+_encode: Final = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder(StoredPasskey).decode
+
+
+def encode_passkey(passkey: StoredPasskey) -> str:
+    """Return what is sealed of a passkey, as JSON."""
+    return _encode(passkey).decode()
+
+
+def stored_passkey(context: AccountContext, authenticator: Authenticator) -> StoredPasskey:
+    """Return what is stored of an authenticator that is a passkey."""
+    return _decode(context.keyring.unseal(authenticator.secret, authenticator.id))

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from countersign.domain.accounts import recovery
 from countersign.domain.accounts.account import AccountSnapshot
-from countersign.domain.accounts.authenticator import AuthenticatorKind
+from countersign.domain.accounts.authenticator import AuthenticatorKind, has_way_back
 from countersign.domain.accounts.change import (
     RULES,
     UNDO_PERIOD,
@@ -63,10 +63,11 @@ async def _apply(context: AccountContext, browser: BrowserContext, request: Chan
         return ChangeRefusal.UNKNOWN
     if not await _is_current(snapshot.account, request, now):
         return ChangeRefusal.OUTDATED
-    if request.flow and not await login_flows.delete(request.flow):
-        return ChangeRefusal.NOT_PENDING
+    if not _leaves_way_back(request, snapshot):
+        # The flow lives on: it continues with recovery codes.
+        return ChangeRefusal.NO_WAY_BACK
     pending = await changes.find(account, request.pending)
-    if request.pending and (pending is None or not await _may_complete(pending, now)):
+    if not await _ends_what_waited(request, pending, now):
         return ChangeRefusal.NOT_PENDING
     blind_index = context.blind_index(request.contact) if request.contact is not None else b""
     request = await _with_rank(request, now)
@@ -115,6 +116,20 @@ async def _is_current(account: Account, request: ChangeRequest, now: int) -> boo
     if request.pending or not request.session:
         return True
     return await sessions.find_by_id(account.id, request.session, now) is not None
+
+
+def _leaves_way_back(request: ChangeRequest, snapshot: AccountSnapshot) -> bool:
+    """Return True if an authenticator that is added shuts nobody out who loses it later (semantics A11)."""
+    if request.kind is not ChangeKind.METHOD_ADDED:
+        return True
+    return has_way_back((*snapshot.authenticators, *request.authenticators))
+
+
+async def _ends_what_waited(request: ChangeRequest, pending: AccountChange | None, now: int) -> bool:
+    """End the flow of a request; return False if another request has, or if its pending change may not be applied now."""
+    if request.flow and not await login_flows.delete(request.flow):
+        return False
+    return not request.pending or (pending is not None and await _may_complete(pending, now))
 
 
 async def _may_complete(pending: AccountChange, now: int) -> bool:

@@ -56,7 +56,7 @@ async def write_kind(
         case ChangeKind.PASSWORD_CHANGED | ChangeKind.PASSWORD_RECOVERED:
             return _set_password(context, request, snapshot, now)
         case ChangeKind.METHOD_ADDED | ChangeKind.METHOD_REMOVED | ChangeKind.RECOVERY_CODES_MADE:
-            return _change_authenticators(request, snapshot, now)
+            return await _change_authenticators(request, snapshot, now)
         case ChangeKind.BROWSER_REMOVED:
             return await _forget_browser(context, request, now)
         case ChangeKind.ACCESS_RECOVERED:
@@ -136,11 +136,19 @@ def _set_password(context: AccountContext, request: ChangeRequest, snapshot: Acc
     return KindWrites(effect=effect, account=replace(recovered, password=sealed, password_at=now))
 
 
-def _change_authenticators(request: ChangeRequest, snapshot: AccountSnapshot, now: int) -> KindWrites:
+async def _change_authenticators(
+    request: ChangeRequest, snapshot: AccountSnapshot, now: int
+) -> KindWrites | ChangeRefusal:
     """Add and remove authenticators. New recovery codes end all the previous ones."""
+    for added in request.authenticators:
+        # The same passkey may have been added to another account while this one waited for its recovery codes to be kept.
+        if added.kind is AuthenticatorKind.PASSKEY and await authenticators.find_by_mark(added.mark) is not None:
+            return ChangeRefusal.ALREADY_YOURS
     ended = [one for one in snapshot.authenticators if one.id == request.target]
-    if request.kind is ChangeKind.RECOVERY_CODES_MADE:
+    if any(one.kind is AuthenticatorKind.RECOVERY_CODE for one in request.authenticators):
         ended = [one for one in snapshot.authenticators if one.kind is AuthenticatorKind.RECOVERY_CODE]
+    if ended and request.kind is ChangeKind.METHOD_ADDED and now < snapshot.account.reduced_until:
+        return ChangeRefusal.REDUCED
     return KindWrites(
         (*_end_authenticators(ended, now), *authenticators.insert(request.authenticators)),
         ChangeEffect(factors_added=_ids(request.authenticators), factors_ended=_ids(ended)),

@@ -1,42 +1,35 @@
-"""Enrol an authenticator app, which must show a right code before it counts, and make recovery codes, which are shown once."""
+"""Enrol an authenticator app, which must show a right code before it counts, and make recovery codes."""
 
 from __future__ import annotations
 
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 import msgspec
-from msgspec.structs import replace
 
 from countersign.domain.accounts.authenticator import MAX_NAME, Authenticator, AuthenticatorKind
 from countersign.domain.accounts.change import ChangeKind, ChangeRefusal, ChangeRequest, check_change
 from countersign.domain.accounts.login_flow import FLOW_LIFETIME, LoginFlow, LoginFlowKind
 from countersign.domain.accounts.session import ProofRequirement, Session, approval_source, satisfies
-from countersign.domain.shared import identifier
 from countersign.domain.shared.typed_name import read_label
 from countersign.flows.accounts import login_flow
-from countersign.flows.accounts.authenticator import (
-    GUESSES_PER_FLOW,
-    InvalidCode,
-    MalformedCode,
-    read_app_code,
-    recovery_code_hash,
-)
+from countersign.flows.accounts.authenticator import GUESSES_PER_FLOW, InvalidCode, MalformedCode, read_app_code
 from countersign.flows.accounts.context import AccountContext, BrowserContext, CodeRequested, FlowNotFound
 from countersign.flows.accounts.sessions import use_approval
 from countersign.flows.accounts.snapshot import find_snapshot
-from countersign.flows.changes.apply import Applied, apply_change
+from countersign.flows.changes.apply import Applied
+from countersign.flows.changes.keep_codes import (
+    CodesToKeep,
+    RecoveryCodes,
+    add_authenticator,
+    new_recovery_codes,
+    recovery_code_rows,
+)
 from countersign.flows.changes.request import requirement_of
 from countersign.flows.changes.submit import SubmitResult, submit_change
 from countersign.totp import SECRET_BYTES, STEP, step_of
 
-RECOVERY_CODES_PER_SET: Final = 10
-"""Recovery codes of one set (semantics R4)."""
-CODE_BYTES: Final = 10
-"""Random bytes of a recovery code: 80 bits, shown as 16 symbols."""
-_GROUP: Final = 4
-
 EnrolmentStarted: TypeAlias = CodeRequested | ProofRequirement | ChangeRefusal
-EnrolmentResult: TypeAlias = Applied | InvalidCode | ChangeRefusal | FlowNotFound
+EnrolmentResult: TypeAlias = Applied | CodesToKeep | InvalidCode | ChangeRefusal | FlowNotFound
 
 
 class AuthenticatorDraft(msgspec.Struct, frozen=True):
@@ -48,16 +41,6 @@ class AuthenticatorDraft(msgspec.Struct, frozen=True):
     def __repr__(self) -> str:
         """Hide the secret."""
         return "AuthenticatorDraft(hidden)"
-
-
-class RecoveryCodes(msgspec.Struct, frozen=True):
-    """Recovery codes as they are shown, once."""
-
-    codes: tuple[str, ...]
-
-    def __repr__(self) -> str:
-        """Hide the codes."""
-        return "RecoveryCodes(hidden)"
 
 
 async def begin_app(
@@ -94,9 +77,11 @@ async def begin_app(
 
 
 async def draft_app(context: AccountContext, browser: BrowserContext, session: Session) -> AuthenticatorDraft | None:
-    """Return the app that this browser is setting up, or None."""
+    """Return the app that this browser is setting up; None if there is none, or if it has shown a right code already."""
     stored = await login_flow.find_flow(context, browser)
     if stored is None or stored.flow.kind is not LoginFlowKind.ENROL_APP or stored.flow.session != session.id:
+        return None
+    if stored.flow.pending_authenticator:
         return None
     return AuthenticatorDraft(stored.flow.name, bytes.fromhex(stored.flow.pending_secret))
 
@@ -104,12 +89,15 @@ async def draft_app(context: AccountContext, browser: BrowserContext, session: S
 async def finish_app(context: AccountContext, browser: BrowserContext, session: Session, code: str) -> EnrolmentResult:
     """Add the app if the code that was entered is right; that code is used up.
 
-    A wrong one counts as a guess, what cannot be a code does not.
+    A wrong one counts as a guess, what cannot be a code does not. CodesToKeep means that the app counts once its user has kept recovery
+    codes (semantics A11).
     """
     stored = await login_flow.find_flow(context, browser)
     if stored is None or stored.flow.kind is not LoginFlowKind.ENROL_APP or stored.flow.session != session.id:
         return FlowNotFound()
     flow, now = stored.flow, context.now()
+    if flow.pending_authenticator:
+        return CodesToKeep()
     if flow.guesses >= GUESSES_PER_FLOW * 2:
         return FlowNotFound()
     meant = read_app_code(code)
@@ -133,39 +121,17 @@ async def finish_app(context: AccountContext, browser: BrowserContext, session: 
         name=context.keyring.seal(flow.name, id_),
         used=step,
     )
-    request = ChangeRequest(ChangeKind.METHOD_ADDED, about=flow.name, authenticators=(app,))
-    request = replace(request.for_session(session), flow=counted.token_hash, epoch=flow.epoch, approved_by=flow.contact)
-    return await apply_change(context, browser, request)
+    return await add_authenticator(context, browser, session, counted, app)
 
 
 async def make_recovery_codes(
     context: AccountContext, browser: BrowserContext, session: Session, summary: str
 ) -> tuple[SubmitResult, RecoveryCodes]:
-    """Make ten new recovery codes, which end the previous ones. Show them only if the change was applied."""
-    codes = tuple(_code(context) for _ in range(RECOVERY_CODES_PER_SET))
-    now = context.now()
-    made: list[Authenticator] = []
-    for code in codes:
-        id_ = context.id("fac")
-        made.append(
-            Authenticator(
-                account=session.account,
-                id=id_,
-                kind=AuthenticatorKind.RECOVERY_CODE,
-                added_at=now,
-                mark=recovery_code_hash(context, code),
-                secret=b"",
-                name=b"",
-            )
-        )
-    request = ChangeRequest(ChangeKind.RECOVERY_CODES_MADE, summary=summary, authenticators=tuple(made))
-    return await submit_change(context, browser, session, request), RecoveryCodes(codes)
-
-
-def _code(context: AccountContext) -> str:
-    number = int.from_bytes(context.random_bytes(CODE_BYTES))
-    symbols = "".join(identifier.ALPHABET[(number >> shift) & 31] for shift in range(0, CODE_BYTES * 8, 5))
-    return "-".join(symbols[start : start + _GROUP] for start in range(0, len(symbols), _GROUP))
+    """Make ten new recovery codes, which end the previous ones. Show them only if the change was applied (`show_codes`)."""
+    codes, now = new_recovery_codes(context), context.now()
+    rows = recovery_code_rows(context, session.account, codes, now, unkept=True)
+    request = ChangeRequest(ChangeKind.RECOVERY_CODES_MADE, summary=summary, authenticators=rows)
+    return await submit_change(context, browser, session, request), RecoveryCodes(codes, now)
 
 
 def authenticator_name(name: str, otherwise: str = "Authenticator") -> str:

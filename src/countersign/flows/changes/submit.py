@@ -9,9 +9,21 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from msgspec.structs import replace
 
-from countersign.domain.accounts.change import PENDING_LIFETIME, RULES, ChangeRefusal, check_change
+from countersign.domain.accounts.change import (
+    APPROVED_BY_FRESH_PROOF,
+    PENDING_LIFETIME,
+    RULES,
+    ChangeRefusal,
+    check_change,
+)
 from countersign.domain.accounts.login_flow import FLOW_LIFETIME, LoginFlow, LoginFlowKind
-from countersign.domain.accounts.session import ProofRequirement, Session, approval_source, satisfies
+from countersign.domain.accounts.session import (
+    ProofRequirement,
+    Session,
+    approval_source,
+    fresh_strong_proof,
+    satisfies,
+)
 from countersign.domain.delivery.notice import NoticeKind
 from countersign.domain.verifications.challenge import Refusal
 from countersign.domain.verifications.lanes import Lane
@@ -54,7 +66,8 @@ async def submit_change(
     if refusal := check_change(request.kind, request.target, blind_index, snapshot, context.now()):
         return refusal
     requirement = requirement_of(context, request, snapshot)
-    if not satisfies(session, requirement, context.now()):
+    fresh = fresh_strong_proof(session, context.now()) if request.kind in APPROVED_BY_FRESH_PROOF else None
+    if fresh is None and not satisfies(session, requirement, context.now()):
         return requirement
     (result,) = await context.database.run(
         rate_limits.consume,
@@ -65,9 +78,10 @@ async def submit_change(
         return Refused(
             Refusal.LIMITED, retry_after=result.retry_after, limit=CHANGES_PER_ACCOUNT.name, at=context.now()
         )
-    if not await use_approval(context, session, requirement):
+    if fresh is None and not await use_approval(context, session, requirement):
         return requirement
-    request = replace(request, approved_by=approval_source(session, requirement, context.now()))
+    approved_by = approval_source(session, requirement, context.now()) if fresh is None else fresh.source
+    request = replace(request, approved_by=approved_by)
     if RULES[request.kind].proves_contact:
         return await _prove_contact(context, browser, request, snapshot.account.locale)
     return await apply_change(context, browser, request)

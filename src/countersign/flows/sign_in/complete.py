@@ -22,6 +22,7 @@ from countersign.flows.accounts.login_flow import StoredFlow, challenge_key
 from countersign.flows.changes.apply import Applied, apply_change
 from countersign.flows.changes.delayed_recovery import RecoveryPending, request_delayed_recovery
 from countersign.flows.changes.request import pending_request
+from countersign.flows.sign_in.check_up import lead_to_check_up
 from countersign.flows.sign_in.start_session import start_session
 from countersign.store.engine.database import Change, ConflictError, Write
 from countersign.store.tables import accounts, changes, login_flows, sessions, single_use
@@ -59,7 +60,7 @@ async def complete_flow(
             return await _allow_password_reset(context, stored, proof)
         case LoginFlowKind.DELAYED_RECOVERY:
             return await request_delayed_recovery(context, browser, stored)
-        case LoginFlowKind.ENROL_APP | LoginFlowKind.ENROL_PASSKEY | LoginFlowKind.PASSKEY:
+        case LoginFlowKind.ENROL_APP | LoginFlowKind.ENROL_PASSKEY | LoginFlowKind.PASSKEY | LoginFlowKind.KEEP_CODES:
             return FlowNotFound()
 
 
@@ -119,7 +120,7 @@ async def _sign_in(
     """Start a session with the password that was checked when the flow began, and the proof that was just given."""
     flow = stored.flow
     proofs = (SessionProof(Method.PASSWORD, flow.begun_at), proof)
-    return await start_session(
+    started = await start_session(
         context,
         browser,
         flow.account,
@@ -131,6 +132,7 @@ async def _sign_in(
         contact=flow.contact if proof.source == flow.contact else "",
         epoch=flow.epoch,
     )
+    return await lead_to_check_up(context, started, proof.method) if isinstance(started, SignedIn) else started
 
 
 async def _allow_password_reset(

@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from countersign import webauthn
+from countersign import links, webauthn
 from countersign.domain.accounts.account import Account, AccountSnapshot
 from countersign.domain.accounts.authenticator import Authenticator, AuthenticatorKind
 from countersign.domain.accounts.change import ChangeKind, ChangeRefusal, ChangeRequest, check_change
@@ -22,8 +22,12 @@ from countersign.domain.accounts.session import (
     approval_source,
     satisfies,
 )
+from countersign.domain.delivery.notice import NoticeKind
+from countersign.domain.shared.event import Event, EventKind
 from countersign.domain.verifications.rate_limit import RateLimit
 from countersign.flows.accounts import login_flow
+from countersign.flows.accounts.activity import record_events
+from countersign.flows.accounts.authenticator import StoredPasskey, encode_passkey, stored_passkey
 from countersign.flows.accounts.context import (
     AccountContext,
     BrowserContext,
@@ -33,18 +37,23 @@ from countersign.flows.accounts.context import (
     SignedIn,
 )
 from countersign.flows.accounts.login_flow import StoredFlow
-from countersign.flows.accounts.request_code import authenticators_for
+from countersign.flows.accounts.notify import owe_notices
+from countersign.flows.accounts.request_code import authenticators_for, opened
 from countersign.flows.accounts.sessions import use_approval
 from countersign.flows.accounts.snapshot import find_snapshot
-from countersign.flows.changes.apply import Applied, apply_change
+from countersign.flows.changes.apply import Applied
 from countersign.flows.changes.enrol import authenticator_name
+from countersign.flows.changes.keep_codes import CodesToKeep, add_authenticator
 from countersign.flows.changes.request import requirement_of
+from countersign.flows.sign_in.check_up import lead_to_check_up
 from countersign.flows.sign_in.complete import CompletedFlow, complete_flow
 from countersign.flows.sign_in.guess_counters import end_password_pause, forget_guesses
 from countersign.flows.sign_in.network_limit import count_by_network
+from countersign.flows.sign_in.passkey_challenge import OFFER_LIFETIME, is_offered, use_key
 from countersign.flows.sign_in.start_session import start_session
 from countersign.flows.verifications.results import Refused
-from countersign.store.tables import accounts, authenticators, login_flows
+from countersign.store.engine.database import Write
+from countersign.store.tables import accounts, authenticators, login_flows, single_use
 from countersign.webauthn import CHALLENGE_BYTES, RelyingParty, asserted, registered
 
 PASSKEY_SIGN_INS_PER_NETWORK: Final = RateLimit("sign_in_passkey", 60, 10 * 60_000)
@@ -52,18 +61,10 @@ PASSKEY_SIGN_INS_PER_NETWORK: Final = RateLimit("sign_in_passkey", 60, 10 * 60_0
 PASSKEY_BEGINS_PER_NETWORK: Final = RateLimit("begin_passkey", 120, 10 * 60_000)
 """Sign-ins with a passkey that one network may begin, each of which is stored. Half of them may be given up."""
 
-PasskeyEnrolmentResult: TypeAlias = Applied | ChangeRefusal | InvalidCredentials | FlowNotFound
+ACCOUNT_PAGE: Final = InterruptedRequest(path=links.ACCOUNT)
+"""What follows a sign-in that no other request has led to."""
 
-
-class StoredPasskey(msgspec.Struct, frozen=True):
-    """What is stored of a passkey, sealed. `synced`: it may be copied between the user's devices."""
-
-    public_key: bytes
-    synced: bool
-
-
-_encode: Final = msgspec.json.Encoder().encode
-_decode: Final = msgspec.json.Decoder(StoredPasskey).decode
+PasskeyEnrolmentResult: TypeAlias = Applied | CodesToKeep | ChangeRefusal | InvalidCredentials | FlowNotFound
 
 
 def own_relying_party(context: AccountContext) -> RelyingParty:
@@ -110,14 +111,22 @@ async def begin_passkey_enrolment(
 async def passkey_enrolment_options(context: AccountContext, browser: BrowserContext, session: Session) -> str | None:
     """Return the options, as JSON, for `navigator.credentials.create()`; None if this browser is not enrolling a passkey."""
     stored = await _find_enrolment(context, browser, session)
-    if stored is None:
+    if stored is None or stored.flow.pending_authenticator:
         return None
     snapshot = await context.database.read(find_snapshot, session.account)
     if snapshot is None:
         return None
-    user_name = next((contact.masked for contact in snapshot.contacts if contact.primary), "")
+    primary = next((contact for contact in snapshot.contacts if contact.primary), None)
     enrolled = [passkey.mark for passkey in _passkeys_of(snapshot)]
-    return webauthn.creation(own_relying_party(context), _challenge(stored), session.account, user_name, enrolled)
+    return webauthn.creation(
+        own_relying_party(context),
+        _challenge(stored),
+        session.account,
+        # The whole address: two accounts whose masks are alike could not be told apart where passkeys are chosen.
+        opened(context, primary).address if primary is not None else "",
+        context.keyring.unseal(snapshot.account.name, session.account),
+        enrolled,
+    )
 
 
 async def finish_passkey_enrolment(
@@ -126,16 +135,18 @@ async def finish_passkey_enrolment(
     """Add the passkey that the browser has created.
 
     `response` is the result of `navigator.credentials.create()` as JSON. InvalidCredentials means that it does not answer the challenge,
-    or that the passkey belongs to an account already.
+    or that the passkey belongs to an account already. CodesToKeep means that it counts once its user has kept recovery codes.
     """
     stored = await _find_enrolment(context, browser, session)
     if stored is None:
         return FlowNotFound()
+    if stored.flow.pending_authenticator:
+        return CodesToKeep()
     created = registered(own_relying_party(context), response, _challenge(stored))
     if created is None or await context.database.read(authenticators.find_by_mark, created.id) is not None:
         return InvalidCredentials()
     authenticator_id = context.id("fac")
-    public_key = _encode(StoredPasskey(created.public_key, created.synced)).decode()
+    public_key = encode_passkey(StoredPasskey(created.public_key, created.synced))
     passkey = Authenticator(
         account=session.account,
         id=authenticator_id,
@@ -146,17 +157,7 @@ async def finish_passkey_enrolment(
         name=context.keyring.seal(stored.flow.name, authenticator_id),
         used=created.count,
     )
-    request = ChangeRequest(ChangeKind.METHOD_ADDED, about=stored.flow.name, authenticators=(passkey,))
-    return await apply_change(
-        context,
-        browser,
-        msgspec.structs.replace(
-            request.for_session(session),
-            flow=stored.token_hash,
-            epoch=stored.flow.epoch,
-            approved_by=stored.flow.contact,
-        ),
-    )
+    return await add_authenticator(context, browser, session, stored, passkey)
 
 
 async def _find_enrolment(context: AccountContext, browser: BrowserContext, session: Session) -> StoredFlow | None:
@@ -196,36 +197,47 @@ async def begin_passkey_sign_in(
 
 
 async def sign_in_with_passkey(
-    context: AccountContext, browser: BrowserContext, response: str
+    context: AccountContext,
+    browser: BrowserContext,
+    response: str,
+    interrupted: InterruptedRequest = ACCOUNT_PAGE,
 ) -> SignedIn | InvalidCredentials | Refused:
     """Start a session for the owner of a passkey, which is two factors by itself (semantics U4).
 
-    `response` is the result of `navigator.credentials.get()` as JSON. Whatever is wrong with it gives the same answer,
+    `response` is the result of `navigator.credentials.get()` as JSON. It answers the challenge of this browser's flow, or one that the
+    page has offered for autofill: then `interrupted` is the request that continues. Whatever is wrong with it gives the same answer,
     InvalidCredentials. Refused means that this network made too many attempts.
     """
     if refused := await count_by_network(context, browser, PASSKEY_SIGN_INS_PER_NETWORK):
         return refused
     if browser.ip and set(context.geolocation.listed(browser.ip)) & set(context.risk.deny_lists):
         return InvalidCredentials()
-    stored = await login_flow.find_flow(context, browser)
-    if stored is None or stored.flow.kind is not LoginFlowKind.PASSKEY:
-        return InvalidCredentials()
-    if not await context.database.run(login_flows.delete, stored.token_hash):
-        return InvalidCredentials()
+    challenge = webauthn.challenge_of(response)
+    if is_offered(context, challenge, browser.device):
+        # It is used up by its first response, right or wrong, as that of a flow is. The same form, sent twice, is no copied passkey.
+        until = context.now() + OFFER_LIFETIME
+        if not await context.database.run(single_use.take, use_key(context, challenge), until):
+            return InvalidCredentials()
+        browser = msgspec.structs.replace(browser, device=browser.device or context.secret())
+    else:
+        stored = await login_flow.find_flow(context, browser)
+        if stored is None or stored.flow.kind is not LoginFlowKind.PASSKEY:
+            return InvalidCredentials()
+        if not await context.database.run(login_flows.delete, stored.token_hash):
+            return InvalidCredentials()
+        challenge, interrupted = _challenge(stored), stored.flow.interrupted
     passkey, account = await context.database.read(_find_passkey_and_account, webauthn.id_of(response))
     if passkey is None or account is None or not account.open:
         return InvalidCredentials()
-    method = await _check_assertion(context, passkey, response, _challenge(stored))
+    method = await _check_assertion(context, browser, passkey, response, challenge)
     if method is None:
         return InvalidCredentials()
     proofs = (SessionProof(method, context.now(), source=passkey.id),)
-    started = await start_session(
-        context, browser, account.id, proofs, interrupted=stored.flow.interrupted, epoch=account.epoch
-    )
+    started = await start_session(context, browser, account.id, proofs, interrupted=interrupted, epoch=account.epoch)
     if not isinstance(started, SignedIn):
         return InvalidCredentials()
     await end_password_pause(context, account)
-    return started
+    return await lead_to_check_up(context, started, method)
 
 
 async def _find_passkey_and_account(credential_id: bytes) -> tuple[Authenticator | None, Account | None]:
@@ -275,7 +287,9 @@ async def prove_with_passkey(
         return FlowNotFound()
     credential_id = webauthn.id_of(response)
     passkey = next((one for one in _passkeys_of(snapshot) if one.mark == credential_id), None)
-    method = await _check_assertion(context, passkey, response, _challenge(stored)) if passkey is not None else None
+    method = (
+        await _check_assertion(context, browser, passkey, response, _challenge(stored)) if passkey is not None else None
+    )
     if passkey is None or method is None:
         return InvalidCredentials()
     await forget_guesses(context, snapshot.account, flow)
@@ -295,20 +309,44 @@ def _challenge(stored: StoredFlow) -> bytes:
 
 
 async def _check_assertion(
-    context: AccountContext, passkey: Authenticator, response: str, challenge: bytes
+    context: AccountContext, browser: BrowserContext, passkey: Authenticator, response: str, challenge: bytes
 ) -> Method | None:
     """Return the method that a response proves, and store its signature counter; None if the response is wrong.
 
-    A counter that does not go up means that the passkey was copied (WebAuthn, 6.1.1). Synced passkeys do not count: theirs stays 0.
+    A synced passkey lives on several devices, and each counts for itself: its counter says nothing. That of a passkey bound to one device
+    must go up. Otherwise it was copied (WebAuthn, 6.1.1): it is refused, and its owner is told.
     """
-    stored = _decode(context.keyring.unseal(passkey.secret, passkey.id))
-    counter = asserted(own_relying_party(context), response, challenge, stored.public_key, passkey.used)
+    stored = stored_passkey(context, passkey)
+    counter = asserted(own_relying_party(context), response, challenge, stored.public_key)
     if counter is None:
         return None
-    if counter:
-        accepted = await context.database.run(authenticators.use, passkey.account, passkey.id, counter, context.now())
-    else:
+    if stored.synced or counter == passkey.used == 0:
         accepted = await context.database.run(authenticators.record_use, passkey.account, passkey.id, context.now())
-    if not accepted:
-        return None
-    return Method.PASSKEY if stored.synced else Method.SECURITY_KEY
+    else:
+        accepted = await context.database.run(authenticators.use, passkey.account, passkey.id, counter, context.now())
+    if accepted:
+        return Method.PASSKEY if stored.synced else Method.SECURITY_KEY
+    await context.log.run(context.database, _tell_of_copy, context, browser, passkey)
+    context.database.notify()
+    return None
+
+
+async def _tell_of_copy(context: AccountContext, browser: BrowserContext, passkey: Authenticator) -> None:
+    """Tell every contact that a passkey was refused because somebody may have copied it; nothing if it has ended."""
+    snapshot = await find_snapshot(passkey.account)
+    if snapshot is None or all(one.id != passkey.id for one in snapshot.authenticators):
+        return
+    now, place, name = context.now(), context.place(browser.ip), context.keyring.unseal(passkey.name, passkey.id)
+    event = Event(now, EventKind.PASSKEY_REFUSED, context.own.id, passkey.account, {"about": name})
+    activity = await record_events(context, [event], browser, place)
+    notices = await owe_notices(
+        context,
+        snapshot.account,
+        snapshot.contacts,
+        NoticeKind.PASSKEY_REFUSED,
+        browser=browser,
+        place=place,
+        now=now,
+        facts={"about": name},
+    )
+    await Write((*notices, *activity), last=True)

@@ -42,7 +42,9 @@ if TYPE_CHECKING:
 CheckResult: TypeAlias = CompletedFlow | Refused | UnlikelyLocation
 """What an entered code leads to: the flow is completed, the code is refused, or the user must confirm the place first."""
 
-_WITHOUT_SCREEN = frozenset({LoginFlowKind.ENROL_APP, LoginFlowKind.ENROL_PASSKEY, LoginFlowKind.PASSKEY})
+_WITHOUT_SCREEN = frozenset(
+    {LoginFlowKind.ENROL_APP, LoginFlowKind.ENROL_PASSKEY, LoginFlowKind.PASSKEY, LoginFlowKind.KEEP_CODES}
+)
 
 
 class VerificationView(msgspec.Struct, frozen=True):

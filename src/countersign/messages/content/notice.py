@@ -153,6 +153,15 @@ WORDINGS: Final = {
         mark("A recovery code of your account was used"),
         (mark("Each works once. See in your account how many are left."),),
     ),
+    NoticeKind.PASSKEY_REFUSED: Wording(
+        mark("A passkey of your account was refused"),
+        (
+            mark(
+                "“{about}” may have been copied: another device seems to use it too. Nobody was signed in. If you use it on one device alone,"
+                " remove it in your account and add a new one."
+            ),
+        ),
+    ),
     NoticeKind.INTEGRATION_CODE_MADE: Wording(
         mark("An integration code was made in your account"),
         (mark("“{about}” lets a program act for you, as far as its scopes say. You can revoke it in your account."),),

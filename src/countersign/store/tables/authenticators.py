@@ -76,6 +76,15 @@ async def use_recovery_code(account: str, mark: bytes, now: int) -> bool:
     return bool(rows)
 
 
+async def keep_recovery_codes(account: str, made_at: int) -> bool:
+    """Record that the recovery codes that were made at `made_at` (ms) are kept; return False if none of them is active any more."""
+    rows = await Sql(
+        "UPDATE factors SET unkept = 0 WHERE account = $1 AND kind = $2 AND added_at = $3 AND ended_at IS NULL RETURNING id",
+        (account, AuthenticatorKind.RECOVERY_CODE.value, made_at),
+    )
+    return bool(rows)
+
+
 async def delete_ended(before: int, limit: int) -> int:
     """Delete at most `limit` authenticators that ended before `before` (ms); return how many were deleted."""
     return await delete_rows(FACTORS, "ended_at < $1", (before,), order_by="ended_at", limit=limit)

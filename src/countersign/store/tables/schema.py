@@ -333,11 +333,11 @@ FACTORS: Final = Table(
     "factors",
     key=(("account", "text"), ("id", "text")),
     fixed=(("kind", "text"), ("added_at", "int"), ("mark", "bytes"), ("secret", "bytes")),
-    moving=(("name", "bytes"), ("used", "int"), ("last_used_at", "int"), ("ended_at", "int")),
+    moving=(("name", "bytes"), ("used", "int"), ("last_used_at", "int"), ("ended_at", "int"), ("unkept", "int")),
 )
 """Authenticators: authenticator apps, passkeys and recovery codes.
 
-`mark` is what one is found by; nothing up to `used` is accepted again.
+`mark` is what one is found by; nothing up to `used` is accepted again. `unkept` is 1 of a recovery code until its user has kept it.
 """
 
 CREDENTIALS: Final = Table(

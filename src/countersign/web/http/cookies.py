@@ -15,6 +15,8 @@ FLOW: Final = "__Host-visit"
 OWN_RECOVERY: Final = "__Host-recovery"
 LANGUAGE: Final = "__Host-language"
 """The language that an application asked for. It holds a tag and no secret."""
+REMINDED: Final = "__Host-reminded"
+"""No secret: this browser was reminded lately that its user could be locked out."""
 
 DEVICE_KEPT: Final = 400 * 86_400
 """Seconds: the maximum lifetime that browsers grant a cookie (RFC 6265bis, 5.5)."""

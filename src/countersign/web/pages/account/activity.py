@@ -42,6 +42,7 @@ SENTENCES: Final = {
     EventKind.CHANGE_CANCELED: mark("Canceled: {what}"),
     EventKind.CHANGE_UNDONE: mark("Undone: {what}"),
     EventKind.FACTOR_USED: mark("A recovery code was used"),
+    EventKind.PASSKEY_REFUSED: mark("A passkey was refused, because it may have been copied"),
     EventKind.ACCOUNT_LOCKED: mark("The account was closed by “this was not me”"),
     EventKind.RECOVERY_ALLOWED: mark("Getting in without contacts was allowed again"),
 }

@@ -17,11 +17,14 @@ from countersign.flows.accounts.context import CodeRequested
 from countersign.flows.accounts.request_code import opened
 from countersign.flows.accounts.snapshot import find_snapshot
 from countersign.flows.changes.apply import Applied
-from countersign.flows.changes.enrol import authenticator_name, begin_app, draft_app, finish_app, make_recovery_codes
+from countersign.flows.changes.enrol import authenticator_name, begin_app, draft_app, finish_app
+from countersign.flows.changes.keep_codes import CodesToKeep
 from countersign.flows.sign_in.authenticator import FEW_RECOVERY_CODES
+from countersign.flows.sign_in.check_up import losses_of
 from countersign.totp import DIGITS, address, picture, shown
 from countersign.web.http.browser import language_of
 from countersign.web.http.cookies import FLOW, drop, keep_flow
+from countersign.web.pages.account.check_up import told
 from countersign.web.pages.shared.account_layout import show_part, when
 from countersign.web.pages.shared.flow_mark import is_of_other_flow, show_other_flow
 from countersign.web.pages.shared.word_pages import show_change_refusal, show_no_flow
@@ -39,7 +42,7 @@ PATH: Final = "/account/methods"
 
 
 class AuthenticatorsPage:
-    """The list, and the forms for setting up an app, making recovery codes, and removing a passkey or an app."""
+    """The list, and the forms for setting up an app and for removing a passkey or an app."""
 
     def __init__(self, web: WebContext, guard: SessionGuard, forms: ChangeForms) -> None:
         self._web = web
@@ -75,6 +78,10 @@ class AuthenticatorsPage:
             ],
             left=snapshot.recovery_codes,
             few=snapshot.recovery_codes < FEW_RECOVERY_CODES,
+            unkept=any(one.unkept for one in snapshot.authenticators),
+            closes=not snapshot.strong,
+            needs_codes=snapshot.keeps_codes_first,
+            losses=[told(one, language) for one in await losses_of(self._web.accounts, session.account)],
             has_passkey=any(one.kind is AuthenticatorKind.PASSKEY for one in snapshot.authenticators),
         )
 
@@ -98,11 +105,11 @@ class AuthenticatorsPage:
     async def _show_app(self, req: Request, resp: Response, session: Session, fault: str) -> None:
         accounts = self._web.accounts
         draft = await draft_app(accounts, self._web.browser(req), session)
-        snapshot = await accounts.database.read(find_snapshot, session.account)
-        if draft is None or snapshot is None:
-            resp.redirect(PATH)
+        found = await self._web.database.read(find_snapshot, session.account)
+        if draft is None or found is None:
+            resp.redirect(f"{PATH}/recovery-codes")
             return
-        labelling = labelling_contact(snapshot.contacts)
+        labelling = labelling_contact(found.contacts)
         label = authenticator_label(opened(accounts, labelling) if labelling is not None else None)
         where = address(draft.secret, self._web.settings.site, label)
         show_part(
@@ -114,6 +121,7 @@ class AuthenticatorsPage:
             picture=markupsafe.Markup(picture(where)),  # noqa: S704 - drawn here, of squares alone
             secret=shown(draft.secret),
             link=where,
+            needs_codes=found.keeps_codes_first,
             fault=fault,
         )
 
@@ -129,6 +137,8 @@ class AuthenticatorsPage:
                 self._web.database.notify()
                 drop(resp, FLOW)
                 resp.redirect(f"{PATH}?done={change.kind.value}")
+            case CodesToKeep():
+                resp.redirect(f"{PATH}/recovery-codes")
             case MalformedCode():
                 resp.status = falcon.HTTP_422
                 fault = fault_of_code(CodeShape(DIGITS), form.language)
@@ -143,13 +153,6 @@ class AuthenticatorsPage:
                 show_change_refusal(self._web, req, resp, outcome)
             case _:
                 show_no_flow(self._web, req, resp)
-
-    async def make_recovery_codes(self, form: Submission) -> None:
-        """Make new recovery codes, and show them once."""
-        summary = form.act_language.say("Make new recovery codes")
-        outcome, made = await make_recovery_codes(self._web.accounts, form.browser, form.session, summary)
-        if await self._forms.settle(form, outcome) is not None:
-            show_part(self._web, form.req, form.resp, "recovery_codes.html", PATH, codes=made.codes)
 
     async def remove(self, form: Submission) -> None:
         """Remove a passkey or an app."""

@@ -18,9 +18,12 @@ from countersign.flows.changes.integration_codes import (
     revoke_code,
     rotate_code,
 )
+from countersign.flows.changes.keep_codes import Kept, find_codes, keep_codes, show_codes
 from countersign.messages.content.change_names import integration_code_summary
 from countersign.web.http.browser import language_of
+from countersign.web.http.cookies import FLOW, drop, keep_flow
 from countersign.web.pages.shared.account_layout import show_part, when
+from countersign.web.pages.shared.flow_mark import is_of_other_flow, show_other_flow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,7 +77,7 @@ class IntegrationCodesPage:
         )
 
     async def make(self, form: Submission) -> None:
-        """Make a code, and show it once."""
+        """Make a code, and lead to the page that shows it."""
         language, fields, name = form.language, form.fields, name_of(form.fields.get("name", ""))
         scopes = [scope for scope in self._web.settings.integration_codes.scopes if fields.get(f"scope-{scope}")]
         faults = {} if name else {"name": language.say("Give it a name, so that you know it again.")}
@@ -92,11 +95,11 @@ class IntegrationCodesPage:
             self._web.accounts, form.browser, form.session, name, scopes, days=days, summary=summary
         )
         if await self._forms.settle(form, outcome) is not None:
-            self._show_once(form, name, code, old="")
+            await self._show_until_kept(form, ChangeKind.INTEGRATION_CODE_MADE, name, code)
 
     async def rotate(self, form: Submission) -> None:
-        """Renew a code, and show the new one once."""
-        which, language = form.fields.get("code", ""), form.language
+        """Renew a code, and lead to the page that shows the new one."""
+        which = form.fields.get("code", "")
         found = await self._find(form.session, which)
         name = found.name if found is not None else ""
         summary = (
@@ -108,8 +111,7 @@ class IntegrationCodesPage:
         )
         outcome, code = await rotate_code(self._web.accounts, form.browser, form.session, which, summary)
         if await self._forms.settle(form, outcome) is not None:
-            until = when(self._web.accounts.now() + ROTATION_OVERLAP, language)
-            self._show_once(form, name, code, old=language.say("The old one works until {when}.", when=until))
+            await self._show_until_kept(form, ChangeKind.INTEGRATION_CODE_ROTATED, name, code)
 
     async def revoke(self, form: Submission) -> None:
         """Revoke a code."""
@@ -125,5 +127,44 @@ class IntegrationCodesPage:
     async def _find(self, session: Session, which: str) -> ListedCode | None:
         return next((one for one in await list_codes(self._web.accounts, session.account) if one.id == which), None)
 
-    def _show_once(self, form: Submission, name: str, code: str, *, old: str) -> None:
-        show_part(self._web, form.req, form.resp, "integration_code.html", PATH, name=name, code=code, old=old)
+    async def _show_until_kept(self, form: Submission, kind: ChangeKind, name: str, code: str) -> None:
+        accounts = self._web.accounts
+        shown = await show_codes(
+            accounts, form.browser, form.session, (code,), accounts.now(), name=name, change=kind.value
+        )
+        keep_flow(form.resp, shown)
+        form.resp.redirect(f"{PATH}/made")
+
+    async def get_made(self, req: Request, resp: Response) -> None:
+        """Show the code that this session has made and not kept yet."""
+        session = await self._guard.session(req, resp, InterruptedRequest("GET", PATH))
+        if session is None:
+            return
+        shown = await find_codes(self._web.accounts, self._web.browser(req), session)
+        if shown is None or not shown.change:
+            resp.redirect(PATH)
+            return
+        language, old = language_of(req), ""
+        if shown.change == ChangeKind.INTEGRATION_CODE_ROTATED.value:
+            until = when(shown.made_at + ROTATION_OVERLAP, language)
+            old = language.say("The old one works until {when}.", when=until)
+        show_part(
+            self._web,
+            req,
+            resp,
+            "integration_code.html",
+            PATH,
+            name=shown.name,
+            code=shown.codes[0],
+            old=old,
+            minutes=-(-(shown.until - self._web.accounts.now()) // 60_000),
+        )
+
+    async def keep(self, form: Submission) -> None:
+        """Record that the code is kept: it is not shown again. A second press does nothing more."""
+        if is_of_other_flow(self._web, form.req, form.fields):
+            show_other_flow(self._web, form.req, form.resp)
+            return
+        if isinstance(await keep_codes(self._web.accounts, form.browser, form.session), Kept):
+            drop(form.resp, FLOW)
+        form.resp.redirect(PATH)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from countersign.domain.accounts.login_flow import InterruptedRequest
-from countersign.domain.accounts.session import Level, ProofRequirement, Session, current_level
+from countersign.domain.accounts.session import Level, Method, ProofRequirement, Session, strongest_method
 from countersign.flows.accounts.sessions import end_others, end_session, overview
 from countersign.flows.changes.forget_browser import forget_browser
 from countersign.messages.content.device_name import device_name
@@ -26,14 +26,18 @@ if TYPE_CHECKING:
 FRESH: Final = ProofRequirement(Level.MAIL_CODE, 15 * 60)
 """The proof for ending another session: a code of the last quarter of an hour (semantics A4, U1)."""
 
-LEVELS: Final = {
-    Level.PASSWORD: mark("signed in with your password"),
-    Level.TRUSTED_DEVICE: mark("signed in on a browser that you trust"),
-    Level.MAIL_CODE: mark("confirmed by a code by e-mail"),
-    Level.PHONE_CODE: mark("confirmed by a code to your phone"),
-    Level.APP_CODE: mark("confirmed by your authenticator app"),
-    Level.PASSKEY: mark("confirmed by your passkey"),
+CONFIRMED: Final = {
+    Method.PASSWORD: mark("signed in with your password"),
+    Method.TRUSTED_DEVICE: mark("signed in on a browser that you trust"),
+    Method.MAIL_CODE: mark("confirmed by a code by e-mail"),
+    Method.SMS_CODE: mark("confirmed by a code to your phone"),
+    Method.VOICE_CODE: mark("confirmed by a code to your phone"),
+    Method.APP_CODE: mark("confirmed by your authenticator app"),
+    Method.RECOVERY_CODE: mark("confirmed by a recovery code"),
+    Method.PASSKEY: mark("confirmed by your passkey"),
+    Method.SECURITY_KEY: mark("confirmed by your passkey"),
 }
+"""How the person has proved the present level of the session."""
 
 
 class AccountPage:
@@ -61,7 +65,7 @@ class AccountPage:
             "account.html",
             self._path,
             name=found.name,
-            level=language.say(LEVELS[current_level(session, now)]),
+            level=language.say(CONFIRMED[strongest_method(session, now)]),
             contacts=[
                 (contact.kind.value, contact.masked, contact.primary, contact.proved_at is not None)
                 for contact in found.contacts

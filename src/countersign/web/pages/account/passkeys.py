@@ -11,6 +11,7 @@ from countersign.domain.accounts.login_flow import InterruptedRequest
 from countersign.flows.accounts.context import CodeRequested, InvalidCredentials
 from countersign.flows.changes.apply import Applied
 from countersign.flows.changes.enrol import authenticator_name
+from countersign.flows.changes.keep_codes import CodesToKeep
 from countersign.flows.sign_in.passkeys import (
     begin_passkey_enrolment,
     finish_passkey_enrolment,
@@ -63,7 +64,7 @@ class EnrolPasskeyPage:
         if session is None:
             return
         if await passkey_enrolment_options(self._web.accounts, self._web.browser(req), session) is None:
-            resp.redirect(METHODS)
+            resp.redirect(f"{METHODS}/recovery-codes")
             return
         show_part(self._web, req, resp, "passkey.html", METHODS, fault=fault)
 
@@ -91,6 +92,8 @@ class EnrolPasskeyPage:
                 self._web.database.notify()
                 drop(resp, FLOW)
                 resp.redirect(f"{METHODS}?done={change.kind.value}")
+            case CodesToKeep():
+                resp.redirect(f"{METHODS}/recovery-codes")
             case InvalidCredentials():
                 resp.status = falcon.HTTP_422
                 await self._show(req, resp, fault=form.language.say("This passkey could not be taken. Try again."))

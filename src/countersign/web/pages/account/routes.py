@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 from countersign.web.pages.account.activity import ActivityPage
 from countersign.web.pages.account.authenticators import AuthenticatorsPage
 from countersign.web.pages.account.changes import ChangesPage
+from countersign.web.pages.account.check_up import CheckUpPage
 from countersign.web.pages.account.contacts import ContactsPage
 from countersign.web.pages.account.integration_codes import IntegrationCodesPage
 from countersign.web.pages.account.overview import AccountPage, EndForm
 from countersign.web.pages.account.passkeys import EnrolPasskeyPage
 from countersign.web.pages.account.password import PasswordPage
+from countersign.web.pages.account.recovery_codes import RecoveryCodesPage
 from countersign.web.pages.shared.change_form import ChangeForms
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ def routes(web: WebContext, guard: SessionGuard) -> tuple[Routes, Mapping[str, A
     forms = ChangeForms(web, guard)
     end, contacts, password = EndForm(web, guard), ContactsPage(web, guard, forms), PasswordPage(web, guard, forms)
     methods, passkey = AuthenticatorsPage(web, guard, forms), EnrolPasskeyPage(web, guard, forms)
+    recovery_codes, check_up = RecoveryCodesPage(web, guard, forms), CheckUpPage(web, guard)
     changes, codes = ChangesPage(web, guard, forms), IntegrationCodesPage(web, guard, forms)
 
     pages: Routes = {
@@ -40,8 +43,12 @@ def routes(web: WebContext, guard: SessionGuard) -> tuple[Routes, Mapping[str, A
         "/account/methods/app": {"GET": methods.get_app},
         "/account/methods/passkey": {"GET": passkey.get},
         "/account/methods/passkey/options": {"POST": passkey.post_options},
+        "/account/methods/recovery-codes": {"GET": recovery_codes.get},
+        "/account/methods/recovery-codes/file": {"GET": recovery_codes.get_file},
+        "/account/check-up": {"GET": check_up.get},
         "/account/changes": {"GET": changes.get},
         "/account/integration-codes": {"GET": codes.get},
+        "/account/integration-codes/made": {"GET": codes.get_made},
         "/account/activity": {"GET": ActivityPage(web, guard).get},
     }
     resumed: dict[str, Act] = {
@@ -50,7 +57,7 @@ def routes(web: WebContext, guard: SessionGuard) -> tuple[Routes, Mapping[str, A
         "/account/contacts/remove": contacts.remove,
         "/account/methods/app": methods.begin_app,
         "/account/methods/passkey": passkey.begin,
-        "/account/methods/recovery-codes": methods.make_recovery_codes,
+        "/account/methods/recovery-codes": recovery_codes.make,
         "/account/methods/remove": methods.remove,
         "/account/integration-codes": codes.make,
         "/account/integration-codes/rotate": codes.rotate,
@@ -68,6 +75,12 @@ def routes(web: WebContext, guard: SessionGuard) -> tuple[Routes, Mapping[str, A
         ),
         "/account/methods/passkey/made": forms.post(
             "/account/methods/passkey/made", passkey.finish, page="/account/methods"
+        ),
+        "/account/methods/recovery-codes/kept": forms.post(
+            "/account/methods/recovery-codes/kept", recovery_codes.keep, page="/account/methods"
+        ),
+        "/account/integration-codes/kept": forms.post(
+            "/account/integration-codes/kept", codes.keep, page="/account/integration-codes"
         ),
         "/account/changes/cancel": forms.post("/account/changes/cancel", changes.cancel, page="/account/changes"),
         "/account/changes/undo": forms.post("/account/changes/undo", changes.undo, page="/account/changes"),

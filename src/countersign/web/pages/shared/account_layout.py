@@ -38,7 +38,9 @@ DONE: Final = {
     ChangeKind.PASSWORD_CHANGED.value: mark("Your password was changed. All other sessions have ended."),
     ChangeKind.METHOD_ADDED.value: mark("It was added. From now on it is asked for when you sign in."),
     ChangeKind.METHOD_REMOVED.value: mark("It was removed."),
-    ChangeKind.RECOVERY_CODES_MADE.value: mark("You have new recovery codes. The old ones are worth nothing now."),
+    ChangeKind.RECOVERY_CODES_MADE.value: mark(
+        "You have kept your new recovery codes. Older ones do not work any more."
+    ),
     ChangeKind.INTEGRATION_CODE_REVOKED.value: mark("The integration code was revoked. It opens nothing any more."),
     "enrol": mark("Here a passkey or an authenticator app is needed. Add one, and you can go on."),
     "canceled": mark("The change was canceled."),

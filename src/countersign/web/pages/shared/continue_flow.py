@@ -36,6 +36,7 @@ AGAIN: Final = {
     LoginFlowKind.ENROL_APP: "/account/methods",
     LoginFlowKind.ENROL_PASSKEY: "/account/methods",
     LoginFlowKind.PASSKEY: "/sign-in",
+    LoginFlowKind.KEEP_CODES: "/account/methods",
 }
 """The page on which each kind of flow begins again."""
 

@@ -45,6 +45,9 @@ REFUSALS: Final = {
         " code. After 7 days every contact is enough."
     ),
     ChangeRefusal.OUTDATED: mark("Your account was changed in the meantime. Look at it again, then start over."),
+    ChangeRefusal.NO_WAY_BACK: mark(
+        "Without recovery codes you could be locked out if you lost it. Keep recovery codes first, then add it."
+    ),
 }
 """Why a change is not made, in words."""
 

@@ -26,6 +26,7 @@ from countersign.web.pages.shared.flow_mark import is_of_other_flow, show_other_
 from countersign.web.pages.shared.rendering import show
 from countersign.web.pages.shared.word_pages import show_no_flow, too_many_requests
 from countersign.web.pages.shared.wordings import fault_of_code, fault_of_contact
+from countersign.web.pages.sign_in.lost import way_on
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -180,7 +181,7 @@ class AuthenticatorPage:
             sent=view.challenge is not None,
             form_action=await leads_to(self._web, flow.interrupted.path),
             may_remember=self._web.accounts.sign_in_policy.trusts_browsers and flow.kind is LoginFlowKind.SIGN_IN,
-            lost=flow.kind is LoginFlowKind.SIGN_IN,
+            lost=way_on(self._web, view, kind, language),
             again=AGAIN[flow.kind],
         )
 

@@ -56,7 +56,10 @@ class PasskeyPages:
     async def post_sign_in(self, req: Request, resp: Response) -> None:
         """Sign the person in."""
         fields = await fields_of(req)
-        outcome = await sign_in_with_passkey(self._web.accounts, self._web.browser(req), fields.get("credential", ""))
+        then = InterruptedRequest(path=await return_to(self._web, fields.get("return_to", "")))
+        outcome = await sign_in_with_passkey(
+            self._web.accounts, self._web.browser(req), fields.get("credential", ""), then
+        )
         match outcome:
             case SignedIn():
                 keep_session(resp, outcome)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import falcon
 
+from countersign.domain.accounts.authenticator import AuthenticatorKind
 from countersign.domain.accounts.change import ChangeRefusal
 from countersign.flows.accounts.context import CodeRequested, FlowNotFound, InvalidInput
 from countersign.flows.changes.apply import Applied
+from countersign.flows.sign_in.check_up import next_proof
 from countersign.flows.sign_in.recover import (
     RecoveryNotOffered,
     begin_delayed_recovery,
@@ -16,6 +18,7 @@ from countersign.flows.sign_in.recover import (
     recover,
     reset_password,
 )
+from countersign.messages.language.catalogue import mark
 from countersign.web.http.browser import language_of
 from countersign.web.http.cookies import FLOW, SESSION, drop
 from countersign.web.http.forms import fields_of
@@ -24,6 +27,7 @@ from countersign.web.pages.shared.flow_mark import is_of_other_flow, show_other_
 from countersign.web.pages.shared.rendering import show
 from countersign.web.pages.shared.word_pages import show_change_refusal, show_no_flow, show_refusal, show_word
 from countersign.web.pages.shared.wordings import PASSWORD_FAULTS, fault_of_contact
+from countersign.web.pages.sign_in.lost import lost_view
 from countersign.web.pages.sign_in.own_recovery import own_recovery_shown
 
 if TYPE_CHECKING:
@@ -32,6 +36,14 @@ if TYPE_CHECKING:
     from countersign.web.http.context import WebContext
     from countersign.web.http.request import Request
     from countersign.web.http.response import Response
+
+
+NEXT: Final = {
+    AuthenticatorKind.APP: mark("a code of your authenticator app"),
+    AuthenticatorKind.PASSKEY: mark("your passkey"),
+    AuthenticatorKind.RECOVERY_CODE: mark("a recovery code"),
+}
+"""What a sign-in asks for beside the password."""
 
 
 class RecoverPage:
@@ -88,7 +100,7 @@ class RecoverPage:
     async def get_password(self, req: Request, resp: Response) -> None:
         """Ask for the new password once the person proved the account."""
         if address := await find_recovered_address(self._web.accounts, self._web.browser(req)):
-            self._show(req, resp, "new_password.html", {}, {}, address)
+            await self._show_new_password(req, resp, {}, address)
         else:
             show_no_flow(self._web, req, resp)
 
@@ -106,7 +118,7 @@ class RecoverPage:
             case InvalidInput(faults):
                 resp.status = falcon.HTTP_422
                 address = await find_recovered_address(self._web.accounts, self._web.browser(req))
-                self._show(req, resp, "new_password.html", {}, faults, address)
+                await self._show_new_password(req, resp, faults, address)
             case Applied():
                 self._web.database.notify()
                 drop(resp, FLOW)
@@ -124,6 +136,24 @@ class RecoverPage:
                 show_change_refusal(self._web, req, resp, outcome)
             case FlowNotFound():
                 show_no_flow(self._web, req, resp)
+
+    async def _show_new_password(self, req: Request, resp: Response, faults: dict[str, str], address: str) -> None:
+        """Ask for the new password, and say what will be asked for next: whoever has lost it finds out before, not after."""
+        language = language_of(req)
+        following = await next_proof(self._web.accounts, self._web.browser(req))
+        needed = [language.say(NEXT[kind]) for kind in following.authenticators]
+        needed += [language.say("a code to {names}", names=f"\u2066{masked}\u2069") for masked in following.contacts]
+        quick = (("/recover", language.say("Use another address or number of your account")),)
+        self._show(
+            req,
+            resp,
+            "new_password.html",
+            {},
+            faults,
+            address,
+            needed=needed,
+            lost=lost_view(self._web, mark("I do not have any of these"), quick, language) if needed else None,
+        )
 
     def _asked(
         self,
@@ -155,6 +185,7 @@ class RecoverPage:
         fields: dict[str, str],
         faults: dict[str, str],
         username: str = "",
+        **values: object,
     ) -> None:
         language, least = language_of(req), str(self._web.accounts.password_min_length)
         show(
@@ -169,6 +200,7 @@ class RecoverPage:
             policy=self._web.accounts.recovery_policy,
             own=own_recovery_shown(self._web, req) if template == "lost.html" else None,
             faults={field: _words(field, fault, language, least) for field, fault in faults.items()},
+            **values,
         )
 
 

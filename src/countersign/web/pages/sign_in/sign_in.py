@@ -16,6 +16,7 @@ from countersign.flows.accounts.context import (
 )
 from countersign.flows.accounts.sessions import find_session
 from countersign.flows.oidc.asking_client import find_asking_client
+from countersign.flows.sign_in.passkey_challenge import offered_challenge
 from countersign.flows.sign_in.sign_in import sign_in
 from countersign.flows.verifications.results import Refused
 from countersign.messages.content.risk_reasons import reason
@@ -96,5 +97,6 @@ class SignInPage:
             asking=asking.site,
             word=word_of(req, language_of(req)),
             word_is_good=req.get_param("done") == SIGNED_OUT,
+            challenge=offered_challenge(self._web.accounts, self._web.browser(req).device),
             form_action=asking.origin,
         )

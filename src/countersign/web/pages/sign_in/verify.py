@@ -45,6 +45,7 @@ from countersign.web.pages.shared.word_pages import show_no_flow, show_word, too
 from countersign.web.pages.shared.wordings import DELIVERY_STATES, fault_of_code
 from countersign.web.pages.sign_in.authenticator import WAYS, AuthenticatorPage, is_sure, methods_shown, remembers
 from countersign.web.pages.sign_in.code_help import help_of, offers_of
+from countersign.web.pages.sign_in.lost import way_on
 
 if TYPE_CHECKING:
     from countersign.flows.verifications.results import Outcome
@@ -226,6 +227,7 @@ class VerifyPage:
             may_remember=self._web.accounts.sign_in_policy.trusts_browsers
             and flow.kind in {LoginFlowKind.SIGN_UP, LoginFlowKind.SIGN_IN},
             again=AGAIN[flow.kind],
+            lost=way_on(self._web, view, challenge.channel, language),
         )
 
     async def refused(self, req: Request, resp: Response, refused: Refused) -> None:

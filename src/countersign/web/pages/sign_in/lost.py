@@ -1,0 +1,70 @@
+"""The way on from a screen that asks for a thing which somebody may not have any more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import msgspec
+
+from countersign.domain.accounts.authenticator import AuthenticatorKind
+from countersign.domain.accounts.login_flow import LoginFlowKind
+from countersign.domain.shared.contact import Channel
+from countersign.messages.language.catalogue import Language, mark
+
+if TYPE_CHECKING:
+    from countersign.flows.sign_in.verify import VerificationView
+    from countersign.web.http.context import WebContext
+
+Asked: TypeAlias = AuthenticatorKind | Channel
+
+_PHONE: Final = mark("I have lost my phone")
+LABELS: Final[dict[Asked, str]] = {
+    AuthenticatorKind.APP: _PHONE,
+    AuthenticatorKind.PASSKEY: mark("I do not have my passkey any more"),
+    AuthenticatorKind.RECOVERY_CODE: mark("I have no recovery code"),
+    Channel.EMAIL: mark("I cannot get into this mailbox"),
+    Channel.SMS: _PHONE,
+    Channel.VOICE: _PHONE,
+    Channel.WHATSAPP: _PHONE,
+}
+"""What somebody says who cannot give what a screen asks for."""
+_OF_ACCOUNTS: Final = frozenset({LoginFlowKind.SIGN_IN, LoginFlowKind.STEP_UP, LoginFlowKind.RECOVER})
+
+
+class LostView(msgspec.Struct, frozen=True):
+    """What is said to somebody who has lost a thing, and the links that lead on, by address and label."""
+
+    label: str
+    sentence: str
+    links: tuple[tuple[str, str], ...]
+
+
+def way_on(web: WebContext, view: VerificationView, asked: Asked, language: Language) -> LostView | None:
+    """Return the way on from the screen that asks for `asked`; None for a flow of a person who has lost nothing yet.
+
+    It depends on no account in a recovery (semantics R1): a recovery code is offered there to everybody.
+    """
+    if view.flow.kind not in _OF_ACCOUNTS:
+        return None
+    quick = []
+    if AuthenticatorKind.RECOVERY_CODE in view.authenticators and asked is not AuthenticatorKind.RECOVERY_CODE:
+        quick.append(("/verify?by=recovery_code", language.say("Use a recovery code")))
+    if view.flow.kind is LoginFlowKind.RECOVER:
+        quick.append(("/recover", language.say("Use another address or number of your account")))
+    return lost_view(web, LABELS[asked], tuple(quick), language)
+
+
+def lost_view(web: WebContext, label: str, quick: tuple[tuple[str, str], ...], language: Language) -> LostView:
+    """Return the way on after the `quick` links, each an address and its label: a wait, or the people of the site."""
+    if web.accounts.recovery_policy.delayed:
+        sentence = language.say(
+            "Use another way if you have one. If nothing is left, you can get back in with a new contact: it takes 7 days."
+        )
+        return LostView(
+            language.say(label), sentence, (*quick, ("/recover/lost", language.say("Get back in with a new contact")))
+        )
+    sentence = language.say(
+        "Use another way if you have one. If nothing is left, ask the people of {site}: they can tell you what to do.",
+        site=web.settings.site,
+    )
+    return LostView(language.say(label), sentence, quick)
