@@ -52,6 +52,11 @@ class EventKind(StrEnum):
     FACTOR_USED = "factor.used"
     ACCOUNT_LOCKED = "account.locked"
     RECOVERY_ALLOWED = "recovery.allowed"
+    ACCOUNT_UPDATED = "account.updated"
+    ACCOUNT_EXPORTED = "account.exported"
+    ACCOUNT_ERASED = "account.erased"
+    DELETION_ASKED = "deletion.asked"
+    DELETION_CANCELED = "deletion.canceled"
     ADDRESS_SUPPRESSED = "address.suppressed"
     ADDRESS_LIFTED = "address.lifted"
 

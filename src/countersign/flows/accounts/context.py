@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
 
+from countersign.domain.accounts.deletion import DeletionPolicy
 from countersign.domain.accounts.login_flow import InterruptedRequest
 from countersign.domain.accounts.recovery import RecoveryPolicy
 from countersign.domain.accounts.session import SignInPolicy
@@ -32,7 +33,10 @@ _SECRET_BYTES: Final = 32
 
 
 class BrowserContext(msgspec.Struct, frozen=True):
-    """The browser of a request: the secrets of its cookies, each empty if it has none, and what people are shown of it."""
+    """The browser of a request: the secrets of its cookies, each empty if it has none, and what people are shown of it.
+
+    `timezone` is the IANA name of its time zone, if it has told it.
+    """
 
     session: str = ""
     device: str = ""
@@ -40,6 +44,7 @@ class BrowserContext(msgspec.Struct, frozen=True):
     ip: str = ""
     user_agent: str = ""
     locale: str = ""
+    timezone: str = ""
 
     def __repr__(self) -> str:
         """Hide the secrets."""
@@ -55,7 +60,7 @@ class AccountContext(msgspec.Struct, frozen=True):
 
     `password_min_length` counts code points. A password may not be made of `password_context_words`, such as the site's name
     (NIST SP 800-63B, 3.1.1.2). `sign_in_policy` says what a sign-in needs and how long a session lasts, and
-    `recovery_policy` what is offered to users without any contact. `on_gathered(kind, count)` is called when notices to a kind of contact
+    `recovery_policy` what is offered to users without any contact, and `deletion_policy` how long an account waits to be deleted. `on_gathered(kind, count)` is called when notices to a kind of contact
     were gathered.
     """
 
@@ -68,6 +73,7 @@ class AccountContext(msgspec.Struct, frozen=True):
     sign_in_policy: SignInPolicy = SignInPolicy()
     on_gathered: Callable[[str, int], None] = lambda _kind, _count: None
     recovery_policy: RecoveryPolicy = RecoveryPolicy()
+    deletion_policy: DeletionPolicy = DeletionPolicy()
 
     @property
     def database(self) -> Database:

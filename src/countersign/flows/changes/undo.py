@@ -20,6 +20,7 @@ from countersign.domain.accounts.change import (
     revert,
     with_primary,
 )
+from countersign.domain.accounts.deletion import is_deletion_pending, without_deletion
 from countersign.domain.accounts.recovery import ReportVerdict
 from countersign.domain.accounts.session import Level, ProofRequirement, Session, approval_source, satisfies
 from countersign.domain.delivery.notice import PROVED_BY_FACT, NoticeKind
@@ -170,7 +171,9 @@ async def lock_account(
         password_counts=all(_is_weak(one) for one in undone),
         now=now,
     )
-    locked = replace(locked, epoch=snapshot.account.epoch + 1)
+    if is_deletion_pending(snapshot.account):
+        events.append(Event(now, EventKind.DELETION_CANCELED, context.own.id, account))
+    locked = without_deletion(replace(locked, epoch=snapshot.account.epoch + 1))
     if stopped:
         locked = recovery.bar(locked, now)
     rows.append(accounts.update(locked))

@@ -62,6 +62,7 @@ async def sign_up(
             device=device_secret,
             lane=Lane.ANONYMOUS,
             locale=account.locale if account is not None else "",
+            timezone=account.timezone if account is not None else "",
             decoy_notice=NoticeKind.SIGN_UP_KNOWN.value if account is not None else "",
         )
     )
@@ -74,7 +75,7 @@ async def sign_up(
         password=password_hash,
         interrupted=interrupted,
     )
-    return CodeRequested(await login_flow.save_flow(context, flow), device_secret)
+    return CodeRequested(await login_flow.save_flow(context, flow, contact), device_secret)
 
 
 async def _check_input(context: AccountContext, name: str, identifier: str, password: str) -> Contact | InvalidInput:

@@ -11,6 +11,8 @@ MAX_SITE: Final = 60
 MAX_SUMMARY: Final = 200
 """As many characters as an application may write: a summary that were cut could hide what is approved (semantics P4)."""
 MAX_DETAIL: Final = 60
+MAX_ACT: Final = 800
+"""Characters of a sentence of ours that names contacts whole, each of which may have 320."""
 MAX_LINK: Final = 300
 
 _ELLIPSIS: Final = "\u2026"
@@ -43,6 +45,15 @@ def one_line(value: str, most: int) -> str:
         value = without
     value = " ".join(value.split())
     return value if len(value) <= most else value[: most - 1].rstrip() + _ELLIPSIS
+
+
+def own_line(value: str, most: int) -> str:
+    """Return a line of ours that names a contact: one line without invisible characters, and otherwise to the letter.
+
+    `one_line` removes `www.` and a `#` after an `@`. A contact that differs in these alone would read like another one.
+    """
+    value = _seen(unicodedata.normalize("NFC", value[:most]))
+    return " ".join(value.split())
 
 
 def is_host(host: str) -> bool:

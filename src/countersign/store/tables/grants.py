@@ -59,6 +59,12 @@ async def add_token(token: AccessToken) -> None:
     await Write((Insert(TOKENS, [TOKEN_ROWS.to_row(token)]),), last=True)
 
 
+async def list_tokens(account: str) -> list[AccessToken]:
+    """Return the access tokens of an account that are stored, oldest first; ended ones too."""
+    rows = await Sql(f"SELECT {TOKENS.names} FROM tokens WHERE account = $1 ORDER BY created_at", (account,))
+    return [TOKEN_ROWS.from_row(row) for row in rows]
+
+
 async def find_token(key: bytes, now: int) -> AccessToken | None:
     """Return an access token by its keyed hash, or None if it is unknown, expired or ended."""
     rows = await Sql(

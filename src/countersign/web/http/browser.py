@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from countersign.flows.accounts.context import BrowserContext
 from countersign.messages.language.catalogue import Language, negotiate
-from countersign.web.http.cookies import DEVICE, FLOW, SESSION, secret_in
+from countersign.messages.language.timezones import known_timezone
+from countersign.web.http.cookies import DEVICE, FLOW, SESSION, ZONE, secret_in
 
 if TYPE_CHECKING:
     from countersign.web.http.proxies import Proxies
@@ -27,6 +28,7 @@ def browser_of(req: Request, proxies: Proxies) -> BrowserContext:
         ip=proxies.client(req.scope),
         user_agent="".join(character for character in agent[:MAX_AGENT] if character.isprintable()),
         locale=preferred_tag(req),
+        timezone=timezone_of(req),
     )
 
 
@@ -45,6 +47,12 @@ def preferred_tag(req: Request) -> str:
     return ""
 
 
+def timezone_of(req: Request) -> str:
+    """Return the time zone that a script of ours has read from the browser, or an empty string."""
+    values = req.get_cookie_values(ZONE) or []
+    return known_timezone(values[0]) if len(values) == 1 else ""
+
+
 def language_of(req: Request) -> Language:
-    """Return the language for the response."""
-    return negotiate(preferred_tag(req))
+    """Return the language for the response, with the browser's time zone, else that of the account that is signed in."""
+    return negotiate(preferred_tag(req)).in_zone(timezone_of(req) or req.account_timezone)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from countersign.domain.accounts.change import ChangeKind
 from countersign.messages.language.catalogue import Language, mark
-from countersign.messages.language.datetimes import day, time_of_day
+from countersign.messages.language.datetimes import moment
 from countersign.web.http.browser import language_of
 from countersign.web.pages.shared.rendering import show
 
@@ -81,6 +81,4 @@ def show_part(web: WebContext, req: Request, resp: Response, template: str, here
 
 def when(at: int, language: Language) -> str:
     """Return a time (ms) for a person to read."""
-    return language.say(
-        "{day}, {time}", day=day(at, "UTC", language.locale), time=time_of_day(at, "UTC", language.locale)
-    )
+    return moment(at, language)
