@@ -44,7 +44,8 @@ _log = structlog.get_logger("countersign.worker")
 class Worker:
     """A delivery loop and its sweep. `run` ends after `stop`.
 
-    With `accounts` it also sends the reminders of delayed recoveries, tells of notices that were held, and erases accounts. `grace` is in seconds.
+    With `accounts` it also sends the reminders of delayed recoveries, tells of notices that were held, and erases accounts. `grace` is in
+    seconds.
     """
 
     def __init__(

@@ -111,8 +111,8 @@ class Terms(msgspec.Struct, frozen=True, omit_defaults=True):
     `to` is the sealed contact. `kid` names the key that derives the code; it also seals the contact, unless that was `resealed_with`
     another. `live` is False for test applications, whose messages only reach the inbox. `decoy_notice` is a NoticeKind: the contact's
     owner gets this notice instead of a code, and no code is right. It serves where a code would have nothing to confirm, for example at
-    a sign-up with a known address. `summary` is that of the act, sealed as `to` is, where it names a contact. `timezone` is the IANA name of
-    the time zone that the message is written in. `asked_in` is the standing of whoever asked; read `lane`.
+    a sign-up with a known address. `summary` is that of the act, sealed as `to` is, where it names a contact. `timezone` is the IANA name
+    of the time zone that the message is written in. `asked_in` is the standing of whoever asked; read `lane`.
     """
 
     purpose: str

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MAX_MESSAGES: Final = 100
 """Messages that are listed."""
-LOG_ONLY: Final = frozenset({EventKind.SIGN_IN_ASSESSED})
+LOG_ONLY: Final = frozenset({EventKind.SIGN_IN_ASSESSED, EventKind.ACCOUNT_ERASED})
 """Kinds of events that the user is not shown. Every other kind of the account flows has a sentence on the activity page."""
 
 

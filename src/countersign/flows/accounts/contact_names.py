@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from countersign.domain.accounts.account import AccountSnapshot, OwnedContact
+    from countersign.domain.accounts.change import AccountChange
     from countersign.domain.accounts.session import Session
     from countersign.flows.accounts.context import AccountContext
 
@@ -22,12 +23,14 @@ class ContactNames(msgspec.Struct, frozen=True):
     """What a session is shown of each contact of its account, removed ones too.
 
     `whole` says whether these are the addresses themselves. `masks` tell the contacts apart and hide most of them, whatever the session has
-    proved: what is approved is named by them, because it must read the same before and after a proof.
+    proved: what is approved is named by them, because it must read the same before and after a proof. `stored` are the masks that stand in
+    the database, which anybody may see.
     """
 
     whole: bool = False
     shown: dict[str, str] = {}
     masks: dict[str, str] = {}
+    stored: dict[str, str] = {}
     by_index: dict[bytes, str] = {}
     by_mask: dict[str, list[str]] = {}
 
@@ -45,6 +48,12 @@ class ContactNames(msgspec.Struct, frozen=True):
         if found is None and len(alike := self.by_mask.get(masked, [])) == 1:
             found = alike[0]
         return self.shown.get(found or "", masked)
+
+    def of_change(self, change: AccountChange) -> str:
+        """Return what is shown of the contact that a change is about; what it is about otherwise, if that is no contact."""
+        contacts = (*change.effect.contacts_added, *change.effect.contacts_ended)
+        found = next((self.shown[one] for one in contacts if one in self.shown), "")
+        return found or self.of_stored(change.about, change.blind_index)
 
     def __repr__(self) -> str:
         """Hide the contacts."""
@@ -89,6 +98,7 @@ def _names(
         whole=whole,
         shown={one.id: opened(context, one).address for one in contacts} if whole else masks,
         masks=masks,
+        stored={one.id: one.masked for one in contacts},
         by_index={one.blind_index: one.id for one in contacts},
         by_mask=by_mask,
     )

@@ -60,8 +60,8 @@ class AccountContext(msgspec.Struct, frozen=True):
 
     `password_min_length` counts code points. A password may not be made of `password_context_words`, such as the site's name
     (NIST SP 800-63B, 3.1.1.2). `sign_in_policy` says what a sign-in needs and how long a session lasts, and
-    `recovery_policy` what is offered to users without any contact, and `deletion_policy` how long an account waits to be deleted. `on_gathered(kind, count)` is called when notices to a kind of contact
-    were gathered.
+    `recovery_policy` what is offered to users without any contact, and `deletion_policy` how long an account waits to be deleted.
+    `on_gathered(kind, count)` is called when notices to a kind of contact were gathered.
     """
 
     core: CoreContext

@@ -55,8 +55,9 @@ async def owe_notices(
     """Count a notice to each proved contact that can be reached, and return the changes that owe it.
 
     Await this in the transaction of the act itself, before its last write. `browser` and `place` say where it was done, `now` (ms) when,
-    and `facts` what else the message says. `about` is the contact that it tells of, stored sealed. `is_listed` is False for a notice that no account is left to list. A contact whose budget is used up hears later, with everything else that was held. A reminder
-    beyond the budget is left out, because it says nothing new.
+    and `facts` what else the message says. `about` is the contact that it tells of, stored sealed. `is_listed` is False for a notice that
+    no account is left to list. A contact whose budget is used up hears later, with everything else that was held. A reminder beyond the
+    budget is left out, because it says nothing new.
     """
     recipients = _recipients(context, contacts)
     lane, said = lane_of(kind), dict(facts or {})

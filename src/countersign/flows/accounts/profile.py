@@ -23,6 +23,7 @@ from countersign.store.tables import accounts, sessions
 if TYPE_CHECKING:
     from countersign.domain.accounts.account import Account
     from countersign.domain.accounts.session import Session
+    from countersign.store.engine.database import Change
 
 
 class Profile(msgspec.Struct, frozen=True):
@@ -89,7 +90,7 @@ async def _save(
         timezone=wanted.timezone,
     )
     place = context.place(browser.ip)
-    notices = ()
+    notices: tuple[Change, ...] = ()
     if set(changed) & {"name", "language"}:
         notices = await owe_notices(
             context,

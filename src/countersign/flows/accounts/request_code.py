@@ -46,8 +46,8 @@ def contact_methods_of(context: AccountContext, snapshot: AccountSnapshot, flow:
     """Return the proved contacts and channels that may get a flow's code and are strong enough, the primary contact first.
 
     A contact that is about to be removed, or that has just recovered the account, is left out if there is another contact or an
-    authenticator (semantics A1, R2). To sign in, a code by mail or phone does not stand in for an enrolled authenticator. Only who is signed
-    in sees masks by which the contacts can be told apart (semantics A10).
+    authenticator (semantics A1, R2). To sign in, a code by mail or phone does not stand in for an enrolled authenticator. Only who is
+    signed in sees masks by which the contacts can be told apart (semantics A10).
     """
     signs_in = flow.kind is LoginFlowKind.SIGN_IN
     if signs_in and snapshot.strong:

@@ -47,7 +47,8 @@ class NoticeMessage(msgspec.Struct, frozen=True):
 class Wording(msgspec.Struct, frozen=True):
     """The English sentences of one kind of notice, which are also the keys of their translations. Each may use {site}, {about} and {due}.
 
-    A notice without a `subject` or `short` of its own uses its title there.
+    A notice without a `subject` or `short` of its own uses its title there. `heading` is its name in lists, where the title has a place to
+    fill.
     """
 
     title: str
@@ -59,6 +60,7 @@ class Wording(msgspec.Struct, frozen=True):
     label: str = mark("This was not me")
     subject: str = mark("{title} at {site}")
     short: str = mark("{site}: {title}.")
+    heading: str = ""
 
 
 _STOP: Final = mark("Then stop it now:")
@@ -223,6 +225,7 @@ WORDINGS: Final = {
         mark("Keep my account"),
         mark("Your account at {site} will be deleted"),
         mark("{site}: your account will be deleted on {due}."),
+        mark("Your account will be deleted"),
     ),
     NoticeKind.DELETION_CANCELED: Wording(
         mark("Your account will not be deleted"),

@@ -16,6 +16,7 @@ MAX_ACT: Final = 800
 MAX_LINK: Final = 300
 
 _ELLIPSIS: Final = "\u2026"
+_ISOLATES: Final = "\u2066\u2067\u2068\u2069"
 _JOINERS: Final = "\u200c\u200d"
 _UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp"})
 _MOST_MARKS: Final = 4
@@ -48,12 +49,12 @@ def one_line(value: str, most: int) -> str:
 
 
 def own_line(value: str, most: int) -> str:
-    """Return a line of ours that names a contact: one line without invisible characters, and otherwise to the letter.
+    """Return a line of ours that names a contact: one line without invisible characters but isolates, and otherwise to the letter.
 
     `one_line` removes `www.` and a `#` after an `@`. A contact that differs in these alone would read like another one.
     """
-    value = _seen(unicodedata.normalize("NFC", value[:most]))
-    return " ".join(value.split())
+    parts = re.split(f"([{_ISOLATES}])", unicodedata.normalize("NFC", value[:most]))
+    return " ".join("".join(part if part in _ISOLATES else _seen(part) for part in parts).split())
 
 
 def is_host(host: str) -> bool:

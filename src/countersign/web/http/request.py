@@ -28,7 +28,8 @@ class Request(falcon.asgi.Request):
     """A request to the API, to OAuth or to a page.
 
     `receive` gives the next ASGI event of the connection; `began` is when the request arrived, in seconds of `time.perf_counter`.
-    `account_timezone` is the time zone of the account that is signed in, where the browser has told none.
+    `account_timezone` is the time zone of the account that is signed in, where the browser has told none. `application` is the name and the
+    address of the application from which the person came last, if that is known.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Request(falcon.asgi.Request):
         self.receive = receive
         self.began = time.perf_counter()
         self.account_timezone = ""
+        self.application: tuple[str, str] | None = None
         self._whole: bytes | None = None
 
     async def body(self, most: int = MAX_BODY) -> bytes:

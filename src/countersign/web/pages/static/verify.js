@@ -2,6 +2,10 @@
 
 import { $ } from "./element.js";
 
+// The time zone of this browser: pages and messages write times in it.
+const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+if (zone) document.cookie = `__Host-zone=${zone}; Path=/; Max-Age=34560000; Secure; SameSite=Lax`;
+
 const field = $("code");
 const form = $("answer");
 
