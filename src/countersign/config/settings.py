@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from countersign.config.accounts import AccountSettings
 from countersign.config.fraud import FraudSettings
 from countersign.config.risk import RiskSettings
 from countersign.config.routes import RouteSettings
@@ -29,7 +30,6 @@ from countersign.config.values import (
     read_site,
     read_token,
 )
-from countersign.domain.accounts.deletion import DAY, DeletionPolicy
 from countersign.domain.accounts.recovery import RecoveryPolicy
 from countersign.domain.accounts.session import SignInPolicy
 from countersign.domain.delivery.route import PrefixRoute, WeightedProvider
@@ -165,24 +165,6 @@ class RecoverySettings(msgspec.Struct, frozen=True, kw_only=True):
     def policy(self) -> RecoveryPolicy:
         """Return these settings as the flows use them."""
         return RecoveryPolicy(delayed=self.delayed, keeps_authenticators=self.keeps_authenticators)
-
-
-class AccountSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """`[accounts]`."""
-
-    deletion_days: Annotated[
-        int,
-        msgspec.Meta(ge=1, le=30),
-        Described(
-            "Days from the moment when people ask for the deletion of their accounts to the deletion. Every contact is told, and can stop it."
-            " It takes longer while a change of the account can still be undone. Regulation (EU) 2016/679, article 12(3), has a month."
-        ),
-    ] = 14
-
-    @property
-    def deletion(self) -> DeletionPolicy:
-        """Return this setting as the flows use it."""
-        return DeletionPolicy(delay=self.deletion_days * DAY)
 
 
 class PasswordSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -48,7 +48,9 @@ _log = structlog.get_logger("countersign.notices")
 
 
 class _Outcome(msgspec.Struct):
-    """What becomes of the held notices of one account: those that change, the messages that tell of them with their addresses, and the limits they count for.
+    """What becomes of the held notices of one account.
+
+    They change, messages tell of them (`made`, each with its address), and these count for limits.
 
     `unreadable` counts those whose address no key opens. They are looked at again a day later.
     """

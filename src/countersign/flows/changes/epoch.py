@@ -38,7 +38,9 @@ async def raise_epoch(
     ended: frozenset[str] = frozenset(),
     but: str = "",
 ) -> EpochRaised:
-    """End the trust in all browsers, a pending deletion and every pending change except `but`, and return the rows and events that belong to the new epoch.
+    """End the trust in all browsers, a pending deletion and every pending change except `but`.
+
+    Return the rows and events that belong to the new epoch.
 
     `account` is locked, and as it is to be written. `session` is the id of the session that made the change: its proofs are carried into
     the new epoch, except those by a contact or an authenticator whose id is in `ended`. `now` is in ms.

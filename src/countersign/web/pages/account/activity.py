@@ -10,7 +10,7 @@ from countersign.domain.shared.activity import MAX_SHOWN
 from countersign.domain.shared.contact import Channel
 from countersign.domain.shared.event import EventKind
 from countersign.flows.accounts.activity import MAX_MESSAGES, recent
-from countersign.flows.accounts.contact_names import contact_names
+from countersign.flows.accounts.contact_names import ContactNames, contact_names
 from countersign.messages.content.change_names import CHANGE_NAMES
 from countersign.messages.content.device_name import device_name
 from countersign.messages.content.notice import WORDINGS
@@ -25,7 +25,6 @@ from countersign.web.pages.shared.wordings import DELIVERY_STATES, HELD_STATES
 if TYPE_CHECKING:
     from countersign.domain.shared.activity import Activity
     from countersign.flows.accounts.activity import SentMessage
-    from countersign.flows.accounts.contact_names import ContactNames
     from countersign.web.http.context import WebContext
     from countersign.web.http.request import Request
     from countersign.web.http.response import Response
@@ -55,6 +54,8 @@ SENTENCES: Final = {
 }
 """The sentence for each event; `what` is the change that it is about."""
 
+
+_NO_NAMES: Final = ContactNames()
 
 CHANNELS: Final = {
     Channel.EMAIL: mark("E-mail"),
@@ -108,8 +109,8 @@ def _by_day(
     return list(days.items())
 
 
-def words(one: Activity, language: Language, names: ContactNames) -> str:
-    """Return an event in a sentence."""
+def words(one: Activity, language: Language, names: ContactNames = _NO_NAMES) -> str:
+    """Return an event in a sentence. `names` says what is shown of the contacts."""
     kind, about = one.facts.get("kind", ""), names.of_stored(one.facts.get("about", ""))
     what = language.say(CHANGE_NAMES[ChangeKind(kind)], about=f"\u2066{about}\u2069") if kind in set(ChangeKind) else ""
     return language.say(SENTENCES[one.kind], what=what)

@@ -9,7 +9,7 @@ from countersign.web.pages.account.authenticators import AuthenticatorsPage
 from countersign.web.pages.account.browsers import BrowsersPage, EndForm
 from countersign.web.pages.account.changes import ChangesPage
 from countersign.web.pages.account.contacts import ContactsPage
-from countersign.web.pages.account.data import DataPage
+from countersign.web.pages.account.personal_data import DataPage
 from countersign.web.pages.account.integration_codes import IntegrationCodesPage
 from countersign.web.pages.account.overview import AccountPage
 from countersign.web.pages.account.passkeys import EnrolPasskeyPage
