@@ -35,9 +35,9 @@ def sees_whole(session: Session, *, strong: bool, now: int) -> bool:
 
 
 def telling_mask(contact: Contact) -> str:
-    """Return a mask by which an owner knows a contact: `jo\u202657@example.org`, `+1415\u20260123`."""
+    """Return a mask by which an owner knows a contact: `jo\u202657@example.org`, `+1415***0123`."""
     if contact.kind is ContactKind.PHONE:
-        return contact.masked.replace("***", _ELLIPSIS)
+        return contact.masked
     local, _, domain = contact.address.rpartition("@")
     shown = min(4, max(0, len(local) - _LEAST_HIDDEN))
     first, last = max(1, (shown + 1) // 2), shown // 2

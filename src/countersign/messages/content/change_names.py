@@ -41,8 +41,8 @@ def change_name(change: AccountChange, language: Language, about: str) -> str:
 _CONTACTS: Final = {
     ChangeKind.CONTACT_ADDED: mark("Add {contact} to your account"),
     ChangeKind.CONTACT_REPLACED: mark("Replace {before} by {contact}"),
-    ChangeKind.CONTACT_PRIMARY: mark("Send codes to {before} first"),
-    ChangeKind.CONTACT_REMOVED: mark("Remove {before} from your account"),
+    ChangeKind.CONTACT_PRIMARY: mark("Send codes to {contact} first"),
+    ChangeKind.CONTACT_REMOVED: mark("Remove {contact} from your account"),
 }
 DELETE_ACCOUNT: Final = mark("Delete your account")
 """What the owner approves who asks for the deletion of the account."""
@@ -52,7 +52,7 @@ EXPORT_DATA: Final = mark("Download everything that is stored about you")
 
 def contact_summary(kind: ChangeKind, language: Language, before: str, contact: str) -> str:
     """Return what a person approves who changes a contact: `before` is what an old one is called, `contact` a new one."""
-    return language.say(_CONTACTS[kind], before=language.isolated(before), contact=language.isolated(contact))
+    return language.say(_CONTACTS[kind], before=language.isolated(before), contact=language.isolated(contact or before))
 
 
 _CODES: Final = {

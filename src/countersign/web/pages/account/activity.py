@@ -58,10 +58,10 @@ SENTENCES: Final = {
 _NO_NAMES: Final = ContactNames()
 
 CHANNELS: Final = {
-    Channel.EMAIL: mark("E-mail"),
-    Channel.SMS: mark("SMS"),
-    Channel.VOICE: mark("Call"),
-    Channel.WHATSAPP: mark("WhatsApp"),
+    Channel.EMAIL: mark("by e-mail"),
+    Channel.SMS: mark("by SMS"),
+    Channel.VOICE: mark("by a call"),
+    Channel.WHATSAPP: mark("by WhatsApp"),
 }
 """How a message was sent."""
 

@@ -9,11 +9,11 @@ from countersign.web.pages.account.authenticators import AuthenticatorsPage
 from countersign.web.pages.account.browsers import BrowsersPage, EndForm
 from countersign.web.pages.account.changes import ChangesPage
 from countersign.web.pages.account.contacts import ContactsPage
-from countersign.web.pages.account.personal_data import DataPage
 from countersign.web.pages.account.integration_codes import IntegrationCodesPage
 from countersign.web.pages.account.overview import AccountPage
 from countersign.web.pages.account.passkeys import EnrolPasskeyPage
 from countersign.web.pages.account.password import PasswordPage
+from countersign.web.pages.account.personal_data import DataPage
 from countersign.web.pages.account.profile import ProfilePage
 from countersign.web.pages.shared.change_form import ChangeForms
 
