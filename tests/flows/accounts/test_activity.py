@@ -52,6 +52,7 @@ async def test_it_tells_what_happened_where_and_what_was_sent(home: Place) -> No
     assert [one.at for one in happened] == sorted((one.at for one in happened), reverse=True)
     assert {one.facts.get("user_agent") for one in happened if one.kind is EventKind.SIGN_IN_COMPLETED} == {"Safari"}
     assert {(one.what, one.to, one.state.value) for one in sent} == {
+        ("sign_up", "a***@example.org", "accepted"),
         ("sign_in", "a***@example.org", "accepted"),
         (NoticeKind.NEW_DEVICE.value, "a***@example.org", "accepted"),
         ("step_up", "a***@example.org", "accepted"),
@@ -73,7 +74,11 @@ async def test_a_code_that_is_sent_again_is_another_message(home: Place) -> None
     session = await visitor.session()
     assert session is not None
     _, sent = await recent(home.accounts, session.account, 50)
-    assert [(one.what, one.state.value) for one in sent] == [("sign_in", "queued"), ("sign_in", "accepted")]
+    assert [(one.what, one.state.value) for one in sent] == [
+        ("sign_in", "queued"),
+        ("sign_in", "accepted"),
+        ("sign_up", "accepted"),
+    ]
 
 
 async def test_an_entry_of_a_kind_that_only_a_newer_release_knows_is_left_out(home: Place) -> None:

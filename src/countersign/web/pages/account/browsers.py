@@ -48,16 +48,8 @@ class BrowsersPage:
         if found is None:
             resp.redirect("/sign-in")
             return
-        browsers = _browsers(found, session, language_of(req), self._web.accounts.now())
-        show_part(
-            self._web,
-            req,
-            resp,
-            "browsers.html",
-            self._path,
-            browsers=browsers,
-            others=sum(one.id != session.id for one in found.sessions),
-        )
+        listed = listed_browsers(found, session, language_of(req), self._web.accounts.now())
+        show_part(self._web, req, resp, "browsers.html", self._path, **listed)
 
 
 class EndForm:
@@ -73,7 +65,7 @@ class EndForm:
             await self.end(form)
 
     async def end(self, form: Submission) -> None:
-        """End it, and show the browsers again."""
+        """End it, and show the account again."""
         accounts, session, fields = self._web.accounts, form.session, form.fields
         if fields.get("session"):
             done = "session" if await end_session(accounts, session, fields["session"]) else "nothing"
@@ -83,7 +75,15 @@ class EndForm:
             done = "others" if await end_others(accounts, session) else "nothing"
         else:
             raise ProblemError("malformed")
-        form.resp.redirect(f"{PATH}?done={done}")
+        form.resp.redirect(f"/account?done={done}")
+
+
+def listed_browsers(found: Overview, session: Session, language: Language, now: int) -> dict[str, Any]:
+    """Return what `_browsers.html` is filled with."""
+    return {
+        "browsers": _browsers(found, session, language, now),
+        "others": sum(one.id != session.id for one in found.sessions),
+    }
 
 
 def _browsers(found: Overview, session: Session, language: Language, now: int) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""The page at /account: who is signed in, the contacts, and what the rest of the account holds, in a line each."""
+"""The page at /account: who is signed in, the contacts, and where the person is signed in."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from countersign.messages.language.catalogue import mark
 from countersign.messages.language.datetimes import day
 from countersign.store.tables import accounts as account_rows
 from countersign.web.http.browser import language_of
-from countersign.web.pages.shared.account_layout import show_part, when
+from countersign.web.pages.account.browsers import listed_browsers
+from countersign.web.pages.shared.account_layout import show_part
 
 if TYPE_CHECKING:
     from countersign.web.http.context import WebContext
@@ -64,10 +65,7 @@ class AccountPage:
             level=language.say(LEVELS[current_level(session, now)]),
             contacts=[(one.kind.value, names.of(one.id), one.primary) for one in found.contacts],
             whole=names.whole,
-            password_set=when(account.password_at, language),
-            signed_in=language.count(
-                "{number} browser is signed in", "{number} browsers are signed in", len(found.sessions)
-            ),
+            **listed_browsers(found, session, language, now),
             due=day(account.deletion_at or 0, language.timezone, language.locale)
             if is_deletion_pending(account)
             else "",
