@@ -200,13 +200,13 @@ async def _gather(context: AccountContext, history: AccountSnapshot, now: int) -
             for one in await changes.list_since(account.id, 0, _MAX_CHANGES)
         ],
         "activity": [
-            {"at": _at(one.at), "kind": one.kind.value, **one.facts}
+            {"at": _at(one.at), "kind": one.kind.value, "facts": one.facts}
             for one in happened
             if one.kind is not EventKind.MESSAGE_SENT
         ],
         "messages": await _messages(happened),
         "log": [
-            {"at": _at(one.at), "kind": one.kind.value, "application": one.application, **one.facts}
+            {"at": _at(one.at), "kind": one.kind.value, "application": one.application, "facts": one.facts}
             for one in await events.list_of_owner(account.id, account.created_at)
         ],
     }
