@@ -119,7 +119,9 @@ async def recent(context: AccountContext, account: str, limit: int) -> tuple[lis
 async def _recent(account: str, limit: int) -> tuple[list[Activity], list[SentMessage]]:
     # Each is asked for by itself. Otherwise an act that is told to twenty contacts would push the acts before it off the page.
     happened = await activity.list_newest(account, limit, messages=False)
-    messages = await activity.list_newest(account, MAX_MESSAGES, messages=True)
+    listed = await activity.list_newest(account, MAX_MESSAGES, messages=True)
+    # One that somebody asked for to their own new contact stands twice there, once the contact is theirs.
+    messages = list({row.facts["message"]: row for row in reversed(listed)}.values())[::-1]
     held = await notices.find_by_ids([row.facts["message"] for row in messages if "held" in row.facts])
     owners = {row.facts["message"]: row.facts["message"] for row in messages}
     owners.update({id_: notice.gathered_by or id_ for id_, notice in held.items()})

@@ -18,11 +18,6 @@ if TYPE_CHECKING:
     from countersign.domain.shared.contact import Contact
     from countersign.flows.accounts.context import AccountContext, BrowserContext
 
-_TO_ANYBODY: Final = frozenset(
-    {LoginFlowKind.SIGN_UP, LoginFlowKind.RECOVER, LoginFlowKind.BIND_CONTACT, LoginFlowKind.DELAYED_RECOVERY}
-)
-"""Flows whose codes go to a contact that somebody has typed. Its owner is shown them too, whoever has asked for them."""
-
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(LoginFlow).decode
 
@@ -71,13 +66,16 @@ async def _sent(context: AccountContext, flow: LoginFlow, to: Contact) -> tuple[
     """
     recipient = context.blind_index(to)
     signs_in_to = await accounts.find_id_by_identifier(recipient)
-    owners = {flow.account} if flow.kind is not LoginFlowKind.DELAYED_RECOVERY else set()
-    if flow.kind in _TO_ANYBODY:
-        owners.add(signs_in_to)
+    match flow.kind:
+        case LoginFlowKind.SIGN_UP | LoginFlowKind.DELAYED_RECOVERY:
+            owners = [signs_in_to]
+        case LoginFlowKind.BIND_CONTACT:
+            owners = [flow.account, signs_in_to]
+        case _:
+            owners = [flow.account or signs_in_to]
     what = flow.decoy_notice or (NoticeKind.SIGN_UP_KNOWN.value if flow.account_exists else flow.kind.purpose)
     sending = Sending(flow.challenge, what, to.masked, recipient)
-    found = sorted(owners - {""}) or [""]
-    return tuple(row for owner in found for row in insert_sent(context, owner, context.now(), [sending]))
+    return tuple(row for owner in owners for row in insert_sent(context, owner, context.now(), [sending]))
 
 
 async def find_flow(context: AccountContext, browser: BrowserContext) -> StoredFlow | None:

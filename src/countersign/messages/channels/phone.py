@@ -33,7 +33,7 @@ def sms(message: CodeMessage, code: str, language: Language) -> TransliteratedTe
         return transliterate("\n".join(line for line in lines if line), language.tag)
 
     needed = whole()
-    if message.summary and segments(needed.text).segments > 1:
+    if message.names_contact and segments(needed.text).segments > 1:
         # Without the purpose, which the act says better: it is the same warning in fewer words.
         brief = transliterate("\n".join((_brief(message, code, language), *ending)), language.tag)
         if segments(brief.text).segments < segments(needed.text).segments:

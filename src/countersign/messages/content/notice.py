@@ -45,10 +45,9 @@ class NoticeMessage(msgspec.Struct, frozen=True):
 
 
 class Wording(msgspec.Struct, frozen=True):
-    """The English sentences of one kind of notice, which are also the keys of their translations. Each may use {site}, {about} and {due}.
+    """The English sentences of one kind of notice, which are also the keys of their translations. Each may use {site} and {about}.
 
-    A notice without a `subject` or `short` of its own uses its title there. `heading` is its name in lists, where the title has a place to
-    fill.
+    A notice without a `subject` or `short` of its own uses its title there. `dated` says when something will happen, on {day}.
     """
 
     title: str
@@ -60,7 +59,7 @@ class Wording(msgspec.Struct, frozen=True):
     label: str = mark("This was not me")
     subject: str = mark("{title} at {site}")
     short: str = mark("{site}: {title}.")
-    heading: str = ""
+    dated: str = ""
 
 
 _STOP: Final = mark("Then stop it now:")
@@ -213,7 +212,7 @@ WORDINGS: Final = {
         (mark("It was changed in your account. If you changed the language, later messages are in the new one."),),
     ),
     NoticeKind.DELETION_ASKED: Wording(
-        mark("Your account will be deleted on {due}"),
+        mark("Your account will be deleted"),
         (
             mark("Somebody who was signed in asked for this and confirmed it with a code."),
             mark(
@@ -224,8 +223,7 @@ WORDINGS: Final = {
         mark("Stop the deletion now. This also signs everybody out, and you choose a new password:"),
         mark("Keep my account"),
         mark("Your account at {site} will be deleted"),
-        mark("{site}: your account will be deleted on {due}."),
-        mark("Your account will be deleted"),
+        dated=mark("Your account will be deleted on {day}."),
     ),
     NoticeKind.DELETION_CANCELED: Wording(
         mark("Your account will not be deleted"),
@@ -280,7 +278,6 @@ def render_notice(notice: NoticeMessage) -> Message:
 
 def _letter(clean: NoticeMessage, language: Language) -> EmailText:
     words, say, apart = WORDINGS[clean.kind], language.say, language.isolated
-    due = apart(day(clean.due_at, clean.timezone, language.locale)) if clean.due_at else ""
     when = say(
         "{day}, {time}",
         day=apart(day(clean.at, clean.timezone, language.locale)),
@@ -295,10 +292,10 @@ def _letter(clean: NoticeMessage, language: Language) -> EmailText:
     return EmailText(
         language=language.tag,
         direction=language.direction,
-        subject=say(words.subject, site=clean.site, title=say(words.title, due=due)),
+        subject=say(words.subject, site=clean.site, title=say(words.title)),
         preheader=f"{when}. {warning}",
         site=clean.site,
-        title=say(words.title, due=due),
+        title=say(words.title),
         approving="",
         summary="",
         code=(),
@@ -313,7 +310,8 @@ def _letter(clean: NoticeMessage, language: Language) -> EmailText:
         not_me_label=say(words.label),
         body=(
             *_gathered(clean, language),
-            *(say(sentence, site=clean.site, about=f"\u2066{clean.about}\u2069", due=due) for sentence in words.body),
+            *((dated,) if (dated := _dated(clean, language)) else ()),
+            *(say(sentence, site=clean.site, about=f"\u2066{clean.about}\u2069") for sentence in words.body),
         ),
     )
 
@@ -337,11 +335,19 @@ def _gathered(clean: NoticeMessage, language: Language) -> tuple[str, ...]:
     )
 
 
+def _dated(clean: NoticeMessage, language: Language) -> str:
+    """Return when what a notice tells of will happen, in a sentence; empty if nothing will."""
+    words = WORDINGS[clean.kind]
+    if not words.dated or not clean.due_at:
+        return ""
+    return language.say(words.dated, day=language.isolated(day(clean.due_at, clean.timezone, language.locale)))
+
+
 def _short(clean: NoticeMessage, language: Language) -> str:
     """Return the text for a phone: always what happened, and further sentences while they cost no further segment."""
     words = WORDINGS[clean.kind]
     due = day(clean.due_at, clean.timezone, language.locale) if clean.due_at else ""
-    opening = language.say(words.short, site=clean.site, title=language.say(words.title, due=due), due=due)
+    opening = language.say(words.short, site=clean.site, title=language.say(words.title), due=due)
     question = f"{language.say(words.question)} {clean.link}" if clean.link else ""
     details = ", ".join(part for part in (clean.device, clean.place) if part)
     needed = transliterate("\n".join(line for line in (opening, question) if line), language.tag).text

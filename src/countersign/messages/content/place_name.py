@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from countersign.messages.language.catalogue import Language
 
+_PRIVATE: Final = [ipaddress.ip_network(one) for one in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")]
+"""RFC 1918 and RFC 4193: addresses that say nothing of where somebody is."""
 _LABEL: Final = re.compile(r"(?:(?P<city>.+), )?(?P<country>[A-Z]{2})")
 
 
@@ -20,9 +22,11 @@ def place_name(label: str, ip: str, language: Language) -> str:
     if label:
         return _in_words(label, language)
     try:
-        return ip if ipaddress.ip_address(ip).is_global else ""
+        address = ipaddress.ip_address(ip)
     except ValueError:
         return ""
+    is_ours = address.is_loopback or address.is_link_local or any(address in one for one in _PRIVATE)
+    return "" if is_ours else ip
 
 
 def _in_words(label: str, language: Language) -> str:

@@ -128,9 +128,7 @@ def _message(sent: SentMessage, language: Language, names: ContactNames) -> dict
     if what in ACTS or what == "bind_contact":
         title = language.say(purpose_text(what, sent.channel).title)
     else:
-        title = next(
-            (language.say(words.heading or words.title) for kind, words in WORDINGS.items() if kind.value == what), what
-        )
+        title = next((language.say(words.title) for kind, words in WORDINGS.items() if kind.value == what), what)
     return {
         "what": title,
         "to": names.of_stored(sent.to, sent.recipient),
