@@ -109,6 +109,7 @@ FORMS: Final[dict[str, dict[str, str]]] = {
     "/recover/lost": {"identifier": "", "contact": ""},
     "/account/end": {"session": "x", "browser": "", "others": ""},
     "/account/contacts": {"contact": "", "replaces": ""},
+    "/zone": {"zone": ""},
     "/account/contacts/show": {},
     "/account/contacts/primary": {"contact": ""},
     "/account/profile": {"name": "", "language": "", "timezone": ""},

@@ -13,7 +13,7 @@ SESSION: Final = "__Host-session"
 DEVICE: Final = "__Host-device"
 FLOW: Final = "__Host-visit"
 ZONE: Final = "__Host-zone"
-"""The time zone of the browser, which a script of ours writes: no secret, and believed only to show times."""
+"""The time zone of the browser, which a script of ours tells: no secret, and believed only to show times."""
 
 DEVICE_KEPT: Final = 400 * 86_400
 """Seconds: the maximum lifetime that browsers grant a cookie (RFC 6265bis, 5.5)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from countersign.web.pages.account import zone
 from countersign.web.pages.account.activity import ActivityPage
 from countersign.web.pages.account.authenticators import AuthenticatorsPage
 from countersign.web.pages.account.browsers import BrowsersPage, EndForm
@@ -90,6 +91,7 @@ def routes(web: WebContext, guard: SessionGuard) -> tuple[Routes, Mapping[str, A
         "/account/changes/undo": changes.undo,
     }
     table: Routes = {path: pages.get(path, {}) for path in (*pages, *posted)}
+    table[zone.PATH] = {"POST": zone.keep_zone}
     for path, responder in posted.items():
         table[path] = {**table[path], "POST": responder}
     return table, resumed

@@ -4,7 +4,10 @@ import { $ } from "./element.js";
 
 // The time zone of this browser: pages and messages write times in it.
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-if (zone) document.cookie = `__Host-zone=${zone}; Path=/; Max-Age=34560000; Secure; SameSite=Lax`;
+if (zone && sessionStorage.getItem("zone") !== zone) {
+  fetch("/zone", { method: "POST", body: new URLSearchParams({ zone }), keepalive: true })
+    .then(() => sessionStorage.setItem("zone", zone)).catch(() => { /* the next page tells it */ });
+}
 
 const field = $("code");
 const form = $("answer");
