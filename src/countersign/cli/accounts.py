@@ -55,7 +55,8 @@ async def _find(settings: Settings, account: str) -> str:
 
 async def _erase(settings: Settings, account: str) -> bool:
     from countersign.flows.changes.erase_account import erase_account
+    from countersign.flows.context import OWN_ID
     from countersign.wiring import installation_of
 
     async with installation_of(settings) as ground:
-        return await erase_account(ground.database, ground.log(), account, ground.clock())
+        return await erase_account(ground.database, ground.log(), account, ground.clock(), own_id=OWN_ID)

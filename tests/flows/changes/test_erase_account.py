@@ -18,8 +18,8 @@ async def test_it_is_gone_at_once_and_the_log_says_by_whom(home: Place) -> None:
     """O3: a second time there is nothing to erase."""
     owner = await ada(home)
     account = (await alive(owner)).account
-    assert await erase_account(home.database, home.accounts.log, account, home.clock())
-    assert not await erase_account(home.database, home.accounts.log, account, home.clock())
+    assert await erase_account(home.database, home.accounts.log, account, home.clock(), own_id=home.accounts.own.id)
+    assert not await erase_account(home.database, home.accounts.log, account, home.clock(), own_id=home.accounts.own.id)
     assert await found(home, account) is None
     assert await owner.session() is None
     (event,) = await logged(home, account, EventKind.ACCOUNT_ERASED)
