@@ -145,6 +145,7 @@ async def open_runtime(settings: Settings) -> Runtime:
         sign_in_policy=settings.sign_in.policy,
         on_gathered=metrics.gathered,
         recovery_policy=settings.recovery.policy,
+        deletion_policy=settings.accounts.deletion,
         password_context_words=(settings.site, settings.host.rpartition(".")[0] or settings.host),
     )
     delivery = DeliveryContext(

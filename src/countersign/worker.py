@@ -15,6 +15,7 @@ from countersign.errors import CountersignError, UnavailableError
 from countersign.flows.accounts.context import AccountContext
 from countersign.flows.accounts.gathered_notices import send_gathered
 from countersign.flows.changes.delayed_recovery import send_reminders
+from countersign.flows.changes.delete_account import erase_due
 from countersign.flows.delivery.claim import claim_due
 from countersign.flows.delivery.compose import ClaimedDelivery
 from countersign.flows.delivery.context import DeliveryContext
@@ -43,7 +44,8 @@ _log = structlog.get_logger("countersign.worker")
 class Worker:
     """A delivery loop and its sweep. `run` ends after `stop`.
 
-    With `accounts` it also sends the reminders of delayed recoveries, and tells of notices that were held. `grace` is in seconds.
+    With `accounts` it also sends the reminders of delayed recoveries, tells of notices that were held, and erases accounts. `grace` is in
+    seconds.
     """
 
     def __init__(
@@ -199,6 +201,7 @@ class Worker:
                 if self._accounts is not None:
                     await send_reminders(self._accounts)
                     await send_gathered(self._accounts)
+                    await erase_due(self._accounts)
                 if report.expired or report.deleted:
                     _log.debug("swept", expired=report.expired, deleted=report.deleted)
                 if since_checkpoint >= CHECKPOINT_EVERY:

@@ -21,6 +21,9 @@ Schema = dict[str, dict[str, tuple[str, bool]]]
 """Of each table, of each column: its kind, and whether it may be NULL."""
 
 NULLABLE = {
+    "accounts.deletion_at",
+    "activity.recipient",
+    "notices.about",
     "breakers.until",
     "deliveries.settled_at",
     "challenges.ended_at",
@@ -74,7 +77,11 @@ INDEXES = {
     "factors_ended_at",
     "credentials_account",
     "credentials_expires_at",
+    "accounts_deletion_at",
     "activity_at",
+    "activity_recipient",
+    "notices_account",
+    "tokens_account",
     "devices_last_seen_at",
     "sessions_account",
     "sessions_expires_at",

@@ -17,7 +17,7 @@ from countersign.domain.accounts.session import Method, SessionProof
 from countersign.domain.verifications.code import derive
 from countersign.flows.accounts.context import BrowserContext, SignedIn
 from countersign.flows.changes.apply import Applied
-from countersign.flows.sign_in.start_session import start_session
+from countersign.flows.sign_in.start_session import NewAccount, start_session
 from countersign.flows.sign_in.verify import check_code, view_flow
 from countersign.store.engine.database import Write
 from countersign.store.tables import accounts, authenticators, grants
@@ -71,7 +71,7 @@ async def signed_in(context: AccountContext) -> tuple[str, str, str]:
         account,
         (SessionProof(Method.PASSWORD, now), SessionProof(Method.MAIL_CODE, now)),
         interrupted=InterruptedRequest(),
-        new_account=accounts.insert(row, owned),
+        new_account=NewAccount(accounts.insert(row, owned), context.blind_index(mail)),
     )
     assert isinstance(entered, SignedIn)
     return account, entered.session, entered.device

@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "keys": ("keys", "keys", "The key file that everything is derived from."),
     "events": ("events", "events", "The event log."),
     "bounces": ("bounces", "bounces", "Bounced mails."),
+    "accounts": ("accounts", "accounts", "Accounts of people."),
     "suppressions": ("suppressions", "suppressions", "Addresses that nothing is sent to."),
     "demo": ("demo", "demo", "Create a few accounts to look at, in development."),
     "messages": ("messages", "messages", "What messages cost and how they look."),

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from countersign.config.accounts import AccountSettings
 from countersign.config.fraud import FraudSettings
 from countersign.config.risk import RiskSettings
 from countersign.config.routes import RouteSettings
@@ -379,6 +380,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     limits: Annotated[LimitSettings, Group("limits.")]
     sign_in: Annotated[SignInSettings, Group("sign_in.")]
     recovery: Annotated[RecoverySettings, Group("recovery.")]
+    accounts: Annotated[AccountSettings, Group("accounts.")]
     passwords: Annotated[PasswordSettings, Group("passwords.")]
     risk: Annotated[RiskSettings, Group("risk.")]
     fraud: Annotated[FraudSettings, Group("fraud.")]

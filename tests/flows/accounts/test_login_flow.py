@@ -9,6 +9,7 @@ import msgspec
 from tests.flows.people import Visitor, ada
 
 from countersign.domain.accounts.login_flow import FLOW_LIFETIME
+from countersign.domain.shared.contact import parse_contact
 from countersign.flows.accounts.activity import recent
 from countersign.flows.accounts.context import CodeRequested
 from countersign.flows.accounts.login_flow import find_flow, record_sent, save_flow, update_flow
@@ -68,6 +69,6 @@ async def test_a_further_code_is_shown_to_the_user(home: Place) -> None:
     stored = await find_flow(home.accounts, visitor.browser)
     assert stored is not None
     home.clock.forward(1)
-    await record_sent(home.accounts, stored.flow, "+1415***0123")
+    await record_sent(home.accounts, stored.flow, parse_contact("+14155550123"))
     _, messages = await recent(home.accounts, stored.flow.account, 10)
     assert messages[0].to == "+1415***0123"

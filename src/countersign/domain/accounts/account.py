@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from countersign.domain.accounts.authenticator import STRONG_KINDS, Authenticator, AuthenticatorKind
+from countersign.domain.accounts.deletion import DeletionRequest
 from countersign.domain.accounts.recovery import RecoveryRecord
 from countersign.domain.shared.contact import Channel, ContactKind
 from countersign.domain.shared.typed_name import read_name
@@ -25,6 +26,8 @@ class Account(msgspec.Struct, frozen=True):
     - `recovery`: what is remembered of locks, reopenings and delayed recoveries.
     - `epoch`: how often a password, lock, recovery, contact or authenticator was changed. What was made in an earlier epoch counts for
       nothing (semantics A8).
+    - `timezone`: the IANA name of the time zone that messages are written in; empty if it is not known.
+    - `deletion_at`: when the account is to be deleted, at the wish of its owner; `deletion`: that wish.
     """
 
     id: str
@@ -40,6 +43,9 @@ class Account(msgspec.Struct, frozen=True):
     checked_at: int = 0
     recovery: RecoveryRecord = RecoveryRecord()
     epoch: int = 0
+    timezone: str = ""
+    deletion_at: int | None = None
+    deletion: DeletionRequest = DeletionRequest()
 
     def __repr__(self) -> str:
         """Show what may stand in a log."""

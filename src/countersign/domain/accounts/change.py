@@ -125,7 +125,8 @@ class ChangeRequest(msgspec.Struct, frozen=True):
 
     - `target`: id of the contact, authenticator, browser or integration code that is changed.
     - `about`: what people are shown of it afterwards, such as a mask or a name.
-    - `summary`: what is approved, in the user's language. It stands in the message with the code.
+    - `summary`: what is approved, in the user's language. It stands in the message with the code. `masked_summary` is the same with every
+      contact masked, where it names one.
     - `contact`: a new contact; `password`: the hash of a new password (PHC string); `authenticators` and `integration_code`: what
       is added, ready to be stored.
     - `interrupted`: the request that asked. It continues after the user has proved what the change requires.
@@ -155,6 +156,7 @@ class ChangeRequest(msgspec.Struct, frozen=True):
     proof: RecoveryProof | None = None
     epoch: int = 0
     approved_by: str = ""
+    masked_summary: str = ""
 
     def __repr__(self) -> str:
         """Hide what may be secret."""

@@ -55,6 +55,9 @@ CRITICAL: Final = frozenset(
         NoticeKind.CONTACT_REMOVED,
         NoticeKind.ACCESS_RECOVERED,
         NoticeKind.ACCOUNT_LOCKED,
+        NoticeKind.DELETION_ASKED,
+        NoticeKind.DELETION_CANCELED,
+        NoticeKind.ACCOUNT_ERASED,
     }
 )
 """Notices of what can cost a person the account."""

@@ -17,6 +17,10 @@ LIFETIME: Final = 7 * 86_400_000
 
 CONTACT_FACT: Final = "contact"
 """The fact of a notice that holds the id of the contact that it was sent to."""
+ZONE_FACT: Final = "zone"
+"""The fact of a notice that holds the time zone in which it is written, if the account has one."""
+DUE_FACT: Final = "due"
+"""The fact of a notice that holds when (ms) what it tells of will happen."""
 TOLD_AT_FACT: Final = "told_at"
 """When (ms) the newest of the notices was made that one message tells of: its link is as old as that."""
 PROVED_BY_FACT: Final = "by"
@@ -53,6 +57,11 @@ class NoticeKind(StrEnum):
     ACCOUNT_LOCKED = "account_locked"
     GATHERED = "gathered"
     ACCESS_ASKED_AGAIN = "access_asked_again"
+    DETAILS_CHANGED = "details_changed"
+    DELETION_ASKED = "deletion_asked"
+    DELETION_CANCELED = "deletion_canceled"
+    ACCOUNT_ERASED = "account_erased"
+    DATA_EXPORTED = "data_exported"
 
 
 _VALUES: Final = frozenset(kind.value for kind in NoticeKind)
@@ -66,6 +75,8 @@ def gathered_counts(notice: Notice) -> tuple[tuple[NoticeKind, int], ...]:
 
 class Notice(msgspec.Struct, frozen=True):
     """A notice to one contact. Times are in ms. `to` is sealed. `facts` hold the browser, the place and the like, never a code.
+
+    `about` is the contact that the notice tells of, sealed and whole; the facts hold its mask.
 
     One that is beyond its contact's budget has no delivery. It waits until `held_until` and is told together with others, by the notice
     `gathered_by`.
@@ -82,6 +93,7 @@ class Notice(msgspec.Struct, frozen=True):
     facts: dict[str, str]
     created_at: int
     expires_at: int
+    about: bytes | None = None
     held_until: int | None = None
     gathered_by: str = ""
 

@@ -16,7 +16,7 @@ class Activity(msgspec.Struct, frozen=True):
     """One entry of an account's activity. `at` is in ms since the epoch.
 
     `facts` may hold `user_agent`, `place`, `about` (a masked contact, a name or a method) and `message` (the id of the challenge or
-    notice whose message was sent). It never holds a code.
+    notice whose message was sent). It never holds a code. `recipient` is the blind index of the contact that a message was sent to.
     """
 
     account: str
@@ -24,3 +24,4 @@ class Activity(msgspec.Struct, frozen=True):
     at: int
     kind: EventKind
     facts: dict[str, str]
+    recipient: bytes | None = None

@@ -53,6 +53,11 @@ class EventKind(StrEnum):
     PASSKEY_REFUSED = "passkey.refused"
     ACCOUNT_LOCKED = "account.locked"
     RECOVERY_ALLOWED = "recovery.allowed"
+    ACCOUNT_UPDATED = "account.updated"
+    ACCOUNT_EXPORTED = "account.exported"
+    ACCOUNT_ERASED = "account.erased"
+    DELETION_ASKED = "deletion.asked"
+    DELETION_CANCELED = "deletion.canceled"
     ADDRESS_SUPPRESSED = "address.suppressed"
     ADDRESS_LIFTED = "address.lifted"
 

@@ -78,13 +78,15 @@ class Action(msgspec.Struct, frozen=True, omit_defaults=True):
     """What an approval is for: a sentence that the message shows, and the caller's hash of the exact act.
 
     `asker` is the name, for people, of the application that asks for the act where our own pages send the code. `digest` then tells this
-    act from all others, whoever asks for them (semantics P1).
+    act from all others, whoever asks for them (semantics P1). `masked` is the summary as it is stored where the whole one names a contact,
+    which is stored sealed alone.
     """
 
     summary: str = ""
     hash: str = ""
     asker: str = ""
     digest: str = ""
+    masked: str = ""
 
     @property
     def is_empty(self) -> bool:
@@ -109,7 +111,8 @@ class Terms(msgspec.Struct, frozen=True, omit_defaults=True):
     `to` is the sealed contact. `kid` names the key that derives the code; it also seals the contact, unless that was `resealed_with`
     another. `live` is False for test applications, whose messages only reach the inbox. `decoy_notice` is a NoticeKind: the contact's
     owner gets this notice instead of a code, and no code is right. It serves where a code would have nothing to confirm, for example at
-    a sign-up with a known address. `asked_in` is the standing of whoever asked; read `lane`.
+    a sign-up with a known address. `summary` is that of the act, sealed as `to` is, where it names a contact. `timezone` is the IANA name
+    of the time zone that the message is written in. `asked_in` is the standing of whoever asked; read `lane`.
     """
 
     purpose: str
@@ -126,6 +129,8 @@ class Terms(msgspec.Struct, frozen=True, omit_defaults=True):
     decoy_notice: str = msgspec.field(default="", name="told")
     resealed_with: str = msgspec.field(default="", name="sealed")
     asked_in: Lane = msgspec.field(default=Lane.PASSWORD, name="lane")
+    summary: bytes = msgspec.field(default=b"", name="act")
+    timezone: str = msgspec.field(default="", name="zone")
 
     @property
     def lane(self) -> Lane:
@@ -136,6 +141,11 @@ class Terms(msgspec.Struct, frozen=True, omit_defaults=True):
     def sealing_kid(self) -> str:
         """Return the id of the key that opens `to`."""
         return self.resealed_with or self.kid
+
+
+def summary_binding(challenge: str) -> bytes:
+    """Return what the sealed summary of a challenge is bound to, by the id of the challenge. Its contact is bound to something else."""
+    return f"{challenge}.act".encode()
 
 
 class Challenge(msgspec.Struct, frozen=True):

@@ -19,14 +19,16 @@ if TYPE_CHECKING:
     from countersign.flows.accounts.context import AccountContext, BrowserContext
     from countersign.store.engine.database import Change
 
-MAX_MESSAGES: Final = 20
+MAX_MESSAGES: Final = 100
 """Messages that are listed."""
-LOG_ONLY: Final = frozenset({EventKind.SIGN_IN_ASSESSED})
+LOG_ONLY: Final = frozenset({EventKind.SIGN_IN_ASSESSED, EventKind.ACCOUNT_ERASED})
 """Kinds of events that the user is not shown. Every other kind of the account flows has a sentence on the activity page."""
 
 
 class SentMessage(msgspec.Struct, frozen=True):
     """A message that was sent: its purpose or kind of notice, the masked address, when it was requested (ms), and its state.
+
+    `recipient` is the blind index of the contact; None if an older release has sent it.
 
     `held` is True for a notice that was not sent by itself, because the contact had many. To a mailbox its state is that of the message
     that told of it, to a telephone `dropped`.
@@ -38,6 +40,16 @@ class SentMessage(msgspec.Struct, frozen=True):
     at: int
     state: DeliveryState
     held: bool = False
+    recipient: bytes | None = None
+
+
+class Sending(msgspec.Struct, frozen=True):
+    """A message as it is recorded: the id that owes it, its purpose or kind of notice, and the contact by its mask and blind index."""
+
+    message: str
+    what: str
+    masked: str
+    recipient: bytes | None
 
 
 async def record_events(
@@ -67,13 +79,13 @@ def insert_sent(
     context: AccountContext,
     account: str,
     now: int,
-    messages: Sequence[tuple[str, str, str]],
+    messages: Sequence[Sending],
     *,
     held: Collection[str] = (),
 ) -> tuple[Change, ...]:
     """Return the changes that show to the user that messages were sent.
 
-    Each message is the id that owes it, the masked address, and its purpose or kind of notice. Those in `held` were not sent at once.
+    `account` is empty for a message to a contact that has no account yet. Messages whose ids are in `held` were not sent at once.
     """
     return activity.insert(
         [
@@ -82,9 +94,15 @@ def insert_sent(
                 context.id("act"),
                 now,
                 EventKind.MESSAGE_SENT,
-                {"message": message, "about": masked, "what": what, **({"held": "1"} if message in held else {})},
+                {
+                    "message": one.message,
+                    "about": one.masked,
+                    "what": one.what,
+                    **({"held": "1"} if one.message in held else {}),
+                },
+                one.recipient,
             )
-            for message, masked, what in messages
+            for one in messages
         ]
     )
 
@@ -101,7 +119,9 @@ async def recent(context: AccountContext, account: str, limit: int) -> tuple[lis
 async def _recent(account: str, limit: int) -> tuple[list[Activity], list[SentMessage]]:
     # Each is asked for by itself. Otherwise an act that is told to twenty contacts would push the acts before it off the page.
     happened = await activity.list_newest(account, limit, messages=False)
-    messages = await activity.list_newest(account, MAX_MESSAGES, messages=True)
+    listed = await activity.list_newest(account, MAX_MESSAGES, messages=True)
+    # One that somebody asked for to their own new contact stands twice there, once the contact is theirs.
+    messages = list({row.facts["message"]: row for row in reversed(listed)}.values())[::-1]
     held = await notices.find_by_ids([row.facts["message"] for row in messages if "held" in row.facts])
     owners = {row.facts["message"]: row.facts["message"] for row in messages}
     owners.update({id_: notice.gathered_by or id_ for id_, notice in held.items()})
@@ -113,9 +133,11 @@ async def _recent(account: str, limit: int) -> tuple[list[Activity], list[SentMe
             by_mail = notice.to_kind is ContactKind.MAIL
             unsent = DeliveryState.QUEUED if by_mail else DeliveryState.DROPPED
             state = next((one.state for one in found.get(owners[message], [])), unsent)
-            sent.append(SentMessage(what, to, Channel.EMAIL if by_mail else Channel.SMS, row.at, state, held=True))
+            channel = Channel.EMAIL if by_mail else Channel.SMS
+            sent.append(SentMessage(what, to, channel, row.at, state, held=True, recipient=row.recipient))
             continue
         sent += [
-            SentMessage(what, to, one.channel, one.created_at, one.state) for one in reversed(found.get(message, []))
+            SentMessage(what, to, one.channel, one.created_at, one.state, recipient=row.recipient)
+            for one in reversed(found.get(message, []))
         ]
     return happened, sent[:MAX_MESSAGES]

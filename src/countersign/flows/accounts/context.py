@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
 
+from countersign.domain.accounts.deletion import DeletionPolicy
 from countersign.domain.accounts.login_flow import InterruptedRequest
 from countersign.domain.accounts.recovery import RecoveryPolicy
 from countersign.domain.accounts.session import SignInPolicy
@@ -35,6 +36,7 @@ class BrowserContext(msgspec.Struct, frozen=True):
     """The browser of a request: the secrets of its cookies, each empty if it has none, and what people are shown of it.
 
     `regions` are the countries in which a telephone number without a country code is looked for, the likeliest first.
+    `timezone` is the IANA name of its time zone, if it has told it.
     """
 
     session: str = ""
@@ -44,6 +46,7 @@ class BrowserContext(msgspec.Struct, frozen=True):
     user_agent: str = ""
     locale: str = ""
     regions: tuple[str, ...] = ()
+    timezone: str = ""
 
     def __repr__(self) -> str:
         """Hide the secrets."""
@@ -59,8 +62,8 @@ class AccountContext(msgspec.Struct, frozen=True):
 
     `password_min_length` counts code points. A password may not be made of `password_context_words`, such as the site's name
     (NIST SP 800-63B, 3.1.1.2). `sign_in_policy` says what a sign-in needs and how long a session lasts, and
-    `recovery_policy` what is offered to users without any contact. `on_gathered(kind, count)` is called when notices to a kind of contact
-    were gathered.
+    `recovery_policy` what is offered to users without any contact, and `deletion_policy` how long an account waits to be deleted.
+    `on_gathered(kind, count)` is called when notices to a kind of contact were gathered.
     """
 
     core: CoreContext
@@ -72,6 +75,7 @@ class AccountContext(msgspec.Struct, frozen=True):
     sign_in_policy: SignInPolicy = SignInPolicy()
     on_gathered: Callable[[str, int], None] = lambda _kind, _count: None
     recovery_policy: RecoveryPolicy = RecoveryPolicy()
+    deletion_policy: DeletionPolicy = DeletionPolicy()
 
     @property
     def database(self) -> Database:

@@ -10,11 +10,19 @@ import structlog
 from msgspec.structs import replace
 
 from countersign.domain.accounts.notice_budget import DAY, GATHERED, NoticeLane, gathering_lane
-from countersign.domain.delivery.notice import CONTACT_FACT, LIFETIME, PROVED_BY_FACT, TOLD_AT_FACT, Notice, NoticeKind
+from countersign.domain.delivery.notice import (
+    CONTACT_FACT,
+    LIFETIME,
+    PROVED_BY_FACT,
+    TOLD_AT_FACT,
+    ZONE_FACT,
+    Notice,
+    NoticeKind,
+)
 from countersign.domain.shared.contact import Channel, ContactKind
 from countersign.domain.verifications.rate_limit import KeyedLimits, check_limit
 from countersign.errors import CountersignError
-from countersign.flows.accounts.activity import insert_sent
+from countersign.flows.accounts.activity import Sending, insert_sent
 from countersign.flows.accounts.notify import channel_of, notice_delivery
 from countersign.store.engine.database import Write
 from countersign.store.tables import accounts, deliveries, notices, rate_limits
@@ -40,13 +48,15 @@ _log = structlog.get_logger("countersign.notices")
 
 
 class _Outcome(msgspec.Struct):
-    """What becomes of the held notices of one account: those that change, the messages that tell of them, and the limits they count for.
+    """What becomes of the held notices of one account.
+
+    They change, messages tell of them (`made`, each with its address), and these count for limits.
 
     `unreadable` counts those whose address no key opens. They are looked at again a day later.
     """
 
     changed: list[Notice] = []
-    made: list[Notice] = []
+    made: list[tuple[Notice, str]] = []
     owed: list[Delivery] = []
     timestamps: dict[bytes, int] = {}
     unreadable: int = 0
@@ -103,11 +113,14 @@ async def _gather(context: AccountContext, account_id: str, now: int) -> _Outcom
         elif account is not None:
             outcome.timestamps.update((key, result.tat) for key, result in results)
             _tell(context, account, mailbox, held, outcome)
-    shown = [(one.id, one.masked, one.kind.value) for one in outcome.made]
+    shown = [
+        Sending(one.id, one.kind.value, one.masked, context.keyring.blind_index("contact", address))
+        for one, address in outcome.made
+    ]
     await Write(
         (
             *notices.update(outcome.changed),
-            *notices.insert(outcome.made),
+            *notices.insert([one for one, _ in outcome.made]),
             *deliveries.insert(outcome.owed),
             *rate_limits.upsert_timestamps(outcome.timestamps),
             *insert_sent(context, account_id, now, shown),
@@ -132,7 +145,7 @@ def _tell(context: AccountContext, account: Account, mailbox: _Mailbox, held: li
         teller = held[0]
     else:
         teller = _gathered(context, account, address, _KINDS[lane], held)
-        outcome.made.append(teller)
+        outcome.made.append((teller, address))
     outcome.changed += [replace(one, held_until=None, gathered_by=teller.id) for one in held]
     outcome.owed.append(notice_delivery(context, teller.id, Channel.EMAIL, address, now))
 
@@ -149,6 +162,7 @@ def _gathered(
         "since": str(min(one.created_at for one in held)),
         TOLD_AT_FACT: str(max(one.created_at for one in held)),
         CONTACT_FACT: held[0].facts.get(CONTACT_FACT, ""),
+        **({ZONE_FACT: account.timezone} if account.timezone else {}),
         PROVED_BY_FACT: " ".join(sorted({by for one in held for by in one.facts.get(PROVED_BY_FACT, "").split()})),
     }
     return Notice(

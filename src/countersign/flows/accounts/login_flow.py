@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from msgspec.structs import replace
 
-from countersign.domain.accounts.login_flow import LoginFlow
-from countersign.flows.accounts.activity import insert_sent
+from countersign.domain.accounts.login_flow import LoginFlow, LoginFlowKind
+from countersign.domain.delivery.notice import NoticeKind
+from countersign.flows.accounts.activity import Sending, insert_sent
 from countersign.store.engine.database import Change, Write
-from countersign.store.tables import login_flows
+from countersign.store.tables import accounts, login_flows
 
 if TYPE_CHECKING:
+    from countersign.domain.shared.contact import Contact
     from countersign.flows.accounts.context import AccountContext, BrowserContext
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -28,32 +30,52 @@ class StoredFlow(msgspec.Struct, frozen=True):
     flow: LoginFlow
 
 
-async def save_flow(context: AccountContext, flow: LoginFlow, sent_to: str = "") -> str:
+async def save_flow(context: AccountContext, flow: LoginFlow, sent_to: Contact | None = None) -> str:
     """Store a flow that begins; return the secret for its cookie.
 
-    `sent_to` is the masked contact to which its code is sent: the user is shown that the message is genuine.
+    `sent_to` is the contact to which its code is sent: its owner is shown that the message is genuine.
     """
     secret = context.secret()
     token_hash = context.token_hash(secret)
     sealed = _sealed(context, token_hash, flow)
-    await context.database.run(login_flows.save, token_hash, sealed, flow.expires_at, _sent(context, flow, sent_to))
+    await context.database.run(_save, context, token_hash, sealed, flow, sent_to)
     return secret
 
 
-async def record_sent(context: AccountContext, flow: LoginFlow, sent_to: str) -> None:
-    """Record, for the user to read, that a further code was sent; `sent_to` is the masked contact."""
-    await context.database.run(_write, _sent(context, flow, sent_to))
+async def record_sent(context: AccountContext, flow: LoginFlow, sent_to: Contact) -> None:
+    """Record, for the user to read, that a further code was sent to the contact `sent_to`."""
+    await context.database.run(_record_sent, context, flow, sent_to)
 
 
-async def _write(rows: tuple[Change, ...]) -> None:
-    await Write(rows, last=True)
+async def _save(
+    context: AccountContext, token_hash: bytes, sealed: bytes, flow: LoginFlow, sent_to: Contact | None
+) -> None:
+    sent = await _sent(context, flow, sent_to) if sent_to is not None else ()
+    await login_flows.save(token_hash, sealed, flow.expires_at, sent)
 
 
-def _sent(context: AccountContext, flow: LoginFlow, to: str) -> tuple[Change, ...]:
-    """Return the rows that record a sent code. A recovery writes as many if there is no account (semantics R1)."""
-    if not to:
-        return ()
-    return insert_sent(context, flow.account, context.now(), [(flow.challenge, to, flow.kind.purpose)])
+async def _record_sent(context: AccountContext, flow: LoginFlow, sent_to: Contact) -> None:
+    await Write(await _sent(context, flow, sent_to), last=True)
+
+
+async def _sent(context: AccountContext, flow: LoginFlow, to: Contact) -> tuple[Change, ...]:
+    """Return the rows that record a sent code, for the account that it serves and for the one that the contact signs in to.
+
+    Nobody owns a code yet that goes to a contact without an account: the account of whoever proves the contact takes it over. As much is
+    read and written in every case (semantics R1).
+    """
+    recipient = context.blind_index(to)
+    signs_in_to = await accounts.find_id_by_identifier(recipient)
+    match flow.kind:
+        case LoginFlowKind.SIGN_UP | LoginFlowKind.DELAYED_RECOVERY:
+            owners = [signs_in_to]
+        case LoginFlowKind.BIND_CONTACT:
+            owners = [flow.account, signs_in_to]
+        case _:
+            owners = [flow.account or signs_in_to]
+    what = flow.decoy_notice or (NoticeKind.SIGN_UP_KNOWN.value if flow.account_exists else flow.kind.purpose)
+    sending = Sending(flow.challenge, what, to.masked, recipient)
+    return tuple(row for owner in owners for row in insert_sent(context, owner, context.now(), [sending]))
 
 
 async def find_flow(context: AccountContext, browser: BrowserContext) -> StoredFlow | None:

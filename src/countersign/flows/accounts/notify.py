@@ -17,11 +17,11 @@ from countersign.domain.accounts.notice_budget import (
     notice_budgets,
 )
 from countersign.domain.delivery.delivery import Delivery, new_delivery
-from countersign.domain.delivery.notice import CONTACT_FACT, LIFETIME, Notice, NoticeKind
+from countersign.domain.delivery.notice import CONTACT_FACT, LIFETIME, ZONE_FACT, Notice, NoticeKind
 from countersign.domain.shared.contact import CHANNELS_OF, Channel, ContactKind
 from countersign.domain.shared.phone_region import region_of
 from countersign.domain.verifications.rate_limit import RateLimit, check_limit
-from countersign.flows.accounts.activity import insert_sent
+from countersign.flows.accounts.activity import Sending, insert_sent
 from countersign.store.engine.database import Change, Write
 from countersign.store.tables import accounts, changes, deliveries, notices, rate_limits
 
@@ -49,12 +49,15 @@ async def owe_notices(
     place: str,
     now: int,
     facts: Mapping[str, str] | None = None,
+    about: str = "",
+    is_listed: bool = True,
 ) -> tuple[Change, ...]:
     """Count a notice to each proved contact that can be reached, and return the changes that owe it.
 
     Await this in the transaction of the act itself, before its last write. `browser` and `place` say where it was done, `now` (ms) when,
-    and `facts` what else the message says. A contact whose budget is used up hears later, with everything else that was held. A reminder
-    beyond the budget is left out, because it says nothing new.
+    and `facts` what else the message says. `about` is the contact that it tells of, stored sealed. `is_listed` is False for a notice that
+    no account is left to list. A contact whose budget is used up hears later, with everything else that was held. A reminder beyond the
+    budget is left out, because it says nothing new.
     """
     recipients = _recipients(context, contacts)
     lane, said = lane_of(kind), dict(facts or {})
@@ -62,6 +65,7 @@ async def owe_notices(
     within = await _consume(limits, now)
     made: list[Notice] = []
     owed: list[Delivery] = []
+    sent: list[Sending] = []
     for (contact, channel, address), allowed in zip(recipients, within, strict=True):
         if not allowed and lane is NoticeLane.REMINDER:
             continue
@@ -81,13 +85,16 @@ async def owe_notices(
                     "ip": browser.ip,
                     "place": place,
                     **said,
+                    **({ZONE_FACT: account.timezone} if account.timezone else {}),
                     CONTACT_FACT: contact.id,
                 },
                 created_at=now,
                 expires_at=now + LIFETIME,
+                about=context.keyring.seal(about, id_) if about else None,
                 held_until=None if allowed else now + GATHER_AFTER,
             )
         )
+        sent.append(Sending(id_, kind.value, contact.masked, contact.blind_index))
         if allowed:
             owed.append(notice_delivery(context, id_, channel, address, now))
     if not made:
@@ -96,7 +103,7 @@ async def owe_notices(
     return (
         *notices.insert(made),
         *deliveries.insert(owed),
-        *insert_sent(context, account.id, now, [(one.id, one.masked, kind.value) for one in made], held=held),
+        *(insert_sent(context, account.id, now, sent, held=held) if is_listed else ()),
     )
 
 

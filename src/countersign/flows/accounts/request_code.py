@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from countersign.domain.accounts import recovery
-from countersign.domain.accounts.account import ContactMethod, OwnedContact
+from countersign.domain.accounts.account import ContactMethod
 from countersign.domain.accounts.authenticator import AuthenticatorKind
 from countersign.domain.accounts.change import UNDO_PERIOD
 from countersign.domain.accounts.login_flow import LoginFlowKind
 from countersign.domain.accounts.session import LEVEL_OF_METHOD, METHOD_OF_CHANNEL, Level
-from countersign.domain.shared.contact import Contact, ContactKind, stored_contact
+from countersign.domain.shared.contact import ContactKind
 from countersign.domain.verifications.challenge import Action, Refusal
 from countersign.domain.verifications.lanes import Lane
 from countersign.flows.accounts import login_flow
+from countersign.flows.accounts.contact_names import opened, own_masks
 from countersign.flows.accounts.context import (
     AccountContext,
     BrowserContext,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from countersign.domain.accounts.account import AccountSnapshot
     from countersign.domain.accounts.authenticator import Authenticator
     from countersign.domain.accounts.login_flow import LoginFlow
-    from countersign.domain.shared.contact import Channel
+    from countersign.domain.shared.contact import Channel, Contact
 
 LEVEL_OF_AUTHENTICATOR: Final = {
     AuthenticatorKind.APP: Level.APP_CODE,
@@ -46,7 +47,8 @@ def contact_methods_of(context: AccountContext, snapshot: AccountSnapshot, flow:
     """Return the proved contacts and channels that may get a flow's code and are strong enough, the primary contact first.
 
     A contact that is about to be removed, or that has just recovered the account, is left out if there is another contact or an
-    authenticator (semantics A1, R2). To sign in, a code by mail or phone does not stand in for an enrolled authenticator.
+    authenticator (semantics A1, R2). To sign in, a code by mail or phone does not stand in for an enrolled authenticator. Only who is
+    signed in sees masks by which the contacts can be told apart (semantics A10).
     """
     signs_in = flow.kind is LoginFlowKind.SIGN_IN
     if signs_in and snapshot.strong:
@@ -55,8 +57,9 @@ def contact_methods_of(context: AccountContext, snapshot: AccountSnapshot, flow:
     policy = context.policy.policies[flow.kind.purpose]
     apart = snapshot.account.recovered_by if signs_in else flow.requirement.excluded_contact
     others = [contact for contact in snapshot.contacts if contact.id != apart]
+    masks = own_masks(context, snapshot.contacts) if flow.kind is LoginFlowKind.STEP_UP else {}
     return [
-        ContactMethod(contact.id, channel, contact.masked)
+        ContactMethod(contact.id, channel, masks.get(contact.id, contact.masked))
         for contact in (others if others or snapshot.strong else snapshot.contacts)
         if contact.proved_at is not None
         for channel in context.policy.channels(
@@ -73,11 +76,6 @@ def channels_of(context: AccountContext, contact: Contact, purpose: str) -> tupl
     return tuple(channel for channel in channels if channel in contact.channels)
 
 
-def opened(context: AccountContext, contact: OwnedContact) -> Contact:
-    """Return a contact of an account unsealed, for the one message that is sent to it."""
-    return stored_contact(context.keyring.unseal(contact.address, contact.id))
-
-
 async def send_code(  # noqa: PLR0913 - each decides something about one message
     context: AccountContext,
     browser: BrowserContext,
@@ -87,6 +85,7 @@ async def send_code(  # noqa: PLR0913 - each decides something about one message
     device: str,
     lane: Lane,
     locale: str = "",
+    timezone: str = "",
     subject: str = "",
     channel: Channel | None = None,
     action: Action | None = None,
@@ -101,7 +100,7 @@ async def send_code(  # noqa: PLR0913 - each decides something about one message
     if any.
 
     `locale` is the language of the account. Only without one is the message in the language of the browser that asks: a thief must not
-    choose a language that the owner cannot read (semantics P4).
+    choose a language that the owner cannot read (semantics P4). The same holds for `timezone`, that of the account.
     """
     asked = BeginRequest(
         to=contact,
@@ -110,6 +109,7 @@ async def send_code(  # noqa: PLR0913 - each decides something about one message
         subject=subject,
         action=action or Action(),
         locale=locale or browser.locale,
+        timezone=timezone or browser.timezone,
         requester=browser.requester(trusted),
         browser=context.token_hash(device).hex(),
         guesses_spent=spent,
@@ -151,12 +151,14 @@ async def send_code_by_first_method(
                 channel=way.channel,
                 action=flow.challenge_action,
                 locale=snapshot.account.locale,
+                timezone=snapshot.account.timezone,
                 trusted=flow.requester.device,
             )
         )
         if isinstance(outcome, Done):
             begun = msgspec.structs.replace(flow, challenge=outcome.challenge.id, contact=way.contact)
-            return CodeRequested(await login_flow.save_flow(context, begun, owned[way.contact].masked), device)
+            sent_to = opened(context, owned[way.contact])
+            return CodeRequested(await login_flow.save_flow(context, begun, sent_to), device)
         refused = outcome
         if outcome.refusal not in _TEMPORARY:
             break

@@ -25,6 +25,7 @@ from countersign.domain.accounts.recovery import LockState
 from countersign.domain.delivery.notice import PROVED_BY_FACT, NoticeKind
 from countersign.domain.shared.event import EventKind
 from countersign.flows.accounts.activity import record_events
+from countersign.flows.accounts.contact_names import own_masks
 from countersign.flows.accounts.notify import owe_notices
 from countersign.flows.accounts.snapshot import lock_snapshot
 from countersign.flows.changes.apply_kinds import write_kind
@@ -102,6 +103,7 @@ async def _apply(context: AccountContext, browser: BrowserContext, request: Chan
             place=place,
             now=now,
             facts={**facts_of(change), **_proved_by(request)},
+            about=_about(context, request, snapshot),
         )
     rows.append(changes.insert(change) if pending is None else changes.update(change))
     activity = await record_events(context, events, browser, place)
@@ -164,6 +166,13 @@ def _check_proof(request: ChangeRequest, snapshot: AccountSnapshot, now: int) ->
     if not proof.recovery_code and (contact is None or not may_recover(contact, now)):
         return ChangeRefusal.NOT_PENDING
     return None if recovery.may_recover_now(snapshot, proof, now) else ChangeRefusal.CONTESTED
+
+
+def _about(context: AccountContext, request: ChangeRequest, snapshot: AccountSnapshot) -> str:
+    """Return the contact that a change is about, as its notice names it: a new one whole, another so that it can be told apart (A10)."""
+    if request.contact is not None:
+        return request.contact.address
+    return own_masks(context, snapshot.contacts).get(request.target, "")
 
 
 def _proved_by(request: ChangeRequest) -> dict[str, str]:

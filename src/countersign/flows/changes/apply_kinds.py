@@ -22,7 +22,7 @@ from countersign.domain.accounts.change import (
 from countersign.domain.accounts.integration_code import MAX_INTEGRATION_CODES, ROTATION_OVERLAP
 from countersign.domain.shared.event import Event, EventKind
 from countersign.store.engine.database import Change
-from countersign.store.tables import accounts, authenticators, devices, integration_codes, sessions
+from countersign.store.tables import accounts, activity, authenticators, devices, integration_codes, sessions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -76,6 +76,7 @@ async def _add_contact(
     known = context.blind_indexes(request.contact)
     if sum([await accounts.count_owners(one) for one in known]) >= max_accounts(request.contact.kind):
         return ChangeRefusal.ANOTHERS
+    await activity.take_over(blind_index, request.account)
     replaced = next((one for one in snapshot.contacts if one.id == request.target), None)
     id_ = context.id("con")
     added = OwnedContact(

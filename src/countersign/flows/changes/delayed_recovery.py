@@ -31,7 +31,7 @@ from countersign.domain.delivery.notice import NoticeKind
 from countersign.domain.shared.contact import stored_contact
 from countersign.domain.shared.event import Event, EventKind
 from countersign.domain.verifications.challenge import Action
-from countersign.flows.accounts.activity import insert_sent, record_events
+from countersign.flows.accounts.activity import Sending, insert_sent, record_events
 from countersign.flows.accounts.context import AccountContext, BrowserContext, FlowNotFound
 from countersign.flows.accounts.login_flow import challenge_key
 from countersign.flows.accounts.notify import owe_notices
@@ -39,6 +39,7 @@ from countersign.flows.accounts.sessions import use_approval
 from countersign.flows.accounts.snapshot import find_snapshot, lock_snapshot
 from countersign.flows.changes.own_recovery import seal_own_recovery
 from countersign.flows.changes.request import (
+    about_contact,
     change_event,
     facts_of,
     new_change,
@@ -193,7 +194,9 @@ async def _begin(context: AccountContext, browser: BrowserContext, stored: Store
         and recovery.may_wait(snapshot.account, is_waiting=bool(waiting), now=change.asked_at)
     )
     if may_begin:
-        await record_pending_change(context, browser, change, snapshot, NoticeKind.ACCESS_ASKED)
+        await record_pending_change(
+            context, browser, change, snapshot, NoticeKind.ACCESS_ASKED, about=stored.flow.address
+        )
     else:
         await _record_nothing(context, browser, replace(change, account=""))
     return True
@@ -204,7 +207,7 @@ async def _record_nothing(context: AccountContext, browser: BrowserContext, chan
     now = change.asked_at
     event = change_event(context, EventKind.CHANGE_ASKED, change, now)
     activity = await record_events(context, [event], browser, change.place)
-    sent = [(change.id, change.about, NoticeKind.ACCESS_ASKED.value)] * 4
+    sent = [Sending(change.id, NoticeKind.ACCESS_ASKED.value, change.about, None)] * 4
     await Write((*insert_sent(context, "", now, sent), *activity), last=True)
 
 
@@ -238,6 +241,7 @@ async def _remind(context: AccountContext, due: AccountChange, now: int) -> int:
         place=change.place,
         now=now,
         facts=facts_of(change),
+        about=about_contact(context, change),
     )
     await Write((changes.update(replace(change, remind_at=now + REMINDER_INTERVAL)), *notices), last=True)
     return 1

@@ -8,8 +8,12 @@ import msgspec
 from msgspec.structs import replace
 
 from countersign.domain.accounts.change import ChangeState, canceled
+from countersign.domain.accounts.deletion import is_deletion_pending, without_deletion
 from countersign.domain.accounts.session import in_epoch, into_epoch
+from countersign.domain.delivery.notice import NoticeKind
 from countersign.domain.shared.event import Event, EventKind
+from countersign.flows.accounts.context import BrowserContext
+from countersign.flows.accounts.notify import owe_notices
 from countersign.store.engine.database import Change
 from countersign.store.tables import accounts, changes, devices, sessions
 
@@ -34,7 +38,9 @@ async def raise_epoch(
     ended: frozenset[str] = frozenset(),
     but: str = "",
 ) -> EpochRaised:
-    """End the trust in all browsers and every pending change except `but`, and return the rows and events that belong to the new epoch.
+    """End the trust in all browsers, a pending deletion and every pending change except `but`.
+
+    Return the rows and events that belong to the new epoch.
 
     `account` is locked, and as it is to be written. `session` is the id of the session that made the change: its proofs are carried into
     the new epoch, except those by a contact or an authenticator whose id is in `ended`. `now` is in ms.
@@ -42,11 +48,32 @@ async def raise_epoch(
     raised = replace(account, epoch=account.epoch + 1)
     await devices.end_trust(account.id)
     rows, events = await cancel_pending(context, account.id, now, but=but)
+    if is_deletion_pending(account):
+        told, canceled_events = await deletion_canceled(context, account, now, BrowserContext())
+        rows += told
+        events += canceled_events
+    raised = without_deletion(raised)
     rows.append(accounts.update(raised))
     acting = await sessions.find_by_id(account.id, session, now) if session else None
     if acting is not None:
         rows.append(sessions.update(into_epoch(in_epoch(acting, account.epoch), raised.epoch, ended)))
     return EpochRaised(tuple(rows), tuple(events))
+
+
+async def deletion_canceled(
+    context: AccountContext, account: Account, now: int, browser: BrowserContext
+) -> tuple[tuple[Change, ...], list[Event]]:
+    """Return the notices and the event of a deletion that is canceled. `account` is locked; the caller writes it without the deletion."""
+    told = await owe_notices(
+        context,
+        account,
+        await accounts.list_contacts(account.id),
+        NoticeKind.DELETION_CANCELED,
+        browser=browser,
+        place=context.place(browser.ip),
+        now=now,
+    )
+    return told, [Event(now, EventKind.DELETION_CANCELED, context.own.id, account.id)]
 
 
 async def end_sessions(context: AccountContext, account: str, now: int, *, but: str = "") -> list[Event]:

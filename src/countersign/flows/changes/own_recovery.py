@@ -17,7 +17,7 @@ from countersign.domain.accounts.change import AccountChange, ChangeKind, Change
 from countersign.domain.delivery.notice import NoticeKind
 from countersign.domain.shared.event import EventKind
 from countersign.errors import CountersignError
-from countersign.flows.accounts.activity import insert_sent, record_events
+from countersign.flows.accounts.activity import Sending, insert_sent, record_events
 from countersign.flows.changes.request import change_event
 from countersign.store.engine.database import Write
 from countersign.store.tables import accounts, changes
@@ -112,5 +112,5 @@ async def _record_nothing(context: AccountContext, browser: BrowserContext, own:
     )
     event = change_event(context, EventKind.CHANGE_CANCELED, change, now)
     activity = await record_events(context, [event], browser, change.place)
-    sent = [(own.change, own.contact, NoticeKind.ACCESS_ASKED.value)] * 3
+    sent = [Sending(own.change, NoticeKind.ACCESS_ASKED.value, own.contact, None)] * 3
     await Write((*insert_sent(context, "", now, sent), *activity), last=True)

@@ -31,6 +31,7 @@ _NOT_REPORTABLE: Final = frozenset(
         NoticeKind.RECOVER_UNKNOWN,
         NoticeKind.RECOVER_TOO_NEW,
         NoticeKind.ACCOUNT_LOCKED,
+        NoticeKind.ACCOUNT_ERASED,
     }
 )
 

@@ -33,7 +33,8 @@ def requirement_of(context: AccountContext, request: ChangeRequest, snapshot: Ac
     """
     blind_index = context.blind_index(request.contact).hex() if request.contact is not None else ""
     identity = f"{request.kind.value}\0{request.target}\0{request.about}\0{blind_index}"
-    action = Action(request.summary, hashlib.sha256(identity.encode("utf-8", "surrogatepass")).hexdigest())
+    digest = hashlib.sha256(identity.encode("utf-8", "surrogatepass")).hexdigest()
+    action = Action(request.summary, digest, masked=request.masked_summary)
     goes = request.kind in {ChangeKind.CONTACT_REPLACED, ChangeKind.CONTACT_REMOVED}
     level = Level.APP_CODE if snapshot.strong else Level.MAIL_CODE
     return ProofRequirement(level, None, action, request.target if goes else "", kind=request.kind.value)
@@ -93,14 +94,25 @@ def pending_request(context: AccountContext, change: AccountChange) -> ChangeReq
     )
 
 
+def about_contact(context: AccountContext, change: AccountChange) -> str:
+    """Return the new contact of a change whole, as it is named in notices; empty if it has none."""
+    kept = _decode(context.keyring.unseal(change.data, change.id)) if change.data else {}
+    return kept.get("to", "")
+
+
 async def record_pending_change(
     context: AccountContext,
     browser: BrowserContext,
     change: AccountChange,
     snapshot: AccountSnapshot | None,
     notice: NoticeKind,
+    *,
+    about: str,
 ) -> None:
-    """Store a pending change, and send the notice to the contacts that the account has (semantics A2)."""
+    """Store a pending change, and send the notice to the contacts that the account has (semantics A2).
+
+    `about` is its new contact, which the notice names whole (semantics A10).
+    """
     activity = await record_events(
         context, [change_event(context, EventKind.CHANGE_ASKED, change, change.asked_at)], browser, change.place
     )
@@ -114,6 +126,7 @@ async def record_pending_change(
             place=change.place,
             now=change.asked_at,
             facts=facts_of(change),
+            about=about,
         )
         if snapshot is not None
         else ()

@@ -41,6 +41,7 @@ from countersign.flows.verifications.results import Refused
 from countersign.store.tables import rate_limits
 
 if TYPE_CHECKING:
+    from countersign.domain.accounts.account import Account
     from countersign.domain.accounts.change import AccountChange, ChangeRequest
     from countersign.flows.accounts.context import AccountContext, BrowserContext
 
@@ -83,16 +84,16 @@ async def submit_change(
     approved_by = approval_source(session, requirement, context.now()) if fresh is None else fresh.source
     request = replace(request, approved_by=approved_by)
     if RULES[request.kind].proves_contact:
-        return await _prove_contact(context, browser, request, snapshot.account.locale)
+        return await _prove_contact(context, browser, request, snapshot.account)
     return await apply_change(context, browser, request)
 
 
 async def _prove_contact(
-    context: AccountContext, browser: BrowserContext, request: ChangeRequest, locale: str
+    context: AccountContext, browser: BrowserContext, request: ChangeRequest, account: Account
 ) -> CodeRequested | ChangeRefusal | Refused:
     """Send a code to the new contact; until it is entered, the old contact works and nothing is changed (semantics A1).
 
-    `locale` is the language of the account.
+    The message is in the language and the time zone of the account.
     """
     assert request.contact is not None  # noqa: S101 - these kinds of change have a new contact
     device = browser.device or context.secret()
@@ -104,7 +105,8 @@ async def _prove_contact(
             purpose=LoginFlowKind.BIND_CONTACT.purpose,
             device=device,
             lane=Lane.SESSION,
-            locale=locale,
+            locale=account.locale,
+            timezone=account.timezone,
             subject=request.account,
         )
     )
@@ -112,7 +114,7 @@ async def _prove_contact(
         return outcome
     now = context.now()
     change = new_change(context, browser, request, sealed=pending_data(request), until=now + PENDING_LIFETIME)
-    if not await context.log.run(context.database, _record, context, browser, change):
+    if not await context.log.run(context.database, _record, context, browser, change, request.contact.address):
         await cancel_challenge(context.core, context.own, outcome.challenge.id)
         return ChangeRefusal.OUTDATED
     flow = LoginFlow(
@@ -130,13 +132,13 @@ async def _prove_contact(
         change=change.id,
         epoch=change.epoch,
     )
-    return CodeRequested(await login_flow.save_flow(context, flow, request.contact.masked), device)
+    return CodeRequested(await login_flow.save_flow(context, flow, request.contact), device)
 
 
-async def _record(context: AccountContext, browser: BrowserContext, change: AccountChange) -> bool:
+async def _record(context: AccountContext, browser: BrowserContext, change: AccountChange, about: str) -> bool:
     """Store the pending change. Return False if the account was changed since it was approved (semantics A8)."""
     snapshot = await lock_snapshot(change.account)
     if snapshot is None or not snapshot.account.open or snapshot.account.epoch != change.epoch:
         return False
-    await record_pending_change(context, browser, change, snapshot, NoticeKind.CONTACT_ASKED)
+    await record_pending_change(context, browser, change, snapshot, NoticeKind.CONTACT_ASKED, about=about)
     return True

@@ -20,6 +20,7 @@ from countersign.domain.accounts.change import (
     revert,
     with_primary,
 )
+from countersign.domain.accounts.deletion import is_deletion_pending, without_deletion
 from countersign.domain.accounts.recovery import ReportVerdict
 from countersign.domain.accounts.session import Level, ProofRequirement, Session, approval_source, satisfies
 from countersign.domain.delivery.notice import PROVED_BY_FACT, NoticeKind
@@ -71,11 +72,12 @@ async def _cancel(
 
 
 async def undo_change(
-    context: AccountContext, browser: BrowserContext, session: Session, change_id: str, summary: str
+    context: AccountContext, browser: BrowserContext, session: Session, change_id: str, summary: str, masked: str = ""
 ) -> Applied | ChangeRefusal | ProofRequirement:
     """Undo an applied change: what it added ends, and what it ended comes back.
 
-    The session must give a proof for this very undo first; `summary` says in the user's language what they approve.
+    The session must give a proof for this very undo first; `summary` says in the user's language what they approve, and
+    `masked` the same with every contact masked.
     """
     snapshot = await context.database.read(find_snapshot, session.account)
     change = await context.database.read(changes.find, session.account, change_id)
@@ -83,7 +85,7 @@ async def undo_change(
         return ChangeRefusal.NOT_PENDING
     digest = hashlib.sha256(f"undo\0{change_id}".encode()).hexdigest()
     level = Level.APP_CODE if snapshot.strong else Level.MAIL_CODE
-    requirement = ProofRequirement(level, None, Action(summary, digest), kind=_UNDO)
+    requirement = ProofRequirement(level, None, Action(summary, digest, masked=masked), kind=_UNDO)
     if not satisfies(session, requirement, context.now()) or not await use_approval(context, session, requirement):
         return requirement
     approved_by = approval_source(session, requirement, context.now())
@@ -170,7 +172,9 @@ async def lock_account(
         password_counts=all(_is_weak(one) for one in undone),
         now=now,
     )
-    locked = replace(locked, epoch=snapshot.account.epoch + 1)
+    if is_deletion_pending(snapshot.account):
+        events.append(Event(now, EventKind.DELETION_CANCELED, context.own.id, account))
+    locked = without_deletion(replace(locked, epoch=snapshot.account.epoch + 1))
     if stopped:
         locked = recovery.bar(locked, now)
     rows.append(accounts.update(locked))

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from countersign.domain.delivery.delivery import Delivery, Message
-from countersign.domain.delivery.notice import Notice, NoticeKind, gathered_counts
+from countersign.domain.delivery.notice import DUE_FACT, ZONE_FACT, Notice, NoticeKind, gathered_counts
 from countersign.domain.shared.application import Application
 from countersign.domain.shared.contact import CODES_ONLY, Contact
-from countersign.domain.verifications.challenge import Challenge
+from countersign.domain.verifications.challenge import Challenge, summary_binding
 from countersign.domain.verifications.code import Code, derive
 from countersign.flows.verifications.cancel import not_me_reference
 from countersign.messages.content.device_name import device_name
 from countersign.messages.content.notice import NoticeMessage, render_notice
+from countersign.messages.content.place_name import place_name
+from countersign.messages.language.catalogue import negotiate
 from countersign.messages.render import CodeMessage, render
 
 if TYPE_CHECKING:
@@ -51,7 +53,11 @@ def _code_message(context: DeliveryContext, claimed: ClaimedDelivery, challenge:
     keyring, own = context.keyring, context.own
     application = claimed.application or (own if challenge.application == own.id else None)
     terms = challenge.terms
-    place = context.geolocation.find(terms.requester.ip)
+    language, place = negotiate(terms.locale), context.geolocation.find(terms.requester.ip)
+    summary = terms.action.summary
+    if terms.summary:
+        sealed_by = keyring.named(terms.sealing_kid)
+        summary = sealed_by.unseal(terms.summary, summary_binding(challenge.id)).decode()
     message = CodeMessage(
         key=claimed.delivery.key,
         channel=claimed.delivery.channel,
@@ -60,11 +66,13 @@ def _code_message(context: DeliveryContext, claimed: ClaimedDelivery, challenge:
         site=application.site if application else "",
         host=(application.host if application else "") or own.host,
         purpose=terms.purpose,
-        summary=terms.action.summary,
+        summary=summary,
+        names_contact=bool(terms.summary),
+        timezone=terms.timezone or "UTC",
         asked_at=challenge.sent_at,
         expires_at=challenge.expires_at,
         device=device_name(terms.requester.user_agent, terms.locale),
-        place=(place.label if place else "") or terms.requester.ip,
+        place=place_name(place.label if place else "", terms.requester.ip, language),
         not_me=context.links.report(not_me_reference(keyring, challenge.id)),
         app_hash=application.app_hash if application else "",
         asker=terms.action.asker,
@@ -77,6 +85,7 @@ def _decoy_notice(context: DeliveryContext, claimed: ClaimedDelivery, challenge:
     """Return the notice that a contact gets instead of a code. No code is derived."""
     kind = NoticeKind(challenge.terms.decoy_notice)
     requester, links = challenge.terms.requester, context.links
+    place = context.geolocation.find(requester.ip)
     return render_notice(
         NoticeMessage(
             key=claimed.delivery.key,
@@ -88,14 +97,15 @@ def _decoy_notice(context: DeliveryContext, claimed: ClaimedDelivery, challenge:
             host=context.own.host,
             at=challenge.sent_at,
             device=device_name(requester.user_agent, challenge.terms.locale),
-            place=requester.ip,
+            place=place_name(place.label if place else "", requester.ip, negotiate(challenge.terms.locale)),
+            timezone=challenge.terms.timezone or "UTC",
             link=links.sign_in if kind is NoticeKind.SIGN_UP_KNOWN else links.recover,
         )
     )
 
 
 def _notice(context: DeliveryContext, claimed: ClaimedDelivery, notice: Notice) -> Message:
-    keyring, own, links = context.keyring, context.own, context.links
+    keyring, own = context.keyring, context.own
     facts = notice.facts
     gathered = gathered_counts(notice)
     return render_notice(
@@ -109,14 +119,25 @@ def _notice(context: DeliveryContext, claimed: ClaimedDelivery, notice: Notice) 
             host=own.host,
             at=notice.created_at,
             device="" if gathered else device_name(facts.get("user_agent", ""), notice.locale),
-            place=facts.get("place") or facts.get("ip", ""),
-            link=links.recover
-            if notice.kind is NoticeKind.ACCOUNT_LOCKED
-            else links.report(not_me_reference(keyring, notice.id)),
+            place=place_name(facts.get("place", ""), facts.get("ip", ""), negotiate(notice.locale)),
+            timezone=facts.get(ZONE_FACT, "UTC"),
+            link=_link_of(context, notice),
             about=facts.get("about", ""),
+            contact=keyring.unseal(notice.about, notice.id) if notice.about else "",
             gathered=gathered,
+            due_at=int(facts.get(DUE_FACT, 0)),
         )
     )
+
+
+def _link_of(context: DeliveryContext, notice: Notice) -> str:
+    match notice.kind:
+        case NoticeKind.ACCOUNT_LOCKED:
+            return context.links.recover
+        case NoticeKind.ACCOUNT_ERASED:
+            return ""
+        case _:
+            return context.links.report(not_me_reference(context.keyring, notice.id))
 
 
 def _recipient(keyring: Keyring, challenge: Challenge) -> Contact:

@@ -7,9 +7,10 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
-from countersign.domain.verifications.challenge import Challenge, Terms
+from countersign.domain.verifications.challenge import Challenge, Terms, summary_binding
 from countersign.flows.verifications.results import Done, Outcome, Refused
 from countersign.keys import Keyring
+from countersign.keys.derived_key import DerivedKey
 from countersign.store.engine.database import Row, Table
 from countersign.store.tables import challenges
 from countersign.store.tables.protected_columns import HASHED_OF, SEALED_OF, SealedColumn, position
@@ -83,8 +84,10 @@ class RowRenewal:
         key, terms = self._keyring.primary, challenge.terms
         if terms.sealing_kid != key.kid:
             bound_to = challenge.id.encode()
-            address = self._keyring.named(terms.sealing_kid).unseal(terms.to, bound_to)
-            terms = replace(terms, to=key.seal(address, bound_to), resealed_with=key.kid)
+            sealed_by = self._keyring.named(terms.sealing_kid)
+            summary = _resealed_summary(sealed_by, key, terms.summary, challenge.id)
+            to = key.seal(sealed_by.unseal(terms.to, bound_to), bound_to)
+            terms = replace(terms, to=to, summary=summary, resealed_with=key.kid)
         return replace(
             challenge,
             dedup_key=self._renew(challenge.dedup_key),
@@ -110,6 +113,11 @@ def sealing_kid(table: Table, encoded: bytes) -> str:
         return ""
     challenge = outcome.challenge if isinstance(outcome, Done | Refused) else None
     return challenge.terms.sealing_kid if challenge is not None else ""
+
+
+def _resealed_summary(sealed_by: DerivedKey, key: DerivedKey, summary: bytes, challenge: str) -> bytes:
+    bound_to = summary_binding(challenge)
+    return key.seal(sealed_by.unseal(summary, bound_to), bound_to) if summary else b""
 
 
 def _binding(column: SealedColumn, row: Row) -> str:

@@ -15,7 +15,7 @@ from countersign.domain.accounts.session import STRONG_METHODS, Method
 from countersign.domain.shared.contact import ContactKind
 from countersign.flows.accounts import login_flow
 from countersign.flows.accounts.authenticator import stored_passkey
-from countersign.flows.accounts.request_code import opened
+from countersign.flows.accounts.contact_names import opened
 from countersign.flows.accounts.snapshot import find_snapshot
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from countersign.flows.changes.apply import Applied, apply_change
 from countersign.flows.changes.delayed_recovery import RecoveryPending, request_delayed_recovery
 from countersign.flows.changes.request import pending_request
 from countersign.flows.sign_in.check_up import lead_to_check_up
-from countersign.flows.sign_in.start_session import start_session
+from countersign.flows.sign_in.start_session import NewAccount, start_session
 from countersign.store.engine.database import Change, ConflictError, Write
 from countersign.store.tables import accounts, changes, login_flows, sessions, single_use
 
@@ -68,7 +68,7 @@ async def _create_account(
     context: AccountContext, browser: BrowserContext, stored: StoredFlow, proof: SessionProof, *, remember: bool
 ) -> SignedIn | AccountExists | FlowNotFound:
     """Create the account, now that its contact is proved, and start a session."""
-    account, rows = _new_account(context, stored.flow)
+    account, rows = _new_account(context, stored.flow, browser.timezone)
     proofs = (SessionProof(Method.PASSWORD, account.created_at), proof)
     try:
         return await start_session(
@@ -79,7 +79,7 @@ async def _create_account(
             interrupted=stored.flow.interrupted,
             flow=stored,
             remember=remember,
-            new_account=rows,
+            new_account=NewAccount(rows, context.blind_index(stored_contact(stored.flow.address))),
         )
     except ConflictError:
         # Somebody else proved the same contact and created an account while this code was on its way. This user has just proved that the
@@ -88,7 +88,7 @@ async def _create_account(
         return AccountExists()
 
 
-def _new_account(context: AccountContext, flow: LoginFlow) -> tuple[Account, tuple[Change, ...]]:
+def _new_account(context: AccountContext, flow: LoginFlow, timezone: str) -> tuple[Account, tuple[Change, ...]]:
     """Return the account that a sign-up asked for, and the rows of it and of its first contact."""
     now, contact = context.now(), stored_contact(flow.address)
     account_id, contact_id = context.id("acc"), context.id("con")
@@ -97,6 +97,7 @@ def _new_account(context: AccountContext, flow: LoginFlow) -> tuple[Account, tup
         created_at=now,
         name=context.keyring.seal(flow.name, account_id),
         locale=flow.locale,
+        timezone=timezone,
         password=context.keyring.seal(flow.password, account_id),
         password_at=now,
     )

@@ -28,6 +28,7 @@ from countersign.domain.verifications.rate_limit import RateLimit
 from countersign.flows.accounts import login_flow
 from countersign.flows.accounts.activity import record_events
 from countersign.flows.accounts.authenticator import StoredPasskey, encode_passkey, stored_passkey
+from countersign.flows.accounts.contact_names import opened
 from countersign.flows.accounts.context import (
     AccountContext,
     BrowserContext,
@@ -38,7 +39,7 @@ from countersign.flows.accounts.context import (
 )
 from countersign.flows.accounts.login_flow import StoredFlow
 from countersign.flows.accounts.notify import owe_notices
-from countersign.flows.accounts.request_code import authenticators_for, opened
+from countersign.flows.accounts.request_code import authenticators_for
 from countersign.flows.accounts.sessions import use_approval
 from countersign.flows.accounts.snapshot import find_snapshot
 from countersign.flows.changes.apply import Applied

@@ -67,6 +67,7 @@ async def recover(
             device=device_secret,
             lane=Lane.ANONYMOUS,
             locale=target.account.locale if target.account is not None else "",
+            timezone=target.account.timezone if target.account is not None else "",
             decoy_notice=decoy.value if decoy else "",
         )
     )
@@ -80,7 +81,7 @@ async def recover(
         change=target.delayed_recovery.id if target.delayed_recovery is not None else "",
         decoy_notice=decoy.value if decoy else "",
     )
-    sent_to = contact.masked if challenge_id else ""
+    sent_to = contact if challenge_id else None
     return CodeRequested(await login_flow.save_flow(context, flow, sent_to), device_secret)
 
 
@@ -165,7 +166,7 @@ async def begin_delayed_recovery(
         account=account.id if account else "",
         epoch=account.epoch if account else 0,
     )
-    return CodeRequested(await login_flow.save_flow(context, flow), device_secret)
+    return CodeRequested(await login_flow.save_flow(context, flow, contact), device_secret)
 
 
 def _read_field(browser: BrowserContext, entered: str, field: str, faults: dict[str, str]) -> Contact | None:

@@ -67,6 +67,7 @@ async def sign_up(
             lane=Lane.ANONYMOUS,
             action=Action(asker=interrupted.asker),
             locale=account.locale if account is not None else "",
+            timezone=account.timezone if account is not None else "",
             decoy_notice=NoticeKind.SIGN_UP_KNOWN.value if account is not None else "",
         )
     )
@@ -79,7 +80,7 @@ async def sign_up(
         password=password_hash,
         interrupted=interrupted,
     )
-    return CodeRequested(await login_flow.save_flow(context, flow), device_secret)
+    return CodeRequested(await login_flow.save_flow(context, flow, contact), device_secret)
 
 
 async def _check_input(

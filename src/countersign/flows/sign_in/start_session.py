@@ -27,10 +27,18 @@ from countersign.flows.accounts.context import AccountContext, BrowserContext, F
 from countersign.flows.accounts.login_flow import challenge_key
 from countersign.flows.accounts.notify import owe_notices
 from countersign.store.engine.database import Change, Write
-from countersign.store.tables import accounts, authenticators, devices, login_flows, sessions, single_use
+from countersign.store.tables import accounts, activity, authenticators, devices, login_flows, sessions, single_use
 
 if TYPE_CHECKING:
+    from countersign.domain.accounts.account import Account
     from countersign.flows.accounts.login_flow import StoredFlow
+
+
+class NewAccount(msgspec.Struct, frozen=True):
+    """The rows of an account that is created with its first session, and the blind index of its contact."""
+
+    rows: tuple[Change, ...]
+    contact: bytes
 
 
 class SessionStart(msgspec.Struct, frozen=True):
@@ -46,7 +54,7 @@ class SessionStart(msgspec.Struct, frozen=True):
     flow_token_hash: bytes
     challenge_key: bytes
     is_trusted: bool
-    new_account: tuple[Change, ...]
+    new_account: NewAccount | None
     contact: str
     epoch: int
 
@@ -60,7 +68,7 @@ async def start_session(
     interrupted: InterruptedRequest,
     flow: StoredFlow | None = None,
     remember: bool = False,
-    new_account: tuple[Change, ...] = (),
+    new_account: NewAccount | None = None,
     contact: str = "",
     epoch: int = 0,
 ) -> SignedIn | FlowNotFound:
@@ -70,7 +78,7 @@ async def start_session(
     - `interrupted`: the request that continues afterwards.
     - `flow`: the login flow that ends with the session. Of several concurrent callers one ends it; the others get FlowNotFound.
     - `remember`: the user asked to trust this browser. Ignored without a second factor (semantics S4).
-    - `new_account`: at sign-up, the rows of the account itself.
+    - `new_account`: at sign-up, the account itself. It takes over what was sent to its contact before.
     - `contact`: the id of the contact whose code was entered, empty if none was. Any contact but the one that has just recovered the
       account shows that its owner is back.
     - `epoch`: that of the account when the proofs began. If it was locked or changed since then, the answer is FlowNotFound (semantics A8).
@@ -112,7 +120,7 @@ async def _start(context: AccountContext, start: SessionStart) -> bool:
     recovered: tuple[Change, ...] = ()
     if not start.new_account:
         await accounts.clear_recovered_by(start.account, start.contact)
-        recovered = await _confirm_recovery(start)
+        recovered = await _update_account(start)
     known_device = await devices.find(start.account, start.device_token_hash)
     if _skips_code(start) and (known_device is None or not known_device.trusted(start.now)):
         return False
@@ -120,23 +128,36 @@ async def _start(context: AccountContext, start: SessionStart) -> bool:
     session = _new_session(context, start, device)
     notices = await _new_device_notices(context, start) if known_device is None else ()
     events = _events(context, start, session, device, is_new_device=known_device is None)
-    activity = await record_events(context, events, start.browser, start.place)
-    rows = (*start.new_account, *recovered, devices.upsert(device), sessions.insert(session), *notices, *activity)
+    shown = await record_events(context, events, start.browser, start.place)
+    if start.new_account is not None:
+        await activity.take_over(start.new_account.contact, start.account)
+    created = start.new_account.rows if start.new_account is not None else ()
+    rows = (*created, *recovered, devices.upsert(device), sessions.insert(session), *notices, *shown)
     await Write(rows, last=True)
     return True
 
 
-async def _confirm_recovery(start: SessionStart) -> tuple[Change, ...]:
-    """Return the row of an account that was recovered lately, if this sign-in proves more than that recovery did (semantics R7)."""
-    account, now = await accounts.lock(start.account), start.now
-    if account is None or not account.recovery.recovered_at:
+async def _update_account(start: SessionStart) -> tuple[Change, ...]:
+    """Return the row of the account if this sign-in changes it: its time zone is learned, or a recovery is confirmed."""
+    account = await accounts.lock(start.account)
+    if account is None:
         return ()
+    after = account
+    if not account.timezone and start.browser.timezone:
+        after = msgspec.structs.replace(after, timezone=start.browser.timezone)
+    if account.recovery.recovered_at:
+        after = await _confirm_recovery(start, after)
+    return () if after == account else (accounts.update(after),)
+
+
+async def _confirm_recovery(start: SessionStart, account: Account) -> Account:
+    """Return an account that was recovered lately as it is if this sign-in proves more than that recovery did (semantics R7)."""
+    now = start.now
     contact = next((one for one in await accounts.list_contacts(account.id) if one.id == start.contact), None)
     strong = [one for one in await authenticators.list_active(account.id) if one.kind in STRONG_KINDS]
     is_settled = all(now >= one.added_at + UNDO_PERIOD for one in strong)
     used = bool(strong) and any(proof.method in STRONG_METHODS for proof in start.proofs)
-    after = recovery.confirm(account, contact, authenticator=used and is_settled, now=now)
-    return () if after == account else (accounts.update(after),)
+    return recovery.confirm(account, contact, authenticator=used and is_settled, now=now)
 
 
 async def _is_unchanged(start: SessionStart) -> bool:

@@ -16,6 +16,7 @@ from countersign.domain.shared.contact import Contact, stored_contact
 from countersign.domain.verifications.challenge import REFUSAL_OF_STATE, Challenge, ChallengeState, Refusal
 from countersign.domain.verifications.lanes import Lane
 from countersign.flows.accounts import login_flow
+from countersign.flows.accounts.contact_names import opened
 from countersign.flows.accounts.context import AccountContext, BrowserContext, FlowNotFound
 from countersign.flows.accounts.location_check import UnlikelyLocation, check_location
 from countersign.flows.accounts.login_flow import StoredFlow
@@ -23,7 +24,6 @@ from countersign.flows.accounts.request_code import (
     authenticators_for,
     channels_of,
     contact_methods_of,
-    opened,
     send_code,
 )
 from countersign.flows.accounts.snapshot import find_snapshot
@@ -194,11 +194,11 @@ async def _send_by(
 
     What stood in its place stays: if the contact gets a notice instead of a code, it gets one by every method (semantics A2, R1).
     """
-    flow = stored.flow
+    flow, contact = stored.flow, _contact_of(context, stored.flow, snapshot, method)
     outcome = await send_code(
         context,
         browser,
-        _contact_of(context, flow, snapshot, method),
+        contact,
         purpose=flow.kind.purpose,
         device=browser.device,
         lane=flow.lane,
@@ -206,6 +206,7 @@ async def _send_by(
         channel=method.channel,
         action=flow.challenge_action,
         locale=snapshot.account.locale if snapshot is not None else "",
+        timezone=snapshot.account.timezone if snapshot is not None else "",
         trusted=flow.requester.device,
         spent=ended.guesses if ended is not None else 0,
         decoy_notice=ended.terms.decoy_notice if ended is not None else _decoy_of(flow),
@@ -215,15 +216,15 @@ async def _send_by(
             await login_flow.update_flow(context, stored, msgspec.structs.replace(flow, is_switching_method=True))
         return outcome
     challenge = outcome.challenge
+    # Recorded whatever becomes of the flow: its owner is shown every message that was sent.
     moved = msgspec.structs.replace(
         flow, challenge=challenge.id, contact=method.contact or flow.contact, is_switching_method=False
     )
+    await login_flow.record_sent(context, moved, contact)
     if not await login_flow.update_flow(context, stored, moved):
         # Another request of this browser was faster: the flow does not wait for this code.
         await cancel_challenge(context.core, context.own, challenge.id)
         return FlowNotFound()
-    if flow.account or flow.kind is LoginFlowKind.RECOVER:
-        await login_flow.record_sent(context, moved, challenge.terms.to_masked)
     return outcome
 
 

@@ -13,7 +13,15 @@ from countersign.domain.shared.event import Event, EventKind
 from countersign.domain.shared.network import network_of
 from countersign.domain.shared.phone_region import PhoneRegion, region_of
 from countersign.domain.verifications import challenge as challenge_rules
-from countersign.domain.verifications.challenge import Action, Challenge, ChallengeState, Refusal, Requester, Terms
+from countersign.domain.verifications.challenge import (
+    Action,
+    Challenge,
+    ChallengeState,
+    Refusal,
+    Requester,
+    Terms,
+    summary_binding,
+)
 from countersign.domain.verifications.lanes import Lane, lane_of_request
 from countersign.domain.verifications.lockout import FailedAttempts, is_locked, paused_for
 from countersign.domain.verifications.rate_limit import KeyedLimits, RateLimitResult, check_limit
@@ -32,10 +40,10 @@ if TYPE_CHECKING:
 class BeginRequest(msgspec.Struct, frozen=True):
     """The request for a code. If `channel` is None, the preferred channel of the purpose is used.
 
-    `subject` is the application's own id of the person. Only our own pages set the last four fields. `browser` is the browser that the
+    `subject` is the application's own id of the person. Only our own pages set the last five fields. `browser` is the browser that the
     challenge is bound to (semantics C4). `guesses_spent` are guesses that were used on another method of the same proof. `decoy_notice` is
     the notice that is sent instead of a code (see Terms). `lane` is the standing of whoever asks; for an application it follows from the
-    purpose and the device.
+    purpose and the device. `timezone` is the IANA name of the zone in which the message writes its times.
     """
 
     to: Contact
@@ -49,6 +57,7 @@ class BeginRequest(msgspec.Struct, frozen=True):
     guesses_spent: int = 0
     decoy_notice: str = ""
     lane: Lane | None = None
+    timezone: str = ""
 
 
 async def begin_challenge(
@@ -107,7 +116,12 @@ def _command(
 
 
 def _terms(core: CoreContext, application: Application, request: BeginRequest, policy: Policy, id_: str) -> Terms:
-    key = core.keyring.primary
+    key, action = core.keyring.primary, request.action
+    summary = b""
+    if action.masked:
+        # The whole summary names a contact: a stolen database must not (semantics A10).
+        summary = key.seal(action.summary.encode(), summary_binding(id_))
+        action = msgspec.structs.replace(action, summary=action.masked, masked="")
     return Terms(
         purpose=request.purpose,
         policy=policy,
@@ -116,12 +130,14 @@ def _terms(core: CoreContext, application: Application, request: BeginRequest, p
         to_kind=request.to.kind,
         kid=key.kid,
         subject=request.subject,
-        action=request.action,
+        action=action,
         locale=request.locale,
         requester=request.requester,
         live=application.live,
         decoy_notice=request.decoy_notice,
         asked_in=request.lane or lane_of_request(request.purpose, request.requester.device),
+        summary=summary,
+        timezone=request.timezone,
     )
 
 

@@ -69,7 +69,7 @@ def letter(message: CodeMessage, code: str, language: Language) -> EmailText:
         (say("To continue to"), "" if message.summary else apart(message.asker)),
         (say("When"), say("{day}, {time}", day=apart(asked_on), time=apart(asked_at))),
         (say("Device"), apart(message.device)),
-        (say("Where, roughly"), apart(message.place)),
+        (say("Where, roughly"), apart(message.place) or say("Unknown place")),
     )
     valid = _valid(message, language)
     warning = full_warning(message, language)

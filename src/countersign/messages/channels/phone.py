@@ -33,6 +33,11 @@ def sms(message: CodeMessage, code: str, language: Language) -> TransliteratedTe
         return transliterate("\n".join(line for line in lines if line), language.tag)
 
     needed = whole()
+    if message.names_contact and segments(needed.text).segments > 1:
+        # Without the purpose, which the act says better: it is the same warning in fewer words.
+        brief = transliterate("\n".join((_brief(message, code, language), *ending)), language.tag)
+        if segments(brief.text).segments < segments(needed.text).segments:
+            return brief
     room = segments(needed.text).segments
     for more in _further_lines(message, language):
         fuller = whole(*more)
@@ -105,6 +110,24 @@ def _approves(message: CodeMessage, language: Language) -> str:
     if not message.asker:
         return language.say("It approves: {summary}", summary=message.summary)
     return language.say("It approves for {application}: {summary}", application=message.asker, summary=message.summary)
+
+
+def _brief(message: CodeMessage, code: str, language: Language) -> str:
+    """Return the shortest sentences that name the code, the site, the act and who asks for it, and warn."""
+    if not message.asker:
+        return language.say(
+            "{code} approves at {site}: {summary}. Never share it.",
+            code=code,
+            site=message.site,
+            summary=message.summary,
+        )
+    return language.say(
+        "{code} approves for {application} at {site}: {summary}. Never share it.",
+        code=code,
+        application=message.asker,
+        site=message.site,
+        summary=message.summary,
+    )
 
 
 def _approves_aloud(message: CodeMessage, language: Language) -> str:

@@ -11,6 +11,7 @@ from countersign.messages.language.catalogue import mark
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from countersign.domain.accounts.change import AccountChange
     from countersign.messages.language.catalogue import Language
 
 CHANGE_NAMES: Final = {
@@ -30,6 +31,29 @@ CHANGE_NAMES: Final = {
     ChangeKind.ACCESS_RECOVERED: mark("Account taken over by {about}"),
 }
 """What a change is, by its kind; `{about}` is what it was about, such as a masked contact."""
+
+
+def change_name(change: AccountChange, language: Language, about: str) -> str:
+    """Return what a change is; `about` is what its contact or authenticator is called."""
+    return language.say(CHANGE_NAMES[change.kind], about=language.isolated(about))
+
+
+_CONTACTS: Final = {
+    ChangeKind.CONTACT_ADDED: mark("Add {contact} to your account"),
+    ChangeKind.CONTACT_REPLACED: mark("Replace {before} by {contact}"),
+    ChangeKind.CONTACT_PRIMARY: mark("Send codes to {contact} first"),
+    ChangeKind.CONTACT_REMOVED: mark("Remove {contact} from your account"),
+}
+DELETE_ACCOUNT: Final = mark("Delete your account")
+"""What the owner approves who asks for the deletion of the account."""
+EXPORT_DATA: Final = mark("Download everything that is stored about you")
+"""What the owner approves who downloads the data of the account."""
+
+
+def contact_summary(kind: ChangeKind, language: Language, before: str, contact: str) -> str:
+    """Return what a person approves who changes a contact: `before` is what an old one is called, `contact` a new one."""
+    return language.say(_CONTACTS[kind], before=language.isolated(before), contact=language.isolated(contact or before))
+
 
 _CODES: Final = {
     ChangeKind.INTEGRATION_CODE_MADE: mark("Make an integration code for {days}, with the scopes {scopes}: “{name}”"),

@@ -6,7 +6,16 @@ import msgspec
 
 from countersign.domain.shared.application import is_app_hash
 from countersign.domain.shared.contact import Channel, Contact
-from countersign.messages.custom.sanitize import MAX_DETAIL, MAX_SITE, MAX_SUMMARY, host_name, one_line, safe_link
+from countersign.messages.custom.sanitize import (
+    MAX_ACT,
+    MAX_DETAIL,
+    MAX_SITE,
+    MAX_SUMMARY,
+    host_name,
+    one_line,
+    own_line,
+    safe_link,
+)
 
 
 class CodeMessage(msgspec.Struct, frozen=True):
@@ -16,6 +25,7 @@ class CodeMessage(msgspec.Struct, frozen=True):
     - `site` is the application's name for people; `host` is the domain where the code is entered, in ASCII form.
     - `purpose` is a built-in purpose or an operator's own. `summary` says what is being approved, and `asker` is the name of the one
       that asks for it, where `site` is not that application (semantics P4).
+    - `names_contact`: the summary is a sentence of ours that names a contact, which must stay as it is to the letter.
     - `asked_at` and `expires_at` are in ms.
     - `device`, `place` and `not_me` (an https address) may be empty. `app_hash` is the hash of the application's Android app, or empty.
     """
@@ -36,6 +46,7 @@ class CodeMessage(msgspec.Struct, frozen=True):
     timezone: str = "UTC"
     app_hash: str = ""
     asker: str = ""
+    names_contact: bool = False
 
 
 def harmless(message: CodeMessage) -> CodeMessage:
@@ -49,7 +60,7 @@ def harmless(message: CodeMessage) -> CodeMessage:
         site=one_line(message.site, MAX_SITE) or host or "Countersign",
         host=host,
         purpose=one_line(message.purpose, MAX_DETAIL),
-        summary=one_line(message.summary, MAX_SUMMARY),
+        summary=own_line(message.summary, MAX_ACT) if message.names_contact else one_line(message.summary, MAX_SUMMARY),
         asker=one_line(message.asker, MAX_SITE),
         # A line may begin with these two values, and only our own last line may look like the one that binds the code.
         device=one_line(message.device, MAX_DETAIL).lstrip("@ "),

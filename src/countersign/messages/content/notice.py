@@ -11,7 +11,7 @@ from countersign.domain.delivery.notice import NoticeKind
 from countersign.domain.shared.contact import Channel, Contact
 from countersign.messages.channels.email import EmailText, as_html, as_text
 from countersign.messages.channels.sms_size import segments
-from countersign.messages.custom.sanitize import MAX_DETAIL, MAX_SITE, host_name, one_line, safe_link
+from countersign.messages.custom.sanitize import MAX_ACT, MAX_DETAIL, MAX_SITE, host_name, one_line, own_line, safe_link
 from countersign.messages.language.catalogue import Language, mark, negotiate
 from countersign.messages.language.datetimes import day, time_of_day
 from countersign.messages.language.transliteration import transliterate
@@ -19,6 +19,9 @@ from countersign.messages.language.transliteration import transliterate
 
 class NoticeMessage(msgspec.Struct, frozen=True):
     """The content of a notice. `at` is in ms, `link` is the address for "not me" or for going on (or empty), `about` a mask or a name.
+
+    `contact` is the contact that it tells of, whole; it stands in the place of `about`. `due_at` (ms) is when what it tells of
+    will happen, or 0.
 
     `gathered` are the kinds of notices that it tells of, with how many of each, if it tells of others.
     """
@@ -37,12 +40,14 @@ class NoticeMessage(msgspec.Struct, frozen=True):
     about: str = ""
     timezone: str = "UTC"
     gathered: tuple[tuple[NoticeKind, int], ...] = ()
+    contact: str = ""
+    due_at: int = 0
 
 
 class Wording(msgspec.Struct, frozen=True):
     """The English sentences of one kind of notice, which are also the keys of their translations. Each may use {site} and {about}.
 
-    A notice without a `subject` or `short` of its own uses its title there.
+    A notice without a `subject` or `short` of its own uses its title there. `dated` says when something will happen, on {day}.
     """
 
     title: str
@@ -54,6 +59,7 @@ class Wording(msgspec.Struct, frozen=True):
     label: str = mark("This was not me")
     subject: str = mark("{title} at {site}")
     short: str = mark("{site}: {title}.")
+    dated: str = ""
 
 
 _STOP: Final = mark("Then stop it now:")
@@ -210,6 +216,39 @@ WORDINGS: Final = {
         _STOP,
         _STOP_LABEL,
     ),
+    NoticeKind.DETAILS_CHANGED: Wording(
+        mark("Your name or language was changed"),
+        (mark("It was changed in your account. If you changed the language, later messages are in the new one."),),
+    ),
+    NoticeKind.DELETION_ASKED: Wording(
+        mark("Your account will be deleted"),
+        (
+            mark("Somebody who was signed in asked for this and confirmed it with a code."),
+            mark(
+                "If that was you, you do not need to do anything. To keep your account, sign in and cancel the deletion."
+            ),
+        ),
+        mark("Was this not you?"),
+        mark("Stop the deletion now. This also signs everybody out, and you choose a new password:"),
+        mark("Keep my account"),
+        mark("Your account at {site} will be deleted"),
+        dated=mark("Your account will be deleted on {day}."),
+    ),
+    NoticeKind.DELETION_CANCELED: Wording(
+        mark("Your account will not be deleted"),
+        (mark("The deletion was canceled, or the account was changed after it was asked for. You keep your account."),),
+    ),
+    NoticeKind.ACCOUNT_ERASED: Wording(
+        mark("Your account was deleted"),
+        (
+            mark("Your details, contacts and history were erased. Nobody can undo this."),
+            mark("You can open a new account with the same contacts at any time."),
+        ),
+    ),
+    NoticeKind.DATA_EXPORTED: Wording(
+        mark("The data of your account was downloaded"),
+        (mark("The file holds everything that we store about you, such as your contacts and where you signed in."),),
+    ),
     NoticeKind.ACCOUNT_LOCKED: Wording(
         mark("Your account is closed until you choose a new password"),
         (
@@ -253,7 +292,11 @@ def _letter(clean: NoticeMessage, language: Language) -> EmailText:
         day=apart(day(clean.at, clean.timezone, language.locale)),
         time=apart(time_of_day(clean.at, clean.timezone, language.locale)),
     )
-    facts = ((say("When"), when), (say("Device"), apart(clean.device)), (say("Where, roughly"), apart(clean.place)))
+    facts = (
+        (say("When"), when),
+        (say("Device"), apart(clean.device)),
+        (say("Where, roughly"), apart(clean.place) or say("Unknown place")),
+    )
     warning = say("Nobody from {site} will ever ask you for a code or your password.", site=apart(clean.site))
     return EmailText(
         language=language.tag,
@@ -270,12 +313,13 @@ def _letter(clean: NoticeMessage, language: Language) -> EmailText:
         facts=tuple((name, value) for name, value in facts if value),
         warning=warning,
         beware=say("Whoever does, on the phone or in a message, is trying to deceive you."),
-        not_you=say(words.question),
+        not_you=say(words.question) if clean.link else "",
         advice=say(words.advice) if clean.link else "",
         not_me=clean.link,
         not_me_label=say(words.label),
         body=(
             *_gathered(clean, language),
+            *((dated,) if (dated := _dated(clean, language)) else ()),
             *(say(sentence, site=clean.site, about=f"\u2066{clean.about}\u2069") for sentence in words.body),
         ),
     )
@@ -300,10 +344,19 @@ def _gathered(clean: NoticeMessage, language: Language) -> tuple[str, ...]:
     )
 
 
+def _dated(clean: NoticeMessage, language: Language) -> str:
+    """Return when what a notice tells of will happen, in a sentence; empty if nothing will."""
+    words = WORDINGS[clean.kind]
+    if not words.dated or not clean.due_at:
+        return ""
+    return language.say(words.dated, day=language.isolated(day(clean.due_at, clean.timezone, language.locale)))
+
+
 def _short(clean: NoticeMessage, language: Language) -> str:
     """Return the text for a phone: always what happened, and further sentences while they cost no further segment."""
     words = WORDINGS[clean.kind]
-    opening = language.say(words.short, site=clean.site, title=language.say(words.title))
+    due = day(clean.due_at, clean.timezone, language.locale) if clean.due_at else ""
+    opening = language.say(words.short, site=clean.site, title=language.say(words.title), due=due)
     question = f"{language.say(words.question)} {clean.link}" if clean.link else ""
     details = ", ".join(part for part in (clean.device, clean.place) if part)
     needed = transliterate("\n".join(line for line in (opening, question) if line), language.tag).text
@@ -317,7 +370,7 @@ def _harmless(notice: NoticeMessage) -> NoticeMessage:
         notice,
         site=one_line(notice.site, MAX_SITE) or host or "Countersign",
         host=host,
-        about=one_line(notice.about, MAX_DETAIL).lstrip("@ "),
+        about=own_line(notice.contact, MAX_ACT) if notice.contact else one_line(notice.about, MAX_DETAIL).lstrip("@ "),
         device=one_line(notice.device, MAX_DETAIL).lstrip("@ "),
         place=one_line(notice.place, MAX_DETAIL).lstrip("@ "),
         link=safe_link(notice.link),

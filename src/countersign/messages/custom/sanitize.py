@@ -11,9 +11,12 @@ MAX_SITE: Final = 60
 MAX_SUMMARY: Final = 200
 """As many characters as an application may write: a summary that were cut could hide what is approved (semantics P4)."""
 MAX_DETAIL: Final = 60
+MAX_ACT: Final = 800
+"""Characters of a sentence of ours that names contacts whole, each of which may have 320."""
 MAX_LINK: Final = 300
 
 _ELLIPSIS: Final = "\u2026"
+_ISOLATES: Final = "\u2066\u2067\u2068\u2069"
 _JOINERS: Final = "\u200c\u200d"
 _UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp"})
 _MOST_MARKS: Final = 4
@@ -43,6 +46,15 @@ def one_line(value: str, most: int) -> str:
         value = without
     value = " ".join(value.split())
     return value if len(value) <= most else value[: most - 1].rstrip() + _ELLIPSIS
+
+
+def own_line(value: str, most: int) -> str:
+    """Return a line of ours that names a contact: one line without invisible characters but isolates, and otherwise to the letter.
+
+    `one_line` removes `www.` and a `#` after an `@`. A contact that differs in these alone would read like another one.
+    """
+    parts = re.split(f"([{_ISOLATES}])", unicodedata.normalize("NFC", value[:most]))
+    return " ".join("".join(part if part in _ISOLATES else _seen(part) for part in parts).split())
 
 
 def is_host(host: str) -> bool:

@@ -29,15 +29,23 @@ _COUNTRY: Final = re.compile(r"[A-Za-z]{2}")
 
 
 class Language:
-    """A language with a region's format of times. `tag` is for the attribute `lang`, `direction` (ltr, rtl) for `dir`."""
+    """A language with a region's format of times, and the time zone of its reader.
 
-    __slots__ = ("_catalogue", "direction", "locale", "tag")
+    `tag` is for the attribute `lang`, `direction` (ltr, rtl) for `dir`. `timezone` is an IANA name.
+    """
 
-    def __init__(self, tag: str, locale: Locale) -> None:
+    __slots__ = ("_catalogue", "direction", "locale", "tag", "timezone")
+
+    def __init__(self, tag: str, locale: Locale, timezone: str = "UTC") -> None:
+        self.timezone = timezone
         self.tag = tag
         self.locale = locale
         self.direction: str = locale.text_direction
         self._catalogue = _catalogue(tag)
+
+    def in_zone(self, timezone: str) -> Language:
+        """Return the language with the times of another time zone; as it is if none is given."""
+        return Language(self.tag, self.locale, timezone) if timezone else self
 
     def say(self, sentence: str, /, **values: str) -> str:
         """Return the sentence in this language with its {placeholders} filled in. Values are never read as placeholders."""

@@ -13,9 +13,17 @@ from babel.dates import format_date, format_time, format_timedelta, get_timezone
 if TYPE_CHECKING:
     from babel import Locale
 
+    from countersign.messages.language.catalogue import Language
+
 _MINUTE: Final = 60_000
 _ABBREVIATION: Final = re.compile(r"[A-Z]{2,5}")
 _MAX_ZONE: Final = 64  # characters; the longest name has 32
+
+
+def moment(at: int, language: Language) -> str:
+    """Return the day and the time of `at` (ms) in the time zone and the format of a language, for the middle of a sentence."""
+    on, time = day(at, language.timezone, language.locale), time_of_day(at, language.timezone, language.locale)
+    return language.say("{day}, {time}", day=language.isolated(on), time=language.isolated(time))
 
 
 def time_of_day(at: int, timezone: str, locale: Locale) -> str:

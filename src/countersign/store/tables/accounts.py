@@ -80,6 +80,15 @@ async def count_owners(blind_index: bytes) -> int:
     return count
 
 
+async def list_deletions_due(now: int, limit: int) -> list[str]:
+    """Return the ids of at most `limit` accounts whose deletion was due by `now` (ms), the longest first."""
+    rows = await Sql(
+        "SELECT id FROM accounts WHERE deletion_at IS NOT NULL AND deletion_at <= $1 ORDER BY deletion_at LIMIT $2",
+        (now, limit),
+    )
+    return [row[0] for row in rows]
+
+
 async def lock(account_id: str) -> Account | None:
     """Return an account, locked until the transaction ends, so that changes of one account follow one another."""
     rows = await Take(ACCOUNTS, [(account_id,)])

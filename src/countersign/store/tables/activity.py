@@ -38,6 +38,25 @@ def insert(activities: Sequence[Activity]) -> tuple[Change, ...]:
     return (Insert(ACTIVITY, [ROWS.to_row(activity) for activity in activities]),) if activities else ()
 
 
+async def list_all(account: str) -> list[Activity]:
+    """Return all activities of an account, oldest first, messages too; those of a kind that only a newer release knows are left out."""
+    rows = await Sql(f"SELECT {ACTIVITY.names} FROM activity WHERE account = $1 ORDER BY id", (account,))
+    return [ROWS.from_row(row) for row in rows if row[_KIND] in _KNOWN_KINDS]
+
+
+async def list_messages(account: str) -> list[str]:
+    """Return the ids of the challenges and notices whose messages an account was sent."""
+    return [one.facts["message"] for one in await list_all(account) if one.kind is EventKind.MESSAGE_SENT]
+
+
+async def take_over(recipient: bytes, account: str) -> None:
+    """Give an account the messages that were sent to a contact while it had no account; `recipient` is its blind index.
+
+    Messages of another account that had the contact stay where they are.
+    """
+    await Sql("UPDATE activity SET account = $1 WHERE account = '' AND recipient = $2", (account, recipient))
+
+
 async def delete_before(before: int, limit: int) -> int:
     """Delete at most `limit` activities that are older than `before` (ms); return how many were deleted."""
     return await delete_rows(ACTIVITY, "at < $1", (before,), order_by="at", limit=limit)

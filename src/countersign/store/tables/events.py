@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Final
 
 import msgspec
@@ -38,6 +39,18 @@ async def list_pages_after(writer: str, seq: int) -> Rows:
         "SELECT seq, at, count, page, hash FROM events WHERE writer = $1 AND seq > $2 ORDER BY seq LIMIT $3",
         (writer, seq, _PAGES_AT_ONCE),
     )
+
+
+async def list_of_owner(owner: str, since: int) -> list[Event]:
+    """Return the events about one record since `since` (ms), oldest first. It looks through all pages of that time."""
+    rows = await Sql(
+        "SELECT page FROM events WHERE at >= $1 AND page LIKE $2 ORDER BY at, writer, seq", (since, f"%{owner}%")
+    )
+    found: list[Event] = []
+    for (page,) in rows:
+        with contextlib.suppress(msgspec.MsgspecError):  # a newer release may know more kinds of events
+            found += [event for event in decode_page(page) if event.owner == owner]
+    return found
 
 
 async def list_between(start: int, end: int) -> list[Event]:

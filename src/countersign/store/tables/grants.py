@@ -59,6 +59,21 @@ async def add_token(token: AccessToken) -> None:
     await Write((Insert(TOKENS, [TOKEN_ROWS.to_row(token)]),), last=True)
 
 
+async def find_last_application(account: str, session: str) -> str:
+    """Return the id of the application that got an access token in a session last; empty if none did."""
+    rows = await Sql(
+        "SELECT application FROM tokens WHERE account = $1 AND session = $2 ORDER BY created_at DESC LIMIT 1",
+        (account, session),
+    )
+    return rows[0][0] if rows else ""
+
+
+async def list_tokens(account: str) -> list[AccessToken]:
+    """Return the access tokens of an account that are stored, oldest first; ended ones too."""
+    rows = await Sql(f"SELECT {TOKENS.names} FROM tokens WHERE account = $1 ORDER BY created_at", (account,))
+    return [TOKEN_ROWS.from_row(row) for row in rows]
+
+
 async def find_token(key: bytes, now: int) -> AccessToken | None:
     """Return an access token by its keyed hash, or None if it is unknown, expired or ended."""
     rows = await Sql(

@@ -13,6 +13,7 @@ import msgspec
 from countersign.store.engine.database import Change, Insert, Row, Rows, Sql, Table, Take, Update, Write
 from countersign.store.tables.schema import (
     ACCOUNTS,
+    ACTIVITY,
     ANSWERS,
     APPLICATIONS,
     CHALLENGES,
@@ -73,6 +74,7 @@ SEALED_COLUMNS: Final = (
     SealedColumn(CONTACTS, "address"),
     SealedColumn(VISITS, "data", bound_by="mark"),
     SealedColumn(NOTICES, "recipient"),
+    SealedColumn(NOTICES, "about"),
     SealedColumn(GRANTS, "data", bound_by="key"),
     SealedColumn(PUSHED_REQUESTS, "data", bound_by="key"),
     SealedColumn(CHANGES, "data"),
@@ -89,6 +91,7 @@ HASHED_COLUMNS: Final = (
     HashedColumn(IDENTIFIERS, "blind"),
     HashedColumn(CONTACTS, "blind"),
     HashedColumn(CHANGES, "blind"),
+    HashedColumn(ACTIVITY, "recipient"),
     HashedColumn(STANDINGS, "key"),
     HashedColumn(CHALLENGES, "twin"),
     HashedColumn(CHALLENGES, "standing", searched=False),

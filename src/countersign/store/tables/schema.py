@@ -199,9 +199,12 @@ ACCOUNTS: Final = Table(
         ("checked_at", "int"),
         ("recovery", "text"),
         ("epoch", "int"),
+        ("timezone", "text"),
+        ("deletion_at", "int"),
+        ("deletion", "text"),
     ),
 )
-"""Accounts; `name` and `password` are sealed, `recovery` is JSON."""
+"""Accounts; `name` and `password` are sealed, `recovery` and `deletion` are JSON."""
 
 CONTACTS: Final = Table(
     "contacts",
@@ -262,10 +265,11 @@ NOTICES: Final = Table(
         ("facts", "text"),
         ("created_at", "int"),
         ("expires_at", "int"),
+        ("about", "bytes"),
     ),
     moving=(("held_until", "int"), ("gathered_by", "text")),
 )
-"""Notices to accounts; `recipient` is sealed, `facts` is JSON.
+"""Notices to accounts; `recipient` and `about` are sealed, `facts` is JSON.
 
 One with `held_until` waits to be gathered with others; `gathered_by` is the id of the notice that told of it.
 """
@@ -351,9 +355,12 @@ CREDENTIALS: Final = Table(
 ACTIVITY: Final = Table(
     "activity",
     key=(("account", "text"), ("id", "text")),
-    fixed=(("at", "int"), ("kind", "text"), ("facts", "text")),
+    fixed=(("at", "int"), ("kind", "text"), ("facts", "text"), ("recipient", "bytes")),
 )
-"""What happened to an account, for its owner to read."""
+"""What happened to an account, for its owner to read; `recipient` is the blind index of the contact that a message was sent to.
+
+A message that was sent before there was an account has none: the account of whoever proves the contact takes it over.
+"""
 
 SUPPRESSIONS: Final = Table(
     "suppressions",

@@ -28,6 +28,7 @@ from countersign.flows.changes.integration_codes import (
     revoke_code,
     rotate_code,
 )
+from countersign.flows.changes.name_contacts import contact_request, undo_summary
 from countersign.flows.changes.submit import submit_change
 from countersign.flows.changes.undo import cancel_change, undo_change
 from countersign.flows.sign_in.step_up import step_up
@@ -118,10 +119,7 @@ async def change_contacts(web: WebContext, req: Request, resp: Response) -> None
         kind, which = ChangeKind.CONTACT_PRIMARY, body.primary
     elif body.remove:
         kind, which = ChangeKind.CONTACT_REMOVED, body.remove
-    snapshot = await web.accounts.database.read(find_snapshot, session.account)
-    masked = next((one.masked for one in (snapshot.contacts if snapshot else ()) if one.id == which), "")
-    about = contact.masked if contact is not None else masked
-    wanted = ChangeRequest(kind, which, about, _summary(language, kind, about), contact)
+    wanted = await contact_request(web.accounts, session, language, kind, which, contact)
     await _answer(web, resp, browser, session, await submit_change(web.accounts, browser, session, wanted))
 
 
@@ -188,9 +186,10 @@ async def change_changes(web: WebContext, req: Request, resp: Response) -> None:
         return
     language = await account_language(accounts, session, language_of(req))
     found = await accounts.database.read(changes.find, session.account, body.undo)
-    what = _summary(language, found.kind, found.about) if found is not None else ""
-    summary = language.say("Undo: {what}", what=what)
-    await _answer(web, resp, browser, session, await undo_change(accounts, browser, session, body.undo, summary))
+    summary, masked = await undo_summary(accounts, session, found, language)
+    await _answer(
+        web, resp, browser, session, await undo_change(accounts, browser, session, body.undo, summary, masked)
+    )
 
 
 async def end_sessions(web: WebContext, req: Request, resp: Response) -> None:

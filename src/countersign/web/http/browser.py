@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 from countersign.domain.shared.phone_number import MAX_REGIONS
 from countersign.flows.accounts.context import BrowserContext
 from countersign.messages.language.catalogue import Language, canonical_tag, negotiate, region_of
-from countersign.web.http.cookies import DEVICE, FLOW, LANGUAGE, SESSION, secret_in
+from countersign.messages.language.timezones import known_timezone
+from countersign.web.http.cookies import DEVICE, FLOW, LANGUAGE, SESSION, ZONE, secret_in
 from countersign.web.http.locales import MAX_TAG, first_available, is_available
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def browser_of(req: Request, proxies: Proxies, default_country: str = "") -> Bro
         user_agent="".join(character for character in agent[:MAX_AGENT] if character.isprintable()),
         locale=preferred_tag(req),
         regions=regions_of(req, default_country),
+        timezone=timezone_of(req),
     )
 
 
@@ -55,6 +57,12 @@ def _tags(req: Request) -> list[str]:
     return [canonical_tag(tag)[:MAX_TAG] for rank, _, tag in sorted(wishes) if rank < 0]
 
 
+def timezone_of(req: Request) -> str:
+    """Return the time zone that a script of ours has read from the browser, or an empty string."""
+    values = req.get_cookie_values(ZONE) or []
+    return known_timezone(values[0]) if len(values) == 1 else ""
+
+
 def language_of(req: Request) -> Language:
-    """Return the language for the response."""
-    return negotiate(preferred_tag(req))
+    """Return the language for the response, with the browser's time zone, else that of the account that is signed in."""
+    return negotiate(preferred_tag(req)).in_zone(timezone_of(req) or req.account_timezone)

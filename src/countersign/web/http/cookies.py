@@ -17,6 +17,8 @@ LANGUAGE: Final = "__Host-language"
 """The language that an application asked for. It holds a tag and no secret."""
 REMINDED: Final = "__Host-reminded"
 """No secret: this browser was reminded lately that its user could be locked out."""
+ZONE: Final = "__Host-zone"
+"""The time zone of the browser, which a script of ours tells: no secret, and believed only to show times."""
 
 DEVICE_KEPT: Final = 400 * 86_400
 """Seconds: the maximum lifetime that browsers grant a cookie (RFC 6265bis, 5.5)."""

@@ -28,6 +28,8 @@ class Request(falcon.asgi.Request):
     """A request to the API, to OAuth or to a page.
 
     `receive` gives the next ASGI event of the connection; `began` is when the request arrived, in seconds of `time.perf_counter`.
+    `account_timezone` is the time zone of the account that is signed in, where the browser has told none. `application` is the name and the
+    address of the application from which the person came last, if that is known.
     """
 
     def __init__(
@@ -40,6 +42,8 @@ class Request(falcon.asgi.Request):
         super().__init__(scope, receive, first_event, options)
         self.receive = receive
         self.began = time.perf_counter()
+        self.account_timezone = ""
+        self.application: tuple[str, str] | None = None
         self._whole: bytes | None = None
 
     async def body(self, most: int = MAX_BODY) -> bytes:

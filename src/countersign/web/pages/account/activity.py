@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Final
 from countersign.domain.accounts.change import ChangeKind
 from countersign.domain.accounts.login_flow import InterruptedRequest
 from countersign.domain.shared.activity import MAX_SHOWN
+from countersign.domain.shared.contact import Channel
 from countersign.domain.shared.event import EventKind
-from countersign.flows.accounts.activity import recent
+from countersign.flows.accounts.activity import MAX_MESSAGES, recent
+from countersign.flows.accounts.contact_names import ContactNames, contact_names
 from countersign.messages.content.change_names import CHANGE_NAMES
 from countersign.messages.content.device_name import device_name
 from countersign.messages.content.notice import WORDINGS
+from countersign.messages.content.place_name import place_name
 from countersign.messages.content.purposes import ACTS, purpose_text
 from countersign.messages.language.catalogue import Language, mark
 from countersign.messages.language.datetimes import day, time_of_day
@@ -43,10 +46,25 @@ SENTENCES: Final = {
     EventKind.CHANGE_UNDONE: mark("Undone: {what}"),
     EventKind.FACTOR_USED: mark("A recovery code was used"),
     EventKind.PASSKEY_REFUSED: mark("A passkey was refused, because it may have been copied"),
+    EventKind.ACCOUNT_UPDATED: mark("Your details were changed"),
+    EventKind.ACCOUNT_EXPORTED: mark("The data of your account was downloaded"),
+    EventKind.DELETION_ASKED: mark("The deletion of your account was asked for"),
+    EventKind.DELETION_CANCELED: mark("The deletion of your account was canceled"),
     EventKind.ACCOUNT_LOCKED: mark("The account was closed by “this was not me”"),
     EventKind.RECOVERY_ALLOWED: mark("Getting in without contacts was allowed again"),
 }
 """The sentence for each event; `what` is the change that it is about."""
+
+
+_NO_NAMES: Final = ContactNames()
+
+CHANNELS: Final = {
+    Channel.EMAIL: mark("by e-mail"),
+    Channel.SMS: mark("by SMS"),
+    Channel.VOICE: mark("by a call"),
+    Channel.WHATSAPP: mark("by WhatsApp"),
+}
+"""How a message was sent."""
 
 
 class ActivityPage:
@@ -61,7 +79,7 @@ class ActivityPage:
         session = await self._guard.session(req, resp, InterruptedRequest("GET", PATH))
         if session is None:
             return
-        language = language_of(req)
+        language, names = language_of(req), await contact_names(self._web.accounts, session)
         happened, sent = await recent(self._web.accounts, session.account, MAX_SHOWN)
         show_part(
             self._web,
@@ -69,28 +87,32 @@ class ActivityPage:
             resp,
             "activity.html",
             PATH,
-            days=_by_day(happened, language),
-            messages=[_message(one, language) for one in sent],
+            days=_by_day(happened, language, names),
+            messages=[_message(one, language, names) for one in sent],
+            newest=str(len(sent)) if len(sent) >= MAX_MESSAGES else "",
+            kept_for=language.count("{number} day", "{number} days", self._web.settings.retention_days),
         )
 
 
-def _by_day(happened: list[Activity], language: Language) -> list[tuple[str, list[dict[str, str]]]]:
+def _by_day(
+    happened: list[Activity], language: Language, names: ContactNames
+) -> list[tuple[str, list[dict[str, str]]]]:
     days: dict[str, list[dict[str, str]]] = {}
     for one in happened:
-        days.setdefault(day(one.at, "UTC", language.locale), []).append(
+        days.setdefault(day(one.at, language.timezone, language.locale), []).append(
             {
-                "what": words(one, language),
-                "time": time_of_day(one.at, "UTC", language.locale),
+                "what": words(one, language, names),
+                "time": time_of_day(one.at, language.timezone, language.locale),
                 "device": device_name(one.facts.get("user_agent", ""), language.tag),
-                "place": one.facts.get("place", ""),
+                "place": place_name(one.facts.get("place", ""), "", language),
             }
         )
     return list(days.items())
 
 
-def words(one: Activity, language: Language) -> str:
-    """Return an event in a sentence."""
-    kind, about = one.facts.get("kind", ""), one.facts.get("about", "")
+def words(one: Activity, language: Language, names: ContactNames = _NO_NAMES) -> str:
+    """Return an event in a sentence. `names` says what is shown of the contacts."""
+    kind, about = one.facts.get("kind", ""), names.of_stored(one.facts.get("about", ""))
     what = language.say(CHANGE_NAMES[ChangeKind(kind)], about=f"\u2066{about}\u2069") if kind in set(ChangeKind) else ""
     return language.say(SENTENCES[one.kind], what=what)
 
@@ -102,7 +124,7 @@ def _state(sent: SentMessage) -> str:
     return DELIVERY_STATES[sent.state]
 
 
-def _message(sent: SentMessage, language: Language) -> dict[str, str]:
+def _message(sent: SentMessage, language: Language, names: ContactNames) -> dict[str, str]:
     what = sent.what
     if what in ACTS or what == "bind_contact":
         title = language.say(purpose_text(what, sent.channel).title)
@@ -110,7 +132,8 @@ def _message(sent: SentMessage, language: Language) -> dict[str, str]:
         title = next((language.say(words.title) for kind, words in WORDINGS.items() if kind.value == what), what)
     return {
         "what": title,
-        "to": sent.to,
+        "to": names.of_stored(sent.to, sent.recipient),
+        "by": language.say(CHANNELS[sent.channel]),
         "icon": sent.channel.value,
         "state": language.say(_state(sent)),
         "when": when(sent.at, language),

@@ -13,8 +13,8 @@ from countersign.domain.accounts.change import ChangeKind, ChangeRefusal, Change
 from countersign.domain.accounts.login_flow import InterruptedRequest
 from countersign.domain.verifications.code import CodeShape
 from countersign.flows.accounts.authenticator import InvalidCode, MalformedCode
+from countersign.flows.accounts.contact_names import opened
 from countersign.flows.accounts.context import CodeRequested
-from countersign.flows.accounts.request_code import opened
 from countersign.flows.accounts.snapshot import find_snapshot
 from countersign.flows.changes.apply import Applied
 from countersign.flows.changes.enrol import authenticator_name, begin_app, draft_app, finish_app

@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Final
 
 from countersign.domain.accounts.change import RULES, UNDO_PERIOD, ChangeState
 from countersign.domain.accounts.login_flow import InterruptedRequest
+from countersign.flows.accounts.contact_names import contact_names
 from countersign.flows.changes.apply import Applied
 from countersign.flows.changes.delayed_recovery import Allowed, allow_delayed_recovery
+from countersign.flows.changes.name_contacts import undo_summary
 from countersign.flows.changes.undo import cancel_change, undo_change
-from countersign.messages.content.change_names import ALLOW_RECOVERY, CHANGE_NAMES
+from countersign.messages.content.change_names import ALLOW_RECOVERY, change_name
 from countersign.messages.content.device_name import device_name
+from countersign.messages.content.place_name import place_name
 from countersign.messages.language.catalogue import Language, mark
 from countersign.store.tables import accounts as account_rows
 from countersign.store.tables import changes
@@ -20,6 +23,7 @@ from countersign.web.pages.shared.word_pages import show_change_refusal
 
 if TYPE_CHECKING:
     from countersign.domain.accounts.change import AccountChange
+    from countersign.flows.accounts.contact_names import ContactNames
     from countersign.web.http.context import WebContext
     from countersign.web.http.request import Request
     from countersign.web.http.response import Response
@@ -56,6 +60,7 @@ class ChangesPage:
         now = accounts.now()
         found = await accounts.database.read(changes.list_since, session.account, now - SINCE, SHOWN)
         account = await accounts.database.read(account_rows.find, session.account)
+        names = await contact_names(accounts, session)
         barred_until = account.recovery.barred_until if account is not None else 0
         show_part(
             self._web,
@@ -63,7 +68,7 @@ class ChangesPage:
             resp,
             "changes.html",
             PATH,
-            changes=[_shown(one, language, now) for one in found],
+            changes=[_shown(one, language, now, names) for one in found],
             barred=when(barred_until, language) if now < barred_until else "",
         )
 
@@ -89,28 +94,28 @@ class ChangesPage:
         """Undo an applied change after a proof for this act."""
         which, accounts, language = form.fields.get("change", ""), self._web.accounts, form.act_language
         found = await accounts.database.read(changes.find, form.session.account, which)
-        what = _words(found, language) if found is not None else ""
-        summary = language.say("Undo: {what}", what=what)
-        outcome = await undo_change(accounts, form.browser, form.session, which, summary)
+        outcome = await undo_change(
+            accounts,
+            form.browser,
+            form.session,
+            which,
+            *(await undo_summary(accounts, form.session, found, language)),
+        )
         if await self._forms.settle(form, outcome) is not None:
             form.resp.redirect(f"{PATH}?done=undone")
 
 
-def _shown(change: AccountChange, language: Language, now: int) -> dict[str, object]:
+def _shown(change: AccountChange, language: Language, now: int, names: ContactNames) -> dict[str, object]:
     state = change.state_at(now)
     waits = state is ChangeState.PENDING and RULES[change.kind].wait
     return {
         "id": change.id,
-        "what": _words(change, language),
+        "what": change_name(change, language, names.of_change(change)),
         "state": language.say(STATES[state]),
         "asked": when(change.asked_at, language),
         "device": device_name(change.user_agent, language.tag),
-        "place": change.place,
+        "place": place_name(change.place, "", language),
         "pending": state is ChangeState.PENDING,
         "due": when(change.due_at, language) if waits else "",
         "undoable": when(change.until, language) if change.is_undoable(now) else "",
     }
-
-
-def _words(change: AccountChange, language: Language) -> str:
-    return language.say(CHANGE_NAMES[change.kind], about=f"\u2066{change.about}\u2069")

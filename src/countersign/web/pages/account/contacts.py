@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING, Final
 import falcon
 
 from countersign.domain.accounts.change import DAY, ChangeKind, ChangeRequest
+from countersign.domain.accounts.contact_names import whole_requirement
 from countersign.domain.accounts.login_flow import InterruptedRequest, LoginFlowKind
 from countersign.domain.shared.contact import LANDLINE, read_contact
 from countersign.errors import InputError
+from countersign.flows.accounts.contact_names import contact_names
 from countersign.flows.accounts.request_code import channels_of
 from countersign.flows.accounts.sessions import check_contacts, overview
+from countersign.flows.accounts.snapshot import find_snapshot
+from countersign.flows.changes.name_contacts import contact_request
 from countersign.web.http.browser import language_of
 from countersign.web.pages.shared.account_layout import show_part, when
 from countersign.web.pages.shared.wordings import fault_of_contact
@@ -48,7 +52,11 @@ class ContactsPage:
         if found is None:
             resp.redirect("/sign-in")
             return
-        language, now = language_of(req), self._web.accounts.now()
+        language, now, names = (
+            language_of(req),
+            self._web.accounts.now(),
+            await contact_names(self._web.accounts, session),
+        )
         show_part(
             self._web,
             req,
@@ -59,13 +67,14 @@ class ContactsPage:
                 {
                     "id": contact.id,
                     "kind": contact.kind.value,
-                    "masked": contact.masked,
+                    "shown": names.of(contact.id),
                     "primary": contact.primary,
                     "added": when(contact.added_at, language),
                     "settles": when(contact.settled_at, language) if now < contact.settled_at else "",
                 }
                 for contact in found.contacts
             ],
+            whole=names.whole,
             check=now - found.checked_at > CHECK_EVERY,
             fault=fault,
             typed=typed,
@@ -89,32 +98,32 @@ class ContactsPage:
             await self._show(form.req, form.resp, form.session, fault=fault, typed=typed)
             return
         which = form.fields.get("replaces", "")
-        if which:
-            before = await self._masked(form.session, which)
-            summary = form.act_language.say("Replace {before} by {contact}", before=before, contact=contact.masked)
-        else:
-            summary = form.act_language.say("Add {contact} to your account", contact=contact.masked)
         kind = ChangeKind.CONTACT_REPLACED if which else ChangeKind.CONTACT_ADDED
-        await self._change(form, ChangeRequest(kind, which, contact.masked, summary, contact))
+        await self._change(
+            form, await contact_request(self._web.accounts, form.session, form.act_language, kind, which, contact)
+        )
 
     async def make_primary(self, form: Submission) -> None:
         """Request that codes go to a contact first."""
-        which = form.fields.get("contact", "")
-        masked = await self._masked(form.session, which)
-        summary = form.act_language.say("Send codes to {contact} first", contact=masked)
-        await self._change(form, ChangeRequest(ChangeKind.CONTACT_PRIMARY, which, masked, summary))
+        await self._change_old(form, ChangeKind.CONTACT_PRIMARY)
 
     async def remove(self, form: Submission) -> None:
         """Request the removal of a contact."""
+        await self._change_old(form, ChangeKind.CONTACT_REMOVED)
+
+    async def show_whole(self, form: Submission) -> None:
+        """Ask for the proof after which contacts are shown whole, and show them (semantics A10)."""
+        snapshot = await self._web.database.read(find_snapshot, form.session.account)
+        needed = whole_requirement(strong=snapshot is not None and snapshot.strong)
+        if await self._guard.admits(form.req, form.resp, form.session, needed, form.then):
+            form.resp.redirect(PATH)
+
+    async def _change_old(self, form: Submission, kind: ChangeKind) -> None:
         which = form.fields.get("contact", "")
-        masked = await self._masked(form.session, which)
-        summary = form.act_language.say("Remove {contact} from your account", contact=masked)
-        await self._change(form, ChangeRequest(ChangeKind.CONTACT_REMOVED, which, masked, summary))
+        await self._change(
+            form, await contact_request(self._web.accounts, form.session, form.act_language, kind, which)
+        )
 
     async def _change(self, form: Submission, wanted: ChangeRequest) -> None:
         if await self._forms.submit(form, wanted) is not None:
             form.resp.redirect(f"{PATH}?done={wanted.kind.value}")
-
-    async def _masked(self, session: Session, which: str) -> str:
-        found = await overview(self._web.accounts, session)
-        return next((one.masked for one in (found.contacts if found else ()) if one.id == which), "")

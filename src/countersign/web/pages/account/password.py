@@ -15,7 +15,7 @@ from countersign.domain.accounts.login_flow import InterruptedRequest
 from countersign.domain.accounts.password import normalize_password
 from countersign.domain.accounts.session import Level, ProofRequirement, satisfies
 from countersign.errors import CountersignError
-from countersign.flows.accounts.request_code import opened
+from countersign.flows.accounts.contact_names import opened
 from countersign.flows.accounts.sessions import overview
 from countersign.flows.sign_in.sign_up import find_password_fault
 from countersign.web.http.problems import ProblemError

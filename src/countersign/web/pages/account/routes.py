@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from countersign.web.pages.account import zone
 from countersign.web.pages.account.activity import ActivityPage
 from countersign.web.pages.account.authenticators import AuthenticatorsPage
+from countersign.web.pages.account.browsers import BrowsersPage, EndForm
 from countersign.web.pages.account.changes import ChangesPage
 from countersign.web.pages.account.check_up import CheckUpPage
 from countersign.web.pages.account.contacts import ContactsPage
 from countersign.web.pages.account.integration_codes import IntegrationCodesPage
-from countersign.web.pages.account.overview import AccountPage, EndForm
+from countersign.web.pages.account.overview import AccountPage
 from countersign.web.pages.account.passkeys import EnrolPasskeyPage
 from countersign.web.pages.account.password import PasswordPage
+from countersign.web.pages.account.personal_data import DataPage
+from countersign.web.pages.account.profile import ProfilePage
 from countersign.web.pages.account.recovery_codes import RecoveryCodesPage
 from countersign.web.pages.shared.change_form import ChangeForms
 
@@ -31,13 +35,16 @@ def routes(web: WebContext, guard: SessionGuard) -> tuple[Routes, Mapping[str, A
     end, contacts, password = EndForm(web, guard), ContactsPage(web, guard, forms), PasswordPage(web, guard, forms)
     methods, passkey = AuthenticatorsPage(web, guard, forms), EnrolPasskeyPage(web, guard, forms)
     recovery_codes, check_up = RecoveryCodesPage(web, guard, forms), CheckUpPage(web, guard)
+    profile, data = ProfilePage(web, guard), DataPage(web, guard)
     changes, codes = ChangesPage(web, guard, forms), IntegrationCodesPage(web, guard, forms)
 
     pages: Routes = {
         "/account": {"GET": AccountPage(web, guard).get},
-        "/account/sessions": {"GET": AccountPage(web, guard, "/account/sessions").get},
-        "/account/devices": {"GET": AccountPage(web, guard, "/account/devices").get},
+        "/account/sessions": {"GET": BrowsersPage(web, guard).get},
+        "/account/devices": {"GET": BrowsersPage(web, guard, "/account/devices").get},
+        "/account/profile": {"GET": profile.get},
         "/account/contacts": {"GET": contacts.get},
+        "/account/data": {"GET": data.get},
         "/account/password": {"GET": password.get},
         "/account/methods": {"GET": methods.get},
         "/account/methods/app": {"GET": methods.get_app},
@@ -53,6 +60,7 @@ def routes(web: WebContext, guard: SessionGuard) -> tuple[Routes, Mapping[str, A
     }
     resumed: dict[str, Act] = {
         "/account/contacts": contacts.add,
+        "/account/contacts/show": contacts.show_whole,
         "/account/contacts/primary": contacts.make_primary,
         "/account/contacts/remove": contacts.remove,
         "/account/methods/app": methods.begin_app,
@@ -63,12 +71,17 @@ def routes(web: WebContext, guard: SessionGuard) -> tuple[Routes, Mapping[str, A
         "/account/integration-codes/rotate": codes.rotate,
         "/account/integration-codes/revoke": codes.revoke,
         "/account/changes/allow": changes.allow,
+        "/account/data": data.prepare,
+        "/account/data/delete": data.delete,
     }
     posted = {path: forms.post(path, act) for path, act in resumed.items()} | {
         "/account/end": forms.post("/account/end", end.submit),
         "/account/contacts/checked": forms.post(
             "/account/contacts/checked", contacts.confirm, page="/account/contacts"
         ),
+        "/account/profile": forms.post("/account/profile", profile.save, page="/account/profile"),
+        "/account/data/file": forms.post("/account/data/file", data.download, page="/account/data"),
+        "/account/data/keep": forms.post("/account/data/keep", data.keep, page="/account/data"),
         "/account/password": forms.post("/account/password", password.choose, page="/account/password"),
         "/account/methods/app/confirm": forms.post(
             "/account/methods/app/confirm", methods.confirm_app, page="/account/methods"
@@ -91,6 +104,7 @@ def routes(web: WebContext, guard: SessionGuard) -> tuple[Routes, Mapping[str, A
         "/account/changes/undo": changes.undo,
     }
     table: Routes = {path: pages.get(path, {}) for path in (*pages, *posted)}
+    table[zone.PATH] = {"POST": zone.keep_zone}
     for path, responder in posted.items():
         table[path] = {**table[path], "POST": responder}
     return table, resumed

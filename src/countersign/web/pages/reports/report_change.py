@@ -17,8 +17,9 @@ from countersign.flows.changes.report_change import (
 )
 from countersign.messages.content.device_name import device_name
 from countersign.messages.content.notice import WORDINGS
+from countersign.messages.content.place_name import place_name
 from countersign.messages.language.catalogue import mark
-from countersign.messages.language.datetimes import day, time_of_day
+from countersign.messages.language.datetimes import moment
 from countersign.web.http.browser import language_of
 from countersign.web.pages.shared.rendering import show
 from countersign.web.pages.shared.word_pages import HOME, show_word
@@ -209,18 +210,16 @@ def _locked(result: ReportResult, language: Language) -> str:
 
 
 def _facts(notice: Notice, language: Language) -> list[tuple[str, str]]:
-    at = language.say(
-        "{day}, {time}",
-        day=day(notice.created_at, "UTC", language.locale),
-        time=time_of_day(notice.created_at, "UTC", language.locale),
-    )
     given = notice.facts
     facts = [
         (language.say("What"), given.get("about", "")),
         (language.say("Sent to"), notice.masked),
-        (language.say("When"), at),
+        (language.say("When"), moment(notice.created_at, language)),
         (language.say("Device"), device_name(given.get("user_agent", ""), language.tag)),
-        (language.say("Where, roughly"), given.get("place", "")),
+        (
+            language.say("Where, roughly"),
+            place_name(given.get("place", ""), "", language) or language.say("Unknown place"),
+        ),
         (language.say("Network address"), given.get("ip", "")),
     ]
     return [(name, value) for name, value in facts if value]

@@ -14,7 +14,7 @@ from countersign.flows.verifications.results import Done, Missing, Refused
 from countersign.messages.content.device_name import device_name
 from countersign.messages.content.purposes import purpose_text
 from countersign.messages.language.catalogue import Language, mark
-from countersign.messages.language.datetimes import day, time_of_day
+from countersign.messages.language.datetimes import moment
 from countersign.store.tables import applications
 from countersign.web.http.browser import language_of
 from countersign.web.http.forms import fields_of
@@ -198,14 +198,9 @@ class ReportCodePage:
 
 def _facts(challenge: Challenge, language: Language) -> list[tuple[str, str]]:
     terms = challenge.terms
-    asked = language.say(
-        "{day}, {time}",
-        day=day(challenge.sent_at, "UTC", language.locale),
-        time=time_of_day(challenge.sent_at, "UTC", language.locale),
-    )
     facts = [
         (language.say("Sent to"), terms.to_masked),
-        (language.say("When"), asked),
+        (language.say("When"), moment(challenge.sent_at, language)),
         (language.say("Device"), device_name(terms.requester.user_agent, language.tag)),
         (language.say("Network address"), terms.requester.ip),
     ]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from countersign.domain.accounts.change import ChangeKind
 from countersign.messages.language.catalogue import Language, mark
-from countersign.messages.language.datetimes import day, time_of_day
+from countersign.messages.language.datetimes import moment
 from countersign.web.http.browser import language_of
 from countersign.web.pages.shared.rendering import show
 
@@ -17,16 +17,27 @@ if TYPE_CHECKING:
 
 PARTS: Final = {
     "/account": mark("Overview"),
+    "/account/profile": mark("Name and language"),
     "/account/contacts": mark("Contacts"),
+    "/account/data": mark("Your data"),
     "/account/password": mark("Password"),
     "/account/methods": mark("Ways to confirm"),
-    "/account/sessions": mark("Sessions"),
-    "/account/devices": mark("Browsers"),
     "/account/integration-codes": mark("Integration codes"),
-    "/account/changes": mark("Changes"),
+    "/account/sessions": mark("Browsers"),
+    "/account/devices": mark("Browsers"),
     "/account/activity": mark("Activity"),
+    "/account/changes": mark("Changes"),
 }
-"""The pages by their addresses, in the order of the navigation."""
+"""The pages by their addresses, with their titles. `/account/devices` is an earlier address of the browsers."""
+
+GROUPS: Final = (
+    (mark("Overview"), ("/account",)),
+    (mark("Your details"), ("/account/profile", "/account/contacts", "/account/data")),
+    (mark("Security"), ("/account/password", "/account/methods", "/account/integration-codes")),
+    (mark("Browsers"), ("/account/sessions",)),
+    (mark("Activity"), ("/account/activity", "/account/changes")),
+)
+"""The navigation: each group with its pages. The pages of a group are shown once one of them is open."""
 
 DONE: Final = {
     ChangeKind.CONTACT_ADDED.value: mark("The contact was added. All your contacts are told."),
@@ -46,6 +57,10 @@ DONE: Final = {
     "canceled": mark("The change was canceled."),
     "allowed": mark("People who lose all contacts can ask for the account again. You are told if somebody does."),
     "undone": mark("The change was undone. All your contacts are told."),
+    "saved": mark("Your details were saved."),
+    "ready": mark("Your file is ready."),
+    "deletion": mark("Your account will be deleted. All your contacts are told."),
+    "kept": mark("The deletion was canceled. You keep your account."),
     "checked": mark("Thank you. We will ask again in a year."),
     "session": mark("That session has ended."),
     "others": mark("All other sessions have ended."),
@@ -68,6 +83,7 @@ def show_part(web: WebContext, req: Request, resp: Response, template: str, here
     """
     language = language_of(req)
     done = req.get_param("done") or ""
+    open_ = "/account/sessions" if here == "/account/devices" else here
     show(
         web,
         req,
@@ -75,14 +91,19 @@ def show_part(web: WebContext, req: Request, resp: Response, template: str, here
         template,
         here=here,
         title=language.say(PARTS[here]),
-        parts=[(path, language.say(label)) for path, label in PARTS.items()],
+        groups=[(pages[0], language.say(label), open_ in pages) for label, pages in GROUPS],
+        parts=[(path, language.say(PARTS[path]), path == open_) for path in _group_of(open_)],
+        application=req.application,
         done=language.say(DONE[done]) if done in DONE else "",
         **values,
     )
 
 
+def _group_of(here: str) -> tuple[str, ...]:
+    """Return the pages of the group that a page belongs to; none if it is alone there."""
+    return next((pages for _, pages in GROUPS if here in pages and len(pages) > 1), ())
+
+
 def when(at: int, language: Language) -> str:
     """Return a time (ms) for a person to read."""
-    return language.say(
-        "{day}, {time}", day=day(at, "UTC", language.locale), time=time_of_day(at, "UTC", language.locale)
-    )
+    return moment(at, language)

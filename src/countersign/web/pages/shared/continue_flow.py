@@ -85,7 +85,7 @@ class ContinueFlow:
                     language.say(
                         "If there is such an account, and nobody else waits for it or has stopped this lately, all of its contacts are told"
                         " now, and each can stop it. If nobody does, come back on {day} or within the week after, and recover the account with your new contact.",
-                        day=day(due_at, "UTC", language.locale),
+                        day=day(due_at, language.timezone, language.locale),
                     ),
                     ("/recover/lost", language.say("See what you asked for")),
                 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from countersign.domain.accounts.login_flow import MAX_INTERRUPTED_CHARACTERS, InterruptedRequest
 from countersign.domain.accounts.session import Level, ProofRequirement, Session, is_enrolment_only, satisfies
@@ -11,6 +11,7 @@ from countersign.flows.accounts.context import CodeRequested
 from countersign.flows.accounts.sessions import find_session
 from countersign.flows.accounts.snapshot import find_snapshot
 from countersign.flows.sign_in.step_up import step_up
+from countersign.store.tables import accounts, applications, grants
 from countersign.web.http.problems import ProblemError
 from countersign.web.pages.shared.account_layout import PARTS
 from countersign.web.pages.shared.destinations import to_verification
@@ -18,6 +19,8 @@ from countersign.web.pages.shared.flash import SESSION_ENDED
 from countersign.web.pages.shared.word_pages import HOME, show_refusal
 
 if TYPE_CHECKING:
+    from countersign.domain.accounts.account import Account
+    from countersign.domain.shared.application import Application
     from countersign.web.http.context import WebContext
     from countersign.web.http.request import Request
     from countersign.web.http.response import Response
@@ -30,6 +33,11 @@ def _page_of(path: str) -> str:
     return next(
         (page for page in sorted(PARTS, key=len, reverse=True) if path == page or path.startswith(page + "/")), HOME
     )
+
+
+async def _find_reader(session: Session) -> tuple[Account | None, Application | None]:
+    application = await grants.find_last_application(session.account, session.id)
+    return await accounts.find(session.account), await applications.find(application) if application else None
 
 
 class SessionGuard:
@@ -51,7 +59,17 @@ class SessionGuard:
         ) and not then.path.startswith(METHODS):
             await self._closed(req, resp, session, then)
             return None
+        await self._learn_reader(req, session)
         return session
+
+    async def _learn_reader(self, req: Request, session: Session) -> None:
+        """Note whose times the page shows, unless the browser has told its zone, and from which application the person came."""
+        account, application = await self._web.database.read(_find_reader, session)
+        if account is not None:
+            req.account_timezone = account.timezone
+        if application is not None and application.removed_at is None and application.redirect_uris:
+            parts = urlsplit(application.redirect_uris[0])
+            req.application = (application.site, f"{parts.scheme}://{parts.netloc}/")
 
     async def _closed(self, req: Request, resp: Response, session: Session, then: InterruptedRequest) -> None:
         """Ask for the app or passkey that this installation requires, or lead to its enrolment."""

@@ -1,5 +1,12 @@
 // The verification screen, livelier: the code fills itself in where the browser can, the message is watched, the wait is counted.
 
+// The time zone of this browser: pages and messages write times in it.
+const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+if (zone && sessionStorage.getItem("zone") !== zone) {
+  fetch("/zone", { method: "POST", body: new URLSearchParams({ zone }), keepalive: true })
+    .then(() => sessionStorage.setItem("zone", zone)).catch(() => { /* the next page tells it */ });
+}
+
 const $ = (id) => document.getElementById(id);
 const field = $("code");
 const form = $("answer");
