@@ -14,6 +14,7 @@ import msgspec
 from countersign.config.fraud import FraudSettings
 from countersign.config.risk import RiskSettings
 from countersign.config.routes import RouteSettings
+from countersign.config.theme import ThemeSettings
 from countersign.config.values import (
     Network,
     read_bind,
@@ -32,6 +33,7 @@ from countersign.config.values import (
 from countersign.domain.accounts.recovery import RecoveryPolicy
 from countersign.domain.accounts.session import SignInPolicy
 from countersign.domain.delivery.route import PrefixRoute, WeightedProvider
+from countersign.domain.look.theme import Themes
 from countersign.domain.policy import InstallationPolicy
 from countersign.domain.shared.contact import Channel
 from countersign.domain.verifications.purpose import Policy
@@ -241,7 +243,7 @@ class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The settings of an installation, checked as a whole. The repr shows nothing secret.
 
-    The last four fields are made of the tables `[purposes.NAME]`, `[providers.NAME]`, `[routes]` and `[detours.NAME]`.
+    The last five fields are made of the tables `[purposes.NAME]`, `[providers.NAME]`, `[routes]`, `[detours.NAME]`, `[theme]` and `[themes.NAME]`.
     """
 
     environment: Annotated[
@@ -376,6 +378,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     route_names: Annotated[RouteSettings, Group("routes.")]
     bounces: Annotated[MailboxSettings | None, Group("bounces.imap_")] = None
     messages: Annotated[MessageSettings, Group("messages.")]
+    theme: Annotated[ThemeSettings, Group("theme.")]
     metrics: Annotated[MetricsSettings, Group("metrics.")]
     log: Annotated[LogSettings, Group("log.")]
 
@@ -383,6 +386,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     providers: dict[str, ConfiguredProvider]
     routes: dict[Channel, tuple[WeightedProvider, ...]]
     detours: dict[Channel, tuple[PrefixRoute, ...]]
+    themes: Themes = Themes()
 
     @property
     def development(self) -> bool:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 SESSION: Final = "__Host-session"
 DEVICE: Final = "__Host-device"
 FLOW: Final = "__Host-visit"
+LANGUAGE: Final = "__Host-language"
+"""The tag of the language that the person chose: no secret, but kept as the others are."""
 
 DEVICE_KEPT: Final = 400 * 86_400
 """Seconds: the maximum lifetime that browsers grant a cookie (RFC 6265bis, 5.5)."""

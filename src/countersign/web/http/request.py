@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import falcon.asgi
 
+from countersign.messages.custom.page_words import OUR_WORDS, PageWords
 from countersign.web.http.problems import ProblemError
 
 if TYPE_CHECKING:
@@ -28,7 +29,10 @@ class Request(falcon.asgi.Request):
     """A request to the API, to OAuth or to a page.
 
     `receive` gives the next ASGI event of the connection; `began` is when the request arrived, in seconds of `time.perf_counter`.
+    `page_words` are the operator's words, where a page answers.
     """
+
+    page_words: PageWords = OUR_WORDS
 
     def __init__(
         self,

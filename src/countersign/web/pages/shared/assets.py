@@ -18,8 +18,8 @@ TYPES: Final = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-_FOREVER: Final = "public, max-age=31536000, immutable"
-_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+FOREVER: Final = "public, max-age=31536000, immutable"
+ALONE: Final = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 """For a picture that is opened by itself: its own styles apply, and nothing else runs."""
 
 
@@ -29,8 +29,8 @@ async def asset(_: Request, resp: Response, version: str, name: str) -> None:
     if found is None:
         raise ProblemError("not_found")
     resp.write(found, TYPES[name[name.rindex(".") :]])
-    resp.set_header("Cache-Control", _FOREVER if version == digest() else "no-store")
-    resp.set_header("Content-Security-Policy", _POLICY)
+    resp.set_header("Cache-Control", FOREVER if version == digest() else "no-store")
+    resp.set_header("Content-Security-Policy", ALONE)
     resp.set_header("Cross-Origin-Resource-Policy", "same-origin")
 
 
