@@ -76,14 +76,19 @@ class Theme(msgspec.Struct, frozen=True):
 
 
 class Themes(msgspec.Struct, frozen=True):
-    """All themes: the installation's `own`, and those of applications by their ids."""
+    """All themes: the installation's `own`, and those of applications by their ids, and by their names for people in lower case."""
 
     own: Theme = Theme()
     by_application: Mapping[str, Theme] = msgspec.field(default_factory=dict)
+    by_site: Mapping[str, Theme] = msgspec.field(default_factory=dict)
 
     def theme_for(self, application: str) -> Theme:
         """Return the theme of an application, which is the installation's unless it has one of its own."""
         return self.by_application.get(application, self.own)
+
+    def theme_of_message(self, application: str, asker: str) -> Theme:
+        """Return the theme of a message: that of its application, else that of the application called `asker`, on whose behalf we ask."""
+        return self.by_application.get(application) or self.by_site.get(asker.casefold(), self.own)
 
     def every(self) -> tuple[Theme, ...]:
         """Return each theme once, the installation's first."""

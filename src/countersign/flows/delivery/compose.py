@@ -68,6 +68,7 @@ def _code_message(context: DeliveryContext, claimed: ClaimedDelivery, challenge:
         not_me=context.links.report(not_me_reference(keyring, challenge.id)),
         app_hash=application.app_hash if application else "",
         asker=terms.action.asker,
+        theme=context.themes.theme_of_message(challenge.application, terms.action.asker),
     )
     key = keyring.named(terms.kid)
     return message, derive(key.code, challenge.id, claimed.delivery.round, terms.policy.shape)
@@ -90,6 +91,7 @@ def _decoy_notice(context: DeliveryContext, claimed: ClaimedDelivery, challenge:
             device=device_name(requester.user_agent, challenge.terms.locale),
             place=requester.ip,
             link=links.sign_in if kind is NoticeKind.SIGN_UP_KNOWN else links.recover,
+            theme=context.themes.own,
         )
     )
 
@@ -115,6 +117,7 @@ def _notice(context: DeliveryContext, claimed: ClaimedDelivery, notice: Notice) 
             else links.report(not_me_reference(keyring, notice.id)),
             about=facts.get("about", ""),
             gathered=gathered,
+            theme=context.themes.own,
         )
     )
 

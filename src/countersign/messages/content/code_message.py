@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from countersign.domain.look.theme import Theme
 from countersign.domain.shared.application import is_app_hash
 from countersign.domain.shared.contact import Channel, Contact
 from countersign.messages.custom.sanitize import MAX_DETAIL, MAX_SITE, MAX_SUMMARY, host_name, one_line, safe_link
@@ -18,6 +19,7 @@ class CodeMessage(msgspec.Struct, frozen=True):
       that asks for it, where `site` is not that application (semantics P4).
     - `asked_at` and `expires_at` are in ms.
     - `device`, `place` and `not_me` (an https address) may be empty. `app_hash` is the hash of the application's Android app, or empty.
+    - `theme` gives a mail its colours and the links at its foot.
     """
 
     key: str
@@ -36,6 +38,7 @@ class CodeMessage(msgspec.Struct, frozen=True):
     timezone: str = "UTC"
     app_hash: str = ""
     asker: str = ""
+    theme: Theme = Theme()
 
 
 def harmless(message: CodeMessage) -> CodeMessage:

@@ -11,24 +11,14 @@ import msgspec
 
 from countersign.domain.look.palette import DARK, LIGHT
 from countersign.domain.look.theme import OWN_THEME, Picture, Theme
-from countersign.messages.language.catalogue import mark
 from countersign.web.http.problems import ProblemError
 from countersign.web.pages.shared.assets import ALONE, FOREVER, TYPES, address, contents
 
 if TYPE_CHECKING:
     from countersign.domain.look.palette import Palette
-    from countersign.messages.language.catalogue import Language
     from countersign.web.http.context import WebContext
     from countersign.web.http.request import Request
     from countersign.web.http.response import Response
-
-LINK_LABELS: Final = {
-    "terms": mark("Terms"),
-    "privacy": mark("Privacy"),
-    "imprint": mark("Legal notice"),
-    "support": mark("Get help"),
-}
-"""The words of the links at the foot of a page, by the setting that has the address."""
 
 WIDE: Final = 2.0
 """A logo that is more times as wide as high holds the name, which is then not written beside it."""
@@ -96,12 +86,6 @@ def look_of(theme: Theme) -> PageLook:
         logo=_logo(theme, theme.logo, paths) if theme.logo else None,
         has_font=theme.font is not None,
     )
-
-
-def links_of(theme: Theme, language: Language) -> list[tuple[str, str]]:
-    """Return the links at the foot of a page: address and words."""
-    links = theme.links.of_language(language.tag)
-    return [(link, language.say(label)) for name, label in LINK_LABELS.items() if (link := getattr(links, name))]
 
 
 @lru_cache(maxsize=256)

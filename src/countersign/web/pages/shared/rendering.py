@@ -11,11 +11,12 @@ import jinja2
 import markupsafe
 
 from countersign.flows.accounts.login_flow import flow_mark
+from countersign.messages.content.site_links import labelled_links
 from countersign.web.http.browser import language_of, language_page, own_name
 from countersign.web.http.timestamps import instant
 from countersign.web.pages.shared.assets import address
 from countersign.web.pages.shared.asking_application import asking_application
-from countersign.web.pages.shared.look import PLAIN, PageLook, links_of, look_of
+from countersign.web.pages.shared.look import PLAIN, PageLook, look_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,7 +82,7 @@ def show(web: WebContext, req: Request, resp: Response, template: str, **values:
         "count": language.count,
         "flow_mark": flow_mark(web.accounts, web.browser(req)),
         "look": look_of(theme),
-        "site_links": links_of(theme, language),
+        "site_links": labelled_links(theme.links, language),
         "language_name": own_name(language.tag),
         "language_page": language_page(req),
     }
