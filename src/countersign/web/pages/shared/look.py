@@ -25,7 +25,7 @@ WIDE: Final = 2.0
 LOGO_HEIGHT: Final = 28
 LOGO_WIDTH: Final = 192
 
-_TYPES: Final = TYPES | {".png": "image/png", ".svg": "image/svg+xml; charset=utf-8"}
+FILE_TYPES: Final = TYPES | {".png": "image/png", ".svg": "image/svg+xml; charset=utf-8"}
 _GENERIC: Final = frozenset(
     {"serif", "sans-serif", "monospace", "system-ui", "ui-serif", "ui-sans-serif", "ui-monospace", "ui-rounded"}
 )
@@ -67,7 +67,7 @@ class ThemeFiles:
         found = every.get(name)
         if found is None:
             raise ProblemError("not_found")
-        resp.write(found, _TYPES[name[name.rindex(".") :]])
+        resp.write(found, FILE_TYPES[name[name.rindex(".") :]])
         resp.set_header("Cache-Control", FOREVER if version == _digest(found) else "no-store")
         resp.set_header("Content-Security-Policy", ALONE)
         resp.set_header("Cross-Origin-Resource-Policy", "same-origin")
@@ -82,7 +82,7 @@ def look_of(theme: Theme) -> PageLook:
     return PageLook(
         sheet=paths.get(f"{theme.name}.css") or address("design.css"),
         icon=paths.get(icon) or address("mark.svg"),
-        icon_type=_TYPES[f".{theme.favicon.kind}"].partition(";")[0] if theme.favicon else TYPES[".svg"],
+        icon_type=FILE_TYPES[f".{theme.favicon.kind}"].partition(";")[0] if theme.favicon else TYPES[".svg"],
         logo=_logo(theme, theme.logo, paths) if theme.logo else None,
         has_font=theme.font is not None,
     )

@@ -100,7 +100,7 @@ def render(resp: Response, template: str, **values: object) -> None:
 
 def filled(template: str, values: Mapping[str, object]) -> str:
     """Return the filled `template`."""
-    return _templates().get_template(template).render(values)
+    return environment().get_template(template).render(values)
 
 
 def policy(values: Mapping[str, object]) -> str:
@@ -126,7 +126,8 @@ def links(text: str) -> markupsafe.Markup:
 
 
 @cache
-def _templates() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
+    """Return the environment in which pages are filled."""
     made = jinja2.Environment(
         loader=jinja2.PackageLoader("countersign.web.pages"),
         autoescape=True,
