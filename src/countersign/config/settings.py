@@ -12,11 +12,13 @@ from urllib.parse import urlsplit
 import msgspec
 
 from countersign.config.fraud import FraudSettings
+from countersign.config.observability import LogSettings, MetricsSettings
 from countersign.config.risk import RiskSettings
 from countersign.config.routes import RouteSettings
 from countersign.config.theme import ThemeSettings
 from countersign.config.values import (
     Network,
+    Port,
     read_bind,
     read_database_url,
     read_destination_limits,
@@ -28,7 +30,6 @@ from countersign.config.values import (
     read_requester_limits,
     read_scopes,
     read_site,
-    read_token,
 )
 from countersign.domain.accounts.recovery import RecoveryPolicy
 from countersign.domain.accounts.session import SignInPolicy
@@ -43,7 +44,6 @@ from countersign.providers.email.bounce_mailbox import MailboxSettings
 from countersign.providers.registry import ConfiguredProvider
 from countersign.setting import Described, Group
 
-_Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 _HOUR = 3_600_000
 
 
@@ -216,30 +216,6 @@ class MessageSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = False
 
 
-class MetricsSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """`[metrics]`."""
-
-    token: Annotated[
-        str,
-        Described(
-            "The bearer token that opens /metrics.", expects="at least 16 characters", secret=True, reads=read_token
-        ),
-    ] = ""
-    port: Annotated[_Port | None, Described("Serves /metrics on this port of `bind` instead, without a token.")] = None
-
-
-class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """`[log]`."""
-
-    level: Annotated[
-        Literal["debug", "info", "warning", "error"], Described("The least severe lines that are logged.")
-    ] = "info"
-    format: Annotated[
-        Literal["auto", "console", "json"],
-        Described("How lines are written; auto is console on a terminal and json elsewhere."),
-    ] = "auto"
-
-
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The settings of an installation, checked as a whole. The repr shows nothing secret.
 
@@ -298,7 +274,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             secret=True,
         ),
     ] = ()
-    port: Annotated[_Port, Described("The port to listen on; 0 takes a free one.")] = 8000
+    port: Annotated[Port, Described("The port to listen on; 0 takes a free one.")] = 8000
     public_url: Annotated[
         str,
         Described(
@@ -397,6 +373,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def sqlite(self) -> bool:
         """Return True if the database is an SQLite file."""
         return self.database_url.startswith("sqlite:")
+
+    @property
+    def support(self) -> str:
+        """Return the address where people get help, or ""."""
+        return self.themes.own.links.support
 
     @property
     def policy(self) -> InstallationPolicy:

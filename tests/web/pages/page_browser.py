@@ -30,8 +30,9 @@ OWN = {"origin": "http://localhost:8000", "sec-fetch-site": "same-origin"}
 class PageBrowser:
     """One browser of one person."""
 
-    def __init__(self, runtime: Runtime, peer: str = "127.0.0.1") -> None:
+    def __init__(self, runtime: Runtime, peer: str = "127.0.0.1", *, language: str = "") -> None:
         self.runtime = runtime
+        self._language = {"accept-language": language} if language else {}
         self.client = Client(make_app(runtime, worker_alive=lambda: True), peer=peer)
         self.cookies: dict[str, str] = {}
 
@@ -85,7 +86,8 @@ class PageBrowser:
         return derive(key, view.challenge.id, view.challenge.round, terms.policy.shape).reveal()
 
     def _cookie(self) -> dict[str, str]:
-        return {"cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items())} if self.cookies else {}
+        kept = {"cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items())} if self.cookies else {}
+        return {**self._language, **kept}
 
     def _kept(self, answer: Answer) -> Answer:
         for line in answer.cookies:

@@ -197,9 +197,10 @@ def _new_flow(
     )
 
 
-async def may_reset_password(context: AccountContext, browser: BrowserContext) -> bool:
-    """Return True if this browser has proved that the account is its user's, and may choose a new password."""
-    return await _find_proved_flow(context, browser) is not None
+async def find_recovered_address(context: AccountContext, browser: BrowserContext) -> str:
+    """Return the contact, as it was entered, by which this browser has proved an account; empty if it has proved none."""
+    stored = await _find_proved_flow(context, browser)
+    return stored.flow.address if stored is not None else ""
 
 
 async def reset_password(

@@ -13,7 +13,9 @@ import msgspec
 from countersign.domain.accounts.change import ChangeKind, ChangeRequest
 from countersign.domain.accounts.login_flow import InterruptedRequest
 from countersign.domain.accounts.password import normalize_password
+from countersign.domain.accounts.session import Level, ProofRequirement, satisfies
 from countersign.errors import CountersignError
+from countersign.flows.accounts.request_code import opened
 from countersign.flows.accounts.sessions import overview
 from countersign.flows.sign_in.sign_up import find_password_fault
 from countersign.web.http.problems import ProblemError
@@ -21,6 +23,8 @@ from countersign.web.pages.shared.account_layout import show_part
 from countersign.web.pages.shared.wordings import PASSWORD_FAULTS
 
 if TYPE_CHECKING:
+    from countersign.domain.accounts.session import Session
+    from countersign.flows.accounts.sessions import Overview
     from countersign.web.http.context import WebContext
     from countersign.web.http.request import Request
     from countersign.web.http.response import Response
@@ -28,6 +32,8 @@ if TYPE_CHECKING:
     from countersign.web.pages.shared.session_guard import SessionGuard
 
 PATH: Final = "/account/password"
+_CODE: Final = ProofRequirement(Level.MAIL_CODE)
+"""What a session must have proved before its page holds a contact in full."""
 
 
 class PasswordPage:
@@ -40,13 +46,22 @@ class PasswordPage:
 
     async def get(self, req: Request, resp: Response) -> None:
         """Show the form."""
-        if await self._guard.session(req, resp, InterruptedRequest("GET", PATH)) is not None:
-            self._show(req, resp, "")
+        session = await self._guard.session(req, resp, InterruptedRequest("GET", PATH))
+        if session is not None:
+            self._show(req, resp, session, await overview(self._web.accounts, session), "")
 
-    def _show(self, req: Request, resp: Response, fault: str) -> None:
-        show_part(
-            self._web, req, resp, "password.html", PATH, fault=fault, least=str(self._web.accounts.password_min_length)
-        )
+    def _show(self, req: Request, resp: Response, session: Session, found: Overview | None, fault: str) -> None:
+        least = str(self._web.accounts.password_min_length)
+        username = self._username(session, found)
+        show_part(self._web, req, resp, "password.html", PATH, fault=fault, least=least, username=username)
+
+    def _username(self, session: Session, found: Overview | None) -> str:
+        """Return the contact under which a password manager keeps the password; empty for a session that has proved none."""
+        accounts = self._web.accounts
+        if found is None or not satisfies(session, _CODE, accounts.now()):
+            return ""
+        first = next((one for one in found.contacts if one.primary), None)
+        return opened(accounts, first).address if first is not None else ""
 
     async def choose(self, form: Submission) -> None:
         """Check the new password, and ask for a proof. Meanwhile only its sealed hash is kept."""
@@ -54,9 +69,8 @@ class PasswordPage:
         found = await overview(accounts, form.session)
         if fault := await find_password_fault(accounts, password, (found.name,) if found is not None else ()):
             form.resp.status = falcon.HTTP_422
-            self._show(
-                form.req, form.resp, form.language.say(PASSWORD_FAULTS[fault], least=str(accounts.password_min_length))
-            )
+            words = form.language.say(PASSWORD_FAULTS[fault], least=str(accounts.password_min_length))
+            self._show(form.req, form.resp, form.session, found, words)
             return
         hashed = await accounts.passwords.hash(password)
         sealed = base64.b64encode(accounts.keyring.seal(hashed, form.session.id)).decode()

@@ -12,7 +12,7 @@ from countersign.flows.changes.apply import Applied
 from countersign.flows.sign_in.recover import (
     RecoveryNotOffered,
     begin_delayed_recovery,
-    may_reset_password,
+    find_recovered_address,
     recover,
     reset_password,
 )
@@ -86,8 +86,8 @@ class RecoverPage:
 
     async def get_password(self, req: Request, resp: Response) -> None:
         """Ask for the new password once the person proved the account."""
-        if await may_reset_password(self._web.accounts, self._web.browser(req)):
-            self._show(req, resp, "new_password.html", {}, {})
+        if address := await find_recovered_address(self._web.accounts, self._web.browser(req)):
+            self._show(req, resp, "new_password.html", {"username": address}, {})
         else:
             show_no_flow(self._web, req, resp)
 
@@ -104,7 +104,8 @@ class RecoverPage:
         match outcome:
             case InvalidInput(faults):
                 resp.status = falcon.HTTP_422
-                self._show(req, resp, "new_password.html", {}, faults)
+                address = await find_recovered_address(self._web.accounts, self._web.browser(req))
+                self._show(req, resp, "new_password.html", {"username": address}, faults)
             case Applied():
                 self._web.database.notify()
                 drop(resp, FLOW)
@@ -156,6 +157,7 @@ class RecoverPage:
             template,
             identifier=fields.get("identifier", ""),
             contact=fields.get("contact", ""),
+            username=fields.get("username", ""),
             least=least,
             policy=self._web.accounts.recovery_policy,
             faults={field: _words(field, fault, language, least) for field, fault in faults.items()},
