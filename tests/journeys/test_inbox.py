@@ -49,7 +49,7 @@ async def test_mail_is_shown_as_it_renders_and_can_do_nothing(site: Site, opens:
     async with page.context.expect_page() as beside:
         await letter.get_by_role("link", name="This was not me").click()
     opened = await beside.value
-    await expect(opened.get_by_role("heading", name="Did you not ask for this code?")).to_be_visible()
+    await expect(opened.get_by_role("heading", name="Did you ask for this code?")).to_be_visible()
     await page.get_by_role("link", name="Text", exact=True).click()
     await expect(page.locator("pre.sheet")).to_contain_text("Nobody from Countersign will ever ask you")
 

@@ -35,11 +35,11 @@ async def test_the_button_ends_the_challenge_and_opening_the_page_does_not(
     await expect(page.get_by_text("n***@example.org")).to_be_visible()
     await expect(page.get_by_text("Pay €49.90")).to_be_visible()
     assert site.call("GET", f"/v1/verifications/{name}")["status"] == "pending"
-    await page.get_by_role("button", name="No, that was not me").click()
-    await expect(page.get_by_role("heading", name="Stopped. The code is worth nothing now.")).to_be_visible()
+    await page.get_by_role("button", name="No, stop this code").click()
+    await expect(page.get_by_role("heading", name="This code is stopped")).to_be_visible()
     assert site.call("GET", f"/v1/verifications/{name}")["status"] == "canceled"
     await page.goto(site.url + path)
-    await expect(page.get_by_role("heading", name="This code is worth nothing already")).to_be_visible()
+    await expect(page.get_by_role("heading", name="This code was stopped before")).to_be_visible()
 
 
 async def test_another_sites_form_ends_nothing(site: Site, opens: Opens) -> None:
@@ -61,7 +61,7 @@ async def test_the_page_speaks_the_readers_language(site: Site, opens: Opens) ->
     _, path = asked(site, "deutsch@example.org")
     page = await opens(locale="de-AT")
     await page.goto(site.url + path)
-    await expect(page.get_by_role("heading", name="Haben Sie diesen Code nicht angefordert?")).to_be_visible()
+    await expect(page.get_by_role("heading", name="Haben Sie diesen Code angefordert?")).to_be_visible()
     assert await page.evaluate("document.documentElement.lang") == "de"
 
 

@@ -270,6 +270,22 @@ async def proves_my_own(walk: Walk, flow: Flow, address: str) -> None:
         await walk.post("/verify", code="000001")
 
 
+async def withdraws(walk: Walk, flow: Flow, address: str) -> None:
+    """Prove the mailbox of one's own, look at what was asked for, and withdraw it twice."""
+    await flow(walk, address)
+    await walk.deliver()
+    sent = [one for one in walk.place.carriers[CARRIER].sent if one.to == MINE]
+    await walk.post("/verify", code=sent[-1].code if sent else "000000")
+    await walk.get("/recover/lost")
+    await walk.get("/recover/lost/calendar")
+    kept = dict(walk.cookies)
+    await walk.post("/recover/lost/withdraw")
+    await walk.get("/recover/lost")
+    walk.cookies = kept
+    await walk.post("/recover/lost/withdraw")
+    await walk.get("/recover/lost/calendar")
+
+
 MOST: Final = (
     screens,
     other_ways,
@@ -389,3 +405,13 @@ async def test_the_strict_profile_tells_as_little(new_url: NewUrl, tmp_path: Pat
     )
     assert_alike(known, unknown)
     assert_as_costly(known, unknown)
+
+
+@pytest.mark.parametrize("owner", ["plain", "claimed"])
+async def test_a_recovery_of_ones_own_is_seen_and_withdrawn_alike(new_url: NewUrl, tmp_path: Path, owner: str) -> None:
+    """R1, R5: whether there is such an account, and whether anything waits for it."""
+    known, unknown = await walked(new_url, tmp_path, OWNERS[owner], has_lost_all, MAIL, (withdraws,))
+    assert_alike(known, unknown)
+    assert_as_costly(known, unknown, rows=False)
+    assert "Add the day to your calendar" in "".join(known.answers)
+    assert known.statuses.count(200) > 5

@@ -195,9 +195,9 @@ async def test_not_me_ends_a_challenge_only_when_it_is_posted(client: Client, ru
     done = await client.post(
         "/not-me", raw=form, headers={**FORM, "origin": "http://localhost:8000", "sec-fetch-site": "same-origin"}
     )
-    assert (done.status, b"Stopped." in done.body) == (200, True)
+    assert (done.status, b"This code is stopped" in done.body) == (200, True)
     assert (await client.get(f"/v1/verifications/{begun['id']}")).json["status"] == "canceled"
-    assert b"worth nothing already" in (await client.get(f"/not-me?ref={reference}")).body
+    assert b"stopped before" in (await client.get(f"/not-me?ref={reference}")).body
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.flows.accounts.test_location_check import LAGOS, ZURICH, places
+from tests.web.conftest import change
 from tests.web.pages.page_browser import PageBrowser, signed_up
 
 from countersign.flows.accounts.sessions import overview
@@ -128,3 +130,59 @@ async def test_a_browser_without_a_flow_is_told_so(runtime: Runtime) -> None:
         await browser.get("/verify/events"),
     ):
         assert answer.status == 404
+
+
+async def test_a_resend_says_that_it_happened_and_when(runtime: Runtime) -> None:
+    """J1: WCAG 4.1.3; a reload says the same."""
+    await signed_up(runtime)
+    browser = PageBrowser(runtime)
+    await browser.signs_in()
+    before = (await browser.get("/verify")).body.decode()
+    assert "Problems with the code?" in before
+    assert "sent the code again" not in before
+    await change(runtime, "UPDATE challenges SET sent_at = sent_at - 31000")
+    assert (await browser.post("/verify/resend", {})).headers["location"] == "/verify"
+    for _ in range(2):
+        after = (await browser.get("/verify")).body.decode()
+        found = re.search(r'role="status"><p class="note good">.*?<span id="resent">([^<]+)<', after)
+        assert found is not None
+        assert found[1] == "The code is being sent again."  # no worker runs here
+
+
+async def test_the_end_of_resends_says_why_and_what_to_do(open_house: Opener) -> None:
+    """J1."""
+    runtime = await open_house("[purposes.sign_in]\nsends = 1\n")
+    await signed_up(runtime)
+    browser = PageBrowser(runtime)
+    await browser.signs_in()
+    page = (await browser.get("/verify")).body.decode()
+    assert 'id="resend"' not in page
+    assert "1 message was sent for this code, and that is the most." in page
+    assert "choose another way" not in page
+
+
+async def test_too_many_codes_are_told_with_a_time_and_the_way_back(open_house: Opener) -> None:
+    """J1, H1: somebody who is not signed in is not sent to an account."""
+    runtime = await open_house('[limits]\nrequester = ["1/10m"]\n')
+    browser = PageBrowser(runtime)
+    await browser.post("/recover", {"identifier": "one@example.org"})
+    answer = await PageBrowser(runtime).post(
+        "/sign-up", {"name": "Ada", "identifier": "two@example.org", "password": "correct horse battery"}
+    )
+    assert answer.status == 429
+    page = answer.body.decode()
+    assert "You can try again in 10 minutes." in page
+    assert 'href="/sign-up"' in page
+    assert "To your account" not in page
+
+
+async def test_how_long_a_code_worked_is_said_as_it_was_set(open_house: Opener) -> None:
+    """J1: ten minutes is a setting."""
+    runtime = await open_house("[purposes.sign_up]\nlifetime = 30\n")
+    browser = PageBrowser(runtime)
+    await browser.post(
+        "/sign-up", {"name": "Ada", "identifier": "ada@example.org", "password": "correct horse battery"}
+    )
+    await change(runtime, "UPDATE challenges SET expires_at = expires_at - 31000")
+    page = (await browser.get("/verify")).body.decode()
+    assert "It worked for 30 seconds." in page

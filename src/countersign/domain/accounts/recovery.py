@@ -5,8 +5,9 @@ A delayed recovery, of a user without any working contact:
     none --somebody asks for it------------------> waiting
     waiting --its wait is over, and it is finished--> done
     waiting --"stop it", or "this wasn't me"------> barred
+    waiting --whoever asked for it withdraws it---> barred
     waiting --a new password, or nobody finishes it--> none
-    barred --30 days, or the owner allows it-----> none
+    barred --30 days, or a day after a withdrawal, or the owner allows it--> none
     done --7 days of reduced rights--------------> none
     done --"this wasn't me"----------------------> none
 
@@ -62,7 +63,7 @@ class RecoveryRecord(msgspec.Struct, frozen=True, omit_defaults=True):
 
     - `links_ended_at`: links of notices that were made until then report nothing any more.
     - `recovered_by`, `recovered_at`: the contact by which the account was recovered last, and when. Its own links of before have ended.
-    - `barred_until`: no delayed recovery can be asked for until then.
+    - `barred_until`: no delayed recovery can be asked for until then, because one was stopped or withdrawn.
     - `locked_by`: the contact whose report locked the account, if it goes before the others.
     - `password_counts`: while locked, the current password is a second proof beside `locked_by`.
     - `reopened_at`: when the account was reopened after a lock.
@@ -171,6 +172,11 @@ def may_wait(account: Account, *, is_waiting: bool, now: int) -> bool:
 def bar(account: Account, now: int) -> Account:
     """Return the account with delayed recoveries barred, because one was stopped at `now` (ms)."""
     return _with(account, barred_until=now + BAR)
+
+
+def pause(account: Account, now: int) -> Account:
+    """Return the account with delayed recoveries barred for a day, because whoever asked for one withdrew it at `now` (ms)."""
+    return _with(account, barred_until=max(account.recovery.barred_until, now + DAY))
 
 
 def allow(account: Account) -> Account:

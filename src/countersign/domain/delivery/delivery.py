@@ -30,6 +30,9 @@ MAX_TRY: Final = 45_000
 LATE_AFTER: Final = 30_000
 """Milliseconds after which an undelivered message is late, and the person is offered another method."""
 
+SLOW_AFTER: Final = 60_000
+"""Milliseconds after which a message should have come, and nobody is told any more to wait for it."""
+
 
 class DeliveryState(StrEnum):
     """The state of a message. `accepted` is reported by the provider, `delivered` by a receipt."""
@@ -157,6 +160,10 @@ class Delivery(msgspec.Struct, frozen=True):
     def is_late(self, now: int) -> bool:
         """Return True if the message failed, or was not delivered within LATE_AFTER."""
         return self.is_lost or (self.state is not DeliveryState.DELIVERED and now >= self.created_at + LATE_AFTER)
+
+    def is_slow(self, now: int) -> bool:
+        """Return True if a message that has not arrived should have come by now."""
+        return self.state is not DeliveryState.DELIVERED and now >= self.created_at + SLOW_AFTER
 
     @property
     def ended(self) -> bool:

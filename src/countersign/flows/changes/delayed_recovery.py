@@ -37,6 +37,7 @@ from countersign.flows.accounts.login_flow import challenge_key
 from countersign.flows.accounts.notify import owe_notices
 from countersign.flows.accounts.sessions import use_approval
 from countersign.flows.accounts.snapshot import find_snapshot, lock_snapshot
+from countersign.flows.changes.own_recovery import seal_own_recovery
 from countersign.flows.changes.request import (
     change_event,
     facts_of,
@@ -59,9 +60,13 @@ _MAX_REMINDED: Final = 100
 
 
 class RecoveryPending(msgspec.Struct, frozen=True):
-    """If there is such an account, its wait has begun. The new contact can complete the recovery from `due_at` (ms) on."""
+    """If there is such an account, its wait has begun. The new contact can complete the recovery from `due_at` (ms) on.
+
+    `own` is what the browser keeps of it, see `own_recovery`.
+    """
 
     due_at: int
+    own: str = ""
 
 
 async def request_delayed_recovery(
@@ -91,7 +96,7 @@ async def request_delayed_recovery(
         remind_at=now + REMINDER_INTERVAL,
     )
     begun = await context.log.run(context.database, _begin, context, browser, stored, change)
-    return RecoveryPending(change.due_at) if begun else FlowNotFound()
+    return RecoveryPending(change.due_at, seal_own_recovery(context, change)) if begun else FlowNotFound()
 
 
 class StopResult(StrEnum):

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
-from babel.dates import format_date, format_time, get_timezone_name
+from babel.dates import format_date, format_time, format_timedelta, get_timezone_name
 
 if TYPE_CHECKING:
     from babel import Locale
@@ -26,6 +26,28 @@ def time_of_day(at: int, timezone: str, locale: Locale) -> str:
 def day(at: int, timezone: str, locale: Locale) -> str:
     """Return `November 23, 2026` or `23. November 2026`: the date of `at` (ms) in `timezone`."""
     return _written(at // _MINUTE, timezone[:_MAX_ZONE], locale)[0]
+
+
+def span(seconds: int, locale: Locale) -> str:
+    """Return `10 minutes` or `10 Minuten`: so many seconds in one unit, rounded up."""
+    return _span(seconds, locale, directed=False)
+
+
+def after(seconds: int, locale: Locale) -> str:
+    """Return `in 10 minutes` or `dans 10 minutes`: the time after so many seconds from now, in one unit, rounded up."""
+    return _span(seconds, locale, directed=True)
+
+
+def _span(seconds: int, locale: Locale, *, directed: bool) -> str:
+    unit = next((unit for unit, most in _UNITS if seconds <= most * unit), _DAY)
+    number = max(1, -(-seconds // unit))
+    # The threshold is the number itself, so that exactly this unit is the first to reach it.
+    return format_timedelta(timedelta(seconds=number * unit), threshold=number, add_direction=directed, locale=locale)
+
+
+_DAY: Final = 86_400
+_UNITS: Final = ((1, 59), (60, 119), (3_600, 47))
+"""Units of time in seconds, and how many of each are said at most."""
 
 
 @lru_cache(maxsize=2048)

@@ -101,16 +101,19 @@ def shown(
     )
 
 
-def message(delivery: Delivery, locale: str) -> DeliveryView:
-    """Return a message in short, with a hint in the person's language."""
-    return DeliveryView(
-        delivery.state, delivery.channel, hint(delivery.state, delivery.reason, delivery.channel, locale)
-    )
+def message(delivery: Delivery, locale: str, now: int | None = None) -> DeliveryView:
+    """Return a message in short, with a hint in the person's language, as of `now` (ms); None: it was asked for just now."""
+    return DeliveryView(delivery.state, delivery.channel, _hint(delivery, locale, now))
 
 
-def newest(seen: ChallengeView) -> DeliveryView | None:
+def newest(seen: ChallengeView, now: int) -> DeliveryView | None:
     """Return the newest message of a challenge in short."""
-    return message(seen.deliveries[-1], seen.challenge.terms.locale) if seen.deliveries else None
+    return message(seen.deliveries[-1], seen.challenge.terms.locale, now) if seen.deliveries else None
+
+
+def _hint(delivery: Delivery, locale: str, now: int | None) -> str | None:
+    slow = now is not None and delivery.is_slow(now)
+    return hint(delivery.state, delivery.reason, delivery.channel, locale, slow=slow)
 
 
 def in_full(seen: ChallengeView, now: int) -> bytes:
@@ -119,17 +122,17 @@ def in_full(seen: ChallengeView, now: int) -> bytes:
     return shown(
         challenge,
         state=challenge.state_at(now),
-        delivery=newest(seen),
-        deliveries=[_in_full(delivery, challenge.terms.locale) for delivery in seen.deliveries],
+        delivery=newest(seen, now),
+        deliveries=[_in_full(delivery, challenge.terms.locale, now) for delivery in seen.deliveries],
     )
 
 
-def _in_full(delivery: Delivery, locale: str) -> DeliveryInFull:
+def _in_full(delivery: Delivery, locale: str, now: int) -> DeliveryInFull:
     return DeliveryInFull(
         delivery.channel,
         delivery.provider,
         delivery.state,
         delivery.reason,
-        hint(delivery.state, delivery.reason, delivery.channel, locale),
+        _hint(delivery, locale, now),
         earlier(delivery.changed_at),
     )

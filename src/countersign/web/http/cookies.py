@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 SESSION: Final = "__Host-session"
 DEVICE: Final = "__Host-device"
 FLOW: Final = "__Host-visit"
+OWN_RECOVERY: Final = "__Host-recovery"
 LANGUAGE: Final = "__Host-language"
 """The tag of the language that the person chose: no secret, but kept as the others are."""
 
@@ -19,7 +20,10 @@ DEVICE_KEPT: Final = 400 * 86_400
 """Seconds: the maximum lifetime that browsers grant a cookie (RFC 6265bis, 5.5)."""
 SESSION_KEPT: Final = 30 * 86_400
 FLOW_KEPT: Final = 1_800
+OWN_RECOVERY_KEPT: Final = 14 * 86_400
+"""Seconds: the wait of a delayed recovery, and the week in which it can be finished."""
 MAX_SECRET: Final = 64
+MAX_SEALED: Final = 2_000
 
 _ATTRIBUTES: Final = "Path=/; Secure; HttpOnly; SameSite=Lax"
 
@@ -47,10 +51,10 @@ def keep_session(resp: Response, signed_in: SignedIn) -> None:
     drop(resp, FLOW)
 
 
-def secret_in(req: Request, name: str) -> str:
-    """Return the secret in a cookie, or "" if it is absent or malformed."""
+def secret_in(req: Request, name: str, most: int = MAX_SECRET) -> str:
+    """Return the secret in a cookie, or "" if it is absent, malformed or longer than `most` characters."""
     values = req.get_cookie_values(name) or []
     if len(values) != 1:  # two cookies of one name: another host wrote one of them
         return ""
     value = values[0]
-    return value if 0 < len(value) <= MAX_SECRET and value.isascii() and value.isprintable() else ""
+    return value if 0 < len(value) <= most and value.isascii() and value.isprintable() else ""

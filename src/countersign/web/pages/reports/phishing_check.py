@@ -21,6 +21,7 @@ from countersign.store.tables import applications
 from countersign.web.http.browser import language_of
 from countersign.web.http.forms import fields_of
 from countersign.web.pages.shared.rendering import show
+from countersign.web.pages.shared.support import support_of
 from countersign.web.pages.shared.word_pages import HOME, show_word, too_many_requests
 
 if TYPE_CHECKING:
@@ -84,6 +85,8 @@ class PhishingCheckPage:
             asked=checked is not None,
             most=MAX_CHARACTERS,
             found=[_shown(one, language) for one in checked.addresses] if checked is not None else [],
+            not_ours=checked is not None and any(one.verdict is not PhishingVerdict.OURS for one in checked.addresses),
+            support=support_of(self._web),
             cut=checked is not None and not checked.is_whole,
         )
 

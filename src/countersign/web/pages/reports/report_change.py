@@ -47,7 +47,9 @@ ENDINGS: Final = {
     ReportOutcome.ALREADY_STOPPED: UnchangedPage(
         "good",
         mark("It was stopped before"),
-        mark("Nobody waits to take over your account. Nobody can ask for it until 30 days after it was stopped."),
+        mark(
+            "Nobody waits to take over your account, and nobody can ask for it again for now. Your account shows until when, under “Changes”."
+        ),
     ),
     ReportOutcome.ALREADY_DONE: UnchangedPage(
         "bad",
@@ -123,15 +125,16 @@ class ReportChangePage:
             "not_me.html",
             ending=None,
             reference=reference,
-            title=language.say("Was this not you?"),
+            title=language.say("Was this you?"),
             sentence=f"{language.say(WORDINGS[notice.kind].title)}.",
             facts=_facts(notice, language),
             warning=language.say("Nobody from {site} will ever ask you for a code or your password.", site=site),
-            button=language.say("Stop it") if waits else language.say("No, that was not me"),
-            otherwise=language.say("If that is you, close this page: nothing happens.")
+            button=language.say("No, stop it") if waits else language.say("No, that was not me"),
+            otherwise=language.say("If it was you, close this page. Nothing happens.")
             if waits
             else language.say(
-                "It signs out every browser, yours too, undoes what was changed since, and closes the account until you choose a new password."
+                "If you say no, every browser is signed out, yours too. What was changed since is undone, and the account is closed until"
+                " you choose a new password. If it was you, close this page. Nothing happens."
             ),
             purpose=language.say("What we know of it"),
             summary="",

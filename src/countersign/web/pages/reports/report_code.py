@@ -45,8 +45,8 @@ _PASSWORD: Final = mark("If you do not know who asked, somebody may know your pa
 
 STOPPED: Final = Ending(
     "good",
-    mark("Stopped. The code is worth nothing now."),
-    mark("Thank you for telling us. Whoever asked for it cannot use it, even if they see your messages."),
+    mark("This code is stopped"),
+    mark("Thank you for telling us. Nobody can use this code now, even if they see your messages."),
     _PASSWORD,
 )
 UNKNOWN: Final = Ending(
@@ -59,8 +59,8 @@ UNKNOWN: Final = Ending(
 ENDINGS: Final = {
     ChallengeState.CANCELED: Ending(
         "good",
-        mark("This code is worth nothing already"),
-        mark("It was stopped before, and cannot be used any more."),
+        mark("This code was stopped before"),
+        mark("Nobody can use it any more."),
         _PASSWORD,
     ),
     ChallengeState.EXPIRED: Ending(
@@ -72,7 +72,7 @@ ENDINGS: Final = {
     ChallengeState.EXHAUSTED: Ending(
         "warn",
         mark("This code is blocked already"),
-        mark("Somebody typed wrong codes until no guess was left. It cannot be used any more."),
+        mark("Somebody entered too many wrong codes. Nobody can use it any more."),
         _PASSWORD,
     ),
     ChallengeState.APPROVED: Ending(
@@ -124,12 +124,12 @@ class ReportCodePage:
             site=site,
             ending=None,
             reference=reference,
-            title=language.say("Did you not ask for this code?"),
+            title=language.say("Did you ask for this code?"),
             sentence=language.say("Somebody asked for a code at {site}, and we sent it to you.", site=site),
             facts=_facts(challenge, language),
             warning=language.say("Nobody from {site} will ever ask you for this code.", site=site),
-            button=language.say("No, that was not me"),
-            otherwise=language.say("Was it you after all? Then close this page: the code stays valid."),
+            button=language.say("No, stop this code"),
+            otherwise=language.say("If you asked for it, close this page. The code still works."),
             purpose=language.say(
                 purpose_text(terms.purpose, challenge.channel).title, purpose=terms.purpose.replace("_", " ")
             ),
@@ -169,10 +169,20 @@ class ReportCodePage:
                 return found.site
         return self._web.settings.site
 
+    async def _password_link(self, challenge: Challenge | None, language: Language) -> tuple[str, str] | None:
+        """Return where the password is changed, as an address and its label; None if the site has none that we know."""
+        if challenge is None or challenge.application == self._web.accounts.own.id:
+            return "/account/password", language.say("Change your password")
+        found = await self._web.database.read(applications.find, challenge.application)
+        if found is None or not found.host:
+            return None
+        return f"https://{found.host}", language.say("Go to {site}", site=found.site or found.host)
+
     async def _end(self, req: Request, resp: Response, language: Language, ending: Ending, challenge: Challenge | None) -> None:
         site = await self._site(challenge)
         if ending is UNKNOWN:
             resp.status = falcon.HTTP_404
+        link = await self._password_link(challenge, language) if ending.advice else None
         show(
             self._web,
             req,
@@ -184,6 +194,7 @@ class ReportCodePage:
             title=language.say(ending.title),
             sentence=language.say(ending.sentence, site=site),
             advice=language.say(ending.advice, site=site) if ending.advice else "",
+            link=link,
         )
 
 

@@ -17,7 +17,7 @@ from countersign.flows.changes.delayed_recovery import RecoveryPending
 from countersign.flows.sign_in.complete import CompletedFlow, PasswordResetAllowed
 from countersign.messages.language.datetimes import day
 from countersign.web.http.browser import language_of
-from countersign.web.http.cookies import FLOW, drop, keep_session
+from countersign.web.http.cookies import FLOW, OWN_RECOVERY, OWN_RECOVERY_KEPT, drop, keep, keep_session
 from countersign.web.pages.shared.change_form import Act, Submission
 from countersign.web.pages.shared.word_pages import show_change_refusal, show_no_flow, show_word
 
@@ -72,8 +72,9 @@ class ContinueFlow:
                 show_change_refusal(self._web, req, resp, completed)
             case PasswordResetAllowed():
                 resp.redirect("/recover/password")
-            case RecoveryPending(due_at):
+            case RecoveryPending(due_at, own):
                 drop(resp, FLOW)
+                keep(resp, OWN_RECOVERY, own, OWN_RECOVERY_KEPT)
                 show_word(
                     self._web,
                     req,
@@ -85,7 +86,7 @@ class ContinueFlow:
                         " now, and each can stop it. If nobody does, come back on {day} or within the week after, and recover the account with your new contact.",
                         day=day(due_at, "UTC", language.locale),
                     ),
-                    ("/sign-in", language.say("Sign in")),
+                    ("/recover/lost", language.say("See what you asked for")),
                 )
             case FlowNotFound():
                 show_no_flow(self._web, req, resp)

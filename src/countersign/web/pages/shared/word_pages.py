@@ -10,12 +10,14 @@ from countersign import links
 from countersign.domain.accounts.change import ChangeRefusal
 from countersign.flows.verifications.results import Refused
 from countersign.messages.language.catalogue import mark
+from countersign.messages.language.datetimes import after
 from countersign.web.http.browser import language_of
 from countersign.web.http.cookies import FLOW, drop
 from countersign.web.http.problems import seconds
 from countersign.web.pages.shared.rendering import show
 
 if TYPE_CHECKING:
+    from countersign.messages.language.catalogue import Language
     from countersign.errors import UnavailableError
     from countersign.flows.accounts.context import NoEligibleMethod
     from countersign.web.http.context import WebContext
@@ -66,17 +68,33 @@ def show_word(  # noqa: PLR0917 - a page has as many parts
 
 
 def show_refusal(web: WebContext, req: Request, resp: Response, refused: Refused | NoEligibleMethod) -> None:
-    """Say why nobody can be asked for a code now."""
+    """Say why nobody can be asked for a code now, and when. The way on is the page that the person comes from."""
     language = language_of(req)
     if isinstance(refused, Refused):
         title = language.say("Please wait a moment")
-        sentence = language.say("Too many codes were asked for. Try again in a few minutes.")
+        sentence = too_many_codes(refused, language)
         too_many_requests(resp, refused)
+        if not req.path.startswith(HOME):
+            page = next((page for page in _PAGES if req.path.startswith(page)), HOME)
+            show_word(web, req, resp, "warn", title, sentence, (page, language.say("Back")))
+            return
     else:
         title = language.say("This needs a stronger proof")
         sentence = language.say("None of your contacts is strong enough for what you want to do.")
         resp.status = falcon.HTTP_403
     show_word(web, req, resp, "warn", title, sentence, (HOME, language.say("To your account")))
+
+
+_PAGES: Final = ("/sign-in", "/sign-up", "/recover/lost", "/recover", "/verify")
+"""The pages of people who are not signed in, which ask for a code by POST."""
+
+
+def too_many_codes(refused: Refused, language: Language) -> str:
+    """Return that too many codes were asked for, and when the next one can be."""
+    if not refused.retry_after:
+        return language.say("Too many codes were asked for. Try again in a few minutes.")
+    when = after(seconds(refused.retry_after), language.locale)
+    return language.say("Too many codes were asked for. You can try again {when}.", when=when)
 
 
 def too_many_requests(resp: Response, refused: Refused) -> None:

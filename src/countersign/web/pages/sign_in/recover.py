@@ -24,6 +24,7 @@ from countersign.web.pages.shared.flow_mark import is_of_other_flow, show_other_
 from countersign.web.pages.shared.rendering import show
 from countersign.web.pages.shared.word_pages import show_change_refusal, show_no_flow, show_refusal, show_word
 from countersign.web.pages.shared.wordings import PASSWORD_FAULTS, fault_of_contact
+from countersign.web.pages.sign_in.own_recovery import own_recovery_shown
 
 if TYPE_CHECKING:
     from countersign.flows.verifications.results import Refused
@@ -160,6 +161,7 @@ class RecoverPage:
             username=fields.get("username", ""),
             least=least,
             policy=self._web.accounts.recovery_policy,
+            own=own_recovery_shown(self._web, req) if template == "lost.html" else None,
             faults={field: _words(field, fault, language, least) for field, fault in faults.items()},
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from countersign.web.pages.sign_in.authenticator import AuthenticatorPage
+from countersign.web.pages.sign_in.own_recovery import OwnRecoveryPage
 from countersign.web.pages.sign_in.passkeys import PasskeyPages
 from countersign.web.pages.sign_in.recover import RecoverPage
 from countersign.web.pages.sign_in.sign_in import SignInPage, SignOutForm
@@ -24,6 +25,7 @@ def routes(web: WebContext, continue_flow: ContinueFlow) -> Routes:
     passkeys = PasskeyPages(web, continue_flow, authenticator)
     verify = VerifyPage(web, continue_flow, authenticator)
     code = CodeRequestForms(web, verify)
+    own_recovery = OwnRecoveryPage(web)
     return {
         "/sign-up": {"GET": sign_up.get, "POST": sign_up.post},
         "/sign-in": {"GET": sign_in.get, "POST": sign_in.post},
@@ -41,4 +43,6 @@ def routes(web: WebContext, continue_flow: ContinueFlow) -> Routes:
         "/recover": {"GET": recover.get, "POST": recover.post},
         "/recover/password": {"GET": recover.get_password, "POST": recover.post_password},
         "/recover/lost": {"GET": recover.get_lost, "POST": recover.post_lost},
+        "/recover/lost/calendar": {"GET": own_recovery.calendar},
+        "/recover/lost/withdraw": {"POST": own_recovery.withdraw},
     }

@@ -28,6 +28,7 @@ from countersign.flows.verifications.results import Done, Refused
 from countersign.messages.content.hints import hint
 from countersign.messages.content.risk_reasons import reason
 from countersign.messages.language.catalogue import Language, mark
+from countersign.messages.language.datetimes import span
 from countersign.web.http.browser import language_of
 from countersign.web.http.cookies import FLOW, drop
 from countersign.web.http.event_stream import PER_BROWSER, PER_NETWORK, Snapshot
@@ -39,12 +40,15 @@ from countersign.web.pages.shared.continue_flow import AGAIN
 from countersign.web.pages.shared.destinations import leads_to
 from countersign.web.pages.shared.flow_mark import FIELD, is_of_other_flow, show_other_flow
 from countersign.web.pages.shared.rendering import show
-from countersign.web.pages.shared.word_pages import show_no_flow, show_word, too_many_requests
+from countersign.web.pages.shared.support import support_of
+from countersign.web.pages.shared.word_pages import show_no_flow, show_word, too_many_codes, too_many_requests
 from countersign.web.pages.shared.wordings import DELIVERY_STATES
 from countersign.web.pages.sign_in.authenticator import WAYS, AuthenticatorPage, is_sure, methods_shown, remembers
+from countersign.web.pages.sign_in.code_help import help_of, offers_of
 
 if TYPE_CHECKING:
     from countersign.flows.verifications.results import Outcome
+    from countersign.messages.content.code_help import CodeHelp
     from countersign.web.http.context import WebContext
     from countersign.web.http.request import Request
     from countersign.web.http.response import Response
@@ -67,7 +71,7 @@ TITLES: Final = {
 ENDED: Final = {
     ChallengeState.EXPIRED: (
         mark("This code has run out"),
-        mark("It was worth something for ten minutes. Start again to get a new one."),
+        mark("It worked for {time}. Start again to get a new one."),
     ),
     ChallengeState.EXHAUSTED: (
         mark("No guesses are left"),
@@ -87,25 +91,34 @@ ENDED: Final = {
 class Progress(msgspec.Struct, frozen=True):
     """The state of the newest message in words, with what the person can do.
 
-    `lost` says that it will not come, `late` to offer another way by itself.
+    `lost` says that it will not come, `late` to offer another way by itself. `resent` and `sent` are those of `CodeHelp`.
     """
 
     state: str
     hint: str
+    resent: str
+    sent: str
     lost: bool
     late: bool
     over: bool
 
 
-def progress(view: VerificationView, language: Language, now: int) -> Progress:
-    """Return the progress of a flow's message for the person who waits for it."""
+def progress(view: VerificationView, told: CodeHelp | None, language: Language, now: int) -> Progress:
+    """Return the progress of a flow's message for the person who waits for it. `told` is the help about its code, if there is one."""
     over = view.challenge is None or view.challenge.state_at(now) is not ChallengeState.PENDING
     newest: Delivery | None = max(view.deliveries, key=lambda one: one.number, default=None)
-    if newest is None:
-        return Progress("", "", lost=False, late=True, over=over)
-    hint_text = hint(newest.state, newest.reason, newest.channel, language.tag) or ""
+    if newest is None or told is None:
+        return Progress("", "", "", "", lost=False, late=True, over=over)
+    slow, offers = newest.is_slow(now), offers_of(view)
+    hint_text = hint(newest.state, newest.reason, newest.channel, language.tag, slow=slow, offers=offers) or ""
     return Progress(
-        language.say(DELIVERY_STATES[newest.state]), hint_text, lost=newest.is_lost, late=newest.is_late(now), over=over
+        language.say(DELIVERY_STATES[newest.state]),
+        hint_text,
+        told.resent,
+        told.sent,
+        lost=newest.is_lost,
+        late=newest.is_late(now),
+        over=over,
     )
 
 
@@ -167,9 +180,11 @@ class VerifyPage:
             title, sentence = ENDED[state]
             drop(resp, FLOW)
             again = (AGAIN[flow.kind], language.say("Start again"))
-            show_word(self._web, req, resp, "warn", language.say(title), language.say(sentence), again)
+            time = span(challenge.terms.policy.lifetime, language.locale)
+            show_word(self._web, req, resp, "warn", language.say(title), language.say(sentence, time=time), again)
             return
-        known = progress(view, language, now)
+        told = help_of(self._web, view, challenge, language, now)
+        known = progress(view, told, language, now)
         shape = challenge.terms.policy.shape
         show(
             self._web,
@@ -192,6 +207,9 @@ class VerifyPage:
             resend_in=max(0, -(-(challenge.resend_at - now) // 1_000)),
             resend_at=instant(challenge.resend_at + 999),
             sends_left=challenge.sends_left,
+            help=told,
+            change=(AGAIN[flow.kind], language.say("Use another address or number")) if flow.address else None,
+            support=support_of(self._web),
             ways=[
                 (way.contact, way.channel.value, language.say(WAYS[way.channel], to=f"\u2066{way.masked}\u2069"))
                 for way in view.contact_methods
@@ -226,7 +244,7 @@ class VerifyPage:
             case Refusal.CHANNEL_NOT_ALLOWED | Refusal.UNUSABLE_DESTINATION:
                 fault = language.say("This way is not open for what you want to do. Choose another one.")
             case _:
-                fault = language.say("Too many codes were asked for. Try again in a few minutes.")
+                fault = too_many_codes(refused, language)
         await self.screen(req, resp, fault=fault)
 
     def _wrong(self, req: Request, left: int) -> str:
@@ -292,7 +310,9 @@ class ProgressEvents:
             view = await view_flow(accounts, browser)
             if view is None:
                 return None
-            found = progress(view, language, accounts.now())
+            now = accounts.now()
+            told = help_of(self._web, view, view.challenge, language, now) if view.challenge is not None else None
+            found = progress(view, told, language, now)
             return Snapshot(msgspec.json.encode(found), final=found.over)
 
         first = await look()

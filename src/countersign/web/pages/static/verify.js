@@ -1,7 +1,6 @@
 // The verification screen, livelier: the code fills itself in where the browser can, the message is watched, the wait is counted.
 
-import { $ } from "./element.js";
-
+const $ = (id) => document.getElementById(id);
 const field = $("code");
 const form = $("answer");
 
@@ -44,9 +43,9 @@ if (resend) {
 let offered = false; // once: a person who closes it again has seen it
 const news = new EventSource(`/verify/events?flow=${form.elements.namedItem("flow").value}`);
 news.onmessage = ({ data }) => {
-  const { state, hint, lost, late, over } = JSON.parse(data);
-  if ($("state").textContent !== state) $("state").textContent = state;
-  if ($("hint").textContent !== hint) $("hint").textContent = hint;
+  const { lost, late, over, ...words } = JSON.parse(data);
+  for (const [id, word] of Object.entries(words)) if ($(id).textContent !== word) $(id).textContent = word;
+  $("resent").parentElement.hidden = !words.resent;
   $("progress").classList.toggle("warn", lost);
   if (late && !offered && $("ways")) $("ways").open = true;
   offered = late;
