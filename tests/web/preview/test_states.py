@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import jinja2
 import pytest
@@ -20,6 +20,9 @@ from countersign.web.preview.application import PAGE_STATES, PreviewApplication
 from countersign.web.preview.message_states import message_states
 from countersign.web.preview.sample import Sample
 
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 OF_DEVELOPMENT: Final = frozenset({"demonstration.html", "inbox.html"})
 """Pages that development itself shows, with data that is made up already."""
@@ -50,10 +53,11 @@ class Watching(jinja2.Environment):
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         tree = super()._parse(source, name, filename)
+        own = {id(node) for macro in tree.find_all(nodes.Macro) for node in _of_the_macro_alone(macro)}
         for number, node in enumerate(tree.find_all((nodes.If, nodes.CondExpr))):
             assert isinstance(node, nodes.If | nodes.CondExpr)
-            if isinstance(node.test, nodes.Compare) and node.test.expr == nodes.Name("name", "load"):
-                continue  # which icon is drawn
+            if id(node) in own:
+                continue
             where = (name or "", node.lineno, number)
             self.asked.add(where)
             call = nodes.Call(
@@ -61,6 +65,17 @@ class Watching(jinja2.Environment):
             )
             node.test = call.set_lineno(node.lineno)
         return tree
+
+
+def _of_the_macro_alone(macro: nodes.Macro) -> Iterator[nodes.Node]:
+    """Yield the questions of a macro about what it was called with; a page may always call it in one way."""
+    names = {argument.name for argument in macro.args}
+    names |= {target.name for assign in macro.find_all(nodes.Assign) for target in assign.find_all(nodes.Name) if target.ctx == "store"}
+    for node in macro.find_all((nodes.If, nodes.CondExpr)):
+        assert isinstance(node, nodes.If | nodes.CondExpr)
+        asked = {node.test.name} if isinstance(node.test, nodes.Name) else {one.name for one in node.test.find_all(nodes.Name)}
+        if asked <= names:
+            yield node
 
 
 @pytest.fixture(scope="module")

@@ -64,14 +64,15 @@ def _checked(source: str, sentence: str, written: object, tag: str) -> tuple[str
         meant = f"; did you mean “{close[0]}”?" if close else "."
         raise TemplateFaultError(line, f"There is no sentence “{sentence}”{meant}")
     counted = known[sentence] is not None
-    forms = written if isinstance(written, list) else [written]
+    given = written if isinstance(written, list) else [written]
+    forms = tuple(form for form in given if isinstance(form, str))
     needed = plural_forms(tag) if counted else 1
-    if len(forms) != needed or not all(isinstance(form, str) for form in forms):
+    if len(forms) != needed or len(given) != needed or counted is not isinstance(written, list):
         what = f"a list of {needed} texts, one for each plural form" if counted else "a text"
         raise TemplateFaultError(line, f"“{sentence}”: expected {what}.")
     for form in forms:
         _check_form(line, sentence, form, counted=counted)
-    return tuple(forms)
+    return forms
 
 
 def _check_form(line: int, sentence: str, form: str, *, counted: bool) -> None:

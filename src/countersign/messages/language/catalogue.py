@@ -15,7 +15,7 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from importlib.resources.abc import Traversable
 
 DOMAIN: Final = "countersign"
@@ -78,7 +78,7 @@ class Language:
             return values
         return {
             name: f"\u2068{value}\u2069"
-            if isinstance(value, str) and value[:1] not in _ISOLATES and (self.direction == "rtl" or _RTL.search(value))
+            if value[:1] not in _ISOLATES and (self.direction == "rtl" or _RTL.search(value))
             else value
             for name, value in values.items()
         }
@@ -94,11 +94,12 @@ class Language:
 class _Reworded:
     """A catalogue in which some sentences are an operator's."""
 
-    __slots__ = ("_ours", "_words")
+    __slots__ = ("_form", "_ours", "_words")
 
     def __init__(self, ours: gettext.GNUTranslations, words: Words) -> None:
         self._ours = ours
         self._words = words
+        self._form: Callable[[int], int] = getattr(ours, "plural")  # noqa: B009 - the type stubs do not know it
 
     def gettext(self, message: str) -> str:
         found = self._words.get(message)
@@ -106,7 +107,7 @@ class _Reworded:
 
     def ngettext(self, msgid1: str, msgid2: str, n: int) -> str:
         found = self._words.get(msgid1)
-        return self._ours.ngettext(msgid1, msgid2, n) if found is None else found[self._ours.plural(n)]
+        return self._ours.ngettext(msgid1, msgid2, n) if found is None else found[self._form(n)]
 
 
 def mark(sentence: str) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import markupsafe
 
 from countersign.domain.accounts.change import ChangeKind
+from countersign.domain.accounts.integration_code import LIFETIMES
 from countersign.domain.accounts.password import PasswordFault
 from countersign.domain.delivery.delivery import DeliveryState
 from countersign.domain.shared.event import EventKind
@@ -17,12 +18,12 @@ from countersign.messages.content.purposes import ACTS
 from countersign.totp import address, picture, shown
 from countersign.web.pages.account.activity import SENTENCES
 from countersign.web.pages.account.changes import STATES as CHANGE_STATES
-from countersign.web.pages.account.integration_codes import LIFETIMES
 from countersign.web.pages.account.overview import LEVELS
 from countersign.web.pages.shared.account_layout import DONE, PARTS
 from countersign.web.pages.shared.wordings import DELIVERY_STATES, PASSWORD_FAULTS, fault_of_contact
 from countersign.web.preview.sample import (
     ADDRESS,
+    MAIL,
     MASKED_MAIL,
     MASKED_PHONE,
     NAME,
@@ -181,8 +182,8 @@ STATES: Final[tuple[PageState, ...]] = (
     ),
     *states(
         "password.html",
-        _part("/account/password", lambda _: {"least": "8", "fault": ""}),
-        empty={},
+        _part("/account/password", lambda _: {"least": "8", "fault": "", "username": ""}),
+        empty={"username": MAIL},
         fault=lambda one: {"fault": one.say(PASSWORD_FAULTS[PasswordFault.COMMON.value])},
     ),
     *states(

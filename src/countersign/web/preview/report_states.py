@@ -9,12 +9,23 @@ from countersign.domain.accounts.phishing_check import PhishingVerdict
 from countersign.domain.verifications.challenge import ChallengeState
 from countersign.messages.content.device_name import device_name
 from countersign.messages.content.purposes import ACTS
+from countersign.messages.language.datetimes import span
 from countersign.web.pages.reports.phishing_check import TRICKS, VERDICTS
 from countersign.web.pages.reports.report_change import ENDINGS as CHANGE_ENDINGS
 from countersign.web.pages.reports.report_code import ENDINGS, STOPPED, UNKNOWN
 from countersign.web.pages.shared.word_pages import REFUSALS
 from countersign.web.pages.sign_in.verify import ENDED
-from countersign.web.preview.sample import ADDRESS, APPLICATION, MASKED_MAIL, USER_AGENT, PageState, Sample, states
+from countersign.web.preview.sample import (
+    ADDRESS,
+    APPLICATION,
+    MASKED_MAIL,
+    MINUTE,
+    SUPPORT,
+    USER_AGENT,
+    PageState,
+    Sample,
+    states,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -50,6 +61,7 @@ def _ending(ending: Ending) -> Callable[[Sample], Mapping[str, Any]]:
             "title": sample.say(ending.title),
             "sentence": sample.say(ending.sentence, site=sample.site),
             "advice": sample.say(ending.advice, site=sample.site) if ending.advice else "",
+            "link": ("/account/password", sample.say("Change your password")) if ending.advice else None,
         }
 
     return fill
@@ -65,6 +77,8 @@ def _judged(sample: Sample) -> Mapping[str, Any]:
         "text": "Your account is closed! https://codes.example",
         "asked": True,
         "cut": True,
+        "not_ours": True,
+        "support": SUPPORT,
         "found": [
             {
                 "tone": VERDICTS[verdict][0],
@@ -83,7 +97,7 @@ def _word(tone: str, title: str, sentence: str, link: str, label: str) -> Callab
         return {
             "tone": tone,
             "title": sample.say(title),
-            "sentence": sample.say(sentence),
+            "sentence": sample.say(sentence, time=span(10 * MINUTE, sample.language.locale)),
             "link": link,
             "label": sample.say(label),
         }
@@ -123,9 +137,10 @@ STATES: Final[tuple[PageState, ...]] = (
     ),
     *states(
         "is_this_us.html",
-        lambda _: {"text": "", "asked": False, "most": 4_000, "found": [], "cut": False},
+        lambda _: {"text": "", "asked": False, "most": 4_000, "found": [], "cut": False, "not_ours": False, "support": None},
         empty={},
         judged=_judged,
+        ours=lambda one: {**_judged(one), "not_ours": False, "cut": False, "found": _judged(one)["found"][:1]},
         nothing_to_judge={"text": "Hello", "asked": True},
     ),
     *states(

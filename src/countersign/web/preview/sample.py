@@ -12,6 +12,7 @@ from countersign.messages.language.datetimes import day, time_of_day
 
 DAY: Final = 86_400_000
 HOUR: Final = 3_600_000
+MINUTE: Final = 60_000
 NOW: Final = 1_767_348_000_000
 """2 January 2026, 10:00 UTC."""
 
@@ -22,6 +23,8 @@ MASKED_PHONE: Final = "+44 7*** ***123"
 OTHER_MAIL: Final = "ada@example.net"
 APPLICATION: Final = "Leaf & Kettle"
 CODE: Final = "481516"
+SUPPORT: Final = ("https://example.org/help", "example.org/help")
+"""The operator's support as a link: its address and its words."""
 USER_AGENT: Final = (
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36"
 )

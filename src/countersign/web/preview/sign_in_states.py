@@ -11,6 +11,7 @@ from countersign.domain.accounts.password import PasswordFault
 from countersign.domain.accounts.recovery import RecoveryPolicy
 from countersign.domain.delivery.delivery import DeliveryState, Reason
 from countersign.domain.shared.contact import Channel
+from countersign.messages.content.code_help import CodeFacts, CodeHelp, SentMessage, code_help
 from countersign.messages.content.hints import hint
 from countersign.messages.content.risk_reasons import reason
 from countersign.messages.language.catalogue import languages, negotiate
@@ -18,7 +19,18 @@ from countersign.web.http.browser import own_name
 from countersign.web.http.timestamps import instant
 from countersign.web.pages.shared.wordings import DELIVERY_STATES, PASSWORD_FAULTS, fault_of_contact
 from countersign.web.pages.sign_in import authenticator, verify
-from countersign.web.preview.sample import APPLICATION, MAIL, MASKED_MAIL, MASKED_PHONE, NOW, PageState, Sample, states
+from countersign.web.preview.sample import (
+    APPLICATION,
+    MAIL,
+    MASKED_MAIL,
+    MASKED_PHONE,
+    MINUTE,
+    NOW,
+    SUPPORT,
+    PageState,
+    Sample,
+    states,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,11 +47,37 @@ def _wrong(sample: Sample) -> str:
     )
 
 
-def _progress(
-    sample: Sample, state: DeliveryState, why: Reason | None = None, *, late: bool = False, lost: bool = False
-) -> verify.Progress:
-    text = hint(state, why, Channel.EMAIL, sample.language.tag) or ""
-    return verify.Progress(sample.say(DELIVERY_STATES[state]), text, lost=lost, late=late, over=False)
+def _help(
+    sample: Sample, *messages: DeliveryState, why: Reason | None = None, sends_left: int = 3, may_lack: bool = False
+) -> CodeHelp:
+    facts = CodeFacts(
+        channel=Channel.EMAIL,
+        to=MASKED_MAIL,
+        site=sample.site,
+        messages=tuple(SentMessage(NOW + number * MINUTE, state, 0, why) for number, state in enumerate(messages)),
+        sender="codes@example.org",
+        sends_left=sends_left,
+        may_lack_a_code=may_lack,
+    )
+    return code_help(facts, sample.language)
+
+
+def _message(
+    sample: Sample, *messages: DeliveryState, why: Reason | None = None, late: bool = False, sends_left: int = 3, may_lack: bool = False
+) -> dict[str, Any]:
+    """Return what the screen says of a code's messages, the newest of which is the last one."""
+    told = _help(sample, *messages, why=why, sends_left=sends_left, may_lack=may_lack)
+    newest = messages[-1]
+    text = hint(newest, why, Channel.EMAIL, sample.language.tag) or ""
+    lost = newest is DeliveryState.UNDELIVERED
+    known = verify.Progress(
+        sample.say(DELIVERY_STATES[newest]), text, told.resent, told.sent, lost=lost, late=late, over=False
+    )
+    return {"known": known, "help": told, "sends_left": sends_left}
+
+
+def _own_recovery(sample: Sample) -> dict[str, Any]:
+    return {"contact": MAIL, "asked": sample.on(3), "due": sample.on(-4), "until": sample.on(-11), "is_due": False}
 
 
 def _ways(sample: Sample) -> list[tuple[str, str, str]]:
@@ -76,7 +114,9 @@ def _verify(sample: Sample) -> Mapping[str, Any]:
         "reason": "",
         "summary": "",
         "asker": "",
-        "known": _progress(sample, DeliveryState.ACCEPTED),
+        **_message(sample, DeliveryState.ACCEPTED),
+        "change": None,
+        "support": None,
         "fault": "",
         "far": None,
         "typed": False,
@@ -85,7 +125,6 @@ def _verify(sample: Sample) -> Mapping[str, Any]:
         "guesses": 5,
         "resend_in": 27,
         "resend_at": instant(NOW),
-        "sends_left": 4,
         "ways": _ways(sample),
         "form_action": "",
         "methods": _methods(sample),
@@ -118,7 +157,15 @@ def _sign_up_faults(sample: Sample) -> dict[str, Any]:
 
 
 def _recover(_: Sample) -> dict[str, Any]:
-    return {"identifier": "", "contact": "", "least": _LEAST, "policy": RecoveryPolicy(), "faults": {}}
+    return {
+        "identifier": "",
+        "contact": "",
+        "username": "",
+        "least": _LEAST,
+        "policy": RecoveryPolicy(),
+        "faults": {},
+        "own": None,
+    }
 
 
 def _contact_faults(sample: Sample) -> dict[str, Any]:
@@ -147,10 +194,13 @@ STATES: Final[tuple[PageState, ...]] = (
         wrong_code=lambda one: {"fault": _wrong(one), "typed": True},
         refused=lambda one: {
             "fault": one.say("Too many wrong codes were entered for this contact. Use another way."),
-            "sends_left": 0,
+            **_message(one, DeliveryState.ACCEPTED, sends_left=0),
         },
+        sent_again=lambda one: _message(one, DeliveryState.ACCEPTED, DeliveryState.ACCEPTED),
         not_delivered=lambda one: {
-            "known": _progress(one, DeliveryState.UNDELIVERED, Reason.UNKNOWN_RECIPIENT, late=True, lost=True)
+            **_message(one, DeliveryState.UNDELIVERED, why=Reason.UNKNOWN_RECIPIENT, late=True, may_lack=True),
+            "change": ("/sign-up", one.say("Use another address or number")),
+            "support": SUPPORT,
         },
         one_way=lambda one: {
             "title": one.say(verify.TITLES[LoginFlowKind.SIGN_UP]),
@@ -158,7 +208,7 @@ STATES: Final[tuple[PageState, ...]] = (
             "methods": [],
             "may_remember": False,
             "numeric": False,
-            "known": verify.Progress("", "", lost=False, late=False, over=False),
+            "known": verify.Progress("", "", "", "", lost=False, late=False, over=False),
         },
         act=_act,
         act_of_ours=lambda one: {**_act(one), "asker": "", "summary": one.say("Change the password of your account")},
@@ -191,11 +241,13 @@ STATES: Final[tuple[PageState, ...]] = (
         empty={},
         faults=_contact_faults,
         keeps_authenticators={"policy": RecoveryPolicy(keeps_authenticators=True)},
+        waiting=lambda one: {"own": _own_recovery(one)},
+        due=lambda one: {"own": {**_own_recovery(one), "is_due": True}},
     ),
     *states(
         "new_password.html",
         _recover,
-        empty={},
+        empty={"username": MAIL},
         faults=lambda one: {
             "faults": {
                 "password": one.say(PASSWORD_FAULTS[PasswordFault.TOO_SHORT.value], least=_LEAST),
