@@ -37,7 +37,7 @@ def _asked(sample: Sample) -> Mapping[str, Any]:
     return {
         "ending": None,
         "reference": "ver_1.x",
-        "title": sample.say("Did you not ask for this code?"),
+        "title": sample.say("Did you ask for this code?"),
         "sentence": sample.say("Somebody asked for a code at {site}, and we sent it to you.", site=sample.site),
         "facts": [
             (sample.say("Sent to"), MASKED_MAIL),
@@ -46,8 +46,8 @@ def _asked(sample: Sample) -> Mapping[str, Any]:
             (sample.say("Network address"), ADDRESS),
         ],
         "warning": sample.say("Nobody from {site} will ever ask you for this code.", site=sample.site),
-        "button": sample.say("No, that was not me"),
-        "otherwise": sample.say("Was it you after all? Then close this page: the code stays valid."),
+        "button": sample.say("No, stop this code"),
+        "otherwise": sample.say("If you asked for it, close this page. The code still works."),
         "purpose": sample.say(ACTS["step_up"].title),
         "summary": "",
         "approves": "",
