@@ -206,8 +206,8 @@ class MessageSettings(msgspec.Struct, frozen=True, kw_only=True):
     folder: Annotated[
         Path | None,
         Described(
-            "Your own words for SMS and mail with codes; docs/messages.md says how they are written.",
-            expects="a folder of templates such as sms.de.txt",
+            "Your own words for pages, and for SMS and mail with codes; docs/messages.md says how they are written.",
+            expects="a folder of files such as sms.de.txt and pages.de.toml",
             reads=read_optional_path,
         ),
     ] = None

@@ -88,7 +88,7 @@ def themes(tmp_path_factory: pytest.TempPathFactory) -> tuple[PreviewApplication
 def test_both_sides_of_each_question_of_each_template_are_shown(
     themes: tuple[PreviewApplication, tuple[Theme, ...]],
 ) -> None:
-    """J1: whoever changes a template sees each of its states; one that learned a question needs a state for both answers."""
+    """Whoever changes a template sees each of its states; one that learned a question needs a state for both answers."""
     preview, every = themes
     watching = Watching()
     for state in PAGE_STATES:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 TEXT_CONTRAST: Final = 4.5
@@ -32,6 +33,7 @@ def read_colour(text: str) -> str:
     return "#" + (digits if len(digits) == 6 else "".join(2 * digit for digit in digits))  # noqa: PLR2004 - rrggbb
 
 
+@lru_cache(maxsize=4096)
 def luminance(colour: str) -> float:
     """Return the relative luminance of a colour, from 0 (black) to 1 (white)."""
     red, green, blue = (_linear(part / 255) for part in _parts(colour))
