@@ -35,7 +35,10 @@ def fault(folder: Path, text: str, tag: str = "en") -> str:
 def test_a_sentence_of_the_operator_takes_the_place_of_ours(tmp_path: Path) -> None:
     language = spoken(tmp_path, '"Sign in" = "Log in"\n"We sent a code to {to} {by}." = "{by}, {to}: a code."')
     assert language.say("Sign in") == "Log in"
-    assert language.say("We sent a code to {to} {by}.", to="a@b.example", by="by e-mail") == "by e-mail, a@b.example: a code."
+    assert (
+        language.say("We sent a code to {to} {by}.", to="a@b.example", by="by e-mail")
+        == "by e-mail, a@b.example: a code."
+    )
     assert language.say("Sign out") == "Sign out"
 
 

@@ -150,7 +150,9 @@ def test_what_only_looks_like_a_picture_is_refused(tmp_path: Path, content: byte
         read_picture(path)
 
 
-@pytest.mark.parametrize("content", [b"wOF2", b"OTTO" + b"\0" * 60, b"wOF2" + b"\0" * 4 + b"\0\0\0\x40" + b"\0" * 52 + b"}"])
+@pytest.mark.parametrize(
+    "content", [b"wOF2", b"OTTO" + b"\0" * 60, b"wOF2" + b"\0" * 4 + b"\0\0\0\x40" + b"\0" * 52 + b"}"]
+)
 def test_what_is_no_font_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "font.woff2"
     path.write_bytes(content)

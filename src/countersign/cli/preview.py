@@ -22,7 +22,13 @@ LOOPBACK: Final = "127.0.0.1"
     epilog="It has no database, no keys and no data of anybody, and answers this machine alone. It refuses settings of production:"
     " set COUNTERSIGN_ENVIRONMENT=development to look at their theme."
 )
-@click.option("--port", type=click.IntRange(0, 65_535), default=PORT, show_default=True, help="Port to listen on; 0 takes a free one.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_535),
+    default=PORT,
+    show_default=True,
+    help="Port to listen on; 0 takes a free one.",
+)
 @config_option
 def preview(port: int, config: Path | None) -> None:
     """Show every page and message in every state, language and theme, from made-up data."""
@@ -36,7 +42,9 @@ def preview(port: int, config: Path | None) -> None:
     settings = _settings(config)
     application = PreviewApplication(settings, templates_of(settings))
     port = port or free_port(LOOPBACK)
-    remark(f"{len(PAGE_STATES)} states of pages and {len(message_states())} messages: http://localhost:{port}/ (Ctrl-C stops it)")
+    remark(
+        f"{len(PAGE_STATES)} states of pages and {len(message_states())} messages: http://localhost:{port}/ (Ctrl-C stops it)"
+    )
     uvicorn.run(application, host=LOOPBACK, port=port, log_level="error", lifespan="off", server_header=False)
 
 

@@ -106,7 +106,10 @@ class ThemeSettings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = ""
     accent_dark: Annotated[
-        str, _colour("The accent for people who prefer a dark screen; without it `accent` is made lighter until it can be read.")
+        str,
+        _colour(
+            "The accent for people who prefer a dark screen; without it `accent` is made lighter until it can be read."
+        ),
     ] = ""
     background: Annotated[str, _colour("The colour behind everything.")] = ""
     background_dark: Annotated[str, _colour("The same on a dark screen.")] = ""
@@ -172,7 +175,9 @@ class ThemeReader:
         for name, values in named.items():
             ids = values.get("applications", ())
             if not ids:
-                self._faults.append(f"[themes.{name}] applications: expected a list of ids of applications; it is missing.")
+                self._faults.append(
+                    f"[themes.{name}] applications: expected a list of ids of applications; it is missing."
+                )
             taken = [one for one in ids if one in by_application]
             if taken:
                 self._faults.append(f"[themes.{name}] applications: {', '.join(taken)} has another theme already.")
@@ -183,9 +188,7 @@ class ThemeReader:
     def _theme(self, name: str, place: str, values: Mapping[str, Any], said: Mapping[str, Any]) -> Theme:
         """Return one theme. `said` are the values that stand in its own table: only their faults are reported."""
         light, dark = self._palettes(place, values, said)
-        pictures = {
-            one: self._file(place, one, values, said, read_picture) for one in ("logo", "logo_dark", "favicon")
-        }
+        pictures = {one: self._file(place, one, values, said, read_picture) for one in ("logo", "logo_dark", "favicon")}
         return Theme(
             name=name,
             light=light,

@@ -30,8 +30,13 @@ _ELEMENTS: Final = frozenset(
     " linearGradient radialGradient stop style filter feBlend feColorMatrix feComponentTransfer feComposite feFlood feFuncA feFuncB"
     " feFuncG feFuncR feGaussianBlur feMerge feMergeNode feMorphology feOffset feDropShadow".split()
 )
-_REFERENCE: Final = re.compile(r"url\(\s*(?![\"']?#)|@import|image-set|javascript:|data:|https?:|//|expression\(|\\", re.IGNORECASE)
-_DECLARED: Final = re.compile(r"""\A\s*<\?xml\s+version=["']1\.[01]["'](?:\s+encoding=["']utf-8["'])?(?:\s+standalone=["'](?:yes|no)["'])?\s*\?>""", re.IGNORECASE)
+_REFERENCE: Final = re.compile(
+    r"url\(\s*(?![\"']?#)|@import|image-set|javascript:|data:|https?:|//|expression\(|\\", re.IGNORECASE
+)
+_DECLARED: Final = re.compile(
+    r"""\A\s*<\?xml\s+version=["']1\.[01]["'](?:\s+encoding=["']utf-8["'])?(?:\s+standalone=["'](?:yes|no)["'])?\s*\?>""",
+    re.IGNORECASE,
+)
 _LENGTH: Final = re.compile(r"([0-9]{1,5}(?:\.[0-9]{1,9})?)(?:px)?")
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
 _WOFF2: Final = b"wOF2"

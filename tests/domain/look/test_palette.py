@@ -56,9 +56,7 @@ def test_nothing_chosen_is_our_own_palette() -> None:
 
 @settings(deadline=None, max_examples=60)
 @given(accent=COLOURS, background=COLOURS, text=COLOURS, base=st.sampled_from([LIGHT, DARK]))
-def test_whatever_is_not_refused_can_be_read_everywhere(
-    accent: str, background: str, text: str, base: Palette
-) -> None:
+def test_whatever_is_not_refused_can_be_read_everywhere(accent: str, background: str, text: str, base: Palette) -> None:
     """J6: an operator's colours pass WCAG AA on every part of a page, or stop the start."""
     palette, refused = make_palette(Chosen(accent, background, text), base)
     if not refused:

@@ -66,7 +66,9 @@ async def test_what_is_kept_is_alike_whether_there_is_an_account(home: Place) ->
     _, known = await asks(home)
     _, unknown = await asks(home, "nobody@example.org", "b" + NEW[1:])
     assert len(known) == len(unknown)
-    for one, other in zip(msgspec.structs.astuple(kept(home, known)), msgspec.structs.astuple(kept(home, unknown)), strict=True):
+    for one, other in zip(
+        msgspec.structs.astuple(kept(home, known)), msgspec.structs.astuple(kept(home, unknown)), strict=True
+    ):
         assert type(one) is type(other)
         assert len(str(one)) == len(str(other))
 

@@ -152,5 +152,3 @@ async def test_the_inbox_has_one_heading_on_a_phone_too(runtime: Runtime) -> Non
     shelf = re.search(r'<div class="shelf".*?<nav', html, re.DOTALL)
     assert shelf is not None
     assert "<h1" not in shelf[0]
-
-

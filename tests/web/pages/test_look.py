@@ -93,7 +93,16 @@ async def test_an_unknown_application_gets_the_installations_theme(themed: Runti
 
 async def test_the_operators_links_stand_at_the_foot_of_every_page_in_the_readers_language(themed: Runtime) -> None:
     browser = PageBrowser(themed, language="de")
-    for path in ("/sign-in", "/sign-up", "/recover", "/recover/lost", "/verify", "/not-me?ref=x", "/is-this-us", "/language"):
+    for path in (
+        "/sign-in",
+        "/sign-up",
+        "/recover",
+        "/recover/lost",
+        "/verify",
+        "/not-me?ref=x",
+        "/is-this-us",
+        "/language",
+    ):
         foot = (await browser.get(path)).body.decode().partition('<footer class="foot">')[2]
         assert '<a href="https://firstharbour.example/de/terms">Nutzungsbedingungen</a>' in foot, path
         assert 'href="tel:+442079460000"' in foot
@@ -132,7 +141,8 @@ async def test_a_language_that_is_none_of_ours_is_not_remembered(open_house: Ope
 
 
 @pytest.mark.parametrize(
-    "back", ["https://evil.example", "//evil.example", "/\\evil.example", "javascript:x", "/a\r\nb", "", "/" + "a" * 3000]
+    "back",
+    ["https://evil.example", "//evil.example", "/\\evil.example", "javascript:x", "/a\r\nb", "", "/" + "a" * 3000],
 )
 async def test_the_way_back_from_the_languages_leads_nowhere_else(open_house: Opener, back: str) -> None:
     browser = PageBrowser(await open_house())

@@ -70,10 +70,19 @@ class Watching(jinja2.Environment):
 def _of_the_macro_alone(macro: nodes.Macro) -> Iterator[nodes.Node]:
     """Yield the questions of a macro about what it was called with; a page may always call it in one way."""
     names = {argument.name for argument in macro.args}
-    names |= {target.name for assign in macro.find_all(nodes.Assign) for target in assign.find_all(nodes.Name) if target.ctx == "store"}
+    names |= {
+        target.name
+        for assign in macro.find_all(nodes.Assign)
+        for target in assign.find_all(nodes.Name)
+        if target.ctx == "store"
+    }
     for node in macro.find_all((nodes.If, nodes.CondExpr)):
         assert isinstance(node, nodes.If | nodes.CondExpr)
-        asked = {node.test.name} if isinstance(node.test, nodes.Name) else {one.name for one in node.test.find_all(nodes.Name)}
+        asked = (
+            {node.test.name}
+            if isinstance(node.test, nodes.Name)
+            else {one.name for one in node.test.find_all(nodes.Name)}
+        )
         if asked <= names:
             yield node
 

@@ -80,7 +80,9 @@ _SIGNAL: Final = mark(
     "Check that your phone has signal and that flight mode is off. Turn flight mode on and off again: messages that wait may then come."
 )
 _ROAMING: Final = mark("If you are abroad, check that roaming is on.")
-_NEW_NUMBER: Final = mark("Is {to} still your number? After a change of number or SIM card, our messages still go to the old one.")
+_NEW_NUMBER: Final = mark(
+    "Is {to} still your number? After a change of number or SIM card, our messages still go to the old one."
+)
 _BEFORE: Final = {
     Channel.EMAIL: (
         mark("Look in your spam or junk folder, and under headings such as “Promotions” or “Other”."),

@@ -183,7 +183,8 @@ def _key(name: str, purposes: Collection[str]) -> tuple[str, Part, str]:
     match = _NAME.fullmatch(name)
     if match is None or (match["kind"] == "html" and match["what"] != "mail"):
         raise TemplateFaultError(
-            0, "The name says no part of a message; there are sms.txt, mail.subject.txt, mail.txt, mail.html and pages.en.toml."
+            0,
+            "The name says no part of a message; there are sms.txt, mail.subject.txt, mail.txt, mail.html and pages.en.toml.",
         )
     purpose, tag = match["purpose"] or "", match["tag"] or ""
     if purpose and purpose not in purposes:

@@ -55,7 +55,6 @@ def read_page_words(source: str, tag: str) -> Words:
     return {sentence: _checked(source, sentence, written, tag) for sentence, written in document.items()}
 
 
-
 def _checked(source: str, sentence: str, written: object, tag: str) -> tuple[str, ...]:
     line = _line(source, sentence)
     known = sentences()

@@ -81,8 +81,22 @@ def _alone(sample: Sample) -> dict[str, Any]:
 
 
 def _contacts(sample: Sample) -> dict[str, Any]:
-    first = {"id": "con_1", "kind": "mail", "masked": MASKED_MAIL, "primary": True, "added": sample.when(400), "settles": ""}
-    second = {**first, "id": "con_2", "kind": "phone", "masked": MASKED_PHONE, "primary": False, "settles": sample.when(-5)}
+    first = {
+        "id": "con_1",
+        "kind": "mail",
+        "masked": MASKED_MAIL,
+        "primary": True,
+        "added": sample.when(400),
+        "settles": "",
+    }
+    second = {
+        **first,
+        "id": "con_2",
+        "kind": "phone",
+        "masked": MASKED_PHONE,
+        "primary": False,
+        "settles": sample.when(-5),
+    }
     return {"contacts": [first, second], "check": False, "fault": "", "typed": ""}
 
 
@@ -155,7 +169,12 @@ def _activity(sample: Sample) -> dict[str, Any]:
         "place": PLACE,
     }
     about = sample.say(CHANGE_NAMES[ChangeKind.CONTACT_REPLACED], about=f"\u2066{OTHER_MAIL}\u2069")
-    changed = {**signed_in, "what": sample.say(SENTENCES[EventKind.CHANGE_APPLIED], what=about), "device": "", "place": ""}
+    changed = {
+        **signed_in,
+        "what": sample.say(SENTENCES[EventKind.CHANGE_APPLIED], what=about),
+        "device": "",
+        "place": "",
+    }
     code = {
         "what": sample.say(ACTS["sign_in"].title),
         "to": MASKED_MAIL,
@@ -168,7 +187,13 @@ def _activity(sample: Sample) -> dict[str, Any]:
 
 
 STATES: Final[tuple[PageState, ...]] = (
-    *states("account.html", _part("/account", _overview), overview={}, alone=_alone, done=lambda one: {"done": one.say(DONE["others"])}),
+    *states(
+        "account.html",
+        _part("/account", _overview),
+        overview={},
+        alone=_alone,
+        done=lambda one: {"done": one.say(DONE["others"])},
+    ),
     *states("account.html", _part("/account/sessions", _overview), sessions={}),
     *states("account.html", _part("/account/devices", _overview), devices={}),
     *states(

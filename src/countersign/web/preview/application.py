@@ -36,9 +36,7 @@ _HOST: Final = re.compile(rb"(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]{1,5})?"
 """Another site's name that points at 127.0.0.1 (DNS rebinding) is refused."""
 
 _HTML: Final = "text/html; charset=utf-8"
-_INDEX_POLICY: Final = (
-    "default-src 'none'; style-src 'self'; img-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
+_INDEX_POLICY: Final = "default-src 'none'; style-src 'self'; img-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 _MAIL_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; sandbox"
 _FRAMES: Final = {"phone": "Phone", "desktop": "Desktop"}
 _SCHEMES: Final = {"device": "As here", "light": "Light", "dark": "Dark"}

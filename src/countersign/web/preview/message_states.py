@@ -99,4 +99,6 @@ def _notice(kind: NoticeKind, channel: Channel) -> MessageState:
             )
         )
 
-    return MessageState(f"notice-{kind.value}-{channel.value}", f"{kind.value.replace('_', ' ')} by {channel.value}", write)
+    return MessageState(
+        f"notice-{kind.value}-{channel.value}", f"{kind.value.replace('_', ' ')} by {channel.value}", write
+    )

@@ -70,7 +70,11 @@ def _ending(ending: Ending) -> Callable[[Sample], Mapping[str, Any]]:
 def _judged(sample: Sample) -> Mapping[str, Any]:
     written = {
         PhishingVerdict.OURS: (sample.host, sample.host, ""),
-        PhishingVerdict.LOOKS_LIKE: (f"https://{sample.host}.codes.example", "codes.example", sample.say(next(iter(TRICKS.values())))),
+        PhishingVerdict.LOOKS_LIKE: (
+            f"https://{sample.host}.codes.example",
+            "codes.example",
+            sample.say(next(iter(TRICKS.values()))),
+        ),
         PhishingVerdict.FOREIGN: ("prizes@winner.example", "", ""),
     }
     return {
@@ -107,14 +111,24 @@ def _word(tone: str, title: str, sentence: str, link: str, label: str) -> Callab
 
 def _endings() -> dict[str, Callable[[Sample], Mapping[str, Any]]]:
     found = {state.value: _ending(ENDINGS[state]) for state in ENDINGS}
-    return {"stopped": _ending(STOPPED), "unknown": _ending(UNKNOWN), **{f"code_{name}": fill for name, fill in found.items()}}
+    return {
+        "stopped": _ending(STOPPED),
+        "unknown": _ending(UNKNOWN),
+        **{f"code_{name}": fill for name, fill in found.items()},
+    }
 
 
 def _words() -> dict[str, Callable[[Sample], Mapping[str, Any]]]:
     """Return the pages that say one thing, from the tables of the pages that show them."""
-    ended = {f"code_{state.value}": _word("warn", *ENDED[state], "/sign-in", "Start again") for state in ENDED if state is not ChallengeState.PENDING}
+    ended = {
+        f"code_{state.value}": _word("warn", *ENDED[state], "/sign-in", "Start again")
+        for state in ENDED
+        if state is not ChallengeState.PENDING
+    }
     refused = {
-        f"change_{refusal.value}": _word("warn", "Nothing was changed", REFUSALS[refusal], "/account", "To your account")
+        f"change_{refusal.value}": _word(
+            "warn", "Nothing was changed", REFUSALS[refusal], "/account", "To your account"
+        )
         for refusal in (ChangeRefusal.LAST_CONTACT, ChangeRefusal.CONTESTED)
     }
     reported = {
@@ -137,7 +151,15 @@ STATES: Final[tuple[PageState, ...]] = (
     ),
     *states(
         "is_this_us.html",
-        lambda _: {"text": "", "asked": False, "most": 4_000, "found": [], "cut": False, "not_ours": False, "support": None},
+        lambda _: {
+            "text": "",
+            "asked": False,
+            "most": 4_000,
+            "found": [],
+            "cut": False,
+            "not_ours": False,
+            "support": None,
+        },
         empty={},
         judged=_judged,
         ours=lambda one: {**_judged(one), "not_ours": False, "cut": False, "found": _judged(one)["found"][:1]},
@@ -145,7 +167,13 @@ STATES: Final[tuple[PageState, ...]] = (
     ),
     *states(
         "word.html",
-        _word("good", "You have a new password", "Everybody is signed out, and all your contacts are told. Sign in with it now.", "/sign-in", "Sign in"),
+        _word(
+            "good",
+            "You have a new password",
+            "Everybody is signed out, and all your contacts are told. Sign in with it now.",
+            "/sign-in",
+            "Sign in",
+        ),
         new_password={},
         **_words(),
     ),

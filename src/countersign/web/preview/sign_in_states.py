@@ -63,7 +63,12 @@ def _help(
 
 
 def _message(
-    sample: Sample, *messages: DeliveryState, why: Reason | None = None, late: bool = False, sends_left: int = 3, may_lack: bool = False
+    sample: Sample,
+    *messages: DeliveryState,
+    why: Reason | None = None,
+    late: bool = False,
+    sends_left: int = 3,
+    may_lack: bool = False,
 ) -> dict[str, Any]:
     """Return what the screen says of a code's messages, the newest of which is the last one."""
     told = _help(sample, *messages, why=why, sends_left=sends_left, may_lack=may_lack)
@@ -81,7 +86,12 @@ def _own_recovery(sample: Sample) -> dict[str, Any]:
 
 
 def _ways(sample: Sample) -> list[tuple[str, str, str]]:
-    to = {Channel.SMS: MASKED_PHONE, Channel.VOICE: MASKED_PHONE, Channel.WHATSAPP: MASKED_PHONE, Channel.EMAIL: MASKED_MAIL}
+    to = {
+        Channel.SMS: MASKED_PHONE,
+        Channel.VOICE: MASKED_PHONE,
+        Channel.WHATSAPP: MASKED_PHONE,
+        Channel.EMAIL: MASKED_MAIL,
+    }
     return [
         ("con_1", channel.value, sample.say(authenticator.WAYS[channel], to=f"\u2066{address}\u2069"))
         for channel, address in to.items()

@@ -178,7 +178,9 @@ class ReportCodePage:
             return None
         return f"https://{found.host}", language.say("Go to {site}", site=found.site or found.host)
 
-    async def _end(self, req: Request, resp: Response, language: Language, ending: Ending, challenge: Challenge | None) -> None:
+    async def _end(
+        self, req: Request, resp: Response, language: Language, ending: Ending, challenge: Challenge | None
+    ) -> None:
         site = await self._site(challenge)
         if ending is UNKNOWN:
             resp.status = falcon.HTTP_404

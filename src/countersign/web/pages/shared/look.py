@@ -111,7 +111,9 @@ def style_rules(theme: Theme) -> str:
     if theme.font is not None:
         source = f"data:font/woff2;base64,{base64.b64encode(theme.font.content).decode()}"
         weights = "font-weight:100 900;" if theme.font.variable else ""
-        rules.append(f'@font-face{{font-family:"{_OWN_FONT}";{weights}font-display:swap;src:url({source}) format("woff2")}}')
+        rules.append(
+            f'@font-face{{font-family:"{_OWN_FONT}";{weights}font-display:swap;src:url({source}) format("woff2")}}'
+        )
     if own:
         rules.append(f":root{{{';'.join(own)}}}")
     if dark:
@@ -128,7 +130,9 @@ def _shape(theme: Theme) -> list[str]:
     if theme.font is not None or theme.fonts:
         names = [*([_OWN_FONT] if theme.font is not None else []), *theme.fonts]
         quoted = [name if name in _GENERIC else f'"{name}"' for name in names]
-        rules.append(f"--sans:{','.join(quoted)},system-ui,-apple-system,\"Segoe UI\",Roboto,\"Noto Sans\",Arial,sans-serif")
+        rules.append(
+            f'--sans:{",".join(quoted)},system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans",Arial,sans-serif'
+        )
     if theme.radius is not None:
         rules.append(f"--round:{theme.radius / _BASE_SIZE:g}rem;--round-l:{theme.radius * _LARGE / _BASE_SIZE:g}rem")
     return rules

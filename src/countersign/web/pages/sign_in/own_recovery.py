@@ -72,7 +72,9 @@ class OwnRecoveryPage:
             "END:VCALENDAR",
             "",
         )
-        resp.write("\r\n".join(folded for line in lines for folded in _folded(line)).encode(), "text/calendar; charset=utf-8")
+        resp.write(
+            "\r\n".join(folded for line in lines for folded in _folded(line)).encode(), "text/calendar; charset=utf-8"
+        )
         resp.set_header("Content-Disposition", 'attachment; filename="recovery.ics"')
 
     async def withdraw(self, req: Request, resp: Response) -> None:
