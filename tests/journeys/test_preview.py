@@ -75,7 +75,7 @@ def preview(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         until = time.monotonic() + PATIENCE
         while True:
             try:
-                with urllib.request.urlopen(url, timeout=5):  # noqa: S310 - the preview that was just started
+                with urllib.request.urlopen(url, timeout=5):
                     break
             except OSError:
                 assert started.poll() is None, started.stderr.read().decode() if started.stderr else ""

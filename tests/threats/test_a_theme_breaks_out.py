@@ -1,5 +1,8 @@
-"""Attack: a theme carries more than a look. A colour ends the style sheet, a font's name opens another rule, a link runs a script, and a
-logo fetches, runs or is no picture at all. Whoever writes the settings is trusted; whoever sends the designer a file is not."""
+"""Attack: a theme carries more than a look.
+
+A colour ends the style sheet, a font's name opens another rule, a link runs a script, and a logo fetches, runs or is no picture at all.
+Whoever writes the settings is trusted; whoever drew the logo is not.
+"""
 
 from __future__ import annotations
 

@@ -219,7 +219,8 @@ class MessageSettings(msgspec.Struct, frozen=True, kw_only=True):
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The settings of an installation, checked as a whole. The repr shows nothing secret.
 
-    The last five fields are made of the tables `[purposes.NAME]`, `[providers.NAME]`, `[routes]`, `[detours.NAME]`, `[theme]` and `[themes.NAME]`.
+    The last five fields are made of the tables `[purposes.NAME]`, `[providers.NAME]`, `[routes]`, `[detours.NAME]`, and `[theme]` with
+    `[themes.NAME]`.
     """
 
     environment: Annotated[

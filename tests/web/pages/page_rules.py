@@ -118,7 +118,7 @@ def _fields(page: Document) -> Iterator[str]:
     labelled = {one.get("for") for one in page.all("label")}
     for one in page.all("input", "select", "textarea"):
         kind = one.get("type") or "text"
-        if one.tag == "input" and kind == "hidden" or "hidden" in one.attributes:
+        if (one.tag == "input" and kind == "hidden") or "hidden" in one.attributes:
             continue
         if one.get("id") not in labelled and not one.is_in("label") and not one.get("aria-label"):
             yield f"the field {one.get('name')} has no label"

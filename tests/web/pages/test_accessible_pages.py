@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from tests.web.pages.page_browser import ADA, PASSWORD, PageBrowser, signed_up
+from tests.web.pages.page_browser import ADA, PageBrowser, signed_up
 from tests.web.pages.page_rules import Document, faults_of
 
 from countersign.flows.verifications.cancel import not_me_reference

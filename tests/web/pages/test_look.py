@@ -37,7 +37,7 @@ def linked(answer: Answer) -> dict[str, str]:
     """Return the address of the sheet and of the icon, and of each picture."""
     text = answer.body.decode()
     found = re.findall(r'<link rel="(icon|stylesheet)" href="([^"]+)"', text)
-    return dict(reversed(found)) | dict(enumerate(re.findall(r'(?:srcset|src)="(/theme/[^"]+)"', text)))  # type: ignore[arg-type]
+    return dict(reversed(found)) | dict(enumerate(re.findall(r'(?:srcset|src)="(/theme/[^"]+)"', text)))
 
 
 async def test_every_file_of_a_theme_is_served_for_good_and_can_do_nothing(themed: Runtime) -> None:
@@ -152,5 +152,5 @@ async def test_the_way_back_from_the_languages_leads_nowhere_else(open_house: Op
 
 def test_a_regions_way_of_writing_stays_with_the_language() -> None:
     headers = {"accept-language": "fr,de-AT;q=0.5", "cookie": "__Host-language=de"}
-    scope = Client(lambda *_: None).scope("GET", "/sign-in", headers)  # type: ignore[arg-type, return-value]
-    assert preferred_tag(Request(scope, lambda: None)) == "de-AT"  # type: ignore[arg-type, return-value]
+    scope = Client(lambda *_: None).scope("GET", "/sign-in", headers)  # type: ignore[arg-type]
+    assert preferred_tag(Request(scope, lambda: None)) == "de-AT"  # type: ignore[arg-type]

@@ -20,7 +20,6 @@ from countersign.web.preview.application import PAGE_STATES, PreviewApplication
 from countersign.web.preview.message_states import message_states
 from countersign.web.preview.sample import Sample
 
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -117,7 +116,7 @@ def test_both_sides_of_each_question_of_each_template_are_shown(
 
 
 def test_no_two_states_have_one_address() -> None:
-    ids = [state.id for state in (*PAGE_STATES, *message_states())]
+    ids = [*(state.id for state in PAGE_STATES), *(state.id for state in message_states())]
     assert len(set(ids)) == len(ids)
 
 
@@ -128,9 +127,7 @@ def test_every_message_is_shown() -> None:
     assert codes | notices <= ids
 
 
-def test_the_preview_says_only_what_pages_say(
-    monkeypatch: pytest.MonkeyPatch, themes: tuple[PreviewApplication, tuple[Theme, ...]]
-) -> None:
+def test_the_preview_says_only_what_pages_say(monkeypatch: pytest.MonkeyPatch) -> None:
     said: set[str] = set()
     say = Language.say
 

@@ -96,7 +96,7 @@ class Chosen(msgspec.Struct, frozen=True):
 
 
 class Unreadable(msgspec.Struct, frozen=True):
-    """A chosen colour that cannot be read on what is behind it: its name, the lowest contrast and with which colour, and what would pass."""
+    """A chosen colour that cannot be read: its name, the lowest contrast and with which colour, and what would pass."""
 
     name: str
     colour: str

@@ -210,7 +210,7 @@ def _find(facts: CodeFacts, language: Language) -> str:
 
 def _checks(facts: CodeFacts) -> tuple[str, ...]:
     newest = facts.messages[-1] if facts.messages else None
-    if newest is None or newest.state in _ON_THE_WAY and newest.reason is None:
+    if newest is None or (newest.state in _ON_THE_WAY and newest.reason is None):
         return _BEFORE[facts.channel]
     if newest.reason is Reason.UNKNOWN_RECIPIENT:
         return _WRONG[facts.channel]

@@ -8,15 +8,12 @@ import string
 import tomllib
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import msgspec
 
 from countersign.messages.custom.template_rules import TemplateFaultError
 from countersign.messages.language.catalogue import Language, Words, languages, plural_forms, sentences
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 MAX_SENTENCE: Final = 600
 """Characters of a sentence."""

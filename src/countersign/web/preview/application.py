@@ -89,7 +89,7 @@ class PreviewApplication:
         self._index = own_templates.get_template("index.html")
         self._bubble = own_templates.get_template("bubble.html")
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, _: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             return

@@ -16,7 +16,18 @@ from countersign.messages.content.code_message import CodeMessage
 from countersign.messages.content.device_name import device_name
 from countersign.messages.content.notice import NoticeMessage, render_notice
 from countersign.messages.render import render
-from countersign.web.preview.sample import APPLICATION, CODE, HOUR, MAIL, NOW, OTHER_MAIL, PLACE, USER_AGENT, Sample
+from countersign.web.preview.sample import (
+    APPLICATION,
+    CODE,
+    HOUR,
+    MAIL,
+    NOW,
+    OTHER_MAIL,
+    PLACE,
+    SUMMARY,
+    USER_AGENT,
+    Sample,
+)
 
 if TYPE_CHECKING:
     from countersign.domain.delivery.delivery import Message
@@ -60,7 +71,7 @@ def _code(purpose: str, channel: Channel, *, act: bool) -> MessageState:
             site=sample.site,
             host=sample.host,
             purpose=purpose,
-            summary="Pay €49.90 to Ada’s Tea Shop" if act else "",
+            summary=SUMMARY if act else "",
             asked_at=NOW,
             expires_at=NOW + HOUR // 6,
             device=device_name(USER_AGENT, sample.language.tag),

@@ -20,6 +20,7 @@ from countersign.web.preview.sample import (
     APPLICATION,
     MASKED_MAIL,
     MINUTE,
+    SUMMARY,
     SUPPORT,
     USER_AGENT,
     PageState,
@@ -144,7 +145,7 @@ STATES: Final[tuple[PageState, ...]] = (
         _asked,
         asked={},
         asked_of_an_act=lambda one: {
-            "summary": "Pay €49.90 to Ada’s Tea Shop",
+            "summary": SUMMARY,
             "approves": one.say("With it you approve for {application}", application=f"\u2068{APPLICATION}\u2069"),
         },
         **_endings(),

@@ -23,6 +23,7 @@ MASKED_PHONE: Final = "+44 7*** ***123"
 OTHER_MAIL: Final = "ada@example.net"
 APPLICATION: Final = "Leaf & Kettle"
 CODE: Final = "481516"
+SUMMARY: Final = "Pay €49.90 to the Tea Shop"
 SUPPORT: Final = ("https://example.org/help", "example.org/help")
 """The operator's support as a link: its address and its words."""
 USER_AGENT: Final = (

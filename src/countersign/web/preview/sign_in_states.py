@@ -26,6 +26,7 @@ from countersign.web.preview.sample import (
     MASKED_PHONE,
     MINUTE,
     NOW,
+    SUMMARY,
     SUPPORT,
     PageState,
     Sample,
@@ -109,7 +110,7 @@ def _far() -> SimpleNamespace:
 def _act(sample: Sample) -> dict[str, Any]:
     return {
         "title": sample.say(verify.TITLES[LoginFlowKind.STEP_UP]),
-        "summary": "Pay €49.90 to Ada’s Tea Shop",
+        "summary": SUMMARY,
         "asker": APPLICATION,
         "reason": reason(("impossible_travel",), sample.language),
         "may_remember": False,

@@ -14,8 +14,8 @@ from countersign.flows.accounts.login_flow import flow_mark
 from countersign.messages.content.site_links import labelled_links
 from countersign.web.http.browser import language_of, language_page, own_name
 from countersign.web.http.timestamps import instant
-from countersign.web.pages.shared.assets import address
 from countersign.web.pages.shared.asking_application import asking_application
+from countersign.web.pages.shared.assets import address
 from countersign.web.pages.shared.look import PLAIN, PageLook, look_of
 
 if TYPE_CHECKING:

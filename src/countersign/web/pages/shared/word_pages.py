@@ -17,9 +17,9 @@ from countersign.web.http.problems import seconds
 from countersign.web.pages.shared.rendering import show
 
 if TYPE_CHECKING:
-    from countersign.messages.language.catalogue import Language
     from countersign.errors import UnavailableError
     from countersign.flows.accounts.context import NoEligibleMethod
+    from countersign.messages.language.catalogue import Language
     from countersign.web.http.context import WebContext
     from countersign.web.http.request import Request
     from countersign.web.http.response import Response
