@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 from tests.messages.occasions import CODE, ORDINARY
 
@@ -9,7 +11,6 @@ from countersign.domain.delivery.notice import NoticeKind
 from countersign.domain.look.palette import DARK, LIGHT, Chosen, make_palette
 from countersign.domain.look.theme import SiteLinks, Theme, Themes
 from countersign.messages.content.notice import NoticeMessage, render_notice
-from countersign.messages.custom.template_rules import Outline
 from countersign.messages.render import render
 
 THEME = Theme(
@@ -29,7 +30,7 @@ def test_a_mail_with_a_code_has_the_colours_and_links_of_its_theme() -> None:
     assert '<a href="https://shop.example/de/terms"' in message.html
     assert "Nutzungsbedingungen: https://shop.example/de/terms" in message.text
     assert "Hilfe: help@shop.example" in message.text
-    assert Outline(message.html).faults == []
+    assert not re.search(r"<img|url\(", message.html)
 
 
 def test_a_notice_has_them_too() -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import jinja2
 import markupsafe
+from jinja2.ext import Extension
 
 from countersign.flows.accounts.login_flow import flow_mark
 from countersign.messages.content.site_links import labelled_links
@@ -55,6 +56,7 @@ HEADERS: Final = {
 }
 
 
+_INDENTATION: Final = re.compile(r"^[ \t]+", re.MULTILINE)
 _ADDRESS: Final = re.compile(r"(https?://[^\s<>\"]*[\w/=-])")
 
 
@@ -125,6 +127,13 @@ def links(text: str) -> markupsafe.Markup:
     return markupsafe.Markup("").join(link.format(part) if place % 2 else part for place, part in enumerate(parts))
 
 
+class _Compact(Extension):
+    """Leaves out the indentation of templates, which is for those who write them; what they are filled with stays as it is."""
+
+    def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:  # noqa: ARG002 - jinja's
+        return _INDENTATION.sub("", source)
+
+
 @cache
 def environment() -> jinja2.Environment:
     """Return the environment in which pages are filled."""
@@ -134,6 +143,7 @@ def environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        extensions=[_Compact],
     )
     made.globals["asset"] = address
     made.filters["instant"] = instant
