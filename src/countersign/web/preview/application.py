@@ -54,7 +54,7 @@ class Answer(msgspec.Struct, frozen=True):
     location: str = ""
 
 
-class Chosen(msgspec.Struct, frozen=True):
+class Selection(msgspec.Struct, frozen=True):
     """What somebody looks at: a page or message by its id, the language, the theme, the size of the frame and its colours."""
 
     shown: str
@@ -128,7 +128,7 @@ class PreviewApplication:
             case _:
                 return _said(404, "This is a preview: links and forms lead nowhere.")
 
-    def _chosen(self, query: str) -> Chosen:
+    def _chosen(self, query: str) -> Selection:
         given = {name: values[0] for name, values in parse_qs(query, max_num_fields=20).items()}
         known: dict[str, tuple[str, ...]] = {
             "shown": (*self._pages, *self._messages),
@@ -137,9 +137,9 @@ class PreviewApplication:
             "frame": tuple(_FRAMES),
             "scheme": tuple(_SCHEMES),
         }
-        return Chosen(**{name: given[name] if given.get(name) in ids else ids[0] for name, ids in known.items()})
+        return Selection(**{name: given[name] if given.get(name) in ids else ids[0] for name, ids in known.items()})
 
-    def _show_index(self, chosen: Chosen) -> Answer:
+    def _show_index(self, chosen: Selection) -> Answer:
         kind = "page" if chosen.shown in self._pages else "message"
         text = self._index.render(
             chosen=chosen,
@@ -155,7 +155,7 @@ class PreviewApplication:
         )
         return Answer(text.encode())
 
-    def _show_page(self, state: PageState, chosen: Chosen) -> Answer:
+    def _show_page(self, state: PageState, chosen: Selection) -> Answer:
         values = self.values_of(state, chosen.language, self._themes[chosen.theme])
         text = _in_scheme(self._environment.get_template(state.template).render(values), chosen.scheme)
         return Answer(text.encode(), policy=policy(values).replace("frame-ancestors 'none'", "frame-ancestors 'self'"))
@@ -179,7 +179,7 @@ class PreviewApplication:
             **state.fill(sample),
         }
 
-    def _show_message(self, state: MessageState, chosen: Chosen) -> Answer:
+    def _show_message(self, state: MessageState, chosen: Selection) -> Answer:
         sample = Sample(negotiate(chosen.language), self._settings.site, self._settings.host)
         message = state.write(sample, self._themes[chosen.theme], self._own)
         if message.html:
