@@ -150,7 +150,11 @@ async def test_the_way_back_from_the_languages_leads_nowhere_else(open_house: Op
     assert "evil" not in (await browser.get(f"/language?back={quote(back)}")).body.decode()
 
 
-def test_a_regions_way_of_writing_stays_with_the_language() -> None:
+async def test_a_regions_way_of_writing_stays_with_the_language(open_house: Opener) -> None:
+    client = Client(make_app(await open_house(), worker_alive=lambda: True))
     headers = {"accept-language": "fr,de-AT;q=0.5", "cookie": "__Host-language=de"}
-    scope = Client(lambda *_: None).scope("GET", "/sign-in", headers)  # type: ignore[arg-type]
-    assert preferred_tag(Request(scope, lambda: None)) == "de-AT"  # type: ignore[arg-type]
+
+    async def receive() -> dict[str, str]:
+        return {"type": "http.disconnect"}
+
+    assert preferred_tag(Request(client.scope("GET", "/sign-in", headers), receive)) == "de-AT"
