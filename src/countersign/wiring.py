@@ -13,6 +13,7 @@ import msgspec
 
 from countersign.clock import Clock, system_clock
 from countersign.config import Settings
+from countersign.domain.look.theme import Themes
 from countersign.domain.policy import INBOX
 from countersign.domain.shared import identifier
 from countersign.errors import SettingsError, UnavailableError
@@ -39,7 +40,7 @@ from countersign.store.engine.database import ConflictError, Database
 from countersign.store.ledger.event_log import Chain, Log
 from countersign.store.ledger.ledger import Ledger
 from countersign.store.ledger.renewing_database import RenewingDatabase
-from countersign.store.tables import deliveries, metadata
+from countersign.store.tables import applications, deliveries, metadata
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -131,6 +132,7 @@ async def open_runtime(settings: Settings) -> Runtime:
         every = {INBOX: inbox_provider, **configured}
         providers = {name: CountedProvider(name, each, metrics) for name, each in every.items()}
         core = _core_context(installation, geolocation, metrics.batch)
+        themes = await _named_themes(installation)
     except BaseException:
         await database.close()
         raise
@@ -157,6 +159,7 @@ async def open_runtime(settings: Settings) -> Runtime:
         receipts=installation.log(),
         on_withheld=metrics.held_back,
         templates=templates,
+        themes=themes,
     )
     for each in every.values():
         if isinstance(each, PushesReceipts):
@@ -182,6 +185,16 @@ def templates_of(settings: Settings) -> CustomTemplates:
     return load_templates(
         settings.messages.folder, settings.purposes, code_in_subject=settings.messages.code_in_subject
     )
+
+
+async def _named_themes(installation: Installation) -> Themes:
+    """Return the themes with the names of their applications, by which messages know on whose behalf they are sent."""
+    themes, by_site = installation.settings.themes, {}
+    for application, theme in themes.by_application.items():
+        found = await installation.database.read(applications.find, application)
+        if found is not None and found.removed_at is None:
+            by_site[found.site.casefold()] = theme
+    return msgspec.structs.replace(themes, by_site=by_site)
 
 
 async def close_runtime(runtime: Runtime) -> None:

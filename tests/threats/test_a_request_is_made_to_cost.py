@@ -137,6 +137,7 @@ FORMS: Final[dict[str, dict[str, str]]] = {
     "/not-me": {"ref": "x"},
     "/is-this-us": {"text": "x"},
     "/oauth/authorize": {"client_id": "x", "state": "x"},
+    "/language": {"language": "de", "back": "/account"},
     "/oauth/token": {
         "grant_type": "authorization_code",
         "code": "x",
@@ -158,6 +159,7 @@ FORMS: Final[dict[str, dict[str, str]]] = {
     "/oauth/sign-out": {"id_token_hint": "x", "post_logout_redirect_uri": "x", "state": "", "client_id": "x"},
 }
 QUERIES: Final[dict[str, dict[str, str]]] = {
+    "/language": {"back": "/account"},
     "/oauth/authorize": {
         "client_id": "x",
         "redirect_uri": "x",

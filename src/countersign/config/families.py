@@ -1,4 +1,4 @@
-"""The tables of settings that there may be many of: `[purposes.NAME]`, `[providers.NAME]` and `[detours.NAME]`."""
+"""The tables of settings that there may be many of: `[purposes.NAME]`, `[providers.NAME]`, `[detours.NAME]` and `[themes.NAME]`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Final, Literal
 from countersign.config.purposes import PurposeSettings
 from countersign.config.routes import DetourSettings
 from countersign.config.settings import Settings
+from countersign.config.theme import NamedThemeSettings
 from countersign.providers.registry import MODULES, find_kind
 from countersign.setting import Setting, settings_of
 
@@ -16,7 +17,8 @@ SETTINGS: Final = settings_of(Settings)
 
 PURPOSE_SETTINGS: Final = settings_of(PurposeSettings)
 DETOUR_SETTINGS: Final = settings_of(DetourSettings)
-FAMILIES: Final = ("purposes", "providers", "detours")
+THEME_SETTINGS: Final = settings_of(NamedThemeSettings)
+FAMILIES: Final = ("purposes", "providers", "detours", "themes")
 """In the environment: COUNTERSIGN_PURPOSES_NAME_SETTING, COUNTERSIGN_PROVIDERS_NAME_SETTING and so on."""
 
 

@@ -9,11 +9,19 @@ from typing import Any
 import msgspec
 
 from countersign.config.example_secrets import example_faults
-from countersign.config.families import DETOUR_SETTINGS, PURPOSE_SETTINGS, SETTINGS, kind_setting, provider_settings
+from countersign.config.families import (
+    DETOUR_SETTINGS,
+    PURPOSE_SETTINGS,
+    SETTINGS,
+    THEME_SETTINGS,
+    kind_setting,
+    provider_settings,
+)
 from countersign.config.purposes import apply_purposes
 from countersign.config.routes import RouteReader
 from countersign.config.settings import Settings
 from countersign.config.sources import Sources, Table, Written, gather
+from countersign.config.theme import ThemeReader
 from countersign.domain.delivery.route import WeightedProvider
 from countersign.domain.policy import INBOX
 from countersign.domain.shared.contact import Channel
@@ -73,6 +81,8 @@ class _Reader:
         routes = RouteReader(self._kinds(), self.faults, development=development)
         families["routes"] = self._routes(settings, values, routes)
         families["detours"] = routes.read_detours(self._family("detours", DETOUR_SETTINGS))
+        own = {name.removeprefix("theme."): value for name, value in values.items() if name.startswith("theme.")}
+        families["themes"] = ThemeReader(self.faults).read(own, self._family("themes", THEME_SETTINGS))
         return msgspec.structs.replace(settings, **families) if settings else None
 
     def _convert(self, settings: Sequence[Setting], table: Table) -> dict[str, Any]:

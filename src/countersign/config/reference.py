@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from countersign.config.families import DETOUR_SETTINGS, PURPOSE_SETTINGS, SETTINGS, provider_settings
+from countersign.config.families import DETOUR_SETTINGS, PURPOSE_SETTINGS, SETTINGS, THEME_SETTINGS, provider_settings
 from countersign.domain.verifications.purpose import DEFAULT_POLICIES
 from countersign.providers.registry import MODULES, find_kind
 from countersign.setting import Setting
@@ -43,6 +43,14 @@ _DETOURS: Final = """
 
 {}
 """
+_THEMES: Final = """
+### Themes
+
+`[themes.NAME]` gives the pages and mail of some applications a look of their own; [themes.md](themes.md) shows how. It has the settings of
+`[theme]`, which it inherits, and one more:
+
+{}
+"""
 _PROVIDERS: Final = """
 ## Providers
 
@@ -60,6 +68,7 @@ def write_reference() -> str:
         _FAMILIES,
         _PURPOSES.format(purposes, _table(PURPOSE_SETTINGS)),
         _DETOURS.format(_table(DETOUR_SETTINGS)),
+        _THEMES.format(_table([setting for setting in THEME_SETTINGS if setting.name == "applications"])),
         _PROVIDERS.format(", ".join(f"`{kind}`" for kind in MODULES)),
         *map(_provider, MODULES),
     ]

@@ -13,10 +13,13 @@ import msgspec
 
 from countersign.config.accounts import AccountSettings
 from countersign.config.fraud import FraudSettings
+from countersign.config.observability import LogSettings, MetricsSettings
 from countersign.config.risk import RiskSettings
 from countersign.config.routes import RouteSettings
+from countersign.config.theme import ThemeSettings
 from countersign.config.values import (
     Network,
+    Port,
     read_bind,
     read_country,
     read_database_url,
@@ -29,11 +32,11 @@ from countersign.config.values import (
     read_requester_limits,
     read_scopes,
     read_site,
-    read_token,
 )
 from countersign.domain.accounts.recovery import RecoveryPolicy
 from countersign.domain.accounts.session import SignInPolicy
 from countersign.domain.delivery.route import PrefixRoute, WeightedProvider
+from countersign.domain.look.theme import Themes
 from countersign.domain.policy import InstallationPolicy
 from countersign.domain.shared.contact import Channel
 from countersign.domain.verifications.purpose import Policy
@@ -43,7 +46,6 @@ from countersign.providers.email.bounce_mailbox import MailboxSettings
 from countersign.providers.registry import ConfiguredProvider
 from countersign.setting import Described, Group
 
-_Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 _HOUR = 3_600_000
 
 
@@ -206,8 +208,8 @@ class MessageSettings(msgspec.Struct, frozen=True, kw_only=True):
     folder: Annotated[
         Path | None,
         Described(
-            "Your own words for SMS and mail with codes; docs/messages.md says how they are written.",
-            expects="a folder of templates such as sms.de.txt",
+            "Your own words for pages, and for SMS and mail with codes; docs/messages.md says how they are written.",
+            expects="a folder of files such as sms.de.txt and pages.de.toml",
             reads=read_optional_path,
         ),
     ] = None
@@ -216,34 +218,11 @@ class MessageSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = False
 
 
-class MetricsSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """`[metrics]`."""
-
-    token: Annotated[
-        str,
-        Described(
-            "The bearer token that opens /metrics.", expects="at least 16 characters", secret=True, reads=read_token
-        ),
-    ] = ""
-    port: Annotated[_Port | None, Described("Serves /metrics on this port of `bind` instead, without a token.")] = None
-
-
-class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """`[log]`."""
-
-    level: Annotated[
-        Literal["debug", "info", "warning", "error"], Described("The least severe lines that are logged.")
-    ] = "info"
-    format: Annotated[
-        Literal["auto", "console", "json"],
-        Described("How lines are written; auto is console on a terminal and json elsewhere."),
-    ] = "auto"
-
-
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The settings of an installation, checked as a whole. The repr shows nothing secret.
 
-    The last four fields are made of the tables `[purposes.NAME]`, `[providers.NAME]`, `[routes]` and `[detours.NAME]`.
+    The last five fields are made of the tables `[purposes.NAME]`, `[providers.NAME]`, `[routes]`, `[detours.NAME]`, and `[theme]` with
+    `[themes.NAME]`.
     """
 
     environment: Annotated[
@@ -298,7 +277,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             secret=True,
         ),
     ] = ()
-    port: Annotated[_Port, Described("The port to listen on; 0 takes a free one.")] = 8000
+    port: Annotated[Port, Described("The port to listen on; 0 takes a free one.")] = 8000
     public_url: Annotated[
         str,
         Described(
@@ -387,6 +366,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     route_names: Annotated[RouteSettings, Group("routes.")]
     bounces: Annotated[MailboxSettings | None, Group("bounces.imap_")] = None
     messages: Annotated[MessageSettings, Group("messages.")]
+    theme: Annotated[ThemeSettings, Group("theme.")]
     metrics: Annotated[MetricsSettings, Group("metrics.")]
     log: Annotated[LogSettings, Group("log.")]
 
@@ -394,6 +374,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     providers: dict[str, ConfiguredProvider]
     routes: dict[Channel, tuple[WeightedProvider, ...]]
     detours: dict[Channel, tuple[PrefixRoute, ...]]
+    themes: Themes = Themes()
 
     @property
     def development(self) -> bool:
@@ -404,6 +385,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def sqlite(self) -> bool:
         """Return True if the database is an SQLite file."""
         return self.database_url.startswith("sqlite:")
+
+    @property
+    def support(self) -> str:
+        """Return the address where people get help, or ""."""
+        return self.themes.own.links.support
 
     @property
     def policy(self) -> InstallationPolicy:

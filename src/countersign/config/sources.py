@@ -16,6 +16,7 @@ from countersign.config.families import (
     FAMILIES,
     PURPOSE_SETTINGS,
     SETTINGS,
+    THEME_SETTINGS,
     every_provider_setting,
     provider_settings,
 )
@@ -87,6 +88,8 @@ def _settings_of_table(family: str, table: Table) -> tuple[Sequence[Setting], st
         return PURPOSE_SETTINGS, ""
     if family == "detours":
         return DETOUR_SETTINGS, ""
+    if family == "themes":
+        return THEME_SETTINGS, ""
     kind = str(table["kind"].value) if "kind" in table else ""
     return (provider_settings(kind), kind) if kind in MODULES else (every_provider_setting(), "")
 

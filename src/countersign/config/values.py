@@ -9,15 +9,17 @@ import re
 from collections.abc import Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Annotated, Final, TypeAlias
 from urllib.parse import urlsplit
 
 import idna
+import msgspec
 from phonenumbers import SUPPORTED_REGIONS
 
 from countersign.domain.verifications.rate_limit import RateLimit
 
 Network: TypeAlias = IPv4Network | IPv6Network
+Port: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 
 MICROS: Final = 1_000_000
 """Parts of a currency unit that money is counted in."""

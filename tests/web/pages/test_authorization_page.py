@@ -119,7 +119,7 @@ async def test_the_languages_of_a_request_are_spoken_where_we_have_them(
     """J6: on each page of the way, by a cookie that holds one well-formed tag."""
     client, browser = await shop(runtime), PageBrowser(runtime)
     answer = await browser.get("/oauth/authorize?" + urlencode(request(client, ui_locales=asked)))
-    assert all(line.startswith("__Host-language=") and line.count(";") == 5 for line in answer.cookies)
+    assert all(line.startswith("__Host-asked-language=") and line.count(";") == 5 for line in answer.cookies)
     for where in (answer.headers["location"], "/sign-up", "/recover"):
         assert f'<html lang="{spoken}"' in (await browser.get(where)).body.decode()
 
@@ -129,5 +129,5 @@ async def test_a_language_is_taken_from_no_link_that_is_wrong(runtime: Runtime) 
     client, browser = await shop(runtime), PageBrowser(runtime)
     wrong = request(client, ui_locales="de", redirect_uri="https://evil.example/")
     assert (await browser.get("/oauth/authorize?" + urlencode(wrong))).cookies == ()
-    browser.cookies["__Host-language"] = "de<script>"
+    browser.cookies["__Host-asked-language"] = "de<script>"
     assert '<html lang="en"' in (await browser.get("/sign-in")).body.decode()

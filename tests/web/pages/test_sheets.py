@@ -235,4 +235,4 @@ async def test_a_used_code_is_told_with_what_to_do_now(client: Client, runtime: 
 async def test_the_language_is_the_first_wish_that_we_speak(client: Client, wished: str, spoken: str) -> None:
     answer = await client.get("/not-me?ref=x", headers={"accept-language": wished})
     assert f'<html lang="{spoken}"'.encode() in answer.body
-    assert answer.headers["vary"] == "Accept-Language"
+    assert answer.headers["vary"] == "Accept-Language, Cookie"

@@ -76,6 +76,7 @@ def _code_message(context: DeliveryContext, claimed: ClaimedDelivery, challenge:
         not_me=context.links.report(not_me_reference(keyring, challenge.id)),
         app_hash=application.app_hash if application else "",
         asker=terms.action.asker,
+        theme=context.themes.theme_of_message(challenge.application, terms.action.asker),
     )
     key = keyring.named(terms.kid)
     return message, derive(key.code, challenge.id, claimed.delivery.round, terms.policy.shape)
@@ -100,6 +101,7 @@ def _decoy_notice(context: DeliveryContext, claimed: ClaimedDelivery, challenge:
             place=place_name(place.label if place else "", requester.ip, negotiate(challenge.terms.locale)),
             timezone=challenge.terms.timezone or "UTC",
             link=links.sign_in if kind is NoticeKind.SIGN_UP_KNOWN else links.recover,
+            theme=context.themes.own,
         )
     )
 
@@ -126,6 +128,7 @@ def _notice(context: DeliveryContext, claimed: ClaimedDelivery, notice: Notice) 
             contact=keyring.unseal(notice.about, notice.id) if notice.about else "",
             gathered=gathered,
             due_at=int(facts.get(DUE_FACT, 0)),
+            theme=context.themes.own,
         )
     )
 

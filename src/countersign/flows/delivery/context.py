@@ -11,6 +11,7 @@ import structlog
 
 from countersign.domain.delivery.delivery import Delivery
 from countersign.domain.delivery.latency import ProviderKey, ProviderStats, merged
+from countersign.domain.look.theme import Themes
 from countersign.domain.policy import InstallationPolicy
 from countersign.domain.shared.application import Application
 from countersign.errors import UnavailableError
@@ -108,6 +109,7 @@ class DeliveryContext(msgspec.Struct, frozen=True):
     on_withheld: Callable[[str], None] = lambda _country: None
     stats: StatsRecorder = msgspec.field(default_factory=StatsRecorder)
     templates: CustomTemplates = DEFAULT_TEMPLATES
+    themes: Themes = Themes()
 
     @property
     def database(self) -> Database:

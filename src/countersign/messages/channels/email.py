@@ -7,9 +7,13 @@ from typing import Final
 import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from countersign.domain.look.colour import mix, readable
+from countersign.domain.look.palette import Palette
+from countersign.domain.look.theme import Theme
 from countersign.messages.channels.phone import grouped
 from countersign.messages.content.code_message import CodeMessage
 from countersign.messages.content.purposes import purpose_text
+from countersign.messages.content.site_links import labelled_links
 from countersign.messages.language.catalogue import Language
 from countersign.messages.language.datetimes import day, time_of_day
 
@@ -28,6 +32,20 @@ _TEMPLATES: Final = Environment(
 _TEMPLATES.globals["filler"] = "\u034f\u200c\u00a0" * 80
 _HTML: Final = _TEMPLATES.get_template("letter.html")
 _TEXT: Final = _TEMPLATES.get_template("letter.txt")
+
+
+class _Colours(msgspec.Struct, frozen=True):
+    """The colours of a theme in a mail."""
+
+    accent: str
+    tint: str
+
+
+_LIGHT: Final = _Colours("#0b5f73", "#eef6f8")
+_DARK: Final = _Colours("#7cc7d8", "#14262c")
+_LIGHT_CARD: Final = "#ffffff"
+_DARK_CARD: Final = "#182026"
+_TINT: Final = 0.08
 
 
 class EmailText(msgspec.Struct, frozen=True):
@@ -52,6 +70,8 @@ class EmailText(msgspec.Struct, frozen=True):
     not_me: str
     not_me_label: str
     body: tuple[str, ...] = ()
+    theme: Theme = Theme()
+    links: tuple[tuple[str, str], ...] = ()
 
     def __repr__(self) -> str:
         """Hide the text: it contains the code."""
@@ -96,6 +116,8 @@ def letter(message: CodeMessage, code: str, language: Language) -> EmailText:
         else say("Do not pass the code on. Without it nothing happens, and you can ignore this message."),
         not_me=message.not_me,
         not_me_label=say("This was not me"),
+        theme=message.theme,
+        links=labelled_links(message.theme.links, language),
     )
 
 
@@ -105,13 +127,22 @@ def full_warning(message: CodeMessage, language: Language) -> str:
 
 
 def as_html(text: EmailText) -> str:
-    """Return the HTML part."""
-    return _HTML.render(letter=text)
+    """Return the HTML part, in the colours of its theme."""
+    return _HTML.render(letter=text, light=_colours(text.theme.light, _LIGHT), dark=_colours(text.theme.dark, _DARK))
 
 
 def as_text(text: EmailText) -> str:
     """Return the text part."""
     return _TEXT.render(letter=text)
+
+
+def _colours(palette: Palette | None, ours: _Colours) -> _Colours:
+    """Return the colours of a palette as they can be read on the card of a mail, which is always ours."""
+    if palette is None:
+        return ours
+    card = _LIGHT_CARD if ours is _LIGHT else _DARK_CARD
+    accent = readable(palette.accent, lambda colour: (card, mix(card, colour, _TINT)))
+    return _Colours(accent, mix(card, accent, _TINT))
 
 
 def _valid(message: CodeMessage, language: Language) -> str:

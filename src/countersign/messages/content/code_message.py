@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from countersign.domain.look.theme import Theme
 from countersign.domain.shared.application import is_app_hash
 from countersign.domain.shared.contact import Channel, Contact
 from countersign.messages.custom.sanitize import (
@@ -28,6 +29,7 @@ class CodeMessage(msgspec.Struct, frozen=True):
     - `names_contact`: the summary is a sentence of ours that names a contact, which must stay as it is to the letter.
     - `asked_at` and `expires_at` are in ms.
     - `device`, `place` and `not_me` (an https address) may be empty. `app_hash` is the hash of the application's Android app, or empty.
+    - `theme` gives a mail its colours and the links at its foot.
     """
 
     key: str
@@ -47,6 +49,7 @@ class CodeMessage(msgspec.Struct, frozen=True):
     app_hash: str = ""
     asker: str = ""
     names_contact: bool = False
+    theme: Theme = Theme()
 
 
 def harmless(message: CodeMessage) -> CodeMessage:

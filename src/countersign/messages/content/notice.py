@@ -8,9 +8,11 @@ import msgspec
 
 from countersign.domain.delivery.delivery import Message
 from countersign.domain.delivery.notice import NoticeKind
+from countersign.domain.look.theme import Theme
 from countersign.domain.shared.contact import Channel, Contact
 from countersign.messages.channels.email import EmailText, as_html, as_text
 from countersign.messages.channels.sms_size import segments
+from countersign.messages.content.site_links import labelled_links
 from countersign.messages.custom.sanitize import MAX_ACT, MAX_DETAIL, MAX_SITE, host_name, one_line, own_line, safe_link
 from countersign.messages.language.catalogue import Language, mark, negotiate
 from countersign.messages.language.datetimes import day, time_of_day
@@ -42,6 +44,7 @@ class NoticeMessage(msgspec.Struct, frozen=True):
     gathered: tuple[tuple[NoticeKind, int], ...] = ()
     contact: str = ""
     due_at: int = 0
+    theme: Theme = Theme()
 
 
 class Wording(msgspec.Struct, frozen=True):
@@ -317,6 +320,8 @@ def _letter(clean: NoticeMessage, language: Language) -> EmailText:
         advice=say(words.advice) if clean.link else "",
         not_me=clean.link,
         not_me_label=say(words.label),
+        theme=clean.theme,
+        links=labelled_links(clean.theme.links, language),
         body=(
             *_gathered(clean, language),
             *((dated,) if (dated := _dated(clean, language)) else ()),

@@ -18,9 +18,10 @@ from countersign.messages.channels.email import full_warning
 from countersign.messages.channels.phone import short_warning
 from countersign.messages.content.code_message import CodeMessage
 from countersign.messages.content.purposes import ACTS, purpose_text
+from countersign.messages.custom.page_words import FILE_NAME, OUR_WORDS, PageWords, read_page_words
 from countersign.messages.custom.sanitize import MAX_DETAIL, MAX_LINK, MAX_SITE, MAX_SUMMARY, one_line
 from countersign.messages.custom.template_rules import Checked, Outline, TemplateFaultError, compiled
-from countersign.messages.language.catalogue import Language, languages, negotiate
+from countersign.messages.language.catalogue import Language, Words, languages, negotiate
 from countersign.messages.language.datetimes import time_of_day
 
 MAX_FILE: Final = 65_536
@@ -72,9 +73,16 @@ class _Own(msgspec.Struct, frozen=True):
 class CustomTemplates:
     """The templates of an operator. Each method returns None where our own text applies."""
 
-    __slots__ = ("_code_in_subject", "_templates")
+    __slots__ = ("_code_in_subject", "_templates", "page_words")
 
-    def __init__(self, templates: Mapping[tuple[str, Part, str], _Own], *, code_in_subject: bool) -> None:
+    def __init__(
+        self,
+        templates: Mapping[tuple[str, Part, str], _Own],
+        *,
+        code_in_subject: bool,
+        page_words: PageWords = OUR_WORDS,
+    ) -> None:
+        self.page_words = page_words
         self._templates = templates
         self._code_in_subject = code_in_subject
 
@@ -138,14 +146,19 @@ DEFAULT_TEMPLATES: Final = CustomTemplates({}, code_in_subject=False)
 def load_templates(folder: Path | None, purposes: Collection[str], *, code_in_subject: bool) -> CustomTemplates:
     """Return the templates of a folder. Raises SettingsError with the file and line of every fault.
 
-    A file's name is `[PURPOSE.]PART[.LANGUAGE].KIND`, for example `sms.txt`, `sms.de.txt` or `sign_in.mail.subject.txt`.
+    A file's name is `[PURPOSE.]PART[.LANGUAGE].KIND`, for example `sms.txt`, `sms.de.txt` or `sign_in.mail.subject.txt`. The words of
+    pages are in `pages.LANGUAGE.toml`.
     """
     if folder is None:
         return DEFAULT_TEMPLATES
     faults: list[str] = []
     templates: dict[tuple[str, Part, str], _Own] = {}
+    words: dict[str, Words] = {}
     for path in _files(folder):
         try:
+            if (named := FILE_NAME.fullmatch(path.name)) is not None:
+                words[named["tag"]] = read_page_words(_source(path), named["tag"])
+                continue
             key = _key(path.name, purposes)
             templates[key] = _Own(path.name, _checked(path, key, code_in_subject=code_in_subject))
         except TemplateFaultError as fault:
@@ -153,7 +166,7 @@ def load_templates(folder: Path | None, purposes: Collection[str], *, code_in_su
             faults.append(f"messages.folder: {where}: {fault}")
     if faults:
         raise SettingsError("\n".join(faults))
-    return CustomTemplates(templates, code_in_subject=code_in_subject)
+    return CustomTemplates(templates, code_in_subject=code_in_subject, page_words=PageWords(words))
 
 
 def _files(folder: Path) -> list[Path]:
@@ -170,7 +183,8 @@ def _key(name: str, purposes: Collection[str]) -> tuple[str, Part, str]:
     match = _NAME.fullmatch(name)
     if match is None or (match["kind"] == "html" and match["what"] != "mail"):
         raise TemplateFaultError(
-            0, "The name says no part of a message; there are sms.txt, mail.subject.txt, mail.txt and mail.html."
+            0,
+            "The name says no part of a message; there are sms.txt, mail.subject.txt, mail.txt, mail.html and pages.en.toml.",
         )
     purpose, tag = match["purpose"] or "", match["tag"] or ""
     if purpose and purpose not in purposes:

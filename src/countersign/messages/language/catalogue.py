@@ -8,14 +8,16 @@ from functools import cache, lru_cache
 from importlib.resources import files
 from io import BytesIO
 from itertools import takewhile
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 from babel import Locale, UnknownLocaleError
 from babel.core import get_global
+from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from importlib.resources.abc import Traversable
 
 DOMAIN: Final = "countersign"
@@ -24,8 +26,26 @@ FALLBACK: Final = "en"
 _FORMER_CODES: Final = {"iw": "he", "in": "id", "ji": "yi", "jw": "jv", "mo": "ro"}
 """Codes of languages that ISO 639 withdrew, and that older phones and programs still send."""
 _MAX_TAG: Final = 35  # RFC 5646, 4.4.1: room for every tag in ordinary use
+_ISOLATES: Final = ("", "\u2066", "\u2067", "\u2068")
+_RTL: Final = re.compile(r"[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff]")
 _REGION: Final = re.compile(r"[A-Z]{2}|[0-9]{3}")
 _COUNTRY: Final = re.compile(r"[A-Za-z]{2}")
+
+
+Words: TypeAlias = "Mapping[str, tuple[str, ...]]"
+"""Sentences in place of ours, by the English one. A counted sentence has one text for each plural form."""
+
+
+class Catalogue(Protocol):
+    """Gives the translation of a sentence."""
+
+    def gettext(self, message: str) -> str:
+        """Return the translation."""
+        ...
+
+    def ngettext(self, msgid1: str, msgid2: str, n: int) -> str:
+        """Return the plural form that fits `n`."""
+        ...
 
 
 class Language:
@@ -34,26 +54,51 @@ class Language:
     `tag` is for the attribute `lang`, `direction` (ltr, rtl) for `dir`. `timezone` is an IANA name.
     """
 
-    __slots__ = ("_catalogue", "direction", "locale", "tag", "timezone")
+    __slots__ = ("_apart", "_catalogue", "direction", "locale", "tag", "timezone")
 
     def __init__(self, tag: str, locale: Locale, timezone: str = "UTC") -> None:
         self.timezone = timezone
         self.tag = tag
         self.locale = locale
         self.direction: str = locale.text_direction
-        self._catalogue = _catalogue(tag)
+        self._catalogue: Catalogue = _catalogue(tag)
+        self._apart = False
+
+    def of_pages(self, words: Words) -> Language:
+        """Return this language as pages speak it: `words` replace our sentences, and each value stands isolated in its sentence."""
+        spoken = Language(self.tag, self.locale, self.timezone)
+        spoken._apart = True
+        if words:
+            spoken._catalogue = _Reworded(_catalogue(self.tag), words)
+        return spoken
 
     def in_zone(self, timezone: str) -> Language:
         """Return the language with the times of another time zone; as it is if none is given."""
-        return Language(self.tag, self.locale, timezone) if timezone else self
+        if not timezone:
+            return self
+        spoken = Language(self.tag, self.locale, timezone)
+        spoken._apart, spoken._catalogue = self._apart, self._catalogue
+        return spoken
 
     def say(self, sentence: str, /, **values: str) -> str:
         """Return the sentence in this language with its {placeholders} filled in. Values are never read as placeholders."""
-        return self._catalogue.gettext(sentence).format_map(values)
+        return self._catalogue.gettext(sentence).format_map(self._kept_apart(values))
 
     def count(self, one: str, many: str, number: int, /, **values: str) -> str:
         """Return the plural form of the sentence that fits `number`, which fills {number}."""
-        return self._catalogue.ngettext(one, many, number).format_map({"number": str(number), **values})
+        filled = {"number": str(number), **self._kept_apart(values)}
+        return self._catalogue.ngettext(one, many, number).format_map(filled)
+
+    def _kept_apart(self, values: Mapping[str, str]) -> Mapping[str, str]:
+        """Return values that cannot drag their neighbours to the wrong side, if pages speak (UAX 9, 2.3)."""
+        if not self._apart:
+            return values
+        return {
+            name: f"\u2068{value}\u2069"
+            if value[:1] not in _ISOLATES and (self.direction == "rtl" or _RTL.search(value))
+            else value
+            for name, value in values.items()
+        }
 
     def isolated(self, value: str) -> str:
         """Return a value isolated from the sentence around it, if that runs from right to left (UAX 9, 2.3).
@@ -61,6 +106,25 @@ class Language:
         Otherwise a Latin name or a time would drag its neighbours, such as a full stop or a number, to the wrong side.
         """
         return f"\u2068{value}\u2069" if value and self.direction == "rtl" else value
+
+
+class _Reworded:
+    """A catalogue in which some sentences are an operator's."""
+
+    __slots__ = ("_form", "_ours", "_words")
+
+    def __init__(self, ours: gettext.GNUTranslations, words: Words) -> None:
+        self._ours = ours
+        self._words = words
+        self._form: Callable[[int], int] = getattr(ours, "plural")  # noqa: B009 - the type stubs do not know it
+
+    def gettext(self, message: str) -> str:
+        found = self._words.get(message)
+        return self._ours.gettext(message) if found is None else found[0]
+
+    def ngettext(self, msgid1: str, msgid2: str, n: int) -> str:
+        found = self._words.get(msgid1)
+        return self._ours.ngettext(msgid1, msgid2, n) if found is None else found[self._form(n)]
 
 
 def mark(sentence: str) -> str:
@@ -75,11 +139,27 @@ def languages() -> tuple[str, ...]:
     return (FALLBACK, *sorted(found - {FALLBACK}))
 
 
+@cache
+def sentences() -> Mapping[str, str | None]:
+    """Return every English sentence, with its plural if it is a counted one."""
+    known: dict[str, str | None] = {}
+    for message in _read(FALLBACK):
+        if isinstance(message.id, list | tuple):
+            known[message.id[0]] = message.id[1]
+        elif message.id:
+            known[message.id] = None
+    return known
+
+
+@cache
+def plural_forms(tag: str) -> int:
+    """Return how many plural forms a language has."""
+    return _read(tag).num_plurals
+
+
 def untranslated(tag: str) -> int:
     """Return how many sentences a language has no translation for."""
-    with (_folder() / tag / "LC_MESSAGES" / f"{DOMAIN}.po").open("rb") as source:
-        catalogue = read_po(source, locale=tag.replace("-", "_"), domain=DOMAIN)
-    strings = [message.string for message in catalogue if message.id]
+    strings = [message.string for message in _read(tag) if message.id]
     return sum(not all(string if isinstance(string, list | tuple) else (string,)) for string in strings)
 
 
@@ -135,13 +215,16 @@ def _regional(tag: str, subtags: list[str]) -> Locale:
 
 
 @cache
-def _catalogue(tag: str) -> gettext.NullTranslations:
-    with (_folder() / tag / "LC_MESSAGES" / f"{DOMAIN}.po").open("rb") as source:
-        catalogue = read_po(source, locale=tag.replace("-", "_"), domain=DOMAIN)
+def _catalogue(tag: str) -> gettext.GNUTranslations:
     compiled = BytesIO()
-    write_mo(compiled, catalogue)
+    write_mo(compiled, _read(tag))
     compiled.seek(0)
     return gettext.GNUTranslations(compiled)
+
+
+def _read(tag: str) -> Catalog:
+    with (_folder() / tag / "LC_MESSAGES" / f"{DOMAIN}.po").open("rb") as source:
+        return read_po(source, locale=tag.replace("-", "_"), domain=DOMAIN)
 
 
 def _folder() -> Traversable:

@@ -103,6 +103,7 @@ class WebApplication(falcon.asgi.App[Request, Response]):
 
     def _guarded(self, responder: Responder, guard: Guard) -> Responder:
         async def guarded(req: Request, resp: Response, **params: str) -> None:
+            req.page_words = self.web.page_words
             guard(req)
             if req.method not in SAFE:
                 await req.body()  # whole, or nothing is carried out, also where the handler reads no field

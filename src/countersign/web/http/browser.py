@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
+
+from babel import Locale
 
 from countersign.domain.shared.phone_number import MAX_REGIONS
 from countersign.flows.accounts.context import BrowserContext
-from countersign.messages.language.catalogue import Language, canonical_tag, negotiate, region_of
+from countersign.messages.language.catalogue import Language, canonical_tag, languages, negotiate, region_of
 from countersign.messages.language.timezones import known_timezone
-from countersign.web.http.cookies import DEVICE, FLOW, LANGUAGE, SESSION, ZONE, secret_in
+from countersign.web.http.cookies import ASKED_LANGUAGE, DEVICE, FLOW, LANGUAGE, SESSION, ZONE, secret_in
 from countersign.web.http.locales import MAX_TAG, first_available, is_available
 
 if TYPE_CHECKING:
@@ -16,6 +20,9 @@ if TYPE_CHECKING:
     from countersign.web.http.request import Request
 
 MAX_AGENT: Final = 400
+LANGUAGE_PAGE: Final = "/language"
+MAX_BACK: Final = 2_000
+"""Characters of an address that the page of languages leads back to."""
 _MAX_LANGUAGES: Final = 400
 
 
@@ -35,8 +42,17 @@ def browser_of(req: Request, proxies: Proxies, default_country: str = "") -> Bro
 
 
 def preferred_tag(req: Request) -> str:
-    """Return the tag of the language to speak: that which an application asked for on this way, else that of the browser."""
-    return first_available((secret_in(req, LANGUAGE),)) or next((tag for tag in _tags(req) if is_available(tag)), "")
+    """Return the tag of the language to answer in, or an empty string if none that is asked for is available.
+
+    It is the language that the person chose here, else that which an application asked for on this way, else the first available one of
+    Accept-Language.
+    """
+    chosen = secret_in(req, LANGUAGE)
+    accepted = [tag for tag in _tags(req) if is_available(tag)]
+    if chosen in languages():
+        # de-AT of the browser says how a reader of the chosen German writes times.
+        return next((tag for tag in accepted if negotiate(tag).tag == chosen), chosen)
+    return first_available((secret_in(req, ASKED_LANGUAGE),)) or next(iter(accepted), "")
 
 
 def regions_of(req: Request, default_country: str) -> tuple[str, ...]:
@@ -64,5 +80,24 @@ def timezone_of(req: Request) -> str:
 
 
 def language_of(req: Request) -> Language:
-    """Return the language for the response, with the browser's time zone, else that of the account that is signed in."""
-    return negotiate(preferred_tag(req)).in_zone(timezone_of(req) or req.account_timezone)
+    """Return the language for a page, with the operator's words. Names from outside are kept apart from its sentences.
+
+    Its times are of the browser's time zone, else of that of the account that is signed in.
+    """
+    language = negotiate(preferred_tag(req)).in_zone(timezone_of(req) or req.account_timezone)
+    return req.page_words.applied(language)
+
+
+def language_page(req: Request) -> str:
+    """Return the address of the page of languages, which leads back to this one; "" for that page itself."""
+    if req.path == LANGUAGE_PAGE:
+        return ""
+    back = req.relative_uri if req.method == "GET" else req.path
+    return f"{LANGUAGE_PAGE}?back={quote(back, safe='/')}" if len(back) <= MAX_BACK else LANGUAGE_PAGE
+
+
+@cache
+def own_name(tag: str) -> str:
+    """Return the name of a language in itself."""
+    name = Locale.parse(tag, sep="-").get_display_name() or tag
+    return name[0].upper() + name[1:]

@@ -39,6 +39,7 @@ class WebContext:
         self.applications = runtime.applications
         self.receivers = runtime.receivers
         self.inbox = runtime.shown_inbox
+        self.page_words = runtime.delivery.templates.page_words
         self.demo_key = runtime.demo_key
         self.metrics = runtime.metrics
         self.metrics_page = runtime.metrics_page

@@ -14,6 +14,8 @@ DEVICE: Final = "__Host-device"
 FLOW: Final = "__Host-visit"
 OWN_RECOVERY: Final = "__Host-recovery"
 LANGUAGE: Final = "__Host-language"
+"""The tag of the language that the person chose: no secret, but kept as the others are."""
+ASKED_LANGUAGE: Final = "__Host-asked-language"
 """The language that an application asked for. It holds a tag and no secret."""
 REMINDED: Final = "__Host-reminded"
 """No secret: this browser was reminded lately that its user could be locked out."""
@@ -26,7 +28,7 @@ SESSION_KEPT: Final = 30 * 86_400
 FLOW_KEPT: Final = 1_800
 OWN_RECOVERY_KEPT: Final = 14 * 86_400
 """Seconds: the wait of a delayed recovery, and the week in which it can be finished."""
-LANGUAGE_KEPT: Final = FLOW_KEPT
+ASKED_LANGUAGE_KEPT: Final = FLOW_KEPT
 MAX_SECRET: Final = 64
 MAX_SEALED: Final = 2_000
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import falcon.asgi
 
+from countersign.messages.custom.page_words import OUR_WORDS, PageWords
 from countersign.web.http.problems import ProblemError
 
 if TYPE_CHECKING:
@@ -30,7 +31,10 @@ class Request(falcon.asgi.Request):
     `receive` gives the next ASGI event of the connection; `began` is when the request arrived, in seconds of `time.perf_counter`.
     `account_timezone` is the time zone of the account that is signed in, where the browser has told none. `application` is the name and the
     address of the application from which the person came last, if that is known.
+    `page_words` are the operator's words, where a page answers.
     """
+
+    page_words: PageWords = OUR_WORDS
 
     def __init__(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from countersign.web.http.browser import LANGUAGE_PAGE
 from countersign.web.pages.account import routes as account
 from countersign.web.pages.developer import routes as developer
 from countersign.web.pages.oidc import routes as oidc
@@ -11,6 +12,8 @@ from countersign.web.pages.reports import routes as reports
 from countersign.web.pages.shared.assets import asset
 from countersign.web.pages.shared.continue_flow import ContinueFlow
 from countersign.web.pages.shared.error_pages import ErrorPages
+from countersign.web.pages.shared.language_choice import LanguagePage
+from countersign.web.pages.shared.look import ThemeFiles
 from countersign.web.pages.shared.session_guard import SessionGuard
 from countersign.web.pages.sign_in import routes as sign_in
 from countersign.web.pages.site import routes as site
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
 def routes(web: WebContext) -> Routes:
     """Return the routes of all pages and their assets."""
+    language = LanguagePage(web)
     account_routes, acts = account.routes(web, SessionGuard(web))
     return {
         **site.routes(web),
@@ -29,6 +33,8 @@ def routes(web: WebContext) -> Routes:
         **sign_in.routes(web, ContinueFlow(web, acts)),
         **account_routes,
         **reports.routes(web),
+        LANGUAGE_PAGE: {"GET": language.get, "POST": language.post},
+        "/theme/{version}/{name}": {"GET": ThemeFiles(web).get},
         "/static/{version}/{name}": {"GET": asset},
     }
 

@@ -12,7 +12,7 @@ from countersign.flows.accounts.context import CodeRequested
 from countersign.flows.oidc.authorize import RedirectToClient, SignInRequired, authorize
 from countersign.flows.verifications.results import Refused
 from countersign.web.http.browser import language_of
-from countersign.web.http.cookies import LANGUAGE, LANGUAGE_KEPT, keep
+from countersign.web.http.cookies import ASKED_LANGUAGE, ASKED_LANGUAGE_KEPT, keep
 from countersign.web.http.forms import FORM, is_form, pairs_of
 from countersign.web.http.locales import first_available
 from countersign.web.http.problems import ProblemError
@@ -79,7 +79,7 @@ class AuthorizePage:
         """Speak the first language of ours that the application asks for, for as long as its person is on the way back."""
         tag = first_available(ui_locales)
         if tag:
-            keep(resp, LANGUAGE, tag, LANGUAGE_KEPT)
+            keep(resp, ASKED_LANGUAGE, tag, ASKED_LANGUAGE_KEPT)
 
 
 def show_wrong_link(web: WebContext, req: Request, resp: Response, reason: str) -> None:

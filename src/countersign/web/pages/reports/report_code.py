@@ -19,7 +19,7 @@ from countersign.store.tables import applications
 from countersign.web.http.browser import language_of
 from countersign.web.http.forms import fields_of
 from countersign.web.http.problems import ProblemError
-from countersign.web.pages.shared.rendering import render
+from countersign.web.pages.shared.rendering import show
 
 if TYPE_CHECKING:
     from countersign.web.http.context import WebContext
@@ -106,18 +106,21 @@ class ReportCodePage:
         language = language_of(req)
         challenge = await self._find(reference)
         if challenge is None:
-            await self._end(resp, language, UNKNOWN, None)
+            await self._end(req, resp, language, UNKNOWN, None)
             return
         now = self._web.core.now()
         state = challenge.state_at(now)
         if state is not ChallengeState.PENDING:
-            await self._end(resp, language, ENDINGS[state], challenge)
+            await self._end(req, resp, language, ENDINGS[state], challenge)
             return
         site = await self._site(challenge)
         terms = challenge.terms
-        self._show(
+        show(
+            self._web,
+            req,
             resp,
-            language,
+            "not_me.html",
+            application=challenge.application,
             site=site,
             ending=None,
             reference=reference,
@@ -148,11 +151,11 @@ class ReportCodePage:
         outcome = await report_challenge(self._web.core, reference) if reference else Missing()
         match outcome:
             case Done(challenge):
-                await self._end(resp, language, STOPPED, challenge)
+                await self._end(req, resp, language, STOPPED, challenge)
             case Refused(refusal, challenge) if refusal in _ENDED_AS:
-                await self._end(resp, language, ENDINGS[_ENDED_AS[refusal]], challenge)
+                await self._end(req, resp, language, ENDINGS[_ENDED_AS[refusal]], challenge)
             case _:
-                await self._end(resp, language, UNKNOWN, None)
+                await self._end(req, resp, language, UNKNOWN, None)
 
     async def _find(self, reference: str) -> Challenge | None:
         if not 0 < len(reference) <= MAX_REFERENCE or not reference.isascii():
@@ -175,14 +178,19 @@ class ReportCodePage:
             return None
         return f"https://{found.host}", language.say("Go to {site}", site=found.site or found.host)
 
-    async def _end(self, resp: Response, language: Language, ending: Ending, challenge: Challenge | None) -> None:
+    async def _end(
+        self, req: Request, resp: Response, language: Language, ending: Ending, challenge: Challenge | None
+    ) -> None:
         site = await self._site(challenge)
         if ending is UNKNOWN:
             resp.status = falcon.HTTP_404
         link = await self._password_link(challenge, language) if ending.advice else None
-        self._show(
+        show(
+            self._web,
+            req,
             resp,
-            language,
+            "not_me.html",
+            application=challenge.application if challenge is not None else "",
             site=site,
             ending=ending,
             title=language.say(ending.title),
@@ -190,10 +198,6 @@ class ReportCodePage:
             advice=language.say(ending.advice, site=site) if ending.advice else "",
             link=link,
         )
-
-    def _show(self, resp: Response, language: Language, **values: object) -> None:
-        resp.set_header("Vary", "Accept-Language")
-        render(resp, "not_me.html", lang=language.tag, direction=language.direction, **values)
 
 
 def _facts(challenge: Challenge, language: Language) -> list[tuple[str, str]]:

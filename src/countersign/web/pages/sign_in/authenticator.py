@@ -20,6 +20,7 @@ from countersign.messages.language.catalogue import Language, mark
 from countersign.totp import DIGITS
 from countersign.web.http.browser import language_of
 from countersign.web.http.forms import fields_of
+from countersign.web.pages.shared.asking_application import remember_application
 from countersign.web.pages.shared.continue_flow import AGAIN
 from countersign.web.pages.shared.destinations import leads_to
 from countersign.web.pages.shared.flow_mark import is_of_other_flow, show_other_flow
@@ -154,6 +155,7 @@ class AuthenticatorPage:
     ) -> None:
         """Show the screen of the requested authenticator, or of the first available one."""
         language, flow = language_of(req), view.flow
+        remember_application(req, flow.interrupted.path)
         wanted = req.get_param("by") or ""
         if kind is None:
             kind = next((one for one in view.authenticators if one.value == wanted), None)

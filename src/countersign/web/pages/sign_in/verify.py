@@ -35,6 +35,7 @@ from countersign.web.http.event_stream import PER_BROWSER, PER_NETWORK, Snapshot
 from countersign.web.http.forms import fields_of, is_form
 from countersign.web.http.problems import ProblemError, seconds
 from countersign.web.http.timestamps import instant
+from countersign.web.pages.shared.asking_application import remember_application
 from countersign.web.pages.shared.continue_flow import AGAIN
 from countersign.web.pages.shared.destinations import leads_to
 from countersign.web.pages.shared.flow_mark import FIELD, is_of_other_flow, show_other_flow
@@ -176,6 +177,7 @@ class VerifyPage:
             return
         language, now = language_of(req), self._web.accounts.now()
         challenge, flow = view.challenge, view.flow
+        remember_application(req, flow.interrupted.path)
         if challenge is None or self._authenticator.is_meant(req, view):
             await self._authenticator.screen(req, resp, view)
             return

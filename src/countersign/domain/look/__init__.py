@@ -1,0 +1,1 @@
+"""How pages and mail look: colours with their contrast, and the theme of an installation or an application."""

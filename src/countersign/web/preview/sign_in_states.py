@@ -1,0 +1,283 @@
+"""The states of the pages for signing up and in, for verification and recovery, and of the language's page."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Final
+
+from countersign.domain.accounts.authenticator import AuthenticatorKind
+from countersign.domain.accounts.login_flow import LoginFlowKind
+from countersign.domain.accounts.password import PasswordFault
+from countersign.domain.accounts.recovery import RecoveryPolicy
+from countersign.domain.delivery.delivery import DeliveryState, Reason
+from countersign.domain.shared.contact import Channel
+from countersign.messages.content.code_help import CodeFacts, CodeHelp, SentMessage, code_help
+from countersign.messages.content.hints import hint
+from countersign.messages.content.risk_reasons import reason
+from countersign.messages.language.catalogue import languages, negotiate
+from countersign.web.http.browser import own_name
+from countersign.web.http.timestamps import instant
+from countersign.web.pages.shared.wordings import DELIVERY_STATES, PASSWORD_FAULTS, fault_of_contact
+from countersign.web.pages.sign_in import authenticator, verify
+from countersign.web.preview.sample import (
+    APPLICATION,
+    MAIL,
+    MASKED_MAIL,
+    MASKED_PHONE,
+    MINUTE,
+    NOW,
+    SUMMARY,
+    SUPPORT,
+    PageState,
+    Sample,
+    states,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_LEAST: Final = "8"
+_BACK: Final = "/account/contacts"
+
+
+def _wrong(sample: Sample) -> str:
+    return sample.language.count(
+        "This is not the code. You have {number} guess left.",
+        "This is not the code. You have {number} guesses left.",
+        3,
+    )
+
+
+def _help(
+    sample: Sample, *messages: DeliveryState, why: Reason | None = None, sends_left: int = 3, may_lack: bool = False
+) -> CodeHelp:
+    facts = CodeFacts(
+        channel=Channel.EMAIL,
+        to=MASKED_MAIL,
+        site=sample.site,
+        messages=tuple(SentMessage(NOW + number * MINUTE, state, 0, why) for number, state in enumerate(messages)),
+        sender="codes@example.org",
+        sends_left=sends_left,
+        may_lack_a_code=may_lack,
+    )
+    return code_help(facts, sample.language)
+
+
+def _message(
+    sample: Sample,
+    *messages: DeliveryState,
+    why: Reason | None = None,
+    late: bool = False,
+    sends_left: int = 3,
+    may_lack: bool = False,
+) -> dict[str, Any]:
+    """Return what the screen says of a code's messages, the newest of which is the last one."""
+    told = _help(sample, *messages, why=why, sends_left=sends_left, may_lack=may_lack)
+    newest = messages[-1]
+    text = hint(newest, why, Channel.EMAIL, sample.language.tag) or ""
+    lost = newest is DeliveryState.UNDELIVERED
+    known = verify.Progress(
+        sample.say(DELIVERY_STATES[newest]), text, told.resent, told.sent, lost=lost, late=late, over=False
+    )
+    return {"known": known, "help": told, "sends_left": sends_left}
+
+
+def _own_recovery(sample: Sample) -> dict[str, Any]:
+    return {"contact": MAIL, "asked": sample.on(3), "due": sample.on(-4), "until": sample.on(-11), "is_due": False}
+
+
+def _ways(sample: Sample) -> list[tuple[str, str, str]]:
+    to = {
+        Channel.SMS: MASKED_PHONE,
+        Channel.VOICE: MASKED_PHONE,
+        Channel.WHATSAPP: MASKED_PHONE,
+        Channel.EMAIL: MASKED_MAIL,
+    }
+    return [
+        ("con_1", channel.value, sample.say(authenticator.WAYS[channel], to=f"\u2066{address}\u2069"))
+        for channel, address in to.items()
+    ]
+
+
+def _methods(sample: Sample) -> list[tuple[str, str]]:
+    return [(kind.value, sample.say(label)) for kind, label in authenticator.METHODS.items()]
+
+
+def _far() -> SimpleNamespace:
+    return SimpleNamespace(asked="Buenos Aires, Argentina", here="Reykjavík, Iceland")
+
+
+def _act(sample: Sample) -> dict[str, Any]:
+    return {
+        "title": sample.say(verify.TITLES[LoginFlowKind.STEP_UP]),
+        "summary": SUMMARY,
+        "asker": APPLICATION,
+        "reason": reason(("impossible_travel",), sample.language),
+        "may_remember": False,
+    }
+
+
+def _verify(sample: Sample) -> Mapping[str, Any]:
+    return {
+        "title": sample.say(verify.TITLES[LoginFlowKind.SIGN_IN]),
+        "to": MASKED_MAIL,
+        "by": sample.say(verify.BY[Channel.EMAIL]),
+        "reason": "",
+        "summary": "",
+        "asker": "",
+        **_message(sample, DeliveryState.ACCEPTED),
+        "change": None,
+        "support": None,
+        "fault": "",
+        "far": None,
+        "typed": False,
+        "numeric": True,
+        "length": 6,
+        "guesses": 5,
+        "resend_in": 27,
+        "resend_at": instant(NOW),
+        "ways": _ways(sample),
+        "form_action": "",
+        "methods": _methods(sample),
+        "may_remember": True,
+        "again": "/sign-in",
+    }
+
+
+def _prove(sample: Sample, kind: AuthenticatorKind = AuthenticatorKind.APP) -> Mapping[str, Any]:
+    return {
+        **_verify(sample),
+        "title": sample.say(authenticator.TITLES[kind]),
+        "sentence": sample.say(authenticator.SENTENCES[kind]),
+        "kind": kind.value,
+        "sent": False,
+        "lost": True,
+    }
+
+
+def _sign_up_faults(sample: Sample) -> dict[str, Any]:
+    return {
+        "name": "",
+        "identifier": "ada@",
+        "faults": {
+            "name": sample.say("Tell us what to call you, in at most 80 characters."),
+            "identifier": fault_of_contact("malformed", sample.language),
+            "password": sample.say(PASSWORD_FAULTS[PasswordFault.BREACHED.value]),
+        },
+    }
+
+
+def _recover(_: Sample) -> dict[str, Any]:
+    return {
+        "identifier": "",
+        "contact": "",
+        "username": "",
+        "least": _LEAST,
+        "policy": RecoveryPolicy(),
+        "faults": {},
+        "own": None,
+    }
+
+
+def _contact_faults(sample: Sample) -> dict[str, Any]:
+    fault = fault_of_contact("malformed", sample.language)
+    return {"identifier": "ada@", "contact": "12", "faults": {"identifier": fault, "contact": fault}}
+
+
+STATES: Final[tuple[PageState, ...]] = (
+    *states(
+        "sign_in.html",
+        lambda _: {"identifier": "", "return_to": "", "wrong": False, "form_action": ""},
+        empty={},
+        wrong={"identifier": MAIL, "return_to": _BACK, "wrong": True},
+    ),
+    *states(
+        "sign_up.html",
+        lambda _: {"name": "", "identifier": "", "return_to": "", "least": _LEAST, "faults": {}},
+        empty={},
+        filled={"name": "علی‌رضا احمدی", "identifier": MAIL, "return_to": _BACK},
+        faults=_sign_up_faults,
+    ),
+    *states(
+        "verify.html",
+        _verify,
+        sent={},
+        wrong_code=lambda one: {"fault": _wrong(one), "typed": True},
+        refused=lambda one: {
+            "fault": one.say("Too many wrong codes were entered for this contact. Use another way."),
+            **_message(one, DeliveryState.ACCEPTED, sends_left=0),
+        },
+        sent_again=lambda one: _message(one, DeliveryState.ACCEPTED, DeliveryState.ACCEPTED),
+        not_delivered=lambda one: {
+            **_message(one, DeliveryState.UNDELIVERED, why=Reason.UNKNOWN_RECIPIENT, late=True, may_lack=True),
+            "change": ("/sign-up", one.say("Use another address or number")),
+            "support": SUPPORT,
+        },
+        one_way=lambda one: {
+            "title": one.say(verify.TITLES[LoginFlowKind.SIGN_UP]),
+            "ways": [],
+            "methods": [],
+            "may_remember": False,
+            "numeric": False,
+            "known": verify.Progress("", "", "", "", lost=False, late=False, over=False),
+        },
+        act=_act,
+        act_of_ours=lambda one: {**_act(one), "asker": "", "summary": one.say("Change the password of your account")},
+        far_away={"far": _far()},
+    ),
+    *states(
+        "prove.html",
+        _prove,
+        app={},
+        app_wrong=lambda one: {"fault": _wrong(one), "far": _far(), "may_remember": False, "lost": False},
+        passkey=lambda one: _prove(one, AuthenticatorKind.PASSKEY),
+        passkey_act=lambda one: {**_prove(one, AuthenticatorKind.PASSKEY), **_act(one), "sent": True, "methods": []},
+        recovery_code=lambda one: {**_prove(one, AuthenticatorKind.RECOVERY_CODE), "methods": [], "ways": []},
+        recovery_code_wrong=lambda one: {
+            **_prove(one, AuthenticatorKind.RECOVERY_CODE),
+            "fault": _wrong(one),
+            "summary": one.say("Change the password of your account"),
+        },
+    ),
+    *states(
+        "recover.html",
+        _recover,
+        empty={},
+        fault=_contact_faults,
+        not_delayed={"policy": RecoveryPolicy(delayed=False)},
+    ),
+    *states(
+        "lost.html",
+        _recover,
+        empty={},
+        faults=_contact_faults,
+        keeps_authenticators={"policy": RecoveryPolicy(keeps_authenticators=True)},
+        waiting=lambda one: {"own": _own_recovery(one)},
+        due=lambda one: {"own": {**_own_recovery(one), "is_due": True}},
+    ),
+    *states(
+        "new_password.html",
+        _recover,
+        empty={"username": MAIL},
+        faults=lambda one: {
+            "faults": {
+                "password": one.say(PASSWORD_FAULTS[PasswordFault.TOO_SHORT.value], least=_LEAST),
+                "current": one.say("This is not the password. Leave it empty if you do not know it."),
+            }
+        },
+    ),
+    *states(
+        "sign_out.html",
+        lambda one: {"title": one.say("Do you want to sign out?"), "fields": {"state": "xyz"}, "form_action": ""},
+        asked={},
+    ),
+    *states(
+        "language.html",
+        lambda _: {
+            "languages": [(tag, own_name(tag), negotiate(tag).direction) for tag in languages()],
+            "back": "/account",
+            "language_page": "",
+        },
+        all={},
+    ),
+)
