@@ -171,7 +171,7 @@ async def _raise_session(
 
     A step-up gives no trust to a browser: only a sign-in offers it (semantics S4).
     """
-    flow, secret = stored.flow, context.secret()
+    flow, secret = stored.flow, context.session_secret(browser.flow)
     upgrade = SessionUpgrade(
         flow=flow,
         flow_token_hash=stored.token_hash,
@@ -202,5 +202,6 @@ async def _write_upgrade(context: AccountContext, upgrade: SessionUpgrade) -> bo
     session_facts: dict[str, str | int] = {"session": session.id, "method": upgrade.proof.method.value}
     events = [Event(now, EventKind.SESSION_RAISED, context.own.id, flow.account, session_facts)]
     activity = await record_events(context, events, upgrade.browser, context.place(upgrade.browser.ip))
-    await Write((sessions.insert(raised), *activity), last=True)
+    origin = login_flow.update_origin(context, upgrade.browser, flow)
+    await Write((sessions.insert(raised), *activity, *origin), last=True)
     return True

@@ -12,7 +12,13 @@ import msgspec
 
 from countersign.domain.accounts.account import Account, OwnedContact
 from countersign.domain.accounts.change import AccountChange, ChangeKind, ChangeRefusal, ChangeRequest, may_recover
-from countersign.domain.accounts.login_flow import FLOW_LIFETIME, LoginFlow, LoginFlowKind
+from countersign.domain.accounts.login_flow import (
+    FLOW_LIFETIME,
+    NOTHING_INTERRUPTED,
+    InterruptedRequest,
+    LoginFlow,
+    LoginFlowKind,
+)
 from countersign.domain.accounts.password import normalize_password
 from countersign.domain.accounts.recovery import RecoveryProof
 from countersign.domain.accounts.session import Method
@@ -39,13 +45,16 @@ RecoveryResult: TypeAlias = Applied | InvalidInput | ChangeRefusal | FlowNotFoun
 
 
 async def recover(
-    context: AccountContext, browser: BrowserContext, identifier: str
+    context: AccountContext,
+    browser: BrowserContext,
+    identifier: str,
+    interrupted: InterruptedRequest = NOTHING_INTERRUPTED,
 ) -> CodeRequested | InvalidInput | Refused:
     """Send a code to the contact that was entered. The browser gets the same answer whether the contact has an account or not.
 
     If it has none, or is too new to recover the account alone (semantics A2), the message says so in place of a code. Nothing is changed
     yet. InvalidInput means that `identifier` is no contact, Refused that this network is over a limit. If no message can be sent to the
-    contact, the flow begins without one, and a recovery code proves it.
+    contact, the flow begins without one, and a recovery code proves it. `interrupted` is what the person wanted to sign in for.
     """
     try:
         contact = parse_contact(identifier)
@@ -75,6 +84,7 @@ async def recover(
     flow = msgspec.structs.replace(
         _new_flow(context, browser, LoginFlowKind.RECOVER, contact, device_secret, challenge_id),
         account=target.account_id,
+        interrupted=interrupted,
         epoch=target.epoch,
         contact=target.contact.id if target.contact is not None else "",
         change=target.delayed_recovery.id if target.delayed_recovery is not None else "",
@@ -130,7 +140,11 @@ class RecoveryNotOffered(msgspec.Struct, frozen=True):
 
 
 async def begin_delayed_recovery(
-    context: AccountContext, browser: BrowserContext, identifier: str, new_contact: str
+    context: AccountContext,
+    browser: BrowserContext,
+    identifier: str,
+    new_contact: str,
+    interrupted: InterruptedRequest = NOTHING_INTERRUPTED,
 ) -> CodeRequested | InvalidInput | Refused | RecoveryNotOffered:
     """Send a code to a new contact of a user who has lost every other one. The wait begins once the contact is proved (semantics R5).
 
@@ -163,6 +177,7 @@ async def begin_delayed_recovery(
     flow = msgspec.structs.replace(
         _new_flow(context, browser, LoginFlowKind.DELAYED_RECOVERY, contact, device_secret, outcome.challenge.id),
         account=account.id if account else "",
+        interrupted=interrupted,
         epoch=account.epoch if account else 0,
     )
     return CodeRequested(await login_flow.save_flow(context, flow), device_secret)

@@ -12,11 +12,15 @@ if TYPE_CHECKING:
 SESSION: Final = "__Host-session"
 DEVICE: Final = "__Host-device"
 FLOW: Final = "__Host-visit"
+EARLIER_FLOWS: Final = ("__Host-visit2", "__Host-visit3")
+"""The flows that other tabs of the browser had begun before, the latest first."""
+FLASH: Final = "__Host-flash"
 
 DEVICE_KEPT: Final = 400 * 86_400
 """Seconds: the maximum lifetime that browsers grant a cookie (RFC 6265bis, 5.5)."""
 SESSION_KEPT: Final = 30 * 86_400
-FLOW_KEPT: Final = 1_800
+FLOW_KEPT: Final = 7_200
+"""Seconds: as long as it is remembered where a flow came from."""
 MAX_SECRET: Final = 64
 
 _ATTRIBUTES: Final = "Path=/; Secure; HttpOnly; SameSite=Lax"
@@ -32,17 +36,25 @@ def drop(resp: Response, name: str) -> None:
     resp.append_header("Set-Cookie", f"{name}=; Max-Age=0; {_ATTRIBUTES}")
 
 
-def keep_flow(resp: Response, begun: CodeRequested) -> None:
-    """Set the cookies of a login flow that has begun."""
+def keep_flow(req: Request, resp: Response, begun: CodeRequested) -> None:
+    """Set the cookies of a login flow that has begun. Those of other tabs stay: each form says to which flow it belongs."""
     keep(resp, DEVICE, begun.device, DEVICE_KEPT)
     keep(resp, FLOW, begun.flow, FLOW_KEPT)
+    earlier = [flow for flow in flows_in(req) if flow != begun.flow]
+    for name, flow in zip(EARLIER_FLOWS, earlier, strict=False):
+        keep(resp, name, flow, FLOW_KEPT)
+
+
+def flows_in(req: Request) -> list[str]:
+    """Return the secrets of the flows of this browser, the latest first."""
+    found = [secret_in(req, name) for name in (FLOW, *EARLIER_FLOWS)]
+    return [secret for secret in found if secret]
 
 
 def keep_session(resp: Response, signed_in: SignedIn) -> None:
-    """Set the cookies of a session that has begun or was raised, and delete that of the finished flow."""
+    """Set the cookies of a session that has begun or was raised. That of the flow stays: whoever comes back to it finds the way on."""
     keep(resp, SESSION, signed_in.session, SESSION_KEPT)
     keep(resp, DEVICE, signed_in.device, DEVICE_KEPT)
-    drop(resp, FLOW)
 
 
 def secret_in(req: Request, name: str) -> str:

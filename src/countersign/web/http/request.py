@@ -28,6 +28,7 @@ class Request(falcon.asgi.Request):
     """A request to the API, to OAuth or to a page.
 
     `receive` gives the next ASGI event of the connection; `began` is when the request arrived, in seconds of `time.perf_counter`.
+    `flow_mark` is the mark of the login flow that its form names; empty if it names none.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Request(falcon.asgi.Request):
         self.receive = receive
         self.began = time.perf_counter()
         self._whole: bytes | None = None
+        self.flow_mark = ""
 
     async def body(self, most: int = MAX_BODY) -> bytes:
         """Return the whole body, never a part of it (semantics A9). A second call returns the same.

@@ -12,7 +12,7 @@ from countersign.web.pages.reports import routes as reports
 from countersign.web.pages.shared.assets import asset
 from countersign.web.pages.shared.continue_flow import ContinueFlow
 from countersign.web.pages.shared.session_guard import SessionGuard
-from countersign.web.pages.shared.word_pages import show_unavailable
+from countersign.web.pages.shared.word_pages import OUTCOME, get_outcome, show_unavailable
 from countersign.web.pages.sign_in import routes as sign_in
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def routes(web: WebContext) -> Routes:
         **account_routes,
         **oidc.routes(web),
         **reports.routes(web),
+        OUTCOME: {"GET": partial(get_outcome, web)},
         "/static/{version}/{name}": {"GET": asset},
     }
 

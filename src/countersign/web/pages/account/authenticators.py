@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import falcon
 import markupsafe
 
 from countersign.domain.accounts.authenticator import STRONG_KINDS, AuthenticatorKind
@@ -21,6 +20,7 @@ from countersign.totp import address, picture, shown
 from countersign.web.http.browser import language_of
 from countersign.web.http.cookies import FLOW, drop, keep_flow
 from countersign.web.pages.shared.account_layout import show_part, when
+from countersign.web.pages.shared.flash import redirect_with, take_flash
 from countersign.web.pages.shared.flow_mark import is_of_other_flow, show_other_flow
 from countersign.web.pages.shared.word_pages import show_change_refusal, show_no_flow
 
@@ -81,7 +81,7 @@ class AuthenticatorsPage:
         summary = form.act_language.say("Add the authenticator app “{name}”", name=authenticator_name(name))
         begun = await begin_app(self._web.accounts, form.browser, form.session, name, summary)
         if isinstance(begun, CodeRequested):
-            keep_flow(form.resp, begun)
+            keep_flow(form.req, form.resp, begun)
             form.resp.redirect(f"{PATH}/app")
         else:
             await self._forms.settle(form, begun)
@@ -90,7 +90,11 @@ class AuthenticatorsPage:
         """Show the QR code, and ask for the first code."""
         session = await self._guard.session(req, resp, InterruptedRequest("GET", PATH))
         if session is not None:
-            await self._show_app(req, resp, session, "")
+            said, language = take_flash(self._web, req, resp, f"{PATH}/app"), language_of(req)
+            fault = language.say(
+                "This is not the code. Look whether the clock of your phone is right, and wait for the next code."
+            )
+            await self._show_app(req, resp, session, fault if "wrong" in said else "")
 
     async def _show_app(self, req: Request, resp: Response, session: Session, fault: str) -> None:
         accounts = self._web.accounts
@@ -126,11 +130,7 @@ class AuthenticatorsPage:
                 drop(resp, FLOW)
                 resp.redirect(f"{PATH}?done={change.kind.value}")
             case InvalidCode():
-                resp.status = falcon.HTTP_422
-                fault = form.language.say(
-                    "This is not the code. Look whether the clock of your phone is right, and wait for the next code."
-                )
-                await self._show_app(req, resp, form.session, fault)
+                redirect_with(self._web, resp, f"{PATH}/app", {"wrong": "yes"})
             case ChangeRefusal():
                 show_change_refusal(self._web, req, resp, outcome)
             case _:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import falcon
-
 from countersign.domain.accounts.change import DAY, ChangeKind, ChangeRequest
 from countersign.domain.accounts.login_flow import InterruptedRequest
 from countersign.domain.shared.contact import parse_contact
@@ -13,6 +11,7 @@ from countersign.errors import InputError
 from countersign.flows.accounts.sessions import check_contacts, overview
 from countersign.web.http.browser import language_of
 from countersign.web.pages.shared.account_layout import show_part, when
+from countersign.web.pages.shared.flash import redirect_with, take_flash
 from countersign.web.pages.shared.wordings import fault_of_contact
 
 if TYPE_CHECKING:
@@ -42,12 +41,13 @@ class ContactsPage:
         if session is not None:
             await self._show(req, resp, session)
 
-    async def _show(self, req: Request, resp: Response, session: Session, *, fault: str = "", typed: str = "") -> None:
+    async def _show(self, req: Request, resp: Response, session: Session) -> None:
         found = await overview(self._web.accounts, session)
         if found is None:
             resp.redirect("/sign-in")
             return
         language, now = language_of(req), self._web.accounts.now()
+        said = take_flash(self._web, req, resp, PATH)
         show_part(
             self._web,
             req,
@@ -66,8 +66,9 @@ class ContactsPage:
                 for contact in found.contacts
             ],
             check=now - found.checked_at > CHECK_EVERY,
-            fault=fault,
-            typed=typed,
+            fault=fault_of_contact(said["fault"], language) if "fault" in said else "",
+            typed=said.get("contact", ""),
+            replaces=said.get("replaces", ""),
         )
 
     async def confirm(self, form: Submission) -> None:
@@ -77,13 +78,12 @@ class ContactsPage:
 
     async def add(self, form: Submission) -> None:
         """Request a new contact, or one in the place of another."""
-        language, typed = form.language, form.fields.get("contact", "")
+        typed = form.fields.get("contact", "")
         try:
             contact = parse_contact(typed)
         except InputError as error:
-            form.resp.status = falcon.HTTP_422
-            fault = fault_of_contact(error.reason, language)
-            await self._show(form.req, form.resp, form.session, fault=fault, typed=typed)
+            said = {"fault": error.reason, "contact": typed, "replaces": form.fields.get("replaces", "")}
+            redirect_with(self._web, form.resp, PATH, said)
             return
         which = form.fields.get("replaces", "")
         if which:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import falcon
-
 from countersign.domain.accounts.change import ChangeRefusal
 from countersign.domain.accounts.login_flow import InterruptedRequest
 from countersign.flows.accounts.context import CodeRequested, InvalidCredentials
@@ -16,11 +14,13 @@ from countersign.flows.sign_in.passkeys import (
     finish_passkey_enrolment,
     passkey_enrolment_options,
 )
+from countersign.web.http.browser import language_of
 from countersign.web.http.cookies import FLOW, drop, keep_flow
 from countersign.web.http.forms import fields_of, is_form
 from countersign.web.http.problems import ProblemError
 from countersign.web.http.response import JSON
 from countersign.web.pages.shared.account_layout import show_part
+from countersign.web.pages.shared.flash import redirect_with, take_flash
 from countersign.web.pages.shared.flow_mark import is_of_other_flow, show_other_flow
 from countersign.web.pages.shared.word_pages import show_change_refusal, show_no_flow
 
@@ -49,14 +49,16 @@ class EnrolPasskeyPage:
         summary = form.act_language.say("Add the passkey “{name}”", name=authenticator_name(name, "Passkey"))
         begun = await begin_passkey_enrolment(self._web.accounts, form.browser, form.session, name, summary)
         if isinstance(begun, CodeRequested):
-            keep_flow(form.resp, begun)
+            keep_flow(form.req, form.resp, begun)
             form.resp.redirect(PATH)
         else:
             await self._forms.settle(form, begun)
 
     async def get(self, req: Request, resp: Response) -> None:
         """Show the page."""
-        await self._show(req, resp, fault="")
+        said = take_flash(self._web, req, resp, PATH)
+        fault = language_of(req).say("This passkey could not be taken. Try again.")
+        await self._show(req, resp, fault=fault if "wrong" in said else "")
 
     async def _show(self, req: Request, resp: Response, *, fault: str) -> None:
         session = await self._guard.session(req, resp, InterruptedRequest("GET", METHODS))
@@ -92,8 +94,7 @@ class EnrolPasskeyPage:
                 drop(resp, FLOW)
                 resp.redirect(f"{METHODS}?done={change.kind.value}")
             case InvalidCredentials():
-                resp.status = falcon.HTTP_422
-                await self._show(req, resp, fault=form.language.say("This passkey could not be taken. Try again."))
+                redirect_with(self._web, resp, PATH, {"wrong": "yes"})
             case ChangeRefusal():
                 show_change_refusal(self._web, req, resp, outcome)
             case _:

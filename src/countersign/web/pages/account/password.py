@@ -7,7 +7,6 @@ import binascii
 import hashlib
 from typing import TYPE_CHECKING, Final
 
-import falcon
 import msgspec
 
 from countersign.domain.accounts.change import ChangeKind, ChangeRequest
@@ -16,8 +15,10 @@ from countersign.domain.accounts.password import normalize_password
 from countersign.errors import CountersignError
 from countersign.flows.accounts.sessions import overview
 from countersign.flows.sign_in.sign_up import find_password_fault
+from countersign.web.http.browser import language_of
 from countersign.web.http.problems import ProblemError
 from countersign.web.pages.shared.account_layout import show_part
+from countersign.web.pages.shared.flash import redirect_with, take_flash
 from countersign.web.pages.shared.wordings import PASSWORD_FAULTS
 
 if TYPE_CHECKING:
@@ -41,7 +42,9 @@ class PasswordPage:
     async def get(self, req: Request, resp: Response) -> None:
         """Show the form."""
         if await self._guard.session(req, resp, InterruptedRequest("GET", PATH)) is not None:
-            self._show(req, resp, "")
+            said, least = take_flash(self._web, req, resp, PATH), str(self._web.accounts.password_min_length)
+            fault = PASSWORD_FAULTS.get(said.get("fault", ""), "")
+            self._show(req, resp, language_of(req).say(fault, least=least) if fault else "")
 
     def _show(self, req: Request, resp: Response, fault: str) -> None:
         show_part(
@@ -53,10 +56,7 @@ class PasswordPage:
         accounts, password = self._web.accounts, normalize_password(form.fields.get("password", ""))
         found = await overview(accounts, form.session)
         if fault := await find_password_fault(accounts, password, (found.name,) if found is not None else ()):
-            form.resp.status = falcon.HTTP_422
-            self._show(
-                form.req, form.resp, form.language.say(PASSWORD_FAULTS[fault], least=str(accounts.password_min_length))
-            )
+            redirect_with(self._web, form.resp, PATH, {"fault": fault})
             return
         hashed = await accounts.passwords.hash(password)
         sealed = base64.b64encode(accounts.keyring.seal(hashed, form.session.id)).decode()

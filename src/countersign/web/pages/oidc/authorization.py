@@ -52,7 +52,7 @@ class AuthorizePage:
             case SignInRequired(path):
                 resp.redirect(f"/sign-in?return_to={quote(path, safe='/')}")
             case CodeRequested():
-                to_verification(resp, outcome)
+                to_verification(req, resp, outcome)
             case Refused():
                 show_refusal(self._web, req, resp, outcome)
             case AuthorizationErrorResponse(error, description):

@@ -40,6 +40,9 @@ DONE: Final = {
     ChangeKind.METHOD_REMOVED.value: mark("It was removed."),
     ChangeKind.RECOVERY_CODES_MADE.value: mark("You have new recovery codes. The old ones are worth nothing now."),
     ChangeKind.INTEGRATION_CODE_REVOKED.value: mark("The integration code was revoked. It opens nothing any more."),
+    "signed_out": mark(
+        "You were signed out before you sent this form. Nothing was changed: check the form, and send it again."
+    ),
     "enrol": mark("Here a passkey or an authenticator app is needed. Add one, and you can go on."),
     "canceled": mark("The change was canceled."),
     "allowed": mark("People who lose all contacts can ask for the account again. You are told if somebody does."),

@@ -3,41 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from countersign.domain.accounts.change import ChangeRefusal
-from countersign.domain.accounts.login_flow import LoginFlowKind
+from countersign.domain.accounts.login_flow import InterruptedRequest
 from countersign.flows.accounts.account_language import account_language
 from countersign.flows.accounts.context import AccountExists, FlowNotFound, SignedIn
+from countersign.flows.accounts.login_flow import find_origin
 from countersign.flows.accounts.sessions import find_session
 from countersign.flows.changes.apply import Applied
 from countersign.flows.changes.delayed_recovery import RecoveryPending
 from countersign.flows.sign_in.complete import CompletedFlow, PasswordResetAllowed
 from countersign.messages.language.datetimes import day
 from countersign.web.http.browser import language_of
-from countersign.web.http.cookies import FLOW, drop, keep_session
+from countersign.web.http.cookies import keep_session
 from countersign.web.pages.shared.change_form import Act, Submission
-from countersign.web.pages.shared.word_pages import show_change_refusal, show_no_flow, show_word
+from countersign.web.pages.shared.destinations import page_of, with_origin
+from countersign.web.pages.shared.flow_mark import FIELD
+from countersign.web.pages.shared.word_pages import show_change_refusal, show_word
 
 if TYPE_CHECKING:
     from countersign.web.http.context import WebContext
     from countersign.web.http.request import Request
     from countersign.web.http.response import Response
-
-AGAIN: Final = {
-    LoginFlowKind.SIGN_UP: "/sign-up",
-    LoginFlowKind.SIGN_IN: "/sign-in",
-    LoginFlowKind.STEP_UP: "/account",
-    LoginFlowKind.BIND_CONTACT: "/account/contacts",
-    LoginFlowKind.RECOVER: "/recover",
-    LoginFlowKind.DELAYED_RECOVERY: "/recover/lost",
-    LoginFlowKind.ENROL_APP: "/account/methods",
-    LoginFlowKind.ENROL_PASSKEY: "/account/methods",
-    LoginFlowKind.PASSKEY: "/sign-in",
-}
-"""The page on which each kind of flow begins again."""
 
 
 class ContinueFlow:
@@ -63,17 +53,15 @@ class ContinueFlow:
                     language.say(
                         "It was opened with this address while your code was on its way. Sign in with its password."
                     ),
-                    ("/sign-in", language.say("Sign in")),
+                    (await self._to_sign_in(req), language.say("Sign in")),
                 )
             case Applied(change):
-                drop(resp, FLOW)
                 resp.redirect(f"/account/contacts?done={change.kind.value}")
             case ChangeRefusal():
                 show_change_refusal(self._web, req, resp, completed)
             case PasswordResetAllowed():
                 resp.redirect("/recover/password")
             case RecoveryPending(due_at):
-                drop(resp, FLOW)
                 show_word(
                     self._web,
                     req,
@@ -85,10 +73,15 @@ class ContinueFlow:
                         " now, and each can stop it. If nobody does, come back on {day} or within the week after, and recover the account with your new contact.",
                         day=day(due_at, "UTC", language.locale),
                     ),
-                    ("/sign-in", language.say("Sign in")),
+                    (await self._to_sign_in(req), language.say("Sign in")),
                 )
             case FlowNotFound():
-                show_no_flow(self._web, req, resp)
+                resp.redirect(f"/verify?{FIELD}={req.flow_mark}" if req.flow_mark else "/verify")
+
+    async def _to_sign_in(self, req: Request) -> str:
+        """Return the address of the sign-in, which leads back to where this flow came from."""
+        origin = await find_origin(self._web.accounts, self._web.browser(req))
+        return with_origin("/sign-in", page_of(origin.interrupted if origin else InterruptedRequest()))
 
     async def _sign_in(self, req: Request, resp: Response, signed_in: SignedIn) -> None:
         """Return to where the person was going: by GET, or by carrying out the interrupted form once (semantics U1)."""

@@ -27,7 +27,8 @@ def mark_of(web: WebContext, req: Request) -> str:
 
 
 def is_of_other_flow(web: WebContext, req: Request, fields: Mapping[str, str]) -> bool:
-    """Return True if a form was made for another flow than the one that this browser has now."""
+    """Return True if a form was made for a flow that this browser does not have. Otherwise the form's flow is that of the request."""
+    req.flow_mark = fields.get(FIELD, "")
     return is_other_flow(web.accounts, web.browser(req), fields.get(FIELD))
 
 

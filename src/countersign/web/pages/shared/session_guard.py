@@ -12,8 +12,9 @@ from countersign.flows.accounts.sessions import find_session
 from countersign.flows.accounts.snapshot import find_snapshot
 from countersign.flows.sign_in.step_up import step_up
 from countersign.web.http.problems import ProblemError
-from countersign.web.pages.shared.destinations import to_verification
-from countersign.web.pages.shared.word_pages import HOME, show_refusal
+from countersign.web.pages.shared.destinations import page_of, to_verification
+from countersign.web.pages.shared.flash import keep_flash
+from countersign.web.pages.shared.word_pages import show_refusal
 
 if TYPE_CHECKING:
     from countersign.web.http.context import WebContext
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from countersign.web.http.response import Response
 
 METHODS: Final = "/account/methods"
+SIGNED_OUT: Final = "signed_out"
+"""What the page of a form says, after a sign-in, if the session had ended while the form was filled in."""
+
+_NEVER_KEPT: Final = frozenset({"password", "current", "code", "credential", "sealed", "flow", "seen"})
 
 
 class SessionGuard:
@@ -33,7 +38,7 @@ class SessionGuard:
         """Return the session, or redirect to the sign-in and return None."""
         session = await find_session(self._web.accounts, self._web.browser(req))
         if session is None:
-            resp.redirect(f"/sign-in?return_to={quote(then.path if then.method == 'GET' else HOME, safe='/')}")
+            self._keep_form(resp, then)
             return None
         if is_enrolment_only(
             session, self._web.accounts.sign_in_policy, self._web.accounts.now()
@@ -41,6 +46,17 @@ class SessionGuard:
             await self._closed(req, resp, session, then)
             return None
         return session
+
+    def _keep_form(self, resp: Response, then: InterruptedRequest) -> None:
+        """Lead to the sign-in, and from there back to the page of the form, which is filled again but not sent.
+
+        Whoever signs in may be another person than the one who typed it.
+        """
+        page = page_of(then)
+        if then.method == "POST":
+            keep_flash(self._web, resp, page, {name: text for name, text in then.fields if name not in _NEVER_KEPT})
+            page = f"{page}?done={SIGNED_OUT}"
+        resp.redirect(f"/sign-in?return_to={quote(page, safe='/')}")
 
     async def _closed(self, req: Request, resp: Response, session: Session, then: InterruptedRequest) -> None:
         """Ask for the app or passkey that this installation requires, or lead to its enrolment."""
@@ -70,6 +86,6 @@ class SessionGuard:
             raise ProblemError("too_large")
         asked = await step_up(self._web.accounts, self._web.browser(req), session, need, then)
         if isinstance(asked, CodeRequested):
-            to_verification(resp, asked)
+            to_verification(req, resp, asked)
         else:
             show_refusal(self._web, req, resp, asked)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 import falcon
@@ -13,6 +14,7 @@ from countersign.messages.language.catalogue import mark
 from countersign.web.http.browser import language_of
 from countersign.web.http.cookies import FLOW, drop
 from countersign.web.http.problems import seconds
+from countersign.web.pages.shared.flash import read_flash, redirect_with
 from countersign.web.pages.shared.rendering import show
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from countersign.web.http.response import Response
 
 HOME: Final = links.ACCOUNT
+OUTCOME: Final = "/outcome"
+"""Where the outcome of a form is said that has no page of its own."""
 
 REFUSALS: Final = {
     ChangeRefusal.UNKNOWN: mark("It is not there any more. Perhaps it was changed in another window."),
@@ -51,7 +55,7 @@ REFUSALS: Final = {
 def show_word(  # noqa: PLR0917 - a page has as many parts
     web: WebContext, req: Request, resp: Response, tone: str, title: str, sentence: str, link: tuple[str, str]
 ) -> None:
-    """Answer with a page that says one thing.
+    """Answer with a page that says one thing. The answer to a form that did something redirects to it (semantics J2).
 
     Args:
         web: knows the names of the site.
@@ -62,7 +66,19 @@ def show_word(  # noqa: PLR0917 - a page has as many parts
         sentence: what it says.
         link: where it leads, and the words of the link.
     """
-    show(web, req, resp, "word.html", tone=tone, title=title, sentence=sentence, link=link[0], label=link[1])
+    said = {"tone": tone, "title": title, "sentence": sentence, "link": link[0], "label": link[1]}
+    show(web, req, resp, "word.html", **said)
+    if req.method == "POST" and resp.status_code == HTTPStatus.OK:
+        redirect_with(web, resp, OUTCOME, said)
+
+
+async def get_outcome(web: WebContext, req: Request, resp: Response) -> None:
+    """GET /outcome. It stays for a while, so that a reload says the same."""
+    said = read_flash(web, req, OUTCOME)
+    if said.keys() >= {"tone", "title", "sentence", "link", "label"}:
+        show(web, req, resp, "word.html", **said)
+    else:
+        resp.redirect(HOME)
 
 
 def show_refusal(web: WebContext, req: Request, resp: Response, refused: Refused | NoEligibleMethod) -> None:
@@ -112,9 +128,27 @@ def show_no_flow(web: WebContext, req: Request, resp: Response) -> None:
         "warn",
         language.say("Nothing is waiting for a code here"),
         language.say(
-            "It may have been finished already, in another tab, or half an hour has passed. Start again, in one browser."
+            "It may have been completed in another tab, or started in another browser. If this happens again, your browser may be"
+            " blocking cookies: allow them for this site."
         ),
         ("/sign-in", language.say("Sign in")),
+    )
+
+
+def show_cookies_needed(web: WebContext, req: Request, resp: Response, path: str) -> None:
+    """Say that the browser keeps no cookies, and that nothing was sent. `path` is the form to try again."""
+    language = language_of(req)
+    show_word(
+        web,
+        req,
+        resp,
+        "warn",
+        language.say("Allow cookies to go on"),
+        language.say(
+            "Your browser did not keep the cookie of this page. Without it we cannot tell that the code you enter is yours, so we"
+            " sent none. Allow cookies for this site in the settings of your browser, then try again."
+        ),
+        (path, language.say("Try again")),
     )
 
 

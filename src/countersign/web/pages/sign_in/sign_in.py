@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import falcon
 
@@ -21,14 +21,21 @@ from countersign.messages.content.risk_reasons import reason
 from countersign.web.http.browser import language_of
 from countersign.web.http.cookies import FLOW, SESSION, drop, keep_session
 from countersign.web.http.forms import fields_of
-from countersign.web.pages.shared.destinations import leads_to, return_to, to_verification
+from countersign.web.pages.shared.destinations import origin_of, return_to, to_verification, with_origin
+from countersign.web.pages.shared.first_visit import drops_cookies, name_browser
+from countersign.web.pages.shared.flash import keep_flash, take_flash
 from countersign.web.pages.shared.rendering import show
-from countersign.web.pages.shared.word_pages import show_refusal, show_word
+from countersign.web.pages.shared.word_pages import show_cookies_needed, show_refusal, show_word
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from countersign.web.http.context import WebContext
     from countersign.web.http.request import Request
     from countersign.web.http.response import Response
+
+MAX_IDENTIFIER: Final = 320
+"""Characters of an identifier that a form is filled with again."""
 
 
 class SignInPage:
@@ -43,25 +50,31 @@ class SignInPage:
         if await find_session(self._web.accounts, self._web.browser(req)) is not None:
             resp.redirect(await return_to(self._web, wanted))
             return
-        await self._show(req, resp, "", wanted)
+        said = take_flash(self._web, req, resp, "/sign-in")
+        name_browser(self._web, req, resp)
+        await self._show(req, resp, said, wanted or said.get("return_to", ""))
 
     async def post(self, req: Request, resp: Response) -> None:
         """Sign in, ask for a code, or refuse: alike for unknown, wrong, locked and disabled (semantics S1)."""
         fields = await fields_of(req)
         wanted = fields.get("return_to", "")
+        if drops_cookies(self._web, req, fields):
+            show_cookies_needed(self._web, req, resp, with_origin("/sign-in", wanted))
+            return
         then = InterruptedRequest(path=await return_to(self._web, wanted))
         outcome = await sign_in(
             self._web.accounts, self._web.browser(req), fields.get("identifier", ""), fields.get("password", ""), then
         )
         match outcome:
             case CodeRequested():
-                to_verification(resp, outcome)
+                to_verification(req, resp, outcome)
             case SignedIn():
                 keep_session(resp, outcome)
                 resp.redirect(outcome.interrupted.path)
             case InvalidCredentials():
-                resp.status = falcon.HTTP_422
-                await self._show(req, resp, fields.get("identifier", ""), wanted, wrong=True)
+                said = {"wrong": "yes", "identifier": fields.get("identifier", "")[:MAX_IDENTIFIER]}
+                keep_flash(self._web, resp, "/sign-in", said)
+                resp.redirect(with_origin("/sign-in", then.path))
             case SignInDenied(reasons):
                 resp.status = falcon.HTTP_403
                 language = language_of(req)
@@ -72,21 +85,26 @@ class SignInPage:
                     "bad",
                     language.say("You cannot sign in from here"),
                     reason(reasons, language),
-                    ("/sign-in", language.say("Try again")),
+                    (with_origin("/sign-in", then.path), language.say("Try again")),
                 )
             case Refused() | NoEligibleMethod():
                 show_refusal(self._web, req, resp, outcome)
 
-    async def _show(self, req: Request, resp: Response, identifier: str, wanted: str, *, wrong: bool = False) -> None:
+    async def _show(self, req: Request, resp: Response, said: Mapping[str, str], wanted: str) -> None:
+        origin = await origin_of(self._web, wanted)
         show(
             self._web,
             req,
             resp,
             "sign_in.html",
-            identifier=identifier,
+            identifier=said.get("identifier", ""),
             return_to=wanted,
-            wrong=wrong,
-            form_action=await leads_to(self._web, wanted),
+            wrong="wrong" in said,
+            wrong_passkey="passkey" in said,
+            sign_up=with_origin("/sign-up", origin.path),
+            recover=with_origin("/recover", origin.path),
+            origin=origin,
+            form_action=origin.form_action,
         )
 
 
