@@ -16,8 +16,6 @@ from countersign.domain.verifications.lanes import Lane
 
 FLOW_LIFETIME: Final = 30 * 60_000
 """Milliseconds from the beginning of a flow to its end."""
-ORIGIN_LIFETIME: Final = 2 * 60 * 60_000
-"""Milliseconds for which it is remembered where a flow came from, also once it has ended or run out (semantics J1)."""
 MAX_INTERRUPTED_CHARACTERS: Final = 32_768
 """Characters of the form fields, names and values together, that are kept of an interrupted request."""
 
@@ -58,19 +56,6 @@ class InterruptedRequest(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 NOTHING_INTERRUPTED: Final = InterruptedRequest()
-
-
-class FlowOrigin(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Where a flow came from; it outlasts the flow, so that whoever comes late or twice finds the way on (semantics J1).
-
-    `device_token_hash` is that of the browser that began it. `interrupted` has no fields. `ended_at` (ms) is when the flow was completed,
-    0 if it was not.
-    """
-
-    kind: LoginFlowKind
-    device_token_hash: str = msgspec.field(name="device")
-    interrupted: InterruptedRequest = msgspec.field(name="then", default=InterruptedRequest())
-    ended_at: int = msgspec.field(name="ended", default=0)
 
 
 class LoginFlow(msgspec.Struct, frozen=True, omit_defaults=True):

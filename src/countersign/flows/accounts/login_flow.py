@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from msgspec.structs import replace
 
-from countersign.domain.accounts.login_flow import ORIGIN_LIFETIME, FlowOrigin, InterruptedRequest, LoginFlow
+from countersign.domain.accounts.login_flow import LoginFlow
 from countersign.flows.accounts.activity import insert_sent
 from countersign.store.engine.database import Change, Write
 from countersign.store.tables import login_flows, single_use
@@ -21,7 +21,6 @@ _PRESS_WINDOW: Final = 10_000
 
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(LoginFlow).decode
-_decode_origin: Final = msgspec.json.Decoder(FlowOrigin).decode
 
 
 class StoredFlow(msgspec.Struct, frozen=True):
@@ -39,63 +38,9 @@ async def save_flow(context: AccountContext, flow: LoginFlow, sent_to: str = "")
     """
     secret = context.secret()
     token_hash = context.token_hash(secret)
-    row = (token_hash, _sealed(context, token_hash, flow), flow.expires_at)
-    origin = _origin_row(context, secret, flow, 0)
-    await context.database.run(login_flows.save, row, origin, _sent(context, flow, sent_to))
+    sealed = _sealed(context, token_hash, flow)
+    await context.database.run(login_flows.save, token_hash, sealed, flow.expires_at, _sent(context, flow, sent_to))
     return secret
-
-
-def update_origin(context: AccountContext, browser: BrowserContext, flow: LoginFlow) -> tuple[Change, ...]:
-    """Return the rows that record the end of a flow: another tab, or a second press, finds the way on (semantics J1, J4)."""
-    if not browser.flow:
-        return ()
-    return (login_flows.update_origin(*_origin_row(context, browser.flow, flow, context.now())),)
-
-
-async def end_origin(context: AccountContext, browser: BrowserContext) -> tuple[Change, ...]:
-    """Return the rows of `update_origin` for a flow that was read before, inside of the transaction that ends it."""
-    mark = _origin_mark(context, browser.flow)
-    sealed = await login_flows.find(mark, context.now())
-    if sealed is None:
-        return ()
-    ended = replace(_opened_origin(context, mark, sealed), ended_at=context.now())
-    return (login_flows.update_origin(*_sealed_origin(context, mark, ended)),)
-
-
-async def find_origin(context: AccountContext, browser: BrowserContext) -> FlowOrigin | None:
-    """Return where the flow of this browser came from, also if it has ended or run out. Another browser is told nothing."""
-    if not browser.flow:
-        return None
-    mark = _origin_mark(context, browser.flow)
-    sealed = await context.database.read(login_flows.find, mark, context.now())
-    if sealed is None:
-        return None
-    origin = _opened_origin(context, mark, sealed)
-    device = context.keyring.renew(bytes.fromhex(origin.device_token_hash))
-    return origin if device == context.token_hash(browser.device) else None
-
-
-def _origin_mark(context: AccountContext, secret: str) -> bytes:
-    return context.token_hash(f"origin of {secret}")
-
-
-def _origin_row(context: AccountContext, secret: str, flow: LoginFlow, ended_at: int) -> tuple[bytes, bytes, int]:
-    mark = _origin_mark(context, secret)
-    origin = FlowOrigin(
-        kind=flow.kind,
-        device_token_hash=flow.device_token_hash,
-        interrupted=InterruptedRequest(flow.interrupted.method, flow.interrupted.path),
-        ended_at=ended_at,
-    )
-    return _sealed_origin(context, mark, origin)
-
-
-def _opened_origin(context: AccountContext, mark: bytes, sealed: bytes) -> FlowOrigin:
-    return _decode_origin(context.keyring.unseal(sealed, mark.hex()))
-
-
-def _sealed_origin(context: AccountContext, mark: bytes, origin: FlowOrigin) -> tuple[bytes, bytes, int]:
-    return mark, context.keyring.seal(_encode(origin).decode(), mark.hex()), context.now() + ORIGIN_LIFETIME
 
 
 async def record_sent(context: AccountContext, flow: LoginFlow, sent_to: str) -> None:

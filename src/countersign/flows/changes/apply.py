@@ -25,7 +25,6 @@ from countersign.domain.accounts.recovery import LockState
 from countersign.domain.delivery.notice import PROVED_BY_FACT, NoticeKind
 from countersign.domain.shared.event import EventKind
 from countersign.flows.accounts.activity import record_events
-from countersign.flows.accounts.login_flow import end_origin
 from countersign.flows.accounts.notify import owe_notices
 from countersign.flows.accounts.snapshot import lock_snapshot
 from countersign.flows.changes.apply_kinds import write_kind
@@ -105,8 +104,7 @@ async def _apply(context: AccountContext, browser: BrowserContext, request: Chan
         )
     rows.append(changes.insert(change) if pending is None else changes.update(change))
     activity = await record_events(context, events, browser, place)
-    origin = await end_origin(context, browser) if request.flow else ()
-    await Write((*rows, *activity, *origin), last=True)
+    await Write((*rows, *activity), last=True)
     return Applied(change)
 
 

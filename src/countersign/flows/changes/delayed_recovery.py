@@ -33,7 +33,7 @@ from countersign.domain.shared.event import Event, EventKind
 from countersign.domain.verifications.challenge import Action
 from countersign.flows.accounts.activity import insert_sent, record_events
 from countersign.flows.accounts.context import AccountContext, BrowserContext, FlowNotFound
-from countersign.flows.accounts.login_flow import challenge_key, update_origin
+from countersign.flows.accounts.login_flow import challenge_key
 from countersign.flows.accounts.notify import owe_notices
 from countersign.flows.accounts.sessions import use_approval
 from countersign.flows.accounts.snapshot import find_snapshot, lock_snapshot
@@ -181,7 +181,6 @@ async def _begin(context: AccountContext, browser: BrowserContext, stored: Store
         return False
     snapshot = await lock_snapshot(change.account)
     waiting = await _list_waiting(change.account, change.asked_at)
-    await Write(update_origin(context, browser, stored.flow))
     may_begin = (
         snapshot is not None
         and context.recovery_policy.delayed

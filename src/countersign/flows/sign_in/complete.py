@@ -202,6 +202,5 @@ async def _write_upgrade(context: AccountContext, upgrade: SessionUpgrade) -> bo
     session_facts: dict[str, str | int] = {"session": session.id, "method": upgrade.proof.method.value}
     events = [Event(now, EventKind.SESSION_RAISED, context.own.id, flow.account, session_facts)]
     activity = await record_events(context, events, upgrade.browser, context.place(upgrade.browser.ip))
-    origin = login_flow.update_origin(context, upgrade.browser, flow)
-    await Write((sessions.insert(raised), *activity, *origin), last=True)
+    await Write((sessions.insert(raised), *activity), last=True)
     return True

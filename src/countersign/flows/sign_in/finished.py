@@ -1,4 +1,4 @@
-"""Find a login flow that is over: where it came from, and the session in which it has just ended."""
+"""Find the session in which a login flow has just ended, for a browser whose button was pressed twice."""
 
 from __future__ import annotations
 
@@ -6,48 +6,31 @@ from typing import Final
 
 import msgspec
 
-from countersign.domain.accounts.login_flow import FlowOrigin, InterruptedRequest, LoginFlowKind
-from countersign.flows.accounts import login_flow
+from countersign.domain.accounts.login_flow import InterruptedRequest
 from countersign.flows.accounts.context import AccountContext, BrowserContext, SignedIn
 from countersign.flows.accounts.sessions import find_session
+from countersign.store.tables import sessions
 
-HAND_OVER: Final = 60_000
-"""Milliseconds for which a second press of the same button gets the session that the first one began (semantics J4)."""
-
-_MAKES_SESSION: Final = frozenset({LoginFlowKind.SIGN_UP, LoginFlowKind.SIGN_IN, LoginFlowKind.STEP_UP})
+HAND_OVER: Final = 120_000
+"""Milliseconds for which a second press gets the session that the first one began (semantics J4)."""
 
 
-class FinishedFlow(msgspec.Struct, frozen=True):
-    """A flow of this browser that is over.
+async def find_finished(context: AccountContext, browser: BrowserContext) -> SignedIn | None:
+    """Return the session in which the flow of this browser has ended moments ago, if the browser has not received it yet.
 
-    `was_completed`: it was not merely left to run out. `signed_in` is its session if this browser has not received that yet: the answer to
-    the first of two presses is lost when the second one is sent.
+    The answer to the first of two presses is lost when the second one is sent. Only this browser has both the secret of the flow and that
+    of the device, and the session is that of this device.
     """
-
-    origin: FlowOrigin
-    was_completed: bool
-    signed_in: SignedIn | None = None
-
-
-async def find_finished_flow(context: AccountContext, browser: BrowserContext) -> FinishedFlow | None:
-    """Return the flow of this browser that is over; None if it has none, or if the flow is still under way."""
-    origin = await login_flow.find_origin(context, browser)
-    if origin is None or await login_flow.find_flow(context, browser) is not None:
+    if not browser.flow or not browser.device:
         return None
-    if not origin.ended_at:
-        return FinishedFlow(origin, was_completed=False)
-    return FinishedFlow(origin, was_completed=True, signed_in=await _session_of(context, browser, origin))
-
-
-async def _session_of(context: AccountContext, browser: BrowserContext, origin: FlowOrigin) -> SignedIn | None:
-    """Return the session that the flow has begun moments ago. It must still be there, and new to this browser."""
-    if origin.kind not in _MAKES_SESSION or context.now() >= origin.ended_at + HAND_OVER:
-        return None
-    secret = context.session_secret(browser.flow)
+    secret, now = context.session_secret(browser.flow), context.now()
     if browser.session == secret:
         return None
-    session = await find_session(context, msgspec.structs.replace(browser, session=secret))
-    if session is None:
+    session = await context.database.read(sessions.find, context.token_hash(secret), now)
+    if session is None or session.device_token_hash != context.token_hash(browser.device):
         return None
-    path = origin.interrupted.path if origin.interrupted.method == "GET" else ""
-    return SignedIn(secret, browser.device, session.account, InterruptedRequest(path=path or context.links.account))
+    if now >= max(session.last_seen_at, *(proof.proved_at for proof in session.proofs)) + HAND_OVER:
+        return None
+    if await find_session(context, msgspec.structs.replace(browser, session=secret)) is None:
+        return None
+    return SignedIn(secret, browser.device, session.account, InterruptedRequest(path=context.links.account))

@@ -24,7 +24,7 @@ from countersign.domain.delivery.notice import PROVED_BY_FACT, NoticeKind
 from countersign.domain.shared.event import Event, EventKind
 from countersign.flows.accounts.activity import record_events
 from countersign.flows.accounts.context import AccountContext, BrowserContext, FlowNotFound, SignedIn
-from countersign.flows.accounts.login_flow import challenge_key, update_origin
+from countersign.flows.accounts.login_flow import challenge_key
 from countersign.flows.accounts.notify import owe_notices
 from countersign.store.engine.database import Change, Write
 from countersign.store.tables import accounts, authenticators, devices, login_flows, sessions, single_use
@@ -49,7 +49,6 @@ class SessionStart(msgspec.Struct, frozen=True):
     new_account: tuple[Change, ...]
     contact: str
     epoch: int
-    origin: tuple[Change, ...]
 
 
 async def start_session(
@@ -94,7 +93,6 @@ async def start_session(
         new_account=new_account,
         contact=contact,
         epoch=epoch,
-        origin=update_origin(context, browser, flow.flow) if flow is not None else (),
     )
     started = await context.log.run(context.database, _start, context, start)
     return SignedIn(secret, browser.device, account, interrupted) if started else FlowNotFound()
@@ -124,7 +122,7 @@ async def _start(context: AccountContext, start: SessionStart) -> bool:
     events = _events(context, start, session, device, is_new_device=known_device is None)
     activity = await record_events(context, events, start.browser, start.place)
     rows = (*start.new_account, *recovered, devices.upsert(device), sessions.insert(session), *notices, *activity)
-    await Write((*rows, *start.origin), last=True)
+    await Write(rows, last=True)
     return True
 
 

@@ -13,16 +13,9 @@ async def find(mark: bytes, now: int) -> bytes | None:
     return rows[0][0] if rows else None
 
 
-async def save(
-    flow: tuple[bytes, bytes, int], origin: tuple[bytes, bytes, int], beside: tuple[Change, ...] = ()
-) -> None:
-    """Write a sealed login flow, its sealed origin, and the changes of the same transaction. Each is a mark, its data and its end (ms)."""
-    await Write((Upsert(VISITS, [flow, origin]), *beside), last=True)
-
-
-def update_origin(mark: bytes, data: bytes, expires_at: int) -> Change:
-    """Return the change that writes the sealed origin of a flow anew, now that the flow has ended."""
-    return Upsert(VISITS, [(mark, data, expires_at)])
+async def save(mark: bytes, data: bytes, expires_at: int, beside: tuple[Change, ...] = ()) -> None:
+    """Write a sealed login flow, and the changes that belong to the same transaction."""
+    await Write((Upsert(VISITS, [(mark, data, expires_at)]), *beside), last=True)
 
 
 async def replace(mark: bytes, before: bytes, after: bytes) -> bool:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from countersign.flows.accounts.context import BrowserContext
 from countersign.messages.language.catalogue import Language, negotiate
-from countersign.web.http.cookies import DEVICE, FLOW, SESSION, secret_in
+from countersign.web.http.cookies import DEVICE, SESSION, flows_in, secret_in
 
 if TYPE_CHECKING:
     from countersign.web.http.proxies import Proxies
@@ -23,7 +23,7 @@ def browser_of(req: Request, proxies: Proxies) -> BrowserContext:
     return BrowserContext(
         session=secret_in(req, SESSION),
         device=secret_in(req, DEVICE),
-        flow=secret_in(req, FLOW),
+        flow=next(iter(flows_in(req)), ""),
         ip=proxies.client(req.scope),
         user_agent="".join(character for character in agent[:MAX_AGENT] if character.isprintable()),
         locale=preferred_tag(req),

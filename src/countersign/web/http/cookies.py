@@ -15,12 +15,12 @@ FLOW: Final = "__Host-visit"
 EARLIER_FLOWS: Final = ("__Host-visit2", "__Host-visit3")
 """The flows that other tabs of the browser had begun before, the latest first."""
 FLASH: Final = "__Host-flash"
+ORIGIN: Final = "__Host-origin"
 
 DEVICE_KEPT: Final = 400 * 86_400
 """Seconds: the maximum lifetime that browsers grant a cookie (RFC 6265bis, 5.5)."""
 SESSION_KEPT: Final = 30 * 86_400
-FLOW_KEPT: Final = 7_200
-"""Seconds: as long as it is remembered where a flow came from."""
+FLOW_KEPT: Final = 1_800
 MAX_SECRET: Final = 64
 
 _ATTRIBUTES: Final = "Path=/; Secure; HttpOnly; SameSite=Lax"
@@ -51,10 +51,17 @@ def flows_in(req: Request) -> list[str]:
     return [secret for secret in found if secret]
 
 
-def keep_session(resp: Response, signed_in: SignedIn) -> None:
-    """Set the cookies of a session that has begun or was raised. That of the flow stays: whoever comes back to it finds the way on."""
+def keep_session(req: Request, resp: Response, signed_in: SignedIn, flow: str = "") -> None:
+    """Set the cookies of a session that has begun or was raised, and delete that of its flow; left out, that of the latest one."""
     keep(resp, SESSION, signed_in.session, SESSION_KEPT)
     keep(resp, DEVICE, signed_in.device, DEVICE_KEPT)
+    drop_flow(req, resp, flow)
+
+
+def drop_flow(req: Request, resp: Response, flow: str = "") -> None:
+    """Delete the cookie of a flow that is over; left out, that of the latest one. Those of other tabs stay."""
+    name = next((name for name in EARLIER_FLOWS if flow and secret_in(req, name) == flow), FLOW)
+    drop(resp, name)
 
 
 def secret_in(req: Request, name: str) -> str:

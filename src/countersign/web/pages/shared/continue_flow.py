@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from countersign.domain.accounts.change import ChangeRefusal
-from countersign.domain.accounts.login_flow import InterruptedRequest
+from countersign.domain.accounts.login_flow import NOTHING_INTERRUPTED
 from countersign.flows.accounts.account_language import account_language
 from countersign.flows.accounts.context import AccountExists, FlowNotFound, SignedIn
-from countersign.flows.accounts.login_flow import find_origin
 from countersign.flows.accounts.sessions import find_session
 from countersign.flows.changes.apply import Applied
 from countersign.flows.changes.delayed_recovery import RecoveryPending
 from countersign.flows.sign_in.complete import CompletedFlow, PasswordResetAllowed
 from countersign.messages.language.datetimes import day
 from countersign.web.http.browser import language_of
-from countersign.web.http.cookies import keep_session
+from countersign.web.http.cookies import drop_flow, keep_session
 from countersign.web.pages.shared.change_form import Act, Submission
 from countersign.web.pages.shared.destinations import page_of, with_origin
-from countersign.web.pages.shared.flow_mark import FIELD
-from countersign.web.pages.shared.word_pages import show_change_refusal, show_word
+from countersign.web.pages.shared.origin import find_origin
+from countersign.web.pages.shared.over import answer_over
+from countersign.web.pages.shared.word_pages import show_change_refusal, show_outcome
 
 if TYPE_CHECKING:
     from countersign.web.http.context import WebContext
@@ -44,7 +44,8 @@ class ContinueFlow:
             case SignedIn():
                 await self._sign_in(req, resp, completed)
             case AccountExists():
-                show_word(
+                drop_flow(req, resp, self._web.browser(req).flow)
+                show_outcome(
                     self._web,
                     req,
                     resp,
@@ -53,16 +54,18 @@ class ContinueFlow:
                     language.say(
                         "It was opened with this address while your code was on its way. Sign in with its password."
                     ),
-                    (await self._to_sign_in(req), language.say("Sign in")),
+                    (self._to_sign_in(req), language.say("Sign in")),
                 )
             case Applied(change):
+                drop_flow(req, resp, self._web.browser(req).flow)
                 resp.redirect(f"/account/contacts?done={change.kind.value}")
             case ChangeRefusal():
                 show_change_refusal(self._web, req, resp, completed)
             case PasswordResetAllowed():
                 resp.redirect("/recover/password")
             case RecoveryPending(due_at):
-                show_word(
+                drop_flow(req, resp, self._web.browser(req).flow)
+                show_outcome(
                     self._web,
                     req,
                     resp,
@@ -73,19 +76,19 @@ class ContinueFlow:
                         " now, and each can stop it. If nobody does, come back on {day} or within the week after, and recover the account with your new contact.",
                         day=day(due_at, "UTC", language.locale),
                     ),
-                    (await self._to_sign_in(req), language.say("Sign in")),
+                    (self._to_sign_in(req), language.say("Sign in")),
                 )
             case FlowNotFound():
-                resp.redirect(f"/verify?{FIELD}={req.flow_mark}" if req.flow_mark else "/verify")
+                await answer_over(self._web, req, resp)
 
-    async def _to_sign_in(self, req: Request) -> str:
+    def _to_sign_in(self, req: Request) -> str:
         """Return the address of the sign-in, which leads back to where this flow came from."""
-        origin = await find_origin(self._web.accounts, self._web.browser(req))
-        return with_origin("/sign-in", page_of(origin.interrupted if origin else InterruptedRequest()))
+        origin = find_origin(self._web, req)
+        return with_origin("/sign-in", page_of(origin.interrupted if origin is not None else NOTHING_INTERRUPTED))
 
     async def _sign_in(self, req: Request, resp: Response, signed_in: SignedIn) -> None:
         """Return to where the person was going: by GET, or by carrying out the interrupted form once (semantics U1)."""
-        keep_session(resp, signed_in)
+        keep_session(req, resp, signed_in, self._web.browser(req).flow)
         then = signed_in.interrupted
         act = self._acts.get(then.path) if then.method == "POST" else None
         if act is not None:

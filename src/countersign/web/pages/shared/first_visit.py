@@ -1,5 +1,6 @@
-"""A browser gets its cookie with the form, not with the answer to it: then two presses come from one browser, and a browser without cookies
-is known before any message is sent (semantics J1, J4).
+"""A browser gets its cookie with the form, and not with the answer to it.
+
+So two presses come from one browser, and one that keeps no cookies is known before any message is sent (semantics J1, J4).
 """
 
 from __future__ import annotations

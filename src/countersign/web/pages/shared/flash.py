@@ -10,6 +10,7 @@ import binascii
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
+import falcon
 import msgspec
 
 from countersign.errors import CountersignError
@@ -25,6 +26,8 @@ KEPT: Final = 1_800
 MAX_VALUE: Final = 900
 """Characters that are kept of each value: whatever is longer was not typed by a person."""
 MAX_VALUES: Final = 8
+_FAULTS: Final = frozenset({"wrong", "refusal", "passkey", "fault"})
+"""The values that say that something was wrong, besides those whose name ends in `_fault`."""
 _MAX_COOKIE: Final = 3_800
 _BOUND_TO: Final = "flash message"
 
@@ -68,10 +71,13 @@ def read_flash(web: WebContext, req: Request, path: str) -> Mapping[str, str]:
 
 
 def take_flash(web: WebContext, req: Request, resp: Response, path: str) -> Mapping[str, str]:
-    """Return what the page at `path` shows once, and forget it; empty if there is nothing for it."""
+    """Return what the page at `path` shows once, and forget it; empty if there is nothing for it. A fault makes the answer 422."""
     values = read_flash(web, req, path)
     if values:
         drop(resp, FLASH)
+    if values.keys() & _FAULTS or any(name.endswith("_fault") for name in values):
+        # A password manager keeps no password whose form comes back with such a status.
+        resp.status = falcon.HTTP_422
     return values
 
 

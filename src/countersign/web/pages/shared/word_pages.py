@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 import falcon
@@ -55,7 +54,7 @@ REFUSALS: Final = {
 def show_word(  # noqa: PLR0917 - a page has as many parts
     web: WebContext, req: Request, resp: Response, tone: str, title: str, sentence: str, link: tuple[str, str]
 ) -> None:
-    """Answer with a page that says one thing. The answer to a form that did something redirects to it (semantics J2).
+    """Answer with a page that says one thing.
 
     Args:
         web: knows the names of the site.
@@ -66,10 +65,16 @@ def show_word(  # noqa: PLR0917 - a page has as many parts
         sentence: what it says.
         link: where it leads, and the words of the link.
     """
+    show(web, req, resp, "word.html", tone=tone, title=title, sentence=sentence, link=link[0], label=link[1])
+
+
+def show_outcome(  # noqa: PLR0917 - as show_word
+    web: WebContext, req: Request, resp: Response, tone: str, title: str, sentence: str, link: tuple[str, str]
+) -> None:
+    """Say the outcome of a form as `show_word` does, on a page of its own to which the answer redirects (semantics J2)."""
+    show_word(web, req, resp, tone, title, sentence, link)
     said = {"tone": tone, "title": title, "sentence": sentence, "link": link[0], "label": link[1]}
-    show(web, req, resp, "word.html", **said)
-    if req.method == "POST" and resp.status_code == HTTPStatus.OK:
-        redirect_with(web, resp, OUTCOME, said)
+    redirect_with(web, resp, OUTCOME, said)
 
 
 async def get_outcome(web: WebContext, req: Request, resp: Response) -> None:

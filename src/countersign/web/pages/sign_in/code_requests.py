@@ -15,6 +15,7 @@ from countersign.flows.sign_in.verify import resend_flow_code, use_another_metho
 from countersign.flows.verifications.results import Done, Refused
 from countersign.web.http.forms import fields_of, is_form
 from countersign.web.pages.shared.flow_mark import is_of_other_flow, show_other_flow
+from countersign.web.pages.shared.over import answer_over
 from countersign.web.pages.sign_in.presses import is_pressed_twice
 from countersign.web.pages.sign_in.verification_faults import keep_refusal, to_screen
 
@@ -49,13 +50,13 @@ class CodeRequestForms:
         """Send it again."""
         fields = await self._fields(req, resp)
         if fields is not None:
-            self._answer(req, resp, await resend_flow_code(self._web.accounts, self._web.browser(req)))
+            await self._answer(req, resp, await resend_flow_code(self._web.accounts, self._web.browser(req)))
 
     async def renew(self, req: Request, resp: Response) -> None:
         """Send a new one in place of one that is over."""
         fields = await self._fields(req, resp)
         if fields is not None:
-            self._answer(req, resp, await renew_code(self._web.accounts, self._web.browser(req)))
+            await self._answer(req, resp, await renew_code(self._web.accounts, self._web.browser(req)))
 
     async def another_way(self, req: Request, resp: Response) -> None:
         """Send it to the `contact` and by the `channel` of the button."""
@@ -68,7 +69,7 @@ class CodeRequestForms:
             outcome: Outcome | FlowNotFound = Refused(Refusal.CHANNEL_NOT_ALLOWED)
         else:
             outcome = await use_another_method(self._web.accounts, self._web.browser(req), way)
-        self._answer(req, resp, outcome)
+        await self._answer(req, resp, outcome)
 
     async def change_address(self, req: Request, resp: Response) -> None:
         """Send the code of a sign-up to the address that the person meant."""
@@ -83,7 +84,7 @@ class CodeRequestForms:
         elif isinstance(outcome, Refused) and not outcome.retry_after:
             to_screen(self._web, req, resp, {"address": typed, "address_fault": "unusable"})
         else:
-            self._answer(req, resp, outcome)
+            await self._answer(req, resp, outcome)
 
     async def _fields(self, req: Request, resp: Response) -> Mapping[str, str] | None:
         """Return the fields of a form that is to act; None if it was answered already."""
@@ -96,7 +97,7 @@ class CodeRequestForms:
             return None
         return fields
 
-    def _answer(self, req: Request, resp: Response, outcome: Outcome | FlowNotFound) -> None:
+    async def _answer(self, req: Request, resp: Response, outcome: Outcome | FlowNotFound) -> None:
         match outcome:
             case Done():
                 self._web.database.notify()
@@ -104,4 +105,4 @@ class CodeRequestForms:
             case Refused():
                 keep_refusal(self._web, req, resp, outcome)
             case _:
-                to_screen(self._web, req, resp, {})
+                await answer_over(self._web, req, resp)

@@ -61,7 +61,7 @@ class PasskeyPages:
         outcome = await sign_in_with_passkey(self._web.accounts, self._web.browser(req), fields.get("credential", ""))
         match outcome:
             case SignedIn():
-                keep_session(resp, outcome)
+                keep_session(req, resp, outcome)
                 resp.redirect(outcome.interrupted.path)
             case InvalidCredentials():
                 drop(resp, FLOW)

@@ -10,7 +10,6 @@ from countersign.domain.delivery.delivery import Delivery, Reason
 from countersign.domain.shared.network import network_of
 from countersign.domain.verifications.challenge import ChallengeState
 from countersign.flows.accounts.login_flow import is_other_flow
-from countersign.flows.sign_in.finished import find_finished_flow
 from countersign.flows.sign_in.verify import VerificationView, view_flow
 from countersign.messages.content.hints import hint
 from countersign.web.http.browser import language_of
@@ -77,7 +76,7 @@ class ProgressEvents:
         async def look() -> Snapshot | None:
             view = await view_flow(accounts, browser)
             if view is None:
-                return _ENDED if await find_finished_flow(accounts, browser) is not None else None
+                return _ENDED if browser.flow else None
             found = progress(view, language, accounts.now())
             return Snapshot(msgspec.json.encode(found), final=found.over)
 

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Final
 import falcon
 
 from countersign.domain.accounts.change import ChangeRefusal
-from countersign.domain.accounts.login_flow import InterruptedRequest
+from countersign.domain.accounts.login_flow import NOTHING_INTERRUPTED, InterruptedRequest, LoginFlowKind
 from countersign.flows.accounts.context import CodeRequested, FlowNotFound, InvalidInput
-from countersign.flows.accounts.login_flow import find_origin
 from countersign.flows.changes.apply import Applied
 from countersign.flows.sign_in.recover import (
     RecoveryNotOffered,
@@ -19,21 +18,23 @@ from countersign.flows.sign_in.recover import (
     reset_password,
 )
 from countersign.web.http.browser import language_of
-from countersign.web.http.cookies import SESSION, drop
+from countersign.web.http.cookies import SESSION, drop, drop_flow
 from countersign.web.http.forms import fields_of
 from countersign.web.pages.shared.destinations import origin_of, page_of, return_to, to_verification, with_origin
 from countersign.web.pages.shared.first_visit import drops_cookies, name_browser
 from countersign.web.pages.shared.flash import keep_flash, redirect_with, take_flash
 from countersign.web.pages.shared.flow_mark import is_of_other_flow, show_other_flow
+from countersign.web.pages.shared.origin import find_origin, keep_origin
+from countersign.web.pages.shared.over import show_over
 from countersign.web.pages.shared.rendering import show
 from countersign.web.pages.shared.word_pages import (
     show_change_refusal,
     show_cookies_needed,
+    show_outcome,
     show_refusal,
     show_word,
 )
 from countersign.web.pages.shared.wordings import PASSWORD_FAULTS, fault_of_contact
-from countersign.web.pages.sign_in.over import show_over
 from countersign.web.pages.sign_in.sign_in import MAX_IDENTIFIER
 
 if TYPE_CHECKING:
@@ -120,7 +121,8 @@ class RecoverPage:
         if is_of_other_flow(self._web, req, fields):
             show_other_flow(self._web, req, resp)
             return
-        to_sign_in = await self._to_sign_in(req)
+        origin, flow = find_origin(self._web, req), self._web.browser(req).flow
+        then = origin.interrupted if origin is not None else NOTHING_INTERRUPTED
         outcome = await reset_password(
             self._web.accounts, self._web.browser(req), fields.get("password", ""), fields.get("current", "")
         )
@@ -132,24 +134,22 @@ class RecoverPage:
             case Applied():
                 self._web.database.notify()
                 drop(resp, SESSION)
-                show_word(
+                drop_flow(req, resp, flow)
+                if origin is not None:
+                    keep_origin(self._web, resp, LoginFlowKind.SIGN_IN, then)  # whoever comes back here signs in
+                show_outcome(
                     self._web,
                     req,
                     resp,
                     "good",
                     language.say("You have a new password"),
                     language.say("Everybody is signed out, and all your contacts are told. Sign in with it now."),
-                    (to_sign_in, language.say("Sign in")),
+                    (with_origin("/sign-in", page_of(then)), language.say("Sign in")),
                 )
             case ChangeRefusal():
                 show_change_refusal(self._web, req, resp, outcome)
             case FlowNotFound():
                 resp.redirect("/recover/password")
-
-    async def _to_sign_in(self, req: Request) -> str:
-        """Return the address of the sign-in, which leads back to where this recovery came from."""
-        origin = await find_origin(self._web.accounts, self._web.browser(req))
-        return with_origin("/sign-in", page_of(origin.interrupted if origin else InterruptedRequest()))
 
     def _asked(
         self,

@@ -69,7 +69,7 @@ class SignInPage:
             case CodeRequested():
                 to_verification(req, resp, outcome)
             case SignedIn():
-                keep_session(resp, outcome)
+                keep_session(req, resp, outcome)
                 resp.redirect(outcome.interrupted.path)
             case InvalidCredentials():
                 said = {"wrong": "yes", "identifier": fields.get("identifier", "")[:MAX_IDENTIFIER]}

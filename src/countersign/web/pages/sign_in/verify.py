@@ -20,10 +20,11 @@ from countersign.web.http.timestamps import instant
 from countersign.web.pages.shared.destinations import again, origin_of, page_of
 from countersign.web.pages.shared.flash import take_flash
 from countersign.web.pages.shared.flow_mark import FIELD, is_of_other_flow, show_other_flow
+from countersign.web.pages.shared.origin import keep_origin_of
+from countersign.web.pages.shared.over import show_over
 from countersign.web.pages.shared.rendering import show
 from countersign.web.pages.shared.wordings import fault_of_contact
 from countersign.web.pages.sign_in.authenticator import AuthenticatorPage, is_sure, methods_shown, remembers, ways_shown
-from countersign.web.pages.sign_in.over import show_over
 from countersign.web.pages.sign_in.presses import is_pressed_twice, seen_of
 from countersign.web.pages.sign_in.progress import progress
 from countersign.web.pages.sign_in.verification_faults import PATH, fault_of, flow_query, keep_refusal, to_screen
@@ -90,7 +91,9 @@ class VerifyPage:
         view = await view_flow(self._web.accounts, self._web.browser(req))
         if view is None:
             await show_over(self._web, req, resp)
-        elif view.challenge is None or self._authenticator.is_meant(req, view):
+            return
+        keep_origin_of(self._web, req, resp, view.flow)
+        if view.challenge is None or self._authenticator.is_meant(req, view):
             await self._authenticator.screen(req, resp, view)
         else:
             await self._screen(req, resp, view, view.challenge)
