@@ -41,8 +41,23 @@ if (resend) {
   tick();
 }
 
+// A reload stays with the flow of this tab, whatever another tab has begun since.
+const mark = form.elements.namedItem("flow").value;
+const here = new URL(location.href);
+const [arrival] = performance.getEntriesByType("navigation");
+const before = sessionStorage.getItem("flow");
+if (arrival?.type === "reload" && before && before !== mark && !here.searchParams.has("flow")) {
+  sessionStorage.removeItem("flow");
+  here.searchParams.set("flow", before);
+  location.replace(here);
+} else {
+  sessionStorage.setItem("flow", mark);
+}
+
+const typing = () => $("change")?.contains(document.activeElement);
+const waslost = $("progress").classList.contains("warn");
 let offered = false; // once: a person who closes it again has seen it
-const news = new EventSource(`/verify/events?flow=${form.elements.namedItem("flow").value}`);
+const news = new EventSource(`/verify/events?flow=${mark}`);
 news.onmessage = ({ data }) => {
   const { state, hint, lost, late, over } = JSON.parse(data);
   if ($("state").textContent !== state) $("state").textContent = state;
@@ -50,7 +65,7 @@ news.onmessage = ({ data }) => {
   $("progress").classList.toggle("warn", lost);
   if (late && !offered && $("ways")) $("ways").open = true;
   offered = late;
-  if (over) {
+  if (over || (lost && !waslost && !field.value && !typing())) {
     news.close();
     if (!form.dataset.sent) location.reload();
   }
