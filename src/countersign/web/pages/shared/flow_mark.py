@@ -8,6 +8,7 @@ import falcon
 
 from countersign.flows.accounts.login_flow import flow_mark, is_other_flow
 from countersign.web.http.browser import language_of
+from countersign.web.http.cookies import flows_in
 from countersign.web.pages.shared.word_pages import show_word
 
 if TYPE_CHECKING:
@@ -24,6 +25,12 @@ FIELD: Final = "flow"
 def mark_of(web: WebContext, req: Request) -> str:
     """Return the mark of this browser's flow; empty if it has none."""
     return flow_mark(web.accounts, web.browser(req))
+
+
+def flow_query(web: WebContext, req: Request) -> str:
+    """Return what the address of a page says besides, so that each tab stays with its flow; empty for the latest one."""
+    flows, flow = flows_in(req), web.browser(req).flow
+    return f"&{FIELD}={mark_of(web, req)}" if flows and flow != flows[0] else ""
 
 
 def is_of_other_flow(web: WebContext, req: Request, fields: Mapping[str, str]) -> bool:

@@ -12,7 +12,7 @@ from countersign.flows.sign_in.finished import find_finished
 from countersign.web.http.browser import language_of
 from countersign.web.http.cookies import keep_session
 from countersign.web.pages.shared.destinations import again, page_of
-from countersign.web.pages.shared.flow_mark import FIELD
+from countersign.web.pages.shared.flow_mark import flow_query
 from countersign.web.pages.shared.origin import find_origin
 from countersign.web.pages.shared.word_pages import show_no_flow, show_word
 
@@ -30,7 +30,8 @@ async def answer_over(web: WebContext, req: Request, resp: Response, path: str =
     if not browser.flow and not browser.session:
         show_no_flow(web, req, resp)
     else:
-        resp.redirect(f"{path}?{FIELD}={req.flow_mark}" if req.flow_mark else path)
+        query = flow_query(web, req)
+        resp.redirect(f"{path}?{query.removeprefix('&')}" if query else path)
 
 
 async def show_over(web: WebContext, req: Request, resp: Response) -> None:

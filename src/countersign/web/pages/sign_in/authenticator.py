@@ -18,11 +18,11 @@ from countersign.web.http.browser import language_of
 from countersign.web.http.forms import fields_of
 from countersign.web.pages.shared.destinations import again, origin_of, page_of, with_origin
 from countersign.web.pages.shared.flash import take_flash
-from countersign.web.pages.shared.flow_mark import is_of_other_flow, show_other_flow
+from countersign.web.pages.shared.flow_mark import flow_query, is_of_other_flow, show_other_flow
 from countersign.web.pages.shared.rendering import show
 from countersign.web.pages.shared.wordings import fault_of_contact
 from countersign.web.pages.sign_in.presses import is_pressed_twice, seen_of
-from countersign.web.pages.sign_in.verification_faults import PATH, fault_of, flow_query, keep_refusal, to_screen
+from countersign.web.pages.sign_in.verification_faults import PATH, fault_of, keep_refusal, to_screen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

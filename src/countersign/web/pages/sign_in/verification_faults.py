@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from countersign.domain.verifications.challenge import Refusal
-from countersign.web.http.cookies import flows_in
 from countersign.web.http.problems import seconds
 from countersign.web.pages.shared.flash import keep_flash
-from countersign.web.pages.shared.flow_mark import FIELD, mark_of
+from countersign.web.pages.shared.flow_mark import flow_query
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,12 +27,6 @@ def to_screen(web: WebContext, req: Request, resp: Response, values: Mapping[str
     if any(values.values()):
         keep_flash(web, resp, PATH, values)
     resp.redirect(f"{PATH}?{query.removeprefix('&')}" if query else PATH)
-
-
-def flow_query(web: WebContext, req: Request) -> str:
-    """Return what the address of the screen says besides, so that each tab stays with its flow; empty for the latest one."""
-    flows, flow = flows_in(req), web.browser(req).flow
-    return f"&{FIELD}={mark_of(web, req)}" if flows and flow != flows[0] else ""
 
 
 def keep_refusal(web: WebContext, req: Request, resp: Response, refused: Refused, by: str = "") -> None:

@@ -19,7 +19,7 @@ from countersign.web.http.forms import fields_of
 from countersign.web.http.timestamps import instant
 from countersign.web.pages.shared.destinations import again, origin_of, page_of
 from countersign.web.pages.shared.flash import take_flash
-from countersign.web.pages.shared.flow_mark import FIELD, is_of_other_flow, show_other_flow
+from countersign.web.pages.shared.flow_mark import FIELD, flow_query, is_of_other_flow, show_other_flow
 from countersign.web.pages.shared.origin import keep_origin_of
 from countersign.web.pages.shared.over import show_over
 from countersign.web.pages.shared.rendering import show
@@ -27,7 +27,7 @@ from countersign.web.pages.shared.wordings import fault_of_contact
 from countersign.web.pages.sign_in.authenticator import AuthenticatorPage, is_sure, methods_shown, remembers, ways_shown
 from countersign.web.pages.sign_in.presses import is_pressed_twice, seen_of
 from countersign.web.pages.sign_in.progress import progress
-from countersign.web.pages.sign_in.verification_faults import PATH, fault_of, flow_query, keep_refusal, to_screen
+from countersign.web.pages.sign_in.verification_faults import PATH, fault_of, keep_refusal, to_screen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
