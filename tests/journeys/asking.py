@@ -83,7 +83,7 @@ class Asking:
 @contextlib.contextmanager
 def open_asking(folder: Path) -> Iterator[Asking]:
     """Serve until the block ends."""
-    (folder / "countersign.toml").write_text(SETTINGS)
+    (folder / "countersign.toml").write_text(f"{SETTINGS}\n[purposes.sign_up]\nguesses = 3\n")
     program = Program(folder, ENVIRONMENT="development")
     with program.serving() as server:
         added = program.run("apps", "add", "shop", "--site", SHOP, "--redirect", CALLBACK, "--json")

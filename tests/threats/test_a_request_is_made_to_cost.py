@@ -95,7 +95,13 @@ TEXTS: Final = {name: text_of(seed) for name, seed in SEEDS.items()} | {
 }
 
 FORMS: Final[dict[str, dict[str, str]]] = {
-    "/sign-up": {"name": "Ada", "identifier": "a@example.org", "password": "short", "return_to": "/account", "page": ""},
+    "/sign-up": {
+        "name": "Ada",
+        "identifier": "a@example.org",
+        "password": "short",
+        "return_to": "/account",
+        "page": "",
+    },
     "/sign-in": {"identifier": "a@example.org", "password": "", "return_to": "/account", "page": ""},
     "/sign-in/cancel": {"return_to": "/account"},
     "/sign-in/passkey/begin": {"return_to": "/account"},
