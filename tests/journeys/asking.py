@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 PASSWORD = "correct horse battery"
 SHOP = "Leaf & Kettle"
-CALLBACK = "http://localhost:9/signed-in"
+CALLBACK = "http://localhost:8999/signed-in"
 """Nothing listens there: the browser is answered by the test."""
 STATE = "a state with = and &"
 
@@ -76,7 +76,7 @@ class Asking:
         async def answer(route: Route) -> None:
             await route.fulfill(status=200, content_type="text/html", body="<h1>The shop</h1>")
 
-        await page.route("http://localhost:9/**", answer)
+        await page.route("http://localhost:8999/**", answer)
         await page.goto(self.request)
 
 
@@ -113,7 +113,7 @@ async def types(page: Page, code: str) -> None:
 
 async def is_back(page: Page, **expected: str) -> dict[str, str]:
     """Wait until the person is back at the application; return what it is told, which holds `expected` and its state."""
-    await expect(page).to_have_url(re.compile(r"^http://localhost:9/signed-in\?"))
+    await expect(page).to_have_url(re.compile(r"^http://localhost:8999/signed-in\?"))
     told = {name: values[0] for name, values in parse_qs(urlsplit(page.url).query).items()}
     assert told["state"] == STATE
     assert expected.items() <= told.items(), told
