@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import threading
 import time
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-from playwright.async_api import Page, Route, expect
+from playwright.async_api import Page, expect
 from tests.journeys.conftest import SETTINGS
 from tests.journeys.site import Site
 from tests.peers.program import PATIENCE, Program
@@ -21,8 +23,6 @@ if TYPE_CHECKING:
 
 PASSWORD = "correct horse battery"
 SHOP = "Leaf & Kettle"
-CALLBACK = "http://localhost:8999/signed-in"
-"""Nothing listens there: the browser is answered by the test."""
 STATE = "a state with = and &"
 
 
@@ -32,13 +32,14 @@ class Asking:
 
     site: Site
     client_id: str
+    callback: str
 
     @property
     def request(self) -> str:
         """Return the address of an authorization request of the application."""
         query = {
             "client_id": self.client_id,
-            "redirect_uri": CALLBACK,
+            "redirect_uri": self.callback,
             "response_type": "code",
             "scope": "openid",
             "state": STATE,
@@ -71,13 +72,35 @@ class Asking:
         self.site.call("POST", "/test/clock", {"advance": minutes * 60})
 
     async def come(self, page: Page) -> None:
-        """Come from the application, whose callback is answered here."""
-
-        async def answer(route: Route) -> None:
-            await route.fulfill(status=200, content_type="text/html", body="<h1>The shop</h1>")
-
-        await page.route("http://localhost:8999/**", answer)
+        """Come from the application."""
         await page.goto(self.request)
+
+
+class _Shop(BaseHTTPRequestHandler):
+    """What the application answers at its callback."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(b"<h1>The shop</h1>")
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as its base has it
+        """Say nothing."""
+
+
+@contextlib.contextmanager
+def _open_shop() -> Iterator[str]:
+    """Answer at the callback until the block ends; give its address."""
+    shop = ThreadingHTTPServer(("127.0.0.1", 0), _Shop)
+    served = threading.Thread(target=shop.serve_forever, daemon=True)
+    served.start()
+    try:
+        yield f"http://localhost:{shop.server_port}/signed-in"
+    finally:
+        shop.shutdown()
+        shop.server_close()
+        served.join()
 
 
 @contextlib.contextmanager
@@ -85,9 +108,9 @@ def open_asking(folder: Path) -> Iterator[Asking]:
     """Serve until the block ends."""
     (folder / "countersign.toml").write_text(f"{SETTINGS}\n[purposes.sign_up]\nguesses = 3\n")
     program = Program(folder, ENVIRONMENT="development")
-    with program.serving() as server:
-        added = program.run("apps", "add", "shop", "--site", SHOP, "--redirect", CALLBACK, "--json")
-        yield Asking(Site(server), json.loads(added.stdout)["id"])
+    with _open_shop() as callback, program.serving() as server:
+        added = program.run("apps", "add", "shop", "--site", SHOP, "--redirect", callback, "--json")
+        yield Asking(Site(server), json.loads(added.stdout)["id"], callback)
 
 
 async def signs_up(page: Page, to: str, name: str = "Ada") -> None:
@@ -113,7 +136,7 @@ async def types(page: Page, code: str) -> None:
 
 async def is_back(page: Page, **expected: str) -> dict[str, str]:
     """Wait until the person is back at the application; return what it is told, which holds `expected` and its state."""
-    await expect(page).to_have_url(re.compile(r"^http://localhost:8999/signed-in\?"))
+    await expect(page).to_have_url(re.compile(r"/signed-in\?"))
     told = {name: values[0] for name, values in parse_qs(urlsplit(page.url).query).items()}
     assert told["state"] == STATE
     assert expected.items() <= told.items(), told

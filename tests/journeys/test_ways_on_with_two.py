@@ -49,7 +49,7 @@ async def is_far(page: Page) -> None:
 @SCRIPTS
 async def test_pressed_twice_acts_once(asking: Asking, opens: Opens, *, scripts: bool) -> None:
     """J4: in a browser that has never been here, far away: one code, and it lets the person in."""
-    to = f"twice-{scripts}@example.org"
+    to = f"twice-{str(scripts).lower()}@example.org"
     await opened(asking, await opens(DESKTOP), to)
     asking.site.call("DELETE", "/inbox/messages")
     page = await opens(PHONE, scripts=scripts)
@@ -62,7 +62,7 @@ async def test_pressed_twice_acts_once(asking: Asking, opens: Opens, *, scripts:
     code = asking.code(to)
     await page.locator("#code").fill(code)
     await page.locator("#answer button").dblclick(delay=20)
-    await expect(page).to_have_url(re.compile(r"localhost:8999/signed-in\?|/oauth/authorize"), timeout=15_000)
+    await expect(page).to_have_url(re.compile(r"/signed-in\?"), timeout=15_000)
     assert asking.codes(to) == [code]
     await page.goto(asking.site.url + "/account")
     await expect(page).to_have_url(re.compile("/account$"))
@@ -110,8 +110,8 @@ async def test_a_wrong_address_is_shown_whole_and_changed_in_place(
     """J1: nothing else is typed again, and the application still waits."""
     page, wrong, right = (
         await opens(PHONE, scripts=scripts),
-        f"slip-{scripts}@example.org",
-        f"meant-{scripts}@example.org",
+        f"slip-{str(scripts).lower()}@example.org",
+        f"meant-{str(scripts).lower()}@example.org",
     )
     await asking.come(page)
     await page.locator("a[href^='/sign-up']").click()
@@ -134,7 +134,7 @@ async def test_a_wrong_address_is_shown_whole_and_changed_in_place(
 @SCRIPTS
 async def test_an_address_that_does_not_exist_is_said_to_be_so(asking: Asking, opens: Opens, *, scripts: bool) -> None:
     """J1: the headline follows, the form to change it is open, and nothing more is sent there."""
-    page, wrong = await opens(DESKTOP, scripts=scripts), f"no-{scripts}+bounced@example.org"
+    page, wrong = await opens(DESKTOP, scripts=scripts), f"no-{str(scripts).lower()}+bounced@example.org"
     await page.goto(asking.site.url + "/sign-up")
     await signs_up(page, wrong)
     await waits(page)
@@ -154,7 +154,7 @@ async def test_a_step_up_is_canceled_or_renewed_and_its_form_goes_on(
     asking: Asking, opens: Opens, *, scripts: bool
 ) -> None:
     """J1, U1: back to the section; and the form that was sent is carried out after a code that was renewed in place."""
-    page, to = await opens(DESKTOP, scripts=scripts), f"step-{scripts}@example.org"
+    page, to = await opens(DESKTOP, scripts=scripts), f"step-{str(scripts).lower()}@example.org"
     first = await opened(asking, page, to)
     await page.goto(asking.site.url + "/account/contacts")
     await page.locator("#contact").fill("nothing")

@@ -158,7 +158,7 @@ class VerifyPage:
                 "ended.html",
                 title=language.say(title),
                 sentence=language.say(sentence),
-                fault=fault,
+                fault="" if "wrong" in said else fault,
                 renewable=state in RENEWABLE,
                 seen=seen_of(view),
                 form_action=origin.form_action,
