@@ -37,6 +37,6 @@ async def reset(key: bytes) -> None:
 
 async def delete_expired(now: int, before: int) -> None:
     """Delete idempotent answers that have expired, rate limits that have been full since `before` (ms), and counts without failures."""
-    await Sql("DELETE FROM answers WHERE expires_at <= $1", (now,))
-    await Sql("DELETE FROM limits WHERE tat < $1", (before,))
     await Sql("DELETE FROM standings WHERE in_a_row = 0 AND day_began_at < $1", (before,))
+    await Sql("DELETE FROM limits WHERE tat < $1", (before,))
+    await Sql("DELETE FROM answers WHERE expires_at <= $1", (now,))
