@@ -35,9 +35,9 @@ async def ada(app: WebApplication, runtime: Runtime) -> Browser:
     return person
 
 
-async def pays(browser: Browser, runtime: Runtime) -> str:
+async def pays(browser: Browser, runtime: Runtime, name: str = "shop") -> str:
     """Let an application ask for a payment in this browser; return its name."""
-    draft = ApplicationDraft("shop", ApplicationMode.LIVE, "Evil", "localhost", redirect_uris=(BACK,))
+    draft = ApplicationDraft(name, ApplicationMode.LIVE, "Evil", "localhost", redirect_uris=(BACK,))
     database, log, keyring = runtime.core.database, runtime.accounts.log, runtime.core.keyring
     shop, _ = await add_application(database, log, keyring, draft, runtime.core.clock(), os.urandom)
     act = {"type": "urn:countersign:action", "summary": "Pay EUR 5", "hash": "h"}
@@ -67,24 +67,36 @@ async def guesses(runtime: Runtime) -> int:
     return found
 
 
-async def test_a_code_typed_under_another_question_answers_nothing_and_costs_nothing(
-    ada: Browser, runtime: Runtime
-) -> None:
-    """P6: a page says so, and leads to the question that waits. There the code works."""
+async def test_a_code_typed_under_another_question_answers_nothing_there(ada: Browser, runtime: Runtime) -> None:
+    """P6: it counts for the question of its own tab, and costs the other one nothing."""
     assert (await ada.post("/account/methods/recovery-codes")).location == "/verify"
     first = await ada.get("/verify")
     await pays(ada, runtime)
-    code = await ada.code()
-    page = await ada.post("/verify", code=code, **first.hidden("/verify"))
-    assert page.status == 409
-    assert OUT_OF_DATE in page.text
-    assert 'href="/verify"' in page.text
-    assert await guesses(runtime) == 0
     second = await ada.get("/verify")
     assert "Pay EUR 5" in second.text
-    assert second.hidden("/verify") != first.hidden("/verify")
+    assert second.hidden("/verify")["flow"] != first.hidden("/verify")["flow"]
+    code = await ada.code()
+    answer = await ada.post("/verify", code=code, **first.hidden("/verify"))
+    page = await ada.get(answer.location)
+    assert "This is not the code" in page.text
+    assert page.hidden("/verify")["flow"] == first.hidden("/verify")["flow"]
+    assert await guesses(runtime) == 0
     approved = await ada.post("/verify", code=code, **second.hidden("/verify"))
     assert approved.location.startswith("/oauth/authorize?")
+
+
+async def test_both_codes_of_two_tabs_are_good_in_their_own_tab(ada: Browser, runtime: Runtime) -> None:
+    """J1, P6: the earlier tab is answered first, and neither costs the other one a guess."""
+    await pays(ada, runtime)
+    first, first_code = await ada.get("/verify"), await ada.code()
+    await pays(ada, runtime, "another shop")
+    second, second_code = await ada.get("/verify"), await ada.code()
+    approved = await ada.post("/verify", code=first_code, **first.hidden("/verify"))
+    assert approved.location.startswith("/oauth/authorize?")
+    assert await guesses(runtime) == 0
+    also = await ada.post("/verify", code=second_code, **second.hidden("/verify"))
+    assert also.location.startswith("/oauth/authorize?")
+    assert also.location != approved.location
 
 
 @pytest.mark.parametrize(
@@ -92,6 +104,9 @@ async def test_a_code_typed_under_another_question_answers_nothing_and_costs_not
     [
         ("/verify", {"code": "000000"}),
         ("/verify/resend", {}),
+        ("/verify/new", {}),
+        ("/verify/address", {"identifier": "eve@example.org"}),
+        ("/verify/cancel", {}),
         ("/verify/way", {"contact": "x", "channel": "email"}),
         ("/verify/app", {"code": "000000"}),
         ("/verify/recovery-code", {"code": "x"}),
@@ -104,9 +119,10 @@ async def test_a_code_typed_under_another_question_answers_nothing_and_costs_not
 async def test_no_form_of_a_flow_acts_on_another_one(
     ada: Browser, runtime: Runtime, path: str, fields: dict[str, str]
 ) -> None:
-    """P6: nor does a mark that is made up, or empty."""
+    """P6: a mark that is made up, empty, or another browser's."""
     assert (await ada.post("/account/methods/recovery-codes")).location == "/verify"
     stale = (await ada.get("/verify")).hidden("/verify")["flow"]
+    del ada.cookies["__Host-visit"]
     await pays(ada, runtime)
     for mark in (stale, "", "0" * 32, "\u00e9"):
         page = await ada.post(path, flow=mark, **fields)
@@ -117,9 +133,10 @@ async def test_no_form_of_a_flow_acts_on_another_one(
 
 
 async def test_the_options_and_the_stream_are_those_of_the_page(ada: Browser, runtime: Runtime) -> None:
-    """P6: a tab of before gets neither the passkey options nor the progress of another flow."""
+    """P6: a page of another browser gets neither the passkey options nor the progress of a flow."""
     assert (await ada.post("/account/methods/recovery-codes")).location == "/verify"
     stale = (await ada.get("/verify")).hidden("/verify")["flow"]
+    del ada.cookies["__Host-visit"]
     await pays(ada, runtime)
     assert (await ada.post("/verify/passkey/begin", flow=stale)).status == 404
     assert (await ada.get(f"/verify/events?flow={stale}")).status == 404

@@ -45,7 +45,11 @@ async def ask(client: Client, runtime: Runtime, days: str) -> tuple[int, str, Br
             "cookie": f"__Host-session={session}; __Host-device={device}",
         },
     )
+    browser = f"__Host-session={session}; __Host-device={device}"
     flow = answer.headers.get("set-cookie", "").partition("__Host-visit=")[2].partition(";")[0]
+    if answer.headers["location"] == PATH:
+        kept = "; ".join(line.partition(";")[0] for line in answer.cookies)
+        answer = await client.get(PATH, headers={"cookie": f"{browser}; {kept}"})
     return answer.status, answer.body.decode(), BrowserContext(session=session, device=device, flow=flow)
 
 

@@ -18,7 +18,7 @@ BETTER = "a better battery staple"
 async def signs_in_with(runtime: Runtime, password: str) -> bool:
     """Say whether a password is right."""
     answer = await PageBrowser(runtime).signs_in(ADA, password=password)
-    return answer.status == 303
+    return answer.headers["location"] != "/sign-in"
 
 
 async def test_a_password_is_changed_by_a_code_and_ends_all_other_sessions(runtime: Runtime) -> None:
@@ -41,7 +41,7 @@ async def test_a_weak_password_is_refused_before_anything_is_asked_for(runtime: 
     """S9: also one made of the person's name."""
     owner = await signed_up(runtime)
     for weak in ("short", "password123", "Ada-1815", ""):
-        answer = await owner.post("/account/password", {"password": weak})
+        answer = await owner.submits("/account/password", {"password": weak})
         assert answer.status == 422, weak
     view = await owner.sees()
     assert view is None
@@ -77,6 +77,6 @@ async def test_a_hash_that_was_sealed_for_another_session_is_not_taken(runtime: 
     assert set(fields) == {"sealed"}
     hashed = await runtime.accounts.passwords.hash("the thief's own words")
     sealed = base64.b64encode(runtime.core.keyring.seal(hashed, "ses_thief")).decode()
-    answer = await owner.post("/account/password", {"sealed": sealed, "session": "ses_thief", "password": ""})
+    answer = await owner.submits("/account/password", {"sealed": sealed, "session": "ses_thief", "password": ""})
     assert answer.status == 422
     assert not await signs_in_with(runtime, "the thief's own words")

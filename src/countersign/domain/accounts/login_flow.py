@@ -58,6 +58,9 @@ class InterruptedRequest(msgspec.Struct, frozen=True, omit_defaults=True):
         return f"InterruptedRequest({self.method} {self.path})"
 
 
+NOTHING_INTERRUPTED: Final = InterruptedRequest()
+
+
 class LoginFlow(msgspec.Struct, frozen=True, omit_defaults=True):
     """The state of one flow. Times are milliseconds since the epoch; `name=` keeps the names under which states were stored.
 

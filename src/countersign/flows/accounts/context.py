@@ -123,6 +123,16 @@ class AccountContext(msgspec.Struct, frozen=True):
         """Return a new secret for a cookie."""
         return base64.urlsafe_b64encode(self.random_bytes(_SECRET_BYTES)).rstrip(b"=").decode()
 
+    def session_secret(self, flow: str) -> str:
+        """Return the secret of the session in which the flow with the secret `flow` ends, or a new one if there is no flow.
+
+        A form that was sent twice gets the same session twice (semantics J4). Without the keys nobody finds it from the flow's secret.
+        """
+        if not flow:
+            return self.secret()
+        halves = (self.keyring.blind_index("session of a flow", flow, half) for half in ("1", "2"))
+        return base64.urlsafe_b64encode(b"".join(halves)).rstrip(b"=").decode()
+
     def token_hash(self, secret: str) -> bytes:
         """Return the keyed hash stored for a cookie secret, or `b""` for an empty one."""
         return self.keyring.hash_secret(secret) if secret else b""

@@ -12,11 +12,14 @@ from countersign.domain.accounts.login_flow import LoginFlow, LoginFlowKind
 from countersign.domain.delivery.notice import NoticeKind
 from countersign.flows.accounts.activity import Sending, insert_sent
 from countersign.store.engine.database import Change, Write
-from countersign.store.tables import accounts, login_flows
+from countersign.store.tables import accounts, login_flows, single_use
 
 if TYPE_CHECKING:
     from countersign.domain.shared.contact import Contact
     from countersign.flows.accounts.context import AccountContext, BrowserContext
+
+_PRESS_WINDOW: Final = 10_000
+"""Milliseconds."""
 
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(LoginFlow).decode
@@ -109,6 +112,24 @@ def is_other_flow(context: AccountContext, browser: BrowserContext, mark: str | 
     if mark is None or not browser.flow:
         return False
     return not hmac.compare_digest(mark.encode("utf-8", "surrogatepass"), flow_mark(context, browser).encode())
+
+
+async def is_first_press(context: AccountContext, browser: BrowserContext, pressed: str) -> bool:
+    """Return True to the first of the presses that send one form twice (semantics J4).
+
+    `pressed` is what the form does, with its fields and what it has shown of the flow: a form that was drawn anew differs. A press of
+    before is forgotten within twenty seconds, so that nobody whose request failed has to wait for long.
+    """
+    if not browser.flow:
+        return True
+    window = context.now() // _PRESS_WINDOW
+    keys = [context.keyring.blind_index("press", browser.flow, pressed, str(one)) for one in (window, window + 1)]
+    return await context.database.run(_take_presses, keys, context.now() + 2 * _PRESS_WINDOW)
+
+
+async def _take_presses(keys: list[bytes], expires_at: int) -> bool:
+    taken = [await single_use.take(key, expires_at) for key in keys]
+    return taken[0]
 
 
 def challenge_key(context: AccountContext, flow: LoginFlow) -> bytes:

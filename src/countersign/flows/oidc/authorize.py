@@ -25,6 +25,7 @@ from countersign.domain.accounts.session import (
 from countersign.domain.oidc.authorization_request import (
     ACTION_TYPE,
     CODE_LIFETIME,
+    MAX_PARAMETER,
     AuthorizationErrorResponse,
     AuthorizationRequest,
 )
@@ -117,6 +118,26 @@ async def authorize(context: AccountContext, browser: BrowserContext, params: Ma
         if outcome is IssueOutcome.REQUEST_USED:
             return _redirect_with_error(context, request, "invalid_request_uri", "The request was answered before.")
     return await _step_up(context, browser, session, request, request.requirement, received)
+
+
+async def deny_authorization(context: AccountContext, params: Mapping[str, str]) -> RedirectToClient | None:
+    """Return the redirect that tells the client that the user has canceled its request; None if there is nobody to tell.
+
+    `params` are the query parameters of the request as it waits for the user. The error is `access_denied` (RFC 6749, 4.1.2.1), and goes
+    only to a registered redirect URI of the client. A request that was stored is used up.
+    """
+    received = await receive_request(context, params)
+    if isinstance(received, AuthorizationErrorResponse):
+        refused = _redirect_if_allowed(context, received)
+        return refused if isinstance(refused, RedirectToClient) else None
+    redirect_uri = received.params.get("redirect_uri", "")
+    if redirect_uri not in received.client.redirect_uris:
+        return None
+    if received.key:
+        await context.database.run(pushed_requests.delete, received.key)
+    state = received.params.get("state", "")
+    denied = {"error": "access_denied", "error_description": "The user canceled the request."}
+    return _redirect(context, redirect_uri, state if len(state) <= MAX_PARAMETER else "", denied)
 
 
 async def _step_up(

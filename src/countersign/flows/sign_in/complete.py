@@ -174,7 +174,7 @@ async def _raise_session(
 
     A step-up gives no trust to a browser: only a sign-in offers it (semantics S4).
     """
-    flow, secret = stored.flow, context.secret()
+    flow, secret = stored.flow, context.session_secret(browser.flow)
     upgrade = SessionUpgrade(
         flow=flow,
         flow_token_hash=stored.token_hash,

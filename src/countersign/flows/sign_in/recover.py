@@ -12,16 +12,24 @@ import msgspec
 
 from countersign.domain.accounts.account import Account, OwnedContact
 from countersign.domain.accounts.change import AccountChange, ChangeKind, ChangeRefusal, ChangeRequest, may_recover
-from countersign.domain.accounts.login_flow import FLOW_LIFETIME, LoginFlow, LoginFlowKind
+from countersign.domain.accounts.login_flow import (
+    FLOW_LIFETIME,
+    NOTHING_INTERRUPTED,
+    InterruptedRequest,
+    LoginFlow,
+    LoginFlowKind,
+)
 from countersign.domain.accounts.password import normalize_password
 from countersign.domain.accounts.recovery import RecoveryProof
 from countersign.domain.accounts.session import Method
 from countersign.domain.delivery.notice import NoticeKind
 from countersign.domain.shared.contact import Contact, read_contact
+from countersign.domain.verifications.challenge import Action
 from countersign.domain.verifications.lanes import Lane
 from countersign.domain.verifications.rate_limit import RateLimit
 from countersign.errors import InputError
 from countersign.flows.accounts import login_flow
+from countersign.flows.accounts.asking_application import with_asker
 from countersign.flows.accounts.context import AccountContext, BrowserContext, CodeRequested, FlowNotFound, InvalidInput
 from countersign.flows.accounts.login_flow import StoredFlow
 from countersign.flows.accounts.request_code import begun_or_refused, send_code
@@ -39,13 +47,16 @@ RecoveryResult: TypeAlias = Applied | InvalidInput | ChangeRefusal | FlowNotFoun
 
 
 async def recover(
-    context: AccountContext, browser: BrowserContext, identifier: str
+    context: AccountContext,
+    browser: BrowserContext,
+    identifier: str,
+    interrupted: InterruptedRequest = NOTHING_INTERRUPTED,
 ) -> CodeRequested | InvalidInput | Refused:
     """Send a code to the contact that was entered. The browser gets the same answer whether the contact has an account or not.
 
     If it has none, or is too new to recover the account alone (semantics A2), the message says so in place of a code. Nothing is changed
     yet. InvalidInput means that `identifier` is no contact, Refused that this network is over a limit. If no message can be sent to the
-    contact, the flow begins without one, and a recovery code proves it.
+    contact, the flow begins without one, and a recovery code proves it. `interrupted` is what the person wanted to sign in for.
     """
     try:
         contact = read_contact(identifier, browser.regions)
@@ -57,6 +68,7 @@ async def recover(
     if not context.recovery_policy.delayed:
         target = msgspec.structs.replace(target, delayed_recovery=None)
     decoy = _decoy_notice(target, context.now())
+    interrupted = await with_asker(context, interrupted)
     device_secret = browser.device or context.secret()
     outcome = begun_or_refused(
         await send_code(
@@ -66,6 +78,7 @@ async def recover(
             purpose=LoginFlowKind.RECOVER.purpose,
             device=device_secret,
             lane=Lane.ANONYMOUS,
+            action=Action(asker=interrupted.asker),
             locale=target.account.locale if target.account is not None else "",
             timezone=target.account.timezone if target.account is not None else "",
             decoy_notice=decoy.value if decoy else "",
@@ -76,6 +89,7 @@ async def recover(
     flow = msgspec.structs.replace(
         _new_flow(context, browser, LoginFlowKind.RECOVER, contact, device_secret, challenge_id),
         account=target.account_id,
+        interrupted=interrupted,
         epoch=target.epoch,
         contact=target.contact.id if target.contact is not None else "",
         change=target.delayed_recovery.id if target.delayed_recovery is not None else "",
@@ -131,7 +145,11 @@ class RecoveryNotOffered(msgspec.Struct, frozen=True):
 
 
 async def begin_delayed_recovery(
-    context: AccountContext, browser: BrowserContext, identifier: str, new_contact: str
+    context: AccountContext,
+    browser: BrowserContext,
+    identifier: str,
+    new_contact: str,
+    interrupted: InterruptedRequest = NOTHING_INTERRUPTED,
 ) -> CodeRequested | InvalidInput | Refused | RecoveryNotOffered:
     """Send a code to a new contact of a user who has lost every other one. The wait begins once the contact is proved (semantics R5).
 
@@ -148,6 +166,7 @@ async def begin_delayed_recovery(
     if refused := await count_by_network(context, browser, RECOVERIES_PER_NETWORK):
         return refused
     account, _ = await context.database.read(accounts.find_with_contacts_by_identifier, *context.blind_indexes(lost))
+    interrupted = await with_asker(context, interrupted)
     device_secret = browser.device or context.secret()
     outcome = begun_or_refused(
         await send_code(
@@ -157,6 +176,7 @@ async def begin_delayed_recovery(
             purpose=LoginFlowKind.DELAYED_RECOVERY.purpose,
             device=device_secret,
             lane=Lane.ANONYMOUS,
+            action=Action(asker=interrupted.asker),
         )
     )
     if isinstance(outcome, Refused):
@@ -164,6 +184,7 @@ async def begin_delayed_recovery(
     flow = msgspec.structs.replace(
         _new_flow(context, browser, LoginFlowKind.DELAYED_RECOVERY, contact, device_secret, outcome.challenge.id),
         account=account.id if account else "",
+        interrupted=interrupted,
         epoch=account.epoch if account else 0,
     )
     return CodeRequested(await login_flow.save_flow(context, flow, contact), device_secret)

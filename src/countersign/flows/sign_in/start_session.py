@@ -85,7 +85,7 @@ async def start_session(
 
     Raises ConflictError if a row of `new_account` exists already.
     """
-    secret = context.secret()
+    secret = context.session_secret(browser.flow if flow is not None else "")
     has_second_factor = any(LEVEL_OF_METHOD[proof.method] >= Level.MAIL_CODE for proof in proofs)
     start = SessionStart(
         account=account,

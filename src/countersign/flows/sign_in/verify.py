@@ -70,7 +70,7 @@ async def view_flow(context: AccountContext, browser: BrowserContext) -> Verific
     found = await get_challenge(context.core, context.own, flow.challenge) if flow.challenge else None
     if flow.challenge and found is None:
         return None
-    contact_methods, snapshot = await _find_methods(context, flow)
+    contact_methods, snapshot = await find_methods(context, flow)
     return VerificationView(
         flow,
         found.challenge if found is not None else None,
@@ -135,11 +135,11 @@ async def use_another_method(
     if stored is None:
         return FlowNotFound()
     flow = stored.flow
-    allowed, snapshot = await _find_methods(context, flow)
+    allowed, _ = await find_methods(context, flow)
     if not any(one.contact == method.contact and one.channel is method.channel for one in allowed):
         return Refused(Refusal.CHANNEL_NOT_ALLOWED)
     if not flow.challenge:
-        return await _send_by(context, browser, stored, snapshot, method, None)
+        return await send_by(context, browser, stored, method, decoy=decoy_of(flow))
     found = await get_challenge(context.core, context.own, flow.challenge)
     if found is None:
         return FlowNotFound()
@@ -149,10 +149,10 @@ async def use_another_method(
     ended = await _end_challenge(context, flow, found.challenge, state)
     if not isinstance(ended, Challenge):
         return ended
-    return await _send_by(context, browser, stored, snapshot, method, ended)
+    return await send_by(context, browser, stored, method, decoy=ended.terms.decoy_notice, spent=ended.guesses)
 
 
-async def _find_methods(
+async def find_methods(
     context: AccountContext, flow: LoginFlow
 ) -> tuple[Sequence[ContactMethod], AccountSnapshot | None]:
     """Return the contacts and channels that a code of this flow may go to, and the account, None if there is none yet."""
@@ -182,19 +182,23 @@ async def _end_challenge(
     return outcome.challenge
 
 
-async def _send_by(
+async def send_by(
     context: AccountContext,
     browser: BrowserContext,
     stored: StoredFlow,
-    snapshot: AccountSnapshot | None,
     method: ContactMethod,
-    ended: Challenge | None,
+    *,
+    decoy: str,
+    spent: int = 0,
 ) -> Outcome | FlowNotFound:
-    """Send a code by this method, and let the flow wait for it. `ended` is the challenge of the method that was given up, if any.
+    """Send a code by this method, and let the flow wait for it. The caller has judged that the flow allows the method.
 
-    What stood in its place stays: if the contact gets a notice instead of a code, it gets one by every method (semantics A2, R1).
+    `decoy` is the notice that stands in for a code: if the contact gets a notice instead of a code, it gets one by every method (semantics
+    A2, R1). `spent` are the guesses that were used on the method that was given up, if any.
     """
-    flow, contact = stored.flow, _contact_of(context, stored.flow, snapshot, method)
+    flow = stored.flow
+    _, snapshot = await find_methods(context, flow)
+    contact = _contact_of(context, flow, snapshot, method)
     outcome = await send_code(
         context,
         browser,
@@ -208,8 +212,8 @@ async def _send_by(
         locale=snapshot.account.locale if snapshot is not None else "",
         timezone=snapshot.account.timezone if snapshot is not None else "",
         trusted=flow.requester.device,
-        spent=ended.guesses if ended is not None else 0,
-        decoy_notice=ended.terms.decoy_notice if ended is not None else _decoy_of(flow),
+        spent=spent,
+        decoy_notice=decoy,
     )
     if not isinstance(outcome, Done):
         if flow.challenge:
@@ -222,13 +226,22 @@ async def _send_by(
     )
     await login_flow.record_sent(context, moved, contact)
     if not await login_flow.update_flow(context, stored, moved):
-        # Another request of this browser was faster: the flow does not wait for this code.
-        await cancel_challenge(context.core, context.own, challenge.id)
-        return FlowNotFound()
+        return await _after_a_faster_request(context, browser, outcome)
     return outcome
 
 
-def _decoy_of(flow: LoginFlow) -> str:
+async def _after_a_faster_request(
+    context: AccountContext, browser: BrowserContext, outcome: Done
+) -> Outcome | FlowNotFound:
+    """Return the outcome if the same button was pressed twice (semantics J4); otherwise end a code for which the flow does not wait."""
+    stored = await login_flow.find_flow(context, browser)
+    if stored is not None and stored.flow.challenge == outcome.challenge.id:
+        return outcome
+    await cancel_challenge(context.core, context.own, outcome.challenge.id)
+    return FlowNotFound()
+
+
+def decoy_of(flow: LoginFlow) -> str:
     """Return the notice that stands in for a code by every method of the flow: a further message must not undo what the first one hid."""
     return NoticeKind.SIGN_UP_KNOWN.value if flow.account_exists else flow.decoy_notice
 

@@ -120,7 +120,7 @@ async def change_contacts(web: WebContext, req: Request, resp: Response) -> None
     elif body.remove:
         kind, which = ChangeKind.CONTACT_REMOVED, body.remove
     wanted = await contact_request(web.accounts, session, language, kind, which, contact)
-    await _answer(web, resp, browser, session, await submit_change(web.accounts, browser, session, wanted))
+    await _answer(web, req, resp, browser, session, await submit_change(web.accounts, browser, session, wanted))
 
 
 async def change_methods(web: WebContext, req: Request, resp: Response) -> None:
@@ -133,7 +133,7 @@ async def change_methods(web: WebContext, req: Request, resp: Response) -> None:
     about = accounts.keyring.unseal(factor.name, factor.id) if factor is not None else ""
     kind = ChangeKind.METHOD_REMOVED
     wanted = ChangeRequest(kind, which, about, _summary(language, kind, about))
-    await _answer(web, resp, browser, session, await submit_change(accounts, browser, session, wanted))
+    await _answer(web, req, resp, browser, session, await submit_change(accounts, browser, session, wanted))
 
 
 async def change_integration_codes(web: WebContext, req: Request, resp: Response) -> None:
@@ -164,7 +164,7 @@ async def change_integration_codes(web: WebContext, req: Request, resp: Response
         scopes = sorted(set(body.scopes))
         summary = integration_code_summary(ChangeKind.INTEGRATION_CODE_MADE, language, name, scopes, body.days)
         outcome, code = await make_code(accounts, browser, session, name, scopes, days=body.days, summary=summary)
-    await _answer(web, resp, browser, session, outcome, **({"code": code} if code else {}))
+    await _answer(web, req, resp, browser, session, outcome, **({"code": code} if code else {}))
 
 
 async def change_changes(web: WebContext, req: Request, resp: Response) -> None:
@@ -178,18 +178,17 @@ async def change_changes(web: WebContext, req: Request, resp: Response) -> None:
             web.database.notify()
             resp.json(_encode({"recovery_barred_until": None}))
         else:
-            await _answer(web, resp, browser, session, allowed)
+            await _answer(web, req, resp, browser, session, allowed)
         return
     if body.cancel:
         canceled = await cancel_change(accounts, browser, session.account, body.cancel)
-        await _answer(web, resp, browser, session, canceled)
+        await _answer(web, req, resp, browser, session, canceled)
         return
     language = await account_language(accounts, session, language_of(req))
     found = await accounts.database.read(changes.find, session.account, body.undo)
     summary, masked = await undo_summary(accounts, session, found, language)
-    await _answer(
-        web, resp, browser, session, await undo_change(accounts, browser, session, body.undo, summary, masked)
-    )
+    undone = await undo_change(accounts, browser, session, body.undo, summary, masked)
+    await _answer(web, req, resp, browser, session, undone)
 
 
 async def end_sessions(web: WebContext, req: Request, resp: Response) -> None:
@@ -197,7 +196,7 @@ async def end_sessions(web: WebContext, req: Request, resp: Response) -> None:
     browser, session = await browser_in(web, req)
     which, accounts = decoded(_end, await json_of(req)).end, web.accounts
     if not satisfies(session, FRESH, accounts.now()):
-        await _ask(web, resp, browser, session, FRESH)
+        await _ask(web, req, resp, browser, session, FRESH)
     ended = (
         await end_others(accounts, session) if which == "others" else int(await end_session(accounts, session, which))
     )
@@ -209,12 +208,13 @@ async def forget_devices(web: WebContext, req: Request, resp: Response) -> None:
     browser, session = await browser_in(web, req)
     which, accounts = decoded(_remove, await json_of(req)).remove, web.accounts
     if not satisfies(session, FRESH, accounts.now()):
-        await _ask(web, resp, browser, session, FRESH)
+        await _ask(web, req, resp, browser, session, FRESH)
     resp.json(_encode({"ended": int(await forget_browser(accounts, session, which))}))
 
 
 async def _answer(
     web: WebContext,
+    req: Request,
     resp: Response,
     browser: BrowserContext,
     session: Session,
@@ -229,10 +229,10 @@ async def _answer(
             resp.json(_encode({"change": change, **more}))
         case CodeRequested():
             web.database.notify()
-            keep_flow(resp, outcome)
+            keep_flow(req, resp, outcome)
             resp.json(_encode({"verify": "/verify"}), 202)
         case ProofRequirement():
-            await _ask(web, resp, browser, session, outcome)
+            await _ask(web, req, resp, browser, session, outcome)
         case ChangeRefusal():
             raise ProblemError("change_refused", reason=outcome.value)
         case Refused():
@@ -240,13 +240,13 @@ async def _answer(
 
 
 async def _ask(
-    web: WebContext, resp: Response, browser: BrowserContext, session: Session, need: ProofRequirement
+    web: WebContext, req: Request, resp: Response, browser: BrowserContext, session: Session, need: ProofRequirement
 ) -> None:
     """Ask for a proof by raising a problem. The same request, sent again afterwards, is carried out once."""
     asked = await step_up(web.accounts, browser, session, need, InterruptedRequest(path="/account"))
     if isinstance(asked, CodeRequested):
         web.database.notify()
-        keep_flow(resp, asked)
+        keep_flow(req, resp, asked)
         raise ProblemError("step_up_required", verify="/verify")
     if isinstance(asked, Refused):
         raise of_refusal(asked)

@@ -12,7 +12,7 @@ from countersign.domain.shared.phone_number import MAX_REGIONS
 from countersign.flows.accounts.context import BrowserContext
 from countersign.messages.language.catalogue import Language, canonical_tag, languages, negotiate, region_of
 from countersign.messages.language.timezones import known_timezone
-from countersign.web.http.cookies import ASKED_LANGUAGE, DEVICE, FLOW, LANGUAGE, SESSION, ZONE, secret_in
+from countersign.web.http.cookies import ASKED_LANGUAGE, DEVICE, LANGUAGE, SESSION, ZONE, flows_in, secret_in
 from countersign.web.http.locales import MAX_TAG, first_available, is_available
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def browser_of(req: Request, proxies: Proxies, default_country: str = "") -> Bro
     return BrowserContext(
         session=secret_in(req, SESSION),
         device=secret_in(req, DEVICE),
-        flow=secret_in(req, FLOW),
+        flow=next(iter(flows_in(req)), ""),
         ip=proxies.client(req.scope),
         user_agent="".join(character for character in agent[:MAX_AGENT] if character.isprintable()),
         locale=preferred_tag(req),

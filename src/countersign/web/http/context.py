@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
+from countersign.flows.accounts.login_flow import is_other_flow
 from countersign.web.http.browser import browser_of
+from countersign.web.http.cookies import flows_in
 from countersign.web.http.csrf import CrossOriginGuard
 from countersign.web.http.event_stream import EventStreams
 from countersign.web.http.idempotency import InFlight
@@ -51,5 +55,8 @@ class WebContext:
         self.streams = EventStreams(runtime.stopping)
 
     def browser(self, req: Request) -> BrowserContext:
-        """Return the browser context of a request."""
-        return browser_of(req, self.proxies, self.settings.default_country)
+        """Return the browser context of a request. Of several flows it has that which the request names, otherwise the latest."""
+        browser = browser_of(req, self.proxies, self.settings.default_country)
+        mark = req.flow_mark or req.get_param("flow") or ""
+        others = (replace(browser, flow=flow) for flow in flows_in(req)) if mark else ()
+        return next((one for one in others if not is_other_flow(self.accounts, one, mark)), browser)

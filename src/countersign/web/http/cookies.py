@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 SESSION: Final = "__Host-session"
 DEVICE: Final = "__Host-device"
 FLOW: Final = "__Host-visit"
+EARLIER_FLOWS: Final = ("__Host-visit2", "__Host-visit3")
+"""The flows that other tabs of the browser had begun before, the latest first."""
+FLASH: Final = "__Host-flash"
+ORIGIN: Final = "__Host-origin"
 OWN_RECOVERY: Final = "__Host-recovery"
 LANGUAGE: Final = "__Host-language"
 """The tag of the language that the person chose: no secret, but kept as the others are."""
@@ -45,17 +49,32 @@ def drop(resp: Response, name: str) -> None:
     resp.append_header("Set-Cookie", f"{name}=; Max-Age=0; {_ATTRIBUTES}")
 
 
-def keep_flow(resp: Response, begun: CodeRequested) -> None:
-    """Set the cookies of a login flow that has begun."""
+def keep_flow(req: Request, resp: Response, begun: CodeRequested) -> None:
+    """Set the cookies of a login flow that has begun. Those of other tabs stay: each form says to which flow it belongs."""
     keep(resp, DEVICE, begun.device, DEVICE_KEPT)
     keep(resp, FLOW, begun.flow, FLOW_KEPT)
+    earlier = [flow for flow in flows_in(req) if flow != begun.flow]
+    for name, flow in zip(EARLIER_FLOWS, earlier, strict=False):
+        keep(resp, name, flow, FLOW_KEPT)
 
 
-def keep_session(resp: Response, signed_in: SignedIn) -> None:
-    """Set the cookies of a session that has begun or was raised, and delete that of the finished flow."""
+def flows_in(req: Request) -> list[str]:
+    """Return the secrets of the flows of this browser, the latest first."""
+    found = [secret_in(req, name) for name in (FLOW, *EARLIER_FLOWS)]
+    return [secret for secret in found if secret]
+
+
+def keep_session(req: Request, resp: Response, signed_in: SignedIn, flow: str = "") -> None:
+    """Set the cookies of a session that has begun or was raised, and delete that of its flow; left out, that of the latest one."""
     keep(resp, SESSION, signed_in.session, SESSION_KEPT)
     keep(resp, DEVICE, signed_in.device, DEVICE_KEPT)
-    drop(resp, FLOW)
+    drop_flow(req, resp, flow)
+
+
+def drop_flow(req: Request, resp: Response, flow: str = "") -> None:
+    """Delete the cookie of a flow that is over; left out, that of the latest one. Those of other tabs stay."""
+    name = next((name for name in EARLIER_FLOWS if flow and secret_in(req, name) == flow), FLOW)
+    drop(resp, name)
 
 
 def secret_in(req: Request, name: str, most: int = MAX_SECRET) -> str:

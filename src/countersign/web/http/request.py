@@ -32,6 +32,7 @@ class Request(falcon.asgi.Request):
     `account_timezone` is the time zone of the account that is signed in, where the browser has told none. `application` is the name and the
     address of the application from which the person came last, if that is known.
     `page_words` are the operator's words, where a page answers.
+    `flow_mark` is the mark of the login flow that its form names; empty if it names none.
     """
 
     page_words: PageWords = OUR_WORDS
@@ -49,6 +50,7 @@ class Request(falcon.asgi.Request):
         self.account_timezone = ""
         self.application: tuple[str, str] | None = None
         self._whole: bytes | None = None
+        self.flow_mark = ""
 
     async def body(self, most: int = MAX_BODY) -> bytes:
         """Return the whole body, never a part of it (semantics A9). A second call returns the same.

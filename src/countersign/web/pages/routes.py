@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from countersign.web.http.browser import LANGUAGE_PAGE
@@ -15,6 +16,7 @@ from countersign.web.pages.shared.error_pages import ErrorPages
 from countersign.web.pages.shared.language_choice import LanguagePage
 from countersign.web.pages.shared.look import ThemeFiles
 from countersign.web.pages.shared.session_guard import SessionGuard
+from countersign.web.pages.shared.word_pages import OUTCOME, get_outcome
 from countersign.web.pages.sign_in import routes as sign_in
 from countersign.web.pages.site import routes as site
 
@@ -33,6 +35,7 @@ def routes(web: WebContext) -> Routes:
         **sign_in.routes(web, ContinueFlow(web, acts)),
         **account_routes,
         **reports.routes(web),
+        OUTCOME: {"GET": partial(get_outcome, web)},
         LANGUAGE_PAGE: {"GET": language.get, "POST": language.post},
         "/theme/{version}/{name}": {"GET": ThemeFiles(web).get},
         "/static/{version}/{name}": {"GET": asset},

@@ -11,14 +11,19 @@ from countersign.domain.accounts.password import PasswordFault
 from countersign.domain.accounts.recovery import RecoveryPolicy
 from countersign.domain.delivery.delivery import DeliveryState, Reason
 from countersign.domain.shared.contact import Channel
+from countersign.domain.verifications.challenge import ChallengeState
+from countersign.flows.sign_in.renew import RENEWABLE
 from countersign.messages.content.code_help import CodeFacts, CodeHelp, SentMessage, code_help
 from countersign.messages.content.hints import hint
 from countersign.messages.content.risk_reasons import reason
 from countersign.messages.language.catalogue import languages, negotiate
+from countersign.messages.language.datetimes import span
 from countersign.web.http.browser import own_name
 from countersign.web.http.timestamps import instant
+from countersign.web.pages.shared.destinations import Origin
 from countersign.web.pages.shared.wordings import DELIVERY_STATES, PASSWORD_FAULTS, fault_of_contact
 from countersign.web.pages.sign_in import authenticator, verify
+from countersign.web.pages.sign_in.progress import Progress
 from countersign.web.preview.sample import (
     APPLICATION,
     MAIL,
@@ -38,6 +43,8 @@ if TYPE_CHECKING:
 
 _LEAST: Final = "8"
 _BACK: Final = "/account/contacts"
+_WAITING: Final = {"origin": Origin(_BACK, APPLICATION, "https://shop.example", APPLICATION), "asking": APPLICATION}
+"""An application waits for the person."""
 
 
 def _wrong(sample: Sample) -> str:
@@ -76,7 +83,7 @@ def _message(
     newest = messages[-1]
     text = hint(newest, why, Channel.EMAIL, sample.language.tag) or ""
     lost = newest is DeliveryState.UNDELIVERED
-    known = verify.Progress(
+    known = Progress(
         sample.say(DELIVERY_STATES[newest]), text, told.resent, told.sent, lost=lost, late=late, over=False
     )
     return {"known": known, "help": told, "sends_left": sends_left}
@@ -141,6 +148,13 @@ def _verify(sample: Sample) -> Mapping[str, Any]:
         "methods": _methods(sample),
         "may_remember": True,
         "again": "/sign-in",
+        "origin": Origin(),
+        "cancels": True,
+        "sent": False,
+        "wrong_address": False,
+        "changes_at": "/verify/address",
+        "address": MAIL,
+        "address_fault": "",
     }
 
 
@@ -152,6 +166,20 @@ def _prove(sample: Sample, kind: AuthenticatorKind = AuthenticatorKind.APP) -> M
         "kind": kind.value,
         "sent": False,
         "lost": True,
+    }
+
+
+def _ended(sample: Sample, state: ChallengeState) -> Mapping[str, Any]:
+    title, sentence = verify.ENDED[state]
+    return {
+        "title": sample.say(title),
+        "sentence": sample.say(sentence, time=span(5 * MINUTE, sample.language.locale)),
+        "fault": "",
+        "renewable": state in RENEWABLE,
+        "again": "/sign-in",
+        "origin": Origin(),
+        "cancels": True,
+        "seen": "",
     }
 
 
@@ -176,6 +204,11 @@ def _recover(_: Sample) -> dict[str, Any]:
         "policy": RecoveryPolicy(),
         "faults": {},
         "own": None,
+        "return_to": "",
+        "origin": Origin(),
+        "sign_in": "/sign-in",
+        "recover": "/recover",
+        "recover_lost": "/recover/lost",
     }
 
 
@@ -187,14 +220,34 @@ def _contact_faults(sample: Sample) -> dict[str, Any]:
 STATES: Final[tuple[PageState, ...]] = (
     *states(
         "sign_in.html",
-        lambda _: {"identifier": "", "return_to": "", "wrong": False, "form_action": ""},
+        lambda _: {
+            "identifier": "",
+            "return_to": "",
+            "wrong": False,
+            "wrong_passkey": False,
+            "form_action": "",
+            "origin": Origin(),
+            "sign_up": "/sign-up",
+            "recover": "/recover",
+        },
         empty={},
+        asked=_WAITING,
+        wrong_passkey={"wrong_passkey": True},
         wrong={"identifier": MAIL, "return_to": _BACK, "wrong": True},
     ),
     *states(
         "sign_up.html",
-        lambda _: {"name": "", "identifier": "", "return_to": "", "least": _LEAST, "faults": {}},
+        lambda _: {
+            "name": "",
+            "identifier": "",
+            "return_to": "",
+            "least": _LEAST,
+            "faults": {},
+            "origin": Origin(),
+            "sign_in": "/sign-in",
+        },
         empty={},
+        asked=_WAITING,
         filled={"name": "علی‌رضا احمدی", "identifier": MAIL, "return_to": _BACK},
         faults=_sign_up_faults,
     ),
@@ -207,10 +260,12 @@ STATES: Final[tuple[PageState, ...]] = (
             "fault": one.say("Too many wrong codes were entered for this contact. Use another way."),
             **_message(one, DeliveryState.ACCEPTED, sends_left=0),
         },
+        sent_anew={"sent": True},
         sent_again=lambda one: _message(one, DeliveryState.ACCEPTED, DeliveryState.ACCEPTED),
         not_delivered=lambda one: {
             **_message(one, DeliveryState.UNDELIVERED, why=Reason.UNKNOWN_RECIPIENT, late=True, may_lack=True),
-            "change": ("/sign-up", one.say("Use another address or number")),
+            "change": ("#identifier", one.say("Use another address or number")),
+            "wrong_address": True,
             "support": SUPPORT,
         },
         one_way=lambda one: {
@@ -219,11 +274,25 @@ STATES: Final[tuple[PageState, ...]] = (
             "methods": [],
             "may_remember": False,
             "numeric": False,
-            "known": verify.Progress("", "", "", "", lost=False, late=False, over=False),
+            "known": Progress("", "", "", "", lost=False, late=False, over=False),
         },
         act=_act,
         act_of_ours=lambda one: {**_act(one), "asker": "", "summary": one.say("Change the password of your account")},
         far_away={"far": _far()},
+        wrong_address=lambda one: {
+            "to": MAIL,
+            "wrong_address": True,
+            "address_fault": fault_of_contact("malformed", one.language),
+            **_WAITING,
+        },
+    ),
+    *states(
+        "ended.html",
+        lambda one: _ended(one, ChallengeState.EXPIRED),
+        expired={},
+        used_up=lambda one: {**_ended(one, ChallengeState.EXHAUSTED), **_WAITING},
+        stopped=lambda one: _ended(one, ChallengeState.CANCELED),
+        refused=lambda one: {"fault": one.say("Too many codes were asked for. Try again in a few minutes.")},
     ),
     *states(
         "prove.html",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import falcon
 import markupsafe
 
 from countersign.domain.accounts.authenticator import STRONG_KINDS, AuthenticatorKind
@@ -23,10 +22,11 @@ from countersign.flows.sign_in.authenticator import FEW_RECOVERY_CODES
 from countersign.flows.sign_in.check_up import losses_of
 from countersign.totp import DIGITS, address, picture, shown
 from countersign.web.http.browser import language_of
-from countersign.web.http.cookies import FLOW, drop, keep_flow
+from countersign.web.http.cookies import drop_flow, keep_flow
 from countersign.web.pages.account.check_up import told
 from countersign.web.pages.shared.account_layout import show_part, when
-from countersign.web.pages.shared.flow_mark import is_of_other_flow, show_other_flow
+from countersign.web.pages.shared.flash import redirect_with, take_flash
+from countersign.web.pages.shared.flow_mark import flow_query, in_flow, is_of_other_flow, show_other_flow
 from countersign.web.pages.shared.word_pages import show_change_refusal, show_no_flow
 from countersign.web.pages.shared.wordings import fault_of_code
 
@@ -91,7 +91,7 @@ class AuthenticatorsPage:
         summary = form.act_language.say("Add the authenticator app “{name}”", name=authenticator_name(name))
         begun = await begin_app(self._web.accounts, form.browser, form.session, name, summary)
         if isinstance(begun, CodeRequested):
-            keep_flow(form.resp, begun)
+            keep_flow(form.req, form.resp, begun)
             form.resp.redirect(f"{PATH}/app")
         else:
             await self._forms.settle(form, begun)
@@ -100,7 +100,13 @@ class AuthenticatorsPage:
         """Show the QR code, and ask for the first code."""
         session = await self._guard.session(req, resp, InterruptedRequest("GET", PATH))
         if session is not None:
-            await self._show_app(req, resp, session, "")
+            said, language = take_flash(self._web, req, resp, f"{PATH}/app"), language_of(req)
+            fault = language.say(
+                "This is not the code. Look whether the clock of your phone is right, and wait for the next code."
+            )
+            if "shape_fault" in said:
+                fault = fault_of_code(CodeShape(DIGITS), language)
+            await self._show_app(req, resp, session, fault if said else "")
 
     async def _show_app(self, req: Request, resp: Response, session: Session, fault: str) -> None:
         accounts = self._web.accounts
@@ -131,24 +137,19 @@ class AuthenticatorsPage:
             show_other_flow(self._web, form.req, form.resp)
             return
         req, resp = form.req, form.resp
-        outcome = await finish_app(self._web.accounts, form.browser, form.session, form.fields.get("code", ""))
+        browser = self._web.browser(req)
+        outcome = await finish_app(self._web.accounts, browser, form.session, form.fields.get("code", ""))
         match outcome:
             case Applied(change):
                 self._web.database.notify()
-                drop(resp, FLOW)
+                drop_flow(req, resp, browser.flow)
                 resp.redirect(f"{PATH}?done={change.kind.value}")
             case CodesToKeep():
-                resp.redirect(f"{PATH}/recovery-codes")
+                resp.redirect(in_flow(self._web, req, f"{PATH}/recovery-codes"))
             case MalformedCode():
-                resp.status = falcon.HTTP_422
-                fault = fault_of_code(CodeShape(DIGITS), form.language)
-                await self._show_app(req, resp, form.session, fault)
+                redirect_with(self._web, resp, f"{PATH}/app", {"shape_fault": "yes"}, flow_query(self._web, req)[1:])
             case InvalidCode():
-                resp.status = falcon.HTTP_422
-                fault = form.language.say(
-                    "This is not the code. Look whether the clock of your phone is right, and wait for the next code."
-                )
-                await self._show_app(req, resp, form.session, fault)
+                redirect_with(self._web, resp, f"{PATH}/app", {"wrong": "yes"}, flow_query(self._web, req)[1:])
             case ChangeRefusal():
                 show_change_refusal(self._web, req, resp, outcome)
             case _:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import falcon
-
 from countersign.domain.accounts.change import DAY, ChangeKind, ChangeRequest
 from countersign.domain.accounts.contact_names import whole_requirement
 from countersign.domain.accounts.login_flow import InterruptedRequest, LoginFlowKind
@@ -18,6 +16,7 @@ from countersign.flows.accounts.snapshot import find_snapshot
 from countersign.flows.changes.name_contacts import contact_request
 from countersign.web.http.browser import language_of
 from countersign.web.pages.shared.account_layout import show_part, when
+from countersign.web.pages.shared.flash import redirect_with, take_flash
 from countersign.web.pages.shared.wordings import fault_of_contact
 
 if TYPE_CHECKING:
@@ -47,16 +46,14 @@ class ContactsPage:
         if session is not None:
             await self._show(req, resp, session)
 
-    async def _show(self, req: Request, resp: Response, session: Session, *, fault: str = "", typed: str = "") -> None:
+    async def _show(self, req: Request, resp: Response, session: Session) -> None:
         found = await overview(self._web.accounts, session)
         if found is None:
             resp.redirect("/sign-in")
             return
-        language, now, names = (
-            language_of(req),
-            self._web.accounts.now(),
-            await contact_names(self._web.accounts, session),
-        )
+        language, now = language_of(req), self._web.accounts.now()
+        names = await contact_names(self._web.accounts, session)
+        said = take_flash(self._web, req, resp, PATH)
         show_part(
             self._web,
             req,
@@ -76,8 +73,9 @@ class ContactsPage:
             ],
             whole=names.whole,
             check=now - found.checked_at > CHECK_EVERY,
-            fault=fault,
-            typed=typed,
+            fault=fault_of_contact(said["fault"], language) if "fault" in said else "",
+            typed=said.get("contact", ""),
+            replaces=said.get("replaces", ""),
         )
 
     async def confirm(self, form: Submission) -> None:
@@ -87,15 +85,14 @@ class ContactsPage:
 
     async def add(self, form: Submission) -> None:
         """Request a new contact, or one in the place of another."""
-        language, typed = form.language, form.fields.get("contact", "")
+        typed = form.fields.get("contact", "")
         try:
             contact = read_contact(typed, form.browser.regions)
             if not channels_of(self._web.accounts, contact, LoginFlowKind.BIND_CONTACT.purpose):
                 raise InputError("to", LANDLINE if contact.is_landline else "unusable", "It cannot be reached.")
         except InputError as error:
-            form.resp.status = falcon.HTTP_422
-            fault = fault_of_contact(error.reason, language)
-            await self._show(form.req, form.resp, form.session, fault=fault, typed=typed)
+            said = {"fault": error.reason, "contact": typed, "replaces": form.fields.get("replaces", "")}
+            redirect_with(self._web, form.resp, PATH, said)
             return
         which = form.fields.get("replaces", "")
         kind = ChangeKind.CONTACT_REPLACED if which else ChangeKind.CONTACT_ADDED

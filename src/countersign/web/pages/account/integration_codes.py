@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import falcon
-
 from countersign.domain.accounts.change import ChangeKind
 from countersign.domain.accounts.integration_code import LIFETIMES, ROTATION_OVERLAP
 from countersign.domain.accounts.login_flow import InterruptedRequest
@@ -20,14 +18,14 @@ from countersign.flows.changes.integration_codes import (
 )
 from countersign.flows.changes.keep_codes import Kept, find_codes, keep_codes, show_codes
 from countersign.messages.content.change_names import integration_code_summary
+from countersign.messages.language.catalogue import mark
 from countersign.web.http.browser import language_of
-from countersign.web.http.cookies import FLOW, drop, keep_flow
+from countersign.web.http.cookies import drop_flow, keep_flow
 from countersign.web.pages.shared.account_layout import show_part, when
+from countersign.web.pages.shared.flash import redirect_with, take_flash
 from countersign.web.pages.shared.flow_mark import is_of_other_flow, show_other_flow
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from countersign.domain.accounts.session import Session
     from countersign.web.http.context import WebContext
     from countersign.web.http.request import Request
@@ -36,6 +34,14 @@ if TYPE_CHECKING:
     from countersign.web.pages.shared.session_guard import SessionGuard
 
 PATH: Final = "/account/integration-codes"
+
+
+FAULTS: Final = {
+    "name": mark("Give it a name, so that you know it again."),
+    "scopes": mark("Choose at least one thing that it may do."),
+    "days": mark("Choose one of these times."),
+}
+"""What is wrong with a field of the form."""
 
 
 class IntegrationCodesPage:
@@ -52,8 +58,8 @@ class IntegrationCodesPage:
         if session is not None:
             await self._show(req, resp, session)
 
-    async def _show(self, req: Request, resp: Response, session: Session, faults: Mapping[str, str] = {}) -> None:
-        language = language_of(req)
+    async def _show(self, req: Request, resp: Response, session: Session) -> None:
+        language, said = language_of(req), take_flash(self._web, req, resp, PATH)
         show_part(
             self._web,
             req,
@@ -73,22 +79,19 @@ class IntegrationCodesPage:
             ],
             offered=self._web.settings.integration_codes.scopes,
             lifetimes=LIFETIMES,
-            faults=faults,
+            faults={field: language.say(FAULTS[field]) for field in FAULTS if f"{field}_fault" in said},
+            typed=said.get("name", ""),
         )
 
     async def make(self, form: Submission) -> None:
         """Make a code, and lead to the page that shows it."""
-        language, fields, name = form.language, form.fields, name_of(form.fields.get("name", ""))
+        fields, name = form.fields, name_of(form.fields.get("name", ""))
         scopes = [scope for scope in self._web.settings.integration_codes.scopes if fields.get(f"scope-{scope}")]
-        faults = {} if name else {"name": language.say("Give it a name, so that you know it again.")}
-        if not scopes:
-            faults["scopes"] = language.say("Choose at least one thing that it may do.")
         days = lifetime_of(fields.get("days", ""))
-        if days is None:
-            faults["days"] = language.say("Choose one of these times.")
-        if faults or days is None:
-            form.resp.status = falcon.HTTP_422
-            await self._show(form.req, form.resp, form.session, faults)
+        if not name or not scopes or days is None:
+            faults = {"name_fault": not name, "scopes_fault": not scopes, "days_fault": days is None}
+            said = {"name": name, **{field: "yes" for field, is_wrong in faults.items() if is_wrong}}
+            redirect_with(self._web, form.resp, PATH, said)
             return
         summary = integration_code_summary(ChangeKind.INTEGRATION_CODE_MADE, form.act_language, name, scopes, days)
         outcome, code = await make_code(
@@ -132,7 +135,7 @@ class IntegrationCodesPage:
         shown = await show_codes(
             accounts, form.browser, form.session, (code,), accounts.now(), name=name, change=kind.value
         )
-        keep_flow(form.resp, shown)
+        keep_flow(form.req, form.resp, shown)
         form.resp.redirect(f"{PATH}/made")
 
     async def get_made(self, req: Request, resp: Response) -> None:
@@ -165,6 +168,7 @@ class IntegrationCodesPage:
         if is_of_other_flow(self._web, form.req, form.fields):
             show_other_flow(self._web, form.req, form.resp)
             return
-        if isinstance(await keep_codes(self._web.accounts, form.browser, form.session), Kept):
-            drop(form.resp, FLOW)
+        browser = self._web.browser(form.req)
+        if isinstance(await keep_codes(self._web.accounts, browser, form.session), Kept):
+            drop_flow(form.req, form.resp, browser.flow)
         form.resp.redirect(PATH)

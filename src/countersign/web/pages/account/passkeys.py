@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import falcon
-
 from countersign.domain.accounts.change import ChangeRefusal
 from countersign.domain.accounts.login_flow import InterruptedRequest
 from countersign.flows.accounts.context import CodeRequested, InvalidCredentials
@@ -17,12 +15,14 @@ from countersign.flows.sign_in.passkeys import (
     finish_passkey_enrolment,
     passkey_enrolment_options,
 )
-from countersign.web.http.cookies import FLOW, drop, keep_flow
+from countersign.web.http.browser import language_of
+from countersign.web.http.cookies import drop_flow, keep_flow
 from countersign.web.http.forms import fields_of, is_form
 from countersign.web.http.problems import ProblemError
 from countersign.web.http.response import JSON
 from countersign.web.pages.shared.account_layout import show_part
-from countersign.web.pages.shared.flow_mark import is_of_other_flow, show_other_flow
+from countersign.web.pages.shared.flash import redirect_with, take_flash
+from countersign.web.pages.shared.flow_mark import flow_query, in_flow, is_of_other_flow, show_other_flow
 from countersign.web.pages.shared.word_pages import show_change_refusal, show_no_flow
 
 if TYPE_CHECKING:
@@ -50,14 +50,16 @@ class EnrolPasskeyPage:
         summary = form.act_language.say("Add the passkey “{name}”", name=authenticator_name(name, "Passkey"))
         begun = await begin_passkey_enrolment(self._web.accounts, form.browser, form.session, name, summary)
         if isinstance(begun, CodeRequested):
-            keep_flow(form.resp, begun)
+            keep_flow(form.req, form.resp, begun)
             form.resp.redirect(PATH)
         else:
             await self._forms.settle(form, begun)
 
     async def get(self, req: Request, resp: Response) -> None:
         """Show the page."""
-        await self._show(req, resp, fault="")
+        said = take_flash(self._web, req, resp, PATH)
+        fault = language_of(req).say("This passkey could not be taken. Try again.")
+        await self._show(req, resp, fault=fault if "wrong" in said else "")
 
     async def _show(self, req: Request, resp: Response, *, fault: str) -> None:
         session = await self._guard.session(req, resp, InterruptedRequest("GET", METHODS))
@@ -86,17 +88,17 @@ class EnrolPasskeyPage:
             show_other_flow(self._web, form.req, form.resp)
             return
         req, resp, credential = form.req, form.resp, form.fields.get("credential", "")
-        outcome = await finish_passkey_enrolment(self._web.accounts, form.browser, form.session, credential)
+        browser = self._web.browser(req)
+        outcome = await finish_passkey_enrolment(self._web.accounts, browser, form.session, credential)
         match outcome:
             case Applied(change):
                 self._web.database.notify()
-                drop(resp, FLOW)
+                drop_flow(req, resp, browser.flow)
                 resp.redirect(f"{METHODS}?done={change.kind.value}")
             case CodesToKeep():
-                resp.redirect(f"{METHODS}/recovery-codes")
+                resp.redirect(in_flow(self._web, req, f"{METHODS}/recovery-codes"))
             case InvalidCredentials():
-                resp.status = falcon.HTTP_422
-                await self._show(req, resp, fault=form.language.say("This passkey could not be taken. Try again."))
+                redirect_with(self._web, resp, PATH, {"wrong": "yes"}, flow_query(self._web, req)[1:])
             case ChangeRefusal():
                 show_change_refusal(self._web, req, resp, outcome)
             case _:

@@ -7,7 +7,6 @@ import binascii
 import hashlib
 from typing import TYPE_CHECKING, Final
 
-import falcon
 import msgspec
 
 from countersign.domain.accounts.change import ChangeKind, ChangeRequest
@@ -18,8 +17,10 @@ from countersign.errors import CountersignError
 from countersign.flows.accounts.contact_names import opened
 from countersign.flows.accounts.sessions import overview
 from countersign.flows.sign_in.sign_up import find_password_fault
+from countersign.web.http.browser import language_of
 from countersign.web.http.problems import ProblemError
 from countersign.web.pages.shared.account_layout import show_part
+from countersign.web.pages.shared.flash import redirect_with, take_flash
 from countersign.web.pages.shared.wordings import PASSWORD_FAULTS
 
 if TYPE_CHECKING:
@@ -47,8 +48,12 @@ class PasswordPage:
     async def get(self, req: Request, resp: Response) -> None:
         """Show the form."""
         session = await self._guard.session(req, resp, InterruptedRequest("GET", PATH))
-        if session is not None:
-            self._show(req, resp, session, await overview(self._web.accounts, session), "")
+        if session is None:
+            return
+        said, least = take_flash(self._web, req, resp, PATH), str(self._web.accounts.password_min_length)
+        fault = PASSWORD_FAULTS.get(said.get("fault", ""), "")
+        words = language_of(req).say(fault, least=least) if fault else ""
+        self._show(req, resp, session, await overview(self._web.accounts, session), words)
 
     def _show(self, req: Request, resp: Response, session: Session, found: Overview | None, fault: str) -> None:
         least = str(self._web.accounts.password_min_length)
@@ -68,9 +73,7 @@ class PasswordPage:
         accounts, password = self._web.accounts, normalize_password(form.fields.get("password", ""))
         found = await overview(accounts, form.session)
         if fault := await find_password_fault(accounts, password, (found.name,) if found is not None else ()):
-            form.resp.status = falcon.HTTP_422
-            words = form.language.say(PASSWORD_FAULTS[fault], least=str(accounts.password_min_length))
-            self._show(form.req, form.resp, form.session, found, words)
+            redirect_with(self._web, form.resp, PATH, {"fault": fault})
             return
         hashed = await accounts.passwords.hash(password)
         sealed = base64.b64encode(accounts.keyring.seal(hashed, form.session.id)).decode()

@@ -12,7 +12,7 @@ from countersign.flows.changes.apply import Applied
 from countersign.flows.changes.enrol import make_recovery_codes
 from countersign.flows.changes.keep_codes import Kept, ShownCodes, find_codes, keep_codes, show_codes
 from countersign.web.http.browser import language_of
-from countersign.web.http.cookies import FLOW, drop, keep_flow
+from countersign.web.http.cookies import drop_flow, keep_flow
 from countersign.web.pages.shared.account_layout import show_part
 from countersign.web.pages.shared.destinations import return_to
 from countersign.web.pages.shared.flow_mark import is_of_other_flow, show_other_flow
@@ -48,7 +48,7 @@ class RecoveryCodesPage:
             shown = await show_codes(
                 self._web.accounts, form.browser, form.session, made.codes, made.made_at, then=then
             )
-            keep_flow(form.resp, shown)
+            keep_flow(form.req, form.resp, shown)
             form.resp.redirect(PATH)
 
     async def get(self, req: Request, resp: Response) -> None:
@@ -99,14 +99,15 @@ class RecoveryCodesPage:
         if is_of_other_flow(self._web, form.req, form.fields):
             show_other_flow(self._web, form.req, form.resp)
             return
-        outcome = await keep_codes(self._web.accounts, form.browser, form.session)
+        browser = self._web.browser(form.req)
+        outcome = await keep_codes(self._web.accounts, browser, form.session)
         match outcome:
             case Applied(change):
                 self._web.database.notify()
-                drop(form.resp, FLOW)
+                drop_flow(form.req, form.resp, browser.flow)
                 form.resp.redirect(f"{METHODS}?done={change.kind.value}")
             case Kept(then):
-                drop(form.resp, FLOW)
+                drop_flow(form.req, form.resp, browser.flow)
                 done = f"{METHODS}?done={ChangeKind.RECOVERY_CODES_MADE.value}"
                 form.resp.redirect(done if then.path == links.ACCOUNT else then.path)
             case ChangeRefusal():

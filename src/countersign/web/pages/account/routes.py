@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from countersign.web.pages.account import zone
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from countersign.web.http.context import WebContext
+    from countersign.web.http.request import Request
+    from countersign.web.http.response import Response
     from countersign.web.http.router import Routes
     from countersign.web.pages.shared.change_form import Act
     from countersign.web.pages.shared.session_guard import SessionGuard
@@ -107,4 +110,18 @@ def routes(web: WebContext, guard: SessionGuard) -> tuple[Routes, Mapping[str, A
     table[zone.PATH] = {"POST": zone.keep_zone}
     for path, responder in posted.items():
         table[path] = {**table[path], "POST": responder}
+    for path in table:
+        if "GET" not in table[path]:
+            table[path] = {"GET": partial(_to_page, _page_above(path, pages)), **table[path]}
     return table, resumed
+
+
+def _page_above(path: str, pages: Routes) -> str:
+    """Return the page on which the form at `path` stands."""
+    above = path.rpartition("/")[0]
+    return above if "GET" in pages.get(above, {}) else "/account"
+
+
+async def _to_page(page: str, _: Request, resp: Response) -> None:
+    """Lead to the page: whoever reloads the address of a form, or opens it again, repeats nothing (semantics J2)."""
+    resp.redirect(page)

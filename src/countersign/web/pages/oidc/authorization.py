@@ -54,7 +54,7 @@ class AuthorizePage:
                 resp.redirect(f"/sign-in?return_to={quote(path, safe='/')}")
             case CodeRequested():
                 self._choose_language(resp, tuple((params or {}).get("ui_locales", "")[:MAX_LOCALES].split()))
-                to_verification(resp, outcome)
+                to_verification(req, resp, outcome)
             case Refused():
                 show_refusal(self._web, req, resp, outcome)
             case AuthorizationErrorResponse(error, description):

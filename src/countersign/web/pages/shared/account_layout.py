@@ -53,6 +53,9 @@ DONE: Final = {
         "You have kept your new recovery codes. Older ones do not work any more."
     ),
     ChangeKind.INTEGRATION_CODE_REVOKED.value: mark("The integration code was revoked. It opens nothing any more."),
+    "signed_out": mark(
+        "You were signed out before you sent this form. Nothing was changed: check the form, and send it again."
+    ),
     "enrol": mark("Here a passkey or an authenticator app is needed. Add one, and you can go on."),
     "canceled": mark("The change was canceled."),
     "allowed": mark("People who lose all contacts can ask for the account again. You are told if somebody does."),

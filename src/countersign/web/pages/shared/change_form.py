@@ -100,7 +100,7 @@ class ChangeForms:
                 await self._guard.ask_for(form.req, form.resp, form.session, outcome, form.then)
             case CodeRequested():
                 self._web.database.notify()
-                to_verification(form.resp, outcome)
+                to_verification(form.req, form.resp, outcome)
             case ChangeRefusal():
                 show_change_refusal(self._web, form.req, form.resp, outcome)
             case Refused():

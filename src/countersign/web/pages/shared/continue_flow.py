@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from countersign.domain.accounts.change import ChangeRefusal
-from countersign.domain.accounts.login_flow import LoginFlowKind
+from countersign.domain.accounts.login_flow import NOTHING_INTERRUPTED
 from countersign.flows.accounts.account_language import account_language
 from countersign.flows.accounts.context import AccountExists, FlowNotFound, SignedIn
 from countersign.flows.accounts.sessions import find_session
@@ -17,28 +17,17 @@ from countersign.flows.changes.delayed_recovery import RecoveryPending
 from countersign.flows.sign_in.complete import CompletedFlow, PasswordResetAllowed
 from countersign.messages.language.datetimes import day
 from countersign.web.http.browser import language_of
-from countersign.web.http.cookies import FLOW, OWN_RECOVERY, OWN_RECOVERY_KEPT, drop, keep, keep_session
+from countersign.web.http.cookies import OWN_RECOVERY, OWN_RECOVERY_KEPT, drop_flow, keep, keep_session
 from countersign.web.pages.shared.change_form import Act, Submission
-from countersign.web.pages.shared.word_pages import show_change_refusal, show_no_flow, show_word
+from countersign.web.pages.shared.destinations import page_of, with_origin
+from countersign.web.pages.shared.origin import find_origin
+from countersign.web.pages.shared.over import answer_over
+from countersign.web.pages.shared.word_pages import show_change_refusal, show_outcome
 
 if TYPE_CHECKING:
     from countersign.web.http.context import WebContext
     from countersign.web.http.request import Request
     from countersign.web.http.response import Response
-
-AGAIN: Final = {
-    LoginFlowKind.SIGN_UP: "/sign-up",
-    LoginFlowKind.SIGN_IN: "/sign-in",
-    LoginFlowKind.STEP_UP: "/account",
-    LoginFlowKind.BIND_CONTACT: "/account/contacts",
-    LoginFlowKind.RECOVER: "/recover",
-    LoginFlowKind.DELAYED_RECOVERY: "/recover/lost",
-    LoginFlowKind.ENROL_APP: "/account/methods",
-    LoginFlowKind.ENROL_PASSKEY: "/account/methods",
-    LoginFlowKind.PASSKEY: "/sign-in",
-    LoginFlowKind.KEEP_CODES: "/account/methods",
-}
-"""The page on which each kind of flow begins again."""
 
 
 class ContinueFlow:
@@ -55,7 +44,8 @@ class ContinueFlow:
             case SignedIn():
                 await self._sign_in(req, resp, completed)
             case AccountExists():
-                show_word(
+                drop_flow(req, resp, self._web.browser(req).flow)
+                show_outcome(
                     self._web,
                     req,
                     resp,
@@ -64,19 +54,19 @@ class ContinueFlow:
                     language.say(
                         "It was opened with this address while your code was on its way. Sign in with its password."
                     ),
-                    ("/sign-in", language.say("Sign in")),
+                    (self._to_sign_in(req), language.say("Sign in")),
                 )
             case Applied(change):
-                drop(resp, FLOW)
+                drop_flow(req, resp, self._web.browser(req).flow)
                 resp.redirect(f"/account/contacts?done={change.kind.value}")
             case ChangeRefusal():
                 show_change_refusal(self._web, req, resp, completed)
             case PasswordResetAllowed():
                 resp.redirect("/recover/password")
             case RecoveryPending(due_at, own):
-                drop(resp, FLOW)
+                drop_flow(req, resp, self._web.browser(req).flow)
                 keep(resp, OWN_RECOVERY, own, OWN_RECOVERY_KEPT)
-                show_word(
+                show_outcome(
                     self._web,
                     req,
                     resp,
@@ -90,11 +80,16 @@ class ContinueFlow:
                     ("/recover/lost", language.say("See what you asked for")),
                 )
             case FlowNotFound():
-                show_no_flow(self._web, req, resp)
+                await answer_over(self._web, req, resp)
+
+    def _to_sign_in(self, req: Request) -> str:
+        """Return the address of the sign-in, which leads back to where this flow came from."""
+        origin = find_origin(self._web, req)
+        return with_origin("/sign-in", page_of(origin.interrupted if origin is not None else NOTHING_INTERRUPTED))
 
     async def _sign_in(self, req: Request, resp: Response, signed_in: SignedIn) -> None:
         """Return to where the person was going: by GET, or by carrying out the interrupted form once (semantics U1)."""
-        keep_session(resp, signed_in)
+        keep_session(req, resp, signed_in, self._web.browser(req).flow)
         then = signed_in.interrupted
         act = self._acts.get(then.path) if then.method == "POST" else None
         if act is not None:

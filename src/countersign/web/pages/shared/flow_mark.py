@@ -8,6 +8,7 @@ import falcon
 
 from countersign.flows.accounts.login_flow import flow_mark, is_other_flow
 from countersign.web.http.browser import language_of
+from countersign.web.http.cookies import flows_in
 from countersign.web.pages.shared.word_pages import show_word
 
 if TYPE_CHECKING:
@@ -26,8 +27,21 @@ def mark_of(web: WebContext, req: Request) -> str:
     return flow_mark(web.accounts, web.browser(req))
 
 
+def flow_query(web: WebContext, req: Request) -> str:
+    """Return what the address of a page says besides, so that each tab stays with its flow; empty for the latest one."""
+    flows, flow = flows_in(req), web.browser(req).flow
+    return f"&{FIELD}={mark_of(web, req)}" if flows and flow != flows[0] else ""
+
+
+def in_flow(web: WebContext, req: Request, page: str) -> str:
+    """Return the address of a page that goes on with the flow of this request, whatever another tab has begun since."""
+    query = flow_query(web, req)
+    return f"{page}?{query.removeprefix('&')}" if query else page
+
+
 def is_of_other_flow(web: WebContext, req: Request, fields: Mapping[str, str]) -> bool:
-    """Return True if a form was made for another flow than the one that this browser has now."""
+    """Return True if a form was made for a flow that this browser does not have. Otherwise the form's flow is that of the request."""
+    req.flow_mark = fields.get(FIELD, "")
     return is_other_flow(web.accounts, web.browser(req), fields.get(FIELD))
 
 

@@ -13,10 +13,10 @@ from countersign.flows.accounts.snapshot import find_snapshot
 from countersign.flows.sign_in.step_up import step_up
 from countersign.store.tables import accounts, applications, grants
 from countersign.web.http.problems import ProblemError
-from countersign.web.pages.shared.account_layout import PARTS
-from countersign.web.pages.shared.destinations import to_verification
-from countersign.web.pages.shared.flash import SESSION_ENDED
-from countersign.web.pages.shared.word_pages import HOME, show_refusal
+from countersign.web.pages.shared.destinations import page_of, to_verification
+from countersign.web.pages.shared.done_words import SESSION_ENDED
+from countersign.web.pages.shared.flash import keep_flash
+from countersign.web.pages.shared.word_pages import show_refusal
 
 if TYPE_CHECKING:
     from countersign.domain.accounts.account import Account
@@ -26,13 +26,10 @@ if TYPE_CHECKING:
     from countersign.web.http.response import Response
 
 METHODS: Final = "/account/methods"
+SIGNED_OUT: Final = "signed_out"
+"""What the page of a form says, after a sign-in, if the session had ended while the form was filled in."""
 
-
-def _page_of(path: str) -> str:
-    """Return the page of the account with the form that is sent to `path`."""
-    return next(
-        (page for page in sorted(PARTS, key=len, reverse=True) if path == page or path.startswith(page + "/")), HOME
-    )
+_NEVER_KEPT: Final = frozenset({"password", "current", "code", "credential", "sealed", "flow", "seen"})
 
 
 async def _find_reader(session: Session) -> tuple[Account | None, Application | None]:
@@ -50,9 +47,7 @@ class SessionGuard:
         """Return the session, or redirect to the sign-in and return None."""
         session = await find_session(self._web.accounts, self._web.browser(req))
         if session is None:
-            page = then.path if then.method == "GET" else _page_of(then.path)
-            ended = f"&done={SESSION_ENDED}" if req.method == "POST" else ""
-            resp.redirect(f"/sign-in?return_to={quote(page, safe='/')}{ended}")
+            self._keep_form(req, resp, then)
             return None
         if is_enrolment_only(
             session, self._web.accounts.sign_in_policy, self._web.accounts.now()
@@ -70,6 +65,19 @@ class SessionGuard:
         if application is not None and application.removed_at is None and application.redirect_uris:
             parts = urlsplit(application.redirect_uris[0])
             req.application = (application.site, f"{parts.scheme}://{parts.netloc}/")
+
+    def _keep_form(self, req: Request, resp: Response, then: InterruptedRequest) -> None:
+        """Lead to the sign-in, and from there back to the page of the form, which is filled again but not sent.
+
+        Whoever signs in may be another person than the one who typed it.
+        """
+        page, ended = page_of(then), ""
+        if then.method == "POST":
+            keep_flash(self._web, resp, page, {name: text for name, text in then.fields if name not in _NEVER_KEPT})
+            page = f"{page}?done={SIGNED_OUT}"
+        if req.method == "POST":
+            ended = f"&done={SESSION_ENDED}"
+        resp.redirect(f"/sign-in?return_to={quote(page, safe='/')}{ended}")
 
     async def _closed(self, req: Request, resp: Response, session: Session, then: InterruptedRequest) -> None:
         """Ask for the app or passkey that this installation requires, or lead to its enrolment."""
@@ -99,6 +107,6 @@ class SessionGuard:
             raise ProblemError("too_large")
         asked = await step_up(self._web.accounts, self._web.browser(req), session, need, then)
         if isinstance(asked, CodeRequested):
-            to_verification(resp, asked)
+            to_verification(req, resp, asked)
         else:
             show_refusal(self._web, req, resp, asked)

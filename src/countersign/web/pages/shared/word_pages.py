@@ -14,6 +14,7 @@ from countersign.messages.language.datetimes import after
 from countersign.web.http.browser import language_of
 from countersign.web.http.cookies import FLOW, SESSION, drop, secret_in
 from countersign.web.http.problems import seconds
+from countersign.web.pages.shared.flash import read_flash, redirect_with
 from countersign.web.pages.shared.rendering import show
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from countersign.web.http.response import Response
 
 HOME: Final = links.ACCOUNT
+OUTCOME: Final = "/outcome"
+"""Where the outcome of a form is said that has no page of its own."""
 
 REFUSALS: Final = {
     ChangeRefusal.UNKNOWN: mark("It is not there any more. Perhaps it was changed in another window."),
@@ -69,12 +72,30 @@ def show_word(  # noqa: PLR0917 - a page has as many parts
     show(web, req, resp, "word.html", tone=tone, title=title, sentence=sentence, link=link[0], label=link[1])
 
 
+def show_outcome(  # noqa: PLR0917 - as show_word
+    web: WebContext, req: Request, resp: Response, tone: str, title: str, sentence: str, link: tuple[str, str]
+) -> None:
+    """Say the outcome of a form as `show_word` does, on a page of its own to which the answer redirects (semantics J2)."""
+    show_word(web, req, resp, tone, title, sentence, link)
+    said = {"tone": tone, "title": title, "sentence": sentence, "link": link[0], "label": link[1]}
+    redirect_with(web, resp, OUTCOME, said)
+
+
+async def get_outcome(web: WebContext, req: Request, resp: Response) -> None:
+    """GET /outcome. It stays for a while, so that a reload says the same."""
+    said = read_flash(web, req, OUTCOME)
+    if said.keys() >= {"tone", "title", "sentence", "link", "label"}:
+        show(web, req, resp, "word.html", **said)
+    else:
+        resp.redirect(HOME)
+
+
 def show_refusal(web: WebContext, req: Request, resp: Response, refused: Refused | NoEligibleMethod) -> None:
     """Say why nobody can be asked for a code now, and when. The way on is the page that the person comes from."""
     language = language_of(req)
     if isinstance(refused, Refused):
         title = language.say("Please wait a moment")
-        sentence = too_many_codes(refused, language)
+        sentence = too_many_codes(seconds(refused.retry_after) if refused.retry_after else 0, language)
         too_many_requests(resp, refused)
         if not req.path.startswith(HOME):
             page = next((page for page in _PAGES if req.path.startswith(page)), HOME)
@@ -98,11 +119,11 @@ _PAGES: Final = ("/sign-in", "/sign-up", "/recover/lost", "/recover", "/verify")
 """The pages of people who are not signed in, which ask for a code by POST."""
 
 
-def too_many_codes(refused: Refused, language: Language) -> str:
-    """Return that too many codes were asked for, and when the next one can be."""
-    if not refused.retry_after:
+def too_many_codes(wait: int, language: Language) -> str:
+    """Return that too many codes were asked for, and when the next one can be: after `wait` seconds, 0 if that is not known."""
+    if not wait:
         return language.say("Too many codes were asked for. Try again in a few minutes.")
-    when = after(seconds(refused.retry_after), language.locale)
+    when = after(wait, language.locale)
     return language.say("Too many codes were asked for. You can try again {when}.", when=when)
 
 
@@ -139,7 +160,25 @@ def show_no_flow(web: WebContext, req: Request, resp: Response) -> None:
         "warn",
         language.say("Nothing is waiting for a code here"),
         language.say(
-            "It may have been finished already, in another tab, or half an hour has passed. Start again, in one browser."
+            "It may have been completed in another tab, or started in another browser. If this happens again, your browser may be"
+            " blocking cookies: allow them for this site."
         ),
         ("/sign-in", language.say("Sign in")),
+    )
+
+
+def show_cookies_needed(web: WebContext, req: Request, resp: Response, path: str) -> None:
+    """Say that the browser keeps no cookies, and that nothing was sent. `path` is the form to try again."""
+    language = language_of(req)
+    show_word(
+        web,
+        req,
+        resp,
+        "warn",
+        language.say("Allow cookies to go on"),
+        language.say(
+            "Your browser did not keep the cookie of this page. Without it we cannot tell that the code you enter is yours, so we"
+            " sent none. Allow cookies for this site in the settings of your browser, then try again."
+        ),
+        (path, language.say("Try again")),
     )

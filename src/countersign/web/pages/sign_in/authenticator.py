@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import falcon
-
 from countersign.domain.accounts.authenticator import AuthenticatorKind
 from countersign.domain.accounts.login_flow import LoginFlowKind
 from countersign.domain.shared.contact import Channel
 from countersign.domain.verifications.code import CodeShape
-from countersign.flows.accounts.authenticator import RECOVERY_CODE_LENGTH, InvalidCode, MalformedCode
-from countersign.flows.accounts.location_check import UnlikelyLocation
+from countersign.flows.accounts.authenticator import (
+    GUESSES_PER_FLOW,
+    RECOVERY_CODE_LENGTH,
+    InvalidCode,
+    MalformedCode,
+    read_app_code,
+    read_recovery_code,
+)
+from countersign.flows.accounts.location_check import UnlikelyLocation, check_location
 from countersign.flows.sign_in.authenticator import ProofResult, prove_with_app, prove_with_recovery_code
 from countersign.flows.sign_in.verify import VerificationView, view_flow
 from countersign.flows.verifications.results import Refused
@@ -20,18 +25,19 @@ from countersign.messages.language.catalogue import Language, mark
 from countersign.totp import DIGITS
 from countersign.web.http.browser import language_of
 from countersign.web.http.forms import fields_of
-from countersign.web.pages.shared.asking_application import remember_application
-from countersign.web.pages.shared.continue_flow import AGAIN
-from countersign.web.pages.shared.destinations import leads_to
-from countersign.web.pages.shared.flow_mark import is_of_other_flow, show_other_flow
+from countersign.web.pages.shared.destinations import again, origin_of, page_of
+from countersign.web.pages.shared.flash import take_flash
+from countersign.web.pages.shared.flow_mark import flow_query, is_of_other_flow, show_other_flow
 from countersign.web.pages.shared.rendering import show
-from countersign.web.pages.shared.word_pages import show_no_flow, too_many_requests
 from countersign.web.pages.shared.wordings import fault_of_code, fault_of_contact
 from countersign.web.pages.sign_in.lost import way_on
+from countersign.web.pages.sign_in.presses import is_pressed_twice, seen_of
+from countersign.web.pages.sign_in.verification_faults import PATH, fault_of, keep_refusal, to_screen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from countersign.domain.accounts.account import ContactMethod
     from countersign.web.http.context import WebContext
     from countersign.web.http.request import Request
     from countersign.web.http.response import Response
@@ -84,6 +90,9 @@ class AuthenticatorPage:
         if is_of_other_flow(self._web, req, fields):
             show_other_flow(self._web, req, resp)
             return
+        if await is_pressed_twice(self._web, req, fields):
+            await self._answer_again(req, resp, fields, AuthenticatorKind.APP)
+            return
         proved = await prove_with_app(
             self._web.accounts,
             self._web.browser(req),
@@ -99,6 +108,9 @@ class AuthenticatorPage:
         if is_of_other_flow(self._web, req, fields):
             show_other_flow(self._web, req, resp)
             return
+        if await is_pressed_twice(self._web, req, fields):
+            await self._answer_again(req, resp, fields, AuthenticatorKind.RECOVERY_CODE)
+            return
         proved = await prove_with_recovery_code(
             self._web.accounts,
             self._web.browser(req),
@@ -109,58 +121,39 @@ class AuthenticatorPage:
         await self._answer(req, resp, proved, AuthenticatorKind.RECOVERY_CODE)
 
     async def _answer(self, req: Request, resp: Response, proved: ProofResult, kind: AuthenticatorKind) -> None:
-        language = language_of(req)
         match proved:
             case MalformedCode():
-                resp.status = falcon.HTTP_422
-                await self.again(req, resp, kind, _shape_of(kind, language))
+                to_screen(self._web, req, resp, {"shape_fault": "yes"}, kind.value)
             case InvalidCode(left):
-                resp.status = falcon.HTTP_422
-                fault = language.count(
-                    "This is not the code. You have {number} guess left.",
-                    "This is not the code. You have {number} guesses left.",
-                    left,
-                )
-                await self.again(req, resp, kind, fault)
+                to_screen(self._web, req, resp, {"wrong": str(left)}, kind.value)
             case UnlikelyLocation():
-                resp.status = falcon.HTTP_409
-                await self.again(req, resp, kind, "", proved)
+                to_screen(self._web, req, resp, {"far": "yes"}, kind.value)
             case Refused():
-                resp.status = falcon.HTTP_409
-                if proved.retry_after:
-                    too_many_requests(resp, proved)
-                await self.again(req, resp, kind, language.say("Too many wrong codes were entered. Use another way."))
+                keep_refusal(self._web, req, resp, proved, kind.value)
             case _:
                 await self._continue_flow.go(req, resp, proved)
 
-    async def again(
-        self, req: Request, resp: Response, kind: AuthenticatorKind, fault: str, far: UnlikelyLocation | None = None
+    async def _answer_again(
+        self, req: Request, resp: Response, fields: Mapping[str, str], kind: AuthenticatorKind
     ) -> None:
-        """Show the screen again with the fault."""
+        """Answer the second of two presses as the first was answered: that answer never arrives."""
         view = await view_flow(self._web.accounts, self._web.browser(req))
-        if view is None:
-            show_no_flow(self._web, req, resp)
-        else:
-            await self.screen(req, resp, view, kind=kind, fault=fault, far=far)
+        if _is_malformed(fields.get("code", ""), kind):
+            to_screen(self._web, req, resp, {"shape_fault": "yes"}, kind.value)
+            return
+        counted = view is not None and seen_of(view) != fields.get("seen")
+        left = GUESSES_PER_FLOW - view.flow.guesses if view is not None else 0
+        to_screen(self._web, req, resp, {"wrong": str(left)} if counted else {}, kind.value)
 
-    async def screen(
-        self,
-        req: Request,
-        resp: Response,
-        view: VerificationView,
-        *,
-        kind: AuthenticatorKind | None = None,
-        fault: str = "",
-        far: UnlikelyLocation | None = None,
-    ) -> None:
-        """Show the screen of the requested authenticator, or of the first available one."""
+    async def screen(self, req: Request, resp: Response, view: VerificationView) -> None:
+        """Show the screen of the requested authenticator, or of the first available one, with what came of the last form."""
         language, flow = language_of(req), view.flow
-        remember_application(req, flow.interrupted.path)
         wanted = req.get_param("by") or ""
-        if kind is None:
-            kind = next((one for one in view.authenticators if one.value == wanted), None)
+        kind = next((one for one in view.authenticators if one.value == wanted), None)
         if kind is None:
             kind = view.authenticators[0] if view.authenticators else AuthenticatorKind.RECOVERY_CODE
+        said = take_flash(self._web, req, resp, PATH)
+        origin = await origin_of(self._web, page_of(flow.interrupted))
         show(
             self._web,
             req,
@@ -173,19 +166,39 @@ class AuthenticatorPage:
             asker=flow.requirement.action.asker,
             asking=flow.interrupted.asker,
             reason=reason(flow.risk_findings, language),
-            fault=fault or _why_no_message(view, language),
-            far=far,
+            fault=_fault_of(said, kind, language) or _why_no_message(view, language),
+            far=check_location(self._web.accounts, self._web.browser(req), flow) if "far" in said else None,
             methods=[(name, label) for name, label in methods_shown(view, language) if name != kind.value],
-            ways=[
-                (way.contact, way.channel.value, language.say(WAYS[way.channel], to=f"\u2066{way.masked}\u2069"))
-                for way in view.contact_methods
-            ],
+            ways=[shown for _, shown in ways_shown(view, language)],
             sent=view.challenge is not None,
-            form_action=await leads_to(self._web, flow.interrupted.path),
+            seen=seen_of(view),
+            origin=origin,
+            cancels=True,
+            flow_query=flow_query(self._web, req),
+            form_action=origin.form_action,
             may_remember=self._web.accounts.sign_in_policy.trusts_browsers and flow.kind is LoginFlowKind.SIGN_IN,
-            lost=way_on(self._web, view, kind, language),
-            again=AGAIN[flow.kind],
+            lost=way_on(self._web, view, kind, language, origin.path, flow_query(self._web, req)),
+            again=again(flow.kind, flow.interrupted),
         )
+
+
+def ways_shown(view: VerificationView, language: Language) -> list[tuple[ContactMethod, tuple[str, str, str]]]:
+    """Return the ways in which a message may be sent, each with what its button sends and says."""
+    return [
+        (way, (way.contact, way.channel.value, language.say(WAYS[way.channel], to=f"\u2066{way.masked}\u2069")))
+        for way in view.contact_methods
+    ]
+
+
+def _fault_of(said: Mapping[str, str], kind: AuthenticatorKind, language: Language) -> str:
+    """Return what was wrong with the last form, in words. No contact is meant here, unlike on the screen of a code that was sent."""
+    if said.get("passkey"):
+        return language.say("This passkey does not belong to your account, or it was not confirmed. Try again.")
+    if said.get("refusal"):
+        return language.say("Too many wrong codes were entered. Use another way.")
+    if said.get("shape_fault"):
+        return _shape_of(kind, language)
+    return fault_of(said, language)
 
 
 def _shape_of(kind: AuthenticatorKind, language: Language) -> str:
@@ -193,6 +206,11 @@ def _shape_of(kind: AuthenticatorKind, language: Language) -> str:
     if kind is AuthenticatorKind.APP:
         return fault_of_code(CodeShape(DIGITS), language)
     return language.say("A recovery code has {length} letters and digits.", length=str(RECOVERY_CODE_LENGTH))
+
+
+def _is_malformed(typed: str, kind: AuthenticatorKind) -> bool:
+    """Return True for what cannot be such a code."""
+    return (read_app_code if kind is AuthenticatorKind.APP else read_recovery_code)(typed) is None
 
 
 def _why_no_message(view: VerificationView, language: Language) -> str:

@@ -10,6 +10,7 @@ from countersign.domain.accounts.authenticator import AuthenticatorKind
 from countersign.domain.accounts.login_flow import LoginFlowKind
 from countersign.domain.shared.contact import Channel
 from countersign.messages.language.catalogue import Language, mark
+from countersign.web.pages.shared.destinations import with_origin
 
 if TYPE_CHECKING:
     from countersign.flows.sign_in.verify import VerificationView
@@ -39,30 +40,37 @@ class LostView(msgspec.Struct, frozen=True):
     links: tuple[tuple[str, str], ...]
 
 
-def way_on(web: WebContext, view: VerificationView, asked: Asked, language: Language) -> LostView | None:
+def way_on(
+    web: WebContext, view: VerificationView, asked: Asked, language: Language, back: str, flow_query: str
+) -> LostView | None:
     """Return the way on from the screen that asks for `asked`; None for a flow of a person who has lost nothing yet.
 
-    It depends on no account in a recovery (semantics R1): a recovery code is offered there to everybody.
+    `back` is where the person came from, and `flow_query` what an address says besides, so that the tab stays with its flow.
+    The way on depends on no account in a recovery (semantics R1): a recovery code is offered there to everybody.
     """
     if view.flow.kind not in _OF_ACCOUNTS:
         return None
     quick = []
     if AuthenticatorKind.RECOVERY_CODE in view.authenticators and asked is not AuthenticatorKind.RECOVERY_CODE:
-        quick.append(("/verify?by=recovery_code", language.say("Use a recovery code")))
+        quick.append((f"/verify?by=recovery_code{flow_query}", language.say("Use a recovery code")))
     if view.flow.kind is LoginFlowKind.RECOVER:
-        quick.append(("/recover", language.say("Use another address or number of your account")))
-    return lost_view(web, LABELS[asked], tuple(quick), language)
+        quick.append((with_origin("/recover", back), language.say("Use another address or number of your account")))
+    return lost_view(web, LABELS[asked], tuple(quick), language, back)
 
 
-def lost_view(web: WebContext, label: str, quick: tuple[tuple[str, str], ...], language: Language) -> LostView:
-    """Return the way on after the `quick` links, each an address and its label: a wait, or the people of the site."""
+def lost_view(
+    web: WebContext, label: str, quick: tuple[tuple[str, str], ...], language: Language, back: str
+) -> LostView:
+    """Return the way on after the `quick` links, each an address and its label: a wait, or the people of the site.
+
+    `back` is where the person came from: it is not forgotten on the way.
+    """
     if web.accounts.recovery_policy.delayed:
         sentence = language.say(
             "Use another way if you have one. If nothing is left, you can get back in with a new contact: it takes 7 days."
         )
-        return LostView(
-            language.say(label), sentence, (*quick, ("/recover/lost", language.say("Get back in with a new contact")))
-        )
+        wait = (with_origin("/recover/lost", back), language.say("Get back in with a new contact"))
+        return LostView(language.say(label), sentence, (*quick, wait))
     sentence = language.say(
         "Use another way if you have one. If nothing is left, ask the people of {site}: they can tell you what to do.",
         site=web.settings.site,

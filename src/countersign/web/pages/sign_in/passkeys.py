@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import falcon
-
 from countersign.domain.accounts.authenticator import AuthenticatorKind
 from countersign.domain.accounts.login_flow import InterruptedRequest
 from countersign.flows.accounts.context import InvalidCredentials, SignedIn
@@ -16,15 +14,16 @@ from countersign.flows.sign_in.passkeys import (
     sign_in_with_passkey,
 )
 from countersign.flows.verifications.results import Refused
-from countersign.web.http.browser import language_of
 from countersign.web.http.cookies import FLOW, drop, keep_flow, keep_session
 from countersign.web.http.forms import fields_of
 from countersign.web.http.problems import ProblemError
 from countersign.web.http.response import JSON
 from countersign.web.pages.shared.destinations import return_to
+from countersign.web.pages.shared.flash import redirect_with
 from countersign.web.pages.shared.flow_mark import is_of_other_flow, show_other_flow
-from countersign.web.pages.shared.word_pages import show_refusal, show_word
-from countersign.web.pages.sign_in.authenticator import AuthenticatorPage, remembers
+from countersign.web.pages.shared.word_pages import show_refusal
+from countersign.web.pages.sign_in.authenticator import remembers
+from countersign.web.pages.sign_in.verification_faults import to_screen
 
 if TYPE_CHECKING:
     from countersign.web.http.context import WebContext
@@ -36,10 +35,13 @@ if TYPE_CHECKING:
 class PasskeyPages:
     """For each use, one POST returns the options as JSON, and another takes the browser's response."""
 
-    def __init__(self, web: WebContext, continue_flow: ContinueFlow, authenticator: AuthenticatorPage) -> None:
+    def __init__(self, web: WebContext, continue_flow: ContinueFlow) -> None:
         self._web = web
         self._continue_flow = continue_flow
-        self._authenticator = authenticator
+
+    async def to_sign_in(self, _: Request, resp: Response) -> None:
+        """Lead to the form: whoever reloads the address of a request, or opens it again, repeats nothing."""
+        resp.redirect("/sign-in")
 
     async def post_sign_in_begin(self, req: Request, resp: Response) -> None:
         """Return the options for signing in."""
@@ -50,7 +52,7 @@ class PasskeyPages:
             show_refusal(self._web, req, resp, outcome)
             return
         begun, options = outcome
-        keep_flow(resp, begun)
+        keep_flow(req, resp, begun)
         resp.write(options.encode(), JSON)
 
     async def post_sign_in(self, req: Request, resp: Response) -> None:
@@ -62,23 +64,12 @@ class PasskeyPages:
         )
         match outcome:
             case SignedIn():
-                keep_session(resp, outcome)
+                keep_session(req, resp, outcome)
                 resp.redirect(outcome.interrupted.path)
             case InvalidCredentials():
-                language = language_of(req)
-                resp.status = falcon.HTTP_422
                 drop(resp, FLOW)
-                show_word(
-                    self._web,
-                    req,
-                    resp,
-                    "warn",
-                    language.say("That did not work."),
-                    language.say(
-                        "This passkey does not open an account here. Try again, or sign in with your password."
-                    ),
-                    ("/sign-in", language.say("Sign in")),
-                )
+                said = {"passkey": "yes", "return_to": fields.get("return_to", "")}
+                redirect_with(self._web, resp, "/sign-in", said)
             case Refused():
                 show_refusal(self._web, req, resp, outcome)
 
@@ -101,10 +92,6 @@ class PasskeyPages:
             self._web.accounts, self._web.browser(req), fields.get("credential", ""), remember=remembers(fields)
         )
         if isinstance(outcome, InvalidCredentials):
-            resp.status = falcon.HTTP_422
-            fault = language_of(req).say(
-                "This passkey does not belong to your account, or it was not confirmed. Try again."
-            )
-            await self._authenticator.again(req, resp, AuthenticatorKind.PASSKEY, fault)
+            to_screen(self._web, req, resp, {"passkey": "yes"}, AuthenticatorKind.PASSKEY.value)
         else:
             await self._continue_flow.go(req, resp, outcome)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import falcon
 
@@ -15,7 +15,6 @@ from countersign.flows.accounts.context import (
     SignInDenied,
 )
 from countersign.flows.accounts.sessions import find_session
-from countersign.flows.oidc.asking_client import find_asking_client
 from countersign.flows.sign_in.passkey_challenge import offered_challenge
 from countersign.flows.sign_in.sign_in import sign_in
 from countersign.flows.verifications.results import Refused
@@ -23,16 +22,23 @@ from countersign.messages.content.risk_reasons import reason
 from countersign.web.http.browser import language_of
 from countersign.web.http.cookies import keep_session
 from countersign.web.http.forms import fields_of
-from countersign.web.pages.shared.destinations import return_to, to_verification
-from countersign.web.pages.shared.flash import SIGNED_OUT, word_of
+from countersign.web.pages.shared.destinations import origin_of, return_to, to_verification, with_origin
+from countersign.web.pages.shared.done_words import SIGNED_OUT, word_of
+from countersign.web.pages.shared.first_visit import drops_cookies, name_browser
+from countersign.web.pages.shared.flash import keep_flash, take_flash
 from countersign.web.pages.shared.readings import reading_of
 from countersign.web.pages.shared.rendering import show
-from countersign.web.pages.shared.word_pages import show_refusal, show_word
+from countersign.web.pages.shared.word_pages import show_cookies_needed, show_refusal, show_word
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from countersign.web.http.context import WebContext
     from countersign.web.http.request import Request
     from countersign.web.http.response import Response
+
+MAX_IDENTIFIER: Final = 320
+"""Characters of an identifier that a form is filled with again."""
 
 
 class SignInPage:
@@ -47,26 +53,31 @@ class SignInPage:
         if await find_session(self._web.accounts, self._web.browser(req)) is not None:
             resp.redirect(await return_to(self._web, wanted))
             return
-        hint = (await find_asking_client(self._web.accounts, wanted)).login_hint
-        await self._show(req, resp, hint, wanted)
+        said = take_flash(self._web, req, resp, "/sign-in")
+        name_browser(self._web, req, resp)
+        await self._show(req, resp, said, wanted or said.get("return_to", ""))
 
     async def post(self, req: Request, resp: Response) -> None:
         """Sign in, ask for a code, or refuse: alike for unknown, wrong, locked and disabled (semantics S1)."""
         fields = await fields_of(req)
         wanted = fields.get("return_to", "")
+        if drops_cookies(self._web, req, fields):
+            show_cookies_needed(self._web, req, resp, with_origin("/sign-in", wanted))
+            return
         then = InterruptedRequest(path=await return_to(self._web, wanted))
         outcome = await sign_in(
             self._web.accounts, self._web.browser(req), fields.get("identifier", ""), fields.get("password", ""), then
         )
         match outcome:
             case CodeRequested():
-                to_verification(resp, outcome)
+                to_verification(req, resp, outcome)
             case SignedIn():
-                keep_session(resp, outcome)
+                keep_session(req, resp, outcome)
                 resp.redirect(outcome.interrupted.path)
             case InvalidCredentials():
-                resp.status = falcon.HTTP_422
-                await self._show(req, resp, fields.get("identifier", ""), wanted, wrong=True)
+                said = {"wrong": "yes", "identifier": fields.get("identifier", "")[:MAX_IDENTIFIER]}
+                keep_flash(self._web, resp, "/sign-in", said)
+                resp.redirect(with_origin("/sign-in", then.path))
             case SignInDenied(reasons):
                 resp.status = falcon.HTTP_403
                 language = language_of(req)
@@ -77,26 +88,30 @@ class SignInPage:
                     "bad",
                     language.say("You cannot sign in from here"),
                     reason(reasons, language),
-                    ("/sign-in", language.say("Try again")),
+                    (with_origin("/sign-in", then.path), language.say("Try again")),
                 )
             case Refused() | NoEligibleMethod():
                 show_refusal(self._web, req, resp, outcome)
 
-    async def _show(self, req: Request, resp: Response, identifier: str, wanted: str, *, wrong: bool = False) -> None:
-        regions = self._web.browser(req).regions
-        asking = await find_asking_client(self._web.accounts, wanted)
+    async def _show(self, req: Request, resp: Response, said: Mapping[str, str], wanted: str) -> None:
+        language, origin = language_of(req), await origin_of(self._web, wanted)
+        identifier, browser = said.get("identifier", origin.login_hint), self._web.browser(req)
         show(
             self._web,
             req,
             resp,
             "sign_in.html",
             identifier=identifier,
-            reading=reading_of(identifier, regions, language_of(req)) if wrong else "",
+            reading=reading_of(identifier, browser.regions, language) if "wrong" in said else "",
             return_to=wanted,
-            wrong=wrong,
-            asking=asking.site,
-            word=word_of(req, language_of(req)),
+            wrong="wrong" in said,
+            wrong_passkey="passkey" in said,
+            asking=origin.asking,
+            word=word_of(req, language),
             word_is_good=req.get_param("done") == SIGNED_OUT,
-            challenge=offered_challenge(self._web.accounts, self._web.browser(req).device),
-            form_action=asking.origin,
+            challenge=offered_challenge(self._web.accounts, browser.device),
+            sign_up=with_origin("/sign-up", origin.path),
+            recover=with_origin("/recover", origin.path),
+            origin=origin,
+            form_action=origin.form_action,
         )

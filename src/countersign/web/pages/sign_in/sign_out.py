@@ -8,7 +8,7 @@ from countersign import links
 from countersign.flows.accounts.sessions import find_session, sign_out
 from countersign.web.http.browser import language_of
 from countersign.web.http.cookies import FLOW, SESSION, drop
-from countersign.web.pages.shared.flash import SIGNED_OUT
+from countersign.web.pages.shared.done_words import SIGNED_OUT
 from countersign.web.pages.shared.rendering import show
 from countersign.web.pages.shared.word_pages import show_word
 

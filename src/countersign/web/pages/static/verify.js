@@ -47,16 +47,32 @@ if (resend) {
   tick();
 }
 
+// A reload stays with the flow of this tab, whatever another tab has begun since.
+const mark = form.elements.namedItem("flow").value;
+const here = new URL(location.href);
+const [arrival] = performance.getEntriesByType("navigation");
+const before = sessionStorage.getItem("flow");
+if (arrival?.type === "reload" && before && before !== mark && !here.searchParams.has("flow")) {
+  sessionStorage.removeItem("flow");
+  here.searchParams.set("flow", before);
+  location.replace(here);
+} else {
+  sessionStorage.setItem("flow", mark);
+}
+
+const typing = () => $("change")?.contains(document.activeElement);
+const waslost = $("progress").classList.contains("warn");
 let offered = false; // once: a person who closes it again has seen it
-const news = new EventSource(`/verify/events?flow=${form.elements.namedItem("flow").value}`);
+const news = new EventSource(`/verify/events?flow=${mark}`);
 news.onmessage = ({ data }) => {
-  const { lost, late, over, ...words } = JSON.parse(data);
+  const { lost, late, over, state, hint, resent, sent } = JSON.parse(data);
+  const words = { state, hint, resent, sent };
   for (const [id, word] of Object.entries(words)) if ($(id).textContent !== word) $(id).textContent = word;
   $("resent").parentElement.hidden = !words.resent;
   $("progress").classList.toggle("warn", lost);
   if (late && !offered && $("ways")) $("ways").open = true;
   offered = late;
-  if (over) {
+  if (over || (lost && !waslost && !field.value && !typing())) {
     news.close();
     if (!form.dataset.sent) location.reload();
   }
