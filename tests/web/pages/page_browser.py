@@ -46,11 +46,11 @@ class PageBrowser:
         sent = {**FORM, **OWN, **self._cookie(), **headers}
         return self._kept(await self.client.post(path, raw=raw, headers=sent))
 
-    async def submits(self, path: str, fields: dict[str, str]) -> Answer:
+    async def submits(self, path: str, fields: dict[str, str], **headers: str) -> Answer:
         """Send a form, and open the page to which the answer redirects."""
-        answer = await self.post(path, fields)
+        answer = await self.post(path, fields, **headers)
         assert answer.status == 303, answer.body
-        return await self.get(answer.headers["location"])
+        return await self.get(answer.headers["location"], **headers)
 
     async def signs_up(self, to: str = ADA, **fields: str) -> Answer:
         """Open an account."""

@@ -80,21 +80,34 @@ async def test_it_speaks_the_readers_language(runtime: Runtime, language: str, t
 
 
 @pytest.mark.parametrize(
-    ("path", "allow"),
+    ("path", "page"),
     [
-        ("/verify/resend", "POST"),
-        ("/verify/app", "POST"),
-        ("/account/contacts/remove", "POST"),
-        ("/account/methods/app/confirm", "POST"),
-        ("/account/end", "POST"),
-        ("/sign-in/passkey", "POST"),
+        ("/verify/resend", "/verify"),
+        ("/verify/new", "/verify"),
+        ("/verify/address", "/verify"),
+        ("/verify/way", "/verify"),
+        ("/verify/cancel", "/verify"),
+        ("/verify/app", "/verify?by=app"),
+        ("/account/contacts/remove", "/account/contacts"),
+        ("/account/methods/app/confirm", "/account/methods/app"),
+        ("/account/end", "/account"),
+        ("/sign-in/passkey", "/sign-in"),
+        ("/sign-in/cancel", "/sign-in"),
+        ("/recover/lost/withdraw", "/recover/lost"),
     ],
 )
-async def test_the_address_of_a_form_alone_is_a_page_that_leads_on(runtime: Runtime, path: str, allow: str) -> None:
-    """J5, J1: what a phone opens again, or a person enters once more; Allow says what is taken."""
+async def test_the_address_of_a_form_alone_leads_to_its_page(runtime: Runtime, path: str, page: str) -> None:
+    """J2, J1: what a phone opens again, or a person enters once more."""
+    answer = await PageBrowser(runtime).get(path, **PERSON)
+    assert (answer.status, answer.headers["location"]) == (303, page)
+
+
+@pytest.mark.parametrize("path", ["/sign-in/passkey/begin", "/verify/passkey/begin", "/zone"])
+async def test_the_address_that_a_script_asks_is_a_page_that_leads_on(runtime: Runtime, path: str) -> None:
+    """J5, J1: Allow says what is taken."""
     answer = await PageBrowser(runtime).get(path, **PERSON)
     assert_page(answer, 405, "This page cannot be opened on its own")
-    assert answer.headers["allow"] == allow
+    assert answer.headers["allow"] == "POST"
 
 
 async def test_in_the_middle_of_a_flow_the_way_on_is_the_flow(runtime: Runtime) -> None:
@@ -102,7 +115,8 @@ async def test_in_the_middle_of_a_flow_the_way_on_is_the_flow(runtime: Runtime) 
     await signed_up(runtime)
     browser = PageBrowser(runtime)
     await browser.signs_in()
-    answer = await browser.get("/verify/resend", **PERSON)
+    assert (await browser.get("/verify/resend", **PERSON)).headers["location"] == "/verify"
+    answer = await browser.get("/verify/passkey/begin", **PERSON)
     text = assert_page(answer, 405, "This page cannot be opened on its own")
     assert way_on(text) == ("/verify", "See what is waiting")
 
@@ -194,7 +208,7 @@ async def test_a_limit_on_sign_in_says_how_long_it_lasts_and_leads_to_the_sign_i
 async def test_a_program_gets_a_problem_from_a_page_too(client: Client, accept: dict[str, str]) -> None:
     """J5, H1: scripts, pictures and whatever does not name HTML."""
     assert_problem(await client.get("/nope", headers=accept), 404, "not-found")
-    assert_problem(await client.get("/verify/resend", headers=accept), 405, "method-not-allowed")
+    assert_problem(await client.get("/verify/passkey/begin", headers=accept), 405, "method-not-allowed")
 
 
 @pytest.mark.parametrize("path", ["/v1/nope", "/v1/verifications", "/v1/", "/oauth/token", "/oauth/par"])

@@ -132,7 +132,7 @@ async def test_a_form_of_a_session_that_has_ended_is_filled_again_and_not_sent(r
     browser = await signed_up(runtime)
     await browser.post("/sign-out", {})
     answer = await browser.post("/account/contacts", {"contact": "+4915123456789", "password": "a secret"})
-    assert answer.headers["location"] == "/sign-in?return_to=/account/contacts%3Fdone%3Dsigned_out"
+    assert answer.headers["location"] == "/sign-in?return_to=/account/contacts%3Fdone%3Dsigned_out&done=session-ended"
     await browser.signs_in(return_to="/account/contacts?done=signed_out")
     back = await browser.types()
     assert back.headers["location"] == "/account/contacts?done=signed_out"

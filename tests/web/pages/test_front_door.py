@@ -194,5 +194,8 @@ async def test_a_session_that_ended_in_the_middle_of_a_form_leads_back_to_it(run
     ):
         browser = PageBrowser(runtime)
         answer = await browser.post(path, {"identifier": "new@example.org"})
-        assert (answer.status, answer.headers["location"]) == (303, f"/sign-in?return_to={page}&done=session-ended")
+        assert (answer.status, answer.headers["location"]) == (
+            303,
+            f"/sign-in?return_to={page}%3Fdone%3Dsigned_out&done=session-ended",
+        )
         assert b"Your session had ended" in (await browser.get(answer.headers["location"])).body

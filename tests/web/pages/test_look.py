@@ -79,7 +79,8 @@ async def test_the_pages_of_an_applications_sign_in_bear_its_theme(themed: Runti
     form = {"name": "Ada", "identifier": "ada@example.org", "password": "correct horse battery"}
     assert (await browser.post("/sign-up", {**form, "return_to": ASKED})).headers["location"] == "/verify"
     assert linked(await browser.get("/verify"))["stylesheet"] == shop
-    wrong = await browser.types(code="000000")
+    wrong = await browser.submits("/verify", {"code": "000000"})
+    assert wrong.status == 422
     assert linked(wrong)["stylesheet"] == shop
     assert linked(await PageBrowser(themed).get("/is-this-us"))["stylesheet"] == own
 

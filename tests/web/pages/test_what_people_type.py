@@ -95,7 +95,8 @@ async def test_what_cannot_be_a_code_says_nothing_of_the_account(runtime: Runtim
         browser = PageBrowser(runtime)
         await browser.post("/recover", {"identifier": name})
         for path, typed in (("/verify", "123"), ("/verify/recovery-code", "abcd")):
-            answer = await browser.post(path, {"code": typed})
+            answer = await browser.submits(path, {"code": typed})
+            assert answer.status == 422
             said.append((path, answer.status, text_of(answer).replace(name, "?")))
     assert said[0] == said[2]
     assert said[1] == said[3]
@@ -121,7 +122,7 @@ async def test_a_number_without_any_country_says_how_to_write_it(runtime: Runtim
     """J3: where neither setting nor language names a country."""
     browser = PageBrowser(runtime)
     fields = {"name": "Ada", "identifier": "0151 23456789", "password": PASSWORD}
-    answer = await browser.post(path, fields, **{"accept-language": ""})
+    answer = await browser.submits(path, fields, **{"accept-language": ""})
     assert answer.status == 422
     assert "begins with + and its country code" in text_of(answer)
 
@@ -148,7 +149,7 @@ async def test_a_sign_in_that_fails_says_how_the_name_was_read(runtime: Runtime,
     """J3, S1: it depends on what was typed alone."""
     browser = PageBrowser(runtime)
     fields = {"identifier": typed, "password": PASSWORD}
-    answer = await browser.post("/sign-in", fields, **{"accept-language": "en-DE"})
+    answer = await browser.submits("/sign-in", fields, **{"accept-language": "en-DE"})
     assert answer.status == 422
     assert said in text_of(answer)
 
@@ -172,11 +173,11 @@ async def test_a_landline_is_refused_for_sms_with_a_clear_word(open_house: Opene
     )
     browser = PageBrowser(runtime)
     fields = {"name": "Ada", "identifier": "+49 89 12345678", "password": PASSWORD}
-    answer = await browser.post("/sign-up", fields)
+    answer = await browser.submits("/sign-up", fields)
     assert answer.status == 422
     assert "This is a landline number" in text_of(answer)
     owner = await signed_up(runtime)
-    answer = await owner.post("/account/contacts", {"contact": "089 12345678"}, **GERMAN)
+    answer = await owner.submits("/account/contacts", {"contact": "089 12345678"}, **GERMAN)
     assert answer.status == 422
     assert "Festnetz" in text_of(answer)
 
@@ -223,7 +224,7 @@ async def test_an_app_code_is_read_at_enrolment_as_at_sign_in_and_its_label_is_t
     assert unquote(link).startswith("otpauth://totp/Star Trek Shop:ada@example.org?")
     assert "issuer=Star%20Trek%20Shop&" in link
     for _ in range(12):
-        answer = await owner.post("/account/methods/app/confirm", {"code": "12 34 5"})
+        answer = await owner.submits("/account/methods/app/confirm", {"code": "12 34 5"})
         assert answer.status == 422
         assert "The code has 6 digits." in text_of(answer)
     code = code_at(secret, runtime.accounts.now() // STEP)

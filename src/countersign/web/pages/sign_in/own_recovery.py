@@ -50,6 +50,10 @@ class OwnRecoveryPage:
     def __init__(self, web: WebContext) -> None:
         self._web = web
 
+    async def to_lost(self, _: Request, resp: Response) -> None:
+        """Lead to the page of the button: whoever reloads the address of a form, or opens it again, withdraws nothing."""
+        resp.redirect("/recover/lost")
+
     async def calendar(self, req: Request, resp: Response) -> None:
         """Return the day on which to come back as an iCalendar file (RFC 5545)."""
         own, language = own_recovery_of(self._web, req), language_of(req)

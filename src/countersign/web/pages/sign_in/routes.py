@@ -53,5 +53,5 @@ def routes(web: WebContext, continue_flow: ContinueFlow) -> Routes:
         "/recover/password": {"GET": recover.get_password, "POST": recover.post_password},
         "/recover/lost": {"GET": recover.get_lost, "POST": recover.post_lost},
         "/recover/lost/calendar": {"GET": own_recovery.calendar},
-        "/recover/lost/withdraw": {"POST": own_recovery.withdraw},
+        "/recover/lost/withdraw": {"GET": own_recovery.to_lost, "POST": own_recovery.withdraw},
     }
