@@ -91,6 +91,7 @@ async def test_it_speaks_the_readers_language(runtime: Runtime, language: str, t
         ("/account/contacts/remove", "/account/contacts"),
         ("/account/methods/app/confirm", "/account/methods/app"),
         ("/account/end", "/account"),
+        ("/zone", "/account"),
         ("/sign-in/passkey", "/sign-in"),
         ("/sign-in/cancel", "/sign-in"),
         ("/recover/lost/withdraw", "/recover/lost"),
@@ -102,7 +103,7 @@ async def test_the_address_of_a_form_alone_leads_to_its_page(runtime: Runtime, p
     assert (answer.status, answer.headers["location"]) == (303, page)
 
 
-@pytest.mark.parametrize("path", ["/sign-in/passkey/begin", "/verify/passkey/begin", "/zone"])
+@pytest.mark.parametrize("path", ["/sign-in/passkey/begin", "/verify/passkey/begin"])
 async def test_the_address_that_a_script_asks_is_a_page_that_leads_on(runtime: Runtime, path: str) -> None:
     """J5, J1: Allow says what is taken."""
     answer = await PageBrowser(runtime).get(path, **PERSON)

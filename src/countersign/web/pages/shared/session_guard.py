@@ -74,9 +74,8 @@ class SessionGuard:
         page, ended = page_of(then), ""
         if then.method == "POST":
             keep_flash(self._web, resp, page, {name: text for name, text in then.fields if name not in _NEVER_KEPT})
-            page = f"{page}?done={SIGNED_OUT}"
         if req.method == "POST":
-            ended = f"&done={SESSION_ENDED}"
+            page, ended = f"{page}?done={SIGNED_OUT}", f"&done={SESSION_ENDED}"
         resp.redirect(f"/sign-in?return_to={quote(page, safe='/')}{ended}")
 
     async def _closed(self, req: Request, resp: Response, session: Session, then: InterruptedRequest) -> None:

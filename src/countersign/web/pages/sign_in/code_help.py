@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from countersign.domain.accounts.login_flow import LoginFlowKind
+from countersign.domain.shared.contact import stored_contact
 from countersign.domain.verifications.challenge import ChallengeState, accepted_rounds
 from countersign.messages.content.code_help import CodeFacts, CodeHelp, SentMessage, code_help, sender_shown
 from countersign.messages.content.hints import Offers
@@ -28,7 +29,7 @@ def help_of(web: WebContext, view: VerificationView, challenge: Challenge, langu
     messages = sorted(view.deliveries, key=lambda one: one.number)
     facts = CodeFacts(
         channel=challenge.channel,
-        to=challenge.terms.to_masked,
+        to=typed_contact(view) or challenge.terms.to_masked,
         site=web.settings.site,
         messages=tuple(SentMessage(one.created_at, one.state, one.round, one.reason) for one in messages),
         sender=_sender(web.settings.providers, messages[-1]) if messages else "",
@@ -38,6 +39,14 @@ def help_of(web: WebContext, view: VerificationView, challenge: Challenge, langu
         may_lack_a_code=view.flow.kind in _MAY_LACK_A_CODE,
     )
     return code_help(facts, language)
+
+
+def typed_contact(view: VerificationView) -> str:
+    """Return the contact that was typed for this flow, whole; empty if the contact is one of the account.
+
+    The page goes to whoever typed it in this very browser a moment ago, whether or not there is an account (semantics R1).
+    """
+    return stored_contact(view.flow.address).written if view.flow.address else ""
 
 
 def offers_of(view: VerificationView) -> Offers:

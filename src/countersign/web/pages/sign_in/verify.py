@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from countersign.domain.accounts.login_flow import LoginFlowKind
-from countersign.domain.shared.contact import Channel, stored_contact
+from countersign.domain.shared.contact import Channel
 from countersign.domain.verifications.challenge import ChallengeState, Refusal
 from countersign.domain.verifications.code import Alphabet, read
 from countersign.flows.accounts.location_check import UnlikelyLocation, check_location
@@ -29,7 +29,7 @@ from countersign.web.pages.shared.rendering import show
 from countersign.web.pages.shared.support import support_of
 from countersign.web.pages.shared.wordings import fault_of_code, fault_of_contact
 from countersign.web.pages.sign_in.authenticator import AuthenticatorPage, is_sure, methods_shown, remembers, ways_shown
-from countersign.web.pages.sign_in.code_help import help_of
+from countersign.web.pages.sign_in.code_help import help_of, typed_contact
 from countersign.web.pages.sign_in.lost import way_on
 from countersign.web.pages.sign_in.presses import is_pressed_twice, seen_of
 from countersign.web.pages.sign_in.progress import progress
@@ -184,7 +184,7 @@ class VerifyPage:
             return
         told = help_of(self._web, view, challenge, language, now)
         known = progress(view, told, language, now)
-        typed = stored_contact(flow.address).written if flow.address else ""
+        typed = typed_contact(view)
         change = "#identifier" if flow.kind in CHANGED_AT else again(flow.kind, flow.interrupted)
         show(
             self._web,
@@ -192,7 +192,6 @@ class VerifyPage:
             resp,
             "verify.html",
             title=language.say(TITLES[flow.kind]),
-            # Whole for whoever typed it in this very browser a moment ago, whether or not there is an account.
             to=typed or challenge.terms.to_masked,
             suggestion=suggestion_of(flow.address, language),
             by=language.say(BY[challenge.channel]),
