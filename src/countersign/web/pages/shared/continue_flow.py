@@ -54,7 +54,7 @@ class ContinueFlow:
                     language.say(
                         "It was opened with this address while your code was on its way. Sign in with its password."
                     ),
-                    (self._to_sign_in(req), language.say("Sign in")),
+                    (self._with_origin(req, "/sign-in"), language.say("Sign in")),
                 )
             case Applied(change):
                 drop_flow(req, resp, self._web.browser(req).flow)
@@ -77,15 +77,15 @@ class ContinueFlow:
                         " now, and each can stop it. If nobody does, come back on {day} or within the week after, and recover the account with your new contact.",
                         day=day(due_at, language.timezone, language.locale),
                     ),
-                    ("/recover/lost", language.say("See what you asked for")),
+                    (self._with_origin(req, "/recover/lost"), language.say("See what you asked for")),
                 )
             case FlowNotFound():
                 await answer_over(self._web, req, resp)
 
-    def _to_sign_in(self, req: Request) -> str:
-        """Return the address of the sign-in, which leads back to where this flow came from."""
+    def _with_origin(self, req: Request, page: str) -> str:
+        """Return the address of a page of ours, which leads back to where this flow came from."""
         origin = find_origin(self._web, req)
-        return with_origin("/sign-in", page_of(origin.interrupted if origin is not None else NOTHING_INTERRUPTED))
+        return with_origin(page, page_of(origin.interrupted if origin is not None else NOTHING_INTERRUPTED))
 
     async def _sign_in(self, req: Request, resp: Response, signed_in: SignedIn) -> None:
         """Return to where the person was going: by GET, or by carrying out the interrupted form once (semantics U1)."""
