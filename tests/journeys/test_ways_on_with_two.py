@@ -189,7 +189,7 @@ async def test_a_form_of_a_session_that_has_ended_is_filled_again(asking: Asking
     other = await page.context.new_page()
     await other.goto(asking.site.url + "/account")
     await other.locator("form.leave button").click()
-    await expect(other).to_have_url(re.compile("/sign-in$"))
+    await expect(other).to_have_url(re.compile(r"/sign-in\?done=signed-out$"))
     await page.locator("form[action='/account/contacts'] button").click()
     await signs_in(page, to)
     await waits(page)
