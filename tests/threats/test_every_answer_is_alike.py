@@ -276,10 +276,12 @@ async def withdraws(walk: Walk, flow: Flow, address: str) -> None:
     await walk.deliver()
     sent = [one for one in walk.place.carriers[CARRIER].sent if one.to == MINE]
     await walk.post("/verify", code=sent[-1].code if sent else "000000")
+    await walk.get("/outcome")
     await walk.get("/recover/lost")
     await walk.get("/recover/lost/calendar")
     kept = dict(walk.cookies)
     await walk.post("/recover/lost/withdraw")
+    await walk.get("/outcome")
     await walk.get("/recover/lost")
     walk.cookies = kept
     await walk.post("/recover/lost/withdraw")

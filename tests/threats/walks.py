@@ -39,6 +39,7 @@ _RANDOM: Final = (
     (re.compile(r"(__Host-\w+)=[\w-]{20,}"), r"\1=SECRET"),
     (re.compile(r'name="flow" value="[0-9a-f]+"'), 'name="flow" value="MARK"'),
     (re.compile(r'"challenge": ?"[\w-]+"'), '"challenge":"RANDOM"'),
+    (re.compile(r'data-challenge="[\w-]+"'), 'data-challenge="RANDOM"'),
 )
 """What is drawn anew each time. An empty value stays empty, so that a secret or an id that is missing shows."""
 

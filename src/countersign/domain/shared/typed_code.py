@@ -32,6 +32,8 @@ def read_code(typed: str, symbols: str, length: int) -> str | None:
     if len(typed) > MAX_TYPED:
         return None
     text = tidy(typed)
+    if len(text) > MAX_TYPED:  # one letter can be written out as eighteen
+        return None
     whole = _meant(text.translate(_BETWEEN), symbols)
     if len(whole) == length and _fits(whole, symbols):
         return whole

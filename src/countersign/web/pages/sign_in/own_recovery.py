@@ -12,7 +12,7 @@ from countersign.messages.language.datetimes import day
 from countersign.web.http.browser import language_of
 from countersign.web.http.cookies import MAX_SEALED, OWN_RECOVERY, drop, secret_in
 from countersign.web.http.forms import fields_of
-from countersign.web.pages.shared.word_pages import show_word
+from countersign.web.pages.shared.word_pages import show_outcome, show_word
 
 if TYPE_CHECKING:
     from countersign.flows.changes.own_recovery import OwnRecovery
@@ -91,7 +91,7 @@ class OwnRecoveryPage:
             return
         await withdraw_own_recovery(self._web.accounts, self._web.browser(req), own)
         drop(resp, OWN_RECOVERY)
-        show_word(
+        show_outcome(
             self._web,
             req,
             resp,
