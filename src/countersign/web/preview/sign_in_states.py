@@ -17,10 +17,13 @@ from countersign.messages.content.risk_reasons import reason
 from countersign.messages.language.catalogue import languages, negotiate
 from countersign.web.http.browser import own_name
 from countersign.web.http.timestamps import instant
+from countersign.web.pages.shared.flash import SESSION_ENDED, SIGNED_OUT, WORDS
+from countersign.web.pages.shared.readings import reading_of, suggestion_of
 from countersign.web.pages.shared.wordings import DELIVERY_STATES, PASSWORD_FAULTS, fault_of_contact
 from countersign.web.pages.sign_in import authenticator, verify
+from countersign.web.pages.sign_in.lost import LABELS, LostView
+from countersign.web.pages.sign_in.recover import NEXT
 from countersign.web.preview.sample import (
-    APPLICATION,
     MAIL,
     MASKED_MAIL,
     MASKED_PHONE,
@@ -38,6 +41,8 @@ if TYPE_CHECKING:
 
 _LEAST: Final = "8"
 _BACK: Final = "/account/contacts"
+_SLIP: Final = "ada.lovelace@gmial.com"
+"""An address that looks mistyped."""
 
 
 def _wrong(sample: Sample) -> str:
@@ -103,6 +108,41 @@ def _methods(sample: Sample) -> list[tuple[str, str]]:
     return [(kind.value, sample.say(label)) for kind, label in authenticator.METHODS.items()]
 
 
+def _lost(sample: Sample, label: str, *quick: tuple[str, str]) -> LostView:
+    sentence = sample.say(
+        "Use another way if you have one. If nothing is left, you can get back in with a new contact: it takes 7 days."
+    )
+    links = (*quick, ("/recover/lost", "Get back in with a new contact"))
+    return LostView(sample.say(label), sentence, tuple((path, sample.say(words)) for path, words in links))
+
+
+def _sign_in(sample: Sample) -> dict[str, Any]:
+    return {
+        "identifier": "",
+        "reading": "",
+        "return_to": "",
+        "wrong": False,
+        "asking": sample.application,
+        "word": "",
+        "word_is_good": False,
+        "challenge": "",
+        "form_action": "",
+    }
+
+
+def _needed(sample: Sample) -> dict[str, Any]:
+    code = sample.say("a code to {names}", names=f"\u2066{MASKED_PHONE}\u2069")
+    return {
+        "username": MAIL,
+        "needed": [sample.say(NEXT[AuthenticatorKind.APP]), sample.say(NEXT[AuthenticatorKind.RECOVERY_CODE]), code],
+        "lost": _lost(
+            sample,
+            "I do not have any of these",
+            ("/recover", "Use another address or number of your account"),
+        ),
+    }
+
+
 def _far() -> SimpleNamespace:
     return SimpleNamespace(asked="Buenos Aires, Argentina", here="Reykjavík, Iceland")
 
@@ -111,7 +151,7 @@ def _act(sample: Sample) -> dict[str, Any]:
     return {
         "title": sample.say(verify.TITLES[LoginFlowKind.STEP_UP]),
         "summary": SUMMARY,
-        "asker": APPLICATION,
+        "asker": sample.asker,
         "reason": reason(("impossible_travel",), sample.language),
         "may_remember": False,
     }
@@ -121,10 +161,12 @@ def _verify(sample: Sample) -> Mapping[str, Any]:
     return {
         "title": sample.say(verify.TITLES[LoginFlowKind.SIGN_IN]),
         "to": MASKED_MAIL,
+        "suggestion": "",
         "by": sample.say(verify.BY[Channel.EMAIL]),
         "reason": "",
         "summary": "",
         "asker": "",
+        "asking": sample.application,
         **_message(sample, DeliveryState.ACCEPTED),
         "change": None,
         "support": None,
@@ -141,6 +183,7 @@ def _verify(sample: Sample) -> Mapping[str, Any]:
         "methods": _methods(sample),
         "may_remember": True,
         "again": "/sign-in",
+        "lost": _lost(sample, LABELS[Channel.EMAIL], ("/verify?by=recovery_code", "Use a recovery code")),
     }
 
 
@@ -151,7 +194,7 @@ def _prove(sample: Sample, kind: AuthenticatorKind = AuthenticatorKind.APP) -> M
         "sentence": sample.say(authenticator.SENTENCES[kind]),
         "kind": kind.value,
         "sent": False,
-        "lost": True,
+        "lost": _lost(sample, LABELS[kind], ("/verify?by=recovery_code", "Use a recovery code")),
     }
 
 
@@ -176,6 +219,8 @@ def _recover(_: Sample) -> dict[str, Any]:
         "policy": RecoveryPolicy(),
         "faults": {},
         "own": None,
+        "needed": [],
+        "lost": None,
     }
 
 
@@ -187,15 +232,31 @@ def _contact_faults(sample: Sample) -> dict[str, Any]:
 STATES: Final[tuple[PageState, ...]] = (
     *states(
         "sign_in.html",
-        lambda _: {"identifier": "", "return_to": "", "wrong": False, "form_action": ""},
+        _sign_in,
         empty={},
+        for_an_application=lambda one: {"asking": one.asker, "return_to": _BACK, "identifier": MAIL},
         wrong={"identifier": MAIL, "return_to": _BACK, "wrong": True},
+        wrong_and_read=lambda one: {
+            "identifier": _SLIP,
+            "reading": reading_of(_SLIP, (), one.language),
+            "wrong": True,
+        },
+        signed_out=lambda one: {"word": one.say(WORDS[SIGNED_OUT]), "word_is_good": True},
+        session_ended=lambda one: {"word": one.say(WORDS[SESSION_ENDED])},
     ),
     *states(
         "sign_up.html",
-        lambda _: {"name": "", "identifier": "", "return_to": "", "least": _LEAST, "faults": {}},
+        lambda one: {
+            "name": "",
+            "identifier": "",
+            "return_to": "",
+            "asking": one.application,
+            "least": _LEAST,
+            "faults": {},
+        },
         empty={},
         filled={"name": "علی‌رضا احمدی", "identifier": MAIL, "return_to": _BACK},
+        for_an_application=lambda one: {"asking": one.asker, "return_to": _BACK},
         faults=_sign_up_faults,
     ),
     *states(
@@ -212,6 +273,18 @@ STATES: Final[tuple[PageState, ...]] = (
             **_message(one, DeliveryState.UNDELIVERED, why=Reason.UNKNOWN_RECIPIENT, late=True, may_lack=True),
             "change": ("/sign-up", one.say("Use another address or number")),
             "support": SUPPORT,
+            "lost": None,
+        },
+        likely_slip=lambda one: {
+            "title": one.say(verify.TITLES[LoginFlowKind.SIGN_UP]),
+            "to": _SLIP,
+            "suggestion": suggestion_of(_SLIP, one.language),
+            "asking": one.asker,
+            "ways": [],
+            "methods": [],
+            "change": ("/sign-up", one.say("Use another address or number")),
+            "again": "/sign-up",
+            "lost": None,
         },
         one_way=lambda one: {
             "title": one.say(verify.TITLES[LoginFlowKind.SIGN_UP]),
@@ -219,6 +292,7 @@ STATES: Final[tuple[PageState, ...]] = (
             "methods": [],
             "may_remember": False,
             "numeric": False,
+            "lost": None,
             "known": verify.Progress("", "", "", "", lost=False, late=False, over=False),
         },
         act=_act,
@@ -229,7 +303,8 @@ STATES: Final[tuple[PageState, ...]] = (
         "prove.html",
         _prove,
         app={},
-        app_wrong=lambda one: {"fault": _wrong(one), "far": _far(), "may_remember": False, "lost": False},
+        app_for_an_application=lambda one: {"asking": one.asker},
+        app_wrong=lambda one: {"fault": _wrong(one), "far": _far(), "may_remember": False, "lost": None},
         passkey=lambda one: _prove(one, AuthenticatorKind.PASSKEY),
         passkey_act=lambda one: {**_prove(one, AuthenticatorKind.PASSKEY), **_act(one), "sent": True, "methods": []},
         recovery_code=lambda one: {**_prove(one, AuthenticatorKind.RECOVERY_CODE), "methods": [], "ways": []},
@@ -259,6 +334,7 @@ STATES: Final[tuple[PageState, ...]] = (
         "new_password.html",
         _recover,
         empty={"username": MAIL},
+        needs_more=_needed,
         faults=lambda one: {
             "faults": {
                 "password": one.say(PASSWORD_FAULTS[PasswordFault.TOO_SHORT.value], least=_LEAST),
@@ -268,8 +344,19 @@ STATES: Final[tuple[PageState, ...]] = (
     ),
     *states(
         "sign_out.html",
-        lambda one: {"title": one.say("Do you want to sign out?"), "fields": {"state": "xyz"}, "form_action": ""},
+        lambda one: {
+            "title": one.say("Do you want to sign out?"),
+            "action": "/sign-out",
+            "stay": "/account",
+            "asking": one.application,
+            "fields": {},
+        },
         asked={},
+        asked_by_an_application=lambda one: {
+            "action": "/oauth/sign-out",
+            "asking": one.asker,
+            "fields": {"state": "xyz"},
+        },
     ),
     *states(
         "language.html",
