@@ -350,7 +350,7 @@ STATES: Final[tuple[PageState, ...]] = (
     ),
     *states(
         "recovery_codes.html",
-        _part("/account/methods", lambda _: {"codes": _CODES, "waits": "", "minutes": "30"}),
+        _part("/account/methods", lambda _: {"codes": _CODES, "waits": "", "minutes": 15}),
         new={},
         app_waits={"waits": "هاتفي"},
     ),
@@ -368,7 +368,7 @@ STATES: Final[tuple[PageState, ...]] = (
                 "name": "Bookkeeping",
                 "code": "cic_" + "k7mqx2vw9pth" * 4,
                 "old": one.say("The old one works until {when}.", when=one.when(-1)),
-                "minutes": "30",
+                "minutes": 15,
             },
         ),
         renewed={},

@@ -183,7 +183,7 @@ STATES: Final[tuple[PageState, ...]] = (
     ),
     *states(
         "leave.html",
-        lambda one: {"title": one.say("One moment"), "address": f"/page/leave.leaving?language={one.language.tag}"},
+        lambda one: {"title": one.say("One moment"), "address": "#content"},
         leaving={},
     ),
 )
