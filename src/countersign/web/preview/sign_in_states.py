@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _LEAST: Final = "8"
+_CODES: Final = ("/verify?by=recovery_code", "Use a recovery code")
 _BACK: Final = "/account/contacts"
 _SLIP: Final = "ada.lovelace@gmial.com"
 """An address that looks mistyped."""
@@ -183,7 +184,7 @@ def _verify(sample: Sample) -> Mapping[str, Any]:
         "methods": _methods(sample),
         "may_remember": True,
         "again": "/sign-in",
-        "lost": _lost(sample, LABELS[Channel.EMAIL], ("/verify?by=recovery_code", "Use a recovery code")),
+        "lost": _lost(sample, LABELS[Channel.EMAIL], _CODES),
     }
 
 
@@ -193,8 +194,9 @@ def _prove(sample: Sample, kind: AuthenticatorKind = AuthenticatorKind.APP) -> M
         "title": sample.say(authenticator.TITLES[kind]),
         "sentence": sample.say(authenticator.SENTENCES[kind]),
         "kind": kind.value,
+        "methods": [(name, label) for name, label in _methods(sample) if name != kind.value],
         "sent": False,
-        "lost": _lost(sample, LABELS[kind], ("/verify?by=recovery_code", "Use a recovery code")),
+        "lost": _lost(sample, LABELS[kind], *([] if kind is AuthenticatorKind.RECOVERY_CODE else [_CODES])),
     }
 
 

@@ -38,40 +38,38 @@ _A_DAY: Final = "public, max-age=86400"
 
 def favicon(web: WebContext) -> Responder:
     """Return the handler of the icon: the theme's as it is, which browsers know by its type, else ours."""
-    chosen = web.settings.themes.own.favicon
-    if chosen is not None:
-        return _served(chosen.content, type_of(chosen))
-    return _served(_ours("favicon.ico"), "image/x-icon")
+    ours = _ours("favicon.ico")
+
+    async def get(_: Request, resp: Response) -> None:
+        chosen = web.settings.themes.own.favicon
+        _write(resp, *((chosen.content, type_of(chosen)) if chosen is not None else (ours, "image/x-icon")))
+
+    return get
 
 
 def touch_icon(web: WebContext) -> Responder:
     """Return the handler of the icon for a home screen. A theme with a drawn icon has none, because ours would be a stranger's."""
-    chosen = web.settings.themes.own.favicon
-    if chosen is None:
-        return _served(_ours("touch-icon.png"), "image/png")
-    if chosen.kind == "png":
-        return _served(chosen.content, type_of(chosen))
-    return _missing
+    ours = _ours("touch-icon.png")
+
+    async def get(_: Request, resp: Response) -> None:
+        chosen = web.settings.themes.own.favicon
+        if chosen is not None and chosen.kind != "png":
+            raise ProblemError("not_found")
+        _write(resp, chosen.content if chosen is not None else ours, "image/png")
+
+    return get
 
 
 def _ours(name: str) -> bytes:
     return (files("countersign.web.pages.site") / name).read_bytes()
 
 
-async def _missing(_: Request, resp: Response) -> None:  # noqa: ARG001 - a responder
-    raise ProblemError("not_found")
-
-
-def _served(picture: bytes, media_type: str) -> Responder:
-    """Return the handler of a picture. Its address has no version, so it is kept for a day only."""
-
-    async def get(_: Request, resp: Response) -> None:
-        resp.write(picture, media_type)
-        resp.set_header("Cache-Control", _A_DAY)
-        resp.set_header("Content-Security-Policy", ALONE)
-        resp.set_header("Cross-Origin-Resource-Policy", "same-origin")
-
-    return get
+def _write(resp: Response, picture: bytes, media_type: str) -> None:
+    """Answer with a picture. Its address has no version, so it is kept for a day only."""
+    resp.write(picture, media_type)
+    resp.set_header("Cache-Control", _A_DAY)
+    resp.set_header("Content-Security-Policy", ALONE)
+    resp.set_header("Cross-Origin-Resource-Policy", "same-origin")
 
 
 class Manifest:
