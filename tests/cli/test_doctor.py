@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.cli.conftest import Run
+from tests.config_files import SHOP
 from tests.peers.program import Program, free_port
 
 from countersign.cli.doctor.command import SIGNS
@@ -144,6 +145,20 @@ def test_a_sound_production_is_told_so_in_a_pipe(production: Program) -> None:
     lines = [line.split("\t") for line in ended.stdout.splitlines()]
     assert {line[0] for line in lines} <= SIGNS.keys()
     assert [line[1] for line in lines if line[0] == "unsafe"] == ["routes"]
+
+
+def test_a_theme_of_an_application_that_does_not_exist_is_named(run: Run, tmp_path: Path) -> None:
+    """H7: a slip in an id would leave people with another look, without a word."""
+    made = json.loads(run("apps", "add", "shop", "--json").stdout)
+    file = tmp_path / "countersign.toml"
+    theme = 'environment = "development"\n[themes.shop]\naccent = "#8c1d40"\napplications = '
+    file.write_text(theme + json.dumps([made["id"]]))
+    assert findings(run, CONFIG=str(file))[1]["themes.shop"]["state"] == "fine"
+    file.write_text(theme + json.dumps([made["id"], SHOP]))
+    code, found = findings(run, CONFIG=str(file))
+    assert (code, found["themes.shop"]["state"]) == (0, "advice")
+    assert SHOP in found["themes.shop"]["what"]
+    assert made["id"] not in found["themes.shop"]["what"]
 
 
 @pytest.mark.postgres

@@ -97,7 +97,12 @@ class ThemeSettings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = None
     logo_dark: Annotated[Path | None, _picture("The logo on dark ground, if it is another one.")] = None
-    favicon: Annotated[Path | None, _picture("The icon in a browser's tab.")] = None
+    favicon: Annotated[
+        Path | None,
+        _picture(
+            "The icon in a browser's tab, and on a phone's home screen if it is a PNG. 180 pixels square are best."
+        ),
+    ] = None
     accent: Annotated[
         str,
         _colour(

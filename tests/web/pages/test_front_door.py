@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
+import zlib
 from base64 import b64encode
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,8 @@ from tests.web.client import Answer, Client
 from tests.web.pages.page_browser import PageBrowser, signed_up
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.web.conftest import Opener
 
     from countersign.wiring import Runtime
@@ -149,6 +153,48 @@ async def test_the_manifest_has_the_name_of_the_site(open_house: Opener) -> None
     assert "manifest-src 'self'" in page.headers["content-security-policy"]
 
 
+async def test_icons_and_manifest_are_those_of_the_theme(open_house: Opener, tmp_path: Path) -> None:
+    """J5, H7: nobody finds our mark on the home screen for an operator that has one of its own."""
+    picture = tmp_path / "icon.png"
+    picture.write_bytes(png(180))
+    browser = await in_production(open_house, f'[theme]\naccent = "#8c1d40"\nfavicon = "{picture}"')
+    for path in ("/favicon.ico", "/apple-touch-icon.png"):
+        icon = await browser.get(path, host=HOST)
+        assert (icon.body, icon.headers["content-type"]) == (picture.read_bytes(), "image/png")
+    manifest = json.loads((await browser.get("/site.webmanifest", host=HOST)).body)
+    assert manifest["theme_color"] == "#8c1d40"
+    assert [(one["type"], one["sizes"]) for one in manifest["icons"]] == [("image/png", "180x180")]
+    source = manifest["icons"][0]["src"]
+    assert (await browser.get(source, host=HOST)).body == picture.read_bytes()
+    page = await browser.get("/sign-in", host=HOST)
+    assert f'<link rel="apple-touch-icon" href="{source}">'.encode() in page.body
+
+
+async def test_a_theme_with_a_drawn_icon_has_no_touch_icon(open_house: Opener, tmp_path: Path) -> None:
+    """J5, H7: phones take no SVG, and then draw a letter; our own mark would be a stranger's."""
+    picture = tmp_path / "icon.svg"
+    picture.write_text('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 8 8"><path d="M0 0h8v8H0z"/></svg>')
+    browser = await in_production(open_house, f'[theme]\nfavicon = "{picture}"')
+    icon = await browser.get("/favicon.ico", host=HOST)
+    assert icon.headers["content-type"] == "image/svg+xml; charset=utf-8"
+    assert "sandbox" in icon.headers["content-security-policy"]
+    assert (await browser.get("/apple-touch-icon.png", host=HOST)).status == 404
+    assert b"apple-touch-icon" not in (await browser.get("/sign-in", host=HOST)).body
+    manifest = json.loads((await browser.get("/site.webmanifest", host=HOST)).body)
+    assert [(one["type"], one["sizes"]) for one in manifest["icons"]] == [("image/svg+xml", "any")]
+
+
+def png(side: int) -> bytes:
+    """Return a grey square as a PNG."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    rows = zlib.compress((b"\0" + b"\x80" * side) * side)
+    header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
 async def test_search_engines_are_told(client: Client, open_house: Opener) -> None:
     """J5."""
     assert (await client.get("/robots.txt")).body == b"User-agent: *\nDisallow: /\n"
@@ -177,9 +223,9 @@ async def test_signing_out_asks_by_a_button_and_says_so_afterwards(runtime: Runt
 
 
 async def test_the_word_in_an_address_is_one_of_ours(runtime: Runtime) -> None:
-    """J5: a link that somebody made says nothing in our name."""
+    """J5: a link that somebody made says nothing in our name. Only the link to the languages holds the address, to lead back."""
     page = await PageBrowser(runtime).get("/sign-in?done=You%20won%20at%20evil.example")
-    assert b"evil" not in page.body
+    assert b"evil" not in re.sub(rb'href="/language\?back=[^"]*"', b"", page.body)
 
 
 async def test_a_session_that_ended_in_the_middle_of_a_form_leads_back_to_it(runtime: Runtime) -> None:

@@ -132,3 +132,23 @@ async def test_the_sign_in_page_offers_passkeys_and_hides_the_button_without_scr
     assert form[0].endswith(" hidden>")
     challenges = {re.findall(r'data-challenge="([\w-]+)"', page)[0] for page in pages}
     assert len(challenges) == 2
+
+
+async def test_the_pages_of_codes_say_for_how_long_in_every_direction_of_script(runtime: Runtime) -> None:
+    """A11, H4: the number of minutes stands in the sentence, from right to left too."""
+    browser = PageBrowser(runtime)
+    await browser.signs_up()
+    await browser.post("/account/integration-codes", {"name": "Backup", "days": "30", "scope-read": "yes"})
+    await browser.types()
+    await says_for_how_long(browser, "/account/integration-codes/made")
+    await browser.post("/account/integration-codes/kept", {})
+    await shows_app_right(browser)
+    await says_for_how_long(browser, CODES)
+
+
+async def says_for_how_long(browser: PageBrowser, path: str) -> None:
+    """Open a page in three languages, and find the time for which it can be opened again."""
+    for language, minutes in (("en", "minutes"), ("ar", "دقيقة"), ("he", "דקות")):
+        page = await browser.get(path, **{"accept-language": language})
+        assert page.status == 200
+        assert re.search(rf"\b[0-9]{{1,2}} {minutes}", page.body.decode())

@@ -12,6 +12,7 @@ from typing import Final
 from countersign.cli.doctor.check_result import CheckResult, CheckState
 from countersign.cli.doctor.key_checks import check_keys, check_sealing
 from countersign.cli.doctor.provider_checks import check_providers
+from countersign.cli.doctor.theme_checks import check_themes
 from countersign.clock import system_clock
 from countersign.config import Settings
 from countersign.domain.delivery.route import format_provider
@@ -243,6 +244,7 @@ async def _database(settings: Settings, keyring: Keyring | None) -> list[CheckRe
         return [
             *await _reachable(database),
             *await _environment_of(settings, database),
+            *await check_themes(settings.themes, database),
             *(await _fingerprint(settings, database, keyring) if keyring is not None else []),
             *(await check_sealing(database, keyring) if keyring is not None else []),
             *(await _clock(database) if path is None else []),

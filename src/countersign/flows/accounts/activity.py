@@ -25,7 +25,7 @@ LOG_ONLY: Final = frozenset({EventKind.SIGN_IN_ASSESSED, EventKind.ACCOUNT_ERASE
 """Kinds of events that the user is not shown. Every other kind of the account flows has a sentence on the activity page."""
 
 
-class SentMessage(msgspec.Struct, frozen=True):
+class ListedMessage(msgspec.Struct, frozen=True):
     """A message that was sent: its purpose or kind of notice, the masked address, when it was requested (ms), and its state.
 
     `recipient` is the blind index of the contact; None if an older release has sent it.
@@ -111,12 +111,12 @@ def _seen_of(browser: BrowserContext, place: str) -> dict[str, str]:
     return {name: value for name, value in (("user_agent", browser.user_agent), ("place", place)) if value}
 
 
-async def recent(context: AccountContext, account: str, limit: int) -> tuple[list[Activity], list[SentMessage]]:
+async def recent(context: AccountContext, account: str, limit: int) -> tuple[list[Activity], list[ListedMessage]]:
     """Return the newest `limit` activities of an account, newest first, and its newest messages."""
     return await context.database.read(_recent, account, limit)
 
 
-async def _recent(account: str, limit: int) -> tuple[list[Activity], list[SentMessage]]:
+async def _recent(account: str, limit: int) -> tuple[list[Activity], list[ListedMessage]]:
     # Each is asked for by itself. Otherwise an act that is told to twenty contacts would push the acts before it off the page.
     happened = await activity.list_newest(account, limit, messages=False)
     listed = await activity.list_newest(account, MAX_MESSAGES, messages=True)
@@ -126,7 +126,7 @@ async def _recent(account: str, limit: int) -> tuple[list[Activity], list[SentMe
     owners = {row.facts["message"]: row.facts["message"] for row in messages}
     owners.update({id_: notice.gathered_by or id_ for id_, notice in held.items()})
     found = await deliveries.list_by_owners(list(owners.values()))
-    sent: list[SentMessage] = []
+    sent: list[ListedMessage] = []
     for row in messages:
         message, what, to = row.facts["message"], row.facts["what"], row.facts["about"]
         if (notice := held.get(message)) is not None:
@@ -134,10 +134,10 @@ async def _recent(account: str, limit: int) -> tuple[list[Activity], list[SentMe
             unsent = DeliveryState.QUEUED if by_mail else DeliveryState.DROPPED
             state = next((one.state for one in found.get(owners[message], [])), unsent)
             channel = Channel.EMAIL if by_mail else Channel.SMS
-            sent.append(SentMessage(what, to, channel, row.at, state, held=True, recipient=row.recipient))
+            sent.append(ListedMessage(what, to, channel, row.at, state, held=True, recipient=row.recipient))
             continue
         sent += [
-            SentMessage(what, to, one.channel, one.created_at, one.state, recipient=row.recipient)
+            ListedMessage(what, to, one.channel, one.created_at, one.state, recipient=row.recipient)
             for one in reversed(found.get(message, []))
         ]
     return happened, sent[:MAX_MESSAGES]

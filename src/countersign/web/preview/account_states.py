@@ -7,20 +7,28 @@ from typing import TYPE_CHECKING, Any, Final
 import markupsafe
 
 from countersign.domain.accounts.change import ChangeKind
+from countersign.domain.accounts.check_up import Holdings, check_up
 from countersign.domain.accounts.integration_code import LIFETIMES
 from countersign.domain.accounts.password import PasswordFault
 from countersign.domain.delivery.delivery import DeliveryState
+from countersign.domain.shared.contact import Channel
 from countersign.domain.shared.event import EventKind
+from countersign.flows.accounts.activity import MAX_MESSAGES
+from countersign.flows.accounts.profile import Profile
 from countersign.messages.content.change_names import CHANGE_NAMES
 from countersign.messages.content.device_name import device_name
 from countersign.messages.content.notice import WORDINGS
 from countersign.messages.content.purposes import ACTS
+from countersign.messages.language.catalogue import languages, negotiate
+from countersign.messages.language.timezones import timezones
 from countersign.totp import address, picture, shown
-from countersign.web.pages.account.activity import SENTENCES
+from countersign.web.http.browser import own_name
+from countersign.web.pages.account.activity import CHANNELS, SENTENCES
 from countersign.web.pages.account.changes import STATES as CHANGE_STATES
+from countersign.web.pages.account.check_up import told
 from countersign.web.pages.account.overview import CONFIRMED
-from countersign.web.pages.shared.account_layout import DONE, PARTS
-from countersign.web.pages.shared.wordings import DELIVERY_STATES, PASSWORD_FAULTS, fault_of_contact
+from countersign.web.pages.shared.account_layout import DONE, layout_of
+from countersign.web.pages.shared.wordings import DELIVERY_STATES, HELD_STATES, PASSWORD_FAULTS, fault_of_contact
 from countersign.web.preview.sample import (
     ADDRESS,
     MAIL,
@@ -40,6 +48,9 @@ if TYPE_CHECKING:
 
 _SECRET: Final = bytes(range(20))
 _CODES: Final = tuple(f"k7mq-{number:04}-x2vw-9pth" for number in range(10))
+_STRONG: Final = Holdings((MASKED_MAIL,), (MASKED_PHONE,), ("هاتفي",), ("MacBook",), ("YubiKey",), 8)
+_WEAK: Final = Holdings((MASKED_MAIL,))
+_BOUND: Final = Holdings((MASKED_MAIL,), bound_passkeys=("YubiKey",), waits=False)
 
 
 def _part(here: str, values: Callable[[Sample], Mapping[str, Any]]) -> Callable[[Sample], Mapping[str, Any]]:
@@ -47,9 +58,8 @@ def _part(here: str, values: Callable[[Sample], Mapping[str, Any]]) -> Callable[
 
     def fill(sample: Sample) -> Mapping[str, Any]:
         return {
-            "here": here,
-            "title": sample.say(PARTS[here]),
-            "parts": [(path, sample.say(label)) for path, label in PARTS.items()],
+            **layout_of(here, sample.language),
+            "application": (sample.application, "https://shop.example") if sample.application else None,
             "done": "",
             **values(sample),
         }
@@ -61,30 +71,78 @@ def _device(sample: Sample) -> str:
     return device_name(USER_AGENT, sample.language.tag)
 
 
+def _browsers(sample: Sample) -> dict[str, Any]:
+    here = {
+        "here": True,
+        "session": "ses_1",
+        "browser": "dev_1",
+        "device": _device(sample),
+        "place": PLACE,
+        "seen": sample.when(0),
+        "until": sample.say("Trusted until {day}", day=sample.on(-30)),
+    }
+    signed_in = {**here, "here": False, "session": "ses_2", "browser": "dev_2", "place": ADDRESS, "until": ""}
+    remembered = {
+        **signed_in,
+        "session": "",
+        "browser": "dev_3",
+        "device": sample.say("A browser that does not say what it is"),
+        "place": sample.say("Unknown place"),
+        "seen": sample.when(20),
+    }
+    forgotten = {**signed_in, "session": "ses_4", "browser": "", "seen": sample.when(3)}
+    return {"browsers": [here, signed_in, forgotten, remembered], "others": 2}
+
+
+def _one_browser(sample: Sample) -> dict[str, Any]:
+    return {"browsers": _browsers(sample)["browsers"][:1], "others": 0}
+
+
 def _overview(sample: Sample) -> dict[str, Any]:
-    trusted = sample.say("Trusted until {day}", day=sample.on(-30))
-    session = {"id": "ses_1", "here": True, "device": _device(sample), "place": PLACE, "seen": sample.when(0)}
-    browser = {"id": "dev_1", "here": True, "device": _device(sample), "until": trusted}
-    unknown = sample.say("A browser that does not say what it is")
     return {
         "name": NAME,
         "level": sample.say(next(iter(CONFIRMED.values()))),
-        "contacts": [("mail", MASKED_MAIL, True, True), ("phone", MASKED_PHONE, False, True)],
-        "sessions": [session, {**session, "id": "ses_2", "here": False, "place": ADDRESS}],
-        "browsers": [browser, {**browser, "id": "dev_2", "here": False, "device": unknown, "until": ""}],
+        "contacts": [("mail", MASKED_MAIL, True), ("phone", MASKED_PHONE, False)],
+        "whole": False,
+        "due": "",
+        **_browsers(sample),
     }
 
 
-def _alone(sample: Sample) -> dict[str, Any]:
-    found = _overview(sample)
-    return {"sessions": [{**found["sessions"][0], "place": ""}], "browsers": found["browsers"][:1]}
+def _profile(sample: Sample) -> dict[str, Any]:
+    return {
+        "profile": Profile(NAME, sample.language.tag, "Atlantic/Reykjavik"),
+        "spoken": sample.language.tag,
+        "languages": [(tag, own_name(tag)) for tag in languages()],
+        "timezones": [(name, name.replace("_", " ")) for name in timezones()],
+        "browser_zone": "Atlantic/Reykjavik",
+        "faults": {},
+    }
+
+
+def _profile_faults(sample: Sample) -> dict[str, Any]:
+    choose = sample.say("Choose one from the list.")
+    name = sample.say("Tell us what to call you, in at most 80 characters.")
+    return {
+        "profile": Profile("", "xx", "Nowhere"),
+        "spoken": negotiate("xx").tag,
+        "faults": {"name": name, "language": choose, "timezone": choose},
+    }
+
+
+def _data(sample: Sample) -> dict[str, Any]:
+    return {"ready": False, "due": "", "delay": sample.language.count("{number} day", "{number} days", 7)}
+
+
+def _losses(sample: Sample, held: Holdings) -> dict[str, Any]:
+    return {"losses": [told(one, sample.language) for one in check_up(held)]}
 
 
 def _contacts(sample: Sample) -> dict[str, Any]:
     first = {
         "id": "con_1",
         "kind": "mail",
-        "masked": MASKED_MAIL,
+        "shown": MASKED_MAIL,
         "primary": True,
         "added": sample.when(400),
         "settles": "",
@@ -93,23 +151,36 @@ def _contacts(sample: Sample) -> dict[str, Any]:
         **first,
         "id": "con_2",
         "kind": "phone",
-        "masked": MASKED_PHONE,
+        "shown": MASKED_PHONE,
         "primary": False,
         "settles": sample.when(-5),
     }
-    return {"contacts": [first, second], "check": False, "fault": "", "typed": ""}
+    return {"contacts": [first, second], "whole": False, "check": False, "fault": "", "typed": "", "replaces": ""}
+
+
+def _whole_contact(sample: Sample) -> dict[str, Any]:
+    return {"contacts": [{**_contacts(sample)["contacts"][0], "shown": MAIL}], "whole": True}
 
 
 def _methods(sample: Sample) -> dict[str, Any]:
     passkey = {"id": "fac_1", "kind": "passkey", "name": "MacBook", "added": sample.when(30), "used": sample.when(1)}
     app = {**passkey, "id": "fac_2", "kind": "app", "name": "هاتفي", "used": ""}
-    return {"methods": [passkey, app], "left": 8, "few": False, "has_passkey": True}
+    return {
+        "methods": [passkey, app],
+        "left": 8,
+        "few": False,
+        "unkept": False,
+        "closes": False,
+        "needs_codes": False,
+        "has_passkey": True,
+        **_losses(sample, _STRONG),
+    }
 
 
 def _app(sample: Sample) -> dict[str, Any]:
     where = address(_SECRET, sample.site, MASKED_MAIL)
     drawn = markupsafe.Markup(picture(where))  # noqa: S704 - drawn here, of squares alone
-    return {"picture": drawn, "secret": shown(_SECRET), "link": where, "fault": ""}
+    return {"picture": drawn, "secret": shown(_SECRET), "link": where, "needs_codes": False, "fault": ""}
 
 
 def _integration_codes(sample: Sample) -> dict[str, Any]:
@@ -178,12 +249,25 @@ def _activity(sample: Sample) -> dict[str, Any]:
     code = {
         "what": sample.say(ACTS["sign_in"].title),
         "to": MASKED_MAIL,
+        "by": sample.say(CHANNELS[Channel.EMAIL]),
         "icon": "email",
         "state": sample.say(DELIVERY_STATES[DeliveryState.DELIVERED]),
         "when": sample.when(0),
     }
-    notice = {**code, "what": sample.say(next(iter(WORDINGS.values())).title), "to": MASKED_PHONE, "icon": "sms"}
-    return {"days": [(sample.on(0), [signed_in, changed]), (sample.on(1), [signed_in])], "messages": [code, notice]}
+    notice = {
+        "what": sample.say(next(iter(WORDINGS.values())).title),
+        "to": MASKED_PHONE,
+        "by": sample.say(CHANNELS[Channel.SMS]),
+        "icon": "sms",
+        "state": sample.say(HELD_STATES[DeliveryState.QUEUED]),
+        "when": sample.when(1),
+    }
+    return {
+        "days": [(sample.on(0), [signed_in, changed]), (sample.on(1), [signed_in])],
+        "messages": [code, notice],
+        "newest": "",
+        "kept_for": sample.language.count("{number} day", "{number} days", 30),
+    }
 
 
 STATES: Final[tuple[PageState, ...]] = (
@@ -191,19 +275,32 @@ STATES: Final[tuple[PageState, ...]] = (
         "account.html",
         _part("/account", _overview),
         overview={},
-        alone=_alone,
+        alone=lambda one: {**_one_browser(one), "contacts": [("mail", MAIL, True)], "whole": True},
+        deletion=lambda one: {"due": one.on(-7)},
         done=lambda one: {"done": one.say(DONE["others"])},
     ),
-    *states("account.html", _part("/account/sessions", _overview), sessions={}),
-    *states("account.html", _part("/account/devices", _overview), devices={}),
+    *states(
+        "profile.html",
+        _part("/account/profile", _profile),
+        filled={},
+        zone_of_the_account={"browser_zone": ""},
+        faults=_profile_faults,
+    ),
     *states(
         "contacts.html",
         _part("/account/contacts", _contacts),
         two={},
-        one=lambda one: {"contacts": _contacts(one)["contacts"][:1]},
-        fault=lambda one: {"fault": fault_of_contact("malformed", one.language), "typed": "0171"},
+        one=_whole_contact,
+        fault=lambda one: {"fault": fault_of_contact("malformed", one.language), "typed": "0171", "replaces": "con_2"},
         check={"check": True},
         done=lambda one: {"done": one.say(DONE[ChangeKind.CONTACT_REPLACED.value])},
+    ),
+    *states(
+        "data.html",
+        _part("/account/data", _data),
+        asked={},
+        ready=lambda one: {"ready": True, "done": one.say(DONE["ready"])},
+        deletion=lambda one: {"due": one.on(-7)},
     ),
     *states(
         "password.html",
@@ -215,21 +312,48 @@ STATES: Final[tuple[PageState, ...]] = (
         "methods.html",
         _part("/account/methods", _methods),
         some={},
-        none={"methods": [], "left": 0, "few": True, "has_passkey": False},
+        none=lambda one: {
+            "methods": [],
+            "left": 0,
+            "few": True,
+            "closes": True,
+            "needs_codes": True,
+            "has_passkey": False,
+            **_losses(one, _WEAK),
+        },
         few_codes={"left": 2, "few": True},
+        unkept_codes=lambda one: {"unkept": True, **_losses(one, _BOUND)},
+    ),
+    *states(
+        "check_up.html",
+        _part("/account/methods", lambda one: {"is_safe": True, "onward": "", **_losses(one, _STRONG)}),
+        safe={},
+        weak=lambda one: _losses(one, _WEAK),
+        unsafe_after_sign_in=lambda one: {"is_safe": False, "onward": "/account", **_losses(one, _BOUND)},
     ),
     *states(
         "app.html",
         _part("/account/methods", _app),
         new={},
+        needs_codes={"needs_codes": True},
         wrong_code=lambda one: {
             "fault": one.say(
                 "This is not the code. Look whether the clock of your phone is right, and wait for the next code."
             )
         },
     ),
-    *states("passkey.html", _part("/account/methods", lambda _: {"fault": ""}), new={}),
-    *states("recovery_codes.html", _part("/account/methods", lambda _: {"codes": _CODES}), new={}),
+    *states(
+        "passkey.html",
+        _part("/account/methods", lambda _: {"fault": ""}),
+        new={},
+        not_taken=lambda one: {"fault": one.say("This passkey could not be taken. Try again.")},
+    ),
+    *states(
+        "recovery_codes.html",
+        _part("/account/methods", lambda _: {"codes": _CODES, "waits": "", "minutes": 15}),
+        new={},
+        app_waits={"waits": "هاتفي"},
+    ),
     *states(
         "integration_codes.html",
         _part("/account/integration-codes", _integration_codes),
@@ -244,6 +368,7 @@ STATES: Final[tuple[PageState, ...]] = (
                 "name": "Bookkeeping",
                 "code": "cic_" + "k7mqx2vw9pth" * 4,
                 "old": one.say("The old one works until {when}.", when=one.when(-1)),
+                "minutes": 15,
             },
         ),
         renewed={},
@@ -256,5 +381,17 @@ STATES: Final[tuple[PageState, ...]] = (
         none={"changes": []},
         barred=lambda one: {"barred": one.when(-20)},
     ),
-    *states("activity.html", _part("/account/activity", _activity), some={}, none={"days": [], "messages": []}),
+    *states(
+        "browsers.html",
+        _part("/account/sessions", _browsers),
+        some={},
+        one=_one_browser,
+    ),
+    *states(
+        "activity.html",
+        _part("/account/activity", _activity),
+        some={},
+        many={"newest": str(MAX_MESSAGES)},
+        none={"days": [], "messages": []},
+    ),
 )

@@ -10,22 +10,24 @@ from urllib.parse import parse_qs, quote, urlencode
 import jinja2
 import msgspec
 
-from countersign.domain.look.theme import Theme
+from countersign.domain.look.theme import OWN_THEME
 from countersign.messages.content.site_links import labelled_links
 from countersign.messages.language.catalogue import languages, negotiate
 from countersign.web.http.browser import own_name
 from countersign.web.pages.shared import assets
 from countersign.web.pages.shared.look import FILE_TYPES, files_of, look_of
 from countersign.web.pages.shared.rendering import HEADERS, environment, policy
-from countersign.web.preview import account_states, report_states, sign_in_states
+from countersign.web.preview import account_states, report_states, sign_in_states, word_states
 from countersign.web.preview.message_states import MessageState, message_states
 from countersign.web.preview.sample import PageState, Sample
 
 if TYPE_CHECKING:
     from countersign.config import Settings
+    from countersign.domain.look.theme import Theme
     from countersign.messages.custom.custom_templates import CustomTemplates
+    from countersign.messages.language.catalogue import Language
 
-PAGE_STATES: Final = (*sign_in_states.STATES, *account_states.STATES, *report_states.STATES)
+PAGE_STATES: Final = (*sign_in_states.STATES, *account_states.STATES, *report_states.STATES, *word_states.STATES)
 """Every state of every page. A test holds it against the templates."""
 
 Scope: TypeAlias = Mapping[str, Any]
@@ -163,7 +165,7 @@ class PreviewApplication:
     def values_of(self, state: PageState, tag: str, theme: Theme) -> dict[str, Any]:
         """Return everything that a page is filled with in one state, language and theme."""
         language = self._own.page_words.applied(negotiate(tag))
-        sample = Sample(language, self._settings.site, self._settings.host)
+        sample = self._sample(language, theme)
         return {
             "lang": language.tag,
             "direction": language.direction,
@@ -179,9 +181,15 @@ class PreviewApplication:
             **state.fill(sample),
         }
 
+    def _sample(self, language: Language, theme: Theme) -> Sample:
+        """Return what states are made for. The preview has no database: an application is called as its theme is."""
+        application = "" if theme.name == OWN_THEME else theme.name.replace("_", " ").capitalize()
+        return Sample(language, self._settings.site, self._settings.host, application)
+
     def _show_message(self, state: MessageState, chosen: Selection) -> Answer:
-        sample = Sample(negotiate(chosen.language), self._settings.site, self._settings.host)
-        message = state.write(sample, self._themes[chosen.theme], self._own)
+        theme = self._themes[chosen.theme]
+        sample = self._sample(negotiate(chosen.language), theme)
+        message = state.write(sample, theme, self._own)
         if message.html:
             return Answer(_in_scheme(message.html, chosen.scheme).encode(), policy=_MAIL_POLICY)
         text = self._bubble.render(

@@ -17,8 +17,8 @@ from countersign.messages.content.device_name import device_name
 from countersign.messages.content.notice import NoticeMessage, render_notice
 from countersign.messages.render import render
 from countersign.web.preview.sample import (
-    APPLICATION,
     CODE,
+    DAY,
     HOUR,
     MAIL,
     NOW,
@@ -35,7 +35,28 @@ if TYPE_CHECKING:
 
 PHONE: Final = "+447700900123"
 _LINK: Final = "https://verify.example.org/not-me?ref=ver_1.x"
+_LINKS: Final = {
+    NoticeKind.SIGN_UP_KNOWN: "https://verify.example.org/sign-in",
+    NoticeKind.RECOVER_UNKNOWN: "https://verify.example.org/recover",
+    NoticeKind.RECOVER_TOO_NEW: "https://verify.example.org/recover",
+    NoticeKind.ACCOUNT_LOCKED: "https://verify.example.org/recover",
+    NoticeKind.ACCOUNT_ERASED: "",
+}
+"""Where notices lead that do not report what they tell of."""
 _NOTICE_CHANNELS: Final = (Channel.EMAIL, Channel.SMS)
+_METHOD: Final = "MacBook"
+_ABOUT_A_CONTACT: Final = frozenset(
+    {
+        NoticeKind.CONTACT_ASKED,
+        NoticeKind.CONTACT_ADDED,
+        NoticeKind.CONTACT_REPLACED,
+        NoticeKind.CONTACT_PRIMARY,
+        NoticeKind.CONTACT_REMOVED,
+        NoticeKind.ACCESS_ASKED,
+        NoticeKind.ACCESS_WAITS,
+        NoticeKind.ACCESS_RECOVERED,
+    }
+)
 
 
 class MessageState(msgspec.Struct, frozen=True):
@@ -77,7 +98,7 @@ def _code(purpose: str, channel: Channel, *, act: bool) -> MessageState:
             device=device_name(USER_AGENT, sample.language.tag),
             place=PLACE,
             not_me=_LINK,
-            asker=APPLICATION if act else "",
+            asker=sample.asker if act else sample.application,
             theme=theme,
         )
         return render(message, Code(CODE), own)
@@ -103,8 +124,10 @@ def _notice(kind: NoticeKind, channel: Channel) -> MessageState:
                 at=NOW,
                 device="" if gathered else device_name(USER_AGENT, sample.language.tag),
                 place=PLACE,
-                link=_LINK,
-                about=OTHER_MAIL,
+                link=_LINKS.get(kind, _LINK),
+                about=_METHOD,
+                contact=OTHER_MAIL if kind in _ABOUT_A_CONTACT else "",
+                due_at=NOW + 7 * DAY if kind is NoticeKind.DELETION_ASKED else 0,
                 gathered=gathered,
                 theme=theme,
             )

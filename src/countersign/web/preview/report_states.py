@@ -1,25 +1,19 @@
-"""The states of the pages that report a message or judge one, and of those that say one thing."""
+"""The states of the pages that report a message or judge one."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from countersign.domain.accounts.change import ChangeRefusal
 from countersign.domain.accounts.phishing_check import PhishingVerdict
-from countersign.domain.verifications.challenge import ChallengeState
+from countersign.domain.delivery.notice import NoticeKind
 from countersign.messages.content.device_name import device_name
+from countersign.messages.content.notice import WORDINGS
 from countersign.messages.content.purposes import ACTS
-from countersign.messages.language.datetimes import span
 from countersign.web.pages.reports.phishing_check import TRICKS, VERDICTS
-from countersign.web.pages.reports.report_change import ENDINGS as CHANGE_ENDINGS
 from countersign.web.pages.reports.report_code import ENDINGS, STOPPED, UNKNOWN
-from countersign.web.pages.shared.word_pages import REFUSALS
-from countersign.web.pages.sign_in.verify import ENDED
 from countersign.web.preview.sample import (
     ADDRESS,
-    APPLICATION,
     MASKED_MAIL,
-    MINUTE,
     SUMMARY,
     SUPPORT,
     USER_AGENT,
@@ -52,6 +46,24 @@ def _asked(sample: Sample) -> Mapping[str, Any]:
         "purpose": sample.say(ACTS["step_up"].title),
         "summary": "",
         "approves": "",
+    }
+
+
+def _asked_of_a_change(sample: Sample, *, waits: bool) -> dict[str, Any]:
+    kind = NoticeKind.ACCESS_ASKED if waits else NoticeKind.CONTACT_ADDED
+    return {
+        "reference": "ntc_1.x",
+        "title": sample.say("Was this you?"),
+        "sentence": f"{sample.say(WORDINGS[kind].title)}.",
+        "warning": sample.say("Nobody from {site} will ever ask you for a code or your password.", site=sample.site),
+        "button": sample.say("No, stop it") if waits else sample.say("No, that was not me"),
+        "otherwise": sample.say("If it was you, close this page. Nothing happens.")
+        if waits
+        else sample.say(
+            "If you say no, every browser is signed out, yours too. What was changed since is undone, and the account is closed until"
+            " you choose a new password. If it was you, close this page. Nothing happens."
+        ),
+        "purpose": sample.say("What we know of it"),
     }
 
 
@@ -97,19 +109,6 @@ def _judged(sample: Sample) -> Mapping[str, Any]:
     }
 
 
-def _word(tone: str, title: str, sentence: str, link: str, label: str) -> Callable[[Sample], Mapping[str, Any]]:
-    def fill(sample: Sample) -> Mapping[str, Any]:
-        return {
-            "tone": tone,
-            "title": sample.say(title),
-            "sentence": sample.say(sentence, time=span(10 * MINUTE, sample.language.locale)),
-            "link": link,
-            "label": sample.say(label),
-        }
-
-    return fill
-
-
 def _endings() -> dict[str, Callable[[Sample], Mapping[str, Any]]]:
     found = {state.value: _ending(ENDINGS[state]) for state in ENDINGS}
     return {
@@ -119,26 +118,6 @@ def _endings() -> dict[str, Callable[[Sample], Mapping[str, Any]]]:
     }
 
 
-def _words() -> dict[str, Callable[[Sample], Mapping[str, Any]]]:
-    """Return the pages that say one thing, from the tables of the pages that show them."""
-    ended = {
-        f"code_{state.value}": _word("warn", *ENDED[state], "/sign-in", "Start again")
-        for state in ENDED
-        if state is not ChallengeState.PENDING
-    }
-    refused = {
-        f"change_{refusal.value}": _word(
-            "warn", "Nothing was changed", REFUSALS[refusal], "/account", "To your account"
-        )
-        for refusal in (ChangeRefusal.LAST_CONTACT, ChangeRefusal.CONTESTED)
-    }
-    reported = {
-        f"report_{outcome.value}": _word(page.tone, page.title, page.sentence, page.link, page.label)
-        for outcome, page in CHANGE_ENDINGS.items()
-    }
-    return {**ended, **refused, **reported}
-
-
 STATES: Final[tuple[PageState, ...]] = (
     *states(
         "not_me.html",
@@ -146,8 +125,10 @@ STATES: Final[tuple[PageState, ...]] = (
         asked={},
         asked_of_an_act=lambda one: {
             "summary": SUMMARY,
-            "approves": one.say("With it you approve for {application}", application=f"\u2068{APPLICATION}\u2069"),
+            "approves": one.say("With it you approve for {application}", application=f"\u2068{one.asker}\u2069"),
         },
+        asked_of_a_change=lambda one: _asked_of_a_change(one, waits=False),
+        asked_of_a_wait=lambda one: _asked_of_a_change(one, waits=True),
         **_endings(),
     ),
     *states(
@@ -165,17 +146,5 @@ STATES: Final[tuple[PageState, ...]] = (
         judged=_judged,
         ours=lambda one: {**_judged(one), "not_ours": False, "cut": False, "found": _judged(one)["found"][:1]},
         nothing_to_judge={"text": "Hello", "asked": True},
-    ),
-    *states(
-        "word.html",
-        _word(
-            "good",
-            "You have a new password",
-            "Everybody is signed out, and all your contacts are told. Sign in with it now.",
-            "/sign-in",
-            "Sign in",
-        ),
-        new_password={},
-        **_words(),
     ),
 )

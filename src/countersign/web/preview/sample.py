@@ -34,11 +34,20 @@ ADDRESS: Final = "2001:db8:85a3::8a2e:370:7334"
 
 
 class Sample(msgspec.Struct, frozen=True):
-    """What a state is made for: a reader's language, and the names of the site."""
+    """What a state is made for: a reader's language, the names of the site, and that of the application whose theme is shown.
+
+    `application` is empty in the look of the site itself: then no application has sent the person here.
+    """
 
     language: Language
     site: str
     host: str
+    application: str = ""
+
+    @property
+    def asker(self) -> str:
+        """Return the application that asks in the states where there is always one."""
+        return self.application or APPLICATION
 
     def say(self, sentence: str, /, **values: str) -> str:
         """Return a sentence in the reader's language."""

@@ -21,11 +21,14 @@ from countersign.messages.language.datetimes import span
 from countersign.web.http.browser import own_name
 from countersign.web.http.timestamps import instant
 from countersign.web.pages.shared.destinations import Origin
+from countersign.web.pages.shared.done_words import SESSION_ENDED, SIGNED_OUT, WORDS
+from countersign.web.pages.shared.readings import reading_of, suggestion_of
 from countersign.web.pages.shared.wordings import DELIVERY_STATES, PASSWORD_FAULTS, fault_of_contact
 from countersign.web.pages.sign_in import authenticator, verify
+from countersign.web.pages.sign_in.lost import LABELS, LostView
 from countersign.web.pages.sign_in.progress import Progress
+from countersign.web.pages.sign_in.recover import NEXT
 from countersign.web.preview.sample import (
-    APPLICATION,
     MAIL,
     MASKED_MAIL,
     MASKED_PHONE,
@@ -42,9 +45,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _LEAST: Final = "8"
+_CODES: Final = ("/verify?by=recovery_code", "Use a recovery code")
 _BACK: Final = "/account/contacts"
-_WAITING: Final = {"origin": Origin(_BACK, APPLICATION, "https://shop.example", APPLICATION), "asking": APPLICATION}
-"""An application waits for the person."""
+_SLIP: Final = "ada.lovelace@gmial.com"
+"""An address that looks mistyped."""
 
 
 def _wrong(sample: Sample) -> str:
@@ -110,6 +114,50 @@ def _methods(sample: Sample) -> list[tuple[str, str]]:
     return [(kind.value, sample.say(label)) for kind, label in authenticator.METHODS.items()]
 
 
+def _lost(sample: Sample, label: str, *quick: tuple[str, str]) -> LostView:
+    sentence = sample.say(
+        "Use another way if you have one. If nothing is left, you can get back in with a new contact: it takes 7 days."
+    )
+    links = (*quick, ("/recover/lost", "Get back in with a new contact"))
+    return LostView(sample.say(label), sentence, tuple((path, sample.say(words)) for path, words in links))
+
+
+def _sign_in(sample: Sample) -> dict[str, Any]:
+    return {
+        "identifier": "",
+        "reading": "",
+        "return_to": "",
+        "wrong": False,
+        "asking": sample.application,
+        "word": "",
+        "word_is_good": False,
+        "challenge": "",
+        "form_action": "",
+        "wrong_passkey": False,
+        "origin": Origin(),
+        "sign_up": "/sign-up",
+        "recover": "/recover",
+    }
+
+
+def _needed(sample: Sample) -> dict[str, Any]:
+    code = sample.say("a code to {names}", names=f"\u2066{MASKED_PHONE}\u2069")
+    return {
+        "username": MAIL,
+        "needed": [sample.say(NEXT[AuthenticatorKind.APP]), sample.say(NEXT[AuthenticatorKind.RECOVERY_CODE]), code],
+        "lost": _lost(
+            sample,
+            "I do not have any of these",
+            ("/recover", "Use another address or number of your account"),
+        ),
+    }
+
+
+def _waiting(sample: Sample) -> dict[str, Any]:
+    """Return what a page knows if an application waits for the person."""
+    return {"origin": Origin(_BACK, sample.asker, "https://shop.example", sample.asker), "asking": sample.asker}
+
+
 def _far() -> SimpleNamespace:
     return SimpleNamespace(asked="Buenos Aires, Argentina", here="Reykjavík, Iceland")
 
@@ -118,7 +166,7 @@ def _act(sample: Sample) -> dict[str, Any]:
     return {
         "title": sample.say(verify.TITLES[LoginFlowKind.STEP_UP]),
         "summary": SUMMARY,
-        "asker": APPLICATION,
+        "asker": sample.asker,
         "reason": reason(("impossible_travel",), sample.language),
         "may_remember": False,
     }
@@ -128,10 +176,12 @@ def _verify(sample: Sample) -> Mapping[str, Any]:
     return {
         "title": sample.say(verify.TITLES[LoginFlowKind.SIGN_IN]),
         "to": MASKED_MAIL,
+        "suggestion": "",
         "by": sample.say(verify.BY[Channel.EMAIL]),
         "reason": "",
         "summary": "",
         "asker": "",
+        "asking": sample.application,
         **_message(sample, DeliveryState.ACCEPTED),
         "change": None,
         "support": None,
@@ -155,6 +205,9 @@ def _verify(sample: Sample) -> Mapping[str, Any]:
         "changes_at": "/verify/address",
         "address": MAIL,
         "address_fault": "",
+        "seen": "",
+        "flow_query": "",
+        "lost": _lost(sample, LABELS[Channel.EMAIL], _CODES),
     }
 
 
@@ -164,8 +217,9 @@ def _prove(sample: Sample, kind: AuthenticatorKind = AuthenticatorKind.APP) -> M
         "title": sample.say(authenticator.TITLES[kind]),
         "sentence": sample.say(authenticator.SENTENCES[kind]),
         "kind": kind.value,
+        "methods": [(name, label) for name, label in _methods(sample) if name != kind.value],
         "sent": False,
-        "lost": True,
+        "lost": _lost(sample, LABELS[kind], *([] if kind is AuthenticatorKind.RECOVERY_CODE else [_CODES])),
     }
 
 
@@ -205,10 +259,13 @@ def _recover(_: Sample) -> dict[str, Any]:
         "faults": {},
         "own": None,
         "return_to": "",
+        "asking": "",
         "origin": Origin(),
         "sign_in": "/sign-in",
         "recover": "/recover",
         "recover_lost": "/recover/lost",
+        "needed": [],
+        "lost": None,
     }
 
 
@@ -220,35 +277,35 @@ def _contact_faults(sample: Sample) -> dict[str, Any]:
 STATES: Final[tuple[PageState, ...]] = (
     *states(
         "sign_in.html",
-        lambda _: {
-            "identifier": "",
-            "return_to": "",
-            "wrong": False,
-            "wrong_passkey": False,
-            "form_action": "",
-            "origin": Origin(),
-            "sign_up": "/sign-up",
-            "recover": "/recover",
-        },
+        _sign_in,
         empty={},
-        asked=_WAITING,
+        for_an_application=lambda one: {**_waiting(one), "return_to": _BACK, "identifier": MAIL},
         wrong_passkey={"wrong_passkey": True},
         wrong={"identifier": MAIL, "return_to": _BACK, "wrong": True},
+        wrong_and_read=lambda one: {
+            "identifier": _SLIP,
+            "reading": reading_of(_SLIP, (), one.language),
+            "wrong": True,
+        },
+        signed_out=lambda one: {"word": one.say(WORDS[SIGNED_OUT]), "word_is_good": True},
+        session_ended=lambda one: {"word": one.say(WORDS[SESSION_ENDED])},
     ),
     *states(
         "sign_up.html",
-        lambda _: {
+        lambda one: {
             "name": "",
             "identifier": "",
             "return_to": "",
+            "asking": one.application,
             "least": _LEAST,
             "faults": {},
             "origin": Origin(),
             "sign_in": "/sign-in",
         },
         empty={},
-        asked=_WAITING,
+        asked=_waiting,
         filled={"name": "علی‌رضا احمدی", "identifier": MAIL, "return_to": _BACK},
+        for_an_application=lambda one: {"asking": one.asker, "return_to": _BACK},
         faults=_sign_up_faults,
     ),
     *states(
@@ -267,6 +324,18 @@ STATES: Final[tuple[PageState, ...]] = (
             "change": ("#identifier", one.say("Use another address or number")),
             "wrong_address": True,
             "support": SUPPORT,
+            "lost": None,
+        },
+        likely_slip=lambda one: {
+            "title": one.say(verify.TITLES[LoginFlowKind.SIGN_UP]),
+            "to": _SLIP,
+            "suggestion": suggestion_of(_SLIP, one.language),
+            "asking": one.asker,
+            "ways": [],
+            "methods": [],
+            "change": ("/sign-up", one.say("Use another address or number")),
+            "again": "/sign-up",
+            "lost": None,
         },
         one_way=lambda one: {
             "title": one.say(verify.TITLES[LoginFlowKind.SIGN_UP]),
@@ -274,6 +343,7 @@ STATES: Final[tuple[PageState, ...]] = (
             "methods": [],
             "may_remember": False,
             "numeric": False,
+            "lost": None,
             "known": Progress("", "", "", "", lost=False, late=False, over=False),
         },
         act=_act,
@@ -283,14 +353,14 @@ STATES: Final[tuple[PageState, ...]] = (
             "to": MAIL,
             "wrong_address": True,
             "address_fault": fault_of_contact("malformed", one.language),
-            **_WAITING,
+            **_waiting(one),
         },
     ),
     *states(
         "ended.html",
         lambda one: _ended(one, ChallengeState.EXPIRED),
         expired={},
-        used_up=lambda one: {**_ended(one, ChallengeState.EXHAUSTED), **_WAITING},
+        used_up=lambda one: {**_ended(one, ChallengeState.EXHAUSTED), **_waiting(one)},
         stopped=lambda one: _ended(one, ChallengeState.CANCELED),
         refused=lambda one: {"fault": one.say("Too many codes were asked for. Try again in a few minutes.")},
     ),
@@ -298,7 +368,8 @@ STATES: Final[tuple[PageState, ...]] = (
         "prove.html",
         _prove,
         app={},
-        app_wrong=lambda one: {"fault": _wrong(one), "far": _far(), "may_remember": False, "lost": False},
+        app_for_an_application=lambda one: {"asking": one.asker},
+        app_wrong=lambda one: {"fault": _wrong(one), "far": _far(), "may_remember": False, "lost": None},
         passkey=lambda one: _prove(one, AuthenticatorKind.PASSKEY),
         passkey_act=lambda one: {**_prove(one, AuthenticatorKind.PASSKEY), **_act(one), "sent": True, "methods": []},
         recovery_code=lambda one: {**_prove(one, AuthenticatorKind.RECOVERY_CODE), "methods": [], "ways": []},
@@ -328,6 +399,7 @@ STATES: Final[tuple[PageState, ...]] = (
         "new_password.html",
         _recover,
         empty={"username": MAIL},
+        needs_more=_needed,
         faults=lambda one: {
             "faults": {
                 "password": one.say(PASSWORD_FAULTS[PasswordFault.TOO_SHORT.value], least=_LEAST),
@@ -337,8 +409,19 @@ STATES: Final[tuple[PageState, ...]] = (
     ),
     *states(
         "sign_out.html",
-        lambda one: {"title": one.say("Do you want to sign out?"), "fields": {"state": "xyz"}, "form_action": ""},
+        lambda one: {
+            "title": one.say("Do you want to sign out?"),
+            "action": "/sign-out",
+            "stay": "/account",
+            "asking": one.application,
+            "fields": {},
+        },
         asked={},
+        asked_by_an_application=lambda one: {
+            "action": "/oauth/sign-out",
+            "asking": one.asker,
+            "fields": {"state": "xyz"},
+        },
     ),
     *states(
         "language.html",

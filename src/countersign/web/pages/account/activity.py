@@ -24,7 +24,7 @@ from countersign.web.pages.shared.wordings import DELIVERY_STATES, HELD_STATES
 
 if TYPE_CHECKING:
     from countersign.domain.shared.activity import Activity
-    from countersign.flows.accounts.activity import SentMessage
+    from countersign.flows.accounts.activity import ListedMessage
     from countersign.web.http.context import WebContext
     from countersign.web.http.request import Request
     from countersign.web.http.response import Response
@@ -117,14 +117,14 @@ def words(one: Activity, language: Language, names: ContactNames = _NO_NAMES) ->
     return language.say(SENTENCES[one.kind], what=what)
 
 
-def _state(sent: SentMessage) -> str:
+def _state(sent: ListedMessage) -> str:
     """Return how far a message is, as a sentence."""
     if sent.held and sent.state in HELD_STATES:
         return HELD_STATES[sent.state]
     return DELIVERY_STATES[sent.state]
 
 
-def _message(sent: SentMessage, language: Language, names: ContactNames) -> dict[str, str]:
+def _message(sent: ListedMessage, language: Language, names: ContactNames) -> dict[str, str]:
     what = sent.what
     if what in ACTS or what == "bind_contact":
         title = language.say(purpose_text(what, sent.channel).title)

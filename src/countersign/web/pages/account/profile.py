@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import falcon
-from babel import Locale
 
 from countersign.domain.accounts.change import ChangeRefusal
 from countersign.domain.accounts.login_flow import InterruptedRequest
@@ -13,7 +12,7 @@ from countersign.flows.accounts.context import InvalidInput
 from countersign.flows.accounts.profile import Profile, ProfileSaved, find_profile, save_profile
 from countersign.messages.language.catalogue import languages, mark, negotiate
 from countersign.messages.language.timezones import timezones
-from countersign.web.http.browser import timezone_of
+from countersign.web.http.browser import own_name, timezone_of
 from countersign.web.pages.shared.account_layout import show_part
 from countersign.web.pages.shared.word_pages import show_change_refusal
 
@@ -74,15 +73,8 @@ class ProfilePage:
             PATH,
             profile=profile,
             spoken=negotiate(profile.language).tag,
-            languages=[(tag, _own_name(tag)) for tag in languages()],
+            languages=[(tag, own_name(tag)) for tag in languages()],
             timezones=[(name, name.replace("_", " ")) for name in timezones()],
             browser_zone=timezone_of(req).replace("_", " "),
             faults=faults,
         )
-
-
-def _own_name(tag: str) -> str:
-    """Return what a language calls itself, such as `Deutsch`."""
-    locale = Locale.parse(tag, sep="-")
-    name = locale.get_display_name(locale) or tag
-    return name[:1].upper() + name[1:]

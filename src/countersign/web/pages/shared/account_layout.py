@@ -86,20 +86,28 @@ def show_part(web: WebContext, req: Request, resp: Response, template: str, here
     """
     language = language_of(req)
     done = req.get_param("done") or ""
-    open_ = "/account/sessions" if here == "/account/devices" else here
+    said = language.say(DONE[done]) if done in DONE else ""
     show(
         web,
         req,
         resp,
         template,
-        here=here,
-        title=language.say(PARTS[here]),
-        groups=[(pages[0], language.say(label), open_ in pages) for label, pages in GROUPS],
-        parts=[(path, language.say(PARTS[path]), path == open_) for path in _group_of(open_)],
         application=req.application,
-        done=language.say(DONE[done]) if done in DONE else "",
+        done=said,
+        **layout_of(here, language),
         **values,
     )
+
+
+def layout_of(here: str, language: Language) -> dict[str, object]:
+    """Return the title of the page at `here`, and the navigation around it."""
+    open_ = "/account/sessions" if here == "/account/devices" else here
+    return {
+        "here": here,
+        "title": language.say(PARTS[here]),
+        "groups": [(pages[0], language.say(label), open_ in pages) for label, pages in GROUPS],
+        "parts": [(path, language.say(PARTS[path]), path == open_) for path in _group_of(open_)],
+    }
 
 
 def _group_of(here: str) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ LOGO_HEIGHT: Final = 28
 LOGO_WIDTH: Final = 192
 
 FILE_TYPES: Final = TYPES | {".png": "image/png", ".svg": "image/svg+xml; charset=utf-8"}
+TOUCH_ICON: Final = "/apple-touch-icon.png"
 _GENERIC: Final = frozenset(
     {"serif", "sans-serif", "monospace", "system-ui", "ui-serif", "ui-sans-serif", "ui-monospace", "ui-rounded"}
 )
@@ -46,11 +47,15 @@ class LogoView(msgspec.Struct, frozen=True):
 
 
 class PageLook(msgspec.Struct, frozen=True):
-    """What a page needs of its theme: the addresses of sheet and icon, the icon's type, and the logo, if there is one."""
+    """What a page needs of its theme: the addresses of sheet and icons, the icon's type, and the logo, if there is one.
+
+    `touch_icon` is empty where a theme has no picture that phones can put on a home screen: they draw one of their own.
+    """
 
     sheet: str
     icon: str
     icon_type: str
+    touch_icon: str
     logo: LogoView | None = None
     has_font: bool = False
 
@@ -78,11 +83,14 @@ def look_of(theme: Theme) -> PageLook:
     """Return what a page needs of its theme."""
     files = files_of(theme)
     paths = {name: f"/theme/{_digest(content)}/{name}" for name, content in files.items()}
-    icon = f"{theme.name}-icon.{theme.favicon.kind}" if theme.favicon else ""
+    icon = paths.get(f"{theme.name}-icon.{theme.favicon.kind}", "") if theme.favicon else ""
+    drawn = theme.favicon is not None and theme.favicon.kind == "svg"
     return PageLook(
         sheet=paths.get(f"{theme.name}.css") or address("design.css"),
-        icon=paths.get(icon) or address("mark.svg"),
-        icon_type=FILE_TYPES[f".{theme.favicon.kind}"].partition(";")[0] if theme.favicon else TYPES[".svg"],
+        icon=icon or address("mark.svg"),
+        icon_type=type_of(theme.favicon).partition(";")[0] if theme.favicon else TYPES[".svg"],
+        # iOS takes no SVG (Apple: Configuring Web Applications).
+        touch_icon="" if drawn else icon or TOUCH_ICON,
         logo=_logo(theme, theme.logo, paths) if theme.logo else None,
         has_font=theme.font is not None,
     )
@@ -148,6 +156,11 @@ def _logo(theme: Theme, logo: Picture, paths: dict[str, str]) -> LogoView:
         height=round(height),
         wide=logo.width > WIDE * logo.height,
     )
+
+
+def type_of(picture: Picture) -> str:
+    """Return the media type of a picture."""
+    return FILE_TYPES[f".{picture.kind}"]
 
 
 def _digest(content: bytes) -> str:

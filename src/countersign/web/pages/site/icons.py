@@ -1,4 +1,7 @@
-"""Icons under the addresses at which browsers and phones look for them unasked, and the manifest that names the site."""
+"""Icons under the addresses at which browsers and phones look for them unasked, and the manifest that names the site.
+
+They are those of the installation's theme where it has an icon.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,10 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from countersign.web.pages.shared.assets import address
+from countersign.domain.look.palette import LIGHT
+from countersign.web.http.problems import ProblemError
+from countersign.web.pages.shared.assets import ALONE
+from countersign.web.pages.shared.look import TOUCH_ICON, look_of, type_of
 
 if TYPE_CHECKING:
     from countersign.web.http.context import WebContext
@@ -18,7 +24,7 @@ if TYPE_CHECKING:
 FAVICON: Final = "/favicon.ico"
 MANIFEST: Final = "/site.webmanifest"
 TOUCH_ICONS: Final = (
-    "/apple-touch-icon.png",
+    TOUCH_ICON,
     "/apple-touch-icon-precomposed.png",
     "/apple-touch-icon-120x120.png",
     "/apple-touch-icon-120x120-precomposed.png",
@@ -28,44 +34,68 @@ LARGEST_SHORT_NAME: Final = 12
 """Characters below an icon on a home screen. A longer name is left to the phone to cut."""
 
 _A_DAY: Final = "public, max-age=86400"
-_ACCENT: Final = "#0b5f73"
-_PAPER: Final = "#f2f4f6"
 
 
-def icon(name: str, media_type: str) -> Responder:
-    """Return the handler of a picture in this folder. Its address has no version, so it is kept for a day only."""
-    picture = (files("countersign.web.pages.site") / name).read_bytes()
+def favicon(web: WebContext) -> Responder:
+    """Return the handler of the icon: the theme's as it is, which browsers know by its type, else ours."""
+    ours = _ours("favicon.ico")
 
     async def get(_: Request, resp: Response) -> None:
-        resp.write(picture, media_type)
-        resp.set_header("Cache-Control", _A_DAY)
-        resp.set_header("Cross-Origin-Resource-Policy", "same-origin")
+        chosen = web.settings.themes.own.favicon
+        _write(resp, *((chosen.content, type_of(chosen)) if chosen is not None else (ours, "image/x-icon")))
 
     return get
 
 
+def touch_icon(web: WebContext) -> Responder:
+    """Return the handler of the icon for a home screen. A theme with a drawn icon has none, because ours would be a stranger's."""
+    ours = _ours("touch-icon.png")
+
+    async def get(_: Request, resp: Response) -> None:
+        chosen = web.settings.themes.own.favicon
+        if chosen is not None and chosen.kind != "png":
+            raise ProblemError("not_found")
+        _write(resp, chosen.content if chosen is not None else ours, "image/png")
+
+    return get
+
+
+def _ours(name: str) -> bytes:
+    return (files("countersign.web.pages.site") / name).read_bytes()
+
+
+def _write(resp: Response, picture: bytes, media_type: str) -> None:
+    """Answer with a picture. Its address has no version, so it is kept for a day only."""
+    resp.write(picture, media_type)
+    resp.set_header("Cache-Control", _A_DAY)
+    resp.set_header("Content-Security-Policy", ALONE)
+    resp.set_header("Cross-Origin-Resource-Policy", "same-origin")
+
+
 class Manifest:
-    """The web application manifest (W3C): the site's name and icons for a home screen."""
+    """The web application manifest (W3C): the site's name, colours and icons for a home screen."""
 
     def __init__(self, web: WebContext) -> None:
         self._web = web
 
     async def get(self, _: Request, resp: Response) -> None:
         """Return the manifest."""
-        site = self._web.settings.site
+        site, theme = self._web.settings.site, self._web.settings.themes.own
         names = {"name": site} | ({"short_name": site} if len(site) <= LARGEST_SHORT_NAME else {})
+        look, colours, chosen = look_of(theme), theme.light or LIGHT, theme.favicon
+        sizes = f"{chosen.width}x{chosen.height}" if chosen is not None and chosen.kind == "png" else "any"
+        icons = [{"src": look.icon, "type": look.icon_type, "sizes": sizes}]
+        if chosen is None:
+            icons.append({"src": TOUCH_ICON, "type": "image/png", "sizes": "180x180"})
         manifest = {
             **names,
             "id": "/",
             "start_url": "/",
             "scope": "/",
             "display": "browser",
-            "theme_color": _ACCENT,
-            "background_color": _PAPER,
-            "icons": [
-                {"src": address("mark.svg"), "type": "image/svg+xml", "sizes": "any"},
-                {"src": TOUCH_ICONS[0], "type": "image/png", "sizes": "180x180"},
-            ],
+            "theme_color": colours.accent,
+            "background_color": colours.paper,
+            "icons": icons,
         }
         resp.write(msgspec.json.encode(manifest), "application/manifest+json")
         resp.set_header("Cache-Control", _A_DAY)

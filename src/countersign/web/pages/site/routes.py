@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from countersign.web.pages.site.front_door import FrontDoor
-from countersign.web.pages.site.icons import FAVICON, MANIFEST, TOUCH_ICONS, Manifest, icon
+from countersign.web.pages.site.icons import FAVICON, MANIFEST, TOUCH_ICONS, Manifest, favicon, touch_icon
 from countersign.web.pages.site.well_known import Robots, change_password
 
 if TYPE_CHECKING:
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 def routes(web: WebContext) -> Routes:
     """Return the routes."""
-    touch_icon = icon("touch-icon.png", "image/png")
+    home_screen = touch_icon(web)
     return {
         "/": {"GET": FrontDoor(web).get},
-        FAVICON: {"GET": icon("favicon.ico", "image/x-icon")},
+        FAVICON: {"GET": favicon(web)},
         MANIFEST: {"GET": Manifest(web).get},
         "/robots.txt": {"GET": Robots(web).get},
         "/.well-known/change-password": {"GET": change_password},
-        **{path: {"GET": touch_icon} for path in TOUCH_ICONS},
+        **{path: {"GET": home_screen} for path in TOUCH_ICONS},
     }
