@@ -197,6 +197,7 @@ def _integration_codes(sample: Sample) -> dict[str, Any]:
         "offered": ("read", "write"),
         "lifetimes": LIFETIMES,
         "faults": {},
+        "typed": "",
     }
 
 

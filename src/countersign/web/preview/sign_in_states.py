@@ -349,6 +349,20 @@ STATES: Final[tuple[PageState, ...]] = (
         act=_act,
         act_of_ours=lambda one: {**_act(one), "asker": "", "summary": one.say("Change the password of your account")},
         far_away={"far": _far()},
+        slip_in_a_recovery=lambda one: {
+            "title": one.say(verify.TITLES[LoginFlowKind.RECOVER]),
+            "to": _SLIP,
+            "suggestion": suggestion_of(_SLIP, one.language),
+            "wrong_address": True,
+            "changes_at": "/recover",
+            "address": _SLIP,
+        },
+        nothing_left=lambda one: {
+            **_message(one, DeliveryState.UNDELIVERED, why=Reason.UNKNOWN_RECIPIENT, late=True),
+            "sends_left": 0,
+            "ways": [],
+            "methods": [],
+        },
         wrong_address=lambda one: {
             "to": MAIL,
             "wrong_address": True,

@@ -151,7 +151,8 @@ STATES: Final[tuple[PageState, ...]] = (
         no_flow=_word(
             "warn",
             "Nothing is waiting for a code here",
-            "It may have been finished already, in another tab, or half an hour has passed. Start again, in one browser.",
+            "It may have been completed in another tab, or started in another browser. If this happens again, your browser may be"
+            " blocking cookies: allow them for this site.",
             _TO_SIGN_IN,
         ),
         other_flow=_word(
