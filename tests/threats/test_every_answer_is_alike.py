@@ -416,4 +416,4 @@ async def test_a_recovery_of_ones_own_is_seen_and_withdrawn_alike(new_url: NewUr
     assert_alike(known, unknown)
     assert_as_costly(known, unknown, rows=False)
     assert "Add the day to your calendar" in "".join(known.answers)
-    assert known.statuses.count(200) > 5
+    assert known.statuses.count(200) >= 5

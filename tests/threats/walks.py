@@ -240,12 +240,13 @@ def assert_alike(known: Walk, unknown: Walk) -> None:
 def assert_as_costly(known: Walk, unknown: Walk, *, rows: bool = True) -> None:
     """Compare the work that each answer cost. Without `rows`, writes are counted, and what they write is not compared.
 
-    Once a delayed recovery has begun, an account that is there has a notice written for each of its contacts. There it is enough that
-    something is written for one that is not there.
+    Where a delayed recovery begins, which the page after it says, an account that is there has a notice written for each of its contacts.
+    There it is enough that something is written for one that is not there.
     """
     assert len(known.costs) == len(unknown.costs)
-    for answer, one, other in zip(known.answers, known.costs, unknown.costs, strict=True):
-        if BEGUN in answer:
+    following = (*known.answers[1:], "")
+    for answer, after, one, other in zip(known.answers, following, known.costs, unknown.costs, strict=True):
+        if BEGUN in after:
             assert any(what.startswith("Write") for what in other), other
             continue
         mine, theirs = (one, other) if rows else (_without_rows(one), _without_rows(other))
