@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from functools import lru_cache
 from typing import Final
 
 MAX_TYPED: Final = 4_000
@@ -43,7 +44,7 @@ def tidy(typed: str) -> str:
     """
     if typed.isascii() and typed.isprintable():
         return typed
-    return "".join(map(_plain, unicodedata.normalize("NFKC", typed.replace("\r\n", "\n"))))
+    return "".join(map(_plain_form, typed.replace("\r\n", "\n")))
 
 
 def without_marks(typed: str) -> str:
@@ -56,6 +57,12 @@ def without_marks(typed: str) -> str:
 def is_invisible(character: str) -> bool:
     """Return True for a character that is drawn as nothing: zero-width, direction marks, soft hyphens, variation selectors."""
     return character in _IGNORABLE or unicodedata.category(character) == "Cf"
+
+
+@lru_cache(maxsize=4_096)
+def _plain_form(character: str) -> str:
+    """Return what stands for one character. A text of letters that are each written out as many costs one look-up a letter."""
+    return "".join(map(_plain, unicodedata.normalize("NFKC", character)))
 
 
 def _plain(character: str) -> str:
