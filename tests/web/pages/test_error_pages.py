@@ -189,7 +189,7 @@ async def test_a_limit_on_sign_in_says_how_long_it_lasts_and_leads_to_the_sign_i
         answer = await browser.post("/recover", {"identifier": f"nobody{number}@example.org"}, **PERSON)
     text = assert_page(answer, 429, "Please wait a moment")
     assert re.search(r"You can try again in \d+ (second|minute|hour)s?\.", text)
-    assert way_on(text) == ("/sign-in", "Sign in")
+    assert way_on(text) == ("/recover", "Back")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,6 @@ from urllib.parse import unquote
 import pytest
 from tests.web.pages.page_browser import ADA, PASSWORD, PageBrowser, signed_up
 
-from countersign.domain.accounts.change import ChangeKind
 from countersign.domain.shared.contact import parse_contact
 from countersign.store.engine.database import Sql
 from countersign.totp import STEP, code_at
@@ -229,7 +228,7 @@ async def test_an_app_code_is_read_at_enrolment_as_at_sign_in_and_its_label_is_t
         assert "The code has 6 digits." in text_of(answer)
     code = code_at(secret, runtime.accounts.now() // STEP)
     done = await owner.post("/account/methods/app/confirm", {"code": f"\u200f{arabic(code)}\u200f"})
-    assert (done.status, done.headers["location"]) == (303, f"/account/methods?done={ChangeKind.METHOD_ADDED.value}")
+    assert (done.status, done.headers["location"]) == (303, "/account/methods/recovery-codes")
 
 
 def test_the_reading_of_a_contact_is_stable() -> None:

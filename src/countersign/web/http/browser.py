@@ -89,9 +89,14 @@ def language_of(req: Request) -> Language:
 
 
 def language_page(req: Request) -> str:
-    """Return the address of the page of languages, which leads back to this one; "" for that page itself."""
+    """Return the address of the page of languages, which leads back to this one; "" for that page itself.
+
+    A page at an address of nobody's repeats nothing of it.
+    """
     if req.path == LANGUAGE_PAGE:
         return ""
+    if req.uri_template is None:
+        return LANGUAGE_PAGE
     back = req.relative_uri if req.method == "GET" else req.path
     return f"{LANGUAGE_PAGE}?back={quote(back, safe='/')}" if len(back) <= MAX_BACK else LANGUAGE_PAGE
 
