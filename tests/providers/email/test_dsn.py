@@ -163,18 +163,18 @@ def nested(depth: int) -> bytes:
     ],
 )
 def test_what_is_broken_or_hostile_is_no_bounce(raw: bytes) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     assert parse_bounce(raw) is None
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
 
 
 @pytest.mark.parametrize("filler", [b"--4Xk.1/mx.example.org\n", b"a: b\n", b"\n", b" \n", b"\t", b"<a@", b"5.", b";"])
 def test_a_mail_of_the_greatest_size_is_read_in_no_time(filler: bytes) -> None:
     for place in (b"Reporting-MTA", b"Diagnostic-Code: ", b"To: "):
         raw = postfix(AT).replace(place, filler * 30_000 + place)[:MAX_BYTES]
-        began = time.perf_counter()
+        began = time.process_time()
         parse_bounce(raw)
-        assert time.perf_counter() - began < 2
+        assert time.process_time() - began < 2
 
 
 @settings(max_examples=300, deadline=None)
