@@ -33,11 +33,14 @@ PROGRAM: Final = frozenset(
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the profile of `make test-quick`: a fifth of hypothesis's examples."""
-    if config.getoption("--hypothesis-profile") == "quick":
-        from hypothesis import settings  # which takes half a second
+    """Register the profile of `make test-quick`, a fifth of hypothesis's examples, and have no example judged by the clock on the wall."""
+    from hypothesis import HealthCheck, settings
 
-        settings.register_profile("quick", max_examples=20)
+    untimed = settings(deadline=None, suppress_health_check=(HealthCheck.too_slow,))
+    settings.register_profile("untimed", untimed)
+    settings.register_profile("quick", untimed, max_examples=20)
+    if not config.getoption("--hypothesis-profile"):
+        settings.load_profile("untimed")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

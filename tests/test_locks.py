@@ -139,3 +139,8 @@ def imported() -> set[str]:
 @pytest.mark.parametrize("name", ["run", "examples", "dev"])
 def test_nothing_is_asked_for_that_nothing_uses(name: str) -> None:
     assert wanted(name) - imported() - set(UNSEEN) == set()
+
+
+def test_the_lock_of_npm_names_no_address() -> None:
+    """Neither of a registry nor of those who ask for donations, which npm writes as `funding`: take these entries out after a change."""
+    assert "://" not in (ROOT / "package-lock.json").read_text()

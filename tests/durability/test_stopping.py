@@ -62,7 +62,7 @@ async def test_requests_that_are_in_flight_at_a_stop_are_all_answered(
             writer.write(head.encode() + (body % number)[:9])
         await asyncio.sleep(0.5)  # until they have been taken up
         started.popen.terminate()
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(1)
         late = Wire(installation.port, installation.key)
         with pytest.raises(BrokenError):
             await late.get("/health/live")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -313,6 +314,7 @@ async def test_a_read_sees_one_snapshot_and_waits_for_no_writer(database: Databa
 
     async def look() -> tuple[int, int]:
         first = await count(LIMITS)
+        begun.set()
         if database_url.startswith("sqlite"):
             time.sleep(0.3)  # SQLite's readers are threads
         else:
@@ -320,8 +322,9 @@ async def test_a_read_sees_one_snapshot_and_waits_for_no_writer(database: Databa
         second = await count(LIMITS)
         return first, second
 
+    begun = threading.Event()
     looking = asyncio.create_task(database.read(look))
-    await asyncio.sleep(0.1)
+    assert await asyncio.to_thread(begun.wait, 10)
     await database.run(write, Insert(LIMITS, [(b"b", 1)]))
     assert not looking.done()
     assert await looking == (1, 1)

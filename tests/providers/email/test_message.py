@@ -7,7 +7,7 @@ from email.header import decode_header, make_header
 from email.message import EmailMessage
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.providers.peers import ADA, CODE, NOW, message
 
@@ -88,6 +88,7 @@ def test_a_key_that_would_break_the_message_id_is_refused(key: str) -> None:
         write_message(message(key=key), SENDER, NOW)
 
 
+@settings(deadline=None)
 @given(name=TYPED, subject=TYPED)
 @example(
     name='Schuhe, Taschen & "mehr" <mallory@example.org>, der Laden in Köln (Süd) mit sehr langem Namen', subject=""
@@ -106,6 +107,7 @@ def test_any_name_and_subject_arrive_and_add_no_header_or_address(name: str, sub
     assert all(len(line) <= 998 for line in mail.content.split(b"\r\n"))  # RFC 5322, 2.1.1
 
 
+@settings(deadline=None)
 @given(text=st.text(st.characters(codec="utf-8"), max_size=400))
 @example(text=".\r\n.\r\nQUIT\r\n")
 @example(text="\0")
