@@ -8,9 +8,10 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-# Without a font of its own a bare machine draws boxes.
-PACKAGES = ("chromium", "fonts-liberation", "fonts-dejavu-core")
+NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+# Not every release of every distribution has the shell. Without a font of its own a bare machine draws boxes.
+CHOICES = ("chromium-headless-shell", "chromium")
+FONTS = ("fonts-liberation", "fonts-dejavu-core")
 
 
 def main() -> int:
