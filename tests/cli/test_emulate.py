@@ -41,7 +41,7 @@ def test_it_serves_from_nothing_and_leaves_nothing(tmp_path: Path) -> None:
                 assert isinstance(begun, dict)
                 assert begun["status"] == "pending"
             children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-            opened = {os.readlink(file) for pid in children for file in Path(f"/proc/{pid}/fd").iterdir()}
+            opened = {str(file.readlink()) for pid in children for file in Path(f"/proc/{pid}/fd").iterdir()}
             kept = {Path(name).parent for name in opened if "/countersign-" in name}
         finally:
             process.terminate()
