@@ -40,7 +40,7 @@ class RecoveryCodesPage:
 
     async def make(self, form: Submission) -> None:
         """Make new recovery codes, and lead to the page that shows them."""
-        summary = form.act_language.say("Make new recovery codes")
+        summary = form.act_language.say("Create new recovery codes")
         outcome, made = await make_recovery_codes(self._web.accounts, form.browser, form.session, summary)
         if await self._forms.settle(form, outcome) is not None:
             wanted = form.fields.get("return_to", "")
@@ -75,7 +75,7 @@ class RecoveryCodesPage:
         settings, language = self._web.settings, language_of(req)
         lines = (
             language.say("Recovery codes for {site} ({host})", site=settings.site, host=settings.host),
-            language.say("Each works once. Keep them away from your phone, and give them to nobody."),
+            language.say("Each works once. Keep them away from your phone and never share them."),
             "",
             *shown.codes,
             "",
