@@ -35,7 +35,7 @@ def test_every_state_and_reason_has_a_hint_in_every_language() -> None:
         (DeliveryState.UNDELIVERED, Reason.UNKNOWN_RECIPIENT, Channel.SMS, "This number cannot receive messages"),
         (DeliveryState.FAILED, Reason.MAILBOX_FULL, Channel.EMAIL, "Your mailbox is full"),
         (DeliveryState.QUEUED, Reason.TIMED_OUT, Channel.SMS, "another way"),
-        (DeliveryState.QUEUED, Reason.GREYLISTED, Channel.EMAIL, "come back in a moment"),
+        (DeliveryState.QUEUED, Reason.GREYLISTED, Channel.EMAIL, "try again in a moment"),
         (DeliveryState.FAILED, Reason.MISCONFIGURED, Channel.EMAIL, "the fault is ours"),
         (DeliveryState.DROPPED, Reason.EXPIRED, Channel.SMS, "ask for a new one"),
     ],

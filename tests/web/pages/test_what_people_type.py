@@ -141,7 +141,7 @@ async def test_the_default_country_comes_before_that_of_the_language(open_house:
         ("+1 415 555", "too many or too few digits"),
         ("0151 23456789", "We read this as \u2066+49 1512 3456789\u2069."),
         ("ada@gmial.com", "Did you mean \u2066ada@gmail.com\u2069?"),
-        ("nobody", "Write an e-mail address, or a mobile number"),
+        ("nobody", "Enter an email address, or a mobile number"),
     ],
 )
 async def test_a_sign_in_that_fails_says_how_the_name_was_read(runtime: Runtime, typed: str, said: str) -> None:

@@ -53,8 +53,8 @@ _SLIP: Final = "ada.lovelace@gmial.com"
 
 def _wrong(sample: Sample) -> str:
     return sample.language.count(
-        "This is not the code. You have {number} guess left.",
-        "This is not the code. You have {number} guesses left.",
+        "This is not the right code. You have {number} try left.",
+        "This is not the right code. You have {number} tries left.",
         3,
     )
 
@@ -116,9 +116,9 @@ def _methods(sample: Sample) -> list[tuple[str, str]]:
 
 def _lost(sample: Sample, label: str, *quick: tuple[str, str]) -> LostView:
     sentence = sample.say(
-        "Use another way if you have one. If nothing is left, you can get back in with a new contact: it takes 7 days."
+        "Use another way if you have one. If you have none, you can get back in with new contact details. This takes 7 days."
     )
-    links = (*quick, ("/recover/lost", "Get back in with a new contact"))
+    links = (*quick, ("/recover/lost", "Get back in with new contact details"))
     return LostView(sample.say(label), sentence, tuple((path, sample.say(words)) for path, words in links))
 
 
@@ -148,7 +148,7 @@ def _needed(sample: Sample) -> dict[str, Any]:
         "lost": _lost(
             sample,
             "I do not have any of these",
-            ("/recover", "Use another address or number of your account"),
+            ("/recover", "Use another email address or phone number on your account"),
         ),
     }
 
@@ -242,7 +242,7 @@ def _sign_up_faults(sample: Sample) -> dict[str, Any]:
         "name": "",
         "identifier": "ada@",
         "faults": {
-            "name": sample.say("Tell us what to call you, in at most 80 characters."),
+            "name": sample.say("Enter your name in 80 characters or fewer."),
             "identifier": fault_of_contact("malformed", sample.language),
             "password": sample.say(PASSWORD_FAULTS[PasswordFault.BREACHED.value]),
         },
@@ -314,14 +314,16 @@ STATES: Final[tuple[PageState, ...]] = (
         sent={},
         wrong_code=lambda one: {"fault": _wrong(one), "typed": True},
         refused=lambda one: {
-            "fault": one.say("Too many wrong codes were entered for this contact. Use another way."),
+            "fault": one.say(
+                "Too many wrong codes were entered for this email address or phone number. Use another way."
+            ),
             **_message(one, DeliveryState.ACCEPTED, sends_left=0),
         },
         sent_anew={"sent": True},
         sent_again=lambda one: _message(one, DeliveryState.ACCEPTED, DeliveryState.ACCEPTED),
         not_delivered=lambda one: {
             **_message(one, DeliveryState.UNDELIVERED, why=Reason.UNKNOWN_RECIPIENT, late=True, may_lack=True),
-            "change": ("#identifier", one.say("Use another address or number")),
+            "change": ("#identifier", one.say("Use another email address or phone number")),
             "wrong_address": True,
             "support": SUPPORT,
             "lost": None,
@@ -333,7 +335,7 @@ STATES: Final[tuple[PageState, ...]] = (
             "asking": one.asker,
             "ways": [],
             "methods": [],
-            "change": ("/sign-up", one.say("Use another address or number")),
+            "change": ("/sign-up", one.say("Use another email address or phone number")),
             "again": "/sign-up",
             "lost": None,
         },
@@ -376,7 +378,7 @@ STATES: Final[tuple[PageState, ...]] = (
         expired={},
         used_up=lambda one: {**_ended(one, ChallengeState.EXHAUSTED), **_waiting(one)},
         stopped=lambda one: _ended(one, ChallengeState.CANCELED),
-        refused=lambda one: {"fault": one.say("Too many codes were asked for. Try again in a few minutes.")},
+        refused=lambda one: {"fault": one.say("Too many codes were requested. Try again in a few minutes.")},
     ),
     *states(
         "prove.html",
@@ -417,7 +419,7 @@ STATES: Final[tuple[PageState, ...]] = (
         faults=lambda one: {
             "faults": {
                 "password": one.say(PASSWORD_FAULTS[PasswordFault.TOO_SHORT.value], least=_LEAST),
-                "current": one.say("This is not the password. Leave it empty if you do not know it."),
+                "current": one.say("This is not your old password. If you do not know it, leave this empty."),
             }
         },
     ),
