@@ -129,7 +129,7 @@ async def test_the_channel_follows_what_is_typed_and_the_sample_follows_the_chan
     await page.get_by_text("Call", exact=True).click()
     await expect(field).to_have_value("+14155550123")
     await field.fill("ada@example.org")
-    await expect(page.get_by_role("radio", name="E-mail")).to_be_checked()
+    await expect(page.get_by_role("radio", name="Email")).to_be_checked()
 
 
 async def test_a_challenge_that_was_canceled_elsewhere_ends_here_by_itself(site: Site, opens: Opens) -> None:

@@ -196,7 +196,7 @@ async def test_not_me_ends_a_challenge_only_when_it_is_posted(client: Client, ru
     )
     assert (done.status, b"You have stopped this code" in done.body) == (200, True)
     assert (await client.get(f"/v1/verifications/{begun['id']}")).json["status"] == "canceled"
-    assert b"stopped before" in (await client.get(f"/not-me?ref={reference}")).body
+    assert b"already stopped" in (await client.get(f"/not-me?ref={reference}")).body
 
 
 @pytest.mark.parametrize(

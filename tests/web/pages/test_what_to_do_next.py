@@ -59,7 +59,7 @@ async def test_a_code_of_our_own_that_was_stopped_leads_to_the_password(runtime:
     reference = not_me_reference(runtime.core.keyring, view.challenge.id)
     for _ in range(2):
         page = (await browser.post("/not-me", {"ref": reference})).body.decode()
-        assert "change it at" in page
+        assert "Change it at" in page
         assert 'href="/account/password"' in page
     again = (await browser.get(f"/not-me?ref={reference}")).body.decode()
     assert "<form" not in again

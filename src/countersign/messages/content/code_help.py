@@ -82,7 +82,9 @@ _SIGNAL: Final = mark(
     "Check that your phone has signal and flight mode is off. Turning flight mode on and off can bring in waiting messages."
 )
 _ROAMING: Final = mark("If you are abroad, check that roaming is on.")
-_NEW_NUMBER: Final = mark("Is {to} still your number? If you have a new number, our messages still go to the old one.")
+_NEW_NUMBER: Final = mark(
+    "Is {to} still your number? If your new SIM card has a new number, our messages still go to the old one."
+)
 _BEFORE: Final = {
     Channel.EMAIL: (
         mark("Check your spam or junk folder, and tabs such as “Promotions” or “Other”."),

@@ -88,7 +88,7 @@ _ENDED: Final = {
     Reason.THROTTLED: (mark("Too many messages were being sent at once."), _Advice.AGAIN),
     Reason.GREYLISTED: (mark("Your email provider kept us waiting too long."), _Advice.AGAIN),
     Reason.PROVIDER_ERROR: (mark("Something went wrong while we were sending it."), _Advice.AGAIN),
-    Reason.MISCONFIGURED: (mark("Sorry, we could not send the message. The fault is ours."), _Advice.OTHER),
+    Reason.MISCONFIGURED: (mark("Sorry, we could not send the message: the fault is ours."), _Advice.OTHER),
     Reason.REFUSED: (mark("The message was rejected."), _Advice.CHECK),
     Reason.NO_SIGNAL: (mark("We could not deliver the message to you."), _Advice.AGAIN),
     Reason.NO_ROUTE: (mark("We cannot send messages this way at the moment."), _Advice.OTHER),

@@ -60,8 +60,8 @@ def _asked_of_a_change(sample: Sample, *, waits: bool) -> dict[str, Any]:
         "otherwise": sample.say("If it was you, close this page. Nothing will change.")
         if waits
         else sample.say(
-            "If you say no, every browser is signed out, yours too. What was changed since is undone, and the account is closed until"
-            " you choose a new password. If it was you, close this page. Nothing will change."
+            "If you say no, we sign out every browser, yours too. We undo what was changed since, where we can, and lock the account until you choose"
+            " a new password. If it was you, close this page. Nothing will change."
         ),
         "purpose": sample.say("What we know about it"),
     }
