@@ -83,7 +83,7 @@ async def the_whole_way(site: Site, opens: Opens, size: dict[str, int], tag: str
 
     owner = await opens(size, scripts=scripts)
     await owner.goto(link(site, old, "was replaced"))
-    await expect(owner.get_by_text("Contact details on your account were replaced.")).to_be_visible()
+    await expect(owner.get_by_text("Contact details were replaced on your account.")).to_be_visible()
     await page.reload()
     await expect(page).to_have_url(re.compile("/account/contacts"))  # looking at the link has changed nothing
     await owner.get_by_role("button", name="No, this was not me").click()

@@ -33,10 +33,10 @@ def fault(folder: Path, text: str, tag: str = "en") -> str:
 
 
 def test_a_sentence_of_the_operator_takes_the_place_of_ours(tmp_path: Path) -> None:
-    language = spoken(tmp_path, '"Sign in" = "Log in"\n"We sent a code to {to} {by}." = "{by}, {to}: a code."')
+    language = spoken(tmp_path, '"Sign in" = "Log in"\n"We sent a security code to {to} {by}." = "{by}, {to}: a code."')
     assert language.say("Sign in") == "Log in"
     assert (
-        language.say("We sent a code to {to} {by}.", to="a@b.example", by="by email")
+        language.say("We sent a security code to {to} {by}.", to="a@b.example", by="by email")
         == "by email, a@b.example: a code."
     )
     assert language.say("Sign out") == "Sign out"
@@ -61,11 +61,14 @@ def test_a_counted_sentence_has_each_plural_form(tmp_path: Path) -> None:
     ("text", "said"),
     [
         ('"Sign in" = "Log in {site}"', "placeholders must be the same: none"),
-        ('"We sent a code to {to} {by}." = "A code went to {to}."', "placeholders must be the same: {by}, {to}"),
-        ('"We sent a code to {to} {by}." = "{to.__class__} {by}"', "a brace stands alone"),
-        ('"We sent a code to {to} {by}." = "{to!r} {by}"', "a brace stands alone"),
-        ('"We sent a code to {to} {by}." = "{to:>999999999} {by}"', "a brace stands alone"),
-        ('"We sent a code to {to} {by}." = "{0} {to} {by}"', "a brace stands alone"),
+        (
+            '"We sent a security code to {to} {by}." = "A code went to {to}."',
+            "placeholders must be the same: {by}, {to}",
+        ),
+        ('"We sent a security code to {to} {by}." = "{to.__class__} {by}"', "a brace stands alone"),
+        ('"We sent a security code to {to} {by}." = "{to!r} {by}"', "a brace stands alone"),
+        ('"We sent a security code to {to} {by}." = "{to:>999999999} {by}"', "a brace stands alone"),
+        ('"We sent a security code to {to} {by}." = "{0} {to} {by}"', "a brace stands alone"),
         ('"Sign in" = "{"', "a brace stands alone"),
         ('"Sign inn" = "Log in"', "did you mean “Sign in”?"),
         ('"Sign in" = ""', "expected one line"),

@@ -82,7 +82,7 @@ async def test_the_session_and_the_mailbox_of_an_account_without_more_are_taken_
     home.clock.forward(61_000)
     secret = await enrols_app(thief, EVIL)
     home.clock.forward(61_000)
-    owner = await owner_takes_it_back(home, "Contact details on your account were replaced")
+    owner = await owner_takes_it_back(home, "Contact details were replaced on your account")
     assert await thief.session() is None
     assert await verify_code(home.accounts, code, "") is None
     assert isinstance(await owner.signs_in(password=BETTER), CodeRequested)

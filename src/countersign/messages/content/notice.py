@@ -57,7 +57,7 @@ class Wording(msgspec.Struct, frozen=True):
     body: tuple[str, ...]
     question: str = mark("Not you?")
     advice: str = mark(
-        "Someone else has got into your account. Take it back now. This signs everyone out and undoes what was changed, where we can:"
+        "Then someone else has got into your account. Take it back now. This signs everyone out and undoes what was changed, where we can:"
     )
     label: str = mark("This was not me")
     subject: str = mark("{title} at {site}")
@@ -79,7 +79,7 @@ WORDINGS: Final = {
             ),
         ),
         mark("Not you?"),
-        mark("Someone knows your password and can read your messages. End their access now:"),
+        mark("Then someone knows your password and can read your messages. End their access now:"),
         mark("This was not me"),
         mark("A new browser signed in to your account at {site}"),
         mark("{site}: a new browser signed in to your account."),
@@ -128,7 +128,7 @@ WORDINGS: Final = {
         (mark("Codes can now go to {about}. You can undo this for 7 days."),),
     ),
     NoticeKind.CONTACT_REPLACED: Wording(
-        mark("Contact details on your account were replaced"),
+        mark("Contact details were replaced on your account"),
         (mark("Codes now go to {about} instead of the old contact details. You can undo this for 7 days."),),
     ),
     NoticeKind.CONTACT_PRIMARY: Wording(

@@ -18,7 +18,7 @@ FOR_THE_PERSON: Final = {
     RiskFinding.MANY_FAILURES: mark("We ask because a wrong password was entered several times."),
     RiskFinding.LISTED: mark("We ask because your network hides where you are."),
     RiskFinding.NEW_BROWSER: mark("We ask because this browser is new."),
-    RiskFinding.UNTRUSTED_BROWSER: mark("We ask because you did not choose to be remembered on this browser."),
+    RiskFinding.UNTRUSTED_BROWSER: mark("We ask because this browser is not trusted."),
     RiskFinding.NEW_CONTACT: mark("We ask because your contact details are new."),
     RiskFinding.REFUSED_LIST: mark("You cannot sign in from your network. Use another one."),
 }

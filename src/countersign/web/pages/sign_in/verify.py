@@ -52,7 +52,7 @@ BY: Final = {
 }
 TITLES: Final = {
     LoginFlowKind.SIGN_UP: mark("Confirm your email address or phone number"),
-    LoginFlowKind.SIGN_IN: mark("Enter the code to sign in"),
+    LoginFlowKind.SIGN_IN: mark("Enter your security code to sign in"),
     LoginFlowKind.STEP_UP: mark("Confirm it’s you"),
     LoginFlowKind.BIND_CONTACT: mark("Confirm your email address or phone number"),
     LoginFlowKind.RECOVER: mark("Recover your account"),
