@@ -77,9 +77,9 @@ async def the_whole_way(site: Site, opens: Opens, size: dict[str, int], tag: str
     old, new = f"old-{tag}@example.org", f"new-{tag}@example.org"
     page = await opens(size, scripts=scripts)
     first = await sign_up(page, site, old)
-    await add_contact(page, site, old, new, replaces=f"o***@{old.partition('@')[2]}", last=first)
-    await expect(page.get_by_text("n***@example.org").first).to_be_visible()
-    await expect(page.locator(".list").get_by_text("o***@example.org")).to_have_count(0)
+    await add_contact(page, site, old, new, replaces=old, last=first)
+    await expect(page.get_by_text(new).first).to_be_visible()
+    await expect(page.locator(".list").get_by_text(old)).to_have_count(0)
 
     owner = await opens(size, scripts=scripts)
     await owner.goto(link(site, old, "was replaced"))
@@ -104,8 +104,8 @@ async def the_whole_way(site: Site, opens: Opens, size: dict[str, int], tag: str
     await sign_in(owner, site, old, BETTER)
     await confirm(owner, site, old, last)
     await expect(owner).to_have_url(re.compile("/account$"))
-    await expect(owner.get_by_text("o***@example.org").first).to_be_visible()
-    await expect(owner.get_by_text("n***@example.org")).to_have_count(0)
+    await expect(owner.get_by_text(old).first).to_be_visible()
+    await expect(owner.get_by_text(new)).to_have_count(0)
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no-scripts"])
@@ -130,7 +130,7 @@ async def test_a_phone_comes_becomes_the_first_and_the_old_address_goes(site: Si
     await page.get_by_role("button", name=re.compile("^Send codes here first")).click()
     await confirm(page, site, to, last)
     await expect(page.get_by_text("We’ll send codes there first from now on.")).to_be_visible()
-    await page.get_by_role("button", name=re.compile(r"^Remove: m\*\*\*")).click()
+    await page.get_by_role("button", name=re.compile("^Remove.*moves")).click()
     await confirm(page, site, phone)
     await expect(page.get_by_text("Your contact details were removed.")).to_be_visible()
     await expect(page.get_by_role("button", name=re.compile("^Remove"))).to_have_count(0)
@@ -203,7 +203,7 @@ async def test_who_lost_everything_waits_and_the_owner_stops_it(site: Site, open
     await sign_up(owner, site, to)
     claimant = await opens(PHONE, scripts=False)
     await claimant.goto(site.url + "/recover")
-    await claimant.get_by_role("link", name="I have lost all of my contacts").click()
+    await claimant.locator("a[href^='/recover/lost']").click()
     await claimant.locator("#identifier").fill(to)
     await claimant.locator("#contact").fill(new)
     await claimant.get_by_role("button", name="Send a code to the new one").click()
@@ -311,7 +311,7 @@ async def test_a_browser_is_forgotten_while_it_is_signed_in(site: Site, opens: O
     await confirm(page, site, to, first)
     await expect(page).to_have_url(re.compile("/account$"))
     await page.goto(site.url + "/account/devices")
-    await page.locator("li", has_not=page.get_by_text("This browser")).get_by_role("button").click()
+    await page.locator("li", has_not=page.get_by_text("This browser")).locator("button[name=browser]").click()
     # The code of the sign-in is fresh enough for this.
     await expect(page.get_by_text("That browser is forgotten.")).to_be_visible()
     await laptop.reload()

@@ -67,7 +67,7 @@ async def test_an_address_that_was_typed_goes_along(site: Site, opens: Opens) ->
     await page.locator("#identifier").fill("ada@example.org")
     for link in (
         "Forgotten your password?",
-        "I have lost all of my contacts",
+        "I have lost my phone or cannot get into my mailbox",
         "Recover your account",
         "Sign in",
         "Create an account",

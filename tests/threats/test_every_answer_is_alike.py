@@ -257,6 +257,7 @@ async def proves_my_own(walk: Walk, flow: Flow, address: str) -> None:
     await walk.deliver()
     sent = [one for one in walk.place.carriers[CARRIER].sent if one.to == MINE]
     await walk.post("/verify", code=sent[-1].code if sent else "000000")
+    await walk.get("/outcome")
     await walk.get("/verify")
     for wait in (0, 3 * DAY, 3 * DAY, 2 * DAY):
         walk.wait(wait)

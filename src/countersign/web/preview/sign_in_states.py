@@ -1,4 +1,4 @@
-"""The states of the pages for signing up and in, for verification and recovery, and of the language's page."""
+"""The states of the pages for signing up, in and out and for verification, and of the language's page."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 from countersign.domain.accounts.authenticator import AuthenticatorKind
 from countersign.domain.accounts.login_flow import LoginFlowKind
 from countersign.domain.accounts.password import PasswordFault
-from countersign.domain.accounts.recovery import RecoveryPolicy
 from countersign.domain.delivery.delivery import DeliveryState, Reason
 from countersign.domain.shared.contact import Channel
 from countersign.domain.verifications.challenge import ChallengeState
@@ -25,9 +24,9 @@ from countersign.web.pages.shared.done_words import SESSION_ENDED, SIGNED_OUT, W
 from countersign.web.pages.shared.readings import reading_of, suggestion_of
 from countersign.web.pages.shared.wordings import DELIVERY_STATES, PASSWORD_FAULTS, fault_of_contact
 from countersign.web.pages.sign_in import authenticator, verify
-from countersign.web.pages.sign_in.lost import LABELS, LostView
+from countersign.web.pages.sign_in.lost import LABELS
 from countersign.web.pages.sign_in.progress import Progress
-from countersign.web.pages.sign_in.recover import NEXT
+from countersign.web.preview.recovery_states import LEAST, lost_view
 from countersign.web.preview.sample import (
     MAIL,
     MASKED_MAIL,
@@ -44,7 +43,6 @@ from countersign.web.preview.sample import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_LEAST: Final = "8"
 _CODES: Final = ("/verify?by=recovery_code", "Use a recovery code")
 _BACK: Final = "/account/contacts"
 _SLIP: Final = "ada.lovelace@gmial.com"
@@ -93,10 +91,6 @@ def _message(
     return {"known": known, "help": told, "sends_left": sends_left}
 
 
-def _own_recovery(sample: Sample) -> dict[str, Any]:
-    return {"contact": MAIL, "asked": sample.on(3), "due": sample.on(-4), "until": sample.on(-11), "is_due": False}
-
-
 def _ways(sample: Sample) -> list[tuple[str, str, str]]:
     to = {
         Channel.SMS: MASKED_PHONE,
@@ -114,14 +108,6 @@ def _methods(sample: Sample) -> list[tuple[str, str]]:
     return [(kind.value, sample.say(label)) for kind, label in authenticator.METHODS.items()]
 
 
-def _lost(sample: Sample, label: str, *quick: tuple[str, str]) -> LostView:
-    sentence = sample.say(
-        "Use another way if you have one. If you have none, you can get back in with new contact details. This takes 7 days."
-    )
-    links = (*quick, ("/recover/lost", "Get back in with new contact details"))
-    return LostView(sample.say(label), sentence, tuple((path, sample.say(words)) for path, words in links))
-
-
 def _sign_in(sample: Sample) -> dict[str, Any]:
     return {
         "identifier": "",
@@ -137,19 +123,6 @@ def _sign_in(sample: Sample) -> dict[str, Any]:
         "origin": Origin(),
         "sign_up": "/sign-up",
         "recover": "/recover",
-    }
-
-
-def _needed(sample: Sample) -> dict[str, Any]:
-    code = sample.say("a code to {names}", names=f"\u2066{MASKED_PHONE}\u2069")
-    return {
-        "username": MAIL,
-        "needed": [sample.say(NEXT[AuthenticatorKind.APP]), sample.say(NEXT[AuthenticatorKind.RECOVERY_CODE]), code],
-        "lost": _lost(
-            sample,
-            "I do not have any of these",
-            ("/recover", "Use another email address or phone number on your account"),
-        ),
     }
 
 
@@ -207,7 +180,7 @@ def _verify(sample: Sample) -> Mapping[str, Any]:
         "address_fault": "",
         "seen": "",
         "flow_query": "",
-        "lost": _lost(sample, LABELS[Channel.EMAIL], _CODES),
+        "lost": lost_view(sample, LABELS[Channel.EMAIL], _CODES),
     }
 
 
@@ -219,7 +192,7 @@ def _prove(sample: Sample, kind: AuthenticatorKind = AuthenticatorKind.APP) -> M
         "kind": kind.value,
         "methods": [(name, label) for name, label in _methods(sample) if name != kind.value],
         "sent": False,
-        "lost": _lost(sample, LABELS[kind], *([] if kind is AuthenticatorKind.RECOVERY_CODE else [_CODES])),
+        "lost": lost_view(sample, LABELS[kind], *([] if kind is AuthenticatorKind.RECOVERY_CODE else [_CODES])),
     }
 
 
@@ -249,31 +222,6 @@ def _sign_up_faults(sample: Sample) -> dict[str, Any]:
     }
 
 
-def _recover(_: Sample) -> dict[str, Any]:
-    return {
-        "identifier": "",
-        "contact": "",
-        "username": "",
-        "least": _LEAST,
-        "policy": RecoveryPolicy(),
-        "faults": {},
-        "own": None,
-        "return_to": "",
-        "asking": "",
-        "origin": Origin(),
-        "sign_in": "/sign-in",
-        "recover": "/recover",
-        "recover_lost": "/recover/lost",
-        "needed": [],
-        "lost": None,
-    }
-
-
-def _contact_faults(sample: Sample) -> dict[str, Any]:
-    fault = fault_of_contact("malformed", sample.language)
-    return {"identifier": "ada@", "contact": "12", "faults": {"identifier": fault, "contact": fault}}
-
-
 STATES: Final[tuple[PageState, ...]] = (
     *states(
         "sign_in.html",
@@ -297,7 +245,7 @@ STATES: Final[tuple[PageState, ...]] = (
             "identifier": "",
             "return_to": "",
             "asking": one.application,
-            "least": _LEAST,
+            "least": LEAST,
             "faults": {},
             "origin": Origin(),
             "sign_in": "/sign-in",
@@ -393,34 +341,6 @@ STATES: Final[tuple[PageState, ...]] = (
             **_prove(one, AuthenticatorKind.RECOVERY_CODE),
             "fault": _wrong(one),
             "summary": one.say("Change the password of your account"),
-        },
-    ),
-    *states(
-        "recover.html",
-        _recover,
-        empty={},
-        fault=_contact_faults,
-        not_delayed={"policy": RecoveryPolicy(delayed=False)},
-    ),
-    *states(
-        "lost.html",
-        _recover,
-        empty={},
-        faults=_contact_faults,
-        keeps_authenticators={"policy": RecoveryPolicy(keeps_authenticators=True)},
-        waiting=lambda one: {"own": _own_recovery(one)},
-        due=lambda one: {"own": {**_own_recovery(one), "is_due": True}},
-    ),
-    *states(
-        "new_password.html",
-        _recover,
-        empty={"username": MAIL},
-        needs_more=_needed,
-        faults=lambda one: {
-            "faults": {
-                "password": one.say(PASSWORD_FAULTS[PasswordFault.TOO_SHORT.value], least=_LEAST),
-                "current": one.say("This is not your old password. If you do not know it, leave this empty."),
-            }
         },
     ),
     *states(
