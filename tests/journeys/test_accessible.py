@@ -103,7 +103,7 @@ async def verify(page: Page, site: Site) -> None:
     await _opened(page, site)
     await page.locator("#code").fill("000000")
     await page.get_by_role("button", name="Confirm").click()
-    await expect(page.locator("#fault")).to_contain_text("not the code")
+    await expect(page.locator("#fault")).to_contain_text("not the right code")
 
 
 async def account(page: Page, site: Site) -> None:

@@ -298,7 +298,7 @@ async def test_a_code_by_mail_is_given_up_for_one_by_sms(tmp_path: Path, opens: 
         if by_mail != found[1]:
             await page.locator("#code").fill(by_mail)
             await page.locator("#answer button").click()
-            await expect(page.locator("#fault")).to_contain_text("not the code")
+            await expect(page.locator("#fault")).to_contain_text("not the right code")
         await page.locator("#code").fill(found[1])
         await page.locator("#answer button").click()
         await expect(page.get_by_text("You’re signed in and confirmed with a code to your phone.")).to_be_visible()

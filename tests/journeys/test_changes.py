@@ -82,7 +82,7 @@ async def the_whole_way(site: Site, opens: Opens, size: dict[str, int], tag: str
     await expect(page.locator(".list").get_by_text(old)).to_have_count(0)
 
     owner = await opens(size, scripts=scripts)
-    await owner.goto(link(site, old, "was replaced"))
+    await owner.goto(link(site, old, "were replaced"))
     await expect(owner.get_by_text("Contact details were replaced on your account.")).to_be_visible()
     await page.reload()
     await expect(page).to_have_url(re.compile("/account/contacts"))  # looking at the link has changed nothing
@@ -162,7 +162,7 @@ async def test_an_app_is_enrolled_and_asked_for_and_recovery_codes_get_back_in(s
     secret = (await page.locator("#secret").text_content() or "").replace(" ", "")
     await page.locator("#code").fill("000000")
     await page.locator("form:has(#code) button").click()
-    await expect(page.locator("#fault")).to_contain_text("This is not the code.")
+    await expect(page.locator("#fault")).to_contain_text("This is not the right code.")
     used = time.time()
     await page.locator("#code").fill(oath(secret, used))
     await page.locator("form:has(#code) button").click()
@@ -181,7 +181,7 @@ async def test_an_app_is_enrolled_and_asked_for_and_recovery_codes_get_back_in(s
     # The step that enrolled the app is used up; the one after it is not.
     await other.locator("#code").fill(oath(secret, used))
     await other.locator("#answer button").click()
-    await expect(other.locator("#fault")).to_contain_text("This is not the code.")
+    await expect(other.locator("#fault")).to_contain_text("This is not the right code.")
     await other.locator("#code").fill(oath(secret, max(time.time(), used + STEP / 1_000)))
     await other.locator("#answer button").click()
     await expect(other).to_have_url(re.compile("/account$"))

@@ -91,7 +91,7 @@ async def test_a_passkey_is_added_by_keyboard_kept_used_by_autofill_lost_and_rep
     # Nothing counts yet: whoever closes the page signs in as before.
     other = await opens(PHONE)
     await sign_in(other, site, to)
-    await expect(other.get_by_text("We sent a code")).to_be_visible()
+    await expect(other.get_by_text("We sent a security code")).to_be_visible()
 
     await tab_to(page, "[name=kept]")
     await page.keyboard.press("Enter")

@@ -201,7 +201,7 @@ async def test_the_mail_about_many_undoes_what_was_done(home: Place) -> None:
     done = await report_change(home.accounts, BrowserContext(), reference)
     assert done is not None
     assert not done.stopped
-    assert any("is closed" in one.text for one in await sent(home))
+    assert any("is locked" in one.text for one in await sent(home))
 
 
 async def test_what_is_gathered_again_and_again_is_told_ever_more_rarely(home: Place) -> None:

@@ -58,7 +58,7 @@ async def test_lost_everything_waits_is_told_daily_and_gets_back_in(home: Place)
         assert await send_reminders(home.accounts) == 0
         while await home.deliver():
             pass
-        told = [one for one in home.carriers[CARRIER].sent if one.to == ADA and "still waits" in one.text]
+        told = [one for one in home.carriers[CARRIER].sent if one.to == ADA and "still waiting" in one.text]
         assert len(told) == day
     early = Visitor(home)
     assert isinstance(await early.recovers(NEW), CodeRequested)

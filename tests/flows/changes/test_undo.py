@@ -36,7 +36,7 @@ async def test_the_old_contact_is_told_and_undoes_it(home: Place) -> None:
     await visitor.told("Someone asked to add contact details to your account")
     reference = await visitor.told("Contact details were replaced on your account")
     # The new contact is not asked whether it was itself.
-    assert not [one for one in home.carriers[CARRIER].sent if one.to == NEW and "was replaced" in one.text]
+    assert not [one for one in home.carriers[CARRIER].sent if one.to == NEW and "were replaced" in one.text]
     home.clock.forward(6 * DAY)
     outcome = await report_change(home.accounts, BrowserContext(), reference)
     assert outcome is not None
