@@ -93,7 +93,8 @@ async def test_the_profile_is_saved_and_what_is_wrong_is_said(browser: Browser) 
     assert '<option value="fr" lang="fr" selected>' in shown
     wrong = await browser.post("/account/profile", name="", language="xx", timezone="Mars")
     assert wrong.status == 422
-    assert wrong.text.count("Choose one from the list.") == 2
+    # Each stands at its field, and in the summary above.
+    assert wrong.text.count("Choose one from the list.") == 4
 
 
 async def test_the_data_is_downloaded_once_after_a_proof(browser: Browser) -> None:
