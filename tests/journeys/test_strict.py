@@ -56,9 +56,9 @@ async def test_a_person_is_led_to_enrol_and_goes_on(tmp_path: Path, opens: Opens
         await page.locator("#code").fill(oath(secret, used))
         await page.locator("form:has(#code) button").click()
         await page.locator("[name=kept]").click()
-        await expect(page.get_by_text("From now on it is asked for when you sign in.")).to_be_visible()
+        await expect(page.get_by_text("We’ll ask for it when you sign in.")).to_be_visible()
         await page.goto(site.url + "/account/contacts")
-        await expect(page.get_by_role("heading", name="Enter the code of your authenticator app")).to_be_visible()
+        await expect(page.get_by_role("heading", name="Enter the code from your authenticator app")).to_be_visible()
         # The step that enrolled the app is used up; the one after it is not.
         await page.locator("#code").fill(oath(secret, max(time.time(), used + STEP / 1_000)))
         await page.locator("#answer button").click()

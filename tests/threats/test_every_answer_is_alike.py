@@ -416,5 +416,5 @@ async def test_a_recovery_of_ones_own_is_seen_and_withdrawn_alike(new_url: NewUr
     known, unknown = await walked(new_url, tmp_path, OWNERS[owner], has_lost_all, MAIL, (withdraws,))
     assert_alike(known, unknown)
     assert_as_costly(known, unknown, rows=False)
-    assert "Add the day to your calendar" in "".join(known.answers)
+    assert "Add this to your calendar" in "".join(known.answers)
     assert known.statuses.count(200) >= 5

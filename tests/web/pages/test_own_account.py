@@ -52,8 +52,8 @@ async def test_the_page_of_activity_lists_the_first_code_and_promises_nothing_th
     """A10: right after the sign-up; by which way, where to, when, and how far it is."""
     await browser.sign_up(ADDRESS)
     text = (await browser.get("/account/activity")).text
-    assert "Your code to open your account" in text
-    assert "by e-mail" in text
+    assert "Your code to create your account" in text
+    assert "by email" in text
     assert "did not come from us" not in text
     assert "We have not sent you any messages yet." not in text
     assert "/is-this-us" in text
@@ -102,7 +102,7 @@ async def test_the_data_is_downloaded_once_after_a_proof(browser: Browser) -> No
     await browser.sign_up(ADDRESS)
     assert (await browser.post("/account/data/file")).location == "/account/data"
     assert (await browser.post("/account/data")).location == "/verify"
-    assert "Download everything that is stored about you" in (await browser.get("/verify")).text
+    assert "Download everything we store about you" in (await browser.get("/verify")).text
     await proves(browser)
     assert "/account/data/file" in (await browser.get("/account/data")).text
     found = await browser.post("/account/data/file")

@@ -24,9 +24,9 @@ def _own_recovery(sample: Sample) -> dict[str, Any]:
 def lost_view(sample: Sample, label: str, *quick: tuple[str, str]) -> LostView:
     """Return the help of somebody who has lost what a page asks for."""
     sentence = sample.say(
-        "Use another way if you have one. If nothing is left, you can get back in with a new contact: it takes 7 days."
+        "Use another way if you have one. If you have none, you can get back in with new contact details. This takes 7 days."
     )
-    links = (*quick, ("/recover/lost", "Get back in with a new contact"))
+    links = (*quick, ("/recover/lost", "Get back in with new contact details"))
     return LostView(sample.say(label), sentence, tuple((path, sample.say(words)) for path, words in links))
 
 
@@ -38,7 +38,7 @@ def _needed(sample: Sample) -> dict[str, Any]:
         "lost": lost_view(
             sample,
             "I do not have any of these",
-            ("/recover", "Use another address or number of your account"),
+            ("/recover", "Use another email address or phone number on your account"),
         ),
     }
 
@@ -93,7 +93,7 @@ STATES: Final[tuple[PageState, ...]] = (
         faults=lambda one: {
             "faults": {
                 "password": one.say(PASSWORD_FAULTS[PasswordFault.TOO_SHORT.value], least=LEAST),
-                "current": one.say("This is not the password. Leave it empty if you do not know it."),
+                "current": one.say("This is not your old password. If you do not know it, leave this empty."),
             }
         },
     ),

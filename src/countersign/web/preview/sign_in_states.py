@@ -51,8 +51,8 @@ _SLIP: Final = "ada.lovelace@gmial.com"
 
 def _wrong(sample: Sample) -> str:
     return sample.language.count(
-        "This is not the code. You have {number} guess left.",
-        "This is not the code. You have {number} guesses left.",
+        "This is not the right code. You have {number} try left.",
+        "This is not the right code. You have {number} tries left.",
         3,
     )
 
@@ -215,7 +215,7 @@ def _sign_up_faults(sample: Sample) -> dict[str, Any]:
         "name": "",
         "identifier": "ada@",
         "faults": {
-            "name": sample.say("Tell us what to call you, in at most 80 characters."),
+            "name": sample.say("Enter your name in 80 characters or fewer."),
             "identifier": fault_of_contact("malformed", sample.language),
             "password": sample.say(PASSWORD_FAULTS[PasswordFault.BREACHED.value]),
         },
@@ -262,14 +262,16 @@ STATES: Final[tuple[PageState, ...]] = (
         sent={},
         wrong_code=lambda one: {"fault": _wrong(one), "typed": True},
         refused=lambda one: {
-            "fault": one.say("Too many wrong codes were entered for this contact. Use another way."),
+            "fault": one.say(
+                "Too many wrong codes were entered for this email address or phone number. Use another way."
+            ),
             **_message(one, DeliveryState.ACCEPTED, sends_left=0),
         },
         sent_anew={"sent": True},
         sent_again=lambda one: _message(one, DeliveryState.ACCEPTED, DeliveryState.ACCEPTED),
         not_delivered=lambda one: {
             **_message(one, DeliveryState.UNDELIVERED, why=Reason.UNKNOWN_RECIPIENT, late=True, may_lack=True),
-            "change": ("#identifier", one.say("Use another address or number")),
+            "change": ("#identifier", one.say("Use another email address or phone number")),
             "wrong_address": True,
             "support": SUPPORT,
             "lost": None,
@@ -281,7 +283,7 @@ STATES: Final[tuple[PageState, ...]] = (
             "asking": one.asker,
             "ways": [],
             "methods": [],
-            "change": ("/sign-up", one.say("Use another address or number")),
+            "change": ("/sign-up", one.say("Use another email address or phone number")),
             "again": "/sign-up",
             "lost": None,
         },
@@ -324,7 +326,7 @@ STATES: Final[tuple[PageState, ...]] = (
         expired={},
         used_up=lambda one: {**_ended(one, ChallengeState.EXHAUSTED), **_waiting(one)},
         stopped=lambda one: _ended(one, ChallengeState.CANCELED),
-        refused=lambda one: {"fault": one.say("Too many codes were asked for. Try again in a few minutes.")},
+        refused=lambda one: {"fault": one.say("Too many codes were requested. Try again in a few minutes.")},
     ),
     *states(
         "prove.html",
