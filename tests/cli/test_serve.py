@@ -97,15 +97,24 @@ def test_a_stop_under_load_leaves_no_message_claimed(program: Program) -> None:
     assert sum(states.values()) == 60
 
 
+def _ended_after(server: Server) -> float:
+    """Have a server stop; return the seconds that it took."""
+    began = time.monotonic()
+    server.started.terminate()
+    server.started.wait(PATIENCE)
+    return time.monotonic() - began
+
+
 @pytest.mark.slow
 def test_a_request_that_never_ends_is_cut_off_with_the_grace_time(program: Program) -> None:
     """O1: the exit is within the grace time, and claims are given back before it."""
     with program.serving(GRACE="2") as server:
+        idle = _ended_after(server)
+    with program.serving(GRACE="2") as server:
         slow = half_a_request(server)
-        began = time.monotonic()
-        server.started.terminate()
-        server.started.wait(PATIENCE)
-        assert time.monotonic() - began < 4
+        assert _ended_after(server) < 2 + 3 * max(
+            idle, 2 / 3
+        )  # four seconds, or what a busy machine takes for a stop besides
         slow.close()
     assert "cut_off" in server.logged
 
