@@ -192,7 +192,7 @@ async def test_the_pages_speak_german(site: Site, opens: Opens) -> None:
     await expect(page.get_by_role("heading", name="Anmelden")).to_be_visible()
     assert await page.locator("html").get_attribute("lang") == "de"
     await sign_in(page, site, "niemand@example.org", "falsches Passwort")
-    await expect(page.get_by_text("Das hat nicht geklappt.")).to_be_visible()
+    await expect(page.get_by_text("Wir konnten Sie nicht anmelden.")).to_be_visible()
 
 
 async def test_the_pages_speak_arabic_from_right_to_left(site: Site, opens: Opens) -> None:

@@ -93,7 +93,7 @@ def test_whatsapp_says_everything_and_binds_nothing() -> None:
     """D6: all of it, D4: no line for the domain."""
     text = render(occasion(Channel.WHATSAPP, locale="de-DE", device="Firefox auf Windows"), CODE).text
     assert text.split("\n") == [
-        "123456 ist Ihr Anmeldecode für Ada's Tea Shop.",
+        "123456 ist Ihr Code zum Anmelden bei Ada's Tea Shop.",
         "Niemand von Ada's Tea Shop wird Sie jemals nach diesem Code fragen. Geben Sie ihn nie weiter.",
         "Angefordert um 16:32 UTC, Firefox auf Windows, 203.0.113.x",
         "Gültig bis 16:42 UTC",
