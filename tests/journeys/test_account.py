@@ -200,13 +200,13 @@ async def test_the_pages_speak_arabic_from_right_to_left(site: Site, opens: Open
     to = "arabic@example.org"
     page = await opens(PHONE, locale="ar-EG")
     await page.goto(site.url + "/sign-up")
-    await expect(page.get_by_role("heading", name="فتح حساب")).to_be_visible()
+    await expect(page.get_by_role("heading", name="إنشاء حساب")).to_be_visible()
     assert await page.locator("html").get_attribute("dir") == "rtl"
     await page.locator("#name").fill("Ada")
     await page.locator("#identifier").fill(to)
     await page.locator("#password").fill(PASSWORD)
     await page.locator("form button.full").click()
-    await expect(page.get_by_role("heading", name="أكّد أن هذا لك")).to_be_visible()
+    await expect(page.get_by_role("heading", name="تأكيد عنوان بريدك الإلكتروني أو رقم هاتفك")).to_be_visible()
     assert await page.locator("#code").get_attribute("dir") == "ltr"
     letter = site.letter(to)
     assert 'dir="rtl"' in letter["html"]
