@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -73,7 +74,10 @@ def test_no_sentence_is_missing_in_any_language() -> None:
         "D3: a language in seven bits makes one segment, one in sixteen two at most, and the template linter says so"
     )
     assert all("takes 2 segments" in told for _, told in warned)
-    assert len(warned) == 7 * len(OTHER_SCRIPTS & set(languages()))
+    # Japanese makes two of the purpose that an operator named, and one of each of ours.
+    expected = {"ar": 7, "he": 7, "ja": 1}
+    assert Counter(tag for tag, _ in warned) == {tag: expected[tag] for tag in OTHER_SCRIPTS & set(languages())}
+    assert [told for tag, told in warned if tag == "ja" and "close_account" not in told] == []
 
 
 @pytest.mark.parametrize(
