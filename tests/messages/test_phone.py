@@ -13,11 +13,9 @@ from countersign.messages.content.purposes import ACTS
 from countersign.messages.render import languages, render
 
 PURPOSES = (*ACTS, "bind_contact", "close_account")
-<<<<<<< HEAD
-IN_ONE = {("ar", "sign_in"), ("he", "sign_in"), ("he", "sign_up")}
-=======
-IN_ONE = {("ja", purpose) for purpose in ("sign_in", "step_up", "recover", "sign_up", "bind_contact")}
->>>>>>> words-far
+IN_ONE = {("ar", "sign_in"), ("he", "sign_in"), ("he", "sign_up")} | {
+    ("ja", purpose) for purpose in ("sign_in", "step_up", "recover", "sign_up", "bind_contact")
+}
 """The languages of sixteen bits a character, and the purposes, whose SMS still takes one segment."""
 
 
