@@ -223,7 +223,7 @@ async def _database(settings: Settings, keyring: Keyring | None) -> list[CheckRe
     from countersign.store.engine.migrate import pending
 
     try:
-        missing = await asyncio.to_thread(pending, settings.database_url)
+        missing = await asyncio.to_thread(pending, settings.schema_url)
     except CountersignError as error:
         return [CheckResult("database", CheckState.UNSAFE, str(error), "Countersign cannot serve without it.")]
     if missing:
@@ -235,7 +235,7 @@ async def _database(settings: Settings, keyring: Keyring | None) -> list[CheckRe
                 "Run: countersign migrate",
             )
         ]
-    database = open_database(settings.database_url, ledger_connections=1, pool=1)
+    database = open_database(settings.database_url, ledger_connections=1, pool=1, pooled=settings.database_pooled)
     try:
         await database.open()
     except CountersignError as error:
