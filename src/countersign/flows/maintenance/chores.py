@@ -1,4 +1,4 @@
-"""Chores: pieces of upkeep of which each has its own try and its own time limit, so that one that fails keeps none of the others from running."""
+"""Chores: pieces of upkeep, each with its own try and time limit, so that one that fails keeps none of the others from running."""
 
 from __future__ import annotations
 
