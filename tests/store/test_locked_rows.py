@@ -87,7 +87,7 @@ async def test_while_one_row_is_locked_the_process_goes_on(postgres_url: str, tm
 
 
 async def test_a_table_that_is_locked_for_a_moment_costs_nobody_a_503(postgres_url: str, tmp_path: Path) -> None:
-    """O7: as a migration does, which locks a whole table for as long as it takes to add a column."""
+    """O8: as a migration does, which locks a whole table for as long as it takes to add a column."""
     async with place_at(postgres_url, tmp_path) as place:
         await place.core.ledger.submit(Add(b"a"))
         async with holding(postgres_url, "LOCK TABLE standings IN ACCESS EXCLUSIVE MODE"):

@@ -114,7 +114,7 @@ async def test_the_bell_goes_past_the_pooler(pooled_url: str, postgres_url: str)
 
 
 def test_the_schema_is_migrated_through_the_pooler_too(pooler: PgBouncer, empty_postgres_url: str) -> None:
-    """O7: slower than past it, and whole."""
+    """O8: slower than past it, and whole."""
     url = pooler.url(empty_postgres_url.rpartition("/")[2])
     migrate(url)
     assert pending(url) == []
