@@ -68,11 +68,13 @@ class Worker:
         self._stopping = asyncio.Event()
         self._checkpointed: dict[str, int] = {}
         self._name = secrets.token_hex(8)
+        self._rung = False
         self._clock_moved = asyncio.Event()
         self.alive = False
 
     def wake(self) -> None:
         """Wake the loop because a message is due. Call it from the thread of the loop."""
+        self._rung = True
         self._due.set()
 
     async def extend_leases(self, now: int) -> None:
@@ -121,7 +123,9 @@ class Worker:
         """Claim as many messages as there is room for, and start to send them. Returns True if more may be due."""
         free = SLOTS - len(self._in_flight)
         if free == 0:
-            self._delivery.database.pass_on()
+            if self._rung:
+                self._delivery.database.pass_on()
+            self._rung = False
             await asyncio.wait(self._in_flight, timeout=POLL, return_when=asyncio.FIRST_COMPLETED)
             return True
         try:

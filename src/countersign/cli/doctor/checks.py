@@ -317,7 +317,7 @@ async def _now() -> int:
 
 
 async def _backlog(database: Database) -> list[CheckResult]:
-    due, oldest = await database.read(deliveries.count_due, system_clock())
+    due, oldest = await database.read(deliveries.count_due, database.now())
     if oldest > LATE:
         return [
             CheckResult(

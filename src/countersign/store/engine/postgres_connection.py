@@ -260,16 +260,14 @@ class ReconnectingConnection:
                 await connection.execute(self._begin_statement(begin), timeout=timeout)
             except Exception as again:
                 raise self._meaning(again, None) from again
-        if not self._hosts.pooled:
-            await self._tune(connection)
         return connection
 
     def _begin_statement(self, begin: str) -> str:
-        """Return what begins a transaction; through a pooler the settings come with it, and end with it."""
-        if not self._hosts.pooled:
-            return begin
-        settings = {name: value for name, value in self._settings.items() if name != "application_name"}
-        if self._impatient:
+        """Return what begins a transaction, with the settings that hold in it alone; through a pooler those are all."""
+        settings: dict[str, str] = {}
+        if self._hosts.pooled:
+            settings = {name: value for name, value in self._settings.items() if name != "application_name"}
+        if self._impatient and (self._hosts.pooled or self._wanted_lock_wait() != self._lock_wait):
             settings["lock_timeout"] = f"{self._wanted_lock_wait()}ms"
         return "; ".join([begin, *(f"SET LOCAL {name} = '{value}'" for name, value in settings.items())])
 
