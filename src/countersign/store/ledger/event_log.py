@@ -134,22 +134,22 @@ class Log:
                 result, head = await runner.run(linked)
             except (ConflictError, RejectedError):
                 raise  # rolled back for certain: the chain ends where it ended
-            except UnavailableError as error:
-                self._chain.restart()
-                if error.outcome_known or attempt.head is None or attempt.result is None:
-                    raise
-                result, head = await self._find_outcome(runner, before, attempt.head, attempt.result, error)
-            except BaseException:
+            except BaseException as error:
                 # Also when this task is cancelled in the middle: whether the transaction became durable is not known.
                 self._chain.restart()
-                raise
+                if not isinstance(error, UnavailableError) or error.outcome_known:
+                    raise
+                result, head = await self._find_outcome(runner, before, attempt, error)
             self._chain.advance(head)
             return result
 
     async def _find_outcome(
-        self, runner: Runner, before: Head, page: Head, result: tuple[T], error: UnavailableError
+        self, runner: Runner, before: Head, attempt: _Attempt[T], error: UnavailableError
     ) -> tuple[T, Head]:
         """Return the result of a transaction whose answer was lost, with the page that it appended, or raise what became of it."""
+        page, result = attempt.head, attempt.result
+        if page is None or result is None:
+            raise error
         until = time.monotonic() + FIND_S
         closing = self._chain.close(before, time.time_ns() // 1_000_000)
         while True:
