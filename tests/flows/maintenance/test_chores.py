@@ -35,7 +35,7 @@ async def test_each_has_its_own_try() -> None:
 async def test_one_that_hangs_is_given_up() -> None:
     """O8: after its own time."""
     chores = Chores()
-    assert await chores.run("hangs", asyncio.sleep(60), within=0.01) is None
+    assert await chores.run("hangs", asyncio.sleep(60, 1), within=0.01) is None
     assert await chores.run("next", gives(3)) == 3
     with pytest.raises(TimeoutError):
         raise chores.failure or AssertionError

@@ -18,7 +18,7 @@ from countersign.flows.maintenance import sweep as module
 from countersign.flows.maintenance.sweep import SweepReport, sweep
 from countersign.flows.verifications.idempotency import IdempotencyKey
 from countersign.store.engine.database import Insert, Write
-from countersign.store.tables import deletion
+from countersign.store.tables import challenges, deletion, sms_traffic
 from countersign.store.tables.schema import LIMITS
 
 if TYPE_CHECKING:
@@ -115,8 +115,8 @@ async def test_a_deletion_that_fails_keeps_none_of_the_others_from_running(
 
     await place.begun()
     clock.forward(10 * MINUTE)
-    monkeypatch.setattr(module.challenges, "delete_ended", broken)
-    monkeypatch.setattr(module.sms_traffic, "roll_up", broken)
+    monkeypatch.setattr(challenges, "delete_ended", broken)
+    monkeypatch.setattr(sms_traffic, "roll_up", broken)
     await place.begin("ada@example.org", once=IdempotencyKey(("app_shop", b"k"), b"r"))
     clock.forward(2 * DAY)
     with pytest.raises(UnavailableError):

@@ -36,6 +36,8 @@ LOCK_WAIT_MS: Final = 200
 """How long a batch of the ledger waits for a lock, in milliseconds: many people wait with it."""
 SHORT_LOCK_WAIT_MS: Final = 50
 """How long a part of a batch waits after the batch waited in vain."""
+CANCEL_S: Final = 1.0
+"""How long it is waited for the end of a statement that was cancelled, in seconds."""
 SHORT_FOR_S: Final = 1.0
 """For how many seconds after a wait in vain the shorter wait holds."""
 
@@ -94,6 +96,7 @@ class ReconnectingConnection:
         self._lock_wait = LOCK_WAIT_MS
         self._short_until = 0.0
         self._asked_at: float | None = None
+        self._closing: set[asyncio.Task[None]] = set()
         hosts.add(self)
 
     def hangs_for(self) -> float:
@@ -155,10 +158,8 @@ class ReconnectingConnection:
         async with self._free:
             connection, self._connection = self._connection, None
             if connection is not None:
-                try:
-                    await connection.close(timeout=self._hosts.connect_s)
-                except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                    connection.terminate()
+                await _close(connection, self._hosts.connect_s)
+            await asyncio.gather(*self._closing, return_exceptions=True)
 
     async def _without_locks(self, start: Callable[[], Transaction[T]]) -> T:
         """Run a transaction without locks, and again while a whole table is locked, as a migration may do for a moment."""
@@ -181,8 +182,8 @@ class ReconnectingConnection:
                 await self._measure_clock(connection)
             result = await self._drive(locked, transaction)
             await self._commit(connection, locked)
-        except UnavailableError:
-            self._drop()
+        except UnavailableError as error:
+            self._give_up(error)
             raise
         except Exception:
             await self._roll_back()
@@ -207,7 +208,7 @@ class ReconnectingConnection:
         try:
             result = await self._drive(guarded, transaction)
         except UnavailableError as error:
-            self._drop()
+            self._give_up(error)
             if guarded.written:
                 raise self._lost(error, error.__cause__) from error.__cause__
             if isinstance(error.__cause__, TimeoutError):
@@ -309,6 +310,17 @@ class ReconnectingConnection:
         except Exception:  # noqa: BLE001 - whatever the error, a connection that cannot roll back is of no use
             self._drop()
 
+    def _give_up(self, error: UnavailableError) -> None:
+        """Drop the connection. A statement that took too long is cancelled first: else the server would go on, and keep its locks."""
+        connection = self._connection
+        if connection is None or not isinstance(error.__cause__, TimeoutError):
+            self._drop()
+            return
+        self._connection, self.host = None, None
+        task = asyncio.create_task(_close(connection, CANCEL_S))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
     def _drop(self) -> None:
         connection, self._connection, self.host = self._connection, None, None
         if connection is not None:
@@ -366,6 +378,14 @@ class ReconnectingConnection:
         if state.startswith(_OUTAGE_CLASSES) or state in {_READ_ONLY, _LOCK_WAIT}:
             return UnavailableError(f"PostgreSQL at {where} is unavailable ({_short(error)}): look at its log.")
         return error
+
+
+async def _close(connection: Connection, within: float) -> None:
+    """Close a connection. The driver first waits until a statement that it has cancelled has ended, but not for longer than `within`."""
+    try:
+        await connection.close(timeout=within)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
+        connection.terminate()
 
 
 class _TableLockedError(Exception):
