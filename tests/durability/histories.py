@@ -202,7 +202,12 @@ class Faults:
 
     async def strike(self) -> None:
         """Let one of them happen, and end."""
-        faults: list[Callable[[], Awaitable[None]]] = [self._kill_child, self._kill_node, self._lock]
+        faults: list[Callable[[], Awaitable[None]]] = [
+            self._kill_child,
+            self._kill_child,
+            self._kill_node,
+            self._lock,
+        ]
         if self._server is not None:
             faults += [self._crash, self._hang, self._end_sessions, self._kill_session]
         fault = random.choice(faults)

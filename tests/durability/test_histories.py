@@ -96,5 +96,5 @@ async def test_a_fault_that_is_planted_in_the_program_is_found(
     with installed(tmp_path, url, config=webhook_config(sender.url, SECRET)) as installation:
         environ = installation.program.environ
         environ["PYTHONPATH"] = f"{tmp_path / 'planted'}:{environ['PYTHONPATH']}"
-        history, _ = await history_of(installation, sender, 2, shaken_server, 1)
+        history, _ = await history_of(installation, sender, 2, shaken_server, 0)
     assert violations(history), "the checker is blind"
