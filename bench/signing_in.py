@@ -84,7 +84,7 @@ async def by_the_flows(folder: Path, seconds: float) -> tuple[Figure, Figure, Fi
 
 
 async def _account(context: AccountContext) -> BrowserContext:
-    """Open an account, and return a browser that it trusts."""
+    """Create an account, and return a browser that it trusts."""
     browser = BrowserContext(ip="203.0.113.9", user_agent="bench", locale="en")
     asked = await sign_up(context, browser, "Ada", _NAME, _PASSWORD, InterruptedRequest())
     assert isinstance(asked, CodeRequested)  # noqa: S101 - else there is nothing to measure
@@ -153,7 +153,7 @@ async def the_signed_in_page(seconds: float) -> tuple[Figure, Figure]:
 
 
 def _signed_in(port: int) -> str:
-    """Open an account over HTTP, as a browser would; return its cookies."""
+    """Create an account over HTTP, as a browser would; return its cookies."""
     jar: dict[str, str] = {}
     opener = urllib.request.build_opener(_Stay)
 

@@ -54,6 +54,7 @@ GUARDED_BY_ITSELF: Final = {
 """Transactions that need no lock of the account, and why."""
 WITHOUT_EPOCH: Final = {
     "_cancel": "ends a pending change, whatever happened since",
+    "_withdraw": "ends a recovery that waits, as it is read in the same transaction, and gives nobody anything",
     "_checked": "notes when the user looked at the contacts",
 }
 """Transactions that lock the account and compare no epoch, and why."""

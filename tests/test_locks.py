@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import tomllib
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -122,7 +123,8 @@ UNSEEN = {
 }
 
 
-def imported() -> set[str]:
+@cache
+def imported() -> frozenset[str]:
     """Return every distribution that a module of ours imports."""
     names: set[str] = set()
     for path in tracked():
@@ -133,7 +135,7 @@ def imported() -> set[str]:
                 elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                     names.add(node.module.split(".")[0])
     known = packages_distributions()
-    return {plain(distribution) for name in names for distribution in known.get(name, [])}
+    return frozenset(plain(distribution) for name in names for distribution in known.get(name, []))
 
 
 @pytest.mark.parametrize("name", ["run", "examples", "dev"])

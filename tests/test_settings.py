@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 import pytest
+from tests.config_files import SVG
 
 from countersign.cli.serve import serve
 from countersign.config import load
@@ -38,20 +39,24 @@ def test_the_example_names_every_setting() -> None:
     assert {name for name in last_names if not re.search(rf"^# {name} = ", text, re.MULTILINE)} == set()
 
 
-def whole_example() -> str:
-    """Return the example without the marks of comments before its settings."""
-    return re.sub(r"^# (?=[a-z_]+ = |\[)", "", EXAMPLE.read_text(), flags=re.MULTILINE)
+def whole_example(folder: Path) -> str:
+    """Return the example without the marks of comments before its settings; the files of its theme are put into `folder`."""
+    for name in ("logo", "logo-dark", "icon"):
+        (folder / f"{name}.svg").write_text(SVG.format(width=160, fill="#0a2f7a"))
+    (folder / "brand.woff2").write_bytes(b"wOF2" + b"\0" * 4 + (48).to_bytes(4) + b"\0" * 36)
+    text = re.sub(r"^# (?=[a-z_]+ = |\[)", "", EXAMPLE.read_text(), flags=re.MULTILINE)
+    return re.sub(r"/etc/countersign/(?=[\w-]+\.(svg|woff2))", f"{folder}/", text)
 
 
-def example_tables() -> dict[str, Any]:
+def example_tables(folder: Path) -> dict[str, Any]:
     """Return the tables of the example with every line of it."""
-    return tomllib.loads(whole_example())
+    return tomllib.loads(whole_example(folder))
 
 
 def test_the_example_is_good_as_it_is_and_with_every_line_of_it(tmp_path: Path) -> None:
     """What is commented out would be taken too, but for the file of authorities, which is somebody's own."""
     load(PRODUCTION, EXAMPLE)
-    every = whole_example()
+    every = whole_example(tmp_path)
     assert {"providers", "purposes", "routes"} <= tomllib.loads(every).keys()
     (tmp_path / "settings.toml").write_text(every)
     settings = load({"COUNTERSIGN_ENVIRONMENT": "development"}, tmp_path / "settings.toml")
@@ -71,13 +76,13 @@ def test_the_example_is_good_as_it_is_and_with_every_line_of_it(tmp_path: Path) 
 
 def test_no_secret_of_the_example_serves_in_production(tmp_path: Path) -> None:
     """Everybody can read it: whoever signs with it is believed. Each is named, with its place, and no other setting is."""
-    (tmp_path / "settings.toml").write_text(whole_example())
+    (tmp_path / "settings.toml").write_text(whole_example(tmp_path))
     with pytest.raises(SettingsError) as caught:
         load({}, tmp_path / "settings.toml")
     named = {line.partition(" (")[0] for line in str(caught.value).splitlines()}
     wanted = {
         setting.name
-        for table in example_tables()["providers"].values()
+        for table in example_tables(tmp_path)["providers"].values()
         for setting in EVERY_PROVIDER[table["kind"]]
         if setting.secret and table.get(setting.name) and setting.name != "url"
         # Vonage's is half a name: eight figures, which are no secret without the other half.
@@ -115,8 +120,8 @@ def test_every_secret_that_a_document_shows_is_known() -> None:
     assert all(is_example(secret) for secret in found)
 
 
-def test_the_example_shows_defaults_where_there_are_any() -> None:
-    tables = example_tables()
+def test_the_example_shows_defaults_where_there_are_any(tmp_path: Path) -> None:
+    tables = example_tables(tmp_path)
     shown = {
         f"{name}.{key}": value
         for name, table in tables.items()

@@ -8,9 +8,10 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-# Without a font of its own a bare machine draws boxes.
-PACKAGES = ("chromium", "fonts-liberation", "fonts-dejavu-core")
+NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+# Not every release of every distribution has the shell. Without a font of its own a bare machine draws boxes.
+CHOICES = ("chromium-headless-shell", "chromium")
+FONTS = ("fonts-liberation", "fonts-dejavu-core")
 
 
 def main() -> int:
@@ -24,13 +25,21 @@ def main() -> int:
         )
         return 0
     print("Installing Chromium for the browser tests ...", flush=True)
-    quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for words in (["update"], ["install", "--yes", "--no-install-recommends", *PACKAGES]):
-        done = subprocess.run(["apt-get", "-qq", *words], env=quiet, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            print(f"apt-get {words[0]} failed, so the browser tests will skip:\n{done.stderr.strip()}", flush=True)
+    _apt("update")
+    said = ""
+    for choice in CHOICES:
+        said = _apt("install", "--yes", "--no-install-recommends", choice, *FONTS)
+        if not said:
             return 0
+    print(f"apt-get failed, so the browser tests will skip:\n{said}", flush=True)
     return 0
+
+
+def _apt(*words: str) -> str:
+    """Run apt-get; return what it said if it failed."""
+    quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    done = subprocess.run(["apt-get", "-qq", *words], env=quiet, capture_output=True, text=True, check=False)
+    return (done.stderr.strip() or "It did not say why.") if done.returncode else ""
 
 
 def _install_axe() -> None:

@@ -112,11 +112,11 @@ def _asked(page: Page, site: Site) -> str:
     number = f"+1415555{next(FRESH):04}"
     page.goto(site.url)
     page.get_by_text("SMS", exact=True).click()
-    page.get_by_label("E-mail address or phone number").fill(number)
+    page.get_by_label("Email address or phone number").fill(number)
     page.get_by_text("What the code is for").click()
     page.get_by_label("What it approves").fill(SUMMARY)
-    page.get_by_role("button", name="Send the code").click()
-    page.get_by_role("status").filter(has_text="with your network").wait_for()
+    page.get_by_role("button", name="Send code").click()
+    page.get_by_role("status").filter(has_text="to your network").wait_for()
     return number
 
 
@@ -124,7 +124,7 @@ def _wrong(page: Page, site: Site) -> None:
     _asked(page, site)
     page.get_by_label("Code", exact=True).fill("000 000")
     page.get_by_role("button", name="Verify").click()
-    page.get_by_text("That is not the code").wait_for()
+    page.get_by_text("This is not the right code").wait_for()
 
 
 def _approved(page: Page, site: Site) -> None:
@@ -143,8 +143,8 @@ def _exhausted(page: Page, site: Site) -> None:
 
 def _refused(page: Page, site: Site) -> None:
     page.goto(site.url)
-    page.get_by_label("E-mail address or phone number").fill("+1 415")
-    page.get_by_role("button", name="Send the code").click()
+    page.get_by_label("Email address or phone number").fill("+1 415")
+    page.get_by_role("button", name="Send code").click()
     page.locator("#to-fault").wait_for()
 
 
@@ -233,7 +233,7 @@ def _verify(page: Page, site: Site) -> str:
     page.locator("#identifier").fill(number)
     page.locator("#password").fill("correct horse battery")
     page.locator("form button.full").click()
-    page.locator("#state").filter(has_text=re.compile("Handed over|Übergeben|سُلّمت")).wait_for()
+    page.locator("#state").filter(has_text=re.compile("Sent|Übergeben|سُلّمت")).wait_for()
     page.locator("summary").click()
     return number
 

@@ -18,7 +18,7 @@ LOCALES = ROOT / "src" / "countersign" / "messages" / "locale"
 WORD = re.compile(r"[^\W\d_]+")
 PLACE = re.compile(r"\{\w+\}")
 FURTHER = (
-    "Never share it: we never ask for it.",
+    "Never share it. We never ask for it.",
     "It approves: {summary}",
     "At {time}",
     "Not you? {link}",

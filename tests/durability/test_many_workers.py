@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from tests.durability.installation import Installation, Started
 
-MESSAGES = rounds(100_000)
+MESSAGES = rounds(100_000, 20)
 WORKERS = 4
 EVERY = (3.0, 6.0)
 """Seconds between two deaths."""

@@ -109,7 +109,7 @@ async def test_a_claim_is_finished_or_stopped_and_never_both(field: Place) -> No
         claimant._kept(await begin_delayed_recovery(field.accounts, claimant.browser, mailbox(number), new))
         assert isinstance(await claimant.types(await claimant.code(new)), RecoveryPending)
         field.clock.forward(RECOVERY_WAIT - DAY)
-        link = await owner.told("Somebody says that they lost access", mailbox(number))
+        link = await owner.told("Someone says they lost access", mailbox(number))
         field.clock.forward(DAY - 1_000)
         found = await field.database.read(accounts.find, account)
         assert found is not None
@@ -139,7 +139,7 @@ async def test_what_is_applied_while_it_is_reported_does_not_stay(field: Place) 
         wanted = ChangeRequest(ChangeKind.CONTACT_ADDED, "", contact.masked, "Add it", contact)
         assert isinstance(await visitor.changes(wanted, mailbox(number)), CodeRequested)
         code = await visitor.code(new)
-        link = await visitor.told("A new contact was asked for in your account", mailbox(number))
+        link = await visitor.told("Someone asked to add contact details to your account", mailbox(number))
         field.clock.forward(1_000)
         _, result = await asyncio.gather(visitor.types(code), report_change(field.accounts, BrowserContext(), link))
         assert result is not None

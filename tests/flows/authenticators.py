@@ -79,13 +79,13 @@ async def recovery_codes(visitor: Visitor, to: str = ADA) -> tuple[str, ...]:
     context = visitor.place.accounts
     session = await visitor.session()
     assert session is not None
-    outcome, _ = await make_recovery_codes(context, visitor.browser, session, "Make new recovery codes")
+    outcome, _ = await make_recovery_codes(context, visitor.browser, session, "Create new recovery codes")
     assert isinstance(outcome, ProofRequirement)
     assert isinstance(await visitor.steps_up(outcome), CodeRequested)
     assert isinstance(await visitor.types(await visitor.code(to)), SignedIn)
     session = await visitor.session()
     assert session is not None
-    outcome, made = await make_recovery_codes(context, visitor.browser, session, "Make new recovery codes")
+    outcome, made = await make_recovery_codes(context, visitor.browser, session, "Create new recovery codes")
     assert isinstance(outcome, Applied), outcome
     assert isinstance(made, RecoveryCodes)
     visitor._kept(await show_codes(context, visitor.browser, session, made.codes, made.made_at))

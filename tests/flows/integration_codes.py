@@ -32,7 +32,7 @@ async def approved(visitor: Visitor, ask: Callable[[Session], Awaitable[SubmitRe
 
 
 async def made(visitor: Visitor, *, days: int = 30, scopes: tuple[str, ...] = ("read",)) -> str:
-    """Make an integration code as the page does."""
+    """Create an integration code as the page does."""
     codes: list[str] = []
 
     async def ask(session: Session) -> SubmitResult:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 from typing import Final
 
-NAMES: Final = ("chromium", "chromium-browser", "google-chrome")
+NAMES: Final = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+"""The shell comes first: it is the same engine, and a window costs it no second page for the frame around it."""
 ARGUMENTS: Final = (
     "--no-sandbox",
     "--disable-gpu",

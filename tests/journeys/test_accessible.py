@@ -31,8 +31,8 @@ async def the_start(page: Page, site: Site) -> None:
 
 async def the_answer(page: Page, site: Site) -> None:
     await page.goto(site.url)
-    await page.get_by_label("E-mail address or phone number").fill("+14155550166")
-    await page.get_by_role("button", name="Send the code").click()
+    await page.get_by_label("Email address or phone number").fill("+14155550166")
+    await page.get_by_role("button", name="Send code").click()
     await page.get_by_label("Code", exact=True).fill("000000")
     await page.get_by_role("button", name="Verify").click()
     await expect(page.locator("#code-fault")).to_be_visible()
@@ -40,9 +40,9 @@ async def the_answer(page: Page, site: Site) -> None:
 
 async def the_proof(page: Page, site: Site) -> None:
     await page.goto(site.url)
-    await page.get_by_label("E-mail address or phone number").fill("axe@example.org")
-    await page.get_by_role("button", name="Send the code").click()
-    await expect(page.locator("#delivery")).to_contain_text("has left us")
+    await page.get_by_label("Email address or phone number").fill("axe@example.org")
+    await page.get_by_role("button", name="Send code").click()
+    await expect(page.locator("#delivery")).to_contain_text("We have sent the message")
     found = re.search(r"(\d{3}) ?(\d{3})", site.letter("axe@example.org")["text"])
     assert found is not None
     await page.get_by_label("Code", exact=True).fill(found[1] + found[2])
@@ -87,7 +87,7 @@ async def sign_up(page: Page, site: Site) -> None:
     await page.locator("#name").fill("Ada")
     await page.locator("#identifier").fill("not an address")
     await page.locator("#password").fill("password1")
-    await page.get_by_role("button", name="Go on").click()
+    await page.get_by_role("button", name="Continue").click()
     await expect(page.locator(".fault").first).to_be_visible()
 
 
@@ -96,14 +96,14 @@ async def sign_in(page: Page, site: Site) -> None:
     await page.locator("#identifier").fill("nobody@example.org")
     await page.locator("#password").fill("wrong password")
     await page.get_by_role("button", name="Sign in", exact=True).click()
-    await expect(page.get_by_text("That did not work.")).to_be_visible()
+    await expect(page.get_by_text("We could not sign you in.")).to_be_visible()
 
 
 async def verify(page: Page, site: Site) -> None:
     await _opened(page, site)
     await page.locator("#code").fill("000000")
     await page.get_by_role("button", name="Confirm").click()
-    await expect(page.locator("#fault")).to_contain_text("not the code")
+    await expect(page.locator("#fault")).to_contain_text("not the right code")
 
 
 async def account(page: Page, site: Site) -> None:
@@ -112,14 +112,14 @@ async def account(page: Page, site: Site) -> None:
     assert found is not None
     await page.locator("#code").fill(found[1] + found[2])
     await page.get_by_role("button", name="Confirm").click()
-    await expect(page.get_by_role("heading", name="Where you are signed in")).to_be_visible()
+    await expect(page.get_by_role("heading", name="Where you’re signed in")).to_be_visible()
 
 
 async def contacts(page: Page, site: Site) -> None:
     await account(page, site)
     await page.goto(site.url + "/account/contacts")
     await page.locator("#contact").fill("nothing")
-    await page.get_by_role("button", name="Go on").click()
+    await page.get_by_role("button", name="Continue").click()
     await expect(page.locator("#contact-fault")).to_be_visible()
 
 
@@ -127,7 +127,7 @@ async def password(page: Page, site: Site) -> None:
     await account(page, site)
     await page.goto(site.url + "/account/password")
     await page.locator("#password").fill("password1")
-    await page.get_by_role("button", name="Change the password").click()
+    await page.get_by_role("button", name="Change password").click()
     await expect(page.locator("#password-fault")).to_be_visible()
 
 
@@ -145,32 +145,32 @@ async def an_app(page: Page, site: Site) -> None:
     await page.get_by_role("button", name="Confirm").click()
     await page.goto(site.url + "/account/methods")
     await page.get_by_role("button", name="Add an authenticator app").click()
-    await expect(page.locator("#state")).to_have_text("Handed over")
+    await expect(page.locator("#state")).to_have_text("Sent")
     found = re.search(r"(\d{3}) ?(\d{3})", site.letter(to)["text"])
     assert found is not None
     await page.locator("#code").fill(found[1] + found[2])
     await page.get_by_role("button", name="Confirm").click()
-    await page.get_by_text("You cannot scan it?").click()
+    await page.get_by_text("If you cannot scan it").click()
 
 
 async def integration_codes(page: Page, site: Site) -> None:
     await account(page, site)
     await page.goto(site.url + "/account/integration-codes")
     await page.locator("#name").fill("Bookkeeping")
-    await page.get_by_role("button", name="Make the code").click()
+    await page.get_by_role("button", name="Create code").click()
     await expect(page.locator(".fault")).to_be_visible()
 
 
 async def changes(page: Page, site: Site) -> None:
     await account(page, site)
     await page.goto(site.url + "/account/changes")
-    await expect(page.get_by_text("Nothing was changed.")).to_be_visible()
+    await expect(page.get_by_text("There are no changes.")).to_be_visible()
 
 
 async def recover(page: Page, site: Site) -> None:
     await page.goto(site.url + "/recover")
     await page.locator("#identifier").fill("nothing")
-    await page.get_by_role("button", name="Send the code").click()
+    await page.get_by_role("button", name="Send code").click()
     await expect(page.locator(".fault")).to_be_visible()
 
 
@@ -196,8 +196,8 @@ async def _opened(page: Page, site: Site) -> str:
     await page.locator("#name").fill("Ada")
     await page.locator("#identifier").fill(to)
     await page.locator("#password").fill("correct horse battery")
-    await page.get_by_role("button", name="Go on").click()
-    await expect(page.locator("#state")).to_have_text("Handed over")
+    await page.get_by_role("button", name="Continue").click()
+    await expect(page.locator("#state")).to_have_text("Sent")
     return to
 
 

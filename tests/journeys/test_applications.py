@@ -137,7 +137,7 @@ def application(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Applicatio
 async def opens_account(application: Application, page: Page, to: str, *, remember: bool = False) -> None:
     """Come from the application, open an account, and go back."""
     await page.goto(application.asks())
-    await page.get_by_role("link", name="Open an account").click()
+    await page.get_by_role("link", name="Create an account").click()
     await page.locator("#name").fill("Ada")
     await page.locator("#identifier").fill(to)
     await page.locator("#password").fill(PASSWORD)
@@ -164,8 +164,8 @@ async def test_a_callback_that_redirects_again_is_followed(
     await page.go_back()
     assert "/oauth/authorize" not in page.url  # what leads on by itself is no page to come back to
     await page.goto(f"{application.site.url}/sign-out")
-    await page.get_by_role("button", name="Sign out").last.click()
-    await expect(page.get_by_text("You are signed out.")).to_be_visible()
+    await page.get_by_role("button", name="Sign out", exact=True).last.click()
+    await expect(page.get_by_text("You’re signed out.")).to_be_visible()
     await page.goto(application.asks())
     await page.locator("#identifier").fill(to)
     await page.locator("#password").fill(PASSWORD)
@@ -193,7 +193,7 @@ async def test_the_application_is_named_on_every_page_of_the_way(application: Ap
     named = page.get_by_text("To continue to \u2068Leaf & <b>Kettle</b>\u2069")
     await expect(named).to_be_visible()
     await expect(page.locator("#identifier")).to_have_value(to)
-    await page.get_by_role("link", name="Open an account").click()
+    await page.get_by_role("link", name="Create an account").click()
     await expect(named).to_be_visible()
     await expect(page.locator("#identifier")).to_have_value(to)
     await page.locator("#name").fill("Ada")
@@ -227,7 +227,7 @@ async def test_a_form_of_the_application_asks_for_signing_out(application: Appli
     await page.goto(f"{application.origin}/form")
     await page.get_by_role("button", name="Leave").click()
     await expect(page.get_by_role("heading", name="Do you want to sign out?")).to_be_visible()
-    await page.get_by_role("button", name="Sign out").click()
+    await page.get_by_role("button", name="Sign out", exact=True).click()
     await application.is_left_for(page, "out")
     await page.goto(f"{application.site.url}/account")
     await expect(page).to_have_url(re.compile("/sign-in"))

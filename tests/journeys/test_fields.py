@@ -25,7 +25,7 @@ async def opened(page: Page, site: Site) -> str:
     await page.locator("#name").fill("Ada")
     await page.locator("#identifier").fill(to)
     await page.locator("#password").fill(PASSWORD)
-    await page.get_by_role("button", name="Go on").click()
+    await page.get_by_role("button", name="Continue").click()
     await expect(page.locator("#code")).to_be_visible()
     return to
 
@@ -47,7 +47,7 @@ async def test_a_password_can_be_shown_and_is_a_password_when_it_is_sent(site: S
         " () => sessionStorage.setItem('kind', document.getElementById('password').type))"
     )
     await page.get_by_role("button", name="Sign in", exact=True).click()
-    await expect(page.get_by_text("That did not work.")).to_be_visible()
+    await expect(page.get_by_text("We could not sign you in.")).to_be_visible()
     assert await page.evaluate("sessionStorage.getItem('kind')") == "password"
     await expect(page.locator("#password")).to_have_attribute("type", "password")
     assert (await page.title()).startswith("Error: ")
@@ -67,10 +67,10 @@ async def test_an_address_that_was_typed_goes_along(site: Site, opens: Opens) ->
     await page.locator("#identifier").fill("ada@example.org")
     for link in (
         "Forgotten your password?",
-        "I have lost all of my contacts",
+        "I have lost my phone or cannot get into my mailbox",
         "Recover your account",
         "Sign in",
-        "Open an account",
+        "Create an account",
         "Sign in",
     ):
         await page.get_by_role("link", name=link, exact=True).click()
@@ -85,10 +85,10 @@ async def test_help_with_a_code_opens_and_says_what_is_known(site: Site, opens: 
     page = await opens(PHONE, scripts=scripts)
     await opened(page, site)
     help_ = page.locator("#code-help")
-    await expect(help_.get_by_text("Look in your spam")).not_to_be_visible()
+    await expect(help_.get_by_text("Check your spam")).not_to_be_visible()
     await page.get_by_text("Problems with the code?").click()
-    await expect(help_.get_by_text("Look in your spam")).to_be_visible()
-    await expect(help_.get_by_role("link", name="Use another address or number")).to_be_visible()
+    await expect(help_.get_by_text("Check your spam")).to_be_visible()
+    await expect(help_.get_by_role("link", name="Use another email address or phone number")).to_be_visible()
     if scripts:
         await expect(page.locator("#sent")).to_contain_text("We have sent 1 message, at ")
     wide = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")

@@ -27,12 +27,12 @@ async def test_a_code_is_made_used_renewed_and_revoked(site: Site, opens: Opens)
     last = await sign_up(page, site, to)
     await page.goto(site.url + "/account/integration-codes")
     await page.locator("#name").fill("Bookkeeping")
-    await page.get_by_role("button", name="Make the code").click()
-    await expect(page.locator("#scopes-fault")).to_have_text("Choose at least one thing that it may do.")
+    await page.get_by_role("button", name="Create code").click()
+    await expect(page.locator("#scopes-fault")).to_have_text("Choose at least one thing it can do.")
     await page.locator("#name").fill("Bookkeeping")
     await page.locator("[name=scope-read]").check()
     await page.locator("#days").select_option("90")
-    await page.get_by_role("button", name="Make the code").click()
+    await page.get_by_role("button", name="Create code").click()
     last = await confirm(page, site, to, last)
     old = await page.locator("#made").input_value()
     assert "csi_" not in page.url
@@ -41,7 +41,7 @@ async def test_a_code_is_made_used_renewed_and_revoked(site: Site, opens: Opens)
     assert opened["scopes"] == ["read"]
     assert set(opened) == {"active", "subject", "scopes", "expires_at"}
 
-    await page.get_by_role("button", name="I have kept it").click()
+    await page.get_by_role("button", name="I have saved it").click()
     await expect(page.get_by_text("192.0.2.7")).to_be_visible()
     assert old not in await page.content()
     await page.get_by_role("button", name=re.compile("^Renew")).click()
@@ -49,8 +49,8 @@ async def test_a_code_is_made_used_renewed_and_revoked(site: Site, opens: Opens)
     new = await page.locator("#made").input_value()
     assert [site.call("POST", VERIFY, {"code": one})["active"] for one in (old, new)] == [True, True]
 
-    await page.get_by_role("button", name="I have kept it").click()
+    await page.get_by_role("button", name="I have saved it").click()
     await page.get_by_role("button", name=re.compile("^Revoke")).first.click()
     await confirm(page, site, to, last)
-    await expect(page.get_by_text("It opens nothing any more.")).to_be_visible()
+    await expect(page.get_by_text("It no longer works.")).to_be_visible()
     assert sorted(site.call("POST", VERIFY, {"code": one})["active"] for one in (old, new)) == [False, True]

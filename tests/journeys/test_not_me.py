@@ -36,10 +36,10 @@ async def test_the_button_ends_the_challenge_and_opening_the_page_does_not(
     await expect(page.get_by_text("Pay €49.90")).to_be_visible()
     assert site.call("GET", f"/v1/verifications/{name}")["status"] == "pending"
     await page.get_by_role("button", name="No, stop this code").click()
-    await expect(page.get_by_role("heading", name="This code is stopped")).to_be_visible()
+    await expect(page.get_by_role("heading", name="You have stopped this code")).to_be_visible()
     assert site.call("GET", f"/v1/verifications/{name}")["status"] == "canceled"
     await page.goto(site.url + path)
-    await expect(page.get_by_role("heading", name="This code was stopped before")).to_be_visible()
+    await expect(page.get_by_role("heading", name="This code was already stopped")).to_be_visible()
 
 
 async def test_another_sites_form_ends_nothing(site: Site, opens: Opens) -> None:
@@ -71,4 +71,4 @@ async def test_a_link_that_was_cut_off_is_told_kindly(site: Site, opens: Opens) 
     answered = await page.goto(site.url + path[:-4])
     assert answered is not None
     assert answered.status == 404
-    await expect(page.get_by_role("heading", name="This link leads nowhere")).to_be_visible()
+    await expect(page.get_by_role("heading", name="This link does not work")).to_be_visible()

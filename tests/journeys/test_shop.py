@@ -31,7 +31,7 @@ async def open_account(page: Page, pair: Pair, to: str) -> str:
     """Come from the shop, open an account, and come back; return the code that was used."""
     await page.goto(pair.shop)
     await page.get_by_role("link", name="Sign in").click()
-    await page.get_by_role("link", name="Open an account").click()
+    await page.get_by_role("link", name="Create an account").click()
     await page.locator("#name").fill("Ada")
     await page.locator("#identifier").fill(to)
     await page.locator("#password").fill(PASSWORD)

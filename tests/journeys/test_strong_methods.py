@@ -62,7 +62,7 @@ async def reads_codes(page: Page) -> list[str]:
     await expect(page.get_by_role("button", name="Copied")).to_be_visible()
     assert await page.evaluate("navigator.clipboard.readText()") == "\n".join(codes)
     await page.emulate_media(media="print")
-    await expect(page.get_by_role("button", name="I have kept them")).to_be_hidden()
+    await expect(page.get_by_role("button", name="I have saved them")).to_be_hidden()
     await expect(page.locator(".codes code").first).to_be_visible()
     await page.emulate_media(media="screen")
     return codes
@@ -75,7 +75,7 @@ async def test_a_passkey_is_added_by_keyboard_kept_used_by_autofill_lost_and_rep
     session, device = await authenticator(page)
     last = await sign_up(page, site, to)
     await page.goto(site.url + "/account/methods")
-    await expect(page.get_by_text("Before it counts, you get recovery codes to keep.").first).to_be_visible()
+    await expect(page.get_by_text("Before you can use it, you need to save recovery codes.").first).to_be_visible()
     await tab_to(page, "#passkey-name")
     await page.keyboard.type("My laptop")
     await page.keyboard.press("Enter")
@@ -91,18 +91,18 @@ async def test_a_passkey_is_added_by_keyboard_kept_used_by_autofill_lost_and_rep
     # Nothing counts yet: whoever closes the page signs in as before.
     other = await opens(PHONE)
     await sign_in(other, site, to)
-    await expect(other.get_by_text("We sent a code")).to_be_visible()
+    await expect(other.get_by_text("We sent a security code")).to_be_visible()
 
     await tab_to(page, "[name=kept]")
     await page.keyboard.press("Enter")
-    await expect(page.get_by_text("From now on it is asked for when you sign in.")).to_be_visible()
+    await expect(page.get_by_text("We’ll ask for it when you sign in.")).to_be_visible()
     await page.goto(site.url + "/account/methods/recovery-codes")
     await expect(page).to_have_url(re.compile("/account/methods$"))
 
     await tab_to(page, ".leave button")
     await page.keyboard.press("Enter")
     await expect(page).to_have_url(re.compile("/account$"))
-    await expect(page.get_by_text("You are confirmed by your passkey.")).to_be_visible()
+    await expect(page.get_by_text("You’re signed in and confirmed with your passkey.")).to_be_visible()
 
     await session.send("WebAuthn.removeVirtualAuthenticator", {"authenticatorId": device})
     await page.context.clear_cookies()
@@ -111,7 +111,7 @@ async def test_a_passkey_is_added_by_keyboard_kept_used_by_autofill_lost_and_rep
     await expect(page.get_by_text("choose “use a phone or tablet”")).to_be_visible()
     await tab_to(page, "#lost summary")
     await page.keyboard.press("Enter")
-    await expect(page.get_by_role("link", name="Get back in with a new contact")).to_be_visible()
+    await expect(page.get_by_role("link", name="Get back in with new contact details")).to_be_visible()
     await tab_to(page, "#lost a")
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("heading", name="Enter a recovery code")).to_be_visible()
@@ -119,7 +119,7 @@ async def test_a_passkey_is_added_by_keyboard_kept_used_by_autofill_lost_and_rep
     await page.keyboard.type(codes[0])
     await page.keyboard.press("Enter")
     await expect(page).to_have_url(re.compile("/account$"))
-    await expect(page.get_by_text("You are confirmed by a recovery code.")).to_be_visible()
+    await expect(page.get_by_text("You’re signed in and confirmed with a recovery code.")).to_be_visible()
 
 
 async def test_a_synced_passkey_that_comes_back_with_a_lower_counter_is_let_in(site: Site, opens: Opens) -> None:
@@ -132,8 +132,8 @@ async def test_a_synced_passkey_that_comes_back_with_a_lower_counter_is_let_in(s
     await page.locator("form[action$=passkey] button").click()
     await page.locator("#code").fill(code(site, to, last))
     await page.locator("#answer button").click()
-    await page.get_by_role("button", name="Make the passkey").click()
-    await page.get_by_role("button", name="I have kept them").click()
+    await page.get_by_role("button", name="Create passkey").click()
+    await page.get_by_role("button", name="I have saved them").click()
     for count in (9, 2, 0):
         found = await session.send("WebAuthn.getCredentials", {"authenticatorId": device})
         credential: dict[str, Any] = found["credentials"][0]
@@ -145,6 +145,6 @@ async def test_a_synced_passkey_that_comes_back_with_a_lower_counter_is_let_in(s
         await session.send(
             "WebAuthn.addCredential", {"authenticatorId": device, "credential": credential | {"signCount": count}}
         )
-        await page.get_by_role("button", name="Sign out").click()
+        await page.get_by_role("button", name="Sign out", exact=True).click()
         await expect(page).to_have_url(re.compile("/account$"))
-        await expect(page.get_by_text("You are confirmed by your passkey.")).to_be_visible()
+        await expect(page.get_by_text("You’re signed in and confirmed with your passkey.")).to_be_visible()

@@ -47,7 +47,7 @@ def to(request: pytest.FixtureRequest) -> str:
 
 
 async def opened(asking: Asking, page: Page, to: str) -> str:
-    """Open an account and sign out again; return the code that was used."""
+    """Create an account and sign out again; return the code that was used."""
     await page.goto(asking.site.url + "/sign-up")
     await signs_up(page, to)
     await waits(page)
@@ -231,7 +231,7 @@ async def test_a_browser_without_cookies_is_told_so(asking: Asking, page: Page, 
         await page.goto(address.replace("/sign-in", path))
         await page.context.clear_cookies()
         await fill(page, to)
-        await expect(page.locator("h1")).to_have_text("Allow cookies to go on")
+        await expect(page.locator("h1")).to_have_text("Allow cookies to continue")
     assert asking.codes(to) == []
     await page.locator("a.button").click()
     await page.locator("a[href^='/sign-in']").click()

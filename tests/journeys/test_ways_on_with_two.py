@@ -28,7 +28,7 @@ def asking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asking]:
 
 
 async def opened(asking: Asking, page: Page, to: str) -> str:
-    """Open an account; return the code that was used."""
+    """Create an account; return the code that was used."""
     await page.goto(asking.site.url + "/sign-up")
     await signs_up(page, to)
     await waits(page)

@@ -49,9 +49,9 @@ def left(at: int = AT, state: DeliveryState = DeliveryState.ACCEPTED, round_: in
 @pytest.mark.parametrize(
     ("messages", "rounds", "sent"),
     [
-        ((), (0,), "No message has left us yet."),
-        ((left(state=DeliveryState.QUEUED),), (0,), "No message has left us yet."),
-        ((left(state=DeliveryState.FAILED),), (0,), "No message has left us yet."),
+        ((), (0,), "We have not sent a message yet."),
+        ((left(state=DeliveryState.QUEUED),), (0,), "We have not sent a message yet."),
+        ((left(state=DeliveryState.FAILED),), (0,), "We have not sent a message yet."),
         ((left(),), (0,), "We have sent 1 message, at 10:42 UTC."),
         (
             (left(), left(AT + 3 * MINUTE)),
@@ -62,7 +62,7 @@ def left(at: int = AT, state: DeliveryState = DeliveryState.ACCEPTED, round_: in
         (
             (left(), left(AT + MINUTE, round_=1)),
             (1,),
-            "We have sent 2 messages, the last one at 10:43 UTC. Only the code of the newest works.",
+            "We have sent 2 messages, the last one at 10:43 UTC. Only the code in the newest message works.",
         ),
         (
             (left(), left(AT + MINUTE, round_=1)),
@@ -72,7 +72,7 @@ def left(at: int = AT, state: DeliveryState = DeliveryState.ACCEPTED, round_: in
         (
             (left(), left(AT + MINUTE, round_=1), left(AT + 2 * MINUTE, round_=2)),
             (2, 1),
-            "We have sent 3 messages, the last one at 10:44 UTC. Only the codes of the two newest work.",
+            "We have sent 3 messages, the last one at 10:44 UTC. Only the codes in the two newest messages work.",
         ),
     ],
 )
@@ -86,7 +86,7 @@ def test_it_says_how_many_left_and_which_of_their_codes_work(
 def test_no_code_works_once_it_has_ended() -> None:
     """J1: nobody is sent to look for what is worth nothing."""
     told = code_help(facts(left(), left(), ended=True, sends_left=0), ENGLISH)
-    assert told.sent.endswith("This code no longer works, whichever message it came with.")
+    assert told.sent.endswith("This code no longer works, whichever message it came in.")
     assert "Any of them" not in told.sent
     assert told.resent == told.no_more == ""
 
@@ -153,16 +153,16 @@ def test_what_to_check_fits_the_state() -> None:
 def test_success_is_said_and_so_is_the_end() -> None:
     """J1: WCAG 4.1.3; a resend that failed is none."""
     assert code_help(facts(left()), ENGLISH).resent == ""
-    assert code_help(facts(left(), left(AT + MINUTE)), ENGLISH).resent == "We sent the code again, at 10:43 UTC."
+    assert code_help(facts(left(), left(AT + MINUTE)), ENGLISH).resent == "We sent the code again at 10:43 UTC."
     again = code_help(facts(left(), left(AT + MINUTE, round_=1), rounds=(1,)), ENGLISH)
-    assert again.resent == "We sent a new code, at 10:43 UTC."
+    assert again.resent == "We sent a new code at 10:43 UTC."
     queued = code_help(facts(left(), left(state=DeliveryState.QUEUED)), ENGLISH)
-    assert queued.resent == "The code is being sent again."
+    assert queued.resent == "We are sending the code again."
     for state in (DeliveryState.FAILED, DeliveryState.DROPPED, DeliveryState.UNDELIVERED):
         assert code_help(facts(left(), left(state=state)), ENGLISH).resent == ""
     assert code_help(facts(left(), sends_left=1), ENGLISH).no_more == ""
     assert code_help(facts(*[left()] * 5, sends_left=0), ENGLISH).no_more == (
-        "5 messages were sent for this code, and that is the most. Use a code that has come, or start again."
+        "We have sent 5 messages for this code, which is the limit. Use a code you have received, or start again."
     )
 
 
@@ -194,7 +194,7 @@ def test_a_hint_moves_on_with_time(channel: Channel) -> None:
         assert early != late
         assert late is not None
         assert "in a minute" not in late
-        assert late.endswith("Ask for the code again, or choose another way.")
+        assert late.endswith("Ask for the code again, or use another way.")
     assert hint(DeliveryState.QUEUED, None, channel, "en", slow=True) is not None
     delivered = hint(DeliveryState.DELIVERED, None, channel, "en")
     assert hint(DeliveryState.DELIVERED, None, channel, "en", slow=True) == delivered

@@ -34,10 +34,10 @@ def test_every_state_and_reason_has_a_hint_in_every_language() -> None:
         (DeliveryState.FAILED, Reason.UNKNOWN_RECIPIENT, Channel.EMAIL, "This mailbox does not exist"),
         (DeliveryState.UNDELIVERED, Reason.UNKNOWN_RECIPIENT, Channel.SMS, "This number cannot receive messages"),
         (DeliveryState.FAILED, Reason.MAILBOX_FULL, Channel.EMAIL, "Your mailbox is full"),
-        (DeliveryState.QUEUED, Reason.TIMED_OUT, Channel.SMS, "another way"),
-        (DeliveryState.QUEUED, Reason.GREYLISTED, Channel.EMAIL, "come back in a moment"),
+        (DeliveryState.QUEUED, Reason.TIMED_OUT, Channel.SMS, "another route"),
+        (DeliveryState.QUEUED, Reason.GREYLISTED, Channel.EMAIL, "try again in a moment"),
         (DeliveryState.FAILED, Reason.MISCONFIGURED, Channel.EMAIL, "the fault is ours"),
-        (DeliveryState.DROPPED, Reason.EXPIRED, Channel.SMS, "ask for a new one"),
+        (DeliveryState.DROPPED, Reason.EXPIRED, Channel.SMS, "Ask for a new one"),
     ],
 )
 def test_a_hint_says_what_the_person_can_do(

@@ -15,8 +15,8 @@ from countersign.messages.render import languages
 
 ROOT = Path(__file__).resolve().parents[2]
 MINUTES = (
-    "Valid until {time}, {number} minute after it was asked for.",
-    "Valid until {time}, {number} minutes after it was asked for.",
+    "Valid until {time}, {number} minute after it was requested.",
+    "Valid until {time}, {number} minutes after it was requested.",
 )
 NOUNS = {
     "pl": {1: "minutę", 2: "minuty", 5: "minut", 12: "minut", 22: "minuty", 25: "minut", 112: "minut"},

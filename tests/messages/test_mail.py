@@ -89,23 +89,23 @@ def test_the_words_of_a_mail_are_these() -> None:
         "Your code to change your contact details\n"
         "Ada's Tea Shop\n"
         "\n"
-        "With it you approve:\n"
+        "What this approves:\n"
         "Change e-mail to a***@example.org\n"
         "\n"
         "    123 456\n"
         "\n"
-        "Valid until 4:42\u202fPM UTC, 10 minutes after it was asked for.\n"
+        "Valid until 4:42\u202fPM UTC, 10 minutes after it was requested.\n"
         "Enter it only at adasteashop.example.\n"
         "\n"
         "Nobody from Ada's Tea Shop will ever ask you for this code.\n"
-        "Whoever does, on the phone or in a message, is trying to deceive you.\n"
+        "Anyone who asks, by phone or in a message, is trying to trick you.\n"
         "\n"
         "When: November 23, 2026, 4:32\u202fPM UTC\n"
         "Device: Firefox on Windows\n"
-        "Where, roughly: 203.0.113.x\n"
+        "Approximate location: 203.0.113.x\n"
         "\n"
-        "Was this not you?\n"
-        "Do not pass the code on, and let us know:\n"
+        "Not you?\n"
+        "Do not share the code with anyone. Let us know:\n"
         "https://adasteashop.example/not-me/ver_1\n"
     )
 
@@ -134,7 +134,7 @@ def test_a_mail_fetches_nothing_and_has_one_link(locale: str) -> None:
 def test_a_mail_without_a_not_me_page_has_no_link_and_says_what_to_do() -> None:
     message = render(occasion(not_me=""), CODE)
     assert read(message.html).links == []
-    assert "Without it nothing happens, and you can ignore this message." in message.text
+    assert "Nothing happens without it, so you can ignore this message." in message.text
 
 
 @pytest.mark.parametrize("locale", languages())
@@ -193,8 +193,8 @@ def test_a_letter_does_not_show_its_code_in_its_repr() -> None:
 @pytest.mark.parametrize(
     ("locale", "minutes", "said"),
     [
-        ("en", 1, "Valid until 4:33\u202fPM UTC, 1 minute after it was asked for."),
-        ("en-GB", 10, "Valid until 16:42 UTC, 10 minutes after it was asked for."),
+        ("en", 1, "Valid until 4:33\u202fPM UTC, 1 minute after it was requested."),
+        ("en-GB", 10, "Valid until 16:42 UTC, 10 minutes after it was requested."),
         ("de", 1, "Gültig bis 16:33 UTC, 1 Minute ab Anforderung."),
         ("de", 10, "Gültig bis 16:42 UTC, 10 Minuten ab Anforderung."),
         ("de", 1440, "Gültig bis 24. November 2026, 16:32 UTC."),

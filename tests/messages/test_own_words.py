@@ -52,19 +52,19 @@ def test_an_sms_says_the_operators_words_our_warning_and_our_last_lines(tmp_path
     assert render(occasion(Channel.SMS, app_hash="FA+9qCX9VSu"), CODE, own).text.split("\n") == [
         "123456 opens Ada's Tea Shop.",
         "From Firefox on Windows",
-        "Never share it: we never ask for it.",
+        "Never share it. We never ask for it.",
         "FA+9qCX9VSu",
         LAST,
     ]
     assert render(occasion(Channel.SMS, device=""), CODE, own).text.split("\n")[1:] == [
-        "Never share it: we never ask for it.",
+        "Never share it. We never ask for it.",
         LAST,
     ]
 
 
 def test_a_warning_stands_where_the_template_has_it_and_once(tmp_path: Path) -> None:
     text = render(occasion(Channel.SMS), CODE, words(tmp_path, sms__txt="{{ warning }} {{ code }}")).text
-    assert text == f"Never share it: we never ask for it. 123456\n{LAST}"
+    assert text == f"Never share it. We never ask for it. 123456\n{LAST}"
 
 
 def test_the_nearest_language_says_it_then_the_purpose(tmp_path: Path) -> None:

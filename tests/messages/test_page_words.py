@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from countersign.messages.language.catalogue import Language
 
-GUESS = "This is not the code. You have {number} guess left."
-GUESSES = "This is not the code. You have {number} guesses left."
+GUESS = "This is not the right code. You have {number} try left."
+GUESSES = "This is not the right code. You have {number} tries left."
 
 
 def spoken(folder: Path, text: str, tag: str = "en") -> Language:
@@ -33,11 +33,11 @@ def fault(folder: Path, text: str, tag: str = "en") -> str:
 
 
 def test_a_sentence_of_the_operator_takes_the_place_of_ours(tmp_path: Path) -> None:
-    language = spoken(tmp_path, '"Sign in" = "Log in"\n"We sent a code to {to} {by}." = "{by}, {to}: a code."')
+    language = spoken(tmp_path, '"Sign in" = "Log in"\n"We sent a security code to {to} {by}." = "{by}, {to}: a code."')
     assert language.say("Sign in") == "Log in"
     assert (
-        language.say("We sent a code to {to} {by}.", to="a@b.example", by="by e-mail")
-        == "by e-mail, a@b.example: a code."
+        language.say("We sent a security code to {to} {by}.", to="a@b.example", by="by email")
+        == "by email, a@b.example: a code."
     )
     assert language.say("Sign out") == "Sign out"
 
@@ -61,11 +61,14 @@ def test_a_counted_sentence_has_each_plural_form(tmp_path: Path) -> None:
     ("text", "said"),
     [
         ('"Sign in" = "Log in {site}"', "placeholders must be the same: none"),
-        ('"We sent a code to {to} {by}." = "A code went to {to}."', "placeholders must be the same: {by}, {to}"),
-        ('"We sent a code to {to} {by}." = "{to.__class__} {by}"', "a brace stands alone"),
-        ('"We sent a code to {to} {by}." = "{to!r} {by}"', "a brace stands alone"),
-        ('"We sent a code to {to} {by}." = "{to:>999999999} {by}"', "a brace stands alone"),
-        ('"We sent a code to {to} {by}." = "{0} {to} {by}"', "a brace stands alone"),
+        (
+            '"We sent a security code to {to} {by}." = "A code went to {to}."',
+            "placeholders must be the same: {by}, {to}",
+        ),
+        ('"We sent a security code to {to} {by}." = "{to.__class__} {by}"', "a brace stands alone"),
+        ('"We sent a security code to {to} {by}." = "{to!r} {by}"', "a brace stands alone"),
+        ('"We sent a security code to {to} {by}." = "{to:>999999999} {by}"', "a brace stands alone"),
+        ('"We sent a security code to {to} {by}." = "{0} {to} {by}"', "a brace stands alone"),
         ('"Sign in" = "{"', "a brace stands alone"),
         ('"Sign inn" = "Log in"', "did you mean “Sign in”?"),
         ('"Sign in" = ""', "expected one line"),
@@ -90,7 +93,7 @@ def test_a_file_for_a_language_that_there_is_not_stops_the_start(tmp_path: Path)
 
 def test_values_stand_isolated_where_they_could_turn_a_sentence_round(tmp_path: Path) -> None:
     english, arabic = (spoken(tmp_path, "", tag) for tag in ("en", "ar"))
-    sentence = "You are then signed out of {site} on this browser."
+    sentence = "This signs you out of {site} on this browser."
     assert "\u2068בנק\u2069" in english.say(sentence, site="בנק")
     assert "\u2068Bank\u2069" in arabic.say(sentence, site="Bank")
     assert "\u2068" not in english.say(sentence, site="Bank")

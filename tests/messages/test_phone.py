@@ -36,7 +36,7 @@ def test_an_sms_says_the_code_the_site_the_act_the_warning_and_the_device_first(
     """D6: site, act, device, rough place, time and warning; D4: the last line."""
     message = render(occasion(Channel.SMS), CODE)
     assert message.text.split("\n") == [
-        "123456 is your Ada's Tea Shop sign-in code. Never share it: we never ask for it.",
+        "123456 is your Ada's Tea Shop sign-in code. Never share it. We never ask for it.",
         "At 4:32 PM UTC, Firefox on Windows, 203.0.113.x",
         "@adasteashop.example #123456",
     ]
@@ -60,7 +60,7 @@ def test_what_is_approved_is_always_said_and_opens_room_for_the_rest() -> None:
         occasion(Channel.SMS, purpose="change_contact", summary="Change e-mail to a***@example.org"), CODE
     ).text
     assert text.split("\n") == [
-        "123456 is your Ada's Tea Shop code to change your contact details. Never share it: we never ask for it.",
+        "123456 is your Ada's Tea Shop code to change your contact details. Never share it. We never ask for it.",
         "It approves: Change e-mail to a***@example.org",
         "At 4:32 PM UTC, Firefox on Windows, 203.0.113.x",
         "Not you? https://adasteashop.example/not-me/ver_1",
@@ -106,7 +106,7 @@ def test_a_voice_says_the_warning_first_and_the_code_twice_with_pauses() -> None
     assert text.count("1, 2, 3. 4, 5, 6.") == 2
     assert text.index("Nobody from Ada's Tea Shop will ever ask you for this code.") < text.index("1, 2, 3")
     assert text.startswith("Hello, this is Ada's Tea Shop. Your code to sign in.")
-    assert "Asked for at 4:32 PM UTC. Device: Firefox on Windows. Place: 203.0.113.x." in text
+    assert "Requested at 4:32 PM UTC. Device: Firefox on Windows. Location: 203.0.113.x." in text
     assert "123456" not in text
     assert "http" not in text
 

@@ -85,7 +85,7 @@ async def test_one_network_holds_a_part_and_leaves_the_rest(
     runtime: Runtime, streams: Streams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """L5: IPv6 counts by its network."""
-    monkeypatch.setattr("countersign.web.pages.sign_in.verify.PER_NETWORK", 3)
+    monkeypatch.setattr("countersign.web.pages.sign_in.progress.PER_NETWORK", 3)
     cookies = [await browser(runtime, f"198.51.100.{number}") for number in range(5)]
     answers = [await streams.open(cookie, f"2001:db8::{number}") for number, cookie in enumerate(cookies[:4])]
     assert answers == [200, 200, 200, 503]

@@ -78,7 +78,7 @@ async def test_a_code_typed_under_another_question_answers_nothing_there(ada: Br
     code = await ada.code()
     answer = await ada.post("/verify", code=code, **first.hidden("/verify"))
     page = await ada.get(answer.location)
-    assert "This is not the code" in page.text
+    assert "This is not the right code" in page.text
     assert page.hidden("/verify")["flow"] == first.hidden("/verify")["flow"]
     assert await guesses(runtime) == 0
     approved = await ada.post("/verify", code=code, **second.hidden("/verify"))

@@ -87,8 +87,8 @@ def test_an_address_is_ours_however_many_are() -> None:
 
 async def test_the_page_says_that_it_saw_a_part(app: WebApplication) -> None:
     page = (await paste(app, "https://evil.example " + "x" * MAX_CHARACTERS)).body.decode()
-    assert "Only the first part was looked at." in page
-    assert "Only the first part was looked at." not in (await paste(app, "https://evil.example")).body.decode()
+    assert "We only checked the first part." in page
+    assert "We only checked the first part." not in (await paste(app, "https://evil.example")).body.decode()
 
 
 async def test_a_network_asks_only_so_often(app: WebApplication) -> None:

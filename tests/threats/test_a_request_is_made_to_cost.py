@@ -212,7 +212,7 @@ class Meter:
         if where not in self._plain:
             await ask("x")
             self._plain[where] = await self._best(ask, "x", 3, 0.0)
-        took = await self._best(ask, text, 3, self._plain[where] + MOST) - self._plain[where]
+        took = await self._best(ask, text, 20, self._plain[where] + MOST) - self._plain[where]
         if took > MOST:
             self.slow.append((round(took * 1_000, 1), name))
 

@@ -82,7 +82,7 @@ async def test_the_session_and_the_mailbox_of_an_account_without_more_are_taken_
     home.clock.forward(61_000)
     secret = await enrols_app(thief, EVIL)
     home.clock.forward(61_000)
-    owner = await owner_takes_it_back(home, "A contact of your account was replaced")
+    owner = await owner_takes_it_back(home, "Contact details were replaced on your account")
     assert await thief.session() is None
     assert await verify_code(home.accounts, code, "") is None
     assert isinstance(await owner.signs_in(password=BETTER), CodeRequested)
@@ -95,7 +95,7 @@ async def test_the_session_and_the_mailbox_of_an_account_without_more_are_taken_
     for name in (EVIL, PHONE):
         assert isinstance(await thief.signs_in(name, BETTER), InvalidCredentials)
         assert isinstance(await thief.recovers(name), CodeRequested)
-        assert "No account was found" in (await thief.reads(name)).text
+        assert "No account found" in (await thief.reads(name)).text
     assert secret
 
 
@@ -112,7 +112,7 @@ async def test_the_mailbox_alone_gets_no_further_than_a_new_password(home: Place
     seen = await thief.sees()
     assert seen is not None
     assert {way.masked for way in seen.contact_methods} == {"+1415***0123"}
-    reference = await Visitor(home).told("The password of your account was replaced", PHONE)
+    reference = await Visitor(home).told("Your password was reset", PHONE)
     assert await report_change(home.accounts, BrowserContext(), reference) is not None
     assert isinstance(await thief.signs_in(password="the thief's own words"), InvalidCredentials)
 
@@ -154,7 +154,7 @@ async def test_the_phone_alone_is_stopped_from_the_mailbox(home: Place) -> None:
     assert seen is not None
     assert {way.masked for way in seen.contact_methods} == {"a***@example.org"}
     owner = Visitor(home)
-    reference = await owner.told("The password of your account was replaced")
+    reference = await owner.told("Your password was reset")
     assert await report_change(home.accounts, owner.browser, reference) is not None
     assert isinstance(await thief.signs_in(PHONE, "the thief's own words"), InvalidCredentials)
     # The owner, who has lost the phone, knows the password of before; the thief's own is worth nothing.

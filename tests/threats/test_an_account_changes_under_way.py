@@ -67,7 +67,7 @@ async def account_of(visitor: Visitor) -> Account:
 
 async def password_change(home: Place, password: str = BETTER) -> ChangeRequest:
     hashed = await home.accounts.passwords.hash(password)
-    return ChangeRequest(ChangeKind.PASSWORD_CHANGED, summary="Change the password", password=hashed)
+    return ChangeRequest(ChangeKind.PASSWORD_CHANGED, summary="Change password", password=hashed)
 
 
 async def changes_password(owner: Visitor, password: str = BETTER, to: str = ADA) -> None:
@@ -175,7 +175,7 @@ async def test_a_recovery_that_was_proved_sets_no_password_after_the_owner_said_
     thief = Visitor(home, THIEFS)
     assert isinstance(await thief.recovers(), CodeRequested)
     assert isinstance(await thief.types(await thief.code()), PasswordResetAllowed)
-    reference = await owner.told("A new contact was asked for in your account")
+    reference = await owner.told("Someone asked to add contact details to your account")
     assert await report_change(home.accounts, owner.browser, reference) is not None
     assert isinstance(await thief.chooses("the thief's own words"), FlowNotFound)
 
@@ -302,7 +302,7 @@ async def test_an_undo_by_a_page_that_was_read_before_another_change_asks_again(
     assert isinstance(await owner.types(await owner.code()), SignedIn)
     approved = await alive(owner)
     phone = await owner.contact(PHONE)
-    other = ChangeRequest(ChangeKind.CONTACT_PRIMARY, phone.id, phone.masked, "Make it the first")
+    other = ChangeRequest(ChangeKind.CONTACT_PRIMARY, phone.id, phone.masked, "Send codes here first")
     home.clock.forward(MINUTE + 1_000)
     assert isinstance(await owner.changes(other), Applied)
     late = await undo_change(home.accounts, owner.browser, approved, added.change.id, "Undo it")

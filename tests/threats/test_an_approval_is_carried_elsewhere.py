@@ -107,7 +107,7 @@ async def test_the_contact_that_goes_does_not_approve_its_going_by_way_of_a_clie
 async def test_what_our_own_pages_were_given_is_worth_nothing_to_a_client(home: Place, shop: Application) -> None:
     """P1: the other way round, with the very words and hash."""
     visitor = await ada(home)
-    wanted = ChangeRequest(ChangeKind.PASSWORD_CHANGED, summary="Change the password", password="x")
+    wanted = ChangeRequest(ChangeKind.PASSWORD_CHANGED, summary="Change password", password="x")
     need = await submit_change(home.accounts, visitor.browser, await alive(visitor), wanted)
     assert isinstance(need, ProofRequirement)
     assert isinstance(await visitor.steps_up(need), CodeRequested)
@@ -203,7 +203,7 @@ async def test_one_approval_begins_one_enrolment(home: Place) -> None:
 async def test_one_code_approves_once_though_two_flows_wait_for_it(home: Place) -> None:
     """U1, C3: a repeated request continues the challenge, so two flows of one browser wait for one code."""
     visitor = await ada(home)
-    wanted = ChangeRequest(ChangeKind.RECOVERY_CODES_MADE, summary="Make new recovery codes")
+    wanted = ChangeRequest(ChangeKind.RECOVERY_CODES_MADE, summary="Create new recovery codes")
     session = await alive(visitor)
     need = await submit_change(home.accounts, visitor.browser, session, wanted)
     assert isinstance(need, ProofRequirement)

@@ -61,7 +61,7 @@ async def test_a_lifetime_that_is_not_offered_makes_no_code(client: Client, runt
     """I1: the whole value is judged; four characters of it were, and `00309999` was 850 years."""
     status, page, _ = await ask(client, runtime, days)
     assert status == 422
-    assert "Choose one of these times." in page
+    assert "Choose how long it works." in page
 
 
 async def test_the_message_names_what_the_code_may_do_and_for_how_long(client: Client, runtime: Runtime) -> None:

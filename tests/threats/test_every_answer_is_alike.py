@@ -257,6 +257,7 @@ async def proves_my_own(walk: Walk, flow: Flow, address: str) -> None:
     await walk.deliver()
     sent = [one for one in walk.place.carriers[CARRIER].sent if one.to == MINE]
     await walk.post("/verify", code=sent[-1].code if sent else "000000")
+    await walk.get("/outcome")
     await walk.get("/verify")
     for wait in (0, 3 * DAY, 3 * DAY, 2 * DAY):
         walk.wait(wait)
@@ -415,5 +416,5 @@ async def test_a_recovery_of_ones_own_is_seen_and_withdrawn_alike(new_url: NewUr
     known, unknown = await walked(new_url, tmp_path, OWNERS[owner], has_lost_all, MAIL, (withdraws,))
     assert_alike(known, unknown)
     assert_as_costly(known, unknown, rows=False)
-    assert "Add the day to your calendar" in "".join(known.answers)
+    assert "Add this to your calendar" in "".join(known.answers)
     assert known.statuses.count(200) >= 5

@@ -135,7 +135,7 @@ async def test_what_was_gathered_is_told_with_a_way_to_stop_all_of_it(home: Plac
     mail = next(one for one in reversed(home.carriers[CARRIER].sent) if one.to == ADA and "says again" in one.text)
     assert f"{waiting - 2} more things happened" in mail.text
     stopped = await report_change(
-        home.accounts, BrowserContext(), await visitor.told("Somebody says again that they lost access")
+        home.accounts, BrowserContext(), await visitor.told("Someone says again that they lost access")
     )
     assert stopped is not None
     assert stopped.stopped

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from countersign.web.http.application import WebApplication
 
 ISSUER: Final = "https://verify.example"
-BEGUN: Final = "The waiting time has begun"
+BEGUN: Final = "The waiting time has started"
 STRANGER: Final = "198.51.100.23"
 _FORM: Final = "application/x-www-form-urlencoded"
 _RANDOM: Final = (

@@ -58,7 +58,7 @@ class Browser:
         return await self._ask("POST", path, urlencode(fields).encode())
 
     async def sign_up(self, address: str = "ada@example.org") -> None:
-        """Open an account and prove its contact."""
+        """Create an account and prove its contact."""
         begun = await self.post("/sign-up", name="Ada", identifier=address, password=PASSWORD)
         assert begun.location == "/verify", begun
         proved = await self.post("/verify", code=await self.code())

@@ -62,7 +62,7 @@ async def test_neither_key_nor_code_nor_proof_stands_for_the_other(
     code = await code_of(begun["id"])
     path = f"/v1/verifications/{begun['id']}/check"
     as_code = await client.post(path, {"code": client.key})
-    assert as_code.json["refusal"] == "wrong_code"
+    assert_problem(as_code, 400, "malformed")
     proof = (await client.post(path, {"code": code})).json["proof"]
     for thing in (code, begun["id"], proof, "csk_test_" + code):
         assert_problem(await Client(app, thing).get(f"/v1/verifications/{begun['id']}"), 401, "unauthorized")

@@ -174,7 +174,7 @@ class Person:
             headers={"Cookie": cookie, "Authorization": "", "Sec-Fetch-Site": "same-origin", **headers},
         )
         for name in ("device", "visit"):
-            if found := re.search(rf"__Host-{name}=([^;]+)", answer.headers.get("set-cookie", "")):
+            if found := re.search(rf"__Host-{name}=([^;]+)", "\n".join(answer.cookies)):
                 self.browser = msgspec.structs.replace(self.browser, **{"flow" if name == "visit" else name: found[1]})
         return answer
 

@@ -303,7 +303,7 @@ async def test_an_act_is_pushed_approved_and_told_to_the_client(shop: Shop, brow
     assert (await browser.get(f"/oauth/authorize?{query}")).location == "/verify"
     page = await browser.get("/verify")
     assert ACT["summary"] in page.text
-    assert "With it you approve for \u2068shop\u2069" in page.text
+    assert "What this approves for \u2068shop\u2069" in page.text
     proved = await browser.post("/verify", code=await browser.code(), **page.hidden("/verify"))
     assert "Pay" not in proved.location
     back = dict(parse_qsl(urlsplit((await browser.get(proved.location)).location).query))

@@ -79,6 +79,9 @@ def test_what_can_cost_a_person_the_account_is_critical() -> None:
         NoticeKind.CONTACT_REMOVED,
         NoticeKind.ACCESS_RECOVERED,
         NoticeKind.ACCOUNT_LOCKED,
+        NoticeKind.DELETION_ASKED,
+        NoticeKind.DELETION_CANCELED,
+        NoticeKind.ACCOUNT_ERASED,
     } == CRITICAL
     assert all(lane_of(kind) is NoticeLane.CRITICAL for kind in CRITICAL)
 

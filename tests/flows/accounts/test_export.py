@@ -15,7 +15,7 @@ from countersign.flows.accounts.export import check_export, export_account
 if TYPE_CHECKING:
     from tests.flows.place import Place
 
-ACT = "Download everything that is stored about you"
+ACT = "Download everything we store about you"
 
 
 async def exported(owner: Visitor) -> bytes:
@@ -57,4 +57,4 @@ async def test_it_needs_a_proof_each_time_and_is_told(home: Place) -> None:
     await exported(owner)
     again = await export_account(home.accounts, owner.browser, await alive(owner), ACT)
     assert isinstance(again, ProofRequirement)
-    assert await owner.told("The data of your account was downloaded")
+    assert await owner.told("Your account data was downloaded")

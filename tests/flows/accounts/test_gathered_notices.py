@@ -102,10 +102,10 @@ async def test_what_is_beyond_the_budget_is_one_mail_and_no_sms(home: Place) -> 
     assert await send_gathered(home.accounts) == 0, "it waits for others"
     assert await gathers(home) == 1
     (mail,) = await sent(home)
-    assert mail.subject == "More happened in your account at Verify"
+    assert mail.subject == "There was more activity in your account at Verify"
     assert "11 more things happened in your account" in mail.text
-    assert "The first contact of your account was changed (8)" in mail.text
-    assert "A way to confirm was added to your account (3)" in mail.text
+    assert "Your main contact details were changed (8)" in mail.text
+    assert "A sign-in method was added to your account (3)" in mail.text
     assert "Activity" in mail.text
     assert await sent(home, PHONE) == []
     home.clock.forward(24 * HOUR)
@@ -120,7 +120,7 @@ async def test_a_single_one_is_told_as_it_is(home: Place) -> None:
     await sent(home)
     assert await gathers(home) == 1
     (mail,) = await sent(home)
-    assert "A way to confirm was added to your account" in mail.text
+    assert "A sign-in method was added to your account" in mail.text
     assert "My telephone" in mail.text
     assert "ref=" in mail.text
 
@@ -178,7 +178,7 @@ async def test_a_removed_mailbox_still_hears_what_was_held_for_it(home: Place) -
     await visitor.changes(ChangeRequest(ChangeKind.CONTACT_REMOVED, contact.id, contact.masked, "Remove it"), ADA)
     await sent(home, other)
     assert await gathers(home) >= 1
-    assert any("A way to confirm was added" in one.text for one in await sent(home, other))
+    assert any("A sign-in method was added" in one.text for one in await sent(home, other))
 
 
 async def test_the_mail_about_many_undoes_what_was_done(home: Place) -> None:
@@ -201,7 +201,7 @@ async def test_the_mail_about_many_undoes_what_was_done(home: Place) -> None:
     done = await report_change(home.accounts, BrowserContext(), reference)
     assert done is not None
     assert not done.stopped
-    assert any("is closed" in one.text for one in await sent(home))
+    assert any("is locked" in one.text for one in await sent(home))
 
 
 async def test_what_is_gathered_again_and_again_is_told_ever_more_rarely(home: Place) -> None:

@@ -90,7 +90,7 @@ async def test_a_password_change_ends_everything_else(home: Place) -> None:
     assert isinstance(await waiting.types(code), FlowNotFound)
     assert isinstance(await other.signs_in(), InvalidCredentials)
     assert isinstance(await other.signs_in(password="a better battery staple"), CodeRequested)
-    await visitor.told("The password of your account was changed")
+    await visitor.told("Your password was changed")
     session = await visitor.session()
     assert session is not None
     left = await home.database.read(changes.list_open, session.account, home.clock())

@@ -35,7 +35,7 @@ async def test_the_other_contact_becomes_the_first(home: Place) -> None:
     visitor = await ada(home)
     await visitor.adds(PHONE)
     phone = await visitor.contact(PHONE)
-    wanted = ChangeRequest(ChangeKind.CONTACT_PRIMARY, phone.id, "+1415***0123", "Make it the first")
+    wanted = ChangeRequest(ChangeKind.CONTACT_PRIMARY, phone.id, "+1415***0123", "Send codes here first")
     assert isinstance(await visitor.changes(wanted), Applied)
     other = Visitor(home)
     assert isinstance(await other.signs_in(), CodeRequested)

@@ -167,6 +167,6 @@ async def test_a_contact_that_is_asked_for_is_told_to_those_that_are_there(home:
     new = parse_contact(NEW)
     wanted = ChangeRequest(ChangeKind.CONTACT_ADDED, "", new.masked, "Add it", new)
     assert isinstance(await visitor.changes(wanted), CodeRequested)
-    assert await visitor.told("A new contact was asked for in your account")
+    assert await visitor.told("Someone asked to add contact details to your account")
     (waiting,) = await home.database.read(changes.list_open, (await alive(visitor)).account, home.clock())
     assert waiting.about == new.masked

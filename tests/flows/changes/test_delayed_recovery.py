@@ -58,11 +58,11 @@ async def test_lost_everything_waits_is_told_daily_and_gets_back_in(home: Place)
         assert await send_reminders(home.accounts) == 0
         while await home.deliver():
             pass
-        told = [one for one in home.carriers[CARRIER].sent if one.to == ADA and "still waits" in one.text]
+        told = [one for one in home.carriers[CARRIER].sent if one.to == ADA and "still waiting" in one.text]
         assert len(told) == day
     early = Visitor(home)
     assert isinstance(await early.recovers(NEW), CodeRequested)
-    assert "No account was found" in (await early.reads(NEW)).text
+    assert "No account found" in (await early.reads(NEW)).text
     home.clock.forward(DAY)
     assert isinstance(await claimant.recovers(NEW), CodeRequested)
     assert isinstance(await claimant.types(await claimant.code(NEW)), PasswordResetAllowed)
@@ -91,7 +91,7 @@ async def test_any_contact_or_session_stops_the_wait(home: Place) -> None:
     session = await visitor.session()
     assert session is not None
     await claims(home)
-    reference = await visitor.told("Somebody says that they lost access to your account")
+    reference = await visitor.told("Someone says they lost access to your account")
     stopped = await report_change(home.accounts, BrowserContext(), reference)
     assert stopped is not None
     assert stopped.stopped
@@ -105,7 +105,7 @@ async def test_any_contact_or_session_stops_the_wait(home: Place) -> None:
     assert await send_reminders(home.accounts) == 0
     late = Visitor(home)
     assert isinstance(await late.recovers(NEW), CodeRequested)
-    assert "No account was found" in (await late.reads(NEW)).text
+    assert "No account found" in (await late.reads(NEW)).text
 
 
 async def test_a_delayed_recovery_of_an_unknown_account_looks_the_same(home: Place) -> None:
@@ -114,7 +114,7 @@ async def test_a_delayed_recovery_of_an_unknown_account_looks_the_same(home: Pla
     home.clock.forward(RECOVERY_WAIT)
     late = Visitor(home)
     assert isinstance(await late.recovers(NEW), CodeRequested)
-    assert "No account was found" in (await late.reads(NEW)).text
+    assert "No account found" in (await late.reads(NEW)).text
 
 
 async def test_a_delayed_recovery_that_nobody_finishes_expires(home: Place) -> None:
@@ -125,5 +125,5 @@ async def test_a_delayed_recovery_that_nobody_finishes_expires(home: Place) -> N
     assert await send_reminders(home.accounts) == 0
     late = Visitor(home)
     assert isinstance(await late.recovers(NEW), CodeRequested)
-    assert "No account was found" in (await late.reads(NEW)).text
+    assert "No account found" in (await late.reads(NEW)).text
     assert isinstance(await Visitor(home).signs_in(password=PASSWORD), CodeRequested | NoEligibleMethod)

@@ -54,7 +54,7 @@ async def test_removing_the_app_takes_the_app_and_is_undone_by_a_contact(home: P
     assert session is not None
     assert isinstance(await submit_change(home.accounts, visitor.browser, session, wanted), Applied)
     assert (await visitor.holdings()).authenticators == ()
-    reference = await visitor.told("A way to confirm was removed from your account")
+    reference = await visitor.told("A sign-in method was removed from your account")
     assert await report_change(home.accounts, BrowserContext(), reference) is not None
     assert isinstance(await Visitor(home).signs_in(), InvalidCredentials)
 
@@ -96,7 +96,7 @@ async def test_recovery_codes_are_ten_strong_kept_hashed_and_used_once(home: Pla
         await prove_with_recovery_code(home.accounts, other.browser, typed, remember=False), PasswordResetAllowed
     )
     assert isinstance(await other.chooses(BETTER), Applied)
-    assert (await visitor.told("A recovery code of your account was used")) != ""
+    assert (await visitor.told("A recovery code for your account was used")) != ""
     again = Visitor(home)
     assert isinstance(await again.recovers(), CodeRequested)
     assert isinstance(

@@ -55,7 +55,7 @@ async def test_a_code_is_strong_shown_once_kept_hashed_and_says_what_it_opens(ho
     assert shown.expires_at == shown.created_at + 30 * DAY
     rows = await home.database.read(_all, "credentials")
     assert all(code[4:-7] not in repr(row) and b"Bookkeeping" not in bytes(row[4]) for row in rows)
-    await visitor.told("An integration code was made in your account")
+    await visitor.told("An integration code was created in your account")
 
 
 def _all(table: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
@@ -96,7 +96,7 @@ async def test_two_overlap_while_one_is_renewed(home: Place) -> None:
     assert both[0] is not None
     assert both[1] is not None
     assert both[0].scopes == both[1].scopes
-    await visitor.told("An integration code of your account was renewed")
+    await visitor.told("An integration code on your account was renewed")
     home.clock.forward(ROTATION_OVERLAP)
     assert await verify_code(home.accounts, old, "") is None
     assert await verify_code(home.accounts, new, "") is not None
@@ -169,7 +169,7 @@ async def test_not_me_ends_every_code(home: Place) -> None:
     """S6, I3."""
     visitor = await ada(home)
     code = await made(visitor)
-    reference = await visitor.told("An integration code was made in your account")
+    reference = await visitor.told("An integration code was created in your account")
     assert await report_change(home.accounts, BrowserContext(), reference) is not None
     assert await verify_code(home.accounts, code, "") is None
 

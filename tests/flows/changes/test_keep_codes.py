@@ -74,7 +74,7 @@ async def test_a_first_app_counts_once_its_codes_are_kept(home: Place) -> None:
     holdings = await visitor.holdings()
     assert (holdings.strong, holdings.recovery_codes) == (True, 10)
     assert not any(one.unkept for one in holdings.authenticators)
-    await visitor.told("A way to confirm was added to your account")
+    await visitor.told("A sign-in method was added to your account")
 
     home.clock.forward(MINUTE)
     again = Visitor(home)

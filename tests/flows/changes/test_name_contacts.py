@@ -47,7 +47,7 @@ async def test_the_new_contact_is_named_whole_and_the_old_one_so_that_it_differs
     assert isinstance(await replaces(owner, JOANNA, new), CodeRequested)
     seen = await owner.sees()
     assert seen is not None
-    summary = f"Replace jo…57@example.org by {new}"
+    summary = f"Replace jo…57@example.org with {new}"
     assert seen.flow.requirement.action.summary == summary
     sms = await owner.reads(PHONE)
     assert summary.replace("…", "...") in sms.text
@@ -56,7 +56,7 @@ async def test_the_new_contact_is_named_whole_and_the_old_one_so_that_it_differs
     assert isinstance(await replaces(owner, JOANNA, new), CodeRequested)
     assert await owner.told(new, JOANNA)
     assert isinstance(await owner.types(await owner.code(new)), Applied)
-    assert await owner.told(f"{new}\u2069 gets codes from now on", JOANNA)
+    assert await owner.told(f"Codes now go to \u2066{new}", JOANNA)
 
 
 async def test_a_stolen_database_names_no_contact_that_is_approved(home: Place) -> None:

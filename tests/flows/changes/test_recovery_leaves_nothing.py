@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from countersign.domain.accounts.change import AccountChange
 
-ASKED = "Somebody says that they lost access to your account"
+ASKED = "Someone says they lost access to your account"
 
 
 def claimant_of(place: Place) -> Person:

@@ -113,7 +113,7 @@ async def test_locking_an_account_leaves_nothing_that_opens_it(home: Place, scen
     home.clock.forward(RECOVERY_WAIT)
     # The claim that waited does not come back when its time is over.
     assert isinstance(await scene.claimant.recovers(NEW), CodeRequested)
-    assert "No account was found" in (await scene.claimant.reads(NEW)).text
+    assert "No account found" in (await scene.claimant.reads(NEW)).text
 
 
 async def test_a_changed_password_leaves_the_session_that_changed_it_and_nothing_else(

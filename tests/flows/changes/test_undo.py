@@ -33,10 +33,10 @@ async def test_the_old_contact_is_told_and_undoes_it(home: Place) -> None:
     visitor = await ada(home)
     before = await visitor.contact(ADA)
     assert isinstance(await visitor.adds(NEW, replaces=before.id), Applied)
-    await visitor.told("A new contact was asked for in your account")
-    reference = await visitor.told("A contact of your account was replaced")
+    await visitor.told("Someone asked to add contact details to your account")
+    reference = await visitor.told("Contact details were replaced on your account")
     # The new contact is not asked whether it was itself.
-    assert not [one for one in home.carriers[CARRIER].sent if one.to == NEW and "was replaced" in one.text]
+    assert not [one for one in home.carriers[CARRIER].sent if one.to == NEW and "were replaced" in one.text]
     home.clock.forward(6 * DAY)
     outcome = await report_change(home.accounts, BrowserContext(), reference)
     assert outcome is not None
@@ -56,7 +56,7 @@ async def test_undoing_ends_with_the_seventh_day(home: Place) -> None:
     visitor = await ada(home)
     mail = await visitor.contact(ADA)
     await visitor.adds(NEW, replaces=mail.id)
-    reference = await visitor.told("A contact of your account was replaced")
+    reference = await visitor.told("Contact details were replaced on your account")
     home.clock.forward(7 * DAY)
     assert await report_change(home.accounts, BrowserContext(), reference) is None
 
@@ -97,7 +97,7 @@ async def test_two_changes_of_the_same_contact_are_made_one_after_the_other(home
     home.clock.forward(60_000)
     await visitor.adds(PHONE, NEW)
     home.clock.forward(60_000)
-    reference = await visitor.told("A contact of your account was replaced")
+    reference = await visitor.told("Contact details were replaced on your account")
     new = await visitor.contact(NEW)
     wanted = remove(new.id, new.masked)
     need = requirement_of(home.accounts, wanted, await visitor.holdings())

@@ -67,7 +67,7 @@ async def test_a_shared_number_signs_its_owner_in_after_another_account_removed_
     assert isinstance(await Visitor(home).signs_in(PHONE), CodeRequested)
     home.clock.forward(61_000)
     assert isinstance(await Visitor(home).recovers(PHONE), CodeRequested)
-    assert "No account was found" not in (await first.reads(PHONE)).text
+    assert "No account found" not in (await first.reads(PHONE)).text
 
 
 async def test_the_number_comes_back_to_whoever_undoes_unless_another_signs_in_with_it_meanwhile(home: Place) -> None:

@@ -38,7 +38,7 @@ async def test_a_code_goes_out_in_the_operators_words_with_the_hash_of_the_app(p
     code = place.code(challenge)
     assert place.inbox.sent[0].text.split("\n") == [
         f"{code} opens Shop.",
-        "Never share it: we never ask for it.",
+        "Never share it. We never ask for it.",
         "FA+9qCX9VSu",
         f"@shop.example #{code}",
     ]

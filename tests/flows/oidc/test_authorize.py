@@ -192,7 +192,7 @@ async def test_an_act_is_approved_by_a_code_of_its_own_and_once(home: Place, sho
     visitor = await ada(home)
     again = await approves(home, visitor, await pushed(home, shop, ACT))
     assert "It approves for shop: Pay €148.00" in (await visitor.reads()).text or (
-        "With it you approve for" in (await visitor.reads()).text
+        "What this approves for" in (await visitor.reads()).text
     )
     changed = await pushed(home, shop, {**ACT, "hash": "other"})
     assert isinstance(await authorize(home.accounts, visitor.browser, changed), CodeRequested)

@@ -39,7 +39,7 @@ async def test_the_app_is_asked_for_and_no_message_is_sent(home: Place) -> None:
     """R2, U5, S2: neither a way by mail nor a parameter gets round it, and nobody is in before it."""
     visitor = await ada(home)
     secret = await enrols_app(visitor)
-    await visitor.told("A way to confirm was added to your account")
+    await visitor.told("A sign-in method was added to your account")
     home.clock.forward(STEP)
     other = Visitor(home)
     before = await home.count("deliveries")

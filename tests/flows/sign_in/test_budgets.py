@@ -151,7 +151,7 @@ async def changes_of_one_account(place: Place) -> Spend:
     async def spend(number: int) -> bool:
         place.clock.forward(100)
         contact = await owner.contact(ADA if number % 2 else PHONE)
-        wanted = ChangeRequest(ChangeKind.CONTACT_PRIMARY, contact.id, contact.masked, "Make it the first")
+        wanted = ChangeRequest(ChangeKind.CONTACT_PRIMARY, contact.id, contact.masked, "Send codes here first")
         first = PHONE if number % 2 else ADA
         return not isinstance(await owner.changes(wanted, first), Refused)
 

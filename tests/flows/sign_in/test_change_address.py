@@ -47,7 +47,7 @@ async def test_a_known_address_is_answered_like_an_unknown_one(home: Place) -> N
         await visitor.signs_up(WRONG)
         answers.append(type(await change_address(home.accounts, visitor.browser, to)))
     assert answers == [Done, Done]
-    assert "account already" in (await Visitor(home).reads(ADA)).text
+    assert "already have an account" in (await Visitor(home).reads(ADA)).text
 
 
 async def test_what_is_no_address_changes_nothing(home: Place) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 async def finishes(place: Place) -> tuple[Visitor, SignedIn]:
-    """Open an account; return the browser as it was before it got its session, and what it should have got."""
+    """Create an account; return the browser as it was before it got its session, and what it should have got."""
     ada = Visitor(place)
     await ada.signs_up()
     code = await ada.code()

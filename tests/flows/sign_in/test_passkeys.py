@@ -50,7 +50,7 @@ async def test_a_passkey_is_enrolled_and_signs_in_by_itself(home: Place) -> None
     assert amr_values(session, home.clock()) == ["hwk", "user", "mfa"]
     # The notice of the new browser alone: no code was sent.
     assert await home.count("deliveries") == before + 1
-    await visitor.told("A way to confirm was added to your account")
+    await visitor.told("A sign-in method was added to your account")
 
 
 async def test_a_synced_passkey_never_counts(home: Place) -> None:
@@ -89,7 +89,7 @@ async def test_a_passkey_that_was_copied_is_refused_and_its_owner_told(home: Pla
     assert await home.count("notices WHERE kind = 'passkey_refused'") == 0
     bound.count = 4
     assert isinstance(await signs_in(other, bound.uses(await asked(other))), InvalidCredentials)
-    await visitor.told("A passkey of your account was refused")
+    await visitor.told("A passkey on your account was refused")
     bound.count = 6
     assert isinstance(await signs_in(other, bound.uses(await asked(other))), SignedIn)
 
@@ -247,7 +247,7 @@ async def test_a_removed_passkey_and_a_locked_account_open_nothing(home: Place) 
     seen = await thief.sees()
     assert seen is not None
     assert seen.contact_methods == ()
-    reference = await visitor.told("The password of your account was replaced")
+    reference = await visitor.told("Your password was reset")
     owner = Visitor(home)
     assert isinstance(await signs_in(owner, synced.uses(await asked(owner))), SignedIn)
     session = await owner.session()

@@ -38,7 +38,7 @@ async def test_a_forgotten_password_is_replaced_and_nobody_is_signed_in(home: Pl
     assert isinstance(await other.chooses(BETTER), Applied)
     assert other.browser.session == ""
     assert await visitor.session() is None
-    await visitor.told("The password of your account was replaced")
+    await visitor.told("Your password was reset")
     assert isinstance(await other.chooses("yet another battery"), FlowNotFound)
     assert isinstance(await Visitor(home).signs_in(), InvalidCredentials)
     assert isinstance(await Visitor(home).signs_in(password=BETTER), CodeRequested)
@@ -49,7 +49,7 @@ async def test_beginning_a_recovery_changes_nothing_and_gives_the_same_answer(ho
     visitor = await ada(home)
     stranger = Visitor(home)
     assert isinstance(await stranger.recovers("nobody@example.org"), CodeRequested)
-    assert "No account was found here" in (await stranger.reads("nobody@example.org")).text
+    assert "No account found" in (await stranger.reads("nobody@example.org")).text
     seen = await stranger.sees()
     assert seen is not None
     assert seen.authenticators == (AuthenticatorKind.RECOVERY_CODE,)

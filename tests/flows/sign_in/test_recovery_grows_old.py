@@ -94,7 +94,7 @@ async def test_a_disabled_account_is_not_recovered_and_its_mailbox_is_told_as_a_
     home.clock.forward(61_000)
     visitor = Visitor(home)
     assert isinstance(await visitor.recovers(), CodeRequested)
-    assert "No account was found here" in (await visitor.reads()).text
+    assert "No account found" in (await visitor.reads()).text
     view = await visitor.sees()
     assert view is not None
     assert view.challenge is not None

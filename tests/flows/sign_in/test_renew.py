@@ -103,7 +103,7 @@ async def test_a_known_address_is_replaced_by_the_same_notice(home: Place) -> No
     await visitor.signs_up()
     home.clock.forward(11 * MINUTE)
     assert isinstance(await renew_code(home.accounts, visitor.browser), Done)
-    assert "account already" in (await visitor.reads(ADA)).text
+    assert "already have an account" in (await visitor.reads(ADA)).text
 
 
 async def test_a_browser_without_a_flow_gets_no_code(home: Place) -> None:

@@ -40,7 +40,7 @@ async def test_the_owner_of_a_known_contact_is_notified_and_the_page_shows_no_di
     assert seen.challenge.guesses_left == other.challenge.guesses_left
     assert len(seen.contact_methods) == len(other.contact_methods)
     letter = await known.reads()
-    assert letter.subject == "You have an account already at Verify"
+    assert letter.subject == "You already have an account at Verify"
     assert not any(
         part.isdigit() and len(part) >= 3 for part in letter.text.split() if ":" not in part and "." not in part
     )

@@ -53,7 +53,7 @@ class PageBrowser:
         return await self.get(answer.headers["location"], **headers)
 
     async def signs_up(self, to: str = ADA, **fields: str) -> Answer:
-        """Open an account."""
+        """Create an account."""
         await self.post("/sign-up", {"name": "Ada", "identifier": to, "password": PASSWORD, **fields})
         return await self.types()
 

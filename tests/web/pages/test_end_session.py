@@ -141,8 +141,8 @@ async def test_the_page_that_asks_names_the_application(runtime: Runtime) -> Non
     """J6: by what the operator registered, and only where it is known."""
     client, browser = await shop(runtime), await signed_up(runtime)
     page = (await browser.get("/oauth/sign-out?" + urlencode({"client_id": client.id, "site": "Evil"}))).body.decode()
-    assert "\u2068shop\u2069 asks for it." in page
-    assert "asks for it" not in (await browser.get("/oauth/sign-out?client_id=app_unknown")).body.decode()
+    assert "\u2068shop\u2069 asks for this." in page
+    assert "asks for this" not in (await browser.get("/oauth/sign-out?client_id=app_unknown")).body.decode()
 
 
 async def test_a_browser_that_pressed_our_button_leaves_by_a_page_of_ours(runtime: Runtime) -> None:

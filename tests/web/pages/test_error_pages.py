@@ -66,7 +66,7 @@ async def test_the_way_on_fits_whether_somebody_is_signed_in(runtime: Runtime) -
     browser = await signed_up(runtime)
     assert way_on(assert_page(await browser.get("/nope", **PERSON), 404, "Page not found")) == (
         "/account",
-        "To your account",
+        "Go to your account",
     )
     await browser.post("/sign-out", {})
     assert way_on(assert_page(await browser.get("/nope", **PERSON), 404, "Page not found"))[0] == "/sign-in"
@@ -107,7 +107,7 @@ async def test_the_address_of_a_form_alone_leads_to_its_page(runtime: Runtime, p
 async def test_the_address_that_a_script_asks_is_a_page_that_leads_on(runtime: Runtime, path: str) -> None:
     """J5, J1: Allow says what is taken."""
     answer = await PageBrowser(runtime).get(path, **PERSON)
-    assert_page(answer, 405, "This page cannot be opened on its own")
+    assert_page(answer, 405, "You cannot open this page on its own")
     assert answer.headers["allow"] == "POST"
 
 
@@ -118,8 +118,8 @@ async def test_in_the_middle_of_a_flow_the_way_on_is_the_flow(runtime: Runtime) 
     await browser.signs_in()
     assert (await browser.get("/verify/resend", **PERSON)).headers["location"] == "/verify"
     answer = await browser.get("/verify/passkey/begin", **PERSON)
-    text = assert_page(answer, 405, "This page cannot be opened on its own")
-    assert way_on(text) == ("/verify", "See what is waiting")
+    text = assert_page(answer, 405, "You cannot open this page on its own")
+    assert way_on(text) == ("/verify", "See what needs a code")
 
 
 @pytest.mark.parametrize("path", ["/sign-in", "/account/contacts", "/sign-out", "/nope"])
@@ -127,14 +127,14 @@ async def test_a_form_of_another_site_is_refused_with_a_page(runtime: Runtime, p
     """J5, H5."""
     browser = await signed_up(runtime)
     answer = await browser.post(path, {"identifier": "x"}, **OTHER, **PERSON)
-    assert_page(answer, 403, "This came from another website")
+    assert_page(answer, 403, "This request came from another website")
     assert await browser.session() is not None
 
 
 async def test_a_form_that_is_too_long_is_refused_with_a_page(runtime: Runtime) -> None:
     """J5, H3."""
     answer = await PageBrowser(runtime).post("/sign-in", {"identifier": "x" * 70_000, "password": "x"}, **PERSON)
-    assert_page(answer, 413, "That is more than we can take")
+    assert_page(answer, 413, "You sent more than we can take")
 
 
 async def test_a_form_that_is_none_is_refused_with_a_page(runtime: Runtime) -> None:
@@ -146,13 +146,13 @@ async def test_a_form_that_is_none_is_refused_with_a_page(runtime: Runtime) -> N
         (FORM, b"&".join(b"a=b" for _ in range(50)), 400),
     ):
         answer = await client.post("/sign-in", raw=raw, headers={**headers, **OWN, **PERSON})
-        assert_page(answer, status, "We could not read what was sent")
+        assert_page(answer, status, "We could not read what you sent")
 
 
 async def test_a_fault_of_ours_is_a_page_with_a_reference(runtime: Runtime) -> None:
     """J5, H1: and the exception's words are nowhere."""
     answer = await _failing(runtime, RuntimeError("the secret is 42")).get("/fails", headers=PERSON)
-    text = assert_page(answer, 500, "Something went wrong")
+    text = assert_page(answer, 500, "Sorry, something went wrong")
     assert re.search(r"ref_[0-9a-f]{16}", text)
     assert "secret" not in text
     assert way_on(text) == ("", "Try again")
@@ -162,7 +162,7 @@ async def test_an_outage_is_a_page_that_says_when_to_come_back(runtime: Runtime)
     """J5, H1."""
     client = _failing(runtime, UnavailableError("the database is down", retry_after=7))
     answer = await client.get("/fails", headers=PERSON | {"cookie": "__Host-session=" + "x" * 43})
-    text = assert_page(answer, 503, "Not available right now")
+    text = assert_page(answer, 503, "Sorry, we are not available right now")
     assert answer.headers["retry-after"] == "7"
     assert "You can try again in 7 seconds." in text
     assert "database" not in text
@@ -174,7 +174,7 @@ async def test_too_many_requests_are_a_page_with_the_time(runtime: Runtime) -> N
     for seconds, told in ((1, "1 second."), (61, "61 seconds."), (200, "4 minutes."), (10_000, "3 hours.")):
         client = _failing(runtime, ProblemError("limited", retry_after=seconds))
         answer = await client.get("/fails", headers=PERSON)
-        text = assert_page(answer, 429, "Please wait a moment")
+        text = assert_page(answer, 429, "You need to wait a moment")
         assert answer.headers["retry-after"] == str(seconds)
         assert f"You can try again in {told}" in text
 
@@ -187,7 +187,7 @@ async def test_a_limit_on_sign_in_says_how_long_it_lasts_and_leads_to_the_sign_i
         if answer.status == 429:
             break
         answer = await browser.post("/recover", {"identifier": f"nobody{number}@example.org"}, **PERSON)
-    text = assert_page(answer, 429, "Please wait a moment")
+    text = assert_page(answer, 429, "You need to wait a moment")
     assert re.search(r"You can try again in \d+ (second|minute|hour)s?\.", text)
     assert way_on(text) == ("/recover", "Back")
 
@@ -232,7 +232,7 @@ async def test_head_is_answered_as_get_is(client: Client) -> None:
 async def test_a_page_under_another_name_leads_to_the_right_one(client: Client) -> None:
     """J5: in development; the name that was asked for is not repeated."""
     answer = await client.get("/inbox", headers={"host": "evil.example:8000", **PERSON})
-    text = assert_page(answer, 421, "This page has another address")
+    text = assert_page(answer, 421, "This page has a different address")
     assert "evil" not in text
 
 

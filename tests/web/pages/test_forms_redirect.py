@@ -18,7 +18,11 @@ SIGN_UP = {"name": "Ada", "identifier": ADA, "password": PASSWORD}
 @pytest.mark.parametrize(
     ("path", "fields", "words"),
     [
-        ("/sign-in", {"identifier": ADA, "password": "wrong"}, b"Check the address and the password"),
+        (
+            "/sign-in",
+            {"identifier": ADA, "password": "wrong"},
+            b"Check your email address or phone number, and your password.",
+        ),
         ("/sign-up", {**SIGN_UP, "identifier": "nothing"}, b'id="identifier-fault"'),
         ("/sign-up", {**SIGN_UP, "password": "short"}, b'id="password-fault"'),
         ("/recover", {"identifier": "nothing"}, b'id="identifier-fault"'),
@@ -51,10 +55,10 @@ async def test_a_wrong_code_is_counted_once_however_often_the_page_is_loaded(run
     await browser.post("/sign-up", SIGN_UP)
     wrong = f"{(int(await browser.code()) + 1) % 1_000_000:06}"
     shown = await browser.submits("/verify", {"code": wrong})
-    assert b"4 guesses left" in shown.body
+    assert b"4 tries left" in shown.body
     for _ in range(3):
-        assert b"guesses left" not in (await browser.get("/verify")).body
-    assert b"3 guesses left" in (await browser.submits("/verify", {"code": wrong})).body
+        assert b"tries left" not in (await browser.get("/verify")).body
+    assert b"3 tries left" in (await browser.submits("/verify", {"code": wrong})).body
 
 
 @pytest.mark.parametrize(

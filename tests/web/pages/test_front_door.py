@@ -215,11 +215,11 @@ async def test_signing_out_asks_by_a_button_and_says_so_afterwards(runtime: Runt
     assert (left.status, left.headers["location"]) == (303, "/sign-in?done=signed-out")
     landed = await browser.get("/sign-in?done=signed-out")
     assert b'role="status"' in landed.body
-    assert b"You are signed out." in landed.body
-    assert b"You are signed out." not in (await browser.get("/sign-in")).body
+    assert "You’re signed out.".encode() in landed.body
+    assert "You’re signed out.".encode() not in (await browser.get("/sign-in")).body
     again = await browser.get("/sign-out")
     assert again.status == 200
-    assert b"You are signed out" in again.body
+    assert "You’re signed out".encode() in again.body
 
 
 async def test_the_word_in_an_address_is_one_of_ours(runtime: Runtime) -> None:
@@ -244,4 +244,4 @@ async def test_a_session_that_ended_in_the_middle_of_a_form_leads_back_to_it(run
             303,
             f"/sign-in?return_to={page}%3Fdone%3Dsigned_out&done=session-ended",
         )
-        assert b"Your session had ended" in (await browser.get(answer.headers["location"])).body
+        assert b"You were signed out, so nothing was changed." in (await browser.get(answer.headers["location"])).body

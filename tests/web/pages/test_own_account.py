@@ -52,8 +52,8 @@ async def test_the_page_of_activity_lists_the_first_code_and_promises_nothing_th
     """A10: right after the sign-up; by which way, where to, when, and how far it is."""
     await browser.sign_up(ADDRESS)
     text = (await browser.get("/account/activity")).text
-    assert "Your code to open your account" in text
-    assert "by e-mail" in text
+    assert "Your code to create your account" in text
+    assert "by email" in text
     assert "did not come from us" not in text
     assert "We have not sent you any messages yet." not in text
     assert "/is-this-us" in text
@@ -93,7 +93,8 @@ async def test_the_profile_is_saved_and_what_is_wrong_is_said(browser: Browser) 
     assert '<option value="fr" lang="fr" selected>' in shown
     wrong = await browser.post("/account/profile", name="", language="xx", timezone="Mars")
     assert wrong.status == 422
-    assert wrong.text.count("Choose one from the list.") == 2
+    # Each stands at its field, and in the summary above.
+    assert wrong.text.count("Choose one from the list.") == 4
 
 
 async def test_the_data_is_downloaded_once_after_a_proof(browser: Browser) -> None:
@@ -101,7 +102,7 @@ async def test_the_data_is_downloaded_once_after_a_proof(browser: Browser) -> No
     await browser.sign_up(ADDRESS)
     assert (await browser.post("/account/data/file")).location == "/account/data"
     assert (await browser.post("/account/data")).location == "/verify"
-    assert "Download everything that is stored about you" in (await browser.get("/verify")).text
+    assert "Download everything we store about you" in (await browser.get("/verify")).text
     await proves(browser)
     assert "/account/data/file" in (await browser.get("/account/data")).text
     found = await browser.post("/account/data/file")

@@ -37,4 +37,4 @@ async def test_where_codes_come_by_telephone_a_passkey_is_offered_and_its_reason
     page = (await owner.get("/account/methods")).body.decode()
     assert "Add a passkey" in page
     assert "Add an authenticator app" in page
-    assert "the one way that nobody can trick you out of" in page
+    assert "A passkey is the safest way to sign in." in page

@@ -115,7 +115,7 @@ async def test_a_lost_phone_is_named_before_the_password_is_set(runtime: Runtime
         if to.startswith("ada"):
             await browser.types()
             told = (await browser.get("/recover/password")).body.decode()
-            assert "a code of your authenticator app" in told
+            assert "a code from your authenticator app" in told
             assert "a recovery code" in told
             assert 'href="/recover/lost"' in told
     assert ways[0] == ways[1]

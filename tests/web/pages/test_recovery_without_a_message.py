@@ -95,6 +95,6 @@ async def test_a_recovery_goes_on_by_recovery_code_and_looks_alike_with_and_with
     (began, screen, wrong, way, *_) = seen[0]
     assert began[:2] == (303, "/verify")
     assert "Enter a recovery code" in screen[2]
-    assert "Too many codes were asked for." in screen[2]
+    assert "Too many codes were requested." in screen[2]
     assert wrong[:2] == (303, "/verify?by=recovery_code")
     assert way[:2] == (303, "/verify")

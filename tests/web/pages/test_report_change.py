@@ -86,10 +86,10 @@ async def _insert(runtime: Runtime, kind: NoticeKind, *, waits: bool) -> None:
         (
             NoticeKind.NEW_DEVICE,
             False,
-            (200, b"Your account is closed to everybody"),
-            (200, b"Your account is closed already"),
+            (200, b"Your account is locked"),
+            (200, b"Your account is already locked"),
         ),
-        (NoticeKind.ACCESS_ASKED, True, (200, b"It is stopped"), (200, b"It was stopped before")),
+        (NoticeKind.ACCESS_ASKED, True, (200, b"You have stopped this"), (200, b"This was already stopped")),
         (NoticeKind.ACCESS_WAITS, False, (200, b"There is nothing to stop"), (200, b"There is nothing to stop")),
     ],
 )
@@ -137,7 +137,7 @@ async def test_a_link_of_before_a_recovery_is_gone(client: Client, runtime: Runt
         await client.post("/not-me", raw=urlencode({"ref": reference}).encode(), headers=FORM),
     ):
         assert answer.status == 410
-        assert b"This link is not valid any more" in answer.body
+        assert b"This link is no longer valid" in answer.body
         assert b'href="/recover"' in answer.body
 
 
@@ -148,8 +148,8 @@ async def test_where_it_is_off_the_page_says_what_to_do_instead(open_house: Open
     lost = urlencode({"identifier": "ada@example.org", "contact": "new@example.org"}).encode()
     for answer in (await client.get("/recover/lost"), await client.post("/recover/lost", raw=lost, headers=FORM)):
         assert answer.status == 404
-        assert b"An account without contacts cannot be recovered here" in answer.body
+        assert b"You need contact details on the account to recover it here" in answer.body
         assert b'href="/recover"' in answer.body
     recover = await client.get("/recover")
     assert b"/recover/lost" not in recover.body
-    assert b"Without a contact you need a recovery code" in recover.body
+    assert b"you need a recovery code. If you have none, contact" in recover.body

@@ -194,9 +194,9 @@ async def test_not_me_ends_a_challenge_only_when_it_is_posted(client: Client, ru
     done = await client.post(
         "/not-me", raw=form, headers={**FORM, "origin": "http://localhost:8000", "sec-fetch-site": "same-origin"}
     )
-    assert (done.status, b"This code is stopped" in done.body) == (200, True)
+    assert (done.status, b"You have stopped this code" in done.body) == (200, True)
     assert (await client.get(f"/v1/verifications/{begun['id']}")).json["status"] == "canceled"
-    assert b"stopped before" in (await client.get(f"/not-me?ref={reference}")).body
+    assert b"already stopped" in (await client.get(f"/not-me?ref={reference}")).body
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ async def test_a_reference_that_is_none_of_ours_is_told_kindly(client: Client, r
     posted = await client.post("/not-me", raw=f"ref={reference}".encode(), headers=FORM)
     for answer in (shown, posted):
         assert answer.status == 404
-        assert b"This link leads nowhere" in answer.body
+        assert b"This link does not work" in answer.body
 
 
 async def test_a_used_code_is_told_with_what_to_do_now(client: Client, runtime: Runtime, code_of: CodeOf) -> None:

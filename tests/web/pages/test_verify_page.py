@@ -94,7 +94,7 @@ async def test_a_wrong_code_is_counted_and_answered_with_what_is_left(runtime: R
     wrong = str((int(code) + 1) % 1_000_000).zfill(6)
     answer = await browser.submits("/verify", {"code": wrong})
     assert answer.status == 422
-    assert b"4 guesses left" in answer.body
+    assert b"4 tries left" in answer.body
     assert (await browser.post("/verify", {"code": code})).status == 303
 
 
@@ -113,7 +113,7 @@ async def test_a_contact_that_the_flow_does_not_allow_gets_no_code_by_any_button
         {},
     ):
         answer = await browser.submits("/verify/way", fields)
-        assert b"This way is not open" in answer.body
+        assert b"You cannot use this way" in answer.body
     found = await runtime.core.database.read(challenges.find, view.challenge.id)
     assert found is not None
     assert found.sends == 1
@@ -145,7 +145,7 @@ async def test_a_resend_says_that_it_happened_and_when(runtime: Runtime) -> None
         after = (await browser.get("/verify")).body.decode()
         found = re.search(r'role="status"><p class="note good">.*?<span id="resent">([^<]+)<', after)
         assert found is not None
-        assert found[1] == "The code is being sent again."  # no worker runs here
+        assert found[1] == "We are sending the code again."  # no worker runs here
 
 
 async def test_the_end_of_resends_says_why_and_what_to_do(open_house: Opener) -> None:
@@ -156,8 +156,8 @@ async def test_the_end_of_resends_says_why_and_what_to_do(open_house: Opener) ->
     await browser.signs_in()
     page = (await browser.get("/verify")).body.decode()
     assert 'id="resend"' not in page
-    assert "1 message was sent for this code, and that is the most." in page
-    assert "choose another way" not in page
+    assert "We have sent 1 message for this code, which is the limit." in page
+    assert "use another way" not in page
 
 
 async def test_too_many_codes_are_told_with_a_time_and_the_way_back(open_house: Opener) -> None:
@@ -172,7 +172,7 @@ async def test_too_many_codes_are_told_with_a_time_and_the_way_back(open_house: 
     page = answer.body.decode()
     assert "You can try again in 10 minutes." in page
     assert 'href="/sign-up"' in page
-    assert "To your account" not in page
+    assert "Go to your account" not in page
 
 
 async def test_how_long_a_code_worked_is_said_as_it_was_set(open_house: Opener) -> None:

@@ -28,8 +28,8 @@ async def test_a_bare_message_has_something_to_do_next(runtime: Runtime) -> None
     """J1: the commonest message has neither link nor sender."""
     page = await asked(runtime, "623339 is your Countersign sign-in code. Never share it.")
     assert "This text alone does not show who sent it" in page
-    assert "Paste its sender" in page
-    assert "Is it a code that you did not ask for?" in page
+    assert "Paste only its sender" in page
+    assert "Is it a code you did not ask for?" in page
     for link in ("/account/activity", "/account/password"):
         assert f'href="{link}"' in page
 
@@ -38,7 +38,7 @@ async def test_what_is_not_ours_has_something_to_do_next(runtime: Runtime) -> No
     """J1: for whoever has not answered it, and for whoever has."""
     page = await asked(runtime, "Your parcel: https://localhost.evil.example/track")
     assert "Do not open its links" in page
-    assert "Have you entered your password or a code there?" in page
+    assert "If you entered your password or a code there" in page
     assert 'href="/account/password"' in page
 
 
@@ -59,11 +59,11 @@ async def test_a_code_of_our_own_that_was_stopped_leads_to_the_password(runtime:
     reference = not_me_reference(runtime.core.keyring, view.challenge.id)
     for _ in range(2):
         page = (await browser.post("/not-me", {"ref": reference})).body.decode()
-        assert "change it at" in page
+        assert "Change it at" in page
         assert 'href="/account/password"' in page
     again = (await browser.get(f"/not-me?ref={reference}")).body.decode()
     assert "<form" not in again
-    assert "This code was stopped before" in again
+    assert "This code was already stopped" in again
 
 
 async def test_a_code_of_another_site_leads_to_that_site(client: Client, runtime: Runtime) -> None:
@@ -95,4 +95,4 @@ async def test_a_safety_page_asks_a_plain_question(runtime: Runtime, language: s
 async def test_support_is_named_where_it_is_set(open_house: Opener) -> None:
     """J1: and nothing is promised where it is not."""
     runtime = await open_house()
-    assert "Not sure? Ask" not in await asked(runtime, "Your code is 123456")
+    assert "Not sure? Contact" not in await asked(runtime, "Your code is 123456")

@@ -121,7 +121,7 @@ async def _recent(account: str, limit: int) -> tuple[list[Activity], list[Listed
     happened = await activity.list_newest(account, limit, messages=False)
     listed = await activity.list_newest(account, MAX_MESSAGES, messages=True)
     # One that somebody asked for to their own new contact stands twice there, once the contact is theirs.
-    messages = list({row.facts["message"]: row for row in reversed(listed)}.values())[::-1]
+    messages = list({(row.facts["message"], row.recipient): row for row in reversed(listed)}.values())[::-1]
     held = await notices.find_by_ids([row.facts["message"] for row in messages if "held" in row.facts])
     owners = {row.facts["message"]: row.facts["message"] for row in messages}
     owners.update({id_: notice.gathered_by or id_ for id_, notice in held.items()})

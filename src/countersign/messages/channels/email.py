@@ -89,7 +89,7 @@ def letter(message: CodeMessage, code: str, language: Language) -> EmailText:
         (say("To continue to"), "" if message.summary else apart(message.asker)),
         (say("When"), say("{day}, {time}", day=apart(asked_on), time=apart(asked_at))),
         (say("Device"), apart(message.device)),
-        (say("Where, roughly"), apart(message.place) or say("Unknown place")),
+        (say("Approximate location"), apart(message.place) or say("Unknown location")),
     )
     valid = _valid(message, language)
     warning = full_warning(message, language)
@@ -100,20 +100,20 @@ def letter(message: CodeMessage, code: str, language: Language) -> EmailText:
         preheader=f"{valid} {warning}",
         site=site,
         title=say(act.title, purpose=purpose),
-        approving=say("With it you approve for {application}", application=apart(message.asker))
+        approving=say("What this approves for {application}", application=apart(message.asker))
         if message.asker
-        else say("With it you approve"),
+        else say("What this approves"),
         summary=message.summary,
         code=grouped(code),
         valid=valid,
         only_at=say("Enter it only at {host}.", host=apart(message.host)) if message.host else "",
         facts=tuple((name, value) for name, value in facts if value),
         warning=warning,
-        beware=say("Whoever does, on the phone or in a message, is trying to deceive you."),
-        not_you=say("Was this not you?"),
-        advice=say("Do not pass the code on, and let us know:")
+        beware=say("Anyone who asks, by phone or in a message, is trying to trick you."),
+        not_you=say("Not you?"),
+        advice=say("Do not share the code with anyone. Let us know:")
         if message.not_me
-        else say("Do not pass the code on. Without it nothing happens, and you can ignore this message."),
+        else say("Do not share the code with anyone. Nothing happens without it, so you can ignore this message."),
         not_me=message.not_me,
         not_me_label=say("This was not me"),
         theme=message.theme,
@@ -150,8 +150,8 @@ def _valid(message: CodeMessage, language: Language) -> str:
     minutes = (message.expires_at - message.asked_at) // _MINUTE
     if 0 < minutes <= _LONGEST_IN_MINUTES:
         return language.count(
-            "Valid until {time}, {number} minute after it was asked for.",
-            "Valid until {time}, {number} minutes after it was asked for.",
+            "Valid until {time}, {number} minute after it was requested.",
+            "Valid until {time}, {number} minutes after it was requested.",
             minutes,
             time=until,
         )

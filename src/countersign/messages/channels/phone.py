@@ -48,7 +48,7 @@ def sms(message: CodeMessage, code: str, language: Language) -> TransliteratedTe
 
 def short_warning(language: Language) -> str:
     """Return the warning of an SMS."""
-    return language.say("Never share it: we never ask for it.")
+    return language.say("Never share it. We never ask for it.")
 
 
 def for_machines(message: CodeMessage, code: str) -> tuple[str, ...]:
@@ -66,7 +66,7 @@ def whatsapp(message: CodeMessage, code: str, language: Language) -> str:
         _approves(message, language) or continues_to(message, language),
         language.say("Nobody from {site} will ever ask you for this code. Never share it.", site=message.site),
         ", ".join(
-            part for part in (language.say("Asked for at {time}", time=asked), message.device, message.place) if part
+            part for part in (language.say("Requested at {time}", time=asked), message.device, message.place) if part
         ),
         language.say("Valid until {time}", time=until),
         _not_you(message, language),
@@ -85,11 +85,11 @@ def voice(message: CodeMessage, code: str, language: Language) -> str:
         f"{language.say(act.title, purpose=_spaced(message.purpose))}.",
         _approves_aloud(message, language),
         f"{application}." if (application := continues_to(message, language)) else "",
-        language.say("Asked for at {time}.", time=asked),
+        language.say("Requested at {time}.", time=asked),
         language.say("Device: {device}.", device=message.device) if message.device else "",
-        language.say("Place: {place}.", place=message.place) if message.place else "",
+        language.say("Location: {place}.", place=message.place) if message.place else "",
         language.say("Nobody from {site} will ever ask you for this code.", site=message.site),
-        language.say("If this was not you, hang up and tell nobody the code."),
+        language.say("If this was not you, hang up and never share the code."),
         language.say("The code is: {spelled}.", spelled=spelled),
         language.say("Once more: {spelled}.", spelled=spelled),
     ]

@@ -15,20 +15,20 @@ if TYPE_CHECKING:
     from countersign.messages.language.catalogue import Language
 
 CHANGE_NAMES: Final = {
-    ChangeKind.CONTACT_ADDED: mark("Contact added: {about}"),
-    ChangeKind.CONTACT_REPLACED: mark("Contact replaced by {about}"),
+    ChangeKind.CONTACT_ADDED: mark("Contact details added: {about}"),
+    ChangeKind.CONTACT_REPLACED: mark("Contact details replaced with {about}"),
     ChangeKind.CONTACT_PRIMARY: mark("Codes go to {about} first"),
-    ChangeKind.CONTACT_REMOVED: mark("Contact removed: {about}"),
+    ChangeKind.CONTACT_REMOVED: mark("Contact details removed: {about}"),
     ChangeKind.PASSWORD_CHANGED: mark("Password changed"),
-    ChangeKind.PASSWORD_RECOVERED: mark("Password replaced by recovery"),
-    ChangeKind.METHOD_ADDED: mark("Way to confirm added: {about}"),
-    ChangeKind.METHOD_REMOVED: mark("Way to confirm removed: {about}"),
-    ChangeKind.RECOVERY_CODES_MADE: mark("New recovery codes made"),
+    ChangeKind.PASSWORD_RECOVERED: mark("Password reset by account recovery"),
+    ChangeKind.METHOD_ADDED: mark("Sign-in method added: {about}"),
+    ChangeKind.METHOD_REMOVED: mark("Sign-in method removed: {about}"),
+    ChangeKind.RECOVERY_CODES_MADE: mark("New recovery codes created"),
     ChangeKind.BROWSER_REMOVED: mark("Browser forgotten"),
-    ChangeKind.INTEGRATION_CODE_MADE: mark("Integration code made: {about}"),
+    ChangeKind.INTEGRATION_CODE_MADE: mark("Integration code created: {about}"),
     ChangeKind.INTEGRATION_CODE_ROTATED: mark("Integration code renewed: {about}"),
     ChangeKind.INTEGRATION_CODE_REVOKED: mark("Integration code revoked: {about}"),
-    ChangeKind.ACCESS_RECOVERED: mark("Account taken over by {about}"),
+    ChangeKind.ACCESS_RECOVERED: mark("Account recovered with new contact details: {about}"),
 }
 """What a change is, by its kind; `{about}` is what it was about, such as a masked contact."""
 
@@ -40,13 +40,13 @@ def change_name(change: AccountChange, language: Language, about: str) -> str:
 
 _CONTACTS: Final = {
     ChangeKind.CONTACT_ADDED: mark("Add {contact} to your account"),
-    ChangeKind.CONTACT_REPLACED: mark("Replace {before} by {contact}"),
+    ChangeKind.CONTACT_REPLACED: mark("Replace {before} with {contact}"),
     ChangeKind.CONTACT_PRIMARY: mark("Send codes to {contact} first"),
     ChangeKind.CONTACT_REMOVED: mark("Remove {contact} from your account"),
 }
 DELETE_ACCOUNT: Final = mark("Delete your account")
 """What the owner approves who asks for the deletion of the account."""
-EXPORT_DATA: Final = mark("Download everything that is stored about you")
+EXPORT_DATA: Final = mark("Download everything we store about you")
 """What the owner approves who downloads the data of the account."""
 
 
@@ -56,7 +56,7 @@ def contact_summary(kind: ChangeKind, language: Language, before: str, contact: 
 
 
 _CODES: Final = {
-    ChangeKind.INTEGRATION_CODE_MADE: mark("Make an integration code for {days}, with the scopes {scopes}: “{name}”"),
+    ChangeKind.INTEGRATION_CODE_MADE: mark("Create an integration code for {days}, with the scopes {scopes}: “{name}”"),
     ChangeKind.INTEGRATION_CODE_ROTATED: mark(
         "Renew an integration code for {days}, with the scopes {scopes}: “{name}”"
     ),
@@ -83,5 +83,5 @@ def integration_code_summary(kind: ChangeKind, language: Language, name: str, sc
     return summary
 
 
-ALLOW_RECOVERY: Final = mark("Allow people to ask for the account without its contacts")
+ALLOW_RECOVERY: Final = mark("Allow requests to recover your account with new contact details")
 """What the owner approves who lifts the bar on delayed recoveries."""

@@ -66,46 +66,48 @@ class CodeHelp(msgspec.Struct, frozen=True):
 
 
 _FIND: Final = {
-    Channel.EMAIL: mark("Search your mail, spam too, for a message from {sender}. Add this sender to your contacts."),
+    Channel.EMAIL: mark(
+        "Search your email, including spam, for a message from {sender}. Add this sender to your contacts."
+    ),
     Channel.SMS: mark("The message comes from {sender}. If your phone blocks unknown senders, allow this one."),
     Channel.VOICE: mark("The call comes from {sender}. If your phone blocks unknown callers, allow this one."),
 }
 _FIND_BY_NAME: Final = {
-    Channel.EMAIL: mark("Search your mail, spam too, for a message from {site}."),
-    Channel.SMS: mark("The sender can be a number that you do not know. The message names {site}."),
-    Channel.VOICE: mark("The caller can be a number that you do not know. The voice names {site}."),
-    Channel.WHATSAPP: mark("Search WhatsApp, the archive too, for a message from {site}."),
+    Channel.EMAIL: mark("Search your email, including spam, for a message from {site}."),
+    Channel.SMS: mark("The sender may be a number you do not know. The message names {site}."),
+    Channel.VOICE: mark("The call may come from a number you do not know. The voice names {site}."),
+    Channel.WHATSAPP: mark("Search WhatsApp for a message from {site}. Include your archived chats."),
 }
 _SIGNAL: Final = mark(
-    "Check that your phone has signal and that flight mode is off. Turn flight mode on and off again: messages that wait may then come."
+    "Check that your phone has signal and flight mode is off. Turning flight mode on and off can bring in waiting messages."
 )
 _ROAMING: Final = mark("If you are abroad, check that roaming is on.")
 _NEW_NUMBER: Final = mark(
-    "Is {to} still your number? After a change of number or SIM card, our messages still go to the old one."
+    "Is {to} still your number? If your new SIM card has a new number, our messages still go to the old one."
 )
 _BEFORE: Final = {
     Channel.EMAIL: (
-        mark("Look in your spam or junk folder, and under headings such as “Promotions” or “Other”."),
+        mark("Check your spam or junk folder, and tabs such as “Promotions” or “Other”."),
         mark("Is {to} the right address? One wrong letter sends the message somewhere else."),
         mark("Check that your mailbox is not full."),
-        mark("At work or school, a filter may hold our message back. Ask whoever runs your mail to let it through."),
+        mark("At work or school, a filter may be holding our message back. Ask your IT team to let it through."),
     ),
     Channel.SMS: (
         _SIGNAL,
-        mark("Look among blocked and unknown senders."),
-        mark("Some contracts block messages from short numbers or businesses. Ask your network to allow them."),
+        mark("Check your blocked and unknown senders."),
+        mark("Some phone contracts block messages from short numbers or businesses. Ask your network to allow them."),
         _ROAMING,
         _NEW_NUMBER,
     ),
     Channel.VOICE: (
         _SIGNAL,
-        mark("Check that your phone is not on silent, and does not send unknown callers to voicemail."),
+        mark("Check that your phone is not on silent and does not send unknown callers to voicemail."),
         _ROAMING,
         _NEW_NUMBER,
     ),
     Channel.WHATSAPP: (
-        mark("Check that your phone is online, and that WhatsApp on it uses {to}."),
-        mark("Look in the archive of WhatsApp, and among blocked contacts."),
+        mark("Check that your phone is online and that its WhatsApp uses {to}."),
+        mark("Check your archived chats and blocked contacts in WhatsApp."),
     ),
 }
 """What to check while nobody knows where the message is."""
@@ -135,7 +137,7 @@ def code_help(facts: CodeFacts, language: Language, *, zone: str = "UTC") -> Cod
         sent=joined([one for one in (_sent(left, language, zone), _works(facts, left, language)) if one], language),
         find=_find(facts, language),
         checks=tuple(language.say(one, to=to) for one in _checks(facts)),
-        empty=language.say("If our message holds no code, it says why and what you can do.")
+        empty=language.say("If our message has no code in it, it says why and what you can do.")
         if facts.may_lack_a_code
         else "",
     )
@@ -155,7 +157,7 @@ _LONGEST_NAME: Final = 11
 
 def _sent(left: list[SentMessage], language: Language, zone: str) -> str:
     if not left:
-        return language.say("No message has left us yet.")
+        return language.say("We have not sent a message yet.")
     return language.count(
         "We have sent {number} message, at {time}.",
         "We have sent {number} messages, the last one at {time}.",
@@ -167,14 +169,14 @@ def _sent(left: list[SentMessage], language: Language, zone: str) -> str:
 def _works(facts: CodeFacts, left: list[SentMessage], language: Language) -> str:
     """Return which of several messages hold a code that is accepted."""
     if facts.ended:
-        return language.say("This code no longer works, whichever message it came with.")
+        return language.say("This code no longer works, whichever message it came in.")
     if len(left) < 2:  # noqa: PLR2004 - of one message there is nothing to choose
         return ""
     if all(one.round in facts.rounds for one in left):
         return language.say("Any of them works.")
     if len(facts.rounds) > 1:
-        return language.say("Only the codes of the two newest work.")
-    return language.say("Only the code of the newest works.")
+        return language.say("Only the codes in the two newest messages work.")
+    return language.say("Only the code in the newest message works.")
 
 
 def _resent(facts: CodeFacts, language: Language, zone: str) -> str:
@@ -182,21 +184,21 @@ def _resent(facts: CodeFacts, language: Language, zone: str) -> str:
         return ""
     newest = facts.messages[-1]
     if newest.state in _ON_THE_WAY:
-        return language.say("The code is being sent again.")
+        return language.say("We are sending the code again.")
     if newest.state not in _LEFT_US or newest.state is DeliveryState.UNDELIVERED:
         return ""
     at = language.isolated(time_of_day(newest.at, zone, language.locale))
     if newest.round != facts.messages[0].round:
-        return language.say("We sent a new code, at {time}.", time=at)
-    return language.say("We sent the code again, at {time}.", time=at)
+        return language.say("We sent a new code at {time}.", time=at)
+    return language.say("We sent the code again at {time}.", time=at)
 
 
 def _no_more(facts: CodeFacts, language: Language) -> str:
     if facts.sends_left > 0 or facts.ended:
         return ""
     return language.count(
-        "{number} message was sent for this code, and that is the most. Use a code that has come, or start again.",
-        "{number} messages were sent for this code, and that is the most. Use a code that has come, or start again.",
+        "We have sent {number} message for this code, which is the limit. Use a code you have received, or start again.",
+        "We have sent {number} messages for this code, which is the limit. Use a code you have received, or start again.",
         len(facts.messages),
     )
 

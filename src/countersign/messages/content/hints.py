@@ -15,28 +15,32 @@ if TYPE_CHECKING:
     from countersign.messages.language.catalogue import Language
 
 _ON_ITS_WAY: Final = mark("Your message is being sent.")
-_AGAIN: Final = mark("It has not gone through yet; we are trying again, or another way.")
+_AGAIN: Final = mark("Your message has not gone through yet. We are trying again, or by another route.")
 
 _ACCEPTED: Final = {
-    Channel.EMAIL: mark("The message has left us; if you do not see it in a minute, look in your spam folder."),
+    Channel.EMAIL: mark("We have sent the message. If you do not see it within a minute, check your spam folder."),
     Channel.SMS: mark(
-        "The message is with your network; if it does not come, check your signal and your blocked senders."
+        "We have sent the message to your network. If it does not arrive, check your signal and your blocked senders."
     ),
-    Channel.VOICE: mark("We are calling you; if your phone does not ring, check your signal and your blocked numbers."),
-    Channel.WHATSAPP: mark("The message is with WhatsApp; if it does not come, check that your phone is online."),
+    Channel.VOICE: mark("We are calling you. If your phone does not ring, check your signal and your blocked numbers."),
+    Channel.WHATSAPP: mark(
+        "We have sent the message to WhatsApp. If it does not arrive, check that your phone is online."
+    ),
 }
 _DELIVERED: Final = {
-    Channel.EMAIL: mark("Your mailbox has taken the message; if you do not see it, look in your spam folder."),
+    Channel.EMAIL: mark("Your mailbox has received the message. If you do not see it, check your spam folder."),
     Channel.SMS: mark(
-        "Your phone has received the message; if you do not see it, look among unknown and blocked senders."
+        "Your phone has received the message. If you do not see it, check your unknown and blocked senders."
     ),
-    Channel.VOICE: mark("Your call was answered; if you did not hear it, ask for another one."),
-    Channel.WHATSAPP: mark("Your phone has received the message; look in WhatsApp, also in the archive."),
+    Channel.VOICE: mark("Your call was answered. If you did not hear the code, ask for another call."),
+    Channel.WHATSAPP: mark("Your phone has received the message. Check WhatsApp, including your archived chats."),
 }
 _WAITING: Final = {
-    Reason.GREYLISTED: mark("Your mail provider has asked us to come back in a moment, and we will; please wait."),
-    Reason.MAILBOX_FULL: mark("Your mailbox is full; make room in it, we are trying again."),
-    Reason.THROTTLED: mark("Many messages are being sent just now; yours follows in a moment."),
+    Reason.GREYLISTED: mark(
+        "Your email provider has asked us to try again in a moment, and we will. You do not need to do anything."
+    ),
+    Reason.MAILBOX_FULL: mark("Your mailbox is full. Make room in it while we keep trying."),
+    Reason.THROTTLED: mark("We are sending many messages at the moment. Yours will follow soon."),
 }
 
 
@@ -50,30 +54,30 @@ class _Advice(Enum):
 
 
 _SLOW: Final = {
-    Channel.EMAIL: mark("It should have come by now. Look in your spam folder."),
-    Channel.SMS: mark("It should have come by now. Check your signal and your blocked senders."),
+    Channel.EMAIL: mark("Your message should have arrived by now. Check your spam folder."),
+    Channel.SMS: mark("Your message should have arrived by now. Check your signal and your blocked senders."),
     Channel.VOICE: mark("Your phone should have rung by now. Check your signal and your blocked numbers."),
-    Channel.WHATSAPP: mark("It should have come by now. Check that your phone is online."),
+    Channel.WHATSAPP: mark("Your message should have arrived by now. Check that your phone is online."),
 }
-_SLOW_TO_LEAVE: Final = mark("It is taking longer than usual.")
-_NOT_SENT: Final = mark("The message could not be sent.")
+_SLOW_TO_LEAVE: Final = mark("This is taking longer than usual.")
+_NOT_SENT: Final = mark("We could not send the message.")
 
 _ENDED_PHONE: Final = {
-    Reason.BLOCKED: (mark("Your network does not let our messages through."), _Advice.OTHER),
+    Reason.BLOCKED: (mark("Your network is blocking our messages."), _Advice.OTHER),
     Reason.MAILBOX_FULL: (
-        mark("Your phone has no room for messages; delete some, then ask for the code again."),
+        mark("Your phone has no room for messages. Delete some, then ask for the code again."),
         _Advice.NOTHING,
     ),
     Reason.NO_SIGNAL: (
-        mark("Your phone could not be reached; check that it is on and has signal, then ask for the code again."),
+        mark("We could not reach your phone. Check that it is on and has signal, then ask for the code again."),
         _Advice.NOTHING,
     ),
     Reason.UNKNOWN_RECIPIENT: (mark("This number cannot receive messages."), _Advice.CHECK),
 }
 _ENDED_MAIL: Final = {
-    Reason.BLOCKED: (mark("Your mail provider has turned our message away."), _Advice.OTHER),
+    Reason.BLOCKED: (mark("Your email provider rejected our message."), _Advice.OTHER),
     Reason.MAILBOX_FULL: (
-        mark("Your mailbox is full; make room in it, then ask for the code again."),
+        mark("Your mailbox is full. Make room in it, then ask for the code again."),
         _Advice.NOTHING,
     ),
     Reason.UNKNOWN_RECIPIENT: (mark("This mailbox does not exist."), _Advice.CHECK),
@@ -81,18 +85,18 @@ _ENDED_MAIL: Final = {
 _ENDED: Final = {
     Reason.UNREACHABLE: (mark("We could not reach your provider."), _Advice.AGAIN),
     Reason.TIMED_OUT: (mark("Your provider did not answer in time."), _Advice.AGAIN),
-    Reason.THROTTLED: (mark("Too many messages were being sent."), _Advice.AGAIN),
-    Reason.GREYLISTED: (mark("Your mail provider kept us waiting for too long."), _Advice.AGAIN),
-    Reason.PROVIDER_ERROR: (mark("Something went wrong on the way."), _Advice.AGAIN),
-    Reason.MISCONFIGURED: (mark("The message could not be sent; the fault is ours."), _Advice.OTHER),
-    Reason.REFUSED: (mark("The message was turned away."), _Advice.CHECK),
-    Reason.NO_SIGNAL: (mark("The message could not be handed to you."), _Advice.AGAIN),
+    Reason.THROTTLED: (mark("Too many messages were being sent at once."), _Advice.AGAIN),
+    Reason.GREYLISTED: (mark("Your email provider kept us waiting too long."), _Advice.AGAIN),
+    Reason.PROVIDER_ERROR: (mark("Something went wrong while we were sending it."), _Advice.AGAIN),
+    Reason.MISCONFIGURED: (mark("Sorry, we could not send the message: the fault is ours."), _Advice.OTHER),
+    Reason.REFUSED: (mark("The message was rejected."), _Advice.CHECK),
+    Reason.NO_SIGNAL: (mark("We could not deliver the message to you."), _Advice.AGAIN),
     Reason.NO_ROUTE: (mark("We cannot send messages this way at the moment."), _Advice.OTHER),
-    Reason.HELD_BACK: (mark("We cannot send to numbers of this range at the moment."), _Advice.OTHER),
+    Reason.HELD_BACK: (mark("We cannot send to numbers in this range at the moment."), _Advice.OTHER),
     Reason.NO_RECEIPT: (mark("We do not know whether the message arrived."), _Advice.AGAIN),
-    Reason.TRIES_SPENT: (mark("We have tried several times without success."), _Advice.OTHER),
-    Reason.ENDED: (mark("This code is no longer needed, so its message was not sent."), _Advice.NOTHING),
-    Reason.EXPIRED: (mark("The code ran out before its message could be sent; ask for a new one."), _Advice.NOTHING),
+    Reason.TRIES_SPENT: (mark("We tried several times, but could not send it."), _Advice.OTHER),
+    Reason.ENDED: (mark("This code is no longer needed, so we did not send it."), _Advice.NOTHING),
+    Reason.EXPIRED: (mark("The code expired before we could send it. Ask for a new one."), _Advice.NOTHING),
 }
 
 
@@ -106,17 +110,17 @@ class Offers(msgspec.Struct, frozen=True):
 _EVERYTHING: Final = Offers()
 _START_AGAIN: Final = mark("Start again to get a new code.")
 _ADVICE: Final = {
-    (_Advice.AGAIN, True, True): mark("Ask for the code again, or choose another way."),
+    (_Advice.AGAIN, True, True): mark("Ask for the code again, or use another way."),
     (_Advice.AGAIN, True, False): mark("Ask for the code again."),
-    (_Advice.AGAIN, False, True): mark("Choose another way."),
+    (_Advice.AGAIN, False, True): mark("Use another way."),
     (_Advice.AGAIN, False, False): _START_AGAIN,
-    (_Advice.OTHER, True, True): mark("Choose another way."),
+    (_Advice.OTHER, True, True): mark("Use another way."),
     (_Advice.OTHER, True, False): mark("Ask for the code again."),
-    (_Advice.OTHER, False, True): mark("Choose another way."),
+    (_Advice.OTHER, False, True): mark("Use another way."),
     (_Advice.OTHER, False, False): _START_AGAIN,
-    (_Advice.CHECK, True, True): mark("Check the address or number, or choose another way."),
+    (_Advice.CHECK, True, True): mark("Check the address or number, or use another way."),
     (_Advice.CHECK, True, False): mark("Check the address or number."),
-    (_Advice.CHECK, False, True): mark("Check the address or number, or choose another way."),
+    (_Advice.CHECK, False, True): mark("Check the address or number, or use another way."),
     (_Advice.CHECK, False, False): mark("Check the address or number."),
 }
 """What is advised, by the advice and by what is open: a resend, and another way."""

@@ -55,9 +55,9 @@ class Wording(msgspec.Struct, frozen=True):
 
     title: str
     body: tuple[str, ...]
-    question: str = mark("Was this not you?")
+    question: str = mark("Not you?")
     advice: str = mark(
-        "Then somebody has got into your account. Take it back now: what was changed is undone, everybody is signed out:"
+        "Then someone else has got into your account. Take it back now. This signs everyone out and undoes what was changed, where we can:"
     )
     label: str = mark("This was not me")
     subject: str = mark("{title} at {site}")
@@ -65,201 +65,211 @@ class Wording(msgspec.Struct, frozen=True):
     dated: str = ""
 
 
-_STOP: Final = mark("Then stop it now:")
+_STOP: Final = mark("Stop it now:")
 _STOP_LABEL: Final = mark("Stop it")
-_TO_RECOVER: Final = mark("Recover an account")
+_TO_RECOVER: Final = mark("Recover your account")
 
 WORDINGS: Final = {
     NoticeKind.NEW_DEVICE: Wording(
         mark("A new browser signed in to your account"),
         (
             mark(
-                "Your password and a code were entered on a browser that your account did not know. If that was you, all is well."
+                "Someone entered your password and a code on a browser your account did not know. If that was"
+                " you, you do not need to do anything."
             ),
         ),
-        mark("Was this not you?"),
-        mark("Then somebody knows your password and can read your messages. End their access now:"),
+        mark("Not you?"),
+        mark("Then someone knows your password and can read your messages. End their access now:"),
         mark("This was not me"),
         mark("A new browser signed in to your account at {site}"),
         mark("{site}: a new browser signed in to your account."),
     ),
     NoticeKind.SIGN_UP_KNOWN: Wording(
-        mark("You have an account already"),
+        mark("You already have an account"),
         (
             mark(
-                "Somebody, perhaps you, wanted to open an account with this address. It has one already, so no code was sent."
+                "Someone, perhaps you, tried to create an account with this email address. It already has one, so we sent no code."
             ),
-            mark("Nothing was changed, and the page has not told them."),
+            mark("Nothing was changed. The page did not tell them whether there is an account."),
         ),
-        mark("Was it you?"),
-        mark("Then sign in to the account that you have:"),
+        mark("Was this you?"),
+        mark("Sign in to the account you have:"),
         mark("Sign in"),
-        mark("You have an account already at {site}"),
-        mark("{site}: somebody tried to open an account with your number. You have one already; nothing was changed."),
+        mark("You already have an account at {site}"),
+        mark("{site}: someone tried to create an account with your number. You already have one. Nothing was changed."),
     ),
     NoticeKind.RECOVER_UNKNOWN: Wording(
-        mark("No account was found here"),
+        mark("No account found"),
         (
-            mark("Somebody, perhaps you, wanted to recover an account with this address. There is none with it."),
-            mark("Nothing was changed, and the page has not told them."),
+            mark("Someone, perhaps you, tried to recover an account with this email address. No account uses it."),
+            mark("Nothing was changed. The page did not tell them whether there is an account."),
         ),
-        mark("Was it you?"),
-        mark("Then try another address or number, one that you signed up with:"),
+        mark("Was this you?"),
+        mark("Try another email address or phone number, one you signed up with:"),
         _TO_RECOVER,
     ),
     NoticeKind.RECOVER_TOO_NEW: Wording(
-        mark("This contact is too new to recover your account"),
+        mark("Your contact details are too new to recover your account"),
         (
             mark(
-                "It was added less than seven days ago. Until then it cannot recover the account alone, so no code was sent."
+                "They were added less than 7 days ago. Until 7 days have passed, they cannot recover the account alone. So we sent no code."
             ),
         ),
-        mark("Was it you?"),
-        mark("Then use an older contact, or a recovery code:"),
+        mark("Was this you?"),
+        mark("Use contact details you have had for longer, or a recovery code:"),
         _TO_RECOVER,
     ),
     NoticeKind.CONTACT_ASKED: Wording(
-        mark("A new contact was asked for in your account"),
-        (mark("{about} is to be added. It is not yet: it has to be confirmed first."),),
+        mark("Someone asked to add contact details to your account"),
+        (mark("{about} has not been added yet. It must be confirmed first."),),
     ),
     NoticeKind.CONTACT_ADDED: Wording(
-        mark("A contact was added to your account"),
-        (mark("{about} gets codes from now on. You can undo this for 7 days."),),
+        mark("Contact details were added to your account"),
+        (mark("Codes can now go to {about}. You can undo this for 7 days."),),
     ),
     NoticeKind.CONTACT_REPLACED: Wording(
-        mark("A contact of your account was replaced"),
-        (mark("{about} gets codes from now on, in place of the old one. You can undo this for 7 days."),),
+        mark("Contact details were replaced on your account"),
+        (mark("Codes now go to {about} instead of the old contact details. You can undo this for 7 days."),),
     ),
     NoticeKind.CONTACT_PRIMARY: Wording(
-        mark("The first contact of your account was changed"),
-        (mark("Codes go to {about} first from now on. You can undo this for 7 days."),),
+        mark("Your main contact details were changed"),
+        (mark("We now send codes to {about} first. You can undo this for 7 days."),),
     ),
     NoticeKind.CONTACT_REMOVED: Wording(
-        mark("A contact was removed from your account"),
-        (mark("{about} gets no more codes. You can undo this for 7 days."),),
+        mark("Contact details were removed from your account"),
+        (mark("Codes no longer go to {about}. You can undo this for 7 days."),),
     ),
     NoticeKind.PASSWORD_CHANGED: Wording(
-        mark("The password of your account was changed"),
-        (mark("All other sessions have ended, and no browser is trusted any more."),),
+        mark("Your password was changed"),
+        (mark("Every other browser was signed out, and no browser is trusted now."),),
     ),
     NoticeKind.PASSWORD_RECOVERED: Wording(
-        mark("The password of your account was replaced"),
-        (mark("Somebody who can read your messages chose a new one. All sessions have ended; nobody was signed in."),),
+        mark("Your password was reset"),
+        (
+            mark(
+                "Someone who can read your messages chose a new one. Every browser was signed out, and this did not sign anyone in."
+            ),
+        ),
     ),
     NoticeKind.METHOD_ADDED: Wording(
-        mark("A way to confirm was added to your account"),
-        (mark("“{about}” confirms that it is you from now on. You can undo this for 7 days."),),
+        mark("A sign-in method was added to your account"),
+        (mark("“{about}” can now confirm that it’s you. You can undo this for 7 days."),),
     ),
     NoticeKind.METHOD_REMOVED: Wording(
-        mark("A way to confirm was removed from your account"),
-        (mark("“{about}” is not asked for any more. You can undo this for 7 days."),),
+        mark("A sign-in method was removed from your account"),
+        (mark("We no longer ask for “{about}”. You can undo this for 7 days."),),
     ),
     NoticeKind.RECOVERY_CODES_MADE: Wording(
         mark("Your account has new recovery codes"),
-        (mark("The old ones are worth nothing now. You can undo this for 7 days."),),
+        (mark("The old ones no longer work. You can undo this for 7 days."),),
     ),
     NoticeKind.RECOVERY_CODE_USED: Wording(
-        mark("A recovery code of your account was used"),
-        (mark("Each works once. See in your account how many are left."),),
+        mark("A recovery code for your account was used"),
+        (mark("Each works once. Your account shows how many are left."),),
     ),
     NoticeKind.PASSKEY_REFUSED: Wording(
-        mark("A passkey of your account was refused"),
+        mark("A passkey on your account was refused"),
         (
             mark(
-                "“{about}” may have been copied: another device seems to use it too. Nobody was signed in. If you use it on one device alone,"
-                " remove it in your account and add a new one."
+                "“{about}” may have been copied, because another device seems to use it too. Nobody was signed"
+                " in. If you use it on only one device, remove it from your account and add a new one."
             ),
         ),
     ),
     NoticeKind.INTEGRATION_CODE_MADE: Wording(
-        mark("An integration code was made in your account"),
-        (mark("“{about}” lets a program act for you, as far as its scopes say. You can revoke it in your account."),),
+        mark("An integration code was created in your account"),
+        (mark("“{about}” lets a program act for you, within its scopes. You can revoke it in your account."),),
     ),
     NoticeKind.INTEGRATION_CODE_ROTATED: Wording(
-        mark("An integration code of your account was renewed"),
+        mark("An integration code on your account was renewed"),
         (mark("“{about}” has a new code. The old one works for one more day."),),
     ),
     NoticeKind.ACCESS_ASKED: Wording(
-        mark("Somebody says that they lost access to your account"),
+        mark("Someone says they lost access to your account"),
         (
-            mark("If nobody stops it, {about} can take over the account in 7 days."),
-            mark("If that is you, you need not do anything."),
+            mark("If nobody stops it, whoever uses {about} can take over your account in 7 days."),
+            mark("If that is you, you do not need to do anything."),
         ),
-        mark("Was this not you?"),
+        mark("Not you?"),
         _STOP,
         _STOP_LABEL,
     ),
     NoticeKind.ACCESS_WAITS: Wording(
-        mark("Somebody still waits to take over your account"),
-        (mark("If nobody stops it, {about} can take over the account when 7 days are over."),),
-        mark("Was this not you?"),
+        mark("Someone is still waiting to take over your account"),
+        (mark("If nobody stops it, whoever uses {about} can take over your account once the 7 days are over."),),
+        mark("Not you?"),
         _STOP,
         _STOP_LABEL,
     ),
     NoticeKind.ACCESS_RECOVERED: Wording(
         mark("Your account was taken over after the waiting time"),
-        (mark("It has a new password and gets its codes at {about}. You can undo this for 7 days."),),
+        (mark("It has a new password, and codes now go to {about}. You can undo this for 7 days."),),
     ),
     NoticeKind.CHANGE_UNDONE: Wording(
-        mark("A change of your account was undone"),
-        (mark("What was changed is as it was before."),),
+        mark("A change to your account was undone"),
+        (mark("Everything is as it was before that change."),),
     ),
     NoticeKind.GATHERED: Wording(
-        mark("More happened in your account"),
+        mark("There was more activity in your account"),
         (mark("Your account shows each of them under “Activity”."),),
     ),
     NoticeKind.ACCESS_ASKED_AGAIN: Wording(
-        mark("Somebody says again that they lost access to your account"),
+        mark("Someone says again that they lost access to your account"),
         (
             mark(
-                "If nobody stops it, they can take over the account 7 days after they asked. Your account shows each request."
+                "If nobody stops it, they can take over your account 7 days after they asked. Your account shows each request."
             ),
         ),
-        mark("Was this not you?"),
+        mark("Not you?"),
         _STOP,
         _STOP_LABEL,
     ),
     NoticeKind.DETAILS_CHANGED: Wording(
         mark("Your name or language was changed"),
-        (mark("It was changed in your account. If you changed the language, later messages are in the new one."),),
+        (mark("This was changed in your account. If the language was changed, later messages are in the new one."),),
     ),
     NoticeKind.DELETION_ASKED: Wording(
         mark("Your account will be deleted"),
         (
-            mark("Somebody who was signed in asked for this and confirmed it with a code."),
+            mark("Someone who was signed in asked for this and confirmed it with a code."),
             mark(
                 "If that was you, you do not need to do anything. To keep your account, sign in and cancel the deletion."
             ),
         ),
-        mark("Was this not you?"),
-        mark("Stop the deletion now. This also signs everybody out, and you choose a new password:"),
+        mark("Not you?"),
+        mark("Stop the deletion now. This also signs everyone out, and you choose a new password:"),
         mark("Keep my account"),
         mark("Your account at {site} will be deleted"),
         dated=mark("Your account will be deleted on {day}."),
     ),
     NoticeKind.DELETION_CANCELED: Wording(
         mark("Your account will not be deleted"),
-        (mark("The deletion was canceled, or the account was changed after it was asked for. You keep your account."),),
+        (mark("The deletion was cancelled, or the account was changed after the request. You keep your account."),),
     ),
     NoticeKind.ACCOUNT_ERASED: Wording(
         mark("Your account was deleted"),
         (
-            mark("Your details, contacts and history were erased. Nobody can undo this."),
-            mark("You can open a new account with the same contacts at any time."),
+            mark("Your details, contact details and history were erased. Nobody can undo this."),
+            mark("You can create a new account with the same contact details at any time."),
         ),
     ),
     NoticeKind.DATA_EXPORTED: Wording(
-        mark("The data of your account was downloaded"),
-        (mark("The file holds everything that we store about you, such as your contacts and where you signed in."),),
-    ),
-    NoticeKind.ACCOUNT_LOCKED: Wording(
-        mark("Your account is closed until you choose a new password"),
+        mark("Your account data was downloaded"),
         (
             mark(
-                "Somebody who reads your messages said that something was not them. Everybody was signed out. What was changed since was undone, if it could be."
+                "The file contains everything we store about you, such as your contact details and where you signed in."
             ),
         ),
-        mark("What now?"),
+    ),
+    NoticeKind.ACCOUNT_LOCKED: Wording(
+        mark("Your account is locked until you choose a new password"),
+        (
+            mark(
+                "Someone who can read your messages reported that something was not them. We signed everyone out"
+                " and undid what was changed since, where we could."
+            ),
+        ),
+        mark("What to do next"),
         mark("Choose a new password. Nobody can sign in with the old one:"),
         _TO_RECOVER,
     ),
@@ -298,7 +308,7 @@ def _letter(clean: NoticeMessage, language: Language) -> EmailText:
     facts = (
         (say("When"), when),
         (say("Device"), apart(clean.device)),
-        (say("Where, roughly"), apart(clean.place) or say("Unknown place")),
+        (say("Approximate location"), apart(clean.place) or say("Unknown location")),
     )
     warning = say("Nobody from {site} will ever ask you for a code or your password.", site=apart(clean.site))
     return EmailText(
@@ -315,7 +325,7 @@ def _letter(clean: NoticeMessage, language: Language) -> EmailText:
         only_at="",
         facts=tuple((name, value) for name, value in facts if value),
         warning=warning,
-        beware=say("Whoever does, on the phone or in a message, is trying to deceive you."),
+        beware=say("Anyone who asks, by phone or in a message, is trying to trick you."),
         not_you=say(words.question) if clean.link else "",
         advice=say(words.advice) if clean.link else "",
         not_me=clean.link,
@@ -337,7 +347,7 @@ def _gathered(clean: NoticeMessage, language: Language) -> tuple[str, ...]:
     total = sum(count for _, count in clean.gathered)
     return (
         language.count(
-            "{number} more thing happened in your account. It was too soon after others for a message of its own:",
+            "{number} more thing happened in your account. It came too soon after others for its own message:",
             "{number} more things happened in your account. They were too many for a message each:",
             total,
         ),

@@ -28,8 +28,8 @@ ACTS: Final = {
         mark("{code} is your {site} sign-in code."),
     ),
     "step_up": PurposeText(
-        mark("Your code to confirm that it is you"),
-        mark("Your code to confirm that it is you at {site}"),
+        mark("Your code to confirm it’s you"),
+        mark("Your code to confirm it’s you at {site}"),
         mark("{code} is your {site} code to confirm it is you."),
     ),
     "change_contact": PurposeText(
@@ -43,16 +43,16 @@ ACTS: Final = {
         mark("{code} is your {site} code to recover your account."),
     ),
     "sign_up": PurposeText(
-        mark("Your code to open your account"),
-        mark("Your code to open your account at {site}"),
-        mark("{code} is your {site} code to open your account."),
+        mark("Your code to create your account"),
+        mark("Your code to create your account at {site}"),
+        mark("{code} is your {site} code to create your account."),
     ),
 }
 
 BIND_MAIL: Final = PurposeText(
-    mark("Your code to confirm this e-mail address"),
-    mark("Your code to confirm this e-mail address at {site}"),
-    mark("{code} is your {site} code to confirm this e-mail address."),
+    mark("Your code to confirm this email address"),
+    mark("Your code to confirm this email address at {site}"),
+    mark("{code} is your {site} code to confirm this email address."),
 )
 BIND_PHONE: Final = PurposeText(
     mark("Your code to confirm this phone number"),

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 FOR_THE_PERSON: Final = {
     RiskFinding.IMPOSSIBLE_TRAVEL: mark("We ask because you were far away a short while ago."),
-    RiskFinding.NEW_COUNTRY: mark("We ask because you seem to be in another country than before."),
+    RiskFinding.NEW_COUNTRY: mark("We ask because you seem to be in a different country from before."),
     RiskFinding.MANY_FAILURES: mark("We ask because a wrong password was entered several times."),
     RiskFinding.LISTED: mark("We ask because your network hides where you are."),
     RiskFinding.NEW_BROWSER: mark("We ask because this browser is new."),
-    RiskFinding.UNTRUSTED_BROWSER: mark("We ask because you did not choose to be remembered on this browser."),
+    RiskFinding.UNTRUSTED_BROWSER: mark("We ask because this browser is not trusted."),
     RiskFinding.NEW_CONTACT: mark("We ask because your contact details are new."),
-    RiskFinding.REFUSED_LIST: mark("Sign-in is not possible from your network. Use another one."),
+    RiskFinding.REFUSED_LIST: mark("You cannot sign in from your network. Use another one."),
 }
 """In order of usefulness: the first that applies is shown."""
 

@@ -86,8 +86,8 @@ def _browsers(sample: Sample) -> dict[str, Any]:
         **signed_in,
         "session": "",
         "browser": "dev_3",
-        "device": sample.say("A browser that does not say what it is"),
-        "place": sample.say("Unknown place"),
+        "device": sample.say("Unknown browser"),
+        "place": sample.say("Unknown location"),
         "seen": sample.when(20),
     }
     forgotten = {**signed_in, "session": "ses_4", "browser": "", "seen": sample.when(3)}
@@ -122,7 +122,7 @@ def _profile(sample: Sample) -> dict[str, Any]:
 
 def _profile_faults(sample: Sample) -> dict[str, Any]:
     choose = sample.say("Choose one from the list.")
-    name = sample.say("Tell us what to call you, in at most 80 characters.")
+    name = sample.say("Enter your name in 80 characters or fewer.")
     return {
         "profile": Profile("", "xx", "Nowhere"),
         "spoken": negotiate("xx").tag,
@@ -202,7 +202,7 @@ def _integration_codes(sample: Sample) -> dict[str, Any]:
 
 
 def _integration_faults(sample: Sample) -> dict[str, Any]:
-    fault = sample.say("Give it a name, so that you know it again.")
+    fault = sample.say("Enter a name, so that you can recognise it.")
     return {"codes": [], "faults": {"name": fault, "scopes": fault, "days": fault}}
 
 
@@ -339,7 +339,7 @@ STATES: Final[tuple[PageState, ...]] = (
         needs_codes={"needs_codes": True},
         wrong_code=lambda one: {
             "fault": one.say(
-                "This is not the code. Look whether the clock of your phone is right, and wait for the next code."
+                "This is not the right code. Check that your phone’s clock is right, then enter the next code."
             )
         },
     ),
@@ -347,7 +347,7 @@ STATES: Final[tuple[PageState, ...]] = (
         "passkey.html",
         _part("/account/methods", lambda _: {"fault": ""}),
         new={},
-        not_taken=lambda one: {"fault": one.say("This passkey could not be taken. Try again.")},
+        not_taken=lambda one: {"fault": one.say("We could not add this passkey. Try again.")},
     ),
     *states(
         "recovery_codes.html",

@@ -17,7 +17,7 @@ from countersign.web.http.browser import own_name
 from countersign.web.pages.shared import assets
 from countersign.web.pages.shared.look import FILE_TYPES, files_of, look_of
 from countersign.web.pages.shared.rendering import HEADERS, environment, policy
-from countersign.web.preview import account_states, report_states, sign_in_states, word_states
+from countersign.web.preview import account_states, recovery_states, report_states, sign_in_states, word_states
 from countersign.web.preview.message_states import MessageState, message_states
 from countersign.web.preview.sample import PageState, Sample
 
@@ -27,7 +27,13 @@ if TYPE_CHECKING:
     from countersign.messages.custom.custom_templates import CustomTemplates
     from countersign.messages.language.catalogue import Language
 
-PAGE_STATES: Final = (*sign_in_states.STATES, *account_states.STATES, *report_states.STATES, *word_states.STATES)
+PAGE_STATES: Final = (
+    *sign_in_states.STATES,
+    *recovery_states.STATES,
+    *account_states.STATES,
+    *report_states.STATES,
+    *word_states.STATES,
+)
 """Every state of every page. A test holds it against the templates."""
 
 Scope: TypeAlias = Mapping[str, Any]

@@ -33,12 +33,12 @@ def _asked(sample: Sample) -> Mapping[str, Any]:
         "ending": None,
         "reference": "ver_1.x",
         "title": sample.say("Did you ask for this code?"),
-        "sentence": sample.say("Somebody asked for a code at {site}, and we sent it to you.", site=sample.site),
+        "sentence": sample.say("Someone asked for a code at {site}, and we sent it to you.", site=sample.site),
         "facts": [
             (sample.say("Sent to"), MASKED_MAIL),
             (sample.say("When"), sample.when(0)),
             (sample.say("Device"), device_name(USER_AGENT, sample.language.tag)),
-            (sample.say("Network address"), ADDRESS),
+            (sample.say("IP address"), ADDRESS),
         ],
         "warning": sample.say("Nobody from {site} will ever ask you for this code.", site=sample.site),
         "button": sample.say("No, stop this code"),
@@ -56,14 +56,14 @@ def _asked_of_a_change(sample: Sample, *, waits: bool) -> dict[str, Any]:
         "title": sample.say("Was this you?"),
         "sentence": f"{sample.say(WORDINGS[kind].title)}.",
         "warning": sample.say("Nobody from {site} will ever ask you for a code or your password.", site=sample.site),
-        "button": sample.say("No, stop it") if waits else sample.say("No, that was not me"),
-        "otherwise": sample.say("If it was you, close this page. Nothing happens.")
+        "button": sample.say("No, stop it") if waits else sample.say("No, this was not me"),
+        "otherwise": sample.say("If it was you, close this page. Nothing will change.")
         if waits
         else sample.say(
-            "If you say no, every browser is signed out, yours too. What was changed since is undone, and the account is closed until"
-            " you choose a new password. If it was you, close this page. Nothing happens."
+            "If you say no, we sign out every browser, yours too. We undo what was changed since, where we can, and lock the account until you choose"
+            " a new password. If it was you, close this page. Nothing will change."
         ),
-        "purpose": sample.say("What we know of it"),
+        "purpose": sample.say("What we know about it"),
     }
 
 
@@ -125,7 +125,7 @@ STATES: Final[tuple[PageState, ...]] = (
         asked={},
         asked_of_an_act=lambda one: {
             "summary": SUMMARY,
-            "approves": one.say("With it you approve for {application}", application=f"\u2068{one.asker}\u2069"),
+            "approves": one.say("What this approves for {application}", application=f"\u2068{one.asker}\u2069"),
         },
         asked_of_a_change=lambda one: _asked_of_a_change(one, waits=False),
         asked_of_a_wait=lambda one: _asked_of_a_change(one, waits=True),

@@ -1,4 +1,4 @@
-"""The states of the pages for signing up and in, for verification and recovery, and of the language's page."""
+"""The states of the pages for signing up, in and out and for verification, and of the language's page."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 from countersign.domain.accounts.authenticator import AuthenticatorKind
 from countersign.domain.accounts.login_flow import LoginFlowKind
 from countersign.domain.accounts.password import PasswordFault
-from countersign.domain.accounts.recovery import RecoveryPolicy
 from countersign.domain.delivery.delivery import DeliveryState, Reason
 from countersign.domain.shared.contact import Channel
 from countersign.domain.verifications.challenge import ChallengeState
@@ -25,9 +24,9 @@ from countersign.web.pages.shared.done_words import SESSION_ENDED, SIGNED_OUT, W
 from countersign.web.pages.shared.readings import reading_of, suggestion_of
 from countersign.web.pages.shared.wordings import DELIVERY_STATES, PASSWORD_FAULTS, fault_of_contact
 from countersign.web.pages.sign_in import authenticator, verify
-from countersign.web.pages.sign_in.lost import LABELS, LostView
+from countersign.web.pages.sign_in.lost import LABELS
 from countersign.web.pages.sign_in.progress import Progress
-from countersign.web.pages.sign_in.recover import NEXT
+from countersign.web.preview.recovery_states import LEAST, lost_view
 from countersign.web.preview.sample import (
     MAIL,
     MASKED_MAIL,
@@ -44,7 +43,6 @@ from countersign.web.preview.sample import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_LEAST: Final = "8"
 _CODES: Final = ("/verify?by=recovery_code", "Use a recovery code")
 _BACK: Final = "/account/contacts"
 _SLIP: Final = "ada.lovelace@gmial.com"
@@ -53,8 +51,8 @@ _SLIP: Final = "ada.lovelace@gmial.com"
 
 def _wrong(sample: Sample) -> str:
     return sample.language.count(
-        "This is not the code. You have {number} guess left.",
-        "This is not the code. You have {number} guesses left.",
+        "This is not the right code. You have {number} try left.",
+        "This is not the right code. You have {number} tries left.",
         3,
     )
 
@@ -93,10 +91,6 @@ def _message(
     return {"known": known, "help": told, "sends_left": sends_left}
 
 
-def _own_recovery(sample: Sample) -> dict[str, Any]:
-    return {"contact": MAIL, "asked": sample.on(3), "due": sample.on(-4), "until": sample.on(-11), "is_due": False}
-
-
 def _ways(sample: Sample) -> list[tuple[str, str, str]]:
     to = {
         Channel.SMS: MASKED_PHONE,
@@ -114,14 +108,6 @@ def _methods(sample: Sample) -> list[tuple[str, str]]:
     return [(kind.value, sample.say(label)) for kind, label in authenticator.METHODS.items()]
 
 
-def _lost(sample: Sample, label: str, *quick: tuple[str, str]) -> LostView:
-    sentence = sample.say(
-        "Use another way if you have one. If nothing is left, you can get back in with a new contact: it takes 7 days."
-    )
-    links = (*quick, ("/recover/lost", "Get back in with a new contact"))
-    return LostView(sample.say(label), sentence, tuple((path, sample.say(words)) for path, words in links))
-
-
 def _sign_in(sample: Sample) -> dict[str, Any]:
     return {
         "identifier": "",
@@ -137,19 +123,6 @@ def _sign_in(sample: Sample) -> dict[str, Any]:
         "origin": Origin(),
         "sign_up": "/sign-up",
         "recover": "/recover",
-    }
-
-
-def _needed(sample: Sample) -> dict[str, Any]:
-    code = sample.say("a code to {names}", names=f"\u2066{MASKED_PHONE}\u2069")
-    return {
-        "username": MAIL,
-        "needed": [sample.say(NEXT[AuthenticatorKind.APP]), sample.say(NEXT[AuthenticatorKind.RECOVERY_CODE]), code],
-        "lost": _lost(
-            sample,
-            "I do not have any of these",
-            ("/recover", "Use another address or number of your account"),
-        ),
     }
 
 
@@ -207,7 +180,7 @@ def _verify(sample: Sample) -> Mapping[str, Any]:
         "address_fault": "",
         "seen": "",
         "flow_query": "",
-        "lost": _lost(sample, LABELS[Channel.EMAIL], _CODES),
+        "lost": lost_view(sample, LABELS[Channel.EMAIL], _CODES),
     }
 
 
@@ -219,7 +192,7 @@ def _prove(sample: Sample, kind: AuthenticatorKind = AuthenticatorKind.APP) -> M
         "kind": kind.value,
         "methods": [(name, label) for name, label in _methods(sample) if name != kind.value],
         "sent": False,
-        "lost": _lost(sample, LABELS[kind], *([] if kind is AuthenticatorKind.RECOVERY_CODE else [_CODES])),
+        "lost": lost_view(sample, LABELS[kind], *([] if kind is AuthenticatorKind.RECOVERY_CODE else [_CODES])),
     }
 
 
@@ -242,36 +215,11 @@ def _sign_up_faults(sample: Sample) -> dict[str, Any]:
         "name": "",
         "identifier": "ada@",
         "faults": {
-            "name": sample.say("Tell us what to call you, in at most 80 characters."),
+            "name": sample.say("Enter your name in 80 characters or fewer."),
             "identifier": fault_of_contact("malformed", sample.language),
             "password": sample.say(PASSWORD_FAULTS[PasswordFault.BREACHED.value]),
         },
     }
-
-
-def _recover(_: Sample) -> dict[str, Any]:
-    return {
-        "identifier": "",
-        "contact": "",
-        "username": "",
-        "least": _LEAST,
-        "policy": RecoveryPolicy(),
-        "faults": {},
-        "own": None,
-        "return_to": "",
-        "asking": "",
-        "origin": Origin(),
-        "sign_in": "/sign-in",
-        "recover": "/recover",
-        "recover_lost": "/recover/lost",
-        "needed": [],
-        "lost": None,
-    }
-
-
-def _contact_faults(sample: Sample) -> dict[str, Any]:
-    fault = fault_of_contact("malformed", sample.language)
-    return {"identifier": "ada@", "contact": "12", "faults": {"identifier": fault, "contact": fault}}
 
 
 STATES: Final[tuple[PageState, ...]] = (
@@ -297,7 +245,7 @@ STATES: Final[tuple[PageState, ...]] = (
             "identifier": "",
             "return_to": "",
             "asking": one.application,
-            "least": _LEAST,
+            "least": LEAST,
             "faults": {},
             "origin": Origin(),
             "sign_in": "/sign-in",
@@ -314,14 +262,16 @@ STATES: Final[tuple[PageState, ...]] = (
         sent={},
         wrong_code=lambda one: {"fault": _wrong(one), "typed": True},
         refused=lambda one: {
-            "fault": one.say("Too many wrong codes were entered for this contact. Use another way."),
+            "fault": one.say(
+                "Too many wrong codes were entered for this email address or phone number. Use another way."
+            ),
             **_message(one, DeliveryState.ACCEPTED, sends_left=0),
         },
         sent_anew={"sent": True},
         sent_again=lambda one: _message(one, DeliveryState.ACCEPTED, DeliveryState.ACCEPTED),
         not_delivered=lambda one: {
             **_message(one, DeliveryState.UNDELIVERED, why=Reason.UNKNOWN_RECIPIENT, late=True, may_lack=True),
-            "change": ("#identifier", one.say("Use another address or number")),
+            "change": ("#identifier", one.say("Use another email address or phone number")),
             "wrong_address": True,
             "support": SUPPORT,
             "lost": None,
@@ -333,7 +283,7 @@ STATES: Final[tuple[PageState, ...]] = (
             "asking": one.asker,
             "ways": [],
             "methods": [],
-            "change": ("/sign-up", one.say("Use another address or number")),
+            "change": ("/sign-up", one.say("Use another email address or phone number")),
             "again": "/sign-up",
             "lost": None,
         },
@@ -376,7 +326,7 @@ STATES: Final[tuple[PageState, ...]] = (
         expired={},
         used_up=lambda one: {**_ended(one, ChallengeState.EXHAUSTED), **_waiting(one)},
         stopped=lambda one: _ended(one, ChallengeState.CANCELED),
-        refused=lambda one: {"fault": one.say("Too many codes were asked for. Try again in a few minutes.")},
+        refused=lambda one: {"fault": one.say("Too many codes were requested. Try again in a few minutes.")},
     ),
     *states(
         "prove.html",
@@ -391,34 +341,6 @@ STATES: Final[tuple[PageState, ...]] = (
             **_prove(one, AuthenticatorKind.RECOVERY_CODE),
             "fault": _wrong(one),
             "summary": one.say("Change the password of your account"),
-        },
-    ),
-    *states(
-        "recover.html",
-        _recover,
-        empty={},
-        fault=_contact_faults,
-        not_delayed={"policy": RecoveryPolicy(delayed=False)},
-    ),
-    *states(
-        "lost.html",
-        _recover,
-        empty={},
-        faults=_contact_faults,
-        keeps_authenticators={"policy": RecoveryPolicy(keeps_authenticators=True)},
-        waiting=lambda one: {"own": _own_recovery(one)},
-        due=lambda one: {"own": {**_own_recovery(one), "is_due": True}},
-    ),
-    *states(
-        "new_password.html",
-        _recover,
-        empty={"username": MAIL},
-        needs_more=_needed,
-        faults=lambda one: {
-            "faults": {
-                "password": one.say(PASSWORD_FAULTS[PasswordFault.TOO_SHORT.value], least=_LEAST),
-                "current": one.say("This is not the password. Leave it empty if you do not know it."),
-            }
         },
     ),
     *states(

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
     from countersign.web.preview.sample import Fill
 
-_TO_ACCOUNT: Final = (HOME, "To your account")
+_TO_ACCOUNT: Final = (HOME, "Go to your account")
 _TO_SIGN_IN: Final = (links.SIGN_IN, "Sign in")
 _TO_RECOVERY: Final = ("/recover", "Recover your account")
-_TO_WAIT: Final = ("/recover/lost", "Get back in without your contacts")
+_TO_WAIT: Final = ("/recover/lost", "Get back in with new contact details")
 _WAIT: Final = 90
 """Seconds."""
 
@@ -106,78 +106,80 @@ STATES: Final[tuple[PageState, ...]] = (
         _word(
             "good",
             "You have a new password",
-            "Everybody is signed out, and all your contacts are told. Sign in with it now.",
+            "Everyone is signed out, and we’ll tell you at all your email addresses and phone numbers. Sign in with your new password now.",
             _TO_SIGN_IN,
         ),
         new_password={},
-        signed_out=_word("good", "You are signed out", "Nobody is signed in to {site} on this browser.", _TO_SIGN_IN),
+        signed_out=_word("good", "You’re signed out", "Nobody is signed in to {site} on this browser.", _TO_SIGN_IN),
         account_known=_word(
             "good",
-            "You have an account already",
-            "It was opened with this address while your code was on its way. Sign in with its password.",
+            "You already have an account",
+            "It was created with this email address or phone number while your code was on its way. Sign in with its password.",
             _TO_SIGN_IN,
         ),
         waiting_time=_word(
             "good",
-            "The waiting time has begun, if nothing is in its way",
-            "If there is such an account, and nobody else waits for it or has stopped this lately, all of its contacts are told"
-            " now, and each can stop it. If nobody does, come back on {day} or within the week after, and recover the account with your new contact.",
+            "The waiting time has started, if nothing prevents it",
+            "If there is such an account, we’re telling all its email addresses and phone numbers now. Each can"
+            " stop this. We do not start if someone else is waiting for it or has stopped this lately. If nobody"
+            " stops it, come back on {day} or in the week after. You can then recover the account with your new"
+            " contact details.",
             ("/recover/lost", "See what you asked for"),
         ),
         withdrawn=_word(
             "good",
-            "You have withdrawn it",
-            "Nothing waits any more. Nobody can ask for the same account for a day.",
+            "You have withdrawn your request",
+            "Your request has ended. Nobody can ask to recover the same account for a day.",
             _TO_SIGN_IN,
         ),
         nothing_asked=_word(
             "warn",
-            "This browser has asked for nothing",
-            "It was withdrawn already, or it is over, or another browser asked for it.",
+            "There is no request from this browser",
+            "It was already withdrawn, it has ended, or another browser made it.",
             _TO_WAIT,
         ),
         no_waiting_time=_word(
             "warn",
-            "An account without contacts cannot be recovered here",
-            "You need one of its contacts, or a recovery code. If you have neither, ask the people of {site}: they can tell you what to do.",
+            "You need contact details on the account to recover it here",
+            "You need one of its email addresses or phone numbers, or a recovery code. If you have neither, contact {site} to find out what you can do.",
             _TO_RECOVERY,
         ),
         unknown_passkey=_word(
             "warn",
-            "That did not work.",
-            "This passkey does not open an account here. Try again, or sign in with your password.",
+            "We could not sign you in.",
+            "This passkey is not for an account here. Try again, or sign in with your password.",
             _TO_SIGN_IN,
         ),
         no_flow=_word(
             "warn",
-            "Nothing is waiting for a code here",
-            "It may have been completed in another tab, or started in another browser. If this happens again, your browser may be"
-            " blocking cookies: allow them for this site.",
+            "There is nothing to confirm here",
+            "You may have finished in another tab, or started in another browser. If this happens again, allow"
+            " cookies for this site in your browser.",
             _TO_SIGN_IN,
         ),
         other_flow=_word(
             "warn",
             "This page is out of date",
-            "You started something else in this browser after this page was opened. What you entered was not used. "
-            "Check what is waiting for a code now, and start again if it is not what you want.",
-            ("/verify", "See what is waiting"),
+            "You started something else in this browser after you opened this page. We did not use what you"
+            " entered. Check what needs a code now. If it is not what you want, start again.",
+            ("/verify", "See what needs a code"),
         ),
         too_many_codes=_word(
             "warn",
-            "Please wait a moment",
-            "Too many codes were asked for. You can try again {when}.",
+            "You need to wait a moment",
+            "Too many codes were requested. You can try again {when}.",
             (links.SIGN_IN, "Back"),
         ),
         stronger_proof=_word(
             "warn",
-            "This needs a stronger proof",
-            "None of your contacts is strong enough for what you want to do.",
+            "You need a stronger way to confirm it’s you",
+            "None of your email addresses and phone numbers is strong enough for this.",
             _TO_ACCOUNT,
         ),
         denied=_word(
             "bad",
             "You cannot sign in from here",
-            "Sign-in is not possible from your network. Use another one.",
+            "You cannot sign in from your network. Use another one.",
             (links.SIGN_IN, "Try again"),
         ),
         **_words(),

@@ -33,25 +33,25 @@ if TYPE_CHECKING:
 PATH: Final = "/account/activity"
 
 SENTENCES: Final = {
-    EventKind.ACCOUNT_CREATED: mark("The account was opened"),
+    EventKind.ACCOUNT_CREATED: mark("The account was created"),
     EventKind.SIGN_IN_COMPLETED: mark("Signed in"),
-    EventKind.SESSION_RAISED: mark("Confirmed that it is you"),
-    EventKind.SESSION_ENDED: mark("A session ended"),
+    EventKind.SESSION_RAISED: mark("You confirmed it was you"),
+    EventKind.SESSION_ENDED: mark("A browser was signed out"),
     EventKind.DEVICE_ADDED: mark("A new browser was used"),
     EventKind.DEVICE_TRUSTED: mark("A browser was trusted"),
     EventKind.DEVICE_ENDED: mark("A browser was forgotten"),
-    EventKind.CHANGE_ASKED: mark("Asked for: {what}"),
-    EventKind.CHANGE_APPLIED: mark("Changed: {what}"),
-    EventKind.CHANGE_CANCELED: mark("Canceled: {what}"),
+    EventKind.CHANGE_ASKED: mark("Requested: {what}"),
+    EventKind.CHANGE_APPLIED: mark("Done: {what}"),
+    EventKind.CHANGE_CANCELED: mark("Cancelled: {what}"),
     EventKind.CHANGE_UNDONE: mark("Undone: {what}"),
     EventKind.FACTOR_USED: mark("A recovery code was used"),
-    EventKind.PASSKEY_REFUSED: mark("A passkey was refused, because it may have been copied"),
+    EventKind.PASSKEY_REFUSED: mark("A passkey was refused because it may have been copied"),
     EventKind.ACCOUNT_UPDATED: mark("Your details were changed"),
-    EventKind.ACCOUNT_EXPORTED: mark("The data of your account was downloaded"),
-    EventKind.DELETION_ASKED: mark("The deletion of your account was asked for"),
-    EventKind.DELETION_CANCELED: mark("The deletion of your account was canceled"),
-    EventKind.ACCOUNT_LOCKED: mark("The account was closed by “this was not me”"),
-    EventKind.RECOVERY_ALLOWED: mark("Getting in without contacts was allowed again"),
+    EventKind.ACCOUNT_EXPORTED: mark("Your account data was downloaded"),
+    EventKind.DELETION_ASKED: mark("The deletion of your account was requested"),
+    EventKind.DELETION_CANCELED: mark("The deletion of your account was cancelled"),
+    EventKind.ACCOUNT_LOCKED: mark("The account was locked with “This was not me”"),
+    EventKind.RECOVERY_ALLOWED: mark("Recovery with new contact details was allowed again"),
 }
 """The sentence for each event; `what` is the change that it is about."""
 
@@ -59,9 +59,9 @@ SENTENCES: Final = {
 _NO_NAMES: Final = ContactNames()
 
 CHANNELS: Final = {
-    Channel.EMAIL: mark("by e-mail"),
+    Channel.EMAIL: mark("by email"),
     Channel.SMS: mark("by SMS"),
-    Channel.VOICE: mark("by a call"),
+    Channel.VOICE: mark("by phone call"),
     Channel.WHATSAPP: mark("by WhatsApp"),
 }
 """How a message was sent."""

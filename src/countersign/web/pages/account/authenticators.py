@@ -102,7 +102,7 @@ class AuthenticatorsPage:
         if session is not None:
             said, language = take_flash(self._web, req, resp, f"{PATH}/app"), language_of(req)
             fault = language.say(
-                "This is not the code. Look whether the clock of your phone is right, and wait for the next code."
+                "This is not the right code. Check that your phone’s clock is right, then enter the next code."
             )
             if "shape_fault" in said:
                 fault = fault_of_code(CodeShape(DIGITS), language)

@@ -123,8 +123,8 @@ def _browsers(found: Overview, session: Session, language: Language, now: int) -
 
 
 def _device(user_agent: str, language: Language) -> str:
-    return device_name(user_agent, language.tag) or language.say("A browser that does not say what it is")
+    return device_name(user_agent, language.tag) or language.say("Unknown browser")
 
 
 def _place(seen: Session | Device, language: Language) -> str:
-    return place_name(seen.place, seen.ip, language) or language.say("Unknown place")
+    return place_name(seen.place, seen.ip, language) or language.say("Unknown location")

@@ -37,9 +37,9 @@ SINCE: Final = 4 * UNDO_PERIOD
 STATES: Final = {
     ChangeState.PENDING: mark("Waiting"),
     ChangeState.APPLIED: mark("Done"),
-    ChangeState.CANCELED: mark("Canceled"),
+    ChangeState.CANCELED: mark("Cancelled"),
     ChangeState.UNDONE: mark("Undone"),
-    ChangeState.EXPIRED: mark("Ran out"),
+    ChangeState.EXPIRED: mark("Expired"),
 }
 
 

@@ -42,13 +42,13 @@ WAYS: Final = {
     WayKind.APP: mark("your authenticator app {names}"),
     WayKind.CODE: mark("a code to {names}"),
     WayKind.RECOVERY_CODE: mark("a recovery code"),
-    WayKind.WAITING: mark("a wait of 7 days, which anybody with an old contact of yours can stop"),
+    WayKind.WAITING: mark("a wait of 7 days, which anyone with your old contact details can stop"),
 }
 VERDICTS: Final = {
     Verdict.SAFE: ("good", mark("You would get back in with:")),
-    Verdict.UNSURE: ("warn", mark("You may get back in with:")),
-    Verdict.SLOW: ("warn", mark("You would be locked out for days. You would get back in with:")),
-    Verdict.SHUT_OUT: ("bad", mark("You would be locked out, and nothing would be left to get back in with.")),
+    Verdict.UNSURE: ("warn", mark("You might get back in with:")),
+    Verdict.SLOW: ("warn", mark("You would be locked out for days. You could then get back in with:")),
+    Verdict.SHUT_OUT: ("bad", mark("You would be locked out, with no way to get back in.")),
 }
 
 

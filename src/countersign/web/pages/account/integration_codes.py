@@ -37,9 +37,9 @@ PATH: Final = "/account/integration-codes"
 
 
 FAULTS: Final = {
-    "name": mark("Give it a name, so that you know it again."),
-    "scopes": mark("Choose at least one thing that it may do."),
-    "days": mark("Choose one of these times."),
+    "name": mark("Enter a name, so that you can recognise it."),
+    "scopes": mark("Choose at least one thing it can do."),
+    "days": mark("Choose how long it works."),
 }
 """What is wrong with a field of the form."""
 

@@ -26,14 +26,14 @@ PATH: Final = "/account"
 
 CONFIRMED: Final = {
     Method.PASSWORD: mark("signed in with your password"),
-    Method.TRUSTED_DEVICE: mark("signed in on a browser that you trust"),
-    Method.MAIL_CODE: mark("confirmed by a code by e-mail"),
-    Method.SMS_CODE: mark("confirmed by a code to your phone"),
-    Method.VOICE_CODE: mark("confirmed by a code to your phone"),
-    Method.APP_CODE: mark("confirmed by your authenticator app"),
-    Method.RECOVERY_CODE: mark("confirmed by a recovery code"),
-    Method.PASSKEY: mark("confirmed by your passkey"),
-    Method.SECURITY_KEY: mark("confirmed by your passkey"),
+    Method.TRUSTED_DEVICE: mark("signed in on a browser you trust"),
+    Method.MAIL_CODE: mark("signed in and confirmed with a code by email"),
+    Method.SMS_CODE: mark("signed in and confirmed with a code to your phone"),
+    Method.VOICE_CODE: mark("signed in and confirmed with a code to your phone"),
+    Method.APP_CODE: mark("signed in and confirmed with your authenticator app"),
+    Method.RECOVERY_CODE: mark("signed in and confirmed with a recovery code"),
+    Method.PASSKEY: mark("signed in and confirmed with your passkey"),
+    Method.SECURITY_KEY: mark("signed in and confirmed with your passkey"),
 }
 """How the person has proved the present level of the session."""
 

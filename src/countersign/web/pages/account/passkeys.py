@@ -58,7 +58,7 @@ class EnrolPasskeyPage:
     async def get(self, req: Request, resp: Response) -> None:
         """Show the page."""
         said = take_flash(self._web, req, resp, PATH)
-        fault = language_of(req).say("This passkey could not be taken. Try again.")
+        fault = language_of(req).say("We could not add this passkey. Try again.")
         await self._show(req, resp, fault=fault if "wrong" in said else "")
 
     async def _show(self, req: Request, resp: Response, *, fault: str) -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 PATH: Final = "/account/profile"
 
 _FAULTS: Final = {
-    "name": mark("Tell us what to call you, in at most 80 characters."),
+    "name": mark("Enter your name in 80 characters or fewer."),
     "language": mark("Choose one from the list."),
     "timezone": mark("Choose one from the list."),
 }

@@ -31,7 +31,7 @@ _NOT_FOR_FILES: Final = re.compile(r"[^A-Za-z0-9.-]+")
 
 
 class RecoveryCodesPage:
-    """POST makes codes, GET shows them until "I have kept them" is pressed. They are shown to the session that made them alone."""
+    """POST makes codes, GET shows them until "I have saved them" is pressed. They are shown to the session that made them alone."""
 
     def __init__(self, web: WebContext, guard: SessionGuard, forms: ChangeForms) -> None:
         self._web = web
@@ -39,8 +39,8 @@ class RecoveryCodesPage:
         self._forms = forms
 
     async def make(self, form: Submission) -> None:
-        """Make new recovery codes, and lead to the page that shows them."""
-        summary = form.act_language.say("Make new recovery codes")
+        """Create new recovery codes, and lead to the page that shows them."""
+        summary = form.act_language.say("Create new recovery codes")
         outcome, made = await make_recovery_codes(self._web.accounts, form.browser, form.session, summary)
         if await self._forms.settle(form, outcome) is not None:
             wanted = form.fields.get("return_to", "")
@@ -75,7 +75,7 @@ class RecoveryCodesPage:
         settings, language = self._web.settings, language_of(req)
         lines = (
             language.say("Recovery codes for {site} ({host})", site=settings.site, host=settings.host),
-            language.say("Each works once. Keep them away from your phone, and give them to nobody."),
+            language.say("Each works once. Keep them away from your phone and never share them."),
             "",
             *shown.codes,
             "",

@@ -63,7 +63,7 @@ class Demonstration:
 
 
 _CHANNELS = (
-    (Channel.EMAIL.value, "E-mail"),
+    (Channel.EMAIL.value, "Email"),
     (Channel.SMS.value, "SMS"),
     (Channel.VOICE.value, "Call"),
     (Channel.WHATSAPP.value, "WhatsApp"),

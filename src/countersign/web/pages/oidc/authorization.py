@@ -86,7 +86,7 @@ def show_wrong_link(web: WebContext, req: Request, resp: Response, reason: str) 
     """Say that an application sent a request that cannot be answered. `reason` is for its developer."""
     resp.status = falcon.HTTP_400
     language = language_of(req)
-    title = language.say("The link that led here is not right")
+    title = language.say("The link you followed does not work")
     show_word(web, req, resp, "warn", title, reason, home_link(req, language))
 
 

@@ -32,18 +32,18 @@ if TYPE_CHECKING:
 
 VERDICTS: Final = {
     PhishingVerdict.OURS: ("good", mark("This is ours")),
-    PhishingVerdict.LOOKS_LIKE: ("bad", mark("This is not ours, and tries to look like it")),
+    PhishingVerdict.LOOKS_LIKE: ("bad", mark("This is not ours, but is made to look like it")),
     PhishingVerdict.FOREIGN: ("warn", mark("This is not ours")),
 }
 TRICKS: Final = {
     LookalikeTrick.LETTERS: mark("Some letters only look like ours."),
-    LookalikeTrick.INSIDE: mark("Our name stands in it, but another domain decides."),
-    LookalikeTrick.BEFORE_THE_AT: mark("What stands before the @ does not count; the domain behind it decides."),
+    LookalikeTrick.INSIDE: mark("It contains our name, but belongs to another domain."),
+    LookalikeTrick.BEFORE_THE_AT: mark("Only the domain after the @ counts, not what comes before it."),
     LookalikeTrick.UNENCRYPTED: mark(
-        "The domain is ours, but we never lead you to an address that begins with http:// alone."
+        "The domain is ours, but we never send you to an address that begins with http:// instead of https://."
     ),
     LookalikeTrick.NEARLY: mark("It differs from ours by one letter."),
-    LookalikeTrick.UNKNOWN_SENDER: mark("The domain is ours, but we do not send from this address."),
+    LookalikeTrick.UNKNOWN_SENDER: mark("The domain is ours, but we do not send messages from this address."),
 }
 OURS_KEPT: Final = 10.0
 """Seconds for which our own addresses are not read again."""
@@ -67,9 +67,9 @@ class PhishingCheckPage:
         browser = self._web.browser(req)
         if refused := await count_by_network(self._web.accounts, browser, CHECKS_PER_NETWORK):
             language = language_of(req)
-            sentence = language.say("Too many messages were looked at from your network. Try again in a few minutes.")
-            home = (HOME, language.say("To your account"))
-            show_word(self._web, req, resp, "warn", language.say("Please wait a moment"), sentence, home)
+            sentence = language.say("Too many messages were checked from your network. Try again in a few minutes.")
+            home = (HOME, language.say("Go to your account"))
+            show_word(self._web, req, resp, "warn", language.say("You need to wait a moment"), sentence, home)
             too_many_requests(resp, refused)
             return
         self._show(req, resp, text[:MAX_CHARACTERS], check_whole_text(text, await self._ours()))

@@ -38,7 +38,7 @@ class UnchangedPage(msgspec.Struct, frozen=True):
     title: str
     sentence: str
     link: str = "/account"
-    label: str = mark("To your account")
+    label: str = mark("Go to your account")
     status: str = falcon.HTTP_200
 
 
@@ -47,17 +47,18 @@ _RECOVER: Final = mark("Recover your account")
 ENDINGS: Final = {
     ReportOutcome.ALREADY_STOPPED: UnchangedPage(
         "good",
-        mark("It was stopped before"),
+        mark("This was already stopped"),
         mark(
-            "Nobody waits to take over your account, and nobody can ask for it again for now. Your account shows until when, under “Changes”."
+            "Nobody is waiting to take over your account. Nobody can ask for it again for now. Your account shows"
+            " until when, under “Changes”."
         ),
     ),
     ReportOutcome.ALREADY_DONE: UnchangedPage(
         "bad",
-        mark("It is too late to stop it"),
+        mark("It is too late to stop this"),
         mark(
-            "The account was recovered when the waiting time was over. If that was not you, open the message that told you of it, and"
-            " press “This was not me” there."
+            "The account was recovered when the waiting time was over. If that was not you, open the message that"
+            " told you about it. Select “This was not me” there."
         ),
         "/recover",
         _RECOVER,
@@ -65,13 +66,15 @@ ENDINGS: Final = {
     ReportOutcome.NOTHING_WAITS: UnchangedPage(
         "good",
         mark("There is nothing to stop"),
-        mark("Nobody waits to take over your account. It has ended already, or the account was recovered since."),
+        mark(
+            "Nobody is waiting to take over your account. The request has already ended, or the account was recovered since."
+        ),
     ),
     ReportOutcome.ALREADY_LOCKED: UnchangedPage(
         "good",
-        mark("Your account is closed already"),
+        mark("Your account is already locked"),
         mark(
-            "Somebody has reported something before, and everybody is signed out. A new password opens the account again."
+            "Someone has already reported something, and everyone is signed out. Choose a new password to unlock your account."
         ),
         "/recover",
         mark("Choose a new password"),
@@ -80,8 +83,9 @@ ENDINGS: Final = {
         "warn",
         mark("Nothing was changed"),
         mark(
-            "The account was taken back a few days ago by more than this one contact. For 7 days after that, this message alone does"
-            " not close it. If you own the account, recover it by another contact or a recovery code."
+            "The account was taken back a few days ago with more proof than this message gives. For 7 days after"
+            " that, this message alone cannot lock it. If it’s your account, recover it with other contact"
+            " details or a recovery code."
         ),
         "/recover",
         _RECOVER,
@@ -89,10 +93,10 @@ ENDINGS: Final = {
     ),
     ReportOutcome.ENDED: UnchangedPage(
         "warn",
-        mark("This link is not valid any more"),
+        mark("This link is no longer valid"),
         mark(
-            "It was used, or the account was closed or recovered after this message. Nothing was changed now. If something is wrong, use"
-            " the newest message, or recover your account."
+            "It was used, or the account was locked or recovered after this message. Nothing has changed now. If"
+            " something is wrong, use the newest message or recover your account."
         ),
         "/recover",
         _RECOVER,
@@ -130,14 +134,15 @@ class ReportChangePage:
             sentence=f"{language.say(WORDINGS[notice.kind].title)}.",
             facts=_facts(notice, language),
             warning=language.say("Nobody from {site} will ever ask you for a code or your password.", site=site),
-            button=language.say("No, stop it") if waits else language.say("No, that was not me"),
-            otherwise=language.say("If it was you, close this page. Nothing happens.")
+            button=language.say("No, stop it") if waits else language.say("No, this was not me"),
+            otherwise=language.say("If it was you, close this page. Nothing will change.")
             if waits
             else language.say(
-                "If you say no, every browser is signed out, yours too. What was changed since is undone, and the account is closed until"
-                " you choose a new password. If it was you, close this page. Nothing happens."
+                "If you say no, we sign out every browser, yours too. We undo what was changed since, where we"
+                " can, and lock the account until you choose a new password. If it was you, close this page."
+                " Nothing will change."
             ),
-            purpose=language.say("What we know of it"),
+            purpose=language.say("What we know about it"),
             summary="",
             approves="",
         )
@@ -153,13 +158,13 @@ class ReportChangePage:
             return
         language = language_of(req)
         if outcome.stopped:
-            title, link, label = language.say("It is stopped"), "/account", language.say("To your account")
+            title, link, label = language.say("You have stopped this"), "/account", language.say("Go to your account")
             sentence = language.say(
-                "Nobody waits to take over your account any more, and nobody can ask for it again for 30 days. You can allow it earlier"
-                " in your account, under “Changes”."
+                "Nobody is waiting to take over your account now. Nobody can ask for it again for 30 days. To"
+                " allow it sooner, go to “Changes” in your account."
             )
         else:
-            title, link = language.say("Your account is closed to everybody"), "/recover"
+            title, link = language.say("Your account is locked"), "/recover"
             sentence, label = _locked(outcome, language), language.say("Choose a new password")
         show_word(self._web, req, resp, "good", title, sentence, (link, label))
 
@@ -178,11 +183,9 @@ class ReportChangePage:
             req,
             resp,
             "warn",
-            language.say("This link leads nowhere"),
-            language.say(
-                "It may have been cut off on its way to you, or it is an old one. Open it once more from the message, in full."
-            ),
-            (HOME, language.say("To your account")),
+            language.say("This link does not work"),
+            language.say("It may be incomplete or out of date. Open the whole link from the message again."),
+            (HOME, language.say("Go to your account")),
         )
 
 
@@ -190,21 +193,21 @@ def _locked(result: ReportResult, language: Language) -> str:
     """Return what a lock has done, and who chooses the new password."""
     if result.left:
         done = language.say(
-            "Everybody is signed out. Not all that was changed since could be undone: look through your contacts when you are back."
+            "Everyone is signed out. We could not undo every change made since then. When you’re back in, check your contact details."
         )
     elif result.undone:
-        done = language.say("Everybody is signed out, and what was changed since is undone.")
+        done = language.say("Everyone is signed out, and changes made since then are undone.")
     else:
-        done = language.say("Everybody is signed out.")
+        done = language.say("Everyone is signed out.")
     first = (
         language.say(
-            "For the next 7 days a new password can be chosen only by the contact that got this message, or with a recovery code."
+            "For 7 days, choosing a new password takes the contact details that got this message, or a recovery code."
         )
         if result.goes_first
         else ""
     )
     advice = language.say(
-        "Choose a new password now. Whoever it was may still read your messages: change the password of your mailbox too."
+        "Choose a new password now. Someone may still be able to read your messages, so change your email password too."
     )
     return " ".join(part for part in (done, first, advice) if part)
 
@@ -212,14 +215,14 @@ def _locked(result: ReportResult, language: Language) -> str:
 def _facts(notice: Notice, language: Language) -> list[tuple[str, str]]:
     given = notice.facts
     facts = [
-        (language.say("What"), given.get("about", "")),
+        (language.say("Details"), given.get("about", "")),
         (language.say("Sent to"), notice.masked),
         (language.say("When"), moment(notice.created_at, language)),
         (language.say("Device"), device_name(given.get("user_agent", ""), language.tag)),
         (
-            language.say("Where, roughly"),
-            place_name(given.get("place", ""), "", language) or language.say("Unknown place"),
+            language.say("Approximate location"),
+            place_name(given.get("place", ""), "", language) or language.say("Unknown location"),
         ),
-        (language.say("Network address"), given.get("ip", "")),
+        (language.say("IP address"), given.get("ip", "")),
     ]
     return [(name, value) for name, value in facts if value]

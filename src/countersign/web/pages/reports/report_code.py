@@ -41,45 +41,43 @@ class Ending(msgspec.Struct, frozen=True):
     advice: str = ""
 
 
-_PASSWORD: Final = mark("If you do not know who asked, somebody may know your password: change it at {site}.")
+_PASSWORD: Final = mark("If you do not know who asked, someone may know your password. Change it at {site}.")
 
 STOPPED: Final = Ending(
     "good",
-    mark("This code is stopped"),
+    mark("You have stopped this code"),
     mark("Thank you for telling us. Nobody can use this code now, even if they see your messages."),
     _PASSWORD,
 )
 UNKNOWN: Final = Ending(
     "warn",
-    mark("This link leads nowhere"),
-    mark(
-        "It may have been cut off on its way to you, or it is an old one. Open it once more from the message, in full."
-    ),
+    mark("This link does not work"),
+    mark("It may be incomplete or out of date. Open the whole link from the message again."),
 )
 ENDINGS: Final = {
     ChallengeState.CANCELED: Ending(
         "good",
-        mark("This code was stopped before"),
-        mark("Nobody can use it any more."),
+        mark("This code was already stopped"),
+        mark("Nobody can use it now."),
         _PASSWORD,
     ),
     ChallengeState.EXPIRED: Ending(
         "good",
-        mark("This code has run out"),
-        mark("Nobody used it, and nobody can use it any more. There is nothing left to stop."),
+        mark("This code has expired"),
+        mark("Nobody used it, and nobody can use it now. There is nothing left to stop."),
         _PASSWORD,
     ),
     ChallengeState.EXHAUSTED: Ending(
         "warn",
-        mark("This code is blocked already"),
-        mark("Somebody entered too many wrong codes. Nobody can use it any more."),
+        mark("This code is already blocked"),
+        mark("Someone entered too many wrong codes. Nobody can use it now."),
         _PASSWORD,
     ),
     ChallengeState.APPROVED: Ending(
         "bad",
         mark("This code has been used"),
-        mark("Somebody entered it, so it cannot be stopped here any more."),
-        mark("If that was not you, change your password at {site} now, and sign out everywhere."),
+        mark("Someone entered it, so you can no longer stop it here."),
+        mark("If that was not you, change your password at {site} now and sign out everywhere."),
     ),
 }
 _ENDED_AS: Final = {
@@ -125,7 +123,7 @@ class ReportCodePage:
             ending=None,
             reference=reference,
             title=language.say("Did you ask for this code?"),
-            sentence=language.say("Somebody asked for a code at {site}, and we sent it to you.", site=site),
+            sentence=language.say("Someone asked for a code at {site}, and we sent it to you.", site=site),
             facts=_facts(challenge, language),
             warning=language.say("Nobody from {site} will ever ask you for this code.", site=site),
             button=language.say("No, stop this code"),
@@ -135,10 +133,10 @@ class ReportCodePage:
             ),
             summary=terms.action.summary,
             approves=language.say(
-                "With it you approve for {application}", application=f"\u2068{terms.action.asker}\u2069"
+                "What this approves for {application}", application=f"\u2068{terms.action.asker}\u2069"
             )
             if terms.action.asker
-            else language.say("With it you approve"),
+            else language.say("What this approves"),
         )
 
     async def post(self, req: Request, resp: Response) -> None:
@@ -206,7 +204,7 @@ def _facts(challenge: Challenge, language: Language) -> list[tuple[str, str]]:
         (language.say("Sent to"), terms.to_masked),
         (language.say("When"), moment(challenge.sent_at, language)),
         (language.say("Device"), device_name(terms.requester.user_agent, language.tag)),
-        (language.say("Network address"), terms.requester.ip),
+        (language.say("IP address"), terms.requester.ip),
     ]
     return [(name, value) for name, value in facts if value]
 

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 PARTS: Final = {
     "/account": mark("Overview"),
     "/account/profile": mark("Name and language"),
-    "/account/contacts": mark("Contacts"),
+    "/account/contacts": mark("Contact details"),
     "/account/data": mark("Your data"),
     "/account/password": mark("Password"),
-    "/account/methods": mark("Ways to confirm"),
+    "/account/methods": mark("Sign-in methods"),
     "/account/integration-codes": mark("Integration codes"),
     "/account/sessions": mark("Browsers"),
     "/account/devices": mark("Browsers"),
@@ -40,35 +40,37 @@ GROUPS: Final = (
 """The navigation: each group with its pages. The pages of a group are shown once one of them is open."""
 
 DONE: Final = {
-    ChangeKind.CONTACT_ADDED.value: mark("The contact was added. All your contacts are told."),
+    ChangeKind.CONTACT_ADDED.value: mark(
+        "Your contact details were added. We’ll tell you at all your email addresses and phone numbers."
+    ),
     ChangeKind.CONTACT_REPLACED.value: mark(
-        "The contact was replaced. The old one is told, and can undo it for 7 days."
+        "Your contact details were replaced. We’ll tell you at the old ones too, and you can undo this from there for 7 days."
     ),
-    ChangeKind.CONTACT_PRIMARY.value: mark("Codes go there first from now on."),
-    ChangeKind.CONTACT_REMOVED.value: mark("The contact was removed. It is told, and can undo it for 7 days."),
-    ChangeKind.PASSWORD_CHANGED.value: mark("Your password was changed. All other sessions have ended."),
-    ChangeKind.METHOD_ADDED.value: mark("It was added. From now on it is asked for when you sign in."),
-    ChangeKind.METHOD_REMOVED.value: mark("It was removed."),
-    ChangeKind.RECOVERY_CODES_MADE.value: mark(
-        "You have kept your new recovery codes. Older ones do not work any more."
+    ChangeKind.CONTACT_PRIMARY.value: mark("We’ll send codes there first from now on."),
+    ChangeKind.CONTACT_REMOVED.value: mark(
+        "Your contact details were removed. We’ll tell you there too, and you can undo this from there for 7 days."
     ),
-    ChangeKind.INTEGRATION_CODE_REVOKED.value: mark("The integration code was revoked. It opens nothing any more."),
+    ChangeKind.PASSWORD_CHANGED.value: mark("Your password was changed. You’re signed out everywhere else."),
+    ChangeKind.METHOD_ADDED.value: mark("Your sign-in method was added. We’ll ask for it when you sign in."),
+    ChangeKind.METHOD_REMOVED.value: mark("Your sign-in method was removed."),
+    ChangeKind.RECOVERY_CODES_MADE.value: mark("You have saved your new recovery codes. Older ones no longer work."),
+    ChangeKind.INTEGRATION_CODE_REVOKED.value: mark("The integration code was revoked. It no longer works."),
     "signed_out": mark(
-        "You were signed out before you sent this form. Nothing was changed: check the form, and send it again."
+        "You were signed out before you sent this form, so nothing was changed. Check the form and send it again."
     ),
-    "enrol": mark("Here a passkey or an authenticator app is needed. Add one, and you can go on."),
-    "canceled": mark("The change was canceled."),
-    "allowed": mark("People who lose all contacts can ask for the account again. You are told if somebody does."),
-    "undone": mark("The change was undone. All your contacts are told."),
+    "enrol": mark("You need a passkey or an authenticator app here. Add one to continue."),
+    "canceled": mark("The change was cancelled."),
+    "allowed": mark("Your account can be recovered with new contact details again. We’ll tell you if someone asks."),
+    "undone": mark("The change was undone. We’ll tell you at all your email addresses and phone numbers."),
     "saved": mark("Your details were saved."),
     "ready": mark("Your file is ready."),
-    "deletion": mark("Your account will be deleted. All your contacts are told."),
-    "kept": mark("The deletion was canceled. You keep your account."),
-    "checked": mark("Thank you. We will ask again in a year."),
-    "session": mark("That session has ended."),
-    "others": mark("All other sessions have ended."),
-    "browser": mark("That browser is forgotten. It needs a code the next time."),
-    "nothing": mark("There was nothing left to end."),
+    "deletion": mark("Your account will be deleted. We’ll tell you at all your email addresses and phone numbers."),
+    "kept": mark("The deletion was cancelled. You keep your account."),
+    "checked": mark("Thank you. We’ll ask again in a year."),
+    "session": mark("That browser is signed out."),
+    "others": mark("You’re signed out everywhere else."),
+    "browser": mark("That browser is forgotten. It will need a code next time."),
+    "nothing": mark("That was already signed out or forgotten."),
 }
 """The confirmation for each word in the address after a form."""
 

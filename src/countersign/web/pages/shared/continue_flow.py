@@ -50,9 +50,9 @@ class ContinueFlow:
                     req,
                     resp,
                     "good",
-                    language.say("You have an account already"),
+                    language.say("You already have an account"),
                     language.say(
-                        "It was opened with this address while your code was on its way. Sign in with its password."
+                        "It was created with this email address or phone number while your code was on its way. Sign in with its password."
                     ),
                     (self._with_origin(req, "/sign-in"), language.say("Sign in")),
                 )
@@ -71,10 +71,12 @@ class ContinueFlow:
                     req,
                     resp,
                     "good",
-                    language.say("The waiting time has begun, if nothing is in its way"),
+                    language.say("The waiting time has started, if nothing prevents it"),
                     language.say(
-                        "If there is such an account, and nobody else waits for it or has stopped this lately, all of its contacts are told"
-                        " now, and each can stop it. If nobody does, come back on {day} or within the week after, and recover the account with your new contact.",
+                        "If there is such an account, we’re telling all its email addresses and phone numbers"
+                        " now. Each can stop this. We do not start if someone else is waiting for it or has"
+                        " stopped this lately. If nobody stops it, come back on {day} or in the week after. You"
+                        " can then recover the account with your new contact details.",
                         day=day(due_at, language.timezone, language.locale),
                     ),
                     (self._with_origin(req, "/recover/lost"), language.say("See what you asked for")),

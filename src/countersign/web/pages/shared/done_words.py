@@ -14,8 +14,8 @@ SIGNED_OUT: Final = "signed-out"
 SESSION_ENDED: Final = "session-ended"
 
 WORDS: Final = {
-    SIGNED_OUT: mark("You are signed out."),
-    SESSION_ENDED: mark("Your session had ended, so nothing was changed. Sign in, and you are back at the form."),
+    SIGNED_OUT: mark("You’re signed out."),
+    SESSION_ENDED: mark("You were signed out, so nothing was changed. Sign in to go back to the form."),
 }
 """What each word says. Nothing else of the address is ever shown."""
 

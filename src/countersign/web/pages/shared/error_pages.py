@@ -38,47 +38,47 @@ class ErrorText(msgspec.Struct, frozen=True):
 
 
 UNREADABLE: Final = ErrorText(
-    mark("We could not read what was sent"),
-    mark("Nothing was changed. Go back, reload the page, and try again."),
+    mark("We could not read what you sent"),
+    mark("Nothing was changed. Go back, reload the page and try again."),
 )
 """For whatever has no text of its own."""
 
 BUSY: Final = ErrorText(
-    mark("Not available right now"),
-    mark("We are very busy, or something is being repaired. Nothing that you did is lost."),
+    mark("Sorry, we are not available right now"),
+    mark("We’re very busy, or repairing something. Nothing you have done is lost."),
 )
 
 TEXTS: Final = {
     "not_found": ErrorText(
         mark("Page not found"),
-        mark("If you typed the address, check it for a mistake. If you followed a link, it may be old."),
+        mark("If you typed the address, check that it is correct. If you followed a link, it may be out of date."),
     ),
     "missing": ErrorText(
         mark("Page not found"),
-        mark("If you typed the address, check it for a mistake. If you followed a link, it may be old."),
+        mark("If you typed the address, check that it is correct. If you followed a link, it may be out of date."),
     ),
     "method_not_allowed": ErrorText(
-        mark("This page cannot be opened on its own"),
-        mark("It is one step of something longer. Go on from here instead."),
+        mark("You cannot open this page on its own"),
+        mark("It is one step of a longer process. Continue from here instead."),
     ),
     "cross_origin": ErrorText(
-        mark("This came from another website"),
-        mark("To protect you, we have done nothing. If it is what you want, go on here and do it on our own pages."),
+        mark("This request came from another website"),
+        mark("To protect you, we did not act on it. If you want to do it, continue here and do it on our own pages."),
     ),
-    "misdirected": ErrorText(mark("This page has another address"), mark("Open it at {address}.")),
+    "misdirected": ErrorText(mark("This page has a different address"), mark("Open it at {address}.")),
     "too_large": ErrorText(
-        mark("That is more than we can take"),
-        mark("Nothing was changed. Go back, shorten what you entered, and try again."),
+        mark("You sent more than we can take"),
+        mark("Nothing was changed. Go back, shorten what you entered and try again."),
     ),
     "timed_out": ErrorText(
-        mark("Not everything arrived"),
-        mark("Nothing was changed. Check your connection, go back, and try again."),
+        mark("We did not receive everything"),
+        mark("Nothing was changed. Check your connection, go back and try again."),
     ),
-    "limited": ErrorText(mark("Please wait a moment"), mark("There were too many tries in a short time.")),
+    "limited": ErrorText(mark("You need to wait a moment"), mark("There were too many tries in a short time.")),
     "internal": ErrorText(
-        mark("Something went wrong"),
+        mark("Sorry, something went wrong"),
         mark(
-            "The fault is ours, not yours. Try again in a moment. If it happens again, tell the people of {site} this reference: {reference}"
+            "The fault is ours, not yours. Try again in a moment. If it happens again, give {site} this reference: {reference}"
         ),
     ),
     "unavailable": BUSY,
@@ -134,11 +134,11 @@ class ErrorPages:
             return SAME_PAGE, language.say("Try again")
         browser = web.browser(req)
         if browser.flow and req.path.startswith(VERIFY):
-            return VERIFY, language.say("See what is waiting")
+            return VERIFY, language.say("See what needs a code")
         try:
             session = await find_session(web.accounts, browser)
         except UnavailableError:
             return "/", language.say("Continue")
         if session is None:
             return links.SIGN_IN, language.say("Sign in")
-        return HOME, language.say("To your account")
+        return HOME, language.say("Go to your account")

@@ -56,8 +56,8 @@ def show_other_flow(web: WebContext, req: Request, resp: Response) -> None:
         "warn",
         language.say("This page is out of date"),
         language.say(
-            "You started something else in this browser after this page was opened. What you entered was not used. "
-            "Check what is waiting for a code now, and start again if it is not what you want."
+            "You started something else in this browser after you opened this page. We did not use what you"
+            " entered. Check what needs a code now. If it is not what you want, start again."
         ),
-        ("/verify", language.say("See what is waiting")),
+        ("/verify", language.say("See what needs a code")),
     )

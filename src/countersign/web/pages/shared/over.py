@@ -41,7 +41,7 @@ async def show_over(web: WebContext, req: Request, resp: Response) -> None:
     language, origin = language_of(req), find_origin(web, req)
     if await find_session(web.accounts, web.browser(req)) is not None:
         way_on = page_of(origin.interrupted if origin is not None else NOTHING_INTERRUPTED)
-        title, sentence = language.say("Done"), language.say("You are signed in. Nothing is waiting for a code.")
+        title, sentence = language.say("Done"), language.say("You’re signed in. You do not need to enter a code.")
         show_word(web, req, resp, "good", title, sentence, (way_on, language.say("Continue")))
     elif origin is None:
         show_no_flow(web, req, resp)
@@ -52,9 +52,9 @@ async def show_over(web: WebContext, req: Request, resp: Response) -> None:
             req,
             resp,
             "warn",
-            language.say("This is not waiting any more"),
+            language.say("You cannot continue from here"),
             language.say(
-                "It was completed or canceled, or half an hour has passed. Start again if you still want to do it."
+                "This was finished or cancelled, or half an hour has passed. Start again if you still want to do it."
             ),
             (again(origin.kind, origin.interrupted), language.say("Start again")),
         )

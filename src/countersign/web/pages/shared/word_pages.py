@@ -29,27 +29,27 @@ OUTCOME: Final = "/outcome"
 """Where the outcome of a form is said that has no page of its own."""
 
 REFUSALS: Final = {
-    ChangeRefusal.UNKNOWN: mark("It is not there any more. Perhaps it was changed in another window."),
+    ChangeRefusal.UNKNOWN: mark("This no longer exists. It may have been changed in another window."),
     ChangeRefusal.LAST_CONTACT: mark(
-        "This is your last contact. Without one you could not get back in: add another first."
+        "These are your last contact details. Add others first, or you could not get back in."
     ),
-    ChangeRefusal.ALREADY_YOURS: mark("It is so already."),
-    ChangeRefusal.ANOTHERS: mark("This address or number belongs to another account. Use another one."),
-    ChangeRefusal.TOO_MANY: mark("You have as many as there may be. Remove one first."),
+    ChangeRefusal.ALREADY_YOURS: mark("Your account is already set up this way."),
+    ChangeRefusal.ANOTHERS: mark("This email address or phone number belongs to another account. Use another one."),
+    ChangeRefusal.TOO_MANY: mark("You have reached the limit. Remove one first."),
     ChangeRefusal.REDUCED: mark(
-        "Your account was recovered a few days ago. Until seven days are over, nothing can be taken away that its owner would miss."
+        "Your account was recovered a few days ago. To protect its owner, you cannot make this change until 7 days have passed."
     ),
     ChangeRefusal.NOT_PENDING: mark(
-        "This change is not waiting any more: it was canceled, it ran out, or the session that asked for it has ended."
+        "This change is no longer waiting. It was cancelled, it expired, or the browser that asked for it was signed out."
     ),
     ChangeRefusal.TOO_EARLY: mark("The waiting time is not over yet."),
     ChangeRefusal.CONTESTED: mark(
-        "Another contact goes first, because it has reported a misuse or has taken the account back. Use that contact, or a recovery"
-        " code. After 7 days every contact is enough."
+        "Other contact details come first, because they were used to report misuse or to take the account back."
+        " Use those, or a recovery code. After 7 days, any of your contact details are enough."
     ),
-    ChangeRefusal.OUTDATED: mark("Your account was changed in the meantime. Look at it again, then start over."),
+    ChangeRefusal.OUTDATED: mark("Your account has changed since you started. Check it, then start again."),
     ChangeRefusal.NO_WAY_BACK: mark(
-        "Without recovery codes you could be locked out if you lost it. Keep recovery codes first, then add it."
+        "Without recovery codes, you could be locked out if you lost it. Save recovery codes first, then add it."
     ),
 }
 """Why a change is not made, in words."""
@@ -94,7 +94,7 @@ def show_refusal(web: WebContext, req: Request, resp: Response, refused: Refused
     """Say why nobody can be asked for a code now, and when. The way on is the page that the person comes from."""
     language = language_of(req)
     if isinstance(refused, Refused):
-        title = language.say("Please wait a moment")
+        title = language.say("You need to wait a moment")
         sentence = too_many_codes(seconds(refused.retry_after) if refused.retry_after else 0, language)
         too_many_requests(resp, refused)
         if not req.path.startswith(HOME):
@@ -102,8 +102,8 @@ def show_refusal(web: WebContext, req: Request, resp: Response, refused: Refused
             show_word(web, req, resp, "warn", title, sentence, (page, language.say("Back")))
             return
     else:
-        title = language.say("This needs a stronger proof")
-        sentence = language.say("None of your contacts is strong enough for what you want to do.")
+        title = language.say("You need a stronger way to confirm it’s you")
+        sentence = language.say("None of your email addresses and phone numbers is strong enough for this.")
         resp.status = falcon.HTTP_403
     show_word(web, req, resp, "warn", title, sentence, home_link(req, language))
 
@@ -111,7 +111,7 @@ def show_refusal(web: WebContext, req: Request, resp: Response, refused: Refused
 def home_link(req: Request, language: Language) -> tuple[str, str]:
     """Return the link to the account for a browser that has a session, and to the sign-in for any other."""
     if secret_in(req, SESSION):
-        return HOME, language.say("To your account")
+        return HOME, language.say("Go to your account")
     return links.SIGN_IN, language.say("Sign in")
 
 
@@ -122,9 +122,9 @@ _PAGES: Final = ("/sign-in", "/sign-up", "/recover/lost", "/recover", "/verify")
 def too_many_codes(wait: int, language: Language) -> str:
     """Return that too many codes were asked for, and when the next one can be: after `wait` seconds, 0 if that is not known."""
     if not wait:
-        return language.say("Too many codes were asked for. Try again in a few minutes.")
+        return language.say("Too many codes were requested. Try again in a few minutes.")
     when = after(wait, language.locale)
-    return language.say("Too many codes were asked for. You can try again {when}.", when=when)
+    return language.say("Too many codes were requested. You can try again {when}.", when=when)
 
 
 def too_many_requests(resp: Response, refused: Refused) -> None:
@@ -144,7 +144,7 @@ def show_change_refusal(web: WebContext, req: Request, resp: Response, refusal: 
         "warn",
         language.say("Nothing was changed"),
         language.say(REFUSALS[refusal]),
-        (HOME, language.say("To your account")),
+        (HOME, language.say("Go to your account")),
     )
 
 
@@ -158,10 +158,10 @@ def show_no_flow(web: WebContext, req: Request, resp: Response) -> None:
         req,
         resp,
         "warn",
-        language.say("Nothing is waiting for a code here"),
+        language.say("There is nothing to confirm here"),
         language.say(
-            "It may have been completed in another tab, or started in another browser. If this happens again, your browser may be"
-            " blocking cookies: allow them for this site."
+            "You may have finished in another tab, or started in another browser. If this happens again, allow"
+            " cookies for this site in your browser."
         ),
         ("/sign-in", language.say("Sign in")),
     )
@@ -175,10 +175,10 @@ def show_cookies_needed(web: WebContext, req: Request, resp: Response, path: str
         req,
         resp,
         "warn",
-        language.say("Allow cookies to go on"),
+        language.say("Allow cookies to continue"),
         language.say(
-            "Your browser did not keep the cookie of this page. Without it we cannot tell that the code you enter is yours, so we"
-            " sent none. Allow cookies for this site in the settings of your browser, then try again."
+            "Your browser did not keep this page’s cookie. Without it, we cannot tell that the code you enter is"
+            " yours, so we sent none. Allow cookies for this site in your browser’s settings, then try again."
         ),
         (path, language.say("Try again")),
     )

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 DELIVERY_STATES: Final = {
     DeliveryState.QUEUED: mark("Waiting to be sent"),
-    DeliveryState.SENDING: mark("Being sent"),
-    DeliveryState.ACCEPTED: mark("Handed over"),
+    DeliveryState.SENDING: mark("Sending"),
+    DeliveryState.ACCEPTED: mark("Sent"),
     DeliveryState.DELIVERED: mark("Delivered"),
     DeliveryState.UNDELIVERED: mark("Not delivered"),
     DeliveryState.FAILED: mark("Not sent"),
@@ -24,24 +24,24 @@ DELIVERY_STATES: Final = {
 }
 """How far a message is."""
 HELD_STATES: Final = {
-    DeliveryState.QUEUED: mark("Waiting to be told together with others"),
-    DeliveryState.DROPPED: mark("Not sent, because there were many"),
+    DeliveryState.QUEUED: mark("Waiting to be sent with other notices"),
+    DeliveryState.DROPPED: mark("Not sent, because there were too many"),
 }
 """How far a notice is that was not sent by itself."""
 
 PASSWORD_FAULTS: Final = {
     PasswordFault.TOO_SHORT.value: mark("Use at least {least} characters."),
-    PasswordFault.TOO_LONG.value: mark("Use at most 256 characters."),
-    PasswordFault.COMMON.value: mark("This password is among those that everybody tries first. Choose another one."),
-    PasswordFault.BREACHED.value: mark("This password is known from a break-in somewhere else. Choose another one."),
+    PasswordFault.TOO_LONG.value: mark("Use 256 characters or fewer."),
+    PasswordFault.COMMON.value: mark("This password is one of the first that people guess. Choose another one."),
+    PasswordFault.BREACHED.value: mark("This password has appeared in a data breach elsewhere. Choose another one."),
     PasswordFault.MADE_OF_NAMES.value: mark("This password is made of your name or ours. Choose another one."),
 }
 """What is wrong with a password."""
 
 _CONTACTS: Final = {
-    "malformed": mark("Write an e-mail address, or a mobile number that begins with + and its country code."),
+    "malformed": mark("Enter an email address, or a mobile number that begins with + and its country code."),
     "landline": mark(
-        "This is a landline number, which gets no text messages. Use a mobile number or an e-mail address."
+        "This is a landline number, which cannot get text messages. Use a mobile number or an email address."
     ),
     "impossible_number": mark(
         "This number has too many or too few digits. Check it, and begin with + and the country code."
@@ -50,7 +50,7 @@ _CONTACTS: Final = {
         "This number has too many or too few digits. Check it, and begin with + and the country code."
     ),
 }
-_UNUSABLE: Final = mark("We cannot send codes there. Use another address or a mobile number.")
+_UNUSABLE: Final = mark("We cannot send codes there. Use another email address or mobile number.")
 
 
 def fault_of_contact(reason: str, language: Language) -> str:

@@ -49,18 +49,18 @@ METHODS: Final = {
     AuthenticatorKind.RECOVERY_CODE: mark("Use a recovery code"),
 }
 TITLES: Final = {
-    AuthenticatorKind.APP: mark("Enter the code of your authenticator app"),
+    AuthenticatorKind.APP: mark("Enter the code from your authenticator app"),
     AuthenticatorKind.PASSKEY: mark("Use your passkey"),
     AuthenticatorKind.RECOVERY_CODE: mark("Enter a recovery code"),
 }
 SENTENCES: Final = {
-    AuthenticatorKind.APP: mark("Open the app: it shows six digits that change every half minute."),
-    AuthenticatorKind.PASSKEY: mark("Your device asks you to confirm, with your finger, your face or its PIN."),
-    AuthenticatorKind.RECOVERY_CODE: mark("One of those that you wrote down. Each works once."),
+    AuthenticatorKind.APP: mark("Open the app. It shows a 6-digit code that changes every 30 seconds."),
+    AuthenticatorKind.PASSKEY: mark("Your device will ask you to confirm with your fingerprint, your face or its PIN."),
+    AuthenticatorKind.RECOVERY_CODE: mark("Enter one of the recovery codes you saved. Each works once."),
 }
 
 WAYS: Final = {
-    Channel.EMAIL: mark("E-mail to {to}"),
+    Channel.EMAIL: mark("Email to {to}"),
     Channel.SMS: mark("SMS to {to}"),
     Channel.VOICE: mark("Call {to}"),
     Channel.WHATSAPP: mark("WhatsApp to {to}"),
@@ -193,7 +193,7 @@ def ways_shown(view: VerificationView, language: Language) -> list[tuple[Contact
 def _fault_of(said: Mapping[str, str], kind: AuthenticatorKind, language: Language) -> str:
     """Return what was wrong with the last form, in words. No contact is meant here, unlike on the screen of a code that was sent."""
     if said.get("passkey"):
-        return language.say("This passkey does not belong to your account, or it was not confirmed. Try again.")
+        return language.say("This passkey is not on your account, or you did not confirm. Try again.")
     if said.get("refusal"):
         return language.say("Too many wrong codes were entered. Use another way.")
     if said.get("shape_fault"):
@@ -219,7 +219,7 @@ def _why_no_message(view: VerificationView, language: Language) -> str:
         return ""
     if not view.contact_methods:
         return fault_of_contact("unusable", language)
-    return language.say("Too many codes were asked for. Try again in a few minutes.")
+    return language.say("Too many codes were requested. Try again in a few minutes.")
 
 
 def remembers(fields: Mapping[str, str]) -> bool:

@@ -21,7 +21,7 @@ Asked: TypeAlias = AuthenticatorKind | Channel
 _PHONE: Final = mark("I have lost my phone")
 LABELS: Final[dict[Asked, str]] = {
     AuthenticatorKind.APP: _PHONE,
-    AuthenticatorKind.PASSKEY: mark("I do not have my passkey any more"),
+    AuthenticatorKind.PASSKEY: mark("I no longer have my passkey"),
     AuthenticatorKind.RECOVERY_CODE: mark("I have no recovery code"),
     Channel.EMAIL: mark("I cannot get into this mailbox"),
     Channel.SMS: _PHONE,
@@ -54,7 +54,9 @@ def way_on(
     if AuthenticatorKind.RECOVERY_CODE in view.authenticators and asked is not AuthenticatorKind.RECOVERY_CODE:
         quick.append((f"/verify?by=recovery_code{flow_query}", language.say("Use a recovery code")))
     if view.flow.kind is LoginFlowKind.RECOVER:
-        quick.append((with_origin("/recover", back), language.say("Use another address or number of your account")))
+        quick.append(
+            (with_origin("/recover", back), language.say("Use another email address or phone number on your account"))
+        )
     return lost_view(web, LABELS[asked], tuple(quick), language, back)
 
 
@@ -67,12 +69,12 @@ def lost_view(
     """
     if web.accounts.recovery_policy.delayed:
         sentence = language.say(
-            "Use another way if you have one. If nothing is left, you can get back in with a new contact: it takes 7 days."
+            "Use another way if you have one. If you have none, you can get back in with new contact details. This takes 7 days."
         )
-        wait = (with_origin("/recover/lost", back), language.say("Get back in with a new contact"))
+        wait = (with_origin("/recover/lost", back), language.say("Get back in with new contact details"))
         return LostView(language.say(label), sentence, (*quick, wait))
     sentence = language.say(
-        "Use another way if you have one. If nothing is left, ask the people of {site}: they can tell you what to do.",
+        "Use another way if you have one. If you have none, contact {site} to find out what you can do.",
         site=web.settings.site,
     )
     return LostView(language.say(label), sentence, quick)

@@ -96,8 +96,8 @@ class OwnRecoveryPage:
             req,
             resp,
             "good",
-            language.say("You have withdrawn it"),
-            language.say("Nothing waits any more. Nobody can ask for the same account for a day."),
+            language.say("You have withdrawn your request"),
+            language.say("Your request has ended. Nobody can ask to recover the same account for a day."),
             ("/sign-in", language.say("Sign in")),
         )
 
@@ -109,9 +109,9 @@ class OwnRecoveryPage:
             req,
             resp,
             "warn",
-            language.say("This browser has asked for nothing"),
-            language.say("It was withdrawn already, or it is over, or another browser asked for it."),
-            ("/recover/lost", language.say("Get back in without your contacts")),
+            language.say("There is no request from this browser"),
+            language.say("It was already withdrawn, it has ended, or another browser made it."),
+            ("/recover/lost", language.say("Get back in with new contact details")),
         )
 
 

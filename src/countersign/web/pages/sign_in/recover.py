@@ -55,7 +55,7 @@ _FIELDS: Final = ("identifier", "contact", "password", "current")
 
 
 NEXT: Final = {
-    AuthenticatorKind.APP: mark("a code of your authenticator app"),
+    AuthenticatorKind.APP: mark("a code from your authenticator app"),
     AuthenticatorKind.PASSKEY: mark("your passkey"),
     AuthenticatorKind.RECOVERY_CODE: mark("a recovery code"),
 }
@@ -113,9 +113,10 @@ class RecoverPage:
             req,
             resp,
             "warn",
-            language.say("An account without contacts cannot be recovered here"),
+            language.say("You need contact details on the account to recover it here"),
             language.say(
-                "You need one of its contacts, or a recovery code. If you have neither, ask the people of {site}: they can tell you what to do.",
+                "You need one of its email addresses or phone numbers, or a recovery code. If you have neither,"
+                " contact {site} to find out what you can do.",
                 site=site,
             ),
             ("/recover", language.say("Recover your account")),
@@ -156,7 +157,10 @@ class RecoverPage:
                     resp,
                     "good",
                     language.say("You have a new password"),
-                    language.say("Everybody is signed out, and all your contacts are told. Sign in with it now."),
+                    language.say(
+                        "Everyone is signed out, and we’ll tell you at all your email addresses and phone"
+                        " numbers. Sign in with your new password now."
+                    ),
                     (with_origin("/sign-in", page_of(then)), language.say("Sign in")),
                 )
             case ChangeRefusal():
@@ -171,7 +175,9 @@ class RecoverPage:
         following = await next_proof(self._web.accounts, self._web.browser(req))
         needed = [language.say(NEXT[kind]) for kind in following.authenticators]
         needed += [language.say("a code to {names}", names=f"\u2066{masked}\u2069") for masked in following.contacts]
-        quick = ((with_origin("/recover", back), language.say("Use another address or number of your account")),)
+        quick = (
+            (with_origin("/recover", back), language.say("Use another email address or phone number on your account")),
+        )
         label = mark("I do not have any of these")
         await self._open(
             req,
@@ -242,7 +248,7 @@ class RecoverPage:
 
 def _words(field: str, fault: str, language: Language, least: str) -> str:
     if field == "current":
-        return language.say("This is not the password. Leave it empty if you do not know it.")
+        return language.say("This is not your old password. If you do not know it, leave this empty.")
     return (
         language.say(PASSWORD_FAULTS[fault], least=least) if field == "password" else fault_of_contact(fault, language)
     )

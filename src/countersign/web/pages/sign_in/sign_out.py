@@ -33,7 +33,7 @@ class SignOutPage:
                 req,
                 resp,
                 "good",
-                language.say("You are signed out"),
+                language.say("You’re signed out"),
                 language.say("Nobody is signed in to {site} on this browser.", site=self._web.settings.site),
                 (links.SIGN_IN, language.say("Sign in")),
             )

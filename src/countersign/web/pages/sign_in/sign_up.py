@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _FIELDS: Final = ("name", "identifier", "password")
 MAX_NAME: Final = 160
 """Characters of a name that the form is filled with again."""
-_NAME: Final = mark("Tell us what to call you, in at most 80 characters.")
+_NAME: Final = mark("Enter your name in 80 characters or fewer.")
 
 
 class SignUpPage:

@@ -40,8 +40,8 @@ def fault_of(said: Mapping[str, str], language: Language) -> str:
     """Return what was wrong with the last form, in words; empty if nothing was."""
     if said.get("wrong", "").isdecimal():
         return language.count(
-            "This is not the code. You have {number} guess left.",
-            "This is not the code. You have {number} guesses left.",
+            "This is not the right code. You have {number} try left.",
+            "This is not the right code. You have {number} tries left.",
             int(said["wrong"]),
         )
     match said.get("refusal"):
@@ -49,15 +49,19 @@ def fault_of(said: Mapping[str, str], language: Language) -> str:
             return ""  # the screen says so by itself
         case Refusal.TOO_SOON.value:
             return language.count(
-                "The last message was sent a moment ago. Wait {number} second.",
-                "The last message was sent a moment ago. Wait {number} seconds.",
+                "We sent the last message a moment ago. Wait {number} second to get another.",
+                "We sent the last message a moment ago. Wait {number} seconds to get another.",
                 int(said.get("wait") or 1),
             )
         case Refusal.NO_SENDS_LEFT.value:
-            return language.say("No more messages can be sent for this code. Use one that has come, or start again.")
+            return language.say(
+                "We cannot send any more messages for this code. Use a code you have received, or start again."
+            )
         case Refusal.CONTACT_PAUSED.value | Refusal.CONTACT_LOCKED.value:
-            return language.say("Too many wrong codes were entered for this contact. Use another way.")
+            return language.say(
+                "Too many wrong codes were entered for this email address or phone number. Use another way."
+            )
         case Refusal.CHANNEL_NOT_ALLOWED.value | Refusal.UNUSABLE_DESTINATION.value:
-            return language.say("This way is not open for what you want to do. Choose another one.")
+            return language.say("You cannot use this way for what you want to do. Choose another one.")
         case _:
             return too_many_codes(int(said.get("wait") or 0), language)

@@ -45,35 +45,35 @@ if TYPE_CHECKING:
     from countersign.web.pages.shared.continue_flow import ContinueFlow
 
 BY: Final = {
-    Channel.EMAIL: mark("by e-mail"),
+    Channel.EMAIL: mark("by email"),
     Channel.SMS: mark("by SMS"),
-    Channel.VOICE: mark("by a call"),
+    Channel.VOICE: mark("by phone call"),
     Channel.WHATSAPP: mark("by WhatsApp"),
 }
 TITLES: Final = {
-    LoginFlowKind.SIGN_UP: mark("Confirm that this is yours"),
-    LoginFlowKind.SIGN_IN: mark("Enter the code to sign in"),
-    LoginFlowKind.STEP_UP: mark("Confirm that it is you"),
-    LoginFlowKind.BIND_CONTACT: mark("Confirm that this is yours"),
+    LoginFlowKind.SIGN_UP: mark("Confirm your email address or phone number"),
+    LoginFlowKind.SIGN_IN: mark("Enter your security code to sign in"),
+    LoginFlowKind.STEP_UP: mark("Confirm it’s you"),
+    LoginFlowKind.BIND_CONTACT: mark("Confirm your email address or phone number"),
     LoginFlowKind.RECOVER: mark("Recover your account"),
-    LoginFlowKind.DELAYED_RECOVERY: mark("Confirm that this is yours"),
+    LoginFlowKind.DELAYED_RECOVERY: mark("Confirm your email address or phone number"),
 }
 ENDED: Final = {
     ChallengeState.EXPIRED: (
-        mark("This code has run out"),
+        mark("This code has expired"),
         mark("It worked for {time}. We can send you a new one."),
     ),
     ChallengeState.EXHAUSTED: (
-        mark("No guesses are left"),
-        mark("Wrong codes were entered too often, so this one does not work any more. We can send you a new one."),
+        mark("No tries left"),
+        mark("Too many wrong codes were entered, so this one no longer works. We can send you a new one."),
     ),
     ChallengeState.CANCELED: (
         mark("This code was stopped"),
-        mark("Somebody it was sent to said that they had not asked for it."),
+        mark("Someone who received it said they did not ask for it."),
     ),
     ChallengeState.APPROVED: (
         mark("This code was used"),
-        mark("A code is accepted once. If you are not signed in, start again."),
+        mark("Each code works once. If you’re not signed in, start again."),
     ),
 }
 CHANGED_AT: Final = {LoginFlowKind.SIGN_UP: "/verify/address", LoginFlowKind.RECOVER: "/recover"}
@@ -212,7 +212,7 @@ class VerifyPage:
             resend_at=instant(challenge.resend_at + 999),
             sends_left=0 if known.gone else challenge.sends_left,
             help=told,
-            change=(change, language.say("Use another address or number")) if typed else None,
+            change=(change, language.say("Use another email address or phone number")) if typed else None,
             support=support_of(self._web),
             ways=[
                 shown

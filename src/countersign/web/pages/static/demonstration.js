@@ -6,16 +6,16 @@ import { claimList, parts, verified } from "./proof.js";
 
 const form = $("ask-form");
 const api = new Api(form.dataset.key);
-const NAMES = { email: "e-mail", sms: "SMS", voice: "a call", whatsapp: "WhatsApp" };
-const BY = { email: "by e-mail", sms: "by SMS", voice: "by a call", whatsapp: "by WhatsApp" };
+const NAMES = { email: "email", sms: "SMS", voice: "a call", whatsapp: "WhatsApp" };
+const BY = { email: "by email", sms: "by SMS", voice: "by phone call", whatsapp: "by WhatsApp" };
 const PHONE = ["sms", "voice", "whatsapp"];
 const STEPS = ["queued", "sending", "accepted", "delivered"];
 const FAILED = ["undelivered", "failed", "dropped"];
 
 const ENDS = {
-  exhausted: ["That was the last guess", "Every guess is spent, so this code is worth nothing now, even if it is found. Ask for a new one."],
-  expired: ["The code has run out", "A code lives for a short time only, and asking for it again does not prolong it. Ask for a new one."],
-  canceled: ["Canceled", "This code approves nothing any more: it was canceled, here or with “this wasn’t me” in its message."],
+  exhausted: ["No tries left", "Too many wrong codes were entered, so this one no longer works. Ask for a new one."],
+  expired: ["The code has expired", "A code works for a short time only, and sending it again does not make that longer. Ask for a new one."],
+  canceled: ["Cancelled", "This code no longer works. It was cancelled here, or with “This was not me” in its message."],
 };
 
 let it = null; // the verification as the API last told it
@@ -96,7 +96,7 @@ const show = () => {
   if (it.status !== "pending") { end(it.status); return; }
   say("masked", it.to);
   say("by", BY[it.channel]);
-  say("guesses", it.guesses_left === 1 ? "1 guess left" : `${it.guesses_left} guesses left`);
+  say("guesses", it.guesses_left === 1 ? "1 try left" : `${it.guesses_left} tries left`);
   showDelivery(it.deliveries?.at(-1) ?? it.delivery);
   const others = (it.to.includes("@") ? [] : PHONE).filter((channel) => channel !== it.channel);
   if ($("others").dataset.for !== others.join()) {
@@ -128,7 +128,7 @@ const tick = () => {
   const wait = Date.parse(it.resend_at) - now();
   const buttons = [$("resend"), ...$("others").querySelectorAll("button")];
   for (const button of buttons) button.disabled = wait > 0 || it.sends_left === 0;
-  say("again-word", it.sends_left === 0 ? "No more messages can be sent for this code." : wait > 0 ? `No message? You can ask again in ${clockOf(wait)}.` : "No message? Ask for it again: the code stays the same.");
+  say("again-word", it.sends_left === 0 ? "No more messages can be sent for this code." : wait > 0 ? `No message? You can ask again in ${clockOf(wait)}.` : "No message? Send the code again. It stays the same.");
   if (left <= 0 && !it.asked) { it.asked = true; look(); }
 };
 setInterval(tick, 500);
@@ -172,13 +172,13 @@ const follow = async () => {
 
 // --------------------------------------------------------------------------------------------------------- answering
 
-const WRONG = "That is not the code. Compare it with the message, digit by digit.";
+const WRONG = "This is not the right code. Check it against the message.";
 
 $("answer-form").addEventListener("submit", async (event) => {
   event.preventDefault();
   const code = $("code");
   const typed = code.value.trim();
-  if (!typed) { fault("code-fault", "Type the code that the message holds.", code); code.focus(); return; }
+  if (!typed) { fault("code-fault", "Enter the code from the message.", code); code.focus(); return; }
   const answered = await api.call("POST", path("/check"), { code: typed });
   const { ok, body } = answered;
   if (ok && body.status === "approved") { it = { ...it, ...body }; await approve(); return; }
