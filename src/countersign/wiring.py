@@ -304,6 +304,11 @@ def key_source_of(settings: Settings) -> KeySource:
     return KeyCommand(settings.secret_command) if settings.secret_command else KeyFile(settings.secret_file)
 
 
+def schema_url(settings: Settings) -> str:
+    """Return the address at which the schema is migrated: past a pooler, if the settings name a way."""
+    return settings.database_direct_url or settings.database_url
+
+
 async def is_current(database: Database) -> bool:
     """Return True if the schema has the newest revision."""
     try:
@@ -335,9 +340,9 @@ async def _check_schema(settings: Settings, database: Database) -> None:
     from countersign.store.engine.migrate import migrate, pending
 
     if settings.development:
-        await asyncio.to_thread(migrate, settings.schema_url)
+        await asyncio.to_thread(migrate, schema_url(settings))
         return
-    missing = await asyncio.to_thread(pending, settings.schema_url)
+    missing = await asyncio.to_thread(pending, schema_url(settings))
     if missing:
         raise SettingsError(
             f"The database's schema is behind by {len(missing)} revision{'s' * (len(missing) > 1)} ({', '.join(missing)}): run `countersign migrate`."

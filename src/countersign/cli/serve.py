@@ -98,14 +98,15 @@ def work(config: Path | None) -> None:
 def migrate(adopt: bool, config: Path | None) -> None:  # noqa: FBT001 - click's way
     """Bring the database to the newest revision."""
     from countersign.store.engine import migrate as schema
+    from countersign.wiring import schema_url
 
     settings, _ = settings_of(config)
     if adopt and settings.development:
         raise click.UsageError("--adopt makes a database one of production; these settings say development.")
     if not adopt:
         wait_for(_judge_database(settings))
-    missing = schema.pending(settings.schema_url)
-    reached = schema.migrate(settings.schema_url)
+    missing = schema.pending(schema_url(settings))
+    reached = schema.migrate(schema_url(settings))
     click.echo(
         f"The database has revision {reached}."
         if missing

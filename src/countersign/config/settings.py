@@ -259,17 +259,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Described("PostgreSQL: the most connections of each process for everything else."),
     ] = 8
     database_pooled: Annotated[
-        bool,
-        Described(
-            "Whether `database_url` leads to a connection pooler in transaction mode, such as PgBouncer. Nothing is prepared then, and"
-            " every transaction brings its own settings."
-        ),
+        bool, Described("Whether `database_url` leads to a connection pooler in transaction mode, such as PgBouncer.")
     ] = False
     database_direct_url: Annotated[
         str | None,
         Described(
-            "The database past the pooler: there workers hear that a message is due, and migrations run. Without it workers look for"
-            " messages four times a second.",
+            "The database past a pooler, for notifications and migrations. Without it workers look for messages four times a second.",
             expects="postgresql://user:password@host/name",
             secret=True,
             reads=read_database_url,
@@ -402,11 +397,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def sqlite(self) -> bool:
         """Return True if the database is an SQLite file."""
         return self.database_url.startswith("sqlite:")
-
-    @property
-    def schema_url(self) -> str:
-        """Return the address at which the schema is migrated: past a pooler, if the settings name a way."""
-        return self.database_direct_url or self.database_url
 
     @property
     def support(self) -> str:
