@@ -35,7 +35,7 @@ Link: TypeAlias = Callable[[bytes], bytes]
 P = ParamSpec("P")
 T = TypeVar("T")
 
-FIND_S: Final = 3.0
+FIND_S: Final = 2.0
 """For how many seconds the page of a transaction is looked for whose answer was lost."""
 FIND_PAUSE_S: Final = 0.1
 """The pause before it is looked for again, in seconds."""
@@ -150,21 +150,13 @@ class Log:
         page, result = attempt.head, attempt.result
         if page is None or result is None:
             raise error
-        until = time.monotonic() + FIND_S
         closing = self._chain.close(before, time.time_ns() // 1_000_000)
-        while True:
-            try:
-                found = await runner.run(_find_page, page, closing)
-            except ConflictError:
-                found = None  # the lost transaction is still under way, or has just ended
-            except UnavailableError:
-                found = None
-            if found is not None:
-                break
-            if time.monotonic() >= until:
-                _log.warning("answer_lost", outcome="unknown")
-                raise error
-            await asyncio.sleep(FIND_PAUSE_S)
+        try:
+            async with asyncio.timeout(FIND_S):
+                found = await _find_page_at_last(runner, page, closing)
+        except TimeoutError:
+            _log.warning("answer_lost", outcome="unknown")
+            raise error from None
         _log.warning("answer_lost", outcome="carried_out" if found else "not_carried_out")
         if found:
             return result[0], page
@@ -190,6 +182,18 @@ class _Attempt(Generic[T]):
             self.result = (end.value,)
         except Exception:  # noqa: BLE001 - without a result the outcome stays unknown, and the first error is told
             return
+
+
+async def _find_page_at_last(runner: Runner, page: Head, closing: tuple[Change, ...]) -> bool:
+    """Return what `_find_page` does, once the database is there again."""
+    while True:
+        try:
+            return await runner.run(_find_page, page, closing)
+        except (
+            ConflictError,
+            UnavailableError,
+        ):  # the lost transaction is still under way, or the database is still away
+            await asyncio.sleep(FIND_PAUSE_S)
 
 
 async def _find_page(page: Head, closing: tuple[Change, ...]) -> bool:
