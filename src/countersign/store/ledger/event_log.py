@@ -156,7 +156,7 @@ class Log:
                 found = await _find_page_at_last(runner, page, closing)
         except TimeoutError:
             _log.warning("answer_lost", outcome="unknown")
-            raise error from None
+            raise error from error.__cause__
         _log.warning("answer_lost", outcome="carried_out" if found else "not_carried_out")
         if found:
             return result[0], page
