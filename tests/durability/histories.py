@@ -61,9 +61,21 @@ class Node:
 
 
 class Clients:
-    """So many clients at once, each with a connection to every node, who tell a history what they heard."""
+    """So many clients at once, each with two connections to every node, who tell a history what they heard.
 
-    def __init__(self, installation: Installation, nodes: list[Node], history: History, people: int = 12) -> None:
+    With `only_guesses` they do nothing but guess wrong, on all connections at once.
+    """
+
+    def __init__(
+        self,
+        installation: Installation,
+        nodes: list[Node],
+        history: History,
+        people: int = 12,
+        *,
+        only_guesses: bool = False,
+    ) -> None:
+        self._only_guesses = only_guesses
         self._installation = installation
         self._nodes = nodes
         self._history = history
@@ -109,6 +121,9 @@ class Clients:
                 ids.add(told.challenge)
         if not ids and key:  # a careful client sends the same again
             ids |= {told.challenge for told in [await self._begin(random.choice(wires), body, key)] if told.challenge}
+        if self._only_guesses:
+            await asyncio.gather(*(self._act(wire, "wrong", id_) for id_ in ids for wire in wires))
+            return
         for id_ in ids:
             acts: list[Kind] = random.choices(
                 ["wrong", "right", "cancel", "resend", "read"],
