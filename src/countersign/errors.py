@@ -25,11 +25,15 @@ class InputError(CountersignError):
 
 
 class UnavailableError(CountersignError):
-    """A dependency is down or overloaded. The caller may retry after `retry_after` seconds."""
+    """A dependency is down or overloaded. The caller may retry after `retry_after` seconds.
 
-    def __init__(self, text: str, retry_after: int = 1) -> None:
+    Nothing was done if `outcome_known` is true. If it is false, nobody can tell whether the request was carried out.
+    """
+
+    def __init__(self, text: str, retry_after: int = 1, *, outcome_known: bool = True) -> None:
         super().__init__(text)
         self.retry_after = retry_after
+        self.outcome_known = outcome_known
 
 
 class OverloadedError(UnavailableError):

@@ -219,9 +219,16 @@ async def open_installation(settings: Settings) -> Installation:
     settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     if settings.development and not settings.secret_command and not settings.secret_file.exists():
         _make_keys(settings)
-    clock = Clock(system_clock)
+    rows = open_database(
+        settings.database_url,
+        ledger_connections=settings.database_lanes,
+        pool=settings.database_pool,
+        pooled=settings.database_pooled,
+        notify_url=settings.database_direct_url or "",
+    )
+    # Leases and due times are written by one process and read by another, so all go by the database's clock.
+    clock = Clock(rows.now)
     keyring = Keyring(key_source_of(settings), clock)
-    rows = open_database(settings.database_url, ledger_connections=settings.database_lanes, pool=settings.database_pool)
     database = RenewingDatabase(rows, RowRenewal(keyring))
     await database.open()
     try:
@@ -297,6 +304,11 @@ def key_source_of(settings: Settings) -> KeySource:
     return KeyCommand(settings.secret_command) if settings.secret_command else KeyFile(settings.secret_file)
 
 
+def schema_url(settings: Settings) -> str:
+    """Return the address at which the schema is migrated: past a pooler, if the settings name a way."""
+    return settings.database_direct_url or settings.database_url
+
+
 async def is_current(database: Database) -> bool:
     """Return True if the schema has the newest revision."""
     try:
@@ -328,9 +340,9 @@ async def _check_schema(settings: Settings, database: Database) -> None:
     from countersign.store.engine.migrate import migrate, pending
 
     if settings.development:
-        await asyncio.to_thread(migrate, settings.database_url)
+        await asyncio.to_thread(migrate, schema_url(settings))
         return
-    missing = await asyncio.to_thread(pending, settings.database_url)
+    missing = await asyncio.to_thread(pending, schema_url(settings))
     if missing:
         raise SettingsError(
             f"The database's schema is behind by {len(missing)} revision{'s' * (len(missing) > 1)} ({', '.join(missing)}): run `countersign migrate`."

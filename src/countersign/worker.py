@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import secrets
 from typing import Final
 
 import msgspec
@@ -22,6 +23,8 @@ from countersign.flows.delivery.context import DeliveryContext
 from countersign.flows.delivery.conversions import record_conversions
 from countersign.flows.delivery.send import SendResult, record_results, release_claims, renew_leases, send
 from countersign.flows.maintenance.audit import write_checkpoint
+from countersign.flows.maintenance.chores import Chores
+from countersign.flows.maintenance.housekeeper import give_up_lease, take_lease
 from countersign.flows.maintenance.sweep import sweep
 
 SLOTS: Final = 64
@@ -64,11 +67,14 @@ class Worker:
         self._in_flight: dict[asyncio.Task[None], ClaimedDelivery] = {}
         self._stopping = asyncio.Event()
         self._checkpointed: dict[str, int] = {}
+        self._name = secrets.token_hex(8)
+        self._rung = False
         self._clock_moved = asyncio.Event()
         self.alive = False
 
     def wake(self) -> None:
         """Wake the loop because a message is due. Call it from the thread of the loop."""
+        self._rung = True
         self._due.set()
 
     async def extend_leases(self, now: int) -> None:
@@ -111,11 +117,15 @@ class Worker:
             await asyncio.gather(recording, sweeping, renewing, return_exceptions=True)
             with contextlib.suppress(CountersignError):
                 await write_checkpoint(self._delivery.core, self._checkpointed)
+                await give_up_lease(self._delivery.core, self._name)
 
     async def _claim(self) -> bool:
         """Claim as many messages as there is room for, and start to send them. Returns True if more may be due."""
         free = SLOTS - len(self._in_flight)
         if free == 0:
+            if self._rung:
+                self._delivery.database.pass_on()
+            self._rung = False
             await asyncio.wait(self._in_flight, timeout=POLL, return_when=asyncio.FIRST_COMPLETED)
             return True
         try:
@@ -128,6 +138,8 @@ class Worker:
             task = asyncio.create_task(self._send(one))
             self._in_flight[task] = one
             task.add_done_callback(self._in_flight.pop)
+        if len(claimed) == free:
+            self._delivery.database.pass_on()  # more may be due than this worker can take
         return len(claimed) == free
 
     async def _send(self, claimed: ClaimedDelivery) -> None:
@@ -196,22 +208,33 @@ class Worker:
             self._clock_moved.clear()
             since_checkpoint += wait
             try:
-                report = await sweep(self._delivery.core, self._retention_days)
-                await record_conversions(self._delivery)
-                if self._accounts is not None:
-                    await send_reminders(self._accounts)
-                    await send_gathered(self._accounts)
-                    await erase_due(self._accounts)
-                if report.expired or report.deleted:
-                    _log.debug("swept", expired=report.expired, deleted=report.deleted)
-                if since_checkpoint >= CHECKPOINT_EVERY:
-                    since_checkpoint = 0.0
-                    await write_checkpoint(self._delivery.core, self._checkpointed)
+                if not await take_lease(self._delivery.core, self._name):
+                    continue
             except UnavailableError as error:
                 _log.warning("sweep_failed", detail=str(error))
-            except Exception as error:  # noqa: BLE001 - a fault in one sweep must not end all sweeps
-                # The type alone: the exception may quote data.
+                continue
+            except Exception as error:  # noqa: BLE001 - a fault in one turn must not end all turns
                 _log.error("sweep_error", error=type(error).__name__)
+                continue
+            if since_checkpoint >= CHECKPOINT_EVERY:
+                since_checkpoint = 0.0
+                await self._keep_house(checkpoint=True)
+            else:
+                await self._keep_house(checkpoint=False)
+
+    async def _keep_house(self, *, checkpoint: bool) -> None:
+        """Do every chore once: each has its own try, so that one that fails keeps none of the others from running."""
+        chores, core, accounts = Chores(), self._delivery.core, self._accounts
+        report = await chores.run("sweep", sweep(core, self._retention_days), within=None)
+        if report is not None and (report.expired or report.deleted):
+            _log.debug("swept", expired=report.expired, deleted=report.deleted)
+        await chores.run("conversions", record_conversions(self._delivery))
+        if accounts is not None:
+            await chores.run("reminders", send_reminders(accounts))
+            await chores.run("gathered_notices", send_gathered(accounts))
+            await chores.run("erasures", erase_due(accounts))
+        if checkpoint:
+            await chores.run("checkpoint", write_checkpoint(core, self._checkpointed))
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):

@@ -224,3 +224,49 @@ async def test_a_sweep_that_broke_is_not_the_last(place: Place, monkeypatch: pyt
     async with working(place):
         await asyncio.wait_for(swept.wait(), 5)
     assert times > 1
+
+
+async def test_of_two_workers_one_keeps_house(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """O8: the other delivers, and takes over when the first stops."""
+    kept: list[str] = []
+    monkeypatch.setattr(module, "SWEEP_EVERY", 0.02)
+    keep = Worker._keep_house
+
+    async def noted(worker: Worker, *, checkpoint: bool) -> None:
+        kept.append(worker._name)
+        await keep(worker, checkpoint=checkpoint)
+
+    monkeypatch.setattr(Worker, "_keep_house", noted)
+    async with working(place) as second:
+        await eventually(lambda: len(kept) > 2)
+        async with working(place) as other:
+            before = len(kept)
+            await eventually(lambda: len(kept) > before + 5)
+            assert set(kept) == {second._name}
+            second.stop()
+            await eventually(lambda: kept[-1] == other._name)
+
+
+async def test_a_chore_that_fails_keeps_none_of_the_others_from_running(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """O8: conversions that are not counted would look like SMS pumping, and no checkpoint would be signed."""
+    ran: set[str] = set()
+
+    async def broken(*_: object) -> SweepReport:
+        raise UnavailableError("it took too long")
+
+    def noted(name: str) -> Callable[..., Any]:
+        async def chore(*_: object) -> int:
+            ran.add(name)
+            return 0
+
+        return chore
+
+    monkeypatch.setattr(module, "SWEEP_EVERY", 0.02)
+    monkeypatch.setattr(module, "CHECKPOINT_EVERY", 0.02)
+    monkeypatch.setattr(module, "sweep", broken)
+    monkeypatch.setattr(module, "record_conversions", noted("conversions"))
+    monkeypatch.setattr(module, "write_checkpoint", noted("checkpoint"))
+    async with working(place):
+        await eventually(lambda: ran == {"conversions", "checkpoint"})

@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -43,10 +44,11 @@ class PostgresServer:
     """One server with a superuser `tester` that needs no password, on a port of loopback that the system chose.
 
     With `durable` it stands on the disk and every commit waits for it, as in production; without, it may stand in memory, and
-    tests that ask about something else are quicker.
+    tests that ask about something else are quicker. As the `standby_of` another it begins as a copy of that one, and follows it until it
+    is promoted; its name there (application_name) is "standby".
     """
 
-    def __init__(self, *, durable: bool = False, **settings: str) -> None:
+    def __init__(self, *, durable: bool = False, standby_of: PostgresServer | None = None, **settings: str) -> None:
         self._home = Path(tempfile.mkdtemp(prefix="countersign-pg-", dir=_folder(durable=durable)))
         self._binaries = binaries()
         self._as: list[str] = []
@@ -66,16 +68,20 @@ class PostgresServer:
             **settings,
         }
         try:
-            self._call(
-                "initdb",
-                "--no-sync",
-                "--auth=trust",
-                "--username=tester",
-                "--encoding=UTF8",
-                "--locale=C",
-                "-D",
-                self._data,
-            )
+            if standby_of is None:
+                self._call(
+                    "initdb",
+                    "--no-sync",
+                    "--auth=trust",
+                    "--username=tester",
+                    "--encoding=UTF8",
+                    "--locale=C",
+                    "-D",
+                    self._data,
+                )
+            else:
+                source = f"host=127.0.0.1 port={standby_of.port} user=tester application_name=standby"
+                self._call("pg_basebackup", "-d", source, "-D", self._data, "-R", "-X", "stream", "-c", "fast", "-N")
             with (self._data / "postgresql.conf").open("a") as conf:
                 conf.writelines(f"{name} = '{value}'\n" for name, value in settings.items())
             self.start()
@@ -102,6 +108,22 @@ class PostgresServer:
         self._call(
             "pg_ctl", "-D", self._data, "-l", self._home / "log", "-o", f"-p {self.port}", "-w", "-t", "60", "start"
         )
+
+    def promote(self) -> None:
+        """Have a standby follow nobody any more, and take writes."""
+        self._call("pg_ctl", "-D", self._data, "-w", "-t", "60", "promote")
+
+    def kill(self) -> None:
+        """Kill -9 of every process, as when the machine dies."""
+        pid = self.pid
+        self._signal_all(signal.SIGKILL)
+        while Path(f"/proc/{pid}").exists() and Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z":
+            time.sleep(0.01)
+
+    def configure(self, setting: str, value: str) -> None:
+        """Change a setting of a server that runs."""
+        self._execute(f"ALTER SYSTEM SET {setting} = '{value}'")
+        self._execute("SELECT pg_reload_conf()")
 
     def stop(self, mode: str = "fast") -> None:
         """Stop: `fast` ends connections, `immediate` is a crash that is recovered from at the next start."""

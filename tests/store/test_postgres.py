@@ -17,6 +17,7 @@ from countersign.store.engine.connect import open_database
 from countersign.store.engine.database import Claim, Insert, Rows, Sql, Take, Update, Upsert, Write
 from countersign.store.engine.migrate import migrate
 from countersign.store.engine.postgres import PostgresDatabase
+from countersign.store.engine.postgres_notify import WORKER
 from countersign.store.tables.schema import DELIVERIES, LIMITS
 
 if TYPE_CHECKING:
@@ -322,3 +323,45 @@ async def test_no_default_of_the_server_makes_a_commit_less_than_durable(shaken_
     for runner in (*database.ledger_connections(), database):
         assert await runner.run(settings) == [("on", "30s")]
     await database.close()
+
+
+async def test_the_bell_wakes_one_worker_of_another_process(shaken: PostgresDatabase, shaken_url: str) -> None:
+    """O8: each worker that is woken for nothing costs the database a claim."""
+    workers = [PostgresDatabase(shaken_url, ledger_connections=1, pool=1) for _ in range(4)]
+    rings: list[int] = []
+    for number, worker in enumerate(workers):
+        await worker.open()
+        worker.listen(lambda number=number: rings.append(number))  # type: ignore[misc]
+    try:
+        await until_workers_listen(shaken, len(workers))
+        for _ in range(20):
+            before = len(rings)
+            shaken.notify()
+            async with asyncio.timeout(5):
+                while len(rings) == before:  # noqa: ASYNC110 - another connection rings
+                    await asyncio.sleep(0.005)
+            await asyncio.sleep(0.02)
+        assert len(rings) == 20
+        assert len(set(rings)) > 1, "and not always the same"
+        rings.clear()
+        workers[0].notify()
+        await asyncio.sleep(0.1)
+        assert rings == [0], "a process that can deliver wakes itself alone"
+        workers[0].pass_on()
+        async with asyncio.timeout(5):
+            while len(rings) < 2:  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0.005)
+        assert 0 not in rings[1:]
+    finally:
+        for worker in workers:
+            await worker.close()
+
+
+async def until_workers_listen(database: PostgresDatabase, many: int) -> None:
+    """Wait until so many workers are known to the server."""
+    async with asyncio.timeout(5):
+        known = 0
+        while known < many:
+            known = len(
+                await database.read(query, "SELECT pid FROM pg_stat_activity WHERE application_name = $1", WORKER)
+            )

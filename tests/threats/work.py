@@ -82,6 +82,14 @@ class CountedDatabase(CountedRunner):
         """Return the runners of the ledger, which count too."""
         return [CountedRunner(one, self._work) for one in self._database.ledger_connections()]
 
+    def now(self) -> int:
+        """Return the time by the database's clock."""
+        return self._database.now()
+
+    def pass_on(self) -> None:
+        """Notify a worker elsewhere."""
+        self._database.pass_on()
+
     def notify(self) -> None:
         """Notify whoever delivers."""
         self._work.add("notify")

@@ -98,14 +98,15 @@ def work(config: Path | None) -> None:
 def migrate(adopt: bool, config: Path | None) -> None:  # noqa: FBT001 - click's way
     """Bring the database to the newest revision."""
     from countersign.store.engine import migrate as schema
+    from countersign.wiring import schema_url
 
     settings, _ = settings_of(config)
     if adopt and settings.development:
         raise click.UsageError("--adopt makes a database one of production; these settings say development.")
     if not adopt:
         wait_for(_judge_database(settings))
-    missing = schema.pending(settings.database_url)
-    reached = schema.migrate(settings.database_url)
+    missing = schema.pending(schema_url(settings))
+    reached = schema.migrate(schema_url(settings))
     click.echo(
         f"The database has revision {reached}."
         if missing
@@ -122,7 +123,7 @@ async def _judge_database(settings: Settings) -> None:
     path = sqlite_path(settings.database_url)
     if path is not None and not path.exists():
         return
-    database = open_database(settings.database_url, pool=1)
+    database = open_database(settings.database_url, pool=1, pooled=settings.database_pooled)
     try:
         await database.open()
         await check_environment(database, development=settings.development)
@@ -137,7 +138,7 @@ async def _claim_database(settings: Settings, *, adopt: bool) -> None:
     from countersign.flows.maintenance.environment import adopt_database, claim_environment
     from countersign.store.engine.connect import open_database
 
-    database = open_database(settings.database_url, pool=1)
+    database = open_database(settings.database_url, pool=1, pooled=settings.database_pooled)
     try:
         await database.open()
         if adopt:

@@ -258,6 +258,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         msgspec.Meta(ge=1, le=100),
         Described("PostgreSQL: the most connections of each process for everything else."),
     ] = 8
+    database_pooled: Annotated[
+        bool, Described("Whether `database_url` leads to a connection pooler in transaction mode, such as PgBouncer.")
+    ] = False
+    database_direct_url: Annotated[
+        str | None,
+        Described(
+            "The database past a pooler, for notifications and migrations. Without it workers look for messages four times a second.",
+            expects="postgresql://user:password@host/name",
+            secret=True,
+            reads=read_database_url,
+        ),
+    ] = None
     secret_file: Annotated[
         Path,
         Described(

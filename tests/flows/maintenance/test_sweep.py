@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,9 +13,13 @@ from tests.flows.place import Place, place_at
 from countersign.domain.policy import InstallationPolicy
 from countersign.domain.shared.event import EventKind
 from countersign.domain.verifications.challenge import Action, ChallengeState
+from countersign.errors import UnavailableError
 from countersign.flows.maintenance import sweep as module
 from countersign.flows.maintenance.sweep import SweepReport, sweep
 from countersign.flows.verifications.idempotency import IdempotencyKey
+from countersign.store.engine.database import Insert, Write
+from countersign.store.tables import challenges, deletion, sms_traffic
+from countersign.store.tables.schema import LIMITS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -97,3 +103,56 @@ async def test_a_record_that_cannot_be_read_keeps_no_other_from_its_end(each_pla
     assert (await place.stored(other)).state is ChallengeState.EXPIRED
     clock.forward(31 * DAY)
     assert await sweep(place.core, 30) == SweepReport(expired=0, deleted=1)
+
+
+async def test_a_deletion_that_fails_keeps_none_of_the_others_from_running(
+    place: Place, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """O8: the failure is raised in the end, and everything else was done."""
+
+    async def broken(_before: int, _limit: int) -> int:
+        raise UnavailableError("it took too long")
+
+    await place.begun()
+    clock.forward(10 * MINUTE)
+    monkeypatch.setattr(challenges, "delete_ended", broken)
+    monkeypatch.setattr(sms_traffic, "roll_up", broken)
+    await place.begin("ada@example.org", once=IdempotencyKey(("app_shop", b"k"), b"r"))
+    clock.forward(2 * DAY)
+    with pytest.raises(UnavailableError):
+        await sweep(place.core, 1)
+    assert await place.count("answers") == 0
+    assert await place.count("challenges WHERE state = 'expired'") == 2
+
+
+async def test_a_large_table_of_counters_is_walked_in_parts(each_place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """O8: no statement looks at more than a slice, and in the end all that no longer counts is gone."""
+    place = each_place
+    monkeypatch.setattr(deletion, "SLICE", 7)
+    monkeypatch.setattr(module, "STEPS", 4)
+    keys = [(hashlib.sha256(b"%d" % n).digest(), 1 if n % 2 else 1 << 50) for n in range(100)]
+
+    async def fill() -> None:
+        await Write((Insert(LIMITS, keys),))
+
+    await place.database.run(fill)
+    await sweep(place.core, 30)
+    left = await place.count("limits")
+    assert 50 < left < 100, "one sweep looks at a part"
+    for _ in range(80):
+        await sweep(place.core, 30)
+    assert await place.count("limits") == 50
+
+
+@pytest.mark.postgres
+async def test_two_sweeps_at_once_share_the_work(postgres_url: str, tmp_path: Path, clock: FixedClock) -> None:
+    """O8: neither waits for rows of the other, and none is counted twice."""
+    async with place_at(postgres_url, tmp_path, clock=clock) as place:
+        for start in range(0, 300, 100):
+            await asyncio.gather(*(place.begun(f"p{start + n}@example.org") for n in range(100)))
+        clock.forward(10 * MINUTE)
+        await sweep(place.core, 30)
+        clock.forward(31 * DAY)
+        first, second = await asyncio.gather(sweep(place.core, 30), sweep(place.core, 30))
+        assert first.deleted + second.deleted == 300
+        assert [await place.count(table) for table in ("challenges", "deliveries")] == [0, 0]

@@ -23,7 +23,7 @@ from countersign.keys import Keyring
 from countersign.store.engine.connect import open_database, sqlite_path
 from countersign.store.engine.database import Database, Sql
 from countersign.store.tables import deliveries, metadata
-from countersign.wiring import foreign_keys
+from countersign.wiring import foreign_keys, schema_url
 
 SKEW_TO_LOOK_AT: Final = 2_000
 SKEW_UNSAFE: Final = 30_000
@@ -223,7 +223,7 @@ async def _database(settings: Settings, keyring: Keyring | None) -> list[CheckRe
     from countersign.store.engine.migrate import pending
 
     try:
-        missing = await asyncio.to_thread(pending, settings.database_url)
+        missing = await asyncio.to_thread(pending, schema_url(settings))
     except CountersignError as error:
         return [CheckResult("database", CheckState.UNSAFE, str(error), "Countersign cannot serve without it.")]
     if missing:
@@ -235,7 +235,7 @@ async def _database(settings: Settings, keyring: Keyring | None) -> list[CheckRe
                 "Run: countersign migrate",
             )
         ]
-    database = open_database(settings.database_url, ledger_connections=1, pool=1)
+    database = open_database(settings.database_url, ledger_connections=1, pool=1, pooled=settings.database_pooled)
     try:
         await database.open()
     except CountersignError as error:
@@ -317,7 +317,7 @@ async def _now() -> int:
 
 
 async def _backlog(database: Database) -> list[CheckResult]:
-    due, oldest = await database.read(deliveries.count_due, system_clock())
+    due, oldest = await database.read(deliveries.count_due, database.now())
     if oldest > LATE:
         return [
             CheckResult(

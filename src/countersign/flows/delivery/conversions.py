@@ -26,7 +26,8 @@ CONCLUSIVE: Final = frozenset({ChallengeState.APPROVED, ChallengeState.EXHAUSTED
 """Final states of a challenge that count for conversion. A canceled challenge is inconclusive."""
 
 _ENDED: Final = (
-    "settled_at IS NULL AND (due_at IS NULL OR state = 'accepted')"
+    # From where the batch before ended: else each batch would read again the messages of all challenges that live.
+    "settled_at IS NULL AND created_at >= $1 AND (due_at IS NULL OR state = 'accepted')"
     " AND EXISTS (SELECT 1 FROM challenges WHERE challenges.id = deliveries.owner AND challenges.ended_at IS NOT NULL)"
 )
 
@@ -47,19 +48,20 @@ async def record_conversions(context: DeliveryContext) -> int:
 
     Raises UnavailableError if the database is down.
     """
-    count = 0
-    while finished := await context.database.run(_record, context, context.now(), BATCH):
+    count = since = 0
+    while finished := await context.database.run(_record, context, context.now(), since, BATCH):
         for one in finished:
             if one.converted is not None:
                 context.stats.add(provider_key_of(one.delivery), ProviderStats(ended=1, converted=int(one.converted)))
         count += len(finished)
+        since = max(one.delivery.created_at for one in finished)
         if len(finished) < BATCH:
             break
     return count
 
 
-async def _record(context: DeliveryContext, now: int, limit: int) -> list[FinishedDelivery]:
-    rows = await Claim(DELIVERIES, _ENDED, (), "created_at", limit)
+async def _record(context: DeliveryContext, now: int, since: int, limit: int) -> list[FinishedDelivery]:
+    rows = await Claim(DELIVERIES, _ENDED, (since,), "created_at", limit)
     if not rows:
         return []
     settled = [msgspec.structs.replace(deliveries.from_row(row), settled_at=now) for row in rows]

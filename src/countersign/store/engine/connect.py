@@ -31,16 +31,21 @@ def sqlite_path(url: str) -> Path | None:
     return Path(path)
 
 
-def open_database(url: str, *, ledger_connections: int = 1, pool: int = 8) -> Database:
+def open_database(
+    url: str, *, ledger_connections: int = 1, pool: int = 8, pooled: bool = False, notify_url: str = ""
+) -> Database:
     """Return the database at an address. It does not connect before its `open` is awaited.
 
-    Of the connections to PostgreSQL, `ledger_connections` serve the ledger alone, and up to `pool` serve everything else.
+    Of the connections to PostgreSQL, `ledger_connections` serve the ledger alone, and up to `pool` serve everything else. `pooled` says
+    that a pooler in transaction mode stands between, and `notify_url` leads past it. Raises SettingsError for an unreadable address.
     """
     path = sqlite_path(url)
     if path is None:
         from countersign.store.engine.postgres import PostgresDatabase
 
-        return PostgresDatabase(url, ledger_connections=ledger_connections, pool=pool)
+        return PostgresDatabase(
+            url, ledger_connections=ledger_connections, pool=pool, pooled=pooled, notify_url=notify_url
+        )
     from countersign.store.engine.sqlite import SqliteDatabase
 
     return SqliteDatabase(path)

@@ -170,6 +170,10 @@ class ConflictError(Exception):
     """Another transaction wrote a row with this key meanwhile; this transaction has changed nothing."""
 
 
+class RowLockedError(ConflictError):
+    """Another session keeps a row locked that this transaction writes; this transaction has changed nothing."""
+
+
 class RejectedError(Exception):
     """The database refuses a value (SQLSTATE class 22, or class 23 except a conflict of keys); this transaction has changed nothing."""
 
@@ -180,10 +184,10 @@ class Runner(Protocol):
     async def run(self, transaction: Callable[P, Transaction[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run one transaction that writes: on return all of it is durable.
 
-        Raises ConflictError or RejectedError if nothing of it was done, and UnavailableError if the database failed. If the connection
-        broke during a commit, the message of UnavailableError says that the outcome is unknown. After a deadlock or a serialisation
-        failure the transaction is tried again from its start, up to three times. An exception of the transaction itself rolls it back
-        and passes through.
+        Raises ConflictError or RejectedError if nothing of it was done, and UnavailableError if the database failed. If the answer to a
+        commit was lost, `outcome_known` of UnavailableError is false. A connection of the ledger raises RowLockedError, a ConflictError,
+        if a lock is not granted soon. After a deadlock or a serialisation failure the transaction is tried again from its start, up to
+        three times. An exception of the transaction itself rolls it back and passes through.
         """
 
 
@@ -196,11 +200,20 @@ class Database(Runner, Protocol):
     def ledger_connections(self) -> Sequence[Runner]:
         """Return the runners of the ledger's batches: connections of their own, each to be used by one task."""
 
+    def now(self) -> int:
+        """Return the time by the database's clock (ms), by which all processes agree on leases and on what is due."""
+
     def notify(self) -> None:
-        """Notify every process that a delivery is due. It does not wait, and frequent notifications are merged."""
+        """Notify one worker that a delivery is due: this process's own, or else one of another process.
+
+        It does not wait, and frequent notifications are merged.
+        """
+
+    def pass_on(self) -> None:
+        """Notify a worker of another process, because this one has more due deliveries than it can take."""
 
     def listen(self, wake: Callable[[], None]) -> None:
-        """Call `wake` whenever any process notifies. A notification may be lost, so the caller must poll as well."""
+        """Call `wake` when a delivery is due. A notification may be lost, so the caller must poll as well."""
 
     async def open(self) -> None:
         """Connect; raises UnavailableError, whose message says what to check."""

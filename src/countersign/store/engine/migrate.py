@@ -17,6 +17,7 @@ from alembic.script import ScriptDirectory
 
 from countersign.errors import SettingsError, UnavailableError
 from countersign.store.engine.connect import sqlite_path
+from countersign.store.engine.postgres_hosts import FAILURES, PostgresHosts
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
@@ -26,6 +27,8 @@ T = TypeVar("T")
 MIGRATIONS: Final = Path(__file__).parent.parent / "migrations"
 LOCK: Final = 0x0C0DE51617
 """The advisory lock of PostgreSQL that lets one process at a time migrate a database."""
+CONNECT_S: Final = 5.0
+"""How long connecting to one host may take, in seconds."""
 LOCK_S: Final = 60.0
 """How long a migration waits for another one, in seconds."""
 
@@ -155,8 +158,11 @@ def _sqlite_revision(connection: sqlite3.Connection) -> str | None:
 
 async def _connected(url: str) -> asyncpg.Connection[asyncpg.Record]:
     try:
-        return await asyncpg.connect(url, timeout=5.0, command_timeout=LOCK_S)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        hosts = PostgresHosts(url, pooled=True, connect_s=CONNECT_S, command_s=LOCK_S)  # a pooler may stand between
+        return (await hosts.connect({"application_name": "countersign migrate"}))[0]
+    except ValueError as error:
+        raise SettingsError(f"{error} (COUNTERSIGN_DATABASE_URL)") from None
+    except FAILURES as error:
         raise UnavailableError(
             f"PostgreSQL cannot be reached ({type(error).__name__}): check that it runs, and that COUNTERSIGN_DATABASE_URL"
             " names it with the right user, password and database."
@@ -173,7 +179,8 @@ async def _revision_of(connection: asyncpg.Connection[asyncpg.Record]) -> str | 
 async def _postgres_revision(url: str) -> str | None:
     connection = await _connected(url)
     try:
-        return await _revision_of(connection)
+        async with connection.transaction():
+            return await _revision_of(connection)
     finally:
         await connection.close()
 

@@ -8,6 +8,7 @@ import functools
 import os
 import re
 import sqlite3
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
@@ -172,6 +173,13 @@ class SqliteDatabase:
     def ledger_connections(self) -> Sequence[Runner]:
         """Return this database: SQLite has one writer."""
         return (self,)
+
+    def now(self) -> int:
+        """Return this machine's time (ms): the database is on it."""
+        return time.time_ns() // 1_000_000
+
+    def pass_on(self) -> None:
+        """Do nothing: no worker of another process hears of it."""
 
     def notify(self) -> None:
         """Notify the listeners of this process that a delivery is due."""

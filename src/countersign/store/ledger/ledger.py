@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
 from countersign.errors import OverloadedError, UnavailableError
-from countersign.store.engine.database import ConflictError, Runner
+from countersign.store.engine.database import ConflictError, RowLockedError, Runner
 from countersign.store.ledger.event_log import Log
 from countersign.store.ledger.unit_of_work import Command, UnitOfWork
 
@@ -27,6 +27,12 @@ MAX_BATCH: Final = 512
 
 ATTEMPTS: Final = 3
 """How often a command that is carried out alone is tried when its rows conflict with those of another transaction."""
+
+LOCKED_S: Final = 2.0
+"""For how many seconds one batch looks for the commands whose rows somebody keeps locked; then all that are left fail."""
+
+LOCKED: Final = "Somebody keeps the record locked. Nothing was done. Try again."
+"""What the caller of a command hears whose rows are locked by somebody else."""
 
 T = TypeVar("T")
 
@@ -91,8 +97,8 @@ class Ledger:
     async def submit(self, command: Command[T]) -> T:
         """Have a command decided, and return its outcome once that is durable.
 
-        Raises OverloadedError, and does nothing, if too many commands wait. Raises UnavailableError if the database failed. Nothing was
-        done then, unless the connection broke during the commit: in that case the outcome is unknown, and reading the challenge shows it.
+        Raises OverloadedError, and does nothing, if too many commands wait. Raises UnavailableError if the database failed, or keeps a
+        record locked. Nothing was done then, unless its `outcome_known` is false: reading the challenge shows it later.
         """
         if self._closing or len(self._queue) >= self._bound:
             raise OverloadedError("More requests are waiting than can be served in time. Try again shortly.")
@@ -128,8 +134,27 @@ class Ledger:
 
     async def _carry_out(self, connection: Runner, log: Log, batch: list[QueuedCommand]) -> None:
         began = time.perf_counter()
+        await self._carry_out_part(connection, log, batch, began + LOCKED_S)
+        ended = time.perf_counter()
+        with contextlib.suppress(Exception):  # a fault in the metrics must not end this task
+            self._observe_batch(len(batch), began - batch[0].since, ended - began)
+
+    async def _carry_out_part(
+        self, connection: Runner, log: Log, batch: list[QueuedCommand], locked_until: float
+    ) -> None:
+        """Carry out a batch, or a part of one.
+
+        If somebody keeps a row locked, it is halved until the commands that want this row are alone: nobody else waits for them.
+        """
         try:
             await self._commit(connection, log, batch)
+        except RowLockedError:
+            if len(batch) == 1 or time.perf_counter() >= locked_until:
+                _fail(batch, UnavailableError(LOCKED))
+                return
+            half = len(batch) // 2
+            for part in (batch[:half], batch[half:]):
+                await self._carry_out_part(connection, log, part, locked_until)
         except UnavailableError as error:
             _fail(batch, error)
         except Exception as error:  # noqa: BLE001 - a row that is refused, or a bug, must stop neither this task nor the other commands
@@ -138,15 +163,14 @@ class Ledger:
             else:
                 for queued in batch:
                     await self._carry_out_alone(connection, log, queued)
-        ended = time.perf_counter()
-        with contextlib.suppress(Exception):  # a fault in the metrics must not end this task
-            self._observe_batch(len(batch), began - batch[0].since, ended - began)
 
     async def _carry_out_alone(self, connection: Runner, log: Log, queued: QueuedCommand) -> None:
         """Carry out one command of a batch whose transaction failed, so that only the command at fault fails."""
         for _ in range(ATTEMPTS):
             try:
                 await self._commit(connection, log, [queued])
+            except RowLockedError:
+                _fail([queued], UnavailableError(LOCKED))
             except ConflictError:
                 continue
             except Exception as error:  # noqa: BLE001 - as above

@@ -170,6 +170,14 @@ class RenewingDatabase(RenewingRunner):
             for each in self._database.ledger_connections()
         ]
 
+    def now(self) -> int:
+        """Do what `Database.now` does."""
+        return self._database.now()
+
+    def pass_on(self) -> None:
+        """Do what `Database.pass_on` does."""
+        self._database.pass_on()
+
     def notify(self) -> None:
         """Do what `Database.notify` does."""
         self._database.notify()

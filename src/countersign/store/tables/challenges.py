@@ -9,6 +9,7 @@ from countersign.domain.verifications.challenge import MS_PER_SECOND, Challenge
 from countersign.domain.verifications.purpose import MAX_LIFETIME
 from countersign.errors import NotFoundError
 from countersign.store.engine.database import Sql
+from countersign.store.tables.deletion import delete_owners
 from countersign.store.tables.row_mapper import RowMapper
 from countersign.store.tables.schema import CHALLENGES
 
@@ -54,10 +55,8 @@ async def delete_ended(before: int, limit: int) -> int:
     """
     first_kept = identifier.make("ver", before - MAX_LIFETIME * MS_PER_SECOND, bytes(identifier.RANDOM_BYTES))
     rows = await Sql(
-        "SELECT id FROM challenges WHERE id < $1 AND state <> 'pending' ORDER BY id LIMIT $2", (first_kept, limit)
+        "SELECT id FROM challenges WHERE id < $1 AND state <> 'pending' ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED",
+        (first_kept, limit),
     )
-    for (id_,) in rows:
-        await Sql("DELETE FROM attempts WHERE owner = $1", (id_,))
-        await Sql("DELETE FROM deliveries WHERE owner = $1", (id_,))
-        await Sql("DELETE FROM challenges WHERE id = $1", (id_,))
+    await delete_owners(CHALLENGES, [row[0] for row in rows])
     return len(rows)

@@ -6,6 +6,7 @@ from typing import Final
 
 from countersign.domain.accounts.device import Device
 from countersign.store.engine.database import Change, Sql, Update, Upsert
+from countersign.store.tables.deletion import delete_rows
 from countersign.store.tables.row_mapper import RowMapper
 from countersign.store.tables.schema import DEVICES
 
@@ -55,14 +56,17 @@ async def delete_unseen(before: int, unseen_since: int, limit: int) -> int:
 
     A device that ended, or was last seen before `unseen_since` (ms), is deleted. Any other stays known and loses its address alone.
     """
-    rows = await Sql(
-        "SELECT account, mark, last_seen_at, ended_at FROM devices"
-        " WHERE last_seen_at < $1 AND (ip <> '' OR ended_at IS NOT NULL OR last_seen_at < $2) ORDER BY last_seen_at LIMIT $3",
-        (before, unseen_since, limit),
+    deleted = await delete_rows(
+        DEVICES,
+        "last_seen_at < $1 AND (ended_at IS NOT NULL OR last_seen_at < $2)",
+        (before, unseen_since),
+        order_by="last_seen_at",
+        limit=limit,
     )
-    for account, mark, last_seen_at, ended_at in rows:
-        if ended_at is not None or last_seen_at < unseen_since:
-            await Sql("DELETE FROM devices WHERE account = $1 AND mark = $2", (account, mark))
-        else:
-            await Sql("UPDATE devices SET ip = '' WHERE account = $1 AND mark = $2", (account, mark))
-    return len(rows)
+    emptied = await Sql(
+        "WITH found AS MATERIALIZED (SELECT account, mark FROM devices WHERE last_seen_at < $1 AND ip <> ''"
+        " ORDER BY last_seen_at LIMIT $2 FOR UPDATE SKIP LOCKED)"
+        " UPDATE devices SET ip = '' WHERE (account, mark) IN (SELECT account, mark FROM found) RETURNING 1",
+        (before, limit),
+    )
+    return max(deleted, len(emptied))

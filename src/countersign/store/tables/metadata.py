@@ -17,6 +17,9 @@ ENVIRONMENT: Final = "environment"
 AHEAD: Final = "clock_ahead"
 """Milliseconds, in digits, by which a test has moved the clock of development ahead."""
 
+HOUSEKEEPER: Final = "housekeeper"
+"""Which worker has the lease on the upkeep, and until when, as JSON."""
+
 _VERSIONS: Final = Path(__file__).parent.parent / "migrations" / "versions"
 
 

@@ -8,6 +8,7 @@ from typing import Final
 from countersign.domain.delivery.notice import Notice, NoticeKind
 from countersign.domain.shared import identifier
 from countersign.store.engine.database import Change, Insert, Seek, Sql, Update
+from countersign.store.tables.deletion import delete_owners
 from countersign.store.tables.row_mapper import RowMapper
 from countersign.store.tables.schema import NOTICES
 
@@ -69,10 +70,8 @@ async def delete_before(before: int, limit: int) -> int:
     """
     first_kept = identifier.make("ntc", before, bytes(identifier.RANDOM_BYTES))
     rows = await Sql(
-        "SELECT id FROM notices WHERE id < $1 AND held_until IS NULL ORDER BY id LIMIT $2", (first_kept, limit)
+        "SELECT id FROM notices WHERE id < $1 AND held_until IS NULL ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED",
+        (first_kept, limit),
     )
-    for (id_,) in rows:
-        await Sql("DELETE FROM attempts WHERE owner = $1", (id_,))
-        await Sql("DELETE FROM deliveries WHERE owner = $1", (id_,))
-        await Sql("DELETE FROM notices WHERE id = $1", (id_,))
+    await delete_owners(NOTICES, [row[0] for row in rows])
     return len(rows)

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from countersign.domain.verifications.rate_limit import RateLimit, RateLimitResult, check_limit
 from countersign.store.engine.database import Change, Sql, Take, Upsert, Write
-from countersign.store.tables.schema import LIMITS
+from countersign.store.tables.deletion import FIRST_KEY, LAST_KEY, delete_rows, delete_slice
+from countersign.store.tables.schema import ANSWERS, LIMITS, STANDINGS
 
 
 async def consume(limits: Sequence[tuple[RateLimit, bytes]], now: int) -> tuple[RateLimitResult, ...]:
@@ -36,7 +37,27 @@ async def reset(key: bytes) -> None:
 
 
 async def delete_expired(now: int, before: int) -> None:
-    """Delete idempotent answers that have expired, rate limits that have been full since `before` (ms), and counts without failures."""
-    await Sql("DELETE FROM standings WHERE in_a_row = 0 AND day_began_at < $1", (before,))
-    await Sql("DELETE FROM limits WHERE tat < $1", (before,))
+    """Delete idempotent answers that have expired, rate limits that have been full since `before` (ms), and counts without failures.
+
+    All in one transaction; the sweep goes in steps.
+    """
+    for walk in (delete_without_failures, delete_unused):
+        after = FIRST_KEY
+        while after != LAST_KEY:
+            after = await walk(before, after, LAST_KEY)
     await Sql("DELETE FROM answers WHERE expires_at <= $1", (now,))
+
+
+async def delete_expired_answers(now: int, limit: int) -> int:
+    """Delete at most `limit` idempotent answers that have expired; return how many were deleted."""
+    return await delete_rows(ANSWERS, "expires_at <= $1", (now,), order_by="expires_at", limit=limit)
+
+
+async def delete_unused(before: int, after: bytes, until: bytes) -> bytes:
+    """Delete limits that have been full since `before` (ms) among the next after the key `after`; return where to go on."""
+    return await delete_slice(LIMITS, "tat < $1", (before,), after, until)
+
+
+async def delete_without_failures(before: int, after: bytes, until: bytes) -> bytes:
+    """Delete counts without failures whose day began before `before` (ms), as `delete_unused` does."""
+    return await delete_slice(STANDINGS, "in_a_row = 0 AND day_began_at < $1", (before,), after, until)

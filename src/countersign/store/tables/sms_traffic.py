@@ -20,6 +20,7 @@ from countersign.domain.delivery.sms_traffic import (
     TrafficSlot,
 )
 from countersign.store.engine.database import Change, Rows, Sql, Upsert
+from countersign.store.tables.deletion import delete_rows
 from countersign.store.tables.row_mapper import RowMapper
 from countersign.store.tables.schema import BLOCKS, TRAFFIC
 
@@ -205,23 +206,18 @@ async def roll_up(now: int) -> None:
 
 async def delete_old_counts(now: int, limit: int) -> int:
     """Delete at most `limit` counts that no rule looks at any more; return how many were deleted."""
-    rows = await Sql(
-        "SELECT application, place, at FROM traffic WHERE at > 0 AND (at < $1 OR (at < $2 AND place LIKE $3)) LIMIT $4",
-        (now - RETENTION - DAY, now - RANGE_RETENTION, f"{RANGE_MARKER}%", limit),
+    return await delete_rows(
+        TRAFFIC,
+        "at > 0 AND (at < $1 OR (at < $2 AND place LIKE $3))",
+        (now - RETENTION - DAY, now - RANGE_RETENTION, f"{RANGE_MARKER}%"),
+        order_by="at",
+        limit=limit,
     )
-    for key in rows:
-        await Sql("DELETE FROM traffic WHERE application = $1 AND place = $2 AND at = $3", tuple(key))
-    return len(rows)
 
 
 async def delete_ended_blocks(before: int, limit: int) -> int:
     """Delete at most `limit` blocks that ended before `before` (ms) and lengthen no later block any more; return how many were deleted."""
-    rows = await Sql(
-        "SELECT application, place, since FROM blocks WHERE until < $1 LIMIT $2", (before - HOLD_MEMORY, limit)
-    )
-    for key in rows:
-        await Sql("DELETE FROM blocks WHERE application = $1 AND place = $2 AND since = $3", tuple(key))
-    return len(rows)
+    return await delete_rows(BLOCKS, "until < $1", (before - HOLD_MEMORY,), order_by="until", limit=limit)
 
 
 def new_block(finding: PumpingFinding, hold: Hold, application: str, area: tuple[str, str], *, shadow: bool) -> Block:
