@@ -68,9 +68,9 @@ class Program:
         return [sys.executable, "-m", "countersign", *words]
 
     @contextlib.contextmanager
-    def serving(self, *words: str, **settings: str) -> Iterator[Server]:
-        """Serve on a free port until the block ends."""
-        server = Server(self, free_port(), words, settings)
+    def serving(self, *words: str, logs_to: int | None = None, **settings: str) -> Iterator[Server]:
+        """Serve on a free port until the block ends; `logs_to` is a descriptor for its log instead of a file."""
+        server = Server(self, free_port(), words, settings, logs_to)
         try:
             server.wait_until_it_answers()
             yield server
@@ -81,7 +81,14 @@ class Program:
 class Server:
     """A server that was started: the process that watches, and those that serve."""
 
-    def __init__(self, program: Program, port: int, words: tuple[str, ...], settings: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        program: Program,
+        port: int,
+        words: tuple[str, ...],
+        settings: Mapping[str, str],
+        logs_to: int | None = None,
+    ) -> None:
         self.port = port
         self._said = program.place / f"said-{port}"
         self._logged = program.place / f"logged-{port}"
@@ -91,7 +98,7 @@ class Server:
                 cwd=program.place,
                 env={**program.environ, **{f"COUNTERSIGN_{name}": value for name, value in settings.items()}},
                 stdout=said,
-                stderr=logged,
+                stderr=logged if logs_to is None else logs_to,
             )
         self._inbox = program.place / ".countersign" / "inbox.db"
 
