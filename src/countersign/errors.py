@@ -25,11 +25,16 @@ class InputError(CountersignError):
 
 
 class UnavailableError(CountersignError):
-    """A dependency is down or overloaded. The caller may retry after `retry_after` seconds."""
+    """A dependency is down or overloaded. The caller may retry after `retry_after` seconds.
 
-    def __init__(self, text: str, retry_after: int = 1) -> None:
+    `outcome_known` is False if what was asked for may have been carried out all the same, because the connection broke while it was
+    committed. Otherwise nothing was done.
+    """
+
+    def __init__(self, text: str, retry_after: int = 1, *, outcome_known: bool = True) -> None:
         super().__init__(text)
         self.retry_after = retry_after
+        self.outcome_known = outcome_known
 
 
 class OverloadedError(UnavailableError):

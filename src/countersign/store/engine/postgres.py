@@ -186,7 +186,10 @@ class _ReconnectingConnection:
             result = await self._drive(guarded, transaction)
         except UnavailableError as error:
             self._drop()
-            if guarded.written or isinstance(error.__cause__, TimeoutError):
+            if guarded.written:  # the one statement commits by itself, so nobody knows
+                error.outcome_known = False
+                raise
+            if isinstance(error.__cause__, TimeoutError):
                 raise
             # The connection had died unnoticed, and nothing was written: the transaction runs again on a new one.
             raise NeedsLocksError from error
@@ -237,7 +240,8 @@ class _ReconnectingConnection:
             meaning = self._meaning(error, transaction)
             if isinstance(meaning, UnavailableError):
                 raise UnavailableError(
-                    f"PostgreSQL at {self._where} went away during a commit ({_short(error)}): whether it was carried out is unknown."
+                    f"PostgreSQL at {self._where} went away during a commit ({_short(error)}): whether it was carried out is unknown.",
+                    outcome_known=False,
                 ) from error
             raise meaning from error
 

@@ -17,6 +17,9 @@ ENVIRONMENT: Final = "environment"
 AHEAD: Final = "clock_ahead"
 """Milliseconds, in digits, by which a test has moved the clock of development ahead."""
 
+WRITE_PROBE: Final = "write_probe."
+"""With a number after it: what a program wrote last to see whether the database takes writes. It means nothing."""
+
 _VERSIONS: Final = Path(__file__).parent.parent / "migrations" / "versions"
 
 
