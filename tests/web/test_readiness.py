@@ -15,7 +15,7 @@ from tests.web.client import Client, assert_problem
 from tests.web.conftest import Opener
 
 from countersign.clock import system_clock
-from countersign.errors import OverloadedError, UnavailableError
+from countersign.errors import OverloadedError, PeerUnavailableError, UnavailableError
 from countersign.flows.maintenance.clock_skew import ClockWatch
 from countersign.store.engine import postgres
 from countersign.web.api import health
@@ -243,6 +243,13 @@ async def test_a_full_queue_is_no_database_that_is_away(app: WebApplication) -> 
     """A burst must not take a machine out: the others would get its share as well."""
     for _ in range(10):
         app._note(OverloadedError("full"))
+    assert (await Client(app).get("/health/ready")).status == 200
+
+
+async def test_strangers_cannot_have_a_machine_taken_out(app: WebApplication) -> None:
+    """O6: whoever posts notifications with addresses of certificates that are none makes the fetching of them fail, and no more."""
+    for _ in range(10):
+        app._note(PeerUnavailableError("AWS SNS answered 404."))
     assert (await Client(app).get("/health/ready")).status == 200
 
 

@@ -13,7 +13,7 @@ import falcon.asgi
 import structlog
 
 from countersign.domain.shared import identifier
-from countersign.errors import InputError, NotFoundError, OverloadedError, UnavailableError
+from countersign.errors import InputError, NotFoundError, OverloadedError, PeerUnavailableError, UnavailableError
 from countersign.logs import scrub
 from countersign.store.engine.committed import commits_so_far, watch_commits
 from countersign.web.http.audience import is_person
@@ -182,7 +182,7 @@ class WebApplication(falcon.asgi.App[Request, Response]):
     def _note(self, outage: UnavailableError) -> None:
         """Log an outage for the operator, at most once a second, since an outage affects every request."""
         self._outages += 1
-        if not isinstance(outage, OverloadedError):
+        if not isinstance(outage, OverloadedError | PeerUnavailableError):
             self.web.writes.failed()
         if time.monotonic() - self._noted_at >= NOTED_EVERY:
             self._noted_at = time.monotonic()
