@@ -75,12 +75,12 @@ class WriteProbe:
         if self._failures >= FAILURES and now - self._failed_at < REMEMBERED_FOR:
             return False
         wait = PROVED_FOR if self._is_writable and not self._is_suspect else REFUTED_FOR
-        patience = 0.0  # a trial that another look has begun, and waited for, has had its time
         if self._trial is None and now - self._tried_at >= wait:
             self._tried_at = now
-            patience = WRITE_WITHIN
             self._trial = asyncio.create_task(self._try(LARGE if self._is_suspect else SMALL), name="write probe")
         if self._trial is not None:
+            # A trial that another look has begun, and waited for, has had its time.
+            patience = max(0.0, self._tried_at + WRITE_WITHIN - now)
             done, _ = await asyncio.wait({self._trial}, timeout=patience)
             if not done:
                 self._note(is_writable=False, why=f"A write takes longer than {WRITE_WITHIN:g} seconds.")
