@@ -150,13 +150,14 @@ class Metrics:
             multiprocess_mode="mostrecent",
         )
         self._key_age_now: Callable[[], float] | None = None
-        Gauge(
+        self._build = Gauge(
             "countersign_build_info",
             "Always 1; its label is the version.",
             ("version",),
             registry=registry,
             multiprocess_mode="mostrecent",
-        ).labels(__version__).set(1)
+        )
+        self._build.labels(__version__).set(1)
         if SHARED not in os.environ:
             ProcessCollector(registry=registry)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -84,8 +85,9 @@ async def test_an_answer_that_was_lost_after_the_write_is_told_as_unknown(
     await connection.execute("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
     await connection.execute("SELECT pg_reload_conf()")
     try:
-        for _ in range(20):  # until the server has read its settings
-            answer = await client.post("/v1/verifications", {"to": "ada@example.org"})
+        for number in range(20):  # until the server has read its settings
+            await asyncio.sleep(0.05)
+            answer = await client.post("/v1/verifications", {"to": f"u{number}@example.org"})
             if answer.status == 503:
                 break
     finally:
