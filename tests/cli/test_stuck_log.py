@@ -32,7 +32,7 @@ def busy(tmp_path: Path) -> Program:
 def test_a_log_that_nobody_reads_stops_nothing(busy: Program) -> None:
     """After 64 KiB every request, and the sign of life, waited until somebody read."""
     reading, writing = os.pipe()
-    with busy.serving(logs_to=writing) as server:
+    with busy.serving_with_log(writing) as server:
         ask_often(server)
         assert server.ask("GET", "/health/live").status == 200
         begun = server.ask("POST", "/v1/verifications", {"to": "ada@example.org"}, server.key)
@@ -46,7 +46,7 @@ def test_a_log_that_nobody_reads_stops_nothing(busy: Program) -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 def test_a_log_on_a_full_disk_stops_nothing(busy: Program) -> None:
     full = os.open("/dev/full", os.O_WRONLY)
-    with busy.serving(logs_to=full) as server:
+    with busy.serving_with_log(full) as server:
         ask_often(server)
         assert server.ask("GET", "/health/live").status == 200
     os.close(full)

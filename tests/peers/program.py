@@ -68,9 +68,15 @@ class Program:
         return [sys.executable, "-m", "countersign", *words]
 
     @contextlib.contextmanager
-    def serving(self, *words: str, logs_to: int | None = None, **settings: str) -> Iterator[Server]:
-        """Serve on a free port until the block ends; `logs_to` is a descriptor for its log instead of a file."""
-        server = Server(self, free_port(), words, settings, logs_to)
+    def serving(self, *words: str, **settings: str) -> Iterator[Server]:
+        """Serve on a free port until the block ends."""
+        with self.serving_with_log(None, *words, **settings) as server:
+            yield server
+
+    @contextlib.contextmanager
+    def serving_with_log(self, log: int | None, *words: str, **settings: str) -> Iterator[Server]:
+        """Do the same with a descriptor for its log; None is a file."""
+        server = Server(self, free_port(), words, settings, log)
         try:
             server.wait_until_it_answers()
             yield server
