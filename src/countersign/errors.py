@@ -40,6 +40,10 @@ class OverloadedError(UnavailableError):
     """The queue is full; nothing was done."""
 
 
+class PeerUnavailableError(UnavailableError):
+    """Something other than the database is away, which says nothing about whether this program can serve."""
+
+
 class NotFoundError(CountersignError):
     """The record does not exist, or belongs to another account or application. The two cases look alike on purpose."""
 

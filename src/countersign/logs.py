@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import sys
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any, Final, TextIO
 
 import structlog
+
+from countersign.log_writer import LogWriter
 
 HIDDEN: Final = "[hidden]"
 
@@ -64,10 +67,42 @@ _SECRETS: Final = (
 """What gives itself away by its form, wherever it stands: keys, tokens, passwords in addresses, mail addresses, telephone numbers."""
 
 
-def configure(level: str, style: str = "auto", stream: TextIO | None = None) -> None:
+class _QueuedHandler(logging.Handler):
+    """Hands each line to a writer, and never waits for it."""
+
+    def __init__(self, writer: LogWriter) -> None:
+        super().__init__()
+        self._writer = writer
+        self._process = os.getpid()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._writer.write(self.format(record))
+        except Exception:  # noqa: BLE001 - a line that cannot be written ends nothing; logging would tell it to a reader that may be stuck
+            self._writer.lost(1)
+
+    def close(self) -> None:
+        if self._process == os.getpid():  # the thread of a process that was forked stayed with the other one
+            self._writer.close()
+        super().close()
+
+
+class _Losses:
+    """Who counts lines that were lost."""
+
+    listener: Callable[[int], None] | None = None
+
+
+def on_lines_lost(listener: Callable[[int], None] | None) -> None:
+    """Call `listener(count)` for lines that were lost, beside saying so in the log. It is called in the thread that writes."""
+    _Losses.listener = listener
+
+
+def configure(level: str, style: str = "auto", stream: TextIO | None = None, *, queued: bool = False) -> None:
     """Send every log of this process, ours and the libraries', to `stream` (stderr) through the redactor.
 
-    `level` is debug, info, warning or error; `style` is console, json, or auto: console where the stream is a terminal.
+    `level` is debug, info, warning or error; `style` is console, json, or auto: console where the stream is a terminal. With `queued` a
+    thread writes the lines, and who logs waits for nobody: that is for programs that serve. Such a program calls `close` at its end.
     """
     stream = stream or sys.stderr
     least = logging.getLevelNamesMapping()[level.upper()]
@@ -82,7 +117,7 @@ def configure(level: str, style: str = "auto", stream: TextIO | None = None) -> 
     last: structlog.typing.Processor = (
         structlog.dev.ConsoleRenderer(colors=stream.isatty()) if pretty else structlog.processors.JSONRenderer()
     )
-    handler = logging.StreamHandler(stream)
+    handler: logging.Handler = _QueuedHandler(LogWriter(stream, _say_lost)) if queued else logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=first,
@@ -93,6 +128,8 @@ def configure(level: str, style: str = "auto", stream: TextIO | None = None) -> 
     for old in root.handlers[:]:
         if getattr(old, "_countersign", False):
             root.removeHandler(old)
+            if isinstance(old, _QueuedHandler):
+                old.close()
     handler._countersign = True  # type: ignore[attr-defined]  # noqa: SLF001 - so that it is replaced when this is called again
     root.addHandler(handler)
     root.setLevel(least)
@@ -104,6 +141,21 @@ def configure(level: str, style: str = "auto", stream: TextIO | None = None) -> 
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )
+
+
+def close() -> None:
+    """Write what still waits, for a second at most. Nothing is logged by this process afterwards."""
+    root = logging.getLogger()
+    for handler in root.handlers[:]:
+        if isinstance(handler, _QueuedHandler):
+            root.removeHandler(handler)
+            handler.close()
+
+
+def _say_lost(count: int) -> None:
+    if _Losses.listener is not None:
+        _Losses.listener(count)
+    structlog.get_logger("countersign.logs").warning("log_lines_lost", lines=count)
 
 
 def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -18,12 +18,14 @@ from prometheus_client import (
 )
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from countersign import __version__
 from countersign.errors import DeliveryFailedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from countersign.domain.delivery.delivery import Accepted, Message
+    from countersign.domain.delivery.latency import ProviderKey, ProviderStats
     from countersign.providers import Provider
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, which nobody asked for
@@ -31,6 +33,7 @@ disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series fo
 SHARED: Final = "PROMETHEUS_MULTIPROC_DIR"
 """The environment variable that names the directory for several processes' counts. prometheus-client reads it at import."""
 
+_BY_PROVIDER: Final = ("provider", "channel", "country")
 _SIZES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 _SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _LONG: Final = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 45.0)
@@ -106,6 +109,55 @@ class Metrics:
         self._worker = Gauge(
             "countersign_worker_alive", "Delivery loops that run.", registry=registry, multiprocess_mode="livesum"
         )
+        self._limited = Counter(
+            "countersign_limited", "Requests of the API that a limit refused.", ("limit",), registry=registry
+        )
+        self._accepted = Counter(
+            "countersign_messages_accepted", "Messages that a provider accepted.", _BY_PROVIDER, registry=registry
+        )
+        self._receipts = Counter(
+            "countersign_receipts",
+            "What providers reported later: delivered, undelivered, or missing where the report did not come in time.",
+            (*_BY_PROVIDER, "result"),
+            registry=registry,
+        )
+        self._conversions = Counter(
+            "countersign_conversions",
+            "Messages whose verification ended: whether their code was entered.",
+            (*_BY_PROVIDER, "entered"),
+            registry=registry,
+        )
+        self._left_out = Gauge(
+            "countersign_provider_left_out",
+            "1 while messages skip this provider because it failed.",
+            ("provider",),
+            registry=registry,
+            multiprocess_mode="mostrecent",
+        )
+        self._lost_lines = Counter(
+            "countersign_log_lines_lost", "Lines of the log that nobody took in time.", registry=registry
+        )
+        self._skew = Gauge(
+            "countersign_clock_skew_seconds",
+            "How far the clock of this machine is ahead of the database's.",
+            registry=registry,
+            multiprocess_mode="mostrecent",
+        )
+        self._key_age = Gauge(
+            "countersign_key_age_seconds",
+            "How long the active key has been in use.",
+            registry=registry,
+            multiprocess_mode="mostrecent",
+        )
+        self._key_age_now: Callable[[], float] | None = None
+        self._build = Gauge(
+            "countersign_build_info",
+            "Always 1; its label is the version.",
+            ("version",),
+            registry=registry,
+            multiprocess_mode="mostrecent",
+        )
+        self._build.labels(__version__).set(1)
         if SHARED not in os.environ:
             ProcessCollector(registry=registry)
 
@@ -145,6 +197,40 @@ class Metrics:
         """Count notices that were gathered. `contact` is mail or phone."""
         self._gathered.labels(contact).inc(count)
 
+    def limited(self, limit: str) -> None:
+        """Count a request that a limit refused. `limit` is its name, as in the settings."""
+        self._limited.labels(limit).inc()
+
+    def provider_stats(self, key: ProviderKey, stats: ProviderStats) -> None:
+        """Count what is new of a provider: messages that it accepted, its receipts, and codes that came back."""
+        where = (key.provider, key.channel.value, key.country)
+        if stats.taken:
+            self._accepted.labels(*where).inc(stats.taken)
+        results = {"delivered": stats.delivered, "undelivered": stats.undelivered, "missing": stats.overdue}
+        for result, count in results.items():
+            if count:
+                self._receipts.labels(*where, result).inc(count)
+        for entered, count in (("yes", stats.converted), ("no", stats.ended - stats.converted)):
+            if count:
+                self._conversions.labels(*where, entered).inc(count)
+
+    def left_out(self, providers: Mapping[str, bool]) -> None:
+        """Set, for each provider, whether messages skip it now."""
+        for provider, is_left_out in providers.items():
+            self._left_out.labels(provider).set(int(is_left_out))
+
+    def lines_lost(self, count: int) -> None:
+        """Count lines of the log that were lost."""
+        self._lost_lines.inc(count)
+
+    def clock_skew(self, skew: int) -> None:
+        """Set by how many ms the clock of this machine is ahead of the database's."""
+        self._skew.set(skew / 1_000)
+
+    def watch_key(self, age: Callable[[], float]) -> None:
+        """Set the function that returns how many seconds the active key has been in use."""
+        self._key_age_now = age
+
     def backlog(self, due: int, oldest: int) -> None:
         """Set how many messages are due, and how long the oldest has waited in ms."""
         self._due.set(due)
@@ -157,6 +243,8 @@ class Metrics:
     def page(self) -> bytes:
         """Return the metrics in Prometheus' text format, summed over all processes of this server."""
         self._waiting.set(self._waiting_now())
+        if self._key_age_now is not None:
+            self._key_age.set(self._key_age_now())
         folder = os.environ.get(SHARED)
         if folder is None:
             return generate_latest(self._registry)

@@ -20,9 +20,10 @@ from countersign.errors import SettingsError, UnavailableError
 from countersign.flows.accounts.context import AccountContext
 from countersign.flows.context import CoreContext, own_application
 from countersign.flows.delivery.bounces import bounce_signer
-from countersign.flows.delivery.context import DeliveryContext
+from countersign.flows.delivery.context import DeliveryContext, StatsRecorder
 from countersign.flows.delivery.receipts import record_receipt
 from countersign.flows.maintenance.applications import ApplicationDirectory
+from countersign.flows.maintenance.clock_skew import ClockWatch
 from countersign.flows.maintenance.demo_key import ensure_demo_key
 from countersign.flows.maintenance.environment import check_environment, claim_environment
 from countersign.flows.maintenance.move_clock import restore_clock
@@ -40,7 +41,7 @@ from countersign.store.engine.database import ConflictError, Database
 from countersign.store.ledger.event_log import Chain, Log
 from countersign.store.ledger.ledger import Ledger
 from countersign.store.ledger.renewing_database import RenewingDatabase
-from countersign.store.tables import applications, deliveries, metadata
+from countersign.store.tables import applications, deliveries, metadata, provider_health
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -77,6 +78,8 @@ class Runtime(msgspec.Struct, frozen=True):
     - `demo_key` is the test key of the application "demo"; None in production.
     - `stopping` is set as soon as the process is told to stop, so that endless streams end.
     - `stats_writer` stores what this process learns about providers, for as long as it runs.
+    - `clock_watch` compares this machine's clock with the database's; None where they are one.
+    - `background` are further tasks that run as long as the process.
     """
 
     settings: Settings
@@ -91,6 +94,8 @@ class Runtime(msgspec.Struct, frozen=True):
     clock: Clock
     stopping: asyncio.Event
     stats_writer: asyncio.Task[None]
+    clock_watch: ClockWatch | None = None
+    background: tuple[asyncio.Task[None], ...] = ()
 
     def __repr__(self) -> str:
         """Hide the key."""
@@ -105,15 +110,20 @@ class Runtime(msgspec.Struct, frozen=True):
         """Return the page of /metrics, of type `metrics.content_type`. Without a database only its own figures are missing."""
         try:
             due, oldest = await self.core.database.read(deliveries.count_due, self.core.now())
+            breakers = await self.core.database.read(provider_health.find_breakers)
         except UnavailableError:
             pass
         else:
             self.metrics.backlog(due, oldest)
+            self.metrics.left_out(
+                {name: name in breakers and breakers[name].tripped for name in self.delivery.providers}
+            )
         return self.metrics.page()
 
 
 async def open_runtime(settings: Settings) -> Runtime:
     """Open everything. Raises SettingsError or UnavailableError, which say what to do; nothing is left open then."""
+    from countersign import logs
     from countersign.metrics import CountedProvider, Metrics
 
     installation = await open_installation(settings)
@@ -138,6 +148,9 @@ async def open_runtime(settings: Settings) -> Runtime:
         raise
     core.ledger.open()
     metrics.queue(lambda: core.ledger.waiting)
+    metrics.watch_key(lambda: (system_clock() - keyring.primary.active_from) / 1_000)
+    logs.on_lines_lost(metrics.lines_lost)
+    clock_watch = None if settings.sqlite else ClockWatch(database, system_clock, metrics.clock_skew)
     accounts = AccountContext(
         core=core,
         log=installation.log(),
@@ -158,6 +171,7 @@ async def open_runtime(settings: Settings) -> Runtime:
         records=installation.log(),
         receipts=installation.log(),
         on_withheld=metrics.held_back,
+        stats=StatsRecorder(metrics.provider_stats),
         templates=templates,
         themes=themes,
     )
@@ -177,6 +191,8 @@ async def open_runtime(settings: Settings) -> Runtime:
         clock=clock,
         stopping=asyncio.Event(),
         stats_writer=asyncio.create_task(delivery.stats.run(database, clock)),
+        clock_watch=clock_watch,
+        background=() if clock_watch is None else (asyncio.create_task(clock_watch.run(), name="clock watch"),),
     )
 
 
@@ -200,8 +216,10 @@ async def _named_themes(installation: Installation) -> Themes:
 async def close_runtime(runtime: Runtime) -> None:
     """Let the ledger finish what is queued, then close providers, inbox and database."""
     await runtime.core.ledger.close()
-    runtime.stats_writer.cancel()
-    await asyncio.gather(runtime.stats_writer, return_exceptions=True)
+    tasks = (runtime.stats_writer, *runtime.background)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
     with contextlib.suppress(UnavailableError):
         await runtime.delivery.stats.write(runtime.core.database, runtime.core.now())
     runtime.accounts.passwords.close()

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
+import socket
+import sqlite3
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import asyncpg
 import pytest
 from tests.cli.conftest import Run
 from tests.config_files import SHOP
@@ -196,3 +203,146 @@ def test_a_settings_file_without_secrets_may_be_read(run: Run, tmp_path: Path) -
     assert {(one.name, one.state.value) for one in found} == {("secret file", "advice")}
     kept.chmod(0o640)
     assert check_secret_files({}) == []
+
+
+def test_a_wrong_key_of_a_gateway_is_unsafe(run: Run) -> None:
+    """It was "fine, can be reached"."""
+
+    def refuse(connection: socket.socket) -> None:
+        with connection:
+            connection.recv(65_536)
+            connection.sendall(b'HTTP/1.1 401 Unauthorized\r\ncontent-length: 15\r\n\r\n{"code": 20003}')
+
+    with listening(refuse) as port:
+        twilio = {
+            "KIND": "twilio",
+            "ACCOUNT_SID": "AC00000000000000000000000000000000",
+            "AUTH_TOKEN": "a-wrong-token",
+            "SENDER": "+4915112345678",
+            "URL": f"http://127.0.0.1:{port}",
+            "ALLOW_HTTP": "yes",
+            "ALLOW_PRIVATE": "yes",
+        }
+        code, found = findings(run, **{f"PROVIDERS_T_{name}": value for name, value in twilio.items()})
+    assert code == 1
+    assert found["provider t"]["state"] == "unsafe"
+    assert "refuses our key" in found["provider t"]["what"]
+    assert "a-wrong-token" not in str(found)
+
+
+def test_a_mailbox_of_bounces_that_refuses_us_is_unsafe(run: Run) -> None:
+    """It was not looked at."""
+
+    def refuse(connection: socket.socket) -> None:
+        with connection, connection.makefile("rwb", 0) as lines:
+            lines.write(b"* OK ready\r\n")
+            for line in lines:
+                tag, _, rest = line.partition(b" ")
+                said = b"* CAPABILITY IMAP4rev1\r\n" if rest.startswith(b"CAPABILITY") else b""
+                word = b"NO" if rest.startswith(b"LOGIN") else b"OK"
+                lines.write(said + tag + b" " + word + b" done\r\n")
+                if rest.startswith(b"LOGOUT"):
+                    return
+
+    with listening(refuse) as port:
+        imap = {"HOST": "127.0.0.1", "PORT": str(port), "TLS": "none", "USERNAME": "bounces", "PASSWORD": "wrong-word"}
+        code, found = findings(run, **{f"BOUNCES_IMAP_{name}": value for name, value in imap.items()})
+    assert code == 1
+    assert "refuses our credentials" in found["bounces"]["what"]
+    assert "wrong-word" not in str(found)
+
+
+@contextlib.contextmanager
+def listening(serve: Callable[[socket.socket], None]) -> Iterator[int]:
+    """Serve each connection in a thread, and give the port."""
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(4) as threads:
+
+        def accept() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = server.accept()
+                    threads.submit(_served, serve, connection)
+
+        accepting = threads.submit(accept)
+        try:
+            yield server.getsockname()[1]
+        finally:
+            with contextlib.suppress(OSError):
+                server.shutdown(socket.SHUT_RDWR)
+            accepting.result()
+
+
+def _served(serve: Callable[[socket.socket], None], connection: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        serve(connection)
+
+
+def test_a_database_without_room_is_unsafe(run: Run, tmp_path: Path) -> None:
+    """It answered every read, and was fine."""
+    run("apps", "list")
+    code, found = findings(run)
+    assert (code, found["database writes"]["state"]) == (0, "fine")
+    with contextlib.closing(
+        sqlite3.connect(tmp_path / ".countersign" / "countersign.db", isolation_level=None)
+    ) as other:
+        other.execute("BEGIN IMMEDIATE")  # as a backup that does not end: nobody else can write
+        code, found = findings(run)
+        other.execute("ROLLBACK")
+    assert code == 1
+    assert found["database"]["state"] == "fine"
+    assert found["database writes"]["state"] == "unsafe"
+    assert found["database writes"]["remedy"]
+
+
+@pytest.mark.postgres
+def test_a_database_that_only_reads_is_unsafe(run: Run, postgres_url: str) -> None:
+    run("apps", "list", DATABASE_URL=postgres_url)
+    name = postgres_url.rpartition("/")[2]
+    _execute(postgres_url, f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    code, found = findings(run, DATABASE_URL=postgres_url)
+    assert code == 1
+    assert found["database writes"]["state"] == "unsafe"
+
+
+@pytest.mark.postgres
+def test_connections_are_compared_with_what_postgresql_takes(run: Run, postgres_url: str) -> None:
+    """Nobody looked at max_connections."""
+    run("apps", "list", DATABASE_URL=postgres_url)
+    code, found = findings(run, DATABASE_URL=postgres_url)
+    assert (code, found["connections"]["state"]) == (0, "fine")
+    assert "10 each" in found["connections"]["what"]
+    code, found = findings(run, DATABASE_URL=postgres_url, WORKERS="10")
+    assert (code, found["connections"]["state"]) == (1, "unsafe")
+    assert "may open 100 connections" in found["connections"]["what"]
+    name = postgres_url.rpartition("/")[2]
+    _execute(postgres_url, f"ALTER DATABASE {name} CONNECTION LIMIT 5")
+    code, found = findings(run, DATABASE_URL=postgres_url, WORKERS="1")
+    assert (code, found["connections"]["state"]) == (1, "unsafe")
+
+
+def _execute(url: str, statement: str) -> None:
+    async def carry_out() -> None:
+        connection = await asyncpg.connect(url)
+        await connection.execute(statement)
+        await connection.close()
+
+    asyncio.run(carry_out())
+
+
+def test_a_new_installation_is_advised_to_watch_before_it_holds_back(production: Program) -> None:
+    """A launch was taken for pumping, and the doctor said nothing."""
+    webhook = {"KIND": "webhook", "URL": "https://127.0.0.1:9/", "SECRET": SECRET}
+    settings = {f"PROVIDERS_HOOK_{name}": value for name, value in webhook.items()} | {"TRUSTED_PROXIES": "10.0.0.0/8"}
+    for route, mode, state in (
+        ("sms", "on", "advice"),
+        ("sms", "shadow", "fine"),
+        ("sms", "off", "advice"),
+        ("email", "on", None),
+    ):
+        ended = production.run(
+            "doctor", "--json", **settings, **{f"ROUTES_{route.upper()}": "hook", "FRAUD_MODE": mode}
+        )
+        found = {one["name"]: one for one in json.loads(ended.stdout)}
+        assert found.get("fraud.mode", {}).get("state") == state
+        if mode == "on" and state:
+            assert "shadow" in found["fraud.mode"]["remedy"]

@@ -31,10 +31,10 @@ def settings_in(folder: Path) -> Settings:
     return load({"COUNTERSIGN_ENVIRONMENT": "development", "COUNTERSIGN_HOME": str(folder / ".countersign")})
 
 
-async def _hold(folder: Path) -> None:
+async def _hold(folder: Path, application: str = "app_own") -> None:
     now = system_clock()
     block = sms_traffic.Block(
-        "app_own", "+49170", now, "prefix", "+49170", "DE", "allowance", WHY, 1, False, now + 900_000
+        application, "+49170", now, "prefix", "+49170", "DE", "allowance", WHY, 1, False, now + 900_000
     )
     async with installation_of(settings_in(folder)) as ground:
         await ground.database.run(_write, block)
@@ -81,6 +81,29 @@ def test_a_number_is_explained_by_every_rule(run: Run, tmp_path: Path) -> None:
     held = run("fraud", "explain", "+491701234567")
     assert held.exit_code == 1
     assert "held for another 15 minutes" in held.stdout
+
+
+def test_a_number_is_explained_for_every_application(run: Run, tmp_path: Path) -> None:
+    """It was held for `shop`, and the answer was that nothing would hold it back."""
+    for name in ("shop", "bank"):
+        assert run("apps", "add", name).exit_code == 0
+    assert run("fraud", "explain", "+491701234567").exit_code == 0
+    made = {one["name"]: one["id"] for one in json.loads(run("apps", "list", "--json").stdout)}
+    asyncio.run(_hold(tmp_path, made["shop"]))
+    ended = run("fraud", "explain", "+491701234567")
+    assert ended.exit_code == 1
+    assert [line.split("\t")[0] for line in ended.stdout.splitlines() if "\tholds\t" in line] == ["shop"]
+    assert "would hold it back for shop" in ended.stderr
+    told = json.loads(run("fraud", "explain", "+491701234567", "--json").stdout)
+    assert {one["application"] for one in told} == {"shop", "bank", "our own pages"}
+    assert {one["application"] for one in told if one["held"]} == {"shop"}
+    assert run("fraud", "explain", "+491701234567", "--application", "bank").exit_code == 0
+    assert run("fraud", "explain", "+491701234567", "--application", "our own pages").exit_code == 0
+    assert run("fraud", "explain", "+491701234567", "--application", "shop").exit_code == 1
+    listed = run("fraud", "list")
+    assert "\tshop\t" in listed.stdout
+    (block,) = json.loads(run("fraud", "list", "--json").stdout)
+    assert (block["application"], block["application_name"]) == (made["shop"], "shop")
 
 
 def test_lifting_for_one_application_leaves_the_others(run: Run, tmp_path: Path) -> None:

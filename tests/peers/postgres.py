@@ -44,12 +44,19 @@ class PostgresServer:
     """One server with a superuser `tester` that needs no password, on a port of loopback that the system chose.
 
     With `durable` it stands on the disk and every commit waits for it, as in production; without, it may stand in memory, and
-    tests that ask about something else are quicker. As the `standby_of` another it begins as a copy of that one, and follows it until it
-    is promoted; its name there (application_name) is "standby".
+    tests that ask about something else are quicker. `place` is a folder of the caller's instead. As the `standby_of` another it begins as
+    a copy of that one, and follows it until it is promoted; its name there (application_name) is "standby".
     """
 
-    def __init__(self, *, durable: bool = False, standby_of: PostgresServer | None = None, **settings: str) -> None:
-        self._home = Path(tempfile.mkdtemp(prefix="countersign-pg-", dir=_folder(durable=durable)))
+    def __init__(
+        self,
+        *,
+        durable: bool = False,
+        place: Path | None = None,
+        standby_of: PostgresServer | None = None,
+        **settings: str,
+    ) -> None:
+        self._home = Path(tempfile.mkdtemp(prefix="countersign-pg-", dir=place or _folder(durable=durable)))
         self._binaries = binaries()
         self._as: list[str] = []
         if os.geteuid() == 0:

@@ -70,7 +70,13 @@ class Program:
     @contextlib.contextmanager
     def serving(self, *words: str, **settings: str) -> Iterator[Server]:
         """Serve on a free port until the block ends."""
-        server = Server(self, free_port(), words, settings)
+        with self.serving_with_log(None, *words, **settings) as server:
+            yield server
+
+    @contextlib.contextmanager
+    def serving_with_log(self, log: int | None, *words: str, **settings: str) -> Iterator[Server]:
+        """Do the same with a descriptor for its log; None is a file."""
+        server = Server(self, free_port(), words, settings, log)
         try:
             server.wait_until_it_answers()
             yield server
@@ -81,7 +87,14 @@ class Program:
 class Server:
     """A server that was started: the process that watches, and those that serve."""
 
-    def __init__(self, program: Program, port: int, words: tuple[str, ...], settings: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        program: Program,
+        port: int,
+        words: tuple[str, ...],
+        settings: Mapping[str, str],
+        logs_to: int | None = None,
+    ) -> None:
         self.port = port
         self._said = program.place / f"said-{port}"
         self._logged = program.place / f"logged-{port}"
@@ -91,7 +104,7 @@ class Server:
                 cwd=program.place,
                 env={**program.environ, **{f"COUNTERSIGN_{name}": value for name, value in settings.items()}},
                 stdout=said,
-                stderr=logged,
+                stderr=logged if logs_to is None else logs_to,
             )
         self._inbox = program.place / ".countersign" / "inbox.db"
 

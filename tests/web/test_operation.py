@@ -12,6 +12,7 @@ from joserfc import jwk, jws
 from tests.web.client import Client, assert_problem, shows
 from tests.web.conftest import CodeOf, Opener, change
 
+from countersign import __version__
 from countersign.errors import OverloadedError, UnavailableError
 from countersign.web.api import health
 from countersign.web.app import make_app
@@ -109,6 +110,35 @@ async def test_no_label_comes_from_a_caller(app: WebApplication) -> None:
     page = (await stranger.get("/metrics")).body.decode()
     assert "secret" not in page
     assert "someone" not in page
+
+
+async def test_figures_tell_the_release_the_key_and_who_is_left_out(open_house: Opener) -> None:
+    """D12: nothing but a command told that a provider was left out."""
+    webhook = '[providers.hook]\nkind = "webhook"\nurl = "https://127.0.0.1:9/"\nsecret = "whsec_b3VyLW93bi1zZWNyZXQtb2YtdGhlLXRlc3RzLTAxMjM="\n'
+    runtime = await open_house(webhook)
+    app = make_app(runtime, worker_alive=lambda: True)
+    page = (await Client(app).get("/metrics")).body.decode()
+    assert f'countersign_build_info{{version="{__version__}"}} 1.0' in page
+    (age,) = [line.split()[1] for line in page.splitlines() if line.startswith("countersign_key_age_seconds ")]
+    assert 0 <= float(age) < 3_600
+    assert 'countersign_provider_left_out{provider="hook"} 0.0' in page
+    await change(
+        runtime,
+        "INSERT INTO breakers (provider, failures, trips, until, probing, reason, changed_at)"
+        " VALUES ('hook', 3, 1, 99999999999999, 0, 'timed_out', 1)",
+    )
+    page = (await Client(app).get("/metrics")).body.decode()
+    assert 'countersign_provider_left_out{provider="hook"} 1.0' in page
+
+
+async def test_what_was_limited_is_counted_by_its_limit(open_house: Opener) -> None:
+    runtime = await open_house(limits_destination="1/1h")
+    app = make_app(runtime, worker_alive=lambda: True)
+    client = Client(app, runtime.demo_key or "")
+    for subject in ("a", "b", "c"):
+        await client.post("/v1/verifications", {"to": "ada@example.org", "subject": subject})
+    page = (await Client(app).get("/metrics")).body.decode()
+    assert 'countersign_limited_total{limit="destination"} 2.0' in page
 
 
 async def test_a_proof_can_be_checked_with_the_published_keys(

@@ -25,11 +25,17 @@ if TYPE_CHECKING:
     from countersign.store.tables.sms_traffic import Block
 
 DAY: Final = 86_400_000
+OWN_PAGES: Final = "our own pages"
+"""What the application of this installation's own pages is called here."""
 
 
 class FindingRow(msgspec.Struct, frozen=True):
-    """The finding of one rule for one destination. A number range has its prefix's name; its scope tells how wide it is."""
+    """The finding of one rule for one destination of an application.
 
+    A number range has its prefix's name; its scope tells how wide it is.
+    """
+
+    application: str
     scope: str
     place: str
     rule: str
@@ -51,10 +57,19 @@ def fraud() -> None:
 def list_(since: int, config: Path | None, as_json: bool) -> None:  # noqa: FBT001 - click's way
     """List what is and was held back, each with the reason, and what shadow mode would have held back."""
     settings, _ = settings_of(config)
-    now, found = wait_for(_blocks(settings, since))
+    now, found, names = wait_for(_blocks(settings, since))
     held = [one for one in found if not one.shadow and now < one.hold.ends_at]
     if as_json:
-        print_json([{**msgspec.structs.asdict(one), "held": one in held} for one in found])
+        print_json(
+            [
+                {
+                    **msgspec.structs.asdict(one),
+                    "application_name": names.get(one.application, ""),
+                    "held": one in held,
+                }
+                for one in found
+            ]
+        )
     else:
         print_table(
             ("Held", "Until", "Place", "Scope", "Application", "Rule", "State", "Why"),
@@ -64,7 +79,7 @@ def list_(since: int, config: Path | None, as_json: bool) -> None:  # noqa: FBT0
                     moment(one.until),
                     _place(one.place, one.prefix),
                     one.scope,
-                    one.application,
+                    names.get(one.application, one.application),
                     one.rule,
                     _state(one, now),
                     one.figures,
@@ -77,31 +92,44 @@ def list_(since: int, config: Path | None, as_json: bool) -> None:  # noqa: FBT0
         raise SystemExit(1)
 
 
-@fraud.command(name="explain", epilog="Sends nothing. Exits with 1 if a message would be held back.")
+@fraud.command(name="explain", epilog="Sends nothing. Exits with 1 if a message of any of them would be held back.")
 @click.argument("number", metavar="+NUMBER")
 @click.option(
-    "--application", default="", metavar="NAME", help="An application; default: the pages of this installation."
+    "--application", default="", metavar="NAME", help=f"One application, or {OWN_PAGES!r}; default: all of them."
 )
 @config_option
 @json_option
 def explain(number: str, application: str, config: Path | None, as_json: bool) -> None:  # noqa: FBT001 - click's way
-    """Explain what would happen to a message to a number now, with the finding of every rule and its figures."""
+    """Explain what would happen to a message to a number now, with the finding of every rule and its figures.
+
+    Each application has its own counts. Without --application, those that send by phone are all looked at, and each rule that holds is
+    shown. Where none does, the findings for the pages of this installation stand for all.
+    """
     settings, _ = settings_of(config)
+    explained = wait_for(_explained(settings, number, application))
     found = [
-        FindingRow(one.key.scope.value, _place(one.key.name, prefix), one.rule.value, one.held, one.sentence)
-        for prefix, one in wait_for(_explained(settings, number, application))
+        FindingRow(name, one.key.scope.value, _place(one.key.name, prefix), one.rule.value, one.held, one.sentence)
+        for name, prefix, one in explained
     ]
+    holding = sorted({one.application for one in found if one.held})
+    whose = ", ".join(holding)
     if as_json:
         print_json(found)
     else:
+        # All that an application is told, or only what holds: a dozen applications have a dozen times as many rules that pass.
+        shown = [one for one in found if one.held or application or one.application == OWN_PAGES]
         print_table(
-            ("Scope", "Place", "Rule", "", "Why"),
-            [(one.scope, one.place, one.rule, "holds" if one.held else "passes", one.why) for one in found],
+            ("Application", "Scope", "Place", "Rule", "", "Why"),
+            [
+                (one.application, one.scope, one.place, one.rule, "holds" if one.held else "passes", one.why)
+                for one in shown
+            ],
         )
         remark(
-            f"{sum(one.held for one in found)} of {len(found)} rules would hold it back; the mode is {settings.fraud.policy.mode}."
+            f"{sum(one.held for one in found)} of {len(found)} rules would hold it back"
+            f"{f' for {whose}' if holding else ''}. {len({one.application for one in found})} applications were looked at, and the mode is {settings.fraud.policy.mode}."
         )
-    if any(one.held for one in found):
+    if holding:
         raise SystemExit(1)
 
 
@@ -130,17 +158,22 @@ def _state(block: Block, now: int) -> str:
     return f"shadow, {state}" if block.shadow else state
 
 
-async def _blocks(settings: Settings, days: int) -> tuple[int, list[Block]]:
+async def _blocks(settings: Settings, days: int) -> tuple[int, list[Block], dict[str, str]]:
+    """Return the time, what is or was held, and the name of each application by its id."""
     from countersign.clock import system_clock
-    from countersign.store.tables import sms_traffic
+    from countersign.flows.context import OWN_ID
+    from countersign.store.tables import applications, sms_traffic
     from countersign.wiring import installation_of
 
     async with installation_of(settings) as ground:
         now = system_clock()
-        return now, await ground.database.read(sms_traffic.list_blocks, now - days * DAY)
+        names = {one.id: one.name for one in await ground.database.read(applications.list_all)}
+        found = await ground.database.read(sms_traffic.list_blocks, now - days * DAY)
+        return now, found, names | {OWN_ID: OWN_PAGES}
 
 
-async def _explained(settings: Settings, number: str, name: str) -> list[tuple[str, PumpingFinding]]:
+async def _explained(settings: Settings, number: str, name: str) -> list[tuple[str, str, PumpingFinding]]:
+    """Return each finding with the name of its application and the prefix of the number."""
     from countersign.clock import system_clock
     from countersign.domain.shared.contact import ContactKind, read_contact
     from countersign.domain.shared.phone_region import region_of
@@ -155,9 +188,28 @@ async def _explained(settings: Settings, number: str, name: str) -> list[tuple[s
         )
     async with installation_of(settings) as ground:
         whereto = destination_of(ground.keyring, contact.address, region_of(contact.address))
-        application = await ground.database.read(_id_of, name) if name else _own()
-        found = await ground.database.read(explain_pumping, whereto, application, settings.fraud.policy, system_clock())
-        return [(whereto.region.prefix, one) for one in found]
+        asked = await ground.database.read(_applications, name)
+        found = []
+        for shown, application in asked.items():
+            of_one = await ground.database.read(
+                explain_pumping, whereto, application, settings.fraud.policy, system_clock()
+            )
+            found += [(shown, whereto.region.prefix, one) for one in of_one]
+        return found
+
+
+async def _applications(name: str) -> dict[str, str]:
+    """Return the ids of the applications to look at, by the names to show: the one that is named, or all that send in earnest."""
+    from countersign.domain.shared.application import ApplicationMode
+    from countersign.flows.context import OWN_ID
+    from countersign.store.tables import applications
+
+    if name == OWN_PAGES:
+        return {OWN_PAGES: OWN_ID}
+    if name:
+        return {name: await _id_of(name)}
+    every = [one for one in await applications.list_all() if one.removed_at is None]
+    return {OWN_PAGES: OWN_ID} | {one.name: one.id for one in every if one.mode is not ApplicationMode.TEST}
 
 
 async def _lifted(settings: Settings, prefix: str, name: str | None) -> list[Block]:
@@ -177,12 +229,6 @@ async def _lift(prefix: str, application: str | None, now: int) -> list[Block]:
     lifted = await sms_traffic.lift_blocks(prefix, application, now)
     await Append([lift_event(block, now) for block in lifted])
     return lifted
-
-
-def _own() -> str:
-    from countersign.flows.context import OWN_ID
-
-    return OWN_ID
 
 
 async def _id_of(name: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import msgspec
 
@@ -30,11 +30,29 @@ class Callback(msgspec.Struct, frozen=True):
         return next((value for key, value in self.headers.items() if key.lower() == name), "")
 
 
+class TlsPeer(msgspec.Struct, frozen=True):
+    """A server that is spoken to over TLS.
+
+    `starttls` is the protocol in which TLS is asked for; "" if the connection begins with it. `ca_file` holds the authorities to trust
+    instead of the system's, in PEM form.
+    """
+
+    host: str
+    port: int
+    ca_file: str | None = None
+    starttls: Literal["", "smtp", "imap"] = ""
+
+
 class Connectivity(msgspec.Struct, frozen=True):
-    """What a look at a provider has shown: `seen` is a sentence, `remedy` another one; "" if all is well."""
+    """What a look at a provider has shown: `seen` is a sentence, `remedy` another one; "" if all is well.
+
+    `peer` is whose certificate may be looked at. `ahead` is by how many ms our clock is ahead of the provider's, if it said its time.
+    """
 
     seen: str
     remedy: str = ""
+    peer: TlsPeer | None = None
+    ahead: int | None = None
 
 
 class Provider(Protocol):

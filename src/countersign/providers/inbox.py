@@ -20,7 +20,7 @@ import msgspec
 from countersign.domain.delivery.delivery import Accepted, Message, Reason, Receipt
 from countersign.domain.policy import INBOX
 from countersign.domain.shared.contact import Channel
-from countersign.errors import DeliveryFailedError, SettingsError, UnavailableError
+from countersign.errors import DeliveryFailedError, PeerUnavailableError, SettingsError, UnavailableError
 from countersign.providers import ReceiptHandler
 from countersign.providers.inbox_outcomes import Outcome, outcome_of, receipt_of
 
@@ -133,7 +133,7 @@ class Inbox:
             failure = type(error).__name__
         except RuntimeError:
             failure = "it is closed"
-        raise UnavailableError(
+        raise PeerUnavailableError(
             f"The inbox's file cannot be used ({failure}); check that its folder belongs to this user and has space."
         )
 

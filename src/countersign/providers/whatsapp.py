@@ -16,7 +16,8 @@ from countersign.domain.shared.contact import Channel
 from countersign.errors import DeliveryFailedError
 from countersign.providers import Callback, Connectivity, ProviderContext, ProviderKind
 from countersign.providers.fields import ReceiptWithin, Url, check_receipt_within, receipt_patience, require_filled
-from countersign.providers.http.client import HttpClient, failure_of_response, usable_id
+from countersign.providers.http.account import AccountFinding, check_account, judge_status
+from countersign.providers.http.client import ApiResponse, HttpClient, failure_of_response, usable_id
 from countersign.providers.http.payload import error_code, json_at, json_list_at, parse_json
 from countersign.providers.http.receipts import check_size, make_receipt, malformed_receipt, wrong_signature
 from countersign.providers.http.settings import HttpSettings
@@ -31,6 +32,8 @@ _REASONS: Final = {
     **dict.fromkeys((4, 80007, 130429, 131056), Reason.THROTTLED),
     **dict.fromkeys((1, 2, 131000, 131016), Reason.PROVIDER_ERROR),
 }  # fmt: skip
+_BAD_TOKEN: Final = 190
+_NO_NUMBER: Final = frozenset({10, 100, 200})
 _TEMPORARY: Final = frozenset({Reason.THROTTLED, Reason.PROVIDER_ERROR})
 # Languages with another tag in the Cloud API (its table of template languages).
 _LANGUAGES: Final = {"en": "en", "pt": "pt_BR"}
@@ -174,8 +177,9 @@ class WhatsappProvider:
         return given.get("hub.challenge", "")[:200] if token and matches else None
 
     async def check(self) -> Connectivity:
-        """Return whether the API can be reached."""
-        return await self._client.check()
+        """Return whether the API can be reached, and whether the number may be used with our token (GET of the number)."""
+        url = f"{self._url.removesuffix('/messages')}?fields=verified_name,quality_rating"
+        return await check_account(self._client, lambda: self._client.request("GET", url, self._headers), _judge)
 
     async def close(self) -> None:
         """Close the connections that were kept."""
@@ -189,6 +193,18 @@ class WhatsappProvider:
             if language in self._settings.languages:
                 return language
         return self._settings.languages[0]
+
+
+def _judge(response: ApiResponse) -> AccountFinding:
+    """Return what is said of the number. A token that was refused is error 190, whatever the status (Graph API, error codes)."""
+    code = error_code(json_at(parse_json(response.body), "error", "code"))
+    if code == _BAD_TOKEN:
+        return AccountFinding("refuses our token", "Check access_token, and whether it has ended.")
+    if code in _NO_NUMBER and not response.ok:
+        return AccountFinding(
+            "has no such number, or our token may not use it", "Check phone_number_id, and the rights of the token."
+        )
+    return judge_status(response, "Check access_token, and whether it has ended.")
 
 
 KIND: Final = ProviderKind(

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import structlog
 
+from countersign import logs
 from countersign.config import load
 from countersign.errors import SettingsError
 from countersign.serving.banner import show_banner
@@ -59,6 +60,8 @@ def serve(settings: Settings, environ: Mapping[str, str], demo_key: str | None, 
             "proxy_not_trusted", peer="", remedy="Set COUNTERSIGN_TRUSTED_PROXIES to the network of what ends TLS."
         )
     _more_files()
+    # The parent too: while it waited for a reader of its log, it would replace no process that died, and hear no signal.
+    logs.configure(settings.log.level, settings.log.format, queued=True)
     with _shared_counts(settings.workers), _listening(settings.bind) as listener:
         _bind(listener, settings)
         listener.listen(BACKLOG)

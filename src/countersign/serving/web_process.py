@@ -54,9 +54,12 @@ def serve_in_this_process(settings: Settings, listener: socket.socket, started: 
     """
     import uvloop
 
-    logs.configure(settings.log.level, settings.log.format)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_serve(settings, listener, started, lifeline))
+    logs.configure(settings.log.level, settings.log.format, queued=True)
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(_serve(settings, listener, started, lifeline))
+    finally:
+        logs.close()
 
 
 async def _serve(settings: Settings, listener: socket.socket, started: int, lifeline: int) -> int:

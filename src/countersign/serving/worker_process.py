@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from countersign import __version__
+from countersign import __version__, logs
 from countersign.serving.process import open_process
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ def work(settings: Settings) -> None:
     """Deliver until SIGTERM or SIGINT. Raises SettingsError or UnavailableError if it cannot start."""
     import uvloop
 
+    logs.configure(settings.log.level, settings.log.format, queued=True)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_work(settings))
 

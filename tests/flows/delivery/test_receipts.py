@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest_asyncio
+from structlog.testing import capture_logs
 from tests.clock import MINUTE, SECOND, FixedClock
 from tests.flows.place import SHOP, Place, place_at
 
@@ -20,7 +21,10 @@ from countersign.domain.delivery.latency import ProviderKey, ProviderStats, buck
 from countersign.domain.shared.application import ApplicationMode
 from countersign.domain.shared.contact import Channel
 from countersign.domain.shared.event import EventKind
+from countersign.flows.delivery.context import StatsRecorder
+from countersign.flows.delivery.conversions import record_conversions
 from countersign.flows.delivery.receipts import record_receipt
+from countersign.metrics import Metrics
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -104,6 +108,52 @@ async def test_a_missing_receipt_moves_on_after_what_95_in_100_took_in_that_coun
     assert live.code(german) in message.text
     await live.delivery.stats.write(live.database, clock())
     assert live.delivery.stats.known[FIRST].overdue == 1
+
+
+async def test_receipts_that_are_missing_are_told_once_and_counted(live: Place, clock: FixedClock) -> None:
+    """D12: one country's codes were lost, and nothing said so."""
+    metrics = Metrics()
+    live.delivery = msgspec.structs.replace(live.delivery, stats=StatsRecorder(metrics.provider_stats))
+    live.carriers["first"].words.extend(Accepted(f"m{n}", 60_000) for n in range(3))
+    for n in range(3):
+        await live.begun(f"+49170123456{n}", application=LIVE)
+    await live.deliver()
+    clock.forward(MINUTE)
+    with capture_logs() as logs:
+        await live.deliver()
+    (line,) = [one for one in logs if one["event"] == "receipts_missing"]
+    assert (line["provider"], line["channel"], line["country"], line["application"]) == ("first", "sms", "DE", LIVE.id)
+    page = metrics.page().decode()
+    where = 'channel="sms",country="DE",provider="first"'
+    assert f'countersign_receipts_total{{{where},result="missing"}} 3.0' in page
+    assert f"countersign_messages_accepted_total{{{where}}} 3.0" in page
+    clock.forward(60 * MINUTE + 1)
+    live.carriers["first"].words.append(Accepted("m9", 60_000))
+    await live.begun("+491701234569", application=LIVE)
+    await live.deliver()
+    clock.forward(MINUTE)
+    with capture_logs() as logs:
+        await live.deliver()
+    assert [one["event"] for one in logs].count("receipts_missing") == 1, "and again an hour later"
+
+
+async def test_what_receipts_and_codes_say_is_counted(live: Place) -> None:
+    """D12."""
+    metrics = Metrics()
+    live.delivery = msgspec.structs.replace(live.delivery, stats=StatsRecorder(metrics.provider_stats))
+    live.carriers["first"].words.extend([Accepted("a"), Accepted("b")])
+    challenge = await asked(live)
+    await live.begun("+491701234560", application=LIVE)
+    await live.deliver()
+    await record_receipt(live.delivery, Receipt("first", "a", ReceiptState.DELIVERED))
+    await record_receipt(live.delivery, Receipt("first", "b", ReceiptState.UNDELIVERED, Reason.REFUSED))
+    await record_receipt(live.delivery, Receipt("first", "b", ReceiptState.UNDELIVERED, Reason.REFUSED))
+    await live.answer(challenge, live.code(challenge), LIVE)
+    await record_conversions(live.delivery)
+    page = metrics.page().decode()
+    assert 'country="DE",provider="first",result="delivered"} 1.0' in page
+    assert 'country="DE",provider="first",result="undelivered"} 1.0' in page
+    assert 'country="DE",entered="yes",provider="first"} 1.0' in page
 
 
 async def test_a_late_receipt_still_says_that_the_first_one_came(live: Place, clock: FixedClock) -> None:

@@ -180,3 +180,41 @@ async def test_a_full_mailbox_is_read_in_parts(start_tcp_server: StartServer) ->
 def test_a_setting_that_cannot_be_meant_is_named(changes: dict[str, Any], word: str) -> None:
     with pytest.raises(SettingsError, match=word):
         settings(**{"port": 993, **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "refuse", "said"),
+    [
+        ({}, "", "lets us in, and has the folder INBOX"),
+        ({"password": "another word"}, "", "refuses our credentials"),
+        ({"folder": "Gone"}, "SELECT", "no folder Gone"),
+    ],
+)
+async def test_a_look_signs_in_and_opens_the_folder(
+    start_tcp_server: StartServer, changes: dict[str, Any], refuse: str, said: str
+) -> None:
+    """A wrong password was seen by nobody until bounces were missed."""
+    peer = ImapPeer({1: b"x"}, refuse=refuse)
+    found = await BounceMailbox(settings(await start_tcp_server(peer), **changes)).check()
+    assert said in found.seen
+    assert bool(found.remedy) == bool(changes)
+    assert peer.seen == set()
+    assert PASSWORD not in found.seen + found.remedy
+    assert "FETCH" not in peer.commands
+
+
+async def test_a_look_tells_a_bad_certificate_and_a_server_that_is_away_apart(
+    start_tcp_server: StartServer, authority: Authority
+) -> None:
+    port = await start_tcp_server(ImapPeer({}), tls=True)
+    unknown = await BounceMailbox(settings(port, tls="tls")).check()
+    assert "authority that is not trusted" in unknown.seen
+    assert "ca_file" in unknown.remedy
+    known = await BounceMailbox(settings(port, tls="tls", ca_file=authority.ca_file)).check()
+    assert (known.remedy, known.peer is not None) == ("", True)
+    away = await BounceMailbox(settings(9)).check()
+    assert "cannot be read (ConnectionRefusedError)" in away.seen
+    hangs = await BounceMailbox(settings(await start_tcp_server(ImapPeer({}, hang_at="LOGIN"))), seconds=0.3).check()
+    assert "did not answer in time" in hangs.seen
+    assert away.remedy
+    assert hangs.remedy

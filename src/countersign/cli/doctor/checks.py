@@ -2,44 +2,34 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from countersign.cli.doctor.certificate_checks import check_certificates
 from countersign.cli.doctor.check_result import CheckResult, CheckState
-from countersign.cli.doctor.key_checks import check_keys, check_sealing
-from countersign.cli.doctor.provider_checks import check_providers
-from countersign.cli.doctor.theme_checks import check_themes
-from countersign.clock import system_clock
+from countersign.cli.doctor.database_checks import check_database
+from countersign.cli.doctor.dns_checks import check_mail_domains
+from countersign.cli.doctor.key_checks import check_keys
+from countersign.cli.doctor.provider_checks import check_their_clocks, look_at_mailbox, look_at_providers
 from countersign.config import Settings
 from countersign.domain.delivery.route import format_provider
 from countersign.domain.shared.contact import Channel
-from countersign.errors import CountersignError
-from countersign.flows.maintenance.environment import environment_fault
-from countersign.keys import Keyring
-from countersign.store.engine.connect import open_database, sqlite_path
-from countersign.store.engine.database import Database, Sql
-from countersign.store.tables import deliveries, metadata
-from countersign.wiring import foreign_keys, schema_url
-
-SKEW_TO_LOOK_AT: Final = 2_000
-SKEW_UNSAFE: Final = 30_000
-"""Milliseconds. Half a minute is a twentieth of a code's lifetime, and the greatest tolerable error for the age of a signature."""
+from countersign.store.engine.connect import sqlite_path
 
 LEAST_FREE: Final = 100 * 1024**2
 LITTLE_FREE: Final = 1024**3
 LONG_RETENTION_DAYS: Final = 180
-LATE: Final = 60_000
-"""Milliseconds. A message that is due for longer without being sent means that no worker delivers."""
 
 _LOOPBACK: Final = ("http://localhost", "http://127.0.0.1", "http://[::1]")
 
 
-async def check(settings: Settings) -> list[CheckResult]:
-    """Run all checks. Nothing is changed."""
+async def check(settings: Settings, resolver: str = "") -> list[CheckResult]:
+    """Run all checks. Nothing is sent, and nothing is changed but one value that shows whether the database takes writes.
+
+    `resolver` is the address of a DNS server, "" for the system's. In development DNS is asked only where one is given.
+    """
     found = [
         *_environment(settings),
         *_public_url(settings),
@@ -50,12 +40,24 @@ async def check(settings: Settings) -> list[CheckResult]:
     ]
     keys, keyring = check_keys(settings)
     found += keys
-    found += await _database(settings, keyring)
+    seen = await look_at_providers(settings.providers)
+    if settings.bounces is not None:
+        seen["bounces"] = await look_at_mailbox(settings.bounces)
+    found += await check_database(settings, keyring)
     found += _disk(settings)
     found += [
-        CheckResult(f"provider {name}", CheckState.FINE if remedy == "" else CheckState.UNSAFE, what, remedy)
-        for name, what, remedy in await check_providers(settings.providers)
+        CheckResult(
+            name if name == "bounces" else f"provider {name}",
+            CheckState.UNSAFE if one.remedy else CheckState.FINE,
+            one.seen,
+            one.remedy,
+        )
+        for name, one in seen.items()
     ]
+    found += check_their_clocks(seen)
+    found += await check_certificates(settings, seen)
+    if resolver or not settings.development:
+        found += await check_mail_domains(settings, resolver)
     return found
 
 
@@ -206,128 +208,6 @@ def _without_receipts(settings: Settings) -> list[CheckResult]:
         and provider.name in settings.providers
         and not find_kind(settings.providers[provider.name].kind).has_receipts
     ]
-
-
-async def _database(settings: Settings, keyring: Keyring | None) -> list[CheckResult]:
-    path = sqlite_path(settings.database_url)
-    if path is not None and not path.exists():
-        how = "It is created at the first start." if settings.development else "Create it: countersign migrate"
-        return [
-            CheckResult(
-                "database",
-                CheckState.ADVICE if settings.development else CheckState.UNSAFE,
-                f"{path} does not exist yet.",
-                how,
-            )
-        ]
-    from countersign.store.engine.migrate import pending
-
-    try:
-        missing = await asyncio.to_thread(pending, schema_url(settings))
-    except CountersignError as error:
-        return [CheckResult("database", CheckState.UNSAFE, str(error), "Countersign cannot serve without it.")]
-    if missing:
-        return [
-            CheckResult(
-                "database",
-                CheckState.UNSAFE,
-                f"Its schema is behind by {', '.join(missing)}.",
-                "Run: countersign migrate",
-            )
-        ]
-    database = open_database(settings.database_url, ledger_connections=1, pool=1, pooled=settings.database_pooled)
-    try:
-        await database.open()
-    except CountersignError as error:
-        return [CheckResult("database", CheckState.UNSAFE, str(error), "Countersign cannot serve without it.")]
-    try:
-        return [
-            *await _reachable(database),
-            *await _environment_of(settings, database),
-            *await check_themes(settings.themes, database),
-            *(await _fingerprint(settings, database, keyring) if keyring is not None else []),
-            *(await check_sealing(database, keyring) if keyring is not None else []),
-            *(await _clock(database) if path is None else []),
-            *await _backlog(database),
-        ]
-    except CountersignError as error:
-        return [CheckResult("database", CheckState.UNSAFE, str(error), "Look at its log.")]
-    finally:
-        await database.close()
-
-
-async def _reachable(database: Database) -> list[CheckResult]:
-    began = time.perf_counter()
-    revision = await database.read(metadata.find_revision)
-    return [
-        CheckResult(
-            "database",
-            CheckState.FINE,
-            f"revision {revision}, answers in {(time.perf_counter() - began) * 1_000:.1f} ms",
-        )
-    ]
-
-
-async def _environment_of(settings: Settings, database: Database) -> list[CheckResult]:
-    fault = await environment_fault(database, development=settings.development)
-    return [CheckResult("database", CheckState.UNSAFE, fault, "Countersign does not start with it.")] if fault else []
-
-
-async def _fingerprint(settings: Settings, database: Database, keyring: Keyring) -> list[CheckResult]:
-    known = await database.read(metadata.find, metadata.KEYS)
-    if known is not None and not keyring.belongs_to(known):
-        return [
-            CheckResult(
-                "fingerprint",
-                CheckState.UNSAFE,
-                str(foreign_keys(settings)),
-                "Use the key file that belongs to this database.",
-            )
-        ]
-    return [
-        CheckResult(
-            "fingerprint",
-            CheckState.FINE,
-            "the key file belongs to the database" if known else "the database has no key file yet",
-        )
-    ]
-
-
-async def _clock(database: Database) -> list[CheckResult]:
-    before = system_clock()
-    theirs = await database.read(_now)
-    skew = abs(theirs - (before + system_clock()) // 2)
-    if skew > SKEW_TO_LOOK_AT:
-        state = CheckState.UNSAFE if skew > SKEW_UNSAFE else CheckState.ADVICE
-        return [
-            CheckResult(
-                "clock",
-                state,
-                f"It differs from the database's clock by {skew / 1_000:.1f} s.",
-                "Synchronise both machines by NTP.",
-            )
-        ]
-    return [CheckResult("clock", CheckState.FINE, f"within {skew} ms of the database's")]
-
-
-async def _now() -> int:
-    rows = await Sql("SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)")
-    now: int = rows[0][0]
-    return now
-
-
-async def _backlog(database: Database) -> list[CheckResult]:
-    due, oldest = await database.read(deliveries.count_due, database.now())
-    if oldest > LATE:
-        return [
-            CheckResult(
-                "deliveries",
-                CheckState.ADVICE,
-                f"{due} messages are due, the oldest for {oldest // 1_000} s.",
-                "Check that `countersign serve` or `countersign work` runs, and what its log reports about providers.",
-            )
-        ]
-    return [CheckResult("deliveries", CheckState.FINE, f"{due} due")]
 
 
 def _disk(settings: Settings) -> list[CheckResult]:

@@ -23,13 +23,21 @@ if TYPE_CHECKING:
 SIGNS: Final = {"fine": ("ok", "green"), "advice": ("look", "yellow"), "unsafe": ("UNSAFE", "red")}
 
 
-@click.command(epilog="Exits with 1 if anything is unsafe. It changes nothing and sends nothing.")
+@click.command(
+    epilog="Exits with 1 if anything is unsafe. It sends nothing, and changes nothing but one value that shows whether the database takes writes."
+)
 @config_option
 @json_option
 @click.option(
     "--standards", is_flag=True, help="Compare the settings with NIST SP 800-63B-4 and OWASP ASVS 5.0 instead."
 )
-def doctor(config: Path | None, as_json: bool, standards: bool) -> None:  # noqa: FBT001 - click's way
+@click.option(
+    "--resolver",
+    default="",
+    metavar="ADDRESS",
+    help="DNS server to ask about the domains of mail, with or without a port; else the system's, in production alone.",
+)
+def doctor(config: Path | None, as_json: bool, standards: bool, resolver: str) -> None:  # noqa: FBT001 - click's way
     """Check every setting and peer, and print a remedy for each finding."""
     if standards:
         _standards(settings_of(config)[0], as_json=as_json)
@@ -51,7 +59,7 @@ def doctor(config: Path | None, as_json: bool, standards: bool) -> None:  # noqa
             for fault in str(error).splitlines()
         ]
     else:
-        findings = [*check_secret_files(environ), *wait_for(check(settings))]
+        findings = [*check_secret_files(environ), *wait_for(check(settings, resolver))]
     if as_json:
         print_json(findings)
     else:

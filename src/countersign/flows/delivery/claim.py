@@ -42,13 +42,13 @@ class _DueMessages(msgspec.Struct, frozen=True):
 
 
 class _ClaimResult(msgspec.Struct, frozen=True):
-    """The messages to send, those whose receipt was overdue, and what was withheld because of pumping.
+    """The messages to send, those whose receipt was overdue with their application, and what was withheld because of pumping.
 
     `withheld_countries` has the country of each message, `withheld_notices` the reason for each destination that notices are kept from.
     """
 
     claimed: list[ClaimedDelivery]
-    overdue: list[Delivery]
+    overdue: list[tuple[Delivery, str]]
     withheld_countries: list[str]
     withheld_notices: dict[str, PumpingFinding] = {}
 
@@ -58,7 +58,7 @@ class _Decisions(msgspec.Struct):
 
     changed: list[Delivery] = []
     claimed: list[ClaimedDelivery] = []
-    overdue: list[Delivery] = []
+    overdue: list[tuple[Delivery, str]] = []
     events: list[Event] = []
 
 
@@ -73,8 +73,17 @@ async def claim_due(context: DeliveryContext, limit: int) -> list[ClaimedDeliver
     for destination, finding in result.withheld_notices.items():
         if context.stats.is_news(f"notices {destination}", context.now()):
             _log.warning("notices_withheld", destination=destination, rule=finding.rule, why=finding.sentence)
-    for delivery in result.overdue:
-        context.stats.add(provider_key_of(delivery), ProviderStats(overdue=1))
+    for delivery, application in result.overdue:
+        key = provider_key_of(delivery)
+        context.stats.add(key, ProviderStats(overdue=1))
+        if context.stats.is_news(f"missing {key} {application}", context.now()):
+            _log.warning(
+                "receipts_missing",
+                provider=key.provider,
+                channel=key.channel.value,
+                country=key.country,
+                application=application,
+            )
     return result.claimed
 
 
@@ -206,7 +215,7 @@ def _decide(
             after = delivery_rules.fail(delivery, block, now)
         else:
             if delivery.state is DeliveryState.ACCEPTED:
-                decisions.overdue.append(delivery)
+                decisions.overdue.append((delivery, owner.application if owner else ""))
             after = delivery_rules.claim(delivery, now, breakers.skipped)
         decisions.changed.append(after)
         if after.ended:

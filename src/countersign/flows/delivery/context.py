@@ -40,16 +40,21 @@ _log = structlog.get_logger("countersign.statistics")
 class StatsRecorder:
     """The statistics of providers: those of all processes as last read, and new ones of this process that are not written yet.
 
-    New counts stay in memory for a second. A process that is killed loses them, and nothing else.
+    New counts stay in memory for a second. A process that is killed loses them, and nothing else. `on_add` is told what is new.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_add: Callable[[ProviderKey, ProviderStats], None] = lambda _key, _stats: None) -> None:
+        self._on_add = on_add
         self._new: dict[ProviderKey, ProviderStats] = {}
         self._told: dict[str, int] = {}
         self.known: Mapping[ProviderKey, ProviderStats] = {}
 
     def add(self, key: ProviderKey, stats: ProviderStats) -> None:
         """Add `stats` to what this process has not written yet."""
+        self._on_add(key, stats)
+        self._keep(key, stats)
+
+    def _keep(self, key: ProviderKey, stats: ProviderStats) -> None:
         self._new[key] = merged(self._new.get(key, ProviderStats()), stats)
 
     def is_news(self, what: str, now: int) -> bool:
@@ -75,7 +80,7 @@ class StatsRecorder:
             )
         except UnavailableError:
             for key, stats in new.items():
-                self.add(key, stats)
+                self._keep(key, stats)
             raise
 
     async def run(self, database: Database, clock: Callable[[], int]) -> None:

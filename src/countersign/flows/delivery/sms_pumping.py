@@ -200,6 +200,8 @@ class _ApplicationCheck:
         _log.warning(
             "destination_held",
             destination=display_name(block),
+            country=block.country,
+            application=self._application,
             rule=block.rule,
             why=block.figures,
             shadow=self._is_shadow,

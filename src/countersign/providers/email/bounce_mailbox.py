@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 import msgspec
 
 from countersign.errors import SettingsError, UnavailableError
+from countersign.providers import Connectivity, TlsPeer
 from countersign.providers.email.dsn import MAX_BYTES
 from countersign.providers.fields import CaFile
 from countersign.providers.http import tls
@@ -140,6 +141,22 @@ class _TlsImap(imaplib.IMAP4_SSL):
         self._connections.add(self)
 
 
+class _MailboxError(UnavailableError):
+    """The mailbox cannot be read. `cause` is not the exception's own cause, because the library repeats what was sent."""
+
+    def __init__(self, text: str, cause: Exception) -> None:
+        super().__init__(text)
+        self.cause = cause
+
+
+class _LoginRefusedError(imaplib.IMAP4.error):
+    """The server does not let us in."""
+
+
+class _NoFolderError(imaplib.IMAP4.error):
+    """The server has no such folder, or does not let us open it."""
+
+
 class BounceMailbox:
     """The mailbox of the settings; a visit takes at most `seconds`.
 
@@ -149,6 +166,33 @@ class BounceMailbox:
     def __init__(self, settings: MailboxSettings, seconds: float = VISIT) -> None:
         self._settings = settings
         self._seconds = seconds
+
+    async def check(self) -> Connectivity:
+        """Return whether the server lets us in and has the folder; nothing is fetched or marked."""
+        settings = self._settings
+        where = f"{settings.host} port {settings.port}"
+        starttls: Literal["", "imap"] = "imap" if settings.tls == "starttls" else ""
+        peer = None if settings.tls == "none" else TlsPeer(settings.host, settings.port, settings.ca_file, starttls)
+        try:
+            await self._visit(lambda _: None)
+        except UnavailableError as error:
+            cause = error.cause if isinstance(error, _MailboxError) else None
+            fault = None if cause is None else tls.certificate_fault(cause)
+            if fault is not None:
+                return Connectivity(f"{where}: its certificate is not valid: it {fault.what}.", fault.remedy, peer)
+            if isinstance(cause, _NoFolderError):
+                return Connectivity(
+                    f"{where} lets us in, and has no folder {settings.folder}.", "Check bounces.imap_folder.", peer
+                )
+            if isinstance(cause, _LoginRefusedError):
+                return Connectivity(
+                    f"{where} refuses our credentials.", "Check bounces.imap_username and bounces.imap_password.", peer
+                )
+            what = "did not answer in time" if cause is None else f"cannot be read ({type(cause).__name__})"
+            return Connectivity(
+                f"{where} {what}.", "Check bounces.imap_host, bounces.imap_port and bounces.imap_tls.", None
+            )
+        return Connectivity(f"{where} lets us in, and has the folder {settings.folder}", peer=peer)
 
     async def fetch_unseen(self) -> list[MailboxMessage]:
         """Return up to AT_ONCE mails that are not marked as seen, and leave them so."""
@@ -171,9 +215,10 @@ class BounceMailbox:
                 result = act(self._open(connections))
             except (imaplib.IMAP4.error, OSError, ValueError, EOFError, IndexError, TypeError, AttributeError) as error:
                 # Only the type is shown: the library repeats what was received and sent.
-                failure = UnavailableError(
+                failure = _MailboxError(
                     f"The mailbox of bounces at {self._settings.host} could not be read ({type(error).__name__}); check"
-                    " bounces.imap_*."
+                    " bounces.imap_*.",
+                    error,
                 )
                 _report(loop, future, lambda: future.set_exception(failure))
             else:
@@ -203,8 +248,14 @@ class BounceMailbox:
         if settings.tls == "starttls":
             imap.starttls(context)
             connections.add(imap)  # it has another socket now
-        imap.login(settings.username, settings.password)
-        _check_ok(imap.select(f'"{settings.folder}"'))
+        try:
+            imap.login(settings.username, settings.password)
+        except imaplib.IMAP4.abort:
+            raise
+        except imaplib.IMAP4.error:
+            raise _LoginRefusedError("refused") from None  # the library's own repeats what the server said
+        if imap.select(f'"{settings.folder}"')[0] != "OK":
+            raise _NoFolderError("refused")
         return imap
 
 

@@ -18,7 +18,14 @@ from countersign.providers import Callback, Connectivity, ProviderContext, Provi
 from countersign.providers.email.dsn import reason_of
 from countersign.providers.email.message import ascii_domain, write_message
 from countersign.providers.fields import check_receipt_within
-from countersign.providers.http.aws import AwsSettings, failure_of_aws_error, post_signed
+from countersign.providers.http.account import AccountFinding, check_account
+from countersign.providers.http.aws import (
+    AwsSettings,
+    failure_of_aws_error,
+    get_signed,
+    judge_aws_answer,
+    post_signed,
+)
 from countersign.providers.http.client import ApiResponse, Endpoint, HttpClient, failure_of_response, usable_id
 from countersign.providers.http.payload import json_at, parse_json
 from countersign.providers.http.receipts import check_size, make_receipt
@@ -133,7 +140,7 @@ class SesProvider:
         self._name = context.name
         self._clock = context.clock
         self._callback = settings.http.callback_of(context)
-        endpoint = settings.endpoint()
+        self._endpoint = endpoint = settings.endpoint()
         self._url = f"{endpoint.url}/v2/email/outbound-emails"
         self._client = HttpClient(endpoint)
         self._topic = SnsTopic(settings.topic_arn, settings.aws.region, settings.sns_endpoint(), context.clock)
@@ -197,8 +204,13 @@ class SesProvider:
                 return ()
 
     async def check(self) -> Connectivity:
-        """Return whether the API can be reached."""
-        return await self._client.check()
+        """Return whether the API can be reached, accepts our key, and may send (GetAccount)."""
+        url = f"{self._endpoint.url}/v2/email/account"
+        return await check_account(
+            self._client,
+            lambda: get_signed(self._client, url, self._settings.aws, service="ses", now=self._clock()),
+            _judge,
+        )
 
     async def close(self) -> None:
         """Close the connections that were kept."""
@@ -221,9 +233,27 @@ def _bounced(bounce: object) -> Reason:
     return Reason.MAILBOX_FULL if detail == "MailboxFull" else Reason.REFUSED
 
 
-def _failure(response: ApiResponse, now: int) -> DeliveryFailedError:
+def _error_code(response: ApiResponse) -> str:
     error = response.headers.get("x-amzn-errortype") or json_at(parse_json(response.body), "__type") or ""
-    code = usable_id(str(error).partition(":")[0].rpartition("#")[2])
+    return usable_id(str(error).partition(":")[0].rpartition("#")[2])
+
+
+def _judge(response: ApiResponse) -> AccountFinding:
+    answer = parse_json(response.body)
+    if not response.ok:
+        return judge_aws_answer(response, _error_code(response))
+    if json_at(answer, "SendingEnabled") is False or json_at(answer, "EnforcementStatus") == "SHUTDOWN":
+        return AccountFinding("says that the account may not send", "Look at the account in the console of SES.")
+    if json_at(answer, "ProductionAccessEnabled") is False:
+        return AccountFinding(
+            "says that the account is in the sandbox: mail goes to verified addresses only",
+            "Request production access in the console of SES.",
+        )
+    return judge_aws_answer(response, "")
+
+
+def _failure(response: ApiResponse, now: int) -> DeliveryFailedError:
+    code = _error_code(response)
     if code in _REFUSED:
         return DeliveryFailedError(Reason.REFUSED, f"{_LABEL}: {code}.", permanent=True)
     if code in _ACCOUNT_ERRORS:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from typing import TYPE_CHECKING, Annotated, Final, Literal, cast
 
 import msgspec
@@ -21,10 +20,10 @@ from aiosmtplib import (
 from countersign.domain.delivery.delivery import MAX_TRY, Accepted, Message, Reason
 from countersign.domain.shared.contact import Channel, ContactKind, parse_contact
 from countersign.errors import DeliveryFailedError, InputError, SettingsError
-from countersign.providers import Connectivity, ProviderContext, ProviderKind
+from countersign.providers import Connectivity, ProviderContext, ProviderKind, TlsPeer
 from countersign.providers.email import verp
 from countersign.providers.email.message import MailMessage, ascii_domain, write_message
-from countersign.providers.email.smtp_replies import Stage, failure_of_reply
+from countersign.providers.email.smtp_replies import Stage, failure_of_reply, why_unreachable
 from countersign.providers.email.verp import make_return_path
 from countersign.providers.fields import CaFile, Timeout
 from countersign.providers.http import tls
@@ -204,28 +203,33 @@ class SmtpProvider:
         """Return whether the mail server accepts our credentials; the caller bounds the time."""
         settings = self._settings
         where = f"{settings.host} port {settings.port}"
-        bad_certificate = Connectivity(
-            f"{where}: its certificate is not valid.", "Check host, or set ca_file to its certificate authority."
+        peer = (
+            None
+            if settings.tls == "none"
+            else TlsPeer(settings.host, settings.port, settings.ca_file, "smtp" if settings.tls == "starttls" else "")
         )
         smtp = self._new_connection()
         try:
             await smtp.connect()
             await smtp.quit()
         except SMTPAuthenticationError:
-            return Connectivity(f"{where} refuses our credentials.", "Check username and password.")
-        except ssl.SSLError:
-            return bad_certificate
+            return Connectivity(f"{where} refuses our credentials.", "Check username and password.", peer)
         except (SMTPException, OSError) as error:
-            if isinstance(error.__cause__, ssl.SSLError):
-                return bad_certificate
+            if (fault := tls.certificate_fault(error)) is not None:
+                return Connectivity(f"{where}: its certificate is not valid: it {fault.what}.", fault.remedy, peer)
+            if tls.is_tls_failure(error):
+                return Connectivity(
+                    f"{where}: TLS failed there.",
+                    "Check port and tls, and look at the mail server's own log. Its certificate was not reached.",
+                )
             return Connectivity(
-                f"{where} cannot be used ({type(error).__name__}).",
+                f"{where} cannot be used: {why_unreachable(error)}.",
                 "Check host, port and tls, and that the server offers what the settings ask for.",
             )
         finally:
             _drop(smtp)
         how = {"none": "without TLS", "tls": "over TLS", "starttls": "over STARTTLS"}[settings.tls]
-        return Connectivity(f"{where} accepts us {how}{', signed in' if settings.username else ''}")
+        return Connectivity(f"{where} accepts us {how}{', signed in' if settings.username else ''}", peer=peer)
 
     async def close(self) -> None:
         """Close the connections that were kept, politely, within a second."""
@@ -331,18 +335,14 @@ def _failure(error: Exception) -> DeliveryFailedError:
         return failure_of_reply(_stage(error), error.code, error.message)
     if isinstance(error, SMTPTimeoutError):
         return _timed_out()
-    if isinstance(error, ssl.SSLCertVerificationError) or isinstance(error.__cause__, ssl.SSLCertVerificationError):
+    if (fault := tls.certificate_fault(error)) is not None:
         return DeliveryFailedError(
-            Reason.MISCONFIGURED,
-            "The mail server's certificate is not trusted, or not for this name; check host, or name its authority in ca_file.",
-            permanent=True,
+            Reason.MISCONFIGURED, f"The mail server's certificate {fault.what}. {fault.remedy}", permanent=True
         )
     if isinstance(
         error, OSError
     ):  # refused, reset, dropped, no such host; the errors of aiosmtplib are ConnectionErrors
-        return DeliveryFailedError(
-            Reason.UNREACHABLE, "The mail server could not be reached, or closed the connection.", permanent=False
-        )
+        return DeliveryFailedError(Reason.UNREACHABLE, f"The mail server: {why_unreachable(error)}.", permanent=False)
     if isinstance(error, SMTPException):
         return DeliveryFailedError(
             Reason.MISCONFIGURED,

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+import socket
 from enum import StrEnum
 from typing import Final
 
+from aiosmtplib import SMTPServerDisconnected
+
 from countersign.domain.delivery.delivery import Reason
 from countersign.errors import DeliveryFailedError
+from countersign.providers.http import tls
 
 _ENHANCED: Final = re.compile(r"\s*([245])\.(\d{1,3})\.(\d{1,3})(?!\d)", re.ASCII)  # RFC 3463, 2
 _GREYLIST: Final = re.compile(r"gr[ea]y[ -]?list", re.IGNORECASE)
@@ -113,3 +117,19 @@ def _about_address(stage: Stage, code: int, detail: tuple[int, int] | None) -> R
     if detail is not None and (detail[0] == 1 or detail == _DISABLED):
         return Reason.UNKNOWN_RECIPIENT
     return Reason.UNKNOWN_RECIPIENT if stage is Stage.RCPT and code in _UNKNOWN_CODES else Reason.REFUSED
+
+
+def why_unreachable(error: Exception) -> str:
+    """Return why a server could not be reached, as far as the error tells."""
+    causes: list[BaseException] = [error]
+    while (cause := causes[-1].__cause__ or causes[-1].__context__) is not None and cause not in causes:
+        causes.append(cause)
+    if any(isinstance(one, socket.gaierror) for one in causes):
+        return "its host has no address (DNS)"
+    if any(isinstance(one, ConnectionRefusedError) for one in causes):
+        return "nobody listens there (connection refused)"
+    if tls.is_tls_failure(error):
+        return "TLS failed on its side"
+    if any(isinstance(one, ConnectionResetError | SMTPServerDisconnected) for one in causes):
+        return "it closed the connection"
+    return "it could not be reached, or closed the connection" if isinstance(error, OSError) else type(error).__name__

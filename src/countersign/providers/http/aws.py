@@ -10,6 +10,7 @@ import msgspec
 from countersign.domain.delivery.delivery import Reason
 from countersign.errors import DeliveryFailedError, SettingsError
 from countersign.providers.fields import require_filled
+from countersign.providers.http.account import LIMITED_KEY, AccountFinding, judge_status
 from countersign.providers.http.client import ApiResponse, HttpClient, failure_of_response
 from countersign.providers.http.sigv4 import sign_request
 from countersign.setting import Described
@@ -26,6 +27,10 @@ _MISCONFIGURED: Final = frozenset(
         "IncompleteSignature",
         "ExpiredToken",
     }
+)
+_NO_RIGHT: Final = frozenset({"AccessDenied", "AccessDeniedException", "AuthorizationError"})
+_BAD_SIGNATURES: Final = frozenset(
+    {"InvalidSignatureException", "ExpiredTokenException", "MissingAuthenticationToken", "RequestExpired"}
 )
 _THROTTLED: Final = frozenset({"Throttled", "Throttling", "ThrottledException", "ThrottlingException"})
 
@@ -73,6 +78,43 @@ async def post_signed(
         now=now,
     )
     return await client.post(url, headers, body)
+
+
+async def get_signed(client: HttpClient, url: str, account: AwsSettings, *, service: str, now: int) -> ApiResponse:
+    """Make a GET request to a service of AWS and return the response.
+
+    Arguments:
+        client: the connections to the service.
+        url: the address, without a query.
+        account: whose key signs the request.
+        service: the service as AWS abbreviates it: "ses", "sns".
+        now: milliseconds since the epoch.
+
+    """
+    headers = sign_request(
+        url,
+        {},
+        b"",
+        service=service,
+        region=account.region,
+        key_id=account.access_key_id,
+        secret=account.secret_access_key,
+        now=now,
+        method="GET",
+    )
+    return await client.request("GET", url, headers)
+
+
+def judge_aws_answer(response: ApiResponse, code: str) -> AccountFinding:
+    """Return what an answer says of the access key; `code` is the error in it, such as "AccessDenied", or ""."""
+    if code in _NO_RIGHT:
+        return LIMITED_KEY
+    if code in _MISCONFIGURED or code in _BAD_SIGNATURES:
+        return AccountFinding(
+            f"refuses our key ({code})",
+            "Check access_key_id, secret_access_key and region, and that the clock of this machine is right.",
+        )
+    return judge_status(response, "Check access_key_id and secret_access_key.")
 
 
 def failure_of_aws_error(label: str, response: ApiResponse, code: str, now: int) -> DeliveryFailedError:

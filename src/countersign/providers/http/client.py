@@ -16,7 +16,7 @@ import msgspec
 
 from countersign.domain.delivery.delivery import MAX_TRY, Reason
 from countersign.errors import DeliveryFailedError, SettingsError
-from countersign.providers import Connectivity
+from countersign.providers import Connectivity, TlsPeer
 from countersign.providers.http import tls
 from countersign.providers.http.ssrf_guard import resolve_allowed
 
@@ -148,15 +148,20 @@ class HttpClient:
         except DeliveryFailedError as error:
             return Connectivity(str(error), "Check the url; for a network of your own set allow_private.")
         context = tls.client_context(endpoint.ca_file) if parts.scheme == "https" else None
+        peer = None if context is None else TlsPeer(host, port, endpoint.ca_file)
         try:
             _, writer = await asyncio.open_connection(
                 found[0], port, ssl=context, server_hostname=host if context is not None else None
             )
             writer.close()
-        except ssl.SSLError:
+        except ssl.SSLCertVerificationError as error:
+            fault = tls.certificate_fault(error)
+            what, remedy = (fault.what, fault.remedy) if fault else ("", "")
+            return Connectivity(f"{host} port {port}: its certificate is not valid: it {what}.", remedy, peer)
+        except ssl.SSLError as error:
             return Connectivity(
-                f"{host} port {port}: its certificate is not valid.",
-                "Renew it, or set ca_file to its certificate authority.",
+                f"{host} port {port}: TLS failed there ({error.reason or type(error).__name__}).",
+                "Check that it speaks TLS on this port, and look at its own log. Its certificate was not reached.",
             )
         except OSError as error:
             return Connectivity(
@@ -164,7 +169,7 @@ class HttpClient:
                 "Check the url, and that the server runs.",
             )
         return Connectivity(
-            f"{host} port {port} can be reached{' over TLS' if context is not None else ' without TLS'}"
+            f"{host} port {port} can be reached{' over TLS' if context is not None else ' without TLS'}", peer=peer
         )
 
     async def close(self) -> None:
@@ -273,15 +278,13 @@ async def _read_body(response: httpx2.Response) -> bytes:
 
 
 def _failure_of_error(label: str, error: httpx2.HTTPError) -> DeliveryFailedError:
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return DeliveryFailedError(
-                Reason.MISCONFIGURED,
-                f"{label}: its certificate is not trusted, or not for this name; renew it, or set ca_file to its certificate authority.",
-                permanent=True,
-            )
-        cause = cause.__cause__ or cause.__context__
+    fault = tls.certificate_fault(error)
+    if fault is not None:
+        return DeliveryFailedError(
+            Reason.MISCONFIGURED, f"{label}: its certificate {fault.what}. {fault.remedy}", permanent=True
+        )
+    if tls.is_tls_failure(error):
+        return DeliveryFailedError(Reason.UNREACHABLE, f"{label}: TLS failed on its side.", permanent=False)
     if isinstance(error, httpx2.RemoteProtocolError):
         return DeliveryFailedError(
             Reason.PROVIDER_ERROR, f"{label}: its response is no HTTP, or broke off.", permanent=False

@@ -15,7 +15,16 @@ _ALGORITHM: Final = "AWS4-HMAC-SHA256"
 
 
 def sign_request(
-    url: str, headers: dict[str, str], body: bytes, *, service: str, region: str, key_id: str, secret: str, now: int
+    url: str,
+    headers: dict[str, str],
+    body: bytes,
+    *,
+    service: str,
+    region: str,
+    key_id: str,
+    secret: str,
+    now: int,
+    method: str = "POST",
 ) -> dict[str, str]:
     """Return `headers` with the host, the time and the authorization.
 
@@ -28,6 +37,7 @@ def sign_request(
         key_id: the id of the access key.
         secret: the secret of the access key.
         now: milliseconds since the epoch.
+        method: the method of the request.
 
     """
     parts = urlsplit(url)
@@ -37,7 +47,7 @@ def sign_request(
     names = ";".join(sorted(given))
     canonical = "\n".join(
         (
-            "POST",
+            method,
             quote(parts.path or "/", safe="/-_.~%"),
             "",
             *(f"{name}:{' '.join(given[name].split())}" for name in sorted(given)),

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 
-from countersign.errors import DeliveryFailedError, UnavailableError
+from countersign.errors import DeliveryFailedError, PeerUnavailableError
 from countersign.providers.http.client import Endpoint, HttpClient
 from countersign.providers.http.payload import parse_json
 from countersign.providers.http.receipts import malformed_receipt, wrong_signature
@@ -71,7 +71,7 @@ class SnsTopic:
     async def read_message(self, body: bytes) -> Any:  # noqa: ANN401 - whatever JSON was published
         """Return the JSON that a notification holds; None for another message. A request to confirm a subscription is confirmed.
 
-        Raises InputError if the message is not from our topic, UnavailableError if AWS could not be reached: AWS then sends it again.
+        Raises InputError if the message is not from our topic, PeerUnavailableError if AWS could not be reached: AWS then sends it again.
         """
         message = parse_json(body)
         kind = message.get("Type") if isinstance(message, dict) else None
@@ -137,7 +137,7 @@ class SnsTopic:
         if now - self._failed.get(path, -FETCHES_WITHIN) < FETCHES_WITHIN:
             raise wrong_signature()
         if len(self._fetched) == FETCHES and now - self._fetched[0] < FETCHES_WITHIN:
-            raise UnavailableError("Many certificates were asked for; the notification will come again.")
+            raise PeerUnavailableError("Many certificates were asked for; the notification will come again.")
         self._fetched.append(now)
         try:
             return x509.load_pem_x509_certificate(await self._fetch(path))
@@ -173,7 +173,7 @@ class SnsTopic:
         try:
             response = await self._client.request("GET", f"{self._base}{path}", {"accept": "*/*"})
         except DeliveryFailedError as error:
-            raise UnavailableError(str(error)) from None
+            raise PeerUnavailableError(str(error)) from None
         if not response.ok:
-            raise UnavailableError(f"AWS SNS answered {response.status}; the notification will come again.")
+            raise PeerUnavailableError(f"AWS SNS answered {response.status}; the notification will come again.")
         return response.body

@@ -13,7 +13,7 @@ from countersign.domain.delivery.delivery import MAX_TRY, Accepted, Message, Rea
 from countersign.domain.delivery.sms_segments import encode_gsm_7, encode_ucs_2, split_segments
 from countersign.domain.shared.contact import Channel
 from countersign.errors import DeliveryFailedError, SettingsError
-from countersign.providers import Connectivity, ProviderContext, ProviderKind, ReceiptHandler
+from countersign.providers import Connectivity, ProviderContext, ProviderKind, ReceiptHandler, TlsPeer
 from countersign.providers.fields import RECEIPT_WITHIN, CaFile, ReceiptWithin, Timeout, check_receipt_within
 from countersign.providers.http import tls
 from countersign.providers.smpp.kept_session import KeptSession
@@ -209,14 +209,18 @@ class SmppProvider:
 
         settings = self._settings
         where = f"{settings.host} port {settings.port}"
+        peer = TlsPeer(settings.host, settings.port, settings.ca_file) if settings.tls == "tls" else None
         found = await connect(settings.account(), put_off)
         if isinstance(found, SessionFailure):
             return Connectivity(
                 f"{where}: {found.text}",
                 "Check host, port, tls, system_id, password and how many sessions are allowed.",
+                peer,
             )
         await found.close()
-        return Connectivity(f"{where} accepts us {'over TLS' if settings.tls == 'tls' else 'without TLS'}, bound")
+        return Connectivity(
+            f"{where} accepts us {'over TLS' if settings.tls == 'tls' else 'without TLS'}, bound", peer=peer
+        )
 
     async def close(self) -> None:
         """End the sessions, within a second."""

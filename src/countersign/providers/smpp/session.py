@@ -12,6 +12,7 @@ import msgspec
 
 from countersign.domain.delivery.delivery import Reason
 from countersign.errors import DeliveryFailedError
+from countersign.providers.http import tls
 from countersign.providers.smpp.pdu import (
     HEADER,
     MAX_SEQUENCE,
@@ -70,11 +71,6 @@ DISCONNECTED: Final = SessionFailure(Reason.UNREACHABLE, "The SMSC could not be 
 SILENT: Final = SessionFailure(Reason.TIMED_OUT, "The SMSC did not answer in time.")
 NOT_SMPP: Final = SessionFailure(Reason.PROVIDER_ERROR, "The SMSC sent something that is not SMPP.")
 CLOSED: Final = SessionFailure(Reason.UNREACHABLE, "The session was ended before the SMSC answered.")
-UNTRUSTED: Final = SessionFailure(
-    Reason.MISCONFIGURED,
-    "The SMSC's certificate is not trusted, or not for this name; check host, or name its authority in ca_file.",
-    permanent=True,
-)
 
 
 class SmppSession:
@@ -334,8 +330,8 @@ async def connect(account: SmscAccount, receive: Callable[[bytes], Awaitable[int
             outcome = await session.bind() or session
     except TimeoutError:
         outcome = SILENT
-    except ssl.SSLCertVerificationError:
-        outcome = UNTRUSTED
+    except ssl.SSLCertVerificationError as error:
+        outcome = _untrusted(error)
     except (OSError, UnicodeError):  # refused, reset, an unknown or malformed host, a failed handshake
         outcome = DISCONNECTED
     except BaseException:
@@ -345,6 +341,12 @@ async def connect(account: SmscAccount, receive: Callable[[bytes], Awaitable[int
     if session is not None and outcome is not session:
         session.abort()
     return outcome
+
+
+def _untrusted(error: ssl.SSLCertVerificationError) -> SessionFailure:
+    fault = tls.certificate_fault(error)
+    said = f"{fault.what}. {fault.remedy}" if fault is not None else "is not valid."
+    return SessionFailure(Reason.MISCONFIGURED, f"The SMSC's certificate {said}", permanent=True)
 
 
 def _failure(status: int) -> SessionFailure:

@@ -16,6 +16,7 @@ from countersign.domain.shared.contact import Channel
 from countersign.errors import DeliveryFailedError, SettingsError
 from countersign.providers import Callback, Connectivity, ProviderContext, ProviderKind
 from countersign.providers.fields import ReceiptWithin, check_receipt_within, receipt_patience, require_filled
+from countersign.providers.http.account import check_account, judge_status
 from countersign.providers.http.client import HttpClient, failure_of_response, usable_id
 from countersign.providers.http.payload import error_code, json_at, parse_json
 from countersign.providers.http.receipts import (
@@ -100,7 +101,7 @@ class InfobipProvider:
         self._callback = settings.http.callback_of(context)
         self._mark = hmac.digest(settings.api_key.encode(), f"receipts:{self._callback}".encode(), "sha256").hex()
         self._basic = basic_credentials(settings.receipt_username, settings.receipt_password)
-        endpoint = settings.http.endpoint(_LABEL, settings.url)
+        self._endpoint = endpoint = settings.http.endpoint(_LABEL, settings.url)
         self._url = f"{endpoint.url}/sms/2/text/advanced"
         self._headers = {"authorization": f"App {settings.api_key}", "content-type": "application/json"}
         self._client = HttpClient(endpoint)
@@ -164,8 +165,12 @@ class InfobipProvider:
         return hmac.compare_digest(given.encode(), self._mark.encode())
 
     async def check(self) -> Connectivity:
-        """Return whether the API can be reached."""
-        return await self._client.check()
+        """Return whether the API can be reached and accepts our key, by asking for the balance of the account."""
+        return await check_account(
+            self._client,
+            lambda: self._client.request("GET", f"{self._endpoint.url}/account/1/balance", self._headers),
+            lambda response: judge_status(response, "Check api_key, and that url is the address of this account."),
+        )
 
     async def close(self) -> None:
         """Close the connections that were kept."""

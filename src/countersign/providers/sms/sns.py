@@ -18,7 +18,8 @@ from countersign.domain.shared.contact import Channel
 from countersign.errors import DeliveryFailedError
 from countersign.providers import Connectivity, ProviderContext, ProviderKind
 from countersign.providers.fields import check_receipt_within
-from countersign.providers.http.aws import AwsSettings, failure_of_aws_error, post_signed
+from countersign.providers.http.account import check_account
+from countersign.providers.http.aws import AwsSettings, failure_of_aws_error, judge_aws_answer, post_signed
 from countersign.providers.http.client import ApiResponse, Endpoint, HttpClient, usable_id
 from countersign.providers.http.payload import json_at, parse_json
 from countersign.providers.http.settings import HttpSettings
@@ -116,8 +117,18 @@ class SnsProvider:
         return Accepted(_read_element(response, "MessageId"))
 
     async def check(self) -> Connectivity:
-        """Return whether the API can be reached."""
-        return await self._client.check()
+        """Return whether the API can be reached and accepts our key, by asking for the account's settings of SMS."""
+        fields = urlencode({"Action": "GetSMSAttributes", "Version": "2010-03-31"}).encode()
+
+        async def ask() -> ApiResponse:
+            now = self._clock()
+            return await post_signed(
+                self._client, self._url, self._settings.aws, fields, service="sns", content_type=_FORM, now=now
+            )
+
+        return await check_account(
+            self._client, ask, lambda response: judge_aws_answer(response, _read_element(response, "Code"))
+        )
 
     async def close(self) -> None:
         """Close the connections that were kept."""

@@ -19,6 +19,7 @@ from countersign.domain.shared.contact import Channel
 from countersign.errors import DeliveryFailedError
 from countersign.providers import Callback, Connectivity, ProviderContext, ProviderKind
 from countersign.providers.fields import ReceiptWithin, Url, check_receipt_within, receipt_patience, require_filled
+from countersign.providers.http.account import NOT_FOUND, AccountFinding, check_account, judge_status
 from countersign.providers.http.client import ApiResponse, HttpClient, failure_of_response, usable_id
 from countersign.providers.http.payload import error_code, json_at, parse_form, parse_json
 from countersign.providers.http.receipts import make_receipt, malformed_receipt, wrong_signature
@@ -35,6 +36,7 @@ _REASONS: Final = {
     30003: Reason.NO_SIGNAL,
     30008: Reason.REFUSED,
 }
+_NO_ACCOUNT: Final = 20404
 _TEMPORARY: Final = frozenset({Reason.THROTTLED})
 
 _MESSAGES: Final = {
@@ -150,8 +152,10 @@ class TwilioProvider:
         return is_signed
 
     async def check(self) -> Connectivity:
-        """Return whether the API can be reached."""
-        return await self._client.check()
+        """Return whether the API can be reached, and whether the account is ours and active (GET of the account)."""
+        return await check_account(
+            self._client, lambda: self._client.request("GET", f"{self._base}.json", self._headers), _judge
+        )
 
     async def close(self) -> None:
         """Close the connections that were kept."""
@@ -192,6 +196,16 @@ def twiml(message: Message) -> str:
 def _voice(locale: str) -> str:
     tag = locale.replace("_", "-")
     return tag if tag in _REGIONAL else _VOICES.get(tag.split("-")[0].lower(), "en-US")
+
+
+def _judge(response: ApiResponse) -> AccountFinding:
+    answer = parse_json(response.body)
+    status, code = json_at(answer, "status"), error_code(json_at(answer, "code"))
+    if response.status == NOT_FOUND and code == _NO_ACCOUNT:
+        return AccountFinding("has no such account", "Check account_sid.")
+    if response.ok and status in {"suspended", "closed"}:
+        return AccountFinding(f"says that the account is {status}", "Look at the account at Twilio.")
+    return judge_status(response, "Check account_sid and auth_token.")
 
 
 def _failure(response: ApiResponse, now: int) -> DeliveryFailedError:

@@ -1,6 +1,6 @@
 """Vonage: SMS by its Messages API; receipts carry a JWT with a digest of their body.
 
-Source: the public documentation of Vonage's Messages API v1 and of its signed webhooks.
+Source: the public documentation of Vonage's Messages API v1, of its Application API v2 and of its signed webhooks.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from countersign.domain.shared.contact import Channel
 from countersign.errors import DeliveryFailedError
 from countersign.providers import Callback, Connectivity, ProviderContext, ProviderKind
 from countersign.providers.fields import ReceiptWithin, Url, check_receipt_within, receipt_patience, require_filled
+from countersign.providers.http.account import check_account, judge_status
 from countersign.providers.http.client import HttpClient, failure_of_response, usable_id
 from countersign.providers.http.payload import error_code, json_at, parse_json
 from countersign.providers.http.receipts import check_size, make_receipt, malformed_receipt, wrong_signature
@@ -78,7 +79,7 @@ class VonageProvider:
         self._name = context.name
         self._clock = context.clock
         self._callback = settings.http.callback_of(context) if settings.signature_secret else ""
-        endpoint = settings.http.endpoint(_LABEL, settings.url)
+        self._endpoint = endpoint = settings.http.endpoint(_LABEL, settings.url)
         key = base64.b64encode(f"{settings.api_key}:{settings.api_secret}".encode()).decode()
         self._url = f"{endpoint.url}/v1/messages"
         self._headers = {"authorization": f"Basic {key}", "content-type": "application/json"}
@@ -134,8 +135,12 @@ class VonageProvider:
         return (make_receipt(self._name, json_at(posted, "message_uuid"), state, _REASONS.get(code)),)
 
     async def check(self) -> Connectivity:
-        """Return whether the API can be reached."""
-        return await self._client.check()
+        """Return whether the API can be reached and accepts our key, by listing the applications of the account."""
+        return await check_account(
+            self._client,
+            lambda: self._client.request("GET", f"{self._endpoint.url}/v2/applications?page_size=1", self._headers),
+            lambda response: judge_status(response, "Check api_key and api_secret."),
+        )
 
     async def close(self) -> None:
         """Close the connections that were kept."""

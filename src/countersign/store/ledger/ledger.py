@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
 from countersign.errors import OverloadedError, UnavailableError
+from countersign.store.engine.committed import note_commit
 from countersign.store.engine.database import ConflictError, RowLockedError, Runner
 from countersign.store.ledger.event_log import Log
 from countersign.store.ledger.unit_of_work import Command, UnitOfWork
@@ -107,6 +108,7 @@ class Ledger:
         if self._idle:
             _wake(self._idle.popleft())
         answer: T = await queued.answer
+        note_commit()
         return answer
 
     async def _work(self, connection: Runner, log: Log) -> None:

@@ -18,6 +18,7 @@ from typing import Any, Final, ParamSpec, Protocol, TypeVar
 
 import msgspec
 
+from countersign.store.engine.committed import note_commit
 from countersign.store.engine.database import (
     Change,
     Claim,
@@ -158,6 +159,12 @@ class RenewingDatabase(RenewingRunner):
 
     def __init__(self, database: Database, renewal: HashRenewal) -> None:
         super().__init__(database, database, renewal, SettledProbes())
+
+    async def run(self, transaction: Callable[P, Transaction[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do what `Runner.run` does."""
+        result = await super().run(transaction, *args, **kwargs)
+        note_commit()
+        return result
 
     async def read(self, transaction: Callable[P, Transaction[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Do what `Database.read` does."""

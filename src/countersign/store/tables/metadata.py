@@ -19,6 +19,8 @@ AHEAD: Final = "clock_ahead"
 
 HOUSEKEEPER: Final = "housekeeper"
 """Which worker has the lease on the upkeep, and until when, as JSON."""
+WRITE_PROBE: Final = "write_probe."
+"""With a number after it: what a program wrote last to see whether the database takes writes. It means nothing."""
 
 _VERSIONS: Final = Path(__file__).parent.parent / "migrations" / "versions"
 

@@ -25,6 +25,9 @@ OK: Final = "ok"
 DATABASE_WITHIN: Final = 2.0
 """Seconds that the database has to answer."""
 
+SKEWED: Final = 5_000
+"""Milliseconds. From a difference of clocks like this on, leases, limits and the lifetimes of codes are not what was promised."""
+
 KEPT_FOR: Final = 1.0
 """Seconds for which a result is reused. Anybody may ask, and must not cause a database query each time."""
 
@@ -59,11 +62,17 @@ class Readiness:
 
     async def _look(self, web: WebContext) -> bytes | ProblemError:
         checks = await self._stored(web)
+        if checks["database"] == OK and not await web.writes.is_writable():
+            checks["database"] = (
+                "The database takes no writes: it is full, read-only, or waits for a standby or a lock."
+            )
         checks["worker"] = (
             OK if web.worker_alive() else "The worker in this program has stopped: messages wait for another one."
         )
         if checks["keys"] == OK:
             checks["keys"] = _keys(web)
+        if checks["database"] == OK and await _is_skewed(web):
+            checks["clock"] = "The clocks of this machine and of the database differ by 5 seconds or more."
         if all(finding == OK for finding in checks.values()):
             return msgspec.json.encode({"ready": True, "checks": checks})
         return ProblemError("not_ready", retry_after=1, checks=checks)
@@ -103,6 +112,17 @@ async def metrics(web: WebContext, req: Request, resp: Response) -> None:
     elif not web.settings.development or not is_this_machine(req.scope):
         raise ProblemError("forbidden")
     resp.write(await web.metrics_page(), web.metrics.content_type)
+
+
+async def _is_skewed(web: WebContext) -> bool:
+    if web.clock_watch is None:
+        return False
+    try:
+        async with asyncio.timeout(DATABASE_WITHIN):
+            skew = await web.clock_watch.look()
+    except (TimeoutError, UnavailableError):
+        return False  # what the database did not say is told as its own fault, at the next look
+    return abs(skew) >= SKEWED
 
 
 async def _facts() -> tuple[str | None, bytes | None]:

@@ -227,6 +227,10 @@ def _owed(done: Done) -> DeliveryView | None:
 
 
 def _count(web: WebContext, act: str, outcome: Outcome) -> None:
+    if isinstance(outcome, Done):
+        web.writes.succeeded()
+    elif isinstance(outcome, Refused) and outcome.limit:
+        web.metrics.limited(outcome.limit)
     web.metrics.outcome(act, outcome.refusal.value if isinstance(outcome, Refused) else _OUTCOMES[type(outcome)])
 
 

@@ -13,8 +13,9 @@ import falcon.asgi
 import structlog
 
 from countersign.domain.shared import identifier
-from countersign.errors import InputError, NotFoundError, UnavailableError
+from countersign.errors import InputError, NotFoundError, OverloadedError, PeerUnavailableError, UnavailableError
 from countersign.logs import scrub
+from countersign.store.engine.committed import commits_so_far, watch_commits
 from countersign.web.http.audience import is_person
 from countersign.web.http.csrf import SAFE
 from countersign.web.http.hot_routes import HotRoutes
@@ -75,6 +76,7 @@ class WebApplication(falcon.asgi.App[Request, Response]):
         sender without a key is refused before it sends a body (RFC 9110, 10.1.1).
         """
         if scope["type"] == "http":
+            watch_commits()
             await super().__call__(scope, _from_the_second_event(receive), send)
         elif scope["type"] == "websocket":
             await receive()
@@ -153,7 +155,8 @@ class WebApplication(falcon.asgi.App[Request, Response]):
                 answer = error
             case UnavailableError():
                 self._note(error)
-                answer = of_error(error)
+                # What reads changes nothing, even if it renewed a session on its way.
+                answer = of_error(error, committed=req.method not in SAFE and commits_so_far())
             case InputError() | NotFoundError():
                 answer = of_error(error)
             case falcon.HTTPError():
@@ -179,6 +182,8 @@ class WebApplication(falcon.asgi.App[Request, Response]):
     def _note(self, outage: UnavailableError) -> None:
         """Log an outage for the operator, at most once a second, since an outage affects every request."""
         self._outages += 1
+        if not isinstance(outage, OverloadedError | PeerUnavailableError):
+            self.web.writes.failed()
         if time.monotonic() - self._noted_at >= NOTED_EVERY:
             self._noted_at = time.monotonic()
             _log.warning("unavailable", detail=scrub(str(outage)), requests=self._outages)

@@ -14,6 +14,7 @@ from countersign.web.http.event_stream import EventStreams
 from countersign.web.http.idempotency import InFlight
 from countersign.web.http.proxies import Proxies
 from countersign.web.http.rate_limit_headers import RateLimitHeaders
+from countersign.web.http.write_probe import WriteProbe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,6 +49,8 @@ class WebContext:
         self.metrics = runtime.metrics
         self.metrics_page = runtime.metrics_page
         self.worker_alive = worker_alive
+        self.writes = WriteProbe(self.database)
+        self.clock_watch = runtime.clock_watch
         self.proxies = Proxies(settings.trusted_proxies)
         self.cross_origin = CrossOriginGuard(settings.public_url, development=settings.development)
         self.rate_limits = RateLimitHeaders(runtime.core.policy)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from countersign.store.engine.committed import watch_commits
 from countersign.web.http.request import Request
 from countersign.web.http.response import Response
 from countersign.web.http.router import Responder, Routes
@@ -56,6 +57,7 @@ class HotRoutes:
     async def answer(self, route: HotRoute, path_id: str, scope: Scope, body: bytes) -> Response:
         """Return the response to a request whose body is complete."""
         app = self._app
+        watch_commits()
 
         async def receive() -> dict[str, Any]:
             return {"type": "http.request", "body": body, "more_body": False}

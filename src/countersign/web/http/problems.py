@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 TYPES: Final = "https://countersign.dev/problems/"
 MS: Final = 1_000
+NOTHING_DONE: Final = "nothing_done"
+UNKNOWN: Final = "unknown"
+"""Values of `outcome`, a member of each 503: whether what was asked for may have been carried out."""
 
 _CHALLENGE: Final[Headers] = (("WWW-Authenticate", 'Bearer realm="countersign"'),)
 _encode: Final = msgspec.json.Encoder().encode
@@ -257,6 +260,8 @@ class ProblemError(AnsweredError):
             **self.more,
         }
         headers = self.headers
+        if self.status == 503 and self.name != "not_ready":  # noqa: PLR2004
+            body.setdefault("outcome", NOTHING_DONE)
         if self.retry_after:
             body["retry_after"] = self.retry_after
             headers = (*headers, ("Retry-After", str(self.retry_after)))
@@ -301,10 +306,16 @@ def of_refusal(refused: Refused, headers: Headers = (), *, beginning: bool = Fal
     return ProblemError(refusal.value, status=status, retry_after=wait, headers=headers, **more)
 
 
-def of_error(error: InputError | NotFoundError | UnavailableError) -> ProblemError:
-    """Return the problem for an exception that was raised on purpose. Its text for the operator is left out."""
+def of_error(error: InputError | NotFoundError | UnavailableError, *, committed: bool = False) -> ProblemError:
+    """Return the problem for an exception that was raised on purpose. Its text for the operator is left out.
+
+    Args:
+        error: the exception.
+        committed: True if a part of what was asked for was committed before.
+    """
     if isinstance(error, InputError):
         return ProblemError("malformed", detail=str(error), field=error.field or "body", reason=error.reason)
     if isinstance(error, NotFoundError):
         return ProblemError("missing")
-    return ProblemError("unavailable", retry_after=max(1, error.retry_after))
+    outcome = NOTHING_DONE if error.outcome_known and not committed else UNKNOWN
+    return ProblemError("unavailable", retry_after=max(1, error.retry_after), outcome=outcome)
