@@ -92,6 +92,7 @@ _ENDED: Final = {
     Reason.NO_RECEIPT: (mark("We do not know whether the message arrived."), _Advice.AGAIN),
     Reason.TRIES_SPENT: (mark("We have tried several times without success."), _Advice.OTHER),
     Reason.ENDED: (mark("This code is no longer needed, so its message was not sent."), _Advice.NOTHING),
+    Reason.CANCELED: (mark("The message could not be sent; the fault is ours."), _Advice.AGAIN),
     Reason.EXPIRED: (mark("The code ran out before its message could be sent; ask for a new one."), _Advice.NOTHING),
 }
 
@@ -162,7 +163,8 @@ def _sentence(
     match state:
         case DeliveryState.QUEUED | DeliveryState.SENDING:
             if reason is not None:
-                return _WAITING.get(reason, _AGAIN), _Advice.NOTHING
+                # It is tried on for as long as the code lives, and nobody needs to wait for that.
+                return _WAITING.get(reason, _AGAIN), _Advice.OTHER if slow else _Advice.NOTHING
             if slow:
                 return _SLOW_TO_LEAVE, _Advice.AGAIN
             return (_ON_ITS_WAY if state is DeliveryState.SENDING else None), _Advice.NOTHING

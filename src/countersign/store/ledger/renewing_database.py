@@ -21,6 +21,7 @@ import msgspec
 from countersign.store.engine.database import (
     Change,
     Claim,
+    ClaimShares,
     ConflictError,
     Database,
     Insert,
@@ -320,7 +321,7 @@ def _renewed(renewal: HashRenewal, statement: Statement, rows: Rows) -> Rows:
     if isinstance(statement, Sql):
         table = _read_by(statement.sql)
     else:
-        table = statement.table if isinstance(statement, Take | Seek | Claim) else None
+        table = statement.table if isinstance(statement, Take | Seek | Claim | ClaimShares) else None
     if table is None or table.name not in _TABLES:
         return rows
     places = [(position(table, one.column), one) for one in HASHED_OF[table.name]]
