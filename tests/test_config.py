@@ -297,6 +297,12 @@ def test_limits_are_read_as_people_write_them() -> None:
         RateLimit("destination_day", 20, 86_400_000),
     )
     assert settings.limits.requester == ()
+    assert settings.limits.application == (), "no limit by default"
+    bounded = load({**DEVELOPMENT, "COUNTERSIGN_LIMITS_APPLICATION": "600/1m, 50000/1d"})
+    assert bounded.policy.application == (
+        RateLimit("application", 600, 60_000),
+        RateLimit("application_day", 50_000, 86_400_000),
+    )
 
 
 @pytest.mark.parametrize(

@@ -146,6 +146,13 @@ def test_every_figure_has_its_row_and_no_other() -> None:
     assert ours == set(re.findall(r"^\| `(countersign_\w+)` \|", read(OPERATIONS), re.MULTILINE))
 
 
+def test_every_figure_by_application_has_its_row() -> None:
+    metrics = Metrics()
+    metrics.queues({"shop": (3, 1_000)})
+    names = set(re.findall(r"^(countersign_application\w+)\{", metrics.page().decode(), re.MULTILINE))
+    assert names == set(re.findall(r"^\| `(countersign_\w+)\{application\}` \|", read(OPERATIONS), re.MULTILINE))
+
+
 def test_every_line_of_the_log_is_explained() -> None:
     told = {
         name

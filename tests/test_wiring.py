@@ -194,6 +194,8 @@ async def test_what_is_counted_is_told(runtime: Runtime) -> None:
     await working
     after = (await runtime.metrics_page()).decode()
     assert "countersign_deliveries_due 1.0" in before
+    assert 'countersign_application_deliveries_due{application="demo"} 1.0' in before
+    assert "countersign_application_deliveries_due{" not in after
     assert "countersign_ledger_batch_size_count 1.0" in before
     assert "countersign_deliveries_due 0.0" in after
     assert 'countersign_try_seconds_count{outcome="accepted",provider="inbox"} 1.0' in after

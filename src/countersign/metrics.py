@@ -16,13 +16,16 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.registry import Collector
 
 from countersign import __version__
 from countersign.errors import DeliveryFailedError
+from countersign.providers import BoundsSending
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from countersign.domain.delivery.delivery import Accepted, Message
     from countersign.domain.delivery.latency import ProviderKey, ProviderStats
@@ -39,13 +42,47 @@ _SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0
 _LONG: Final = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 45.0)
 
 
+MOST_APPLICATIONS: Final = 10
+"""Applications whose due messages have a series of their own: those with the most."""
+
+OTHERS: Final = "(others)"
+"""The label under which all other applications are counted together."""
+
+
+class _Queues(Collector):
+    """Whose the due messages are, as last read. They are not kept from one page to the next, so no application leaves a series behind."""
+
+    def __init__(self) -> None:
+        self.due: Mapping[str, tuple[int, int]] = {}
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Return the gauges."""
+        due = GaugeMetricFamily(
+            "countersign_application_deliveries_due",
+            "Messages that are due and not sent, of the applications with the most.",
+            labels=("application",),
+        )
+        oldest = GaugeMetricFamily(
+            "countersign_application_deliveries_oldest_seconds",
+            "How long the oldest of them has waited.",
+            labels=("application",),
+        )
+        for application, (count, waited) in self.due.items():
+            due.add_metric((application,), count)
+            oldest.add_metric((application,), waited / 1_000)
+        yield due
+        yield oldest
+
+
 class Metrics:
-    """The metrics of this process. No label comes from a caller: routes, statuses, refusals and provider names are ours."""
+    """The metrics of this process. No label comes from a caller: routes, statuses, refusals and names are ours."""
 
     content_type: Final = CONTENT_TYPE_LATEST
 
     def __init__(self) -> None:
         self._registry = registry = CollectorRegistry()
+        self._queues = _Queues()
+        registry.register(self._queues)
         self._waiting_now: Callable[[], int] = int
         # Finding a series by its labels costs more than counting in it.
         self._kept: dict[tuple[str, str], Counter] = {}
@@ -236,6 +273,14 @@ class Metrics:
         self._due.set(due)
         self._oldest.set(oldest / 1_000)
 
+    def queues(self, due: Mapping[str, tuple[int, int]]) -> None:
+        """Set how many messages are due and how long the oldest has waited in ms, by the name of their application."""
+        ordered = sorted(due.items(), key=lambda item: (-item[1][0], item[0]))
+        shown, rest = dict(ordered[:MOST_APPLICATIONS]), [figures for _, figures in ordered[MOST_APPLICATIONS:]]
+        if rest:
+            shown[OTHERS] = (sum(count for count, _ in rest), max(waited for _, waited in rest))
+        self._queues.due = shown
+
     def worker(self, *, alive: bool) -> None:
         """Set whether the delivery loop of this process runs."""
         self._worker.set(int(alive))
@@ -254,6 +299,7 @@ class Metrics:
             mark_process_dead(pid, folder)  # type: ignore[no-untyped-call]
         together = CollectorRegistry()
         MultiProcessCollector(together, folder)  # type: ignore[no-untyped-call]
+        together.register(self._queues)
         return generate_latest(together)
 
 
@@ -274,9 +320,10 @@ def _lives(pid: int) -> bool:
 
 
 class CountedProvider:
-    """A provider whose results are counted and timed."""
+    """A provider whose results are counted and timed. `most_at_once` is that of the provider; None if it has no bound."""
 
     def __init__(self, name: str, provider: Provider, metrics: Metrics) -> None:
+        self.most_at_once: int | None = provider.most_at_once if isinstance(provider, BoundsSending) else None
         self._name = name
         self._provider = provider
         self._metrics = metrics

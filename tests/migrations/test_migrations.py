@@ -52,12 +52,14 @@ NULLABLE = {
     "tokens.ended_at",
     "suppressions.lifted_at",
     "notices.held_until",
+    "applications.suspended_at",
 }
 
 INDEXES = {
     "challenges_twin",
     "challenges_expires_at",
     "deliveries_due_at",
+    "deliveries_queue_due_at",
     "traffic_at",
     "notices_held_until",
     "deliveries_created_at",
@@ -315,6 +317,29 @@ async def test_the_notices_of_the_last_week_are_usual_from_the_first_day(empty_u
     assert [tuple(row) for row in rows] == [
         ("app_own", place, at, 0, count) for place in ("+49170", "DE") for at, count in ((19 * day, 1), (20 * day, 2))
     ]
+
+
+async def test_what_is_queued_belongs_to_the_application_that_asked_for_it(empty_url: str) -> None:
+    """D10: an upgrade leaves no message to nobody, so that suspending an application ends all that it has queued."""
+    revisions = pending(empty_url)
+    this = next(MIGRATIONS.glob("versions/*_queues.py")).name.partition("_")[0]
+    await asyncio.to_thread(migrate, empty_url, revisions[revisions.index(this) - 1])
+    await change(
+        empty_url,
+        "INSERT INTO challenges (id, application, twin, standing, terms, begun_at, expires_at, state, channel, guesses, sends,"
+        " round, sent_at) VALUES ('ver_1', 'app_1', $1, $1, $1, 0, 9, 'pending', 'email', 0, 1, 0, 0)",
+        b"x",
+    )
+    for number, due_at in ((1, 5), (2, None)):
+        await change(
+            empty_url,
+            "INSERT INTO deliveries (owner, number, channel, route, created_at, round, state, leg, tries, attempts, due_at,"
+            " changed_at) VALUES ('ver_1', $1, 'email', '[]', 0, 0, 'queued', 0, 0, 0, $2, 0)",
+            *(number, due_at),
+        )
+    await asyncio.to_thread(migrate, empty_url, this)
+    rows = await ask(empty_url, "SELECT number, application, lapses, queue FROM deliveries ORDER BY number")
+    assert [tuple(row) for row in rows] == [(1, "app_1", 0, ""), (2, "", 0, "")]
 
 
 async def change(url: str, sql: str, *args: object) -> None:

@@ -36,9 +36,10 @@ async def start_mail_server(authority: Authority) -> AsyncIterator[StartMailServ
             credentials: tuple[str, str] | None = None,
             *,
             smtputf8: bool = True,
+            dsn: bool = False,
             address: str = "127.0.0.1",
         ) -> MailPeer:
-            peer = MailPeer(credentials=credentials, smtputf8=smtputf8)
+            peer = MailPeer(credentials=credentials, smtputf8=smtputf8, dsn=dsn)
             loop = asyncio.get_running_loop()
             server = await loop.create_server(
                 lambda: peer.protocol(authority.server if tls == "starttls" else None),

@@ -8,7 +8,7 @@ import ipaddress
 import ssl
 import traceback
 import warnings
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -102,6 +102,13 @@ class _CountedSMTP(SMTP):
         self.peer.transports.append(transport)
         super().connection_made(transport)
 
+    def _getparams(self, params: Sequence[str]) -> dict[str, str | bool] | None:
+        """Return the parameters of MAIL; aiosmtpd does not know those of DSN (RFC 3461)."""
+        found = super()._getparams(params)
+        if found is not None and self.peer.dsn:
+            return {name: value for name, value in found.items() if name not in {"RET", "ENVID"}}
+        return found
+
 
 @dataclass
 class MailPeer:
@@ -109,6 +116,7 @@ class MailPeer:
 
     credentials: tuple[str, str] | None = None
     smtputf8: bool = True
+    dsn: bool = False
     port: int = 0
     mail_reply: str | None = None
     rcpt_replies: dict[str, str] = field(default_factory=dict)
@@ -140,6 +148,12 @@ class MailPeer:
         assert mechanism in {"LOGIN", "PLAIN"}
         assert isinstance(given, LoginPassword)
         return AuthResult(success=self.credentials == (given.login.decode(), given.password.decode()), handled=False)
+
+    async def handle_EHLO(  # noqa: N802 - aiosmtpd's name
+        self, _: SMTP, session: Session, __: Envelope, hostname: str, responses: list[str]
+    ) -> list[str]:
+        session.host_name = hostname
+        return [*responses[:-1], "250-DSN", responses[-1]] if self.dsn else responses
 
     async def handle_MAIL(  # noqa: N802 - aiosmtpd's name
         self, _: SMTP, __: Session, envelope: Envelope, address: str, options: list[str]

@@ -13,6 +13,7 @@ from countersign.errors import UnavailableError
 from countersign.store.engine.connect import open_database
 from countersign.store.engine.database import (
     Claim,
+    ClaimShares,
     ConflictError,
     Insert,
     RejectedError,
@@ -63,7 +64,27 @@ def moved(row: Row) -> Row:
 
 def owed(number: int) -> Row:
     """Return a delivery that is due at its number."""
-    return (f"o{number}", 1, "sms", "route", 1, 1, "US", "+1415", "queued", 0, 0, 0, number, None, 1, None)
+    return (
+        f"o{number}",
+        1,
+        "sms",
+        "route",
+        1,
+        1,
+        "US",
+        "+1415",
+        "queued",
+        0,
+        0,
+        0,
+        number,
+        None,
+        1,
+        None,
+        "app_1",
+        0,
+        "",
+    )
 
 
 async def test_rows_come_back_as_they_were_written_in_the_order_of_their_keys(database: Database) -> None:
@@ -75,16 +96,16 @@ async def test_rows_come_back_as_they_were_written_in_the_order_of_their_keys(da
 
 async def test_keys_of_two_columns_are_taken_and_changed(database: Database) -> None:
     rows = [
-        (owner, n, "sms", "route", 1, 1, "US", "+1415", "queued", 0, 0, 0, 7, None, 1, None)
+        (owner, n, "sms", "route", 1, 1, "US", "+1415", "queued", 0, 0, 0, 7, None, 1, None, "app_1", 0, "q")
         for owner in ("b", "a")
         for n in (2, 1)
     ]
     await database.run(write, Insert(DELIVERIES, rows))
-    await database.run(write, Update(DELIVERIES, [("a", 2, "dropped", 1, 2, 3, None, "ended", 9, 10)]))
+    await database.run(write, Update(DELIVERIES, [("a", 2, "dropped", 1, 2, 3, None, "ended", 9, 10, "app_2", 4, "r")]))
     found = await database.run(take, DELIVERIES, [("b", 1), ("a", 2), ("a", 3)])
     assert list(found) == [
-        ("a", 2, "sms", "route", 1, 1, "US", "+1415", "dropped", 1, 2, 3, None, "ended", 9, 10),
-        ("b", 1, "sms", "route", 1, 1, "US", "+1415", "queued", 0, 0, 0, 7, None, 1, None),
+        ("a", 2, "sms", "route", 1, 1, "US", "+1415", "dropped", 1, 2, 3, None, "ended", 9, 10, "app_2", 4, "r"),
+        ("b", 1, "sms", "route", 1, 1, "US", "+1415", "queued", 0, 0, 0, 7, None, 1, None, "app_1", 0, "q"),
     ]
 
 
@@ -296,8 +317,7 @@ async def test_ten_thousand_rows_are_written_and_taken_at_once(database: Databas
 
 
 async def test_a_query_locks_and_returns_rows_in_both_dialects(database: Database) -> None:
-    rows = [(f"o{n}", 1, "sms", "route", 1, 1, "US", "+1415", "queued", 0, 0, 0, n, None, 1, None) for n in range(3)]
-    await database.run(write, Insert(DELIVERIES, rows))
+    await database.run(write, Insert(DELIVERIES, [owed(n) for n in range(3)]))
     claimed = await database.run(
         query,
         "SELECT owner FROM deliveries WHERE due_at <= $1 AND state = $2 ORDER BY due_at FOR UPDATE SKIP LOCKED",
@@ -353,6 +373,28 @@ async def test_rows_are_claimed_and_sought_in_both_dialects(database: Database) 
 
     claimed, sought, nothing = await database.run(steps)
     assert [list(claimed), list(sought), list(nothing)] == [[owed(0), owed(1)], [owed(3)], []]
+
+
+async def test_shares_are_claimed_in_both_dialects_and_what_is_locked_is_passed_over(database: Database) -> None:
+    """D10: of each group as many as its share, the oldest first."""
+    rows = [owed(n) for n in range(9)]
+    place = [name for name, _ in DELIVERIES.columns].index("queue")
+    grouped = [(*row[:place], "abc"[n % 3], *row[place + 1 :]) for n, row in enumerate(rows)]
+    await database.run(write, Insert(DELIVERIES, grouped))
+    shares = [("a", 2), ("b", 1), ("nobody", 5)]
+
+    async def claim() -> Rows:
+        return await ClaimShares(DELIVERIES, "queue", shares, "due_at IS NOT NULL AND due_at <= $1", (7,), "due_at")
+
+    assert sorted(row[0] for row in await database.run(claim)) == ["o0", "o1", "o3"]
+
+    async def twice() -> tuple[Rows, Rows]:
+        await Take(DELIVERIES, [("o0", 1)])
+        return await claim(), await ClaimShares(DELIVERIES, "queue", [], "due_at <= $1", (7,), "due_at")
+
+    mine, none = await database.run(twice)
+    assert [row[0] for row in mine if row[place] == "a"] == ["o0", "o3"]
+    assert list(none) == []
 
 
 async def test_a_read_cannot_write(database: Database) -> None:
@@ -413,7 +455,25 @@ async def test_a_cancelled_caller_leaves_the_database_usable(database: Database)
 
 
 async def test_an_application_may_have_no_old_key(database: Database) -> None:
-    row = ("app_1", 1, "shop", "test", "Shop", "shop.example", "[]", b"hash", None, None, None, "[]", "[]", "", "", 0)
+    row = (
+        "app_1",
+        1,
+        "shop",
+        "test",
+        "Shop",
+        "shop.example",
+        "[]",
+        b"hash",
+        None,
+        None,
+        None,
+        "[]",
+        "[]",
+        "",
+        "",
+        0,
+        None,
+    )
     await database.run(write, Insert(APPLICATIONS, [row]))
     found = await database.read(query, f"SELECT {APPLICATIONS.names} FROM applications WHERE key_hash = $1", b"hash")  # noqa: S608
     assert list(found) == [row]

@@ -33,7 +33,10 @@ if TYPE_CHECKING:
     from tests.flows.place import Place
 
 SOURCE = Path(countersign.__file__).parent
-CONFIGURED = {limit.name for limit in (*InstallationPolicy().destination, *InstallationPolicy().requester)}
+CONFIGURED = {limit.name for limit in (*InstallationPolicy().destination, *InstallationPolicy().requester)} | {
+    "application"
+}
+"""Limits whose number is the operator's; that of an application has none by default."""
 NO_RATE = {"contact_failures", "password_failures", "current_password_failures", "app_code_failures"} | {
     "recovery_code_failures"
 }

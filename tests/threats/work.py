@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from countersign.keys import Keyring
 from countersign.passwords import Passwords
-from countersign.store.engine.database import Claim, Seek, Sql, Take, Write
+from countersign.store.engine.database import Claim, ClaimShares, Seek, Sql, Take, Write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -148,7 +148,7 @@ def _shown(statement: Statement) -> str:
             return f"Take {table.name} x{len(keys)}"
         case Seek(table=table, column=column, values=values):
             return f"Seek {table.name}.{column} x{len(values)}"
-        case Claim(table=table):
+        case Claim(table=table) | ClaimShares(table=table):
             return f"Claim {table.name}"
         case Write(changes=changes):
             rows: list[tuple[str, Sequence[Row]]] = [

@@ -10,6 +10,7 @@ from tests.web.client import Client, assert_problem, shows
 from tests.web.conftest import CodeOf, Opener, change, new_key, wrong
 
 from countersign.domain.shared.application import ApplicationMode
+from countersign.flows.maintenance import applications
 from countersign.store.tables import challenges
 from countersign.web.app import make_app
 from countersign.web.http.application import WebApplication
@@ -169,6 +170,24 @@ async def test_a_purpose_that_is_not_the_applications_is_refused(
     narrow = Client(app, await new_key(runtime, "narrow", ApplicationMode.LIVE, ("recover",)))
     assert_problem(await narrow.post("/v1/verifications", {"to": "ada@example.org"}), 403, "purpose-not-allowed")
     assert (await narrow.begin(purpose="recover"))["purpose"] == "recover"
+
+
+async def test_an_application_that_is_suspended_is_told_so(
+    app: WebApplication, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """D10: as soon as its key is read again. It may still check what it has sent."""
+    assert applications.CACHE_SECONDS <= 1
+    monkeypatch.setattr(applications, "CACHE_SECONDS", 0)
+    shop = Client(app, await new_key(runtime, "shop", ApplicationMode.TEST))
+    begun = await shop.begin()
+    log = runtime.delivery.receipts
+    await applications.suspend_application(runtime.core.database, log, "shop", runtime.core.now(), "ada")
+    answer = await shop.post("/v1/verifications", {"to": "bob@example.org"})
+    assert_problem(answer, 403, "application-suspended")
+    again = await shop.post(f"/v1/verifications/{begun['id']}/resend", {})
+    assert_problem(again, 403, "application-suspended")
+    check = await shop.post(f"/v1/verifications/{begun['id']}/check", {"code": "000000"})
+    assert check.status == 200
 
 
 async def test_a_call_that_needs_no_body_may_name_any_type_for_none(client: Client) -> None:

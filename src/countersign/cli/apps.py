@@ -1,4 +1,4 @@
-"""`countersign apps`: applications and their keys. A key is printed once and cannot be shown again."""
+"""`countersign apps`: applications, their keys, which are printed once, and how to stop an application."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from countersign.cli.operator import operator_name
 from countersign.cli.output import (
     config_option,
     json_option,
@@ -24,7 +25,7 @@ from countersign.errors import SettingsError
 
 @click.group()
 def apps() -> None:
-    """Add, list, rotate and remove applications and their keys."""
+    """Add, list, rotate, suspend and remove applications and their keys."""
 
 
 @apps.command(epilog="Only the key goes to stdout: KEY=$(countersign apps add shop)")
@@ -104,7 +105,7 @@ def list_(config: Path | None, as_json: bool) -> None:  # noqa: FBT001 - click's
         print_json([_shown(one) for one in found])
         return
     rows = [
-        (one.name, one.mode.value, one.site, one.host, ",".join(one.purposes) or "all", one.id, moment(one.created_at))
+        (one.name, _mode(one), one.site, one.host, ",".join(one.purposes) or "all", one.id, moment(one.created_at))
         for one in found
     ]
     print_table(("Name", "Mode", "Site", "Host", "Purposes", "Id", "Added"), rows)
@@ -149,10 +150,36 @@ def set_(name: str, jwks: Path | None, no_jwks: bool, require_pushed: bool | Non
 @click.argument("name")
 @config_option
 def remove(name: str, config: Path | None) -> None:
-    """Remove the application NAME. Its keys stop working within a second."""
+    """Remove the application NAME. Its keys stop working within a second, and what it has queued is canceled."""
     settings, _ = settings_of(config)
-    wait_for(_remove(settings, name))
+    canceled = wait_for(_remove(settings, name))
     click.echo(f"Removed {name}.")
+    _tell(canceled)
+
+
+@apps.command(epilog="Its codes can still be checked. countersign apps resume NAME ends it.")
+@click.argument("name")
+@config_option
+def suspend(name: str, config: Path | None) -> None:
+    """Suspend the application NAME: within a second its requests for codes are refused, and what it has queued is canceled."""
+    settings, _ = settings_of(config)
+    canceled = wait_for(_suspend(settings, name))
+    click.echo(f"Suspended {name}.")
+    _tell(canceled)
+
+
+@apps.command()
+@click.argument("name")
+@config_option
+def resume(name: str, config: Path | None) -> None:
+    """Resume the application NAME after it was suspended. What was canceled stays so."""
+    settings, _ = settings_of(config)
+    wait_for(_resume(settings, name))
+    click.echo(f"Resumed {name}.")
+
+
+def _tell(canceled: int) -> None:
+    remark(f"{canceled} queued message{'' if canceled == 1 else 's'} canceled.")
 
 
 async def _add(settings: Settings, draft: ApplicationDraft) -> tuple[Application, str]:
@@ -201,12 +228,34 @@ async def _set(settings: Settings, name: str, jwks: str | None, require_pushed: 
         )
 
 
-async def _remove(settings: Settings, name: str) -> Application:
+async def _remove(settings: Settings, name: str) -> int:
+    from countersign.flows.delivery.cancel_queue import cancel_queued
     from countersign.flows.maintenance.applications import remove_application
     from countersign.wiring import installation_of
 
     async with installation_of(settings) as ground:
-        return await remove_application(ground.database, ground.log(), name, ground.clock())
+        log, by = ground.log(), operator_name()
+        removed = await remove_application(ground.database, log, name, ground.clock(), by)
+        return await cancel_queued(ground.database, log, removed.id, ground.clock, by)
+
+
+async def _suspend(settings: Settings, name: str) -> int:
+    from countersign.flows.delivery.cancel_queue import cancel_queued
+    from countersign.flows.maintenance.applications import suspend_application
+    from countersign.wiring import installation_of
+
+    async with installation_of(settings) as ground:
+        log, by = ground.log(), operator_name()
+        suspended = await suspend_application(ground.database, log, name, ground.clock(), by)
+        return await cancel_queued(ground.database, log, suspended.id, ground.clock, by)
+
+
+async def _resume(settings: Settings, name: str) -> Application:
+    from countersign.flows.maintenance.applications import resume_application
+    from countersign.wiring import installation_of
+
+    async with installation_of(settings) as ground:
+        return await resume_application(ground.database, ground.log(), name, ground.clock(), operator_name())
 
 
 def _print_key(application: Application, key: str, *, as_json: bool) -> None:
@@ -216,6 +265,10 @@ def _print_key(application: Application, key: str, *, as_json: bool) -> None:
     click.echo(key)
     where = "are sent by the configured routes" if application.live else "go to the inbox only"
     remark(f"This is the key of {application.name}; it is not shown again. Its messages {where}.")
+
+
+def _mode(application: Application) -> str:
+    return f"{application.mode.value}, suspended" if application.suspended_at is not None else application.mode.value
 
 
 def _shown(application: Application) -> dict[str, object]:
@@ -232,5 +285,6 @@ def _shown(application: Application) -> dict[str, object]:
         "signing_keys": application.jwks.count('"kty"'),
         "require_pushed": application.requires_pushed,
         "created_at": moment(application.created_at),
+        "suspended_at": None if application.suspended_at is None else moment(application.suspended_at),
         "old_key_until": None if application.old_until is None else moment(application.old_until),
     }

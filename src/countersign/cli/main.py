@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "demo": ("demo", "demo", "Create a few accounts to look at, in development."),
     "messages": ("messages", "messages", "What messages cost and how they look."),
     "preview": ("preview", "preview", "Show every page and message in every state, language and theme."),
+    "queue": ("queue", "queue", "Messages that wait to be sent, and how to cancel them."),
     "providers": ("providers", "providers", "How providers perform, and which are left out of routes."),
     "policy": ("policy", "policy", "What a changed risk policy would have done."),
     "fraud": ("fraud", "fraud", "What is held back because of SMS pumping, and why."),

@@ -20,6 +20,7 @@ from countersign.config.theme import ThemeSettings
 from countersign.config.values import (
     Network,
     Port,
+    read_application_limits,
     read_bind,
     read_country,
     read_database_url,
@@ -100,6 +101,15 @@ class LimitSettings(msgspec.Struct, frozen=True, kw_only=True):
             reads=read_requester_limits,
         ),
     ] = InstallationPolicy().requester
+    application: Annotated[
+        tuple[RateLimit, ...],
+        Described(
+            "Messages of one application, by mail and by phone together: how many in how many s, m, h or d. An empty list: no limit.",
+            expects="a list such as 600/1m, 50000/1d",
+            default="no limit",
+            reads=read_application_limits,
+        ),
+    ] = InstallationPolicy().application
 
 
 class SignInSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -410,6 +420,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             policies=self.purposes,
             destination=self.limits.destination,
             requester=self.limits.requester,
+            application=self.limits.application,
             routes=self.routes,
             prefix_routes=self.detours,
             pumping=self.fraud.policy,

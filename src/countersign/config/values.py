@@ -159,6 +159,11 @@ def read_requester_limits(texts: Sequence[str]) -> tuple[RateLimit, ...]:
     return read_limits("requester", texts)
 
 
+def read_application_limits(texts: Sequence[str]) -> tuple[RateLimit, ...]:
+    """Return the limits of messages of one application; see `read_limits`."""
+    return read_limits("application", texts)
+
+
 def read_token(text: str) -> str:
     """Return a bearer token of at least MIN_TOKEN characters; an empty text stands for none."""
     if text and len(text) < MIN_TOKEN:

@@ -23,7 +23,8 @@ class InstallationPolicy(msgspec.Struct, frozen=True):
     """The policies by purpose, the rate limits, and the ordered providers of each channel.
 
     `destination` limits count messages requested for one contact of one application. `requester` limits count messages requested by one
-    network address. An empty tuple means no limit. `prefix_routes` replace `routes` for destinations with certain prefixes.
+    network address, `application` limits all messages of one application, in each lane apart. An empty tuple means no limit.
+    `prefix_routes` replace `routes` for destinations with certain prefixes.
     """
 
     policies: dict[str, Policy] = msgspec.field(default_factory=DEFAULT_POLICIES.copy)
@@ -32,6 +33,7 @@ class InstallationPolicy(msgspec.Struct, frozen=True):
         RateLimit("destination_day", 30, DAY),
     )
     requester: tuple[RateLimit, ...] = (RateLimit("requester", 60, 10 * MINUTE),)
+    application: tuple[RateLimit, ...] = ()
     routes: dict[Channel, tuple[WeightedProvider, ...]] = msgspec.field(default_factory=dict)
     prefix_routes: dict[Channel, tuple[PrefixRoute, ...]] = msgspec.field(default_factory=dict)
     pumping: PumpingPolicy = PumpingPolicy()

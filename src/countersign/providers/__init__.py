@@ -66,6 +66,13 @@ class Provider(Protocol):
 
 
 @runtime_checkable
+class BoundsSending(Protocol):
+    """A provider that does not send all at once what it is handed: more than `most_at_once` messages would only wait in it, in a row."""
+
+    most_at_once: int | None
+
+
+@runtime_checkable
 class TakesReceipts(Protocol):
     """A provider that posts later what became of a message, to our address for its receipts."""
 

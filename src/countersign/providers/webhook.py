@@ -20,7 +20,9 @@ from countersign.providers.http.webhook_signature import parse_secret, sign, ver
 from countersign.setting import Described, Group
 
 _LABEL: Final = "The webhook"
-_OURS: Final = frozenset({Reason.NO_ROUTE, Reason.NO_RECEIPT, Reason.TRIES_SPENT, Reason.ENDED, Reason.EXPIRED})
+_OURS: Final = frozenset(
+    {Reason.NO_ROUTE, Reason.NO_RECEIPT, Reason.TRIES_SPENT, Reason.ENDED, Reason.EXPIRED, Reason.CANCELED}
+)
 """Reasons that only we can know; a server that gives one is taken to have refused."""
 
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest_asyncio
-from tests.flows.place import SHOP, Place, place_at
+from tests.clock import SECOND
+from tests.flows.place import SHOP, Place, done, place_at
 from tests.providers.bounces import postfix
 
 from countersign.domain.delivery.delivery import DeliveryState, Reason
@@ -56,3 +57,23 @@ async def test_a_mail_that_is_not_a_bounce_changes_nothing(live: Place) -> None:
     assert await record_bounce(live.delivery, raw, address(live, challenge)) is BounceVerdict.NO_BOUNCE
     assert await record_bounce(live.delivery, postfix("bounces@shop.example")) is BounceVerdict.NOT_OURS
     assert await live.deliveries(challenge) == before
+
+
+async def test_a_bounce_at_the_address_of_a_verification_is_about_the_message_that_it_names(
+    live: Place, clock: FixedClock
+) -> None:
+    """D9: by the envelope id or the Message-ID, and otherwise about the last mail that was sent."""
+    challenge = await live.begun(application=LIVE)
+    await live.deliver()
+    clock.forward(30 * SECOND)
+    done(await live.resend(challenge, application=LIVE))
+    await live.deliver()
+    at = make_return_path("bounces@shop.example", challenge.id, bounce_signer(live.keyring))
+    for named in ("Message-ID: <{}@shop.example>", "Message-ID:\n <{}@shop.example>"):
+        bounce = postfix(at).replace(b"Subject: Your code", named.format(f"{challenge.id}.1.0").encode())
+        await record_bounce(live.delivery, bounce)
+        states = [one.state for one in await live.deliveries(challenge)]
+        assert states == [DeliveryState.UNDELIVERED, DeliveryState.ACCEPTED]
+    strange = postfix(at).replace(b"X-Postfix-Queue-ID: 4Xk", f"Original-Envelope-Id: {'ver_' + 'a' * 26}.1.0".encode())
+    assert await record_bounce(live.delivery, strange) is BounceVerdict.TAKEN
+    assert [one.state for one in await live.deliveries(challenge)] == [DeliveryState.UNDELIVERED] * 2

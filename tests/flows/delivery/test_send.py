@@ -27,6 +27,7 @@ from countersign.errors import DeliveryFailedError
 from countersign.flows.delivery import send as deliver
 from countersign.flows.delivery.claim import claim_due
 from countersign.flows.delivery.send import record_results, release_claims, renew_leases, send
+from countersign.flows.delivery.stranded import STRANDED_AFTER, rescue_stranded
 from countersign.store.tables import deliveries
 
 if TYPE_CHECKING:
@@ -186,11 +187,14 @@ async def test_a_provider_that_never_answers_is_left(place: Place, monkeypatch: 
     assert (await send(hung, parcel)).answer == Failure(Reason.TIMED_OUT, permanent=False)
 
 
-async def test_a_provider_that_is_no_longer_in_the_settings_is_passed_over(live: Place) -> None:
+async def test_a_provider_that_is_no_longer_in_the_settings_is_passed_over(live: Place, clock: FixedClock) -> None:
+    """D2, D10: after half a minute, in which a worker may come that knows it."""
     challenge = await live.begun(application=LIVE)
-    post = msgspec.structs.replace(live.delivery, providers={"second": live.carriers["second"]})
-    for _ in range(2):
-        await record_results(post, [await send(post, parcel) for parcel in await claim_due(post, 1)])
+    live.delivery = msgspec.structs.replace(live.delivery, providers={"second": live.carriers["second"]})
+    assert await live.deliver() == 0
+    clock.forward(STRANDED_AFTER)
+    await rescue_stranded(live.delivery)
+    assert await live.deliver() == 1
     assert len(live.carriers["second"].sent) == 1
     assert (await only(live, challenge)).provider == "second"
 

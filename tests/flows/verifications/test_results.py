@@ -27,7 +27,9 @@ TERMS = Terms(
 CHALLENGE = Challenge(
     "ver_1", "app_1", b"twin", b"standing", TERMS, 1, 600_001, ChallengeState.PENDING, Channel.SMS, sent_at=1
 )
-DELIVERY = Delivery("ver_1", 1, Channel.SMS, ("a", "b"), 1, position=1, region=PhoneRegion("DE", "+49170"))
+DELIVERY = Delivery(
+    "ver_1", 1, Channel.SMS, ("a", "b"), 1, position=1, region=PhoneRegion("DE", "+49170"), application="app_1"
+)
 STORED_CHALLENGE = {
     "id": "ver_1",
     "application": "app_1",
@@ -68,6 +70,8 @@ STORED_DELIVERY = {
     "changed_at": 0,
     "area": {"country": "DE", "prefix": "+49170"},
     "settled_at": None,
+    "application": "app_1",
+    "lapses": 0,
 }
 
 
@@ -104,3 +108,10 @@ def test_a_result_is_stored_under_the_names_that_it_always_had(result: Outcome, 
     """H2: an upgrade between a request and its repetition changes nothing."""
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(result)) == stored
     assert msgspec.msgpack.Decoder(Outcome).decode(msgspec.msgpack.encode(stored)) == result
+
+
+def test_a_delivery_that_an_older_release_stored_is_read() -> None:
+    """H2: it belonged to nobody by name, and had no lapses."""
+    older = {name: value for name, value in STORED_DELIVERY.items() if name not in {"application", "lapses"}}
+    found = msgspec.msgpack.Decoder(Delivery).decode(msgspec.msgpack.encode(older))
+    assert found == msgspec.structs.replace(DELIVERY, application="")

@@ -246,6 +246,7 @@ async def test_one_refused_of_many_hinders_no_other_and_costs_no_connection(star
 async def test_no_more_connections_than_are_allowed_serve_many_at_once(start_mail_server: StartMailServer) -> None:
     peer = await start_mail_server()
     mail = provider(peer, connections=3)
+    assert mail.most_at_once == 12
     words = await asyncio.gather(*(mail.send(message(key=f"ver_1.{number}.0")) for number in range(30)))
     await mail.close()
     assert len({word.provider_message_id for word in words}) == 30

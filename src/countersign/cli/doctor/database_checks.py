@@ -14,13 +14,14 @@ from countersign.cli.doctor.pumping_checks import check_pumping_mode
 from countersign.cli.doctor.theme_checks import check_themes
 from countersign.clock import system_clock
 from countersign.config import Settings
+from countersign.domain.policy import INBOX
 from countersign.errors import CountersignError
 from countersign.flows.maintenance.clock_skew import measure_skew
 from countersign.flows.maintenance.environment import environment_fault
 from countersign.keys import Keyring
 from countersign.store.engine.connect import open_database, sqlite_path
 from countersign.store.engine.database import Database
-from countersign.store.tables import deliveries, metadata
+from countersign.store.tables import deliveries, metadata, queue
 from countersign.wiring import foreign_keys, schema_url
 
 SKEW_TO_LOOK_AT: Final = 2_000
@@ -78,7 +79,7 @@ async def check_database(settings: Settings, keyring: Keyring | None) -> list[Ch
             *(await _clock(database) if path is None else []),
             *(await check_connections(settings, database) if path is None else []),
             *await check_pumping_mode(settings, database),
-            *await _backlog(database),
+            *await _backlog(settings, database),
         ]
     except CountersignError as error:
         return [CheckResult("database", CheckState.UNSAFE, str(error), "Look at its log.")]
@@ -157,14 +158,28 @@ async def _clock(database: Database) -> list[CheckResult]:
     return [CheckResult("clock", CheckState.FINE, f"within {skew} ms of the database's")]
 
 
-async def _backlog(database: Database) -> list[CheckResult]:
-    due, oldest = await database.read(deliveries.count_due, database.now())
+async def _backlog(settings: Settings, database: Database) -> list[CheckResult]:
+    now = database.now()
+    due, oldest = await database.read(deliveries.count_due, now)
+    known = {"", INBOX, *settings.providers}
+    unknown = [one for one in await database.read(queue.list_queues, now) if one.provider not in known]
+    if unknown:
+        waiting = sum(one.due + one.waiting for one in unknown)
+        names = ", ".join(sorted({one.provider for one in unknown}))
+        return [
+            CheckResult(
+                "deliveries",
+                CheckState.UNSAFE,
+                f"{waiting} messages wait for a provider that these settings do not name: {names}.",
+                "Have it in the settings of every process, or `countersign queue cancel` them.",
+            )
+        ]
     if oldest > LATE:
         return [
             CheckResult(
                 "deliveries",
                 CheckState.ADVICE,
-                f"{due} messages are due, the oldest for {oldest // 1_000} s.",
+                f"{due} messages are due, the oldest for {oldest // 1_000} s: `countersign queue list` says whose.",
                 "Check that `countersign serve` or `countersign work` runs, and what its log reports about providers.",
             )
         ]

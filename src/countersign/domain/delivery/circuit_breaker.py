@@ -68,3 +68,8 @@ def after_success(breaker: CircuitBreaker, now: int) -> CircuitBreaker:
 def begin_probe(breaker: CircuitBreaker, now: int) -> CircuitBreaker:
     """Let one message through to a provider whose rest is over. For all others the rest is extended by PROBE."""
     return msgspec.structs.replace(breaker, until=now + PROBE, probing=True, changed_at=now)
+
+
+def end_probe(breaker: CircuitBreaker, now: int) -> CircuitBreaker:
+    """End a probe whose message was not sent. The next message is the probe."""
+    return msgspec.structs.replace(breaker, until=now, probing=False, changed_at=now)

@@ -8,11 +8,15 @@ from typing import Final
 
 import msgspec
 
+from countersign.domain.delivery.pauses import long_pause
 from countersign.domain.shared.contact import Channel
 from countersign.domain.shared.phone_region import NO_REGION, PhoneRegion
 
 BACKOFF: Final = (1_000, 4_000, 12_000)
-"""Milliseconds before the second, third and fourth try of one provider. After those the next provider follows."""
+"""Milliseconds before the second, third and fourth try of one provider. After those the next provider follows, if there is one."""
+
+MAX_LAPSES: Final = len(BACKOFF) + 1
+"""Leases that may run out in a row, each because a worker died over the message or hung, before the next provider follows."""
 
 TRIES_BEFORE_ANOTHER: Final = 1
 """Tries of a provider that fails temporarily while another could send the message. A person is waiting."""
@@ -66,6 +70,7 @@ class Reason(StrEnum):
     TRIES_SPENT = "tries_spent"
     ENDED = "ended"
     EXPIRED = "expired"
+    CANCELED = "canceled"
 
 
 ABOUT_RECIPIENT: Final = frozenset({Reason.UNKNOWN_RECIPIENT})
@@ -123,7 +128,8 @@ class Delivery(msgspec.Struct, frozen=True):
 
     `route` holds the provider names in order, fixed when the delivery was created. `position` is the index of the current one. `tries`
     counts the tries of the current provider, `attempts` all tries. `due_at` is when a worker must look at it again (None: never).
-    `settled_at` is when the conversion of its code was counted (None: not yet, as the code may still be entered).
+    `settled_at` is when the conversion of its code was counted (None: not yet, as the code may still be entered). `application` is the id
+    of the application that it belongs to ("": an older release wrote it). `lapses` counts the leases that ran out in a row.
     """
 
     owner: str
@@ -141,11 +147,18 @@ class Delivery(msgspec.Struct, frozen=True):
     changed_at: int = 0
     region: PhoneRegion = msgspec.field(default=NO_REGION, name="area")
     settled_at: int | None = None
+    application: str = ""
+    lapses: int = 0
 
     @property
     def provider(self) -> str | None:
         """Return the name of the current provider, or None if the route is empty or exhausted."""
-        return self.route[self.position] if self.position < len(self.route) else None
+        return self.route[self.position] if 0 <= self.position < len(self.route) else None
+
+    @property
+    def queue(self) -> str:
+        """Return the name of the queue that it waits in: its current provider, its channel and its application."""
+        return f"{self.provider or ''} {self.channel.value} {self.application}"
 
     @property
     def key(self) -> str:
@@ -155,7 +168,8 @@ class Delivery(msgspec.Struct, frozen=True):
     @property
     def is_lost(self) -> bool:
         """Return True if the message did not arrive and will not be tried again."""
-        return self.state in {DeliveryState.UNDELIVERED, DeliveryState.FAILED}
+        is_canceled = self.state is DeliveryState.DROPPED and self.reason is Reason.CANCELED
+        return is_canceled or self.state in {DeliveryState.UNDELIVERED, DeliveryState.FAILED}
 
     def is_late(self, now: int) -> bool:
         """Return True if the message failed, or was not delivered within LATE_AFTER."""
@@ -181,6 +195,7 @@ def new_delivery(
     *,
     region: PhoneRegion = NO_REGION,
     has_code: bool = True,
+    application: str = "",
 ) -> Delivery:
     """Return a new message that is due at once, or a failed one if `route` is empty.
 
@@ -200,25 +215,46 @@ def new_delivery(
             changed_at=now,
             region=region,
             settled_at=settled_at,
+            application=application,
         )
     return Delivery(
-        owner, number, channel, route, now, round_, due_at=now, changed_at=now, region=region, settled_at=settled_at
+        owner,
+        number,
+        channel,
+        route,
+        now,
+        round_,
+        due_at=now,
+        changed_at=now,
+        region=region,
+        settled_at=settled_at,
+        application=application,
     )
 
 
 def claim(delivery: Delivery, now: int, left_out: Collection[str] = ()) -> Delivery:
-    """Claim the message to send it. The try is counted before it is made, and the lease starts.
+    """Claim the message to send it: it takes its turn, and its try starts."""
+    delivery = take_turn(delivery, now, left_out)
+    return delivery if delivery.ended else start_try(delivery, now)
+
+
+def take_turn(delivery: Delivery, now: int, left_out: Collection[str] = ()) -> Delivery:
+    """Return the message at the provider that is to send it now. After the last one it has failed.
 
     A message whose receipt is overdue goes to the next provider. So does one whose workers died repeatedly while they sent it. Providers
     in `left_out` are skipped while the route has others.
     """
     if delivery.state is DeliveryState.ACCEPTED:
         delivery = next_provider(delivery, Reason.NO_RECEIPT, now)
-    elif delivery.state is DeliveryState.SENDING and delivery.tries > len(BACKOFF):
-        delivery = next_provider(delivery, Reason.TRIES_SPENT, now)
-    if delivery.ended:
-        return delivery
-    delivery = skip_providers(delivery, left_out)
+    elif delivery.state is DeliveryState.SENDING:
+        delivery = msgspec.structs.replace(delivery, lapses=delivery.lapses + 1)
+        if delivery.lapses >= MAX_LAPSES:
+            delivery = next_provider(delivery, Reason.TRIES_SPENT, now)
+    return delivery if delivery.ended else skip_providers(delivery, left_out)
+
+
+def start_try(delivery: Delivery, now: int) -> Delivery:
+    """Return the message as it is being sent. The try is counted before it is made, and the lease starts."""
     return msgspec.structs.replace(
         delivery,
         state=DeliveryState.SENDING,
@@ -229,6 +265,13 @@ def claim(delivery: Delivery, now: int, left_out: Collection[str] = ()) -> Deliv
     )
 
 
+def leave_to_others(delivery: Delivery, now: int) -> Delivery:
+    """Return a message that a worker took its turn of, but cannot send: it is due at once, for a worker that knows its provider."""
+    if delivery.state is DeliveryState.QUEUED:
+        return delivery
+    return msgspec.structs.replace(delivery, state=DeliveryState.QUEUED, due_at=now, changed_at=now)
+
+
 def skip_providers(delivery: Delivery, left_out: Collection[str]) -> Delivery:
     """Return the message at the first provider, from the current one on, that is not left out. If all are, return it unchanged."""
     for position in range(delivery.position, len(delivery.route)):
@@ -236,7 +279,7 @@ def skip_providers(delivery: Delivery, left_out: Collection[str]) -> Delivery:
             return (
                 delivery
                 if position == delivery.position
-                else msgspec.structs.replace(delivery, position=position, tries=0)
+                else msgspec.structs.replace(delivery, position=position, tries=0, lapses=0)
             )
     return delivery
 
@@ -279,37 +322,42 @@ def release(delivery: Delivery, now: int) -> Delivery:
     )
 
 
-def after_failure(delivery: Delivery, failure: Failure, now: int, random: float) -> Delivery:
+def after_failure(delivery: Delivery, failure: Failure, now: int, random: float, until: int | None = None) -> Delivery:
     """Return the message after a failed try: the same provider again later, the next provider, or the end.
 
-    `random` in [0, 1) spreads the wait. A refusal because of the recipient ends the message. Any other permanent failure moves on to the
-    next provider at once. So does a temporary failure while another provider is left, unless its reason is in BEYOND_PROVIDER. Otherwise
-    the same provider is tried again after BACKOFF, or after `retry_after` if that is longer, as often as BACKOFF has waits.
+    `random` in [0, 1) spreads the wait. `until` is when (ms) the message ends to be of use, such as the end of its code; None means that it
+    is not known.
+
+    A refusal because of the recipient ends the message. Any other permanent failure moves on to the next provider at once. So does a
+    temporary failure while another provider is left, unless its reason is in BEYOND_PROVIDER: then the same provider is tried as often as
+    BACKOFF has waits. The last provider of a route is tried for as long as the message is of use, with growing pauses (semantics D8). A
+    wait is as long as the provider's own `retry_after` if that is longer.
     """
     if failure.permanent and failure.reason in ABOUT_RECIPIENT:
         return _failed(delivery, failure.reason, now)
-    if failure.permanent or delivery.tries >= max_tries(delivery, failure.reason):
+    is_last = delivery.position + 1 >= len(delivery.route)
+    is_tried_on = is_last and until is not None
+    if failure.permanent or (not is_tried_on and delivery.tries >= max_tries(delivery, failure.reason)):
         return next_provider(delivery, failure.reason, now)
-    wait = BACKOFF[delivery.tries - 1] if delivery.tries else BACKOFF[0]
-    wait = max(wait, failure.retry_after or 0)
     # A long wait that the provider asked for is not observed while another could send the message.
-    if (
-        failure.retry_after is not None
-        and failure.retry_after > BACKOFF[-1]
-        and delivery.position + 1 < len(delivery.route)
-    ):
+    if failure.retry_after is not None and failure.retry_after > BACKOFF[-1] and not is_last:
         return next_provider(delivery, failure.reason, now)
+    wait = (
+        BACKOFF[max(0, delivery.tries - 1)]
+        if delivery.tries <= len(BACKOFF)
+        else long_pause(delivery.tries - len(BACKOFF), (until or now) - delivery.created_at)
+    )
+    wait = max(wait, failure.retry_after or 0)
+    due_at = now + int(wait * (1 + JITTER * random))
+    if is_last and until is not None and due_at >= until:
+        return _failed(delivery, failure.reason, now)
     return msgspec.structs.replace(
-        delivery,
-        state=DeliveryState.QUEUED,
-        reason=failure.reason,
-        due_at=now + int(wait * (1 + JITTER * random)),
-        changed_at=now,
+        delivery, state=DeliveryState.QUEUED, reason=failure.reason, due_at=due_at, changed_at=now, lapses=0
     )
 
 
 def max_tries(delivery: Delivery, reason: Reason) -> int:
-    """Return how often the current provider is tried if it fails temporarily for `reason`."""
+    """Return how often a provider is tried that is not tried on, if it fails temporarily for `reason`."""
     another = delivery.position + 1 < len(delivery.route)
     return TRIES_BEFORE_ANOTHER if another and reason not in BEYOND_PROVIDER else len(BACKOFF) + 1
 
@@ -326,6 +374,7 @@ def next_provider(delivery: Delivery, reason: Reason, now: int) -> Delivery:
         reason=reason,
         due_at=now,
         changed_at=now,
+        lapses=0,
     )
 
 

@@ -63,6 +63,17 @@ class TrafficSlot(msgspec.Struct, frozen=True):
     notices: int = 0
 
 
+def difference(one: TrafficSlot, other: TrafficSlot) -> TrafficSlot:
+    """Return the counts of `one` without those of `other`."""
+    return TrafficSlot(
+        one.at,
+        one.sent - other.sent,
+        one.spent - other.spent,
+        one.converted - other.converted,
+        one.notices - other.notices,
+    )
+
+
 class Hold(msgspec.Struct, frozen=True):
     """A hold from `since` to `until`. `times` is its number within a week: 1 for the first, 0 for a spent budget."""
 

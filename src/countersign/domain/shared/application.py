@@ -48,7 +48,7 @@ class Application(msgspec.Struct, frozen=True):
     all. `redirect_uris` and `post_logout_redirect_uris` (OpenID Connect) are compared character by character. `app_hash` identifies its
     Android app to the SMS Retriever; it is empty if there is none. `jwks` are the public keys (RFC 7517, as JSON) with which it signs
     requests and assertions; it is empty if there are none. `requires_pushed`: it takes part only in pushed authorization requests
-    (RFC 9126). Times are in ms since the epoch.
+    (RFC 9126). While it is suspended, since `suspended_at`, nothing is sent for it. Times are in ms since the epoch.
     """
 
     id: str
@@ -67,6 +67,12 @@ class Application(msgspec.Struct, frozen=True):
     app_hash: str = ""
     jwks: str = ""
     requires_pushed: bool = False
+    suspended_at: int | None = None
+
+    @property
+    def is_stopped(self) -> bool:
+        """Return True if nothing is sent for it: it is suspended, or was removed."""
+        return self.suspended_at is not None or self.removed_at is not None
 
     @property
     def live(self) -> bool:

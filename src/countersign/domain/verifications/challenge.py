@@ -64,6 +64,7 @@ class Refusal(StrEnum):
     PURPOSE_NOT_ALLOWED = "purpose_not_allowed"
     CHANNEL_NOT_ALLOWED = "channel_not_allowed"
     UNUSABLE_DESTINATION = "unusable_destination"
+    APPLICATION_SUSPENDED = "application_suspended"
 
 
 REFUSAL_OF_STATE: Final = {

@@ -58,6 +58,7 @@ class CounterSubject(StrEnum):
     ACCOUNT = "account"
     ACCOUNT_AND_CONTACT = "account_and_contact"
     BROWSER = "browser"
+    APPLICATION = "application"
 
 
 class Counter(msgspec.Struct, frozen=True):
@@ -108,7 +109,13 @@ COUNTERS: Final = (
         ("recovery_codes", {_A: CounterSubject.CONTACT_AND_NETWORK, **_OWN}),
         ("recovery_code_failures", _OWN),
     ),
-    *_counters(Act.SEND_CODE, ("destination", _MESSAGES), ("destination_day", _MESSAGES), ("requester", _EACH_NETWORK)),
+    *_counters(
+        Act.SEND_CODE,
+        ("destination", _MESSAGES),
+        ("destination_day", _MESSAGES),
+        ("requester", _EACH_NETWORK),
+        ("application", dict.fromkeys(Lane, CounterSubject.APPLICATION)),
+    ),
     *_counters(
         Act.TRY_CODE,
         (
@@ -128,7 +135,7 @@ COUNTERS: Final = (
 ANONYMOUS_PURPOSES: Final = frozenset({"sign_up", "recover"})
 """Purposes of an application's codes that anybody may ask for, without having given anything of the account before."""
 
-_CONFIGURED: Final = {"destination": "destination_day", "requester": "requester"}
+_CONFIGURED: Final = {"destination": "destination_day", "requester": "requester", "application": "application"}
 """Limits of messages whose number is the operator's: the counter that a further one, such as `destination_2h`, stands for."""
 
 

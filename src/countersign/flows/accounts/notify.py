@@ -110,7 +110,8 @@ async def owe_notices(
 def notice_delivery(context: AccountContext, notice_id: str, channel: Channel, address: str, now: int) -> Delivery:
     """Return the message that a notice owes to an address, due at once."""
     route = context.policy.route(channel, address, notice_id, live=context.own.live)
-    return new_delivery(notice_id, 1, channel, route, now, region=region_of(address), has_code=False)
+    region, own = region_of(address), context.own.id
+    return new_delivery(notice_id, 1, channel, route, now, region=region, has_code=False, application=own)
 
 
 def channel_of(context: AccountContext, kind: ContactKind) -> Channel | None:

@@ -1,4 +1,4 @@
-"""Bounces: record a returned mail if it arrived at the return path that only its own message was sent with."""
+"""Bounces: record a returned mail if it arrived at the return path that only messages of its own owner were sent with."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 import structlog
 
 from countersign.domain.delivery.delivery import Delivery, Reason, Receipt, ReceiptState
-from countersign.domain.shared.contact import parse_contact
+from countersign.domain.shared.contact import Channel, parse_contact
 from countersign.errors import InputError, SettingsError, UnavailableError
 from countersign.flows.delivery.context import DeliveryContext
 from countersign.flows.delivery.receipts import record_receipt
@@ -80,8 +80,7 @@ async def record_bounce(context: DeliveryContext, raw: bytes, address: str = "")
     if key is None:
         _log.info("bounce_not_ours")
         return BounceVerdict.NOT_OURS
-    owner, number, position = key.split(".")
-    sent = await context.database.read(_find_sent, owner, int(number), int(position))
+    sent = await context.database.read(_find_sent, *_named(key, bounce))
     if sent is None:
         _log.info("bounce_not_ours", delivery=key)
         return BounceVerdict.NOT_OURS
@@ -93,9 +92,25 @@ async def record_bounce(context: DeliveryContext, raw: bytes, address: str = "")
     return BounceVerdict.TAKEN
 
 
-async def _find_sent(owner_id: str, number: int, position: int) -> _SentMessage | None:
+def _named(key: str, bounce: dsn.Bounce) -> tuple[str, int | None, int]:
+    """Return which message a bounce is about: its owner, its number (None: the last that was sent by mail), its position in the route.
+
+    The owner is signed, the rest is what the bounce says of itself: it chooses among the messages of that owner.
+    """
+    owner = key.partition(".")[0]
+    whole = next((one for one in (key, *bounce.keys) if one.startswith(f"{owner}.")), None)
+    if whole is None:
+        return owner, None, 0
+    _, number, position = whole.split(".")
+    return owner, int(number), int(position)
+
+
+async def _find_sent(owner_id: str, number: int | None, position: int) -> _SentMessage | None:
     """Return the message that was sent under a key, its provider, and the provider's id for it, or None."""
     found = await deliveries.list_by_owner(owner_id)
+    if number is None:
+        mails = [one for one in found if one.channel is Channel.EMAIL and one.attempts]
+        number, position = (mails[-1].number, mails[-1].position) if mails else (0, 0)
     delivery = next((one for one in found if one.number == number), None)
     owner = await owner_of(owner_id)
     if delivery is None or owner is None or position >= len(delivery.route):

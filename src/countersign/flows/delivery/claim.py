@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TypeVar
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Final, TypeVar
 
 import msgspec
 import structlog
@@ -13,10 +14,11 @@ from countersign.domain.delivery import circuit_breaker as breaker_rules
 from countersign.domain.delivery import delivery as delivery_rules
 from countersign.domain.delivery.circuit_breaker import CircuitBreaker
 from countersign.domain.delivery.delivery import Delivery, DeliveryState, Reason
+from countersign.domain.delivery.fair_share import DueQueue, fair_shares
 from countersign.domain.delivery.latency import ProviderStats
 from countersign.domain.delivery.notice import NOTICE_PREFIX, Notice
-from countersign.domain.delivery.sms_pumping import PumpingFinding
 from countersign.domain.shared.application import Application
+from countersign.domain.shared.contact import Channel
 from countersign.domain.shared.event import Event
 from countersign.domain.verifications.challenge import Challenge, ChallengeState, accepted_rounds
 from countersign.flows.delivery.compose import ClaimedDelivery
@@ -24,16 +26,32 @@ from countersign.flows.delivery.context import DeliveryContext, provider_key_of
 from countersign.flows.delivery.events import delivery_event
 from countersign.flows.delivery.sms_pumping import PumpingResult, check_pumping, is_counted
 from countersign.flows.delivery.suppressions import find_suppressed
-from countersign.store.engine.database import Append, Claim, Row, Rows, Seek, Write
-from countersign.store.tables import applications, challenges, deliveries, notices, provider_health, sms_traffic
-from countersign.store.tables.schema import CHALLENGES, DELIVERIES, NOTICES
+from countersign.providers import BoundsSending
+from countersign.store.engine.database import Append, Row, Rows, Seek, Take, Write
+from countersign.store.tables import (
+    applications,
+    challenges,
+    deliveries,
+    notices,
+    provider_health,
+    queue,
+    sms_traffic,
+)
+from countersign.store.tables.schema import ATTEMPTS, CHALLENGES, DELIVERIES, NOTICES
 
 T = TypeVar("T")
+
+MOST_OF_ONE: Final = 64
+"""Messages of one application that one worker has in flight at once, of one kind of channel."""
+
+MAIL: Final = frozenset({Channel.EMAIL})
+PHONE: Final = frozenset(Channel) - MAIL
+"""The kinds of channels. Each is claimed apart, so that mail never waits for what phone messages wait for."""
 
 _log = structlog.get_logger("countersign.delivery")
 
 
-class _DueMessages(msgspec.Struct, frozen=True):
+class DueMessages(msgspec.Struct, frozen=True):
     """Due messages with the challenges or notices that own them, and the rows that this program cannot read."""
 
     deliveries: list[Delivery]
@@ -41,16 +59,17 @@ class _DueMessages(msgspec.Struct, frozen=True):
     unreadable: list[Row]
 
 
-class _ClaimResult(msgspec.Struct, frozen=True):
-    """The messages to send, those whose receipt was overdue with their application, and what was withheld because of pumping.
+class Claimed(msgspec.Struct, frozen=True):
+    """Messages that this worker has claimed: those to send, and those that the pumping rules judge first.
 
-    `withheld_countries` has the country of each message, `withheld_notices` the reason for each destination that notices are kept from.
+    `probes` has the provider of each message that tests whether it is back, by owner and number. `looked_at` counts the due messages that
+    were locked, with those that were ended.
     """
 
-    claimed: list[ClaimedDelivery]
-    overdue: list[tuple[Delivery, str]]
-    withheld_countries: list[str]
-    withheld_notices: dict[str, PumpingFinding] = {}
+    ready: list[ClaimedDelivery] = []
+    unjudged: list[ClaimedDelivery] = []
+    probes: dict[tuple[str, int], str] = {}
+    looked_at: int = 0
 
 
 class _Decisions(msgspec.Struct):
@@ -62,18 +81,47 @@ class _Decisions(msgspec.Struct):
     events: list[Event] = []
 
 
-async def claim_due(context: DeliveryContext, limit: int) -> list[ClaimedDelivery]:
-    """Claim up to `limit` due messages. Messages that must not be sent any more are ended on the way.
+async def find_due(context: DeliveryContext, most: int) -> list[DueQueue]:
+    """Return the queues with due messages that this worker can send, each with their number up to `most`.
 
-    Raises UnavailableError if the database is down.
+    A worker leaves alone what names a provider that its settings do not have: another one has newer settings, or older ones. Raises
+    UnavailableError if the database is down.
     """
-    result = await context.claims.run(context.database, _claim, context, context.now(), limit)
-    for country in result.withheld_countries:
-        context.on_withheld(country)
-    for destination, finding in result.withheld_notices.items():
-        if context.stats.is_news(f"notices {destination}", context.now()):
-            _log.warning("notices_withheld", destination=destination, rule=finding.rule, why=finding.sentence)
-    for delivery, application in result.overdue:
+    found = await context.database.read(queue.find_due, context.now(), most)
+    return [one for one in found if not one.provider or one.provider in context.providers]
+
+
+async def claim_due(context: DeliveryContext, limit: int) -> list[ClaimedDelivery]:
+    """Claim up to `limit` due messages, and return those that may be sent. Raises UnavailableError if the database is down."""
+    claimed = await claim_from(context, await find_due(context, limit), limit)
+    return claimed.ready + await judge(context, claimed.unjudged, claimed.probes)
+
+
+async def claim_from(
+    context: DeliveryContext,
+    queues: Sequence[DueQueue],
+    room: int,
+    held: Collection[ClaimedDelivery] = (),
+    most: int = MOST_OF_ONE,
+) -> Claimed:
+    """Claim up to `room` due messages of these queues, shared fairly among their applications (semantics D10).
+
+    Messages that must not be sent any more are ended on the way. Raises UnavailableError if the database is down.
+
+    Arguments:
+        context: the context of delivery.
+        queues: what is due.
+        room: the most messages to claim.
+        held: the messages that this worker has in flight.
+        most: the most messages in flight of one application.
+
+    """
+    in_flight = Counter(one.owner.application for one in held)
+    shares = fair_shares(queues, room, in_flight, most, _places(context, held))
+    if not shares:
+        return Claimed()
+    claimed, overdue = await context.claims.run(context.database, _claim, context, context.now(), shares)
+    for delivery, application in overdue:
         key = provider_key_of(delivery)
         context.stats.add(key, ProviderStats(overdue=1))
         if context.stats.is_news(f"missing {key} {application}", context.now()):
@@ -84,34 +132,122 @@ async def claim_due(context: DeliveryContext, limit: int) -> list[ClaimedDeliver
                 country=key.country,
                 application=application,
             )
-    return result.claimed
+    return claimed
 
 
-async def _claim(context: DeliveryContext, now: int, limit: int) -> _ClaimResult:
-    rows = await Claim(DELIVERIES, "due_at IS NOT NULL AND due_at <= $1", (now,), "due_at", limit)
+def _places(context: DeliveryContext, held: Collection[ClaimedDelivery]) -> dict[str, int]:
+    """Return how many more messages each provider takes that does not send all at once.
+
+    Beyond that they would wait in the provider, in a row, and whoever asks for one code behind a flood would wait for all of it.
+    """
+    busy = Counter(one.delivery.provider for one in held)
+    return {
+        name: max(0, provider.most_at_once - busy[name])
+        for name, provider in context.providers.items()
+        if isinstance(provider, BoundsSending) and provider.most_at_once is not None
+    }
+
+
+async def judge(
+    context: DeliveryContext, messages: Sequence[ClaimedDelivery], probes: Mapping[tuple[str, int], str]
+) -> list[ClaimedDelivery]:
+    """Have the pumping rules judge claimed messages, end or postpone those that are withheld, and return the others.
+
+    Raises UnavailableError if the database is down. Messages that were not judged must not be sent: they are released, or their leases
+    end.
+    """
+    if not messages:
+        return []
+    now = context.now()
+    pumping = await check_pumping(context, [(one.delivery, one.owner) for one in messages], now)
+    if pumping.withheld or pumping.blocks:
+        withheld = [one for one in messages if (one.delivery.owner, one.delivery.number) in pumping.withheld]
+        await context.claims.run(context.database, _withhold, withheld, pumping, probes, now)
+    for country in pumping.withheld_countries:
+        context.on_withheld(country)
+    for destination, finding in pumping.withheld_notices.items():
+        if context.stats.is_news(f"notices {destination}", now):
+            _log.warning("notices_withheld", destination=destination, rule=finding.rule, why=finding.sentence)
+    return [one for one in messages if (one.delivery.owner, one.delivery.number) not in pumping.withheld]
+
+
+async def _claim(context: DeliveryContext, now: int, shares: dict[str, int]) -> tuple[Claimed, list[tuple[Delivery, str]]]:
+    """Return what is claimed now, and the messages whose receipt was overdue."""
+    rows = await queue.claim_shares(shares, now)
     if not rows:
-        return _ClaimResult([], [], [])
-    due = await _load_owners(rows)
+        return Claimed(), []
+    due = await find_owners(rows)
     sites = await applications.find_by_ids([owner.application for owner in due.owners.values()])
-    pumping = await check_pumping(context, _first_sends_by_phone(due, now), now)
-    blocked = await _find_blocked(context, due, pumping, now)
+    unjudged = await _find_unjudged(due)
+    blocked = await _find_blocked(context, due, now)
     breakers = _Breakers(await _load_breakers(now), now)
-    decisions = _decide(due, sites, blocked, _find_postponed(due, blocked, pumping), breakers, now)
-    await Append([*pumping.events, *decisions.events])
+    decisions = _decide(context.providers, due, sites, blocked, breakers, now)
+    await Append(decisions.events)
     await Write(
         (
             *deliveries.update(decisions.changed),
             *deliveries.update_due_at(due.unreadable, now + delivery_rules.LEASE),
             *provider_health.upsert_breakers(breakers.probed),
+        ),
+        last=True,
+    )
+    ready: list[ClaimedDelivery] = []
+    waiting: list[ClaimedDelivery] = []
+    for one in _in_turn(decisions.claimed):
+        (waiting if (one.delivery.owner, one.delivery.number) in unjudged else ready).append(one)
+    return Claimed(ready, waiting, breakers.probes, len(rows)), decisions.overdue
+
+
+def _in_turn(claimed: Sequence[ClaimedDelivery]) -> list[ClaimedDelivery]:
+    """Return messages in the order in which they are sent: the first of each application, then the second, and so on."""
+    turns: dict[str, int] = {}
+    order: list[tuple[int, int, ClaimedDelivery]] = []
+    for one in claimed:
+        turn = turns.get(one.owner.application, 0)
+        turns[one.owner.application] = turn + 1
+        order.append((turn, len(order), one))
+    return [one for _, _, one in sorted(order, key=lambda place: place[:2])]
+
+
+async def _withhold(
+    messages: Sequence[ClaimedDelivery], pumping: PumpingResult, probes: Mapping[tuple[str, int], str], now: int
+) -> None:
+    """End the messages that are withheld, or have those wait that must arrive, and write what was found.
+
+    Anybody can have a destination held, by asking for codes to numbers beside it. What can cost somebody the account must reach them all
+    the same (semantics L1).
+    """
+    claimed = {(one.delivery.owner, one.delivery.number): one for one in messages}
+    changed: list[Delivery] = []
+    events: list[Event] = []
+    rows = await Take(DELIVERIES, sorted(claimed)) if claimed else ()
+    for current in map(deliveries.from_row, rows):
+        key = (current.owner, current.number)
+        if current.state is not DeliveryState.SENDING or current.attempts != claimed[key].delivery.attempts:
+            continue
+        untried = delivery_rules.release(current, now)
+        if _must_be_told(claimed[key].owner):
+            changed.append(delivery_rules.postpone(untried, pumping.withheld[key]))
+            continue
+        after = delivery_rules.fail(untried, Reason.HELD_BACK, now)
+        changed.append(after)
+        events.append(delivery_event(after, claimed[key].owner.application, now))
+    # What is not sent proves nothing about its provider: the next message is the probe.
+    spent = {probes[key] for key in claimed if key in probes}
+    breakers = (await provider_health.lock_breakers(sorted(spent))).values()
+    await Append([*pumping.events, *events])
+    await Write(
+        (
+            *deliveries.update(changed),
+            *provider_health.upsert_breakers([breaker_rules.end_probe(one, now) for one in breakers if one.probing]),
             *sms_traffic.upsert_blocks(pumping.blocks),
         ),
         last=True,
     )
-    return _ClaimResult(decisions.claimed, decisions.overdue, pumping.withheld_countries, pumping.withheld_notices)
 
 
-async def _load_owners(rows: Rows) -> _DueMessages:
-    """Load the challenges and notices of claimed rows.
+async def find_owners(rows: Rows) -> DueMessages:
+    """Return the messages of claimed rows, with their challenges and notices.
 
     A newer program may have written what this one cannot read. Such a row must not stop the messages of everybody else.
     """
@@ -126,43 +262,27 @@ async def _load_owners(rows: Rows) -> _DueMessages:
     unreadable += [row for row in rows if row[0] in unreadable_ids]
     for owner_id, number, *_ in unreadable:
         _log.error("unreadable_record", delivery=f"{owner_id}.{number}")
-    return _DueMessages(due, owners, unreadable)
+    return DueMessages(due, owners, unreadable)
 
 
-def _first_sends_by_phone(due: _DueMessages, now: int) -> list[tuple[Delivery, Challenge | Notice]]:
-    """Return the messages that the pumping rules apply to: those by phone that are claimed for the first time."""
-    return [
-        (delivery, owner)
-        for delivery in due.deliveries
-        if delivery.attempts == 0
-        and (owner := due.owners.get(delivery.owner)) is not None
-        and is_counted(delivery, owner)
-        and reason_to_drop(delivery, owner, now) is None
-    ]
+async def _find_unjudged(due: DueMessages) -> set[tuple[str, int]]:
+    """Return the messages that the pumping rules are yet to judge, by owner and number: those by phone that nobody has tried to send.
 
-
-async def _find_blocked(
-    context: DeliveryContext, due: _DueMessages, pumping: PumpingResult, now: int
-) -> dict[tuple[str, int], Reason]:
-    """Return the messages that are not sent because of a suppression or of pumping, by owner and number, with the reason."""
-    with_owners = [(delivery, due.owners.get(delivery.owner)) for delivery in due.deliveries]
-    blocked = await find_suppressed(context.keyring, with_owners, now)
-    return {**blocked, **dict.fromkeys(pumping.withheld, Reason.HELD_BACK)}
-
-
-def _find_postponed(
-    due: _DueMessages, blocked: Mapping[tuple[str, int], Reason], pumping: PumpingResult
-) -> dict[tuple[str, int], int]:
-    """Return the notices that wait until they may be sent (ms), instead of being lost.
-
-    Anybody can have a destination held, by asking for codes to numbers beside it. What can cost somebody the account must reach them all
-    the same (semantics L1).
+    A worker may have died between its claim and the judgement, so an attempt counts as one only once it was recorded.
     """
-    return {
-        key: until
-        for key, until in pumping.withheld.items()
-        if blocked[key] is Reason.HELD_BACK and _must_be_told(due.owners.get(key[0]))
-    }
+    counted = [one for one in due.deliveries if is_counted(one, due.owners.get(one.owner))]
+    first = {(one.owner, one.number) for one in counted if one.attempts == 0}
+    lapsed = [one for one in counted if one.attempts and one.state is DeliveryState.SENDING]
+    if not lapsed:
+        return first
+    recorded = {(row[0], row[1]) for row in await Seek(ATTEMPTS, "owner", sorted({one.owner for one in lapsed}))}
+    return first | ({(one.owner, one.number) for one in lapsed} - recorded)
+
+
+async def _find_blocked(context: DeliveryContext, due: DueMessages, now: int) -> dict[tuple[str, int], Reason]:
+    """Return the messages that are not sent because of a suppression, by owner and number, with the reason."""
+    with_owners = [(delivery, due.owners.get(delivery.owner)) for delivery in due.deliveries]
+    return await find_suppressed(context.keyring, with_owners, now)
 
 
 def _must_be_told(owner: Challenge | Notice | None) -> bool:
@@ -184,47 +304,60 @@ class _Breakers:
         self._now = now
         self.skipped = {name for name, breaker in known.items() if breaker.is_open(now)}
         self.probed: list[CircuitBreaker] = []
+        self.probes: dict[tuple[str, int], str] = {}
 
-    def record_claim(self, provider: str | None) -> None:
-        """Record that a message goes to `provider`. If its rest is over, this message is its probe and all others skip it."""
-        breaker = self._known.get(provider or "")
+    def record_claim(self, delivery: Delivery) -> None:
+        """Record that a message goes to its provider. If its rest is over, this message is its probe and all others skip it."""
+        breaker = self._known.get(delivery.provider or "")
         if breaker is not None and breaker.tripped and breaker.provider not in self.skipped:
             self.probed.append(breaker_rules.begin_probe(breaker, self._now))
+            self.probes[delivery.owner, delivery.number] = breaker.provider
             self.skipped.add(breaker.provider)
 
 
 def _decide(
-    due: _DueMessages,
+    providers: Collection[str],
+    due: DueMessages,
     sites: Mapping[str, Application],
     blocked: Mapping[tuple[str, int], Reason],
-    postponed: Mapping[tuple[str, int], int],
     breakers: _Breakers,
     now: int,
 ) -> _Decisions:
-    """Decide for each due message whether it is dropped, fails, waits, or is claimed for a provider."""
+    """Decide for each due message whether it is dropped, fails, is left to other workers, or is claimed for a provider."""
     decisions = _Decisions()
-    for delivery in due.deliveries:
-        owner = due.owners.get(delivery.owner)
+    for found in due.deliveries:
+        owner = due.owners.get(found.owner)
+        delivery = found if owner is None else msgspec.structs.replace(found, application=owner.application)
+        site = sites.get(delivery.application)
         block = blocked.get((delivery.owner, delivery.number))
-        if (reason := reason_to_drop(delivery, owner, now)) is not None:
+        if (reason := reason_to_drop(delivery, owner, now, site)) is not None:
             after = delivery_rules.drop(delivery, reason, now)
-        elif (until := postponed.get((delivery.owner, delivery.number))) is not None:
-            decisions.changed.append(delivery_rules.postpone(delivery, until))
-            continue
         elif block is not None:
             after = delivery_rules.fail(delivery, block, now)
         else:
             if delivery.state is DeliveryState.ACCEPTED:
                 decisions.overdue.append((delivery, owner.application if owner else ""))
-            after = delivery_rules.claim(delivery, now, breakers.skipped)
+            after = _taken(delivery, providers, breakers, now)
         decisions.changed.append(after)
         if after.ended:
             decisions.events.append(delivery_event(after, owner.application if owner else "", now))
-            continue
-        breakers.record_claim(after.provider)
-        if owner is not None:
-            decisions.claimed.append(ClaimedDelivery(after, owner, sites.get(owner.application)))
+        elif after.state is DeliveryState.SENDING and owner is not None:
+            breakers.record_claim(after)
+            decisions.claimed.append(ClaimedDelivery(after, owner, site))
     return decisions
+
+
+def _taken(delivery: Delivery, providers: Collection[str], breakers: _Breakers, now: int) -> Delivery:
+    """Return a message as this worker sends it, or leaves it to a worker that knows its provider."""
+    unknown = {name for name in delivery.route if name not in providers}
+    after = delivery_rules.take_turn(delivery, now, breakers.skipped | unknown if unknown else breakers.skipped)
+    if after.ended:
+        return after
+    if delivery.provider in unknown or after.provider in unknown:
+        # It was not skipped for want of one that this worker knows: the message stands where its turn has brought it.
+        stays = delivery_rules.take_turn(delivery, now)
+        return stays if stays.ended else delivery_rules.leave_to_others(stays, now)
+    return delivery_rules.start_try(after, now)
 
 
 def _read(rows: Rows, of_row: Callable[[Row], T]) -> tuple[list[T], list[Row]]:
@@ -239,13 +372,18 @@ def _read(rows: Rows, of_row: Callable[[Row], T]) -> tuple[list[T], list[Row]]:
     return records, unreadable
 
 
-def reason_to_drop(delivery: Delivery, owner: Challenge | Notice | None, now: int) -> Reason | None:
+def reason_to_drop(
+    delivery: Delivery, owner: Challenge | Notice | None, now: int, application: Application | None = None
+) -> Reason | None:
     """Return why a message must not be sent any more, or None.
 
-    Its challenge or notice may be gone, ended or expired, or its code may be replaced by a newer one.
+    Its challenge or notice may be gone, ended or expired, its code may be replaced by a newer one, or its application may be suspended
+    or removed.
     """
     if owner is None:
         return Reason.ENDED
+    if application is not None and application.is_stopped:
+        return Reason.CANCELED
     if isinstance(owner, Notice):
         return Reason.EXPIRED if now >= owner.expires_at else None
     state = owner.state_at(now)

@@ -15,7 +15,7 @@ from countersign.domain.delivery.circuit_breaker import CircuitBreaker
 from countersign.domain.delivery.delivery import Accepted, Delivery, DeliveryState, Failure, Reason
 from countersign.domain.delivery.latency import ProviderStats, answer_timeout, bucket, receipt_timeout
 from countersign.domain.shared.event import Event, EventKind
-from countersign.errors import CountersignError, DeliveryFailedError
+from countersign.errors import CountersignError, DeliveryFailedError, UnavailableError
 from countersign.flows.delivery.compose import ClaimedDelivery, compose
 from countersign.flows.delivery.context import DeliveryContext, provider_key_of
 from countersign.flows.delivery.events import delivery_event
@@ -36,7 +36,10 @@ _log = structlog.get_logger("countersign.delivery")
 
 
 class SendResult(msgspec.Struct, frozen=True):
-    """The result of one try: the message as it was claimed, its provider, the time of the try (ms), and the provider's answer."""
+    """The result of one try: the message as it was claimed, its provider, the time of the try (ms), and the provider's answer.
+
+    `until` is when (ms) the message ends to be of use.
+    """
 
     delivery: Delivery
     application: str
@@ -44,6 +47,7 @@ class SendResult(msgspec.Struct, frozen=True):
     started_at: int
     ended_at: int
     answer: Accepted | Failure
+    until: int | None = None
 
 
 async def send(context: DeliveryContext, claimed: ClaimedDelivery) -> SendResult:
@@ -51,7 +55,10 @@ async def send(context: DeliveryContext, claimed: ClaimedDelivery) -> SendResult
     started_at = context.now()
     answer = await _try(context, claimed)
     name = claimed.delivery.provider or ""
-    return SendResult(claimed.delivery, claimed.owner.application, name, started_at, context.now(), answer)
+    owner = claimed.owner
+    return SendResult(
+        claimed.delivery, owner.application, name, started_at, context.now(), answer, until=owner.expires_at
+    )
 
 
 async def _try(context: DeliveryContext, claimed: ClaimedDelivery) -> Accepted | Failure:
@@ -102,7 +109,9 @@ async def record_results(context: DeliveryContext, results: Sequence[SendResult]
     """
     jitters = [context.jitter() for _ in results]
     timed = [_with_learned_timeout(context, result) for result in results]
-    _log_breakers(await context.records.run(context.database, _record, context, timed, jitters))
+    switched, failed = await context.records.run(context.database, _record, timed, jitters)
+    _log_breakers(switched)
+    await _uncount(context, failed)
     for result in results:
         if isinstance(result.answer, Failure) and result.answer.lasting:
             await _suppress(context, result, result.answer)
@@ -150,15 +159,27 @@ class _Changes(msgspec.Struct):
     events: list[Event] = []
 
 
+async def _uncount(context: DeliveryContext, failed: Sequence[Delivery]) -> None:
+    """Subtract what nobody sent from the counts of the pumping rules.
+
+    In a transaction of its own: it may wait for others that count, and the results of mail must not. What is not subtracted for an outage
+    stays counted, which errs on the safe side.
+    """
+    try:
+        if failed:
+            await context.database.run(uncount_failed, context, failed, context.now())
+    except UnavailableError as error:
+        _log.warning("record_failed", detail=str(error), results=len(failed))
+
+
 async def _record(
-    context: DeliveryContext, results: Sequence[SendResult], jitters: Sequence[float]
-) -> list[CircuitBreaker]:
-    """Write the results. Returns the circuit breakers that tripped or closed."""
+    results: Sequence[SendResult], jitters: Sequence[float]
+) -> tuple[list[CircuitBreaker], list[Delivery]]:
+    """Write the results. Returns the circuit breakers that tripped or closed, and the messages that have failed."""
     rows = await Take(DELIVERIES, sorted((result.delivery.owner, result.delivery.number) for result in results))
     current = {(row[0], row[1]): deliveries.from_row(row) for row in rows}
     changes = _apply(results, jitters, current)
-    failed = [one for one in changes.deliveries if one.state is DeliveryState.FAILED]
-    await uncount_failed(context, failed, context.now())
+    failed = [one for one in changes.deliveries if one.state is DeliveryState.FAILED and one.region.prefix]
     breakers, switched = await _update_breakers(results)
     await Append([*changes.events, *map(_breaker_event, switched)])
     await Write(
@@ -169,7 +190,7 @@ async def _record(
         ),
         last=True,
     )
-    return switched
+    return switched, failed
 
 
 def _apply(
@@ -187,7 +208,7 @@ def _apply(
         after = (
             delivery_rules.after_acceptance(delivery, result.answer, result.ended_at)
             if isinstance(result.answer, Accepted)
-            else delivery_rules.after_failure(delivery, result.answer, result.ended_at, jitter)
+            else delivery_rules.after_failure(delivery, result.answer, result.ended_at, jitter, result.until)
         )
         changes.deliveries.append(after)
         changes.events.append(delivery_event(after, result.application, result.ended_at, provider=result.provider))

@@ -1,4 +1,4 @@
-"""The gate for everything that leaves by telephone: check and count it in the transaction that claims it, and block SMS pumping."""
+"""The gate for everything that leaves by telephone: count it before it is sent, judge it, and block SMS pumping."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ from countersign.domain.delivery.sms_traffic import (
     TrafficKey,
     TrafficScope,
     TrafficSlot,
+    difference,
     is_new_prefix,
     number_range,
     traffic_keys_of,
@@ -44,7 +45,7 @@ from countersign.store.tables import challenges, notices, sms_traffic
 from countersign.store.tables.schema import ATTEMPTS, CHALLENGES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from countersign.domain.delivery.delivery import Delivery
     from countersign.flows.delivery.context import DeliveryContext
@@ -102,25 +103,90 @@ def destination_of(keyring: Keyring, number: str, region: PhoneRegion) -> Destin
 async def check_pumping(
     context: DeliveryContext, messages: Sequence[tuple[Delivery, Challenge | Notice]], now: int
 ) -> PumpingResult:
-    """Check messages that are claimed for the first time, and count those that may be sent.
+    """Judge messages that nobody has tried to send yet, and count those that may be sent.
 
-    Each message is checked with the counts of those before it. Run this in the transaction that claims them. Until that ends, no other
-    worker checks messages of the same applications.
+    Each message is judged with the counts of those before it. No lock is held meanwhile: one statement reserves a slice of the counts for
+    these messages, and says where the slice begins. Messages of other workers that were counted since are before it, and what they leave
+    of a budget or an allowance is all that these messages have. Raises UnavailableError if the database is down.
     """
     result, policy = PumpingResult(), context.policy.pumping
     if policy.mode is PumpingMode.OFF or not messages:
         return result
-    await sms_traffic.lock_applications([owner.application for _, owner in messages])
-    counts = _Counts()
-    is_shadow = policy.mode is PumpingMode.SHADOW
-    for application, own_messages in _by_application(context, messages).items():
-        names = {key.name for _, destination in own_messages for key in destination.traffic_keys(is_new=True)}
-        histories = await sms_traffic.find_histories(application, sorted(names), now, shadow=is_shadow)
-        check = _ApplicationCheck(application, policy, histories, now, result, counts)
-        for delivery, destination in own_messages:
-            check.check(delivery, destination)
-    await sms_traffic.add_counts(counts.slots)
+    places = {
+        application: (
+            own,
+            sorted({key.name for _, destination in own for key in destination.traffic_keys(is_new=True)}),
+        )
+        for application, own in _by_application(context, messages).items()
+    }
+    names = {application: found for application, (_, found) in places.items()}
+    known = await context.database.read(_find_all_histories, names, now, policy.mode is PumpingMode.SHADOW)
+    first = _Round(policy, known, now, result)
+    for application, (own, _) in places.items():
+        first.check(application, own)
+    if not first.counts.slots:
+        return result
+    begins = await context.database.run(sms_traffic.reserve_counts, first.counts.slots)
+    others = {key: slot for key, slot in begins.items() if slot != _slot_of(known[key[0]][key[1]], key[2])}
+    if others:
+        second = _Round(policy, first.histories_after(known, others), now, result)
+        for application, (own, _) in places.items():
+            second.check(application, [one for one in own if (one[0].owner, one[0].number) not in result.withheld])
+        await context.database.run(sms_traffic.add_counts, first.counts.minus(second.counts))
     return result
+
+
+async def _find_all_histories(
+    places: Mapping[str, Sequence[str]],
+    now: int,
+    shadow: bool,  # noqa: FBT001 - passed on by the database
+) -> dict[str, dict[str, TrafficHistory]]:
+    """Return the histories of these places, by application and place."""
+    return {
+        application: await sms_traffic.find_histories(application, names, now, shadow=shadow)
+        for application, names in places.items()
+    }
+
+
+def _slot_of(history: TrafficHistory, at: int) -> TrafficSlot:
+    """Return what is counted in the slot that begins at `at` (ms)."""
+    return next((slot for slot in history.slots if slot.at == at), TrafficSlot(at))
+
+
+class _Round:
+    """One round of judging messages of several applications, from what is known of the places they go to."""
+
+    def __init__(
+        self, policy: PumpingPolicy, known: Mapping[str, dict[str, TrafficHistory]], now: int, result: PumpingResult
+    ) -> None:
+        self.counts = _Counts()
+        self._policy = policy
+        self._histories = {application: dict(histories) for application, histories in known.items()}
+        self._now = now
+        self._result = result
+
+    def check(self, application: str, messages: Sequence[tuple[Delivery, Destination]]) -> None:
+        """Judge the messages of an application, one after the other."""
+        histories = self._histories[application]
+        check = _ApplicationCheck(application, self._policy, histories, self._now, self._result, self.counts)
+        for delivery, destination in messages:
+            check.check(delivery, destination)
+
+    def histories_after(
+        self, known: Mapping[str, dict[str, TrafficHistory]], others: Mapping[sms_traffic.Key, TrafficSlot]
+    ) -> dict[str, dict[str, TrafficHistory]]:
+        """Return what is known before a second round: the slots as others left them, and the holds that this round has found."""
+        found: dict[str, dict[str, TrafficHistory]] = {}
+        for application, histories in known.items():
+            for place, history in histories.items():
+                at = sms_traffic.slot_start(self._now)
+                slot = others.get((application, place, at))
+                slots = history.slots
+                if slot is not None:
+                    slots = (*(one for one in slots if one.at != at), slot)
+                after = msgspec.structs.replace(self._histories[application][place], slots=slots)
+                found.setdefault(application, {})[place] = after
+        return found
 
 
 class _Counts:
@@ -140,6 +206,11 @@ class _Counts:
             before.converted + slot.converted,
             before.notices + slot.notices,
         )
+
+    def minus(self, other: _Counts) -> dict[sms_traffic.Key, TrafficSlot]:
+        """Return what gives back those of these counts that `other` does not have."""
+        given = {key: difference(other.slots.get(key, TrafficSlot(slot.at)), slot) for key, slot in self.slots.items()}
+        return {key: slot for key, slot in given.items() if slot != TrafficSlot(slot.at)}
 
 
 class _ApplicationCheck:

@@ -1,4 +1,4 @@
-"""Applications: add one, rotate its key, remove it, and authenticate a request by its key."""
+"""Applications: add one, rotate its key, suspend or remove it, and authenticate a request by its key."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from countersign.domain.shared.application import (
 )
 from countersign.domain.shared.event import Event, EventKind
 from countersign.errors import InputError, NotFoundError
+from countersign.flows.context import OWN_ID
 from countersign.keys import Keyring
 from countersign.messages.custom.sanitize import is_host
 from countersign.store.engine.database import ConflictError, Database
@@ -31,7 +32,7 @@ from countersign.store.ledger.event_log import Log
 from countersign.store.tables import applications
 
 CACHE_SECONDS: Final = 1.0
-"""Seconds for which a process trusts a key that it has read. A removed application stops working within this time."""
+"""Seconds for which a process trusts a key that it has read. A removed or suspended application stops working within this time."""
 
 _MAX_CACHED: Final = 10_000
 _MAX_KEY: Final = 100
@@ -158,15 +159,41 @@ def _registered_keys(jwks: str) -> str:
         raise InputError("jwks", "malformed", f"The JWKS {error}.") from error
 
 
-async def remove_application(database: Database, log: Log, name: str, now: int) -> Application:
-    """Remove an application. Its keys stop working. Raises NotFoundError."""
+async def remove_application(database: Database, log: Log, name: str, now: int, by: str = "") -> Application:
+    """Remove an application. Its keys stop working, and nothing is sent for it. `by` is who removes it. Raises NotFoundError."""
     found = await _find(database, name)
 
     def removed(before: Application) -> Application:
         return msgspec.structs.replace(before, removed_at=now)
 
-    event = Event(now, EventKind.APPLICATION_REMOVED, found.id, found.id, {"name": name})
+    event = Event(now, EventKind.APPLICATION_REMOVED, found.id, found.id, _facts(name, by))
     return await _change(database, log, found, removed, event)
+
+
+async def suspend_application(database: Database, log: Log, name: str, now: int, by: str) -> Application:
+    """Suspend an application: nothing is sent for it until it is resumed. `by` is who suspends it. Raises NotFoundError."""
+    found = await _find(database, name)
+
+    def suspended(before: Application) -> Application:
+        return before if before.suspended_at is not None else msgspec.structs.replace(before, suspended_at=now)
+
+    event = Event(now, EventKind.APPLICATION_SUSPENDED, found.id, found.id, _facts(name, by))
+    return await _change(database, log, found, suspended, event)
+
+
+async def resume_application(database: Database, log: Log, name: str, now: int, by: str) -> Application:
+    """Resume an application that was suspended. `by` is who resumes it. Raises NotFoundError."""
+    found = await _find(database, name)
+
+    def resumed(before: Application) -> Application:
+        return msgspec.structs.replace(before, suspended_at=None)
+
+    event = Event(now, EventKind.APPLICATION_RESUMED, found.id, found.id, _facts(name, by))
+    return await _change(database, log, found, resumed, event)
+
+
+def _facts(name: str, by: str) -> dict[str, str | int]:
+    return {"name": name, "by": by} if by else {"name": name}
 
 
 class ApplicationDirectory:
@@ -210,6 +237,13 @@ class ApplicationDirectory:
             self._reads[key_hash] = read
             read.add_done_callback(lambda _: self._reads.pop(key_hash, None))
         return await asyncio.shield(read)
+
+
+async def application_id(database: Database, application: str) -> str:
+    """Return the id of an application that is given by its name or its id, also after it was removed. Raises NotFoundError."""
+    if application == OWN_ID or await database.read(applications.find, application) is not None:
+        return application
+    return (await _find(database, application)).id
 
 
 async def _find(database: Database, name: str) -> Application:

@@ -65,9 +65,12 @@ async def begin_challenge(
 ) -> Outcome:
     """Send a code to `request.to`. When this returns Done, the message is durable and will be sent.
 
-    Returns Refused if the purpose, channel or destination is not allowed, a rate limit is used up, or the contact is paused or locked.
-    Raises InputError if `requester.ip` is not an address, and UnavailableError if the database is down or too many requests wait.
+    Returns Refused if the application is suspended, the purpose, channel or destination is not allowed, a rate limit is used up, or the
+    contact is paused or locked. Raises InputError if `requester.ip` is not an address, and UnavailableError if the database is down or
+    too many requests wait.
     """
+    if application.is_stopped:
+        return Refused(Refusal.APPLICATION_SUSPENDED)
     policy = core.policy.policies.get(request.purpose)
     if policy is None or (application.purposes and request.purpose not in application.purposes):
         return Refused(Refusal.PURPOSE_NOT_ALLOWED)
@@ -178,9 +181,10 @@ def _dedup_key(core: CoreContext, application: Application, request: BeginReques
 def rate_limits_for(core: CoreContext, application: str, address: str, terms: Terms) -> KeyedLimits:
     """Return the rate limits that a message to `address` counts for.
 
-    Destination and requester have separate limits, and each lane has its own, which no weaker lane can use up (semantics L1). On our own
-    pages what an account asks for its own contacts is counted for that account: whoever shares the number uses up nothing of it. A contact
-    that is yet to be proved has one limit, whichever account names it.
+    Destination and requester have separate limits, and each lane has its own, which no weaker lane can use up (semantics L1). On our
+    own pages what an account asks for its own contacts is counted for that account: whoever shares the number uses up nothing of it. A
+    contact that is yet to be proved has one limit, whichever account names it. What a registered application asks for counts for it as
+    a whole, too. Our own pages have no such limit, which strangers could use up for everybody.
 
     Raises InputError if the requester's address is not an IP address.
     """
@@ -191,6 +195,8 @@ def rate_limits_for(core: CoreContext, application: str, address: str, terms: Te
         (limit, counter_key(keyring, limit.name, lane, application, address, account, requester.device))
         for limit in core.policy.destination
     ]
+    if application != core.own.id:
+        limits += [(limit, counter_key(keyring, limit.name, lane, application)) for limit in core.policy.application]
     if requester.ip:
         limits += network_limits(keyring, core.policy.requester, lane, requester.ip, application)
     return tuple(limits)
@@ -254,7 +260,15 @@ class BeginCommand(msgspec.Struct, frozen=True):
             now=now,
             guesses=self.guesses_spent,
         )
-        delivery = new_delivery(challenge.id, challenge.sends, self.channel, self.route, now, region=self.region)
+        delivery = new_delivery(
+            challenge.id,
+            challenge.sends,
+            self.channel,
+            self.route,
+            now,
+            region=self.region,
+            application=self.application,
+        )
         ended = () if expired is None else (expired,)
         return Decision(
             Done(challenge, delivery, rate_limit=tightest_limit(self.limits, results)),
@@ -277,7 +291,14 @@ def resend_decision(
 ) -> Decision[Outcome]:
     """Return the decision to send one more message for a challenge. `results` are those of `limits`."""
     delivery = new_delivery(
-        challenge.id, challenge.sends, challenge.channel, route, now, challenge.round, region=region
+        challenge.id,
+        challenge.sends,
+        challenge.channel,
+        route,
+        now,
+        challenge.round,
+        region=region,
+        application=challenge.application,
     )
     facts: dict[str, str | int] = {"channel": challenge.channel.value, "sends": challenge.sends}
     return Decision(

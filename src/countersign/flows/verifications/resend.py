@@ -32,13 +32,15 @@ async def resend_code(
 ) -> Outcome:
     """Send one more message for a challenge by `channel` (None: the channel of the last message).
 
-    Returns Missing if the application has no such challenge, and Refused if it has ended, a resend is not allowed yet, no sends are left,
-    a rate limit is used up, or the contact is paused or locked. Raises UnavailableError if the database is down or too many requests
-    wait.
+    Returns Missing if the application has no such challenge, and Refused if the application is suspended, the challenge has ended, a
+    resend is not allowed yet, no sends are left, a rate limit is used up, or the contact is paused or locked. Raises UnavailableError
+    if the database is down or too many requests wait.
     """
     challenge = await find_challenge(core, application, challenge_id)
     if challenge is None:
         return Missing()
+    if application.is_stopped:
+        return Refused(Refusal.APPLICATION_SUSPENDED, challenge)
     terms = challenge.terms
     chosen = channel or challenge.channel
     if chosen not in CHANNELS_OF[terms.to_kind]:

@@ -96,6 +96,7 @@ _ENDED: Final = {
     Reason.NO_RECEIPT: (mark("We do not know whether the message arrived."), _Advice.AGAIN),
     Reason.TRIES_SPENT: (mark("We tried several times, but could not send it."), _Advice.OTHER),
     Reason.ENDED: (mark("This code is no longer needed, so we did not send it."), _Advice.NOTHING),
+    Reason.CANCELED: (mark("Sorry, we could not send the message: the fault is ours."), _Advice.AGAIN),
     Reason.EXPIRED: (mark("The code expired before we could send it. Ask for a new one."), _Advice.NOTHING),
 }
 
@@ -166,7 +167,8 @@ def _sentence(
     match state:
         case DeliveryState.QUEUED | DeliveryState.SENDING:
             if reason is not None:
-                return _WAITING.get(reason, _AGAIN), _Advice.NOTHING
+                # It is tried on for as long as the code lives, and nobody needs to wait for that.
+                return _WAITING.get(reason, _AGAIN), _Advice.OTHER if slow else _Advice.NOTHING
             if slow:
                 return _SLOW_TO_LEAVE, _Advice.AGAIN
             return (_ON_ITS_WAY if state is DeliveryState.SENDING else None), _Advice.NOTHING

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import itertools
 import quopri
 import re
 from email.errors import MessageError
@@ -37,6 +38,7 @@ _ADDRESS: Final = re.compile(r"[^\s<>\"(),;:\[\]]{1,64}@[^\s<>\"(),;:\[\]@]{1,25
 _STATUS: Final = re.compile(r"(?<![\d.])([245])\.(\d{1,3})\.(\d{1,3})(?![\d.])", re.ASCII)  # RFC 3463, 2
 _REPLY: Final = re.compile(r"\b([245]\d\d)(?:[ -]|$)", re.ASCII)
 _FIELD: Final = re.compile(r"([!-9;-~]{1,60})[ \t]*:(.*)", re.ASCII | re.DOTALL)  # RFC 5322, 2.2
+_KEY: Final = re.compile(r"(?<![0-9a-z_])([a-z]{3}_[0-9a-z]{26}\.\d{1,3}\.\d{1,3})(?![0-9a-z.])", re.ASCII)
 _NO_DETAIL: Final = frozenset({(0, 0), (1, 0)})
 _POLICY: Final = 7  # X.7.X: security or policy (RFC 3463, 3.8)
 _PERMANENT: Final = 5
@@ -69,10 +71,14 @@ class FailedRecipient(msgspec.Struct, frozen=True):
 
 
 class Bounce(msgspec.Struct, frozen=True):
-    """A bounce: the addresses at which it seems to have arrived, in lower case, and what it says of each recipient."""
+    """A bounce: the addresses at which it seems to have arrived, in lower case, and what it says of each recipient.
+
+    `keys` are what look like keys of our messages: in the envelope id that servers return, and in the returned Message-ID.
+    """
 
     arrived_at: tuple[str, ...]
     recipients: tuple[FailedRecipient, ...]
+    keys: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         """Hide the addresses."""
@@ -92,7 +98,11 @@ def parse_bounce(raw: bytes) -> Bounce | None:
         if status is None:
             return None
         recipients = tuple(one for one in map(_parse_recipient, _blocks(status)[1:]) if one is not None)
-        return Bounce(_arrived_at(headers), recipients[:_MAX_RECIPIENTS]) if recipients else None
+        if not recipients:
+            return None
+        return Bounce(
+            _arrived_at(headers), recipients[:_MAX_RECIPIENTS], _keys(body.decode("ascii", "replace").lower())
+        )
     except (MessageError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         # The standard library raises each of these for broken headers.
         return None
@@ -191,6 +201,11 @@ def _parse_recipient(fields: dict[str, str]) -> FailedRecipient | None:
         reason_of(fields.get("status", ""), fields.get("diagnostic-code", "")) if action is DsnAction.FAILED else None
     )
     return FailedRecipient(addresses, action, reason)
+
+
+def _keys(text: str) -> tuple[str, ...]:
+    """Return the keys of messages that a bounce names, each once."""
+    return tuple(dict.fromkeys(found[1] for found in itertools.islice(_KEY.finditer(text), _MAX_RECIPIENTS)))
 
 
 def _arrived_at(headers: Headers) -> tuple[str, ...]:

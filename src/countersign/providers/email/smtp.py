@@ -38,6 +38,9 @@ IDLE: Final = 60.0
 PATIENCE: Final = 2
 """The number of time-outs that a message waits for a free connection."""
 
+AT_ONCE: Final = 4
+"""Messages for each connection that may be under way: one is handed over, the others are written and signed meanwhile."""
+
 PROBE: Final = 1 / 3
 """The part of the time-out that a kept connection may take to show that it is alive, so that a new one can still be made."""
 
@@ -69,7 +72,7 @@ class SmtpSettings(msgspec.Struct, frozen=True, kw_only=True):
     bounce_address: Annotated[
         str,
         Described(
-            "Where bounces come back, with the key of each message put in; see providers.md.",
+            "Where bounces come back, with the id of each verification put in; see providers.md.",
             expects="a mail address such as bounces@example.org",
         ),
     ] = ""
@@ -153,6 +156,7 @@ class SmtpProvider:
         self._bounces = ascii_domain(settings.bounce_address) if settings.bounce_address else ""
         self._tls = None if settings.tls == "none" else tls.client_context(settings.ca_file)
         self._hello = ascii_domain(settings.from_address).rpartition("@")[2]
+        self.most_at_once = settings.connections * AT_ONCE
         self._free = asyncio.Semaphore(settings.connections)
         self._idle: list[_Connection] = []
         self._closed = False
@@ -192,7 +196,8 @@ class SmtpProvider:
         """Return the mail as it is sent: signed, and with the address that its bounce comes back to."""
         mail = write_message(message, self._settings.from_address, self._clock())
         if self._bounces and self._mark is not None:
-            mail = msgspec.structs.replace(mail, sender=make_return_path(self._bounces, message.key, self._mark))
+            owner = message.key.partition(".")[0]
+            mail = msgspec.structs.replace(mail, sender=make_return_path(self._bounces, owner, self._mark))
         if self._signer is not None:
             # In a thread: the library is written in Python and takes about 16 ms with a key of 2048 bits.
             signed = await asyncio.to_thread(self._signer.sign, mail.content)
@@ -315,14 +320,18 @@ class SmtpProvider:
 
 
 async def _transact(smtp: SMTP, mail: MailMessage) -> DeliveryFailedError | None:
+    if smtp.is_ehlo_or_helo_needed:  # without TLS and without a sign-in EHLO was not sent yet
+        await smtp.noop()
     options: list[str] = []
     if mail.international:
-        await smtp.noop()  # without TLS and without a sign-in EHLO was not sent yet
         if not smtp.supports_extension("smtputf8"):
             return DeliveryFailedError(
                 Reason.REFUSED, "The mail server does not support international addresses (SMTPUTF8).", permanent=True
             )
         options = ["SMTPUTF8", "BODY=8BITMIME"] if smtp.supports_extension("8bitmime") else ["SMTPUTF8"]
+    if smtp.supports_extension("dsn"):
+        # RFC 3461: a bounce returns the headers alone, not the code, and names the message (semantics D9).
+        options += ["RET=HDRS", f"ENVID={mail.message_id.strip('<>').partition('@')[0]}"]
     await smtp.mail(mail.sender, options=options, encoding="utf-8" if mail.international else "ascii")
     await smtp.rcpt(mail.recipient, encoding="utf-8" if mail.international else "ascii")
     await smtp.data(mail.content)

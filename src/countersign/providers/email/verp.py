@@ -1,7 +1,9 @@
-"""Make and read the addresses that bounces come back to: one for each message, which nobody else can make up.
+"""Make and read the addresses that bounces come back to: one for each challenge or notice, which nobody else can make up.
 
-`bounces+KEY.MARK@example.org`: KEY names the delivery, MARK is a keyed hash of it. Only the recipient and the servers on the way have
-seen the address, so mail that arrives there is about that message. (After D. J. Bernstein, "Variable Envelope Return Paths", 1997.)
+`bounces+OWNER.MARK@example.org`: OWNER is the id of the challenge or notice, MARK a keyed hash of it. Only the recipient and the servers on
+the way have seen the address, so mail that arrives there is about a message of that owner. All its messages have the same address: a mail
+server that greylists knows sender and recipient again, whichever try or resend it sees (semantics D9). Earlier releases put the key of each
+message there, which is still read. (After D. J. Bernstein, "Variable Envelope Return Paths", 1997.)
 """
 
 from __future__ import annotations
@@ -25,9 +27,9 @@ MAX_NAME: Final = 12
 """Characters of a name such as `bounces`, which leave room for the longest key and its mark."""
 
 Mark = Callable[[str], bytes]
-"""Computes the keyed hash of a delivery's key; its first MARK_BYTES are used."""
+"""Computes the keyed hash of what an address names; its first MARK_BYTES are used."""
 
-_TAIL: Final = re.compile(r"[^+@]{1,64}\+([a-z]{3}_[0-9a-z]{26}\.\d{1,3}\.\d{1,3})\.([a-z2-7]{13})@.+", re.ASCII)
+_TAIL: Final = re.compile(r"[^+@]{1,64}\+([a-z]{3}_[0-9a-z]{26}(?:\.\d{1,3}\.\d{1,3})?)\.([a-z2-7]{13})@.+", re.ASCII)
 _NAME: Final = re.compile(rf"[A-Za-z0-9._-]{{1,{MAX_NAME}}}", re.ASCII)
 
 
@@ -47,17 +49,17 @@ def check_bounce_address(address: str) -> None:
 
 
 def make_return_path(address: str, key: str, mark: Mark) -> str:
-    """Return the address that the bounce of one message comes back to.
+    """Return the address that the bounces of messages come back to.
 
     Arguments:
         address: the `bounce_address` of the settings.
-        key: the key of the message.
+        key: the id of the challenge or notice that owns the messages.
         mark: the keyed hash to mark it with.
 
     The result is `address` itself if there is no room for the key.
 
-    >>> make_return_path("bounces@example.org", "ver_01j...0.1.0", mark)
-    'bounces+ver_01j...0.1.0.mfrggzdfmztwq@example.org'
+    >>> make_return_path("bounces@example.org", "ver_01j...0", mark)
+    'bounces+ver_01j...0.mfrggzdfmztwq@example.org'
 
     """
     name, _, domain = address.rpartition("@")
@@ -66,7 +68,7 @@ def make_return_path(address: str, key: str, mark: Mark) -> str:
 
 
 def read_return_path(address: str, mark: Mark) -> str | None:
-    """Return the key of the message that `address` was made for; None if `make_return_path` did not make it."""
+    """Return the id, or the key of the message, that `address` was made for; None if `make_return_path` did not make it."""
     found = _TAIL.fullmatch(address.lower())
     if found is None or not hmac.compare_digest(found[2], _encode(mark(found[1]))):
         return None

@@ -108,6 +108,21 @@ class Claim(AwaitableStatement, frozen=True):
     limit: int
 
 
+class ClaimShares(AwaitableStatement, frozen=True):
+    """Whole rows of several groups, locked: of each at most as many as its share, in the order of the column `order_by`.
+
+    A group are the rows whose `column` has its value, and for which `condition` (our SQL with `$1`...) holds; `shares` has the most rows of
+    each. Rows that another transaction has locked are skipped. The rows of a group come one after the other.
+    """
+
+    table: Table
+    column: str
+    shares: Sequence[tuple[str, int]]
+    condition: str
+    args: tuple[Any, ...]
+    order_by: str
+
+
 class Insert(msgspec.Struct, frozen=True):
     """New rows, each whole. If a key exists, the write raises ConflictError, and the transaction is rolled back."""
 
@@ -160,7 +175,7 @@ class Append(AwaitableStatement, frozen=True):
     events: Sequence[Event]
 
 
-Statement: TypeAlias = Sql | Take | Seek | Claim | Write | Append
+Statement: TypeAlias = Sql | Take | Seek | Claim | ClaimShares | Write | Append
 
 Transaction: TypeAlias = Coroutine[Any, Any, T]
 """A transaction that has been started; its result is a T."""

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from countersign.store.engine.database import Change, Claim, ColumnKind, Insert, Row, Rows, Seek, Table, Update, Upsert
+from countersign.store.engine.database import (
+    Change,
+    Claim,
+    ClaimShares,
+    ColumnKind,
+    Insert,
+    Row,
+    Rows,
+    Seek,
+    Table,
+    Update,
+    Upsert,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,6 +94,20 @@ def select_unclaimed(statement: Claim) -> str:
         f"SELECT {table.names} FROM {table.name} WHERE {statement.condition}"
         f" ORDER BY {statement.order_by} LIMIT {statement.limit} FOR UPDATE SKIP LOCKED"
     )
+
+
+def select_shares(statement: ClaimShares) -> tuple[str, list[Any]]:
+    """Return the SELECT that locks whole rows of several groups, as many of each as is its share, and its arguments."""
+    table, first = statement.table, len(statement.args) + 1
+    columns = ", ".join(f"t.{name}" for name, _ in table.columns)
+    # LIMIT may depend on the group, as LATERAL makes it constant for each (manual, 7.2.1.5).
+    sql = (
+        f"SELECT claimed.* FROM unnest(${first}::text::text[], ${first + 1}::text::bigint[]) AS g(group_name, most)"
+        f" CROSS JOIN LATERAL (SELECT {columns} FROM {table.name} t WHERE t.{statement.column} = g.group_name"
+        f" AND {statement.condition} ORDER BY t.{statement.order_by} LIMIT g.most FOR UPDATE OF t SKIP LOCKED) AS claimed"
+    )
+    names, most = zip(*statement.shares, strict=True)
+    return sql, [*statement.args, text_array("text", names), text_array("int", most)]
 
 
 def guarded_write(changes: Sequence[Change]) -> str:

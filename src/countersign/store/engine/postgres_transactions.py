@@ -5,7 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from countersign.store.engine import postgres_sql
-from countersign.store.engine.database import APPENDED_OUTSIDE, Append, Claim, Seek, Sql, Take, Update, Upsert, Write
+from countersign.store.engine.database import (
+    APPENDED_OUTSIDE,
+    Append,
+    Claim,
+    ClaimShares,
+    Seek,
+    Sql,
+    Take,
+    Update,
+    Upsert,
+    Write,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,6 +61,11 @@ class LockedTransaction:
         if isinstance(statement, Claim):
             sql = postgres_sql.select_unclaimed(statement)
             return [tuple(row) for row in await self._connection.fetch(sql, *statement.args)]
+        if isinstance(statement, ClaimShares):
+            if not statement.shares:
+                return ()
+            sql, arguments = postgres_sql.select_shares(statement)
+            return [tuple(row) for row in await self._connection.fetch(sql, *arguments)]
         if isinstance(statement, Append):
             raise AssertionError(APPENDED_OUTSIDE)  # noqa: TRY004 - a transaction written wrongly
         changes = [change for change in statement.changes if change.rows]

@@ -18,6 +18,7 @@ from countersign.store.engine.database import (
     Append,
     Change,
     Claim,
+    ClaimShares,
     ConflictError,
     Insert,
     RejectedError,
@@ -281,6 +282,8 @@ class SqliteDatabase:
                 f" ORDER BY {statement.order_by} LIMIT {statement.limit}"
             )
             return connection.execute(in_dialect(sql), statement.args).fetchall()
+        if isinstance(statement, ClaimShares):
+            return self._claim_shares(connection, statement)
         if isinstance(statement, Append):
             raise AssertionError(APPENDED_OUTSIDE)  # noqa: TRY004 - a transaction written wrongly
         for change in statement.changes:
@@ -310,6 +313,16 @@ class SqliteDatabase:
             values.extend([None] * (count * width - len(values)))
             found.extend(connection.execute(_select(table, count), values))
         return found
+
+    @staticmethod
+    def _claim_shares(connection: sqlite3.Connection, statement: ClaimShares) -> Rows:
+        """Return the rows of each group; nobody else writes meanwhile."""
+        group, most = (f"${len(statement.args) + n}" for n in (1, 2))
+        sql = in_dialect(
+            f"SELECT {statement.table.names} FROM {statement.table.name} WHERE {statement.column} = {group}"
+            f" AND {statement.condition} ORDER BY {statement.order_by} LIMIT {most}"
+        )
+        return [row for share in statement.shares for row in connection.execute(sql, (*statement.args, *share))]
 
     @staticmethod
     def _seek(connection: sqlite3.Connection, statement: Seek) -> Rows:

@@ -22,6 +22,7 @@ from countersign.store.engine.committed import note_commit
 from countersign.store.engine.database import (
     Change,
     Claim,
+    ClaimShares,
     ConflictError,
     Database,
     Insert,
@@ -335,7 +336,7 @@ def _renewed(renewal: HashRenewal, statement: Statement, rows: Rows) -> Rows:
     if isinstance(statement, Sql):
         table = _read_by(statement.sql)
     else:
-        table = statement.table if isinstance(statement, Take | Seek | Claim) else None
+        table = statement.table if isinstance(statement, Take | Seek | Claim | ClaimShares) else None
     if table is None or table.name not in _TABLES:
         return rows
     places = [(position(table, one.column), one) for one in HASHED_OF[table.name]]

@@ -33,7 +33,11 @@ def _region(country: str, prefix: str) -> PhoneRegion:
 
 
 ROWS: Final = RowMapper(
-    DELIVERIES, Delivery, columns={"position": "leg"}, parts={"region": Parts(("country", "prefix"), _region)}
+    DELIVERIES,
+    Delivery,
+    columns={"position": "leg"},
+    parts={"region": Parts(("country", "prefix"), _region)},
+    derived={"queue": "queue"},
 )
 ATTEMPT_ROWS: Final = RowMapper(ATTEMPTS, Attempt)
 from_row: Final = ROWS.from_row

@@ -65,7 +65,8 @@ class RowMapper(Generic[S]):
     """Converts values of one struct to rows of one table and back.
 
     `columns` names the column of each field that has another name; `conversions` says how a field is stored whose type does not
-    say it; `parts` says which fields take several columns. Raises TypeError if a column has no field, if a field has no column, or
+    say it; `parts` says which fields take several columns; `derived` are columns that are written for statements to search by and not read
+    back, each with the property that it is made of. Raises TypeError if a column has no field, if a field has no column, or
     if a type does not fit the kind of its column.
 
     The three functions are written from the declarations and compiled, as `dataclasses` does it, so they are as quick as by hand.
@@ -86,14 +87,15 @@ class RowMapper(Generic[S]):
         columns: Mapping[str, str] | None = None,
         conversions: Mapping[str, Conversion] | None = None,
         parts: Mapping[str, Parts] | None = None,
+        derived: Mapping[str, str] | None = None,
     ) -> None:
         self.table: Final = table
         self.struct: Final = struct
-        fields = _fields(table, struct, columns or {}, parts or {})
+        fields = _fields(table, struct, columns or {}, parts or {}, derived or {})
         place = {name: f"c{n}" for n, (name, _) in enumerate(table.columns)}
         kinds, hints = dict(table.columns), typing.get_type_hints(struct)
         names: Names = {"struct": struct}
-        encoded: dict[str, str] = {}
+        encoded: dict[str, str] = {column: f"value.{name}" for column, name in (derived or {}).items()}
         decoded: list[str] = []
         for name, column in fields.items():
             if isinstance(column, Parts):
@@ -133,11 +135,15 @@ def json_conversion(type_: Any, kind: ColumnKind, *, sort_keys: bool = False) ->
 
 
 def _fields(
-    table: Table, struct: type[msgspec.Struct], columns: Mapping[str, str], parts: Mapping[str, Parts]
+    table: Table,
+    struct: type[msgspec.Struct],
+    columns: Mapping[str, str],
+    parts: Mapping[str, Parts],
+    derived: Mapping[str, str],
 ) -> dict[str, str | Parts]:
     """Return the column of each field, in the order of the fields; raises TypeError unless every column has one field."""
     fields = {name: parts.get(name) or columns.get(name, name) for name in struct.__struct_fields__}
-    mapped: list[str] = []
+    mapped: list[str] = list(derived)
     for column in fields.values():
         mapped.extend(column.columns if isinstance(column, Parts) else [column])
     expected = [name for name, _ in table.columns]

@@ -53,9 +53,15 @@ DELIVERIES: Final = Table(
         ("reason", "text"),
         ("changed_at", "int"),
         ("settled_at", "int"),
+        ("application", "text"),
+        ("lapses", "int"),
+        ("queue", "text"),
     ),
 )
-"""Messages to send, for the challenge or notice `owner`; `leg` is the position in the route, a row with `due_at` is in the queue."""
+"""Messages to send, for the challenge or notice `owner`; `leg` is the position in the route, a row with `due_at` is in the queue.
+
+`queue` is the current provider, the channel and the application, by which workers share what is due; see `tables/queue.py`.
+"""
 
 ATTEMPTS: Final = Table(
     "attempts",
@@ -176,6 +182,7 @@ APPLICATIONS: Final = Table(
         ("app_hash", "text"),
         ("jwks", "text"),
         ("requires_pushed", "int"),
+        ("suspended_at", "int"),
     ),
 )
 """Applications; `purposes`, `redirects` and `sign_outs` are JSON."""

@@ -18,6 +18,7 @@ from countersign.domain.delivery.sms_traffic import (
     Hold,
     TrafficHistory,
     TrafficSlot,
+    difference,
 )
 from countersign.store.engine.database import Change, Rows, Sql, Upsert
 from countersign.store.tables.deletion import delete_rows
@@ -28,7 +29,7 @@ ROLL_UP_AFTER: Final = 3 * HOUR
 """Age in ms from which the counts of five minutes are rolled up into those of their hour; nothing is added to them any more."""
 
 LOCK: Final = 0
-"""The time (ms) of the row by which `lock_applications` locks; no slot begins then."""
+"""The time (ms) of the row by which `roll_up` locks; no slot begins then."""
 
 _AT_ONCE: Final = 500
 
@@ -63,12 +64,6 @@ class Block(msgspec.Struct, frozen=True):
 
 
 BLOCK_ROWS: Final = RowMapper(BLOCKS, Block)
-
-
-async def lock_applications(applications: Sequence[str]) -> None:
-    """Keep every other transaction from judging messages of these applications until this one ends."""
-    for application in sorted(set(applications)):
-        await _add([(application, "", LOCK)], {(application, "", LOCK): TrafficSlot(LOCK)})
 
 
 async def find_histories(
@@ -122,12 +117,26 @@ async def find_histories(
 
 async def add_counts(counted: Mapping[Key, TrafficSlot]) -> None:
     """Add to the counts of slots; other transactions may add to the same slots at the same time."""
+    await reserve_counts(counted)
+
+
+async def reserve_counts(counted: Mapping[Key, TrafficSlot]) -> dict[Key, TrafficSlot]:
+    """Add to the counts of slots, and return what was counted in each before.
+
+    Whoever reserves at the same time has another slice of the counts: it begins where this one ends, or ends where this one begins. Run it
+    as a transaction of its own, so that the slots are locked no longer than one statement takes.
+    """
+    before: dict[Key, TrafficSlot] = {}
     keys = sorted(counted)
     for begin in range(0, len(keys), _AT_ONCE):
-        await _add(keys[begin : begin + _AT_ONCE], counted)
+        for application, place, at, *figures in await _add(keys[begin : begin + _AT_ONCE], counted):
+            key = (application, place, at)
+            before[key] = difference(TrafficSlot(at, *figures), counted[key])
+    return before
 
 
-async def _add(keys: Sequence[Key], counted: Mapping[Key, TrafficSlot]) -> None:
+async def _add(keys: Sequence[Key], counted: Mapping[Key, TrafficSlot]) -> Rows:
+    """Add to the counts of slots, and return their rows."""
     marks = ", ".join(
         "({})".format(", ".join(f"${7 * n + column}" for column in range(1, 8))) for n in range(len(keys))
     )
@@ -135,10 +144,11 @@ async def _add(keys: Sequence[Key], counted: Mapping[Key, TrafficSlot]) -> None:
     for key in keys:
         slot = counted[key]
         args += [*key, slot.sent, slot.spent, slot.converted, slot.notices]
-    await Sql(
+    return await Sql(
         f"INSERT INTO traffic ({TRAFFIC.names}) VALUES {marks} ON CONFLICT (application, place, at) DO UPDATE SET"
         " sent = traffic.sent + excluded.sent, spent = traffic.spent + excluded.spent,"
-        " converted = traffic.converted + excluded.converted, notices = traffic.notices + excluded.notices",
+        " converted = traffic.converted + excluded.converted, notices = traffic.notices + excluded.notices"
+        f" RETURNING {', '.join(f'traffic.{name}' for name, _ in TRAFFIC.columns)}",
         tuple(args),
     )
 

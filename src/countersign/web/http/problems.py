@@ -168,6 +168,12 @@ PROBLEMS: Final[dict[str, Problem]] = {
         "There is no such purpose, or this application may not ask for it.",
         "Use a purpose from countersign.toml that the application was added with.",
     ),
+    "application_suspended": Problem(
+        403,
+        "The application is suspended",
+        "Whoever runs this installation has suspended the application: nothing is sent for it.",
+        _MAKER,
+    ),
     "channel_not_allowed": Problem(
         403,
         "The channel is not allowed",
