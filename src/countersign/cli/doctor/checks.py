@@ -15,6 +15,7 @@ from countersign.cli.doctor.provider_checks import check_providers
 from countersign.cli.doctor.theme_checks import check_themes
 from countersign.clock import system_clock
 from countersign.config import Settings
+from countersign.config.agreement import agreement_of, differing_sections
 from countersign.domain.delivery.route import format_provider
 from countersign.domain.shared.contact import Channel
 from countersign.errors import CountersignError
@@ -244,6 +245,7 @@ async def _database(settings: Settings, keyring: Keyring | None) -> list[CheckRe
         return [
             *await _reachable(database),
             *await _environment_of(settings, database),
+            *await _agreement(settings, database),
             *await check_themes(settings.themes, database),
             *(await _fingerprint(settings, database, keyring) if keyring is not None else []),
             *(await check_sealing(database, keyring) if keyring is not None else []),
@@ -259,11 +261,12 @@ async def _database(settings: Settings, keyring: Keyring | None) -> list[CheckRe
 async def _reachable(database: Database) -> list[CheckResult]:
     began = time.perf_counter()
     revision = await database.read(metadata.find_revision)
+    newer = ", newer than this program, which can live with it" if (revision or "") > metadata.newest_revision() else ""
     return [
         CheckResult(
             "database",
             CheckState.FINE,
-            f"revision {revision}, answers in {(time.perf_counter() - began) * 1_000:.1f} ms",
+            f"revision {revision}{newer}, answers in {(time.perf_counter() - began) * 1_000:.1f} ms",
         )
     ]
 
@@ -271,6 +274,22 @@ async def _reachable(database: Database) -> list[CheckResult]:
 async def _environment_of(settings: Settings, database: Database) -> list[CheckResult]:
     fault = await environment_fault(database, development=settings.development)
     return [CheckResult("database", CheckState.UNSAFE, fault, "Countersign does not start with it.")] if fault else []
+
+
+async def _agreement(settings: Settings, database: Database) -> list[CheckResult]:
+    """Compare the settings that all programs must share with those of the program that started last."""
+    stored = await database.read(metadata.find, metadata.SETTINGS)
+    differing = differing_sections(agreement_of(settings), stored)
+    if stored is None or not differing:
+        return []
+    return [
+        CheckResult(
+            "settings",
+            CheckState.ADVICE,
+            f"The program that started last has other settings than these: {', '.join(differing)}.",
+            "Give all programs of this database the same settings, then send each SIGHUP.",
+        )
+    ]
 
 
 async def _fingerprint(settings: Settings, database: Database, keyring: Keyring) -> list[CheckResult]:

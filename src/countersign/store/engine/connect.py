@@ -9,6 +9,8 @@ from urllib.parse import unquote
 from countersign.errors import SettingsError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from countersign.store.engine.database import Database
 
 _SQLITE: Final = "sqlite:///"
@@ -31,16 +33,17 @@ def sqlite_path(url: str) -> Path | None:
     return Path(path)
 
 
-def open_database(url: str, *, ledger_connections: int = 1, pool: int = 8) -> Database:
+def open_database(address: str | Callable[[], str], *, ledger_connections: int = 1, pool: int = 8) -> Database:
     """Return the database at an address. It does not connect before its `open` is awaited.
 
+    An address that is a function is asked before each connection to PostgreSQL is made.
     Of the connections to PostgreSQL, `ledger_connections` serve the ledger alone, and up to `pool` serve everything else.
     """
-    path = sqlite_path(url)
+    path = sqlite_path(address if isinstance(address, str) else address())
     if path is None:
         from countersign.store.engine.postgres import PostgresDatabase
 
-        return PostgresDatabase(url, ledger_connections=ledger_connections, pool=pool)
+        return PostgresDatabase(address, ledger_connections=ledger_connections, pool=pool)
     from countersign.store.engine.sqlite import SqliteDatabase
 
     return SqliteDatabase(path)

@@ -78,8 +78,8 @@ _CHANGED: Final = "22012"
 class _ReconnectingConnection:
     """A connection that is made when it is needed, and again when it was lost; it runs one transaction at a time."""
 
-    def __init__(self, url: str, settings: dict[str, str], where: str) -> None:
-        self._url = url
+    def __init__(self, address: Callable[[], str], settings: dict[str, str], where: str) -> None:
+        self._address = address
         self._settings = settings
         self._where = where
         self._connection: Connection | None = None
@@ -123,7 +123,7 @@ class _ReconnectingConnection:
         try:
             async with asyncio.timeout(CONNECT_S):
                 connection = await asyncpg.connect(
-                    self._url,
+                    self._address(),  # with the password that counts now
                     timeout=CONNECT_S,
                     command_timeout=COMMAND_S,
                     statement_cache_size=512,
@@ -298,11 +298,12 @@ class PostgresDatabase:
     """A store of rows on a PostgreSQL server, for any number of processes.
 
     The ledger has `ledger_connections` of its own. Up to `pool` more are made as `run` and `read` need them. One more listens for
-    notifications.
+    notifications. `address` is asked before each connection is made, for passwords change.
     """
 
-    def __init__(self, url: str, *, ledger_connections: int = 2, pool: int = 8) -> None:
-        parts = urlsplit(url)
+    def __init__(self, address: str | Callable[[], str], *, ledger_connections: int = 2, pool: int = 8) -> None:
+        parts = urlsplit(address if isinstance(address, str) else address())
+        url: Callable[[], str] = (lambda: str(address)) if isinstance(address, str) else address
         self._where = f"{parts.hostname or 'its socket'}{f':{parts.port}' if parts.port else ''}{parts.path}"
         self._ledger_connections = [
             _ReconnectingConnection(url, _LEDGER_SETTINGS, self._where) for _ in range(ledger_connections)
